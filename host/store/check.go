@@ -1,0 +1,31 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// CheckKey returns ErrInvalid for an empty key and ErrTooLarge for one above
+// [abi.MaxKey].
+func CheckKey(key []byte) error {
+	if len(key) == 0 {
+		return fmt.Errorf("%w: the key is empty, and a key has 1 to %d bytes", ErrInvalid, abi.MaxKey)
+	}
+	if len(key) > abi.MaxKey {
+		return fmt.Errorf("%w: a key of %d bytes, and the most is %d", ErrTooLarge, len(key), abi.MaxKey)
+	}
+	return nil
+}
+
+// CheckWrite returns an error for a key or value outside of the limits that all
+// stores have in common.
+func CheckWrite(w Write) error {
+	if err := CheckKey(w.Key); err != nil {
+		return err
+	}
+	if len(w.Value) > abi.MaxValue {
+		return fmt.Errorf("%w: a value of %d bytes, and the most is %d", ErrTooLarge, len(w.Value), abi.MaxValue)
+	}
+	return nil
+}

@@ -1,0 +1,307 @@
+package store
+
+import (
+	"context"
+	"hash/maphash"
+	"iter"
+	"sync"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+const memoryShards = 64
+
+// Memory is a Store in Go maps of this process. It is the reference for what a
+// Store does and the baseline of the benchmarks. It evicts nothing and thus has
+// no bound but the machine's; expired records go when Sweep or Save finds them.
+//
+// The zero value is ready to use.
+type Memory struct {
+	seed   maphash.Seed
+	once   sync.Once
+	shards [memoryShards]memoryShard
+
+	sweepMu   sync.Mutex
+	sweepNext int
+}
+
+type memoryShard struct {
+	mu      sync.Mutex
+	closed  bool
+	records map[string]memoryRecord
+	_       [40]byte // one cache line each
+}
+
+type memoryRecord struct {
+	value   []byte
+	expires int64
+}
+
+func (r memoryRecord) expired(now int64) bool { return r.expires != 0 && now >= r.expires }
+
+var (
+	_ Store       = (*Memory)(nil)
+	_ Sweeper     = (*Memory)(nil)
+	_ Lister      = (*Memory)(nil)
+	_ Snapshotter = (*Memory)(nil)
+)
+
+// NewMemory returns an empty store.
+func NewMemory() *Memory {
+	m := new(Memory)
+	m.init()
+	return m
+}
+
+func (m *Memory) init() {
+	m.once.Do(func() {
+		m.seed = maphash.MakeSeed()
+		for i := range m.shards {
+			m.shards[i].records = make(map[string]memoryRecord)
+		}
+	})
+}
+
+// lock returns the shard of a key, locked, unless the operation cannot begin.
+func (m *Memory) lock(ctx context.Context, key []byte) (*memoryShard, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := CheckKey(key); err != nil {
+		return nil, err
+	}
+	m.init()
+	s := &m.shards[maphash.Bytes(m.seed, key)%memoryShards]
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	return s, nil
+}
+
+// each runs f on every shard, locked one after the other.
+func (m *Memory) each(ctx context.Context, f func(*memoryShard)) error {
+	m.init()
+	for i := range m.shards {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := &m.shards[i]
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return ErrClosed
+		}
+		f(s)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// Get implements Store.
+func (m *Memory) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	r, ok := s.records[string(key)]
+	if !ok || r.expired(now) {
+		return nil, ErrNotFound
+	}
+	return append(make([]byte, 0, len(r.value)), r.value...), nil
+}
+
+// Set implements Store.
+func (m *Memory) Set(ctx context.Context, w Write) error {
+	if err := CheckWrite(w); err != nil {
+		return err
+	}
+	s, err := m.lock(ctx, w.Key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	old, ok := s.records[string(w.Key)]
+	ok = ok && !old.expired(w.Now)
+	switch w.Expect {
+	case Any:
+	case Absent:
+		if ok {
+			return ErrConflict
+		}
+	default:
+		if !ok || abi.Revision(old.value) != uint64(w.Expect) {
+			return ErrConflict
+		}
+	}
+	r := memoryRecord{expires: w.Expires}
+	if r.expired(w.Now) {
+		delete(s.records, string(w.Key))
+		return nil
+	}
+	r.value = append(make([]byte, 0, len(w.Value)), w.Value...)
+	s.records[string(w.Key)] = r
+	return nil
+}
+
+// Touch implements Store.
+func (m *Memory) Touch(ctx context.Context, key []byte, expires, now int64) error {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	r, ok := s.records[string(key)]
+	if !ok || r.expired(now) {
+		return ErrNotFound
+	}
+	r.expires = expires
+	if r.expired(now) {
+		delete(s.records, string(key))
+		return nil
+	}
+	s.records[string(key)] = r
+	return nil
+}
+
+// Delete implements Store.
+func (m *Memory) Delete(ctx context.Context, key []byte, _ int64) error {
+	s, err := m.lock(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	delete(s.records, string(key))
+	return nil
+}
+
+// Clear implements Store.
+func (m *Memory) Clear(ctx context.Context, _ int64) error {
+	return m.each(ctx, func(s *memoryShard) { clear(s.records) })
+}
+
+// Save implements Store. Nothing here outlives the process; Save drops what has
+// expired.
+func (m *Memory) Save(ctx context.Context, now int64) error {
+	return m.each(ctx, func(s *memoryShard) { s.sweep(now) })
+}
+
+// Sweep implements Sweeper. It looks at whole shards until max is reached.
+func (m *Memory) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+	m.init()
+	m.sweepMu.Lock()
+	defer m.sweepMu.Unlock()
+	for seen, turn := 0, 0; seen < max && turn < memoryShards; turn++ {
+		if err := ctx.Err(); err != nil {
+			return removed, err
+		}
+		s := &m.shards[m.sweepNext]
+		m.sweepNext = (m.sweepNext + 1) % memoryShards
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			return removed, ErrClosed
+		}
+		seen += len(s.records)
+		removed += s.sweep(now)
+		s.mu.Unlock()
+	}
+	return removed, nil
+}
+
+func (s *memoryShard) sweep(now int64) (removed int) {
+	for key, r := range s.records {
+		if r.expired(now) {
+			delete(s.records, key)
+			removed++
+		}
+	}
+	return removed
+}
+
+// Keys implements Lister.
+func (m *Memory) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for r, err := range m.Snapshot(ctx, now) {
+			if !yield(r.Key, err) {
+				return
+			}
+		}
+	}
+}
+
+// Snapshot implements Snapshotter. No lock is held while the caller has a
+// record.
+func (m *Memory) Snapshot(ctx context.Context, now int64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m.init()
+		for i := range m.shards {
+			if err := ctx.Err(); err != nil {
+				yield(Record{}, err)
+				return
+			}
+			s := &m.shards[i]
+			s.mu.Lock()
+			if s.closed {
+				s.mu.Unlock()
+				yield(Record{}, ErrClosed)
+				return
+			}
+			records := make([]Record, 0, len(s.records))
+			for key, r := range s.records {
+				if !r.expired(now) {
+					// Stored values are never written to, only replaced.
+					value := append(make([]byte, 0, len(r.value)), r.value...)
+					records = append(records, Record{Key: []byte(key), Value: value, Expires: r.expires})
+				}
+			}
+			s.mu.Unlock()
+			for _, r := range records {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Restore implements Snapshotter.
+func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], now int64) error {
+	for r, err := range records {
+		if err != nil {
+			return err
+		}
+		if err := m.Set(ctx, Write{Key: r.Key, Value: r.Value, Expires: r.Expires, Now: now}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Len returns how many records are held, expired ones that no sweep has found
+// yet among them.
+func (m *Memory) Len() int {
+	m.init()
+	n := 0
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		n += len(s.records)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// Close implements Store and drops all records.
+func (m *Memory) Close(context.Context) error {
+	m.init()
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		s.closed, s.records = true, nil
+		s.mu.Unlock()
+	}
+	return nil
+}
