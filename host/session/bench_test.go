@@ -1,0 +1,77 @@
+package session_test
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+var (
+	benchUser  = session.NewKey[string]("user")
+	benchCount = session.NewKey[int]("count")
+)
+
+// BenchmarkMiddleware measures a request through the middleware over the
+// native store, without network: the cost that the library itself adds.
+func BenchmarkMiddleware(b *testing.B) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	m, err := session.New(store.NewMemory(), session.Defaults())
+	require.NoError(b, err)
+	w := httptest.NewRecorder()
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r)
+		for _, key := range []string{"user", "theme", "locale", "csrf"} {
+			require.NoError(b, s.Set(key, "some value of "+key))
+		}
+		require.NoError(b, benchCount.Set(s, 1))
+	})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	cookies := w.Result().Cookies()
+	require.Len(b, cookies, 1)
+
+	for _, c := range []struct {
+		name    string
+		handler http.HandlerFunc
+	}{
+		{"unused", func(http.ResponseWriter, *http.Request) {}},
+		{"read", func(_ http.ResponseWriter, r *http.Request) {
+			s := session.From(r)
+			_, err1 := benchUser.Get(s)
+			_, err2 := benchCount.Get(s)
+			if err1 != nil || err2 != nil {
+				b.Error(err1, err2)
+			}
+		}},
+		{"write", func(_ http.ResponseWriter, r *http.Request) {
+			s := session.From(r)
+			n, err1 := benchCount.Get(s)
+			err2 := benchCount.Set(s, n+1)
+			if err1 != nil || err2 != nil {
+				b.Error(err1, err2)
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			handler := m.Handler(c.handler)
+			r := httptest.NewRequest("GET", "/", nil)
+			r.AddCookie(cookies[0])
+			w := &discard{header: make(http.Header)}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				handler.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}

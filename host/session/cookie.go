@@ -1,0 +1,85 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// maxCandidates bounds how many cookies of our name in one request are looked
+// up. More than one is there legitimately when a cookie for a domain and one
+// for the host, or for two paths, are both in the browser.
+const maxCandidates = 4
+
+// idsFromCookies returns the well-formed and distinct ids among the
+// request's cookies of this name, in the order sent, and how many other values
+// there were under the name.
+func idsFromCookies(header http.Header, name string) (ids []string, rejected int) {
+	for _, line := range header["Cookie"] {
+		for len(line) > 0 {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			key, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if !ok || key != name {
+				continue
+			}
+			if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+				value = value[1 : len(value)-1]
+			}
+			switch {
+			case !validID(value):
+				rejected++
+			case contains(ids, value):
+			case len(ids) == maxCandidates:
+				rejected++
+			default:
+				ids = append(ids, value)
+			}
+		}
+	}
+	return ids, rejected
+}
+
+func contains(ids []string, id string) bool {
+	for _, other := range ids {
+		if other == id {
+			return true
+		}
+	}
+	return false
+}
+
+// cookie returns the cookie as the settings want it, without value and age.
+func (s *Settings) cookie() *http.Cookie {
+	return &http.Cookie{
+		Name:        s.CookieName,
+		Path:        s.CookiePath,
+		Domain:      s.CookieDomain,
+		Secure:      s.CookieSecure,
+		HttpOnly:    s.CookieHTTPOnly,
+		SameSite:    s.CookieSameSite,
+		Partitioned: s.CookiePartitioned,
+	}
+}
+
+// setCookie returns the Set-Cookie line for an id. The browser keeps it until
+// the given time, or until it closes if that is 0.
+func (s *Settings) setCookie(id string, until, now int64) string {
+	c := s.cookie()
+	c.Value = id
+	if until != 0 {
+		// Rounded up: a cookie that outlives its session by a part of a
+		// second is harmless, one that dies before it is not.
+		c.MaxAge = max(1, int((until-now+999)/1000))
+		c.Expires = time.UnixMilli(until + 999).UTC()
+	}
+	return c.String()
+}
+
+// removeCookie returns the Set-Cookie line that makes the browser forget.
+func (s *Settings) removeCookie() string {
+	c := s.cookie()
+	c.MaxAge = -1
+	c.Expires = time.Unix(1, 0).UTC()
+	return c.String()
+}

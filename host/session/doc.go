@@ -1,0 +1,29 @@
+// Package session is HTTP session middleware over a [store.Store].
+//
+// A [Manager] wraps handlers. Inside of one, [From] gives the request's
+// [Session], and a [Key] reads and writes one value of it with its type:
+//
+//	var visits = session.NewKey[int]("visits")
+//
+//	func hello(w http.ResponseWriter, r *http.Request) {
+//		n, err := visits.Update(session.From(r), func(n int) (int, error) { return n + 1, nil })
+//		…
+//	}
+//
+// A session is loaded when a handler first looks into it and saved, if it
+// was changed, just before the first byte of the response leaves. A request
+// that never touches its session costs no storage call and no header.
+//
+// # What is guaranteed
+//
+//   - The cookie holds 256 random bits and nothing else. The store sees
+//     only their SHA-256. An id that this host did not issue, or that has
+//     expired, is never adopted.
+//   - Two requests that change different values of one session both keep
+//     their change. [Key.Update] makes a read-modify-write of one value
+//     atomic.
+//   - A session that was destroyed stays so: no request that was still
+//     running brings it back.
+//   - Values are encoded when they are set and decoded when they are read, so
+//     no request sees the memory of another.
+package session

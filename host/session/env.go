@@ -1,0 +1,192 @@
+package session
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// envPrefix begins the names of all settings in the environment.
+const envPrefix = "SESSION_"
+
+// variables are the settings that the environment can give, in the order in
+// which errors name them.
+var variables = []struct {
+	name string
+	set  func(s *Settings, value string) error
+}{
+	{"SESSION_ENGINE", text(func(s *Settings) *string { return &s.Engine })},
+	{"SESSION_STORAGE", text(func(s *Settings) *string { return &s.Storage })},
+	{"SESSION_DIR", text(func(s *Settings) *string { return &s.Dir })},
+	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
+	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
+	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
+	{"SESSION_ABSOLUTE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout })},
+	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
+	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
+	{"SESSION_COOKIE_PATH", text(func(s *Settings) *string { return &s.CookiePath })},
+	{"SESSION_COOKIE_DOMAIN", text(func(s *Settings) *string { return &s.CookieDomain })},
+	{"SESSION_COOKIE_SECURE", boolean(func(s *Settings) *bool { return &s.CookieSecure })},
+	{"SESSION_COOKIE_HTTPONLY", boolean(func(s *Settings) *bool { return &s.CookieHTTPOnly })},
+	{"SESSION_COOKIE_SAMESITE", sameSite},
+	{"SESSION_COOKIE_PARTITIONED", boolean(func(s *Settings) *bool { return &s.CookiePartitioned })},
+}
+
+// FromEnv returns Defaults with the settings of an environment, as [os.Environ]
+// gives it. A variable that is set to nothing counts as not set.
+//
+// Times are whole seconds, or numbers with units as [time.ParseDuration] takes
+// them; yes and no are true, false, yes, no, on, off, 1 or 0, in any case.
+//
+// It returns ErrSettings, naming the variable, for a value it cannot take, for
+// SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting),
+// and for a name that can only be a misspelt setting: one that begins with
+// SESSION_COOKIE_, or is a letter or two away from a setting. Other variables
+// that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone.
+func FromEnv(environ []string) (Settings, error) {
+	s := Defaults()
+	values := make(map[string]string)
+	for _, entry := range environ {
+		name, value, ok := strings.Cut(entry, "=")
+		if !ok {
+			continue
+		}
+		if known(name) {
+			values[name] = value
+		} else if meant := misspelt(name); meant != "" {
+			return Settings{}, fmt.Errorf("%w: the environment sets %s, which is no setting; was %s meant?", ErrSettings, name, meant)
+		}
+	}
+	for _, v := range variables {
+		value := strings.TrimSpace(values[v.name])
+		if value == "" {
+			continue
+		}
+		if err := v.set(&s, value); err != nil {
+			return Settings{}, fmt.Errorf("%w: %s is %q, and must be %w", ErrSettings, v.name, value, err)
+		}
+	}
+	if a, b := values["SESSION_DURATION"], values["SESSION_COOKIE_AGE"]; a != "" && b != "" {
+		var first, second Settings
+		set := duration(func(s *Settings) *time.Duration { return &s.Duration })
+		if set(&first, strings.TrimSpace(a)) == nil && set(&second, strings.TrimSpace(b)) == nil && first.Duration != second.Duration {
+			return Settings{}, fmt.Errorf("%w: SESSION_DURATION is %q and SESSION_COOKIE_AGE is %q; they are two names of one setting, so set one of them", ErrSettings, a, b)
+		}
+	}
+	if err := s.Check(); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+func known(name string) bool {
+	for _, v := range variables {
+		if v.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// misspelt returns the setting that a name was meant to be, if it can only be
+// a misspelt one.
+func misspelt(name string) string {
+	upper := strings.ToUpper(name)
+	best, least := "", len(name)
+	for _, v := range variables {
+		if d := editDistance(upper, v.name); d < least {
+			best, least = v.name, d
+		}
+	}
+	// The shorter the name proper, the likelier it is a word of its own:
+	// SESSION_ID is not SESSION_DIR.
+	allowed := 2
+	if len(best)-len(envPrefix) < 6 {
+		allowed = 1
+	}
+	if least <= allowed || strings.HasPrefix(upper, envPrefix+"COOKIE_") {
+		return best
+	}
+	return ""
+}
+
+// editDistance counts the letters to insert, remove, replace or swap with
+// their neighbour that lead from a to b.
+func editDistance(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			same := 1
+			if a[i-1] == b[j-1] {
+				same = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+same)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
+
+func text(field func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		*field(s) = value
+		return nil
+	}
+}
+
+func boolean(field func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		value = strings.ToLower(value)
+		if slices.Contains([]string{"true", "yes", "on", "1"}, value) {
+			*field(s) = true
+			return nil
+		}
+		if slices.Contains([]string{"false", "no", "off", "0"}, value) {
+			*field(s) = false
+			return nil
+		}
+		return fmt.Errorf("true or false")
+	}
+}
+
+func duration(field func(*Settings) *time.Duration) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		d, err := time.ParseDuration(value)
+		if seconds, errSeconds := strconv.ParseInt(value, 10, 64); errSeconds == nil {
+			err = nil
+			if d = time.Duration(seconds) * time.Second; d/time.Second != time.Duration(seconds) {
+				err = strconv.ErrRange
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("seconds, or a time such as 90m or 168h")
+		}
+		*field(s) = d
+		return nil
+	}
+}
+
+func sameSite(s *Settings, value string) error {
+	switch strings.ToLower(value) {
+	case "lax":
+		s.CookieSameSite = http.SameSiteLaxMode
+	case "strict":
+		s.CookieSameSite = http.SameSiteStrictMode
+	case "none":
+		s.CookieSameSite = http.SameSiteNoneMode
+	default:
+		return fmt.Errorf("Lax, Strict or None")
+	}
+	return nil
+}

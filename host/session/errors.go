@@ -1,0 +1,43 @@
+package session
+
+import (
+	"errors"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Errors of this package. Those of the storage beneath come through wrapped
+// and unchanged, so [errors.Is] finds [store.ErrUnavailable] and the others.
+var (
+	// ErrSettings is a setting that is wrong by itself or beside another one.
+	ErrSettings = errors.New("session: invalid settings")
+
+	// ErrHeadersSent is a change that needs a cookie, made when the response's
+	// headers had already left.
+	ErrHeadersSent = errors.New("session: the response headers were already sent")
+
+	// ErrGone is a change to a session that another request destroyed or
+	// renewed in the meantime. The change was not stored.
+	ErrGone = errors.New("session: the session was ended by another request")
+
+	// ErrConflict is a change that could not be stored in many tries because
+	// others kept changing the same session.
+	ErrConflict = errors.New("session: too many conflicting changes")
+
+	// ErrTooLarge is a session above Settings.MaxSize.
+	ErrTooLarge = errors.New("session: too large")
+
+	// ErrKey is a name for a value that is empty or longer than MaxKey.
+	ErrKey = errors.New("session: invalid key")
+
+	// ErrEncode is a value that the codec cannot encode.
+	ErrEncode = errors.New("session: value cannot be encoded")
+
+	// ErrDecode is a value or record that cannot be decoded.
+	ErrDecode = errors.New("session: cannot be decoded")
+)
+
+// isUnavailable reports whether trying again later may help.
+func isUnavailable(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrClosed) || errors.Is(err, ErrConflict)
+}

@@ -1,0 +1,150 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// Record is a session as it is stored. Times are Unix milliseconds.
+type Record struct {
+	// Revision changes with every write; see [store.Write.Expect].
+	Revision uint64
+
+	// Codec is the id of the codec of the values.
+	Codec uint8
+
+	// Created is when the session was first stored, Saved when it was last
+	// changed.
+	Created, Saved int64
+
+	// Expires is the first millisecond at which the session has ended, idle
+	// timeout included.
+	Expires int64
+
+	// CookieUntil is what the browser was last told, 0 for "until you close".
+	CookieUntil int64
+
+	// Lifetime is the session's own time to live after a change, or its own
+	// fixed end if Fixed is set; 0 means that the settings decide.
+	Lifetime int64
+	Fixed    bool
+
+	// Browser is whether the cookie ends with the browser.
+	Browser BrowserClose
+
+	Values Values
+
+	// room, where set, is fresh memory for the stored form in which the values
+	// stand already, so that a commit does not copy them twice.
+	room []byte
+}
+
+// BrowserClose is whether a session's cookie ends when the browser closes.
+type BrowserClose uint8
+
+// What a session says of its cookie's end.
+const (
+	BrowserDefault BrowserClose = iota // as the settings say
+	BrowserEnds                        // the cookie ends with the browser
+	BrowserKeeps                       // the cookie stays
+)
+
+// The stored form, little-endian:
+//
+//	 0  revision     u64
+//	 8  form         u8   formVersion
+//	 9  codec        u8
+//	10  flags        u8   bit 0: fixed; bits 1-2: browser; others 0
+//	11  reserved     u8   0
+//	12  values       u32  how many
+//	16  created      i64
+//	24  saved        i64
+//	32  expires      i64
+//	40  cookie until i64
+//	48  lifetime     i64
+//	56  the block of values
+const (
+	formVersion  = 1
+	recordHeader = 56
+	maxRecord    = abi.MaxValue
+
+	flagFixed    = 1
+	browserShift = 1
+	flagsKnown   = flagFixed | 3<<browserShift
+)
+
+// appendHeader appends everything but the values.
+func (r *Record) appendHeader(b []byte, values int) []byte {
+	var flags uint8
+	if r.Fixed {
+		flags |= flagFixed
+	}
+	flags |= uint8(r.Browser) << browserShift
+	b = binary.LittleEndian.AppendUint64(b, r.Revision)
+	b = append(b, formVersion, r.Codec, flags, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(values))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Created))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Saved))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Expires))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.CookieUntil))
+	return binary.LittleEndian.AppendUint64(b, uint64(r.Lifetime))
+}
+
+// encode returns the stored form.
+func (r *Record) encode() []byte {
+	if r.room != nil {
+		r.appendHeader(r.room[:0], r.Values.n)
+		return r.room
+	}
+	b := make([]byte, 0, recordHeader+len(r.Values.block))
+	b = r.appendHeader(b, r.Values.n)
+	return append(b, r.Values.block...)
+}
+
+// setValues gives the record the values that an overlay makes of a base.
+func (r *Record) setValues(o *overlay, base Values) {
+	r.Values, r.room = o.apply(recordHeader, base)
+}
+
+// decodeRecord is the opposite of encode. The record's values share b's memory.
+func decodeRecord(b []byte) (Record, error) {
+	if len(b) < recordHeader {
+		return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least is %d", ErrDecode, len(b), recordHeader)
+	}
+	if b[8] != formVersion {
+		return Record{}, fmt.Errorf("%w: a record of form %d, and this program reads form %d", ErrDecode, b[8], formVersion)
+	}
+	flags := b[10]
+	browser := BrowserClose(flags >> browserShift & 3)
+	if flags&^flagsKnown != 0 || b[11] != 0 || browser > BrowserKeeps {
+		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
+	}
+	values, err := ParseValues(b[recordHeader:])
+	if err != nil {
+		return Record{}, err
+	}
+	if n := binary.LittleEndian.Uint32(b[12:]); uint64(values.n) != uint64(n) {
+		return Record{}, fmt.Errorf("%w: a record with %d values that says it has %d", ErrDecode, values.n, n)
+	}
+	r := Record{
+		Revision:    binary.LittleEndian.Uint64(b),
+		Codec:       b[9],
+		Created:     int64(binary.LittleEndian.Uint64(b[16:])),
+		Saved:       int64(binary.LittleEndian.Uint64(b[24:])),
+		Expires:     int64(binary.LittleEndian.Uint64(b[32:])),
+		CookieUntil: int64(binary.LittleEndian.Uint64(b[40:])),
+		Lifetime:    int64(binary.LittleEndian.Uint64(b[48:])),
+		Fixed:       flags&flagFixed != 0,
+		Browser:     browser,
+		Values:      values,
+	}
+	if r.Revision == 0 || int64(r.Revision) < 0 {
+		return Record{}, fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, r.Revision)
+	}
+	if r.Expires == 0 {
+		return Record{}, fmt.Errorf("%w: a record that never expires", ErrDecode)
+	}
+	return r, nil
+}

@@ -1,0 +1,333 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Session is what a visitor left behind, as one request sees it: encoded
+// values under names. It is loaded at the first look and saved, if it was
+// changed, just before the response begins.
+//
+// Its methods may be called by several goroutines of the request. They use the
+// request's context. One that looks into the session may have to load it and
+// then returns the storage's error if that fails; it tries anew the next time.
+type Session struct {
+	manager *Manager
+	ctx     context.Context
+	saving  savingContext   // ctx for what must be done even if the client left
+	w       *responseWriter // nil for a session without a response
+
+	mu      sync.Mutex
+	ids     []string // that the client sent, well-formed
+	haveIDs bool
+	id      string // of the loaded or stored session
+	key     storageKey
+	loaded  bool
+	exists  bool   // a record is stored under key
+	record  Record // as stored, if exists
+	touched bool   // the request looked at the session or changed it
+
+	overlay   overlay
+	force     bool // save even if no value changed
+	renew     bool
+	life      lifeChange
+	refreshed bool // the idle end was moved by this request, or others did better
+	destroyed bool // by this request: the cookie is to go unless a new session comes
+}
+
+// lifeChange is a pending change of a session's own expiry.
+type lifeChange struct {
+	set      bool
+	lifetime int64
+	fixed    bool
+
+	setBrowser bool
+	browser    BrowserClose
+}
+
+// Get decodes the value under key into v, a pointer, and reports whether there
+// was one. A value that does not decode into v's type counts as absent and is
+// reported as EventCorrupt, so that a change of type between two releases does
+// not lock visitors out. What v points to is then unspecified; [Key] is safer.
+func (s *Session) Get(key string, v any) (ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, ok, err := s.lookup(key)
+	if !ok || err != nil {
+		return false, err
+	}
+	return s.decode(key, value, v), nil
+}
+
+// decode is called with the lock held.
+func (s *Session) decode(key string, value []byte, v any) bool {
+	err := s.manager.settings.Codec.Unmarshal(value, v)
+	if err != nil {
+		s.event(EventCorrupt, fmt.Errorf("%w: value %q: %w", ErrDecode, key, err))
+		return false
+	}
+	return true
+}
+
+// Has reports whether there is a value under key.
+func (s *Session) Has(key string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok, err := s.lookup(key)
+	return ok, err
+}
+
+// Keys returns the names of all values, in no particular order.
+func (s *Session) Keys() ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, s.record.Values.n+len(s.overlay.changes))
+	for key := range s.overlay.all(s.record.Values) {
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// Len returns how many values there are.
+func (s *Session) Len() (int, error) {
+	keys, err := s.Keys()
+	return len(keys), err
+}
+
+// Set puts a value under key. It is encoded at once: a later change to what v
+// refers to does not reach the session. It returns ErrKey or ErrEncode and
+// then changes nothing.
+func (s *Session) Set(key string, v any) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	value, err := s.encode(key, v)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.overlay.set(key, value)
+	return nil
+}
+
+func (s *Session) encode(key string, v any) ([]byte, error) {
+	value, err := s.manager.settings.Codec.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: value %q of type %T: %w", ErrEncode, key, v, err)
+	}
+	return value, nil
+}
+
+// Delete removes the value under key. That there is none is not an error and
+// changes nothing.
+func (s *Session) Delete(key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok, err := s.lookup(key)
+	if ok && err == nil {
+		s.overlay.delete(key)
+	}
+	return err
+}
+
+// Pop is Get and Delete in one.
+func (s *Session) Pop(key string, v any) (ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	value, ok, err := s.lookup(key)
+	if !ok || err != nil {
+		return false, err
+	}
+	s.overlay.delete(key)
+	return s.decode(key, value, v), nil
+}
+
+// Clear removes all values, also those that other requests add until this one
+// is saved. The session itself stays, with its id; to end it, use Destroy.
+func (s *Session) Clear() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil {
+		return err
+	}
+	if s.exists {
+		s.overlay.clear()
+	} else {
+		s.overlay.reset()
+	}
+	return nil
+}
+
+// Exists reports whether the session is stored.
+func (s *Session) Exists() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.load(s.ctx)
+	return s.exists, err
+}
+
+// IsNew reports whether the session is not stored yet. It stays true after a
+// change until the session is saved.
+func (s *Session) IsNew() (bool, error) {
+	exists, err := s.Exists()
+	return !exists && err == nil, err
+}
+
+// ID returns the id of a stored session, which whoever has it can use: keep
+// it out of logs. It is empty as long as the session is not stored.
+func (s *Session) ID() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil || !s.exists {
+		return "", err
+	}
+	return s.id, nil
+}
+
+// Created returns when the session was first stored, or the zero time.
+func (s *Session) Created() (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil || !s.exists {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(s.record.Created), nil
+}
+
+// Modified reports whether there are changes that are not saved.
+func (s *Session) Modified() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modified()
+}
+
+func (s *Session) modified() bool {
+	return !s.overlay.empty() || s.force || s.renew || s.life.set || s.life.setBrowser
+}
+
+// SetModified has the session saved although no value was changed; its
+// expiry begins anew. A session that is not stored yet is created, empty as it
+// may be.
+func (s *Session) SetModified() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.force = true
+}
+
+// NeedsUpdate reports whether the end of the request, or Save, would write to
+// the storage: because of changes, or because the idle timeout is to be moved.
+func (s *Session) NeedsUpdate() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.modified() || s.refreshDue(s.manager.now())
+}
+
+// lookup finds a value in the changes of this request or, having loaded it, in
+// the stored session.
+func (s *Session) lookup(key string) (value []byte, ok bool, err error) {
+	s.touched = true
+	if c := s.overlay.find(key); c != nil {
+		return c.value, !c.deleted, nil
+	}
+	if err := s.load(s.ctx); err != nil {
+		return nil, false, err
+	}
+	value, ok = s.overlay.lookup(s.record.Values, key)
+	return value, ok, nil
+}
+
+// load fetches the stored session unless that was done before. Holding the
+// session's own lock meanwhile makes goroutines of the one request that ask at
+// the same time share one fetch.
+func (s *Session) load(ctx context.Context) error {
+	s.touched = true
+	if s.loaded {
+		return nil
+	}
+	now := s.manager.now()
+	for _, id := range s.clientIDs() {
+		key := keyOf(id)
+		record, err := s.fetch(ctx, key, now)
+		switch {
+		case err == nil:
+			s.id, s.key, s.record, s.exists, s.loaded = id, key, record, true, true
+			return nil
+		case errors.Is(err, store.ErrNotFound):
+		default:
+			return err
+		}
+	}
+	s.loaded = true
+	return nil
+}
+
+// clientIDs returns the ids that the client sent, having read them from the
+// request at the first call.
+func (s *Session) clientIDs() []string {
+	if !s.haveIDs {
+		s.haveIDs = true
+		if s.w != nil {
+			var rejected int
+			s.ids, rejected = idsFromCookies(s.w.request.Header, s.manager.settings.CookieName)
+			if rejected > 0 {
+				s.manager.event(s.ctx, Event{Kind: EventRejected})
+			}
+		}
+	}
+	return s.ids
+}
+
+// fetch gets a record that counts: one that is corrupt or has ended is as good
+// as none.
+func (s *Session) fetch(ctx context.Context, key storageKey, now int64) (Record, error) {
+	record, err := s.manager.engine.Load(ctx, key[:], now)
+	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
+		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
+			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
+	}
+	switch {
+	case err == nil && !s.manager.ended(&record, now):
+		return record, nil
+	case err == nil:
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: key.label()})
+		return Record{}, store.ErrNotFound
+	case isCorrupt(err):
+		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: key.label(), Err: err})
+		return Record{}, store.ErrNotFound
+	}
+	return Record{}, err
+}
+
+// savingContext is a request's context that does not end with it: what the
+// handler has done is saved, whether or not the client waited for the answer.
+// It is [context.WithoutCancel] that lies within the session.
+type savingContext struct{ context.Context }
+
+func (*savingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*savingContext) Done() <-chan struct{}       { return nil }
+func (*savingContext) Err() error                  { return nil }
+
+// attach gives a new session its surroundings.
+func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
+	s.manager, s.ctx, s.saving.Context, s.w = m, ctx, ctx, w
+}
+
+func (s *Session) event(kind EventKind, err error) {
+	e := Event{Kind: kind, Err: err}
+	if s.id != "" {
+		e.Session = s.key.label()
+	}
+	s.manager.event(s.ctx, e)
+}

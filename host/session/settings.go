@@ -1,0 +1,178 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Settings say how sessions live and what their cookie looks like. Start from
+// [Defaults] or [FromEnv]: a zero Settings is refused by [New].
+type Settings struct {
+	// Engine names the piece that turns stored records into sessions and
+	// back; see [RegisterEngine]. SESSION_ENGINE, default "records".
+	Engine string
+
+	// Storage and Dir are for the program that opens the store; this package
+	// only reads them from the environment. SESSION_STORAGE and SESSION_DIR,
+	// default "memory" and none.
+	Storage string
+	Dir     string
+
+	// Duration is how long a session lives after its last change; the cookie
+	// lives as long. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
+	Duration time.Duration
+
+	// IdleTimeout ends a session that no request has looked into for so
+	// long; 0 is off. A look moves the end only when a tenth of the time has
+	// passed since it was moved last, so a session may end that much earlier.
+	// SESSION_IDLE_TIMEOUT.
+	IdleTimeout time.Duration
+
+	// AbsoluteTimeout ends a session so long after it was created, whatever
+	// happens; 0 is off. SESSION_ABSOLUTE_TIMEOUT.
+	AbsoluteTimeout time.Duration
+
+	// ExpireAtBrowserClose makes a cookie that the browser forgets when it
+	// closes. The stored session still lives for Duration.
+	// SESSION_EXPIRE_AT_BROWSER_CLOSE, default false.
+	ExpireAtBrowserClose bool
+
+	// CookieName: SESSION_COOKIE_NAME, default "session_id".
+	CookieName string
+
+	// CookiePath: SESSION_COOKIE_PATH, default "/".
+	CookiePath string
+
+	// CookieDomain lets the subdomains of a domain have the cookie as well.
+	// Empty makes a cookie for the one host only. SESSION_COOKIE_DOMAIN.
+	CookieDomain string
+
+	// CookieSecure keeps the cookie off plain HTTP. SESSION_COOKIE_SECURE,
+	// default false.
+	CookieSecure bool
+
+	// CookieHTTPOnly hides the cookie from scripts. SESSION_COOKIE_HTTPONLY,
+	// default true.
+	CookieHTTPOnly bool
+
+	// CookieSameSite: SESSION_COOKIE_SAMESITE, default Lax.
+	CookieSameSite http.SameSite
+
+	// CookiePartitioned keeps a cookie of embedded content apart for each
+	// top-level site. SESSION_COOKIE_PARTITIONED, default false.
+	CookiePartitioned bool
+
+	// Codec encodes values; default [CBOR].
+	Codec Codec
+
+	// MaxSize bounds the encoded session, in bytes; default 1 MiB. A change
+	// beyond it is ErrTooLarge.
+	MaxSize int
+
+	// OnError answers a request whose session could not be loaded or saved
+	// while the answer can still be chosen. The default answers 503 with
+	// Retry-After where trying again may help, 409 for ErrGone, and 500
+	// otherwise. It must not use the request's session.
+	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	// OnEvent is told what happens to sessions. The default logs what should
+	// not go unseen (corrupt, gone, failed) with [log/slog]. It is called on
+	// the request's goroutine and must not use the request's session.
+	OnEvent func(ctx context.Context, e Event)
+
+	// Now and Rand are the clock and the source of ids; default [time.Now]
+	// and crypto/rand.
+	Now  func() time.Time
+	Rand io.Reader
+}
+
+// Defaults returns the settings of an application that sets none.
+func Defaults() Settings {
+	return Settings{
+		Engine:         EngineRecords,
+		Storage:        "memory",
+		Duration:       7 * 24 * time.Hour,
+		CookieName:     "session_id",
+		CookiePath:     "/",
+		CookieHTTPOnly: true,
+		CookieSameSite: http.SameSiteLaxMode,
+		Codec:          CBOR,
+		MaxSize:        1 << 20,
+		Now:            time.Now,
+		Rand:           rand.Reader,
+	}
+}
+
+// Check returns ErrSettings, with what is wrong and how to mend it, for
+// settings that would not work, or that browsers would refuse or ignore.
+func (s Settings) Check() error {
+	wrong := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))
+	}
+	if s.CookieName == "" || s.Codec == nil || s.Now == nil || s.Rand == nil || s.Engine == "" {
+		return wrong("CookieName, Engine, Codec, Now and Rand must be set; start from session.Defaults()")
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"Duration", s.Duration, time.Second},
+		{"IdleTimeout", s.IdleTimeout, 0},
+		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
+	} {
+		if d.value < d.least {
+			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
+		}
+		if d.value > maxLifetime {
+			return wrong("%s is %v, and the most is %v", d.name, d.value, maxLifetime)
+		}
+	}
+	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
+		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
+	}
+	switch s.CookieSameSite {
+	case http.SameSiteLaxMode, http.SameSiteStrictMode:
+	case http.SameSiteNoneMode:
+		if !s.CookieSecure {
+			return wrong("CookieSameSite None needs CookieSecure: browsers refuse the cookie otherwise")
+		}
+	default:
+		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
+	}
+	if s.CookiePartitioned && !s.CookieSecure {
+		return wrong("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")
+	}
+	if !strings.HasPrefix(s.CookiePath, "/") {
+		return wrong("CookiePath is %q, and must begin with /", s.CookiePath)
+	}
+	// Browsers compare the prefixes without regard to case.
+	name := strings.ToLower(s.CookieName)
+	if strings.HasPrefix(name, "__secure-") && !s.CookieSecure {
+		return wrong("a CookieName that begins with __Secure- needs CookieSecure")
+	}
+	if strings.HasPrefix(name, "__host-") {
+		switch {
+		case !s.CookieSecure:
+			return wrong("a CookieName that begins with __Host- needs CookieSecure")
+		case s.CookiePath != "/":
+			return wrong("a CookieName that begins with __Host- needs CookiePath /, and it is %q", s.CookiePath)
+		case s.CookieDomain != "":
+			return wrong("a CookieName that begins with __Host- must have no CookieDomain, and it is %q", s.CookieDomain)
+		}
+	}
+	c := s.cookie()
+	c.Value = "x"
+	if err := c.Valid(); err != nil {
+		return wrong("the cookie would not be valid: %v", err)
+	}
+	return nil
+}
+
+// maxLifetime keeps sums of times within range and below what browsers take.
+const maxLifetime = 100 * 365 * 24 * time.Hour

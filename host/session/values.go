@@ -1,0 +1,225 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"iter"
+)
+
+// MaxKey is the longest name of a value, in bytes.
+const MaxKey = 255
+
+// Values are the encoded values of a session under their names. They never
+// change once made, and the zero Values has none.
+//
+// They are kept as one block of bytes, as they are stored: name length (one
+// byte), name, value length (uvarint), value, and so on. Looking a name up
+// walks the block, which for the handful of values that sessions have is
+// faster than building a map for every request would be.
+type Values struct {
+	block []byte
+	n     int
+}
+
+// ParseValues takes a block that Bytes gave. It returns ErrDecode if the block
+// is not one. It keeps the block, which must not be changed any more.
+func ParseValues(block []byte) (Values, error) {
+	v := Values{block: block}
+	for rest := block; len(rest) > 0; v.n++ {
+		var ok bool
+		if _, _, rest, ok = nextValue(rest); !ok {
+			return Values{}, fmt.Errorf("%w: value %d of the record is cut off or out of bounds", ErrDecode, v.n)
+		}
+	}
+	return v, nil
+}
+
+// MakeValues makes Values of names and encoded values. A name that comes twice
+// counts once, with the last value. It returns ErrKey for a name that is
+// empty or too long.
+func MakeValues(pairs iter.Seq2[string, []byte]) (Values, error) {
+	var o overlay
+	for key, value := range pairs {
+		if err := checkKey(key); err != nil {
+			return Values{}, err
+		}
+		o.set(key, value)
+	}
+	v, _ := o.apply(0, Values{})
+	return v, nil
+}
+
+// Len returns how many values there are.
+func (v Values) Len() int { return v.n }
+
+// Bytes returns the block of all values. It must not be changed.
+func (v Values) Bytes() []byte { return v.block }
+
+// Lookup returns an encoded value. It must not be changed.
+func (v Values) Lookup(key string) (value []byte, ok bool) {
+	for rest := v.block; len(rest) > 0; {
+		var name []byte
+		if name, value, rest, ok = nextValue(rest); !ok {
+			return nil, false
+		}
+		if string(name) == key {
+			return value, true
+		}
+	}
+	return nil, false
+}
+
+// All enumerates names and encoded values, which must not be changed.
+func (v Values) All() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for rest := v.block; len(rest) > 0; {
+			name, value, next, ok := nextValue(rest)
+			if !ok || !yield(string(name), value) {
+				return
+			}
+			rest = next
+		}
+	}
+}
+
+func nextValue(block []byte) (key, value, rest []byte, ok bool) {
+	if len(block) < 2 {
+		return nil, nil, nil, false
+	}
+	keyLen := int(block[0])
+	block = block[1:]
+	if keyLen == 0 || keyLen >= len(block) {
+		return nil, nil, nil, false
+	}
+	key, block = block[:keyLen:keyLen], block[keyLen:]
+	valueLen, n := binary.Uvarint(block)
+	if n <= 0 || valueLen > uint64(len(block)-n) {
+		return nil, nil, nil, false
+	}
+	block = block[n:]
+	return key, block[:valueLen:valueLen], block[valueLen:], true
+}
+
+func appendValue(block []byte, key string, value []byte) []byte {
+	block = append(block, byte(len(key)))
+	block = append(block, key...)
+	block = binary.AppendUvarint(block, uint64(len(value)))
+	return append(block, value...)
+}
+
+func checkKey(key string) error {
+	if len(key) == 0 || len(key) > MaxKey {
+		return fmt.Errorf("%w: %q has %d bytes, and a key has 1 to %d", ErrKey, key, len(key), MaxKey)
+	}
+	return nil
+}
+
+// overlay is what a request changed: laid over whatever the newest stored
+// values are, it gives the values to store. That is how two requests that
+// change different values both keep their change.
+type overlay struct {
+	cleared bool // the values beneath count for nothing
+	changes []change
+}
+
+type change struct {
+	key     string
+	value   []byte
+	deleted bool
+}
+
+func (o *overlay) empty() bool { return !o.cleared && len(o.changes) == 0 }
+
+func (o *overlay) reset() { *o = overlay{changes: o.changes[:0]} }
+
+func (o *overlay) set(key string, value []byte) { o.put(change{key: key, value: value}) }
+
+func (o *overlay) delete(key string) { o.put(change{key: key, deleted: true}) }
+
+func (o *overlay) put(c change) {
+	if old := o.find(c.key); old != nil {
+		*old = c
+		return
+	}
+	o.changes = append(o.changes, c)
+}
+
+func (o *overlay) clear() { *o = overlay{cleared: true, changes: o.changes[:0]} }
+
+func (o *overlay) find(key string) *change {
+	for i := range o.changes {
+		if o.changes[i].key == key {
+			return &o.changes[i]
+		}
+	}
+	return nil
+}
+
+// lookup reads through the overlay.
+func (o *overlay) lookup(base Values, key string) ([]byte, bool) {
+	if c := o.find(key); c != nil {
+		return c.value, !c.deleted
+	}
+	if o.cleared {
+		return nil, false
+	}
+	return base.Lookup(key)
+}
+
+// all enumerates what lookup would find.
+func (o *overlay) all(base Values) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		if !o.cleared {
+			for key, value := range base.All() {
+				if o.find(key) == nil && !yield(key, value) {
+					return
+				}
+			}
+		}
+		for _, c := range o.changes {
+			if !c.deleted && !yield(c.key, c.value) {
+				return
+			}
+		}
+	}
+}
+
+// apply makes the values that the changes leave of the base. They stand at the
+// end of all, behind as many bytes of room.
+func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
+	size := room + len(base.block)
+	for _, c := range o.changes {
+		size += 1 + len(c.key) + binary.MaxVarintLen32 + len(c.value)
+	}
+	block := make([]byte, room, size)
+	if !o.cleared {
+		for rest := base.block; len(rest) > 0; {
+			key, _, next, ok := nextValue(rest)
+			if !ok {
+				break
+			}
+			if o.findBytes(key) == nil {
+				block = append(block, rest[:len(rest)-len(next)]...)
+				v.n++
+			}
+			rest = next
+		}
+	}
+	for _, c := range o.changes {
+		if !c.deleted {
+			block = appendValue(block, c.key, c.value)
+			v.n++
+		}
+	}
+	v.block = block[room:]
+	return v, block
+}
+
+func (o *overlay) findBytes(key []byte) *change {
+	for i := range o.changes {
+		if o.changes[i].key == string(key) {
+			return &o.changes[i]
+		}
+	}
+	return nil
+}

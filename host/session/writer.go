@@ -1,0 +1,268 @@
+package session
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// responseWriter saves the session just before the response begins: at the
+// first write, at a header that is not informational, at a flush or a hijack.
+type responseWriter struct {
+	http.ResponseWriter
+	request *http.Request
+	session *Session
+
+	sent   bool   // the headers have left, or are about to
+	failed error  // the session could not be saved: OnError has answered
+	cookie string // our Set-Cookie line among the headers
+
+	// Header values, kept here so that setting them allocates nothing.
+	vary, cacheControl [1]string
+}
+
+var (
+	_ http.Flusher  = (*responseWriter)(nil)
+	_ http.Hijacker = (*responseWriter)(nil)
+	_ io.ReaderFrom = (*responseWriter)(nil)
+)
+
+// Unwrap lets http.ResponseController reach what is beneath.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *responseWriter) WriteHeader(status int) {
+	// Informational responses come before the response; switching protocols
+	// is one.
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if w.begin() == nil {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if err := w.begin(); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *responseWriter) WriteString(s string) (int, error) {
+	if err := w.begin(); err != nil {
+		return 0, err
+	}
+	return io.WriteString(w.ResponseWriter, s)
+}
+
+// ReadFrom keeps the path on which net/http sends files without copying.
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if err := w.begin(); err != nil {
+		return 0, err
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+func (w *responseWriter) Flush() { _ = w.FlushError() }
+
+func (w *responseWriter) FlushError() error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack saves the session first. Whoever hijacks writes the headers and may or
+// may not look at those of the ResponseWriter: a session that is new at
+// this moment is refused with ErrHeadersSent, since nobody could see that its
+// cookie got lost. One that was saved before, and its cookie found in the
+// headers, is the caller's to send.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if err := w.session.beforeHijack(); err != nil {
+		return nil, nil, err
+	}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// begin saves the session and completes the headers, once. If the session
+// cannot be saved, OnError answers in place of the handler, and what the
+// handler writes goes nowhere.
+func (w *responseWriter) begin() error {
+	if w.sent {
+		return w.failed
+	}
+	if err := w.session.beforeHeaders(); err != nil {
+		w.fail(err)
+		return err
+	}
+	return nil
+}
+
+// fail answers with the error instead of what the handler meant to say. The
+// handler's headers describe a body that will not come, and the cookie a
+// session that may not exist.
+func (w *responseWriter) fail(err error) {
+	w.failed = err
+	h := w.Header()
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Content-Range", "Etag", "Last-Modified", "Location", "Cache-Control"} {
+		h.Del(name)
+	}
+	h.Set("Cache-Control", "no-store")
+	w.session.manager.settings.OnError(w.ResponseWriter, w.request, err)
+}
+
+// finish saves what the handler changed after the response began, or begins a
+// response that has no body.
+func (w *responseWriter) finish() {
+	if !w.sent {
+		_ = w.begin()
+		return
+	}
+	if w.failed != nil {
+		return
+	}
+	w.session.afterHeaders()
+}
+
+// beforeHeaders saves the session and completes the headers, after which no
+// cookie can be sent.
+func (s *Session) beforeHeaders() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.commitAtEnd()
+	s.w.sent = true
+	if s.touched {
+		s.w.addHeaders()
+	}
+	return err
+}
+
+// beforeHijack saves the session where no cookie can be sent.
+func (s *Session) beforeHijack() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.w.sent {
+		return s.w.failed
+	}
+	s.w.sent = true
+	err := s.commitAtEnd()
+	if err != nil {
+		s.w.sent = false
+	}
+	return err
+}
+
+// afterHeaders saves what was changed since.
+func (s *Session) afterHeaders() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.commitAtEnd(); err != nil {
+		s.event(EventFailed, err)
+	}
+}
+
+// commitAtEnd is the commit of the middleware. That another request ended the
+// session meanwhile is no fault of this one, and what else it did counts: the
+// response goes out and an event tells. Only where the id was to be
+// renewed must the client hear of it, who would otherwise believe to be
+// logged in.
+func (s *Session) commitAtEnd() error {
+	if !s.touched {
+		return nil
+	}
+	renew := s.renew
+	err := s.commit(nil)
+	if errors.Is(err, ErrGone) && !renew {
+		return nil
+	}
+	return err
+}
+
+// addHeaders completes the headers of a response whose session was touched,
+// just before they leave.
+func (w *responseWriter) addHeaders() {
+	s := w.session
+	h := w.Header()
+	w.addVary(h)
+	if s.destroyed && w.cookie == "" {
+		w.cookie = s.manager.settings.removeCookie()
+	}
+	w.placeCookie(h)
+	if w.cookie == "" {
+		if h["Cache-Control"] == nil {
+			w.cacheControl[0] = "private"
+			h["Cache-Control"] = w.cacheControl[:1:1]
+		}
+		return
+	}
+	switch said := strings.ToLower(strings.Join(h["Cache-Control"], ",")); {
+	case said == "":
+		h.Set("Cache-Control", "private, no-store")
+	case !strings.Contains(said, "no-store") && !strings.Contains(said, "private"):
+		// A shared cache must not give one visitor's cookie to another.
+		h.Add("Cache-Control", `no-cache="Set-Cookie"`)
+	}
+}
+
+func (w *responseWriter) addVary(h http.Header) {
+	vary := h["Vary"]
+	if vary == nil {
+		w.vary[0] = "Cookie"
+		h["Vary"] = w.vary[:1:1]
+		return
+	}
+	for _, line := range vary {
+		for token := range strings.SplitSeq(line, ",") {
+			token = strings.TrimSpace(token)
+			if token == "*" || strings.EqualFold(token, "Cookie") {
+				return
+			}
+		}
+	}
+	h.Add("Vary", "Cookie")
+}
+
+// setCookie puts our cookie among the headers at once, where a handler that
+// writes the response itself finds it.
+func (w *responseWriter) setCookie(line string) {
+	h := w.Header()
+	w.removeCookieLine(h)
+	w.cookie = line
+	w.placeCookie(h)
+}
+
+// dropCookie takes a cookie back that was to go out.
+func (w *responseWriter) dropCookie() {
+	if !w.sent {
+		w.removeCookieLine(w.Header())
+	}
+	w.cookie = ""
+}
+
+// placeCookie makes sure that our cookie is among the headers: a handler may
+// have replaced them since.
+func (w *responseWriter) placeCookie(h http.Header) {
+	if w.cookie != "" && !contains(h["Set-Cookie"], w.cookie) {
+		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)
+	}
+}
+
+func (w *responseWriter) removeCookieLine(h http.Header) {
+	if w.cookie == "" {
+		return
+	}
+	lines := h["Set-Cookie"]
+	for i, line := range lines {
+		if line == w.cookie {
+			h["Set-Cookie"] = append(lines[:i:i], lines[i+1:]...)
+			break
+		}
+	}
+	if len(h["Set-Cookie"]) == 0 {
+		h.Del("Set-Cookie")
+	}
+}
