@@ -108,8 +108,10 @@ type update struct {
 // values, if there are any. The lock is held.
 func (s *Session) commit(u *update) error {
 	if u == nil && !s.modified() {
-		if s.refreshDue(s.manager.now()) {
-			return s.refresh(s.manager.now())
+		if s.manager.idle != 0 {
+			if now := s.manager.now(); s.refreshDue(now) {
+				return s.refresh(now)
+			}
 		}
 		return nil
 	}
@@ -143,7 +145,7 @@ func (s *Session) reload() error {
 		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
 	}
 	s.event(EventConflict, nil)
-	record, err := s.fetch(&s.saving, s.key, s.manager.now())
+	record, err := s.fetch(&s.saving, s.manager.now())
 	if errors.Is(err, store.ErrNotFound) {
 		return s.gone()
 	}
@@ -209,12 +211,13 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
 
-	id, key := s.id, s.key
+	id, key := s.id, &s.key
 	if fresh {
 		if id, err = newID(s.manager.settings.Rand); err != nil {
 			return false, err
 		}
-		key = keyOf(id)
+		freshKey := keyOf(id)
+		key = &freshKey
 	}
 	if err := s.store(key, &next, expect, now); err != nil {
 		return errors.Is(err, store.ErrConflict), err
@@ -224,7 +227,7 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 	} else if !s.exists {
 		s.manager.event(s.ctx, Event{Kind: EventCreated, Session: key.label()})
 	}
-	s.id, s.key, s.record, s.exists = id, key, next, true
+	s.id, s.key, s.record, s.exists = id, *key, next, true
 	s.changesSaved()
 	s.destroyed = false
 	if stale && s.w != nil {
@@ -245,7 +248,7 @@ func (s *Session) end(u *update) error {
 
 // store writes the record: over the one it was made from, or, for a new id,
 // beside it.
-func (s *Session) store(key storageKey, next *Record, expect, now int64) error {
+func (s *Session) store(key *storageKey, next *Record, expect, now int64) error {
 	defer func() { next.room = nil }()
 	engine, ctx := s.manager.engine, &s.saving
 	if !s.exists || !s.renew {

@@ -11,10 +11,10 @@ import (
 // for the host, or for two paths, are both in the browser.
 const maxCandidates = 4
 
-// idsFromCookies returns the well-formed and distinct ids among the
-// request's cookies of this name, in the order sent, and how many other values
-// there were under the name.
-func idsFromCookies(header http.Header, name string) (ids []string, rejected int) {
+// idsFromCookies appends the well-formed and distinct ids among the request's
+// cookies of this name, in the order sent, and counts the other values under
+// the name.
+func idsFromCookies(ids []string, header http.Header, name string) (_ []string, rejected int) {
 	for _, line := range header["Cookie"] {
 		for len(line) > 0 {
 			var pair string

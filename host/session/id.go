@@ -42,7 +42,12 @@ func validID(id string) bool {
 // hostile cannot make a cookie from it.
 type storageKey [sha256.Size]byte
 
-func keyOf(id string) storageKey { return sha256.Sum256([]byte(id)) }
+// keyOf takes a valid id.
+func keyOf(id string) storageKey {
+	var text [idChars]byte // on the stack, where a conversion of id would not be
+	copy(text[:], id)
+	return sha256.Sum256(text[:])
+}
 
 // label is a name for logs: enough to tell sessions apart, too little to
 // look one up.

@@ -25,9 +25,10 @@ type Session struct {
 
 	mu      sync.Mutex
 	ids     []string // that the client sent, well-formed
+	idRoom  [1]string
 	haveIDs bool
-	id      string // of the loaded or stored session
-	key     storageKey
+	id      string     // of the loaded or stored session
+	key     storageKey // of id, or of the one that is looked for
 	loaded  bool
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
@@ -258,11 +259,11 @@ func (s *Session) load(ctx context.Context) error {
 	}
 	now := s.manager.now()
 	for _, id := range s.clientIDs() {
-		key := keyOf(id)
-		record, err := s.fetch(ctx, key, now)
+		s.key = keyOf(id)
+		record, err := s.fetch(ctx, now)
 		switch {
 		case err == nil:
-			s.id, s.key, s.record, s.exists, s.loaded = id, key, record, true, true
+			s.id, s.record, s.exists, s.loaded = id, record, true, true
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 		default:
@@ -280,7 +281,7 @@ func (s *Session) clientIDs() []string {
 		s.haveIDs = true
 		if s.w != nil {
 			var rejected int
-			s.ids, rejected = idsFromCookies(s.w.request.Header, s.manager.settings.CookieName)
+			s.ids, rejected = idsFromCookies(s.idRoom[:0], s.w.request.Header, s.manager.settings.CookieName)
 			if rejected > 0 {
 				s.manager.event(s.ctx, Event{Kind: EventRejected})
 			}
@@ -289,10 +290,10 @@ func (s *Session) clientIDs() []string {
 	return s.ids
 }
 
-// fetch gets a record that counts: one that is corrupt or has ended is as good
-// as none.
-func (s *Session) fetch(ctx context.Context, key storageKey, now int64) (Record, error) {
-	record, err := s.manager.engine.Load(ctx, key[:], now)
+// fetch gets the record under the session's key if it counts: one that is
+// corrupt or has ended is as good as none.
+func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
+	record, err := s.manager.engine.Load(ctx, s.key[:], now)
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -301,10 +302,10 @@ func (s *Session) fetch(ctx context.Context, key storageKey, now int64) (Record,
 	case err == nil && !s.manager.ended(&record, now):
 		return record, nil
 	case err == nil:
-		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: key.label()})
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label()})
 		return Record{}, store.ErrNotFound
 	case isCorrupt(err):
-		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: key.label(), Err: err})
+		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
 		return Record{}, store.ErrNotFound
 	}
 	return Record{}, err
