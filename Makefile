@@ -1,0 +1,87 @@
+# Everything here needs Go and make only, unless a line says otherwise; what a
+# machine lacks is skipped aloud, and in CI it is a failure.
+
+GO ?= go
+
+# The bundled engines are built with one version of Go, so that everybody
+# gets the same bytes; the go command fetches it if another is installed.
+ENGINE_GO := go1.26.8
+ENGINES   := memory
+
+# Modules beside the root: what they need must not reach an importer.
+MODULES := . examples host/bench host/playground/browsertest
+
+# The race detector needs a C compiler, except on macOS.
+RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
+
+.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures
+
+help:
+	@echo 'make run             the playground, on http://127.0.0.1:8080'
+	@echo 'make test            all tests, with the race detector where it can run'
+	@echo 'make bench           measures beside other libraries; prints a table, writes host/bench/results.json'
+	@echo 'make fuzz            each fuzz target for FUZZTIME (default 20s)'
+	@echo 'make vet lint cross  go vet and gofmt; staticcheck; builds and vets for all platforms'
+	@echo 'make engines         builds the bundled engines again'
+	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
+	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm)'
+
+run:
+	@$(GO) run ./host/cmd/waddle run
+
+test:
+ifeq ($(RACE),)
+	@echo 'SKIPPED: the race detector, which needs a C compiler'
+endif
+	@set -e; for module in $(MODULES); do \
+	  echo "== $$module"; (cd $$module && $(GO) test $(RACE) ./...); \
+	done
+
+vet:
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	@set -e; for module in $(MODULES); do echo "== vet $$module"; (cd $$module && $(GO) vet ./...); done
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./guest/...
+
+lint:
+	@set -e; for module in $(MODULES); do echo "== staticcheck $$module"; \
+	  (cd $$module && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...); done
+
+cross:
+	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
+	  echo "== $$os/$$arch"; GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./...; \
+	  GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) build ./...; \
+	done; done
+
+bench:
+	@cd host/bench && $(GO) run . -json results.json
+
+FUZZTIME ?= 20s
+fuzz:
+	@set -e; $(GO) list ./... | while read -r package; do \
+	  $(GO) test -list '^Fuzz' $$package | grep '^Fuzz' | while read -r target; do \
+	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+# $(1) engine, $(2) output file
+define build-engine
+GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= GOWORK=off CGO_ENABLED=0 GOWASM= \
+  $(GO) build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(2) ./guest/engines/$(1)
+endef
+
+engines:
+	@set -e; for engine in $(ENGINES); do \
+	  $(call build-engine,$$engine,host/engines/$$engine/$$engine.wasm); \
+	  $(GO) run ./host/engines/internal/pack host/engines/$$engine/$$engine.wasm; \
+	  ls -l host/engines/$$engine/$$engine.wasm.gz; \
+	done
+
+verify-engines:
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; for engine in $(ENGINES); do \
+	  $(call build-engine,$$engine,$$dir/$$engine.wasm); \
+	  $(GO) run ./host/engines/internal/pack -verify host/engines/$$engine/$$engine.wasm.gz $$dir/$$engine.wasm; \
+	done
+
+fixtures:
+	@set -e; find . -name '*.wat' | while read -r wat; do wat2wasm --enable-all "$$wat" -o "$${wat%.wat}.wasm"; done
