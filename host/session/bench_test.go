@@ -21,7 +21,18 @@ var (
 // native store, without network: the cost that the library itself adds.
 func BenchmarkMiddleware(b *testing.B) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	b.Run("open", func(b *testing.B) { benchmarkMiddleware(b, session.Defaults()) })
+	b.Run("sealed", func(b *testing.B) {
+		settings := session.Defaults()
+		var err error
+		settings.Keyring, err = session.NewKeyring(secretNew)
+		require.NoError(b, err)
+		benchmarkMiddleware(b, settings)
+	})
+}
+
+func benchmarkMiddleware(b *testing.B, settings session.Settings) {
+	m, err := session.New(store.NewMemory(), settings)
 	require.NoError(b, err)
 	w := httptest.NewRecorder()
 	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,6 +23,9 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	if settings.Keyring != nil {
+		s = &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand}
+	}
 	engine, err := openEngine(settings.Engine, s)
 	if err != nil {
 		return nil, err

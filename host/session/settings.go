@@ -70,6 +70,11 @@ type Settings struct {
 	// Codec encodes values; default [CBOR].
 	Codec Codec
 
+	// Keyring seals sessions before they reach the store, with AES-256-GCM;
+	// nil leaves them readable to it. A record that none of its keys opens
+	// counts as corrupt.
+	Keyring *Keyring
+
 	// MaxSize bounds the encoded session, in bytes; default 1 MiB. A change
 	// beyond it is ErrTooLarge.
 	MaxSize int
