@@ -14,7 +14,7 @@ MODULES := . examples host/bench host/playground/browsertest
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures
+.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures verify-fixtures
 
 help:
 	@echo 'make run             the playground, on http://127.0.0.1:8080'
@@ -24,7 +24,8 @@ help:
 	@echo 'make vet lint cross  go vet and gofmt; staticcheck; builds and vets for all platforms'
 	@echo 'make engines         builds the bundled engines again'
 	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
-	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm)'
+	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm);'
+	@echo '                     make verify-fixtures compares'
 
 run:
 	@$(GO) run ./host/cmd/waddle run
@@ -83,5 +84,16 @@ verify-engines:
 	  $(GO) run ./host/engines/internal/pack -verify host/engines/$$engine/$$engine.wasm.gz $$dir/$$engine.wasm; \
 	done
 
+# Some test guests use features that a host refuses.
+WAT_FLAGS := --enable-all
+
 fixtures:
-	@set -e; find . -name '*.wat' | while read -r wat; do wat2wasm --enable-all "$$wat" -o "$${wat%.wat}.wasm"; done
+	@set -e; git ls-files -co --exclude-standard '*.wat' | while read -r wat; do \
+	  wat2wasm $(WAT_FLAGS) "$$wat" -o "$${wat%.wat}.wasm"; \
+	done
+
+verify-fixtures:
+	@set -e; out=$$(mktemp); trap 'rm -f "$$out"' EXIT; git ls-files '*.wat' | while read -r wat; do \
+	  wat2wasm $(WAT_FLAGS) "$$wat" -o "$$out"; \
+	  cmp "$$out" "$${wat%.wat}.wasm" || { echo "$$wat: run 'make fixtures' and commit the result"; exit 1; }; \
+	done; echo "every committed test guest is what its text builds"

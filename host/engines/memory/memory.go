@@ -1,0 +1,41 @@
+// Package memory opens the bundled engine that keeps sessions in memory: a
+// WebAssembly guest, compiled from guest/engines/memory and embedded in the
+// program. It evicts what was not used when it reaches its bounds, and what it
+// holds is gone when the program ends.
+package memory
+
+import (
+	"context"
+	_ "embed"
+
+	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+//go:embed memory.wasm.gz
+var packed []byte
+
+// Name is what the engine is called in logs and errors unless Config.Name says
+// otherwise.
+const Name = "memory"
+
+// Open starts the engine. Its bounds are cfg.MemoryLimit and these
+// cfg.Settings, each for all shards together:
+//
+//   - max_entries: how many records are kept; default no bound but memory
+//   - max_bytes: how many bytes they may take; default what fits into memory
+//
+// Errors are those of [plugin.Open].
+func Open(ctx context.Context, cfg plugin.Config) (*plugin.Plugin, error) {
+	wasm, err := Module()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Name == "" {
+		cfg.Name = Name
+	}
+	return plugin.Open(ctx, wasm, cfg)
+}
+
+// Module returns the engine's WebAssembly module.
+func Module() ([]byte, error) { return bundle.Unpack(packed) }
