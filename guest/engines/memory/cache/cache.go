@@ -1,0 +1,312 @@
+// Package cache keeps records in memory, bounded in number and bytes: the inside
+// of the in-memory engine.
+//
+// The data lies in blocks of bytes that the garbage collector does not look
+// into, and so does all that is known of it. Memory that a record gives up is
+// there for any other, of whatever size, at once: nothing is compacted, resized
+// or rehashed later, so that no operation takes long because of others before
+// it. Beyond key and value a record costs about 43 bytes, and up to 15 that its
+// bytes are rounded up by.
+//
+// When there is no room, records are evicted, expired ones and those that were
+// not used first (SIEVE).
+package cache
+
+import (
+	"math/rand/v2"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
+)
+
+// Options say what a cache may take.
+type Options struct {
+	// MaxBytes is how much memory the records may take, all that is kept
+	// with them included; at least MinBytes. It is rounded down to blocks of
+	// 32 KiB.
+	MaxBytes int64
+
+	// MaxEntries is the most records; 0 is no bound of its own.
+	MaxEntries int64
+
+	// Scratch returns memory for a value that does not lie in one piece, valid
+	// as long as what Get returns. Without it, such a value is allocated.
+	Scratch func(n int) []byte
+}
+
+// MinBytes is the least memory that a cache works in.
+const MinBytes = 16 * blockSize
+
+// Cache keeps records. It is not safe for concurrent use. Its errors are those
+// of package guest, and its operations do what guest.Engine and the interfaces
+// beside it say.
+type Cache struct {
+	options  Options
+	hash     hasher
+	maxValue int
+	entries  uint32 // the most that there may be
+
+	pool  pool
+	cells cells
+
+	count      uint32
+	slotPages  []*slotPage
+	slotBlocks []uint32
+
+	buckets    uint32
+	bucketMask uint32
+	headPages  []*headPage
+	headBlocks []uint32
+
+	newest, oldest, hand uint32
+	pinned               uint32 // being rewritten: has no bytes and must not be evicted
+
+	sweepAt uint32
+	stats   Stats
+
+	revision [abi.RevisionSize]byte
+}
+
+// Stats count what a cache has done since it was made.
+type Stats struct {
+	// Evicted counts records that went for want of room, Expired those that
+	// were found to have expired.
+	Evicted, Expired uint64
+}
+
+// New returns an empty cache. It returns guest.ErrInvalid for options out of
+// their bounds.
+func New(options Options) (*Cache, error) {
+	if options.MaxBytes < MinBytes {
+		return nil, guest.Fail(guest.ErrInvalid, "a cache needs at least 512KiB for its records")
+	}
+	if options.MaxEntries < 0 {
+		return nil, guest.Fail(guest.ErrInvalid, "the most entries cannot be less than none")
+	}
+	c := &Cache{
+		options: options,
+		hash:    hasher{rand.Uint64(), rand.Uint64()},
+		entries: 1<<31 - 1,
+	}
+	c.pool.limit = uint32(min(options.MaxBytes/blockSize, 1<<(32-refBits)-1))
+	if options.MaxEntries > 0 {
+		c.entries = uint32(min(options.MaxEntries, 1<<31-1))
+	}
+	// A value takes at most half of the room: whatever it is, it finds some,
+	// and the slot and the bucket of its record as well.
+	c.maxValue = min(MaxValue, int(c.pool.limit/2)*blockSize)
+	c.reset()
+	return c, nil
+}
+
+// MaxValue returns the largest value that this cache takes.
+func (c *Cache) MaxValue() int { return c.maxValue }
+
+// Len returns how many records there are, with those that have expired and were
+// not found yet.
+func (c *Cache) Len() int { return int(c.count) }
+
+// Bytes returns how much memory the records take, with all that is kept for
+// them.
+func (c *Cache) Bytes() int64 { return int64(c.pool.inUse()) * blockSize }
+
+// Stats returns the counts.
+func (c *Cache) Stats() Stats { return c.stats }
+
+func (c *Cache) reset() {
+	c.pool.giveAll()
+	c.cells.reset()
+	c.count, c.sweepAt = 0, 0
+	c.newest, c.oldest, c.hand, c.pinned = noSlot, noSlot, noSlot, noSlot
+	c.slotPages, c.slotBlocks = c.slotPages[:0], c.slotBlocks[:0]
+	c.headPages, c.headBlocks = c.headPages[:0], c.headBlocks[:0]
+
+	// One bucket there always is.
+	id, _ := c.pool.take()
+	c.headPages = append(c.headPages, c.pool.headPage(id))
+	c.headBlocks = append(c.headBlocks, id)
+	c.buckets, c.bucketMask = 1, 0
+	*c.head(0) = noSlot
+}
+
+// Get returns the value under a key.
+func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
+	id, s := c.find(uint32(c.hash.sum(key)), key)
+	if s == nil {
+		return nil, guest.ErrNotFound
+	}
+	if s.expired(now) {
+		c.expire(id)
+		return nil, guest.ErrNotFound
+	}
+	s.sizes |= usedBit
+	return c.value(s), nil
+}
+
+// Set stores a value if the write's condition allows it. It evicts to make
+// room, and changes nothing if it fails.
+func (c *Cache) Set(w guest.Write) error {
+	c.sweep(sweepPerSet, w.Now)
+	if len(w.Key) == 0 || len(w.Key) > keyLenMask+1 {
+		return errKey
+	}
+	hash := uint32(c.hash.sum(w.Key))
+	id, s := c.find(hash, w.Key)
+	if s != nil && s.expired(w.Now) {
+		c.expire(id)
+		s = nil
+	}
+	if s != nil {
+		if err := w.Check(c.revisionOf(s), true); err != nil {
+			return err
+		}
+	} else if err := w.Check(nil, false); err != nil {
+		return err
+	}
+	if len(w.Value) > c.maxValue {
+		return errValue
+	}
+	switch {
+	case w.Expired() && s == nil:
+		return nil
+	case w.Expired():
+		c.remove(id)
+		return nil
+	case s != nil:
+		return c.rewrite(id, s, &w)
+	}
+	return c.create(hash, &w)
+}
+
+// Touch gives a record a new expiry.
+func (c *Cache) Touch(key []byte, expires, now int64) error {
+	id, s := c.find(uint32(c.hash.sum(key)), key)
+	if s == nil {
+		return guest.ErrNotFound
+	}
+	if s.expired(now) {
+		c.expire(id)
+		return guest.ErrNotFound
+	}
+	if guest.Expired(expires, now) {
+		c.remove(id)
+		return nil
+	}
+	s.expires = expires
+	s.sizes |= usedBit
+	return nil
+}
+
+// Delete removes a record, if there is one.
+func (c *Cache) Delete(key []byte, _ int64) error {
+	if id, s := c.find(uint32(c.hash.sum(key)), key); s != nil {
+		c.remove(id)
+	}
+	return nil
+}
+
+// Clear removes all records.
+func (c *Cache) Clear(int64) error {
+	c.reset()
+	return nil
+}
+
+func (c *Cache) create(hash uint32, w *guest.Write) error {
+	for c.count >= c.entries {
+		if !c.evict(w.Now) {
+			return errNoRoom
+		}
+	}
+	ref, ok := c.store(w)
+	if !ok {
+		return errNoRoom
+	}
+	id := c.insert(hash, ref, packSizes(len(w.Key), len(w.Value)), w.Expires)
+	putUint32(c.pool.cell(ref), id)
+	return nil
+}
+
+func (c *Cache) rewrite(id uint32, s *slot, w *guest.Write) error {
+	chain, inCell, need := shape(len(w.Key), len(w.Value))
+	oldChain, _, oldNeed := shape(s.keyLen(), s.valueLen())
+	if chain == 0 && oldChain == 0 && classOf(need) == classOf(oldNeed) {
+		copy(c.pool.cell(s.ref)[ownerSize+len(w.Key):][:inCell], w.Value)
+	} else {
+		// The old bytes go first, so that there need not be room for both. The
+		// slot keeps its place in all orders, though not its number.
+		c.freeBytes(s)
+		s.ref = noRef
+		c.pinned = id
+		ref, ok := c.store(w)
+		id = c.pinned
+		if !ok {
+			c.remove(id)
+			return errNoRoom
+		}
+		c.pinned = noSlot
+		s = c.slot(id)
+		s.ref = ref
+		putUint32(c.pool.cell(ref), id)
+	}
+	s.sizes = packSizes(len(w.Key), len(w.Value)) | usedBit
+	s.expires = w.Expires
+	return nil
+}
+
+// store writes a record's bytes and returns its cell, whose owner the caller
+// enters. It makes room for a slot and a bucket too, so that nothing needs to be
+// evicted while a cell has no owner.
+func (c *Cache) store(w *guest.Write) (ref uint32, ok bool) {
+	chain, inCell, need := shape(len(w.Key), len(w.Value))
+	first := noBlock
+	for ; chain > 0; chain-- { // the last one first: each knows the one after it
+		id, ok := c.takeBlock(w.Now)
+		if !ok {
+			c.freeChain(first)
+			return noRef, false
+		}
+		b := c.pool.block(id)
+		putUint32(b[linkAt:], first)
+		copy(b[:chainBytes], w.Value[inCell+(chain-1)*chainBytes:])
+		first = id
+	}
+	ok = c.reserveSlot(w.Now) && c.reserveBucket(w.Now)
+	for ok {
+		var taken bool
+		if ref, taken = c.cells.take(&c.pool, classOf(need)); taken {
+			break
+		}
+		ok = c.evict(w.Now)
+	}
+	if !ok {
+		c.freeChain(first)
+		return noRef, false
+	}
+	cell := c.pool.cell(ref)[ownerSize:]
+	if first != noBlock {
+		putUint32(cell, first)
+		cell = cell[chainSize:]
+	}
+	copy(cell, w.Key)
+	copy(cell[len(w.Key):], w.Value[:inCell])
+	return ref, true
+}
+
+// freeBytes gives back all bytes of a record. Its slot still has their ref.
+func (c *Cache) freeBytes(s *slot) {
+	chain, _, need := shape(s.keyLen(), s.valueLen())
+	if chain > 0 {
+		c.freeChain(uint32At(c.pool.cell(s.ref)[ownerSize:]))
+	}
+	if moved := c.cells.give(&c.pool, classOf(need), s.ref); moved != noRef {
+		c.slot(uint32At(c.pool.cell(moved))).ref = moved
+	}
+}
+
+func (c *Cache) freeChain(id uint32) {
+	for id != noBlock {
+		next := uint32At(c.pool.block(id)[linkAt:])
+		c.pool.give(id)
+		id = next
+	}
+}

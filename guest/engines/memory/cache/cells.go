@@ -1,0 +1,152 @@
+package cache
+
+import "math/bits"
+
+// A record's bytes lie in a cell. Cells of one size fill blocks without gaps:
+// when one is given back, the last of its size moves into its place. So there is
+// never more than one part-filled block per size, nothing is ever collected, and
+// the longest thing that happens is the copy of one cell.
+//
+// A cell begins with the number of the slot that owns it, for the move.
+//
+// What is too long for a block has the head of its value in a cell, behind the
+// number of the first of a chain of whole blocks, which hold the rest. A block
+// of a chain ends with the number of the next one and never moves.
+const (
+	granule    = 16 // cells begin at, and are, multiples of it
+	refBits    = 11 // a ref is block<<refBits | offset/granule
+	ownerSize  = 4
+	chainSize  = 4
+	linkAt     = blockSize - 4 // where a block of a chain has the next one's number
+	chainBytes = linkAt        // bytes of a value in a block of a chain
+
+	fineMax    = 512 // sizes are a granule apart up to here, an eighth of a power of two above
+	fineSizes  = fineMax / granule
+	sizesPer2x = 8
+	sizes      = fineSizes + 6*sizesPer2x // up to blockSize
+)
+
+// noRef is the ref of no cell.
+const noRef = ^uint32(0)
+
+// cellClass is what all cells of one size have in common.
+type cellClass struct {
+	size int    // of a cell
+	per  uint32 // cells in a block
+	last uint32 // the block that is not full, noBlock if there is no cell at all
+	used uint32 // cells in it
+}
+
+type cells struct {
+	classes [sizes]cellClass
+	below   []uint32 // by block: the block of its class that was the last before it
+}
+
+// classOf numbers sizes in steps; where two sizes fit a block equally often,
+// classByStep makes them one class of the larger size.
+var classByStep = func() (table [sizes]uint8) {
+	for step := range sizes {
+		per := blockSize / stepSize(step)
+		table[step] = uint8(stepOf(blockSize / per &^ (granule - 1)))
+	}
+	return table
+}()
+
+func stepOf(need int) int {
+	if need <= fineMax {
+		return (need - 1) / granule
+	}
+	n := uint(need - 1)
+	length := bits.Len(n)
+	return fineSizes + (length-10)*sizesPer2x + int(n>>(length-4)&(sizesPer2x-1))
+}
+
+func stepSize(step int) int {
+	if step < fineSizes {
+		return (step + 1) * granule
+	}
+	step -= fineSizes
+	return (sizesPer2x + step%sizesPer2x + 1) << (step/sizesPer2x + 6)
+}
+
+func classOf(need int) uint8 { return classByStep[stepOf(need)] }
+
+func (c *cells) reset() {
+	c.below = c.below[:0]
+	for step := range sizes {
+		per := blockSize / stepSize(step)
+		c.classes[step] = cellClass{size: blockSize / per &^ (granule - 1), per: uint32(per), last: noBlock}
+	}
+}
+
+// take returns a cell of a class, unless that needs a block and there is none.
+func (c *cells) take(p *pool, class uint8) (uint32, bool) {
+	k := &c.classes[class]
+	if k.last == noBlock || k.used == k.per {
+		id, ok := p.take()
+		if !ok {
+			return noRef, false
+		}
+		for uint32(len(c.below)) <= id {
+			c.below = append(c.below, noBlock)
+		}
+		c.below[id] = k.last
+		k.last, k.used = id, 0
+	}
+	ref := k.ref(k.used)
+	k.used++
+	return ref, true
+}
+
+// give takes a cell back. If another one moved into its place, moved is where
+// that one lies now, and noRef otherwise.
+func (c *cells) give(p *pool, class uint8, ref uint32) (moved uint32) {
+	k := &c.classes[class]
+	last := k.ref(k.used - 1)
+	moved = noRef
+	if ref != last {
+		copy(p.cell(ref)[:k.size], p.cell(last)[:k.size])
+		moved = ref
+	}
+	if k.used--; k.used == 0 {
+		p.give(k.last)
+		if k.last = c.below[k.last]; k.last != noBlock {
+			k.used = k.per
+		}
+	}
+	return moved
+}
+
+// ref returns the ref of a cell of the last block.
+func (k *cellClass) ref(index uint32) uint32 {
+	return k.last<<refBits | index*uint32(k.size/granule)
+}
+
+// cell returns the bytes from a cell's beginning to the end of its block.
+func (p *pool) cell(ref uint32) []byte {
+	return p.block(ref >> refBits)[ref&(1<<refBits-1)*granule:]
+}
+
+// shape says how a record of this key and value lies: how many blocks of a chain
+// it has, how many bytes of the value are in the cell, and how many bytes of
+// the cell that needs.
+func shape(keyLen, valueLen int) (chain, inCell, need int) {
+	need = ownerSize + keyLen + valueLen
+	if need <= blockSize {
+		return 0, valueLen, need
+	}
+	over := need + chainSize - blockSize
+	chain = (over + chainBytes - 1) / chainBytes
+	inCell = max(0, valueLen-chain*chainBytes)
+	return chain, inCell, ownerSize + chainSize + keyLen + inCell
+}
+
+func uint32At(b []byte) uint32 {
+	_ = b[3]
+	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+func putUint32(b []byte, v uint32) {
+	_ = b[3]
+	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
+}

@@ -1,0 +1,119 @@
+package cache
+
+// slot is what the cache knows of one record. Slots are dense: number 0 to
+// count-1. When one is given up, the last moves into its place; so they need no
+// list of free ones, shrink as well as they grow, and can be walked in small
+// steps.
+type slot struct {
+	hash    uint32
+	chain   uint32 // the next slot of the same bucket
+	newer   uint32 // order of eviction
+	older   uint32
+	ref     uint32 // the cell
+	sizes   uint32 // key length - 1, value length, and whether the record was used
+	expires int64
+}
+
+// noSlot is the number of no slot.
+const noSlot = ^uint32(0)
+
+// MaxValue is the largest value in bytes that a cache takes. One with little
+// memory takes less: see Cache.MaxValue.
+const MaxValue = 1 << 20
+
+// Bits of slot.sizes: 10 of the key's length, 21 of the value's, one for use.
+const (
+	usedBit       = 1 << 31
+	valueLenShift = 10
+	keyLenMask    = 1<<valueLenShift - 1
+)
+
+func packSizes(keyLen, valueLen int) uint32 {
+	return uint32(valueLen)<<valueLenShift | uint32(keyLen-1)
+}
+
+func (s *slot) keyLen() int   { return int(s.sizes&keyLenMask) + 1 }
+func (s *slot) valueLen() int { return int(s.sizes &^ usedBit >> valueLenShift) }
+func (s *slot) used() bool    { return s.sizes&usedBit != 0 }
+
+func (s *slot) expired(now int64) bool { return s.expires != 0 && now >= s.expires }
+
+func (c *Cache) slot(id uint32) *slot {
+	return &c.slotPages[id/slotsPerPage][id%slotsPerPage]
+}
+
+// reserveSlot makes room for one more slot, evicting for it if need be.
+func (c *Cache) reserveSlot(now int64) bool {
+	for int(c.count/slotsPerPage) >= len(c.slotPages) {
+		id, ok := c.takeBlock(now)
+		if !ok {
+			return false
+		}
+		c.slotPages = append(c.slotPages, c.pool.slotPage(id))
+		c.slotBlocks = append(c.slotBlocks, id)
+		c.trimSlots() // evictions may have made the page needless
+	}
+	return true
+}
+
+// trimSlots gives back pages that neither a slot nor the next one lies in.
+func (c *Cache) trimSlots() {
+	for last := len(c.slotPages) - 1; last > int(c.count/slotsPerPage); last-- {
+		c.pool.give(c.slotBlocks[last])
+		c.slotPages, c.slotBlocks = c.slotPages[:last], c.slotBlocks[:last]
+	}
+}
+
+// insert makes a slot for a record whose cell is ready. There is room for it.
+func (c *Cache) insert(hash, ref, sizes uint32, expires int64) uint32 {
+	id := c.count
+	c.count++
+	s := c.slot(id)
+	*s = slot{hash: hash, ref: ref, sizes: sizes, expires: expires}
+	c.orderInsert(id, s)
+	c.indexInsert(id, s)
+	return id
+}
+
+// remove gives up a record and all it holds.
+func (c *Cache) remove(id uint32) {
+	s := c.slot(id)
+	if s.ref != noRef {
+		c.freeBytes(s)
+	}
+	c.indexRemove(id, s)
+	c.orderRemove(id, s)
+	c.count--
+	if last := c.count; id != last {
+		c.moveSlot(last, id)
+	}
+	c.trimSlots()
+	c.indexShrink()
+}
+
+// moveSlot puts the record of one slot into another one that is free, and turns
+// everything that pointed at it.
+func (c *Cache) moveSlot(from, to uint32) {
+	s := c.slot(from)
+	c.indexReplace(s.hash, from, to)
+	if s.newer != noSlot {
+		c.slot(s.newer).older = to
+	} else {
+		c.newest = to
+	}
+	if s.older != noSlot {
+		c.slot(s.older).newer = to
+	} else {
+		c.oldest = to
+	}
+	if c.hand == from {
+		c.hand = to
+	}
+	if c.pinned == from {
+		c.pinned = to
+	}
+	if s.ref != noRef {
+		putUint32(c.pool.cell(s.ref), to)
+	}
+	*c.slot(to) = *s
+}

@@ -1,0 +1,62 @@
+package cache
+
+import (
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
+)
+
+// Errors that are made once: a cache that is told nonsense, over and over, must
+// not fill its memory with messages.
+var (
+	errKey    = guest.Fail(guest.ErrInvalid, "a key has 1 to 1024 bytes")
+	errValue  = guest.Fail(guest.ErrTooLarge, "a value takes at most 1 MiB, and at most half of the memory of an instance")
+	errNoRoom = guest.Fail(guest.ErrNoSpace, "no room for the record, although all others were evicted")
+)
+
+// keyOf returns the key of a record.
+func (c *Cache) keyOf(s *slot) []byte {
+	at := ownerSize
+	if chain, _, _ := shape(s.keyLen(), s.valueLen()); chain > 0 {
+		at += chainSize
+	}
+	return c.pool.cell(s.ref)[at:][:s.keyLen()]
+}
+
+// value returns the value of a record in one piece.
+func (c *Cache) value(s *slot) []byte {
+	if chain, inCell, _ := shape(s.keyLen(), s.valueLen()); chain == 0 {
+		return c.pool.cell(s.ref)[ownerSize+s.keyLen():][:inCell:inCell]
+	}
+	var whole []byte
+	if c.options.Scratch != nil {
+		whole = c.options.Scratch(s.valueLen())
+	} else {
+		whole = make([]byte, s.valueLen())
+	}
+	c.copyValue(whole, s)
+	return whole
+}
+
+// copyValue writes a value from its beginning into a buffer that may be shorter.
+func (c *Cache) copyValue(to []byte, s *slot) {
+	chain, inCell, _ := shape(s.keyLen(), s.valueLen())
+	cell := c.pool.cell(s.ref)[ownerSize:]
+	if chain == 0 {
+		copy(to, cell[s.keyLen():][:inCell])
+		return
+	}
+	id := uint32At(cell)
+	n := copy(to, cell[chainSize+s.keyLen():][:inCell])
+	for left := s.valueLen() - inCell; left > 0 && n < len(to); left -= chainBytes {
+		b := c.pool.block(id)
+		n += copy(to[n:], b[:min(left, chainBytes)])
+		id = uint32At(b[linkAt:])
+	}
+}
+
+// revisionOf returns the first bytes of a value, as many as are its revision.
+func (c *Cache) revisionOf(s *slot) []byte {
+	revision := c.revision[:min(abi.RevisionSize, s.valueLen())]
+	c.copyValue(revision, s)
+	return revision
+}

@@ -1,0 +1,101 @@
+package cache
+
+import "github.com/waddle-sessions/waddle/guest"
+
+// Walks go from the last slot to the first. A removal moves the last slot into
+// the gap, so on the way down a slot may be met twice, but one that was not met
+// yet stays below.
+
+const (
+	sweepPerSet  = 2    // slots that every Set looks at for expired records
+	sweepPerSave = 4096 // slots that Save looks at
+	maxWalk      = 4096 // slots that one chunk of an enumeration looks at
+)
+
+// Sweep removes expired records among the next max.
+func (c *Cache) Sweep(max int, now int64) (removed int, err error) {
+	return c.sweep(min(max, int(c.count)), now), nil
+}
+
+// Save removes expired records among the next few thousand. Nothing here is
+// durable.
+func (c *Cache) Save(now int64) error {
+	c.sweep(min(sweepPerSave, int(c.count)), now)
+	return nil
+}
+
+func (c *Cache) sweep(slots int, now int64) (removed int) {
+	for ; slots > 0 && c.count > 0; slots-- {
+		if c.sweepAt == 0 || c.sweepAt > c.count {
+			c.sweepAt = c.count
+		}
+		c.sweepAt--
+		if c.slot(c.sweepAt).expired(now) {
+			c.expire(c.sweepAt)
+			removed++
+		}
+	}
+	return removed
+}
+
+func (c *Cache) expire(id uint32) {
+	c.stats.Expired++
+	c.remove(id)
+}
+
+// Keys adds keys to a chunk.
+func (c *Cache) Keys(chunk *guest.KeyChunk, cursor, now int64) (next int64, err error) {
+	return c.walk(cursor, now, func(s *slot) bool { return chunk.Add(c.keyOf(s)) }), nil
+}
+
+// Snapshot adds records to a chunk.
+func (c *Cache) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int64, err error) {
+	return c.walk(cursor, now, func(s *slot) bool {
+		room, ok := chunk.AddRoom(c.keyOf(s), s.valueLen(), s.expires)
+		c.copyValue(room, s)
+		return ok
+	}), nil
+}
+
+// walk shows records that have not expired to add, until it declines one. A
+// cursor is the number of the slot that was last met, plus one for it not to be
+// 0.
+func (c *Cache) walk(cursor, now int64, add func(*slot) bool) (next int64) {
+	at := int64(c.count)
+	if cursor > 0 {
+		at = min(at, cursor-1)
+	}
+	for walked := 0; at > 0; walked++ {
+		s := c.slot(uint32(at - 1))
+		if walked == maxWalk || !s.expired(now) && !add(s) {
+			return at + 1
+		}
+		at--
+	}
+	return 0
+}
+
+// Restore stores the records of a snapshot, or none if there is one that is
+// larger than this cache takes. As with any writes, some may be evicted for
+// others.
+func (c *Cache) Restore(records guest.Records, _ int64) error {
+	for w := range records.All() {
+		if len(w.Value) > c.maxValue {
+			return errValue
+		}
+	}
+	for w := range records.All() {
+		if err := c.Set(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var (
+	_ guest.Toucher     = (*Cache)(nil)
+	_ guest.Sweeper     = (*Cache)(nil)
+	_ guest.Lister      = (*Cache)(nil)
+	_ guest.Snapshotter = (*Cache)(nil)
+	_ guest.Restorer    = (*Cache)(nil)
+)

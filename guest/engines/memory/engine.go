@@ -1,0 +1,86 @@
+package main
+
+import (
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
+)
+
+var info = guest.Info{
+	Name:     "memory",
+	Version:  "1.0.0",
+	CAS:      true,
+	MaxValue: cache.MaxValue,
+}
+
+// What of an instance's memory is not for records. The test that runs the module
+// at its limits fails if a new Go version needs more.
+const (
+	// runtimeSize is the module's own data, the Go runtime and its heap when
+	// Open is called.
+	runtimeSize = 4 << 20
+
+	// exchangeSize is for all exchange buffers that there ever are: three,
+	// the largest with room for the largest value.
+	exchangeSize = 3 << 19
+
+	// 1/overheadShare of the rest goes to what the runtime keeps for every
+	// piece of memory.
+	overheadShare = 50
+
+	defaultMemoryLimit = 64 << 20
+	leastMemoryLimit   = runtimeSize + exchangeSize + cache.MinBytes*overheadShare/(overheadShare-1)
+)
+
+// engine opens a cache as the settings want it.
+type engine struct{ *cache.Cache }
+
+var (
+	_ guest.Engine      = (*engine)(nil)
+	_ guest.Toucher     = (*engine)(nil)
+	_ guest.Sweeper     = (*engine)(nil)
+	_ guest.Lister      = (*engine)(nil)
+	_ guest.Snapshotter = (*engine)(nil)
+	_ guest.Restorer    = (*engine)(nil)
+)
+
+// Open implements guest.Engine.
+func (e *engine) Open(config *guest.Config) error {
+	shards := int64(config.Shards())
+	limit := config.MemoryLimit(defaultMemoryLimit)
+	room := (limit - runtimeSize - exchangeSize) / overheadShare * (overheadShare - 1)
+	maxBytes := config.Bytes("max_bytes", 0)
+	maxEntries := config.Int("max_entries", 0, 0)
+	if err := config.Err(); err != nil {
+		return err
+	}
+
+	if room < cache.MinBytes {
+		return guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes, and this engine needs at least "+
+			decimal(leastMemoryLimit))
+	}
+	if maxBytes != 0 {
+		switch share := maxBytes / shards; {
+		case share < cache.MinBytes:
+			config.Refuse("max_bytes", "is for all shards together and must be at least "+decimal(cache.MinBytes*shards))
+		case share > room:
+			config.Refuse("max_bytes", "is for all shards together and can be at most "+decimal(room*shards)+
+				" with a memory_limit of "+decimal(limit))
+		default:
+			room = share
+		}
+	}
+	if maxEntries != 0 && maxEntries < shards {
+		config.Refuse("max_entries", "is for all shards together and must be at least their number, "+decimal(shards))
+	}
+	if err := config.Err(); err != nil {
+		return err
+	}
+
+	c, err := cache.New(cache.Options{MaxBytes: room, MaxEntries: maxEntries / shards, Scratch: guest.Scratch})
+	e.Cache = c
+	return err
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,0 +1,158 @@
+//go:build !wasip1
+
+package guest
+
+import "github.com/waddle-sessions/waddle/abi"
+
+// Harness drives an engine in native tests as a host drives the module: through
+// the exchange buffer, the codes and the lists of the interface. What it
+// returns as an error wraps one of this package's and carries the message that
+// the host would get.
+//
+// It exists in native builds only, and is not safe for concurrent use.
+type Harness struct{ instance instance }
+
+// NewHarness returns a harness around an engine that is not open. It panics as
+// Register does.
+func NewHarness(engine Engine, info Info) *Harness {
+	h := new(Harness)
+	h.instance.init(engine, info)
+	return h
+}
+
+// Open opens the engine with settings, names and values in turn, the names in
+// ascending order.
+func (h *Harness) Open(settings ...string) error {
+	var list []byte
+	for i := 0; i < len(settings); i += 2 {
+		list = abi.AppendPair(list, settings[i], settings[i+1])
+	}
+	ptr, err := h.write(list)
+	if err != nil {
+		return err
+	}
+	return harnessError(h.instance.open(ptr, uint32(len(list))))
+}
+
+// Describe returns the list of names and values that the engine describes
+// itself by.
+func (h *Harness) Describe() []byte {
+	b, _ := h.instance.describe()
+	return b
+}
+
+// Get is session_get.
+func (h *Harness) Get(key []byte, now int64) ([]byte, error) {
+	ptr, err := h.write(key)
+	if err != nil {
+		return nil, err
+	}
+	value, code := h.instance.get(ptr, uint32(len(key)), now)
+	return value, harnessError(code)
+}
+
+// Set is session_set.
+func (h *Harness) Set(w Write) error {
+	ptr, err := h.write(w.Key, w.Value)
+	if err != nil {
+		return err
+	}
+	keyLen := uint32(len(w.Key))
+	return harnessError(h.instance.set(ptr, keyLen, ptr+keyLen, uint32(len(w.Value)), w.Expires, w.Now, w.Expect))
+}
+
+// Touch is session_touch.
+func (h *Harness) Touch(key []byte, expires, now int64) error {
+	ptr, err := h.write(key)
+	if err != nil {
+		return err
+	}
+	return harnessError(h.instance.touch(ptr, uint32(len(key)), expires, now))
+}
+
+// Delete is session_delete.
+func (h *Harness) Delete(key []byte, now int64) error {
+	ptr, err := h.write(key)
+	if err != nil {
+		return err
+	}
+	return harnessError(h.instance.delete(ptr, uint32(len(key)), now))
+}
+
+// Clear is session_clear.
+func (h *Harness) Clear(now int64) error { return harnessError(h.instance.clear(now)) }
+
+// Save is session_save.
+func (h *Harness) Save(now int64) error { return harnessError(h.instance.save(now)) }
+
+// Sweep is session_sweep.
+func (h *Harness) Sweep(max int, now int64) (removed int, err error) {
+	n := h.instance.sweep(now, uint32(max))
+	return int(n), harnessError(n)
+}
+
+// Keys is session_keys: one chunk, in memory of its own, and the cursor of the
+// next.
+func (h *Harness) Keys(cursor, now int64) (keys [][]byte, next int64, err error) {
+	b, code := h.instance.keys(cursor, now)
+	if code < 0 {
+		return nil, 0, harnessError(code)
+	}
+	next, list, _ := abi.CutCursor(append([]byte(nil), b...))
+	for {
+		key, rest, ok := abi.NextKey(list)
+		if !ok {
+			return keys, next, nil
+		}
+		keys, list = append(keys, key), rest
+	}
+}
+
+// Snapshot is session_snapshot: the list of one chunk, as Restore takes it, in
+// memory of its own, and the cursor of the next.
+func (h *Harness) Snapshot(cursor, now int64) (list []byte, next int64, err error) {
+	b, code := h.instance.snapshot(cursor, now)
+	if code < 0 {
+		return nil, 0, harnessError(code)
+	}
+	next, list, _ = abi.CutCursor(append([]byte(nil), b...))
+	return list, next, nil
+}
+
+// Restore is session_restore.
+func (h *Harness) Restore(list []byte, now int64) error {
+	ptr, err := h.write(list)
+	if err != nil {
+		return err
+	}
+	return harnessError(h.instance.restore(ptr, uint32(len(list)), now))
+}
+
+func (h *Harness) write(parts ...[]byte) (ptr uint32, err error) {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if ptr = h.instance.alloc(uint32(max(size, 1))); ptr == 0 {
+		return 0, Fail(ErrNoSpace, "session_alloc returned 0")
+	}
+	at := 0
+	for _, p := range parts {
+		at += copy(h.instance.exchange[at:], p)
+	}
+	return ptr, nil
+}
+
+func harnessError(code int64) error {
+	if code >= 0 {
+		return nil
+	}
+	recorder.mu.Lock()
+	message := recorder.fail
+	recorder.fail = ""
+	recorder.mu.Unlock()
+	if message == "" {
+		return codeError(code)
+	}
+	return Fail(codeError(code), message)
+}

@@ -1,0 +1,339 @@
+package guest
+
+import (
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// current is the instance that the exports serve: a module has one.
+var current instance
+
+// Sizes of the exchange buffer. It starts with room for any chunk and grows by
+// large factors, so that all buffers that there ever were are together little
+// more than the last one: memory that was given up may be in pieces by then.
+const (
+	minExchange    = chunkSize + exchangeMargin
+	growExchange   = 4
+	exchangeMargin = 256 // over the largest key and value, for the header of a record in a list
+)
+
+// instance stands between the interface and an engine.
+type instance struct {
+	engine      Engine
+	info        Info
+	description []byte
+	opened      bool
+
+	keyTooLarge, valueTooLarge error
+
+	// What the engine is beyond an Engine, nil where it is not.
+	toucher     Toucher
+	sweeper     Sweeper
+	lister      Lister
+	snapshotter Snapshotter
+	restorer    Restorer
+
+	// exchange is the buffer that the host writes to, base its address.
+	// Results are built in it where they do not lie in the engine's memory.
+	exchange []byte
+	base     uint32
+
+	// result keeps the bytes alive that the host may still look at.
+	result []byte
+
+	keyChunk    KeyChunk
+	recordChunk RecordChunk
+}
+
+func (i *instance) init(engine Engine, info Info) {
+	i.engine, i.info = engine, info.checked()
+	i.description = i.info.description()
+	i.keyTooLarge = Fail(ErrTooLarge, "the key is longer than the "+strconv.Itoa(i.info.MaxKey)+" bytes that this engine takes")
+	i.valueTooLarge = Fail(ErrTooLarge, "the value is longer than the "+strconv.Itoa(i.info.MaxValue)+" bytes that this engine takes")
+	i.toucher, _ = engine.(Toucher)
+	i.sweeper, _ = engine.(Sweeper)
+	i.lister, _ = engine.(Lister)
+	i.snapshotter, _ = engine.(Snapshotter)
+	i.restorer, _ = engine.(Restorer)
+}
+
+func (i *instance) describe() ([]byte, int64) {
+	if i.engine == nil {
+		return nil, i.fail(errNoEngine)
+	}
+	return i.description, 0
+}
+
+func (i *instance) alloc(size uint32) uint32 {
+	// What fits as an argument fits as a chunk of one record, too.
+	need := int64(size) + exchangeMargin
+	if need > int64(len(i.exchange)) {
+		largest := max(minExchange, i.info.MaxKey+i.info.MaxValue+2*exchangeMargin)
+		if need > int64(largest) {
+			return 0
+		}
+		grown := max(minExchange, int(need), len(i.exchange)*growExchange)
+		if grown > largest/2 {
+			grown = largest
+		}
+		i.exchange, i.result = nil, nil // not held while the next is made
+		i.exchange = make([]byte, grown)
+		i.base = address(i.exchange)
+	}
+	return i.base
+}
+
+func (i *instance) scratch(n int) []byte {
+	if n <= len(i.exchange) {
+		return i.exchange[:n:n]
+	}
+	return make([]byte, n)
+}
+
+func (i *instance) open(ptr, length uint32) int64 {
+	if i.engine == nil {
+		return i.fail(errNoEngine)
+	}
+	if i.opened {
+		return i.fail(errReopened)
+	}
+	list, ok := i.argument(ptr, length)
+	if !ok {
+		return i.fail(errOutside)
+	}
+	config, err := ParseConfig(list)
+	if err == nil {
+		err = i.engine.Open(config)
+	}
+	if err == nil {
+		err = config.Err()
+	}
+	if err != nil {
+		return i.fail(err)
+	}
+	i.opened = true
+	return 0
+}
+
+func (i *instance) get(keyPtr, keyLen uint32, now int64) ([]byte, int64) {
+	key, ok := i.argument(keyPtr, keyLen)
+	if !ok || keyLen == 0 || !i.opened {
+		return nil, i.fail(i.refusal(ok))
+	}
+	if len(key) > i.info.MaxKey {
+		return nil, int64(abi.NotFound)
+	}
+	value, err := i.engine.Get(key, now)
+	if err != nil {
+		return nil, i.fail(err)
+	}
+	i.result = value
+	return value, 0
+}
+
+func (i *instance) set(keyPtr, keyLen, valuePtr, valueLen uint32, expires, now, expect int64) int64 {
+	key, ok := i.argument(keyPtr, keyLen)
+	value, valueOK := i.argument(valuePtr, valueLen)
+	if !ok || !valueOK || keyLen == 0 || !i.opened {
+		return i.fail(i.refusal(ok && valueOK))
+	}
+	w := Write{Key: key, Value: value, Expires: expires, Now: now, Expect: expect}
+	if err := i.checkSize(key, value); err != nil {
+		return i.fail(err)
+	}
+	if !i.info.CAS && w.Expired() {
+		return i.delete(keyPtr, keyLen, now)
+	}
+	if err := i.engine.Set(w); err != nil {
+		return i.fail(err)
+	}
+	return 0
+}
+
+func (i *instance) delete(keyPtr, keyLen uint32, now int64) int64 {
+	key, ok := i.argument(keyPtr, keyLen)
+	if !ok || keyLen == 0 || !i.opened {
+		return i.fail(i.refusal(ok))
+	}
+	if len(key) > i.info.MaxKey {
+		return 0
+	}
+	if err := i.engine.Delete(key, now); err != nil {
+		code := i.fail(err)
+		if code == int64(abi.NotFound) {
+			return 0
+		}
+		return code
+	}
+	return 0
+}
+
+func (i *instance) clear(now int64) int64 {
+	if !i.opened {
+		return i.fail(errNotOpen)
+	}
+	return i.done(i.engine.Clear(now))
+}
+
+func (i *instance) save(now int64) int64 {
+	if !i.opened {
+		return i.fail(errNotOpen)
+	}
+	return i.done(i.engine.Save(now))
+}
+
+func (i *instance) touch(keyPtr, keyLen uint32, expires, now int64) int64 {
+	if i.toucher == nil {
+		return int64(abi.Unsupported)
+	}
+	key, ok := i.argument(keyPtr, keyLen)
+	if !ok || keyLen == 0 || !i.opened {
+		return i.fail(i.refusal(ok))
+	}
+	if len(key) > i.info.MaxKey {
+		return int64(abi.NotFound)
+	}
+	return i.done(i.toucher.Touch(key, expires, now))
+}
+
+func (i *instance) sweep(now int64, most uint32) int64 {
+	if i.sweeper == nil {
+		return int64(abi.Unsupported)
+	}
+	if !i.opened {
+		return i.fail(errNotOpen)
+	}
+	removed, err := i.sweeper.Sweep(int(min(most, 1<<31-1)), now)
+	if err != nil {
+		return i.fail(err)
+	}
+	return int64(removed)
+}
+
+func (i *instance) keys(cursor, now int64) ([]byte, int64) {
+	if i.lister == nil {
+		return nil, int64(abi.Unsupported)
+	}
+	if !i.opened {
+		return nil, i.fail(errNotOpen)
+	}
+	if cursor < 0 {
+		return nil, i.fail(errCursor)
+	}
+	i.keyChunk.begin(i.scratch(chunkSize))
+	next, err := i.lister.Keys(&i.keyChunk, cursor, now)
+	if err != nil {
+		return nil, i.fail(err)
+	}
+	i.result = i.keyChunk.end(next)
+	return i.result, 0
+}
+
+func (i *instance) snapshot(cursor, now int64) ([]byte, int64) {
+	if i.snapshotter == nil {
+		return nil, int64(abi.Unsupported)
+	}
+	if !i.opened {
+		return nil, i.fail(errNotOpen)
+	}
+	if cursor < 0 {
+		return nil, i.fail(errCursor)
+	}
+	// The whole buffer, although a chunk ends at chunkSize: a single record
+	// may be longer, and need not be copied elsewhere then.
+	i.recordChunk.begin(i.scratch(max(chunkSize, len(i.exchange))))
+	next, err := i.snapshotter.Snapshot(&i.recordChunk, cursor, now)
+	if err != nil {
+		return nil, i.fail(err)
+	}
+	i.result = i.recordChunk.end(next)
+	return i.result, 0
+}
+
+func (i *instance) restore(ptr, length uint32, now int64) int64 {
+	list, ok := i.argument(ptr, length)
+	if !ok || !i.opened {
+		return i.fail(i.refusal(ok))
+	}
+	for rest := list; len(rest) > 0; {
+		key, value, _, after, ok := abi.NextRecord(rest)
+		if !ok || len(key) == 0 {
+			return i.fail(errMalformed)
+		}
+		if err := i.checkSize(key, value); err != nil {
+			return i.fail(err)
+		}
+		rest = after
+	}
+	records := Records{list: list, now: now}
+	if i.restorer != nil {
+		return i.done(i.restorer.Restore(records, now))
+	}
+	for w := range records.All() {
+		if err := i.engine.Set(w); err != nil {
+			return i.fail(err)
+		}
+	}
+	return 0
+}
+
+var (
+	errNoEngine  = Fail(ErrInternal, "the module never called guest.Register")
+	errReopened  = Fail(ErrInvalid, "session_open was called a second time")
+	errOutside   = Fail(ErrInvalid, "an argument does not lie within the exchange buffer")
+	errNotOpen   = Fail(ErrInvalid, "the instance is not open: session_open comes first and must succeed")
+	errEmptyKey  = Fail(ErrInvalid, "the key is empty, and a key has at least one byte")
+	errCursor    = Fail(ErrInvalid, "the cursor is negative")
+	errMalformed = Fail(ErrInvalid, "the list ends within a record, or has a record without a key")
+)
+
+// argument returns the bytes that an operation was given. They must lie within
+// the exchange buffer, as everything that the host writes does.
+func (i *instance) argument(ptr, length uint32) ([]byte, bool) {
+	offset := ptr - i.base // below base it wraps round and is out of range
+	if uint64(offset)+uint64(length) > uint64(len(i.exchange)) {
+		return nil, length == 0 // the pointer of nothing is not looked at
+	}
+	end := offset + length
+	return i.exchange[offset:end:end], true
+}
+
+// refusal says why a call does not reach the engine.
+func (i *instance) refusal(inside bool) error {
+	switch {
+	case !inside:
+		return errOutside
+	case !i.opened:
+		return errNotOpen
+	}
+	return errEmptyKey
+}
+
+// checkSize allocates nothing: whoever sends too much, again and again, must not
+// fill the memory with messages.
+func (i *instance) checkSize(key, value []byte) error {
+	if len(key) > i.info.MaxKey {
+		return i.keyTooLarge
+	}
+	if len(value) > i.info.MaxValue {
+		return i.valueTooLarge
+	}
+	return nil
+}
+
+func (i *instance) done(err error) int64 {
+	if err != nil {
+		return i.fail(err)
+	}
+	return 0
+}
+
+// fail turns an error into its code and hands its message to the host.
+func (i *instance) fail(err error) int64 {
+	code, message := codeOf(err)
+	if message != "" {
+		hostFail(message[:min(len(message), abi.MaxMessage)])
+	}
+	return int64(code)
+}

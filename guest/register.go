@@ -1,0 +1,93 @@
+package guest
+
+import (
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// Info says what an engine is. The host reads it before it opens an instance.
+type Info struct {
+	// Name and Version are for people, up to 64 bytes each.
+	Name, Version string
+
+	// CAS says that Set compares and stores as one step. An engine whose
+	// data several processes share needs it; for any other it saves the
+	// host a read.
+	CAS bool
+
+	// MaxKey and MaxValue are the largest key and value in bytes, the
+	// value's revision included. 0 means the most that the interface allows,
+	// abi.MaxKey and abi.MaxValue. An engine takes at least keys of 64 bytes
+	// and values of 4 KiB.
+	MaxKey, MaxValue int
+}
+
+// Least that an engine takes, by the specification.
+const (
+	minMaxKey   = 64
+	minMaxValue = 4 << 10
+	maxInfoText = 64
+)
+
+// Register makes engine the one that this module is. It is called once, from
+// an init function, and panics if it is called again or if info is out of the
+// bounds that its fields name.
+func Register(engine Engine, info Info) {
+	if current.engine != nil {
+		panic("guest: Register was called twice, and a module is one engine")
+	}
+	if engine == nil {
+		panic("guest: Register was called with a nil engine")
+	}
+	current.init(engine, info)
+}
+
+// Scratch returns n bytes to build a result in, which stay valid until the next
+// call. As a rule they lie in the exchange buffer and cost nothing; the key
+// and value of the current call lie there as well and are overwritten: take
+// Scratch when they are no longer needed. There is always room there for a
+// key and value that came in through Set or Restore.
+func Scratch(n int) []byte { return current.scratch(n) }
+
+// checked returns info with its zero values filled in.
+func (info Info) checked() Info {
+	if info.MaxKey == 0 {
+		info.MaxKey = abi.MaxKey
+	}
+	if info.MaxValue == 0 {
+		info.MaxValue = abi.MaxValue
+	}
+	switch {
+	case !plainText(info.Name) || info.Name == "":
+		panic("guest: Info.Name must have 1 to 64 bytes and no NUL")
+	case !plainText(info.Version):
+		panic("guest: Info.Version must have at most 64 bytes and no NUL")
+	case info.MaxKey < minMaxKey || info.MaxKey > abi.MaxKey:
+		panic("guest: Info.MaxKey is " + strconv.Itoa(info.MaxKey) + " and must be 64 to 1024")
+	case info.MaxValue < minMaxValue || info.MaxValue > abi.MaxValue:
+		panic("guest: Info.MaxValue is " + strconv.Itoa(info.MaxValue) + " and must be 4096 to 16777216")
+	}
+	return info
+}
+
+func (info Info) description() []byte {
+	list := abi.AppendPair(nil, abi.DescribeName, info.Name)
+	if info.Version != "" {
+		list = abi.AppendPair(list, abi.DescribeVersion, info.Version)
+	}
+	if info.CAS {
+		list = abi.AppendPair(list, abi.DescribeCapabilities, abi.CapabilityCAS)
+	}
+	list = abi.AppendPair(list, abi.DescribeMaxKey, strconv.Itoa(info.MaxKey))
+	return abi.AppendPair(list, abi.DescribeMaxValue, strconv.Itoa(info.MaxValue))
+}
+
+func plainText(s string) bool {
+	for i := range len(s) {
+		if s[i] == 0 {
+			return false
+		}
+	}
+	return len(s) <= maxInfoText
+}
