@@ -177,16 +177,18 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 	next.Codec = s.manager.settings.Codec.ID()
 	s.age(&next, now)
 	if next.Expires <= now {
-		return false, s.end(u)
+		return false, s.end(u, now)
 	}
 	want := s.manager.cookieUntil(&next)
-	stale := fresh || cookieStale(next.CookieUntil, want, now)
+	asked := s.life.set || s.life.setBrowser
+	// Without a response nobody tells the browser: the next response does.
+	stale := s.w != nil && (fresh || asked && next.CookieUntil != want || cookieStale(next.CookieUntil, want, now))
 	if stale {
 		err := s.canSetCookie()
 		// A cookie that is forgotten somewhat early because it could not be
 		// sent again with a late change is sent with the next one. What
 		// the handler asked for must not fail unseen.
-		if err != nil && (fresh || s.life.set || s.life.setBrowser) {
+		if err != nil && (fresh || asked) {
 			return false, err
 		}
 		if stale = err == nil; stale {
@@ -230,7 +232,7 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 	s.id, s.key, s.record, s.exists = id, *key, next, true
 	s.changesSaved()
 	s.destroyed = false
-	if stale && s.w != nil {
+	if stale {
 		s.w.setCookie(s.manager.settings.setCookie(id, want, now))
 	}
 	return false, nil
@@ -238,8 +240,8 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 
 // end removes a session whose time is over when it is saved: because the
 // handler said so, or because it ran out while the request was under way.
-func (s *Session) end(u *update) error {
-	asked := s.life.set && u == nil
+func (s *Session) end(u *update, now int64) error {
+	asked := u == nil && s.life.fixed && s.life.lifetime <= now
 	if err := s.destroy(); err != nil || asked {
 		return err
 	}
