@@ -70,7 +70,8 @@ func (s *Session) Get(key string, v any) (ok bool, err error) {
 func (s *Session) decode(key string, value []byte, v any) bool {
 	err := s.manager.settings.Codec.Unmarshal(value, v)
 	if err != nil {
-		s.event(EventCorrupt, fmt.Errorf("%w: value %q: %w", ErrDecode, key, err))
+		// Without the codec's own words, which quote the value.
+		s.event(EventCorrupt, fmt.Errorf("%w: value %q does not fit into %T", ErrDecode, key, v))
 		return false
 	}
 	return true
