@@ -222,6 +222,9 @@ func (s *Session) try(u *update, now int64) (again bool, err error) {
 		key = &freshKey
 	}
 	if err := s.store(key, &next, expect, now); err != nil {
+		if errors.Is(err, store.ErrTooLarge) {
+			err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+		}
 		return errors.Is(err, store.ErrConflict), err
 	}
 	if s.exists && s.renew {

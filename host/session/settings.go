@@ -134,6 +134,9 @@ func (s Settings) Check() error {
 		if d.value < d.least {
 			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
 		}
+		if d.value > 0 && d.value < time.Millisecond {
+			return wrong("%s is %v, and the least beside none is %v", d.name, d.value, time.Millisecond)
+		}
 		if d.value > maxLifetime {
 			return wrong("%s is %v, and the most is %v", d.name, d.value, maxLifetime)
 		}
