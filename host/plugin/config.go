@@ -3,6 +3,7 @@ package plugin
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/bits"
 	"runtime"
 	"strings"
@@ -87,6 +88,7 @@ type settled struct {
 
 func (c Config) settle() (settled, error) {
 	s := settled{Config: c}
+	s.Settings = maps.Clone(c.Settings)
 	switch {
 	case c.Shards < 0 || c.Shards > maxShards || bits.OnesCount(uint(c.Shards)) > 1:
 		return s, configError("Shards is %d, and should be 0 or a power of two up to %d", c.Shards, maxShards)

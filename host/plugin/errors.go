@@ -54,8 +54,11 @@ type Error struct {
 
 // Error describes the failure in one line, without Trace and Output.
 func (e *Error) Error() string {
+	return fmt.Sprintf("plugin %s: %s in shard %d: %s", e.Plugin, e.Op, e.Shard, e.what())
+}
+
+func (e *Error) what() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "plugin %s: %s in shard %d: ", e.Plugin, e.Op, e.Shard)
 	switch {
 	case e.Kind == nil:
 		b.WriteString(e.Code.String())

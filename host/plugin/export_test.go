@@ -14,3 +14,6 @@ func SharedCode() int {
 	defer codes.mu.Unlock()
 	return len(codes.all)
 }
+
+// SetSetting changes what instances that are opened from now on are told.
+func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }

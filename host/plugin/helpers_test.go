@@ -3,6 +3,7 @@ package plugin_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -124,4 +125,24 @@ func TestEveryFixtureHasItsSource(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got, "%s is not what its source says", source)
 	}
+}
+
+func durationOf(ns int64) time.Duration { return time.Duration(ns) }
+
+func withTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, d)
+}
+
+// mappedMemory returns the address space of the process in bytes, 0 where that
+// cannot be told.
+func mappedMemory(t testing.TB) int64 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var pages int64
+	_, err = fmt.Sscan(string(b), &pages)
+	require.NoError(t, err)
+	return pages * int64(os.Getpagesize())
 }

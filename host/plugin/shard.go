@@ -194,9 +194,9 @@ func (s *shard) failed(in *instance, op string, err error) error {
 	}
 	s.failures++
 	s.retryAt = now.Add(backoff)
-	s.lastErr = e.Error()
+	s.lastErr = op + ": " + e.what()
 	s.plugin.config.Logger.Error("the guest failed", "plugin", e.Plugin, "shard", e.Shard, "op", op,
-		"error", s.lastErr, "trace", e.Trace, "output", e.Output, "failures", s.failures, "next_attempt_in", backoff)
+		"error", e.what(), "trace", e.Trace, "output", e.Output, "failures", s.failures, "next_attempt_in", backoff)
 	return e
 }
 
