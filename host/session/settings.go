@@ -23,8 +23,9 @@ type Settings struct {
 	Storage string
 	Dir     string
 
-	// Duration is how long a session lives after its last change; the cookie
-	// lives as long. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
+	// Duration is how long a session lives after its last change. The cookie
+	// lives as long, or up to a tenth less: it is not sent again for every
+	// change. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
 	Duration time.Duration
 
 	// IdleTimeout ends a session that no request has looked into for so
