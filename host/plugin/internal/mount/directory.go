@@ -14,6 +14,7 @@ import (
 // directory is an open directory.
 type directory struct {
 	sys.DirFile
+	seeker[int64]
 
 	m        *FS
 	f        *os.File
@@ -31,13 +32,13 @@ func (d *directory) Ino() (wasys.Inode, sys.Errno) { return d.ino, 0 }
 // Stat implements sys.File.
 func (d *directory) Stat() (wasys.Stat_t, sys.Errno) { return statOf(d.m, d.f) }
 
-// Seek implements sys.File. A directory can only be rewound.
-func (d *directory) Seek(offset int64, whence int) (int64, sys.Errno) {
+// seek is Seek of sys.File. A directory can only be rewound.
+func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
 	if offset != 0 || whence != io.SeekStart {
 		return 0, sys.EINVAL
 	}
 	_, err := d.f.Seek(0, io.SeekStart)
-	return 0, d.m.errno(err)
+	return 0, plain(d.m.errno(err))
 }
 
 // Readdir implements sys.File. Fewer than n entries mean the end, so that what

@@ -66,10 +66,8 @@ var errnos = map[syscall.Errno]sys.Errno{
 
 	// Package os makes these up.
 	syscall.EISDIR:       sys.EISDIR,
-	syscall.ENOTDIR:      sys.ENOTDIR,
 	syscall.ELOOP:        sys.ELOOP,
 	syscall.EEXIST:       sys.EEXIST,
-	syscall.ENOENT:       sys.ENOENT,
 	syscall.EINVAL:       sys.EINVAL,
 	syscall.EBADF:        sys.EBADF,
 	syscall.EPERM:        sys.EPERM,

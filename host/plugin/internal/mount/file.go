@@ -14,7 +14,7 @@ import (
 // appends, are kept here and not by the system: then the quota knows before
 // each write how large the file will be, and no call is needed to seek.
 type file struct {
-	sys.UnimplementedFile
+	seeker[int64]
 
 	m      *FS
 	f      *os.File
@@ -195,8 +195,8 @@ func (f *file) correct(size int64) {
 	f.node.size, f.node.known = size, true
 }
 
-// Seek implements sys.File.
-func (f *file) Seek(offset int64, whence int) (int64, sys.Errno) {
+// seek is Seek of sys.File.
+func (f *file) seek(offset int64, whence int) (int64, sys.Errno) {
 	if f.closed.Load() {
 		return 0, sys.EBADF
 	}
@@ -208,16 +208,13 @@ func (f *file) Seek(offset int64, whence int) (int64, sys.Errno) {
 	case io.SeekEnd:
 		size, err := sizeOf(f.f)
 		if err != nil {
-			return 0, f.m.errno(err)
+			return 0, plain(f.m.errno(err))
 		}
 		base = size
 	default:
 		return 0, sys.EINVAL
 	}
-	if offset > math.MaxInt64-base {
-		return 0, EOVERFLOW
-	}
-	if base+offset < 0 {
+	if offset > math.MaxInt64-base || base+offset < 0 {
 		return 0, sys.EINVAL
 	}
 	f.pos = base + offset

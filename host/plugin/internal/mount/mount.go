@@ -93,7 +93,7 @@ func Open(dir string, opts Options) (*FS, error) {
 		return nil, fmt.Errorf("mount: %w", err)
 	}
 	m := &FS{root: root, dir: dir, readOnly: opts.ReadOnly}
-	m.quota = newQuota(opts)
+	m.quota.limit(opts)
 	m.counted = !opts.ReadOnly && (opts.MaxBytes > 0 || opts.MaxFiles > 0)
 	// The error of a path that leads outside has no exported name.
 	_, err = root.Lstat("..")

@@ -111,6 +111,7 @@ func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
 	}
 	st := wasys.NewStat_t(info)
 	d := &directory{m: m, f: f, dev: st.Dev, ino: st.Ino, charged: charged}
+	d.to = d.seek
 	if !m.handles.add(d) {
 		f.Close()
 		return nil, sys.EBADF
@@ -197,6 +198,7 @@ func (m *FS) admit(opened *os.File, seen fs.FileInfo, flag sys.Oflag, write bool
 		m: m, f: opened, node: m.handles.node(id), id: id,
 		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0,
 	}
+	h.to = h.seek
 	if !m.handles.add(h) {
 		m.handles.release(h.node)
 		opened.Close()

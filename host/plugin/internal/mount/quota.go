@@ -12,8 +12,8 @@ type quota struct {
 	maxBytes, maxFiles, maxOpen int64
 }
 
-func newQuota(opts Options) quota {
-	q := quota{maxBytes: opts.MaxBytes, maxFiles: opts.MaxFiles, maxOpen: int64(opts.MaxOpen)}
+func (q *quota) limit(opts Options) {
+	q.maxBytes, q.maxFiles, q.maxOpen = opts.MaxBytes, opts.MaxFiles, int64(opts.MaxOpen)
 	if q.maxBytes == 0 {
 		q.maxBytes = math.MaxInt64
 	}
@@ -23,7 +23,6 @@ func newQuota(opts Options) quota {
 	if q.maxOpen == 0 {
 		q.maxOpen = DefaultMaxOpen
 	}
-	return q
 }
 
 // take adds n to a count, unless that goes beyond its limit.

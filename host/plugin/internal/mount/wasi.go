@@ -182,8 +182,8 @@ func (g guestFS) Rmdir(path string) sys.Errno               { return throw(g.FS.
 func (g guestFS) Unlink(path string) sys.Errno              { return throw(g.FS.Unlink(path)) }
 func (g guestFS) Utimens(path string, a, m int64) sys.Errno { return throw(g.FS.Utimens(path, a, m)) }
 
-// guestFile is a file or directory whose errors reach the guest. Dev, Ino,
-// IsDir and Close know none that wazero does not.
+// guestFile is a file or directory whose errors reach the guest. The methods that
+// are not here have no errors that wazero does not know.
 type guestFile struct{ sys.File }
 
 func (g guestFile) Stat() (wasys.Stat_t, sys.Errno) {
@@ -199,11 +199,6 @@ func (g guestFile) Read(buf []byte) (int, sys.Errno) {
 func (g guestFile) Pread(buf []byte, off int64) (int, sys.Errno) {
 	n, errno := g.File.Pread(buf, off)
 	return n, throw(errno)
-}
-
-func (g guestFile) Seek(offset int64, whence int) (int64, sys.Errno) {
-	to, errno := g.File.Seek(offset, whence)
-	return to, throw(errno)
 }
 
 func (g guestFile) Readdir(n int) ([]sys.Dirent, sys.Errno) {
