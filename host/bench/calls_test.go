@@ -3,21 +3,10 @@ package main
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/store"
 )
-
-func TestCallees(t *testing.T) {
-	result, err := runCalls(context.Background(), plan{rounds: 3, span: time.Millisecond})
-	require.NoError(t, err)
-	rows := results(result).rows(nameWasmCall)
-	require.Len(t, rows, 6, "three callees, two operations")
-	for _, r := range rows {
-		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
-	}
-}
 
 func TestVerifyCalleeFindsFaults(t *testing.T) {
 	key, _ := record(17)

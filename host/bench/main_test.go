@@ -49,7 +49,10 @@ func TestMeasureAll(t *testing.T) {
 			require.Positive(t, r.Ratios[nameNative])
 		}
 	}
-	require.Len(t, read.Calls, 6)
+	require.Len(t, read.Calls, 6, "three callees, two operations")
+	for _, r := range read.Calls {
+		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
+	}
 	require.Len(t, read.Crowd, 2)
 	require.NotEmpty(t, read.Targets)
 	for _, v := range read.Targets {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 )
 
 // openSCS runs scs as scs.New makes it: memstore, gob.
@@ -18,10 +17,7 @@ func openSCS(_ context.Context, _ string, f *faults) (server, error) {
 	}
 	page := func(serve http.HandlerFunc) http.Handler { return m.LoadAndSave(serve) }
 
-	s := &httpServer{end: func() error {
-		m.Store.(*memstore.MemStore).StopCleanup()
-		return nil
-	}}
+	s := &httpServer{} // memstore's cleanup runs on until the program ends
 	s.loginPage = page(func(_ http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		m.Put(ctx, keyUser, r.FormValue(keyUser))
