@@ -17,7 +17,10 @@ import (
 // Name is the file.
 const Name = "format"
 
-const maxSize = 256
+const (
+	maxSize         = 256
+	temporaryPrefix = Name + "-new-"
+)
 
 // Stamp is what the file says.
 type Stamp struct {
@@ -55,7 +58,8 @@ func Claim(fs vfs.FS, want Stamp, shard int) error {
 		return refuse("it was made for " + count(found.Shards) + ", and there are " + strconv.Itoa(want.Shards) +
 			" now: open it with the number it was made for, or carry its records over to another directory")
 	}
-	return nil
+	// It may be there because of a shard that could not sync it, or has yet to.
+	return vfs.Answer(fs.SyncDir(""), "syncing the directory")
 }
 
 func refuse(reason string) error {
@@ -78,7 +82,7 @@ func vacant(fs vfs.FS) error {
 		return vfs.Answer(err, "listing the directory")
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name, ".") || e.Name == "lost+found" || strings.HasPrefix(e.Name, Name) {
+		if strings.HasPrefix(e.Name, ".") || e.Name == "lost+found" || strings.HasPrefix(e.Name, temporaryPrefix) {
 			continue
 		}
 		return refuse("it is not empty, and has no file " + Name + " that says what it is")
@@ -102,7 +106,7 @@ func read(fs vfs.FS) (string, error) {
 
 // write makes the file under another name first, one for each shard.
 func write(fs vfs.FS, s Stamp, shard int) (err error) {
-	temporary := Name + "-new-" + strconv.Itoa(shard)
+	temporary := temporaryPrefix + strconv.Itoa(shard)
 	defer func() { err = vfs.Answer(err, "writing the file "+Name) }()
 	f, err := fs.OpenFile(temporary, vfs.ReadWrite|vfs.Create|vfs.Truncate)
 	if err != nil {

@@ -118,6 +118,9 @@ func TestFaults(t *testing.T) {
 			require.ErrorIs(t, stamp.Claim(disk, want, 0), c.want, "%s: %v", kind, c.errno)
 			disk.Hook(nil)
 			require.NoError(t, stamp.Claim(disk, want, 0))
+			disk.Restart(crash.Nothing)
+			_, err := disk.Stat(stamp.Name)
+			require.NoError(t, err, "%s: durable at last", kind)
 		}
 	}
 }
