@@ -27,15 +27,15 @@ var (
 
 // codeOf returns the code of an answer.
 func codeOf(err error) (abi.Code, bool) {
-	var a *answer
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		return 0, false
-	case err == errNotFound:
+	case errNotFound:
 		return abi.NotFound, true
-	case err == errConflict:
+	case errConflict:
 		return abi.Conflict, true
-	case errors.As(err, &a):
+	}
+	if a, ok := err.(*answer); ok { // they are never wrapped
 		return a.code, true
 	}
 	return 0, false

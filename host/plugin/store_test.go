@@ -424,3 +424,24 @@ func TestShardOf(t *testing.T) {
 		require.InDelta(t, 1000, n, 200)
 	}
 }
+
+func TestAllocations(t *testing.T) {
+	p := open(t, guest(t, "store"), quiet())
+	k, absent := []byte("0123456789abcdef0123456789abcdef"), []byte("absent")
+	w := store.Write{Key: k, Value: make([]byte, 300), Now: 1}
+	require.NoError(t, p.Set(ctx, w))
+	for _, c := range []struct {
+		name string
+		most float64
+		f    func() error
+	}{
+		{"get", 1, func() error { _, err := p.Get(ctx, k, 1); return err }},
+		{"get of nothing", 0, func() error { _, err := p.Get(ctx, absent, 1); return err }},
+		{"set", 0, func() error { return p.Set(ctx, w) }},
+		{"set with a conflict", 0, func() error { w := w; w.Expect = store.Absent; return p.Set(ctx, w) }},
+		{"touch", 0, func() error { return p.Touch(ctx, k, 0, 1) }},
+		{"delete", 0, func() error { return p.Delete(ctx, absent, 1) }},
+	} {
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _ = c.f() }), c.most, c.name)
+	}
+}
