@@ -62,3 +62,18 @@ func TestMeasure(t *testing.T) {
 	require.InDelta(t, 512, median(allocates.bytes), 20)
 	require.Less(t, median(r.find("once", "", 1).allocs), 0.05)
 }
+
+// A machine that stalls at the first try must not leave a cell with a batch of
+// one.
+func TestCalibrateOutlastsAStall(t *testing.T) {
+	calls := 0
+	n := calibrate(cell{cores: 1, workers: 1, run: func(_, n int) {
+		if calls++; calls == 1 {
+			time.Sleep(20 * time.Millisecond)
+		}
+		for range n {
+			spin(0, 1)
+		}
+	}}, 5*time.Millisecond)
+	require.Greater(t, n, 100)
+}

@@ -57,6 +57,7 @@ var (
 // run does what the arguments say. Missed targets are told and are no error.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a rough look in some seconds; too rough to judge by")
 	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, million (default all)")

@@ -29,11 +29,14 @@ type row struct {
 	NS        float64 `json:"ns"` // median of rounds
 	Low       float64 `json:"ns_low"`
 	High      float64 `json:"ns_high"` // quartiles
+	CPU       float64 `json:"cpu_ns"`  // processor time; 0 if unknown
 	Allocs    float64 `json:"allocs"`
 	Bytes     float64 `json:"bytes"`
 
 	// Ratios is the time of this subject divided by that of others of ours.
-	Ratios map[string]float64 `json:"ratios,omitempty"`
+	// RatiosCPU is the same of the processor time.
+	Ratios    map[string]float64 `json:"ratios"`
+	RatiosCPU map[string]float64 `json:"ratios_cpu"`
 	// Scaling is the throughput of all cores divided by that of one.
 	Scaling float64 `json:"scaling,omitempty"`
 }
@@ -58,12 +61,15 @@ func (r results) rows(ours ...string) []row {
 		out := row{
 			Subject: s.subject, Operation: s.operation, Cores: s.cores,
 			NS: median(s.ns), Low: quantile(s.ns, 0.25), High: quantile(s.ns, 0.75),
-			Allocs: median(s.allocs), Bytes: median(s.bytes),
-			Ratios: map[string]float64{},
+			CPU: median(s.cpu), Allocs: median(s.allocs), Bytes: median(s.bytes),
+			Ratios: map[string]float64{}, RatiosCPU: map[string]float64{},
 		}
 		for _, name := range ours {
-			if to := r.find(name, s.operation, s.cores); to != nil {
+			if to := r.find(name, s.operation, s.cores); to != nil && s.subject != nameControl {
 				out.Ratios[name] = median(ratios(s.ns, to.ns))
+				if median(to.cpu) > 0 {
+					out.RatiosCPU[name] = median(ratios(s.cpu, to.cpu))
+				}
 			}
 		}
 		if one := r.find(s.subject, s.operation, 1); s.cores > 1 && one != nil {
@@ -72,6 +78,24 @@ func (r results) rows(ours ...string) []row {
 		rows = append(rows, out)
 	}
 	return rows
+}
+
+// cost is the ratio to a subject of ours that a target is judged by: of processor
+// time, which others on the machine do not add to, or by the clock where that
+// is all there is.
+func (r *row) cost(to string) float64 {
+	if ratio, ok := r.RatiosCPU[to]; ok {
+		return ratio
+	}
+	return r.Ratios[to]
+}
+
+// cpuOrClock is the time of an operation that a target is judged by.
+func (r *row) cpuOrClock() float64 {
+	if r.CPU > 0 {
+		return r.CPU
+	}
+	return r.NS
 }
 
 // findRow returns nil if there is no such row.

@@ -47,9 +47,9 @@ func TestRatiosCancelDrift(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	r := results{
-		{cell: cell{subject: "a", operation: "read", cores: 1}, ns: []float64{10, 30, 20}, allocs: []float64{2, 2, 3}, bytes: []float64{64, 64, 64}},
+		{cell: cell{subject: "a", operation: "read", cores: 1}, ns: []float64{10, 30, 20}, cpu: []float64{8, 9, 10}, allocs: []float64{2, 2, 3}, bytes: []float64{64, 64, 64}},
 		{cell: cell{subject: "a", operation: "read", cores: 2}, ns: []float64{5, 20, 10}},
-		{cell: cell{subject: "b", operation: "read", cores: 1}, ns: []float64{30, 60, 80}},
+		{cell: cell{subject: "b", operation: "read", cores: 1}, ns: []float64{30, 60, 80}, cpu: []float64{16, 36, 50}},
 		{cell: cell{subject: "b", operation: "write", cores: 1}, ns: []float64{1, 1, 1}},
 	}
 	rows := r.rows("a")
@@ -63,6 +63,11 @@ func TestRows(t *testing.T) {
 	require.Zero(t, one.Scaling)
 	require.Equal(t, 2.0, findRow(rows, "a", "read", 2).Scaling)
 	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).Ratios["a"])
+	require.Equal(t, 9.0, one.CPU)
+	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).RatiosCPU["a"])
+	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).cost("a"), "processor time goes before the clock")
+	delete(findRow(rows, "b", "read", 1).RatiosCPU, "a")
+	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).cost("a"))
 	require.Empty(t, findRow(rows, "b", "write", 1).Ratios, "nothing of ours to compare with")
 	require.Nil(t, findRow(rows, "b", "write", 2))
 }

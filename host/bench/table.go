@@ -35,15 +35,21 @@ var what = map[string]string{
 func (t table) requests(rows []row, cores int) {
 	for _, op := range measured {
 		t.line("\n%s: %s", op, what[op.String()])
-		t.line("%-28s %10s %7s %8s %8s %8s   %10s %8s %8s", "", "ns", "allocs", "bytes", "×native", "×wasm",
+		t.line("%-28s %9s %9s %7s %8s %8s %8s   %10s %8s %8s", "", "ns", "cpu ns", "allocs", "bytes", "×native", "×wasm",
 			fmt.Sprintf("ns, %d cores", cores), "×native", "scaling")
 		for _, r := range rows {
 			if r.Operation != op.String() || r.Cores != 1 {
 				continue
 			}
-			line := fmt.Sprintf("%-28s %10.0f %7.0f %8.0f %8.2f %8.2f", r.Subject, r.NS, r.Allocs, r.Bytes, r.Ratios[nameNative], r.Ratios[nameWasm])
+			if r.Subject == nameControl {
+				if all := findRow(rows, r.Subject, r.Operation, cores); all != nil && cores > 1 {
+					t.line("%-28s %9.0f %9.0f %7s %8s %8s %8s   %10.0f %8s %8.2f", r.Subject, r.NS, r.CPU, "", "", "", "", all.NS, "", all.Scaling)
+				}
+				continue
+			}
+			line := fmt.Sprintf("%-28s %9.0f %9.0f %7.0f %8.0f %8.2f %8.2f", r.Subject, r.NS, r.CPU, r.Allocs, r.Bytes, r.cost(nameNative), r.cost(nameWasm))
 			if all := findRow(rows, r.Subject, r.Operation, cores); all != nil && cores > 1 {
-				line += fmt.Sprintf("   %10.0f %8.2f %8.2f", all.NS, all.Ratios[nameNative], all.Scaling)
+				line += fmt.Sprintf("   %10.0f %8.2f %8.2f", all.NS, all.cost(nameNative), all.Scaling)
 			}
 			t.line("%s", line)
 		}
@@ -54,10 +60,10 @@ func (t table) requests(rows []row, cores int) {
 func (t table) calls(rows []row) {
 	for _, op := range []string{"get", "set"} {
 		t.line("\n%s: %s", op, what[op])
-		t.line("%-28s %10s %7s %8s %8s", "", "ns", "allocs", "bytes", "×ours")
+		t.line("%-28s %9s %9s %7s %8s %8s", "", "ns", "cpu ns", "allocs", "bytes", "×ours")
 		for _, r := range rows {
 			if r.Operation == op {
-				t.line("%-28s %10.0f %7.0f %8.0f %8.2f", r.Subject, r.NS, r.Allocs, r.Bytes, r.Ratios[nameWasmCall])
+				t.line("%-28s %9.0f %9.0f %7.0f %8.0f %8.2f", r.Subject, r.NS, r.CPU, r.Allocs, r.Bytes, r.cost(nameWasmCall))
 			}
 		}
 	}
