@@ -186,7 +186,7 @@ func sameSite(s *Settings, value string) error {
 	case "none":
 		s.CookieSameSite = http.SameSiteNoneMode
 	default:
-		return fmt.Errorf("Lax, Strict or None")
+		return fmt.Errorf("one of Lax, Strict and None")
 	}
 	return nil
 }

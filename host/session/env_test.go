@@ -80,7 +80,7 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"boolean by a number", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=2"}, []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE"}},
 		{"boolean, http only", []string{"SESSION_COOKIE_HTTPONLY=n"}, []string{"SESSION_COOKIE_HTTPONLY"}},
 		{"boolean, partitioned", []string{"SESSION_COOKIE_PARTITIONED=y"}, []string{"SESSION_COOKIE_PARTITIONED"}},
-		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=loose"}, []string{"SESSION_COOKIE_SAMESITE", `"loose"`, "Lax, Strict or None"}},
+		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=loose"}, []string{"SESSION_COOKIE_SAMESITE", `"loose"`, "one of Lax, Strict and None"}},
 		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"CookieSecure"}},
 		{"name", []string{"SESSION_COOKIE_NAME=a b"}, []string{"cookie"}},
 		{"path", []string{"SESSION_COOKIE_PATH=app"}, []string{"CookiePath"}},

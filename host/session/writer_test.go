@@ -141,8 +141,8 @@ func TestSavedBeforeTheResponseBegins(t *testing.T) {
 		{"Write of nothing", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) }, []string{"write"}, 200, ""},
 		{"WriteString", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x") }, []string{"write"}, 200, "x"},
 		{"WriteHeader", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201) }, []string{"header 201"}, 201, ""},
-		{"Redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", 303) }, []string{"header 303", "write"}, 303, "*"},
-		{"Error", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 403) }, []string{"header 403", "write"}, 403, "no\n"},
+		{"Redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusSeeOther) }, []string{"header 303", "write"}, 303, "*"},
+		{"Error", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }, []string{"header 403", "write"}, 403, "no\n"},
 		{"Flush", func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }, []string{"flush"}, 200, ""},
 		{"ResponseController.Flush", func(w http.ResponseWriter, _ *http.Request) {
 			_ = http.NewResponseController(w).Flush()
