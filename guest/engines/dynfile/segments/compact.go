@@ -351,6 +351,10 @@ func (s *Store) syncDir() error {
 		return nil
 	}
 	if err := s.fs.SyncDir(s.dir); err != nil {
+		if vfs.NotExist(err) {
+			s.gone = true
+			return errGone
+		}
 		return vfs.Answer(err, "syncing the directory")
 	}
 	s.dirChanged = false

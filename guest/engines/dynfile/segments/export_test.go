@@ -1,6 +1,9 @@
 package segments
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // WithHash replaces the hash of keys.
 func WithHash(hash func([]byte) uint64) func(*Options) { return func(o *Options) { o.hash = hash } }
@@ -61,4 +64,27 @@ func (s *Store) ExpiryOf(key []byte) (int64, bool) {
 		return 0, false
 	}
 	return sl.expires, true
+}
+
+// Renumber gives a segment another number, with the checksums that go with it.
+func Renumber(b []byte, number uint32) []byte {
+	return rehead(b, func(h *segmentHeader) { h.number = number }, segmentVersion)
+}
+
+// Reversion gives a segment another version.
+func Reversion(b []byte, version uint32) []byte {
+	return rehead(b, func(*segmentHeader) {}, version)
+}
+
+func rehead(b []byte, change func(*segmentHeader), version uint32) []byte {
+	h, _, ok := decodeHeader(b)
+	if !ok {
+		panic("no header")
+	}
+	change(&h)
+	header := h.encode()
+	binary.LittleEndian.PutUint32(header[8:], version)
+	binary.LittleEndian.PutUint32(header[12:], headerSum(header))
+	copy(header[segmentHeaderSize:], header[:segmentHeaderSize])
+	return append(header, b[recordsAt:]...)
 }

@@ -120,16 +120,15 @@ func (s *Store) list() ([]uint32, error) {
 	}
 	var numbers, hints []uint32
 	for _, e := range entries {
-		if e.Kind != vfs.Regular {
-			continue
-		}
 		for _, suffix := range [...]string{segmentSuffix, hintSuffix, damagedSuffix} {
 			if number, ok := parseName(e.Name, suffix); ok {
 				s.nextNumber = max(s.nextNumber, number+1)
-				switch suffix {
-				case segmentSuffix:
+				switch {
+				case e.Kind != vfs.Regular:
+					// Not ours, but the name is taken.
+				case suffix == segmentSuffix:
 					numbers = append(numbers, number)
-				case hintSuffix:
+				case suffix == hintSuffix:
 					hints = append(hints, number)
 				}
 			}
