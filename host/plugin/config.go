@@ -63,6 +63,15 @@ type Config struct {
 	// can do that in steps. 0 means a minute, less than 0 never.
 	SweepInterval time.Duration
 
+	// Durability is when writes are made durable; see there. SaveInterval is
+	// how often for DurabilityInterval; 0 means a second.
+	Durability   Durability
+	SaveInterval time.Duration
+
+	// Mounts are the directories that the guest is granted. There are none
+	// otherwise.
+	Mounts []Mount
+
 	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
 	MaxModule int64
 
@@ -96,6 +105,10 @@ func (c Config) settle() (settled, error) {
 		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
 	case c.Deadline < 0 || c.OpenDeadline < 0:
 		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+	case c.Durability < 0 || c.Durability >= durabilities:
+		return s, configError("Durability is %d, and should be DurabilityClose, DurabilityInterval or DurabilityCommit", c.Durability)
+	case c.SaveInterval < 0:
+		return s, configError("SaveInterval is %v, and may not be negative", c.SaveInterval)
 	case c.MaxModule < 0:
 		return s, configError("MaxModule is %d, and should be 0 or a number of bytes", c.MaxModule)
 	case c.NoCache && c.CacheDir != "":
@@ -119,6 +132,9 @@ func (c Config) settle() (settled, error) {
 	}
 	if s.OpenDeadline == 0 {
 		s.OpenDeadline = max(s.Deadline, 10*time.Second)
+	}
+	if s.SaveInterval == 0 {
+		s.SaveInterval = defaultSaveInterval
 	}
 	if s.SweepInterval == 0 {
 		s.SweepInterval = time.Minute

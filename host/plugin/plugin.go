@@ -35,8 +35,10 @@ type Plugin struct {
 	codeSource  string
 	shards      []*shard
 
-	stopSweeper context.CancelFunc // nil if there is no sweeper
-	sweeperDone chan struct{}
+	mounts mounts
+
+	stopLoops context.CancelFunc // of the sweeper and of the saver
+	loops     sync.WaitGroup
 
 	closing sync.Once
 
@@ -122,6 +124,10 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 			"plugin", config.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
 	}
 	if err := p.compile(ctx, wasm); err != nil {
+		return nil, err
+	}
+	if err := p.mount(); err != nil {
+		p.discard()
 		return nil, err
 	}
 	if err := p.start(name); err != nil {
@@ -210,10 +216,13 @@ func (p *Plugin) start(name string) error {
 			return p.refuse(i, err)
 		}
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stopLoops = cancel
 	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
-		ctx, cancel := context.WithCancel(context.Background())
-		p.stopSweeper, p.sweeperDone = cancel, make(chan struct{})
-		go p.sweepLoop(ctx)
+		p.loops.Go(func() { p.sweepLoop(ctx) })
+	}
+	if p.config.Durability == DurabilityInterval {
+		p.loops.Go(func() { p.saveLoop(ctx) })
 	}
 	return nil
 }
@@ -265,6 +274,7 @@ func (p *Plugin) free() error {
 		errs = append(errs, p.code.release())
 	}
 	p.compiled, p.code = nil, nil
+	errs = append(errs, p.mounts.close())
 	return errors.Join(errs...)
 }
 
@@ -274,10 +284,8 @@ func (p *Plugin) free() error {
 // waits for the first and returns nil.
 func (p *Plugin) Close(context.Context) (err error) {
 	p.closing.Do(func() {
-		if p.stopSweeper != nil {
-			p.stopSweeper()
-			<-p.sweeperDone
-		}
+		p.stopLoops()
+		p.loops.Wait()
 		now := p.config.Now().UnixMilli()
 		var errs []error
 		for _, s := range p.shards {

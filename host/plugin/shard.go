@@ -61,6 +61,7 @@ type shard struct {
 	generation uint64
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
+	progress   progress
 	_          [64]byte
 }
 
