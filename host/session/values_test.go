@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"maps"
 	"net/http"
@@ -52,6 +53,16 @@ func TestTypedValuesComeBack(t *testing.T) {
 // them; CBOR can, and promises to be exact.
 func TestTextThatIsNotUTF8ComesBack(t *testing.T) {
 	check(t, newApp(t, store.NewMemory()), "bytes", "\xff\xfe not text")
+}
+
+// TestLargeNumbersOfUnknownTypeComeBack: through JSON they would be rounded as
+// floats.
+func TestLargeNumbersOfUnknownTypeComeBack(t *testing.T) {
+	overCodecs(t, func(t *testing.T, a *app) {
+		b := a.browser()
+		b.set("n", uint64(1<<53+1))
+		require.Equal(t, "9007199254740993", fmt.Sprint(b.values()["n"]))
+	})
 }
 
 // TestLargeMapComesBack although CBOR's decoder has a bound for maps by default.
