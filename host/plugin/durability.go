@@ -16,9 +16,12 @@ type Durability int
 // The durabilities, and what is lost if the process, or the machine, ends
 // without warning. In any case Save and Close make everything durable.
 const (
+	// DurabilityDefault is DurabilityInterval for a guest that may write to a
+	// mount, and DurabilityClose for any other.
+	DurabilityDefault Durability = iota
 	// DurabilityClose: everything since the plugin was opened, or since the
 	// last Save.
-	DurabilityClose Durability = iota
+	DurabilityClose
 	// DurabilityInterval: at most what was written within SaveInterval.
 	DurabilityInterval
 	// DurabilityCommit: nothing. Every write has been made durable when it
@@ -28,7 +31,7 @@ const (
 )
 
 // The names of the durabilities, as settings spell them.
-var durabilityNames = [durabilities]string{"close", "interval", "commit"}
+var durabilityNames = [durabilities]string{"default", "close", "interval", "commit"}
 
 // String returns the name of the durability.
 func (d Durability) String() string {
@@ -41,9 +44,9 @@ func (d Durability) String() string {
 // ParseDurability returns the durability of a name: close, interval or commit.
 // It returns [ErrConfig] for any other.
 func ParseDurability(name string) (Durability, error) {
-	for d, n := range durabilityNames {
-		if n == name {
-			return Durability(d), nil
+	for d := DurabilityClose; d < durabilities; d++ {
+		if durabilityNames[d] == name {
+			return d, nil
 		}
 	}
 	return 0, configError("the durability %q: it must be commit, interval or close", name)
@@ -54,7 +57,8 @@ const defaultSaveInterval = time.Second
 // progress is how far a shard has got in making writes durable.
 type progress struct {
 	// written counts the writes of the shard; the shard's lock guards it.
-	written uint64
+	written  uint64
+	snapshot uint64 // of written, when a snapshot was begun; the same lock
 
 	// mu is held by whoever has the guest save; those that wait for it find
 	// their write saved with the others'.
@@ -117,10 +121,37 @@ func (p *Plugin) saveLoop(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		if p.snapshots != nil {
+			p.saveSnapshot(ctx)
+			continue
+		}
 		for _, s := range p.shards {
 			if err := s.saveWritten(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
 				p.config.Logger.Error("what was written could not be made durable", "plugin", p.config.Name, "shard", s.index, "error", err)
 			}
+		}
+	}
+}
+
+// saveSnapshot saves everything if there was a write since the last time.
+func (p *Plugin) saveSnapshot(ctx context.Context) {
+	written := false
+	for _, s := range p.shards {
+		s.mu.Lock()
+		if s.progress.written != s.progress.snapshot {
+			s.progress.snapshot, written = s.progress.written, true
+		}
+		s.mu.Unlock()
+	}
+	if !written {
+		return
+	}
+	if err := p.Save(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
+		p.config.Logger.Error("the snapshot could not be written", "plugin", p.config.Name, "error", err)
+		for _, s := range p.shards {
+			s.mu.Lock()
+			s.progress.snapshot = 0
+			s.mu.Unlock()
 		}
 	}
 }

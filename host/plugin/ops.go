@@ -162,9 +162,13 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 }
 
 // Save implements [store.Store]. Every shard is saved, also if one fails; the
-// errors are joined.
+// errors are joined. The snapshot, if there is one, is written if none failed.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
-	return p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	if err == nil && p.snapshots != nil {
+		err = p.snapshots.write(ctx, p, now)
+	}
+	return err
 }
 
 func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error) error {

@@ -21,7 +21,7 @@ import (
 // done all the same, and the errors are joined. A context that is cancelled
 // stops it between shards.
 func (p *Plugin) Recycle(ctx context.Context) error {
-	if !p.keepsFiles() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
+	if !p.config.keepsFiles() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}
@@ -44,7 +44,7 @@ func (s *shard) recycle(ctx context.Context) error {
 	}
 	defer s.unlock()
 	now := s.plugin.config.Now().UnixMilli()
-	if s.plugin.keepsFiles() {
+	if s.plugin.config.keepsFiles() {
 		return s.reopen(old, now)
 	}
 	next, err := newInstance(s.plugin, s.index)
@@ -64,8 +64,8 @@ func (s *shard) recycle(ctx context.Context) error {
 // keepsFiles reports whether the guest can have its records in files. Two
 // instances of it must not be open at once, and the next finds what the last
 // one saved.
-func (p *Plugin) keepsFiles() bool {
-	for _, m := range p.config.Mounts {
+func (s *settled) keepsFiles() bool {
+	for _, m := range s.Mounts {
 		if !m.ReadOnly {
 			return true
 		}
