@@ -34,7 +34,7 @@ type move struct {
 }
 
 // choose picks the segment that is worth most, and reports false if none is
-// worth the work.
+// worth the work. It is the victim then, or drained already.
 func (s *Store) choose() bool {
 	var (
 		best               *segment
@@ -84,7 +84,22 @@ func (s *Store) choose() bool {
 	default:
 		return false
 	}
-	return s.begin(best)
+	if s.wasted(best) {
+		best.drained = true
+		s.stats.Compacted++
+	} else if !s.begin(best) {
+		return false
+	}
+	return true
+}
+
+// wasted reports whether it is known without reading a segment that nothing in it
+// is needed.
+func (s *Store) wasted(g *segment) bool {
+	return g.liveCount == 0 && !g.outlived &&
+		(g.tombs == 0 || !s.needsTombstone(s.oldestBeside(g), g.tombSeq, g.tombExpires)) &&
+		// None has expired, so that others took their places; or all have, long ago.
+		(g.firstExpires == 0 || g.firstExpires > s.clock || s.longExpired(g.lastExpires))
 }
 
 // leastFirsts returns the two lowest firsts of all segments.
@@ -120,6 +135,7 @@ func (s *Store) begin(victim *segment) bool {
 	c := &s.compaction
 	c.victim, c.done, c.stays = victim, recordsAt, false
 	c.scan = newScanner(file, victim.seeds, victim.size, c.buffer)
+	c.scan.headersOnly = true
 	return true
 }
 
@@ -194,7 +210,10 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 		id, sl := s.index.find(r.hash)
 		switch here := sl != nil && sl.at == from; {
 		case here && !sl.expired(s.clock):
-			r.expires = sl.expires
+			if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
+				f.what = foundBroken
+				return s.carry(m, f, oldest)
+			}
 			return s.emit(m, &r, f.bytes[headerSize:headerSize+r.keyLen+r.valueLen], from)
 		case here:
 			s.drop(id, sl)
@@ -267,11 +286,8 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 		s.stats.Copied += uint64(len(m.out))
 		for i := range m.moves {
 			mv := &m.moves[i]
-			if mv.tombstone() {
-				g.entomb(&mv.record)
-				continue
-			}
-			if _, sl := s.index.find(mv.hash); sl != nil && sl.at == mv.from {
+			g.count(&mv.record)
+			if _, sl := s.index.find(mv.hash); !mv.tombstone() && sl != nil && sl.at == mv.from {
 				s.disown(sl)
 				s.own(sl, mv.to, &mv.record)
 			}

@@ -348,9 +348,7 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) {
 // take enters a record into the index if it is newer than what is there.
 func (l *loader) take(g *segment, r *record, at place) {
 	l.nextSeq = max(l.nextSeq, r.seq+1)
-	if r.tombstone() {
-		g.entomb(r)
-	}
+	g.count(r)
 	id, sl := l.index.find(r.hash)
 	switch {
 	case sl == nil:

@@ -104,6 +104,11 @@ type segment struct {
 	tombSeq     uint64
 	tombExpires int64
 
+	// Of all sessions in it that ever expire, the first and the last to do so,
+	// 0 if there is none; and whether there are any with flagOutlived.
+	firstExpires, lastExpires int64
+	outlived                  bool
+
 	hint int64 // size of its hint file, 0 if it has none
 
 	// unhintable: it has damaged records, which a hint would hide.

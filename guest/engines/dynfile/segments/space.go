@@ -65,6 +65,7 @@ func (s *Store) makeSpace(size int) error {
 		if s.compaction.victim == nil && !s.choose() {
 			return nil // admit knows whether that is too little
 		}
+		// There may be no victim, but one that was drained at once.
 		for s.compaction.victim != nil {
 			if err := s.drainVictim(stepBytes); err != nil {
 				return err
@@ -81,6 +82,7 @@ const (
 	paceTight  = 16
 	stepBytes  = 64 << 10  // that one step goes through, as a rule
 	maxStep    = 512 << 10 // that one call goes through
+	maxCredit  = 16 << 20  // that is kept, after large records, for the next calls
 )
 
 // earn lets the background work go on when enough was written.
@@ -93,8 +95,9 @@ func (s *Store) earn(written int) {
 	if s.credit < stepBytes {
 		return
 	}
-	s.background(int(min(s.credit, maxStep)))
-	s.credit = 0
+	budget := min(s.credit, maxStep)
+	s.credit = min(s.credit-budget, maxCredit)
+	s.background(int(budget))
 }
 
 // background moves what is needed out of segments that are mostly waste, and
@@ -115,13 +118,16 @@ func (s *Store) work(budget int) error {
 		}
 	}
 	if s.compaction.victim != nil || s.choose() {
+		if s.compaction.victim == nil {
+			return nil // it was drained at once
+		}
 		return s.drainVictim(budget)
 	}
 	return s.hintStep(budget)
 }
 
 // maxDrained is how many segments may wait for Save or Sweep to be removed.
-const maxDrained = 4
+const maxDrained = 16
 
 func (s *Store) countDrained() (n int) {
 	for _, g := range s.table {

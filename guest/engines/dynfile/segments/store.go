@@ -436,9 +436,7 @@ func (s *Store) append(b []byte, r *record) (place, error) {
 	s.nextSeq++
 	at := placeOf(g.slot, g.size, len(b))
 	s.grow(g, len(b))
-	if r.tombstone() {
-		g.entomb(r)
-	}
+	g.count(r)
 	return at, nil
 }
 
@@ -449,8 +447,19 @@ func (s *Store) grow(g *segment, n int) {
 	s.total += int64(n)
 }
 
-// entomb counts a tombstone.
-func (g *segment) entomb(r *record) {
+// count notes of a record what tells later whether its segment may have
+// something that is needed, although no session in it is in the index.
+func (g *segment) count(r *record) {
+	if !r.tombstone() {
+		g.outlived = g.outlived || r.outlived()
+		if r.expires != 0 {
+			if g.firstExpires == 0 || r.expires < g.firstExpires {
+				g.firstExpires = r.expires
+			}
+			g.lastExpires = max(g.lastExpires, r.expires)
+		}
+		return
+	}
 	if g.tombs == 0 {
 		g.tombExpires = r.expires
 	}
