@@ -21,6 +21,7 @@ var variables = []struct {
 	{"SESSION_ENGINE", text(func(s *Settings) *string { return &s.Engine })},
 	{"SESSION_STORAGE", text(func(s *Settings) *string { return &s.Storage })},
 	{"SESSION_DIR", text(func(s *Settings) *string { return &s.Dir })},
+	{"SESSION_DURABILITY", durability},
 	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
@@ -175,6 +176,15 @@ func duration(field func(*Settings) *time.Duration) func(*Settings, string) erro
 		*field(s) = d
 		return nil
 	}
+}
+
+func durability(s *Settings, value string) error {
+	switch value = strings.ToLower(value); value {
+	case "commit", "interval", "close":
+		s.Durability = value
+		return nil
+	}
+	return fmt.Errorf("one of commit, interval and close")
 }
 
 func sameSite(s *Settings, value string) error {
