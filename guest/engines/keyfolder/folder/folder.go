@@ -8,6 +8,7 @@ package folder
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 
@@ -61,7 +62,6 @@ type Store struct {
 
 	buffer []byte // a file that was read; Get returns part of it
 	out    []byte // the beginning of one that is written
-	damage bool   // damage was logged in this call
 }
 
 const (
@@ -192,7 +192,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 // notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
 // operation has.
 func notFull(err error) error {
-	if vfs.IsNoSpaceAnswer(err) {
+	if errors.Is(err, guest.ErrNoSpace) {
 		return guest.Fail(guest.ErrUnavailable, err.Error())
 	}
 	return err
@@ -218,10 +218,7 @@ func (s *Store) current(i id, key []byte, now int64) (revision [8]byte, found bo
 	if !ok {
 		r, err := s.load(i, key)
 		switch {
-		case err == guest.ErrNotFound:
-			return revision, false, nil
-		case isDamage(err):
-			s.logDamage(err)
+		case err == guest.ErrNotFound, isDamage(err):
 			return revision, false, nil
 		case err != nil:
 			return revision, false, err
@@ -284,7 +281,7 @@ func (s *Store) readAll(f vfs.File) ([]byte, error) {
 			return b[:n], nil // for parseRecord to say
 		}
 		if size := h.size() + 1; size > len(b) { // one more byte shows that there is none
-			longer := make([]byte, size)
+			longer := make([]byte, size+size/4) // the next may be a little longer
 			copy(longer, b[:n])
 			b, s.buffer = longer, longer
 		}

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"errors"
 	"encoding/binary"
 	"hash/crc32"
 
@@ -58,6 +59,9 @@ var (
 	errDamagedBody   = guest.Fail(guest.ErrCorrupt, "a record is damaged behind its header")
 	errOtherKey      = guest.Fail(guest.ErrCorrupt, "a record lies in the folder of another key")
 )
+
+// isDamage reports whether a file was read and is not a record.
+func isDamage(err error) bool { return errors.Is(err, guest.ErrCorrupt) }
 
 // parseHeader reads a header from the first bytes of a file.
 func parseHeader(b []byte) (h header, err error) {

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+)
+
+var info = guest.Info{
+	Name:    "keyfolder",
+	Version: "1.0.0",
+	CAS:     true,
+}
+
+// dir is where the host mounts the directory.
+const dir = "/data"
+
+const (
+	defaultMemoryLimit = 64 << 20
+
+	// One part in pendingShare of the memory is for changed keys, which take
+	// about pendingSize bytes each.
+	pendingShare = 8
+	pendingSize  = 160
+	leastPending = 1024
+
+	// reserve is for the runtime itself, beyond what it counts.
+	reserve = 4 << 20
+)
+
+// engine opens a store as the settings want it.
+type engine struct{ *folder.Store }
+
+var (
+	_ guest.Engine      = (*engine)(nil)
+	_ guest.Toucher     = (*engine)(nil)
+	_ guest.Sweeper     = (*engine)(nil)
+	_ guest.Lister      = (*engine)(nil)
+	_ guest.Snapshotter = (*engine)(nil)
+)
+
+// Open implements guest.Engine. There are no settings but the host's own.
+func (e *engine) Open(config *guest.Config) error {
+	limit := config.MemoryLimit(defaultMemoryLimit)
+	options := folder.Options{
+		Shard:      config.Shard(),
+		Shards:     config.Shards(),
+		MaxPending: int(max(leastPending, limit/pendingShare/pendingSize)),
+	}
+	if err := config.Err(); err != nil {
+		return err
+	}
+	if limit > 2*reserve {
+		debug.SetMemoryLimit(limit - reserve)
+	}
+	store, err := folder.Open(vfs.OS(dir), options)
+	e.Store = store
+	return err
+}
