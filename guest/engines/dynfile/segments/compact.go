@@ -180,7 +180,8 @@ func (s *Store) drain(m *mover, budget int) (ended bool, err error) {
 		if err != nil {
 			err = vfs.Answer(err, "reading a segment")
 		} else if f.what == foundEnd {
-			return true, s.flush(m)
+			err := s.flush(m)
+			return err == nil, err
 		} else {
 			err = s.carry(m, &f, oldest)
 		}
@@ -216,9 +217,12 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 			}
 			return s.emit(m, &r, f.bytes[headerSize:headerSize+r.keyLen+r.valueLen], from)
 		case here:
-			s.drop(id, sl)
+			s.expire(id, sl)
 		case r.expires == 0 || r.expires > s.clock:
 			return nil // another record took its place, and stands for what it stood for
+		}
+		if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
+			return nil // a write that was cut short never counted
 		}
 		// It may be the newest record of its key, and older ones must stay
 		// as gone as it is.

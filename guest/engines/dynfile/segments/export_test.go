@@ -3,6 +3,7 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 )
 
 // WithHash replaces the hash of keys.
@@ -87,4 +88,31 @@ func rehead(b []byte, change func(*segmentHeader), version uint32) []byte {
 	binary.LittleEndian.PutUint32(header[12:], headerSum(header))
 	copy(header[segmentHeaderSize:], header[:segmentHeaderSize])
 	return append(header, b[recordsAt:]...)
+}
+
+// Reseal gives bytes that follow a segment the checksums of records, where they
+// could be some.
+func Reseal(segment, b []byte) []byte {
+	h, _, _ := decodeHeader(segment)
+	seeds := seedsOf(h.salt)
+	b = append([]byte(nil), b...)
+	for at := 0; at+headerSize <= len(b); {
+		r := fields(b[at:])
+		if !r.plausible() || at+r.size() > len(b) {
+			at += unit
+			continue
+		}
+		seeds.seal(b[at:at+r.size()], &r, int64(len(segment)+at))
+		at += r.size()
+	}
+	return b
+}
+
+// ResealHint gives a hint the checksum that it should have.
+func ResealHint(b []byte) []byte {
+	b = append([]byte(nil), b...)
+	if len(b) >= hintHeaderSize {
+		binary.LittleEndian.PutUint32(b[12:], hintSum(b, crc32.Update(0, castagnoli, b[hintHeaderSize:])))
+	}
+	return b
 }

@@ -64,7 +64,8 @@ func decodeHeader(b []byte) (h segmentHeader, version uint32, ok bool) {
 		if string(b[:8]) != segmentMagic || headerSum(b) != binary.LittleEndian.Uint32(b[12:]) {
 			continue
 		}
-		return headerFields(b), binary.LittleEndian.Uint32(b[8:]), true
+		h = headerFields(b)
+		return h, binary.LittleEndian.Uint32(b[8:]), h.first < maxSeq && h.floor < maxSeq
 	}
 	return h, 0, false
 }
@@ -145,7 +146,8 @@ func parseName(name, suffix string) (number uint32, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 16, 32)
-	return uint32(n), err == nil && fileName(uint32(n), suffix) == name
+	// Half of the numbers are never used, so that there is always a next one.
+	return uint32(n), err == nil && n < 1<<31 && fileName(uint32(n), suffix) == name
 }
 
 func (s *Store) path(g *segment, suffix string) string {

@@ -95,8 +95,9 @@ type Store struct {
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
 
-	sweepAt uint32
-	stats   Stats
+	sweepAt      uint32
+	sweptExpires int64 // the latest expiry of all sessions that were swept
+	stats        Stats
 }
 
 // Stats count what a store has seen since it was opened.
@@ -186,7 +187,7 @@ func (s *Store) Set(w guest.Write) error {
 	}
 	if w.Expired() {
 		if sl == nil {
-			return nil
+			return s.buryAbsent(hash)
 		}
 		return s.bury(id, sl)
 	}
@@ -342,9 +343,10 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 func (s *Store) Delete(key []byte, now int64) error {
 	s.tick(now)
 	_ = s.makeSpace(headerSize) // a tombstone has a reserve of its own
-	id, sl := s.index.find(s.hashOf(key))
+	hash := s.hashOf(key)
+	id, sl := s.index.find(hash)
 	if sl == nil {
-		return nil
+		return s.buryAbsent(hash)
 	}
 	// What cannot be read is taken for the key's: the hash is.
 	if _, err := s.identify(sl, key); err != nil && !errors.Is(err, guest.ErrCorrupt) {
@@ -371,6 +373,27 @@ func (s *Store) bury(id uint32, sl *slot) error {
 	s.drop(id, sl)
 	s.earn(headerSize)
 	return nil
+}
+
+// buryAbsent removes what is not in the index. That is nothing, but for a session
+// that has expired and was swept not long ago: should the clock go back a little
+// and the store be opened again, it must not be there.
+func (s *Store) buryAbsent(hash uint64) error {
+	if s.sweptExpires == 0 || s.longExpired(s.sweptExpires) {
+		return nil
+	}
+	if err := s.admitTombstone(); err != nil {
+		return err
+	}
+	_, err := s.append(s.room(headerSize), &record{hash: hash, kind: kindTombstone, expires: s.sweptExpires})
+	return err
+}
+
+// expire removes a session that has expired from the index. On disk nothing
+// needs to change.
+func (s *Store) expire(id uint32, sl *slot) {
+	s.sweptExpires = max(s.sweptExpires, sl.expires)
+	s.drop(id, sl)
 }
 
 // room returns a buffer for a record.

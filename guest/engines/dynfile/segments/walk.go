@@ -61,7 +61,7 @@ func (s *Store) sweep(slots int, now int64) (removed int) {
 		}
 		s.sweepAt--
 		if sl := s.index.slot(s.sweepAt); sl.expired(now) {
-			s.drop(s.sweepAt, sl)
+			s.expire(s.sweepAt, sl)
 			removed++
 		}
 	}
