@@ -105,21 +105,14 @@ func (s *Store) wasted(g *segment) bool {
 // leastFirsts returns the two lowest firsts of all segments.
 func (s *Store) leastFirsts() (least, second uint64) {
 	least, second = ^uint64(0), ^uint64(0)
-	note := func(first uint64) {
-		switch {
-		case first < least:
-			least, second = first, least
-		case first < second:
-			second = first
-		}
-	}
 	for _, g := range s.table {
-		if g != nil {
-			note(g.first)
+		switch {
+		case g == nil:
+		case g.first < least:
+			least, second = g.first, least
+		case g.first < second:
+			second = g.first
 		}
-	}
-	for _, first := range s.unlinked {
-		note(first)
 	}
 	return least, second
 }
@@ -378,7 +371,6 @@ func (s *Store) syncDir() error {
 		return vfs.Answer(err, "syncing the directory")
 	}
 	s.dirChanged = false
-	s.unlinked = s.unlinked[:0]
 	return nil
 }
 

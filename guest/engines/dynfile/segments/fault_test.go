@@ -87,6 +87,66 @@ func TestErrorsOfTheDisk(t *testing.T) {
 	}
 }
 
+// TestWriteThatWasDone: the disk says that a write failed, and it was done. What
+// was answered with an error must not be there when the store is opened again.
+func TestWriteThatWasDone(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	require.NoError(t, s.Set(write("a", "before", 0)))
+	disk.Hook(func(op crash.Op) (int, error) {
+		if op.Kind == crash.Write {
+			return op.Size, syscall.EIO
+		}
+		return 0, nil
+	})
+	require.ErrorIs(t, s.Set(write("a", "after", 0)), guest.ErrUnavailable)
+	require.ErrorIs(t, s.Set(write("b", "after", 0)), guest.ErrUnavailable)
+	require.ErrorIs(t, s.Delete([]byte("a"), 1), guest.ErrUnavailable)
+	disk.Kill(crash.Everything)
+	s = open(t, disk)
+	requireValue(t, s, "a", "before")
+	requireNone(t, s, "b")
+}
+
+// TestRecordsElsewhere puts whole records where they were not written: into
+// the middle of a value, to another place of their segment, and into another
+// segment. They are no records there.
+func TestRecordsElsewhere(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	require.NoError(t, s.Set(write("old", "record", 0)))
+	record := contents(t, disk, "shard-0/00000000.segment")[144:]
+	require.NoError(t, s.Delete([]byte("old"), 1))
+	inner := "aligned" + string(make([]byte, 8*8-40-3-7)) + string(record)
+	require.NoError(t, s.Set(write("val", inner, 0)))
+	s.Close()
+	whole := contents(t, disk, "shard-0/00000000.segment")
+	at := bytes.LastIndex(whole, record)
+	require.Zero(t, at%8, "where a record could be")
+
+	// The header before it is destroyed, so that the value is searched.
+	b := bytes.Clone(whole)
+	clear(b[at-64 : at-24])
+	clear(b[144 : 144+len(record)+40]) // the record itself, and its tombstone
+	replace(t, disk, "shard-0/00000000.segment", append(b, record...))
+	s = open(t, disk)
+	requireNone(t, s, "old")
+	s.Close()
+
+	// Another segment, with records of this one.
+	other := crash.New()
+	s = open(t, other, func(o *segments.Options) { o.Random = random(2) })
+	s.Close()
+	s = open(t, other, func(o *segments.Options) { o.Random = random(2) })
+	require.NoError(t, s.Set(write("x", "y", 0)))
+	s.Close()
+	b = contents(t, other, "shard-0/00000000.segment")[:144]
+	replace(t, other, "shard-0/00000000.segment", append(b, record...))
+	s = open(t, other)
+	requireNone(t, s, "old")
+	require.Zero(t, s.Stats().Sessions)
+}
+
 // TestFailedSync: the system says once that it could not write, and from then
 // on that all is well.
 func TestFailedSync(t *testing.T) {

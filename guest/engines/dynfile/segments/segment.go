@@ -154,17 +154,16 @@ func (s *Store) path(g *segment, suffix string) string {
 	return s.dir + "/" + fileName(g.number, suffix)
 }
 
-// oldestBeside returns the lowest first of all segments but one. A segment counts
-// until its removal is durable.
+// oldestBeside returns the lowest first of all segments but one. A segment that
+// waits for its removal counts; one that was removed does not, although that may
+// not be durable yet, since it is before the next removal, which is what takes
+// a tombstone away.
 func (s *Store) oldestBeside(g *segment) uint64 {
 	oldest := ^uint64(0)
 	for _, other := range s.table {
 		if other != nil && other != g {
 			oldest = min(oldest, other.first)
 		}
-	}
-	for _, first := range s.unlinked {
-		oldest = min(oldest, first)
 	}
 	return oldest
 }
@@ -339,7 +338,6 @@ func (s *Store) forget(g *segment) error {
 	}
 	s.total -= g.size
 	s.table[g.slot] = nil
-	s.unlinked = append(s.unlinked, g.first)
 	s.dirChanged = true
 	return nil
 }

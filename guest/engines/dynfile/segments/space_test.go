@@ -232,3 +232,32 @@ func TestDamagedLive(t *testing.T) {
 	s = open(t, disk)
 	requireNone(t, s, "k-0")
 }
+
+// TestClockGoesBack: a session has expired and its segment was given back, while
+// an older version of it, which had expired by then, lies in another. When the
+// clock goes back, that one must not be seen.
+func TestClockGoesBack(t *testing.T) {
+	const now = 100 * hour
+	disk := crash.New()
+	s := open(t, disk)
+	set := func(key, value string, expires, now int64) {
+		require.NoError(t, s.Set(guest.Write{Key: []byte(key), Value: []byte(value), Expires: expires, Now: now}))
+	}
+	filler := string(make([]byte, small-4096))
+	set("keeps the segment", filler, 0, now)
+	set("k", "older", now+1000, now)
+	set("another", filler, now+1000, now)
+	set("k", "newer", now+1001, now)
+	set("one more", filler, 0, now)
+	require.NoError(t, s.Save(now))
+	for range 50 {
+		_, err := s.Sweep(1000, now+2000)
+		require.NoError(t, err)
+	}
+	require.NotZero(t, s.Stats().Compacted)
+	require.NoError(t, s.Save(now+2000))
+	s = open(t, disk)
+	got, err := s.Get([]byte("k"), now)
+	require.True(t, err != nil || string(got) == "newer", "%s", got)
+	require.NoError(t, s.Verify())
+}

@@ -85,9 +85,8 @@ type Store struct {
 	openFiles int
 
 	// dirChanged: segments were made or removed since the directory was last
-	// synced. unlinked has the firsts of those removed.
+	// synced.
 	dirChanged bool
-	unlinked   []uint64
 
 	compaction compaction
 	hinting    *hinting
