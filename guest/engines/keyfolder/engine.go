@@ -1,8 +1,6 @@
 package main
 
 import (
-	"runtime/debug"
-
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
@@ -25,9 +23,6 @@ const (
 	pendingShare = 8
 	pendingSize  = 160
 	leastPending = 1024
-
-	// reserve is for the runtime itself, beyond what it counts.
-	reserve = 4 << 20
 )
 
 // engine opens a store as the settings want it.
@@ -48,12 +43,10 @@ func (e *engine) Open(config *guest.Config) error {
 		Shard:      config.Shard(),
 		Shards:     config.Shards(),
 		MaxPending: int(max(leastPending, limit/pendingShare/pendingSize)),
+		Scratch:    guest.Scratch,
 	}
 	if err := config.Err(); err != nil {
 		return err
-	}
-	if limit > 2*reserve {
-		debug.SetMemoryLimit(limit - reserve)
 	}
 	store, err := folder.Open(vfs.OS(dir), options)
 	e.Store = store

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -131,8 +130,8 @@ func appendListEntry(b []byte, i id, ticket uint64) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, i[:]...)
-	b = binary.LittleEndian.AppendUint64(b, ticket)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
+	b = append64(b, ticket)
+	put32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
 	return b
 }
 
@@ -164,11 +163,11 @@ func (l *list) read() (map[id]entry, error) {
 // parseList adds the entries of a piece of the list: the later one counts.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
-		if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
+		if get32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
 			continue
 		}
 		pending[id(b[8:24])] = entry{
-			ticket: binary.LittleEndian.Uint64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true,
+			ticket: get64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true,
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *Store) makeRoom() error {
 // done for all before the next: syncs of one kind in a row are cheaper. It may
 // end after any of them and is done again then.
 func (s *Store) settle(ids []id, now int64) error {
-	if len(ids) == 0 && !s.dirtyDirs() {
+	if len(ids) == 0 && !s.dirs.dirty() {
 		return nil
 	}
 	// Neighbours together, and the same order every time.
@@ -73,7 +73,7 @@ func (s *Store) settle(ids []id, now int64) error {
 			return err
 		}
 	}
-	if err := s.syncDirs(); err != nil {
+	if err := s.dirs.sync(s.fs, s.paths); err != nil {
 		return err
 	}
 	for _, i := range ids {
@@ -101,7 +101,7 @@ func (s *Store) syncRecord(i id, now int64) error {
 		if err != nil {
 			return err
 		}
-		if err := s.write(i, r.key, r.value, r.expires); err != nil {
+		if err := s.write(i, r.key, r.value, r.expires, true); err != nil {
 			return err
 		}
 		e = s.pending[i]
@@ -136,39 +136,5 @@ func (s *Store) install(i id) error {
 		s.recent.put(i, e.revision, e.expires)
 	}
 	s.pending[i] = e
-	return nil
-}
-
-func (s *Store) dirtyDirs() bool {
-	return s.dirtyRoot || s.dirtyLive || len(s.dirtyTops) > 0 || len(s.dirtyLeaves) > 0
-}
-
-// syncDirs syncs the directories above the folders. One that is gone is so by
-// the one above it, which is dirty then.
-func (s *Store) syncDirs() error {
-	for leaf := range s.dirtyLeaves {
-		if err := s.fs.SyncDir(s.paths.leaf(leaf)); err != nil && !vfs.NotExist(err) {
-			return err
-		}
-		delete(s.dirtyLeaves, leaf)
-	}
-	for top := range s.dirtyTops {
-		if err := s.fs.SyncDir(s.paths.top(top)); err != nil && !vfs.NotExist(err) {
-			return err
-		}
-		delete(s.dirtyTops, top)
-	}
-	if s.dirtyLive {
-		if err := s.fs.SyncDir(s.paths.live); err != nil && !vfs.NotExist(err) {
-			return err
-		}
-		s.dirtyLive = false
-	}
-	if s.dirtyRoot {
-		if err := s.fs.SyncDir(""); err != nil {
-			return err
-		}
-		s.dirtyRoot = false
-	}
 	return nil
 }

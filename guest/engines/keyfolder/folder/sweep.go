@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"io"
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/guest"
@@ -58,11 +57,7 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 		leaf := w.leaves[0]
 		w.leaves = w.leaves[1:]
 		if w.folders, err = s.listLeaf(leaf); err == nil && len(w.folders) == 0 {
-			// Not empty, if it has anything that is not ours.
-			_, dirty := s.dirtyLeaves[leaf]
-			if s.fs.RemoveDir(s.paths.leaf(leaf)) == nil && dirty {
-				s.dirtyTops[leaf>>4] = struct{}{}
-			}
+			s.removeLeaf(leaf)
 		}
 		return false, true, err
 	case len(w.tops) > 0:
@@ -72,8 +67,8 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 		for _, low := range lows {
 			w.leaves = append(w.leaves, top<<4|low)
 		}
-		if _, dirty := s.dirtyTops[top]; err == nil && len(lows) == 0 && s.fs.RemoveDir(s.paths.top(top)) == nil && dirty {
-			s.dirtyLive = true
+		if err == nil && len(lows) == 0 {
+			s.removeTop(top)
 		}
 		return false, true, err
 	case w.running:
@@ -83,6 +78,21 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 	w.running = true
 	w.tops, err = s.listNumbers(s.paths.live, 2)
 	return false, true, err
+}
+
+// removeLeaf removes a directory that is empty, and the one above it if it is so
+// then: neither is, if it has anything that is not ours.
+func (s *Store) removeLeaf(leaf int) {
+	if s.fs.RemoveDir(s.paths.leaf(leaf)) == nil {
+		s.dirs.removedLeaf(leaf)
+		s.removeTop(leaf >> 4)
+	}
+}
+
+func (s *Store) removeTop(top int) {
+	if s.fs.RemoveDir(s.paths.top(top)) == nil {
+		s.dirs.removedTop(top)
+	}
 }
 
 // sweepFolder looks at the first bytes of a record, which is all it takes.
@@ -97,7 +107,7 @@ func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 		}
 		return true, s.remove(i, true)
 	}
-	expires, err := s.expiry(s.paths.session(i))
+	h, _, err := s.head(s.paths.session(i), nil)
 	switch {
 	case vfs.NotExist(err): // left behind
 		s.removeFolder(i)
@@ -105,25 +115,8 @@ func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	case isDamage(err):
 		s.sweep.damaged++
 		return true, s.remove(i, false)
-	case err != nil || !guest.Expired(expires, now):
+	case err != nil || !guest.Expired(h.expires, now):
 		return false, err
 	}
 	return true, s.remove(i, false)
-}
-
-// expiry reads the header of a file.
-func (s *Store) expiry(name string) (int64, error) {
-	f, err := s.fs.OpenFile(name, 0)
-	if err != nil {
-		return 0, err
-	}
-	n, err := f.ReadAt(s.buffer[:headerSize], 0)
-	if closed := f.Close(); closed != nil && (err == nil || err == io.EOF) {
-		err = closed
-	}
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	h, err := parseHeader(s.buffer[:n])
-	return h.expires, err
 }

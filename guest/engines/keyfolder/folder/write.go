@@ -8,7 +8,10 @@ import (
 // write stores a record in a new file beside the one that is there: four calls
 // to the host, if the folder is there as well. The file counts once it is
 // complete and its key is in the list.
-func (s *Store) write(i id, key, value []byte, expires int64) error {
+//
+// durable says that the folder is known to be, because it has a record that was
+// saved.
+func (s *Store) write(i id, key, value []byte, expires int64, durable bool) error {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return err
@@ -33,6 +36,9 @@ func (s *Store) write(i id, key, value []byte, expires int64) error {
 			_ = s.fs.Remove(name)
 			return err
 		}
+	}
+	if !changed && !durable {
+		s.dirs.doubt(i.leaf())
 	}
 	before := e.slot
 	e.slot, e.sequence, e.expires, e.revision = slot, e.sequence+1, expires, abi.Revision(value)
@@ -89,7 +95,7 @@ func (s *Store) makeFolder(i id) error {
 	if err != nil && !vfs.Exist(err) {
 		return err
 	}
-	s.dirtyLeaves[leaf] = struct{}{}
+	s.dirs.leaf(leaf)
 	return nil
 }
 
@@ -97,21 +103,29 @@ func (s *Store) makeLeaf(leaf int) error {
 	top := leaf >> 4
 	err := s.fs.Mkdir(s.paths.leaf(leaf))
 	if vfs.NotExist(err) {
-		// Clear leaves nothing at all.
-		if err = s.fs.Mkdir(s.paths.live); err == nil {
-			s.dirtyRoot = true
-		} else if !vfs.Exist(err) {
-			return err
-		}
-		if err = s.fs.Mkdir(s.paths.top(top)); err == nil || vfs.Exist(err) {
-			s.dirtyLive = true
+		if err = s.makeTop(top); err == nil {
 			err = s.fs.Mkdir(s.paths.leaf(leaf))
 		}
 	}
 	if err != nil && !vfs.Exist(err) {
 		return err
 	}
-	s.dirtyTops[top] = struct{}{}
+	s.dirs.top(top)
+	return nil
+}
+
+func (s *Store) makeTop(top int) error {
+	err := s.fs.Mkdir(s.paths.top(top))
+	if vfs.NotExist(err) { // Clear leaves nothing at all
+		if err = s.fs.Mkdir(s.paths.live); err == nil || vfs.Exist(err) {
+			s.dirs.root()
+			err = s.fs.Mkdir(s.paths.top(top))
+		}
+	}
+	if err != nil && !vfs.Exist(err) {
+		return err
+	}
+	s.dirs.live()
 	return nil
 }
 
@@ -125,9 +139,29 @@ func (s *Store) remove(i id, remembered bool) error {
 	if err != nil {
 		return err
 	}
-	err = s.fs.Remove(s.paths.session(i))
-	gone := err == nil
-	if err != nil && !vfs.NotExist(err) {
+	if !changed && remembered {
+		if _, _, ok := s.recent.get(i); !ok {
+			_, err := s.fs.Stat(s.paths.session(i))
+			if vfs.NotExist(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		// Into the list before it is gone: should the process end here, the
+		// next instance makes durable what it sees.
+		e = entry{ticket: s.ticket, unsynced: true}
+		s.ticket++
+		if s.list.add(i, e.ticket) != nil {
+			// It must not fail for want of room, and is durable at once
+			// instead.
+			defer func() { _ = s.fs.SyncDir(s.paths.leaf(i.leaf())) }()
+		}
+		s.pending[i] = e
+		changed = true
+	}
+	if err := s.fs.Remove(s.paths.session(i)); err != nil && !vfs.NotExist(err) {
 		return err
 	}
 	s.recent.forget(i)
@@ -139,30 +173,12 @@ func (s *Store) remove(i id, remembered bool) error {
 			if err := s.fs.Remove(s.paths.next(i, e.ticket, e.slot)); err != nil && !vfs.NotExist(err) {
 				return err
 			}
-			gone = true
 		}
 		e.slot, e.unsynced = slotNone, true
 		s.pending[i] = e
-	}
-	if !gone {
-		return nil
+		s.dirs.leaf(i.leaf())
 	}
 	s.removeFolder(i)
-	if !changed && !remembered {
-		return nil
-	}
-	s.dirtyLeaves[i.leaf()] = struct{}{}
-	if changed {
-		return nil
-	}
-	e = entry{ticket: s.ticket, unsynced: true}
-	s.ticket++
-	if s.list.add(i, e.ticket) != nil {
-		// It has been removed, and must not fail for want of room. What the
-		// list cannot tell the next instance is made durable now.
-		_ = s.fs.SyncDir(s.paths.leaf(i.leaf()))
-	}
-	s.pending[i] = e
 	return nil
 }
 
@@ -221,7 +237,7 @@ func (s *Store) Clear(int64) error {
 	s.list.reset()
 	s.recent.clear()
 	s.sweep = sweeper{}
-	s.forgetDirty()
-	s.dirtyRoot = true
+	s.dirs = newDirs()
+	s.dirs.root()
 	return nil
 }
