@@ -31,7 +31,10 @@ SESSION_STORAGE names; without that, by the bundled engine "memory".
 Settings come from the environment, those of a session by the names they have
 everywhere:
 
-  SESSION_STORAGE            memory, or the path of a .wasm file
+  SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
+  SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
+                             memory, or for your own plugin, as /data
+  SESSION_DURABILITY         commit, interval or close: when files are made durable
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
@@ -80,7 +83,7 @@ func runPlayground(ctx context.Context, args []string, env *environment) error {
 	}
 	log := slog.New(slog.NewTextHandler(env.stderr, nil))
 	slog.SetDefault(log)
-	storage, engine, err := openStorage(ctx, settings.Storage, log)
+	storage, engine, err := openStorage(ctx, settings, log)
 	if err != nil {
 		_ = listener.Close()
 		return err
