@@ -269,7 +269,7 @@ func TestModuleCompacts(t *testing.T) {
 	i := opened(t, m, settings...)
 	value := make([]byte, 400)
 	const keys = 10_000
-	for n := range 30 * keys {
+	for n := range 15 * keys {
 		binary.LittleEndian.PutUint64(value, uint64(n+1))
 		require.Zero(t, i.Set(keyOf(n%keys), value, 0, 1, 0), m.failed)
 		if n%50_000 == 0 {
@@ -288,7 +288,7 @@ func TestModuleCompacts(t *testing.T) {
 		for n := range keys {
 			got, code := i.Get(keyOf(n), 1)
 			require.Zero(t, code)
-			require.EqualValues(t, 29*keys+n+1, abi.Revision(got))
+			require.EqualValues(t, 14*keys+n+1, abi.Revision(got))
 		}
 		i.close()
 		i = opened(t, m, settings...)

@@ -19,7 +19,7 @@ import (
 // among random histories with crashes: what fails has changed nothing, and what
 // was saved between two faults is safe.
 func TestFaultsAtRandom(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(20) {
 		w := newWorld(t, 100+seed, func(*segments.Options) {})
 		w.open()
 		errnos := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}
