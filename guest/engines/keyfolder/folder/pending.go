@@ -25,6 +25,7 @@ type entry struct {
 	other    bool  // the other file may be there as well, and is older
 	rewrite  bool  // what was written may not be what is on the disk: sync it no more, but write it again
 	unsynced bool  // names in the folder have changed
+	listed   bool  // it is in the list
 }
 
 // States of entry.slot beside the files 1 and 2.
@@ -167,7 +168,7 @@ func parseList(b []byte, pending map[id]entry) {
 			continue
 		}
 		pending[id(b[8:24])] = entry{
-			ticket: get64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true,
+			ticket: get64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true, listed: true,
 		}
 	}
 }

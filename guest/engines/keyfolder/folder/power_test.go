@@ -3,7 +3,9 @@ package folder_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -109,9 +111,20 @@ func (s *script) open() (err error) {
 	return err
 }
 
-// run does it all. To open again in the middle is what a host does after a trap.
+// run does it all.
 func (s *script) run() error {
-	for _, step := range []func() error{
+	for _, step := range s.steps() {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// steps are the operations. To open again in the middle is what a host does after
+// a trap.
+func (s *script) steps() []func() error {
+	return []func() error{
 		s.open,
 		func() error { return s.set(0, 1, 300) },
 		func() error { return s.set(1, 2, 5000) },
@@ -149,12 +162,7 @@ func (s *script) run() error {
 		func() error { return s.set(5, 15, 300) },
 		s.clear,
 		s.save,
-	} {
-		if err := step(); err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 // survivals are all ways in which the power is cut in these tests.
@@ -192,11 +200,15 @@ func short(values ...string) (list string) {
 	return list
 }
 
+// chances is how often chance decides at each point. CHANCES=200 looks harder.
 func chances(t *testing.T) int {
-	if testing.Short() {
-		return 3
+	if n, err := strconv.Atoi(os.Getenv("CHANCES")); err == nil {
+		return n
 	}
-	return 25
+	if testing.Short() {
+		return 1
+	}
+	return 5
 }
 
 // The power is cut at every change of the script. What was saved is there, or
@@ -251,7 +263,7 @@ func (s *script) runUntilPower() error {
 // Two power losses in a row, the second at random during what follows the first:
 // what a first one left behind must not come back after the second.
 func TestPowerLossTwice(t *testing.T) {
-	rounds := 100 * chances(t)
+	rounds := 60 * chances(t)
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(uint64(round), 3))
 		s := newScript(crash.New())

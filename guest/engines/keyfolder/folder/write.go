@@ -31,11 +31,12 @@ func (s *Store) write(i id, key, value []byte, expires int64, durable bool) erro
 	if err := s.create(i, name, key, value, expires, e.sequence+1); err != nil {
 		return err
 	}
-	if !changed {
+	if !e.listed {
 		if err := s.list.add(i, e.ticket); err != nil {
 			_ = s.fs.Remove(name)
 			return err
 		}
+		e.listed = true
 	}
 	if !changed && !durable {
 		s.dirs.doubt(i.leaf())
@@ -153,7 +154,7 @@ func (s *Store) remove(i id, remembered bool) error {
 		// next instance makes durable what it sees.
 		e = entry{ticket: s.ticket, unsynced: true}
 		s.ticket++
-		if s.list.add(i, e.ticket) != nil {
+		if e.listed = s.list.add(i, e.ticket) == nil; !e.listed {
 			// It must not fail for want of room, and is durable at once
 			// instead.
 			defer func() { _ = s.fs.SyncDir(s.paths.leaf(i.leaf())) }()
