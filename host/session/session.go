@@ -23,6 +23,8 @@ type Session struct {
 	saving  savingContext   // ctx for what must be done even if the client left
 	w       *responseWriter // nil for a session without a response
 
+	transport Transport
+
 	mu      sync.Mutex
 	ids     []string // that the client sent, well-formed
 	idRoom  [1]string
@@ -37,6 +39,8 @@ type Session struct {
 	overlay   overlay
 	force     bool // save even if no value changed
 	renew     bool
+	resend    bool // the client has an old id and is to be told the new one
+	bind      *binding
 	life      lifeChange
 	refreshed bool // the idle end was moved by this request, or others did better
 	destroyed bool // by this request: the cookie is to go unless a new session comes
@@ -59,6 +63,9 @@ type lifeChange struct {
 func (s *Session) Get(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if reserved(key) {
+		return false, nil
+	}
 	value, ok, err := s.lookup(key)
 	if !ok || err != nil {
 		return false, err
@@ -81,7 +88,7 @@ func (s *Session) Has(key string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok, err := s.lookup(key)
-	return ok, err
+	return ok && !reserved(key), err
 }
 
 // Keys returns the names of all values, in no particular order.
@@ -93,7 +100,9 @@ func (s *Session) Keys() ([]string, error) {
 	}
 	keys := make([]string, 0, s.record.Values.n+len(s.overlay.changes))
 	for key := range s.overlay.all(s.record.Values) {
-		keys = append(keys, key)
+		if !reserved(key) {
+			keys = append(keys, key)
+		}
 	}
 	return keys, nil
 }
@@ -108,7 +117,7 @@ func (s *Session) Len() (int, error) {
 // refers to does not reach the session. It returns ErrKey or ErrEncode and
 // then changes nothing.
 func (s *Session) Set(key string, v any) error {
-	if err := checkKey(key); err != nil {
+	if err := checkName(key); err != nil {
 		return err
 	}
 	value, err := s.encode(key, v)
@@ -136,21 +145,41 @@ func (s *Session) Delete(key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok, err := s.lookup(key)
-	if ok && err == nil {
-		s.overlay.delete(key)
+	if ok && err == nil && !reserved(key) {
+		s.overlay.delete(key, s.record.Values)
 	}
 	return err
 }
 
-// Pop is Get and Delete in one.
+// Pop takes a value out of the session: it is decoded into v as by Get, and
+// removed. Of several requests that pop the same value exactly one gets it, so
+// Pop saves the session, with all its changes, where there is something to
+// take; its errors are those of Save.
 func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if reserved(key) {
+		return false, nil
+	}
 	value, ok, err := s.lookup(key)
 	if !ok || err != nil {
 		return false, err
 	}
-	s.overlay.delete(key)
+	if !s.exists {
+		// Nobody else can have it.
+		s.overlay.delete(key, s.record.Values)
+		return s.decode(key, value, v), nil
+	}
+	err = s.commit(func(o *overlay, base Values) error {
+		if value, ok = o.lookup(base, key); !ok {
+			return errNothing
+		}
+		o.delete(key, base)
+		return nil
+	})
+	if !ok || err != nil {
+		return false, err
+	}
 	return s.decode(key, value, v), nil
 }
 
@@ -214,7 +243,7 @@ func (s *Session) Modified() bool {
 }
 
 func (s *Session) modified() bool {
-	return !s.overlay.empty() || s.force || s.renew || s.life.set || s.life.setBrowser
+	return !s.overlay.empty() || s.force || s.renew || s.bind != nil || s.life.set || s.life.setBrowser
 }
 
 // SetModified has the session saved although no value was changed; its
@@ -228,11 +257,13 @@ func (s *Session) SetModified() {
 }
 
 // NeedsUpdate reports whether the end of the request, or Save, would write to
-// the storage: because of changes, or because the idle timeout is to be moved.
+// the storage: because of changes, because the idle timeout is to be moved, or
+// because the id is due for rotation.
 func (s *Session) NeedsUpdate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modified() || s.refreshDue(s.manager.now())
+	now := s.manager.now()
+	return s.modified() || s.refreshDue(now) || s.rotationDue(now)
 }
 
 // lookup finds a value in the changes of this request or, having loaded it, in
@@ -259,19 +290,37 @@ func (s *Session) load(ctx context.Context) error {
 	}
 	now := s.manager.now()
 	for _, id := range s.clientIDs() {
-		s.key = keyOf(id)
-		record, err := s.fetch(ctx, now)
+		current, record, err := s.find(ctx, id, now)
 		switch {
 		case err == nil:
-			s.id, s.record, s.exists, s.loaded = id, record, true, true
+			s.id, s.record, s.exists, s.loaded = current, record, true, true
+			s.resend = current != id
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 		default:
+			s.unavailable(err)
 			return err
 		}
 	}
 	s.loaded = true
 	return nil
+}
+
+// find gets the session of an id, and the id that it has by now if it got
+// another one a moment ago. It leaves s.key that of the latter.
+func (s *Session) find(ctx context.Context, id string, now int64) (current string, r Record, err error) {
+	for range maxMoves {
+		s.key = keyOf(id)
+		r, err = s.fetch(ctx, now)
+		if err != nil || r.State != RecordMoved {
+			return id, r, err
+		}
+		if id, err = movedTo(id, &r); err != nil {
+			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
+			return "", Record{}, store.ErrNotFound
+		}
+	}
+	return "", Record{}, store.ErrNotFound
 }
 
 // clientIDs returns the ids that the client sent, having read them from the
@@ -281,7 +330,7 @@ func (s *Session) clientIDs() []string {
 		s.haveIDs = true
 		if s.w != nil {
 			var rejected int
-			s.ids, rejected = idsFromCookies(s.idRoom[:0], s.w.request.Header, s.manager.settings.CookieName)
+			s.ids, s.transport, rejected = s.manager.idsOf(s.idRoom[:0], s.w.request.Header)
 			if rejected > 0 {
 				s.manager.event(s.ctx, Event{Kind: EventRejected})
 			}
@@ -299,6 +348,11 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
 	}
 	switch {
+	case err == nil && record.State == RecordEnded:
+		return Record{}, store.ErrNotFound
+	case err == nil && !s.accepts(record.Transport):
+		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
+		return Record{}, store.ErrNotFound
 	case err == nil && !s.manager.ended(&record, now):
 		return record, nil
 	case err == nil:
@@ -323,6 +377,13 @@ func (*savingContext) Err() error                  { return nil }
 // attach gives a new session its surroundings.
 func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 	s.manager, s.ctx, s.saving.Context, s.w = m, ctx, ctx, w
+}
+
+// unavailable tells of a storage that does not answer.
+func (s *Session) unavailable(err error) {
+	if isUnavailable(err) {
+		s.event(EventUnavailable, err)
+	}
 }
 
 func (s *Session) event(kind EventKind, err error) {

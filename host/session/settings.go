@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -33,6 +34,19 @@ type Settings struct {
 	// SESSION_IDLE_TIMEOUT.
 	IdleTimeout time.Duration
 
+	// SeenEvery has the time of the last look kept, to this accuracy, for
+	// lists of a user's sessions; 0 leaves it to IdleTimeout and to changes.
+	// Each note is a write to the storage. SESSION_SEEN_EVERY.
+	SeenEvery time.Duration
+
+	// RotateEvery gives a session a new id, with the first response after so
+	// long, so that one that leaked is soon worth nothing; 0 is off. The old
+	// id works for RotateGrace more, for requests that are under way, and
+	// leads to the new one. SESSION_ROTATE_EVERY, and SESSION_ROTATE_GRACE,
+	// default 30 seconds.
+	RotateEvery time.Duration
+	RotateGrace time.Duration
+
 	// AbsoluteTimeout ends a session so long after it was created, whatever
 	// happens; 0 is off. SESSION_ABSOLUTE_TIMEOUT.
 	AbsoluteTimeout time.Duration
@@ -55,6 +69,23 @@ type Settings struct {
 	// CookieSecure keeps the cookie off plain HTTP. SESSION_COOKIE_SECURE,
 	// default false.
 	CookieSecure bool
+
+	// CookieSecureAuto sets Secure for those clients whose connection is
+	// encrypted, where the same server answers others as well: by TLS of its
+	// own, or by a proxy of TrustedProxies that says so in the last entry of
+	// X-Forwarded-Proto or Forwarded. SESSION_COOKIE_SECURE=auto.
+	CookieSecureAuto bool
+
+	// TrustedProxies are the addresses of proxies whose word on the scheme
+	// counts. SESSION_TRUSTED_PROXIES, separated by commas.
+	TrustedProxies []netip.Prefix
+
+	// TokenHeader is the name of a header by which clients without cookies
+	// bring their session's id, and get it in the response when it is new;
+	// empty for none. A request that has the header, be it empty, uses no
+	// cookie, and a session keeps to the way it began with.
+	// SESSION_TOKEN_HEADER.
+	TokenHeader string
 
 	// CookieHTTPOnly hides the cookie from scripts. SESSION_COOKIE_HTTPONLY,
 	// default true.
@@ -102,6 +133,7 @@ func Defaults() Settings {
 		Engine:         EngineRecords,
 		Storage:        "memory",
 		Duration:       7 * 24 * time.Hour,
+		RotateGrace:    30 * time.Second,
 		CookieName:     "session_id",
 		CookiePath:     "/",
 		CookieHTTPOnly: true,
@@ -130,6 +162,9 @@ func (s Settings) Check() error {
 		{"Duration", s.Duration, time.Second},
 		{"IdleTimeout", s.IdleTimeout, 0},
 		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
+		{"SeenEvery", s.SeenEvery, 0},
+		{"RotateEvery", s.RotateEvery, 0},
+		{"RotateGrace", s.RotateGrace, 0},
 	} {
 		if d.value < d.least {
 			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
@@ -149,6 +184,16 @@ func (s Settings) Check() error {
 		}
 	default:
 		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
+	}
+	if s.CookieSecure && s.CookieSecureAuto {
+		return wrong("CookieSecure and CookieSecureAuto are both set; choose one")
+	}
+	if s.TokenHeader != "" && http.CanonicalHeaderKey(s.TokenHeader) != s.TokenHeader {
+		return wrong("TokenHeader is %q, and should be %q, a header of its own", s.TokenHeader, http.CanonicalHeaderKey(s.TokenHeader))
+	}
+	switch s.TokenHeader {
+	case "Cookie", "Set-Cookie", "Authorization", "Vary", "Cache-Control":
+		return wrong("TokenHeader is %q, which has a meaning already; choose another, such as X-Session-Token", s.TokenHeader)
 	}
 	if s.CookiePartitioned && !s.CookieSecure {
 		return wrong("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")
