@@ -329,8 +329,16 @@ func (i *instance) done(err error) int64 {
 	return 0
 }
 
-// fail turns an error into its code and hands its message to the host.
+// fail turns an error into its code and hands its message to the host. It is
+// inlined for the answers that are no surprise.
 func (i *instance) fail(err error) int64 {
+	if code, ok := err.(codeError); ok {
+		return int64(code)
+	}
+	return failWithMessage(err)
+}
+
+func failWithMessage(err error) int64 {
 	code, message := codeOf(err)
 	if message != "" {
 		hostFail(message[:min(len(message), abi.MaxMessage)])

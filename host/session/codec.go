@@ -36,6 +36,9 @@ type cborCodec struct {
 	dec cbor.DecMode
 }
 
+// maxNesting is what encoding/json allows as well.
+const maxNesting = 10000
+
 func newCBOR() Codec {
 	enc, err := cbor.EncOptions{
 		Sort:    cbor.SortNone,
@@ -45,9 +48,15 @@ func newCBOR() Codec {
 	if err != nil {
 		panic(err) // the options are constants
 	}
+	// What could be encoded and stored must be decoded: the encoder knows no
+	// limits of its own and takes strings that are not UTF-8.
 	dec, err := cbor.DecOptions{
-		DupMapKey:      cbor.DupMapKeyEnforcedAPF,
-		DefaultMapType: reflect.TypeFor[map[string]any](),
+		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
+		DefaultMapType:   reflect.TypeFor[map[string]any](),
+		MaxArrayElements: maxRecord,
+		MaxMapPairs:      maxRecord,
+		MaxNestedLevels:  maxNesting,
+		UTF8:             cbor.UTF8DecodeInvalid,
 	}.DecMode()
 	if err != nil {
 		panic(err)

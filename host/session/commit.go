@@ -274,6 +274,9 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
 	if err := s.store(&t, now); err != nil {
+		if errors.Is(err, store.ErrTooLarge) {
+			err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+		}
 		return errors.Is(err, store.ErrConflict), err
 	}
 	if t.fresh {
@@ -365,13 +368,13 @@ func (s *Session) end(e edit, now int64) error {
 func (s *Session) store(t *attempt, now int64) error {
 	defer func() { t.next.room = nil }()
 	engine, ctx := s.manager.engine, &s.saving
-	if !s.exists || !t.fresh {
+	if !t.fresh {
 		return engine.Store(ctx, t.key[:], &t.next, t.expect, now)
 	}
 	// The new record is there before the old one goes, so that a crash in
 	// between loses nobody. The old one goes only if it is still what the new
 	// one was made from: else a change made meanwhile would be lost.
-	if err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now); err != nil {
+	if err := s.create(t, now); err != nil || !s.exists {
 		return err
 	}
 	left := t.left
@@ -383,6 +386,20 @@ func (s *Session) store(t *attempt, now int64) error {
 		// Nobody knows the new id yet; what is left of it if this fails too
 		// expires unseen.
 		_ = engine.Delete(ctx, t.key[:], now)
+	}
+	return err
+}
+
+// create writes a record under a new key. What can be there already is the end
+// of the session that is being stored, see Manager.End, and that is a conflict.
+func (s *Session) create(t *attempt, now int64) error {
+	engine, ctx := s.manager.engine, &s.saving
+	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
+	if !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	if r, errLoad := engine.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {
+		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
 	}
 	return err
 }

@@ -24,7 +24,8 @@ var (
 	// others kept changing the same session.
 	ErrConflict = errors.New("session: too many conflicting changes")
 
-	// ErrTooLarge is a session above Settings.MaxSize.
+	// ErrTooLarge is a session above Settings.MaxSize, or above what the store
+	// takes; there it comes along with [store.ErrTooLarge].
 	ErrTooLarge = errors.New("session: too large")
 
 	// ErrKey is a name for a value that is empty or longer than MaxKey.

@@ -57,21 +57,23 @@ func (s *Session) Seen() (time.Time, error) {
 	return time.UnixMilli(s.record.Seen), nil
 }
 
-// Expires returns when the session ends if nothing more happens; for a changed
-// or new one, as it would be if it were saved now.
+// Expires returns when the session ends if nothing more happens; for one that
+// NeedsUpdate or is new, as it would be if it were saved now.
 func (s *Session) Expires() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(s.ctx); err != nil {
 		return time.Time{}, err
 	}
-	record := s.record
-	if !s.exists || s.modified() {
-		now := s.manager.now()
-		if !s.exists {
-			record = Record{Created: now}
-		}
+	record, now := s.record, s.manager.now()
+	switch {
+	case !s.exists:
+		record = Record{Created: now}
 		s.age(&record, now)
+	case s.modified():
+		s.age(&record, now)
+	case s.refreshDue(now):
+		record.Expires = s.manager.expires(&record, now)
 	}
 	return time.UnixMilli(record.Expires), nil
 }

@@ -57,8 +57,8 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 //
 // The session's changes are saved before the response begins, so that whoever
 // has the response can rely on them, and once more when the handler has
-// returned. A handler that panics saves nothing beyond what Save or Update
-// stored.
+// returned. A handler that panics saves nothing beyond what was stored by then:
+// at the response's beginning, or by Save or Update.
 //
 // A response whose handler looked at the session says "Vary: Cookie", and
 // "Cache-Control: private" unless the handler said something of its own.
@@ -139,8 +139,10 @@ func (m *Manager) Open(ctx context.Context, id string) *Session {
 }
 
 // Error answers a request as Settings.OnError says, for a handler that could
-// not load its session.
+// not load its session. Headers that the handler set for its own answer's body
+// and for caches are dropped first.
 func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
+	dropContentHeaders(w.Header())
 	m.settings.OnError(w, r, err)
 }
 

@@ -9,7 +9,8 @@ import (
 
 // Record is a session as it is stored. Times are Unix milliseconds.
 type Record struct {
-	// Revision changes with every write; see [store.Write.Expect].
+	// Revision changes with every write; see [store.Write.Expect]. A stored
+	// record has one from 1 to 2⁶³−1; one without counts as corrupt.
 	Revision uint64
 
 	// Codec is the id of the codec of the values.
@@ -183,9 +184,6 @@ func decodeRecord(b []byte) (Record, error) {
 		Transport:   transport,
 		State:       state,
 		Values:      values,
-	}
-	if r.Revision == 0 || int64(r.Revision) < 0 {
-		return Record{}, fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, r.Revision)
 	}
 	if r.Expires == 0 {
 		return Record{}, fmt.Errorf("%w: a record that never expires", ErrDecode)

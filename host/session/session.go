@@ -14,9 +14,13 @@ import (
 // values under names. It is loaded at the first look and saved, if it was
 // changed, just before the response begins.
 //
-// Its methods may be called by several goroutines of the request. They use the
-// request's context. One that looks into the session may have to load it and
-// then returns the storage's error if that fails; it tries anew the next time.
+// Its methods may be called by several goroutines of the request. Save, Destroy
+// and [Key.Update] put the cookie among the response's headers, if one is
+// needed, so that they must not run while another goroutine uses those.
+//
+// All use the request's context. A method that looks into the session may have
+// to load it and then returns the storage's error if that fails; it tries anew
+// the next time.
 type Session struct {
 	manager *Manager
 	ctx     context.Context
@@ -77,7 +81,8 @@ func (s *Session) Get(key string, v any) (ok bool, err error) {
 func (s *Session) decode(key string, value []byte, v any) bool {
 	err := s.manager.settings.Codec.Unmarshal(value, v)
 	if err != nil {
-		s.event(EventCorrupt, fmt.Errorf("%w: value %q: %w", ErrDecode, key, err))
+		// Without the codec's own words, which quote the value.
+		s.event(EventCorrupt, fmt.Errorf("%w: value %q does not fit into %T", ErrDecode, key, v))
 		return false
 	}
 	return true
@@ -346,6 +351,9 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
+	}
+	if err == nil && int64(record.Revision) <= 0 {
+		err = fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, record.Revision)
 	}
 	switch {
 	case err == nil && record.State == RecordEnded:

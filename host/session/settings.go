@@ -24,8 +24,9 @@ type Settings struct {
 	Storage string
 	Dir     string
 
-	// Duration is how long a session lives after its last change; the cookie
-	// lives as long. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
+	// Duration is how long a session lives after its last change. The cookie
+	// lives as long, or up to a tenth less: it is not sent again for every
+	// change. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
 	Duration time.Duration
 
 	// IdleTimeout ends a session that no request has looked into for so
@@ -168,6 +169,9 @@ func (s Settings) Check() error {
 	} {
 		if d.value < d.least {
 			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
+		}
+		if d.value > 0 && d.value < time.Millisecond {
+			return wrong("%s is %v, and the least beside none is %v", d.name, d.value, time.Millisecond)
 		}
 		if d.value > maxLifetime {
 			return wrong("%s is %v, and the most is %v", d.name, d.value, maxLifetime)

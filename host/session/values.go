@@ -125,7 +125,7 @@ func checkName(key string) error {
 
 func checkKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
-		return fmt.Errorf("%w: %q has %d bytes, and a key has 1 to %d", ErrKey, key, len(key), MaxKey)
+		return fmt.Errorf("%w: %.40q has %d bytes, and a key has 1 to %d", ErrKey, key, len(key), MaxKey)
 	}
 	return nil
 }

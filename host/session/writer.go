@@ -83,10 +83,16 @@ func (w *responseWriter) FlushError() error {
 // cookie got lost. One that was saved before, and its cookie found in the
 // headers, is the caller's to send.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := w.session.beforeHijack(); err != nil {
+	began, err := w.session.beforeHijack()
+	if err != nil {
 		return nil, nil, err
 	}
-	return http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil && began {
+		// HTTP/2, for one, cannot: an ordinary response is still to come.
+		w.session.notHijacked()
+	}
+	return conn, rw, err
 }
 
 // begin saves the session and completes the headers, once. If the session
@@ -103,17 +109,28 @@ func (w *responseWriter) begin() error {
 	return nil
 }
 
-// fail answers with the error instead of what the handler meant to say. The
-// handler's headers describe a body that will not come, and the cookie a
-// session that may not exist.
+// fail answers with the error instead of what the handler meant to say. A
+// cookie that is among the headers stays: its session is stored, and the id
+// before it may be gone.
 func (w *responseWriter) fail(err error) {
 	w.failed = err
-	h := w.Header()
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Content-Range", "Etag", "Last-Modified", "Location", "Cache-Control"} {
+	dropContentHeaders(w.Header())
+	w.session.manager.settings.OnError(w.ResponseWriter, w.request, err)
+}
+
+// contentHeaders describe a body that will not come after all, or say how long
+// it may be kept.
+var contentHeaders = []string{
+	"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Content-Range", "Content-Language", "Content-Location",
+	"Etag", "Last-Modified", "Location", "Cache-Control", "Expires", "Cdn-Cache-Control", "Surrogate-Control",
+}
+
+// dropContentHeaders makes room for an error, which no cache is to keep.
+func dropContentHeaders(h http.Header) {
+	for _, name := range contentHeaders {
 		h.Del(name)
 	}
 	h.Set("Cache-Control", "no-store")
-	w.session.manager.settings.OnError(w.ResponseWriter, w.request, err)
 }
 
 // finish saves what the handler changed after the response began, or begins a
@@ -142,19 +159,27 @@ func (s *Session) beforeHeaders() error {
 	return err
 }
 
-// beforeHijack saves the session where no cookie can be sent.
-func (s *Session) beforeHijack() error {
+// beforeHijack saves the session where no cookie can be sent, and reports
+// whether it is this that ends the time for cookies.
+func (s *Session) beforeHijack() (began bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.w.sent {
-		return s.w.failed
+		return false, s.w.failed
 	}
 	s.w.sent = true
-	err := s.commitAtEnd()
-	if err != nil {
+	if err := s.commitAtEnd(); err != nil {
 		s.w.sent = false
+		return false, err
 	}
-	return err
+	return true, nil
+}
+
+// notHijacked takes beforeHijack back.
+func (s *Session) notHijacked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.w.sent = false
 }
 
 // afterHeaders saves what was changed since.

@@ -30,7 +30,7 @@ const (
 	overheadShare = 50
 
 	defaultMemoryLimit = 64 << 20
-	leastMemoryLimit   = runtimeSize + exchangeSize + cache.MinBytes*overheadShare/(overheadShare-1)
+	leastMemoryLimit   = 13 << 19 // 6.5 MiB: what is above, and twice cache.MinBytes
 )
 
 // engine opens a cache as the settings want it.
@@ -56,9 +56,9 @@ func (e *engine) Open(config *guest.Config) error {
 		return err
 	}
 
-	if room < cache.MinBytes {
+	if limit < leastMemoryLimit {
 		return guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes, and this engine needs at least "+
-			decimal(leastMemoryLimit))
+			decimal(leastMemoryLimit)+" (6.5 MiB)")
 	}
 	if maxBytes != 0 {
 		switch share := maxBytes / shards; {

@@ -5,16 +5,14 @@
 // into, and so does all that is known of it. Memory that a record gives up is
 // there for any other, of whatever size, at once: nothing is compacted, resized
 // or rehashed later, so that no operation takes long because of others before
-// it. Beyond key and value a record costs about 43 bytes, and up to 15 that its
+// it. Beyond key and value a record costs about 45 bytes, and up to 15 that its
 // bytes are rounded up by.
 //
 // When there is no room, records are evicted, expired ones and those that were
-// not used first (SIEVE).
+// not used first (S3-FIFO).
 package cache
 
 import (
-	"math/rand/v2"
-
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 )
@@ -53,13 +51,13 @@ type Cache struct {
 	slotPages  []*slotPage
 	slotBlocks []uint32
 
-	buckets    uint32
-	bucketMask uint32
-	headPages  []*headPage
-	headBlocks []uint32
+	buckets      uint32
+	bucketMask   uint32
+	bucketPages  []*bucketPage
+	bucketBlocks []uint32
 
-	newest, oldest, hand uint32
-	pinned               uint32 // being rewritten: has no bytes and must not be evicted
+	small, main queue
+	pinned      uint32 // being rewritten: has no bytes and must not be evicted
 
 	sweepAt uint32
 	stats   Stats
@@ -85,9 +83,9 @@ func New(options Options) (*Cache, error) {
 	}
 	c := &Cache{
 		options: options,
-		hash:    hasher{rand.Uint64(), rand.Uint64()},
 		entries: 1<<31 - 1,
 	}
+	c.hash.init()
 	c.pool.limit = uint32(min(options.MaxBytes/blockSize, 1<<(32-refBits)-1))
 	if options.MaxEntries > 0 {
 		c.entries = uint32(min(options.MaxEntries, 1<<31-1))
@@ -113,25 +111,29 @@ func (c *Cache) Bytes() int64 { return int64(c.pool.inUse()) * blockSize }
 // Stats returns the counts.
 func (c *Cache) Stats() Stats { return c.stats }
 
+// hashOf returns the bits of a key's hash that a slot has room for.
+func (c *Cache) hashOf(key []byte) uint32 { return c.hash.sum(key) >> 1 }
+
 func (c *Cache) reset() {
 	c.pool.giveAll()
 	c.cells.reset()
 	c.count, c.sweepAt = 0, 0
-	c.newest, c.oldest, c.hand, c.pinned = noSlot, noSlot, noSlot, noSlot
+	c.small = queue{newest: noSlot, oldest: noSlot}
+	c.main, c.pinned = c.small, noSlot
 	c.slotPages, c.slotBlocks = c.slotPages[:0], c.slotBlocks[:0]
-	c.headPages, c.headBlocks = c.headPages[:0], c.headBlocks[:0]
+	c.bucketPages, c.bucketBlocks = c.bucketPages[:0], c.bucketBlocks[:0]
 
 	// One bucket there always is.
 	id, _ := c.pool.take()
-	c.headPages = append(c.headPages, c.pool.headPage(id))
-	c.headBlocks = append(c.headBlocks, id)
+	c.bucketPages = append(c.bucketPages, c.pool.bucketPage(id))
+	c.bucketBlocks = append(c.bucketBlocks, id)
 	c.buckets, c.bucketMask = 1, 0
-	*c.head(0) = noSlot
+	*c.bucketAt(0) = bucket{head: noSlot}
 }
 
 // Get returns the value under a key.
 func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
-	id, s := c.find(uint32(c.hash.sum(key)), key)
+	id, s := c.find(c.hashOf(key), key)
 	if s == nil {
 		return nil, guest.ErrNotFound
 	}
@@ -150,18 +152,20 @@ func (c *Cache) Set(w guest.Write) error {
 	if len(w.Key) == 0 || len(w.Key) > keyLenMask+1 {
 		return errKey
 	}
-	hash := uint32(c.hash.sum(w.Key))
+	hash := c.hashOf(w.Key)
 	id, s := c.find(hash, w.Key)
 	if s != nil && s.expired(w.Now) {
 		c.expire(id)
 		s = nil
 	}
-	if s != nil {
-		if err := w.Check(c.revisionOf(s), true); err != nil {
+	if w.Expect != abi.ExpectAny {
+		var revision []byte
+		if s != nil {
+			revision = c.revisionOf(s)
+		}
+		if err := w.Check(revision, s != nil); err != nil {
 			return err
 		}
-	} else if err := w.Check(nil, false); err != nil {
-		return err
 	}
 	if len(w.Value) > c.maxValue {
 		return errValue
@@ -180,7 +184,7 @@ func (c *Cache) Set(w guest.Write) error {
 
 // Touch gives a record a new expiry.
 func (c *Cache) Touch(key []byte, expires, now int64) error {
-	id, s := c.find(uint32(c.hash.sum(key)), key)
+	id, s := c.find(c.hashOf(key), key)
 	if s == nil {
 		return guest.ErrNotFound
 	}
@@ -199,7 +203,7 @@ func (c *Cache) Touch(key []byte, expires, now int64) error {
 
 // Delete removes a record, if there is one.
 func (c *Cache) Delete(key []byte, _ int64) error {
-	if id, s := c.find(uint32(c.hash.sum(key)), key); s != nil {
+	if id, s := c.find(c.hashOf(key), key); s != nil {
 		c.remove(id)
 	}
 	return nil

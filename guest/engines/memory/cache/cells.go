@@ -20,9 +20,9 @@ const (
 	linkAt     = blockSize - 4 // where a block of a chain has the next one's number
 	chainBytes = linkAt        // bytes of a value in a block of a chain
 
-	fineMax    = 512 // sizes are a granule apart up to here, an eighth of a power of two above
+	fineMax    = 512 // sizes are a granule apart up to here, a sixteenth of a power of two above
 	fineSizes  = fineMax / granule
-	sizesPer2x = 8
+	sizesPer2x = 16
 	sizes      = fineSizes + 6*sizesPer2x // up to blockSize
 )
 
@@ -42,12 +42,14 @@ type cells struct {
 	below   []uint32 // by block: the block of its class that was the last before it
 }
 
-// classOf numbers sizes in steps; where two sizes fit a block equally often,
-// classByStep makes them one class of the larger size.
+// classByStep makes sizes that fit a block equally often one class: that of the
+// smallest of them by number, of the largest by size.
 var classByStep = func() (table [sizes]uint8) {
 	for step := range sizes {
-		per := blockSize / stepSize(step)
-		table[step] = uint8(stepOf(blockSize / per &^ (granule - 1)))
+		table[step] = uint8(step)
+		if step > 0 && blockSize/stepSize(step) == blockSize/stepSize(step-1) {
+			table[step] = table[step-1]
+		}
 	}
 	return table
 }()
@@ -58,7 +60,7 @@ func stepOf(need int) int {
 	}
 	n := uint(need - 1)
 	length := bits.Len(n)
-	return fineSizes + (length-10)*sizesPer2x + int(n>>(length-4)&(sizesPer2x-1))
+	return fineSizes + (length-10)*sizesPer2x + int(n>>(length-5)&(sizesPer2x-1))
 }
 
 func stepSize(step int) int {
@@ -66,7 +68,7 @@ func stepSize(step int) int {
 		return (step + 1) * granule
 	}
 	step -= fineSizes
-	return (sizesPer2x + step%sizesPer2x + 1) << (step/sizesPer2x + 6)
+	return (sizesPer2x + step%sizesPer2x + 1) << (step/sizesPer2x + 5)
 }
 
 func classOf(need int) uint8 { return classByStep[stepOf(need)] }
@@ -122,11 +124,6 @@ func (k *cellClass) ref(index uint32) uint32 {
 	return k.last<<refBits | index*uint32(k.size/granule)
 }
 
-// cell returns the bytes from a cell's beginning to the end of its block.
-func (p *pool) cell(ref uint32) []byte {
-	return p.block(ref >> refBits)[ref&(1<<refBits-1)*granule:]
-}
-
 // shape says how a record of this key and value lies: how many blocks of a chain
 // it has, how many bytes of the value are in the cell, and how many bytes of
 // the cell that needs.
@@ -139,14 +136,4 @@ func shape(keyLen, valueLen int) (chain, inCell, need int) {
 	chain = (over + chainBytes - 1) / chainBytes
 	inCell = max(0, valueLen-chain*chainBytes)
 	return chain, inCell, ownerSize + chainSize + keyLen + inCell
-}
-
-func uint32At(b []byte) uint32 {
-	_ = b[3]
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-
-func putUint32(b []byte, v uint32) {
-	_ = b[3]
-	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
 }

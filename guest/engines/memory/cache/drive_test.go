@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,4 +41,13 @@ func (d driver) snapshot(cursor, now int64) (list []byte, next int64) {
 
 func (d driver) restore(list []byte, now int64) {
 	require.NoError(d.t, d.harness.Restore(list, now))
+}
+
+func isOneOf(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,52 +1,62 @@
 package cache
 
-import "math/bits"
+import "math/rand/v2"
 
-// hasher is SipHash-1-3 with a secret key per cache, so that nobody can choose
-// keys that fall into one bucket.
-type hasher struct{ k0, k1 uint64 }
-
-func (h hasher) sum(key []byte) uint64 {
-	v0 := h.k0 ^ 0x736f6d6570736575
-	v1 := h.k1 ^ 0x646f72616e646f6d
-	v2 := h.k0 ^ 0x6c7967656e657261
-	v3 := h.k1 ^ 0x7465646279746573
-	last := uint64(len(key)) << 56
-	for len(key) >= 8 {
-		m := uint64At(key)
-		v3 ^= m
-		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
-		v0 ^= m
-		key = key[8:]
-	}
-	for i, b := range key {
-		last |= uint64(b) << (8 * i)
-	}
-	v3 ^= last
-	v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
-	v0 ^= last
-	v2 ^= 0xff
-	for range 3 {
-		v0, v1, v2, v3 = sipRound(v0, v1, v2, v3)
-	}
-	return v0 ^ v1 ^ v2 ^ v3
+// hasher is a universal hash: whoever does not know its random numbers cannot
+// choose keys of which more fall into one bucket than of any others. It is NH
+// (Black et al., UMAC, 1999), a multiplication for eight bytes, so that it costs
+// little where there is none of 128 bits, and a multiplicative hash of the sum.
+type hasher struct {
+	words        [1024/8 + 2]uint64
+	factor, term uint64
 }
 
-func sipRound(v0, v1, v2, v3 uint64) (uint64, uint64, uint64, uint64) {
-	v0 += v1
-	v2 += v3
-	v1 = bits.RotateLeft64(v1, 13) ^ v0
-	v3 = bits.RotateLeft64(v3, 16) ^ v2
-	v0 = bits.RotateLeft64(v0, 32) + v3
-	v2 += v1
-	v3 = bits.RotateLeft64(v3, 21) ^ v0
-	v1 = bits.RotateLeft64(v1, 17) ^ v2
-	v2 = bits.RotateLeft64(v2, 32)
-	return v0, v1, v2, v3
+func (h *hasher) init() {
+	for i := range h.words {
+		h.words[i] = rand.Uint64()
+	}
+	h.factor, h.term = rand.Uint64()|1, rand.Uint64()
 }
 
-func uint64At(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+// sum returns 32 bits for a key of at most 1024 bytes.
+func (h *hasher) sum(key []byte) uint32 {
+	sum := product(uint64(len(key)), h.words[0])
+	whole := len(key) / 8
+	words := h.words[1:][:whole+1]
+	for i := range whole {
+		sum += product(wordAt(key, i), words[i])
+	}
+	if rest := key[whole*8:]; len(rest) > 0 {
+		var word uint64
+		for i, b := range rest {
+			word |= uint64(b) << (8 * i)
+		}
+		sum += product(word, words[whole])
+	}
+	// Twice, with the halves folded in between: keys that are counted up would
+	// else fall into the buckets in steps.
+	sum = (sum + h.term) * h.factor
+	sum = (sum ^ sum>>32) * h.factor
+	return uint32(sum >> 32)
+}
+
+func product(word, secret uint64) uint64 {
+	return uint64(uint32(word)+uint32(secret)) * uint64(uint32(word>>32)+uint32(secret>>32))
+}
+
+// equal compares keys of one length. The runtime's own comparison takes as long
+// as all the rest of a read on WebAssembly.
+func equal(a, b []byte) bool {
+	whole := len(a) / 8
+	for i := range whole {
+		if wordAt(a, i) != wordAt(b, i) {
+			return false
+		}
+	}
+	for i := whole * 8; i < len(a); i++ {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
 }

@@ -24,6 +24,9 @@ type model struct {
 	step    int
 	// Evictions that were noticed by a record that is missing.
 	missed uint64
+
+	restores int
+	evicted  uint64 // by caches before the present one
 }
 
 type record struct {
@@ -162,6 +165,8 @@ func (m *model) restoreElsewhere(options cache.Options) {
 		}
 		cursor = next
 	}
+	m.restores++
+	m.evicted += m.cache.Stats().Evicted
 	m.cache, m.missed = restored, 0
 	m.verify()
 }
@@ -176,13 +181,14 @@ func TestCacheAgainstModel(t *testing.T) {
 		keys    int
 		sizes   []int
 		steps   int
+		evicts  bool
 	}{
-		{"small records, few keys", cache.Options{MaxBytes: 4 << 20}, 50, sizesToTry[:10], 30_000},
-		{"small records, many keys", cache.Options{MaxBytes: 4 << 20}, 20_000, sizesToTry[:8], 60_000},
-		{"all sizes, little room", cache.Options{MaxBytes: cache.MinBytes}, 200, sizesToTry, 15_000},
-		{"all sizes, some room", cache.Options{MaxBytes: 4 << 20}, 1000, sizesToTry, 15_000},
-		{"few entries", cache.Options{MaxBytes: 4 << 20, MaxEntries: 10}, 30, sizesToTry[:12], 20_000},
-		{"one entry", cache.Options{MaxBytes: 4 << 20, MaxEntries: 1}, 3, sizesToTry[:12], 5000},
+		{"small records, few keys", cache.Options{MaxBytes: 4 << 20}, 50, sizesToTry[:10], 30_000, false},
+		{"small records, many keys", cache.Options{MaxBytes: cache.MinBytes}, 8000, sizesToTry[:8], 40_000, true},
+		{"all sizes, little room", cache.Options{MaxBytes: cache.MinBytes}, 200, sizesToTry, 15_000, true},
+		{"all sizes, some room", cache.Options{MaxBytes: 4 << 20}, 1000, sizesToTry, 10_000, true},
+		{"few entries", cache.Options{MaxBytes: 4 << 20, MaxEntries: 10}, 30, sizesToTry[:12], 20_000, true},
+		{"one entry", cache.Options{MaxBytes: 4 << 20, MaxEntries: 1}, 3, sizesToTry[:12], 5000, true},
 	}
 	for n, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -244,12 +250,12 @@ func TestCacheAgainstModel(t *testing.T) {
 					require.NoError(t, err)
 				case op == 96:
 					require.NoError(t, m.cache.Save(m.now))
-				case random.IntN(500) == 0:
+				case random.IntN(50) == 0:
 					m.clear()
-				case random.IntN(500) == 0:
+				case random.IntN(20) == 0:
 					m.restoreElsewhere(test.options)
 				}
-				if m.step%500 == 0 {
+				if m.step%2000 == 0 {
 					m.verify()
 				}
 				require.LessOrEqual(t, m.cache.Bytes(), test.options.MaxBytes)
@@ -258,6 +264,8 @@ func TestCacheAgainstModel(t *testing.T) {
 				}
 			}
 			m.verify()
+			require.Equal(t, test.evicts, m.evicted+m.cache.Stats().Evicted > 0)
+			require.NotZero(t, m.restores, "nothing was ever restored from a snapshot")
 		})
 	}
 }

@@ -1,40 +1,76 @@
 package cache
 
-// Eviction is SIEVE (Zhang et al., NSDI 2024): records stand in the order in
-// which they came, a use only sets a bit, and a hand goes from the oldest to the
-// newest, clears the bit of what was used and evicts what was not. What is seen
-// once thus goes soon, what is used stays, and a read moves nothing.
+// Eviction is S3-FIFO (Yang et al., SOSP 2023) with one bit of use per record.
+// A new record stands in a small queue and, unless it is used before its turn
+// comes, goes soon: crawlers and visitors who never return do not displace
+// users. What was used moves to the main queue and stays there for a round more
+// whenever it was used in the last one. The hashes of what went are
+// remembered for a while (see bucket.ghost); what comes back within that time
+// joins the main queue at once. A read sets a bit and moves nothing.
 
-// maxSpared bounds how many records the hand passes for one eviction, so that
-// no single call is long. The one it then stands at goes, used or not.
-const maxSpared = 256
+const (
+	// smallShare is which share of the records the small queue keeps: one
+	// in so many.
+	smallShare = 10
 
-func (c *Cache) orderInsert(id uint32, s *slot) {
-	s.newer, s.older = noSlot, c.newest
-	if c.newest != noSlot {
-		c.slot(c.newest).newer = id
-	} else {
-		c.oldest = id
-	}
-	c.newest = id
+	// maxSpared bounds how many records are passed over for one eviction, so
+	// that no single call is long. The next one goes, used or not.
+	maxSpared = 256
+)
+
+// queue is an order of records, linked by their slots.
+type queue struct {
+	newest, oldest uint32
+	count          uint32
 }
 
-func (c *Cache) orderRemove(id uint32, s *slot) {
-	if c.hand == id {
-		c.hand = s.newer
+func (c *Cache) queueOf(s *slot) *queue {
+	if s.main() {
+		return &c.main
 	}
-	if c.pinned == id {
-		c.pinned = noSlot
+	return &c.small
+}
+
+// enqueue makes a record the newest of the queue that it says it is in.
+func (c *Cache) enqueue(id uint32, s *slot) {
+	q := c.queueOf(s)
+	s.newer, s.older = noSlot, q.newest
+	if q.newest != noSlot {
+		c.slot(q.newest).newer = id
+	} else {
+		q.oldest = id
 	}
+	q.newest = id
+	q.count++
+}
+
+func (c *Cache) dequeue(s *slot) {
+	q := c.queueOf(s)
 	if s.newer != noSlot {
 		c.slot(s.newer).older = s.older
 	} else {
-		c.newest = s.older
+		q.newest = s.older
 	}
 	if s.older != noSlot {
 		c.slot(s.older).newer = s.newer
 	} else {
-		c.oldest = s.newer
+		q.oldest = s.newer
+	}
+	q.count--
+}
+
+// requeue turns the links of the neighbours of a slot that has a new number.
+func (c *Cache) requeue(s *slot, id uint32) {
+	q := c.queueOf(s)
+	if s.newer != noSlot {
+		c.slot(s.newer).older = id
+	} else {
+		q.newest = id
+	}
+	if s.older != noSlot {
+		c.slot(s.older).newer = id
+	} else {
+		q.oldest = id
 	}
 }
 
@@ -45,24 +81,27 @@ func (c *Cache) evict(now int64) bool {
 		return false
 	}
 	for spared := 0; ; spared++ {
-		if c.hand == noSlot {
-			c.hand = c.oldest
+		q := &c.main
+		if q.count == 0 || c.small.count > c.count/smallShare {
+			q = &c.small
 		}
-		id := c.hand
+		id := q.oldest
 		s := c.slot(id)
 		switch {
 		case id == c.pinned:
 		case s.expired(now):
-			c.stats.Expired++
-			c.remove(id)
+			c.expire(id)
 			return true
 		case !s.used() || spared >= maxSpared:
 			c.stats.Evicted++
+			c.bucket(s.hash).ghost = s.hash | mainBit
 			c.remove(id)
 			return true
 		}
+		c.dequeue(s)
 		s.sizes &^= usedBit
-		c.hand = s.newer
+		s.hash |= mainBit
+		c.enqueue(id, s)
 	}
 }
 

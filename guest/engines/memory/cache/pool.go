@@ -2,6 +2,12 @@ package cache
 
 import "unsafe"
 
+// This file has all casts of the package. They are sound: the types hold no
+// pointers and are no larger than what they are cut from, and an extent is
+// aligned to a page of the runtime. Numbers within bytes are read and written
+// in the order of the processor, since the compiler does not join loads of
+// single bytes on WebAssembly; nothing of it ever leaves the process.
+
 // Everything that grows lives in blocks of one size, so that memory given back
 // by one kind of content serves any other, whatever came in between. Blocks are
 // cut from extents, which are asked of the Go runtime once and kept: they hold
@@ -59,26 +65,38 @@ func (p *pool) giveAll() {
 func (p *pool) inUse() int { return int(p.made) - len(p.free) }
 
 func (p *pool) block(id uint32) *block {
-	return (*block)(p.extents[id/blocksPerExtent][id%blocksPerExtent*blockSize:])
+	return (*block)(unsafe.Pointer(&p.extents[id/blocksPerExtent][id%blocksPerExtent*blockSize]))
 }
 
-// A page is a block as an array. The casts are sound: the types hold no
-// pointers, are no larger than a block, and an extent is aligned to a page of
-// the runtime.
+// cell returns the bytes from a cell's beginning to the end of its block.
+func (p *pool) cell(ref uint32) []byte {
+	return p.block(ref >> refBits)[ref&(1<<refBits-1)*granule:]
+}
+
+// A page is a block as an array.
 const (
-	slotsPerPage = 1024
-	headsPerPage = blockSize / 4
+	slotsPerPage   = 1024
+	bucketsPerPage = blockSize / 8
 )
 
 type (
-	slotPage [slotsPerPage]slot
-	headPage [headsPerPage]uint32
+	slotPage   [slotsPerPage]slot
+	bucketPage [bucketsPerPage]bucket
 )
 
 var (
 	_ [blockSize - unsafe.Sizeof(slotPage{})]byte
-	_ [blockSize - unsafe.Sizeof(headPage{})]byte
+	_ [blockSize - unsafe.Sizeof(bucketPage{})]byte
 )
 
-func (p *pool) slotPage(id uint32) *slotPage { return (*slotPage)(unsafe.Pointer(p.block(id))) }
-func (p *pool) headPage(id uint32) *headPage { return (*headPage)(unsafe.Pointer(p.block(id))) }
+func (p *pool) slotPage(id uint32) *slotPage     { return (*slotPage)(unsafe.Pointer(p.block(id))) }
+func (p *pool) bucketPage(id uint32) *bucketPage { return (*bucketPage)(unsafe.Pointer(p.block(id))) }
+
+func uint32At(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
+
+func putUint32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
+
+// wordAt returns bytes 8i to 8i+7, which the caller knows to be there.
+func wordAt(b []byte, i int) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), 8*i))
+}

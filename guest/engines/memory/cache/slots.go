@@ -5,9 +5,9 @@ package cache
 // list of free ones, shrink as well as they grow, and can be walked in small
 // steps.
 type slot struct {
-	hash    uint32
+	hash    uint32 // 31 bits of it, and mainBit
 	chain   uint32 // the next slot of the same bucket
-	newer   uint32 // order of eviction
+	newer   uint32 // in the same queue
 	older   uint32
 	ref     uint32 // the cell
 	sizes   uint32 // key length - 1, value length, and whether the record was used
@@ -20,6 +20,9 @@ const noSlot = ^uint32(0)
 // MaxValue is the largest value in bytes that a cache takes. One with little
 // memory takes less: see Cache.MaxValue.
 const MaxValue = 1 << 20
+
+// mainBit in slot.hash says that the record stands in the main queue.
+const mainBit = 1 << 31
 
 // Bits of slot.sizes: 10 of the key's length, 21 of the value's, one for use.
 const (
@@ -34,6 +37,7 @@ func packSizes(keyLen, valueLen int) uint32 {
 
 func (s *slot) keyLen() int   { return int(s.sizes&keyLenMask) + 1 }
 func (s *slot) valueLen() int { return int(s.sizes &^ usedBit >> valueLenShift) }
+func (s *slot) main() bool    { return s.hash&mainBit != 0 }
 func (s *slot) used() bool    { return s.sizes&usedBit != 0 }
 
 func (s *slot) expired(now int64) bool { return s.expires != 0 && now >= s.expires }
@@ -70,7 +74,11 @@ func (c *Cache) insert(hash, ref, sizes uint32, expires int64) uint32 {
 	c.count++
 	s := c.slot(id)
 	*s = slot{hash: hash, ref: ref, sizes: sizes, expires: expires}
-	c.orderInsert(id, s)
+	if b := c.bucket(hash); b.ghost == hash|mainBit {
+		b.ghost = 0
+		s.hash |= mainBit
+	}
+	c.enqueue(id, s)
 	c.indexInsert(id, s)
 	return id
 }
@@ -82,7 +90,10 @@ func (c *Cache) remove(id uint32) {
 		c.freeBytes(s)
 	}
 	c.indexRemove(id, s)
-	c.orderRemove(id, s)
+	c.dequeue(s)
+	if c.pinned == id {
+		c.pinned = noSlot
+	}
 	c.count--
 	if last := c.count; id != last {
 		c.moveSlot(last, id)
@@ -96,19 +107,7 @@ func (c *Cache) remove(id uint32) {
 func (c *Cache) moveSlot(from, to uint32) {
 	s := c.slot(from)
 	c.indexReplace(s.hash, from, to)
-	if s.newer != noSlot {
-		c.slot(s.newer).older = to
-	} else {
-		c.newest = to
-	}
-	if s.older != noSlot {
-		c.slot(s.older).newer = to
-	} else {
-		c.oldest = to
-	}
-	if c.hand == from {
-		c.hand = to
-	}
+	c.requeue(s, to)
 	if c.pinned == from {
 		c.pinned = to
 	}

@@ -37,7 +37,7 @@ func (c *Cache) verifyBlocks() error {
 			return err
 		}
 	}
-	for _, id := range c.headBlocks {
+	for _, id := range c.bucketBlocks {
 		if err := use(id, "buckets"); err != nil {
 			return err
 		}
@@ -107,14 +107,14 @@ func (c *Cache) verifyIndex() error {
 	found := make([]bool, c.count)
 	n := 0
 	for b := range c.buckets {
-		for id := *c.head(b); id != noSlot; id = c.slot(id).chain {
+		for id := c.bucketAt(b).head; id != noSlot; id = c.slot(id).chain {
 			if id >= c.count || found[id] {
 				return fmt.Errorf("bucket %d has slot %d, which is found elsewhere or does not exist", b, id)
 			}
 			found[id] = true
 			n++
 			s := c.slot(id)
-			if hash := uint32(c.hash.sum(c.keyOf(s))); hash != s.hash || c.bucketOf(hash) != b {
+			if hash := c.hashOf(c.keyOf(s)); hash != s.hash&^mainBit || c.bucketOf(hash) != b {
 				return fmt.Errorf("slot %d is in bucket %d and belongs to %d", id, b, c.bucketOf(hash))
 			}
 		}
@@ -128,28 +128,31 @@ func (c *Cache) verifyIndex() error {
 	return nil
 }
 
-// verifyOrder checks that the order of eviction has every slot once.
+// verifyOrder checks that every slot is in the queue it says, once.
 func (c *Cache) verifyOrder() error {
-	n, handSeen := uint32(0), c.hand == noSlot
-	newer := noSlot
-	for id := c.newest; id != noSlot; id = c.slot(id).older {
-		if n++; n > c.count {
-			return fmt.Errorf("the order of eviction goes in a circle")
-		}
-		if c.slot(id).newer != newer {
-			return fmt.Errorf("slot %d says %d is newer, and %d is", id, c.slot(id).newer, newer)
-		}
-		handSeen = handSeen || id == c.hand
-		newer = id
+	if c.small.count+c.main.count != c.count {
+		return fmt.Errorf("%d and %d of %d slots are in the queues", c.small.count, c.main.count, c.count)
 	}
-	switch {
-	case n != c.count:
-		return fmt.Errorf("%d of %d slots are in the order of eviction", n, c.count)
-	case c.oldest != newer:
-		return fmt.Errorf("slot %d is the oldest, and %d is said to be", newer, c.oldest)
-	case !handSeen:
-		return fmt.Errorf("the hand is at slot %d, which is not in the order of eviction", c.hand)
-	case c.pinned != noSlot:
+	for _, q := range []*queue{&c.small, &c.main} {
+		n, newer := uint32(0), noSlot
+		for id := q.newest; id != noSlot; id = c.slot(id).older {
+			s := c.slot(id)
+			if n++; n > q.count {
+				return fmt.Errorf("a queue of %d goes on after its end", q.count)
+			}
+			if s.newer != newer {
+				return fmt.Errorf("slot %d says %d is newer, and %d is", id, s.newer, newer)
+			}
+			if c.queueOf(s) != q {
+				return fmt.Errorf("slot %d is in the other queue than it says", id)
+			}
+			newer = id
+		}
+		if n != q.count || q.oldest != newer {
+			return fmt.Errorf("a queue of %d ends after %d at slot %d, and should at %d", q.count, n, newer, q.oldest)
+		}
+	}
+	if c.pinned != noSlot {
 		return fmt.Errorf("slot %d is still pinned", c.pinned)
 	}
 	return nil

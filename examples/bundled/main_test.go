@@ -1,0 +1,24 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/examples/internal/visit"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+func TestVisitsAreCounted(t *testing.T) {
+	engine, err := memory.Open(t.Context(), plugin.Config{})
+	require.NoError(t, err)
+	defer engine.Close(t.Context())
+	sessions, err := session.New(engine, session.Defaults())
+	require.NoError(t, err)
+
+	client := visit.NewClient(t, sessions.Handler(counter(sessions)))
+	require.Equal(t, "visit 1\n", client.OK("any"))
+	require.Equal(t, "visit 2\n", client.OK("any"))
+	require.Equal(t, "visit 1\n", visit.NewClient(t, sessions.Handler(counter(sessions))).OK("any"))
+}

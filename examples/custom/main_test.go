@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/examples/internal/visit"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+func TestOwnStorageIsLoaded(t *testing.T) {
+	wasm := filepath.Join(t.TempDir(), "store.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", wasm, "./store")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	store, err := plugin.OpenFile(t.Context(), wasm, plugin.Config{})
+	require.NoError(t, err)
+	defer store.Close(t.Context())
+	sessions, err := session.New(store, session.Defaults())
+	require.NoError(t, err)
+
+	client := visit.NewClient(t, sessions.Handler(counter(sessions)))
+	require.Equal(t, "visit 1\n", client.OK("any"))
+	require.Equal(t, "visit 2\n", client.OK("any"))
+}

@@ -1,0 +1,387 @@
+package segments
+
+import (
+	"encoding/binary"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// Compaction moves what is needed out of a segment, the victim, into the cold
+// segment, and removes the victim when everything that took its place is
+// durable: the records that were moved, and the ones for whose sake others were
+// left behind. Until then the victim stays, and a power loss finds both.
+
+// compaction is what is being moved, in steps.
+type compaction struct {
+	mover
+	buffer []byte // of the scanner, kept
+}
+
+// mover takes the needed records out of a segment.
+type mover struct {
+	victim *segment
+	scan   *scanner
+	// stays: the victim is not going to be removed.
+	stays bool
+
+	out   []byte // records that are to be written
+	moves []move
+	done  int64 // offset in the victim up to which they have been
+}
+
+type move struct {
+	record
+	from, to place
+}
+
+// choose picks the segment that is worth most, and reports false if none is
+// worth the work.
+func (s *Store) choose() bool {
+	var (
+		best              *segment
+		bestShare         = int64(75) // percent that is waste
+		oldest, smallest  *segment
+		segments          int64
+		tombs             int64
+		waste             = s.total - s.live
+		least, secondLeast = s.leastFirsts()
+	)
+	switch {
+	case s.tight():
+		bestShare = 4
+	case waste > s.live+2*s.options.SegmentBytes:
+		bestShare = 25
+	}
+	for _, g := range s.table {
+		if g == nil || g == s.hot || g == s.cold || g.drained || g.suspect || g.stuck {
+			continue
+		}
+		segments++
+		beside := least
+		if g.first == least {
+			beside = secondLeast
+		}
+		kept := g.live
+		if g.tombs > 0 && s.needsTombstone(beside, g.tombSeq, g.tombExpires) {
+			kept += g.tombs
+			tombs += g.tombs
+		}
+		if share := (g.size - kept) * 100 / g.size; share > bestShare || share == 100 && bestShare < 100 {
+			best, bestShare = g, share
+		}
+		if oldest == nil || g.first < oldest.first {
+			oldest = g
+		}
+		if smallest == nil || g.size < smallest.size {
+			smallest = g
+		}
+	}
+	switch {
+	case best != nil:
+	case tombs > s.live/4+s.options.SegmentBytes:
+		best = oldest // for its sake the tombstones are kept
+	case segments > 8+2*s.total/s.options.SegmentBytes && smallest.size < s.options.SegmentBytes/4:
+		best = smallest // of many that were never filled
+	default:
+		return false
+	}
+	return s.begin(best)
+}
+
+// leastFirsts returns the two lowest firsts of all segments.
+func (s *Store) leastFirsts() (least, second uint64) {
+	least, second = ^uint64(0), ^uint64(0)
+	note := func(first uint64) {
+		switch {
+		case first < least:
+			least, second = first, least
+		case first < second:
+			second = first
+		}
+	}
+	for _, g := range s.table {
+		if g != nil {
+			note(g.first)
+		}
+	}
+	for _, first := range s.unlinked {
+		note(first)
+	}
+	return least, second
+}
+
+func (s *Store) begin(victim *segment) bool {
+	file, err := s.open(victim)
+	if err != nil {
+		return false
+	}
+	if s.hinting != nil && s.hinting.segment == victim {
+		s.abandonHint()
+	}
+	c := &s.compaction
+	c.victim, c.done, c.stays = victim, recordsAt, false
+	c.scan = newScanner(file, victim.seeds, victim.size, c.buffer)
+	return true
+}
+
+// drainVictim goes through about so many bytes of the victim.
+func (s *Store) drainVictim(budget int) error {
+	c := &s.compaction
+	victim := c.victim
+	file, err := s.open(victim)
+	if err != nil {
+		return err
+	}
+	c.scan.file = file
+	ended, err := s.drain(&c.mover, budget)
+	if !ended {
+		return err
+	}
+	c.buffer = c.scan.buffer
+	if len(c.buffer) > scanBuffer {
+		c.buffer = nil
+	}
+	c.victim, c.scan = nil, nil
+	s.stats.Compacted++
+	if victim.liveCount > 0 {
+		victim.stuck = true
+		guest.Log(guest.LevelError, "dynfile: segment "+fileName(victim.number, "")+" has records that cannot be read, and stays")
+		return nil
+	}
+	victim.drained = true
+	return nil
+}
+
+// drain moves records until it has gone through about budget bytes, and reports
+// whether the end was reached.
+func (s *Store) drain(m *mover, budget int) (ended bool, err error) {
+	beside := m.victim
+	if m.stays {
+		beside = nil
+	}
+	oldest := s.oldestBeside(beside)
+	for until := m.scan.at + int64(budget); m.scan.at < until; {
+		f, err := m.scan.next()
+		if err != nil {
+			err = s.failure("reading a segment", err)
+		} else if f.what == foundEnd {
+			return true, s.flush(m)
+		} else {
+			err = s.carry(m, &f, oldest)
+		}
+		if err != nil {
+			// What was not written yet is gone through again.
+			m.out, m.moves = m.out[:0], m.moves[:0]
+			m.scan.rewind(m.done)
+			return false, err
+		}
+	}
+	return false, s.flush(m)
+}
+
+// carry takes a record along if it is needed.
+func (s *Store) carry(m *mover, f *find, oldest uint64) error {
+	if f.what != foundRecord {
+		if f.what == foundGap && f.to >= m.victim.size && m.stays {
+			return nil
+		}
+		s.stats.Damaged++
+		m.victim.unhintable = true
+		return nil
+	}
+	from := placeOf(m.victim.slot, f.offset, f.size())
+	r := f.record
+	if !r.tombstone() {
+		id, sl := s.index.find(r.hash)
+		switch here := sl != nil && sl.at == from; {
+		case here && !sl.expired(s.clock):
+			r.expires = sl.expires
+			return s.emit(m, &r, f.bytes[headerSize:headerSize+r.keyLen+r.valueLen], from)
+		case here:
+			s.drop(id, sl)
+		case r.expires == 0 || r.expires > s.clock:
+			return nil // another record took its place, and stands for what it stood for
+		}
+		// It may be the newest record of its key, and older ones must stay
+		// as gone as it is.
+		r.kind, r.keyLen, r.valueLen = kindTombstone, 0, 0
+		if f.outlived() {
+			r.expires = 0
+		}
+	}
+	if !s.needsTombstone(oldest, r.seq, r.expires) {
+		return nil
+	}
+	return s.emit(m, &r, nil, from)
+}
+
+// emit puts a record among those that are to be written to the cold segment.
+func (s *Store) emit(m *mover, r *record, body []byte, from place) error {
+	size := r.size()
+	if s.cold != nil && s.cold.size+int64(len(m.out)+size) > s.options.SegmentBytes {
+		if err := s.flushUpTo(m, m.done); err != nil {
+			return err
+		}
+		if s.cold != nil && s.cold.size > recordsAt {
+			s.cold = nil
+		}
+	}
+	if s.cold == nil {
+		g, err := s.create(s.floor)
+		if err != nil {
+			return err
+		}
+		s.cold = g
+	}
+	start := len(m.out)
+	for cap(m.out)-start < size {
+		m.out = append(m.out[:cap(m.out)], 0)
+	}
+	m.out = m.out[:start+size]
+	b := m.out[start:]
+	copy(b[headerSize:], body)
+	r.watermark = watermark(s.cold)
+	offset := s.cold.size + int64(start)
+	s.cold.seal(b, r, offset)
+	m.moves = append(m.moves, move{*r, from, placeOf(s.cold.slot, offset, size)})
+	return nil
+}
+
+// flush writes what was taken along, up to where the scanner is.
+func (s *Store) flush(m *mover) error {
+	err := s.flushUpTo(m, m.scan.at)
+	if err != nil {
+		m.out, m.moves = m.out[:0], m.moves[:0]
+		m.scan.rewind(m.done)
+	}
+	return err
+}
+
+func (s *Store) flushUpTo(m *mover, done int64) error {
+	if len(m.out) > 0 {
+		g := s.cold
+		if _, err := g.file.WriteAt(m.out, g.size); err != nil {
+			s.unwrite(g)
+			return s.failure("writing a record", err)
+		}
+		s.grow(g, len(m.out))
+		s.stats.Copied += uint64(len(m.out))
+		for i := range m.moves {
+			mv := &m.moves[i]
+			if mv.tombstone() {
+				g.entomb(&mv.record)
+				continue
+			}
+			if _, sl := s.index.find(mv.hash); sl != nil && sl.at == mv.from {
+				s.disown(sl)
+				s.own(sl, mv.to, &mv.record)
+			}
+		}
+		m.out, m.moves = m.out[:0], m.moves[:0]
+	}
+	m.done = done
+	return nil
+}
+
+// release removes the segments that nothing is needed of any more, after it has
+// made sure that all that took their place is durable.
+func (s *Store) release() error {
+	if !s.anyDrained() {
+		return nil
+	}
+	if err := s.syncAll(true); err != nil {
+		return err
+	}
+	for _, g := range s.table {
+		if g != nil && g.drained {
+			if err := s.forget(g); err != nil {
+				return err
+			}
+		}
+	}
+	return s.syncDir()
+}
+
+// syncAll makes everything durable that an operation has written; what
+// compaction has copied only if asked for, since the originals are still there.
+func (s *Store) syncAll(cold bool) error {
+	var last *segment
+	for slot := 0; slot < len(s.table); slot++ { // it may grow meanwhile
+		g := s.table[slot]
+		if g == nil || g.drained || g.synced >= g.size && !g.suspect || g == s.cold && !cold {
+			continue
+		}
+		if g.suspect {
+			if err := s.rescue(g); err != nil {
+				return err
+			}
+			cold = true
+			slot = -1 // the segment that it was rescued to may lie before
+			continue
+		}
+		if err := s.sync(g); err != nil {
+			return err
+		}
+		last = g
+	}
+	if s.dirChanged {
+		if err := s.syncDir(); err != nil {
+			return err
+		}
+	}
+	if last != nil {
+		// A file can be written and synced long after somebody removed it.
+		if _, err := s.fs.Stat(s.path(last, segmentSuffix)); err != nil {
+			last.synced = recordsAt
+			if vfs.NotExist(err) {
+				s.gone = true
+				return errGone
+			}
+			return s.failure("looking at a segment", err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) syncDir() error {
+	if !s.dirChanged {
+		return nil
+	}
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return s.failure("syncing the directory", err)
+	}
+	s.dirChanged = false
+	s.unlinked = s.unlinked[:0]
+	return nil
+}
+
+// rescue writes again what is needed of a segment whose sync failed, from the
+// end of what is known to be durable.
+func (s *Store) rescue(g *segment) error {
+	file, err := s.open(g)
+	if err != nil {
+		return err
+	}
+	from := max(g.synced, recordsAt)
+	m := &mover{victim: g, stays: true, done: from, scan: newScanner(file, g.seeds, g.size, nil)}
+	m.scan.rewind(from)
+	s.retire(g)
+	for {
+		ended, err := s.drain(m, maxStep)
+		if err != nil {
+			return err
+		}
+		if ended {
+			break
+		}
+	}
+	g.suspect, g.unhintable = false, true
+	g.synced = g.size // of the rest nothing is needed
+	if from == recordsAt && g.liveCount == 0 {
+		// Nothing in it was ever durable.
+		return s.forget(g)
+	}
+	return nil
+}
+

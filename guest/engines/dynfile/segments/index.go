@@ -1,0 +1,207 @@
+package segments
+
+import "math/bits"
+
+// The index knows of every session where its record lies, and lives in memory:
+// a hash table with chains through dense slots, grown one bucket at a time
+// (linear hashing), so that there is no moment at which a table is copied. It
+// has no pointers that the garbage collector would follow, and takes 36 bytes a
+// session.
+//
+// A hash is in it once: two keys with the same hash, of 64 bits and with a
+// secret key, cannot be stored at the same time. See Store.identify.
+type index struct {
+	count     uint32
+	slotPages []*slotPage
+
+	buckets   uint32
+	mask      uint32
+	headPages []*headPage
+
+	// seqs has the sequence number of each slot while a store is being
+	// opened, and is nil afterwards.
+	seqs []uint64
+}
+
+// slot is a session. When one is removed, the last takes its number.
+type slot struct {
+	hash    uint64
+	at      place
+	expires int64
+	chain   uint32 // the next slot of the same bucket
+	flags   uint32
+}
+
+// Flags of a slot.
+const (
+	slotOutlived uint32 = 1 << iota // as flagOutlived
+	slotGone                        // while opening: a tombstone is the newest record
+)
+
+func (s *slot) expired(now int64) bool { return s.expires != 0 && now >= s.expires }
+
+// place is where a record lies and how long it is: 16 bits for the segment's
+// place in the table, 26 for the offset and 22 for the length, in units.
+type place uint64
+
+const (
+	offsetBits  = 26
+	lengthBits  = 22
+	maxSegments = 1 << 16
+)
+
+func placeOf(segment uint16, offset int64, size int) place {
+	return place(segment)<<(offsetBits+lengthBits) | place(offset/unit)<<lengthBits | place(size/unit)
+}
+
+func (p place) segment() uint16 { return uint16(p >> (offsetBits + lengthBits)) }
+func (p place) offset() int64   { return int64(p>>lengthBits&(1<<offsetBits-1)) * unit }
+func (p place) size() int       { return int(p&(1<<lengthBits-1)) * unit }
+
+const (
+	noSlot       = ^uint32(0)
+	slotsPerPage = 1024
+	headsPerPage = 8192
+)
+
+type (
+	slotPage [slotsPerPage]slot
+	headPage [headsPerPage]uint32
+)
+
+func (x *index) reset() {
+	*x = index{}
+	x.buckets, x.mask = 1, 0
+	x.headPages = append(x.headPages, new(headPage))
+	*x.head(0) = noSlot
+}
+
+func (x *index) slot(id uint32) *slot { return &x.slotPages[id/slotsPerPage][id%slotsPerPage] }
+
+func (x *index) head(bucket uint32) *uint32 {
+	return &x.headPages[bucket/headsPerPage][bucket%headsPerPage]
+}
+
+// bucketOf returns the bucket of a hash among those that there are.
+func (x *index) bucketOf(hash uint64) uint32 {
+	b := uint32(hash) & x.mask
+	if b >= x.buckets {
+		b &= x.mask >> 1
+	}
+	return b
+}
+
+// find returns the slot of a hash, or nil.
+func (x *index) find(hash uint64) (uint32, *slot) {
+	for id := *x.head(x.bucketOf(hash)); id != noSlot; {
+		s := x.slot(id)
+		if s.hash == hash {
+			return id, s
+		}
+		id = s.chain
+	}
+	return noSlot, nil
+}
+
+// insert adds a hash that is not there.
+func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint32, *slot) {
+	id := x.count
+	if int(id/slotsPerPage) == len(x.slotPages) {
+		x.slotPages = append(x.slotPages, new(slotPage))
+	}
+	x.count++
+	head := x.head(x.bucketOf(hash))
+	s := x.slot(id)
+	*s = slot{hash: hash, at: at, expires: expires, flags: flags, chain: *head}
+	*head = id
+	if x.seqs != nil {
+		x.seqs = append(x.seqs[:id], 0)
+	}
+	if x.buckets < x.count {
+		x.split()
+	}
+	return id, s
+}
+
+// remove gives up a slot. The last one takes its number.
+func (x *index) remove(id uint32) {
+	s := x.slot(id)
+	*x.linkTo(s.hash, id) = s.chain
+	x.count--
+	if last := x.count; id != last {
+		moved := x.slot(last)
+		*x.linkTo(moved.hash, last) = id
+		*s = *moved
+		if x.seqs != nil {
+			x.seqs[id] = x.seqs[last]
+		}
+	}
+	for range 2 {
+		if x.buckets > 1 && x.buckets > x.count+x.count/2+slotsPerPage {
+			x.merge()
+		}
+	}
+	// One page more than needed stays, for sessions that come and go.
+	if most := int(x.count/slotsPerPage) + 2; len(x.slotPages) > most {
+		x.slotPages[most] = nil
+		x.slotPages = x.slotPages[:most]
+	}
+	if most := int(x.buckets/headsPerPage) + 2; len(x.headPages) > most {
+		x.headPages[most] = nil
+		x.headPages = x.headPages[:most]
+	}
+}
+
+// linkTo returns what points at a slot: its bucket or the slot before it.
+func (x *index) linkTo(hash uint64, id uint32) *uint32 {
+	link := x.head(x.bucketOf(hash))
+	for *link != id {
+		link = &x.slot(*link).chain
+	}
+	return link
+}
+
+// split adds a bucket and moves into it what belongs there out of the one that
+// stood for both.
+func (x *index) split() {
+	added := x.buckets
+	if int(added/headsPerPage) == len(x.headPages) {
+		x.headPages = append(x.headPages, new(headPage))
+	}
+	x.buckets++
+	x.mask = 1<<bits.Len32(added) - 1
+	parent := x.head(added & (x.mask >> 1))
+	child := x.head(added)
+	for id := *parent; id != noSlot; {
+		s := x.slot(id)
+		next := s.chain
+		if x.bucketOf(s.hash) == added {
+			*child = id
+			child = &s.chain
+		} else {
+			*parent = id
+			parent = &s.chain
+		}
+		id = next
+	}
+	*parent, *child = noSlot, noSlot
+}
+
+// merge takes the last bucket away.
+func (x *index) merge() {
+	removed := x.buckets - 1
+	chain := *x.head(removed)
+	x.buckets = removed
+	x.mask = 1<<bits.Len32(removed-1) - 1
+	if chain == noSlot {
+		return
+	}
+	link := x.head(removed &^ (1 << (bits.Len32(removed) - 1))) // the bucket it was split from
+	for *link != noSlot {
+		link = &x.slot(*link).chain
+	}
+	*link = chain
+}
+
+// bytes returns how much memory the index takes.
+func (x *index) bytes() int64 { return int64(len(x.slotPages)+len(x.headPages)) * (32 << 10) }

@@ -1,0 +1,172 @@
+package segments
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/bits"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// A record is a header, a key, a value, and zeros up to a multiple of 8 bytes.
+// README.md of this engine shows every byte of it.
+const (
+	headerSize = 40
+	unit       = 8 // records begin at, and are, multiples of it
+)
+
+// MaxValue is the largest value in bytes. It bounds what one step of compaction
+// has to move.
+const MaxValue = 1 << 20
+
+// Kinds of records.
+const (
+	kindPut       byte = 1 // a session
+	kindTombstone byte = 2 // that there is none: no key, no value
+
+	// An older record of the key may expire later than this one, which
+	// therefore must not be forgotten just because it has expired itself.
+	flagOutlived byte = 0x80
+)
+
+// Widths of fields that share a word.
+const (
+	valueLenBits = 21
+	maxWatermark = 1<<24 - 1
+)
+
+// record is what a header says.
+type record struct {
+	hash, seq uint64
+
+	// expires is when a session is gone. Of a tombstone, it is when the last
+	// session that it stands against is. 0 is never.
+	expires int64
+
+	keyLen, valueLen int
+	kind             byte // with flags
+
+	// watermark is how much of the segment was durable when the record was
+	// written, in units: what is damaged before it was not torn by a power
+	// loss.
+	watermark uint32
+
+	bodySum uint32
+}
+
+func (r *record) tombstone() bool { return r.kind&^flagOutlived == kindTombstone }
+func (r *record) outlived() bool  { return r.kind&flagOutlived != 0 }
+func (r *record) size() int       { return recordSize(r.keyLen, r.valueLen) }
+
+func recordSize(keyLen, valueLen int) int {
+	return (headerSize + keyLen + valueLen + unit - 1) &^ (unit - 1)
+}
+
+// maxRecord is the size of the largest record.
+const maxRecord = (headerSize + abi.MaxKey + MaxValue + unit - 1) &^ (unit - 1)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seeds begin the checksums of a segment's records. They come from the
+// segment's salt, so that bytes of another segment, which a file system may show
+// after a power loss, or of a value that was made to look like records, are no
+// records here. The offset goes into the header's checksum too.
+type seeds struct{ header, body uint32 }
+
+func seedsOf(salt uint64) seeds { return seeds{uint32(salt >> 32), uint32(salt)} }
+
+func (s seeds) headerSum(header []byte, offset int64) uint32 {
+	return crc32.Update(s.header^uint32(offset/unit), castagnoli, header[4:headerSize])
+}
+
+func (s seeds) bodySum(body []byte) uint32 { return crc32.Update(s.body, castagnoli, body) }
+
+// seal writes the header and the padding of a record whose key and value are in
+// place behind it. b is the whole record.
+func (s seeds) seal(b []byte, r *record, offset int64) {
+	end := headerSize + r.keyLen + r.valueLen
+	clear(b[end:])
+	binary.LittleEndian.PutUint32(b[4:], s.bodySum(b[headerSize:end]))
+	binary.LittleEndian.PutUint64(b[8:], r.hash)
+	binary.LittleEndian.PutUint64(b[16:], r.seq)
+	binary.LittleEndian.PutUint64(b[24:], uint64(r.expires))
+	binary.LittleEndian.PutUint32(b[32:], uint32(r.keyLen)<<valueLenBits|uint32(r.valueLen))
+	binary.LittleEndian.PutUint32(b[36:], r.watermark<<8|uint32(r.kind))
+	binary.LittleEndian.PutUint32(b, s.headerSum(b, offset))
+}
+
+// open reads a header, and reports false for bytes that are none.
+func (s seeds) open(header []byte, offset int64) (record, bool) {
+	r := fields(header)
+	// The fields are looked at first: they tell most of what is not a header.
+	return r, r.plausible() && s.headerSum(header, offset) == binary.LittleEndian.Uint32(header)
+}
+
+// whole reports whether the body, key and value, is the one of the header.
+func (s seeds) whole(b []byte, r *record) bool {
+	return s.bodySum(b[headerSize:headerSize+r.keyLen+r.valueLen]) == r.bodySum
+}
+
+func fields(header []byte) record {
+	_ = header[headerSize-1]
+	lengths, last := binary.LittleEndian.Uint32(header[32:]), binary.LittleEndian.Uint32(header[36:])
+	return record{
+		bodySum:   binary.LittleEndian.Uint32(header[4:]),
+		hash:      binary.LittleEndian.Uint64(header[8:]),
+		seq:       binary.LittleEndian.Uint64(header[16:]),
+		expires:   int64(binary.LittleEndian.Uint64(header[24:])),
+		keyLen:    int(lengths >> valueLenBits),
+		valueLen:  int(lengths & (1<<valueLenBits - 1)),
+		kind:      byte(last),
+		watermark: last >> 8,
+	}
+}
+
+func (r *record) plausible() bool {
+	switch r.kind &^ flagOutlived {
+	case kindPut:
+		return r.keyLen >= 1 && r.keyLen <= abi.MaxKey && r.valueLen <= MaxValue
+	case kindTombstone:
+		return r.keyLen == 0 && r.valueLen == 0 && !r.outlived()
+	}
+	return false
+}
+
+// repair turns back a single flipped bit of a header, in place, and reports
+// whether there was just one. It is for places where a record is known to be:
+// of arbitrary bytes, some would pass.
+func (s seeds) repair(header []byte, offset int64) bool {
+	difference := s.headerSum(header, offset) ^ binary.LittleEndian.Uint32(header)
+	if difference == 0 {
+		return false
+	}
+	if bits.OnesCount32(difference) == 1 {
+		bit := bits.TrailingZeros32(difference)
+		header[bit/8] ^= 1 << (bit % 8)
+		return true
+	}
+	for bit := 4 * 8; bit < headerSize*8; bit++ {
+		var flipped [headerSize]byte
+		flipped[bit/8] = 1 << (bit % 8)
+		// The checksum is linear: what a flipped bit does to it does not
+		// depend on the others.
+		if crc32.Update(0, castagnoli, flipped[4:])^crc32.Update(0, castagnoli, zeroHeader[4:]) == difference {
+			header[bit/8] ^= 1 << (bit % 8)
+			return true
+		}
+	}
+	return false
+}
+
+var zeroHeader [headerSize]byte
+
+// later returns the later of two expiries.
+func later(a, b int64) int64 {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return max(a, b)
+}
+
+// outlives reports whether an expiry comes after another one.
+func outlives(a, b int64) bool { return b != 0 && (a == 0 || a > b) }

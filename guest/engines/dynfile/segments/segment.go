@@ -1,0 +1,331 @@
+package segments
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// A segment begins with its header, twice, so that a damaged bit there does not
+// cost all the records.
+const (
+	segmentMagic      = "waddyseg"
+	segmentVersion    = 1
+	segmentHeaderSize = 72
+	recordsAt         = 2 * segmentHeaderSize
+)
+
+// segmentHeader is what a segment says of itself.
+type segmentHeader struct {
+	number        uint32
+	shard, shards uint32
+	salt          uint64
+
+	// first is the sequence number that was next when the segment was
+	// made. Every record made before it is in segments with a lower one.
+	first uint64
+
+	// floor is the sequence number below which no record counts in any
+	// segment: the shard was cleared then.
+	floor uint64
+
+	key hasher
+}
+
+func (h *segmentHeader) encode() []byte {
+	b := make([]byte, recordsAt)
+	copy(b, segmentMagic)
+	binary.LittleEndian.PutUint32(b[8:], segmentVersion)
+	binary.LittleEndian.PutUint32(b[16:], h.number)
+	binary.LittleEndian.PutUint32(b[20:], h.shard)
+	binary.LittleEndian.PutUint32(b[24:], h.shards)
+	binary.LittleEndian.PutUint64(b[32:], h.salt)
+	binary.LittleEndian.PutUint64(b[40:], h.first)
+	binary.LittleEndian.PutUint64(b[48:], h.floor)
+	binary.LittleEndian.PutUint64(b[56:], h.key.k0)
+	binary.LittleEndian.PutUint64(b[64:], h.key.k1)
+	binary.LittleEndian.PutUint32(b[12:], headerSum(b))
+	copy(b[segmentHeaderSize:], b[:segmentHeaderSize])
+	return b
+}
+
+// headerSum is over all of a header but the sum itself.
+func headerSum(b []byte) uint32 {
+	return crc32.Update(crc32.Update(0, castagnoli, b[:12]), castagnoli, b[16:segmentHeaderSize])
+}
+
+// decodeHeader reads a segment's header from whichever copy is whole. What the
+// version is it says even if it is not one of ours.
+func decodeHeader(b []byte) (h segmentHeader, version uint32, ok bool) {
+	for ; len(b) >= segmentHeaderSize; b = b[segmentHeaderSize:] {
+		if string(b[:8]) != segmentMagic || headerSum(b) != binary.LittleEndian.Uint32(b[12:]) {
+			continue
+		}
+		return segmentHeader{
+			number: binary.LittleEndian.Uint32(b[16:]),
+			shard:  binary.LittleEndian.Uint32(b[20:]),
+			shards: binary.LittleEndian.Uint32(b[24:]),
+			salt:   binary.LittleEndian.Uint64(b[32:]),
+			first:  binary.LittleEndian.Uint64(b[40:]),
+			floor:  binary.LittleEndian.Uint64(b[48:]),
+			key:    hasher{binary.LittleEndian.Uint64(b[56:]), binary.LittleEndian.Uint64(b[64:])},
+		}, binary.LittleEndian.Uint32(b[8:]), true
+	}
+	return h, 0, false
+}
+
+// segment is a file of records.
+type segment struct {
+	segmentHeader
+	seeds
+	slot uint16 // its place in Store.table
+
+	size   int64 // where the next record goes, and all that is known to be there
+	synced int64 // how much of it is durable
+
+	// live is how much of it is sessions that are in the index.
+	live      int64
+	liveCount int
+
+	// tombs is how much of it is tombstones, that with the highest sequence
+	// number and the latest expiry (0 is never) tells whether they are
+	// needed.
+	tombs       int64
+	tombSeq     uint64
+	tombExpires int64
+
+	hint int64 // size of its hint file, 0 if it has none
+
+	// unhintable: it has damaged records, which a hint would hide.
+	unhintable bool
+	// suspect: a sync failed, so that of what lies behind synced nothing is
+	// certain; it is written again elsewhere before the next sync.
+	suspect bool
+	// drained: nothing in it is needed any more, once all that took its place
+	// is durable.
+	drained bool
+	// stuck: it was drained and has sessions left that cannot be read.
+	stuck bool
+
+	file vfs.File // nil if not open
+	used uint64   // when, in Store.uses
+}
+
+const (
+	segmentSuffix = ".segment"
+	hintSuffix    = ".hint"
+	damagedSuffix = ".damaged"
+)
+
+// fileName names a segment's file: its number in eight hexadecimal digits.
+func fileName(number uint32, suffix string) string {
+	digits := strconv.FormatUint(uint64(number), 16)
+	return "00000000"[len(digits):] + digits + suffix
+}
+
+// parseName is the opposite of fileName.
+func parseName(name, suffix string) (number uint32, ok bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 8 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 16, 32)
+	return uint32(n), err == nil && fileName(uint32(n), suffix) == name
+}
+
+func (s *Store) path(g *segment, suffix string) string {
+	return s.dir + "/" + fileName(g.number, suffix)
+}
+
+// oldestBeside returns the lowest first of all segments but one. A segment counts
+// until its removal is durable.
+func (s *Store) oldestBeside(g *segment) uint64 {
+	oldest := ^uint64(0)
+	for _, other := range s.table {
+		if other != nil && other != g {
+			oldest = min(oldest, other.first)
+		}
+	}
+	for _, first := range s.unlinked {
+		oldest = min(oldest, first)
+	}
+	return oldest
+}
+
+// needsTombstone reports whether a segment, the oldest of which has this first,
+// could have a session that a tombstone stands against.
+func (s *Store) needsTombstone(oldest, seq uint64, expires int64) bool {
+	return oldest <= seq && !s.longExpired(expires)
+}
+
+// longExpired reports whether nobody will ever see again what expires then.
+func (s *Store) longExpired(expires int64) bool {
+	return expires != 0 && expires <= s.clock-clockGrace
+}
+
+// clockGrace is how far the clock may go backwards between calls, in
+// milliseconds, before something that has expired could be seen again.
+const clockGrace = 3_600_000
+
+// create makes a new segment to write to. floor is for Clear.
+func (s *Store) create(floor uint64) (*segment, error) {
+	slot := 0
+	for slot < len(s.table) && s.table[slot] != nil {
+		slot++
+	}
+	if slot == maxSegments {
+		return nil, errSegments
+	}
+	for {
+		g := &segment{
+			segmentHeader: segmentHeader{
+				number: s.nextNumber,
+				shard:  uint32(s.options.Shard), shards: uint32(s.options.Shards),
+				salt: s.options.Random(), first: s.nextSeq, floor: floor, key: s.hash,
+			},
+			slot: uint16(slot),
+			size: recordsAt,
+			used: s.uses,
+		}
+		g.seeds = seedsOf(g.salt)
+		if err := s.makeRoom(); err != nil {
+			return nil, err
+		}
+		name := s.path(g, segmentSuffix)
+		file, err := s.fs.OpenFile(name, vfs.ReadWrite|vfs.Create|vfs.Exclusive)
+		if vfs.Exist(err) { // left behind by a creation that failed
+			s.nextNumber++
+			continue
+		}
+		if err != nil {
+			return nil, s.failure("making a segment", err)
+		}
+		s.nextNumber++
+		if _, err := file.WriteAt(g.encode(), 0); err != nil {
+			_ = file.Close()
+			_ = s.fs.Remove(name) // an empty segment does no harm
+			return nil, s.failure("making a segment", err)
+		}
+		g.file = file
+		s.openFiles++
+		if slot == len(s.table) {
+			s.table = append(s.table, nil)
+		}
+		s.table[slot] = g
+		s.total += g.size
+		s.dirChanged = true
+		return g, nil
+	}
+}
+
+// open returns a segment's file.
+func (s *Store) open(g *segment) (vfs.File, error) {
+	s.uses++
+	g.used = s.uses
+	if g.file != nil {
+		return g.file, nil
+	}
+	if err := s.makeRoom(); err != nil {
+		return nil, err
+	}
+	file, err := s.fs.OpenFile(s.path(g, segmentSuffix), vfs.ReadWrite)
+	if err != nil {
+		return nil, s.failure("opening a segment", err)
+	}
+	g.file = file
+	s.openFiles++
+	return file, nil
+}
+
+// makeRoom closes the file that was not used for longest, if as many are open as
+// may be. What is not durable stays open, for its sync to tell of errors in
+// writing it; if need be, it is synced.
+func (s *Store) makeRoom() error {
+	for s.openFiles >= s.options.MaxOpen {
+		var clean, dirty *segment
+		for _, g := range s.table {
+			switch {
+			case g == nil || g.file == nil || g == s.hot || g == s.cold:
+			case g.synced < g.size && (dirty == nil || g.used < dirty.used):
+				dirty = g
+			case g.synced >= g.size && (clean == nil || g.used < clean.used):
+				clean = g
+			}
+		}
+		if clean == nil {
+			if dirty == nil {
+				return nil
+			}
+			if err := s.sync(dirty); err != nil {
+				return err
+			}
+			clean = dirty
+		}
+		s.close(clean)
+	}
+	return nil
+}
+
+func (s *Store) close(g *segment) {
+	if g.file != nil {
+		_ = g.file.Close() // what it could tell, Sync has told
+		g.file = nil
+		s.openFiles--
+	}
+}
+
+// sync makes a segment durable.
+func (s *Store) sync(g *segment) error {
+	if g.synced >= g.size {
+		return nil
+	}
+	file, err := s.open(g)
+	if err == nil {
+		if err = file.Sync(); err == nil {
+			g.synced = g.size
+			return nil
+		}
+		err = s.failure("syncing a segment", err)
+	}
+	// The system may have dropped what it could not write, and would report
+	// success the next time: what was not durable is written again elsewhere.
+	g.suspect = true
+	s.retire(g)
+	return err
+}
+
+// retire takes care that nothing more is written to a segment.
+func (s *Store) retire(g *segment) {
+	if s.hot == g {
+		s.hot = nil
+	}
+	if s.cold == g {
+		s.cold = nil
+	}
+}
+
+// forget removes a segment from the table and from the disk.
+func (s *Store) forget(g *segment) error {
+	s.close(g)
+	if s.hinting != nil && s.hinting.segment == g {
+		s.abandonHint()
+	}
+	if g.hint > 0 { // first: it is nothing without its segment
+		if err := s.fs.Remove(s.path(g, hintSuffix)); err != nil && !vfs.NotExist(err) {
+			return s.failure("removing a hint", err)
+		}
+		s.total -= g.hint
+		g.hint = 0
+	}
+	if err := s.fs.Remove(s.path(g, segmentSuffix)); err != nil && !vfs.NotExist(err) {
+		return s.failure("removing a segment", err)
+	}
+	s.total -= g.size
+	s.table[g.slot] = nil
+	s.unlinked = append(s.unlinked, g.first)
+	s.dirChanged = true
+	return nil
+}

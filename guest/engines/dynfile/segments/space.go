@@ -1,0 +1,130 @@
+package segments
+
+import "github.com/waddle-sessions/waddle/guest"
+
+// Space, if it is bounded: two segments are in reserve, one for tombstones, so
+// that what is full can be emptied, and one for compaction, which writes before
+// it removes. Of the rest, sessions may take three quarters: with a quarter of
+// all that is written being waste, giving back a byte takes no more than moving
+// three, however full it is.
+
+// maxTouched is how much space Touch sees to; a larger record may be refused
+// until more was given back.
+const maxTouched = 64 << 10
+
+// budget is what segments may take before sessions find no room.
+func (s *Store) budget() int64 { return s.options.MaxBytes - 2*s.options.SegmentBytes }
+
+// tight reports whether space runs out.
+func (s *Store) tight() bool {
+	return s.options.MaxBytes > 0 && s.total > s.budget()/16*15
+}
+
+// admit decides whether a session of a size has room, in place of that of a slot.
+func (s *Store) admit(sl *slot, size int) error {
+	old := int64(0)
+	if sl != nil {
+		old = int64(sl.at.size())
+	} else if s.options.MaxSessions > 0 && int64(s.index.count) >= s.options.MaxSessions {
+		return errSessions
+	}
+	if s.options.MaxBytes > 0 {
+		if s.live-old+int64(size) > s.budget()/4*3 {
+			return errFull
+		}
+		if s.total+int64(size)+recordsAt > s.budget() {
+			return errWaiting
+		}
+	}
+	return nil
+}
+
+func (s *Store) admitTombstone() error {
+	if s.options.MaxBytes > 0 && s.total+headerSize+recordsAt > s.options.MaxBytes-s.options.SegmentBytes {
+		return errWaiting
+	}
+	return nil
+}
+
+// makeSpace gives space back at once if a record of a size has none. The
+// background work, which comes in time, leaves it nothing to do as a rule.
+func (s *Store) makeSpace(size int) error {
+	if s.options.MaxBytes == 0 {
+		return nil
+	}
+	for range 3 {
+		if s.total+int64(size)+recordsAt <= s.budget() {
+			return nil
+		}
+		if s.anyDrained() {
+			if err := s.release(); err != nil {
+				return err
+			}
+			continue
+		}
+		if s.compaction.victim == nil && !s.choose() {
+			return nil // admit knows whether that is too little
+		}
+		for s.compaction.victim != nil {
+			if err := s.drainVictim(stepBytes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Background work is paid for by what is written: for each byte, so many may be
+// gone through.
+const (
+	paceNormal = 4
+	paceTight  = 16
+	stepBytes  = 64 << 10  // that one step goes through, as a rule
+	maxStep    = 512 << 10 // that one call goes through
+)
+
+// earn lets the background work go on when enough was written.
+func (s *Store) earn(written int) {
+	pace := int64(paceNormal)
+	if s.tight() {
+		pace = paceTight
+	}
+	s.credit += int64(written) * pace
+	if s.credit < stepBytes {
+		return
+	}
+	s.background(int(min(s.credit, maxStep)))
+	s.credit = 0
+}
+
+// background moves what is needed out of segments that are mostly waste, and
+// writes hints. An error is not one of the operation that paid for it: it is
+// logged, and what was to be done is tried again later.
+func (s *Store) background(budget int) {
+	err := s.work(budget)
+	if err != nil && !s.troubled {
+		guest.Log(guest.LevelWarn, "dynfile: space is not given back for now: "+err.Error())
+	}
+	s.troubled = err != nil
+}
+
+func (s *Store) work(budget int) error {
+	if s.compaction.victim == nil && s.tight() && s.anyDrained() {
+		if err := s.release(); err != nil {
+			return err
+		}
+	}
+	if s.compaction.victim != nil || s.choose() {
+		return s.drainVictim(budget)
+	}
+	return s.hintStep(budget)
+}
+
+func (s *Store) anyDrained() bool {
+	for _, g := range s.table {
+		if g != nil && g.drained {
+			return true
+		}
+	}
+	return false
+}

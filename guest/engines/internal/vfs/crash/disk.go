@@ -1,0 +1,326 @@
+// Package crash has a disk in memory for tests of what survives: a process that
+// is killed, a power loss, an error in the middle.
+//
+// A Disk keeps two truths, as an operating system does: what programs see, and
+// what of it is on the medium. They meet when a file or a directory is synced.
+// When the power comes back, of what was not synced any part may be there, as a
+// [Survival] decides for every write, sector by sector, and every name.
+//
+//	disk := crash.New()
+//	disk.CutAt(n)                 // the n-th change from here is the last, and not quite done
+//	... run until an operation returns ErrPower ...
+//	disk.Restart(crash.Nothing)   // or Everything, or Some(rng)
+//	... open again and look ...
+package crash
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// ErrPower is what every operation returns while the power is off.
+var ErrPower = errors.New("crash: the power is off")
+
+// Disk is a file system on a simulated disk. It implements [vfs.FS].
+type Disk struct {
+	root    *node
+	life    int // counts restarts: a handle of an earlier one is dead
+	off     bool
+	changes int
+	cutAt   int // the value of changes at which the power goes, 0 for never
+	calls   int
+	hook    func(Op) (keep int, err error)
+}
+
+var _ vfs.FS = (*Disk)(nil)
+
+// Kind is what an operation does.
+type Kind string
+
+// Kinds of operations.
+const (
+	Open     Kind = "open"
+	Create   Kind = "create" // an open that makes a file, or cuts one to nothing
+	Mkdir    Kind = "mkdir"
+	Remove   Kind = "remove"
+	Rename   Kind = "rename"
+	ReadDir  Kind = "readdir"
+	Stat     Kind = "stat"
+	SyncDir  Kind = "syncdir"
+	Read     Kind = "read"
+	Write    Kind = "write"
+	Truncate Kind = "truncate"
+	Sync     Kind = "sync"
+)
+
+// Op is an operation that is about to be done.
+type Op struct {
+	Kind Kind
+	Name string // for Rename the new one
+	Size int    // bytes to be read or written
+}
+
+// Change reports whether the operation is one that the power can be cut at.
+func (o Op) Change() bool {
+	switch o.Kind {
+	case Open, ReadDir, Stat, Read:
+		return false
+	}
+	return true
+}
+
+// New returns an empty disk.
+func New() *Disk { return &Disk{root: newDir()} }
+
+// Changes returns how many changes there were so far: operations that alter
+// something, or sync it.
+func (d *Disk) Changes() int { return d.changes }
+
+// Calls returns how many operations there were so far, closing files included,
+// which is what a guest would have asked its host for.
+func (d *Disk) Calls() int { return d.calls }
+
+// CutAt lets the power go at the n-th change from here, n at least 1. That
+// change counts as begun: any part of it may survive.
+func (d *Disk) CutAt(n int) { d.cutAt = d.changes + n }
+
+// Off reports whether the power is off.
+func (d *Disk) Off() bool { return d.off }
+
+// Hook lets f look at every operation before it is done. If f returns an error,
+// the operation fails with it; of a write, the first keep bytes are done all the
+// same. A sync that fails so leaves behind what Linux may leave: pages that are
+// thought to be clean and are not on the disk, so that a later sync of the same
+// contents succeeds and means nothing.
+func (d *Disk) Hook(f func(Op) (keep int, err error)) { d.hook = f }
+
+// Restart ends whatever the machine was doing and brings it up again, with what
+// survived. All handles are dead from then on. The hook goes, too.
+func (d *Disk) Restart(s Survival) {
+	d.reset()
+	d.root.settle(s)
+}
+
+// Kill ends the process, but not the machine: all that was written is there.
+// All handles are dead from then on. A change that the power was cut at counts
+// as one in the middle of which the process was killed: of a write, the part
+// that s decides on is there, and all else is.
+func (d *Disk) Kill(s Survival) {
+	d.reset()
+	d.root.killed(s)
+}
+
+func (d *Disk) reset() {
+	d.off, d.cutAt, d.hook = false, 0, nil
+	d.life++
+}
+
+// do is asked before every operation.
+func (d *Disk) do(op Op) (keep int, err error) {
+	d.calls++
+	if d.off {
+		return 0, ErrPower
+	}
+	if d.hook != nil {
+		if keep, err := d.hook(op); err != nil {
+			return keep, err
+		}
+	}
+	if op.Change() {
+		d.changes++
+		d.off = d.changes == d.cutAt
+	}
+	return 0, nil
+}
+
+// done is what an operation that was begun returns.
+func (d *Disk) done() error {
+	if d.off {
+		return ErrPower
+	}
+	return nil
+}
+
+// OpenFile implements vfs.FS.
+func (d *Disk) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
+	dir, base, err := d.parent(name)
+	var found *node
+	if err == nil {
+		found = dir.entries[base]
+	}
+	creates := err == nil && found == nil && flag&vfs.Create != 0
+	truncates := found != nil && !found.dir && flag&vfs.Truncate != 0 && len(found.data) > 0
+	kind := Open
+	if creates || truncates {
+		kind = Create
+	}
+	if _, err := d.do(Op{Kind: kind, Name: name}); err != nil {
+		return nil, err
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case creates:
+		found = newFile()
+		dir.link(base, found, d.off)
+	case found == nil:
+		return nil, syscall.ENOENT
+	case found.dir:
+		return nil, syscall.EISDIR
+	case flag&vfs.Create != 0 && flag&vfs.Exclusive != 0:
+		return nil, syscall.EEXIST
+	case truncates:
+		found.change(write{truncate: true, cut: d.off})
+	}
+	if err := d.done(); err != nil {
+		return nil, err
+	}
+	return &file{disk: d, node: found, name: name, life: d.life, writable: flag&vfs.ReadWrite != 0}, nil
+}
+
+// Mkdir implements vfs.FS.
+func (d *Disk) Mkdir(name string) error {
+	if _, err := d.do(Op{Kind: Mkdir, Name: name}); err != nil {
+		return err
+	}
+	dir, base, err := d.parent(name)
+	if err != nil {
+		return err
+	}
+	if dir.entries[base] != nil {
+		return syscall.EEXIST
+	}
+	dir.link(base, newDir(), d.off)
+	return d.done()
+}
+
+// Remove implements vfs.FS.
+func (d *Disk) Remove(name string) error {
+	return d.remove(name, func(n *node) error {
+		if n.dir {
+			return syscall.EISDIR
+		}
+		return nil
+	})
+}
+
+// RemoveDir implements vfs.FS.
+func (d *Disk) RemoveDir(name string) error {
+	return d.remove(name, func(n *node) error {
+		switch {
+		case !n.dir:
+			return syscall.ENOTDIR
+		case len(n.entries) > 0:
+			return syscall.ENOTEMPTY
+		}
+		return nil
+	})
+}
+
+func (d *Disk) remove(name string, allowed func(*node) error) error {
+	if _, err := d.do(Op{Kind: Remove, Name: name}); err != nil {
+		return err
+	}
+	dir, base, err := d.parent(name)
+	if err != nil {
+		return err
+	}
+	found := dir.entries[base]
+	if found == nil {
+		return syscall.ENOENT
+	}
+	if err := allowed(found); err != nil {
+		return err
+	}
+	dir.unlink(base, d.off)
+	return d.done()
+}
+
+// Rename implements vfs.FS. Within a directory it is one change that survives
+// or does not; from one directory to another it is two, of which any may.
+func (d *Disk) Rename(oldName, newName string) error {
+	if _, err := d.do(Op{Kind: Rename, Name: newName}); err != nil {
+		return err
+	}
+	from, oldBase, err := d.parent(oldName)
+	if err != nil {
+		return err
+	}
+	to, newBase, err := d.parent(newName)
+	if err != nil {
+		return err
+	}
+	moved, replaced := from.entries[oldBase], to.entries[newBase]
+	switch {
+	case moved == nil:
+		return syscall.ENOENT
+	case moved == replaced:
+		return d.done()
+	case replaced != nil && replaced.dir && !moved.dir:
+		return syscall.EISDIR
+	case replaced != nil && moved.dir && !replaced.dir:
+		return syscall.ENOTDIR
+	case replaced != nil && replaced.dir && len(replaced.entries) > 0:
+		return syscall.ENOTEMPTY
+	}
+	if from == to {
+		from.rename(oldBase, newBase, d.off)
+	} else {
+		to.link(newBase, moved, d.off)
+		from.unlink(oldBase, d.off)
+	}
+	return d.done()
+}
+
+// ReadDir implements vfs.FS.
+func (d *Disk) ReadDir(name string) ([]vfs.Entry, error) {
+	d.calls += 2 // a directory is opened, read and closed
+	if _, err := d.do(Op{Kind: ReadDir, Name: name}); err != nil {
+		return nil, err
+	}
+	n, err := d.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if !n.dir {
+		return nil, syscall.ENOTDIR
+	}
+	entries := make([]vfs.Entry, 0, len(n.entries))
+	for base, child := range n.entries {
+		entries = append(entries, vfs.Entry{Name: base, Kind: child.kind()})
+	}
+	return entries, nil
+}
+
+// Stat implements vfs.FS.
+func (d *Disk) Stat(name string) (vfs.Info, error) {
+	if _, err := d.do(Op{Kind: Stat, Name: name}); err != nil {
+		return vfs.Info{}, err
+	}
+	n, err := d.lookup(name)
+	if err != nil {
+		return vfs.Info{}, err
+	}
+	return vfs.Info{Kind: n.kind(), Size: int64(len(n.data))}, nil
+}
+
+// SyncDir implements vfs.FS.
+func (d *Disk) SyncDir(name string) error {
+	d.calls += 2
+	n, err := d.lookup(name)
+	if err == nil && !n.dir {
+		err = syscall.ENOTDIR
+	}
+	if _, failed := d.do(Op{Kind: SyncDir, Name: name}); failed != nil {
+		return failed
+	}
+	if err != nil {
+		return err
+	}
+	if !d.off {
+		n.syncDir()
+	}
+	return d.done()
+}

@@ -1,0 +1,211 @@
+package crash
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// node is a file or a directory: what programs see of it, what of that is on
+// the medium, and the changes between the two, in order.
+type node struct {
+	dir bool
+
+	data   []byte
+	stable []byte
+	writes []write
+
+	entries       map[string]*node
+	stableEntries map[string]*node
+	names         []naming
+}
+
+// write is a change of a file: bytes at an offset, or another length.
+type write struct {
+	truncate bool
+	offset   int64 // or the length
+	data     []byte
+	synced   bool // on the medium, and here only because of an earlier one that is not
+	dropped  bool // a sync failed: no sync will bring it there any more
+	cut      bool // the power went meanwhile
+}
+
+// naming is a change of a directory: to has what node is, from is gone. Either
+// may be missing.
+type naming struct {
+	from, to string
+	node     *node
+	cut      bool
+}
+
+func newFile() *node { return new(node) }
+func newDir() *node {
+	return &node{dir: true, entries: make(map[string]*node), stableEntries: make(map[string]*node)}
+}
+
+func (n *node) kind() vfs.Kind {
+	if n.dir {
+		return vfs.Dir
+	}
+	return vfs.Regular
+}
+
+func (d *Disk) lookup(name string) (*node, error) {
+	n := d.root
+	if name == "" {
+		return n, nil
+	}
+	for base := range strings.SplitSeq(name, "/") {
+		switch {
+		case base == "" || base == "." || base == "..":
+			return nil, syscall.EINVAL
+		case !n.dir:
+			return nil, syscall.ENOTDIR
+		case n.entries[base] == nil:
+			return nil, syscall.ENOENT
+		}
+		n = n.entries[base]
+	}
+	return n, nil
+}
+
+func (d *Disk) parent(name string) (dir *node, base string, err error) {
+	at := strings.LastIndexByte(name, '/')
+	base = name[at+1:]
+	dir, err = d.lookup(name[:max(at, 0)])
+	switch {
+	case err != nil:
+		return nil, "", err
+	case base == "" || base == "." || base == "..":
+		return nil, "", syscall.EINVAL
+	case !dir.dir:
+		return nil, "", syscall.ENOTDIR
+	}
+	return dir, base, nil
+}
+
+func (n *node) link(name string, child *node, cut bool) {
+	n.entries[name] = child
+	n.names = append(n.names, naming{to: name, node: child, cut: cut})
+}
+
+func (n *node) unlink(name string, cut bool) {
+	delete(n.entries, name)
+	n.names = append(n.names, naming{from: name, cut: cut})
+}
+
+func (n *node) rename(from, to string, cut bool) {
+	child := n.entries[from]
+	delete(n.entries, from)
+	n.entries[to] = child
+	n.names = append(n.names, naming{from: from, to: to, node: child, cut: cut})
+}
+
+func (n *node) syncDir() { n.stableEntries, n.names = maps.Clone(n.entries), nil }
+
+func (n *node) change(w write) {
+	w.data = slices.Clone(w.data)
+	n.data = w.apply(n.data)
+	n.writes = append(n.writes, w)
+}
+
+func (n *node) sync() {
+	clean := true
+	for i := range n.writes {
+		n.writes[i].synced = n.writes[i].synced || !n.writes[i].dropped
+		clean = clean && n.writes[i].synced
+	}
+	if clean {
+		n.stable, n.writes = slices.Clone(n.data), nil
+	}
+}
+
+// drop is a sync that failed.
+func (n *node) drop() {
+	for i := range n.writes {
+		n.writes[i].dropped = !n.writes[i].synced
+	}
+}
+
+func (w write) apply(data []byte) []byte {
+	if w.truncate {
+		return resize(data, int(w.offset))
+	}
+	if end := int(w.offset) + len(w.data); end > len(data) {
+		data = resize(data, end)
+	}
+	copy(data[w.offset:], w.data)
+	return data
+}
+
+func resize(data []byte, size int) []byte {
+	if size <= len(data) {
+		return data[:size:size]
+	}
+	return append(data, make([]byte, size-len(data))...)
+}
+
+// settle makes what survived a power loss the truth.
+func (n *node) settle(s Survival) {
+	if !n.dir {
+		data := slices.Clone(n.stable)
+		for _, w := range n.writes {
+			if w.synced {
+				data = w.apply(data)
+			} else {
+				data = s.write(data, w)
+			}
+		}
+		n.data, n.stable, n.writes = data, slices.Clone(data), nil
+		return
+	}
+	entries := maps.Clone(n.stableEntries)
+	for _, change := range n.names {
+		if !s.naming() {
+			continue
+		}
+		delete(entries, change.from)
+		if change.to != "" {
+			entries[change.to] = change.node
+		}
+	}
+	n.entries, n.stableEntries, n.names = entries, maps.Clone(entries), nil
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in one order, for s may roll dice
+		entries[name].settle(s)
+	}
+}
+
+// killed lets a write that was under way be any part of itself.
+func (n *node) killed(s Survival) {
+	if n.dir {
+		for i := range n.names {
+			n.names[i].cut = false
+		}
+		for _, name := range slices.Sorted(maps.Keys(n.entries)) {
+			n.entries[name].killed(s)
+		}
+		return
+	}
+	last := len(n.writes) - 1
+	if last < 0 || !n.writes[last].cut {
+		return
+	}
+	w := n.writes[last]
+	n.writes = n.writes[:last]
+	n.data = slices.Clone(n.stable)
+	for _, earlier := range n.writes {
+		n.data = earlier.apply(n.data)
+	}
+	if w.truncate {
+		w.cut = false
+		n.change(w)
+		return
+	}
+	if w.data = w.data[:s.prefix(len(w.data))]; len(w.data) > 0 {
+		w.cut = false
+		n.change(w)
+	}
+}

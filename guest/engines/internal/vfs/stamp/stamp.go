@@ -1,0 +1,172 @@
+// Package stamp marks a directory as the store of one engine: a small text file
+// at its top says which, in what version, and for how many shards.
+//
+//	waddle keyfolder 1
+//	shards 4
+package stamp
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// Name is the file.
+const Name = "format"
+
+const (
+	maxSize         = 256
+	temporaryPrefix = Name + "-new-"
+)
+
+// Stamp is what the file says.
+type Stamp struct {
+	Engine  string // its name
+	Version int    // of the layout on disk
+	Shards  int    // keys are spread over that many
+}
+
+// Claim makes sure that a directory has the stamp, and returns guest.ErrInvalid,
+// with what is there and what should be, if it has another one or belongs to
+// somebody else. An empty directory gets the stamp, which is durable when Claim
+// returns. Every shard claims; in what order, or whether two at once, makes no
+// difference.
+func Claim(fs vfs.FS, want Stamp, shard int) error {
+	text, err := read(fs)
+	if vfs.NotExist(err) {
+		if err := vacant(fs); err != nil {
+			return err
+		}
+		return write(fs, want, shard)
+	}
+	if err != nil {
+		return vfs.Answer(err, "reading the file "+Name)
+	}
+	found, ok := parse(text)
+	switch {
+	case !ok:
+		return refuse("its file " + Name + " is not one of ours, and should begin \"waddle " + want.Engine + "\"")
+	case found.Engine != want.Engine:
+		return refuse("it is of the engine " + found.Engine + ", and this one is " + want.Engine)
+	case found.Version != want.Version:
+		return refuse("it has version " + strconv.Itoa(found.Version) + " of the layout, and this engine knows version " +
+			strconv.Itoa(want.Version))
+	case found.Shards != want.Shards:
+		return refuse("it was made for " + count(found.Shards) + ", and there are " + strconv.Itoa(want.Shards) +
+			" now: open it with the number it was made for, or carry its records over to another directory")
+	}
+	// It may be there because of a shard that could not sync it, or has yet to.
+	return vfs.Answer(fs.SyncDir(""), "syncing the directory")
+}
+
+func refuse(reason string) error {
+	return guest.Fail(guest.ErrInvalid, "the directory cannot be used: "+reason)
+}
+
+func count(shards int) string {
+	if shards == 1 {
+		return "1 shard"
+	}
+	return strconv.Itoa(shards) + " shards"
+}
+
+// vacant refuses a directory that somebody else has put something into. What
+// begins with a dot, a file system's own lost+found, and a stamp that was never
+// finished do not count.
+func vacant(fs vfs.FS) error {
+	entries, err := fs.ReadDir("")
+	if err != nil {
+		return vfs.Answer(err, "listing the directory")
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name, ".") || e.Name == "lost+found" || strings.HasPrefix(e.Name, temporaryPrefix) {
+			continue
+		}
+		return refuse("it is not empty, and has no file " + Name + " that says what it is")
+	}
+	return nil
+}
+
+func read(fs vfs.FS) (string, error) {
+	f, err := fs.OpenFile(Name, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b := make([]byte, maxSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	return string(b[:n]), nil
+}
+
+// write makes the file under another name first, one for each shard.
+func write(fs vfs.FS, s Stamp, shard int) (err error) {
+	temporary := temporaryPrefix + strconv.Itoa(shard)
+	defer func() { err = vfs.Answer(err, "writing the file "+Name) }()
+	f, err := fs.OpenFile(temporary, vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(s.String()), 0)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = fs.Rename(temporary, Name)
+	}
+	if err == nil {
+		err = fs.SyncDir("")
+	}
+	return err
+}
+
+// String returns the stamp as it stands in the file.
+func (s Stamp) String() string {
+	return "waddle " + s.Engine + " " + strconv.Itoa(s.Version) + "\nshards " + strconv.Itoa(s.Shards) + "\n"
+}
+
+// parse reads the first two lines. A newer version may have more.
+func parse(text string) (s Stamp, ok bool) {
+	first, rest, ok := strings.Cut(text, "\n")
+	if !ok {
+		return s, false
+	}
+	fields := strings.Split(first, " ")
+	if len(fields) != 3 || fields[0] != "waddle" || !name(fields[1]) {
+		return s, false
+	}
+	s.Engine = fields[1]
+	if s.Version, ok = number(fields[2]); !ok {
+		return s, false
+	}
+	second, _, ended := strings.Cut(rest, "\n")
+	shards, isShards := strings.CutPrefix(second, "shards ")
+	if s.Shards, ok = number(shards); !ok || !isShards || !ended {
+		// The lines after the first are the version's business.
+		s.Shards = 0
+		return s, s.Version > 1
+	}
+	return s, true
+}
+
+func name(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+func number(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n > 0 && strconv.Itoa(n) == s
+}

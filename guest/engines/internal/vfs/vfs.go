@@ -1,0 +1,150 @@
+// Package vfs is the file system as the file engines need it: few operations,
+// each a single call to the host where that can be had, and the syncs that
+// durability is made of as operations of their own.
+//
+// [OS] is a directory of the operating system, natively or through WASI. The
+// package crash beside this one has a simulated disk for tests, which loses and
+// tears what was not synced.
+package vfs
+
+import (
+	"errors"
+	"io"
+	"syscall"
+)
+
+// FS is a directory and what lies below it.
+//
+// Names are relative to it, with forward slashes, without "." and ".." and
+// without a slash at either end; the directory itself is "". Whoever makes
+// names out of what a stranger says has to see to that.
+//
+// Files are made for their owner alone (0600), directories as well (0700).
+//
+// An error is or wraps a [syscall.Errno]. ENOENT, EEXIST, ENOTEMPTY, ENOSPC,
+// EROFS and EIO are those on every platform. An operation that fails has changed
+// nothing, but for a WriteAt or Sync, see there.
+//
+// An FS and its files are not safe for concurrent use.
+type FS interface {
+	// OpenFile opens a file.
+	OpenFile(name string, flag Flag) (File, error)
+
+	// Mkdir makes a directory in one that exists.
+	Mkdir(name string) error
+
+	// Remove removes a file.
+	Remove(name string) error
+
+	// RemoveDir removes an empty directory, and is ENOTEMPTY for another.
+	RemoveDir(name string) error
+
+	// Rename gives a file or a directory another name. A file that has the
+	// new name is replaced: whoever opens the name meanwhile finds the one or
+	// the other.
+	Rename(oldName, newName string) error
+
+	// ReadDir lists a directory, in no order.
+	ReadDir(name string) ([]Entry, error)
+
+	// Stat describes a file or directory.
+	Stat(name string) (Info, error)
+
+	// SyncDir returns when the names in a directory, those made, removed and
+	// renamed, would survive a power loss. It says nothing of what is in the
+	// files and directories that have these names.
+	SyncDir(name string) error
+}
+
+// File is an open file.
+type File interface {
+	// ReadAt is that of [io.ReaderAt]. At the end of the file it returns
+	// fewer bytes and io.EOF, in one call to the host: it does not ask a
+	// second time whether that was really the end.
+	io.ReaderAt
+
+	// WriteAt is that of [io.WriterAt]. If it fails, any part of what was to
+	// be written may have been.
+	io.WriterAt
+
+	// Truncate changes the length.
+	Truncate(size int64) error
+
+	// Size returns the length.
+	Size() (int64, error)
+
+	// Sync returns when contents and length would survive a power loss. It
+	// says nothing of the name: that is for SyncDir.
+	//
+	// After a Sync that failed nobody knows what is on the disk, and a later
+	// one that succeeds does not change that: systems may forget what they
+	// could not write. Only what is written again and then synced is
+	// durable.
+	Sync() error
+
+	// Close gives back the handle. It syncs nothing.
+	Close() error
+}
+
+// Flag says how to open a file.
+type Flag uint8
+
+// Flags of OpenFile. Without ReadWrite a file is opened for reading.
+const (
+	ReadWrite Flag = 1 << iota // for reading and writing
+	Create                     // make it if it is not there
+	Exclusive                  // with Create: EEXIST if it is there
+	Truncate                   // cut what is there to nothing
+)
+
+// Kind is what an entry of a directory is.
+type Kind uint8
+
+// Kinds.
+const (
+	Regular Kind = iota // a file
+	Dir                 // a directory
+	Other               // anything else: no business of ours
+)
+
+// Entry is a name in a directory.
+type Entry struct {
+	Name string
+	Kind Kind
+}
+
+// Info describes a file or directory.
+type Info struct {
+	Kind Kind
+	Size int64
+}
+
+// NotExist reports whether an operation failed because a name, or one of the
+// directories on the way to it, is not there.
+func NotExist(err error) bool { return errors.Is(err, syscall.ENOENT) }
+
+// Exist reports whether an operation failed because a name is taken.
+func Exist(err error) bool { return errors.Is(err, syscall.EEXIST) }
+
+// NotEmpty reports whether a directory could not be removed because something is
+// in it.
+func NotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }
+
+// NoSpace reports whether there was no room: on the disk, or in a quota.
+func NoSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// Denied reports whether the operation is not allowed here: for want of
+// permission, or because nothing may be written at all.
+func Denied(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
+}
+
+// join makes a path of a directory and a name in it.
+func join(dir, name string) string {
+	if name == "" {
+		return dir
+	}
+	return dir + "/" + name
+}

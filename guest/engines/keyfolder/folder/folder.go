@@ -1,0 +1,339 @@
+// Package folder keeps every record in a folder of its own: the inside of the
+// engine keyfolder. README.md of the engine says what lies where on the disk.
+//
+// A record that is written goes to a new file in its folder, complete when Set
+// returns. Save syncs it, gives it the name of the durable record, and syncs the
+// folder: one or the other is there at any moment, whatever happens.
+package folder
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
+)
+
+// Version is the version of the layout on disk.
+const Version = 1
+
+// Engine is the name in the stamp of a directory.
+const Engine = "keyfolder"
+
+// Options say what a Store is.
+type Options struct {
+	// Shard is the number of this instance, of Shards that there are. A
+	// directory is opened by as many as it was made for.
+	Shard, Shards int
+
+	// MaxPending is how many changed keys are kept in mind between one Save
+	// and the next, at least 16. Beyond that, each change makes a few older
+	// ones durable first. 0 means 65536.
+	MaxPending int
+}
+
+// Store keeps records. It is not safe for concurrent use. Its errors are those of
+// package guest, and its operations do what guest.Engine and the interfaces
+// beside it say.
+//
+// An operation that fails has changed nothing that a later one could see.
+type Store struct {
+	fs    vfs.FS
+	paths paths
+
+	pending    map[id]entry
+	maxPending int
+	list       list
+	ticket     uint64
+
+	// Directories whose names have changed since they were synced: the
+	// folders that records lie in are in pending.
+	dirtyLeaves map[int]struct{}
+	dirtyTops   map[int]struct{}
+	dirtyLive   bool
+	dirtyRoot   bool
+
+	recent recent
+	sweep  sweeper
+	trash  trash
+
+	buffer []byte // a file that was read; Get returns part of it
+	out    []byte // the beginning of one that is written
+	damage bool   // damage was logged in this call
+}
+
+const (
+	// readSize is what is read of a file at first: nearly always, all.
+	readSize = 4 << 10
+
+	// keepSize is how large a buffer may become and be kept.
+	keepSize = 256 << 10
+
+	defaultMaxPending = 1 << 16
+	leastMaxPending   = 16
+)
+
+// Open opens the directory as a store, or makes an empty one a store. It looks
+// at no more than what the instance before it had not saved.
+func Open(fs vfs.FS, options Options) (*Store, error) {
+	if options.Shards < 1 || options.Shard < 0 || options.Shard >= options.Shards {
+		return nil, guest.Fail(guest.ErrInvalid, "the shard is "+strconv.Itoa(options.Shard)+" of "+
+			strconv.Itoa(options.Shards)+", and must be from 0 and below their number")
+	}
+	if options.MaxPending == 0 {
+		options.MaxPending = defaultMaxPending
+	}
+	if options.MaxPending < leastMaxPending {
+		return nil, guest.Fail(guest.ErrInvalid, "the store must keep at least 16 changed keys in mind")
+	}
+	shard := strconv.Itoa(options.Shard)
+	s := &Store{
+		fs:         fs,
+		paths:      paths{live: "sessions-" + shard},
+		maxPending: options.MaxPending,
+		list:       list{fs: fs, name: "pending-" + shard},
+		ticket:     firstTicket(),
+		trash:      trash{fs: fs, prefix: "trash-" + shard + "-"},
+		buffer:     make([]byte, readSize),
+		out:        make([]byte, 0, readSize),
+	}
+	s.forgetDirty()
+	if err := stamp.Claim(fs, stamp.Stamp{Engine: Engine, Version: Version, Shards: options.Shards}, options.Shard); err != nil {
+		return nil, err
+	}
+	if err := s.recover(); err != nil {
+		return nil, vfs.Answer(err, "opening the store")
+	}
+	return s, nil
+}
+
+// recover takes over what the instance before left.
+func (s *Store) recover() (err error) {
+	if s.pending, err = s.list.read(); err != nil {
+		return err
+	}
+	for i := range s.pending {
+		s.dirtyLeaves[i.leaf()] = struct{}{}
+		s.dirtyTops[i.leaf()>>4] = struct{}{}
+		s.dirtyLive = true
+	}
+	if err := s.list.replace(s.pending); err != nil {
+		return err
+	}
+	if err := s.fs.Mkdir(s.paths.live); err != nil && !vfs.Exist(err) {
+		return err
+	}
+	if err := s.trash.find(); err != nil {
+		return err
+	}
+	// From here on no earlier list can come back, and what Clear moved aside
+	// stays there.
+	return s.fs.SyncDir("")
+}
+
+func (s *Store) forgetDirty() {
+	s.dirtyLeaves = make(map[int]struct{})
+	s.dirtyTops = make(map[int]struct{})
+	s.dirtyLive, s.dirtyRoot = false, false
+}
+
+// Get returns the value under a key, in memory that the next call overwrites.
+func (s *Store) Get(key []byte, now int64) ([]byte, error) {
+	i := idOf(key)
+	r, err := s.load(i, key)
+	if err != nil {
+		return nil, vfs.Answer(err, "reading a record")
+	}
+	if guest.Expired(r.expires, now) {
+		return nil, guest.ErrNotFound
+	}
+	s.recent.put(i, r.revision(), r.expires)
+	return r.value, nil
+}
+
+// Set stores a value if the write's condition allows it.
+func (s *Store) Set(w guest.Write) error {
+	i := idOf(w.Key)
+	if w.Expect != 0 {
+		stored, found, err := s.current(i, w.Key, w.Now)
+		if err != nil {
+			return vfs.Answer(err, "reading the record to be replaced")
+		}
+		if err := w.Check(stored[:], found); err != nil {
+			return err
+		}
+	}
+	if w.Expired() {
+		return s.Delete(w.Key, w.Now)
+	}
+	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires), "writing a record")
+}
+
+// Touch gives a record a new expiry. The record is written anew: a header that
+// is changed in place may be torn.
+func (s *Store) Touch(key []byte, expires, now int64) error {
+	i := idOf(key)
+	r, err := s.load(i, key)
+	switch {
+	case err != nil:
+		return notFull(vfs.Answer(err, "reading a record"))
+	case guest.Expired(r.expires, now):
+		return guest.ErrNotFound
+	case guest.Expired(expires, now):
+		return s.Delete(key, now)
+	case r.expires == expires:
+		return nil
+	}
+	return notFull(vfs.Answer(s.write(i, key, r.value, expires), "writing a record"))
+}
+
+// notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
+// operation has.
+func notFull(err error) error {
+	if vfs.IsNoSpaceAnswer(err) {
+		return guest.Fail(guest.ErrUnavailable, err.Error())
+	}
+	return err
+}
+
+// Delete removes a record, if there is one.
+func (s *Store) Delete(key []byte, _ int64) error {
+	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
+}
+
+// current returns the revision of what is stored, as a value begins with it. A
+// record that cannot be read for damage counts as none: what is written heals
+// it.
+func (s *Store) current(i id, key []byte, now int64) (revision [8]byte, found bool, err error) {
+	e, changed, err := s.lookup(i)
+	if err != nil {
+		return revision, false, err
+	}
+	known, expires, ok := e.revision, e.expires, changed && e.hasFile()
+	if !ok {
+		known, expires, ok = s.recent.get(i)
+	}
+	if !ok {
+		r, err := s.load(i, key)
+		switch {
+		case err == guest.ErrNotFound:
+			return revision, false, nil
+		case isDamage(err):
+			s.logDamage(err)
+			return revision, false, nil
+		case err != nil:
+			return revision, false, err
+		}
+		known, expires = r.revision(), r.expires
+	}
+	for n := range revision {
+		revision[n] = byte(known >> (8 * n))
+	}
+	return revision, !guest.Expired(expires, now), nil
+}
+
+// load reads the record of a key, whether it has expired or not.
+func (s *Store) load(i id, key []byte) (record, error) {
+	e, changed, err := s.lookup(i)
+	if err != nil {
+		return record{}, err
+	}
+	name := ""
+	if changed && e.hasFile() {
+		name = s.paths.next(i, e.ticket, e.slot)
+	} else {
+		name = s.paths.session(i)
+	}
+	r, err := s.read(name)
+	switch {
+	case vfs.NotExist(err):
+		return r, guest.ErrNotFound
+	case err == nil && key != nil && !bytes.Equal(r.key, key):
+		return r, errOtherKey
+	}
+	return r, err
+}
+
+// read reads a record file: three calls to the host, if it is not long.
+func (s *Store) read(name string) (record, error) {
+	f, err := s.fs.OpenFile(name, 0)
+	if err != nil {
+		return record{}, err
+	}
+	b, err := s.readAll(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return record{}, err
+	}
+	return parseRecord(b)
+}
+
+func (s *Store) readAll(f vfs.File) ([]byte, error) {
+	if cap(s.buffer) > keepSize {
+		s.buffer = make([]byte, readSize)
+	}
+	b := s.buffer[:cap(s.buffer)]
+	n, err := f.ReadAt(b, 0)
+	for err == nil { // there may be more
+		h, damaged := parseHeader(b[:n])
+		if damaged != nil || n > h.size() {
+			return b[:n], nil // for parseRecord to say
+		}
+		if size := h.size() + 1; size > len(b) { // one more byte shows that there is none
+			longer := make([]byte, size)
+			copy(longer, b[:n])
+			b, s.buffer = longer, longer
+		}
+		var more int
+		more, err = f.ReadAt(b[n:], int64(n))
+		n += more
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	return b[:n], nil
+}
+
+// lookup returns what is known of a changed key, after it has looked at what an
+// earlier instance left.
+func (s *Store) lookup(i id) (e entry, changed bool, err error) {
+	if len(s.pending) == 0 {
+		return e, false, nil
+	}
+	e, changed = s.pending[i]
+	if changed && e.slot == slotUnknown {
+		if err := s.resolve(i, &e); err != nil {
+			return e, true, err
+		}
+		s.pending[i] = e
+	}
+	return e, changed, nil
+}
+
+// resolve finds out which of the two files has the record: the newer one that is
+// complete. One that is not was being written when the process ended.
+func (s *Store) resolve(i id, e *entry) error {
+	found := *e
+	found.slot = slotNone
+	for slot := uint8(1); slot <= 2; slot++ {
+		r, err := s.read(s.paths.next(i, e.ticket, slot))
+		switch {
+		case vfs.NotExist(err):
+		case isDamage(err):
+			found.other = true
+		case err != nil:
+			return err
+		case found.slot == slotNone || r.sequence > found.sequence:
+			found.other = found.other || found.slot != slotNone
+			found.slot, found.sequence, found.expires, found.revision = slot, r.sequence, r.expires, r.revision()
+		default:
+			found.other = true
+		}
+	}
+	*e = found
+	return nil
+}

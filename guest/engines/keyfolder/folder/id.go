@@ -1,0 +1,121 @@
+package folder
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// id names the folder of a key: the first half of the key's SHA-256. Keys are
+// hashed whatever they look like, so that folders are spread evenly and a name
+// is never what a stranger chose.
+type id [16]byte
+
+func idOf(key []byte) (i id) {
+	sum := sha256.Sum256(key)
+	copy(i[:], sum[:])
+	return i
+}
+
+// The fan-out: 256 directories, in each of them 16, in these the folders. Their
+// names are the first two hexadecimal digits of the folder's name, and the
+// third: ab/c/abc9….
+const (
+	tops          = 256
+	leavesPerTop  = 16
+	leaves        = tops * leavesPerTop
+	folderNameLen = 2 * len(id{})
+)
+
+// leaf is the number of the directory that a folder lies in.
+func (i id) leaf() int { return int(i[0])<<4 | int(i[1]>>4) }
+
+// prefix is the first 62 bits: what of an id fits into a cursor.
+func (i id) prefix() int64 { return int64(binary.BigEndian.Uint64(i[:]) >> 2) }
+
+const (
+	prefixBits = 62
+	leafBits   = 12
+)
+
+// leafOf returns the leaf that ids with a prefix lie in.
+func leafOf(prefix int64) int { return int(prefix >> (prefixBits - leafBits)) }
+
+// firstIn returns the lowest prefix in a leaf.
+func firstIn(leaf int) int64 { return int64(leaf) << (prefixBits - leafBits) }
+
+// parseID reads the name of a folder.
+func parseID(name string) (i id, ok bool) {
+	if len(name) != folderNameLen {
+		return i, false
+	}
+	for n := range len(i) {
+		high, low := digit(name[2*n]), digit(name[2*n+1])
+		if high > 15 || low > 15 {
+			return i, false
+		}
+		i[n] = high<<4 | low
+	}
+	return i, true
+}
+
+// digit is the value of a lower-case hexadecimal digit, and 255 of anything else.
+func digit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}
+
+const hexDigits = "0123456789abcdef"
+
+// paths makes the names of files and directories of one shard.
+type paths struct {
+	live string // the directory that everything alive is in
+}
+
+func (p paths) top(top int) string {
+	return p.live + "/" + string([]byte{hexDigits[top>>4], hexDigits[top&15]})
+}
+
+func (p paths) leaf(leaf int) string {
+	return p.top(leaf>>4) + "/" + hexDigits[leaf&15:leaf&15+1]
+}
+
+func (p paths) folder(i id) string { return string(p.appendFolder(nil, i)) }
+
+// appendFolder is on the way of every operation: one allocation at most.
+func (p paths) appendFolder(b []byte, i id) []byte {
+	if b == nil {
+		b = make([]byte, 0, len(p.live)+6+folderNameLen)
+	}
+	b = append(b, p.live...)
+	b = append(b, '/', hexDigits[i[0]>>4], hexDigits[i[0]&15], '/', hexDigits[i[1]>>4], '/')
+	return hex.AppendEncode(b, i[:])
+}
+
+// session is the file of a record that is durable.
+func (p paths) session(i id) string {
+	b := make([]byte, 0, len(p.live)+6+folderNameLen+1+len(sessionName))
+	b = append(p.appendFolder(b, i), '/')
+	return string(append(b, sessionName...))
+}
+
+// next is a file of a record that is not durable yet.
+func (p paths) next(i id, ticket uint64, slot uint8) string {
+	const max = len("/next-0123456789abcdef-1")
+	b := make([]byte, 0, len(p.live)+6+folderNameLen+max)
+	b = append(p.appendFolder(b, i), "/"+nextPrefix...)
+	for shift := 60; shift >= 0; shift -= 4 {
+		b = append(b, hexDigits[ticket>>shift&15])
+	}
+	return string(append(b, '-', '0'+slot))
+}
+
+const (
+	sessionName = "session"
+	nextPrefix  = "next-"
+)

@@ -1,0 +1,109 @@
+package folder
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
+)
+
+// A record file is a header, the key, the value, and nothing after it. Numbers
+// are little-endian.
+//
+//	 0  8  "waddle1\n"
+//	 8  4  CRC-32C of the bytes 12 to 39
+//	12  4  CRC-32C of key and value
+//	16  2  length of the key, 1 to 1024
+//	18  2  0
+//	20  4  length of the value
+//	24  8  expiry, Unix milliseconds, 0 for never
+//	32  8  sequence: of two files for one key the higher is the newer
+//	40     the key, then the value
+const (
+	magic      = "waddle1\n"
+	headerSize = 40
+
+	offHeaderSum = 8
+	offBodySum   = 12
+	offKeyLen    = 16
+	offZero      = 18
+	offValueLen  = 20
+	offExpires   = 24
+	offSequence  = 32
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// header is what stands before key and value.
+type header struct {
+	keyLen, valueLen int
+	expires          int64
+	sequence         uint64
+	bodySum          uint32
+}
+
+func (h header) size() int { return headerSize + h.keyLen + h.valueLen }
+
+// record is a file that was read, and is what it says.
+type record struct {
+	header
+	key, value []byte // in the buffer that it was read into
+}
+
+func (r *record) revision() uint64 { return abi.Revision(r.value) }
+
+var (
+	errDamagedHeader = guest.Fail(guest.ErrCorrupt, "the header of a record is damaged")
+	errDamagedBody   = guest.Fail(guest.ErrCorrupt, "a record is damaged behind its header")
+	errOtherKey      = guest.Fail(guest.ErrCorrupt, "a record lies in the folder of another key")
+)
+
+// parseHeader reads a header from the first bytes of a file.
+func parseHeader(b []byte) (h header, err error) {
+	if len(b) < headerSize || string(b[:len(magic)]) != magic ||
+		binary.LittleEndian.Uint32(b[offHeaderSum:]) != crc32.Checksum(b[offBodySum:headerSize], castagnoli) {
+		return h, errDamagedHeader
+	}
+	h = header{
+		keyLen:   int(binary.LittleEndian.Uint16(b[offKeyLen:])),
+		valueLen: int(binary.LittleEndian.Uint32(b[offValueLen:])),
+		expires:  int64(binary.LittleEndian.Uint64(b[offExpires:])),
+		sequence: binary.LittleEndian.Uint64(b[offSequence:]),
+		bodySum:  binary.LittleEndian.Uint32(b[offBodySum:]),
+	}
+	if h.keyLen < 1 || h.keyLen > abi.MaxKey || h.valueLen < 0 || h.valueLen > abi.MaxValue ||
+		b[offZero] != 0 || b[offZero+1] != 0 {
+		return h, errDamagedHeader
+	}
+	return h, nil
+}
+
+// parseRecord reads a whole file.
+func parseRecord(b []byte) (r record, err error) {
+	if r.header, err = parseHeader(b); err != nil {
+		return r, err
+	}
+	if len(b) != r.size() || crc32.Checksum(b[headerSize:], castagnoli) != r.bodySum {
+		return r, errDamagedBody
+	}
+	value := headerSize + r.keyLen
+	r.key, r.value = b[headerSize:value:value], b[value:]
+	return r, nil
+}
+
+// appendHeader appends the header of a record.
+func appendHeader(b, key, value []byte, expires int64, sequence uint64) []byte {
+	start := len(b)
+	b = append(b, magic...)
+	b = append(b, 0, 0, 0, 0)
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+	b = binary.LittleEndian.AppendUint32(b, sum)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(key)))
+	b = append(b, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(expires))
+	b = binary.LittleEndian.AppendUint64(b, sequence)
+	binary.LittleEndian.PutUint32(b[start+offHeaderSum:], crc32.Checksum(b[start+offBodySum:], castagnoli))
+	return b
+}

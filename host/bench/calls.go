@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Sizes of the bare operation: a session's key is a SHA-256, and 300 bytes are a
+// session of some values.
+const (
+	callKeys  = 1024
+	keySize   = 32
+	valueSize = 300
+)
+
+// callee is a store under test with the records prepared. One goroutine at a
+// time uses it.
+type callee interface {
+	name() string
+	set(i int) error
+	get(i int) ([]byte, error)
+	close() error
+}
+
+// record makes the key and value that all callees store as number i: the first
+// eight bytes of the value are its revision, for those who have such.
+func record(i int) (key, value []byte) {
+	random := rand.NewChaCha8([32]byte{1: byte(i), 2: byte(i >> 8), 3: byte(i >> 16)})
+	key, value = make([]byte, keySize), make([]byte, valueSize)
+	_, _ = random.Read(key)
+	_, _ = random.Read(value)
+	binary.LittleEndian.PutUint64(value, 1)
+	return key, value
+}
+
+// storeCallee is one of our stores, called as the session layer calls it.
+type storeCallee struct {
+	ctx    context.Context
+	label  string
+	store  store.Store
+	keys   [][]byte
+	values [][]byte
+	now    int64
+}
+
+func newStoreCallee(ctx context.Context, label string, st store.Store) *storeCallee {
+	c := &storeCallee{ctx: ctx, label: label, store: st, now: time.Now().UnixMilli()}
+	for i := range callKeys {
+		key, value := record(i)
+		c.keys, c.values = append(c.keys, key), append(c.values, value)
+	}
+	return c
+}
+
+func (c *storeCallee) name() string { return c.label }
+func (c *storeCallee) close() error { return c.store.Close(c.ctx) }
+
+func (c *storeCallee) get(i int) ([]byte, error) { return c.store.Get(c.ctx, c.keys[i], c.now) }
+
+func (c *storeCallee) set(i int) error {
+	return c.store.Set(c.ctx, store.Write{Key: c.keys[i], Value: c.values[i],
+		Expires: c.now + time.Hour.Milliseconds(), Now: c.now, Expect: abi.ExpectAny})
+}
+
+// runCalls measures the bare operation, on one core: an Extism plugin is for one
+// goroutine at a time.
+func runCalls(ctx context.Context, p plan) ([]samples, error) {
+	native := newStoreCallee(ctx, "native store", store.NewMemory())
+	engine, err := openEngine(ctx, engineSmall)
+	if err != nil {
+		return nil, err
+	}
+	wasm := newStoreCallee(ctx, nameWasmCall, engine)
+	defer wasm.close()
+	extism, err := newExtismCallee(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer extism.close()
+
+	callees := []callee{wasm, extism, native}
+	faults := make([]error, len(callees))
+	var cells []cell
+	for _, op := range []operation{opRead, opWrite} {
+		for n, c := range callees {
+			if err := verifyCallee(c); err != nil {
+				return nil, fmt.Errorf("%s: %w", c.name(), err)
+			}
+			cells = append(cells, callCell(c, op, &faults[n]))
+		}
+	}
+	result := measure(cells, p)
+	for n, c := range callees {
+		if err := faults[n]; err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name(), err)
+		}
+	}
+	return result, nil
+}
+
+const nameWasmCall = "waddle, plugin call"
+
+// verifyCallee stores all records and reads them back.
+func verifyCallee(c callee) error {
+	for i := range callKeys {
+		if err := c.set(i); err != nil {
+			return fmt.Errorf("set: %w", err)
+		}
+	}
+	for i := range callKeys {
+		_, want := record(i)
+		if got, err := c.get(i); err != nil || !bytes.Equal(got, want) {
+			return fmt.Errorf("get: %d bytes, %v, and should be the %d bytes that were set", len(got), err, len(want))
+		}
+	}
+	return nil
+}
+
+func callCell(c callee, op operation, fault *error) cell {
+	at := 0
+	each := func() error { return c.set(at) }
+	name := "set"
+	if op == opRead {
+		name = "get"
+		each = func() error {
+			value, err := c.get(at)
+			if err == nil && len(value) != valueSize {
+				err = fmt.Errorf("a value of %d bytes, and it should have %d", len(value), valueSize)
+			}
+			return err
+		}
+	}
+	return cell{subject: c.name(), operation: name, cores: 1, workers: 1, run: func(_, n int) {
+		for range n {
+			if err := each(); err != nil {
+				*fault = err
+			}
+			at = (at + 1) % callKeys
+		}
+	}}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"runtime"
+
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+// Memory limits of the engine: for some sessions, and for a crowd without any
+// being evicted.
+const (
+	engineSmall = 64 << 20
+	engineCrowd = 1 << 30
+)
+
+// openEngine runs the bundled memory engine as an application would, with
+// the number of shards that is the default for the machine.
+func openEngine(ctx context.Context, limit int64) (*plugin.Plugin, error) {
+	return memory.Open(ctx, plugin.Config{MemoryLimit: limit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+// openWasm starts our middleware over the memory engine.
+func openWasm(ctx context.Context, _ string, f *faults) (server, error) {
+	engine, err := openEngine(ctx, engineSmall)
+	if err != nil {
+		return nil, err
+	}
+	return waddleServer(ctx, engine, f)
+}
+
+// heapMeter says by how much the heap has grown since it was made.
+func heapMeter() func() int64 {
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what finalizers and pools held on to
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := live()
+	return func() int64 { return live() - before }
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// cell is one thing to measure under one number of cores.
+type cell struct {
+	subject   string
+	operation string
+	cores     int
+	workers   int // goroutines
+
+	// run does an operation n times. It is called by each worker, from 0 on,
+	// many times.
+	run func(worker, n int)
+}
+
+// plan says how long to measure.
+type plan struct {
+	rounds int
+	span   time.Duration // of one cell in one round
+}
+
+// samples are what the rounds of one cell gave, each per operation.
+type samples struct {
+	cell
+	ns, cpu, allocs, bytes []float64
+}
+
+// measure runs all cells round by round, so that the cells of one round share
+// the state that the machine is in. Each round has an order of its own: what one
+// leaves behind, in caches and in the heap, slows its successor down. The cells
+// of one subject and operation, which differ in the cores, stay together.
+func measure(cells []cell, p plan) []samples {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	all := make([]samples, len(cells))
+	batch := make([]int, len(cells))
+	for i, c := range cells {
+		all[i].cell = c
+		batch[i] = calibrate(c, p.span)
+	}
+	groups := group(cells)
+	for range p.rounds {
+		for _, g := range rand.Perm(len(groups)) {
+			for _, i := range groups[g] {
+				all[i].add(batch[i], sample(cells[i], batch[i]))
+			}
+		}
+	}
+	return all
+}
+
+// group returns the numbers of the cells that belong together.
+func group(cells []cell) (groups [][]int) {
+	for i, c := range cells {
+		if i > 0 && c.subject == cells[i-1].subject && c.operation == cells[i-1].operation {
+			last := &groups[len(groups)-1]
+			*last = append(*last, i)
+		} else {
+			groups = append(groups, []int{i})
+		}
+	}
+	return groups
+}
+
+// calibrate warms the cell up and returns how many operations take about span. The
+// quickest of some tries counts: a stall of the machine must not make a
+// batch so small that what surrounds it is measured.
+func calibrate(c cell, span time.Duration) int {
+	for n := 1; ; n *= 2 {
+		took := sample(c, n).took
+		for range 4 {
+			if took < span/2 {
+				break
+			}
+			took = min(took, sample(c, n).took)
+		}
+		if took >= span/2 {
+			return max(1, int(float64(n)*float64(span)/float64(took)))
+		}
+	}
+}
+
+// usage is what a batch of operations took.
+type usage struct {
+	took           time.Duration
+	cpu            time.Duration // of the whole process, 0 if unknown
+	mallocs, bytes uint64
+}
+
+// sample measures one batch, beginning with no garbage of others.
+func sample(c cell, n int) usage {
+	runtime.GOMAXPROCS(c.cores)
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu := processTime()
+	took := c.batch(n)
+	cpu = processTime() - cpu
+	runtime.ReadMemStats(&after)
+	return usage{took, cpu, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}
+}
+
+// batch has the workers share n operations. They take small portions until none
+// is left, so that one that is held up does not hold up the end.
+func (c cell) batch(n int) time.Duration {
+	if c.workers == 1 {
+		start := time.Now()
+		c.run(0, n)
+		return time.Since(start)
+	}
+	portion := max(1, n/(16*c.workers))
+	var (
+		left  atomic.Int64
+		begin = make(chan struct{})
+		done  sync.WaitGroup
+	)
+	left.Store(int64(n))
+	for worker := range c.workers {
+		done.Go(func() {
+			<-begin
+			for {
+				rest := left.Add(-int64(portion)) + int64(portion)
+				if rest <= 0 {
+					return
+				}
+				c.run(worker, min(portion, int(rest)))
+			}
+		})
+	}
+	start := time.Now()
+	close(begin)
+	done.Wait()
+	return time.Since(start)
+}
+
+func (s *samples) add(n int, u usage) {
+	s.ns = append(s.ns, float64(u.took.Nanoseconds())/float64(n))
+	s.cpu = append(s.cpu, float64(u.cpu.Nanoseconds())/float64(n))
+	s.allocs = append(s.allocs, float64(u.mallocs)/float64(n))
+	s.bytes = append(s.bytes, float64(u.bytes)/float64(n))
+}

@@ -1,0 +1,179 @@
+// Command bench measures Waddle's session middleware beside other session
+// libraries, and its plugin calls beside those of another plugin system, all
+// in one run. See README.md for the method.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// The parts of a run.
+const (
+	partRequests = "requests"
+	partCalls    = "calls"
+	partCrowd    = "million"
+)
+
+// effort is how much is measured.
+type effort struct {
+	plan  plan
+	calls plan
+	crowd crowd
+}
+
+var (
+	effortFull = effort{
+		plan:  plan{rounds: 41, span: 16 * time.Millisecond},
+		calls: plan{rounds: 41, span: 16 * time.Millisecond},
+		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
+	}
+	effortQuick = effort{
+		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
+		calls: plan{rounds: 11, span: 5 * time.Millisecond},
+		crowd: crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
+	}
+)
+
+// run does what the arguments say. Missed targets are told and are no error.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(out)
+	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
+	quick := flags.Bool("quick", false, "a rough look in some seconds; too rough to judge by")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, million (default all)")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	parts, err := chooseParts(*only)
+	if err != nil {
+		return err
+	}
+	e := effortFull
+	if *quick {
+		e = effortQuick
+	}
+	r, err := measureAll(ctx, e, parts, table{out})
+	if err != nil {
+		return err
+	}
+	r.Quick = *quick
+	if *jsonFile != "" {
+		return r.write(*jsonFile)
+	}
+	return nil
+}
+
+// measureAll runs the parts and prints each as soon as it is done.
+func measureAll(ctx context.Context, e effort, parts map[string]bool, t table) (*report, error) {
+	r := &report{Time: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Versions: versions(), Notes: map[string]string{}}
+	t.head(r)
+	storeCalls := 0
+	if parts[partRequests] {
+		var err error
+		if storeCalls, err = countStoreCalls(ctx, opUnused, 100); err != nil {
+			return nil, err
+		}
+		cores := []int{1}
+		if r.Machine.Cores > 1 {
+			cores = append(cores, r.Machine.Cores)
+		}
+		all, err := runRequests(ctx, e.plan, cores)
+		if err != nil {
+			return nil, err
+		}
+		r.Requests = results(all).rows(nameNative, nameWasm)
+		for _, p := range peers() {
+			if p.note != "" {
+				r.Notes[p.name] = p.note
+			}
+		}
+		t.requests(r.Requests, r.Machine.Cores)
+		t.notes(r.Notes)
+	}
+	if parts[partCalls] {
+		all, err := runCalls(ctx, e.calls)
+		if err != nil {
+			return nil, err
+		}
+		r.Calls = results(all).rows(nameWasmCall)
+		t.calls(r.Calls)
+	}
+	if parts[partCrowd] {
+		var err error
+		if r.Crowd, err = runCrowds(ctx, e.crowd); err != nil {
+			return nil, err
+		}
+		t.crowd(r.Crowd)
+	}
+	r.Targets = judge(r, storeCalls)
+	t.targets(r.Targets)
+	return r, nil
+}
+
+func chooseParts(only string) (map[string]bool, error) {
+	parts := map[string]bool{partRequests: true, partCalls: true, partCrowd: true}
+	if only == "" {
+		return parts, nil
+	}
+	chosen := map[string]bool{}
+	for name := range strings.SplitSeq(only, ",") {
+		if !parts[name] {
+			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, million", only, name)
+		}
+		chosen[name] = true
+	}
+	return chosen, nil
+}
+
+// runCrowds loads the engine and then, for scale, the native store. One after
+// the other: the native store's records are on the heap, and while the collector
+// looks through them nothing else should be measured.
+func runCrowds(ctx context.Context, c crowd) ([]crowdResult, error) {
+	engine, err := openEngine(ctx, engineCrowd)
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close(ctx)
+	wasm, err := runCrowd(ctx, nameWasm, engine, func() int64 { return engine.Stats().Memory }, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := engine.Close(ctx); err != nil {
+		return nil, err
+	}
+	runtime.GC()
+	heap := heapMeter()
+	memory := store.NewMemory()
+	defer memory.Close(ctx)
+	native, err := runCrowd(ctx, nameNative, memory, heap, c)
+	if err != nil {
+		return nil, err
+	}
+	return []crowdResult{wasm, native}, nil
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A whole run, short enough for a test: everything is in the table and in the
+// file.
+func TestMeasureAll(t *testing.T) {
+	tiny := effort{
+		plan:  plan{rounds: 3, span: 500 * time.Microsecond},
+		calls: plan{rounds: 3, span: 500 * time.Microsecond},
+		crowd: crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
+	}
+	parts, err := chooseParts("")
+	require.NoError(t, err)
+	var out bytes.Buffer
+	made, err := measureAll(context.Background(), tiny, parts, table{&out})
+	require.NoError(t, err)
+
+	path := filepath.Join(t.TempDir(), "results.json")
+	require.NoError(t, made.write(path))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var read report
+	require.NoError(t, json.Unmarshal(data, &read))
+	require.True(t, reflect.DeepEqual(made.Requests, read.Requests), "the file has what was measured")
+
+	require.Contains(t, out.String(), read.Machine.String())
+	for _, p := range peers() {
+		require.Contains(t, out.String(), p.name)
+		ops := measured
+		if !p.keeps {
+			ops = []operation{opUnused}
+		}
+		for _, op := range ops {
+			r := findRow(read.Requests, p.name, op.String(), 1)
+			require.NotNil(t, r, "%s %v", p.name, op)
+			require.Positive(t, r.NS)
+			require.Positive(t, r.Ratios[nameNative])
+		}
+	}
+	require.Len(t, read.Calls, 6, "three callees, two operations")
+	for _, r := range read.Calls {
+		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
+	}
+	require.Len(t, read.Crowd, 2)
+	require.NotEmpty(t, read.Targets)
+	for _, v := range read.Targets {
+		require.Contains(t, out.String(), v.Target)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, million`},
+		{[]string{"-quick", "please"}, `unexpected argument "please"`},
+		{[]string{"-slow"}, "not defined: -slow"},
+	} {
+		require.ErrorContains(t, run(context.Background(), c.args, io.Discard), c.want)
+	}
+	parts, err := chooseParts("million,calls")
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{partCrowd: true, partCalls: true}, parts)
+}

@@ -1,0 +1,62 @@
+package main
+
+import "context"
+
+// Names that the targets refer to.
+const (
+	nameNative = "waddle, native store"
+	nameWasm   = "waddle, wasm memory engine"
+	nameSCS    = "scs, memstore"
+)
+
+// peer is a session library with the store it runs on here.
+type peer struct {
+	name   string
+	module string // whose version is reported; "" for none
+	note   string // what a reader has to know of how it is run
+	keeps  bool   // sessions; a peer without measures only opUnused
+
+	// open starts the application. dir is an empty directory of its own. A
+	// handler that reads a wrong value tells f.
+	open func(ctx context.Context, dir string, f *faults) (server, error)
+}
+
+// server is an application in this process whose pages are the operations.
+type server interface {
+	// login begins a session that has all values, the counter at 0.
+	login(user string) (client, error)
+	close() error
+}
+
+// client is the browser of one visitor. One goroutine at a time may use it.
+type client interface {
+	// request asks for a page and throws the answer away. The request was
+	// made in advance; no network is involved.
+	request(op operation)
+
+	// fetch asks for a page, keeps the cookies that come with it, and returns
+	// the body. An answer other than 200 is an error.
+	fetch(op operation) (string, error)
+
+	// carries reports whether the values travel in the cookie, so that a
+	// session only advances for a client that keeps cookies.
+	carries() bool
+}
+
+// peers are in the order of the table.
+func peers() []peer {
+	return []peer{
+		{name: "net/http, no sessions", open: openBare},
+		{name: nameNative, keeps: true, open: openNative},
+		{name: nameWasm, keeps: true, open: openWasm},
+		{name: nameSCS, module: "github.com/alexedwards/scs/v2", keeps: true, open: openSCS},
+		{name: "gorilla, CookieStore", module: "github.com/gorilla/sessions", keeps: true, open: openGorillaCookie,
+			note: "no middleware: a page without a session is the bare page; the cookie is signed and holds the values"},
+		{name: "gorilla, FilesystemStore", module: "github.com/gorilla/sessions", keeps: true, open: openGorillaFiles,
+			note: "no middleware: a page without a session is the bare page; a file per session in the temporary directory"},
+		{name: "fasthttp, no sessions", module: "github.com/valyala/fasthttp", open: openFiberBare,
+			note: "fiber's app without the session middleware"},
+		{name: "fiber, memory storage", module: "github.com/gofiber/fiber/v3", keeps: true, open: openFiber,
+			note: "through app.Handler() with a fasthttp.RequestCtx, which is parsed in advance; its middleware loads and saves for every request"},
+	}
+}

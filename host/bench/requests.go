@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+)
+
+// users is how many visitors each peer has. Requests go round among them.
+const users = 64
+
+// application is a peer that runs, with its visitors logged in.
+type application struct {
+	peer
+	server  server
+	faults  faults
+	clients []client
+	counts  []int // what each visitor's counter should be
+	turn    []int // per worker, whose turn it is
+}
+
+// startPeer starts the application and verifies that it keeps sessions.
+func startPeer(ctx context.Context, p peer, dir string, workers int) (*application, error) {
+	a := &application{peer: p, counts: make([]int, users), turn: make([]int, workers)}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.server, err = p.open(ctx, dir, &a.faults); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	for n := range users {
+		c, err := a.server.login(userName(n))
+		if err != nil {
+			return nil, fmt.Errorf("%s: log-in: %w", p.name, err)
+		}
+		a.clients = append(a.clients, c)
+	}
+	if err := a.verify(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// verify looks at every visitor's session as a browser would: that the values
+// are there and are the visitor's own, that every measured write has arrived,
+// and that one more does.
+func (a *application) verify() error {
+	if err := a.faults.err(); err != nil {
+		return fmt.Errorf("%s: %w", a.name, err)
+	}
+	for n, c := range a.clients {
+		if err := a.verifyClient(n, c); err != nil {
+			return fmt.Errorf("%s, %s: %w", a.name, userName(n), err)
+		}
+	}
+	return nil
+}
+
+func (a *application) verifyClient(n int, c client) error {
+	if body, err := c.fetch(opUnused); err != nil || body != pageUnused {
+		return fmt.Errorf("the page without a session answered %q, %v", body, err)
+	}
+	if !a.keeps {
+		return nil
+	}
+	for range 2 {
+		want := expected(userName(n), a.counts[n])
+		if body, err := c.fetch(opInspect); err != nil || body != want {
+			return fmt.Errorf("the session is %q, %v, and should be %q", body, err, want)
+		}
+		if body, err := c.fetch(opRead); err != nil || body != userName(n) {
+			return fmt.Errorf("the page that reads answered %q, %v", body, err)
+		}
+		if _, err := c.fetch(opWrite); err != nil {
+			return fmt.Errorf("the page that writes: %w", err)
+		}
+		a.counts[n]++
+	}
+	return a.faults.err()
+}
+
+// cells are the measurements of the peer for the given numbers of cores.
+func (a *application) cells(op operation, cores []int) []cell {
+	var cells []cell
+	for _, n := range cores {
+		c := cell{subject: a.name, operation: op.String(), cores: n, workers: 1}
+		if n > 1 {
+			c.workers = workersPerCore * n
+		}
+		c.run = func(worker, n int) { a.run(op, worker, c.workers, n) }
+		cells = append(cells, c)
+	}
+	return cells
+}
+
+// workersPerCore is how many goroutines make requests when all cores do.
+const workersPerCore = 2
+
+// run makes n requests, each of the next visitor among the worker's own share.
+func (a *application) run(op operation, worker, workers, n int) {
+	first, end := worker*users/workers, (worker+1)*users/workers
+	at := min(max(first, a.turn[worker]), end-1)
+	for range n {
+		c := a.clients[at]
+		c.request(op)
+		if op == opWrite && !c.carries() {
+			a.counts[at]++
+		}
+		if at++; at == end {
+			at = first
+		}
+	}
+	a.turn[worker] = at
+}
+
+// nameControl is arithmetic that shares nothing and allocates nothing: how it
+// scales is what the machine has to give at the moment.
+const nameControl = "control, arithmetic only"
+
+func controlCells(cores []int) []cell {
+	var cells []cell
+	for _, n := range cores {
+		c := cell{subject: nameControl, operation: opUnused.String(), cores: n, workers: 1, run: spin}
+		if n > 1 {
+			c.workers = workersPerCore * n
+		}
+		cells = append(cells, c)
+	}
+	return cells
+}
+
+// spun keeps the compiler from leaving spin's work out.
+var spun atomic.Uint64
+
+func spin(worker, n int) {
+	x := uint64(worker)
+	for range n {
+		for range 256 {
+			x ^= x << 13
+			x ^= x >> 7
+			x ^= x << 17
+			x++
+		}
+	}
+	spun.Store(x)
+}
+
+// runRequests measures all peers side by side and verifies afterwards that they
+// did what was measured.
+func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
+	scratch, err := os.MkdirTemp("", "sessions-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+
+	workers := 1
+	for _, n := range cores {
+		workers = max(workers, workersPerCore*n)
+	}
+	if workers > users {
+		return nil, fmt.Errorf("%d workers, and there are %d visitors: use fewer cores (GOMAXPROCS)", workers, users)
+	}
+	var apps []*application
+	for i, peer := range peers() {
+		a, err := startPeer(ctx, peer, filepath.Join(scratch, fmt.Sprint(i)), workers)
+		if err != nil {
+			return nil, err
+		}
+		defer a.server.close()
+		apps = append(apps, a)
+	}
+	cells := controlCells(cores)
+	for _, op := range measured {
+		for _, a := range apps {
+			if op == opUnused || a.keeps {
+				cells = append(cells, a.cells(op, cores)...)
+			}
+		}
+	}
+	result := measure(cells, p)
+	for _, a := range apps {
+		if err := a.verify(); err != nil {
+			return nil, fmt.Errorf("after the measurement: %w", err)
+		}
+	}
+	return result, nil
+}

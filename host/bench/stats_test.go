@@ -1,0 +1,121 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestQuantile(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		values []float64
+		q      float64
+		want   float64
+	}{
+		{"one", []float64{7}, 0.5, 7},
+		{"odd, unsorted", []float64{9, 1, 5}, 0.5, 5},
+		{"even", []float64{4, 1, 3, 2}, 0.5, 2.5},
+		{"least", []float64{4, 1, 3, 2}, 0, 1},
+		{"greatest", []float64{4, 1, 3, 2}, 1, 4},
+		{"quartile", []float64{50, 10, 20, 30, 40}, 0.25, 20},
+		{"between", []float64{10, 20}, 0.75, 17.5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := slices.Clone(c.values)
+			require.InDelta(t, c.want, quantile(c.values, c.q), 1e-9)
+			require.Equal(t, before, c.values, "the values keep their order")
+		})
+	}
+	require.True(t, math.IsNaN(median(nil)))
+}
+
+// A machine that is slower for some rounds changes every figure and no ratio.
+func TestRatiosCancelDrift(t *testing.T) {
+	drift := []float64{1, 1, 5, 1, 30, 2, 1}
+	ours, theirs := make([]float64, len(drift)), make([]float64, len(drift))
+	for i, d := range drift {
+		ours[i], theirs[i] = 2*d, 24*d
+	}
+	require.InDelta(t, 12, median(ratios(theirs, ours)), 1e-9)
+	require.Len(t, ratios([]float64{1, 2, 3}, []float64{1, 2}), 2)
+}
+
+func TestRows(t *testing.T) {
+	r := results{
+		{cell: cell{subject: "a", operation: "read", cores: 1}, ns: []float64{10, 30, 20}, cpu: []float64{8, 9, 10}, allocs: []float64{2, 2, 3}, bytes: []float64{64, 64, 64}},
+		{cell: cell{subject: "a", operation: "read", cores: 2}, ns: []float64{5, 20, 10}},
+		{cell: cell{subject: "b", operation: "read", cores: 1}, ns: []float64{30, 60, 80}, cpu: []float64{16, 36, 50}},
+		{cell: cell{subject: "b", operation: "write", cores: 1}, ns: []float64{1, 1, 1}},
+	}
+	rows := r.rows("a")
+	one := findRow(rows, "a", "read", 1)
+	require.Equal(t, 20.0, one.NS)
+	require.Equal(t, 15.0, one.Low)
+	require.Equal(t, 25.0, one.High)
+	require.Equal(t, 2.0, one.Allocs)
+	require.Equal(t, 64.0, one.Bytes)
+	require.Equal(t, 1.0, one.Ratios["a"])
+	require.Zero(t, one.Scaling)
+	require.Equal(t, 2.0, findRow(rows, "a", "read", 2).Scaling)
+	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).Ratios["a"])
+	require.Equal(t, 9.0, one.CPU)
+	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).RatiosCPU["a"])
+	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).cost("a"), "processor time goes before the clock")
+	delete(findRow(rows, "b", "read", 1).RatiosCPU, "a")
+	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).cost("a"))
+	require.Empty(t, findRow(rows, "b", "write", 1).Ratios, "nothing of ours to compare with")
+	require.Nil(t, findRow(rows, "b", "write", 2))
+}
+
+func TestHistogram(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var halves [2]histogram
+	var all []time.Duration
+	for i := range 20_000 {
+		d := time.Duration(1) << random.IntN(34)
+		d += time.Duration(random.Int64N(int64(d)))
+		halves[i%2].add(d)
+		all = append(all, d)
+	}
+	h := &halves[0]
+	h.merge(&halves[1])
+	slices.Sort(all)
+
+	require.Equal(t, uint64(len(all)), h.n)
+	require.Equal(t, all[len(all)-1], h.max)
+	for _, q := range []float64{0.001, 0.5, 0.9, 0.99, 0.999, 1} {
+		exact := all[int(math.Ceil(q*float64(len(all))))-1]
+		got := h.quantile(q)
+		require.GreaterOrEqual(t, got, exact, "quantile %v", q)
+		require.LessOrEqual(t, float64(got), float64(exact)*1.016+1, "quantile %v", q)
+	}
+	for i, mark := range histogramMarks {
+		want := 0
+		for _, d := range all {
+			if d > mark {
+				want++
+			}
+		}
+		require.Equal(t, uint64(want), h.over[i])
+	}
+}
+
+func TestHistogramBuckets(t *testing.T) {
+	var h histogram
+	for _, v := range []uint64{0, 1, 63, 64, 65, 127, 128, 1000, 1<<20 - 1, 1 << 20, 1<<40 - 1} {
+		i := bucket(v)
+		require.LessOrEqual(t, v, uint64(bucketEnd(i)), "%d", v)
+		if i > 0 {
+			require.Greater(t, v, uint64(bucketEnd(i-1)), "%d", v)
+		}
+	}
+	h.add(-time.Second)
+	h.add(time.Duration(math.MaxInt64))
+	require.Equal(t, uint64(1), h.counts[0])
+	require.Equal(t, uint64(1), h.counts[len(h.counts)-1])
+}

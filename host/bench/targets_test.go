@@ -1,0 +1,74 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// figures is a report that meets every target by a hair.
+func figures() *report {
+	r := &report{Machine: machine{Cores: 2}}
+	ratio := func(native, wasm float64) map[string]float64 {
+		return map[string]float64{nameNative: native, nameWasm: wasm}
+	}
+	r.Requests = []row{
+		{Subject: nameSCS, Operation: "read", Cores: 1, Ratios: ratio(12, 9)},
+		{Subject: nameSCS, Operation: "write", Cores: 1, Ratios: ratio(8, 6)},
+		{Subject: nameWasm, Operation: "read", Cores: 1, Ratios: ratio(1.4, 1)},
+		{Subject: nameWasm, Operation: "write", Cores: 1, Ratios: ratio(1.4, 1)},
+	}
+	for _, name := range []string{nameNative, nameWasm} {
+		r.Requests = append(r.Requests,
+			row{Subject: name, Operation: "unused", Cores: 1, NS: 999},
+			row{Subject: name, Operation: "read", Cores: 2, Scaling: 1.7},
+			row{Subject: name, Operation: "write", Cores: 2, Scaling: 1.7},
+		)
+	}
+	r.Crowd = []crowdResult{{Store: nameWasm, Records: targetCrowd, Overhead: 64, Mixed: latency{Max: targetWorst - 1}}}
+	return r
+}
+
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*report)
+		calls  int
+		missed []string
+	}{
+		{"all met", func(*report) {}, 0, nil},
+		{"read", func(r *report) { r.Requests[0].Ratios[nameNative] = 11.9 }, 0, []string{"read at least 12"}},
+		{"write", func(r *report) { r.Requests[1].Ratios[nameNative] = 7.9 }, 0, []string{"write at least 8"}},
+		{"engine", func(r *report) { r.Requests[3].Ratios[nameNative] = 1.41 }, 0, []string{"write: the wasm engine"}},
+		{"unused slow", func(r *report) { r.Requests[4].NS = 1000 }, 0, []string{"unused session"}},
+		{"unused calls the store", func(*report) {}, 1, []string{"unused session", "unused session"}},
+		{"scaling", func(r *report) { r.Requests[5].Scaling = 1.69 }, 0, []string{"read: throughput"}},
+		{"memory", func(r *report) { r.Crowd[0].Overhead = 64.1 }, 0, []string{"1000000 sessions: at most 64 bytes"}},
+		{"worst", func(r *report) { r.Crowd[0].Mixed.Max = 5 * time.Millisecond }, 0, []string{"1000000 sessions: worst"}},
+		{"four cores", func(r *report) {
+			r.Machine.Cores = 4
+			r.Requests[5].Cores, r.Requests[5].Scaling = 4, 3.3
+		}, 0, []string{"read: throughput of 4 cores at least 3.4"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := figures()
+			c.change(r)
+			var missed []string
+			for _, v := range judge(r, c.calls) {
+				if !v.Met {
+					missed = append(missed, v.Target)
+				}
+			}
+			require.Len(t, missed, len(c.missed), "%v", missed)
+			for i, want := range c.missed {
+				require.True(t, strings.HasPrefix(missed[i], want), "%q", missed[i])
+			}
+		})
+	}
+	require.Empty(t, judge(&report{}, 0), "nothing measured, nothing judged")
+	few := figures()
+	few.Requests, few.Crowd[0].Records = nil, targetCrowd-1
+	require.Empty(t, judge(few, 0), "a target for a million is not judged by fewer")
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// checkAddr says what is wrong with an address to listen on.
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return usagef("the address %q must be HOST:PORT, such as %s or :8080", addr, defaultAddr)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return usagef("the address %q has the port %q, and a port is a number from 0 to 65535", addr, port)
+	}
+	return nil
+}
+
+// reachable returns an address as a browser on this machine can use it.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return addr.String()
+	}
+	if tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return tcp.String()
+}
+
+// warnings are settings that work, and perhaps not as they were meant.
+func warnings(addr net.Addr, s *session.Settings) (list []string) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !s.CookieSecure {
+		list = append(list, "listening on "+addr.String()+", where others can connect, without SESSION_COOKIE_SECURE: "+
+			"the session cookie can be read on the way; put TLS in front and set SESSION_COOKIE_SECURE=true, or listen on "+defaultAddr)
+	}
+	if path := strings.TrimSuffix(s.CookiePath, "/"); path != "" && path != "/api" {
+		list = append(list, "SESSION_COOKIE_PATH is "+strconv.Quote(s.CookiePath)+
+			", and the playground's own requests go to /api/: no browser will send the cookie there, and each request gets a new session")
+	}
+	if s.Dir != "" {
+		list = append(list, "SESSION_DIR is "+strconv.Quote(s.Dir)+", and this storage keeps no files")
+	}
+	return list
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/waddle-sessions/waddle/host/playground"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+const defaultAddr = "127.0.0.1:8080"
+
+var runVerb = verb{
+	name:     "run",
+	synopsis: "[--addr ADDR] [FILE.wasm]",
+	summary:  "serve the playground, a page that shows a session and its engine at work",
+	help: `
+The sessions are kept by the storage plugin FILE.wasm; without one, by what
+SESSION_STORAGE names; without that, by the bundled engine "memory".
+
+  --addr ADDR   where to listen, as HOST:PORT; default $WADDLE_ADDR, or
+                ` + defaultAddr + `. Port 0 takes a free one.
+
+Settings come from the environment, those of a session by the names they have
+everywhere:
+
+  SESSION_STORAGE            memory, or the path of a .wasm file
+  SESSION_DURATION           how long a session lives: 604800, 168h
+  SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
+  SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
+  SESSION_EXPIRE_AT_BROWSER_CLOSE
+  SESSION_COOKIE_NAME, _PATH, _DOMAIN, _SECURE, _HTTPONLY, _SAMESITE, _PARTITIONED
+
+The JSON interface beneath the page is there for scripts:
+
+  curl -i -c jar -b jar http://` + defaultAddr + `/api/session
+  curl -i -c jar -b jar -X POST http://` + defaultAddr + `/api/session/visits/increment
+  curl -i -c jar -b jar -X PUT -H 'Content-Type: application/json' \
+       -d '{"theme":"dark"}' http://` + defaultAddr + `/api/session/settings
+
+An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
+sessions; a second one ends the program at once.`,
+	run: runPlayground,
+}
+
+func runPlayground(ctx context.Context, args []string, env *environment) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	addr := flags.String("addr", cmp.Or(lookup(env.variables, "WADDLE_ADDR"), defaultAddr), "")
+	files, err := parse(flags, args)
+	if err != nil {
+		return err
+	}
+	settings, err := session.FromEnv(env.variables)
+	if err != nil {
+		return &usageError{err}
+	}
+	switch len(files) {
+	case 0:
+	case 1:
+		settings.Storage = files[0]
+	default:
+		return usagef("run takes one file, and got %d: %s", len(files), strings.Join(files, " "))
+	}
+	if err := checkAddr(*addr); err != nil {
+		return err
+	}
+
+	// The address first: whoever has the playground running already should not
+	// wait for an engine to be compiled before hearing of it.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+	if err != nil {
+		return cannotListen(*addr, err)
+	}
+	log := slog.New(slog.NewTextHandler(env.stderr, nil))
+	slog.SetDefault(log)
+	storage, engine, err := openStorage(ctx, settings.Storage, log)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine})
+	if err != nil {
+		_ = listener.Close()
+		_ = storage.Close(ctx)
+		if errors.Is(err, session.ErrSettings) {
+			return &usageError{err}
+		}
+		return err
+	}
+
+	for _, warning := range warnings(listener.Addr(), &settings) {
+		fmt.Fprintln(env.stderr, "waddle: warning:", warning)
+	}
+	fmt.Fprintf(env.stdout, "waddle: listening on http://%s (sessions kept by %s)\n", reachable(listener.Addr()), engine.Name)
+	server := playground.Server{Handler: handler, Store: storage, Now: settings.Now}
+	if err := server.Serve(ctx, listener); err != nil {
+		return err
+	}
+	fmt.Fprintln(env.stdout, "waddle: stopped, sessions saved")
+	return nil
+}
+
+// lookup returns a variable of the environment; of several the last counts.
+func lookup(variables []string, name string) (value string) {
+	for _, v := range variables {
+		if n, rest, ok := strings.Cut(v, "="); ok && n == name {
+			value = rest
+		}
+	}
+	return value
+}
+
+func cannotListen(addr string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "Only one usage of each socket address"):
+		return fmt.Errorf("another program listens on %s already; end it, or choose another address: waddle run --addr 127.0.0.1:0 takes a free port", addr)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listening on %s is not permitted; choose a port from 1024 on: %w", addr, err)
+	}
+	return fmt.Errorf("cannot listen on %s; choose another address with --addr or WADDLE_ADDR: %w", addr, err)
+}

@@ -1,0 +1,88 @@
+package playground
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// methods are the handlers of one address, by method. HEAD is answered as GET.
+type methods map[string]http.HandlerFunc
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if handler := m[method]; handler != nil {
+		handler(w, r)
+		return
+	}
+	var names []string
+	for name := range m {
+		names = append(names, name)
+		if name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	allowed := strings.Join(names, ", ")
+	w.Header().Set("Allow", allowed)
+	writeError(w, http.StatusMethodNotAllowed, r.Method+" is not for this address, which takes: "+allowed)
+}
+
+func writeError(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, struct {
+		Error string `json:"error"`
+	}{message})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		status = http.StatusInternalServerError
+		b.Reset()
+		b.WriteString(`{"error":"the answer could not be encoded"}` + "\n")
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // a client that left needs no answer
+}
+
+// sessionError answers for a session that could not be loaded or saved. It
+// tells the visitor what to do and keeps the engine's own words, which may name
+// paths and hosts, for the log.
+func sessionError(w http.ResponseWriter, r *http.Request, err error) {
+	status, message := http.StatusInternalServerError, "the session could not be loaded or saved"
+	switch {
+	case errors.Is(err, session.ErrGone):
+		status, message = http.StatusConflict, "another request ended this session; load it again"
+	case errors.Is(err, session.ErrTooLarge), errors.Is(err, store.ErrTooLarge):
+		status, message = http.StatusRequestEntityTooLarge, "the session would become too large; remove a value first"
+	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode):
+		status, message = http.StatusBadRequest, err.Error()
+	case errors.Is(err, store.ErrNoSpace):
+		status, message = http.StatusInsufficientStorage, "the session storage has no space left"
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed),
+		errors.Is(err, session.ErrConflict), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		w.Header().Set("Retry-After", "1")
+		status, message = http.StatusServiceUnavailable, "the session storage is not available; try again"
+	}
+	if status >= 500 {
+		logError(r, err)
+	}
+	writeError(w, status, message)
+}

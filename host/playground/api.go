@@ -1,0 +1,224 @@
+package playground
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// maxValues bounds how many values a visitor's session takes here, so that the
+// page stays a page.
+const maxValues = 1024
+
+// user is the value that tells who is logged in.
+var user = session.NewKey[string]("user")
+
+// api is the JSON interface.
+type api struct{ manager *session.Manager }
+
+// newAPI returns the routes of the interface. Patterns come without a method
+// and each route checks its own, so that a wrong one is answered in JSON too.
+func newAPI(manager *session.Manager, about about) http.Handler {
+	a := api{manager}
+	mux := http.NewServeMux()
+	mux.Handle("/api/session", methods{"GET": a.show})
+	mux.Handle("/api/session/{key}", methods{"PUT": a.set, "DELETE": a.remove})
+	mux.Handle("/api/session/{key}/increment", methods{"POST": a.increment})
+	mux.Handle("/api/login", methods{"POST": a.login})
+	mux.Handle("/api/logout", methods{"POST": a.logout})
+	mux.Handle("/api/about", methods{"GET": func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, about)
+	}})
+	mux.HandleFunc("/api/session/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusBadRequest, checkKey("").Error())
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path)+
+			"; there are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout and /api/about")
+	})
+	return mux
+}
+
+// view is the session as the interface shows it.
+type view struct {
+	Values   map[string]json.RawMessage `json:"values"`
+	New      bool                       `json:"new"`
+	Modified bool                       `json:"modified"`
+	Expires  string                     `json:"expires"`
+}
+
+func (a api) show(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r)
+	v := view{Values: make(map[string]json.RawMessage)}
+	keys, err := s.Keys()
+	for _, key := range keys {
+		var value json.RawMessage
+		// The page shows what can be shown: a value that is not JSON counts
+		// as absent, and an event tells of it.
+		if ok, err := s.Get(key, &value); ok && err == nil {
+			v.Values[key] = value
+		}
+	}
+	if err == nil {
+		v.New, err = s.IsNew()
+	}
+	if err == nil {
+		var expires time.Time
+		expires, err = s.Expires()
+		v.Expires = expires.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	}
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	v.Modified = s.Modified()
+	writeJSON(w, http.StatusOK, v)
+}
+
+func (a api) set(w http.ResponseWriter, r *http.Request) {
+	key := r.PathValue("key")
+	if err := checkKey(key); err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	value, ok := readValue(w, r)
+	if !ok || !a.hasRoom(w, r, key) {
+		return
+	}
+	if err := session.From(r).Set(key, value); err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
+
+func (a api) remove(w http.ResponseWriter, r *http.Request) {
+	key := r.PathValue("key")
+	if err := checkKey(key); err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if err := session.From(r).Delete(key); err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
+
+func (a api) increment(w http.ResponseWriter, r *http.Request) {
+	key := r.PathValue("key")
+	if err := checkKey(key); err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if !a.hasRoom(w, r, key) {
+		return
+	}
+	value, err := session.NewKey[json.RawMessage](key).Update(session.From(r), func(old json.RawMessage) (json.RawMessage, error) {
+		return plusOne(key, old)
+	})
+	var no *notIncrementable
+	switch {
+	case errors.As(err, &no):
+		writeError(w, http.StatusConflict, no.Error())
+	case err != nil:
+		a.manager.Error(w, r, err)
+	default:
+		writeJSON(w, http.StatusOK, struct {
+			Value json.RawMessage `json:"value"`
+		}{value})
+	}
+}
+
+func (a api) login(w http.ResponseWriter, r *http.Request) {
+	value, ok := readValue(w, r)
+	if !ok {
+		return
+	}
+	var body struct {
+		User string `json:"user"`
+	}
+	if err := json.Unmarshal(value, &body); err != nil || body.User == "" {
+		writeError(w, http.StatusBadRequest, `the body must be {"user":"name"}, with a name that is a string and not empty`)
+		return
+	}
+	if !a.hasRoom(w, r, user.Name()) {
+		return
+	}
+	s := session.From(r)
+	err := user.Set(s, body.User)
+	if err == nil {
+		// Whoever knew the id before, knows nothing now.
+		err = s.Renew()
+	}
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
+
+func (a api) logout(w http.ResponseWriter, r *http.Request) {
+	if err := session.From(r).Destroy(); err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
+
+// hasRoom reports whether the session takes a value under key, and answers if
+// it does not.
+func (a api) hasRoom(w http.ResponseWriter, r *http.Request, key string) bool {
+	s := session.From(r)
+	has, err := s.Has(key)
+	n := 0
+	if err == nil && !has {
+		n, err = s.Len()
+	}
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return false
+	}
+	if n >= maxValues {
+		writeError(w, http.StatusConflict, fmt.Sprintf("the session has %d values, and this is the most; remove one first", n))
+		return false
+	}
+	return true
+}
+
+// notIncrementable is a value that increment leaves as it is.
+type notIncrementable struct{ message string }
+
+func (e *notIncrementable) Error() string { return e.message }
+
+// plusOne returns the integer after old, or 1 if there is none.
+func plusOne(key string, old json.RawMessage) (json.RawMessage, error) {
+	if old == nil {
+		return json.RawMessage("1"), nil
+	}
+	n, err := strconv.ParseInt(string(old), 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return nil, &notIncrementable{fmt.Sprintf("the value %q is %s, which does not fit in a 64-bit integer; nothing was changed", key, excerpt(old))}
+	case err != nil:
+		return nil, &notIncrementable{fmt.Sprintf("the value %q is %s, which is not an integer; nothing was changed", key, excerpt(old))}
+	case n == math.MaxInt64:
+		return nil, &notIncrementable{fmt.Sprintf("the value %q is %d, the largest 64-bit integer; nothing was changed", key, n)}
+	}
+	return strconv.AppendInt(nil, n+1, 10), nil
+}
+
+// excerpt returns a value as an error message shows it.
+func excerpt(value []byte) string {
+	const most = 40
+	if text := []rune(string(value)); len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return string(value)
+}

@@ -1,0 +1,280 @@
+// The page asks the JSON interface as any script would, and shows what the
+// answers and their headers say. Nothing here is markup: text goes in as text.
+
+const $ = (id) => document.getElementById(id);
+const shown = 6; // requests in the list
+
+let state = { values: {}, new: true, modified: false, expires: "" };
+
+// JSON whose numbers keep every digit, where the browser can.
+const parse = (text) =>
+  JSON.parse(text, (_, value, context) =>
+    typeof value === "number" && context?.source && JSON.rawJSON ? JSON.rawJSON(context.source) : value);
+
+const isInteger = (text) => /^-?\d+$/.test(text);
+
+// element makes one, with attributes and children.
+function element(name, attributes = {}, ...children) {
+  const e = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key in e && key !== "list") e[key] = value;
+    else e.setAttribute(key, value);
+  }
+  e.append(...children);
+  return e;
+}
+
+function say(text, bad = false) {
+  const status = $("status");
+  status.classList.toggle("bad", bad);
+  status.textContent = text;
+  const duck = $("duck");
+  duck.classList.remove("go");
+  if (!bad) {
+    duck.getBoundingClientRect(); // so that the movement begins anew
+    duck.classList.add("go");
+  }
+}
+
+// ask sends a request, notes what its headers tell, and returns the answer.
+async function ask(method, path, body, cookie = true) {
+  const options = { method, headers: {} };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = body;
+  }
+  const response = await fetch(path, options).catch(() => {
+    throw new Error("The server does not answer. Is it still running?");
+  });
+  const text = await response.text();
+  if (cookie) showCookie(response.headers);
+  showRequest(method, path, response);
+  let answer;
+  try {
+    answer = parse(text);
+  } catch {
+    throw new Error(`The answer ${response.status} is not JSON.`);
+  }
+  if (!response.ok) throw new Error(`${response.status}: ${answer.error}.`);
+  return answer;
+}
+
+// act does what a button is for, and says how it went.
+async function act(action, done) {
+  try {
+    const answer = await action();
+    if (answer?.values) showSession(answer);
+    say(typeof done === "function" ? done(answer) : done);
+    return true;
+  } catch (error) {
+    say(error.message, true);
+    return false;
+  }
+}
+
+const address = (key) => `/api/session/${encodeURIComponent(key)}`;
+
+const load = () => ask("GET", "/api/session");
+
+const set = (key, value) => act(() => ask("PUT", address(key), value), `${key} is set. It was saved as the answer began.`);
+
+const remove = (key) => act(() => ask("DELETE", address(key)), `${key} is removed.`);
+
+const increment = (key) =>
+  act(async () => {
+    const answer = await ask("POST", `${address(key)}/increment`);
+    // The cookie of interest is the one that the increment may have brought.
+    showSession(await ask("GET", "/api/session", undefined, false));
+    return answer;
+  }, (answer) => `${key} is now ${JSON.stringify(answer.value)}, in one atomic step.`);
+
+// The session
+
+function showSession(answer) {
+  state = answer;
+  const pill = (id, text, kind) => {
+    $(id).textContent = text;
+    $(id).className = `pill ${kind}`;
+  };
+  if (state.new) pill("new", "new", "warm");
+  else pill("new", "stored", "good");
+  if (state.modified) pill("modified", state.new ? "modified, stored with this answer" : "modified, saved with this answer", "warm");
+  else pill("modified", "not modified", "");
+  showExpiry();
+  showValues();
+  const user = state.values.user;
+  const loggedIn = typeof user === "string" && user !== "";
+  $("greeting").replaceChildren(...(loggedIn
+    ? ["Logged in as ", element("strong", { id: "who" }, user), "."]
+    : ["Nobody is logged in."]));
+  $("logout").disabled = state.new && !state.modified;
+}
+
+function showExpiry() {
+  if (!state.expires) return;
+  const end = new Date(state.expires);
+  const seconds = Math.round((end - Date.now()) / 1000);
+  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(([, s]) => seconds >= 2 * s) ?? ["second", 1];
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(Math.floor(seconds / size), unit);
+  $("expires").dateTime = state.expires;
+  $("expires").textContent = seconds > 0
+    ? `${relative}, ${end.toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })}`
+    : "now";
+}
+
+// showValues keeps the rows that stay, so that a button keeps its focus.
+function showValues() {
+  const body = $("values");
+  const before = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  const rows = Object.entries(state.values).map(([key, value]) => {
+    const text = JSON.stringify(value);
+    const row = before.get(key) ?? newRow(key);
+    row.querySelector(".text").textContent = text;
+    row.querySelector(".plus").hidden = !isInteger(text);
+    before.delete(key);
+    return row;
+  });
+  for (const row of before.values()) row.remove();
+  rows.forEach((row, i) => {
+    if (body.rows[i] !== row) body.insertBefore(row, body.rows[i] ?? null);
+  });
+  $("empty").hidden = rows.length > 0;
+  $("table").hidden = rows.length === 0;
+}
+
+function newRow(key) {
+  const plus = element("button", { type: "button", className: "quiet plus", "aria-label": `Increment ${key}` }, "+1");
+  const gone = element("button", { type: "button", className: "quiet remove", "aria-label": `Remove ${key}` }, "Remove");
+  plus.addEventListener("click", () => increment(key));
+  gone.addEventListener("click", async () => {
+    const next = gone.closest("tr").nextElementSibling;
+    if (await remove(key)) (next?.querySelector(".remove") ?? $("key")).focus();
+  });
+  // The roles are said aloud because a narrow page lays rows out as no table.
+  const row = element("tr", { role: "row" },
+    element("td", { role: "cell" }, key),
+    element("td", { role: "cell" }, element("div", { className: "text" })),
+    element("td", { role: "cell" }, plus, gone));
+  row.dataset.key = key;
+  return row;
+}
+
+// The cookie, as the server's headers tell
+
+function showCookie(headers) {
+  const received = headers.get("Waddle-Cookie-Received");
+  $("received").replaceChildren(received
+    ? element("code", {}, received)
+    : element("span", { className: "nothing" }, "None"));
+
+  const sent = headers.get("Waddle-Cookie-Set");
+  if (!sent) {
+    $("sent").replaceChildren(element("span", { className: "nothing" },
+      received ? "Nothing: the browser has what it needs." : "Nothing: there is no session to remember."));
+    return;
+  }
+  const [pair, ...attributes] = sent.split(/;\s*/);
+  $("sent").replaceChildren(
+    element("code", {}, pair.endsWith("=") ? `${pair}  (forget it)` : pair),
+    element("div", { className: "chips" }, ...attributes.map((a) => element("span", { className: "chip" }, a))));
+}
+
+// The requests and the engine's calls, as Server-Timing tells
+
+function timings(header) {
+  const list = [];
+  for (const [, name, rest] of (header ?? "").matchAll(/([\w-]+)((?:;\w+=(?:"[^"]*"|[^,;"]*))*)(?:,\s*|$)/g)) {
+    const entry = { name, dur: 0, desc: "" };
+    for (const [, key, quoted, plain] of rest.matchAll(/;(\w+)=(?:"([^"]*)"|([^,;"]*))/g)) {
+      entry[key] = key === "dur" ? Number(plain) : quoted ?? plain;
+    }
+    list.push(entry);
+  }
+  return list;
+}
+
+function micros(milliseconds) {
+  const us = milliseconds * 1000;
+  if (us >= 10000) return `${(us / 1000).toFixed(1)} ms`;
+  return `${us >= 100 ? us.toFixed(0) : us.toFixed(1)} µs`;
+}
+
+function showRequest(method, path, response) {
+  const list = timings(response.headers.get("Server-Timing"));
+  const calls = list.filter((t) => !["session", "engine", "total"].includes(t.name));
+  const engine = list.find((t) => t.name === "engine");
+  const total = list.find((t) => t.name === "total");
+  const all = Math.max(total?.dur ?? 0, ...calls.map((t) => t.dur), 0.0001);
+
+  const rows = calls.map((t) => {
+    const share = element("i");
+    share.style.width = `${(100 * t.dur) / all}%`;
+    return element("li", {},
+      element("span", { className: "name" }, t.name),
+      element("span", { className: "result" }, t.desc),
+      element("span", { className: "bar", ariaHidden: "true" }, share),
+      element("span", { className: "took" }, micros(t.dur)));
+  });
+  if (rows.length === 0) rows.push(element("li", { className: "none" }, element("span", { className: "nothing" }, "No call.")));
+
+  const events = list.filter((t) => t.name === "session").map((t) =>
+    element("span", { className: "pill good" }, t.desc));
+  const failed = response.ok ? [] : [element("span", { className: "pill bad" }, String(response.status))];
+  const item = element("li", {},
+    element("div", { className: "what" },
+      element("code", {}, `${method} ${decodeURI(path)}`), ...failed, ...events,
+      element("time", {}, new Date().toLocaleTimeString("en-GB"))),
+    element("ol", { className: "calls" }, ...rows),
+    element("div", { className: "sum" },
+      element("strong", {}, engine ? micros(engine.dur) : "–"),
+      element("span", {}, total ? `of ${micros(total.dur)} in all` : "")));
+  $("requests").prepend(item);
+  while ($("requests").children.length > shown) $("requests").lastElementChild.remove();
+}
+
+// What the page is about
+
+async function showAbout() {
+  const about = await (await fetch("/api/about")).json();
+  $("engine-name").textContent = [about.engine.name, about.engine.version].filter(Boolean).join(" ");
+  $("engine-kind").textContent = about.engine.kind ?? "";
+  $("settings").replaceChildren(...about.settings.map((s) =>
+    element("div", {}, element("dt", {}, s.name), element("dd", {}, s.value))));
+}
+
+// The buttons
+
+$("form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  let value = $("value").value;
+  try {
+    JSON.parse(value);
+  } catch {
+    value = JSON.stringify(value);
+  }
+  if (await set($("key").value, value)) $("value").value = "";
+});
+
+$("increment").addEventListener("click", () => {
+  if ($("key").reportValidity()) increment($("key").value);
+});
+
+$("reload").addEventListener("click", () => act(load, "The session as it is stored."));
+
+$("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const user = $("user").value;
+  if (await act(() => ask("POST", "/api/login", JSON.stringify({ user })), `Welcome, ${user}. The session has a new id.`)) {
+    $("user").value = "";
+    $("logout").focus();
+  }
+});
+
+$("logout").addEventListener("click", async () => {
+  if (await act(() => ask("POST", "/api/logout"), "Logged out. The session is gone for good.")) $("user").focus();
+});
+
+$("origin").textContent = location.origin;
+setInterval(showExpiry, 15000);
+showAbout().catch(() => {});
+act(load, (answer) => (answer.new ? "Welcome. You have no session yet." : "Welcome back. This is your session."));

@@ -1,0 +1,79 @@
+package playground
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Config is what a playground shows.
+type Config struct {
+	// Store keeps the sessions. It stays the caller's to close; see [Server].
+	Store store.Store
+
+	// Settings are those of the sessions, as [session.FromEnv] gives them.
+	// The playground sets Codec and OnError itself, since values and answers
+	// are JSON here, and hears of each event before OnEvent does.
+	Settings session.Settings
+
+	// Engine is what the page says about the engine.
+	Engine Engine
+}
+
+// Engine describes a storage engine to the reader of the page.
+type Engine struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Kind    string `json:"kind,omitempty"` // such as "WebAssembly, 4 shards"
+}
+
+// New returns a handler with the page and its JSON interface. It may be used by
+// many goroutines. It returns [session.ErrSettings] for settings that cannot
+// work.
+func New(c Config) (http.Handler, error) {
+	if c.Store == nil {
+		return nil, errors.New("playground: Config.Store is nil; give it a store, such as store.NewMemory()")
+	}
+	settings := c.Settings
+	settings.Codec = codec{session.JSON}
+	settings.OnError = sessionError
+	settings.OnEvent = traceEvents(c.Settings.OnEvent)
+	manager, err := session.New(tracedStore{c.Store}, settings)
+	if err != nil {
+		return nil, err
+	}
+
+	crossOrigin := http.NewCrossOriginProtection()
+	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusForbidden, "a page of another origin may not change this session")
+	}))
+
+	api := newAPI(manager, about{Engine: c.Engine, Settings: inForce(&settings)})
+	mux := http.NewServeMux()
+	mux.Handle("/api/", traced(settings.CookieName, crossOrigin.Handler(manager.Handler(api))))
+	mux.Handle("/", newPage())
+	return secured(mux), nil
+}
+
+// secured adds the headers that keep the page to itself: it loads nothing from
+// elsewhere, runs nothing but its own script, and is shown in no frame.
+func secured(next http.Handler) http.Handler {
+	headers := [][2]string{
+		{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+			"connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"},
+		{"X-Content-Type-Options", "nosniff"},
+		{"X-Frame-Options", "DENY"},
+		{"Referrer-Policy", "no-referrer"},
+		{"Cross-Origin-Opener-Policy", "same-origin"},
+		{"Cross-Origin-Resource-Policy", "same-origin"},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		for _, header := range headers {
+			h.Set(header[0], header[1])
+		}
+		next.ServeHTTP(w, r)
+	})
+}

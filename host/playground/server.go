@@ -1,0 +1,86 @@
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Server serves a playground until it is told to stop, and leaves nothing
+// behind that was answered and is not saved.
+type Server struct {
+	Handler http.Handler
+
+	// Store is saved and closed when the server has stopped.
+	Store store.Store
+
+	// Grace is how long requests under way may take to finish; default 10 s.
+	Grace time.Duration
+
+	// Now is the clock; default [time.Now].
+	Now func() time.Time
+}
+
+// Serve answers requests until ctx is done. It then takes no more, waits for
+// those under way, saves the store and closes it, and returns nil if all of
+// that went well. It closes the listener. A server serves once.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           s.Handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+
+	var failed error
+	select {
+	case err := <-served:
+		failed = fmt.Errorf("playground: serving: %w", err)
+	case <-ctx.Done():
+		failed = s.finish(server)
+		<-served
+	}
+	return errors.Join(failed, s.save())
+}
+
+// finish waits for the requests under way.
+func (s *Server) finish(server *http.Server) error {
+	grace := s.Grace
+	if grace == 0 {
+		grace = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("playground: requests that were not finished after %v were cut off: %w", grace, err)
+	}
+	return nil
+}
+
+// save saves and closes the store. It is closed even if it cannot be saved.
+func (s *Server) save() error {
+	now := time.Now
+	if s.Now != nil {
+		now = s.Now
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var failed error
+	if err := s.Store.Save(ctx, now().UnixMilli()); err != nil {
+		failed = fmt.Errorf("playground: saving the sessions: %w", err)
+	}
+	if err := s.Store.Close(ctx); err != nil {
+		failed = errors.Join(failed, fmt.Errorf("playground: closing the storage: %w", err))
+	}
+	return failed
+}

@@ -1,0 +1,187 @@
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// maxCalls bounds how many calls of one request are listed one by one; the sum
+// counts all of them. An increment under heavy concurrency makes hundreds, and
+// headers have an end.
+const maxCalls = 32
+
+// trace is what the engine and the session did for one request.
+type trace struct {
+	began time.Time
+
+	mu     sync.Mutex
+	calls  []call
+	count  int
+	sum    time.Duration
+	events []session.EventKind
+}
+
+// call is one call of the engine.
+type call struct {
+	name   string
+	took   time.Duration
+	result string
+}
+
+type traceKey struct{}
+
+func traceOf(ctx context.Context) *trace {
+	t, _ := ctx.Value(traceKey{}).(*trace)
+	return t
+}
+
+func (t *trace) call(c call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count++
+	t.sum += c.took
+	if len(t.calls) < maxCalls {
+		t.calls = append(t.calls, c)
+	}
+}
+
+// serverTiming returns the trace as a Server-Timing header: each call, then
+// what became of the session, then the sums.
+func (t *trace) serverTiming(now time.Time) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b strings.Builder
+	for _, c := range t.calls {
+		fmt.Fprintf(&b, "%s;dur=%s;desc=%q, ", c.name, milliseconds(c.took), c.result)
+	}
+	for _, kind := range t.events {
+		fmt.Fprintf(&b, "session;desc=%q, ", kind)
+	}
+	fmt.Fprintf(&b, "engine;dur=%s;desc=%q, ", milliseconds(t.sum), counted(t.count))
+	fmt.Fprintf(&b, "total;dur=%s", milliseconds(now.Sub(t.began)))
+	return b.String()
+}
+
+func counted(calls int) string {
+	if calls == 1 {
+		return "1 call"
+	}
+	return strconv.Itoa(calls) + " calls"
+}
+
+// milliseconds returns a time as Server-Timing wants it, to 0.1 µs.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 4, 64)
+}
+
+// traceEvents returns an OnEvent that puts events into the request's trace and
+// then does what next does, or logs what should not go unseen if it is nil.
+func traceEvents(next func(context.Context, session.Event)) func(context.Context, session.Event) {
+	return func(ctx context.Context, e session.Event) {
+		if t := traceOf(ctx); t != nil {
+			t.mu.Lock()
+			if len(t.events) < maxCalls {
+				t.events = append(t.events, e.Kind)
+			}
+			t.mu.Unlock()
+		}
+		if next != nil {
+			next(ctx, e)
+		} else if e.Err != nil {
+			slog.WarnContext(ctx, "session "+e.Kind.String(), "session", e.Session, "reason", e.Err)
+		}
+	}
+}
+
+func logError(r *http.Request, err error) {
+	slog.ErrorContext(r.Context(), "session storage", "method", r.Method, "path", r.URL.Path, "reason", err)
+}
+
+// tracedStore is a store whose calls are noted in the trace of the request they
+// are made for, if there is one.
+type tracedStore struct{ store.Store }
+
+func (s tracedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	began := time.Now()
+	value, err := s.Store.Get(ctx, key, now)
+	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
+	return value, err
+}
+
+func (s tracedStore) Set(ctx context.Context, w store.Write) error {
+	began := time.Now()
+	err := s.Store.Set(ctx, w)
+	note(ctx, began, "set", err, func() string {
+		if w.Expires != 0 && w.Expires <= w.Now {
+			return "removed"
+		}
+		return "stored, " + strconv.Itoa(len(w.Value)) + " bytes"
+	})
+	return err
+}
+
+func (s tracedStore) Touch(ctx context.Context, key []byte, expires, now int64) error {
+	began := time.Now()
+	err := s.Store.Touch(ctx, key, expires, now)
+	note(ctx, began, "touch", err, func() string { return "touched" })
+	return err
+}
+
+func (s tracedStore) Delete(ctx context.Context, key []byte, now int64) error {
+	began := time.Now()
+	err := s.Store.Delete(ctx, key, now)
+	note(ctx, began, "delete", err, func() string { return "removed" })
+	return err
+}
+
+// note puts a call into the request's trace.
+func note(ctx context.Context, began time.Time, name string, err error, done func() string) {
+	took := time.Since(began)
+	t := traceOf(ctx)
+	if t == nil {
+		return
+	}
+	result := outcome(err)
+	if result == "" {
+		result = done()
+	}
+	t.call(call{name, took, result})
+}
+
+// outcome says in few words how a call failed, and nothing if it did not. The
+// engine's own words stay in the log.
+func outcome(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, known := range []struct {
+		err  error
+		says string
+	}{
+		{store.ErrNotFound, "not found"},
+		{store.ErrConflict, "conflict"},
+		{store.ErrUnavailable, "unavailable"},
+		{store.ErrClosed, "closed"},
+		{store.ErrTooLarge, "too large"},
+		{store.ErrNoSpace, "no space"},
+		{store.ErrCorrupt, "corrupt"},
+		{store.ErrDenied, "denied"},
+		{context.Canceled, "cancelled"},
+		{context.DeadlineExceeded, "too late"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.says
+		}
+	}
+	return "failed"
+}

@@ -1,0 +1,261 @@
+package plugin_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func cached(dir string) plugin.Config {
+	config := quiet()
+	config.NoCache, config.CacheDir = false, dir
+	return config
+}
+
+// use opens the guest, sees that it works, and says where its code came from.
+func use(t *testing.T, config plugin.Config) string {
+	t.Helper()
+	p, err := plugin.Open(ctx, guest(t, "store"), config)
+	require.NoError(t, err)
+	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, "v"), Now: 1}))
+	got, err := p.Get(ctx, key, 1)
+	require.NoError(t, err)
+	require.Equal(t, value(1, "v"), got)
+	source := p.Stats().CodeSource
+	require.Positive(t, p.Stats().CompileTime)
+	require.NoError(t, p.Close(ctx))
+	return source
+}
+
+func files(t *testing.T, dir string) (code []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && e.Name() != "sums" {
+			code = append(code, path)
+		}
+		return err
+	}))
+	return code
+}
+
+func compilerOnly(t *testing.T, p string) {
+	t.Helper()
+	if p != "compiler" {
+		t.Skip("the interpreter keeps nothing")
+	}
+}
+
+func TestCacheDirectory(t *testing.T) {
+	p := open(t, guest(t, "tiny"), quiet())
+	compilerOnly(t, p.Stats().Engine)
+
+	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
+	require.Equal(t, "compiled", use(t, cached(dir)))
+	require.Equal(t, "directory", use(t, cached(dir)))
+	if runtime.GOOS != "windows" {
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+	}
+	limited := cached(dir)
+	limited.Deadline = time.Minute
+	require.Equal(t, "compiled", use(t, limited), "code with other limits is other code")
+	require.Equal(t, "directory", use(t, limited))
+
+	none := quiet()
+	require.Equal(t, "compiled", use(t, none))
+	require.Equal(t, "compiled", use(t, none))
+}
+
+func TestCacheThatIsDamaged(t *testing.T) {
+	p := open(t, guest(t, "tiny"), quiet())
+	compilerOnly(t, p.Stats().Engine)
+	for name, damage := range map[string]func(b []byte) []byte{
+		"cut to nothing":  func([]byte) []byte { return nil },
+		"cut short":       func(b []byte) []byte { return b[:len(b)/2] },
+		"one byte less":   func(b []byte) []byte { return b[:len(b)-1] },
+		"function count":  func(b []byte) []byte { i := 7 + int(b[6]); copy(b[i:], "\xff\xff\xff\xff"); return b },
+		"function offset": func(b []byte) []byte { i := 11 + int(b[6]); copy(b[i:], "\xff\xff\xff\x7f"); return b },
+		"code":            func(b []byte) []byte { b[len(b)/2] ^= 0xff; return b },
+		"version":         func(b []byte) []byte { b[8] ^= 1; return b },
+		"something else":  func([]byte) []byte { return []byte("not code at all, but long enough for a header") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Chmod(dir, 0o700))
+			require.Equal(t, "compiled", use(t, cached(dir)))
+			code := files(t, dir)
+			require.Len(t, code, 1)
+			b, err := os.ReadFile(code[0])
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(code[0], damage(b), 0o600))
+			require.Equal(t, "compiled", use(t, cached(dir)), "damaged code is not run")
+			require.Equal(t, "directory", use(t, cached(dir)), "and is written anew")
+
+			sums, err := filepath.Glob(filepath.Join(dir, "*", "sums"))
+			require.NoError(t, err)
+			require.Len(t, sums, 1)
+			require.NoError(t, os.WriteFile(sums[0], []byte("nonsense\n\x00"), 0o600))
+			require.Equal(t, "compiled", use(t, cached(dir)), "code without a checksum is not run")
+		})
+	}
+}
+
+func TestCacheDirectoryThatIsNotSafe(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("permissions are lists here")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	_, err := plugin.Open(ctx, guest(t, "tiny"), cached(dir))
+	require.ErrorIs(t, err, plugin.ErrCache)
+	require.ErrorContains(t, err, "0777")
+	require.ErrorContains(t, err, "chmod 700")
+
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err = plugin.Open(ctx, guest(t, "tiny"), cached(file))
+	require.ErrorIs(t, err, plugin.ErrCache)
+
+	if os.Geteuid() == 0 {
+		foreign := t.TempDir()
+		require.NoError(t, os.Chmod(foreign, 0o700))
+		require.NoError(t, os.Chown(foreign, 12345, 12345))
+		_, err = plugin.Open(ctx, guest(t, "tiny"), cached(foreign))
+		require.ErrorIs(t, err, plugin.ErrCache)
+		require.ErrorContains(t, err, "12345")
+	}
+
+	// The default directory is done without instead, and that is said.
+	var log logBuffer
+	config := cached("")
+	config.Logger = log.logger()
+	base := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(base, "waddle"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(base, "waddle"), 0o777))
+	t.Setenv("XDG_CACHE_HOME", base)
+	if cache, err := os.UserCacheDir(); err != nil || cache != base {
+		t.Log("the default directory cannot be set on this platform")
+		return
+	}
+	require.Equal(t, "compiled", use(t, config))
+	require.Contains(t, log.String(), "kept in memory only")
+	require.Empty(t, files(t, base))
+}
+
+// Code that cannot be written, as on a full disk, is no reason not to run.
+func TestCacheThatCannotBeWritten(t *testing.T) {
+	p := open(t, guest(t, "tiny"), quiet())
+	compilerOnly(t, p.Stats().Engine)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	sum := sha256.Sum256(guest(t, "store"))
+	// A file where the module's directory should be made.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, hex.EncodeToString(sum[:])+"-plain"), nil, 0o600))
+	var log logBuffer
+	config := cached(dir)
+	config.Logger = log.logger()
+	require.Equal(t, "compiled", use(t, config))
+	require.Contains(t, log.String(), "kept in memory only")
+}
+
+func TestOldCodeIsRemoved(t *testing.T) {
+	p := open(t, guest(t, "tiny"), quiet())
+	compilerOnly(t, p.Stats().Engine)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	old := filepath.Join(dir, strings.Repeat("ab", 32)+"-plain")
+	fresh := filepath.Join(dir, strings.Repeat("cd", 32)+"-plain")
+	foreign := filepath.Join(dir, "foreign-directory")
+	long := time.Now().Add(-100 * 24 * time.Hour)
+	for _, d := range []string{old, fresh, foreign} {
+		require.NoError(t, os.Mkdir(d, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(d, "sums"), nil, 0o600))
+	}
+	for _, d := range []string{old, foreign} {
+		require.NoError(t, os.Chtimes(filepath.Join(d, "sums"), long, long))
+	}
+	require.Equal(t, "compiled", use(t, cached(dir)))
+	require.NoDirExists(t, old)
+	require.DirExists(t, fresh)
+	require.DirExists(t, foreign, "what the cache did not make it leaves alone")
+}
+
+func TestCodeIsSharedWithinTheProcess(t *testing.T) {
+	before := plugin.SharedCode()
+	config := quiet()
+	config.Shards = 1
+	first := open(t, guest(t, "store"), config)
+	var wait sync.WaitGroup
+	others := make([]*plugin.Plugin, 8)
+	for i := range others {
+		wait.Go(func() {
+			p, err := plugin.Open(ctx, guest(t, "store"), config)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			others[i] = p
+		})
+	}
+	wait.Wait()
+	require.Equal(t, before+1, plugin.SharedCode())
+	require.NoError(t, first.Set(ctx, store.Write{Key: key, Now: 1}))
+	for _, p := range others {
+		require.Equal(t, "memory", p.Stats().CodeSource)
+		_, err := p.Get(ctx, key, 1)
+		require.ErrorIs(t, err, store.ErrNotFound, "code is shared, and nothing else")
+	}
+	require.NoError(t, first.Close(ctx))
+	for _, p := range others {
+		require.NoError(t, p.Set(ctx, store.Write{Key: key, Now: 1}), "the others live on")
+		require.NoError(t, p.Close(ctx))
+	}
+	require.Equal(t, before, plugin.SharedCode())
+}
+
+// Several processes that start at the same time on one empty directory.
+func TestCacheOfSeveralProcesses(t *testing.T) {
+	if dir := os.Getenv("WADDLE_TEST_CACHE"); dir != "" {
+		for range 5 {
+			use(t, cached(dir))
+		}
+		return
+	}
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o700))
+	limit, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			command := exec.CommandContext(limit, self, "-test.run=^TestCacheOfSeveralProcesses$")
+			command.Env = append(os.Environ(), "WADDLE_TEST_CACHE="+dir)
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	wait.Wait()
+	if len(files(t, dir)) > 0 {
+		require.Equal(t, "directory", use(t, cached(dir)))
+	}
+}

@@ -1,0 +1,241 @@
+package plugin
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// codeDir keeps the compiled code of one module below the cache directory:
+//
+//	<SHA-256 of the module>-<mode>/wazero-…/…   wazero's own files
+//	<SHA-256 of the module>-<mode>/sums         what is sealed
+//
+// wazero runs what it finds there and believes most of its numbers. A file that
+// was cut short or damaged would end the process, so that only files are left in
+// place for it whose checksum stands in sums. That is no defence against someone
+// who may write there; the permissions of the directory are.
+type codeDir struct {
+	path string
+	hit  bool // holds sealed code
+}
+
+const (
+	sumsName = "sums"
+	// keepCode is how long code is kept that nobody used.
+	keepCode = 30 * 24 * time.Hour
+	// keepPartial is how long another process may take to write a file.
+	keepPartial = 10 * time.Minute
+)
+
+// openCodeDir makes ready the directory of one module, below a directory that
+// prepareCacheDir has accepted.
+func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
+	d := &codeDir{path: filepath.Join(key.dir, hex.EncodeToString(key.module[:])+"-"+key.mode)}
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return nil, nil, err
+	}
+	if err := d.verify(); err != nil {
+		return nil, nil, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(d.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.hit {
+		now := time.Now()
+		_ = os.Chtimes(filepath.Join(d.path, sumsName), now, now) // marks it as used; prune looks at it
+	}
+	return d, cache, nil
+}
+
+// verify removes what is not sealed.
+func (d *codeDir) verify() error {
+	sealed, err := d.readSums()
+	if err != nil {
+		return err
+	}
+	return d.walk(func(path, name string, entry fs.DirEntry) error {
+		want, ok := sealed[name]
+		if ok && entry.Type().IsRegular() {
+			if sum, err := sumFile(path); err == nil && sum == want {
+				d.hit = true
+				return nil
+			}
+		}
+		if !ok && strings.HasSuffix(name, ".tmp") {
+			if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) < keepPartial {
+				return nil
+			}
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// walk calls f for everything below that is not a directory, but for sums.
+func (d *codeDir) walk(f func(path, name string, entry fs.DirEntry) error) error {
+	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // another process was faster
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(d.path, path)
+		if err != nil || name == sumsName {
+			return err
+		}
+		return f(path, filepath.ToSlash(name), entry)
+	})
+}
+
+func (d *codeDir) readSums() (map[string]string, error) {
+	f, err := os.Open(filepath.Join(d.path, sumsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sealed := make(map[string]string)
+	lines := bufio.NewScanner(io.LimitReader(f, 1<<16))
+	for lines.Scan() {
+		if sum, name, ok := strings.Cut(lines.Text(), "  "); ok {
+			sealed[name] = sum
+		}
+	}
+	return sealed, nil // a damaged list seals less
+}
+
+// seal writes the checksums of all that is there now.
+func (d *codeDir) seal() error {
+	var lines []string
+	err := d.walk(func(path, name string, entry fs.DirEntry) error {
+		if strings.HasSuffix(name, ".tmp") || !entry.Type().IsRegular() {
+			return nil
+		}
+		sum, err := sumFile(path)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, sum+"  "+name+"\n")
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.Sort(lines)
+	f, err := os.CreateTemp(d.path, "sums-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strings.Join(lines, ""))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(d.path, sumsName))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return err
+	}
+	d.hit = true
+	return prune(filepath.Dir(d.path), time.Now())
+}
+
+// prune removes the code of modules that nobody has used for long. It touches
+// nothing whose name is not one that openCodeDir makes.
+func prune(dir string, now time.Time) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		module, _, ok := strings.Cut(e.Name(), "-")
+		if raw, err := hex.DecodeString(module); !ok || err != nil || len(raw) != sha256.Size || !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(filepath.Join(path, sumsName))
+		if err != nil {
+			info, err = e.Info()
+		}
+		if err == nil && now.Sub(info.ModTime()) > keepCode {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func sumFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// prepareCacheDir decides where compiled code is kept; "" means in memory only.
+// A directory that the user named must be safe; the default one is done without
+// if it is not.
+func prepareCacheDir(c *settled) (string, error) {
+	if c.NoCache {
+		return "", nil
+	}
+	dir, named := c.CacheDir, c.CacheDir != ""
+	if !named {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", err)
+			return "", nil
+		}
+		dir = filepath.Join(base, "waddle")
+	}
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		err = makePrivateDir(dir)
+	}
+	if err == nil {
+		return dir, nil
+	}
+	if named {
+		return "", loadError(ErrCache, err, "%v", err)
+	}
+	c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", err)
+	return "", nil
+}
+
+func makePrivateDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is a file, and should be a directory", dir)
+	}
+	return checkPrivate(dir, info)
+}

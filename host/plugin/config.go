@@ -1,0 +1,192 @@
+package plugin
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/bits"
+	"runtime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// Config says how a guest is run. The zero value runs a trusted guest with
+// sensible limits.
+type Config struct {
+	// Name is what logs and errors call the plugin. Empty means the name that
+	// the guest gives itself, or else the name of the file.
+	Name string
+
+	// Settings are passed to the guest, which defines what it knows. Names
+	// consist of a–z, 0–9 and _; shard, shards, memory_limit and names that
+	// begin with host_ are the host's own.
+	Settings map[string]string
+
+	// Shards is the number of instances, a power of two up to 1024. Which key
+	// belongs to which shard depends on it; see [ShardOf]. 0 means a power of
+	// two near twice the processors that Go uses, fewer if MemoryLimit is too
+	// small for so many.
+	Shards int
+
+	// MemoryLimit bounds the memory of all instances together, in bytes. Each
+	// gets an equal part, at most 2 GiB. 0 means 512 MiB. The address space
+	// is reserved at once, memory is used as the guest asks for it.
+	MemoryLimit int64
+
+	// Deadline bounds each call of a guest that is not trusted. 0 means a
+	// trusted guest, without any such bound; see the package's comment for
+	// what that means and for what a deadline costs.
+	Deadline time.Duration
+
+	// OpenDeadline bounds each step of bringing up an instance of a guest
+	// that is not trusted. 0 means ten seconds, or Deadline if that is longer.
+	OpenDeadline time.Duration
+
+	// CacheDir keeps compiled code, which makes the next start faster. The
+	// code in it is run as it is: the directory must belong to the user of the
+	// process and be writable by nobody else. It is made if there is none.
+	// Empty means "waddle" in [os.UserCacheDir], or no directory where that
+	// cannot be had.
+	CacheDir string
+
+	// NoCache keeps compiled code in memory only.
+	NoCache bool
+
+	// Logger receives what the guest and its host have to say. Nil means
+	// [slog.Default]. A handler must not call the plugin.
+	Logger *slog.Logger
+
+	// SweepInterval is how often expired records are removed, if the guest
+	// can do that in steps. 0 means a minute, less than 0 never.
+	SweepInterval time.Duration
+
+	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
+	MaxModule int64
+
+	// Now is the clock of pauses between restarts and of the sweeper. Nil
+	// means [time.Now].
+	Now func() time.Time
+}
+
+const (
+	defaultMemory = 512 << 20
+	defaultModule = 32 << 20
+	maxShards     = 1024
+	maxAutoShards = 64
+	pageSize      = 1 << 16
+)
+
+// settled is a Config with everything decided.
+type settled struct {
+	Config
+	autoShards bool
+	shardLimit int64 // bytes of memory for one instance
+}
+
+func (c Config) settle() (settled, error) {
+	s := settled{Config: c}
+	s.Settings = maps.Clone(c.Settings)
+	switch {
+	case c.Shards < 0 || c.Shards > maxShards || bits.OnesCount(uint(c.Shards)) > 1:
+		return s, configError("Shards is %d, and should be 0 or a power of two up to %d", c.Shards, maxShards)
+	case c.MemoryLimit < 0:
+		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
+	case c.Deadline < 0 || c.OpenDeadline < 0:
+		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+	case c.MaxModule < 0:
+		return s, configError("MaxModule is %d, and should be 0 or a number of bytes", c.MaxModule)
+	case c.NoCache && c.CacheDir != "":
+		return s, configError("CacheDir is %q although NoCache is set", c.CacheDir)
+	}
+	for name, value := range c.Settings {
+		if err := checkSetting(name, value); err != nil {
+			return s, err
+		}
+	}
+	if s.Shards == 0 {
+		s.autoShards = true
+		s.Shards = 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
+		s.Shards = min(s.Shards, maxAutoShards)
+	}
+	if s.MemoryLimit == 0 {
+		s.MemoryLimit = defaultMemory
+	}
+	if s.MaxModule == 0 {
+		s.MaxModule = defaultModule
+	}
+	if s.OpenDeadline == 0 {
+		s.OpenDeadline = max(s.Deadline, 10*time.Second)
+	}
+	if s.SweepInterval == 0 {
+		s.SweepInterval = time.Minute
+	}
+	if s.Logger == nil {
+		s.Logger = slog.Default()
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	return s, nil
+}
+
+func checkSetting(name, value string) error {
+	switch {
+	case name == "" || !plainName(name):
+		return configError("the setting %q: a name consists of a-z, 0-9 and _", name)
+	case name == abi.ConfigShard || name == abi.ConfigShards || name == abi.ConfigMemoryLimit ||
+		strings.HasPrefix(name, abi.ConfigHostPrefix):
+		return configError("the setting %q is set by the host and not by Settings", name)
+	case strings.ContainsRune(value, 0) || !utf8.ValidString(value):
+		return configError("the setting %q: its value must be UTF-8 without NUL", name)
+	}
+	return nil
+}
+
+func plainName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// divide fixes how much memory an instance gets, given what the module needs
+// at least.
+func (s *settled) divide(needPages int64) error {
+	for {
+		s.shardLimit = min(s.MemoryLimit/int64(s.Shards), abi.MaxMemory) / pageSize * pageSize
+		if s.shardLimit >= needPages*pageSize && s.shardLimit > 0 {
+			return nil
+		}
+		if !s.autoShards || s.Shards == 1 {
+			break
+		}
+		s.Shards /= 2
+	}
+	if need := needPages * pageSize; need > abi.MaxMemory {
+		return limitsError("the module needs %d bytes of memory from the start, and a guest may have %d", need, int64(abi.MaxMemory))
+	}
+	return limitsError("MemoryLimit leaves %d bytes of memory for each of %d shards, and the module needs %d from the start: "+
+		"set MemoryLimit to at least %d", s.shardLimit, s.Shards, max(needPages, 1)*pageSize,
+		max(needPages, 1)*pageSize*int64(s.Shards))
+}
+
+// pairs is what session_open is given.
+func (s *settled) pairs(shard int) []byte {
+	all := make(map[string]string, len(s.Settings)+3)
+	for name, value := range s.Settings {
+		all[name] = value
+	}
+	all[abi.ConfigShard] = fmt.Sprint(shard)
+	all[abi.ConfigShards] = fmt.Sprint(s.Shards)
+	all[abi.ConfigMemoryLimit] = fmt.Sprint(s.shardLimit)
+	var list []byte
+	for _, name := range sortedKeys(all) {
+		list = abi.AppendPair(list, name, all[name])
+	}
+	return list
+}

@@ -1,0 +1,34 @@
+// Package plugin runs a storage engine that is a WebAssembly module as a
+// [store.Store]. The contract between the two is package abi and its SPEC.md.
+//
+// [Open] checks a module before any of its code runs (marker, exports, imports,
+// sizes), compiles it, and brings up a number of instances, the shards. Every
+// key belongs to one shard for ever, and a shard does one operation at a time,
+// so that an engine may keep its data in its own memory and needs no locks. An
+// operation is one call into the guest.
+//
+// # What a guest can do to its host
+//
+// A guest sees its own memory, which is bounded, and what it imports: a log and
+// a message for its errors, and WASI preview 1 without files, sockets,
+// arguments or environment. Whatever it does wrong (a trap, an exit, a pointer
+// outside of its memory, a call beyond the deadline) ends the one instance; the
+// caller gets an [Error] at once and the shard a new instance after a pause
+// that doubles from 10 ms to 30 s while it goes on failing. Other shards and
+// other plugins notice nothing.
+//
+// Time is not bounded unless [Config.Deadline] is set. Without it the guest is
+// trusted: a loop without end blocks its shard for ever and, since native code
+// cannot be interrupted, the next garbage collection of the process too. With
+// it, loops are interrupted, at a price: about a microsecond for each call and
+// loops that run several times slower. The check sits at the head of loops
+// only, so that code that recurses widely without any loop runs on until the
+// recursion itself ends; endless recursion ends by itself, after about 130 MB
+// of stack.
+//
+// # Contexts
+//
+// The context of an operation is looked at before the guest is called and not
+// again: a client that hangs up does not harm an engine that serves others. A
+// call that has begun ends by the plugin's own limits alone.
+package plugin

@@ -1,0 +1,78 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/cpu"
+)
+
+// engineKind is how guest code is executed.
+type engineKind int
+
+const (
+	engineCompiler engineKind = iota
+	engineInterpreter
+)
+
+func (k engineKind) String() string {
+	if k == engineInterpreter {
+		return "interpreter"
+	}
+	return "compiler"
+}
+
+// features are what the contract allows a module to use. Reference types are
+// left out since table.grow, which comes with them, takes the host's memory
+// without any limit.
+const features = api.CoreFeaturesV2 &^ api.CoreFeatureReferenceTypes
+
+// runtimeConfig is what all runtimes have in common. Debug sections are not
+// read: they are the guest's, large, and serve only line numbers in traces.
+func runtimeConfig(kind engineKind) wazero.RuntimeConfig {
+	config := wazero.NewRuntimeConfigCompiler()
+	if kind == engineInterpreter {
+		config = wazero.NewRuntimeConfigInterpreter()
+	}
+	return config.WithCoreFeatures(features).WithDebugInfoEnabled(false)
+}
+
+// bestEngine finds out once whether the compiler works here: it needs a
+// processor it knows and an operating system that lets memory be executed.
+var bestEngine = sync.OnceValue(func() engineKind {
+	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
+		return engineInterpreter
+	}
+	// A module with one empty function, exported as "f".
+	const probe = "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00\x0a\x04\x01\x02\x00\x0b"
+	ctx := context.Background()
+	err := guarded(func() error {
+		r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(engineCompiler))
+		defer r.Close(ctx)
+		module, err := r.Instantiate(ctx, []byte(probe))
+		if err != nil {
+			return err
+		}
+		_, err = module.ExportedFunction("f").Call(ctx)
+		return err
+	})
+	if err != nil {
+		return engineInterpreter
+	}
+	return engineCompiler
+})
+
+// guarded turns a panic of the runtime into an error: it assumes more about a
+// module than was checked.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the runtime panicked: %v", r)
+		}
+	}()
+	return f()
+}

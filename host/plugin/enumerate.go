@@ -1,0 +1,274 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+const (
+	// maxChunk is the largest chunk of an enumeration. It is above what the
+	// contract says by the room that the largest record needs.
+	maxChunk = abi.MaxValue + pageSize
+	// maxChunks bounds an enumeration of one shard.
+	maxChunks = 1 << 24
+	// restoreBatch is how many bytes of records are restored with one call.
+	restoreBatch = 256 << 10
+)
+
+// Keys implements [store.Lister]. The keys are the caller's. No lock is held
+// while the caller has one. It fails with [store.ErrUnsupported] if the guest
+// cannot enumerate, and with [store.ErrUnavailable] if a shard's instance is
+// replaced before the shard is done.
+func (p *Plugin) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for _, s := range p.shards {
+			for chunk, err := range s.chunks(ctx, opKeys, now) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for key, rest, ok := abi.NextKey(chunk); ok; key, rest, ok = abi.NextKey(rest) {
+					if !yield(key, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// Snapshot implements [store.Snapshotter], with the same promises as Keys.
+func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		for _, s := range p.shards {
+			for chunk, err := range s.chunks(ctx, opSnapshot, now) {
+				if err != nil {
+					yield(store.Record{}, err)
+					return
+				}
+				for {
+					key, value, expires, rest, ok := abi.NextRecord(chunk)
+					if !ok {
+						break
+					}
+					if !yield(store.Record{Key: key, Value: value, Expires: expires}, nil) {
+						return
+					}
+					chunk = rest
+				}
+			}
+		}
+	}
+}
+
+// chunks enumerates one shard. Each chunk is a copy and well formed.
+func (s *shard) chunks(ctx context.Context, op opKind, now int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var generation uint64
+		var cursors cycle
+		for cursor := int64(0); ; {
+			in, err := s.lock(ctx)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			var chunk []byte
+			var next int64
+			if generation != 0 && generation != s.generation {
+				err = &Error{Plugin: s.plugin.config.Name, Op: op.String(), Shard: s.index, Code: abi.Unavailable,
+					Message: "the instance was replaced during the enumeration"}
+			} else {
+				generation = s.generation
+				var list []byte
+				next, list, err = in.chunk(op, cursor, now)
+				if err = s.done(op, in, err); err == nil {
+					chunk = append([]byte(nil), list...)
+					if !cursors.add(next) {
+						err = &Error{Plugin: s.plugin.config.Name, Op: op.String(), Shard: s.index, Kind: ErrProtocol,
+							Message: fmt.Sprintf("the cursor %d comes again: the enumeration would not end", next)}
+					}
+				}
+			}
+			s.unlock()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(chunk, nil) || next == 0 {
+				return
+			}
+			cursor = next
+		}
+	}
+}
+
+// chunk makes one step of an enumeration. The list lies in the guest's memory.
+func (in *instance) chunk(op opKind, cursor, now int64) (next int64, list []byte, err error) {
+	f := in.keys
+	if op == opSnapshot {
+		f = in.snapshot
+	}
+	if f == nil {
+		return 0, nil, &answer{code: abi.Unsupported, message: "the guest does not export it"}
+	}
+	in.stack[0], in.stack[1] = uint64(cursor), uint64(now)
+	if err := in.run(f, in.plugin.callLimit()); err != nil {
+		return 0, nil, err
+	}
+	b, err := in.result(maxChunk)
+	if err != nil {
+		return 0, nil, err
+	}
+	next, list, ok := abi.CutCursor(b)
+	if !ok {
+		return 0, nil, in.badResult("a chunk of %d bytes, and it should begin with a cursor of 8", len(b))
+	}
+	if next < 0 {
+		return 0, nil, in.badResult("the cursor %d, and it should not be negative", next)
+	}
+	if op == opKeys {
+		err = in.checkKeys(list)
+	} else {
+		err = in.checkRecords(list)
+	}
+	return next, list, err
+}
+
+func (in *instance) checkKeys(list []byte) error {
+	for {
+		key, rest, ok := abi.NextKey(list)
+		switch {
+		case !ok && len(rest) == 0:
+			return nil
+		case !ok:
+			return in.badResult("a chunk that ends in %d bytes that are not a key", len(rest))
+		case len(key) == 0 || len(key) > abi.MaxKey:
+			return in.badResult("a chunk with a key of %d bytes, and a key has 1 to %d", len(key), abi.MaxKey)
+		}
+		list = rest
+	}
+}
+
+func (in *instance) checkRecords(list []byte) error {
+	for {
+		key, value, _, rest, ok := abi.NextRecord(list)
+		switch {
+		case !ok && len(rest) == 0:
+			return nil
+		case !ok:
+			return in.badResult("a chunk that ends in %d bytes that are not a record", len(rest))
+		case len(key) == 0 || len(key) > abi.MaxKey || len(value) > abi.MaxValue:
+			return in.badResult("a chunk with a key of %d and a value of %d bytes, and they have 1 to %d and up to %d",
+				len(key), len(value), abi.MaxKey, abi.MaxValue)
+		}
+		list = rest
+	}
+}
+
+// cycle notices that a sequence of cursors runs in a circle, by comparing each
+// with one that it remembers for longer and longer (Brent's way).
+type cycle struct {
+	kept           int64
+	seen, until, n int
+}
+
+// add takes the next cursor and reports false if the sequence does not end.
+func (c *cycle) add(cursor int64) bool {
+	if cursor == 0 {
+		return true
+	}
+	c.n++
+	if c.n > maxChunks || c.until > 0 && cursor == c.kept {
+		return false
+	}
+	c.seen++
+	if c.seen > c.until {
+		c.kept, c.seen, c.until = cursor, 0, max(1, 2*c.until)
+	}
+	return true
+}
+
+// Restore implements [store.Snapshotter]. Records go to the guest in batches if
+// it exports session_restore, else one by one.
+func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) error {
+	batches := make([][]byte, len(p.shards))
+	flush := func(i int) error {
+		if len(batches[i]) == 0 {
+			return nil
+		}
+		err := p.shards[i].restore(ctx, batches[i], now)
+		batches[i] = batches[i][:0]
+		return err
+	}
+	for r, err := range records {
+		if err != nil {
+			return err
+		}
+		if err := p.checkWrite(store.Write{Key: r.Key, Value: r.Value}); err != nil {
+			return err
+		}
+		i := ShardOf(r.Key, len(p.shards))
+		if len(batches[i])+len(r.Key)+len(r.Value) > restoreBatch {
+			if err := flush(i); err != nil {
+				return err
+			}
+		}
+		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, r.Expires)
+	}
+	var errs []error
+	for i := range batches {
+		errs = append(errs, flush(i))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.done(opRestore, in, in.doRestore(list, now, in.plugin.callLimit()))
+}
+
+func (in *instance) doRestore(list []byte, now int64, limit time.Duration) error {
+	if in.restore != nil {
+		err := in.callList(in.restore, list, now, limit)
+		if code, _ := codeOf(err); code != abi.Unsupported {
+			return err
+		}
+		in.restore = nil // it answers so always
+	}
+	for {
+		key, value, expires, rest, ok := abi.NextRecord(list)
+		if !ok {
+			return nil
+		}
+		if expires == 0 || expires > now {
+			if err := in.doSet(store.Write{Key: key, Value: value, Expires: expires, Now: now}); err != nil {
+				return err
+			}
+		}
+		list = rest
+	}
+}
+
+// callList passes a list through the exchange buffer.
+func (in *instance) callList(f api.Function, list []byte, now int64, limit time.Duration) error {
+	if err := in.put(list, nil, limit); err != nil {
+		return err
+	}
+	in.stack[0], in.stack[1], in.stack[2] = uint64(in.buffer), uint64(len(list)), uint64(now)
+	if err := in.run(f, limit); err != nil {
+		return err
+	}
+	_, err := in.number()
+	return err
+}

@@ -1,0 +1,132 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// What ended an instance or kept a call from being made. An [Error] is also one
+// of these under [errors.Is].
+var (
+	ErrTrap     = errors.New("plugin: the guest trapped")
+	ErrExit     = errors.New("plugin: the guest exited")
+	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
+	ErrMemory   = errors.New("plugin: the guest pointed outside of its memory")
+	ErrProtocol = errors.New("plugin: the guest broke the contract")
+	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
+)
+
+// Error is an operation that failed in the guest. It is the error of package
+// store that callers decide by under [errors.Is]: the one of Code if the guest
+// answered a code, [store.ErrUnavailable] if the instance failed. Either way the
+// operation may be tried again; after RetryAfter, if that is set.
+//
+// An operation that failed with the instance may have had its effect.
+type Error struct {
+	Plugin string
+	Op     string // "get", "set", …; "open" if an instance could not be brought up
+	Shard  int
+
+	// Code is what the guest answered, 0 if it did not come to an answer.
+	Code abi.Code
+	// Kind is one of the errors of this package if the guest did not come to
+	// an answer, else nil.
+	Kind error
+	// Message is the guest's own explanation of Code, or what is known of the
+	// failure. Control characters are replaced.
+	Message string
+	// Trace is the guest's call stack, for ErrTrap.
+	Trace string
+	// Output is the end of what the instance wrote to its standard output and
+	// error, if the instance failed. Control characters but line ends are
+	// replaced.
+	Output string
+	// ExitCode is what the guest exited with, for ErrExit.
+	ExitCode uint32
+	// RetryAfter says when the shard will be tried again, for ErrBreaker.
+	RetryAfter time.Duration
+}
+
+// Error describes the failure in one line, without Trace and Output.
+func (e *Error) Error() string {
+	return fmt.Sprintf("plugin %s: %s in shard %d: %s", e.Plugin, e.Op, e.Shard, e.what())
+}
+
+func (e *Error) what() string {
+	var b strings.Builder
+	switch {
+	case e.Kind == nil:
+		b.WriteString(e.Code.String())
+	case e.Kind == ErrExit:
+		fmt.Fprintf(&b, "the guest exited with code %d", e.ExitCode)
+	case e.Kind == ErrBreaker:
+		fmt.Fprintf(&b, "the guest is not running after a failure, next attempt in %v", e.RetryAfter)
+	default:
+		b.WriteString(strings.TrimPrefix(e.Kind.Error(), "plugin: "))
+	}
+	if e.Message != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Message)
+	}
+	return b.String()
+}
+
+// Unwrap returns the errors that e is.
+func (e *Error) Unwrap() []error {
+	if e.Kind == nil {
+		return []error{store.FromCode(e.Code)}
+	}
+	return []error{store.ErrUnavailable, e.Kind}
+}
+
+// Why a module is refused. A [LoadError] is one of these under [errors.Is].
+var (
+	ErrConfig    = errors.New("bad configuration")
+	ErrNotPlugin = errors.New("not a Waddle plugin")
+	ErrVersion   = errors.New("version of the plugin interface that this host does not have")
+	ErrExport    = errors.New("export missing or of another signature")
+	ErrImport    = errors.New("import that is not available")
+	ErrFeature   = errors.New("feature that is not available to a guest")
+	ErrLimits    = errors.New("module exceeds a limit")
+	ErrModule    = errors.New("module is not valid")
+	ErrCache     = errors.New("cache directory is not safe to use")
+	ErrOpen      = errors.New("guest does not open")
+)
+
+// LoadError says why a module was refused: what was found, and what should be
+// there.
+type LoadError struct {
+	Plugin string
+	Kind   error  // one of the errors of this package
+	Detail string // in one line
+	Err    error  // what it came from, or nil
+}
+
+// Error describes the refusal in one line.
+func (e *LoadError) Error() string {
+	s := "plugin"
+	if e.Plugin != "" {
+		s += " " + e.Plugin
+	}
+	return s + ": " + e.Kind.Error() + ": " + e.Detail
+}
+
+// Unwrap returns the errors that e is.
+func (e *LoadError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+func loadError(kind, err error, format string, args ...any) *LoadError {
+	return &LoadError{Kind: kind, Err: err, Detail: fmt.Sprintf(format, args...)}
+}
+
+func configError(format string, args ...any) error { return loadError(ErrConfig, nil, format, args...) }
+func limitsError(format string, args ...any) error { return loadError(ErrLimits, nil, format, args...) }

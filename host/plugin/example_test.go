@@ -1,0 +1,67 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func Example() {
+	ctx := context.Background()
+	p, err := plugin.OpenFS(ctx, os.DirFS("testdata"), "store.wasm", plugin.Config{NoCache: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close(ctx)
+
+	now := time.Now().UnixMilli()
+	err = p.Set(ctx, store.Write{Key: []byte("greeting"), Value: []byte("revision hello"), Expires: now + 60_000, Now: now})
+	if err != nil {
+		log.Fatal(err)
+	}
+	value, err := p.Get(ctx, []byte("greeting"), now)
+	fmt.Printf("%s %v\n", value[8:], err)
+	_, err = p.Get(ctx, []byte("greeting"), now+60_000)
+	fmt.Println(errors.Is(err, store.ErrNotFound))
+	// Output:
+	//  hello <nil>
+	// true
+}
+
+// A guest that is not trusted gets a deadline. What it does wrong is an error of
+// the one operation.
+func Example_untrusted() {
+	ctx := context.Background()
+	p, err := plugin.OpenFile(ctx, "testdata/hostile.wasm", plugin.Config{
+		Deadline: 100 * time.Millisecond, Shards: 1, NoCache: true, Logger: quiet().Logger,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer p.Close(ctx)
+
+	const loops = 2 // this guest does what the time says
+	_, err = p.Get(ctx, []byte("key"), loops)
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, store.ErrUnavailable), errors.Is(err, plugin.ErrDeadline))
+	// Output:
+	// plugin hostile.wasm: get in shard 0: the guest exceeded its deadline
+	// true true
+}
+
+func ExampleCheck() {
+	wasm, err := os.ReadFile("testdata/export_signature.wasm")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = plugin.Check(wasm)
+	fmt.Println(err)
+	// Output:
+	// plugin: export missing or of another signature: "session_get" is a function (i32, i32, i32) -> i64, and should be a function (i32, i32, i64) -> i64
+}

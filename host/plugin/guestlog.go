@@ -1,0 +1,190 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// guestLog writes what the guests of one plugin say to the host's log: cleaned,
+// cut, and no more of it than a rate.
+type guestLog struct {
+	logger *slog.Logger
+	name   string
+	now    func() time.Time
+
+	mu       sync.Mutex
+	tokens   float64
+	filled   time.Time
+	dropped  uint64 // altogether
+	reported uint64 // of these, told of in the log
+}
+
+const (
+	logRate  = 50  // lines a second
+	logBurst = 200 // lines at once
+)
+
+func (g *guestLog) line(level slog.Level, shard int, source string, text []byte) {
+	ctx := context.Background()
+	if !g.logger.Enabled(ctx, level) {
+		return
+	}
+	ok, lost := g.take()
+	if !ok {
+		return
+	}
+	if lost > 0 {
+		g.logger.Warn("lines of the guest were dropped: it writes too many", "plugin", g.name, "dropped", lost)
+	}
+	g.logger.Log(ctx, level, clean(string(cut(text, abi.MaxLog))), "plugin", g.name, "shard", shard, "source", source)
+}
+
+// take asks for leave to write a line. With it comes the number of lines that
+// were dropped since the last one.
+func (g *guestLog) take() (ok bool, lost uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	if g.filled.IsZero() {
+		g.tokens = logBurst
+	} else if passed := now.Sub(g.filled); passed > 0 {
+		g.tokens = min(logBurst, g.tokens+passed.Seconds()*logRate)
+	}
+	g.filled = now
+	if g.tokens < 1 {
+		g.dropped++
+		return false, 0
+	}
+	g.tokens--
+	lost = g.dropped - g.reported
+	g.reported = g.dropped
+	return true, lost
+}
+
+func (g *guestLog) lost() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.dropped
+}
+
+func (g *guestLog) drop(lines int) {
+	g.mu.Lock()
+	g.dropped += uint64(lines)
+	g.mu.Unlock()
+}
+
+// logLevel is the nearest level that the contract knows.
+func logLevel(level int32) slog.Level {
+	switch {
+	case level < abi.LevelInfo:
+		return slog.LevelDebug
+	case level < abi.LevelWarn:
+		return slog.LevelInfo
+	case level < abi.LevelError:
+		return slog.LevelWarn
+	}
+	return slog.LevelError
+}
+
+// cut shortens text to n bytes without leaving half a character.
+func cut(text []byte, n int) []byte {
+	if len(text) <= n {
+		return text
+	}
+	text = text[:n]
+	for i := 1; i < utf8.UTFMax && i <= n; i++ {
+		if c := text[n-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(text[n-i:]) {
+				return text[:n-i]
+			}
+			break
+		}
+	}
+	return text
+}
+
+// clean replaces control characters, what else does not print (marks that turn
+// the direction of text around, for one), and bytes that are not UTF-8.
+func clean(text string) string { return replaceUnprintable(text, "") }
+
+// cleanLines does the same but leaves line ends and tabs in place.
+func cleanLines(text string) string { return replaceUnprintable(text, "\n\t") }
+
+func replaceUnprintable(text, keep string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) && !strings.ContainsRune(keep, r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
+}
+
+// stream takes what a guest writes to one of its standard streams: whole lines
+// go to the log, the end of it all is kept for the error that may follow.
+type stream struct {
+	in    *instance
+	level slog.Level
+	name  string
+	line  []byte
+}
+
+// maxStreamWrite bounds how much of one write is looked at: its end.
+const maxStreamWrite = 64 << 10
+
+// Write implements io.Writer for wazero's fd_write.
+func (s *stream) Write(p []byte) (int, error) {
+	s.in.checkDeadline()
+	n := len(p)
+	if n > maxStreamWrite {
+		s.in.plugin.guestLog.drop(1)
+		p = p[n-maxStreamWrite:]
+	}
+	s.in.tail.write(p)
+	for len(p) > 0 {
+		end := bytes.IndexByte(p, '\n')
+		part := p
+		if end >= 0 {
+			part, p = p[:end], p[end+1:]
+		} else {
+			p = nil
+		}
+		if room := abi.MaxLog - len(s.line); room > 0 {
+			s.line = append(s.line, part[:min(len(part), room)]...)
+		}
+		if end >= 0 {
+			s.flush()
+		}
+	}
+	return n, nil
+}
+
+func (s *stream) flush() {
+	if len(s.line) > 0 {
+		s.in.plugin.guestLog.line(s.level, s.in.shard, s.name, s.line)
+		s.line = s.line[:0]
+	}
+}
+
+// tail keeps the last bytes that were written.
+type tail struct{ b []byte }
+
+const maxTail = 4096
+
+func (t *tail) write(p []byte) {
+	if len(p) >= maxTail {
+		t.b = append(t.b[:0], p[len(p)-maxTail:]...)
+		return
+	}
+	if over := len(t.b) + len(p) - maxTail; over > 0 {
+		t.b = t.b[:copy(t.b, t.b[over:])]
+	}
+	t.b = append(t.b, p...)
+}

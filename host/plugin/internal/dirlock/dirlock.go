@@ -1,0 +1,206 @@
+// Package dirlock keeps a directory to one process at a time.
+//
+// The lock is one of the operating system on a file in the directory. It ends
+// with [Lock.Close] or with the process, however that ends: there is never a
+// stale lock to remove. The file says who holds the lock, for people and for
+// the error that others get; what it says plays no part in locking.
+package dirlock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// FileName is the lock file. It is left behind, empty, by Close: removing it
+// would let two processes lock two files of the same name.
+const FileName = ".waddle.lock"
+
+// ErrInUse is what every [*InUseError] is, for [errors.Is].
+var ErrInUse = errors.New("dirlock: directory is in use")
+
+// InUseError says that somebody else holds the lock. Test for it with
+// [errors.As].
+type InUseError struct {
+	Dir   string
+	PID   int       // of the holder, 0 if it did not say
+	Host  string    // of the holder, which is another one on a shared disk
+	Since time.Time // when the holder began, or the zero time
+}
+
+// Error implements error.
+func (e *InUseError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dirlock: directory %s is in use by ", e.Dir)
+	if e.PID == 0 {
+		b.WriteString("another process")
+	} else {
+		fmt.Fprintf(&b, "process %d", e.PID)
+	}
+	if e.Host != "" {
+		fmt.Fprintf(&b, " on %s", e.Host)
+	}
+	if !e.Since.IsZero() {
+		fmt.Fprintf(&b, " since %s", e.Since.Format(time.RFC3339))
+	}
+	b.WriteString("; stop it, or use another directory")
+	return b.String()
+}
+
+// Is implements the interface of [errors.Is].
+func (e *InUseError) Is(target error) bool { return target == ErrInUse }
+
+// Lock is a lock that is held.
+type Lock struct {
+	dir  string
+	f    *os.File
+	once sync.Once
+}
+
+// How often Acquire starts again because somebody removes the lock file.
+const attempts = 16
+
+// Acquire locks an existing directory for this process. It does not wait: if
+// the lock is held, by this process or another, it returns an [*InUseError].
+// Other errors are those of the file system, or [errors.ErrUnsupported] where
+// files cannot be locked.
+//
+// On a network file system the lock is as good as that one's locks.
+func Acquire(dir string) (*Lock, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("dirlock: %w", err)
+	}
+	defer root.Close()
+	for range attempts {
+		f, err := open(root)
+		if err != nil {
+			return nil, fmt.Errorf("dirlock: %s: %w", dir, err)
+		}
+		held, err := lock(f)
+		switch {
+		case err != nil:
+			f.Close()
+			return nil, fmt.Errorf("dirlock: locking %s in %s: %w", FileName, dir, err)
+		case held:
+			e := holder(f)
+			f.Close()
+			e.Dir = dir
+			return nil, e
+		case !current(root, f):
+			f.Close()
+			continue
+		}
+		if err := sign(f); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("dirlock: writing %s in %s: %w", FileName, dir, err)
+		}
+		return &Lock{dir: dir, f: f}, nil
+	}
+	return nil, fmt.Errorf("dirlock: somebody keeps removing %s in %s", FileName, dir)
+}
+
+// Dir returns the directory as it was given to Acquire.
+func (l *Lock) Dir() string { return l.dir }
+
+// Close releases the lock. Closing twice is not an error.
+func (l *Lock) Close() (err error) {
+	l.once.Do(func() {
+		// An empty file says that nobody is there; closing is what unlocks.
+		err = errors.Join(l.f.Truncate(0), l.f.Close())
+	})
+	return err
+}
+
+// open opens or makes the lock file, unless something else has its name.
+func open(root *os.Root) (*os.File, error) {
+	info, err := root.Lstat(FileName)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, notRegular(info)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := root.OpenFile(FileName, os.O_RDWR|os.O_CREATE|openFlags, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = notRegular(info)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func notRegular(info fs.FileInfo) error {
+	return fmt.Errorf("%s is not a regular file but %s: remove it", FileName, info.Mode().Type())
+}
+
+// current reports whether the file that was locked is still the one in the
+// directory.
+func current(root *os.Root, f *os.File) bool {
+	there, err1 := root.Lstat(FileName)
+	here, err2 := f.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(there, here)
+}
+
+// sign writes who holds the lock.
+func sign(f *os.File) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	text := fmt.Sprintf("%d\n%s\n%s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte(text), 0)
+	return err
+}
+
+// holder reads who holds the lock. The holder writes right after it has locked,
+// so that the file may still be empty, or say who died before.
+func holder(f *os.File) *InUseError {
+	for i := 0; ; i++ {
+		buf := make([]byte, 1024)
+		n, err := f.ReadAt(buf, 0)
+		if err != nil && err != io.EOF {
+			return &InUseError{}
+		}
+		e := parse(string(buf[:n]))
+		if e.PID != 0 && (!here(e.Host) || alive(e.PID)) {
+			return e
+		}
+		if i == 10 {
+			return &InUseError{}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func here(host string) bool {
+	name, err := os.Hostname()
+	return err != nil || host == name
+}
+
+func parse(text string) *InUseError {
+	lines := strings.Split(text, "\n")
+	if len(lines) != 4 {
+		return &InUseError{}
+	}
+	pid, err := strconv.Atoi(lines[0])
+	since, errSince := time.Parse(time.RFC3339, lines[2])
+	if err != nil || errSince != nil || pid < 1 {
+		return &InUseError{}
+	}
+	return &InUseError{PID: pid, Host: lines[1], Since: since}
+}

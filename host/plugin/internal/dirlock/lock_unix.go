@@ -1,0 +1,38 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package dirlock
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// openFlags keep an open from waiting for the other end of a pipe.
+const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
+
+// lock takes the lock of f, or reports that somebody holds it.
+func lock(f *os.File) (held bool, err error) {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	if errControl := c.Control(func(fd uintptr) {
+		for {
+			if err = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EINTR {
+				return
+			}
+		}
+	}); errControl != nil {
+		return false, errControl
+	}
+	if err == syscall.EWOULDBLOCK {
+		return true, nil
+	}
+	return false, err
+}
+
+// alive reports whether a process of this machine may still be there.
+func alive(pid int) bool {
+	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+}

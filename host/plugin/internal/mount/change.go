@@ -1,0 +1,326 @@
+package mount
+
+import (
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+	wasys "github.com/tetratelabs/wazero/sys"
+)
+
+// Lstat implements sys.FS.
+func (m *FS) Lstat(path string) (wasys.Stat_t, sys.Errno) {
+	n, errno := m.find(path)
+	if errno != 0 {
+		return wasys.Stat_t{}, errno
+	}
+	info, err := m.root.Lstat(n.path)
+	if err != nil {
+		return wasys.Stat_t{}, m.errno(err)
+	}
+	if n.isDir && !info.IsDir() {
+		return wasys.Stat_t{}, notDirectory(info)
+	}
+	return wasys.NewStat_t(info), 0
+}
+
+// Stat implements sys.FS. A symbolic link is not followed: ELOOP.
+func (m *FS) Stat(path string) (wasys.Stat_t, sys.Errno) {
+	st, errno := m.Lstat(path)
+	if errno == 0 && st.Mode&os.ModeSymlink != 0 {
+		return wasys.Stat_t{}, sys.ELOOP
+	}
+	return st, errno
+}
+
+func notDirectory(info fs.FileInfo) sys.Errno {
+	if info.Mode()&os.ModeSymlink != 0 {
+		return sys.ELOOP
+	}
+	return sys.ENOTDIR
+}
+
+// Readlink implements sys.FS. What a link says is none of a guest's business:
+// EPERM.
+func (m *FS) Readlink(path string) (string, sys.Errno) {
+	st, errno := m.Lstat(path)
+	if errno != 0 {
+		return "", errno
+	}
+	if st.Mode&os.ModeSymlink == 0 {
+		return "", sys.EINVAL
+	}
+	return "", sys.EPERM
+}
+
+// Symlink implements sys.FS: EPERM.
+func (m *FS) Symlink(_, link string) sys.Errno { return m.refuse(link) }
+
+// Link implements sys.FS: EPERM.
+func (m *FS) Link(_, link string) sys.Errno { return m.refuse(link) }
+
+// Chmod implements sys.FS. Modes are the host's: EPERM.
+func (m *FS) Chmod(path string, _ fs.FileMode) sys.Errno { return m.refuse(path) }
+
+func (m *FS) refuse(path string) sys.Errno {
+	if _, errno := m.target(path); errno != 0 {
+		return errno
+	}
+	return sys.EPERM
+}
+
+// Mkdir implements sys.FS. The directory is 0700, whatever perm says.
+func (m *FS) Mkdir(path string, _ fs.FileMode) sys.Errno {
+	n, errno := m.target(path)
+	if errno != 0 {
+		return errno
+	}
+	if n.isRoot() {
+		return sys.EEXIST
+	}
+	defer m.paths.shared(n.path).RUnlock()
+	if m.counted && !m.quota.takeFile() {
+		if _, err := m.root.Lstat(n.path); err == nil {
+			return sys.EEXIST
+		}
+		return ENOSPC
+	}
+	if err := m.root.Mkdir(n.path, dirMode); err != nil {
+		if m.counted {
+			m.quota.giveFile()
+		}
+		return m.errno(err)
+	}
+	return 0
+}
+
+// Rmdir implements sys.FS.
+func (m *FS) Rmdir(path string) sys.Errno {
+	n, errno := m.target(path)
+	if errno != 0 {
+		return errno
+	}
+	if n.isRoot() {
+		return sys.EINVAL
+	}
+	defer m.paths.alone(n.path).Unlock()
+	info, err := m.root.Lstat(n.path)
+	if err != nil {
+		return m.errno(err)
+	}
+	if !info.IsDir() {
+		return sys.ENOTDIR
+	}
+	if err := m.root.Remove(n.path); err != nil {
+		return m.errno(err)
+	}
+	if m.counted {
+		m.quota.giveFile()
+	}
+	return 0
+}
+
+// Unlink implements sys.FS. It removes whatever is not a directory, so that a
+// guest can clean up what it may not open. The bytes of a file that is open
+// count until it is closed.
+func (m *FS) Unlink(path string) sys.Errno {
+	n, errno := m.target(path)
+	if errno != 0 {
+		return errno
+	}
+	if n.isRoot() {
+		return sys.EISDIR
+	}
+	defer m.paths.alone(n.path).Unlock()
+	info, err := m.root.Lstat(n.path)
+	if err != nil {
+		return m.errno(err)
+	}
+	if info.IsDir() {
+		return sys.EISDIR
+	}
+	if n.isDir {
+		return notDirectory(info)
+	}
+	v := m.victim(n.path, info)
+	if err := m.root.Remove(n.path); err != nil {
+		v.spare()
+		return m.errno(err)
+	}
+	v.gone()
+	return 0
+}
+
+// Rename implements sys.FS. A file replaces a file in one step. A directory can
+// take the place of an empty one, which is removed just before.
+func (m *FS) Rename(from, to string) sys.Errno {
+	a, errno := m.target(from)
+	if errno != 0 {
+		return errno
+	}
+	b, errno := m.target(to)
+	if errno != 0 {
+		return errno
+	}
+	if a.isRoot() || b.isRoot() {
+		return EBUSY
+	}
+	unlock := m.paths.both(a.path, b.path)
+	defer func() { unlock() }()
+	source, err := m.root.Lstat(a.path)
+	if err == nil && source.IsDir() {
+		unlock()
+		unlock = m.paths.all()
+		source, err = m.root.Lstat(a.path)
+	}
+	if err != nil {
+		return m.errno(err)
+	}
+	switch mode := source.Mode(); {
+	case mode&os.ModeSymlink != 0:
+		return sys.ELOOP
+	case mode.IsDir():
+		return m.renameDirectory(a, b)
+	case !mode.IsRegular():
+		return sys.EPERM
+	case a.isDir || b.isDir:
+		return sys.ENOTDIR
+	}
+	return m.renameFile(a, b, source)
+}
+
+func (m *FS) renameFile(a, b name, source fs.FileInfo) sys.Errno {
+	v := victim{}
+	target, err := m.root.Lstat(b.path)
+	switch {
+	case err != nil && !os.IsNotExist(err):
+		return m.errno(err)
+	case err == nil && target.IsDir():
+		return sys.EISDIR
+	case err == nil && os.SameFile(source, target):
+		// Two names of one file: POSIX leaves both, and on a filesystem that
+		// ignores case this is how the case of a name is changed.
+	case err == nil:
+		v = m.victim(b.path, target)
+	}
+	if err := m.root.Rename(a.path, b.path); err != nil {
+		v.spare()
+		return m.errno(err)
+	}
+	v.gone()
+	return 0
+}
+
+func (m *FS) renameDirectory(a, b name) sys.Errno {
+	if a.path == b.path {
+		return 0
+	}
+	if strings.HasPrefix(b.path, a.path+"/") {
+		return sys.EINVAL
+	}
+	target, err := m.root.Lstat(b.path)
+	switch {
+	case err != nil && !os.IsNotExist(err):
+		return m.errno(err)
+	case err == nil && !target.IsDir():
+		return notDirectory(target)
+	case err == nil:
+		// Package os replaces no directory. That it is empty is for the
+		// system to say.
+		source, err := m.root.Lstat(a.path)
+		if err != nil {
+			return m.errno(err)
+		}
+		if os.SameFile(source, target) {
+			break
+		}
+		if err := m.root.Remove(b.path); err != nil {
+			return m.errno(err)
+		}
+		if m.counted {
+			m.quota.giveFile()
+		}
+	}
+	return m.errno(m.root.Rename(a.path, b.path))
+}
+
+// Utimens implements sys.FS.
+func (m *FS) Utimens(path string, atim, mtim int64) sys.Errno {
+	n, errno := m.target(path)
+	if errno != 0 {
+		return errno
+	}
+	info, err := m.root.Lstat(n.path)
+	if err != nil {
+		return m.errno(err)
+	}
+	switch mode := info.Mode(); {
+	case mode&os.ModeSymlink != 0:
+		return sys.ELOOP
+	case !mode.IsRegular() && !mode.IsDir():
+		return sys.EPERM
+	case n.isDir && !mode.IsDir():
+		return sys.ENOTDIR
+	}
+	return m.errno(m.root.Chtimes(n.path, timeOf(atim), timeOf(mtim)))
+}
+
+// timeOf is the zero time, which changes nothing, for a time that is left out.
+func timeOf(nanos int64) time.Time {
+	if nanos == sys.UTIME_OMIT {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
+}
+
+// victim is a file that is about to lose its name. Its path is locked alone, so
+// that nobody opens it meanwhile.
+type victim struct {
+	m    *FS
+	node *node // pinned, if the file is open
+	size int64 // otherwise final
+}
+
+func (m *FS) victim(path string, info fs.FileInfo) victim {
+	if !m.counted {
+		return victim{}
+	}
+	if !info.Mode().IsRegular() {
+		return victim{m: m}
+	}
+	v := victim{m: m, size: info.Size()}
+	id, known := identifyPath(m.root, path, info)
+	if !known {
+		return v
+	}
+	if v.node = m.handles.pin(id); v.node == nil {
+		// The last handle may have been closed since, after a write.
+		if info, err := m.root.Lstat(path); err == nil {
+			v.size = info.Size()
+		}
+	}
+	return v
+}
+
+// gone counts what went with the name.
+func (v victim) gone() {
+	if v.m == nil {
+		return
+	}
+	v.m.quota.giveFile()
+	if v.node == nil {
+		v.m.quota.giveBytes(v.size)
+		return
+	}
+	v.m.handles.unlink(v.node, v.size)
+	v.m.quota.giveBytes(v.m.handles.release(v.node))
+}
+
+// spare undoes victim: the file is still there.
+func (v victim) spare() {
+	if v.node != nil {
+		v.m.handles.release(v.node)
+	}
+}

@@ -1,0 +1,102 @@
+package mount
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+	wasys "github.com/tetratelabs/wazero/sys"
+)
+
+// directory is an open directory.
+type directory struct {
+	sys.DirFile
+	seeker[int64]
+
+	m        *FS
+	f        *os.File
+	dev, ino uint64
+	charged  bool // to the quota of open files
+	closed   atomic.Bool
+}
+
+// Dev implements sys.File.
+func (d *directory) Dev() (uint64, sys.Errno) { return d.dev, 0 }
+
+// Ino implements sys.File.
+func (d *directory) Ino() (wasys.Inode, sys.Errno) { return d.ino, 0 }
+
+// Stat implements sys.File.
+func (d *directory) Stat() (wasys.Stat_t, sys.Errno) { return statOf(d.m, d.f) }
+
+// seek is Seek of sys.File. A directory can only be rewound.
+func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
+	if offset != 0 || whence != io.SeekStart {
+		return 0, sys.EINVAL
+	}
+	_, err := d.f.Seek(0, io.SeekStart)
+	return 0, plain(d.m.errno(err))
+}
+
+// Readdir implements sys.File. Fewer than n entries mean the end, so that what
+// is hidden has to be made up for.
+func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
+	for {
+		want := -1
+		if n > 0 {
+			want = n - len(entries)
+		}
+		found, err := d.f.ReadDir(want)
+		for _, e := range found {
+			if hidden(e.Name()) {
+				continue
+			}
+			entry := sys.Dirent{Name: e.Name(), Type: e.Type()}
+			// The name has been looked up already, as it always is within
+			// an os.Root.
+			if info, err := e.Info(); err == nil {
+				entry.Ino = wasys.NewStat_t(info).Ino
+			}
+			entries = append(entries, entry)
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, fs.ErrNotExist): // the directory itself has been removed
+			return entries, 0
+		case err != nil:
+			return nil, d.m.errno(err)
+		case n <= 0, len(entries) == n:
+			return entries, 0
+		}
+	}
+}
+
+// Sync implements sys.File. When it returns 0, the names that were made,
+// replaced and removed in the directory before are on the disk.
+func (d *directory) Sync() sys.Errno { return d.m.errno(syncDirectory(d.f)) }
+
+// Datasync implements sys.File. The names are a directory's data.
+func (d *directory) Datasync() sys.Errno { return d.Sync() }
+
+// Utimens implements sys.File.
+func (d *directory) Utimens(atim, mtim int64) sys.Errno {
+	if d.m.readOnly {
+		return sys.EROFS
+	}
+	return d.m.errno(futimens(d.f, atim, mtim))
+}
+
+// Close implements sys.File.
+func (d *directory) Close() sys.Errno {
+	if d.closed.Swap(true) {
+		return 0
+	}
+	d.m.handles.remove(d)
+	err := d.f.Close()
+	if d.charged {
+		d.m.quota.giveOpen()
+	}
+	return plain(d.m.errno(err))
+}

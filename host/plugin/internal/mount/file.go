@@ -1,0 +1,308 @@
+package mount
+
+import (
+	"io"
+	"math"
+	"os"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+	wasys "github.com/tetratelabs/wazero/sys"
+)
+
+// file is an open regular file. Where it reads and writes next, and whether it
+// appends, are kept here and not by the system: then the quota knows before
+// each write how large the file will be, and no call is needed to seek.
+type file struct {
+	seeker[int64]
+
+	m      *FS
+	f      *os.File
+	node   *node
+	id     fileID
+	closed atomic.Bool
+
+	pos                 int64
+	read, write, append bool
+}
+
+// Dev implements sys.File.
+func (f *file) Dev() (uint64, sys.Errno) { return f.id.dev, 0 }
+
+// Ino implements sys.File.
+func (f *file) Ino() (wasys.Inode, sys.Errno) { return f.id.ino, 0 }
+
+// IsDir implements sys.File.
+func (f *file) IsDir() (bool, sys.Errno) { return false, 0 }
+
+// IsAppend implements sys.File.
+func (f *file) IsAppend() bool { return f.append }
+
+// SetAppend implements sys.File.
+func (f *file) SetAppend(enable bool) sys.Errno {
+	if f.closed.Load() {
+		return sys.EBADF
+	}
+	f.append = enable
+	return 0
+}
+
+// Stat implements sys.File.
+func (f *file) Stat() (wasys.Stat_t, sys.Errno) {
+	return statOf(f.m, f.f)
+}
+
+// Read implements sys.File.
+func (f *file) Read(buf []byte) (n int, errno sys.Errno) {
+	n, errno = f.Pread(buf, f.pos)
+	f.pos += int64(n)
+	return n, errno
+}
+
+// Pread implements sys.File.
+func (f *file) Pread(buf []byte, off int64) (n int, errno sys.Errno) {
+	if !f.read || f.closed.Load() {
+		return 0, sys.EBADF
+	}
+	if off < 0 {
+		return 0, sys.EINVAL
+	}
+	if len(buf) == 0 {
+		return 0, 0
+	}
+	n, err := f.f.ReadAt(buf, off)
+	if err == nil || err == io.EOF {
+		return n, 0
+	}
+	return n, f.m.errno(err)
+}
+
+// Write implements sys.File.
+func (f *file) Write(buf []byte) (n int, errno sys.Errno) {
+	if f.append {
+		return f.writeAtEnd(buf)
+	}
+	n, errno = f.Pwrite(buf, f.pos)
+	f.pos += int64(n)
+	return n, errno
+}
+
+// Pwrite implements sys.File. It writes at off even if the file appends, as
+// POSIX has it and Linux has not.
+func (f *file) Pwrite(buf []byte, off int64) (n int, errno sys.Errno) {
+	if !f.write || f.closed.Load() {
+		return 0, sys.EBADF
+	}
+	if off < 0 {
+		return 0, sys.EINVAL
+	}
+	if len(buf) == 0 {
+		return 0, 0
+	}
+	if !f.m.counted {
+		return f.put(buf, off)
+	}
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	if errno := f.learn(); errno != 0 {
+		return 0, errno
+	}
+	return f.putCounted(buf, off)
+}
+
+// writeAtEnd asks the system where the end is, so that nothing is overwritten
+// even if another process has written to the file.
+func (f *file) writeAtEnd(buf []byte) (n int, errno sys.Errno) {
+	if !f.write || f.closed.Load() {
+		return 0, sys.EBADF
+	}
+	if len(buf) == 0 {
+		return 0, 0
+	}
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	end, err := sizeOf(f.f)
+	if err != nil {
+		return 0, f.m.errno(err)
+	}
+	if f.m.counted {
+		f.correct(end)
+		n, errno = f.putCounted(buf, end)
+	} else {
+		n, errno = f.put(buf, end)
+	}
+	f.pos = end + int64(n)
+	return n, errno
+}
+
+func (f *file) put(buf []byte, off int64) (n int, errno sys.Errno) {
+	if off > math.MaxInt64-int64(len(buf)) {
+		return 0, EFBIG
+	}
+	n, err := f.f.WriteAt(buf, off)
+	return n, f.m.errno(err)
+}
+
+// putCounted writes under the lock of the node, whose size is known. It takes
+// what the file grows by from the quota first, and gives back what was not
+// written.
+func (f *file) putCounted(buf []byte, off int64) (n int, errno sys.Errno) {
+	if off > math.MaxInt64-int64(len(buf)) {
+		return 0, EFBIG
+	}
+	growth := off + int64(len(buf)) - f.node.size
+	if growth <= 0 {
+		return f.put(buf, off)
+	}
+	if !f.m.quota.takeBytes(growth) {
+		return 0, ENOSPC
+	}
+	n, errno = f.put(buf, off)
+	grown := int64(0)
+	if n > 0 {
+		grown = max(off+int64(n)-f.node.size, 0)
+	}
+	f.node.size += grown
+	if grown < growth {
+		f.m.quota.giveBytes(growth - grown)
+	}
+	return n, errno
+}
+
+// learn finds out the size of the file once. The lock of the node is held.
+func (f *file) learn() sys.Errno {
+	if f.node.known {
+		return 0
+	}
+	size, err := sizeOf(f.f)
+	if err != nil {
+		return f.m.errno(err)
+	}
+	f.node.size, f.node.known = size, true
+	return 0
+}
+
+// correct takes note of a size that the system has told. What another process
+// did to the file counts too, even if it is beyond the limit.
+func (f *file) correct(size int64) {
+	if f.node.known {
+		if d := size - f.node.size; d > 0 {
+			f.m.quota.bytes.Add(d)
+		} else {
+			f.m.quota.giveBytes(-d)
+		}
+	}
+	f.node.size, f.node.known = size, true
+}
+
+// seek is Seek of sys.File.
+func (f *file) seek(offset int64, whence int) (int64, sys.Errno) {
+	if f.closed.Load() {
+		return 0, sys.EBADF
+	}
+	base := int64(0)
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		base = f.pos
+	case io.SeekEnd:
+		size, err := sizeOf(f.f)
+		if err != nil {
+			return 0, plain(f.m.errno(err))
+		}
+		base = size
+	default:
+		return 0, sys.EINVAL
+	}
+	if offset > math.MaxInt64-base || base+offset < 0 {
+		return 0, sys.EINVAL
+	}
+	f.pos = base + offset
+	return f.pos, 0
+}
+
+// Readdir implements sys.File.
+func (f *file) Readdir(int) ([]sys.Dirent, sys.Errno) { return nil, sys.EBADF }
+
+// Truncate implements sys.File.
+func (f *file) Truncate(size int64) sys.Errno {
+	if f.closed.Load() {
+		return sys.EBADF
+	}
+	if size < 0 || !f.write {
+		return sys.EINVAL
+	}
+	f.node.mu.Lock()
+	defer f.node.mu.Unlock()
+	if !f.m.counted {
+		return f.m.errno(f.f.Truncate(size))
+	}
+	if errno := f.learn(); errno != 0 {
+		return errno
+	}
+	growth := size - f.node.size
+	if growth > 0 && !f.m.quota.takeBytes(growth) {
+		return ENOSPC
+	}
+	if err := f.f.Truncate(size); err != nil {
+		if growth > 0 {
+			f.m.quota.giveBytes(growth)
+		}
+		return f.m.errno(err)
+	}
+	f.node.size = size
+	if growth < 0 {
+		f.m.quota.giveBytes(-growth)
+	}
+	return 0
+}
+
+// Sync implements sys.File. When it returns 0, contents and size are on the
+// disk.
+func (f *file) Sync() sys.Errno {
+	return f.m.errno(f.f.Sync())
+}
+
+// Datasync implements sys.File.
+func (f *file) Datasync() sys.Errno {
+	return f.m.errno(datasync(f.f))
+}
+
+// Utimens implements sys.File.
+func (f *file) Utimens(atim, mtim int64) sys.Errno {
+	if f.m.readOnly {
+		return sys.EROFS
+	}
+	return f.m.errno(futimens(f.f, atim, mtim))
+}
+
+// Close implements sys.File.
+func (f *file) Close() sys.Errno {
+	if f.closed.Swap(true) {
+		return 0
+	}
+	f.m.handles.remove(f)
+	bytes := f.m.handles.release(f.node)
+	err := f.f.Close()
+	if bytes > 0 && f.m.counted {
+		f.m.quota.giveBytes(bytes)
+	}
+	f.m.quota.giveOpen()
+	return plain(f.m.errno(err))
+}
+
+func sizeOf(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func statOf(m *FS, f *os.File) (wasys.Stat_t, sys.Errno) {
+	info, err := f.Stat()
+	if err != nil {
+		return wasys.Stat_t{}, m.errno(err)
+	}
+	return wasys.NewStat_t(info), 0
+}

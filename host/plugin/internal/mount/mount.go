@@ -1,0 +1,151 @@
+// Package mount lets a guest see one directory of the host and nothing else.
+//
+// An [FS] is wazero's filesystem interface over an [os.Root]: no path, link,
+// race or swap of directories by another process leads outside of the
+// directory. On top of that it refuses what a guest has no business with
+// (links, devices, pipes, sockets), hides the names that belong to the host,
+// makes everything private to the user of the process, and keeps quotas.
+//
+// README.md in this folder says what is promised on which system.
+package mount
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+)
+
+// DefaultMaxOpen is how many files and directories a guest may hold open if
+// [Options] does not say.
+const DefaultMaxOpen = 256
+
+// Options are the limits of a mount. The zero value is a mount for reading and
+// writing whose only quota is [DefaultMaxOpen].
+type Options struct {
+	// ReadOnly refuses every change, with EROFS.
+	ReadOnly bool
+
+	// MaxBytes is how large all files may be together, as the sum of their
+	// sizes; holes count. 0 is no limit. A write or truncation that would
+	// go beyond it changes nothing and fails with [ENOSPC].
+	MaxBytes int64
+
+	// MaxFiles is how many files and directories there may be, the mounted
+	// directory itself not counted. 0 is no limit. Creating one more
+	// fails with [ENOSPC].
+	//
+	// Set it for guests that are not trusted: the memory the host needs to
+	// list a directory grows with it.
+	MaxFiles int64
+
+	// MaxOpen is how many files and directories all guests of the mount may
+	// hold open together. 0 is [DefaultMaxOpen]. Opening one more fails with
+	// [EMFILE].
+	MaxOpen int
+}
+
+// Usage is what counts against the quotas of a mount. Bytes and Files are 0 if
+// neither MaxBytes nor MaxFiles is set, since nothing is counted then.
+type Usage struct {
+	Bytes, Files int64
+	Open         int
+}
+
+// FS is a directory that guests may use. It implements wazero's sys.FS; give it
+// to a guest by [FS.Config].
+//
+// All methods may be called by many goroutines at once; one open file belongs
+// to one guest instance.
+type FS struct {
+	sys.UnimplementedFS
+
+	root     *os.Root
+	dir      string
+	readOnly bool
+	counted  bool // a quota of bytes or files is set
+	escape   error
+	quota    quota
+	paths    stripes
+	handles  handles
+	closing  sync.Once
+	closed   atomic.Bool
+}
+
+var _ sys.FS = (*FS)(nil)
+
+// Open mounts an existing directory. If there is a quota of bytes or files it
+// goes through the whole tree once to count what is there; it may find more
+// than the quota allows, and then nothing can be added until enough is gone.
+//
+// It returns an error if dir is not a directory that can be read, or if its
+// tree is more than 256 directories deep or has more than 2²⁴ entries.
+func Open(dir string, opts Options) (*FS, error) {
+	if opts.MaxBytes < 0 || opts.MaxFiles < 0 || opts.MaxOpen < 0 {
+		return nil, fmt.Errorf("mount: limits of %d bytes, %d files and %d open files: none may be negative, and 0 means the default",
+			opts.MaxBytes, opts.MaxFiles, opts.MaxOpen)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("mount: %w", err)
+	}
+	m := &FS{root: root, dir: dir, readOnly: opts.ReadOnly}
+	m.quota.limit(opts)
+	m.counted = !opts.ReadOnly && (opts.MaxBytes > 0 || opts.MaxFiles > 0)
+	// The error of a path that leads outside has no exported name.
+	_, err = root.Lstat("..")
+	if m.escape = errors.Unwrap(err); m.escape == nil {
+		root.Close()
+		return nil, fmt.Errorf("mount: the parent of %s is not refused: %v", dir, err)
+	}
+	if m.counted {
+		bytes, files, err := count(root)
+		if err != nil {
+			root.Close()
+			return nil, fmt.Errorf("mount: counting the files of %s: %w", dir, err)
+		}
+		m.quota.bytes.Store(bytes)
+		m.quota.files.Store(files)
+	}
+	return m, nil
+}
+
+// Usage returns what is in use now.
+func (m *FS) Usage() Usage {
+	return Usage{
+		Bytes: m.quota.bytes.Load(),
+		Files: m.quota.files.Load(),
+		Open:  int(m.quota.open.Load()),
+	}
+}
+
+// String returns the directory as it was given to Open.
+func (m *FS) String() string { return m.dir }
+
+// Close closes the directory and all that guests hold open in it; what they do
+// with it afterwards fails with EBADF. An operation that has begun may still
+// end. Closing twice is not an error.
+func (m *FS) Close() (err error) {
+	m.closing.Do(func() {
+		m.closed.Store(true)
+		for _, h := range m.handles.end() {
+			h.Close()
+		}
+		err = m.root.Close()
+	})
+	return err
+}
+
+// errno is what a guest is told of an error of package os.
+func (m *FS) errno(err error) sys.Errno {
+	if err == nil {
+		return 0
+	}
+	if errors.Is(err, m.escape) {
+		return sys.EPERM
+	}
+	return errnoOf(err)
+}

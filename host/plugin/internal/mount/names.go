@@ -1,0 +1,186 @@
+package mount
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+)
+
+// HiddenPrefix begins the names that belong to the host, at any depth. A guest
+// does not see them, and cannot make them.
+const HiddenPrefix = ".waddle"
+
+// Longest path, name, and number of names in a path. Each name on the way costs
+// system calls that a guest is not charged for.
+const (
+	maxPath  = 4096
+	maxName  = 255
+	maxDepth = 32
+)
+
+// name is a path of a guest in its one form: names with single slashes between
+// them, "." for the mounted directory itself.
+type name struct {
+	path   string
+	depth  int
+	isDir  bool // a slash at the end says that it must be a directory
+	hidden bool
+}
+
+func (n name) isRoot() bool { return n.depth == 0 }
+
+// parse brings a path into its one form. wazero has dealt with ".." before, so
+// whatever still has it is refused. A slash at the beginning means the mounted
+// directory: wazero puts it there if "." was opened as a directory.
+func parse(path string) (n name, errno sys.Errno) {
+	if path == "" {
+		return n, sys.ENOENT
+	}
+	if len(path) > maxPath {
+		return n, sys.ENAMETOOLONG
+	}
+	if strings.IndexByte(path, 0) >= 0 || !utf8.ValidString(path) {
+		return n, sys.EINVAL
+	}
+	clean, start := true, 0
+	for i := 0; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			continue
+		}
+		part := path[start:i]
+		start = i + 1
+		switch {
+		case part == "" || part == ".":
+			n.isDir = i == len(path)
+			clean = false
+			continue
+		case part == "..":
+			return n, sys.EPERM
+		case len(part) > maxName:
+			return n, sys.ENAMETOOLONG
+		case reserved(part):
+			return n, sys.EINVAL
+		}
+		n.isDir = false
+		n.hidden = n.hidden || hidden(part)
+		n.depth++
+	}
+	switch {
+	case n.depth > maxDepth:
+		return n, sys.ENAMETOOLONG
+	case n.depth == 0:
+		n.path, n.isDir = ".", true
+	case clean:
+		n.path = path
+	default:
+		n.path = join(path)
+	}
+	return n, 0
+}
+
+func join(path string) string {
+	var b strings.Builder
+	b.Grow(len(path))
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// hidden reports whether a name belongs to the host. Some filesystems ignore
+// case, and some ignore characters that cannot be seen.
+func hidden(part string) bool {
+	if part[0] != HiddenPrefix[0] && part[0] < utf8.RuneSelf {
+		return false
+	}
+	i := 0
+	for _, r := range part {
+		switch {
+		case i == len(HiddenPrefix):
+			return true
+		case ignorable(r):
+			continue
+		case 'A' <= r && r <= 'Z':
+			r += 'a' - 'A'
+		}
+		if r != rune(HiddenPrefix[i]) {
+			return false
+		}
+		i++
+	}
+	return i == len(HiddenPrefix)
+}
+
+// ignorable reports whether HFS+ leaves a character out when it compares names.
+func ignorable(r rune) bool {
+	return 0x200c <= r && r <= 0x200f || 0x202a <= r && r <= 0x202e || 0x206a <= r && r <= 0x206f || r == 0xfeff
+}
+
+// reserved reports whether a name means something else to the system: on
+// Windows a separator, a stream, a short name or an end that is cut off.
+func reserved(part string) bool {
+	if runtime.GOOS != "windows" {
+		return false
+	}
+	if strings.ContainsAny(part, `\:*?"<>|`) || strings.HasSuffix(part, ".") || strings.HasSuffix(part, " ") {
+		return true
+	}
+	_, short, found := strings.Cut(part, "~")
+	return found && short != "" && '0' <= short[0] && short[0] <= '9'
+}
+
+// way checks that all names before the last one are directories. A symbolic
+// link on the way is refused; should another process put one there right
+// afterwards, os.Root still ends within the mount.
+func (m *FS) way(n name) sys.Errno {
+	for i := range len(n.path) {
+		if n.path[i] != '/' {
+			continue
+		}
+		info, err := m.root.Lstat(n.path[:i])
+		if err != nil {
+			return m.errno(err)
+		}
+		if info.Mode()&os.ModeSymlink != 0 {
+			return sys.ELOOP
+		}
+		if !info.IsDir() {
+			return sys.ENOTDIR
+		}
+	}
+	return 0
+}
+
+// find is parse and way for something that should exist.
+func (m *FS) find(path string) (n name, errno sys.Errno) {
+	if n, errno = parse(path); errno != 0 {
+		return n, errno
+	}
+	if n.hidden {
+		return n, sys.ENOENT
+	}
+	return n, m.way(n)
+}
+
+// target is parse and way for something that is about to change.
+func (m *FS) target(path string) (n name, errno sys.Errno) {
+	if n, errno = parse(path); errno != 0 {
+		return n, errno
+	}
+	if m.readOnly {
+		return n, sys.EROFS
+	}
+	if n.hidden {
+		return n, sys.EPERM
+	}
+	return n, m.way(n)
+}

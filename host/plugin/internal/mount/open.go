@@ -1,0 +1,234 @@
+package mount
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+	wasys "github.com/tetratelabs/wazero/sys"
+)
+
+const (
+	fileMode = 0o600
+	dirMode  = 0o700
+)
+
+// How often an open starts again because somebody else made, removed or
+// replaced the file between two system calls.
+const maxOpenAttempts = 16
+
+// OpenFile implements sys.FS. Only regular files and directories are opened,
+// never a symbolic link (ELOOP), and neither a device, a pipe or a socket nor a
+// file that has a second name somewhere, perhaps outside (EPERM). A file that
+// is created is 0600, whatever perm says.
+func (m *FS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
+	n, errno := parse(path)
+	if errno != 0 {
+		return nil, errno
+	}
+	if n.isRoot() {
+		return m.openRoot(flag, perm)
+	}
+	write := flag&(sys.O_RDWR|sys.O_WRONLY) != 0
+	if flag&sys.O_DIRECTORY != 0 {
+		// Some guests ask for all rights, always.
+		write = false
+		if flag&sys.O_CREAT != 0 {
+			return nil, sys.EINVAL
+		}
+	}
+	switch {
+	case m.readOnly && (write || flag&(sys.O_CREAT|sys.O_TRUNC|sys.O_APPEND) != 0):
+		return nil, sys.EROFS
+	case flag&sys.O_TRUNC != 0 && !write:
+		return nil, sys.EINVAL
+	case n.hidden && flag&sys.O_CREAT != 0:
+		return nil, sys.EPERM
+	case n.hidden:
+		return nil, sys.ENOENT
+	case n.isDir && flag&sys.O_CREAT != 0:
+		return nil, sys.EISDIR
+	}
+	if errno := m.way(n); errno != 0 {
+		return nil, errno
+	}
+	if !m.quota.takeOpen() {
+		return nil, EMFILE
+	}
+	defer m.paths.shared(n.path).RUnlock()
+	for range maxOpenAttempts {
+		f, again, errno := m.tryOpen(n, flag, write)
+		if !again {
+			if errno != 0 {
+				m.quota.giveOpen()
+			}
+			return f, errno
+		}
+	}
+	m.quota.giveOpen()
+	return nil, sys.EAGAIN
+}
+
+// openRoot opens the mounted directory itself.
+//
+// wazero opens it for each instance, on first use and with perm 0, which is not
+// how it opens anything for a guest. It panics over any error but ENOENT, so
+// that is the only one it gets, and no quota applies.
+func (m *FS) openRoot(flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
+	preopen := perm == 0 && flag == sys.O_RDONLY
+	if !preopen {
+		switch {
+		case flag&sys.O_CREAT != 0, flag&sys.O_DIRECTORY == 0 && flag&(sys.O_RDWR|sys.O_WRONLY|sys.O_TRUNC) != 0:
+			return nil, sys.EISDIR
+		case !m.quota.takeOpen():
+			return nil, EMFILE
+		}
+	}
+	f, errno := m.openDir(".", !preopen)
+	if errno != 0 && preopen {
+		return nil, sys.ENOENT
+	}
+	if errno != 0 {
+		m.quota.giveOpen()
+		return nil, errno
+	}
+	return f, 0
+}
+
+func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
+	f, err := m.root.OpenFile(path, os.O_RDONLY|openDirectory, 0)
+	if err != nil {
+		return nil, m.errno(err)
+	}
+	info, err := f.Stat()
+	if err != nil || !info.IsDir() {
+		f.Close()
+		if err != nil {
+			return nil, m.errno(err)
+		}
+		return nil, sys.ENOTDIR
+	}
+	st := wasys.NewStat_t(info)
+	d := &directory{m: m, f: f, dev: st.Dev, ino: st.Ino, charged: charged}
+	d.to = d.seek
+	if !m.handles.add(d) {
+		f.Close()
+		return nil, sys.EBADF
+	}
+	return d, 0
+}
+
+// tryOpen looks what is there, opens it, and makes sure that it opened what it
+// had looked at.
+func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+	info, err := m.root.Lstat(n.path)
+	if errors.Is(err, fs.ErrNotExist) && flag&sys.O_CREAT != 0 {
+		return m.create(n, flag, write)
+	}
+	if err != nil {
+		return nil, false, m.errno(err)
+	}
+	if flag&(sys.O_CREAT|sys.O_EXCL) == sys.O_CREAT|sys.O_EXCL {
+		return nil, false, sys.EEXIST
+	}
+	switch mode := info.Mode(); {
+	case mode.IsDir() && (write || flag&sys.O_CREAT != 0):
+		return nil, false, sys.EISDIR
+	case mode.IsDir():
+		f, errno = m.openDir(n.path, true)
+		return f, false, errno
+	case mode&os.ModeSymlink != 0:
+		return nil, false, sys.ELOOP
+	case n.isDir || flag&sys.O_DIRECTORY != 0:
+		return nil, false, sys.ENOTDIR
+	case !mode.IsRegular():
+		return nil, false, sys.EPERM
+	}
+	opened, err := m.root.OpenFile(n.path, osFlags(flag, write), 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true, 0
+	}
+	if err != nil {
+		return nil, false, m.errno(err)
+	}
+	return m.admit(opened, info, flag, write)
+}
+
+// create makes a new file. Whoever finds it there already opens it instead.
+func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+	if m.counted && !m.quota.takeFile() {
+		return nil, false, ENOSPC
+	}
+	opened, err := m.root.OpenFile(n.path, osFlags(flag, write)|os.O_CREATE|os.O_EXCL, fileMode)
+	if err == nil {
+		return m.admit(opened, nil, flag&^sys.O_TRUNC, write)
+	}
+	if m.counted {
+		m.quota.giveFile()
+	}
+	if errors.Is(err, fs.ErrExist) && flag&sys.O_EXCL == 0 {
+		return nil, true, 0
+	}
+	return nil, false, m.errno(err)
+}
+
+// admit makes a handle of a file that has been opened. Seen is what was there
+// before, or nil for a file that was created.
+func (m *FS) admit(opened *os.File, seen fs.FileInfo, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+	info, err := opened.Stat()
+	if err != nil {
+		opened.Close()
+		return nil, false, m.errno(err)
+	}
+	if seen != nil && !os.SameFile(seen, info) {
+		opened.Close()
+		return nil, true, 0
+	}
+	id, links, err := identify(opened, info)
+	if err == nil && (!info.Mode().IsRegular() || links > 1) {
+		opened.Close()
+		return nil, false, sys.EPERM
+	}
+	if err != nil {
+		opened.Close()
+		return nil, false, m.errno(err)
+	}
+	h := &file{
+		m: m, f: opened, node: m.handles.node(id), id: id,
+		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0,
+	}
+	h.to = h.seek
+	if !m.handles.add(h) {
+		m.handles.release(h.node)
+		opened.Close()
+		return nil, false, sys.EBADF
+	}
+	if flag&sys.O_TRUNC != 0 {
+		if errno := h.Truncate(0); errno != 0 {
+			m.handles.remove(h)
+			m.handles.release(h.node)
+			opened.Close()
+			return nil, false, errno
+		}
+	}
+	return h, false, 0
+}
+
+// osFlags are the flags for package os. Creating, truncating and appending are
+// done by other means, since they have to be counted.
+func osFlags(flag sys.Oflag, write bool) int {
+	flags := openFile
+	switch {
+	case write && flag&sys.O_WRONLY != 0:
+		flags |= os.O_WRONLY
+	case write:
+		flags |= os.O_RDWR
+	default:
+		flags |= os.O_RDONLY
+	}
+	if flag&(sys.O_SYNC|sys.O_DSYNC|sys.O_RSYNC) != 0 {
+		flags |= os.O_SYNC
+	}
+	return flags
+}

@@ -1,0 +1,56 @@
+package mount
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// quota counts what is in use. Other processes may change files behind its
+// back, so that a count is wrong by what they did; it never goes below zero.
+type quota struct {
+	bytes, files, open          atomic.Int64
+	maxBytes, maxFiles, maxOpen int64
+}
+
+func (q *quota) limit(opts Options) {
+	q.maxBytes, q.maxFiles, q.maxOpen = opts.MaxBytes, opts.MaxFiles, int64(opts.MaxOpen)
+	if q.maxBytes == 0 {
+		q.maxBytes = math.MaxInt64
+	}
+	if q.maxFiles == 0 {
+		q.maxFiles = math.MaxInt64
+	}
+	if q.maxOpen == 0 {
+		q.maxOpen = DefaultMaxOpen
+	}
+}
+
+// take adds n to a count, unless that goes beyond its limit.
+func take(count *atomic.Int64, n, limit int64) bool {
+	for {
+		old := count.Load()
+		if n > limit-old {
+			return false
+		}
+		if count.CompareAndSwap(old, old+n) {
+			return true
+		}
+	}
+}
+
+// give subtracts n from a count.
+func give(count *atomic.Int64, n int64) {
+	for {
+		old := count.Load()
+		if count.CompareAndSwap(old, max(old-n, 0)) {
+			return
+		}
+	}
+}
+
+func (q *quota) takeBytes(n int64) bool { return take(&q.bytes, n, q.maxBytes) }
+func (q *quota) giveBytes(n int64)      { give(&q.bytes, n) }
+func (q *quota) takeFile() bool         { return take(&q.files, 1, q.maxFiles) }
+func (q *quota) giveFile()              { give(&q.files, 1) }
+func (q *quota) takeOpen() bool         { return take(&q.open, 1, q.maxOpen) }
+func (q *quota) giveOpen()              { give(&q.open, 1) }

@@ -1,0 +1,3 @@
+package mount_test
+
+const sysRenameat2 = 316

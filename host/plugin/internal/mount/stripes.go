@@ -1,0 +1,66 @@
+package mount
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+)
+
+const stripeCount = 64
+
+var stripeSeed = maphash.MakeSeed()
+
+// stripes are locks over paths. Whoever opens or creates a path holds its lock
+// shared, whoever removes or replaces what is there holds it alone: only then
+// is it certain whose bytes are given back. Two paths that differ in case may
+// be the same, so they share a lock.
+//
+// A lock is held over system calls that change a directory, never over reading,
+// writing or synchronising a file.
+type stripes [stripeCount]sync.RWMutex
+
+func stripeOf(path string) uint64 {
+	return maphash.String(stripeSeed, strings.ToLower(path)) % stripeCount
+}
+
+func (s *stripes) shared(path string) *sync.RWMutex {
+	l := &s[stripeOf(path)]
+	l.RLock()
+	return l
+}
+
+func (s *stripes) alone(path string) *sync.RWMutex {
+	l := &s[stripeOf(path)]
+	l.Lock()
+	return l
+}
+
+// both locks two paths alone and returns the function that unlocks them.
+func (s *stripes) both(a, b string) (unlock func()) {
+	i, j := stripeOf(a), stripeOf(b)
+	if i > j {
+		i, j = j, i
+	}
+	s[i].Lock()
+	if i != j {
+		s[j].Lock()
+	}
+	return func() {
+		if i != j {
+			s[j].Unlock()
+		}
+		s[i].Unlock()
+	}
+}
+
+// all locks every path alone: when a directory moves, so does all beneath it.
+func (s *stripes) all() (unlock func()) {
+	for i := range s {
+		s[i].Lock()
+	}
+	return func() {
+		for i := range s {
+			s[i].Unlock()
+		}
+	}
+}

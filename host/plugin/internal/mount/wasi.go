@@ -1,0 +1,222 @@
+package mount
+
+import (
+	"context"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental/sys"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	wasys "github.com/tetratelabs/wazero/sys"
+)
+
+// Config returns base with the directory mounted at guestPath. The guest's WASI
+// must be that of [ExportFunctions]: with wazero's own, an error that it has no
+// number for ends the call with a panic.
+func (m *FS) Config(base wazero.FSConfig, guestPath string) wazero.FSConfig {
+	return base.(sysfs.FSConfig).WithSysFSMount(guestFS{m}, guestPath)
+}
+
+// ExportFunctions adds WASI preview 1 to a module that is being built: wazero's
+// functions, but that errors like ENOSPC and EMFILE reach the guest, and that
+// what they cost the host has a bound. Functions exported after it take the
+// place of those it exported.
+//
+// Unless it is nil, before runs at the beginning of each function that deals
+// with files. It may panic in order to end the guest.
+func ExportFunctions(b wazero.HostModuleBuilder, before func(context.Context)) {
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+	for name, definition := range wasiFunctions() {
+		if !strings.HasPrefix(name, "fd_") && !strings.HasPrefix(name, "path_") {
+			continue
+		}
+		b.NewFunctionBuilder().
+			WithGoModuleFunction(&function{
+				wasi:   definition.GoFunction().(api.GoModuleFunction),
+				limits: limits[name],
+				before: before,
+			}, definition.ParamTypes(), definition.ResultTypes()).
+			Export(name)
+	}
+}
+
+// wasiFunctions are wazero's own, which only a compiled module gives out.
+var wasiFunctions = sync.OnceValue(func() map[string]api.FunctionDefinition {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	module, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
+	if err != nil {
+		panic(err) // these functions are constants of the program
+	}
+	return module.ExportedFunctions()
+})
+
+// limit is what a parameter of a function may be at most, and the error if it
+// is more.
+type limit struct {
+	param int
+	most  uint32
+	errno uint64
+}
+
+// Numbers of WASI.
+const (
+	wasiBadf        = 8
+	wasiInval       = 28
+	wasiNametoolong = 37
+)
+
+// What wazero does for one call grows with these numbers, which are the
+// guest's: with vectors the system calls, with a buffer for entries the memory
+// to hold them, with a path its copies, and with the number of a descriptor the
+// table of descriptors, to gigabytes.
+const (
+	maxVectors       = 1024
+	maxReaddirBuffer = 128 << 10
+	maxDescriptor    = 1 << 16
+)
+
+func pathLimit(param int) limit { return limit{param, maxPath, wasiNametoolong} }
+
+var limits = map[string][]limit{
+	"fd_pread":                {{2, maxVectors, wasiInval}},
+	"fd_pwrite":               {{2, maxVectors, wasiInval}},
+	"fd_read":                 {{2, maxVectors, wasiInval}},
+	"fd_readdir":              {{2, maxReaddirBuffer, wasiInval}},
+	"fd_renumber":             {{1, maxDescriptor, wasiBadf}},
+	"fd_write":                {{2, maxVectors, wasiInval}},
+	"path_create_directory":   {pathLimit(2)},
+	"path_filestat_get":       {pathLimit(3)},
+	"path_filestat_set_times": {pathLimit(3)},
+	"path_link":               {pathLimit(3), pathLimit(6)},
+	"path_open":               {pathLimit(3)},
+	"path_readlink":           {pathLimit(2)},
+	"path_remove_directory":   {pathLimit(2)},
+	"path_rename":             {pathLimit(2), pathLimit(5)},
+	"path_symlink":            {pathLimit(1), pathLimit(4)},
+	"path_unlink_file":        {pathLimit(2)},
+}
+
+// function is one of wazero's with its limits and its way for errors.
+type function struct {
+	wasi   api.GoModuleFunction
+	limits []limit
+	before func(context.Context)
+}
+
+// Call implements api.GoModuleFunction.
+func (f *function) Call(ctx context.Context, mod api.Module, stack []uint64) {
+	if f.before != nil {
+		f.before(ctx)
+	}
+	for _, l := range f.limits {
+		if uint32(stack[l.param]) > l.most {
+			stack[0] = l.errno
+			return
+		}
+	}
+	defer catch(stack)
+	f.wasi.Call(ctx, mod, stack)
+}
+
+// thrown is an error on its way past wazero, as a panic. wazero's functions
+// between here and the file keep no locks and have nothing to undo, and nothing
+// else belongs to one call alone: instances share the mount and the functions.
+type thrown sys.Errno
+
+func catch(stack []uint64) {
+	switch r := recover().(type) {
+	case nil:
+	case thrown:
+		stack[0] = uint64(sys.Errno(r) - beyond)
+	default:
+		panic(r)
+	}
+}
+
+// throw passes on the errors that wazero knows and panics with the others.
+func throw(errno sys.Errno) sys.Errno {
+	if errno >= beyond {
+		panic(thrown(errno))
+	}
+	return errno
+}
+
+// guestFS is an FS whose errors reach the guest.
+type guestFS struct{ sys.FS }
+
+func (g guestFS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
+	f, errno := g.FS.OpenFile(path, flag, perm)
+	if throw(errno) != 0 {
+		return nil, errno
+	}
+	return guestFile{f}, 0
+}
+
+func (g guestFS) Lstat(path string) (wasys.Stat_t, sys.Errno) {
+	st, errno := g.FS.Lstat(path)
+	return st, throw(errno)
+}
+
+func (g guestFS) Stat(path string) (wasys.Stat_t, sys.Errno) {
+	st, errno := g.FS.Stat(path)
+	return st, throw(errno)
+}
+
+func (g guestFS) Readlink(path string) (string, sys.Errno) {
+	text, errno := g.FS.Readlink(path)
+	return text, throw(errno)
+}
+
+func (g guestFS) Mkdir(path string, perm fs.FileMode) sys.Errno {
+	return throw(g.FS.Mkdir(path, perm))
+}
+
+func (g guestFS) Rename(from, to string) sys.Errno          { return throw(g.FS.Rename(from, to)) }
+func (g guestFS) Rmdir(path string) sys.Errno               { return throw(g.FS.Rmdir(path)) }
+func (g guestFS) Unlink(path string) sys.Errno              { return throw(g.FS.Unlink(path)) }
+func (g guestFS) Utimens(path string, a, m int64) sys.Errno { return throw(g.FS.Utimens(path, a, m)) }
+
+// guestFile is a file or directory whose errors reach the guest. The methods that
+// are not here have no errors that wazero does not know.
+type guestFile struct{ sys.File }
+
+func (g guestFile) Stat() (wasys.Stat_t, sys.Errno) {
+	st, errno := g.File.Stat()
+	return st, throw(errno)
+}
+
+func (g guestFile) Read(buf []byte) (int, sys.Errno) {
+	n, errno := g.File.Read(buf)
+	return n, throw(errno)
+}
+
+func (g guestFile) Pread(buf []byte, off int64) (int, sys.Errno) {
+	n, errno := g.File.Pread(buf, off)
+	return n, throw(errno)
+}
+
+func (g guestFile) Readdir(n int) ([]sys.Dirent, sys.Errno) {
+	entries, errno := g.File.Readdir(n)
+	return entries, throw(errno)
+}
+
+func (g guestFile) Write(buf []byte) (int, sys.Errno) {
+	n, errno := g.File.Write(buf)
+	return n, throw(errno)
+}
+
+func (g guestFile) Pwrite(buf []byte, off int64) (int, sys.Errno) {
+	n, errno := g.File.Pwrite(buf, off)
+	return n, throw(errno)
+}
+
+func (g guestFile) Truncate(size int64) sys.Errno      { return throw(g.File.Truncate(size)) }
+func (g guestFile) Sync() sys.Errno                    { return throw(g.File.Sync()) }
+func (g guestFile) Datasync() sys.Errno                { return throw(g.File.Datasync()) }
+func (g guestFile) Utimens(atim, mtim int64) sys.Errno { return throw(g.File.Utimens(atim, mtim)) }

@@ -1,0 +1,38 @@
+//go:build !linux && !darwin
+
+package plugin
+
+import "fmt"
+
+// linearMemory is one instance's memory, on the Go heap. Growing it copies it,
+// to twice the size as far as the limit allows.
+type linearMemory struct {
+	limit uint64
+	b     []byte
+	err   error
+}
+
+// Reallocate returns size bytes of memory, or nil if that is beyond the limit.
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size > m.limit {
+		m.err = fmt.Errorf("%d bytes of memory, and the limit is %d", size, m.limit)
+		return nil
+	}
+	if size > uint64(cap(m.b)) {
+		larger := make([]byte, size, min(max(size, 2*uint64(cap(m.b))), m.limit))
+		copy(larger, m.b)
+		m.b = larger
+	}
+	m.b = m.b[:size]
+	return m.b
+}
+
+// Free does nothing; see release.
+func (m *linearMemory) Free() {}
+
+func (m *linearMemory) reserve(size uint64) { m.limit = size }
+
+func (m *linearMemory) release() error {
+	m.b, m.limit = nil, 0
+	return nil
+}

@@ -1,0 +1,59 @@
+//go:build linux || darwin
+
+package plugin
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// linearMemory is one instance's memory: address space for all it may ever
+// have, of which as much is made usable as the guest asked for. It grows in
+// place, so that growing costs the same at any size, and lies outside of the Go
+// heap.
+type linearMemory struct {
+	reserved []byte
+	usable   uint64
+	err      error
+}
+
+// Reallocate makes size bytes usable, or returns nil if that is not possible.
+func (m *linearMemory) Reallocate(size uint64) []byte {
+	if size > uint64(len(m.reserved)) {
+		return nil
+	}
+	if size > m.usable {
+		err := syscall.Mprotect(m.reserved[m.usable:size], syscall.PROT_READ|syscall.PROT_WRITE)
+		if err != nil {
+			m.err = fmt.Errorf("making %d bytes of memory usable: %w", size, err)
+			return nil
+		}
+		m.usable = size
+	}
+	return m.reserved[:size:size]
+}
+
+// Free does nothing. wazero calls it from within a call that exits, whose
+// stack still knows the memory; release follows when nothing does.
+func (m *linearMemory) Free() {}
+
+func (m *linearMemory) reserve(size uint64) {
+	if size == 0 {
+		return
+	}
+	b, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		m.err = fmt.Errorf("reserving %d bytes of address space: %w", size, err)
+		return
+	}
+	m.reserved = b
+}
+
+func (m *linearMemory) release() error {
+	b := m.reserved
+	m.reserved, m.usable = nil, 0
+	if b == nil {
+		return nil
+	}
+	return syscall.Munmap(b)
+}

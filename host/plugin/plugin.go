@@ -1,0 +1,303 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
+
+// Plugin is a guest that runs. It is a [store.Store] and may be used by many
+// goroutines at once.
+type Plugin struct {
+	config      settled
+	info        Info
+	cas         bool
+	described   sync.Once
+	guestLog    *guestLog
+	engine      engineKind
+	code        *code
+	compiled    *compiled
+	compileTime time.Duration
+	codeSource  string
+	shards      []*shard
+
+	stopSweeper context.CancelFunc // nil if there is no sweeper
+	sweeperDone chan struct{}
+
+	closing sync.Once
+
+	statsMu   sync.Mutex
+	lastStats []ShardStats
+}
+
+// Open runs a guest from the bytes of its module, which it does not keep. The
+// context can end waiting for another Open of the same module; it has no
+// influence on the plugin afterwards. A guest that is refused gives a
+// [*LoadError]. Close the plugin when it is no longer needed.
+func Open(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
+	return open(ctx, wasm, config, "guest", bestEngine())
+}
+
+// OpenFile is [Open] for a file.
+func OpenFile(ctx context.Context, name string, config Config) (*Plugin, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return openReader(ctx, f, filepath.Base(name), config)
+}
+
+// OpenFS is [Open] for a file of a file system.
+func OpenFS(ctx context.Context, fsys fs.FS, name string, config Config) (*Plugin, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return openReader(ctx, f, path.Base(name), config)
+}
+
+func openReader(ctx context.Context, r io.Reader, name string, config Config) (*Plugin, error) {
+	most := config.MaxModule
+	if most <= 0 {
+		most = defaultModule
+	}
+	// One byte more than allowed, so that a file that is too long is found to
+	// be without being read to its end.
+	wasm, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, wasm, config, name, bestEngine())
+}
+
+// open runs a guest under the name of the config, or else the one it gives
+// itself, or else the one given here.
+func open(ctx context.Context, wasm []byte, config Config, name string, engine engineKind) (_ *Plugin, err error) {
+	defer func() {
+		var refused *LoadError
+		if errors.As(err, &refused) && refused.Plugin == "" {
+			refused.Plugin = cmp.Or(config.Name, name)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	settled, err := config.settle()
+	if err != nil {
+		return nil, err
+	}
+	module, err := check(wasm, preflight.Limits{Module: int(min(settled.MaxModule, math.MaxInt32))})
+	if err != nil {
+		return nil, err
+	}
+	if err := settled.divide(module.Memory.Min); err != nil {
+		return nil, err
+	}
+	p := &Plugin{
+		config: settled,
+		engine: engine,
+		info: Info{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue, Shards: settled.Shards,
+			ShardMemory: settled.shardLimit, Module: module},
+		lastStats: make([]ShardStats, settled.Shards),
+	}
+	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now}
+	if engine == engineInterpreter {
+		settled.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
+			"plugin", config.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
+	}
+	if err := p.compile(ctx, wasm); err != nil {
+		return nil, err
+	}
+	if err := p.start(name); err != nil {
+		p.discard()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
+	dir, err := prepareCacheDir(&p.config)
+	if err != nil {
+		return err
+	}
+	if p.engine == engineInterpreter {
+		dir = "" // it keeps nothing in files
+	}
+	mode := p.config.mode()
+	p.code = acquireCode(codeKey{module: sha256.Sum256(wasm), dir: dir, mode: mode, engine: p.engine})
+	config := limitConfig(runtimeConfig(p.engine), mode).WithMemoryLimitPages(uint32(p.config.shardLimit / pageSize))
+	p.compiled, err = p.code.compile(ctx, wasm, config, func(message string, err error) {
+		p.config.Logger.Warn(message, "plugin", p.config.Name, "error", err)
+	})
+	if err == nil {
+		p.compileTime, p.codeSource = p.compiled.took, p.compiled.source
+		err = p.provide()
+	}
+	if err == nil {
+		return nil
+	}
+	p.discard()
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return loadError(ErrModule, err, "it does not compile: %s", clean(string(cut([]byte(err.Error()), maxFault))))
+}
+
+// provide instantiates the host's modules that the guest imports.
+func (p *Plugin) provide() error {
+	ctx := context.Background()
+	wanted := make(map[string]bool)
+	for _, i := range p.info.Module.Imports {
+		wanted[i.Module] = true
+	}
+	if wanted[abi.ModuleName] {
+		if _, err := waddleModule(p.compiled.runtime).Instantiate(ctx); err != nil {
+			return err
+		}
+	}
+	if wanted[abi.ModuleWASI] {
+		if _, err := wasiModule(p.compiled.runtime).Instantiate(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start brings up all shards: the first, which says what the guest is, and then
+// the others side by side.
+func (p *Plugin) start(name string) error {
+	p.shards = make([]*shard, p.config.Shards)
+	for i := range p.shards {
+		p.shards[i] = &shard{plugin: p, index: i}
+		if p.config.Deadline > 0 {
+			p.shards[i].queue = make(chan struct{}, 1)
+		}
+	}
+	errs := make([]error, len(p.shards))
+	errs[0] = p.shards[0].first()
+	p.config.Name = cmp.Or(p.config.Name, name)
+	p.info.Name, p.guestLog.name = p.config.Name, p.config.Name
+	if errs[0] == nil {
+		var wait sync.WaitGroup
+		turns := make(chan struct{}, runtime.GOMAXPROCS(0))
+		for i, s := range p.shards[1:] {
+			wait.Go(func() {
+				turns <- struct{}{}
+				errs[i+1] = s.first()
+				<-turns
+			})
+		}
+		wait.Wait()
+	}
+	for i, err := range errs {
+		if err != nil {
+			return p.refuse(i, err)
+		}
+	}
+	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
+		ctx, cancel := context.WithCancel(context.Background())
+		p.stopSweeper, p.sweeperDone = cancel, make(chan struct{})
+		go p.sweepLoop(ctx)
+	}
+	return nil
+}
+
+func (s *shard) first() error {
+	in, err := newInstance(s.plugin, s.index)
+	if err == nil {
+		s.install(in)
+	}
+	return err
+}
+
+// refuse says why an instance could not be brought up.
+func (p *Plugin) refuse(shard int, err error) error {
+	cause := p.shards[shard].newError("open", err)
+	detail := cause.Message
+	switch {
+	case cause.Kind == nil:
+		detail = fmt.Sprintf("it answered %v", cause.Code)
+		if cause.Message != "" {
+			detail += ": " + cause.Message
+		}
+	case cause.Kind == ErrExit:
+		detail = fmt.Sprintf("it exited with code %d", cause.ExitCode)
+	case cause.Kind == ErrDeadline:
+		detail = fmt.Sprintf("it took longer than %v", p.config.OpenDeadline)
+	}
+	return &LoadError{Plugin: p.config.Name, Kind: ErrOpen, Detail: fmt.Sprintf("shard %d: %s", shard, detail), Err: cause}
+}
+
+// discard gives back everything of a plugin that is not to be.
+func (p *Plugin) discard() {
+	for _, s := range p.shards {
+		if s.in != nil {
+			s.in.close()
+			s.in = nil
+		}
+	}
+	_ = p.free()
+}
+
+// free gives back the code. No instance may be left.
+func (p *Plugin) free() error {
+	var errs []error
+	if p.compiled != nil {
+		errs = append(errs, p.compiled.close())
+	}
+	if p.code != nil {
+		errs = append(errs, p.code.release())
+	}
+	p.compiled, p.code = nil, nil
+	return errors.Join(errs...)
+}
+
+// Close saves every shard and ends the plugin. It waits for calls that run and
+// goes through to its end whatever the context says: what was accepted would be
+// lost otherwise. Operations that come later get [store.ErrClosed]. A second Close
+// waits for the first and returns nil.
+func (p *Plugin) Close(context.Context) (err error) {
+	p.closing.Do(func() {
+		if p.stopSweeper != nil {
+			p.stopSweeper()
+			<-p.sweeperDone
+		}
+		now := p.config.Now().UnixMilli()
+		var errs []error
+		for _, s := range p.shards {
+			errs = append(errs, s.close(now))
+		}
+		errs = append(errs, p.free())
+		err = errors.Join(errs...)
+	})
+	return err
+}
+
+func (p *Plugin) has(export string) bool { return p.info.Module.Export(export) != nil }
+
+// callLimit is the limit of an operation's call, 0 for none.
+func (p *Plugin) callLimit() time.Duration { return p.config.Deadline }
+
+// openLimit is the limit of each call that brings up an instance, 0 for none.
+func (p *Plugin) openLimit() time.Duration {
+	if p.config.Deadline == 0 {
+		return 0
+	}
+	return p.config.OpenDeadline
+}

@@ -1,0 +1,15 @@
+// Package preflight reads the outline of a WebAssembly module (what it imports
+// and exports, its memory, table and sizes) and refuses, before anything is
+// compiled or run, one that is malformed, uses what a guest may not use, or
+// would cost the host more than its size allows for.
+//
+// It exists because compilers and instantiation trust a module further than a
+// host of foreign code can: thirty bytes can declare four thousand million
+// local variables or a table of a hundred million entries, and a hundred
+// kilobytes of nested blocks can keep an optimising compiler busy for a minute.
+// Everything here is bounded by the module's length: no count in a module is
+// believed that its remaining bytes do not carry.
+//
+// The types of instructions are not checked: that is the compiler's work, and
+// it does it. A module that passes is thus not yet valid.
+package preflight

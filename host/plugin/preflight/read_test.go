@@ -1,0 +1,275 @@
+package preflight_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
+
+const magic = "\x00asm\x01\x00\x00\x00"
+
+// section makes a section of a module; the content must be short.
+func section(id byte, content string) string {
+	if len(content) > 127 {
+		panic("too long for one byte")
+	}
+	return string([]byte{id, byte(len(content))}) + content
+}
+
+// function makes a module with one function of type () -> () and that body.
+func function(body string) string {
+	return magic + section(1, "\x01\x60\x00\x00") + section(3, "\x01\x00") +
+		section(10, "\x01"+string([]byte{byte(len(body))})+body)
+}
+
+func TestRefused(t *testing.T) {
+	const (
+		bad     = 1
+		feature = 2
+		big     = 3
+		foreign = 4
+	)
+	kinds := map[int]error{bad: preflight.ErrMalformed, feature: preflight.ErrFeature, big: preflight.ErrTooBig, foreign: preflight.ErrNotWasm}
+	for name, c := range map[string]struct {
+		module string
+		kind   int
+		says   string
+	}{
+		"empty":                     {"", foreign, `begins with ""`},
+		"component":                 {"\x00asm\x0d\x00\x01\x00", foreign, "component"},
+		"version":                   {"\x00asm\x03\x00\x00\x00", foreign, "03 00 00 00"},
+		"section without size":      {magic + "\x01", bad, "byte 9"},
+		"section longer than file":  {magic + "\x01\x7f", bad, "127 bytes"},
+		"size above 32 bits":        {magic + "\x01\xff\xff\xff\xff\x1f", bad, "32 bits"},
+		"size in six bytes":         {magic + "\x01\x80\x80\x80\x80\x80\x00", bad, "32 bits"},
+		"unknown section":           {magic + section(14, ""), bad, "number 14"},
+		"tag section":               {magic + section(13, "\x00"), feature, "exceptions"},
+		"section twice":             {magic + section(1, "\x00") + section(1, "\x00"), bad, "twice or too late"},
+		"sections out of order":     {magic + section(3, "\x00") + section(1, "\x00"), bad, "type section"},
+		"data count too late":       {magic + section(10, "\x00") + section(12, "\x00"), bad, "data count"},
+		"more than a section holds": {magic + section(1, "\x00\x00"), bad, "belong to nothing"},
+		"less than a section says":  {magic + section(1, "\x02\x60\x00\x00"), bad, "section type"},
+		"types without end":         {magic + section(1, "\xff\xff\xff\xff\x0f"), big, "4294967295 types"},
+		"struct type":               {magic + section(1, "\x01\x5f\x00"), feature, "0x5f"},
+		"recursive types":           {magic + section(1, "\x01\x4e\x00"), feature, "0x4e"},
+		"reference parameter":       {magic + section(1, "\x01\x60\x01\x6f\x00"), feature, "0x6f"},
+		"unknown type":              {magic + section(1, "\x01\x60\x01\x01\x00"), bad, "0x01"},
+		"import of a table":         {magic + section(2, "\x01\x01a\x01b\x01\x70\x00\x00"), feature, `table, "a"."b"`},
+		"import of a tag":           {magic + section(2, "\x01\x01a\x01b\x04\x00\x00"), feature, "tag"},
+		"import of unknown kind":    {magic + section(2, "\x01\x01a\x01b\x09\x00"), bad, "0x09"},
+		"import without type":       {magic + section(2, "\x01\x01a\x01b\x00\x00"), bad, "type number 0"},
+		"name that is not UTF-8":    {magic + section(2, "\x01\x01\xff\x01b\x00\x00"), bad, "UTF-8"},
+		"name without end":          {magic + section(7, "\x01\xff\xff\xff\xff\x0f"), big, "bytes of a name"},
+		"function without type":     {magic + section(1, "\x01\x60\x00\x00") + section(3, "\x01\x01"), bad, "type number 1"},
+		"function without code":     {magic + section(1, "\x01\x60\x00\x00") + section(3, "\x01\x00"), bad, "1 functions are declared and 0"},
+		"code without function":     {magic + section(10, "\x01\x02\x00\x0b"), bad, "0 functions are declared and 1"},
+		"two tables":                {magic + section(4, "\x02\x70\x00\x00\x70\x00\x00"), feature, "2 tables"},
+		"table of references":       {magic + section(4, "\x01\x6f\x00\x00"), feature, "0x6f"},
+		"table with initialiser":    {magic + section(4, "\x01\x40\x00\x70\x00\x00"), feature, "0x40"},
+		"huge table":                {magic + section(4, "\x01\x70\x00\xff\xff\xff\xff\x0f"), big, "262144"},
+		"shared table":              {magic + section(4, "\x01\x70\x03\x00\x01"), feature, "shared table"},
+		"two memories":              {magic + section(5, "\x02\x00\x00\x00\x00"), feature, "2 memories"},
+		"shared memory":             {magic + section(5, "\x01\x03\x01\x01"), feature, "shared memory"},
+		"64-bit memory":             {magic + section(5, "\x01\x04\x01"), feature, "64-bit memory"},
+		"unknown limits":            {magic + section(5, "\x01\x08\x01"), bad, "0x08"},
+		"memory turned around":      {magic + section(5, "\x01\x01\x02\x01"), bad, "at least 2 and at most 1"},
+		"memory of 65537 pages":     {magic + section(5, "\x01\x00\x81\x80\x04"), bad, "65537"},
+		"global of unknown kind":    {magic + section(6, "\x01\x7f\x02\x41\x00\x0b"), bad, "mutability"},
+		"global with a sum":         {magic + section(6, "\x01\x7f\x00\x41\x00\x41\x00\x6a\x0b"), bad, "constant expression"},
+		"globals without end":       {magic + section(6, "\xff\xff\xff\xff\x0f"), big, "globals"},
+		"export twice":              {magic + section(5, "\x01\x00\x00") + section(7, "\x02\x01a\x02\x00\x01a\x02\x00"), bad, `second export named "a"`},
+		"export of no memory":       {magic + section(7, "\x01\x01a\x02\x00"), bad, "memory 0"},
+		"export of no table":        {magic + section(7, "\x01\x01a\x01\x00"), bad, "table 0"},
+		"export of no function":     {magic + section(7, "\x01\x01a\x00\x00"), bad, "function 0"},
+		"export of no global":       {magic + section(7, "\x01\x01a\x03\x00"), bad, "global 0"},
+		"export of unknown kind":    {magic + section(7, "\x01\x01a\x07\x00"), bad, "0x07"},
+		"elements without end":      {magic + section(9, "\x01\x00\x41\x00\x0b\xff\xff\xff\xff\x0f"), big, "entries"},
+		"elements of references":    {magic + section(9, "\x01\x05\x6f\x00"), feature, "0x6f"},
+		"elements of unknown kind":  {magic + section(9, "\x01\x08"), bad, "kind 8"},
+		"elements of table 1":       {magic + section(9, "\x01\x02\x01\x41\x00\x0b\x00\x00"), bad, "number 1"},
+		"data without end":          {magic + section(11, "\x01\x01\xff\xff\xff\xff\x0f"), bad, "4294967295 bytes"},
+		"data of unknown kind":      {magic + section(11, "\x01\x03\x00"), bad, "kind 3"},
+		"custom without name":       {magic + section(0, ""), bad, "custom"},
+		"custom name too long":      {magic + section(0, "\x05ab"), bad, "5 bytes"},
+		"names twice":               {magic + section(0, "\x04name") + section(0, "\x04name"), bad, "second name"},
+		"names without end":         {magic + section(0, "\x04name\x01\x05\xff\xff\xff\xff\x0f"), big, "names"},
+		"names of locals":           {magic + section(0, "\x04name\x02\x06\x01\x00\xff\xff\xff\x7f"), big, "names"},
+		"names beyond their part":   {magic + section(0, "\x04name\x01\x02\x01\x00a"), bad, "ends in the middle"},
+		"locals without end":        {function("\x01\xff\xff\xff\xff\x0f\x7f\x0b"), big, "4294967295 locals"},
+		"locals in groups":          {function("\x02\xff\x7f\x7f\xff\x7f\x7f\x0b"), big, "32766 locals"},
+		"local of a reference":      {function("\x01\x01\x70\x0b"), feature, "0x70"},
+		"code without end":          {function("\x00\x01"), bad, "ends in the middle"},
+		"code behind the end":       {function("\x00\x0b\x01"), bad, "behind the end"},
+		"unknown instruction":       {function("\x00\x27\x0b"), bad, "0x27"},
+		"tail call":                 {function("\x00\x12\x00\x0b"), feature, "tail calls"},
+		"exception":                 {function("\x00\x06\x40\x0b\x0b"), feature, "exceptions"},
+		"table.get":                 {function("\x00\x25\x00\x0b"), feature, "reference types"},
+		"table.grow":                {function("\x00\xfc\x0f\x00\x0b"), feature, "0xfc 15"},
+		"atomic":                    {function("\x00\xfe\x00\x02\x00\x0b"), feature, "threads"},
+		"relaxed SIMD":              {function("\x00\xfd\x80\x02\x0b"), feature, "relaxed"},
+		"garbage collection":        {function("\x00\xfb\x00\x0b"), feature, "garbage"},
+		"branch table without end":  {function("\x00\x41\x00\x0e\xff\xff\xff\x7f\x0b"), big, "branch table"},
+		"memory.grow of memory 1":   {function("\x00\x41\x00\x40\x01\x0b"), bad, "number 1"},
+		"call_indirect of table 1":  {function("\x00\x41\x00\x11\x00\x01\x0b"), bad, "number 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := preflight.Read([]byte(c.module), preflight.Limits{})
+			require.Nil(t, m)
+			require.ErrorIs(t, err, kinds[c.kind])
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestLimits(t *testing.T) {
+	module := []byte(magic +
+		section(1, "\x02\x60\x02\x7f\x7e\x01\x7f\x60\x00\x00") +
+		section(2, "\x02\x03env\x01a\x00\x00\x03env\x01b\x00\x01") +
+		section(3, "\x02\x01\x01") +
+		section(4, "\x01\x70\x01\x03\x05") +
+		section(5, "\x01\x01\x01\x02") +
+		section(6, "\x02\x7f\x00\x41\x01\x0b\x7e\x01\x42\x02\x0b") +
+		section(7, "\x02\x01m\x02\x00\x01f\x00\x00") +
+		section(9, "\x01\x00\x41\x00\x0b\x03\x00\x01\x02") +
+		section(12, "\x02") +
+		section(10, "\x02\x0e\x02\x02\x7f\x01\x7e\x02\x40\x03\x40\x0c\x00\x0b\x0b\x0b\x02\x00\x0b") +
+		section(11, "\x02\x00\x41\x00\x0b\x03abc\x01\x02de"))
+	full := preflight.Limits{}
+	m, err := preflight.Read(module, full)
+	require.NoError(t, err)
+	require.Equal(t, len(module), m.Size)
+	require.Equal(t, &preflight.Memory{Min: 1, Max: 2}, m.Memory)
+	require.Equal(t, &preflight.Table{Min: 3, Max: 5}, m.Table)
+	require.Equal(t, "(i32, i64) -> i32", m.Imports[0].Signature.String())
+	require.Equal(t, m.Imports[0].Signature, m.Export("f").Signature)
+	require.Nil(t, m.Export("none"))
+	require.Equal(t, preflight.Body{Size: 14, Locals: 3, Depth: 2, Blocks: 2, Branches: 1}, m.Largest)
+	require.Equal(t, 2, m.Functions)
+	require.Equal(t, 3, m.Elements)
+	require.Equal(t, 2, m.Segments)
+	require.Equal(t, int64(5), m.DataSize)
+	require.Equal(t, int64(3), m.Locals)
+
+	for name, c := range map[string]struct {
+		at, below preflight.Limits
+	}{
+		"bytes":         {preflight.Limits{Module: len(module)}, preflight.Limits{Module: len(module) - 1}},
+		"types":         {preflight.Limits{Types: 2}, preflight.Limits{Types: 1}},
+		"parameters":    {preflight.Limits{Params: 2}, preflight.Limits{Params: 1}},
+		"imports":       {preflight.Limits{Imports: 2}, preflight.Limits{Imports: 1}},
+		"functions":     {preflight.Limits{Functions: 2}, preflight.Limits{Functions: 1}},
+		"globals":       {preflight.Limits{Globals: 2}, preflight.Limits{Globals: 1}},
+		"exports":       {preflight.Limits{Exports: 2}, preflight.Limits{Exports: 1}},
+		"entries of an": {preflight.Limits{Elements: 3}, preflight.Limits{Elements: 2}},
+		"data segments": {preflight.Limits{Segments: 2}, preflight.Limits{Segments: 1}},
+		"of a table":    {preflight.Limits{Table: 3}, preflight.Limits{Table: 2}},
+		"of a name":     {preflight.Limits{Name: 3}, preflight.Limits{Name: 2}},
+		"one function":  {preflight.Limits{Body: 14}, preflight.Limits{Body: 13}},
+		"locals in one": {preflight.Limits{Locals: 3}, preflight.Limits{Locals: 2}},
+		"nested blocks": {preflight.Limits{Depth: 2}, preflight.Limits{Depth: 1}},
+		"branches":      {preflight.Limits{Branches: 3}, preflight.Limits{Branches: 2}},
+		"all functions": {preflight.Limits{AllLocals: 3}, preflight.Limits{AllLocals: 2}},
+		"too long to":   {preflight.Limits{Work: m.Work}, preflight.Limits{Work: m.Work - 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := preflight.Read(module, c.at)
+			require.NoError(t, err)
+			_, err = preflight.Read(module, c.below)
+			require.ErrorIs(t, err, preflight.ErrTooBig)
+			require.ErrorContains(t, err, name)
+		})
+	}
+}
+
+func TestGuestsAreRead(t *testing.T) {
+	all, err := filepath.Glob("../testdata/*.wasm")
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, name := range all {
+		wasm, err := os.ReadFile(name)
+		require.NoError(t, err)
+		m, err := preflight.Read(wasm, preflight.Limits{})
+		switch filepath.Base(name) {
+		case "table_huge.wasm", "nested.wasm":
+			require.ErrorIs(t, err, preflight.ErrTooBig)
+		case "import_memory.wasm":
+			require.ErrorIs(t, err, preflight.ErrFeature)
+		default:
+			require.NoError(t, err, name)
+			require.Equal(t, filepath.Base(name) == "start.wasm", m.Start)
+		}
+		// No prefix of a module is a module with the same number of functions.
+		for n := range wasm {
+			if cut, err := preflight.Read(wasm[:n], preflight.Limits{}); err == nil && m != nil {
+				require.Less(t, len(cut.Sections), len(m.Sections), "%s cut to %d bytes", name, n)
+			}
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	all, err := filepath.Glob("../testdata/*.wasm")
+	require.NoError(f, err)
+	for _, name := range all {
+		wasm, err := os.ReadFile(name)
+		require.NoError(f, err)
+		f.Add(wasm)
+	}
+	f.Add([]byte(magic + section(1, "\x01\x60\x02\x7f\x7e\x01\x7d") + section(0, "\x04name\x00\x02\x01x")))
+	f.Add([]byte(function("\x01\x02\x7f\xfd\x0c0123456789abcdef\x1a\xfc\x0a\x00\x00\x0e\x01\x00\x00\x0b")))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		m, err := preflight.Read(bytes.Clone(wasm), preflight.Limits{})
+		runtime.ReadMemStats(&after)
+		require.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20+256*len(wasm)))
+		if err != nil {
+			known := false
+			for _, kind := range []error{preflight.ErrNotWasm, preflight.ErrMalformed, preflight.ErrFeature, preflight.ErrTooBig} {
+				known = known || errors.Is(err, kind)
+			}
+			require.True(t, known, "%v", err)
+			return
+		}
+		end := 8
+		for _, s := range m.Sections {
+			require.Greater(t, s.Offset, end)
+			end = s.Offset + s.Size
+		}
+		require.LessOrEqual(t, end, len(wasm))
+		for _, e := range m.Exports {
+			require.Contains(t, string(wasm), e.Name)
+		}
+	})
+}
+
+func ExampleRead() {
+	wasm, err := os.ReadFile("../testdata/hostile.wasm")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := preflight.Read(wasm, preflight.Limits{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(m.Functions, "functions,", m.Memory.Min, "pages of memory")
+	for _, i := range m.Imports[:2] {
+		fmt.Println(i.Module, i.Name, i.Signature)
+	}
+	fmt.Println(strings.TrimPrefix(m.Export("session_get").Name, "session_"), m.Export("session_get").Signature)
+	// Output:
+	// 22 functions, 32 pages of memory
+	// waddle_v1 log (i32, i32, i32) -> ()
+	// waddle_v1 fail (i32, i32) -> ()
+	// get (i32, i32, i64) -> i64
+}

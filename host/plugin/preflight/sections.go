@@ -1,0 +1,368 @@
+package preflight
+
+import "fmt"
+
+func (m *Module) readTypes(r *reader, l *Limits) {
+	n := r.count("types", l.Types)
+	m.types = make([]Signature, 0, n)
+	for i := 0; i < n && r.err == nil; i++ {
+		if form := r.byte(); r.err == nil && form != 0x60 {
+			r.err = feature("a type of form 0x%02x (only functions are types here)", form)
+			return
+		}
+		m.types = append(m.types, Signature{Params: r.valueTypes(l), Results: r.valueTypes(l)})
+	}
+	m.TypeCount = len(m.types)
+}
+
+func (r *reader) valueTypes(l *Limits) []ValueType {
+	n := r.count("parameters or results of a type", l.Params)
+	if n == 0 {
+		return nil
+	}
+	types := make([]ValueType, n)
+	for i := range types {
+		types[i] = r.valueType()
+	}
+	return types
+}
+
+func (r *reader) valueType() ValueType {
+	b := r.byte()
+	switch t := ValueType(b); t {
+	case I32, I64, F32, F64, V128:
+		return t
+	}
+	if r.err == nil {
+		switch b {
+		case 0x70, 0x6f, 0x6e, 0x6d, 0x69, 0x64, 0x63:
+			r.err = feature("the value type 0x%02x (reference types are not available to a guest)", b)
+		default:
+			r.fail("an unknown value type 0x%02x", b)
+		}
+	}
+	return 0
+}
+
+func (m *Module) readImports(r *reader, l *Limits) {
+	n := r.count("imports", l.Imports)
+	for i := 0; i < n && r.err == nil; i++ {
+		imp := Import{Module: r.name(l.Name), Name: r.name(l.Name), Kind: Kind(r.byte())}
+		if r.err != nil {
+			return
+		}
+		if imp.Kind != KindFunction {
+			if imp.Kind > KindTag {
+				r.fail("an import of unknown kind 0x%02x", byte(imp.Kind))
+				return
+			}
+			r.err = feature("the import of a %s, %q.%q (only functions may be imported)", imp.Kind, imp.Module, imp.Name)
+			return
+		}
+		imp.Signature = m.signature(r, r.u32())
+		m.Imports = append(m.Imports, imp)
+	}
+}
+
+// signature returns the type of that number and notes it for the next function.
+func (m *Module) signature(r *reader, index uint32) Signature {
+	if r.err != nil {
+		return Signature{}
+	}
+	if uint64(index) >= uint64(len(m.types)) {
+		r.fail("type number %d, and there are %d", index, len(m.types))
+		return Signature{}
+	}
+	m.functionTypes = append(m.functionTypes, index)
+	return m.types[index]
+}
+
+func (m *Module) readFunctions(r *reader, l *Limits) {
+	m.Functions = r.count("functions", l.Functions)
+	for i := 0; i < m.Functions && r.err == nil; i++ {
+		s := m.signature(r, r.u32())
+		m.Locals += int64(len(s.Params) + len(s.Results))
+	}
+}
+
+func (m *Module) readTables(r *reader, l *Limits) {
+	n := r.u32()
+	if r.err == nil && n > 1 {
+		r.err = feature("%d tables (a guest has at most one)", n)
+	}
+	for i := uint32(0); i < n && r.err == nil; i++ {
+		if kind := r.byte(); r.err == nil && kind != 0x70 {
+			r.err = feature("a table of type 0x%02x (only tables of functions are available to a guest)", kind)
+			return
+		}
+		low, high := r.limits("table")
+		if r.err == nil && low > int64(l.Table) {
+			r.err = tooBig("entries of a table", low, int64(l.Table))
+			return
+		}
+		m.Table = &Table{Min: low, Max: high}
+	}
+}
+
+func (m *Module) readMemories(r *reader) {
+	n := r.u32()
+	if r.err == nil && n > 1 {
+		r.err = feature("%d memories (a guest has exactly one)", n)
+	}
+	for i := uint32(0); i < n && r.err == nil; i++ {
+		low, high := r.limits("memory")
+		const mostPages = 1 << 16
+		if r.err == nil && (low > mostPages || high > mostPages) {
+			r.fail("a memory of %d to %d pages, and 32-bit memory has at most %d", low, high, mostPages)
+			return
+		}
+		m.Memory = &Memory{Min: low, Max: high}
+	}
+}
+
+func (r *reader) limits(what string) (low, high int64) {
+	high = -1
+	switch flag := r.byte(); {
+	case r.err != nil:
+	case flag == 0:
+		low = int64(r.u32())
+	case flag == 1:
+		low, high = int64(r.u32()), int64(r.u32())
+		if r.err == nil && high < low {
+			r.fail("a %s of at least %d and at most %d", what, low, high)
+		}
+	case flag == 2 || flag == 3:
+		r.err = feature("a shared %s", what)
+	case flag >= 4 && flag <= 7:
+		r.err = feature("a 64-bit %s", what)
+	default:
+		r.fail("unknown limits 0x%02x of a %s", flag, what)
+	}
+	return low, high
+}
+
+func (m *Module) readGlobals(r *reader, l *Limits) {
+	m.Globals = r.count("globals", l.Globals)
+	for i := 0; i < m.Globals && r.err == nil; i++ {
+		r.valueType()
+		if mutable := r.byte(); r.err == nil && mutable > 1 {
+			r.fail("a global of unknown mutability 0x%02x", mutable)
+		}
+		r.constant()
+	}
+}
+
+// constant skips a constant expression.
+func (r *reader) constant() {
+	for n := 0; r.err == nil; n++ {
+		switch op := r.byte(); op {
+		case 0x0b:
+			return
+		case 0x41:
+			r.skipSigned(32)
+		case 0x42:
+			r.skipSigned(64)
+		case 0x43:
+			r.bytes(4)
+		case 0x44:
+			r.bytes(8)
+		case 0x23, 0xd2: // global.get, ref.func
+			r.u32()
+		case 0xd0: // ref.null
+			r.byte()
+		case 0xfd:
+			if sub := r.u32(); r.err == nil && sub != 12 {
+				r.fail("the vector instruction %d in a constant expression", sub)
+			}
+			r.bytes(16)
+		default:
+			r.fail("the instruction 0x%02x in a constant expression", op)
+		}
+		if n >= 1 {
+			r.fail("more than one instruction in a constant expression")
+		}
+	}
+}
+
+func (m *Module) readExports(r *reader, l *Limits) {
+	n := r.count("exports", l.Exports)
+	seen := make(map[string]bool, n)
+	for i := 0; i < n && r.err == nil; i++ {
+		e := Export{Name: r.name(l.Name), Kind: Kind(r.byte()), Index: r.u32()}
+		if r.err != nil {
+			return
+		}
+		if seen[e.Name] {
+			r.fail("a second export named %q", e.Name)
+			return
+		}
+		seen[e.Name] = true
+		switch e.Kind {
+		case KindFunction:
+			if uint64(e.Index) >= uint64(len(m.functionTypes)) {
+				r.fail("the export %q is function %d, and there are %d", e.Name, e.Index, len(m.functionTypes))
+				return
+			}
+			e.Signature = m.types[m.functionTypes[e.Index]]
+		case KindMemory:
+			if m.Memory == nil || e.Index != 0 {
+				r.fail("the export %q is memory %d, and there is none of that number", e.Name, e.Index)
+			}
+		case KindTable:
+			if m.Table == nil || e.Index != 0 {
+				r.fail("the export %q is table %d, and there is none of that number", e.Name, e.Index)
+			}
+		case KindGlobal:
+			if uint64(e.Index) >= uint64(m.Globals) {
+				r.fail("the export %q is global %d, and there are %d", e.Name, e.Index, m.Globals)
+			}
+		default:
+			r.fail("the export %q is of kind 0x%02x", e.Name, byte(e.Kind))
+		}
+		m.Exports = append(m.Exports, e)
+	}
+}
+
+func (m *Module) readElements(r *reader, l *Limits) {
+	n := r.count("element segments", l.Elements)
+	for i := 0; i < n && r.err == nil; i++ {
+		flags := r.u32()
+		if r.err == nil && flags > 7 {
+			r.fail("an element segment of unknown kind %d", flags)
+			return
+		}
+		active, indexed, expressions := flags&1 == 0, flags&2 != 0, flags&4 != 0
+		if active {
+			if indexed {
+				r.zero("the table of an element segment")
+			}
+			r.constant()
+		}
+		if !active || indexed {
+			want := byte(0)
+			if expressions {
+				want = 0x70
+			}
+			if kind := r.byte(); r.err == nil && kind != want {
+				r.err = feature("an element segment of type 0x%02x (only functions are available to a guest)", kind)
+				return
+			}
+		}
+		count := r.count("entries of an element segment", l.Elements)
+		m.Elements += count
+		if r.err == nil && m.Elements > l.Elements {
+			r.err = tooBig("entries of all element segments", int64(m.Elements), int64(l.Elements))
+			return
+		}
+		for j := 0; j < count && r.err == nil; j++ {
+			if expressions {
+				r.constant()
+			} else {
+				r.u32()
+			}
+		}
+	}
+}
+
+func (m *Module) readCode(r *reader, l *Limits) {
+	m.codes = r.count("function bodies", l.Functions)
+	if r.err == nil && m.codes != m.Functions {
+		r.fail("%d functions are declared and %d have code", m.Functions, m.codes)
+	}
+	for i := 0; i < m.codes && r.err == nil; i++ {
+		size := r.u32()
+		if r.err == nil && uint64(size) > uint64(l.Body) {
+			r.err = tooBig("bytes of one function", int64(size), int64(l.Body))
+			return
+		}
+		code := r.sub(size)
+		if r.err != nil {
+			return
+		}
+		b := code.body(l)
+		if code.err != nil {
+			r.err = fmt.Errorf("%w (function %d)", code.err, len(m.Imports)+i)
+			return
+		}
+		m.CodeSize += int64(b.Size)
+		m.Locals += int64(b.Locals)
+		m.Work += b.work()
+		m.Largest.join(b)
+		switch {
+		case m.Locals > int64(l.AllLocals):
+			r.err = tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals))
+		case m.Work > l.Work:
+			r.err = fmt.Errorf("%w: its functions would take too long to compile (more than %d units of work; "+
+				"%d blocks and branches in the largest): split large functions", ErrTooBig, l.Work,
+				m.Largest.Blocks+m.Largest.Branches)
+		}
+	}
+}
+
+func (b *Body) join(other Body) {
+	b.Size = max(b.Size, other.Size)
+	b.Locals = max(b.Locals, other.Locals)
+	b.Depth = max(b.Depth, other.Depth)
+	b.Blocks = max(b.Blocks, other.Blocks)
+	b.Branches = max(b.Branches, other.Branches)
+}
+
+func (m *Module) readData(r *reader, l *Limits) {
+	m.Segments = r.count("data segments", l.Segments)
+	for i := 0; i < m.Segments && r.err == nil; i++ {
+		switch flags := r.u32(); {
+		case r.err != nil:
+		case flags == 0:
+			r.constant()
+		case flags == 1:
+		case flags == 2:
+			r.zero("the memory of a data segment")
+			r.constant()
+		default:
+			r.fail("a data segment of unknown kind %d", flags)
+		}
+		n := r.u32()
+		r.bytes(n)
+		m.DataSize += int64(n)
+	}
+}
+
+// names checks the custom section of names, which a runtime reads for its stack
+// traces and whose counts it believes.
+func (r *reader) names(l *Limits) {
+	for r.more() {
+		id := r.byte()
+		size := r.u32()
+		sub := r.sub(size)
+		if r.err != nil {
+			return
+		}
+		switch id {
+		case 0:
+			sub.name(1 << 16)
+		case 1:
+			sub.nameMap(l)
+		case 2:
+			for n := sub.count("functions with named locals", 2*l.Functions); n > 0 && sub.err == nil; n-- {
+				sub.u32()
+				sub.nameMap(l)
+			}
+		default:
+			continue // of the extended name section; skipped by its size
+		}
+		if sub.more() {
+			sub.fail("%d bytes that belong to nothing", sub.left())
+		}
+		if sub.err != nil {
+			r.err = sub.err
+			return
+		}
+	}
+}
+
+func (r *reader) nameMap(l *Limits) {
+	for n := r.count("names", 2*l.Functions); n > 0 && r.err == nil; n-- {
+		r.u32()
+		r.name(1 << 16)
+	}
+}

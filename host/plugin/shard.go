@@ -1,0 +1,227 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// answer is a code that the guest answered; the instance lives on.
+type answer struct {
+	code    abi.Code
+	message string
+}
+
+func (a *answer) Error() string { return a.code.String() + ": " + a.message }
+
+// The answers that everyday work brings, made once.
+var (
+	errNotFound = store.ErrNotFound
+	errConflict = store.ErrConflict
+)
+
+// codeOf returns the code of an answer.
+func codeOf(err error) (abi.Code, bool) {
+	switch err {
+	case nil:
+		return 0, false
+	case errNotFound:
+		return abi.NotFound, true
+	case errConflict:
+		return abi.Conflict, true
+	}
+	if a, ok := err.(*answer); ok { // they are never wrapped
+		return a.code, true
+	}
+	return 0, false
+}
+
+// shard is one part of the keys, and the instance that has them.
+type shard struct {
+	plugin *Plugin
+	index  int
+
+	// queue has room for one. Who waits for a guest that is not trusted waits
+	// here, where a context can end it. Nil for a trusted guest.
+	queue chan struct{}
+
+	mu       sync.Mutex
+	in       *instance // nil if closed or waiting for another attempt
+	closed   bool
+	failures int // in a row
+	retryAt  time.Time
+	lastErr  string
+	restarts uint64
+	// generation counts instances, so that an enumeration notices a new one.
+	generation uint64
+	ops        [numOps]OpStats
+	scratch    []byte // of touch
+	_          [64]byte
+}
+
+const (
+	firstBackoff = 10 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	// healthy is how long an instance has to run for its failure to count as
+	// the first again.
+	healthy = 30 * time.Second
+)
+
+// lock takes the shard for one operation and returns its instance, which it
+// makes if there is none and it is time to.
+func (s *shard) lock(ctx context.Context) (*instance, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.queue != nil {
+		select {
+		case s.queue <- struct{}{}:
+		default:
+			select {
+			case s.queue <- struct{}{}:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+	}
+	if !s.mu.TryLock() {
+		s.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			s.unlock()
+			return nil, err
+		}
+	}
+	if s.in != nil {
+		return s.in, nil
+	}
+	in, err := s.revive()
+	if err != nil {
+		s.unlock()
+		return nil, err
+	}
+	return in, nil
+}
+
+func (s *shard) unlock() {
+	s.mu.Unlock()
+	if s.queue != nil {
+		<-s.queue
+	}
+}
+
+// revive opens a new instance in place of one that failed.
+func (s *shard) revive() (*instance, error) {
+	if s.closed {
+		return nil, store.ErrClosed
+	}
+	if wait := s.retryAt.Sub(s.plugin.config.Now()); wait > 0 {
+		return nil, &Error{Plugin: s.plugin.config.Name, Op: "open", Shard: s.index, Kind: ErrBreaker,
+			RetryAfter: wait, Message: s.lastErr}
+	}
+	in, err := newInstance(s.plugin, s.index)
+	if err != nil {
+		return nil, s.failed(nil, "open", err)
+	}
+	s.restarts++
+	s.install(in)
+	s.plugin.config.Logger.Info("the guest runs again", "plugin", s.plugin.config.Name, "shard", s.index)
+	return in, nil
+}
+
+func (s *shard) install(in *instance) {
+	s.in = in
+	s.generation++
+}
+
+// done turns the outcome of an operation into what its caller gets, counts it,
+// and ends the instance if that failed.
+func (s *shard) done(op opKind, in *instance, err error) error {
+	o := &s.ops[op]
+	o.Calls++
+	if err == nil {
+		return nil
+	}
+	if err == errNotFound || err == errConflict {
+		o.Misses++
+		return err
+	}
+	o.Errors++
+	if _, ok := codeOf(err); ok {
+		return s.newError(op.String(), err)
+	}
+	return s.failed(in, op.String(), err)
+}
+
+// newError makes an Error of an answer or a fault.
+func (s *shard) newError(op string, err error) *Error {
+	e := &Error{Plugin: s.plugin.config.Name, Op: op, Shard: s.index}
+	var f *fault
+	var a *answer
+	switch code, ok := codeOf(err); {
+	case errors.As(err, &f):
+		e.Kind, e.Message, e.Trace, e.ExitCode = f.kind, f.message, f.trace, f.exitCode
+	case errors.As(err, &a):
+		e.Code, e.Message = a.code, a.message
+	case ok:
+		e.Code = code
+	default:
+		e.Kind, e.Message = ErrProtocol, err.Error()
+	}
+	return e
+}
+
+// failed notes a failure, ends the instance, if there is one, and plans the
+// next attempt.
+func (s *shard) failed(in *instance, op string, err error) error {
+	now := s.plugin.config.Now()
+	e := s.newError(op, err)
+	if in != nil {
+		if now.Sub(in.opened) > healthy {
+			s.failures = 0
+		}
+		e.Output = cleanLines(string(in.tail.b))
+		in.close()
+		s.in = nil
+	}
+	backoff := maxBackoff
+	if s.failures < 12 {
+		backoff = min(firstBackoff<<s.failures, maxBackoff)
+	}
+	s.failures++
+	s.retryAt = now.Add(backoff)
+	s.lastErr = op + ": " + e.what()
+	s.plugin.config.Logger.Error("the guest failed", "plugin", e.Plugin, "shard", e.Shard, "op", op,
+		"error", e.what(), "trace", e.Trace, "output", e.Output, "failures", s.failures, "next_attempt_in", backoff)
+	return e
+}
+
+// close saves and ends the shard. It waits for the call that runs.
+func (s *shard) close(now int64) error {
+	if s.queue != nil {
+		s.queue <- struct{}{}
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.in == nil {
+		return nil
+	}
+	in := s.in
+	err := s.done(opSave, in, in.doTime(in.save, now))
+	if s.in != nil {
+		in.close()
+		s.in = nil
+	}
+	if err != nil {
+		return fmt.Errorf("closing without everything saved: %w", err)
+	}
+	return nil
+}

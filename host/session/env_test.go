@@ -1,0 +1,124 @@
+package session_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+func TestFromEnv(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		env    []string
+		change func(*session.Settings) // what it makes of the defaults
+	}{
+		{"nothing", nil, func(*session.Settings) {}},
+		{"engine", []string{"SESSION_ENGINE=mine"}, func(s *session.Settings) { s.Engine = "mine" }},
+		{"storage", []string{"SESSION_STORAGE=/srv/engine.wasm"}, func(s *session.Settings) { s.Storage = "/srv/engine.wasm" }},
+		{"directory", []string{"SESSION_DIR=/srv/sessions"}, func(s *session.Settings) { s.Dir = "/srv/sessions" }},
+		{"duration in seconds", []string{"SESSION_DURATION=3600"}, func(s *session.Settings) { s.Duration = time.Hour }},
+		{"duration with units", []string{"SESSION_DURATION=1h30m"}, func(s *session.Settings) { s.Duration = 90 * time.Minute }},
+		{"age is the duration", []string{"SESSION_COOKIE_AGE=60"}, func(s *session.Settings) { s.Duration = time.Minute }},
+		{"both names, one time", []string{"SESSION_COOKIE_AGE=60", "SESSION_DURATION=1m"}, func(s *session.Settings) { s.Duration = time.Minute }},
+		{"both names, one empty", []string{"SESSION_COOKIE_AGE=60", "SESSION_DURATION= "}, func(s *session.Settings) { s.Duration = time.Minute }},
+		{"idle", []string{"SESSION_IDLE_TIMEOUT=900"}, func(s *session.Settings) { s.IdleTimeout = 15 * time.Minute }},
+		{"absolute", []string{"SESSION_ABSOLUTE_TIMEOUT=12h"}, func(s *session.Settings) { s.AbsoluteTimeout = 12 * time.Hour }},
+		{"off", []string{"SESSION_IDLE_TIMEOUT=0"}, func(*session.Settings) {}},
+		{"browser close", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=true"}, func(s *session.Settings) { s.ExpireAtBrowserClose = true }},
+		{"name", []string{"SESSION_COOKIE_NAME=sid"}, func(s *session.Settings) { s.CookieName = "sid" }},
+		{"path", []string{"SESSION_COOKIE_PATH=/app"}, func(s *session.Settings) { s.CookiePath = "/app" }},
+		{"domain", []string{"SESSION_COOKIE_DOMAIN=example.org"}, func(s *session.Settings) { s.CookieDomain = "example.org" }},
+		{"secure", []string{"SESSION_COOKIE_SECURE=Yes"}, func(s *session.Settings) { s.CookieSecure = true }},
+		{"not secure", []string{"SESSION_COOKIE_SECURE=off"}, func(*session.Settings) {}},
+		{"for scripts", []string{"SESSION_COOKIE_HTTPONLY=False"}, func(s *session.Settings) { s.CookieHTTPOnly = false }},
+		{"for scripts, by number", []string{"SESSION_COOKIE_HTTPONLY=0"}, func(s *session.Settings) { s.CookieHTTPOnly = false }},
+		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=strict"}, func(s *session.Settings) { s.CookieSameSite = http.SameSiteStrictMode }},
+		{"SameSite None", []string{"SESSION_COOKIE_SAMESITE=None", "SESSION_COOKIE_SECURE=1"}, func(s *session.Settings) {
+			s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, true
+		}},
+		{"partitioned", []string{"SESSION_COOKIE_PARTITIONED=on", "SESSION_COOKIE_SECURE=on"}, func(s *session.Settings) {
+			s.CookiePartitioned, s.CookieSecure = true, true
+		}},
+		{"set to nothing", []string{"SESSION_COOKIE_NAME=", "SESSION_COOKIE_SECURE="}, func(*session.Settings) {}},
+		{"spaces around", []string{"SESSION_COOKIE_NAME= sid "}, func(s *session.Settings) { s.CookieName = "sid" }},
+		{"foreign names", []string{
+			"SESSION_MANAGER=local/host:@/tmp/.ICE-unix/1", "SESSION_ID=4", "SESSIONNAME=Console", "SESSION_TYPE=x11",
+			"XDG_SESSION_ID=2", "XDG_SESSION_TYPE=wayland", "DBUS_SESSION_BUS_ADDRESS=unix:path=/run", "DESKTOP_SESSION=x",
+			"SESSION_SECRET=x", "SESSION_TOKEN=x", "SESSION_NAME=x", "SESSION_KEY=x", "SESSION_USER=x", "SESSION=x",
+			"SESSION_DRIVER=file", "SESSION_LIFETIME=120", "SESSION_SVR=x", "SESSION_PID=1",
+		}, func(*session.Settings) {}},
+		{"entries that are none", []string{"SESSION_COOKIE_NAM", "=C:=C:\\", "", "="}, func(*session.Settings) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := session.Defaults()
+			c.change(&want)
+			got, err := session.FromEnv(c.env)
+			require.NoError(t, err)
+			want.Now, got.Now = nil, nil // functions do not compare
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+func TestFromEnvRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		env  []string
+		says []string
+	}{
+		{"duration that is none", []string{"SESSION_DURATION=soon"}, []string{"SESSION_DURATION", `"soon"`, "seconds"}},
+		{"duration of a fraction", []string{"SESSION_DURATION=1.5"}, []string{"SESSION_DURATION", `"1.5"`}},
+		{"duration out of range", []string{"SESSION_COOKIE_AGE=9223372036854775807"}, []string{"SESSION_COOKIE_AGE"}},
+		{"negative duration", []string{"SESSION_DURATION=-1"}, []string{"Duration"}},
+		{"both names, two times", []string{"SESSION_COOKIE_AGE=60", "SESSION_DURATION=61"}, []string{"SESSION_COOKIE_AGE", "SESSION_DURATION", "one setting"}},
+		{"idle", []string{"SESSION_IDLE_TIMEOUT=x"}, []string{"SESSION_IDLE_TIMEOUT"}},
+		{"absolute", []string{"SESSION_ABSOLUTE_TIMEOUT=x"}, []string{"SESSION_ABSOLUTE_TIMEOUT"}},
+		{"boolean", []string{"SESSION_COOKIE_SECURE=ture"}, []string{"SESSION_COOKIE_SECURE", `"ture"`, "true or false"}},
+		{"boolean by a number", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=2"}, []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE"}},
+		{"boolean, http only", []string{"SESSION_COOKIE_HTTPONLY=n"}, []string{"SESSION_COOKIE_HTTPONLY"}},
+		{"boolean, partitioned", []string{"SESSION_COOKIE_PARTITIONED=y"}, []string{"SESSION_COOKIE_PARTITIONED"}},
+		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=loose"}, []string{"SESSION_COOKIE_SAMESITE", `"loose"`, "Lax, Strict or None"}},
+		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"CookieSecure"}},
+		{"name", []string{"SESSION_COOKIE_NAME=a b"}, []string{"cookie"}},
+		{"path", []string{"SESSION_COOKIE_PATH=app"}, []string{"CookiePath"}},
+		{"domain", []string{"SESSION_COOKIE_DOMAIN=a b"}, []string{"Domain"}},
+
+		{"one letter short", []string{"SESSION_STORAG=memory"}, []string{"SESSION_STORAG,", "SESSION_STORAGE meant"}},
+		{"letters swapped", []string{"SESSION_COOKIE_SECRUE=1"}, []string{"SESSION_COOKIE_SECRUE", "SESSION_COOKIE_SECURE meant"}},
+		{"plural", []string{"SESSION_DIRS=x"}, []string{"SESSION_DIR meant"}},
+		{"small letters", []string{"session_duration=60"}, []string{"session_duration", "SESSION_DURATION meant"}},
+		{"prefix misspelt", []string{"SESION_DURATION=60"}, []string{"SESSION_DURATION meant"}},
+		{"no setting of the cookie", []string{"SESSION_COOKIE_MAX_BYTES=60"}, []string{"SESSION_COOKIE_MAX_BYTES"}},
+		{"misspelt and set to nothing", []string{"SESSION_COOKIE_SECUR="}, []string{"SESSION_COOKIE_SECURE meant"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := session.FromEnv(c.env)
+			require.ErrorIs(t, err, session.ErrSettings)
+			for _, says := range c.says {
+				require.ErrorContains(t, err, says)
+			}
+			require.Equal(t, session.Settings{}, got)
+		})
+	}
+}
+
+// FuzzFromEnv: whatever the environment holds, the settings are right or there
+// is an error.
+func FuzzFromEnv(f *testing.F) {
+	f.Add("SESSION_DURATION", "60")
+	f.Add("SESSION_COOKIE_NAME", "__Host-x")
+	f.Add("SESSION_COOKIE_PATH", "/\x00")
+	f.Add("SESSION_ID", "x")
+	f.Add("", "")
+	f.Fuzz(func(t *testing.T, name, value string) {
+		s, err := session.FromEnv([]string{name + "=" + value})
+		if err != nil {
+			require.ErrorIs(t, err, session.ErrSettings)
+			return
+		}
+		require.NoError(t, s.Check())
+	})
+}

@@ -1,0 +1,436 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// The model says in plain maps what sessions are meant to be. Several browsers
+// have requests under way at once; each step does one thing in one request, in
+// the implementation and in the model, and both must agree on what it shows.
+
+// modelSession is a session that was stored under an id.
+type modelSession struct {
+	id       string
+	values   map[string]int
+	created  int64
+	lifetime int64 // its own, or 0
+	expires  int64
+	dead     bool
+}
+
+type model struct {
+	t        *testing.T
+	random   *rand.Rand
+	clock    *clock
+	store    *spy
+	manager  *session.Manager
+	sessions map[string]*modelSession // by id, dead ones among them
+	trail    []string
+}
+
+const (
+	modelDuration = int64(time.Hour / time.Millisecond)
+	modelAbsolute = 3 * modelDuration
+)
+
+func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.ms.Load() < s.expires }
+
+// modelRequest is a request that has begun and not ended.
+type modelRequest struct {
+	name    string
+	browser *modelBrowser
+	ops     chan func(http.ResponseWriter, *session.Session)
+	done    chan struct{}
+	answer  *httptest.ResponseRecorder
+
+	// What the request knows and wants.
+	cookie    string
+	loaded    bool
+	session   *modelSession
+	base      map[string]int
+	pending   map[string]*int // nil: removed
+	cleared   bool
+	force     bool
+	renew     bool
+	lifetime  *int64
+	sent      bool
+	destroyed bool
+	told      string // id of the last cookie that must go out
+}
+
+type modelBrowser struct {
+	name   string
+	cookie string
+}
+
+func (r *modelRequest) modified() bool {
+	return len(r.pending) > 0 || r.cleared || r.force || r.renew || r.lifetime != nil
+}
+
+func (r *modelRequest) drop() {
+	r.pending, r.cleared, r.force, r.renew, r.lifetime = map[string]*int{}, false, false, false, nil
+}
+
+func (r *modelRequest) forget() {
+	r.drop()
+	r.session, r.base, r.loaded = nil, nil, true
+}
+
+func (m *model) load(r *modelRequest) {
+	if r.loaded {
+		return
+	}
+	r.loaded = true
+	if s := m.sessions[r.cookie]; s != nil && m.live(s) {
+		r.session, r.base = s, maps.Clone(s.values)
+	}
+}
+
+// over lays the request's changes over values.
+func (r *modelRequest) over(base map[string]int) map[string]int {
+	all := map[string]int{}
+	if !r.cleared {
+		maps.Copy(all, base)
+	}
+	for key, v := range r.pending {
+		if delete(all, key); v != nil {
+			all[key] = *v
+		}
+	}
+	return all
+}
+
+func (m *model) lookup(r *modelRequest, key string) (int, bool) {
+	if v, ok := r.pending[key]; ok {
+		if v == nil {
+			return 0, false
+		}
+		return *v, true
+	}
+	m.load(r)
+	v, ok := r.over(r.base)[key]
+	return v, ok
+}
+
+// commit is what Save and the end of the request do; with a key, what Update
+// does. It returns the error that the implementation must have, and the value.
+func (m *model) commit(r *modelRequest, updated string) (value int, err error) {
+	if updated == "" && !r.modified() {
+		return 0, nil
+	}
+	m.load(r)
+	now := m.clock.ms.Load()
+	s := r.session
+	fresh := s == nil || r.renew
+	if s != nil && !m.live(s) {
+		if now >= s.created+modelAbsolute {
+			// Its time is over, and it was destroyed as if asked for.
+			r.destroyed, r.cookie, r.told = true, "", ""
+		}
+		r.forget()
+		return 0, session.ErrGone
+	}
+	if fresh && r.sent {
+		return 0, session.ErrHeadersSent
+	}
+	next := &modelSession{created: now, values: map[string]int{}}
+	if s != nil {
+		*next = *s
+	}
+	if r.lifetime != nil {
+		next.lifetime = *r.lifetime
+	}
+	next.expires = now + modelDuration
+	if next.lifetime != 0 {
+		next.expires = now + next.lifetime
+	}
+	next.expires = min(next.expires, next.created+modelAbsolute)
+	next.values = r.over(next.values)
+	if updated != "" {
+		next.values[updated]++
+		value = next.values[updated]
+	}
+	if s != nil && !r.renew {
+		*s = *next
+		next = s
+	} else if s != nil {
+		s.dead = true
+	}
+	r.session, r.base = next, maps.Clone(next.values)
+	r.destroyed = false
+	if fresh {
+		next.id = "" // learnt by the caller
+	}
+	r.drop()
+	return value, nil
+}
+
+// learn tells the model the id that a session got.
+func (m *model) learn(r *modelRequest, id string) {
+	if r.session != nil && r.session.id == "" {
+		require.NotEmpty(m.t, id)
+		require.NotContains(m.t, m.sessions, id, "an id is used once")
+		r.session.id = id
+		m.sessions[id] = r.session
+		r.told = id
+	}
+}
+
+func (m *model) begin(b *modelBrowser, name string) *modelRequest {
+	r := &modelRequest{
+		name: name, browser: b, cookie: b.cookie, pending: map[string]*int{},
+		ops:  make(chan func(http.ResponseWriter, *session.Session)),
+		done: make(chan struct{}), answer: httptest.NewRecorder(),
+	}
+	request := httptest.NewRequest(http.MethodGet, "/", nil)
+	if b.cookie != "" {
+		request.AddCookie(&http.Cookie{Name: "session_id", Value: b.cookie})
+	}
+	go func() {
+		defer close(r.done)
+		m.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+			for op := range r.ops {
+				op(w, session.From(hr))
+			}
+		})).ServeHTTP(r.answer, request)
+	}()
+	return r
+}
+
+// in runs f with the request's session and waits for it. A check that fails
+// there ends the test here.
+func (m *model) in(r *modelRequest, f func(w http.ResponseWriter, s *session.Session)) {
+	done := make(chan struct{})
+	r.ops <- func(w http.ResponseWriter, s *session.Session) { defer close(done); f(w, s) }
+	<-done
+	if m.t.Failed() {
+		m.t.FailNow()
+	}
+}
+
+// same holds an error against the one that the model expects.
+func (m *model) same(want, got error) {
+	m.t.Helper()
+	if want == nil {
+		require.NoError(m.t, got)
+	} else {
+		require.ErrorIs(m.t, got, want)
+	}
+}
+
+var modelKeys = []string{"a", "b", "c"}
+
+// step does one random thing in a request. With faulty, the storage answers
+// nothing meanwhile, and what needs it must fail without effect.
+func (m *model) step(r *modelRequest, faulty bool) {
+	key := modelKeys[m.random.IntN(len(modelKeys))]
+	op := m.random.IntN(14)
+	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
+	if faulty {
+		m.store.fail(func(operation) error { return store.ErrUnavailable }, nil)
+		defer m.store.fail(nil, nil)
+		m.faultyStep(r, key, op)
+		return
+	}
+	m.in(r, func(w http.ResponseWriter, s *session.Session) {
+		switch op {
+		case 0, 1:
+			var v int
+			ok, err := s.Get(key, &v)
+			require.NoError(m.t, err)
+			want, wantOK := m.lookup(r, key)
+			require.Equal(m.t, wantOK, ok)
+			if ok {
+				require.Equal(m.t, want, v)
+			}
+		case 2, 3:
+			v := m.random.IntN(100)
+			require.NoError(m.t, s.Set(key, v))
+			r.pending[key] = &v
+		case 4:
+			_, had := m.lookup(r, key)
+			var v int
+			ok, err := s.Pop(key, &v)
+			require.NoError(m.t, err)
+			require.Equal(m.t, had, ok)
+			if had {
+				r.pending[key] = nil
+			}
+		case 5:
+			m.load(r)
+			require.NoError(m.t, s.Clear())
+			r.pending = map[string]*int{}
+			r.cleared = r.session != nil
+		case 6:
+			s.SetModified()
+			r.force = true
+		case 7:
+			if r.sent {
+				return // whether that needs a cookie is tested elsewhere
+			}
+			life := int64(1+m.random.IntN(7200)) * 1000
+			require.NoError(m.t, s.SetExpiry(time.Duration(life)*time.Millisecond))
+			r.lifetime = &life
+		case 8:
+			err := s.Renew()
+			if r.sent {
+				m.same(session.ErrHeadersSent, err)
+			} else {
+				require.NoError(m.t, err)
+				r.renew = true
+			}
+		case 9:
+			_, want := m.commit(r, "")
+			m.same(want, s.Save())
+			m.learnFrom(r, s)
+		case 10:
+			want, wantErr := m.commit(r, key)
+			got, err := session.NewKey[int](key).Update(s, plusOne)
+			m.same(wantErr, err)
+			if wantErr == nil {
+				require.Equal(m.t, want, got)
+			}
+			m.learnFrom(r, s)
+		case 11:
+			if m.random.IntN(3) > 0 {
+				return // destroyed too often, nothing would live long enough
+			}
+			require.NoError(m.t, s.Destroy())
+			for _, id := range []string{r.cookie, r.told} {
+				if s := m.sessions[id]; s != nil {
+					s.dead = true
+				}
+			}
+			had := r.cookie != "" || r.session != nil
+			if r.session != nil {
+				r.session.dead = true
+			}
+			r.forget()
+			r.cookie, r.told = "", ""
+			r.destroyed = had
+		case 12:
+			if r.sent || m.random.IntN(3) > 0 {
+				return
+			}
+			m.beforeHeaders(r)
+			w.WriteHeader(http.StatusOK)
+			m.learnFrom(r, s)
+		case 13:
+			m.load(r)
+			keys, err := s.Keys()
+			require.NoError(m.t, err)
+			want := r.over(r.base)
+			require.ElementsMatch(m.t, slices.Collect(maps.Keys(want)), keys)
+			exists, err := s.Exists()
+			require.NoError(m.t, err)
+			require.Equal(m.t, r.session != nil, exists)
+		}
+		require.Equal(m.t, r.modified(), s.Modified())
+	})
+}
+
+func (m *model) learnFrom(r *modelRequest, s *session.Session) {
+	if r.session != nil && r.session.id == "" {
+		id, err := s.ID()
+		require.NoError(m.t, err)
+		m.learn(r, id)
+	}
+}
+
+// faultyStep: with the storage away, changes are still taken and everything
+// else is an error that changes nothing.
+func (m *model) faultyStep(r *modelRequest, key string, op int) {
+	m.in(r, func(_ http.ResponseWriter, s *session.Session) {
+		var err error
+		needed := false // whether the storage had to be asked
+		switch op % 4 {
+		case 0:
+			_, pending := r.pending[key]
+			needed = !pending && !r.loaded && r.cookie != ""
+			_, err = s.Has(key)
+		case 1:
+			needed = r.modified() && (!r.loaded && r.cookie != "")
+			if !needed && r.modified() {
+				return // it may end for reasons of its own; what those are the other steps test
+			}
+			err = s.Save()
+		case 2:
+			needed = r.cookie != "" || r.session != nil
+			err = s.Destroy()
+			if !needed {
+				r.forget()
+				r.destroyed = false
+			}
+		case 3:
+			v := 7
+			require.NoError(m.t, s.Set(key, v))
+			r.pending[key] = &v
+		}
+		if needed {
+			require.ErrorIs(m.t, err, store.ErrUnavailable)
+		} else {
+			require.NoError(m.t, err)
+			if _, pending := r.pending[key]; op%4 == 0 && !pending {
+				m.load(r)
+			}
+		}
+		require.Equal(m.t, r.modified(), s.Modified())
+	})
+}
+
+// beforeHeaders is the commit before the response.
+func (m *model) beforeHeaders(r *modelRequest) (status int) {
+	renew := r.renew
+	_, err := m.commit(r, "")
+	r.sent = true
+	if errors.Is(err, session.ErrGone) && renew {
+		return http.StatusConflict
+	}
+	return http.StatusOK
+}
+
+func (m *model) end(r *modelRequest) {
+	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " ends"))
+	status, sentBefore := http.StatusOK, r.sent
+	if sentBefore {
+		_, _ = m.commit(r, "")
+	} else {
+		status = m.beforeHeaders(r)
+	}
+	close(r.ops)
+	<-r.done
+	if !sentBefore {
+		require.Equal(m.t, status, r.answer.Code)
+	}
+	var cookie *http.Cookie
+	for _, c := range r.answer.Result().Cookies() {
+		require.Nil(m.t, cookie, "two cookies")
+		cookie = c
+	}
+	switch {
+	case cookie != nil && cookie.MaxAge < 0:
+		require.True(m.t, r.destroyed || sentBefore, "a cookie was removed and nobody asked for it")
+		r.browser.cookie = ""
+	case cookie != nil:
+		m.learn(r, cookie.Value)
+		if !sentBefore && r.session != nil {
+			require.Equal(m.t, r.session.id, cookie.Value)
+		}
+		r.browser.cookie = cookie.Value
+	default:
+		require.False(m.t, r.session != nil && r.session.id == "", "a new session and no cookie")
+		require.False(m.t, !sentBefore && r.destroyed, "destroyed, and the cookie stays")
+	}
+}

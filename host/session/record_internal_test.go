@@ -1,0 +1,125 @@
+package session
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func sample(t testing.TB) Record {
+	t.Helper()
+	values, err := MakeValues(func(yield func(string, []byte) bool) {
+		_ = yield("user", []byte{0x63, 'a', 'd', 'a'}) && yield("n", nil)
+	})
+	require.NoError(t, err)
+	return Record{
+		Revision: 5, Codec: 1, Created: 1000, Saved: 2000, Expires: 9000, CookieUntil: 8000,
+		Lifetime: 7000, Fixed: true, Browser: BrowserKeeps, Values: values,
+	}
+}
+
+// TestRecordForm holds the stored form still: records of an older release must
+// be read by the next.
+func TestRecordForm(t *testing.T) {
+	r := sample(t)
+	require.Equal(t, ""+
+		"0500000000000000"+ // revision
+		"01"+"01"+"05"+"00"+ // form, codec, flags, reserved
+		"02000000"+ // values
+		"e803000000000000"+ // created
+		"d007000000000000"+ // saved
+		"2823000000000000"+ // expires
+		"401f000000000000"+ // cookie until
+		"581b000000000000"+ // lifetime
+		"04"+"75736572"+"04"+"63616461"+ // user
+		"01"+"6e"+"00", // n
+		hex.EncodeToString(r.encode()))
+	got, err := decodeRecord(r.encode())
+	require.NoError(t, err)
+	require.Equal(t, r, got)
+}
+
+// TestRecordWithRoom: a commit writes the header into the room before the
+// values, and that is the same record.
+func TestRecordWithRoom(t *testing.T) {
+	r := sample(t)
+	want := r.encode()
+	var o overlay
+	r.setValues(&o, r.Values)
+	require.NotNil(t, r.room)
+	require.Equal(t, want, r.encode())
+}
+
+// FuzzRecord: no bytes lead to a panic or to more memory than they are; what
+// is read is written again as it was.
+func FuzzRecord(f *testing.F) {
+	r := sample(f)
+	f.Add(r.encode())
+	f.Add(r.encode()[:recordHeader])
+	f.Add(append(r.encode()[:recordHeader], 0xff, 0xff, 0xff))
+	f.Add(append(r.encode()[:recordHeader+2], bytes.Repeat([]byte{0xff}, 12)...))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRecord(b)
+		if err != nil {
+			require.ErrorIs(t, err, ErrDecode)
+			return
+		}
+		require.Equal(t, b, r.encode())
+		count, size := 0, 0
+		for key, value := range r.Values.All() {
+			require.NotEmpty(t, key)
+			require.LessOrEqual(t, len(key), MaxKey)
+			got, ok := r.Values.Lookup(key)
+			require.True(t, ok)
+			require.LessOrEqual(t, len(got), len(b))
+			count++
+			size += len(key) + len(value)
+		}
+		require.Equal(t, r.Values.Len(), count)
+		require.LessOrEqual(t, size, len(b))
+
+		// Laying changes over it gives values that can be read.
+		var o overlay
+		o.set("set", []byte("x"))
+		o.delete("removed", r.Values)
+		v, all := o.apply(recordHeader, r.Values)
+		require.Len(t, all, recordHeader+len(v.Bytes()))
+		again, err := ParseValues(v.Bytes())
+		require.NoError(t, err)
+		require.Equal(t, v.Len(), again.Len())
+		got, ok := again.Lookup("set")
+		require.True(t, ok)
+		require.Equal(t, "x", string(got))
+		_, ok = again.Lookup("removed")
+		require.False(t, ok)
+	})
+}
+
+// FuzzValues is FuzzRecord for the form that engines of applications handle.
+func FuzzValues(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{1, 'a', 1, 'x', 1, 'b', 0})
+	f.Add([]byte{1, 'a', 0x81, 0x00, 'x'}) // a length in a longer form than it needs
+	f.Add([]byte{1, 'a', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Add([]byte{0, 0})
+	f.Fuzz(func(t *testing.T, block []byte) {
+		v, err := ParseValues(block)
+		if err != nil {
+			require.ErrorIs(t, err, ErrDecode)
+			return
+		}
+		require.Equal(t, block, v.Bytes())
+		made, err := MakeValues(v.All())
+		require.NoError(t, err)
+		for key, value := range made.All() {
+			_, ok := v.Lookup(key)
+			require.True(t, ok)
+			got, _ := made.Lookup(key)
+			require.Equal(t, value, got)
+		}
+		require.LessOrEqual(t, made.Len(), v.Len())
+	})
+}

@@ -1,0 +1,137 @@
+package session_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// TestDefaults are Duck's.
+func TestDefaults(t *testing.T) {
+	s := session.Defaults()
+	require.Equal(t, "records", s.Engine)
+	require.Equal(t, "memory", s.Storage)
+	require.Empty(t, s.Dir)
+	require.Equal(t, 604800*time.Second, s.Duration)
+	require.Zero(t, s.IdleTimeout)
+	require.Zero(t, s.AbsoluteTimeout)
+	require.False(t, s.ExpireAtBrowserClose)
+	require.Equal(t, "session_id", s.CookieName)
+	require.Equal(t, "/", s.CookiePath)
+	require.Empty(t, s.CookieDomain)
+	require.False(t, s.CookieSecure)
+	require.True(t, s.CookieHTTPOnly)
+	require.Equal(t, http.SameSiteLaxMode, s.CookieSameSite)
+	require.False(t, s.CookiePartitioned)
+	require.Equal(t, session.CBOR, s.Codec)
+	require.Nil(t, s.Keyring)
+	require.Equal(t, 1<<20, s.MaxSize)
+	require.NoError(t, s.Check())
+}
+
+// TestCheck: each case changes the defaults; says is what the error must name.
+func TestCheck(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*session.Settings)
+		says   string // empty: it is right
+	}{
+		{"zero settings", func(s *session.Settings) { *s = session.Settings{} }, "Defaults()"},
+		{"no codec", func(s *session.Settings) { s.Codec = nil }, "Codec"},
+		{"no clock", func(s *session.Settings) { s.Now = nil }, "Now"},
+		{"no random bits", func(s *session.Settings) { s.Rand = nil }, "Rand"},
+		{"no engine", func(s *session.Settings) { s.Engine = "" }, "Engine"},
+		{"no cookie name", func(s *session.Settings) { s.CookieName = "" }, "CookieName"},
+
+		{"duration of a second", func(s *session.Settings) { s.Duration = time.Second }, ""},
+		{"duration of less", func(s *session.Settings) { s.Duration = time.Second - 1 }, "Duration is 999.999999ms"},
+		{"duration of nothing", func(s *session.Settings) { s.Duration = 0 }, "Duration"},
+		{"negative duration", func(s *session.Settings) { s.Duration = -time.Hour }, "Duration"},
+		{"duration of a century and more", func(s *session.Settings) { s.Duration = 101 * 365 * 24 * time.Hour }, "Duration"},
+		{"negative idle timeout", func(s *session.Settings) { s.IdleTimeout = -1 }, "IdleTimeout"},
+		{"idle timeout that would be none", func(s *session.Settings) { s.IdleTimeout = time.Millisecond - 1 }, "IdleTimeout"},
+		{"absolute timeout that would be none", func(s *session.Settings) { s.AbsoluteTimeout = time.Microsecond }, "AbsoluteTimeout"},
+		{"absolute timeout of a millisecond", func(s *session.Settings) { s.AbsoluteTimeout = time.Millisecond }, ""},
+		{"endless absolute timeout", func(s *session.Settings) { s.AbsoluteTimeout = 1<<63 - 1 }, "AbsoluteTimeout"},
+
+		{"no room", func(s *session.Settings) { s.MaxSize = 0 }, "MaxSize"},
+		{"more room than a store has", func(s *session.Settings) { s.MaxSize = 16<<20 + 1 }, "MaxSize"},
+		{"all the room", func(s *session.Settings) { s.MaxSize = 16 << 20 }, ""},
+
+		{"SameSite None on plain HTTP", func(s *session.Settings) { s.CookieSameSite = http.SameSiteNoneMode }, "needs CookieSecure"},
+		{"SameSite None", func(s *session.Settings) { s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, true }, ""},
+		{"no SameSite", func(s *session.Settings) { s.CookieSameSite = 0 }, "CookieSameSite"},
+		{"SameSite without a value", func(s *session.Settings) { s.CookieSameSite = http.SameSiteDefaultMode }, "CookieSameSite"},
+		{"partitioned on plain HTTP", func(s *session.Settings) { s.CookiePartitioned = true }, "CookiePartitioned needs CookieSecure"},
+		{"partitioned", func(s *session.Settings) { s.CookiePartitioned, s.CookieSecure = true, true }, ""},
+
+		{"__Host- on plain HTTP", func(s *session.Settings) { s.CookieName = "__Host-id" }, "__Host- needs CookieSecure"},
+		{"__Host-", func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", true }, ""},
+		{"__Host- with a path", func(s *session.Settings) {
+			s.CookieName, s.CookieSecure, s.CookiePath = "__Host-id", true, "/app"
+		}, "needs CookiePath /"},
+		{"__Host- with a domain", func(s *session.Settings) {
+			s.CookieName, s.CookieSecure, s.CookieDomain = "__Host-id", true, "example.org"
+		}, "no CookieDomain"},
+		{"__host- in small letters", func(s *session.Settings) { s.CookieName = "__hOsT-id" }, "__Host- needs CookieSecure"},
+		{"__Secure- on plain HTTP", func(s *session.Settings) { s.CookieName = "__Secure-id" }, "__Secure- needs CookieSecure"},
+		{"__Secure-", func(s *session.Settings) {
+			s.CookieName, s.CookieSecure, s.CookieDomain, s.CookiePath = "__Secure-id", true, "example.org", "/app"
+		}, ""},
+
+		{"no path", func(s *session.Settings) { s.CookiePath = "" }, "CookiePath"},
+		{"relative path", func(s *session.Settings) { s.CookiePath = "app" }, "CookiePath"},
+		{"path with an attribute in it", func(s *session.Settings) { s.CookiePath = "/; Domain=evil.example" }, "Path"},
+		{"domain with an attribute in it", func(s *session.Settings) { s.CookieDomain = "a.example; Path=/" }, "Domain"},
+		{"domain with a port", func(s *session.Settings) { s.CookieDomain = "example.org:80" }, "Domain"},
+		{"name with a space", func(s *session.Settings) { s.CookieName = "session id" }, "cookie"},
+		{"name with a sign", func(s *session.Settings) { s.CookieName = "session=id" }, "cookie"},
+		{"name with a line", func(s *session.Settings) { s.CookieName = "a\r\nSet-Cookie: b" }, "cookie"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := session.Defaults()
+			c.change(&s)
+			err := s.Check()
+			_, errNew := session.New(store.NewMemory(), s)
+			if c.says == "" {
+				require.NoError(t, err)
+				require.NoError(t, errNew)
+				return
+			}
+			require.ErrorIs(t, err, session.ErrSettings)
+			require.ErrorContains(t, err, c.says)
+			require.ErrorIs(t, errNew, session.ErrSettings)
+		})
+	}
+}
+
+func TestUnknownEngine(t *testing.T) {
+	s := session.Defaults()
+	s.Engine = "recrods"
+	_, err := session.New(store.NewMemory(), s)
+	require.ErrorIs(t, err, session.ErrSettings)
+	require.ErrorContains(t, err, `"recrods"`)
+	require.ErrorContains(t, err, "records")
+}
+
+// TestSealedSessionOfFullSize: the seal adds to what is stored, and whatever
+// MaxSize allows can be stored all the same or is ErrTooLarge.
+func TestSealedSessionOfFullSize(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) {
+		s.MaxSize = 16 << 20
+		s.Keyring = keyring(t, secretNew)
+	})
+	b := a.browser()
+	b.set("user", "ada")
+	b.do(func(s *session.Session) {
+		require.NoError(t, s.Set("big", strings.Repeat("x", 16<<20-100)))
+		require.ErrorIs(t, s.Save(), session.ErrTooLarge)
+		require.NoError(t, s.Set("big", "x"))
+	})
+	require.Len(t, b.values(), 2)
+}

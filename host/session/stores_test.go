@@ -1,0 +1,115 @@
+package session_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// stores are what every test of behaviour runs over.
+var stores = []struct {
+	name string
+	open func(t *testing.T) store.Store
+}{
+	{"native", func(*testing.T) store.Store { return store.NewMemory() }},
+}
+
+// overStores runs a test once for each store.
+func overStores(t *testing.T, f func(t *testing.T, s store.Store)) {
+	t.Helper()
+	for _, c := range stores {
+		t.Run(c.name, func(t *testing.T) {
+			s := c.open(t)
+			t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+			f(t, s)
+		})
+	}
+}
+
+// operation is one call of a store, as the store saw it.
+type operation struct {
+	name            string
+	key, value      []byte
+	expires, expect int64
+}
+
+// spy is a store that writes down what it is asked and fails where it is told
+// to: before anything is done, or after it was done but before the answer.
+type spy struct {
+	store.Store
+
+	mu     sync.Mutex
+	log    []operation
+	before func(operation) error
+	after  func(operation) error
+}
+
+func (s *spy) do(o operation, f func() error) error {
+	o.key = append([]byte(nil), o.key...)
+	o.value = append([]byte(nil), o.value...)
+	s.mu.Lock()
+	s.log = append(s.log, o)
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(o); err != nil {
+			return err
+		}
+	}
+	err := f()
+	if after != nil && err == nil {
+		err = after(o)
+	}
+	return err
+}
+
+func (s *spy) Get(ctx context.Context, key []byte, now int64) (value []byte, err error) {
+	err = s.do(operation{name: "get", key: key}, func() error {
+		value, err = s.Store.Get(ctx, key, now)
+		return err
+	})
+	return value, err
+}
+
+func (s *spy) Set(ctx context.Context, w store.Write) error {
+	o := operation{name: "set", key: w.Key, value: w.Value, expires: w.Expires, expect: w.Expect}
+	return s.do(o, func() error { return s.Store.Set(ctx, w) })
+}
+
+func (s *spy) Touch(ctx context.Context, key []byte, expires, now int64) error {
+	o := operation{name: "touch", key: key, expires: expires}
+	return s.do(o, func() error { return s.Store.Touch(ctx, key, expires, now) })
+}
+
+func (s *spy) Delete(ctx context.Context, key []byte, now int64) error {
+	return s.do(operation{name: "delete", key: key}, func() error { return s.Store.Delete(ctx, key, now) })
+}
+
+// fail sets the faults; nil is none.
+func (s *spy) fail(before, after func(operation) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
+
+// take returns what was asked since the last call of take.
+func (s *spy) take() []operation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log := s.log
+	s.log = nil
+	return log
+}
+
+// names lists the names of operations, which is how tests say what a request
+// cost.
+func names(log []operation) []string {
+	list := []string{}
+	for _, o := range log {
+		list = append(list, o.name)
+	}
+	return list
+}
