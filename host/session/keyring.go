@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -57,6 +58,55 @@ func NewKeyring(secrets ...string) (*Keyring, error) {
 			return nil, fmt.Errorf("%w: secret %d of %d is there twice", ErrSecret, i+1, len(secrets))
 		}
 		k.keys = append(k.keys, key)
+	}
+	return k, nil
+}
+
+// Names of the variables that KeyringFromEnv reads.
+const (
+	secretVariable     = "WADDLE_SECRET"
+	secretFileVariable = "WADDLE_SECRET_FILE"
+)
+
+// KeyringFromEnv makes a keyring of the secrets in an environment, as
+// [os.Environ] gives it: those in WADDLE_SECRET, separated by white space, or
+// those in the file that WADDLE_SECRET_FILE names, one on each line, newest
+// first. Lines that begin with # are left out. It returns nil if neither is
+// set, and ErrSecret, naming the variable, if both are or a secret is refused.
+func KeyringFromEnv(environ []string) (*Keyring, error) {
+	var secret, file string
+	for _, entry := range environ {
+		switch name, value, _ := strings.Cut(entry, "="); name {
+		case secretVariable:
+			secret = value
+		case secretFileVariable:
+			file = value
+		}
+	}
+	var secrets []string
+	source := secretVariable
+	switch {
+	case secret == "" && file == "":
+		return nil, nil
+	case secret != "" && file != "":
+		return nil, fmt.Errorf("%w: %s and %s are both set; set one of them", ErrSecret, secretVariable, secretFileVariable)
+	case secret != "":
+		secrets = strings.Fields(secret)
+	default:
+		source = secretFileVariable
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrSecret, secretFileVariable, err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				secrets = append(secrets, line)
+			}
+		}
+	}
+	k, err := NewKeyring(secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
 	}
 	return k, nil
 }
