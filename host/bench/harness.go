@@ -73,12 +73,12 @@ func group(cells []cell) (groups [][]int) {
 // batch so small that what surrounds it is measured.
 func calibrate(c cell, span time.Duration) int {
 	for n := 1; ; n *= 2 {
-		took := sample(c, n).took
+		took := sample(c, n).undisturbed()
 		for range 4 {
 			if took < span/2 {
 				break
 			}
-			took = min(took, sample(c, n).took)
+			took = min(took, sample(c, n).undisturbed())
 		}
 		if took >= span/2 {
 			return max(1, int(float64(n)*float64(span)/float64(took)))
@@ -91,6 +91,16 @@ type usage struct {
 	took           time.Duration
 	cpu            time.Duration // of the whole process, 0 if unknown
 	mallocs, bytes uint64
+}
+
+// undisturbed is the time by the clock or, if others kept the process waiting
+// for a core, the processor time: a batch must be long enough to pay for the
+// collection of its garbage, however busy the machine was when it was sized.
+func (u usage) undisturbed() time.Duration {
+	if u.cpu > 0 {
+		return min(u.took, u.cpu)
+	}
+	return u.took
 }
 
 // sample measures one batch, beginning with no garbage of others.

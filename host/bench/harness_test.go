@@ -77,3 +77,13 @@ func TestCalibrateOutlastsAStall(t *testing.T) {
 	}}, 5*time.Millisecond)
 	require.Greater(t, n, 100)
 }
+
+func TestUndisturbed(t *testing.T) {
+	for _, c := range []struct{ took, cpu, want time.Duration }{
+		{10, 8, 8},   // others had the core for a while
+		{10, 19, 10}, // two cores worked
+		{10, 0, 10},  // processor time unknown
+	} {
+		require.Equal(t, c.want, usage{took: c.took, cpu: c.cpu}.undisturbed())
+	}
+}

@@ -14,7 +14,7 @@ import (
 
 // maxValues bounds how many values a visitor's session takes here, so that the
 // page stays a page.
-const maxValues = 1024
+const maxValues = 256
 
 // user is the value that tells who is logged in.
 var user = session.NewKey[string]("user")

@@ -23,8 +23,8 @@
 // it, loops are interrupted, at a price: about a microsecond for each call and
 // loops that run several times slower. The check sits at the head of loops
 // only, so that code that recurses widely without any loop runs on until the
-// recursion itself ends; endless recursion ends by itself, after about 130 MB
-// of stack.
+// recursion itself ends. Endless recursion overflows its stack, after a fifth of
+// a second and up to 130 MB of it.
 //
 // # Contexts
 //

@@ -86,7 +86,7 @@ func hostile(t testing.TB, deadline time.Duration) (*plugin.Plugin, *clock) {
 	return open(t, guest(t, "hostile"), config), clock
 }
 
-const shortDeadline = 60 * time.Millisecond
+const shortDeadline = 20 * time.Millisecond
 
 // Whatever a guest does in whatever operation: the caller gets an error that
 // says what it was and that the storage is unavailable, and the shard works
@@ -127,6 +127,9 @@ func TestFailures(t *testing.T) {
 			for name, operate := range operations {
 				if c.regions && name != "get" && name != "keys" && name != "snapshot" {
 					continue
+				}
+				if c.act == actRecurse && name != "get" && name != "save" {
+					continue // costs 160 MB of garbage each time
 				}
 				if _, err := p.Get(ctx, key, actWork); err != nil {
 					require.NoError(t, err, "before %s", name)

@@ -75,6 +75,15 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
+func TestSleepIsBoundedForACall(t *testing.T) {
+	var in instance
+	for range 100 {
+		in.sleep(1 << 50)
+		in.sleep(-1)
+	}
+	require.Equal(t, maxSleep, in.slept)
+}
+
 func TestLinearMemory(t *testing.T) {
 	var m linearMemory
 	m.reserve(4 * pageSize)

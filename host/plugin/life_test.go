@@ -128,6 +128,7 @@ func TestRecycle(t *testing.T) {
 	}
 	require.NoError(t, p.Recycle(ctx))
 	require.Equal(t, uint64(2), p.Stats().Restarts)
+	mapped := mappedMemory(t)
 	for i := range 100 {
 		got, err := p.Get(ctx, fmt.Append(nil, i), 1)
 		require.NoError(t, err)
@@ -163,6 +164,7 @@ func TestRecycle(t *testing.T) {
 	}
 	close(stop)
 	wait.Wait()
+	require.Less(t, mappedMemory(t), mapped+20*32<<20, "the address space of a hundred instances is not held")
 }
 
 func TestRecycleKeepsWhatItCannotCarry(t *testing.T) {

@@ -133,7 +133,7 @@ func TestAgainstTheReference(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, uint64(len(name))))
 			reference := store.NewMemory()
 			now := int64(1000)
-			for range 5000 {
+			for range 2000 {
 				now += random.Int64N(3)
 				key := fmt.Append(nil, "key", random.IntN(30))
 				var expires int64
@@ -142,10 +142,9 @@ func TestAgainstTheReference(t *testing.T) {
 				}
 				both := func(f func(store.Store) error) {
 					want, got := f(reference), f(s)
-					for _, e := range []error{store.ErrNotFound, store.ErrConflict} {
-						require.Equal(t, errors.Is(want, e), errors.Is(got, e), "%v, and should be %v", got, want)
+					if want != got { // the answers of everyday work are bare
+						require.Equal(t, want, got)
 					}
-					require.Equal(t, want == nil, got == nil)
 				}
 				switch random.IntN(8) {
 				case 0, 1, 2:

@@ -2,10 +2,15 @@ package session_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"os"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -15,6 +20,42 @@ var stores = []struct {
 	open func(t *testing.T) store.Store
 }{
 	{"native", func(*testing.T) store.Store { return store.NewMemory() }},
+	{"memory engine", memoryEngine},
+}
+
+// engine is started once, since a test is over sooner than that takes, and
+// cleared for each.
+var engine = sync.OnceValues(func() (p *plugin.Plugin, err error) {
+	running, err = memory.Open(context.Background(), plugin.Config{
+		Shards: 2, MemoryLimit: 256 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),
+	})
+	return running, err
+})
+
+var running *plugin.Plugin // if any test has asked for it
+
+func memoryEngine(t *testing.T) store.Store {
+	t.Helper()
+	p, err := engine()
+	require.NoError(t, err)
+	require.NoError(t, p.Clear(context.Background(), clockStart))
+	return leftOpen{p}
+}
+
+// leftOpen is an engine that the next test uses as well.
+type leftOpen struct{ *plugin.Plugin }
+
+func (leftOpen) Close(context.Context) error { return nil }
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if running != nil {
+		if err := running.Close(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
 }
 
 // overStores runs a test once for each store.
@@ -41,10 +82,11 @@ type operation struct {
 type spy struct {
 	store.Store
 
-	mu     sync.Mutex
-	log    []operation
-	before func(operation) error
-	after  func(operation) error
+	mu      sync.Mutex
+	log     []operation
+	expires map[string]int64 // what was said last, by key
+	before  func(operation) error
+	after   func(operation) error
 }
 
 func (s *spy) do(o operation, f func() error) error {
@@ -52,6 +94,12 @@ func (s *spy) do(o operation, f func() error) error {
 	o.value = append([]byte(nil), o.value...)
 	s.mu.Lock()
 	s.log = append(s.log, o)
+	if o.name == "set" {
+		if s.expires == nil {
+			s.expires = make(map[string]int64)
+		}
+		s.expires[string(o.key)] = o.expires
+	}
 	before, after := s.before, s.after
 	s.mu.Unlock()
 	if before != nil {

@@ -252,7 +252,6 @@ func (m *Memory) Snapshot(ctx context.Context, now int64) iter.Seq2[Record, erro
 			records := make([]Record, 0, len(s.records))
 			for key, r := range s.records {
 				if !r.expired(now) {
-					// Stored values are never written to, only replaced.
 					value := append(make([]byte, 0, len(r.value)), r.value...)
 					records = append(records, Record{Key: []byte(key), Value: value, Expires: r.expires})
 				}
@@ -267,11 +266,14 @@ func (m *Memory) Snapshot(ctx context.Context, now int64) iter.Seq2[Record, erro
 	}
 }
 
-// Restore implements Snapshotter.
+// Restore implements Snapshotter. Records that have expired are left out.
 func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], now int64) error {
 	for r, err := range records {
 		if err != nil {
 			return err
+		}
+		if r.Expires != 0 && now >= r.Expires {
+			continue
 		}
 		if err := m.Set(ctx, Write{Key: r.Key, Value: r.Value, Expires: r.Expires, Now: now}); err != nil {
 			return err

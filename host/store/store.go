@@ -109,7 +109,8 @@ type Lister interface {
 }
 
 // Snapshotter is a Store whose records can be carried to another one. Snapshot
-// enumerates as [Lister] does; Restore stores each record it is given.
+// enumerates as [Lister] does; Restore stores each record it is given, whatever
+// is there, but for those that have expired, which it leaves out.
 type Snapshotter interface {
 	Snapshot(ctx context.Context, now int64) iter.Seq2[Record, error]
 	Restore(ctx context.Context, records iter.Seq2[Record, error], now int64) error

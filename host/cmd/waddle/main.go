@@ -19,10 +19,16 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks to finish; with the handler gone, a second one
-	// ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancel(context.Background())
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-asked
+		// With nobody listening any more, a second signal ends the process at
+		// once, however long the first takes.
+		signal.Stop(asked)
+		cancel()
+	}()
 	os.Exit(run(ctx, os.Args[1:], &environment{os.Environ(), os.Stdout, os.Stderr}))
 }
 

@@ -92,7 +92,7 @@
     (if (i64.eq (local.get $now) (i64.const 22))
       (then (loop $l (drop (call $write (i32.const 1) (i32.const 136) (i32.const 1) (i32.const 8))) (br $l))))
     (if (i64.eq (local.get $now) (i64.const 23))
-      (then (return (i64.extend_i32_u (call $poll (i32.const 0) (i32.const 0) (i32.const 89478486) (i32.const 8))))))
+      (then (return (i64.extend_i32_u (call $poll (i32.const 0) (i32.const 0) (i32.const 268435457) (i32.const 8))))))
     (if (i64.eq (local.get $now) (i64.const 24)) (then (call $fill4096) (return (i64.const 0))))
     (if (i64.eq (local.get $now) (i64.const 30))
       (then

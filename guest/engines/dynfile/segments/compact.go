@@ -1,8 +1,6 @@
 package segments
 
 import (
-	"encoding/binary"
-
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
@@ -39,12 +37,12 @@ type move struct {
 // worth the work.
 func (s *Store) choose() bool {
 	var (
-		best              *segment
-		bestShare         = int64(75) // percent that is waste
-		oldest, smallest  *segment
-		segments          int64
-		tombs             int64
-		waste             = s.total - s.live
+		best               *segment
+		bestShare          = int64(75) // percent that is waste
+		oldest, smallest   *segment
+		segments           int64
+		tombs              int64
+		waste              = s.total - s.live
 		least, secondLeast = s.leastFirsts()
 	)
 	switch {
@@ -67,7 +65,7 @@ func (s *Store) choose() bool {
 			kept += g.tombs
 			tombs += g.tombs
 		}
-		if share := (g.size - kept) * 100 / g.size; share > bestShare || share == 100 && bestShare < 100 {
+		if share := (g.size - kept) * 100 / g.size; share > bestShare {
 			best, bestShare = g, share
 		}
 		if oldest == nil || g.first < oldest.first {
@@ -164,7 +162,7 @@ func (s *Store) drain(m *mover, budget int) (ended bool, err error) {
 	for until := m.scan.at + int64(budget); m.scan.at < until; {
 		f, err := m.scan.next()
 		if err != nil {
-			err = s.failure("reading a segment", err)
+			err = vfs.Answer(err, "reading a segment")
 		} else if f.what == foundEnd {
 			return true, s.flush(m)
 		} else {
@@ -263,7 +261,7 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 		g := s.cold
 		if _, err := g.file.WriteAt(m.out, g.size); err != nil {
 			s.unwrite(g)
-			return s.failure("writing a record", err)
+			return vfs.Answer(err, "writing a record")
 		}
 		s.grow(g, len(m.out))
 		s.stats.Copied += uint64(len(m.out))
@@ -287,7 +285,7 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 // release removes the segments that nothing is needed of any more, after it has
 // made sure that all that took their place is durable.
 func (s *Store) release() error {
-	if !s.anyDrained() {
+	if s.countDrained() == 0 {
 		return nil
 	}
 	if err := s.syncAll(true); err != nil {
@@ -307,6 +305,10 @@ func (s *Store) release() error {
 // compaction has copied only if asked for, since the originals are still there.
 func (s *Store) syncAll(cold bool) error {
 	var last *segment
+	for _, g := range s.table {
+		// Of what was copied before it was durable, the copy counts.
+		cold = cold || g != nil && g.drained && g.synced < g.size
+	}
 	for slot := 0; slot < len(s.table); slot++ { // it may grow meanwhile
 		g := s.table[slot]
 		if g == nil || g.drained || g.synced >= g.size && !g.suspect || g == s.cold && !cold {
@@ -338,7 +340,7 @@ func (s *Store) syncAll(cold bool) error {
 				s.gone = true
 				return errGone
 			}
-			return s.failure("looking at a segment", err)
+			return vfs.Answer(err, "looking at a segment")
 		}
 	}
 	return nil
@@ -349,7 +351,7 @@ func (s *Store) syncDir() error {
 		return nil
 	}
 	if err := s.fs.SyncDir(s.dir); err != nil {
-		return s.failure("syncing the directory", err)
+		return vfs.Answer(err, "syncing the directory")
 	}
 	s.dirChanged = false
 	s.unlinked = s.unlinked[:0]
@@ -384,4 +386,3 @@ func (s *Store) rescue(g *segment) error {
 	}
 	return nil
 }
-

@@ -18,9 +18,10 @@ type index struct {
 	mask      uint32
 	headPages []*headPage
 
-	// seqs has the sequence number of each slot while a store is being
-	// opened, and is nil afterwards.
-	seqs []uint64
+	// seqs has the sequence number of each slot while a store is loading, and
+	// is nil afterwards.
+	seqs    []*seqPage
+	loading bool
 }
 
 // slot is a session. When one is removed, the last takes its number.
@@ -67,6 +68,7 @@ const (
 type (
 	slotPage [slotsPerPage]slot
 	headPage [headsPerPage]uint32
+	seqPage  [slotsPerPage]uint64
 )
 
 func (x *index) reset() {
@@ -77,6 +79,8 @@ func (x *index) reset() {
 }
 
 func (x *index) slot(id uint32) *slot { return &x.slotPages[id/slotsPerPage][id%slotsPerPage] }
+
+func (x *index) seq(id uint32) *uint64 { return &x.seqs[id/slotsPerPage][id%slotsPerPage] }
 
 func (x *index) head(bucket uint32) *uint32 {
 	return &x.headPages[bucket/headsPerPage][bucket%headsPerPage]
@@ -114,8 +118,8 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 	s := x.slot(id)
 	*s = slot{hash: hash, at: at, expires: expires, flags: flags, chain: *head}
 	*head = id
-	if x.seqs != nil {
-		x.seqs = append(x.seqs[:id], 0)
+	if x.loading && int(id/slotsPerPage) == len(x.seqs) {
+		x.seqs = append(x.seqs, new(seqPage))
 	}
 	if x.buckets < x.count {
 		x.split()
@@ -132,8 +136,8 @@ func (x *index) remove(id uint32) {
 		moved := x.slot(last)
 		*x.linkTo(moved.hash, last) = id
 		*s = *moved
-		if x.seqs != nil {
-			x.seqs[id] = x.seqs[last]
+		if x.loading {
+			*x.seq(id) = *x.seq(last)
 		}
 	}
 	for range 2 {

@@ -64,18 +64,25 @@ func decodeHeader(b []byte) (h segmentHeader, version uint32, ok bool) {
 		if string(b[:8]) != segmentMagic || headerSum(b) != binary.LittleEndian.Uint32(b[12:]) {
 			continue
 		}
-		return segmentHeader{
-			number: binary.LittleEndian.Uint32(b[16:]),
-			shard:  binary.LittleEndian.Uint32(b[20:]),
-			shards: binary.LittleEndian.Uint32(b[24:]),
-			salt:   binary.LittleEndian.Uint64(b[32:]),
-			first:  binary.LittleEndian.Uint64(b[40:]),
-			floor:  binary.LittleEndian.Uint64(b[48:]),
-			key:    hasher{binary.LittleEndian.Uint64(b[56:]), binary.LittleEndian.Uint64(b[64:])},
-		}, binary.LittleEndian.Uint32(b[8:]), true
+		return headerFields(b), binary.LittleEndian.Uint32(b[8:]), true
 	}
 	return h, 0, false
 }
+
+func headerFields(b []byte) segmentHeader {
+	return segmentHeader{
+		number: binary.LittleEndian.Uint32(b[16:]),
+		shard:  binary.LittleEndian.Uint32(b[20:]),
+		shards: binary.LittleEndian.Uint32(b[24:]),
+		salt:   binary.LittleEndian.Uint64(b[32:]),
+		first:  binary.LittleEndian.Uint64(b[40:]),
+		floor:  binary.LittleEndian.Uint64(b[48:]),
+		key:    hasher{binary.LittleEndian.Uint64(b[56:]), binary.LittleEndian.Uint64(b[64:])},
+	}
+}
+
+// maxFile is the largest that a segment's file can be.
+const maxFile = 1 << offsetBits * unit
 
 // segment is a file of records.
 type segment struct {
@@ -201,13 +208,13 @@ func (s *Store) create(floor uint64) (*segment, error) {
 			continue
 		}
 		if err != nil {
-			return nil, s.failure("making a segment", err)
+			return nil, vfs.Answer(err, "making a segment")
 		}
 		s.nextNumber++
 		if _, err := file.WriteAt(g.encode(), 0); err != nil {
 			_ = file.Close()
 			_ = s.fs.Remove(name) // an empty segment does no harm
-			return nil, s.failure("making a segment", err)
+			return nil, vfs.Answer(err, "making a segment")
 		}
 		g.file = file
 		s.openFiles++
@@ -233,7 +240,7 @@ func (s *Store) open(g *segment) (vfs.File, error) {
 	}
 	file, err := s.fs.OpenFile(s.path(g, segmentSuffix), vfs.ReadWrite)
 	if err != nil {
-		return nil, s.failure("opening a segment", err)
+		return nil, vfs.Answer(err, "opening a segment")
 	}
 	g.file = file
 	s.openFiles++
@@ -288,7 +295,7 @@ func (s *Store) sync(g *segment) error {
 			g.synced = g.size
 			return nil
 		}
-		err = s.failure("syncing a segment", err)
+		err = vfs.Answer(err, "syncing a segment")
 	}
 	// The system may have dropped what it could not write, and would report
 	// success the next time: what was not durable is written again elsewhere.
@@ -315,13 +322,13 @@ func (s *Store) forget(g *segment) error {
 	}
 	if g.hint > 0 { // first: it is nothing without its segment
 		if err := s.fs.Remove(s.path(g, hintSuffix)); err != nil && !vfs.NotExist(err) {
-			return s.failure("removing a hint", err)
+			return vfs.Answer(err, "removing a hint")
 		}
 		s.total -= g.hint
 		g.hint = 0
 	}
 	if err := s.fs.Remove(s.path(g, segmentSuffix)); err != nil && !vfs.NotExist(err) {
-		return s.failure("removing a segment", err)
+		return vfs.Answer(err, "removing a segment")
 	}
 	s.total -= g.size
 	s.table[g.slot] = nil

@@ -56,7 +56,7 @@ func (s *Store) makeSpace(size int) error {
 		if s.total+int64(size)+recordsAt <= s.budget() {
 			return nil
 		}
-		if s.anyDrained() {
+		if s.countDrained() > 0 {
 			if err := s.release(); err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func (s *Store) background(budget int) {
 }
 
 func (s *Store) work(budget int) error {
-	if s.compaction.victim == nil && s.tight() && s.anyDrained() {
+	if waiting := s.countDrained(); waiting >= maxDrained || waiting > 0 && s.tight() {
 		if err := s.release(); err != nil {
 			return err
 		}
@@ -120,11 +120,14 @@ func (s *Store) work(budget int) error {
 	return s.hintStep(budget)
 }
 
-func (s *Store) anyDrained() bool {
+// maxDrained is how many segments may wait for Save or Sweep to be removed.
+const maxDrained = 4
+
+func (s *Store) countDrained() (n int) {
 	for _, g := range s.table {
 		if g != nil && g.drained {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }

@@ -93,6 +93,7 @@ type Store struct {
 	hinting    *hinting
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
+	gone       bool  // the files have been removed
 
 	sweepAt uint32
 	stats   Stats
@@ -135,20 +136,8 @@ var (
 	errSegments  = guest.Fail(guest.ErrNoSpace, "there are 65536 segments, and there cannot be more")
 	errCollision = guest.Fail(guest.ErrUnavailable, "another key has the same hash: try again with another key")
 	errDamaged   = guest.Fail(guest.ErrCorrupt, "the record fails its checksum")
-	errClosed    = guest.Fail(guest.ErrUnavailable, "the store is closed")
+	errGone      = guest.Fail(guest.ErrUnavailable, "the directory was removed while in use: restart once it is back")
 )
-
-// failure makes an error of one of the file system's.
-func (s *Store) failure(doing string, err error) error {
-	kind := guest.ErrUnavailable
-	switch {
-	case vfs.NoSpace(err):
-		kind = guest.ErrNoSpace
-	case vfs.Denied(err):
-		kind = guest.ErrDenied
-	}
-	return guest.Fail(kind, doing+": "+err.Error())
-}
 
 func (s *Store) tick(now int64) { s.clock = max(s.clock, now) }
 
@@ -404,7 +393,7 @@ func (s *Store) read(sl *slot) (key, value []byte, err error) {
 		if err == nil || errors.Is(err, io.EOF) {
 			return nil, nil, guest.Fail(guest.ErrCorrupt, "the segment ends within the record")
 		}
-		return nil, nil, s.failure("reading a record", err)
+		return nil, nil, vfs.Answer(err, "reading a record")
 	}
 	offset := sl.at.offset()
 	r, ok := g.seeds.open(b, offset)
@@ -423,8 +412,8 @@ func (s *Store) read(sl *slot) (key, value []byte, err error) {
 // append writes a record, of which key and value are in place in b, to the
 // current segment, and gives it its sequence number.
 func (s *Store) append(b []byte, r *record) (place, error) {
-	if s.fs == nil {
-		return 0, errClosed
+	if s.gone {
+		return 0, errGone
 	}
 	if s.hot != nil && s.hot.size > recordsAt && s.hot.size+int64(len(b)) > s.options.SegmentBytes {
 		s.hot = nil // full
@@ -442,7 +431,7 @@ func (s *Store) append(b []byte, r *record) (place, error) {
 	g.seal(b, r, g.size)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
 		s.unwrite(g)
-		return 0, s.failure("writing a record", err)
+		return 0, vfs.Answer(err, "writing a record")
 	}
 	s.nextSeq++
 	at := placeOf(g.slot, g.size, len(b))

@@ -30,7 +30,10 @@ func (d *directory) Dev() (uint64, sys.Errno) { return d.dev, 0 }
 func (d *directory) Ino() (wasys.Inode, sys.Errno) { return d.ino, 0 }
 
 // Stat implements sys.File.
-func (d *directory) Stat() (wasys.Stat_t, sys.Errno) { return statOf(d.m, d.f) }
+func (d *directory) Stat() (wasys.Stat_t, sys.Errno) {
+	st, err := statOf(d.f)
+	return st, d.errno(err)
+}
 
 // seek is Seek of sys.File. A directory can only be rewound.
 func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
@@ -38,7 +41,7 @@ func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
 		return 0, sys.EINVAL
 	}
 	_, err := d.f.Seek(0, io.SeekStart)
-	return 0, plain(d.m.errno(err))
+	return 0, plain(d.errno(err))
 }
 
 // Readdir implements sys.File. Fewer than n entries mean the end, so that what
@@ -66,7 +69,7 @@ func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
 		case errors.Is(err, io.EOF), errors.Is(err, fs.ErrNotExist): // the directory itself has been removed
 			return entries, 0
 		case err != nil:
-			return nil, d.m.errno(err)
+			return nil, d.errno(err)
 		case n <= 0, len(entries) == n:
 			return entries, 0
 		}
@@ -75,7 +78,7 @@ func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
 
 // Sync implements sys.File. When it returns 0, the names that were made,
 // replaced and removed in the directory before are on the disk.
-func (d *directory) Sync() sys.Errno { return d.m.errno(syncDirectory(d.f)) }
+func (d *directory) Sync() sys.Errno { return d.errno(syncDirectory(d.f)) }
 
 // Datasync implements sys.File. The names are a directory's data.
 func (d *directory) Datasync() sys.Errno { return d.Sync() }
@@ -85,7 +88,7 @@ func (d *directory) Utimens(atim, mtim int64) sys.Errno {
 	if d.m.readOnly {
 		return sys.EROFS
 	}
-	return d.m.errno(futimens(d.f, atim, mtim))
+	return d.errno(futimens(d.f, atim, mtim))
 }
 
 // Close implements sys.File.
@@ -99,4 +102,13 @@ func (d *directory) Close() sys.Errno {
 		d.m.quota.giveOpen()
 	}
 	return plain(d.m.errno(err))
+}
+
+// errno is that of the mount, but that package os has several errors for a file
+// that is closed.
+func (d *directory) errno(err error) sys.Errno {
+	if err != nil && d.closed.Load() {
+		return sys.EBADF
+	}
+	return d.m.errno(err)
 }

@@ -49,7 +49,8 @@ func (f *file) SetAppend(enable bool) sys.Errno {
 
 // Stat implements sys.File.
 func (f *file) Stat() (wasys.Stat_t, sys.Errno) {
-	return statOf(f.m, f.f)
+	st, err := statOf(f.f)
+	return st, f.errno(err)
 }
 
 // Read implements sys.File.
@@ -74,7 +75,7 @@ func (f *file) Pread(buf []byte, off int64) (n int, errno sys.Errno) {
 	if err == nil || err == io.EOF {
 		return n, 0
 	}
-	return n, f.m.errno(err)
+	return n, f.errno(err)
 }
 
 // Write implements sys.File.
@@ -123,7 +124,7 @@ func (f *file) writeAtEnd(buf []byte) (n int, errno sys.Errno) {
 	defer f.node.mu.Unlock()
 	end, err := sizeOf(f.f)
 	if err != nil {
-		return 0, f.m.errno(err)
+		return 0, f.errno(err)
 	}
 	if f.m.counted {
 		f.correct(end)
@@ -140,7 +141,7 @@ func (f *file) put(buf []byte, off int64) (n int, errno sys.Errno) {
 		return 0, EFBIG
 	}
 	n, err := f.f.WriteAt(buf, off)
-	return n, f.m.errno(err)
+	return n, f.errno(err)
 }
 
 // putCounted writes under the lock of the node, whose size is known. It takes
@@ -158,14 +159,16 @@ func (f *file) putCounted(buf []byte, off int64) (n int, errno sys.Errno) {
 		return 0, ENOSPC
 	}
 	n, errno = f.put(buf, off)
-	grown := int64(0)
-	if n > 0 {
-		grown = max(off+int64(n)-f.node.size, 0)
+	grown := growth
+	if errno != 0 {
+		// Some of it may have been written, which package os does not say.
+		grown = 0
+		if size, err := sizeOf(f.f); err == nil {
+			grown = min(max(size-f.node.size, 0), growth)
+		}
 	}
 	f.node.size += grown
-	if grown < growth {
-		f.m.quota.giveBytes(growth - grown)
-	}
+	f.m.quota.giveBytes(growth - grown)
 	return n, errno
 }
 
@@ -176,7 +179,7 @@ func (f *file) learn() sys.Errno {
 	}
 	size, err := sizeOf(f.f)
 	if err != nil {
-		return f.m.errno(err)
+		return f.errno(err)
 	}
 	f.node.size, f.node.known = size, true
 	return 0
@@ -208,7 +211,7 @@ func (f *file) seek(offset int64, whence int) (int64, sys.Errno) {
 	case io.SeekEnd:
 		size, err := sizeOf(f.f)
 		if err != nil {
-			return 0, plain(f.m.errno(err))
+			return 0, plain(f.errno(err))
 		}
 		base = size
 	default:
@@ -235,7 +238,7 @@ func (f *file) Truncate(size int64) sys.Errno {
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
 	if !f.m.counted {
-		return f.m.errno(f.f.Truncate(size))
+		return f.errno(f.f.Truncate(size))
 	}
 	if errno := f.learn(); errno != 0 {
 		return errno
@@ -248,7 +251,7 @@ func (f *file) Truncate(size int64) sys.Errno {
 		if growth > 0 {
 			f.m.quota.giveBytes(growth)
 		}
-		return f.m.errno(err)
+		return f.errno(err)
 	}
 	f.node.size = size
 	if growth < 0 {
@@ -260,12 +263,12 @@ func (f *file) Truncate(size int64) sys.Errno {
 // Sync implements sys.File. When it returns 0, contents and size are on the
 // disk.
 func (f *file) Sync() sys.Errno {
-	return f.m.errno(f.f.Sync())
+	return f.errno(f.f.Sync())
 }
 
 // Datasync implements sys.File.
 func (f *file) Datasync() sys.Errno {
-	return f.m.errno(datasync(f.f))
+	return f.errno(datasync(f.f))
 }
 
 // Utimens implements sys.File.
@@ -273,7 +276,7 @@ func (f *file) Utimens(atim, mtim int64) sys.Errno {
 	if f.m.readOnly {
 		return sys.EROFS
 	}
-	return f.m.errno(futimens(f.f, atim, mtim))
+	return f.errno(futimens(f.f, atim, mtim))
 }
 
 // Close implements sys.File.
@@ -291,18 +294,23 @@ func (f *file) Close() sys.Errno {
 	return plain(f.m.errno(err))
 }
 
-func sizeOf(f *os.File) (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
+// errno is that of the mount, but that package os has several errors for a file
+// that is closed.
+func (f *file) errno(err error) sys.Errno {
+	if err != nil && f.closed.Load() {
+		return sys.EBADF
 	}
-	return info.Size(), nil
+	return f.m.errno(err)
 }
 
-func statOf(m *FS, f *os.File) (wasys.Stat_t, sys.Errno) {
+// sizeOf asks by the position of the end, which takes no memory as Stat does.
+// The position is not used for anything.
+func sizeOf(f *os.File) (int64, error) { return f.Seek(0, io.SeekEnd) }
+
+func statOf(f *os.File) (wasys.Stat_t, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return wasys.Stat_t{}, m.errno(err)
+		return wasys.Stat_t{}, err
 	}
-	return wasys.NewStat_t(info), 0
+	return wasys.NewStat_t(info), nil
 }

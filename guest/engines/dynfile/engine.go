@@ -1,0 +1,82 @@
+package main
+
+import (
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+var info = guest.Info{
+	Name:     "dynfile",
+	Version:  "1.0.0",
+	CAS:      true,
+	MaxValue: segments.MaxValue,
+}
+
+// directory is where the host mounts the directory that it grants.
+const directory = "/data"
+
+// What of an instance's memory is not for the index: the module and the Go
+// runtime, exchange buffers, and buffers for records, compaction and hints.
+const (
+	fixedMemory        = 20 << 20
+	bytesPerSession    = 52 // slot, bucket, sequence number while loading, and what the runtime adds
+	defaultMemoryLimit = 64 << 20
+	leastMemoryLimit   = fixedMemory + 1<<20
+)
+
+// engine opens a store as the settings want it.
+type engine struct{ *segments.Store }
+
+var (
+	_ guest.Engine      = (*engine)(nil)
+	_ guest.Toucher     = (*engine)(nil)
+	_ guest.Sweeper     = (*engine)(nil)
+	_ guest.Lister      = (*engine)(nil)
+	_ guest.Snapshotter = (*engine)(nil)
+)
+
+// Open implements guest.Engine.
+func (e *engine) Open(config *guest.Config) error {
+	options, err := optionsOf(config)
+	if err != nil {
+		return err
+	}
+	e.Store, err = segments.Open(vfs.OS(directory), options)
+	return err
+}
+
+func optionsOf(config *guest.Config) (segments.Options, error) {
+	shards := int64(config.Shards())
+	limit := config.MemoryLimit(defaultMemoryLimit)
+	maxBytes := config.Bytes("max_bytes", 0)
+	segmentBytes := config.Bytes("segment_bytes", 0)
+	options := segments.Options{
+		Shard: config.Shard(), Shards: int(shards),
+		SegmentBytes: segmentBytes,
+		MaxBytes:     maxBytes / shards,
+		MaxSessions:  (limit - fixedMemory) / bytesPerSession,
+		Random:       rand.Uint64,
+	}
+	switch {
+	case segmentBytes != 0 && (segmentBytes < segments.MinSegment || segmentBytes > segments.MaxSegment):
+		config.Refuse("segment_bytes", "must be "+decimal(segments.MinSegment)+" to "+decimal(segments.MaxSegment))
+	case maxBytes != 0 && maxBytes/shards < segments.MinBytes:
+		config.Refuse("max_bytes", "is for all shards together and must be at least "+decimal(segments.MinBytes*shards))
+	case maxBytes != 0 && segmentBytes > maxBytes/shards/16:
+		config.Refuse("segment_bytes", "can be at most a sixteenth of a shard's part of max_bytes, "+decimal(maxBytes/shards/16))
+	}
+	if err := config.Err(); err != nil {
+		return options, err
+	}
+	if limit < leastMemoryLimit {
+		return options, guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes, and this engine needs at least "+
+			decimal(leastMemoryLimit))
+	}
+	return options, nil
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

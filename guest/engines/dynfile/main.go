@@ -1,0 +1,10 @@
+// The segment-file engine: sessions in append-only files that survive crashes
+// and power losses. README.md beside this file says what it promises and what
+// lies where on disk.
+package main
+
+import "github.com/waddle-sessions/waddle/guest"
+
+func init() { guest.Register(new(engine), info) }
+
+func main() {}

@@ -1,0 +1,25 @@
+package segments_test
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
+)
+
+// opened makes an engine of a store that exists.
+type opened struct{ *segments.Store }
+
+func (opened) Open(*guest.Config) error { return nil }
+
+// drive runs a store through the interface, for what goes in chunks.
+func drive(t testing.TB, s *segments.Store) *guest.Harness {
+	h := guest.NewHarness(opened{s}, guest.Info{Name: "dynfile", CAS: true, MaxValue: segments.MaxValue})
+	require.NoError(t, h.Open())
+	return h
+}
+
+func decimal(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,107 @@
+package main_test
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+)
+
+// module returns a guest: the bundled engine's.
+func module(t *testing.T) []byte {
+	t.Helper()
+	wasm, err := memory.Module()
+	require.NoError(t, err)
+	return wasm
+}
+
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+	noGuest := write("no-guest.wasm", []byte("\x00asm\x01\x00\x00\x00"))
+	text := write("text.wasm", []byte("hello"))
+	future := write("future.wasm", bytes.ReplaceAll(module(t), []byte("session_abi_v1"), []byte("session_abi_v9")))
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+
+	for _, c := range []struct {
+		name     string
+		settings []string
+		args     []string
+		code     int
+		says     []string
+	}{
+		{"no verb", nil, nil, 2, []string{"a verb is missing", "waddle run"}},
+		{"unknown verb", nil, []string{"rum"}, 2, []string{`"rum"`, "run, version, help"}},
+		{"help for an unknown verb", nil, []string{"help", "rum"}, 2, []string{`"rum"`, "run, version, help"}},
+		{"help for two", nil, []string{"help", "run", "version"}, 2, []string{"one verb"}},
+		{"unknown flag", nil, []string{"run", "--port", "80"}, 2, []string{"-port", "waddle help run"}},
+		{"flag without value", nil, []string{"run", "--addr"}, 2, []string{"-addr", "waddle help run"}},
+		{"two files", nil, []string{"run", "a.wasm", "b.wasm"}, 2, []string{"one file", "a.wasm b.wasm"}},
+		{"flag behind two dashes", nil, []string{"run", "--", "a.wasm", "--addr"}, 2, []string{"one file", "a.wasm --addr"}},
+		{"argument of version", nil, []string{"version", "now"}, 2, []string{`"now"`}},
+		{"address without port", nil, []string{"run", "--addr", "localhost"}, 2, []string{`"localhost"`, "HOST:PORT"}},
+		{"address from the environment", []string{"WADDLE_ADDR=localhost"}, []string{"run"}, 2, []string{`"localhost"`, "HOST:PORT"}},
+		{"port out of range", nil, []string{"run", "--addr", "localhost:65536"}, 2, []string{`"65536"`, "0 to 65535"}},
+		{"port by name", nil, []string{"run", "--addr", "localhost:http"}, 2, []string{`"http"`, "0 to 65535"}},
+		{"port taken", nil, []string{"run", "--addr", taken.Addr().String()}, 1, []string{"another program listens", "--addr 127.0.0.1:0"}},
+		{"bad setting", []string{"SESSION_COOKIE_AGE=tomorrow"}, []string{"run"}, 2, []string{"SESSION_COOKIE_AGE", `"tomorrow"`, "seconds"}},
+		{"misspelt setting", []string{"SESSION_COOKIE_NAMES=x"}, []string{"run"}, 2, []string{"SESSION_COOKIE_NAMES", "SESSION_COOKIE_NAME meant"}},
+		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"run"}, 2, []string{"SameSite", "Secure"}},
+		{"engine that is not there", []string{"SESSION_ENGINE=nothing"}, []string{"run", "--addr", "127.0.0.1:0"}, 2, []string{`"nothing"`, "records"}},
+		{"file that is not there", nil, []string{"run", "--addr", "127.0.0.1:0", "none.wasm"}, 2, []string{`"none.wasm"`, `"memory"`, "no such file"}},
+		{"storage that is not there", []string{"SESSION_STORAGE=redis"}, []string{"run", "--addr", "127.0.0.1:0"}, 2, []string{`"redis"`, `"memory"`, "no such file"}},
+		{"directory", []string{"SESSION_STORAGE=" + dir}, []string{"run", "--addr", "127.0.0.1:0"}, 2, []string{"is a directory"}},
+		{"no WebAssembly", nil, []string{"run", "--addr", "127.0.0.1:0", text}, 1, []string{"text.wasm"}},
+		{"no guest", nil, []string{"run", "--addr", "127.0.0.1:0", noGuest}, 1, []string{"no-guest.wasm", "session_abi_v1"}},
+		{"guest of another version", nil, []string{"run", "--addr", "127.0.0.1:0", future}, 1, []string{"future.wasm", "session_abi_v9"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := run(t, c.settings, c.args...)
+			require.Equal(t, c.code, r.code, "%s%s", r.stdout, r.stderr)
+			require.Empty(t, r.stdout)
+			lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
+			last := lines[len(lines)-1]
+			require.True(t, strings.HasPrefix(last, "waddle: "), r.stderr)
+			for _, says := range c.says {
+				require.Contains(t, last, says)
+			}
+			require.NotContains(t, r.stderr, "goroutine")
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"help"}, []string{"waddle run", "waddle version", "waddle help"}},
+		{[]string{"--help"}, []string{"waddle run"}},
+		{[]string{"-h"}, []string{"waddle run"}},
+		{[]string{"help", "run"}, []string{"--addr", "WADDLE_ADDR", "SESSION_STORAGE", "127.0.0.1:8080"}},
+		{[]string{"run", "--help"}, []string{"--addr", "SESSION_STORAGE"}},
+		{[]string{"run", "x.wasm", "-h"}, []string{"--addr"}},
+		{[]string{"help", "help"}, []string{"waddle help [VERB]"}},
+		{[]string{"version"}, []string{"waddle ", "go1."}},
+		{[]string{"--version"}, []string{"waddle ", "go1."}},
+	} {
+		r := run(t, nil, c.args...)
+		require.Equal(t, 0, r.code, "%v: %s", c.args, r.stderr)
+		require.Empty(t, r.stderr, "%v", c.args)
+		for _, says := range c.says {
+			require.Contains(t, r.stdout, says, "%v", c.args)
+		}
+	}
+}

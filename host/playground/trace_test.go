@@ -1,0 +1,166 @@
+package playground_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// timing is an entry of a Server-Timing header.
+type timing struct {
+	name, desc string
+	dur        float64
+}
+
+func timings(t *testing.T, a answer) (all []timing) {
+	t.Helper()
+	header := a.Header.Get("Server-Timing")
+	form := regexp.MustCompile(`^([a-z]+)(?:;dur=(\d+\.\d{4}))?(?:;desc="([^"]*)")?(?:, |$)`)
+	for rest := header; rest != ""; {
+		m := form.FindStringSubmatch(rest)
+		require.NotNil(t, m, "%s", rest)
+		var dur float64
+		if m[2] != "" {
+			var err error
+			dur, err = strconv.ParseFloat(m[2], 64)
+			require.NoError(t, err)
+		}
+		all = append(all, timing{m[1], m[3], dur})
+		rest = rest[len(m[0]):]
+	}
+	return all
+}
+
+// told is the trace without its durations, which are checked by themselves.
+func told(t *testing.T, a answer) (all []string) {
+	t.Helper()
+	var calls, engine, total float64
+	for _, e := range timings(t, a) {
+		switch e.name {
+		case "total":
+			total = e.dur
+			continue
+		case "engine":
+			engine = e.dur
+		case "session":
+		default:
+			calls += e.dur
+		}
+		all = append(all, strings.TrimSpace(e.name+" "+e.desc))
+	}
+	require.InDelta(t, engine, calls, 0.01, "the engine's time is that of its calls")
+	require.GreaterOrEqual(t, total, engine)
+	return all
+}
+
+func TestTrace(t *testing.T) {
+	onStores(t, func(t *testing.T, s store.Store) {
+		v := visit(t, serve(t, s))
+		require.Equal(t, []string{"engine 0 calls"}, told(t, v.ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"set stored, 61 bytes", "session created", "engine 1 call"}, told(t, v.ok("PUT", "/api/session/ab", "1")))
+		require.Equal(t, []string{"get found, 61 bytes", "engine 1 call"}, told(t, v.ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"get found, 61 bytes", "set stored, 61 bytes", "engine 2 calls"}, told(t, v.ok("POST", "/api/session/ab/increment", "")))
+		require.Equal(t, []string{"get found, 61 bytes", "set stored, 70 bytes", "set removed", "session renewed", "engine 3 calls"},
+			told(t, v.ok("POST", "/api/login", `{"user":"x"}`)))
+		old := v.id()
+		require.Equal(t, []string{"delete removed", "session destroyed", "engine 1 call"}, told(t, v.ok("POST", "/api/logout", "")))
+		require.Equal(t, []string{"get not found", "engine 1 call"}, told(t, v.with(old).ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"session rejected", "engine 0 calls"}, told(t, v.with("junk").ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("GET", "/api/nowhere", "")))
+		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("POST", "/api/logout", "", "Sec-Fetch-Site", "cross-site")))
+	})
+}
+
+// Many calls are counted one and all, and listed as far as a header goes.
+func TestTraceOfManyCalls(t *testing.T) {
+	s := &contested{Store: store.NewMemory()}
+	v := visit(t, serve(t, s))
+	v.ok("PUT", "/api/session/n", "1")
+	s.conflicts = 60
+	a := v.ok("POST", "/api/session/n/increment", "")
+	var listed, conflicts int
+	for _, e := range timings(t, a) {
+		switch e.name {
+		case "get", "set":
+			listed++
+		case "session":
+			conflicts++
+		case "engine":
+			require.Equal(t, "122 calls", e.desc)
+		}
+	}
+	require.Equal(t, 32, listed)
+	require.Equal(t, 32, conflicts)
+	require.Equal(t, "2", v.values()["n"])
+}
+
+// contested is a store in which others are always a little faster.
+type contested struct {
+	store.Store
+	conflicts int
+}
+
+func (s *contested) Set(ctx context.Context, w store.Write) error {
+	if s.conflicts > 0 {
+		s.conflicts--
+		return store.ErrConflict
+	}
+	return s.Store.Set(ctx, w)
+}
+
+func TestCookieHeaders(t *testing.T) {
+	v := visit(t, serve(t, store.NewMemory()))
+	a := v.ok("GET", "/api/session", "")
+	require.Empty(t, a.Header.Values("Waddle-Cookie-Received"))
+	require.Empty(t, a.Header.Values("Waddle-Cookie-Set"))
+
+	a = v.ok("PUT", "/api/session/k", "1")
+	id := v.id()
+	set := a.Header.Get("Set-Cookie")
+	require.Contains(t, set, id)
+	require.Equal(t, strings.Replace(set, id, id[:6]+"...", 1), a.Header.Get("Waddle-Cookie-Set"))
+	require.Empty(t, a.Header.Get("Waddle-Cookie-Received"))
+
+	a = v.ok("GET", "/api/session", "")
+	require.Equal(t, "session_id="+id[:6]+"...", a.Header.Get("Waddle-Cookie-Received"))
+	require.Empty(t, a.Header.Get("Waddle-Cookie-Set"))
+	require.NotContains(t, fmt.Sprint(a.Header)+a.text, id)
+
+	a = v.ok("POST", "/api/logout", "")
+	require.Regexp(t, `^session_id=; Path=/; .*Max-Age=0`, a.Header.Get("Waddle-Cookie-Set"))
+	require.NotContains(t, fmt.Sprint(a.Header)+a.text, id)
+
+	require.Equal(t, "session_id=...", v.with("abc").ok("GET", "/api/session", "").Header.Get("Waddle-Cookie-Received"))
+}
+
+// A caller's own OnEvent hears of all that the trace hears of.
+func TestEventsReachTheCaller(t *testing.T) {
+	var kinds []session.EventKind
+	v := visit(t, serve(t, store.NewMemory(), func(s *session.Settings) {
+		s.OnEvent = func(_ context.Context, e session.Event) { kinds = append(kinds, e.Kind) }
+	}))
+	v.ok("PUT", "/api/session/k", "1")
+	v.ok("POST", "/api/login", `{"user":"ada"}`)
+	v.ok("POST", "/api/logout", "")
+	require.Equal(t, []session.EventKind{session.EventCreated, session.EventRenewed, session.EventDestroyed}, kinds)
+}
+
+func TestTraceOfFailures(t *testing.T) {
+	s := &faulty{Store: store.NewMemory()}
+	v := visit(t, serve(t, s))
+	v.ok("PUT", "/api/session/k", "1")
+	s.get = fmt.Errorf("at db.internal: %w", store.ErrUnavailable)
+	a := v.do("GET", "/api/session", "")
+	require.Equal(t, 503, a.StatusCode)
+	require.Equal(t, []string{"get unavailable", "engine 1 call"}, told(t, a))
+	s.get = store.ErrInternal
+	require.Equal(t, []string{"get failed", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
+}

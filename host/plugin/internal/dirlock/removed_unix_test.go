@@ -1,0 +1,35 @@
+//go:build unix
+
+package dirlock
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Who has opened the file before somebody removes it must not take a lock on
+// what is not in the directory any more.
+func TestFileIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	stale, err := open(root)
+	require.NoError(t, err)
+	defer stale.Close()
+	require.True(t, current(root, stale))
+	require.NoError(t, root.Remove(FileName))
+	require.False(t, current(root, stale), "gone")
+	l, err := Acquire(dir)
+	require.NoError(t, err)
+	defer l.Close()
+	held, err := lock(stale)
+	require.NoError(t, err)
+	require.False(t, held)
+	require.False(t, current(root, stale), "replaced")
+	info, err := l.f.Stat()
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+}

@@ -1,0 +1,145 @@
+package mount_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+)
+
+// Errors that wazero has no number for arrive at the guest as what they are.
+func TestErrorsReachTheGuest(t *testing.T) {
+	m, dir := open(t, mount.Options{MaxBytes: 100, MaxFiles: 3, MaxOpen: 2})
+	g := newGuest(t, m)
+	fd, errno := g.open("f", oCreat, rightRead|rightWrite, 0)
+	require.EqualValues(t, success, errno)
+	require.EqualValues(t, success, g.write(fd, fmt.Sprintf("%100d", 1)))
+
+	require.EqualValues(t, nospc, g.write(fd, "x"))
+	g.path(bufferAt, "x")
+	require.EqualValues(t, nospc, g.call("fd_pwrite", fd, g.vector(1), 1, 100, 8))
+	require.EqualValues(t, nospc, g.call("fd_filestat_set_size", fd, 101))
+	require.EqualValues(t, nospc, g.call("fd_allocate", fd, 0, 101))
+	require.EqualValues(t, 22, g.call("fd_pwrite", fd, g.vector(1), 1, 1<<63-1, 8), "EFBIG")
+	require.EqualValues(t, success, g.mkdir("d"))
+	require.EqualValues(t, success, g.mkdir("e"))
+	require.EqualValues(t, nospc, g.mkdir("g"))
+	_, errno = g.open("g", oCreat, rightWrite, 0)
+	require.EqualValues(t, nospc, errno)
+	require.EqualValues(t, 10, g.rename(".", "x"), "EBUSY")
+
+	other, errno := g.open("f", 0, rightRead, 0)
+	require.EqualValues(t, success, errno)
+	_, errno = g.open("f", 0, rightRead, 0)
+	require.EqualValues(t, mfile, errno)
+	require.EqualValues(t, mfile, g.touch("f", false), "which opens the file")
+
+	// Nothing of it harmed the guest, and the other errors are as they were.
+	require.EqualValues(t, badf, g.write(other, "x"))
+	require.EqualValues(t, success, g.call("fd_close", other))
+	require.EqualValues(t, badf, g.call("fd_close", other))
+	require.EqualValues(t, exist, g.mkdir("d"))
+	require.EqualValues(t, success, g.call("fd_close", fd))
+	fd, errno = g.open("f", 0, rightRead, 0)
+	require.EqualValues(t, success, errno)
+	text, errno := g.read(fd, 200)
+	require.EqualValues(t, success, errno)
+	require.Len(t, text, 100)
+	_ = dir
+}
+
+// A guest that opens for ever gets EMFILE; its end gives everything back.
+func TestGuestOpensForEver(t *testing.T) {
+	m, _ := open(t, mount.Options{})
+	put(t, m, "f", 1)
+	g := newGuest(t, m)
+	n := 0
+	for ; n < 10*mount.DefaultMaxOpen; n++ {
+		path := []string{"f", "."}[n%2]
+		if _, errno := g.open(path, 0, rightRead, 0); errno != success {
+			require.EqualValues(t, mfile, errno)
+			break
+		}
+	}
+	require.Equal(t, mount.DefaultMaxOpen, n)
+	require.NoError(t, g.mod.Close(context.Background()))
+	require.Zero(t, m.Usage().Open)
+}
+
+func TestGuestListsDirectories(t *testing.T) {
+	m, dir := open(t, mount.Options{})
+	require.NoError(t, os.WriteFile(dir+"/.waddle.lock", nil, 0o600))
+	var want []string
+	for i := range 200 {
+		want = append(want, fmt.Sprintf("file-%d", i))
+		put(t, m, want[i], 0)
+	}
+	g := newGuest(t, m)
+	for _, size := range []uint32{40, 100, 4096, 128 << 10} {
+		names, errno := g.list(preopen, size)
+		require.EqualValues(t, success, errno)
+		require.ElementsMatch(t, append([]string{".", ".."}, want...), names, size)
+	}
+}
+
+// What one call costs the host has a bound, whatever numbers the guest gives.
+func TestCallsAreBounded(t *testing.T) {
+	m, _ := open(t, mount.Options{})
+	put(t, m, "f", 10)
+	g := newGuest(t, m)
+	fd, errno := g.open("f", 0, rightRead|rightWrite, 0)
+	require.EqualValues(t, success, errno)
+	for _, tc := range []struct {
+		name string
+		args []uint64
+		want uint64
+	}{
+		{"fd_read", []uint64{fd, 0, 1025, 8}, inval},
+		{"fd_write", []uint64{fd, 0, 1025, 8}, inval},
+		{"fd_pread", []uint64{fd, 0, 1 << 29, 0, 8}, inval},
+		{"fd_pwrite", []uint64{fd, 0, 1<<32 - 1, 0, 8}, inval},
+		{"fd_readdir", []uint64{preopen, 0, 128<<10 + 1, 0, 8}, inval},
+		{"fd_renumber", []uint64{fd, 1<<31 - 1}, badf},
+		{"fd_renumber", []uint64{fd, 1<<16 + 1}, badf},
+		{"fd_renumber", []uint64{fd, 1<<32 - 1}, badf},
+		{"path_open", []uint64{preopen, 1, 0, 4097, 0, 0, 0, 0, 8}, nametoolong},
+		{"path_filestat_get", []uint64{preopen, 1, 0, 4097, 0}, nametoolong},
+		{"path_filestat_set_times", []uint64{preopen, 1, 0, 4097, 0, 0, 5}, nametoolong},
+		{"path_create_directory", []uint64{preopen, 0, 4097}, nametoolong},
+		{"path_remove_directory", []uint64{preopen, 0, 4097}, nametoolong},
+		{"path_unlink_file", []uint64{preopen, 0, 4097}, nametoolong},
+		{"path_readlink", []uint64{preopen, 0, 4097, 0, 1, 8}, nametoolong},
+		{"path_rename", []uint64{preopen, 0, 4097, preopen, 0, 1}, nametoolong},
+		{"path_rename", []uint64{preopen, 0, 1, preopen, 0, 4097}, nametoolong},
+		{"path_link", []uint64{preopen, 0, 0, 4097, preopen, 0, 1}, nametoolong},
+		{"path_link", []uint64{preopen, 0, 0, 1, preopen, 0, 4097}, nametoolong},
+		{"path_symlink", []uint64{0, 4097, preopen, 0, 1}, nametoolong},
+		{"path_symlink", []uint64{0, 1, preopen, 0, 4097}, nametoolong},
+	} {
+		require.Equal(t, tc.want, g.call(tc.name, tc.args...), "%s %d", tc.name, tc.args)
+	}
+	require.EqualValues(t, success, g.call("fd_renumber", fd, 1000))
+	require.EqualValues(t, success, g.call("fd_close", 1000))
+}
+
+// The embedder looks at each call first, and can end the guest.
+func TestBefore(t *testing.T) {
+	m, _ := open(t, mount.Options{})
+	calls, deadline := 0, error(nil)
+	r := newRuntime(t, func(context.Context) {
+		if calls++; deadline != nil {
+			panic(deadline)
+		}
+	})
+	g := &guest{t, instantiate(t, r, callsWasm, m.Config(wazero.NewFSConfig(), "/"))}
+	require.EqualValues(t, success, g.mkdir("d"))
+	require.Equal(t, 1, calls)
+	deadline = errors.New("too late")
+	_, err := g.mod.ExportedFunction("fd_sync").Call(context.Background(), preopen)
+	require.ErrorIs(t, err, deadline)
+}
