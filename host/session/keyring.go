@@ -14,14 +14,17 @@ var ErrSecret = errors.New("session: weak secret")
 
 // Keyring has the keys that sealed sessions are made and read with: the first
 // seals, all open. To change the secret without logging anybody out, put the
-// new one in front and remove the old one when Settings.Duration has passed.
+// new one in front of all processes' keyrings, and remove the old one when twice
+// Settings.Duration has passed, or the longest time that [Session.SetExpiry]
+// gives and Duration: lists of users' sessions last as long.
 //
 // A Keyring never changes and may be used by many goroutines.
 type Keyring struct{ keys []sealingKey }
 
 type sealingKey struct {
-	name [keyNameSize]byte // tells which key sealed a record
-	aead *xaes
+	name   [keyNameSize]byte // tells which key sealed a record
+	master [sha256.Size]byte
+	lots   *lots
 }
 
 const keyNameSize = 4
@@ -133,14 +136,15 @@ func weakness(secret string) string {
 
 func deriveSealingKey(secret string) (sealingKey, error) {
 	// One expansion for the key and its name: the name tells nothing of the key.
-	const size = xaesKey + keyNameSize
+	const size = sha256.Size + keyNameSize
 	okm, err := hkdf.Key(sha256.New, []byte(secret), nil, "waddle session record seal v1", size)
 	if err != nil {
 		return sealingKey{}, fmt.Errorf("session: deriving a key: %w", err)
 	}
 	return sealingKey{
-		aead: newXAES((*[xaesKey]byte)(okm)),
-		name: [keyNameSize]byte(okm[xaesKey:]),
+		name:   [keyNameSize]byte(okm[sha256.Size:]),
+		master: [sha256.Size]byte(okm),
+		lots:   new(lots),
 	}, nil
 }
 
