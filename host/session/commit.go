@@ -68,7 +68,7 @@ func (s *Session) destroy() error {
 	}
 	for _, id := range ids {
 		if err := s.remove(id); err != nil {
-			s.unavailable(err)
+			s.storageFailed(err)
 			return err
 		}
 	}
@@ -95,21 +95,19 @@ func (s *Session) remove(id string) error {
 	}
 	// Under a rotation that goes on at the same time, what is removed must be
 	// what was found, or the session lives on under an id that nobody saw.
-	kept := s.key
-	defer func() { s.key = kept }()
 	for attempt := range maxAttempts {
 		pause(attempt)
-		_, r, err := s.find(&s.saving, id, now)
+		f, err := s.find(&s.saving, id, now)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
-		err = engine.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)
+		gone := Record{Revision: f.record.Revision + 1, Codec: f.record.Codec, Expires: 1}
+		err = engine.Store(&s.saving, f.key[:], &gone, int64(f.record.Revision), now)
 		if err == nil {
-			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: s.key.label()})
+			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: f.key.label()})
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
@@ -148,17 +146,12 @@ type edit func(o *overlay, base Values) error
 
 var errNothing = errors.New("session: nothing to change")
 
+// editError is what an edit itself failed with.
+type editError struct{ error }
+
 // commit stores the pending changes, and those that e makes, if there are any.
 // The lock is held.
 func (s *Session) commit(e edit) error {
-	err := s.commitQuietly(e)
-	if err != nil {
-		s.unavailable(err)
-	}
-	return err
-}
-
-func (s *Session) commitQuietly(e edit) error {
 	if e == nil && !s.modified() {
 		s.commitLook()
 		return nil
@@ -166,6 +159,17 @@ func (s *Session) commitQuietly(e edit) error {
 	if err := s.load(&s.saving); err != nil {
 		return err
 	}
+	err := s.commitLoaded(e)
+	if own, ok := err.(editError); ok {
+		return own.error
+	}
+	if err != nil {
+		s.storageFailed(err)
+	}
+	return err
+}
+
+func (s *Session) commitLoaded(e edit) error {
 	for attempt := range maxAttempts {
 		pause(attempt)
 		if again, err := s.try(e, s.manager.now()); !again {
@@ -179,21 +183,24 @@ func (s *Session) commitQuietly(e edit) error {
 }
 
 // commitLook stores what having looked at the session changes. It is not worth
-// failing a request for: what the request was after, it has got.
+// failing a request for: what the request was after, it has got. It is tried
+// once; whoever changed or ended the session in between has done better.
 func (s *Session) commitLook() {
 	if !s.manager.looksCount || !s.exists {
 		return
 	}
-	var err error
-	switch now := s.manager.now(); {
-	case s.rotationDue(now):
-		_, err = s.try(nil, now)
-	case s.refreshDue(now):
-		err = s.refresh(now)
+	now := s.manager.now()
+	rotate := s.rotationDue(now) && s.idMayChange()
+	if !rotate && !s.refreshDue(now) {
+		return
 	}
-	// Whoever changed or ended the session in between has done better.
-	if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, ErrGone) {
-		s.unavailable(err)
+	if s.manager.expires(&s.record, now) <= now {
+		return // it has ended, or is to end as the record has it
+	}
+	_, err := s.try(nil, now)
+	s.looked = true
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		s.storageFailed(err)
 	}
 }
 
@@ -213,15 +220,15 @@ func (s *Session) reload() error {
 		// Manager.End.
 		return s.gone()
 	}
-	id, record, err := s.find(&s.saving, s.id, s.manager.now())
+	f, err := s.find(&s.saving, s.id, s.manager.now())
 	if errors.Is(err, store.ErrNotFound) {
 		return s.gone()
 	}
 	if err != nil {
 		return err
 	}
-	s.resend = s.resend || id != s.id
-	s.id, s.record = id, record
+	s.resend = s.resend || f.id != s.id
+	s.known(&f)
 	return nil
 }
 
@@ -239,6 +246,7 @@ type attempt struct {
 	expect int64  // over what
 	id     string
 	key    *storageKey
+	look   bool    // nothing was changed: the idle end moves, the duration does not
 	fresh  bool    // id is a new one
 	left   *Record // to be left under the old id, if there is one and it is to be led on
 	until  int64   // that the cookie is to be kept, if it is to be sent
@@ -249,7 +257,7 @@ type attempt struct {
 // It asks to be called again if the stored session is another by now.
 func (s *Session) try(e edit, now int64) (again bool, err error) {
 	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
-	rotate := !s.renew && s.rotationDue(now)
+	rotate := !s.renew && s.rotationDue(now) && s.idMayChange()
 	t.fresh = !s.exists || s.renew || rotate
 	if !s.exists {
 		t.next = Record{Created: now, Transport: s.transport}
@@ -257,7 +265,13 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 	}
 	t.next.Revision++
 	t.next.Codec = s.manager.settings.Codec.ID()
-	s.age(&t.next, now)
+	t.look = e == nil && s.exists && !s.modified()
+	if t.look {
+		t.next.Seen = now
+		t.next.Expires = s.manager.expires(&t.next, now)
+	} else {
+		s.age(&t.next, now)
+	}
 	if t.next.Expires <= now {
 		return false, s.end(e, now)
 	}
@@ -286,6 +300,7 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		}
 		s.manager.event(s.ctx, Event{Kind: kind, Session: t.key.label()})
 	}
+	s.unlistUnbound()
 	s.id, s.key, s.record, s.exists = t.id, *t.key, t.next, true
 	s.changesSaved()
 	s.destroyed = false
@@ -300,9 +315,11 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
 	t.until = s.manager.cookieUntil(&t.next)
 	asked := s.life.set || s.life.setBrowser
-	// Without a response nobody tells the client: the next response does.
-	t.send = s.w != nil && (t.fresh || s.resend || asked && t.next.CookieUntil != t.until ||
-		cookieStale(t.next.CookieUntil, t.until, now))
+	// Without a response nobody tells the client: the next response does. A
+	// token has no end that the client would have to know.
+	t.send = s.w != nil && (t.fresh || s.transport == TransportCookie &&
+		(s.resend || asked && t.next.CookieUntil != t.until ||
+			!t.look && cookieStale(t.next.CookieUntil, t.until, now)))
 	if t.send {
 		err := s.canSendID()
 		// A cookie that is forgotten somewhat early because it could not be
@@ -340,8 +357,10 @@ func (s *Session) planValues(t *attempt, e edit, now int64) error {
 	o := &s.overlay
 	if e != nil {
 		edited := s.overlay.copy()
-		if err := e(&edited, s.record.Values); err != nil {
+		if err := e(&edited, s.record.Values); err == errNothing {
 			return err
+		} else if err != nil {
+			return editError{err}
 		}
 		o = &edited
 	}
@@ -382,12 +401,34 @@ func (s *Session) store(t *attempt, now int64) error {
 		left = &Record{Revision: t.next.Revision, Codec: t.next.Codec, Expires: 1}
 	}
 	err := engine.Store(ctx, s.key[:], left, t.expect, now)
+	if err != nil && !errors.Is(err, store.ErrConflict) && t.left != nil {
+		switch led, known := s.leads(t, now); {
+		case led:
+			return nil // only the answer got lost
+		case !known:
+			return err // the old record may lead to the new one
+		}
+	}
 	if err != nil {
 		// Nobody knows the new id yet; what is left of it if this fails too
 		// expires unseen.
 		_ = engine.Delete(ctx, t.key[:], now)
 	}
 	return err
+}
+
+// leads reports whether the old record leads to the new one by now, if that
+// can be known.
+func (s *Session) leads(t *attempt, now int64) (led, known bool) {
+	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
+	if err != nil {
+		return false, errors.Is(err, store.ErrNotFound)
+	}
+	if r.State != RecordMoved {
+		return false, true
+	}
+	id, err := movedTo(s.id, &r)
+	return err == nil && id == t.id, err == nil
 }
 
 // create writes a record under a new key. What can be there already is the end
@@ -402,23 +443,4 @@ func (s *Session) create(t *attempt, now int64) error {
 		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
 	}
 	return err
-}
-
-// refresh moves the idle end of a session that was looked at. Whoever changed
-// or ended the session in between has done better: nothing is tried again.
-func (s *Session) refresh(now int64) error {
-	next := s.record
-	expect := int64(next.Revision)
-	next.Revision++
-	next.Seen = now
-	next.Expires = s.manager.expires(&next, now)
-	err := s.manager.engine.Store(&s.saving, s.key[:], &next, expect, now)
-	switch {
-	case err == nil:
-		s.record = next
-	case !errors.Is(err, store.ErrConflict):
-		return err
-	}
-	s.refreshed = true
-	return nil
 }

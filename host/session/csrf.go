@@ -27,28 +27,52 @@ const (
 // CSRFToken returns a token for the forms of this session's pages. It looks
 // different each time, so that compressing a page does not give it away, and
 // holds until the session ends or gets a new id by Renew or LogIn. The first
-// call creates the session if there is none.
+// call creates the session if there is none, and otherwise saves it, with all
+// its changes; its errors are those of [Session.Save].
 func (s *Session) CSRFToken() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	secret, ok, err := s.lookup(csrfKey)
+	secret, err := s.csrfSecret()
 	if err != nil {
 		return "", err
 	}
 	var token [2 * csrfSize]byte
 	random := token[:csrfSize]
-	if !ok || len(secret) != csrfSize {
-		secret = make([]byte, csrfSize)
-		if _, err := io.ReadFull(s.manager.settings.Rand, secret); err != nil {
-			return "", fmt.Errorf("session: no random bits for a token: %w", err)
-		}
-		s.overlay.set(csrfKey, secret)
-	}
 	if _, err := io.ReadFull(s.manager.settings.Rand, random); err != nil {
 		return "", fmt.Errorf("session: no random bits for a token: %w", err)
 	}
 	subtle.XORBytes(token[csrfSize:], secret, random)
 	return base64.RawURLEncoding.EncodeToString(token[:]), nil
+}
+
+// csrfSecret returns the secret behind the session's tokens, and makes it if
+// there is none. Pages of one session that are made at the same time must find
+// the same one: what is new to a session that others know is saved at once.
+func (s *Session) csrfSecret() ([]byte, error) {
+	secret, ok, err := s.lookup(csrfKey)
+	if err != nil || ok && len(secret) == csrfSize {
+		return secret, err
+	}
+	fresh := make([]byte, csrfSize)
+	if _, err := io.ReadFull(s.manager.settings.Rand, fresh); err != nil {
+		return nil, fmt.Errorf("session: no random bits for a token: %w", err)
+	}
+	if err := s.load(s.ctx); err != nil {
+		return nil, err
+	}
+	if !s.exists || s.renew {
+		s.overlay.set(csrfKey, fresh)
+		return fresh, nil
+	}
+	err = s.commit(func(o *overlay, base Values) error {
+		if secret, ok = o.lookup(base, csrfKey); ok && len(secret) == csrfSize {
+			return errNothing
+		}
+		secret = fresh
+		o.set(csrfKey, fresh)
+		return nil
+	})
+	return secret, err
 }
 
 // CheckCSRF returns nil for a token that CSRFToken gave to this session, and
@@ -110,14 +134,28 @@ func (m *Manager) Protect(next http.Handler, origins *http.CrossOriginProtection
 				if token == "" {
 					token = r.PostFormValue(CSRFField)
 				}
-				if err := s.CheckCSRF(token); err != nil {
-					deny.ServeHTTP(w, r)
+				switch err := s.CheckCSRF(token); {
+				case errors.Is(err, ErrCSRF):
+					if !leftOut(origins, r) {
+						deny.ServeHTTP(w, r)
+						return
+					}
+				case err != nil:
+					m.Error(w, r, err)
 					return
 				}
 			}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// leftOut reports whether the origin of a request counts for nothing, because
+// its path was left out: one that came from elsewhere would be let through.
+func leftOut(origins *http.CrossOriginProtection, r *http.Request) bool {
+	elsewhere := *r
+	elsewhere.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}}
+	return origins.Check(&elsewhere) == nil
 }
 
 func changes(method string) bool {

@@ -12,14 +12,16 @@ type EventKind int
 const (
 	// EventCreated: a new session was stored.
 	EventCreated EventKind = iota + 1
-	// EventRenewed: a session got a new id and the old one was removed.
+	// EventRenewed: a session got a new id; the old one was removed, or, in a
+	// timed rotation, leads to the new one for a while.
 	EventRenewed
 	// EventDestroyed: a session was removed.
 	EventDestroyed
 	// EventExpired: a request came with a session that had ended, and the
 	// store still had it.
 	EventExpired
-	// EventRejected: a request came with something that is no id of ours.
+	// EventRejected: a request came with something that is no id of ours, or
+	// with the id of a session that travels another way.
 	EventRejected
 	// EventConflict: a change met the change of another request and was
 	// merged with it.
@@ -27,7 +29,7 @@ const (
 	// EventCorrupt: a record or value could not be decoded and was taken as
 	// absent. Err says why.
 	EventCorrupt
-	// EventUnavailable: the storage did not answer. Err says why.
+	// EventUnavailable: the storage did not do what it was asked. Err says why.
 	EventUnavailable
 	// EventGone: a change was dropped because another request had ended
 	// the session. Err is ErrGone.
@@ -65,7 +67,7 @@ func (k EventKind) String() string {
 }
 
 // Event is something that happened to a session. It is safe to log: it holds
-// no id, no storage key and no value.
+// no id, no storage key, no value and no user.
 type Event struct {
 	Kind EventKind
 

@@ -25,7 +25,10 @@ func NewFlash[T any](name string) Flash[T] {
 // several requests add at the same time are all kept. Errors are those of
 // [Session.Set].
 func (f Flash[T]) Add(s *Session, message T) error {
-	var unique [8]byte
+	if err := f.check(); err != nil {
+		return err
+	}
+	var unique [6]byte
 	if _, err := io.ReadFull(s.manager.settings.Rand, unique[:]); err != nil {
 		return fmt.Errorf("session: no random bits for a message: %w", err)
 	}
@@ -36,15 +39,37 @@ func (f Flash[T]) Add(s *Session, message T) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.overlay.set(fmt.Sprintf("%s%013x.%s", f.prefix, s.manager.now(), hex.EncodeToString(unique[:])), value)
+	s.overlay.set(fmt.Sprintf("%s%013x.%04x%s", f.prefix, s.manager.now(), s.flashes, hex.EncodeToString(unique[:])), value)
+	s.flashes++
 	return nil
 }
 
-// Take returns all messages, in the order of the milliseconds in which they
-// were added, and empties the queue. Of several requests that take at the same
+// flashName is how long the name of a message is, behind the prefix of its
+// queue: the time in milliseconds, a dot, its number within the request, and
+// random bits.
+const flashName = 13 + 1 + 4 + 12
+
+// has reports whether a value is a message of this queue, and not of one whose
+// name begins with this one's and a dot.
+func (f Flash[T]) has(name string) bool {
+	return len(name) == len(f.prefix)+flashName && strings.HasPrefix(name, f.prefix)
+}
+
+func (f Flash[T]) check() error {
+	if f.prefix == "" {
+		return fmt.Errorf("%w: a zero Flash has no name; make one with NewFlash", ErrKey)
+	}
+	return nil
+}
+
+// Take returns all messages and empties the queue. Those that one request added
+// come in that order, others in the order of the milliseconds. Of several requests that take at the same
 // time exactly one gets a message, so Take saves the session if there is any;
 // its errors are those of [Session.Save].
 func (f Flash[T]) Take(s *Session) ([]T, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(s.ctx); err != nil {
@@ -54,7 +79,7 @@ func (f Flash[T]) Take(s *Session) ([]T, error) {
 	take := func(o *overlay, base Values) error {
 		clear(taken)
 		for name, value := range o.all(base) {
-			if strings.HasPrefix(name, f.prefix) {
+			if f.has(name) {
 				taken[name] = value
 			}
 		}

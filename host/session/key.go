@@ -65,9 +65,12 @@ func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 // not use the session. An error of fn is returned as it is, and nothing is
 // stored. Other errors are those of [Session.Save].
 func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
+	var stored, zero T
+	if err := checkName(k.name); err != nil {
+		return zero, err // a zero Key
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var stored, zero T
 	err := s.commit(func(o *overlay, base Values) error {
 		var old T
 		if data, ok := o.lookup(base, k.name); ok && !s.decode(k.name, data, &old) {

@@ -25,6 +25,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	settings.TrustedProxies = unmapped(settings.TrustedProxies)
 	if settings.Keyring != nil {
 		s = &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand}
 	}

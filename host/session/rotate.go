@@ -37,13 +37,17 @@ func movedTo(id string, r *Record) (string, error) {
 	return rotatedID(id, salt), nil
 }
 
-// rotationDue reports whether the session's id has served its time and the
-// client can be told another one.
+// rotationDue reports whether the session's id has served its time.
 func (s *Session) rotationDue(now int64) bool {
 	every := s.manager.rotateEvery
 	return every != 0 && s.exists && s.w != nil && s.record.Transport == TransportCookie &&
-		now-s.record.Issued >= every && s.canSendID() == nil
+		now-s.record.Issued >= every
 }
+
+// idMayChange reports whether this is the moment to tell the client another
+// id. That is just before the response begins: the grace of the old id would
+// otherwise run while the handler still works.
+func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning }
 
 // moved makes the record that is left under the old id.
 func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err error) {

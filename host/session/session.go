@@ -34,7 +34,7 @@ type Session struct {
 	idRoom  [1]string
 	haveIDs bool
 	id      string     // of the loaded or stored session
-	key     storageKey // of id, or of the one that is looked for
+	key     storageKey // of id
 	loaded  bool
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
@@ -46,7 +46,8 @@ type Session struct {
 	resend    bool // the client has an old id and is to be told the new one
 	bind      *binding
 	life      lifeChange
-	refreshed bool // the idle end was moved by this request, or others did better
+	looked    bool // what a look is to change was tried, once
+	flashes   uint16
 	destroyed bool // by this request: the cookie is to go unless a new session comes
 }
 
@@ -189,13 +190,15 @@ func (s *Session) Pop(key string, v any) (ok bool, err error) {
 }
 
 // Clear removes all values, also those that other requests add until this one
-// is saved. The session itself stays, with its id; to end it, use Destroy.
+// is saved, and unbinds it from its user. The session itself stays, with its
+// id; to end it, use Destroy.
 func (s *Session) Clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(s.ctx); err != nil {
 		return err
 	}
+	s.bind = nil
 	if s.exists {
 		s.overlay.clear()
 	} else {
@@ -268,7 +271,7 @@ func (s *Session) NeedsUpdate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.manager.now()
-	return s.modified() || s.refreshDue(now) || s.rotationDue(now)
+	return s.modified() || s.refreshDue(now) || s.rotationDue(now) && s.canSendID() == nil
 }
 
 // lookup finds a value in the changes of this request or, having loaded it, in
@@ -295,15 +298,16 @@ func (s *Session) load(ctx context.Context) error {
 	}
 	now := s.manager.now()
 	for _, id := range s.clientIDs() {
-		current, record, err := s.find(ctx, id, now)
+		f, err := s.find(ctx, id, now)
 		switch {
 		case err == nil:
-			s.id, s.record, s.exists, s.loaded = current, record, true, true
-			s.resend = current != id
+			s.known(&f)
+			s.loaded = true
+			s.resend = f.id != id
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 		default:
-			s.unavailable(err)
+			s.storageFailed(err)
 			return err
 		}
 	}
@@ -311,21 +315,31 @@ func (s *Session) load(ctx context.Context) error {
 	return nil
 }
 
-// find gets the session of an id, and the id that it has by now if it got
-// another one a moment ago. It leaves s.key that of the latter.
-func (s *Session) find(ctx context.Context, id string, now int64) (current string, r Record, err error) {
+// found is a session that is stored.
+type found struct {
+	id     string
+	key    storageKey
+	record Record
+}
+
+func (s *Session) known(f *found) {
+	s.id, s.key, s.record, s.exists = f.id, f.key, f.record, true
+}
+
+// find gets the session of an id, with the id that it has by now if it got
+// another one a moment ago.
+func (s *Session) find(ctx context.Context, id string, now int64) (f found, err error) {
 	for range maxMoves {
-		s.key = keyOf(id)
-		r, err = s.fetch(ctx, now)
-		if err != nil || r.State != RecordMoved {
-			return id, r, err
+		f.id, f.key = id, keyOf(id)
+		if err = s.fetch(ctx, &f, now); err != nil || f.record.State != RecordMoved {
+			return f, err
 		}
-		if id, err = movedTo(id, &r); err != nil {
-			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
-			return "", Record{}, store.ErrNotFound
+		if id, err = movedTo(id, &f.record); err != nil {
+			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
+			return f, store.ErrNotFound
 		}
 	}
-	return "", Record{}, store.ErrNotFound
+	return f, store.ErrNotFound
 }
 
 // clientIDs returns the ids that the client sent, having read them from the
@@ -344,10 +358,10 @@ func (s *Session) clientIDs() []string {
 	return s.ids
 }
 
-// fetch gets the record under the session's key if it counts: one that is
-// corrupt or has ended is as good as none.
-func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
-	record, err := s.manager.engine.Load(ctx, s.key[:], now)
+// fetch gets the record under a key if it counts: one that is corrupt or has
+// ended is as good as none.
+func (s *Session) fetch(ctx context.Context, f *found, now int64) error {
+	record, err := s.manager.engine.Load(ctx, f.key[:], now)
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -357,20 +371,21 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 	}
 	switch {
 	case err == nil && record.State == RecordEnded:
-		return Record{}, store.ErrNotFound
+		return store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
-		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
-		return Record{}, store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: f.key.label()})
+		return store.ErrNotFound
 	case err == nil && !s.manager.ended(&record, now):
-		return record, nil
+		f.record = record
+		return nil
 	case err == nil:
-		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label()})
-		return Record{}, store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: f.key.label()})
+		return store.ErrNotFound
 	case isCorrupt(err):
-		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
-		return Record{}, store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
+		return store.ErrNotFound
 	}
-	return Record{}, err
+	return err
 }
 
 // savingContext is a request's context that does not end with it: what the
@@ -387,11 +402,15 @@ func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 	s.manager, s.ctx, s.saving.Context, s.w = m, ctx, ctx, w
 }
 
-// unavailable tells of a storage that does not answer.
-func (s *Session) unavailable(err error) {
-	if isUnavailable(err) {
-		s.event(EventUnavailable, err)
+// storageFailed tells of a storage that does not do what it was asked. A client
+// that has gone, or a change that was wrong by itself, is no fault of it.
+func (s *Session) storageFailed(err error) {
+	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, other) {
+			return
+		}
 	}
+	s.event(EventUnavailable, err)
 }
 
 func (s *Session) event(kind EventKind, err error) {

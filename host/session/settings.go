@@ -42,9 +42,11 @@ type Settings struct {
 
 	// RotateEvery gives a session a new id, with the first response after so
 	// long, so that one that leaked is soon worth nothing; 0 is off. The old
-	// id works for RotateGrace more, for requests that are under way, and
-	// leads to the new one. SESSION_ROTATE_EVERY, and SESSION_ROTATE_GRACE,
-	// default 30 seconds.
+	// id works for RotateGrace more, for requests that are under way and for
+	// a client that missed the response, and leads to the new one; RotateGrace
+	// is at most RotateEvery. Only ids in cookies rotate. Managers that share a
+	// store should have the same of these. SESSION_ROTATE_EVERY, and
+	// SESSION_ROTATE_GRACE, default 30 seconds.
 	RotateEvery time.Duration
 	RotateGrace time.Duration
 
@@ -118,7 +120,7 @@ type Settings struct {
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// OnEvent is told what happens to sessions. The default logs what should
-	// not go unseen (corrupt, gone, failed) with [log/slog]. It is called on
+	// not go unseen (unavailable, corrupt, gone, failed) with [log/slog]. It is called on
 	// the request's goroutine and must not use the request's session.
 	OnEvent func(ctx context.Context, e Event)
 
@@ -189,15 +191,19 @@ func (s Settings) Check() error {
 	default:
 		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
 	}
+	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
+		return wrong("RotateGrace is %v, and the most is RotateEvery, %v", s.RotateGrace, s.RotateEvery)
+	}
+	for i, p := range s.TrustedProxies {
+		if !p.IsValid() {
+			return wrong("TrustedProxies has no valid address at %d", i)
+		}
+	}
 	if s.CookieSecure && s.CookieSecureAuto {
 		return wrong("CookieSecure and CookieSecureAuto are both set; choose one")
 	}
-	if s.TokenHeader != "" && http.CanonicalHeaderKey(s.TokenHeader) != s.TokenHeader {
-		return wrong("TokenHeader is %q, and should be %q, a header of its own", s.TokenHeader, http.CanonicalHeaderKey(s.TokenHeader))
-	}
-	switch s.TokenHeader {
-	case "Cookie", "Set-Cookie", "Authorization", "Vary", "Cache-Control":
-		return wrong("TokenHeader is %q, which has a meaning already; choose another, such as X-Session-Token", s.TokenHeader)
+	if err := checkTokenHeader(s.TokenHeader); err != nil {
+		return wrong("TokenHeader is %q, %v", s.TokenHeader, err)
 	}
 	if s.CookiePartitioned && !s.CookieSecure {
 		return wrong("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")

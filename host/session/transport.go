@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -25,6 +26,35 @@ func (m *Manager) idsOf(room []string, header http.Header) (ids []string, t Tran
 	}
 	ids, rejected = idsFromCookies(room, header, m.settings.CookieName)
 	return ids, TransportCookie, rejected
+}
+
+// takenHeaders have a meaning in requests or responses, or are set by servers
+// and proxies on the way.
+var takenHeaders = []string{
+	"Accept", "Age", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type",
+	"Cookie", "Date", "Etag", "Expect", "Expires", "Forwarded", "Host", "Keep-Alive", "Link", "Location", "Origin", "Pragma",
+	"Proxy-Authorization", "Range", "Referer", "Server", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"User-Agent", "Vary", "Www-Authenticate", "X-Csrf-Token", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
+
+// checkTokenHeader returns what is wrong with Settings.TokenHeader.
+func checkTokenHeader(name string) error {
+	if name == "" {
+		return nil
+	}
+	for i := range len(name) {
+		c := name[i]
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return fmt.Errorf("and must consist of letters, digits and hyphens")
+		}
+	}
+	if canonical := http.CanonicalHeaderKey(name); canonical != name {
+		return fmt.Errorf("and must be written %q", canonical)
+	}
+	if contains(takenHeaders, name) {
+		return fmt.Errorf("which has a meaning already; choose another, such as X-Session-Token")
+	}
+	return nil
 }
 
 // accepts reports whether an id that came by this session's transport may open
@@ -69,12 +99,47 @@ func forwardedHTTPS(h http.Header) bool {
 	if len(lines) == 0 {
 		return false
 	}
-	last := lines[len(lines)-1]
-	for pair := range strings.SplitSeq(last[strings.LastIndexByte(last, ',')+1:], ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		if strings.EqualFold(name, "proto") {
+	element, ok := lastOutsideQuotes(lines[len(lines)-1], ',')
+	for ok && element != "" {
+		var pair string
+		if pair, ok = lastOutsideQuotes(element, ';'); !ok {
+			return false
+		}
+		element = strings.TrimSuffix(element[:len(element)-len(pair)], ";")
+		if name, value, _ := strings.Cut(strings.TrimSpace(pair), "="); strings.EqualFold(name, "proto") {
 			return strings.EqualFold(strings.Trim(value, `"`), "https")
 		}
 	}
 	return false
+}
+
+// lastOutsideQuotes returns what is behind the last separator that does not
+// stand in a quoted string: a client may choose what a proxy quotes, its own
+// name for the host for instance. It reports false for a quote that never ends.
+func lastOutsideQuotes(line string, separator byte) (last string, ok bool) {
+	start, quoted := 0, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == separator && !quoted:
+			start = i + 1
+		}
+	}
+	return line[start:], !quoted
+}
+
+// unmapped returns prefixes in the form in which addresses are compared: those
+// of IPv4 addresses that are written as IPv6 ones match IPv4 addresses.
+func unmapped(prefixes []netip.Prefix) []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(prefixes))
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		list = append(list, p)
+	}
+	return list
 }

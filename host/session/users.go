@@ -1,8 +1,8 @@
 package session
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -49,7 +49,8 @@ type UserSession struct {
 //
 // It takes effect when the session is saved. It returns ErrUser for a name
 // that is empty, too long, or has a NUL in it, and likewise for the note;
-// ErrHeadersSent as [Session.Renew] does.
+// ErrHeadersSent as [Session.Renew] does. A user has room for ten thousand
+// sessions that are alive; one more is ErrTooLarge when it is saved.
 func (s *Session) LogIn(user string, note map[string]string) error {
 	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
 		return fmt.Errorf("%w: a user's name has 1 to %d bytes and no NUL; this one has %d", ErrUser, MaxUser, len(user))
@@ -125,33 +126,33 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 			vanished[handle] = entry
 		}
 	}
-	if len(vanished) > 0 {
-		err = m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
-			before := len(e)
-			maps.DeleteFunc(e, func(handle string, entry indexEntry) bool {
-				seen, ok := vanished[handle]
-				return ok && slices.Equal(seen.keys, entry.keys)
-			})
-			return len(e) != before
-		})
-	}
+	// An entry that could not be dropped is as little shown the next time.
+	_ = m.drop(ctx, user, vanished)
 	slices.SortFunc(sessions, func(a, b UserSession) int {
-		return cmpOr(a.Created.Compare(b.Created), strings.Compare(a.Handle, b.Handle))
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Handle, b.Handle))
 	})
-	return sessions, err
+	return sessions, nil
 }
 
 // End ends the session of a user that has the handle, and reports whether there
-// was one. When it has returned, no request brings the session back, be it one
-// that was just about to make it.
+// was one. When it has returned without an error, no request brings the session
+// back, be it one that was just about to make it. Errors are those of the
+// storage; call it again then.
 func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err error) {
 	n, err := m.endWhere(ctx, user, func(h string) bool { return h == handle })
 	return n > 0, err
 }
 
 // EndAll ends all sessions of a user but those whose handles are given, and
-// returns how many. It ends those that were there when it was called: one
-// that the user begins meanwhile may stay.
+// returns how many; it is otherwise as End. It ends those that were there when
+// it was called: one that the user begins meanwhile may stay.
+//
+// To end all but the session of a request, after a change of the password say,
+// let it be saved first, so that what it was before is not ended with it:
+//
+//	err := errors.Join(s.LogIn(user, note), s.Save())
+//	handle, _ := s.Handle()
+//	n, err := manager.EndAll(ctx, user, handle)
 func (m *Manager) EndAll(ctx context.Context, user string, except ...string) (n int, err error) {
 	return m.endWhere(ctx, user, func(h string) bool { return !slices.Contains(except, h) })
 }
@@ -167,6 +168,7 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	}
 	targets := list.entries
 	done := make(map[storageKey]bool)
+	were := make(map[string]bool)
 	var failed error
 	err = m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
 		changed := false
@@ -181,10 +183,14 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 				if done[key] {
 					continue
 				}
-				if failed = m.endKey(ctx, key); failed != nil {
+				var was bool
+				if was, failed = m.endKey(ctx, key); failed != nil {
 					return false
 				}
 				done[key] = true
+				if was {
+					were[handle] = true
+				}
 			}
 			delete(e, handle)
 			changed = changed || ok
@@ -197,20 +203,29 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	if err != nil {
 		return 0, err
 	}
-	return len(targets), nil
+	return len(were), nil
 }
 
 // endKey puts in place of a session, or of one that is about to be stored, a
-// record that says that it has ended. The revision is one that no session
-// reaches, so that no commit takes it for what it knows.
-func (m *Manager) endKey(ctx context.Context, key storageKey) error {
+// record that says that it has ended, and reports whether there was one. The
+// revision is one that no session reaches, so that no commit takes it for what
+// it knows.
+func (m *Manager) endKey(ctx context.Context, key storageKey) (was bool, err error) {
 	now := m.now()
+	switch old, err := m.engine.Load(ctx, key[:], now); {
+	case err == nil:
+		was = old.State != RecordEnded && !m.ended(&old, now)
+	case !errors.Is(err, store.ErrNotFound) && !isCorrupt(err):
+		return false, err
+	}
 	r := Record{Revision: endedRevision, Codec: m.settings.Codec.ID(), Created: now, Expires: now + endedFor, State: RecordEnded}
 	if err := m.engine.Store(ctx, key[:], &r, store.Any, now); err != nil {
-		return err
+		return false, err
 	}
-	m.event(ctx, Event{Kind: EventDestroyed, Session: key.label()})
-	return nil
+	if was {
+		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label()})
+	}
+	return was, nil
 }
 
 const (
@@ -220,8 +235,13 @@ const (
 	endedFor = int64(time.Hour / time.Millisecond)
 
 	// healAfter is how long an entry may wait for its session: it is listed
-	// first, so that a session is never alive and not listed.
-	healAfter = int64(time.Minute / time.Millisecond)
+	// first, so that a session is never alive and not listed. Where the list
+	// is full, entries wait for the shorter time.
+	healAfter     = endedFor
+	healAfterFull = int64(time.Minute / time.Millisecond)
+
+	// maxIndex bounds a list; it has room for ten thousand sessions.
+	maxIndex = 1 << 20
 )
 
 // listed returns what a list says of an entry's session, if it is alive.
@@ -298,162 +318,4 @@ func bindingOf(o *overlay, base Values) (b binding, ok bool) {
 		return binding{}, false
 	}
 	return b, true
-}
-
-// list sees to it that a session which is bound to a user is in the list of the
-// user's sessions before it is stored under a key that the list does not have,
-// and that the list lasts as long as the session. It returns the changes with
-// what is to be remembered of that.
-func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
-	var b binding
-	if s.bind != nil {
-		b = *s.bind
-	} else if found, ok := bindingOf(o, s.record.Values); ok {
-		b = found
-	} else {
-		return o, nil
-	}
-	if s.bind == nil && !t.fresh && t.next.Expires <= b.until {
-		return o, nil
-	}
-	b.until = t.next.Expires + s.manager.duration
-	keys := []storageKey{*t.key}
-	if t.fresh && s.exists {
-		// Until the old record is gone, ending the session must end both.
-		keys = append(keys, s.key)
-	}
-	err := s.manager.changeIndex(&s.saving, b.user, b.until, func(e map[string]indexEntry) bool {
-		e[b.handle] = indexEntry{added: now, keys: keys}
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	with := o.copy()
-	with.set(userKey, b.encode())
-	return &with, nil
-}
-
-// unlist takes a session that was ended out of the list it is in. That it stays
-// there does no harm: lists drop what is no more.
-func (s *Session) unlist() {
-	if !s.exists {
-		return
-	}
-	if b, ok := bindingOf(&overlay{}, s.record.Values); ok {
-		_ = s.manager.changeIndex(&s.saving, b.user, 0, func(e map[string]indexEntry) bool {
-			_, ok := e[b.handle]
-			delete(e, b.handle)
-			return ok
-		})
-	}
-}
-
-// userIndex is the list of a user's sessions. It is a record like any other,
-// under a key made of the user's name, and works with an engine that cannot
-// enumerate.
-type userIndex struct {
-	record  Record
-	expect  int64
-	entries map[string]indexEntry // by handle
-}
-
-// indexEntry is a session in the list: the keys that it is, or is about to be,
-// stored under.
-type indexEntry struct {
-	added int64
-	keys  []storageKey
-}
-
-func userIndexKey(user string) storageKey {
-	return sha256.Sum256([]byte("waddle user index 1\x00" + user))
-}
-
-func (e indexEntry) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(e.added))
-	for _, key := range e.keys {
-		b = append(b, key[:]...)
-	}
-	return b
-}
-
-func decodeIndexEntry(b []byte) (e indexEntry, ok bool) {
-	if len(b) < 8 || (len(b)-8)%sha256.Size != 0 {
-		return e, false
-	}
-	e.added = int64(binary.LittleEndian.Uint64(b))
-	for b = b[8:]; len(b) > 0; b = b[sha256.Size:] {
-		e.keys = append(e.keys, storageKey(b[:sha256.Size]))
-	}
-	return e, true
-}
-
-func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIndex, error) {
-	key := userIndexKey(user)
-	u := userIndex{entries: make(map[string]indexEntry)}
-	r, err := m.engine.Load(ctx, key[:], now)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		u.record, u.expect = Record{Created: now}, store.Absent
-		return u, nil
-	case isCorrupt(err):
-		m.event(ctx, Event{Kind: EventCorrupt, Session: key.label(), Err: err})
-		u.record, u.expect = Record{Created: now}, store.Any
-		return u, nil
-	case err != nil:
-		return u, err
-	}
-	u.record, u.expect = r, int64(r.Revision)
-	for handle, data := range r.Values.All() {
-		if entry, ok := decodeIndexEntry(data); ok {
-			u.entries[handle] = entry
-		}
-	}
-	return u, nil
-}
-
-// changeIndex changes the list of a user's sessions as one step, so that it
-// lasts until the given time at least. fn reports whether it changed anything;
-// it is called again if the list was changed meanwhile.
-func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn func(map[string]indexEntry) bool) error {
-	key := userIndexKey(user)
-	for attempt := range maxAttempts {
-		pause(attempt)
-		now := m.now()
-		u, err := m.loadIndex(ctx, user, now)
-		if err != nil {
-			return err
-		}
-		if !fn(u.entries) {
-			return nil
-		}
-		r := u.record
-		r.Revision++
-		r.Codec = m.settings.Codec.ID()
-		r.Saved = now
-		r.Expires = max(r.Expires, until)
-		if len(u.entries) == 0 {
-			r.Expires = 1
-		}
-		var o overlay
-		for _, handle := range slices.Sorted(maps.Keys(u.entries)) {
-			o.changes = append(o.changes, change{key: handle, value: u.entries[handle].encode()})
-		}
-		r.setValues(&o, Values{})
-		if len(r.room) > m.settings.MaxSize {
-			return fmt.Errorf("%w: the list of a user's %d sessions", ErrTooLarge, len(u.entries))
-		}
-		err = m.engine.Store(ctx, key[:], &r, u.expect, now)
-		if !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %d tries to change the list of a user's sessions", ErrConflict, maxAttempts)
-}
-
-func cmpOr(first, second int) int {
-	if first != 0 {
-		return first
-	}
-	return second
 }

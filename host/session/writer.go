@@ -16,6 +16,8 @@ type responseWriter struct {
 	request *http.Request
 	session *Session
 
+	beginning bool // the headers are about to be completed
+
 	sent   bool   // the headers have left, or are about to
 	failed error  // the session could not be saved: OnError has answered
 	cookie string // our Set-Cookie line among the headers
@@ -151,8 +153,9 @@ func (w *responseWriter) finish() {
 func (s *Session) beforeHeaders() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.w.beginning = true
 	err := s.commitAtEnd()
-	s.w.sent = true
+	s.w.beginning, s.w.sent = false, true
 	if s.touched {
 		s.w.addHeaders()
 	}
