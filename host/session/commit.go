@@ -85,7 +85,7 @@ func (s *Session) destroy() error {
 // remove ends the session of an id.
 func (s *Session) remove(id string) error {
 	engine, now := s.manager.engine, s.manager.now()
-	if s.manager.rotateEvery == 0 {
+	if s.manager.rotateEvery == 0 && s.manager.settings.TokenHeader == "" {
 		key := keyOf(id)
 		if err := engine.Delete(&s.saving, key[:], now); err != nil {
 			return err
@@ -93,8 +93,9 @@ func (s *Session) remove(id string) error {
 		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
 		return nil
 	}
-	// Under a rotation that goes on at the same time, what is removed must be
-	// what was found, or the session lives on under an id that nobody saw.
+	// An id that came another way than its session's must not end it. And under
+	// a rotation that goes on at the same time, what is removed must be what was
+	// found, or the session lives on under an id that nobody saw.
 	for attempt := range maxAttempts {
 		pause(attempt)
 		f, err := s.find(&s.saving, id, now)

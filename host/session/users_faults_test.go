@@ -23,11 +23,11 @@ type trial struct {
 	ids     map[string]bool
 }
 
-const trialRotation = 10 * time.Minute
+const trialRotation = time.Hour
 
 func newTrial(t *testing.T, s store.Store, seal func(*session.Settings)) *trial {
 	t.Helper()
-	change := func(s *session.Settings) { s.RotateEvery, s.IdleTimeout = trialRotation, 2*hour }
+	change := func(s *session.Settings) { s.RotateEvery, s.IdleTimeout = trialRotation, 3*hour }
 	tr := &trial{t: t, a: newApp(t, s, change, seal), ids: make(map[string]bool)}
 	tr.b = tr.a.browser()
 	settings := session.Defaults()
@@ -110,7 +110,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 					for step := 0; ; step++ {
 						require.NoError(t, s.Clear(ctx, clockStart))
 						tr := newTrial(t, s, seal)
-						tr.a.clock.advance(c.wait + 13*time.Minute)
+						tr.a.clock.advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false
 						fault := func(operation) error {
 							calls++
@@ -217,7 +217,7 @@ func TestEndAllAtEachStep(t *testing.T) {
 					for step := 0; ; step++ {
 						require.NoError(t, s.Clear(ctx, clockStart))
 						tr := newTrial(t, s, seal)
-						tr.a.clock.advance(c.wait + 13*time.Minute)
+						tr.a.clock.advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false
 						var once sync.Once
 						hook := func(operation) error {
