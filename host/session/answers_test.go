@@ -236,19 +236,22 @@ func TestCorruptRecord(t *testing.T) {
 	for name, damage := range map[string]func(b []byte) []byte{
 		"empty":              func([]byte) []byte { return nil },
 		"only a revision":    func(b []byte) []byte { return b[:8] },
-		"header cut off":     func(b []byte) []byte { return b[:55] },
+		"header cut off":     func(b []byte) []byte { return b[:71] },
 		"value cut off":      func(b []byte) []byte { return b[:len(b)-1] },
 		"a byte too many":    func(b []byte) []byte { return append(b, 0) },
 		"another form":       func(b []byte) []byte { b[8] = 9; return b },
 		"unknown flags":      func(b []byte) []byte { b[10] = 0x80; return b },
 		"reserved bits":      func(b []byte) []byte { b[11] = 1; return b },
 		"bad browser":        func(b []byte) []byte { b[10] = 6; return b },
+		"bad transport":      func(b []byte) []byte { b[10] = 3 << 3; return b },
+		"bad state":          func(b []byte) []byte { b[10] = 3 << 5; return b },
+		"moved to nowhere":   func(b []byte) []byte { b[10] = 2 << 5; return b },
 		"count of values":    func(b []byte) []byte { b[12]++; return b },
 		"revision zero":      func(b []byte) []byte { clear(b[:8]); return b },
 		"revision negative":  func(b []byte) []byte { b[7] = 0xff; return b },
-		"never expires":      func(b []byte) []byte { clear(b[32:40]); return b },
-		"value beyond":       func(b []byte) []byte { b[56+5] = 0xff; return b },
-		"a name of no bytes": func(b []byte) []byte { b[56] = 0; return b },
+		"never expires":      func(b []byte) []byte { clear(b[48:56]); return b },
+		"value beyond":       func(b []byte) []byte { b[72+5] = 0xff; return b },
+		"a name of no bytes": func(b []byte) []byte { b[72] = 0; return b },
 	} {
 		t.Run(name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {

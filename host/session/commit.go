@@ -37,11 +37,17 @@ func (s *Session) Save() error {
 func (s *Session) Renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.canSetCookie(); err != nil {
+	return s.renewLocked()
+}
+
+func (s *Session) renewLocked() error {
+	if err := s.canSendID(); err != nil {
 		return err
 	}
 	s.touched = true
 	s.renew = true
+	// A token that was handed out under the old id is worth nothing any more.
+	s.overlay.put(change{key: csrfKey, deleted: true})
 	return nil
 }
 
@@ -60,21 +66,56 @@ func (s *Session) destroy() error {
 	if s.id != "" && !contains(ids, s.id) {
 		ids = append(ids, s.id)
 	}
-	now := s.manager.now()
 	for _, id := range ids {
-		key := keyOf(id)
-		if err := s.manager.engine.Delete(&s.saving, key[:], now); err != nil {
+		if err := s.remove(id); err != nil {
+			s.storageFailed(err)
 			return err
 		}
-		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
 	}
+	s.unlist()
 	s.forget()
 	s.ids, s.haveIDs, s.loaded = nil, true, true
 	s.destroyed = len(ids) > 0
 	if s.w != nil {
-		s.w.dropCookie()
+		s.w.dropID()
 	}
 	return nil
+}
+
+// remove ends the session of an id.
+func (s *Session) remove(id string) error {
+	engine, now := s.manager.engine, s.manager.now()
+	if s.manager.rotateEvery == 0 && s.manager.settings.TokenHeader == "" {
+		key := keyOf(id)
+		if err := engine.Delete(&s.saving, key[:], now); err != nil {
+			return err
+		}
+		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
+		return nil
+	}
+	// An id that came another way than its session's must not end it. And under
+	// a rotation that goes on at the same time, what is removed must be what was
+	// found, or the session lives on under an id that nobody saw.
+	for attempt := range maxAttempts {
+		pause(attempt)
+		f, err := s.find(&s.saving, id, now)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		gone := Record{Revision: f.record.Revision + 1, Codec: f.record.Codec, Expires: 1}
+		err = engine.Store(&s.saving, f.key[:], &gone, int64(f.record.Revision), now)
+		if err == nil {
+			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: f.key.label()})
+			return nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
 }
 
 // forget makes this a session that is not stored and has no changes.
@@ -87,40 +128,52 @@ func (s *Session) forget() {
 // changesSaved drops the pending changes.
 func (s *Session) changesSaved() {
 	s.overlay.reset()
-	s.force, s.renew, s.life = false, false, lifeChange{}
+	s.force, s.renew, s.bind, s.life = false, false, nil, lifeChange{}
 }
 
-func (s *Session) canSetCookie() error {
+// canSendID reports whether the client can still be told a new id, or that it
+// has one no more.
+func (s *Session) canSendID() error {
 	if s.w != nil && s.w.sent {
 		return fmt.Errorf("%w: the change needs a cookie; make it before the first write, Flush or Hijack", ErrHeadersSent)
 	}
 	return nil
 }
 
-// update is a read-modify-write of one value, done anew if the stored session
-// was changed in between.
-type update struct {
-	key string
-	fn  func(old []byte, ok bool) (value []byte, err error)
-}
+// edit changes an overlay by what it finds in it and in the newest stored
+// values. It is called again if those were changed before the result was
+// stored. errNothing has the commit end without storing anything.
+type edit func(o *overlay, base Values) error
 
-// commit stores the pending changes, and those that u makes of the newest
-// values, if there are any. The lock is held.
-func (s *Session) commit(u *update) error {
-	if u == nil && !s.modified() {
-		if s.manager.idle != 0 {
-			if now := s.manager.now(); s.refreshDue(now) {
-				return s.refresh(now)
-			}
-		}
+var errNothing = errors.New("session: nothing to change")
+
+// editError is what an edit itself failed with.
+type editError struct{ error }
+
+// commit stores the pending changes, and those that e makes, if there are any.
+// The lock is held.
+func (s *Session) commit(e edit) error {
+	if e == nil && !s.modified() {
+		s.commitLook()
 		return nil
 	}
 	if err := s.load(&s.saving); err != nil {
 		return err
 	}
+	err := s.commitLoaded(e)
+	if own, ok := err.(editError); ok {
+		return own.error
+	}
+	if err != nil {
+		s.storageFailed(err)
+	}
+	return err
+}
+
+func (s *Session) commitLoaded(e edit) error {
 	for attempt := range maxAttempts {
 		pause(attempt)
-		if again, err := s.try(u, s.manager.now()); !again {
+		if again, err := s.try(e, s.manager.now()); !again {
 			return err
 		}
 		if err := s.reload(); err != nil {
@@ -128,6 +181,28 @@ func (s *Session) commit(u *update) error {
 		}
 	}
 	return fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
+}
+
+// commitLook stores what having looked at the session changes. It is not worth
+// failing a request for: what the request was after, it has got. It is tried
+// once; whoever changed or ended the session in between has done better.
+func (s *Session) commitLook() {
+	if !s.manager.looksCount || !s.exists {
+		return
+	}
+	now := s.manager.now()
+	rotate := s.rotationDue(now) && s.idMayChange()
+	if !rotate && !s.refreshDue(now) {
+		return
+	}
+	if s.manager.expires(&s.record, now) <= now {
+		return // it has ended, or is to end as the record has it
+	}
+	_, err := s.try(nil, now)
+	s.looked = true
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		s.storageFailed(err)
+	}
 }
 
 // pause keeps many writers of one session from hindering each other for ever.
@@ -140,19 +215,22 @@ func pause(attempt int) {
 // reload fetches the session after a conflict. A commit of a session that was
 // there never creates it again, so that ending a session is final.
 func (s *Session) reload() error {
-	if !s.exists {
-		// The fresh id was taken: 256 random bits met twice.
-		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
-	}
 	s.event(EventConflict, nil)
-	record, err := s.fetch(&s.saving, s.manager.now())
+	if !s.exists {
+		// A fresh id that is taken was taken by the end of the session: see
+		// Manager.End.
+		return s.gone()
+	}
+	f, err := s.find(&s.saving, s.id, s.manager.now())
 	if errors.Is(err, store.ErrNotFound) {
 		return s.gone()
 	}
-	if err == nil {
-		s.record = record
+	if err != nil {
+		return err
 	}
-	return err
+	s.resend = s.resend || f.id != s.id
+	s.known(&f)
+	return nil
 }
 
 // gone drops the pending changes of a session that another request ended.
@@ -163,88 +241,142 @@ func (s *Session) gone() error {
 	return err
 }
 
-// try stores the pending changes and those of u upon the record as it is known.
+// attempt is one try to store the pending changes.
+type attempt struct {
+	next   Record // to be stored
+	expect int64  // over what
+	id     string
+	key    *storageKey
+	look   bool    // nothing was changed: the idle end moves, the duration does not
+	fresh  bool    // id is a new one
+	left   *Record // to be left under the old id, if there is one and it is to be led on
+	until  int64   // that the cookie is to be kept, if it is to be sent
+	send   bool    // the cookie, or the token
+}
+
+// try stores the pending changes and those of e upon the record as it is known.
 // It asks to be called again if the stored session is another by now.
-func (s *Session) try(u *update, now int64) (again bool, err error) {
-	next := s.record
-	expect := int64(next.Revision)
-	fresh := !s.exists || s.renew
+func (s *Session) try(e edit, now int64) (again bool, err error) {
+	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
+	rotate := !s.renew && s.rotationDue(now) && s.idMayChange()
+	t.fresh = !s.exists || s.renew || rotate
 	if !s.exists {
-		next = Record{Created: now}
-		expect = store.Absent
+		t.next = Record{Created: now, Transport: s.transport}
+		t.expect = store.Absent
 	}
-	next.Revision++
-	next.Codec = s.manager.settings.Codec.ID()
-	s.age(&next, now)
-	if next.Expires <= now {
-		return false, s.end(u, now)
-	}
-	want := s.manager.cookieUntil(&next)
-	asked := s.life.set || s.life.setBrowser
-	// Without a response nobody tells the browser: the next response does.
-	stale := s.w != nil && (fresh || asked && next.CookieUntil != want || cookieStale(next.CookieUntil, want, now))
-	if stale {
-		err := s.canSetCookie()
-		// A cookie that is forgotten somewhat early because it could not be
-		// sent again with a late change is sent with the next one. What
-		// the handler asked for must not fail unseen.
-		if err != nil && (fresh || asked) {
-			return false, err
-		}
-		if stale = err == nil; stale {
-			next.CookieUntil = want
-		}
-	}
-	if u == nil {
-		next.setValues(&s.overlay, s.record.Values)
+	t.next.Revision++
+	t.next.Codec = s.manager.settings.Codec.ID()
+	t.look = e == nil && s.exists && !s.modified()
+	if t.look {
+		t.next.Seen = now
+		t.next.Expires = s.manager.expires(&t.next, now)
 	} else {
-		old, ok := s.overlay.lookup(s.record.Values, u.key)
-		value, err := u.fn(old, ok)
-		if err != nil {
-			return false, err
-		}
-		// Only what is stored counts as changed: a try that fails must leave
-		// the changes as they were.
-		with := overlay{cleared: s.overlay.cleared, changes: append(make([]change, 0, len(s.overlay.changes)+1), s.overlay.changes...)}
-		with.set(u.key, value)
-		next.setValues(&with, s.record.Values)
+		s.age(&t.next, now)
 	}
-	if size := len(next.room); size > s.manager.settings.MaxSize {
+	if t.next.Expires <= now {
+		return false, s.end(e, now)
+	}
+	if err := s.planID(&t, rotate, now); err != nil {
+		return false, err
+	}
+	if err := s.planValues(&t, e, now); err != nil {
+		if err == errNothing {
+			err = nil
+		}
+		return false, err
+	}
+	if size := len(t.next.room); size > s.manager.settings.MaxSize {
 		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
-
-	id, key := s.id, &s.key
-	if fresh {
-		if id, err = newID(s.manager.settings.Rand); err != nil {
-			return false, err
-		}
-		freshKey := keyOf(id)
-		key = &freshKey
-	}
-	if err := s.store(key, &next, expect, now); err != nil {
+	if err := s.store(&t, now); err != nil {
 		if errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 		}
 		return errors.Is(err, store.ErrConflict), err
 	}
-	if s.exists && s.renew {
-		s.manager.event(s.ctx, Event{Kind: EventRenewed, Session: key.label()})
-	} else if !s.exists {
-		s.manager.event(s.ctx, Event{Kind: EventCreated, Session: key.label()})
+	if t.fresh {
+		kind := EventCreated
+		if s.exists {
+			kind = EventRenewed
+		}
+		s.manager.event(s.ctx, Event{Kind: kind, Session: t.key.label()})
 	}
-	s.id, s.key, s.record, s.exists = id, *key, next, true
+	s.unlistUnbound()
+	s.id, s.key, s.record, s.exists = t.id, *t.key, t.next, true
 	s.changesSaved()
 	s.destroyed = false
-	if stale {
-		s.w.setCookie(s.manager.settings.setCookie(id, want, now))
+	if t.send {
+		s.resend = false
+		s.w.sendID(t.id, t.until, now)
 	}
 	return false, nil
 }
 
+// planID decides on the id of what is stored, and whether to tell the client.
+func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
+	t.until = s.manager.cookieUntil(&t.next)
+	asked := s.life.set || s.life.setBrowser
+	// Without a response nobody tells the client: the next response does. A
+	// token has no end that the client would have to know.
+	t.send = s.w != nil && (t.fresh || s.transport == TransportCookie &&
+		(s.resend || asked && t.next.CookieUntil != t.until ||
+			!t.look && cookieStale(t.next.CookieUntil, t.until, now)))
+	if t.send {
+		err := s.canSendID()
+		// A cookie that is forgotten somewhat early because it could not be
+		// sent again with a late change is sent with the next one. What
+		// the handler asked for must not fail unseen.
+		if err != nil && (t.fresh || asked) {
+			return err
+		}
+		if t.send = err == nil; t.send {
+			t.next.CookieUntil = t.until
+		}
+	}
+	if !t.fresh {
+		return nil
+	}
+	t.next.Issued = now
+	if rotate {
+		var salt []byte
+		if t.left, salt, err = s.manager.moved(&s.record, now); err != nil {
+			return err
+		}
+		t.id = rotatedID(s.id, salt)
+	} else if t.id, err = newID(s.manager.settings.Rand); err != nil {
+		return err
+	}
+	key := keyOf(t.id)
+	t.key = &key
+	return nil
+}
+
+// planValues lays the changes over the values as they are known. Only what is
+// stored in the end counts as changed: those of e, and of the list of a user's
+// sessions, are made to a copy.
+func (s *Session) planValues(t *attempt, e edit, now int64) error {
+	o := &s.overlay
+	if e != nil {
+		edited := s.overlay.copy()
+		if err := e(&edited, s.record.Values); err == errNothing {
+			return err
+		} else if err != nil {
+			return editError{err}
+		}
+		o = &edited
+	}
+	o, err := s.list(t, o, now)
+	if err != nil {
+		return err
+	}
+	t.next.setValues(o, s.record.Values)
+	return nil
+}
+
 // end removes a session whose time is over when it is saved: because the
 // handler said so, or because it ran out while the request was under way.
-func (s *Session) end(u *update, now int64) error {
-	asked := u == nil && s.life.fixed && s.life.lifetime <= now
+func (s *Session) end(e edit, now int64) error {
+	asked := e == nil && s.life.fixed && s.life.lifetime <= now
 	if err := s.destroy(); err != nil || asked {
 		return err
 	}
@@ -253,45 +385,63 @@ func (s *Session) end(u *update, now int64) error {
 
 // store writes the record: over the one it was made from, or, for a new id,
 // beside it.
-func (s *Session) store(key *storageKey, next *Record, expect, now int64) error {
-	defer func() { next.room = nil }()
+func (s *Session) store(t *attempt, now int64) error {
+	defer func() { t.next.room = nil }()
 	engine, ctx := s.manager.engine, &s.saving
-	if !s.exists || !s.renew {
-		return engine.Store(ctx, key[:], next, expect, now)
+	if !t.fresh {
+		return engine.Store(ctx, t.key[:], &t.next, t.expect, now)
 	}
 	// The new record is there before the old one goes, so that a crash in
 	// between loses nobody. The old one goes only if it is still what the new
 	// one was made from: else a change made meanwhile would be lost.
-	if err := engine.Store(ctx, key[:], next, store.Absent, now); err != nil {
-		if errors.Is(err, store.ErrConflict) {
-			return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
-		}
+	if err := s.create(t, now); err != nil || !s.exists {
 		return err
 	}
-	passed := Record{Revision: next.Revision, Codec: next.Codec, Expires: 1}
-	err := engine.Store(ctx, s.key[:], &passed, expect, now)
+	left := t.left
+	if left == nil {
+		left = &Record{Revision: t.next.Revision, Codec: t.next.Codec, Expires: 1}
+	}
+	err := engine.Store(ctx, s.key[:], left, t.expect, now)
+	if err != nil && !errors.Is(err, store.ErrConflict) && t.left != nil {
+		switch led, known := s.leads(t, now); {
+		case led:
+			return nil // only the answer got lost
+		case !known:
+			return err // the old record may lead to the new one
+		}
+	}
 	if err != nil {
 		// Nobody knows the new id yet; what is left of it if this fails too
 		// expires unseen.
-		_ = engine.Delete(ctx, key[:], now)
+		_ = engine.Delete(ctx, t.key[:], now)
 	}
 	return err
 }
 
-// refresh moves the idle end of a session that was looked at. Whoever changed
-// or ended the session in between has done better: nothing is tried again.
-func (s *Session) refresh(now int64) error {
-	next := s.record
-	expect := int64(next.Revision)
-	next.Revision++
-	next.Expires = s.manager.expires(&next, now)
-	err := s.manager.engine.Store(&s.saving, s.key[:], &next, expect, now)
-	switch {
-	case err == nil:
-		s.record = next
-	case !errors.Is(err, store.ErrConflict):
+// leads reports whether the old record leads to the new one by now, if that
+// can be known.
+func (s *Session) leads(t *attempt, now int64) (led, known bool) {
+	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
+	if err != nil {
+		return false, errors.Is(err, store.ErrNotFound)
+	}
+	if r.State != RecordMoved {
+		return false, true
+	}
+	id, err := movedTo(s.id, &r)
+	return err == nil && id == t.id, err == nil
+}
+
+// create writes a record under a new key. What can be there already is the end
+// of the session that is being stored, see Manager.End, and that is a conflict.
+func (s *Session) create(t *attempt, now int64) error {
+	engine, ctx := s.manager.engine, &s.saving
+	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
+	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	s.refreshed = true
-	return nil
+	if r, errLoad := engine.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {
+		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
+	}
+	return err
 }

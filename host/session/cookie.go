@@ -64,8 +64,9 @@ func (s *Settings) cookie() *http.Cookie {
 
 // setCookie returns the Set-Cookie line for an id. The browser keeps it until
 // the given time, or until it closes if that is 0.
-func (s *Settings) setCookie(id string, until, now int64) string {
+func (s *Settings) setCookie(id string, until, now int64, secure bool) string {
 	c := s.cookie()
+	c.Secure = secure
 	c.Value = id
 	if until != 0 {
 		// Rounded up: a cookie that outlives its session by a part of a
@@ -77,8 +78,9 @@ func (s *Settings) setCookie(id string, until, now int64) string {
 }
 
 // removeCookie returns the Set-Cookie line that makes the browser forget.
-func (s *Settings) removeCookie() string {
+func (s *Settings) removeCookie(secure bool) string {
 	c := s.cookie()
+	c.Secure = secure
 	c.MaxAge = -1
 	c.Expires = time.Unix(1, 0).UTC()
 	return c.String()

@@ -244,7 +244,7 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 				require.NoError(t, a.manager.Open(context.Background(), b.id()).Destroy())
 				require.NoError(t, s.Set("m", 2))
 			})
-			raw := make([]byte, 60)
+			raw := make([]byte, 80)
 			raw[0] = 1
 			corrupt := a.login("bob")
 			require.NoError(t, s.Set(context.Background(), store.Write{Key: []byte(storageKeyOf(corrupt)), Value: raw, Now: clockStart}))

@@ -15,6 +15,9 @@ import (
 // under a name and with [RegisterEngine], to keep sessions in a form of their
 // own; the default keeps [Record]s over a [store.Store].
 //
+// A record must come back with every exported field as it was stored: State,
+// for one, tells a session from what is left of one that was ended.
+//
 // An engine is used by many goroutines at once. The key is a hash of the
 // session's id; an engine never learns the id.
 type Engine interface {

@@ -51,8 +51,9 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect, 
 		return err
 	}
 	e.rows[string(key)] = session.Record{
-		Revision: r.Revision, Codec: r.Codec, Created: r.Created, Saved: r.Saved, Expires: r.Expires,
-		CookieUntil: r.CookieUntil, Lifetime: r.Lifetime, Fixed: r.Fixed, Browser: r.Browser, Values: values,
+		Revision: r.Revision, Codec: r.Codec, Created: r.Created, Saved: r.Saved, Seen: r.Seen, Issued: r.Issued, Expires: r.Expires,
+		CookieUntil: r.CookieUntil, Lifetime: r.Lifetime, Fixed: r.Fixed, Browser: r.Browser,
+		Transport: r.Transport, State: r.State, Values: values,
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,12 +26,17 @@ var variables = []struct {
 	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
+	{"SESSION_SEEN_EVERY", duration(func(s *Settings) *time.Duration { return &s.SeenEvery })},
+	{"SESSION_ROTATE_EVERY", duration(func(s *Settings) *time.Duration { return &s.RotateEvery })},
+	{"SESSION_ROTATE_GRACE", duration(func(s *Settings) *time.Duration { return &s.RotateGrace })},
 	{"SESSION_ABSOLUTE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout })},
 	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
 	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
 	{"SESSION_COOKIE_PATH", text(func(s *Settings) *string { return &s.CookiePath })},
 	{"SESSION_COOKIE_DOMAIN", text(func(s *Settings) *string { return &s.CookieDomain })},
-	{"SESSION_COOKIE_SECURE", boolean(func(s *Settings) *bool { return &s.CookieSecure })},
+	{"SESSION_COOKIE_SECURE", secure},
+	{"SESSION_TRUSTED_PROXIES", prefixes},
+	{"SESSION_TOKEN_HEADER", text(func(s *Settings) *string { return &s.TokenHeader })},
 	{"SESSION_COOKIE_HTTPONLY", boolean(func(s *Settings) *bool { return &s.CookieHTTPOnly })},
 	{"SESSION_COOKIE_SAMESITE", sameSite},
 	{"SESSION_COOKIE_PARTITIONED", boolean(func(s *Settings) *bool { return &s.CookiePartitioned })},
@@ -197,6 +203,32 @@ func sameSite(s *Settings, value string) error {
 		s.CookieSameSite = http.SameSiteNoneMode
 	default:
 		return fmt.Errorf("one of Lax, Strict and None")
+	}
+	return nil
+}
+
+func secure(s *Settings, value string) error {
+	if s.CookieSecureAuto = strings.EqualFold(value, "auto"); s.CookieSecureAuto {
+		return nil
+	}
+	if err := boolean(func(s *Settings) *bool { return &s.CookieSecure })(s, value); err != nil {
+		return fmt.Errorf("%w, or auto", err)
+	}
+	return nil
+}
+
+func prefixes(s *Settings, value string) error {
+	for part := range strings.SplitSeq(value, ",") {
+		part = strings.TrimSpace(part)
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, errAddr := netip.ParseAddr(part)
+			if errAddr != nil {
+				return fmt.Errorf("addresses or prefixes such as 10.0.0.0/8, separated by commas")
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		s.TrustedProxies = append(s.TrustedProxies, prefix)
 	}
 	return nil
 }

@@ -12,14 +12,16 @@ type EventKind int
 const (
 	// EventCreated: a new session was stored.
 	EventCreated EventKind = iota + 1
-	// EventRenewed: a session got a new id and the old one was removed.
+	// EventRenewed: a session got a new id; the old one was removed, or, in a
+	// timed rotation, leads to the new one for a while.
 	EventRenewed
 	// EventDestroyed: a session was removed.
 	EventDestroyed
 	// EventExpired: a request came with a session that had ended, and the
 	// store still had it.
 	EventExpired
-	// EventRejected: a request came with something that is no id of ours.
+	// EventRejected: a request came with something that is no id of ours, or
+	// with the id of a session that travels another way.
 	EventRejected
 	// EventConflict: a change met the change of another request and was
 	// merged with it.
@@ -27,6 +29,8 @@ const (
 	// EventCorrupt: a record or value could not be decoded and was taken as
 	// absent. Err says why.
 	EventCorrupt
+	// EventUnavailable: the storage did not do what it was asked. Err says why.
+	EventUnavailable
 	// EventGone: a change was dropped because another request had ended
 	// the session. Err is ErrGone.
 	EventGone
@@ -52,6 +56,8 @@ func (k EventKind) String() string {
 		return "conflict"
 	case EventCorrupt:
 		return "corrupt"
+	case EventUnavailable:
+		return "unavailable"
 	case EventGone:
 		return "gone"
 	case EventFailed:
@@ -61,7 +67,7 @@ func (k EventKind) String() string {
 }
 
 // Event is something that happened to a session. It is safe to log: it holds
-// no id, no storage key and no value.
+// no id, no storage key, no value and no user.
 type Event struct {
 	Kind EventKind
 
@@ -73,12 +79,56 @@ type Event struct {
 	Err error
 }
 
-// logEvent is the default of Settings.OnEvent.
-func logEvent(ctx context.Context, e Event) {
+// Level is the event's weight in a log: errors are what somebody has to mend,
+// warnings what should not go unseen, information what a session's life is
+// made of, and the rest is for debugging.
+func (e Event) Level() slog.Level {
 	switch e.Kind {
+	case EventFailed, EventUnavailable:
+		return slog.LevelError
 	case EventCorrupt, EventGone:
-		slog.WarnContext(ctx, "session "+e.Kind.String(), "session", e.Session, "reason", e.Err)
-	case EventFailed:
-		slog.ErrorContext(ctx, "session "+e.Kind.String(), "session", e.Session, "reason", e.Err)
+		return slog.LevelWarn
+	case EventCreated, EventRenewed, EventDestroyed:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
+// LogEvents returns a function for Settings.OnEvent that writes every event to
+// a logger, at the event's level; nil stands for [slog.Default] at the time of
+// the event.
+func LogEvents(logger *slog.Logger) func(context.Context, Event) {
+	return func(ctx context.Context, e Event) {
+		to := logger
+		if to == nil {
+			to = slog.Default()
+		}
+		if !to.Enabled(ctx, e.Level()) {
+			return
+		}
+		attrs := make([]slog.Attr, 0, 2)
+		if e.Session != "" {
+			attrs = append(attrs, slog.String("session", e.Session))
+		}
+		if e.Err != nil {
+			attrs = append(attrs, slog.String("reason", e.Err.Error()))
+		}
+		to.LogAttrs(ctx, e.Level(), "session "+e.Kind.String(), attrs...)
+	}
+}
+
+// Events returns a function for Settings.OnEvent that calls several.
+func Events(each ...func(context.Context, Event)) func(context.Context, Event) {
+	return func(ctx context.Context, e Event) {
+		for _, f := range each {
+			f(ctx, e)
+		}
+	}
+}
+
+// logSerious is the default of Settings.OnEvent.
+func logSerious(ctx context.Context, e Event) {
+	if e.Level() >= slog.LevelWarn {
+		LogEvents(nil)(ctx, e)
 	}
 }

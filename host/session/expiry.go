@@ -45,6 +45,18 @@ func (s *Session) setLife(c lifeChange) {
 	}
 }
 
+// Seen returns when the session was last looked at or changed, as far as that
+// is kept: looks are noted with IdleTimeout, once in a tenth of it, and with
+// SeenEvery. It is the zero time for a session that is not stored.
+func (s *Session) Seen() (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil || !s.exists {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(s.record.Seen), nil
+}
+
 // Expires returns when the session ends if nothing more happens; for one that
 // NeedsUpdate or is new, as it would be if it were saved now.
 func (s *Session) Expires() (time.Time, error) {
@@ -75,7 +87,7 @@ func (s *Session) age(r *Record, now int64) {
 	if s.life.setBrowser {
 		r.Browser = s.life.browser
 	}
-	r.Saved = now
+	r.Saved, r.Seen = now, now
 	r.Expires = s.manager.expires(r, now)
 }
 
@@ -110,11 +122,14 @@ func (m *Manager) ended(r *Record, now int64) bool {
 }
 
 // refreshDue reports whether looking at the session now moves its idle end by
-// a tenth of the timeout or more.
+// a tenth of the timeout or more, or is to be noted for its own sake.
 func (s *Session) refreshDue(now int64) bool {
 	m := s.manager
-	return m.idle != 0 && s.exists && !s.refreshed && !s.modified() &&
-		m.expires(&s.record, now)-s.record.Expires >= max(1, m.idle/10)
+	if !s.exists || s.looked || s.modified() {
+		return false
+	}
+	return m.idle != 0 && m.expires(&s.record, now)-s.record.Expires >= max(1, m.idle/10) ||
+		m.seenEvery != 0 && now-s.record.Seen >= m.seenEvery
 }
 
 // cookieUntil returns until when the browser should keep the cookie of a

@@ -1,13 +1,18 @@
 package session
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Key is the name of a value together with its type. Keys are made once, as
 // package variables, and may be used by many goroutines.
 type Key[T any] struct{ name string }
 
-// NewKey returns the key of a name. It panics if the name is empty or longer
-// than MaxKey bytes.
+// NewKey returns the key of a name. It panics if the name is empty, longer
+// than MaxKey bytes, or begins with "waddle.", which is the library's own.
 func NewKey[T any](name string) Key[T] {
-	if err := checkKey(name); err != nil {
+	if err := checkName(name); err != nil {
 		panic(err)
 	}
 	return Key[T]{name}
@@ -40,7 +45,8 @@ func (k Key[T]) Set(s *Session, v T) error { return s.Set(k.name, v) }
 // Delete removes the value; see [Session.Delete].
 func (k Key[T]) Delete(s *Session) error { return s.Delete(k.name) }
 
-// Pop returns the value, removes it, and reports whether there was one.
+// Pop returns the value, removes it, and reports whether there was one; see
+// [Session.Pop].
 func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 	ok, err = s.Pop(k.name, &v)
 	if !ok {
@@ -59,23 +65,52 @@ func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 // not use the session. An error of fn is returned as it is, and nothing is
 // stored. Other errors are those of [Session.Save].
 func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
+	var stored, zero T
+	if err := checkName(k.name); err != nil {
+		return zero, err // a zero Key
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var stored, zero T
-	err := s.commit(&update{key: k.name, fn: func(data []byte, ok bool) ([]byte, error) {
+	err := s.commit(func(o *overlay, base Values) error {
 		var old T
-		if ok && !s.decode(k.name, data, &old) {
+		if data, ok := o.lookup(base, k.name); ok && !s.decode(k.name, data, &old) {
 			old = zero
 		}
 		v, err := fn(old)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		data, err := s.encode(k.name, v)
+		if err != nil {
+			return err
+		}
+		o.set(k.name, data)
 		stored = v
-		return s.encode(k.name, v)
-	}})
+		return nil
+	})
 	if err != nil {
 		return zero, err
 	}
 	return stored, nil
+}
+
+// ErrOverflow is a number that would leave the range of its type.
+var ErrOverflow = errors.New("session: number out of range")
+
+// Integer is any type of whole numbers.
+type Integer interface {
+	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
+}
+
+// Increment adds to a number, as one step and saved at once as by
+// [Key.Update], and returns the sum. It returns ErrOverflow, and changes
+// nothing, if the sum is out of T's range.
+func Increment[T Integer](s *Session, k Key[T], by T) (T, error) {
+	return k.Update(s, func(old T) (T, error) {
+		sum := old + by
+		if by >= 0 && sum < old || by < 0 && sum > old {
+			return old, fmt.Errorf("%w: %d and %d as %T", ErrOverflow, old, by, old)
+		}
+		return sum, nil
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -13,14 +14,17 @@ var ErrSecret = errors.New("session: weak secret")
 
 // Keyring has the keys that sealed sessions are made and read with: the first
 // seals, all open. To change the secret without logging anybody out, put the
-// new one in front and remove the old one when Settings.Duration has passed.
+// new one in front of all processes' keyrings, and remove the old one when twice
+// Settings.Duration has passed, or the longest time that [Session.SetExpiry]
+// gives and Duration: lists of users' sessions last as long.
 //
 // A Keyring never changes and may be used by many goroutines.
 type Keyring struct{ keys []sealingKey }
 
 type sealingKey struct {
-	name [keyNameSize]byte // tells which key sealed a record
-	aead *xaes
+	name   [keyNameSize]byte // tells which key sealed a record
+	master [sha256.Size]byte
+	lots   *lots
 }
 
 const keyNameSize = 4
@@ -61,6 +65,55 @@ func NewKeyring(secrets ...string) (*Keyring, error) {
 	return k, nil
 }
 
+// Names of the variables that KeyringFromEnv reads.
+const (
+	secretVariable     = "WADDLE_SECRET"
+	secretFileVariable = "WADDLE_SECRET_FILE"
+)
+
+// KeyringFromEnv makes a keyring of the secrets in an environment, as
+// [os.Environ] gives it: those in WADDLE_SECRET, separated by white space, or
+// those in the file that WADDLE_SECRET_FILE names, one on each line, newest
+// first. Lines that begin with # are left out. It returns nil if neither is
+// set, and ErrSecret, naming the variable, if both are or a secret is refused.
+func KeyringFromEnv(environ []string) (*Keyring, error) {
+	var secret, file string
+	for _, entry := range environ {
+		switch name, value, _ := strings.Cut(entry, "="); name {
+		case secretVariable:
+			secret = value
+		case secretFileVariable:
+			file = value
+		}
+	}
+	var secrets []string
+	source := secretVariable
+	switch {
+	case secret == "" && file == "":
+		return nil, nil
+	case secret != "" && file != "":
+		return nil, fmt.Errorf("%w: %s and %s are both set; set one of them", ErrSecret, secretVariable, secretFileVariable)
+	case secret != "":
+		secrets = strings.Fields(secret)
+	default:
+		source = secretFileVariable
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrSecret, secretFileVariable, err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				secrets = append(secrets, line)
+			}
+		}
+	}
+	k, err := NewKeyring(secrets...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return k, nil
+}
+
 func weakness(secret string) string {
 	if len(secret) < minSecret {
 		return fmt.Sprintf("has %d bytes, and the least is %d", len(secret), minSecret)
@@ -83,14 +136,15 @@ func weakness(secret string) string {
 
 func deriveSealingKey(secret string) (sealingKey, error) {
 	// One expansion for the key and its name: the name tells nothing of the key.
-	const size = xaesKey + keyNameSize
+	const size = sha256.Size + keyNameSize
 	okm, err := hkdf.Key(sha256.New, []byte(secret), nil, "waddle session record seal v1", size)
 	if err != nil {
 		return sealingKey{}, fmt.Errorf("session: deriving a key: %w", err)
 	}
 	return sealingKey{
-		aead: newXAES((*[xaesKey]byte)(okm)),
-		name: [keyNameSize]byte(okm[xaesKey:]),
+		name:   [keyNameSize]byte(okm[sha256.Size:]),
+		master: [sha256.Size]byte(okm),
+		lots:   new(lots),
 	}, nil
 }
 

@@ -14,7 +14,9 @@ type Manager struct {
 	settings Settings
 	engine   Engine
 
-	duration, idle, absolute int64 // milliseconds
+	duration, idle, absolute      int64 // milliseconds
+	seenEvery, rotateEvery, grace int64
+	looksCount                    bool // looking at a session may change its record
 }
 
 // New returns a manager of sessions in a store. It returns ErrSettings for
@@ -23,6 +25,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	settings.TrustedProxies = unmapped(settings.TrustedProxies)
 	if settings.Keyring != nil {
 		s = &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand}
 	}
@@ -34,15 +37,20 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings.OnError = answerError
 	}
 	if settings.OnEvent == nil {
-		settings.OnEvent = logEvent
+		settings.OnEvent = logSerious
 	}
-	return &Manager{
-		settings: settings,
-		engine:   engine,
-		duration: settings.Duration.Milliseconds(),
-		idle:     settings.IdleTimeout.Milliseconds(),
-		absolute: settings.AbsoluteTimeout.Milliseconds(),
-	}, nil
+	m := &Manager{
+		settings:    settings,
+		engine:      engine,
+		duration:    settings.Duration.Milliseconds(),
+		idle:        settings.IdleTimeout.Milliseconds(),
+		absolute:    settings.AbsoluteTimeout.Milliseconds(),
+		seenEvery:   settings.SeenEvery.Milliseconds(),
+		rotateEvery: settings.RotateEvery.Milliseconds(),
+		grace:       settings.RotateGrace.Milliseconds(),
+	}
+	m.looksCount = m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
+	return m, nil
 }
 
 // Handler wraps a handler with sessions, as one does with middleware: it may
@@ -121,7 +129,7 @@ func (m *Manager) From(r *http.Request) *Session {
 // job, a token in a header. Nothing is saved but by Save and Update. [Session.ID]
 // then tells the id.
 func (m *Manager) Open(ctx context.Context, id string) *Session {
-	s := &Session{haveIDs: true}
+	s := &Session{haveIDs: true, transport: TransportAny}
 	s.attach(m, ctx, nil)
 	if validID(id) {
 		s.ids = []string{id}

@@ -124,11 +124,15 @@ func (m *model) lookup(r *modelRequest, key string) (int, bool) {
 	return v, ok
 }
 
-// commit is what Save and the end of the request do; with a key, what Update
-// does. It returns the error that the implementation must have, and the value.
-func (m *model) commit(r *modelRequest, updated string) (value int, err error) {
-	if updated == "" && !r.modified() {
-		return 0, nil
+// modelEdit changes the values that are to be stored, and reports whether there
+// is anything to store.
+type modelEdit func(values map[string]int) bool
+
+// commit is what Save and the end of the request do; with an edit, what Update
+// and Pop do. It returns the error that the implementation must have.
+func (m *model) commit(r *modelRequest, edit modelEdit) error {
+	if edit == nil && !r.modified() {
+		return nil
 	}
 	m.load(r)
 	now := m.clock.ms.Load()
@@ -140,10 +144,10 @@ func (m *model) commit(r *modelRequest, updated string) (value int, err error) {
 			r.destroyed, r.cookie, r.told = true, "", ""
 		}
 		r.forget()
-		return 0, session.ErrGone
+		return session.ErrGone
 	}
 	if fresh && r.sent {
-		return 0, session.ErrHeadersSent
+		return session.ErrHeadersSent
 	}
 	next := &modelSession{created: now, values: map[string]int{}}
 	if s != nil {
@@ -158,9 +162,10 @@ func (m *model) commit(r *modelRequest, updated string) (value int, err error) {
 	}
 	next.expires = min(next.expires, next.created+modelAbsolute)
 	next.values = r.over(next.values)
-	if updated != "" {
-		next.values[updated]++
-		value = next.values[updated]
+	if edit != nil && !edit(next.values) {
+		// What others stored meanwhile is known by now.
+		r.base = maps.Clone(s.values)
+		return nil
 	}
 	if s != nil && !r.renew {
 		*s = *next
@@ -174,7 +179,7 @@ func (m *model) commit(r *modelRequest, updated string) (value int, err error) {
 		next.id = "" // learnt by the caller
 	}
 	r.drop()
-	return value, nil
+	return nil
 }
 
 // learn tells the model the id that a session got.
@@ -236,7 +241,7 @@ var modelKeys = []string{"a", "b", "c"}
 // nothing meanwhile, and what needs it must fail without effect.
 func (m *model) step(r *modelRequest, faulty bool) {
 	key := modelKeys[m.random.IntN(len(modelKeys))]
-	op := m.random.IntN(14)
+	op := m.random.IntN(15)
 	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
 	if faulty {
 		m.store.fail(func(operation) error { return store.ErrUnavailable }, nil)
@@ -260,14 +265,25 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			require.NoError(m.t, s.Set(key, v))
 			r.pending[key] = &v
 		case 4:
-			_, had := m.lookup(r, key)
+			want, had := m.lookup(r, key)
+			var wantErr error
+			if had && r.session == nil {
+				delete(r.pending, key)
+			} else if had {
+				wantErr = m.commit(r, func(values map[string]int) bool {
+					want, had = values[key]
+					delete(values, key)
+					return had
+				})
+			}
 			var v int
 			ok, err := s.Pop(key, &v)
-			require.NoError(m.t, err)
-			require.Equal(m.t, had, ok)
-			if had {
-				r.pending[key] = nil
+			m.same(wantErr, err)
+			require.Equal(m.t, had && wantErr == nil, ok)
+			if ok {
+				require.Equal(m.t, want, v)
 			}
+			m.learnFrom(r, s)
 		case 5:
 			m.load(r)
 			require.NoError(m.t, s.Clear())
@@ -292,11 +308,16 @@ func (m *model) step(r *modelRequest, faulty bool) {
 				r.renew = true
 			}
 		case 9:
-			_, want := m.commit(r, "")
+			want := m.commit(r, nil)
 			m.same(want, s.Save())
 			m.learnFrom(r, s)
 		case 10:
-			want, wantErr := m.commit(r, key)
+			want := 0
+			wantErr := m.commit(r, func(values map[string]int) bool {
+				values[key]++
+				want = values[key]
+				return true
+			})
 			got, err := session.NewKey[int](key).Update(s, plusOne)
 			m.same(wantErr, err)
 			if wantErr == nil {
@@ -336,6 +357,14 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			exists, err := s.Exists()
 			require.NoError(m.t, err)
 			require.Equal(m.t, r.session != nil, exists)
+		case 14:
+			_, had := m.lookup(r, key)
+			require.NoError(m.t, s.Delete(key))
+			if _, beneath := r.base[key]; had && beneath && !r.cleared {
+				r.pending[key] = nil
+			} else if had {
+				delete(r.pending, key)
+			}
 		}
 		require.Equal(m.t, r.modified(), s.Modified())
 	})
@@ -393,7 +422,7 @@ func (m *model) faultyStep(r *modelRequest, key string, op int) {
 // beforeHeaders is the commit before the response.
 func (m *model) beforeHeaders(r *modelRequest) (status int) {
 	renew := r.renew
-	_, err := m.commit(r, "")
+	err := m.commit(r, nil)
 	r.sent = true
 	if errors.Is(err, session.ErrGone) && renew {
 		return http.StatusConflict
@@ -405,7 +434,7 @@ func (m *model) end(r *modelRequest) {
 	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " ends"))
 	status, sentBefore := http.StatusOK, r.sent
 	if sentBefore {
-		_, _ = m.commit(r, "")
+		_ = m.commit(r, nil)
 	} else {
 		status = m.beforeHeaders(r)
 	}

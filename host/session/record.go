@@ -17,8 +17,9 @@ type Record struct {
 	Codec uint8
 
 	// Created is when the session was first stored, Saved when it was last
-	// changed.
-	Created, Saved int64
+	// changed, Seen when it was last looked at, as exactly as the settings
+	// ask for, Issued when it got its id.
+	Created, Saved, Seen, Issued int64
 
 	// Expires is the first millisecond at which the session has ended, idle
 	// timeout included.
@@ -34,6 +35,12 @@ type Record struct {
 
 	// Browser is whether the cookie ends with the browser.
 	Browser BrowserClose
+
+	// Transport is how the session's id travels.
+	Transport Transport
+
+	// State is what the record is: a session, or what is left of one.
+	State RecordState
 
 	Values Values
 
@@ -52,28 +59,60 @@ const (
 	BrowserKeeps                       // the cookie stays
 )
 
+// Transport is how a session's id travels between client and server. A session
+// stays with the one it began with.
+type Transport uint8
+
+// How an id travels.
+const (
+	TransportCookie Transport = iota
+	TransportHeader           // Settings.TokenHeader
+	TransportAny              // made by Manager.Open: whichever the application uses
+	transports
+)
+
+// RecordState is what a record stands for.
+type RecordState uint8
+
+// The states of a record.
+const (
+	// RecordSession is a session.
+	RecordSession RecordState = iota
+	// RecordEnded keeps a session that was ended, while it was being made or
+	// changed perhaps, from being written again. It has no values.
+	RecordEnded
+	// RecordMoved is left for a while under an old id when a session got a
+	// new one. Its value leads from the old id to the new.
+	RecordMoved
+	recordStates
+)
+
 // The stored form, little-endian:
 //
 //	 0  revision     u64
 //	 8  form         u8   formVersion
 //	 9  codec        u8
-//	10  flags        u8   bit 0: fixed; bits 1-2: browser; others 0
+//	10  flags        u8   bit 0: fixed; bits 1-2: browser; bits 3-4: transport; bits 5-6: state; bit 7: 0
 //	11  reserved     u8   0
 //	12  values       u32  how many
 //	16  created      i64
 //	24  saved        i64
-//	32  expires      i64
-//	40  cookie until i64
-//	48  lifetime     i64
-//	56  the block of values
+//	32  seen         i64
+//	40  issued       i64
+//	48  expires      i64
+//	56  cookie until i64
+//	64  lifetime     i64
+//	72  the block of values
 const (
 	formVersion  = 1
-	recordHeader = 56
+	recordHeader = 72
 	maxRecord    = abi.MaxValue
 
-	flagFixed    = 1
-	browserShift = 1
-	flagsKnown   = flagFixed | 3<<browserShift
+	flagFixed      = 1
+	browserShift   = 1
+	transportShift = 3
+	stateShift     = 5
+	flagsKnown     = flagFixed | 3<<browserShift | 3<<transportShift | 3<<stateShift
 )
 
 // appendHeader appends everything but the values.
@@ -82,15 +121,14 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 	if r.Fixed {
 		flags |= flagFixed
 	}
-	flags |= uint8(r.Browser) << browserShift
+	flags |= uint8(r.Browser)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
 	b = append(b, formVersion, r.Codec, flags, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(values))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Created))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Saved))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.Expires))
-	b = binary.LittleEndian.AppendUint64(b, uint64(r.CookieUntil))
-	return binary.LittleEndian.AppendUint64(b, uint64(r.Lifetime))
+	for _, n := range [...]int64{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	return b
 }
 
 // encode returns the stored form.
@@ -119,7 +157,9 @@ func decodeRecord(b []byte) (Record, error) {
 	}
 	flags := b[10]
 	browser := BrowserClose(flags >> browserShift & 3)
-	if flags&^flagsKnown != 0 || b[11] != 0 || browser > BrowserKeeps {
+	state := RecordState(flags >> stateShift & 3)
+	transport := Transport(flags >> transportShift & 3)
+	if flags&^flagsKnown != 0 || b[11] != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
 		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	values, err := ParseValues(b[recordHeader:])
@@ -134,11 +174,15 @@ func decodeRecord(b []byte) (Record, error) {
 		Codec:       b[9],
 		Created:     int64(binary.LittleEndian.Uint64(b[16:])),
 		Saved:       int64(binary.LittleEndian.Uint64(b[24:])),
-		Expires:     int64(binary.LittleEndian.Uint64(b[32:])),
-		CookieUntil: int64(binary.LittleEndian.Uint64(b[40:])),
-		Lifetime:    int64(binary.LittleEndian.Uint64(b[48:])),
+		Seen:        int64(binary.LittleEndian.Uint64(b[32:])),
+		Issued:      int64(binary.LittleEndian.Uint64(b[40:])),
+		Expires:     int64(binary.LittleEndian.Uint64(b[48:])),
+		CookieUntil: int64(binary.LittleEndian.Uint64(b[56:])),
+		Lifetime:    int64(binary.LittleEndian.Uint64(b[64:])),
 		Fixed:       flags&flagFixed != 0,
 		Browser:     browser,
+		Transport:   transport,
+		State:       state,
 		Values:      values,
 	}
 	if r.Expires == 0 {

@@ -15,8 +15,8 @@ func sample(t testing.TB) Record {
 	})
 	require.NoError(t, err)
 	return Record{
-		Revision: 5, Codec: 1, Created: 1000, Saved: 2000, Expires: 9000, CookieUntil: 8000,
-		Lifetime: 7000, Fixed: true, Browser: BrowserKeeps, Values: values,
+		Revision: 5, Codec: 1, Created: 1000, Saved: 2000, Seen: 3000, Issued: 4000, Expires: 9000, CookieUntil: 8000,
+		Lifetime: 7000, Fixed: true, Browser: BrowserKeeps, Transport: TransportHeader, State: RecordMoved, Values: values,
 	}
 }
 
@@ -26,10 +26,12 @@ func TestRecordForm(t *testing.T) {
 	r := sample(t)
 	require.Equal(t, ""+
 		"0500000000000000"+ // revision
-		"01"+"01"+"05"+"00"+ // form, codec, flags, reserved
+		"01"+"01"+"4d"+"00"+ // form, codec, flags, reserved
 		"02000000"+ // values
 		"e803000000000000"+ // created
 		"d007000000000000"+ // saved
+		"b80b000000000000"+ // seen
+		"a00f000000000000"+ // issued
 		"2823000000000000"+ // expires
 		"401f000000000000"+ // cookie until
 		"581b000000000000"+ // lifetime
@@ -84,7 +86,7 @@ func FuzzRecord(f *testing.F) {
 		// Laying changes over it gives values that can be read.
 		var o overlay
 		o.set("set", []byte("x"))
-		o.delete("removed")
+		o.delete("removed", r.Values)
 		v, all := o.apply(recordHeader, r.Values)
 		require.Len(t, all, recordHeader+len(v.Bytes()))
 		again, err := ParseValues(v.Bytes())

@@ -2,9 +2,10 @@ package session
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -19,27 +20,54 @@ import (
 //
 //	 8  form    u8   sealedVersion
 //	 9  key     4 bytes, the name of the key that sealed it
-//	13  nonce   24 bytes
-//	37  sealed  the rest of the value, and a tag of 16 bytes
+//	13  lot     16 bytes, the salt of the lot
+//	29  nonce   12 bytes
+//	41  sealed  the rest of the value, and a tag of 16 bytes
 //
-// The additional data are sealContext, the revision, and the storage key.
+// The additional data are sealContext, the bytes before the nonce, and the
+// storage key.
 type sealedStore struct {
 	store.Store
 	keyring *Keyring
 	random  io.Reader
+
+	mu      sync.Mutex
+	current atomic.Pointer[lot] // that seals
 }
 
 const (
 	sealedVersion = 2 // never a formVersion, so that neither is taken for the other
-	sealedHeader  = abi.RevisionSize + 1 + keyNameSize + xaesNonce
-	sealOverhead  = sealedHeader - abi.RevisionSize + xaesTag
-	sealContext   = "waddle record 1\x00"
+	saltStart     = abi.RevisionSize + 1 + keyNameSize
+	nonceStart    = saltStart + saltSize
+	sealedHeader  = nonceStart + nonceSize
+	sealOverhead  = sealedHeader - abi.RevisionSize + tagSize
+	sealContext   = "waddle record 2\x00"
 )
 
-func sealData(b []byte, key, value []byte) []byte {
-	b = append(b, sealContext...)
-	b = append(b, value[:abi.RevisionSize]...)
-	return append(b, key...)
+// sealRoom is memory that sealing needs for the time of a call.
+type sealRoom struct {
+	data  []byte
+	value []byte
+}
+
+var sealRooms = sync.Pool{New: func() any { return new(sealRoom) }}
+
+// maxSealRoom keeps a few large sessions from holding on to memory.
+const maxSealRoom = 64 << 10
+
+func (r *sealRoom) free() {
+	if cap(r.value) > maxSealRoom {
+		r.value = nil
+	}
+	sealRooms.Put(r)
+}
+
+// sealData returns the additional data of a value under a key.
+func (r *sealRoom) sealData(key, value []byte) []byte {
+	r.data = append(r.data[:0], sealContext...)
+	r.data = append(r.data, value[:nonceStart]...)
+	r.data = append(r.data, key...)
+	return r.data
 }
 
 // Get opens in place: the store's copy is ours.
@@ -48,7 +76,7 @@ func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	if len(b) < sealedHeader+xaesTag || b[abi.RevisionSize] != sealedVersion {
+	if len(b) < sealedHeader+tagSize || b[abi.RevisionSize] != sealedVersion {
 		return nil, fmt.Errorf("%w: the record is not sealed", ErrDecode)
 	}
 	name := [keyNameSize]byte(b[abi.RevisionSize+1:])
@@ -56,11 +84,20 @@ func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, e
 	if k == nil {
 		return nil, fmt.Errorf("%w: the record was sealed with a key, named %x, that the keyring does not have", ErrDecode, name)
 	}
-	var room [len(sealContext) + abi.RevisionSize + 64]byte
-	nonce := b[sealedHeader-xaesNonce : sealedHeader]
-	plain, err := k.aead.open(b[sealedHeader:sealedHeader], nonce, b[sealedHeader:], sealData(room[:0], key, b))
+	salt := [saltSize]byte(b[saltStart:])
+	l := k.lots.find(salt)
+	known := l != nil
+	if !known {
+		l = deriveLot(k.master[:], salt)
+	}
+	room := sealRooms.Get().(*sealRoom)
+	defer room.free()
+	plain, err := l.aead.Open(b[sealedHeader:sealedHeader], b[nonceStart:sealedHeader], b[sealedHeader:], room.sealData(key, b))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the seal is broken: the record was changed, or belongs to another session or revision", ErrDecode)
+	}
+	if !known {
+		k.lots.add(l)
 	}
 	start := sealedHeader - abi.RevisionSize
 	copy(b[start:sealedHeader], b[:abi.RevisionSize])
@@ -71,16 +108,53 @@ func (s *sealedStore) Set(ctx context.Context, w store.Write) error {
 	if len(w.Value) < abi.RevisionSize {
 		return fmt.Errorf("%w: a value of %d bytes has no revision", store.ErrInvalid, len(w.Value))
 	}
-	k := &s.keyring.keys[0]
-	b := make([]byte, sealedHeader, len(w.Value)+sealOverhead)
-	binary.LittleEndian.PutUint64(b, abi.Revision(w.Value))
-	b[abi.RevisionSize] = sealedVersion
-	copy(b[abi.RevisionSize+1:], k.name[:])
-	nonce := b[sealedHeader-xaesNonce:]
-	if _, err := io.ReadFull(s.random, nonce); err != nil {
-		return fmt.Errorf("session: no random bits for a seal: %w", err)
+	room := sealRooms.Get().(*sealRoom)
+	defer room.free() // the store keeps nothing of what it is given
+	if size := len(w.Value) + sealOverhead; cap(room.value) < size {
+		room.value = make([]byte, size)
 	}
-	var room [len(sealContext) + abi.RevisionSize + 64]byte
-	w.Value = k.aead.seal(b, nonce, w.Value[abi.RevisionSize:], sealData(room[:0], w.Key, b))
+	b := room.value[:sealedHeader]
+	copy(b, w.Value[:abi.RevisionSize])
+	b[abi.RevisionSize] = sealedVersion
+	l, err := s.nextNonce(b[nonceStart:])
+	if err != nil {
+		return err
+	}
+	copy(b[abi.RevisionSize+1:], s.keyring.keys[0].name[:])
+	copy(b[saltStart:], l.salt[:])
+	w.Value = l.aead.Seal(b, b[nonceStart:], w.Value[abi.RevisionSize:], room.sealData(w.Key, b))
 	return s.Store.Set(ctx, w)
+}
+
+// nextNonce writes a nonce that was never used with the lot it returns.
+func (s *sealedStore) nextNonce(nonce []byte) (*lot, error) {
+	for {
+		l := s.current.Load()
+		if l != nil {
+			if ok, err := l.nonce(nonce, s.random); ok || err != nil {
+				return l, err
+			}
+		}
+		if err := s.newLot(l); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// newLot replaces a lot that is used up, unless another goroutine did.
+func (s *sealedStore) newLot(old *lot) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current.Load() != old {
+		return nil
+	}
+	var salt [saltSize]byte
+	if _, err := io.ReadFull(s.random, salt[:]); err != nil {
+		return fmt.Errorf("%w: no random bits for a seal: %w", store.ErrInternal, err)
+	}
+	k := &s.keyring.keys[0]
+	l := deriveLot(k.master[:], salt)
+	k.lots.add(l)
+	s.current.Store(l)
+	return nil
 }

@@ -27,12 +27,14 @@ type Session struct {
 	saving  savingContext   // ctx for what must be done even if the client left
 	w       *responseWriter // nil for a session without a response
 
+	transport Transport
+
 	mu      sync.Mutex
 	ids     []string // that the client sent, well-formed
 	idRoom  [1]string
 	haveIDs bool
 	id      string     // of the loaded or stored session
-	key     storageKey // of id, or of the one that is looked for
+	key     storageKey // of id
 	loaded  bool
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
@@ -41,8 +43,11 @@ type Session struct {
 	overlay   overlay
 	force     bool // save even if no value changed
 	renew     bool
+	resend    bool // the client has an old id and is to be told the new one
+	bind      *binding
 	life      lifeChange
-	refreshed bool // the idle end was moved by this request, or others did better
+	looked    bool // what a look is to change was tried, once
+	flashes   uint16
 	destroyed bool // by this request: the cookie is to go unless a new session comes
 }
 
@@ -63,6 +68,9 @@ type lifeChange struct {
 func (s *Session) Get(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if reserved(key) {
+		return false, nil
+	}
 	value, ok, err := s.lookup(key)
 	if !ok || err != nil {
 		return false, err
@@ -86,7 +94,7 @@ func (s *Session) Has(key string) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok, err := s.lookup(key)
-	return ok, err
+	return ok && !reserved(key), err
 }
 
 // Keys returns the names of all values, in no particular order.
@@ -98,7 +106,9 @@ func (s *Session) Keys() ([]string, error) {
 	}
 	keys := make([]string, 0, s.record.Values.n+len(s.overlay.changes))
 	for key := range s.overlay.all(s.record.Values) {
-		keys = append(keys, key)
+		if !reserved(key) {
+			keys = append(keys, key)
+		}
 	}
 	return keys, nil
 }
@@ -113,7 +123,7 @@ func (s *Session) Len() (int, error) {
 // refers to does not reach the session. It returns ErrKey or ErrEncode and
 // then changes nothing.
 func (s *Session) Set(key string, v any) error {
-	if err := checkKey(key); err != nil {
+	if err := checkName(key); err != nil {
 		return err
 	}
 	value, err := s.encode(key, v)
@@ -141,32 +151,54 @@ func (s *Session) Delete(key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok, err := s.lookup(key)
-	if ok && err == nil {
-		s.overlay.delete(key)
+	if ok && err == nil && !reserved(key) {
+		s.overlay.delete(key, s.record.Values)
 	}
 	return err
 }
 
-// Pop is Get and Delete in one.
+// Pop takes a value out of the session: it is decoded into v as by Get, and
+// removed. Of several requests that pop the same value exactly one gets it, so
+// Pop saves the session, with all its changes, where there is something to
+// take; its errors are those of Save.
 func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if reserved(key) {
+		return false, nil
+	}
 	value, ok, err := s.lookup(key)
 	if !ok || err != nil {
 		return false, err
 	}
-	s.overlay.delete(key)
+	if !s.exists {
+		// Nobody else can have it.
+		s.overlay.delete(key, s.record.Values)
+		return s.decode(key, value, v), nil
+	}
+	err = s.commit(func(o *overlay, base Values) error {
+		if value, ok = o.lookup(base, key); !ok {
+			return errNothing
+		}
+		o.delete(key, base)
+		return nil
+	})
+	if !ok || err != nil {
+		return false, err
+	}
 	return s.decode(key, value, v), nil
 }
 
 // Clear removes all values, also those that other requests add until this one
-// is saved. The session itself stays, with its id; to end it, use Destroy.
+// is saved, and unbinds it from its user. The session itself stays, with its
+// id; to end it, use Destroy.
 func (s *Session) Clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.load(s.ctx); err != nil {
 		return err
 	}
+	s.bind = nil
 	if s.exists {
 		s.overlay.clear()
 	} else {
@@ -219,7 +251,7 @@ func (s *Session) Modified() bool {
 }
 
 func (s *Session) modified() bool {
-	return !s.overlay.empty() || s.force || s.renew || s.life.set || s.life.setBrowser
+	return !s.overlay.empty() || s.force || s.renew || s.bind != nil || s.life.set || s.life.setBrowser
 }
 
 // SetModified has the session saved although no value was changed; its
@@ -233,11 +265,13 @@ func (s *Session) SetModified() {
 }
 
 // NeedsUpdate reports whether the end of the request, or Save, would write to
-// the storage: because of changes, or because the idle timeout is to be moved.
+// the storage: because of changes, because the idle timeout is to be moved, or
+// because the id is due for rotation.
 func (s *Session) NeedsUpdate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.modified() || s.refreshDue(s.manager.now())
+	now := s.manager.now()
+	return s.modified() || s.refreshDue(now) || s.rotationDue(now) && s.canSendID() == nil
 }
 
 // lookup finds a value in the changes of this request or, having loaded it, in
@@ -264,19 +298,48 @@ func (s *Session) load(ctx context.Context) error {
 	}
 	now := s.manager.now()
 	for _, id := range s.clientIDs() {
-		s.key = keyOf(id)
-		record, err := s.fetch(ctx, now)
+		f, err := s.find(ctx, id, now)
 		switch {
 		case err == nil:
-			s.id, s.record, s.exists, s.loaded = id, record, true, true
+			s.known(&f)
+			s.loaded = true
+			s.resend = f.id != id
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 		default:
+			s.storageFailed(err)
 			return err
 		}
 	}
 	s.loaded = true
 	return nil
+}
+
+// found is a session that is stored.
+type found struct {
+	id     string
+	key    storageKey
+	record Record
+}
+
+func (s *Session) known(f *found) {
+	s.id, s.key, s.record, s.exists = f.id, f.key, f.record, true
+}
+
+// find gets the session of an id, with the id that it has by now if it got
+// another one a moment ago.
+func (s *Session) find(ctx context.Context, id string, now int64) (f found, err error) {
+	for range maxMoves {
+		f.id, f.key = id, keyOf(id)
+		if err = s.fetch(ctx, &f, now); err != nil || f.record.State != RecordMoved {
+			return f, err
+		}
+		if id, err = movedTo(id, &f.record); err != nil {
+			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
+			return f, store.ErrNotFound
+		}
+	}
+	return f, store.ErrNotFound
 }
 
 // clientIDs returns the ids that the client sent, having read them from the
@@ -286,7 +349,7 @@ func (s *Session) clientIDs() []string {
 		s.haveIDs = true
 		if s.w != nil {
 			var rejected int
-			s.ids, rejected = idsFromCookies(s.idRoom[:0], s.w.request.Header, s.manager.settings.CookieName)
+			s.ids, s.transport, rejected = s.manager.idsOf(s.idRoom[:0], s.w.request.Header)
 			if rejected > 0 {
 				s.manager.event(s.ctx, Event{Kind: EventRejected})
 			}
@@ -295,10 +358,10 @@ func (s *Session) clientIDs() []string {
 	return s.ids
 }
 
-// fetch gets the record under the session's key if it counts: one that is
-// corrupt or has ended is as good as none.
-func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
-	record, err := s.manager.engine.Load(ctx, s.key[:], now)
+// fetch gets the record under a key if it counts: one that is corrupt or has
+// ended is as good as none.
+func (s *Session) fetch(ctx context.Context, f *found, now int64) error {
+	record, err := s.manager.engine.Load(ctx, f.key[:], now)
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -307,16 +370,22 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 		err = fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, record.Revision)
 	}
 	switch {
+	case err == nil && record.State == RecordEnded:
+		return store.ErrNotFound
+	case err == nil && !s.accepts(record.Transport):
+		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: f.key.label()})
+		return store.ErrNotFound
 	case err == nil && !s.manager.ended(&record, now):
-		return record, nil
+		f.record = record
+		return nil
 	case err == nil:
-		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label()})
-		return Record{}, store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: f.key.label()})
+		return store.ErrNotFound
 	case isCorrupt(err):
-		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
-		return Record{}, store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
+		return store.ErrNotFound
 	}
-	return Record{}, err
+	return err
 }
 
 // savingContext is a request's context that does not end with it: what the
@@ -331,6 +400,17 @@ func (*savingContext) Err() error                  { return nil }
 // attach gives a new session its surroundings.
 func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 	s.manager, s.ctx, s.saving.Context, s.w = m, ctx, ctx, w
+}
+
+// storageFailed tells of a storage that does not do what it was asked. A client
+// that has gone, or a change that was wrong by itself, is no fault of it.
+func (s *Session) storageFailed(err error) {
+	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, other) {
+			return
+		}
+	}
+	s.event(EventUnavailable, err)
 }
 
 func (s *Session) event(kind EventKind, err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -39,6 +40,21 @@ type Settings struct {
 	// SESSION_IDLE_TIMEOUT.
 	IdleTimeout time.Duration
 
+	// SeenEvery has the time of the last look kept, to this accuracy, for
+	// lists of a user's sessions; 0 leaves it to IdleTimeout and to changes.
+	// Each note is a write to the storage. SESSION_SEEN_EVERY.
+	SeenEvery time.Duration
+
+	// RotateEvery gives a session a new id, with the first response after so
+	// long, so that one that leaked is soon worth nothing; 0 is off. The old
+	// id works for RotateGrace more, for requests that are under way and for
+	// a client that missed the response, and leads to the new one; RotateGrace
+	// is at most RotateEvery. Only ids in cookies rotate. Managers that share a
+	// store should have the same of these. SESSION_ROTATE_EVERY, and
+	// SESSION_ROTATE_GRACE, default 30 seconds.
+	RotateEvery time.Duration
+	RotateGrace time.Duration
+
 	// AbsoluteTimeout ends a session so long after it was created, whatever
 	// happens; 0 is off. SESSION_ABSOLUTE_TIMEOUT.
 	AbsoluteTimeout time.Duration
@@ -61,6 +77,23 @@ type Settings struct {
 	// CookieSecure keeps the cookie off plain HTTP. SESSION_COOKIE_SECURE,
 	// default false.
 	CookieSecure bool
+
+	// CookieSecureAuto sets Secure for those clients whose connection is
+	// encrypted, where the same server answers others as well: by TLS of its
+	// own, or by a proxy of TrustedProxies that says so in the last entry of
+	// X-Forwarded-Proto or Forwarded. SESSION_COOKIE_SECURE=auto.
+	CookieSecureAuto bool
+
+	// TrustedProxies are the addresses of proxies whose word on the scheme
+	// counts. SESSION_TRUSTED_PROXIES, separated by commas.
+	TrustedProxies []netip.Prefix
+
+	// TokenHeader is the name of a header by which clients without cookies
+	// bring their session's id, and get it in the response when it is new;
+	// empty for none. A request that has the header, be it empty, uses no
+	// cookie, and a session keeps to the way it began with.
+	// SESSION_TOKEN_HEADER.
+	TokenHeader string
 
 	// CookieHTTPOnly hides the cookie from scripts. SESSION_COOKIE_HTTPONLY,
 	// default true.
@@ -92,7 +125,7 @@ type Settings struct {
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// OnEvent is told what happens to sessions. The default logs what should
-	// not go unseen (corrupt, gone, failed) with [log/slog]. It is called on
+	// not go unseen (unavailable, corrupt, gone, failed) with [log/slog]. It is called on
 	// the request's goroutine and must not use the request's session.
 	OnEvent func(ctx context.Context, e Event)
 
@@ -108,6 +141,7 @@ func Defaults() Settings {
 		Engine:         EngineRecords,
 		Storage:        "memory",
 		Duration:       7 * 24 * time.Hour,
+		RotateGrace:    30 * time.Second,
 		CookieName:     "session_id",
 		CookiePath:     "/",
 		CookieHTTPOnly: true,
@@ -136,6 +170,9 @@ func (s Settings) Check() error {
 		{"Duration", s.Duration, time.Second},
 		{"IdleTimeout", s.IdleTimeout, 0},
 		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
+		{"SeenEvery", s.SeenEvery, 0},
+		{"RotateEvery", s.RotateEvery, 0},
+		{"RotateGrace", s.RotateGrace, 0},
 	} {
 		if d.value < d.least {
 			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
@@ -158,6 +195,20 @@ func (s Settings) Check() error {
 		}
 	default:
 		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
+	}
+	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
+		return wrong("RotateGrace is %v, and the most is RotateEvery, %v", s.RotateGrace, s.RotateEvery)
+	}
+	for i, p := range s.TrustedProxies {
+		if !p.IsValid() {
+			return wrong("TrustedProxies has no valid address at %d", i)
+		}
+	}
+	if s.CookieSecure && s.CookieSecureAuto {
+		return wrong("CookieSecure and CookieSecureAuto are both set; choose one")
+	}
+	if err := checkTokenHeader(s.TokenHeader); err != nil {
+		return wrong("TokenHeader is %q, %v", s.TokenHeader, err)
 	}
 	if s.CookiePartitioned && !s.CookieSecure {
 		return wrong("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")

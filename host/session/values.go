@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 )
 
 // MaxKey is the longest name of a value, in bytes.
@@ -107,6 +109,20 @@ func appendValue(block []byte, key string, value []byte) []byte {
 	return append(block, value...)
 }
 
+// reservedPrefix begins the names of values that are the library's own. The
+// methods of a session neither show nor change them.
+const reservedPrefix = "waddle."
+
+func reserved(key string) bool { return strings.HasPrefix(key, reservedPrefix) }
+
+// checkName is checkKey for the name of an application's value.
+func checkName(key string) error {
+	if reserved(key) {
+		return fmt.Errorf("%w: %q begins with %q, which is the library's own", ErrKey, key, reservedPrefix)
+	}
+	return checkKey(key)
+}
+
 func checkKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
 		return fmt.Errorf("%w: %.40q has %d bytes, and a key has 1 to %d", ErrKey, key, len(key), MaxKey)
@@ -134,7 +150,19 @@ func (o *overlay) reset() { *o = overlay{changes: o.changes[:0]} }
 
 func (o *overlay) set(key string, value []byte) { o.put(change{key: key, value: value}) }
 
-func (o *overlay) delete(key string) { o.put(change{key: key, deleted: true}) }
+// delete removes a value. Of one that is not beneath nothing remains.
+func (o *overlay) delete(key string, beneath Values) {
+	if _, ok := beneath.Lookup(key); ok && !o.cleared {
+		o.put(change{key: key, deleted: true})
+		return
+	}
+	o.changes = slices.DeleteFunc(o.changes, func(c change) bool { return c.key == key })
+}
+
+// copy returns an overlay that can be changed while o stays as it is.
+func (o *overlay) copy() overlay {
+	return overlay{cleared: o.cleared, changes: append(make([]change, 0, len(o.changes)+1), o.changes...)}
+}
 
 func (o *overlay) put(c change) {
 	if old := o.find(c.key); old != nil {

@@ -29,7 +29,7 @@ func TestPopOfFalsyValues(t *testing.T) {
 					require.NoError(t, err)
 					require.True(t, ok)
 					require.NotEqual(t, "not touched", got)
-					require.True(t, s.Modified())
+					require.False(t, s.Modified(), "it is saved")
 					ok, err = s.Has("v")
 					require.NoError(t, err)
 					require.False(t, ok)

@@ -16,9 +16,12 @@ type responseWriter struct {
 	request *http.Request
 	session *Session
 
+	beginning bool // the headers are about to be completed
+
 	sent   bool   // the headers have left, or are about to
 	failed error  // the session could not be saved: OnError has answered
 	cookie string // our Set-Cookie line among the headers
+	token  bool   // the session's id is among the headers
 
 	// Header values, kept here so that setting them allocates nothing.
 	vary, cacheControl [1]string
@@ -150,8 +153,9 @@ func (w *responseWriter) finish() {
 func (s *Session) beforeHeaders() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.w.beginning = true
 	err := s.commitAtEnd()
-	s.w.sent = true
+	s.w.beginning, s.w.sent = false, true
 	if s.touched {
 		s.w.addHeaders()
 	}
@@ -212,12 +216,21 @@ func (s *Session) commitAtEnd() error {
 func (w *responseWriter) addHeaders() {
 	s := w.session
 	h := w.Header()
-	w.addVary(h)
-	if s.destroyed && w.cookie == "" {
-		w.cookie = s.manager.settings.removeCookie()
+	w.addVary(h, "Cookie")
+	told := w.token
+	if s.manager.settings.TokenHeader != "" {
+		w.addVary(h, s.manager.settings.TokenHeader)
+		told = w.placeToken(h)
+	}
+	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
+		// The client missed the response that told it its new id.
+		w.cookie = s.manager.settings.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now(), s.manager.secure(w.request))
+	}
+	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
+		w.cookie = s.manager.settings.removeCookie(s.manager.secure(w.request))
 	}
 	w.placeCookie(h)
-	if w.cookie == "" {
+	if w.cookie == "" && !told {
 		if h["Cache-Control"] == nil {
 			w.cacheControl[0] = "private"
 			h["Cache-Control"] = w.cacheControl[:1:1]
@@ -233,39 +246,65 @@ func (w *responseWriter) addHeaders() {
 	}
 }
 
-func (w *responseWriter) addVary(h http.Header) {
+func (w *responseWriter) addVary(h http.Header, on string) {
 	vary := h["Vary"]
 	if vary == nil {
-		w.vary[0] = "Cookie"
+		w.vary[0] = on
 		h["Vary"] = w.vary[:1:1]
 		return
 	}
 	for _, line := range vary {
 		for token := range strings.SplitSeq(line, ",") {
 			token = strings.TrimSpace(token)
-			if token == "*" || strings.EqualFold(token, "Cookie") {
+			if token == "*" || strings.EqualFold(token, on) {
 				return
 			}
 		}
 	}
-	h.Add("Vary", "Cookie")
+	h.Add("Vary", on)
 }
 
-// setCookie puts our cookie among the headers at once, where a handler that
+// sendID puts the session's id among the headers at once, where a handler that
 // writes the response itself finds it.
-func (w *responseWriter) setCookie(line string) {
-	h := w.Header()
+func (w *responseWriter) sendID(id string, until, now int64) {
+	h, m := w.Header(), w.session.manager
+	if w.session.transport == TransportHeader {
+		h.Set(m.settings.TokenHeader, id)
+		w.token = true
+		return
+	}
 	w.removeCookieLine(h)
-	w.cookie = line
+	w.cookie = m.settings.setCookie(id, until, now, m.secure(w.request))
 	w.placeCookie(h)
 }
 
-// dropCookie takes a cookie back that was to go out.
-func (w *responseWriter) dropCookie() {
+// dropID takes an id back that was to go out.
+func (w *responseWriter) dropID() {
 	if !w.sent {
 		w.removeCookieLine(w.Header())
+		if w.token {
+			w.Header().Del(w.session.manager.settings.TokenHeader)
+		}
 	}
-	w.cookie = ""
+	w.cookie, w.token = "", false
+}
+
+// placeToken makes sure that the session's id is among the headers, or, after
+// the session was ended, an empty one, which tells the client to forget.
+func (w *responseWriter) placeToken(h http.Header) (told bool) {
+	s := w.session
+	if s.transport != TransportHeader {
+		return false
+	}
+	switch name := s.manager.settings.TokenHeader; {
+	case w.token:
+		h.Set(name, s.id)
+	case s.destroyed:
+		h.Set(name, "")
+	default:
+		return false
+	}
+	return true
 }
 
 // placeCookie makes sure that our cookie is among the headers: a handler may

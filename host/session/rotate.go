@@ -1,0 +1,70 @@
+package session
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// maxMoves bounds how many ids back a client may be. More than one is only
+// possible with a grace that is longer than the time between rotations.
+const maxMoves = 4
+
+// moveKey is the name of the value by which a RecordMoved leads on.
+const moveKey = reservedPrefix + "moved"
+
+const moveSaltSize = 32
+
+// rotatedID makes the id that follows another one in a timed rotation. Of a
+// client that sends the old id within the grace, the host can make the new one
+// and tell it again, should the response that told it have got lost; the
+// store, which has the salt, knows neither id.
+func rotatedID(id string, salt []byte) string {
+	h := sha256.New()
+	h.Write([]byte("waddle rotated id 1\x00"))
+	h.Write(salt)
+	h.Write([]byte(id))
+	return idEncoding.EncodeToString(h.Sum(nil))
+}
+
+// movedTo returns the id that a session has got, from the record that was left
+// under the old one.
+func movedTo(id string, r *Record) (string, error) {
+	salt, ok := r.Values.Lookup(moveKey)
+	if !ok || len(salt) != moveSaltSize {
+		return "", fmt.Errorf("%w: a record of a session that got a new id, without the way to it", ErrDecode)
+	}
+	return rotatedID(id, salt), nil
+}
+
+// rotationDue reports whether the session's id has served its time.
+func (s *Session) rotationDue(now int64) bool {
+	every := s.manager.rotateEvery
+	return every != 0 && s.exists && s.w != nil && s.record.Transport == TransportCookie &&
+		now-s.record.Issued >= every
+}
+
+// idMayChange reports whether this is the moment to tell the client another
+// id. That is just before the response begins: the grace of the old id would
+// otherwise run while the handler still works.
+func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning }
+
+// moved makes the record that is left under the old id.
+func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err error) {
+	salt = make([]byte, moveSaltSize)
+	if _, err := io.ReadFull(m.settings.Rand, salt); err != nil {
+		return nil, nil, fmt.Errorf("session: no random bits for an id: %w", err)
+	}
+	var o overlay
+	o.set(moveKey, salt)
+	r = &Record{
+		Revision:  from.Revision + 1,
+		Codec:     from.Codec,
+		Created:   from.Created,
+		Expires:   min(now+m.grace, from.Expires),
+		Transport: from.Transport,
+		State:     RecordMoved,
+	}
+	r.Values, _ = o.apply(0, Values{})
+	return r, salt, nil
+}

@@ -1,0 +1,231 @@
+package sessiontest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Op is an operation of a store.
+type Op string
+
+// The operations of [store.Store], and those of its optional interfaces.
+const (
+	Get      Op = "get"
+	Set      Op = "set"
+	Touch    Op = "touch"
+	Delete   Op = "delete"
+	Clear    Op = "clear"
+	Save     Op = "save"
+	Close    Op = "close"
+	Sweep    Op = "sweep"
+	Keys     Op = "keys"
+	Snapshot Op = "snapshot"
+	Restore  Op = "restore"
+)
+
+// Store is a store that fails when a test wants it to, and counts what it is
+// asked. It may be used by many goroutines.
+//
+// It has the optional interfaces of package store; they answer
+// [store.ErrUnsupported] where the store beneath does not have them.
+type Store struct {
+	store store.Store
+
+	mu     sync.Mutex
+	faults map[Op]error
+	all    error
+	calls  map[Op]int
+}
+
+var (
+	_ store.Store       = (*Store)(nil)
+	_ store.Sweeper     = (*Store)(nil)
+	_ store.Lister      = (*Store)(nil)
+	_ store.Snapshotter = (*Store)(nil)
+)
+
+// NewStore returns a Store over another one. It panics if there is none.
+func NewStore(s store.Store) *Store {
+	if s == nil {
+		panic("sessiontest: NewStore needs a store")
+	}
+	return &Store{store: s}
+}
+
+// Fail has the operations named, or all if none is named, answer err from now
+// on, without effect; nil has them work again. An operation that was named
+// before keeps its own error until it is named again or all are meant.
+//
+//	s.Fail(store.ErrUnavailable)               // an outage
+//	s.Fail(store.ErrNoSpace, sessiontest.Set)  // a full disk
+//	s.Fail(nil)                                // all is well
+//
+// Close still closes what is beneath.
+func (s *Store) Fail(err error, ops ...Op) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(ops) == 0 {
+		s.all, s.faults = err, nil
+		return
+	}
+	if s.faults == nil {
+		s.faults = make(map[Op]error)
+	}
+	for _, op := range ops {
+		s.faults[op] = err
+	}
+}
+
+// Calls returns how often the store was asked for the operations named, or for
+// any if none is named, since it was made. Those that were made to fail count
+// as well, and so do those by which [Sessions.Request] and [Sessions.After] put
+// sessions in and look at them: take the difference around what is tested.
+func (s *Store) Calls(ops ...Op) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for op, calls := range s.calls {
+		if len(ops) == 0 || slices.Contains(ops, op) {
+			n += calls
+		}
+	}
+	return n
+}
+
+// enter counts an operation and returns the error it is to fail with. That of
+// the context comes first, as with any store.
+func (s *Store) enter(ctx context.Context, op Op) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls == nil {
+		s.calls = make(map[Op]int)
+	}
+	s.calls[op]++
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err, ok := s.faults[op]; ok {
+		return err
+	}
+	return s.all
+}
+
+func unsupported(op Op) error {
+	return fmt.Errorf("%w: the store beneath has no %s", store.ErrUnsupported, op)
+}
+
+// Get implements [store.Store].
+func (s *Store) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	if err := s.enter(ctx, Get); err != nil {
+		return nil, err
+	}
+	return s.store.Get(ctx, key, now)
+}
+
+// Set implements [store.Store].
+func (s *Store) Set(ctx context.Context, w store.Write) error {
+	if err := s.enter(ctx, Set); err != nil {
+		return err
+	}
+	return s.store.Set(ctx, w)
+}
+
+// Touch implements [store.Store].
+func (s *Store) Touch(ctx context.Context, key []byte, expires, now int64) error {
+	if err := s.enter(ctx, Touch); err != nil {
+		return err
+	}
+	return s.store.Touch(ctx, key, expires, now)
+}
+
+// Delete implements [store.Store].
+func (s *Store) Delete(ctx context.Context, key []byte, now int64) error {
+	if err := s.enter(ctx, Delete); err != nil {
+		return err
+	}
+	return s.store.Delete(ctx, key, now)
+}
+
+// Clear implements [store.Store].
+func (s *Store) Clear(ctx context.Context, now int64) error {
+	if err := s.enter(ctx, Clear); err != nil {
+		return err
+	}
+	return s.store.Clear(ctx, now)
+}
+
+// Save implements [store.Store].
+func (s *Store) Save(ctx context.Context, now int64) error {
+	if err := s.enter(ctx, Save); err != nil {
+		return err
+	}
+	return s.store.Save(ctx, now)
+}
+
+// Close implements [store.Store].
+func (s *Store) Close(ctx context.Context) error {
+	fault := s.enter(context.WithoutCancel(ctx), Close)
+	if err := s.store.Close(ctx); err != nil {
+		return err
+	}
+	return fault
+}
+
+// Sweep implements [store.Sweeper].
+func (s *Store) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+	if err := s.enter(ctx, Sweep); err != nil {
+		return 0, err
+	}
+	if beneath, ok := s.store.(store.Sweeper); ok {
+		return beneath.Sweep(ctx, max, now)
+	}
+	return 0, unsupported(Sweep)
+}
+
+// Keys implements [store.Lister].
+func (s *Store) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		beneath, ok := s.store.(store.Lister)
+		err := s.enter(ctx, Keys)
+		if err == nil && !ok {
+			err = unsupported(Keys)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		beneath.Keys(ctx, now)(yield)
+	}
+}
+
+// Snapshot implements [store.Snapshotter].
+func (s *Store) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		beneath, ok := s.store.(store.Snapshotter)
+		err := s.enter(ctx, Snapshot)
+		if err == nil && !ok {
+			err = unsupported(Snapshot)
+		}
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		beneath.Snapshot(ctx, now)(yield)
+	}
+}
+
+// Restore implements [store.Snapshotter].
+func (s *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) error {
+	if err := s.enter(ctx, Restore); err != nil {
+		return err
+	}
+	if beneath, ok := s.store.(store.Snapshotter); ok {
+		return beneath.Restore(ctx, records, now)
+	}
+	return unsupported(Restore)
+}

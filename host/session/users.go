@@ -1,0 +1,321 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// ErrUser is a user's name, or a note about a session, that cannot be kept.
+var ErrUser = errors.New("session: invalid user or note")
+
+// Limits of what LogIn takes, in bytes.
+const (
+	MaxUser = 1024
+	MaxNote = 4096 // names and values together
+)
+
+// UserSession is a session of a user as lists of them show it.
+type UserSession struct {
+	// Handle names the session towards its user: it stays the same while the
+	// session lives, and whoever knows it can do nothing but ask the
+	// application to end the session.
+	Handle string
+
+	Created, Seen, Expires time.Time
+
+	// Note is what the application had to say at log-in: the browser, the
+	// address, whatever it chose.
+	Note map[string]string
+}
+
+// LogIn binds the session to a user, in place of the one it was bound to, and
+// renews its id. The session is then found by [Manager.Sessions] and ended by
+// [Manager.End]. The note is for the user to recognise the session by; keep in
+// it what the law and your users agree to, such as
+//
+//	map[string]string{"browser": r.UserAgent(), "address": r.RemoteAddr}
+//
+// It takes effect when the session is saved. It returns ErrUser for a name
+// that is empty, too long, or has a NUL in it, and likewise for the note;
+// ErrHeadersSent as [Session.Renew] does. A user has room for ten thousand
+// sessions that are alive; one more is ErrTooLarge when it is saved.
+func (s *Session) LogIn(user string, note map[string]string) error {
+	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
+		return fmt.Errorf("%w: a user's name has 1 to %d bytes and no NUL; this one has %d", ErrUser, MaxUser, len(user))
+	}
+	size := 0
+	for name, value := range note {
+		size += len(name) + len(value)
+		if strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0) {
+			return fmt.Errorf("%w: the note %.40q has a NUL", ErrUser, name)
+		}
+	}
+	if size > MaxNote {
+		return fmt.Errorf("%w: a note of %d bytes, and the most is %d", ErrUser, size, MaxNote)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	handle, err := s.manager.newHandle()
+	if err != nil {
+		return err
+	}
+	if err := s.renewLocked(); err != nil {
+		return err
+	}
+	s.bind = &binding{user: user, handle: handle, note: maps.Clone(note)}
+	return nil
+}
+
+// User returns whom the session is bound to, empty for nobody. Clear and
+// Destroy unbind it.
+func (s *Session) User() (string, error) {
+	b, err := s.bound()
+	return b.user, err
+}
+
+// Handle returns what this session is called in its user's list, empty if it is
+// bound to nobody.
+func (s *Session) Handle() (string, error) {
+	b, err := s.bound()
+	return b.handle, err
+}
+
+func (s *Session) bound() (binding, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bind != nil {
+		return *s.bind, nil
+	}
+	if err := s.load(s.ctx); err != nil {
+		return binding{}, err
+	}
+	b, _ := bindingOf(&s.overlay, s.record.Values)
+	return b, nil
+}
+
+// Sessions lists the sessions of a user, oldest first. Entries of sessions that
+// are no more are dropped on the way.
+func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, error) {
+	now := m.now()
+	list, err := m.loadIndex(ctx, user, now)
+	if err != nil {
+		return nil, err
+	}
+	var sessions []UserSession
+	vanished := make(map[string]indexEntry)
+	for handle, entry := range list.entries {
+		session, alive, err := m.listed(ctx, user, handle, entry, now)
+		switch {
+		case err != nil:
+			return nil, err
+		case alive:
+			sessions = append(sessions, session)
+		case now-entry.added > healAfter:
+			vanished[handle] = entry
+		}
+	}
+	// An entry that could not be dropped is as little shown the next time.
+	_ = m.drop(ctx, user, vanished)
+	slices.SortFunc(sessions, func(a, b UserSession) int {
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Handle, b.Handle))
+	})
+	return sessions, nil
+}
+
+// End ends the session of a user that has the handle, and reports whether there
+// was one. When it has returned without an error, no request brings the session
+// back, be it one that was just about to make it. Errors are those of the
+// storage; call it again then.
+func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err error) {
+	n, err := m.endWhere(ctx, user, func(h string) bool { return h == handle })
+	return n > 0, err
+}
+
+// EndAll ends all sessions of a user but those whose handles are given, and
+// returns how many; it is otherwise as End. It ends those that were there when
+// it was called: one that the user begins meanwhile may stay.
+//
+// To end all but the session of a request, after a change of the password say,
+// let it be saved first, so that what it was before is not ended with it:
+//
+//	err := errors.Join(s.LogIn(user, note), s.Save())
+//	handle, _ := s.Handle()
+//	n, err := manager.EndAll(ctx, user, handle)
+func (m *Manager) EndAll(ctx context.Context, user string, except ...string) (n int, err error) {
+	return m.endWhere(ctx, user, func(h string) bool { return !slices.Contains(except, h) })
+}
+
+func (m *Manager) endWhere(ctx context.Context, user string, which func(handle string) bool) (n int, err error) {
+	list, err := m.loadIndex(ctx, user, m.now())
+	if err != nil {
+		return 0, err
+	}
+	maps.DeleteFunc(list.entries, func(handle string, _ indexEntry) bool { return !which(handle) })
+	if len(list.entries) == 0 {
+		return 0, nil
+	}
+	targets := list.entries
+	done := make(map[storageKey]bool)
+	were := make(map[string]bool)
+	var failed error
+	err = m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
+		changed := false
+		for handle := range targets {
+			// The entry as it is now: a session that got a new id meanwhile
+			// has it here before it is stored under it.
+			entry, ok := e[handle]
+			if !ok {
+				entry = targets[handle]
+			}
+			for _, key := range entry.keys {
+				if done[key] {
+					continue
+				}
+				var was bool
+				if was, failed = m.endKey(ctx, key); failed != nil {
+					return false
+				}
+				done[key] = true
+				if was {
+					were[handle] = true
+				}
+			}
+			delete(e, handle)
+			changed = changed || ok
+		}
+		return changed
+	})
+	if failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(were), nil
+}
+
+// endKey puts in place of a session, or of one that is about to be stored, a
+// record that says that it has ended, and reports whether there was one. The
+// revision is one that no session reaches, so that no commit takes it for what
+// it knows.
+func (m *Manager) endKey(ctx context.Context, key storageKey) (was bool, err error) {
+	now := m.now()
+	switch old, err := m.engine.Load(ctx, key[:], now); {
+	case err == nil:
+		was = old.State != RecordEnded && !m.ended(&old, now)
+	case !errors.Is(err, store.ErrNotFound) && !isCorrupt(err):
+		return false, err
+	}
+	r := Record{Revision: endedRevision, Codec: m.settings.Codec.ID(), Created: now, Expires: now + endedFor, State: RecordEnded}
+	if err := m.engine.Store(ctx, key[:], &r, store.Any, now); err != nil {
+		return false, err
+	}
+	if was {
+		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label()})
+	}
+	return was, nil
+}
+
+const (
+	endedRevision = 1 << 62
+
+	// endedFor outlasts any request that was storing the session.
+	endedFor = int64(time.Hour / time.Millisecond)
+
+	// healAfter is how long an entry may wait for its session: it is listed
+	// first, so that a session is never alive and not listed. Where the list
+	// is full, entries wait for the shorter time.
+	healAfter     = endedFor
+	healAfterFull = int64(time.Minute / time.Millisecond)
+
+	// maxIndex bounds a list; it has room for ten thousand sessions.
+	maxIndex = 1 << 20
+)
+
+// listed returns what a list says of an entry's session, if it is alive.
+func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now int64) (u UserSession, alive bool, err error) {
+	for _, key := range entry.keys {
+		r, err := m.engine.Load(ctx, key[:], now)
+		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
+			continue
+		}
+		if err != nil {
+			return u, false, err
+		}
+		b, ok := bindingOf(&overlay{}, r.Values)
+		if r.State == RecordSession && !m.ended(&r, now) && ok && b.user == user && b.handle == handle {
+			return UserSession{
+				Handle:  handle,
+				Created: time.UnixMilli(r.Created),
+				Seen:    time.UnixMilli(r.Seen),
+				Expires: time.UnixMilli(r.Expires),
+				Note:    b.note,
+			}, true, nil
+		}
+	}
+	return u, false, nil
+}
+
+// binding is what a session knows of its user; it is one of its values.
+type binding struct {
+	user, handle string
+	note         map[string]string
+	until        int64 // that the list of the user's sessions lasts
+}
+
+const (
+	userKey    = reservedPrefix + "user"
+	handleSize = 16
+)
+
+func (m *Manager) newHandle() (string, error) {
+	var bits [handleSize]byte
+	if _, err := io.ReadFull(m.settings.Rand, bits[:]); err != nil {
+		return "", fmt.Errorf("session: no random bits for a handle: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(bits[:]), nil
+}
+
+func (b *binding) encode() []byte {
+	data := binary.LittleEndian.AppendUint64(nil, uint64(b.until))
+	data = abi.AppendPair(data, b.user, b.handle)
+	for _, name := range slices.Sorted(maps.Keys(b.note)) {
+		data = abi.AppendPair(data, name, b.note[name])
+	}
+	return data
+}
+
+// bindingOf reads the binding among a session's values.
+func bindingOf(o *overlay, base Values) (b binding, ok bool) {
+	data, ok := o.lookup(base, userKey)
+	if !ok || len(data) < 8 {
+		return b, false
+	}
+	b.until = int64(binary.LittleEndian.Uint64(data))
+	b.user, b.handle, data, ok = abi.NextPair(data[8:])
+	for ok && len(data) > 0 {
+		var name, value string
+		if name, value, data, ok = abi.NextPair(data); ok {
+			if b.note == nil {
+				b.note = make(map[string]string)
+			}
+			b.note[name] = value
+		}
+	}
+	if !ok {
+		return binding{}, false
+	}
+	return b, true
+}

@@ -1,0 +1,605 @@
+package session_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+var ctx = context.Background()
+
+// overSeals runs a test over each store, in the clear and sealed.
+func overSeals(t *testing.T, f func(t *testing.T, s store.Store, seal func(*session.Settings))) {
+	t.Helper()
+	overStores(t, func(t *testing.T, s store.Store) {
+		t.Run("in the clear", func(t *testing.T) {
+			require.NoError(t, s.Clear(ctx, clockStart))
+			f(t, s, func(*session.Settings) {})
+		})
+		t.Run("sealed", func(t *testing.T) {
+			require.NoError(t, s.Clear(ctx, clockStart))
+			f(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
+		})
+	})
+}
+
+// logIn makes a session of a user without a browser.
+func logIn(t *testing.T, m *session.Manager, user string) (id, handle string) {
+	t.Helper()
+	s := m.Open(ctx, "")
+	require.NoError(t, s.LogIn(user, map[string]string{"browser": "of " + user}))
+	require.NoError(t, s.Save())
+	id, err := s.ID()
+	require.NoError(t, err)
+	handle, err = s.Handle()
+	require.NoError(t, err)
+	return id, handle
+}
+
+// alive reports whether an id reaches a session, and whose.
+func alive(t *testing.T, m *session.Manager, id string) (user string, ok bool) {
+	t.Helper()
+	s := m.Open(ctx, id)
+	ok, err := s.Exists()
+	require.NoError(t, err)
+	user, err = s.User()
+	require.NoError(t, err)
+	return user, ok
+}
+
+func handles(t *testing.T, m *session.Manager, user string) []string {
+	t.Helper()
+	list, err := m.Sessions(ctx, user)
+	require.NoError(t, err)
+	all := []string{}
+	for _, u := range list {
+		all = append(all, u.Handle)
+	}
+	return all
+}
+
+// listOf is the record of a user's list, nil if there is none. Its key is
+// written down here as it is documented, so that it stays what it is.
+func listOf(t *testing.T, a *app, user string) []byte {
+	t.Helper()
+	key := sha256.Sum256([]byte("waddle user index 1\x00" + user))
+	value, err := a.store.Store.Get(ctx, key[:], a.clock.ms.Load())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	require.NoError(t, err)
+	return value
+}
+
+func TestLogInBindsListsAndRenews(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		a := newApp(t, s, seal)
+		b := a.browser()
+		b.set("basket", 3)
+		before := b.id()
+		a.clock.advance(time.Minute)
+		note := map[string]string{"browser": "Firefox", "address": "192.0.2.1"}
+		b.do(func(s *session.Session) {
+			user, err := s.User()
+			require.NoError(t, err)
+			require.Empty(t, user)
+			handle, err := s.Handle()
+			require.NoError(t, err)
+			require.Empty(t, handle)
+			require.NoError(t, s.LogIn("ada", note))
+			note["browser"] = "changed afterwards"
+			user, err = s.User()
+			require.NoError(t, err)
+			require.Equal(t, "ada", user, "before it is saved")
+			require.True(t, s.Modified())
+		})
+		require.NotEqual(t, before, b.id())
+		_, ok := alive(t, a.manager, before)
+		require.False(t, ok, "the id of before the log-in reaches nothing")
+		require.Equal(t, map[string]any{"basket": uint64(3)}, b.values(), "values stay, and the library's own are not among them")
+
+		a.clock.advance(time.Minute)
+		b.set("more", true)
+		list, err := a.manager.Sessions(ctx, "ada")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.Equal(t, session.UserSession{
+			Handle: list[0].Handle, Created: a.clock.at(0), Seen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
+			Note: map[string]string{"browser": "Firefox", "address": "192.0.2.1"},
+		}, list[0])
+		b.do(func(s *session.Session) {
+			handle, err := s.Handle()
+			require.NoError(t, err)
+			require.Equal(t, list[0].Handle, handle)
+			user, err := s.User()
+			require.NoError(t, err)
+			require.Equal(t, "ada", user)
+			require.NoError(t, s.Renew())
+		})
+		require.Equal(t, []string{list[0].Handle}, handles(t, a.manager, "ada"), "a handle stays when the id changes")
+		_, ok = alive(t, a.manager, list[0].Handle)
+		require.False(t, ok, "a handle is no id")
+		require.Empty(t, handles(t, a.manager, "bob"))
+		require.Empty(t, handles(t, a.manager, ""))
+	})
+}
+
+func TestLogInRefuses(t *testing.T) {
+	m := newApp(t, store.NewMemory()).manager
+	for _, c := range []struct {
+		name string
+		user string
+		note map[string]string
+		ok   bool
+	}{
+		{"no name", "", nil, false},
+		{"a NUL", "a\x00b", nil, false},
+		{"a name too long", strings.Repeat("x", session.MaxUser+1), nil, false},
+		{"the longest name", strings.Repeat("x", session.MaxUser), nil, true},
+		{"a NUL in a note's name", "ada", map[string]string{"a\x00": ""}, false},
+		{"a NUL in a note", "ada", map[string]string{"a": "\x00"}, false},
+		{"a note too long", "ada", map[string]string{"a": strings.Repeat("x", session.MaxNote)}, false},
+		{"the longest note", "ada", map[string]string{"a": strings.Repeat("x", session.MaxNote-1)}, true},
+		{"an empty note", "ada", map[string]string{"": ""}, true},
+		{"any letters", "añ\n=%\xff", map[string]string{"ä\xff": "=\r\n"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := m.Open(ctx, "")
+			err := s.LogIn(c.user, c.note)
+			if !c.ok {
+				require.ErrorIs(t, err, session.ErrUser)
+				require.False(t, s.Modified())
+				if len(c.user) > 3 {
+					require.NotContains(t, err.Error(), c.user)
+				}
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, s.Save())
+			handle, err := s.Handle()
+			require.NoError(t, err)
+			list, err := m.Sessions(ctx, c.user)
+			require.NoError(t, err)
+			i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.Handle == handle })
+			require.Equal(t, c.note, list[i].Note)
+		})
+	}
+	t.Run("after the headers", func(t *testing.T) {
+		a := newApp(t, store.NewMemory())
+		a.browser().serve(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			require.ErrorIs(t, session.From(r).LogIn("ada", nil), session.ErrHeadersSent)
+			user, err := session.From(r).User()
+			require.NoError(t, err)
+			require.Empty(t, user)
+		})
+	})
+}
+
+// TestUnbinding: who is no longer a user's session is in no list of theirs, and
+// ending theirs does not end it.
+func TestUnbinding(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		do    func(s *session.Session) error
+		user  string // afterwards
+		alive bool
+	}{
+		{"clear", func(s *session.Session) error { return s.Clear() }, "", true},
+		{"log-in and clear", func(s *session.Session) error { return errors.Join(s.LogIn("bob", nil), s.Clear()) }, "", true},
+		{"clear and log-in", func(s *session.Session) error { return errors.Join(s.Clear(), s.LogIn("bob", nil)) }, "bob", true},
+		{"log-in of another", func(s *session.Session) error { return s.LogIn("bob", nil) }, "bob", true},
+		{"destroy", func(s *session.Session) error { return s.Destroy() }, "", false},
+		{"destroy, having looked", func(s *session.Session) error {
+			_, err := s.User()
+			return errors.Join(err, s.Destroy())
+		}, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+				a := newApp(t, s, seal)
+				b := a.browser()
+				b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+				require.Len(t, handles(t, a.manager, "ada"), 1)
+				b.do(func(s *session.Session) { require.NoError(t, c.do(s)) })
+				require.Empty(t, handles(t, a.manager, "ada"))
+				n, err := a.manager.EndAll(ctx, "ada")
+				require.NoError(t, err)
+				require.Zero(t, n)
+				user, ok := alive(t, a.manager, b.id())
+				require.Equal(t, c.alive, ok)
+				require.Equal(t, c.user, user)
+				if user != "" {
+					require.Len(t, handles(t, a.manager, user), 1)
+				}
+			})
+		})
+	}
+	t.Run("logging in again leaves one entry", func(t *testing.T) {
+		a := newApp(t, store.NewMemory())
+		b := a.browser()
+		var size int
+		for i := range 5 {
+			b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+			if i == 1 {
+				size = len(listOf(t, a, "ada"))
+			}
+			require.Len(t, handles(t, a.manager, "ada"), 1)
+		}
+		require.Len(t, listOf(t, a, "ada"), size)
+	})
+}
+
+func TestEnd(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		a := newApp(t, s, seal)
+		var ids, names []string
+		for range 3 {
+			id, handle := logIn(t, a.manager, "ada")
+			ids, names = append(ids, id), append(names, handle)
+			a.clock.advance(time.Second)
+		}
+		bob, bobs := logIn(t, a.manager, "bob")
+		require.Equal(t, names, handles(t, a.manager, "ada"), "oldest first")
+		a.kinds()
+
+		ended, err := a.manager.End(ctx, "ada", bobs)
+		require.NoError(t, err)
+		require.False(t, ended, "another user's session is not to be had")
+		ended, err = a.manager.End(ctx, "ada", "nonsense")
+		require.NoError(t, err)
+		require.False(t, ended)
+		require.Empty(t, a.kinds())
+
+		ended, err = a.manager.End(ctx, "ada", names[1])
+		require.NoError(t, err)
+		require.True(t, ended)
+		require.Equal(t, []session.EventKind{session.EventDestroyed}, a.kinds())
+		_, ok := alive(t, a.manager, ids[1])
+		require.False(t, ok)
+		require.Equal(t, []string{names[0], names[2]}, handles(t, a.manager, "ada"))
+		ended, err = a.manager.End(ctx, "ada", names[1])
+		require.NoError(t, err)
+		require.False(t, ended, "again")
+
+		n, err := a.manager.EndAll(ctx, "ada", names[2])
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		_, ok = alive(t, a.manager, ids[0])
+		require.False(t, ok)
+		_, ok = alive(t, a.manager, ids[2])
+		require.True(t, ok, "all but this one")
+		n, err = a.manager.EndAll(ctx, "ada")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Nil(t, listOf(t, a, "ada"), "a list of nothing is no record")
+		user, ok := alive(t, a.manager, bob)
+		require.True(t, ok)
+		require.Equal(t, "bob", user)
+		n, err = a.manager.EndAll(ctx, "nobody")
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
+
+// TestChangeOfPassword is the use that EndAll documents: everything that was
+// there before is ended, and the session at hand goes on.
+func TestChangeOfPassword(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		thief, _ := logIn(t, a.manager, "ada")
+		b := a.browser()
+		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		stolen := b.id()
+		got := b.do(func(s *session.Session) {
+			require.NoError(t, errors.Join(s.LogIn("ada", nil), s.Save()))
+			handle, err := s.Handle()
+			require.NoError(t, err)
+			n, err := a.manager.EndAll(ctx, "ada", handle)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.NoError(t, s.Set("told", true))
+		})
+		require.Equal(t, http.StatusOK, got.StatusCode)
+		for _, id := range []string{thief, stolen} {
+			_, ok := alive(t, a.manager, id)
+			require.False(t, ok)
+		}
+		require.Equal(t, map[string]any{"told": true}, b.values())
+		require.Len(t, handles(t, a.manager, "ada"), 1)
+	})
+}
+
+// TestEndedUnderARequest: what a request of an ended session does afterwards is
+// dropped, and the browser is not given the session back.
+func TestEndedUnderARequest(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		do     func(t *testing.T, s *session.Session)
+		status int
+	}{
+		{"looks", func(t *testing.T, s *session.Session) { _, _ = s.Has("n") }, 200},
+		{"sets", func(t *testing.T, s *session.Session) { require.NoError(t, s.Set("n", 1)) }, 200},
+		{"saves", func(t *testing.T, s *session.Session) {
+			require.NoError(t, s.Set("n", 1))
+			require.ErrorIs(t, s.Save(), session.ErrGone)
+		}, 200},
+		{"updates", func(t *testing.T, s *session.Session) {
+			_, err := session.NewKey[int]("n").Update(s, plusOne)
+			require.ErrorIs(t, err, session.ErrGone)
+		}, 200},
+		{"pops", func(t *testing.T, s *session.Session) {
+			ok, err := s.Pop("user", new(string))
+			require.ErrorIs(t, err, session.ErrGone)
+			require.False(t, ok)
+		}, 200},
+		{"renews", func(t *testing.T, s *session.Session) { require.NoError(t, s.Renew()) }, 409},
+		{"logs in again", func(t *testing.T, s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) }, 409},
+		{"destroys", func(t *testing.T, s *session.Session) { require.NoError(t, s.Destroy()) }, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			overStores(t, func(t *testing.T, s store.Store) {
+				a := newApp(t, s, func(s *session.Settings) { s.IdleTimeout, s.RotateEvery = hour, time.Minute })
+				b := a.browser()
+				b.do(func(s *session.Session) {
+					require.NoError(t, s.LogIn("ada", nil))
+					require.NoError(t, s.Set("user", "ada"))
+				})
+				id := b.id()
+				a.clock.advance(hour / 2) // a look is to be noted, and the id to be rotated
+				got := b.do(func(s *session.Session) {
+					_, err := s.User()
+					require.NoError(t, err)
+					n, err := a.manager.EndAll(ctx, "ada")
+					require.NoError(t, err)
+					require.Equal(t, 1, n)
+					c.do(t, s)
+				})
+				require.Equal(t, c.status, got.StatusCode)
+				if cookie := got.cookie(); cookie != nil {
+					require.Negative(t, cookie.MaxAge)
+				}
+				_, ok := alive(t, a.manager, id)
+				require.False(t, ok)
+				require.Empty(t, handles(t, a.manager, "ada"))
+			})
+		})
+	}
+}
+
+// TestSeen: by looks with SeenEvery, to its accuracy and at its price.
+func TestSeen(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s, func(s *session.Settings) { s.SeenEvery = time.Minute })
+		b := a.browser()
+		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		seen := func() time.Duration {
+			list, err := a.manager.Sessions(ctx, "ada")
+			require.NoError(t, err)
+			require.Len(t, list, 1)
+			require.Equal(t, a.clock.at(7*day), list[0].Expires, "a look does not extend the session")
+			return list[0].Seen.Sub(a.clock.at(0))
+		}
+		for _, step := range []struct{ at, seen time.Duration }{
+			{time.Minute - ms, 0}, {time.Minute, time.Minute}, {2*time.Minute - ms, time.Minute}, {time.Hour, time.Hour},
+		} {
+			a.clock.ms.Store(clockStart + step.at.Milliseconds())
+			require.Nil(t, b.do(func(s *session.Session) { _, _ = s.User() }).cookie())
+			require.Equal(t, step.seen, seen())
+		}
+		b.do(func(s *session.Session) {
+			at, err := s.Seen()
+			require.NoError(t, err)
+			require.Equal(t, a.clock.at(time.Hour), at)
+		})
+	})
+}
+
+// TestListLastsAsLongAsItsSessions, whatever makes those last.
+func TestListLastsAsLongAsItsSessions(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		settings func(*session.Settings)
+		begin    func(s *session.Session) error
+		step     func(s *session.Session) error
+		every    time.Duration
+	}{
+		{"changes", nil, nil, func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
+		{"looks, with an expiry of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
+			func(s *session.Session) error { return s.SetExpiry(30 * day) },
+			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"looks, with an end of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
+			func(s *session.Session) error { s.SetExpiryTime(s0.Add(30 * day)); return nil },
+			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"looks and rotation", func(s *session.Settings) {
+			s.Duration, s.IdleTimeout, s.RotateEvery = 7*day, hour, hour/4
+		}, nil, func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			overStores(t, func(t *testing.T, s store.Store) {
+				change := func(*session.Settings) {}
+				if c.settings != nil {
+					change = c.settings
+				}
+				a := newApp(t, s, change)
+				b := a.browser()
+				b.do(func(s *session.Session) {
+					if c.begin != nil {
+						require.NoError(t, c.begin(s))
+					}
+					require.NoError(t, s.LogIn("ada", nil))
+				})
+				for i := range 20 {
+					a.clock.advance(c.every)
+					b.do(func(s *session.Session) { require.NoError(t, c.step(s)) })
+					user, ok := alive(t, a.manager, b.id())
+					require.True(t, ok, "step %d", i)
+					require.Equal(t, "ada", user)
+					require.Len(t, handles(t, a.manager, "ada"), 1, "step %d: alive and not listed", i)
+				}
+				n, err := a.manager.EndAll(ctx, "ada")
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				_, ok := alive(t, a.manager, b.id())
+				require.False(t, ok)
+			})
+		})
+	}
+	t.Run("a longer duration after a restart", func(t *testing.T) {
+		s := store.NewMemory()
+		a := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour })
+		id, handle := logIn(t, a.manager, "ada")
+		longer := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = 7*day, hour })
+		for range 10 {
+			longer.clock.advance(hour / 2)
+			look := longer.manager.Open(ctx, id)
+			_, err := look.User()
+			require.NoError(t, err)
+			require.NoError(t, look.Save())
+			require.Equal(t, []string{handle}, handles(t, longer.manager, "ada"))
+		}
+	})
+}
+
+// TestListHealsItself: sessions that the storage lost, or that ended by
+// themselves, are shown no more and in the end forgotten.
+func TestListHealsItself(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		a := newApp(t, s, seal)
+		lost, _ := logIn(t, a.manager, "ada")
+		_, kept := logIn(t, a.manager, "ada")
+		full := len(listOf(t, a, "ada"))
+		require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(lost)), clockStart))
+		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Len(t, listOf(t, a, "ada"), full, "it may be about to be stored")
+		a.clock.advance(hour + ms)
+		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Less(t, len(listOf(t, a, "ada")), full)
+		a.clock.advance(7 * day)
+		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Nil(t, listOf(t, a, "ada"))
+
+		t.Run("one that cannot be read", func(t *testing.T) {
+			id, _ := logIn(t, a.manager, "eve")
+			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.ms.Load()}))
+			require.Empty(t, handles(t, a.manager, "eve"))
+		})
+		t.Run("a fault while healing hides nothing", func(t *testing.T) {
+			a.clock.ms.Store(clockStart)
+			gone, _ := logIn(t, a.manager, "bob")
+			_, stays := logIn(t, a.manager, "bob")
+			require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(gone)), clockStart))
+			a.clock.advance(hour + ms)
+			a.store.fail(on("set", store.ErrUnavailable), nil)
+			require.Equal(t, []string{stays}, handles(t, a.manager, "bob"))
+			a.store.fail(on("get", store.ErrUnavailable), nil)
+			_, err := a.manager.Sessions(ctx, "bob")
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			a.store.fail(nil, nil)
+		})
+	})
+}
+
+// TestListStaysSmall: of somebody who logs in again and again and never out.
+func TestListStaysSmall(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.Duration = hour })
+	largest := 0
+	for range 100 {
+		logIn(t, a.manager, "ada")
+		largest = max(largest, len(listOf(t, a, "ada")))
+		a.clock.advance(10 * time.Minute)
+	}
+	require.Less(t, largest, 13*100, "no more than two hours' worth")
+	require.Len(t, handles(t, a.manager, "ada"), 5)
+}
+
+// TestListIsNotBoundByMaxSize, which is for a session.
+func TestListIsNotBoundByMaxSize(t *testing.T) {
+	m := newApp(t, store.NewMemory(), func(s *session.Settings) { s.MaxSize = 512 }).manager
+	for range 30 {
+		logIn(t, m, "ada")
+	}
+	require.Len(t, handles(t, m, "ada"), 30)
+}
+
+// TestListThatIsCorrupt: an event that does not say whose, and log-ins go on.
+func TestListThatIsCorrupt(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		key := sha256.Sum256([]byte("waddle user index 1\x00ada"))
+		require.NoError(t, s.Set(ctx, store.Write{Key: key[:], Value: []byte("corrupt!!"), Now: clockStart}))
+		require.Empty(t, handles(t, a.manager, "ada"))
+		events := a.takeEvents()
+		require.Len(t, events, 1)
+		require.Equal(t, session.EventCorrupt, events[0].Kind)
+		require.Empty(t, events[0].Session, "a hash of the name would tell who it is")
+		require.NotContains(t, events[0].Err.Error(), "ada")
+		_, handle := logIn(t, a.manager, "ada")
+		require.Equal(t, []string{handle}, handles(t, a.manager, "ada"))
+	})
+}
+
+// TestSecretsRotateWithoutLosingLists: with the old secret kept for twice the
+// duration, as NewKeyring asks, no session is ever alive and not listed.
+func TestSecretsRotateWithoutLosingLists(t *testing.T) {
+	s := store.NewMemory()
+	before := newApp(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretOld) })
+	id, _ := logIn(t, before.manager, "ada")
+	for day1 := range 30 {
+		at := time.Duration(day1) * day
+		ring := keyring(t, secretNew, secretOld)
+		if at > day+14*day {
+			ring = keyring(t, secretNew)
+		} else if at < day {
+			ring = keyring(t, secretOld)
+		}
+		a := newApp(t, s, func(s *session.Settings) { s.Keyring = ring })
+		a.clock.advance(at)
+		user, ok := alive(t, a.manager, id)
+		require.True(t, ok, "day %d", day1)
+		require.Equal(t, "ada", user)
+		require.Len(t, handles(t, a.manager, "ada"), 1, "day %d", day1)
+		change := a.manager.Open(ctx, id)
+		require.NoError(t, change.Set("day", day1))
+		require.NoError(t, change.Save())
+		require.NotContains(t, a.kinds(), session.EventCorrupt)
+	}
+}
+
+func ExampleSession_LogIn() {
+	m, err := session.New(store.NewMemory(), session.Defaults())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// In a handler the session is session.From(r); these are two browsers.
+	phone, desktop := m.Open(ctx, ""), m.Open(ctx, "")
+	fmt.Println(errors.Join(
+		phone.LogIn("ada", map[string]string{"browser": "phone"}), phone.Save(),
+		desktop.LogIn("ada", map[string]string{"browser": "desktop"}), desktop.Save()))
+
+	list, err := m.Sessions(ctx, "ada")
+	fmt.Println(len(list), err)
+
+	// The phone got lost.
+	i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.Note["browser"] == "phone" })
+	fmt.Println(m.End(ctx, "ada", list[i].Handle))
+	list, err = m.Sessions(ctx, "ada")
+	fmt.Println(len(list), list[0].Note["browser"], err)
+	// Output:
+	// <nil>
+	// 2 <nil>
+	// true <nil>
+	// 1 desktop <nil>
+}
