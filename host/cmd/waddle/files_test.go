@@ -1,4 +1,4 @@
-package main
+package main_test
 
 import (
 	"io"
@@ -14,34 +14,29 @@ import (
 // TestRunKeepsSessions: with a directory, a session outlives the program.
 func TestRunKeepsSessions(t *testing.T) {
 	needsSignals(t)
-	for _, storage := range []string{"memory", "keyfolder", "dynfile"} {
-		for _, durability := range []string{"", "close", "commit"} {
-			if storage == "memory" && durability == "commit" {
-				continue // refused, see below
-			}
-			t.Run(storage+" "+durability, func(t *testing.T) {
-				settings := []string{"SESSION_STORAGE=" + storage, "SESSION_DIR=" + filepath.Join(t.TempDir(), "made"),
-					"SESSION_DURABILITY=" + durability}
-				jar, err := cookiejar.New(nil)
-				require.NoError(t, err)
-				client := http.Client{Jar: jar}
+	for storage, durability := range map[string]string{"memory": "close", "keyfolder": "commit", "dynfile": ""} {
+		t.Run(storage+" "+durability, func(t *testing.T) {
+			settings := []string{"SESSION_STORAGE=" + storage, "SESSION_DIR=" + filepath.Join(t.TempDir(), "made"),
+				"SESSION_DURABILITY=" + durability}
+			jar, err := cookiejar.New(nil)
+			require.NoError(t, err)
+			client := http.Client{Jar: jar}
 
-				s := serve(t, settings, "--addr", "127.0.0.1:0")
-				response, err := client.Post(s.address+"/api/session/visits/increment", "", nil)
-				require.NoError(t, err)
-				require.Equal(t, http.StatusOK, response.StatusCode)
-				require.NoError(t, response.Body.Close())
-				require.Contains(t, s.stop(t, syscall.SIGTERM), "sessions saved")
+			s := serve(t, settings, "--addr", "127.0.0.1:0")
+			response, err := client.Post(s.address+"/api/session/visits/increment", "", nil)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.NoError(t, response.Body.Close())
+			require.Contains(t, s.stop(t, syscall.SIGTERM), "sessions saved")
 
-				s = serve(t, settings, "--addr", "127.0.0.1:0")
-				response, err = client.Get(s.address + "/api/session")
-				require.NoError(t, err)
-				body, err := io.ReadAll(response.Body)
-				require.NoError(t, err)
-				require.NoError(t, response.Body.Close())
-				require.Contains(t, string(body), `"visits":1`)
-			})
-		}
+			s = serve(t, settings, "--addr", "127.0.0.1:0")
+			response, err = client.Get(s.address + "/api/session")
+			require.NoError(t, err)
+			body, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Contains(t, string(body), `"visits":1`)
+		})
 	}
 }
 
