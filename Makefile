@@ -6,7 +6,7 @@ GO ?= go
 # The bundled engines are built with one version of Go, so that everybody
 # gets the same bytes; the go command fetches it if another is installed.
 ENGINE_GO := go1.26.8
-ENGINES   := memory
+ENGINES   := memory keyfolder dynfile
 
 # Modules beside the root: what they need must not reach an importer.
 MODULES := . examples host/bench host/playground/browsertest
@@ -44,7 +44,7 @@ vet:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 	@set -e; for module in $(MODULES); do echo "== vet $$module"; (cd $$module && $(GO) vet ./...); done
-	GOOS=wasip1 GOARCH=wasm $(GO) vet ./guest/...
+	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./guest/...
 
 lint:
 	@set -e; for module in $(MODULES); do echo "== staticcheck $$module"; \

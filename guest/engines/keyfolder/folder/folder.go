@@ -155,6 +155,9 @@ func (s *Store) Get(key []byte, now int64) ([]byte, error) {
 
 // Set stores a value if the write's condition allows it.
 func (s *Store) Set(w guest.Write) error {
+	if err := s.makeRoom(); err != nil {
+		return vfs.Answer(err, "making earlier changes durable")
+	}
 	i := idOf(w.Key)
 	durable := false
 	if w.Expect != abi.ExpectAny {
@@ -172,7 +175,7 @@ func (s *Store) Set(w guest.Write) error {
 		durable = c.durable
 	}
 	if w.Expired() {
-		return s.Delete(w.Key, w.Now)
+		return vfs.Answer(s.remove(i, true), "removing a record")
 	}
 	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires, durable), "writing a record")
 }
@@ -180,6 +183,9 @@ func (s *Store) Set(w guest.Write) error {
 // Touch gives a record a new expiry. The record is written anew: a header that
 // is changed in place may be torn.
 func (s *Store) Touch(key []byte, expires, now int64) error {
+	if err := s.makeRoom(); err != nil {
+		return notFull(vfs.Answer(err, "making earlier changes durable"))
+	}
 	i := idOf(key)
 	s.key = append(s.key[:0], key...)
 	key = s.key
@@ -190,7 +196,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	case guest.Expired(r.expires, now):
 		return guest.ErrNotFound
 	case guest.Expired(expires, now):
-		return s.Delete(key, now)
+		return notFull(vfs.Answer(s.remove(i, true), "removing a record"))
 	case r.expires == expires:
 		return nil
 	}
@@ -208,6 +214,7 @@ func notFull(err error) error {
 
 // Delete removes a record, if there is one.
 func (s *Store) Delete(key []byte, _ int64) error {
+	_ = s.makeRoom() // which may want room on the disk, and this makes some
 	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
 }
 

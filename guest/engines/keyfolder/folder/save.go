@@ -25,7 +25,8 @@ func (s *Store) Save(now int64) error {
 // new one.
 const roomPerChange = 4
 
-// makeRoom keeps the number of changes within its bound.
+// makeRoom keeps the number of changes within its bound. It reads records, and
+// so comes first in an operation.
 func (s *Store) makeRoom() error {
 	if len(s.pending) < s.maxPending {
 		return nil

@@ -236,6 +236,26 @@ func TestTouch(t *testing.T) {
 	has(t, s, key(2), nil, 1)
 }
 
+// What is made durable to make room is read to be written again, after a killed
+// process: that must not get in the way of a value that was read before.
+func TestTouchWithLittleRoom(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(0), value(1, 300))
+	require.NoError(t, s.Save(1))
+	for k := 1; k < 40; k++ {
+		set(t, s, key(k), value(100+k, 300))
+	}
+	disk.Kill(crash.Nothing)
+	s, err := folder.Open(disk, folder.Options{Shards: 1, MaxPending: 16})
+	require.NoError(t, err)
+	require.NoError(t, s.Touch(key(0), 1000, 1))
+	has(t, s, key(0), value(1, 300), 999)
+	for k := 1; k < 40; k++ {
+		has(t, s, key(k), value(100+k, 300), 1)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	disk := crash.New()
 	_, err := folder.Open(disk, folder.Options{Shards: 4})

@@ -9,6 +9,8 @@ import (
 // to the host, if the folder is there as well. The file counts once it is
 // complete and its key is in the list.
 //
+// The key and the value may lie in s.buffer: nothing is read here.
+//
 // durable says that the folder is known to be, because it has a record that was
 // saved.
 func (s *Store) write(i id, key, value []byte, expires int64, durable bool) error {
@@ -17,9 +19,6 @@ func (s *Store) write(i id, key, value []byte, expires int64, durable bool) erro
 		return err
 	}
 	if !changed {
-		if err := s.makeRoom(); err != nil {
-			return err
-		}
 		e = entry{ticket: s.ticket}
 		s.ticket++
 	}

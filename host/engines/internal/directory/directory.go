@@ -27,7 +27,6 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, refuse(cfg, err, err.Error())
 	}
-	cfg.Mounts = []plugin.Mount{{Dir: dir}}
 	if cfg.Shards == 0 {
 		shards, err := shardsOf(dir)
 		if err != nil {
@@ -35,8 +34,12 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		}
 		cfg.Shards = shards
 	}
+	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxOpen: openPerShard * cfg.Shards}}
 	return plugin.Open(ctx, wasm, cfg)
 }
+
+// openPerShard is above what any of the engines holds open at a time.
+const openPerShard = 128
 
 // defaultShards does not depend on the machine: a directory is opened with the
 // number of shards that it was made for, wherever it is carried.
