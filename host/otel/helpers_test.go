@@ -111,11 +111,14 @@ var stores = []struct {
 }
 
 // running is started once, since that takes longer than a test.
-var running = sync.OnceValues(func() (*plugin.Plugin, error) {
-	return memory.Open(context.Background(), plugin.Config{
+var running = sync.OnceValues(func() (p *plugin.Plugin, err error) {
+	opened, err = memory.Open(context.Background(), plugin.Config{
 		Shards: 2, MemoryLimit: 128 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),
 	})
+	return opened, err
 })
+
+var opened *plugin.Plugin // if any test has asked for it
 
 func engine(t testing.TB) store.Store {
 	t.Helper()
@@ -127,8 +130,8 @@ func engine(t testing.TB) store.Store {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if p, err := running(); err == nil {
-		if err := p.Close(context.Background()); err != nil {
+	if opened != nil {
+		if err := opened.Close(context.Background()); err != nil {
 			fmt.Println(err)
 			code = 1
 		}
