@@ -28,6 +28,7 @@ const user, secret = "ada-is-a-user", "london-is-a-value"
 // app is an application with telemetry behind a real server.
 type app struct {
 	*telemetry
+	happened chan session.Event    // what the sessions tell of
 	sessions *sessiontest.Sessions // over the wrapper
 	faults   *sessiontest.Store    // beneath it
 	server   *httptest.Server
@@ -35,10 +36,10 @@ type app struct {
 
 func newApp(t testing.TB, s store.Store, options ...waddleotel.Option) *app {
 	t.Helper()
-	a := &app{telemetry: newTelemetry(), faults: sessiontest.NewStore(s)}
+	a := &app{telemetry: newTelemetry(), faults: sessiontest.NewStore(s), happened: make(chan session.Event, 1000)}
 	options = a.options(options...)
 	a.sessions = sessiontest.NewOver(t, waddleotel.Store(a.faults, options...), func(s *session.Settings) {
-		s.OnEvent = waddleotel.OnEvent(options...)
+		s.OnEvent = session.Events(waddleotel.OnEvent(options...), func(_ context.Context, e session.Event) { a.happened <- e })
 		s.IdleTimeout = time.Hour
 	})
 	mux := http.NewServeMux()
@@ -83,21 +84,21 @@ func TestRequests(t *testing.T) {
 				name, path string
 				before     func()
 				status     int
-				events     []string
+				event      string   // the last one that the session tells of
 				operations []string // outcome by operation, in order, as the spans have them
 				failed     string   // error.type
 			}{
 				{name: "no session touched", path: "/nothing", status: 200},
 				{name: "no session there", path: "/look", status: 200},
-				{name: "created", path: "/count", status: 200, events: []string{"created"}, operations: []string{"set ok"}},
+				{name: "created", path: "/count", status: 200, event: "created", operations: []string{"set ok"}},
 				{name: "changed", path: "/count", status: 200, operations: []string{"get ok", "set ok"}},
 				{name: "looked at", path: "/look", status: 200, operations: []string{"get ok"}},
-				{name: "logged in", path: "/login", status: 200, events: []string{"renewed"},
+				{name: "logged in", path: "/login", status: 200, event: "renewed",
 					operations: []string{"get ok", "get not_found", "set ok", "set ok", "set ok"}},
-				{name: "unavailable", path: "/look", status: 503, events: []string{"unavailable"},
+				{name: "unavailable", path: "/look", status: 503, event: "unavailable",
 					before:     func() { a.faults.Fail(fmt.Errorf("%w: %s", store.ErrUnavailable, secret), sessiontest.Get) },
 					operations: []string{"get error"}, failed: "unavailable"},
-				{name: "failed late", path: "/late", status: 200, events: []string{"failed"},
+				{name: "failed late", path: "/late", status: 200, event: "failed",
 					before: func() {
 						a.faults.Fail(nil)
 						a.faults.Fail(fmt.Errorf("%w: %s", store.ErrNoSpace, secret), sessiontest.Set)
@@ -136,11 +137,15 @@ func TestRequests(t *testing.T) {
 					}
 					wantOperations[point]++
 				}
-				for i, e := range step.events {
-					wantEvents["event="+e]++
-					step.events[i] = "waddle.session." + e
+				var happened []string
+				last := ""
+				for len(a.happened) > 0 {
+					last = (<-a.happened).Kind.String()
+					wantEvents["event="+last]++
+					happened = append(happened, "waddle.session."+last)
 				}
-				require.Equal(t, step.events, events, step.name)
+				require.Equal(t, step.event, last, step.name)
+				require.Equal(t, happened, events, step.name)
 				require.Equal(t, step.operations, operations, step.name)
 				for _, e := range root.Events {
 					require.Equal(t, step.failed, value(e.Attributes, "error.type"), step.name)
