@@ -1,0 +1,136 @@
+// Package pluginotel observes WebAssembly plugins with OpenTelemetry: what they
+// hold in memory, whether they run, and what they were asked.
+//
+//	engine, err := memory.Open(ctx, plugin.Config{})
+//	…
+//	registration, err := pluginotel.Observe(engine)
+//	…
+//	defer registration.Unregister()
+//
+// The figures are those of [plugin.Stats], read when metrics are collected and at
+// no other time: a plugin that is observed runs as one that is not.
+//
+// # What is recorded
+//
+// All with waddle.plugin.name, the plugin's name as in its errors and logs:
+//
+//   - waddle.plugin.memory.usage, up-down counter of By: linear memory that all
+//     instances have taken
+//   - waddle.plugin.memory.limit, up-down counter of By: what they may take
+//   - waddle.plugin.restarts, counter of {restart}: instances that replaced one
+//     that had failed, or was recycled
+//   - waddle.plugin.shards, up-down counter of {shard}: shards by
+//     waddle.plugin.shard.state: running, waiting (the breaker is open: the
+//     instance failed and another attempt follows) and closed
+//   - waddle.plugin.calls, counter of {call}: calls into the guest by
+//     waddle.plugin.operation and waddle.plugin.outcome: ok, miss (no such
+//     record, or a conflict) and error
+package pluginotel
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+const scope = "github.com/waddle-sessions/waddle/host/otel/pluginotel"
+
+const (
+	nameKey      = attribute.Key("waddle.plugin.name")
+	stateKey     = attribute.Key("waddle.plugin.shard.state")
+	operationKey = attribute.Key("waddle.plugin.operation")
+	outcomeKey   = attribute.Key("waddle.plugin.outcome")
+)
+
+// Source is what is observed: a [plugin.Plugin], or what stands for one.
+type Source interface {
+	Info() plugin.Info
+	Stats() plugin.Stats
+}
+
+var _ Source = (*plugin.Plugin)(nil)
+
+// Observe has a plugin's figures collected until the registration is
+// unregistered, which is to be done when the plugin is closed. Plugins that are
+// observed at the same time must differ by name, or by
+// [waddleotel.WithAttributes]: they are told apart by nothing else. It panics if
+// there is no plugin.
+//
+// An error is one of the meter provider's.
+func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error) {
+	if p == nil {
+		panic("pluginotel: Observe needs a plugin")
+	}
+	config := setup.New(options)
+	meter := config.Meter(scope)
+	o := &observer{source: p}
+
+	var errs [5]error
+	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
+		metric.WithDescription("Linear memory that the plugin's instances have taken."))
+	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
+		metric.WithDescription("Linear memory that the plugin's instances may take."))
+	o.restarts, errs[2] = meter.Int64ObservableCounter("waddle.plugin.restarts", metric.WithUnit("{restart}"),
+		metric.WithDescription("Instances that took the place of another one."))
+	o.shards, errs[3] = meter.Int64ObservableUpDownCounter("waddle.plugin.shards", metric.WithUnit("{shard}"),
+		metric.WithDescription("Shards of the plugin by their state."))
+	o.calls, errs[4] = meter.Int64ObservableCounter("waddle.plugin.calls", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls into the plugin."))
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+
+	config.Attributes = config.With(nameKey.String(p.Info().Name))
+	o.whole = attributes(config)
+	o.states = make(map[string]metric.MeasurementOption)
+	for _, state := range []string{plugin.StateRunning, plugin.StateWaiting, plugin.StateClosed} {
+		o.states[state] = attributes(config, stateKey.String(state))
+	}
+	o.operation = func(name, outcome string) metric.MeasurementOption {
+		return attributes(config, operationKey.String(name), outcomeKey.String(outcome))
+	}
+	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls)
+}
+
+type observer struct {
+	source          Source
+	memory, limit   metric.Int64ObservableUpDownCounter
+	restarts, calls metric.Int64ObservableCounter
+	shards          metric.Int64ObservableUpDownCounter
+
+	whole     metric.MeasurementOption
+	states    map[string]metric.MeasurementOption
+	operation func(name, outcome string) metric.MeasurementOption
+}
+
+func (o *observer) observe(_ context.Context, to metric.Observer) error {
+	stats := o.source.Stats()
+	to.ObserveInt64(o.memory, stats.Memory, o.whole)
+	to.ObserveInt64(o.limit, stats.MemoryLimit, o.whole)
+	to.ObserveInt64(o.restarts, int64(stats.Restarts), o.whole)
+	count := make(map[string]int64, len(o.states))
+	for i := range stats.Shards {
+		count[stats.Shards[i].State]++
+	}
+	// Also a state that no shard is in: an alarm is set on a figure, not on one
+	// that is missing.
+	for state, with := range o.states {
+		to.ObserveInt64(o.shards, count[state], with)
+	}
+	for name, op := range stats.Ops {
+		to.ObserveInt64(o.calls, int64(op.Calls-op.Misses-op.Errors), o.operation(name, "ok"))
+		to.ObserveInt64(o.calls, int64(op.Misses), o.operation(name, "miss"))
+		to.ObserveInt64(o.calls, int64(op.Errors), o.operation(name, "error"))
+	}
+	return nil
+}
+
+func attributes(config *setup.Config, more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(config.Set(more...))
+}

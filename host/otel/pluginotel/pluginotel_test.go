@@ -1,0 +1,174 @@
+package pluginotel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	sdk "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/otel/pluginotel"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
+)
+
+// open runs a guest that does what the time of an operation says.
+func open(t *testing.T, name string, clock *sessiontest.Clock) *plugin.Plugin {
+	t.Helper()
+	p, err := plugin.OpenFile(context.Background(), "../../plugin/testdata/hostile.wasm", plugin.Config{
+		Name: name, Shards: 2, MemoryLimit: 8 << 20, NoCache: true, SweepInterval: -1,
+		Logger: slog.New(slog.DiscardHandler), Now: clock.Now,
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close(context.Background()) })
+	return p
+}
+
+const (
+	works    = 0
+	traps    = 1
+	notFound = 1001
+	invalid  = 1002
+)
+
+// collect returns all figures, by their names and attributes, and the units by
+// name.
+func collect(t *testing.T, reader sdk.Reader) (figures map[string]int64, units map[string]string) {
+	t.Helper()
+	var collected metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(context.Background(), &collected))
+	figures, units = map[string]int64{}, map[string]string{}
+	for _, scope := range collected.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			require.True(t, ok, m.Name)
+			units[m.Name] = fmt.Sprint(m.Unit, " ", sum.IsMonotonic)
+			for _, p := range sum.DataPoints {
+				words := []string{strings.TrimPrefix(m.Name, "waddle.plugin.")}
+				for _, a := range p.Attributes.ToSlice() {
+					words = append(words, strings.TrimPrefix(string(a.Key), "waddle.plugin.")+"="+a.Value.String())
+				}
+				sort.Strings(words[1:])
+				figures[strings.Join(words, " ")] = p.Value
+			}
+		}
+	}
+	return figures, units
+}
+
+func TestObserve(t *testing.T) {
+	ctx := context.Background()
+	clock := new(sessiontest.Clock)
+	p := open(t, "acme", clock)
+	reader := sdk.NewManualReader()
+	registration, err := pluginotel.Observe(p, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
+	require.NoError(t, err)
+
+	get := func(now int64) { _, _ = p.Get(ctx, []byte("key"), now) }
+	want := map[string]int64{"restarts name=acme": 0}
+	shards := func(running, waiting, closed int64) {
+		want["shards name=acme shard.state=running"] = running
+		want["shards name=acme shard.state=waiting"] = waiting
+		want["shards name=acme shard.state=closed"] = closed
+	}
+	gets := func(ok, miss, failed int64) {
+		want["calls name=acme operation=get outcome=ok"] = ok
+		want["calls name=acme operation=get outcome=miss"] = miss
+		want["calls name=acme operation=get outcome=error"] = failed
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want func()
+	}{
+		{"at rest", func() {}, func() { shards(2, 0, 0); gets(0, 0, 0) }},
+		{"answers", func() { get(works); get(works); get(notFound); get(invalid) }, func() { gets(2, 1, 1) }},
+		{"a trap", func() { get(traps) }, func() { gets(2, 1, 2); shards(1, 1, 0) }},
+		{"refused by the breaker", func() { get(works) }, func() {}},
+		{"another instance", func() { clock.Advance(time.Hour); get(works) }, func() {
+			gets(3, 1, 2)
+			shards(2, 0, 0)
+			want["restarts name=acme"] = 1
+		}},
+		// The guest makes nothing of the time at which it is to save.
+		{"closed", func() { require.Error(t, p.Close(ctx)) }, func() {
+			shards(0, 0, 2)
+			want["calls name=acme operation=save outcome=error"] = 2
+		}},
+	} {
+		step.do()
+		step.want()
+		figures, units := collect(t, reader)
+		require.Equal(t, map[string]string{
+			"waddle.plugin.memory.usage": "By false",
+			"waddle.plugin.memory.limit": "By false",
+			"waddle.plugin.restarts":     "{restart} true",
+			"waddle.plugin.shards":       "{shard} false",
+			"waddle.plugin.calls":        "{call} true",
+		}, units, step.name)
+		stats := p.Stats()
+		require.EqualValues(t, 8<<20, figures["memory.limit name=acme"], step.name)
+		require.Equal(t, stats.Memory, figures["memory.usage name=acme"], step.name)
+		require.Equal(t, step.name != "closed", stats.Memory > 0, step.name)
+		for what, figure := range want {
+			require.Contains(t, figures, what, step.name)
+			require.Equal(t, figure, figures[what], "%s: %s", step.name, what)
+		}
+		for what, figure := range figures {
+			if _, told := want[what]; !told && !strings.HasPrefix(what, "memory.") {
+				require.Zero(t, figure, "%s: %s", step.name, what)
+			}
+		}
+	}
+	require.NoError(t, registration.Unregister())
+	figures, _ := collect(t, reader)
+	require.Empty(t, figures)
+}
+
+// Several plugins are told apart by their names, or by what the program adds.
+func TestSeveralPlugins(t *testing.T) {
+	ctx := context.Background()
+	clock := new(sessiontest.Clock)
+	reader := sdk.NewManualReader()
+	provider := waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader)))
+	for i, tenant := range []string{"alice", "bob"} {
+		p := open(t, "engine", clock)
+		for range i + 1 {
+			_, err := p.Get(ctx, []byte("key"), works)
+			require.NoError(t, err)
+		}
+		_, err := pluginotel.Observe(p, provider, waddleotel.WithAttributes(attribute.String("tenant", tenant)))
+		require.NoError(t, err)
+	}
+	figures, _ := collect(t, reader)
+	require.EqualValues(t, 1, figures["calls name=engine operation=get outcome=ok tenant=alice"])
+	require.EqualValues(t, 2, figures["calls name=engine operation=get outcome=ok tenant=bob"])
+}
+
+// meters is a provider that makes no counter.
+type meters struct{ noop.MeterProvider }
+type meter struct{ noop.Meter }
+
+var errMeter = errors.New("no counter for tests")
+
+func (meters) Meter(string, ...metric.MeterOption) metric.Meter { return meter{} }
+func (meter) Int64ObservableCounter(string, ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
+	return nil, errMeter
+}
+
+func TestErrors(t *testing.T) {
+	_, err := pluginotel.Observe(open(t, "", new(sessiontest.Clock)), waddleotel.WithMeterProvider(meters{}))
+	require.ErrorIs(t, err, errMeter)
+	require.Panics(t, func() { _, _ = pluginotel.Observe(nil) })
+}
