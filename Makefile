@@ -9,7 +9,7 @@ ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile
 
 # Modules beside the root: what they need must not reach an importer.
-MODULES := . examples host/bench host/playground/browsertest
+MODULES := . examples host/bench host/otel host/playground/browsertest
 
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)

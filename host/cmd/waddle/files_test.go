@@ -50,6 +50,7 @@ func TestRunRefusesStorageSettings(t *testing.T) {
 	}{
 		{"files and no directory", []string{"SESSION_STORAGE=keyfolder"}, 2, "SESSION_DIR"},
 		{"unknown durability", []string{"SESSION_DURABILITY=often"}, 2, "SESSION_DURABILITY"},
+		{"weak secret", []string{"WADDLE_SECRET=hunter2"}, 2, "WADDLE_SECRET"},
 		{"memory at every commit", []string{"SESSION_DIR=" + dir, "SESSION_DURABILITY=commit"}, 1, "DurabilityCommit"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -38,8 +38,13 @@ everywhere:
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
+  SESSION_ROTATE_EVERY, SESSION_ROTATE_GRACE, SESSION_SEEN_EVERY
   SESSION_EXPIRE_AT_BROWSER_CLOSE
   SESSION_COOKIE_NAME, _PATH, _DOMAIN, _SECURE, _HTTPONLY, _SAMESITE, _PARTITIONED
+  SESSION_TOKEN_HEADER, SESSION_TRUSTED_PROXIES
+  WADDLE_SECRET              seals the sessions: 32 bytes or more that nobody can
+                             guess; several, newest first, to change it
+  WADDLE_SECRET_FILE         a file with such secrets, one on each line
 
 The JSON interface beneath the page is there for scripts:
 
@@ -62,6 +67,9 @@ func runPlayground(ctx context.Context, args []string, env *environment) error {
 	}
 	settings, err := session.FromEnv(env.variables)
 	if err != nil {
+		return &usageError{err}
+	}
+	if settings.Keyring, err = session.KeyringFromEnv(env.variables); err != nil {
 		return &usageError{err}
 	}
 	switch len(files) {
