@@ -7,10 +7,15 @@ import (
 )
 
 var info = guest.Info{
-	Name:    "keyfolder",
-	Version: "1.0.0",
-	CAS:     true,
+	Name:     "keyfolder",
+	Version:  "1.0.0",
+	CAS:      true,
+	MaxValue: maxValue,
 }
+
+// maxValue is what an instance with the memory that is usual can hold a few times
+// over: what comes in, what is read, and what the collector has not got to.
+const maxValue = 4 << 20
 
 // dir is where the host mounts the directory.
 const dir = "/data"
