@@ -265,6 +265,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			require.NoError(m.t, s.Set(key, v))
 			r.pending[key] = &v
 		case 4:
+			m.load(r)
 			want, had := m.lookup(r, key)
 			var wantErr error
 			if had && r.session == nil {
@@ -358,6 +359,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			require.NoError(m.t, err)
 			require.Equal(m.t, r.session != nil, exists)
 		case 14:
+			m.load(r)
 			_, had := m.lookup(r, key)
 			require.NoError(m.t, s.Delete(key))
 			if _, beneath := r.base[key]; had && beneath && !r.cleared {

@@ -150,11 +150,15 @@ func (s *Session) encode(key string, v any) ([]byte, error) {
 func (s *Session) Delete(key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok, err := s.lookup(key)
-	if ok && err == nil && !reserved(key) {
-		s.overlay.delete(key, s.record.Values)
+	if reserved(key) {
+		return nil
 	}
-	return err
+	// Also for one that was just set: there may be another beneath it.
+	if err := s.load(s.ctx); err != nil {
+		return err
+	}
+	s.overlay.delete(key, s.record.Values)
+	return nil
 }
 
 // Pop takes a value out of the session: it is decoded into v as by Get, and
@@ -166,6 +170,9 @@ func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	defer s.mu.Unlock()
 	if reserved(key) {
 		return false, nil
+	}
+	if err := s.load(s.ctx); err != nil {
+		return false, err
 	}
 	value, ok, err := s.lookup(key)
 	if !ok || err != nil {
@@ -329,9 +336,15 @@ func (s *Session) known(f *found) {
 // find gets the session of an id, with the id that it has by now if it got
 // another one a moment ago.
 func (s *Session) find(ctx context.Context, id string, now int64) (f found, err error) {
+	// The key lies within the session meanwhile: engines make what they are
+	// given escape, and a load is to allocate nothing for it.
+	kept := s.key
+	defer func() { s.key = kept }()
 	for range maxMoves {
-		f.id, f.key = id, keyOf(id)
-		if err = s.fetch(ctx, &f, now); err != nil || f.record.State != RecordMoved {
+		s.key = keyOf(id)
+		f.record, err = s.fetch(ctx, now)
+		f.id, f.key = id, s.key
+		if err != nil || f.record.State != RecordMoved {
 			return f, err
 		}
 		if id, err = movedTo(id, &f.record); err != nil {
@@ -358,10 +371,10 @@ func (s *Session) clientIDs() []string {
 	return s.ids
 }
 
-// fetch gets the record under a key if it counts: one that is corrupt or has
-// ended is as good as none.
-func (s *Session) fetch(ctx context.Context, f *found, now int64) error {
-	record, err := s.manager.engine.Load(ctx, f.key[:], now)
+// fetch gets the record under the session's key if it counts: one that is
+// corrupt or has ended is as good as none.
+func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
+	record, err := s.manager.engine.Load(ctx, s.key[:], now)
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -371,21 +384,20 @@ func (s *Session) fetch(ctx context.Context, f *found, now int64) error {
 	}
 	switch {
 	case err == nil && record.State == RecordEnded:
-		return store.ErrNotFound
+		return Record{}, store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
-		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: f.key.label()})
-		return store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
+		return Record{}, store.ErrNotFound
 	case err == nil && !s.manager.ended(&record, now):
-		f.record = record
-		return nil
+		return record, nil
 	case err == nil:
-		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: f.key.label()})
-		return store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label()})
+		return Record{}, store.ErrNotFound
 	case isCorrupt(err):
-		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
-		return store.ErrNotFound
+		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
+		return Record{}, store.ErrNotFound
 	}
-	return err
+	return Record{}, err
 }
 
 // savingContext is a request's context that does not end with it: what the

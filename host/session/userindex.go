@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -157,18 +158,26 @@ func decodeIndexEntry(b []byte) (e indexEntry, ok bool) {
 	return e, true
 }
 
+// newIndex makes the record of a list that is not there. Unlike a session's, a
+// list's key comes again after the list was removed: were its revisions to begin
+// anew, whoever read the last list could take the next one for it and write over
+// what that one has.
+func newIndex(now int64) Record {
+	return Record{Created: now, Revision: 1 + rand.Uint64N(1<<61)}
+}
+
 func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIndex, error) {
 	key := userIndexKey(user)
 	u := userIndex{entries: make(map[string]indexEntry)}
 	r, err := m.engine.Load(ctx, key[:], now)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		u.record, u.expect = Record{Created: now}, store.Absent
+		u.record, u.expect = newIndex(now), store.Absent
 		return u, nil
 	case isCorrupt(err):
 		// Without a word of which user: the key is a hash of the name alone.
 		m.event(ctx, Event{Kind: EventCorrupt, Err: fmt.Errorf("the list of a user's sessions: %w", err)})
-		u.record, u.expect = Record{Created: now}, store.Any
+		u.record, u.expect = newIndex(now), store.Any
 		return u, nil
 	case err != nil:
 		return u, err

@@ -1,0 +1,44 @@
+package session_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// TestAllocations holds down what a request allocates over the native store: an
+// addition that is not used must not be paid for.
+func TestAllocations(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		settings := session.Defaults()
+		settings.OnEvent = session.Events()
+		if sealed {
+			settings.Keyring = keyring(t, secretNew)
+		}
+		m, err := session.New(store.NewMemory(), settings)
+		require.NoError(t, err)
+		id := saveNew(t, m, "x")
+		for _, c := range []struct {
+			name string
+			most float64
+			do   func(s *session.Session)
+		}{
+			{"unused", 2, func(*session.Session) {}},
+			{"read", 6, func(s *session.Session) { _, _ = benchUser.Get(s) }},
+			{"write", 11, func(s *session.Session) { _ = benchCount.Set(s, 1) }},
+		} {
+			h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { c.do(session.From(r)) }))
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
+			w := &discard{header: make(http.Header)}
+			require.LessOrEqual(t, testing.AllocsPerRun(200, func() {
+				clear(w.header)
+				h.ServeHTTP(w, r)
+			}), c.most, "%s, sealed %v", c.name, sealed)
+		}
+	}
+}
