@@ -52,6 +52,23 @@ func (s *Store) append(b []byte, r *record) (place, error) {
 	if s.gone {
 		return 0, errGone
 	}
+	if !r.tombstone() {
+		return s.write(b, r)
+	}
+	if s.reserve.short {
+		if s.reserve.spare < int64(len(b)) && !s.restore() {
+			return 0, errShort
+		}
+		s.reserve.spare -= int64(len(b))
+	}
+	at, err := s.write(b, r)
+	if err != nil && s.spend(err) {
+		return s.write(b, r)
+	}
+	return at, err
+}
+
+func (s *Store) write(b []byte, r *record) (place, error) {
 	if s.hot != nil && s.hot.size > recordsAt && s.hot.size+int64(len(b)) > s.options.SegmentBytes {
 		s.hot = nil // full
 	}

@@ -65,6 +65,9 @@ func (s *Store) choose() bool {
 			kept += g.tombs
 			tombs += g.tombs
 		}
+		if s.reserve.short && kept > smallMove {
+			continue
+		}
 		if share := (g.size - kept) * 100 / g.size; share > bestShare {
 			best, bestShare = g, share
 		}
@@ -281,6 +284,7 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 		}
 		s.grow(g, len(m.out))
 		s.stats.Copied += uint64(len(m.out))
+		s.reserve.spare -= int64(len(m.out))
 		for i := range m.moves {
 			mv := &m.moves[i]
 			g.count(&mv.record)

@@ -108,7 +108,11 @@ func (s *Store) load() error {
 	if err := s.syncAll(true); err != nil {
 		return err
 	}
-	return s.resume(numbers)
+	if err := s.resume(numbers); err != nil {
+		return err
+	}
+	s.openReserve()
+	return nil
 }
 
 // list returns the numbers of all segments, and takes away what is left of hints

@@ -337,6 +337,8 @@ func (s *Store) forget(g *segment) error {
 		return vfs.Answer(err, "removing a segment")
 	}
 	s.total -= g.size
+	s.reserve.spare += g.size
+	s.reserve.wait = 0
 	s.table[g.slot] = nil
 	s.dirChanged = true
 	return nil

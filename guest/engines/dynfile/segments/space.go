@@ -17,7 +17,7 @@ func (s *Store) budget() int64 { return s.options.MaxBytes - 2*s.options.Segment
 
 // tight reports whether space runs out.
 func (s *Store) tight() bool {
-	return s.options.MaxBytes > 0 && s.total > s.budget()/16*15
+	return s.reserve.short || s.options.MaxBytes > 0 && s.total > s.budget()/16*15
 }
 
 // admit decides whether a session of a size has room, in place of that of a slot.
@@ -35,6 +35,9 @@ func (s *Store) admit(sl *slot, size int) error {
 		if s.total+int64(size)+recordsAt > s.budget() {
 			return errWaiting
 		}
+	}
+	if s.reserve.short && !s.restore() {
+		return errShort
 	}
 	return nil
 }
@@ -117,11 +120,24 @@ func (s *Store) work(budget int) error {
 			return err
 		}
 	}
+	if s.reserve.short {
+		s.retireWaste()
+		if c := &s.compaction; c.victim != nil && c.victim.live > smallMove {
+			c.victim, c.scan = nil, nil // for when there is room
+		}
+	}
 	if s.compaction.victim != nil || s.choose() {
 		if s.compaction.victim == nil {
 			return nil // it was drained at once
 		}
-		return s.drainVictim(budget)
+		err := s.drainVictim(budget)
+		if err != nil && s.spend(err) {
+			return nil // it goes on with what there is room for now
+		}
+		return err
+	}
+	if s.reserve.short {
+		return nil // a hint takes room
 	}
 	return s.hintStep(budget)
 }

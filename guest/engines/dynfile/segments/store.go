@@ -28,7 +28,8 @@ type Options struct {
 	// MaxBytes is how much room the files may take; 0 is no bound. At least
 	// MinBytes, and 16 segments. Sessions fill at most three quarters of
 	// what is left of it without a reserve of two segments; the rest is what
-	// giving space back needs to go on.
+	// giving space back needs to go on. What Open keeps for deletions on a
+	// full disk, 256 KiB, is not part of it.
 	MaxBytes int64
 
 	// MaxSessions is how many sessions there may be; 0 is no bound. Each
@@ -92,6 +93,7 @@ type Store struct {
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
+	reserve    reserve
 
 	sweepAt      uint32
 	sweptExpires int64 // the latest expiry of all sessions that were swept
