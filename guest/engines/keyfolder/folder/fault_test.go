@@ -54,6 +54,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"EIO", syscall.EIO, func(crash.Op) bool { return true }, func(crash.Op) int { return 0 }},
 		{"a short write", syscall.ENOSPC, func(op crash.Op) bool { return op.Kind == crash.Write }, func(op crash.Op) int { return op.Size - 1 }},
+		{"an error for nothing", syscall.EIO, func(op crash.Op) bool { return op.Kind == crash.Write }, func(op crash.Op) int { return op.Size }},
 		{"no room", syscall.ENOSPC, takesRoom, func(crash.Op) int { return 0 }},
 		{"a quota", syscall.EDQUOT, takesRoom, func(op crash.Op) int { return op.Size / 2 }},
 		{"read-only", syscall.EROFS, crash.Op.Change, func(crash.Op) int { return 0 }},
@@ -140,6 +141,61 @@ func TestSyncFails(t *testing.T) {
 		require.NoError(t, s.Save(1))
 		disk.Restart(crash.Nothing)
 		has(t, open(t, disk), key(1), value(2, 300), 1)
+	}
+}
+
+// A write that failed although all of it was done is not seen, by the next
+// instance either.
+func TestFailedWriteIsGone(t *testing.T) {
+	for _, before := range []string{"set", "delete"} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, 300))
+		want := value(1, 300)
+		if before == "delete" {
+			require.NoError(t, s.Delete(key(1), 1))
+			want = nil
+		}
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Write {
+				return op.Size, syscall.EIO
+			}
+			return 0, nil
+		})
+		require.ErrorIs(t, s.Set(guest.Write{Key: key(1), Value: value(2, 300), Now: 1}), guest.ErrUnavailable)
+		disk.Kill(crash.Nothing)
+		has(t, open(t, disk), key(1), want, 1)
+	}
+}
+
+// A file that could not be removed when a newer one had taken its place goes at
+// the next Save: a list that came back later would take it for the newest.
+func TestOlderFileStays(t *testing.T) {
+	for _, last := range []string{"set", "delete"} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, 300))
+		require.NoError(t, s.Save(1))
+		set(t, s, key(1), value(2, 300))
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Remove {
+				return 0, syscall.EIO
+			}
+			return 0, nil
+		})
+		set(t, s, key(1), value(3, 300))
+		_, next := sessions(t, disk)
+		require.Equal(t, 2, next)
+		disk.Hook(nil)
+		list := readFile(t, disk, "pending-0")
+		want := value(3, 300)
+		if last == "delete" {
+			require.NoError(t, s.Delete(key(1), 1))
+			want = nil
+		}
+		require.NoError(t, s.Save(1))
+		writeFile(t, disk, "pending-0", list)
+		has(t, open(t, disk), key(1), want, 1)
 	}
 }
 

@@ -159,7 +159,7 @@ func (s *Store) Set(w guest.Write) error {
 		return vfs.Answer(err, "making earlier changes durable")
 	}
 	i := idOf(w.Key)
-	durable := false
+	there := folderUnknown
 	if w.Expect != abi.ExpectAny {
 		c, err := s.current(i, w.Key)
 		if err != nil {
@@ -172,12 +172,12 @@ func (s *Store) Set(w guest.Write) error {
 		if err := w.Check(stored[:], c.found && !guest.Expired(c.expires, w.Now)); err != nil {
 			return err
 		}
-		durable = c.durable
+		there = c.there
 	}
 	if w.Expired() {
 		return vfs.Answer(s.remove(i, true), "removing a record")
 	}
-	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires, durable), "writing a record")
+	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires, there), "writing a record")
 }
 
 // Touch gives a record a new expiry. The record is written anew: a header that
@@ -200,7 +200,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	case r.expires == expires:
 		return nil
 	}
-	return notFull(vfs.Answer(s.write(i, key, r.value, expires, true), "writing a record"))
+	return notFull(vfs.Answer(s.write(i, key, r.value, expires, folderDurable), "writing a record"))
 }
 
 // notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
@@ -221,7 +221,7 @@ func (s *Store) Delete(key []byte, _ int64) error {
 // current is what is known of the record of a key before it is replaced.
 type current struct {
 	found    bool
-	durable  bool // it was saved, and so was its folder
+	there    folderState
 	expires  int64
 	revision uint64
 }
@@ -237,18 +237,18 @@ func (s *Store) current(i id, key []byte) (c current, err error) {
 		return current{found: true, expires: e.expires, revision: e.revision}, nil
 	}
 	if revision, expires, ok := s.recent.get(i); ok {
-		return current{true, true, expires, revision}, nil
+		return current{true, folderDurable, expires, revision}, nil
 	}
 	h, revision, err := s.head(s.paths.session(i), key)
 	switch {
 	case vfs.NotExist(err):
-		return c, nil
+		return current{there: folderAbsent}, nil
 	case isDamage(err):
-		return current{durable: true}, nil
+		return current{there: folderDurable}, nil
 	case err != nil:
 		return c, err
 	}
-	return current{true, true, h.expires, revision}, nil
+	return current{true, folderDurable, h.expires, revision}, nil
 }
 
 // load reads the record of a key, whether it has expired or not. Without a key it

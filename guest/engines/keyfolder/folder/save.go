@@ -102,7 +102,7 @@ func (s *Store) syncRecord(i id, now int64) error {
 		if err != nil {
 			return err
 		}
-		if err := s.write(i, r.key, r.value, r.expires, true); err != nil {
+		if err := s.write(i, r.key, r.value, r.expires, folderUnknown); err != nil {
 			return err
 		}
 		e = s.pending[i]

@@ -1,8 +1,19 @@
 package folder
 
 import (
+	"syscall"
+
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// folderState is what is known of a folder before something is written to it.
+type folderState uint8
+
+const (
+	folderUnknown folderState = iota
+	folderAbsent              // as a rule: it has no record
+	folderDurable             // it has a record that was saved, or had
 )
 
 // write stores a record in a new file beside the one that is there: four calls
@@ -11,9 +22,8 @@ import (
 //
 // The key and the value may lie in s.buffer: nothing is read here.
 //
-// durable says that the folder is known to be, because it has a record that was
-// saved.
-func (s *Store) write(i id, key, value []byte, expires int64, durable bool) error {
+// there is what is known of the folder.
+func (s *Store) write(i id, key, value []byte, expires int64, there folderState) error {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return err
@@ -27,7 +37,11 @@ func (s *Store) write(i id, key, value []byte, expires int64, durable bool) erro
 		slot = 2
 	}
 	name := s.paths.next(i, e.ticket, slot)
-	if err := s.create(i, name, key, value, expires, e.sequence+1); err != nil {
+	if err := s.create(i, name, there, key, value, expires, e.sequence+1); err != nil {
+		if removed := s.fs.Remove(name); changed && removed != nil && !vfs.NotExist(removed) {
+			e.other = true // though not older: it must be gone before anybody looks
+			s.pending[i] = e
+		}
 		return err
 	}
 	if !e.listed {
@@ -37,7 +51,7 @@ func (s *Store) write(i id, key, value []byte, expires int64, durable bool) erro
 		}
 		e.listed = true
 	}
-	if !changed && !durable {
+	if !changed && there != folderDurable {
 		s.dirs.doubt(i.leaf())
 	}
 	before := e.slot
@@ -47,15 +61,18 @@ func (s *Store) write(i id, key, value []byte, expires int64, durable bool) erro
 		e.other = true
 	}
 	s.pending[i] = e
-	s.recent.forget(i)
 	return nil
 }
 
 // create makes a file with a record, in a folder that it makes if need be. If it
-// fails, there is no file.
-func (s *Store) create(i id, name string, key, value []byte, expires int64, sequence uint64) error {
+// fails, there may be any part of the file.
+func (s *Store) create(i id, name string, there folderState, key, value []byte, expires int64, sequence uint64) error {
 	const flag = vfs.ReadWrite | vfs.Create | vfs.Truncate
-	f, err := s.fs.OpenFile(name, flag)
+	var f vfs.File
+	var err error = syscall.ENOENT
+	if there != folderAbsent {
+		f, err = s.fs.OpenFile(name, flag)
+	}
 	if vfs.NotExist(err) {
 		if err = s.makeFolder(i); err == nil {
 			f, err = s.fs.OpenFile(name, flag)
@@ -75,9 +92,6 @@ func (s *Store) create(i id, name string, key, value []byte, expires int64, sequ
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
-	}
-	if err != nil {
-		_ = s.fs.Remove(name)
 	}
 	return err
 }
