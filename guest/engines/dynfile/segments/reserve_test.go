@@ -191,28 +191,53 @@ func TestFullDisk(t *testing.T) {
 // TestDeletionsLeaveRoomToClear: more deletions than the reserve has room for,
 // spread so that nothing can be given back, are refused before Clear is.
 func TestDeletionsLeaveRoomToClear(t *testing.T) {
-	disk := newLimited(12 << 20)
-	s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = segments.DefaultSegment })
-	n := 0
-	var err error
-	for ; err == nil; n++ {
-		err = s.Set(write("k"+decimal(n), strings.Repeat("v", 500), 0))
-	}
-	require.ErrorIs(t, err, guest.ErrNoSpace)
-	deleted := 0
-	for i := 0; i < n; i += 2 {
-		if err := s.Delete([]byte("k"+decimal(i)), 1); err != nil {
-			require.ErrorIs(t, err, guest.ErrNoSpace)
-			break
+	for _, segment := range []int64{1 << 20, segments.DefaultSegment} {
+		disk := newLimited(12 << 20)
+		s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = segment })
+		n := 0
+		var err error
+		for ; err == nil; n++ {
+			err = s.Set(write("k"+decimal(n), strings.Repeat("v", 500), 0))
 		}
-		deleted++
+		require.ErrorIs(t, err, guest.ErrNoSpace)
+		deleted := 0
+		for i := 0; i < n; i += 2 {
+			if err := s.Delete([]byte("k"+decimal(i)), 1); err != nil {
+				require.ErrorIs(t, err, guest.ErrNoSpace)
+				break
+			}
+			deleted++
+			if i%100 == 0 {
+				_, _ = s.Sweep(1000, 1)
+			}
+		}
+		require.Zero(t, s.Stats().Compacted, "what is too much to be moved is not begun")
+		require.Greater(t, deleted, 4000)
+		require.Less(t, deleted, n/2, "the test has too few sessions")
+		require.NoError(t, s.Verify())
+		require.NoError(t, s.Clear(1))
+		require.NoError(t, s.Set(write("new", "one", 0)))
+		require.True(t, there(t, disk, reserve))
 	}
-	require.Greater(t, deleted, 4000)
-	require.Less(t, deleted, n/2, "the test has too few sessions")
-	require.NoError(t, s.Verify())
-	require.NoError(t, s.Clear(1))
-	require.NoError(t, s.Set(write("new", "one", 0)))
-	require.True(t, there(t, disk, reserve))
+}
+
+// TestSaveOnAFullDisk: some systems find out when they sync that there is no room.
+func TestSaveOnAFullDisk(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	require.NoError(t, s.Set(write("a", "1", 0)))
+	spent := false
+	disk.Hook(func(op crash.Op) (int, error) {
+		spent = spent || op.Kind == crash.Remove && op.Name == reserve
+		if op.Kind == crash.Sync && !spent {
+			return 0, syscall.ENOSPC
+		}
+		return 0, nil
+	})
+	require.NoError(t, s.Save(1))
+	require.True(t, spent)
+	disk.Restart(crash.Nothing)
+	requireValue(t, open(t, disk), "a", "1")
 }
 
 func TestReserveThatIsNone(t *testing.T) {
