@@ -98,17 +98,18 @@ func (s *Session) remove(id string) error {
 	// found, or the session lives on under an id that nobody saw.
 	for attempt := range maxAttempts {
 		pause(attempt)
-		f, err := s.find(&s.saving, id, now)
+		var r Record
+		_, key, err := s.find(&s.saving, id, now, &r)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		gone := Record{Revision: f.record.Revision + 1, Codec: f.record.Codec, Expires: 1}
-		err = engine.Store(&s.saving, f.key[:], &gone, int64(f.record.Revision), now)
+		gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
+		err = engine.Store(&s.saving, key[:], &gone, int64(r.Revision), now)
 		if err == nil {
-			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: f.key.label()})
+			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
@@ -221,15 +222,15 @@ func (s *Session) reload() error {
 		// Manager.End.
 		return s.gone()
 	}
-	f, err := s.find(&s.saving, s.id, s.manager.now())
+	id, key, err := s.find(&s.saving, s.id, s.manager.now(), &s.record)
 	if errors.Is(err, store.ErrNotFound) {
 		return s.gone()
 	}
 	if err != nil {
 		return err
 	}
-	s.resend = s.resend || f.id != s.id
-	s.known(&f)
+	s.resend = s.resend || id != s.id
+	s.id, s.key = id, key
 	return nil
 }
 

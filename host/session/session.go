@@ -305,12 +305,11 @@ func (s *Session) load(ctx context.Context) error {
 	}
 	now := s.manager.now()
 	for _, id := range s.clientIDs() {
-		f, err := s.find(ctx, id, now)
+		current, key, err := s.find(ctx, id, now, &s.record)
 		switch {
 		case err == nil:
-			s.known(&f)
-			s.loaded = true
-			s.resend = f.id != id
+			s.id, s.key, s.exists, s.loaded = current, key, true, true
+			s.resend = current != id
 			return nil
 		case errors.Is(err, store.ErrNotFound):
 		default:
@@ -322,37 +321,29 @@ func (s *Session) load(ctx context.Context) error {
 	return nil
 }
 
-// found is a session that is stored.
-type found struct {
-	id     string
-	key    storageKey
-	record Record
-}
-
-func (s *Session) known(f *found) {
-	s.id, s.key, s.record, s.exists = f.id, f.key, f.record, true
-}
-
-// find gets the session of an id, with the id that it has by now if it got
-// another one a moment ago.
-func (s *Session) find(ctx context.Context, id string, now int64) (f found, err error) {
+// find gets the session of an id into r, with the id that it has by now if it
+// got another one a moment ago. Where there is none, r is what it was.
+func (s *Session) find(ctx context.Context, id string, now int64, r *Record) (current string, key storageKey, err error) {
 	// The key lies within the session meanwhile: engines make what they are
 	// given escape, and a load is to allocate nothing for it.
 	kept := s.key
 	defer func() { s.key = kept }()
 	for range maxMoves {
 		s.key = keyOf(id)
-		f.record, err = s.fetch(ctx, now)
-		f.id, f.key = id, s.key
-		if err != nil || f.record.State != RecordMoved {
-			return f, err
+		record, err := s.fetch(ctx, now)
+		if err != nil {
+			return "", key, err
 		}
-		if id, err = movedTo(id, &f.record); err != nil {
-			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: f.key.label(), Err: err})
-			return f, store.ErrNotFound
+		if record.State != RecordMoved {
+			*r = record
+			return id, s.key, nil
+		}
+		if id, err = movedTo(id, &record); err != nil {
+			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
+			break
 		}
 	}
-	return f, store.ErrNotFound
+	return "", key, store.ErrNotFound
 }
 
 // clientIDs returns the ids that the client sent, having read them from the

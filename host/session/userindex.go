@@ -21,7 +21,7 @@ func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
 	var b binding
 	if s.bind != nil {
 		b = *s.bind
-	} else if found, ok := bindingOf(o, s.record.Values); ok {
+	} else if found, ok := s.stillBound(o); ok {
 		b = found
 	} else {
 		return o, nil
@@ -54,6 +54,14 @@ func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
 	with := o.copy()
 	with.set(userKey, b.encode())
 	return &with, nil
+}
+
+// stillBound returns the binding that the changes leave, if there is one.
+func (s *Session) stillBound(o *overlay) (b binding, ok bool) {
+	if !s.record.Values.own {
+		return b, false // as is the rule: nothing of ours is in it
+	}
+	return bindingOf(o, s.record.Values)
 }
 
 // unlist takes a session that was ended, or bound to another user, out of the

@@ -21,6 +21,7 @@ const MaxKey = 255
 type Values struct {
 	block []byte
 	n     int
+	own   bool // the library's own values may be among them
 }
 
 // ParseValues takes a block that Bytes gave. It returns ErrDecode if the block
@@ -28,10 +29,12 @@ type Values struct {
 func ParseValues(block []byte) (Values, error) {
 	v := Values{block: block}
 	for rest := block; len(rest) > 0; v.n++ {
+		var key []byte
 		var ok bool
-		if _, _, rest, ok = nextValue(rest); !ok {
+		if key, _, rest, ok = nextValue(rest); !ok {
 			return Values{}, fmt.Errorf("%w: value %d of the record is cut off or out of bounds", ErrDecode, v.n)
 		}
+		v.own = v.own || string(key[:min(len(key), len(reservedPrefix))]) == reservedPrefix
 	}
 	return v, nil
 }
@@ -221,6 +224,7 @@ func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
 	}
 	block := make([]byte, room, size)
 	if !o.cleared {
+		v.own = base.own
 		for rest := base.block; len(rest) > 0; {
 			key, _, next, ok := nextValue(rest)
 			if !ok {
@@ -237,6 +241,7 @@ func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
 		if !c.deleted {
 			block = appendValue(block, c.key, c.value)
 			v.n++
+			v.own = v.own || reserved(c.key)
 		}
 	}
 	v.block = block[room:]
