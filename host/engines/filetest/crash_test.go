@@ -23,7 +23,7 @@ import (
 
 // crashes is how often each server is killed; WADDLE_CRASHES asks for more.
 func crashes(t *testing.T) int {
-	n := 12
+	n := 8
 	if text := os.Getenv("WADDLE_CRASHES"); text != "" {
 		var err error
 		n, err = strconv.Atoi(text)
@@ -40,7 +40,6 @@ func crashes(t *testing.T) int {
 // all of that but the first holds too, and for a killed process, whose writes the
 // operating system has, the first as well.
 func TestKilledServer(t *testing.T) {
-	cache := t.TempDir()
 	for name := range engines {
 		for _, durability := range []string{"commit", "interval", "close"} {
 			t.Run(name+"/"+durability, func(t *testing.T) {
@@ -48,7 +47,7 @@ func TestKilledServer(t *testing.T) {
 				if durability != "commit" {
 					n = max(2, n/4)
 				}
-				h := &harness{t: t, engine: name, durability: durability, dir: t.TempDir(), cache: cache}
+				h := &harness{t: t, engine: name, durability: durability, dir: t.TempDir()}
 				for i := range 12 {
 					h.visitors = append(h.visitors, &visitor{name: fmt.Sprintf("visitor %d", i)})
 				}
@@ -68,9 +67,9 @@ func TestKilledServer(t *testing.T) {
 }
 
 type harness struct {
-	t                              *testing.T
-	engine, durability, dir, cache string
-	visitors                       []*visitor
+	t                       *testing.T
+	engine, durability, dir string
+	visitors                []*visitor
 
 	process *exec.Cmd
 	stderr  *bytes.Buffer
@@ -97,7 +96,7 @@ func (h *harness) start(round int) {
 	h.stderr = new(bytes.Buffer)
 	h.process = exec.Command(os.Args[0])
 	h.process.Env = append(os.Environ(), engineVariable+"="+h.engine, dirVariable+"="+h.dir,
-		cacheVariable+"="+h.cache, durabilityVariable+"="+h.durability)
+		durabilityVariable+"="+h.durability)
 	h.process.Stderr = h.stderr
 	out, err := h.process.StdoutPipe()
 	require.NoError(h.t, err)

@@ -177,9 +177,8 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 // TestSecondProcess: the directory of a server that runs is refused to another
 // process, by name and with the pid of who has it, and is free when that is killed.
 func TestSecondProcess(t *testing.T) {
-	cache := t.TempDir()
 	overEngines(t, func(t *testing.T, name string) {
-		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir(), cache: cache}
+		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir()}
 		h.start(0)
 		_, err := engines[name](ctx, h.dir, quiet())
 		require.ErrorIs(t, err, plugin.ErrInUse)

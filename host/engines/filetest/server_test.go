@@ -25,7 +25,6 @@ var engines = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 const (
 	engineVariable     = "WADDLE_CRASH_ENGINE"
 	dirVariable        = "WADDLE_CRASH_DIR"
-	cacheVariable      = "WADDLE_CRASH_CACHE"
 	durabilityVariable = "WADDLE_CRASH_DURABILITY"
 )
 
@@ -57,8 +56,8 @@ func serve(name string) error {
 		return err
 	}
 	engine, err := engines[name](ctx, os.Getenv(dirVariable), plugin.Config{
-		Shards: 2, MemoryLimit: 128 << 20, CacheDir: os.Getenv(cacheVariable), Durability: durability,
-		Settings: map[string]string{}, Logger: slog.New(slog.DiscardHandler),
+		Shards: 2, MemoryLimit: 128 << 20, Durability: durability,
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
