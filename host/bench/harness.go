@@ -15,6 +15,12 @@ type cell struct {
 	cores     int
 	workers   int // goroutines
 
+	// waits says that operations wait for a disk: batches are sized by the clock
+	// then, since little of the time is processor time.
+	waits bool
+	// before, if there is one, is called before each batch and not timed.
+	before func()
+
 	// run does an operation n times. It is called by each worker, from 0 on,
 	// many times.
 	run func(worker, n int)
@@ -73,17 +79,25 @@ func group(cells []cell) (groups [][]int) {
 // batch so small that what surrounds it is measured.
 func calibrate(c cell, span time.Duration) int {
 	for n := 1; ; n *= 2 {
-		took := sample(c, n).undisturbed()
+		took := c.size(sample(c, n))
 		for range 4 {
 			if took < span/2 {
 				break
 			}
-			took = min(took, sample(c, n).undisturbed())
+			took = min(took, c.size(sample(c, n)))
 		}
 		if took >= span/2 {
 			return max(1, int(float64(n)*float64(span)/float64(took)))
 		}
 	}
+}
+
+// size is the time of a batch by which batches are sized.
+func (c cell) size(u usage) time.Duration {
+	if c.waits {
+		return u.took
+	}
+	return u.undisturbed()
 }
 
 // usage is what a batch of operations took.
@@ -105,15 +119,53 @@ func (u usage) undisturbed() time.Duration {
 
 // sample measures one batch, beginning with no garbage of others.
 func sample(c cell, n int) usage {
+	var took time.Duration
+	u := c.measured(func() { took = c.batch(n) })
+	u.took = took
+	return u
+}
+
+// measured says what something took, beginning with no garbage of others.
+func (c cell) measured(work func()) usage {
 	runtime.GOMAXPROCS(c.cores)
+	if c.before != nil {
+		c.before()
+	}
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu := processTime()
-	took := c.batch(n)
+	cpu, start := processTime(), time.Now()
+	work()
+	took := time.Since(start)
 	cpu = processTime() - cpu
 	runtime.ReadMemStats(&after)
 	return usage{took, cpu, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}
+}
+
+// sustain runs each cell for span in each round, however many operations that
+// are, and what ends it. For what does something only now and then: a batch must be
+// so long that its share of that is in it.
+func sustain(cells []cell, p plan, end func(cell int)) []samples {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	const portion = 16
+	all := make([]samples, len(cells))
+	for i, c := range cells {
+		all[i].cell = c
+		c.run(0, portion)
+	}
+	for range p.rounds {
+		for _, i := range rand.Perm(len(cells)) {
+			n := 0
+			used := cells[i].measured(func() {
+				for start := time.Now(); time.Since(start) < p.span; n += portion {
+					cells[i].run(0, portion)
+				}
+				end(i)
+			})
+			all[i].add(n, used)
+		}
+	}
+	return all
 }
 
 // batch has the workers share n operations. They take small portions until none

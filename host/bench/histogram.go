@@ -13,6 +13,7 @@ import (
 type histogram struct {
 	counts [(histogramTop + 1) << histogramBits]uint64
 	n      uint64
+	sum    time.Duration
 	max    time.Duration
 	over   [len(histogramMarks)]uint64
 }
@@ -29,6 +30,7 @@ const (
 func (h *histogram) add(d time.Duration) {
 	h.counts[bucket(uint64(max(d, 0)))]++
 	h.n++
+	h.sum += max(d, 0)
 	if d > histogramMarks[0] {
 		for i, mark := range histogramMarks {
 			if d > mark {
@@ -48,6 +50,7 @@ func (h *histogram) merge(o *histogram) {
 		h.over[i] += n
 	}
 	h.n += o.n
+	h.sum += o.sum
 	h.max = max(h.max, o.max)
 }
 

@@ -62,8 +62,8 @@ func procModel() string {
 // versions returns the versions of the modules that are compared, as this
 // program was built with them.
 func versions() map[string]string {
-	want := map[string]bool{"github.com/tetratelabs/wazero": true, moduleExtism: true}
-	for _, p := range peers() {
+	want := map[string]bool{"github.com/tetratelabs/wazero": true, moduleExtism: true, moduleBolt: true}
+	for _, p := range append(peers(), filePeers()...) {
 		if p.module != "" {
 			want[p.module] = true
 		}

@@ -1,6 +1,6 @@
 // Command bench measures Waddle's session middleware beside other session
-// libraries, and its plugin calls beside those of another plugin system, all
-// in one run. See README.md for the method.
+// libraries, its plugin calls beside those of another plugin system, and its
+// engines that keep files beside others that do, all in one run. See README.md for the method.
 package main
 
 import (
@@ -31,6 +31,7 @@ func main() {
 const (
 	partRequests = "requests"
 	partCalls    = "calls"
+	partFiles    = "files"
 	partCrowd    = "million"
 )
 
@@ -38,6 +39,7 @@ const (
 type effort struct {
 	plan  plan
 	calls plan
+	files filesEffort
 	crowd crowd
 }
 
@@ -45,11 +47,25 @@ var (
 	effortFull = effort{
 		plan:  plan{rounds: 41, span: 16 * time.Millisecond},
 		calls: plan{rounds: 41, span: 16 * time.Millisecond},
+		files: filesEffort{
+			unsynced: plan{rounds: 21, span: 16 * time.Millisecond},
+			synced:   plan{rounds: 21, span: 32 * time.Millisecond},
+			second:   plan{rounds: 3, span: time.Second},
+			requests: plan{rounds: 21, span: 16 * time.Millisecond},
+			crowd:    crowd{records: targetCrowd, slices: 4, span: 2 * time.Second},
+		},
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
 	}
 	effortQuick = effort{
 		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
 		calls: plan{rounds: 11, span: 5 * time.Millisecond},
+		files: filesEffort{
+			unsynced: plan{rounds: 7, span: 5 * time.Millisecond},
+			synced:   plan{rounds: 7, span: 10 * time.Millisecond},
+			second:   plan{rounds: 1, span: 500 * time.Millisecond},
+			requests: plan{rounds: 7, span: 5 * time.Millisecond},
+			crowd:    crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
+		},
 		crowd: crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
 	}
 )
@@ -60,7 +76,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a rough look in some seconds; too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, million (default all)")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, files, million (default all)")
+	dir := flags.String("dir", "", "where the part files makes its files, a `directory` on a disk (default the temporary directory, or another if that is in memory)")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -78,7 +95,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *quick {
 		e = effortQuick
 	}
-	r, err := measureAll(ctx, e, parts, table{out})
+	r, err := measureAll(ctx, e, parts, *dir, table{out})
 	if err != nil {
 		return err
 	}
@@ -89,8 +106,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// measureAll runs the parts and prints each as soon as it is done.
-func measureAll(ctx context.Context, e effort, parts map[string]bool, t table) (*report, error) {
+// measureAll runs the parts and prints each as soon as it is done. dir is for files;
+// see scratchDir.
+func measureAll(ctx context.Context, e effort, parts map[string]bool, dir string, t table) (*report, error) {
 	r := &report{Time: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Versions: versions(), Notes: map[string]string{}}
 	t.head(r)
 	storeCalls := 0
@@ -124,6 +142,21 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, t table) (
 		r.Calls = results(all).rows(nameWasmCall)
 		t.calls(r.Calls)
 	}
+	if parts[partFiles] {
+		var err error
+		if r.Files, err = runFiles(ctx, e.files, dir); err != nil {
+			return nil, err
+		}
+		notes := map[string]string{}
+		for _, p := range filePeers() {
+			if p.note != "" {
+				notes[p.name] = p.note
+			}
+		}
+		t.files(r.Files)
+		t.notes(notes)
+		r.FileNotes = notes
+	}
 	if parts[partCrowd] {
 		var err error
 		if r.Crowd, err = runCrowds(ctx, e.crowd); err != nil {
@@ -137,14 +170,14 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, t table) (
 }
 
 func chooseParts(only string) (map[string]bool, error) {
-	parts := map[string]bool{partRequests: true, partCalls: true, partCrowd: true}
+	parts := map[string]bool{partRequests: true, partCalls: true, partFiles: true, partCrowd: true}
 	if only == "" {
 		return parts, nil
 	}
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, million", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, files, million", only, name)
 		}
 		chosen[name] = true
 	}

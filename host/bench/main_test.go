@@ -20,13 +20,18 @@ func TestMeasureAll(t *testing.T) {
 	tiny := effort{
 		plan:  plan{rounds: 3, span: 500 * time.Microsecond},
 		calls: plan{rounds: 3, span: 500 * time.Microsecond},
+		files: tinyFiles,
 		crowd: crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
 	}
 	parts, err := chooseParts("")
 	require.NoError(t, err)
 	var out bytes.Buffer
-	made, err := measureAll(context.Background(), tiny, parts, table{&out})
+	dir := t.TempDir()
+	made, err := measureAll(context.Background(), tiny, parts, dir, table{&out})
 	require.NoError(t, err)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "what was made is removed")
 
 	path := filepath.Join(t.TempDir(), "results.json")
 	require.NoError(t, made.write(path))
@@ -54,6 +59,10 @@ func TestMeasureAll(t *testing.T) {
 	for _, r := range read.Calls {
 		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
 	}
+	checkFiles(t, read.Files)
+	for _, c := range read.Files.Crowds {
+		require.Contains(t, out.String(), "sessions of 300 bytes in files: "+c.Engine)
+	}
 	require.Len(t, read.Crowd, 2)
 	require.NotEmpty(t, read.Targets)
 	for _, v := range read.Targets {
@@ -66,7 +75,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, million`},
+		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, files, million`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

@@ -47,7 +47,7 @@ type crowdResult struct {
 // runCrowd fills a store, looks at its memory, and puts a mixed load on it, a
 // sweep running all the while. memory says how many bytes the store has in use.
 func runCrowd(ctx context.Context, name string, st crowdStore, memory func() int64, c crowd) (crowdResult, error) {
-	l := &load{ctx: ctx, store: st, present: make([]bool, c.records)}
+	l := &load{ctx: ctx, store: st, mix: mixServing, present: make([]bool, c.records)}
 	fill, err := l.fill()
 	if err != nil {
 		return crowdResult{}, fmt.Errorf("%s: fill: %w", name, err)
@@ -68,7 +68,7 @@ func runCrowd(ctx context.Context, name string, st crowdStore, memory func() int
 		if err := l.slice(workers, c.span, &mixed, &sweeps); err != nil {
 			return crowdResult{}, fmt.Errorf("%s: mixed load: %w", name, err)
 		}
-		idle := &load{ctx: ctx, store: nothing{}, present: l.present}
+		idle := &load{ctx: ctx, store: nothing{}, mix: l.mix, present: l.present}
 		if err := idle.slice(workers, c.span, &noise, new(recorder)); err != nil {
 			return crowdResult{}, err
 		}
@@ -84,9 +84,20 @@ func runCrowd(ctx context.Context, name string, st crowdStore, memory func() int
 type load struct {
 	ctx     context.Context
 	store   crowdStore
+	mix     mix
+	active  int    // how many records, the first ones, are used at all; 0 for all
 	present []bool // whether the record should be there
 	swept   int
 }
+
+// mix is what a load consists of, in per cent: gets, then sets; the rest are
+// deletes and creations.
+type mix struct{ gets, sets int }
+
+var (
+	mixServing = mix{gets: 80, sets: 15}
+	mixWriting = mix{gets: 30, sets: 50}
+)
 
 // crowdKey writes the key of record i: fast, spread evenly, the same at each call.
 func crowdKey(key []byte, i int) {
@@ -166,11 +177,15 @@ func (l *load) slice(workers int, span time.Duration, mixed, sweeps *recorder) e
 	var sweepErr error
 	sweeping.Go(func() { sweepErr = l.sweep(ctx, sweeps) })
 
+	active := len(l.present)
+	if l.active > 0 {
+		active = l.active
+	}
 	recorders := make([]recorder, workers)
 	errs := make([]error, workers)
 	for w := range workers {
 		working.Go(func() {
-			first, end := w*len(l.present)/workers, (w+1)*len(l.present)/workers
+			first, end := w*active/workers, (w+1)*active/workers
 			errs[w] = l.work(first, end, time.Now().Add(span), &recorders[w])
 		})
 	}
@@ -217,7 +232,7 @@ const (
 	shortLife = 20
 )
 
-// work does 80 % gets, 15 % sets, 5 % deletes and creations, each timed.
+// work does gets, sets, deletes and creations as the mix says, each timed.
 // Deletion is in turns a Delete and an expiry that comes soon.
 func (l *load) work(first, end int, until time.Time, r *recorder) error {
 	runtime.LockOSThread()
@@ -229,8 +244,9 @@ func (l *load) work(first, end int, until time.Time, r *recorder) error {
 	for {
 		i := first + random.IntN(end-first)
 		what := random.IntN(100)
-		remove := what >= 95 && len(missing) < room && l.present[i]
-		create := what >= 95 && !remove && len(missing) > 0
+		rest := what >= l.mix.gets+l.mix.sets
+		remove := rest && len(missing) < room && l.present[i]
+		create := rest && !remove && len(missing) > 0
 		if create {
 			i, missing = missing[0], missing[1:]
 		}
@@ -253,7 +269,7 @@ func (l *load) work(first, end int, until time.Time, r *recorder) error {
 			err = l.store.Touch(l.ctx, key, now+shortLife, now)
 		case remove:
 			err = l.store.Delete(l.ctx, key, now)
-		case create, what >= 80 && present:
+		case create, what >= l.mix.gets && present:
 			err = l.store.Set(l.ctx, write)
 		default:
 			got, err = l.store.Get(l.ctx, key, now)

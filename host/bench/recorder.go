@@ -33,6 +33,7 @@ func (r *recorder) merge(o *recorder) {
 // latency describes many single operations. Times are nanoseconds.
 type latency struct {
 	Operations uint64        `json:"operations"`
+	Total      time.Duration `json:"total_ns"` // of all of them
 	P50        time.Duration `json:"p50_ns"`
 	P99        time.Duration `json:"p99_ns"`
 	P999       time.Duration `json:"p999_ns"`
@@ -46,6 +47,6 @@ type latency struct {
 
 func (r *recorder) latency() latency {
 	c := &r.clock
-	return latency{Operations: c.n, P50: c.quantile(0.5), P99: c.quantile(0.99), P999: c.quantile(0.999), Max: c.max,
+	return latency{Operations: c.n, Total: c.sum, P50: c.quantile(0.5), P99: c.quantile(0.99), P999: c.quantile(0.999), Max: c.max,
 		Over1ms: c.over[0], Over5ms: c.over[1], MaxProcessor: r.processor.max}
 }

@@ -14,9 +14,12 @@ type report struct {
 	Machine  machine           `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Notes    map[string]string `json:"notes"`
+	// FileNotes are those of the part files.
+	FileNotes map[string]string `json:"file_notes,omitempty"`
 
 	Requests []row         `json:"requests,omitempty"`
 	Calls    []row         `json:"calls,omitempty"`
+	Files    *filesResult  `json:"files,omitempty"`
 	Crowd    []crowdResult `json:"crowd,omitempty"`
 	Targets  []verdict     `json:"targets"`
 }

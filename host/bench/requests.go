@@ -156,7 +156,12 @@ func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(scratch)
+	return runPeers(ctx, p, cores, peers(), measured, scratch)
+}
 
+// runPeers measures some peers, each with a directory of its own below dir, in
+// some operations.
+func runPeers(ctx context.Context, p plan, cores []int, peers []peer, ops []operation, dir string) ([]samples, error) {
 	workers := 1
 	for _, n := range cores {
 		workers = max(workers, workersPerCore*n)
@@ -165,8 +170,8 @@ func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 		return nil, fmt.Errorf("%d workers, and there are %d visitors: use fewer cores (GOMAXPROCS)", workers, users)
 	}
 	var apps []*application
-	for i, peer := range peers() {
-		a, err := startPeer(ctx, peer, filepath.Join(scratch, fmt.Sprint(i)), workers)
+	for i, peer := range peers {
+		a, err := startPeer(ctx, peer, filepath.Join(dir, fmt.Sprint(i)), workers)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +179,7 @@ func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 		apps = append(apps, a)
 	}
 	cells := controlCells(cores)
-	for _, op := range measured {
+	for _, op := range ops {
 		for _, a := range apps {
 			if op == opUnused || a.keeps {
 				cells = append(cells, a.cells(op, cores)...)

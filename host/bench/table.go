@@ -74,16 +74,21 @@ func (t table) crowd(results []crowdResult) {
 	for _, c := range results {
 		t.line("\n%d sessions of %d bytes: %s", c.Records, c.Value, c.Store)
 		t.line("  %.1f MiB in use, %.1f bytes per session beyond key and value; %d expired ones swept", float64(c.Memory)/(1<<20), c.Overhead, c.Swept)
-		t.line("  %-30s %10s %9s %9s %9s %9s %7s %7s %12s", "", "operations", "p50", "p99", "p99.9", "worst", ">1ms", ">5ms", "worst, cpu")
-		for _, l := range []struct {
-			name string
-			latency
-		}{
-			{"fill", c.Fill}, {"mixed load", c.Mixed}, {"steps of the sweep beside it", c.Sweep}, {"the same load, no store", c.Noise},
-		} {
-			t.line("  %-30s %10d %9s %9s %9s %9s %7d %7d %12s", l.name, l.Operations,
-				short(l.P50), short(l.P99), short(l.P999), short(l.Max), l.Over1ms, l.Over5ms, short(l.MaxProcessor))
-		}
+		t.latencies(namedLatency{"fill", c.Fill}, namedLatency{"mixed load", c.Mixed},
+			namedLatency{"steps of the sweep beside it", c.Sweep}, namedLatency{"the same load, no store", c.Noise})
+	}
+}
+
+type namedLatency struct {
+	name string
+	latency
+}
+
+func (t table) latencies(all ...namedLatency) {
+	t.line("  %-30s %10s %9s %9s %9s %9s %7s %7s %12s", "", "operations", "p50", "p99", "p99.9", "worst", ">1ms", ">5ms", "worst, cpu")
+	for _, l := range all {
+		t.line("  %-30s %10d %9s %9s %9s %9s %7d %7d %12s", l.name, l.Operations,
+			short(l.P50), short(l.P99), short(l.P999), short(l.Max), l.Over1ms, l.Over5ms, short(l.MaxProcessor))
 	}
 }
 

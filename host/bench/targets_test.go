@@ -27,6 +27,20 @@ func figures() *report {
 			row{Subject: name, Operation: "write", Cores: 2, Scaling: 1.7},
 		)
 	}
+	r.Files = &filesResult{
+		Filesystem: "ext4",
+		Records: []row{
+			{Subject: nameDynfile, Operation: opUnsynced, Cores: 1, Ratios: map[string]float64{nameGorillaFiles: 1. / 20}},
+			{Subject: nameKeyfolder, Operation: opUnsynced, Cores: 1, Ratios: map[string]float64{nameGorillaFiles: 1. / 3}},
+			{Subject: nameDynfile + oneShard, Operation: opSynced, Cores: 1, Ratios: map[string]float64{nameBareAppends: 1.3}},
+			{Subject: nameDynfile, Operation: opMany, Cores: 2, Ratios: map[string]float64{nameBareAppends: 1. / 5}},
+		},
+		Crowds: []fileCrowdResult{
+			{Engine: nameDynfile, Records: targetCrowd, Removed: 1, Load: latency{Max: targetPause - 1},
+				Openings: []opening{{What: openWarm, Took: targetOpen - 1}, {What: openWithoutHint, Took: targetOpen - 1}}},
+			{Engine: nameKeyfolder, Records: targetCrowd / 50, Openings: []opening{{What: openWarm, Took: time.Hour}}},
+		},
+	}
 	r.Crowd = []crowdResult{{Store: nameWasm, Records: targetCrowd, Overhead: 64, Mixed: latency{Max: targetWorst - 1}}}
 	return r
 }
@@ -47,8 +61,22 @@ func TestJudge(t *testing.T) {
 		{"scaling", func(r *report) { r.Requests[5].Scaling = 1.69 }, 0, []string{"read: throughput"}},
 		{"memory", func(r *report) { r.Crowd[0].Overhead = 64.1 }, 0, []string{"1000000 sessions: at most 64 bytes"}},
 		{"worst", func(r *report) { r.Crowd[0].Mixed.Max = 5 * time.Millisecond }, 0, []string{"1000000 sessions: worst"}},
+		{"dynfile, not synced", func(r *report) { r.Files.Records[0].Ratios[nameGorillaFiles] = 1 / 19.9 }, 0, []string{"waddle, dynfile, not synced: at least 20"}},
+		{"keyfolder", func(r *report) { r.Files.Records[1].Ratios[nameGorillaFiles] = 1 / 2.9 }, 0, []string{"waddle, keyfolder, not synced: at least 3"}},
+		{"one writer", func(r *report) { r.Files.Records[2].Ratios[nameBareAppends] = 1.31 }, 0, []string{"waddle, dynfile, one writer"}},
+		{"64 writers", func(r *report) { r.Files.Records[3].Ratios[nameBareAppends] = 1 / 4.9 }, 0, []string{"waddle, dynfile, 64 writers"}},
+		{"opening", func(r *report) { r.Files.Crowds[0].Openings[1].Took = targetOpen }, 0, []string{"waddle, dynfile: 1000000 sessions opened under 3s"}},
+		{"pause", func(r *report) { r.Files.Crowds[0].Load.Max = targetPause }, 0, []string{"waddle, dynfile: worst operation while space"}},
+		{"no space was given back", func(r *report) { r.Files.Crowds[0].Removed = 0 }, 0, []string{"waddle, dynfile: worst operation while space"}},
+		{"syncs of a filesystem in memory", func(r *report) {
+			r.Files.Filesystem = filesystemMemory
+			for i := range r.Files.Records {
+				clear(r.Files.Records[i].Ratios)
+			}
+		}, 0, nil},
 		{"four cores", func(r *report) {
 			r.Machine.Cores = 4
+			r.Files = nil
 			r.Requests[5].Cores, r.Requests[5].Scaling = 4, 3.3
 		}, 0, []string{"read: throughput of 4 cores at least 3.4"}},
 	} {
@@ -69,6 +97,7 @@ func TestJudge(t *testing.T) {
 	}
 	require.Empty(t, judge(&report{}, 0), "nothing measured, nothing judged")
 	few := figures()
-	few.Requests, few.Crowd[0].Records = nil, targetCrowd-1
+	few.Requests, few.Files.Records, few.Crowd[0].Records = nil, nil, targetCrowd-1
+	few.Files.Crowds[0].Records = targetCrowd - 1
 	require.Empty(t, judge(few, 0), "a target for a million is not judged by fewer")
 }

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// fileEngine is one of our engines that keep sessions in files.
+type fileEngine struct {
+	name string
+	open func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error)
+	// crowd is how many sessions the engine is loaded with, of those that
+	// are asked for.
+	crowd func(records int) int
+	// packs are files that hold many sessions each and are given back when they
+	// are waste; hints are files without which opening takes longer. Names, with *
+	// for what differs; "" for none.
+	packs, hints string
+	// settings are for the engine, beside its defaults.
+	settings map[string]string
+}
+
+// fileEngines are in the order of the tables.
+var fileEngines = []fileEngine{
+	{name: nameDynfile, open: dynfile.Open, crowd: func(records int) int { return records }, packs: "*.segment", hints: "*.hint"},
+	// A folder and a file each: fewer of them make the point, and are removed sooner.
+	{name: nameKeyfolder, open: keyfolder.Open, crowd: func(records int) int { return max(records/50, 1) }},
+}
+
+// Names that the targets refer to.
+const (
+	nameDynfile      = "waddle, dynfile"
+	nameKeyfolder    = "waddle, keyfolder"
+	nameGorillaFiles = "gorilla, FilesystemStore"
+	nameBolt         = "scs, boltstore"
+	nameBadger       = "scs, badger"
+	nameBareAppends  = "bare appends"
+	nameBareFiles    = "bare os.WriteFile"
+
+	oneShard = ", one shard" // after the name of an engine
+)
+
+// What is measured of a record.
+const (
+	opUnsynced = "write, not synced"
+	opSecond   = "write, synced each second"
+	opSynced   = "write, each synced"
+	opMany     = "write by 64, each synced"
+	opFetch    = "read"
+)
+
+// manyWriters is how many goroutines share the syncs. syncedKeys are the records
+// where each write is synced, so that storing them all does not take longer than
+// the measurement.
+const (
+	manyWriters = 64
+	syncedKeys  = 4 * manyWriters
+)
+
+// filesEffort is how much is measured of engines that keep files.
+type filesEffort struct {
+	unsynced, synced, second, requests plan
+	crowd                              crowd
+}
+
+// filesResult is what a run found out of them.
+type filesResult struct {
+	Filesystem string            `json:"filesystem"`
+	Records    []row             `json:"records"`
+	Requests   []row             `json:"requests"`
+	Crowds     []fileCrowdResult `json:"crowds"`
+}
+
+// recordCase is one store and the operations that it is measured in.
+type recordCase struct {
+	subject string
+	ops     []string
+	reads   string // the subject's name in the table of reads; "" for none
+	alone   bool   // one writer also where others have many
+	open    func(ctx context.Context, dir string) (recordStore, error)
+}
+
+func recordCases() (cases []recordCase) {
+	for _, e := range fileEngines {
+		cases = append(cases,
+			recordCase{subject: e.name, ops: []string{opUnsynced}, reads: e.name + ", close", open: e.records(plugin.DurabilityClose, 0)},
+			recordCase{subject: e.name, ops: []string{opSecond}, reads: e.name + ", interval", open: e.records(plugin.DurabilityInterval, 0)},
+			recordCase{subject: e.name + oneShard, ops: []string{opSynced, opMany}, open: e.records(plugin.DurabilityCommit, 1)},
+			recordCase{subject: e.name, ops: []string{opSynced, opMany}, reads: e.name + ", commit", open: e.records(plugin.DurabilityCommit, 0)},
+		)
+	}
+	for _, peer := range []struct {
+		name string
+		open func(synced bool) func(context.Context, string) (recordStore, error)
+	}{{nameBolt, openBoltRecords}, {nameBadger, openBadgerRecords}} {
+		cases = append(cases,
+			recordCase{subject: peer.name, ops: []string{opUnsynced}, reads: peer.name, open: peer.open(false)},
+			recordCase{subject: peer.name, ops: []string{opSynced, opMany}, open: peer.open(true)},
+		)
+	}
+	return append(cases,
+		recordCase{subject: nameGorillaFiles, ops: []string{opUnsynced}, reads: nameGorillaFiles, open: openGorillaRecords},
+		recordCase{subject: nameBareAppends, ops: []string{opUnsynced}, reads: nameBareAppends, open: openAppends(false)},
+		recordCase{subject: nameBareAppends, ops: []string{opSecond}, open: openAppends(false)},
+		recordCase{subject: nameBareAppends, ops: []string{opSynced, opMany}, alone: true, open: openAppends(true)},
+		recordCase{subject: nameBareFiles, ops: []string{opUnsynced}, reads: nameBareFiles, open: openWholeFiles(false)},
+		recordCase{subject: nameBareFiles, ops: []string{opSecond}, open: openWholeFiles(false)},
+		recordCase{subject: nameBareFiles, ops: []string{opSynced, opMany}, alone: true, open: openWholeFiles(true)},
+	)
+}
+
+// runFiles measures in a directory that it makes within parent and removes.
+func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, error) {
+	dir, filesystem, err := scratchDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	r := &filesResult{Filesystem: filesystem}
+	records, err := runRecords(ctx, e, filepath.Join(dir, "records"))
+	if err != nil {
+		return nil, err
+	}
+	r.Records = results(records).rows(nameGorillaFiles, nameBareAppends, nameBareFiles)
+	requests, err := runPeers(ctx, e.requests, []int{1}, filePeers(), []operation{opRead, opWrite}, filepath.Join(dir, "requests"))
+	if err != nil {
+		return nil, err
+	}
+	r.Requests = results(requests).rows(nameGorillaFiles)
+	for _, engine := range fileEngines {
+		c, err := runFileCrowd(ctx, engine, e.crowd, filepath.Join(dir, engine.name))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", engine.name, err)
+		}
+		r.Crowds = append(r.Crowds, c)
+	}
+	return r, nil
+}
+
+// runRecords measures single records. What waits for the disk is apart from what
+// does not: the writes that one leaves to the system would be in the syncs of the
+// other.
+func runRecords(ctx context.Context, e filesEffort, dir string) (all []samples, err error) {
+	var unsynced, synced, second []cell
+	var settled []*recordSubject // of the cells of second
+	var subjects []*recordSubject
+	defer func() {
+		for _, s := range subjects {
+			err = errors.Join(err, s.store.close())
+		}
+	}()
+	cores := runtime.GOMAXPROCS(0)
+	for i, c := range recordCases() {
+		place := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.MkdirAll(place, 0o700); err != nil {
+			return nil, err
+		}
+		st, err := c.open(ctx, place)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.subject, err)
+		}
+		records := callKeys
+		if c.ops[0] == opSynced {
+			records = syncedKeys
+		}
+		s := newRecordSubject(c.subject, st, records)
+		subjects = append(subjects, s)
+		if err := s.fill(); err != nil {
+			return nil, err
+		}
+		for _, op := range c.ops {
+			switch op {
+			case opUnsynced:
+				unsynced = append(unsynced, s.cell(op, s.set, 1, 1, dir))
+			case opSecond:
+				second, settled = append(second, s.cell(op, s.set, 1, 1, dir)), append(settled, s)
+			case opSynced:
+				synced = append(synced, s.cell(op, s.set, 1, 1, dir))
+			case opMany:
+				writers := manyWriters
+				if c.alone {
+					writers = 1
+				}
+				synced = append(synced, s.cell(op, s.set, cores, writers, dir))
+			}
+		}
+		if c.reads != "" {
+			fetch := s.cell(opFetch, s.get, 1, 1, dir)
+			fetch.subject = c.reads
+			unsynced = append(unsynced, fetch)
+		}
+	}
+	all = append(all, measure(unsynced, e.unsynced)...)
+	all = append(all, measure(synced, e.synced)...)
+	all = append(all, sustain(second, e.second, func(i int) {
+		if err := settled[i].store.sync(); err != nil {
+			settled[i].note(err)
+		}
+	})...)
+	for _, s := range subjects {
+		if err := s.verify(); err != nil {
+			return nil, fmt.Errorf("after the measurement: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// start opens the engine over a directory. Compiled code is kept beside that, where
+// no other program changes it.
+func (e fileEngine) start(ctx context.Context, dir string, d plugin.Durability, shards int) (*plugin.Plugin, error) {
+	return e.open(ctx, dir, plugin.Config{Durability: d, Shards: shards, Settings: e.settings,
+		CacheDir: filepath.Join(filepath.Dir(dir), "code"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+}
+
+// engineRecords is one of our engines, called as the session layer calls it.
+type engineRecords struct {
+	ctx    context.Context
+	plugin *plugin.Plugin
+	keys   [][]byte
+}
+
+// records opens the engine for single records; no shards are its default.
+func (e fileEngine) records(d plugin.Durability, shards int) func(context.Context, string) (recordStore, error) {
+	return func(ctx context.Context, dir string) (recordStore, error) {
+		p, err := e.start(ctx, dir, d, shards)
+		if err != nil {
+			return nil, err
+		}
+		s := &engineRecords{ctx: ctx, plugin: p}
+		for i := range callKeys {
+			key, _ := record(i)
+			s.keys = append(s.keys, key)
+		}
+		return s, nil
+	}
+}
+
+func (s *engineRecords) set(i int, value []byte) error {
+	now := time.Now().UnixMilli()
+	return s.plugin.Set(s.ctx, store.Write{Key: s.keys[i], Value: value,
+		Expires: now + time.Hour.Milliseconds(), Now: now, Expect: abi.ExpectAny})
+}
+
+func (s *engineRecords) get(i int) ([]byte, error) {
+	return s.plugin.Get(s.ctx, s.keys[i], time.Now().UnixMilli())
+}
+
+func (s *engineRecords) sync() error  { return s.plugin.Save(s.ctx, time.Now().UnixMilli()) }
+func (s *engineRecords) close() error { return s.plugin.Close(s.ctx) }
+
+// filePeers are libraries that keep sessions in files, none of them synced.
+func filePeers() (all []peer) {
+	for _, e := range fileEngines {
+		all = append(all, peer{name: e.name, keeps: true, open: func(ctx context.Context, dir string, f *faults) (server, error) {
+			p, err := e.start(ctx, dir, plugin.DurabilityClose, 0)
+			if err != nil {
+				return nil, err
+			}
+			return waddleServer(ctx, p, f)
+		}})
+	}
+	return append(all,
+		peer{name: nameGorillaFiles, module: moduleGorilla, keeps: true, open: openGorillaFiles,
+			note: "syncs nothing and overwrites in place: a crash while it writes leaves a torn file; of a record, a write is one Session.Save"},
+		peer{name: nameBolt, module: moduleBoltstore, keeps: true, open: openSCSBolt,
+			note: "where not synced, with bbolt's NoSync"},
+		peer{name: nameBadger, module: moduleBadger, keeps: true, open: openSCSBadger,
+			note: "a store of this program, one transaction of Badger's for each call; scs's own badgerstore module was not to be had"},
+	)
+}
+
+// The modules whose versions are reported.
+const (
+	moduleGorilla   = "github.com/gorilla/sessions"
+	moduleBoltstore = "github.com/alexedwards/scs/boltstore"
+	moduleBolt      = "go.etcd.io/bbolt"
+	moduleBadger    = "github.com/dgraph-io/badger/v4"
+)
