@@ -174,7 +174,7 @@ func TestListThatIsFull(t *testing.T) {
 		}
 		full := 0
 		require.NoError(t, m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
-			template := indexEntry{added: now - healAfterFull - 1, until: now + m.duration, keys: []storageKey{key, key}}
+			template := indexEntry{added: now - healAfterFull - 1, until: now + m.duration, keys: []storageKey{key}}
 			size := recordHeader
 			for handle := range e {
 				template.keys = e[handle].keys
@@ -182,12 +182,12 @@ func TestListThatIsFull(t *testing.T) {
 			}
 			for n := uint32(0); ; n++ {
 				handle := string([]byte{'h', byte(n), byte(n >> 8), byte(n >> 16)})
-				if size += 2 + len(handle) + len(template.encode()); size > maxIndex-50 {
+				if size += 2 + len(handle) + len(template.encode()); size > maxIndex {
 					break
 				}
 				e[handle] = template
 			}
-			full = len(e)
+			full = len(e) // and there is no room for one more, which is longer
 			return true
 		}))
 		require.Greater(t, full, 10_000)
