@@ -65,10 +65,10 @@ func TestTrace(t *testing.T) {
 	onStores(t, func(t *testing.T, s store.Store) {
 		v := visit(t, serve(t, s))
 		require.Equal(t, []string{"engine 0 calls"}, told(t, v.ok("GET", "/api/session", "")))
-		require.Equal(t, []string{"set stored, 61 bytes", "session created", "engine 1 call"}, told(t, v.ok("PUT", "/api/session/ab", "1")))
-		require.Equal(t, []string{"get found, 61 bytes", "engine 1 call"}, told(t, v.ok("GET", "/api/session", "")))
-		require.Equal(t, []string{"get found, 61 bytes", "set stored, 61 bytes", "engine 2 calls"}, told(t, v.ok("POST", "/api/session/ab/increment", "")))
-		require.Equal(t, []string{"get found, 61 bytes", "set stored, 70 bytes", "set removed", "session renewed", "engine 3 calls"},
+		require.Equal(t, []string{"set stored, 77 bytes", "session created", "engine 1 call"}, told(t, v.ok("PUT", "/api/session/ab", "1")))
+		require.Equal(t, []string{"get found, 77 bytes", "engine 1 call"}, told(t, v.ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"get found, 77 bytes", "set stored, 77 bytes", "engine 2 calls"}, told(t, v.ok("POST", "/api/session/ab/increment", "")))
+		require.Equal(t, []string{"get found, 77 bytes", "set stored, 86 bytes", "set removed", "session renewed", "engine 3 calls"},
 			told(t, v.ok("POST", "/api/login", `{"user":"x"}`)))
 		old := v.id()
 		require.Equal(t, []string{"delete removed", "session destroyed", "engine 1 call"}, told(t, v.ok("POST", "/api/logout", "")))
@@ -160,7 +160,7 @@ func TestTraceOfFailures(t *testing.T) {
 	s.get = fmt.Errorf("at db.internal: %w", store.ErrUnavailable)
 	a := v.do("GET", "/api/session", "")
 	require.Equal(t, 503, a.StatusCode)
-	require.Equal(t, []string{"get unavailable", "engine 1 call"}, told(t, a))
+	require.Equal(t, []string{"get unavailable", "session unavailable", "engine 1 call"}, told(t, a))
 	s.get = store.ErrInternal
-	require.Equal(t, []string{"get failed", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
+	require.Equal(t, []string{"get failed", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
 }

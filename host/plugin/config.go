@@ -63,6 +63,25 @@ type Config struct {
 	// can do that in steps. 0 means a minute, less than 0 never.
 	SweepInterval time.Duration
 
+	// Durability is when writes are made durable; see there. SaveInterval is
+	// how often for DurabilityInterval; 0 means a second, and with Snapshots a
+	// minute.
+	Durability   Durability
+	SaveInterval time.Duration
+
+	// Snapshots is a directory for a guest that keeps its records in memory:
+	// its records are written to a file there when the plugin saves and
+	// closes, and restored from there when it opens, with whatever number of
+	// shards. It is made if there is none, and is for one plugin at a time. A
+	// session that was ended since the last save, before a crash, comes back
+	// with it. The guest must export session_snapshot and session_restore.
+	// Empty means none; DurabilityCommit is not to be had with it.
+	Snapshots string
+
+	// Mounts are the directories that the guest is granted. There are none
+	// otherwise.
+	Mounts []Mount
+
 	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
 	MaxModule int64
 
@@ -96,6 +115,12 @@ func (c Config) settle() (settled, error) {
 		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
 	case c.Deadline < 0 || c.OpenDeadline < 0:
 		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+	case c.Durability < 0 || c.Durability >= durabilities:
+		return s, configError("Durability is %d, and should be one of the constants", c.Durability)
+	case c.Snapshots != "" && c.Durability == DurabilityCommit:
+		return s, configError("DurabilityCommit together with Snapshots, which would write every record at every write: use a guest that keeps files")
+	case c.SaveInterval < 0:
+		return s, configError("SaveInterval is %v, and may not be negative", c.SaveInterval)
 	case c.MaxModule < 0:
 		return s, configError("MaxModule is %d, and should be 0 or a number of bytes", c.MaxModule)
 	case c.NoCache && c.CacheDir != "":
@@ -119,6 +144,18 @@ func (c Config) settle() (settled, error) {
 	}
 	if s.OpenDeadline == 0 {
 		s.OpenDeadline = max(s.Deadline, 10*time.Second)
+	}
+	if s.Durability == DurabilityDefault {
+		s.Durability = DurabilityClose
+		if s.keepsFiles() || s.Snapshots != "" {
+			s.Durability = DurabilityInterval
+		}
+	}
+	if s.SaveInterval == 0 {
+		s.SaveInterval = defaultSaveInterval
+		if s.Snapshots != "" {
+			s.SaveInterval = defaultSnapshotInterval
+		}
 	}
 	if s.SweepInterval == 0 {
 		s.SweepInterval = time.Minute

@@ -36,9 +36,7 @@ func (p *Plugin) describe(list []byte) error {
 		case abi.DescribeVersion:
 			d.Version = clean(string(cut([]byte(value), maxDescribed)))
 		case abi.DescribeCapabilities:
-			for _, c := range strings.Fields(clean(value)) {
-				d.Capabilities = append(d.Capabilities, c)
-			}
+			d.Capabilities = append(d.Capabilities, strings.Fields(clean(value))...)
 		case abi.DescribeMaxKey:
 			n, err := strconv.ParseUint(value, 10, 63)
 			if err != nil || n < leastKey {

@@ -226,6 +226,9 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 	for i := range batches {
 		errs = append(errs, flush(i))
 	}
+	if p.config.Durability == DurabilityCommit {
+		errs = append(errs, p.Save(ctx, now))
+	}
 	return errors.Join(errs...)
 }
 
@@ -235,6 +238,7 @@ func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
 		return err
 	}
 	defer s.unlock()
+	s.wrote()
 	return s.done(opRestore, in, in.doRestore(list, now, in.plugin.callLimit()))
 }
 

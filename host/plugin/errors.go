@@ -95,6 +95,8 @@ var (
 	ErrLimits    = errors.New("module exceeds a limit")
 	ErrModule    = errors.New("module is not valid")
 	ErrCache     = errors.New("cache directory is not safe to use")
+	ErrMount     = errors.New("directory that cannot be mounted")
+	ErrInUse     = errors.New("directory that is in use")
 	ErrOpen      = errors.New("guest does not open")
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -73,7 +73,7 @@ func region(mod api.Module, ptr, length uint32) []byte {
 func wasiModule(r wazero.Runtime) wazero.HostModuleBuilder {
 	const i32 = api.ValueTypeI32
 	b := r.NewHostModuleBuilder(abi.ModuleWASI)
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
+	mount.ExportFunctions(b, func(ctx context.Context) { instanceOf(ctx).checkDeadline() })
 	return b.NewFunctionBuilder().
 		WithGoModuleFunction(api.GoModuleFunc(pollOneoff), []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).
 		Export("poll_oneoff")

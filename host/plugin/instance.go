@@ -66,6 +66,9 @@ func (in *instance) instantiate() error {
 		WithRandSource(random{in}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(in.sleep)
+	if fs := in.plugin.mounts.config; fs != nil {
+		config = config.WithFSConfig(fs)
+	}
 	err := guarded(func() (err error) {
 		in.mod, err = in.plugin.compiled.runtime.InstantiateModule(ctx, in.plugin.compiled.module, config)
 		return err

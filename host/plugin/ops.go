@@ -87,12 +87,20 @@ func (p *Plugin) Set(ctx context.Context, w store.Write) error {
 		return err
 	}
 	s := p.shardOf(w.Key)
-	in, err := s.lock(ctx)
+	m, err := s.set(ctx, w)
 	if err != nil {
 		return err
 	}
+	return s.settle(m, w.Now)
+}
+
+func (s *shard) set(ctx context.Context, w store.Write) (mark, error) {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return mark{}, err
+	}
 	defer s.unlock()
-	return s.done(opSet, in, in.doSet(w))
+	return s.wrote(), s.done(opSet, in, in.doSet(w))
 }
 
 // Touch implements [store.Store]. Of a guest that cannot do it by itself, the
@@ -102,12 +110,20 @@ func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now int64) erro
 		return err
 	}
 	s := p.shardOf(key)
-	in, err := s.lock(ctx)
+	m, err := s.retime(ctx, key, expires, now)
 	if err != nil {
 		return err
 	}
+	return s.settle(m, now)
+}
+
+func (s *shard) retime(ctx context.Context, key []byte, expires, now int64) (mark, error) {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return mark{}, err
+	}
 	defer s.unlock()
-	return s.done(opTouch, in, s.doTouch(in, key, expires, now))
+	return s.wrote(), s.done(opTouch, in, s.doTouch(in, key, expires, now))
 }
 
 // Delete implements [store.Store].
@@ -116,24 +132,43 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now int64) error {
 		return err
 	}
 	s := p.shardOf(key)
-	in, err := s.lock(ctx)
+	m, err := s.remove(ctx, key, now)
 	if err != nil {
 		return err
 	}
+	return s.settle(m, now)
+}
+
+func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error) {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return mark{}, err
+	}
 	defer s.unlock()
-	return s.done(opDelete, in, in.doDelete(key, now))
+	return s.wrote(), s.done(opDelete, in, in.doDelete(key, now))
 }
 
 // Clear implements [store.Store]. Every shard is cleared, also if one fails; the
 // errors are joined.
 func (p *Plugin) Clear(ctx context.Context, now int64) error {
-	return p.each(ctx, opClear, func(in *instance) error { return in.doTime(in.clear, now) })
+	err := p.each(ctx, opClear, func(in *instance) error {
+		p.shards[in.shard].wrote()
+		return in.doTime(in.clear, now)
+	})
+	if err == nil && p.config.Durability == DurabilityCommit {
+		err = p.Save(ctx, now)
+	}
+	return err
 }
 
 // Save implements [store.Store]. Every shard is saved, also if one fails; the
-// errors are joined.
+// errors are joined. The snapshot, if there is one, is written if none failed.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
-	return p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	if err == nil && p.snapshots != nil {
+		err = p.snapshots.write(ctx, p, now)
+	}
+	return err
 }
 
 func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error) error {

@@ -35,8 +35,11 @@ type Plugin struct {
 	codeSource  string
 	shards      []*shard
 
-	stopSweeper context.CancelFunc // nil if there is no sweeper
-	sweeperDone chan struct{}
+	mounts    mounts
+	snapshots *snapshots // nil for none
+
+	stopLoops context.CancelFunc // of the sweeper and of the saver
+	loops     sync.WaitGroup
 
 	closing sync.Once
 
@@ -124,11 +127,30 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	if err := p.compile(ctx, wasm); err != nil {
 		return nil, err
 	}
-	if err := p.start(name); err != nil {
-		p.discard()
-		return nil, err
+	for _, step := range []func() error{p.mount, func() error { return p.start(name) }, p.restoreSnapshot} {
+		if err := step(); err != nil {
+			p.discard()
+			return nil, err
+		}
 	}
+	p.startLoops()
 	return p, nil
+}
+
+// restoreSnapshot gives the guest what the last run of the program left it.
+func (p *Plugin) restoreSnapshot() (err error) {
+	if p.config.Snapshots == "" {
+		return nil
+	}
+	for _, export := range []string{abi.ExportSnapshot, abi.ExportRestore} {
+		if !p.has(export) {
+			return loadError(ErrExport, nil, "Snapshots needs the export %s, which the guest does not have", export)
+		}
+	}
+	if p.snapshots, err = openSnapshots(p.config.Snapshots); err != nil {
+		return err
+	}
+	return p.snapshots.restore(p)
 }
 
 func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
@@ -210,12 +232,19 @@ func (p *Plugin) start(name string) error {
 			return p.refuse(i, err)
 		}
 	}
-	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
-		ctx, cancel := context.WithCancel(context.Background())
-		p.stopSweeper, p.sweeperDone = cancel, make(chan struct{})
-		go p.sweepLoop(ctx)
-	}
 	return nil
+}
+
+// startLoops starts what goes on beside operations until Close.
+func (p *Plugin) startLoops() {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stopLoops = cancel
+	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
+		p.loops.Go(func() { p.sweepLoop(ctx) })
+	}
+	if p.config.Durability == DurabilityInterval {
+		p.loops.Go(func() { p.saveLoop(ctx) })
+	}
 }
 
 func (s *shard) first() error {
@@ -265,6 +294,10 @@ func (p *Plugin) free() error {
 		errs = append(errs, p.code.release())
 	}
 	p.compiled, p.code = nil, nil
+	errs = append(errs, p.mounts.close())
+	if p.snapshots != nil {
+		errs = append(errs, p.snapshots.close())
+	}
 	return errors.Join(errs...)
 }
 
@@ -274,18 +307,38 @@ func (p *Plugin) free() error {
 // waits for the first and returns nil.
 func (p *Plugin) Close(context.Context) (err error) {
 	p.closing.Do(func() {
-		if p.stopSweeper != nil {
-			p.stopSweeper()
-			<-p.sweeperDone
-		}
-		now := p.config.Now().UnixMilli()
-		var errs []error
-		for _, s := range p.shards {
-			errs = append(errs, s.close(now))
-		}
+		p.stopLoops()
+		p.loops.Wait()
+		errs := []error{p.closeShards()}
 		errs = append(errs, p.free())
 		err = errors.Join(errs...)
 	})
+	return err
+}
+
+// closeShards saves and ends the shards one by one; what each holds goes into
+// the snapshot as it ends, so that nothing that was accepted is left out.
+func (p *Plugin) closeShards() error {
+	now := p.config.Now().UnixMilli()
+	var errs []error
+	var last *snapshotWriter
+	if p.snapshots != nil {
+		var err error
+		if last, err = p.snapshots.begin(); err != nil {
+			errs = append(errs, p.snapshotError(err))
+		}
+	}
+	for _, s := range p.shards {
+		errs = append(errs, s.close(now, last))
+	}
+	err := errors.Join(errs...)
+	switch {
+	case last == nil:
+	case err == nil:
+		err = p.snapshotError(last.commit())
+	default:
+		last.abort()
+	}
 	return err
 }
 

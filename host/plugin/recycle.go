@@ -14,12 +14,14 @@ import (
 // of, and needs as much again for one shard while it works. Operations on that
 // shard wait.
 //
-// It fails with [store.ErrUnsupported] if the guest has no snapshot and restore.
+// A guest that may write to a mount saves, and the next instance finds its files.
+// Any other must have snapshot and restore, or Recycle fails with
+// [store.ErrUnsupported].
 // If a shard cannot be carried over it keeps its instance, the other shards are
 // done all the same, and the errors are joined. A context that is cancelled
 // stops it between shards.
 func (p *Plugin) Recycle(ctx context.Context) error {
-	if !p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore) {
+	if !p.config.keepsFiles() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}
@@ -41,16 +43,46 @@ func (s *shard) recycle(ctx context.Context) error {
 		return err
 	}
 	defer s.unlock()
+	now := s.plugin.config.Now().UnixMilli()
+	if s.plugin.config.keepsFiles() {
+		return s.reopen(old, now)
+	}
 	next, err := newInstance(s.plugin, s.index)
 	if err != nil {
 		return s.newError("open", err)
 	}
-	now := s.plugin.config.Now().UnixMilli()
 	if err := s.carry(old, next, now); err != nil {
 		next.close()
 		return err
 	}
 	old.close()
+	s.install(next)
+	s.restarts++
+	return nil
+}
+
+// keepsFiles reports whether the guest can have its records in files. Two
+// instances of it must not be open at once, and the next finds what the last
+// one saved.
+func (s *settled) keepsFiles() bool {
+	for _, m := range s.Mounts {
+		if !m.ReadOnly {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *shard) reopen(old *instance, now int64) error {
+	if err := s.done(opSave, old, old.doTime(old.save, now)); err != nil {
+		return err
+	}
+	old.close()
+	s.in = nil
+	next, err := newInstance(s.plugin, s.index)
+	if err != nil {
+		return s.failed(nil, "open", err)
+	}
 	s.install(next)
 	s.restarts++
 	return nil

@@ -61,6 +61,7 @@ type shard struct {
 	generation uint64
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
+	progress   progress
 	_          [64]byte
 }
 
@@ -200,8 +201,9 @@ func (s *shard) failed(in *instance, op string, err error) error {
 	return e
 }
 
-// close saves and ends the shard. It waits for the call that runs.
-func (s *shard) close(now int64) error {
+// close saves and ends the shard, and adds what it holds to a snapshot, if
+// there is one. It waits for the call that runs.
+func (s *shard) close(now int64, last *snapshotWriter) error {
 	if s.queue != nil {
 		s.queue <- struct{}{}
 	}
@@ -216,6 +218,9 @@ func (s *shard) close(now int64) error {
 	}
 	in := s.in
 	err := s.done(opSave, in, in.doTime(in.save, now))
+	if err == nil && last != nil {
+		err = last.last(s, in, now)
+	}
 	if s.in != nil {
 		in.close()
 		s.in = nil

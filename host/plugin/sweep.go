@@ -59,7 +59,6 @@ const (
 // sweepLoop removes expired records until it is told to stop. A shard that has
 // many of them takes several steps in a round.
 func (p *Plugin) sweepLoop(ctx context.Context) {
-	defer close(p.sweeperDone)
 	ticker := time.NewTicker(p.config.SweepInterval)
 	defer ticker.Stop()
 	for {

@@ -147,6 +147,19 @@ func TestDestroyIsFinal(t *testing.T) {
 	}
 }
 
+// TestDestroyDoesNotNeedTheClient: a logout counts although the browser did not
+// wait for the answer.
+func TestDestroyDoesNotNeedTheClient(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		id := a.login("ada")
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		require.NoError(t, a.manager.Open(ctx, id).Destroy())
+		require.Empty(t, a.peek(id))
+	})
+}
+
 // TestDestroyThatFails says so and leaves the session as it was.
 func TestDestroyThatFails(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {

@@ -22,6 +22,7 @@ var variables = []struct {
 	{"SESSION_ENGINE", text(func(s *Settings) *string { return &s.Engine })},
 	{"SESSION_STORAGE", text(func(s *Settings) *string { return &s.Storage })},
 	{"SESSION_DIR", text(func(s *Settings) *string { return &s.Dir })},
+	{"SESSION_DURABILITY", durability},
 	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
@@ -183,6 +184,15 @@ func duration(field func(*Settings) *time.Duration) func(*Settings, string) erro
 	}
 }
 
+func durability(s *Settings, value string) error {
+	switch value = strings.ToLower(value); value {
+	case "commit", "interval", "close":
+		s.Durability = value
+		return nil
+	}
+	return fmt.Errorf("one of commit, interval and close")
+}
+
 func sameSite(s *Settings, value string) error {
 	switch strings.ToLower(value) {
 	case "lax":
@@ -192,7 +202,7 @@ func sameSite(s *Settings, value string) error {
 	case "none":
 		s.CookieSameSite = http.SameSiteNoneMode
 	default:
-		return fmt.Errorf("Lax, Strict or None")
+		return fmt.Errorf("one of Lax, Strict and None")
 	}
 	return nil
 }

@@ -254,6 +254,27 @@ func TestAbsoluteTimeoutThatWasShortened(t *testing.T) {
 	})
 }
 
+// late is a store whose clock is behind: it still has what has ended.
+type late struct{ store.Store }
+
+func (s late) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	return s.Store.Get(ctx, key, now-hour.Milliseconds())
+}
+
+// TestStoreThatKeepsWhatHasEnded is not believed.
+func TestStoreThatKeepsWhatHasEnded(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, late{s})
+		id := a.login("ada")
+		a.kinds()
+		a.clock.advance(7*day - ms)
+		require.Equal(t, "ada", a.peek(id))
+		a.clock.advance(ms)
+		require.Empty(t, a.peek(id))
+		require.Equal(t, []session.EventKind{session.EventExpired}, a.kinds())
+	})
+}
+
 // TestSessionThatEndsDuringARequest: what was changed cannot be kept, and that
 // is said, also where an expiry was set for it.
 func TestSessionThatEndsDuringARequest(t *testing.T) {

@@ -24,6 +24,11 @@ type Settings struct {
 	Storage string
 	Dir     string
 
+	// Durability is for the same program: "commit", "interval" or "close",
+	// when a storage in files makes durable what it was given. Empty leaves
+	// it to the storage. SESSION_DURABILITY.
+	Durability string
+
 	// Duration is how long a session lives after its last change. The cookie
 	// lives as long, or up to a tenth less: it is not sent again for every
 	// change. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.

@@ -35,6 +35,9 @@ var build = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(out)
 })
 
+// compiled keeps what compiling made, for the tests after the first.
+var compiled = wazero.NewCompilationCache()
+
 // module is the engine compiled, with the imports it needs.
 type module struct {
 	runtime  wazero.Runtime
@@ -51,7 +54,8 @@ func compile(t testing.TB, memoryLimit int) *module {
 	ctx := context.Background()
 	m := &module{runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithMemoryLimitPages(uint32(memoryLimit>>16)).
-		WithMemoryCapacityFromMax(true))}
+		WithMemoryCapacityFromMax(true).
+		WithCompilationCache(compiled))}
 	t.Cleanup(func() { _ = m.runtime.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, m.runtime)
 	_, err = m.runtime.NewHostModuleBuilder(abi.ModuleName).

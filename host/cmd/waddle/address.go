@@ -42,8 +42,5 @@ func warnings(addr net.Addr, s *session.Settings) (list []string) {
 		list = append(list, "SESSION_COOKIE_PATH is "+strconv.Quote(s.CookiePath)+
 			", and the playground's own requests go to /api/: no browser will send the cookie there, and each request gets a new session")
 	}
-	if s.Dir != "" {
-		list = append(list, "SESSION_DIR is "+strconv.Quote(s.Dir)+", and this storage keeps no files")
-	}
 	return list
 }

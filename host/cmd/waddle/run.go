@@ -31,12 +31,20 @@ SESSION_STORAGE names; without that, by the bundled engine "memory".
 Settings come from the environment, those of a session by the names they have
 everywhere:
 
-  SESSION_STORAGE            memory, or the path of a .wasm file
+  SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
+  SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
+                             memory, or for your own plugin, as /data
+  SESSION_DURABILITY         commit, interval or close: when files are made durable
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
+  SESSION_ROTATE_EVERY, SESSION_ROTATE_GRACE, SESSION_SEEN_EVERY
   SESSION_EXPIRE_AT_BROWSER_CLOSE
   SESSION_COOKIE_NAME, _PATH, _DOMAIN, _SECURE, _HTTPONLY, _SAMESITE, _PARTITIONED
+  SESSION_TOKEN_HEADER, SESSION_TRUSTED_PROXIES
+  WADDLE_SECRET              seals the sessions: 32 bytes or more that nobody can
+                             guess; several, newest first, to change it
+  WADDLE_SECRET_FILE         a file with such secrets, one on each line
 
 The JSON interface beneath the page is there for scripts:
 
@@ -61,6 +69,9 @@ func runPlayground(ctx context.Context, args []string, env *environment) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	if settings.Keyring, err = session.KeyringFromEnv(env.variables); err != nil {
+		return &usageError{err}
+	}
 	switch len(files) {
 	case 0:
 	case 1:
@@ -80,7 +91,7 @@ func runPlayground(ctx context.Context, args []string, env *environment) error {
 	}
 	log := slog.New(slog.NewTextHandler(env.stderr, nil))
 	slog.SetDefault(log)
-	storage, engine, err := openStorage(ctx, settings.Storage, log)
+	storage, engine, err := openStorage(ctx, settings, log)
 	if err != nil {
 		_ = listener.Close()
 		return err

@@ -9,9 +9,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -19,29 +22,71 @@ import (
 // it: one that never returns must not take the playground with it.
 const guestDeadline = 2 * time.Second
 
-// openStorage opens what SESSION_STORAGE names.
-func openStorage(ctx context.Context, name string, log *slog.Logger) (store.Store, playground.Engine, error) {
-	if name == memory.Name {
-		p, err := memory.Open(ctx, plugin.Config{Logger: log})
-		if err != nil {
+// bundled are the engines that have a name.
+var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error){
+	memory.Name: func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+		cfg.Snapshots = dir
+		return memory.Open(ctx, cfg)
+	},
+	keyfolder.Name: keyfolder.Open,
+	dynfile.Name:   dynfile.Open,
+}
+
+const storageNames = "memory, keyfolder, dynfile or the path of a .wasm file"
+
+// openStorage opens what SESSION_STORAGE names, with SESSION_DIR and
+// SESSION_DURABILITY.
+func openStorage(ctx context.Context, settings session.Settings, log *slog.Logger) (store.Store, playground.Engine, error) {
+	name, dir := settings.Storage, settings.Dir
+	cfg := plugin.Config{Logger: log}
+	if settings.Durability != "" {
+		var err error
+		if cfg.Durability, err = plugin.ParseDurability(settings.Durability); err != nil {
+			return nil, playground.Engine{}, &usageError{err}
+		}
+	}
+	open, origin := bundled[name], "bundled"
+	if open == nil {
+		if err := checkFile(name); err != nil {
 			return nil, playground.Engine{}, err
 		}
-		return p, describe(p, "bundled"), nil
+		open, origin = openFile(name), "from a file"
+	} else if dir == "" && name != memory.Name {
+		return nil, playground.Engine{}, usagef("the storage %s keeps files: set SESSION_DIR to the directory for them", name)
 	}
-	info, err := os.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, playground.Engine{}, usagef("the storage is %q, and must be %q or the path of a .wasm file; there is no such file", name, memory.Name)
-	case err != nil:
-		return nil, playground.Engine{}, fmt.Errorf("the storage %q cannot be read: %w", name, err)
-	case info.IsDir():
-		return nil, playground.Engine{}, usagef("the storage is %q, which is a directory, and must be %q or the path of a .wasm file", name, memory.Name)
-	}
-	p, err := plugin.OpenFile(ctx, name, plugin.Config{Logger: log, Deadline: guestDeadline})
+	p, err := open(ctx, dir, cfg)
 	if err != nil {
 		return nil, playground.Engine{}, err
 	}
-	return p, describe(p, "from a file"), nil
+	return p, describe(p, origin), nil
+}
+
+// openFile opens a plugin that is not one of ours. A directory, if there is one,
+// is granted to it.
+func openFile(name string) func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+		cfg.Deadline = guestDeadline
+		if dir != "" {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return nil, fmt.Errorf("the directory for the sessions: %w", err)
+			}
+			cfg.Mounts = []plugin.Mount{{Dir: dir}}
+		}
+		return plugin.OpenFile(ctx, name, cfg)
+	}
+}
+
+func checkFile(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return usagef("the storage is %q, and must be %s; there is no such file", name, storageNames)
+	case err != nil:
+		return fmt.Errorf("the storage %q cannot be read: %w", name, err)
+	case info.IsDir():
+		return usagef("the storage is %q, which is a directory, and must be %s", name, storageNames)
+	}
+	return nil
 }
 
 // describe says on the page what keeps the sessions.

@@ -303,7 +303,6 @@ func TestRunWarns(t *testing.T) {
 		{"only this machine", nil, "[::1]:0", ""},
 		{"cookie elsewhere", []string{"SESSION_COOKIE_PATH=/shop"}, "127.0.0.1:0", "SESSION_COOKIE_PATH"},
 		{"cookie for the interface", []string{"SESSION_COOKIE_PATH=/api/"}, "127.0.0.1:0", ""},
-		{"directory", []string{"SESSION_DIR=sessions"}, "127.0.0.1:0", "SESSION_DIR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if strings.Contains(c.addr, "::1") {

@@ -34,7 +34,7 @@ type move struct {
 }
 
 // choose picks the segment that is worth most, and reports false if none is
-// worth the work.
+// worth the work. It is the victim then, or drained already.
 func (s *Store) choose() bool {
 	var (
 		best               *segment
@@ -65,6 +65,9 @@ func (s *Store) choose() bool {
 			kept += g.tombs
 			tombs += g.tombs
 		}
+		if s.reserve.short && kept > smallMove {
+			continue
+		}
 		if share := (g.size - kept) * 100 / g.size; share > bestShare {
 			best, bestShare = g, share
 		}
@@ -84,27 +87,35 @@ func (s *Store) choose() bool {
 	default:
 		return false
 	}
-	return s.begin(best)
+	if s.wasted(best) {
+		best.drained = true
+		s.stats.Compacted++
+	} else if !s.begin(best) {
+		return false
+	}
+	return true
+}
+
+// wasted reports whether it is known without reading a segment that nothing in it
+// is needed.
+func (s *Store) wasted(g *segment) bool {
+	return g.liveCount == 0 && !g.outlived &&
+		(g.tombs == 0 || !s.needsTombstone(s.oldestBeside(g), g.tombSeq, g.tombExpires)) &&
+		// None has expired, so that others took their places; or all have, long ago.
+		(g.firstExpires == 0 || g.firstExpires > s.clock || s.longExpired(g.lastExpires))
 }
 
 // leastFirsts returns the two lowest firsts of all segments.
 func (s *Store) leastFirsts() (least, second uint64) {
 	least, second = ^uint64(0), ^uint64(0)
-	note := func(first uint64) {
-		switch {
-		case first < least:
-			least, second = first, least
-		case first < second:
-			second = first
-		}
-	}
 	for _, g := range s.table {
-		if g != nil {
-			note(g.first)
+		switch {
+		case g == nil:
+		case g.first < least:
+			least, second = g.first, least
+		case g.first < second:
+			second = g.first
 		}
-	}
-	for _, first := range s.unlinked {
-		note(first)
 	}
 	return least, second
 }
@@ -120,6 +131,7 @@ func (s *Store) begin(victim *segment) bool {
 	c := &s.compaction
 	c.victim, c.done, c.stays = victim, recordsAt, false
 	c.scan = newScanner(file, victim.seeds, victim.size, c.buffer)
+	c.scan.headersOnly = true
 	return true
 }
 
@@ -164,7 +176,8 @@ func (s *Store) drain(m *mover, budget int) (ended bool, err error) {
 		if err != nil {
 			err = vfs.Answer(err, "reading a segment")
 		} else if f.what == foundEnd {
-			return true, s.flush(m)
+			err := s.flush(m)
+			return err == nil, err
 		} else {
 			err = s.carry(m, &f, oldest)
 		}
@@ -194,12 +207,18 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 		id, sl := s.index.find(r.hash)
 		switch here := sl != nil && sl.at == from; {
 		case here && !sl.expired(s.clock):
-			r.expires = sl.expires
+			if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
+				f.what = foundBroken
+				return s.carry(m, f, oldest)
+			}
 			return s.emit(m, &r, f.bytes[headerSize:headerSize+r.keyLen+r.valueLen], from)
 		case here:
-			s.drop(id, sl)
+			s.expire(id, sl)
 		case r.expires == 0 || r.expires > s.clock:
 			return nil // another record took its place, and stands for what it stood for
+		}
+		if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
+			return nil // a write that was cut short never counted
 		}
 		// It may be the newest record of its key, and older ones must stay
 		// as gone as it is.
@@ -265,13 +284,11 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 		}
 		s.grow(g, len(m.out))
 		s.stats.Copied += uint64(len(m.out))
+		s.reserve.spare -= int64(len(m.out))
 		for i := range m.moves {
 			mv := &m.moves[i]
-			if mv.tombstone() {
-				g.entomb(&mv.record)
-				continue
-			}
-			if _, sl := s.index.find(mv.hash); sl != nil && sl.at == mv.from {
+			g.count(&mv.record)
+			if _, sl := s.index.find(mv.hash); !mv.tombstone() && sl != nil && sl.at == mv.from {
 				s.disown(sl)
 				s.own(sl, mv.to, &mv.record)
 			}
@@ -351,10 +368,13 @@ func (s *Store) syncDir() error {
 		return nil
 	}
 	if err := s.fs.SyncDir(s.dir); err != nil {
+		if vfs.NotExist(err) {
+			s.gone = true
+			return errGone
+		}
 		return vfs.Answer(err, "syncing the directory")
 	}
 	s.dirChanged = false
-	s.unlinked = s.unlinked[:0]
 	return nil
 }
 

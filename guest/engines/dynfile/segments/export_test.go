@@ -1,6 +1,10 @@
 package segments
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
 
 // WithHash replaces the hash of keys.
 func WithHash(hash func([]byte) uint64) func(*Options) { return func(o *Options) { o.hash = hash } }
@@ -61,4 +65,54 @@ func (s *Store) ExpiryOf(key []byte) (int64, bool) {
 		return 0, false
 	}
 	return sl.expires, true
+}
+
+// Renumber gives a segment another number, with the checksums that go with it.
+func Renumber(b []byte, number uint32) []byte {
+	return rehead(b, func(h *segmentHeader) { h.number = number }, segmentVersion)
+}
+
+// Reversion gives a segment another version.
+func Reversion(b []byte, version uint32) []byte {
+	return rehead(b, func(*segmentHeader) {}, version)
+}
+
+func rehead(b []byte, change func(*segmentHeader), version uint32) []byte {
+	h, _, ok := decodeHeader(b)
+	if !ok {
+		panic("no header")
+	}
+	change(&h)
+	header := h.encode()
+	binary.LittleEndian.PutUint32(header[8:], version)
+	binary.LittleEndian.PutUint32(header[12:], headerSum(header))
+	copy(header[segmentHeaderSize:], header[:segmentHeaderSize])
+	return append(header, b[recordsAt:]...)
+}
+
+// Reseal gives bytes that follow a segment the checksums of records, where they
+// could be some.
+func Reseal(segment, b []byte) []byte {
+	h, _, _ := decodeHeader(segment)
+	seeds := seedsOf(h.salt)
+	b = append([]byte(nil), b...)
+	for at := 0; at+headerSize <= len(b); {
+		r := fields(b[at:])
+		if !r.plausible() || at+r.size() > len(b) {
+			at += unit
+			continue
+		}
+		seeds.seal(b[at:at+r.size()], &r, int64(len(segment)+at))
+		at += r.size()
+	}
+	return b
+}
+
+// ResealHint gives a hint the checksum that it should have.
+func ResealHint(b []byte) []byte {
+	b = append([]byte(nil), b...)
+	if len(b) >= hintHeaderSize {
+		binary.LittleEndian.PutUint32(b[12:], hintSum(b, crc32.Update(0, castagnoli, b[hintHeaderSize:])))
+	}
+	return b
 }

@@ -224,14 +224,14 @@ func parseHint(b []byte) (h hint, ok bool) {
 	h.bytes = int64(len(b))
 	count := binary.LittleEndian.Uint64(b[segmentHeaderSize+8:])
 	if count != uint64(len(h.entries)/hintEntrySize) || len(h.entries)%hintEntrySize != 0 ||
-		h.size < recordsAt || h.size > maxFile || h.size%unit != 0 {
+		h.header.first >= maxSeq || h.header.floor >= maxSeq || h.size < recordsAt || h.size > maxFile || h.size%unit != 0 {
 		return h, false
 	}
 	end := int64(recordsAt)
 	for rest := h.entries; len(rest) > 0; rest = rest[hintEntrySize:] {
 		e := decodeHint(rest)
 		// In order, without gaps: what a whole segment has.
-		if e.offset != end || e.size < headerSize || e.size > maxRecord ||
+		if e.offset != end || e.seq >= maxSeq || e.size < headerSize || e.size > maxRecord ||
 			e.kind&^flagOutlived != kindPut && e.kind != kindTombstone || e.tombstone() && e.size != headerSize {
 			return h, false
 		}

@@ -206,6 +206,3 @@ func (x *index) merge() {
 	}
 	*link = chain
 }
-
-// bytes returns how much memory the index takes.
-func (x *index) bytes() int64 { return int64(len(x.slotPages)+len(x.headPages)) * (32 << 10) }

@@ -108,7 +108,11 @@ func (s *Store) load() error {
 	if err := s.syncAll(true); err != nil {
 		return err
 	}
-	return s.resume(numbers)
+	if err := s.resume(numbers); err != nil {
+		return err
+	}
+	s.openReserve()
+	return nil
 }
 
 // list returns the numbers of all segments, and takes away what is left of hints
@@ -120,16 +124,15 @@ func (s *Store) list() ([]uint32, error) {
 	}
 	var numbers, hints []uint32
 	for _, e := range entries {
-		if e.Kind != vfs.Regular {
-			continue
-		}
 		for _, suffix := range [...]string{segmentSuffix, hintSuffix, damagedSuffix} {
 			if number, ok := parseName(e.Name, suffix); ok {
 				s.nextNumber = max(s.nextNumber, number+1)
-				switch suffix {
-				case segmentSuffix:
+				switch {
+				case e.Kind != vfs.Regular:
+					// Not ours, but the name is taken.
+				case suffix == segmentSuffix:
 					numbers = append(numbers, number)
-				case hintSuffix:
+				case suffix == hintSuffix:
 					hints = append(hints, number)
 				}
 			}
@@ -349,9 +352,7 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) {
 // take enters a record into the index if it is newer than what is there.
 func (l *loader) take(g *segment, r *record, at place) {
 	l.nextSeq = max(l.nextSeq, r.seq+1)
-	if r.tombstone() {
-		g.entomb(r)
-	}
+	g.count(r)
 	id, sl := l.index.find(r.hash)
 	switch {
 	case sl == nil:

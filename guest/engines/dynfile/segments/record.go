@@ -122,7 +122,13 @@ func fields(header []byte) record {
 	}
 }
 
+// maxSeq bounds sequence numbers, so that none is followed by 0.
+const maxSeq = 1 << 62
+
 func (r *record) plausible() bool {
+	if r.seq >= maxSeq {
+		return false
+	}
 	switch r.kind &^ flagOutlived {
 	case kindPut:
 		return r.keyLen >= 1 && r.keyLen <= abi.MaxKey && r.valueLen <= MaxValue

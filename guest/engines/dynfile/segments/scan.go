@@ -15,6 +15,10 @@ type scanner struct {
 	seeds seeds
 	end   int64 // where to stop
 
+	// headersOnly leaves it to the caller to look whether key and value are
+	// whole, where it needs them.
+	headersOnly bool
+
 	at     int64 // of what comes next
 	buffer []byte
 	start  int64 // offset in the file of what is in the buffer
@@ -128,7 +132,7 @@ func (sc *scanner) try(at int64, known bool) (find, error) {
 		return find{}, err
 	}
 	switch {
-	case len(b) == r.size() && sc.seeds.whole(b, &r):
+	case len(b) == r.size() && (sc.headersOnly && known && !repaired || sc.seeds.whole(b, &r)):
 		return find{record: r, offset: at, bytes: b, what: foundRecord}, nil
 	case repaired || len(b) < r.size():
 		return find{what: foundGap}, nil

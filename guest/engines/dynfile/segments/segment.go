@@ -64,7 +64,8 @@ func decodeHeader(b []byte) (h segmentHeader, version uint32, ok bool) {
 		if string(b[:8]) != segmentMagic || headerSum(b) != binary.LittleEndian.Uint32(b[12:]) {
 			continue
 		}
-		return headerFields(b), binary.LittleEndian.Uint32(b[8:]), true
+		h = headerFields(b)
+		return h, binary.LittleEndian.Uint32(b[8:]), h.first < maxSeq && h.floor < maxSeq
 	}
 	return h, 0, false
 }
@@ -104,6 +105,11 @@ type segment struct {
 	tombSeq     uint64
 	tombExpires int64
 
+	// Of all sessions in it that ever expire, the first and the last to do so,
+	// 0 if there is none; and whether there are any with flagOutlived.
+	firstExpires, lastExpires int64
+	outlived                  bool
+
 	hint int64 // size of its hint file, 0 if it has none
 
 	// unhintable: it has damaged records, which a hint would hide.
@@ -140,24 +146,24 @@ func parseName(name, suffix string) (number uint32, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 16, 32)
-	return uint32(n), err == nil && fileName(uint32(n), suffix) == name
+	// Half of the numbers are never used, so that there is always a next one.
+	return uint32(n), err == nil && n < 1<<31 && fileName(uint32(n), suffix) == name
 }
 
 func (s *Store) path(g *segment, suffix string) string {
 	return s.dir + "/" + fileName(g.number, suffix)
 }
 
-// oldestBeside returns the lowest first of all segments but one. A segment counts
-// until its removal is durable.
+// oldestBeside returns the lowest first of all segments but one. A segment that
+// waits for its removal counts; one that was removed does not, although that may
+// not be durable yet, since it is before the next removal, which is what takes
+// a tombstone away.
 func (s *Store) oldestBeside(g *segment) uint64 {
 	oldest := ^uint64(0)
 	for _, other := range s.table {
 		if other != nil && other != g {
 			oldest = min(oldest, other.first)
 		}
-	}
-	for _, first := range s.unlinked {
-		oldest = min(oldest, first)
 	}
 	return oldest
 }
@@ -331,8 +337,9 @@ func (s *Store) forget(g *segment) error {
 		return vfs.Answer(err, "removing a segment")
 	}
 	s.total -= g.size
+	s.reserve.spare += g.size
+	s.reserve.wait = 0
 	s.table[g.slot] = nil
-	s.unlinked = append(s.unlinked, g.first)
 	s.dirChanged = true
 	return nil
 }

@@ -17,7 +17,7 @@ func (s *Store) budget() int64 { return s.options.MaxBytes - 2*s.options.Segment
 
 // tight reports whether space runs out.
 func (s *Store) tight() bool {
-	return s.options.MaxBytes > 0 && s.total > s.budget()/16*15
+	return s.reserve.short || s.options.MaxBytes > 0 && s.total > s.budget()/16*15
 }
 
 // admit decides whether a session of a size has room, in place of that of a slot.
@@ -35,6 +35,9 @@ func (s *Store) admit(sl *slot, size int) error {
 		if s.total+int64(size)+recordsAt > s.budget() {
 			return errWaiting
 		}
+	}
+	if s.reserve.short && !s.restore() {
+		return errShort
 	}
 	return nil
 }
@@ -65,6 +68,7 @@ func (s *Store) makeSpace(size int) error {
 		if s.compaction.victim == nil && !s.choose() {
 			return nil // admit knows whether that is too little
 		}
+		// There may be no victim, but one that was drained at once.
 		for s.compaction.victim != nil {
 			if err := s.drainVictim(stepBytes); err != nil {
 				return err
@@ -81,6 +85,7 @@ const (
 	paceTight  = 16
 	stepBytes  = 64 << 10  // that one step goes through, as a rule
 	maxStep    = 512 << 10 // that one call goes through
+	maxCredit  = 16 << 20  // that is kept, after large records, for the next calls
 )
 
 // earn lets the background work go on when enough was written.
@@ -93,8 +98,9 @@ func (s *Store) earn(written int) {
 	if s.credit < stepBytes {
 		return
 	}
-	s.background(int(min(s.credit, maxStep)))
-	s.credit = 0
+	budget := min(s.credit, maxStep)
+	s.credit = min(s.credit-budget, maxCredit)
+	s.background(int(budget))
 }
 
 // background moves what is needed out of segments that are mostly waste, and
@@ -114,14 +120,30 @@ func (s *Store) work(budget int) error {
 			return err
 		}
 	}
+	if s.reserve.short {
+		s.retireWaste()
+		if c := &s.compaction; c.victim != nil && c.victim.live > smallMove {
+			c.victim, c.scan = nil, nil // for when there is room
+		}
+	}
 	if s.compaction.victim != nil || s.choose() {
-		return s.drainVictim(budget)
+		if s.compaction.victim == nil {
+			return nil // it was drained at once
+		}
+		err := s.drainVictim(budget)
+		if err != nil && s.spend(err) {
+			return nil // it goes on with what there is room for now
+		}
+		return err
+	}
+	if s.reserve.short {
+		return nil // a hint takes room
 	}
 	return s.hintStep(budget)
 }
 
 // maxDrained is how many segments may wait for Save or Sweep to be removed.
-const maxDrained = 4
+const maxDrained = 16
 
 func (s *Store) countDrained() (n int) {
 	for _, g := range s.table {

@@ -10,7 +10,6 @@ package segments
 
 import (
 	"errors"
-	"io"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
@@ -29,7 +28,8 @@ type Options struct {
 	// MaxBytes is how much room the files may take; 0 is no bound. At least
 	// MinBytes, and 16 segments. Sessions fill at most three quarters of
 	// what is left of it without a reserve of two segments; the rest is what
-	// giving space back needs to go on.
+	// giving space back needs to go on. What Open keeps for deletions on a
+	// full disk, 256 KiB, is not part of it.
 	MaxBytes int64
 
 	// MaxSessions is how many sessions there may be; 0 is no bound. Each
@@ -85,18 +85,19 @@ type Store struct {
 	openFiles int
 
 	// dirChanged: segments were made or removed since the directory was last
-	// synced. unlinked has the firsts of those removed.
+	// synced.
 	dirChanged bool
-	unlinked   []uint64
 
 	compaction compaction
 	hinting    *hinting
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
+	reserve    reserve
 
-	sweepAt uint32
-	stats   Stats
+	sweepAt      uint32
+	sweptExpires int64 // the latest expiry of all sessions that were swept
+	stats        Stats
 }
 
 // Stats count what a store has seen since it was opened.
@@ -186,7 +187,7 @@ func (s *Store) Set(w guest.Write) error {
 	}
 	if w.Expired() {
 		if sl == nil {
-			return nil
+			return s.buryAbsent(hash)
 		}
 		return s.bury(id, sl)
 	}
@@ -342,9 +343,10 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 func (s *Store) Delete(key []byte, now int64) error {
 	s.tick(now)
 	_ = s.makeSpace(headerSize) // a tombstone has a reserve of its own
-	id, sl := s.index.find(s.hashOf(key))
+	hash := s.hashOf(key)
+	id, sl := s.index.find(hash)
 	if sl == nil {
-		return nil
+		return s.buryAbsent(hash)
 	}
 	// What cannot be read is taken for the key's: the hash is.
 	if _, err := s.identify(sl, key); err != nil && !errors.Is(err, guest.ErrCorrupt) {
@@ -373,96 +375,23 @@ func (s *Store) bury(id uint32, sl *slot) error {
 	return nil
 }
 
-// room returns a buffer for a record.
-func (s *Store) room(size int) []byte {
-	if size > len(s.buffer) {
-		s.buffer = make([]byte, max(size, 8<<10))
+// buryAbsent removes what is not in the index. That is nothing, but for a session
+// that has expired and was swept not long ago: should the clock go back a little
+// and the store be opened again, it must not be there.
+func (s *Store) buryAbsent(hash uint64) error {
+	if s.sweptExpires == 0 || s.longExpired(s.sweptExpires) {
+		return nil
 	}
-	return s.buffer[:size]
+	if err := s.admitTombstone(); err != nil {
+		return err
+	}
+	_, err := s.append(s.room(headerSize), &record{hash: hash, kind: kindTombstone, expires: s.sweptExpires})
+	return err
 }
 
-// read returns key and value of a slot's record, which lie in the buffer.
-func (s *Store) read(sl *slot) (key, value []byte, err error) {
-	g := s.table[sl.at.segment()]
-	file, err := s.open(g)
-	if err != nil {
-		return nil, nil, err
-	}
-	b := s.room(sl.at.size())
-	if n, err := file.ReadAt(b, sl.at.offset()); n < len(b) {
-		if err == nil || errors.Is(err, io.EOF) {
-			return nil, nil, guest.Fail(guest.ErrCorrupt, "the segment ends within the record")
-		}
-		return nil, nil, vfs.Answer(err, "reading a record")
-	}
-	offset := sl.at.offset()
-	r, ok := g.seeds.open(b, offset)
-	if !ok && g.seeds.repair(b[:headerSize], offset) {
-		r, ok = g.seeds.open(b, offset)
-	}
-	if !ok || r.tombstone() || r.size() != len(b) || r.hash != sl.hash || !g.seeds.whole(b, &r) {
-		s.stats.Damaged++
-		return nil, nil, errDamaged
-	}
-	key = b[headerSize:][:r.keyLen]
-	end := headerSize + r.keyLen + r.valueLen
-	return key, b[headerSize+r.keyLen : end : end], nil
-}
-
-// append writes a record, of which key and value are in place in b, to the
-// current segment, and gives it its sequence number.
-func (s *Store) append(b []byte, r *record) (place, error) {
-	if s.gone {
-		return 0, errGone
-	}
-	if s.hot != nil && s.hot.size > recordsAt && s.hot.size+int64(len(b)) > s.options.SegmentBytes {
-		s.hot = nil // full
-	}
-	if s.hot == nil {
-		g, err := s.create(s.floor)
-		if err != nil {
-			return 0, err
-		}
-		s.hot = g
-	}
-	g := s.hot
-	r.seq = s.nextSeq
-	r.watermark = watermark(g)
-	g.seal(b, r, g.size)
-	if _, err := g.file.WriteAt(b, g.size); err != nil {
-		s.unwrite(g)
-		return 0, vfs.Answer(err, "writing a record")
-	}
-	s.nextSeq++
-	at := placeOf(g.slot, g.size, len(b))
-	s.grow(g, len(b))
-	if r.tombstone() {
-		g.entomb(r)
-	}
-	return at, nil
-}
-
-func watermark(g *segment) uint32 { return uint32(min(g.synced/unit, maxWatermark)) }
-
-func (s *Store) grow(g *segment, n int) {
-	g.size += int64(n)
-	s.total += int64(n)
-}
-
-// entomb counts a tombstone.
-func (g *segment) entomb(r *record) {
-	if g.tombs == 0 {
-		g.tombExpires = r.expires
-	}
-	g.tombs += headerSize
-	g.tombSeq = max(g.tombSeq, r.seq)
-	g.tombExpires = later(g.tombExpires, r.expires)
-}
-
-// unwrite takes back what a write that failed may have left behind the end. If
-// that fails too, the segment is not written to again.
-func (s *Store) unwrite(g *segment) {
-	if err := g.file.Truncate(g.size); err != nil {
-		s.retire(g)
-	}
+// expire removes a session that has expired from the index. On disk nothing
+// needs to change.
+func (s *Store) expire(id uint32, sl *slot) {
+	s.sweptExpires = max(s.sweptExpires, sl.expires)
+	s.drop(id, sl)
 }

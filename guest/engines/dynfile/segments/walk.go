@@ -25,7 +25,11 @@ func (s *Store) Save(now int64) error {
 	if s.gone {
 		return errGone
 	}
-	if err := s.syncAll(false); err != nil {
+	err := s.syncAll(false)
+	if err != nil && s.spend(err) { // what a failed sync had is written again
+		err = s.syncAll(false)
+	}
+	if err != nil {
 		return err
 	}
 	if err := s.release(); err != nil {
@@ -36,6 +40,7 @@ func (s *Store) Save(now int64) error {
 		s.troubled = true
 	}
 	s.sweep(sweepPerSave, now)
+	s.restore()
 	return nil
 }
 
@@ -51,6 +56,7 @@ func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	if err == nil {
 		err = s.release()
 	}
+	s.restore()
 	return removed, err
 }
 
@@ -61,7 +67,7 @@ func (s *Store) sweep(slots int, now int64) (removed int) {
 		}
 		s.sweepAt--
 		if sl := s.index.slot(s.sweepAt); sl.expired(now) {
-			s.drop(s.sweepAt, sl)
+			s.expire(s.sweepAt, sl)
 			removed++
 		}
 	}
@@ -77,6 +83,9 @@ func (s *Store) Clear(now int64) error {
 	}
 	floor := s.nextSeq
 	g, err := s.create(floor)
+	if err != nil && s.spend(err) {
+		g, err = s.create(floor)
+	}
 	if err != nil {
 		return err
 	}

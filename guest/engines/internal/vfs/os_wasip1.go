@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"syscall"
@@ -98,12 +97,12 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 		// does not fill the buffer is the last.
 		list, progress := buffer[:n], false
 		for len(list) >= direntSize {
-			nameLen := binary.LittleEndian.Uint32(list[direntNamLen:])
+			nameLen := uint32(number(list[direntNamLen:], 4))
 			if uint64(len(list)-direntSize) < uint64(nameLen) {
 				break
 			}
 			entry := string(list[direntSize : direntSize+nameLen])
-			cookie = binary.LittleEndian.Uint64(list[direntNext:])
+			cookie = number(list[direntNext:], 8)
 			progress = true
 			if entry != "." && entry != ".." {
 				entries = append(entries, Entry{Name: entry, Kind: kindOf(list[direntType])})
@@ -117,6 +116,15 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 			buffer = make([]byte, 2*len(buffer))
 		}
 	}
+}
+
+// number reads a little-endian number, without the reflection that
+// encoding/binary brings into a module.
+func number(b []byte, size int) (n uint64) {
+	for i, c := range b[:size] {
+		n |= uint64(c) << (8 * i)
+	}
+	return n
 }
 
 func kindOf(filetype uint8) Kind {

@@ -8,9 +8,12 @@ package folder
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"runtime"
 	"strconv"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
@@ -32,6 +35,11 @@ type Options struct {
 	// and the next, at least 16. Beyond that, each change makes a few older
 	// ones durable first. 0 means 65536.
 	MaxPending int
+
+	// Scratch returns memory for a value that is large, valid as long as what
+	// Get returns; keys and values of the current call may lie there too.
+	// Without it, such a value is allocated.
+	Scratch func(n int) []byte
 }
 
 // Store keeps records. It is not safe for concurrent use. Its errors are those of
@@ -48,25 +56,23 @@ type Store struct {
 	list       list
 	ticket     uint64
 
-	// Directories whose names have changed since they were synced: the
-	// folders that records lie in are in pending.
-	dirtyLeaves map[int]struct{}
-	dirtyTops   map[int]struct{}
-	dirtyLive   bool
-	dirtyRoot   bool
-
+	dirs   dirs
 	recent recent
 	sweep  sweeper
 	trash  trash
 
-	buffer []byte // a file that was read; Get returns part of it
-	out    []byte // the beginning of one that is written
-	damage bool   // damage was logged in this call
+	buffer  []byte // a file that was read; Get returns part of it
+	out     []byte // the beginning of one that is written
+	key     []byte // a copy, where scratch may be overwritten
+	scratch func(n int) []byte
 }
 
 const (
 	// readSize is what is read of a file at first: nearly always, all.
 	readSize = 4 << 10
+
+	// headSize is what has the header, the key and the revision for sure.
+	headSize = headerSize + abi.MaxKey + abi.RevisionSize
 
 	// keepSize is how large a buffer may become and be kept.
 	keepSize = 256 << 10
@@ -93,13 +99,15 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 		fs:         fs,
 		paths:      paths{live: "sessions-" + shard},
 		maxPending: options.MaxPending,
+		dirs:       newDirs(),
 		list:       list{fs: fs, name: "pending-" + shard},
 		ticket:     firstTicket(),
 		trash:      trash{fs: fs, prefix: "trash-" + shard + "-"},
 		buffer:     make([]byte, readSize),
 		out:        make([]byte, 0, readSize),
+		key:        make([]byte, 0, abi.MaxKey),
+		scratch:    options.Scratch,
 	}
-	s.forgetDirty()
 	if err := stamp.Claim(fs, stamp.Stamp{Engine: Engine, Version: Version, Shards: options.Shards}, options.Shard); err != nil {
 		return nil, err
 	}
@@ -115,9 +123,7 @@ func (s *Store) recover() (err error) {
 		return err
 	}
 	for i := range s.pending {
-		s.dirtyLeaves[i.leaf()] = struct{}{}
-		s.dirtyTops[i.leaf()>>4] = struct{}{}
-		s.dirtyLive = true
+		s.dirs.doubt(i.leaf())
 	}
 	if err := s.list.replace(s.pending); err != nil {
 		return err
@@ -133,16 +139,10 @@ func (s *Store) recover() (err error) {
 	return s.fs.SyncDir("")
 }
 
-func (s *Store) forgetDirty() {
-	s.dirtyLeaves = make(map[int]struct{})
-	s.dirtyTops = make(map[int]struct{})
-	s.dirtyLive, s.dirtyRoot = false, false
-}
-
 // Get returns the value under a key, in memory that the next call overwrites.
 func (s *Store) Get(key []byte, now int64) ([]byte, error) {
 	i := idOf(key)
-	r, err := s.load(i, key)
+	r, err := s.loadInto(s.scratch, i, key)
 	if err != nil {
 		return nil, vfs.Answer(err, "reading a record")
 	}
@@ -155,44 +155,58 @@ func (s *Store) Get(key []byte, now int64) ([]byte, error) {
 
 // Set stores a value if the write's condition allows it.
 func (s *Store) Set(w guest.Write) error {
+	if err := s.makeRoom(); err != nil {
+		return vfs.Answer(err, "making earlier changes durable")
+	}
 	i := idOf(w.Key)
-	if w.Expect != 0 {
-		stored, found, err := s.current(i, w.Key, w.Now)
+	there := folderUnknown
+	if w.Expect != abi.ExpectAny {
+		c, err := s.current(i, w.Key)
 		if err != nil {
 			return vfs.Answer(err, "reading the record to be replaced")
 		}
-		if err := w.Check(stored[:], found); err != nil {
+		var stored [abi.RevisionSize]byte
+		for n := range stored {
+			stored[n] = byte(c.revision >> (8 * n))
+		}
+		if err := w.Check(stored[:], c.found && !guest.Expired(c.expires, w.Now)); err != nil {
 			return err
 		}
+		there = c.there
 	}
 	if w.Expired() {
-		return s.Delete(w.Key, w.Now)
+		return vfs.Answer(s.remove(i, true), "removing a record")
 	}
-	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires), "writing a record")
+	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires, there), "writing a record")
 }
 
 // Touch gives a record a new expiry. The record is written anew: a header that
 // is changed in place may be torn.
 func (s *Store) Touch(key []byte, expires, now int64) error {
+	if err := s.makeRoom(); err != nil {
+		return notFull(vfs.Answer(err, "making earlier changes durable"))
+	}
 	i := idOf(key)
-	r, err := s.load(i, key)
+	s.key = append(s.key[:0], key...)
+	key = s.key
+	r, err := s.loadInto(s.scratch, i, key)
 	switch {
 	case err != nil:
 		return notFull(vfs.Answer(err, "reading a record"))
 	case guest.Expired(r.expires, now):
 		return guest.ErrNotFound
 	case guest.Expired(expires, now):
-		return s.Delete(key, now)
+		return notFull(vfs.Answer(s.remove(i, true), "removing a record"))
 	case r.expires == expires:
 		return nil
 	}
-	return notFull(vfs.Answer(s.write(i, key, r.value, expires), "writing a record"))
+	return notFull(vfs.Answer(s.write(i, key, r.value, expires, folderDurable), "writing a record"))
 }
 
 // notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
 // operation has.
 func notFull(err error) error {
-	if vfs.IsNoSpaceAnswer(err) {
+	if errors.Is(err, guest.ErrNoSpace) {
 		return guest.Fail(guest.ErrUnavailable, err.Error())
 	}
 	return err
@@ -200,45 +214,56 @@ func notFull(err error) error {
 
 // Delete removes a record, if there is one.
 func (s *Store) Delete(key []byte, _ int64) error {
+	_ = s.makeRoom() // which may want room on the disk, and this makes some
 	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
 }
 
-// current returns the revision of what is stored, as a value begins with it. A
-// record that cannot be read for damage counts as none: what is written heals
-// it.
-func (s *Store) current(i id, key []byte, now int64) (revision [8]byte, found bool, err error) {
-	e, changed, err := s.lookup(i)
-	if err != nil {
-		return revision, false, err
-	}
-	known, expires, ok := e.revision, e.expires, changed && e.hasFile()
-	if !ok {
-		known, expires, ok = s.recent.get(i)
-	}
-	if !ok {
-		r, err := s.load(i, key)
-		switch {
-		case err == guest.ErrNotFound:
-			return revision, false, nil
-		case isDamage(err):
-			s.logDamage(err)
-			return revision, false, nil
-		case err != nil:
-			return revision, false, err
-		}
-		known, expires = r.revision(), r.expires
-	}
-	for n := range revision {
-		revision[n] = byte(known >> (8 * n))
-	}
-	return revision, !guest.Expired(expires, now), nil
+// current is what is known of the record of a key before it is replaced.
+type current struct {
+	found    bool
+	there    folderState
+	expires  int64
+	revision uint64
 }
 
-// load reads the record of a key, whether it has expired or not.
-func (s *Store) load(i id, key []byte) (record, error) {
+// current looks at as little as it can. A record that cannot be read for damage
+// counts as none: what is written heals it.
+func (s *Store) current(i id, key []byte) (c current, err error) {
+	e, changed, err := s.lookup(i)
+	if err != nil {
+		return c, err
+	}
+	if changed && e.hasFile() {
+		return current{found: true, expires: e.expires, revision: e.revision}, nil
+	}
+	if revision, expires, ok := s.recent.get(i); ok {
+		return current{true, folderDurable, expires, revision}, nil
+	}
+	h, revision, err := s.head(s.paths.session(i), key)
+	switch {
+	case vfs.NotExist(err):
+		return current{there: folderAbsent}, nil
+	case isDamage(err):
+		return current{there: folderDurable}, nil
+	case err != nil:
+		return c, err
+	}
+	return current{true, folderDurable, h.expires, revision}, nil
+}
+
+// load reads the record of a key, whether it has expired or not. Without a key it
+// takes whatever the folder has.
+func (s *Store) load(i id, key []byte) (record, error) { return s.loadInto(nil, i, key) }
+
+// loadInto is load with memory for a large record, in which the key may lie.
+func (s *Store) loadInto(room func(int) []byte, i id, key []byte) (record, error) {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return record{}, err
+	}
+	if room != nil {
+		s.key = append(s.key[:0], key...)
+		key = s.key
 	}
 	name := ""
 	if changed && e.hasFile() {
@@ -246,7 +271,7 @@ func (s *Store) load(i id, key []byte) (record, error) {
 	} else {
 		name = s.paths.session(i)
 	}
-	r, err := s.read(name)
+	r, err := s.read(name, room)
 	switch {
 	case vfs.NotExist(err):
 		return r, guest.ErrNotFound
@@ -257,12 +282,12 @@ func (s *Store) load(i id, key []byte) (record, error) {
 }
 
 // read reads a record file: three calls to the host, if it is not long.
-func (s *Store) read(name string) (record, error) {
+func (s *Store) read(name string, room func(int) []byte) (record, error) {
 	f, err := s.fs.OpenFile(name, 0)
 	if err != nil {
 		return record{}, err
 	}
-	b, err := s.readAll(f)
+	b, err := s.readAll(f, room)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
@@ -272,11 +297,11 @@ func (s *Store) read(name string) (record, error) {
 	return parseRecord(b)
 }
 
-func (s *Store) readAll(f vfs.File) ([]byte, error) {
-	if cap(s.buffer) > keepSize {
+func (s *Store) readAll(f vfs.File, room func(int) []byte) ([]byte, error) {
+	if len(s.buffer) > keepSize {
 		s.buffer = make([]byte, readSize)
 	}
-	b := s.buffer[:cap(s.buffer)]
+	b := s.buffer
 	n, err := f.ReadAt(b, 0)
 	for err == nil { // there may be more
 		h, damaged := parseHeader(b[:n])
@@ -284,9 +309,7 @@ func (s *Store) readAll(f vfs.File) ([]byte, error) {
 			return b[:n], nil // for parseRecord to say
 		}
 		if size := h.size() + 1; size > len(b) { // one more byte shows that there is none
-			longer := make([]byte, size)
-			copy(longer, b[:n])
-			b, s.buffer = longer, longer
+			b = s.longer(b[:n], size, room)
 		}
 		var more int
 		more, err = f.ReadAt(b[n:], int64(n))
@@ -296,6 +319,65 @@ func (s *Store) readAll(f vfs.File) ([]byte, error) {
 		return nil, err
 	}
 	return b[:n], nil
+}
+
+// longer returns a buffer of at least a size that begins with b.
+func (s *Store) longer(b []byte, size int, room func(int) []byte) []byte {
+	switch {
+	case size <= keepSize:
+		s.buffer = make([]byte, size+size/4) // the next may be a little longer
+	case room != nil:
+		longer := room(size)
+		copy(longer, b)
+		return longer
+	default:
+		// The memory is small: let go first what was read before.
+		s.buffer = nil
+		runtime.GC()
+		s.buffer = make([]byte, size)
+	}
+	copy(s.buffer, b)
+	return s.buffer
+}
+
+// head reads what comes first in a file: the header and, if a key is given, the
+// revision. Of a long record it sees no damage further back.
+func (s *Store) head(name string, key []byte) (h header, revision uint64, err error) {
+	f, err := s.fs.OpenFile(name, 0)
+	if err != nil {
+		return h, 0, err
+	}
+	b := s.buffer[:headSize]
+	if key == nil {
+		b = b[:headerSize]
+	}
+	n, err := f.ReadAt(b, 0)
+	if closed := f.Close(); closed != nil && (err == nil || err == io.EOF) {
+		err = closed
+	}
+	if err != nil && err != io.EOF {
+		return h, 0, err
+	}
+	b = b[:n]
+	if h, err = parseHeader(b); err != nil || key == nil {
+		return h, 0, err
+	}
+	if h.size() <= headSize {
+		r, err := parseRecord(b) // which sees bytes that are too many
+
+		if err != nil {
+			return h, 0, err
+		}
+		revision = r.revision()
+	} else if n < headSize {
+		return h, 0, errDamagedBody
+	} else {
+		revision = abi.Revision(b[headerSize+h.keyLen : headerSize+h.keyLen+abi.RevisionSize])
+	}
+	if !bytes.Equal(b[headerSize:headerSize+h.keyLen], key) {
+		return h, 0, errOtherKey
+	}
+	return h, revision, nil
 }
 
 // lookup returns what is known of a changed key, after it has looked at what an
@@ -320,7 +402,7 @@ func (s *Store) resolve(i id, e *entry) error {
 	found := *e
 	found.slot = slotNone
 	for slot := uint8(1); slot <= 2; slot++ {
-		r, err := s.read(s.paths.next(i, e.ticket, slot))
+		r, err := s.read(s.paths.next(i, e.ticket, slot), nil)
 		switch {
 		case vfs.NotExist(err):
 		case isDamage(err):

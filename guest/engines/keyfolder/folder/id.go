@@ -1,18 +1,12 @@
 package folder
 
-import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-)
-
 // id names the folder of a key: the first half of the key's SHA-256. Keys are
 // hashed whatever they look like, so that folders are spread evenly and a name
 // is never what a stranger chose.
 type id [16]byte
 
 func idOf(key []byte) (i id) {
-	sum := sha256.Sum256(key)
+	sum := sum256(key)
 	copy(i[:], sum[:])
 	return i
 }
@@ -31,7 +25,13 @@ const (
 func (i id) leaf() int { return int(i[0])<<4 | int(i[1]>>4) }
 
 // prefix is the first 62 bits: what of an id fits into a cursor.
-func (i id) prefix() int64 { return int64(binary.BigEndian.Uint64(i[:]) >> 2) }
+func (i id) prefix() int64 {
+	var first uint64
+	for _, b := range i[:8] {
+		first = first<<8 | uint64(b)
+	}
+	return int64(first >> 2)
+}
 
 const (
 	prefixBits = 62
@@ -94,7 +94,10 @@ func (p paths) appendFolder(b []byte, i id) []byte {
 	}
 	b = append(b, p.live...)
 	b = append(b, '/', hexDigits[i[0]>>4], hexDigits[i[0]&15], '/', hexDigits[i[1]>>4], '/')
-	return hex.AppendEncode(b, i[:])
+	for _, c := range i {
+		b = append(b, hexDigits[c>>4], hexDigits[c&15])
+	}
+	return b
 }
 
 // session is the file of a record that is durable.

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
@@ -26,6 +25,7 @@ type entry struct {
 	other    bool  // the other file may be there as well, and is older
 	rewrite  bool  // what was written may not be what is on the disk: sync it no more, but write it again
 	unsynced bool  // names in the folder have changed
+	listed   bool  // it is in the list
 }
 
 // States of entry.slot beside the files 1 and 2.
@@ -74,24 +74,43 @@ func (l *list) replace(pending map[id]entry) error {
 	if err != nil {
 		return err
 	}
-	if _, err = f.WriteAt(b, 0); err == nil {
-		err = l.fs.Rename(temporary, l.name)
+	_, err = f.WriteAt(b, 0)
+	if closed := f.Close(); err == nil {
+		err = closed
 	}
 	if err != nil {
-		_ = f.Close()
-		_ = l.fs.Remove(temporary)
 		return err
 	}
+	// Some systems rename no file that is open, and over none that is.
 	if l.file != nil {
 		_ = l.file.Close()
+		l.file = nil
 	}
-	l.file, l.count = f, len(pending)
-	return nil
+	if err = l.fs.Rename(temporary, l.name); err == nil {
+		l.count = len(pending)
+	}
+	if opened := l.open(); err == nil {
+		err = opened
+	}
+	return err
+}
+
+func (l *list) open() (err error) {
+	l.file, err = l.fs.OpenFile(l.name, vfs.ReadWrite)
+	if err != nil {
+		l.file = nil
+	}
+	return err
 }
 
 // add writes an entry. It counts once it is there completely: one that failed is
 // overwritten by the next.
 func (l *list) add(i id, ticket uint64) error {
+	if l.file == nil { // replacing it failed
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
 	b := appendListEntry(l.buffer[:0], i, ticket)
 	if _, err := l.file.WriteAt(b, int64(listEntrySize*(1+l.count))); err != nil {
 		return err
@@ -103,7 +122,7 @@ func (l *list) add(i id, ticket uint64) error {
 // reset empties the list, whose keys are all durable. If it fails, the list says
 // more than it need, which does no harm.
 func (l *list) reset() {
-	if l.count > 0 && l.file.Truncate(listEntrySize) == nil {
+	if l.count > 0 && l.file != nil && l.file.Truncate(listEntrySize) == nil {
 		l.count = 0
 	}
 }
@@ -112,8 +131,8 @@ func appendListEntry(b []byte, i id, ticket uint64) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, i[:]...)
-	b = binary.LittleEndian.AppendUint64(b, ticket)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
+	b = append64(b, ticket)
+	put32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
 	return b
 }
 
@@ -145,11 +164,11 @@ func (l *list) read() (map[id]entry, error) {
 // parseList adds the entries of a piece of the list: the later one counts.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
-		if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
+		if get32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
 			continue
 		}
 		pending[id(b[8:24])] = entry{
-			ticket: binary.LittleEndian.Uint64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true,
+			ticket: get64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true, listed: true,
 		}
 	}
 }

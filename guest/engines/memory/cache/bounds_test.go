@@ -40,7 +40,7 @@ var fillings = []struct {
 }
 
 func TestCacheStaysWithinItsBytes(t *testing.T) {
-	const writes = 12_000
+	const writes = 3000
 	for _, maxBytes := range []int64{cache.MinBytes, 3 << 20, 16<<20 + 12345} {
 		for _, filling := range fillings {
 			t.Run(fmt.Sprintf("%s in %d KiB", filling.name, maxBytes>>10), func(t *testing.T) {
@@ -72,11 +72,11 @@ func TestCacheStaysWithinItsBytes(t *testing.T) {
 // Of the room that there is, values of one size must be able to use nearly all.
 func TestCacheUsesItsBytes(t *testing.T) {
 	for _, size := range []int{40, 300, 1000, 4000} {
-		c, err := cache.New(cache.Options{MaxBytes: 8 << 20})
+		c, err := cache.New(cache.Options{MaxBytes: 4 << 20})
 		require.NoError(t, err)
 		value := make([]byte, size)
 		key := make([]byte, 32)
-		for n := range uint64(200_000) {
+		for n := range uint64(50_000) {
 			binary.LittleEndian.PutUint64(key, n)
 			require.NoError(t, c.Set(guest.Write{Key: key, Value: value, Now: 1}))
 		}
@@ -137,7 +137,7 @@ func TestEverythingThatIsRemovedIsFreed(t *testing.T) {
 			require.NoError(t, err)
 			empty := c.Bytes()
 			var keys [][]byte
-			for n := range 20_000 {
+			for n := range 8000 {
 				keys = append(keys, fmt.Appendf(nil, "key %d", n))
 				require.NoError(t, c.Set(guest.Write{Key: keys[n], Value: make([]byte, n%700), Expires: 500, Now: 1}))
 			}

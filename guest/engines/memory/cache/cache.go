@@ -59,6 +59,7 @@ type Cache struct {
 	small, main queue
 	pinned      uint32 // being rewritten: has no bytes and must not be evicted
 
+	spared  int // records passed over for eviction during this write
 	sweepAt uint32
 	stats   Stats
 
@@ -148,6 +149,7 @@ func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
 // Set stores a value if the write's condition allows it. It evicts to make
 // room, and changes nothing if it fails.
 func (c *Cache) Set(w guest.Write) error {
+	c.spared = 0
 	c.sweep(sweepPerSet, w.Now)
 	if len(w.Key) == 0 || len(w.Key) > keyLenMask+1 {
 		return errKey

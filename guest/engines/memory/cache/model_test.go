@@ -183,11 +183,11 @@ func TestCacheAgainstModel(t *testing.T) {
 		steps   int
 		evicts  bool
 	}{
-		{"small records, few keys", cache.Options{MaxBytes: 4 << 20}, 50, sizesToTry[:10], 30_000, false},
-		{"small records, many keys", cache.Options{MaxBytes: cache.MinBytes}, 8000, sizesToTry[:8], 40_000, true},
-		{"all sizes, little room", cache.Options{MaxBytes: cache.MinBytes}, 200, sizesToTry, 15_000, true},
-		{"all sizes, some room", cache.Options{MaxBytes: 4 << 20}, 1000, sizesToTry, 10_000, true},
-		{"few entries", cache.Options{MaxBytes: 4 << 20, MaxEntries: 10}, 30, sizesToTry[:12], 20_000, true},
+		{"small records, few keys", cache.Options{MaxBytes: 4 << 20}, 50, sizesToTry[:10], 12_000, false},
+		{"small records, many keys", cache.Options{MaxBytes: cache.MinBytes}, 8000, sizesToTry[:8], 10_000, true},
+		{"all sizes, little room", cache.Options{MaxBytes: cache.MinBytes}, 200, sizesToTry, 6000, true},
+		{"all sizes, some room", cache.Options{MaxBytes: 4 << 20}, 1000, sizesToTry, 5000, true},
+		{"few entries", cache.Options{MaxBytes: 4 << 20, MaxEntries: 10}, 30, sizesToTry[:12], 10_000, true},
 		{"one entry", cache.Options{MaxBytes: 4 << 20, MaxEntries: 1}, 3, sizesToTry[:12], 5000, true},
 	}
 	for n, test := range tests {

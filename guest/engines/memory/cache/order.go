@@ -13,9 +13,10 @@ const (
 	// in so many.
 	smallShare = 10
 
-	// maxSpared bounds how many records are passed over for one eviction, so
-	// that no single call is long. The next one goes, used or not.
-	maxSpared = 256
+	// maxSpared bounds how many records are passed over during one write,
+	// which may evict a hundred, so that no single call is long. After that,
+	// records go whether they were used or not.
+	maxSpared = 512
 )
 
 // queue is an order of records, linked by their slots.
@@ -80,7 +81,7 @@ func (c *Cache) evict(now int64) bool {
 	if c.count == 0 || c.count == 1 && c.pinned != noSlot {
 		return false
 	}
-	for spared := 0; ; spared++ {
+	for ; ; c.spared++ {
 		q := &c.main
 		if q.count == 0 || c.small.count > c.count/smallShare {
 			q = &c.small
@@ -92,7 +93,7 @@ func (c *Cache) evict(now int64) bool {
 		case s.expired(now):
 			c.expire(id)
 			return true
-		case !s.used() || spared >= maxSpared:
+		case !s.used() || c.spared >= maxSpared:
 			c.stats.Evicted++
 			c.bucket(s.hash).ghost = s.hash | mainBit
 			c.remove(id)

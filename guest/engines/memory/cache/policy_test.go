@@ -143,3 +143,23 @@ func TestEvictionIsAtLeastAsGoodAsLRU(t *testing.T) {
 		})
 	}
 }
+
+// When every record is in use and one of another size needs a whole block, some
+// hundred records go; they must not each be looked for among thousands.
+func TestOneWriteSparesABoundedNumber(t *testing.T) {
+	c, err := cache.New(cache.Options{MaxBytes: 8 << 20})
+	require.NoError(t, err)
+	for key := range uint64(40_000) {
+		use(t, c, key)
+	}
+	for key := range uint64(40_000) {
+		_, _ = c.Get(binary.LittleEndian.AppendUint64(nil, key), 1)
+	}
+	most := 0
+	for n := range 200 {
+		require.NoError(t, c.Set(guest.Write{Key: []byte{byte(n)}, Value: make([]byte, 60_000), Now: 1}))
+		most = max(most, c.Spared())
+	}
+	require.Greater(t, most, 100)
+	require.Less(t, most, 2000)
+}

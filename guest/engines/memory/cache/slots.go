@@ -40,6 +40,10 @@ func (s *slot) valueLen() int { return int(s.sizes &^ usedBit >> valueLenShift) 
 func (s *slot) main() bool    { return s.hash&mainBit != 0 }
 func (s *slot) used() bool    { return s.sizes&usedBit != 0 }
 
+// inCell reports whether the record lies in its cell as a whole: what shape says,
+// in fewer steps, for reads.
+func (s *slot) inCell() bool { return ownerSize+s.keyLen()+s.valueLen() <= blockSize }
+
 func (s *slot) expired(now int64) bool { return s.expires != 0 && now >= s.expires }
 
 func (c *Cache) slot(id uint32) *slot {

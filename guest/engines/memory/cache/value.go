@@ -16,7 +16,7 @@ var (
 // keyOf returns the key of a record.
 func (c *Cache) keyOf(s *slot) []byte {
 	at := ownerSize
-	if chain, _, _ := shape(s.keyLen(), s.valueLen()); chain > 0 {
+	if !s.inCell() {
 		at += chainSize
 	}
 	return c.pool.cell(s.ref)[at:][:s.keyLen()]
@@ -24,8 +24,8 @@ func (c *Cache) keyOf(s *slot) []byte {
 
 // value returns the value of a record in one piece.
 func (c *Cache) value(s *slot) []byte {
-	if chain, inCell, _ := shape(s.keyLen(), s.valueLen()); chain == 0 {
-		return c.pool.cell(s.ref)[ownerSize+s.keyLen():][:inCell:inCell]
+	if n := s.valueLen(); s.inCell() {
+		return c.pool.cell(s.ref)[ownerSize+s.keyLen():][:n:n]
 	}
 	var whole []byte
 	if c.options.Scratch != nil {

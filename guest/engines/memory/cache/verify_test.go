@@ -157,3 +157,6 @@ func (c *Cache) verifyOrder() error {
 	}
 	return nil
 }
+
+// Spared returns how many records the last write passed over for eviction.
+func (c *Cache) Spared() int { return c.spared }

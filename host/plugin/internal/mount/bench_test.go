@@ -1,13 +1,16 @@
 package mount_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
@@ -121,6 +124,35 @@ func BenchmarkReplace(b *testing.B) {
 				replace(b, m, dir)
 			}
 		})
+	})
+}
+
+// BenchmarkCall is what it costs a call that errors reach the guest: the call
+// itself asks where an open file is.
+func BenchmarkCall(b *testing.B) {
+	ctx := context.Background()
+	tell := func(b *testing.B, g *guest) {
+		fd, errno := g.open("f", oCreat, rightRead|rightWrite, 0)
+		require.Zero(b, errno)
+		f, stack := g.mod.ExportedFunction("fd_tell"), make([]uint64, 2)
+		for b.Loop() {
+			stack[0], stack[1] = fd, 8
+			if err := f.CallWithStack(ctx, stack); err != nil || stack[0] != 0 {
+				b.Fatal(err, stack[0])
+			}
+		}
+	}
+	b.Run("mount", func(b *testing.B) {
+		m, _ := open(b, mount.Options{MaxBytes: 1})
+		tell(b, newGuest(b, m))
+	})
+	b.Run("wazero", func(b *testing.B) {
+		r := wazero.NewRuntime(ctx)
+		defer r.Close(ctx)
+		wasi_snapshot_preview1.MustInstantiate(ctx, r)
+		m, _ := open(b, mount.Options{MaxBytes: 1})
+		config := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(m, "/")
+		tell(b, &guest{b, instantiate(b, r, callsWasm, config)})
 	})
 }
 

@@ -2,7 +2,6 @@ package mount
 
 import (
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
@@ -16,30 +15,20 @@ func (m *FS) Lstat(path string) (wasys.Stat_t, sys.Errno) {
 	if errno != 0 {
 		return wasys.Stat_t{}, errno
 	}
-	info, err := m.root.Lstat(n.path)
-	if err != nil {
-		return wasys.Stat_t{}, m.errno(err)
+	st, errno := m.look(n)
+	if errno == 0 && n.isDir && !st.Mode.IsDir() {
+		errno = notDirectory(st)
 	}
-	if n.isDir && !info.IsDir() {
-		return wasys.Stat_t{}, notDirectory(info)
-	}
-	return wasys.NewStat_t(info), 0
+	return st, errno
 }
 
 // Stat implements sys.FS. A symbolic link is not followed: ELOOP.
 func (m *FS) Stat(path string) (wasys.Stat_t, sys.Errno) {
 	st, errno := m.Lstat(path)
-	if errno == 0 && st.Mode&os.ModeSymlink != 0 {
+	if errno == 0 && st.Mode&fs.ModeSymlink != 0 {
 		return wasys.Stat_t{}, sys.ELOOP
 	}
 	return st, errno
-}
-
-func notDirectory(info fs.FileInfo) sys.Errno {
-	if info.Mode()&os.ModeSymlink != 0 {
-		return sys.ELOOP
-	}
-	return sys.ENOTDIR
 }
 
 // Readlink implements sys.FS. What a link says is none of a guest's business:
@@ -49,7 +38,7 @@ func (m *FS) Readlink(path string) (string, sys.Errno) {
 	if errno != 0 {
 		return "", errno
 	}
-	if st.Mode&os.ModeSymlink == 0 {
+	if st.Mode&fs.ModeSymlink == 0 {
 		return "", sys.EINVAL
 	}
 	return "", sys.EPERM
@@ -81,10 +70,12 @@ func (m *FS) Mkdir(path string, _ fs.FileMode) sys.Errno {
 		return sys.EEXIST
 	}
 	defer m.paths.shared(n.path).RUnlock()
-	if m.counted && !m.quota.takeFile() {
-		if _, err := m.root.Lstat(n.path); err == nil {
-			return sys.EEXIST
-		}
+	switch _, errno := m.look(n); {
+	case errno == 0:
+		return sys.EEXIST
+	case errno != sys.ENOENT:
+		return errno
+	case m.counted && !m.quota.takeFile():
 		return ENOSPC
 	}
 	if err := m.root.Mkdir(n.path, dirMode); err != nil {
@@ -106,11 +97,11 @@ func (m *FS) Rmdir(path string) sys.Errno {
 		return sys.EINVAL
 	}
 	defer m.paths.alone(n.path).Unlock()
-	info, err := m.root.Lstat(n.path)
-	if err != nil {
-		return m.errno(err)
+	st, errno := m.look(n)
+	if errno != 0 {
+		return errno
 	}
-	if !info.IsDir() {
+	if !st.Mode.IsDir() {
 		return sys.ENOTDIR
 	}
 	if err := m.root.Remove(n.path); err != nil {
@@ -134,17 +125,17 @@ func (m *FS) Unlink(path string) sys.Errno {
 		return sys.EISDIR
 	}
 	defer m.paths.alone(n.path).Unlock()
-	info, err := m.root.Lstat(n.path)
-	if err != nil {
-		return m.errno(err)
+	st, errno := m.look(n)
+	if errno != 0 {
+		return errno
 	}
-	if info.IsDir() {
+	if st.Mode.IsDir() {
 		return sys.EISDIR
 	}
 	if n.isDir {
-		return notDirectory(info)
+		return notDirectory(st)
 	}
-	v := m.victim(n.path, info)
+	v := m.victim(n, st)
 	if err := m.root.Remove(n.path); err != nil {
 		v.spare()
 		return m.errno(err)
@@ -169,41 +160,41 @@ func (m *FS) Rename(from, to string) sys.Errno {
 	}
 	unlock := m.paths.both(a.path, b.path)
 	defer func() { unlock() }()
-	source, err := m.root.Lstat(a.path)
-	if err == nil && source.IsDir() {
+	source, errno := m.look(a)
+	if errno == 0 && source.Mode.IsDir() {
 		unlock()
 		unlock = m.paths.all()
-		source, err = m.root.Lstat(a.path)
+		source, errno = m.look(a)
 	}
-	if err != nil {
-		return m.errno(err)
+	if errno != 0 {
+		return errno
 	}
-	switch mode := source.Mode(); {
-	case mode&os.ModeSymlink != 0:
-		return sys.ELOOP
-	case mode.IsDir():
-		return m.renameDirectory(a, b)
-	case !mode.IsRegular():
-		return sys.EPERM
+	target, errno := m.look(b)
+	if errno != 0 && errno != sys.ENOENT {
+		return errno
+	}
+	there := errno == 0
+	switch {
+	case source.Mode.IsDir():
+		return m.renameDirectory(a, b, source, target, there)
+	case !source.Mode.IsRegular():
+		return notFile(source)
 	case a.isDir || b.isDir:
 		return sys.ENOTDIR
 	}
-	return m.renameFile(a, b, source)
+	return m.renameFile(a, b, source, target, there)
 }
 
-func (m *FS) renameFile(a, b name, source fs.FileInfo) sys.Errno {
+func (m *FS) renameFile(a, b name, source, target wasys.Stat_t, there bool) sys.Errno {
 	v := victim{}
-	target, err := m.root.Lstat(b.path)
 	switch {
-	case err != nil && !os.IsNotExist(err):
-		return m.errno(err)
-	case err == nil && target.IsDir():
+	case there && target.Mode.IsDir():
 		return sys.EISDIR
-	case err == nil && os.SameFile(source, target):
+	case there && same(a, b, source, target):
 		// Two names of one file: POSIX leaves both, and on a filesystem that
 		// ignores case this is how the case of a name is changed.
-	case err == nil:
-		v = m.victim(b.path, target)
+	case there:
+		v = m.victim(b, target)
 	}
 	if err := m.root.Rename(a.path, b.path); err != nil {
 		v.spare()
@@ -213,29 +204,17 @@ func (m *FS) renameFile(a, b name, source fs.FileInfo) sys.Errno {
 	return 0
 }
 
-func (m *FS) renameDirectory(a, b name) sys.Errno {
-	if a.path == b.path {
-		return 0
-	}
-	if strings.HasPrefix(b.path, a.path+"/") {
-		return sys.EINVAL
-	}
-	target, err := m.root.Lstat(b.path)
+func (m *FS) renameDirectory(a, b name, source, target wasys.Stat_t, there bool) sys.Errno {
 	switch {
-	case err != nil && !os.IsNotExist(err):
-		return m.errno(err)
-	case err == nil && !target.IsDir():
+	case a.path == b.path:
+		return 0
+	case strings.HasPrefix(b.path, a.path+"/"):
+		return sys.EINVAL
+	case there && !target.Mode.IsDir():
 		return notDirectory(target)
-	case err == nil:
+	case there && !same(a, b, source, target):
 		// Package os replaces no directory. That it is empty is for the
 		// system to say.
-		source, err := m.root.Lstat(a.path)
-		if err != nil {
-			return m.errno(err)
-		}
-		if os.SameFile(source, target) {
-			break
-		}
 		if err := m.root.Remove(b.path); err != nil {
 			return m.errno(err)
 		}
@@ -252,17 +231,15 @@ func (m *FS) Utimens(path string, atim, mtim int64) sys.Errno {
 	if errno != 0 {
 		return errno
 	}
-	info, err := m.root.Lstat(n.path)
-	if err != nil {
-		return m.errno(err)
-	}
-	switch mode := info.Mode(); {
-	case mode&os.ModeSymlink != 0:
-		return sys.ELOOP
-	case !mode.IsRegular() && !mode.IsDir():
-		return sys.EPERM
-	case n.isDir && !mode.IsDir():
-		return sys.ENOTDIR
+	st, errno := m.look(n)
+	switch {
+	case errno != 0:
+		return errno
+	case st.Mode.IsDir():
+	case n.isDir:
+		return notDirectory(st)
+	case !st.Mode.IsRegular():
+		return notFile(st)
 	}
 	return m.errno(m.root.Chtimes(n.path, timeOf(atim), timeOf(mtim)))
 }
@@ -279,26 +256,26 @@ func timeOf(nanos int64) time.Time {
 // that nobody opens it meanwhile.
 type victim struct {
 	m    *FS
-	node *node // pinned, if the file is open
+	node *node // detached, if the file is open
 	size int64 // otherwise final
 }
 
-func (m *FS) victim(path string, info fs.FileInfo) victim {
+func (m *FS) victim(n name, st wasys.Stat_t) victim {
 	if !m.counted {
 		return victim{}
 	}
-	if !info.Mode().IsRegular() {
+	if !st.Mode.IsRegular() {
 		return victim{m: m}
 	}
-	v := victim{m: m, size: info.Size()}
-	id, known := identifyPath(m.root, path, info)
+	v := victim{m: m, size: st.Size}
+	id, known := identifyPath(m.root, n.path, st)
 	if !known {
 		return v
 	}
-	if v.node = m.handles.pin(id); v.node == nil {
+	if v.node = m.handles.detach(id); v.node == nil {
 		// The last handle may have been closed since, after a write.
-		if info, err := m.root.Lstat(path); err == nil {
-			v.size = info.Size()
+		if st, errno := m.look(n); errno == 0 {
+			v.size = st.Size
 		}
 	}
 	return v
@@ -321,6 +298,7 @@ func (v victim) gone() {
 // spare undoes victim: the file is still there.
 func (v victim) spare() {
 	if v.node != nil {
+		v.m.handles.attach(v.node)
 		v.m.handles.release(v.node)
 	}
 }

@@ -19,13 +19,13 @@ import (
 func house(t testing.TB) (inside, outside string) {
 	base := t.TempDir()
 	inside, outside = filepath.Join(base, "inside"), filepath.Join(base, "outside")
-	for _, dir := range []string{inside, outside, inside + "/dir", outside + "/dir"} {
+	for _, dir := range []string{inside, outside, inside + "/dir", outside + "/dir", outside + "/empty"} {
 		require.NoError(t, os.Mkdir(dir, 0o700))
 	}
 	for _, file := range []string{inside + "/file", inside + "/dir/file"} {
 		require.NoError(t, os.WriteFile(file, []byte("inside"), 0o600))
 	}
-	for _, file := range []string{outside + "/secret", outside + "/target", outside + "/dir/file"} {
+	for _, file := range []string{outside + "/secret", outside + "/target", outside + "/gone", outside + "/dir/file"} {
 		require.NoError(t, os.WriteFile(file, []byte("outside"), 0o600))
 	}
 	return inside, outside
@@ -47,7 +47,7 @@ func untouched(t testing.TB, outside string) {
 		}
 		return err
 	}))
-	require.Equal(t, []string{"", "/dir", "/dir/file", "/secret", "/target"}, found)
+	require.Equal(t, []string{"", "/dir", "/dir/file", "/empty", "/gone", "/secret", "/target"}, found)
 }
 
 func TestGuestsDoNotEscape(t *testing.T) {

@@ -56,8 +56,12 @@ type guest struct {
 }
 
 func newRuntime(t testing.TB, before func(context.Context)) wazero.Runtime {
+	return newRuntimeWith(t, wazero.NewRuntimeConfig(), before)
+}
+
+func newRuntimeWith(t testing.TB, config wazero.RuntimeConfig, before func(context.Context)) wazero.Runtime {
 	ctx := context.Background()
-	r := wazero.NewRuntime(ctx)
+	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { r.Close(ctx) })
 	b := r.NewHostModuleBuilder("wasi_snapshot_preview1")
 	mount.ExportFunctions(b, before)

@@ -46,18 +46,29 @@ func (h *handles) node(id fileID) *node {
 	return n
 }
 
-// pin returns the node of a file with a reference if the file is open, else nil.
-func (h *handles) pin(id fileID) *node {
+// detach returns the node of a file that is about to lose its name, with a
+// reference, or nil if the file is not open. From here on nobody finds the node:
+// the system may give the number of the file to another one as soon as the last
+// handle is closed.
+func (h *handles) detach(id fileID) *node {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := h.nodes[id]
 	if n != nil {
 		n.refs++
+		delete(h.nodes, id)
 	}
 	return n
 }
 
-// unlink notes that the file of a pinned node has lost its name, and what its
+// attach undoes detach, but for the reference: the file has kept its name.
+func (h *handles) attach(n *node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.nodes[n.id] = n
+}
+
+// unlink notes that the file of a detached node has lost its name, and what its
 // size is if nobody knew.
 func (h *handles) unlink(n *node, size int64) {
 	n.mu.Lock()
@@ -71,7 +82,7 @@ func (h *handles) unlink(n *node, size int64) {
 }
 
 // release drops a reference and returns how many bytes went with it. The file
-// itself must still be open, since the system may use its number again.
+// itself must still be open, unless its node is detached.
 func (h *handles) release(n *node) (bytes int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -79,7 +90,9 @@ func (h *handles) release(n *node) (bytes int64) {
 	if n.refs > 0 {
 		return 0
 	}
-	delete(h.nodes, n.id)
+	if h.nodes[n.id] == n {
+		delete(h.nodes, n.id)
+	}
 	if n.unlinked {
 		return n.size
 	}

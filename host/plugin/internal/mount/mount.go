@@ -64,6 +64,7 @@ type FS struct {
 	sys.UnimplementedFS
 
 	root     *os.Root
+	top      top
 	dir      string
 	readOnly bool
 	counted  bool // a quota of bytes or files is set
@@ -101,9 +102,14 @@ func Open(dir string, opts Options) (*FS, error) {
 		root.Close()
 		return nil, fmt.Errorf("mount: the parent of %s is not refused: %v", dir, err)
 	}
+	if err := m.top.open(root); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("mount: %w", err)
+	}
 	if m.counted {
 		bytes, files, err := count(root)
 		if err != nil {
+			m.top.close()
 			root.Close()
 			return nil, fmt.Errorf("mount: counting the files of %s: %w", dir, err)
 		}
@@ -134,6 +140,7 @@ func (m *FS) Close() (err error) {
 		for _, h := range m.handles.end() {
 			h.Close()
 		}
+		m.top.close()
 		err = m.root.Close()
 	})
 	return err

@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"os"
 	"runtime"
 	"strings"
 	"unicode/utf8"
@@ -138,49 +137,23 @@ func reserved(part string) bool {
 	return found && short != "" && '0' <= short[0] && short[0] <= '9'
 }
 
-// way checks that all names before the last one are directories. A symbolic
-// link on the way is refused; should another process put one there right
-// afterwards, os.Root still ends within the mount.
-func (m *FS) way(n name) sys.Errno {
-	for i := range len(n.path) {
-		if n.path[i] != '/' {
-			continue
-		}
-		info, err := m.root.Lstat(n.path[:i])
-		if err != nil {
-			return m.errno(err)
-		}
-		if info.Mode()&os.ModeSymlink != 0 {
-			return sys.ELOOP
-		}
-		if !info.IsDir() {
-			return sys.ENOTDIR
-		}
-	}
-	return 0
-}
-
-// find is parse and way for something that should exist.
+// find is parse for something to look at.
 func (m *FS) find(path string) (n name, errno sys.Errno) {
-	if n, errno = parse(path); errno != 0 {
-		return n, errno
+	if n, errno = parse(path); errno == 0 && n.hidden {
+		errno = sys.ENOENT
 	}
-	if n.hidden {
-		return n, sys.ENOENT
-	}
-	return n, m.way(n)
+	return n, errno
 }
 
-// target is parse and way for something that is about to change.
+// target is parse for something that is about to change.
 func (m *FS) target(path string) (n name, errno sys.Errno) {
-	if n, errno = parse(path); errno != 0 {
+	switch n, errno = parse(path); {
+	case errno != 0:
 		return n, errno
-	}
-	if m.readOnly {
+	case m.readOnly:
 		return n, sys.EROFS
-	}
-	if n.hidden {
+	case n.hidden:
 		return n, sys.EPERM
 	}
-	return n, m.way(n)
+	return n, 0
 }

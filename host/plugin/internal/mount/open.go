@@ -50,9 +50,6 @@ func (m *FS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 	case n.isDir && flag&sys.O_CREAT != 0:
 		return nil, sys.EISDIR
 	}
-	if errno := m.way(n); errno != 0 {
-		return nil, errno
-	}
 	if !m.quota.takeOpen() {
 		return nil, EMFILE
 	}
@@ -122,28 +119,26 @@ func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
 // tryOpen looks what is there, opens it, and makes sure that it opened what it
 // had looked at.
 func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
-	info, err := m.root.Lstat(n.path)
-	if errors.Is(err, fs.ErrNotExist) && flag&sys.O_CREAT != 0 {
+	st, errno := m.look(n)
+	if errno == sys.ENOENT && flag&sys.O_CREAT != 0 {
 		return m.create(n, flag, write)
 	}
-	if err != nil {
-		return nil, false, m.errno(err)
+	if errno != 0 {
+		return nil, false, errno
 	}
 	if flag&(sys.O_CREAT|sys.O_EXCL) == sys.O_CREAT|sys.O_EXCL {
 		return nil, false, sys.EEXIST
 	}
-	switch mode := info.Mode(); {
-	case mode.IsDir() && (write || flag&sys.O_CREAT != 0):
+	switch {
+	case st.Mode.IsDir() && (write || flag&sys.O_CREAT != 0):
 		return nil, false, sys.EISDIR
-	case mode.IsDir():
+	case st.Mode.IsDir():
 		f, errno = m.openDir(n.path, true)
 		return f, false, errno
-	case mode&os.ModeSymlink != 0:
-		return nil, false, sys.ELOOP
 	case n.isDir || flag&sys.O_DIRECTORY != 0:
-		return nil, false, sys.ENOTDIR
-	case !mode.IsRegular():
-		return nil, false, sys.EPERM
+		return nil, false, notDirectory(st)
+	case !st.Mode.IsRegular():
+		return nil, false, notFile(st)
 	}
 	opened, err := m.root.OpenFile(n.path, osFlags(flag, write), 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -152,7 +147,23 @@ func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool
 	if err != nil {
 		return nil, false, m.errno(err)
 	}
-	return m.admit(opened, info, flag, write)
+	return m.admit(opened, &st, flag, write)
+}
+
+// notFile is the error for what is no regular file.
+func notFile(st wasys.Stat_t) sys.Errno {
+	if st.Mode&fs.ModeSymlink != 0 {
+		return sys.ELOOP
+	}
+	return sys.EPERM
+}
+
+// notDirectory is the error for what is no directory and should be one.
+func notDirectory(st wasys.Stat_t) sys.Errno {
+	if st.Mode&fs.ModeSymlink != 0 {
+		return sys.ELOOP
+	}
+	return sys.ENOTDIR
 }
 
 // create makes a new file. Whoever finds it there already opens it instead.
@@ -175,13 +186,13 @@ func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool,
 
 // admit makes a handle of a file that has been opened. Seen is what was there
 // before, or nil for a file that was created.
-func (m *FS) admit(opened *os.File, seen fs.FileInfo, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+func (m *FS) admit(opened *os.File, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
 	info, err := opened.Stat()
 	if err != nil {
 		opened.Close()
 		return nil, false, m.errno(err)
 	}
-	if seen != nil && !os.SameFile(seen, info) {
+	if st := wasys.NewStat_t(info); seen != nil && (seen.Ino != st.Ino || seen.Dev != st.Dev) {
 		opened.Close()
 		return nil, true, 0
 	}

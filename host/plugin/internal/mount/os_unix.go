@@ -22,10 +22,13 @@ func identify(_ *os.File, info fs.FileInfo) (id fileID, links uint64, err error)
 	return fileID{st.Dev, st.Ino}, st.Nlink, nil
 }
 
-// identifyPath returns which file info is of.
-func identifyPath(_ *os.Root, _ string, info fs.FileInfo) (id fileID, known bool) {
-	st := wasys.NewStat_t(info)
+// identifyPath returns which file st is of.
+func identifyPath(_ *os.Root, _ string, st wasys.Stat_t) (id fileID, known bool) {
 	return fileID{st.Dev, st.Ino}, true
 }
+
+// foldsTo reports whether two paths are the same to the system: it is asked
+// only where files have no numbers.
+func foldsTo(a, b string) bool { return a == b }
 
 func syncDirectory(f *os.File) error { return f.Sync() }

@@ -3,9 +3,11 @@ package mount
 import (
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
+	wasys "github.com/tetratelabs/wazero/sys"
 )
 
 const (
@@ -34,15 +36,18 @@ func identify(f *os.File, _ fs.FileInfo) (id fileID, links uint64, err error) {
 
 // identifyPath opens the file, since Windows tells the number of open files
 // only.
-func identifyPath(root *os.Root, path string, info fs.FileInfo) (id fileID, known bool) {
+func identifyPath(root *os.Root, path string, _ wasys.Stat_t) (id fileID, known bool) {
 	f, err := root.Open(path)
 	if err != nil {
 		return id, false
 	}
 	defer f.Close()
-	id, _, err = identify(f, info)
+	id, _, err = identify(f, nil)
 	return id, err == nil
 }
+
+// foldsTo reports whether two paths are the same to the system.
+func foldsTo(a, b string) bool { return strings.EqualFold(a, b) }
 
 func datasync(f *os.File) error { return f.Sync() }
 

@@ -276,7 +276,6 @@ func (d *Disk) Rename(oldName, newName string) error {
 
 // ReadDir implements vfs.FS.
 func (d *Disk) ReadDir(name string) ([]vfs.Entry, error) {
-	d.calls += 2 // a directory is opened, read and closed
 	if _, err := d.do(Op{Kind: ReadDir, Name: name}); err != nil {
 		return nil, err
 	}
@@ -284,6 +283,7 @@ func (d *Disk) ReadDir(name string) ([]vfs.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.calls += 2 // a directory is opened, read and closed
 	if !n.dir {
 		return nil, syscall.ENOTDIR
 	}
@@ -308,10 +308,12 @@ func (d *Disk) Stat(name string) (vfs.Info, error) {
 
 // SyncDir implements vfs.FS.
 func (d *Disk) SyncDir(name string) error {
-	d.calls += 2
 	n, err := d.lookup(name)
 	if err == nil && !n.dir {
 		err = syscall.ENOTDIR
+	}
+	if err == nil {
+		d.calls += 2
 	}
 	if _, failed := d.do(Op{Kind: SyncDir, Name: name}); failed != nil {
 		return failed

@@ -1,7 +1,8 @@
 ;; A guest that tries, as fast as it can, to write through "dir" while somebody
 ;; else swaps what that is: it opens dir/target and writes to it, makes
 ;; dir/made, moves "mine" to dir/mine and back, makes the directory dir/sub, and
-;; removes all of them.
+;; removes all of them; and it makes and removes dir/gone and the directory
+;; dir/empty, which are outside, too.
 (module
   (import "wasi_snapshot_preview1" "path_open"
     (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
@@ -19,6 +20,8 @@
   (data (i32.const 32) "mine")       ;; 4
   (data (i32.const 48) "dir/mine")   ;; 8
   (data (i32.const 64) "dir/sub")    ;; 7
+  (data (i32.const 112) "dir/gone")  ;; 8
+  (data (i32.const 128) "dir/empty") ;; 9
   (data (i32.const 80) "FROM THE GUEST") ;; 14
   (data (i32.const 96) "\50\00\00\00\0e\00\00\00") ;; the vector 80, 14
 
@@ -45,5 +48,9 @@
         (i64.const 1) (i64.const 1) (i32.const 5)))
       (drop (call $path_unlink_file (i32.const 3) (i32.const 16) (i32.const 8)))
       (drop (call $path_remove_directory (i32.const 3) (i32.const 64) (i32.const 7)))
+      (drop (call $write (i32.const 112) (i32.const 8) (i32.const 1)))
+      (drop (call $path_unlink_file (i32.const 3) (i32.const 112) (i32.const 8)))
+      (drop (call $path_create_directory (i32.const 3) (i32.const 128) (i32.const 9)))
+      (drop (call $path_remove_directory (i32.const 3) (i32.const 128) (i32.const 9)))
       (br_if $again (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1)))))
     (local.get $worked)))

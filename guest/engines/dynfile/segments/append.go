@@ -1,0 +1,131 @@
+package segments
+
+import (
+	"errors"
+	"io"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// Reading and writing single records.
+
+// room returns a buffer for a record.
+func (s *Store) room(size int) []byte {
+	if size > len(s.buffer) {
+		s.buffer = make([]byte, max(size, 8<<10))
+	}
+	return s.buffer[:size]
+}
+
+// read returns key and value of a slot's record, which lie in the buffer.
+func (s *Store) read(sl *slot) (key, value []byte, err error) {
+	g := s.table[sl.at.segment()]
+	file, err := s.open(g)
+	if err != nil {
+		return nil, nil, err
+	}
+	b := s.room(sl.at.size())
+	if n, err := file.ReadAt(b, sl.at.offset()); n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			return nil, nil, guest.Fail(guest.ErrCorrupt, "the segment ends within the record")
+		}
+		return nil, nil, vfs.Answer(err, "reading a record")
+	}
+	offset := sl.at.offset()
+	r, ok := g.seeds.open(b, offset)
+	if !ok && g.seeds.repair(b[:headerSize], offset) {
+		r, ok = g.seeds.open(b, offset)
+	}
+	if !ok || r.tombstone() || r.size() != len(b) || r.hash != sl.hash || !g.seeds.whole(b, &r) {
+		s.stats.Damaged++
+		return nil, nil, errDamaged
+	}
+	key = b[headerSize:][:r.keyLen]
+	end := headerSize + r.keyLen + r.valueLen
+	return key, b[headerSize+r.keyLen : end : end], nil
+}
+
+// append writes a record, of which key and value are in place in b, to the
+// current segment, and gives it its sequence number.
+func (s *Store) append(b []byte, r *record) (place, error) {
+	if s.gone {
+		return 0, errGone
+	}
+	if !r.tombstone() {
+		return s.write(b, r)
+	}
+	if s.reserve.short {
+		if s.reserve.spare < int64(len(b)) && !s.restore() {
+			return 0, errShort
+		}
+		s.reserve.spare -= int64(len(b))
+	}
+	at, err := s.write(b, r)
+	if err != nil && s.spend(err) {
+		return s.write(b, r)
+	}
+	return at, err
+}
+
+func (s *Store) write(b []byte, r *record) (place, error) {
+	if s.hot != nil && s.hot.size > recordsAt && s.hot.size+int64(len(b)) > s.options.SegmentBytes {
+		s.hot = nil // full
+	}
+	if s.hot == nil {
+		g, err := s.create(s.floor)
+		if err != nil {
+			return 0, err
+		}
+		s.hot = g
+	}
+	g := s.hot
+	r.seq = s.nextSeq
+	r.watermark = watermark(g)
+	g.seal(b, r, g.size)
+	if _, err := g.file.WriteAt(b, g.size); err != nil {
+		s.unwrite(g)
+		return 0, vfs.Answer(err, "writing a record")
+	}
+	s.nextSeq++
+	at := placeOf(g.slot, g.size, len(b))
+	s.grow(g, len(b))
+	g.count(r)
+	return at, nil
+}
+
+func watermark(g *segment) uint32 { return uint32(min(g.synced/unit, maxWatermark)) }
+
+func (s *Store) grow(g *segment, n int) {
+	g.size += int64(n)
+	s.total += int64(n)
+}
+
+// count notes of a record what tells later whether its segment may have
+// something that is needed, although no session in it is in the index.
+func (g *segment) count(r *record) {
+	if !r.tombstone() {
+		g.outlived = g.outlived || r.outlived()
+		if r.expires != 0 {
+			if g.firstExpires == 0 || r.expires < g.firstExpires {
+				g.firstExpires = r.expires
+			}
+			g.lastExpires = max(g.lastExpires, r.expires)
+		}
+		return
+	}
+	if g.tombs == 0 {
+		g.tombExpires = r.expires
+	}
+	g.tombs += headerSize
+	g.tombSeq = max(g.tombSeq, r.seq)
+	g.tombExpires = later(g.tombExpires, r.expires)
+}
+
+// unwrite takes back what a write that failed may have left behind the end. If
+// that fails too, the segment is not written to again.
+func (s *Store) unwrite(g *segment) {
+	if err := g.file.Truncate(g.size); err != nil {
+		s.retire(g)
+	}
+}

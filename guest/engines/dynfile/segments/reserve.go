@@ -1,0 +1,144 @@
+package segments
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// A disk can be full, and to delete is to write: a tombstone, or the segment that
+// clears all others. A file that holds nothing keeps room for that. It is removed
+// when there is no other room, and from then on sessions are refused, lest they
+// take what it has left, until there is room to make it again.
+const (
+	reserveName  = "reserve"
+	reserveBytes = 256 << 10
+
+	// spareBytes is what of it deletions may take. The rest is for Clear.
+	spareBytes = reserveBytes / 4 * 3
+
+	// smallMove is how much compaction may write at a time while it is spent.
+	smallMove = reserveBytes / 8
+
+	// reserveEvery is at how many calls, of those that would like to have it
+	// back, one tries.
+	reserveEvery = 64
+)
+
+var errShort = guest.Fail(guest.ErrNoSpace, "the disk is full, and what room there is, is kept for deletions")
+
+// reserve is the state of the file.
+type reserve struct {
+	held  bool  // it is there
+	short bool  // it is not, for want of room
+	spare int64 // while short: bytes that deletions and compaction may still write
+	wait  int   // calls until it is tried again
+}
+
+// openReserve finds the file, or makes it.
+func (s *Store) openReserve() {
+	_ = s.fs.Remove(s.reserveNew()) // one that a crash has left half made
+	info, err := s.fs.Stat(s.reservePath())
+	if err == nil && info.Kind == vfs.Regular && info.Size == reserveBytes {
+		s.reserve.held = true
+		return
+	}
+	s.restore()
+}
+
+func (s *Store) reservePath() string { return s.dir + "/" + reserveName }
+func (s *Store) reserveNew() string  { return s.reservePath() + ".new" }
+
+// spend removes the reserve if an operation failed for want of room, and reports
+// whether there may be some now.
+func (s *Store) spend(err error) bool {
+	if !s.reserve.held || !errors.Is(err, guest.ErrNoSpace) || errors.Is(err, errSegments) {
+		return false
+	}
+	if err := s.fs.Remove(s.reservePath()); err != nil && !vfs.NotExist(err) {
+		return false
+	}
+	guest.Log(guest.LevelWarn, "dynfile: the disk is full: until there is room, sessions can be deleted, but none stored")
+	s.reserve = reserve{short: true, spare: spareBytes}
+	if s.hinting != nil {
+		s.abandonHint()
+	}
+	return true
+}
+
+// restore makes the reserve again, at some of the calls, and reports whether
+// sessions may be stored. Only a lack of room keeps them from it: of anything
+// else that is wrong, writing them tells.
+func (s *Store) restore() bool {
+	switch {
+	case s.reserve.held || s.gone:
+		return true
+	case s.reserve.wait > 0:
+		s.reserve.wait--
+		return !s.reserve.short
+	}
+	err := s.makeReserve()
+	switch {
+	case err == nil:
+		s.reserve = reserve{held: true}
+		return true
+	case !vfs.NoSpace(err):
+		s.reserve.short = false
+	case !s.reserve.short:
+		s.reserve.short, s.reserve.spare = true, spareBytes
+	}
+	s.reserve.wait = reserveEvery - 1
+	return !s.reserve.short
+}
+
+// makeReserve writes the file under another name, for it never to have the right
+// size without the room.
+func (s *Store) makeReserve() error {
+	file, err := s.fs.OpenFile(s.reserveNew(), vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(noise(uint64(s.options.Shard)), 0)
+	if err == nil {
+		err = file.Sync()
+	}
+	_ = file.Close()
+	if err == nil {
+		err = s.fs.Rename(s.reserveNew(), s.reservePath())
+	}
+	if err != nil {
+		_ = s.fs.Remove(s.reserveNew())
+	}
+	return err
+}
+
+// noise is what a file system can neither compress, leave out as a hole, nor
+// share with that of another shard.
+func noise(seed uint64) []byte {
+	b := make([]byte, 0, reserveBytes)
+	for x := seed + 0x9e3779b97f4a7c15; len(b) < reserveBytes; {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b = binary.LittleEndian.AppendUint64(b, x)
+	}
+	return b
+}
+
+// retireWaste lets compaction have the segment that is written to, while space is
+// short: it may be all that there is to give back.
+func (s *Store) retireWaste() {
+	g := s.hot
+	if g == nil || g.size <= min(s.options.SegmentBytes/2, reserveBytes) {
+		return
+	}
+	kept := g.live
+	if g.tombs > 0 && s.needsTombstone(s.oldestBeside(g), g.tombSeq, g.tombExpires) {
+		kept += g.tombs
+	}
+	if kept <= smallMove {
+		s.hot = nil
+	}
+}

@@ -1,0 +1,307 @@
+package segments_test
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
+)
+
+const reserve = "shard-0/reserve"
+
+// limited is a disk with so many blocks for the contents of files.
+type limited struct {
+	vfs.FS
+	blocks int64
+	sizes  map[string]int64
+}
+
+const block = 4096
+
+func newLimited(bytes int64) *limited {
+	return &limited{FS: crash.New(), blocks: bytes / block, sizes: map[string]int64{}}
+}
+
+func (l *limited) used() (blocks int64) {
+	for _, size := range l.sizes {
+		blocks += (size + block - 1) / block
+	}
+	return blocks
+}
+
+func (l *limited) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
+	f, err := l.FS.OpenFile(name, flag)
+	if err != nil {
+		return nil, err
+	}
+	if l.sizes[name], err = f.Size(); err != nil {
+		return nil, err
+	}
+	return &limitedFile{f, l, name}, nil
+}
+
+func (l *limited) Remove(name string) error {
+	err := l.FS.Remove(name)
+	if err == nil {
+		delete(l.sizes, name)
+	}
+	return err
+}
+
+func (l *limited) Rename(from, to string) error {
+	err := l.FS.Rename(from, to)
+	if err == nil {
+		l.sizes[to] = l.sizes[from]
+		delete(l.sizes, from)
+	}
+	return err
+}
+
+type limitedFile struct {
+	vfs.File
+	disk *limited
+	name string
+}
+
+func (f *limitedFile) WriteAt(b []byte, offset int64) (int, error) {
+	was := f.disk.sizes[f.name]
+	f.disk.sizes[f.name] = max(was, offset+int64(len(b)))
+	if f.disk.used() <= f.disk.blocks {
+		return f.File.WriteAt(b, offset)
+	}
+	f.disk.sizes[f.name] = was
+	// As systems do: what still fits the last block is written.
+	fits := min(max((was+block-1)/block*block-offset, 0), int64(len(b)))
+	n, err := f.File.WriteAt(b[:fits], offset)
+	if err == nil {
+		f.disk.sizes[f.name], err = max(was, offset+fits), syscall.ENOSPC
+	}
+	return n, err
+}
+
+func (f *limitedFile) Truncate(size int64) error {
+	err := f.File.Truncate(size)
+	if err == nil {
+		f.disk.sizes[f.name] = size
+	}
+	return err
+}
+
+func there(t testing.TB, fs vfs.FS, name string) bool {
+	info, err := fs.Stat(name)
+	if err != nil {
+		require.True(t, vfs.NotExist(err), "%v", err)
+		return false
+	}
+	require.EqualValues(t, 256<<10, info.Size)
+	return true
+}
+
+// fillDisk sets sessions of about a kilobyte until the disk is full.
+func fillDisk(t testing.TB, s *segments.Store) (n int) {
+	for ; ; n++ {
+		if err := s.Set(write("k"+decimal(n), strings.Repeat("v", 1000), 0)); err != nil {
+			require.ErrorIs(t, err, guest.ErrNoSpace)
+			require.Greater(t, n, 1000)
+			return n
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	for _, segment := range []int64{segments.MinSegment, segments.DefaultSegment} {
+		disk := newLimited(4 << 20)
+		full := func() (*segments.Store, int) {
+			s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = segment })
+			n := fillDisk(t, s)
+			require.True(t, there(t, disk, reserve), "sessions do not use it")
+			return s, n
+		}
+		s, n := full()
+		require.NoError(t, s.Delete([]byte("k0"), 1))
+		requireNone(t, s, "k0")
+		require.NoError(t, s.Set(guest.Write{Key: []byte("k1"), Now: 2, Expires: 1}), "one that has expired is a deletion")
+		requireNone(t, s, "k1")
+		gone := 2
+		for ; there(t, disk, reserve); gone++ { // the last block had some room
+			require.NoError(t, s.Delete([]byte("k"+decimal(gone)), 1))
+		}
+		require.Less(t, gone, 150)
+		for range 200 { // whatever is left is not for them
+			require.ErrorIs(t, s.Set(write("more", "small", 0)), guest.ErrNoSpace)
+			require.ErrorIs(t, s.Touch([]byte("k500"), hour, 1), guest.ErrNoSpace)
+		}
+		require.False(t, there(t, disk, reserve+".new"), "an attempt that failed leaves nothing")
+		require.NoError(t, s.Save(1))
+		require.NoError(t, s.Verify())
+
+		// All can log out, and then others can log in.
+		for i := gone; i < n; i++ {
+			require.NoError(t, s.Delete([]byte("k"+decimal(i)), 1), "session %d of %d", i, n)
+			if i%50 == 0 {
+				_, err := s.Sweep(100, 1)
+				require.NoError(t, err)
+			}
+		}
+		for range 64 {
+			_, err := s.Sweep(1000, 1)
+			require.NoError(t, err)
+		}
+		require.True(t, there(t, disk, reserve), "made again when there is room")
+		require.NoError(t, s.Set(write("new", "one", 0)))
+		require.NoError(t, s.Verify())
+		require.EqualValues(t, 1, s.Stats().Sessions)
+		s.Close()
+
+		// Opened again when full and the reserve is spent, and cleared.
+		s, _ = full()
+		for i := 0; there(t, disk, reserve); i++ {
+			require.NoError(t, s.Delete([]byte("k"+decimal(i)), 1))
+		}
+		s.Close()
+		s = open(t, disk, func(o *segments.Options) { o.SegmentBytes = segment })
+		require.ErrorIs(t, s.Set(write("more", "small", 0)), guest.ErrNoSpace)
+		require.NoError(t, s.Delete([]byte("k999"), 1))
+		require.NoError(t, s.Clear(1))
+		require.NoError(t, s.Set(write("new", "one", 0)))
+		require.True(t, there(t, disk, reserve))
+		require.NoError(t, s.Save(1))
+		s.Close()
+		s = open(t, disk, func(o *segments.Options) { o.SegmentBytes = segment })
+		requireValue(t, s, "new", "one")
+		require.EqualValues(t, 1, s.Stats().Sessions)
+		require.NoError(t, s.Clear(1))
+		s.Close()
+
+		// Clear alone.
+		s, _ = full()
+		require.NoError(t, s.Clear(1))
+		require.NoError(t, s.Set(write("new", "one", 0)))
+		s.Close()
+	}
+}
+
+// TestDeletionsLeaveRoomToClear: more deletions than the reserve has room for,
+// spread so that nothing can be given back, are refused before Clear is.
+func TestDeletionsLeaveRoomToClear(t *testing.T) {
+	for _, segment := range []int64{1 << 20, segments.DefaultSegment} {
+		disk := newLimited(12 << 20)
+		s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = segment })
+		n := 0
+		var err error
+		for ; err == nil; n++ {
+			err = s.Set(write("k"+decimal(n), strings.Repeat("v", 500), 0))
+		}
+		require.ErrorIs(t, err, guest.ErrNoSpace)
+		deleted := 0
+		for i := 0; i < n; i += 2 {
+			if err := s.Delete([]byte("k"+decimal(i)), 1); err != nil {
+				require.ErrorIs(t, err, guest.ErrNoSpace)
+				break
+			}
+			deleted++
+			if i%100 == 0 {
+				_, _ = s.Sweep(64, 1) // in small steps, each of which would find room
+			}
+		}
+		require.Zero(t, s.Stats().Compacted, "what is too much to be moved is not begun")
+		require.Greater(t, deleted, 4000)
+		require.Less(t, deleted, n/2, "the test has too few sessions")
+		require.NoError(t, s.Verify())
+		require.NoError(t, s.Clear(1))
+		require.NoError(t, s.Set(write("new", "one", 0)))
+		require.True(t, there(t, disk, reserve))
+	}
+}
+
+// TestSaveOnAFullDisk: some systems find out when they sync that there is no room.
+func TestSaveOnAFullDisk(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	require.NoError(t, s.Set(write("a", "1", 0)))
+	spent := false
+	disk.Hook(func(op crash.Op) (int, error) {
+		spent = spent || op.Kind == crash.Remove && op.Name == reserve
+		if op.Kind == crash.Sync && !spent {
+			return 0, syscall.ENOSPC
+		}
+		return 0, nil
+	})
+	require.NoError(t, s.Save(1))
+	require.True(t, spent)
+	disk.Restart(crash.Nothing)
+	requireValue(t, open(t, disk), "a", "1")
+}
+
+func TestReserveThatIsNone(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, disk *crash.Disk){
+		"missing":   func(t *testing.T, disk *crash.Disk) { require.NoError(t, disk.Remove(reserve)) },
+		"cut short": func(t *testing.T, disk *crash.Disk) { replace(t, disk, reserve, make([]byte, 100)) },
+		"half made": func(t *testing.T, disk *crash.Disk) { replace(t, disk, reserve+".new", make([]byte, 100)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := crash.New()
+			s := open(t, disk)
+			require.NoError(t, s.Set(write("a", "1", 0)))
+			s.Close()
+			spoil(t, disk)
+			s = open(t, disk)
+			requireValue(t, s, "a", "1")
+			require.True(t, there(t, disk, reserve))
+			require.False(t, there(t, disk, reserve+".new"))
+			b := contents(t, disk, reserve)
+			for at := 0; at < len(b); at += block {
+				require.NotEqual(t, make([]byte, block), b[at:at+block], "a hole keeps no room")
+			}
+		})
+	}
+	t.Run("a directory", func(t *testing.T) {
+		disk := crash.New()
+		s := open(t, disk)
+		s.Close()
+		require.NoError(t, disk.Remove(reserve))
+		require.NoError(t, disk.Mkdir(reserve))
+		s = open(t, disk)
+		require.NoError(t, s.Set(write("a", "1", 0)), "it does without")
+		require.NoError(t, s.Save(1))
+	})
+}
+
+// TestReserveLost: it cannot be made, for want of room or for another reason;
+// how often that is tried is bounded, and it comes back without a new start.
+func TestReserveLost(t *testing.T) {
+	for _, errno := range []error{syscall.ENOSPC, syscall.EIO} {
+		disk := crash.New()
+		attempts := 0
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Write && strings.HasPrefix(op.Name, reserve) {
+				attempts++
+				return op.Size / 2, errno
+			}
+			return 0, nil
+		})
+		s := open(t, disk)
+		err := s.Set(write("a", "1", 0))
+		require.Equal(t, errors.Is(errno, syscall.ENOSPC), errors.Is(err, guest.ErrNoSpace), "%v: %v", errno, err)
+		for range 640 {
+			require.NoError(t, s.Save(1))
+			_, err := s.Sweep(10, 1)
+			require.NoError(t, err)
+		}
+		require.LessOrEqual(t, attempts, 1+1280/64)
+		require.GreaterOrEqual(t, attempts, 1280/64)
+		disk.Hook(nil)
+		for range 64 {
+			require.NoError(t, s.Save(1))
+		}
+		require.True(t, there(t, disk, reserve))
+		require.NoError(t, s.Set(write("a", "1", 0)))
+	}
+}

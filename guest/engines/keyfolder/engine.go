@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+)
+
+var info = guest.Info{
+	Name:     "keyfolder",
+	Version:  "1.0.0",
+	CAS:      true,
+	MaxValue: maxValue,
+}
+
+// maxValue is what an instance with the memory that is usual can hold a few times
+// over: what comes in, what is read, and what the collector has not got to.
+const maxValue = 4 << 20
+
+// dir is where the host mounts the directory.
+const dir = "/data"
+
+const (
+	defaultMemoryLimit = 64 << 20
+
+	// One part in pendingShare of the memory is for changed keys, which take
+	// about pendingSize bytes each.
+	pendingShare = 8
+	pendingSize  = 160
+	leastPending = 1024
+)
+
+// engine opens a store as the settings want it.
+type engine struct{ *folder.Store }
+
+var (
+	_ guest.Engine      = (*engine)(nil)
+	_ guest.Toucher     = (*engine)(nil)
+	_ guest.Sweeper     = (*engine)(nil)
+	_ guest.Lister      = (*engine)(nil)
+	_ guest.Snapshotter = (*engine)(nil)
+)
+
+// Open implements guest.Engine. There are no settings but the host's own.
+func (e *engine) Open(config *guest.Config) error {
+	limit := config.MemoryLimit(defaultMemoryLimit)
+	options := folder.Options{
+		Shard:      config.Shard(),
+		Shards:     config.Shards(),
+		MaxPending: int(max(leastPending, limit/pendingShare/pendingSize)),
+		Scratch:    guest.Scratch,
+	}
+	if err := config.Err(); err != nil {
+		return err
+	}
+	store, err := folder.Open(vfs.OS(dir), options)
+	e.Store = store
+	return err
+}

@@ -1,0 +1,188 @@
+package main_test
+
+import (
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// The module over a real directory does what the store does over the simulated
+// one, through instances that come and go without a word.
+func TestModule(t *testing.T) {
+	m, dir := compile(t, false), t.TempDir()
+	i := m.open(t, dir)
+	rng := mathrand.New(mathrand.NewPCG(1, 2))
+	model := make(map[uint64]uint64)
+	for step := uint64(1); step < 1500; step++ {
+		n := rng.Uint64N(60)
+		revision, ok := model[n]
+		switch rng.IntN(12) {
+		case 0, 1, 2, 3:
+			expect := int64(abi.ExpectAbsent)
+			if ok {
+				expect = int64(revision)
+			}
+			require.Zero(t, i.Set(key(n), value(step, 8+rng.IntN(6000)), 0, 1, expect), m.failed)
+			model[n] = step
+		case 4:
+			require.Equal(t, abi.Conflict, i.Set(key(n), value(step, 8), 0, 1, 1<<40))
+		case 5:
+			require.Zero(t, i.Delete(key(n), 1), m.failed)
+			delete(model, n)
+		case 6:
+			if code := i.Touch(key(n), 1<<40, 1); ok {
+				require.Zero(t, code, m.failed)
+			} else {
+				require.Equal(t, abi.NotFound, code)
+			}
+		case 7:
+			require.Zero(t, i.Save(1), m.failed)
+		case 8:
+			require.GreaterOrEqual(t, i.Sweep(1, 30), int64(0), m.failed)
+		case 9:
+			if rng.IntN(8) == 0 {
+				i.kill()
+				i = m.open(t, dir)
+			}
+		default:
+			got, code := i.Get(key(n), 1)
+			if !ok {
+				require.Equal(t, abi.NotFound, code)
+				break
+			}
+			require.Zero(t, code, m.failed)
+			require.Equal(t, value(revision, len(got)), got)
+		}
+	}
+	i.kill()
+	i = m.open(t, dir)
+	for n := range uint64(60) {
+		got, code := i.Get(key(n), 1)
+		if revision, ok := model[n]; ok {
+			require.Zero(t, code, m.failed)
+			require.Equal(t, value(revision, len(got)), got)
+		} else {
+			require.Equal(t, abi.NotFound, code)
+		}
+	}
+	require.Zero(t, i.Clear(1), m.failed)
+	require.Zero(t, i.Save(1), m.failed)
+	for range 3 {
+		require.GreaterOrEqual(t, i.Sweep(1, 1<<20), int64(0), m.failed)
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	require.Subset(t, []string{"format", "pending-0", "sessions-0"}, names)
+}
+
+// The calls of WASI that each operation takes.
+func TestModuleCalls(t *testing.T) {
+	m := compile(t, true)
+	i := m.open(t, t.TempDir())
+	require.Zero(t, i.Set(key(1), value(1, 300), 0, 1, abi.ExpectAbsent))
+	require.Zero(t, i.Save(1))
+	for _, c := range []struct {
+		name string
+		do   func() abi.Code
+		want map[string]int
+	}{
+		{"get", func() abi.Code { _, code := i.Get(key(1), 1); return code },
+			map[string]int{"path_open": 1, "fd_pread": 1, "fd_close": 1}},
+		{"set", func() abi.Code { return i.Set(key(1), value(2, 300), 0, 1, 1) },
+			map[string]int{"path_open": 1, "fd_pwrite": 2, "fd_close": 1}},
+		{"set again", func() abi.Code { return i.Set(key(1), value(3, 300), 0, 1, 2) },
+			map[string]int{"path_open": 1, "fd_pwrite": 1, "fd_close": 1, "path_unlink_file": 1}},
+		{"save", func() abi.Code { return i.Save(1) },
+			map[string]int{"path_open": 2, "fd_sync": 2, "fd_close": 2, "path_rename": 1, "fd_filestat_set_size": 1}},
+		{"save nothing", func() abi.Code { return i.Save(1) }, map[string]int{}},
+	} {
+		got := m.counted(func() { require.Zero(t, c.do(), m.failed) })
+		require.Equal(t, c.want, got, c.name)
+	}
+}
+
+// The largest values fit into the memory that instances have by default, one
+// after the other.
+func TestModuleLargeValues(t *testing.T) {
+	m, dir := compile(t, false), t.TempDir()
+	i := m.open(t, dir)
+	v := make([]byte, 4<<20)
+	_, _ = rand.Read(v)
+	require.Equal(t, abi.TooLarge, i.Set(key(1), append(v, 0), 0, 1, abi.ExpectAny))
+	for round := range int64(3) {
+		for n := range uint64(3) {
+			v[0]++
+			require.Zero(t, i.Set(key(n), v, 0, 1, abi.ExpectAny), m.failed)
+			got, code := i.Get(key(n), 1)
+			require.Zero(t, code, m.failed)
+			require.True(t, string(got) == string(v))
+			require.Zero(t, i.Touch(key(n), 1<<40+round, 1), m.failed)
+		}
+		require.Zero(t, i.Save(1), m.failed)
+		i.kill()
+		i = m.open(t, dir)
+		for range 3 {
+			got, code := i.Get(key(2), 1)
+			require.Zero(t, code, m.failed)
+			require.True(t, string(got) == string(v))
+		}
+	}
+}
+
+func TestModuleRefuses(t *testing.T) {
+	m, dir := compile(t, false), t.TempDir()
+	m.open(t, dir, abi.ConfigShard, "1", abi.ConfigShards, "4")
+	for _, c := range []struct {
+		settings []string
+		message  string
+	}{
+		{[]string{abi.ConfigShard, "0", abi.ConfigShards, "8"}, "made for 4 shards, and there are 8"},
+		{[]string{"size", "4"}, "the setting size is unknown"},
+	} {
+		m.failed = ""
+		require.Equal(t, abi.Invalid, m.instantiate(t, dir).Open(c.settings...))
+		require.Contains(t, m.failed, c.message)
+	}
+	other := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(other, "format"), []byte("waddle dynfile 1\nshards 1\n"), 0o600))
+	require.Equal(t, abi.Invalid, m.instantiate(t, other).Open())
+	require.Contains(t, m.failed, "it is of the engine dynfile, and this one is keyfolder")
+}
+
+// What a person finds in the directory.
+func TestModuleOnDisk(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("modes are not those of files there")
+	}
+	m, dir := compile(t, false), t.TempDir()
+	i := m.open(t, dir)
+	require.Zero(t, i.Set([]byte("abc"), value(7, 20), 0, 1, 0))
+	require.Zero(t, i.Save(1))
+	text, err := os.ReadFile(filepath.Join(dir, "format"))
+	require.NoError(t, err)
+	require.Equal(t, "waddle keyfolder 1\nshards 1\n", string(text))
+	const folder = "sessions-0/ba/7/ba7816bf8f01cfea414140de5dae2223"
+	b, err := os.ReadFile(filepath.Join(dir, folder, "session"))
+	require.NoError(t, err)
+	require.Len(t, b, 40+3+20)
+	require.True(t, strings.HasPrefix(string(b), "waddle1\n"))
+	require.NoError(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		require.NoError(t, err)
+		if path != dir && !info.IsDir() {
+			require.Equal(t, "-rw-------", info.Mode().String(), path)
+		}
+		return nil
+	}))
+}

@@ -1,0 +1,275 @@
+package folder_test
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+)
+
+// visible requires a store to have for every key what was answered last.
+func (s *script) visible(t *testing.T, where string) {
+	t.Helper()
+	newest := make(history)
+	for k := range s.acked {
+		newest.note(k, s.acked.newest(k))
+	}
+	found(t, s.store, newest, where)
+}
+
+// isAnswer requires an error to be one that the interface has for the operation.
+func isAnswer(t *testing.T, err error, where string) {
+	t.Helper()
+	for _, answer := range []error{guest.ErrNoSpace, guest.ErrUnavailable, guest.ErrDenied} {
+		if errors.Is(err, answer) {
+			return
+		}
+	}
+	require.Fail(t, "not an answer", "%s: %v", where, err)
+}
+
+// Every operation on files fails once, in every way. What was asked for then
+// fails, or works all the same, and changes nothing in the first case; and what
+// the next Save that succeeds says is true.
+func TestFaults(t *testing.T) {
+	count := func() int {
+		n := 0
+		s := newScript(crash.New())
+		s.disk.Hook(func(crash.Op) (int, error) { n++; return 0, nil })
+		require.NoError(t, s.run())
+		return n
+	}()
+	require.Greater(t, count, 200)
+	for _, c := range []struct {
+		name  string
+		errno error
+		fails func(crash.Op) bool
+		keep  func(crash.Op) int
+	}{
+		{"EIO", syscall.EIO, func(crash.Op) bool { return true }, func(crash.Op) int { return 0 }},
+		{"a short write", syscall.ENOSPC, func(op crash.Op) bool { return op.Kind == crash.Write }, func(op crash.Op) int { return op.Size - 1 }},
+		{"an error for nothing", syscall.EIO, func(op crash.Op) bool { return op.Kind == crash.Write }, func(op crash.Op) int { return op.Size }},
+		{"no room", syscall.ENOSPC, takesRoom, func(crash.Op) int { return 0 }},
+		{"a quota", syscall.EDQUOT, takesRoom, func(op crash.Op) int { return op.Size / 2 }},
+		{"read-only", syscall.EROFS, crash.Op.Change, func(crash.Op) int { return 0 }},
+		{"too many files", syscall.EMFILE, func(op crash.Op) bool { return op.Kind == crash.Open || op.Kind == crash.Create }, func(crash.Op) int { return 0 }},
+	} {
+		for _, times := range []int{1, 3, 1 << 30} {
+			t.Run(fmt.Sprintf("%s, %d times", c.name, times), func(t *testing.T) {
+				step := 1
+				if testing.Short() || times > 1 {
+					step = 5
+				}
+				for n := 1; n <= count; n += step {
+					s := newScript(crash.New())
+					ops, failed := 0, 0
+					hook := func(op crash.Op) (int, error) {
+						if ops++; ops >= n && failed < times && c.fails(op) {
+							failed++
+							return c.keep(op), c.errno
+						}
+						return 0, nil
+					}
+					for at, do := range s.steps() {
+						where := fmt.Sprintf("operation %d, step %d", n, at)
+						s.disk.Hook(hook)
+						saves := s.history.clone()
+						err := do()
+						s.disk.Hook(nil)
+						if s.store == nil {
+							isAnswer(t, err, where)
+							require.NoError(t, s.open(), where)
+						}
+						if err != nil && !errors.Is(err, guest.ErrNotFound) { // what is touched may not be there
+							isAnswer(t, err, where)
+						}
+						s.visible(t, where)
+						saved := err == nil && len(saves[name(0)]) > 1 && len(s.history[name(0)]) == 1
+						if saved && failed > 0 {
+							s.disk.Restart(crash.Nothing)
+							require.NoError(t, s.open(), where)
+							s.visible(t, where+", after a Save that succeeded and a power loss")
+							break
+						}
+					}
+					require.NoError(t, s.store.Save(1))
+					s.disk.Restart(crash.Nothing)
+					require.NoError(t, s.open())
+					s.visible(t, fmt.Sprintf("operation %d, in the end", n))
+				}
+			})
+		}
+	}
+}
+
+func takesRoom(op crash.Op) bool {
+	switch op.Kind {
+	case crash.Create, crash.Mkdir, crash.Write, crash.Rename:
+		return true
+	}
+	return false
+}
+
+// A sync that failed is not believed when it succeeds the next time: the record
+// is written again.
+func TestSyncFails(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, 300))
+		require.NoError(t, s.Save(1))
+		set(t, s, key(1), value(2, 300))
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Sync {
+				return 0, syscall.EIO
+			}
+			return 0, nil
+		})
+		require.ErrorIs(t, s.Save(1), guest.ErrUnavailable)
+		disk.Hook(nil)
+		if killed {
+			disk.Kill(crash.Nothing)
+			s = open(t, disk)
+		}
+		has(t, s, key(1), value(2, 300), 1)
+		require.NoError(t, s.Save(1))
+		disk.Restart(crash.Nothing)
+		has(t, open(t, disk), key(1), value(2, 300), 1)
+	}
+}
+
+// A write that failed although all of it was done is not seen, by the next
+// instance either.
+func TestFailedWriteIsGone(t *testing.T) {
+	for _, before := range []string{"set", "delete"} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, 300))
+		want := value(1, 300)
+		if before == "delete" {
+			require.NoError(t, s.Delete(key(1), 1))
+			want = nil
+		}
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Write {
+				return op.Size, syscall.EIO
+			}
+			return 0, nil
+		})
+		require.ErrorIs(t, s.Set(guest.Write{Key: key(1), Value: value(2, 300), Now: 1}), guest.ErrUnavailable)
+		disk.Kill(crash.Nothing)
+		has(t, open(t, disk), key(1), want, 1)
+	}
+}
+
+// A file that could not be removed when a newer one had taken its place goes at
+// the next Save: a list that came back later would take it for the newest.
+func TestOlderFileStays(t *testing.T) {
+	for _, last := range []string{"set", "delete"} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, 300))
+		require.NoError(t, s.Save(1))
+		set(t, s, key(1), value(2, 300))
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Remove {
+				return 0, syscall.EIO
+			}
+			return 0, nil
+		})
+		set(t, s, key(1), value(3, 300))
+		_, next := sessions(t, disk)
+		require.Equal(t, 2, next)
+		disk.Hook(nil)
+		list := readFile(t, disk, "pending-0")
+		want := value(3, 300)
+		if last == "delete" {
+			require.NoError(t, s.Delete(key(1), 1))
+			want = nil
+		}
+		require.NoError(t, s.Save(1))
+		writeFile(t, disk, "pending-0", list)
+		has(t, open(t, disk), key(1), want, 1)
+	}
+}
+
+// A full disk can be emptied: removing needs no room.
+func TestFullDisk(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range 20 {
+		set(t, s, key(k), value(1, 300))
+	}
+	require.NoError(t, s.Save(1))
+	set(t, s, key(3), value(2, 300))
+	full := func(op crash.Op) (int, error) {
+		if takesRoom(op) && op.Kind != crash.Rename {
+			return op.Size / 3, syscall.ENOSPC
+		}
+		return 0, nil
+	}
+	disk.Hook(full)
+	require.ErrorIs(t, s.Set(guest.Write{Key: key(1), Value: value(3, 300), Now: 1}), guest.ErrNoSpace)
+	require.ErrorIs(t, s.Set(guest.Write{Key: key(99), Value: value(3, 300), Now: 1}), guest.ErrNoSpace)
+	require.ErrorIs(t, s.Touch(key(1), 100, 1), guest.ErrUnavailable, "NO_SPACE is not among its answers")
+	has(t, s, key(1), value(1, 300), 1)
+	has(t, s, key(99), nil, 1)
+	for k := range 10 {
+		require.NoError(t, s.Delete(key(k), 1))
+	}
+	require.NoError(t, s.Save(1))
+	disk.Restart(crash.Nothing)
+	s = open(t, disk)
+	require.Len(t, keys(t, s, 1), 10)
+
+	disk.Hook(full)
+	require.NoError(t, s.Clear(1))
+	require.NoError(t, s.Save(1))
+	_, err := s.Sweep(1000, 1)
+	require.NoError(t, err)
+	require.Empty(t, keys(t, s, 1))
+}
+
+// A deletion that the list has no room for is durable at once, for the sake of
+// the instance that comes next.
+func TestDeleteWithoutRoomInTheList(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(1), value(1, 300))
+	require.NoError(t, s.Save(1))
+	disk.Hook(func(op crash.Op) (int, error) {
+		if op.Kind == crash.Write {
+			return 0, syscall.ENOSPC
+		}
+		return 0, nil
+	})
+	require.NoError(t, s.Delete(key(1), 1))
+	disk.Kill(crash.Nothing)
+	s = open(t, disk)
+	has(t, s, key(1), nil, 1)
+	require.NoError(t, s.Save(1))
+	disk.Restart(crash.Nothing)
+	has(t, open(t, disk), key(1), nil, 1)
+}
+
+// The directory is gone while the store is open.
+func TestDirectoryRemoved(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(1), value(1, 300))
+	require.NoError(t, s.Save(1))
+	require.NoError(t, disk.Rename("sessions-0", "elsewhere"))
+	has(t, s, key(1), nil, 1)
+	set(t, s, key(2), value(1, 300))
+	require.NoError(t, s.Save(1))
+	disk.Restart(crash.Nothing)
+	s, err := folder.Open(disk, folder.Options{Shards: 1})
+	require.NoError(t, err)
+	has(t, s, key(2), value(1, 300), 1)
+}

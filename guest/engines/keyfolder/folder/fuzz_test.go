@@ -1,0 +1,50 @@
+package folder_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+)
+
+// FuzzStore opens a directory with anything in its files.
+func FuzzStore(f *testing.F) {
+	disk, _ := damaged(f)
+	files := map[string][]byte{}
+	for _, name := range []string{"format", "pending-0"} {
+		files[name] = readFile(f, disk, name)
+	}
+	session := ""
+	for _, name := range tree(f, disk) {
+		if len(name) > 8 && name[len(name)-8:] == "/session" {
+			session = name
+		}
+	}
+	f.Add(files["format"], files["pending-0"], readFile(f, disk, session))
+	f.Add([]byte("waddle keyfolder 2\n"), []byte{}, []byte("waddle1\n"))
+	f.Fuzz(func(t *testing.T, format, pending, record []byte) {
+		disk, want := damaged(t)
+		writeFile(t, disk, "format", format)
+		writeFile(t, disk, "pending-0", pending)
+		writeFile(t, disk, session, record)
+		s, err := folder.Open(disk, folder.Options{Shards: 1})
+		if err != nil {
+			require.ErrorIs(t, err, guest.ErrInvalid)
+			return
+		}
+		for k := range want {
+			v, err := s.Get([]byte(k), 1)
+			if err == nil {
+				require.Contains(t, []string{want[k], string(value(2, 200))}, string(v), "a record that never was")
+			}
+		}
+		keys(t, s, 1)
+		_, err = s.Sweep(100, 1)
+		require.NoError(t, err)
+		require.NoError(t, s.Save(1))
+		set(t, s, key(0), value(9, 50))
+		has(t, s, key(0), value(9, 50), 1)
+	})
+}

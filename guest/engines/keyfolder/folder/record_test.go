@@ -1,0 +1,102 @@
+package folder
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+func TestSum256(t *testing.T) {
+	b := make([]byte, 1200)
+	_, _ = rand.Read(b)
+	for n := range b {
+		require.Equal(t, sha256.Sum256(b[:n]), sum256(b[:n]), "%d bytes", n)
+	}
+}
+
+func encode(key, value []byte, expires int64, sequence uint64) []byte {
+	b := appendHeader(nil, key, value, expires, sequence)
+	return append(append(b, key...), value...)
+}
+
+func TestRecord(t *testing.T) {
+	for _, c := range []struct {
+		key, value int
+		expires    int64
+	}{{1, 0, 0}, {32, 8, 1}, {1024, 300, 1 << 62}, {5, abi.MaxValue, -1}} {
+		key, value := bytes.Repeat([]byte{'k'}, c.key), bytes.Repeat([]byte{'v'}, c.value)
+		b := encode(key, value, c.expires, 1<<63)
+		require.Len(t, b, headerSize+c.key+c.value)
+		r, err := parseRecord(b)
+		require.NoError(t, err)
+		require.Equal(t, c.expires, r.expires)
+		require.Equal(t, uint64(1<<63), r.sequence)
+		require.True(t, bytes.Equal(key, r.key) && bytes.Equal(value, r.value))
+		h, err := parseHeader(b[:headerSize])
+		require.NoError(t, err, "the header is enough")
+		require.Equal(t, r.header, h)
+		_, err = parseRecord(append(b, 0))
+		require.ErrorIs(t, err, errDamagedBody)
+		_, err = parseHeader(b[:headerSize-1])
+		require.ErrorIs(t, err, errDamagedHeader)
+	}
+}
+
+func TestID(t *testing.T) {
+	p := paths{live: "sessions-0"}
+	i := idOf([]byte("abc")) // ba7816bf 8f01cfea 414140de 5dae2223 …
+	const want = "sessions-0/ba/7/ba7816bf8f01cfea414140de5dae2223"
+	require.Equal(t, want, p.folder(i))
+	require.Equal(t, want+"/session", p.session(i))
+	require.Equal(t, want+"/next-00000000000000ab-2", p.next(i, 0xab, 2))
+	require.Equal(t, "sessions-0/ba/7", p.leaf(i.leaf()))
+	require.Equal(t, "sessions-0/ba", p.top(i.leaf()>>4))
+	parsed, ok := parseID("ba7816bf8f01cfea414140de5dae2223")
+	require.True(t, ok)
+	require.Equal(t, i, parsed)
+	for _, bad := range []string{"", "ba", "BA7816bf8f01cfea414140de5dae2223", "ga7816bf8f01cfea414140de5dae2223", "ba7816bf8f01cfea414140de5dae22231"} {
+		_, ok := parseID(bad)
+		require.False(t, ok, bad)
+	}
+	require.Equal(t, i.leaf(), leafOf(i.prefix()))
+	require.LessOrEqual(t, firstIn(i.leaf()), i.prefix())
+}
+
+func FuzzRecord(f *testing.F) {
+	f.Add(encode([]byte("key"), []byte("revision and value"), 5, 6))
+	f.Add(encode([]byte("k"), nil, 0, 0))
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parseRecord(b)
+		if err != nil {
+			require.True(t, isDamage(err))
+			return
+		}
+		// What is taken for a record is one, to the last bit.
+		require.Equal(t, b, encode(r.key, r.value, r.expires, r.sequence))
+	})
+}
+
+func FuzzList(f *testing.F) {
+	f.Add(appendListEntry(nil, idOf([]byte("key")), 7))
+	f.Add(append(appendListEntry(appendListEntry(nil, idOf([]byte("a")), 7), idOf([]byte("a")), 8), 1, 2, 3))
+	f.Add(make([]byte, 3*listEntrySize))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		pending := make(map[id]entry)
+		parseList(b, pending)
+		require.LessOrEqual(t, len(pending), len(b)/listEntrySize)
+		var again []byte
+		for i, e := range pending {
+			require.Equal(t, uint8(slotUnknown), e.slot)
+			again = appendListEntry(again, i, e.ticket)
+		}
+		second := make(map[id]entry)
+		parseList(again, second)
+		require.Equal(t, pending, second)
+	})
+}

@@ -1,0 +1,122 @@
+package folder
+
+import (
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// sweeper is where a round over all folders has come to: the directories at each
+// level that are still to be looked at. A round goes over what there was when it
+// came by; what comes later is for the next.
+type sweeper struct {
+	running bool
+	tops    []int
+	leaves  []int
+	folders []id
+	damaged int // records that this call found damaged and removed
+}
+
+// Sweep removes records that have expired, or that are damaged so that nobody
+// will ever read them, what a crash has left behind, directories that are empty,
+// and what Clear moved aside. Each of these counts towards max, as does a record
+// that stays.
+func (s *Store) Sweep(max int, now int64) (removed int, err error) {
+	s.sweep.damaged = 0
+	for seen := 0; seen < max; seen++ {
+		if !s.trash.empty() {
+			s.trash.step()
+			continue
+		}
+		gone, more, stepErr := s.sweepStep(now)
+		if gone {
+			removed++
+		}
+		if err = stepErr; err != nil || !more {
+			break
+		}
+	}
+	if s.sweep.damaged > 0 {
+		guest.Log(guest.LevelWarn, "records were damaged beyond reading, and removed: "+strconv.Itoa(s.sweep.damaged))
+	}
+	return removed, notFull(vfs.Answer(err, "sweeping"))
+}
+
+// sweepStep looks at one folder, or goes on to the next directory. There is no
+// more when a round has come to its end.
+func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
+	w := &s.sweep
+	switch {
+	case len(w.folders) > 0:
+		i := w.folders[0]
+		w.folders = w.folders[1:]
+		removed, err = s.sweepFolder(i, now)
+		return removed, true, err
+	case len(w.leaves) > 0:
+		leaf := w.leaves[0]
+		w.leaves = w.leaves[1:]
+		if w.folders, err = s.listLeaf(leaf); err == nil && len(w.folders) == 0 {
+			s.removeLeaf(leaf)
+		}
+		return false, true, err
+	case len(w.tops) > 0:
+		top := w.tops[0]
+		w.tops = w.tops[1:]
+		lows, err := s.listNumbers(s.paths.top(top), 1)
+		for _, low := range lows {
+			w.leaves = append(w.leaves, top<<4|low)
+		}
+		if err == nil && len(lows) == 0 {
+			s.removeTop(top)
+		}
+		return false, true, err
+	case w.running:
+		w.running = false
+		return false, false, nil
+	}
+	w.running = true
+	w.tops, err = s.listNumbers(s.paths.live, 2)
+	return false, true, err
+}
+
+// removeLeaf removes a directory that is empty, and the one above it if it is so
+// then: neither is, if it has anything that is not ours.
+func (s *Store) removeLeaf(leaf int) {
+	if s.fs.RemoveDir(s.paths.leaf(leaf)) == nil {
+		s.dirs.removedLeaf(leaf)
+		s.removeTop(leaf >> 4)
+	}
+}
+
+func (s *Store) removeTop(top int) {
+	if s.fs.RemoveDir(s.paths.top(top)) == nil {
+		s.dirs.removedTop(top)
+	}
+}
+
+// sweepFolder looks at the first bytes of a record, which is all it takes.
+func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
+	e, changed, err := s.lookup(i)
+	if err != nil {
+		return false, err
+	}
+	if changed && e.hasFile() {
+		if !guest.Expired(e.expires, now) {
+			return false, nil
+		}
+		return true, s.remove(i, true)
+	}
+	h, _, err := s.head(s.paths.session(i), nil)
+	switch {
+	case vfs.NotExist(err): // left behind
+		s.removeFolder(i)
+		return false, nil
+	case isDamage(err):
+		s.sweep.damaged++
+		return true, s.remove(i, false)
+	case err != nil || !guest.Expired(h.expires, now):
+		return false, err
+	}
+	return true, s.remove(i, false)
+}

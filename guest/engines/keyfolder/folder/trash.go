@@ -1,0 +1,77 @@
+package folder
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// trash is what Clear moved aside, and is removed step by step.
+type trash struct {
+	fs     vfs.FS
+	prefix string
+	levels []trashLevel // from a directory at the top down to the one that is being emptied
+	queue  []string     // further directories at the top
+}
+
+type trashLevel struct {
+	dir     string
+	listed  bool
+	entries []vfs.Entry
+}
+
+// newName is one that nothing has, and that no instance will give again.
+func (t *trash) newName() string { return t.prefix + strconv.FormatUint(rand.Uint64(), 16) }
+
+func (t *trash) add(dir string) { t.queue = append(t.queue, dir) }
+
+func (t *trash) empty() bool { return len(t.levels) == 0 && len(t.queue) == 0 }
+
+// find finds what earlier instances did not get to.
+func (t *trash) find() error {
+	entries, err := t.fs.ReadDir("")
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Kind == vfs.Dir && strings.HasPrefix(entry.Name, t.prefix) {
+			t.add(entry.Name)
+		}
+	}
+	return nil
+}
+
+// step removes one file or directory, or looks into one. What cannot be removed
+// stays until the next instance comes.
+func (t *trash) step() {
+	if len(t.levels) == 0 {
+		t.levels = append(t.levels, trashLevel{dir: t.queue[0]})
+		t.queue = t.queue[1:]
+	}
+	level := &t.levels[len(t.levels)-1]
+	var err error
+	switch {
+	case !level.listed:
+		level.listed = true
+		level.entries, err = t.fs.ReadDir(level.dir)
+	case len(level.entries) > 0:
+		entry := level.entries[len(level.entries)-1]
+		level.entries = level.entries[:len(level.entries)-1]
+		name := level.dir + "/" + entry.Name
+		if entry.Kind == vfs.Dir {
+			t.levels = append(t.levels, trashLevel{dir: name})
+		} else {
+			err = t.fs.Remove(name)
+		}
+	default:
+		err = t.fs.RemoveDir(level.dir)
+		t.levels = t.levels[:len(t.levels)-1]
+	}
+	if err != nil && !vfs.NotExist(err) {
+		t.levels = nil
+		guest.Log(guest.LevelWarn, "what was cleared cannot be removed, and is left for the next start: "+err.Error())
+	}
+}

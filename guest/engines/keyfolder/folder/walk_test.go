@@ -1,0 +1,190 @@
+package folder_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+)
+
+func TestWalk(t *testing.T) {
+	const n = 3000
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range n {
+		size := 300
+		if k%500 == 0 {
+			size = 100_000 // more than a chunk
+		}
+		expires := int64(0)
+		if k%3 == 0 {
+			expires = 10
+		}
+		require.NoError(t, s.Set(guest.Write{Key: key(k), Value: value(k, size), Expires: expires, Now: 1}))
+		if k == n/2 {
+			require.NoError(t, s.Save(1))
+		}
+	}
+	for now, want := range map[int64]int{1: n, 10: n - n/3} {
+		seen := make(map[string]bool)
+		for _, k := range keys(t, s, now) {
+			seen[string(k)] = true
+		}
+		require.Len(t, seen, want)
+		other := open(t, crash.New())
+		count := 0
+		for _, w := range snapshot(t, s, now) {
+			count++
+			require.NoError(t, other.Set(w))
+		}
+		require.Equal(t, want, count, "each once")
+		for k := range n {
+			v := value(k, 300)
+			switch {
+			case k%3 == 0 && now == 10:
+				v = nil
+			case k%500 == 0:
+				v = value(k, 100_000)
+			}
+			has(t, other, key(k), v, now)
+		}
+	}
+}
+
+// Keys that stay are listed, whatever comes and goes during the enumeration, and
+// also if the instance is another one.
+func TestWalkWhileChanging(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range 3000 {
+		set(t, s, key(k), value(1, 50))
+	}
+	seen := make(map[string]bool)
+	h := guest.NewHarness(opened{s}, guest.Info{Name: "keyfolder", CAS: true})
+	require.NoError(t, h.Open())
+	for cursor, chunk := int64(0), 0; ; chunk++ {
+		some, next, err := h.Keys(cursor, 1)
+		require.NoError(t, err)
+		for _, k := range some {
+			seen[string(k)] = true
+		}
+		if cursor = next; next == 0 {
+			break
+		}
+		for k := chunk * 20; k < chunk*20+20; k++ {
+			require.NoError(t, s.Delete(key(1500+k), 1))
+			set(t, s, key(10_000+k), value(1, 50))
+		}
+		if chunk%4 == 0 {
+			require.NoError(t, s.Save(1))
+			s = open(t, disk)
+			h = guest.NewHarness(opened{s}, guest.Info{Name: "keyfolder", CAS: true})
+			require.NoError(t, h.Open())
+		}
+	}
+	for k := range 1500 {
+		require.Contains(t, seen, name(k))
+	}
+}
+
+func TestWalkRefusesCursor(t *testing.T) {
+	s := open(t, crash.New())
+	_, err := s.Keys(new(guest.KeyChunk), 1<<62+1, 1)
+	require.ErrorIs(t, err, guest.ErrInvalid)
+}
+
+// One call of Sweep is bounded, and enough of them remove all that has expired
+// and nothing else.
+func TestSweep(t *testing.T) {
+	const n = 600
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range n {
+		expires := int64(0)
+		if k%2 == 0 {
+			expires = 10
+		}
+		require.NoError(t, s.Set(guest.Write{Key: key(k), Value: value(1, 50), Expires: expires, Now: 1}))
+		if k == n/2 {
+			require.NoError(t, s.Save(1))
+		}
+	}
+	total, calls := 0, 0
+	for total < n/2 {
+		before := disk.Calls()
+		removed, err := s.Sweep(10, 10)
+		require.NoError(t, err)
+		require.LessOrEqual(t, removed, 10)
+		require.LessOrEqual(t, disk.Calls()-before, 10*8)
+		total += removed
+		calls++
+		require.Less(t, calls, 2000)
+	}
+	require.Equal(t, n/2, total)
+	require.Greater(t, calls, n/10)
+	removed, err := s.Sweep(1<<20, 10)
+	require.NoError(t, err)
+	require.Zero(t, removed)
+	durable, next := sessions(t, disk)
+	require.Equal(t, n/2, durable+next)
+	for k := range n {
+		v := value(1, 50)
+		if k%2 == 0 {
+			v = nil
+		}
+		has(t, s, key(k), v, 1)
+	}
+}
+
+// What Clear moved aside goes step by step, also for an instance that comes later.
+func TestSweepRemovesWhatWasCleared(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range 100 {
+		set(t, s, key(k), value(1, 50))
+	}
+	require.NoError(t, s.Save(1))
+	require.NoError(t, s.Clear(1))
+	require.Empty(t, keys(t, s, 1))
+	set(t, s, key(7), value(2, 50))
+	_, err := s.Sweep(50, 1)
+	require.NoError(t, err)
+	durable, _ := sessions(t, disk)
+	require.Greater(t, durable, 50, "in steps")
+
+	disk.Kill(crash.Nothing)
+	s = open(t, disk)
+	_, err = s.Sweep(2000, 1)
+	require.NoError(t, err)
+	durable, next := sessions(t, disk)
+	require.Zero(t, durable)
+	require.Equal(t, 1, next)
+	has(t, s, key(7), value(2, 50), 1)
+	has(t, s, key(8), nil, 1)
+}
+
+// With little room for changed keys, older changes are made durable on the way,
+// and the list of them does not grow for ever.
+func TestMaxPending(t *testing.T) {
+	disk := crash.New()
+	s, err := folder.Open(disk, folder.Options{Shards: 1, MaxPending: 16})
+	require.NoError(t, err)
+	for k := range 1000 {
+		set(t, s, key(k%300), value(k, 50))
+		_, next := 0, 0
+		if k%50 == 0 {
+			_, next = sessions(t, disk)
+			require.LessOrEqual(t, next, 16)
+		}
+	}
+	info, err := disk.Stat("pending-0")
+	require.NoError(t, err)
+	require.LessOrEqual(t, info.Size, int64(32*(4*16+16+1)))
+	disk.Restart(crash.Nothing)
+	s = open(t, disk)
+	kept := len(keys(t, s, 1))
+	require.GreaterOrEqual(t, kept, 300-16)
+}

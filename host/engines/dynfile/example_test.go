@@ -1,0 +1,30 @@
+package dynfile_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "sessions")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	// Every write is on the disk when it returns.
+	engine, err := dynfile.Open(ctx, dir, plugin.Config{Durability: plugin.DurabilityCommit})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer engine.Close(ctx)
+	fmt.Println(engine.Info().EngineName, engine.Info().Shards)
+	// Output: dynfile 4
+}

@@ -1,0 +1,354 @@
+package filetest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+var ctx = context.Background()
+
+func quiet() plugin.Config {
+	return plugin.Config{MemoryLimit: 128 << 20, Logger: slog.New(slog.DiscardHandler)}
+}
+
+func overEngines(t *testing.T, f func(t *testing.T, name string)) {
+	for name := range engines {
+		t.Run(name, func(t *testing.T) { f(t, name) })
+	}
+}
+
+func open(t *testing.T, name, dir string, config plugin.Config) *plugin.Plugin {
+	t.Helper()
+	p, err := engines[name](ctx, dir, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close(ctx) })
+	return p
+}
+
+func key(i int) []byte { return fmt.Appendf(nil, "key-%d", i) }
+
+func value(i int) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, 1), strings.Repeat(fmt.Sprintf("value %d ", i), 20)...)
+}
+
+func fill(t *testing.T, s store.Store, n int) {
+	t.Helper()
+	for i := range n {
+		require.NoError(t, s.Set(ctx, store.Write{Key: key(i), Value: value(i), Now: 1}))
+	}
+}
+
+// held returns how many of the records of fill are there, whole.
+func held(t *testing.T, s store.Store, n int) (found int) {
+	t.Helper()
+	for i := range n {
+		v, err := s.Get(ctx, key(i), 1)
+		if err == nil {
+			require.Equal(t, value(i), v)
+			found++
+		}
+	}
+	return found
+}
+
+func TestRecordsAreThereAfterwards(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		dir := filepath.Join(t.TempDir(), "deep", "sessions")
+		config := quiet()
+		config.Shards = 2
+		p := open(t, name, dir, config)
+		fill(t, p, 300)
+		require.NoError(t, p.Delete(ctx, key(7), 1))
+		require.NoError(t, p.Recycle(ctx))
+		require.Equal(t, 299, held(t, p, 300), "a new instance finds what the last one had")
+		require.NoError(t, p.Close(ctx))
+
+		config.Shards = 0 // as many as the directory was made for
+		p = open(t, name, dir, config)
+		require.Equal(t, 2, p.Info().Shards)
+		require.Equal(t, 299, held(t, p, 300))
+		require.NoError(t, p.Clear(ctx, 1))
+		require.NoError(t, p.Close(ctx))
+		require.Zero(t, held(t, open(t, name, dir, config), 300))
+	})
+}
+
+func TestFilesArePrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no modes")
+	}
+	overEngines(t, func(t *testing.T, name string) {
+		dir := filepath.Join(t.TempDir(), "made")
+		p := open(t, name, dir, quiet())
+		fill(t, p, 50)
+		require.NoError(t, p.Save(ctx, 1))
+		files := 0
+		require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			require.NoError(t, err)
+			info, err := d.Info()
+			require.NoError(t, err)
+			want := fs.FileMode(0o600)
+			if d.IsDir() {
+				want = 0o700
+			} else {
+				files++
+			}
+			require.Equal(t, want, info.Mode().Perm(), path)
+			return nil
+		}))
+		require.Positive(t, files)
+	})
+}
+
+func TestDirectoriesThatAreRefused(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		other := "dynfile"
+		if name == other {
+			other = "keyfolder"
+		}
+		for _, c := range []struct {
+			name string
+			make func(t *testing.T, dir string)
+			says string
+		}{
+			{"of another engine", func(t *testing.T, dir string) {
+				p := open(t, other, dir, quiet())
+				fill(t, p, 3)
+				require.NoError(t, p.Close(ctx))
+			}, other},
+			{"of a newer version", func(t *testing.T, dir string) {
+				write(t, dir, "format", "waddle "+name+" 99\nshards 4\n")
+			}, "99"},
+			{"of something else", func(t *testing.T, dir string) {
+				write(t, dir, "holiday.jpg", "not a session")
+			}, "not empty"},
+			{"with a format that is not one", func(t *testing.T, dir string) {
+				write(t, dir, "format", "SQLite format 3\x00")
+			}, "format"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				dir := t.TempDir()
+				c.make(t, dir)
+				before := contents(t, dir)
+				_, err := engines[name](ctx, dir, quiet())
+				require.ErrorIs(t, err, plugin.ErrOpen)
+				require.ErrorContains(t, err, c.says)
+				require.Equal(t, before, contents(t, dir), "nothing is changed")
+			})
+		}
+		t.Run("for another number of shards", func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, open(t, name, dir, quiet()).Close(ctx))
+			config := quiet()
+			config.Shards = 2
+			_, err := engines[name](ctx, dir, config)
+			require.ErrorIs(t, err, plugin.ErrOpen)
+			require.ErrorContains(t, err, "4 shards")
+		})
+		t.Run("no directory", func(t *testing.T) {
+			_, err := engines[name](ctx, "", quiet())
+			require.ErrorIs(t, err, plugin.ErrMount)
+			require.ErrorContains(t, err, "SESSION_DIR")
+		})
+		t.Run("a file", func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "file", "x")
+			_, err := engines[name](ctx, filepath.Join(dir, "file"), quiet())
+			require.ErrorIs(t, err, plugin.ErrMount)
+		})
+	})
+}
+
+// TestSecondProcess: the directory of a server that runs is refused to another
+// process, by name and with the pid of who has it, and is free when that is killed.
+func TestSecondProcess(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir()}
+		h.start(0)
+		_, err := engines[name](ctx, h.dir, quiet())
+		require.ErrorIs(t, err, plugin.ErrInUse)
+		require.ErrorContains(t, err, filepath.Base(h.dir))
+		require.ErrorContains(t, err, fmt.Sprint(h.process.Process.Pid))
+		h.kill()
+		open(t, name, h.dir, quiet())
+	})
+}
+
+// TestDamage: whatever happens to a file, opening is an error that says so or
+// what is still whole is there, and every record that is there is the one that
+// was stored.
+func TestDamage(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		made := t.TempDir()
+		config := quiet()
+		config.Shards = 2
+		p := open(t, name, made, config)
+		fill(t, p, 60)
+		require.NoError(t, p.Close(ctx))
+		var files []string
+		for file := range contents(t, made) {
+			if !strings.HasPrefix(filepath.Base(file), ".waddle") && file != "format" {
+				files = append(files, file)
+			}
+		}
+		require.NotEmpty(t, files)
+		if len(files) > 6 {
+			files = files[:6]
+		}
+		for _, file := range files {
+			for _, damage := range []struct {
+				name  string
+				alter func(b []byte) []byte
+			}{
+				{"emptied", func([]byte) []byte { return nil }},
+				{"cut in half", func(b []byte) []byte { return b[:len(b)/2] }},
+				{"a bit near the start", func(b []byte) []byte { b[len(b)/10] ^= 4; return b }},
+				{"a bit near the end", func(b []byte) []byte { b[len(b)-1] ^= 4; return b }},
+				{"zeros", func(b []byte) []byte { return make([]byte, len(b)) }},
+				{"grown", func(b []byte) []byte { return append(b, bytes.Repeat([]byte{0xff}, 100)...) }},
+			} {
+				t.Run(filepath.Base(file)+"/"+damage.name, func(t *testing.T) {
+					dir := t.TempDir()
+					require.NoError(t, os.CopyFS(dir, os.DirFS(made)))
+					path := filepath.Join(dir, file)
+					b, err := os.ReadFile(path)
+					require.NoError(t, err)
+					require.NoError(t, os.WriteFile(path, damage.alter(b), 0o600))
+					p, err := engines[name](ctx, dir, config)
+					if err != nil {
+						require.ErrorIs(t, err, plugin.ErrOpen)
+						return
+					}
+					defer p.Close(ctx)
+					held(t, p, 60)
+					fill(t, p, 60)
+					require.Equal(t, 60, held(t, p, 60), "it can be written to")
+				})
+			}
+		}
+	})
+}
+
+// TestDirectoryGoesAwayWhileRunning: errors, no panic, and no lie.
+func TestDirectoryGoesAwayWhileRunning(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows does not let it")
+	}
+	overEngines(t, func(t *testing.T, name string) {
+		config := quiet()
+		config.Durability = plugin.DurabilityCommit
+		dir := t.TempDir()
+		p := open(t, name, dir, config)
+		fill(t, p, 5)
+		require.NoError(t, os.RemoveAll(dir))
+		failed := 0
+		for i := range 20 {
+			if err := p.Set(ctx, store.Write{Key: key(100 + i), Value: value(i), Now: 1}); err != nil {
+				failed++
+			}
+		}
+		held(t, p, 5)
+		if name == "keyfolder" {
+			require.Equal(t, 20, failed, "a folder cannot be made in a directory that is gone")
+		}
+	})
+}
+
+func TestFullDisk(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: making a small disk needs Linux and root")
+	}
+	overEngines(t, func(t *testing.T, name string) {
+		dir := t.TempDir()
+		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", dir).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
+		}
+		t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+		config := quiet()
+		config.Shards = 1
+		p := open(t, name, dir, config)
+		stored := 0
+		var err error
+		for ; stored < 1<<20; stored++ {
+			if err = p.Set(ctx, store.Write{Key: key(stored), Value: value(stored), Now: 1}); err != nil {
+				break
+			}
+		}
+		require.ErrorIs(t, err, store.ErrNoSpace)
+		require.Positive(t, stored)
+		require.Equal(t, stored, held(t, p, stored), "what was there before is intact")
+		require.Zero(t, p.Stats().Restarts, "a full disk does not fail the instance")
+		for i := range min(stored, 500) {
+			require.NoError(t, p.Delete(ctx, key(i), 1), "session %d of %d: what is full can be emptied", i, stored)
+			_, err = p.Get(ctx, key(i), 1)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}
+		require.NoError(t, p.Clear(ctx, 1))
+		deadline := time.Now().Add(10 * time.Second)
+		for err = p.Set(ctx, store.Write{Key: key(0), Value: value(0), Now: 1}); err != nil && time.Now().Before(deadline); {
+			_, _ = p.Sweep(ctx, 4096, 1)
+			err = p.Set(ctx, store.Write{Key: key(0), Value: value(0), Now: 1})
+		}
+		require.NoError(t, err, "space that was given back is used again")
+	})
+}
+
+func TestReadOnlyDisk(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: making a disk read-only needs Linux and root")
+	}
+	overEngines(t, func(t *testing.T, name string) {
+		dir := t.TempDir()
+		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", dir).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: a disk cannot be mounted here: %s", out)
+		}
+		t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+		config := quiet()
+		config.Shards = 1
+		p := open(t, name, dir, config)
+		fill(t, p, 20)
+		require.NoError(t, p.Close(ctx))
+		if out, err := exec.Command("mount", "-o", "remount,ro", dir).CombinedOutput(); err != nil {
+			t.Skipf("SKIPPED: the disk cannot be made read-only here: %s", out)
+		}
+		_, err := engines[name](ctx, dir, config)
+		require.Error(t, err, "a store that cannot be written to is no store")
+		require.ErrorContains(t, err, "read-only")
+	})
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+}
+
+// contents are the files beneath a directory, but for the lock.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := make(map[string]string)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".waddle") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path)
+		all[name] = string(b)
+		return err
+	}))
+	return all
+}

@@ -1,0 +1,73 @@
+// Package directory opens the bundled engines that keep their records in files.
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+// Open opens an engine over a directory, which it makes if there is none.
+func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+	switch {
+	case dir == "":
+		return nil, refuse(cfg, nil, "no directory was given for the sessions (SESSION_DIR)")
+	case len(cfg.Mounts) > 0:
+		return nil, refuse(cfg, nil, "Config.Mounts is set, and this engine mounts its directory itself")
+	case cfg.Snapshots != "":
+		return nil, refuse(cfg, nil, "Config.Snapshots is set, and this engine keeps its sessions in files anyway")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, refuse(cfg, err, err.Error())
+	}
+	if cfg.Shards == 0 {
+		shards, err := shardsOf(dir)
+		if err != nil {
+			return nil, refuse(cfg, err, err.Error())
+		}
+		cfg.Shards = shards
+	}
+	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxOpen: openPerShard * cfg.Shards}}
+	return plugin.Open(ctx, wasm, cfg)
+}
+
+// openPerShard is above what any of the engines holds open at a time.
+const openPerShard = 128
+
+// defaultShards does not depend on the machine: a directory is opened with the
+// number of shards that it was made for, wherever it is carried.
+const defaultShards = 4
+
+// shardsOf reads for how many shards a directory was made. What is wrong with
+// the directory otherwise, the engine says better.
+func shardsOf(dir string) (int, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "format"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return defaultShards, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if number, ok := strings.CutPrefix(strings.TrimSpace(line), "shards "); ok {
+			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= 1024 && n&(n-1) == 0 {
+				return n, nil
+			}
+		}
+	}
+	return defaultShards, nil
+}
+
+func refuse(cfg plugin.Config, err error, detail string) error {
+	if err != nil {
+		detail = fmt.Sprintf("the directory for the sessions: %s", detail)
+	}
+	return &plugin.LoadError{Plugin: cfg.Name, Kind: plugin.ErrMount, Detail: detail, Err: err}
+}

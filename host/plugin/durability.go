@@ -1,0 +1,171 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Durability is when a plugin has its guest make durable what it was given:
+// what a crash can take. What "durable" means is up to the guest: for one that
+// keeps files, the disk has them.
+type Durability int
+
+// The durabilities, and what is lost if the process, or the machine, ends
+// without warning. In any case Save and Close make everything durable.
+const (
+	// DurabilityDefault is DurabilityInterval for a guest that may write to a
+	// mount, and DurabilityClose for any other.
+	DurabilityDefault Durability = iota
+	// DurabilityClose: everything since the plugin was opened, or since the
+	// last Save.
+	DurabilityClose
+	// DurabilityInterval: at most what was written within SaveInterval.
+	DurabilityInterval
+	// DurabilityCommit: nothing. Every write has been made durable when it
+	// returns; writes of several goroutines share the effort.
+	DurabilityCommit
+	durabilities
+)
+
+// The names of the durabilities, as settings spell them.
+var durabilityNames = [durabilities]string{"default", "close", "interval", "commit"}
+
+// String returns the name of the durability.
+func (d Durability) String() string {
+	if d < 0 || d >= durabilities {
+		return fmt.Sprintf("Durability(%d)", int(d))
+	}
+	return durabilityNames[d]
+}
+
+// ParseDurability returns the durability of a name: close, interval or commit.
+// It returns [ErrConfig] for any other.
+func ParseDurability(name string) (Durability, error) {
+	for d := DurabilityClose; d < durabilities; d++ {
+		if durabilityNames[d] == name {
+			return d, nil
+		}
+	}
+	return 0, configError("the durability %q: it must be commit, interval or close", name)
+}
+
+const defaultSaveInterval = time.Second
+
+// progress is how far a shard has got in making writes durable.
+type progress struct {
+	// written counts the writes of the shard; the shard's lock guards it.
+	written  uint64
+	snapshot uint64 // of written, when a snapshot was begun; the same lock
+
+	// mu is held by whoever has the guest save; those that wait for it find
+	// their write saved with the others'.
+	mu         sync.Mutex
+	saved      uint64 // of written
+	generation uint64 // of the instance that saved
+}
+
+// mark is a write that is to be made durable: the instance that took it, and
+// how many writes there were.
+type mark struct{ written, generation uint64 }
+
+// wrote counts a write. The shard's lock is held.
+func (s *shard) wrote() mark {
+	s.progress.written++
+	return mark{s.progress.written, s.generation}
+}
+
+// settle makes a write durable if the plugin promises that of each.
+func (s *shard) settle(m mark, now int64) error {
+	if s.plugin.config.Durability != DurabilityCommit {
+		return nil
+	}
+	return s.saveUpTo(m, now)
+}
+
+// saveUpTo has the guest save unless it did so since the write. A write that
+// one instance took cannot be made durable by the next one, which does not
+// know what became of it.
+func (s *shard) saveUpTo(m mark, now int64) error {
+	p := &s.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.saved >= m.written && p.generation == m.generation {
+		return nil
+	}
+	in, err := s.lock(context.Background())
+	if err != nil {
+		return fmt.Errorf("the write was not made durable: %w", err)
+	}
+	defer s.unlock()
+	if s.generation != m.generation {
+		return s.newError("save", &fault{kind: ErrTrap, message: "the instance that took the write failed before it was made durable"})
+	}
+	upTo := p.written
+	if err := s.done(opSave, in, in.doTime(in.save, now)); err != nil {
+		return fmt.Errorf("the write was not made durable: %w", err)
+	}
+	p.saved, p.generation = upTo, m.generation
+	return nil
+}
+
+// saveLoop saves what was written, shard by shard, until it is told to stop.
+func (p *Plugin) saveLoop(ctx context.Context) {
+	ticker := time.NewTicker(p.config.SaveInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if p.snapshots != nil {
+			p.saveSnapshot(ctx)
+			continue
+		}
+		for _, s := range p.shards {
+			if err := s.saveWritten(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
+				p.config.Logger.Error("what was written could not be made durable", "plugin", p.config.Name, "shard", s.index, "error", err)
+			}
+		}
+	}
+}
+
+// saveSnapshot saves everything if there was a write since the last time.
+func (p *Plugin) saveSnapshot(ctx context.Context) {
+	written := false
+	for _, s := range p.shards {
+		s.mu.Lock()
+		if s.progress.written != s.progress.snapshot {
+			s.progress.snapshot, written = s.progress.written, true
+		}
+		s.mu.Unlock()
+	}
+	if !written {
+		return
+	}
+	if err := p.Save(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
+		p.config.Logger.Error("the snapshot could not be written", "plugin", p.config.Name, "error", err)
+		for _, s := range p.shards {
+			s.mu.Lock()
+			s.progress.snapshot = 0
+			s.mu.Unlock()
+		}
+	}
+}
+
+// saveWritten saves if there was a write since the last time.
+func (s *shard) saveWritten(ctx context.Context, now int64) error {
+	_, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	m := mark{s.progress.written, s.generation}
+	s.unlock()
+	if m.written == 0 {
+		return nil
+	}
+	return s.saveUpTo(m, now)
+}

@@ -1,0 +1,100 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+)
+
+// Mount grants a guest a directory. The guest sees it under a path of its own
+// and nothing around it: no link, no path and no race leads out, devices and
+// the like are refused, and files are private to the user of the process
+// whatever the guest asks. internal/mount/README.md says exactly what holds.
+type Mount struct {
+	// Dir is the directory, which must exist.
+	Dir string
+
+	// Path is where the guest finds it, absolute; empty means "/data".
+	Path string
+
+	// ReadOnly refuses every change. A directory that may be changed is
+	// locked: a second plugin or process that would change it gets a
+	// [LoadError] that is [ErrInUse] and names the directory and the process
+	// that has it.
+	ReadOnly bool
+
+	// MaxBytes bounds the sum of the sizes of all files, MaxFiles the number
+	// of files and directories, MaxOpen how many a guest's instances hold
+	// open together. The guest gets ENOSPC, EDQUOT and EMFILE as from a real
+	// file system. 0 means no bound, for MaxOpen 256.
+	MaxBytes, MaxFiles int64
+	MaxOpen            int
+}
+
+// DefaultMountPath is where a guest finds a mount that names no other path.
+const DefaultMountPath = "/data"
+
+// mounts are the directories of a plugin while it runs.
+type mounts struct {
+	config wazero.FSConfig // nil for none
+	open   []*mount.FS
+	locks  []*dirlock.Lock
+}
+
+func (p *Plugin) mount() error {
+	if len(p.config.Mounts) == 0 {
+		return nil
+	}
+	config := wazero.NewFSConfig()
+	seen := make(map[string]bool)
+	for _, m := range p.config.Mounts {
+		at := m.Path
+		if at == "" {
+			at = DefaultMountPath
+		}
+		if !path.IsAbs(at) || path.Clean(at) != at || seen[at] {
+			return configError("the mount of %q at %q: a path must be absolute, clean, and there once", m.Dir, at)
+		}
+		seen[at] = true
+		if !m.ReadOnly {
+			lock, err := dirlock.Acquire(m.Dir)
+			if err != nil {
+				return mountError(m, err)
+			}
+			p.mounts.locks = append(p.mounts.locks, lock)
+		}
+		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen})
+		if err != nil {
+			return mountError(m, err)
+		}
+		p.mounts.open = append(p.mounts.open, fs)
+		config = fs.Config(config, at)
+	}
+	p.mounts.config = config
+	return nil
+}
+
+func mountError(m Mount, err error) error {
+	kind := ErrMount
+	if errors.Is(err, dirlock.ErrInUse) {
+		kind = ErrInUse
+	}
+	return loadError(kind, err, "%s", clean(fmt.Sprintf("%q: %v", m.Dir, err)))
+}
+
+// close gives the directories back. No instance may be left.
+func (m *mounts) close() error {
+	var errs []error
+	for _, fs := range m.open {
+		errs = append(errs, fs.Close())
+	}
+	for _, lock := range m.locks {
+		errs = append(errs, lock.Close())
+	}
+	*m = mounts{}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,16 @@
+;; Keeps nothing, and takes some milliseconds to save it, as a disk would.
+(module
+  (memory (export "memory") 1)
+  (func (export "session_abi_v1"))
+  (func (export "session_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "session_open") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "session_get") (param i32 i32 i64) (result i64) (i64.const -1))
+  (func (export "session_set") (param i32 i32 i32 i32 i64 i64 i64) (result i64) (i64.const 0))
+  (func (export "session_delete") (param i32 i32 i64) (result i64) (i64.const 0))
+  (func (export "session_clear") (param i64) (result i64) (i64.const 0))
+  (func (export "session_save") (param i64) (result i64)
+    (local $i i32)
+    (loop $again
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $i) (i32.const 5000000))))
+    (i64.const 0)))
