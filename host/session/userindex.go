@@ -26,7 +26,8 @@ func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
 	} else {
 		return o, nil
 	}
-	// Looks move a session's end up to its last without coming by here.
+	// The end that looks move the session's to, at most: they need not each
+	// change the list.
 	last := s.manager.lasts(&t.next)
 	if s.bind == nil && !t.fresh && last <= b.until {
 		return o, nil

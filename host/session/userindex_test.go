@@ -1,51 +1,182 @@
 package session_test
 
 import (
-	"context"
+	"crypto/sha256"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// interposed is a store that lets something happen just before a write.
-type interposed struct {
-	store.Store
-	before func(w store.Write)
+// TestListLastsAsLongAsItsSessions, whatever makes those last.
+func TestListLastsAsLongAsItsSessions(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		settings func(*session.Settings)
+		begin    func(s *session.Session) error
+		step     func(s *session.Session) error
+		every    time.Duration
+	}{
+		{"changes", nil, nil, func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
+		{"looks, with an expiry of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
+			func(s *session.Session) error { return s.SetExpiry(30 * day) },
+			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"looks, with an end of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
+			func(s *session.Session) error { s.SetExpiryTime(s0.Add(30 * day)); return nil },
+			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"looks and rotation", func(s *session.Settings) {
+			s.Duration, s.IdleTimeout, s.RotateEvery = 7*day, hour, hour/4
+		}, nil, func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			overStores(t, func(t *testing.T, s store.Store) {
+				change := func(*session.Settings) {}
+				if c.settings != nil {
+					change = c.settings
+				}
+				a := newApp(t, s, change)
+				b := a.browser()
+				b.do(func(s *session.Session) {
+					if c.begin != nil {
+						require.NoError(t, c.begin(s))
+					}
+					require.NoError(t, s.LogIn("ada", nil))
+				})
+				for i := range 20 {
+					a.clock.advance(c.every)
+					b.do(func(s *session.Session) { require.NoError(t, c.step(s)) })
+					user, ok := alive(t, a.manager, b.id())
+					require.True(t, ok, "step %d", i)
+					require.Equal(t, "ada", user)
+					require.Len(t, handles(t, a.manager, "ada"), 1, "step %d: alive and not listed", i)
+				}
+				n, err := a.manager.EndAll(ctx, "ada")
+				require.NoError(t, err)
+				require.Equal(t, 1, n)
+				_, ok := alive(t, a.manager, b.id())
+				require.False(t, ok)
+			})
+		})
+	}
+	t.Run("a longer duration after a restart", func(t *testing.T) {
+		s := store.NewMemory()
+		a := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour })
+		id, handle := logIn(t, a.manager, "ada")
+		longer := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = 7*day, hour })
+		for range 10 {
+			longer.clock.advance(hour / 2)
+			look := longer.manager.Open(ctx, id)
+			_, err := look.User()
+			require.NoError(t, err)
+			require.NoError(t, look.Save())
+			require.Equal(t, []string{handle}, handles(t, longer.manager, "ada"))
+		}
+	})
 }
 
-func (s *interposed) Set(ctx context.Context, w store.Write) error {
-	if f := s.before; f != nil {
-		s.before = nil
-		f(w)
-	}
-	return s.Store.Set(ctx, w)
+// TestListHealsItself: sessions that the storage lost, or that ended by
+// themselves, are shown no more and in the end forgotten.
+func TestListHealsItself(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		a := newApp(t, s, seal)
+		lost, _ := logIn(t, a.manager, "ada")
+		_, kept := logIn(t, a.manager, "ada")
+		full := len(listOf(t, a, "ada"))
+		require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(lost)), clockStart))
+		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Len(t, listOf(t, a, "ada"), full, "it may be about to be stored")
+		a.clock.advance(hour + ms)
+		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Less(t, len(listOf(t, a, "ada")), full)
+		a.clock.advance(7 * day)
+		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Nil(t, listOf(t, a, "ada"))
+
+		t.Run("one that cannot be read", func(t *testing.T) {
+			id, _ := logIn(t, a.manager, "eve")
+			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.ms.Load()}))
+			require.Empty(t, handles(t, a.manager, "eve"))
+		})
+		t.Run("a fault while healing hides nothing", func(t *testing.T) {
+			a.clock.ms.Store(clockStart)
+			gone, _ := logIn(t, a.manager, "bob")
+			_, stays := logIn(t, a.manager, "bob")
+			require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(gone)), clockStart))
+			a.clock.advance(hour + ms)
+			a.store.fail(on("set", store.ErrUnavailable), nil)
+			require.Equal(t, []string{stays}, handles(t, a.manager, "bob"))
+			a.store.fail(on("get", store.ErrUnavailable), nil)
+			_, err := a.manager.Sessions(ctx, "bob")
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			a.store.fail(nil, nil)
+		})
+	})
 }
 
-// TestListThatComesAgain: between the reading and the writing of a user's list it
-// is emptied and begun anew. What the new list has must not be written over.
-func TestListThatComesAgain(t *testing.T) {
-	shared := store.NewMemory()
-	slow := &interposed{Store: shared}
-	first, err := session.New(slow, session.Defaults())
-	require.NoError(t, err)
-	second, err := session.New(shared, session.Defaults())
-	require.NoError(t, err)
-	logIn := func(m *session.Manager) *session.Session {
-		s := m.Open(ctx, "")
-		require.NoError(t, s.LogIn("ada", nil))
-		require.NoError(t, s.Save())
-		return s
+// TestListStaysSmall: of somebody who logs in again and again and never out.
+func TestListStaysSmall(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.Duration = hour })
+	largest := 0
+	for range 100 {
+		logIn(t, a.manager, "ada")
+		largest = max(largest, len(listOf(t, a, "ada")))
+		a.clock.advance(10 * time.Minute)
 	}
-	logIn(second)
-	slow.before = func(store.Write) {
-		_, err := second.EndAll(ctx, "ada")
-		require.NoError(t, err)
-		logIn(second)
+	require.Less(t, largest, 13*100, "no more than two hours' worth")
+	require.Len(t, handles(t, a.manager, "ada"), 5)
+}
+
+// TestListIsNotBoundByMaxSize, which is for a session.
+func TestListIsNotBoundByMaxSize(t *testing.T) {
+	m := newApp(t, store.NewMemory(), func(s *session.Settings) { s.MaxSize = 512 }).manager
+	for range 30 {
+		logIn(t, m, "ada")
 	}
-	logIn(first)
-	list, err := second.Sessions(ctx, "ada")
-	require.NoError(t, err)
-	require.Len(t, list, 2)
+	require.Len(t, handles(t, m, "ada"), 30)
+}
+
+// TestListThatIsCorrupt: an event that does not say whose, and log-ins go on.
+func TestListThatIsCorrupt(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		key := sha256.Sum256([]byte("waddle user index 1\x00ada"))
+		require.NoError(t, s.Set(ctx, store.Write{Key: key[:], Value: []byte("corrupt!!"), Now: clockStart}))
+		require.Empty(t, handles(t, a.manager, "ada"))
+		events := a.takeEvents()
+		require.Len(t, events, 1)
+		require.Equal(t, session.EventCorrupt, events[0].Kind)
+		require.Empty(t, events[0].Session, "a hash of the name would tell who it is")
+		require.NotContains(t, events[0].Err.Error(), "ada")
+		_, handle := logIn(t, a.manager, "ada")
+		require.Equal(t, []string{handle}, handles(t, a.manager, "ada"))
+	})
+}
+
+// TestSecretsRotateWithoutLosingLists: with the old secret kept for twice the
+// duration, as NewKeyring asks, no session is ever alive and not listed.
+func TestSecretsRotateWithoutLosingLists(t *testing.T) {
+	s := store.NewMemory()
+	before := newApp(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretOld) })
+	id, _ := logIn(t, before.manager, "ada")
+	for day1 := range 30 {
+		at := time.Duration(day1) * day
+		ring := keyring(t, secretNew, secretOld)
+		if at > day+14*day {
+			ring = keyring(t, secretNew)
+		} else if at < day {
+			ring = keyring(t, secretOld)
+		}
+		a := newApp(t, s, func(s *session.Settings) { s.Keyring = ring })
+		a.clock.advance(at)
+		user, ok := alive(t, a.manager, id)
+		require.True(t, ok, "day %d", day1)
+		require.Equal(t, "ada", user)
+		require.Len(t, handles(t, a.manager, "ada"), 1, "day %d", day1)
+		change := a.manager.Open(ctx, id)
+		require.NoError(t, change.Set("day", day1))
+		require.NoError(t, change.Save())
+		require.NotContains(t, a.kinds(), session.EventCorrupt)
+	}
 }
