@@ -18,7 +18,7 @@ func OS(dir string) FS { return osFS(dir) }
 
 type osFS string
 
-func (dir osFS) path(name string) string { return filepath.FromSlash(join(string(dir), name)) }
+func (dir osFS) path(name string) string { return filepath.Join(string(dir), filepath.FromSlash(name)) }
 
 func (dir osFS) OpenFile(name string, flag Flag) (File, error) {
 	mode := os.O_RDONLY

@@ -1,64 +1,76 @@
 package vfs
 
 import (
-	"errors"
 	"io"
 	"syscall"
+	"unsafe"
 )
 
-// OS returns a directory of the operating system as an FS.
+// OS returns a directory that the host has mounted, by the name that it is mounted
+// under, such as "/data". If there is none, every operation is ENOENT.
 //
-// Under WASI it stands on package syscall: package os asks the host twice or
-// three times where once is enough, and is not small.
-func OS(dir string) FS { return osFS(dir) }
+// It calls WASI itself, relative to the mount: package os asks the host twice or
+// three times where once is enough, and package syscall puts together and takes
+// apart an absolute path for each call.
+func OS(dir string) FS { return osFS(preopened(dir)) }
 
-type osFS string
+// osFS is the descriptor of the mount.
+type osFS int32
 
 func (dir osFS) OpenFile(name string, flag Flag) (File, error) {
-	mode := syscall.O_RDONLY
-	if flag&ReadWrite != 0 {
-		mode = syscall.O_RDWR
-	}
+	var how uint32
 	if flag&Create != 0 {
-		mode |= syscall.O_CREAT
+		how |= openCreate
 	}
 	if flag&Exclusive != 0 {
-		mode |= syscall.O_EXCL
+		how |= openExclusive
 	}
 	if flag&Truncate != 0 {
-		mode |= syscall.O_TRUNC
+		how |= openTruncate
 	}
-	fd, err := syscall.Open(join(string(dir), name), mode|syscall.O_NOFOLLOW, 0o600)
+	rights := uint64(rightsRead)
+	if flag&ReadWrite != 0 {
+		rights |= rightsWrite
+	}
+	fd, err := dir.open(name, how, rights)
 	if err != nil {
 		return nil, err
 	}
 	return osFile(fd), nil
 }
 
-func (dir osFS) Mkdir(name string) error  { return syscall.Mkdir(join(string(dir), name), 0o700) }
-func (dir osFS) Remove(name string) error { return syscall.Unlink(join(string(dir), name)) }
+func (dir osFS) Mkdir(name string) error {
+	return errnoOf(pathCreateDirectory(int32(dir), unsafe.StringData(name), uint32(len(name))))
+}
+
+func (dir osFS) Remove(name string) error {
+	return errnoOf(pathUnlinkFile(int32(dir), unsafe.StringData(name), uint32(len(name))))
+}
+
 func (dir osFS) RemoveDir(name string) error {
-	err := syscall.Rmdir(join(string(dir), name))
-	if errors.Is(err, syscall.EEXIST) { // POSIX allows both
+	err := errnoOf(pathRemoveDirectory(int32(dir), unsafe.StringData(name), uint32(len(name))))
+	if err == syscall.EEXIST { // POSIX allows both
 		return syscall.ENOTEMPTY
 	}
 	return err
 }
 
 func (dir osFS) Rename(oldName, newName string) error {
-	return syscall.Rename(join(string(dir), oldName), join(string(dir), newName))
+	return errnoOf(pathRename(int32(dir), unsafe.StringData(oldName), uint32(len(oldName)),
+		int32(dir), unsafe.StringData(newName), uint32(len(newName))))
 }
 
 func (dir osFS) Stat(name string) (Info, error) {
-	var st syscall.Stat_t
-	if err := syscall.Lstat(join(string(dir), name), &st); err != nil {
+	name = orDot(name)
+	var st filestat
+	if err := errnoOf(pathFilestatGet(int32(dir), 0, unsafe.StringData(name), uint32(len(name)), unsafe.Pointer(&st))); err != nil {
 		return Info{}, err
 	}
-	return Info{Kind: kindOf(st.Filetype), Size: int64(st.Size)}, nil
+	return Info{Kind: kindOf(st.filetype), Size: int64(st.size)}, nil
 }
 
 func (dir osFS) SyncDir(name string) error {
-	fd, err := syscall.Open(join(string(dir), name), syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	fd, err := dir.open(orDot(name), openDirectory, rightsDir)
 	if err != nil {
 		return err
 	}
@@ -67,6 +79,27 @@ func (dir osFS) SyncDir(name string) error {
 		err = closed
 	}
 	return err
+}
+
+func (dir osFS) open(name string, how uint32, rights uint64) (fd int, err error) {
+	var opened int32
+	// Without the lookup flag: symbolic links are not followed.
+	errno := pathOpen(int32(dir), 0, unsafe.StringData(name), uint32(len(name)), how, rights, rightsRead|rightsWrite, 0, &opened)
+	return int(opened), errnoOf(errno)
+}
+
+func orDot(name string) string {
+	if name == "" {
+		return "."
+	}
+	return name
+}
+
+func errnoOf(errno uint32) error {
+	if errno == 0 {
+		return nil
+	}
+	return syscall.Errno(errno)
 }
 
 // Layout of an entry as fd_readdir writes it.
@@ -78,7 +111,7 @@ const (
 )
 
 func (dir osFS) ReadDir(name string) ([]Entry, error) {
-	fd, err := syscall.Open(join(string(dir), name), syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+	fd, err := dir.open(orDot(name), openDirectory, rightsDir)
 	if err != nil {
 		return nil, err
 	}

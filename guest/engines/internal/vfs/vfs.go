@@ -140,11 +140,3 @@ func NoSpace(err error) bool {
 func Denied(err error) bool {
 	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
 }
-
-// join makes a path of a directory and a name in it.
-func join(dir, name string) string {
-	if name == "" {
-		return dir
-	}
-	return dir + "/" + name
-}

@@ -85,37 +85,37 @@ func (p paths) leaf(leaf int) string {
 	return p.top(leaf>>4) + "/" + hexDigits[leaf&15:leaf&15+1]
 }
 
-func (p paths) folder(i id) string { return string(p.appendFolder(nil, i)) }
+func (p paths) folder(i id) string {
+	var b [pathSize]byte
+	return string(p.appendFolder(b[:0], i))
+}
 
-// appendFolder is on the way of every operation: one allocation at most.
-func (p paths) appendFolder(b []byte, i id) []byte {
-	if b == nil {
-		b = make([]byte, 0, len(p.live)+6+folderNameLen)
+// session is the file of a record that is durable.
+func (p paths) session(i id) string {
+	var b [pathSize]byte
+	return string(append(p.appendFolder(b[:0], i), "/"+sessionName...))
+}
+
+// next is a file of a record that is not durable yet.
+func (p paths) next(i id, ticket uint64, slot uint8) string {
+	var b [pathSize]byte
+	path := append(p.appendFolder(b[:0], i), "/"+nextPrefix...)
+	for shift := 60; shift >= 0; shift -= 4 {
+		path = append(path, hexDigits[ticket>>shift&15])
 	}
+	return string(append(path, '-', '0'+slot))
+}
+
+// pathSize has room for any path, so that making one takes one allocation.
+const pathSize = 112
+
+func (p paths) appendFolder(b []byte, i id) []byte {
 	b = append(b, p.live...)
 	b = append(b, '/', hexDigits[i[0]>>4], hexDigits[i[0]&15], '/', hexDigits[i[1]>>4], '/')
 	for _, c := range i {
 		b = append(b, hexDigits[c>>4], hexDigits[c&15])
 	}
 	return b
-}
-
-// session is the file of a record that is durable.
-func (p paths) session(i id) string {
-	b := make([]byte, 0, len(p.live)+6+folderNameLen+1+len(sessionName))
-	b = append(p.appendFolder(b, i), '/')
-	return string(append(b, sessionName...))
-}
-
-// next is a file of a record that is not durable yet.
-func (p paths) next(i id, ticket uint64, slot uint8) string {
-	const max = len("/next-0123456789abcdef-1")
-	b := make([]byte, 0, len(p.live)+6+folderNameLen+max)
-	b = append(p.appendFolder(b, i), "/"+nextPrefix...)
-	for shift := 60; shift >= 0; shift -= 4 {
-		b = append(b, hexDigits[ticket>>shift&15])
-	}
-	return string(append(b, '-', '0'+slot))
 }
 
 const (
