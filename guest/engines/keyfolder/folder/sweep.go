@@ -95,28 +95,27 @@ func (s *Store) removeTop(top int) {
 	}
 }
 
-// sweepFolder looks at one record.
+// sweepFolder looks at the first bytes of a record, which is all it takes.
 func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return false, err
 	}
-	if changed && e.state == there {
+	if changed && e.hasFile() {
 		if !guest.Expired(e.expires, now) {
 			return false, nil
 		}
 		return true, s.remove(i, true)
 	}
-	r, err := s.load(i, nil, nil)
+	h, _, err := s.head(s.paths.session(i), nil)
 	switch {
-	case err == guest.ErrNotFound: // left behind
-		_ = s.fs.Remove(s.paths.file(i, sessionName))
+	case vfs.NotExist(err): // left behind
 		s.removeFolder(i)
 		return false, nil
 	case isDamage(err):
 		s.sweep.damaged++
 		return true, s.remove(i, false)
-	case err != nil || !guest.Expired(r.expires, now):
+	case err != nil || !guest.Expired(h.expires, now):
 		return false, err
 	}
 	return true, s.remove(i, false)
