@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -60,6 +62,10 @@ type progress struct {
 	written  uint64
 	snapshot uint64 // of written, when a snapshot was begun; the same lock
 
+	// arriving counts the writers that want the shard's lock, where every
+	// write is saved.
+	arriving atomic.Int32
+
 	// mu is held by whoever has the guest save; those that wait for it find
 	// their write saved with the others'.
 	mu         sync.Mutex
@@ -85,6 +91,22 @@ func (s *shard) settle(m mark, now int64) error {
 	return s.saveUpTo(m, now)
 }
 
+// maxTurns bounds how long a save lets others go first.
+const maxTurns = 1000
+
+// arrive and leave stand around a write.
+func (s *shard) arrive() {
+	if s.plugin.config.Durability == DurabilityCommit {
+		s.progress.arriving.Add(1)
+	}
+}
+
+func (s *shard) leave() {
+	if s.plugin.config.Durability == DurabilityCommit {
+		s.progress.arriving.Add(-1)
+	}
+}
+
 // saveUpTo has the guest save unless it did so since the write. A write that
 // one instance took cannot be made durable by the next one, which does not
 // know what became of it.
@@ -94,6 +116,11 @@ func (s *shard) saveUpTo(m mark, now int64) error {
 	defer p.mu.Unlock()
 	if p.saved >= m.written && p.generation == m.generation {
 		return nil
+	}
+	// Who waited while the last save ran goes first, and shares this one. A
+	// mutex alone would as a rule give the shard to whoever asks last, to us.
+	for turn := 0; turn < maxTurns && p.arriving.Load() > 0; turn++ {
+		runtime.Gosched()
 	}
 	in, err := s.lock(context.Background())
 	if err != nil {

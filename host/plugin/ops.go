@@ -95,6 +95,8 @@ func (p *Plugin) Set(ctx context.Context, w store.Write) error {
 }
 
 func (s *shard) set(ctx context.Context, w store.Write) (mark, error) {
+	s.arrive()
+	defer s.leave()
 	in, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
@@ -118,6 +120,8 @@ func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now int64) erro
 }
 
 func (s *shard) retime(ctx context.Context, key []byte, expires, now int64) (mark, error) {
+	s.arrive()
+	defer s.leave()
 	in, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
@@ -140,6 +144,8 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now int64) error {
 }
 
 func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error) {
+	s.arrive()
+	defer s.leave()
 	in, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
