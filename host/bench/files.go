@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
@@ -31,13 +32,15 @@ type fileEngine struct {
 	packs, hints string
 	// settings are for the engine, beside its defaults.
 	settings map[string]string
+	// code is a directory for compiled code, where no other program changes it.
+	code string
 }
 
 // fileEngines are in the order of the tables.
 var fileEngines = []fileEngine{
 	{name: nameDynfile, open: dynfile.Open, crowd: func(records int) int { return records }, packs: "*.segment", hints: "*.hint"},
 	// A folder and a file each: fewer of them make the point, and are removed sooner.
-	{name: nameKeyfolder, open: keyfolder.Open, crowd: func(records int) int { return max(records/50, 1) }},
+	{name: nameKeyfolder, open: keyfolder.Open, crowd: func(records int) int { return max(records/100, 1) }},
 }
 
 // Names that the targets refer to.
@@ -93,8 +96,8 @@ type recordCase struct {
 	open    func(ctx context.Context, dir string) (recordStore, error)
 }
 
-func recordCases() (cases []recordCase) {
-	for _, e := range fileEngines {
+func recordCases(engines []fileEngine) (cases []recordCase) {
+	for _, e := range engines {
 		cases = append(cases,
 			recordCase{subject: e.name, ops: []string{opUnsynced}, reads: e.name + ", close", open: e.records(plugin.DurabilityClose, 0)},
 			recordCase{subject: e.name, ops: []string{opSecond}, reads: e.name + ", interval", open: e.records(plugin.DurabilityInterval, 0)},
@@ -130,17 +133,21 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 	}
 	defer os.RemoveAll(dir)
 	r := &filesResult{Filesystem: filesystem}
-	records, err := runRecords(ctx, e, filepath.Join(dir, "records"))
+	engines := slices.Clone(fileEngines)
+	for i := range engines {
+		engines[i].code = filepath.Join(dir, "code")
+	}
+	records, err := runRecords(ctx, engines, e, filepath.Join(dir, "records"))
 	if err != nil {
 		return nil, err
 	}
 	r.Records = results(records).rows(nameGorillaFiles, nameBareAppends, nameBareFiles)
-	requests, err := runPeers(ctx, e.requests, []int{1}, filePeers(), []operation{opRead, opWrite}, filepath.Join(dir, "requests"))
+	requests, err := runPeers(ctx, e.requests, []int{1}, filePeers(engines), []operation{opRead, opWrite}, filepath.Join(dir, "requests"))
 	if err != nil {
 		return nil, err
 	}
 	r.Requests = results(requests).rows(nameGorillaFiles)
-	for _, engine := range fileEngines {
+	for _, engine := range engines {
 		c, err := runFileCrowd(ctx, engine, e.crowd, filepath.Join(dir, engine.name))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", engine.name, err)
@@ -153,7 +160,7 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 // runRecords measures single records. What waits for the disk is apart from what
 // does not: the writes that one leaves to the system would be in the syncs of the
 // other.
-func runRecords(ctx context.Context, e filesEffort, dir string) (all []samples, err error) {
+func runRecords(ctx context.Context, engines []fileEngine, e filesEffort, dir string) (all []samples, err error) {
 	var unsynced, synced, second []cell
 	var settled []*recordSubject // of the cells of second
 	var subjects []*recordSubject
@@ -163,7 +170,7 @@ func runRecords(ctx context.Context, e filesEffort, dir string) (all []samples, 
 		}
 	}()
 	cores := runtime.GOMAXPROCS(0)
-	for i, c := range recordCases() {
+	for i, c := range recordCases(engines) {
 		place := filepath.Join(dir, fmt.Sprint(i))
 		if err := os.MkdirAll(place, 0o700); err != nil {
 			return nil, err
@@ -218,11 +225,10 @@ func runRecords(ctx context.Context, e filesEffort, dir string) (all []samples, 
 	return all, nil
 }
 
-// start opens the engine over a directory. Compiled code is kept beside that, where
-// no other program changes it.
+// start opens the engine over a directory; no shards are its default.
 func (e fileEngine) start(ctx context.Context, dir string, d plugin.Durability, shards int) (*plugin.Plugin, error) {
 	return e.open(ctx, dir, plugin.Config{Durability: d, Shards: shards, Settings: e.settings,
-		CacheDir: filepath.Join(filepath.Dir(dir), "code"), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		CacheDir: e.code, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 // engineRecords is one of our engines, called as the session layer calls it.
@@ -232,7 +238,7 @@ type engineRecords struct {
 	keys   [][]byte
 }
 
-// records opens the engine for single records; no shards are its default.
+// records opens the engine for single records.
 func (e fileEngine) records(d plugin.Durability, shards int) func(context.Context, string) (recordStore, error) {
 	return func(ctx context.Context, dir string) (recordStore, error) {
 		p, err := e.start(ctx, dir, d, shards)
@@ -262,8 +268,8 @@ func (s *engineRecords) sync() error  { return s.plugin.Save(s.ctx, time.Now().U
 func (s *engineRecords) close() error { return s.plugin.Close(s.ctx) }
 
 // filePeers are libraries that keep sessions in files, none of them synced.
-func filePeers() (all []peer) {
-	for _, e := range fileEngines {
+func filePeers(engines []fileEngine) (all []peer) {
+	for _, e := range engines {
 		all = append(all, peer{name: e.name, keeps: true, open: func(ctx context.Context, dir string, f *faults) (server, error) {
 			p, err := e.start(ctx, dir, plugin.DurabilityClose, 0)
 			if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
@@ -128,12 +127,20 @@ func runFileCrowd(ctx context.Context, e fileEngine, c crowd, dir string) (r fil
 // the visitors who are there: so often that files become waste in some seconds.
 const activePart = 16
 
+// patience is how many times longer than planned the load goes on at most, if no space
+// has been given back.
+const patience = 4
+
 // wear puts a load of writes on the engine, beside the same over a bare file and
 // over nothing.
 func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c crowd, dir, packs string) error {
-	seen, err := filesLike(dir, packs)
+	packed, err := filesLike(dir, packs)
 	if err != nil {
 		return err
+	}
+	seen := map[string]bool{}
+	for _, name := range packed {
+		seen[name] = true
 	}
 	bare, err := newBareFile(filepath.Join(filepath.Dir(dir), "bare"))
 	if err != nil {
@@ -143,18 +150,21 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 	l.active = max(1, len(l.present)/activePart)
 	var worn, sweeps, file, noise recorder
 	workers := max(1, runtime.GOMAXPROCS(0)-1)
-	for range c.slices {
+	for n := 0; n < c.slices || packs != "" && r.Removed == 0 && n < patience*c.slices; n++ {
 		if err := l.slice(workers, c.span, &worn, &sweeps); err != nil {
 			return fmt.Errorf("load of writes: %w", err)
 		}
 		if err := p.Save(ctx, time.Now().UnixMilli()); err != nil { // nothing is removed before what takes its place is durable
 			return err
 		}
-		names, err := filesLike(dir, packs)
+		now, err := filesLike(dir, packs)
 		if err != nil {
 			return err
 		}
-		seen = append(seen, names...)
+		for _, name := range now {
+			seen[name] = true
+		}
+		r.Removed = len(seen) - len(now)
 		for _, other := range []struct {
 			store crowdStore
 			times *recorder
@@ -167,17 +177,6 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 	}
 	if err := l.verify(); err != nil {
 		return fmt.Errorf("after the load of writes: %w", err)
-	}
-	slices.Sort(seen)
-	seen = slices.Compact(seen)
-	now, err := filesLike(dir, packs)
-	if err != nil {
-		return err
-	}
-	for _, name := range seen {
-		if !slices.Contains(now, name) {
-			r.Removed++
-		}
 	}
 	r.Load, r.Sweep, r.Bare, r.Noise = worn.latency(), sweeps.latency(), file.latency(), noise.latency()
 	r.Worn, _, err = diskUse(dir)

@@ -34,7 +34,7 @@ func checkFiles(t *testing.T, r *filesResult) {
 		t.Fatalf("there is no row %q, %q", subject, op)
 		return row{}
 	}
-	for _, c := range recordCases() {
+	for _, c := range recordCases(fileEngines) {
 		for _, op := range c.ops {
 			found := find(r.Records, c.subject, op)
 			require.Positive(t, found.Ratios[nameBareAppends])
@@ -45,7 +45,7 @@ func checkFiles(t *testing.T, r *filesResult) {
 			require.Positive(t, find(r.Records, c.reads, opFetch).Ratios[nameGorillaFiles])
 		}
 	}
-	for _, p := range filePeers() {
+	for _, p := range filePeers(fileEngines) {
 		for _, op := range []operation{opRead, opWrite} {
 			require.Positive(t, find(r.Requests, p.name, op.String()).Ratios[nameGorillaFiles])
 		}
@@ -69,7 +69,9 @@ func checkFiles(t *testing.T, r *filesResult) {
 func TestFileCrowdGivesSpaceBack(t *testing.T) {
 	e := fileEngines[0]
 	e.settings = map[string]string{"segment_bytes": "65536"}
-	dir := filepath.Join(t.TempDir(), "engine")
+	scratch := t.TempDir()
+	e.code = filepath.Join(scratch, "code")
+	dir := filepath.Join(scratch, "engine")
 	r, err := runFileCrowd(context.Background(), e, crowd{records: 3000, slices: 3, span: 200 * time.Millisecond}, dir)
 	require.NoError(t, err)
 	require.Equal(t, openWithoutHint, r.Openings[len(r.Openings)-1].What)

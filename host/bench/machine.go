@@ -63,7 +63,7 @@ func procModel() string {
 // program was built with them.
 func versions() map[string]string {
 	want := map[string]bool{"github.com/tetratelabs/wazero": true, moduleExtism: true, moduleBolt: true}
-	for _, p := range append(peers(), filePeers()...) {
+	for _, p := range append(peers(), filePeers(fileEngines)...) {
 		if p.module != "" {
 			want[p.module] = true
 		}

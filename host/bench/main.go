@@ -48,10 +48,10 @@ var (
 		plan:  plan{rounds: 41, span: 16 * time.Millisecond},
 		calls: plan{rounds: 41, span: 16 * time.Millisecond},
 		files: filesEffort{
-			unsynced: plan{rounds: 21, span: 16 * time.Millisecond},
-			synced:   plan{rounds: 21, span: 32 * time.Millisecond},
+			unsynced: plan{rounds: 15, span: 16 * time.Millisecond},
+			synced:   plan{rounds: 15, span: 32 * time.Millisecond},
 			second:   plan{rounds: 3, span: time.Second},
-			requests: plan{rounds: 21, span: 16 * time.Millisecond},
+			requests: plan{rounds: 15, span: 16 * time.Millisecond},
 			crowd:    crowd{records: targetCrowd, slices: 4, span: 2 * time.Second},
 		},
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
@@ -148,7 +148,7 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, dir string
 			return nil, err
 		}
 		notes := map[string]string{}
-		for _, p := range filePeers() {
+		for _, p := range filePeers(fileEngines) {
 			if p.note != "" {
 				notes[p.name] = p.note
 			}
