@@ -147,9 +147,9 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 		return err
 	}
 	defer bare.Close(ctx)
-	l.active = max(1, len(l.present)/activePart)
 	var worn, sweeps, file, noise recorder
-	workers := max(1, runtime.GOMAXPROCS(0)-1)
+	workers := min(max(1, runtime.GOMAXPROCS(0)-1), len(l.present))
+	l.active = max(len(l.present)/activePart, workers)
 	for n := 0; n < c.slices || packs != "" && r.Removed == 0 && n < patience*c.slices; n++ {
 		if err := l.slice(workers, c.span, &worn, &sweeps); err != nil {
 			return fmt.Errorf("load of writes: %w", err)

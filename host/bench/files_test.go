@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ var tinyFiles = filesEffort{
 	synced:   plan{rounds: 1, span: time.Millisecond},
 	second:   plan{rounds: 1, span: 10 * time.Millisecond},
 	requests: plan{rounds: 1, span: time.Millisecond},
-	crowd:    crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
+	crowd:    crowd{records: 2000, slices: 1, span: 100 * time.Millisecond},
 }
 
 // checkFiles looks whether every case is in the result, in each of its operations, with
@@ -76,6 +77,17 @@ func TestFileCrowdGivesSpaceBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, openWithoutHint, r.Openings[len(r.Openings)-1].What)
 	require.Positive(t, r.Removed)
+}
+
+// A crowd can be smaller than the number of goroutines that load it.
+func TestFileCrowdOfFew(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	e := fileEngines[0]
+	scratch := t.TempDir()
+	e.code = filepath.Join(scratch, "code")
+	r, err := runFileCrowd(context.Background(), e, crowd{records: 3, slices: 1, span: 20 * time.Millisecond}, filepath.Join(scratch, "engine"))
+	require.NoError(t, err)
+	require.Equal(t, 3, r.Records)
 }
 
 // faultyRecords loses or changes a record, or fails.
