@@ -129,7 +129,7 @@ const activePart = 16
 
 // patience is how many times longer than planned the load goes on at most, if no space
 // has been given back.
-const patience = 4
+const patience = 8
 
 // wear puts a load of writes on the engine, beside the same over a bare file and
 // over nothing.

@@ -48,11 +48,11 @@ var (
 		plan:  plan{rounds: 41, span: 16 * time.Millisecond},
 		calls: plan{rounds: 41, span: 16 * time.Millisecond},
 		files: filesEffort{
-			unsynced: plan{rounds: 15, span: 16 * time.Millisecond},
-			synced:   plan{rounds: 15, span: 32 * time.Millisecond},
+			unsynced: plan{rounds: 11, span: 16 * time.Millisecond},
+			synced:   plan{rounds: 11, span: 32 * time.Millisecond},
 			second:   plan{rounds: 3, span: time.Second},
-			requests: plan{rounds: 15, span: 16 * time.Millisecond},
-			crowd:    crowd{records: targetCrowd, slices: 4, span: 2 * time.Second},
+			requests: plan{rounds: 11, span: 16 * time.Millisecond},
+			crowd:    crowd{records: targetCrowd, slices: 2, span: 2 * time.Second},
 		},
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
 	}
