@@ -168,37 +168,6 @@ func TestFailedWriteIsGone(t *testing.T) {
 	}
 }
 
-// A file that could not be removed when a newer one had taken its place goes at
-// the next Save: a list that came back later would take it for the newest.
-func TestOlderFileStays(t *testing.T) {
-	for _, last := range []string{"set", "delete"} {
-		disk := crash.New()
-		s := open(t, disk)
-		set(t, s, key(1), value(1, 300))
-		require.NoError(t, s.Save(1))
-		set(t, s, key(1), value(2, 300))
-		disk.Hook(func(op crash.Op) (int, error) {
-			if op.Kind == crash.Remove {
-				return 0, syscall.EIO
-			}
-			return 0, nil
-		})
-		set(t, s, key(1), value(3, 300))
-		_, next := sessions(t, disk)
-		require.Equal(t, 2, next)
-		disk.Hook(nil)
-		list := readFile(t, disk, "pending-0")
-		want := value(3, 300)
-		if last == "delete" {
-			require.NoError(t, s.Delete(key(1), 1))
-			want = nil
-		}
-		require.NoError(t, s.Save(1))
-		writeFile(t, disk, "pending-0", list)
-		has(t, open(t, disk), key(1), want, 1)
-	}
-}
-
 // A full disk can be emptied: removing needs no room.
 func TestFullDisk(t *testing.T) {
 	disk := crash.New()

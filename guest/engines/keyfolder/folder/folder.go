@@ -1,16 +1,14 @@
 // Package folder keeps every record in a folder of its own: the inside of the
 // engine keyfolder. README.md of the engine says what lies where on the disk.
 //
-// A record that is written goes to a new file in its folder, complete when Set
-// returns. Save syncs it, gives it the name of the durable record, and syncs the
-// folder: one or the other is there at any moment, whatever happens.
+// A record that is written goes beside the one that was saved, in the same file,
+// complete when Set returns. Save syncs it, and only then makes the place of the
+// older one free: one or the other is there at any moment, whatever happens.
 package folder
 
 import (
 	"bytes"
 	"errors"
-	"io"
-	"runtime"
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/abi"
@@ -54,7 +52,6 @@ type Store struct {
 	pending    map[id]entry
 	maxPending int
 	list       list
-	ticket     uint64
 
 	dirs   dirs
 	recent recent
@@ -68,12 +65,6 @@ type Store struct {
 }
 
 const (
-	// readSize is what is read of a file at first: nearly always, all.
-	readSize = 4 << 10
-
-	// headSize is what has the header, the key and the revision for sure.
-	headSize = headerSize + abi.MaxKey + abi.RevisionSize
-
 	// keepSize is how large a buffer may become and be kept.
 	keepSize = 256 << 10
 
@@ -101,10 +92,9 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 		maxPending: options.MaxPending,
 		dirs:       newDirs(),
 		list:       list{fs: fs, name: "pending-" + shard},
-		ticket:     firstTicket(),
 		trash:      trash{fs: fs, prefix: "trash-" + shard + "-"},
 		buffer:     make([]byte, readSize),
-		out:        make([]byte, 0, readSize),
+		out:        make([]byte, 0, leastSlot),
 		key:        make([]byte, 0, abi.MaxKey),
 		scratch:    options.Scratch,
 	}
@@ -134,22 +124,19 @@ func (s *Store) recover() (err error) {
 	if err := s.trash.find(); err != nil {
 		return err
 	}
-	// From here on no earlier list can come back, and what Clear moved aside
-	// stays there.
+	// From here on what Clear moved aside stays there.
 	return s.fs.SyncDir("")
 }
 
 // Get returns the value under a key, in memory that the next call overwrites.
 func (s *Store) Get(key []byte, now int64) ([]byte, error) {
-	i := idOf(key)
-	r, err := s.loadInto(s.scratch, i, key)
+	r, err := s.load(idOf(key), key, s.scratch)
 	if err != nil {
 		return nil, vfs.Answer(err, "reading a record")
 	}
 	if guest.Expired(r.expires, now) {
 		return nil, guest.ErrNotFound
 	}
-	s.recent.put(i, r.revision(), r.expires)
 	return r.value, nil
 }
 
@@ -159,25 +146,24 @@ func (s *Store) Set(w guest.Write) error {
 		return vfs.Answer(err, "making earlier changes durable")
 	}
 	i := idOf(w.Key)
-	there := folderUnknown
-	if w.Expect != abi.ExpectAny {
-		c, err := s.current(i, w.Key)
-		if err != nil {
-			return vfs.Answer(err, "reading the record to be replaced")
-		}
-		var stored [abi.RevisionSize]byte
-		for n := range stored {
-			stored[n] = byte(c.revision >> (8 * n))
-		}
-		if err := w.Check(stored[:], c.found && !guest.Expired(c.expires, w.Now)); err != nil {
-			return err
-		}
-		there = c.there
+	t, err := s.target(i, w.Key)
+	if err != nil {
+		return vfs.Answer(err, "reading the record to be replaced")
+	}
+	defer t.close()
+	found := t.entry.state == there && !guest.Expired(t.entry.expires, w.Now)
+	var stored [abi.RevisionSize]byte
+	for n := range stored {
+		stored[n] = byte(t.entry.revision >> (8 * n))
+	}
+	if err := w.Check(stored[:], found); err != nil {
+		return err
 	}
 	if w.Expired() {
+		t.close() // some systems remove no file that is open
 		return vfs.Answer(s.remove(i, true), "removing a record")
 	}
-	return vfs.Answer(s.write(i, w.Key, w.Value, w.Expires, there), "writing a record")
+	return vfs.Answer(s.write(i, &t, w.Key, w.Value, w.Expires), "writing a record")
 }
 
 // Touch gives a record a new expiry. The record is written anew: a header that
@@ -189,7 +175,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	i := idOf(key)
 	s.key = append(s.key[:0], key...)
 	key = s.key
-	r, err := s.loadInto(s.scratch, i, key)
+	r, err := s.load(i, key, s.scratch)
 	switch {
 	case err != nil:
 		return notFull(vfs.Answer(err, "reading a record"))
@@ -200,7 +186,13 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	case r.expires == expires:
 		return nil
 	}
-	return notFull(vfs.Answer(s.write(i, key, r.value, expires, folderDurable), "writing a record"))
+	// After load it is known where everything is: nothing is read again.
+	t, err := s.target(i, key)
+	if err != nil {
+		return notFull(vfs.Answer(err, "reading a record"))
+	}
+	defer t.close()
+	return notFull(vfs.Answer(s.write(i, &t, key, r.value, expires), "writing a record"))
 }
 
 // notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
@@ -212,172 +204,60 @@ func notFull(err error) error {
 	return err
 }
 
-// Delete removes a record, if there is one.
-func (s *Store) Delete(key []byte, _ int64) error {
-	_ = s.makeRoom() // which may want room on the disk, and this makes some
-	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
-}
-
-// current is what is known of the record of a key before it is replaced.
-type current struct {
-	found    bool
-	there    folderState
-	expires  int64
-	revision uint64
-}
-
-// current looks at as little as it can. A record that cannot be read for damage
-// counts as none: what is written heals it.
-func (s *Store) current(i id, key []byte) (c current, err error) {
-	e, changed, err := s.lookup(i)
-	if err != nil {
-		return c, err
-	}
-	if changed && e.hasFile() {
-		return current{found: true, expires: e.expires, revision: e.revision}, nil
-	}
-	if revision, expires, ok := s.recent.get(i); ok {
-		return current{true, folderDurable, expires, revision}, nil
-	}
-	h, revision, err := s.head(s.paths.session(i), key)
-	switch {
-	case vfs.NotExist(err):
-		return current{there: folderAbsent}, nil
-	case isDamage(err):
-		return current{there: folderDurable}, nil
-	case err != nil:
-		return c, err
-	}
-	return current{true, folderDurable, h.expires, revision}, nil
-}
-
-// load reads the record of a key, whether it has expired or not. Without a key it
-// takes whatever the folder has.
-func (s *Store) load(i id, key []byte) (record, error) { return s.loadInto(nil, i, key) }
-
-// loadInto is load with memory for a large record, in which the key may lie.
-func (s *Store) loadInto(room func(int) []byte, i id, key []byte) (record, error) {
+// load reads the record of a key, whether it has expired or not; without a key,
+// whatever record the folder has. room is memory for a large one, in which the key
+// may lie.
+func (s *Store) load(i id, key []byte, room func(int) []byte) (record, error) {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return record{}, err
 	}
-	if room != nil {
+	k, isKnown := known{}, false
+	switch {
+	case changed && e.state == there:
+		k, isKnown = known{place: e.place, sequence: e.sequence}, true
+	case changed && e.state == gone:
+		return record{}, guest.ErrNotFound
+	case !changed:
+		k, isKnown = s.recent.get(i)
+	}
+	if room != nil && key != nil {
 		s.key = append(s.key[:0], key...)
 		key = s.key
 	}
-	name := ""
-	if changed && e.hasFile() {
-		name = s.paths.next(i, e.ticket, e.slot)
-	} else {
-		name = s.paths.session(i)
-	}
-	r, err := s.read(name, room)
-	switch {
-	case vfs.NotExist(err):
-		return r, guest.ErrNotFound
-	case err == nil && key != nil && !bytes.Equal(r.key, key):
-		return r, errOtherKey
-	}
-	return r, err
-}
-
-// read reads a record file: three calls to the host, if it is not long.
-func (s *Store) read(name string, room func(int) []byte) (record, error) {
-	f, err := s.fs.OpenFile(name, 0)
+	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), 0)
 	if err != nil {
+		if vfs.NotExist(err) {
+			err = guest.ErrNotFound
+		}
 		return record{}, err
 	}
-	b, err := s.readAll(f, room)
+	var r record
+	if isKnown {
+		if r, err = s.readSlot(f, k.place, 0, room); err == nil && r.sequence != k.sequence {
+			err = errDamagedBody
+		}
+	} else {
+		var c content
+		c, err = s.readFile(f, false, room)
+		k.place, r = c.place, c.record
+		if k.slotSize > leastSlot { // of which only one slot was looked at
+			k.used = 1<<slotCount - 1
+		}
+	}
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
+	if err == nil && key != nil && !bytes.Equal(r.key, key) {
+		err = errOtherKey
+	}
 	if err != nil {
 		return record{}, err
 	}
-	return parseRecord(b)
-}
-
-func (s *Store) readAll(f vfs.File, room func(int) []byte) ([]byte, error) {
-	if len(s.buffer) > keepSize {
-		s.buffer = make([]byte, readSize)
+	if !changed && key != nil {
+		s.recent.put(i, known{place: k.place, sequence: r.sequence, expires: r.expires, revision: r.revision()})
 	}
-	b := s.buffer
-	n, err := f.ReadAt(b, 0)
-	for err == nil { // there may be more
-		h, damaged := parseHeader(b[:n])
-		if damaged != nil || n > h.size() {
-			return b[:n], nil // for parseRecord to say
-		}
-		if size := h.size() + 1; size > len(b) { // one more byte shows that there is none
-			b = s.longer(b[:n], size, room)
-		}
-		var more int
-		more, err = f.ReadAt(b[n:], int64(n))
-		n += more
-	}
-	if err != io.EOF {
-		return nil, err
-	}
-	return b[:n], nil
-}
-
-// longer returns a buffer of at least a size that begins with b.
-func (s *Store) longer(b []byte, size int, room func(int) []byte) []byte {
-	switch {
-	case size <= keepSize:
-		s.buffer = make([]byte, size+size/4) // the next may be a little longer
-	case room != nil:
-		longer := room(size)
-		copy(longer, b)
-		return longer
-	default:
-		// The memory is small: let go first what was read before.
-		s.buffer = nil
-		runtime.GC()
-		s.buffer = make([]byte, size)
-	}
-	copy(s.buffer, b)
-	return s.buffer
-}
-
-// head reads what comes first in a file: the header and, if a key is given, the
-// revision. Of a long record it sees no damage further back.
-func (s *Store) head(name string, key []byte) (h header, revision uint64, err error) {
-	f, err := s.fs.OpenFile(name, 0)
-	if err != nil {
-		return h, 0, err
-	}
-	b := s.buffer[:headSize]
-	if key == nil {
-		b = b[:headerSize]
-	}
-	n, err := f.ReadAt(b, 0)
-	if closed := f.Close(); closed != nil && (err == nil || err == io.EOF) {
-		err = closed
-	}
-	if err != nil && err != io.EOF {
-		return h, 0, err
-	}
-	b = b[:n]
-	if h, err = parseHeader(b); err != nil || key == nil {
-		return h, 0, err
-	}
-	if h.size() <= headSize {
-		r, err := parseRecord(b) // which sees bytes that are too many
-
-		if err != nil {
-			return h, 0, err
-		}
-		revision = r.revision()
-	} else if n < headSize {
-		return h, 0, errDamagedBody
-	} else {
-		revision = abi.Revision(b[headerSize+h.keyLen : headerSize+h.keyLen+abi.RevisionSize])
-	}
-	if !bytes.Equal(b[headerSize:headerSize+h.keyLen], key) {
-		return h, 0, errOtherKey
-	}
-	return h, revision, nil
+	return r, nil
 }
 
 // lookup returns what is known of a changed key, after it has looked at what an
@@ -387,35 +267,39 @@ func (s *Store) lookup(i id) (e entry, changed bool, err error) {
 		return e, false, nil
 	}
 	e, changed = s.pending[i]
-	if changed && e.slot == slotUnknown {
-		if err := s.resolve(i, &e); err != nil {
+	if !changed || e.state != unknown {
+		return e, changed, nil
+	}
+	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), 0)
+	if vfs.NotExist(err) {
+		e.state = gone
+	} else if err != nil {
+		return e, true, err
+	} else {
+		err = s.inspect(f, &e)
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
 			return e, true, err
 		}
-		s.pending[i] = e
 	}
-	return e, changed, nil
+	s.pending[i] = e
+	return e, true, nil
 }
 
-// resolve finds out which of the two files has the record: the newer one that is
-// complete. One that is not was being written when the process ended.
-func (s *Store) resolve(i id, e *entry) error {
-	found := *e
-	found.slot = slotNone
-	for slot := uint8(1); slot <= 2; slot++ {
-		r, err := s.read(s.paths.next(i, e.ticket, slot), nil)
-		switch {
-		case vfs.NotExist(err):
-		case isDamage(err):
-			found.other = true
-		case err != nil:
-			return err
-		case found.slot == slotNone || r.sequence > found.sequence:
-			found.other = found.other || found.slot != slotNone
-			found.slot, found.sequence, found.expires, found.revision = slot, r.sequence, r.expires, r.revision()
-		default:
-			found.other = true
-		}
+// inspect finds out what is in a file. Of what an instance left that was killed,
+// the oldest record may be the one that was saved.
+func (s *Store) inspect(f vfs.File, e *entry) error {
+	c, err := s.readFile(f, true, nil)
+	switch {
+	case err == nil:
+		e.state, e.place, e.durable = there, c.place, c.oldest
+		e.sequence, e.expires, e.revision = c.record.sequence, c.record.expires, c.record.revision()
+		return nil
+	case err == errNoRecord || isDamage(err):
+		e.state = damaged
+		return nil
 	}
-	*e = found
-	return nil
+	return err
 }

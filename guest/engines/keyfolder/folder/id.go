@@ -90,24 +90,14 @@ func (p paths) folder(i id) string {
 	return string(p.appendFolder(b[:0], i))
 }
 
-// session is the file of a record that is durable.
-func (p paths) session(i id) string {
+// file is a file in the folder of a key.
+func (p paths) file(i id, name string) string {
 	var b [pathSize]byte
-	return string(append(p.appendFolder(b[:0], i), "/"+sessionName...))
-}
-
-// next is a file of a record that is not durable yet.
-func (p paths) next(i id, ticket uint64, slot uint8) string {
-	var b [pathSize]byte
-	path := append(p.appendFolder(b[:0], i), "/"+nextPrefix...)
-	for shift := 60; shift >= 0; shift -= 4 {
-		path = append(path, hexDigits[ticket>>shift&15])
-	}
-	return string(append(path, '-', '0'+slot))
+	return string(append(append(p.appendFolder(b[:0], i), '/'), name...))
 }
 
 // pathSize has room for any path, so that making one takes one allocation.
-const pathSize = 112
+const pathSize = 80
 
 func (p paths) appendFolder(b []byte, i id) []byte {
 	b = append(b, p.live...)
@@ -118,7 +108,8 @@ func (p paths) appendFolder(b []byte, i id) []byte {
 	return b
 }
 
+// The files in a folder.
 const (
 	sessionName = "session"
-	nextPrefix  = "next-"
+	newName     = "session-new" // one that is about to be the other
 )

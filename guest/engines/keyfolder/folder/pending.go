@@ -3,50 +3,66 @@ package folder
 import (
 	"hash/crc32"
 	"io"
-	"math/rand/v2"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
 // entry is what is known of a key that was changed since the last Save.
-//
-// A changed record lies in a file of its own beside the durable one, which is
-// replaced only at Save, when the new one has been synced: replaced at once, a
-// power loss could leave neither. The files of a key are called by a ticket,
-// which no other change of any key ever had: what is left of an older one, after
-// a crash, is never taken for it.
 type entry struct {
-	ticket   uint64
+	place
 	sequence uint64
 	expires  int64
 	revision uint64
 
-	slot     uint8 // which of the two files has the record, or a state below
-	other    bool  // the other file may be there as well, and is older
-	rewrite  bool  // what was written may not be what is on the disk: sync it no more, but write it again
-	unsynced bool  // names in the folder have changed
-	listed   bool  // it is in the list
+	state    state
+	durable  int8 // the slot of the record that was saved, none if there is none
+	rewrite  bool // what was written may not be what is on the disk: write it again before it is synced
+	unsynced bool // names in the folder have changed
+	listed   bool // it is in the list
 }
 
-// States of entry.slot beside the files 1 and 2.
+// place is where in its file a record is.
+type place struct {
+	slot     int8
+	slotSize int32
+	used     uint8 // slots, as bits, that have a record of whatever age
+}
+
+// none is no slot.
+const none = -1
+
+// victim returns the slot that the next record goes to: neither that of the
+// newest record, which a killed process must not lose, nor that of the saved one,
+// which a power loss must not.
+func (e *entry) victim() int8 {
+	for slot := int8(0); ; slot++ {
+		if slot != e.slot && slot != e.durable {
+			return slot
+		}
+	}
+}
+
+// state says how an entry is to be understood.
+type state uint8
+
 const (
-	slotNone    = 0 // neither: the record is the durable one, if there is any
-	slotUnknown = 3 // an earlier instance wrote, and nobody has looked yet
+	there   state = iota // there is a record, in its place
+	gone                 // there is none, and no file
+	damaged              // there is a file without a record that can be read
+	unknown              // an earlier instance changed it, and nobody has looked yet
 )
 
-func (e *entry) hasFile() bool { return e.slot == 1 || e.slot == 2 }
-
 // The list of changed keys is kept in a file too, for the instance that comes
-// after this one if the process is killed: it finds what was written, without
-// looking everywhere, and its Save makes it durable. A power loss may leave any
-// part of the list, which costs nothing but what was not saved.
+// after this one if the process is killed: its Save makes durable what this one
+// wrote, without looking everywhere. A key is listed before it is changed. After a
+// power loss it does not matter what is in the list: what is there then is there.
 //
 //	 0 32  "waddle keyfolder pending list 1\n"
 //	then for every change that is the first of its key since the last Save
 //	 0  4  CRC-32C of the bytes 4 to 31
 //	 4  4  0
 //	 8 16  id
-//	24  8  ticket
+//	24  8  0
 const (
 	listTitle     = "waddle keyfolder pending list 1\n"
 	listEntrySize = 32
@@ -60,14 +76,12 @@ type list struct {
 	buffer [listEntrySize]byte
 }
 
-// replace makes a new file of the entries, in place of what is there. From then
-// on, what an earlier list said is gone for good, once the directory has been
-// synced.
+// replace makes a new file of the entries, in place of what is there.
 func (l *list) replace(pending map[id]entry) error {
 	b := make([]byte, 0, listEntrySize*(1+len(pending)))
 	b = append(b, listTitle...)
-	for i, e := range pending {
-		b = appendListEntry(b, i, e.ticket)
+	for i := range pending {
+		b = appendListEntry(b, i)
 	}
 	temporary := l.name + "-new"
 	f, err := l.fs.OpenFile(temporary, vfs.ReadWrite|vfs.Create|vfs.Truncate)
@@ -105,13 +119,13 @@ func (l *list) open() (err error) {
 
 // add writes an entry. It counts once it is there completely: one that failed is
 // overwritten by the next.
-func (l *list) add(i id, ticket uint64) error {
+func (l *list) add(i id) error {
 	if l.file == nil { // replacing it failed
 		if err := l.open(); err != nil {
 			return err
 		}
 	}
-	b := appendListEntry(l.buffer[:0], i, ticket)
+	b := appendListEntry(l.buffer[:0], i)
 	if _, err := l.file.WriteAt(b, int64(listEntrySize*(1+l.count))); err != nil {
 		return err
 	}
@@ -127,11 +141,11 @@ func (l *list) reset() {
 	}
 }
 
-func appendListEntry(b []byte, i id, ticket uint64) []byte {
+func appendListEntry(b []byte, i id) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	b = append(b, i[:]...)
-	b = append64(b, ticket)
+	b = append64(b, 0)
 	put32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
 	return b
 }
@@ -161,17 +175,12 @@ func (l *list) read() (map[id]entry, error) {
 	}
 }
 
-// parseList adds the entries of a piece of the list: the later one counts.
+// parseList adds the entries of a piece of the list.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
 		if get32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
 			continue
 		}
-		pending[id(b[8:24])] = entry{
-			ticket: get64(b[24:]), slot: slotUnknown, rewrite: true, unsynced: true, listed: true,
-		}
+		pending[id(b[8:24])] = entry{state: unknown, rewrite: true, unsynced: true, listed: true}
 	}
 }
-
-// tickets start anywhere and go up by one.
-func firstTicket() uint64 { return rand.Uint64() }

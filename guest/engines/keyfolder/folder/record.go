@@ -8,8 +8,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// A record file is a header, the key, the value, and nothing after it. Numbers
-// are little-endian.
+// A record is a header, the key and the value. Numbers are little-endian.
 //
 //	 0  8  "waddle1\n"
 //	 8  4  CRC-32C of the bytes 12 to 39
@@ -18,7 +17,7 @@ import (
 //	18  2  0
 //	20  4  length of the value
 //	24  8  expiry, Unix milliseconds, 0 for never
-//	32  8  sequence: of two files for one key the higher is the newer
+//	32  8  sequence: of several records in a file the highest is the one
 //	40     the key, then the value
 const (
 	magic      = "waddle1\n"
@@ -45,7 +44,7 @@ type header struct {
 
 func (h header) size() int { return headerSize + h.keyLen + h.valueLen }
 
-// record is a file that was read, and is what it says.
+// record is one that was read, and is what it says.
 type record struct {
 	header
 	key, value []byte // in the buffer that it was read into
@@ -59,10 +58,10 @@ var (
 	errOtherKey      = guest.Fail(guest.ErrCorrupt, "a record lies in the folder of another key")
 )
 
-// isDamage reports whether a file was read and is not a record.
+// isDamage reports whether a file was read and has no record.
 func isDamage(err error) bool { return errors.Is(err, guest.ErrCorrupt) }
 
-// parseHeader reads a header from the first bytes of a file.
+// parseHeader reads a header from the first bytes of a record.
 func parseHeader(b []byte) (h header, err error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic ||
 		get32(b[offHeaderSum:]) != crc32.Checksum(b[offBodySum:headerSize], castagnoli) {
@@ -82,16 +81,17 @@ func parseHeader(b []byte) (h header, err error) {
 	return h, nil
 }
 
-// parseRecord reads a whole file.
+// parseRecord reads a record at the beginning of b, whatever follows it.
 func parseRecord(b []byte) (r record, err error) {
 	if r.header, err = parseHeader(b); err != nil {
 		return r, err
 	}
-	if len(b) != r.size() || crc32.Checksum(b[headerSize:], castagnoli) != r.bodySum {
+	size := r.size()
+	if len(b) < size || crc32.Checksum(b[headerSize:size], castagnoli) != r.bodySum {
 		return r, errDamagedBody
 	}
 	value := headerSize + r.keyLen
-	r.key, r.value = b[headerSize:value:value], b[value:]
+	r.key, r.value = b[headerSize:value:value], b[value:size:size]
 	return r, nil
 }
 

@@ -10,9 +10,9 @@ import (
 )
 
 // Save makes durable what has changed since it last succeeded, and costs in
-// proportion to that: for a record that replaced another, two syncs; one for one
-// that was removed; nothing if nothing has changed. Records that have expired
-// meanwhile are dropped instead.
+// proportion to that: a sync for a record that replaced another, two more for one
+// that is new, one for one that was removed, nothing if nothing has changed.
+// Records that have expired meanwhile are dropped instead.
 func (s *Store) Save(now int64) error {
 	if err := s.settle(slices.Collect(maps.Keys(s.pending)), now); err != nil {
 		return vfs.Answer(err, "saving")
@@ -61,11 +61,6 @@ func (s *Store) settle(ids []id, now int64) error {
 		}
 	}
 	for _, i := range ids {
-		if err := s.install(i); err != nil {
-			return err
-		}
-	}
-	for _, i := range ids {
 		if !s.pending[i].unsynced {
 			continue
 		}
@@ -78,6 +73,9 @@ func (s *Store) settle(ids []id, now int64) error {
 		return err
 	}
 	for _, i := range ids {
+		if e := s.pending[i]; e.state == there {
+			s.recent.put(i, known{place: e.place, sequence: e.sequence, expires: e.expires, revision: e.revision})
+		}
 		delete(s.pending, i)
 	}
 	return nil
@@ -87,55 +85,63 @@ func compareIDs(a, b id) int {
 	return cmp.Or(cmp.Compare(a.prefix(), b.prefix()), slices.Compare(a[:], b[:]))
 }
 
-// syncRecord brings the contents of a new record to the disk, still under the
-// name that nobody trusts after a power loss.
+// syncRecord brings a record to the disk and then makes the other slots of its
+// file empty: should the record be damaged one day, no older one takes its place.
 func (s *Store) syncRecord(i id, now int64) error {
 	e, _, err := s.lookup(i)
-	if err != nil || !e.hasFile() {
+	if err != nil || e.state != there {
 		return err
 	}
 	if guest.Expired(e.expires, now) {
 		return s.remove(i, true)
 	}
 	if e.rewrite {
-		r, err := s.load(i, nil)
-		if err != nil {
+		if e, err = s.writeAgain(i); err != nil {
 			return err
 		}
-		if err := s.write(i, r.key, r.value, r.expires, folderUnknown); err != nil {
-			return err
-		}
-		e = s.pending[i]
 	}
-	f, err := s.fs.OpenFile(s.paths.next(i, e.ticket, e.slot), vfs.ReadWrite)
+	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
 	if err != nil {
 		return err
 	}
-	err = f.Sync()
-	if err != nil {
-		e.rewrite = true
-		s.pending[i] = e
+	if e.slot != e.durable {
+		err = f.Sync()
 	}
+	if err == nil {
+		e.durable = e.slot
+		for slot := range int8(slotCount) {
+			if slot == e.slot || e.used&(1<<slot) == 0 {
+				continue
+			}
+			if _, failed := f.WriteAt(zeros[:headerSize], int64(slot)*int64(e.slotSize)); failed == nil {
+				e.used &^= 1 << slot
+			}
+		}
+	} else {
+		e.rewrite = true
+	}
+	s.pending[i] = e
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
 	return err
 }
 
-// install gives the new record, which has been synced, the name of the durable
-// one.
-func (s *Store) install(i id) error {
-	e := s.pending[i]
-	if err := s.removeOther(i, &e); err != nil {
-		return err
+// writeAgain writes a record to a new file, because what a system says of the one
+// that it is in cannot be believed.
+func (s *Store) writeAgain(i id) (entry, error) {
+	r, err := s.load(i, nil, nil)
+	if err != nil {
+		return entry{}, err
 	}
-	if e.hasFile() {
-		if err := s.fs.Rename(s.paths.next(i, e.ticket, e.slot), s.paths.session(i)); err != nil {
-			return err
-		}
-		e.slot, e.unsynced = slotNone, true
-		s.recent.put(i, e.revision, e.expires)
+	t := target{changed: true, entry: s.pending[i]}
+	e := &t.entry
+	s.compose(r.key, r.value, r.expires, e.sequence+1)
+	if err := s.replace(i, &t, e.slotSize, r.value); err != nil {
+		return *e, err
 	}
-	s.pending[i] = e
-	return nil
+	e.sequence++
+	e.rewrite = false
+	s.pending[i] = *e
+	return *e, nil
 }

@@ -95,27 +95,28 @@ func (s *Store) removeTop(top int) {
 	}
 }
 
-// sweepFolder looks at the first bytes of a record, which is all it takes.
+// sweepFolder looks at one record.
 func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	e, changed, err := s.lookup(i)
 	if err != nil {
 		return false, err
 	}
-	if changed && e.hasFile() {
+	if changed && e.state == there {
 		if !guest.Expired(e.expires, now) {
 			return false, nil
 		}
 		return true, s.remove(i, true)
 	}
-	h, _, err := s.head(s.paths.session(i), nil)
+	r, err := s.load(i, nil, nil)
 	switch {
-	case vfs.NotExist(err): // left behind
+	case err == guest.ErrNotFound: // left behind
+		_ = s.fs.Remove(s.paths.file(i, sessionName))
 		s.removeFolder(i)
 		return false, nil
 	case isDamage(err):
 		s.sweep.damaged++
 		return true, s.remove(i, false)
-	case err != nil || !guest.Expired(h.expires, now):
+	case err != nil || !guest.Expired(r.expires, now):
 		return false, err
 	}
 	return true, s.remove(i, false)

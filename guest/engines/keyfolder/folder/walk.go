@@ -64,7 +64,7 @@ func (s *Store) walk(cursor, now int64, add func(*record) bool) (next int64, err
 				if records++; records > walkRecords {
 					return i.prefix() + 1, nil
 				}
-				r, err := s.load(i, nil)
+				r, err := s.load(i, nil, nil)
 				if err == guest.ErrNotFound || isDamage(err) || err == nil && guest.Expired(r.expires, now) {
 					continue
 				}

@@ -1,94 +1,212 @@
 package folder
 
 import (
-	"syscall"
+	"bytes"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// folderState is what is known of a folder before something is written to it.
-type folderState uint8
+// target is what a new record is to be written over.
+type target struct {
+	file    vfs.File // open for writing, or nil
+	changed bool     // it is in pending
+	entry   entry
+}
 
-const (
-	folderUnknown folderState = iota
-	folderAbsent              // as a rule: it has no record
-	folderDurable             // it has a record that was saved, or had
-)
+func (t *target) close() error {
+	if t.file == nil {
+		return nil
+	}
+	err := t.file.Close()
+	t.file = nil
+	return err
+}
 
-// write stores a record in a new file beside the one that is there: four calls
-// to the host, if the folder is there as well. The file counts once it is
-// complete and its key is in the list.
-//
-// The key and the value may lie in s.buffer: nothing is read here.
-//
-// there is what is known of the folder.
-func (s *Store) write(i id, key, value []byte, expires int64, there folderState) error {
-	e, changed, err := s.lookup(i)
-	if err != nil {
-		return err
+// target finds out where the record of a key is, and what one has to know to
+// replace it, with as little as it takes: often it is known. A record that cannot
+// be read for damage is none, and what is written heals it.
+func (s *Store) target(i id, key []byte) (t target, err error) {
+	if t.entry, t.changed, err = s.lookup(i); t.changed || err != nil {
+		return t, err
 	}
-	if !changed {
-		e = entry{ticket: s.ticket}
-		s.ticket++
-	}
-	slot := uint8(1)
-	if e.slot == 1 {
-		slot = 2
-	}
-	name := s.paths.next(i, e.ticket, slot)
-	if err := s.create(i, name, there, key, value, expires, e.sequence+1); err != nil {
-		if removed := s.fs.Remove(name); changed && removed != nil && !vfs.NotExist(removed) {
-			e.other = true // though not older: it must be gone before anybody looks
-			s.pending[i] = e
+	if k, ok := s.recent.get(i); ok {
+		t.entry = entry{
+			place: k.place, sequence: k.sequence, expires: k.expires, revision: k.revision,
+			state: there, durable: k.slot,
 		}
-		return err
+		return t, nil
 	}
+	t.file, err = s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
+	if vfs.NotExist(err) {
+		t.file, t.entry.state = nil, gone
+		return t, nil
+	}
+	if err != nil {
+		return t, err
+	}
+	c, err := s.readFile(t.file, true, nil)
+	switch {
+	case err == errNoRecord || isDamage(err) || err == nil && !bytes.Equal(c.record.key, key):
+		t.entry.state = damaged
+		return t, nil
+	case err != nil:
+		_ = t.close()
+		return t, err
+	}
+	// No list names it, so it was saved, or has survived a power loss and is on
+	// the disk.
+	t.entry = entry{
+		place: c.place, sequence: c.record.sequence, expires: c.record.expires, revision: c.record.revision(),
+		state: there, durable: c.slot,
+	}
+	return t, nil
+}
+
+// write stores a record: in a slot of the file that is there, or else in a new
+// one. The key and the value may lie in s.buffer: nothing is read here.
+func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
+	e := &t.entry
 	if !e.listed {
-		if err := s.list.add(i, e.ticket); err != nil {
-			_ = s.fs.Remove(name)
+		if err := s.list.add(i); err != nil {
 			return err
 		}
 		e.listed = true
+		s.pending[i] = *e // as it was, should this fail
+		t.changed = true
 	}
-	if !changed && there != folderDurable {
-		s.dirs.doubt(i.leaf())
-	}
-	before := e.slot
-	e.slot, e.sequence, e.expires, e.revision = slot, e.sequence+1, expires, abi.Revision(value)
-	e.rewrite, e.unsynced = false, true
-	if before != slotNone && s.fs.Remove(s.paths.next(i, e.ticket, before)) != nil {
-		e.other = true
-	}
-	s.pending[i] = e
-	return nil
-}
-
-// create makes a file with a record, in a folder that it makes if need be. If it
-// fails, there may be any part of the file.
-func (s *Store) create(i id, name string, there folderState, key, value []byte, expires int64, sequence uint64) error {
-	const flag = vfs.ReadWrite | vfs.Create | vfs.Truncate
-	var f vfs.File
-	var err error = syscall.ENOENT
-	if there != folderAbsent {
-		f, err = s.fs.OpenFile(name, flag)
-	}
-	if vfs.NotExist(err) {
-		if err = s.makeFolder(i); err == nil {
-			f, err = s.fs.OpenFile(name, flag)
-		}
+	sequence := e.sequence + 1
+	s.compose(key, value, expires, sequence)
+	var err error
+	switch slotSize := slotSizeFor(headerSize + len(key) + len(value)); {
+	case e.state != there:
+		err = s.create(i, t, slotSize, value)
+	case slotSize > e.slotSize || slotSize <= e.slotSize/shrinkFactor || e.rewrite:
+		err = s.replace(i, t, slotSize, value)
+	default:
+		err = s.writeOver(i, t, value)
 	}
 	if err != nil {
 		return err
 	}
+	e.state, e.sequence, e.expires, e.revision = there, sequence, expires, abi.Revision(value)
+	e.rewrite = false
+	s.pending[i] = *e
+	s.recent.forget(i)
+	return nil
+}
+
+// compose puts together the first piece of a record: all of it, if it is not
+// large, and zeros up to the end of a block, which the system then need not read
+// to change it.
+func (s *Store) compose(key, value []byte, expires int64, sequence uint64) {
 	s.out = append(appendHeader(s.out[:0], key, value, expires, sequence), key...)
-	if len(value) <= keepSize {
-		s.out = append(s.out, value...)
-		value = nil
+	if len(value) > keepSize {
+		return
 	}
-	_, err = f.WriteAt(s.out, 0)
-	if err == nil && len(value) > 0 {
-		_, err = f.WriteAt(value, int64(len(s.out)))
+	s.out = append(s.out, value...)
+	for end := (len(s.out) + leastSlot - 1) / leastSlot * leastSlot; len(s.out) < end; {
+		s.out = append(s.out, zeros[:min(len(zeros), end-len(s.out))]...)
+	}
+}
+
+var zeros [leastSlot]byte
+
+// put writes what was composed.
+func (s *Store) put(f vfs.File, offset int64, value []byte) error {
+	_, err := f.WriteAt(s.out, offset)
+	if err == nil && len(value) > keepSize {
+		_, err = f.WriteAt(value, offset+int64(len(s.out)))
+	}
+	return err
+}
+
+// writeOver writes to the slot that is free.
+func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
+	e := &t.entry
+	if t.file == nil {
+		t.file, err = s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
+		if vfs.NotExist(err) { // somebody has removed it
+			return s.create(i, t, e.slotSize, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	slot := e.victim()
+	offset := int64(slot) * int64(e.slotSize)
+	err = s.put(t.file, offset, value)
+	if err != nil {
+		// All of it may be there, and would be the newest.
+		_, _ = t.file.WriteAt(zeros[:headerSize], offset)
+	}
+	if closed := t.close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		e.slot, e.used = slot, e.used|1<<slot
+	}
+	return err
+}
+
+// create makes a file for a record of which there was none, or none that can be
+// read, in a folder that it makes if need be.
+func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
+	name := s.paths.file(i, sessionName)
+	_ = t.close()
+	if t.entry.state == gone {
+		if err := s.makeFolder(i); err != nil {
+			return err
+		}
+	}
+	err := s.fill(name, slotSize, value, false)
+	if vfs.NotExist(err) {
+		if err = s.makeFolder(i); err == nil {
+			err = s.fill(name, slotSize, value, false)
+		}
+	}
+	if err != nil {
+		_ = s.fs.Remove(name)
+		return err
+	}
+	s.dirs.doubt(i.leaf())
+	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1}
+	t.entry.durable, t.entry.unsynced = none, true
+	return nil
+}
+
+// replace makes a file with slots of another size in place of the one that is
+// there: temporary, sync, rename; the folder is synced at Save. It happens when a
+// record outgrows its file, or a sync of the file has failed, and costs a sync at
+// once: without it, the name might become durable before what it stands for.
+func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
+	_ = t.close()
+	temporary := s.paths.file(i, newName)
+	err := s.fill(temporary, slotSize, value, true)
+	if err == nil {
+		err = s.fs.Rename(temporary, s.paths.file(i, sessionName))
+	}
+	if err != nil {
+		_ = s.fs.Remove(temporary)
+		return err
+	}
+	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1}
+	t.entry.durable, t.entry.unsynced = 0, true
+	return nil
+}
+
+// fill makes a file with a record in its first slot.
+func (s *Store) fill(name string, slotSize int32, value []byte, sync bool) error {
+	f, err := s.fs.OpenFile(name, vfs.ReadWrite|vfs.Create|vfs.Truncate)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(slotCount * int64(slotSize))
+	if err == nil {
+		err = s.put(f, 0, value)
+	}
+	if err == nil && sync {
+		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
@@ -140,118 +258,5 @@ func (s *Store) makeTop(top int) error {
 		return err
 	}
 	s.dirs.live()
-	return nil
-}
-
-// remove removes whatever is stored under a key. The durable record goes first
-// and the newer one last: in between, the newer one still counts.
-//
-// remembered says that Save has to make it durable. A record that has expired is
-// gone by itself, should it come back.
-func (s *Store) remove(i id, remembered bool) error {
-	e, changed, err := s.lookup(i)
-	if err != nil {
-		return err
-	}
-	if !changed && remembered {
-		if _, _, ok := s.recent.get(i); !ok {
-			_, err := s.fs.Stat(s.paths.session(i))
-			if vfs.NotExist(err) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-		}
-		// Into the list before it is gone: should the process end here, the
-		// next instance makes durable what it sees.
-		e = entry{ticket: s.ticket, unsynced: true}
-		s.ticket++
-		if e.listed = s.list.add(i, e.ticket) == nil; !e.listed {
-			// It must not fail for want of room, and is durable at once
-			// instead.
-			defer func() { _ = s.fs.SyncDir(s.paths.leaf(i.leaf())) }()
-		}
-		s.pending[i] = e
-		changed = true
-	}
-	if err := s.fs.Remove(s.paths.session(i)); err != nil && !vfs.NotExist(err) {
-		return err
-	}
-	s.recent.forget(i)
-	if changed {
-		if err := s.removeOther(i, &e); err != nil {
-			return err
-		}
-		if e.hasFile() {
-			if err := s.fs.Remove(s.paths.next(i, e.ticket, e.slot)); err != nil && !vfs.NotExist(err) {
-				return err
-			}
-		}
-		e.slot, e.unsynced = slotNone, true
-		s.pending[i] = e
-		s.dirs.leaf(i.leaf())
-	}
-	s.removeFolder(i)
-	return nil
-}
-
-// removeOther removes the older of two files, if it is there.
-func (s *Store) removeOther(i id, e *entry) error {
-	if !e.other {
-		return nil
-	}
-	for slot := uint8(1); slot <= 2; slot++ {
-		if slot == e.slot {
-			continue
-		}
-		if err := s.fs.Remove(s.paths.next(i, e.ticket, slot)); err != nil && !vfs.NotExist(err) {
-			return err
-		}
-	}
-	e.other = false
-	return nil
-}
-
-// removeFolder removes the folder of a key that has no record any more, with
-// what an instance that was killed may have left in it. What cannot be removed
-// is for a later sweep.
-func (s *Store) removeFolder(i id) {
-	folder := s.paths.folder(i)
-	err := s.fs.RemoveDir(folder)
-	if vfs.NotEmpty(err) {
-		entries, listed := s.fs.ReadDir(folder)
-		if listed != nil {
-			return
-		}
-		for _, entry := range entries {
-			if entry.Kind == vfs.Regular && ours(entry.Name) {
-				_ = s.fs.Remove(folder + "/" + entry.Name)
-			}
-		}
-		_ = s.fs.RemoveDir(folder)
-	}
-}
-
-// ours reports whether a file in a folder is one of this engine's.
-func ours(name string) bool {
-	return name == sessionName || len(name) > len(nextPrefix) && name[:len(nextPrefix)] == nextPrefix
-}
-
-// Clear removes all records: it moves them aside, and sweeps then give back
-// their space.
-func (s *Store) Clear(int64) error {
-	name := s.trash.newName()
-	if err := s.fs.Rename(s.paths.live, name); err != nil && !vfs.NotExist(err) {
-		return notFull(vfs.Answer(err, "moving the records aside"))
-	} else if err == nil {
-		s.trash.add(name)
-	}
-	clear(s.pending)
-	s.list.reset()
-	s.recent.clear()
-	s.sweep = sweeper{}
-	s.dirs = newDirs()
-	s.dirs.root()
 	return nil
 }

@@ -1,0 +1,81 @@
+package folder
+
+import (
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// Delete removes a record, if there is one.
+func (s *Store) Delete(key []byte, _ int64) error {
+	_ = s.makeRoom() // which may want room on the disk, and this makes some
+	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
+}
+
+// remove removes whatever is stored under a key.
+//
+// remembered says that Save has to make it durable. A record that has expired is
+// gone by itself, should it come back.
+func (s *Store) remove(i id, remembered bool) error {
+	e, changed, err := s.lookup(i)
+	if err != nil || changed && e.state == gone {
+		return err
+	}
+	name := s.paths.file(i, sessionName)
+	if !changed && remembered {
+		if _, ok := s.recent.get(i); !ok {
+			_, err := s.fs.Stat(name)
+			if vfs.NotExist(err) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		e = entry{state: unknown, rewrite: true}
+		if e.listed = s.list.add(i) == nil; !e.listed {
+			// It must not fail for want of room, and is durable at once
+			// instead.
+			defer func() { _ = s.fs.SyncDir(s.paths.leaf(i.leaf())) }()
+		}
+		s.pending[i] = e // as it is, should this fail
+		changed = true
+	}
+	if err := s.fs.Remove(name); err != nil && !vfs.NotExist(err) {
+		return err
+	}
+	s.recent.forget(i)
+	if changed {
+		e.state, e.durable, e.unsynced, e.rewrite = gone, none, true, false
+		s.pending[i] = e
+		s.dirs.leaf(i.leaf())
+	}
+	s.removeFolder(i)
+	return nil
+}
+
+// removeFolder removes the folder of a key that has no record any more, with
+// what an instance that was killed may have left in it. What cannot be removed
+// is for a later sweep.
+func (s *Store) removeFolder(i id) {
+	if vfs.NotEmpty(s.fs.RemoveDir(s.paths.folder(i))) {
+		_ = s.fs.Remove(s.paths.file(i, newName))
+		_ = s.fs.RemoveDir(s.paths.folder(i))
+	}
+}
+
+// Clear removes all records: it moves them aside, and sweeps then give back
+// their space.
+func (s *Store) Clear(int64) error {
+	name := s.trash.newName()
+	if err := s.fs.Rename(s.paths.live, name); err != nil && !vfs.NotExist(err) {
+		return notFull(vfs.Answer(err, "moving the records aside"))
+	} else if err == nil {
+		s.trash.add(name)
+	}
+	clear(s.pending)
+	s.list.reset()
+	s.recent.clear()
+	s.sweep = sweeper{}
+	s.dirs = newDirs()
+	s.dirs.root()
+	return nil
+}

@@ -1,0 +1,222 @@
+package folder
+
+import (
+	"io"
+	"runtime"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// A session file has three slots of one size, each for a record or empty. A new
+// record goes to a slot that neither the newest nor the saved record is in, so that
+// there is always one that is whole, and its sequence is higher than any in the
+// file, so that the highest one that is whole is the record. When it has been
+// synced, the others are made empty.
+//
+// The length of a file is three times the size of its slots, and never changes.
+// The size is 4096 bytes, so that no two slots share a sector, or that times a
+// power of two. A slot is empty if it begins with 40 zeros.
+const (
+	slotCount    = 3
+	leastSlot    = 4 << 10
+	mostSlot     = 32 << 20
+	leastFile    = slotCount * leastSlot
+	readSize     = leastFile + 1 // one more byte shows that a file is longer
+	headSize     = headerSize + abi.MaxKey
+	shrinkFactor = 8 // a file whose slots are that much too large is made anew
+)
+
+// slotSizeFor returns the size of slots for records of a size.
+func slotSizeFor(size int) int32 {
+	slotSize := int32(leastSlot)
+	for int(slotSize) < size {
+		slotSize *= 2
+	}
+	return slotSize
+}
+
+func validSlotSize(size int64) bool {
+	return size >= leastSlot && size <= mostSlot && size&(size-1) == 0
+}
+
+var errNoRecord = guest.ErrNotFound // a file whose slots are all empty
+
+// content is what a file has.
+type content struct {
+	record record
+	place
+	oldest int8 // the slot of the oldest record
+}
+
+// readFile finds the record in an open file. With everything set it looks at all
+// slots even where one would do, to say which are used and which is the oldest.
+// A file without a record is errNoRecord, or damaged.
+func (s *Store) readFile(f vfs.File, everything bool, room func(int) []byte) (c content, err error) {
+	if len(s.buffer) > keepSize {
+		s.buffer = make([]byte, readSize)
+	}
+	n, err := f.ReadAt(s.buffer[:readSize], 0)
+	switch {
+	case err == io.EOF && n == leastFile:
+		return parseSlots(s.buffer[:n])
+	case err == io.EOF: // it was being made, and never saved
+		return c, errNoRecord
+	case err != nil:
+		return c, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return c, err
+	}
+	if size%slotCount != 0 || !validSlotSize(size/slotCount) {
+		return c, errDamagedHeader
+	}
+	return s.readLong(f, int32(size/slotCount), everything, room)
+}
+
+// parseSlots finds the record in a file with the least slots.
+func parseSlots(b []byte) (c content, err error) {
+	c.slot, c.oldest, c.slotSize = none, none, leastSlot
+	var oldest uint64
+	err = errNoRecord
+	for slot := range int8(slotCount) {
+		r, damage := parseRecord(b[int(slot)*leastSlot : int(slot+1)*leastSlot])
+		if damage != nil {
+			if !isEmpty(b[int(slot)*leastSlot:]) {
+				err = damage
+			}
+			continue
+		}
+		c.used |= 1 << slot
+		if c.slot == none || r.sequence > c.record.sequence {
+			c.slot, c.record = slot, r
+		}
+		if c.oldest == none || r.sequence < oldest {
+			c.oldest, oldest = slot, r.sequence
+		}
+	}
+	if c.slot != none {
+		err = nil
+	}
+	return c, err
+}
+
+// readLong is parseSlots for a file that is not read as a whole.
+func (s *Store) readLong(f vfs.File, slotSize int32, everything bool, room func(int) []byte) (c content, err error) {
+	var headers [slotCount]header
+	var left [slotCount]bool
+	err = errNoRecord
+	for slot := range headers {
+		b := s.buffer[:headerSize]
+		if _, readErr := f.ReadAt(b, int64(slot)*int64(slotSize)); readErr != nil {
+			return c, readErr
+		}
+		h, damage := parseHeader(b)
+		switch {
+		case damage == nil:
+			headers[slot], left[slot] = h, true
+		case !isEmpty(b):
+			err = damage
+		}
+	}
+	c.slot, c.oldest, c.slotSize = none, none, slotSize
+	for {
+		// The newest of those that are left.
+		newest := none
+		for slot := range headers {
+			if left[slot] && (newest == none || headers[slot].sequence > headers[newest].sequence) {
+				newest = slot
+			}
+		}
+		if newest == none || c.slot != none && !everything {
+			break
+		}
+		left[newest] = false
+		into := room
+		if c.slot != none {
+			into = nil // there the record is
+		}
+		r, damage := s.readSlot(f, place{slot: int8(newest), slotSize: slotSize}, headers[newest].size(), into)
+		switch {
+		case isDamage(damage):
+			err = damage
+			continue
+		case damage != nil:
+			return c, damage
+		}
+		c.used |= 1 << newest
+		c.oldest = int8(newest)
+		if c.slot == none {
+			c.slot, c.record = int8(newest), r
+			if everything {
+				// What is read next is read to the same place. Only
+				// what is needed to replace it is wanted here.
+				c.record.key, c.record.value = cloneShort(r.key), cloneShort(r.value)
+			}
+		}
+	}
+	if c.slot != none {
+		err = nil
+	}
+	return c, err
+}
+
+// cloneShort keeps the key, and of a value its revision.
+func cloneShort(b []byte) []byte { return append([]byte(nil), b[:min(len(b), abi.MaxKey)]...) }
+
+// readSlot reads a record whose place is known, and its size if that is not 0.
+func (s *Store) readSlot(f vfs.File, p place, size int, room func(int) []byte) (record, error) {
+	offset := int64(p.slot) * int64(p.slotSize)
+	first := max(size, leastSlot)
+	if size == 0 && p.slotSize > leastSlot {
+		b := s.buffer[:headerSize]
+		if _, err := f.ReadAt(b, offset); err != nil {
+			if err == io.EOF {
+				err = errDamagedHeader
+			}
+			return record{}, err
+		}
+		h, err := parseHeader(b)
+		if err != nil {
+			return record{}, err
+		}
+		first = h.size()
+	}
+	if first > int(p.slotSize) {
+		return record{}, errDamagedHeader
+	}
+	b := s.bufferOf(first, room)
+	n, err := f.ReadAt(b, offset)
+	if err != nil && err != io.EOF {
+		return record{}, err
+	}
+	return parseRecord(b[:n])
+}
+
+// bufferOf returns memory to read into. What was read before is lost.
+func (s *Store) bufferOf(size int, room func(int) []byte) []byte {
+	switch {
+	case size <= len(s.buffer):
+	case size <= keepSize:
+		s.buffer = make([]byte, size+size/4) // the next may be a little longer
+	case room != nil:
+		return room(size)
+	default:
+		// The memory is small: let go first what was read before.
+		s.buffer = nil
+		runtime.GC()
+		s.buffer = make([]byte, max(size, readSize))
+	}
+	return s.buffer[:size]
+}
+
+func isEmpty(b []byte) bool {
+	for _, c := range b[:headerSize] {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
