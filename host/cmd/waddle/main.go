@@ -1,8 +1,9 @@
 // Command waddle works with sessions whose storage is a WebAssembly plugin.
 //
-//	waddle run [--addr ADDR] [FILE.wasm]   serve the playground
-//	waddle version                         say which waddle this is
-//	waddle help [VERB]                     explain a verb
+//	waddle run [FILE.wasm]   serve the playground
+//	waddle completion SHELL  write what completes waddle's arguments in a shell
+//	waddle version           say which waddle this is
+//	waddle help [VERB]       explain a verb
 //
 // It ends with 0 if all went well, 1 if something failed, and 2 if it was
 // called with arguments or settings that cannot work.
@@ -10,8 +11,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -29,42 +28,12 @@ func main() {
 		signal.Stop(asked)
 		cancel()
 	}()
-	os.Exit(run(ctx, os.Args[1:], &environment{os.Environ(), os.Stdout, os.Stderr}))
+	os.Exit(run(ctx, os.Args[1:], &environment{os.Environ(), os.Stdin, os.Stdout, os.Stderr}))
 }
 
 // environment is what a verb has beside its arguments.
 type environment struct {
 	variables      []string // as os.Environ gives them
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
-
-// Exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// run does what the arguments say and returns the exit code.
-func run(ctx context.Context, args []string, env *environment) int {
-	err := dispatch(ctx, args, env)
-	var usage *usageError
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &usage):
-		fmt.Fprintln(env.stderr, "waddle:", err)
-		return exitUsage
-	}
-	fmt.Fprintln(env.stderr, "waddle:", err)
-	return exitFailed
-}
-
-// usageError is a mistake of the caller: an argument or setting that cannot
-// work. It says what to do about it.
-type usageError struct{ err error }
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }

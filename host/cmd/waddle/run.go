@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/session"
@@ -17,20 +18,19 @@ import (
 
 const defaultAddr = "127.0.0.1:8080"
 
-var runVerb = verb{
-	name:     "run",
-	synopsis: "[--addr ADDR] [FILE.wasm]",
-	summary:  "serve the playground, a page that shows a session and its engine at work",
-	help: `
+func newRun(env *environment) *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run [FILE.wasm]",
+		Short: "serve the playground, a page that shows a session and its engine at work",
+		Long: `
 The sessions are kept by the storage plugin FILE.wasm; without one, by what
 SESSION_STORAGE names; without that, by the bundled engine "memory".
-
-  --addr ADDR   where to listen, as HOST:PORT; default $WADDLE_ADDR, or
-                ` + defaultAddr + `. Port 0 takes a free one.
 
 Settings come from the environment, those of a session by the names they have
 everywhere:
 
+  WADDLE_ADDR                where to listen, unless --addr says it
   SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
                              memory, or for your own plugin, as /data
@@ -46,25 +46,44 @@ everywhere:
                              guess; several, newest first, to change it
   WADDLE_SECRET_FILE         a file with such secrets, one on each line
 
+An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
+sessions; a second one ends the program at once.`,
+		Example: `  waddle run
+  waddle run my-engine.wasm --addr 127.0.0.1:0 -v
+  SESSION_STORAGE=keyfolder SESSION_DIR=sessions waddle run
+
 The JSON interface beneath the page is there for scripts:
 
   curl -i -c jar -b jar http://` + defaultAddr + `/api/session
   curl -i -c jar -b jar -X POST http://` + defaultAddr + `/api/session/visits/increment
   curl -i -c jar -b jar -X PUT -H 'Content-Type: application/json' \
-       -d '{"theme":"dark"}' http://` + defaultAddr + `/api/session/settings
-
-An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
-sessions; a second one ends the program at once.`,
-	run: runPlayground,
+       -d '{"theme":"dark"}' http://` + defaultAddr + `/api/session/settings`,
+		ValidArgsFunction: wasmFiles,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("run takes one file, and got %d: %s", len(args), strings.Join(args, " "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runPlayground(cmd.Context(), args, flags, env)
+		},
+	}
+	cmd.Flags().StringVar(&flags.addr, "addr", "",
+		"listen on `ADDR`, as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
+	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
+	_ = cmd.RegisterFlagCompletionFunc("addr", cobra.FixedCompletions(
+		[]cobra.Completion{defaultAddr, "127.0.0.1:0"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
 }
 
-func runPlayground(ctx context.Context, args []string, env *environment) error {
-	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	addr := flags.String("addr", cmp.Or(lookup(env.variables, "WADDLE_ADDR"), defaultAddr), "")
-	files, err := parse(flags, args)
-	if err != nil {
-		return err
-	}
+type runFlags struct {
+	addr    string
+	verbose bool
+}
+
+func runPlayground(ctx context.Context, files []string, flags runFlags, env *environment) error {
+	addr := cmp.Or(flags.addr, lookup(env.variables, "WADDLE_ADDR"), defaultAddr)
 	settings, err := session.FromEnv(env.variables)
 	if err != nil {
 		return &usageError{err}
@@ -72,24 +91,24 @@ func runPlayground(ctx context.Context, args []string, env *environment) error {
 	if settings.Keyring, err = session.KeyringFromEnv(env.variables); err != nil {
 		return &usageError{err}
 	}
-	switch len(files) {
-	case 0:
-	case 1:
+	if len(files) > 0 {
 		settings.Storage = files[0]
-	default:
-		return usagef("run takes one file, and got %d: %s", len(files), strings.Join(files, " "))
 	}
-	if err := checkAddr(*addr); err != nil {
+	if err := checkAddr(addr); err != nil {
 		return err
 	}
 
 	// The address first: whoever has the playground running already should not
 	// wait for an engine to be compiled before hearing of it.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return cannotListen(*addr, err)
+		return cannotListen(addr, err)
 	}
-	log := slog.New(slog.NewTextHandler(env.stderr, nil))
+	level := slog.LevelInfo
+	if flags.verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(env.stderr, &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log)
 	storage, engine, err := openStorage(ctx, settings, log)
 	if err != nil {

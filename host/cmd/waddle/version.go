@@ -1,22 +1,30 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
 
-var versionVerb = verb{
-	name:    "version",
-	summary: "say which waddle this is",
-	run: func(_ context.Context, args []string, env *environment) error {
-		if len(args) > 0 {
-			return usagef("version takes no arguments, and got %q", args[0])
-		}
-		_, err := fmt.Fprintln(env.stdout, version())
-		return err
-	},
+func newVersion(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "say which waddle this is",
+		Example:           "  waddle version",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("version takes no arguments, and got %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(env.stdout, version())
+			return err
+		},
+	}
 }
 
 // version returns what the go command noted when it built the program.

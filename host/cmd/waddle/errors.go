@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// run does what the arguments say and returns the exit code.
+func run(ctx context.Context, args []string, env *environment) int {
+	root := newRoot(env)
+	root.SetArgs(slices.Concat([]string{}, args)) // nil would stand for os.Args
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(env.stderr, "waddle:", err)
+	var usage *usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError is a mistake of the caller: an argument or setting that cannot
+// work. It says what to do about it.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// flagError says what is wrong with a flag, and what there is instead.
+func flagError(cmd *cobra.Command, err error) error {
+	if !cmd.HasParent() && cmd.Flags().NArg() > 0 {
+		return unknownVerb(cmd, cmd.Flags().Arg(0))
+	}
+	see := "'" + strings.TrimSpace("waddle help "+strings.TrimPrefix(cmd.CommandPath(), "waddle")) + "'"
+	see = strings.ReplaceAll(see, "  ", " ")
+	var (
+		absent *pflag.NotExistError
+		bare   *pflag.ValueRequiredError
+		bad    *pflag.InvalidValueError
+	)
+	switch {
+	case errors.As(err, &absent) && absent.GetSpecifiedShortnames() != "":
+		if long := cmd.Flags().Lookup(absent.GetSpecifiedShortnames()); long != nil {
+			return usagef("a flag of more than one letter has two dashes: --%s", long.Name)
+		}
+		return usagef("%s has no flag -%s; there are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
+	case errors.As(err, &absent):
+		return usagef("%s has no flag --%s; there are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
+	case errors.As(err, &bare):
+		name, _ := pflag.UnquoteUsage(bare.GetFlag())
+		return usagef("the flag --%s needs a value: --%[1]s %s; see %s", bare.GetFlag().Name, name, see)
+	case errors.As(err, &bad):
+		name, _ := pflag.UnquoteUsage(bad.GetFlag())
+		cause := strings.TrimPrefix(bad.Unwrap().Error(), "strconv.")
+		return usagef("the flag --%s is %q, and takes %s (%s); see %s", bad.GetFlag().Name, bad.GetValue(), article(name), cause, see)
+	}
+	return usagef("%w; see %s", err, see)
+}
+
+func flagNames(cmd *cobra.Command) string {
+	var all []string
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			all = append(all, "--"+f.Name)
+		}
+	})
+	return strings.Join(all, ", ")
+}

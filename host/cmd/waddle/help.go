@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// helpWidth is how wide the text of flags becomes at most.
+const helpWidth = 90
+
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [VERB]",
+		Short: "explain waddle, or one of its verbs",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("help takes one verb, and got %d", len(args))
+			}
+			return nil
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			var all []cobra.Completion
+			if len(args) == 0 {
+				for _, v := range verbs(cmd.Root()) {
+					all = append(all, cobra.CompletionWithDesc(v.Name(), v.Short))
+				}
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Root().Help()
+			}
+			for _, v := range verbs(cmd.Root()) {
+				if v.Name() == args[0] {
+					return v.Help()
+				}
+			}
+			return unknownVerb(cmd.Root(), args[0])
+		},
+	}
+}
+
+func overview(w io.Writer, root *cobra.Command) {
+	fmt.Fprint(w, "waddle works with sessions whose storage is a WebAssembly plugin.\n\n")
+	for _, v := range verbs(root) {
+		fmt.Fprintf(w, "  waddle %-26s %s\n", v.Use, v.Short)
+	}
+	fmt.Fprint(w, "\n'waddle help VERB' tells more about one, with examples.\n")
+}
+
+func explain(w io.Writer, cmd *cobra.Command) {
+	fmt.Fprintf(w, "waddle %s\n\n%s.\n", cmd.Use, sentence(cmd.Short))
+	if cmd.Long != "" {
+		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(cmd.Long))
+	}
+	fmt.Fprintf(w, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
+	if cmd.Example != "" {
+		fmt.Fprintf(w, "\nExamples:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
+	}
+}
+
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+// article puts the right one before a word.
+func article(word string) string {
+	if word == "" {
+		return "another value"
+	}
+	if strings.ContainsRune("aeiou", rune(word[0])) {
+		return "an " + word
+	}
+	return "a " + word
+}
