@@ -1,0 +1,160 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Call is one call that was made and what came back, in words.
+type Call struct {
+	Store  int    `json:"store"` // which of the check's stores, from 1
+	Op     string `json:"op"`    // "set"
+	Args   string `json:"args"`  // key "k" (6b), value …, expires T+60000, now T, expect any
+	Result string `json:"result"`
+}
+
+// String puts the call on one line.
+func (c Call) String() string {
+	op := c.Op
+	if c.Store > 1 {
+		op += "#" + strconv.Itoa(c.Store)
+	}
+	return strings.TrimRight(fmt.Sprintf("%-9s %s", op, c.Args), " ") + " -> " + c.Result
+}
+
+// call is a call as it is kept until somebody asks: words cost more than most
+// calls.
+type call struct {
+	store      int
+	op         string
+	key, value []byte
+	expires    int64
+	now        int64
+	expect     int64
+	count      int // max of sweep, records of restore and of an enumeration
+	setup      Setup
+	err        error
+	result     []byte
+}
+
+func (c *call) words() Call {
+	out := Call{Store: c.store, Op: c.op}
+	switch c.op {
+	case "open":
+		if c.setup.Shards > 0 {
+			out.Args = fmt.Sprintf("shards %d", c.setup.Shards)
+		}
+		if c.setup.MemoryLimit > 0 {
+			out.Args = strings.TrimSpace(out.Args + fmt.Sprintf(" memory limit %d", c.setup.MemoryLimit))
+		}
+	case "get", "delete":
+		out.Args = fmt.Sprintf("key %s, now %s", bytesInWords(c.key), timeInWords(c.now))
+	case "set":
+		out.Args = fmt.Sprintf("key %s, value %s, expires %s, now %s, expect %s", bytesInWords(c.key), bytesInWords(c.value),
+			expiryInWords(c.expires), timeInWords(c.now), expectInWords(c.expect))
+	case "touch":
+		out.Args = fmt.Sprintf("key %s, expires %s, now %s", bytesInWords(c.key), expiryInWords(c.expires), timeInWords(c.now))
+	case "sweep":
+		out.Args = fmt.Sprintf("max %d, now %s", c.expect, timeInWords(c.now))
+	case "restore":
+		out.Args = fmt.Sprintf("%d records, now %s", c.count, timeInWords(c.now))
+	case "record":
+		out.Op, out.Args = "  record", fmt.Sprintf("key %s, value %s, expires %s", bytesInWords(c.key), bytesInWords(c.value), expiryInWords(c.expires))
+	case "clear", "save", "keys", "snapshot":
+		out.Args = "now " + timeInWords(c.now)
+	}
+	switch {
+	case c.err != nil:
+		out.Result = errorInWords(c.err)
+	case c.op == "get":
+		out.Result = bytesInWords(c.result)
+	case c.op == "sweep":
+		out.Result = fmt.Sprintf("%d removed", c.count)
+	case c.op == "keys":
+		out.Result = fmt.Sprintf("%d keys", c.count)
+	case c.op == "snapshot":
+		out.Result = fmt.Sprintf("%d records", c.count)
+	default:
+		out.Result = "success"
+	}
+	return out
+}
+
+// shown is how many bytes are written out on either side of a gap.
+const shown = 16
+
+// bytesInWords writes bytes as quoted text and in hexadecimal, and of long ones
+// the beginning, the end and the length.
+func bytesInWords(b []byte) string {
+	switch {
+	case b == nil:
+		return `"" (no bytes)`
+	case len(b) == 0:
+		return `"" (0 bytes)`
+	case len(b) <= 2*shown:
+		return fmt.Sprintf("%q (% x, %d bytes)", b, b, len(b))
+	}
+	head, tail := b[:shown], b[len(b)-shown:]
+	return fmt.Sprintf("%q…%q (% x … % x, %d bytes)", head, tail, head, tail, len(b))
+}
+
+// timeInWords writes a time relative to Now, or as it is if it is far away.
+func timeInWords(ms int64) string {
+	const near = 1000 * 24 * 3600 * 1000
+	switch d := ms - Now; {
+	case d == 0:
+		return "T"
+	case ms < 0 && d > 0 || d > near || d < -near:
+		return strconv.FormatInt(ms, 10)
+	default:
+		return fmt.Sprintf("T%+d", d)
+	}
+}
+
+func expiryInWords(ms int64) string {
+	if ms == 0 {
+		return "never"
+	}
+	return timeInWords(ms)
+}
+
+func expectInWords(expect int64) string {
+	switch expect {
+	case store.Any:
+		return "any"
+	case store.Absent:
+		return "absent"
+	}
+	return fmt.Sprintf("revision %d", uint64(expect))
+}
+
+var namesOfErrors = []struct {
+	err  error
+	name string
+}{
+	{store.ErrNotFound, abi.NotFound.String()}, {store.ErrInvalid, abi.Invalid.String()}, {store.ErrTooLarge, abi.TooLarge.String()},
+	{store.ErrNoSpace, abi.NoSpace.String()}, {store.ErrUnavailable, abi.Unavailable.String()}, {store.ErrConflict, abi.Conflict.String()},
+	{store.ErrCorrupt, abi.Corrupt.String()}, {store.ErrDenied, abi.Denied.String()}, {store.ErrUnsupported, abi.Unsupported.String()},
+	{store.ErrInternal, abi.Internal.String()}, {store.ErrClosed, "closed"},
+}
+
+// errorInWords writes an error with the name that the specification has for it.
+func errorInWords(err error) string {
+	if err == nil {
+		return "success"
+	}
+	for _, n := range namesOfErrors {
+		if err == n.err {
+			return n.name
+		}
+		if errors.Is(err, n.err) {
+			return n.name + " (" + err.Error() + ")"
+		}
+	}
+	return "error: " + err.Error()
+}

@@ -1,0 +1,51 @@
+package storetest
+
+import "encoding/binary"
+
+// groups returns all checks, by group, in the order in which they run: what
+// others build upon comes first.
+func groups() [][]Test {
+	return [][]Test{
+		getTests(), setTests(),
+	}
+}
+
+// The sections of abi/SPEC.md that checks are about.
+const (
+	secMemory    = "3. Memory and ownership"
+	secResults   = "4. Results and codes"
+	secTime      = "5. Time"
+	secRevisions = "6. Revisions and `expect`"
+	secRequired  = "7. Required exports"
+	secOptional  = "8. Optional exports"
+	secLimits    = "11. Limits"
+	secLife      = "2. Life of an instance"
+)
+
+// value makes a value of a revision.
+func value(revision uint64, body string) []byte {
+	b := make([]byte, 8, 8+len(body))
+	binary.LittleEndian.PutUint64(b, revision)
+	return append(b, body...)
+}
+
+// filled makes a value of a revision and of so many bytes in all that no two
+// are alike, nor any part of one and the same part of another.
+func filled(revision uint64, size int) []byte {
+	b := make([]byte, size)
+	x := revision*0x9e3779b97f4a7c15 + uint64(size)
+	for i := range b {
+		if i%8 == 0 {
+			x ^= x << 13
+			x ^= x >> 7
+			x ^= x << 17
+		}
+		b[i] = byte(x >> (8 * (i % 8)))
+	}
+	if size >= 8 {
+		binary.LittleEndian.PutUint64(b, revision)
+	}
+	return b
+}
+
+func k(key string) []byte { return []byte(key) }

@@ -1,0 +1,192 @@
+// The faults: one mutant for each, built with -DMUTANT=name. Those whose names
+// begin with file_ are faults of the guest that keeps its records in a file.
+//
+// The comment says what is wrong; the table in mutants_test.go, which check of
+// the suite has to find it.
+#pragma once
+
+#ifndef MUTANT
+#define MUTANT base
+#endif
+#define FAULT(name) (MUTANT == name)
+
+enum fault {
+	base,      // nothing: what every mutant is but for its fault
+	file_base, // nothing, with records in a file
+
+	// Expiry.
+	expiry_forgotten,    // records never expire
+	expiry_late,         // a record is there for one millisecond too long
+	expiry_early,        // a record is gone one millisecond too early
+	expiry_seconds,      // times are compared in whole seconds
+	expiry_32_bits,      // the lower 32 bits of an expiry are kept
+	expiry_kept,         // writing over a record leaves its expiry as it was
+	expiry_never_kept,   // writing without expiry over a record leaves its expiry as it was
+	expiry_own_clock,    // expiry is compared with the clock of WASI and not with now_ms
+	expiry_signed_32,    // times above 2^31 seconds count as passed
+	time_refused,        // operations at times above 2^41 answer INTERNAL
+	get_slides,          // reading a record gives it another minute
+	past_write_ignored,  // a write that has expired already leaves what is there
+	past_write_kept,     // a write that has expired already is stored without expiry
+	past_write_unasked,  // a write that has expired already removes whatever expect says
+	past_write_refused,  // a write that has expired already answers INVALID
+	now_equal_refused,   // a write that expires at now_ms is kept for one millisecond
+
+	// Revisions and expect.
+	create_overwrites,   // create-only writes over what is there
+	create_sees_expired, // create-only answers CONFLICT over an expired record
+	replace_unchecked,   // a revision is not compared
+	replace_creates,     // replacing what is absent creates it
+	replace_not_found,   // replacing what is absent answers NOT_FOUND
+	replace_expired,     // an expired record can be replaced by its revision
+	replace_older,       // any stored revision up to the expected one will do
+	revision_32_bits,    // only the lower half of revisions is compared
+	revision_high_half,  // only the upper half of revisions is compared
+	revision_big_endian, // revisions are read in the other byte order
+	revision_sign,       // revisions from 2^63 on are taken for create-only
+	revision_over_end,   // the revision of a short value takes in what lies behind it
+	revision_short_none, // a value below eight bytes has no revision: every one conflicts
+	conflict_writes,     // CONFLICT, and the value is stored
+	conflict_expiry,     // CONFLICT, and the expiry is changed
+	conflict_removes,    // CONFLICT, and the record is gone
+	conflict_leaks,      // CONFLICT costs memory each time
+	conflict_internal,   // INTERNAL instead of CONFLICT
+
+	// Values.
+	value_previous,      // get answers the value before the last one
+	value_longer_stays,  // writing a shorter value leaves the length as it was
+	value_truncated,     // writing a longer value cuts it to the length that was there
+	value_first_stays,   // a value of the same length is not written
+	value_empty_absent,  // an empty value is answered as NOT_FOUND
+	value_empty_deletes, // setting an empty value deletes
+	value_padded,        // values below eight bytes are filled up with zeros
+	value_16_bits,       // the length of a value is kept in 16 bits
+	value_text,          // a value ends at the first NUL behind its revision
+	value_not_copied,    // a value is left in the exchange buffer
+
+	// Keys.
+	key_prefix,          // keys are compared over the shorter length
+	key_text,            // keys end at the first NUL
+	key_case,            // keys are compared without regard to case
+	key_64_bytes,        // of a key, 64 bytes are compared
+	key_last_byte,       // the last byte of a key above 64 bytes is not compared
+	key_hash_only,       // keys of one length are the same if a hash of 16 bits is
+	key_ff_traps,        // a key of 0xff bytes only traps
+	key_length_signed,   // the key length is taken as a signed byte: keys above 127 are INVALID
+
+	// Answers.
+	get_too_long,        // a result is one byte too long
+	get_one_off,         // a result begins one byte too late
+	get_positive,        // NOT_FOUND is answered as a positive number
+	get_internal,        // INTERNAL instead of NOT_FOUND
+	get_consumes,        // reading a record removes it
+	get_hundredth_traps, // every hundredth get traps
+	get_leaks,           // every get takes a block and never gives it back
+
+	// The exchange buffer.
+	alloc_too_small,     // the old buffer is answered for a larger size
+	alloc_refuses,       // there is never a buffer above 64 KiB
+
+	// Delete and clear.
+	delete_ignored,      // nothing is removed
+	delete_neighbour,    // the record in the next place goes with it
+	delete_cuts_chain,   // what hashed to the same place after it goes with it
+	delete_not_found,    // NOT_FOUND if there is nothing to delete
+	delete_empties,      // the record stays, with an empty value
+	delete_expiring,     // a record without expiry is not deleted
+	delete_leaks,        // what is deleted keeps its memory
+	clear_ignored,       // nothing is removed
+	clear_leaves_first,  // the first record stays
+	clear_leaves_last,   // the last record stays
+	clear_ends_writes,   // writes after a clear are answered with success and lost
+	clear_leaks,         // what is cleared keeps its memory
+	overwrite_leaks,     // a value that is written over keeps its memory
+
+	// Save.
+	save_drops_living,   // what has not expired is dropped
+	save_keeps_one,      // all but one record are dropped
+	save_internal,       // a second save answers INTERNAL
+
+	// Touch.
+	touch_creates,       // an absent record is created
+	touch_bumps,         // the revision is counted up
+	touch_empties,       // the value is emptied
+	touch_revives,       // an expired record is there again
+	touch_past_ignored,  // an expiry that has passed changes nothing
+	touch_to_never,      // the expiry becomes none, whatever was asked
+	touch_never_ignored, // an expiry of none changes nothing
+	touch_shortens_not,  // an expiry before the present one changes nothing
+	touch_absent_good,   // touching what is absent is a success
+
+	// Sweep.
+	sweep_drops_living,  // what has not expired is removed
+	sweep_drops_never,   // what never expires is removed
+	sweep_counts_seen,   // the answer is how many were looked at
+	sweep_counts_none,   // the answer is always 0
+	sweep_idle,          // nothing is removed
+	sweep_unbounded,     // everything is looked at whatever max says
+	sweep_starts_over,   // every call begins at the first record
+	sweep_early,         // what expires in the next millisecond is removed
+	sweep_leaks,         // what is removed keeps its memory
+
+	// Keys and snapshot.
+	keys_miss_edge,      // the first key of each chunk but the first is left out
+	keys_endless,        // the last chunk is followed by the first
+	keys_first_chunk,    // only the first chunk is answered
+	keys_expired,        // expired records are listed
+	keys_expiring_left,  // records with an expiry are left out
+	keys_shift,          // the cursor counts records, so that a delete shifts what follows
+	keys_cut,            // keys are cut to 64 bytes
+	snapshot_miss_edge,  // the first record of each chunk but the first is left out
+	snapshot_expiry,     // records are given without their expiry
+	snapshot_expired,    // expired records are given
+	snapshot_stale,      // the value before the last one is given
+	snapshot_no_empty,   // records with an empty value are left out
+
+	// Restore.
+	restore_takes_past,  // records that have expired are stored without expiry
+	restore_past_drops,  // a record that has expired removes the one that is there
+	restore_no_overwrite,// a record that is there stays as it is
+	restore_first_only,  // one record of each list is taken
+	restore_expiry,      // records are stored without their expiry
+	restore_clears,      // what was there before is dropped
+	restore_torn,        // a list that is cut off is taken as far as it goes
+	restore_partial,     // the records before the end of a list that is cut off are stored, and INVALID answered
+
+	// Limits.
+	limit_value_lower,   // values above 64 KiB are TOO_LARGE, and the description says otherwise
+	limit_key_lower,     // keys above 128 bytes are TOO_LARGE, and the description says otherwise
+	limit_value_cut,     // a value above the limit is cut to it
+	limit_key_unchecked, // a key above the limit is taken
+	no_space_loses,      // NO_SPACE, and the record that was there is gone
+	no_space_traps,      // a trap where there is no room
+	no_space_silent,     // success where there is no room, and nothing stored
+	growth_corrupts,     // growing the memory clears the end of what was there
+
+	// Config.
+	open_takes_all,      // a setting that nobody knows is taken
+	open_refuses_host,   // a later host's setting is INVALID
+
+	// Files.
+	file_unread,         // the file is written and never read
+	file_last_lost,      // the last write before a save is not saved
+	file_keeps_one,      // one record is saved
+	file_once,           // only the first save writes
+	file_delete_back,    // a delete alone is not seen as a change to save
+	file_clear_back,     // a clear alone is not seen as a change to save
+	file_touch_back,     // a touch alone is not seen as a change to save
+	file_write_back,     // writing over a record is not seen as a change to save
+	file_appends,        // saves are appended, so that what was deleted comes back
+	file_old_wins,       // saves are appended, and of two versions the older is read
+	file_expiry_lost,    // expiry is not saved
+	file_expiry_seconds, // expiry is saved in whole seconds
+	file_key_text,       // keys are saved up to their first NUL
+	file_value_text,     // values are saved up to the first NUL behind their revision
+	file_value_4k,       // values are saved up to 4 KiB
+	file_empty_lost,     // records with an empty value are not saved
+	file_shared,         // all shards save to one file
+	file_other_shards,   // each shard reads the files of all
+	file_empty_refused,  // saving nothing answers NO_SPACE
+	file_get_overflows,  // a result is copied over the exchange buffer, however short that is
+	file_drops_saved,    // a save empties the memory, which is read again only when opened
+};

@@ -1,0 +1,202 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// keptCalls is how many calls of a check are kept for a report.
+const keptCalls = 40
+
+// Probe is what a check works with. It opens stores, keeps what was called, and
+// ends the check when something is not as it should be: its methods and those
+// of [Subject] return only if all is well.
+//
+// A Probe may be used by the goroutines of [Probe.Together] at once.
+type Probe struct {
+	suite *suite
+	test  *Test
+
+	mu     sync.Mutex
+	calls  []call // the last ones, in a ring once there are keptCalls
+	number int    // of all calls
+	stores int
+	live   []*Subject
+	ends   []func() error
+}
+
+// Context is the context of the run.
+func (p *Probe) Context() context.Context { return p.suite.ctx }
+
+// Options are the options of the run, with sizes and numbers filled in.
+func (p *Probe) Options() Options { return p.suite.options }
+
+// Random returns a source of random numbers that depends on the seed and the
+// name of the check only.
+func (p *Probe) Random() *rand.Rand { return p.random() }
+
+// Skip ends the check without a verdict.
+func (p *Probe) Skip(reason string) { panic(skipped(reason)) }
+
+// Fail ends the check as failed.
+func (p *Probe) Fail(found, expected string) { panic(p.failure(found, expected)) }
+
+// Failf is Fail with what was found as a format.
+func (p *Probe) Failf(expected, format string, args ...any) {
+	p.Fail(fmt.Sprintf(format, args...), expected)
+}
+
+// Progress tells how far a long check is.
+func (p *Probe) Progress(done, total int) {
+	p.suite.tell(Progress{Check: p.test.Name, Done: done, Total: total})
+}
+
+func (p *Probe) failure(found, expected string) *Failure {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := &Failure{Calls: []Call{}, Found: found, Expected: expected, Section: p.test.Section, Seed: p.suite.options.Seed}
+	start := 0
+	if p.number > len(p.calls) {
+		start = p.number % len(p.calls)
+		f.Omitted = p.number - len(p.calls)
+	}
+	for i := range p.calls {
+		f.Calls = append(f.Calls, p.calls[(start+i)%len(p.calls)].words())
+	}
+	return f
+}
+
+func (p *Probe) note(c call) {
+	p.mu.Lock()
+	if len(p.calls) < keptCalls {
+		p.calls = append(p.calls, c)
+	} else {
+		p.calls[p.number%keptCalls] = c
+	}
+	p.number++
+	p.mu.Unlock()
+}
+
+// forget drops the calls that were kept, for a check that begins anew.
+func (p *Probe) forget() {
+	p.mu.Lock()
+	p.calls, p.number = nil, 0
+	p.mu.Unlock()
+}
+
+// Dir makes a directory that is removed when the check ends.
+func (p *Probe) Dir() string {
+	dir, remove, err := makeDir(p.suite.options.Dir)
+	if err != nil {
+		p.Fail("no directory could be made: "+err.Error(), "a directory for the store")
+	}
+	p.mu.Lock()
+	p.ends = append(p.ends, remove)
+	p.mu.Unlock()
+	return dir
+}
+
+func makeDir(parent string) (dir string, remove func() error, err error) {
+	if parent != "" {
+		if err := os.MkdirAll(parent, 0o700); err != nil {
+			return "", nil, err
+		}
+	}
+	if dir, err = os.MkdirTemp(parent, "storetest-"); err != nil {
+		return "", nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", nil, err
+	}
+	return dir, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// Open opens a store, in a directory of its own if setup names none. It is
+// closed when the check ends, unless that is done before.
+func (p *Probe) Open(setup Setup) *Subject {
+	s, err := p.TryOpen(setup)
+	if err != nil {
+		p.Fail("it does not open: "+err.Error(), "a store that opens")
+	}
+	return s
+}
+
+// TryOpen is Open for a check that expects an error.
+func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
+	if setup.Dir == "" {
+		setup.Dir = p.Dir()
+	}
+	p.mu.Lock()
+	p.stores++
+	number := p.stores
+	p.mu.Unlock()
+	target, err := p.suite.open(p.suite.ctx, setup)
+	p.note(call{store: number, op: "open", setup: setup, err: err})
+	if err != nil {
+		return nil, err
+	}
+	s := &Subject{probe: p, number: number, target: target, setup: setup}
+	p.mu.Lock()
+	p.live = append(p.live, s)
+	p.mu.Unlock()
+	return s, nil
+}
+
+// Store opens a store as the target likes it.
+func (p *Probe) Store() *Subject { return p.Open(Setup{}) }
+
+// Together runs f in n goroutines at once, with numbers from 0, and waits for
+// all. The first failure among them is the check's.
+func (p *Probe) Together(n int, f func(i int)) {
+	ended := make([]any, n)
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() { ended[i] = p.guard(func() { f(i) }) })
+	}
+	wait.Wait()
+	for _, e := range ended {
+		if e != nil {
+			panic(e)
+		}
+	}
+}
+
+// end closes what is open and removes directories. A store that does not close
+// fails the check.
+func (p *Probe) end() {
+	var failed any
+	for i := len(p.live) - 1; i >= 0; i-- {
+		if e := p.guard(p.live[i].Close); e != nil && failed == nil {
+			failed = e
+		}
+	}
+	for i := len(p.ends) - 1; i >= 0; i-- {
+		// What cannot be removed is no fault of the store.
+		_ = p.ends[i]()
+	}
+	if failed != nil {
+		panic(failed)
+	}
+}
+
+// differ says how bytes differ from those that were expected.
+func differ(found, expected []byte) string {
+	at := 0
+	for at < len(found) && at < len(expected) && found[at] == expected[at] {
+		at++
+	}
+	switch {
+	case len(found) == len(expected):
+		return fmt.Sprintf("%s, which differs from byte %d on", bytesInWords(found), at)
+	case at == min(len(found), len(expected)):
+		return fmt.Sprintf("%s, %d bytes in place of %d", bytesInWords(found), len(found), len(expected))
+	}
+	return fmt.Sprintf("%s, %d bytes in place of %d, which differ from byte %d on", bytesInWords(found), len(found), len(expected), at)
+}
+
+func equal(a, b []byte) bool { return bytes.Equal(a, b) }

@@ -1,0 +1,157 @@
+package storetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Status is what became of a check.
+type Status string
+
+// The statuses.
+const (
+	Pass Status = "pass"
+	Fail Status = "fail"
+	Skip Status = "skip"
+)
+
+// Report is what became of all checks.
+type Report struct {
+	Target   string        `json:"target"`
+	Seed     uint64        `json:"seed,string"`
+	Results  []Result      `json:"results"`
+	Passed   int           `json:"passed"`
+	Failed   int           `json:"failed"`
+	Skipped  int           `json:"skipped"`
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// Result is what became of one check.
+type Result struct {
+	Name     string        `json:"name"`
+	Section  string        `json:"section"`
+	Requires string        `json:"requires"`
+	Status   Status        `json:"status"`
+	Reason   string        `json:"reason,omitempty"` // of a skip
+	Failure  *Failure      `json:"failure,omitempty"`
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// Failure says how a check failed.
+type Failure struct {
+	// Calls are what was called, oldest first. Of very many there are only
+	// the last ones; Omitted says how many came before.
+	Calls   []Call `json:"calls"`
+	Omitted int    `json:"omitted,omitempty"`
+
+	Found    string `json:"found"`
+	Expected string `json:"expected"`
+	Section  string `json:"section"` // of abi/SPEC.md
+
+	// Seed repeats the failure with [Options.Seed].
+	Seed uint64 `json:"seed,string"`
+}
+
+// Add appends a result and counts it.
+func (r *Report) Add(result Result) {
+	r.Results = append(r.Results, result)
+	switch result.Status {
+	case Pass:
+		r.Passed++
+	case Fail:
+		r.Failed++
+	default:
+		r.Skipped++
+	}
+}
+
+// Result returns the result of a check, or nil if it is not in the report.
+func (r *Report) Result(name string) *Result {
+	for i := range r.Results {
+		if r.Results[i].Name == name {
+			return &r.Results[i]
+		}
+	}
+	return nil
+}
+
+// WriteJSON writes the report for machines.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}
+
+// WriteText writes the report for people: what failed in full, what was skipped
+// with the reason, and how many passed in each group.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, seed %d\n", r.Target, r.Seed)
+	for i := 0; i < len(r.Results); {
+		group, passed := groupOf(r.Results[i].Name), 0
+		var rest strings.Builder
+		for ; i < len(r.Results) && groupOf(r.Results[i].Name) == group; i++ {
+			if r.Results[i].Status == Pass {
+				passed++
+			} else {
+				_ = r.Results[i].writeText(&rest)
+			}
+		}
+		if passed > 0 {
+			fmt.Fprintf(&b, "pass  %-12s %d\n", group, passed)
+		}
+		b.WriteString(rest.String())
+	}
+	verdict := "PASS"
+	if r.Failed > 0 {
+		verdict = "FAIL"
+	}
+	fmt.Fprintf(&b, "%s: %d passed, %d failed, %d skipped in %v\n", verdict, r.Passed, r.Failed, r.Skipped,
+		r.Duration.Round(time.Millisecond))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func groupOf(name string) string {
+	group, _, _ := strings.Cut(name, "/")
+	return group
+}
+
+func (r *Result) writeText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-5s %s", r.Status, r.Name)
+	switch {
+	case r.Status == Skip:
+		fmt.Fprintf(&b, ": %s\n", r.Reason)
+	case r.Failure == nil:
+		b.WriteString("\n")
+	default:
+		b.WriteString("\n")
+		r.Failure.writeText(&b, r.Requires)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (f *Failure) writeText(b *strings.Builder, requires string) {
+	fmt.Fprintf(b, "      SPEC.md, %s: %s\n", f.Section, requires)
+	if len(f.Calls) > 0 {
+		b.WriteString("      called")
+		if f.Omitted > 0 {
+			fmt.Fprintf(b, ", after %d calls that are not shown", f.Omitted)
+		}
+		fmt.Fprintf(b, " (T is %d):\n", Now)
+		for _, c := range f.Calls {
+			fmt.Fprintf(b, "        %s\n", c)
+		}
+	}
+	fmt.Fprintf(b, "      found:    %s\n", indent(f.Found))
+	fmt.Fprintf(b, "      expected: %s\n", indent(f.Expected))
+	fmt.Fprintf(b, "      seed:     %d\n", f.Seed)
+}
+
+func indent(s string) string { return strings.ReplaceAll(s, "\n", "\n                ") }

@@ -1,0 +1,240 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// need is what a check needs of a store beyond the required operations.
+type need int
+
+const (
+	needSweep need = 1 << iota
+	needKeys
+	needSnapshot
+	needDurable
+)
+
+// lacks says what of it a target does not have, "" for nothing.
+func (n need) lacks(have need) string {
+	for _, one := range []struct {
+		need   need
+		reason string
+	}{
+		{needSweep, "the store does not sweep"},
+		{needKeys, "the store does not enumerate keys"},
+		{needSnapshot, "the store does not give snapshots"},
+		{needDurable, "the store is not said to be durable"},
+	} {
+		if n&one.need != 0 && have&one.need == 0 {
+			return one.reason
+		}
+	}
+	return ""
+}
+
+// suite is one run.
+type suite struct {
+	ctx     context.Context
+	open    Open
+	options Options
+	have    need
+	opened  bool
+	report  *Report
+}
+
+// run runs the checks that are chosen. Each goes through around, if there is
+// one, which calls result once.
+func run(ctx context.Context, open Open, options Options, around func(name string, result func() Result)) *Report {
+	started := time.Now()
+	s := &suite{ctx: ctx, open: open, options: options.withDefaults()}
+	for s.options.Seed == 0 {
+		s.options.Seed = rand.Uint64()
+	}
+	s.report = &Report{Target: options.Target, Seed: s.options.Seed, Results: []Result{}}
+	if around == nil {
+		around = func(_ string, result func() Result) { result() }
+	}
+	each := func(test Test, f func() Result) {
+		around(test.Name, func() Result {
+			r := f()
+			s.report.Add(r)
+			return r
+		})
+	}
+	tests, misfits := choose(append(Tests(), options.More...), s.options)
+	for _, m := range misfits {
+		each(m, func() Result { return s.one(m) })
+	}
+	for i, test := range tests {
+		each(test, func() Result {
+			s.tell(Progress{Check: test.Name, Number: i + 1, Of: len(tests)})
+			return s.one(test)
+		})
+	}
+	s.report.Duration = time.Since(started)
+	return s.report
+}
+
+func (s *suite) tell(p Progress) {
+	if s.options.Progress != nil {
+		s.options.Progress(p)
+	}
+}
+
+// choose returns the tests that are to be run or to be reported as skipped, and
+// for each pattern that fits none a test that fails.
+func choose(all []Test, o Options) (tests, misfits []Test) {
+	used := make(map[string]bool)
+	fits := func(patterns []string, name string) (found bool) {
+		for _, p := range patterns {
+			if ok, _ := path.Match(p, name); ok || p == groupOf(name) {
+				used[p], found = true, true
+			}
+		}
+		return found
+	}
+	for _, t := range all {
+		if len(o.Only) > 0 && !fits(o.Only, t.Name) {
+			continue
+		}
+		if fits(o.Skip, t.Name) {
+			t.Run = func(p *Probe) { p.Skip("left out by request") }
+		}
+		tests = append(tests, t)
+	}
+	for _, p := range append(append([]string(nil), o.Only...), o.Skip...) {
+		// What Only leaves no room for, Skip cannot fit.
+		if used[p] || len(o.Only) > 0 && fitsAny(all, p) {
+			continue
+		}
+		misfits = append(misfits, Test{Name: "suite/options", Section: "1. The module", Requires: "a pattern fits a check",
+			Run: func(probe *Probe) {
+				probe.Fail(fmt.Sprintf("the pattern %q fits no check", p), "the name of a check or of a group, or a pattern such as \"expiry/*\"")
+			}})
+	}
+	return tests, misfits
+}
+
+func fitsAny(all []Test, pattern string) bool {
+	for _, t := range all {
+		if ok, _ := path.Match(pattern, t.Name); ok || pattern == groupOf(t.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// one runs one check.
+func (s *suite) one(test Test) (result Result) {
+	started := time.Now()
+	result = Result{Name: test.Name, Section: test.Section, Requires: test.Requires, Status: Pass}
+	p := &Probe{suite: s, test: &test}
+	defer func() { result.Duration = time.Since(started) }()
+	ended := p.guard(func() {
+		if err := s.ctx.Err(); err != nil {
+			p.Skip("the run was ended: " + err.Error())
+		}
+		s.look(p)
+		if reason := test.needs.lacks(s.have); reason != "" {
+			p.Skip(reason)
+		}
+		test.Run(p)
+	})
+	if end := p.guard(p.end); ended == nil {
+		ended = end
+	}
+	switch e := ended.(type) {
+	case nil:
+	case skipped:
+		result.Status, result.Reason = Skip, string(e)
+	case *Failure:
+		result.Status, result.Failure = Fail, e
+	}
+	return result
+}
+
+// look finds out, once, what the target has. A target that does not open is
+// left to the checks to report.
+func (s *suite) look(p *Probe) {
+	if s.opened || strings.HasPrefix(p.test.Name, "suite/") {
+		return
+	}
+	if s.options.Durable {
+		s.have |= needDurable
+	}
+	dir, remove, err := makeDir(s.options.Dir)
+	if err != nil {
+		return
+	}
+	defer remove()
+	target, err := s.open(s.ctx, Setup{Dir: dir})
+	if err != nil {
+		return
+	}
+	defer target.Close(s.ctx)
+	s.opened = true
+	if s.report.Target == "" {
+		s.report.Target = fmt.Sprintf("%T", target)
+	}
+	has := func(n need, err error) {
+		if !errors.Is(err, store.ErrUnsupported) {
+			s.have |= n
+		}
+	}
+	if t, ok := target.(store.Sweeper); ok {
+		_, err := t.Sweep(s.ctx, 1, Now)
+		has(needSweep, err)
+	}
+	if t, ok := target.(store.Lister); ok {
+		err = nil
+		for _, e := range t.Keys(s.ctx, Now) {
+			err = e
+			break
+		}
+		has(needKeys, err)
+	}
+	if t, ok := target.(store.Snapshotter); ok {
+		err = nil
+		for _, e := range t.Snapshot(s.ctx, Now) {
+			err = e
+			break
+		}
+		has(needSnapshot, err)
+	}
+}
+
+// skipped and *Failure are what a check panics with to end itself.
+type skipped string
+
+// guard calls f and returns what it ended with, nil if it came to its end. Any
+// other panic is a failure.
+func (p *Probe) guard(f func()) (ended any) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case skipped, *Failure:
+			ended = v
+		default:
+			ended = p.failure(fmt.Sprintf("a panic: %v\n%s", v, debug.Stack()), "none")
+		}
+	}()
+	f()
+	return nil
+}
+
+// random returns a source that the seed and the name of the check decide.
+func (p *Probe) random() *rand.Rand {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(p.test.Name))
+	return rand.New(rand.NewPCG(p.suite.options.Seed, h.Sum64()))
+}

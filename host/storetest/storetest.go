@@ -1,0 +1,145 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Now is the time at which every check begins, in Unix milliseconds: the
+// beginning of 2026. A store that has a clock beside the times it is given,
+// for work in the background, should be given one that starts here.
+const Now int64 = 1_767_225_600_000
+
+// Setup says what store a check wants.
+type Setup struct {
+	// Shards is a number of shards, for a store that has any. 0: the
+	// target's own choice.
+	Shards int
+
+	// Dir is a directory of the store's own, which exists. Opened again with
+	// the same Dir, a durable store finds what was saved.
+	Dir string
+
+	// MemoryLimit is how many bytes the store may take, as far as it can be
+	// told. 0: the target's own choice.
+	MemoryLimit int64
+}
+
+// Open opens a store. Unless Dir is one that was opened before, it is empty.
+type Open func(ctx context.Context, setup Setup) (store.Store, error)
+
+// Options are how a suite is run. The zero value is ready to use.
+type Options struct {
+	// Target is what the report calls the store. "": its type.
+	Target string
+
+	// Durable says that what was saved is found by a store that is opened
+	// again with the same Dir.
+	Durable bool
+
+	// MaxKey and MaxValue are the largest key and value in bytes that the
+	// store takes. 0: abi.MaxKey, abi.MaxValue.
+	MaxKey, MaxValue int
+
+	// Soak is the number of operations of the soak. 0: 100,000.
+	Soak int
+
+	// Sequences is the number of random sequences of operations that are held
+	// against the model. 0: 100.
+	Sequences int
+
+	// Seed of all that is random. 0: drawn, and told in the report.
+	Seed uint64
+
+	// Only and Skip choose checks by name, with patterns of [path.Match]; the
+	// name of a group stands for all of its checks. A pattern that fits no
+	// check is a failure.
+	Only, Skip []string
+
+	// Dir is where directories for the stores are made, and removed. "": the
+	// temporary directory.
+	Dir string
+
+	// Progress is told how far the suite is: once per check, and in long ones
+	// now and then. It may be nil.
+	Progress func(Progress)
+
+	// More are checks beside those of the suite.
+	More []Test
+}
+
+// Progress is how far a suite is.
+type Progress struct {
+	Check       string // the name of the check that runs
+	Number, Of  int    // which one it is, from 1, of how many
+	Done, Total int    // operations of a long check; 0 for others
+}
+
+// Test is one check.
+type Test struct {
+	// Name is group/name.
+	Name string
+	// Section is the heading in abi/SPEC.md that the check is about.
+	Section string
+	// Requires is what is required there, in a sentence.
+	Requires string
+	// Run checks it. It must not leave goroutines behind that use the probe.
+	Run func(*Probe)
+
+	needs need
+}
+
+// Tests returns the checks of the suite in the order in which they run.
+func Tests() []Test {
+	var all []Test
+	for _, group := range groups() {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// Default is what Options stand for: the same with every zero value of a size,
+// number or limit replaced.
+func (o Options) withDefaults() Options {
+	o.MaxKey = min(cmp.Or(o.MaxKey, abi.MaxKey), abi.MaxKey)
+	o.MaxValue = min(cmp.Or(o.MaxValue, abi.MaxValue), abi.MaxValue)
+	o.Soak = cmp.Or(o.Soak, 100_000)
+	o.Sequences = cmp.Or(o.Sequences, 100)
+	return o
+}
+
+// Run holds the stores that open opens to the contract, in subtests with the
+// names of the checks. At most one Options may be given.
+func Run(t *testing.T, open Open, options ...Options) {
+	t.Helper()
+	var o Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	if o.Dir == "" {
+		o.Dir = t.TempDir()
+	}
+	run(t.Context(), open, o, func(name string, result func() Result) {
+		t.Run(name, func(t *testing.T) {
+			switch r := result(); r.Status {
+			case Skip:
+				t.Skip(r.Reason)
+			case Fail:
+				var b strings.Builder
+				_ = r.writeText(&b)
+				t.Error("\n" + b.String())
+			}
+		})
+	})
+}
+
+// Check holds the stores that open opens to the contract. A context that is
+// cancelled ends it early: the checks that are left count as skipped.
+func Check(ctx context.Context, open Open, options Options) *Report {
+	return run(ctx, open, options, nil)
+}

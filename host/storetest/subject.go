@@ -1,0 +1,260 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Subject is an open store whose calls are kept. The methods that begin with
+// Try return what the store answered; the others end the check unless it is
+// what their comment says.
+type Subject struct {
+	probe  *Probe
+	number int
+	target store.Store
+	setup  Setup
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// Target is the store itself; calls of it are not kept.
+func (s *Subject) Target() store.Store { return s.target }
+
+// Setup is what the store was opened with, its directory included.
+func (s *Subject) Setup() Setup { return s.setup }
+
+func (s *Subject) note(c call) {
+	c.store = s.number
+	s.probe.note(c)
+}
+
+func (s *Subject) ctx() context.Context { return s.probe.suite.ctx }
+
+// TryGet calls Get.
+func (s *Subject) TryGet(key []byte, now int64) ([]byte, error) {
+	value, err := s.target.Get(s.ctx(), key, now)
+	s.note(call{op: "get", key: key, now: now, err: err, result: value})
+	return value, err
+}
+
+// TrySet calls Set.
+func (s *Subject) TrySet(w store.Write) error {
+	err := s.target.Set(s.ctx(), w)
+	s.note(call{op: "set", key: w.Key, value: w.Value, expires: w.Expires, now: w.Now, expect: w.Expect, err: err})
+	return err
+}
+
+// TryTouch calls Touch.
+func (s *Subject) TryTouch(key []byte, expires, now int64) error {
+	err := s.target.Touch(s.ctx(), key, expires, now)
+	s.note(call{op: "touch", key: key, expires: expires, now: now, err: err})
+	return err
+}
+
+// TryDelete calls Delete.
+func (s *Subject) TryDelete(key []byte, now int64) error {
+	err := s.target.Delete(s.ctx(), key, now)
+	s.note(call{op: "delete", key: key, now: now, err: err})
+	return err
+}
+
+// TryRestore calls Restore.
+func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now int64) error {
+	count := 0
+	err := s.snapshotter().Restore(s.ctx(), func(yield func(store.Record, error) bool) {
+		for r, err := range records {
+			count++
+			if count <= keptCalls/2 {
+				s.note(call{op: "record", key: r.Key, value: r.Value, expires: r.Expires, err: err})
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}, now)
+	s.note(call{op: "restore", count: count, now: now, err: err})
+	return err
+}
+
+// Get wants the value under a key.
+func (s *Subject) Get(key []byte, now int64, want []byte) {
+	value, err := s.TryGet(key, now)
+	if err != nil {
+		s.probe.Fail(errorInWords(err), "the value "+bytesInWords(want))
+	}
+	if !bytes.Equal(value, want) {
+		s.probe.Fail(differ(value, want), "the value "+bytesInWords(want))
+	}
+}
+
+// Absent wants no record under a key.
+func (s *Subject) Absent(key []byte, now int64) {
+	value, err := s.TryGet(key, now)
+	if err == nil {
+		s.probe.Fail("the value "+bytesInWords(value), "NOT_FOUND")
+	}
+	s.want(err, store.ErrNotFound)
+}
+
+// Set wants the value to be stored, or for an expiry that has passed removed.
+func (s *Subject) Set(w store.Write) { s.want(s.TrySet(w), nil) }
+
+// SetFails wants the error for a write.
+func (s *Subject) SetFails(w store.Write, want error) { s.want(s.TrySet(w), want) }
+
+// Put stores a value that never expires, at Now, whatever is there.
+func (s *Subject) Put(key, value []byte) { s.Set(store.Write{Key: key, Value: value, Now: Now}) }
+
+// Touch wants a record to be touched.
+func (s *Subject) Touch(key []byte, expires, now int64) { s.want(s.TryTouch(key, expires, now), nil) }
+
+// TouchFails wants the error for a touch.
+func (s *Subject) TouchFails(key []byte, expires, now int64, want error) {
+	s.want(s.TryTouch(key, expires, now), want)
+}
+
+// Delete wants success.
+func (s *Subject) Delete(key []byte, now int64) { s.want(s.TryDelete(key, now), nil) }
+
+// Clear wants success.
+func (s *Subject) Clear(now int64) {
+	err := s.target.Clear(s.ctx(), now)
+	s.note(call{op: "clear", now: now, err: err})
+	s.want(err, nil)
+}
+
+// Save wants success.
+func (s *Subject) Save(now int64) {
+	err := s.target.Save(s.ctx(), now)
+	s.note(call{op: "save", now: now, err: err})
+	s.want(err, nil)
+}
+
+// Sweep wants success and returns how many records were removed.
+func (s *Subject) Sweep(max int, now int64) int {
+	removed, err := s.target.(store.Sweeper).Sweep(s.ctx(), max, now)
+	s.note(call{op: "sweep", expect: int64(max), now: now, count: removed, err: err})
+	s.want(err, nil)
+	if removed < 0 {
+		s.probe.Failf("a number of records", "%d records removed", removed)
+	}
+	return removed
+}
+
+// Keys wants all keys; how often each was named is the value. during, if it is
+// not nil, is called with each.
+func (s *Subject) Keys(now int64, during func(key []byte)) map[string]int {
+	keys := make(map[string]int)
+	var failed error
+	for key, err := range s.target.(store.Lister).Keys(s.ctx(), now) {
+		if failed = err; err != nil {
+			break
+		}
+		keys[string(key)]++
+		if during != nil {
+			during(key)
+		}
+	}
+	s.note(call{op: "keys", now: now, count: len(keys), err: failed})
+	s.want(failed, nil)
+	return keys
+}
+
+// Snapshot wants all records, and of each the last that was given. during, if
+// it is not nil, is called with each.
+func (s *Subject) Snapshot(now int64, during func(store.Record)) map[string]store.Record {
+	records := make(map[string]store.Record)
+	var failed error
+	for r, err := range s.snapshotter().Snapshot(s.ctx(), now) {
+		if failed = err; err != nil {
+			break
+		}
+		records[string(r.Key)] = r
+		if during != nil {
+			during(r)
+		}
+	}
+	s.note(call{op: "snapshot", now: now, count: len(records), err: failed})
+	s.want(failed, nil)
+	return records
+}
+
+// Restore wants success.
+func (s *Subject) Restore(records iter.Seq2[store.Record, error], now int64) {
+	s.want(s.TryRestore(records, now), nil)
+}
+
+func (s *Subject) snapshotter() store.Snapshotter { return s.target.(store.Snapshotter) }
+
+// Close closes the store and wants success. Closed already, it does nothing.
+func (s *Subject) Close() {
+	s.mu.Lock()
+	closed := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return
+	}
+	// Also after a run that was cancelled, it has to end.
+	err := s.target.Close(context.WithoutCancel(s.ctx()))
+	s.note(call{op: "close", err: err})
+	s.want(err, nil)
+}
+
+// want ends the check if the outcome of the last call is another one.
+func (s *Subject) want(err, want error) {
+	if want == nil && err == nil || want != nil && errors.Is(err, want) {
+		return
+	}
+	if cancelled := s.ctx().Err(); cancelled != nil && errors.Is(err, cancelled) {
+		s.probe.Skip("the run was ended: " + cancelled.Error())
+	}
+	s.probe.Fail(errorInWords(err), errorInWords(want))
+}
+
+// HasExactly wants an enumeration to have named these keys, each of them once or
+// more, and no other.
+func (s *Subject) HasExactly(got map[string]int, want ...[]byte) {
+	wanted := make(map[string]bool, len(want))
+	for _, key := range want {
+		wanted[string(key)] = true
+		if got[string(key)] == 0 {
+			s.probe.Failf("each key that is stored, at least once", "the key %s is missing among %d", bytesInWords(key), len(got))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if !wanted[key] {
+			s.probe.Failf("only keys that are stored", "the key %s, which is not stored", bytesInWords([]byte(key)))
+		}
+	}
+}
+
+// HasRecords wants exactly these records in a snapshot.
+func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.Record) {
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		w := want[key]
+		r, ok := got[key]
+		switch {
+		case !ok:
+			s.probe.Failf("each record that is stored, at least once", "the record %s is missing among %d", bytesInWords(w.Key), len(got))
+		case !bytes.Equal(r.Value, w.Value):
+			s.probe.Fail(fmt.Sprintf("the record %s with the value %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
+		case r.Expires != w.Expires:
+			s.probe.Fail(fmt.Sprintf("the record %s with the expiry %s", bytesInWords(w.Key), expiryInWords(r.Expires)), "the expiry "+expiryInWords(w.Expires))
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if _, ok := want[key]; !ok {
+			s.probe.Failf("only records that are stored", "the record %s, which is not stored", bytesInWords([]byte(key)))
+		}
+	}
+}
