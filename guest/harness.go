@@ -7,9 +7,14 @@ import "github.com/waddle-sessions/waddle/abi"
 // Harness drives an engine in native tests as a host drives the module: through
 // the exchange buffer, the codes and the lists of the interface. What it
 // returns as an error wraps one of this package's and carries the message that
-// the host would get.
+// the host would get. Package guesttest puts a whole suite of checks on top of
+// it.
 //
-// It exists in native builds only, and is not safe for concurrent use.
+// It exists in native builds only. Calls of all harnesses of a program are made
+// one at a time, as a module's are: an engine that keeps a buffer in a package
+// variable is none the worse for there being several of it. What an engine
+// returns is valid until the next call of the same harness, and only if the
+// engine keeps it in no package variable.
 type Harness struct{ instance instance }
 
 // NewHarness returns a harness around an engine that is not open. It panics as
@@ -23,6 +28,8 @@ func NewHarness(engine Engine, info Info) *Harness {
 // Open opens the engine with settings, names and values in turn, the names in
 // ascending order.
 func (h *Harness) Open(settings ...string) error {
+	h.enter()
+	defer h.leave()
 	var list []byte
 	for i := 0; i < len(settings); i += 2 {
 		list = abi.AppendPair(list, settings[i], settings[i+1])
@@ -37,12 +44,16 @@ func (h *Harness) Open(settings ...string) error {
 // Describe returns the list of names and values that the engine describes
 // itself by.
 func (h *Harness) Describe() []byte {
+	h.enter()
+	defer h.leave()
 	b, _ := h.instance.describe()
 	return b
 }
 
 // Get is session_get.
 func (h *Harness) Get(key []byte, now int64) ([]byte, error) {
+	h.enter()
+	defer h.leave()
 	ptr, err := h.write(key)
 	if err != nil {
 		return nil, err
@@ -53,6 +64,8 @@ func (h *Harness) Get(key []byte, now int64) ([]byte, error) {
 
 // Set is session_set.
 func (h *Harness) Set(w Write) error {
+	h.enter()
+	defer h.leave()
 	ptr, err := h.write(w.Key, w.Value)
 	if err != nil {
 		return err
@@ -63,6 +76,8 @@ func (h *Harness) Set(w Write) error {
 
 // Touch is session_touch.
 func (h *Harness) Touch(key []byte, expires, now int64) error {
+	h.enter()
+	defer h.leave()
 	ptr, err := h.write(key)
 	if err != nil {
 		return err
@@ -72,6 +87,8 @@ func (h *Harness) Touch(key []byte, expires, now int64) error {
 
 // Delete is session_delete.
 func (h *Harness) Delete(key []byte, now int64) error {
+	h.enter()
+	defer h.leave()
 	ptr, err := h.write(key)
 	if err != nil {
 		return err
@@ -80,13 +97,23 @@ func (h *Harness) Delete(key []byte, now int64) error {
 }
 
 // Clear is session_clear.
-func (h *Harness) Clear(now int64) error { return harnessError(h.instance.clear(now)) }
+func (h *Harness) Clear(now int64) error {
+	h.enter()
+	defer h.leave()
+	return harnessError(h.instance.clear(now))
+}
 
 // Save is session_save.
-func (h *Harness) Save(now int64) error { return harnessError(h.instance.save(now)) }
+func (h *Harness) Save(now int64) error {
+	h.enter()
+	defer h.leave()
+	return harnessError(h.instance.save(now))
+}
 
 // Sweep is session_sweep.
 func (h *Harness) Sweep(max int, now int64) (removed int, err error) {
+	h.enter()
+	defer h.leave()
 	n := h.instance.sweep(now, uint32(max))
 	return int(n), harnessError(n)
 }
@@ -94,6 +121,8 @@ func (h *Harness) Sweep(max int, now int64) (removed int, err error) {
 // Keys is session_keys: one chunk, in memory of its own, and the cursor of the
 // next.
 func (h *Harness) Keys(cursor, now int64) (keys [][]byte, next int64, err error) {
+	h.enter()
+	defer h.leave()
 	b, code := h.instance.keys(cursor, now)
 	if code < 0 {
 		return nil, 0, harnessError(code)
@@ -111,6 +140,8 @@ func (h *Harness) Keys(cursor, now int64) (keys [][]byte, next int64, err error)
 // Snapshot is session_snapshot: the list of one chunk, as Restore takes it, in
 // memory of its own, and the cursor of the next.
 func (h *Harness) Snapshot(cursor, now int64) (list []byte, next int64, err error) {
+	h.enter()
+	defer h.leave()
 	b, code := h.instance.snapshot(cursor, now)
 	if code < 0 {
 		return nil, 0, harnessError(code)
@@ -121,11 +152,28 @@ func (h *Harness) Snapshot(cursor, now int64) (list []byte, next int64, err erro
 
 // Restore is session_restore.
 func (h *Harness) Restore(list []byte, now int64) error {
+	h.enter()
+	defer h.leave()
 	ptr, err := h.write(list)
 	if err != nil {
 		return err
 	}
 	return harnessError(h.instance.restore(ptr, uint32(len(list)), now))
+}
+
+// enter begins a call: nobody else's runs until leave, Scratch serves this
+// instance, and no message is left of the call before.
+func (h *Harness) enter() {
+	harnesses.mu.Lock()
+	harnesses.serving.Store(&h.instance)
+	recorder.mu.Lock()
+	recorder.fail = ""
+	recorder.mu.Unlock()
+}
+
+func (h *Harness) leave() {
+	harnesses.serving.Store(nil)
+	harnesses.mu.Unlock()
 }
 
 func (h *Harness) write(parts ...[]byte) (ptr uint32, err error) {

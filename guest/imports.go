@@ -10,6 +10,9 @@ func importLog(level int32, ptr unsafe.Pointer, length uint32)
 //go:wasmimport waddle_v1 fail
 func importFail(ptr unsafe.Pointer, length uint32)
 
+// serving is the instance whose engine runs.
+func serving() *instance { return &current }
+
 func hostLog(level int32, line string) {
 	importLog(level, unsafe.Pointer(unsafe.StringData(line)), uint32(len(line)))
 }

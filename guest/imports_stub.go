@@ -2,7 +2,10 @@
 
 package guest
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Line is a log line of a native test.
 type Line struct {
@@ -16,8 +19,26 @@ var recorder struct {
 	fail  string
 }
 
-// Logged returns the lines that Log was given since it was last called. It
-// exists in native tests only, where there is no host to take them.
+// harnesses makes one call at a time of all that there are.
+var harnesses struct {
+	mu      sync.Mutex
+	serving atomic.Pointer[instance]
+}
+
+// serving is the instance whose engine runs.
+func serving() *instance {
+	if i := harnesses.serving.Load(); i != nil {
+		return i
+	}
+	return &current
+}
+
+// maxRecorded is how many lines are kept for Logged.
+const maxRecorded = 10_000
+
+// Logged returns the lines that Log was given since it was last called, the
+// first 10,000 of them. It exists in native tests only, where there is no host
+// to take them.
 func Logged() []Line {
 	recorder.mu.Lock()
 	defer recorder.mu.Unlock()
@@ -29,7 +50,9 @@ func Logged() []Line {
 func hostLog(level int32, line string) {
 	recorder.mu.Lock()
 	defer recorder.mu.Unlock()
-	recorder.lines = append(recorder.lines, Line{level, line})
+	if len(recorder.lines) < maxRecorded {
+		recorder.lines = append(recorder.lines, Line{level, line})
+	}
 }
 
 func hostFail(message string) {

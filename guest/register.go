@@ -48,7 +48,7 @@ func Register(engine Engine, info Info) {
 // and value of the current call lie there as well and are overwritten: take
 // Scratch when they are no longer needed. There is always room there for a
 // key and value that came in through Set or Restore.
-func Scratch(n int) []byte { return current.scratch(n) }
+func Scratch(n int) []byte { return serving().scratch(n) }
 
 // checked returns info with its zero values filled in.
 func (info Info) checked() Info {
