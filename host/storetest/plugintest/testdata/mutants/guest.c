@@ -1,0 +1,284 @@
+// A storage plugin that does what abi/SPEC.md says, all optional operations
+// included, except for one fault: see faults.h. It keeps its records in memory,
+// or, built with -DFILES, also in a file.
+#include "table.h"
+
+enum { MAX_KEY = 512, MAX_VALUE = 1 << 20, CHUNK = 4096 };
+
+static int dirty;   // something changed since the last save
+static int cleared; // ever
+static char *shard = "0", *shards = "1";
+
+static u8 *exchange;
+static u32 exchange_size;
+
+static u8 *chunk; // what keys and snapshot answer
+static u32 chunk_size;
+
+#include "chunks.h"
+#ifdef FILES
+#include "files.h"
+#endif
+
+// now_ms of an operation.
+static i64 clock(i64 now) {
+	if (FAULT(expiry_own_clock)) {
+		IMPORT("wasi_snapshot_preview1", clock_time_get) int clock_time_get(u32 id, i64 precision, i64 *now);
+		i64 ns = 0;
+		clock_time_get(0, 1, &ns);
+		return ns / 1000000;
+	}
+	return now;
+}
+
+void EXPORT(session_abi_v1)(void) {}
+
+u8 *EXPORT(session_alloc)(u32 size) {
+	if (FAULT(alloc_too_small) && exchange) return exchange;
+	if (FAULT(alloc_refuses) && size > 65536) return 0;
+	if (!FAULT(value_not_copied)) give(exchange, exchange_size);
+	exchange_size = size;
+	return exchange = take(size);
+}
+
+i64 EXPORT(session_describe)(void) {
+	static const char honest[] = "name\0mutant\0version\0001\0capabilities\0cas\0max_key\000512\0max_value\0001048576";
+	return region(honest, sizeof honest);
+}
+
+// next_text returns what follows a text within the config, or 0 at its end.
+static char *next_text(char *at, const char *end) {
+	while (at < end && *at) at++;
+	return at < end ? at + 1 : 0;
+}
+
+static int is(const char *a, const char *b) {
+	u32 n = length(b);
+	return length(a) == n && equal((const u8 *)a, (const u8 *)b, n);
+}
+
+static i64 refuse(const char *message) {
+	fail(message, length(message));
+	return INVALID;
+}
+
+i64 EXPORT(session_open)(const char *config, u32 len) {
+	char *at = take(len), *end = at + len;
+	if (!at) return NO_SPACE;
+	copy(at, config, len);
+	while (at < end) {
+		char *name = at, *value = next_text(name, end);
+		if (!value || !(at = next_text(value, end))) return refuse("the config is not a list of pairs");
+		if (is(name, "shard")) shard = value;
+		else if (is(name, "shards")) shards = value;
+		else if (is(name, "memory_limit")) continue;
+		else if (!FAULT(open_refuses_host) && length(name) > 5 && equal((u8 *)name, (u8 *)"host_", 5)) continue;
+		else if (!FAULT(open_takes_all)) return refuse("this guest knows no settings of its own");
+	}
+#ifdef FILES
+	return read_files();
+#endif
+	return OK;
+}
+
+i64 EXPORT(session_get)(const u8 *key, u32 key_len, i64 now) {
+	now = clock(now);
+	if (FAULT(time_refused) && now > 1LL << 41) return INTERNAL;
+	if (FAULT(key_length_signed) && (signed char)key_len <= 0 && key_len < 256) return INVALID;
+	if (FAULT(key_ff_traps)) {
+		u32 i = 0;
+		while (i < key_len && key[i] == 0xff) i++;
+		if (i == key_len) __builtin_trap();
+	}
+	static u32 calls;
+	if (FAULT(get_hundredth_traps) && ++calls % 100 == 0) __builtin_trap();
+	if (FAULT(get_leaks)) take(64);
+	u32 at = living(key, key_len, now);
+	if (!at) return FAULT(get_positive) ? 1 : FAULT(get_internal) ? INTERNAL : NOT_FOUND;
+	struct record *r = &records[at];
+	if (FAULT(value_empty_absent) && r->value_len == 0) return NOT_FOUND;
+	if (FAULT(value_previous) && previous_of == at) return region(previous.value, previous.value_len);
+	if (FAULT(get_slides) && r->expires && r->expires < now + 60000) r->expires = now + 60000;
+	if (FAULT(get_too_long)) return region(r->value, r->value_len + 1);
+	if (FAULT(get_one_off)) return region(r->value + 1, r->value_len);
+	if (FAULT(file_get_overflows)) {
+		copy(exchange, r->value, r->value_len);
+		return region(exchange, r->value_len);
+	}
+	i64 result = region(r->value, r->value_len);
+	if (FAULT(get_consumes)) drop(at, 0);
+	return result;
+}
+
+static u64 revision(const struct record *r) {
+	u64 n = 0;
+	for (u32 i = 0; i < 8; i++) {
+		u32 shift = FAULT(revision_big_endian) ? 56 - 8 * i : 8 * i;
+		if (i < r->value_len || FAULT(revision_over_end)) n |= (u64)r->value[i] << shift;
+	}
+	return n;
+}
+
+// allowed says whether the value may be stored where there is now what is at
+// that place, or nothing, if it is 0.
+static int allowed(u32 at, i64 expect) {
+	if (expect == EXPECT_ANY) return 1;
+	if (expect == EXPECT_ABSENT || (FAULT(revision_sign) && expect < 0)) return !at || FAULT(create_overwrites);
+	if (!at) return FAULT(replace_creates);
+	if (FAULT(replace_unchecked)) return 1;
+	if (FAULT(revision_short_none) && records[at].value_len < 8) return 0;
+	u64 stored = revision(&records[at]);
+	if (FAULT(replace_older)) return stored <= (u64)expect;
+	if (FAULT(revision_32_bits)) return (u32)stored == (u32)expect;
+	if (FAULT(revision_high_half)) return stored >> 32 == (u64)expect >> 32;
+	return stored == (u64)expect;
+}
+
+// put stores a record in place of what is there.
+static i64 put(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 expires) {
+	u32 at = find(key, key_len);
+	if (FAULT(no_space_loses) && at) drop(at, 0);
+	u32 staged = stage(key, key_len, value, value_len, expires);
+	if (!staged) return FAULT(no_space_silent) ? OK : NO_SPACE;
+	commit(staged);
+	if (!FAULT(file_write_back) || !at) dirty = 1;
+	return OK;
+}
+
+static i64 conflict(u32 at, const u8 *value, u32 value_len, i64 expires) {
+	if (FAULT(conflict_writes) && at) {
+		// As put does it, and the answer is forgotten.
+		struct record *r = &records[at];
+		put(r->key, r->key_len, value, value_len, r->expires);
+	}
+	if (FAULT(conflict_expiry) && at) records[at].expires = expires;
+	if (FAULT(conflict_removes) && at) drop(at, 0);
+	if (FAULT(conflict_leaks)) take(64);
+	return FAULT(conflict_internal) ? INTERNAL : CONFLICT;
+}
+
+i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 expires, i64 now, i64 expect) {
+	if (FAULT(clear_ends_writes) && cleared) return OK;
+	now = clock(now);
+	if (FAULT(time_refused) && now > 1LL << 41) return INTERNAL;
+	if (FAULT(limit_value_lower) && value_len > 65536) return TOO_LARGE;
+	if (FAULT(limit_key_lower) && key_len > 128) return TOO_LARGE;
+	if (FAULT(limit_value_cut) && value_len > MAX_VALUE) value_len = MAX_VALUE;
+	if (key_len > MAX_KEY && !FAULT(limit_key_unchecked)) return TOO_LARGE;
+	if (value_len > MAX_VALUE) return TOO_LARGE;
+	if (FAULT(key_length_signed) && (signed char)key_len <= 0 && key_len < 256) return INVALID;
+
+	u32 at = living(key, key_len, now);
+	u32 seen = at;
+	if (FAULT(create_sees_expired) && expect == EXPECT_ABSENT) seen = find(key, key_len);
+	if (FAULT(replace_expired) && expect != EXPECT_ABSENT) seen = find(key, key_len);
+	int past = expires != 0 && expires <= now;
+	if (FAULT(past_write_refused) && past) return INVALID;
+	if (!allowed(seen, expect) && !(past && FAULT(past_write_unasked))) {
+		if (FAULT(replace_not_found) && !seen) return NOT_FOUND;
+		return conflict(at, value, value_len, expires);
+	}
+	if (FAULT(now_equal_refused) && expires == now) return put(key, key_len, value, value_len, expires + 1);
+	if (past && FAULT(past_write_ignored)) return OK;
+	if (past && FAULT(past_write_kept)) return put(key, key_len, value, value_len, 0);
+	if (past || (FAULT(value_empty_deletes) && value_len == 0)) {
+		if (seen) drop(seen, 0);
+		dirty = 1;
+		return OK;
+	}
+	return put(key, key_len, value, value_len, expires);
+}
+
+i64 EXPORT(session_delete)(const u8 *key, u32 key_len, i64 now) {
+	(void)now;
+	u32 at = find(key, key_len);
+	if (!at) return FAULT(delete_not_found) ? NOT_FOUND : OK;
+	if (FAULT(delete_ignored)) return OK;
+	if (FAULT(delete_expiring) && !records[at].expires) return OK;
+	if (FAULT(delete_empties)) return records[at].value_len = 0;
+	if (FAULT(delete_neighbour) && at < used && records[at + 1].key) drop(at + 1, 0);
+	if (FAULT(delete_cuts_chain))
+		while (records[at].next) drop(records[at].next, 0);
+	drop(at, FAULT(delete_leaks));
+	if (!FAULT(file_delete_back)) dirty = 1;
+	return OK;
+}
+
+i64 EXPORT(session_clear)(i64 now) {
+	(void)now;
+	if (FAULT(clear_ignored)) return OK;
+	cleared = 1;
+	u32 last = used;
+	while (last && !records[last].key) last--;
+	for (u32 at = 1, n = 0; at <= used; at++) {
+		if (!records[at].key) continue;
+		if (FAULT(clear_leaves_first) && n++ == 0) continue;
+		if (FAULT(clear_leaves_last) && at == last) continue;
+		drop(at, FAULT(clear_leaks));
+	}
+	if (!FAULT(file_clear_back)) dirty = 1;
+	return OK;
+}
+
+i64 EXPORT(session_save)(i64 now) {
+	static u32 saves;
+	if (FAULT(save_internal) && ++saves > 1) return INTERNAL;
+	for (u32 at = 1, kept = 0; at <= used; at++) {
+		if (!records[at].key) continue;
+		if (FAULT(save_keeps_one) && kept++ > 0) drop(at, 0);
+		else if (alive(&records[at], now) == FAULT(save_drops_living)) drop(at, 0);
+	}
+#ifdef FILES
+	return write_file(now);
+#endif
+	return OK;
+}
+
+i64 EXPORT(session_touch)(const u8 *key, u32 key_len, i64 expires, i64 now) {
+	now = clock(now);
+	u32 at = FAULT(touch_revives) ? find(key, key_len) : living(key, key_len, now);
+	if (!at && FAULT(touch_creates)) return put(key, key_len, key, 0, expires);
+	if (!at) return FAULT(touch_absent_good) ? OK : NOT_FOUND;
+	struct record *r = &records[at];
+	if (!FAULT(file_touch_back)) dirty = 1;
+	if (expires != 0 && expires <= now) {
+		if (!FAULT(touch_past_ignored)) drop(at, 0);
+		return OK;
+	}
+	if (FAULT(touch_never_ignored) && expires == 0) return OK;
+	if (FAULT(touch_shortens_not) && expires != 0 && (r->expires == 0 || expires < r->expires)) return OK;
+	if (FAULT(touch_bumps) && r->value_len > 0) r->value[0]++;
+	if (FAULT(touch_empties)) r->value_len = 0;
+	r->expires = FAULT(touch_to_never) ? 0 : expires;
+	if (FAULT(expiry_32_bits) && expires) r->expires = (u32)expires ? (u32)expires : 1;
+	return OK;
+}
+
+i64 EXPORT(session_sweep)(i64 now, u32 max) {
+	static u32 at;
+	u32 removed = 0, seen = 0;
+	if (FAULT(sweep_idle)) return 0;
+	if (FAULT(sweep_unbounded)) max = used;
+	if (FAULT(sweep_starts_over)) at = 0;
+	if (FAULT(sweep_early)) now++;
+	for (; seen < max && seen < used; seen++) {
+		at = at < used ? at + 1 : 1;
+		if (!records[at].key) continue;
+		int gone = !alive(&records[at], now);
+		if (FAULT(sweep_drops_living)) gone = 1;
+		if (FAULT(sweep_drops_never) && !records[at].expires) gone = 1;
+		if (!gone) continue;
+		drop(at, FAULT(sweep_leaks));
+		removed++;
+	}
+	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
+}
+
+i64 EXPORT(session_keys)(i64 cursor, i64 now) { return next_chunk(cursor, now, KEYS); }
+
+i64 EXPORT(session_snapshot)(i64 cursor, i64 now) { return next_chunk(cursor, now, SNAPSHOT); }
+
+i64 EXPORT(session_restore)(const u8 *list, u32 len, i64 now) {
+	if (FAULT(restore_clears)) session_clear(now);
+	return take_list(list, len, now);
+}
