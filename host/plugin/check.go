@@ -46,25 +46,48 @@ var contract = []struct {
 
 // Check reads a module and holds it against the contract, without compiling or
 // running any of it. It returns the module's outline, or a [*LoadError] that
-// says what was found and what should be there. [Open] begins with it.
+// says what was found and what should be there: the first of [Review]'s. [Open]
+// begins with it.
 func Check(wasm []byte) (*preflight.Module, error) {
 	return check(wasm, preflight.Limits{})
 }
 
 func check(wasm []byte, limits preflight.Limits) (*preflight.Module, error) {
-	m, err := preflight.Read(wasm, limits)
-	if err != nil {
-		return nil, fromPreflight(err)
-	}
-	for _, step := range []func(*preflight.Module) error{checkMarker, checkFeatures, checkExports, checkImports} {
-		if err := step(m); err != nil {
-			return nil, err
-		}
+	m, why := review(wasm, limits)
+	if len(why) > 0 {
+		return nil, why[0]
 	}
 	return m, nil
 }
 
-func fromPreflight(err error) error {
+// Review is [Check] that goes on behind the first reason: it returns all reasons
+// for which the module would be refused, none if it would not be, and the
+// module's outline, which is never nil. A module that cannot be read to its end
+// gives the outline so far (its Incomplete is set) and, among the reasons, what
+// is wrong with the offset where reading ended; what stands behind that is not
+// judged.
+//
+// What only compiling, running, or a [Config] can tell, as whether the memory it
+// wants is there, is for [Open] to find.
+func Review(wasm []byte) (*preflight.Module, []*LoadError) {
+	return review(wasm, preflight.Limits{})
+}
+
+func review(wasm []byte, limits preflight.Limits) (*preflight.Module, []*LoadError) {
+	m, found := preflight.Review(wasm, limits)
+	var why []*LoadError
+	for _, err := range found {
+		why = append(why, fromPreflight(err))
+	}
+	why = append(why, checkMarker(m)...)
+	why = append(why, checkFeatures(m)...)
+	why = append(why, checkMemory(m)...)
+	why = append(why, checkExports(m)...)
+	why = append(why, checkImports(m)...)
+	return m, why
+}
+
+func fromPreflight(err error) *LoadError {
 	for _, kind := range []struct{ from, to error }{
 		{preflight.ErrNotWasm, ErrNotPlugin},
 		{preflight.ErrFeature, ErrFeature},
@@ -82,12 +105,12 @@ func fromPreflight(err error) error {
 	return loadError(ErrModule, err, "%v", err)
 }
 
-func checkMarker(m *preflight.Module) error {
+func checkMarker(m *preflight.Module) []*LoadError {
 	var others []string
 	for _, e := range m.Exports {
 		if e.Name == abi.ExportMarker {
 			if want := signature(nothing); e.Kind != preflight.KindFunction || !e.Signature.Equal(want) {
-				return wrongExport(e, want)
+				return []*LoadError{wrongExport(e, want)}
 			}
 			return nil
 		}
@@ -95,41 +118,56 @@ func checkMarker(m *preflight.Module) error {
 			others = append(others, clean(e.Name))
 		}
 	}
-	if len(others) > 0 {
-		return loadError(ErrVersion, nil, "it exports %s, and this host has %s", strings.Join(others, ", "), abi.ExportMarker)
+	switch {
+	case !m.ExportsRead():
+		return nil
+	case len(others) > 0:
+		return []*LoadError{loadError(ErrVersion, nil, "it exports %s, and this host has %s",
+			strings.Join(others, ", "), abi.ExportMarker)}
 	}
-	return loadError(ErrNotPlugin, nil, "it does not export the function %s, the marker of the plugin interface", abi.ExportMarker)
+	return []*LoadError{loadError(ErrNotPlugin, nil,
+		"it does not export the function %s, the marker of the plugin interface", abi.ExportMarker)}
 }
 
-func checkFeatures(m *preflight.Module) error {
-	if m.Start {
-		return loadError(ErrFeature, nil, "a start section, whose function would run outside of the host's limits "+
-			"(initialisation belongs into the export %s)", abi.ExportInitialize)
+func checkFeatures(m *preflight.Module) []*LoadError {
+	if !m.Start {
+		return nil
 	}
-	return nil
+	return []*LoadError{loadError(ErrFeature, nil, "a start section, whose function would run outside of the host's limits "+
+		"(initialisation belongs into the export %s)", abi.ExportInitialize)}
 }
 
-func checkExports(m *preflight.Module) error {
+// checkMemory refuses what no Config could make room for.
+func checkMemory(m *preflight.Module) []*LoadError {
+	if m.Memory == nil || m.Memory.Min <= abi.MaxMemory/pageSize {
+		return nil
+	}
+	return []*LoadError{loadError(ErrLimits, nil, "the module needs %d pages of memory from the start (%d bytes each), "+
+		"and a guest may have %d bytes", m.Memory.Min, pageSize, int64(abi.MaxMemory))}
+}
+
+func checkExports(m *preflight.Module) (why []*LoadError) {
 	switch e := m.Export(abi.ExportMemory); {
+	case e == nil && m.ExportsRead():
+		why = append(why, loadError(ErrExport, nil, "%q is not exported, and should be the module's memory", abi.ExportMemory))
 	case e == nil:
-		return loadError(ErrExport, nil, "%q is not exported, and should be the module's memory", abi.ExportMemory)
 	case e.Kind != preflight.KindMemory:
-		return loadError(ErrExport, nil, "%q is a %s, and should be the module's memory", abi.ExportMemory, e.Kind)
+		why = append(why, loadError(ErrExport, nil, "%q is a %s, and should be the module's memory", abi.ExportMemory, e.Kind))
 	}
 	for _, c := range contract {
 		e := m.Export(c.name)
 		switch {
-		case e == nil && c.required:
-			return loadError(ErrExport, nil, "%q is not exported, and should be a function %s", c.name, c.want)
+		case e == nil && c.required && m.ExportsRead():
+			why = append(why, loadError(ErrExport, nil, "%q is not exported, and should be a function %s", c.name, c.want))
 		case e == nil:
 		case e.Kind != preflight.KindFunction || !e.Signature.Equal(c.want):
-			return wrongExport(*e, c.want)
+			why = append(why, wrongExport(*e, c.want))
 		}
 	}
-	return nil
+	return why
 }
 
-func wrongExport(e preflight.Export, want preflight.Signature) error {
+func wrongExport(e preflight.Export, want preflight.Signature) *LoadError {
 	found := "a " + e.Kind.String()
 	if e.Kind == preflight.KindFunction {
 		found = "a function " + e.Signature.String()
@@ -137,24 +175,29 @@ func wrongExport(e preflight.Export, want preflight.Signature) error {
 	return loadError(ErrExport, nil, "%q is %s, and should be a function %s", e.Name, found, want)
 }
 
-func checkImports(m *preflight.Module) error {
+func checkImports(m *preflight.Module) (why []*LoadError) {
 	available := hostSignatures()
 	for _, i := range m.Imports {
+		if i.Kind != preflight.KindFunction {
+			continue // which has been refused for that
+		}
 		functions, ok := available[i.Module]
 		if !ok {
-			return loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", clean(i.Module), clean(i.Name),
-				strings.Join(slices.Sorted(maps.Keys(available)), " and "))
+			why = append(why, loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", clean(i.Module), clean(i.Name),
+				strings.Join(slices.Sorted(maps.Keys(available)), " and ")))
+			continue
 		}
 		want, ok := functions[i.Name]
-		if !ok {
-			return loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, clean(i.Name), i.Module,
-				strings.Join(slices.Sorted(maps.Keys(functions)), ", "))
-		}
-		if !i.Signature.Equal(want) {
-			return loadError(ErrImport, nil, "%q.%q as a function %s, and it is a function %s", i.Module, i.Name, i.Signature, want)
+		switch {
+		case !ok:
+			why = append(why, loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, clean(i.Name), i.Module,
+				strings.Join(slices.Sorted(maps.Keys(functions)), ", ")))
+		case !i.Signature.Equal(want):
+			why = append(why, loadError(ErrImport, nil, "%q.%q as a function %s, and it is a function %s",
+				i.Module, i.Name, i.Signature, want))
 		}
 	}
-	return nil
+	return why
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -204,9 +204,6 @@ func (s *settled) divide(needPages int64) error {
 		}
 		s.Shards /= 2
 	}
-	if need := needPages * pageSize; need > abi.MaxMemory {
-		return limitsError("the module needs %d bytes of memory from the start, and a guest may have %d", need, int64(abi.MaxMemory))
-	}
 	return limitsError("MemoryLimit leaves %d bytes of memory for each of %d shards, and the module needs %d from the start: "+
 		"set MemoryLimit to at least %d", s.shardLimit, s.Shards, max(needPages, 1)*pageSize,
 		max(needPages, 1)*pageSize*int64(s.Shards))

@@ -110,11 +110,17 @@ func (r *reader) immediates(op byte) {
 	}
 }
 
-func (r *reader) memarg() { r.u32(); r.u32() }
+func (r *reader) memarg() {
+	if align := r.u32(); r.err == nil && align&0x40 != 0 {
+		r.err = feature("a load or store with the number of a memory (a guest has one memory)")
+	}
+	r.u32()
+}
 
+// zero reads the number of a table or memory.
 func (r *reader) zero(what string) {
 	if n := r.u32(); r.err == nil && n != 0 {
-		r.fail("%s is number %d, and only number 0 is allowed", what, n)
+		r.refuse(feature("%s is number %d, and only number 0 is allowed (a guest has one table and one memory)", what, n))
 	}
 }
 

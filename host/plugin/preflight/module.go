@@ -30,6 +30,10 @@ func (t ValueType) String() string {
 		return "f64"
 	case V128:
 		return "v128"
+	case 0x70:
+		return "funcref"
+	case 0x6f:
+		return "externref"
 	}
 	return "0x" + strconv.FormatUint(uint64(t), 16)
 }
@@ -150,20 +154,33 @@ type Module struct {
 	Globals  int
 	Start    bool // has a start section
 
-	Functions     int   // defined here, imports not counted
-	Elements      int   // entries of all element segments
-	Segments      int   // data segments
-	DataSize      int64 // bytes of all data segments
-	CodeSize      int64 // bytes of all function bodies
-	Locals        int64 // locals, parameters and results of all functions
-	Largest       Body  // of each property, the largest that any function has
-	Work          int64 // estimate of what compiling takes, about 25 million for a second
-	CustomSize    int64 // bytes of all custom sections
-	TypeCount     int
-	types         []Signature
-	functionTypes []uint32 // of imports and then of the module's own
-	codes         int
+	Functions  int   // defined here, imports not counted
+	Elements   int   // entries of all element segments
+	Segments   int   // data segments
+	DataSize   int64 // bytes of all data segments
+	CodeSize   int64 // bytes of all function bodies
+	Locals     int64 // locals, parameters and results of all functions
+	Largest    Body  // of each property, the largest that any function has
+	Work       int64 // estimate of what compiling takes, about 25 million for a second
+	CustomSize int64 // bytes of all custom sections
+	TypeCount  int
+
+	// Incomplete tells that reading ended before the module did. What is
+	// here is then right as far as it goes.
+	Incomplete bool
+
+	exportsRead     bool
+	types           []Signature
+	functionTypes   []uint32 // of imports and then of the module's own
+	codes           int
+	memories        int // imports counted, as in the two that follow
+	tables          int
+	importedGlobals int
 }
+
+// ExportsRead tells whether Exports is the whole list, which it may not be of
+// a module that is Incomplete.
+func (m *Module) ExportsRead() bool { return m.exportsRead }
 
 // Export returns the export of that name, or nil.
 func (m *Module) Export(name string) *Export {

@@ -1,6 +1,9 @@
 package preflight
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 const (
 	sectionCustom    = 0
@@ -41,21 +44,46 @@ func SectionName(id byte) string {
 	return fmt.Sprintf("number %d", id)
 }
 
-// Read returns the outline of a module, or why it is refused. The result holds
-// no reference to wasm. Time and memory are bounded by the module's length,
-// which itself is the first thing to be compared with the limits.
+// Read returns the outline of a module, or the first of the reasons why it is
+// refused. The result holds no reference to wasm. Time and memory are bounded
+// by the module's length.
 //
 // A start section is no error here; Module.Start tells of it.
 func Read(wasm []byte, limits Limits) (*Module, error) {
+	m, why := Review(wasm, limits)
+	if len(why) > 0 {
+		return nil, why[0]
+	}
+	return m, nil
+}
+
+// Review is [Read] that goes on behind a reason to refuse the module wherever
+// what follows is still clear. It returns all reasons that it finds, in the
+// order of the module, each once and a hundred at most, and the outline as far
+// as it could be read, which is never nil. Where reading ended before the
+// module did, Module.Incomplete is set and the last reason has the offset.
+//
+// Of a function with an instruction that a guest may not use, the rest is not
+// looked at.
+func Review(wasm []byte, limits Limits) (*Module, []error) {
 	l := limits.orDefault()
+	m, found := &Module{Size: len(wasm)}, new(reasons)
 	if len(wasm) > l.Module {
-		return nil, tooBig("bytes", int64(len(wasm)), int64(l.Module))
+		found.add(tooBig("bytes", int64(len(wasm)), int64(l.Module)))
 	}
-	if err := header(wasm); err != nil {
-		return nil, err
+	err := header(wasm)
+	if err == nil {
+		err = m.read(&reader{b: wasm, pos: 8, reasons: found}, &l)
 	}
-	m := &Module{Size: len(wasm)}
-	r := &reader{b: wasm, pos: 8}
+	if err != nil {
+		m.Incomplete = true
+		found.add(err)
+	}
+	return m, found.all
+}
+
+// read reads all sections, up to what cannot be read.
+func (m *Module) read(r *reader, l *Limits) error {
 	last, named := 0, false
 	for r.more() {
 		id := r.byte()
@@ -63,47 +91,57 @@ func Read(wasm []byte, limits Limits) (*Module, error) {
 		at := r.offset()
 		body := r.sub(size)
 		if r.err != nil {
-			return nil, fmt.Errorf("%w (section %s)", r.err, SectionName(id))
+			return fmt.Errorf("%w (section %s)", r.err, SectionName(id))
 		}
 		section := Section{ID: id, Offset: at, Size: int(size)}
+		first := len(r.reasons.all)
 		switch {
 		case id == sectionTag:
-			return nil, feature("a tag section (exceptions)")
+			r.refuse(feature("a tag section (exceptions)"))
+			first++ // it has said where it is
+			body.pos = len(body.b)
 		case int(id) >= len(sectionNames):
-			return nil, malformed(at, "an unknown section, number %d", id)
+			return malformed(at, "an unknown section, number %d", id)
 		case id == sectionCustom:
-			section.Name = body.name(len(wasm))
+			section.Name = body.name(len(r.b))
 			m.CustomSize += int64(size)
 			if section.Name == "name" && body.err == nil {
 				if named {
 					body.fail("a second name section")
 				}
 				named = true
-				body.names(&l)
+				body.names(l)
 			}
 		case sectionOrder[id] <= last:
-			return nil, malformed(at, "the %s section comes twice or too late", SectionName(id))
+			return malformed(at, "the %s section comes twice or too late", SectionName(id))
 		default:
 			last = sectionOrder[id]
-			m.section(&body, id, &l)
+			m.section(&body, id, l)
 			if body.more() {
 				body.fail("%d bytes that belong to nothing", body.left())
 			}
 		}
-		if body.err != nil {
-			return nil, fmt.Errorf("%w (section %s)", body.err, SectionName(id))
+		r.reasons.place(min(first, len(r.reasons.all)), "section "+SectionName(id))
+		switch {
+		case body.err == nil:
+		case errors.Is(body.err, ErrMalformed):
+			return fmt.Errorf("%w (section %s)", body.err, SectionName(id))
+		default:
+			return fmt.Errorf("%w (section %s, read up to byte %d)", body.err, SectionName(id), body.offset())
 		}
 		if len(m.Sections) < maxSections {
 			m.Sections = append(m.Sections, section)
 		}
+		m.exportsRead = m.exportsRead || last >= sectionOrder[sectionExport]
 	}
 	if r.err != nil {
-		return nil, r.err
+		return r.err
 	}
 	if m.Functions != m.codes {
-		return nil, malformed(len(wasm), "%d functions are declared and %d have code", m.Functions, m.codes)
+		return malformed(len(r.b), "%d functions are declared and %d have code", m.Functions, m.codes)
 	}
-	return m, nil
+	m.exportsRead = true // or there are none
+	return nil
 }
 
 // maxSections bounds the list of sections in the outline; a module may have any

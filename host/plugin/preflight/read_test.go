@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -94,7 +95,7 @@ func TestRefused(t *testing.T) {
 		"elements without end":      {magic + section(9, "\x01\x00\x41\x00\x0b\xff\xff\xff\xff\x0f"), big, "entries"},
 		"elements of references":    {magic + section(9, "\x01\x05\x6f\x00"), feature, "0x6f"},
 		"elements of unknown kind":  {magic + section(9, "\x01\x08"), bad, "kind 8"},
-		"elements of table 1":       {magic + section(9, "\x01\x02\x01\x41\x00\x0b\x00\x00"), bad, "number 1"},
+		"elements of table 1":       {magic + section(9, "\x01\x02\x01\x41\x00\x0b\x00\x00"), feature, "number 1"},
 		"data without end":          {magic + section(11, "\x01\x01\xff\xff\xff\xff\x0f"), bad, "4294967295 bytes"},
 		"data of unknown kind":      {magic + section(11, "\x01\x03\x00"), bad, "kind 3"},
 		"custom without name":       {magic + section(0, ""), bad, "custom"},
@@ -117,8 +118,12 @@ func TestRefused(t *testing.T) {
 		"relaxed SIMD":              {function("\x00\xfd\x80\x02\x0b"), feature, "relaxed"},
 		"garbage collection":        {function("\x00\xfb\x00\x0b"), feature, "garbage"},
 		"branch table without end":  {function("\x00\x41\x00\x0e\xff\xff\xff\x7f\x0b"), big, "branch table"},
-		"memory.grow of memory 1":   {function("\x00\x41\x00\x40\x01\x0b"), bad, "number 1"},
-		"call_indirect of table 1":  {function("\x00\x41\x00\x11\x00\x01\x0b"), bad, "number 1"},
+		"memory.grow of memory 1":   {function("\x00\x41\x00\x40\x01\x0b"), feature, "number 1"},
+		"load of memory 1":          {function("\x00\x41\x00\x28\x42\x01\x00\x1a\x0b"), feature, "number of a memory"},
+		"export of a tag":           {magic + section(7, "\x01\x01a\x04\x00"), feature, "export of a tag"},
+		"reference to a type":       {magic + section(1, "\x01\x60\x01\x63\x00\x00"), feature, "0x63"},
+		"64-bit memory, too long":   {magic + section(5, "\x01\x04\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), feature, "64-bit"},
+		"call_indirect of table 1":  {function("\x00\x41\x00\x11\x00\x01\x0b"), feature, "number 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := preflight.Read([]byte(c.module), preflight.Limits{})
@@ -127,6 +132,53 @@ func TestRefused(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
+}
+
+// What can be read behind a fault is read, and every kind of fault is told.
+func TestReview(t *testing.T) {
+	m, why := preflight.Review([]byte(magic+
+		section(1, "\x02\x60\x02\x63\x05\x6f\x00\x60\x00\x00")+
+		section(2, "\x05\x01a\x01t\x01\x64\x05\x00\x01\x01a\x01m\x02\x07\x01\x02\x01a\x01g\x03\x7f\x00\x01a\x01x\x04\x00\x01\x01a\x01f\x00\x01")+
+		section(3, "\x03\x01\x01\x01")+
+		section(4, "\x02\x6f\x00\x01\x70\x03\x01\x80\x80\x40")+
+		section(5, "\x02\x05\x01\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01\x00\x05")+
+		section(13, "\x01\x00\x01")+
+		section(6, "\x01\x7f\x00\x41\x00\x0b")+
+		section(7, "\x05\x01m\x02\x02\x01t\x01\x02\x01g\x03\x01\x01x\x04\x00\x01f\x00\x02")+
+		section(8, "\x01")+
+		section(9, "\x02\x06\x01\x41\x00\x0b\x70\x00\x05\x6f\x01\xd0\x6f\x0b")+
+		section(10, "\x03\x04\x00\x06\x40\x0b\x05\x00\xfe\x03\x00\x0b\x05\x00\x3f\x01\x1a\x0b")+
+		section(11, "\x01\x00\x41\x00\x0b\x02hi")), preflight.Limits{})
+	want := []string{
+		"value type 0x63", "value type 0x6f", `import of a table, "a"."t"`, `import of a memory, "a"."m"`, "64-bit memory",
+		`import of a global, "a"."g"`, `import of a tag, "a"."x"`, "2 tables", "a table of type 0x6f", "a shared table",
+		"2 memories", "a tag section", `export of a tag, "x"`, "table of an element segment is number 1",
+		"element segment of type 0x6f", "exceptions are not available to a guest) (function 1)",
+		"threads are not available to a guest) (function 2)", "memory.size or memory.grow is number 1",
+	}
+	var texts []string
+	for _, err := range why {
+		texts = append(texts, err.Error())
+		require.ErrorIs(t, err, preflight.ErrFeature)
+	}
+	require.Len(t, why, len(want), "%s", strings.Join(texts, "\n"))
+	for i, s := range want {
+		require.Contains(t, texts[i], s)
+	}
+	require.False(t, m.Incomplete)
+	require.Equal(t, 3, m.Functions)
+	require.Equal(t, int64(2), m.DataSize)
+	require.Equal(t, &preflight.Table{Min: 1, Max: -1}, m.Table)
+	require.Equal(t, &preflight.Memory{Min: 1, Max: math.MaxInt64}, m.Memory)
+	require.Equal(t, uint32(2), m.Export("f").Index)
+
+	// A limit that hides what comes behind it ends the reading, and says where.
+	m, why = preflight.Review([]byte(magic+section(1, "\x02\x60\x00\x00\x60\x00\x00")+section(7, "\x00")), preflight.Limits{Types: 1, Module: 9})
+	require.Len(t, why, 2)
+	require.ErrorContains(t, why[0], "bytes")
+	require.ErrorContains(t, why[1], "2 types, and the most is 1 (section type, read up to byte 11)")
+	require.True(t, m.Incomplete)
+	require.False(t, m.ExportsRead())
 }
 
 func TestLimits(t *testing.T) {
@@ -200,7 +252,7 @@ func TestGuestsAreRead(t *testing.T) {
 		switch filepath.Base(name) {
 		case "table_huge.wasm", "nested.wasm":
 			require.ErrorIs(t, err, preflight.ErrTooBig)
-		case "import_memory.wasm":
+		case "import_memory.wasm", "faults.wasm":
 			require.ErrorIs(t, err, preflight.ErrFeature)
 		default:
 			require.NoError(t, err, name)
@@ -237,6 +289,10 @@ func FuzzRead(f *testing.F) {
 				known = known || errors.Is(err, kind)
 			}
 			require.True(t, known, "%v", err)
+			outline, why := preflight.Review(wasm, preflight.Limits{})
+			require.EqualError(t, why[0], err.Error())
+			require.LessOrEqual(t, len(why), 101)
+			require.NotNil(t, outline)
 			return
 		}
 		end := 8

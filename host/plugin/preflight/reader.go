@@ -1,15 +1,57 @@
 package preflight
 
-import "unicode/utf8"
+import (
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
 
 // reader walks over a part of the module. It never reads beyond its end; the
 // first fault is kept and every read after it gives zero, so that a caller may
 // look at the fault once per item rather than once per byte.
+//
+// There are two ways to refuse: err, after which nothing more can be read, and
+// refuse, after which reading goes on.
 type reader struct {
-	b    []byte
-	pos  int
-	base int // offset of b in the module, for messages
-	err  error
+	b       []byte
+	pos     int
+	base    int // offset of b in the module, for messages
+	err     error
+	reasons *reasons
+}
+
+// reasons are why a module is refused, each once.
+type reasons struct {
+	all  []error
+	seen map[string]bool
+}
+
+// maxReasons bounds the list: a module may have as many faults as bytes.
+const maxReasons = 100
+
+func (s *reasons) add(err error) {
+	if len(s.all) == maxReasons || s.seen[err.Error()] {
+		return
+	}
+	if s.seen == nil {
+		s.seen = make(map[string]bool)
+	}
+	s.seen[err.Error()] = true
+	s.all = append(s.all, err)
+}
+
+// place adds where they were found to the reasons from number first on.
+func (s *reasons) place(first int, where string) {
+	for i, err := range s.all[first:] {
+		s.all[first+i] = fmt.Errorf("%w (%s)", err, where)
+	}
+}
+
+// refuse notes a reason that does not keep the rest from being read.
+func (r *reader) refuse(err error) {
+	if r.err == nil {
+		r.reasons.add(err)
+	}
 }
 
 func (r *reader) offset() int { return r.base + r.pos }
@@ -47,7 +89,7 @@ func (r *reader) bytes(n uint32) []byte {
 func (r *reader) sub(n uint32) reader {
 	base := r.offset()
 	b := r.bytes(n)
-	return reader{b: b, base: base, err: r.err}
+	return reader{b: b, base: base, err: r.err, reasons: r.reasons}
 }
 
 // u32 reads an unsigned LEB128 number of at most five bytes.
@@ -68,6 +110,24 @@ func (r *reader) u32() uint32 {
 		}
 	}
 	r.fail("a number that does not fit into 32 bits")
+	return 0
+}
+
+// u64 reads an unsigned LEB128 number of at most ten bytes, as the sizes of
+// 64-bit memories are. What is above an int64 becomes the largest one.
+func (r *reader) u64() int64 {
+	var v uint64
+	for shift := uint(0); shift < 70; shift += 7 {
+		b := r.byte()
+		if shift == 63 && b > 1 {
+			break
+		}
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return int64(min(v, math.MaxInt64))
+		}
+	}
+	r.fail("a number that does not fit into 64 bits")
 	return 0
 }
 

@@ -1,6 +1,9 @@
 package preflight
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 func (m *Module) readTypes(r *reader, l *Limits) {
 	n := r.count("types", l.Types)
@@ -33,15 +36,21 @@ func (r *reader) valueType() ValueType {
 	case I32, I64, F32, F64, V128:
 		return t
 	}
-	if r.err == nil {
-		switch b {
-		case 0x70, 0x6f, 0x6e, 0x6d, 0x69, 0x64, 0x63:
-			r.err = feature("the value type 0x%02x (reference types are not available to a guest)", b)
-		default:
-			r.fail("an unknown value type 0x%02x", b)
-		}
+	switch {
+	case r.err != nil:
+	case b == 0x63 || b == 0x64: // the type of what is referred to follows
+		r.refuse(noReferences(b))
+		r.skipSigned(33)
+	case b == 0x70 || b == 0x6f || b == 0x6e || b == 0x6d || b == 0x69:
+		r.refuse(noReferences(b))
+	default:
+		r.fail("an unknown value type 0x%02x", b)
 	}
-	return 0
+	return ValueType(b)
+}
+
+func noReferences(b byte) error {
+	return feature("the value type 0x%02x (reference types are not available to a guest)", b)
 }
 
 func (m *Module) readImports(r *reader, l *Limits) {
@@ -56,11 +65,39 @@ func (m *Module) readImports(r *reader, l *Limits) {
 				r.fail("an import of unknown kind 0x%02x", byte(imp.Kind))
 				return
 			}
-			r.err = feature("the import of a %s, %q.%q (only functions may be imported)", imp.Kind, imp.Module, imp.Name)
-			return
+			r.refuse(feature("the import of a %s, %q.%q (only functions may be imported)", imp.Kind, imp.Module, imp.Name))
+			m.skipImport(r, imp.Kind)
+			m.Imports = append(m.Imports, imp)
+			continue
 		}
 		imp.Signature = m.signature(r, r.u32())
 		m.Imports = append(m.Imports, imp)
+	}
+}
+
+// skipImport reads over what follows the kind of an import that is no function.
+func (m *Module) skipImport(r *reader, kind Kind) {
+	// A type is not looked at: one reason to refuse the import is enough.
+	skipType := func() {
+		if b := r.byte(); b == 0x63 || b == 0x64 {
+			r.skipSigned(33)
+		}
+	}
+	switch kind {
+	case KindTable:
+		skipType()
+		r.limits("table")
+		m.tables++
+	case KindMemory:
+		r.limits("memory")
+		m.memories++
+	case KindGlobal:
+		skipType()
+		r.byte()
+		m.importedGlobals++
+	case KindTag:
+		r.byte()
+		r.u32()
 	}
 }
 
@@ -88,57 +125,83 @@ func (m *Module) readFunctions(r *reader, l *Limits) {
 func (m *Module) readTables(r *reader, l *Limits) {
 	n := r.u32()
 	if r.err == nil && n > 1 {
-		r.err = feature("%d tables (a guest has at most one)", n)
+		r.refuse(feature("%d tables (a guest has at most one)", n))
 	}
 	for i := uint32(0); i < n && r.err == nil; i++ {
-		if kind := r.byte(); r.err == nil && kind != 0x70 {
-			r.err = feature("a table of type 0x%02x (only tables of functions are available to a guest)", kind)
+		switch kind := r.byte(); {
+		case r.err != nil || kind == 0x70:
+		case kind == 0x6f:
+			r.refuse(noSuchTable(kind))
+		default:
+			r.err = noSuchTable(kind)
 			return
 		}
-		low, high := r.limits("table")
-		if r.err == nil && low > int64(l.Table) {
-			r.err = tooBig("entries of a table", low, int64(l.Table))
+		low, high, _ := r.limits("table")
+		if r.err != nil {
 			return
 		}
-		m.Table = &Table{Min: low, Max: high}
+		if low > int64(l.Table) {
+			r.refuse(tooBig("entries of a table", low, int64(l.Table)))
+		}
+		if m.tables++; m.Table == nil {
+			m.Table = &Table{Min: low, Max: high}
+		}
 	}
+}
+
+func noSuchTable(kind byte) error {
+	return feature("a table of type 0x%02x (only tables of functions are available to a guest)", kind)
 }
 
 func (m *Module) readMemories(r *reader) {
 	n := r.u32()
 	if r.err == nil && n > 1 {
-		r.err = feature("%d memories (a guest has exactly one)", n)
+		r.refuse(feature("%d memories (a guest has exactly one)", n))
 	}
 	for i := uint32(0); i < n && r.err == nil; i++ {
-		low, high := r.limits("memory")
+		low, high, wide := r.limits("memory")
 		const mostPages = 1 << 16
-		if r.err == nil && (low > mostPages || high > mostPages) {
+		if r.err == nil && !wide && (low > mostPages || high > mostPages) {
 			r.fail("a memory of %d to %d pages, and 32-bit memory has at most %d", low, high, mostPages)
+		}
+		if r.err != nil {
 			return
 		}
-		m.Memory = &Memory{Min: low, Max: high}
+		if m.memories++; m.Memory == nil {
+			m.Memory = &Memory{Min: low, Max: high}
+		}
 	}
 }
 
-func (r *reader) limits(what string) (low, high int64) {
+// limits reads the size of a table or memory: of 64 bits if wide.
+func (r *reader) limits(what string) (low, high int64, wide bool) {
+	const (
+		hasMax = 1 << iota
+		shared
+		is64
+	)
 	high = -1
-	switch flag := r.byte(); {
-	case r.err != nil:
-	case flag == 0:
-		low = int64(r.u32())
-	case flag == 1:
-		low, high = int64(r.u32()), int64(r.u32())
-		if r.err == nil && high < low {
-			r.fail("a %s of at least %d and at most %d", what, low, high)
-		}
-	case flag == 2 || flag == 3:
-		r.err = feature("a shared %s", what)
-	case flag >= 4 && flag <= 7:
-		r.err = feature("a 64-bit %s", what)
-	default:
+	flag := r.byte()
+	if r.err == nil && flag > hasMax|shared|is64 {
 		r.fail("unknown limits 0x%02x of a %s", flag, what)
 	}
-	return low, high
+	switch wide = flag&is64 != 0; {
+	case wide:
+		r.refuse(feature("a 64-bit %s", what))
+	case flag&shared != 0:
+		r.refuse(feature("a shared %s", what))
+	}
+	read := func() int64 { return int64(r.u32()) }
+	if wide {
+		read = r.u64
+	}
+	low = read()
+	if flag&hasMax != 0 {
+		if high = read(); r.err == nil && high < low {
+			r.fail("a %s of at least %d and at most %d", what, low, high)
+		}
+	}
+	return low, high, wide
 }
 
 func (m *Module) readGlobals(r *reader, l *Limits) {
@@ -205,17 +268,19 @@ func (m *Module) readExports(r *reader, l *Limits) {
 			}
 			e.Signature = m.types[m.functionTypes[e.Index]]
 		case KindMemory:
-			if m.Memory == nil || e.Index != 0 {
+			if uint64(e.Index) >= uint64(m.memories) {
 				r.fail("the export %q is memory %d, and there is none of that number", e.Name, e.Index)
 			}
 		case KindTable:
-			if m.Table == nil || e.Index != 0 {
+			if uint64(e.Index) >= uint64(m.tables) {
 				r.fail("the export %q is table %d, and there is none of that number", e.Name, e.Index)
 			}
 		case KindGlobal:
-			if uint64(e.Index) >= uint64(m.Globals) {
-				r.fail("the export %q is global %d, and there are %d", e.Name, e.Index, m.Globals)
+			if all := m.importedGlobals + m.Globals; uint64(e.Index) >= uint64(all) {
+				r.fail("the export %q is global %d, and there are %d", e.Name, e.Index, all)
 			}
+		case KindTag:
+			r.refuse(feature("the export of a tag, %q (exceptions)", e.Name))
 		default:
 			r.fail("the export %q is of kind 0x%02x", e.Name, byte(e.Kind))
 		}
@@ -244,8 +309,12 @@ func (m *Module) readElements(r *reader, l *Limits) {
 				want = 0x70
 			}
 			if kind := r.byte(); r.err == nil && kind != want {
-				r.err = feature("an element segment of type 0x%02x (only functions are available to a guest)", kind)
-				return
+				err := feature("an element segment of type 0x%02x (only functions are available to a guest)", kind)
+				if kind != 0x6f || !expressions {
+					r.err = err
+					return
+				}
+				r.refuse(err)
 			}
 		}
 		count := r.count("entries of an element segment", l.Elements)
@@ -269,34 +338,57 @@ func (m *Module) readCode(r *reader, l *Limits) {
 	if r.err == nil && m.codes != m.Functions {
 		r.fail("%d functions are declared and %d have code", m.Functions, m.codes)
 	}
+	imported := len(m.functionTypes) - m.Functions
+	locals, work := false, false // has been refused for them
 	for i := 0; i < m.codes && r.err == nil; i++ {
 		size := r.u32()
-		if r.err == nil && uint64(size) > uint64(l.Body) {
-			r.err = tooBig("bytes of one function", int64(size), int64(l.Body))
-			return
-		}
 		code := r.sub(size)
 		if r.err != nil {
 			return
 		}
-		b := code.body(l)
+		if uint64(size) > uint64(l.Body) {
+			r.refuse(tooBig("bytes of one function", int64(size), int64(l.Body)))
+		}
+		b := code.function(l, imported+i)
 		if code.err != nil {
-			r.err = fmt.Errorf("%w (function %d)", code.err, len(m.Imports)+i)
+			r.err = code.err
 			return
 		}
 		m.CodeSize += int64(b.Size)
 		m.Locals += int64(b.Locals)
 		m.Work += b.work()
 		m.Largest.join(b)
-		switch {
-		case m.Locals > int64(l.AllLocals):
-			r.err = tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals))
-		case m.Work > l.Work:
-			r.err = fmt.Errorf("%w: its functions would take too long to compile (more than %d units of work; "+
+		if m.Locals > int64(l.AllLocals) && !locals {
+			locals = true
+			r.refuse(tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals)))
+		}
+		if m.Work > l.Work && !work {
+			work = true
+			r.refuse(fmt.Errorf("%w: its functions would take too long to compile (more than %d units of work; "+
 				"%d blocks and branches in the largest): split large functions", ErrTooBig, l.Work,
-				m.Largest.Blocks+m.Largest.Branches)
+				m.Largest.Blocks+m.Largest.Branches))
 		}
 	}
+}
+
+// function reads the code of the function of that number. Its length is known,
+// so that one that uses or takes too much does not hide those behind it.
+func (r *reader) function(l *Limits, number int) Body {
+	first := len(r.reasons.all)
+	b := r.body(l)
+	if r.err != nil && !errors.Is(r.err, ErrMalformed) {
+		r.reasons.add(r.err)
+		r.err = nil
+	}
+	if len(r.reasons.all) == first && r.err == nil {
+		return b
+	}
+	where := fmt.Sprintf("function %d", number)
+	r.reasons.place(first, where)
+	if r.err != nil {
+		r.err = fmt.Errorf("%w (%s)", r.err, where)
+	}
+	return b
 }
 
 func (b *Body) join(other Body) {

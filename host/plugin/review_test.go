@@ -1,0 +1,158 @@
+package plugin_test
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+// reason is how a refusal is expected: its kind, and what its text must say.
+type reason struct {
+	kind error
+	says string
+}
+
+func requireReasons(t *testing.T, want []reason, got []*plugin.LoadError) {
+	t.Helper()
+	var texts []string
+	for _, e := range got {
+		texts = append(texts, e.Error())
+	}
+	require.Len(t, got, len(want), strings.Join(texts, "\n"))
+	for i, w := range want {
+		require.ErrorIs(t, got[i], w.kind)
+		require.ErrorContains(t, got[i], w.says)
+		require.ErrorContains(t, got[i], w.kind.Error())
+		require.NotContains(t, got[i].Error(), "\n")
+	}
+}
+
+func TestReviewFindsEverything(t *testing.T) {
+	m, why := plugin.Review(guest(t, "faults"))
+	requireReasons(t, []reason{
+		{plugin.ErrFeature, "the value type 0x6f (reference types are not available to a guest) (section type)"},
+		{plugin.ErrFeature, `the import of a table, "env"."table"`},
+		{plugin.ErrFeature, "the instruction 0xd0 (reference types are not available to a guest) (function 3) (section code)"},
+		{plugin.ErrExport, `"session_abi_v1" is a function (i32) -> (), and should be a function () -> ()`},
+		{plugin.ErrFeature, "a start section"},
+		{plugin.ErrLimits, "40000 pages of memory"},
+		{plugin.ErrExport, `"session_alloc" is not exported, and should be a function (i32) -> i32`},
+		{plugin.ErrExport, `"session_open" is not exported`},
+		{plugin.ErrExport, `"session_get" is a function (i32, externref) -> i64`},
+		{plugin.ErrExport, `"session_clear" is a global, and should be a function (i64) -> i64`},
+		{plugin.ErrImport, `"env"."abort", and a guest may import from waddle_v1 and wasi_snapshot_preview1`},
+		{plugin.ErrImport, `"waddle_v1"."log" as a function (i32) -> (), and it is a function (i32, i32, i32) -> ()`},
+		{plugin.ErrImport, `"wasi_snapshot_preview1"."sock_open", and wasi_snapshot_preview1 has`},
+	}, why)
+	require.False(t, m.Incomplete)
+	require.Equal(t, 6, m.Functions)
+	require.Len(t, m.Imports, 4)
+	require.Equal(t, int64(40000), m.Memory.Min)
+	require.True(t, m.Start)
+}
+
+func TestReviewOfWhatEndsEarly(t *testing.T) {
+	whole := guest(t, "export_missing")
+	code := bytes.LastIndex(whole, []byte{0x0b})
+	for _, c := range []struct {
+		name string
+		wasm []byte
+		want []reason
+	}{
+		{"empty", nil, []reason{{plugin.ErrNotPlugin, `begins with ""`}}},
+		{"text", []byte("(module)"), []reason{{plugin.ErrNotPlugin, `begins with "(module)"`}}},
+		{"bare", whole[:8], []reason{
+			{plugin.ErrNotPlugin, "session_abi_v1"}, {plugin.ErrExport, `"memory" is not exported`},
+			{plugin.ErrExport, "session_alloc"}, {plugin.ErrExport, "session_open"}, {plugin.ErrExport, "session_get"},
+			{plugin.ErrExport, "session_set"}, {plugin.ErrExport, "session_delete"}, {plugin.ErrExport, "session_clear"},
+			{plugin.ErrExport, "session_save"}}},
+		// Of exports that were not read, none is called missing.
+		{"cut within the types", whole[:12], []reason{{plugin.ErrModule, "at byte 10: an item of"}}},
+		// What stands before the end is judged.
+		{"cut within the code", whole[:code-1], []reason{
+			{plugin.ErrModule, "(section code)"}, {plugin.ErrExport, `"session_save" is not exported`}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, why := plugin.Review(c.wasm)
+			requireReasons(t, c.want, why)
+			require.NotNil(t, m)
+			require.Equal(t, len(c.wasm), m.Size)
+			require.Equal(t, c.name != "bare", m.Incomplete)
+		})
+	}
+	m, _ := plugin.Review(whole[:code-1])
+	require.Equal(t, int64(1), m.Memory.Min, "the outline so far")
+	require.NotEmpty(t, m.Exports)
+}
+
+// Whatever a module is: what Check says is the first that Review says, and what
+// has no reasons is accepted by both.
+func TestCheckIsTheFirstOfReview(t *testing.T) {
+	all, err := filepath.Glob("testdata/*.wasm")
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, name := range all {
+		whole, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, wasm := range [][]byte{whole, whole[:len(whole)/2], whole[:len(whole)/4], whole[:len(whole)-1], whole[1:]} {
+			outline, why := plugin.Review(wasm)
+			m, err := plugin.Check(wasm)
+			if len(why) == 0 {
+				require.NoError(t, err, name)
+				require.Equal(t, outline, m, name)
+				continue
+			}
+			require.Nil(t, m, name)
+			require.EqualError(t, err, why[0].Error(), name)
+		}
+	}
+}
+
+// A module may have as many faults as bytes; the list stays short.
+func TestReviewIsBounded(t *testing.T) {
+	const functions = 5000
+	var types, bodies bytes.Buffer
+	for i := range functions {
+		types.WriteByte(0)
+		// Each function breaks a limit by another number, so that no two reasons are alike.
+		locals := uleb(1<<14 + 1 + i)
+		bodies.Write(uleb(len(locals) + 3))
+		bodies.WriteByte(1)
+		bodies.Write(locals)
+		bodies.WriteString("\x7f\x0b")
+	}
+	count := string(uleb(functions))
+	wasm := module(
+		section(1, "\x01\x60\x00\x00"),
+		section(3, count+types.String()),
+		section(10, count+bodies.String()))
+	m, why := plugin.Review(wasm)
+	require.Equal(t, functions, m.Functions)
+	require.Less(t, len(why), 120)
+	require.ErrorContains(t, why[0], "16385 locals")
+	require.ErrorContains(t, why[99], "16484 locals")
+	require.ErrorIs(t, why[100], plugin.ErrNotPlugin, "the contract is held against it all the same")
+}
+
+func ExampleReview() {
+	wasm, err := os.ReadFile("testdata/faults.wasm")
+	if err != nil {
+		log.Fatal(err)
+	}
+	module, reasons := plugin.Review(wasm)
+	fmt.Println(module.Functions, "functions,", len(reasons), "reasons, among them:")
+	for _, r := range reasons[4:6] {
+		fmt.Println(r)
+	}
+	// Output:
+	// 6 functions, 13 reasons, among them:
+	// plugin: feature that is not available to a guest: a start section, whose function would run outside of the host's limits (initialisation belongs into the export _initialize)
+	// plugin: module exceeds a limit: the module needs 40000 pages of memory from the start (65536 bytes each), and a guest may have 2147483648 bytes
+}

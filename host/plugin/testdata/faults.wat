@@ -1,0 +1,16 @@
+;; Everything about it is wrong at once, as far as it can still be read.
+(module
+  (import "env" "abort" (func (param i32)))
+  (import "env" "table" (table 1 funcref))
+  (import "waddle_v1" "log" (func (param i32)))
+  (import "wasi_snapshot_preview1" "sock_open" (func))
+  (memory (export "memory") 40000)
+  (table 1 funcref)
+  (func $begin (table.set 0 (i32.const 0) (ref.null func)))
+  (start $begin)
+  (func (export "session_abi_v1") (param i32))
+  (func (export "session_get") (param i32 externref) (result i64) (i64.const -1))
+  (func (export "session_set") (param i32 i32 i32 i32 i64 i64 i64) (result i64) (i64.const 0))
+  (func (export "session_delete") (param i32 i32 i64) (result i64) (drop (table.grow 0 (ref.null func) (i32.const 1))) (i64.const 0))
+  (global (export "session_clear") i32 (i32.const 0))
+  (func (export "session_save") (param i64) (result i64) (i64.const 0)))
