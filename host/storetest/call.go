@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,6 +42,15 @@ type call struct {
 	setup      Setup
 	err        error
 	result     []byte
+}
+
+// concerns reports whether the call can have to do with one of the keys, or,
+// without any, with whatever failed.
+func (c *call) concerns(keys [][]byte) bool {
+	if c.key == nil || len(keys) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(keys, func(key []byte) bool { return bytes.Equal(key, c.key) })
 }
 
 func (c *call) words() Call {
@@ -86,7 +97,7 @@ func (c *call) words() Call {
 }
 
 // shown is how many bytes are written out on either side of a gap.
-const shown = 16
+const shown = 8
 
 // bytesInWords writes bytes as quoted text and in hexadecimal, and of long ones
 // the beginning, the end and the length.
@@ -96,7 +107,7 @@ func bytesInWords(b []byte) string {
 		return `"" (no bytes)`
 	case len(b) == 0:
 		return `"" (0 bytes)`
-	case len(b) <= 2*shown:
+	case len(b) <= 4*shown:
 		return fmt.Sprintf("%q (% x, %d bytes)", b, b, len(b))
 	}
 	head, tail := b[:shown], b[len(b)-shown:]

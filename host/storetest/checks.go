@@ -6,7 +6,9 @@ import "encoding/binary"
 // others build upon comes first.
 func groups() [][]Test {
 	return [][]Test{
-		getTests(), setTests(),
+		lifeTests(), getTests(), setTests(), keyTests(), limitTests(), deleteTests(), clearTests(), saveTests(),
+		expiryTests(), expectTests(), touchTests(), sweepTests(), listTests(), snapshotTests(), restoreTests(),
+		reopenTests(), concurrentTests(), growthTests(), randomTests(),
 	}
 }
 
@@ -29,23 +31,21 @@ func value(revision uint64, body string) []byte {
 	return append(b, body...)
 }
 
-// filled makes a value of a revision and of so many bytes in all that no two
-// are alike, nor any part of one and the same part of another.
+// filled makes a value of a revision and of so many bytes in all. No two are
+// alike, and no part of one is found in another.
 func filled(revision uint64, size int) []byte {
-	b := make([]byte, size)
-	x := revision*0x9e3779b97f4a7c15 + uint64(size)
-	for i := range b {
-		if i%8 == 0 {
-			x ^= x << 13
-			x ^= x >> 7
-			x ^= x << 17
-		}
-		b[i] = byte(x >> (8 * (i % 8)))
+	b := make([]byte, (size+7)/8*8)
+	x := revision*0x9e3779b97f4a7c15 + uint64(size) + 1
+	for i := 0; i < len(b); i += 8 {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		binary.LittleEndian.PutUint64(b[i:], x)
 	}
 	if size >= 8 {
 		binary.LittleEndian.PutUint64(b, revision)
 	}
-	return b
+	return b[:size:size]
 }
 
 func k(key string) []byte { return []byte(key) }

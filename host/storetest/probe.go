@@ -7,11 +7,18 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 )
 
-// keptCalls is how many calls of a check are kept for a report.
-const keptCalls = 40
+const (
+	// keptCalls is how many calls of a check are kept, in case it fails.
+	keptCalls = 1024
+	// shownCalls is how many of them a failure shows, lastCalls how many of
+	// the last ones at least.
+	shownCalls = 24
+	lastCalls  = 6
+)
 
 // Probe is what a check works with. It opens stores, keeps what was called, and
 // ends the check when something is not as it should be: its methods and those
@@ -46,6 +53,9 @@ func (p *Probe) Skip(reason string) { panic(skipped(reason)) }
 // Fail ends the check as failed.
 func (p *Probe) Fail(found, expected string) { panic(p.failure(found, expected)) }
 
+// failAbout is Fail where the last call does not say which key it is about.
+func (p *Probe) failAbout(key []byte, found, expected string) { panic(p.failure(found, expected, key)) }
+
 // Failf is Fail with what was found as a format.
 func (p *Probe) Failf(expected, format string, args ...any) {
 	p.Fail(fmt.Sprintf(format, args...), expected)
@@ -56,18 +66,26 @@ func (p *Probe) Progress(done, total int) {
 	p.suite.tell(Progress{Check: p.test.Name, Done: done, Total: total})
 }
 
-func (p *Probe) failure(found, expected string) *Failure {
+// failure makes a failure that shows the last calls, and of those before them
+// the ones that have to do with the key that the last one, or focus, is about.
+func (p *Probe) failure(found, expected string, focus ...[]byte) *Failure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := &Failure{Calls: []Call{}, Found: found, Expected: expected, Section: p.test.Section, Seed: p.suite.options.Seed}
-	start := 0
-	if p.number > len(p.calls) {
-		start = p.number % len(p.calls)
-		f.Omitted = p.number - len(p.calls)
+	at := func(back int) *call { return &p.calls[(p.number-1-back+2*keptCalls)%keptCalls] }
+	if len(focus) == 0 && len(p.calls) > 0 && at(0).key != nil {
+		focus = append(focus, at(0).key)
 	}
-	for i := range p.calls {
-		f.Calls = append(f.Calls, p.calls[(start+i)%len(p.calls)].words())
+	for back := range p.calls {
+		if len(f.Calls) == shownCalls {
+			break
+		}
+		if c := at(back); back < lastCalls || c.concerns(focus) {
+			f.Calls = append(f.Calls, c.words())
+		}
 	}
+	slices.Reverse(f.Calls)
+	f.Omitted = p.number - len(f.Calls)
 	return f
 }
 

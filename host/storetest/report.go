@@ -42,8 +42,9 @@ type Result struct {
 
 // Failure says how a check failed.
 type Failure struct {
-	// Calls are what was called, oldest first. Of very many there are only
-	// the last ones; Omitted says how many came before.
+	// Calls are what was called, oldest first. Of many there are only the
+	// last ones and those before them that have to do with the same key;
+	// Omitted says how many are left out.
 	Calls   []Call `json:"calls"`
 	Omitted int    `json:"omitted,omitempty"`
 
@@ -142,9 +143,9 @@ func (f *Failure) writeText(b *strings.Builder, requires string) {
 	if len(f.Calls) > 0 {
 		b.WriteString("      called")
 		if f.Omitted > 0 {
-			fmt.Fprintf(b, ", after %d calls that are not shown", f.Omitted)
+			fmt.Fprintf(b, " (%d other calls are left out)", f.Omitted)
 		}
-		fmt.Fprintf(b, " (T is %d):\n", Now)
+		fmt.Fprintf(b, ", where T is %d:\n", Now)
 		for _, c := range f.Calls {
 			fmt.Fprintf(b, "        %s\n", c)
 		}

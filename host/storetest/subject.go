@@ -73,7 +73,7 @@ func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now int64) 
 	err := s.snapshotter().Restore(s.ctx(), func(yield func(store.Record, error) bool) {
 		for r, err := range records {
 			count++
-			if count <= keptCalls/2 {
+			if count <= keptCalls/4 {
 				s.note(call{op: "record", key: r.Key, value: r.Value, expires: r.Expires, err: err})
 			}
 			if !yield(r, err) {
@@ -228,12 +228,12 @@ func (s *Subject) HasExactly(got map[string]int, want ...[]byte) {
 	for _, key := range want {
 		wanted[string(key)] = true
 		if got[string(key)] == 0 {
-			s.probe.Failf("each key that is stored, at least once", "the key %s is missing among %d", bytesInWords(key), len(got))
+			s.probe.failAbout(key, fmt.Sprintf("the key %s is missing among %d", bytesInWords(key), len(got)), "each key that is stored, at least once")
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		if !wanted[key] {
-			s.probe.Failf("only keys that are stored", "the key %s, which is not stored", bytesInWords([]byte(key)))
+			s.probe.failAbout([]byte(key), "the key "+bytesInWords([]byte(key))+", which is not stored", "only keys that are stored")
 		}
 	}
 }
@@ -245,16 +245,16 @@ func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.
 		r, ok := got[key]
 		switch {
 		case !ok:
-			s.probe.Failf("each record that is stored, at least once", "the record %s is missing among %d", bytesInWords(w.Key), len(got))
+			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s is missing among %d", bytesInWords(w.Key), len(got)), "each record that is stored, at least once")
 		case !bytes.Equal(r.Value, w.Value):
-			s.probe.Fail(fmt.Sprintf("the record %s with the value %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
+			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with the value %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
 		case r.Expires != w.Expires:
-			s.probe.Fail(fmt.Sprintf("the record %s with the expiry %s", bytesInWords(w.Key), expiryInWords(r.Expires)), "the expiry "+expiryInWords(w.Expires))
+			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with the expiry %s", bytesInWords(w.Key), expiryInWords(r.Expires)), "the expiry "+expiryInWords(w.Expires))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		if _, ok := want[key]; !ok {
-			s.probe.Failf("only records that are stored", "the record %s, which is not stored", bytesInWords([]byte(key)))
+			s.probe.failAbout([]byte(key), "the record "+bytesInWords([]byte(key))+", which is not stored", "only records that are stored")
 		}
 	}
 }

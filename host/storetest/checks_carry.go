@@ -1,0 +1,384 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+const everyKey = "a key that is stored throughout the enumeration appears at least once"
+
+func listTests() []Test {
+	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+	return []Test{
+		{Name: "keys/all", Section: secOptional, Requires: everyKey, needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.HasExactly(s.Keys(Now, nil))
+				var keys [][]byte
+				for i := range 100 {
+					keys = append(keys, key(i))
+					s.Put(key(i), filled(uint64(i+1), i))
+					if i < 5 {
+						s.HasExactly(s.Keys(Now, nil), keys...)
+					}
+				}
+				s.HasExactly(s.Keys(Now, nil), keys...)
+				s.HasExactly(s.Keys(Now, nil), keys...)
+			}},
+		{Name: "keys/binary", Section: secOptional, Requires: everyKey + ", whatever its bytes", needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				keys := append(colliding(), k("\x00"), k("a\x00b"), k("\xff\xff\xff\xff"), k("\x04\x00\x00\x00abcd"), k("/"), k("a"), k("a\x00"))
+				for n := 1; n <= p.Options().MaxKey; n = n*3 + 1 {
+					keys = append(keys, filled(uint64(n), n))
+				}
+				keys = append(keys, filled(3, p.Options().MaxKey))
+				for _, key := range keys {
+					s.Put(key, nil)
+				}
+				s.HasExactly(s.Keys(Now, nil), keys...)
+			}},
+		{Name: "keys/many", Section: secOptional, Requires: everyKey, needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				var keys [][]byte
+				for i := range 2000 {
+					keys = append(keys, fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i))
+					s.Put(keys[i], value(1, ""))
+				}
+				s.HasExactly(s.Keys(Now, nil), keys...)
+			}},
+		{Name: "keys/after-removal", Section: secOptional, Requires: "keys that are stored are enumerated, and no others", needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				var left [][]byte
+				for i := range 150 {
+					s.Set(store.Write{Key: key(i), Value: value(1, ""), Expires: int64(i%2) * (Now + 1000), Now: Now})
+				}
+				for i := range 150 {
+					switch i % 5 {
+					case 0:
+						s.Delete(key(i), Now)
+					case 1:
+						s.Set(store.Write{Key: key(i), Value: value(2, ""), Expires: Now, Now: Now})
+					case 2:
+						s.Touch(key(i), Now, Now)
+					default:
+						left = append(left, key(i))
+					}
+				}
+				s.HasExactly(s.Keys(Now, nil), left...)
+				s.Clear(Now)
+				s.HasExactly(s.Keys(Now, nil))
+			}},
+		{Name: "keys/changes-meanwhile", Section: secOptional, Requires: everyKey + "; one that comes or goes meanwhile may or may not", needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				const n = 1200
+				long := func(i int) []byte { return fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i) }
+				stays := make(map[string]bool)
+				for i := range n {
+					s.Put(long(i), filled(uint64(i+1), 20))
+					if i%3 != 0 {
+						stays[string(long(i))] = true
+					}
+				}
+				// Of what goes, comes and is overwritten meanwhile there is
+				// enough to have a table grow and chains be moved.
+				step := 0
+				keys := s.Keys(Now, func([]byte) {
+					if step++; step > n {
+						return
+					}
+					if i := step * 7 % n; i%3 == 0 {
+						s.Delete(long(i), Now)
+					} else {
+						s.Put(long(i), filled(uint64(step), 60))
+					}
+					s.Put(long(n+step), value(1, ""))
+				})
+				for key := range stays {
+					if keys[key] == 0 {
+						p.Failf(everyKey, "the key %s is missing", bytesInWords([]byte(key)))
+					}
+				}
+				for key := range keys {
+					var i int
+					if c, _ := fmt.Sscanf(key, "a longer key, so that there are several chunks, %d", &i); c != 1 || i > 2*n || key != string(long(i)) {
+						p.Failf("only keys that are stored", "the key %s, which never was stored", bytesInWords([]byte(key)))
+					}
+				}
+			}},
+		{Name: "keys/removed-as-seen", Section: secOptional, Requires: everyKey, needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				var keys [][]byte
+				for i := range 800 {
+					keys = append(keys, fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i))
+					s.Put(keys[i], value(1, ""))
+				}
+				seen := s.Keys(Now, func(key []byte) { s.Delete(key, Now) })
+				s.HasExactly(seen, keys...)
+				s.HasExactly(s.Keys(Now, nil))
+			}},
+		{Name: "keys/left-early", Section: secOptional, Requires: "an enumeration may be left, and another begun", needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				var keys [][]byte
+				for i := range 300 {
+					keys = append(keys, key(i))
+					s.Put(key(i), value(1, ""))
+				}
+				for _, stop := range []int{1, 100} {
+					for _, err := range s.target.(store.Lister).Keys(s.ctx(), Now) {
+						s.want(err, nil)
+						if stop--; stop == 0 {
+							break
+						}
+					}
+				}
+				s.HasExactly(s.Keys(Now, nil), keys...)
+			}},
+	}
+}
+
+// records makes a sequence, as Restore takes it.
+func records(list ...store.Record) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		for _, r := range list {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// variety stores records of many kinds and returns them.
+func variety(s *Subject) map[string]store.Record {
+	out := make(map[string]store.Record)
+	add := func(key, value []byte, expires int64) {
+		s.Set(store.Write{Key: key, Value: value, Expires: expires, Now: Now})
+		out[string(key)] = store.Record{Key: key, Value: value, Expires: expires}
+	}
+	for i, size := range []int{0, 1, 7, 8, 9, 100, 4095, 4096} {
+		add(fmt.Appendf(nil, "size %d", size), filled(uint64(i+1), size), int64(i%3)*(Now+1000))
+	}
+	most := s.probe.Options()
+	add(filled(5, most.MaxKey), value(1, "the largest key"), Now+5)
+	add(k("large"), filled(6, min(most.MaxValue, 200_000)), Now+1<<40)
+	add(k("\x00"), value(1<<64-2, "\x00"), Now+1)
+	add(k("a\x00b"), value(2, "x"), 0)
+	for i := range 200 {
+		add(fmt.Appendf(nil, "key %d", i), filled(uint64(i+1), 8+i), int64(i%2)*(Now+int64(i)+1))
+	}
+	return out
+}
+
+func snapshotTests() []Test {
+	return []Test{
+		{Name: "snapshot/all", Section: secOptional, Requires: "session_snapshot enumerates the records with key, value and expiry", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.HasRecords(s.Snapshot(Now, nil), nil)
+				want := variety(s)
+				s.HasRecords(s.Snapshot(Now, nil), want)
+				s.HasRecords(s.Snapshot(Now, nil), want)
+			}},
+		{Name: "snapshot/newest", Section: secOptional, Requires: "a snapshot has of each record the value and the expiry that it has now", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				want := variety(s)
+				for i := range 200 {
+					key := fmt.Appendf(nil, "key %d", i)
+					r := want[string(key)]
+					switch i % 5 {
+					case 0:
+						r.Value, r.Expires = filled(uint64(i+1000), 8+(i*13)%200), Now+7000
+						s.Set(store.Write{Key: key, Value: r.Value, Expires: r.Expires, Now: Now})
+					case 1:
+						r.Expires = Now + 9000 + int64(i)
+						s.Touch(key, r.Expires, Now)
+					case 2:
+						s.Delete(key, Now)
+						delete(want, string(key))
+						continue
+					case 3:
+						r.Expires = 0
+						s.Touch(key, 0, Now)
+					}
+					want[string(key)] = r
+				}
+				s.HasRecords(s.Snapshot(Now, nil), want)
+				s.Clear(Now)
+				s.HasRecords(s.Snapshot(Now, nil), nil)
+			}},
+		{Name: "snapshot/large-records", Section: secOptional, Requires: "records of any size are in a snapshot", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Open(Setup{Shards: 1, MemoryLimit: 256 << 20})
+				want := make(map[string]store.Record)
+				for i, size := range []int{10, 65535, 65536, 65537, 300_000, 1 << 20, 100} {
+					key := fmt.Appendf(nil, "size %d", size)
+					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), min(size, p.Options().MaxValue)), Expires: Now + int64(size)}
+					s.Set(store.Write{Key: key, Value: want[string(key)].Value, Expires: Now + int64(size), Now: Now})
+				}
+				s.HasRecords(s.Snapshot(Now, nil), want)
+			}},
+		{Name: "snapshot/changes-meanwhile", Section: secOptional, Requires: "a record that is stored throughout appears at least once, as it is", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				const n = 600
+				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+				body := func(i int) []byte { return filled(uint64(i+1), 100+i%50) }
+				for i := range n {
+					s.Put(key(i), body(i))
+				}
+				step := 0
+				got := s.Snapshot(Now, func(store.Record) {
+					if step++; step > n {
+						return
+					}
+					if i := step * 7 % n; i%3 == 0 {
+						s.Delete(key(i), Now)
+					}
+					s.Put(key(n+step), body(n+step))
+				})
+				for i := range n {
+					r, ok := got[string(key(i))]
+					if !ok && i%3 == 0 {
+						continue
+					}
+					if !ok {
+						p.Failf("each record that is stored throughout", "the record %s is missing", bytesInWords(key(i)))
+					}
+					if !equal(r.Value, body(i)) {
+						p.Fail("the record "+bytesInWords(key(i))+" with the value "+differ(r.Value, body(i)), "the value "+bytesInWords(body(i)))
+					}
+				}
+			}},
+	}
+}
+
+func restoreTests() []Test {
+	const stores = "session_restore stores each record as session_set with expect 0 would"
+	rec := func(key string, value []byte, expires int64) store.Record {
+		return store.Record{Key: k(key), Value: value, Expires: expires}
+	}
+	return []Test{
+		{Name: "restore/into-an-empty-store", Section: secOptional, Requires: stores, needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Restore(records(), Now)
+				s.Restore(records(rec("a", value(1, "a"), 0), rec("b", nil, Now+10), rec("c\x00", []byte{1}, 0)), Now)
+				s.Get(k("a"), Now+100, value(1, "a"))
+				s.Get(k("b"), Now+9, nil)
+				s.Absent(k("b"), Now+10)
+				s.Get(k("c\x00"), Now, []byte{1})
+				s.SetFails(store.Write{Key: k("a"), Value: value(3, ""), Now: Now, Expect: 2}, store.ErrConflict)
+				s.Set(store.Write{Key: k("a"), Value: value(3, ""), Now: Now, Expect: 1})
+			}},
+		{Name: "restore/over-what-is-there", Section: secOptional, Requires: stores + ", whatever is there", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Set(store.Write{Key: k("a"), Value: value(9, "a longer one that was there"), Expires: Now + 5, Now: Now})
+				s.Set(store.Write{Key: k("b"), Value: value(9, ""), Now: Now})
+				s.Set(store.Write{Key: k("kept"), Value: value(9, "kept"), Now: Now})
+				s.Restore(records(rec("a", value(1, "new"), Now+100), rec("b", filled(2, 500), 0), rec("a", value(3, "newer"), Now+200)), Now)
+				s.Get(k("a"), Now+199, value(3, "newer"))
+				s.Absent(k("a"), Now+200)
+				s.Get(k("b"), Now, filled(2, 500))
+				s.Get(k("kept"), Now, value(9, "kept"))
+			}},
+		{Name: "restore/leaves-out-the-expired", Section: secOptional, Requires: "records that have expired are left out", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("a"), value(9, "kept"))
+				s.Restore(records(rec("a", value(1, "gone"), Now), rec("b", value(1, "gone"), Now-1), rec("c", value(1, "gone"), 1),
+					rec("d", value(1, "alive"), Now+1)), Now)
+				s.Get(k("a"), Now, value(9, "kept"))
+				s.Absent(k("b"), Now)
+				s.Absent(k("c"), Now)
+				s.Get(k("d"), Now, value(1, "alive"))
+				s.HasRecords(s.Snapshot(Now, nil), map[string]store.Record{"a": rec("a", value(9, "kept"), 0), "d": rec("d", value(1, "alive"), Now+1)})
+			}},
+		{Name: "restore/into-another", Section: secOptional, Requires: "a snapshot of one guest can be restored into another", needs: needSnapshot,
+			Run: func(p *Probe) {
+				from, to := p.Open(Setup{Shards: 1}), p.Open(Setup{Shards: 4})
+				want := variety(from)
+				to.Put(k("kept"), value(1, "kept"))
+				to.Restore(from.target.(store.Snapshotter).Snapshot(p.Context(), Now), Now)
+				want["kept"] = rec("kept", value(1, "kept"), 0)
+				to.HasRecords(to.Snapshot(Now, nil), want)
+				for _, key := range slices.Sorted(maps.Keys(want)) {
+					r := want[key]
+					if r.Expires == 0 {
+						to.Get(r.Key, Now+1<<41, r.Value)
+					} else {
+						to.Get(r.Key, r.Expires-1, r.Value)
+						to.Absent(r.Key, r.Expires)
+					}
+				}
+			}},
+		{Name: "restore/into-itself", Section: secOptional, Requires: stores, needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				want := variety(s)
+				held := slices.Collect(maps.Values(s.Snapshot(Now, nil)))
+				s.Restore(records(held...), Now)
+				s.HasRecords(s.Snapshot(Now, nil), want)
+				s.Clear(Now)
+				s.Restore(records(held...), Now)
+				s.HasRecords(s.Snapshot(Now, nil), want)
+			}},
+		{Name: "restore/from-the-reference", Section: secOptional, Requires: "the form of a snapshot is the same for all guests", needs: needSnapshot,
+			Run: func(p *Probe) {
+				reference := &Subject{probe: p, number: 1, target: store.NewMemory()}
+				want := variety(reference)
+				s := p.Store()
+				s.Restore(reference.target.(store.Snapshotter).Snapshot(p.Context(), Now+1), Now+1)
+				for key, r := range want {
+					if r.Expires != 0 && r.Expires <= Now+1 {
+						delete(want, key)
+					}
+				}
+				s.HasRecords(s.Snapshot(Now+1, nil), want)
+			}},
+		{Name: "restore/into-the-reference", Section: secOptional, Requires: "the form of a snapshot is the same for all guests", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				want := variety(s)
+				reference := &Subject{probe: p, number: 2, target: store.NewMemory()}
+				reference.Restore(s.target.(store.Snapshotter).Snapshot(p.Context(), Now), Now)
+				reference.HasRecords(reference.Snapshot(Now, nil), want)
+			}},
+		{Name: "restore/many", Section: secOptional, Requires: stores, needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				var list []store.Record
+				for i := range 2000 {
+					list = append(list, store.Record{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i%300), Expires: Now + 10 + int64(i%2)})
+				}
+				s.Restore(records(list...), Now)
+				for _, r := range list {
+					s.Get(r.Key, r.Expires-1, r.Value)
+				}
+				s.Absent(list[0].Key, Now+10)
+			}},
+		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends it, and is returned (host/store, Snapshotter)", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				fault := errors.New("an error in the sequence that is restored")
+				err := s.TryRestore(func(yield func(store.Record, error) bool) {
+					_ = yield(rec("a", value(1, "x"), 0), nil) && yield(store.Record{}, fault)
+				}, Now)
+				s.want(err, fault)
+				s.want(s.TryRestore(records(store.Record{Value: value(1, "no key")}), Now), store.ErrInvalid)
+				s.Put(k("b"), value(2, "usable"))
+				s.Get(k("b"), Now, value(2, "usable"))
+			}},
+	}
+}

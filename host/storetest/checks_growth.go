@@ -1,0 +1,163 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func growthTests() []Test {
+	return []Test{
+		{Name: "growth/many-records", Section: secLimits, Requires: "a guest lives within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
+			Run: func(p *Probe) { grow(p, 10_000) }},
+		{Name: "growth/long-values", Section: secLimits, Requires: "a guest lives within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
+			Run: func(p *Probe) {
+				s := p.Store()
+				size := min(100_000, p.Options().MaxValue)
+				held := make(map[int]bool)
+				for i := range 60 {
+					if held[i] = s.fits(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), size), Now: Now}); !held[i] {
+						break
+					}
+				}
+				for i, is := range held {
+					s.getOrGone(fmt.Appendf(nil, "key %d", i), Now, filled(uint64(i+1), size), is)
+				}
+			}},
+		{Name: "growth/full", Section: secResults, Requires: "a guest that is full evicts, or answers NO_SPACE and has changed nothing; it goes on when there is room again",
+			Run: func(p *Probe) { fill(p) }},
+	}
+}
+
+// kept is how many of the records of grow a store must not drop.
+const kept = 2000
+
+// grow stores more and more records and looks at all of them now and then.
+func grow(p *Probe, n int) {
+	s := p.Store()
+	key := func(i int) []byte { return fmt.Appendf(nil, "session %d", i) }
+	size := func(i int) int { return 40 + i*7%160 }
+	held, next := 0, 100
+	look := func() {
+		for i := range held {
+			got, err := s.TryGet(key(i), Now)
+			if errors.Is(err, store.ErrNotFound) && held > kept {
+				continue
+			}
+			s.want(err, nil)
+			if want := filled(uint64(i+1), size(i)); !equal(got, want) {
+				p.Fail(differ(got, want), "the value "+bytesInWords(want))
+			}
+		}
+	}
+	for ; held < n; held++ {
+		if !s.fits(store.Write{Key: key(held), Value: filled(uint64(held+1), size(held)), Now: Now}) {
+			break
+		}
+		if held == next {
+			look()
+			next *= 3
+			p.Progress(held, n)
+		}
+	}
+	look()
+}
+
+// fits stores a value, or reports that there is no room.
+func (s *Subject) fits(w store.Write) bool {
+	err := s.TrySet(w)
+	if errors.Is(err, store.ErrNoSpace) {
+		return false
+	}
+	s.want(err, nil)
+	return true
+}
+
+// getOrGone wants the value, or none where it was not kept or has been dropped.
+func (s *Subject) getOrGone(key []byte, now int64, want []byte, held bool) (found bool) {
+	got, err := s.TryGet(key, now)
+	if errors.Is(err, store.ErrNotFound) {
+		return false
+	}
+	s.want(err, nil)
+	if !held {
+		s.probe.Fail("the value "+bytesInWords(got), "NOT_FOUND, since it was not stored")
+	}
+	if !equal(got, want) {
+		s.probe.Fail(differ(got, want), "the value "+bytesInWords(want)+", or NOT_FOUND")
+	}
+	return true
+}
+
+// fill stores what does not fit into a small memory.
+func fill(p *Probe) {
+	// Some engines need more from the start.
+	var s *Subject
+	limit := int64(8 << 20)
+	for ; ; limit *= 2 {
+		var err error
+		if s, err = p.TryOpen(Setup{Shards: 1, MemoryLimit: limit}); err == nil {
+			break
+		}
+		if limit >= 256<<20 {
+			p.Fail("it does not open with a memory of "+fmt.Sprint(limit)+" bytes: "+err.Error(), "a store that opens")
+		}
+	}
+	size := min(16<<10, p.Options().MaxValue)
+	n := int(limit/int64(size)) * 5 / 4
+	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+	body := func(i, turn int) []byte { return filled(uint64(turn*100_000+i+1), size-i%64) }
+	stored := 0
+	for ; stored < n; stored++ {
+		if !s.fits(store.Write{Key: key(stored), Value: body(stored, 0), Now: Now, Expect: store.Absent}) {
+			break
+		}
+		if stored%64 == 0 {
+			p.Progress(stored, n)
+		}
+	}
+	full := stored < n
+	first := body(0, 0)
+	if full {
+		// What was refused is not there, and what is there does not suffer.
+		s.Absent(key(stored), Now)
+		larger := filled(100_001, min(size*3/2, p.Options().MaxValue))
+		if s.fits(store.Write{Key: key(0), Value: larger, Now: Now}) {
+			first = larger
+		}
+		s.Get(key(0), Now, first)
+	}
+	found := 0
+	for i := range stored {
+		want := body(i, 0)
+		if i == 0 {
+			want = first
+		}
+		if full {
+			s.Get(key(i), Now, want)
+			found++
+		} else if s.getOrGone(key(i), Now, want, true) {
+			found++
+		}
+	}
+	if found == 0 {
+		p.Failf("that it holds some of them", "none of %d records is there", stored)
+	}
+	for i := 0; i < stored; i += 2 {
+		s.Delete(key(i), Now)
+	}
+	if !s.fits(store.Write{Key: k("again"), Value: body(1, 2), Now: Now}) {
+		p.Fail("NO_SPACE after half of the records, of the same size, were deleted", "success")
+	}
+	s.Clear(Now)
+	for i := range min(stored, 100) {
+		if !s.fits(store.Write{Key: key(i), Value: body(i, 3), Now: Now, Expect: store.Absent}) {
+			if i < stored/2 {
+				p.Failf("success", "NO_SPACE for record %d after all were cleared, and before there was room for %d", i, stored)
+			}
+			break
+		}
+		s.Get(key(i), Now, body(i, 3))
+	}
+}

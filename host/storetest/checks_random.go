@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+func randomTests() []Test {
+	return []Test{
+		{Name: "random/sequences", Section: secResults, Requires: "whatever is called in whatever order, the answers are those of a map with expiry and revisions",
+			Run: sequences},
+		{Name: "soak/mixed", Section: secLife, Requires: "an instance answers rightly for as long as it lives",
+			Run: func(p *Probe) {
+				g := soaking(p, p.Store())
+				for i := range p.Options().Soak {
+					g.step()
+					if i%1000 == 0 {
+						p.Progress(i, p.Options().Soak)
+					}
+				}
+				g.all()
+			}},
+	}
+}
+
+const (
+	sequenceLength = 80
+	// mostTrials bounds how often a failing sequence is tried in parts.
+	mostTrials = 600
+)
+
+// sequences plays random sequences, each in a store of its own. One that fails
+// is made as short as possible.
+func sequences(p *Probe) {
+	random := p.Random()
+	for i := range p.Options().Sequences {
+		ops := generate(random, sequenceLength, sequenceWeights, len(sequenceKeys))
+		if i%10 == 0 {
+			p.Progress(i, p.Options().Sequences)
+		}
+		failed := p.try(ops)
+		if failed == nil {
+			continue
+		}
+		short := shrink(ops, operation.simpler, func(part []operation) bool {
+			return p.Context().Err() == nil && p.try(part) != nil
+		}, mostTrials)
+		if again := p.try(short); again != nil {
+			failed = again
+		}
+		failed.Expected += fmt.Sprintf("\n(sequence %d of %d operations, shrunk to the %d above)", i+1, len(ops), len(short))
+		panic(failed)
+	}
+}
+
+// try plays a sequence and returns how it failed, nil if it did not.
+func (p *Probe) try(ops []operation) *Failure {
+	if err := p.Context().Err(); err != nil {
+		p.Skip("the run was ended: " + err.Error())
+	}
+	trial := &Probe{suite: p.suite, test: p.test}
+	ended := trial.guard(func() {
+		g := &play{p: trial, s: trial.Store(), m: newModel(), keys: sequenceKeys}
+		for _, o := range ops {
+			g.do(o)
+		}
+		g.all()
+	})
+	if end := trial.guard(trial.end); ended == nil {
+		ended = end
+	}
+	if s, ok := ended.(skipped); ok {
+		panic(s)
+	}
+	f, _ := ended.(*Failure)
+	return f
+}
+
+// sequenceKeys are few, so that operations meet, and easily confused.
+var sequenceKeys = [][]byte{k("a"), k("ab"), k("a\x00"), k("A"), k("costarring"), k("liquid"), k("session 1"), k("session 2"),
+	k("\xff\xff\xff\xff"), filled(1, 32), filled(2, 64)}
+
+// weights are how often each kind of operation is drawn.
+type weights [opAdvance + 1]int
+
+var (
+	sequenceWeights = weights{opGet: 20, opSet: 30, opDelete: 8, opTouch: 8, opClear: 1, opSave: 2, opSweep: 4, opKeys: 3,
+		opSnapshot: 3, opRestore: 3, opReopen: 2, opAdvance: 12}
+	soakWeights = weights{opGet: 450, opSet: 350, opDelete: 80, opTouch: 80, opSweep: 20, opAdvance: 20}
+)
+
+// generate draws operations.
+func generate(random *rand.Rand, n int, w weights, keys int) []operation {
+	ops := make([]operation, n)
+	for i := range ops {
+		ops[i] = draw(random, w, keys)
+	}
+	return ops
+}
+
+func draw(random *rand.Rand, w weights, keys int) operation {
+	sum := 0
+	for _, weight := range w {
+		sum += weight
+	}
+	o := operation{key: random.IntN(keys), revision: uint64(random.Int64N(1<<40) + 1), amount: int64(random.IntN(8))}
+	at := random.IntN(sum)
+	for at >= w[o.kind] {
+		at -= w[o.kind]
+		o.kind++
+	}
+	switch random.IntN(8) {
+	case 0:
+		o.size = random.IntN(9)
+	case 1:
+		o.size = random.IntN(3000)
+	default:
+		o.size = 8 + random.IntN(120)
+	}
+	switch random.IntN(8) {
+	case 0: // has expired, or expires now
+		o.expires = -int64(random.IntN(3))
+		if o.expires == 0 {
+			o.expires = -1000
+		}
+	case 1, 2, 3, 4:
+		o.expires = int64(random.IntN(20) + 1)
+	}
+	if o.expect = random.IntN(6); o.expect > 3 {
+		o.expect = 0
+	}
+	return o
+}
+
+// soak is a long play with more keys.
+type soak struct {
+	play
+	random *rand.Rand
+	done   int
+}
+
+const soakKeys = 400
+
+func soaking(p *Probe, s *Subject) *soak {
+	g := &soak{play: play{p: p, s: s, m: newModel()}, random: p.Random()}
+	for i := range soakKeys {
+		g.keys = append(g.keys, fmt.Appendf(nil, "session %d", i))
+	}
+	return g
+}
+
+func (g *soak) step() {
+	o := draw(g.random, soakWeights, soakKeys)
+	if o.kind == opSet && o.expires > 0 {
+		o.expires *= 50
+	}
+	g.do(o)
+	if g.done++; g.done%10_000 == 0 {
+		g.s.Save(g.m.now)
+		g.checkKeys()
+		g.checkSnapshot()
+	}
+	if g.done%1000 == 0 && g.p.Context().Err() != nil {
+		g.p.Skip("the run was ended: " + g.p.Context().Err().Error())
+	}
+}

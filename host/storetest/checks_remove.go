@@ -1,0 +1,233 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func deleteTests() []Test {
+	return []Test{
+		{Name: "delete/removes", Section: secRequired, Requires: "session_delete removes the record",
+			Run: func(p *Probe) {
+				s := p.Store()
+				for _, v := range [][]byte{value(1, "x"), nil, {1, 2, 3}, filled(2, 3000)} {
+					s.Put(k("key"), v)
+					s.Delete(k("key"), Now)
+					s.Absent(k("key"), Now)
+				}
+			}},
+		{Name: "delete/absent", Section: secRequired, Requires: "session_delete succeeds if there is no record",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Delete(k("key"), Now)
+				s.Put(k("key"), value(1, "x"))
+				s.Delete(k("other"), Now)
+				s.Delete(k("key"), Now)
+				s.Delete(k("key"), Now)
+				s.Absent(k("key"), Now)
+				s.Absent(k("other"), Now)
+			}},
+		{Name: "delete/neighbours", Section: secRequired, Requires: "session_delete removes the record under its key and no other",
+			Run: func(p *Probe) {
+				s := p.Store()
+				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+				const n = 60
+				for i := range n {
+					s.Put(key(i), filled(uint64(i+1), i))
+				}
+				for i := range n {
+					gone := (i * 7) % n
+					s.Delete(key(gone), Now)
+					s.Absent(key(gone), Now)
+					for j := i + 1; j < n; j++ {
+						s.Get(key((j*7)%n), Now, filled(uint64((j*7)%n+1), (j*7)%n))
+					}
+				}
+			}},
+		{Name: "delete/then-set", Section: secRequired, Requires: "what is set after a deletion is there",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("other"), value(1, "other"))
+				for i := range uint64(50) {
+					v := filled(i+1, int(i*13%200))
+					s.Set(store.Write{Key: k("key"), Value: v, Now: Now, Expect: store.Absent})
+					s.Get(k("key"), Now, v)
+					s.Delete(k("key"), Now)
+					s.Absent(k("key"), Now)
+				}
+				s.Get(k("other"), Now, value(1, "other"))
+			}},
+	}
+}
+
+func clearTests() []Test {
+	return []Test{
+		{Name: "clear/everything", Section: secRequired, Requires: "session_clear removes every record",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Clear(Now)
+				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+				for i := range 200 {
+					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i*3), Expires: int64(i%2) * (Now + 1000), Now: Now})
+				}
+				s.Clear(Now)
+				for i := range 200 {
+					s.Absent(key(i), Now)
+				}
+				if p.suite.have&needKeys != 0 {
+					s.HasExactly(s.Keys(Now, nil))
+				}
+			}},
+		{Name: "clear/usable-after", Section: secRequired, Requires: "after session_clear the instance goes on as if it were new",
+			Run: func(p *Probe) {
+				s := p.Store()
+				for turn := range uint64(5) {
+					for i := range 40 {
+						key := fmt.Appendf(nil, "key %d", i)
+						v := filled(turn*100+uint64(i)+1, int(turn)*31+i)
+						s.Set(store.Write{Key: key, Value: v, Now: Now, Expect: store.Absent})
+						s.Get(key, Now, v)
+					}
+					for i := range 40 {
+						s.Get(fmt.Appendf(nil, "key %d", i), Now, filled(turn*100+uint64(i)+1, int(turn)*31+i))
+					}
+					s.Clear(Now)
+				}
+				s.Absent(k("key 0"), Now)
+			}},
+		{Name: "clear/revision-is-gone", Section: secRevisions, Requires: "a removed record has no revision",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("key"), value(5, "x"))
+				s.Clear(Now)
+				s.SetFails(store.Write{Key: k("key"), Value: value(6, "y"), Now: Now, Expect: 5}, store.ErrConflict)
+				s.TouchFails(k("key"), Now+5, Now, store.ErrNotFound)
+				s.Absent(k("key"), Now)
+			}},
+	}
+}
+
+func saveTests() []Test {
+	return []Test{
+		{Name: "save/keeps", Section: secRequired, Requires: "session_save drops nothing that has not expired",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Save(Now)
+				for i := range 50 {
+					s.Set(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i), Expires: int64(i%2) * (Now + 10), Now: Now})
+				}
+				for at := range int64(3) {
+					s.Save(Now + at*4)
+					for i := range 50 {
+						s.Get(fmt.Appendf(nil, "key %d", i), Now+9, filled(uint64(i+1), i))
+					}
+				}
+			}},
+		{Name: "save/expired-stays-absent", Section: secTime, Requires: "an expired record is absent, whether or not its space has been given back",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Set(store.Write{Key: k("a"), Value: value(1, "a"), Expires: Now + 10, Now: Now})
+				s.Set(store.Write{Key: k("b"), Value: value(2, "b"), Expires: Now + 11, Now: Now})
+				s.Save(Now + 10)
+				s.Absent(k("a"), Now+10)
+				s.Get(k("b"), Now+10, value(2, "b"))
+				s.Set(store.Write{Key: k("a"), Value: value(3, "again"), Now: Now + 10, Expect: store.Absent})
+				s.Save(Now + 11)
+				s.Get(k("a"), Now+11, value(3, "again"))
+				s.Absent(k("b"), Now+11)
+			}},
+		{Name: "save/between", Section: secRequired, Requires: "session_save changes nothing that a later operation could see",
+			Run: func(p *Probe) {
+				s := p.Store()
+				for i := range uint64(20) {
+					old, v := filled(i, int(i)*11), filled(i+1, int(i+1)*11)
+					expect := int64(store.Absent)
+					if i > 0 {
+						s.Get(k("key"), Now, old)
+						expect = int64(i)
+					}
+					s.Set(store.Write{Key: k("key"), Value: v, Now: Now, Expect: expect})
+					s.Put(fmt.Appendf(nil, "key %d", i), v)
+					s.Save(Now)
+					s.Get(k("key"), Now, v)
+					s.Delete(fmt.Appendf(nil, "key %d", i/2), Now)
+					s.Save(Now)
+					s.Absent(fmt.Appendf(nil, "key %d", i/2), Now)
+				}
+			}},
+	}
+}
+
+// lifeTests are about the Store around the operations.
+func lifeTests() []Test {
+	return []Test{
+		{Name: "life/empty", Section: secLife, Requires: "a new store holds nothing",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Absent(k("key"), Now)
+				if p.suite.have&needKeys != 0 {
+					s.HasExactly(s.Keys(Now, nil))
+				}
+			}},
+		{Name: "life/two-stores", Section: secLife, Requires: "instances share nothing",
+			Run: func(p *Probe) {
+				a, b := p.Store(), p.Store()
+				a.Put(k("key"), value(1, "a"))
+				b.Absent(k("key"), Now)
+				b.Put(k("key"), value(2, "b"))
+				a.Get(k("key"), Now, value(1, "a"))
+				b.Clear(Now)
+				a.Get(k("key"), Now, value(1, "a"))
+			}},
+		{Name: "life/cancelled", Section: secLife, Requires: "a context that is cancelled before an operation has begun ends it without effect (host/store, Store)",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("key"), value(1, "kept"))
+				ctx, cancel := context.WithCancel(p.Context())
+				cancel()
+				for _, op := range operations(ctx, s.target) {
+					if !errors.Is(op.err, context.Canceled) {
+						p.Failf("the error of the context, context.Canceled", "%s with a cancelled context: %s", op.name, errorInWords(op.err))
+					}
+				}
+				s.Get(k("key"), Now, value(1, "kept"))
+				s.Absent(k("new"), Now)
+			}},
+		{Name: "life/closed", Section: secLife, Requires: "after Close operations return ErrClosed, and a second Close nothing (host/store, Store)",
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("key"), value(1, "x"))
+				s.Close()
+				for _, op := range operations(p.Context(), s.target) {
+					if !errors.Is(op.err, store.ErrClosed) {
+						p.Failf("closed", "%s after Close: %s", op.name, errorInWords(op.err))
+					}
+				}
+				if err := s.target.Close(p.Context()); err != nil {
+					p.Fail("a second Close: "+errorInWords(err), "success")
+				}
+			}},
+	}
+}
+
+type outcome struct {
+	name string
+	err  error
+}
+
+// operations calls each operation that every store has.
+func operations(ctx context.Context, s store.Store) []outcome {
+	_, get := s.Get(ctx, k("key"), Now)
+	return []outcome{
+		{"get", get},
+		{"set", s.Set(ctx, store.Write{Key: k("key"), Value: value(2, "changed"), Now: Now})},
+		{"set", s.Set(ctx, store.Write{Key: k("new"), Value: value(2, "new"), Now: Now})},
+		{"touch", s.Touch(ctx, k("key"), Now+1, Now)},
+		{"delete", s.Delete(ctx, k("key"), Now)},
+		{"clear", s.Clear(ctx, Now)},
+		{"save", s.Save(ctx, Now)},
+	}
+}

@@ -1,0 +1,285 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Reopen closes a store and opens it again over the same directory.
+func (p *Probe) Reopen(s *Subject) *Subject {
+	s.Close()
+	return p.Open(s.setup)
+}
+
+// Crashed opens a store over a copy of the directory as it is now: what a
+// process that is killed at this moment leaves.
+func (p *Probe) Crashed(s *Subject) *Subject {
+	setup := s.setup
+	setup.Dir = p.Dir()
+	if err := copyDir(setup.Dir, s.setup.Dir); err != nil {
+		p.Fail("the directory could not be copied: "+err.Error(), "a copy")
+	}
+	return p.Open(setup)
+}
+
+func copyDir(to, from string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch {
+		case entry.IsDir():
+			return os.MkdirAll(target, 0o700)
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, b, 0o600)
+	})
+}
+
+func reopenTests() []Test {
+	const durable = "when session_save returns success, every write that was answered before is durable"
+	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+	check := func(s *Subject, want map[string]store.Record) {
+		for key, r := range want {
+			if r.Expires == 0 {
+				s.Get(k(key), Now+1<<41, r.Value)
+				continue
+			}
+			s.Get(k(key), r.Expires-1, r.Value)
+			s.Absent(k(key), r.Expires)
+		}
+		if s.probe.suite.have&needKeys != 0 {
+			var keys [][]byte
+			for _, r := range want {
+				keys = append(keys, r.Key)
+			}
+			s.HasExactly(s.Keys(Now, nil), keys...)
+		}
+	}
+	// change overwrites, touches, removes and lets go a part of what variety
+	// stored.
+	change := func(s *Subject, want map[string]store.Record) {
+		for i := range 200 {
+			r := want[string(key(i))]
+			switch i % 8 {
+			case 0:
+				s.Delete(key(i), Now)
+				delete(want, string(key(i)))
+				continue
+			case 1:
+				r.Value = filled(uint64(i+1000), 8+(i*13)%200)
+				s.Set(store.Write{Key: key(i), Value: r.Value, Expires: r.Expires, Now: Now})
+			case 2:
+				r.Expires = Now + 5000 + int64(i)
+				s.Touch(key(i), r.Expires, Now)
+			case 3:
+				r.Expires = 0
+				s.Touch(key(i), 0, Now)
+			case 4:
+				s.Set(store.Write{Key: key(i), Value: value(1, ""), Expires: Now, Now: Now})
+				delete(want, string(key(i)))
+				continue
+			case 5:
+				s.Touch(key(i), Now, Now)
+				delete(want, string(key(i)))
+				continue
+			case 6:
+				s.Delete(key(i), Now)
+				r.Value, r.Expires = value(uint64(i+2000), "made again"), Now+77
+				s.Set(store.Write{Key: key(i), Value: r.Value, Expires: r.Expires, Now: Now, Expect: store.Absent})
+			}
+			want[string(key(i))] = r
+		}
+	}
+	setups := []Setup{{}, {Shards: 1}, {Shards: 4}}
+	return []Test{
+		{Name: "reopen/one-record", Section: secRequired, Requires: durable, needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Set(store.Write{Key: k("key"), Value: value(5, "hi!"), Expires: Now + 100, Now: Now})
+				s.Save(Now)
+				s = p.Reopen(s)
+				s.Get(k("key"), Now+99, value(5, "hi!"))
+				s.Absent(k("key"), Now+100)
+				s.Absent(k("other"), Now)
+			}},
+		{Name: "reopen/after-save", Section: secRequired, Requires: durable, needs: needDurable,
+			Run: func(p *Probe) {
+				for _, setup := range setups {
+					p.forget()
+					s := p.Open(setup)
+					want := variety(s)
+					s.Save(Now)
+					check(p.Reopen(s), want)
+				}
+			}},
+		{Name: "reopen/after-close", Section: secLife, Requires: "a host that shuts down in order calls session_save just before", needs: needDurable,
+			Run: func(p *Probe) {
+				for _, setup := range setups {
+					p.forget()
+					s := p.Open(setup)
+					check(p.Reopen(s), variety(s))
+				}
+			}},
+		{Name: "reopen/changes", Section: secRequired, Requires: durable + ", removals and expiries among them", needs: needDurable,
+			Run: func(p *Probe) {
+				for _, setup := range setups {
+					p.forget()
+					s := p.Open(setup)
+					want := variety(s)
+					s.Save(Now)
+					change(s, want)
+					s.Save(Now)
+					check(p.Reopen(s), want)
+				}
+			}},
+		{Name: "reopen/changes-after-reopening", Section: secRequired, Requires: durable, needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				want := variety(s)
+				s = p.Reopen(s)
+				change(s, want)
+				s.Save(Now)
+				s = p.Reopen(s)
+				check(s, want)
+				check(p.Reopen(s), want)
+			}},
+		{Name: "reopen/clear", Section: secRequired, Requires: durable + ", session_clear among them", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				variety(s)
+				s.Save(Now)
+				s.Clear(Now)
+				s.Put(k("after"), value(1, "x"))
+				s.Save(Now)
+				s = p.Reopen(s)
+				s.Absent(k("key 1"), Now)
+				check(s, map[string]store.Record{"after": {Key: k("after"), Value: value(1, "x")}})
+			}},
+		{Name: "reopen/expired", Section: secTime, Requires: "an expired record is as good as absent in every operation", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Set(store.Write{Key: k("key"), Value: value(5, "x"), Expires: Now + 100, Now: Now})
+				s.Put(k("other"), value(6, "y"))
+				s.Save(Now)
+				s = p.Reopen(s)
+				s.Absent(k("key"), Now+100)
+				s.Set(store.Write{Key: k("key"), Value: value(7, "again"), Now: Now + 100, Expect: store.Absent})
+				s.Save(Now + 101)
+				s = p.Reopen(s)
+				s.Get(k("key"), Now+101, value(7, "again"))
+				s.Get(k("other"), Now+101, value(6, "y"))
+			}},
+		{Name: "reopen/revisions", Section: secRevisions, Requires: "the revision is part of the value, and is compared after reopening as before", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("key"), value(1<<63+5, "x"))
+				s.Put(k("short"), []byte{0x81})
+				s = p.Reopen(s)
+				s.SetFails(store.Write{Key: k("key"), Value: value(6, ""), Now: Now, Expect: 5}, store.ErrConflict)
+				s.SetFails(store.Write{Key: k("key"), Value: value(6, ""), Now: Now, Expect: store.Absent}, store.ErrConflict)
+				s.Set(store.Write{Key: k("key"), Value: value(6, "y"), Now: Now, Expect: -1<<63 + 5})
+				s.Set(store.Write{Key: k("short"), Value: value(7, "z"), Now: Now, Expect: 0x81})
+				s = p.Reopen(s)
+				s.Get(k("key"), Now, value(6, "y"))
+				s.Get(k("short"), Now, value(7, "z"))
+			}},
+		{Name: "reopen/often", Section: secRequired, Requires: durable, needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				model := make(map[string][]byte)
+				random := p.Random()
+				for turn := range uint64(8) {
+					for range 30 {
+						i := random.IntN(40)
+						if random.IntN(3) == 0 {
+							s.Delete(key(i), Now)
+							delete(model, string(key(i)))
+							continue
+						}
+						model[string(key(i))] = filled(turn*100+uint64(i)+1, random.IntN(200))
+						s.Put(key(i), model[string(key(i))])
+					}
+					if turn%2 == 0 {
+						s.Save(Now)
+					}
+					s = p.Reopen(s)
+					for i := range 40 {
+						if v, ok := model[string(key(i))]; ok {
+							s.Get(key(i), Now, v)
+						} else {
+							s.Absent(key(i), Now)
+						}
+					}
+				}
+			}},
+		{Name: "reopen/killed-after-save", Section: secRequired, Requires: durable + ": a host that is killed does not save again", needs: needDurable,
+			Run: func(p *Probe) {
+				for _, setup := range setups {
+					p.forget()
+					s := p.Open(setup)
+					want := variety(s)
+					s.Save(Now)
+					check(p.Crashed(s), want)
+					change(s, want)
+					s.Save(Now)
+					check(p.Crashed(s), want)
+					s.Clear(Now)
+					s.Save(Now)
+					check(p.Crashed(s), nil)
+				}
+			}},
+		{Name: "reopen/killed-without-save", Section: secRequired, Requires: "of writes that were not saved nothing need come back, and what does is what was stored at some time since", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				const n = 60
+				may := make([]map[string]bool, n)
+				for i := range n {
+					may[i] = map[string]bool{string(filled(uint64(i+1), 50+i)): true}
+					s.Put(key(i), filled(uint64(i+1), 50+i))
+				}
+				s.Save(Now)
+				for turn := range 3 {
+					for i := turn; i < n; i += turn + 1 {
+						if (i+turn)%4 == 0 {
+							s.Delete(key(i), Now)
+							may[i][""] = true
+							continue
+						}
+						v := filled(uint64(turn*1000+i+1), 20+(i*17+turn)%100)
+						may[i][string(v)] = true
+						s.Put(key(i), v)
+					}
+				}
+				crashed := p.Crashed(s)
+				for i := range n {
+					got, err := crashed.TryGet(key(i), Now)
+					if errors.Is(err, store.ErrNotFound) {
+						got, err = nil, nil
+					}
+					crashed.want(err, nil)
+					if !may[i][string(got)] {
+						p.Failf("one of the values that it had since the last save", "the value %s", bytesInWords(got))
+					}
+				}
+				crashed.Put(key(1), value(1, "usable"))
+				crashed = p.Reopen(crashed)
+				crashed.Get(key(1), Now, value(1, "usable"))
+			}},
+	}
+}

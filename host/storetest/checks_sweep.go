@@ -1,0 +1,130 @@
+package storetest
+
+import (
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// mostSweeps bounds the calls that a sweep in small steps may take: a store may
+// count the empty places of its table among what it looks at.
+const mostSweeps = 50_000
+
+func sweepTests() []Test {
+	const (
+		goesOn = "session_sweep gives back the space of expired records, a few at a call, and goes on at the next where this one ended"
+		counts = "session_sweep returns how many records it removed"
+	)
+	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+	// fill stores n records: the even ones expire at Now+100, of the others
+	// every second at Now+200 and the rest never.
+	fill := func(s *Subject, n int) {
+		for i := range n {
+			expires := [4]int64{Now + 100, Now + 200, Now + 100, 0}[i%4]
+			s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i%90), Expires: expires, Now: Now})
+		}
+	}
+	alive := func(s *Subject, n int, now int64) {
+		for i := range n {
+			if i%2 == 0 || i%4 == 1 && now >= Now+200 {
+				s.Absent(key(i), now)
+			} else {
+				s.Get(key(i), now, filled(uint64(i+1), i%90))
+			}
+		}
+	}
+	sweepAll := func(p *Probe, s *Subject, max int, now int64, want int) {
+		total, calls := 0, 0
+		for ; total < want; calls++ {
+			if calls == mostSweeps {
+				p.Failf(fmt.Sprintf("all %d that have expired, in the end", want), "%d records removed by %d calls with max %d", total, calls, max)
+			}
+			total += s.Sweep(max, now)
+		}
+		for range 100 {
+			total += s.Sweep(max, now)
+		}
+		if total != want {
+			p.Failf(fmt.Sprintf("%d, as many as had expired", want), "%d records removed", total)
+		}
+	}
+	return []Test{
+		{Name: "sweep/nothing-to-do", Section: secOptional, Requires: counts, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				if n := s.Sweep(1000, Now); n != 0 {
+					p.Failf("0", "%d records removed from an empty store", n)
+				}
+				fill(s, 100)
+				for range 20 {
+					if n := s.Sweep(100, Now+99); n != 0 {
+						p.Failf("0, since none has expired", "%d records removed", n)
+					}
+				}
+				for i := range 100 {
+					s.Get(key(i), Now+99, filled(uint64(i+1), i%90))
+				}
+			}},
+		{Name: "sweep/removes-the-expired-only", Section: secOptional, Requires: goesOn, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				fill(s, 200)
+				for range 10 {
+					s.Sweep(1<<20, Now+100)
+				}
+				alive(s, 200, Now+100)
+				for range 10 {
+					s.Sweep(1<<20, Now+200)
+				}
+				alive(s, 200, Now+200)
+			}},
+		{Name: "sweep/counts", Section: secOptional, Requires: counts, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				fill(s, 200)
+				sweepAll(p, s, 1<<20, Now+100, 100)
+				sweepAll(p, s, 1<<20, Now+200, 50)
+				alive(s, 200, Now+200)
+			}},
+		{Name: "sweep/small-steps", Section: secOptional, Requires: goesOn, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				fill(s, 1000)
+				sweepAll(p, s, 16, Now+100, 500)
+				alive(s, 1000, Now+100)
+			}},
+		{Name: "sweep/between-writes", Section: secOptional, Requires: goesOn, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				const n = 400
+				for i := range n {
+					now := Now + int64(i)
+					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + 20, Now: now})
+					s.Sweep(8, now)
+					for j := max(0, i-25); j <= i; j++ {
+						if Now+int64(j)+20 > now {
+							s.Get(key(j), now, filled(uint64(j+1), 30))
+						} else {
+							s.Absent(key(j), now)
+						}
+					}
+				}
+			}},
+		{Name: "sweep/space-is-used-again", Section: secOptional, Requires: goesOn, needs: needSweep,
+			Run: func(p *Probe) {
+				s := p.Store()
+				for turn := range 5 {
+					now := Now + int64(turn)*1000
+					for i := range 100 {
+						s.Set(store.Write{Key: key(i), Value: filled(uint64(turn*100+i+1), (i*7+turn*31)%300), Expires: now + 500, Now: now, Expect: store.Absent})
+					}
+					for i := range 100 {
+						s.Get(key(i), now+499, filled(uint64(turn*100+i+1), (i*7+turn*31)%300))
+					}
+					for range 50 {
+						s.Sweep(64, now+500)
+					}
+				}
+			}},
+	}
+}
