@@ -1,9 +1,15 @@
 package main
 
 import (
+	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
 )
 
 var shells = []cobra.Completion{
@@ -59,4 +65,94 @@ func wasmFiles(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, c
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	return []cobra.Completion{"wasm"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// completeModule completes the one module that a verb takes.
+func completeModule(cmd *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	found := beginning(bundledEngines, start)
+	if len(args) > 0 || len(found) == 0 {
+		return wasmFiles(cmd, args, start)
+	}
+	// Shells complete either files or what they are given. What is typed so
+	// far has no slash, or it would not begin a name, so that the files that
+	// could be meant lie here.
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, e := range entries {
+		switch {
+		case !strings.HasPrefix(e.Name(), start) || strings.HasPrefix(e.Name(), "."):
+		case e.IsDir():
+			found = append(found, e.Name()+"/")
+		case strings.HasSuffix(e.Name(), ".wasm"):
+			found = append(found, e.Name())
+		}
+	}
+	directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	if len(found) == 1 && strings.HasSuffix(found[0], "/") {
+		directive |= cobra.ShellCompDirectiveNoSpace
+	}
+	return found, directive
+}
+
+var bundledEngines = []cobra.Completion{
+	cobra.CompletionWithDesc(memory.Name, "bundled: keeps sessions in memory"),
+	cobra.CompletionWithDesc(keyfolder.Name, "bundled: a folder for each session"),
+	cobra.CompletionWithDesc(dynfile.Name, "bundled: sessions packed into files that grow"),
+}
+
+// beginning returns the completions that begin with what was typed.
+func beginning(all []cobra.Completion, start string) []cobra.Completion {
+	return slices.DeleteFunc(slices.Clone(all), func(c cobra.Completion) bool { return !strings.HasPrefix(c, start) })
+}
+
+// fixed completes a flag's value from a list.
+func fixed(cmd *cobra.Command, flag string, all ...cobra.Completion) {
+	mustComplete(cmd, flag, cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
+}
+
+// listed completes the last of a flag's values that are separated by commas.
+func listed(cmd *cobra.Command, flag string, all func() []cobra.Completion) {
+	mustComplete(cmd, flag, func(_ *cobra.Command, _ []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		before := start[:strings.LastIndexByte(start, ',')+1]
+		var found []cobra.Completion
+		for _, c := range all() {
+			name, _, _ := strings.Cut(c, "\t")
+			if !slices.Contains(strings.Split(before, ","), name) && strings.HasPrefix(before+c, start) {
+				found = append(found, before+c)
+			}
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveKeepOrder
+	})
+}
+
+func directories(cmd *cobra.Command, flag string) {
+	mustComplete(cmd, flag, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
+}
+
+func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // the flag is missing, or has one already
+	}
+}
+
+// engineSettings are the settings that the bundled engines know.
+var engineSettings = map[string][]cobra.Completion{
+	memory.Name: {
+		cobra.CompletionWithDesc("max_entries=", "how many records are kept"),
+		cobra.CompletionWithDesc("max_bytes=", "how many bytes they may take"),
+	},
+	dynfile.Name: {cobra.CompletionWithDesc("max_bytes=", "how many bytes the files may take")},
+}
+
+// completeConfig completes the flag --config of a verb that takes a module,
+// where the settings of that are known.
+func completeConfig(_ *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return beginning(engineSettings[args[0]], start), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -72,8 +72,7 @@ The JSON interface beneath the page is there for scripts:
 	cmd.Flags().StringVar(&flags.addr, "addr", "",
 		"listen on `ADDR`, as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
-	_ = cmd.RegisterFlagCompletionFunc("addr", cobra.FixedCompletions(
-		[]cobra.Completion{defaultAddr, "127.0.0.1:0"}, cobra.ShellCompDirectiveNoFileComp))
+	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
 }
 
@@ -104,11 +103,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return cannotListen(addr, err)
 	}
-	level := slog.LevelInfo
-	if flags.verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(env.stderr, &slog.HandlerOptions{Level: level}))
+	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
 	storage, engine, err := openStorage(ctx, settings, log)
 	if err != nil {

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/loadtest"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+func newBench(env *environment) *cobra.Command {
+	var flags benchFlags
+	cmd := &cobra.Command{
+		Use:   "bench FILE.wasm",
+		Short: "measure a module beside a bundled engine",
+		Long: `
+FILE.wasm is the path of a module, - for standard input, or a bundled engine by
+its name: memory, keyfolder or dynfile.
+
+It measures operations per second and how long they take (the median, and what
+90, 99 and 99.9 per cent do not exceed, and the longest), for every combination
+of operation, size of values, number of shards and number of workers at once.
+The operations are get, set, get+set (a read, and a write if nobody wrote
+meanwhile) and mix (nine reads to one such pair), each on one of up to 10,000
+records, chosen at random. Module and bundled engine take turns, round by round,
+so that what disturbs the machine disturbs both; their ratio is the figure to
+trust.
+
+A module that uses files gets a temporary directory, or one within --mount, which
+decides on which disk they lie; so does the engine beside it.
+
+Modules run as trusted ones do, without a deadline for calls, after one short
+trial with a deadline. --deadline measures what one costs.
+
+The exit code is 1 if any operation failed. An interrupt (Ctrl-C) ends it with
+what is known so far.`,
+		Example: `  waddle bench my-engine.wasm
+  waddle bench my-engine.wasm --operations get,set --value-size 300 --concurrency 1,4,16
+  waddle bench my-engine.wasm --against keyfolder --mount . --duration 5s
+  waddle bench memory --against none --shards 1,2,4 --json`,
+		Args:              oneModule,
+		ValidArgsFunction: completeModule,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return benchModule(cmd.Context(), args[0], flags, env)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.against, "against", memory.Name, "measure `ENGINE` beside it: memory, keyfolder, dynfile, or none")
+	f.StringSliceVar(&flags.operations, "operations", []string{"get", "set", "get+set", "mix"}, "measure these, a `LIST` with commas")
+	f.StringSliceVar(&flags.sizes, "value-size", []string{"128", "4KiB", "64KiB"}, "with values of these sizes, a `LIST` such as 300,4KiB,1MiB")
+	f.IntSliceVar(&flags.shards, "shards", []int{0}, "with these numbers of instances, a `LIST` of powers of two; 0 for the host's own choice")
+	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "with so many workers at once, a `LIST`")
+	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure for `DURATION` each store and each figure")
+	f.IntVar(&flags.rounds, "rounds", 5, "in `N` rounds, in which the stores take turns")
+	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call; 0 for none")
+	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them")
+	addConfig(cmd, &flags.settings)
+	addJSON(cmd, &flags.json)
+	addVerbose(cmd, &flags.verbose)
+	fixed(cmd, "against", append(slices.Clone(bundledEngines), cobra.CompletionWithDesc("none", "the module alone"))...)
+	listed(cmd, "operations", operationNames)
+	listed(cmd, "value-size", func() []cobra.Completion { return []cobra.Completion{"128", "300", "4KiB", "64KiB", "1MiB"} })
+	listed(cmd, "shards", func() []cobra.Completion { return []cobra.Completion{"1", "2", "4", "8", "16"} })
+	listed(cmd, "concurrency", func() []cobra.Completion { return []cobra.Completion{"1", "2", "4", "8", "16", "64"} })
+	directories(cmd, "mount")
+	return cmd
+}
+
+type benchFlags struct {
+	against             string
+	operations, sizes   []string
+	shards, concurrency []int
+	duration, deadline  time.Duration
+	rounds              int
+	mount               string
+	settings            map[string]string
+	json, verbose       bool
+}
+
+func operationNames() []cobra.Completion {
+	return []cobra.Completion{
+		cobra.CompletionWithDesc("get", "reads"),
+		cobra.CompletionWithDesc("set", "writes"),
+		cobra.CompletionWithDesc("get+set", "a read and a write"),
+		cobra.CompletionWithDesc("mix", "nine reads to one pair of read and write"),
+	}
+}
+
+// plan makes a plan of the flags, without its targets.
+func (f benchFlags) plan() (loadtest.Plan, error) {
+	p := loadtest.Plan{Shards: f.shards, Concurrency: f.concurrency, Duration: f.duration, Rounds: f.rounds}
+	for _, name := range f.operations {
+		op := loadtest.Operation(name)
+		if !slices.Contains(loadtest.Operations(), op) {
+			return p, usagef("--operations has %q, and there are get, set, get+set and mix", name)
+		}
+		p.Operations = append(p.Operations, op)
+	}
+	for _, text := range f.sizes {
+		n, err := parseSize(text)
+		if err != nil {
+			return p, err
+		}
+		p.ValueSizes = append(p.ValueSizes, n)
+	}
+	for _, n := range f.shards {
+		if n != 0 && !powerOfTwo(n) {
+			return p, usagef("--shards has %d, and must have powers of two, or 0 for the host's own choice", n)
+		}
+	}
+	for _, n := range f.concurrency {
+		if n < 1 || n > maxWorkers {
+			return p, usagef("--concurrency has %d, and must have numbers from 1 to %d", n, maxWorkers)
+		}
+	}
+	switch {
+	case len(p.Operations)*len(p.ValueSizes)*len(p.Shards)*len(p.Concurrency) == 0:
+		return p, usagef("one of --operations, --value-size, --shards and --concurrency is empty: there is nothing to measure")
+	case f.rounds < 1:
+		return p, usagef("--rounds is %d, and must be at least 1", f.rounds)
+	case f.duration/time.Duration(f.rounds) < time.Millisecond:
+		return p, usagef("--duration is %v in %d rounds, and a round must have a millisecond at least", f.duration, f.rounds)
+	case f.deadline < 0:
+		return p, usagef("--deadline is %v, and may not be negative; 0 stands for none", f.deadline)
+	}
+	return p, checkMount(f.mount)
+}
+
+const maxWorkers = 1024
+
+// parseSize reads a size in bytes, KiB or MiB.
+func parseSize(text string) (int, error) {
+	number, unit := text, 1
+	for suffix, bytes := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if n, ok := strings.CutSuffix(text, suffix); ok {
+			number, unit = strings.TrimSpace(n), bytes
+		}
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n > math.MaxInt32 || n*unit < abi.RevisionSize || n*unit > abi.MaxValue {
+		return 0, usagef("--value-size has %q, and must have sizes from %d bytes, which a revision takes, to %d MiB, such as 300, 4KiB or 1MiB",
+			text, abi.RevisionSize, abi.MaxValue>>20)
+	}
+	return n * unit, nil
+}
+
+func benchModule(ctx context.Context, name string, flags benchFlags, env *environment) error {
+	plan, err := flags.plan()
+	if err != nil {
+		return err
+	}
+	other, known := bundled[flags.against]
+	if !known && flags.against != "none" {
+		return usagef("--against is %q, and must be memory, keyfolder, dynfile or none", flags.against)
+	}
+	m, err := readModule(ctx, name, env)
+	if err != nil {
+		return err
+	}
+	log := guestLogger(env, flags.verbose, slog.LevelWarn)
+	base := plugin.Config{Deadline: flags.deadline, Logger: log}
+	own := base
+	own.Settings = flags.settings
+	open := openModule(m, flags.mount != "")
+	if err := tryModule(ctx, open, flags.mount, own); err != nil {
+		return err
+	}
+	label := filepath.Base(m.name)
+	plan.Targets = []loadtest.Target{{Name: label, Open: benchTarget(open, flags.mount, own)}}
+	if known {
+		second := flags.against
+		if second == label {
+			second += " again"
+		}
+		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against, other), flags.mount, base)})
+	}
+	line := newProgress(env, flags.verbose)
+	plan.Progress = func(done, total int, f loadtest.Figure) {
+		left := time.Duration(total-done) * plan.Duration / time.Duration(plan.Rounds) * time.Duration(len(plan.Targets))
+		line.show("[%d/%d] %s, %d bytes, %d at once; about %v left", done, total, f.Operation, f.ValueSize, f.Concurrency,
+			left.Round(time.Second))
+	}
+	var found *loadtest.Report
+	var failed error
+	err = awaitLonger(ctx, patience(flags.deadline), func() { found, failed = loadtest.Run(ctx, plan) })
+	line.end()
+	if err != nil {
+		return err
+	}
+	if failed == nil || len(found.Figures) > 0 {
+		if err := write(env.stdout, found, flags.json); err != nil {
+			return err
+		}
+	}
+	errored, first := found.Failed()
+	switch {
+	case failed != nil:
+		return failed
+	case errored > 0:
+		return fmt.Errorf("%d operations failed, the first of %s", errored, first)
+	case found.Interrupted:
+		return errInterrupted
+	}
+	return nil
+}
+
+// opener opens a plugin over a directory, which is empty and its own.
+type opener func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error)
+
+// openBundled opens an engine by its name. The one that keeps nothing in files
+// would write snapshots to a directory.
+func openBundled(name string, open opener) opener {
+	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+		if name == memory.Name {
+			dir = ""
+		}
+		return open(ctx, dir, cfg)
+	}
+}
+
+// openModule opens a module as what it is: a bundled engine, or a module of
+// others, which gets the directory if it has a use for one.
+func openModule(m *module, mount bool) opener {
+	if open, ok := bundled[m.name]; ok {
+		return openBundled(m.name, open)
+	}
+	for _, c := range inspect.Of(m.name, m.wasm, m.size).Capabilities {
+		mount = mount || c.Name == inspect.Files
+	}
+	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+		cfg.Name = filepath.Base(m.name)
+		if mount {
+			cfg.Mounts = []plugin.Mount{{Dir: dir}}
+		}
+		return plugin.Open(ctx, m.wasm, cfg)
+	}
+}
+
+// benchTarget opens the plugin in a new directory each time.
+func benchTarget(open opener, parent string, cfg plugin.Config) func(ctx context.Context, shards int) (loadtest.Opened, error) {
+	return func(ctx context.Context, shards int) (loadtest.Opened, error) {
+		dir, err := os.MkdirTemp(parent, "waddle-bench-")
+		if err != nil {
+			return loadtest.Opened{}, err
+		}
+		cfg.Shards = shards
+		p, err := open(ctx, dir, cfg)
+		if err != nil {
+			return loadtest.Opened{}, errors.Join(err, os.RemoveAll(dir))
+		}
+		closing := func() error {
+			return errors.Join(p.Close(context.WithoutCancel(ctx)), os.RemoveAll(dir))
+		}
+		return loadtest.Opened{Store: p, Shards: p.Info().Shards, MaxValue: p.Info().MaxValue, Close: closing}, nil
+	}
+}
+
+// trialDeadline bounds each call of the trial.
+const trialDeadline = 5 * time.Second
+
+// tryModule calls each operation that is measured once, with a deadline: what
+// never returns is found here, where it can be ended.
+func tryModule(ctx context.Context, open opener, parent string, cfg plugin.Config) error {
+	cfg.Deadline = trialDeadline
+	opened, err := benchTarget(open, parent, cfg)(ctx, 1)
+	if err != nil {
+		return err
+	}
+	report, err := loadtest.Run(ctx, loadtest.Plan{
+		Targets:    []loadtest.Target{{Name: "the module", Open: func(context.Context, int) (loadtest.Opened, error) { return opened, nil }}},
+		Operations: []loadtest.Operation{loadtest.GetSet}, ValueSizes: []int{abi.RevisionSize}, Shards: []int{1}, Concurrency: []int{1},
+		Duration: time.Millisecond, Rounds: 1,
+	})
+	if err != nil {
+		return fmt.Errorf("in a short trial: %w", err)
+	}
+	if n, first := report.Failed(); n > 0 {
+		return fmt.Errorf("in a short trial operations failed, the first of %s", first)
+	}
+	if report.Interrupted {
+		return errInterrupted
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// addConfig adds the flag for settings of the module. Unlike a list, a value
+// may have commas.
+func addConfig(cmd *cobra.Command, settings *map[string]string) {
+	cmd.Flags().VarP((*settingsFlag)(settings), "config", "c", "give the module the setting `NAME=VALUE`; may be repeated")
+	mustComplete(cmd, "config", completeConfig)
+}
+
+func addJSON(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "json", false, "write JSON, and nothing else, to standard output")
+}
+
+func addVerbose(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVarP(value, "verbose", "v", false, "show what the module logs, for debugging too")
+}
+
+// settingsFlag collects settings.
+type settingsFlag map[string]string
+
+func (f *settingsFlag) String() string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(*f)) {
+		all = append(all, name+"="+(*f)[name])
+	}
+	return strings.Join(all, " ")
+}
+
+func (f *settingsFlag) Set(text string) error {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok || name == "" {
+		return usagef("a name, an equals sign, a value")
+	}
+	if *f == nil {
+		*f = make(map[string]string)
+	}
+	if _, twice := (*f)[name]; twice {
+		return usagef("%s is set twice", name)
+	}
+	(*f)[name] = value
+	return nil
+}
+
+func (f *settingsFlag) Type() string { return "NAME=VALUE" }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// guestLogger shows what a module logs: from the level on, or everything.
+func guestLogger(env *environment, verbose bool, level slog.Level) *slog.Logger {
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(newBlockHandler(env.stderr, level))
+}
+
+// blockHandler writes lines as slog's text handler does, but for values of
+// several lines, such as a stack: these follow the line, indented, so that
+// they can be read.
+type blockHandler struct {
+	slog.Handler
+	w  io.Writer
+	mu *sync.Mutex
+}
+
+func newBlockHandler(w io.Writer, level slog.Level) *blockHandler {
+	return &blockHandler{slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}), w, new(sync.Mutex)}
+}
+
+// Handle implements slog.Handler.
+func (h *blockHandler) Handle(ctx context.Context, record slog.Record) error {
+	line := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
+	var blocks strings.Builder
+	record.Attrs(func(a slog.Attr) bool {
+		text := strings.TrimRight(a.Value.Resolve().String(), "\n")
+		switch {
+		case a.Value.Kind() != slog.KindString, !strings.Contains(text, "\n") && text != "":
+			line.AddAttrs(a)
+		case text != "":
+			blocks.WriteString("  " + a.Key + ":\n")
+			for part := range strings.Lines(text) {
+				blocks.WriteString("    " + strings.TrimRight(part, "\n") + "\n")
+			}
+		}
+		return true
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.Handler.Handle(ctx, line); err != nil {
+		return err
+	}
+	_, err := io.WriteString(h.w, blocks.String())
+	return err
+}
+
+// WithAttrs implements slog.Handler.
+func (h *blockHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &blockHandler{h.Handler.WithAttrs(attrs), h.w, h.mu}
+}
+
+// WithGroup implements slog.Handler.
+func (h *blockHandler) WithGroup(name string) slog.Handler {
+	return &blockHandler{h.Handler.WithGroup(name), h.w, h.mu}
+}

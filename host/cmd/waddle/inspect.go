@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+)
+
+func newInspect(env *environment) *cobra.Command {
+	var flags inspectFlags
+	cmd := &cobra.Command{
+		Use:   "inspect FILE.wasm",
+		Short: "say what a module is, what it may do, and why it would be refused",
+		Long: `
+FILE.wasm is the path of a module, - for standard input, or a bundled engine by
+its name: memory, keyfolder or dynfile. None of its code is run.
+It shows what the module exports and imports, its memory, table and sizes, its
+SHA-256, what it could do by what it imports, and every reason for which a host
+would refuse it.
+
+With --describe the module is run after all, up to its first operation: in one
+instance, with little memory, two seconds for each step, and a temporary
+directory at /data. It then shows name, version, capabilities and limits as the
+module gives them. A module that opens only with settings needs --config.
+
+The exit code is 0 for a module that would be loaded and 1 for one that would
+be refused, or that failed when it was run.`,
+		Example: `  waddle inspect my-engine.wasm
+  waddle inspect my-engine.wasm --describe --config max_records=100
+  waddle inspect memory
+  curl -s https://example.com/engine.wasm | waddle inspect - --json`,
+		Args:              oneModule,
+		ValidArgsFunction: completeModule,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return inspectModule(cmd.Context(), args[0], flags, env)
+		},
+	}
+	cmd.Flags().BoolVar(&flags.describe, "describe", false, "run the module and show how it describes itself")
+	addConfig(cmd, &flags.settings)
+	addJSON(cmd, &flags.json)
+	addVerbose(cmd, &flags.verbose)
+	return cmd
+}
+
+type inspectFlags struct {
+	describe, json, verbose bool
+	settings                map[string]string
+}
+
+func inspectModule(ctx context.Context, name string, flags inspectFlags, env *environment) error {
+	if len(flags.settings) > 0 && !flags.describe {
+		return usagef("--config is for a module that is run: add --describe")
+	}
+	m, err := readModule(ctx, name, env)
+	if err != nil {
+		return err
+	}
+	report := inspect.Of(m.name, m.wasm, m.size)
+	if flags.describe && report.Accepted {
+		if report.Description, err = describeModule(ctx, m, flags, env); err != nil {
+			return err
+		}
+	}
+	if err := write(env.stdout, report, flags.json); err != nil {
+		return err
+	}
+	switch n := len(report.Refused); {
+	case n == 1:
+		return fmt.Errorf("%s would be refused", report.File)
+	case n > 1:
+		return fmt.Errorf("%s would be refused, for %d reasons", report.File, n)
+	case report.Description != nil && report.Description.Failure != "":
+		return fmt.Errorf("%s would be loaded, and failed when it was run", report.File)
+	}
+	return nil
+}
+
+func describeModule(ctx context.Context, m *module, flags inspectFlags, env *environment) (*inspect.Description, error) {
+	dir, err := os.MkdirTemp("", "waddle-inspect-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	description, err := inspect.Describe(ctx, m.wasm, flags.settings, dir, guestLogger(env, flags.verbose, slog.LevelError))
+	if err != nil {
+		return nil, errInterrupted
+	}
+	return description, nil
+}
+
+// report is what a verb found out.
+type report interface{ WriteText(w io.Writer) error }
+
+func write(w io.Writer, r report, asJSON bool) error {
+	if !asJSON {
+		return r.WriteText(w)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}

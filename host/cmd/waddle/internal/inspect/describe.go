@@ -1,0 +1,114 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+// Description is what the guest says of itself, which is known only by running
+// it.
+type Description struct {
+	Name         string   `json:"name"`
+	Version      string   `json:"version"`
+	Capabilities []string `json:"capabilities"`
+	MaxKey       int      `json:"max_key"`
+	MaxValue     int      `json:"max_value"`
+	Memory       int64    `json:"memory"` // bytes that an instance takes before the first operation
+	// OpenTime is how long it took until one instance stood ready, compiling
+	// aside; nanoseconds in JSON.
+	OpenTime time.Duration `json:"open_time"`
+
+	// Failure is why there is no description. Trace is the guest's stack and
+	// Output the end of what it wrote, if it failed.
+	Failure string `json:"failure,omitempty"`
+	Trace   string `json:"trace,omitempty"`
+	Output  string `json:"output,omitempty"`
+}
+
+// Limits under which a guest is asked for its description.
+const (
+	describeMemory   = 64 << 20
+	describeDeadline = 2 * time.Second
+)
+
+// Describe runs the guest up to its first operation, in one instance with
+// little memory and a deadline for each step, and without a cache of code. The
+// directory, if there is one, is mounted for it; what it writes to its log goes
+// to log. It returns an error only if the context ended first.
+func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir string, log *slog.Logger) (*Description, error) {
+	config := plugin.Config{Settings: settings, Shards: 1, MemoryLimit: describeMemory, Deadline: describeDeadline,
+		OpenDeadline: describeDeadline, SweepInterval: -1, NoCache: true, Logger: log}
+	if module, refused := plugin.Review(wasm); len(refused) == 0 {
+		config.MemoryLimit = max(config.MemoryLimit, module.Memory.Min<<16)
+	}
+	if dir != "" {
+		config.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: describeMemory, MaxFiles: 1000}}
+	}
+	p, begun := (*plugin.Plugin)(nil), time.Now()
+	err := await(ctx, func() (err error) {
+		p, err = plugin.Open(ctx, wasm, config)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return failed(err), nil
+	}
+	took := time.Since(begun)
+	defer func() { _ = p.Close(context.Background()) }()
+	info, stats := p.Info(), p.Stats()
+	return &Description{Name: info.EngineName, Version: info.Version, Capabilities: append([]string{}, info.Capabilities...),
+		MaxKey: info.MaxKey, MaxValue: info.MaxValue, Memory: stats.Memory, OpenTime: took - stats.CompileTime}, nil
+}
+
+func failed(err error) *Description {
+	d := &Description{Capabilities: []string{}, Failure: err.Error()}
+	var guest *plugin.Error
+	if errors.As(err, &guest) {
+		d.Trace, d.Output = guest.Trace, guest.Output
+	}
+	return d
+}
+
+// await returns what f returns, or the context's error if that ends before.
+func await(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *text) description(d *Description) {
+	t.line("\nIts own description (it was run for this)")
+	if d.Failure != "" {
+		t.line("  it could not be had: %s", plain(d.Failure))
+		t.block("stack", d.Trace)
+		t.block("output", d.Output)
+		return
+	}
+	t.field("name", "%s", orNone(plain(d.Name), "none"))
+	t.field("version", "%s", orNone(plain(d.Version), "none"))
+	t.field("declares", "%s", orNone(plain(strings.Join(d.Capabilities, " ")), "no capability: the host compares revisions for it"))
+	t.field("limits", "keys up to %s, values up to %s", size(int64(d.MaxKey)), size(int64(d.MaxValue)))
+	t.field("instance", "ready after %v, with %s of memory", d.OpenTime.Round(10*time.Microsecond), size(d.Memory))
+}
+
+func (t *text) block(name, lines string) {
+	if strings.TrimSpace(lines) == "" {
+		return
+	}
+	t.line("  %s:", name)
+	for line := range strings.Lines(strings.TrimSpace(lines)) {
+		t.line("    %s", plain(strings.TrimRight(line, "\n")))
+	}
+}

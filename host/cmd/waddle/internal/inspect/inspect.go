@@ -1,0 +1,178 @@
+// Package inspect says what a WebAssembly module is to a Waddle host, without
+// running any of it: what it exports and imports, what it could do if it ran,
+// and every reason why it would be refused.
+package inspect
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
+
+// MaxModule is the largest module in bytes that a host takes, and that [Of]
+// looks into.
+var MaxModule = int64(preflight.DefaultLimits().Module)
+
+// Report is what can be said of a module. It is complete only if the module can
+// be read to its end; of a damaged one it has what stands before the damage.
+type Report struct {
+	File     string    `json:"file"`
+	Size     int64     `json:"size"`             // bytes; -1 if not known
+	SHA256   string    `json:"sha256,omitempty"` // of the whole; empty above MaxModule
+	Accepted bool      `json:"accepted"`
+	Refused  []Refusal `json:"refused"` // empty if accepted
+
+	// Incomplete says that the module could not be read to its end: there
+	// may be more of everything below.
+	Incomplete   bool         `json:"incomplete"`
+	Sections     []Section    `json:"sections"`
+	Memory       *Memory      `json:"memory"` // nil if there is none
+	Table        *Table       `json:"table"`
+	Exports      []Export     `json:"exports"`
+	Absent       []Absent     `json:"absent"` // of what a guest may export
+	Imports      []Import     `json:"imports"`
+	Capabilities []Capability `json:"capabilities"`
+	Code         Code         `json:"code"`
+
+	Description *Description `json:"description,omitempty"`
+}
+
+// Refusal is one reason for which a host would not load the module.
+type Refusal struct {
+	Kind   string `json:"kind"`
+	Detail string `json:"detail"` // what was found, and what should be there
+}
+
+// Section is a part of the module's file.
+type Section struct {
+	Name   string `json:"name"`
+	Offset int    `json:"offset"`
+	Size   int    `json:"size"`
+}
+
+// Memory is in pages of 64 KiB. Max is -1 if the module sets no bound.
+type Memory struct {
+	Min int64 `json:"min_pages"`
+	Max int64 `json:"max_pages"`
+}
+
+// Table is in entries. Max is -1 if the module sets no bound.
+type Table struct {
+	Min int64 `json:"min"`
+	Max int64 `json:"max"`
+}
+
+// Export is something that the module offers.
+type Export struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Signature string `json:"signature,omitempty"`
+	Role      Role   `json:"role"`
+}
+
+// Absent is an optional export that the module does not have.
+type Absent struct {
+	Name        string `json:"name"`
+	Consequence string `json:"consequence"`
+}
+
+// Import is something that the module wants from its host.
+type Import struct {
+	Module    string `json:"module"`
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`
+	Signature string `json:"signature,omitempty"`
+}
+
+// Code is what the module is made of.
+type Code struct {
+	Functions   int   `json:"functions"`
+	Bytes       int64 `json:"bytes"`
+	DataBytes   int64 `json:"data_bytes"`
+	CustomBytes int64 `json:"custom_bytes"`
+	LargestBody int   `json:"largest_body"`
+	Globals     int   `json:"globals"`
+	// Names and Debug say whether a stack after a trap can name functions, and
+	// whether the module carries debug information.
+	Names bool `json:"names"`
+	Debug bool `json:"debug"`
+	// CompileTime is a rough estimate, in nanoseconds in JSON.
+	CompileTime time.Duration `json:"compile_time_estimate"`
+}
+
+// Of reports on the module. size is that of the file if wasm is only its
+// beginning, because it is larger than [MaxModule]; -1 if that is not known.
+func Of(file string, wasm []byte, size int64) *Report {
+	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
+		Absent: []Absent{}, Imports: []Import{}, Capabilities: []Capability{}}
+	if int64(len(wasm)) > MaxModule {
+		found := "more"
+		if size >= 0 {
+			found = fmt.Sprint(size)
+		}
+		r.Refused = append(r.Refused, Refusal{plugin.ErrLimits.Error(),
+			fmt.Sprintf("%s bytes, and the most is %d", found, MaxModule)})
+		return r
+	}
+	r.Size = int64(len(wasm))
+	sum := sha256.Sum256(wasm)
+	r.SHA256 = hex.EncodeToString(sum[:])
+	module, refused := plugin.Review(wasm)
+	for _, e := range refused {
+		r.Refused = append(r.Refused, Refusal{e.Kind.Error(), e.Detail})
+	}
+	r.Accepted = len(refused) == 0
+	r.outline(module)
+	return r
+}
+
+// secondOfWork is about what the compiler does in a second; see
+// [preflight.Module].
+const secondOfWork = 25_000_000
+
+func (r *Report) outline(m *preflight.Module) {
+	r.Incomplete = m.Incomplete
+	r.Code = Code{Functions: m.Functions, Bytes: m.CodeSize, DataBytes: m.DataSize, CustomBytes: m.CustomSize,
+		LargestBody: m.Largest.Size, Globals: m.Globals,
+		CompileTime: time.Duration(float64(m.Work) / secondOfWork * float64(time.Second)).Round(time.Millisecond)}
+	for _, s := range m.Sections {
+		name := preflight.SectionName(s.ID)
+		if s.Name != "" {
+			name = "custom " + s.Name
+			r.Code.Names = r.Code.Names || s.Name == "name"
+			r.Code.Debug = r.Code.Debug || strings.HasPrefix(s.Name, ".debug_")
+		}
+		r.Sections = append(r.Sections, Section{name, s.Offset, s.Size})
+	}
+	if m.Memory != nil {
+		r.Memory = &Memory{m.Memory.Min, m.Memory.Max}
+	}
+	if m.Table != nil {
+		r.Table = &Table{m.Table.Min, m.Table.Max}
+	}
+	for _, e := range m.Exports {
+		r.Exports = append(r.Exports, Export{e.Name, e.Kind.String(), signatureOf(e.Kind, e.Signature), roleOf(e.Name)})
+	}
+	sortExports(r.Exports)
+	for _, o := range optional {
+		if m.ExportsRead() && m.Export(o.Name) == nil {
+			r.Absent = append(r.Absent, o)
+		}
+	}
+	for _, i := range m.Imports {
+		r.Imports = append(r.Imports, Import{i.Module, i.Name, i.Kind.String(), signatureOf(i.Kind, i.Signature)})
+	}
+	r.Capabilities = capabilitiesOf(r.Imports)
+}
+
+func signatureOf(kind preflight.Kind, s preflight.Signature) string {
+	if kind != preflight.KindFunction {
+		return ""
+	}
+	return s.String()
+}

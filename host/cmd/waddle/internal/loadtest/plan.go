@@ -1,0 +1,173 @@
+// Package loadtest measures how many operations per second stores do, and how
+// long each takes, side by side: rounds of all stores take turns, so that what
+// disturbs the machine disturbs all of them.
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Operation is what is measured.
+type Operation string
+
+// The operations. Every one concerns a record that exists, chosen at random
+// among those of the worker.
+const (
+	Get    Operation = "get"
+	Set    Operation = "set"
+	GetSet Operation = "get+set" // a read, and a write if nobody wrote meanwhile
+	Mix    Operation = "mix"     // nine reads to one such pair
+)
+
+// Operations are all of them.
+func Operations() []Operation { return []Operation{Get, Set, GetSet, Mix} }
+
+// Target is a store to be measured.
+type Target struct {
+	Name string
+	// Open opens the store, empty, with a number of shards; 0 stands for its
+	// own choice.
+	Open func(ctx context.Context, shards int) (Opened, error)
+}
+
+// Opened is a store that has been opened.
+type Opened struct {
+	Store store.Store
+	// Shards is how many there are.
+	Shards int
+	// MaxValue is the largest value that it takes.
+	MaxValue int
+	// Close closes the store and removes what it leaves.
+	Close func() error
+}
+
+// Plan is what to measure. All combinations are.
+type Plan struct {
+	// Targets are measured side by side; the first is compared to the others.
+	Targets     []Target
+	Operations  []Operation
+	ValueSizes  []int // bytes, 8 of revision included
+	Shards      []int
+	Concurrency []int // workers at once
+	// Duration is how long each target is measured for each figure, in Rounds
+	// of equal length.
+	Duration time.Duration
+	Rounds   int
+	// Progress is told before each round; it may be nil.
+	Progress func(done, total int, figure Figure)
+}
+
+// Report is what was found.
+type Report struct {
+	Module      string        `json:"module"`
+	Against     string        `json:"against,omitempty"`
+	Go          string        `json:"go"`
+	Platform    string        `json:"platform"`
+	Processors  int           `json:"processors"`
+	Duration    time.Duration `json:"duration_ns"` // of each figure of each store
+	Rounds      int           `json:"rounds"`
+	Clock       time.Duration `json:"clock_ns"` // what taking the time costs, which is within every operation
+	Interrupted bool          `json:"interrupted"`
+	Figures     []Figure      `json:"figures"`
+}
+
+// Figure is what was found for one combination.
+type Figure struct {
+	Operation   Operation `json:"operation"`
+	ValueSize   int       `json:"value_size"`
+	Shards      int       `json:"shards"` // asked for; 0 for the stores' own choice
+	Concurrency int       `json:"concurrency"`
+	Records     int       `json:"records"` // that were stored
+	Skipped     string    `json:"skipped,omitempty"`
+	Results     []Result  `json:"results"` // in the order of the targets
+	// Ratio is the operations per second of the first target to those of the
+	// second, in the median of rounds, with the least and the most. It is nil
+	// if there is no second, or something failed.
+	Ratio *Ratio `json:"ratio,omitempty"`
+}
+
+// Ratio is a median with its extremes.
+type Ratio struct {
+	Median float64 `json:"median"`
+	Least  float64 `json:"least"`
+	Most   float64 `json:"most"`
+}
+
+// Result is what one store did.
+type Result struct {
+	Target string `json:"target"`
+	Shards int    `json:"shards"` // that it had
+	// OpsPerSecond is the median of Rounds.
+	OpsPerSecond float64   `json:"ops_per_second"`
+	Rounds       []float64 `json:"rounds"`
+	Latency      Latency   `json:"latency"`
+	Operations   uint64    `json:"operations"`
+	// Missing counts records that were read and not found, since the store
+	// had dropped them to make room.
+	Missing uint64 `json:"missing"`
+	// Errors counts operations that failed, with the first one's text.
+	Errors uint64 `json:"errors"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Latency is how long operations took, to 1.6 per cent; Max is exact.
+type Latency struct {
+	P50  time.Duration `json:"p50_ns"`
+	P90  time.Duration `json:"p90_ns"`
+	P99  time.Duration `json:"p99_ns"`
+	P999 time.Duration `json:"p999_ns"`
+	Max  time.Duration `json:"max_ns"`
+}
+
+// Failed counts the operations of all stores that failed.
+func (r *Report) Failed() (n uint64, first string) {
+	for _, f := range r.Figures {
+		for _, result := range f.Results {
+			if n += result.Errors; first == "" && result.Error != "" {
+				first = fmt.Sprintf("%s: %s", result.Target, result.Error)
+			}
+		}
+	}
+	return n, first
+}
+
+// newReport says where it was measured.
+func newReport(p *Plan) *Report {
+	r := &Report{Module: p.Targets[0].Name, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Processors: runtime.GOMAXPROCS(0), Duration: p.Duration, Rounds: p.Rounds, Clock: clockCost(), Figures: []Figure{}}
+	if len(p.Targets) > 1 {
+		r.Against = p.Targets[1].Name
+	}
+	return r
+}
+
+// clockCost measures what taking the time costs.
+func clockCost() time.Duration {
+	const n = 1000
+	var best time.Duration
+	for range 10 {
+		start := time.Now()
+		for range n {
+			_ = time.Since(start)
+		}
+		if took := time.Since(start); best == 0 || took < best {
+			best = took
+		}
+	}
+	return best / n
+}
+
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+)
+
+// moduleNames says what may stand for a module.
+const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder or dynfile"
+
+// bundledModules are the modules that have a name.
+var bundledModules = map[string]func() ([]byte, error){
+	memory.Name:    memory.Module,
+	keyfolder.Name: keyfolder.Module,
+	dynfile.Name:   dynfile.Module,
+}
+
+// module is a WebAssembly module as a verb was given it.
+type module struct {
+	name string
+	wasm []byte // its beginning, if it is larger than a host takes
+	size int64  // of the whole; -1 if it is larger and not known
+}
+
+// readModule reads the module that an argument names: at most a byte more than
+// a host takes, so that one that is too large is found to be without reading it
+// to its end.
+func readModule(ctx context.Context, name string, env *environment) (*module, error) {
+	if unpack, ok := bundledModules[name]; ok {
+		wasm, err := unpack()
+		return &module{name, wasm, int64(len(wasm))}, err
+	}
+	var m *module
+	err := await(ctx, func() (err error) {
+		if name == "-" {
+			m, err = readAll("standard input", env.stdin, -1)
+			return err
+		}
+		m, err = readModuleFile(name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func readModuleFile(name string) (*module, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("there is no file %q; a module is %s", name, moduleNames)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the module cannot be read: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("the module cannot be read: %w", err)
+	}
+	if info.IsDir() {
+		return nil, usagef("%q is a directory; a module is %s", name, moduleNames)
+	}
+	size := int64(-1)
+	if info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	return readAll(name, f, size)
+}
+
+func readAll(name string, r io.Reader, size int64) (*module, error) {
+	wasm, err := io.ReadAll(io.LimitReader(r, inspect.MaxModule+1))
+	if err != nil {
+		return nil, fmt.Errorf("the module %q cannot be read: %w", name, err)
+	}
+	if int64(len(wasm)) <= inspect.MaxModule {
+		size = int64(len(wasm))
+	}
+	return &module{name, wasm, size}, nil
+}
+
+// await returns what f returns, or the context's error if that ends before.
+func await(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errInterrupted
+	}
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// oneModule is the check of a verb's arguments that takes one module.
+func oneModule(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 1:
+		return nil
+	case 0:
+		return usagef("%s needs a module: %s", cmd.Name(), moduleNames)
+	}
+	return usagef("%s takes one module, and got %d: %s", cmd.Name(), len(args), strings.Join(args, " "))
+}

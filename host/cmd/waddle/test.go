@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/storetest"
+	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
+)
+
+func newTest(env *environment) *cobra.Command {
+	var flags testFlags
+	cmd := &cobra.Command{
+		Use:   "test FILE.wasm",
+		Short: "hold a module to the conformance suite",
+		Long: `
+FILE.wasm is the path of a module, - for standard input, or a bundled engine by
+its name: memory, keyfolder or dynfile.
+
+The suite checks everything that abi/SPEC.md asks of a module, from its exports
+to a hundred thousand operations after which its memory must have stopped
+growing. A failure says what was called with which bytes, what came back, and
+what the specification says, with its section. The same seed gives the same
+checks again.
+
+A module that needs a directory gets a temporary one at /data, or one that is
+made within --mount; what it saves there must be found when it is opened again.
+
+With --verbose the module's own log is shown, its debug level included, and for
+a trap the stack, with names of functions if the module was built with them.
+
+The exit code is 0 if no check failed, and 1 otherwise. An interrupt (Ctrl-C)
+ends the suite with what is known so far.`,
+		Example: `  waddle test my-engine.wasm
+  waddle test my-engine.wasm --config max_records=1000 -v
+  waddle test my-engine.wasm --only expiry,'set/over*' --seed 42
+  waddle test my-engine.wasm --mount /mnt/slow-disk --skip soak
+  waddle test my-engine.wasm --json > report.json`,
+		Args:              oneModule,
+		ValidArgsFunction: completeModule,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return testModule(cmd.Context(), args[0], flags, env)
+		},
+	}
+	f := cmd.Flags()
+	addConfig(cmd, &flags.settings)
+	f.StringVar(&flags.mount, "mount", "", "make the module's directories in `DIR`, and remove them")
+	f.StringSliceVar(&flags.only, "only", nil, "run these checks only: a `PATTERN`, or several with commas; a group's name stands for all of it")
+	f.StringSliceVar(&flags.skip, "skip", nil, "leave out the checks that fit a `PATTERN`")
+	f.Uint64Var(&flags.seed, "seed", 0, "the seed `N` of all that is random (default drawn, and shown)")
+	f.IntVar(&flags.soak, "soak", 100_000, "the soak has `N` operations")
+	f.IntVar(&flags.sequences, "sequences", 100, "hold `N` random sequences of operations against the reference")
+	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default by the number of processors)")
+	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a call of the module that takes longer than `DURATION`; 0 for never")
+	addJSON(cmd, &flags.json)
+	addVerbose(cmd, &flags.verbose)
+	directories(cmd, "mount")
+	listed(cmd, "only", checkNames)
+	listed(cmd, "skip", checkNames)
+	return cmd
+}
+
+type testFlags struct {
+	settings                map[string]string
+	mount                   string
+	only, skip              []string
+	seed                    uint64
+	soak, sequences, shards int
+	deadline                time.Duration
+	json, verbose           bool
+}
+
+func (f testFlags) check() error {
+	switch {
+	case f.soak < 1:
+		return usagef("--soak is %d, and must be at least 1; leave the soak out with --skip soak", f.soak)
+	case f.sequences < 1:
+		return usagef("--sequences is %d, and must be at least 1", f.sequences)
+	case !powerOfTwo(f.shards) && f.shards != 0:
+		return usagef("--shards is %d, and must be a power of two", f.shards)
+	case f.deadline < 0:
+		return usagef("--deadline is %v, and may not be negative; 0 stands for none", f.deadline)
+	}
+	return checkMount(f.mount)
+}
+
+func powerOfTwo(n int) bool { return n > 0 && n&(n-1) == 0 }
+
+// checkMount says what is wrong with a directory that others are to be made in.
+func checkMount(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return usagef("--mount is %q, and must be a directory that exists: %w", dir, err)
+	}
+	if !info.IsDir() {
+		return usagef("--mount is %q, which is a file, and must be a directory", dir)
+	}
+	return nil
+}
+
+func testModule(ctx context.Context, name string, flags testFlags, env *environment) error {
+	if err := flags.check(); err != nil {
+		return err
+	}
+	m, err := readModule(ctx, name, env)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "waddle-test-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	line := newProgress(env, flags.verbose)
+	options := plugintest.Options{
+		Options: storetest.Options{
+			Target: filepath.Base(m.name), Soak: flags.soak, Sequences: flags.sequences, Seed: flags.seed,
+			Only: flags.only, Skip: flags.skip, Dir: dir, Progress: func(p storetest.Progress) { line.show("%s", progressText(p)) },
+		},
+		Settings: flags.settings,
+		Mount:    flags.mount,
+		// Errors of the guest are what checks provoke and report themselves.
+		Config: plugin.Config{Shards: flags.shards, Deadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+	}
+	var found *storetest.Report
+	err = awaitLonger(ctx, patience(flags.deadline), func() { found = plugintest.Check(ctx, m.wasm, options) })
+	line.end()
+	if err != nil {
+		return err
+	}
+	if err := write(env.stdout, found, flags.json); err != nil {
+		return err
+	}
+	switch {
+	case found.Failed > 0:
+		return fmt.Errorf("%s failed %d of %d checks", found.Target, found.Failed, found.Passed+found.Failed)
+	case ctx.Err() != nil:
+		return errInterrupted
+	}
+	return nil
+}
+
+// patience is how long to wait, after an interrupt, for a module to come back
+// from a call.
+func patience(deadline time.Duration) time.Duration {
+	const grace = 2 * time.Second
+	return deadline + grace
+}
+
+// awaitLonger waits for f, which ends soon after the context does. If it does not
+// within the time, it is left behind.
+func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return nil
+	case <-time.After(longer):
+		return fmt.Errorf("%w, and the module does not come back from a call", errInterrupted)
+	}
+}
+
+func progressText(p storetest.Progress) string {
+	s := p.Check
+	if p.Of > 0 {
+		s = fmt.Sprintf("[%d/%d] %s", p.Number, p.Of, p.Check)
+	}
+	if p.Total > 0 {
+		s += fmt.Sprintf(": %d of %d", p.Done, p.Total)
+	}
+	return s
+}
+
+// checkNames are the names of groups and checks for completion.
+func checkNames() []cobra.Completion {
+	var all []cobra.Completion
+	last := ""
+	for _, t := range storetest.Tests() {
+		if group := path.Dir(t.Name); group != last {
+			all = append(all, cobra.CompletionWithDesc(group, "all of this group"))
+			last = group
+		}
+		all = append(all, cobra.CompletionWithDesc(t.Name, t.Requires))
+	}
+	return all
+}
