@@ -225,8 +225,11 @@ i64 EXPORT(session_save)(i64 now) {
 	if (FAULT(save_internal) && ++saves > 1) return INTERNAL;
 	for (u32 at = 1, kept = 0; at <= used; at++) {
 		if (!records[at].key) continue;
-		if (FAULT(save_keeps_one) && kept++ > 0) drop(at, 0);
-		else if (alive(&records[at], now) == FAULT(save_drops_living)) drop(at, 0);
+		int gone = alive(&records[at], now) == FAULT(save_drops_living);
+		if (FAULT(save_keeps_one)) gone = kept++ > 0;
+		if (!gone) continue;
+		drop(at, 0);
+		dirty = 1;
 	}
 #ifdef FILES
 	return write_file(now);
@@ -270,6 +273,7 @@ i64 EXPORT(session_sweep)(i64 now, u32 max) {
 		if (!gone) continue;
 		drop(at, FAULT(sweep_leaks));
 		removed++;
+		dirty = 1;
 	}
 	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
 }
