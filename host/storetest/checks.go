@@ -31,8 +31,11 @@ func value(revision uint64, body string) []byte {
 	return append(b, body...)
 }
 
-// filled makes a value of a revision and of so many bytes in all. No two are
-// alike, and no part of one is found in another.
+// Value makes a value of a revision and of so many bytes in all, of which the
+// first eight are the revision. No two are alike, and no part of one is found in
+// another.
+func Value(revision uint64, size int) []byte { return filled(revision, size) }
+
 func filled(revision uint64, size int) []byte {
 	b := make([]byte, (size+7)/8*8)
 	x := revision*0x9e3779b97f4a7c15 + uint64(size) + 1

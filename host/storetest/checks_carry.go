@@ -114,6 +114,31 @@ func listTests() []Test {
 					}
 				}
 			}},
+		{Name: "keys/others-removed", Section: secOptional, Requires: everyKey + ", also if those that were named before it go", needs: needKeys,
+			Run: func(p *Probe) {
+				s := p.Store()
+				const n = 1000
+				long := func(i int) []byte { return fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i) }
+				for i := range n {
+					s.Put(long(i), value(1, ""))
+				}
+				gone := make(map[string]bool)
+				step := 0
+				seen := s.Keys(Now, func(key []byte) {
+					if step++; step%3 == 1 {
+						s.Delete(key, Now)
+						gone[string(key)] = true
+					}
+				})
+				for i := range n {
+					if seen[string(long(i))] == 0 {
+						p.failAbout(long(i), fmt.Sprintf("the key %s is missing among %d", bytesInWords(long(i)), len(seen)), everyKey)
+					}
+				}
+				for key := range gone {
+					s.Absent([]byte(key), Now)
+				}
+			}},
 		{Name: "keys/removed-as-seen", Section: secOptional, Requires: everyKey, needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()

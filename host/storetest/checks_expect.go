@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -114,8 +115,12 @@ func expectTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				for size := 1; size < 8; size++ {
-					// What was there before must not fill the missing bytes.
-					s.Put(k("key"), filled(1<<64-2, 8+size))
+					// What was there before must not fill the missing bytes,
+					// nor what other values have left behind.
+					for range 3 {
+						s.Put(k("key"), bytes.Repeat([]byte{0xff}, 8))
+						s.Put(k("key"), bytes.Repeat([]byte{0xff}, 8+size))
+					}
 					short := make([]byte, size)
 					short[size-1] = 0x81
 					s.Put(k("key"), short)
@@ -146,14 +151,14 @@ func expectTests() []Test {
 			}},
 		{Name: "expect/conflict-keeps-the-expiry", Section: secResults, Requires: "an operation that answers an error has changed nothing that a later operation could see",
 			Run: func(p *Probe) {
-				for _, expect := range []int64{store.Absent, 4} {
-					for _, expires := range []int64{0, Now + 50, Now + 200, Now} {
-						p.forget()
-						s := p.Store()
-						s.Set(store.Write{Key: k("key"), Value: v, Expires: Now + 100, Now: Now})
-						s.SetFails(store.Write{Key: k("key"), Value: w, Expires: expires, Now: Now, Expect: expect}, store.ErrConflict)
-						s.Get(k("key"), Now+99, v)
-						s.Absent(k("key"), Now+100)
+				s := p.Store()
+				for i, expect := range []int64{store.Absent, 4} {
+					for j, expires := range []int64{0, Now + 50, Now + 200, Now} {
+						key := fmt.Appendf(nil, "key %d", i*4+j)
+						s.Set(store.Write{Key: key, Value: v, Expires: Now + 100, Now: Now})
+						s.SetFails(store.Write{Key: key, Value: w, Expires: expires, Now: Now, Expect: expect}, store.ErrConflict)
+						s.Get(key, Now+99, v)
+						s.Absent(key, Now+100)
 					}
 				}
 			}},

@@ -95,6 +95,23 @@ func keyTests() []Test {
 				}
 				apart(p, keys)
 			}},
+		{Name: "key/long", Section: secLimits, Requires: distinct + ", those behind the first 64 too",
+			Run: func(p *Probe) {
+				var keys [][]byte
+				for _, n := range []int{65, 66, 72, 100, 128, 129, 200, 256, 257, 511, 512, 1000, 1023, 1024} {
+					if n = min(n, p.Options().MaxKey); n <= 64 {
+						p.Skip("the store takes no keys above 64 bytes")
+					}
+					base := bytes.Repeat([]byte("long"), n/4+1)[:n]
+					keys = append(keys, base)
+					for _, at := range []int{0, 31, 32, 63, 64, n / 2, n - 2, n - 1} {
+						other := bytes.Clone(base)
+						other[at] ^= 0x20
+						keys = append(keys, other)
+					}
+				}
+				apart(p, keys)
+			}},
 		{Name: "key/many", Section: secLimits, Requires: distinct,
 			Run: func(p *Probe) {
 				var keys [][]byte

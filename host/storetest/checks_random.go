@@ -25,36 +25,55 @@ func randomTests() []Test {
 
 const (
 	sequenceLength = 80
+	// perStore is how many sequences are played in one store: opening one can
+	// cost more than a sequence.
+	perStore = 10
 	// mostTrials bounds how often a failing sequence is tried in parts.
-	mostTrials = 600
+	mostTrials = 500
 )
 
-// sequences plays random sequences, each in a store of its own. One that fails
-// is made as short as possible.
+// sequences plays random sequences, a few in each store, which is cleared
+// between them. What fails is made as short as possible.
 func sequences(p *Probe) {
 	random := p.Random()
-	for i := range p.Options().Sequences {
-		ops := generate(random, sequenceLength, sequenceWeights, len(sequenceKeys))
-		if i%10 == 0 {
-			p.Progress(i, p.Options().Sequences)
+	for i := 0; i < p.Options().Sequences; i += perStore {
+		p.Progress(i, p.Options().Sequences)
+		var ops []operation
+		for j := i; j < min(i+perStore, p.Options().Sequences); j++ {
+			if j > i {
+				ops = append(ops, operation{kind: opClear})
+			}
+			ops = append(ops, generate(random, sequenceLength, sequenceWeights, len(sequenceKeys))...)
 		}
-		failed := p.try(ops)
+		failed, done := p.try(ops)
 		if failed == nil {
 			continue
 		}
-		short := shrink(ops, operation.simpler, func(part []operation) bool {
-			return p.Context().Err() == nil && p.try(part) != nil
+		// Most often the last sequence alone fails too.
+		candidate := ops[:done]
+		if last := ops[(done-1)/(sequenceLength+1)*(sequenceLength+1) : done]; len(last) < len(candidate) {
+			if f, _ := p.try(last); f != nil {
+				candidate = last
+			}
+		}
+		short := shrink(candidate, operation.simpler, func(part []operation) bool {
+			if p.Context().Err() != nil {
+				return false
+			}
+			f, _ := p.try(part)
+			return f != nil
 		}, mostTrials)
-		if again := p.try(short); again != nil {
+		if again, _ := p.try(short); again != nil {
 			failed = again
 		}
-		failed.Expected += fmt.Sprintf("\n(sequence %d of %d operations, shrunk to the %d above)", i+1, len(ops), len(short))
+		failed.Expected += fmt.Sprintf("\n(%d random operations, shrunk to %d)", done, len(short))
 		panic(failed)
 	}
 }
 
-// try plays a sequence and returns how it failed, nil if it did not.
-func (p *Probe) try(ops []operation) *Failure {
+// try plays a sequence and returns how it failed, nil if it did not, and how
+// many operations were done.
+func (p *Probe) try(ops []operation) (failed *Failure, done int) {
 	if err := p.Context().Err(); err != nil {
 		p.Skip("the run was ended: " + err.Error())
 	}
@@ -62,9 +81,11 @@ func (p *Probe) try(ops []operation) *Failure {
 	ended := trial.guard(func() {
 		g := &play{p: trial, s: trial.Store(), m: newModel(), keys: sequenceKeys}
 		for _, o := range ops {
-			g.do(o)
+			done++
+			if g.do(o); done == len(ops) || o.kind == opClear {
+				g.all()
+			}
 		}
-		g.all()
 	})
 	if end := trial.guard(trial.end); ended == nil {
 		ended = end
@@ -72,8 +93,8 @@ func (p *Probe) try(ops []operation) *Failure {
 	if s, ok := ended.(skipped); ok {
 		panic(s)
 	}
-	f, _ := ended.(*Failure)
-	return f
+	failed, _ = ended.(*Failure)
+	return failed, done
 }
 
 // sequenceKeys are few, so that operations meet, and easily confused.
@@ -140,6 +161,10 @@ type soak struct {
 }
 
 const soakKeys = 400
+
+// Soak returns a function that does one operation of the soak on the store,
+// against a model of its own. The store must be empty.
+func (p *Probe) Soak(s *Subject) (step func()) { return soaking(p, s).step }
 
 func soaking(p *Probe, s *Subject) *soak {
 	g := &soak{play: play{p: p, s: s, m: newModel()}, random: p.Random()}

@@ -181,16 +181,16 @@ func expiryTests() []Test {
 			}},
 		{Name: "expiry/write-removes", Section: secRequired, Requires: "a write whose expiry is not above now_ms removes what is there and answers success",
 			Run: func(p *Probe) {
-				for _, at := range []int64{Now + 10, Now + 9, Now - 1_000_000, 1} {
-					p.forget()
-					s := p.Store()
-					s.Put(k("key"), v)
+				s := p.Store()
+				for i, at := range []int64{Now + 10, Now + 9, Now - 1_000_000, 1} {
+					key := fmt.Appendf(nil, "key %d", i)
+					s.Put(key, v)
 					s.Put(k("other"), v)
-					s.Set(store.Write{Key: k("key"), Value: w, Expires: at, Now: Now + 10})
-					s.Absent(k("key"), Now+10)
+					s.Set(store.Write{Key: key, Value: w, Expires: at, Now: Now + 10})
+					s.Absent(key, Now+10)
 					s.Get(k("other"), Now+10, v)
-					s.Set(store.Write{Key: k("key"), Value: w, Now: Now + 10, Expect: store.Absent})
-					s.Get(k("key"), Now+10, w)
+					s.Set(store.Write{Key: key, Value: w, Now: Now + 10, Expect: store.Absent})
+					s.Get(key, Now+10, w)
 				}
 			}},
 		{Name: "expiry/write-creates-nothing", Section: secRequired, Requires: "a write whose expiry is not above now_ms stores nothing",
@@ -293,16 +293,16 @@ func touchTests() []Test {
 			}},
 		{Name: "touch/past-removes", Section: secOptional, Requires: "an expires_ms that is not 0 and not above now_ms removes the record",
 			Run: func(p *Probe) {
-				for _, at := range []int64{Now + 10, Now + 9, 1} {
-					p.forget()
-					s := p.Store()
-					s.Put(k("key"), v)
+				s := p.Store()
+				for i, at := range []int64{Now + 10, Now + 9, 1} {
+					key := fmt.Appendf(nil, "key %d", i)
+					s.Put(key, v)
 					s.Put(k("other"), v)
-					s.Touch(k("key"), at, Now+10)
-					s.Absent(k("key"), Now+10)
-					s.TouchFails(k("key"), Now+100, Now+10, store.ErrNotFound)
+					s.Touch(key, at, Now+10)
+					s.Absent(key, Now+10)
+					s.TouchFails(key, Now+100, Now+10, store.ErrNotFound)
 					s.Get(k("other"), Now+10, v)
-					s.Set(store.Write{Key: k("key"), Value: v, Now: Now + 10, Expect: store.Absent})
+					s.Set(store.Write{Key: key, Value: v, Now: Now + 10, Expect: store.Absent})
 				}
 			}},
 		{Name: "touch/neighbours", Section: secOptional, Requires: "session_touch changes the record under its key and no other",

@@ -29,12 +29,13 @@ type Probe struct {
 	suite *suite
 	test  *Test
 
-	mu     sync.Mutex
-	calls  []call // the last ones, in a ring once there are keptCalls
-	number int    // of all calls
-	stores int
-	live   []*Subject
-	ends   []func() error
+	mu       sync.Mutex
+	calls    []call // the last ones, in a ring once there are keptCalls
+	number   int    // of all calls
+	stores   int
+	live     []*Subject
+	cleanups []func() error
+	ends     []func() error // of directories
 }
 
 // Context is the context of the run.
@@ -107,6 +108,14 @@ func (p *Probe) forget() {
 	p.mu.Unlock()
 }
 
+// Cleanup has f called when the check ends, before directories are removed. An
+// error fails the check.
+func (p *Probe) Cleanup(f func() error) {
+	p.mu.Lock()
+	p.cleanups = append(p.cleanups, f)
+	p.mu.Unlock()
+}
+
 // Dir makes a directory that is removed when the check ends.
 func (p *Probe) Dir() string {
 	dir, remove, err := makeDir(p.suite.options.Dir)
@@ -146,6 +155,7 @@ func (p *Probe) Open(setup Setup) *Subject {
 
 // TryOpen is Open for a check that expects an error.
 func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
+	p.suite.look(p)
 	if setup.Dir == "" {
 		setup.Dir = p.Dir()
 	}
@@ -191,6 +201,11 @@ func (p *Probe) end() {
 	for i := len(p.live) - 1; i >= 0; i-- {
 		if e := p.guard(p.live[i].Close); e != nil && failed == nil {
 			failed = e
+		}
+	}
+	for i := len(p.cleanups) - 1; i >= 0; i-- {
+		if err := p.cleanups[i](); err != nil && failed == nil {
+			failed = p.failure(errorInWords(err), "success")
 		}
 	}
 	for i := len(p.ends) - 1; i >= 0; i-- {

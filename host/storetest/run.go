@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"path"
 	"runtime/debug"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -48,7 +48,9 @@ type suite struct {
 	open    Open
 	options Options
 	have    need
-	opened  bool
+	looked  bool
+	broken  error  // why it does not open
+	blamed  string // the check that says so
 	report  *Report
 }
 
@@ -71,7 +73,7 @@ func run(ctx context.Context, open Open, options Options, around func(name strin
 			return r
 		})
 	}
-	tests, misfits := choose(append(Tests(), options.More...), s.options)
+	tests, misfits := choose(slices.Concat(options.More, Tests()), s.options)
 	for _, m := range misfits {
 		each(m, func() Result { return s.one(m) })
 	}
@@ -144,7 +146,9 @@ func (s *suite) one(test Test) (result Result) {
 		if err := s.ctx.Err(); err != nil {
 			p.Skip("the run was ended: " + err.Error())
 		}
-		s.look(p)
+		if test.needs != 0 {
+			s.look(p)
+		}
 		if reason := test.needs.lacks(s.have); reason != "" {
 			p.Skip(reason)
 		}
@@ -163,26 +167,36 @@ func (s *suite) one(test Test) (result Result) {
 	return result
 }
 
-// look finds out, once, what the target has. A target that does not open is
-// left to the checks to report.
+// look finds out, once, what the target has. If it does not open, one check is
+// failed for it, unless others have failed before, and the rest is skipped.
 func (s *suite) look(p *Probe) {
-	if s.opened || strings.HasPrefix(p.test.Name, "suite/") {
+	if s.broken != nil {
+		p.Skip("it does not open, see " + s.blamed)
+	}
+	if s.looked {
 		return
 	}
+	s.looked = true
 	if s.options.Durable {
 		s.have |= needDurable
 	}
 	dir, remove, err := makeDir(s.options.Dir)
 	if err != nil {
-		return
+		p.Fail("no directory could be made: "+err.Error(), "a directory for the store")
 	}
 	defer remove()
 	target, err := s.open(s.ctx, Setup{Dir: dir})
 	if err != nil {
-		return
+		s.broken, s.blamed = err, p.test.Name
+		for _, r := range s.report.Results {
+			if r.Status == Fail {
+				s.blamed = r.Name
+				p.Skip("it does not open, see " + s.blamed)
+			}
+		}
+		p.Fail("it does not open: "+err.Error(), "a store that opens")
 	}
-	defer target.Close(s.ctx)
-	s.opened = true
+	defer target.Close(context.WithoutCancel(s.ctx))
 	if s.report.Target == "" {
 		s.report.Target = fmt.Sprintf("%T", target)
 	}

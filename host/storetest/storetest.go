@@ -69,7 +69,7 @@ type Options struct {
 	// now and then. It may be nil.
 	Progress func(Progress)
 
-	// More are checks beside those of the suite.
+	// More are checks beside those of the suite, which run before them.
 	More []Test
 }
 
@@ -103,8 +103,7 @@ func Tests() []Test {
 	return all
 }
 
-// Default is what Options stand for: the same with every zero value of a size,
-// number or limit replaced.
+// withDefaults replaces the zero values of sizes, numbers and limits.
 func (o Options) withDefaults() Options {
 	o.MaxKey = min(cmp.Or(o.MaxKey, abi.MaxKey), abi.MaxKey)
 	o.MaxValue = min(cmp.Or(o.MaxValue, abi.MaxValue), abi.MaxValue)

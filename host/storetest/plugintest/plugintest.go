@@ -1,15 +1,18 @@
-// Package plugintest is the conformance suite for a WebAssembly module: all of
-// package storetest, and what only a module has.
 package plugintest
 
 import (
+	"cmp"
 	"context"
+	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
@@ -17,24 +20,35 @@ import (
 // Options are how a module is held to the suite. The zero value is ready to
 // use.
 type Options struct {
-	// Options of the suite. MaxKey and MaxValue are by default what the
-	// module describes. Durable is set for a module with a mount.
+	// Options of the suite. Target is by default how the guest calls itself,
+	// MaxKey and MaxValue what it describes. Durable is set for a guest that
+	// is given a mount.
 	storetest.Options
 
-	// Settings are passed to the guest.
+	// Settings are passed to the guest, in addition to those of Config.
 	Settings map[string]string
 
-	// Mount is a directory, made if there is none, in which directories for
-	// the guest are made, and removed; each is mounted under
-	// [plugin.DefaultMountPath] or the path of the first of Config.Mounts.
-	// "": a temporary one, if the guest does not open without a mount or
-	// Config.Mounts asks for one.
+	// Mount is a directory, made if there is none, for a guest that keeps
+	// files: each store is given an empty one within it, which is removed
+	// afterwards. "": the temporary directory, if the module imports
+	// path_open and so can open files, or if Config.Mounts has an entry. The
+	// guest finds it under [plugin.DefaultMountPath], or under the Path of
+	// that entry.
 	Mount string
 
-	// Config is how the guest is run. What checks decide (Shards,
-	// MemoryLimit, Mounts, the clock, the intervals) they set themselves.
+	// Config is how the guest is run. Mounts are replaced as said above; the
+	// intervals, the clock and Snapshots are the suite's. By default there
+	// is one shard of 32 MiB, a Deadline of half a minute, so that a
+	// call without end is a failure of the guest and not of the suite, no
+	// cache directory and no log.
 	Config plugin.Config
 }
+
+const (
+	defaultShards   = 1
+	memoryOfShard   = 32 << 20
+	defaultDeadline = 30 * time.Second
+)
 
 // Run holds the module in a file to the suite, in subtests with the names of
 // the checks. At most one Options may be given.
@@ -51,22 +65,183 @@ func Run(t *testing.T, file string, options ...Options) {
 	if o.Target == "" {
 		o.Target = filepath.Base(file)
 	}
-	storetest.Run(t, opener(wasm, o), o.Options)
+	RunModule(t, wasm, o)
 }
 
-// Check holds a module to the suite.
-func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report {
-	return storetest.Check(ctx, opener(wasm, options), options.Options)
-}
-
-func opener(wasm []byte, o Options) storetest.Open {
-	return func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		config := o.Config
-		config.Settings = maps.Clone(o.Settings)
-		config.Shards, config.MemoryLimit, config.SweepInterval = setup.Shards, setup.MemoryLimit, -1
-		if o.Mount != "" {
-			config.Mounts = []plugin.Mount{{Dir: setup.Dir}}
-		}
-		return plugin.Open(ctx, wasm, config)
+// RunModule is Run for a module in memory.
+func RunModule(t *testing.T, wasm []byte, options Options) {
+	t.Helper()
+	if options.Dir == "" && options.Mount == "" {
+		options.Dir = t.TempDir()
 	}
+	h, suite := prepare(t.Context(), wasm, options)
+	defer h.close()
+	storetest.Run(t, h.open, suite)
+}
+
+// Check holds a module to the suite. A context that is cancelled ends it early:
+// the checks that are left count as skipped.
+func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report {
+	h, suite := prepare(ctx, wasm, options)
+	defer h.close()
+	return storetest.Check(ctx, h.open, suite)
+}
+
+// Tests returns the checks of a module in the order in which they run: those
+// that only a module has, and then those of package storetest.
+func Tests() []storetest.Test { return append(new(harness).tests(), storetest.Tests()...) }
+
+// harness opens the guest for the checks.
+type harness struct {
+	wasm    []byte
+	options Options
+	outline *preflight.Module // nil if there is none to be had
+	refused error             // why the host refuses the module
+	mounted bool
+	path    string // of the mount
+	started time.Time
+
+	keepers []*plugin.Plugin // keep compiled code for the others
+	opened  bool             // the guest opens
+	dirs    []string
+	info    plugin.Info
+	direct  []byte // see direct; made when it is first needed
+}
+
+// prepare finds out what can be known of the module before the checks, and makes
+// the options of the suite.
+func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options) {
+	h := &harness{wasm: wasm, options: o, started: time.Now()}
+	h.outline, _ = preflight.Read(wasm, preflight.DefaultLimits())
+	_, h.refused = plugin.Check(wasm)
+	if len(o.Config.Mounts) > 0 {
+		h.mounted, h.path = true, o.Config.Mounts[0].Path
+	}
+	h.mounted = h.mounted || o.Mount != "" || h.opensFiles()
+	suite := o.Options
+	if h.mounted {
+		suite.Durable = true
+	}
+	suite.Dir = cmp.Or(o.Mount, suite.Dir)
+	h.options.Dir = suite.Dir
+	if h.refused == nil {
+		if keeper := h.keep(ctx, wasm); keeper != nil {
+			h.opened, h.info = true, keeper.Info()
+		}
+	}
+	if h.opened {
+		suite.MaxKey = cmp.Or(suite.MaxKey, h.info.MaxKey)
+		suite.MaxValue = cmp.Or(suite.MaxValue, h.info.MaxValue)
+		suite.Target = cmp.Or(suite.Target, h.info.Name)
+	}
+	suite.Target = cmp.Or(suite.Target, "module")
+	suite.More = append(h.tests(), suite.More...)
+	return h, suite
+}
+
+// opensFiles reports whether the module can open files, if it is let.
+func (h *harness) opensFiles() bool {
+	if h.outline == nil {
+		return false
+	}
+	for _, i := range h.outline.Imports {
+		if i.Module == "wasi_snapshot_preview1" && i.Name == "path_open" {
+			return true
+		}
+	}
+	return false
+}
+
+// keep opens a module for as long as the suite runs, so that it is compiled
+// once only. If that fails, a check will tell.
+func (h *harness) keep(ctx context.Context, wasm []byte) *plugin.Plugin {
+	if h.options.Dir != "" && os.MkdirAll(h.options.Dir, 0o700) != nil {
+		return nil
+	}
+	dir, err := os.MkdirTemp(h.options.Dir, "plugintest-")
+	if err != nil {
+		return nil
+	}
+	h.dirs = append(h.dirs, dir)
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil
+	}
+	keeper, err := plugin.Open(ctx, wasm, h.config(storetest.Setup{Dir: dir}))
+	if err != nil {
+		return nil
+	}
+	h.keepers = append(h.keepers, keeper)
+	return keeper
+}
+
+func (h *harness) close() {
+	for _, keeper := range h.keepers {
+		_ = keeper.Close(context.Background()) // it was given nothing
+	}
+	for _, dir := range h.dirs {
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// now is the guest's clock beside the times of the calls. It moves, so that the
+// pauses after a failure end.
+func (h *harness) now() time.Time { return time.UnixMilli(storetest.Now).Add(time.Since(h.started)) }
+
+// config says how the guest is run.
+func (h *harness) config(setup storetest.Setup) plugin.Config {
+	c := h.options.Config
+	c.Settings = maps.Clone(c.Settings)
+	if c.Settings == nil {
+		c.Settings = make(map[string]string)
+	}
+	maps.Copy(c.Settings, h.options.Settings)
+	c.Shards = cmp.Or(setup.Shards, c.Shards, defaultShards)
+	c.MemoryLimit = cmp.Or(setup.MemoryLimit, c.MemoryLimit, int64(c.Shards)*memoryOfShard)
+	c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
+	c.NoCache = c.CacheDir == ""
+	c.SweepInterval, c.Durability, c.SaveInterval, c.Snapshots = -1, plugin.DurabilityClose, 0, ""
+	c.Now = h.now
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	c.Mounts = nil
+	if h.mounted {
+		m := plugin.Mount{}
+		if len(h.options.Config.Mounts) > 0 {
+			m = h.options.Config.Mounts[0]
+		}
+		m.Dir, m.ReadOnly = setup.Dir, false
+		if m.MaxOpen == 0 {
+			m.MaxOpen = 128 * c.Shards
+		}
+		c.Mounts = []plugin.Mount{m}
+	}
+	return c
+}
+
+// open is what the suite opens stores with.
+func (h *harness) open(ctx context.Context, setup storetest.Setup) (store.Store, error) {
+	return h.openModule(ctx, h.wasm, h.config(setup))
+}
+
+func (h *harness) openModule(ctx context.Context, wasm []byte, config plugin.Config) (*guest, error) {
+	p, err := plugin.Open(ctx, wasm, config)
+	if err != nil {
+		return nil, err
+	}
+	return &guest{Plugin: p}, nil
+}
+
+// guest is a plugin that does not close quietly if an instance failed.
+type guest struct {
+	*plugin.Plugin
+	replaced uint64 // instances that were replaced by request
+}
+
+func (g *guest) Close(ctx context.Context) error {
+	failed := g.failed()
+	if err := g.Plugin.Close(ctx); err != nil {
+		return err
+	}
+	return failed
 }

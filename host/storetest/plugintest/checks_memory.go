@@ -1,0 +1,207 @@
+package plugintest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
+)
+
+const (
+	// rounds is how often memory may grow in a row. Each round is as long as
+	// all before it together, so that whoever grows every time grows without
+	// end.
+	rounds = 4
+	// leakBudget is about how long the first round of one operation may take:
+	// an engine that writes files is given fewer calls.
+	leakBudget = 500 * time.Millisecond
+	leakCalls  = 20_000
+	leakLeast  = 500
+)
+
+// plateau wants memory to stop growing while step is called, n times first.
+func plateau(p *storetest.Probe, g *guest, n int, what string, step func(i int)) {
+	at := 0
+	round := func(calls int) int64 {
+		for range calls {
+			if at%1000 == 0 {
+				if err := p.Context().Err(); err != nil {
+					p.Skip("the run was ended: " + err.Error())
+				}
+				p.Progress(at, n*2)
+			}
+			step(at)
+			at++
+		}
+		return g.Stats().Memory
+	}
+	before := round(n)
+	first := before
+	for range rounds {
+		after := round(at)
+		if after <= before {
+			return
+		}
+		before = after
+	}
+	p.Failf("that it reaches a plateau", "memory grew from %d bytes after %d calls to %d bytes after %d calls (%s), about %.1f bytes a call, and went on growing",
+		first, n, before, at, what, float64(before-first)/float64(at-n))
+}
+
+// memoryTests hold memory to reach a plateau.
+func (h *harness) memoryTests() []storetest.Test {
+	const now = storetest.Now
+	const reuses = "memory that is no longer needed is used again: a guest lives within memory_limit however long it runs"
+	keys := make([][]byte, 20)
+	for i := range keys {
+		keys[i] = fmt.Appendf(nil, "session %d", i)
+	}
+	key := func(i int) []byte { return keys[i%len(keys)] }
+	bodies := make([][]byte, 50)
+	for i := range bodies {
+		bodies[i] = storetest.Value(uint64(i+1), 8+i*i%1500)
+	}
+	must := func(p *storetest.Probe, err error, also ...error) {
+		for _, a := range also {
+			if errors.Is(err, a) {
+				return
+			}
+		}
+		if err != nil {
+			p.Fail(err.Error(), "success")
+		}
+	}
+	// leak makes a check that repeats one thing, very often.
+	leak := func(name, export, what string, prepare func(p *storetest.Probe, g *guest), step func(ctx context.Context, p *storetest.Probe, g *guest, i int)) storetest.Test {
+		return storetest.Test{Name: "memory/" + name, Section: secLimits, Requires: reuses, Run: func(p *storetest.Probe) {
+			if export != "" && !h.exports(export) {
+				p.Skip("the guest does not export " + export)
+			}
+			g := p.Open(storetest.Setup{Shards: 1}).Target().(*guest)
+			if prepare != nil {
+				prepare(p, g)
+			}
+			ctx := p.Context()
+			n := min(leakCalls, max(p.Options().Soak/5, leakLeast))
+			started := time.Now()
+			for i := range leakLeast {
+				step(ctx, p, g, i)
+			}
+			each := max(time.Since(started)/leakLeast, 1)
+			n = min(n, max(int(leakBudget/each), leakLeast))
+			plateau(p, g, n, what, func(i int) { step(ctx, p, g, i) })
+		}}
+	}
+	fill := func(p *storetest.Probe, g *guest) {
+		for i, key := range keys {
+			must(p, g.Set(p.Context(), store.Write{Key: key, Value: bodies[i], Expires: now + 1<<40, Now: now}))
+		}
+	}
+	absent := []byte("absent")
+	return []storetest.Test{
+		leak("get", "", "get of records", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			_, err := g.Get(ctx, key(i), now)
+			must(p, err)
+		}),
+		leak("get-absent", "", "get of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			_, err := g.Get(ctx, absent, now)
+			must(p, err, store.ErrNotFound)
+		}),
+		leak("set-same-size", "", "set over a value of the same size", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Set(ctx, store.Write{Key: key(i), Value: bodies[i%len(keys)], Now: now}))
+		}),
+		leak("set-other-size", "", "set over values of other sizes", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Set(ctx, store.Write{Key: key(i), Value: bodies[i*7%len(bodies)], Now: now}))
+		}),
+		leak("set-conflict", "", "set that is refused with CONFLICT", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			expect := int64(store.Absent)
+			if i%2 == 0 {
+				expect = 1 << 40
+			}
+			must(p, g.Set(ctx, store.Write{Key: key(i), Value: bodies[i%len(bodies)], Now: now, Expect: expect}), store.ErrConflict)
+		}),
+		leak("set-expired", "", "set, and set with an expiry that has passed", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			w := store.Write{Key: key(i / 2), Value: bodies[i/2%len(bodies)], Now: now}
+			if i%2 == 1 {
+				w.Expires = now
+			}
+			must(p, g.Set(ctx, w))
+		}),
+		leak("delete", "", "set and delete", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			if i%2 == 0 {
+				must(p, g.Set(ctx, store.Write{Key: key(i / 2), Value: bodies[i/2%len(bodies)], Now: now}))
+			} else {
+				must(p, g.Delete(ctx, key(i/2), now))
+			}
+		}),
+		leak("delete-absent", "", "delete of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Delete(ctx, absent, now))
+		}),
+		leak("touch", "", "touch of records and of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			if i%4 == 0 {
+				must(p, g.Touch(ctx, absent, now+10, now), store.ErrNotFound)
+			} else {
+				must(p, g.Touch(ctx, key(i), now+1<<40+int64(i), now))
+			}
+		}),
+		leak("touch-past", "", "set, and touch with an expiry that has passed", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			if i%2 == 0 {
+				must(p, g.Set(ctx, store.Write{Key: key(i / 2), Value: bodies[i/2%len(bodies)], Now: now}))
+			} else {
+				must(p, g.Touch(ctx, key(i/2), now, now))
+			}
+		}),
+		leak("new-keys", "", "set of a new key and delete of an old one", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Now: now}))
+			must(p, g.Delete(ctx, fmt.Appendf(nil, "session %d", i-50), now))
+		}),
+		leak("clear", "", "ten times set, and clear", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			if i%11 == 10 {
+				must(p, g.Clear(ctx, now))
+			} else {
+				must(p, g.Set(ctx, store.Write{Key: key(i), Value: bodies[i%len(bodies)], Now: now}))
+			}
+		}),
+		leak("expire-and-save", "", "records that expire, and save", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + int64(i) + 20, Now: now + int64(i)}))
+			if i%20 == 19 {
+				must(p, g.Save(ctx, now+int64(i)))
+				if h.exports(abi.ExportSweep) {
+					_, err := g.Sweep(ctx, 40, now+int64(i))
+					must(p, err, store.ErrUnsupported)
+				}
+			}
+		}),
+		leak("expire-and-sweep", abi.ExportSweep, "records that expire, and sweep", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + int64(i) + 20, Now: now + int64(i)}))
+			_, err := g.Sweep(ctx, 16, now+int64(i))
+			must(p, err, store.ErrUnsupported)
+		}),
+		leak("keys", abi.ExportKeys, "enumerations of keys", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			for _, err := range g.Keys(ctx, now) {
+				must(p, err, store.ErrUnsupported)
+			}
+		}),
+		leak("snapshot", abi.ExportSnapshot, "snapshots", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			for _, err := range g.Snapshot(ctx, now) {
+				must(p, err, store.ErrUnsupported)
+			}
+		}),
+		leak("restore", abi.ExportRestore, "restore over what is there", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+			must(p, g.Restore(ctx, func(yield func(store.Record, error) bool) {
+				_ = yield(store.Record{Key: key(i), Value: bodies[i*7%len(bodies)]}, nil) &&
+					yield(store.Record{Key: key(i + 1), Value: bodies[i%len(bodies)], Expires: now}, nil)
+			}, now))
+		}),
+		{Name: "memory/soak", Section: secLimits, Requires: reuses,
+			Run: func(p *storetest.Probe) {
+				s := p.Open(storetest.Setup{Shards: 1})
+				step := p.Soak(s)
+				plateau(p, s.Target().(*guest), p.Options().Soak/2, "a mixture of operations on some hundred records", func(int) { step() })
+			}},
+	}
+}
