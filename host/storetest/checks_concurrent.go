@@ -20,7 +20,13 @@ func concurrentTests() []Test {
 				s.Put(k("counter"), value(1, "x"))
 				p.Together(goroutines, func(int) {
 					for range rounds {
-						for {
+						// Each conflict is somebody else's success, so that
+						// there cannot be more of them than increments.
+						for conflicts := 0; ; conflicts++ {
+							if conflicts > goroutines*rounds {
+								p.Failf("a conflict only if somebody else has stored meanwhile",
+									"%d conflicts in a row, and there are %d increments in all", conflicts, goroutines*rounds)
+							}
 							old, err := s.TryGet(k("counter"), Now)
 							s.want(err, nil)
 							revision := abi.Revision(old)
