@@ -1,0 +1,270 @@
+package inspect_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+)
+
+// guests has modules with one fault each, their sources beside them.
+const guests = "../../../../plugin/testdata"
+
+func guest(t testing.TB, name string) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile(filepath.Join(guests, name+".wasm"))
+	require.NoError(t, err)
+	return wasm
+}
+
+func of(wasm []byte) *inspect.Report { return inspect.Of("x.wasm", wasm, int64(len(wasm))) }
+
+func text(t testing.TB, r *inspect.Report) string {
+	t.Helper()
+	var b strings.Builder
+	require.NoError(t, r.WriteText(&b))
+	return b.String()
+}
+
+func TestOfAccepted(t *testing.T) {
+	wasm := guest(t, "store")
+	r := of(wasm)
+	sum := sha256.Sum256(wasm)
+	require.True(t, r.Accepted, "%v", r.Refused)
+	require.Empty(t, r.Refused)
+	require.False(t, r.Incomplete)
+	require.Equal(t, int64(len(wasm)), r.Size)
+	require.Equal(t, hex.EncodeToString(sum[:]), r.SHA256)
+	require.Equal(t, &inspect.Memory{Min: 18, Max: -1}, r.Memory)
+	require.Nil(t, r.Table)
+	require.Equal(t, inspect.Export{Name: "memory", Kind: "memory", Role: inspect.RoleRequired}, r.Exports[0])
+	require.Equal(t, inspect.Export{Name: "session_abi_v1", Kind: "function", Signature: "() -> ()", Role: inspect.RoleMarker}, r.Exports[1])
+	require.Equal(t, inspect.Export{Name: "session_get", Kind: "function", Signature: "(i32, i32, i64) -> i64", Role: inspect.RoleRequired}, r.Exports[4])
+	require.Empty(t, r.Imports)
+	require.Empty(t, r.Capabilities)
+	require.Len(t, r.Absent, 1)
+	require.Equal(t, "_initialize", r.Absent[0].Name)
+	require.Positive(t, r.Code.Bytes)
+	require.False(t, r.Code.Names)
+	shown := text(t, r)
+	for _, says := range []string{"x.wasm", r.SHA256, "session_abi_v1", "18 pages", "session_set", "compute in its own memory, and nothing else", "It would be loaded."} {
+		require.Contains(t, shown, says)
+	}
+}
+
+func TestOfNames(t *testing.T) {
+	r := of(guest(t, "named"))
+	require.True(t, r.Code.Names)
+	require.Contains(t, text(t, r), "names of functions")
+}
+
+// What a module may do is told by what it imports.
+func TestCapabilities(t *testing.T) {
+	names := func(r *inspect.Report) (all []string) {
+		for _, c := range r.Capabilities {
+			require.NotEmpty(t, c.Meaning)
+			require.NotEmpty(t, c.By)
+			all = append(all, c.Name)
+		}
+		return all
+	}
+	wasm, err := memory.Module()
+	require.NoError(t, err)
+	r := of(wasm)
+	require.True(t, r.Accepted)
+	require.Equal(t, []string{"fail", "output", "clocks", "random", "wait", "exit", "environment"}, names(r))
+	require.Contains(t, text(t, r), "no network, no other files")
+
+	wasm, err = keyfolder.Module()
+	require.NoError(t, err)
+	r = of(wasm)
+	require.Contains(t, names(r), inspect.Files)
+
+	// A descriptor leads to no file as long as none can be opened.
+	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "random_get"))
+	require.Equal(t, []string{"output", "random"}, names(r))
+	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "fd_readdir"))
+	require.Equal(t, []string{"output", "files"}, names(r))
+	require.Equal(t, []string{"fd_close", "fd_seek", "fd_readdir"}, r.Capabilities[1].By)
+
+	r = of(importing("waddle_v1", "log", "dial"))
+	require.Equal(t, []string{"log", "unknown"}, names(r))
+	require.Equal(t, []string{"waddle_v1.dial"}, r.Capabilities[1].By)
+	require.NotContains(t, text(t, r), "nothing else")
+}
+
+// importing makes a module that imports functions without parameters.
+func importing(module string, names ...string) []byte {
+	name := func(s string) string { return string(rune(len(s))) + s }
+	section := string(rune(len(names)))
+	for _, n := range names {
+		section += name(module) + name(n) + "\x00\x00"
+	}
+	if len(section) > 127 {
+		section = string([]byte{byte(len(section)&0x7f | 0x80), byte(len(section) >> 7)}) + section
+	} else {
+		section = string(rune(len(section))) + section
+	}
+	return []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x02" + section)
+}
+
+func TestOfRefused(t *testing.T) {
+	for _, c := range []struct {
+		guest string
+		says  []string
+	}{
+		{"marker_missing", []string{"session_abi_v1"}},
+		{"marker_version", []string{"session_abi_v7"}},
+		{"export_missing", []string{"session_save", "(i64) -> i64"}},
+		{"export_signature", []string{"session_get", "(i32, i32, i32) -> i64"}},
+		{"memory_missing", []string{`"memory"`}},
+		{"import_function", []string{`"waddle_v1"."dial"`}},
+		{"start", []string{"start section"}},
+		{"table_huge", []string{"120000000"}},
+		{"nested", []string{"nested blocks"}},
+	} {
+		t.Run(c.guest, func(t *testing.T) {
+			r := of(guest(t, c.guest))
+			require.False(t, r.Accepted)
+			require.NotEmpty(t, r.Refused)
+			shown := text(t, r)
+			require.Contains(t, shown, "It would be refused")
+			for _, says := range c.says {
+				require.Contains(t, shown, says)
+			}
+			require.Contains(t, shown, "session_alloc", "what can be shown is shown")
+		})
+	}
+	t.Run("all reasons", func(t *testing.T) {
+		r := of(importing("env", "abort"))
+		require.Greater(t, len(r.Refused), 3)
+		require.Contains(t, text(t, r), fmt.Sprintf("It would be refused, for %d reasons:", len(r.Refused)))
+	})
+}
+
+// A module that was cut off anywhere gives a report, of what stands before the
+// cut, and no panic.
+func TestOfTruncated(t *testing.T) {
+	wasm := guest(t, "store")
+	exports, accepted := 0, 0
+	for n := range len(wasm) {
+		r := of(wasm[:n])
+		if r.Accepted {
+			accepted++
+		}
+		require.False(t, r.Incomplete && r.Accepted, "%d bytes", n)
+		if shown := text(t, r); r.Incomplete {
+			require.NotContains(t, shown, "nothing else", "of what was not read nothing is known")
+		}
+		exports = max(exports, len(r.Exports))
+	}
+	require.Equal(t, len(of(wasm).Exports), exports)
+	require.Equal(t, 1, accepted, "only where the last section, its data, begins is it a module that could be a guest")
+}
+
+func TestOfTooLarge(t *testing.T) {
+	wasm := append(guest(t, "store"), make([]byte, inspect.MaxModule)...)[:inspect.MaxModule+1]
+	r := inspect.Of("big", wasm, 1<<40)
+	require.False(t, r.Accepted)
+	require.Equal(t, int64(1<<40), r.Size)
+	require.Empty(t, r.SHA256)
+	require.Contains(t, text(t, r), fmt.Sprintf("%d bytes, and the most is %d", int64(1<<40), inspect.MaxModule))
+	r = inspect.Of("big", wasm, -1)
+	require.Contains(t, text(t, r), "not known")
+}
+
+// What a module calls itself must not act upon the terminal.
+func TestTextIsPlain(t *testing.T) {
+	r := of(importing("env", "\x1b[2J\u202egone"))
+	shown := text(t, r)
+	require.NotContains(t, shown, "\x1b")
+	require.NotContains(t, shown, "\u202e")
+	require.Contains(t, shown, "\uFFFD[2J\uFFFDgone")
+}
+
+func describe(t *testing.T, wasm []byte, settings map[string]string) *inspect.Description {
+	t.Helper()
+	d, err := inspect.Describe(t.Context(), wasm, settings, t.TempDir(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	require.NoError(t, err)
+	return d
+}
+
+func TestDescribe(t *testing.T) {
+	d := describe(t, guest(t, "store"), nil)
+	require.Empty(t, d.Failure)
+	require.Equal(t, "tiny store", d.Name)
+	require.Equal(t, "1.0", d.Version)
+	require.Equal(t, []string{"cas"}, d.Capabilities)
+	require.Equal(t, 128, d.MaxKey)
+	require.Equal(t, 8000, d.MaxValue)
+	require.Equal(t, int64(18<<16), d.Memory)
+	r := of(guest(t, "store"))
+	r.Description = d
+	require.Contains(t, text(t, r), "tiny store")
+
+	wasm, err := keyfolder.Module()
+	require.NoError(t, err)
+	require.Equal(t, "keyfolder", describe(t, wasm, nil).Name, "it has a directory")
+	wasm, err = memory.Module()
+	require.NoError(t, err)
+	require.Contains(t, describe(t, wasm, map[string]string{"max_entires": "7"}).Failure, "max_entires")
+}
+
+func TestDescribeFailure(t *testing.T) {
+	for _, c := range []struct{ guest, says string }{
+		{"init_loop", "longer than 2s"},
+		{"init_exit", "exited with code 2"},
+		{"describe_trap", "unreachable"},
+		{"open_refuses", "unknown setting: colour"},
+		{"memory_huge", "65536 pages"},
+		{"start", "start section"},
+	} {
+		t.Run(c.guest, func(t *testing.T) {
+			d := describe(t, guest(t, c.guest), nil)
+			require.Contains(t, d.Failure, c.says)
+			r := of(guest(t, c.guest))
+			r.Description = d
+			require.Contains(t, text(t, r), c.says)
+		})
+	}
+}
+
+func TestDescribeEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := inspect.Describe(ctx, guest(t, "init_loop"), nil, "", slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Whatever the bytes are, there is a report, which prints.
+func FuzzOf(f *testing.F) {
+	for _, name := range []string{"store", "start", "import_module", "nested"} {
+		if wasm := guest(f, name); len(wasm) < 10_000 {
+			f.Add(wasm)
+		}
+	}
+	f.Add(importing("env", "\x1b[2J"))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		r := of(wasm)
+		require.Equal(t, r.Accepted, len(r.Refused) == 0)
+		for _, c := range text(t, r) {
+			require.True(t, c == '\n' || unicode.IsPrint(c) || c == unicode.ReplacementChar, "%q", c)
+		}
+		_, err := json.Marshal(r)
+		require.NoError(t, err)
+	})
+}
