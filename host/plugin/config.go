@@ -82,6 +82,13 @@ type Config struct {
 	// otherwise.
 	Mounts []Mount
 
+	// DebugInfo reads the debug sections of the module (DWARF 2 to 4), so that
+	// the traces of failures have files and lines and not functions alone. It
+	// is for a trusted guest under development, and cannot be had with a
+	// Deadline: reading these sections takes time and memory that nothing
+	// bounds. If they are of no use, the log says why.
+	DebugInfo bool
+
 	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
 	MaxModule int64
 
@@ -115,6 +122,9 @@ func (c Config) settle() (settled, error) {
 		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
 	case c.Deadline < 0 || c.OpenDeadline < 0:
 		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+	case c.DebugInfo && c.Deadline > 0:
+		return s, configError("DebugInfo together with a Deadline, which does not hold while debug sections are read: " +
+			"DebugInfo is for trusted guests")
 	case c.Durability < 0 || c.Durability >= durabilities:
 		return s, configError("Durability is %d, and should be one of the constants", c.Durability)
 	case c.Snapshots != "" && c.Durability == DurabilityCommit:

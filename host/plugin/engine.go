@@ -32,7 +32,8 @@ func (k engineKind) String() string {
 const features = api.CoreFeaturesV2 &^ api.CoreFeatureReferenceTypes
 
 // runtimeConfig is what all runtimes have in common. Debug sections are not
-// read: they are the guest's, large, and serve only line numbers in traces.
+// read unless that is asked for: they are the guest's, large, and serve only
+// line numbers in traces.
 func runtimeConfig(kind engineKind) wazero.RuntimeConfig {
 	config := wazero.NewRuntimeConfigCompiler()
 	if kind == engineInterpreter {

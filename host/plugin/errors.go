@@ -40,7 +40,10 @@ type Error struct {
 	// Message is the guest's own explanation of Code, or what is known of the
 	// failure. Control characters are replaced.
 	Message string
-	// Trace is the guest's call stack, for ErrTrap.
+	// Trace is the guest's call stack, the innermost function first, for
+	// ErrTrap and for what a function of the host found. A function is a line,
+	// with its name if the module has names and with its number if not; the
+	// places in its source follow behind a tab, if [Config.DebugInfo] is set.
 	Trace string
 	// Output is the end of what the instance wrote to its standard output and
 	// error, if the instance failed. Control characters but line ends are
@@ -55,6 +58,26 @@ type Error struct {
 // Error describes the failure in one line, without Trace and Output.
 func (e *Error) Error() string {
 	return fmt.Sprintf("plugin %s: %s in shard %d: %s", e.Plugin, e.Op, e.Shard, e.what())
+}
+
+// Details describes the failure with Trace and Output, in lines, for people.
+func (e *Error) Details() string {
+	var b strings.Builder
+	b.WriteString(e.Error())
+	b.WriteByte('\n')
+	for _, part := range []struct{ title, text string }{{"call stack", e.Trace}, {"output", e.Output}} {
+		if part.text == "" {
+			continue
+		}
+		b.WriteString(part.title)
+		b.WriteString(":\n")
+		for line := range strings.Lines(strings.TrimRight(part.text, "\n")) {
+			b.WriteByte('\t')
+			b.WriteString(line)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 func (e *Error) what() string {

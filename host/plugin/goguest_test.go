@@ -16,20 +16,7 @@ import (
 // A guest as Go makes it: megabytes of code, thousands of functions, an
 // initialiser and WASI. It is the in-memory engine, built from its sources.
 func TestGuestBuiltWithGo(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a guest")
-	}
-	tool, err := exec.LookPath("go")
-	if err != nil {
-		t.Skip("there is no go command to build the guest with")
-	}
-	file := filepath.Join(t.TempDir(), "memory.wasm")
-	build := exec.Command(tool, "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o", file, "../../guest/engines/memory")
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	wasm, err := os.ReadFile(file)
-	require.NoError(t, err)
+	wasm := buildGuest(t, "../../guest/engines/memory", "-ldflags=-s -w")
 
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
@@ -59,7 +46,29 @@ func TestGuestBuiltWithGo(t *testing.T) {
 			require.Equal(t, uint64(2), p.Stats().Restarts, "those of the recycling")
 		})
 	}
-	_, err = plugin.Open(ctx, wasm, plugin.Config{NoCache: true, Settings: map[string]string{"no_such_setting": "1"}, Logger: quiet().Logger})
+	_, err := plugin.Open(ctx, wasm, plugin.Config{NoCache: true, Settings: map[string]string{"no_such_setting": "1"}, Logger: quiet().Logger})
 	require.ErrorIs(t, err, plugin.ErrOpen)
 	require.ErrorContains(t, err, "no_such_setting")
+}
+
+// buildGuest builds a guest from the package of a directory, as an author does.
+func buildGuest(t *testing.T, dir string, flags ...string) []byte {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds a guest")
+	}
+	tool, err := exec.LookPath("go")
+	if err != nil {
+		t.Skip("there is no go command to build the guest with")
+	}
+	file := filepath.Join(t.TempDir(), "guest.wasm")
+	args := append([]string{"build", "-buildmode=c-shared", "-trimpath", "-o", file}, flags...)
+	build := exec.Command(tool, append(args, ".")...)
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	wasm, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return wasm
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -42,16 +43,23 @@ func newInstance(p *Plugin, shard int) (*instance, error) {
 	in.stdout = &stream{in: in, level: slog.LevelInfo, name: "stdout"}
 	in.stderr = &stream{in: in, level: slog.LevelWarn, name: "stderr"}
 	in.ctx = context.WithValue(context.Background(), instanceKey{}, in)
-	if err := in.instantiate(); err != nil {
-		in.close()
-		return nil, err
+	err := in.instantiate()
+	if err == nil {
+		err = in.start()
 	}
-	if err := in.start(); err != nil {
-		in.close()
-		return nil, err
+	if err == nil {
+		return in, nil
 	}
-	return in, nil
+	var f *fault
+	if errors.As(err, &f) {
+		f.output = in.output()
+	}
+	in.close()
+	return nil, err
 }
+
+// output is the end of what the instance wrote.
+func (in *instance) output() string { return cleanLines(string(in.tail.b)) }
 
 func (in *instance) instantiate() error {
 	ctx := experimental.WithMemoryAllocator(in.ctx, experimental.MemoryAllocatorFunc(
@@ -142,12 +150,15 @@ func (in *instance) ensure(n int, limit time.Duration) error {
 		return nil
 	}
 	size := uint32(max(n, min(2*int(in.bufferSize), maxBuffer), minBuffer))
-	in.buffer, in.bufferSize = 0, 0
-	in.stack[0] = uint64(size)
-	if err := in.run(in.alloc, limit); err != nil {
+	ptr, err := in.callAlloc(size, limit)
+	if err == nil && ptr == 0 && size > uint32(n) {
+		// It was asked for more than it needs to take.
+		size = uint32(n)
+		ptr, err = in.callAlloc(size, limit)
+	}
+	if err != nil {
 		return err
 	}
-	ptr := uint32(in.stack[0])
 	if ptr == 0 {
 		return &answer{code: abi.NoSpace, message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size)}
 	}
@@ -157,6 +168,14 @@ func (in *instance) ensure(n int, limit time.Duration) error {
 	}
 	in.buffer, in.bufferSize = ptr, size
 	return nil
+}
+
+// callAlloc asks for a buffer. There is none from then on but what it returns.
+func (in *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
+	in.buffer, in.bufferSize = 0, 0
+	in.stack[0] = uint64(size)
+	err = in.run(in.alloc, limit)
+	return uint32(in.stack[0]), err
 }
 
 // put writes a key, and a value behind it, into the exchange buffer.

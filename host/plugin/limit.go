@@ -17,18 +17,26 @@ import (
 const (
 	modeTrusted  = "plain"   // not at all
 	modeDeadline = "closing" // wazero looks at every loop whether the instance was closed
+
+	// debugSuffix stands behind the mode of code that knows which line it is of.
+	debugSuffix = "-debug"
 )
 
 func (s *settled) mode() string {
-	if s.Deadline == 0 {
-		return modeTrusted
+	mode := modeTrusted
+	if s.Deadline > 0 {
+		mode = modeDeadline
 	}
-	return modeDeadline
+	if s.DebugInfo {
+		mode += debugSuffix
+	}
+	return mode
 }
 
 // limitConfig is what a mode needs of the runtime.
 func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig {
-	return config.WithCloseOnContextDone(mode == modeDeadline)
+	mode, debug := strings.CutSuffix(mode, debugSuffix)
+	return config.WithCloseOnContextDone(mode == modeDeadline).WithDebugInfoEnabled(debug)
 }
 
 // run is the one place where guest code is entered. It returns a *fault, after
@@ -36,7 +44,7 @@ func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig 
 func (in *instance) run(f api.Function, limit time.Duration) error {
 	in.message, in.slept = in.message[:0], 0
 	if limit == 0 {
-		if err := f.CallWithStack(in.ctx, in.stack[:]); err != nil {
+		if err := in.call(in.ctx, f); err != nil {
 			return in.fault(err)
 		}
 		return nil
@@ -45,13 +53,21 @@ func (in *instance) run(f api.Function, limit time.Duration) error {
 	// instance when it is done.
 	ctx, cancel := context.WithTimeout(in.ctx, limit)
 	in.deadline = time.Now().Add(limit)
-	err := f.CallWithStack(ctx, in.stack[:])
+	err := in.call(ctx, f)
 	in.deadline = time.Time{}
 	cancel()
 	if err != nil {
 		return in.fault(err)
 	}
 	return nil
+}
+
+func (in *instance) call(ctx context.Context, f api.Function) error {
+	if !in.plugin.config.DebugInfo {
+		return f.CallWithStack(ctx, in.stack[:])
+	}
+	// Debug sections are the guest's, and are read when it fails.
+	return guarded(func() error { return f.CallWithStack(ctx, in.stack[:]) })
 }
 
 // checkDeadline ends the call if its time is up. Functions of the host call it,
@@ -79,6 +95,7 @@ type fault struct {
 	kind     error
 	message  string
 	trace    string
+	output   string
 	exitCode uint32
 }
 
@@ -89,25 +106,36 @@ const (
 	maxTrace = 8192
 )
 
-// fault says what an error of wazero means.
+// fault says what an error of wazero means. There is no trace of an exit, nor of
+// a deadline that passed in the guest's own code.
 func (in *instance) fault(err error) *fault {
 	var exit *sys.ExitError
+	message, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
+	trace = cleanTrace(trace)
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && in.plugin.config.Deadline > 0,
-		errors.Is(err, errOverrun):
+	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && in.plugin.config.Deadline > 0:
 		return &fault{kind: ErrDeadline}
+	case errors.Is(err, errOverrun):
+		return &fault{kind: ErrDeadline, trace: trace}
 	case errors.As(err, &exit):
 		return &fault{kind: ErrExit, exitCode: exit.ExitCode()}
 	case errors.Is(err, errBadPointer):
-		return &fault{kind: ErrMemory, message: errBadPointer.Error()}
+		return &fault{kind: ErrMemory, message: errBadPointer.Error(), trace: trace}
 	}
-	message, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	message = strings.TrimPrefix(message, "wasm error: ")
-	return &fault{
-		kind:    ErrTrap,
-		message: clean(string(cut([]byte(message), maxFault))),
-		trace:   cleanLines(string(cut([]byte(strings.TrimLeft(trace, "\t")), maxTrace))),
+	return &fault{kind: ErrTrap, message: clean(string(cut([]byte(message), maxFault))), trace: trace}
+}
+
+// cleanTrace leaves a function per line, each followed by the lines that it
+// stands at, if they are known, behind a tab.
+func cleanTrace(trace string) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(cut([]byte(trace), maxTrace))) {
+		line = strings.TrimPrefix(line, "\t")
+		line = strings.TrimPrefix(line, ".") // behind the name of an instance, which has none
+		b.WriteString(line)
 	}
+	return cleanLines(b.String())
 }
 
 func (in *instance) badResult(format string, args ...any) *fault {

@@ -161,6 +161,12 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
 	if p.engine == engineInterpreter {
 		dir = "" // it keeps nothing in files
 	}
+	if p.config.DebugInfo {
+		if err := checkDebugInfo(p.info.Module, wasm); err != nil {
+			p.config.DebugInfo = false
+			p.config.Logger.Warn("the debug sections are not used", "plugin", p.config.Name, "error", err)
+		}
+	}
 	mode := p.config.mode()
 	p.code = acquireCode(codeKey{module: sha256.Sum256(wasm), dir: dir, mode: mode, engine: p.engine})
 	config := limitConfig(runtimeConfig(p.engine), mode).WithMemoryLimitPages(uint32(p.config.shardLimit / pageSize))

@@ -165,7 +165,7 @@ func (s *shard) newError(op string, err error) *Error {
 	var a *answer
 	switch code, ok := codeOf(err); {
 	case errors.As(err, &f):
-		e.Kind, e.Message, e.Trace, e.ExitCode = f.kind, f.message, f.trace, f.exitCode
+		e.Kind, e.Message, e.Trace, e.Output, e.ExitCode = f.kind, f.message, f.trace, f.output, f.exitCode
 	case errors.As(err, &a):
 		e.Code, e.Message = a.code, a.message
 	case ok:
@@ -185,7 +185,7 @@ func (s *shard) failed(in *instance, op string, err error) error {
 		if now.Sub(in.opened) > healthy {
 			s.failures = 0
 		}
-		e.Output = cleanLines(string(in.tail.b))
+		e.Output = in.output()
 		in.close()
 		s.in = nil
 	}
@@ -196,8 +196,7 @@ func (s *shard) failed(in *instance, op string, err error) error {
 	s.failures++
 	s.retryAt = now.Add(backoff)
 	s.lastErr = op + ": " + e.what()
-	s.plugin.config.Logger.Error("the guest failed", "plugin", e.Plugin, "shard", e.Shard, "op", op,
-		"error", e.what(), "trace", e.Trace, "output", e.Output, "failures", s.failures, "next_attempt_in", backoff)
+	s.plugin.logFailure(e, s.failures, backoff)
 	return e
 }
 

@@ -1,0 +1,46 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// logFailure reports an instance that failed: as one record with the trace and
+// the last output, and at debug level the trace once more with a record for each
+// line, since handlers that write text put a value of several lines into one.
+// What the guest wrote stands in the log already, line by line.
+func (p *Plugin) logFailure(e *Error, failures int, next time.Duration) {
+	log := p.config.Logger
+	log.Error("the guest failed", "plugin", e.Plugin, "shard", e.Shard, "op", e.Op, "error", e.what(),
+		"failures", failures, "next_attempt_in", next, "trace", lines(e.Trace), "output", lines(e.Output))
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	for _, line := range lines(e.Trace).split() {
+		log.Debug(strings.ReplaceAll(line, "\t", "    "), "plugin", e.Plugin, "shard", e.Shard, "source", "trace")
+	}
+}
+
+// lines is text for people: a list for machines, a text of several lines for
+// everybody else.
+type lines string
+
+// String implements [fmt.Stringer].
+func (l lines) String() string { return string(l) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (l lines) MarshalText() ([]byte, error) { return []byte(l), nil }
+
+// MarshalJSON implements [json.Marshaler].
+func (l lines) MarshalJSON() ([]byte, error) { return json.Marshal(l.split()) }
+
+func (l lines) split() []string {
+	list := []string{}
+	for line := range strings.Lines(string(l)) {
+		list = append(list, strings.TrimSuffix(line, "\n"))
+	}
+	return list
+}

@@ -1,0 +1,15 @@
+;; Says why on its standard error and traps, in _initialize.
+(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "\20\00\00\00\10\00\00\00")
+  (data (i32.const 32) "no\1b disk here\0aq\0a")
+  (func (export "_initialize") (drop (call $write (i32.const 2) (i32.const 16) (i32.const 1) (i32.const 8))) unreachable)
+  (func (export "session_abi_v1"))
+  (func (export "session_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "session_open") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "session_get") (param i32 i32 i64) (result i64) (i64.const -1))
+  (func (export "session_set") (param i32 i32 i32 i32 i64 i64 i64) (result i64) (i64.const 0))
+  (func (export "session_delete") (param i32 i32 i64) (result i64) (i64.const 0))
+  (func (export "session_clear") (param i64) (result i64) (i64.const 0))
+  (func (export "session_save") (param i64) (result i64) (i64.const 0)))
