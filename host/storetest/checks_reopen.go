@@ -133,7 +133,8 @@ func reopenTests() []Test {
 				for _, setup := range setups {
 					p.forget()
 					s := p.Open(setup)
-					check(p.Reopen(s), variety(s))
+					want := variety(s)
+					check(p.Reopen(s), want)
 				}
 			}},
 		{Name: "reopen/changes", Section: secRequired, Requires: durable + ", removals and expiries among them", needs: needDurable,
