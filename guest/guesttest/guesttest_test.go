@@ -1,0 +1,181 @@
+package guesttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/guesttest"
+	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
+)
+
+var ctx = context.Background()
+
+func TestPlainEngine(t *testing.T) {
+	guesttest.Run(t, func() guest.Engine { return new(shelf) }, guest.Info{Name: "shelf"},
+		guesttest.Options{Settings: map[string]string{"max_entries": "1000000"}})
+}
+
+func TestEngineWithEverything(t *testing.T) {
+	guesttest.Run(t, func() guest.Engine { return new(ledger) }, ledgerInfo)
+}
+
+func TestEngineWithFiles(t *testing.T) {
+	guesttest.RunFiles(t, func(dir string) guest.Engine { return &ledger{file: dir} }, ledgerInfo)
+}
+
+// Each engine has one fault, and the suite must find it through the adapter.
+func TestFaultsAreFound(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		engine  func(dir string) guest.Engine
+		only    string // the checks that run
+		failing string // one that must fail
+		found   string // and what it finds
+	}{
+		{"expiry late by a millisecond", func(string) guest.Engine { return &ledger{late: true} },
+			"expiry", "expiry/exact-millisecond", "NOT_FOUND"},
+		{"keeps what it was given", func(string) guest.Engine { return &ledger{aliasing: true} },
+			"get", "get/again", "differ"},
+		{"nothing but conflicts, of that", func(string) guest.Engine { return &ledger{aliasing: true} },
+			"concurrent", "concurrent/every-increment-counts", "conflicts in a row"},
+		{"ignores conditions", func(string) guest.Engine { return &ledger{blind: true} },
+			"expect", "expect/create-only", "success"},
+		{"one state for all", func(string) guest.Engine { return common },
+			"life", "life/two-stores", "value"},
+		{"saves nothing", func(dir string) guest.Engine { return &ledger{file: dir, lazy: true} },
+			"reopen", "reopen/one-record", "NOT_FOUND"},
+		{"panics", func(string) guest.Engine { return &ledger{touchy: true} },
+			"touch", "touch/extends", "somebody touched the ledger"},
+		{"cursors without an end", func(string) guest.Engine { return &ledger{endless: true} },
+			"keys", "keys/all", "the enumeration would not end"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, r := range check(t, c.engine, c.only).Results {
+				if r.Name == c.failing && r.Status == storetest.Fail {
+					text := fmt.Sprintf("%+v", *r.Failure)
+					require.Contains(t, text, c.found)
+					return
+				}
+			}
+			require.Fail(t, c.failing+" did not fail")
+		})
+	}
+}
+
+func check(t *testing.T, engine func(string) guest.Engine, only ...string) *storetest.Report {
+	return storetest.Check(ctx, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
+		return guesttest.Open(ctx, engine, ledgerInfo, nil, setup)
+	}, storetest.Options{Durable: true, Only: only, Seed: 1, Dir: t.TempDir(), MaxValue: ledgerInfo.MaxValue})
+}
+
+func TestErrorsAreThoseOfAHost(t *testing.T) {
+	engine := new(ledger)
+	s, err := guesttest.Open(ctx, func(string) guest.Engine { return engine }, ledgerInfo, nil, storetest.Setup{})
+	require.NoError(t, err)
+	ignoring := func(_ []byte, err error) error { return err }
+	key := []byte("key")
+	require.True(t, ignoring(s.Get(ctx, key, 1)) == store.ErrNotFound)
+	require.True(t, s.Set(ctx, store.Write{Key: key, Now: 1, Expect: 5}) == store.ErrConflict)
+	require.True(t, s.Touch(ctx, key, 5, 1) == store.ErrNotFound)
+	require.NoError(t, s.Delete(ctx, key, 1))
+	require.ErrorIs(t, ignoring(s.Get(ctx, nil, 1)), store.ErrInvalid)
+	require.ErrorIs(t, s.Set(ctx, store.Write{Key: key, Value: make([]byte, ledgerInfo.MaxValue+1)}), store.ErrTooLarge)
+
+	engine.failing = guest.Fail(guest.ErrUnavailable, "the disk is asleep")
+	err = ignoring(s.Get(ctx, key, 1))
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	require.EqualError(t, err, "engine ledger: get in shard 0: UNAVAILABLE: the disk is asleep")
+	engine.failing = errors.New("on fire")
+	require.EqualError(t, s.Save(ctx, 1), "engine ledger: save in shard 0: INTERNAL: on fire")
+	require.ErrorIs(t, s.Save(ctx, 1), store.ErrInternal)
+	engine.failing = guest.Fail(guest.ErrConflict, "somebody was faster")
+	require.EqualError(t, s.Set(ctx, store.Write{Key: key, Now: 1}), "engine ledger: set in shard 0: CONFLICT: somebody was faster")
+
+	engine.failing = guest.ErrDenied
+	require.ErrorIs(t, s.Close(ctx), store.ErrDenied, "it could not save")
+	require.NoError(t, s.Close(ctx))
+	require.ErrorIs(t, s.Save(ctx, 1), store.ErrClosed)
+
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, s.Clear(cancelled, 1), context.Canceled)
+}
+
+func TestWhatAnEngineLacks(t *testing.T) {
+	s, err := guesttest.Open(ctx, func(string) guest.Engine { return new(shelf) }, guest.Info{Name: "shelf"}, nil, storetest.Setup{Shards: 2})
+	require.NoError(t, err)
+	defer s.Close(ctx)
+	_, err = s.(store.Sweeper).Sweep(ctx, 10, 1)
+	require.ErrorIs(t, err, store.ErrUnsupported)
+	for _, err := range s.(store.Lister).Keys(ctx, 1) {
+		require.ErrorIs(t, err, store.ErrUnsupported)
+	}
+	for _, err := range s.(store.Snapshotter).Snapshot(ctx, 1) {
+		require.ErrorIs(t, err, store.ErrUnsupported)
+	}
+	key := []byte("key")
+	require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: []byte("value"), Expires: 10, Now: 1}))
+	require.NoError(t, s.Touch(ctx, key, 20, 1), "by reading and writing")
+	got, err := s.Get(ctx, key, 19)
+	require.NoError(t, err)
+	require.Equal(t, "value", string(got))
+	require.NoError(t, s.Touch(ctx, key, 5, 5), "an expiry that has passed removes")
+	_, err = s.Get(ctx, key, 5)
+	require.ErrorIs(t, err, store.ErrNotFound)
+}
+
+func TestWhatAnEngineIsOpenedWith(t *testing.T) {
+	var seen []string
+	engine := func(dir string) guest.Engine {
+		return &ledger{opened: func(c *guest.Config) {
+			seen = append(seen, dir, c.String("colour", ""), c.String("shard", ""), c.String("shards", ""), c.String("memory_limit", ""))
+		}}
+	}
+	_, err := guesttest.Open(ctx, engine, ledgerInfo, map[string]string{"colour": "blue"},
+		storetest.Setup{Shards: 2, Dir: "somewhere", MemoryLimit: 64 << 20})
+	require.NoError(t, err)
+	require.Equal(t, []string{"somewhere", "blue", "0", "2", "33554432", "somewhere", "blue", "1", "2", "33554432"}, seen)
+
+	for _, c := range []struct {
+		settings map[string]string
+		setup    storetest.Setup
+		message  string
+	}{
+		{map[string]string{"color": "blue"}, storetest.Setup{}, "engine ledger: open in shard 0: INVALID: the setting color is unknown: this engine has colour"},
+		{map[string]string{"shards": "2"}, storetest.Setup{}, `store: invalid argument or setting: the setting "shards" is set by the host and not by Settings`},
+		{nil, storetest.Setup{Shards: 3}, "store: invalid argument or setting: 3 shards, and there should be a power of two"},
+	} {
+		_, err := guesttest.Open(ctx, engine, ledgerInfo, c.settings, c.setup)
+		require.ErrorIs(t, err, store.ErrInvalid)
+		require.EqualError(t, err, c.message)
+	}
+}
+
+// What is stored when a store is closed is saved at the time that it last heard
+// of, not at one of the machine's.
+func TestCloseSavesAtTheLastTime(t *testing.T) {
+	dir := t.TempDir()
+	engine := func(dir string) guest.Engine { return &ledger{file: dir} }
+	s, err := guesttest.Open(ctx, engine, ledgerInfo, nil, storetest.Setup{Dir: dir})
+	require.NoError(t, err)
+	require.NoError(t, s.Set(ctx, store.Write{Key: []byte("a"), Value: []byte("1"), Expires: 100, Now: 50}))
+	require.NoError(t, s.Set(ctx, store.Write{Key: []byte("b"), Value: []byte("2"), Expires: 60, Now: 40}))
+	require.NoError(t, s.Delete(ctx, []byte("c"), 70))
+	require.NoError(t, s.Close(ctx))
+	s, err = guesttest.Open(ctx, engine, ledgerInfo, nil, storetest.Setup{Dir: dir})
+	require.NoError(t, err)
+	_, err = s.Get(ctx, []byte("a"), 50)
+	require.NoError(t, err)
+	_, err = s.Get(ctx, []byte("b"), 50)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
