@@ -16,8 +16,8 @@ var info = guest.Info{
 	MaxValue: segments.MaxValue,
 }
 
-// directory is where the host mounts the directory that it grants.
-const directory = "/data"
+// mounted is where the host mounts the directory that it grants.
+const mounted = "/data"
 
 // What of an instance's memory is not for the index: the module and the Go
 // runtime, exchange buffers, and buffers for records, compaction and hints.
@@ -29,7 +29,10 @@ const (
 )
 
 // engine opens a store as the settings want it.
-type engine struct{ *segments.Store }
+type engine struct {
+	*segments.Store
+	dir string
+}
 
 var (
 	_ guest.Engine      = (*engine)(nil)
@@ -45,7 +48,7 @@ func (e *engine) Open(config *guest.Config) error {
 	if err != nil {
 		return err
 	}
-	e.Store, err = segments.Open(vfs.OS(directory), options)
+	e.Store, err = segments.Open(vfs.OS(e.dir), options)
 	return err
 }
 

@@ -15,6 +15,7 @@ package cache
 import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 )
 
 // Options say what a cache may take.
@@ -51,8 +52,7 @@ type Cache struct {
 	slotPages  []*slotPage
 	slotBlocks []uint32
 
-	buckets      uint32
-	bucketMask   uint32
+	table        linearhash.Table
 	bucketPages  []*bucketPage
 	bucketBlocks []uint32
 
@@ -128,7 +128,7 @@ func (c *Cache) reset() {
 	id, _ := c.pool.take()
 	c.bucketPages = append(c.bucketPages, c.pool.bucketPage(id))
 	c.bucketBlocks = append(c.bucketBlocks, id)
-	c.buckets, c.bucketMask = 1, 0
+	c.table = linearhash.Table{}
 	*c.bucketAt(0) = bucket{head: noSlot}
 }
 

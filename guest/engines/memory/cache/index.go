@@ -1,10 +1,10 @@
 package cache
 
-import "math/bits"
+import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 
-// The index is a hash table with chains, grown one bucket at a time (linear
-// hashing): there is about one bucket per record, and no moment at which a
-// table is copied. Chains run through the slots.
+// The index is a hash table that grows by one bucket at a time: there is about
+// one bucket per record, and no moment at which a table is copied. Chains run
+// through the slots.
 
 // bucket is an entry of the table.
 type bucket struct {
@@ -15,20 +15,11 @@ type bucket struct {
 	ghost uint32
 }
 
-// bucketOf returns the bucket of a hash among those that there are.
-func (c *Cache) bucketOf(hash uint32) uint32 { // mainBit is above every mask
-	b := hash & c.bucketMask
-	if b >= c.buckets {
-		b &= c.bucketMask >> 1
-	}
-	return b
-}
-
 func (c *Cache) bucketAt(n uint32) *bucket {
 	return &c.bucketPages[n/bucketsPerPage][n%bucketsPerPage]
 }
 
-func (c *Cache) bucket(hash uint32) *bucket { return c.bucketAt(c.bucketOf(hash)) }
+func (c *Cache) bucket(hash uint32) *bucket { return c.bucketAt(c.table.Bucket(hash)) }
 
 // find returns the slot of a key, expired or not.
 func (c *Cache) find(hash uint32, key []byte) (uint32, *slot) {
@@ -49,7 +40,7 @@ func (c *Cache) indexInsert(id uint32, s *slot) {
 	// One bucket more per record, two while there are fewer than records
 	// after a time without room for buckets.
 	for range 2 {
-		if c.buckets < c.count && int(c.buckets/bucketsPerPage) < len(c.bucketPages) {
+		if c.table.Buckets() < c.count && c.hasBucketPage() {
 			c.split()
 		}
 	}
@@ -61,23 +52,21 @@ func (c *Cache) indexRemove(id uint32, s *slot) {
 
 func (c *Cache) indexReplace(hash, from, to uint32) { *c.linkTo(hash, from) = to }
 
-// linkTo returns what points at a slot: its bucket or the slot before it.
-func (c *Cache) linkTo(hash, id uint32) *uint32 {
-	link := &c.bucket(hash).head
-	for *link != id {
-		link = &c.slot(*link).chain
-	}
-	return link
+func (c *Cache) linkTo(hash, id uint32) *uint32 { return c.table.Link((*chains)(c), hash, id) }
+
+// hasBucketPage reports whether there is a page for one more bucket.
+func (c *Cache) hasBucketPage() bool {
+	return int(c.table.Buckets()/bucketsPerPage) < len(c.bucketPages)
 }
 
 // reserveBucket makes room for one more bucket, evicting for it if need be.
 func (c *Cache) reserveBucket(now int64) bool {
-	for c.buckets <= c.count && int(c.buckets/bucketsPerPage) >= len(c.bucketPages) {
+	for c.table.Buckets() <= c.count && !c.hasBucketPage() {
 		id, ok := c.takeBlock(now)
 		if !ok {
 			return false
 		}
-		if int(c.buckets/bucketsPerPage) < len(c.bucketPages) {
+		if c.hasBucketPage() {
 			c.pool.give(id)
 			break
 		}
@@ -87,60 +76,34 @@ func (c *Cache) reserveBucket(now int64) bool {
 	return true
 }
 
-// split adds a bucket and moves into it what belongs there out of the one that
-// stood for both.
+// split adds a bucket. A ghost goes where the record would.
 func (c *Cache) split() {
-	added := c.buckets
-	c.buckets++
-	c.bucketMask = 1<<bits.Len32(added) - 1
-	from := c.bucketAt(added & (c.bucketMask >> 1))
-	to := c.bucketAt(added)
+	parent, added := c.table.Split((*chains)(c))
+	from, to := c.bucketAt(parent), c.bucketAt(added)
 	to.ghost = 0
-	if c.bucketOf(from.ghost) == added {
+	if c.table.Bucket(from.ghost) == added {
 		from.ghost, to.ghost = 0, from.ghost
 	}
-	stay, move := &from.head, &to.head
-	for id := from.head; id != noSlot; {
-		s := c.slot(id)
-		next := s.chain
-		if c.bucketOf(s.hash) == added {
-			*move = id
-			move = &s.chain
-		} else {
-			*stay = id
-			stay = &s.chain
-		}
-		id = next
-	}
-	*stay, *move = noSlot, noSlot
 }
 
-// indexShrink takes buckets away when there are many more than records. It
-// stays behind, so that records that come and go at the bound cost no splits.
+// indexShrink takes buckets away when there are many more than records, and the
+// pages that neither a bucket nor the next one lies in.
 func (c *Cache) indexShrink() {
-	for range 2 {
-		if c.buckets > 1 && c.buckets > c.count+c.count/2+slotsPerPage {
-			c.merge()
-		}
-	}
-	for last := len(c.bucketPages) - 1; last > int(c.buckets/bucketsPerPage); last-- {
+	c.table.Shrink((*chains)(c), c.count)
+	for last := len(c.bucketPages) - 1; last > int(c.table.Buckets()/bucketsPerPage); last-- {
 		c.pool.give(c.bucketBlocks[last])
 		c.bucketPages, c.bucketBlocks = c.bucketPages[:last], c.bucketBlocks[:last]
 	}
 }
 
-// merge takes the last bucket away.
-func (c *Cache) merge() {
-	removed := c.buckets - 1
-	chain := c.bucketAt(removed).head
-	c.buckets = removed
-	c.bucketMask = 1<<bits.Len32(removed-1) - 1
-	if chain == noSlot {
-		return
-	}
-	link := &c.bucketAt(removed &^ (1 << (bits.Len32(removed) - 1))).head // the bucket it was split from
-	for *link != noSlot {
-		link = &c.slot(*link).chain
-	}
-	*link = chain
+// chains is a cache as its table sees it.
+type chains Cache
+
+// Head implements linearhash.Chains.
+func (c *chains) Head(bucket uint32) *uint32 { return &(*Cache)(c).bucketAt(bucket).head }
+
+// Slot implements linearhash.Chains.
+func (c *chains) Slot(id uint32) (hash uint32, next *uint32) {
+	s := (*Cache)(c).slot(id)
+	return s.hash, &s.chain
 }

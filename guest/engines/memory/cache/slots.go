@@ -1,5 +1,7 @@
 package cache
 
+import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
+
 // slot is what the cache knows of one record. Slots are dense: number 0 to
 // count-1. When one is given up, the last moves into its place; so they need no
 // list of free ones, shrink as well as they grow, and can be walked in small
@@ -15,7 +17,7 @@ type slot struct {
 }
 
 // noSlot is the number of no slot.
-const noSlot = ^uint32(0)
+const noSlot = linearhash.End
 
 // MaxValue is the largest value in bytes that a cache takes. One with little
 // memory takes less: see Cache.MaxValue.

@@ -1,6 +1,10 @@
 package cache
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
+)
 
 // Verify checks that everything that the cache keeps agrees with everything
 // else, by walking all of it.
@@ -106,7 +110,7 @@ func (c *Cache) verifyBlocks() error {
 func (c *Cache) verifyIndex() error {
 	found := make([]bool, c.count)
 	n := 0
-	for b := range c.buckets {
+	for b := range c.table.Buckets() {
 		for id := c.bucketAt(b).head; id != noSlot; id = c.slot(id).chain {
 			if id >= c.count || found[id] {
 				return fmt.Errorf("bucket %d has slot %d, which is found elsewhere or does not exist", b, id)
@@ -114,16 +118,16 @@ func (c *Cache) verifyIndex() error {
 			found[id] = true
 			n++
 			s := c.slot(id)
-			if hash := c.hashOf(c.keyOf(s)); hash != s.hash&^mainBit || c.bucketOf(hash) != b {
-				return fmt.Errorf("slot %d is in bucket %d and belongs to %d", id, b, c.bucketOf(hash))
+			if hash := c.hashOf(c.keyOf(s)); hash != s.hash&^mainBit || c.table.Bucket(hash) != b {
+				return fmt.Errorf("slot %d is in bucket %d and belongs to %d", id, b, c.table.Bucket(hash))
 			}
 		}
 	}
 	if n != int(c.count) {
 		return fmt.Errorf("%d of %d slots are in the index", n, c.count)
 	}
-	if c.buckets > c.count+c.count/2+slotsPerPage+2 {
-		return fmt.Errorf("%d buckets for %d records", c.buckets, c.count)
+	if buckets := c.table.Buckets(); buckets > c.count+c.count/2+linearhash.Slack+2 {
+		return fmt.Errorf("%d buckets for %d records", buckets, c.count)
 	}
 	return nil
 }
