@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"crypto/rand"
+	"encoding/binary"
+	"fmt"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -107,6 +109,16 @@ func TestModuleCalls(t *testing.T) {
 		{"save", func() abi.Code { return i.Save(1) },
 			map[string]int{"path_open": 1, "fd_sync": 1, "fd_close": 1, "fd_pwrite": 2, "fd_filestat_set_size": 1}},
 		{"save nothing", func() abi.Code { return i.Save(1) }, map[string]int{}},
+		{"get what is not there", func() abi.Code {
+			if _, code := i.Get(key(2), 1); code != abi.NotFound {
+				return abi.Internal
+			}
+			return 0
+		}, map[string]int{"path_open": 1}},
+		{"set what is new, where no directory is", func() abi.Code { return i.Set([]byte("abc"), value(1, 300), 0, 1, abi.ExpectAbsent) },
+			map[string]int{"path_open": 2, "path_create_directory": 5, "fd_filestat_set_size": 1, "fd_pwrite": 2, "fd_close": 1}},
+		{"delete what was read", func() abi.Code { return i.Delete(key(1), 1) },
+			map[string]int{"fd_pwrite": 1, "path_unlink_file": 1, "path_remove_directory": 1}},
 	} {
 		got := m.counted(func() { require.Zero(t, c.do(), m.failed) })
 		require.Equal(t, c.want, got, c.name)
@@ -161,24 +173,33 @@ func TestModuleRefuses(t *testing.T) {
 	require.Contains(t, m.failed, "it is of the engine dynfile, and this one is keyfolder")
 }
 
-// What a person finds in the directory.
+// What a person finds in the directory is what README.md shows.
 func TestModuleOnDisk(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("modes are not those of files there")
 	}
 	m, dir := compile(t, false), t.TempDir()
 	i := m.open(t, dir)
-	require.Zero(t, i.Set([]byte("abc"), value(7, 20), 0, 1, 0))
-	require.Zero(t, i.Save(1))
-	text, err := os.ReadFile(filepath.Join(dir, "format"))
-	require.NoError(t, err)
-	require.Equal(t, "waddle keyfolder 1\nshards 1\n", string(text))
 	const folder = "sessions-0/ba/7/ba7816bf8f01cfea414140de5dae2223"
-	b, err := os.ReadFile(filepath.Join(dir, folder, "session"))
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return string(b)
+	}
+	v := append(binary.LittleEndian.AppendUint64(nil, 1), "hello"...)
+	require.Zero(t, i.Set([]byte("abc"), v, 1767225660000, 1, 0))
+	require.Len(t, read(folder+"/session"), 12288)
+	require.Zero(t, i.Save(1))
+	require.Len(t, read(folder+"/session"), 12289)
+	require.Equal(t, "waddle keyfolder 1\nshards 1\n", read("format"))
+	require.Equal(t, "waddle keyfolder pending list 1\n", read("pending-0"))
+
+	page, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	require.True(t, len(b) == 3*4096)
-	require.Equal(t, "abc", string(b[40:43]))
-	require.True(t, strings.HasPrefix(string(b), "waddle1\n"))
+	session := read(folder + "/session")
+	require.Contains(t, string(page), "```\n"+dump(session[:64])+"```\n")
+	require.Empty(t, strings.Trim(session[64:], "\x00"))
+
 	require.NoError(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
 		require.NoError(t, err)
 		if path != dir && !info.IsDir() {
@@ -186,4 +207,21 @@ func TestModuleOnDisk(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// dump is what od -A d -t x1z prints.
+func dump(s string) string {
+	var b strings.Builder
+	for at := 0; at < len(s); at += 16 {
+		line := s[at : at+16]
+		fmt.Fprintf(&b, "%07d % x  >", at, line)
+		for _, c := range []byte(line) {
+			if c < ' ' || c > '~' {
+				c = '.'
+			}
+			b.WriteByte(c)
+		}
+		b.WriteString("<\n")
+	}
+	return b.String()
 }

@@ -106,6 +106,8 @@ type instance struct {
 	exchange uint32
 	size     uint32
 	stack    []uint64
+
+	functions map[string]api.Function // looking one up takes microseconds
 }
 
 func (m *module) open(t testing.TB, dir string, settings ...string) *instance {
@@ -121,26 +123,43 @@ func (m *module) instantiate(t testing.TB, dir string) *instance {
 		WithFSConfig(wazero.NewFSConfig().WithDirMount(dir, "/data")).
 		WithRandSource(randomSource{}).WithSysNanotime().WithSysWalltime())
 	require.NoError(t, err)
-	return &instance{t: t, module: m, mod: mod, memory: mod.Memory(), stack: make([]uint64, 7)}
+	return &instance{
+		t: t, module: m, mod: mod, memory: mod.Memory(), stack: make([]uint64, 7),
+		functions: make(map[string]api.Function),
+	}
 }
 
 func (i *instance) kill() { _ = i.mod.Close(context.Background()) }
 
 func (i *instance) call(name string, params ...uint64) int64 {
+	f := i.functions[name]
+	if f == nil {
+		f = i.mod.ExportedFunction(name)
+		i.functions[name] = f
+	}
 	n := copy(i.stack, params)
-	if err := i.mod.ExportedFunction(name).CallWithStack(context.Background(), i.stack[:max(n, 1)]); err != nil {
+	if err := f.CallWithStack(context.Background(), i.stack[:max(n, 1)]); err != nil {
 		i.t.Fatalf("%s: %v", name, err)
 	}
 	return int64(i.stack[0])
 }
 
 func (i *instance) write(parts ...[]byte) {
-	b := bytes.Join(parts, nil)
-	if size := uint32(len(b)); size > i.size {
+	size := uint32(0)
+	for _, p := range parts {
+		size += uint32(len(p))
+	}
+	if size > i.size {
 		i.exchange, i.size = uint32(i.call(abi.ExportAlloc, uint64(size))), size
 		require.NotZero(i.t, i.exchange)
 	}
-	require.True(i.t, i.memory.Write(i.exchange, b))
+	at := i.exchange
+	for _, p := range parts {
+		if !i.memory.Write(at, p) {
+			i.t.Fatal("the exchange buffer lies outside of the memory")
+		}
+		at += uint32(len(p))
+	}
 }
 
 func (i *instance) Open(settings ...string) abi.Code {

@@ -26,6 +26,7 @@ type place struct {
 	slot     int8
 	slotSize int32
 	used     uint8 // slots, as bits, that have a record of whatever age
+	saved    bool  // the file's length says that one was synced
 }
 
 // none is no slot.

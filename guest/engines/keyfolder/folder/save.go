@@ -109,6 +109,9 @@ func (s *Store) syncRecord(i id, now int64) error {
 	}
 	if err == nil {
 		e.durable = e.slot
+		if !e.saved {
+			e.saved = f.Truncate(fileLength(e.slotSize, true)) == nil
+		}
 		for slot := range int8(slotCount) {
 			if slot == e.slot || e.used&(1<<slot) == 0 {
 				continue

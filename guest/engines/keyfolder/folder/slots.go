@@ -15,15 +15,20 @@ import (
 // file, so that the highest one that is whole is the record. When it has been
 // synced, the others are made empty.
 //
-// The length of a file is three times the size of its slots, and never changes.
-// The size is 4096 bytes, so that no two slots share a sector, or that times a
-// power of two. A slot is empty if it begins with 40 zeros.
+// The size of the slots is 4096 bytes, so that no two share a sector, or that
+// times a power of two. A slot is empty if it begins with 40 zeros.
+//
+// The length of a file is three times that, and one byte more once a record in it
+// has been synced. That byte tells what a power loss has left of a session that was
+// never saved, which is nothing, from a session that was saved and is damaged. A
+// file of any other length was never saved.
 const (
 	slotCount    = 3
 	leastSlot    = 4 << 10
 	mostSlot     = 32 << 20
 	leastFile    = slotCount * leastSlot
-	readSize     = leastFile + 1 // one more byte shows that a file is longer
+	savedMark    = 1                         // bytes by which a saved file is longer
+	readSize     = leastFile + savedMark + 1 // one more shows that a file is longer still
 	headSize     = headerSize + abi.MaxKey
 	shrinkFactor = 8 // a file whose slots are that much too large is made anew
 )
@@ -37,11 +42,29 @@ func slotSizeFor(size int) int32 {
 	return slotSize
 }
 
-func validSlotSize(size int64) bool {
-	return size >= leastSlot && size <= mostSlot && size&(size-1) == 0
+// fileLength is what a file is long.
+func fileLength(slotSize int32, saved bool) int64 {
+	length := slotCount * int64(slotSize)
+	if saved {
+		length += savedMark
+	}
+	return length
 }
 
-var errNoRecord = guest.ErrNotFound // a file whose slots are all empty
+// parseLength is the opposite of fileLength.
+func parseLength(length int64) (slotSize int32, saved, ok bool) {
+	size := length / slotCount
+	if size < leastSlot || size > mostSlot || size&(size-1) != 0 {
+		return 0, false, false
+	}
+	slotSize, saved = int32(size), length%slotCount == savedMark
+	return slotSize, saved, length == fileLength(slotSize, saved)
+}
+
+var (
+	errNoRecord    = guest.ErrNotFound // a file that was never saved, and has none that is whole
+	errNothingLeft = guest.Fail(guest.ErrCorrupt, "a file had a record, and all of it is zeros")
+)
 
 // content is what a file has.
 type content struct {
@@ -52,31 +75,42 @@ type content struct {
 
 // readFile finds the record in an open file. With everything set it looks at all
 // slots even where one would do, to say which are used and which is the oldest.
-// A file without a record is errNoRecord, or damaged.
+// A file without a whole record is errNoRecord, or damaged if it was saved.
 func (s *Store) readFile(f vfs.File, everything bool, room func(int) []byte) (c content, err error) {
 	if len(s.buffer) > keepSize {
 		s.buffer = make([]byte, readSize)
 	}
 	n, err := f.ReadAt(s.buffer[:readSize], 0)
-	switch {
-	case err == io.EOF && n == leastFile:
-		return parseSlots(s.buffer[:n])
-	case err == io.EOF: // it was being made, and never saved
-		return c, errNoRecord
-	case err != nil:
-		return c, err
+	length := int64(n)
+	if err == nil {
+		length, err = f.Size()
+	} else if err == io.EOF {
+		err = nil
 	}
-	size, err := f.Size()
 	if err != nil {
 		return c, err
 	}
-	if size%slotCount != 0 || !validSlotSize(size/slotCount) {
-		return c, errDamagedHeader
+	slotSize, saved, ok := parseLength(length)
+	switch {
+	case !ok: // it was being made
+		return c, errNoRecord
+	case slotSize == leastSlot:
+		c, err = parseSlots(s.buffer[:leastFile])
+	default:
+		c, err = s.readLong(f, slotSize, everything, room)
 	}
-	return s.readLong(f, int32(size/slotCount), everything, room)
+	c.saved = saved
+	switch {
+	case saved && err == errNoRecord:
+		err = errNothingLeft
+	case !saved && isDamage(err):
+		err = errNoRecord
+	}
+	return c, err
 }
 
-// parseSlots finds the record in a file with the least slots.
+// parseSlots finds the record in a file with the least slots. Without one that is
+// whole it is errNoRecord if all are empty.
 func parseSlots(b []byte) (c content, err error) {
 	c.slot, c.oldest, c.slotSize = none, none, leastSlot
 	var oldest uint64

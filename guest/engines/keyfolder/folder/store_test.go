@@ -346,11 +346,11 @@ func TestCalls(t *testing.T) {
 		{"get what was deleted", get(1), 0},
 		{"save that", save, 1 + 3 + 1},
 		{"set what is new", put(1, 7, abi.ExpectAbsent), 1 + 1 + 1 + 4},
-		{"save that, and for the first time in this life what is above the leaf", save, 3 + 3 + 3*3 + 1},
+		{"save that, and for the first time in this life what is above the leaf", save, 4 + 3 + 3*3 + 1},
 		{"delete", func() error { return s.Delete(key(1), 1) }, 3},
 		{"save that deletion", save, 1 + 3 + 1},
 		{"set what is new once more", put(1, 5, abi.ExpectAbsent), 1 + 1 + 1 + 4},
-		{"save that as well", save, 3 + 3 + 3 + 1},
+		{"save that as well", save, 4 + 3 + 3 + 1},
 	} {
 		require.Equal(t, c.want, calls(c.do), c.what)
 	}

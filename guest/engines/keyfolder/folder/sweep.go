@@ -16,14 +16,15 @@ type sweeper struct {
 	leaves  []int
 	folders []id
 	damaged int // records that this call found damaged and removed
+	unsaved int // files that were never saved, and have no record
 }
 
 // Sweep removes records that have expired, or that are damaged so that nobody
-// will ever read them, what a crash has left behind, directories that are empty,
+// will ever read them, what a crash has left behind (both are logged), directories that are empty,
 // and what Clear moved aside. Each of these counts towards max, as does a record
 // that stays.
 func (s *Store) Sweep(max int, now int64) (removed int, err error) {
-	s.sweep.damaged = 0
+	s.sweep.damaged, s.sweep.unsaved = 0, 0
 	for seen := 0; seen < max; seen++ {
 		if !s.trash.empty() {
 			s.trash.step()
@@ -39,6 +40,9 @@ func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	}
 	if s.sweep.damaged > 0 {
 		guest.Log(guest.LevelWarn, "records were damaged beyond reading, and removed: "+strconv.Itoa(s.sweep.damaged))
+	}
+	if s.sweep.unsaved > 0 {
+		guest.Log(guest.LevelInfo, "files of records that a crash prevented from being written were removed: "+strconv.Itoa(s.sweep.unsaved))
 	}
 	return removed, notFull(vfs.Answer(err, "sweeping"))
 }
@@ -110,7 +114,9 @@ func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	r, err := s.load(i, nil, nil)
 	switch {
 	case err == guest.ErrNotFound: // left behind
-		_ = s.fs.Remove(s.paths.file(i, sessionName))
+		if s.fs.Remove(s.paths.file(i, sessionName)) == nil {
+			s.sweep.unsaved++
+		}
 		s.removeFolder(i)
 		return false, nil
 	case isDamage(err):

@@ -159,10 +159,10 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 			return err
 		}
 	}
-	err := s.fill(name, slotSize, value, false)
+	err := s.fill(name, slotSize, false, value)
 	if vfs.NotExist(err) {
 		if err = s.makeFolder(i); err == nil {
-			err = s.fill(name, slotSize, value, false)
+			err = s.fill(name, slotSize, false, value)
 		}
 	}
 	if err != nil {
@@ -182,7 +182,7 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 	_ = t.close()
 	temporary := s.paths.file(i, newName)
-	err := s.fill(temporary, slotSize, value, true)
+	err := s.fill(temporary, slotSize, true, value)
 	if err == nil {
 		err = s.fs.Rename(temporary, s.paths.file(i, sessionName))
 	}
@@ -190,22 +190,23 @@ func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 		_ = s.fs.Remove(temporary)
 		return err
 	}
-	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1}
+	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1, saved: true}
 	t.entry.durable, t.entry.unsynced = 0, true
 	return nil
 }
 
-// fill makes a file with a record in its first slot.
-func (s *Store) fill(name string, slotSize int32, value []byte, sync bool) error {
+// fill makes a file with a record in its first slot, and saves it if that is
+// wanted at once.
+func (s *Store) fill(name string, slotSize int32, saved bool, value []byte) error {
 	f, err := s.fs.OpenFile(name, vfs.ReadWrite|vfs.Create|vfs.Truncate)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(slotCount * int64(slotSize))
+	err = f.Truncate(fileLength(slotSize, saved))
 	if err == nil {
 		err = s.put(f, 0, value)
 	}
-	if err == nil && sync {
+	if err == nil && saved {
 		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {
