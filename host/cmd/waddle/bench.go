@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,9 @@ what is known so far.`,
 		Args:              oneModule,
 		ValidArgsFunction: completeModule,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return benchModule(cmd.Context(), args[0], flags, env)
+			ctx, cancel := untilPipeBreaks(cmd.Context())
+			defer cancel()
+			return benchModule(ctx, args[0], flags, env)
 		},
 	}
 	f := cmd.Flags()
@@ -176,17 +179,23 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	own := base
 	own.Settings = flags.settings
 	open := openModule(m, flags.mount != "")
-	if err := tryModule(ctx, open, flags.mount, own); err != nil {
+	dir, err := os.MkdirTemp(flags.mount, "waddle-bench-")
+	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(dir)
+	var failed error
+	if err := awaitLonger(ctx, patience, func() { failed = tryModule(ctx, open, dir, own) }); err != nil || failed != nil {
+		return cmp.Or(err, failed)
+	}
 	label := filepath.Base(m.name)
-	plan.Targets = []loadtest.Target{{Name: label, Open: benchTarget(open, flags.mount, own)}}
+	plan.Targets = []loadtest.Target{{Name: label, Open: benchTarget(open, dir, own)}}
 	if known {
 		second := flags.against
 		if second == label {
 			second += " again"
 		}
-		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against, other), flags.mount, base)})
+		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against, other), dir, base)})
 	}
 	line := newProgress(env, flags.verbose)
 	plan.Progress = func(done, total int, f loadtest.Figure) {
@@ -195,8 +204,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 			left.Round(time.Second))
 	}
 	var found *loadtest.Report
-	var failed error
-	err = awaitLonger(ctx, patience(flags.deadline), func() { found, failed = loadtest.Run(ctx, plan) })
+	err = awaitLonger(ctx, patience, func() { found, failed = loadtest.Run(ctx, plan) })
 	line.end()
 	if err != nil {
 		return err
@@ -253,7 +261,7 @@ func openModule(m *module, mount bool) opener {
 // benchTarget opens the plugin in a new directory each time.
 func benchTarget(open opener, parent string, cfg plugin.Config) func(ctx context.Context, shards int) (loadtest.Opened, error) {
 	return func(ctx context.Context, shards int) (loadtest.Opened, error) {
-		dir, err := os.MkdirTemp(parent, "waddle-bench-")
+		dir, err := os.MkdirTemp(parent, "store-")
 		if err != nil {
 			return loadtest.Opened{}, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,6 +26,9 @@ func run(ctx context.Context, args []string, env *environment) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return exitFailed // whoever read the output has ended: there is nobody to tell
 	}
 	fmt.Fprintln(env.stderr, "waddle:", err)
 	var usage *usageError
@@ -67,11 +71,26 @@ func flagError(cmd *cobra.Command, err error) error {
 		name, _ := pflag.UnquoteUsage(bare.GetFlag())
 		return usagef("the flag --%s needs a value: --%[1]s %s; see %s", bare.GetFlag().Name, name, see)
 	case errors.As(err, &bad):
-		name, _ := pflag.UnquoteUsage(bad.GetFlag())
-		cause := strings.TrimPrefix(bad.Unwrap().Error(), "strconv.")
-		return usagef("the flag --%s is %q, and takes %s (%s); see %s", bad.GetFlag().Name, bad.GetValue(), article(name), cause, see)
+		return usagef("the flag --%s is %q, and must be %s; see %s", bad.GetFlag().Name, bad.GetValue(), wanted(bad), see)
 	}
 	return usagef("%w; see %s", err, see)
+}
+
+// wanted says what a flag takes.
+func wanted(bad *pflag.InvalidValueError) string {
+	switch bad.GetFlag().Value.Type() {
+	case "int":
+		return "a whole number"
+	case "uint64":
+		return "a whole number that is not negative"
+	case "intSlice":
+		return "whole numbers with commas between them"
+	case "duration":
+		return "a duration such as 500ms or 2s"
+	case "bool":
+		return "true or false"
+	}
+	return bad.Unwrap().Error()
 }
 
 func flagNames(cmd *cobra.Command) string {

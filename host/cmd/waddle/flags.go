@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -37,13 +39,13 @@ func (f *settingsFlag) String() string {
 func (f *settingsFlag) Set(text string) error {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok || name == "" {
-		return usagef("a name, an equals sign, a value")
+		return errors.New("a name, an equals sign and a value, such as max_entries=100")
 	}
 	if *f == nil {
 		*f = make(map[string]string)
 	}
 	if _, twice := (*f)[name]; twice {
-		return usagef("%s is set twice", name)
+		return fmt.Errorf("a setting that is given once; %s is there twice", name)
 	}
 	(*f)[name] = value
 	return nil

@@ -18,7 +18,7 @@ func guestLogger(env *environment, verbose bool, level slog.Level) *slog.Logger 
 
 // blockHandler writes lines as slog's text handler does, but for values of
 // several lines, such as a stack: these follow the line, indented, so that
-// they can be read.
+// they can be read. Empty values are left out.
 type blockHandler struct {
 	slog.Handler
 	w  io.Writer
@@ -33,19 +33,24 @@ func newBlockHandler(w io.Writer, level slog.Level) *blockHandler {
 func (h *blockHandler) Handle(ctx context.Context, record slog.Record) error {
 	line := slog.NewRecord(record.Time, record.Level, record.Message, record.PC)
 	var blocks strings.Builder
+	repeated := false
 	record.Attrs(func(a slog.Attr) bool {
-		text := strings.TrimRight(a.Value.Resolve().String(), "\n")
+		text := a.Value.Resolve().String()
 		switch {
-		case a.Value.Kind() != slog.KindString, !strings.Contains(text, "\n") && text != "":
-			line.AddAttrs(a)
-		case text != "":
+		case strings.Contains(text, "\n"):
 			blocks.WriteString("  " + a.Key + ":\n")
 			for part := range strings.Lines(text) {
 				blocks.WriteString("    " + strings.TrimRight(part, "\n") + "\n")
 			}
+		case text != "":
+			line.AddAttrs(a)
 		}
+		repeated = repeated || a.Key == "source" && text == "trace"
 		return true
 	})
+	if repeated && record.Level == slog.LevelDebug {
+		return nil // a line of the stack that was shown with its failure
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.Handler.Handle(ctx, line); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // helpWidth is how wide the text of flags becomes at most.
@@ -57,6 +58,11 @@ func explain(w io.Writer, cmd *cobra.Command) {
 	if cmd.Long != "" {
 		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(cmd.Long))
 	}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if strings.HasSuffix(f.Value.Type(), "Slice") && f.DefValue != "[]" {
+			f.DefValue = strings.Trim(f.DefValue, "[]")
+		}
+	})
 	fmt.Fprintf(w, "\nFlags:\n%s", cmd.LocalFlags().FlagUsagesWrapped(helpWidth))
 	if cmd.Example != "" {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", strings.TrimRight(cmd.Example, "\n"))
@@ -64,14 +70,3 @@ func explain(w io.Writer, cmd *cobra.Command) {
 }
 
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
-
-// article puts the right one before a word.
-func article(word string) string {
-	if word == "" {
-		return "another value"
-	}
-	if strings.ContainsRune("aeiou", rune(word[0])) {
-		return "an " + word
-	}
-	return "a " + word
-}

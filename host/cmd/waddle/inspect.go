@@ -39,7 +39,9 @@ be refused, or that failed when it was run.`,
 		Args:              oneModule,
 		ValidArgsFunction: completeModule,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return inspectModule(cmd.Context(), args[0], flags, env)
+			ctx, cancel := untilPipeBreaks(cmd.Context())
+			defer cancel()
+			return inspectModule(ctx, args[0], flags, env)
 		},
 	}
 	cmd.Flags().BoolVar(&flags.describe, "describe", false, "run the module and show how it describes itself")

@@ -31,6 +31,26 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], &environment{os.Environ(), os.Stdin, os.Stdout, os.Stderr}))
 }
 
+// untilPipeBreaks returns a context that ends when nobody reads the output any
+// more. That would end the process at once otherwise, and leave behind what a
+// verb has made.
+func untilPipeBreaks(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	go func() {
+		select {
+		case <-broken:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(broken)
+		cancel()
+	}
+}
+
 // environment is what a verb has beside its arguments.
 type environment struct {
 	variables      []string // as os.Environ gives them

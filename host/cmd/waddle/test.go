@@ -47,7 +47,9 @@ ends the suite with what is known so far.`,
 		Args:              oneModule,
 		ValidArgsFunction: completeModule,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return testModule(cmd.Context(), args[0], flags, env)
+			ctx, cancel := untilPipeBreaks(cmd.Context())
+			defer cancel()
+			return testModule(ctx, args[0], flags, env)
 		},
 	}
 	f := cmd.Flags()
@@ -58,8 +60,8 @@ ends the suite with what is known so far.`,
 	f.Uint64Var(&flags.seed, "seed", 0, "the seed `N` of all that is random (default drawn, and shown)")
 	f.IntVar(&flags.soak, "soak", 100_000, "the soak has `N` operations")
 	f.IntVar(&flags.sequences, "sequences", 100, "hold `N` random sequences of operations against the reference")
-	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default by the number of processors)")
-	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a call of the module that takes longer than `DURATION`; 0 for never")
+	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default 1)")
+	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a call of the module that takes longer than `DURATION`")
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
 	directories(cmd, "mount")
@@ -86,8 +88,8 @@ func (f testFlags) check() error {
 		return usagef("--sequences is %d, and must be at least 1", f.sequences)
 	case !powerOfTwo(f.shards) && f.shards != 0:
 		return usagef("--shards is %d, and must be a power of two", f.shards)
-	case f.deadline < 0:
-		return usagef("--deadline is %v, and may not be negative; 0 stands for none", f.deadline)
+	case f.deadline <= 0:
+		return usagef("--deadline is %v, and must be more than nothing: a call without an end would be one of the suite", f.deadline)
 	}
 	return checkMount(f.mount)
 }
@@ -131,10 +133,10 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		Settings: flags.settings,
 		Mount:    flags.mount,
 		// Errors of the guest are what checks provoke and report themselves.
-		Config: plugin.Config{Shards: flags.shards, Deadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Deadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
 	}
 	var found *storetest.Report
-	err = awaitLonger(ctx, patience(flags.deadline), func() { found = plugintest.Check(ctx, m.wasm, options) })
+	err = awaitLonger(ctx, patience, func() { found = plugintest.Check(ctx, m.wasm, options) })
 	line.end()
 	if err != nil {
 		return err
@@ -151,12 +153,9 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	return nil
 }
 
-// patience is how long to wait, after an interrupt, for a module to come back
-// from a call.
-func patience(deadline time.Duration) time.Duration {
-	const grace = 2 * time.Second
-	return deadline + grace
-}
+// patience is how long to wait, after an interrupt, for a call of a module that is
+// under way, or for its compilation.
+const patience = 5 * time.Second
 
 // awaitLonger waits for f, which ends soon after the context does. If it does not
 // within the time, it is left behind.
@@ -175,7 +174,7 @@ func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
 	case <-done:
 		return nil
 	case <-time.After(longer):
-		return fmt.Errorf("%w, and the module does not come back from a call", errInterrupted)
+		return fmt.Errorf("%w, while the module was being compiled or in a call, so that there is nothing to report", errInterrupted)
 	}
 }
 
@@ -194,7 +193,7 @@ func progressText(p storetest.Progress) string {
 func checkNames() []cobra.Completion {
 	var all []cobra.Completion
 	last := ""
-	for _, t := range storetest.Tests() {
+	for _, t := range plugintest.Tests() {
 		if group := path.Dir(t.Name); group != last {
 			all = append(all, cobra.CompletionWithDesc(group, "all of this group"))
 			last = group
