@@ -164,7 +164,8 @@ enum fault {
 	growth_corrupts,     // growing the memory clears the end of what was there
 
 	// Config.
-	open_takes_all,      // a setting that nobody knows is taken
+	open_internal,       // a setting that nobody knows is answered INTERNAL
+	open_nameless,       // a setting that nobody knows is INVALID, and the message does not name it
 	open_refuses_host,   // a later host's setting is INVALID
 
 	// Files.

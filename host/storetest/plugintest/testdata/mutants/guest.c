@@ -57,9 +57,15 @@ static int is(const char *a, const char *b) {
 	return length(a) == n && equal((const u8 *)a, (const u8 *)b, n);
 }
 
-static i64 refuse(const char *message) {
-	fail(message, length(message));
-	return INVALID;
+// refuse says why, and what name is meant.
+static i64 refuse(const char *why, const char *name) {
+	static char message[128];
+	u32 n = length(why), m = length(name);
+	if (m > sizeof message - n) m = sizeof message - n;
+	copy(message, why, n);
+	copy(message + n, name, m);
+	fail(message, n + m);
+	return FAULT(open_internal) ? INTERNAL : INVALID;
 }
 
 i64 EXPORT(session_open)(const char *config, u32 len) {
@@ -68,12 +74,12 @@ i64 EXPORT(session_open)(const char *config, u32 len) {
 	copy(at, config, len);
 	while (at < end) {
 		char *name = at, *value = next_text(name, end);
-		if (!value || !(at = next_text(value, end))) return refuse("the config is not a list of pairs");
+		if (!value || !(at = next_text(value, end))) return refuse("the config is not a list of pairs", "");
 		if (is(name, "shard")) shard = value;
 		else if (is(name, "shards")) shards = value;
 		else if (is(name, "memory_limit")) continue;
 		else if (!FAULT(open_refuses_host) && length(name) > 5 && equal((u8 *)name, (u8 *)"host_", 5)) continue;
-		else if (!FAULT(open_takes_all)) return refuse("this guest knows no settings of its own");
+		else return refuse(FAULT(open_nameless) ? "not a setting" : "not a setting of this guest: ", FAULT(open_nameless) ? "" : name);
 	}
 #ifdef FILES
 	return read_files();
