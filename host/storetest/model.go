@@ -13,6 +13,7 @@ type model struct {
 	now     int64
 	records map[string]modelRecord
 	expired int // records that have expired and that no sweep has counted
+	swept   int // records that a sweep has counted, since the store was opened
 }
 
 type modelRecord struct {
@@ -153,6 +154,7 @@ func (g *play) do(o operation) {
 				g.p.Failf(fmt.Sprintf("at most %d, as many as have expired", g.m.expired), "%d records removed", n)
 			} else {
 				g.m.expired -= n
+				g.m.swept += n
 			}
 		}
 	case opKeys:
@@ -176,6 +178,9 @@ func (g *play) do(o operation) {
 	case opReopen:
 		if g.p.suite.have&needDurable != 0 {
 			g.s = g.p.Reopen(g.s)
+			// Nobody promises that the removal of what has expired is saved.
+			g.m.expired += g.m.swept
+			g.m.swept = 0
 		}
 	case opAdvance:
 		g.m.advance(o.amount)
