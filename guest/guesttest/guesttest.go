@@ -38,6 +38,10 @@ func Run(t *testing.T, engine func() guest.Engine, info guest.Info, options ...O
 // given the directory that is mounted for all shards of a store in a module.
 // The checks of a durable store are run, too: what was saved is there when it
 // is opened again.
+//
+// A module's files are closed when its instance ends. An engine that has a method
+// Close, with or without an error, is closed here when its store is; it must
+// not write there what Save should have written.
 func RunFiles(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, options ...Options) {
 	t.Helper()
 	o := first(options)

@@ -179,3 +179,33 @@ func TestCloseSavesAtTheLastTime(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 }
+
+// closing counts how often it was closed, and may not open.
+type closing struct {
+	shelf
+	refusing bool
+	count    *int
+}
+
+func (c *closing) Open(config *guest.Config) error {
+	if c.refusing && config.Shard() == 2 {
+		return guest.ErrDenied
+	}
+	return c.shelf.Open(config)
+}
+
+func (c *closing) Close() { *c.count++ }
+
+func TestEnginesAreClosed(t *testing.T) {
+	count := 0
+	info := guest.Info{Name: "closing"}
+	s, err := guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count} }, info, nil, storetest.Setup{Shards: 4})
+	require.NoError(t, err)
+	require.NoError(t, s.Close(ctx))
+	require.NoError(t, s.Close(ctx))
+	require.Equal(t, 4, count)
+	count = 0
+	_, err = guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count, refusing: true} }, info, nil, storetest.Setup{Shards: 4})
+	require.ErrorIs(t, err, store.ErrDenied)
+	require.Equal(t, 2, count, "those before the one that did not open")
+}

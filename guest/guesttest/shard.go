@@ -23,6 +23,7 @@ type shard struct {
 	log   *testLog
 
 	mu      sync.Mutex
+	engine  guest.Engine
 	harness *guest.Harness
 	closed  bool
 }
@@ -133,10 +134,22 @@ func (s *shard) close(now int64) error {
 	}
 	s.closed = true
 	defer s.say()
+	defer s.letGo()
 	if err := s.answer("save", s.harness.Save(now)); err != nil {
 		return fmt.Errorf("closing without everything saved: %w", err)
 	}
 	return nil
+}
+
+// letGo gives an engine the chance to close its files, which the end of an
+// instance does for a module's.
+func (s *shard) letGo() {
+	switch e := s.engine.(type) {
+	case interface{ Close() }:
+		e.Close()
+	case interface{ Close() error }:
+		_ = e.Close() // there is nobody to tell, and what counts was saved
+	}
 }
 
 // answers are the errors that a host makes of an engine's.

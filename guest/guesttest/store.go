@@ -68,10 +68,14 @@ func open(ctx context.Context, engine func(dir string) guest.Engine, info guest.
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			pairs = append(pairs, name, all[name])
 		}
-		s := &shard{name: info.Name, index: i, cas: info.CAS, harness: guest.NewHarness(engine(setup.Dir), info), log: log}
+		one := engine(setup.Dir)
+		s := &shard{name: info.Name, index: i, cas: info.CAS, engine: one, harness: guest.NewHarness(one, info), log: log}
 		err := s.answer("open", s.harness.Open(pairs...))
 		s.say()
 		if err != nil {
+			for _, s := range e.shards {
+				s.letGo()
+			}
 			return nil, err
 		}
 		e.shards = append(e.shards, s)

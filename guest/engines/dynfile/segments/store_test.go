@@ -71,28 +71,6 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-func TestConditions(t *testing.T) {
-	s := open(t, crash.New())
-	value := func(revision byte) []byte { return []byte{revision, 0, 0, 0, 0, 0, 0, 0, 'x'} }
-	set := func(revision byte, expires, now, expect int64) error {
-		return s.Set(guest.Write{Key: []byte("k"), Value: value(revision), Expires: expires, Now: now, Expect: expect})
-	}
-	require.ErrorIs(t, set(1, 0, 1, 7), guest.ErrConflict)
-	require.NoError(t, set(1, 50, 1, abi.ExpectAbsent))
-	require.ErrorIs(t, set(2, 50, 1, abi.ExpectAbsent), guest.ErrConflict)
-	require.ErrorIs(t, set(2, 50, 1, 7), guest.ErrConflict)
-	require.NoError(t, set(2, 50, 1, 1))
-	require.ErrorIs(t, set(3, 0, 50, 2), guest.ErrConflict, "it has expired")
-	require.NoError(t, set(3, 0, 50, abi.ExpectAbsent))
-	require.ErrorIs(t, set(4, 50, 60, 9), guest.ErrConflict)
-	require.NoError(t, set(4, 50, 60, 3), "an expired write removes")
-	_, err := s.Get([]byte("k"), 60)
-	require.ErrorIs(t, err, guest.ErrNotFound)
-	require.NoError(t, set(4, 50, 60, abi.ExpectAbsent))
-	_, err = s.Get([]byte("k"), 60)
-	require.ErrorIs(t, err, guest.ErrNotFound)
-}
-
 func TestTouch(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
