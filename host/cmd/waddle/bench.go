@@ -283,7 +283,7 @@ const trialDeadline = 5 * time.Second
 // tryModule calls each operation that is measured once, with a deadline: what
 // never returns is found here, where it can be ended.
 func tryModule(ctx context.Context, open opener, parent string, cfg plugin.Config) error {
-	cfg.Deadline = trialDeadline
+	cfg.Deadline, cfg.OpenDeadline = trialDeadline, trialDeadline
 	opened, err := benchTarget(open, parent, cfg)(ctx, 1)
 	if err != nil {
 		return err

@@ -119,6 +119,11 @@ func listed(cmd *cobra.Command, flag string, all func() []cobra.Completion) {
 		var found []cobra.Completion
 		for _, c := range all() {
 			name, _, _ := strings.Cut(c, "\t")
+			if before != "" {
+				// With a description, bash would compare what was typed with
+				// the same in quotes, which commas get, and find it different.
+				c = name
+			}
 			if !slices.Contains(strings.Split(before, ","), name) && strings.HasPrefix(before+c, start) {
 				found = append(found, before+c)
 			}

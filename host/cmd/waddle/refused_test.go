@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 )
 
-// module returns a guest: the bundled engine's.
-func module(t *testing.T) []byte {
+// moduleBytes returns a guest: the bundled engine's.
+func moduleBytes(t *testing.T) []byte {
 	t.Helper()
 	wasm, err := memory.Module()
 	require.NoError(t, err)
@@ -30,7 +30,7 @@ func TestRefused(t *testing.T) {
 	}
 	noGuest := write("no-guest.wasm", []byte("\x00asm\x01\x00\x00\x00"))
 	text := write("text.wasm", []byte("hello"))
-	future := write("future.wasm", bytes.ReplaceAll(module(t), []byte("session_abi_v1"), []byte("session_abi_v9")))
+	future := write("future.wasm", bytes.ReplaceAll(moduleBytes(t), []byte("session_abi_v1"), []byte("session_abi_v9")))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()

@@ -61,7 +61,7 @@ ends the suite with what is known so far.`,
 	f.IntVar(&flags.soak, "soak", 100_000, "the soak has `N` operations")
 	f.IntVar(&flags.sequences, "sequences", 100, "hold `N` random sequences of operations against the reference")
 	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default 1)")
-	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a call of the module that takes longer than `DURATION`")
+	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end the module's start, or a call of it, that takes longer than `DURATION`")
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
 	directories(cmd, "mount")
@@ -133,7 +133,8 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		Settings: flags.settings,
 		Mount:    flags.mount,
 		// Errors of the guest are what checks provoke and report themselves.
-		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Deadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Deadline: flags.deadline,
+			OpenDeadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
 	}
 	var found *storetest.Report
 	err = awaitLonger(ctx, patience, func() { found = plugintest.Check(ctx, m.wasm, options) })

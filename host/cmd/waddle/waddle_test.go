@@ -250,7 +250,7 @@ func TestRunSecondSignal(t *testing.T) {
 func TestRunStorage(t *testing.T) {
 	needsSignals(t)
 	guest := filepath.Join(t.TempDir(), "engine.wasm")
-	require.NoError(t, os.WriteFile(guest, module(t), 0o600))
+	require.NoError(t, os.WriteFile(guest, moduleBytes(t), 0o600))
 	for _, c := range []struct {
 		name     string
 		settings []string

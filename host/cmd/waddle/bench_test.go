@@ -1,0 +1,133 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/loadtest"
+)
+
+func measured(t *testing.T, text string) loadtest.Report {
+	t.Helper()
+	object(t, text)
+	var r loadtest.Report
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	return r
+}
+
+func TestBench(t *testing.T) {
+	r := run(t, nil, "bench", faultyGuest("base"), "--json", "--shards", "1,2", "--concurrency", "1,3", "--value-size", "8,1KiB",
+		"--duration", "10ms", "--rounds", "2")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Empty(t, r.stderr)
+	found := measured(t, r.stdout)
+	require.Equal(t, "base.wasm", found.Module)
+	require.Equal(t, "memory", found.Against)
+	require.Len(t, found.Figures, 4*2*2*2)
+	for _, f := range found.Figures {
+		require.Empty(t, f.Skipped)
+		require.Len(t, f.Results, 2)
+		require.NotNil(t, f.Ratio)
+		for _, result := range f.Results {
+			require.Equal(t, f.Shards, result.Shards)
+			require.Positive(t, result.OpsPerSecond)
+			require.Zero(t, result.Errors, result.Error)
+		}
+	}
+}
+
+func TestBenchText(t *testing.T) {
+	r := run(t, nil, "bench", faultyGuest("base"), "--against", "none", "--value-size", "300", "--operations", "get,get+set",
+		"--concurrency", "2", "--duration", "10ms")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Empty(t, r.stderr)
+	require.Contains(t, r.stdout, "base.wasm, on ")
+	require.Regexp(t, `(?m)^ +get  300 B +\d+ +2  base\.wasm`, r.stdout)
+	require.Contains(t, r.stdout, "get+set")
+	require.NotContains(t, r.stdout, "ratio is")
+}
+
+// Both engines that keep files get directories within the one that is given, and
+// nothing is left there.
+func TestBenchMount(t *testing.T) {
+	dir := t.TempDir()
+	long := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(dir, long, long))
+	r := run(t, nil, "bench", faultyGuest("file_base"), "--against", "dynfile", "--mount", dir, "--operations", "get", "--value-size", "64",
+		"--concurrency", "1", "--duration", "10ms", "--rounds", "1", "--json", "--shards", "2")
+	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
+	require.Len(t, measured(t, r.stdout).Figures[0].Results, 2)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Greater(t, info.ModTime(), long.Add(time.Minute))
+}
+
+func TestBenchRefuses(t *testing.T) {
+	base := faultyGuest("base")
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"refused", []string{hostileGuest("start")}, 1, "start section"},
+		{"traps", []string{hostileGuest("named")}, 1, "in a short trial operations failed"},
+		{"never opens", []string{hostileGuest("open_loop")}, 1, "took longer than"},
+		{"unknown setting", []string{"memory", "-c", "max_entires=7"}, 1, "max_entires"},
+		{"no file", []string{"nothing.wasm"}, 2, `no file "nothing.wasm"`},
+		{"engine", []string{base, "--against", "redis"}, 2, `--against is "redis", and must be memory, keyfolder, dynfile or none`},
+		{"operation", []string{base, "--operations", "get,put"}, 2, `"put", and there are get, set, get+set and mix`},
+		{"size", []string{base, "--value-size", "4kb"}, 2, `"4kb"`},
+		{"size below a revision", []string{base, "--value-size", "7"}, 2, "8 bytes"},
+		{"size above the most", []string{base, "--value-size", "17MiB"}, 2, "16 MiB"},
+		{"size beyond numbers", []string{base, "--value-size", "99999999999999MiB"}, 2, "16 MiB"},
+		{"shards", []string{base, "--shards", "3"}, 2, "--shards has 3"},
+		{"no number", []string{base, "--shards", "two"}, 2, "whole numbers with commas"},
+		{"workers", []string{base, "--concurrency", "0"}, 2, "from 1 to 1024"},
+		{"nothing to do", []string{base, "--operations", ""}, 2, "nothing to measure"},
+		{"duration", []string{base, "--duration", "4ms"}, 2, "a millisecond at least"},
+		{"rounds", []string{base, "--rounds", "0"}, 2, "--rounds is 0"},
+		{"deadline", []string{base, "--deadline", "-1s"}, 2, "may not be negative"},
+		{"mount", []string{base, "--mount", base}, 2, "which is a file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := run(t, nil, append([]string{"bench"}, c.args...)...)
+			require.Equal(t, c.code, r.code, "%s%s", r.stdout, r.stderr)
+			require.Contains(t, lastLine(r), c.says)
+			require.Empty(t, r.stdout)
+		})
+	}
+}
+
+// An interrupt ends the measurement with what is known, and leaves nothing
+// behind.
+func TestBenchInterrupted(t *testing.T) {
+	needsSignals(t)
+	cmd := command(t, nil, "bench", faultyGuest("base"), "--against", "none", "--operations", "get,set", "--value-size", "64",
+		"--concurrency", "1", "--duration", "20h", "--rounds", "10000000", "--json")
+	temp := inTemp(t, cmd)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	// Long enough to be within the rounds, and it need not be: before them
+	// there is only less to report.
+	time.Sleep(time.Second)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 1, cmd.ProcessState.ExitCode())
+	require.Equal(t, "waddle: interrupted\n", stderr.String())
+	if stdout.Len() > 0 {
+		require.True(t, measured(t, stdout.String()).Interrupted)
+	}
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
