@@ -6,6 +6,8 @@
 enum kind { KEYS, SNAPSHOT, SAVED };
 enum { HEADER = 16 }; // of a record in a list
 
+static int reading; // the list is from a file
+
 // listed says whether a record belongs into a chunk.
 static int listed(u32 at, i64 now, enum kind kind) {
 	struct record *r = &records[at];
@@ -149,7 +151,7 @@ static i64 take_list(const u8 *list, u32 len, i64 now) {
 	}
 	while (first) {
 		u32 next = records[first].next;
-		if (!FAULT(file_old_wins) || !find(records[first].key, records[first].key_len)) commit(first);
+		if (!FAULT(file_old_wins) || !reading || !find(records[first].key, records[first].key_len)) commit(first);
 		else discard(first, 0);
 		first = next;
 	}

@@ -48,7 +48,9 @@ static i64 read_file(const char *number) {
 			have += done;
 		}
 		// Whatever has expired meanwhile is left in until its time is asked for.
+		reading = 1;
 		if (list && have == size) answer = take_list(list, size, 0) == OK ? OK : CORRUPT;
+		reading = 0;
 		give(list, size);
 	}
 	fd_close(file);

@@ -112,7 +112,7 @@ i64 EXPORT(session_get)(const u8 *key, u32 key_len, i64 now) {
 		return region(exchange, r->value_len);
 	}
 	i64 result = region(r->value, r->value_len);
-	if (FAULT(get_consumes)) drop(at, 0);
+	if (FAULT(get_consumes)) r->expires = 1;
 	return result;
 }
 
