@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -13,11 +14,17 @@ func newRoot(env *environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "waddle",
 		Short:         "work with sessions whose storage is a WebAssembly plugin",
-		Version:       version(),
 		SilenceErrors: true, // run writes them
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // so that an unknown verb comes to RunE
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Not by cobra's own field: its template, which would have to be
+			// set, brings text/template, and with that every method of every
+			// type: three megabytes.
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				_, err := fmt.Fprintln(env.stdout, version())
+				return err
+			}
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])
 			}
@@ -31,7 +38,6 @@ func newRoot(env *environment) *cobra.Command {
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		if cmd.HasParent() {
