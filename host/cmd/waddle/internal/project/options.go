@@ -1,0 +1,63 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// ErrOption says that an option cannot be as it is.
+var ErrOption = errors.New("not a possible option")
+
+var (
+	namePattern   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,58}[a-z0-9])?$`)
+	modulePattern = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9._~-]*(/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*$`)
+	notOfName     = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// settle checks options and fills in what is not set.
+func (o *Options) settle(l Language, base string) error {
+	switch {
+	case o.Name == "":
+		o.Name = nameFrom(base)
+	case !namePattern.MatchString(o.Name):
+		return fmt.Errorf("%w: the name %q: a name has 1 to 60 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen",
+			ErrOption, o.Name)
+	}
+	if l.Name != "go" {
+		if o.Module != "" || o.Checkout != "" {
+			return fmt.Errorf("%w: a module and a checkout are for Go, and this project is in %s", ErrOption, l.Title)
+		}
+		return nil
+	}
+	if o.Module == "" {
+		o.Module = o.Name
+	}
+	if !modulePattern.MatchString(o.Module) {
+		return fmt.Errorf("%w: the module path %q: it should look like example.com/me/%s", ErrOption, o.Module, o.Name)
+	}
+	if o.Checkout != "" {
+		checkout, err := filepath.Abs(o.Checkout)
+		if err != nil {
+			return err
+		}
+		if err := checkCheckout(checkout); err != nil {
+			return err
+		}
+		o.Checkout = checkout
+	}
+	return nil
+}
+
+// nameFrom makes a name of that of a directory.
+func nameFrom(base string) string {
+	name := notOfName.ReplaceAllString(strings.ToLower(base), "-")
+	name = strings.TrimLeft(name, "-0123456789")
+	name = strings.TrimRight(name[:min(60, len(name))], "-")
+	if name == "" {
+		return "store"
+	}
+	return name
+}

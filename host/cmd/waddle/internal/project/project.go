@@ -1,0 +1,210 @@
+package project
+
+import (
+	"archive/zip"
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+//go:embed projects.zip
+var archive []byte
+
+// placeholder is what the examples are called, wherever they name themselves.
+const placeholder = "example-store"
+
+// Options are what a project is made with. The zero value is ready to use.
+type Options struct {
+	// Name is what the plugin calls itself: up to 60 lower-case letters,
+	// digits and hyphens that begin with a letter. "": the name of the
+	// directory, as far as it is one.
+	Name string
+
+	// Module is the path of a Go project's module. "": the name.
+	Module string
+
+	// Checkout is a checkout of Waddle that a Go project is built against. ""
+	// is the version that this program was built from, which must have been
+	// published.
+	Checkout string
+}
+
+// ErrNotEmpty says that there is something already where the project should be.
+var ErrNotEmpty = errors.New("not an empty directory")
+
+// Write makes a project in dir, which must be an empty directory or not be there,
+// and returns the files in it, relative to dir, with slashes and in order. On an
+// error there is nothing in dir. It returns ErrLanguage, ErrOption, ErrVersion or
+// ErrNotEmpty, with what to do, or the error of an operation on files.
+func Write(dir, language string, options Options) ([]string, error) {
+	l, err := lookup(language)
+	if err != nil {
+		return nil, err
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := options.settle(l, filepath.Base(dir)); err != nil {
+		return nil, err
+	}
+	files, err := render(l, options)
+	if err != nil {
+		return nil, err
+	}
+	exists, err := inspect(dir)
+	if err != nil {
+		return nil, err
+	}
+	if exists {
+		err = fill(dir, files)
+	} else {
+		err = create(dir, files)
+	}
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = f.name
+	}
+	return names, nil
+}
+
+type file struct {
+	name    string // relative to the project, with slashes
+	content []byte
+}
+
+// render returns the files of a project in order.
+func render(l Language, options Options) ([]file, error) {
+	r, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, err
+	}
+	var files []file
+	for _, entry := range r.File {
+		name, ok := strings.CutPrefix(entry.Name, l.Name+"/")
+		if !ok {
+			continue
+		}
+		content, err := read(entry)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{name, bytes.ReplaceAll(content, []byte(placeholder), []byte(options.Name))})
+	}
+	if l.Name == "go" {
+		mod, err := goMod(options)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{"go.mod", mod})
+	}
+	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	return files, nil
+}
+
+func read(entry *zip.File) ([]byte, error) {
+	r, err := entry.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// inspect reports whether the directory is there, and fails if it is something
+// else or has something in it.
+func inspect(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
+			return false, fmt.Errorf("%w: %s is a file: choose another place for the project", ErrNotEmpty, dir)
+		}
+		return false, err
+	case len(entries) == 0:
+		return true, nil
+	}
+	const shown = 3
+	names := make([]string, 0, shown)
+	for _, e := range entries[:min(shown, len(entries))] {
+		names = append(names, e.Name())
+	}
+	more := ""
+	if n := len(entries) - shown; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return false, fmt.Errorf("%w: %s has %s%s: choose another place for the project", ErrNotEmpty, dir, strings.Join(names, ", "), more)
+}
+
+// create makes the project beside its place, and then moves it there whole.
+func create(dir string, files []file) error {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return err
+	}
+	made, clean, err := prepare(parent, files)
+	defer clean()
+	if err != nil {
+		return err
+	}
+	return os.Rename(made, dir)
+}
+
+// fill makes the project within its directory, which may be where somebody's
+// shell is and is kept, and then moves everything one level up.
+func fill(dir string, files []file) error {
+	made, clean, err := prepare(dir, files)
+	defer clean()
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(made)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := os.Rename(filepath.Join(made, e.Name()), filepath.Join(dir, e.Name())); err != nil {
+			for _, moved := range entries[:i] {
+				err = errors.Join(err, os.RemoveAll(filepath.Join(dir, moved.Name())))
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare writes files to a new directory under parent. The caller calls clean.
+func prepare(parent string, files []file) (made string, clean func(), err error) {
+	temporary, err := os.MkdirTemp(parent, ".waddle-new-*")
+	if err != nil {
+		return "", func() {}, err
+	}
+	clean = func() { _ = os.RemoveAll(temporary) } // what is left of it does no harm
+	// A directory of its own, with the permissions that the user's files have.
+	made = filepath.Join(temporary, "project")
+	if err := os.Mkdir(made, 0o777); err != nil {
+		return "", clean, err
+	}
+	for _, f := range files {
+		if err := os.MkdirAll(filepath.Join(made, filepath.FromSlash(path.Dir(f.name))), 0o777); err != nil {
+			return "", clean, err
+		}
+		if err := os.WriteFile(filepath.Join(made, filepath.FromSlash(f.name)), f.content, 0o666); err != nil {
+			return "", clean, err
+		}
+	}
+	return made, clean, nil
+}
