@@ -1,11 +1,11 @@
 package segments
 
-import "math/bits"
+import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 
 // The index knows of every session where its record lies, and lives in memory:
-// a hash table with chains through dense slots, grown one bucket at a time
-// (linear hashing), so that there is no moment at which a table is copied. It
-// has no pointers that the garbage collector would follow, and takes 36 bytes a
+// a hash table with chains through dense slots, which grows by one bucket at a
+// time, so that there is no moment at which a table is copied. It has no
+// pointers that the garbage collector would follow, and takes 36 bytes a
 // session.
 //
 // A hash is in it once: two keys with the same hash, of 64 bits and with a
@@ -14,8 +14,7 @@ type index struct {
 	count     uint32
 	slotPages []*slotPage
 
-	buckets   uint32
-	mask      uint32
+	table     linearhash.Table
 	headPages []*headPage
 
 	// seqs has the sequence number of each slot while a store is loading, and
@@ -60,7 +59,7 @@ func (p place) offset() int64   { return int64(p>>lengthBits&(1<<offsetBits-1)) 
 func (p place) size() int       { return int(p&(1<<lengthBits-1)) * unit }
 
 const (
-	noSlot       = ^uint32(0)
+	noSlot       = linearhash.End
 	slotsPerPage = 1024
 	headsPerPage = 8192
 )
@@ -72,9 +71,7 @@ type (
 )
 
 func (x *index) reset() {
-	*x = index{}
-	x.buckets, x.mask = 1, 0
-	x.headPages = append(x.headPages, new(headPage))
+	*x = index{headPages: []*headPage{new(headPage)}}
 	*x.head(0) = noSlot
 }
 
@@ -86,18 +83,12 @@ func (x *index) head(bucket uint32) *uint32 {
 	return &x.headPages[bucket/headsPerPage][bucket%headsPerPage]
 }
 
-// bucketOf returns the bucket of a hash among those that there are.
-func (x *index) bucketOf(hash uint64) uint32 {
-	b := uint32(hash) & x.mask
-	if b >= x.buckets {
-		b &= x.mask >> 1
-	}
-	return b
-}
+// first returns the place of the first slot of a hash's bucket.
+func (x *index) first(hash uint64) *uint32 { return x.head(x.table.Bucket(uint32(hash))) }
 
 // find returns the slot of a hash, or nil.
 func (x *index) find(hash uint64) (uint32, *slot) {
-	for id := *x.head(x.bucketOf(hash)); id != noSlot; {
+	for id := *x.first(hash); id != noSlot; {
 		s := x.slot(id)
 		if s.hash == hash {
 			return id, s
@@ -114,15 +105,18 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 		x.slotPages = append(x.slotPages, new(slotPage))
 	}
 	x.count++
-	head := x.head(x.bucketOf(hash))
+	head := x.first(hash)
 	s := x.slot(id)
 	*s = slot{hash: hash, at: at, expires: expires, flags: flags, chain: *head}
 	*head = id
 	if x.loading && int(id/slotsPerPage) == len(x.seqs) {
 		x.seqs = append(x.seqs, new(seqPage))
 	}
-	if x.buckets < x.count {
-		x.split()
+	if added := x.table.Buckets(); added < x.count {
+		if int(added/headsPerPage) == len(x.headPages) {
+			x.headPages = append(x.headPages, new(headPage))
+		}
+		x.table.Split((*chains)(x))
 	}
 	return id, s
 }
@@ -140,17 +134,13 @@ func (x *index) remove(id uint32) {
 			*x.seq(id) = *x.seq(last)
 		}
 	}
-	for range 2 {
-		if x.buckets > 1 && x.buckets > x.count+x.count/2+slotsPerPage {
-			x.merge()
-		}
-	}
+	x.table.Shrink((*chains)(x), x.count)
 	// One page more than needed stays, for sessions that come and go.
 	if most := int(x.count/slotsPerPage) + 2; len(x.slotPages) > most {
 		x.slotPages[most] = nil
 		x.slotPages = x.slotPages[:most]
 	}
-	if most := int(x.buckets/headsPerPage) + 2; len(x.headPages) > most {
+	if most := int(x.table.Buckets()/headsPerPage) + 2; len(x.headPages) > most {
 		x.headPages[most] = nil
 		x.headPages = x.headPages[:most]
 	}
@@ -158,51 +148,21 @@ func (x *index) remove(id uint32) {
 
 // linkTo returns what points at a slot: its bucket or the slot before it.
 func (x *index) linkTo(hash uint64, id uint32) *uint32 {
-	link := x.head(x.bucketOf(hash))
+	link := x.first(hash)
 	for *link != id {
 		link = &x.slot(*link).chain
 	}
 	return link
 }
 
-// split adds a bucket and moves into it what belongs there out of the one that
-// stood for both.
-func (x *index) split() {
-	added := x.buckets
-	if int(added/headsPerPage) == len(x.headPages) {
-		x.headPages = append(x.headPages, new(headPage))
-	}
-	x.buckets++
-	x.mask = 1<<bits.Len32(added) - 1
-	parent := x.head(added & (x.mask >> 1))
-	child := x.head(added)
-	for id := *parent; id != noSlot; {
-		s := x.slot(id)
-		next := s.chain
-		if x.bucketOf(s.hash) == added {
-			*child = id
-			child = &s.chain
-		} else {
-			*parent = id
-			parent = &s.chain
-		}
-		id = next
-	}
-	*parent, *child = noSlot, noSlot
-}
+// chains is an index as its table sees it.
+type chains index
 
-// merge takes the last bucket away.
-func (x *index) merge() {
-	removed := x.buckets - 1
-	chain := *x.head(removed)
-	x.buckets = removed
-	x.mask = 1<<bits.Len32(removed-1) - 1
-	if chain == noSlot {
-		return
-	}
-	link := x.head(removed &^ (1 << (bits.Len32(removed) - 1))) // the bucket it was split from
-	for *link != noSlot {
-		link = &x.slot(*link).chain
-	}
-	*link = chain
+// Head implements linearhash.Chains.
+func (x *chains) Head(bucket uint32) *uint32 { return (*index)(x).head(bucket) }
+
+// Slot implements linearhash.Chains.
+func (x *chains) Slot(id uint32) (hash uint32, next *uint32) {
+	s := (*index)(x).slot(id)
+	return uint32(s.hash), &s.chain
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/siphash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
@@ -204,9 +205,9 @@ func (l *loader) hint(number uint32) (hint, []byte, bool) {
 // commonKey returns the key that most segments have: that of this store, should
 // those of another one have been put among them. A store without segments gets
 // a new key.
-func (s *Store) commonKey(found []*opened) hasher {
-	count := make(map[hasher]int)
-	best := hasher{s.options.Random(), s.options.Random()}
+func (s *Store) commonKey(found []*opened) siphash.Key {
+	count := make(map[siphash.Key]int)
+	best := siphash.Key{K0: s.options.Random(), K1: s.options.Random()}
 	for _, o := range found {
 		if !s.ours(&o.segmentHeader, o.fileNumber) {
 			continue

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waddle-sessions/waddle/guest/engines/internal/siphash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
@@ -32,7 +33,7 @@ type segmentHeader struct {
 	// segment: the shard was cleared then.
 	floor uint64
 
-	key hasher
+	key siphash.Key // of the hash of keys
 }
 
 func (h *segmentHeader) encode() []byte {
@@ -45,8 +46,8 @@ func (h *segmentHeader) encode() []byte {
 	binary.LittleEndian.PutUint64(b[32:], h.salt)
 	binary.LittleEndian.PutUint64(b[40:], h.first)
 	binary.LittleEndian.PutUint64(b[48:], h.floor)
-	binary.LittleEndian.PutUint64(b[56:], h.key.k0)
-	binary.LittleEndian.PutUint64(b[64:], h.key.k1)
+	binary.LittleEndian.PutUint64(b[56:], h.key.K0)
+	binary.LittleEndian.PutUint64(b[64:], h.key.K1)
 	binary.LittleEndian.PutUint32(b[12:], headerSum(b))
 	copy(b[segmentHeaderSize:], b[:segmentHeaderSize])
 	return b
@@ -78,7 +79,7 @@ func headerFields(b []byte) segmentHeader {
 		salt:   binary.LittleEndian.Uint64(b[32:]),
 		first:  binary.LittleEndian.Uint64(b[40:]),
 		floor:  binary.LittleEndian.Uint64(b[48:]),
-		key:    hasher{binary.LittleEndian.Uint64(b[56:]), binary.LittleEndian.Uint64(b[64:])},
+		key:    siphash.Key{K0: binary.LittleEndian.Uint64(b[56:]), K1: binary.LittleEndian.Uint64(b[64:])},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/siphash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
@@ -65,7 +66,7 @@ type Store struct {
 	options Options
 	fs      vfs.FS
 	dir     string
-	hash    hasher
+	hash    siphash.Key
 
 	index  index
 	recent recent
@@ -146,7 +147,7 @@ func (s *Store) hashOf(key []byte) uint64 {
 	if s.options.hash != nil {
 		return s.options.hash(key)
 	}
-	return s.hash.sum(key)
+	return s.hash.Sum(key)
 }
 
 // Get returns the value under a key, valid until the next call.

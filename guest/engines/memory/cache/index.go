@@ -1,7 +1,5 @@
 package cache
 
-import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
-
 // The index is a hash table that grows by one bucket at a time: there is about
 // one bucket per record, and no moment at which a table is copied. Chains run
 // through the slots.
@@ -52,7 +50,14 @@ func (c *Cache) indexRemove(id uint32, s *slot) {
 
 func (c *Cache) indexReplace(hash, from, to uint32) { *c.linkTo(hash, from) = to }
 
-func (c *Cache) linkTo(hash, id uint32) *uint32 { return c.table.Link((*chains)(c), hash, id) }
+// linkTo returns what points at a slot: its bucket or the slot before it.
+func (c *Cache) linkTo(hash, id uint32) *uint32 {
+	link := &c.bucket(hash).head
+	for *link != id {
+		link = &c.slot(*link).chain
+	}
+	return link
+}
 
 // hasBucketPage reports whether there is a page for one more bucket.
 func (c *Cache) hasBucketPage() bool {
