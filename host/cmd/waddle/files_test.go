@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -59,4 +60,17 @@ func TestRunRefusesStorageSettings(t *testing.T) {
 			require.Contains(t, r.stderr, c.says)
 		})
 	}
+}
+
+// A directory is for one program at a time, and the second is told whose it is.
+func TestRunDirectoryInUse(t *testing.T) {
+	needsSignals(t)
+	settings := []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + t.TempDir()}
+	s := serve(t, settings, "--addr", "127.0.0.1:0")
+	r := run(t, settings, "run", "--addr", "127.0.0.1:0")
+	require.Equal(t, 1, r.code, r.stdout)
+	require.Contains(t, lastLine(r), "in use")
+	require.Contains(t, lastLine(r), strconv.Itoa(s.cmd.Process.Pid))
+	s.stop(t, syscall.SIGTERM)
+	serve(t, settings, "--addr", "127.0.0.1:0").stop(t, syscall.SIGTERM)
 }

@@ -324,3 +324,20 @@ func TestRunWarns(t *testing.T) {
 		})
 	}
 }
+
+// Where a plugin trapped is shown so that it can be read.
+func TestRunShowsStacks(t *testing.T) {
+	needsSignals(t)
+	s := serve(t, nil, "--addr", "127.0.0.1:0", "-v", hostileGuest("named"))
+	response, err := http.Post(s.address+"/api/session/n/increment", "", nil)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	cookie := response.Header.Get("Set-Cookie")
+	request, err := http.NewRequest(http.MethodGet, s.address+"/api/session", nil)
+	require.NoError(t, err)
+	request.Header.Set("Cookie", cookie)
+	response, err = http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Contains(t, s.stderr.String(), "  trace:\n    sample.inner(i64) i64\n    sample.outer(i64) i64\n")
+}

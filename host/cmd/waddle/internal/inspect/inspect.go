@@ -111,12 +111,11 @@ func Of(file string, wasm []byte, size int64) *Report {
 	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
 		Absent: []Absent{}, Imports: []Import{}, Capabilities: []Capability{}}
 	if int64(len(wasm)) > MaxModule {
-		found := "more"
-		if size >= 0 {
-			found = fmt.Sprint(size)
+		found := fmt.Sprintf("%d bytes, and the most is %d", size, MaxModule)
+		if size < 0 {
+			found = fmt.Sprintf("more than %d bytes, which is the most", MaxModule)
 		}
-		r.Refused = append(r.Refused, Refusal{plugin.ErrLimits.Error(),
-			fmt.Sprintf("%s bytes, and the most is %d", found, MaxModule)})
+		r.Refused = append(r.Refused, Refusal{plugin.ErrLimits.Error(), found})
 		return r
 	}
 	r.Size = int64(len(wasm))

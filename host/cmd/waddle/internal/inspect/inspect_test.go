@@ -185,6 +185,7 @@ func TestOfTooLarge(t *testing.T) {
 	require.Contains(t, text(t, r), fmt.Sprintf("%d bytes, and the most is %d", int64(1<<40), inspect.MaxModule))
 	r = inspect.Of("big", wasm, -1)
 	require.Contains(t, text(t, r), "not known")
+	require.Contains(t, text(t, r), "more than 33554432 bytes")
 }
 
 // What a module calls itself must not act upon the terminal.
