@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 )
 
 func randomTests() []Test {
@@ -28,8 +29,10 @@ const (
 	// perStore is how many sequences are played in one store: opening one can
 	// cost more than a sequence.
 	perStore = 10
-	// mostTrials bounds how often a failing sequence is tried in parts.
+	// mostTrials and mostTime bound how often, and for how long, a failing
+	// sequence is tried in parts.
 	mostTrials = 500
+	mostTime   = 5 * time.Second
 )
 
 // sequences plays random sequences, a few in each store, which is cleared
@@ -56,8 +59,9 @@ func sequences(p *Probe) {
 				candidate = last
 			}
 		}
+		began := time.Now()
 		short := shrink(candidate, operation.simpler, func(part []operation) bool {
-			if p.Context().Err() != nil {
+			if p.Context().Err() != nil || time.Since(began) > mostTime {
 				return false
 			}
 			f, _ := p.try(part)
@@ -162,9 +166,13 @@ type soak struct {
 
 const soakKeys = 400
 
-// Soak returns a function that does one operation of the soak on the store,
-// against a model of its own. The store must be empty.
-func (p *Probe) Soak(s *Subject) (step func()) { return soaking(p, s).step }
+// Soak returns a function that does one operation of the soak on the store, which
+// must be empty, and holds it to a model; and one that compares all that the
+// store holds with it.
+func (p *Probe) Soak(s *Subject) (step, compare func()) {
+	g := soaking(p, s)
+	return g.step, g.all
+}
 
 func soaking(p *Probe, s *Subject) *soak {
 	g := &soak{play: play{p: p, s: s, m: newModel()}, random: p.Random()}
@@ -181,7 +189,9 @@ func (g *soak) step() {
 	}
 	g.do(o)
 	if g.done++; g.done%10_000 == 0 {
-		g.s.Save(g.m.now)
+		if g.p.suite.have&needDurable == 0 || g.done%50_000 == 0 {
+			g.s.Save(g.m.now)
+		}
 		g.checkKeys()
 		g.checkSnapshot()
 	}

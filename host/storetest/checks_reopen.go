@@ -229,6 +229,69 @@ func reopenTests() []Test {
 					}
 				}
 			}},
+		{Name: "reopen/one-change", Section: secRequired, Requires: durable + ", also if it is the only one since the last save", needs: needDurable,
+			Run: func(p *Probe) {
+				for _, c := range []struct {
+					name   string
+					change func(s *Subject)
+					want   []byte // nil for none
+					until  int64
+				}{
+					{"overwrite", func(s *Subject) { s.Put(k("key"), value(6, "new")) }, value(6, "new"), 0},
+					{"delete", func(s *Subject) { s.Delete(k("key"), Now) }, nil, 0},
+					{"touch", func(s *Subject) { s.Touch(k("key"), Now+500, Now) }, value(5, "old"), Now + 500},
+					{"touch to never", func(s *Subject) { s.Touch(k("key"), 0, Now) }, value(5, "old"), 0},
+					{"touch that removes", func(s *Subject) { s.Touch(k("key"), Now, Now) }, nil, 0},
+					{"write that removes", func(s *Subject) { s.Set(store.Write{Key: k("key"), Value: value(6, ""), Expires: Now, Now: Now}) }, nil, 0},
+					{"clear", func(s *Subject) { s.Clear(Now) }, nil, 0},
+				} {
+					for _, killed := range []bool{false, true} {
+						p.forget()
+						s := p.Store()
+						s.Set(store.Write{Key: k("key"), Value: value(5, "old"), Expires: Now + 100, Now: Now})
+						s.Save(Now)
+						c.change(s)
+						if s.Save(Now); killed {
+							s = p.Crashed(s)
+						} else {
+							s = p.Reopen(s)
+						}
+						switch {
+						case c.want == nil:
+							s.Absent(k("key"), Now)
+						case c.until == 0:
+							s.Get(k("key"), Now+1<<40, c.want)
+						default:
+							s.Get(k("key"), c.until-1, c.want)
+							s.Absent(k("key"), c.until)
+						}
+					}
+				}
+			}},
+		{Name: "reopen/save-of-nothing", Section: secRequired, Requires: "session_save succeeds whether or not there is anything to save", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Save(Now)
+				s = p.Reopen(s)
+				s.Save(Now)
+				s.Save(Now)
+				s.Absent(k("key"), Now)
+				s.Put(k("key"), value(1, "x"))
+				s.Save(Now)
+				s.Save(Now)
+				s = p.Crashed(s)
+				s.Get(k("key"), Now, value(1, "x"))
+			}},
+		{Name: "reopen/long-value", Section: secMemory, Requires: "a value that was saved comes back whole, whatever size the exchange buffer has", needs: needDurable,
+			Run: func(p *Probe) {
+				s := p.Store()
+				v := filled(1, min(p.Options().MaxValue, 1<<20))
+				s.Put(k("key"), v)
+				s.Put(k("small"), filled(2, 20))
+				s = p.Reopen(s)
+				s.Get(k("key"), Now, v)
+				s.Get(k("small"), Now, filled(2, 20))
+			}},
 		{Name: "reopen/killed-after-save", Section: secRequired, Requires: durable + ": a host that is killed does not save again", needs: needDurable,
 			Run: func(p *Probe) {
 				for _, setup := range setups {

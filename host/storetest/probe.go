@@ -199,6 +199,7 @@ func (p *Probe) Together(n int, f func(i int)) {
 func (p *Probe) end() {
 	var failed any
 	for i := len(p.live) - 1; i >= 0; i-- {
+		p.live[i].abandon()
 		if e := p.guard(p.live[i].Close); e != nil && failed == nil {
 			failed = e
 		}

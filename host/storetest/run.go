@@ -73,7 +73,7 @@ func run(ctx context.Context, open Open, options Options, around func(name strin
 			return r
 		})
 	}
-	tests, misfits := choose(slices.Concat(options.More, Tests()), s.options)
+	tests, misfits := choose(Combine(Tests(), options.More), s.options)
 	for _, m := range misfits {
 		each(m, func() Result { return s.one(m) })
 	}
@@ -85,6 +85,20 @@ func run(ctx context.Context, open Open, options Options, around func(name strin
 	}
 	s.report.Duration = time.Since(started)
 	return s.report
+}
+
+// Combine puts more before all, and those with a name that is there in its
+// place, as Run does with [Options.More].
+func Combine(all, more []Test) []Test {
+	var before []Test
+	for _, m := range more {
+		if i := slices.IndexFunc(all, func(t Test) bool { return t.Name == m.Name }); i >= 0 {
+			all[i] = m
+		} else {
+			before = append(before, m)
+		}
+	}
+	return append(before, all...)
 }
 
 func (s *suite) tell(p Progress) {

@@ -69,7 +69,8 @@ type Options struct {
 	// now and then. It may be nil.
 	Progress func(Progress)
 
-	// More are checks beside those of the suite, which run before them.
+	// More are checks beside those of the suite, which run before them, or, if
+	// they have the name of one, in its place.
 	More []Test
 }
 

@@ -34,7 +34,7 @@ func (h *harness) instanceTests() []storetest.Test {
 		{Name: "instance/lives", Section: secLife, Requires: "an instance does not trap, exit, or take longer than it may",
 			Run: func(p *storetest.Probe) {
 				s := p.Store()
-				step := p.Soak(s)
+				step, _ := p.Soak(s)
 				for range 5000 {
 					step()
 				}
@@ -45,7 +45,7 @@ func (h *harness) instanceTests() []storetest.Test {
 		{Name: "instance/log", Section: secImports, Requires: "a guest that writes too many log lines loses some: everyday work is not worth a line",
 			Run: func(p *storetest.Probe) {
 				s := p.Store()
-				step := p.Soak(s)
+				step, _ := p.Soak(s)
 				for range 5000 {
 					step()
 				}

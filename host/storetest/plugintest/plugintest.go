@@ -89,7 +89,7 @@ func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report 
 
 // Tests returns the checks of a module in the order in which they run: those
 // that only a module has, and then those of package storetest.
-func Tests() []storetest.Test { return append(new(harness).tests(), storetest.Tests()...) }
+func Tests() []storetest.Test { return storetest.Combine(storetest.Tests(), new(harness).tests()) }
 
 // harness opens the guest for the checks.
 type harness struct {
@@ -99,7 +99,6 @@ type harness struct {
 	refused error             // why the host refuses the module
 	mounted bool
 	path    string // of the mount
-	started time.Time
 
 	keepers []*plugin.Plugin // keep compiled code for the others
 	opened  bool             // the guest opens
@@ -111,7 +110,7 @@ type harness struct {
 // prepare finds out what can be known of the module before the checks, and makes
 // the options of the suite.
 func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options) {
-	h := &harness{wasm: wasm, options: o, started: time.Now()}
+	h := &harness{wasm: wasm, options: o}
 	h.outline, _ = preflight.Read(wasm, preflight.DefaultLimits())
 	_, h.refused = plugin.Check(wasm)
 	if len(o.Config.Mounts) > 0 {
@@ -183,9 +182,9 @@ func (h *harness) close() {
 	}
 }
 
-// now is the guest's clock beside the times of the calls. It moves, so that the
-// pauses after a failure end.
-func (h *harness) now() time.Time { return time.UnixMilli(storetest.Now).Add(time.Since(h.started)) }
+// now is the guest's clock beside the times of the calls. It stands still: what
+// expires must not depend on how fast a check is.
+func (h *harness) now() time.Time { return time.UnixMilli(storetest.Now) }
 
 // config says how the guest is run.
 func (h *harness) config(setup storetest.Setup) plugin.Config {
