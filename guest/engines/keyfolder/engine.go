@@ -17,8 +17,8 @@ var info = guest.Info{
 // over: what comes in, what is read, and what the collector has not got to.
 const maxValue = 4 << 20
 
-// dir is where the host mounts the directory.
-const dir = "/data"
+// mounted is where the host mounts the directory.
+const mounted = "/data"
 
 const (
 	defaultMemoryLimit = 64 << 20
@@ -31,7 +31,10 @@ const (
 )
 
 // engine opens a store as the settings want it.
-type engine struct{ *folder.Store }
+type engine struct {
+	*folder.Store
+	dir string
+}
 
 var (
 	_ guest.Engine      = (*engine)(nil)
@@ -53,7 +56,7 @@ func (e *engine) Open(config *guest.Config) error {
 	if err := config.Err(); err != nil {
 		return err
 	}
-	store, err := folder.Open(vfs.OS(dir), options)
+	store, err := folder.Open(vfs.OS(e.dir), options)
 	e.Store = store
 	return err
 }

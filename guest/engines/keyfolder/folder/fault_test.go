@@ -146,6 +146,32 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
+// What is written after a sync that failed goes to a new file, once.
+func TestSetAfterSyncFailed(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(1), value(1, 300))
+	ops := make(map[crash.Kind]int)
+	failing := true
+	disk.Hook(func(op crash.Op) (int, error) {
+		ops[op.Kind]++
+		if failing && op.Kind == crash.Sync {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	})
+	require.ErrorIs(t, s.Save(1), guest.ErrUnavailable)
+	failing = false
+	clear(ops)
+	set(t, s, key(1), value(2, 300))
+	require.Equal(t, []int{1, 1}, []int{ops[crash.Rename], ops[crash.Sync]})
+	set(t, s, key(1), value(3, 300))
+	require.NoError(t, s.Save(1))
+	require.Equal(t, []int{1, 2}, []int{ops[crash.Rename], ops[crash.Sync]})
+	disk.Restart(crash.Nothing)
+	has(t, open(t, disk), key(1), value(3, 300), 1)
+}
+
 // A write that failed although all of it was done is not seen, by the next
 // instance either.
 func TestFailedWriteIsGone(t *testing.T) {

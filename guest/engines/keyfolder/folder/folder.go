@@ -239,11 +239,8 @@ func (s *Store) load(i id, key []byte, room func(int) []byte) (record, error) {
 		}
 	} else {
 		var c content
-		c, err = s.readFile(f, false, room)
+		c, err = s.readFile(f, room)
 		k.place, r = c.place, c.record
-		if k.slotSize > leastSlot { // of which only one slot was looked at
-			k.used = 1<<slotCount - 1
-		}
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
@@ -288,13 +285,13 @@ func (s *Store) lookup(i id) (e entry, changed bool, err error) {
 	return e, true, nil
 }
 
-// inspect finds out what is in a file. Of what an instance left that was killed,
-// the oldest record may be the one that was saved.
+// inspect finds out what is in a file that an instance left which was killed. Which
+// of the records was saved nobody knows: what comes next is a new file.
 func (s *Store) inspect(f vfs.File, e *entry) error {
-	c, err := s.readFile(f, true, nil)
+	c, err := s.readFile(f, nil)
 	switch {
 	case err == nil:
-		e.state, e.place, e.durable = there, c.place, c.oldest
+		e.state, e.place, e.durable = there, c.place, none
 		e.sequence, e.expires, e.revision = c.record.sequence, c.record.expires, c.record.revision()
 		return nil
 	case err == errNoRecord || isDamage(err):

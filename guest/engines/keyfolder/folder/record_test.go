@@ -106,8 +106,22 @@ func FuzzSlots(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, *newest, c.record)
 		require.NotZero(t, c.used&(1<<c.slot))
-		require.NotZero(t, c.used&(1<<c.oldest))
 	})
+}
+
+// An entry of the list that is damaged is left out, and no other.
+func TestListLeavesOutDamaged(t *testing.T) {
+	first, second, third := idOf([]byte("a")), idOf([]byte("b")), idOf([]byte("c"))
+	whole := appendListEntry(appendListEntry(appendListEntry(nil, first), second), third)
+	for at := listEntrySize; at < 2*listEntrySize; at++ {
+		b := bytes.Clone(whole)
+		b[at] ^= 1 << (at % 8)
+		pending := make(map[id]entry)
+		parseList(b, pending)
+		require.Len(t, pending, 2, "a bit of byte %d", at)
+		require.Contains(t, pending, first)
+		require.Contains(t, pending, third)
+	}
 }
 
 func FuzzList(f *testing.F) {

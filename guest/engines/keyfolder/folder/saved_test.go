@@ -193,3 +193,26 @@ func TestLength(t *testing.T) {
 		}
 	}
 }
+
+// A file grows with its record, and shrinks when it is a good deal too large.
+func TestSlotsFitTheRecord(t *testing.T) {
+	for _, saved := range []bool{false, true} {
+		disk := crash.New()
+		s := open(t, disk)
+		for revision, c := range []struct{ size, slot int }{
+			{300, 4096}, {5000, 8192}, {300, 8192}, {9000, 16384}, {300, 16384}, {17000, 32768}, {5000, 32768}, {300, 4096},
+			{300 << 10, 512 << 10}, {60000, 64 << 10}, {0, 4096},
+		} {
+			v := value(revision, c.size)
+			set(t, s, key(0), v)
+			if saved {
+				require.NoError(t, s.Save(1))
+			}
+			info, err := disk.Stat(theSession(t, disk))
+			require.NoError(t, err)
+			require.Equal(t, c.slot, int(info.Size)/3, "step %d", revision)
+			has(t, s, key(0), v, 1)
+			has(t, open(t, disk), key(0), v, 1)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"io"
 	"runtime"
 
-	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
@@ -29,8 +28,7 @@ const (
 	leastFile    = slotCount * leastSlot
 	savedMark    = 1                         // bytes by which a saved file is longer
 	readSize     = leastFile + savedMark + 1 // one more shows that a file is longer still
-	headSize     = headerSize + abi.MaxKey
-	shrinkFactor = 8 // a file whose slots are that much too large is made anew
+	shrinkFactor = 8                         // a file whose slots are that much too large is made anew
 )
 
 // slotSizeFor returns the size of slots for records of a size.
@@ -70,13 +68,11 @@ var (
 type content struct {
 	record record
 	place
-	oldest int8 // the slot of the oldest record
 }
 
-// readFile finds the record in an open file. With everything set it looks at all
-// slots even where one would do, to say which are used and which is the oldest.
-// A file without a whole record is errNoRecord, or damaged if it was saved.
-func (s *Store) readFile(f vfs.File, everything bool, room func(int) []byte) (c content, err error) {
+// readFile finds the record in an open file. A file without a whole one is
+// errNoRecord, or damaged if it was saved. room is memory for a large record.
+func (s *Store) readFile(f vfs.File, room func(int) []byte) (c content, err error) {
 	if len(s.buffer) > keepSize {
 		s.buffer = make([]byte, readSize)
 	}
@@ -97,7 +93,7 @@ func (s *Store) readFile(f vfs.File, everything bool, room func(int) []byte) (c 
 	case slotSize == leastSlot:
 		c, err = parseSlots(s.buffer[:leastFile])
 	default:
-		c, err = s.readLong(f, slotSize, everything, room)
+		c, err = s.readLong(f, slotSize, room)
 	}
 	c.saved = saved
 	switch {
@@ -112,23 +108,20 @@ func (s *Store) readFile(f vfs.File, everything bool, room func(int) []byte) (c 
 // parseSlots finds the record in a file with the least slots. Without one that is
 // whole it is errNoRecord if all are empty.
 func parseSlots(b []byte) (c content, err error) {
-	c.slot, c.oldest, c.slotSize = none, none, leastSlot
-	var oldest uint64
+	c.slot, c.slotSize = none, leastSlot
 	err = errNoRecord
 	for slot := range int8(slotCount) {
-		r, damage := parseRecord(b[int(slot)*leastSlot : int(slot+1)*leastSlot])
-		if damage != nil {
-			if !isEmpty(b[int(slot)*leastSlot:]) {
-				err = damage
-			}
+		in := b[int(slot)*leastSlot : int(slot+1)*leastSlot]
+		if isEmpty(in) {
 			continue
 		}
 		c.used |= 1 << slot
-		if c.slot == none || r.sequence > c.record.sequence {
+		r, damage := parseRecord(in)
+		switch {
+		case damage != nil:
+			err = damage
+		case c.slot == none || r.sequence > c.record.sequence:
 			c.slot, c.record = slot, r
-		}
-		if c.oldest == none || r.sequence < oldest {
-			c.oldest, oldest = slot, r.sequence
 		}
 	}
 	if c.slot != none {
@@ -137,68 +130,51 @@ func parseSlots(b []byte) (c content, err error) {
 	return c, err
 }
 
-// readLong is parseSlots for a file that is not read as a whole.
-func (s *Store) readLong(f vfs.File, slotSize int32, everything bool, room func(int) []byte) (c content, err error) {
+// readLong is parseSlots for a file that is not read as a whole: the headers, and
+// then the newest of the records, and another only if that is not whole.
+func (s *Store) readLong(f vfs.File, slotSize int32, room func(int) []byte) (c content, err error) {
 	var headers [slotCount]header
 	var left [slotCount]bool
+	c.slot, c.slotSize = none, slotSize
 	err = errNoRecord
 	for slot := range headers {
 		b := s.buffer[:headerSize]
 		if _, readErr := f.ReadAt(b, int64(slot)*int64(slotSize)); readErr != nil {
 			return c, readErr
 		}
-		h, damage := parseHeader(b)
-		switch {
-		case damage == nil:
-			headers[slot], left[slot] = h, true
-		case !isEmpty(b):
-			err = damage
+		if isEmpty(b) {
+			continue
 		}
+		c.used |= 1 << slot
+		h, damage := parseHeader(b)
+		if damage != nil {
+			err = damage
+			continue
+		}
+		headers[slot], left[slot] = h, true
 	}
-	c.slot, c.oldest, c.slotSize = none, none, slotSize
 	for {
-		// The newest of those that are left.
 		newest := none
 		for slot := range headers {
 			if left[slot] && (newest == none || headers[slot].sequence > headers[newest].sequence) {
 				newest = slot
 			}
 		}
-		if newest == none || c.slot != none && !everything {
-			break
+		if newest == none {
+			return c, err
 		}
 		left[newest] = false
-		into := room
-		if c.slot != none {
-			into = nil // there the record is
-		}
-		r, damage := s.readSlot(f, place{slot: int8(newest), slotSize: slotSize}, headers[newest].size(), into)
+		r, damage := s.readSlot(f, place{slot: int8(newest), slotSize: slotSize}, headers[newest].size(), room)
 		switch {
-		case isDamage(damage):
-			err = damage
-			continue
-		case damage != nil:
+		case damage == nil:
+			c.slot, c.record = int8(newest), r
+			return c, nil
+		case !isDamage(damage):
 			return c, damage
 		}
-		c.used |= 1 << newest
-		c.oldest = int8(newest)
-		if c.slot == none {
-			c.slot, c.record = int8(newest), r
-			if everything {
-				// What is read next is read to the same place. Only
-				// what is needed to replace it is wanted here.
-				c.record.key, c.record.value = cloneShort(r.key), cloneShort(r.value)
-			}
-		}
+		err = damage
 	}
-	if c.slot != none {
-		err = nil
-	}
-	return c, err
 }
-
-// cloneShort keeps the key, and of a value its revision.
-func cloneShort(b []byte) []byte { return append([]byte(nil), b[:min(len(b), abi.MaxKey)]...) }
 
 // readSlot reads a record whose place is known, and its size if that is not 0.
 func (s *Store) readSlot(f vfs.File, p place, size int, room func(int) []byte) (record, error) {

@@ -219,19 +219,6 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-func TestTouch(t *testing.T) {
-	s := open(t, crash.New())
-	k, v := key(1), value(1, 300)
-	require.ErrorIs(t, s.Touch(k, 100, 1), guest.ErrNotFound)
-	require.NoError(t, s.Set(guest.Write{Key: k, Value: v, Expires: 50, Now: 1}))
-	require.ErrorIs(t, s.Touch(k, 100, 50), guest.ErrNotFound, "expired")
-	require.NoError(t, s.Touch(k, 0, 49))
-	has(t, s, k, v, 1<<60)
-	require.NoError(t, s.Touch(k, 60, 60))
-	has(t, s, k, nil, 1)
-	has(t, s, key(2), nil, 1)
-}
-
 // What is made durable to make room is read to be written again, after a killed
 // process: that must not get in the way of a value that was read before.
 func TestTouchWithLittleRoom(t *testing.T) {

@@ -45,7 +45,7 @@ func (s *Store) target(i id, key []byte) (t target, err error) {
 	if err != nil {
 		return t, err
 	}
-	c, err := s.readFile(t.file, true, nil)
+	c, err := s.readFile(t.file, nil)
 	switch {
 	case err == errNoRecord || isDamage(err) || err == nil && !bytes.Equal(c.record.key, key):
 		t.entry.state = damaged
