@@ -95,6 +95,8 @@ func TestCompletionInBash(t *testing.T) {
 		{"directories", []string{"test", "memory", "--mount", ""}, []string{"dune"}, nil},
 		{"flags", []string{"inspect", "--de"}, []string{"--describe"}, nil},
 		{"verbs of help", []string{"help", "r"}, nil, []string{"run"}},
+		{"languages", []string{"new", ""}, []string{"assemblyscript", "c", "go", "rust", "zig"}, nil},
+		{"directory of a project", []string{"new", "c", ""}, []string{"dune"}, nil},
 		{"shells", []string{"completion", ""}, []string{"bash", "zsh", "fish", "powershell"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -70,3 +70,23 @@ func explain(w io.Writer, cmd *cobra.Command) {
 }
 
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+// wrapped breaks a text into lines, all but the first indented.
+func wrapped(text string, width, indent int) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}

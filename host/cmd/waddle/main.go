@@ -1,9 +1,13 @@
 // Command waddle works with sessions whose storage is a WebAssembly plugin.
 //
-//	waddle run [FILE.wasm]   serve the playground
-//	waddle completion SHELL  write what completes waddle's arguments in a shell
-//	waddle version           say which waddle this is
-//	waddle help [VERB]       explain a verb
+//	waddle run [FILE.wasm]      serve the playground
+//	waddle inspect FILE.wasm    say what a module is, and what it may do
+//	waddle test FILE.wasm       hold a module to the conformance suite
+//	waddle bench FILE.wasm      measure a module beside a bundled engine
+//	waddle new LANGUAGE DIR     make a project for a plugin of your own
+//	waddle completion SHELL     write a script that completes waddle's arguments
+//	waddle version              say which waddle this is
+//	waddle help [VERB]          explain a verb
 //
 // It ends with 0 if all went well, 1 if something failed, and 2 if it was
 // called with arguments or settings that cannot work.
