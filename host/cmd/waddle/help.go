@@ -16,6 +16,8 @@ func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [VERB]",
 		Short: "explain waddle, or one of its verbs",
+		Example: `  waddle help
+  waddle help test`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("help takes one verb, and got %d", len(args))

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -93,6 +94,11 @@ func TestHelp(t *testing.T) {
 		{[]string{"help", "run"}, []string{"--addr", "WADDLE_ADDR", "SESSION_STORAGE", "127.0.0.1:8080"}},
 		{[]string{"run", "--help"}, []string{"--addr", "SESSION_STORAGE"}},
 		{[]string{"run", "x.wasm", "-h"}, []string{"--addr"}},
+		{[]string{"help", "inspect"}, []string{"--describe", "Examples:\n  waddle inspect my-engine.wasm\n"}},
+		{[]string{"help", "test"}, []string{"--seed N", "--only", "abi/SPEC.md"}},
+		{[]string{"help", "bench"}, []string{"--against ENGINE", "(default 128,4KiB,64KiB)"}},
+		{[]string{"help", "new"}, []string{"assemblyscript", "--checkout", "waddle new c my-engine"}},
+		{[]string{"help", "completion"}, []string{"source <(waddle completion bash)"}},
 		{[]string{"help", "help"}, []string{"waddle help [VERB]"}},
 		{[]string{"version"}, []string{"waddle ", "go1."}},
 		{[]string{"--version"}, []string{"waddle ", "go1."}},
@@ -104,4 +110,10 @@ func TestHelp(t *testing.T) {
 			require.Contains(t, r.stdout, says, "%v", c.args)
 		}
 	}
+}
+
+func TestVersionJSON(t *testing.T) {
+	r := run(t, nil, "version", "--json")
+	require.Equal(t, 0, r.code, r.stderr)
+	require.Equal(t, runtime.Version(), object(t, r.stdout)["go"])
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -22,8 +21,7 @@ func newRoot(env *environment) *cobra.Command {
 			// set, brings text/template, and with that every method of every
 			// type: three megabytes.
 			if asked, _ := cmd.Flags().GetBool("version"); asked {
-				_, err := fmt.Fprintln(env.stdout, version())
-				return err
+				return version().WriteText(env.stdout)
 			}
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -9,10 +10,12 @@ import (
 )
 
 func newVersion(env *environment) *cobra.Command {
-	return &cobra.Command{
-		Use:               "version",
-		Short:             "say which waddle this is",
-		Example:           "  waddle version",
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "say which waddle this is",
+		Example: `  waddle version
+  waddle version --json`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -20,26 +23,46 @@ func newVersion(env *environment) *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(env.stdout, version())
-			return err
-		},
+		RunE: func(*cobra.Command, []string) error { return write(env.stdout, version(), asJSON) },
 	}
+	addJSON(cmd, &asJSON)
+	return cmd
 }
 
-// version returns what the go command noted when it built the program.
-func version() string {
-	number, commit, modified := "(unknown)", "", ""
+// build is what the go command noted when it built the program.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Modified bool   `json:"modified"` // there were changes since the commit
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func version() build {
+	b := build{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		number = info.Main.Version
+		b.Version = info.Main.Version
 		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = ", commit " + s.Value[:min(12, len(s.Value))]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				modified = " with changes"
+			switch s.Key {
+			case "vcs.revision":
+				b.Commit = s.Value
+			case "vcs.modified":
+				b.Modified = s.Value == "true"
 			}
 		}
 	}
-	return fmt.Sprintf("waddle %s%s%s, %s %s/%s", number, commit, modified, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b
+}
+
+// WriteText writes it in a line.
+func (b build) WriteText(w io.Writer) error {
+	commit, modified := "", ""
+	if b.Commit != "" {
+		commit = ", commit " + b.Commit[:min(12, len(b.Commit))]
+	}
+	if b.Modified {
+		modified = " with changes"
+	}
+	_, err := fmt.Fprintf(w, "waddle %s%s%s, %s %s\n", b.Version, commit, modified, b.Go, b.Platform)
+	return err
 }
