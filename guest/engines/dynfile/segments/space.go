@@ -132,7 +132,10 @@ func (s *Store) work(budget int) error {
 		}
 		err := s.drainVictim(budget)
 		if err != nil && s.spend(err) {
-			return nil // it goes on with what there is room for now
+			// It goes on next time with what there is room for now, unless
+			// the reserve has taken that again.
+			s.reserve.wait = reserveEvery - 1
+			return nil
 		}
 		return err
 	}
