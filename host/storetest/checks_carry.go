@@ -281,7 +281,7 @@ func snapshotTests() []Test {
 						p.Failf("each record that is stored throughout", "the record %s is missing", bytesInWords(key(i)))
 					}
 					if !equal(r.Value, body(i)) {
-						p.Fail("the record "+bytesInWords(key(i))+" with the value "+differ(r.Value, body(i)), "the value "+bytesInWords(body(i)))
+						p.Fail("the record "+bytesInWords(key(i))+" with "+differ(r.Value, body(i)), "the value "+bytesInWords(body(i)))
 					}
 				}
 			}},

@@ -151,14 +151,17 @@ func reopenTests() []Test {
 			}},
 		{Name: "reopen/changes-after-reopening", Section: secRequired, Requires: durable, needs: needDurable,
 			Run: func(p *Probe) {
-				s := p.Store()
-				want := variety(s)
-				s = p.Reopen(s)
-				change(s, want)
-				s.Save(Now)
-				s = p.Reopen(s)
-				check(s, want)
-				check(p.Reopen(s), want)
+				for _, setup := range setups {
+					p.forget()
+					s := p.Open(setup)
+					want := variety(s)
+					s = p.Reopen(s)
+					change(s, want)
+					s.Save(Now)
+					s = p.Reopen(s)
+					check(s, want)
+					check(p.Reopen(s), want)
+				}
 			}},
 		{Name: "reopen/clear", Section: secRequired, Requires: durable + ", session_clear among them", needs: needDurable,
 			Run: func(p *Probe) {

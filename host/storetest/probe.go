@@ -218,7 +218,7 @@ func (p *Probe) end() {
 	}
 }
 
-// differ says how bytes differ from those that were expected.
+// differ says how a value differs from the one that was expected.
 func differ(found, expected []byte) string {
 	at := 0
 	for at < len(found) && at < len(expected) && found[at] == expected[at] {
@@ -226,11 +226,11 @@ func differ(found, expected []byte) string {
 	}
 	switch {
 	case len(found) == len(expected):
-		return fmt.Sprintf("%s, which differs from byte %d on", bytesInWords(found), at)
+		return fmt.Sprintf("the value %s, which differs from byte %d on", bytesInWords(found), at)
 	case at == min(len(found), len(expected)):
-		return fmt.Sprintf("%s, %d bytes in place of %d", bytesInWords(found), len(found), len(expected))
+		return fmt.Sprintf("the value %s, %d bytes in place of %d", bytesInWords(found), len(found), len(expected))
 	}
-	return fmt.Sprintf("%s, %d bytes in place of %d, which differ from byte %d on", bytesInWords(found), len(found), len(expected), at)
+	return fmt.Sprintf("the value %s, %d bytes in place of %d, which differ from byte %d on", bytesInWords(found), len(found), len(expected), at)
 }
 
 func equal(a, b []byte) bool { return bytes.Equal(a, b) }

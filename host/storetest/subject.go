@@ -257,7 +257,7 @@ func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.
 		case !ok:
 			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s is missing among %d", bytesInWords(w.Key), len(got)), "each record that is stored, at least once")
 		case !bytes.Equal(r.Value, w.Value):
-			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with the value %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
+			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
 		case r.Expires != w.Expires:
 			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with the expiry %s", bytesInWords(w.Key), expiryInWords(r.Expires)), "the expiry "+expiryInWords(w.Expires))
 		}

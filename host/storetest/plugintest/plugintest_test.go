@@ -1,25 +1,145 @@
 package plugintest_test
 
 import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
-// TestBundledEngines holds the engines that come with the host to the suite.
+// TestBundledEngines holds the engines that come with the host to the suite. Of
+// those that keep files, the long checks are shorter: every save waits for the
+// disk. WADDLE_CONFORMANCE=full asks for all of it.
 func TestBundledEngines(t *testing.T) {
-	for name, module := range map[string]func() ([]byte, error){
-		"memory": memory.Module, "keyfolder": keyfolder.Module, "dynfile": dynfile.Module,
+	for _, c := range []struct {
+		name    string
+		module  func() ([]byte, error)
+		options storetest.Options
+	}{
+		{"memory", memory.Module, storetest.Options{}},
+		{"keyfolder", keyfolder.Module, storetest.Options{Soak: 4000, Sequences: 20}},
+		{"dynfile", dynfile.Module, storetest.Options{Soak: 4000, Sequences: 20}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			wasm, err := module()
+		t.Run(c.name, func(t *testing.T) {
+			if os.Getenv("WADDLE_CONFORMANCE") == "full" {
+				c.options = storetest.Options{}
+			} else if testing.Short() || raceEnabled {
+				c.options.Soak, c.options.Sequences = 4000, 20
+			}
+			wasm, err := c.module()
 			require.NoError(t, err)
-			plugintest.RunModule(t, wasm, plugintest.Options{Options: storetest.Options{Target: name}})
+			plugintest.RunModule(t, wasm, plugintest.Options{Options: c.options})
 		})
 	}
+}
+
+// fixture is a guest of package plugin's tests.
+func fixture(t *testing.T, name string) []byte {
+	t.Helper()
+	wasm, err := os.ReadFile(filepath.Join("..", "..", "plugin", "testdata", name+".wasm"))
+	require.NoError(t, err)
+	return wasm
+}
+
+// TestRefusedModules: a module that the host refuses fails one check of the
+// module, the one that is about it, and the rest is skipped.
+func TestRefusedModules(t *testing.T) {
+	for _, c := range []struct{ name, check, says string }{
+		{"marker_missing", "module/marker", "session_abi_v1"},
+		{"marker_version", "module/marker", "session_abi_v7"},
+		{"export_missing", "module/exports", "does not export"},
+		{"memory_missing", "module/exports", "memory"},
+		{"export_signature", "module/signatures", "should be a function"},
+		{"optional_signature", "module/signatures", "should be a function"},
+		{"import_module", "module/imports", "import"},
+		{"import_signature", "module/imports", "function"},
+		{"start", "module/valid", "start"},
+		{"memory_huge", "module/valid", "memory"},
+		{"describe_small", "module/describes", "max_"},
+		{"describe_unpaired", "module/describes", "pair"},
+		{"open_refuses", "module/opens", ""},
+		{"init_trap", "module/opens", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			report := plugintest.Check(context.Background(), fixture(t, c.name), plugintest.Options{})
+			result := report.Result(c.check)
+			require.NotNil(t, result)
+			require.Equal(t, storetest.Fail, result.Status)
+			require.Contains(t, result.Failure.Found, c.says)
+			for _, r := range report.Results {
+				if r.Status == storetest.Fail {
+					require.Contains(t, []string{c.check, "module/opens"}, r.Name, "%v", r.Failure)
+				} else if r.Status == storetest.Pass {
+					require.Regexp(t, "^module/", r.Name)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatIsNoModule(t *testing.T) {
+	for _, wasm := range [][]byte{nil, []byte("hello"), []byte("\x00asm\x01\x00\x00\x00")} {
+		report := plugintest.Check(context.Background(), wasm, plugintest.Options{})
+		require.Positive(t, report.Failed)
+		var b bytes.Buffer
+		require.NoError(t, report.WriteText(&b))
+		require.Contains(t, b.String(), "FAIL")
+	}
+}
+
+// TestSmallGuests: guests with few exports are skipped what they do not have,
+// with a reason, and limits of their own are found.
+func TestSmallGuests(t *testing.T) {
+	report := plugintest.Check(context.Background(), fixture(t, "store"), plugintest.Options{
+		Options: storetest.Options{Skip: []string{"key/many", "growth", "memory"}, Soak: 2000, Sequences: 20, Dir: t.TempDir()}})
+	for _, name := range []string{"export/limits-of-its-own", "export/delete-of-nothing", "expect/every-byte", "limits/largest-value"} {
+		require.Equal(t, storetest.Pass, report.Result(name).Status, "%v", report.Result(name).Failure)
+	}
+	require.Equal(t, "the store is not said to be durable", report.Result("reopen/after-save").Reason)
+	require.Equal(t, "left out by request", report.Result("memory/get").Reason)
+	require.Equal(t, "tiny store", report.Target)
+
+	report = plugintest.Check(context.Background(), fixture(t, "tiny"), plugintest.Options{
+		Options: storetest.Options{Only: []string{"sweep", "keys", "get", "export"}, Dir: t.TempDir()}})
+	require.Equal(t, "the store does not sweep", report.Result("sweep/counts").Reason)
+	require.Equal(t, "the store does not enumerate keys", report.Result("keys/all").Reason)
+	require.Equal(t, storetest.Pass, report.Result("get/what-was-set").Status)
+	require.Nil(t, report.Result("set/sizes"))
+}
+
+// TestSettingsAndMounts: both reach the guest, and a mount is emptied.
+func TestSettingsAndMounts(t *testing.T) {
+	wasm, err := memory.Module()
+	require.NoError(t, err)
+	only := storetest.Options{Only: []string{"module/opens", "reopen/one-record"}}
+	report := plugintest.Check(context.Background(), wasm, plugintest.Options{Options: only, Settings: map[string]string{"no_such": "1"}})
+	require.Equal(t, storetest.Fail, report.Result("module/opens").Status)
+	require.Contains(t, report.Result("module/opens").Failure.Found, "no_such")
+	report = plugintest.Check(context.Background(), wasm, plugintest.Options{Options: only, Settings: map[string]string{"max_entries": "1000"}})
+	require.Equal(t, 1, report.Passed)
+	require.Equal(t, storetest.Skip, report.Result("reopen/one-record").Status)
+
+	wasm, err = keyfolder.Module()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "made", "for", "it")
+	report = plugintest.Check(context.Background(), wasm, plugintest.Options{Options: only, Mount: dir})
+	require.Equal(t, 2, report.Passed, "%v", report.Results)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	// A guest that says it is durable and is not.
+	wasm, err = memory.Module()
+	require.NoError(t, err)
+	report = plugintest.Check(context.Background(), wasm, plugintest.Options{Options: only, Config: plugin.Config{Mounts: []plugin.Mount{{}}}})
+	require.Equal(t, storetest.Fail, report.Result("reopen/one-record").Status)
 }
