@@ -188,7 +188,7 @@ func lifeTests() []Test {
 				s.Put(k("key"), value(1, "kept"))
 				ctx, cancel := context.WithCancel(p.Context())
 				cancel()
-				for _, op := range operations(ctx, s.target) {
+				for _, op := range operations(ctx, s) {
 					if !errors.Is(op.err, context.Canceled) {
 						p.Failf("the error of the context, context.Canceled", "%s with a cancelled context: %s", op.name, errorInWords(op.err))
 					}
@@ -201,7 +201,7 @@ func lifeTests() []Test {
 				s := p.Store()
 				s.Put(k("key"), value(1, "x"))
 				s.Close()
-				for _, op := range operations(p.Context(), s.target) {
+				for _, op := range operations(p.Context(), s) {
 					if !errors.Is(op.err, store.ErrClosed) {
 						p.Failf("closed", "%s after Close: %s", op.name, errorInWords(op.err))
 					}
@@ -218,10 +218,11 @@ type outcome struct {
 	err  error
 }
 
-// operations calls each operation that every store has.
-func operations(ctx context.Context, s store.Store) []outcome {
+// operations calls each operation that the store has.
+func operations(ctx context.Context, subject *Subject) []outcome {
+	s, have := subject.target, subject.probe.suite.have
 	_, get := s.Get(ctx, k("key"), Now)
-	return []outcome{
+	all := []outcome{
 		{"get", get},
 		{"set", s.Set(ctx, store.Write{Key: k("key"), Value: value(2, "changed"), Now: Now})},
 		{"set", s.Set(ctx, store.Write{Key: k("new"), Value: value(2, "new"), Now: Now})},
@@ -230,4 +231,23 @@ func operations(ctx context.Context, s store.Store) []outcome {
 		{"clear", s.Clear(ctx, Now)},
 		{"save", s.Save(ctx, Now)},
 	}
+	if have&needSweep != 0 {
+		_, err := s.(store.Sweeper).Sweep(ctx, 100, Now+1000)
+		all = append(all, outcome{"sweep", err})
+	}
+	if have&needKeys != 0 {
+		o := outcome{name: "keys"}
+		for _, o.err = range s.(store.Lister).Keys(ctx, Now) {
+			break
+		}
+		all = append(all, o)
+	}
+	if have&needSnapshot != 0 {
+		o := outcome{name: "snapshot"}
+		for _, o.err = range s.(store.Snapshotter).Snapshot(ctx, Now) {
+			break
+		}
+		all = append(all, o, outcome{"restore", s.(store.Snapshotter).Restore(ctx, records(store.Record{Key: k("new"), Value: value(2, "new")}), Now)})
+	}
+	return all
 }

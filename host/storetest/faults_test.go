@@ -191,7 +191,9 @@ var faults = []struct {
 	}, []string{"key/nul"}, "the value"},
 	{"keys without case", func() *faulty {
 		return &faulty{
-			get: func(m *store.Memory, key []byte, now int64) ([]byte, error) { return m.Get(ctx, bytes.ToLower(key), now) },
+			get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+				return m.Get(ctx, bytes.ToLower(key), now)
+			},
 			set: func(m *store.Memory, w store.Write) error { w.Key = bytes.ToLower(w.Key); return m.Set(ctx, w) },
 		}
 	}, []string{"key/case"}, "the value"},

@@ -21,7 +21,7 @@ func shrink[T any](items []T, simpler func(T) []T, fails func([]T) bool, trials 
 			for end := len(items); end > 0; {
 				start := max(0, end-part)
 				candidate := slices.Delete(slices.Clone(items), start, end)
-				if len(items) > 1 && try(candidate) {
+				if len(candidate) > 0 && try(candidate) {
 					items, changed = candidate, true
 				}
 				end = min(start, len(items))

@@ -89,7 +89,10 @@ func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report 
 
 // Tests returns the checks of a module in the order in which they run: those
 // that only a module has, and then those of package storetest.
-func Tests() []storetest.Test { return storetest.Combine(storetest.Tests(), new(harness).tests()) }
+func Tests() []storetest.Test { return storetest.Combine(storetest.Tests(), OwnTests()) }
+
+// OwnTests returns the checks that only a module has.
+func OwnTests() []storetest.Test { return new(harness).tests() }
 
 // harness opens the guest for the checks.
 type harness struct {
