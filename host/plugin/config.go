@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // Config says how a guest is run. The zero value runs a trusted guest with
@@ -91,6 +92,11 @@ type Config struct {
 
 	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
 	MaxModule int64
+
+	// Limits bound what else a module may contain and what compiling it may
+	// take. What is 0 has the value of [preflight.DefaultLimits], and Module is
+	// MaxModule's.
+	Limits preflight.Limits
 
 	// Now is the clock of pauses between restarts and of the sweeper. Nil
 	// means [time.Now].

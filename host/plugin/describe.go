@@ -12,6 +12,8 @@ import (
 const (
 	maxDescription = 64 << 10
 	maxDescribed   = 64 // bytes of name and version
+	// What is beyond it cannot be known to this version.
+	maxCapabilities = 64
 	// What every guest must take.
 	leastKey   = 64
 	leastValue = 4096
@@ -36,7 +38,8 @@ func (p *Plugin) describe(list []byte) error {
 		case abi.DescribeVersion:
 			d.Version = clean(string(cut([]byte(value), maxDescribed)))
 		case abi.DescribeCapabilities:
-			d.Capabilities = append(d.Capabilities, strings.Fields(clean(value))...)
+			names := strings.Fields(clean(value))
+			d.Capabilities = append(d.Capabilities, names[:min(len(names), maxCapabilities-len(d.Capabilities))]...)
 		case abi.DescribeMaxKey:
 			n, err := strconv.ParseUint(value, 10, 63)
 			if err != nil || n < leastKey {

@@ -43,6 +43,9 @@ const (
 	actWriteFlood
 	actPollFlood
 	actRandomStraight
+	actLogOverflow
+	actFailBeyondMemory
+	actWasiBeyond
 	actCursorEndless    = 30
 	actCursorNegative   = 31
 	actKeyCut           = 32
@@ -88,48 +91,62 @@ func hostile(t testing.TB, deadline time.Duration) (*plugin.Plugin, *clock) {
 
 const shortDeadline = 20 * time.Millisecond
 
+// failures are what ends an instance, in whatever operation.
+var failures = []failing{
+	{"trap", actTrap, 0, plugin.ErrTrap, "unreachable", false},
+	{"trap of an untrusted guest", actTrap, time.Minute, plugin.ErrTrap, "unreachable", false},
+	{"loop", actLoop, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"recursion", actRecurse, 0, plugin.ErrTrap, "stack overflow", false},
+	{"recursion of an untrusted guest", actRecurse, time.Minute, plugin.ErrTrap, "stack overflow", false},
+	{"division", actDivide, 0, plugin.ErrTrap, "integer divide by zero", false},
+	{"pointer beyond the memory", actBeyond, 0, plugin.ErrMemory, "0x7ffffff0", true},
+	{"pointer that overflows", actOverflow, 0, plugin.ErrMemory, "0x7fffffff", true},
+	{"one byte beyond", actOneByteBeyond, 0, plugin.ErrMemory, "8 bytes at 0x001ffff9, and the memory has 2097152", true},
+	{"length above all limits", actTooLong, 0, plugin.ErrProtocol, "4294967295 bytes", true},
+	{"exit", actExit, 0, plugin.ErrExit, "exited with code 7", false},
+	{"exit of an untrusted guest", actExit, time.Minute, plugin.ErrExit, "exited with code 7", false},
+	{"exit with success", actExitZero, 0, plugin.ErrExit, "exited with code 0", false},
+	{"growing for ever", actGrow, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"log flood", actLogFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"random flood", actRandomFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"random flood without a loop", actRandomStraight, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"write flood", actWriteFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"log from beyond the memory", actLogBeyond, 0, plugin.ErrMemory, "function of the host", false},
+	{"log that overflows", actLogOverflow, 0, plugin.ErrMemory, "function of the host", false},
+	{"fail from far beyond the memory", actFailBeyondMemory, 0, plugin.ErrMemory, "function of the host", false},
+	{"fail from beyond the memory", actFailBeyond, 0, plugin.ErrMemory, "function of the host", false},
+	{"empty table entry", actEmptyTable, 0, plugin.ErrTrap, "invalid table access", false},
+}
+
+type failing struct {
+	name     string
+	act      int64
+	deadline time.Duration
+	kind     error
+	says     string
+	regions  bool // only where a region is the result
+}
+
+// in tells whether the failure can happen in an operation, and is worth it.
+func (f failing) in(operation string) bool {
+	if f.regions {
+		return operation == "get" || operation == "keys" || operation == "snapshot"
+	}
+	// Each recursion costs 160 MB of garbage.
+	return f.act != actRecurse || operation == "get" || operation == "save"
+}
+
 // Whatever a guest does in whatever operation: the caller gets an error that
 // says what it was and that the storage is unavailable, and the shard works
 // again after the pause.
 func TestFailures(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		act      int64
-		deadline time.Duration
-		kind     error
-		says     string
-		regions  bool // only where a region is the result
-	}{
-		{"trap", actTrap, 0, plugin.ErrTrap, "unreachable", false},
-		{"trap of an untrusted guest", actTrap, time.Minute, plugin.ErrTrap, "unreachable", false},
-		{"loop", actLoop, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"recursion", actRecurse, 0, plugin.ErrTrap, "stack overflow", false},
-		{"recursion of an untrusted guest", actRecurse, time.Minute, plugin.ErrTrap, "stack overflow", false},
-		{"division", actDivide, 0, plugin.ErrTrap, "integer divide by zero", false},
-		{"pointer beyond the memory", actBeyond, 0, plugin.ErrMemory, "0x7ffffff0", true},
-		{"pointer that overflows", actOverflow, 0, plugin.ErrMemory, "0x7fffffff", true},
-		{"one byte beyond", actOneByteBeyond, 0, plugin.ErrMemory, "8 bytes at 0x001ffff9, and the memory has 2097152", true},
-		{"length above all limits", actTooLong, 0, plugin.ErrProtocol, "4294967295 bytes", true},
-		{"exit", actExit, 0, plugin.ErrExit, "exited with code 7", false},
-		{"exit of an untrusted guest", actExit, time.Minute, plugin.ErrExit, "exited with code 7", false},
-		{"exit with success", actExitZero, 0, plugin.ErrExit, "exited with code 0", false},
-		{"growing for ever", actGrow, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"log flood", actLogFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"random flood", actRandomFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"random flood without a loop", actRandomStraight, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"write flood", actWriteFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-		{"log from beyond the memory", actLogBeyond, 0, plugin.ErrMemory, "function of the host", false},
-		{"fail from beyond the memory", actFailBeyond, 0, plugin.ErrMemory, "function of the host", false},
-		{"empty table entry", actEmptyTable, 0, plugin.ErrTrap, "invalid table access", false},
-	} {
+	for _, c := range failures {
+
 		t.Run(c.name, func(t *testing.T) {
 			p, clock := hostile(t, c.deadline)
 			for name, operate := range operations {
-				if c.regions && name != "get" && name != "keys" && name != "snapshot" {
+				if !c.in(name) {
 					continue
-				}
-				if c.act == actRecurse && name != "get" && name != "save" {
-					continue // costs 160 MB of garbage each time
 				}
 				if _, err := p.Get(ctx, key, actWork); err != nil {
 					require.NoError(t, err, "before %s", name)
@@ -190,6 +207,12 @@ func TestCodes(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	require.Empty(t, e.Message, "the message of an earlier call is gone")
 	require.Zero(t, p.Stats().Restarts, "answers are no failures")
+}
+
+// The functions of WASI answer an error to a pointer that leads outside.
+func TestWasiRefusesPointers(t *testing.T) {
+	p, _ := hostile(t, 0)
+	require.NoError(t, operations["clear"](p, actWasiBeyond))
 }
 
 func TestMessageTurnsConflictIntoAnError(t *testing.T) {

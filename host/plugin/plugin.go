@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
-	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // Plugin is a guest that runs. It is a [store.Store] and may be used by many
@@ -105,7 +104,9 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	if err != nil {
 		return nil, err
 	}
-	module, err := check(wasm, preflight.Limits{Module: int(min(settled.MaxModule, math.MaxInt32))})
+	limits := settled.Limits
+	limits.Module = int(min(settled.MaxModule, math.MaxInt32))
+	module, err := check(wasm, limits)
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,18 @@ type Limits struct {
 	// Work bounds the estimate of what compiling all functions takes; see
 	// [Module.Work].
 	Work int64
+	// CompileMemory bounds the estimate of the bytes that compiling the most
+	// costly function takes; see [Module.CompileMemory]. What has been compiled
+	// comes on top.
+	CompileMemory int64
 }
 
-// DefaultLimits are well above what toolchains make: a Go program of 12 MB with
-// net/http, crypto/tls and go/types uses about a third of Work and Branches and
-// less of the others, but for Segments, where Go's linker itself stops at
-// 100,000. What passes takes wazero's compiler up to about 20 seconds if it is
-// such a program; a module made to be slow, about two minutes and 1 GB.
+// DefaultLimits are well above what toolchains make: a Go program of 10 MB with
+// net/http, crypto/tls and go/types, or SQLite in C, uses about half of
+// CompileMemory, two fifths of Work, a quarter of Branches and less of the
+// others, but for Segments, where Go's linker itself stops at 100,000. What
+// passes takes wazero's compiler up to about 20 seconds of one core if it is
+// such a program; a module made to be slow, about a minute.
 func DefaultLimits() Limits {
 	return Limits{
 		Module:    32 << 20,
@@ -51,6 +56,8 @@ func DefaultLimits() Limits {
 		Branches:  10_000,
 		AllLocals: 1 << 22,
 		Work:      500_000_000,
+
+		CompileMemory: 512 << 20,
 	}
 }
 
@@ -70,6 +77,9 @@ func (l Limits) orDefault() Limits {
 	}
 	if l.Work == 0 {
 		l.Work = d.Work
+	}
+	if l.CompileMemory == 0 {
+		l.CompileMemory = d.CompileMemory
 	}
 	return l
 }

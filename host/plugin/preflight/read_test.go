@@ -203,7 +203,7 @@ func TestLimits(t *testing.T) {
 	require.Equal(t, "(i32, i64) -> i32", m.Imports[0].Signature.String())
 	require.Equal(t, m.Imports[0].Signature, m.Export("f").Signature)
 	require.Nil(t, m.Export("none"))
-	require.Equal(t, preflight.Body{Size: 14, Locals: 3, Depth: 2, Blocks: 2, Branches: 1}, m.Largest)
+	require.Equal(t, preflight.Body{Size: 14, Locals: 3, Depth: 2, Blocks: 2, Branches: 1, Live: 9}, m.Largest)
 	require.Equal(t, 2, m.Functions)
 	require.Equal(t, 3, m.Elements)
 	require.Equal(t, 2, m.Segments)
@@ -230,6 +230,7 @@ func TestLimits(t *testing.T) {
 		"branches":      {preflight.Limits{Branches: 3}, preflight.Limits{Branches: 2}},
 		"all functions": {preflight.Limits{AllLocals: 3}, preflight.Limits{AllLocals: 2}},
 		"too long to":   {preflight.Limits{Work: m.Work}, preflight.Limits{Work: m.Work - 1}},
+		"of memory to":  {preflight.Limits{CompileMemory: m.CompileMemory}, preflight.Limits{CompileMemory: m.CompileMemory - 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := preflight.Read(module, c.at)

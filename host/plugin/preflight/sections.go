@@ -339,7 +339,7 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		r.fail("%d functions are declared and %d have code", m.Functions, m.codes)
 	}
 	imported := len(m.functionTypes) - m.Functions
-	locals, work := false, false // has been refused for them
+	locals, work, memory := false, false, false // has been refused for them
 	for i := 0; i < m.codes && r.err == nil; i++ {
 		size := r.u32()
 		code := r.sub(size)
@@ -349,7 +349,7 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		if uint64(size) > uint64(l.Body) {
 			r.refuse(tooBig("bytes of one function", int64(size), int64(l.Body)))
 		}
-		b := code.function(l, imported+i)
+		b := code.function(m, l, imported+i)
 		if code.err != nil {
 			r.err = code.err
 			return
@@ -358,6 +358,13 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		m.Locals += int64(b.Locals)
 		m.Work += b.work()
 		m.Largest.join(b)
+		m.CompileMemory = max(m.CompileMemory, b.memory())
+		if b.memory() > l.CompileMemory && !memory {
+			memory = true
+			r.refuse(fmt.Errorf("%w: a function that would take about %d bytes of memory to compile, and the most is %d "+
+				"(%d blocks and branches, %d loads and stores, %d bytes): split it (function %d)", ErrTooBig,
+				b.memory(), l.CompileMemory, b.points(), b.Accesses, b.Size, imported+i))
+		}
 		if m.Locals > int64(l.AllLocals) && !locals {
 			locals = true
 			r.refuse(tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals)))
@@ -373,9 +380,9 @@ func (m *Module) readCode(r *reader, l *Limits) {
 
 // function reads the code of the function of that number. Its length is known,
 // so that one that uses or takes too much does not hide those behind it.
-func (r *reader) function(l *Limits, number int) Body {
+func (r *reader) function(m *Module, l *Limits, number int) Body {
 	first := len(r.reasons.all)
-	b := r.body(l)
+	b := r.body(m, l, m.types[m.functionTypes[number]])
 	if r.err != nil && !errors.Is(r.err, ErrMalformed) {
 		r.reasons.add(r.err)
 		r.err = nil
@@ -397,6 +404,11 @@ func (b *Body) join(other Body) {
 	b.Depth = max(b.Depth, other.Depth)
 	b.Blocks = max(b.Blocks, other.Blocks)
 	b.Branches = max(b.Branches, other.Branches)
+	b.Accesses = max(b.Accesses, other.Accesses)
+	b.Calls = max(b.Calls, other.Calls)
+	b.Values = max(b.Values, other.Values)
+	b.Stack = max(b.Stack, other.Stack)
+	b.Live = max(b.Live, other.Live)
 }
 
 func (m *Module) readData(r *reader, l *Limits) {

@@ -11,6 +11,8 @@
 ;;   20 a call through an empty table entry   21 exit with code 0
 ;;   22 a very large write to stdout, for ever   23 a poll with a great many subscriptions
 ;;   24 random bytes in one call after the other without a loop
+;;   25 log with a pointer and length that overflow   26 a message from beyond the memory
+;;   27 functions of WASI with pointers beyond the memory; answers INTERNAL unless all refuse
 ;;   1000 + n answers code -n
 ;; As chunks: 30 a cursor that never ends   31 a negative cursor   32 a key that is cut off
 ;;   33 an empty key   34 shorter than a cursor   35 two cursors in turn
@@ -94,6 +96,23 @@
     (if (i64.eq (local.get $now) (i64.const 23))
       (then (return (i64.extend_i32_u (call $poll (i32.const 0) (i32.const 0) (i32.const 268435457) (i32.const 8))))))
     (if (i64.eq (local.get $now) (i64.const 24)) (then (call $fill4096) (return (i64.const 0))))
+    (if (i64.eq (local.get $now) (i64.const 25))
+      (then (call $log (i32.const 0) (i32.const 16) (i32.const -8)) (return (i64.const 0))))
+    (if (i64.eq (local.get $now) (i64.const 26))
+      (then (call $fail (i32.const 0x7ffffff0) (i32.const 16)) (return (i64.const -2))))
+    (if (i64.eq (local.get $now) (i64.const 27))
+      (then
+        (i32.store (i32.const 1024) (i32.const -16)) ;; iovec: -16, 64
+        (i32.store (i32.const 1028) (i32.const 64))
+        (if (i32.eqz (call $random (i32.const -8) (i32.const 64))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $random (i32.const 0x7ffffff0) (i32.const 16))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $write (i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 8))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $write (i32.const 1) (i32.const -4) (i32.const 1) (i32.const 8))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $write (i32.const 1) (i32.const 1024) (i32.const -1) (i32.const 8))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $poll (i32.const -8) (i32.const 300) (i32.const 1) (i32.const 8))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $poll (i32.const 200) (i32.const -8) (i32.const 1) (i32.const 8))) (then (return (i64.const -10))))
+        (if (i32.eqz (call $poll (i32.const 200) (i32.const 300) (i32.const 1) (i32.const -2))) (then (return (i64.const -10))))
+        (return (i64.const 0))))
     (if (i64.eq (local.get $now) (i64.const 30))
       (then
         (global.set $turn (i64.add (global.get $turn) (i64.const 1)))

@@ -1,0 +1,14 @@
+;; Describes itself with text that is not UTF-8, control characters, and a name
+;; that is longer than a name may be.
+(module
+  (memory (export "memory") 1)
+  (data (i32.const 64) "name\00a\ff\1b[31m\e2\80\aexxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\00version\00\c3\28\0a\00capabilities\00ca\07s \c0\00")
+  (func (export "session_describe") (result i64) (i64.const 0x4000000080))
+  (func (export "session_abi_v1"))
+  (func (export "session_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "session_open") (param i32 i32) (result i64) (i64.const 0))
+  (func (export "session_get") (param i32 i32 i64) (result i64) (i64.const -1))
+  (func (export "session_set") (param i32 i32 i32 i32 i64 i64 i64) (result i64) (i64.const 0))
+  (func (export "session_delete") (param i32 i32 i64) (result i64) (i64.const 0))
+  (func (export "session_clear") (param i64) (result i64) (i64.const 0))
+  (func (export "session_save") (param i64) (result i64) (i64.const 0)))
