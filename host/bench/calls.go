@@ -85,7 +85,11 @@ func runCalls(ctx context.Context, p plan) ([]samples, error) {
 	}
 	defer extism.close()
 
-	callees := []callee{wasm, extism, native}
+	return measureCallees([]callee{wasm, extism, native}, p)
+}
+
+// measureCallees measures get and set of each, on one core.
+func measureCallees(callees []callee, p plan) ([]samples, error) {
 	faults := make([]error, len(callees))
 	var cells []cell
 	for _, op := range []operation{opRead, opWrite} {

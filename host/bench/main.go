@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ func main() {
 const (
 	partRequests = "requests"
 	partCalls    = "calls"
+	partGuests   = "guests"
 	partFiles    = "files"
 	partCrowd    = "million"
 )
@@ -76,7 +78,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a rough look in some seconds; too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, files, million (default all)")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million (default all)")
+	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "where the part guests finds one folder with a store.wasm per language, a `directory`")
 	dir := flags.String("dir", "", "where the part files makes its files, a `directory` on a disk (default the temporary directory, or another if that is in memory)")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -95,7 +98,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *quick {
 		e = effortQuick
 	}
-	r, err := measureAll(ctx, e, parts, *dir, table{out})
+	r, err := measureAll(ctx, e, parts, places{files: *dir, guests: *guests}, table{out})
 	if err != nil {
 		return err
 	}
@@ -106,9 +109,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// measureAll runs the parts and prints each as soon as it is done. dir is for files;
-// see scratchDir.
-func measureAll(ctx context.Context, e effort, parts map[string]bool, dir string, t table) (*report, error) {
+// places are directories.
+type places struct {
+	files  string // see scratchDir
+	guests string // see findGuests
+}
+
+// measureAll runs the parts and prints each as soon as it is done.
+func measureAll(ctx context.Context, e effort, parts map[string]bool, where places, t table) (*report, error) {
 	r := &report{Time: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Versions: versions(), Notes: map[string]string{}}
 	t.head(r)
 	storeCalls := 0
@@ -142,9 +150,16 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, dir string
 		r.Calls = results(all).rows(nameWasmCall)
 		t.calls(r.Calls)
 	}
+	if parts[partGuests] {
+		var err error
+		if r.Guests, err = runGuests(ctx, where.guests, e.calls); err != nil {
+			return nil, err
+		}
+		t.guests(r.Guests)
+	}
 	if parts[partFiles] {
 		var err error
-		if r.Files, err = runFiles(ctx, e.files, dir); err != nil {
+		if r.Files, err = runFiles(ctx, e.files, where.files); err != nil {
 			return nil, err
 		}
 		notes := map[string]string{}
@@ -170,14 +185,14 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, dir string
 }
 
 func chooseParts(only string) (map[string]bool, error) {
-	parts := map[string]bool{partRequests: true, partCalls: true, partFiles: true, partCrowd: true}
+	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true}
 	if only == "" {
 		return parts, nil
 	}
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, files, million", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, guests, files, million", only, name)
 		}
 		chosen[name] = true
 	}

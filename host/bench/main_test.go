@@ -27,7 +27,7 @@ func TestMeasureAll(t *testing.T) {
 	require.NoError(t, err)
 	var out bytes.Buffer
 	dir := t.TempDir()
-	made, err := measureAll(context.Background(), tiny, parts, dir, table{&out})
+	made, err := measureAll(context.Background(), tiny, parts, places{files: dir, guests: filepath.Join("..", "..", "examples", "guests")}, table{&out})
 	require.NoError(t, err)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -59,6 +59,16 @@ func TestMeasureAll(t *testing.T) {
 	for _, r := range read.Calls {
 		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
 	}
+	require.Len(t, read.Guests.Facts, 5)
+	for _, f := range read.Guests.Facts {
+		require.Positive(t, f.Size)
+		require.Positive(t, f.Compile)
+		require.Positive(t, f.Memory)
+		for _, op := range []string{"get", "set"} {
+			require.Positive(t, findRow(read.Guests.Rows, f.Language, op, 1).Ratios[guestGo], "%s %s", f.Language, op)
+		}
+		require.Contains(t, out.String(), f.Language)
+	}
 	checkFiles(t, read.Files)
 	for _, c := range read.Files.Crowds {
 		require.Contains(t, out.String(), "sessions of 300 bytes in files: "+c.Engine)
@@ -75,7 +85,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, files, million`},
+		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, guests, files, million`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

@@ -19,6 +19,7 @@ type report struct {
 
 	Requests []row         `json:"requests,omitempty"`
 	Calls    []row         `json:"calls,omitempty"`
+	Guests   *guestsResult `json:"guests,omitempty"`
 	Files    *filesResult  `json:"files,omitempty"`
 	Crowd    []crowdResult `json:"crowd,omitempty"`
 	Targets  []verdict     `json:"targets"`
