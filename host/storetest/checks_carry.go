@@ -242,6 +242,17 @@ func snapshotTests() []Test {
 				s.Clear(Now)
 				s.HasRecords(s.Snapshot(Now, nil), nil)
 			}},
+		{Name: "snapshot/records-are-the-callers", Section: secMemory, Requires: "a record is a copy: what is done with it changes nothing", needs: needSnapshot,
+			Run: func(p *Probe) {
+				s := p.Store()
+				s.Put(k("key"), filled(1, 50))
+				for _, r := range s.Snapshot(Now, nil) {
+					r.Key[0], r.Value[10] = 'X', 'X'
+				}
+				s.Get(k("key"), Now, filled(1, 50))
+				s.Absent(k("Xey"), Now)
+				s.HasRecords(s.Snapshot(Now, nil), map[string]store.Record{"key": {Key: k("key"), Value: filled(1, 50)}})
+			}},
 		{Name: "snapshot/large-records", Section: secOptional, Requires: "records of any size are in a snapshot", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Open(Setup{Shards: 1, MemoryLimit: 256 << 20})

@@ -188,6 +188,7 @@ func expiryTests() []Test {
 					s.Put(k("other"), v)
 					s.Set(store.Write{Key: key, Value: w, Expires: at, Now: Now + 10})
 					s.Absent(key, Now+10)
+					s.Absent(key, Now) // it is removed, and not just as good as absent
 					s.Get(k("other"), Now+10, v)
 					s.Set(store.Write{Key: key, Value: w, Now: Now + 10, Expect: store.Absent})
 					s.Get(key, Now+10, w)
@@ -300,6 +301,7 @@ func touchTests() []Test {
 					s.Put(k("other"), v)
 					s.Touch(key, at, Now+10)
 					s.Absent(key, Now+10)
+					s.Absent(key, Now)
 					s.TouchFails(key, Now+100, Now+10, store.ErrNotFound)
 					s.Get(k("other"), Now+10, v)
 					s.Set(store.Write{Key: key, Value: v, Now: Now + 10, Expect: store.Absent})
