@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -162,8 +163,8 @@ func setTests() []Test {
 					model[key] = filled(i+1, random.IntN(200))
 					s.Put(k(key), model[key])
 					if i%10 == 9 {
-						for key, v := range model {
-							s.Get(k(key), Now, v)
+						for _, key := range slices.Sorted(maps.Keys(model)) {
+							s.Get(k(key), Now, model[key])
 						}
 					}
 				}

@@ -27,8 +27,8 @@ func growthTests() []Test {
 						break
 					}
 				}
-				for i, is := range held {
-					s.getOrGone(fmt.Appendf(nil, "key %d", i), Now, filled(uint64(i+1), size), is)
+				for i := range len(held) {
+					s.getOrGone(fmt.Appendf(nil, "key %d", i), Now, filled(uint64(i+1), size), held[i])
 				}
 			}},
 		{Name: "growth/full", Section: secResults, Requires: "a guest that is full evicts, or answers NO_SPACE and has changed nothing; it goes on when there is room again",

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -55,7 +57,10 @@ func reopenTests() []Test {
 	const durable = "when session_save returns success, every write that was answered before is durable"
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 	check := func(s *Subject, want map[string]store.Record) {
-		for key, r := range want {
+		var keys [][]byte
+		for _, key := range slices.Sorted(maps.Keys(want)) { // the same failure every time
+			r := want[key]
+			keys = append(keys, r.Key)
 			if r.Expires == 0 {
 				s.Get(k(key), Now+1<<41, r.Value)
 				continue
@@ -64,10 +69,6 @@ func reopenTests() []Test {
 			s.Absent(k(key), r.Expires)
 		}
 		if s.probe.suite.have&needKeys != 0 {
-			var keys [][]byte
-			for _, r := range want {
-				keys = append(keys, r.Key)
-			}
 			s.HasExactly(s.Keys(Now, nil), keys...)
 		}
 	}

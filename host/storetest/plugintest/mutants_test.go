@@ -183,7 +183,7 @@ var mutants = []mutant{
 	{"file_unread", "reopen/one-record", `get#2…found: NOT_FOUND…expected: the value`},
 	{"file_last_lost", "reopen/one-record", `get#2…found: NOT_FOUND…expected: the value`},
 	{"file_keeps_one", "reopen/after-save", `get#2…found: NOT_FOUND…expected: the value`},
-	{"file_once", "reopen/changes reopen/one-change", `get#2…found: NOT_FOUND…expected: the value`},
+	{"file_once", "reopen/changes reopen/one-change", `get#2…found: the value…in place of…expected: the value`},
 	{"file_delete_back", "reopen/one-change", `get…found: the value…old…expected: NOT_FOUND`},
 	{"file_clear_back", "reopen/one-change", `get…found: the value…old…expected: NOT_FOUND`},
 	{"file_touch_back", "reopen/one-change", `get…T+499…found: NOT_FOUND…expected: the value…old`},
@@ -192,7 +192,7 @@ var mutants = []mutant{
 	{"file_old_wins", "reopen/revisions", `get#3…differs from byte 0…expected: the value "\x06`},
 	{"file_expiry_lost", "reopen/one-record reopen/expired", `get#2…now T+100 ->…found: the value…expected: NOT_FOUND`},
 	{"file_expiry_seconds", "reopen/one-record", `get#2…now T+99 ->…found: NOT_FOUND…expected: the value`},
-	{"file_key_text", "reopen/after-save", `get#2…key "…found: NOT_FOUND…expected: the value`},
+	{"file_key_text", "reopen/after-save", `get#2…\x00…found: NOT_FOUND…expected: the value`},
 	{"file_value_text", "reopen/after-save", `get#2…in place of`},
 	{"file_value_4k", "reopen/long-value", `get#2…4096 bytes in place of 1048576`},
 	{"file_empty_lost", "reopen/after-save", `get#2…key "size 0"…found: NOT_FOUND…expected: the value ""`},
@@ -256,7 +256,10 @@ func requireSays(t *testing.T, f *storetest.Failure, parts string) {
 
 // TestGuestsWithoutFault: what finds fault with every guest finds nothing.
 func TestGuestsWithoutFault(t *testing.T) {
-	for _, name := range []string{"base", "file_base"} {
+	for name, left := range map[string]string{
+		"base":      "reopen",                 // it keeps nothing to find again
+		"file_base": "instance/snapshot-file", // which a host writes for a guest that keeps no files
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := storetest.Options{Dir: t.TempDir()}
@@ -268,9 +271,7 @@ func TestGuestsWithoutFault(t *testing.T) {
 			require.NoError(t, report.WriteText(&text))
 			require.Zero(t, report.Failed, text.String())
 			for _, r := range report.Results {
-				// A guest without files has nothing to reopen; one with every
-				// operation has nothing else to leave out.
-				if name == "file_base" || !strings.HasPrefix(r.Name, "reopen/") {
+				if !strings.HasPrefix(r.Name, left) {
 					require.NotEqual(t, storetest.Skip, r.Status, "%s: %s", r.Name, r.Reason)
 				}
 			}
