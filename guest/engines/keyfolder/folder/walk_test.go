@@ -138,6 +138,26 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// Save makes nothing durable that has expired, but removes it.
+func TestSaveDropsWhatHasExpired(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	for k := range 10 {
+		require.NoError(t, s.Set(guest.Write{Key: key(k), Value: value(1, 50), Expires: int64(5 + k), Now: 1}))
+	}
+	require.NoError(t, s.Save(9))
+	require.Equal(t, 5, sessions(t, disk), "those of 10 to 14")
+	disk.Restart(crash.Nothing)
+	s = open(t, disk)
+	for k := range 10 {
+		v := value(1, 50)
+		if k < 5 {
+			v = nil
+		}
+		has(t, s, key(k), v, 1)
+	}
+}
+
 // What Clear moved aside goes step by step, also for an instance that comes later.
 func TestSweepRemovesWhatWasCleared(t *testing.T) {
 	disk := crash.New()
