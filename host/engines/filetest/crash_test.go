@@ -21,17 +21,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crashes is how often each server is killed; WADDLE_CRASHES asks for more.
-func crashes(t *testing.T) int {
-	n := 8
-	if text := os.Getenv("WADDLE_CRASHES"); text != "" {
-		var err error
-		n, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	} else if testing.Short() {
-		n = 3
+// crashes is how often each server is killed. Starting one takes most of the time,
+// so it is not often unless WADDLE_CRASHES says how often; asked is whether it does.
+func crashes(t *testing.T) (n int, asked bool) {
+	text := os.Getenv("WADDLE_CRASHES")
+	if text == "" {
+		return 3, false
 	}
-	return n
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return n, true
 }
 
 // TestKilledServer: with durability at every commit nothing that was answered
@@ -43,9 +42,9 @@ func TestKilledServer(t *testing.T) {
 	for name := range engines {
 		for _, durability := range []string{"commit", "interval", "close"} {
 			t.Run(name+"/"+durability, func(t *testing.T) {
-				n := crashes(t)
+				n, _ := crashes(t)
 				if durability != "commit" {
-					n = max(2, n/4)
+					n = max(1, n/4)
 				}
 				h := &harness{t: t, engine: name, durability: durability, dir: t.TempDir()}
 				for i := range 12 {
@@ -76,6 +75,7 @@ type harness struct {
 	base    *url.URL
 
 	answered, inFlight int
+	first              chan struct{} // closed at the first answer of a round; nil then
 }
 
 // visitor is a browser, and what it was told.
@@ -115,13 +115,20 @@ func (h *harness) kill() {
 	_ = h.process.Wait()
 }
 
-// load has all visitors busy until the server is killed in the midst of it.
+// load has all visitors busy until the server is killed in the midst of it, some
+// time after its first answer.
 func (h *harness) load(after time.Duration) {
 	var wait sync.WaitGroup
+	first := make(chan struct{})
+	h.first = first
 	for _, v := range h.visitors {
 		wait.Go(func() { v.visit(h) })
 	}
-	time.Sleep(after)
+	select {
+	case <-first:
+		time.Sleep(after)
+	case <-time.After(20 * time.Second):
+	}
 	h.kill()
 	wait.Wait()
 	for _, v := range h.visitors {
@@ -193,6 +200,10 @@ func (h *harness) count() {
 	counting.Lock()
 	defer counting.Unlock()
 	h.answered++
+	if h.first != nil {
+		close(h.first)
+		h.first = nil
+	}
 }
 
 func copyJar(jar http.CookieJar, base *url.URL) http.CookieJar {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,7 +34,27 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serve(name))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	os.Exit(run(m))
+}
+
+// run keeps an engine of each kind open during the tests: as long as one is, its
+// code need not be loaded again for the next.
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "filetest-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	for name, open := range engines {
+		kept, err := open(ctx, filepath.Join(dir, name), quiet())
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer kept.Close(ctx)
+	}
+	return m.Run()
 }
 
 // What a session holds: how often it was bumped, who it belongs to, and a text
