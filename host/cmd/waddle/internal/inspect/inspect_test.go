@@ -169,6 +169,9 @@ func TestOfTruncated(t *testing.T) {
 		require.False(t, r.Incomplete && r.Accepted, "%d bytes", n)
 		if shown := text(t, r); r.Incomplete {
 			require.NotContains(t, shown, "nothing else", "of what was not read nothing is known")
+			if len(r.Exports) == 0 {
+				require.Empty(t, r.Absent, "nor is what it lacks")
+			}
 		}
 		exports = max(exports, len(r.Exports))
 	}
