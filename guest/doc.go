@@ -34,9 +34,18 @@
 // during the next call, at the cost of that call: start none that outlives the
 // call it was started in.
 //
+// # Development
+//
+// Built with the tag waddle_debug and without -s -w, a module says what [Debug]
+// is given, and a stack with names and lines of functions when it panics, to be
+// read with waddle test -v and waddle run -v.
+//
 // # Tests
 //
 // Everything but the exports compiles for every platform, so that an engine is
-// tested by plain go test: [NewConfig] makes what Open takes, and Logged
+// tested by plain go test: package guesttest holds it to the conformance suite,
+// NewHarness makes single calls, [NewConfig] makes what Open takes, and Logged
 // returns the lines that [Log] was given.
+//
+// README.md beside this package is a tutorial.
 package guest
