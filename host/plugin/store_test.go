@@ -6,15 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
 // value makes a value with a revision.
@@ -26,150 +27,55 @@ func value(revision uint64, rest string) []byte {
 	return append(b, rest...)
 }
 
-// stores are the same guest with more and less of the optional exports, so that
-// what it does itself and what the host does for it are held to the same.
-func stores(t testing.TB) map[string]store.Store {
+// TestContract holds the same guest with more and less of the optional exports
+// to the conformance suite, so that what it does itself and what the host does
+// for it are the same. The guests are small: many shards have room for all of
+// the suite's records, except where it wants values of megabytes.
+func TestContract(t *testing.T) {
 	full := guest(t, "store")
-	limited := quiet()
-	limited.Deadline = 1 << 40
-	out := map[string]store.Store{
-		"all exports":        open(t, full, quiet()),
-		"required exports":   open(t, guest(t, "tiny"), quiet()),
-		"no touch":           open(t, without(t, full, "session_touch"), quiet()),
-		"no cas":             open(t, without(t, full, "session_describe"), quiet()),
-		"no restore":         open(t, without(t, full, "session_restore"), quiet()),
-		"with a deadline":    open(t, full, limited),
-		"native, to compare": store.NewMemory(),
-	}
-	p, err := plugin.OpenInterpreted(ctx, full, quiet())
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = p.Close(ctx) })
-	out["interpreted"] = p
-	return out
-}
-
-func TestOperations(t *testing.T) {
-	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			key := []byte("key1")
-			_, err := s.Get(ctx, key, 1)
-			require.True(t, err == store.ErrNotFound, "bare, so that it costs nothing: %v", err)
-
-			require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: value(5, "hi!"), Expires: 100, Now: 1, Expect: store.Absent}))
-			got, err := s.Get(ctx, key, 99)
-			require.NoError(t, err)
-			require.Equal(t, value(5, "hi!"), got)
-			got[0] = 'x'
-			again, err := s.Get(ctx, key, 99)
-			require.NoError(t, err)
-			require.Equal(t, value(5, "hi!"), again, "the value is the caller's own")
-			_, err = s.Get(ctx, key, 100)
-			require.ErrorIs(t, err, store.ErrNotFound)
-
-			set := func(revision uint64, now, expect int64) error {
-				return s.Set(ctx, store.Write{Key: key, Value: value(revision, ""), Expires: 100, Now: now, Expect: expect})
-			}
-			require.True(t, set(6, 1, store.Absent) == store.ErrConflict, "bare")
-			require.ErrorIs(t, set(6, 1, 4), store.ErrConflict)
-			require.NoError(t, set(6, 1, 5))
-			require.ErrorIs(t, set(6, 1, 5), store.ErrConflict)
-			require.NoError(t, set(7, 1, store.Any))
-			require.ErrorIs(t, set(8, 100, 7), store.ErrConflict, "an expired record has no revision")
-
-			require.NoError(t, s.Touch(ctx, key, 200, 99))
-			got, err = s.Get(ctx, key, 199)
-			require.NoError(t, err)
-			require.Equal(t, value(7, ""), got)
-			require.ErrorIs(t, s.Touch(ctx, []byte("absent"), 200, 1), store.ErrNotFound)
-			require.NoError(t, s.Touch(ctx, key, 10, 10))
-			_, err = s.Get(ctx, key, 10)
-			require.ErrorIs(t, err, store.ErrNotFound, "an expiry that has passed removes")
-
-			empty := []byte("empty")
-			require.NoError(t, s.Set(ctx, store.Write{Key: empty, Now: 1}))
-			got, err = s.Get(ctx, empty, 1)
-			require.NoError(t, err)
-			require.NotNil(t, got)
-			require.Empty(t, got)
-			require.NoError(t, s.Delete(ctx, empty, 1))
-			require.NoError(t, s.Delete(ctx, empty, 1))
-			_, err = s.Get(ctx, empty, 1)
-			require.ErrorIs(t, err, store.ErrNotFound)
-
-			// An expiry that has passed removes under the condition of the write.
-			require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: value(1, ""), Now: 1}))
-			require.ErrorIs(t, s.Set(ctx, store.Write{Key: key, Value: value(2, ""), Expires: 1, Now: 1, Expect: 9}), store.ErrConflict)
-			require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: value(2, ""), Expires: 1, Now: 1, Expect: 1}))
-			_, err = s.Get(ctx, key, 1)
-			require.ErrorIs(t, err, store.ErrNotFound)
-
-			for i := range 20 {
-				require.NoError(t, s.Set(ctx, store.Write{Key: fmt.Append(nil, "k", i), Value: value(1, ""), Now: 1}))
-			}
-			require.NoError(t, s.Save(ctx, 1))
-			require.NoError(t, s.Clear(ctx, 1))
-			for i := range 20 {
-				_, err = s.Get(ctx, fmt.Append(nil, "k", i), 1)
-				require.ErrorIs(t, err, store.ErrNotFound)
-			}
-
-			require.NoError(t, s.Close(ctx))
-			_, err = s.Get(ctx, key, 1)
-			require.ErrorIs(t, err, store.ErrClosed)
-			require.ErrorIs(t, s.Set(ctx, store.Write{Key: key}), store.ErrClosed)
-			require.ErrorIs(t, s.Touch(ctx, key, 0, 0), store.ErrClosed)
-			require.ErrorIs(t, s.Delete(ctx, key, 0), store.ErrClosed)
-			require.ErrorIs(t, s.Clear(ctx, 0), store.ErrClosed)
-			require.ErrorIs(t, s.Save(ctx, 0), store.ErrClosed)
-			require.NoError(t, s.Close(ctx))
+	config := quiet()
+	config.Shards, config.MemoryLimit, config.Now = 32, 64<<20, func() time.Time { return time.UnixMilli(storetest.Now) }
+	limited := config
+	limited.Deadline = time.Minute
+	for _, c := range []struct {
+		name   string
+		wasm   []byte
+		config plugin.Config
+		open   func(context.Context, []byte, plugin.Config) (*plugin.Plugin, error)
+		only   []string
+	}{
+		{"all exports", full, config, plugin.Open, nil},
+		{"required exports", guest(t, "tiny"), config, plugin.Open, nil},
+		{"no touch", without(t, full, "session_touch"), config, plugin.Open, []string{"touch", "expiry", "random"}},
+		{"no cas", without(t, full, "session_describe"), config, plugin.Open, []string{"expect", "expiry", "concurrent", "random"}},
+		{"no restore", without(t, full, "session_restore"), config, plugin.Open, []string{"restore", "random"}},
+		{"with a deadline", full, limited, plugin.Open, []string{"life", "get", "set", "expiry", "expect", "concurrent", "soak"}},
+		{"interpreted", full, config, plugin.OpenInterpreted, []string{"life", "get", "set", "expiry", "expect", "touch", "concurrent"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			keep := open(t, c.wasm, quiet()) // the compiled code
+			require.Zero(t, keep.Stats().Restarts)
+			storetest.Run(t, func(ctx context.Context, _ storetest.Setup) (store.Store, error) {
+				return c.open(ctx, c.wasm, c.config)
+			}, storetest.Options{MaxKey: 128, MaxValue: 8000, Soak: 3000, Sequences: 20, Only: c.only})
 		})
 	}
 }
 
-// Random operations, on the guest and on the native store.
-func TestAgainstTheReference(t *testing.T) {
-	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(1, uint64(len(name))))
-			reference := store.NewMemory()
-			now := int64(1000)
-			for range 2000 {
-				now += random.Int64N(3)
-				key := fmt.Append(nil, "key", random.IntN(30))
-				var expires int64
-				if random.IntN(2) == 0 {
-					expires = now + random.Int64N(60) - 5
-				}
-				both := func(f func(store.Store) error) {
-					want, got := f(reference), f(s)
-					if want != got { // the answers of everyday work are bare
-						require.Equal(t, want, got)
-					}
-				}
-				switch random.IntN(8) {
-				case 0, 1, 2:
-					w := store.Write{Key: key, Value: value(uint64(random.IntN(3)+1), "text"[:random.IntN(5)]),
-						Expires: expires, Now: now, Expect: random.Int64N(5) - 1}
-					both(func(s store.Store) error { return s.Set(ctx, w) })
-				case 3:
-					both(func(s store.Store) error { return s.Delete(ctx, key, now) })
-				case 4:
-					both(func(s store.Store) error { return s.Touch(ctx, key, expires, now) })
-				case 5:
-					if random.IntN(20) == 0 {
-						both(func(s store.Store) error { return s.Save(ctx, now) })
-					}
-				default:
-					var values [][]byte
-					both(func(s store.Store) error {
-						v, err := s.Get(ctx, key, now)
-						values = append(values, v)
-						return err
-					})
-					require.Equal(t, values[0], values[1])
-				}
-			}
-		})
+// TestEverydayAnswersAreBare, so that they cost nothing.
+func TestEverydayAnswersAreBare(t *testing.T) {
+	for _, name := range []string{"store", "tiny"} {
+		s, key := open(t, guest(t, name), quiet()), []byte("key")
+		_, err := s.Get(ctx, key, 1)
+		require.True(t, err == store.ErrNotFound, "%v", err)
+		require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: value(5, ""), Now: 1}))
+		err = s.Set(ctx, store.Write{Key: key, Value: value(6, ""), Now: 1, Expect: store.Absent})
+		require.True(t, err == store.ErrConflict, "%v", err)
+		require.NoError(t, s.Set(ctx, store.Write{Key: key, Now: 1}))
+		got, err := s.Get(ctx, key, 1)
+		require.NoError(t, err)
+		require.NotNil(t, got, "an empty value is a value")
+		require.Empty(t, got)
 	}
 }
 
@@ -348,59 +254,6 @@ func TestClientThatHangsUp(t *testing.T) {
 			require.Zero(t, p.Stats().Restarts)
 		})
 	}
-}
-
-func TestManyGoroutinesOnOneKey(t *testing.T) {
-	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) {
-			key := []byte("counter")
-			require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: value(1, ""), Now: 1}))
-			const goroutines, rounds = 100, 10
-			var wait sync.WaitGroup
-			for range goroutines {
-				wait.Go(func() {
-					for range rounds {
-						for {
-							old, err := s.Get(ctx, key, 1)
-							if err != nil {
-								t.Error(err)
-								return
-							}
-							revision := abi.Revision(old)
-							err = s.Set(ctx, store.Write{Key: key, Value: value(revision+1, ""), Now: 1, Expect: int64(revision)})
-							if err == nil {
-								break
-							}
-							if err != store.ErrConflict {
-								t.Error(err)
-								return
-							}
-						}
-					}
-				})
-			}
-			wait.Wait()
-			got, err := s.Get(ctx, key, 1)
-			require.NoError(t, err)
-			require.Equal(t, uint64(1+goroutines*rounds), abi.Revision(got), "no update was lost")
-		})
-	}
-}
-
-func TestSweep(t *testing.T) {
-	p := open(t, guest(t, "store"), quiet())
-	for i := range 50 {
-		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, i), Value: value(1, ""), Expires: 10 + int64(i%2)*90, Now: 1}))
-	}
-	n, err := p.Sweep(ctx, 1000, 9)
-	require.NoError(t, err)
-	require.Zero(t, n)
-	n, err = p.Sweep(ctx, 1000, 10)
-	require.NoError(t, err)
-	require.Equal(t, 25, n)
-	n, err = p.Sweep(ctx, 0, 1000)
-	require.NoError(t, err)
-	require.Zero(t, n)
 }
 
 func TestShardOf(t *testing.T) {

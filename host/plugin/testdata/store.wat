@@ -125,18 +125,24 @@
     (local.set $s (call $find (local.get $key) (local.get $len) (local.get $now)))
     (if (i32.eqz (local.get $s)) (then (return (i64.const -1))))
     (i64.store offset=16 (local.get $s) (local.get $expires))
+    (if (call $expired (local.get $s) (local.get $now)) (then (i32.store (local.get $s) (i32.const 0))))
     (i64.const 0))
 
+  ;; goes on at the slot where the last one ended
+  (global $swept (mut i32) (i32.const 0))
   (func $sweep (export "session_sweep") (param $now i64) (param $max i32) (result i64)
     (local $i i32) (local $s i32) (local $n i64)
-    (loop $next
-      (local.set $s (call $slot (local.get $i)))
-      (if (i32.and (i32.load (local.get $s)) (call $expired (local.get $s) (local.get $now)))
-        (then
-          (i32.store (local.get $s) (i32.const 0))
-          (local.set $n (i64.add (local.get $n) (i64.const 1)))))
-      (local.set $i (i32.add (local.get $i) (i32.const 1)))
-      (br_if $next (i32.lt_u (local.get $i) (i32.const 128))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.ge_u (local.get $i) (select (local.get $max) (i32.const 128) (i32.lt_u (local.get $max) (i32.const 128)))))
+        (local.set $s (call $slot (global.get $swept)))
+        (global.set $swept (i32.and (i32.add (global.get $swept) (i32.const 1)) (i32.const 127)))
+        (if (i32.and (i32.load (local.get $s)) (call $expired (local.get $s) (local.get $now)))
+          (then
+            (i32.store (local.get $s) (i32.const 0))
+            (local.set $n (i64.add (local.get $n) (i64.const 1)))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $next)))
     (local.get $n))
 
   ;; eight slots to a chunk; the cursor is the first slot of the next one
@@ -191,9 +197,11 @@
         (local.set $vlen (i32.load offset=4 (local.get $p)))
         (local.set $expires (i64.load offset=8 (local.get $p)))
         (local.set $p (i32.add (local.get $p) (i32.const 16)))
-        (local.set $r (call $set (local.get $p) (local.get $klen) (i32.add (local.get $p) (local.get $klen)) (local.get $vlen)
-          (local.get $expires) (local.get $now) (i64.const 0)))
-        (if (i64.lt_s (local.get $r) (i64.const 0)) (then (return (local.get $r))))
+        (if (i32.or (i64.eqz (local.get $expires)) (i64.gt_s (local.get $expires) (local.get $now)))
+          (then
+            (local.set $r (call $set (local.get $p) (local.get $klen) (i32.add (local.get $p) (local.get $klen)) (local.get $vlen)
+              (local.get $expires) (local.get $now) (i64.const 0)))
+            (if (i64.lt_s (local.get $r) (i64.const 0)) (then (return (local.get $r))))))
         (local.set $p (i32.add (local.get $p) (i32.add (local.get $klen) (local.get $vlen))))
         (br $next)))
     (i64.const 0)))
