@@ -1,6 +1,12 @@
 package plugin_test
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
 
 // The following write modules in binary form, where their text would be too
 // large to keep.
@@ -18,3 +24,163 @@ func section(id byte, content string) []byte {
 }
 
 func uleb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+
+// vector is a number of items.
+func vector(items ...string) string { return string(uleb(len(items))) + strings.Join(items, "") }
+
+// text is a name.
+func text(s string) string { return string(uleb(len(s))) + s }
+
+// contractExports are the exports of version 1: for each, its parameters and
+// results.
+var contractExports = []struct{ name, params, results string }{
+	{"session_abi_v1", "", ""},
+	{"session_alloc", "\x7f", "\x7f"},
+	{"session_open", "\x7f\x7f", "\x7e"},
+	{"session_get", "\x7f\x7f\x7e", "\x7e"},
+	{"session_set", "\x7f\x7f\x7f\x7f\x7e\x7e\x7e", "\x7e"},
+	{"session_delete", "\x7f\x7f\x7e", "\x7e"},
+	{"session_clear", "\x7e", "\x7e"},
+	{"session_save", "\x7e", "\x7e"},
+	{"_initialize", "", ""},
+	{"session_describe", "", "\x7e"},
+	{"session_touch", "\x7f\x7f\x7e\x7e", "\x7e"},
+	{"session_sweep", "\x7e\x7f", "\x7e"},
+	{"session_keys", "\x7e\x7e", "\x7e"},
+	{"session_snapshot", "\x7e\x7e", "\x7e"},
+	{"session_restore", "\x7f\x7f\x7e", "\x7e"},
+}
+
+// guestWith is a guest with all exports of the contract, whose functions give
+// zeros, or 1024 for the exchange buffer. The function named wrong has the
+// signature that is given. Further functions have the bodies given, and the type
+// () -> () or another.
+func guestWith(wrong, params, results string, further []string, furtherType string) []byte {
+	var types, functions, exports, bodies []string
+	exports = append(exports, text("memory")+"\x02\x00")
+	for i, e := range contractExports {
+		if e.name == wrong {
+			e.params, e.results = params, results
+		}
+		types = append(types, "\x60"+text(e.params)+text(e.results))
+		functions = append(functions, string(uleb(i)))
+		exports = append(exports, text(e.name)+"\x00"+string(uleb(i)))
+		code := "\x00"
+		for _, r := range e.results {
+			switch {
+			case e.name == "session_alloc":
+				code += "\x41\x80\x08"
+			case r == '\x7e':
+				code += "\x42\x00"
+			default:
+				code += "\x41\x00"
+			}
+		}
+		bodies = append(bodies, text(code+"\x0b"))
+	}
+	types = append(types, furtherType)
+	for _, code := range further {
+		functions = append(functions, string(uleb(len(contractExports))))
+		bodies = append(bodies, text(code))
+	}
+	return module(
+		section(1, vector(types...)),
+		section(3, vector(functions...)),
+		section(4, "\x01\x70\x00\x01"),
+		section(5, "\x01\x00\x01"),
+		section(6, "\x01\x7f\x01\x41\x00\x0b"),
+		section(7, vector(exports...)),
+		section(10, vector(bodies...)))
+}
+
+const plain = "\x60\x00\x00" // the type () -> ()
+
+func bomb(bodies ...string) []byte { return guestWith("", "", "", bodies, plain) }
+
+func same(n int, body string) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = body
+	}
+	return all
+}
+
+// What functions of bombs consist of.
+const (
+	load    = "\x41\x00\x28\x02\x00"         // i32.const 0, i32.load: a value that is not known
+	ifElse  = load + "\x04\x40\x05\x0b"      // if, else, end
+	oneLoop = "\x03\x40\x41\x00\x0d\x00\x0b" // loop, br_if 0, end
+)
+
+// loopsOverLocals keeps a number of locals alive through loops that stand one
+// behind the other: the compiler makes and removes a parameter for each in each.
+func loopsOverLocals(locals, loops int) string {
+	var b bytes.Buffer
+	b.WriteString("\x01" + string(uleb(locals)) + "\x7f")
+	for i := range locals {
+		b.WriteString("\x41\x01\x21" + string(uleb(i)))
+	}
+	b.WriteString(strings.Repeat(oneLoop, loops))
+	for i := range locals {
+		b.WriteString("\x20" + string(uleb(i)) + "\x1a")
+	}
+	return b.String() + "\x0b"
+}
+
+// ifsOverLocals does the same with branches that come together again.
+func ifsOverLocals(locals, ifs int) string {
+	var b bytes.Buffer
+	b.WriteString("\x01" + string(uleb(locals)) + "\x7f")
+	for i := range locals {
+		b.WriteString(load + "\x21" + string(uleb(i)))
+	}
+	b.WriteString(strings.Repeat(ifElse, ifs))
+	for i := range locals {
+		b.WriteString("\x41\x00\x20" + string(uleb(i)) + "\x36\x02\x00")
+	}
+	return b.String() + "\x0b"
+}
+
+// ifsOverStack has the values on the operand stack.
+func ifsOverStack(values, ifs int) string {
+	return "\x00" + strings.Repeat(load, values) + strings.Repeat(ifElse, ifs) + strings.Repeat("\x1a", values) + "\x0b"
+}
+
+// nestedOverLocals reads locals from within nested loops.
+func nestedOverLocals(locals, loops int) string {
+	var b bytes.Buffer
+	b.WriteString("\x01" + string(uleb(locals)) + "\x7f")
+	b.WriteString(strings.Repeat("\x03\x40", loops))
+	for i := range locals {
+		b.WriteString("\x20" + string(uleb(i)) + "\x21" + string(uleb((i+1)%locals)))
+	}
+	b.WriteString(strings.Repeat("\x41\x00\x0d\x00\x0b", loops))
+	return b.String() + "\x0b"
+}
+
+// nested has nothing but blocks in each other, with a branch out of each.
+func nested(blocks int) string {
+	return "\x00" + strings.Repeat("\x02\x40", blocks) + strings.Repeat("\x41\x00\x0d\x00\x0b", blocks) + "\x0b"
+}
+
+// branchTable has a branch with a number of targets.
+func branchTable(targets int) string {
+	return "\x00\x02\x40\x41\x00\x0e" + string(uleb(targets)) + strings.Repeat("\x00", targets+1) + "\x0b\x0b"
+}
+
+func repeated(times int, code string) string { return "\x00" + strings.Repeat(code, times) + "\x0b" }
+
+// atMost returns what the largest n makes that preflight lets through under
+// limits.
+func atMost(limits preflight.Limits, most int, make func(n int) []byte) []byte {
+	low, high := 1, most+1
+	for high-low > 1 {
+		middle := (low + high) / 2
+		if _, err := preflight.Read(make(middle), limits); err == nil {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return make(low)
+}

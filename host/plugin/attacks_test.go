@@ -1,0 +1,429 @@
+package plugin_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// attack is one thing that a guest tries. try returns what the host did wrong.
+type attack struct {
+	kind, name string
+	most       int64                  // bytes that the process may grow by meanwhile
+	wasm       func() ([]byte, error) // makes the module; not part of the attack
+	try        func(wasm []byte) error
+}
+
+// What a host promises of its memory, beside what a guest may have for its own:
+// README.md has the same.
+const (
+	boundRefusal   = 16 << 20
+	boundRunning   = 64 << 20
+	boundRecursion = 192 << 20
+	boundCompile   = 128 << 20 // beside Limits.CompileMemory
+	boundCode      = 20        // times the size of a module that is compiled, for what comes of it
+	testMemory     = 64 << 20  // MemoryLimit of most attacks
+)
+
+// The kinds of attacks that a host is known to withstand; each has one at least.
+const (
+	pointers   = "pointers and lengths out of range and overflowing"
+	signatures = "wrong signatures"
+	imports    = "unknown imports"
+	tables     = "a huge table"
+	memories   = "many memories"
+	starts     = "start section"
+	loops      = "endless loop in each export and in initialisation"
+	recursions = "endless recursion"
+	growth     = "growth to the limit"
+	exits      = "exit"
+	traps      = "trap in each export"
+	floods     = "log floods with control characters"
+	lies       = "a describe that lies"
+	nothing    = "4 GiB of nothing"
+	bombs      = "a compile bomb within the size limit"
+)
+
+var attackKinds = []string{pointers, signatures, imports, tables, memories, starts, loops, recursions, growth, exits,
+	traps, floods, lies, nothing, bombs}
+
+// attacks are all of them.
+func attacks() []attack {
+	var all []attack
+	all = append(all, attacksOnOperations()...)
+	all = append(all, attacksInOpening()...)
+	all = append(all, attacksWithSignatures()...)
+	all = append(all, attacksThatOpen()...)
+	all = append(all, attacksWithNothing()...)
+	return append(all, attacksOnTheCompiler()...)
+}
+
+// fixture is a guest from testdata.
+func fixture(name string) func() ([]byte, error) {
+	return func() ([]byte, error) { return os.ReadFile(filepath.Join("testdata", name+".wasm")) }
+}
+
+// untrusted is a Config with a deadline that lets no test wait for long.
+func untrusted() plugin.Config {
+	c := quiet()
+	c.Shards, c.Deadline, c.OpenDeadline = 1, shortDeadline, 100*time.Millisecond
+	return c
+}
+
+// refusal is a module that Open has to refuse, for that reason and in these words.
+func refusal(attackKind, name string, most int64, wasm func() ([]byte, error), config plugin.Config, kind error, says ...string) attack {
+	return attack{attackKind, name, most, wasm, func(b []byte) error {
+		p, err := plugin.Open(ctx, b, config)
+		if err == nil {
+			return errors.Join(errors.New("it was accepted"), p.Close(ctx))
+		}
+		var refused *plugin.LoadError
+		if !errors.As(err, &refused) || !errors.Is(err, kind) {
+			return fmt.Errorf("an error of another kind than %q: %w", kind, err)
+		}
+		return readable(err, append(says, kind.Error())...)
+	}}
+}
+
+// readable checks that an error is a line of text that says so much.
+func readable(err error, says ...string) error {
+	text := err.Error()
+	for _, s := range says {
+		if !strings.Contains(text, s) {
+			return fmt.Errorf("an error that does not say %q: %q", s, text)
+		}
+	}
+	if strings.ContainsAny(text, "\n\r\x1b\x00") || !utf8.ValidString(text) || len(text) > 4096 {
+		return fmt.Errorf("an error that is not a readable line: %q", text)
+	}
+	return nil
+}
+
+// attacksOnOperations have the hostile guest fail in each export in turn.
+func attacksOnOperations() (all []attack) {
+	kinds := map[int64]string{
+		actTrap: traps, actDivide: traps, actEmptyTable: traps, actLoop: loops, actRecurse: recursions,
+		actBeyond: pointers, actOverflow: pointers, actOneByteBeyond: pointers, actTooLong: pointers,
+		actLogBeyond: pointers, actLogOverflow: pointers, actFailBeyond: pointers, actFailBeyondMemory: pointers,
+		actExit: exits, actExitZero: exits, actGrow: growth, actLogFlood: floods, actWriteFlood: floods,
+		actRandomFlood: loops, actRandomStraight: loops,
+	}
+	for _, f := range failures {
+		kind, ok := kinds[f.act]
+		if !ok {
+			panic("no kind for " + f.name)
+		}
+		most := int64(boundRunning + testMemory)
+		if f.act == actRecurse {
+			most += boundRecursion
+		}
+		all = append(all, attack{kind, "in each operation: " + f.name, most, fixture("hostile"),
+			func(wasm []byte) error { return failEverywhere(wasm, f) }})
+	}
+	return append(all, attack{pointers, "functions of WASI", boundRunning, fixture("hostile"), func(wasm []byte) error {
+		p, err := plugin.Open(ctx, wasm, untrusted())
+		if err != nil {
+			return err
+		}
+		defer p.Close(ctx)
+		return p.Clear(ctx, actWasiBeyond)
+	}})
+}
+
+// failEverywhere makes the guest fail in each operation, with a new instance
+// each time.
+func failEverywhere(wasm []byte, f failing) error {
+	clock := newClock()
+	config := quiet()
+	config.Shards, config.Deadline, config.Now = 1, f.deadline, clock.Now
+	p, err := plugin.Open(ctx, wasm, config)
+	if err != nil {
+		return err
+	}
+	defer p.Close(ctx)
+	tried := 0
+	for name, operate := range operations {
+		if !f.in(name) {
+			continue
+		}
+		tried++
+		err := operate(p, f.act)
+		var e *plugin.Error
+		if !errors.As(err, &e) || !errors.Is(err, f.kind) || !errors.Is(err, store.ErrUnavailable) || e.Op != name {
+			return fmt.Errorf("%s: an error of another kind than %q: %w", name, f.kind, err)
+		}
+		if err := readable(err, f.says); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		clock.advance(time.Hour)
+	}
+	if tried < 2 {
+		return fmt.Errorf("only %d operations were tried", tried)
+	}
+	return nil
+}
+
+// attacksInOpening are guests that are refused or fail before the first
+// operation.
+func attacksInOpening() (all []attack) {
+	for _, c := range []struct {
+		kind, fixture string
+		is            error
+		says          []string
+	}{
+		{pointers, "alloc_outside", plugin.ErrOpen, []string{"0x0000fde8", "65536"}},
+		{pointers, "alloc_negative", plugin.ErrOpen, []string{"0xfffffff0", "65536"}},
+		{pointers, "describe_outside", plugin.ErrOpen, []string{"0x70000000", "65536"}},
+		{pointers, "describe_overflow", plugin.ErrOpen, []string{"32769 bytes at 0x7fffffff", "65536"}},
+		{pointers, "data_outside", plugin.ErrOpen, []string{"out of bounds"}},
+		{pointers, "elements_outside", plugin.ErrModule, []string{"element[0].init exceeds min table size"}},
+		{signatures, "marker_signature", plugin.ErrExport, []string{"session_abi_v1"}},
+		{signatures, "marker_memory", plugin.ErrExport, []string{"a memory"}},
+		{signatures, "export_signature", plugin.ErrExport, []string{"session_get"}},
+		{signatures, "export_global", plugin.ErrExport, []string{"a global"}},
+		{signatures, "export_missing", plugin.ErrExport, []string{"session_save", "not exported"}},
+		{signatures, "optional_signature", plugin.ErrExport, []string{"session_touch"}},
+		{signatures, "memory_function", plugin.ErrExport, []string{`"memory" is a function`}},
+		{imports, "import_module", plugin.ErrImport, []string{`"env"."abort"`}},
+		{imports, "import_function", plugin.ErrImport, []string{`"waddle_v1"."dial"`}},
+		{imports, "import_signature", plugin.ErrImport, []string{`"waddle_v1"."log"`}},
+		{imports, "import_wasi", plugin.ErrImport, []string{`"sock_open"`}},
+		{imports, "import_memory", plugin.ErrFeature, []string{`a memory, "env"."memory"`}},
+		{imports, "import_table", plugin.ErrFeature, []string{`a table, "env"."table"`}},
+		{imports, "import_global", plugin.ErrFeature, []string{`a global, "waddle_v1"."secret"`}},
+		{tables, "table_huge", plugin.ErrLimits, []string{"120000000", "262144"}},
+		{tables, "table_grow", plugin.ErrFeature, []string{"reference types"}},
+		{memories, "memories_many", plugin.ErrFeature, []string{"100 memories", "exactly one"}},
+		{starts, "start", plugin.ErrFeature, []string{"start section", "_initialize"}},
+		{loops, "init_loop", plugin.ErrOpen, []string{"longer than 100ms"}},
+		{loops, "describe_loop", plugin.ErrOpen, []string{"longer than 100ms"}},
+		{loops, "alloc_loop", plugin.ErrOpen, []string{"longer than 100ms"}},
+		{loops, "open_loop", plugin.ErrOpen, []string{"longer than 100ms"}},
+		{recursions, "init_recursion", plugin.ErrOpen, []string{"stack overflow"}},
+		{exits, "init_exit", plugin.ErrOpen, []string{"exited with code 2"}},
+		{exits, "open_exit", plugin.ErrOpen, []string{"exited with code 3"}},
+		{exits, "alloc_exit", plugin.ErrOpen, []string{"exited with code 4"}},
+		{exits, "describe_exit", plugin.ErrOpen, []string{"exited with code 5"}},
+		{traps, "init_trap", plugin.ErrOpen, []string{"unreachable"}},
+		{traps, "describe_trap", plugin.ErrOpen, []string{"unreachable"}},
+		{traps, "alloc_trap", plugin.ErrOpen, []string{"unreachable"}},
+		{traps, "open_trap", plugin.ErrOpen, []string{"unreachable"}},
+		{floods, "init_flood", plugin.ErrOpen, []string{"longer than 100ms"}},
+		{lies, "describe_huge", plugin.ErrOpen, []string{"1048576 bytes"}},
+		{lies, "describe_unpaired", plugin.ErrOpen, []string{"not a pair"}},
+		{lies, "describe_small", plugin.ErrOpen, []string{"max_key", `"63"`}},
+		{lies, "describe_limits", plugin.ErrOpen, []string{"max_value", `"-1"`}},
+		{nothing, "memory_huge", plugin.ErrLimits, []string{"65536 pages"}},
+		{nothing, "memory_large", plugin.ErrLimits, []string{"1073741824"}},
+		{bombs, "nested", plugin.ErrLimits, []string{"nested blocks"}},
+	} {
+		most := int64(boundRefusal)
+		switch {
+		case c.kind == recursions:
+			most = boundRecursion + boundRunning
+		case c.is == plugin.ErrOpen: // it has run
+			most = boundRunning
+		}
+		all = append(all, refusal(c.kind, c.fixture, most, fixture(c.fixture), untrusted(), c.is, c.says...))
+	}
+	return all
+}
+
+// attacksWithSignatures have each export of the contract with other parameters,
+// and with another result.
+func attacksWithSignatures() (all []attack) {
+	made := func(wasm []byte) func() ([]byte, error) { return func() ([]byte, error) { return wasm, nil } }
+	right := made(guestWith("", "", "", nil, plain))
+	all = append(all, attack{signatures, "none is wrong", boundRunning, right, func(wasm []byte) error {
+		p, err := plugin.Open(ctx, wasm, untrusted())
+		if err != nil {
+			return err
+		}
+		return p.Close(ctx)
+	}})
+	for _, e := range contractExports {
+		results := ""
+		if e.results == "" {
+			results = "\x7f"
+		}
+		for what, wasm := range map[string][]byte{
+			"parameters": guestWith(e.name, e.params+"\x7d", e.results, nil, plain),
+			"results":    guestWith(e.name, e.params, results, nil, plain),
+		} {
+			all = append(all, refusal(signatures, what+" of "+e.name, boundRefusal, made(wasm), untrusted(),
+				plugin.ErrExport, e.name, "should be a function"))
+		}
+	}
+	return all
+}
+
+// attacksThatOpen are guests that are taken, and then held to something.
+func attacksThatOpen() []attack {
+	opened := func(kind, name string, most int64, config plugin.Config, then func(*plugin.Plugin) error) attack {
+		return attack{kind, name, most, fixture(name), func(wasm []byte) error {
+			p, err := plugin.Open(ctx, wasm, config)
+			if err != nil {
+				return err
+			}
+			return errors.Join(then(p), p.Close(ctx))
+		}}
+	}
+	grows := untrusted()
+	grows.OpenDeadline = 30 * time.Second
+	idle := quiet()
+	idle.Shards, idle.MemoryLimit = 1, 2<<30
+	return []attack{
+		opened(pointers, "alloc_later", boundRunning, untrusted(), func(p *plugin.Plugin) error {
+			err := p.Set(ctx, store.Write{Key: key, Value: make([]byte, 8192), Now: 1})
+			if !errors.Is(err, plugin.ErrMemory) {
+				return fmt.Errorf("a write through a buffer outside of the memory: %w", err)
+			}
+			return readable(err, "session_alloc", "0x7ffffff0")
+		}),
+		opened(growth, "init_grow", boundRunning+testMemory, grows, func(p *plugin.Plugin) error {
+			if used := p.Stats().Memory; used != testMemory {
+				return fmt.Errorf("it has %d bytes of memory, and the limit is %d", used, testMemory)
+			}
+			if err := p.Clear(ctx, 1); err != nil {
+				return fmt.Errorf("it does not work at its limit: %w", err)
+			}
+			return nil
+		}),
+		opened(nothing, "memory_nothing", boundRunning, idle, func(p *plugin.Plugin) error {
+			return p.Clear(ctx, 1)
+		}),
+		opened(lies, "describe_unsupported", boundRunning, untrusted(), func(p *plugin.Plugin) error {
+			return p.Clear(ctx, 1)
+		}),
+		opened(lies, "describe_text", boundRunning, untrusted(), func(p *plugin.Plugin) error {
+			info := p.Info()
+			for _, s := range append(info.Capabilities, info.EngineName, info.Version, info.Name) {
+				if len(s) > 3*64 || strings.ContainsAny(s, "\x1b\x07\n\x00\u202e") || !utf8.ValidString(s) {
+					return fmt.Errorf("it is described as %q", s)
+				}
+			}
+			if !strings.HasPrefix(info.EngineName, "a\ufffd\ufffd[31m\ufffdxxx") {
+				return fmt.Errorf("it is called %q", info.EngineName)
+			}
+			return nil
+		}),
+		opened(lies, "describe_capabilities", boundRunning, untrusted(), func(p *plugin.Plugin) error {
+			if n := len(p.Info().Capabilities); n == 0 || n > 64 {
+				return fmt.Errorf("%d capabilities were kept", n)
+			}
+			return nil
+		}),
+	}
+}
+
+// attacksWithNothing declare gigabytes in a few bytes.
+func attacksWithNothing() (all []attack) {
+	const most = "\xff\xff\xff\xff\x0f" // 4294967295
+	void, function := section(1, "\x01"+plain), section(3, "\x01\x00")
+	for name, c := range map[string]struct {
+		wasm []byte
+		kind error
+		says string
+	}{
+		"data":           {module(section(11, "\x01\x01"+most)), plugin.ErrModule, "4294967295 bytes"},
+		"elements":       {module(section(9, "\x01\x01\x00"+most)), plugin.ErrLimits, "4294967295 entries"},
+		"custom section": {module([]byte("\x00" + most)), plugin.ErrModule, "4294967295 bytes"},
+		"custom name":    {module(section(0, most)), plugin.ErrLimits, "4294967295 bytes of a name"},
+		"names":          {module(section(0, "\x04name\x01\x05"+most)), plugin.ErrLimits, "4294967295 names"},
+		"section":        {module([]byte("\x0a" + most)), plugin.ErrModule, "4294967295 bytes"},
+		"types":          {module(section(1, most)), plugin.ErrLimits, "4294967295 types"},
+		"imports":        {module(section(2, most)), plugin.ErrLimits, "4294967295 imports"},
+		"functions":      {module(void, section(3, most)), plugin.ErrLimits, "4294967295 functions"},
+		"globals":        {module(section(6, most)), plugin.ErrLimits, "4294967295 globals"},
+		"exports":        {module(section(7, most)), plugin.ErrLimits, "4294967295 exports"},
+		"name":           {module(section(7, "\x01"+most)), plugin.ErrLimits, "4294967295 bytes of a name"},
+		"locals":         {module(void, function, section(10, "\x01\x08\x01"+most+"\x7f\x0b")), plugin.ErrLimits, "4294967295 locals"},
+		"function":       {module(void, function, section(10, "\x01"+most)), plugin.ErrModule, "4294967295 bytes"},
+		"branch table":   {module(void, function, section(10, "\x01\x08\x00\x0e"+most+"\x0b")), plugin.ErrLimits, "4294967295 targets"},
+		"64-bit memory":  {module(section(5, "\x01\x05\x00\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01")), plugin.ErrFeature, "64-bit memory"},
+	} {
+		all = append(all, refusal(nothing, name, boundRefusal,
+			func() ([]byte, error) { return c.wasm, nil }, untrusted(), c.kind, c.says))
+	}
+	return all
+}
+
+// bombLimits are those of the attacks on the compiler: the default ones, but for
+// the time that a test has.
+func bombLimits() preflight.Limits {
+	l := preflight.DefaultLimits()
+	l.Work /= 8
+	if raced {
+		l.Work /= 16
+		l.CompileMemory /= 16
+	}
+	l.Module = 0 // left to Config.MaxModule
+	return l
+}
+
+// attacksOnTheCompiler are modules of up to the size that is allowed: what is
+// below the limits compiles within the bounds, and what is above is refused.
+func attacksOnTheCompiler() (all []attack) {
+	const results = 256
+	wide := "\x60\x00" + vector(same(results, "\x7f")...)
+	for _, b := range []struct {
+		name string
+		most int // more of it is refused, and so is twice of it
+		make func(n int) []byte
+	}{
+		{"many functions", 1<<16 - 32, func(n int) []byte { return bomb(same(n, "\x00\x0b")...) }},
+		{"one giant function", 64 << 10, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x41\x00\x36\x02\x00")) }},
+		{"giant functions", 200, func(n int) []byte { return bomb(same(n, repeated(30_000, "\x41\x00\x41\x00\x36\x02\x00"))...) }},
+		{"deep nesting", 5000, func(n int) []byte { return bomb(nested(n)) }},
+		{"deep nestings", 200, func(n int) []byte { return bomb(same(n, nested(2000))...) }},
+		{"giant br_table", 20_000, func(n int) []byte { return bomb(branchTable(n)) }},
+		{"giant br_tables", 200, func(n int) []byte { return bomb(same(n, branchTable(3000))...) }},
+		{"many locals", 20_000, func(n int) []byte { return bomb("\x01" + string(uleb(n)) + "\x7f\x0b") }},
+		{"many locals in many functions", 2000, func(n int) []byte { return bomb(same(n, "\x01"+string(uleb(8192))+"\x7f\x0b")...) }},
+		{"many types", 20_000, func(n int) []byte {
+			return module(section(1, vector(same(n, "\x60"+vector(same(200, "\x7e")...)+"\x00")...)))
+		}},
+		{"locals through loops", 2000, func(n int) []byte { return bomb(loopsOverLocals(n, 300)) }},
+		{"locals through few loops", 16_000, func(n int) []byte { return bomb(loopsOverLocals(n, 30)) }},
+		{"locals through ifs", 5000, func(n int) []byte { return bomb(ifsOverLocals(500, n)) }},
+		{"addresses through ifs", 5000, func(n int) []byte { return bomb(ifsOverLocals(1, n)) }},
+		{"locals through nested loops", 4000, func(n int) []byte { return bomb(nestedOverLocals(500, n)) }},
+		{"operands through ifs", 5000, func(n int) []byte { return bomb(ifsOverStack(n, 1000)) }},
+		{"calls with many results", 60_000, func(n int) []byte {
+			// Calls of the function itself, whose results the return throws away.
+			return guestWith("", "", "", []string{"\x00" + strings.Repeat("\x10"+string(uleb(len(contractExports))), n) + "\x00\x0b"}, wide)
+		}},
+		{"memory.fill", 10_000, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x41\x00\x41\x00\xfc\x0b\x00")) }},
+		{"memory.copy", 60_000, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00")) }},
+		{"indirect calls", 60_000, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x11\x00\x00")) }},
+		{"conversions that trap", 60_000, func(n int) []byte { return bomb(repeated(n, "\x43\x00\x00\x00\x00\xa8\x24\x00")) }},
+	} {
+		all = append(all, refusal(bombs, b.name+", too much", boundRefusal,
+			func() ([]byte, error) { return b.make(2 * b.most), nil }, untrusted(), plugin.ErrLimits))
+		all = append(all, attack{bombs, b.name + ", as much as may be", boundCompile + bombLimits().CompileMemory,
+			func() ([]byte, error) { return atMost(bombLimits(), b.most, b.make), nil }, compile})
+	}
+	return all
+}
+
+func compile(wasm []byte) error {
+	config := untrusted()
+	config.Limits, config.OpenDeadline = bombLimits(), 10*time.Second
+	p, err := plugin.Open(ctx, wasm, config)
+	if err == nil {
+		return p.Close(ctx)
+	}
+	// Types alone are no guest.
+	if errors.Is(err, plugin.ErrNotPlugin) || errors.Is(err, plugin.ErrModule) {
+		return readable(err)
+	}
+	return err
+}
