@@ -24,6 +24,12 @@ func FuzzStore(f *testing.F) {
 	}
 	f.Add(files["format"], files["pending-0"], readFile(f, disk, session))
 	f.Add([]byte("waddle keyfolder 2\n"), []byte{}, []byte("waddle1\n"))
+	saved := append(readFile(f, disk, session), 0)
+	saved[60] ^= 1
+	f.Add(files["format"], files["pending-0"], saved)                                        // damaged
+	f.Add(files["format"], []byte{}, saved[:len(saved)-1])                                   // torn
+	f.Add(files["format"], []byte{}, append(make([]byte, 4096), saved[:8193]...))            // in another slot
+	f.Add(files["format"], files["pending-0"], append(make([]byte, 16384), saved[:8192]...)) // slots twice as large
 	f.Fuzz(func(t *testing.T, format, pending, record []byte) {
 		disk, want := damaged(t)
 		writeFile(t, disk, "format", format)
