@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
 // block is what a stack comes as: a type that says itself how it is written.
@@ -62,4 +64,15 @@ func TestProgressIsForTerminals(t *testing.T) {
 	ended := b.Len()
 	p.end()
 	require.Equal(t, ended, b.Len())
+}
+
+func TestCheckProgress(t *testing.T) {
+	var b bytes.Buffer
+	line := &progress{w: &b}
+	tell := checkProgress(line)
+	tell(storetest.Progress{Check: "soak/mixed", Number: 3, Of: 7})
+	line.shown = line.shown.Add(-progressInterval)
+	tell(storetest.Progress{Check: "soak/mixed", Done: 10, Total: 20})
+	require.Contains(t, b.String(), "\r[3/7] soak/mixed  ")
+	require.Contains(t, b.String(), "\r[3/7] soak/mixed: 10 of 20 ")
 }

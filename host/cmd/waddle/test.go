@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	options := plugintest.Options{
 		Options: storetest.Options{
 			Target: filepath.Base(m.name), Soak: flags.soak, Sequences: flags.sequences, Seed: flags.seed,
-			Only: flags.only, Skip: flags.skip, Dir: dir, Progress: func(p storetest.Progress) { line.show("%s", progressText(p)) },
+			Only: flags.only, Skip: flags.skip, Dir: dir, Progress: checkProgress(line),
 		},
 		Settings: flags.settings,
 		Mount:    flags.mount,
@@ -179,15 +180,21 @@ func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
 	}
 }
 
-func progressText(p storetest.Progress) string {
-	s := p.Check
-	if p.Of > 0 {
-		s = fmt.Sprintf("[%d/%d] %s", p.Number, p.Of, p.Check)
+// checkProgress shows which check runs and, within a long one, how far it is,
+// which is told without the check's number.
+func checkProgress(line *progress) func(storetest.Progress) {
+	var number, of atomic.Int64
+	return func(p storetest.Progress) {
+		if p.Of > 0 {
+			number.Store(int64(p.Number))
+			of.Store(int64(p.Of))
+		}
+		text := fmt.Sprintf("[%d/%d] %s", number.Load(), of.Load(), p.Check)
+		if p.Total > 0 {
+			text += fmt.Sprintf(": %d of %d", p.Done, p.Total)
+		}
+		line.show("%s", text)
 	}
-	if p.Total > 0 {
-		s += fmt.Sprintf(": %d of %d", p.Done, p.Total)
-	}
-	return s
 }
 
 // checkNames are the names of groups and checks for completion.
