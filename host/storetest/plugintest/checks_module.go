@@ -243,14 +243,14 @@ func (h *harness) exportTests() []storetest.Test {
 				}
 				refused := func(what string, err error) {
 					if !errors.Is(err, store.ErrTooLarge) {
-						p.Failf("TOO_LARGE", "session_set with %s: %v", what, err)
+						p.Failf("TOO_LARGE", "session_set with %s: %s", what, outcome(err))
 					}
 				}
 				if h.info.MaxValue < abi.MaxValue {
 					n := h.info.MaxValue + 1
 					refused(fmt.Sprintf("a value of %d bytes, where the largest is %d", n, n-1), set(p, g, []byte("key"), storetest.Value(2, n)))
 					if got, err := get(p, g, directGet, []byte("key")); err != nil || string(got) != string(kept) {
-						p.Failf("the value as it was", "the record that was there, after TOO_LARGE: %d bytes, error %v", len(got), err)
+						p.Failf("the value as it was", "the record that was there, after TOO_LARGE: %d bytes, %s", len(got), outcome(err))
 					}
 				}
 				if n := h.info.MaxKey + 1; n <= abi.MaxKey {
@@ -280,7 +280,7 @@ func (h *harness) exportTests() []storetest.Test {
 				}
 				for _, l := range lists {
 					if _, err := get(p, g, directRestore, l); !errors.Is(err, store.ErrInvalid) {
-						p.Failf("INVALID", "session_restore of the %d bytes % x: %v", len(l), l, outcome(err))
+						p.Failf("INVALID", "session_restore of the %d bytes % x: %s", len(l), l, outcome(err))
 					}
 					for _, key := range []string{"first", "second", "key"} {
 						if _, err := get(p, g, directGet, []byte(key)); !errors.Is(err, store.ErrNotFound) {

@@ -152,7 +152,8 @@ func (p *patch) bytes() []byte {
 	return out
 }
 
-// reader panics at the end of what it reads.
+// reader panics at the end of what it reads, so that no count is believed that
+// the bytes behind it do not carry.
 type reader struct{ b []byte }
 
 func (r *reader) byte() byte { return r.take(1)[0] }
@@ -165,6 +166,9 @@ func (r *reader) take(n uint32) []byte {
 
 func (r *reader) number() uint32 {
 	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		panic(errPatch)
+	}
 	r.take(uint32(n))
 	return uint32(v)
 }

@@ -1,0 +1,105 @@
+package plugintest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
+
+func fixtures(t testing.TB) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob("../../plugin/testdata/*.wasm")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	out := make(map[string][]byte)
+	for _, file := range files {
+		wasm, err := os.ReadFile(file)
+		require.NoError(t, err)
+		out[filepath.Base(file)] = wasm
+	}
+	return out
+}
+
+// TestPatch: a module that the host takes is one that it takes with something
+// added, and the same module with nothing added.
+func TestPatch(t *testing.T) {
+	tried := 0
+	for name, wasm := range fixtures(t) {
+		before, err := plugin.Check(wasm)
+		if err != nil {
+			continue
+		}
+		tried++
+		t.Run(name, func(t *testing.T) {
+			p, err := takeApart(wasm)
+			require.NoError(t, err)
+			after, err := plugin.Check(p.bytes())
+			require.NoError(t, err)
+			require.Equal(t, before.Exports, after.Exports)
+			require.Equal(t, before.Functions, after.Functions)
+
+			passing, err := direct(wasm)
+			require.NoError(t, err)
+			after, err = plugin.Check(passing)
+			require.NoError(t, err)
+			require.Nil(t, after.Export(abi.ExportDescribe))
+			require.Equal(t, before.Functions+1, after.Functions)
+			for _, e := range before.Exports {
+				if e.Name != abi.ExportDescribe {
+					require.True(t, after.Export(e.Name).Signature.Equal(e.Signature), e.Name)
+				}
+			}
+
+			changed, err := withByte(wasm, 300, '_')
+			require.NoError(t, err)
+			_, err = plugin.Check(changed)
+			require.NoError(t, err)
+		})
+	}
+	require.Greater(t, tried, 5)
+}
+
+func TestConst32(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		want []byte
+	}{{0, []byte{0x41, 0}}, {63, []byte{0x41, 63}}, {64, []byte{0x41, 0xc0, 0}}, {'_', []byte{0x41, 0xdf, 0}}, {300, []byte{0x41, 0xac, 2}}} {
+		require.Equal(t, c.want, const32(c.n))
+	}
+}
+
+// FuzzPatch: whatever it is given, it comes to an end, and a module that the
+// host would read stays one.
+func FuzzPatch(f *testing.F) {
+	all := fixtures(f)
+	for _, name := range []string{"tiny.wasm", "store.wasm", "import_wasi.wasm", "marker_missing.wasm"} {
+		require.NotEmpty(f, all[name], name)
+		f.Add(all[name])
+	}
+	f.Add([]byte("\x00asm\x01\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		if _, err := preflight.Read(wasm, preflight.DefaultLimits()); err != nil {
+			if len(wasm) >= 8 {
+				_, _ = takeApart(wasm)
+			}
+			return
+		}
+		p, err := takeApart(wasm)
+		if err != nil {
+			return
+		}
+		if _, err := preflight.Read(p.bytes(), preflight.DefaultLimits()); err != nil {
+			t.Fatalf("taken apart and put together, it is refused: %v", err)
+		}
+		if passing, err := direct(wasm); err == nil {
+			if _, err := preflight.Read(passing, preflight.DefaultLimits()); err != nil {
+				t.Fatalf("with a function added, it is refused: %v", err)
+			}
+		}
+	})
+}
