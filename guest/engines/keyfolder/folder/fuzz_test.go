@@ -1,6 +1,8 @@
 package folder_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,12 +18,8 @@ func FuzzStore(f *testing.F) {
 	for _, name := range []string{"format", "pending-0"} {
 		files[name] = readFile(f, disk, name)
 	}
-	session := ""
-	for _, name := range tree(f, disk) {
-		if len(name) > 8 && name[len(name)-8:] == "/session" {
-			session = name
-		}
-	}
+	sum := sha256.Sum256(key(2)) // which is new, and was not saved
+	session := fmt.Sprintf("sessions-0/%02x/%x/%x/session", sum[0], sum[1]>>4, sum[:16])
 	f.Add(files["format"], files["pending-0"], readFile(f, disk, session))
 	f.Add([]byte("waddle keyfolder 2\n"), []byte{}, []byte("waddle1\n"))
 	saved := append(readFile(f, disk, session), 0)
