@@ -112,11 +112,8 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 	if x.loading && int(id/slotsPerPage) == len(x.seqs) {
 		x.seqs = append(x.seqs, new(seqPage))
 	}
-	if added := x.table.Buckets(); added < x.count {
-		if int(added/headsPerPage) == len(x.headPages) {
-			x.headPages = append(x.headPages, new(headPage))
-		}
-		x.table.Split((*chains)(x))
+	if x.table.Buckets() < x.count {
+		x.split()
 	}
 	return id, s
 }
@@ -134,7 +131,11 @@ func (x *index) remove(id uint32) {
 			*x.seq(id) = *x.seq(last)
 		}
 	}
-	x.table.Shrink((*chains)(x), x.count)
+	for range 2 {
+		if x.table.Roomy(x.count) {
+			x.merge()
+		}
+	}
 	// One page more than needed stays, for sessions that come and go.
 	if most := int(x.count/slotsPerPage) + 2; len(x.slotPages) > most {
 		x.slotPages[most] = nil
@@ -155,14 +156,39 @@ func (x *index) linkTo(hash uint64, id uint32) *uint32 {
 	return link
 }
 
-// chains is an index as its table sees it.
-type chains index
+// split adds a bucket and moves into it what belongs there out of the one that
+// stood for both.
+func (x *index) split() {
+	parent, added := x.table.Grow()
+	if int(added/headsPerPage) == len(x.headPages) {
+		x.headPages = append(x.headPages, new(headPage))
+	}
+	stay, move := x.head(parent), x.head(added)
+	for id := *stay; id != noSlot; {
+		s := x.slot(id)
+		next := s.chain
+		if x.table.Bucket(uint32(s.hash)) == added {
+			*move = id
+			move = &s.chain
+		} else {
+			*stay = id
+			stay = &s.chain
+		}
+		id = next
+	}
+	*stay, *move = noSlot, noSlot
+}
 
-// Head implements linearhash.Chains.
-func (x *chains) Head(bucket uint32) *uint32 { return (*index)(x).head(bucket) }
-
-// Slot implements linearhash.Chains.
-func (x *chains) Slot(id uint32) (hash uint32, next *uint32) {
-	s := (*index)(x).slot(id)
-	return uint32(s.hash), &s.chain
+// merge takes the last bucket away.
+func (x *index) merge() {
+	parent, removed := x.table.Shrink()
+	chain := *x.head(removed)
+	if chain == noSlot {
+		return
+	}
+	link := x.head(parent)
+	for *link != noSlot {
+		link = &x.slot(*link).chain
+	}
+	*link = chain
 }

@@ -3,51 +3,50 @@ package linearhash_test
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 )
 
-// words is a set that keeps all of itself in two slices.
+// words is a set.
 type words struct {
-	seed  maphash.Seed
-	table linearhash.Table
-	heads []uint32
-	slots []word
+	seed    maphash.Seed
+	table   linearhash.Table
+	buckets [][]string
+	count   uint32
 }
 
-type word struct {
-	text string
-	hash uint32
-	next uint32
-}
-
-func (w *words) Head(bucket uint32) *uint32 { return &w.heads[bucket] }
-
-func (w *words) Slot(id uint32) (hash uint32, next *uint32) {
-	return w.slots[id].hash, &w.slots[id].next
+func (w *words) bucket(text string) uint32 {
+	return w.table.Bucket(uint32(maphash.String(w.seed, text)))
 }
 
 func (w *words) add(text string) {
-	hash := uint32(maphash.String(w.seed, text))
-	head := w.Head(w.table.Bucket(hash))
-	for id := *head; id != linearhash.End; id = w.slots[id].next {
-		if w.slots[id].text == text {
-			return
-		}
+	b := w.bucket(text)
+	if slices.Contains(w.buckets[b], text) {
+		return
 	}
-	w.slots = append(w.slots, word{text, hash, *head})
-	*head = uint32(len(w.slots) - 1)
-	if w.table.Buckets() < uint32(len(w.slots)) {
-		w.heads = append(w.heads, linearhash.End)
-		w.table.Split(w)
+	w.buckets[b] = append(w.buckets[b], text)
+	if w.count++; w.table.Buckets() < w.count {
+		w.split()
+	}
+}
+
+func (w *words) split() {
+	parent, _ := w.table.Grow()
+	w.buckets = append(w.buckets, nil)
+	all := w.buckets[parent]
+	w.buckets[parent] = nil
+	for _, text := range all {
+		b := w.bucket(text) // parent or the new one
+		w.buckets[b] = append(w.buckets[b], text)
 	}
 }
 
 func Example() {
-	w := &words{seed: maphash.MakeSeed(), heads: []uint32{linearhash.End}}
+	w := &words{seed: maphash.MakeSeed(), buckets: make([][]string, 1)}
 	for _, text := range []string{"duck", "goose", "duck", "swan", "duck"} {
 		w.add(text)
 	}
-	fmt.Println(len(w.slots), "words in", w.table.Buckets(), "buckets")
+	fmt.Println(w.count, "words in", w.table.Buckets(), "buckets")
 	// Output: 3 words in 3 buckets
 }

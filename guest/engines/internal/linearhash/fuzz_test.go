@@ -6,23 +6,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzTable inserts and removes hashes, few of which differ in more than some
-// bits, and has the table fall behind: after each step every slot is where its
-// hash belongs.
+// FuzzTable lets hashes come and go, few of which differ in more than some bits,
+// and the table grow and shrink as it likes: after each step every hash is where
+// it belongs.
 func FuzzTable(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		h := newHashes()
 		for _, step := range steps[:min(len(steps), 300)] {
 			switch arg := uint32(step & 0x3f); {
 			case step < 0x40:
-				h.insert(arg|arg<<28, true)
-			case step < 0x80:
-				h.insert(arg*0x9e3779b1, false)
-			case step < 0xc0 && len(h.slots) > 0:
-				h.remove(arg % uint32(len(h.slots)))
+				h.insert(arg | arg<<28)
+			case step < 0x60:
+				h.insert(arg * 0x9e3779b1)
+			case step < 0x80 && h.count > 0:
+				h.remove(arg)
 			case step >= 0xc0:
-				for range arg { // so that there is enough to be taken away
-					h.split()
+				for range min(arg, h.table.Buckets()-1) {
+					h.shrink()
+				}
+			case step >= 0x80:
+				for range arg {
+					h.grow()
 				}
 			}
 			require.NoError(t, h.verify())

@@ -36,96 +36,73 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-// TestSplit: a split touches two buckets and the slots of one, each once, and
-// leaves slots in their order.
-func TestSplit(t *testing.T) {
+// TestGrowAndShrink: each step moves hashes between the two buckets that it names,
+// after which all are where they belong, and the way back is the way there.
+func TestGrowAndShrink(t *testing.T) {
 	h := newHashes()
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
-		h.insert(rng.Uint32(), false)
+	for range 2000 {
+		h.insert(rng.Uint32())
 	}
-	for range 700 {
-		before := h.table.Buckets()
-		want := map[uint32][]uint32{}
-		var parent uint32
-		for bucket := range before {
-			for _, id := range h.chain(bucket) {
-				to := bucketOf(h.slots[id].hash, before+1)
-				want[to] = append(want[to], id)
+	parents := []uint32{0}
+	for n := uint32(1); n < 1100; n++ {
+		parent, added := h.grow()
+		require.Equal(t, n, added)
+		require.Equal(t, bucketOf(n, n), parent)
+		require.NoError(t, h.verify())
+		require.Equal(t, linearhash.OfSize(n+1), h.table)
+		parents = append(parents, parent)
+	}
+	for n := uint32(1099); n > 0; n-- {
+		parent, removed := h.shrink()
+		require.Equal(t, n, removed)
+		require.Equal(t, parents[n], parent)
+		require.NoError(t, h.verify())
+		require.Equal(t, linearhash.OfSize(n), h.table)
+	}
+	require.Equal(t, linearhash.Table{}, h.table)
+	require.Len(t, h.buckets[0], 2000)
+}
+
+// TestSearch: with a bucket for each record, chains are short.
+func TestSearch(t *testing.T) {
+	for _, records := range []int{1000, 1024, 1500, 20_000} {
+		h := newHashes()
+		rng := rand.New(rand.NewPCG(1, uint64(records)))
+		for range records {
+			h.insert(rng.Uint32())
+			if h.table.Buckets() < h.count {
+				h.grow()
 			}
 		}
-		touched := len(h.chain(bucketOf(before, before)))
-		h.headCalls, h.slotCalls = 0, 0
-		parent, added := h.split()
-		require.Equal(t, before, added)
-		require.Equal(t, bucketOf(before, before), parent)
-		require.Equal(t, before+1, h.table.Buckets())
-		require.LessOrEqual(t, h.headCalls, 2)
-		require.Equal(t, touched, h.slotCalls)
-		for bucket := range h.table.Buckets() {
-			require.Equal(t, want[bucket], h.chain(bucket))
+		looked := 0
+		for _, all := range h.buckets {
+			looked += len(all) * (len(all) + 1) / 2
 		}
+		require.Less(t, looked, records*8/5)
 	}
 }
 
-// TestGrowAndShrink: the number of buckets follows that of records in both
-// directions, and not at once.
-func TestGrowAndShrink(t *testing.T) {
+// TestRoomy: buckets follow the records down, two at a time, and not at once.
+func TestRoomy(t *testing.T) {
 	const most = 20_000
-	h := newHashes()
-	rng := rand.New(rand.NewPCG(1, 3))
-	for n := range uint32(most) {
-		h.insert(rng.Uint32(), true)
-		require.Equal(t, n+1, h.table.Buckets())
+	table := linearhash.OfSize(most)
+	for _, records := range []uint32{most, most * 2 / 3} {
+		require.False(t, table.Roomy(records), "they may come back")
 	}
-	require.NoError(t, h.verify())
-	searched := 0
-	for id := range uint32(most) {
-		searched += h.steps(id)
-	}
-	require.Less(t, searched, most*8/5, "one and a half slots on the average")
-
-	// Those that come and go at one number change nothing.
-	for range 2000 {
-		for range linearhash.Slack / 4 {
-			h.remove(rng.Uint32N(uint32(len(h.slots))))
+	for records := uint32(most); records > 0; {
+		records--
+		before := table.Buckets()
+		for range 2 {
+			if table.Roomy(records) {
+				table.Shrink()
+			}
 		}
-		require.EqualValues(t, most, h.table.Buckets())
-		for range linearhash.Slack / 4 {
-			h.insert(rng.Uint32(), true)
-		}
-		require.EqualValues(t, most, h.table.Buckets())
-		if testing.Short() {
-			break
-		}
+		enough := records + records/2 + linearhash.Slack
+		require.Equal(t, max(min(before, enough), before-2), table.Buckets(), "%d records", records)
+		require.LessOrEqual(t, table.Buckets(), enough+1)
 	}
-	for len(h.slots) > 0 {
-		before := h.table.Buckets()
-		h.remove(rng.Uint32N(uint32(len(h.slots))))
-		records, buckets := uint32(len(h.slots)), h.table.Buckets()
-		require.LessOrEqual(t, before-buckets, uint32(2))
-		require.LessOrEqual(t, buckets, records+records/2+linearhash.Slack+1)
-		require.GreaterOrEqual(t, buckets, min(before, records+records/2+linearhash.Slack))
-		if records%500 == 0 {
-			require.NoError(t, h.verify())
-		}
-	}
-	require.EqualValues(t, linearhash.Slack, h.table.Buckets())
-}
-
-// TestShrinkKeepsChains: whoever shrinks a table further than its slots allow for
-// has longer chains, and all of them.
-func TestShrinkKeepsChains(t *testing.T) {
-	h := newHashes()
-	for hash := range uint32(2 * linearhash.Slack) {
-		h.insert(hash, true)
-	}
-	for range 2 * linearhash.Slack {
-		before := h.table.Buckets()
-		h.table.Shrink(h, 0)
-		require.LessOrEqual(t, before-h.table.Buckets(), uint32(2), "no call takes long")
-		require.NoError(t, h.verify())
-	}
-	require.EqualValues(t, linearhash.Slack, h.table.Buckets())
-	require.Len(t, h.slots, 2*linearhash.Slack)
+	require.EqualValues(t, linearhash.Slack, table.Buckets())
+	large := linearhash.OfSize(linearhash.MaxBuckets)
+	require.False(t, large.Roomy(linearhash.MaxBuckets-1), "the sum fits")
 }

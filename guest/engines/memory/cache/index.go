@@ -81,34 +81,55 @@ func (c *Cache) reserveBucket(now int64) bool {
 	return true
 }
 
-// split adds a bucket. A ghost goes where the record would.
+// split adds a bucket and moves into it what belongs there out of the one that
+// stood for both.
 func (c *Cache) split() {
-	parent, added := c.table.Split((*chains)(c))
+	parent, added := c.table.Grow()
 	from, to := c.bucketAt(parent), c.bucketAt(added)
 	to.ghost = 0
 	if c.table.Bucket(from.ghost) == added {
 		from.ghost, to.ghost = 0, from.ghost
 	}
+	stay, move := &from.head, &to.head
+	for id := from.head; id != noSlot; {
+		s := c.slot(id)
+		next := s.chain
+		if c.table.Bucket(s.hash) == added {
+			*move = id
+			move = &s.chain
+		} else {
+			*stay = id
+			stay = &s.chain
+		}
+		id = next
+	}
+	*stay, *move = noSlot, noSlot
 }
 
 // indexShrink takes buckets away when there are many more than records, and the
 // pages that neither a bucket nor the next one lies in.
 func (c *Cache) indexShrink() {
-	c.table.Shrink((*chains)(c), c.count)
+	for range 2 {
+		if c.table.Roomy(c.count) {
+			c.merge()
+		}
+	}
 	for last := len(c.bucketPages) - 1; last > int(c.table.Buckets()/bucketsPerPage); last-- {
 		c.pool.give(c.bucketBlocks[last])
 		c.bucketPages, c.bucketBlocks = c.bucketPages[:last], c.bucketBlocks[:last]
 	}
 }
 
-// chains is a cache as its table sees it.
-type chains Cache
-
-// Head implements linearhash.Chains.
-func (c *chains) Head(bucket uint32) *uint32 { return &(*Cache)(c).bucketAt(bucket).head }
-
-// Slot implements linearhash.Chains.
-func (c *chains) Slot(id uint32) (hash uint32, next *uint32) {
-	s := (*Cache)(c).slot(id)
-	return s.hash, &s.chain
+// merge takes the last bucket away.
+func (c *Cache) merge() {
+	parent, removed := c.table.Shrink()
+	chain := c.bucketAt(removed).head
+	if chain == noSlot {
+		return
+	}
+	link := &c.bucketAt(parent).head
+	for *link != noSlot {
+		link = &c.slot(*link).chain
+	}
+	*link = chain
 }

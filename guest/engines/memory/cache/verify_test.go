@@ -111,6 +111,9 @@ func (c *Cache) verifyIndex() error {
 	found := make([]bool, c.count)
 	n := 0
 	for b := range c.table.Buckets() {
+		if ghost := c.bucketAt(b).ghost; ghost != 0 && c.table.Bucket(ghost) != b {
+			return fmt.Errorf("bucket %d has the ghost of what belongs to %d", b, c.table.Bucket(ghost))
+		}
 		for id := c.bucketAt(b).head; id != noSlot; id = c.slot(id).chain {
 			if id >= c.count || found[id] {
 				return fmt.Errorf("bucket %d has slot %d, which is found elsewhere or does not exist", b, id)
