@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the base guests and every mutant that faults.h lists:
 #   build.sh DIR [NAME…]     into DIR; all of them unless some are named
-# CLANG names the compiler, which must be version 19 for the same bytes
-# (Debian: clang-19 and lld-19).
+# CLANG and WASM_LD name the compiler and the linker, which must be of version 19
+# for the same bytes (Debian: clang-19 and lld-19).
 set -eu
 out=$(mkdir -p "$1" && cd "$1" && pwd); shift
 cd "$(dirname "$0")"
@@ -12,6 +12,6 @@ for name; do
 	${CLANG:-clang-19} --target=wasm32 -mcpu=mvp -mbulk-memory -mmutable-globals -std=c17 -Os -Wall -Wextra -Werror \
 		-Wno-unused-function -Wno-unused-variable -Wno-unused-but-set-variable -ffreestanding -nostdlib \
 		-DMUTANT="$name" $files -c guest.c -o "$out/$name.o"
-	wasm-ld-19 --no-entry --strip-all -z stack-size=8192 --allow-undefined "$out/$name.o" -o "$out/$name.wasm"
+	${WASM_LD:-wasm-ld-19} --no-entry --strip-all -z stack-size=8192 --allow-undefined "$out/$name.o" -o "$out/$name.wasm"
 	rm "$out/$name.o"
 done
