@@ -245,6 +245,17 @@ func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
 func (in *instance) doRestore(list []byte, now int64, limit time.Duration) error {
 	if in.restore != nil {
 		err := in.callList(in.restore, list, now, limit)
+		if a, ok := err.(*answer); ok && a.noBuffer {
+			// A guest for small values may have no buffer for a long list.
+			first, second := halves(list)
+			if len(second) == 0 {
+				return err
+			}
+			if err := in.doRestore(first, now, limit); err != nil {
+				return err
+			}
+			return in.doRestore(second, now, limit)
+		}
 		if code, _ := codeOf(err); code != abi.Unsupported {
 			return err
 		}
@@ -261,6 +272,25 @@ func (in *instance) doRestore(list []byte, now int64, limit time.Duration) error
 			}
 		}
 		list = rest
+	}
+}
+
+// halves divides a list of records into two of about the same size; the second is
+// empty if there is but one record.
+func halves(list []byte) (first, second []byte) {
+	for rest := list; ; {
+		_, _, _, after, ok := abi.NextRecord(rest)
+		if !ok || len(after) == 0 {
+			// The last record is half of it all, or more.
+			at := len(list) - len(rest)
+			if at == 0 {
+				return list, nil
+			}
+			return list[:at], rest
+		}
+		if rest = after; len(rest) <= len(list)/2 {
+			return list[:len(list)-len(rest)], rest
+		}
 	}
 }
 

@@ -160,7 +160,7 @@ func (in *instance) ensure(n int, limit time.Duration) error {
 		return err
 	}
 	if ptr == 0 {
-		return &answer{code: abi.NoSpace, message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size)}
+		return &answer{code: abi.NoSpace, message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), noBuffer: true}
 	}
 	if uint64(ptr)+uint64(size) > uint64(in.mem.Size()) {
 		return &fault{kind: ErrMemory, message: fmt.Sprintf("%s(%d) gave 0x%08x, and the memory has %d bytes",

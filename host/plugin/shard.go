@@ -15,6 +15,9 @@ import (
 type answer struct {
 	code    abi.Code
 	message string
+	// noBuffer says that the call was not made: there was no exchange buffer
+	// for its arguments.
+	noBuffer bool
 }
 
 func (a *answer) Error() string { return a.code.String() + ": " + a.message }
