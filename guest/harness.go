@@ -17,6 +17,11 @@ import "github.com/waddle-sessions/waddle/abi"
 // engine keeps it in no package variable.
 type Harness struct{ instance instance }
 
+// ErrNoBuffer is what a call answers that was not made, since the engine has no
+// exchange buffer for what it should be given: more than Info allows, or a list
+// of records that a host then divides. It is ErrNoSpace as well.
+var ErrNoBuffer = Fail(ErrNoSpace, "session_alloc returned 0")
+
 // NewHarness returns a harness around an engine that is not open. It panics as
 // Register does.
 func NewHarness(engine Engine, info Info) *Harness {
@@ -182,7 +187,7 @@ func (h *Harness) write(parts ...[]byte) (ptr uint32, err error) {
 		size += len(p)
 	}
 	if ptr = h.instance.alloc(uint32(max(size, 1))); ptr == 0 {
-		return 0, Fail(ErrNoSpace, "session_alloc returned 0")
+		return 0, ErrNoBuffer
 	}
 	at := 0
 	for _, p := range parts {

@@ -26,6 +26,12 @@ func TestEngineWithEverything(t *testing.T) {
 	guesttest.Run(t, func() guest.Engine { return new(ledger) }, ledgerInfo)
 }
 
+// Results lie where the next call's arguments come, and the host touches by
+// reading and writing.
+func TestEngineWithResultsInScratch(t *testing.T) {
+	guesttest.Run(t, func() guest.Engine { return struct{ guest.Engine }{new(ledger)} }, ledgerInfo)
+}
+
 func TestEngineWithFiles(t *testing.T) {
 	guesttest.RunFiles(t, func(dir string) guest.Engine { return &ledger{file: dir} }, ledgerInfo)
 }
@@ -208,4 +214,28 @@ func TestEnginesAreClosed(t *testing.T) {
 	_, err = guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count, refusing: true} }, info, nil, storetest.Setup{Shards: 4})
 	require.ErrorIs(t, err, store.ErrDenied)
 	require.Equal(t, 2, count, "those before the one that did not open")
+}
+
+// A list of records is divided for an engine that has no exchange buffer for it.
+func TestRestoreIntoAnEngineForSmallValues(t *testing.T) {
+	small := guest.Info{Name: "small", MaxValue: 60_000}
+	for _, sizes := range [][]int{
+		{}, {60_000}, {60_000, 60_000}, {1, 60_000}, {60_000, 1}, {1, 1, 60_000}, make([]int, 3000), {9, 60_000, 50_000, 1, 1, 60_000},
+	} {
+		s, err := guesttest.Open(ctx, func(string) guest.Engine { return new(shelf) }, small, map[string]string{"max_entries": "5000"}, storetest.Setup{})
+		require.NoError(t, err)
+		require.NoError(t, s.(store.Snapshotter).Restore(ctx, func(yield func(store.Record, error) bool) {
+			for n, size := range sizes {
+				if !yield(store.Record{Key: fmt.Append(nil, "key", n), Value: make([]byte, size)}, nil) {
+					return
+				}
+			}
+		}, 1))
+		for n, size := range sizes {
+			got, err := s.Get(ctx, fmt.Append(nil, "key", n), 1)
+			require.NoError(t, err)
+			require.Len(t, got, size)
+		}
+		require.NoError(t, s.Close(ctx))
+	}
 }

@@ -119,6 +119,29 @@ func (s *shard) snapshot(cursor, now int64) (records []store.Record, next int64,
 	}
 }
 
+// restore divides a list that is too long for the engine's exchange buffer.
+func (s *shard) restore(list []byte, now int64) error {
+	err := s.harness.Restore(list, now)
+	if !errors.Is(err, guest.ErrNoBuffer) {
+		return err
+	}
+	first := 0
+	for first == 0 || first < len(list)/2 {
+		_, _, _, rest, ok := abi.NextRecord(list[first:])
+		if !ok || first == 0 && len(rest) == 0 {
+			return err // a single record
+		}
+		if len(rest) == 0 {
+			break // the last record is more than half of it all
+		}
+		first = len(list) - len(rest)
+	}
+	if err := s.restore(list[:first], now); err != nil {
+		return err
+	}
+	return s.restore(list[first:], now)
+}
+
 func (s *shard) checkCursor(next int64) error {
 	if next < 0 {
 		return s.broken("the cursor %d, and it should not be negative", next)

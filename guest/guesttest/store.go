@@ -276,7 +276,7 @@ func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, e
 		if len(batches[i]) == 0 {
 			return nil
 		}
-		err := e.one(ctx, e.shards[i], now, func(s *shard) error { return s.answer("restore", s.harness.Restore(batches[i], now)) })
+		err := e.one(ctx, e.shards[i], now, func(s *shard) error { return s.answer("restore", s.restore(batches[i], now)) })
 		batches[i] = batches[i][:0]
 		return err
 	}
