@@ -36,6 +36,26 @@ func TestEngineWithFiles(t *testing.T) {
 	guesttest.RunFiles(t, func(dir string) guest.Engine { return &ledger{file: dir} }, ledgerInfo)
 }
 
+func TestWhatTheSuiteIsToldOfAnEngine(t *testing.T) {
+	told := func(want guesttest.Options) guesttest.Options {
+		return guesttest.Options{Options: storetest.Options{Only: []string{"own"}, More: []storetest.Test{{
+			Name: "own/options", Section: "11. Limits", Requires: "what Info says",
+			Run: func(p *storetest.Probe) {
+				o := p.Options()
+				if o.Durable != want.Durable || o.MaxKey != want.MaxKey || o.MaxValue != want.MaxValue || o.Target != want.Target {
+					p.Failf(fmt.Sprintf("%+v", want.Options), "%+v", o)
+				}
+			},
+		}}}}
+	}
+	var want guesttest.Options
+	want.Target, want.Durable, want.MaxKey, want.MaxValue = "small", true, 100, 5000
+	info := guest.Info{Name: "small", MaxKey: 100, MaxValue: 5000}
+	guesttest.RunFiles(t, func(dir string) guest.Engine { return &ledger{file: dir} }, info, told(want))
+	want.Durable = false
+	guesttest.Run(t, func() guest.Engine { return new(ledger) }, info, told(want))
+}
+
 // Each engine has one fault, and the suite must find it through the adapter.
 func TestFaultsAreFound(t *testing.T) {
 	for _, c := range []struct {
