@@ -47,6 +47,9 @@ func TestHostile(t *testing.T) {
 	if os.Getenv(attackedVariable) != "" {
 		t.Skip("this is the process that is attacked")
 	}
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
 	limited, cancel := context.WithTimeout(ctx, 8*time.Minute)
 	defer cancel()
 	process := exec.CommandContext(limited, os.Args[0], "-test.run=^TestAttacked$", "-test.v", "-test.timeout=8m")

@@ -381,11 +381,11 @@ func attacksOnTheCompiler() (all []attack) {
 	}{
 		{"many functions", 1<<16 - 32, func(n int) []byte { return bomb(same(n, "\x00\x0b")...) }},
 		{"one giant function", 64 << 10, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x41\x00\x36\x02\x00")) }},
-		{"giant functions", 200, func(n int) []byte { return bomb(same(n, repeated(30_000, "\x41\x00\x41\x00\x36\x02\x00"))...) }},
+		{"giant functions", 1200, func(n int) []byte { return bomb(same(n, repeated(4000, "\x41\x00\x41\x00\x36\x02\x00"))...) }},
 		{"deep nesting", 5000, func(n int) []byte { return bomb(nested(n)) }},
-		{"deep nestings", 200, func(n int) []byte { return bomb(same(n, nested(2000))...) }},
+		{"deep nestings", 2000, func(n int) []byte { return bomb(same(n, nested(500))...) }},
 		{"giant br_table", 20_000, func(n int) []byte { return bomb(branchTable(n)) }},
-		{"giant br_tables", 200, func(n int) []byte { return bomb(same(n, branchTable(3000))...) }},
+		{"giant br_tables", 2000, func(n int) []byte { return bomb(same(n, branchTable(1000))...) }},
 		{"many locals", 20_000, func(n int) []byte { return bomb("\x01" + string(uleb(n)) + "\x7f\x0b") }},
 		{"many locals in many functions", 2000, func(n int) []byte { return bomb(same(n, "\x01"+string(uleb(8192))+"\x7f\x0b")...) }},
 		{"many types", 20_000, func(n int) []byte {
@@ -393,10 +393,10 @@ func attacksOnTheCompiler() (all []attack) {
 		}},
 		{"locals through loops", 2000, func(n int) []byte { return bomb(loopsOverLocals(n, 300)) }},
 		{"locals through few loops", 16_000, func(n int) []byte { return bomb(loopsOverLocals(n, 30)) }},
-		{"locals through ifs", 5000, func(n int) []byte { return bomb(ifsOverLocals(500, n)) }},
+		{"locals through ifs", 5000, func(n int) []byte { return bomb(ifsOverLocals(300, n)) }},
 		{"addresses through ifs", 5000, func(n int) []byte { return bomb(ifsOverLocals(1, n)) }},
 		{"locals through nested loops", 4000, func(n int) []byte { return bomb(nestedOverLocals(500, n)) }},
-		{"operands through ifs", 5000, func(n int) []byte { return bomb(ifsOverStack(n, 1000)) }},
+		{"operands through ifs", 5000, func(n int) []byte { return bomb(ifsOverStack(n, 300)) }},
 		{"calls with many results", 60_000, func(n int) []byte {
 			// Calls of the function itself, whose results the return throws away.
 			return guestWith("", "", "", []string{"\x00" + strings.Repeat("\x10"+string(uleb(len(contractExports))), n) + "\x00\x0b"}, wide)

@@ -26,6 +26,9 @@
 // recursion itself ends. Endless recursion overflows its stack, after a fifth of
 // a second and up to 130 MB of it.
 //
+// Memory is bounded, for what a guest has, for what compiling it takes, and for
+// what a module that is refused costs; the package's README.md has the figures.
+//
 // # Contexts
 //
 // The context of an operation is looked at before the guest is called and not

@@ -181,6 +181,49 @@ func TestReview(t *testing.T) {
 	require.False(t, m.ExportsRead())
 }
 
+// What decides what compiling a function costs is counted as it stands in the code.
+func TestBody(t *testing.T) {
+	const types = "\x04\x60\x00\x00\x60\x02\x7f\x7f\x03\x7f\x7f\x7f\x60\x01\x7e\x00\x60\x00\x01\x7d"
+	const i = "\x41\x00" // i32.const 0
+	for name, c := range map[string]struct {
+		kind int // of the function's types
+		code string
+		want preflight.Body
+	}{
+		"empty":      {0, "\x00", preflight.Body{}},
+		"locals":     {2, "\x01\x03\x7f\x02\x40\x0b", preflight.Body{Locals: 3, Depth: 1, Blocks: 1, Live: 4}},
+		"operands":   {0, "\x00" + i + i + "\x02\x40\x0b\x1a\x1a", preflight.Body{Depth: 1, Blocks: 1, Stack: 2, Live: 2}},
+		"if":         {0, "\x00" + i + i + "\x04\x40\x05\x0c\x00\x0b\x1a", preflight.Body{Depth: 1, Blocks: 1, Branches: 1, Stack: 1, Live: 2}},
+		"br_if":      {0, "\x00" + i + i + "\x0d\x00\x1a", preflight.Body{Branches: 1, Stack: 2, Live: 2}},
+		"br_table":   {0, "\x00\x02\x40" + i + "\x0e\x01\x00\x00\x0b", preflight.Body{Depth: 1, Blocks: 1, Branches: 2, Stack: 1, Live: 2}},
+		"results":    {3, "\x00\x02\x03\x10\x00\x0b\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 2, Values: 2, Stack: 1, Live: 1}},
+		"parameters": {1, "\x00" + i + i + "\x03\x01\x43\x00\x00\x00\x00\xa8\x0b\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 2, Calls: 1, Values: 5, Stack: 3, Live: 2 + 2 + 2 + 3}},
+		"type":       {0, "\x00\x02\x7f" + i + i + "\x0b\x02\x40\x0b\x1a", preflight.Body{Depth: 1, Blocks: 2, Values: 1, Stack: 1, Live: 1}},
+		"call":       {1, "\x00" + i + i + i + "\x10\x00\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 1, Values: 3, Stack: 4, Live: 6}},
+		"indirectly": {1, "\x00" + i + i + i + "\x11\x01\x00\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 1, Calls: 1, Values: 3, Stack: 3, Live: 5}},
+		"unreached":  {0, "\x00\x02\x40\x00\x6a\x6a\x1a\x02\x40\x0b\x0b", preflight.Body{Depth: 2, Blocks: 2}},
+		"memory":     {0, "\x00" + i + "\x28\x02\x00" + i + "\x36\x02\x00\x3f\x00\x40\x00\x02\x40\x0b\x1a", preflight.Body{Depth: 1, Blocks: 1, Accesses: 2, Stack: 1, Live: 1}},
+		"numbers": {0, "\x00" + i + i + "\x6a\x45\x69\x42\x00\x42\x00\x7c\x50\x46\xac\xb9\x9f\x44\x00\x00\x00\x00\x00\x00\x00\x00\xa0\x02\x40\x0b\x1a",
+			preflight.Body{Depth: 1, Blocks: 1, Stack: 1, Live: 1}},
+		"variables":   {2, "\x01\x01\x7e\x20\x00\x22\x01\x21\x00\x20\x00\x20\x01\x41\x01\x1b\x02\x40\x0b\x1a", preflight.Body{Locals: 1, Depth: 1, Blocks: 1, Stack: 1, Live: 3}},
+		"memory.fill": {0, "\x00" + i + i + i + "\xfc\x0b\x00\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 2, Branches: 2, Calls: 1, Stack: 3, Live: 9}},
+		"memory.copy": {0, "\x00" + i + i + i + "\xfc\x0a\x00\x00\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 1, Calls: 1}},
+		"vectors": {0, "\x00\xfd\x0c0123456789abcdef\xfd\x0c0123456789abcdef\xfd\x0d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
+			"\xfd\x1b\x00\x1a" + i + "\xfd\x00\x04\x00\x1a" + i + i + "\xfd\x0f\xfd\x0b\x04\x00\x02\x40\x0b", preflight.Body{Depth: 1, Blocks: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := c.code + "\x0b"
+			m, err := preflight.Read([]byte(magic+section(1, types)+section(3, "\x01"+string(rune(c.kind)))+section(5, "\x01\x00\x01")+
+				section(10, "\x01"+string(rune(len(body)))+body)), preflight.Limits{})
+			require.NoError(t, err)
+			c.want.Size = len(body)
+			require.Equal(t, c.want, m.Largest)
+			require.Positive(t, m.Work)
+			require.Positive(t, m.CompileMemory)
+		})
+	}
+}
+
 func TestLimits(t *testing.T) {
 	module := []byte(magic +
 		section(1, "\x02\x60\x02\x7f\x7e\x01\x7f\x60\x00\x00") +
@@ -253,7 +296,7 @@ func TestGuestsAreRead(t *testing.T) {
 		switch filepath.Base(name) {
 		case "table_huge.wasm", "nested.wasm":
 			require.ErrorIs(t, err, preflight.ErrTooBig)
-		case "import_memory.wasm", "faults.wasm":
+		case "import_memory.wasm", "import_table.wasm", "import_global.wasm", "memories_many.wasm", "table_grow.wasm", "faults.wasm":
 			require.ErrorIs(t, err, preflight.ErrFeature)
 		default:
 			require.NoError(t, err, name)
