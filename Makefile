@@ -14,7 +14,8 @@ MODULES := . examples host/bench host/otel host/playground/browsertest
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures verify-fixtures
+.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures verify-fixtures \
+        mutants verify-mutants guests verify-guests templates
 
 help:
 	@echo 'make run             the playground, on http://127.0.0.1:8080'
@@ -24,8 +25,11 @@ help:
 	@echo 'make vet lint cross  go vet and gofmt; staticcheck; builds and vets for all platforms'
 	@echo 'make engines         builds the bundled engines again'
 	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
-	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm);'
-	@echo '                     make verify-fixtures compares'
+	@echo 'make guests          builds the example guests again, in each language whose toolchain is there'
+	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm)'
+	@echo 'make mutants         builds the faulty guests again that test the conformance suite (needs clang-19, lld-19)'
+	@echo '                     make verify-guests, verify-fixtures and verify-mutants build and compare'
+	@echo 'make templates       packs the example guests again for "waddle new"'
 
 run:
 	@$(GO) run ./host/cmd/waddle run
@@ -101,3 +105,59 @@ verify-fixtures:
 	  wat2wasm $(WAT_FLAGS) "$$wat" -o "$$out"; \
 	  cmp "$$out" "$${wat%.wat}.wasm" || { echo "$$wat: run 'make fixtures' and commit the result"; exit 1; }; \
 	done; echo "every committed test guest is what its text builds"
+
+MUTANTS := host/storetest/plugintest/testdata/mutants
+mutants:
+	@rm -f $(MUTANTS)/wasm/*.wasm; $(MUTANTS)/build.sh $(MUTANTS)/wasm
+
+verify-mutants:
+	@command -v clang-19 >/dev/null && command -v wasm-ld-19 >/dev/null || \
+	  { echo 'SKIPPED: the mutants, which need clang-19 and lld-19'; test "$$CI" != true; exit; }; \
+	set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; $(MUTANTS)/build.sh "$$dir"; \
+	diff -r "$$dir" $(MUTANTS)/wasm || { echo "run 'make mutants' and commit the result"; exit 1; }; \
+	echo 'every committed mutant is what its source builds'
+
+# The languages of the example guests, and what says that one can be built here.
+# Rust is Debian's where another rustc lacks the target.
+GUESTS     := go c assemblyscript rust zig
+ZIG        ?= zig
+RUSTC      ?= $(shell for rustc in rustc /usr/bin/rustc; do \
+                test -d "$$($$rustc --print sysroot 2>/dev/null)/lib/rustlib/wasm32-unknown-unknown" && echo $$rustc && break; done)
+NEEDS_go   := $(GO)
+NEEDS_c    := $(if $(WASI_SDK),$(WASI_SDK)/bin/clang,clang-19)
+NEEDS_assemblyscript := npm
+NEEDS_rust := $(or $(RUSTC),rustc-with-wasm32-unknown-unknown)
+NEEDS_zig  := $(ZIG)
+# Without them a run of CI has tested too little.
+GUESTS_CI  := go c assemblyscript
+
+# rustup has a linker of its own, Debian has not.
+RUST_LINKER := $(if $(filter /usr/bin/%,$(shell command -v $(RUSTC) 2>/dev/null)),$(notdir $(shell command -v wasm-ld-19 2>/dev/null)))
+
+# $(1) language, $(2) output file
+define build-guest
+$(MAKE) --silent --no-print-directory -B -C examples/guests/$(1) OUT=$(2) GO="GOTOOLCHAIN=$(ENGINE_GO) $(GO)" ZIG="$(ZIG)" \
+  RUSTC="$(RUSTC)" LINKER="$(RUST_LINKER)"
+endef
+
+# $(1) language: skips it aloud, or fails in CI, where its toolchain is not there.
+define need-guest
+command -v "$(NEEDS_$(1))" >/dev/null || { echo "SKIPPED: the guest in $(1), which needs $(NEEDS_$(1))"; \
+  case " $(GUESTS_CI) " in *" $(1) "*) test "$$CI" != true;; esac; exit; }
+endef
+
+guests: $(GUESTS:%=guest-%) templates
+
+.PHONY: $(GUESTS:%=guest-%) $(GUESTS:%=verify-guest-%)
+$(GUESTS:%=guest-%): guest-%:
+	@$(call need-guest,$*); $(call build-guest,$*,store.wasm) && ls -l examples/guests/$*/store.wasm
+
+verify-guests: $(GUESTS:%=verify-guest-%)
+
+$(GUESTS:%=verify-guest-%): verify-guest-%:
+	@$(call need-guest,$*); set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; $(call build-guest,$*,$$dir/store.wasm); \
+	cmp $$dir/store.wasm examples/guests/$*/store.wasm || { echo "run 'make guests' and commit the result"; exit 1; }; \
+	echo 'the guest in $* is what its source builds'
+
+templates:
+	@$(GO) run ./host/cmd/waddle/internal/project/pack
