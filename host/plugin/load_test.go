@@ -62,7 +62,7 @@ func TestRefusals(t *testing.T) {
 		{"open_trap", quiet(), plugin.ErrOpen, []string{"unreachable"}},
 		{"open_loop", limited, plugin.ErrOpen, []string{"longer than 100ms"}},
 		{"open_refuses", quiet(), plugin.ErrOpen, []string{"INVALID", "unknown setting: colour"}},
-		{"alloc_zero", quiet(), plugin.ErrOpen, []string{"NO_SPACE", "4096"}},
+		{"alloc_zero", quiet(), plugin.ErrOpen, []string{"NO_SPACE", "no room for a buffer of"}},
 		{"alloc_outside", quiet(), plugin.ErrOpen, []string{"0x0000fde8", "65536"}},
 		{"alloc_negative", quiet(), plugin.ErrOpen, []string{"0xfffffff0", "65536"}},
 		{"alloc_trap", quiet(), plugin.ErrOpen, []string{"unreachable"}},
