@@ -60,7 +60,7 @@ build() {
 	fi
 }
 
-GOTOOLCHAIN=$GO_VERSION GOFLAGS= GOWORK=off GOWASM= build go same same
+build go same same GO="env GOTOOLCHAIN=$GO_VERSION GOFLAGS= GOWORK=off GOWASM= go"
 
 if [ -n "${WASI_SDK-}" ]; then
 	build c "$(version "$WASI_SDK/bin/clang" --version) of the WASI SDK" "$CLANG_VERSION" WASI_SDK="$WASI_SDK"
@@ -89,7 +89,9 @@ linker=${LINKER-}
 if [ -n "$rustc" ] && [ -z "$linker" ] && ! ls "$sysroot"/lib/rustlib/*/bin/rust-lld* >/dev/null 2>&1; then
 	linker=wasm-ld-19
 fi
-if [ -n "$rustc" ]; then
+if [ -n "$linker" ] && ! need "$linker"; then
+	missing Rust "the linker $linker" optional
+elif [ -n "$rustc" ]; then
 	build rust "$(version "$rustc" --version)" "$RUST_VERSION" RUSTC="$rustc" LINKER="$linker"
 else
 	missing Rust "rustc with the target wasm32-unknown-unknown" optional

@@ -59,7 +59,11 @@ func toolchain(t *testing.T, language string) tool {
 			}
 			environment := []string{"RUSTC=" + rustc}
 			if own, _ := filepath.Glob(filepath.Join(dir, "*", "bin", "rust-lld*")); len(own) == 0 {
-				environment = append(environment, "LINKER="+filepath.Base(has("wasm-ld-19", "wasm-ld")))
+				linker := has("wasm-ld-19", "wasm-ld")
+				if linker == "" {
+					return tool{missing: "wasm-ld, which Debian's rustc needs"}
+				}
+				environment = append(environment, "LINKER="+linker)
 			}
 			return tool{environment: environment}
 		}
