@@ -119,47 +119,12 @@ verify-mutants:
 	diff -r "$$dir" $(MUTANTS)/wasm || { echo "run 'make mutants' and commit the result"; exit 1; }; \
 	echo 'every committed mutant is what its source builds'
 
-# The languages of the example guests, and what says that one can be built here.
-# Rust is Debian's where another rustc lacks the target.
-GUESTS     := go c assemblyscript rust zig
-ZIG        ?= zig
-RUSTC      ?= $(shell for rustc in rustc /usr/bin/rustc; do \
-                test -d "$$($$rustc --print sysroot 2>/dev/null)/lib/rustlib/wasm32-unknown-unknown" && echo $$rustc && break; done)
-NEEDS_go   := $(GO)
-NEEDS_c    := $(if $(WASI_SDK),$(WASI_SDK)/bin/clang,clang-19)
-NEEDS_assemblyscript := npm
-NEEDS_rust := $(or $(RUSTC),rustc-with-wasm32-unknown-unknown)
-NEEDS_zig  := $(ZIG)
-# Without them a run of CI has tested too little.
-GUESTS_CI  := go c assemblyscript
+guests:
+	@examples/guests/build.sh
+	@$(MAKE) --no-print-directory templates
 
-# rustup has a linker of its own, Debian has not.
-RUST_LINKER := $(if $(filter /usr/bin/%,$(shell command -v $(RUSTC) 2>/dev/null)),$(notdir $(shell command -v wasm-ld-19 2>/dev/null)))
-
-# $(1) language, $(2) output file
-define build-guest
-$(MAKE) --silent --no-print-directory -B -C examples/guests/$(1) OUT=$(2) GO="GOTOOLCHAIN=$(ENGINE_GO) $(GO)" ZIG="$(ZIG)" \
-  RUSTC="$(RUSTC)" LINKER="$(RUST_LINKER)"
-endef
-
-# $(1) language: skips it aloud, or fails in CI, where its toolchain is not there.
-define need-guest
-command -v "$(NEEDS_$(1))" >/dev/null || { echo "SKIPPED: the guest in $(1), which needs $(NEEDS_$(1))"; \
-  case " $(GUESTS_CI) " in *" $(1) "*) test "$$CI" != true;; esac; exit; }
-endef
-
-guests: $(GUESTS:%=guest-%) templates
-
-.PHONY: $(GUESTS:%=guest-%) $(GUESTS:%=verify-guest-%)
-$(GUESTS:%=guest-%): guest-%:
-	@$(call need-guest,$*); $(call build-guest,$*,store.wasm) && ls -l examples/guests/$*/store.wasm
-
-verify-guests: $(GUESTS:%=verify-guest-%)
-
-$(GUESTS:%=verify-guest-%): verify-guest-%:
-	@$(call need-guest,$*); set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; $(call build-guest,$*,$$dir/store.wasm); \
-	cmp $$dir/store.wasm examples/guests/$*/store.wasm || { echo "run 'make guests' and commit the result"; exit 1; }; \
-	echo 'the guest in $* is what its source builds'
+verify-guests:
+	@examples/guests/build.sh -verify
 
 templates:
 	@$(GO) run ./host/cmd/waddle/internal/project/pack

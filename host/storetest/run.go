@@ -171,6 +171,11 @@ func (s *suite) one(test Test) (result Result) {
 	if end := p.guard(p.end); ended == nil {
 		ended = end
 	}
+	// What a store answers to a context that was cancelled meanwhile, if only that
+	// it does not open, is no failure of it.
+	if err := s.ctx.Err(); ended != nil && err != nil {
+		ended = skipped("the run was ended: " + err.Error())
+	}
 	switch e := ended.(type) {
 	case nil:
 	case skipped:

@@ -149,6 +149,17 @@ func TestCancelledRun(t *testing.T) {
 	require.Equal(t, len(storetest.Tests())-4, report.Skipped)
 }
 
+// What a store answers because the run was ended is not held against it.
+func TestCancelledWhileOpening(t *testing.T) {
+	cancelled, cancel := context.WithCancel(ctx)
+	report := storetest.Check(cancelled, func(ctx context.Context, _ storetest.Setup) (store.Store, error) {
+		cancel()
+		return nil, ctx.Err()
+	}, storetest.Options{Dir: t.TempDir()})
+	require.Zero(t, report.Failed)
+	require.Equal(t, len(storetest.Tests()), report.Skipped)
+}
+
 // TestSeed: the same seed makes the same calls, and the report of a failure
 // names it.
 func TestSeed(t *testing.T) {
