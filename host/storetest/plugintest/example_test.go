@@ -3,9 +3,9 @@ package plugintest_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
-	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
@@ -21,14 +21,14 @@ func ExampleRun() {
 
 // Outside of go test there is a report.
 func ExampleCheck() {
-	wasm, err := memory.Module()
+	wasm, err := os.ReadFile("testdata/mutants/wasm/base.wasm")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	report := plugintest.Check(context.Background(), wasm, plugintest.Options{
-		Options: storetest.Options{Only: []string{"module/exports", "expiry/exact-millisecond"}},
+		Options: storetest.Options{Target: "base", Only: []string{"module/exports", "expiry/exact-millisecond"}},
 	})
 	fmt.Println(report.Target+":", report.Passed, "passed,", report.Failed, "failed")
-	// Output: memory: 2 passed, 0 failed
+	// Output: base: 2 passed, 0 failed
 }
