@@ -1,15 +1,18 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
 
 // Sweep implements [store.Sweeper]. Each shard looks at its part of max
-// records. It fails with [store.ErrUnsupported] if the guest does not sweep.
+// records, in one call, during which its other operations wait. It fails with
+// [store.ErrUnsupported] if the guest does not sweep.
 func (p *Plugin) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
 	if max <= 0 {
 		return 0, ctx.Err()
@@ -17,21 +20,23 @@ func (p *Plugin) Sweep(ctx context.Context, max int, now int64) (removed int, er
 	part := (max + len(p.shards) - 1) / len(p.shards)
 	var errs []error
 	for _, s := range p.shards {
-		n, err := s.sweep(ctx, part, now)
+		n, _, err := s.sweep(ctx, part, now)
 		removed += n
 		errs = append(errs, err)
 	}
 	return removed, errors.Join(errs...)
 }
 
-func (s *shard) sweep(ctx context.Context, most int, now int64) (int, error) {
+// sweep has the shard look at so many records, and returns how long it took.
+func (s *shard) sweep(ctx context.Context, most int, now int64) (removed int, took time.Duration, err error) {
 	in, err := s.lock(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer s.unlock()
-	n, err := in.doSweep(most, now)
-	return n, s.done(opSweep, in, err)
+	began := time.Now()
+	removed, err = in.doSweep(most, now)
+	return removed, time.Since(began), s.done(opSweep, in, err)
 }
 
 func (in *instance) doSweep(most int, now int64) (int, error) {
@@ -50,36 +55,82 @@ func (in *instance) doSweep(most int, now int64) (int, error) {
 }
 
 const (
-	// sweepStep is how many records a shard looks at before it lets others in.
-	sweepStep = 4096
-	// sweepSteps bounds the steps of one round.
-	sweepSteps = 64
+	// sweepStretch is how many records a shard looks at before it is decided
+	// whether more of them are worth a look.
+	sweepStretch = 4096
+	// sweepStretches bounds one round.
+	sweepStretches = 64
 )
 
 // sweepLoop removes expired records until it is told to stop. A shard that has
-// many of them takes several steps in a round.
+// many of them takes several stretches in a round.
 func (p *Plugin) sweepLoop(ctx context.Context) {
 	ticker := time.NewTicker(p.config.SweepInterval)
 	defer ticker.Stop()
+	steps := make([]sweepSize, len(p.shards))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		for _, s := range p.shards {
-			for range sweepSteps {
-				n, err := s.sweep(ctx, sweepStep, p.config.Now().UnixMilli())
+		for i, s := range p.shards {
+			for range sweepStretches {
+				n, err := s.sweepInSteps(ctx, &steps[i])
 				if code, _ := codeFromError(err); code == abi.Unsupported {
 					return
 				}
 				// A failure is in the log already, where it belongs.
-				if err != nil || n < sweepStep/16 {
+				if err != nil || n < sweepStretch/16 {
 					break
 				}
 			}
 		}
 	}
+}
+
+// sweepInSteps goes over one stretch, in steps between which others use the shard.
+func (s *shard) sweepInSteps(ctx context.Context, step *sweepSize) (removed int, err error) {
+	for looked := 0; looked < sweepStretch; {
+		size := min(step.records(), sweepStretch-looked)
+		n, took, err := s.sweep(ctx, size, s.plugin.config.Now().UnixMilli())
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+		looked += size
+		step.adapt(size, took)
+		runtime.Gosched() // to whoever waits for the shard
+	}
+	return removed, nil
+}
+
+// sweepSize is how many records a step looks at. To look at one costs tens of
+// nanoseconds where it lies in memory and tens of microseconds where it is a file,
+// and how many others wait for a step is a matter of time. The zero value is ready
+// to use.
+type sweepSize int
+
+const (
+	// sweepTime is how long a step may take that is followed by one as large.
+	sweepTime = time.Millisecond
+
+	leastStep, firstStep, mostStep = 16, 128, sweepStretch
+)
+
+func (s sweepSize) records() int { return cmp.Or(int(s), firstStep) }
+
+// adapt makes the next step larger or smaller by how long one took that looked at
+// so many.
+func (s *sweepSize) adapt(looked int, took time.Duration) {
+	full := s.records()
+	switch {
+	case took > sweepTime:
+		full = max(leastStep, full/2)
+	case looked == full && took < sweepTime/4:
+		full = min(mostStep, full*2)
+	}
+	*s = sweepSize(full)
 }
 
 func codeFromError(err error) (abi.Code, bool) {
