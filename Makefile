@@ -49,6 +49,8 @@ endif
 	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test $(RACE) $$raced; fi; \
 	  if [ -n "$$rest" ]; then echo "== $$module, what runs in one thread or in other programs"; $(GO) test -count=1 $$rest; fi; \
 	); done
+	@echo '== guest, as its authors build it for development'
+	@$(GO) test -short -tags waddle_debug ./guest
 
 vet:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
