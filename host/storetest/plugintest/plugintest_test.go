@@ -20,6 +20,7 @@ import (
 // those that keep files, what takes long is left out: every record is a matter
 // for the disk. WADDLE_CONFORMANCE=full asks for all of it.
 func TestBundledEngines(t *testing.T) {
+	t.Parallel()
 	long := []string{"memory", "growth", "key/many", "restore/many", "keys/changes-meanwhile", "keys/others-removed", "keys/removed-as-seen"}
 	for _, c := range []struct {
 		name    string
@@ -31,6 +32,7 @@ func TestBundledEngines(t *testing.T) {
 		{"dynfile", dynfile.Module, storetest.Options{Soak: 2000, Sequences: 10, Skip: long}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			if os.Getenv("WADDLE_CONFORMANCE") == "full" {
 				c.options = storetest.Options{}
 			} else if testing.Short() || raceEnabled {
