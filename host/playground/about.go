@@ -1,10 +1,7 @@
 package playground
 
 import (
-	"net/http"
-	"strconv"
-	"strings"
-	"time"
+	"cmp"
 
 	"github.com/waddle-sessions/waddle/host/session"
 )
@@ -12,60 +9,27 @@ import (
 // about is what the page says about the place it shows.
 type about struct {
 	Engine   Engine    `json:"engine"`
+	Sealing  string    `json:"sealing"` // "2 keys", or "none"
 	Settings []setting `json:"settings"`
 }
 
-// setting is a setting in force, by the name it has in the environment.
+// setting is a setting in force, by the name it has in the environment, or the
+// one it has in a program where the environment has none.
 type setting struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Changed bool   `json:"changed,omitempty"` // from the default
 }
 
-// inForce lists the settings in the order in which people ask for them.
-func inForce(s *session.Settings) []setting {
-	none := func(text string) string {
-		if text == "" {
-			return "none"
+// aboutOf describes a playground. The settings are all there are: which, only
+// the session package knows.
+func aboutOf(engine Engine, settings session.Settings) about {
+	a := about{Engine: engine}
+	for _, s := range settings.Describe() {
+		if s.Field == "Keyring" {
+			a.Sealing = s.Value
 		}
-		return text
+		a.Settings = append(a.Settings, setting{cmp.Or(s.Variable, s.Field), s.Value, s.Changed})
 	}
-	// 168h rather than 168h0m0s, in the form in which it can be set.
-	lasting := func(d time.Duration) string {
-		if d == 0 {
-			return "off"
-		}
-		text := d.String()
-		if strings.HasSuffix(text, "m0s") {
-			text = strings.TrimSuffix(text, "0s")
-		}
-		if strings.HasSuffix(text, "h0m") {
-			text = strings.TrimSuffix(text, "0m")
-		}
-		return text
-	}
-	return []setting{
-		{"SESSION_STORAGE", none(s.Storage)},
-		{"SESSION_ENGINE", s.Engine},
-		{"SESSION_DURATION", lasting(s.Duration)},
-		{"SESSION_IDLE_TIMEOUT", lasting(s.IdleTimeout)},
-		{"SESSION_ABSOLUTE_TIMEOUT", lasting(s.AbsoluteTimeout)},
-		{"SESSION_EXPIRE_AT_BROWSER_CLOSE", strconv.FormatBool(s.ExpireAtBrowserClose)},
-		{"SESSION_COOKIE_NAME", s.CookieName},
-		{"SESSION_COOKIE_PATH", s.CookiePath},
-		{"SESSION_COOKIE_DOMAIN", none(s.CookieDomain)},
-		{"SESSION_COOKIE_SECURE", strconv.FormatBool(s.CookieSecure)},
-		{"SESSION_COOKIE_HTTPONLY", strconv.FormatBool(s.CookieHTTPOnly)},
-		{"SESSION_COOKIE_SAMESITE", sameSite(s.CookieSameSite)},
-		{"SESSION_COOKIE_PARTITIONED", strconv.FormatBool(s.CookiePartitioned)},
-	}
-}
-
-func sameSite(mode http.SameSite) string {
-	switch mode {
-	case http.SameSiteStrictMode:
-		return "Strict"
-	case http.SameSiteNoneMode:
-		return "None"
-	}
-	return "Lax"
+	return a
 }

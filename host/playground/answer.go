@@ -72,7 +72,7 @@ func sessionError(w http.ResponseWriter, r *http.Request, err error) {
 		status, message = http.StatusConflict, "another request ended this session; load it again"
 	case errors.Is(err, session.ErrTooLarge), errors.Is(err, store.ErrTooLarge):
 		status, message = http.StatusRequestEntityTooLarge, "the session would become too large; remove a value first"
-	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode):
+	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode), errors.Is(err, session.ErrUser):
 		status, message = http.StatusBadRequest, err.Error()
 	case errors.Is(err, store.ErrNoSpace):
 		status, message = http.StatusInsufficientStorage, "the session storage has no space left"

@@ -16,9 +16,6 @@ import (
 // page stays a page.
 const maxValues = 256
 
-// user is the value that tells who is logged in.
-var user = session.NewKey[string]("user")
-
 // api is the JSON interface.
 type api struct{ manager *session.Manager }
 
@@ -32,6 +29,11 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	mux.Handle("/api/session/{key}/increment", methods{"POST": a.increment})
 	mux.Handle("/api/login", methods{"POST": a.login})
 	mux.Handle("/api/logout", methods{"POST": a.logout})
+	mux.Handle("/api/devices", methods{"GET": a.devices, "DELETE": a.endOthers})
+	mux.Handle("/api/devices/{handle}", methods{"DELETE": a.endDevice})
+	mux.Handle("/api/flash", methods{"POST": a.addFlash, "DELETE": a.takeFlash})
+	mux.Handle("/api/csrf", methods{"POST": a.csrfToken})
+	mux.Handle("/api/csrf/check", methods{"POST": a.checkCSRF})
 	mux.Handle("/api/about", methods{"GET": func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, about)
 	}})
@@ -40,7 +42,8 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path)+
-			"; there are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout and /api/about")
+			"; there are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout, "+
+			"/api/devices, /api/devices/{handle}, /api/flash, /api/csrf, /api/csrf/check and /api/about")
 	})
 	return mux
 }
@@ -71,7 +74,7 @@ func (a api) show(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var expires time.Time
 		expires, err = s.Expires()
-		v.Expires = expires.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+		v.Expires = timestamp(expires)
 	}
 	if err != nil {
 		a.manager.Error(w, r, err)
@@ -134,42 +137,6 @@ func (a api) increment(w http.ResponseWriter, r *http.Request) {
 			Value json.RawMessage `json:"value"`
 		}{value})
 	}
-}
-
-func (a api) login(w http.ResponseWriter, r *http.Request) {
-	value, ok := readValue(w, r)
-	if !ok {
-		return
-	}
-	var body struct {
-		User string `json:"user"`
-	}
-	if err := json.Unmarshal(value, &body); err != nil || body.User == "" {
-		writeError(w, http.StatusBadRequest, `the body must be {"user":"name"}, with a name that is a string and not empty`)
-		return
-	}
-	if !a.hasRoom(w, r, user.Name()) {
-		return
-	}
-	s := session.From(r)
-	err := user.Set(s, body.User)
-	if err == nil {
-		// Whoever knew the id before, knows nothing now.
-		err = s.Renew()
-	}
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
-	a.show(w, r)
-}
-
-func (a api) logout(w http.ResponseWriter, r *http.Request) {
-	if err := session.From(r).Destroy(); err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
-	a.show(w, r)
 }
 
 // hasRoom reports whether the session takes a value under key, and answers if

@@ -1,9 +1,12 @@
 package playground_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -118,10 +121,23 @@ func TestRefused(t *testing.T) {
 		{name: "method of increment", method: "GET", path: "/api/session/kept/increment", status: 405, says: "POST"},
 		{name: "method of login", method: "GET", path: "/api/login", status: 405, says: "POST"},
 		{name: "method of logout", method: "DELETE", path: "/api/logout", status: 405, says: "POST"},
+		{name: "method of devices", method: "POST", path: "/api/devices", status: 405, says: "DELETE, GET"},
+		{name: "method of flash", method: "GET", path: "/api/flash", status: 405, says: "DELETE, POST"},
+		{name: "method of csrf", method: "GET", path: "/api/csrf", status: 405, says: "POST"},
+		{name: "devices of nobody", method: "DELETE", path: "/api/devices", status: 409, says: "nobody is logged in"},
+		{name: "a device of nobody", method: "DELETE", path: "/api/devices/abc", status: 409, says: "nobody is logged in"},
+		{name: "message missing", method: "POST", path: "/api/flash", body: `{}`, status: 400, says: "1 to 200"},
+		{name: "message too long", method: "POST", path: "/api/flash", body: `{"message":"` + strings.Repeat("ü", 201) + `"}`, status: 400, says: "201 characters"},
+		{name: "message no text", method: "POST", path: "/api/flash", body: `{"message":1}`, status: 400, says: `{"message":"text"}`},
+		{name: "token no text", method: "POST", path: "/api/csrf/check", body: `[]`, status: 400, says: `{"token":"text"}`},
+		{name: "other site ends devices", method: "DELETE", path: "/api/devices", headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, says: "another origin"},
 		{name: "nowhere", method: "GET", path: "/api/sessions", status: 404, says: "/api/session/{key}"},
 		{name: "user missing", method: "POST", path: "/api/login", body: `{}`, status: 400, says: `{"user":"name"}`},
 		{name: "user empty", method: "POST", path: "/api/login", body: `{"user":""}`, status: 400, says: "not empty"},
 		{name: "user no text", method: "POST", path: "/api/login", body: `{"user":7}`, status: 400, says: "a string"},
+		{name: "user too long", method: "POST", path: "/api/login", body: `{"user":"` + strings.Repeat("u", 1025) + `"}`, status: 400, says: "1 to 1024"},
+		{name: "user with a NUL", method: "POST", path: "/api/login", body: `{"user":"a\u0000b"}`, status: 400, says: "NUL"},
+		{name: "remember no truth", method: "POST", path: "/api/login", body: `{"user":"ada","remember":"yes"}`, status: 400, says: `"remember":true`},
 		{name: "user no object", method: "POST", path: "/api/login", body: `"ada"`, status: 400, says: `{"user":"name"}`},
 		{name: "other origin", method: "PUT", path: "/api/session/kept", body: "2", headers: []string{"Origin", "https://elsewhere.example"}, status: 403, says: "another origin"},
 		{name: "other site logs out", method: "POST", path: "/api/logout", headers: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, says: "another origin"},
@@ -220,18 +236,74 @@ func TestStorageDown(t *testing.T) {
 	}
 }
 
+// aboutPage is what the interface says about the playground.
+type aboutPage struct {
+	Engine   playground.Engine
+	Sealing  string
+	Settings []struct {
+		Name, Value string
+		Changed     bool
+	}
+}
+
+func (v *visitor) about() (a aboutPage, settings map[string]string) {
+	v.t.Helper()
+	text := v.ok("GET", "/api/about", "").text
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	require.NoError(v.t, d.Decode(&a), text)
+	settings = make(map[string]string)
+	for _, s := range a.Settings {
+		settings[s.Name] = s.Value
+	}
+	return a, settings
+}
+
 func TestAbout(t *testing.T) {
-	a := visit(t, serve(t, store.NewMemory(), func(s *session.Settings) {
+	secret := strings.Repeat("0123456789abcdef", 2)
+	keyring, err := session.NewKeyring(secret, secret+"another one, older")
+	require.NoError(t, err)
+	v := visit(t, serve(t, store.NewMemory(), func(s *session.Settings) {
 		s.IdleTimeout = 90 * time.Minute
 		s.CookieSameSite = http.SameSiteStrictMode
-	})).ok("GET", "/api/about", "")
-	require.Contains(t, a.text, `{"name":"test engine"}`)
+		s.CookieSecureAuto = true
+		s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		s.TokenHeader = "X-Session"
+		s.RotateEvery = time.Hour
+		s.Keyring = keyring
+	}))
+	a, settings := v.about()
+	require.Equal(t, "test engine", a.Engine.Name)
+	require.Equal(t, "2 keys", a.Sealing)
 	for name, value := range map[string]string{
-		"STORAGE": "memory", "DURATION": "168h", "IDLE_TIMEOUT": "1h30m", "ABSOLUTE_TIMEOUT": "off",
-		"COOKIE_NAME": "session_id", "COOKIE_SAMESITE": "Strict", "COOKIE_SECURE": "false", "COOKIE_HTTPONLY": "true",
+		"SESSION_STORAGE": "memory", "SESSION_DURATION": "168h", "SESSION_IDLE_TIMEOUT": "1h30m", "SESSION_ABSOLUTE_TIMEOUT": "off",
+		"SESSION_COOKIE_NAME": "session_id", "SESSION_COOKIE_SAMESITE": "Strict", "SESSION_COOKIE_SECURE": "auto",
+		"SESSION_COOKIE_HTTPONLY": "true", "SESSION_TRUSTED_PROXIES": "10.0.0.0/8", "SESSION_TOKEN_HEADER": "X-Session",
+		"SESSION_ROTATE_EVERY": "1h", "SESSION_ROTATE_GRACE": "30s", "SESSION_SEEN_EVERY": "off", "SESSION_DIR": "none",
+		"WADDLE_SECRET": "2 keys", "MaxSize": "1048576", "Codec": "JSON",
 	} {
-		require.Contains(t, a.text, fmt.Sprintf(`{"name":"SESSION_%s","value":"%s"}`, name, value))
+		require.Equal(t, value, settings[name], name)
 	}
+	for _, s := range a.Settings {
+		switch s.Name {
+		case "SESSION_COOKIE_SECURE", "WADDLE_SECRET":
+			require.True(t, s.Changed, s.Name)
+		case "SESSION_DURATION", "SESSION_COOKIE_NAME":
+			require.False(t, s.Changed, s.Name)
+		}
+	}
+	require.NotContains(t, v.ok("GET", "/api/about", "").text, secret)
+
+	a, _ = visit(t, serve(t, store.NewMemory())).about()
+	require.Equal(t, "none", a.Sealing)
+}
+
+// Whatever settings there are: none is left out.
+func TestAboutShowsEverySetting(t *testing.T) {
+	a, settings := visit(t, serve(t, store.NewMemory())).about()
+	require.Len(t, settings, len(a.Settings), "each by a name of its own")
+	// CookieSecureAuto is a value of SESSION_COOKIE_SECURE.
+	require.Len(t, settings, reflect.TypeFor[session.Settings]().NumField()-1)
 }
 
 func TestNewRefuses(t *testing.T) {

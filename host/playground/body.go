@@ -63,6 +63,21 @@ func readValue(w http.ResponseWriter, r *http.Request) (json.RawMessage, bool) {
 	return body, true
 }
 
+// readFields fills a struct with the fields of the JSON object that is the
+// request's body, or answers, with the form that it should have, and returns
+// false.
+func readFields(w http.ResponseWriter, r *http.Request, fields any, form string) bool {
+	value, ok := readValue(w, r)
+	if !ok {
+		return false
+	}
+	if err := json.Unmarshal(value, fields); err != nil {
+		writeError(w, http.StatusBadRequest, fmt.Sprintf("the body is %s, and must be %s", excerpt(value), form))
+		return false
+	}
+	return true
+}
+
 // isJSON reports whether a content type is that of JSON. None at all is taken
 // for JSON, for scripts; what a form can send is not, so that a page elsewhere
 // has one more thing that it cannot do.

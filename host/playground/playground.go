@@ -26,7 +26,8 @@ type Config struct {
 type Engine struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	Kind    string `json:"kind,omitempty"` // such as "WebAssembly, 4 shards"
+	Kind    string `json:"kind,omitempty"`  // such as "WebAssembly, 4 shards"
+	Keeps   string `json:"keeps,omitempty"` // where and for how long, such as "in memory, until the program ends"
 }
 
 // New returns a handler with the page and its JSON interface. It may be used by
@@ -50,7 +51,7 @@ func New(c Config) (http.Handler, error) {
 		writeError(w, http.StatusForbidden, "a page of another origin may not change this session")
 	}))
 
-	api := newAPI(manager, about{Engine: c.Engine, Settings: inForce(&settings)})
+	api := newAPI(manager, aboutOf(c.Engine, settings))
 	mux := http.NewServeMux()
 	mux.Handle("/api/", traced(settings.CookieName, crossOrigin.Handler(manager.Handler(api))))
 	mux.Handle("/", newPage())

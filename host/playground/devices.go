@@ -1,0 +1,165 @@
+package playground
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// device is a session of the visitor's user, as the visitor may see it.
+type device struct {
+	Handle     string `json:"handle"`
+	Browser    string `json:"browser"`
+	Remembered *bool  `json:"remembered,omitempty"` // absent if the log-in did not say
+	Current    bool   `json:"current"`
+	Created    string `json:"created"`
+	Seen       string `json:"seen"`
+	Expires    string `json:"expires"`
+}
+
+// devices answers with where the visitor is logged in.
+func (a api) devices(w http.ResponseWriter, r *http.Request) {
+	name, own, ok := a.who(w, r)
+	if !ok {
+		return
+	}
+	list := []device{}
+	if name != "" {
+		sessions, err := a.manager.Sessions(r.Context(), name)
+		if err != nil {
+			a.manager.Error(w, r, err)
+			return
+		}
+		for _, s := range sessions {
+			d := device{
+				Handle: s.Handle, Browser: s.Note[noteBrowser], Current: s.Handle == own,
+				Created: timestamp(s.Created), Seen: timestamp(s.Seen), Expires: timestamp(s.Expires),
+			}
+			if remembered, err := strconv.ParseBool(s.Note[noteRemembered]); err == nil {
+				d.Remembered = &remembered
+			}
+			list = append(list, d)
+		}
+	}
+	writeJSON(w, http.StatusOK, struct {
+		User    string   `json:"user"`
+		Devices []device `json:"devices"`
+	}{name, list})
+}
+
+// endDevice ends one session of the visitor's user, be it the visitor's own.
+func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
+	name, own, ok := a.loggedIn(w, r)
+	if !ok {
+		return
+	}
+	handle := r.PathValue("handle")
+	if handle == own {
+		// By Destroy, which also has the browser forget the cookie.
+		if err := session.From(r).Destroy(); err != nil {
+			a.manager.Error(w, r, err)
+			return
+		}
+		writeEnded(w, 1)
+		return
+	}
+	ended, err := a.manager.End(r.Context(), name, handle)
+	switch {
+	case err != nil:
+		a.manager.Error(w, r, err)
+	case !ended:
+		writeError(w, http.StatusNotFound, fmt.Sprintf("%s has no session with the handle %s; it may have ended already", name, excerpt([]byte(handle))))
+	default:
+		writeEnded(w, 1)
+	}
+}
+
+// endOthers ends all sessions of the visitor's user but the visitor's own.
+func (a api) endOthers(w http.ResponseWriter, r *http.Request) {
+	name, own, ok := a.loggedIn(w, r)
+	if !ok {
+		return
+	}
+	n, err := a.manager.EndAll(r.Context(), name, own)
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	writeEnded(w, n)
+}
+
+func writeEnded(w http.ResponseWriter, n int) {
+	writeJSON(w, http.StatusOK, struct {
+		Ended int `json:"ended"`
+	}{n})
+}
+
+// who returns the visitor's user and the handle of this session, empty if nobody
+// is logged in, or answers if the session cannot be loaded.
+func (a api) who(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
+	s := session.From(r)
+	name, err := s.User()
+	if err == nil {
+		handle, err = s.Handle()
+	}
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return "", "", false
+	}
+	return name, handle, true
+}
+
+// loggedIn is who for a visitor who must be somebody.
+func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
+	if name, handle, ok = a.who(w, r); ok && name == "" {
+		writeError(w, http.StatusConflict, "nobody is logged in; log in first")
+		return "", "", false
+	}
+	return name, handle, ok
+}
+
+func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// browserOf says in few words what a User-Agent header stands for. It is for
+// people to recognise their own device by, and decides nothing.
+func browserOf(agent string) string {
+	first := func(table [][2]string) string {
+		for _, row := range table {
+			if strings.Contains(agent, row[0]) {
+				return row[1]
+			}
+		}
+		return ""
+	}
+	// Each claims to be those below it.
+	browser := first([][2]string{
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
+		{"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client/", "a Go program"},
+	})
+	system := first([][2]string{
+		{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Mac OS X", "macOS"},
+		{"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+	})
+	switch {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser != "":
+		return browser
+	}
+	product, _, _ := strings.Cut(strings.TrimSpace(agent), " ")
+	product = strings.Map(func(c rune) rune {
+		if c == unicode.ReplacementChar || !unicode.IsPrint(c) {
+			return -1
+		}
+		return c
+	}, product)
+	if product == "" {
+		return "something that does not say what it is"
+	}
+	return excerpt([]byte(product))
+}

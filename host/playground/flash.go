@@ -1,0 +1,50 @@
+package playground
+
+import (
+	"fmt"
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// flash is the queue of messages for the next page.
+var flash = session.NewFlash[string]("page")
+
+// maxMessage bounds a message, in characters.
+const maxMessage = 200
+
+// addFlash leaves a message for the next page that is loaded.
+func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Message string `json:"message"`
+	}
+	if !readFields(w, r, &body, `{"message":"text"}`) {
+		return
+	}
+	if n := utf8.RuneCountInString(body.Message); n == 0 || n > maxMessage {
+		writeError(w, http.StatusBadRequest, fmt.Sprintf(`the message has %d characters, and must have 1 to %d: {"message":"text"}`, n, maxMessage))
+		return
+	}
+	if err := flash.Add(session.From(r), body.Message); err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
+
+// takeFlash answers with the messages and removes them: it is what a page does
+// that shows them.
+func (a api) takeFlash(w http.ResponseWriter, r *http.Request) {
+	messages, err := flash.Take(session.From(r))
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	if messages == nil {
+		messages = []string{}
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Messages []string `json:"messages"`
+	}{messages})
+}

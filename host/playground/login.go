@@ -1,0 +1,73 @@
+package playground
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// user is the value that shows among the others who is logged in. What counts
+// is [session.Session.User], which no visitor can set by hand.
+var user = session.NewKey[string]("user")
+
+// Names in the note that a log-in leaves for the list of devices. The address is
+// not among them: anybody may log in under any name here, and see that list.
+const (
+	noteBrowser    = "browser"
+	noteRemembered = "remembered"
+)
+
+func (a api) login(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		User     string `json:"user"`
+		Remember *bool  `json:"remember"`
+	}
+	const form = `{"user":"name"}, with a name that is a string and not empty, and "remember":true or false if you like`
+	if !readFields(w, r, &body, form) {
+		return
+	}
+	if body.User == "" {
+		writeError(w, http.StatusBadRequest, "the body must be "+form)
+		return
+	}
+	if !a.hasRoom(w, r, user.Name()) {
+		return
+	}
+	s := session.From(r)
+	note := map[string]string{noteBrowser: browserOf(r.UserAgent())}
+	if body.Remember != nil {
+		note[noteRemembered] = strconv.FormatBool(*body.Remember)
+	}
+	// LogIn renews the id: whoever knew it before, knows nothing now.
+	err := s.LogIn(body.User, note)
+	if err == nil {
+		err = user.Set(s, body.User)
+	}
+	if err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	s.SetBrowserClose(rememberMe(body.Remember))
+	a.show(w, r)
+}
+
+// rememberMe is what the box of that name means for the cookie. Without the box,
+// the settings decide.
+func rememberMe(box *bool) session.BrowserClose {
+	switch {
+	case box == nil:
+		return session.BrowserDefault
+	case *box:
+		return session.BrowserKeeps
+	}
+	return session.BrowserEnds
+}
+
+func (a api) logout(w http.ResponseWriter, r *http.Request) {
+	if err := session.From(r).Destroy(); err != nil {
+		a.manager.Error(w, r, err)
+		return
+	}
+	a.show(w, r)
+}
