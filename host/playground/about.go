@@ -18,7 +18,7 @@ type about struct {
 type setting struct {
 	Name    string `json:"name"`
 	Value   string `json:"value"`
-	Changed bool   `json:"changed,omitempty"` // from the default
+	Changed bool   `json:"changed,omitempty"` // by the environment, from the default
 }
 
 // aboutOf describes a playground. The settings are all there are: which, only
@@ -29,7 +29,8 @@ func aboutOf(engine Engine, settings session.Settings) about {
 		if s.Field == "Keyring" {
 			a.Sealing = s.Value
 		}
-		a.Settings = append(a.Settings, setting{cmp.Or(s.Variable, s.Field), s.Value, s.Changed})
+		// What has no variable, the playground may have set itself.
+		a.Settings = append(a.Settings, setting{cmp.Or(s.Variable, s.Field), s.Value, s.Changed && s.Variable != ""})
 	}
 	return a
 }

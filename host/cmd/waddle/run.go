@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +49,8 @@ everywhere:
   WADDLE_SECRET_FILE         a file with such secrets, one on each line
 
 An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
-sessions; a second one ends the program at once.`,
+sessions, if there is a directory to save them in; a second one ends the program
+at once.`,
 		Example: `  waddle run
   waddle run my-engine.wasm --addr 127.0.0.1:0 -v
   SESSION_STORAGE=keyfolder SESSION_DIR=sessions waddle run
@@ -105,7 +108,9 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
+	opened := afterAWhile(env.stderr, "waddle: compiling "+settings.Storage+"; from the next start on, it is read from a cache")
 	storage, engine, err := openStorage(ctx, settings, log)
+	opened()
 	if err != nil {
 		_ = listener.Close()
 		return err
@@ -128,8 +133,25 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
-	fmt.Fprintln(env.stdout, "waddle: stopped, sessions saved")
+	fmt.Fprintln(env.stdout, "waddle: stopped,", farewell(settings))
 	return nil
+}
+
+// farewell says what became of the sessions, now that all went well.
+func farewell(settings session.Settings) string {
+	if settings.Dir == "" {
+		return "and the sessions are gone: they were in memory only (SESSION_DIR names a directory to keep them in)"
+	}
+	return "sessions saved"
+}
+
+// noticeAfter is how long somebody waits without wondering.
+const noticeAfter = 500 * time.Millisecond
+
+// afterAWhile writes a line if done is not called soon.
+func afterAWhile(w io.Writer, line string) (done func()) {
+	timer := time.AfterFunc(noticeAfter, func() { fmt.Fprintln(w, line) })
+	return func() { timer.Stop() }
 }
 
 // lookup returns a variable of the environment; of several the last counts.

@@ -58,7 +58,23 @@ func openStorage(ctx context.Context, settings session.Settings, log *slog.Logge
 	if err != nil {
 		return nil, playground.Engine{}, err
 	}
-	return p, describe(p, origin), nil
+	engine := describe(p, origin)
+	engine.Keeps = keeps(settings)
+	return p, engine, nil
+}
+
+// keeps says where the sessions are, and for how long. Without a directory a
+// plugin has its memory and nothing else.
+func keeps(settings session.Settings) string {
+	switch {
+	case settings.Dir == "":
+		return "in memory, until the program ends"
+	case settings.Storage == memory.Name:
+		return "in memory, saved to SESSION_DIR"
+	case bundled[settings.Storage] == nil:
+		return "as the plugin does, with SESSION_DIR for files"
+	}
+	return "in files in SESSION_DIR"
 }
 
 // openFile opens a plugin that is not one of ours. A directory, if there is one,

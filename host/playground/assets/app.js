@@ -2,9 +2,11 @@
 // answers and their headers say. Nothing here is markup: text goes in as text.
 
 const $ = (id) => document.getElementById(id);
-const shown = 6; // requests in the list
+const shown = 8; // requests in the list
 
 let state = { values: {}, new: true, modified: false, expires: "" };
+let visitor = { user: "", devices: [] };
+let token = "";
 
 // JSON whose numbers keep every digit, where the browser can.
 const parse = (text) =>
@@ -74,7 +76,13 @@ async function act(action, done) {
 
 const address = (key) => `/api/session/${encodeURIComponent(key)}`;
 
-const load = () => ask("GET", "/api/session");
+// reload shows the session and its user as they are stored.
+async function reload() {
+  const answer = await ask("GET", "/api/session");
+  showSession(answer);
+  await look();
+  return answer;
+}
 
 const set = (key, value) => act(() => ask("PUT", address(key), value), `${key} is set. It was saved as the answer began.`);
 
@@ -100,26 +108,33 @@ function showSession(answer) {
   else pill("new", "stored", "good");
   if (state.modified) pill("modified", state.new ? "modified, stored with this answer" : "modified, saved with this answer", "warm");
   else pill("modified", "not modified", "");
-  showExpiry();
+  showTimes();
   showValues();
-  const user = state.values.user;
-  const loggedIn = typeof user === "string" && user !== "";
-  $("greeting").replaceChildren(...(loggedIn
-    ? ["Logged in as ", element("strong", { id: "who" }, user), "."]
-    : ["Nobody is logged in."]));
   $("logout").disabled = state.new && !state.modified;
 }
 
-function showExpiry() {
-  if (!state.expires) return;
-  const end = new Date(state.expires);
-  const seconds = Math.round((end - Date.now()) / 1000);
-  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(([, s]) => seconds >= 2 * s) ?? ["second", 1];
-  const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(Math.floor(seconds / size), unit);
-  $("expires").dateTime = state.expires;
-  $("expires").textContent = seconds > 0
-    ? `${relative}, ${end.toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })}`
-    : "now";
+// relative says how far off a time is: "in 7 days", "2 minutes ago". It rounds to
+// the nearest, in a unit of which there are two, or as good as two.
+function relative(time) {
+  const seconds = (new Date(time) - Date.now()) / 1000;
+  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
+    .find(([, size]) => Math.abs(seconds) >= 1.95 * size) ?? ["second", 1];
+  return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(Math.round(seconds / size), unit);
+}
+
+const past = (time) => (Date.now() - new Date(time) < 5000 ? "just now" : relative(time));
+
+function showTimes() {
+  if (state.expires) {
+    const end = new Date(state.expires);
+    $("expires").dateTime = state.expires;
+    $("expires").textContent = end > Date.now()
+      ? `${relative(end)}, ${end.toLocaleString("en-GB", { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" })}`
+      : "now";
+  }
+  for (const time of document.querySelectorAll("#devices time")) {
+    time.textContent = time.className === "future" ? relative(time.dateTime) : past(time.dateTime);
+  }
 }
 
 // showValues keeps the rows that stay, so that a button keeps its focus.
@@ -157,6 +172,76 @@ function newRow(key) {
     element("td", { role: "cell" }, plus, gone));
   row.dataset.key = key;
   return row;
+}
+
+// The visitor's devices
+
+// look asks where the visitor is logged in. A visitor without a session is
+// nobody, without asking.
+async function look() {
+  visitor = state.new && !state.modified ? { user: "", devices: [] } : await ask("GET", "/api/devices", undefined, false);
+  const { user, devices } = visitor;
+  $("greeting").replaceChildren(...(user
+    ? ["Logged in as ", element("strong", { id: "who" }, user), "."]
+    : ["Nobody is logged in."]));
+  $("devices").replaceChildren(...devices.map(deviceRow));
+  $("devices-empty").hidden = user !== "";
+  $("end-others").hidden = devices.length < 2;
+  showTimes();
+}
+
+function deviceRow(device) {
+  const name = element("p", { className: "device" }, element("strong", {}, device.browser));
+  if (device.current) name.append(element("span", { className: "pill good" }, "this one"));
+  if (device.remembered !== undefined) {
+    name.append(element("span", { className: "pill" }, device.remembered ? "remembered" : "until the browser closes"));
+  }
+  const times = element("p", { className: "hint" },
+    "began ", element("time", { dateTime: device.created }), " · last seen ", element("time", { dateTime: device.seen }),
+    " · ends ", element("time", { dateTime: device.expires, className: "future" }));
+  const row = element("li", {}, element("div", {}, name, times));
+  if (!device.current) {
+    const end = element("button", { type: "button", className: "quiet danger", "aria-label": `End the session of ${device.browser}` }, "End");
+    end.addEventListener("click", async () => {
+      if (await endAt(`/api/devices/${encodeURIComponent(device.handle)}`)) ($("devices").querySelector("button") ?? $("logout")).focus();
+    });
+    row.append(end);
+  }
+  return row;
+}
+
+const endAt = (path) =>
+  act(async () => {
+    const { ended } = await ask("DELETE", path);
+    await look();
+    return JSON.stringify(ended);
+  }, (ended) => (ended === "1" ? "One session has ended. It is logged out for good." : `${ended} sessions have ended. They are logged out for good.`));
+
+// Messages: what the page before this one left, shown once
+
+async function takeMessages() {
+  if (state.new) return;
+  const { messages } = await ask("DELETE", "/api/flash", undefined, false);
+  const list = $("messages");
+  list.hidden = messages.length === 0;
+  list.replaceChildren(...messages.map((text) => {
+    const close = element("button", { type: "button", className: "quiet", "aria-label": `Dismiss: ${text}` }, "Dismiss");
+    const item = element("li", {}, element("span", {}, text), close);
+    close.addEventListener("click", () => {
+      item.remove();
+      list.hidden = list.children.length === 0;
+    });
+    return item;
+  }));
+}
+
+// The form token
+
+function showToken() {
+  $("token").replaceChildren(token
+    ? element("code", {}, token)
+    : element("span", { className: "nothing" }, "None yet."));
+  $("check-token").disabled = token === "";
 }
 
 // The cookie, as the server's headers tell
@@ -238,8 +323,15 @@ async function showAbout() {
   const about = await (await fetch("/api/about")).json();
   $("engine-name").textContent = [about.engine.name, about.engine.version].filter(Boolean).join(" ");
   $("engine-kind").textContent = about.engine.kind ?? "";
+  $("engine-keeps").textContent = about.engine.keeps ?? "";
+  const sealed = about.sealing !== "none";
+  $("sealing").replaceChildren(element("strong", {}, sealed ? "yes" : "no"), element("span", {}, sealed
+    ? `AES-256-GCM, ${about.sealing}`
+    : "WADDLE_SECRET is not set"));
   $("settings").replaceChildren(...about.settings.map((s) =>
-    element("div", {}, element("dt", {}, s.name), element("dd", {}, s.value))));
+    element("div", { className: s.changed ? "changed" : "" }, element("dt", {}, s.name), element("dd", {}, s.value))));
+  const changed = about.settings.filter((s) => s.changed).length;
+  $("changed").textContent = changed ? `${about.settings.length}, of which ${changed} differ from the default` : `${about.settings.length}, all as by default`;
 }
 
 // The buttons
@@ -259,22 +351,62 @@ $("increment").addEventListener("click", () => {
   if ($("key").reportValidity()) increment($("key").value);
 });
 
-$("reload").addEventListener("click", () => act(load, "The session as it is stored."));
+$("reload").addEventListener("click", () => act(reload, "The session as it is stored."));
 
 $("login-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const user = $("user").value;
-  if (await act(() => ask("POST", "/api/login", JSON.stringify({ user })), `Welcome, ${user}. The session has a new id.`)) {
+  const remember = $("remember").checked;
+  const kept = remember ? "The browser keeps the cookie when it closes." : "The browser forgets the cookie when it closes.";
+  if (await act(async () => {
+    showSession(await ask("POST", "/api/login", JSON.stringify({ user, remember })));
+    await look();
+  }, `Welcome, ${user}. The session has a new id. ${kept}`)) {
     $("user").value = "";
     $("logout").focus();
   }
 });
 
 $("logout").addEventListener("click", async () => {
-  if (await act(() => ask("POST", "/api/logout"), "Logged out. The session is gone for good.")) $("user").focus();
+  if (await act(async () => {
+    showSession(await ask("POST", "/api/logout"));
+    await look();
+  }, "Logged out. The session is gone for good.")) $("user").focus();
+});
+
+$("end-others").addEventListener("click", async () => {
+  if (await endAt("/api/devices")) $("logout").focus();
+});
+
+$("flash-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (await act(() => ask("POST", "/api/flash", JSON.stringify({ message: $("message").value })), "The message waits for the next page.")) {
+    $("message").value = "";
+    $("next").focus();
+  }
+});
+
+$("next").addEventListener("click", () => location.reload());
+
+$("get-token").addEventListener("click", () => act(async () => {
+  ({ token } = await ask("POST", "/api/csrf"));
+  showToken();
+  showSession(await ask("GET", "/api/session", undefined, false));
+}, "A token for the forms of this session."));
+
+$("check-token").addEventListener("click", async () => {
+  await act(async () => {
+    const { valid } = await ask("POST", "/api/csrf/check", JSON.stringify({ token }));
+    if (!valid) throw new Error("Refused: the token is not one of this session as it is now. Get a new one.");
+  }, "Accepted: the token is one of this session.");
 });
 
 $("origin").textContent = location.origin;
-setInterval(showExpiry, 15000);
+setInterval(showTimes, 15000);
+showToken();
 showAbout().catch(() => {});
-act(load, (answer) => (answer.new ? "Welcome. You have no session yet." : "Welcome back. This is your session."));
+act(async () => {
+  const answer = await reload();
+  await takeMessages();
+  return answer;
+}, (answer) => (answer.new ? "Welcome. You have no session yet." : "Welcome back. This is your session."));

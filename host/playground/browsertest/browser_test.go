@@ -81,8 +81,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serve runs the program on a free port and returns its address.
-func serve(t *testing.T) string {
+// serve runs the program on a free port, with settings in its environment, and
+// returns its address.
+func serve(t *testing.T, settings ...string) string {
 	t.Helper()
 	cmd := exec.Command(waddle(t), "run", "--addr", "127.0.0.1:0")
 	for _, v := range os.Environ() {
@@ -90,6 +91,7 @@ func serve(t *testing.T) string {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
+	cmd.Env = append(cmd.Env, settings...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -115,10 +117,10 @@ type tab struct {
 	problems []string
 }
 
-func open(t *testing.T) *tab {
+func open(t *testing.T, settings ...string) *tab {
 	t.Helper()
 	path := chromium(t)
-	b := &tab{t: t, address: serve(t)}
+	b := &tab{t: t, address: serve(t, settings...)}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(t.TempDir()),

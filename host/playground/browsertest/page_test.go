@@ -13,7 +13,7 @@ import (
 
 // The page fits every width, in both colour schemes, with nothing cut off.
 func TestPage(t *testing.T) {
-	b := open(t)
+	b := open(t, "WADDLE_SECRET=0123456789abcdef0123456789abcdef fedcba9876543210fedcba9876543210", "SESSION_IDLE_TIMEOUT=12h", "SESSION_COOKIE_SECURE=auto")
 	long := "a-key-with-quite-a-long-name-" + fmt.Sprintf("%080d", 7)
 	for _, v := range [][2]string{
 		{"theme", "dark"},
@@ -46,9 +46,20 @@ func TestPage(t *testing.T) {
 	look("long")
 	b.click(fmt.Sprintf(`#values [aria-label="Remove %s"]`, long))
 	b.said("is removed")
+	another(b, "ada", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1")
+	another(b, "ada", "an-agent-with-a-long-name-"+fmt.Sprintf("%080d", 7))
 	b.fill("#user", "ada")
+	b.click("#remember")
 	b.click("#login")
 	b.said("Welcome, ada")
+	b.fill("#message", "Your order is on its way.")
+	b.click("#leave")
+	b.said("waits for the next page")
+	b.click("#next")
+	b.until(`document.querySelector("#messages li")`)
+	b.until(spoke)
+	b.click("#get-token")
+	b.said("A token")
 	b.click("summary")
 	look("visit")
 	b.click("#logout")
@@ -67,7 +78,7 @@ func TestPageIsLabelled(t *testing.T) {
 		.filter((e) => !(e.getAttribute("aria-label") || e.labels?.length || e.textContent.trim()))
 		.map((e) => e.outerHTML)`))
 	require.Equal(t, "polite", eval[string](b, `document.querySelector("[role=status]").ariaLive`))
-	require.Equal(t, []string{"H1", "H2", "H2", "H2", "H2", "H2"}, eval[[]string](b, `[...document.querySelectorAll("h1,h2,h3")].map((h) => h.tagName)`))
+	require.Equal(t, []string{"H1", "H2", "H2", "H2", "H2", "H2", "H2", "H2", "H2"}, eval[[]string](b, `[...document.querySelectorAll("h1,h2,h3")].map((h) => h.tagName)`))
 	require.Equal(t, "en", eval[string](b, "document.documentElement.lang"))
 	b.noProblems()
 }

@@ -80,7 +80,7 @@ func TestVisit(t *testing.T) {
 	second := b.session()
 	require.NotEqual(t, first.Value, second.Value)
 	require.Equal(t, map[string]string{"colour": `"pond green"`, "visits": "2", "user": `"ada"`}, b.values())
-	require.Contains(t, b.text("#requests li"), "renewed")
+	require.Contains(t, b.text("#requests"), "renewed")
 	require.Equal(t, "logout", eval[string](b, "document.activeElement.id"))
 
 	b.with(first.Value)
