@@ -31,8 +31,17 @@ help:
 	@echo '                     make verify-guests, verify-fixtures and verify-mutants build and compare'
 	@echo 'make templates       packs the example guests again for "waddle new"'
 
+# Not by "go run", which ends as an error when its program is interrupted. And
+# Ctrl-C goes to all that is in a terminal's foreground: make would end by it, with
+# a status that says so, so the playground gets the foreground to itself (set -m),
+# where there is one. It could then be stopped by Ctrl-Z, and nobody would notice.
 run:
-	@$(GO) run ./host/cmd/waddle run
+	@echo 'building waddle, which takes about a minute the first time'
+	@$(GO) build -o bin/ ./host/cmd/waddle
+	@case "$$(ps -o stat= -p $$$$ 2>/dev/null)" in \
+	  *+*) trap '' TSTP; set -m 2>/dev/null; bin/waddle run;; \
+	  *) exec bin/waddle run;; \
+	esac
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waddle-sessions/waddle/host/playground"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
@@ -108,12 +109,16 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
-	opened := afterAWhile(env.stderr, "waddle: compiling "+settings.Storage+"; from the next start on, it is read from a cache")
+	opened := afterAWhile(env.stderr, "waddle: starting "+settings.Storage+"; the first start compiles it, later ones read it from a cache")
 	storage, engine, err := openStorage(ctx, settings, log)
 	opened()
 	if err != nil {
 		_ = listener.Close()
 		return err
+	}
+	// The page shows what is in force, not what was left to others.
+	if settings.Dir != "" {
+		settings.Durability = cmp.Or(settings.Durability, plugin.DurabilityInterval.String())
 	}
 	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine})
 	if err != nil {

@@ -174,7 +174,9 @@ func TestRun(t *testing.T) {
 		about := get(t, s.address+"/api/about")
 		require.Contains(t, about, `"name":"memory"`)
 		require.Contains(t, about, "WebAssembly")
-		require.Contains(t, s.stop(t, signal), "sessions saved")
+		said := s.stop(t, signal)
+		require.Contains(t, said, "stopped, and the sessions are gone")
+		require.NotContains(t, said, "saved")
 		require.NotContains(t, s.stderr.String(), "warning")
 	}
 }
@@ -216,7 +218,7 @@ func TestRunFinishesRequests(t *testing.T) {
 	require.Equal(t, 200, response.StatusCode, "%s", answer)
 	require.Contains(t, string(answer), `"k":"finished"`)
 	require.Contains(t, response.Header.Get("Server-Timing"), "stored")
-	require.Contains(t, s.wait(t), "sessions saved")
+	require.Contains(t, s.wait(t), "waddle: stopped")
 }
 
 // The second signal does not wait.
@@ -258,6 +260,12 @@ func TestRunStorage(t *testing.T) {
 		says     string
 	}{
 		{"by name", []string{"SESSION_STORAGE=memory"}, nil, "bundled"},
+		{"in memory", nil, nil, `"keeps":"in memory, until the program ends"`},
+		{"in memory, by file", nil, []string{guest}, `"keeps":"in memory, until the program ends"`},
+		{"in memory, with snapshots", []string{"SESSION_DIR=" + filepath.Join(t.TempDir(), "a")}, nil, `"keeps":"in memory, saved to SESSION_DIR"`},
+		{"in files", []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + filepath.Join(t.TempDir(), "b")}, nil, `"keeps":"in files in SESSION_DIR"`},
+		{"in files, durable at the default", []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + filepath.Join(t.TempDir(), "c")}, nil, `"SESSION_DURABILITY","value":"interval"`},
+		{"with a directory, by file", []string{"SESSION_DIR=" + filepath.Join(t.TempDir(), "d")}, []string{guest}, `"keeps":"as the plugin does, with SESSION_DIR for files"`},
 		{"by file", nil, []string{guest}, "from a file"},
 		{"by setting", []string{"SESSION_STORAGE=" + guest}, nil, "from a file"},
 		{"argument before setting", []string{"SESSION_STORAGE=nothing-such.wasm"}, []string{guest}, "from a file"},
