@@ -49,23 +49,21 @@ func Example() {
 	// visit 2, a cookie comes along: false
 }
 
-// Logging in renews the id, so that an id from before is worth nothing; logging
-// out ends the session.
+// Logging in binds the session to a user and renews its id, so that an id from
+// before is worth nothing; logging out ends the session. A user's sessions can be
+// listed, and ended from elsewhere.
 func Example_login() {
 	m, err := session.New(store.NewMemory(), session.Defaults())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	user := session.NewKey[string]("user")
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		s := session.From(r)
-		if err := s.Renew(); err != nil {
-			m.Error(w, r, err)
-			return
-		}
-		if err := user.Set(s, r.FormValue("user")); err != nil {
+		// After the password was checked. The note is for the user to recognise
+		// this session by.
+		err := session.From(r).LogIn(r.FormValue("user"), map[string]string{"browser": r.UserAgent()})
+		if err != nil {
 			m.Error(w, r, err)
 		}
 	})
@@ -74,38 +72,78 @@ func Example_login() {
 			m.Error(w, r, err)
 		}
 	})
+	mux.HandleFunc("POST /logout-elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r)
+		user, err := s.User()
+		if err != nil || user == "" {
+			http.Error(w, "Please log in.", http.StatusUnauthorized)
+			return
+		}
+		this, err := s.Handle()
+		if err == nil {
+			_, err = m.EndAll(r.Context(), user, this)
+		}
+		if err != nil {
+			m.Error(w, r, err)
+		}
+	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		name, ok, err := user.Lookup(session.From(r))
+		user, err := session.From(r).User()
 		if err != nil {
 			m.Error(w, r, err)
 			return
 		}
-		fmt.Fprintf(w, "%q %t", name, ok)
+		if user == "" {
+			fmt.Fprint(w, "nobody")
+			return
+		}
+		sessions, err := m.Sessions(r.Context(), user)
+		if err != nil {
+			m.Error(w, r, err)
+			return
+		}
+		fmt.Fprintf(w, "%s %d", user, len(sessions))
 	})
 	server := httptest.NewServer(m.Handler(mux))
 	defer server.Close()
 
-	jar, _ := cookiejar.New(nil)
-	browser := &http.Client{Jar: jar}
-	for _, path := range []string{"/login?user=ada", "/logout"} {
-		resp, err := browser.Post(server.URL+path, "", nil)
+	newBrowser := func() *http.Client {
+		jar, _ := cookiejar.New(nil)
+		return &http.Client{Jar: jar}
+	}
+	front := func(browser *http.Client) string {
+		resp, err := browser.Get(server.URL)
 		if err != nil {
-			fmt.Println(err)
-			return
+			return err.Error()
 		}
-		resp.Body.Close()
-		resp, err = browser.Get(server.URL)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
+		defer resp.Body.Close()
 		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	desk, phone := newBrowser(), newBrowser()
+	for _, step := range []struct {
+		who     string
+		browser *http.Client
+		path    string
+	}{
+		{"desk", desk, "/login?user=ada"},
+		{"phone", phone, "/login?user=ada"},
+		{"desk", desk, "/logout-elsewhere"},
+		{"desk", desk, "/logout"},
+	} {
+		resp, err := step.browser.Post(server.URL+step.path, "", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
 		resp.Body.Close()
-		fmt.Printf("after %s: %s\n", path, body)
+		fmt.Printf("%s %s; desk: %s, phone: %s\n", step.who, step.path, front(desk), front(phone))
 	}
 	// Output:
-	// after /login?user=ada: "ada" true
-	// after /logout: "" false
+	// desk /login?user=ada; desk: ada 1, phone: nobody
+	// phone /login?user=ada; desk: ada 2, phone: ada 2
+	// desk /logout-elsewhere; desk: ada 1, phone: nobody
+	// desk /logout; desk: nobody, phone: nobody
 }
 
 func ExampleKey() {

@@ -1,0 +1,158 @@
+package main_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+var root = filepath.Join("..", "..", "..")
+
+// What a README names is there: options, types, functions, variables. A reader
+// who copies a name that is not has lost an hour.
+func TestReadmesNameWhatExists(t *testing.T) {
+	s := readSources(t)
+	// Words in capitals that are nobody's names.
+	others := []string{"Lax", "Strict", "None", "SameSite", "Makefile", "Cargo", "Errno", "Mutants", "By"}
+	code := regexp.MustCompile("(?s)```go\n.*?```|`[^`\n]+`")
+	qualified := regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z]\w*)`)
+	alone := regexp.MustCompile(`(?:^|[^.\w])([A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*)\b`)
+	variable := regexp.MustCompile(`\b(?:SESSION|WADDLE)(?:_[A-Z]+)+\b`)
+	checked := 0
+	for _, name := range s.readmes {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		for _, v := range variable.FindAllString(string(data), -1) {
+			checked++
+			require.True(t, strings.Contains(s.text, v), "%s names the variable %s", name, v)
+		}
+		for _, snippet := range code.FindAllString(string(data), -1) {
+			for _, m := range qualified.FindAllStringSubmatch(snippet, -1) {
+				if in, ours := s.packages[m[1]]; ours {
+					checked++
+					require.True(t, in[m[2]], "%s has %s, which is not declared", name, m[0])
+				}
+			}
+			if strings.HasPrefix(snippet, "```") {
+				continue
+			}
+			for _, m := range alone.FindAllStringSubmatch(snippet, -1) {
+				if slices.Contains(others, m[1]) {
+					continue
+				}
+				checked++
+				assert.True(t, s.known(filepath.Dir(name), m[1]), "%s has %s, which is not declared, in %s", name, m[1], snippet)
+			}
+		}
+	}
+	require.Greater(t, checked, 200)
+}
+
+// The table of settings has every setting that the environment can give.
+func TestReadmeHasEverySetting(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	for _, s := range session.Defaults().Describe() {
+		if s.Variable != "" {
+			require.True(t, strings.Contains(string(data), "`"+s.Variable+"`"), "%s is in no row of the table", s.Variable)
+		}
+	}
+}
+
+// sources are the names that the repository declares.
+type sources struct {
+	readmes  []string
+	packages map[string]map[string]bool // by package: what is declared at its top, and methods
+	names    map[string]map[string]bool // by folder: fields and parameters as well
+	text     string
+}
+
+func readSources(t *testing.T) sources {
+	t.Helper()
+	s := sources{packages: make(map[string]map[string]bool), names: make(map[string]map[string]bool)}
+	var text strings.Builder
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+			return filepath.SkipDir
+		case d.Name() == "README.md":
+			name, err := filepath.Rel(root, path)
+			s.readmes = append(s.readmes, name)
+			return err
+		case filepath.Ext(path) != ".go":
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text.Write(data)
+		file, err := parser.ParseFile(token.NewFileSet(), path, data, parser.SkipObjectResolution)
+		if err != nil {
+			return nil // a test's own sample of what does not compile
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		s.declared(filepath.ToSlash(folder), file)
+		return err
+	}))
+	s.text = text.String()
+	return s
+}
+
+// known reports whether a README's folder, or a package that all of them speak
+// of, declares a name.
+func (s *sources) known(folder, name string) bool {
+	folder = filepath.ToSlash(folder)
+	for in, names := range s.names {
+		if names[name] && (folder == "." || in == folder || strings.HasPrefix(in, folder+"/") ||
+			slices.Contains([]string{"abi", "guest", "host/store", "host/session", "host/plugin"}, in)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *sources) declared(folder string, file *ast.File) {
+	if s.names[folder] == nil {
+		s.names[folder] = make(map[string]bool)
+	}
+	names := s.names[folder]
+	pkg := file.Name.Name
+	if s.packages[pkg] == nil {
+		s.packages[pkg] = make(map[string]bool)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			s.packages[pkg][n.Name.Name] = true
+			names[n.Name.Name] = true
+		case *ast.TypeSpec:
+			s.packages[pkg][n.Name.Name] = true
+			names[n.Name.Name] = true
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				s.packages[pkg][name.Name] = true
+				names[name.Name] = true
+			}
+		case *ast.Field:
+			for _, name := range n.Names {
+				names[name.Name] = true
+			}
+		}
+		return true
+	})
+}
