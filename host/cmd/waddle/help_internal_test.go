@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/session"
 )
 
 // What help gives as an example can be typed: the verb takes these arguments
@@ -48,6 +50,19 @@ func TestHelpFitsATerminal(t *testing.T) {
 			require.LessOrEqual(t, len([]rune(line))-1, helpWidth, line)
 		}
 	}
+}
+
+// Every setting has its name in the help of the verb that takes it.
+func TestHelpNamesEverySetting(t *testing.T) {
+	var b strings.Builder
+	env := &environment{stdout: &b}
+	explain(&b, newRun(env))
+	for _, s := range session.Defaults().Describe() {
+		if s.Variable != "" {
+			require.Regexp(t, `\b`+s.Variable+`\b`, b.String())
+		}
+	}
+	require.NotContains(t, b.String(), "OTHERS")
 }
 
 func TestWrapped(t *testing.T) {

@@ -26,7 +26,7 @@ func newRun(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [FILE.wasm]",
 		Short: "serve the playground, a page that shows a session and its engine at work",
-		Long: `
+		Long: settingsInHelp(`
 The sessions are kept by the storage plugin FILE.wasm; without one, by what
 SESSION_STORAGE names; without that, by the bundled engine "memory".
 
@@ -41,17 +41,16 @@ everywhere:
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
-  SESSION_ROTATE_EVERY, SESSION_ROTATE_GRACE, SESSION_SEEN_EVERY
-  SESSION_EXPIRE_AT_BROWSER_CLOSE
-  SESSION_COOKIE_NAME, _PATH, _DOMAIN, _SECURE, _HTTPONLY, _SAMESITE, _PARTITIONED
-  SESSION_TOKEN_HEADER, SESSION_TRUSTED_PROXIES
+  SESSION_COOKIE_SECURE      true, false or auto: keeps the cookie off plain HTTP
   WADDLE_SECRET              seals the sessions: 32 bytes or more that nobody can
                              guess; several, newest first, to change it
   WADDLE_SECRET_FILE         a file with such secrets, one on each line
 
+OTHERS
+
 An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
 sessions, if there is a directory to save them in; a second one ends the program
-at once.`,
+at once.`),
 		Example: `  waddle run
   waddle run my-engine.wasm --addr 127.0.0.1:0 -v
   SESSION_STORAGE=keyfolder SESSION_DIR=sessions waddle run
@@ -78,6 +77,18 @@ The JSON interface beneath the page is there for scripts:
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
+}
+
+// settingsInHelp puts into a text, for OTHERS, the variables that it does not
+// explain, so that none is left out.
+func settingsInHelp(text string) string {
+	var others []string
+	for _, s := range session.Defaults().Describe() {
+		if s.Variable != "" && !strings.Contains(text, s.Variable+" ") {
+			others = append(others, s.Variable)
+		}
+	}
+	return strings.Replace(text, "OTHERS", wrapped("The README explains the others: "+strings.Join(others, ", ")+".", 80, 0), 1)
 }
 
 type runFlags struct {

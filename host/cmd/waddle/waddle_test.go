@@ -308,6 +308,8 @@ func TestRunWarns(t *testing.T) {
 	}{
 		{"everybody", nil, ":0", "SESSION_COOKIE_SECURE"},
 		{"everybody, with a secure cookie", []string{"SESSION_COOKIE_SECURE=yes"}, "0.0.0.0:0", ""},
+		{"everybody, by a proxy that is believed", []string{"SESSION_COOKIE_SECURE=auto", "SESSION_TRUSTED_PROXIES=10.0.0.1"}, "0.0.0.0:0", ""},
+		{"everybody, by a proxy that is not", []string{"SESSION_COOKIE_SECURE=auto"}, "0.0.0.0:0", "SESSION_TRUSTED_PROXIES"},
 		{"only this machine", nil, "[::1]:0", ""},
 		{"cookie elsewhere", []string{"SESSION_COOKIE_PATH=/shop"}, "127.0.0.1:0", "SESSION_COOKIE_PATH"},
 		{"cookie for the interface", []string{"SESSION_COOKIE_PATH=/api/"}, "127.0.0.1:0", ""},
