@@ -22,18 +22,22 @@ func TestAllocations(t *testing.T) {
 		m, err := session.New(store.NewMemory(), settings)
 		require.NoError(t, err)
 		id := saveNew(t, m, "x")
+		bound, _ := logIn(t, m, "ada")
 		for _, c := range []struct {
 			name string
+			id   string
 			most float64
 			do   func(s *session.Session)
 		}{
-			{"unused", 2, func(*session.Session) {}},
-			{"read", 6, func(s *session.Session) { _, _ = benchUser.Get(s) }},
-			{"write", 11, func(s *session.Session) { _ = benchCount.Set(s, 1) }},
+			{"unused", id, 2, func(*session.Session) {}},
+			{"read", id, 6, func(s *session.Session) { _, _ = benchUser.Get(s) }},
+			{"write", id, 11, func(s *session.Session) { _ = benchCount.Set(s, 1) }},
+			{"unused, of a user", bound, 2, func(*session.Session) {}},
+			{"read, of a user", bound, 7, func(s *session.Session) { _, _ = benchUser.Get(s) }},
 		} {
 			h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { c.do(session.From(r)) }))
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
-			r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
+			r.AddCookie(&http.Cookie{Name: "session_id", Value: c.id})
 			w := &discard{header: make(http.Header)}
 			require.LessOrEqual(t, testing.AllocsPerRun(200, func() {
 				clear(w.header)

@@ -201,7 +201,7 @@ func (s *Session) commitLook() {
 	}
 	_, err := s.try(nil, now)
 	s.looked = true
-	if err != nil && !errors.Is(err, store.ErrConflict) {
+	if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, errUnlisted) {
 		s.storageFailed(err)
 	}
 }
@@ -284,7 +284,7 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		if err == errNothing {
 			err = nil
 		}
-		return false, err
+		return errors.Is(err, errUnlisted), err
 	}
 	if size := len(t.next.room); size > s.manager.settings.MaxSize {
 		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)

@@ -30,6 +30,7 @@ var variables = []struct {
 	{"SESSION_ROTATE_EVERY", duration(func(s *Settings) *time.Duration { return &s.RotateEvery })},
 	{"SESSION_ROTATE_GRACE", duration(func(s *Settings) *time.Duration { return &s.RotateGrace })},
 	{"SESSION_ABSOLUTE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout })},
+	{"SESSION_MAX_USER_SESSIONS", number(func(s *Settings) *int { return &s.MaxUserSessions })},
 	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
 	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
 	{"SESSION_COOKIE_PATH", text(func(s *Settings) *string { return &s.CookiePath })},
@@ -164,6 +165,17 @@ func boolean(field func(*Settings) *bool) func(*Settings, string) error {
 			return nil
 		}
 		return fmt.Errorf("true or false")
+	}
+}
+
+func number(field func(*Settings) *int) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return fmt.Errorf("a whole number")
+		}
+		*field(s) = n
+		return nil
 	}
 }
 

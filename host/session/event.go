@@ -37,6 +37,10 @@ const (
 	// EventFailed: a change could not be stored and the response had already
 	// begun, so that nobody but this event tells. Err says why.
 	EventFailed
+	// EventUnlisted: a request came with a session that is bound to a user, and the
+	// list of that user's sessions, by which they are shown and ended, does not
+	// have it. It counts as ended and is removed. Err says what the storage lost.
+	EventUnlisted
 )
 
 // String returns the kind in one word.
@@ -60,6 +64,8 @@ func (k EventKind) String() string {
 		return "unavailable"
 	case EventGone:
 		return "gone"
+	case EventUnlisted:
+		return "unlisted"
 	case EventFailed:
 		return "failed"
 	}
@@ -86,7 +92,7 @@ func (e Event) Level() slog.Level {
 	switch e.Kind {
 	case EventFailed, EventUnavailable:
 		return slog.LevelError
-	case EventCorrupt, EventGone:
+	case EventCorrupt, EventGone, EventUnlisted:
 		return slog.LevelWarn
 	case EventCreated, EventRenewed, EventDestroyed:
 		return slog.LevelInfo

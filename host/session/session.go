@@ -363,8 +363,25 @@ func (s *Session) clientIDs() []string {
 }
 
 // fetch gets the record under the session's key if it counts: one that is
-// corrupt or has ended is as good as none.
+// corrupt, has ended, or is not in its user's list is as good as none.
 func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
+	for range maxAttempts {
+		record, err := s.fetchRecord(ctx, now)
+		if err != nil {
+			return Record{}, err
+		}
+		listed, err := s.vouched(ctx, &record, now)
+		if err != nil {
+			return Record{}, err
+		}
+		if listed {
+			return record, nil
+		}
+	}
+	return Record{}, fmt.Errorf("%w: %d tries to read a session that others kept changing", ErrConflict, maxAttempts)
+}
+
+func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	record, err := s.manager.engine.Load(ctx, s.key[:], now)
 	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",

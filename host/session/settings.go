@@ -118,6 +118,14 @@ type Settings struct {
 	// beyond it is ErrTooLarge.
 	MaxSize int
 
+	// MaxUserSessions is how many sessions a user may have at a time. Somebody
+	// who logs in once more loses the one whose log-in is the oldest: it is ended
+	// as [Manager.End] ends it, with an EventDestroyed that says why. Sessions that
+	// ended by themselves give way first, as far as they are among the oldest.
+	// Each look at a session reads its user's list, so thousands cost something.
+	// At most 10,000. SESSION_MAX_USER_SESSIONS, default 100.
+	MaxUserSessions int
+
 	// OnError answers a request whose session could not be loaded or saved
 	// while the answer can still be chosen. The default answers 503 with
 	// Retry-After where trying again may help, 409 for ErrGone, and 500
@@ -138,18 +146,19 @@ type Settings struct {
 // Defaults returns the settings of an application that sets none.
 func Defaults() Settings {
 	return Settings{
-		Engine:         EngineRecords,
-		Storage:        "memory",
-		Duration:       7 * 24 * time.Hour,
-		RotateGrace:    30 * time.Second,
-		CookieName:     "session_id",
-		CookiePath:     "/",
-		CookieHTTPOnly: true,
-		CookieSameSite: http.SameSiteLaxMode,
-		Codec:          CBOR,
-		MaxSize:        1 << 20,
-		Now:            time.Now,
-		Rand:           rand.Reader,
+		Engine:          EngineRecords,
+		Storage:         "memory",
+		Duration:        7 * 24 * time.Hour,
+		RotateGrace:     30 * time.Second,
+		CookieName:      "session_id",
+		CookiePath:      "/",
+		CookieHTTPOnly:  true,
+		CookieSameSite:  http.SameSiteLaxMode,
+		Codec:           CBOR,
+		MaxSize:         1 << 20,
+		MaxUserSessions: 100,
+		Now:             time.Now,
+		Rand:            rand.Reader,
 	}
 }
 
@@ -186,6 +195,9 @@ func (s Settings) Check() error {
 	}
 	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
 		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
+	}
+	if s.MaxUserSessions < 1 || s.MaxUserSessions > maxUserSessions {
+		return wrong("MaxUserSessions is %d, and must be from 1 to %d", s.MaxUserSessions, maxUserSessions)
 	}
 	switch s.CookieSameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode:
@@ -241,3 +253,6 @@ func (s Settings) Check() error {
 
 // maxLifetime keeps sums of times within range and below what browsers take.
 const maxLifetime = 100 * 365 * 24 * time.Hour
+
+// maxUserSessions is what a list of a user's sessions has room for.
+const maxUserSessions = 10_000

@@ -31,6 +31,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, session.CBOR, s.Codec)
 	require.Nil(t, s.Keyring)
 	require.Equal(t, 1<<20, s.MaxSize)
+	require.Equal(t, 100, s.MaxUserSessions)
 	require.NoError(t, s.Check())
 }
 
@@ -61,6 +62,9 @@ func TestCheck(t *testing.T) {
 
 		{"no room", func(s *session.Settings) { s.MaxSize = 0 }, "MaxSize"},
 		{"more room than a store has", func(s *session.Settings) { s.MaxSize = 16<<20 + 1 }, "MaxSize"},
+		{"no sessions of a user", func(s *session.Settings) { s.MaxUserSessions = 0 }, "MaxUserSessions is 0, and must be from 1 to 10000"},
+		{"too many sessions of a user", func(s *session.Settings) { s.MaxUserSessions = 10_001 }, "MaxUserSessions"},
+		{"one session of a user", func(s *session.Settings) { s.MaxUserSessions = 1 }, ""},
 		{"all the room", func(s *session.Settings) { s.MaxSize = 16 << 20 }, ""},
 
 		{"SameSite None on plain HTTP", func(s *session.Settings) { s.CookieSameSite = http.SameSiteNoneMode }, "needs CookieSecure"},

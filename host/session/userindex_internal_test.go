@@ -1,8 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,79 +13,146 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestListThatIsFull: entries of sessions that are no more make room; live ones
-// are not ended for it.
-func TestListThatIsFull(t *testing.T) {
-	for _, kept := range []bool{false, true} {
-		s := store.NewMemory()
-		m, err := New(s, Defaults())
+// TestLargestList: as many sessions as the settings allow, each with as many ids
+// as requests may be giving it, are within what a list may take, and it is
+// always the newest that is let in.
+func TestLargestList(t *testing.T) {
+	s := store.NewMemory()
+	settings := Defaults()
+	settings.MaxUserSessions = maxUserSessions
+	settings.OnEvent = Events()
+	m, err := New(s, settings)
+	require.NoError(t, err)
+	ctx, now := context.Background(), m.now()
+	size := func() int {
+		key := m.userIndexKey("ada")
+		value, err := s.Get(ctx, key[:], now)
 		require.NoError(t, err)
-		ctx, now := context.Background(), m.now()
-		key := keyOf("") // of nobody
-		if kept {
-			live := m.Open(ctx, "")
-			require.NoError(t, live.LogIn("ada", nil))
-			require.NoError(t, live.Save())
-			key = live.key
-		}
-		full := 0
-		require.NoError(t, m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
-			template := indexEntry{added: now - healAfterFull - 1, until: now + m.duration, keys: []storageKey{key}}
-			size := recordHeader
-			for handle := range e {
-				template.keys = e[handle].keys
-				size += 2 + len(handle) + len(e[handle].encode())
+		return len(value)
+	}
+	fill := func(keys int) error {
+		return m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
+			clear(e)
+			for i := range maxUserSessions {
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now + int64(i), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
 			}
-			for n := uint32(0); ; n++ {
-				handle := string([]byte{'h', byte(n), byte(n >> 8), byte(n >> 16)})
-				if size += 2 + len(handle) + len(template.encode()); size > maxIndex {
-					break
-				}
-				e[handle] = template
-			}
-			full = len(e) // and there is no room for one more, which is longer
 			return true
-		}))
-		require.Greater(t, full, 10_000)
-		next := m.Open(ctx, "")
-		require.NoError(t, next.LogIn("ada", nil))
-		require.NoError(t, next.Save())
+		})
+	}
+	require.NoError(t, fill(1), "with an id each, all have room")
+	require.Greater(t, size(), maxIndex/2)
+	require.ErrorIs(t, fill(maxEntryKeys), ErrTooLarge)
+
+	// As near to the bound as it goes.
+	n := (maxIndex - 2*recordHeader) / (rowLength + entryTimes + 2*len(storageKey{}))
+	require.Less(t, n, maxUserSessions)
+	for keys, room := 2, true; room; keys++ {
+		err := m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
+			clear(e)
+			for i := range n {
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now + int64(i), added: now, until: now + m.duration, keys: make([]storageKey, 2)}
+			}
+			e[fmt.Sprintf("%022d", n)] = indexEntry{since: now + int64(n), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
+			return true
+		})
+		if room = err == nil; !room {
+			require.ErrorIs(t, err, ErrTooLarge)
+		}
+	}
+	require.Greater(t, size(), maxIndex-len(storageKey{}))
+	next := m.Open(ctx, "")
+	require.NoError(t, next.LogIn("ada", nil))
+	require.NoError(t, next.Save())
+	require.LessOrEqual(t, size(), maxIndex)
+	list, err := m.loadIndex(ctx, "ada", now)
+	require.NoError(t, err)
+	has := func(i int) bool { _, ok := list.entries[fmt.Sprintf("%022d", i)]; return ok }
+	require.True(t, has(n), "of the others, the newest stay")
+	require.False(t, has(0))
+	user, err := m.Open(ctx, next.id).User()
+	require.NoError(t, err)
+	require.Equal(t, "ada", user)
+}
+
+// TestStoreWithRoomForFewSessions: its bound counts where it is below the
+// setting's, and it is still the oldest that give way.
+func TestStoreWithRoomForFewSessions(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		s := &limited{Store: store.NewMemory()}
+		settings := Defaults()
+		settings.OnEvent = Events()
+		if sealed {
+			var err error
+			settings.Keyring, err = NewKeyring("a secret for tests, thirty-two bytes and more")
+			require.NoError(t, err)
+		}
+		m, err := New(s, settings)
+		require.NoError(t, err)
+		ctx := context.Background()
+		var ids []string
+		for range 200 {
+			next := m.Open(ctx, "")
+			require.NoError(t, next.LogIn("ada", nil))
+			require.NoError(t, next.Save())
+			ids = append(ids, next.id)
+		}
 		list, err := m.Sessions(ctx, "ada")
 		require.NoError(t, err)
-		require.Len(t, list, map[bool]int{false: 1, true: 2}[kept])
+		require.Greater(t, len(list), 20)
+		require.Less(t, len(list), settings.MaxUserSessions)
+		require.Less(t, s.refused, 30, "not each log-in finds the bound anew")
+		living := 0
+		for _, id := range ids {
+			user, err := m.Open(ctx, id).User()
+			require.NoError(t, err)
+			if user == "ada" {
+				living++
+			}
+		}
+		require.Equal(t, len(list), living)
+		ended, err := m.EndAll(ctx, "ada")
+		require.NoError(t, err)
+		require.Equal(t, living, ended)
 	}
+	t.Run("for none", func(t *testing.T) {
+		m, err := New(&limited{Store: store.NewMemory(), most: 100}, Defaults())
+		require.NoError(t, err)
+		s := m.Open(context.Background(), "")
+		require.NoError(t, s.LogIn("ada", nil))
+		err = s.Save()
+		require.ErrorIs(t, err, ErrTooLarge)
+		require.ErrorIs(t, err, store.ErrTooLarge)
+		require.NotContains(t, err.Error(), "ada")
+	})
 }
 
-// TestListOfTooManyLiveSessions is refused with a reason, and those that are
-// there stay.
-func TestListOfTooManyLiveSessions(t *testing.T) {
-	s := &limited{Store: store.NewMemory()}
-	m, err := New(s, Defaults())
-	require.NoError(t, err)
-	ctx := context.Background()
-	var refused error
-	n := 0
-	for ; refused == nil && n < 100; n++ {
-		next := m.Open(ctx, "")
-		require.NoError(t, next.LogIn("ada", nil))
-		refused = next.Save()
+// TestEntryFollows: the key under which a session is alive is never dropped from
+// its entry, whatever requests are about to give it a new one.
+func TestEntryFollows(t *testing.T) {
+	key := func(n byte) storageKey { return storageKey{n} }
+	e := indexEntry{added: 1000, keys: []storageKey{key(0)}}
+	for n := byte(1); n < maxEntryKeys; n++ {
+		require.True(t, e.follow(key(0), key(n), 1000))
 	}
-	require.ErrorIs(t, refused, ErrTooLarge)
-	require.ErrorIs(t, refused, store.ErrTooLarge)
-	require.NotContains(t, refused.Error(), "ada")
-	list, err := m.Sessions(ctx, "ada")
-	require.NoError(t, err)
-	require.Len(t, list, n-1)
-	ended, err := m.EndAll(ctx, "ada")
-	require.NoError(t, err)
-	require.Equal(t, n-1, ended)
+	require.Len(t, e.keys, maxEntryKeys)
+	require.False(t, e.follow(key(0), key(99), 1000+healAfterFull), "all may still be at it")
+	require.Len(t, e.keys, maxEntryKeys)
+	late := indexEntry{added: e.added, keys: slices.Clone(e.keys)}
+	require.True(t, late.follow(key(0), key(99), 1000+healAfterFull+1), "they have failed")
+	require.Equal(t, []storageKey{key(99), key(0)}, late.keys)
+	require.True(t, e.follow(key(3), key(99), 1000), "the one that made it is seen by what comes from it")
+	require.Equal(t, []storageKey{key(99), key(3)}, e.keys)
 }
 
-// limited takes no more than a page.
-type limited struct{ store.Store }
+// limited takes no more than a page, or than it is said to.
+type limited struct {
+	store.Store
+	most, refused int
+}
 
 func (l *limited) Set(ctx context.Context, w store.Write) error {
-	if len(w.Value) > 4096 {
+	if len(w.Value) > cmp.Or(l.most, 4096) {
+		l.refused++
 		return store.ErrTooLarge
 	}
 	return l.Store.Set(ctx, w)
@@ -93,11 +163,11 @@ func (l *limited) Set(ctx context.Context, w store.Write) error {
 func FuzzBinding(f *testing.F) {
 	b := binding{user: "ada", handle: "h", note: map[string]string{"browser": "x"}, until: 5}
 	f.Add(b.encode())
-	f.Add(indexEntry{added: 1, until: 2, keys: []storageKey{keyOf("")}}.encode())
+	f.Add(indexEntry{since: 1, added: 1, until: 2, keys: []storageKey{keyOf("")}}.append(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if e, ok := decodeIndexEntry(data); ok {
-			require.Equal(t, data, e.encode())
+			require.Equal(t, data, e.append(nil))
 		}
 		var o overlay
 		o.set(userKey, data)
@@ -109,6 +179,40 @@ func FuzzBinding(f *testing.F) {
 		} else {
 			require.Empty(t, b.user)
 		}
+	})
+}
+
+// FuzzIndexBlock: a list read from any bytes is corrupt or is written again as
+// it was, and a look into it finds what decoding it finds.
+func FuzzIndexBlock(f *testing.F) {
+	handle := func(n int) string { return fmt.Sprintf("%022d", n) }
+	f.Add([]byte(makeIndexBlock(nil)), 1)
+	f.Add([]byte(makeIndexBlock(map[string]indexEntry{
+		handle(1): {since: 1, added: 2, until: 3, keys: []storageKey{{1}}},
+		handle(2): {since: 1, added: 2, until: 3, keys: []storageKey{{1}, {2}, {3}}},
+	})), 2)
+	f.Add([]byte{255, 255, 255, 255}, 1)
+	f.Fuzz(func(t *testing.T, data []byte, n int) {
+		var o overlay
+		o.set(indexKey, data)
+		var r Record
+		r.setValues(&o, Values{})
+		block, err := indexBlockOf(&r)
+		if err != nil {
+			require.ErrorIs(t, err, ErrDecode)
+			return
+		}
+		found := block.has([]byte(handle(n)), &storageKey{2})
+		entries, err := block.entries()
+		if err != nil {
+			require.ErrorIs(t, err, ErrDecode)
+			return
+		}
+		again := makeIndexBlock(entries)
+		if !slices.Equal(again, block) {
+			return // rows that are not in order, or come twice
+		}
+		require.Equal(t, slices.Contains(entries[handle(n)].keys, storageKey{2}), found)
 	})
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -33,7 +34,9 @@ type UserSession struct {
 	// application to end the session.
 	Handle string
 
-	Created, Seen, Expires time.Time
+	// LoggedIn is when the user logged in with it, which may be later than when
+	// it was Created.
+	LoggedIn, Created, Seen, Expires time.Time
 
 	// Note is what the application had to say at log-in: the browser, the
 	// address, whatever it chose.
@@ -49,8 +52,8 @@ type UserSession struct {
 //
 // It takes effect when the session is saved. It returns ErrUser for a name
 // that is empty, too long, or has a NUL in it, and likewise for the note;
-// ErrHeadersSent as [Session.Renew] does. A user has room for ten thousand
-// sessions that are alive; one more is ErrTooLarge when it is saved.
+// ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
+// Settings.MaxUserSessions loses the one whose log-in is the oldest.
 func (s *Session) LogIn(user string, note map[string]string) error {
 	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
 		return fmt.Errorf("%w: a user's name has 1 to %d bytes and no NUL; this one has %d", ErrUser, MaxUser, len(user))
@@ -105,8 +108,10 @@ func (s *Session) bound() (binding, error) {
 	return b, nil
 }
 
-// Sessions lists the sessions of a user, oldest first. Entries of sessions that
-// are no more are dropped on the way.
+// Sessions lists the sessions of a user, oldest log-in first. It lists every
+// one that is alive: a session that is not in the list does not count, whatever
+// the storage has lost. Entries of sessions that are no more are dropped on the
+// way.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, error) {
 	now := m.now()
 	list, err := m.loadIndex(ctx, user, now)
@@ -114,22 +119,52 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 		return nil, err
 	}
 	var sessions []UserSession
+	// A session that gets a new id while its keys are looked up can be missed
+	// under both. An entry counts as one of nothing when its keys were looked up
+	// twice while it did not change.
+	entries, missed := list.entries, make(map[string]int)
 	vanished := make(map[string]indexEntry)
-	for handle, entry := range list.entries {
-		session, alive, err := m.listed(ctx, user, handle, entry, now)
-		switch {
-		case err != nil:
+	for attempt := 0; len(entries) > 0; attempt++ {
+		if attempt == maxAttempts {
+			return nil, fmt.Errorf("%w: %d tries to read a list of sessions that got new ids all the while", ErrConflict, maxAttempts)
+		}
+		for handle, entry := range entries {
+			session, alive, err := m.listed(ctx, user, handle, entry, now)
+			if err != nil {
+				return nil, err
+			}
+			if alive {
+				sessions = append(sessions, session)
+				delete(entries, handle)
+			}
+		}
+		if len(entries) == 0 {
+			break
+		}
+		if list, err = m.loadIndex(ctx, user, now); err != nil {
 			return nil, err
-		case alive:
-			sessions = append(sessions, session)
-		case now-entry.added > healAfter:
-			vanished[handle] = entry
+		}
+		for handle, entry := range entries {
+			next, ok := list.entries[handle]
+			switch {
+			case !ok:
+				delete(entries, handle)
+			case !next.same(entry):
+				entries[handle], missed[handle] = next, 0
+			case missed[handle] == 0:
+				missed[handle] = 1
+			default:
+				delete(entries, handle)
+				if now-entry.added > healAfter {
+					vanished[handle] = entry
+				}
+			}
 		}
 	}
 	// An entry that could not be dropped is as little shown the next time.
 	_ = m.drop(ctx, user, vanished)
 	slices.SortFunc(sessions, func(a, b UserSession) int {
-		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Handle, b.Handle))
+		return cmp.Or(a.LoggedIn.Compare(b.LoggedIn), strings.Compare(a.Handle, b.Handle))
 	})
 	return sessions, nil
 }
@@ -163,7 +198,7 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 		return 0, err
 	}
 	maps.DeleteFunc(list.entries, func(handle string, _ indexEntry) bool { return !which(handle) })
-	if len(list.entries) == 0 {
+	if len(list.entries) == 0 && !list.corrupt {
 		return 0, nil
 	}
 	targets := list.entries
@@ -184,7 +219,7 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 					continue
 				}
 				var was bool
-				if was, failed = m.endKey(ctx, key); failed != nil {
+				if was, failed = m.endKey(ctx, key, nil); failed != nil {
 					return false
 				}
 				done[key] = true
@@ -209,8 +244,8 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 // endKey puts in place of a session, or of one that is about to be stored, a
 // record that says that it has ended, and reports whether there was one. The
 // revision is one that no session reaches, so that no commit takes it for what
-// it knows.
-func (m *Manager) endKey(ctx context.Context, key storageKey) (was bool, err error) {
+// it knows. The event gives the reason why, where there is one to give.
+func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
 	now := m.now()
 	switch old, err := m.engine.Load(ctx, key[:], now); {
 	case err == nil:
@@ -223,7 +258,7 @@ func (m *Manager) endKey(ctx context.Context, key storageKey) (was bool, err err
 		return false, err
 	}
 	if was {
-		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label()})
+		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label(), Err: why})
 	}
 	return was, nil
 }
@@ -240,7 +275,7 @@ const (
 	healAfter     = endedFor
 	healAfterFull = int64(time.Minute / time.Millisecond)
 
-	// maxIndex bounds a list; it has room for ten thousand sessions.
+	// maxIndex bounds a list in bytes; it has room for ten thousand sessions.
 	maxIndex = 1 << 20
 )
 
@@ -257,11 +292,12 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 		b, ok := bindingOf(&overlay{}, r.Values)
 		if r.State == RecordSession && !m.ended(&r, now) && ok && b.user == user && b.handle == handle {
 			return UserSession{
-				Handle:  handle,
-				Created: time.UnixMilli(r.Created),
-				Seen:    time.UnixMilli(r.Seen),
-				Expires: time.UnixMilli(r.Expires),
-				Note:    b.note,
+				Handle:   handle,
+				LoggedIn: time.UnixMilli(entry.since),
+				Created:  time.UnixMilli(r.Created),
+				Seen:     time.UnixMilli(r.Seen),
+				Expires:  time.UnixMilli(r.Expires),
+				Note:     b.note,
 			}, true, nil
 		}
 	}
@@ -295,6 +331,24 @@ func (b *binding) encode() []byte {
 		data = abi.AppendPair(data, name, b.note[name])
 	}
 	return data
+}
+
+// boundTo is the part of bindingOf that each read of a session needs. What it
+// returns lies within the values.
+func boundTo(values Values) (user, handle []byte, ok bool) {
+	if !values.own {
+		return nil, nil, false // as is the rule: nothing of ours is in it
+	}
+	data, ok := values.Lookup(userKey)
+	if !ok || len(data) < 8 {
+		return nil, nil, false
+	}
+	user, data, ok = bytes.Cut(data[8:], []byte{0})
+	if !ok {
+		return nil, nil, false
+	}
+	handle, _, ok = bytes.Cut(data, []byte{0})
+	return user, handle, ok
 }
 
 // bindingOf reads the binding among a session's values.

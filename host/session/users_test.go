@@ -114,7 +114,7 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, session.UserSession{
-			Handle: list[0].Handle, Created: a.clock.at(0), Seen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
+			Handle: list[0].Handle, LoggedIn: a.clock.at(time.Minute), Created: a.clock.at(0), Seen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
 			Note: map[string]string{"browser": "Firefox", "address": "192.0.2.1"},
 		}, list[0])
 		b.do(func(s *session.Session) {

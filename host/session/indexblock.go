@@ -1,0 +1,173 @@
+package session
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+)
+
+// indexBlock is the list of a user's sessions as it is stored, the one value of
+// its record. Each look at a session looks up its entry, so that a list has a
+// table to search in. Little-endian:
+//
+//	how many entries                       u32
+//	a row for each, ordered by handle:
+//	    handle                             22 bytes
+//	    where its entry begins             u32
+//	the entries, in the same order:
+//	    since, added, until                i64 each
+//	    keys, up to where the next begins  32 bytes each
+type indexBlock []byte
+
+const (
+	indexKey = reservedPrefix + "sessions"
+
+	blockHeader  = 4
+	handleLength = (handleSize*8 + 5) / 6 // in base64url without padding
+	rowLength    = handleLength + 4
+)
+
+// indexBlockOf returns the block of a list's record. It returns ErrDecode for
+// one that is not whole.
+func indexBlockOf(list *Record) (indexBlock, error) {
+	value, ok := list.Values.Lookup(indexKey)
+	b := indexBlock(value)
+	if !ok || list.Values.n != 1 || len(b) < blockHeader || (len(b)-blockHeader)/rowLength < b.len() {
+		return nil, fmt.Errorf("%w: the record is no list", ErrDecode)
+	}
+	return b, nil
+}
+
+func (b indexBlock) len() int { return int(binary.LittleEndian.Uint32(b)) }
+
+func (b indexBlock) handle(i int) []byte {
+	return b[blockHeader+i*rowLength:][:handleLength]
+}
+
+// entry returns what is stored of an entry, nil if it is out of bounds.
+func (b indexBlock) entry(i int) []byte {
+	begin := func(i int) int {
+		return int(binary.LittleEndian.Uint32(b[blockHeader+i*rowLength+handleLength:]))
+	}
+	from, to := begin(i), len(b)
+	if i+1 < b.len() {
+		to = begin(i + 1)
+	}
+	if from < blockHeader+b.len()*rowLength || to < from || to > len(b) {
+		return nil
+	}
+	return b[from:to]
+}
+
+// has reports whether the list has an entry with a handle and a key.
+func (b indexBlock) has(handle []byte, key *storageKey) bool {
+	i := sort.Search(b.len(), func(i int) bool { return bytes.Compare(b.handle(i), handle) >= 0 })
+	if i == b.len() || !bytes.Equal(b.handle(i), handle) {
+		return false
+	}
+	for keys := b.entry(i); len(keys) >= entryTimes+sha256.Size; keys = keys[sha256.Size:] {
+		if bytes.Equal(keys[entryTimes:][:sha256.Size], key[:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// entries decodes the block.
+func (b indexBlock) entries() (map[string]indexEntry, error) {
+	entries := make(map[string]indexEntry, b.len())
+	for i := range b.len() {
+		e, ok := decodeIndexEntry(b.entry(i))
+		if !ok {
+			return nil, fmt.Errorf("%w: entry %d of the list is cut off or out of bounds", ErrDecode, i)
+		}
+		entries[string(b.handle(i))] = e
+	}
+	return entries, nil
+}
+
+func makeIndexBlock(entries map[string]indexEntry) indexBlock {
+	handles := slices.Sorted(maps.Keys(entries))
+	at := blockHeader + len(handles)*rowLength
+	size := at
+	for _, e := range entries {
+		size += entryTimes + len(e.keys)*sha256.Size
+	}
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, size), uint32(len(handles)))
+	for _, handle := range handles {
+		b = append(b, handle...)
+		b = binary.LittleEndian.AppendUint32(b, uint32(at))
+		at += entryTimes + len(entries[handle].keys)*sha256.Size
+	}
+	for _, handle := range handles {
+		b = entries[handle].append(b)
+	}
+	return b
+}
+
+// indexEntry is a session in the list: when its user logged in, when the entry
+// was changed last, when it is over for certain, and the keys that it is, or is
+// about to be, stored under.
+//
+// The last of the keys is where it was; those before it are where requests have
+// been about to store it since. Which of these was first, the list cannot know,
+// so that it keeps them all until a request is seen to go on from one of them.
+type indexEntry struct {
+	since, added, until int64
+	keys                []storageKey
+}
+
+const (
+	entryTimes = 3 * 8
+
+	// maxEntryKeys bounds how many requests may be about to give one session a
+	// new id.
+	maxEntryKeys = 8
+)
+
+// follow adds the key that a session is to be stored under next, coming from
+// another one of the entry's. It reports false if too many are at that already.
+func (e *indexEntry) follow(from, to storageKey, now int64) bool {
+	if from != e.keys[len(e.keys)-1] || len(e.keys) >= maxEntryKeys && now-e.added > healAfterFull {
+		// The session was found under from, so none of the others is it.
+		e.keys = []storageKey{to, from}
+		return true
+	}
+	if len(e.keys) >= maxEntryKeys {
+		return false
+	}
+	e.keys = append([]storageKey{to}, e.keys...)
+	return true
+}
+
+func (e indexEntry) same(as indexEntry) bool {
+	return e.since == as.since && e.added == as.added && slices.Equal(e.keys, as.keys)
+}
+
+func (e indexEntry) append(b []byte) []byte {
+	for _, at := range [...]int64{e.since, e.added, e.until} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(at))
+	}
+	for _, key := range e.keys {
+		b = append(b, key[:]...)
+	}
+	return b
+}
+
+func decodeIndexEntry(b []byte) (e indexEntry, ok bool) {
+	if len(b) < entryTimes+sha256.Size || (len(b)-entryTimes)%sha256.Size != 0 {
+		return e, false
+	}
+	e.since = int64(binary.LittleEndian.Uint64(b))
+	e.added = int64(binary.LittleEndian.Uint64(b[8:]))
+	e.until = int64(binary.LittleEndian.Uint64(b[16:]))
+	e.keys = make([]storageKey, 0, (len(b)-entryTimes)/sha256.Size)
+	for b = b[entryTimes:]; len(b) > 0; b = b[sha256.Size:] {
+		e.keys = append(e.keys, storageKey(b[:sha256.Size]))
+	}
+	return e, true
+}

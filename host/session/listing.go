@@ -1,0 +1,255 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// errUnlisted is a session that its user's list does not have any more as it
+// was loaded: it was ended, or has got another id.
+var errUnlisted = errors.New("session: the session is not listed any more as it was loaded")
+
+// list sees to it that a session which is bound to a user is in the list of the
+// user's sessions before it is stored under a key that the list does not have,
+// and that the list lasts as long as the session. It returns the changes with
+// what is to be remembered of that.
+//
+// Only a log-in adds a session. One that was listed and is not any more was
+// ended: errUnlisted, whatever this request still knows of it.
+func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
+	var b binding
+	if s.bind != nil {
+		b = *s.bind
+	} else if found, ok := s.stillBound(o); ok {
+		b = found
+	} else {
+		return o, nil
+	}
+	// The end that looks move the session's to, at most: they need not each
+	// change the list.
+	last := s.manager.lasts(&t.next)
+	if s.bind == nil && !t.fresh && last <= b.until {
+		return o, nil
+	}
+	b.until = last + s.manager.duration
+	var err error
+	if s.bind != nil {
+		err = s.listLogIn(t, &b, now)
+	} else {
+		err = s.listAgain(t, &b, now)
+	}
+	if err != nil {
+		return nil, err
+	}
+	with := o.copy()
+	with.set(userKey, b.encode())
+	return &with, nil
+}
+
+// listLogIn adds a session that somebody has logged in with.
+func (s *Session) listLogIn(t *attempt, b *binding, now int64) error {
+	entry := indexEntry{since: now, added: now, until: b.until, keys: []storageKey{*t.key}}
+	if s.exists {
+		// Until the old record is gone, ending the session must end both.
+		entry.keys = append(entry.keys, s.key)
+	}
+	own := []string{b.handle}
+	if old, ok := bindingOf(&overlay{}, s.record.Values); ok && old.user == b.user {
+		own = append(own, old.handle) // it goes when this one is stored
+	}
+	return s.manager.enlist(&s.saving, b, own, func(e map[string]indexEntry) error {
+		e[b.handle] = entry
+		return nil
+	})
+}
+
+// listAgain changes the entry of a session that gets a new id or lasts longer.
+func (s *Session) listAgain(t *attempt, b *binding, now int64) error {
+	return s.manager.enlist(&s.saving, b, []string{b.handle}, func(e map[string]indexEntry) error {
+		entry, ok := e[b.handle]
+		if !ok || !slices.Contains(entry.keys, s.key) {
+			return errUnlisted
+		}
+		if t.fresh && !entry.follow(s.key, *t.key, now) {
+			return errUnlisted
+		}
+		entry.added, entry.until = now, max(entry.until, b.until)
+		e[b.handle] = entry
+		return nil
+	})
+}
+
+// enlist changes the list of the user of a binding and keeps it within its
+// bounds: the sessions whose log-ins are the oldest are ended for that, but none
+// of those whose handles are the caller's own.
+func (m *Manager) enlist(ctx context.Context, b *binding, own []string, change func(map[string]indexEntry) error) error {
+	limit := m.settings.MaxUserSessions
+	room := makeRoom{manager: m, user: b.user, own: own, alive: make(map[string]bool)}
+	for {
+		var failed error
+		listed := 0
+		err := m.changeIndex(ctx, b.user, b.until, func(e map[string]indexEntry) bool {
+			if failed = change(e); failed == nil {
+				failed = room.make(ctx, e, limit)
+			}
+			listed = len(e) - room.owned(e)
+			return failed == nil
+		})
+		if failed != nil {
+			return failed
+		}
+		if errors.Is(err, ErrTooLarge) && listed > 0 {
+			// A store that takes less than the list as it may be. Some steps
+			// beneath its bound, so that not each log-in finds it anew.
+			limit = listed * 3 / 4
+			continue
+		}
+		if err == nil {
+			room.end(ctx)
+		}
+		return err
+	}
+}
+
+// makeRoom is what a list that is full takes.
+type makeRoom struct {
+	manager *Manager
+	user    string
+	own     []string
+	alive   map[string]bool // by handle, as far as it was looked up
+	ended   map[string]indexEntry
+}
+
+// lookPast is how many of the oldest entries are looked up in a full list:
+// those whose sessions have ended by themselves go first.
+const lookPast = 8
+
+func (r *makeRoom) owned(e map[string]indexEntry) (n int) {
+	for _, handle := range r.own {
+		if _, ok := e[handle]; ok {
+			n++
+		}
+	}
+	return n
+}
+
+// make takes entries out of a list until there are no more than the limit, its
+// own new one included.
+func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int) error {
+	r.ended = nil
+	over := len(e) - r.owned(e) + 1 - max(1, limit)
+	if over <= 0 {
+		return nil
+	}
+	type listedSince struct {
+		since  int64
+		handle string
+	}
+	others := make([]listedSince, 0, len(e))
+	for handle, entry := range e {
+		if !slices.Contains(r.own, handle) {
+			others = append(others, listedSince{entry.since, handle})
+		}
+	}
+	slices.SortFunc(others, func(a, b listedSince) int {
+		return cmp.Or(cmp.Compare(a.since, b.since), strings.Compare(a.handle, b.handle))
+	})
+	for _, other := range others[:min(lookPast, len(others))] {
+		alive, err := r.isAlive(ctx, other.handle, e[other.handle])
+		if err != nil {
+			return err
+		}
+		if !alive {
+			delete(e, other.handle)
+			over--
+		}
+	}
+	r.ended = make(map[string]indexEntry)
+	for _, other := range others {
+		if over <= 0 {
+			break
+		}
+		if entry, ok := e[other.handle]; ok {
+			r.ended[other.handle] = entry
+			delete(e, other.handle)
+			over--
+		}
+	}
+	return nil
+}
+
+func (r *makeRoom) isAlive(ctx context.Context, handle string, entry indexEntry) (alive bool, err error) {
+	now := r.manager.now()
+	if now-entry.added <= healAfterFull {
+		return true, nil // or about to be stored
+	}
+	alive, known := r.alive[handle]
+	if !known {
+		_, alive, err = r.manager.listed(ctx, r.user, handle, entry, now)
+		r.alive[handle] = alive
+	}
+	return alive, err
+}
+
+// end removes what is left of the sessions that were taken out of the list. That
+// one could not be removed does no harm: it is not listed.
+func (r *makeRoom) end(ctx context.Context) {
+	for _, entry := range r.ended {
+		for _, key := range entry.keys {
+			_, _ = r.manager.endKey(ctx, key, errTooManySessions)
+		}
+	}
+}
+
+// errTooManySessions is why a session was ended that nobody ended.
+var errTooManySessions = errors.New("session: its user has logged in again; that makes more sessions than Settings.MaxUserSessions, or than the store takes")
+
+// stillBound returns the binding that the changes leave, if there is one.
+func (s *Session) stillBound(o *overlay) (b binding, ok bool) {
+	if !s.record.Values.own {
+		return b, false // as is the rule: nothing of ours is in it
+	}
+	return bindingOf(o, s.record.Values)
+}
+
+// unlist takes a session that was ended, or bound to another user, out of the
+// list it was in. That it stays there does no harm: lists drop what is no more.
+func (s *Session) unlist() {
+	if !s.exists {
+		return
+	}
+	if b, ok := bindingOf(&overlay{}, s.record.Values); ok {
+		_ = s.manager.changeIndex(&s.saving, b.user, 0, func(e map[string]indexEntry) bool {
+			_, ok := e[b.handle]
+			delete(e, b.handle)
+			return ok
+		})
+	}
+}
+
+// unlistUnbound is unlist for a session that was just stored with another
+// binding, or none.
+func (s *Session) unlistUnbound() {
+	if s.bind != nil || s.overlay.cleared {
+		s.unlist()
+	}
+}
+
+// drop takes entries out of a list, if they are still what they were.
+func (m *Manager) drop(ctx context.Context, user string, vanished map[string]indexEntry) error {
+	if len(vanished) == 0 {
+		return nil
+	}
+	return m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
+		before := len(e)
+		maps.DeleteFunc(e, func(handle string, entry indexEntry) bool {
+			seen, ok := vanished[handle]
+			return ok && seen.same(entry)
+		})
+		return len(e) != before
+	})
+}
