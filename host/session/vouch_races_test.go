@@ -1,0 +1,130 @@
+package session_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func everyMinute(s *session.Settings) { s.RotateEvery, s.RotateGrace = time.Minute, time.Minute }
+
+// TestNewIdsBetweenRecordAndList: a session that gets two new ids after a request
+// read its record and before it reads the list is not taken for one that ended.
+func TestNewIdsBetweenRecordAndList(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a, slow := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
+		fast := newApp(t, s, func(s *session.Settings) { s.RotateEvery, s.RotateGrace = 10*time.Second, 10*time.Second })
+		slow.clock.advance(time.Minute)
+		fast.clock.advance(70 * time.Second)
+		b, meanwhile := a.browser(), slow.browser()
+		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		meanwhile.jar["session_id"] = b.jar["session_id"]
+		var once sync.Once
+		a.store.fail(func(o operation) error {
+			if o.name == "get" && string(o.key) == string(listKey("ada")) {
+				once.Do(func() {
+					for _, by := range []*app{slow, fast} {
+						meanwhile.a = by
+						before := meanwhile.id()
+						meanwhile.do(func(s *session.Session) { _, _ = s.User() })
+						require.NotEqual(t, before, meanwhile.id())
+					}
+				})
+			}
+			return nil
+		}, nil)
+		got := b.do(func(s *session.Session) {
+			user, err := s.User()
+			require.NoError(t, err)
+			require.Equal(t, "ada", user)
+		})
+		require.Equal(t, http.StatusOK, got.StatusCode)
+		require.Equal(t, meanwhile.id(), b.id())
+		require.NotContains(t, a.kinds(), session.EventUnlisted)
+	})
+}
+
+// TestLaterNewIdThatLoses: a request that is late in giving the session a new id
+// does not take the one that another request is just giving it out of the list.
+func TestLaterNewIdThatLoses(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		first, second := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
+		b, late := first.browser(), second.browser()
+		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		late.jar["session_id"] = b.jar["session_id"]
+		first.clock.advance(time.Minute)
+		second.clock.advance(time.Minute)
+		listed, won := make(chan struct{}), make(chan struct{})
+		onList := func(f func()) func(operation) error {
+			var once sync.Once
+			return func(o operation) error {
+				if o.name == "set" && string(o.key) == string(listKey("ada")) {
+					once.Do(f)
+				}
+				return nil
+			}
+		}
+		look := func(s *session.Session) {
+			if user, err := s.User(); err != nil || user != "ada" {
+				t.Error(user, err)
+			}
+		}
+		var wg sync.WaitGroup
+		second.store.fail(nil, onList(func() { close(listed); <-won }))
+		first.store.fail(nil, onList(func() {
+			wg.Go(func() { late.do(look) })
+			<-listed
+		}))
+		before := b.id()
+		b.do(look)
+		require.NotEqual(t, before, b.id())
+		close(won)
+		wg.Wait()
+		for range 2 { // the second time with what the first has left
+			b.do(look)
+			late.do(look)
+			require.Equal(t, b.id(), late.id())
+			require.Len(t, handles(t, first.manager, "ada"), 1)
+			first.clock.advance(time.Minute)
+			second.clock.advance(time.Minute)
+		}
+		n, err := second.manager.EndAll(ctx, "ada")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		_, ok := alive(t, first.manager, b.id())
+		require.False(t, ok)
+	})
+}
+
+// TestListedWhileItGetsANewId: a session is in the list of its user at every
+// moment of a rotation, also while the list is being read.
+func TestListedWhileItGetsANewId(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a, reader := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
+		b := a.browser()
+		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		for step := 0; ; step++ {
+			a.clock.advance(time.Minute)
+			reader.clock.ms.Store(a.clock.ms.Load())
+			calls, hit := 0, false
+			reader.store.fail(nil, func(operation) error {
+				if calls++; calls-1 == step {
+					hit = true
+					before := b.id()
+					b.do(func(s *session.Session) { _, _ = s.User() })
+					require.NotEqual(t, before, b.id())
+				}
+				return nil
+			})
+			require.Len(t, handles(t, reader.manager, "ada"), 1, "a new id at step %d", step)
+			if !hit {
+				break
+			}
+		}
+	})
+}
