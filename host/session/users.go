@@ -171,8 +171,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 
 // End ends the session of a user that has the handle, and reports whether there
 // was one. When it has returned without an error, no request brings the session
-// back, be it one that was just about to make it. Errors are those of the
-// storage; call it again then.
+// back, be it one that was just about to make it, and whatever the storage loses:
+// see [EventUnlisted]. Errors are those of the storage; call it again then.
 func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err error) {
 	n, err := m.endWhere(ctx, user, func(h string) bool { return h == handle })
 	return n > 0, err

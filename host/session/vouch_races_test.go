@@ -13,6 +13,17 @@ import (
 
 func everyMinute(s *session.Settings) { s.RotateEvery, s.RotateGrace = time.Minute, time.Minute }
 
+// onList returns a hook that runs f once, when ada's list has been written.
+func onList(f func()) func(operation) error {
+	var once sync.Once
+	return func(o operation) error {
+		if o.name == "set" && string(o.key) == string(listKey("ada")) {
+			once.Do(f)
+		}
+		return nil
+	}
+}
+
 // TestNewIdsBetweenRecordAndList: a session that gets two new ids after a request
 // read its record and before it reads the list is not taken for one that ended.
 func TestNewIdsBetweenRecordAndList(t *testing.T) {
@@ -60,15 +71,6 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 		first.clock.advance(time.Minute)
 		second.clock.advance(time.Minute)
 		listed, won := make(chan struct{}), make(chan struct{})
-		onList := func(f func()) func(operation) error {
-			var once sync.Once
-			return func(o operation) error {
-				if o.name == "set" && string(o.key) == string(listKey("ada")) {
-					once.Do(f)
-				}
-				return nil
-			}
-		}
 		look := func(s *session.Session) {
 			if user, err := s.User(); err != nil || user != "ada" {
 				t.Error(user, err)
@@ -108,22 +110,44 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 		a, reader := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
 		b := a.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
-		for step := 0; ; step++ {
-			a.clock.advance(time.Minute)
-			reader.clock.ms.Store(a.clock.ms.Load())
-			calls, hit := 0, false
-			reader.store.fail(nil, func(operation) error {
-				if calls++; calls-1 == step {
-					hit = true
-					before := b.id()
+		for _, begun := range []bool{false, true} { // before the list is read
+			for step, hit := 0, true; hit; step++ {
+				a.clock.advance(time.Minute)
+				reader.clock.ms.Store(a.clock.ms.Load())
+				listed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+				before := b.id()
+				rotate := func() {
 					b.do(func(s *session.Session) { _, _ = s.User() })
-					require.NotEqual(t, before, b.id())
+					close(done)
 				}
-				return nil
-			})
-			require.Len(t, handles(t, reader.manager, "ada"), 1, "a new id at step %d", step)
-			if !hit {
-				break
+				if begun {
+					a.store.fail(nil, onList(func() { close(listed); <-goOn }))
+					go rotate()
+					<-listed
+				}
+				calls := 0
+				hit = false
+				finish := func() {
+					if begun {
+						close(goOn)
+					} else {
+						go rotate()
+					}
+					<-done
+				}
+				reader.store.fail(func(operation) error {
+					if calls++; calls-1 == step {
+						hit = true
+						finish()
+					}
+					return nil
+				}, nil)
+				require.Len(t, handles(t, reader.manager, "ada"), 1, "a new id at step %d, begun before %v", step, begun)
+				if !hit {
+					finish()
+				}
+				a.store.fail(nil, nil)
+				require.NotEqual(t, before, b.id())
 			}
 		}
 	})
