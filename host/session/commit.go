@@ -135,10 +135,14 @@ func (s *Session) changesSaved() {
 // canSendID reports whether the client can still be told a new id, or that it
 // has one no more.
 func (s *Session) canSendID() error {
-	if s.w != nil && s.w.sent {
+	switch {
+	case s.w == nil || !s.w.sent:
+		return nil
+	case s.w.bypassed:
+		return fmt.Errorf("%w: the change needs a cookie; %s", ErrHeadersSent, bypass)
+	default:
 		return fmt.Errorf("%w: the change needs a cookie; make it before the first write, Flush or Hijack", ErrHeadersSent)
 	}
-	return nil
 }
 
 // edit changes an overlay by what it finds in it and in the newest stored
@@ -158,7 +162,12 @@ func (s *Session) commit(e edit) error {
 		s.commitLook()
 		return nil
 	}
-	if err := s.load(&s.saving); err != nil {
+	if e != nil {
+		if err := s.mayLook(); err != nil {
+			return err
+		}
+	}
+	if err := s.loadUnseen(&s.saving); err != nil {
 		return err
 	}
 	err := s.commitLoaded(e)

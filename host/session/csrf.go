@@ -28,7 +28,8 @@ const (
 // different each time, so that compressing a page does not give it away, and
 // holds until the session ends or gets a new id by Renew or LogIn. The first
 // call creates the session if there is none, and otherwise saves it, with all
-// its changes; its errors are those of [Session.Save].
+// its changes; its errors are those of [Session.Save]. Without a session it
+// must come before the response begins, and is ErrHeadersSent after that.
 func (s *Session) CSRFToken() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +51,14 @@ func (s *Session) CSRFToken() (string, error) {
 // the same one: what is new to a session that others know is saved at once.
 func (s *Session) csrfSecret() ([]byte, error) {
 	secret, ok, err := s.lookup(csrfKey)
-	if err != nil || ok && len(secret) == csrfSize {
-		return secret, err
+	if err == nil && !s.exists {
+		err = s.canSendID() // a token of a session that nobody will have is none
+	}
+	if err != nil {
+		return nil, err
+	}
+	if ok && len(secret) == csrfSize {
+		return secret, nil
 	}
 	fresh := make([]byte, csrfSize)
 	if _, err := io.ReadFull(s.manager.settings.Rand, fresh); err != nil {

@@ -34,13 +34,18 @@ const (
 	// EventGone: a change was dropped because another request had ended
 	// the session. Err is ErrGone.
 	EventGone
-	// EventFailed: a change could not be stored and the response had already
-	// begun, so that nobody but this event tells. Err says why.
+	// EventFailed: a change could not be stored, or a session not be looked at,
+	// and the response had already begun, so that nobody but this event tells.
+	// Err says why.
 	EventFailed
 	// EventUnlisted: a request came with a session that is bound to a user, and the
 	// list of that user's sessions, by which they are shown and ended, does not
 	// have it. It counts as ended and is removed. Err says what the storage lost.
 	EventUnlisted
+	// EventClash: two managers of this program send cookies of one name to the
+	// same pages, so that each may take the other's visitors for strangers.
+	// Told once; Err names both.
+	EventClash
 )
 
 // String returns the kind in one word.
@@ -68,6 +73,8 @@ func (k EventKind) String() string {
 		return "unlisted"
 	case EventFailed:
 		return "failed"
+	case EventClash:
+		return "clash"
 	}
 	return "unknown"
 }
@@ -90,7 +97,7 @@ type Event struct {
 // made of, and the rest is for debugging.
 func (e Event) Level() slog.Level {
 	switch e.Kind {
-	case EventFailed, EventUnavailable:
+	case EventFailed, EventUnavailable, EventClash:
 		return slog.LevelError
 	case EventCorrupt, EventGone, EventUnlisted:
 		return slog.LevelWarn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -17,6 +18,9 @@ type Manager struct {
 	duration, idle, absolute      int64 // milliseconds
 	seenEvery, rotateEvery, grace int64
 	looksCount                    bool // looking at a session may change its record
+
+	madeAt string      // a place in the program
+	clash  atomic.Bool // it was told that another manager has the same cookie
 }
 
 // New returns a manager of sessions in a store. It returns ErrSettings for
@@ -41,6 +45,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	}
 	m := &Manager{
 		settings:    settings,
+		madeAt:      callerOfNew(),
 		engine:      engine,
 		duration:    settings.Duration.Milliseconds(),
 		idle:        settings.IdleTimeout.Milliseconds(),
@@ -51,77 +56,6 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	}
 	m.looksCount = m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
 	return m, nil
-}
-
-// Handler wraps a handler with sessions, as one does with middleware: it may
-// be passed where a func(http.Handler) http.Handler is asked for.
-//
-// The session's changes are saved before the response begins, so that whoever
-// has the response can rely on them, and once more when the handler has
-// returned. A handler that panics saves nothing beyond what was stored by then:
-// at the response's beginning, or by Save or Update.
-//
-// A response whose handler looked at the session says "Vary: Cookie", and
-// "Cache-Control: private" unless the handler said something of its own.
-func (m *Manager) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := &request{context: requestContext{Context: r.Context()}}
-		q.context.session = &q.session
-		q.session.attach(m, r.Context(), &q.writer)
-		q.writer.ResponseWriter, q.writer.request, q.writer.session = w, r, &q.session
-		next.ServeHTTP(&q.writer, r.WithContext(&q.context))
-		q.writer.finish()
-	})
-}
-
-// request is all that a request needs, in one piece of memory.
-type request struct {
-	context requestContext
-	session Session
-	writer  responseWriter
-}
-
-// requestContext is the request's context with the session in it.
-type requestContext struct {
-	context.Context
-	session *Session
-}
-
-type contextKey struct{}
-
-func (c *requestContext) Value(key any) any {
-	switch key {
-	case contextKey{}, any(c.session.manager):
-		return c.session
-	}
-	return c.Context.Value(key)
-}
-
-// From returns the session of a request. It panics if no manager's Handler is
-// around the handler that asks: there is then no session to be had. Of several
-// managers it takes the innermost; see [Manager.From].
-func From(r *http.Request) *Session {
-	s, ok := FromContext(r.Context())
-	if !ok {
-		panic("session: the request has no session: wrap the handler with (*session.Manager).Handler")
-	}
-	return s
-}
-
-// FromContext returns the session of a request's context.
-func FromContext(ctx context.Context) (s *Session, ok bool) {
-	s, ok = ctx.Value(contextKey{}).(*Session)
-	return s, ok
-}
-
-// From returns this manager's session of a request, for an application that
-// has several managers. It panics as the function From does.
-func (m *Manager) From(r *http.Request) *Session {
-	s, ok := r.Context().Value(m).(*Session)
-	if !ok {
-		panic("session: the request has no session of this manager: wrap the handler with its Handler")
-	}
-	return s
 }
 
 // Open returns the session with an id, or a new one for an id that is empty,

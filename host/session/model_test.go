@@ -347,6 +347,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 				return
 			}
 			m.beforeHeaders(r)
+			w.Header().Set("Vary", "Cookie") // what happens without is tested elsewhere
 			w.WriteHeader(http.StatusOK)
 			m.learnFrom(r, s)
 		case 13:

@@ -154,7 +154,7 @@ func (s *Session) Delete(key string) error {
 		return nil
 	}
 	// Also for one that was just set: there may be another beneath it.
-	if err := s.load(s.ctx); err != nil {
+	if err := s.loadUnseen(s.ctx); err != nil {
 		return err
 	}
 	s.overlay.delete(key, s.record.Values)
@@ -202,7 +202,7 @@ func (s *Session) Pop(key string, v any) (ok bool, err error) {
 func (s *Session) Clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(s.ctx); err != nil {
+	if err := s.loadUnseen(s.ctx); err != nil {
 		return err
 	}
 	s.bind = nil
@@ -295,10 +295,18 @@ func (s *Session) lookup(key string) (value []byte, ok bool, err error) {
 	return value, ok, nil
 }
 
-// load fetches the stored session unless that was done before. Holding the
-// session's own lock meanwhile makes goroutines of the one request that ask at
-// the same time share one fetch.
+// load fetches the stored session, for whoever asks what is in it, unless that
+// was done before. Holding the session's own lock meanwhile makes goroutines of
+// the one request that ask at the same time share one fetch.
 func (s *Session) load(ctx context.Context) error {
+	if err := s.mayLook(); err != nil {
+		return err
+	}
+	return s.loadUnseen(ctx)
+}
+
+// loadUnseen is load for a change, of which nobody learns what the session was.
+func (s *Session) loadUnseen(ctx context.Context) error {
 	s.touched = true
 	if s.loaded {
 		return nil

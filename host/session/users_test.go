@@ -177,6 +177,7 @@ func TestLogInRefuses(t *testing.T) {
 	t.Run("after the headers", func(t *testing.T) {
 		a := newApp(t, store.NewMemory())
 		a.browser().serve(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "Cookie")
 			w.WriteHeader(http.StatusOK)
 			require.ErrorIs(t, session.From(r).LogIn("ada", nil), session.ErrHeadersSent)
 			user, err := session.From(r).User()

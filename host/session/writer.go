@@ -6,32 +6,36 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
+	"sync/atomic"
 )
 
 // responseWriter saves the session just before the response begins: at the
 // first write, at a header that is not informational, at a flush or a hijack.
+// Handlers see it as one of the types that claim more, see [abilities].
 type responseWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	session *Session
+	outer   *Session // of a manager around this one, nil if there is none
 
-	beginning bool // the headers are about to be completed
+	can       abilities   // of what is beneath
+	returned  bool        // the handler has returned
+	over      atomic.Bool // and whatever is to come after it is done
+	beginning bool        // the headers are about to be completed
 
-	sent   bool   // the headers have left, or are about to
-	failed error  // the session could not be saved: OnError has answered
-	cookie string // our Set-Cookie line among the headers
-	token  bool   // the session's id is among the headers
+	sent     bool   // the headers have left, or are about to
+	lookable bool   // whoever looks at the session now harms no cache
+	bypassed bool   // the response went out beneath this writer
+	told     bool   // of a look that came too late
+	failed   error  // the session could not be saved: OnError has answered
+	cookie   string // our Set-Cookie line among the headers
+	token    bool   // the session's id is among the headers
 
 	// Header values, kept here so that setting them allocates nothing.
 	vary, cacheControl [1]string
 }
 
-var (
-	_ http.Flusher  = (*responseWriter)(nil)
-	_ http.Hijacker = (*responseWriter)(nil)
-	_ io.ReaderFrom = (*responseWriter)(nil)
-)
+var _ io.ReaderFrom = (*responseWriter)(nil)
 
 // Unwrap lets http.ResponseController reach what is beneath.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -43,7 +47,11 @@ func (w *responseWriter) WriteHeader(status int) {
 		w.ResponseWriter.WriteHeader(status)
 		return
 	}
-	if w.begin() == nil {
+	err := w.begin()
+	if status == http.StatusSwitchingProtocols {
+		w.noCaches()
+	}
+	if err == nil {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
@@ -62,7 +70,8 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	return io.WriteString(w.ResponseWriter, s)
 }
 
-// ReadFrom keeps the path on which net/http sends files without copying.
+// ReadFrom keeps the path on which net/http sends files without copying. It
+// works over any writer, and so it is claimed over any.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if err := w.begin(); err != nil {
 		return 0, err
@@ -70,21 +79,24 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(w.ResponseWriter, r)
 }
 
-func (w *responseWriter) Flush() { _ = w.FlushError() }
-
+// FlushError is there even if nothing beneath can flush:
+// [http.ResponseController] would go past this writer otherwise.
 func (w *responseWriter) FlushError() error {
+	if w.can&canFlush == 0 {
+		return http.ErrNotSupported
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack saves the session first. Whoever hijacks writes the headers and may or
+// hijack saves the session first. Whoever hijacks writes the headers and may or
 // may not look at those of the ResponseWriter: a session that is new at
 // this moment is refused with ErrHeadersSent, since nobody could see that its
 // cookie got lost. One that was saved before, and its cookie found in the
 // headers, is the caller's to send.
-func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	began, err := w.session.beforeHijack()
 	if err != nil {
 		return nil, nil, err
@@ -93,6 +105,9 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil && began {
 		// HTTP/2, for one, cannot: an ordinary response is still to come.
 		w.session.notHijacked()
+	}
+	if err == nil {
+		w.noCaches()
 	}
 	return conn, rw, err
 }
@@ -135,17 +150,23 @@ func dropContentHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
+// noCaches notes that what follows is no response that a cache would keep.
+func (w *responseWriter) noCaches() {
+	w.session.mu.Lock()
+	defer w.session.mu.Unlock()
+	w.lookable = true
+}
+
 // finish saves what the handler changed after the response began, or begins a
 // response that has no body.
 func (w *responseWriter) finish() {
-	if !w.sent {
+	w.returned = true
+	switch {
+	case !w.sent:
 		_ = w.begin()
-		return
+	case w.failed == nil:
+		w.session.afterHeaders()
 	}
-	if w.failed != nil {
-		return
-	}
-	w.session.afterHeaders()
 }
 
 // beforeHeaders saves the session and completes the headers, after which no
@@ -153,11 +174,16 @@ func (w *responseWriter) finish() {
 func (s *Session) beforeHeaders() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.w.returned && s.touched && s.w.begunBeneath() {
+		s.wentPast()
+		return nil
+	}
 	s.w.beginning = true
 	err := s.commitAtEnd()
 	s.w.beginning, s.w.sent = false, true
 	if s.touched {
 		s.w.addHeaders()
+		s.w.lookable = true
 	}
 	return err
 }
@@ -209,124 +235,4 @@ func (s *Session) commitAtEnd() error {
 		return nil
 	}
 	return err
-}
-
-// addHeaders completes the headers of a response whose session was touched,
-// just before they leave.
-func (w *responseWriter) addHeaders() {
-	s := w.session
-	h := w.Header()
-	w.addVary(h, "Cookie")
-	told := w.token
-	if s.manager.settings.TokenHeader != "" {
-		w.addVary(h, s.manager.settings.TokenHeader)
-		told = w.placeToken(h)
-	}
-	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
-		// The client missed the response that told it its new id.
-		w.cookie = s.manager.settings.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now(), s.manager.secure(w.request))
-	}
-	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
-		w.cookie = s.manager.settings.removeCookie(s.manager.secure(w.request))
-	}
-	w.placeCookie(h)
-	if w.cookie == "" && !told {
-		if h["Cache-Control"] == nil {
-			w.cacheControl[0] = "private"
-			h["Cache-Control"] = w.cacheControl[:1:1]
-		}
-		return
-	}
-	switch said := strings.ToLower(strings.Join(h["Cache-Control"], ",")); {
-	case said == "":
-		h.Set("Cache-Control", "private, no-store")
-	case !strings.Contains(said, "no-store") && !strings.Contains(said, "private"):
-		// A shared cache must not give one visitor's cookie to another.
-		h.Add("Cache-Control", `no-cache="Set-Cookie"`)
-	}
-}
-
-func (w *responseWriter) addVary(h http.Header, on string) {
-	vary := h["Vary"]
-	if vary == nil {
-		w.vary[0] = on
-		h["Vary"] = w.vary[:1:1]
-		return
-	}
-	for _, line := range vary {
-		for token := range strings.SplitSeq(line, ",") {
-			token = strings.TrimSpace(token)
-			if token == "*" || strings.EqualFold(token, on) {
-				return
-			}
-		}
-	}
-	h.Add("Vary", on)
-}
-
-// sendID puts the session's id among the headers at once, where a handler that
-// writes the response itself finds it.
-func (w *responseWriter) sendID(id string, until, now int64) {
-	h, m := w.Header(), w.session.manager
-	if w.session.transport == TransportHeader {
-		h.Set(m.settings.TokenHeader, id)
-		w.token = true
-		return
-	}
-	w.removeCookieLine(h)
-	w.cookie = m.settings.setCookie(id, until, now, m.secure(w.request))
-	w.placeCookie(h)
-}
-
-// dropID takes an id back that was to go out.
-func (w *responseWriter) dropID() {
-	if !w.sent {
-		w.removeCookieLine(w.Header())
-		if w.token {
-			w.Header().Del(w.session.manager.settings.TokenHeader)
-		}
-	}
-	w.cookie, w.token = "", false
-}
-
-// placeToken makes sure that the session's id is among the headers, or, after
-// the session was ended, an empty one, which tells the client to forget.
-func (w *responseWriter) placeToken(h http.Header) (told bool) {
-	s := w.session
-	if s.transport != TransportHeader {
-		return false
-	}
-	switch name := s.manager.settings.TokenHeader; {
-	case w.token:
-		h.Set(name, s.id)
-	case s.destroyed:
-		h.Set(name, "")
-	default:
-		return false
-	}
-	return true
-}
-
-// placeCookie makes sure that our cookie is among the headers: a handler may
-// have replaced them since.
-func (w *responseWriter) placeCookie(h http.Header) {
-	if w.cookie != "" && !contains(h["Set-Cookie"], w.cookie) {
-		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)
-	}
-}
-
-func (w *responseWriter) removeCookieLine(h http.Header) {
-	if w.cookie == "" {
-		return
-	}
-	lines := h["Set-Cookie"]
-	for i, line := range lines {
-		if line == w.cookie {
-			h["Set-Cookie"] = append(lines[:i:i], lines[i+1:]...)
-			break
-		}
-	}
-	if len(h["Set-Cookie"]) == 0 {
-		h.Del("Set-Cookie")
-	}
 }

@@ -1,0 +1,160 @@
+package session
+
+import (
+	"context"
+	"net/http"
+	"slices"
+)
+
+// Handler wraps a handler with sessions, as one does with middleware: it may
+// be passed where a func(http.Handler) http.Handler is asked for.
+//
+// The session's changes are saved before the response begins, so that whoever
+// has the response can rely on them, and once more when the handler has
+// returned. A handler that panics saves nothing beyond what was stored by then:
+// at the response's beginning, or by Save or Update.
+//
+// A response whose handler looked at the session says "Vary: Cookie", and
+// "Cache-Control: private" unless the handler said something of its own. A
+// handler that first looks after the response has begun gets ErrHeadersSent,
+// unless the response said "Vary: Cookie", "private" or "no-store" by itself: a
+// cache between could else show one visitor's page to others.
+//
+// The handler must write to the ResponseWriter that it is given. Frameworks
+// that have one of their own need to be told: see the package's README.
+//
+// The handler's request is a copy. Its Pattern and its parsed forms are handed
+// back, so that middleware around this one sees them; path values are not.
+// Files of an upload are removed from the temporary directory when the handler
+// has returned or panicked, except for a form that was parsed outside, or on
+// another copy: of http.StripPrefix, http.MaxBytesHandler and
+// http.TimeoutHandler inside, which belong around this Handler.
+//
+// Around a handler that has this manager's Handler around it already it does
+// nothing: there is one session and one cookie.
+func (m *Manager) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		outer, _ := FromContext(r.Context())
+		if outer != nil {
+			if s := outer.reaches(m, r); s != nil {
+				m.serveWithin(next, w, r, s)
+				return
+			}
+		}
+		q := &request{context: requestContext{Context: r.Context()}}
+		q.context.session = &q.session
+		core := &q.writer.flusher.responseWriter
+		core.ResponseWriter, core.request, core.session, core.outer = w, r, &q.session, outer
+		q.session.attach(m, r.Context(), core)
+		inner := r.WithContext(&q.context)
+		defer func() { // after a panic, too
+			core.over.Store(true)
+			handBack(r, inner)
+		}()
+		next.ServeHTTP(q.writer.as(abilitiesOf(w)), inner)
+		core.finish()
+	})
+}
+
+// serveWithin serves a request that has this manager's session already.
+func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.Request, s *Session) {
+	if innermost, _ := FromContext(r.Context()); innermost == s {
+		next.ServeHTTP(w, r)
+		return
+	}
+	// Another manager is in between, and From is to find the innermost.
+	inner := r.WithContext(&requestContext{r.Context(), s})
+	defer handBack(r, inner)
+	next.ServeHTTP(w, inner)
+}
+
+// reaches looks for a manager's session among those around a handler, beginning
+// with this one. A request that a handler makes itself, of the context that it
+// has, may be somebody else's: it has the session only if it brings the same.
+func (s *Session) reaches(m *Manager, r *http.Request) *Session {
+	for ; s != nil && s.w != nil; s = s.w.outer {
+		if s.w.over.Load() || !s.manager.sameClient(s.w.request, r) {
+			continue
+		}
+		if s.manager == m {
+			return s
+		}
+		m.nestedIn(s.manager, r)
+	}
+	return nil
+}
+
+// sameClient reports whether two requests bring the same cookies and token.
+func (m *Manager) sameClient(a, b *http.Request) bool {
+	name := m.settings.TokenHeader
+	return slices.Equal(a.Header["Cookie"], b.Header["Cookie"]) && (name == "" || slices.Equal(a.Header[name], b.Header[name]))
+}
+
+// handBack gives the request that Handler was given what a handler learnt of
+// its copy. net/http removes the files of the forms that it knows, but not
+// after a panic or a hijack, and not where somebody outside made a copy too.
+func handBack(to, from *http.Request) {
+	if from.Pattern != to.Pattern {
+		to.Pattern = from.Pattern
+	}
+	if to.Form == nil {
+		to.Form = from.Form
+	}
+	if to.PostForm == nil {
+		to.PostForm = from.PostForm
+	}
+	if to.MultipartForm == nil && from.MultipartForm != nil {
+		to.MultipartForm = from.MultipartForm
+		_ = from.MultipartForm.RemoveAll()
+	}
+}
+
+// request is all that a request needs, in one piece of memory.
+type request struct {
+	context requestContext
+	session Session
+	writer  ableWriter
+}
+
+// requestContext is the request's context with the session in it.
+type requestContext struct {
+	context.Context
+	session *Session
+}
+
+type contextKey struct{}
+
+func (c *requestContext) Value(key any) any {
+	switch key {
+	case contextKey{}, any(c.session.manager):
+		return c.session
+	}
+	return c.Context.Value(key)
+}
+
+// From returns the session of a request. It panics if no manager's Handler is
+// around the handler that asks: there is then no session to be had. Of several
+// managers it takes the innermost; see [Manager.From].
+func From(r *http.Request) *Session {
+	s, ok := FromContext(r.Context())
+	if !ok {
+		panic("session: the request has no session: wrap the handler with (*session.Manager).Handler")
+	}
+	return s
+}
+
+// FromContext returns the session of a request's context.
+func FromContext(ctx context.Context) (s *Session, ok bool) {
+	s, ok = ctx.Value(contextKey{}).(*Session)
+	return s, ok
+}
+
+// From returns this manager's session of a request, for an application that
+// has several managers. It panics as the function From does.
+func (m *Manager) From(r *http.Request) *Session {
+	s, ok := r.Context().Value(m).(*Session)
+	if !ok {
+		panic("session: the request has no session of this manager: wrap the handler with its Handler")
+	}
+	return s
+}

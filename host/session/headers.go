@@ -1,0 +1,127 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+)
+
+// addHeaders completes the headers of a response whose session was touched,
+// just before they leave.
+func (w *responseWriter) addHeaders() {
+	s := w.session
+	h := w.Header()
+	w.addVary(h, "Cookie")
+	told := w.token
+	if s.manager.settings.TokenHeader != "" {
+		w.addVary(h, s.manager.settings.TokenHeader)
+		told = w.placeToken(h)
+	}
+	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
+		// The client missed the response that told it its new id.
+		w.cookie = s.manager.settings.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now(), s.manager.secure(w.request))
+	}
+	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
+		w.cookie = s.manager.settings.removeCookie(s.manager.secure(w.request))
+	}
+	w.placeCookie(h)
+	if w.cookie == "" && !told {
+		if h["Cache-Control"] == nil {
+			w.cacheControl[0] = "private"
+			h["Cache-Control"] = w.cacheControl[:1:1]
+		}
+		return
+	}
+	switch said := strings.ToLower(strings.Join(h["Cache-Control"], ",")); {
+	case said == "":
+		h.Set("Cache-Control", "private, no-store")
+	case !strings.Contains(said, "no-store") && !strings.Contains(said, "private"):
+		// A shared cache must not give one visitor's cookie to another.
+		h.Add("Cache-Control", `no-cache="Set-Cookie"`)
+	}
+}
+
+func (w *responseWriter) addVary(h http.Header, on string) {
+	vary := h["Vary"]
+	if vary == nil {
+		w.vary[0] = on
+		h["Vary"] = w.vary[:1:1]
+		return
+	}
+	for _, line := range vary {
+		for token := range strings.SplitSeq(line, ",") {
+			token = strings.TrimSpace(token)
+			if token == "*" || strings.EqualFold(token, on) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", on)
+}
+
+// sendID puts the session's id among the headers at once, where a handler that
+// writes the response itself finds it.
+func (w *responseWriter) sendID(id string, until, now int64) {
+	h, m := w.Header(), w.session.manager
+	if w.session.transport == TransportHeader {
+		h.Set(m.settings.TokenHeader, id)
+		w.token = true
+		return
+	}
+	m.sendsCookie(w.request)
+	w.removeCookieLine(h)
+	w.cookie = m.settings.setCookie(id, until, now, m.secure(w.request))
+	w.placeCookie(h)
+}
+
+// dropID takes an id back that was to go out.
+func (w *responseWriter) dropID() {
+	if !w.sent {
+		w.removeCookieLine(w.Header())
+		if w.token {
+			w.Header().Del(w.session.manager.settings.TokenHeader)
+		}
+	}
+	w.cookie, w.token = "", false
+}
+
+// placeToken makes sure that the session's id is among the headers, or, after
+// the session was ended, an empty one, which tells the client to forget.
+func (w *responseWriter) placeToken(h http.Header) (told bool) {
+	s := w.session
+	if s.transport != TransportHeader {
+		return false
+	}
+	switch name := s.manager.settings.TokenHeader; {
+	case w.token:
+		h.Set(name, s.id)
+	case s.destroyed:
+		h.Set(name, "")
+	default:
+		return false
+	}
+	return true
+}
+
+// placeCookie makes sure that our cookie is among the headers: a handler may
+// have replaced them since.
+func (w *responseWriter) placeCookie(h http.Header) {
+	if w.cookie != "" && !contains(h["Set-Cookie"], w.cookie) {
+		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)
+	}
+}
+
+func (w *responseWriter) removeCookieLine(h http.Header) {
+	if w.cookie == "" {
+		return
+	}
+	lines := h["Set-Cookie"]
+	for i, line := range lines {
+		if line == w.cookie {
+			h["Set-Cookie"] = append(lines[:i:i], lines[i+1:]...)
+			break
+		}
+	}
+	if len(h["Set-Cookie"]) == 0 {
+		h.Del("Set-Cookie")
+	}
+}
