@@ -3,6 +3,7 @@ package session_test
 import (
 	"io"
 	"net/http"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +38,21 @@ var looks = map[string]func(s *session.Session) error{
 	"Take":      func(s *session.Session) error { _, err := lateFlash.Take(s); return err },
 	"CSRFToken": func(s *session.Session) error { _, err := s.CSRFToken(); return err },
 	"CheckCSRF": func(s *session.Session) error { return s.CheckCSRF("of nobody") },
+}
+
+// changesOnly are the methods that tell nothing of what is stored.
+var changesOnly = []string{
+	"Set", "Delete", "Clear", "SetModified", "Modified", "NeedsUpdate", "Save", "Renew", "Destroy", "LogIn",
+	"SetExpiry", "SetExpiryTime", "ResetExpiry", "SetBrowserClose",
+}
+
+// TestLooksAreAllThereAre: a new method is in one of the lists.
+func TestLooksAreAllThereAre(t *testing.T) {
+	for method := range reflect.TypeFor[*session.Session]().Methods() {
+		if looks[method.Name] == nil {
+			require.Contains(t, changesOnly, method.Name, "add it to looks if it tells what is in the session")
+		}
+	}
 }
 
 // TestLateLook: a session that is first looked at when a response has left that

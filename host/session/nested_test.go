@@ -191,6 +191,7 @@ func TestManagersWithOneCookie(t *testing.T) {
 		{name: "side by side, with a path beneath", other: "session_id", path: "/admin", said: true, visits: []string{"/", "/admin/", "/", "/admin/"}},
 		{name: "side by side, with names of their own", other: "admin_id", path: "/", visits: []string{"/", "/admin/", "/", "/admin/"}},
 		{name: "one in place of the other", other: "session_id", path: "/", visits: []string{"/", "/", "/admin/", "/admin/"}},
+		{name: "one in place of the other, which ends a request", other: "session_id", path: "/", visits: []string{"/", "/admin/", "/", "/"}},
 		{name: "for two sites", other: "session_id", path: "/", visits: []string{"/", "/admin/", "/", "/admin/"}, hosts: []string{"a.example", "b.example"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
