@@ -1,5 +1,7 @@
 package session_test
 
+//lint:file-ignore SA1019 http.CloseNotifier is what gin asks for
+
 import (
 	"bufio"
 	"context"
@@ -45,7 +47,7 @@ func claimed(w http.ResponseWriter) (list string) {
 	if _, ok := w.(http.Hijacker); ok {
 		list += "H"
 	}
-	if _, ok := w.(http.CloseNotifier); ok { //nolint:staticcheck // gin asks for it
+	if _, ok := w.(http.CloseNotifier); ok {
 		list += "C"
 	}
 	if _, ok := w.(http.Pusher); ok {
@@ -149,7 +151,7 @@ func TestClaimsWhatIsBeneath(t *testing.T) {
 							require.ErrorIs(t, w.(http.Pusher).Push("/style.css", nil), errFault)
 						}
 						if strings.Contains(c.want, "C") {
-							w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // gin calls it
+							w.(http.CloseNotifier).CloseNotify()
 						}
 						if strings.Contains(c.want, "F") {
 							w.(http.Flusher).Flush()
@@ -219,7 +221,7 @@ func TestCloseNotify(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		begun, told := make(chan struct{}), make(chan struct{})
 		s := newSite(t, http2, func(w http.ResponseWriter, _ *http.Request) {
-			gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // gin calls it
+			gone := w.(http.CloseNotifier).CloseNotify()
 			w.(http.Flusher).Flush()
 			close(begun)
 			<-gone

@@ -55,7 +55,7 @@ func beneathPath(a, b string) bool {
 	return a == b || strings.HasPrefix(b, a) && (strings.HasSuffix(a, "/") || b[len(a)] == '/')
 }
 
-// cookies of all managers of the process, by the place that they were sent for:
+// cookiePlaces notes who of the process's managers sends new cookies where, since
 // managers that stand side by side see nothing of each other. Two that send in
 // turns are in use at the same time; one that took another's place is not.
 // Managers without a server, as in tests, and those of several servers, do not

@@ -186,7 +186,7 @@ func TestEventLevels(t *testing.T) {
 		session.EventCreated: slog.LevelInfo, session.EventRenewed: slog.LevelInfo, session.EventDestroyed: slog.LevelInfo,
 		session.EventExpired: slog.LevelDebug, session.EventRejected: slog.LevelDebug, session.EventConflict: slog.LevelDebug,
 		session.EventCorrupt: slog.LevelWarn, session.EventGone: slog.LevelWarn,
-		session.EventUnavailable: slog.LevelError, session.EventFailed: slog.LevelError,
+		session.EventUnavailable: slog.LevelError, session.EventFailed: slog.LevelError, session.EventClash: slog.LevelError,
 	} {
 		require.Equal(t, level, session.Event{Kind: kind}.Level(), kind.String())
 		require.NotEqual(t, "unknown", kind.String())
