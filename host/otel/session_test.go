@@ -103,9 +103,9 @@ func TestRequests(t *testing.T) {
 						a.faults.Fail(nil)
 						a.faults.Fail(fmt.Errorf("%w: %s", store.ErrNoSpace, secret), sessiontest.Set)
 					},
-					operations: []string{"get ok", "set error"}, failed: "no_space"},
+					operations: []string{"get ok", "get ok", "set error"}, failed: "no_space"},
 				{name: "looked at again", path: "/look", status: 200, before: func() { a.faults.Fail(nil) },
-					operations: []string{"get ok"}},
+					operations: []string{"get ok", "get ok"}},
 			} {
 				if step.before != nil {
 					step.before()
