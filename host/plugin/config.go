@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -101,6 +102,9 @@ type Config struct {
 	// Now is the clock of pauses between restarts and of the sweeper. Nil
 	// means [time.Now].
 	Now func() time.Time
+
+	// What tests shorten.
+	patience, closeGrace time.Duration
 }
 
 const (
@@ -182,6 +186,8 @@ func (c Config) settle() (settled, error) {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	s.patience = cmp.Or(s.patience, defaultPatience)
+	s.closeGrace = cmp.Or(s.closeGrace, defaultCloseGrace)
 	return s, nil
 }
 

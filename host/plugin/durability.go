@@ -58,9 +58,11 @@ const defaultSaveInterval = time.Second
 
 // progress is how far a shard has got in making writes durable.
 type progress struct {
-	// written counts the writes of the shard; the shard's lock guards it.
-	written  uint64
-	snapshot uint64 // of written, when a snapshot was begun; the same lock
+	// written counts the writes of the shard. It grows under the shard's lock,
+	// and is read without: a shard that hangs can still be told from one that
+	// has nothing to save.
+	written  atomic.Uint64
+	snapshot uint64 // of written, when a snapshot was begun; the saver's
 
 	// arriving counts the writers that want the shard's lock, where every
 	// write is saved.
@@ -79,8 +81,7 @@ type mark struct{ written, generation uint64 }
 
 // wrote counts a write. The shard's lock is held.
 func (s *shard) wrote() mark {
-	s.progress.written++
-	return mark{s.progress.written, s.generation}
+	return mark{s.progress.written.Add(1), s.generation}
 }
 
 // settle makes a write durable if the plugin promises that of each.
@@ -130,7 +131,7 @@ func (s *shard) saveUpTo(m mark, now int64) error {
 	if s.generation != m.generation {
 		return s.newError("save", &fault{kind: ErrTrap, message: "the instance that took the write failed before it was made durable"})
 	}
-	upTo := p.written
+	upTo := p.written.Load()
 	if err := s.done(opSave, in, in.doTime(in.save, now)); err != nil {
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}
@@ -142,6 +143,7 @@ func (s *shard) saveUpTo(m mark, now int64) error {
 func (p *Plugin) saveLoop(ctx context.Context) {
 	ticker := time.NewTicker(p.config.SaveInterval)
 	defer ticker.Stop()
+	busy := make([]atomic.Bool, len(p.shards))
 	for {
 		select {
 		case <-ctx.Done():
@@ -152,11 +154,38 @@ func (p *Plugin) saveLoop(ctx context.Context) {
 			p.saveSnapshot(ctx)
 			continue
 		}
-		for _, s := range p.shards {
+		p.inTurn(ctx, busy, func(s *shard) {
 			if err := s.saveWritten(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
 				p.config.Logger.Error("what was written could not be made durable", "plugin", p.config.Name, "shard", s.index, "error", err)
 			}
+		})
+	}
+}
+
+// inTurn runs f for one shard after the other. One that takes long is left to
+// itself, and left out until it has come back: a shard that hangs must not keep
+// the others from what is done for them.
+func (p *Plugin) inTurn(ctx context.Context, busy []atomic.Bool, f func(*shard)) {
+	for i, s := range p.shards {
+		if ctx.Err() != nil {
+			return
 		}
+		if busy[i].Swap(true) {
+			continue
+		}
+		done := make(chan struct{})
+		p.loops.Go(func() {
+			defer close(done)
+			defer busy[i].Store(false)
+			f(s)
+		})
+		patience := time.NewTimer(p.config.patience)
+		select {
+		case <-done:
+		case <-patience.C:
+		case <-ctx.Done():
+		}
+		patience.Stop()
 	}
 }
 
@@ -164,23 +193,28 @@ func (p *Plugin) saveLoop(ctx context.Context) {
 func (p *Plugin) saveSnapshot(ctx context.Context) {
 	written := false
 	for _, s := range p.shards {
-		s.mu.Lock()
-		if s.progress.written != s.progress.snapshot {
-			s.progress.snapshot, written = s.progress.written, true
+		if n := s.progress.written.Load(); n != s.progress.snapshot {
+			s.progress.snapshot, written = n, true
 		}
-		s.mu.Unlock()
 	}
 	if !written {
 		return
 	}
-	if err := p.Save(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
-		p.config.Logger.Error("the snapshot could not be written", "plugin", p.config.Name, "error", err)
+	if err := p.saveAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		p.config.Logger.Error("the snapshot could not be written, or not as a whole", "plugin", p.config.Name, "error", err)
 		for _, s := range p.shards {
-			s.mu.Lock()
 			s.progress.snapshot = 0
-			s.mu.Unlock()
 		}
 	}
+}
+
+// saveAll is Save that waits for a shard for so long and no longer.
+func (p *Plugin) saveAll(ctx context.Context) error {
+	now := p.config.Now().UnixMilli()
+	patient, cancel := context.WithTimeout(ctx, p.config.patience)
+	defer cancel()
+	saved := p.each(patient, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	return errors.Join(saved, p.snapshots.write(ctx, p, now))
 }
 
 // saveWritten saves if there was a write since the last time.
@@ -189,7 +223,7 @@ func (s *shard) saveWritten(ctx context.Context, now int64) error {
 	if err != nil {
 		return err
 	}
-	m := mark{s.progress.written, s.generation}
+	m := mark{s.progress.written.Load(), s.generation}
 	s.unlock()
 	if m.written == 0 {
 		return nil

@@ -1,6 +1,9 @@
 package plugin
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // OpenInterpreted is Open with the interpreter, as on a platform without a
 // compiler.
@@ -17,3 +20,19 @@ func SharedCode() int {
 
 // SetSetting changes what instances that are opened from now on are told.
 func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }
+
+// Hurry shortens how long a plugin waits for what does not come back.
+func Hurry(c *Config, patience, closeGrace time.Duration) {
+	c.patience, c.closeGrace = patience, closeGrace
+}
+
+// Fail has the instance of a shard fail, as a trap would.
+func (p *Plugin) Fail(shard int) {
+	s := p.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in != nil {
+		s.failures = 8 // so that the next attempt is some seconds away
+		_ = s.failed(s.in, "test", &fault{kind: ErrTrap})
+	}
+}

@@ -167,30 +167,49 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 	return err
 }
 
-// Save implements [store.Store]. Every shard is saved, also if one fails; the
-// errors are joined. The snapshot, if there is one, is written if none failed.
+// Save implements [store.Store]. Every shard is saved, also if one fails or hangs; the
+// errors are joined. The snapshot, if there is one, is written with what the
+// shards hold; of one that failed it keeps what it had before.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
 	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
-	if err == nil && p.snapshots != nil {
-		err = p.snapshots.write(ctx, p, now)
+	if p.snapshots == nil || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
+		return err
 	}
-	return err
+	return errors.Join(err, p.snapshots.write(ctx, p, now))
 }
 
+// each has every shard do something, all at once: one that hangs keeps neither the
+// others from it nor, when the context ends, the caller.
 func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error) error {
-	var errs []error
-	for _, s := range p.shards {
-		in, err := s.lock(ctx)
-		if err == nil {
-			err = s.done(op, in, f(in))
-			s.unlock()
-		}
-		if err != nil {
-			if len(errs) == 0 && (err == store.ErrClosed || err == ctx.Err()) {
-				return err
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	type outcome struct {
+		shard int
+		err   error
+	}
+	outcomes := make(chan outcome, len(p.shards))
+	for i, s := range p.shards {
+		go func() {
+			in, err := s.lock(ctx)
+			if err == nil {
+				err = s.done(op, in, f(in))
+				s.unlock()
 			}
-			errs = append(errs, err)
+			outcomes <- outcome{i, err}
+		}()
+	}
+	errs, ended := make([]error, len(p.shards)), make([]bool, len(p.shards))
+	for range p.shards {
+		select {
+		case o := <-outcomes:
+			errs[o.shard], ended[o.shard] = o.err, true
+		case <-ctx.Done():
+			return errors.Join(append(errs, p.hung(ended, ctx.Err()))...)
 		}
+	}
+	if err := errs[0]; err == store.ErrClosed || err != nil && err == ctx.Err() {
+		return err
 	}
 	return errors.Join(errs...)
 }

@@ -40,7 +40,7 @@ type Plugin struct {
 	stopLoops context.CancelFunc // of the sweeper and of the saver
 	loops     sync.WaitGroup
 
-	closing sync.Once
+	ending ending
 
 	statsMu   sync.Mutex
 	lastStats []ShardStats
@@ -119,6 +119,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 		info: Info{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue, Shards: settled.Shards,
 			ShardMemory: settled.shardLimit, Module: module},
 		lastStats: make([]ShardStats, settled.Shards),
+		ending:    ending{done: make(chan struct{})},
 	}
 	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now}
 	if engine == engineInterpreter {
@@ -306,47 +307,6 @@ func (p *Plugin) free() error {
 		errs = append(errs, p.snapshots.close())
 	}
 	return errors.Join(errs...)
-}
-
-// Close saves every shard and ends the plugin. It waits for calls that run and
-// goes through to its end whatever the context says: what was accepted would be
-// lost otherwise. Operations that come later get [store.ErrClosed]. A second Close
-// waits for the first and returns nil.
-func (p *Plugin) Close(context.Context) (err error) {
-	p.closing.Do(func() {
-		p.stopLoops()
-		p.loops.Wait()
-		errs := []error{p.closeShards()}
-		errs = append(errs, p.free())
-		err = errors.Join(errs...)
-	})
-	return err
-}
-
-// closeShards saves and ends the shards one by one; what each holds goes into
-// the snapshot as it ends, so that nothing that was accepted is left out.
-func (p *Plugin) closeShards() error {
-	now := p.config.Now().UnixMilli()
-	var errs []error
-	var last *snapshotWriter
-	if p.snapshots != nil {
-		var err error
-		if last, err = p.snapshots.begin(); err != nil {
-			errs = append(errs, p.snapshotError(err))
-		}
-	}
-	for _, s := range p.shards {
-		errs = append(errs, s.close(now, last))
-	}
-	err := errors.Join(errs...)
-	switch {
-	case last == nil:
-	case err == nil:
-		err = p.snapshotError(last.commit())
-	default:
-		last.abort()
-	}
-	return err
 }
 
 func (p *Plugin) has(export string) bool { return p.info.Module.Export(export) != nil }

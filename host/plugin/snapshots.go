@@ -31,9 +31,13 @@ import (
 // the one before in one step, so that it is whole unless somebody damages it;
 // what is intact of a damaged one is used, and the file is kept aside.
 type snapshots struct {
-	mu   sync.Mutex // of who writes the file
 	dir  string
 	lock *dirlock.Lock
+
+	writing sync.Mutex // held by whoever writes a file, but for the last one
+
+	mu    sync.Mutex // of what follows, and of the file's name
+	ended bool       // the last one has been begun: no other takes its place
 }
 
 const (
@@ -70,15 +74,14 @@ func (s *snapshots) restore(p *Plugin) error {
 	}
 	defer f.Close()
 	r := bufio.NewReaderSize(f, snapshotBlock)
-	header := make([]byte, len(snapshotHeader))
-	if _, err := io.ReadFull(r, header); err != nil || string(header) != snapshotHeader {
-		line, _, _ := strings.Cut(string(header), "\n")
+	if header, ok := readHeader(r); !ok {
+		line, _, _ := strings.Cut(header, "\n")
 		return loadError(ErrMount, nil, "%q begins %q, and this program reads %q: move it away, or use the program that wrote it",
 			s.path(), clean(line), strings.TrimSpace(snapshotHeader))
 	}
 	var damage error
 	records := func(yield func(store.Record, error) bool) {
-		for record, err := range readSnapshot(r) {
+		for record, err := range readBlocks(r) {
 			if err != nil {
 				damage = err
 				return
@@ -102,9 +105,15 @@ func (s *snapshots) restore(p *Plugin) error {
 	return nil
 }
 
-// readSnapshot reads the blocks of a snapshot. An error is damage, and the last
+func readHeader(r io.Reader) (header string, ok bool) {
+	b := make([]byte, len(snapshotHeader))
+	_, err := io.ReadFull(r, b)
+	return string(b), err == nil && string(b) == snapshotHeader
+}
+
+// readBlocks reads the blocks of a snapshot. An error is damage, and the last
 // thing it gives.
-func readSnapshot(r io.Reader) iter.Seq2[store.Record, error] {
+func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		damaged := func(format string, args ...any) {
 			yield(store.Record{}, fmt.Errorf("%w: %s", store.ErrCorrupt, fmt.Sprintf(format, args...)))
@@ -153,133 +162,6 @@ func readSnapshot(r io.Reader) iter.Seq2[store.Record, error] {
 				list = rest
 			}
 		}
-	}
-}
-
-// snapshotWriter writes a new file beside the one there is.
-type snapshotWriter struct {
-	s     *snapshots
-	f     *os.File
-	w     *bufio.Writer
-	block []byte
-	count uint64
-	err   error
-}
-
-// begin starts a file. Its commit or abort must follow.
-func (s *snapshots) begin() (*snapshotWriter, error) {
-	s.mu.Lock()
-	f, err := os.OpenFile(s.path()+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		s.mu.Unlock()
-		return nil, err
-	}
-	w := &snapshotWriter{s: s, f: f, w: bufio.NewWriterSize(f, snapshotBlock)}
-	_, w.err = w.w.WriteString(snapshotHeader)
-	return w, nil
-}
-
-func (w *snapshotWriter) add(r store.Record) {
-	if len(w.block) > 0 && len(w.block)+len(r.Key)+len(r.Value) > snapshotBlock {
-		w.flush()
-	}
-	w.block = abi.AppendRecord(w.block, r.Key, r.Value, r.Expires)
-	w.count++
-}
-
-func (w *snapshotWriter) flush() {
-	if len(w.block) > 0 {
-		w.write(uint32(len(w.block)), w.block)
-		w.block = w.block[:0]
-	}
-}
-
-func (w *snapshotWriter) write(size uint32, list []byte) {
-	head := binary.LittleEndian.AppendUint32(nil, size)
-	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(list, castagnoli))
-	for _, b := range [][]byte{head, list} {
-		if w.err == nil {
-			_, w.err = w.w.Write(b)
-		}
-	}
-}
-
-// commit puts the file in the place of the one before, and has the disk know.
-func (w *snapshotWriter) commit() error {
-	defer w.s.mu.Unlock()
-	w.flush()
-	w.write(0, binary.LittleEndian.AppendUint64(nil, w.count))
-	for _, step := range []func() error{w.w.Flush, w.f.Sync} {
-		if w.err == nil {
-			w.err = step()
-		}
-	}
-	if err := w.f.Close(); w.err == nil {
-		w.err = err
-	}
-	if w.err == nil {
-		w.err = os.Rename(w.f.Name(), w.s.path())
-	}
-	if w.err != nil {
-		_ = os.Remove(w.f.Name())
-		return w.err
-	}
-	return syncDir(w.s.dir)
-}
-
-func (w *snapshotWriter) abort() {
-	defer w.s.mu.Unlock()
-	_ = w.f.Close()
-	_ = os.Remove(w.f.Name())
-}
-
-// write has the file hold what the guest holds. Operations go on meanwhile:
-// one that falls into that time may or may not be in it.
-func (s *snapshots) write(ctx context.Context, p *Plugin, now int64) error {
-	w, err := s.begin()
-	if err != nil {
-		return p.snapshotError(err)
-	}
-	for record, err := range p.Snapshot(ctx, now) {
-		if err != nil {
-			w.abort()
-			return err
-		}
-		w.add(record)
-	}
-	return p.snapshotError(w.commit())
-}
-
-func (p *Plugin) snapshotError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("plugin %s: the snapshot was not written, the one before is kept: %w: %w", p.config.Name, store.ErrUnavailable, err)
-}
-
-// last adds what a shard that is being closed holds. Its lock is held.
-func (w *snapshotWriter) last(s *shard, in *instance, now int64) error {
-	var cursors cycle
-	for cursor := int64(0); ; {
-		next, list, err := in.chunk(opSnapshot, cursor, now)
-		if err = s.done(opSnapshot, in, err); err != nil {
-			return err
-		}
-		if !cursors.add(next) {
-			return s.newError("snapshot", &fault{kind: ErrProtocol, message: fmt.Sprintf("the cursor %d comes again", next)})
-		}
-		for {
-			key, value, expires, rest, ok := abi.NextRecord(list)
-			if !ok {
-				break
-			}
-			w.add(store.Record{Key: key, Value: value, Expires: expires})
-			list = rest
-		}
-		if next == 0 {
-			return nil
-		}
-		cursor = next
 	}
 }
 

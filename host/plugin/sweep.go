@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
@@ -68,24 +69,26 @@ func (p *Plugin) sweepLoop(ctx context.Context) {
 	ticker := time.NewTicker(p.config.SweepInterval)
 	defer ticker.Stop()
 	steps := make([]sweepSize, len(p.shards))
-	for {
+	busy := make([]atomic.Bool, len(p.shards))
+	var unsupported atomic.Bool
+	for !unsupported.Load() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		for i, s := range p.shards {
+		p.inTurn(ctx, busy, func(s *shard) {
 			for range sweepStretches {
-				n, err := s.sweepInSteps(ctx, &steps[i])
+				n, err := s.sweepInSteps(ctx, &steps[s.index])
 				if code, _ := codeFromError(err); code == abi.Unsupported {
-					return
+					unsupported.Store(true)
 				}
 				// A failure is in the log already, where it belongs.
 				if err != nil || n < sweepStretch/16 {
-					break
+					return
 				}
 			}
-		}
+		})
 	}
 }
 
