@@ -24,10 +24,15 @@ type stall struct {
 	reached chan struct{} // closed when somebody hangs
 	once    *sync.Once
 	let     chan struct{}
+	free    func() // closes let
 }
 
-func newStall(log *logBuffer, on func(shard int64, said string) bool) *stall {
-	return &stall{Handler: log.logger().Handler(), on: on, reached: make(chan struct{}), once: new(sync.Once), let: make(chan struct{})}
+func newStall(t *testing.T, on func(shard int64, said string) bool) *stall {
+	var log logBuffer
+	s := &stall{Handler: log.logger().Handler(), on: on, reached: make(chan struct{}), once: new(sync.Once), let: make(chan struct{})}
+	s.free = sync.OnceFunc(func() { close(s.let) })
+	t.Cleanup(s.free)
+	return s
 }
 
 func (s *stall) Handle(ctx context.Context, r slog.Record) error {
@@ -56,6 +61,9 @@ func stalling(t *testing.T, s *stall, dir string) (p *plugin.Plugin, keys [][]by
 	}
 	plugin.Hurry(&config, 50*time.Millisecond, 200*time.Millisecond)
 	p = open(t, guest(t, "talks"), config)
+	if s != nil {
+		t.Cleanup(s.free)
+	}
 	keys = make([][]byte, 4)
 	for i, found := 0, 0; found < 4; i++ {
 		k := fmt.Append(nil, "key", i)
@@ -94,9 +102,8 @@ func TestCloseLeavesAShardThatHangs(t *testing.T) {
 		for _, dead := range []bool{false, true} {
 			t.Run(fmt.Sprint(at, ", context ended before: ", dead), func(t *testing.T) {
 				t.Parallel()
-				var log logBuffer
 				var armed sync.Map
-				s := newStall(&log, func(shard int64, said string) bool {
+				s := newStall(t, func(shard int64, said string) bool {
 					_, is := armed.Load("now")
 					return is && shard == 2 && said == at
 				})
@@ -152,7 +159,7 @@ func TestCloseLeavesAShardThatHangs(t *testing.T) {
 				again, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 				defer cancel()
 				require.ErrorIs(t, p.Close(again), plugin.ErrHung, "a second Close waits for what is left")
-				close(s.let)
+				s.free()
 				require.NoError(t, p.Close(ctx))
 				p, _ = stalling(t, nil, dir)
 				require.NotContains(t, held(t, p, keys), "")
@@ -186,13 +193,13 @@ func TestSnapshotWithoutAShard(t *testing.T) {
 // A shard that hangs keeps neither Save, when its context ends, nor what goes on
 // beside operations from the other shards.
 func TestOthersGoOnBesideAShardThatHangs(t *testing.T) {
-	var log logBuffer
-	s := newStall(&log, func(shard int64, said string) bool { return shard == 0 && said == "set" })
+	s := newStall(t, func(shard int64, said string) bool { return shard == 0 && said == "set" })
 	config := quiet()
 	config.Shards, config.MemoryLimit, config.Logger = 4, 64<<20, slog.New(s)
 	config.Durability, config.SaveInterval, config.SweepInterval = plugin.DurabilityInterval, time.Millisecond, time.Millisecond
 	plugin.Hurry(&config, 10*time.Millisecond, 10*time.Millisecond)
 	p := open(t, guest(t, "talks"), config)
+	t.Cleanup(s.free)
 	_, keys := stalling(t, nil, t.TempDir())
 	go func() { _ = p.Set(ctx, store.Write{Key: keys[0], Now: 1}) }()
 	<-s.reached
@@ -224,14 +231,13 @@ func TestOthersGoOnBesideAShardThatHangs(t *testing.T) {
 		}
 		return true
 	}, 10*time.Second, time.Millisecond)
-	close(s.let)
+	s.free()
 	require.NoError(t, p.Close(ctx))
 }
 
 // While others make progress, Close goes on although its context has ended.
 func TestCloseGoesOnWhileThereIsProgress(t *testing.T) {
-	var log logBuffer
-	s := newStall(&log, func(int64, string) bool { return false })
+	s := newStall(t, func(int64, string) bool { return false })
 	slow := slog.New(slowly{s, 100 * time.Millisecond})
 	config := quiet()
 	config.Shards, config.Snapshots, config.Logger, config.SaveInterval = 2, t.TempDir(), slow, time.Hour
