@@ -26,6 +26,7 @@ const (
 	ExportKeys       = "session_keys"     // (cursor, now_ms i64) -> i64
 	ExportSnapshot   = "session_snapshot" // (cursor, now_ms i64) -> i64
 	ExportRestore    = "session_restore"  // (ptr, len i32, now_ms i64) -> i64
+	ExportStats      = "session_stats"    // () -> i64
 )
 
 // MarkerPrefix begins the marker of every version of the interface.
@@ -124,6 +125,15 @@ const (
 	DescribeCapabilities = "capabilities"
 	DescribeMaxKey       = "max_key"
 	DescribeMaxValue     = "max_value"
+)
+
+// Names in the answer of session_stats.
+const (
+	StatsRecords = "records"
+	StatsBytes   = "bytes"
+	StatsEvicted = "evicted"
+	StatsExpired = "expired"
+	StatsLimit   = "limit"
 )
 
 // CapabilityCAS says that the guest honours the expect argument itself.

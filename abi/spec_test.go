@@ -173,7 +173,7 @@ func TestExportsOfTheSpecification(t *testing.T) {
 		}
 		return true
 	})
-	require.Len(t, inGo, 18)
+	require.Len(t, inGo, 19)
 	require.Equal(t, inSpec, inGo)
 }
 
@@ -194,6 +194,9 @@ func TestLimitsOfTheSpecification(t *testing.T) {
 		require.Contains(t, section(t, 9), "| `"+name+"` |")
 	}
 	for _, name := range []string{abi.DescribeName, abi.DescribeVersion, abi.DescribeCapabilities, abi.DescribeMaxKey, abi.DescribeMaxValue} {
+		require.Contains(t, section(t, 8), "| `"+name+"` |")
+	}
+	for _, name := range []string{abi.StatsRecords, abi.StatsBytes, abi.StatsEvicted, abi.StatsExpired, abi.StatsLimit} {
 		require.Contains(t, section(t, 8), "| `"+name+"` |")
 	}
 	require.Equal(t, abi.MarkerPrefix+strconv.Itoa(abi.Version), abi.ExportMarker)

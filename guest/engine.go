@@ -118,6 +118,30 @@ type Snapshotter interface {
 	Snapshot(chunk *RecordChunk, cursor, now int64) (next int64, err error)
 }
 
+// Counter is an engine that tells what it holds and what it gave up, for whoever
+// runs it. One that evicts should: nobody can tell a record that was evicted from
+// one that never was.
+type Counter interface {
+	// Count takes a bounded time, whatever is stored.
+	Count() Counts
+}
+
+// Counts are what one instance holds, and what it did since it was opened.
+type Counts struct {
+	// Records are those that are stored, those among them that have expired
+	// and were not found yet. Bytes is the space that they take. Less than 0
+	// stands for what is not known.
+	Records, Bytes int64
+
+	// Evicted counts records that were removed for want of room and had not
+	// expired, Expired those that were removed because they had.
+	Evicted, Expired uint64
+
+	// Limit is the setting that has the engine evict, or answer ErrNoSpace:
+	// the one to raise. Empty stands for none.
+	Limit string
+}
+
 // Restorer is an engine that takes the records of a snapshot in a way of its
 // own. For one that is not, each record is given to Engine.Set; an error there
 // ends the list, with what came before it stored.

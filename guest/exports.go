@@ -57,6 +57,9 @@ func sessionSnapshot(cursor, now int64) int64 { return region(current.snapshot(c
 //go:wasmexport session_restore
 func sessionRestore(ptr, length uint32, now int64) int64 { return current.restore(ptr, length, now) }
 
+//go:wasmexport session_stats
+func sessionStats() int64 { return region(current.stats()) }
+
 // region makes a result of bytes, or of a code.
 func region(b []byte, code int64) int64 {
 	if code < 0 || len(b) == 0 {

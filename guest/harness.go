@@ -166,6 +166,14 @@ func (h *Harness) Restore(list []byte, now int64) error {
 	return harnessError(h.instance.restore(ptr, uint32(len(list)), now))
 }
 
+// Stats is session_stats: the list of names and values, in memory of its own.
+func (h *Harness) Stats() ([]byte, error) {
+	h.enter()
+	defer h.leave()
+	b, code := h.instance.stats()
+	return append([]byte(nil), b...), harnessError(code)
+}
+
 // enter begins a call: nobody else's runs until leave, Scratch serves this
 // instance, and no message is left of the call before.
 func (h *Harness) enter() {

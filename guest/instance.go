@@ -33,6 +33,7 @@ type instance struct {
 	lister      Lister
 	snapshotter Snapshotter
 	restorer    Restorer
+	counter     Counter
 
 	// exchange is the buffer that the host writes to, base its address.
 	// Results are built in it where they do not lie in the engine's memory.
@@ -41,6 +42,8 @@ type instance struct {
 
 	// result keeps the bytes alive that the host may still look at.
 	result []byte
+
+	counts []byte // the list of the last count, which is kept
 
 	keyChunk    KeyChunk
 	recordChunk RecordChunk
@@ -56,6 +59,7 @@ func (i *instance) init(engine Engine, info Info) {
 	i.lister, _ = engine.(Lister)
 	i.snapshotter, _ = engine.(Snapshotter)
 	i.restorer, _ = engine.(Restorer)
+	i.counter, _ = engine.(Counter)
 }
 
 func (i *instance) describe() ([]byte, int64) {
@@ -249,6 +253,33 @@ func (i *instance) snapshot(cursor, now int64) ([]byte, int64) {
 	}
 	i.result = i.recordChunk.end(next)
 	return i.result, 0
+}
+
+// mostCounted has 18 digits.
+const mostCounted = 1e18 - 1
+
+func (i *instance) stats() ([]byte, int64) {
+	if i.counter == nil {
+		return nil, int64(abi.Unsupported)
+	}
+	if !i.opened {
+		return nil, i.fail(errNotOpen)
+	}
+	c := i.counter.Count()
+	list := i.counts[:0]
+	if c.Records >= 0 {
+		list = abi.AppendPair(list, abi.StatsRecords, strconv.FormatInt(c.Records, 10))
+	}
+	if c.Bytes >= 0 {
+		list = abi.AppendPair(list, abi.StatsBytes, strconv.FormatInt(c.Bytes, 10))
+	}
+	list = abi.AppendPair(list, abi.StatsEvicted, strconv.FormatUint(min(c.Evicted, mostCounted), 10))
+	list = abi.AppendPair(list, abi.StatsExpired, strconv.FormatUint(min(c.Expired, mostCounted), 10))
+	if c.Limit != "" {
+		list = abi.AppendPair(list, abi.StatsLimit, c.Limit)
+	}
+	i.counts, i.result = list, list
+	return list, 0
 }
 
 func (i *instance) restore(ptr, length uint32, now int64) int64 {

@@ -165,6 +165,34 @@ func TestWhatAnEngineLacksIsUnsupported(t *testing.T) {
 	require.ErrorIs(t, err, guest.ErrUnsupported)
 	_, _, err = h.Snapshot(0, 1)
 	require.ErrorIs(t, err, guest.ErrUnsupported)
+	_, err = h.Stats()
+	require.ErrorIs(t, err, guest.ErrUnsupported)
+}
+
+// counting is an engine that tells what it is told to.
+type counting struct {
+	plain
+	counts guest.Counts
+}
+
+func (c *counting) Count() guest.Counts { return c.counts }
+
+func TestCounts(t *testing.T) {
+	engine := new(counting)
+	unopened := guest.NewHarness(engine, info)
+	_, err := unopened.Stats()
+	require.ErrorIs(t, err, guest.ErrInvalid)
+	h := opened(t, engine, info)
+	for want, counts := range map[string]guest.Counts{
+		"records 0 bytes 0 evicted 0 expired 0 ":                   {},
+		"records 7 bytes 800 evicted 2 expired 3 limit max_bytes ": {Records: 7, Bytes: 800, Evicted: 2, Expired: 3, Limit: "max_bytes"},
+		"evicted 999999999999999999 expired 0 ":                    {Records: -1, Bytes: -1, Evicted: 1<<64 - 1},
+	} {
+		engine.counts = counts
+		list, err := h.Stats()
+		require.NoError(t, err)
+		require.Equal(t, want, strings.ReplaceAll(string(list), "\x00", " "))
+	}
 }
 
 func TestExpiredWriteOfAnEngineWithoutCAS(t *testing.T) {

@@ -42,6 +42,7 @@ var contract = []struct {
 	{abi.ExportKeys, false, signature(i64, preflight.I64, preflight.I64)},
 	{abi.ExportSnapshot, false, signature(i64, preflight.I64, preflight.I64)},
 	{abi.ExportRestore, false, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
+	{abi.ExportStats, false, signature(i64)},
 }
 
 // Check reads a module and holds it against the contract, without compiling or

@@ -104,7 +104,7 @@ type Config struct {
 	Now func() time.Time
 
 	// What tests shorten.
-	patience, closeGrace time.Duration
+	patience, closeGrace, countInterval time.Duration
 }
 
 const (
@@ -187,6 +187,7 @@ func (c Config) settle() (settled, error) {
 		s.Now = time.Now
 	}
 	s.patience = cmp.Or(s.patience, defaultPatience)
+	s.countInterval = cmp.Or(s.countInterval, countInterval)
 	s.closeGrace = cmp.Or(s.closeGrace, defaultCloseGrace)
 	return s, nil
 }

@@ -26,6 +26,9 @@ func Hurry(c *Config, patience, closeGrace time.Duration) {
 	c.patience, c.closeGrace = patience, closeGrace
 }
 
+// CountEvery says how often a guest is asked what it evicted.
+func CountEvery(c *Config, interval time.Duration) { c.countInterval = interval }
+
 // Fail has the instance of a shard fail, as a trap would.
 func (p *Plugin) Fail(shard int) {
 	s := p.shards[shard]

@@ -49,6 +49,7 @@ var contractExports = []struct{ name, params, results string }{
 	{"session_keys", "\x7e\x7e", "\x7e"},
 	{"session_snapshot", "\x7e\x7e", "\x7e"},
 	{"session_restore", "\x7f\x7f\x7e", "\x7e"},
+	{"session_stats", "", "\x7e"},
 }
 
 // guestWith is a guest with all exports of the contract, whose functions give

@@ -27,6 +27,7 @@ type instance struct {
 	alloc, open, get, set, del, clear, save api.Function
 	initialize, describe                    api.Function
 	touch, sweep, keys, snapshot, restore   api.Function
+	stats                                   api.Function
 	stack                                   [8]uint64 // parameters and result of a call
 	buffer, bufferSize                      uint32    // the exchange buffer
 	message                                 []byte    // what the guest said by fail in this call
@@ -93,7 +94,7 @@ func (in *instance) instantiate() error {
 		abi.ExportDelete: &in.del, abi.ExportClear: &in.clear, abi.ExportSave: &in.save,
 		abi.ExportInitialize: &in.initialize, abi.ExportDescribe: &in.describe, abi.ExportTouch: &in.touch,
 		abi.ExportSweep: &in.sweep, abi.ExportKeys: &in.keys, abi.ExportSnapshot: &in.snapshot,
-		abi.ExportRestore: &in.restore,
+		abi.ExportRestore: &in.restore, abi.ExportStats: &in.stats,
 	} {
 		*f = in.mod.ExportedFunction(name) // nil if it is not exported
 	}

@@ -250,6 +250,9 @@ func (p *Plugin) startLoops() {
 	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
 		p.loops.Go(func() { p.sweepLoop(ctx) })
 	}
+	if p.has(abi.ExportStats) {
+		p.loops.Go(func() { p.countLoop(ctx) })
+	}
 	if p.config.Durability == DurabilityInterval {
 		p.loops.Go(func() { p.saveLoop(ctx) })
 	}

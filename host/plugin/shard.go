@@ -65,6 +65,8 @@ type shard struct {
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
 	progress   progress
+	counted    counted
+	lastCounts Counts // the counting loop's
 	_          [64]byte
 }
 
@@ -180,6 +182,7 @@ func (s *shard) revive() (*instance, error) {
 func (s *shard) install(in *instance) {
 	s.in = in
 	s.generation++
+	s.counted.replaced()
 }
 
 // done turns the outcome of an operation into what its caller gets, counts it,
@@ -231,6 +234,7 @@ func (s *shard) failed(in *instance, op string, err error) error {
 		e.Output = in.output()
 		in.close()
 		s.in = nil
+		s.counted.replaced()
 	}
 	backoff := maxBackoff
 	if s.failures < 12 {

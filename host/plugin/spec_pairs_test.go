@@ -35,7 +35,7 @@ func TestSpecDescribe(t *testing.T) {
 	described := map[string]string{"name": long, "version": long, "capabilities": "cas other",
 		"max_key": strconv.Itoa(leastKey), "max_value": strconv.Itoa(leastValue)}
 	var pairs []string
-	for _, row := range specRows(t, sectionOptional) {
+	for _, row := range specRowsOf(t, sectionOptional, abi.ExportDescribe) {
 		if name := strings.Trim(row[0], "`"); name != row[0] {
 			require.Contains(t, described, name)
 			pairs = append(pairs, name, described[name])

@@ -26,8 +26,21 @@ func specSection(t testing.TB, number int) string {
 // specRows returns the cells of all table rows of a section, heads left out.
 func specRows(t testing.TB, number int) (rows [][]string) {
 	t.Helper()
+	return rowsOf(specSection(t, number))
+}
+
+// specRowsOf returns those that stand under the heading of a function.
+func specRowsOf(t testing.TB, number int, function string) [][]string {
+	t.Helper()
+	_, after, ok := strings.Cut(specSection(t, number), "### `"+function+" ")
+	require.True(t, ok, function)
+	under, _, _ := strings.Cut(after, "\n### ")
+	return rowsOf(under)
+}
+
+func rowsOf(text string) (rows [][]string) {
 	head := true
-	for line := range strings.Lines(specSection(t, number)) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case !strings.HasPrefix(line, "|"):

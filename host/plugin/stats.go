@@ -38,6 +38,7 @@ type ShardStats struct {
 	RetryAfter  time.Duration
 	LastError   string // of the last failure; it stays when the shard runs again
 	Ops         map[string]OpStats
+	Counts      Counts // what the guest tells of itself
 }
 
 // Stats is the state of a plugin, with counts since it was opened.
@@ -57,10 +58,12 @@ type Stats struct {
 	Memory          int64 // bytes that all instances have taken
 	MemoryLimit     int64
 	DroppedLogLines uint64
+	Counts          Counts // what the guest tells of itself, over all shards
 	Shards          []ShardStats
 }
 
-// Stats returns the state of the plugin. It does not wait for a call that runs.
+// Stats returns the state of the plugin. It does not wait for a call that runs;
+// a guest that tells what it holds is asked for it, in one short call a shard.
 func (p *Plugin) Stats() Stats {
 	out := Stats{
 		Engine:          p.engine.String(),
@@ -81,6 +84,7 @@ func (p *Plugin) Stats() Stats {
 		out.Shards[i] = *seen
 		out.Restarts += seen.Restarts
 		out.Memory += seen.Memory
+		out.Counts.add(seen.Counts)
 		if seen.State == StateWaiting {
 			out.Waiting++
 		}
@@ -104,6 +108,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		time.Sleep(wait)
 	}
 	defer s.mu.Unlock()
+	s.count()
 	*out = ShardStats{
 		State:       StateRunning,
 		MemoryLimit: s.plugin.config.shardLimit,
@@ -111,6 +116,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		Failures:    s.failures,
 		LastError:   s.lastErr,
 		Ops:         make(map[string]OpStats, numOps),
+		Counts:      s.counted.total(),
 	}
 	switch {
 	case s.closed:

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
@@ -31,7 +32,8 @@ const (
 // engine opens a store as the settings want it.
 type engine struct {
 	*segments.Store
-	dir string
+	dir     string
+	bounded bool // by max_bytes
 }
 
 var (
@@ -40,6 +42,7 @@ var (
 	_ guest.Sweeper     = (*engine)(nil)
 	_ guest.Lister      = (*engine)(nil)
 	_ guest.Snapshotter = (*engine)(nil)
+	_ guest.Counter     = (*engine)(nil)
 )
 
 // Open implements guest.Engine.
@@ -49,7 +52,19 @@ func (e *engine) Open(config *guest.Config) error {
 		return err
 	}
 	e.Store, err = segments.Open(vfs.OS(e.dir), options)
+	e.bounded = options.MaxBytes != 0
 	return err
+}
+
+// Count implements guest.Counter. Nothing is ever evicted: what does not fit is
+// refused.
+func (e *engine) Count() guest.Counts {
+	stats := e.Stats()
+	c := guest.Counts{Records: stats.Sessions, Bytes: stats.FileBytes, Expired: stats.Expired, Limit: abi.ConfigMemoryLimit}
+	if e.bounded && !stats.Crowded {
+		c.Limit = "max_bytes"
+	}
+	return c
 }
 
 func optionsOf(config *guest.Config) (segments.Options, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
@@ -34,7 +35,10 @@ const (
 )
 
 // engine opens a cache as the settings want it.
-type engine struct{ *cache.Cache }
+type engine struct {
+	*cache.Cache
+	limit string // the setting that bounds it first, as far as that can be told before
+}
 
 var (
 	_ guest.Engine      = (*engine)(nil)
@@ -43,6 +47,7 @@ var (
 	_ guest.Lister      = (*engine)(nil)
 	_ guest.Snapshotter = (*engine)(nil)
 	_ guest.Restorer    = (*engine)(nil)
+	_ guest.Counter     = (*engine)(nil)
 )
 
 // Open implements guest.Engine.
@@ -79,8 +84,25 @@ func (e *engine) Open(config *guest.Config) error {
 	}
 
 	c, err := cache.New(cache.Options{MaxBytes: room, MaxEntries: maxEntries / shards, Scratch: guest.Scratch})
-	e.Cache = c
+	e.Cache, e.limit = c, abi.ConfigMemoryLimit
+	if maxBytes != 0 {
+		e.limit = "max_bytes"
+	}
 	return err
+}
+
+// Count implements guest.Counter.
+func (e *engine) Count() guest.Counts {
+	stats := e.Stats()
+	c := guest.Counts{
+		Records: int64(e.Len()), Bytes: e.Bytes(),
+		Evicted: stats.Evicted, Expired: stats.Expired,
+		Limit: e.limit,
+	}
+	if stats.Crowded {
+		c.Limit = "max_entries"
+	}
+	return c
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }

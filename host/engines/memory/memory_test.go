@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,4 +205,42 @@ func Example() {
 	defer engine.Close(context.Background())
 	fmt.Println(engine.Info().EngineName)
 	// Output: memory
+}
+
+// What goes for want of room is counted, and said with the limit that is in the way.
+func TestEvictionsAreCounted(t *testing.T) {
+	for limit, settings := range map[string]map[string]string{
+		"max_entries":  {"max_entries": "64"},
+		"max_bytes":    {"max_bytes": "1MiB"},
+		"memory_limit": nil,
+		"max_entries ": {"max_entries": "64", "max_bytes": "1MiB"},
+	} {
+		t.Run(limit, func(t *testing.T) {
+			config := quiet()
+			config.Shards, config.MemoryLimit, config.Settings = 1, 8<<20, settings
+			p := open(t, config)
+			now := time.Now().UnixMilli()
+			require.Equal(t, int64(0), p.Stats().Counts.Records)
+			const n = 20_000
+			for i := range n {
+				w := store.Write{Key: fmt.Append(nil, "key ", i), Value: bytes.Repeat([]byte("v"), 300), Now: now, Expires: now + 3600_000}
+				require.NoError(t, p.Set(ctx, w))
+			}
+			counts := p.Stats().Counts
+			require.Equal(t, strings.TrimSpace(limit), counts.Limit)
+			require.NotZero(t, counts.Evicted)
+			require.Equal(t, int64(n), counts.Records+int64(counts.Evicted), "what is not there any more was counted")
+			require.Greater(t, counts.Bytes, counts.Records*300)
+			require.Less(t, counts.Bytes, int64(8<<20))
+
+			removed, err := p.Sweep(ctx, n, now+3600_000)
+			require.NoError(t, err)
+			after := p.Stats().Counts
+			require.EqualValues(t, counts.Records, removed)
+			require.EqualValues(t, removed, after.Expired)
+			require.Zero(t, after.Records)
+			require.NoError(t, p.Recycle(ctx))
+			require.Equal(t, counts.Evicted, p.Stats().Counts.Evicted, "a new instance does not begin anew")
+		})
+	}
 }

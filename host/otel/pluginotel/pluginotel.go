@@ -25,6 +25,16 @@
 //   - waddle.plugin.calls, counter of {call}: calls into the guest by
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, miss (no such
 //     record, or a conflict) and error
+//
+// And of a guest that tells what it holds (see [plugin.Counts]), what it knows:
+//
+//   - waddle.plugin.records, up-down counter of {record}: records that are stored
+//   - waddle.plugin.records.size, up-down counter of By: the space that they take
+//   - waddle.plugin.evictions, counter of {record}: records that were removed for
+//     want of room and had not expired; sessions that are lost, and a limit to
+//     raise
+//   - waddle.plugin.expirations, counter of {record}: records that were removed
+//     because they had expired
 package pluginotel
 
 import (
@@ -71,7 +81,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	meter := config.Meter(scope)
 	o := &observer{source: p}
 
-	var errs [5]error
+	var errs [9]error
 	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances have taken."))
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
@@ -82,6 +92,14 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		metric.WithDescription("Shards of the plugin by their state."))
 	o.calls, errs[4] = meter.Int64ObservableCounter("waddle.plugin.calls", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls into the plugin."))
+	o.records, errs[5] = meter.Int64ObservableUpDownCounter("waddle.plugin.records", metric.WithUnit("{record}"),
+		metric.WithDescription("Records that the plugin holds."))
+	o.size, errs[6] = meter.Int64ObservableUpDownCounter("waddle.plugin.records.size", metric.WithUnit("By"),
+		metric.WithDescription("Space that the plugin's records take."))
+	o.evictions, errs[7] = meter.Int64ObservableCounter("waddle.plugin.evictions", metric.WithUnit("{record}"),
+		metric.WithDescription("Records that were removed for want of room before they expired."))
+	o.expirations, errs[8] = meter.Int64ObservableCounter("waddle.plugin.expirations", metric.WithUnit("{record}"),
+		metric.WithDescription("Records that were removed because they had expired."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -95,7 +113,8 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	o.operation = func(name, outcome string) metric.MeasurementOption {
 		return attributes(config, operationKey.String(name), outcomeKey.String(outcome))
 	}
-	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls)
+	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls,
+		o.records, o.size, o.evictions, o.expirations)
 }
 
 type observer struct {
@@ -103,6 +122,9 @@ type observer struct {
 	memory, limit   metric.Int64ObservableUpDownCounter
 	restarts, calls metric.Int64ObservableCounter
 	shards          metric.Int64ObservableUpDownCounter
+
+	records, size          metric.Int64ObservableUpDownCounter
+	evictions, expirations metric.Int64ObservableCounter
 
 	whole     metric.MeasurementOption
 	states    map[string]metric.MeasurementOption
@@ -114,6 +136,16 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	to.ObserveInt64(o.memory, stats.Memory, o.whole)
 	to.ObserveInt64(o.limit, stats.MemoryLimit, o.whole)
 	to.ObserveInt64(o.restarts, int64(stats.Restarts), o.whole)
+	if c := stats.Counts; c.Told {
+		if c.Records >= 0 {
+			to.ObserveInt64(o.records, c.Records, o.whole)
+		}
+		if c.Bytes >= 0 {
+			to.ObserveInt64(o.size, c.Bytes, o.whole)
+		}
+		to.ObserveInt64(o.evictions, int64(c.Evicted), o.whole)
+		to.ObserveInt64(o.expirations, int64(c.Expired), o.whole)
+	}
 	count := make(map[string]int64, len(o.states))
 	for i := range stats.Shards {
 		count[stats.Shards[i].State]++

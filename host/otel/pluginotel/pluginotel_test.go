@@ -172,3 +172,39 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, errMeter)
 	require.Panics(t, func() { _, _ = pluginotel.Observe(nil) })
 }
+
+// counting is a plugin whose guest tells what it holds.
+type counting struct {
+	pluginotel.Source
+	counts plugin.Counts
+}
+
+func (c *counting) Stats() plugin.Stats { return plugin.Stats{Counts: c.counts} }
+
+// What a guest tells of itself is told on, and what it does not know is left out.
+func TestCounts(t *testing.T) {
+	source := &counting{Source: open(t, "acme", new(sessiontest.Clock))}
+	reader := sdk.NewManualReader()
+	_, err := pluginotel.Observe(source, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
+	require.NoError(t, err)
+	names := []string{"records", "records.size", "evictions", "expirations"}
+	for _, c := range []struct {
+		counts plugin.Counts
+		want   []int64 // -1 for none
+	}{
+		{plugin.Counts{}, []int64{-1, -1, -1, -1}},
+		{plugin.Counts{Told: true, Records: 7, Bytes: 700, Evicted: 3, Expired: 2}, []int64{7, 700, 3, 2}},
+		{plugin.Counts{Told: true, Records: -1, Bytes: -1}, []int64{-1, -1, 0, 0}},
+	} {
+		source.counts = c.counts
+		figures, units := collect(t, reader)
+		for i, name := range names {
+			figure, ok := figures[name+" name=acme"]
+			require.Equal(t, c.want[i] >= 0, ok, "%s of %+v", name, c.counts)
+			if ok {
+				require.Equal(t, c.want[i], figure, name)
+				require.Equal(t, i >= 2, strings.HasSuffix(units["waddle.plugin."+name], "true"), name)
+			}
+		}
+	}
+}

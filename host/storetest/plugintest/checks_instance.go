@@ -137,6 +137,8 @@ func (h *harness) instanceTests() []storetest.Test {
 					}
 				}
 			}},
+		{Name: "instance/stats", Section: secOptional, Requires: "session_stats tells how many records are stored, and what was evicted and has expired since session_open",
+			Run: func(p *storetest.Probe) { h.checkStats(p) }},
 		{Name: "shard/isolated", Section: secLife, Requires: "each key always goes to the same shard, and instances share nothing",
 			Run: func(p *storetest.Probe) {
 				const shards, n = 4, 200

@@ -38,7 +38,7 @@ func TestBundledEngines(t *testing.T) {
 			} else if testing.Short() || raceEnabled {
 				c.options.Soak, c.options.Sequences = 2000, 10
 				// Where opening an instance takes half a second.
-				c.options.Skip, c.options.Only = nil, []string{"module/opens", "instance/recycled", "get/what-was-set",
+				c.options.Skip, c.options.Only = nil, []string{"module/opens", "instance/recycled", "instance/stats", "get/what-was-set",
 					"set/sizes", "expiry/exact-millisecond", "expiry/each-its-own", "expect/replace-chain", "restore/into-another",
 					"reopen/changes-after-reopening", "concurrent", "random", "soak"}
 			}

@@ -26,6 +26,7 @@ func (s *Store) admit(sl *slot, size int) error {
 	if sl != nil {
 		old = int64(sl.at.size())
 	} else if s.options.MaxSessions > 0 && int64(s.index.count) >= s.options.MaxSessions {
+		s.stats.Crowded = true
 		return errSessions
 	}
 	if s.options.MaxBytes > 0 {

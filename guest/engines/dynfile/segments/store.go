@@ -108,6 +108,9 @@ type Stats struct {
 	FileBytes int64 // of all segments and hints
 	LiveBytes int64 // of which are records of those sessions
 
+	Expired uint64 // sessions that were found to have expired
+	Crowded bool   // a session was refused since there were as many as there may be
+
 	Damaged   uint64 // records or stretches that could not be read
 	Torn      uint64 // ends of writes that a power loss or a crash cut short
 	Compacted uint64 // segments that were given back
@@ -393,6 +396,7 @@ func (s *Store) buryAbsent(hash uint64) error {
 // expire removes a session that has expired from the index. On disk nothing
 // needs to change.
 func (s *Store) expire(id uint32, sl *slot) {
+	s.stats.Expired++
 	s.sweptExpires = max(s.sweptExpires, sl.expires)
 	s.drop(id, sl)
 }

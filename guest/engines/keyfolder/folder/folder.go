@@ -57,6 +57,7 @@ type Store struct {
 	recent recent
 	sweep  sweeper
 	trash  trash
+	tally  tally
 
 	buffer  []byte // a file that was read; Get returns part of it
 	out     []byte // the beginning of one that is written
@@ -118,7 +119,10 @@ func (s *Store) recover() (err error) {
 	if err := s.list.replace(s.pending); err != nil {
 		return err
 	}
-	if err := s.fs.Mkdir(s.paths.live); err != nil && !vfs.Exist(err) {
+	switch err := s.fs.Mkdir(s.paths.live); {
+	case err == nil:
+		s.tally.empty()
+	case !vfs.Exist(err):
 		return err
 	}
 	if err := s.trash.find(); err != nil {

@@ -39,7 +39,10 @@ func (s *Store) remove(i id, remembered bool) error {
 		s.pending[i] = e // as it is, should this fail
 		changed = true
 	}
-	if err := s.fs.Remove(name); err != nil && !vfs.NotExist(err) {
+	switch err := s.fs.Remove(name); {
+	case err == nil:
+		s.tally.lost()
+	case !vfs.NotExist(err):
 		return err
 	}
 	s.recent.forget(i)
@@ -74,6 +77,7 @@ func (s *Store) Clear(int64) error {
 	clear(s.pending)
 	s.list.reset()
 	s.recent.clear()
+	s.tally.empty()
 	s.sweep = sweeper{}
 	s.dirs = newDirs()
 	s.dirs.root()

@@ -77,9 +77,11 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 		return false, true, err
 	case w.running:
 		w.running = false
+		s.tally.round()
 		return false, false, nil
 	}
 	w.running = true
+	s.tally.seenRecords, s.tally.seenBytes = 0, 0
 	w.tops, err = s.listNumbers(s.paths.live, 2)
 	return false, true, err
 }
@@ -107,8 +109,10 @@ func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	}
 	if changed && e.state == there {
 		if !guest.Expired(e.expires, now) {
+			s.tally.seen(fileLength(e.slotSize, true))
 			return false, nil
 		}
+		s.tally.expired++
 		return true, s.remove(i, true)
 	}
 	r, err := s.load(i, nil, nil)
@@ -122,8 +126,12 @@ func (s *Store) sweepFolder(i id, now int64) (removed bool, err error) {
 	case isDamage(err):
 		s.sweep.damaged++
 		return true, s.remove(i, false)
-	case err != nil || !guest.Expired(r.expires, now):
+	case err != nil:
 		return false, err
+	case !guest.Expired(r.expires, now):
+		s.tally.seen(lengthFor(r.size()))
+		return false, nil
 	}
+	s.tally.expired++
 	return true, s.remove(i, false)
 }

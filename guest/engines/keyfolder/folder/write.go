@@ -75,7 +75,7 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 		s.pending[i] = *e // as it was, should this fail
 		t.changed = true
 	}
-	sequence := e.sequence + 1
+	sequence, was := e.sequence+1, *e
 	s.compose(key, value, expires, sequence)
 	var err error
 	switch slotSize := slotSizeFor(headerSize + len(key) + len(value)); {
@@ -88,6 +88,12 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 	}
 	if err != nil {
 		return err
+	}
+	switch length := fileLength(e.slotSize, true); {
+	case was.state == gone:
+		s.tally.made(length)
+	case was.state == there && was.slotSize != e.slotSize:
+		s.tally.resized(length - fileLength(was.slotSize, true))
 	}
 	e.state, e.sequence, e.expires, e.revision = there, sequence, expires, abi.Revision(value)
 	e.rewrite = false

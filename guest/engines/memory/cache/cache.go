@@ -71,6 +71,10 @@ type Stats struct {
 	// Evicted counts records that went for want of room, Expired those that
 	// were found to have expired.
 	Evicted, Expired uint64
+
+	// Crowded says that the last record that was evicted went because there
+	// were as many as there may be, and not for bytes.
+	Crowded bool
 }
 
 // New returns an empty cache. It returns guest.ErrInvalid for options out of
@@ -219,9 +223,11 @@ func (c *Cache) Clear(int64) error {
 
 func (c *Cache) create(hash uint32, w *guest.Write) error {
 	for c.count >= c.entries {
+		evicted := c.stats.Evicted
 		if !c.evict(w.Now) {
 			return errNoRoom
 		}
+		c.stats.Crowded = c.stats.Crowded || c.stats.Evicted > evicted
 	}
 	ref, ok := c.store(w)
 	if !ok {

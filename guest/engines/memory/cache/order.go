@@ -95,6 +95,7 @@ func (c *Cache) evict(now int64) bool {
 			return true
 		case !s.used() || c.spared >= maxSpared:
 			c.stats.Evicted++
+			c.stats.Crowded = false
 			c.bucket(s.hash).ghost = s.hash | mainBit
 			c.remove(id)
 			return true

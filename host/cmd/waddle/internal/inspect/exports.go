@@ -31,6 +31,7 @@ var optional = []Absent{
 	{abi.ExportKeys, "its keys cannot be listed"},
 	{abi.ExportSnapshot, "what it holds in memory ends with the instance"},
 	{abi.ExportRestore, "it cannot take over the records of another"},
+	{abi.ExportStats, "nobody can tell how many records it holds, nor that it evicts any"},
 }
 
 func roleOf(name string) Role {
