@@ -80,6 +80,13 @@ type Config struct {
 	// Empty means none; DurabilityCommit is not to be had with it.
 	Snapshots string
 
+	// LockWait is how long Open waits for a directory, a mount that may be
+	// changed or Snapshots, that another process has: in a rolling restart the
+	// next process starts while the one before still drains. The log says for
+	// whom. 0 does not wait: Open then fails with [ErrInUse] at once, and
+	// otherwise when the time is over.
+	LockWait time.Duration
+
 	// Mounts are the directories that the guest is granted. There are none
 	// otherwise.
 	Mounts []Mount
@@ -141,6 +148,8 @@ func (c Config) settle() (settled, error) {
 		return s, configError("DurabilityCommit together with Snapshots, which would write every record at every write: use a guest that keeps files")
 	case c.SaveInterval < 0:
 		return s, configError("SaveInterval is %v, and may not be negative", c.SaveInterval)
+	case c.LockWait < 0:
+		return s, configError("LockWait is %v, and may not be negative", c.LockWait)
 	case c.MaxModule < 0:
 		return s, configError("MaxModule is %d, and should be 0 or a number of bytes", c.MaxModule)
 	case c.NoCache && c.CacheDir != "":

@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
@@ -45,7 +47,7 @@ type mounts struct {
 	locks  []*dirlock.Lock
 }
 
-func (p *Plugin) mount() error {
+func (p *Plugin) mount(ctx context.Context) error {
 	if len(p.config.Mounts) == 0 {
 		return nil
 	}
@@ -61,7 +63,7 @@ func (p *Plugin) mount() error {
 		}
 		seen[at] = true
 		if !m.ReadOnly {
-			lock, err := dirlock.Acquire(m.Dir)
+			lock, err := p.lockDir(ctx, m.Dir)
 			if err != nil {
 				return mountError(m, err)
 			}
@@ -76,6 +78,22 @@ func (p *Plugin) mount() error {
 	}
 	p.mounts.config = config
 	return nil
+}
+
+// lockDir locks a directory, and waits for whoever has it as long as the config
+// says.
+func (p *Plugin) lockDir(ctx context.Context, dir string) (*dirlock.Lock, error) {
+	waited := false
+	began := time.Now()
+	lock, err := dirlock.Wait(ctx, dir, p.config.LockWait, func(held *dirlock.InUseError) {
+		waited = true
+		p.config.Logger.Warn("waiting for a directory that another process has", "plugin", p.config.Name, "dir", dir,
+			"pid", held.PID, "host", held.Host, "since", held.Since, "at_most", p.config.LockWait)
+	})
+	if waited && err == nil {
+		p.config.Logger.Info("the directory is free", "plugin", p.config.Name, "dir", dir, "waited", time.Since(began).Round(time.Millisecond))
+	}
+	return lock, err
 }
 
 func mountError(m Mount, err error) error {

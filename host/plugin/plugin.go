@@ -47,8 +47,8 @@ type Plugin struct {
 }
 
 // Open runs a guest from the bytes of its module, which it does not keep. The
-// context can end waiting for another Open of the same module; it has no
-// influence on the plugin afterwards. A guest that is refused gives a
+// context can end waiting, for another Open of the same module or for a directory
+// (see [Config.LockWait]); it has no influence on the plugin afterwards. A guest that is refused gives a
 // [*LoadError]. Close the plugin when it is no longer needed.
 func Open(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
 	return open(ctx, wasm, config, "guest", bestEngine())
@@ -129,7 +129,11 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	if err := p.compile(ctx, wasm); err != nil {
 		return nil, err
 	}
-	for _, step := range []func() error{p.mount, func() error { return p.start(name) }, p.restoreSnapshot} {
+	for _, step := range []func() error{
+		func() error { return p.mount(ctx) },
+		func() error { return p.start(name) },
+		func() error { return p.restoreSnapshot(ctx) },
+	} {
 		if err := step(); err != nil {
 			p.discard()
 			return nil, err
@@ -140,7 +144,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 }
 
 // restoreSnapshot gives the guest what the last run of the program left it.
-func (p *Plugin) restoreSnapshot() (err error) {
+func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	if p.config.Snapshots == "" {
 		return nil
 	}
@@ -149,7 +153,7 @@ func (p *Plugin) restoreSnapshot() (err error) {
 			return loadError(ErrExport, nil, "Snapshots needs the export %s, which the guest does not have", export)
 		}
 	}
-	if p.snapshots, err = openSnapshots(p.config.Snapshots); err != nil {
+	if p.snapshots, err = p.openSnapshots(ctx, p.config.Snapshots); err != nil {
 		return err
 	}
 	return p.snapshots.restore(p)

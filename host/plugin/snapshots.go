@@ -50,11 +50,11 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openSnapshots takes the directory, which it makes if there is none.
-func openSnapshots(dir string) (*snapshots, error) {
+func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, loadError(ErrMount, err, "%s", clean(err.Error()))
 	}
-	lock, err := dirlock.Acquire(dir)
+	lock, err := p.lockDir(ctx, dir)
 	if err != nil {
 		return nil, mountError(Mount{Dir: dir}, err)
 	}

@@ -23,6 +23,7 @@ var variables = []struct {
 	{"SESSION_STORAGE", text(func(s *Settings) *string { return &s.Storage })},
 	{"SESSION_DIR", text(func(s *Settings) *string { return &s.Dir })},
 	{"SESSION_DURABILITY", durability},
+	{"SESSION_LOCK_WAIT", duration(func(s *Settings) *time.Duration { return &s.LockWait })},
 	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},

@@ -20,6 +20,7 @@ func TestFromEnv(t *testing.T) {
 		{"storage", []string{"SESSION_STORAGE=/srv/engine.wasm"}, func(s *session.Settings) { s.Storage = "/srv/engine.wasm" }},
 		{"directory", []string{"SESSION_DIR=/srv/sessions"}, func(s *session.Settings) { s.Dir = "/srv/sessions" }},
 		{"durability", []string{"SESSION_DURABILITY=Interval"}, func(s *session.Settings) { s.Durability = "interval" }},
+		{"waiting for the directory", []string{"SESSION_LOCK_WAIT=45"}, func(s *session.Settings) { s.LockWait = 45 * time.Second }},
 		{"duration in seconds", []string{"SESSION_DURATION=3600"}, func(s *session.Settings) { s.Duration = time.Hour }},
 		{"duration with units", []string{"SESSION_DURATION=1h30m"}, func(s *session.Settings) { s.Duration = 90 * time.Minute }},
 		{"age is the duration", []string{"SESSION_COOKIE_AGE=60"}, func(s *session.Settings) { s.Duration = time.Minute }},

@@ -29,6 +29,11 @@ type Settings struct {
 	// it to the storage. SESSION_DURABILITY.
 	Durability string
 
+	// LockWait is for the same program: how long it waits at its start for a
+	// directory that another process still has, as the one that it replaces in
+	// a rolling restart. 0 does not wait.
+	LockWait time.Duration
+
 	// Duration is how long a session lives after its last change. The cookie
 	// lives as long, or up to a tenth less: it is not sent again for every
 	// change. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
@@ -177,6 +182,7 @@ func (s Settings) Check() error {
 		least time.Duration
 	}{
 		{"Duration", s.Duration, time.Second},
+		{"LockWait", s.LockWait, 0},
 		{"IdleTimeout", s.IdleTimeout, 0},
 		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
 		{"SeenEvery", s.SeenEvery, 0},

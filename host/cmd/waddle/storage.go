@@ -34,11 +34,11 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 
 const storageNames = "memory, keyfolder, dynfile or the path of a .wasm file"
 
-// openStorage opens what SESSION_STORAGE names, with SESSION_DIR and
-// SESSION_DURABILITY.
+// openStorage opens what SESSION_STORAGE names, with SESSION_DIR,
+// SESSION_DURABILITY and SESSION_LOCK_WAIT.
 func openStorage(ctx context.Context, settings session.Settings, log *slog.Logger) (store.Store, playground.Engine, error) {
 	name, dir := settings.Storage, settings.Dir
-	cfg := plugin.Config{Logger: log}
+	cfg := plugin.Config{Logger: log, LockWait: settings.LockWait}
 	if settings.Durability != "" {
 		var err error
 		if cfg.Durability, err = plugin.ParseDurability(settings.Durability); err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -197,6 +199,54 @@ func TestSecondProcess(t *testing.T) {
 		require.ErrorContains(t, err, fmt.Sprint(h.process.Process.Pid))
 		h.kill()
 		open(t, name, h.dir, quiet())
+	})
+}
+
+// TestRollingRestart: the next process waits for the directory of the one that still
+// runs, says for whom, and finds what that one answered.
+func TestRollingRestart(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir()}
+		h.start(0)
+		defer h.kill()
+		jar, err := cookiejar.New(nil)
+		require.NoError(t, err)
+		_, err = h.ask(jar, "POST", "/bump", url.Values{"owner": {"visitor"}})
+		require.NoError(t, err)
+
+		var log bytes.Buffer
+		config := quiet()
+		config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		config.LockWait = 100 * time.Millisecond
+		_, err = engines[name](ctx, h.dir, config)
+		require.ErrorIs(t, err, plugin.ErrInUse)
+		require.ErrorContains(t, err, "waited")
+
+		log.Reset()
+		config.LockWait = time.Minute
+		began := time.Now()
+		timer := time.AfterFunc(300*time.Millisecond, func() { _ = h.process.Process.Kill() })
+		defer timer.Stop()
+		p := open(t, name, h.dir, config)
+		require.GreaterOrEqual(t, time.Since(began), 250*time.Millisecond)
+		records := 0
+		for _, err := range p.Keys(ctx, time.Now().UnixMilli()) {
+			require.NoError(t, err)
+			records++
+		}
+		require.Equal(t, 1, records)
+		host, err := os.Hostname()
+		require.NoError(t, err)
+		require.Equal(t, 1, strings.Count(log.String(), "waiting for a directory that another process has"))
+		for _, says := range []string{h.dir, fmt.Sprint("pid=", h.process.Process.Pid), "host=" + host, "since=2", "the directory is free"} {
+			require.Contains(t, log.String(), says)
+		}
+
+		ended, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		_, err = engines[name](ended, h.dir, config)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, plugin.ErrInUse)
 	})
 }
 

@@ -66,10 +66,16 @@ type Lock struct {
 // How often Acquire starts again because somebody removes the lock file.
 const attempts = 16
 
+// lockFile is lock; tests put a file system without locks in its place.
+var lockFile = lock
+
+// ErrNoLocks is what Acquire returns where files cannot be locked. It is
+// [errors.ErrUnsupported] as well.
+var ErrNoLocks = fmt.Errorf("dirlock: the file system has no file locks: %w", errors.ErrUnsupported)
+
 // Acquire locks an existing directory for this process. It does not wait: if
 // the lock is held, by this process or another, it returns an [*InUseError].
-// Other errors are those of the file system, or [errors.ErrUnsupported] where
-// files cannot be locked.
+// Other errors are those of the file system, or [ErrNoLocks].
 //
 // On a network file system the lock is as good as that one's locks.
 func Acquire(dir string) (*Lock, error) {
@@ -83,8 +89,12 @@ func Acquire(dir string) (*Lock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("dirlock: %s: %w", dir, err)
 		}
-		held, err := lock(f)
+		held, err := lockFile(f)
 		switch {
+		case noLocks(err):
+			f.Close()
+			return nil, fmt.Errorf("%w (%v): %s would not be kept to one process; use a directory on a local disk, or mount "+
+				"this one with locks (NFS: without nolock, with a server that has a lock manager; FUSE: with a driver that passes flock on)", ErrNoLocks, err, dir)
 		case err != nil:
 			f.Close()
 			return nil, fmt.Errorf("dirlock: locking %s in %s: %w", FileName, dir, err)

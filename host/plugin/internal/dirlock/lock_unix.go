@@ -36,3 +36,14 @@ func lock(f *os.File) (held bool, err error) {
 func alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
+
+// noLocks tells a file system that cannot lock from one that did not. NFS without a
+// lock manager says ENOLCK, FUSE and others one of the rest.
+func noLocks(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ENOLCK, syscall.ENOSYS, syscall.ENOTSUP, syscall.EOPNOTSUPP} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -14,7 +14,9 @@ const (
 	lockFailImmediately = 1
 	lockExclusive       = 2
 
-	errorLockViolation syscall.Errno = 33
+	errorInvalidFunction syscall.Errno = 1
+	errorLockViolation   syscall.Errno = 33
+	errorNotSupported    syscall.Errno = 50
 )
 
 // lock takes the lock of f, or reports that somebody holds it. Locked bytes
@@ -51,3 +53,6 @@ func alive(pid int) bool {
 	var code uint32
 	return syscall.GetExitCodeProcess(h, &code) != nil || code == stillActive
 }
+
+// noLocks tells a file system that cannot lock from one that did not.
+func noLocks(err error) bool { return err == errorInvalidFunction || err == errorNotSupported }
