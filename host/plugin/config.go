@@ -29,13 +29,16 @@ type Config struct {
 
 	// Shards is the number of instances, a power of two up to 1024. Which key
 	// belongs to which shard depends on it; see [ShardOf]. 0 means a power of
-	// two near twice the processors that Go uses, fewer if MemoryLimit is too
-	// small for so many.
+	// two near twice the processors that Go uses, fewer if each would get less
+	// than 24 MiB of MemoryLimit.
 	Shards int
 
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
-	// gets an equal part, at most 2 GiB. 0 means 512 MiB. The address space
-	// is reserved at once, memory is used as the guest asks for it.
+	// gets an equal part, at most 2 GiB. 0 means 512 MiB, or half of what the
+	// process may have if that is less: what its control group and those above it
+	// allow (a container's limit, of version 1 or 2), or GOMEMLIMIT; but 24 MiB
+	// for each shard. The log says so. The address space is reserved at once,
+	// memory is used as the guest asks for it.
 	MemoryLimit int64
 
 	// Deadline bounds each call of a guest that is not trusted. 0 means a
@@ -112,6 +115,7 @@ type Config struct {
 
 	// What tests shorten.
 	patience, closeGrace, countInterval time.Duration
+	root                                string // of /proc and /sys
 }
 
 const (
@@ -127,6 +131,9 @@ type settled struct {
 	Config
 	autoShards bool
 	shardLimit int64 // bytes of memory for one instance
+
+	container     int64 // what the process may take, 0 for no bound or one that was not asked for
+	containerSays string
 }
 
 func (c Config) settle() (settled, error) {
@@ -165,9 +172,8 @@ func (c Config) settle() (settled, error) {
 		s.Shards = 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
 		s.Shards = min(s.Shards, maxAutoShards)
 	}
-	if s.MemoryLimit == 0 {
-		s.MemoryLimit = defaultMemory
-	}
+	s.root = cmp.Or(s.root, "/")
+	s.boundMemory()
 	if s.MaxModule == 0 {
 		s.MaxModule = defaultModule
 	}

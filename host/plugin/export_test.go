@@ -29,6 +29,9 @@ func Hurry(c *Config, patience, closeGrace time.Duration) {
 // CountEvery says how often a guest is asked what it evicted.
 func CountEvery(c *Config, interval time.Duration) { c.countInterval = interval }
 
+// Root says where /proc and /sys are.
+func Root(c *Config, dir string) { c.root = dir }
+
 // Fail has the instance of a shard fail, as a trap would.
 func (p *Plugin) Fail(shard int) {
 	s := p.shards[shard]

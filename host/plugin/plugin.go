@@ -122,6 +122,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 		ending:    ending{done: make(chan struct{})},
 	}
 	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now}
+	p.config.sayMemory()
 	if engine == engineInterpreter {
 		settled.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
 			"plugin", config.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
