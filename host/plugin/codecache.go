@@ -129,7 +129,7 @@ func (c *code) compile(ctx context.Context, wasm []byte, config wazero.RuntimeCo
 	if err != nil {
 		return nil, err
 	}
-	if c.disk != nil && out.source == sourceCompiled {
+	if c.disk != nil && !c.disk.readOnly && out.source == sourceCompiled {
 		if err := c.disk.seal(); err != nil {
 			warn("compiled code cannot be kept", err)
 		}

@@ -26,9 +26,13 @@ import (
 // was cut short or damaged would end the process, so that only files are left in
 // place for it whose checksum stands in sums. That is no defence against someone
 // who may write there; the permissions of the directory are.
+//
+// A directory that this process may not write to, as one that came with an image,
+// is used as it is: if all that lies there is sealed and nobody else may write to it.
 type codeDir struct {
-	path string
-	hit  bool // holds sealed code
+	path     string
+	hit      bool // holds sealed code
+	readOnly bool
 }
 
 const (
@@ -43,22 +47,78 @@ const (
 // prepareCacheDir has accepted.
 func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 	d := &codeDir{path: filepath.Join(key.dir, hex.EncodeToString(key.module[:])+"-"+key.mode)}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return nil, nil, err
+	err := d.prepare()
+	if isReadOnly(err) {
+		d.readOnly = true
+		err = d.inspect()
 	}
-	if err := d.verify(); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(d.path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if d.hit {
+	if d.hit && !d.readOnly {
 		now := time.Now()
 		_ = os.Chtimes(filepath.Join(d.path, sumsName), now, now) // marks it as used; prune looks at it
 	}
 	return d, cache, nil
 }
+
+// prepare makes the directory, and removes from it what is not sealed.
+func (d *codeDir) prepare() error {
+	info, err := os.Stat(filepath.Dir(d.path))
+	if err == nil && !ownedByProcess(info) {
+		return fs.ErrPermission // somebody else's, which is left as it is
+	}
+	if err := os.MkdirAll(d.path, 0o700); err != nil {
+		return err
+	}
+	return d.verify()
+}
+
+// inspect sees to it that all of a directory that is not written to is sealed, and
+// that nobody writes to it.
+func (d *codeDir) inspect() error {
+	sealed, err := d.readSums()
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s is not readable for the user of this process: chmod -R a+rX,go-w the cache directory: %w", d.path, err)
+	case err != nil:
+		return err
+	case len(sealed) == 0:
+		return fmt.Errorf("%s: this process may not write there, and there is no compiled code of this module", d.path)
+	}
+	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			err = checkPrivate(path, info)
+		}
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(d.path, path)
+		if err != nil || name == sumsName {
+			return err
+		}
+		sum, err := "", error(nil)
+		if entry.Type().IsRegular() {
+			sum, err = sumFile(path)
+		}
+		if err == nil && (sum == "" || sum != sealed[filepath.ToSlash(name)]) {
+			err = fmt.Errorf("%s is not what was sealed, and this process may not remove it", path)
+		}
+		d.hit = d.hit || err == nil
+		return err
+	})
+}
+
+// isReadOnly tells that this process may not write to a directory.
+func isReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) || isReadOnlyDisk(err) }
 
 // verify removes what is not sealed.
 func (d *codeDir) verify() error {
@@ -194,48 +254,4 @@ func sumFile(path string) (string, error) {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// prepareCacheDir decides where compiled code is kept; "" means in memory only.
-// A directory that the user named must be safe; the default one is done without
-// if it is not.
-func prepareCacheDir(c *settled) (string, error) {
-	if c.NoCache {
-		return "", nil
-	}
-	dir, named := c.CacheDir, c.CacheDir != ""
-	if !named {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", err)
-			return "", nil
-		}
-		dir = filepath.Join(base, "waddle")
-	}
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		err = makePrivateDir(dir)
-	}
-	if err == nil {
-		return dir, nil
-	}
-	if named {
-		return "", loadError(ErrCache, err, "%v", err)
-	}
-	c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", err)
-	return "", nil
-}
-
-func makePrivateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is a file, and should be a directory", dir)
-	}
-	return checkPrivate(dir, info)
 }

@@ -120,11 +120,14 @@ var (
 	ErrFeature   = errors.New("feature that is not available to a guest")
 	ErrLimits    = errors.New("module exceeds a limit")
 	ErrModule    = errors.New("module is not valid")
-	ErrCache     = errors.New("cache directory is not safe to use")
 	ErrMount     = errors.New("directory that cannot be mounted")
 	ErrInUse     = errors.New("directory that is in use")
 	ErrOpen      = errors.New("guest does not open")
 )
+
+// ErrCache is in what the log says of a cache directory that is not used. It keeps
+// no plugin from being opened.
+var ErrCache = errors.New("cache directory is not safe to use")
 
 // LoadError says why a module was refused: what was found, and what should be
 // there.

@@ -161,10 +161,7 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 }
 
 func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
-	dir, err := prepareCacheDir(&p.config)
-	if err != nil {
-		return err
-	}
+	dir := prepareCacheDir(&p.config)
 	if p.engine == engineInterpreter {
 		dir = "" // it keeps nothing in files
 	}
@@ -177,6 +174,7 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
 	mode := p.config.mode()
 	p.code = acquireCode(codeKey{module: sha256.Sum256(wasm), dir: dir, mode: mode, engine: p.engine})
 	config := limitConfig(runtimeConfig(p.engine), mode).WithMemoryLimitPages(uint32(p.config.shardLimit / pageSize))
+	var err error
 	p.compiled, err = p.code.compile(ctx, wasm, config, func(message string, err error) {
 		p.config.Logger.Warn(message, "plugin", p.config.Name, "error", err)
 	})
