@@ -81,6 +81,7 @@ func review(wasm []byte, limits preflight.Limits) (*preflight.Module, []*LoadErr
 		why = append(why, fromPreflight(err))
 	}
 	why = append(why, checkMarker(m)...)
+	why = append(why, checkProgram(m)...)
 	why = append(why, checkFeatures(m)...)
 	why = append(why, checkMemory(m)...)
 	why = append(why, checkExports(m)...)
@@ -135,7 +136,7 @@ func checkFeatures(m *preflight.Module) []*LoadError {
 		return nil
 	}
 	return []*LoadError{loadError(ErrFeature, nil, "a start section, whose function would run outside of the host's limits "+
-		"(initialisation belongs into the export %s)", abi.ExportInitialize)}
+		"(initialisation belongs into the export %s; AssemblyScript: asc --exportStart %s)", abi.ExportInitialize, abi.ExportInitialize)}
 }
 
 // checkMemory refuses what no Config could make room for.

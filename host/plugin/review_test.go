@@ -153,6 +153,6 @@ func ExampleReview() {
 	}
 	// Output:
 	// 6 functions, 13 reasons, among them:
-	// plugin: feature that is not available to a guest: a start section, whose function would run outside of the host's limits (initialisation belongs into the export _initialize)
+	// plugin: feature that is not available to a guest: a start section, whose function would run outside of the host's limits (initialisation belongs into the export _initialize; AssemblyScript: asc --exportStart _initialize)
 	// plugin: module exceeds a limit: the module needs 40000 pages of memory from the start (65536 bytes each), and a guest may have 2147483648 bytes
 }

@@ -165,6 +165,7 @@ type Module struct {
 	CompileMemory int64 // estimate of the bytes that compiling the most costly function takes
 	CustomSize    int64 // bytes of all custom sections
 	TypeCount     int
+	Producers     []Producer // as the module says
 
 	// Incomplete tells that reading ended before the module did. What is
 	// here is then right as far as it goes.

@@ -112,6 +112,11 @@ func (m *Module) read(r *reader, l *Limits) error {
 				named = true
 				body.names(l)
 			}
+			if section.Name == "producers" && body.err == nil && m.Producers == nil {
+				// What is wrong with it is nobody's concern.
+				said := reader{b: body.b[body.pos:], reasons: new(reasons)}
+				m.Producers = said.producers()
+			}
 		case sectionOrder[id] <= last:
 			return malformed(at, "the %s section comes twice or too late", SectionName(id))
 		default:
