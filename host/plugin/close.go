@@ -82,7 +82,7 @@ type closing struct {
 func (p *Plugin) beginClosing() *closing {
 	n := len(p.shards)
 	c := &closing{p: p, shards: make([]error, n), whole: make([]atomic.Bool, n), outcome: make(chan int, n)}
-	now := p.config.Now().UnixMilli()
+	now := p.judged()
 	if p.snapshots != nil {
 		var err error
 		if c.last, err = p.snapshots.beginLast(); err != nil {

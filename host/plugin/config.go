@@ -111,12 +111,14 @@ type Config struct {
 	Limits preflight.Limits
 
 	// Now is the clock of pauses between restarts and of the sweeper. Nil
-	// means [time.Now].
+	// means [time.Now]. If it leaps more than a day ahead, nothing is removed as
+	// expired by it until it has gone steadily for an hour; the log says so.
 	Now func() time.Time
 
 	// What tests shorten.
 	patience, closeGrace, countInterval time.Duration
 	root                                string // of /proc and /sys
+	passed                              func() time.Duration
 }
 
 const (
@@ -172,6 +174,10 @@ func (c Config) settle() (settled, error) {
 		s.autoShards = true
 		s.Shards = 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
 		s.Shards = min(s.Shards, maxAutoShards)
+	}
+	if s.passed == nil {
+		began := time.Now()
+		s.passed = func() time.Duration { return time.Since(began) }
 	}
 	s.root = cmp.Or(s.root, "/")
 	s.boundMemory()

@@ -89,7 +89,7 @@ func (s *shard) settle(m mark, now int64) error {
 	if s.plugin.config.Durability != DurabilityCommit {
 		return nil
 	}
-	return s.saveUpTo(m, now)
+	return s.saveUpTo(m, s.plugin.notAfterJudged(now))
 }
 
 // maxTurns bounds how long a save lets others go first.
@@ -155,7 +155,7 @@ func (p *Plugin) saveLoop(ctx context.Context) {
 			continue
 		}
 		p.inTurn(ctx, busy, func(s *shard) {
-			if err := s.saveWritten(ctx, p.config.Now().UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
+			if err := s.saveWritten(ctx, p.judged()); err != nil && !errors.Is(err, context.Canceled) {
 				p.config.Logger.Error("what was written could not be made durable", "plugin", p.config.Name, "shard", s.index, "error", err)
 			}
 		})
@@ -210,7 +210,7 @@ func (p *Plugin) saveSnapshot(ctx context.Context) {
 
 // saveAll is Save that waits for a shard for so long and no longer.
 func (p *Plugin) saveAll(ctx context.Context) error {
-	now := p.config.Now().UnixMilli()
+	now := p.judged()
 	patient, cancel := context.WithTimeout(ctx, p.config.patience)
 	defer cancel()
 	saved := p.each(patient, opSave, func(in *instance) error { return in.doTime(in.save, now) })

@@ -93,6 +93,9 @@ func (p *Plugin) lockDir(ctx context.Context, dir string) (*dirlock.Lock, error)
 	if waited && err == nil {
 		p.config.Logger.Info("the directory is free", "plugin", p.config.Name, "dir", dir, "waited", time.Since(began).Round(time.Millisecond))
 	}
+	if err == nil {
+		p.clock.reference(lock.Before())
+	}
 	return lock, err
 }
 

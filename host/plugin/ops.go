@@ -169,8 +169,10 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 
 // Save implements [store.Store]. Every shard is saved, also if one fails or hangs; the
 // errors are joined. The snapshot, if there is one, is written with what the
-// shards hold; of one that failed it keeps what it had before.
+// shards hold; of one that failed it keeps what it had before. After a leap of the
+// host's clock nothing is dropped that has only expired by it.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
+	now = p.notAfterJudged(now)
 	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
 	if p.snapshots == nil || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
 		return err

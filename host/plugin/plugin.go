@@ -34,6 +34,7 @@ type Plugin struct {
 	codeSource  string
 	shards      []*shard
 
+	clock     *steadyClock
 	mounts    mounts
 	snapshots *snapshots // nil for none
 
@@ -121,6 +122,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 		lastStats: make([]ShardStats, settled.Shards),
 		ending:    ending{done: make(chan struct{})},
 	}
+	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: config.Name}
 	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now}
 	p.config.sayMemory()
 	if engine == engineInterpreter {

@@ -43,7 +43,7 @@ func (s *shard) recycle(ctx context.Context) error {
 		return err
 	}
 	defer s.unlock()
-	now := s.plugin.config.Now().UnixMilli()
+	now := s.plugin.judged()
 	if s.plugin.config.keepsFiles() {
 		return s.reopen(old, now)
 	}

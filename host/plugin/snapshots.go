@@ -73,6 +73,10 @@ func (s *snapshots) restore(p *Plugin) error {
 		return loadError(ErrMount, err, "%s", clean(err.Error()))
 	}
 	defer f.Close()
+	// The file was written by the clock of the run before.
+	if info, err := f.Stat(); err == nil {
+		p.clock.reference(info.ModTime())
+	}
 	r := bufio.NewReaderSize(f, snapshotBlock)
 	if header, ok := readHeader(r); !ok {
 		line, _, _ := strings.Cut(header, "\n")
@@ -91,7 +95,7 @@ func (s *snapshots) restore(p *Plugin) error {
 			}
 		}
 	}
-	if err := p.Restore(context.Background(), records, p.config.Now().UnixMilli()); err != nil {
+	if err := p.Restore(context.Background(), records, p.judged()); err != nil {
 		return fmt.Errorf("restoring %q: %w", s.path(), err)
 	}
 	if damage != nil {

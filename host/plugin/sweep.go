@@ -13,11 +13,13 @@ import (
 
 // Sweep implements [store.Sweeper]. Each shard looks at its part of max
 // records, in one call, during which its other operations wait. It fails with
-// [store.ErrUnsupported] if the guest does not sweep.
+// [store.ErrUnsupported] if the guest does not sweep. After a leap of the host's clock
+// nothing is removed that has only expired by it.
 func (p *Plugin) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
 	if max <= 0 {
 		return 0, ctx.Err()
 	}
+	now = p.notAfterJudged(now)
 	part := (max + len(p.shards) - 1) / len(p.shards)
 	var errs []error
 	for _, s := range p.shards {
@@ -96,7 +98,7 @@ func (p *Plugin) sweepLoop(ctx context.Context) {
 func (s *shard) sweepInSteps(ctx context.Context, step *sweepSize) (removed int, err error) {
 	for looked := 0; looked < sweepStretch; {
 		size := min(step.records(), sweepStretch-looked)
-		n, took, err := s.sweep(ctx, size, s.plugin.config.Now().UnixMilli())
+		n, took, err := s.sweep(ctx, size, s.plugin.judged())
 		removed += n
 		if err != nil {
 			return removed, err

@@ -58,9 +58,10 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 
 // Lock is a lock that is held.
 type Lock struct {
-	dir  string
-	f    *os.File
-	once sync.Once
+	dir    string
+	before time.Time
+	f      *os.File
+	once   sync.Once
 }
 
 // How often Acquire starts again because somebody removes the lock file.
@@ -107,17 +108,25 @@ func Acquire(dir string) (*Lock, error) {
 			f.Close()
 			continue
 		}
+		before := time.Time{}
+		if info, err := f.Stat(); err == nil {
+			before = info.ModTime()
+		}
 		if err := sign(f); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("dirlock: writing %s in %s: %w", FileName, dir, err)
 		}
-		return &Lock{dir: dir, f: f}, nil
+		return &Lock{dir: dir, before: before, f: f}, nil
 	}
 	return nil, fmt.Errorf("dirlock: somebody keeps removing %s in %s", FileName, dir)
 }
 
 // Dir returns the directory as it was given to Acquire.
 func (l *Lock) Dir() string { return l.dir }
+
+// Before returns when the one before took the lock or let it go, by the clock of
+// then; for a new lock, that is now.
+func (l *Lock) Before() time.Time { return l.before }
 
 // Close releases the lock. Closing twice is not an error.
 func (l *Lock) Close() (err error) {
