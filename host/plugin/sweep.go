@@ -73,6 +73,13 @@ func (p *Plugin) sweepLoop(ctx context.Context) {
 	steps := make([]sweepSize, len(p.shards))
 	busy := make([]atomic.Bool, len(p.shards))
 	var unsupported atomic.Bool
+	// A guest that has been told the time removes nothing by a later one.
+	p.inTurn(ctx, busy, func(s *shard) {
+		_, _, err := s.sweep(ctx, 1, p.judged())
+		if code, _ := codeFromError(err); code == abi.Unsupported {
+			unsupported.Store(true)
+		}
+	})
 	for !unsupported.Load() {
 		select {
 		case <-ctx.Done():

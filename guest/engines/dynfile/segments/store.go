@@ -97,6 +97,7 @@ type Store struct {
 	reserve    reserve
 
 	sweepAt      uint32
+	swept        int64 // the time that Sweep was told last, 0 for none
 	sweptExpires int64 // the latest expiry of all sessions that were swept
 	stats        Stats
 }
@@ -208,7 +209,7 @@ func (s *Store) Set(w guest.Write) error {
 	if err := s.put(b, &r, sl); err != nil {
 		return err
 	}
-	s.sweep(sweepPerSet, w.Now)
+	s.sweep(sweepPerSet, s.believed(w.Now))
 	s.earn(size)
 	return nil
 }

@@ -251,3 +251,29 @@ func TestSweep(t *testing.T) {
 	require.Equal(t, 500, total)
 	require.EqualValues(t, 500, s.Stats().Sessions)
 }
+
+// Once it is swept, a store removes nothing on the side of a write that has expired by
+// a later time than it was swept by: a clock that leaps ahead and is set right has cost
+// nothing.
+func TestClockThatLeaps(t *testing.T) {
+	const year = int64(365 * 86400_000)
+	s := open(t, crash.New())
+	for i := range 50 {
+		require.NoError(t, s.Set(write(string(rune('A'+i)), "v", 1000)))
+	}
+	_, err := s.Sweep(1, 1)
+	require.NoError(t, err)
+	for i := range 50 {
+		_, err := s.Get([]byte(string(rune('A'+i))), year)
+		require.ErrorIs(t, err, guest.ErrNotFound)
+		require.NoError(t, s.Set(guest.Write{Key: []byte(string(rune(1000 + i))), Value: []byte("v"), Now: year}))
+	}
+	require.EqualValues(t, 100, s.Stats().Sessions)
+	for i := range 50 {
+		requireValue(t, s, string(rune('A'+i)), "v")
+	}
+	_, err = s.Sweep(1000, year)
+	require.NoError(t, err)
+	require.EqualValues(t, 50, s.Stats().Sessions, "the sweeper is believed")
+	require.EqualValues(t, 50, s.Stats().Expired)
+}

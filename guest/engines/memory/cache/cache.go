@@ -61,6 +61,7 @@ type Cache struct {
 
 	spared  int // records passed over for eviction during this write
 	sweepAt uint32
+	swept   int64 // the time that Sweep was told last, 0 for none
 	stats   Stats
 
 	revision [abi.RevisionSize]byte
@@ -143,7 +144,7 @@ func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
 		return nil, guest.ErrNotFound
 	}
 	if s.expired(now) {
-		c.expire(id)
+		c.expireFor(id, s, now)
 		return nil, guest.ErrNotFound
 	}
 	s.sizes |= usedBit
@@ -154,7 +155,7 @@ func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
 // room, and changes nothing if it fails.
 func (c *Cache) Set(w guest.Write) error {
 	c.spared = 0
-	c.sweep(sweepPerSet, w.Now)
+	c.sweep(sweepPerSet, c.believed(w.Now))
 	if len(w.Key) == 0 || len(w.Key) > keyLenMask+1 {
 		return errKey
 	}
@@ -195,7 +196,7 @@ func (c *Cache) Touch(key []byte, expires, now int64) error {
 		return guest.ErrNotFound
 	}
 	if s.expired(now) {
-		c.expire(id)
+		c.expireFor(id, s, now)
 		return guest.ErrNotFound
 	}
 	if guest.Expired(expires, now) {

@@ -90,7 +90,7 @@ func (c *Cache) evict(now int64) bool {
 		s := c.slot(id)
 		switch {
 		case id == c.pinned:
-		case s.expired(now):
+		case s.expired(c.believed(now)):
 			c.expire(id)
 			return true
 		case !s.used() || c.spared >= maxSpared:

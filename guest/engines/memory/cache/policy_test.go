@@ -3,6 +3,7 @@ package cache_test
 import (
 	"container/list"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -162,4 +163,37 @@ func TestOneWriteSparesABoundedNumber(t *testing.T) {
 	}
 	require.Greater(t, most, 100)
 	require.Less(t, most, 2000)
+}
+
+// Once it is swept, a cache removes nothing that has expired by a later time than it
+// was swept by, whatever operations say: a clock that leaps ahead and is set right has
+// cost nothing.
+func TestClockThatLeaps(t *testing.T) {
+	const now, year = int64(1 << 40), int64(365 * 86400_000)
+	c, err := cache.New(cache.Options{MaxBytes: cache.MinBytes, MaxEntries: 100})
+	require.NoError(t, err)
+	put := func(i int, at int64) {
+		require.NoError(t, c.Set(guest.Write{Key: fmt.Append(nil, "key ", i), Value: []byte("v"), Expires: at + 1000, Now: at}))
+	}
+	for i := range 50 {
+		put(i, now)
+	}
+	_, err = c.Sweep(1, now)
+	require.NoError(t, err)
+	for i := range 50 {
+		key := fmt.Append(nil, "key ", i)
+		_, err := c.Get(key, now+year)
+		require.ErrorIs(t, err, guest.ErrNotFound, "it has expired by that time")
+		require.ErrorIs(t, c.Touch(key, now+2*year, now+year), guest.ErrNotFound)
+		put(100+i, now+year)
+	}
+	require.Equal(t, 100, c.Len())
+	for i := range 50 {
+		_, err := c.Get(fmt.Append(nil, "key ", i), now+999)
+		require.NoError(t, err)
+	}
+	_, err = c.Sweep(1000, now+year)
+	require.NoError(t, err)
+	require.Equal(t, 50, c.Len(), "the sweeper is believed")
+	require.EqualValues(t, 50, c.Stats().Expired)
 }

@@ -14,6 +14,7 @@ const (
 
 // Sweep removes expired records among the next max.
 func (c *Cache) Sweep(max int, now int64) (removed int, err error) {
+	c.swept = now
 	return c.sweep(min(max, int(c.count)), now), nil
 }
 
@@ -36,6 +37,25 @@ func (c *Cache) sweep(slots int, now int64) (removed int) {
 		}
 	}
 	return removed
+}
+
+// believed is the time by which records are removed that have expired: that of an
+// operation, but no later than what Sweep was told. A host sees to it that the
+// clock has not leapt there; in an operation it may have, and be set right in
+// the next.
+func (c *Cache) believed(now int64) int64 {
+	if c.swept == 0 {
+		return now // nobody sweeps
+	}
+	return min(now, c.swept)
+}
+
+// expireFor removes a record that has expired by the time of an operation, if that
+// is believed.
+func (c *Cache) expireFor(id uint32, s *slot, now int64) {
+	if s.expired(c.believed(now)) {
+		c.expire(id)
+	}
 }
 
 func (c *Cache) expire(id uint32) {
