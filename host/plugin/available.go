@@ -95,13 +95,14 @@ func (s *settled) boundMemory() {
 			s.MemoryLimit = min(defaultMemory, s.container/memoryShare)
 		}
 	}
+	if s.container == 0 {
+		return
+	}
 	for s.autoShards && s.Shards > 1 && s.MemoryLimit/int64(s.Shards) < leastShard {
 		s.Shards /= 2
 	}
-	if s.container > 0 {
-		// Less would not be enough to open.
-		s.MemoryLimit = max(s.MemoryLimit, min(defaultMemory, leastShard*int64(s.Shards)))
-	}
+	// Less would not be enough to open.
+	s.MemoryLimit = max(s.MemoryLimit, min(defaultMemory, leastShard*int64(s.Shards)))
 }
 
 // sayMemory says in the log what the machine has decided.

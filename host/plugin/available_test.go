@@ -80,10 +80,6 @@ func TestMemoryLimitThatIsSet(t *testing.T) {
 	plugin.Root(&config, machine(t, map[string]string{"proc/self/cgroup": "0::/", "sys/fs/cgroup/memory.max": "104857600"}))
 	require.EqualValues(t, 256<<20, open(t, guest(t, "tiny"), config).Stats().MemoryLimit)
 	require.NotContains(t, log.String(), "guests may take")
-
-	// Shards that are not set are as many as get enough of it.
-	config.MemoryLimit, config.Shards = 30<<20, 0
-	require.Equal(t, 1, open(t, guest(t, "tiny"), config).Info().Shards)
 }
 
 func TestGoMemoryLimit(t *testing.T) {

@@ -29,8 +29,8 @@ type Config struct {
 
 	// Shards is the number of instances, a power of two up to 1024. Which key
 	// belongs to which shard depends on it; see [ShardOf]. 0 means a power of
-	// two near twice the processors that Go uses, fewer if each would get less
-	// than 24 MiB of MemoryLimit.
+	// two near twice the processors that Go uses, fewer if MemoryLimit is too
+	// small for so many.
 	Shards int
 
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
