@@ -38,6 +38,8 @@ everywhere:
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
                              memory, or for your own plugin, as /data
   SESSION_DURABILITY         commit, interval or close: when files are made durable
+  SESSION_LOCK_WAIT          how long to wait for a directory that another process
+                             still has, as in a rolling restart
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
