@@ -255,7 +255,7 @@ func TestEveryKindIsCounted(t *testing.T) {
 	o := newTelemetry()
 	on := waddleotel.OnEvent(o.options()...)
 	want := map[string]int64{}
-	for kind := session.EventCreated; kind <= session.EventClash; kind++ {
+	for kind := session.EventCreated; kind <= session.EventMisconfigured; kind++ {
 		for range int(kind) {
 			on(context.Background(), session.Event{Kind: kind, Session: "0123456789ab", Err: session.ErrGone})
 		}

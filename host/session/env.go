@@ -233,11 +233,15 @@ func secure(s *Settings, value string) error {
 func prefixes(s *Settings, value string) error {
 	for part := range strings.SplitSeq(value, ",") {
 		part = strings.TrimSpace(part)
+		if strings.EqualFold(part, "unix") {
+			s.TrustUnixSockets = true
+			continue
+		}
 		prefix, err := netip.ParsePrefix(part)
 		if err != nil {
 			addr, errAddr := netip.ParseAddr(part)
 			if errAddr != nil {
-				return fmt.Errorf("addresses or prefixes such as 10.0.0.0/8, separated by commas")
+				return fmt.Errorf("addresses, prefixes such as 10.0.0.0/8, or unix, separated by commas")
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}

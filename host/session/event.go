@@ -46,6 +46,9 @@ const (
 	// same pages, so that each may take the other's visitors for strangers.
 	// Told once; Err names both.
 	EventClash
+	// EventMisconfigured: a request shows that a setting does not fit how the
+	// program is run. Err says which and what to do. Each is said once.
+	EventMisconfigured
 )
 
 // String returns the kind in one word.
@@ -75,6 +78,8 @@ func (k EventKind) String() string {
 		return "failed"
 	case EventClash:
 		return "clash"
+	case EventMisconfigured:
+		return "misconfigured"
 	}
 	return "unknown"
 }
@@ -99,7 +104,7 @@ func (e Event) Level() slog.Level {
 	switch e.Kind {
 	case EventFailed, EventUnavailable, EventClash:
 		return slog.LevelError
-	case EventCorrupt, EventGone, EventUnlisted:
+	case EventCorrupt, EventGone, EventUnlisted, EventMisconfigured:
 		return slog.LevelWarn
 	case EventCreated, EventRenewed, EventDestroyed:
 		return slog.LevelInfo

@@ -185,7 +185,7 @@ func TestEventLevels(t *testing.T) {
 	for kind, level := range map[session.EventKind]slog.Level{
 		session.EventCreated: slog.LevelInfo, session.EventRenewed: slog.LevelInfo, session.EventDestroyed: slog.LevelInfo,
 		session.EventExpired: slog.LevelDebug, session.EventRejected: slog.LevelDebug, session.EventConflict: slog.LevelDebug,
-		session.EventCorrupt: slog.LevelWarn, session.EventGone: slog.LevelWarn,
+		session.EventCorrupt: slog.LevelWarn, session.EventGone: slog.LevelWarn, session.EventMisconfigured: slog.LevelWarn, session.EventUnlisted: slog.LevelWarn,
 		session.EventUnavailable: slog.LevelError, session.EventFailed: slog.LevelError, session.EventClash: slog.LevelError,
 	} {
 		require.Equal(t, level, session.Event{Kind: kind}.Level(), kind.String())

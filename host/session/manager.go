@@ -21,6 +21,8 @@ type Manager struct {
 
 	madeAt string      // a place in the program
 	clash  atomic.Bool // it was told that another manager has the same cookie
+
+	said saidNotices
 }
 
 // New returns a manager of sessions in a store. It returns ErrSettings for

@@ -83,15 +83,21 @@ type Settings struct {
 	// default false.
 	CookieSecure bool
 
-	// CookieSecureAuto sets Secure for those clients whose connection is
-	// encrypted, where the same server answers others as well: by TLS of its
-	// own, or by a proxy of TrustedProxies that says so in the last entry of
-	// X-Forwarded-Proto or Forwarded. SESSION_COOKIE_SECURE=auto.
+	// CookieSecureAuto leaves Secure off for those clients alone whose
+	// connection is known not to be encrypted, where the same server answers
+	// others as well: it came straight from the client, and nothing in the
+	// request says HTTPS, or a proxy of TrustedProxies says http in
+	// X-Forwarded-Proto or Forwarded. A request that it is not known of, as
+	// one by a unix socket, gets a Secure cookie, and with EventMisconfigured
+	// it is said once how to make it known. SESSION_COOKIE_SECURE=auto.
 	CookieSecureAuto bool
 
-	// TrustedProxies are the addresses of proxies whose word on the scheme
-	// counts. SESSION_TRUSTED_PROXIES, separated by commas.
-	TrustedProxies []netip.Prefix
+	// TrustedProxies are the addresses of proxies that are believed when they
+	// say that a client's connection is not encrypted, and
+	// TrustUnixSockets has whoever connects by a unix socket believed.
+	// SESSION_TRUSTED_PROXIES, separated by commas, with unix for the second.
+	TrustedProxies   []netip.Prefix
+	TrustUnixSockets bool
 
 	// TokenHeader is the name of a header by which clients without cookies
 	// bring their session's id, and get it in the response when it is new;

@@ -1,9 +1,7 @@
 package session_test
 
 import (
-	"crypto/tls"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -184,128 +182,22 @@ func TestTokenHeaderSetting(t *testing.T) {
 	}
 }
 
-// TestSecureAuto says for each kind of connection whether the cookie is Secure.
-func TestSecureAuto(t *testing.T) {
-	proxies := []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:192.168.0.0/112"),
-		netip.MustParsePrefix("fe80::/10"),
-	}
-	const proxy = "10.1.2.3:1234"
-	proto := func(lines ...string) http.Header { return http.Header{"X-Forwarded-Proto": lines} }
-	forwarded := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
-	for _, c := range []struct {
-		name   string
-		peer   string
-		tls    bool
-		header http.Header
-		secure bool
-	}{
-		{"plain", "192.0.2.1:1", false, nil, false},
-		{"TLS of our own", "192.0.2.1:1", true, nil, true},
-		{"TLS from a proxy that says otherwise", proxy, true, proto("http"), true},
-		{"proxy, HTTPS", proxy, false, proto("https"), true},
-		{"proxy, HTTP", proxy, false, proto("http"), false},
-		{"proxy, silent", proxy, false, nil, false},
-		{"proxy, capitals and spaces", proxy, false, proto(" HTTPS "), true},
-		{"proxy, something longer", proxy, false, proto("httpsx"), false},
-		{"proxy, list, the last counts", proxy, false, proto("http, https"), true},
-		{"proxy, list that the client began", proxy, false, proto("https, http"), false},
-		{"proxy, lines, the last counts", proxy, false, proto("https", "http"), false},
-		{"proxy, empty last entry", proxy, false, proto("https,"), false},
-		{"stranger who says HTTPS", "192.0.2.1:1", false, proto("https"), false},
-		{"stranger by RFC 7239", "192.0.2.1:1", false, forwarded("proto=https"), false},
-		{"stranger next to the proxies", "11.0.0.1:1", false, proto("https"), false},
-		{"proxy by IPv6", "[2001:db8::1]:1", false, proto("https"), true},
-		{"stranger by IPv6", "[2001:db9::1]:1", false, proto("https"), false},
-		{"proxy, IPv4 mapped to IPv6", "[::ffff:10.1.2.3]:1", false, proto("https"), true},
-		{"stranger, IPv4 mapped to IPv6", "[::ffff:11.1.2.3]:1", false, proto("https"), false},
-		{"proxy whose prefix is written as mapped", "192.168.0.7:1", false, proto("https"), true},
-		{"the same by a mapped address", "[::ffff:192.168.0.7]:1", false, proto("https"), true},
-		{"outside of that prefix", "192.169.0.7:1", false, proto("https"), false},
-		{"proxy on a link", "[fe80::1%eth0]:1", false, proto("https"), true},
-		{"address that is none", "@", false, proto("https"), false},
-		{"no address", "", false, proto("https"), false},
-		{"RFC 7239", proxy, false, forwarded("for=192.0.2.60;proto=https;by=203.0.113.43"), true},
-		{"RFC 7239, HTTP", proxy, false, forwarded("proto=http"), false},
-		{"RFC 7239, quoted", proxy, false, forwarded(`for="[2001:db8::9]:80"; Proto="HTTPS"`), true},
-		{"RFC 7239, list, the last counts", proxy, false, forwarded("proto=http, proto=https"), true},
-		{"RFC 7239, list that the client began", proxy, false, forwarded("proto=https, for=1.2.3.4;proto=http"), false},
-		{"RFC 7239, scheme only for another", proxy, false, forwarded("proto=https, for=1.2.3.4"), false},
-		{"RFC 7239, a scheme within quotes", proxy, false, forwarded(`host="a,b;proto=https";proto=http`), false},
-		{"RFC 7239, an escaped quote", proxy, false, forwarded(`host="a\",b;proto=https";proto=http`), false},
-		{"RFC 7239, a quote without end", proxy, false, forwarded(`for="x, proto=https`), false},
-		{"RFC 7239, nothing", proxy, false, forwarded(""), false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			settings := session.Defaults()
-			settings.CookieSecureAuto, settings.TrustedProxies = true, proxies
-			m, err := session.New(store.NewMemory(), settings)
-			require.NoError(t, err)
-			request := func(cookie *http.Cookie, f func(s *session.Session) error) *http.Cookie {
-				r := httptest.NewRequest(http.MethodGet, "/", nil)
-				r.RemoteAddr = c.peer
-				for name, lines := range c.header {
-					r.Header[name] = lines
-				}
-				if c.tls {
-					r.TLS = &tls.ConnectionState{}
-				}
-				if cookie != nil {
-					r.AddCookie(cookie)
-				}
-				w := httptest.NewRecorder()
-				m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { require.NoError(t, f(session.From(r))) })).ServeHTTP(w, r)
-				cookies := w.Result().Cookies()
-				require.Len(t, cookies, 1)
-				return cookies[0]
-			}
-			made := request(nil, func(s *session.Session) error { return s.Set("a", 1) })
-			require.Equal(t, c.secure, made.Secure)
-			gone := request(made, func(s *session.Session) error { return s.Destroy() })
-			require.Equal(t, c.secure, gone.Secure, "removed as it was made")
-		})
-	}
-}
-
-func TestSecureSettings(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(*session.Settings)
-		says   string
-	}{
-		{"both", func(s *session.Settings) { s.CookieSecure, s.CookieSecureAuto = true, true }, "choose one"},
-		{"auto is not enough for None", func(s *session.Settings) {
-			s.CookieSecureAuto, s.CookieSameSite = true, http.SameSiteNoneMode
-		}, "needs CookieSecure"},
-		{"nor for Partitioned", func(s *session.Settings) { s.CookieSecureAuto, s.CookiePartitioned = true, true }, "needs CookieSecure"},
-		{"nor for __Host-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Host-id" }, "needs CookieSecure"},
-		{"nor for __Secure-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Secure-id" }, "needs CookieSecure"},
-		{"a proxy that is none", func(s *session.Settings) {
-			s.CookieSecureAuto, s.TrustedProxies = true, []netip.Prefix{{}}
-		}, "TrustedProxies"},
-	} {
-		s := session.Defaults()
-		c.change(&s)
-		require.ErrorIs(t, s.Check(), session.ErrSettings, c.name)
-		require.ErrorContains(t, s.Check(), c.says, c.name)
-	}
-}
-
 func TestTransportFromEnv(t *testing.T) {
 	s, err := session.FromEnv([]string{
-		"SESSION_COOKIE_SECURE=Auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1,::ffff:10.1.2.3 , 2001:db8::/32",
+		"SESSION_COOKIE_SECURE=Auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8, Unix, 192.0.2.1,::ffff:10.1.2.3 , 2001:db8::/32",
 		"SESSION_TOKEN_HEADER=X-Session-Token", "SESSION_ROTATE_EVERY=600", "SESSION_ROTATE_GRACE=1m", "SESSION_SEEN_EVERY=60",
 	})
 	require.NoError(t, err)
 	require.True(t, s.CookieSecureAuto)
 	require.False(t, s.CookieSecure)
+	require.True(t, s.TrustUnixSockets)
 	require.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),
 		netip.MustParsePrefix("::ffff:10.1.2.3/128"), netip.MustParsePrefix("2001:db8::/32"),
 	}, s.TrustedProxies)
 	require.Equal(t, []any{"X-Session-Token", every, grace, grace}, []any{s.TokenHeader, s.RotateEvery, s.RotateGrace, s.SeenEvery})
 	for _, bad := range []string{
-		"SESSION_TRUSTED_PROXIES=10.0.0.0/33", "SESSION_TRUSTED_PROXIES=10.0.0.1,", "SESSION_TRUSTED_PROXIES=proxy",
+		"SESSION_TRUSTED_PROXIES=10.0.0.0/33", "SESSION_TRUSTED_PROXIES=10.0.0.1,", "SESSION_TRUSTED_PROXIES=proxy", "SESSION_TRUSTED_PROXIES=unix:/run/x",
 		"SESSION_TOKEN_HEADER=X Token", "SESSION_COOKIE_SECURE=automatic", "SESSION_ROTATE_EVERY=x",
 	} {
 		_, err := session.FromEnv([]string{bad})

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -213,24 +211,5 @@ func FuzzIndexBlock(f *testing.F) {
 			return // rows that are not in order, or come twice
 		}
 		require.Equal(t, slices.Contains(entries[handle(n)].keys, storageKey{2}), found)
-	})
-}
-
-// FuzzForwarded: whatever a client begins a header with, the entry that the
-// proxy adds decides, and one that cannot be read counts for nothing.
-func FuzzForwarded(f *testing.F) {
-	f.Add("proto=https")
-	f.Add(`for="a,b;proto=https"`)
-	f.Add(`for="`)
-	f.Add(`host="\\",proto=https`)
-	f.Fuzz(func(t *testing.T, line string) {
-		http1 := http.Header{"Forwarded": {line + ", for=192.0.2.1;proto=http"}}
-		require.False(t, forwardedHTTPS(http1))
-		https := http.Header{"Forwarded": {line + ", for=192.0.2.1;proto=https"}}
-		if !strings.Contains(line, `"`) {
-			require.True(t, forwardedHTTPS(https))
-		}
-		require.False(t, forwardedHTTPS(http.Header{"X-Forwarded-Proto": {line + ",http"}}))
-		require.True(t, forwardedHTTPS(http.Header{"X-Forwarded-Proto": {line + ",https"}}))
 	})
 }

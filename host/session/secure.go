@@ -1,0 +1,233 @@
+package session
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// secure reports whether the cookies of a response are to be Secure. Where that
+// follows the connection, they go without only if the client's own connection
+// is known not to be encrypted. A Secure cookie on plain HTTP is one that the
+// browser drops, which everybody notices; one without Secure is one that
+// whoever listens can have, which nobody does.
+func (m *Manager) secure(r *http.Request) bool {
+	if m.settings.CookieSecure || r.TLS != nil && m.settings.CookieSecureAuto {
+		return true
+	}
+	word := schemeSaid(r)
+	if !m.settings.CookieSecureAuto {
+		if r.TLS != nil || word == saidEncrypted {
+			m.sayOnce(r.Context(), noticeNotSecure, "the cookie goes without Secure over an encrypted connection; set CookieSecure, or CookieSecureAuto where plain HTTP is served too")
+		}
+		return false
+	}
+	peer, addr := peerOf(r)
+	switch {
+	case m.trusts(peer, addr):
+		if word == saidNothing {
+			m.sayOnce(r.Context(), noticeSilentProxy, "a proxy of TrustedProxies (%s) does not say whether the client's connection is encrypted, and the cookie is Secure for that; have the proxy set X-Forwarded-Proto", peer)
+		}
+		return word != saidPlain
+	case peer.unknown():
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "the request has %s, so that it is not known whether the client's connection is encrypted, and the cookie is Secure for that; %s", peer, peer.remedy())
+		return true
+	case word != saidNothing:
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that came from elsewhere than TrustedProxies (%s) shows that a proxy is in front, which is not believed when it says http; list its address there", peer)
+	}
+	return word == saidEncrypted
+}
+
+// trusts reports whether a peer is one of the proxies that are believed.
+func (m *Manager) trusts(peer peerClass, addr netip.Addr) bool {
+	if peer == peerUnix {
+		return m.settings.TrustUnixSockets
+	}
+	for _, prefix := range m.settings.TrustedProxies {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// peerClass is what kind of address a request comes from.
+type peerClass uint8
+
+const (
+	peerPublic peerClass = iota
+	peerPrivate
+	peerLoopback
+	peerLinkLocal
+	peerUnix     // a unix socket
+	peerPortless // an address that is not the connection's own
+	peerNone     // no address
+	peerClasses
+)
+
+func (c peerClass) String() string {
+	return [...]string{
+		"a public address", "a private address", "a loopback address", "a link-local address",
+		"a unix socket for its peer", "an address without a port for its peer", "no address for its peer",
+	}[c]
+}
+
+// unknown reports whether the peer may be a proxy of any kind.
+func (c peerClass) unknown() bool { return c >= peerUnix }
+
+func (c peerClass) remedy() string {
+	if c == peerUnix {
+		return "set TrustUnixSockets if a proxy of yours is at the other end"
+	}
+	return "put the session's Handler outside of what replaces RemoteAddr, or choose by CookieSecure"
+}
+
+// peerOf tells who is at the other end of a request's connection. The listener
+// knows about unix sockets even where something has replaced RemoteAddr. An
+// address without a port was put there by such a thing, and is the client's.
+func peerOf(r *http.Request) (peerClass, netip.Addr) {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && strings.HasPrefix(local.Network(), "unix") {
+		return peerUnix, netip.Addr{}
+	}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		addr := peer.Addr().Unmap().WithZone("")
+		switch {
+		case addr.IsLoopback():
+			return peerLoopback, addr
+		case addr.IsPrivate():
+			return peerPrivate, addr
+		case addr.IsLinkLocalUnicast():
+			return peerLinkLocal, addr
+		}
+		return peerPublic, addr
+	}
+	if addr, err := netip.ParseAddr(strings.Trim(r.RemoteAddr, "[]")); err == nil {
+		return peerPortless, addr.Unmap().WithZone("")
+	}
+	if strings.HasPrefix(r.RemoteAddr, "@") || strings.HasPrefix(r.RemoteAddr, "/") {
+		return peerUnix, netip.Addr{}
+	}
+	return peerNone, netip.Addr{}
+}
+
+// schemeWord is what a request says of the scheme between client and server.
+type schemeWord uint8
+
+const (
+	saidNothing schemeWord = iota
+	saidPlain              // every word on it
+	saidUnclear
+	saidEncrypted // one of them, whoever said it
+)
+
+// schemeSaid reads all that a request says of the scheme. A chain of proxies
+// says several things: that one of the connections is encrypted means that the
+// client's may be. Anybody may say so, who gets nothing by it but a cookie
+// that stays off plain HTTP.
+func schemeSaid(r *http.Request) (word schemeWord) {
+	h := r.Header
+	for _, line := range h["X-Forwarded-Proto"] {
+		for scheme := range strings.SplitSeq(line, ",") {
+			word = max(word, schemeNamed(scheme))
+		}
+	}
+	for _, name := range [...]string{"X-Forwarded-Ssl", "Front-End-Https"} {
+		for _, line := range h[name] {
+			if strings.EqualFold(strings.TrimSpace(line), "on") {
+				word = saidEncrypted
+			}
+		}
+	}
+	if lines := h["Forwarded"]; len(lines) > 0 {
+		readable := forwardedPairs(lines, func(name, value string) {
+			if strings.EqualFold(name, "proto") {
+				word = max(word, schemeNamed(value))
+			}
+		})
+		if !readable {
+			word = max(word, saidUnclear)
+		}
+	}
+	if r.URL != nil {
+		word = max(word, schemeNamed(r.URL.Scheme))
+	}
+	// Browsers send this over HTTPS alone, and on the machine itself.
+	if h["Sec-Fetch-Site"] != nil && !ownMachine(hostName(r.Host)) {
+		word = saidEncrypted
+	}
+	return word
+}
+
+func schemeNamed(scheme string) schemeWord {
+	switch strings.ToLower(strings.TrimSpace(scheme)) {
+	case "https", "wss":
+		return saidEncrypted
+	case "http", "ws":
+		return saidPlain
+	case "":
+		return saidNothing
+	}
+	return saidUnclear
+}
+
+// ownMachine reports whether a host is what browsers trust without encryption.
+func ownMachine(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// hostName returns the name or address of a Host header, in small letters and
+// without port and brackets.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+}
+
+// forwardedPairs calls f for each parameter of Forwarded headers, RFC 7239, and
+// reports whether they could be read to the end. What a proxy quotes, the
+// client may have chosen.
+func forwardedPairs(lines []string, f func(name, value string)) (readable bool) {
+	readable = true
+	for _, line := range lines {
+		start, quoted := 0, false
+		pair := func(end int) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line[start:end]), "=")
+			f(strings.TrimSpace(name), strings.Trim(strings.TrimSpace(value), `"`))
+			start = end + 1
+		}
+		for i := 0; i < len(line); i++ {
+			switch c := line[i]; {
+			case quoted && c == '\\':
+				i++
+			case c == '"':
+				quoted = !quoted
+			case (c == ',' || c == ';') && !quoted:
+				pair(i)
+			}
+		}
+		if quoted {
+			readable = false
+			continue
+		}
+		pair(len(line))
+	}
+	return readable
+}
+
+// unmapped returns prefixes in the form in which addresses are compared: those
+// of IPv4 addresses that are written as IPv6 ones match IPv4 addresses.
+func unmapped(prefixes []netip.Prefix) []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(prefixes))
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		list = append(list, p)
+	}
+	return list
+}
