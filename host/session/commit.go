@@ -145,6 +145,15 @@ func (s *Session) canSendID() error {
 	}
 }
 
+// canScope reports whether the cookie that is to be sent has a scope that works.
+func (s *Session) canScope() error {
+	if s.manager.settings.CookieFor == nil || s.transport != TransportCookie {
+		return nil
+	}
+	_, err := s.manager.scope(s.w.request)
+	return err
+}
+
 // edit changes an overlay by what it finds in it and in the newest stored
 // values. It is called again if those were changed before the result was
 // stored. errNothing has the commit end without storing anything.
@@ -341,6 +350,9 @@ func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
 		}
 		if t.send = err == nil; t.send {
 			t.next.CookieUntil = t.until
+			if err := s.canScope(); err != nil {
+				return err
+			}
 		}
 	}
 	if !t.fresh {

@@ -50,12 +50,12 @@ func contains(ids []string, id string) bool {
 }
 
 // cookie returns the cookie as the settings want it, without value and age.
-func (s *Settings) cookie() *http.Cookie {
+func (s *Settings) cookie(scope CookieScope) *http.Cookie {
 	return &http.Cookie{
 		Name:        s.CookieName,
-		Path:        s.CookiePath,
-		Domain:      s.CookieDomain,
-		Secure:      s.CookieSecure,
+		Path:        scope.Path,
+		Domain:      scope.Domain,
+		Secure:      scope.Secure,
 		HttpOnly:    s.CookieHTTPOnly,
 		SameSite:    s.CookieSameSite,
 		Partitioned: s.CookiePartitioned,
@@ -64,9 +64,8 @@ func (s *Settings) cookie() *http.Cookie {
 
 // setCookie returns the Set-Cookie line for an id. The browser keeps it until
 // the given time, or until it closes if that is 0.
-func (s *Settings) setCookie(id string, until, now int64, secure bool) string {
-	c := s.cookie()
-	c.Secure = secure
+func (s *Settings) setCookie(scope CookieScope, id string, until, now int64) string {
+	c := s.cookie(scope)
 	c.Value = id
 	if until != 0 {
 		// Rounded up: a cookie that outlives its session by a part of a
@@ -77,10 +76,9 @@ func (s *Settings) setCookie(id string, until, now int64, secure bool) string {
 	return c.String()
 }
 
-// removeCookie returns the Set-Cookie line that makes the browser forget.
-func (s *Settings) removeCookie(secure bool) string {
-	c := s.cookie()
-	c.Secure = secure
+// removal returns the Set-Cookie line that makes the browser forget a cookie.
+func removal(c *http.Cookie) string {
+	c.Value = ""
 	c.MaxAge = -1
 	c.Expires = time.Unix(1, 0).UTC()
 	return c.String()

@@ -18,10 +18,12 @@ func (w *responseWriter) addHeaders() {
 	}
 	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
 		// The client missed the response that told it its new id.
-		w.cookie = s.manager.settings.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now(), s.manager.secure(w.request))
+		w.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now())
 	}
 	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
-		w.cookie = s.manager.settings.removeCookie(s.manager.secure(w.request))
+		if scope, err := s.manager.scope(w.request); err == nil {
+			w.cookie = removal(s.manager.settings.cookie(scope))
+		}
 	}
 	w.placeCookie(h)
 	if w.cookie == "" && !told {
@@ -69,8 +71,17 @@ func (w *responseWriter) sendID(id string, until, now int64) {
 	}
 	m.sendsCookie(w.request)
 	w.removeCookieLine(h)
-	w.cookie = m.settings.setCookie(id, until, now, m.secure(w.request))
+	w.setCookie(id, until, now)
 	w.placeCookie(h)
+}
+
+// setCookie makes the cookie for an id, if there is a scope for it: where there
+// is none, a commit that needs the cookie has failed before.
+func (w *responseWriter) setCookie(id string, until, now int64) {
+	m := w.session.manager
+	if scope, err := m.scope(w.request); err == nil {
+		w.cookie = m.settings.setCookie(scope, id, until, now)
+	}
 }
 
 // dropID takes an id back that was to go out.

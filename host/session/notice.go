@@ -28,5 +28,5 @@ func (m *Manager) sayOnce(ctx context.Context, n notice, format string, args ...
 	if m.said[n].Load() || m.said[n].Swap(true) {
 		return
 	}
-	m.event(ctx, Event{Kind: EventMisconfigured, Err: fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))})
+	m.event(ctx, Event{Kind: EventMisconfigured, Err: fmt.Errorf("%w: "+format, append([]any{ErrSettings}, args...)...)})
 }

@@ -433,7 +433,7 @@ func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 // storageFailed tells of a storage that does not do what it was asked. A client
 // that has gone, or a change that was wrong by itself, is no fault of it.
 func (s *Session) storageFailed(err error) {
-	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
+	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, other) {
 			return
 		}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -76,8 +75,18 @@ type Settings struct {
 	CookiePath string
 
 	// CookieDomain lets the subdomains of a domain have the cookie as well.
-	// Empty makes a cookie for the one host only. SESSION_COOKIE_DOMAIN.
+	// Empty makes a cookie for the one host only. Domains that browsers drop
+	// are refused: addresses, names without a dot, and those under which
+	// anybody can have a domain, such as co.uk. SESSION_COOKIE_DOMAIN.
 	CookieDomain string
+
+	// CookieFor chooses the cookie's scope by the request, for several sites
+	// in one process; nil leaves it to CookieDomain, CookiePath and
+	// CookieSecure, as the scope that it is given has them, with Secure as it
+	// is for the request. All requests of a site must get the same, or
+	// browsers keep two cookies and log-out removes one. A scope that cannot
+	// work fails the change that needs the cookie, with ErrSettings.
+	CookieFor func(r *http.Request, scope CookieScope) CookieScope
 
 	// CookieSecure keeps the cookie off plain HTTP. SESSION_COOKIE_SECURE,
 	// default false.
@@ -212,11 +221,7 @@ func (s Settings) Check() error {
 		return wrong("MaxUserSessions is %d, and must be from 1 to %d", s.MaxUserSessions, maxUserSessions)
 	}
 	switch s.CookieSameSite {
-	case http.SameSiteLaxMode, http.SameSiteStrictMode:
-	case http.SameSiteNoneMode:
-		if !s.CookieSecure {
-			return wrong("CookieSameSite None needs CookieSecure: browsers refuse the cookie otherwise")
-		}
+	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
 	default:
 		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
 	}
@@ -234,31 +239,8 @@ func (s Settings) Check() error {
 	if err := checkTokenHeader(s.TokenHeader); err != nil {
 		return wrong("TokenHeader is %q, %v", s.TokenHeader, err)
 	}
-	if s.CookiePartitioned && !s.CookieSecure {
-		return wrong("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")
-	}
-	if !strings.HasPrefix(s.CookiePath, "/") {
-		return wrong("CookiePath is %q, and must begin with /", s.CookiePath)
-	}
-	// Browsers compare the prefixes without regard to case.
-	name := strings.ToLower(s.CookieName)
-	if strings.HasPrefix(name, "__secure-") && !s.CookieSecure {
-		return wrong("a CookieName that begins with __Secure- needs CookieSecure")
-	}
-	if strings.HasPrefix(name, "__host-") {
-		switch {
-		case !s.CookieSecure:
-			return wrong("a CookieName that begins with __Host- needs CookieSecure")
-		case s.CookiePath != "/":
-			return wrong("a CookieName that begins with __Host- needs CookiePath /, and it is %q", s.CookiePath)
-		case s.CookieDomain != "":
-			return wrong("a CookieName that begins with __Host- must have no CookieDomain, and it is %q", s.CookieDomain)
-		}
-	}
-	c := s.cookie()
-	c.Value = "x"
-	if err := c.Valid(); err != nil {
-		return wrong("the cookie would not be valid: %v", err)
+	if err := s.checkScope(s.scope()); err != nil {
+		return wrong("%v", err)
 	}
 	return nil
 }

@@ -1,0 +1,113 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// checkDomain returns what is wrong with a cookie's domain: browsers drop a
+// cookie for one that others share or that is none, and say nothing.
+func checkDomain(domain string) error {
+	if domain == "" {
+		return nil
+	}
+	lower := strings.ToLower(domain)
+	if _, rest, ok := strings.Cut(lower, "://"); ok {
+		return fmt.Errorf("and must have no scheme; write %q", rest)
+	}
+	if rest, ok := strings.CutPrefix(lower, "."); ok {
+		return fmt.Errorf("and must not begin with a dot: subdomains have the cookie anyway; write %q", rest)
+	}
+	bare := strings.Trim(lower, "[]")
+	if _, err := netip.ParseAddrPort(lower); err == nil || numeric(lower) {
+		return errors.New("which is an address, and addresses have no subdomains; leave it empty")
+	}
+	if _, err := netip.ParseAddr(bare); err == nil {
+		return errors.New("which is an address, and addresses have no subdomains; leave it empty")
+	}
+	if name, _, ok := strings.Cut(lower, ":"); ok {
+		return fmt.Errorf("and must have no port: cookies do not tell ports apart; write %q", name)
+	}
+	for label := range strings.SplitSeq(lower, ".") {
+		if err := checkLabel(label); err != nil {
+			return err
+		}
+	}
+	if len(lower) > 253 {
+		return fmt.Errorf("which has %d characters, and the most is 253", len(lower))
+	}
+	if !strings.Contains(lower, ".") {
+		return errors.New("which has no dot in it, and browsers drop the cookie; leave it empty for a cookie of the one host")
+	}
+	if suffix, _ := publicsuffix.PublicSuffix(lower); suffix == lower {
+		return errors.New("under which anybody can have a domain (publicsuffix.org), and browsers drop the cookie; name your own domain, or leave it empty for a cookie of the one host")
+	}
+	return nil
+}
+
+// checkLabel returns what is wrong with a part of a domain between dots.
+func checkLabel(label string) error {
+	if label == "" || len(label) > 63 {
+		return errors.New("and must consist of names of 1 to 63 characters with dots between")
+	}
+	for i := range len(label) {
+		c := label[i]
+		if c >= 0x80 {
+			return errors.New("and must be written in ASCII, as names with other letters are in the DNS (xn--…)")
+		}
+		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return fmt.Errorf("and %q cannot stand in a Domain", c)
+		}
+	}
+	if label[0] == '-' || label[len(label)-1] == '-' {
+		return errors.New("and no name in it may begin or end with a hyphen")
+	}
+	return nil
+}
+
+// numeric reports whether browsers take a host for an IPv4 address, short and
+// hexadecimal forms included: those whose last part is a number.
+func numeric(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	digits := "0123456789"
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		last, digits = hex, "0123456789abcdef"
+		if hex == "" {
+			return true
+		}
+	}
+	return last != "" && strings.Trim(last, digits) == ""
+}
+
+// reaches reports whether a browser that asked for a host takes a cookie for a
+// domain.
+func reaches(domain, host string) bool {
+	domain = strings.ToLower(domain)
+	name, ok := strings.CutSuffix(host, domain)
+	return ok && (name == "" || strings.HasSuffix(name, "."))
+}
+
+// servedUnder reports whether a request may be one for a host of a domain, by
+// its own account or by that of a proxy that asks for another host.
+func servedUnder(r *http.Request, domain string) bool {
+	if reaches(domain, hostName(r.Host)) {
+		return true
+	}
+	for _, line := range r.Header["X-Forwarded-Host"] {
+		for host := range strings.SplitSeq(line, ",") {
+			if reaches(domain, hostName(strings.TrimSpace(host))) {
+				return true
+			}
+		}
+	}
+	found := false
+	forwardedPairs(r.Header["Forwarded"], func(name, value string) {
+		found = found || strings.EqualFold(name, "host") && reaches(domain, hostName(value))
+	})
+	return found
+}
