@@ -65,7 +65,7 @@ func (w *responseWriter) addVary(h http.Header, on string) {
 func (w *responseWriter) sendID(id string, until, now int64) {
 	h, m := w.Header(), w.session.manager
 	if w.session.transport == TransportHeader {
-		h.Set(m.settings.TokenHeader, id)
+		h.Set(m.settings.tokenAnswer(), id)
 		w.token = true
 		return
 	}
@@ -89,7 +89,7 @@ func (w *responseWriter) dropID() {
 	if !w.sent {
 		w.removeCookieLine(w.Header())
 		if w.token {
-			w.Header().Del(w.session.manager.settings.TokenHeader)
+			w.Header().Del(w.session.manager.settings.tokenAnswer())
 		}
 	}
 	w.cookie, w.token = "", false
@@ -102,7 +102,7 @@ func (w *responseWriter) placeToken(h http.Header) (told bool) {
 	if s.transport != TransportHeader {
 		return false
 	}
-	switch name := s.manager.settings.TokenHeader; {
+	switch name := s.manager.settings.tokenAnswer(); {
 	case w.token:
 		h.Set(name, s.id)
 	case s.destroyed:
@@ -110,6 +110,7 @@ func (w *responseWriter) placeToken(h http.Header) (told bool) {
 	default:
 		return false
 	}
+	s.manager.settings.expose(h)
 	return true
 }
 

@@ -112,6 +112,14 @@ type Settings struct {
 	// bring their session's id, and get it in the response when it is new;
 	// empty for none. A request that has the header, be it empty, uses no
 	// cookie, and a session keeps to the way it began with.
+	//
+	// Authorization means "Authorization: Bearer ID", without an ID to
+	// begin with; other schemes are left alone, and a request with one of them
+	// uses cookies. A new id is then in the response's BearerHeader.
+	//
+	// Where a response allows other origins to read it (CORS), the header with
+	// the id is exposed to them, too. That they may send theirs is for
+	// whoever answers preflight requests to say.
 	// SESSION_TOKEN_HEADER.
 	TokenHeader string
 

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // idsOf returns the ids that a request brings, and how it brought them. A
@@ -10,13 +11,13 @@ import (
 // cookies: those it has all the same are not looked at, so that a page that
 // makes a browser send cookies gains nothing by them.
 func (m *Manager) idsOf(room []string, header http.Header) (ids []string, t Transport, rejected int) {
-	if name := m.settings.TokenHeader; name != "" {
-		if values := header.Values(name); len(values) > 0 {
-			if len(values) == 1 && validID(values[0]) {
-				return append(room, values[0]), TransportHeader, 0
+	if m.settings.TokenHeader != "" {
+		if token, n := m.settings.token(header); n > 0 {
+			if n == 1 && validID(token) {
+				return append(room, token), TransportHeader, 0
 			}
-			if len(values) > 1 || values[0] != "" {
-				rejected = len(values)
+			if n > 1 || token != "" {
+				rejected = n
 			}
 			return room, TransportHeader, rejected
 		}
@@ -25,10 +26,64 @@ func (m *Manager) idsOf(room []string, header http.Header) (ids []string, t Tran
 	return ids, TransportCookie, rejected
 }
 
+// BearerHeader is the response header that tells a new id where requests bring
+// theirs in Authorization, which has no meaning in a response.
+const BearerHeader = "X-Session-Token"
+
+const authorization = "Authorization"
+
+// tokenAnswer is the response header by which a client gets its id.
+func (s *Settings) tokenAnswer() string {
+	if s.TokenHeader == authorization {
+		return BearerHeader
+	}
+	return s.TokenHeader
+}
+
+// token returns what a request has in the header for tokens, and how often it
+// has it.
+func (s *Settings) token(header http.Header) (token string, n int) {
+	lines := header[s.TokenHeader]
+	if len(lines) == 0 {
+		return "", 0
+	}
+	if s.TokenHeader != authorization {
+		return lines[0], len(lines)
+	}
+	for _, line := range lines {
+		// RFC 9110, 11.4: schemes other than Bearer are somebody else's.
+		scheme, credentials, _ := strings.Cut(strings.Trim(line, " \t"), " ")
+		if strings.EqualFold(scheme, "Bearer") {
+			return strings.TrimLeft(credentials, " "), len(lines)
+		}
+	}
+	return "", 0
+}
+
+// expose lets scripts of other origins read the header that tells a new id,
+// where the response is for them at all.
+func (s *Settings) expose(h http.Header) {
+	const list = "Access-Control-Expose-Headers"
+	if h.Get("Access-Control-Allow-Origin") == "" {
+		return
+	}
+	name := s.tokenAnswer()
+	for _, line := range h[list] {
+		for exposed := range strings.SplitSeq(line, ",") {
+			exposed = strings.TrimSpace(exposed)
+			// With credentials, a star is a header of that name.
+			if strings.EqualFold(exposed, name) || exposed == "*" && h.Get("Access-Control-Allow-Credentials") != "true" {
+				return
+			}
+		}
+	}
+	h.Add(list, name)
+}
+
 // takenHeaders have a meaning in requests or responses, or are set by servers
 // and proxies on the way.
 var takenHeaders = []string{
-	"Accept", "Age", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type",
+	"Accept", "Age", "Authentication-Info", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type",
 	"Cookie", "Date", "Etag", "Expect", "Expires", "Forwarded", "Host", "Keep-Alive", "Link", "Location", "Origin", "Pragma",
 	"Proxy-Authorization", "Range", "Referer", "Server", "Set-Cookie", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"User-Agent", "Vary", "Www-Authenticate", "X-Csrf-Token", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",

@@ -169,7 +169,7 @@ func TestTokenHeaderSetting(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"": true, "X-Session-Token": true, "Session": true, "X-1": true,
 		"x-session-token": false, "X-SESSION": false, "X Session": false, "X-Session:": false, "X-Séance": false, "X-A\r\nB": false,
-		"Cookie": false, "Set-Cookie": false, "Authorization": false, "Vary": false, "Cache-Control": false, "Content-Length": false,
+		"Authorization": true, "Cookie": false, "Set-Cookie": false, "Proxy-Authorization": false, "authorization": false, "Authentication-Info": false, "Vary": false, "Cache-Control": false, "Content-Length": false,
 		"Transfer-Encoding": false, "Location": false, "Host": false, "Connection": false, "X-Csrf-Token": false, "X-Forwarded-Proto": false,
 	} {
 		s := session.Defaults()
