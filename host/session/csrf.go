@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 )
 
 // ErrCSRF is a request that changes something and does not show that it comes
@@ -100,71 +99,4 @@ func (s *Session) CheckCSRF(token string) error {
 		return fmt.Errorf("%w: the token is not one of this session", ErrCSRF)
 	}
 	return nil
-}
-
-// Protect wraps a handler, inside of Handler, so that requests which change
-// something (all but GET, HEAD and OPTIONS) are only let through if no other
-// site can have made a browser send them.
-//
-// Browsers say where a request comes from, and [http.CrossOriginProtection]
-// decides by that; origins to trust and paths to leave out are set on it, and
-// nil stands for one without any. What a request without a word on its origin
-// can still do is ride on a session: if it has one by cookie, it must bring
-// the session's token, in the header CSRFHeader or the form field CSRFField.
-// Programs that have no session, or bring its id in Settings.TokenHeader, need
-// nothing.
-//
-// A request that is refused is answered by deny, or with 403 if that is nil.
-func (m *Manager) Protect(next http.Handler, origins *http.CrossOriginProtection, deny http.Handler) http.Handler {
-	if origins == nil {
-		origins = http.NewCrossOriginProtection()
-	}
-	if deny == nil {
-		deny = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "This request does not come from a page of this site. Please load the page again.", http.StatusForbidden)
-		})
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origins.Check(r) != nil {
-			deny.ServeHTTP(w, r)
-			return
-		}
-		if changes(r.Method) && r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" {
-			s := m.From(r)
-			exists, err := s.Exists()
-			if err != nil {
-				m.Error(w, r, err)
-				return
-			}
-			if exists && s.transport == TransportCookie {
-				token := r.Header.Get(CSRFHeader)
-				if token == "" {
-					token = r.PostFormValue(CSRFField)
-				}
-				switch err := s.CheckCSRF(token); {
-				case errors.Is(err, ErrCSRF):
-					if !leftOut(origins, r) {
-						deny.ServeHTTP(w, r)
-						return
-					}
-				case err != nil:
-					m.Error(w, r, err)
-					return
-				}
-			}
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// leftOut reports whether the origin of a request counts for nothing, because
-// its path was left out: one that came from elsewhere would be let through.
-func leftOut(origins *http.CrossOriginProtection, r *http.Request) bool {
-	elsewhere := *r
-	elsewhere.Header = http.Header{"Sec-Fetch-Site": {"cross-site"}}
-	return origins.Check(&elsewhere) == nil
-}
-
-func changes(method string) bool {
-	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }

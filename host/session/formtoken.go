@@ -1,0 +1,110 @@
+package session
+
+import (
+	"bytes"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+)
+
+// maxFormLook bounds what is read of a form to find the token in it. A server
+// reads as much of a body that the handler left unread.
+const maxFormLook = 256 << 10
+
+// formToken returns the token in the form that a request brings, looking at the
+// beginning of its body, and gives the body back whole. Nothing is parsed that
+// the handler may want to parse otherwise, and nothing is put into files.
+func formToken(r *http.Request) string {
+	if token := r.PostForm.Get(CSRFField); token != "" || r.Body == nil {
+		return token
+	}
+	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	body := &lookedAt{ReadCloser: r.Body}
+	switch kind {
+	case "application/x-www-form-urlencoded":
+		defer func() { r.Body = body }()
+		return urlencodedToken(body)
+	case "multipart/form-data":
+		defer func() { r.Body = body }()
+		return multipartToken(body, params["boundary"])
+	}
+	return ""
+}
+
+func urlencodedToken(body *lookedAt) string {
+	_, _ = io.Copy(io.Discard, body.look())
+	form := body.head
+	for len(form) > 0 {
+		pair, rest, more := bytes.Cut(form, []byte{'&'})
+		form = rest
+		if !more && body.err != io.EOF {
+			break // it may be longer than what was read of it
+		}
+		name, value, _ := bytes.Cut(pair, []byte{'='})
+		if name, err := url.QueryUnescape(string(name)); err != nil || name != CSRFField {
+			continue
+		}
+		token, _ := url.QueryUnescape(string(value))
+		return token
+	}
+	return ""
+}
+
+func multipartToken(body *lookedAt, boundary string) string {
+	parts := multipart.NewReader(body.look(), boundary)
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			return ""
+		}
+		if part.FormName() == CSRFField && part.FileName() == "" {
+			token, err := io.ReadAll(part)
+			if err != nil {
+				return ""
+			}
+			return string(token)
+		}
+	}
+}
+
+// lookedAt is a body whose beginning was read before, and is to be read again.
+type lookedAt struct {
+	io.ReadCloser
+	head []byte
+	err  error // that came after it, if it is all that was to be read
+}
+
+// look returns a reader of the beginning that leaves it in place.
+func (b *lookedAt) look() io.Reader { return (*look)(b) }
+
+type look lookedAt
+
+func (b *look) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
+	p = p[:min(len(p), maxFormLook-len(b.head))]
+	if len(p) == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.head, b.err = append(b.head, p[:n]...), err
+	return n, err
+}
+
+func (b *lookedAt) Read(p []byte) (int, error) {
+	switch {
+	case len(b.head) > 0:
+		n := copy(p, b.head)
+		b.head = b.head[n:]
+		return n, nil
+	case b.err != nil:
+		return 0, b.err
+	}
+	return b.ReadCloser.Read(p)
+}
