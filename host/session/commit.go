@@ -48,6 +48,7 @@ func (s *Session) renewLocked() error {
 	s.renew = true
 	// A token that was handed out under the old id is worth nothing any more.
 	s.overlay.put(change{key: csrfKey, deleted: true})
+	s.dropVisitor()
 	return nil
 }
 
@@ -74,6 +75,7 @@ func (s *Session) destroy() error {
 	}
 	s.unlist()
 	s.forget()
+	s.dropVisitor()
 	s.ids, s.haveIDs, s.loaded = nil, true, true
 	s.destroyed = len(ids) > 0
 	if s.w != nil {
@@ -387,7 +389,7 @@ func (s *Session) planValues(t *attempt, e edit, now int64) error {
 		}
 		o = &edited
 	}
-	o, err := s.list(t, o, now)
+	o, err := s.list(t, s.keepCSRF(t, o), now)
 	if err != nil {
 		return err
 	}

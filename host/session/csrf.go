@@ -1,6 +1,8 @@
 package session
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -14,7 +16,7 @@ var ErrCSRF = errors.New("session: the request does not come from a page of this
 
 const (
 	csrfKey  = reservedPrefix + "csrf"
-	csrfSize = 32
+	csrfSize = sha256.Size
 )
 
 // How a form or a script sends the token back; see [Manager.Protect].
@@ -25,14 +27,26 @@ const (
 
 // CSRFToken returns a token for the forms of this session's pages. It looks
 // different each time, so that compressing a page does not give it away, and
-// holds until the session ends or gets a new id by Renew or LogIn. The first
-// call creates the session if there is none, and otherwise saves it, with all
-// its changes; its errors are those of [Session.Save]. Without a session it
-// must come before the response begins, and is ErrHeadersSent after that.
+// holds until the session ends, is cleared, or gets a new id by Renew or LogIn.
+//
+// Nothing is stored for it: a session's token comes from its id. A visitor who
+// has no session gets a cookie for it, without an end of its own, and the
+// token then holds until somebody logs in, also for a session that begins
+// meanwhile. A session that travels in the header for tokens is begun, since its
+// client keeps no cookies.
+//
+// It returns ErrHeadersSent if a cookie is needed and the headers have left, or
+// the storage's error.
 func (s *Session) CSRFToken() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	secret, err := s.csrfSecret()
+	if err == nil && secret == nil {
+		secret, err = s.newCSRFSecret()
+	}
+	if err == nil && !s.exists && s.overlay.find(csrfKey) != nil {
+		err = s.canSendID() // a token of a session that nobody will have is none
+	}
 	if err != nil {
 		return "", err
 	}
@@ -45,53 +59,17 @@ func (s *Session) CSRFToken() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(token[:]), nil
 }
 
-// csrfSecret returns the secret behind the session's tokens, and makes it if
-// there is none. Pages of one session that are made at the same time must find
-// the same one: what is new to a session that others know is saved at once.
-func (s *Session) csrfSecret() ([]byte, error) {
-	secret, ok, err := s.lookup(csrfKey)
-	if err == nil && !s.exists {
-		err = s.canSendID() // a token of a session that nobody will have is none
-	}
-	if err != nil {
-		return nil, err
-	}
-	if ok && len(secret) == csrfSize {
-		return secret, nil
-	}
-	fresh := make([]byte, csrfSize)
-	if _, err := io.ReadFull(s.manager.settings.Rand, fresh); err != nil {
-		return nil, fmt.Errorf("session: no random bits for a token: %w", err)
-	}
-	if err := s.load(s.ctx); err != nil {
-		return nil, err
-	}
-	if !s.exists || s.renew {
-		s.overlay.set(csrfKey, fresh)
-		return fresh, nil
-	}
-	err = s.commit(func(o *overlay, base Values) error {
-		if secret, ok = o.lookup(base, csrfKey); ok && len(secret) == csrfSize {
-			return errNothing
-		}
-		secret = fresh
-		o.set(csrfKey, fresh)
-		return nil
-	})
-	return secret, err
-}
-
-// CheckCSRF returns nil for a token that CSRFToken gave to this session, and
-// ErrCSRF for any other.
+// CheckCSRF returns nil for a token that CSRFToken gave to this session or, as
+// long as there is none, to this visitor, and ErrCSRF for any other.
 func (s *Session) CheckCSRF(token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	secret, ok, err := s.lookup(csrfKey)
+	secret, err := s.csrfSecret()
 	if err != nil {
 		return err
 	}
 	got, decodeErr := base64.RawURLEncoding.DecodeString(token)
-	if !ok || decodeErr != nil || len(got) != 2*csrfSize || len(secret) != csrfSize {
+	if secret == nil || decodeErr != nil || len(got) != 2*csrfSize {
 		return fmt.Errorf("%w: the token is missing or not one of this session", ErrCSRF)
 	}
 	subtle.XORBytes(got[csrfSize:], got[csrfSize:], got[:csrfSize])
@@ -99,4 +77,79 @@ func (s *Session) CheckCSRF(token string) error {
 		return fmt.Errorf("%w: the token is not one of this session", ErrCSRF)
 	}
 	return nil
+}
+
+// csrfSecret returns the secret behind the tokens, or nil if there is none yet.
+// It is among the values where it cannot come from the id: of a session whose
+// id is to come, or that had another one, or none, when pages were made.
+func (s *Session) csrfSecret() ([]byte, error) {
+	secret, ok, err := s.lookup(csrfKey)
+	if err != nil || ok && len(secret) == csrfSize {
+		return secret, err
+	}
+	if err := s.load(s.ctx); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.renew:
+		return nil, nil
+	case s.exists:
+		return csrfOf(s.id), nil
+	}
+	return s.visitorSecret(), nil
+}
+
+// csrfOf makes a session's secret of its id, which it tells nothing of. The
+// store, which knows no id, cannot make it.
+func csrfOf(id string) []byte {
+	h := hmac.New(sha256.New, []byte(id))
+	h.Write([]byte("waddle csrf 1"))
+	return h.Sum(nil)
+}
+
+// newCSRFSecret makes a secret where there is none. It goes into the session if
+// that is to be stored anyway, and else into the visitor's cookie.
+func (s *Session) newCSRFSecret() ([]byte, error) {
+	if err := s.canSendID(); err != nil && !s.exists {
+		return nil, err
+	}
+	secret, err := s.manager.newCSRFSecret()
+	if err != nil {
+		return nil, err
+	}
+	if s.modified() || !s.hasVisitor() {
+		s.overlay.set(csrfKey, secret)
+	} else {
+		s.setVisitor(secret)
+	}
+	return secret, nil
+}
+
+// keepCSRF has pages that were made before still hold when a session begins
+// or its id rotates: their secret goes into the record with what is stored.
+// One that begins by a log-in is not meant to know them.
+func (s *Session) keepCSRF(t *attempt, o *overlay) *overlay {
+	var secret []byte
+	if _, ok := o.lookup(s.record.Values, csrfKey); !ok && !s.renew {
+		switch {
+		case t.left != nil:
+			secret = csrfOf(s.id)
+		case !s.exists:
+			secret = s.visitorSecret()
+		}
+	}
+	if secret == nil {
+		return o
+	}
+	kept := o.copy()
+	kept.set(csrfKey, secret)
+	return &kept
+}
+
+func (m *Manager) newCSRFSecret() ([]byte, error) {
+	secret := make([]byte, csrfSize)
+	if _, err := io.ReadFull(m.settings.Rand, secret); err != nil {
+		return nil, fmt.Errorf("session: no random bits for a token: %w", err)
+	}
+	return secret, nil
 }

@@ -30,9 +30,13 @@ func TestCSRFToken(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, rotating, seal)
 		b := a.browser()
+		b.do(func(s *session.Session) { s.SetModified() })
+		a.store.take()
 		first := b.csrfToken()
-		require.NotEmpty(t, b.id(), "the first call makes the session")
 		second := b.csrfToken()
+		for _, o := range a.store.take() {
+			require.Equal(t, "get", o.name, "a token is nothing to store")
+		}
 		require.NotEqual(t, first, second, "none looks like another, so that compression does not give it away")
 		require.NoError(t, b.check(first))
 		require.NoError(t, b.check(second))
@@ -48,13 +52,18 @@ func TestCSRFToken(t *testing.T) {
 			require.Eventually(t, func() bool { return raw(first)[i] != raw(b.csrfToken())[i] }, 1e10, 1)
 		}
 
-		a.clock.advance(every)
-		require.NoError(t, b.check(first), "rotation keeps it")
+		ids := map[string]bool{}
+		for range 3 {
+			a.clock.advance(every)
+			require.NoError(t, b.check(first), "rotation keeps it")
+			ids[b.id()] = true
+		}
+		require.Len(t, ids, 3)
 		b.set("n", 1)
 		require.NoError(t, b.check(first), "and so do changes")
 
 		other := a.browser()
-		other.csrfToken()
+		other.set("n", 1)
 		for name, token := range map[string]string{
 			"none": "", "another session's": other.csrfToken(), "cut off": first[:len(first)-1], "longer": first + "A",
 			"junk": "!" + first[1:], "zeros": strings.Repeat("A", len(first)), "a bit": flip(first),

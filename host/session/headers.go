@@ -26,6 +26,7 @@ func (w *responseWriter) addHeaders() {
 		}
 	}
 	w.placeCookie(h)
+	told = w.placeVisitor(h) || told
 	if w.cookie == "" && !told {
 		if h["Cache-Control"] == nil {
 			w.cacheControl[0] = "private"

@@ -86,8 +86,15 @@ func (p *protection) checkToken(r *http.Request) error {
 // rides reports whether a browser would send what makes this session known by
 // itself.
 func (s *Session) rides() (bool, error) {
-	exists, err := s.Exists()
-	return exists && s.transport == TransportCookie, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.load(s.ctx); err != nil {
+		return false, err
+	}
+	if s.exists {
+		return s.transport == TransportCookie, nil
+	}
+	return s.visitorSecret() != nil, nil
 }
 
 func denied(w http.ResponseWriter, _ *http.Request) {

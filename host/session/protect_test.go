@@ -64,6 +64,7 @@ func TestProtect(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := newApp(t, store.NewMemory())
 			b := a.browser()
+			b.set("user", "ada")
 			good := b.csrfToken()
 			reached := false
 			var form url.Values

@@ -48,6 +48,7 @@ type Session struct {
 	life      lifeChange
 	looked    bool // what a look is to change was tried, once
 	flashes   uint16
+	visitor   visitor
 	destroyed bool // by this request: the cookie is to go unless a new session comes
 }
 
@@ -205,12 +206,19 @@ func (s *Session) Clear() error {
 	if err := s.loadUnseen(s.ctx); err != nil {
 		return err
 	}
-	s.bind = nil
-	if s.exists {
-		s.overlay.clear()
-	} else {
+	if !s.exists {
+		s.bind = nil
 		s.overlay.reset()
+		return nil
 	}
+	// The tokens of before are to hold no more, though the id stays.
+	secret, err := s.manager.newCSRFSecret()
+	if err != nil {
+		return err
+	}
+	s.bind = nil
+	s.overlay.clear()
+	s.overlay.set(csrfKey, secret)
 	return nil
 }
 

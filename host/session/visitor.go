@@ -1,0 +1,117 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+)
+
+// visitor is what a browser without a session has for the tokens of pages: a
+// secret, in a cookie of its own. It is bound to nothing, there being nothing
+// to bind it to, and so counts only as long as there is no session. It goes to
+// the one host and, over HTTPS, has the prefix __Host-, so that no other host
+// can set it.
+type visitor struct {
+	cookie  string // its value; empty for none
+	read    bool   // the request was asked for it
+	brought bool   // the browser has one
+	fresh   bool   // the response is to set it
+	dropped bool   // what the browser has counts no more
+}
+
+// hasVisitor reports whether there is a browser to keep a cookie.
+func (s *Session) hasVisitor() bool {
+	s.clientIDs() // tells the transport
+	return s.w != nil && s.transport == TransportCookie
+}
+
+// visitorSecret returns the visitor's secret, or nil.
+func (s *Session) visitorSecret() []byte {
+	v := &s.visitor
+	s.readVisitor()
+	if v.cookie == "" || v.dropped && !v.fresh {
+		return nil
+	}
+	secret, _ := idEncoding.DecodeString(v.cookie)
+	return secret
+}
+
+func (s *Session) readVisitor() {
+	v := &s.visitor
+	if v.read || !s.hasVisitor() {
+		return
+	}
+	v.read = true
+	if s.w.request.Header["Cookie"] == nil {
+		return
+	}
+	name := s.manager.visitorCookie(s.w.request).Name
+	var room [1]string
+	if found, _ := idsFromCookies(room[:0], s.w.request.Header, name); len(found) > 0 {
+		v.brought = true
+		if !v.fresh {
+			v.cookie = found[0]
+		}
+	}
+}
+
+// setVisitor gives the visitor a secret.
+func (s *Session) setVisitor(secret []byte) {
+	s.visitor.cookie, s.visitor.fresh = idEncoding.EncodeToString(secret), true
+}
+
+// dropVisitor has the pages of before count no more: somebody logs in or out.
+func (s *Session) dropVisitor() {
+	s.visitor.dropped, s.visitor.fresh = true, false
+}
+
+// placeVisitor puts the visitor's cookie among the headers, if it is to be set
+// or removed. What a session that began meanwhile knows itself needs no cookie.
+func (w *responseWriter) placeVisitor(h http.Header) (placed bool) {
+	s := w.session
+	v := &s.visitor
+	if v.dropped && !v.fresh {
+		s.readVisitor()
+	}
+	c := s.manager.visitorCookie
+	switch {
+	case v.fresh && !s.exists:
+		cookie := c(w.request)
+		cookie.Value = v.cookie
+		h.Add("Set-Cookie", cookie.String())
+	case v.dropped && v.brought:
+		h.Add("Set-Cookie", removal(c(w.request)))
+	default:
+		return false
+	}
+	return true
+}
+
+// visitorCookie returns the visitor's cookie for a request, without a value.
+func (m *Manager) visitorCookie(r *http.Request) *http.Cookie {
+	secure := m.settings.CookieSecure
+	if scope, err := m.scope(r); err == nil {
+		secure = scope.Secure
+	}
+	c := &http.Cookie{
+		Name:        m.settings.CookieName,
+		Path:        "/",
+		Secure:      secure,
+		HttpOnly:    true,
+		SameSite:    http.SameSiteLaxMode,
+		Partitioned: m.settings.CookiePartitioned && secure,
+	}
+	for _, prefix := range [...]string{"__Host-", "__Secure-"} {
+		if len(c.Name) > len(prefix) && strings.EqualFold(c.Name[:len(prefix)], prefix) {
+			c.Name = c.Name[len(prefix):]
+			break
+		}
+	}
+	c.Name += "_csrf"
+	if secure {
+		c.Name = "__Host-" + c.Name
+		if m.settings.CookieSameSite == http.SameSiteNoneMode {
+			c.SameSite = http.SameSiteNoneMode
+		}
+	}
+	return c
+}
