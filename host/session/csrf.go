@@ -126,11 +126,11 @@ func (s *Session) newCSRFSecret() ([]byte, error) {
 }
 
 // keepCSRF has pages that were made before still hold when a session begins
-// or its id rotates: their secret goes into the record with what is stored.
-// One that begins by a log-in is not meant to know them.
+// or its id rotates: their secret goes into the record with what is stored. A
+// renewal has dropped the visitor's.
 func (s *Session) keepCSRF(t *attempt, o *overlay) *overlay {
 	var secret []byte
-	if _, ok := o.lookup(s.record.Values, csrfKey); !ok && !s.renew {
+	if _, ok := o.lookup(s.record.Values, csrfKey); !ok {
 		switch {
 		case t.left != nil:
 			secret = csrfOf(s.id)
