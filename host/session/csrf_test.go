@@ -119,3 +119,30 @@ func TestCSRFTokensOfPagesAtOnce(t *testing.T) {
 		require.NoError(t, b.check(second))
 	})
 }
+
+// TestClearEndsTokens: of a session whose id stays, and whether or not a new
+// token is asked for meanwhile.
+func TestClearEndsTokens(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		for _, ask := range []bool{false, true} {
+			b := newApp(t, s).browser()
+			b.set("user", "ada")
+			id := b.id()
+			for range 2 {
+				before := b.csrfToken()
+				b.do(func(s *session.Session) {
+					require.NoError(t, s.Clear())
+					require.ErrorIs(t, s.CheckCSRF(before), session.ErrCSRF)
+					if ask {
+						token, err := s.CSRFToken()
+						require.NoError(t, err)
+						require.NoError(t, s.CheckCSRF(token))
+					}
+				})
+				require.Equal(t, id, b.id())
+				require.ErrorIs(t, b.check(before), session.ErrCSRF)
+				require.NoError(t, b.check(b.csrfToken()))
+			}
+		}
+	})
+}
