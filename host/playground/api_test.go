@@ -302,8 +302,9 @@ func TestAbout(t *testing.T) {
 func TestAboutShowsEverySetting(t *testing.T) {
 	a, settings := visit(t, serve(t, store.NewMemory())).about()
 	require.Len(t, settings, len(a.Settings), "each by a name of its own")
-	// CookieSecureAuto is a value of SESSION_COOKIE_SECURE.
-	require.Len(t, settings, reflect.TypeFor[session.Settings]().NumField()-1)
+	// CookieSecureAuto and TrustUnixSockets are values of SESSION_COOKIE_SECURE
+	// and SESSION_TRUSTED_PROXIES.
+	require.Len(t, settings, reflect.TypeFor[session.Settings]().NumField()-2)
 }
 
 func TestNewRefuses(t *testing.T) {

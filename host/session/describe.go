@@ -31,12 +31,16 @@ func (s Settings) Describe() []Setting {
 	v, d := reflect.ValueOf(s), reflect.ValueOf(defaults)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		if !field.IsExported() || field.Name == "CookieSecureAuto" { // shown as the value of CookieSecure
+		// Two fields are shown in the values of others, as variables have them.
+		if !field.IsExported() || field.Name == "CookieSecureAuto" || field.Name == "TrustUnixSockets" {
 			continue
 		}
 		value, usual := inWords(field.Name, v.Field(i), d.Field(i)), inWords(field.Name, d.Field(i), d.Field(i))
 		if field.Name == "CookieSecure" && s.CookieSecureAuto {
 			value = "auto"
+		}
+		if field.Name == "TrustedProxies" && s.TrustUnixSockets {
+			value = strings.TrimSuffix("unix,"+value, ",none")
 		}
 		all = append(all, Setting{field.Name, variableOf(field.Name), value, value != usual})
 	}

@@ -29,8 +29,11 @@ func TestDescribeIsComplete(t *testing.T) {
 			f.Set(otherThan(t, f))
 
 			field := name
-			if name == "CookieSecureAuto" {
+			switch name {
+			case "CookieSecureAuto":
 				field = "CookieSecure"
+			case "TrustUnixSockets":
+				field = "TrustedProxies"
 			}
 			at := slices.IndexFunc(usual, func(s session.Setting) bool { return s.Field == field })
 			require.GreaterOrEqual(t, at, 0, "it is not described")
@@ -92,6 +95,8 @@ func TestDescribeIsWhatTheEnvironmentTakes(t *testing.T) {
 	for _, env := range [][]string{
 		nil,
 		{"SESSION_COOKIE_SECURE=auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8,::1", "SESSION_TOKEN_HEADER=X-Session"},
+		{"SESSION_TRUSTED_PROXIES=10.0.0.0/8,unix", "SESSION_TOKEN_HEADER=Authorization"},
+		{"SESSION_TRUSTED_PROXIES=unix"},
 		{"SESSION_DURATION=90m", "SESSION_IDLE_TIMEOUT=61s", "SESSION_ROTATE_EVERY=1h30m", "SESSION_ROTATE_GRACE=1500ms", "SESSION_SEEN_EVERY=30s"},
 		{"SESSION_COOKIE_SAMESITE=None", "SESSION_COOKIE_SECURE=yes", "SESSION_COOKIE_PARTITIONED=yes", "SESSION_COOKIE_HTTPONLY=no"},
 		{"SESSION_STORAGE=dynfile", "SESSION_DIR=/srv/a b", "SESSION_DURABILITY=commit", "SESSION_COOKIE_PATH=/app", "SESSION_COOKIE_DOMAIN=example.org"},
