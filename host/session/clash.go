@@ -19,7 +19,7 @@ func (m *Manager) nestedIn(outer *Manager, r *http.Request) {
 
 // clashes tells, once for both, that two managers are in each other's way.
 func (m *Manager) clashes(other *Manager, r *http.Request, how string) {
-	if !pathsMeet(m.settings.CookiePath, other.settings.CookiePath) || m.clash.Load() && other.clash.Load() {
+	if !pathsMeet(m.wanted(r).Path, other.wanted(r).Path) || m.clash.Load() && other.clash.Load() {
 		return
 	}
 	first := !m.clash.Swap(true)
@@ -29,6 +29,16 @@ func (m *Manager) clashes(other *Manager, r *http.Request, how string) {
 	m.event(r.Context(), Event{Kind: EventClash, Err: fmt.Errorf(
 		"%w: a manager of the cookie %s %s one of the cookie %s; give each a CookieName of its own, or use one manager for both",
 		ErrSettings, other.describe(), how, m.describe())})
+}
+
+// wanted is the scope of a request's cookie as far as it matters here: with
+// Secure as the settings have it, and unchecked.
+func (m *Manager) wanted(r *http.Request) CookieScope {
+	scope := m.settings.scope()
+	if m.settings.CookieFor != nil {
+		scope = m.settings.CookieFor(r, scope)
+	}
+	return scope
 }
 
 func (m *Manager) describe() string {
@@ -73,6 +83,7 @@ type cookiePlace struct {
 
 type cookieSender struct {
 	manager weak.Pointer[Manager]
+	path    string
 	last    uint64 // when it last sent a cookie
 	back    bool   // it has sent one, another did, and it sent one again
 }
@@ -92,13 +103,14 @@ func (m *Manager) sendsCookie(r *http.Request) {
 	// What a proxy says of the host only tells sites apart that it serves under
 	// one name.
 	site := strings.ToLower(strings.Join(append([]string{r.Host}, r.Header["X-Forwarded-Host"]...), " "))
-	hosts := [2]string{site, strings.TrimPrefix(m.settings.CookieDomain, ".")}
+	scope := m.wanted(r)
+	hosts := [2]string{site, scope.Domain}
 	for _, host := range hosts {
 		if host == "" {
 			continue
 		}
 		place := cookiePlace{weak.Make(server), host, m.settings.CookieName}
-		if other := m.sendsTo(place); other != nil {
+		if other := m.sendsTo(place, scope.Path); other != nil {
 			m.clashes(other, r, "stands beside")
 		}
 	}
@@ -106,7 +118,7 @@ func (m *Manager) sendsCookie(r *http.Request) {
 
 // sendsTo returns a manager that sends cookies to the same place in turns with
 // this one.
-func (m *Manager) sendsTo(place cookiePlace) (other *Manager) {
+func (m *Manager) sendsTo(place cookiePlace, path string) (other *Manager) {
 	c := &cookiePlaces
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,7 +147,7 @@ func (m *Manager) sendsTo(place cookiePlace) (other *Manager) {
 			continue
 		}
 		o := s.manager.Value()
-		if o == nil || !pathsMeet(m.settings.CookiePath, o.settings.CookiePath) {
+		if o == nil || !pathsMeet(path, s.path) {
 			continue
 		}
 		senders[mine].back = true
@@ -143,7 +155,7 @@ func (m *Manager) sendsTo(place cookiePlace) (other *Manager) {
 			other = o
 		}
 	}
-	senders[mine].last = c.time
+	senders[mine].last, senders[mine].path = c.time, path
 	if c.places == nil {
 		c.places = make(map[cookiePlace][]cookieSender)
 	}

@@ -208,11 +208,13 @@ func TestLateCSRFToken(t *testing.T) {
 		require.NoError(t, err)
 		_, _ = io.WriteString(w, first)
 		token, err = session.From(r).CSRFToken()
-		require.NoError(t, err, "the session was made with the first")
+		require.NoError(t, err, "the visitor's cookie went out with the first")
 	})
 	got := early.get()
-	require.NoError(t, early.manager.Open(ctx, got.cookie().Value).CheckCSRF(token))
-	require.NoError(t, early.manager.Open(ctx, got.cookie().Value).CheckCSRF(got.body))
+	early.with([]string{visitorName + "=" + visitorCookie(got).Value}, func(s *session.Session) {
+		require.NoError(t, s.CheckCSRF(token))
+		require.NoError(t, s.CheckCSRF(got.body))
+	})
 }
 
 func count[T comparable](list []T, what T) (n int) {

@@ -238,6 +238,35 @@ func TestPathsOfTwoManagers(t *testing.T) {
 		said.manager(t, "session_id", c.a).Handler(said.manager(t, "session_id", c.b).Handler(h)).
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		require.Equal(t, c.said, len(said.errs) == 1, "%s and %s", c.a, c.b)
+
+		// The same where the paths come from a function.
+		said.errs = nil
+		by := func(path string) http.Handler {
+			settings := said.settings("session_id", "/x")
+			settings.CookieFor = func(_ *http.Request, scope session.CookieScope) session.CookieScope {
+				scope.Path = path
+				return scope
+			}
+			m, err := session.New(store.NewMemory(), settings)
+			require.NoError(t, err)
+			return m.Handler(h)
+		}
+		one, other := by(c.a), by(c.b)
+		server := serveOver(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/b" {
+				other.ServeHTTP(w, r)
+			} else {
+				one.ServeHTTP(w, r)
+			}
+		}))
+		for range 3 {
+			for _, path := range []string{"/a", "/b"} {
+				r, err := http.NewRequest(http.MethodGet, server.URL+path, nil)
+				require.NoError(t, err)
+				fetch(t, server.Client(), r)
+			}
+		}
+		require.Equal(t, c.said, len(said.errs) == 1, "%s and %s, by CookieFor", c.a, c.b)
 	}
 }
 

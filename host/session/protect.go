@@ -107,7 +107,9 @@ func denyAs(origins *http.CrossOriginProtection) http.Handler {
 	refuse := origins.Handler(http.HandlerFunc(denied))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origins.Check(r) == nil {
+			whole := r
 			r = fromElsewhere(asChange(r), r.Header.Clone())
+			defer handBack(whole, r) // the files of a form, say
 		}
 		refuse.ServeHTTP(w, r)
 	})

@@ -46,9 +46,9 @@ func (f *filler) Read(p []byte) (int, error) {
 
 const formBoundary = "a-boundary-of-a-form"
 
-// upload is a form with a file of some size, and the token before or behind it,
+// formWithFile is a form with a file of some size, and the token before or behind it,
 // or not at all.
-func upload(size int, before, behind string) io.Reader {
+func formWithFile(size int, before, behind string) io.Reader {
 	part := func(header, text string) io.Reader {
 		return strings.NewReader("--" + formBoundary + "\r\nContent-Disposition: form-data; " + header + "\r\n\r\n" + text)
 	}
@@ -118,10 +118,10 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 		body   func() io.Reader
 		header []string
 	}{
-		{"upload with the token in it", multi, func() io.Reader { return upload(largeFile, token, "") }, nil},
-		{"upload with the token in the header", multi, func() io.Reader { return upload(largeFile, "", "") }, []string{session.CSRFHeader, token}},
-		{"small upload with the token behind", multi, func() io.Reader { return upload(100, "", token) }, nil},
-		{"upload of a page that says where it is", multi, func() io.Reader { return upload(1<<20, "", "") }, []string{"Sec-Fetch-Site", "same-origin"}},
+		{"upload with the token in it", multi, func() io.Reader { return formWithFile(largeFile, token, "") }, nil},
+		{"upload with the token in the header", multi, func() io.Reader { return formWithFile(largeFile, "", "") }, []string{session.CSRFHeader, token}},
+		{"small upload with the token behind", multi, func() io.Reader { return formWithFile(100, "", token) }, nil},
+		{"upload of a page that says where it is", multi, func() io.Reader { return formWithFile(1<<20, "", "") }, []string{"Sec-Fetch-Site", "same-origin"}},
 		{"form", form, func() io.Reader { return strings.NewReader("a=1&" + session.CSRFField + "=" + token + "&b=2") }, nil},
 		{"long form", form, func() io.Reader { return strings.NewReader(session.CSRFField + "=" + token + "&" + long) }, nil},
 		{"form whose token is its end", form, func() io.Reader { return strings.NewReader("a=1&" + session.CSRFField + "=" + token) }, nil},
@@ -168,7 +168,7 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 				}
 			}
 		}))
-		require.Equal(t, http.StatusOK, postAs(t, address, id, multi, upload(largeFile, token, "")).StatusCode)
+		require.Equal(t, http.StatusOK, postAs(t, address, id, multi, formWithFile(largeFile, token, "")).StatusCode)
 		require.Equal(t, []string{session.CSRFField, "title", "file"}, names)
 		require.Equal(t, digest(t, &filler{largeFile}), file)
 	})
@@ -193,7 +193,7 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 				h.ServeHTTP(w, r)
 			})))
 			defer server.Close()
-			require.Equal(t, http.StatusOK, postAs(t, server.URL, b.id(), multi, upload(5000, token, "")).StatusCode)
+			require.Equal(t, http.StatusOK, postAs(t, server.URL, b.id(), multi, formWithFile(5000, token, "")).StatusCode)
 		}
 	})
 }
@@ -234,10 +234,10 @@ func TestRefusalReadsLittle(t *testing.T) {
 		header []string
 		most   int
 	}{
-		{"upload without a token", multi, upload(1<<40, "", ""), nil, look},
-		{"upload with the token behind the file", multi, upload(1<<40, "", token), nil, look},
-		{"upload with a wrong token", multi, upload(1<<40, flip(token), ""), nil, 8 << 10},
-		{"upload with a wrong token in the header", multi, upload(1<<40, token, ""), []string{session.CSRFHeader, flip(token)}, 0},
+		{"upload without a token", multi, formWithFile(1<<40, "", ""), nil, look},
+		{"upload with the token behind the file", multi, formWithFile(1<<40, "", token), nil, look},
+		{"upload with a wrong token", multi, formWithFile(1<<40, flip(token), ""), nil, 8 << 10},
+		{"upload with a wrong token in the header", multi, formWithFile(1<<40, token, ""), []string{session.CSRFHeader, flip(token)}, 0},
 		{"a token that is a file", multi, io.MultiReader(strings.NewReader("--"+formBoundary+"\r\nContent-Disposition: form-data; name=\"csrf_token\"; filename=\"x\"\r\n\r\n"+token+"\r\n--"+formBoundary+"--\r\n"), endless()), nil, look},
 		{"a token without end", multi, io.MultiReader(strings.NewReader("--"+formBoundary+"\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\n"), endless()), nil, look},
 		{"a header without end", multi, io.MultiReader(strings.NewReader("--"+formBoundary+"\r\nContent-Disposition: "), endless()), nil, look},
@@ -248,7 +248,7 @@ func TestRefusalReadsLittle(t *testing.T) {
 		{"JSON", "application/json", endless(), nil, 0},
 		{"nothing said", "", endless(), nil, 0},
 		{"junk said", "a b; c", endless(), nil, 0},
-		{"another site", multi, upload(1<<40, token, ""), []string{"Sec-Fetch-Site", "cross-site"}, 0},
+		{"another site", multi, formWithFile(1<<40, token, ""), []string{"Sec-Fetch-Site", "cross-site"}, 0},
 		{"a body that breaks off", form, &breaksOff{strings.NewReader("a=1&csrf_token=" + token)}, nil, look},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -337,8 +337,8 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 			conn, err := net.Dial("tcp", target.Host)
 			require.NoError(t, err)
 			defer conn.Close()
-			body := upload(largeFile, c.before, c.after)
-			length, err := io.Copy(io.Discard, upload(largeFile, c.before, c.after))
+			body := formWithFile(largeFile, c.before, c.after)
+			length, err := io.Copy(io.Discard, formWithFile(largeFile, c.before, c.after))
 			require.NoError(t, err)
 			_, err = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nCookie: session_id=%s\r\n%sContent-Type: multipart/form-data; boundary=%s\r\nContent-Length: %d\r\n\r\n",
 				target.Host, id, c.header, formBoundary, length)
@@ -362,11 +362,44 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestDenyHandlerThatParses: the files of a form that a handler of refusals
+// parses are removed, whichever way it was given.
+func TestDenyHandlerThatParses(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	files := func() int {
+		list, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		return len(list)
+	}
+	parsed := 0
+	deny := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		require.NoError(t, r.ParseMultipartForm(1<<10))
+		parsed = files()
+		w.WriteHeader(http.StatusTeapot)
+	})
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(deny)
+	a := newApp(t, store.NewMemory())
+	id := a.login("ada")
+	for _, h := range []http.Handler{a.manager.Protect(http.NotFoundHandler(), origins, nil), a.manager.Protect(http.NotFoundHandler(), nil, deny)} {
+		for _, header := range [][]string{nil, {"Sec-Fetch-Site", "cross-site"}} {
+			server := httptest.NewServer(a.manager.Handler(h))
+			parsed = 0
+			got := postAs(t, server.URL, id, "multipart/form-data; boundary="+formBoundary, formWithFile(1<<20, "", ""), header...)
+			server.Close() // waits for the handler
+			require.Equal(t, http.StatusTeapot, got.StatusCode)
+			require.Equal(t, 1, parsed, "the body was whole, and a file made")
+			require.Zero(t, files())
+		}
+	}
+}
+
 // TestUploadOfNobodyIsNotLookedAt: without a session there is nothing to ride
 // on, and nothing is read.
 func TestUploadOfNobodyIsNotLookedAt(t *testing.T) {
 	a := newApp(t, store.NewMemory())
-	body := &counting{Reader: upload(1<<20, "", "")}
+	body := &counting{Reader: formWithFile(1<<20, "", "")}
 	var parts *multipart.Reader
 	h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		require.Zero(t, body.read)

@@ -309,18 +309,21 @@ func TestTokenAfterTheFirstByte(t *testing.T) {
 		return token, err
 	}
 	nothing := func(*session.Session) {}
+	look := func(s *session.Session) { _, _ = s.Exists() }
 	_, err := late(a.browser(), nothing)
+	require.ErrorIs(t, err, session.ErrHeadersSent)
+	_, err = late(a.browser(), look)
 	require.ErrorIs(t, err, session.ErrHeadersSent)
 	b := a.browser()
 	b.csrfToken()
-	token, err := late(b, nothing)
+	token, err := late(b, look)
 	require.NoError(t, err)
 	require.NoError(t, b.check(token), "the visitor has the cookie")
 	b = a.browser()
 	token, err = late(b, func(s *session.Session) { require.NoError(t, s.Set("a", 1)) })
 	require.NoError(t, err)
 	require.NoError(t, b.check(token), "the session was stored")
-	token, err = late(b, nothing)
+	token, err = late(b, look)
 	require.NoError(t, err)
 	require.NoError(t, b.check(token))
 }
