@@ -86,3 +86,30 @@ type discard struct{ header http.Header }
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
+
+// BenchmarkSet measures what a value costs to encode, with the look whether it
+// would come back.
+func BenchmarkSet(b *testing.B) {
+	m, err := session.New(store.NewMemory(), session.Defaults())
+	require.NoError(b, err)
+	for _, c := range []struct {
+		name string
+		v    any
+	}{
+		{"string", "ada"},
+		{"named", slog.LevelWarn},
+		{"struct", profile{Name: "ada", Tags: []string{"a", "b"}}},
+		{"chain", chain{&chain{nil, 2}, 1}},
+		{"any", map[string]any{"user": "ada", "n": 1, "tags": []any{"a", "b"}, "on": true}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			s := m.Open(ctx, "")
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Set("k", c.v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

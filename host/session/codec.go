@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/big"
 	"reflect"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -24,12 +26,30 @@ type Codec interface {
 
 // CBOR encodes values as CBOR (RFC 8949): compact, fast, and exact for Go's
 // types. Times keep their nanoseconds. It is the default.
+//
+// A type is written by its MarshalCBOR, MarshalBinary or MarshalText, if it
+// has one, else field by field, under the names in the tags `cbor` or `json`.
+// What would not come back is refused with ErrEncode: see [Session.Set].
+//
+// What is read into an interface is a bool, an int64 (a [big.Int] beyond its
+// range), a float64, a string, a []byte, a [time.Time], a []any or a
+// map[string]any, or nil, wherever it stands: also a struct that was stored
+// comes back as a map there.
 var CBOR Codec = newCBOR()
 
 // JSON encodes values as JSON (RFC 8259), for records that programs in other
-// languages read. Numbers that are decoded into an interface value become
-// json.Number, so that large integers survive.
+// languages read. A type is written by its MarshalJSON or MarshalText, if it
+// has one, else field by field. What would not come back is refused with
+// ErrEncode, as by [CBOR], and so is text that is not UTF-8.
+//
+// Numbers that are read into an interface, whole or not, are [json.Number], so
+// that large ones survive; times and bytes are strings there.
 var JSON Codec = jsonCodec{}
+
+var (
+	typeTime   = reflect.TypeFor[time.Time]()
+	typeBigInt = reflect.TypeFor[big.Int]()
+)
 
 type cborCodec struct {
 	enc cbor.EncMode
@@ -44,6 +64,8 @@ func newCBOR() Codec {
 		Sort:    cbor.SortNone,
 		Time:    cbor.TimeRFC3339Nano,
 		TimeTag: cbor.EncTagRequired,
+		// Types of which the text is all that there is to see.
+		TextMarshaler: cbor.TextMarshalerTextString,
 	}.EncMode()
 	if err != nil {
 		panic(err) // the options are constants
@@ -57,6 +79,8 @@ func newCBOR() Codec {
 		MaxMapPairs:      maxRecord,
 		MaxNestedLevels:  maxNesting,
 		UTF8:             cbor.UTF8DecodeInvalid,
+		IntDec:           cbor.IntDecConvertSignedOrBigInt,
+		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
 	}.DecMode()
 	if err != nil {
 		panic(err)
@@ -66,7 +90,12 @@ func newCBOR() Codec {
 
 func (cborCodec) ID() uint8 { return 1 }
 
-func (c cborCodec) Marshal(v any) ([]byte, error) { return c.enc.Marshal(v) }
+func (c cborCodec) Marshal(v any) ([]byte, error) {
+	if _, err := cborForm.check(v); err != nil {
+		return nil, err
+	}
+	return c.enc.Marshal(v)
+}
 
 func (c cborCodec) Unmarshal(data []byte, v any) error { return c.dec.Unmarshal(data, v) }
 
@@ -74,7 +103,42 @@ type jsonCodec struct{}
 
 func (jsonCodec) ID() uint8 { return 2 }
 
-func (jsonCodec) Marshal(v any) ([]byte, error) { return json.Marshal(v) }
+func (jsonCodec) Marshal(v any) ([]byte, error) {
+	byPointer, err := jsonForm.check(v)
+	if err != nil {
+		return nil, err
+	}
+	if byPointer {
+		p := reflect.New(reflect.TypeOf(v))
+		p.Elem().Set(reflect.ValueOf(v))
+		v = p.Interface()
+	}
+	data, err := json.Marshal(v)
+	if err == nil && replaced(data) {
+		return nil, fmt.Errorf("text that is not UTF-8 cannot be said in JSON; use []byte")
+	}
+	return data, err
+}
+
+// replaced reports whether json.Marshal put something else in place of text
+// that it could not write: it then writes an escape which it uses for nothing
+// else.
+func replaced(data []byte) bool {
+	for {
+		at := bytes.Index(data, []byte(`\ufffd`))
+		if at < 0 {
+			return false
+		}
+		backslashes := 1
+		for backslashes <= at && data[at-backslashes] == '\\' {
+			backslashes++
+		}
+		if backslashes%2 == 1 {
+			return true
+		}
+		data = data[at+1:]
+	}
+}
 
 func (jsonCodec) Unmarshal(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))

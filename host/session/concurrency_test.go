@@ -240,7 +240,7 @@ func TestGoroutinesOfOneRequest(t *testing.T) {
 		})
 		values := b.values()
 		require.Len(t, values, 12+2)
-		require.Equal(t, uint64(24), values["count"])
+		require.Equal(t, int64(24), values["count"])
 	})
 }
 

@@ -78,7 +78,7 @@ func TestEngineOfAnApplication(t *testing.T) {
 		require.NoError(t, s.SetExpiry(hour))
 		require.NoError(t, s.Set("n", 1))
 	})
-	require.Equal(t, map[string]any{"user": "ada", "n": uint64(1)}, b.values())
+	require.Equal(t, map[string]any{"user": "ada", "n": int64(1)}, b.values())
 	require.Len(t, e.rows, 1)
 	r := e.rows[storageKeyOf(b.id())]
 	require.Equal(t, a.clock.at(hour).UnixMilli(), r.Expires)

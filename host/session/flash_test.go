@@ -209,7 +209,7 @@ func TestPopMeetsAnother(t *testing.T) {
 			require.False(t, ok)
 			require.True(t, s.Modified(), "the other change waits for the end of the request")
 		})
-		require.Equal(t, map[string]any{"mine": uint64(1)}, b.values())
+		require.Equal(t, map[string]any{"mine": int64(1)}, b.values())
 	})
 }
 

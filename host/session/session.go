@@ -123,6 +123,14 @@ func (s *Session) Len() (int, error) {
 // Set puts a value under key. It is encoded at once: a later change to what v
 // refers to does not reach the session. It returns ErrKey or ErrEncode and
 // then changes nothing.
+//
+// With the codecs of this package nothing is stored as less than it is: a value
+// of which something would not come back is ErrEncode, which names the type and
+// the way to it. Such are structs without exported fields and without methods
+// that write them, methods that write and none that read, channels, functions,
+// interfaces with methods, and fields that hide one another. Fields that are
+// not exported, beside others that are, are left out, and so are those whose
+// tag says so.
 func (s *Session) Set(key string, v any) error {
 	if err := checkName(key); err != nil {
 		return err

@@ -106,7 +106,7 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 		require.NotEqual(t, before, b.id())
 		_, ok := alive(t, a.manager, before)
 		require.False(t, ok, "the id of before the log-in reaches nothing")
-		require.Equal(t, map[string]any{"basket": uint64(3)}, b.values(), "values stay, and the library's own are not among them")
+		require.Equal(t, map[string]any{"basket": int64(3)}, b.values(), "values stay, and the library's own are not among them")
 
 		a.clock.advance(time.Minute)
 		b.set("more", true)

@@ -360,7 +360,7 @@ func TestUpdate(t *testing.T) {
 				require.Equal(t, 11, n)
 				require.False(t, s.Modified())
 			})
-			require.Equal(t, map[string]any{"user": "ada", "count": uint64(11)}, b.values())
+			require.Equal(t, map[string]any{"user": "ada", "count": int64(11)}, b.values())
 		})
 		t.Run("an error of the function changes nothing", func(t *testing.T) {
 			a.store.take()
