@@ -286,7 +286,6 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		t.expect = store.Absent
 	}
 	t.next.Revision++
-	t.next.Codec = s.manager.settings.Codec.ID()
 	t.look = e == nil && s.exists && !s.modified()
 	if t.look {
 		t.next.Seen = now
@@ -393,7 +392,7 @@ func (s *Session) planValues(t *attempt, e edit, now int64) error {
 	if err != nil {
 		return err
 	}
-	t.next.setValues(o, s.record.Values)
+	t.next.setValues(s.keepCodecs(&t.next, o), s.record.Values)
 	return nil
 }
 

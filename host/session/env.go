@@ -42,10 +42,18 @@ var variables = []struct {
 	{"SESSION_COOKIE_HTTPONLY", boolean(func(s *Settings) *bool { return &s.CookieHTTPOnly })},
 	{"SESSION_COOKIE_SAMESITE", sameSite},
 	{"SESSION_COOKIE_PARTITIONED", boolean(func(s *Settings) *bool { return &s.CookiePartitioned })},
+	{"SESSION_READ_UNSEALED_UNTIL", date(func(s *Settings) *time.Time { return &s.ReadUnsealedUntil })},
+	{"SESSION_WRITE_UNSEALED", boolean(func(s *Settings) *bool { return &s.WriteUnsealed })},
 }
 
 // FromEnv returns Defaults with the settings of an environment, as [os.Environ]
 // gives it. A variable that is set to nothing counts as not set.
+//
+// Settings.Keyring is made of the secrets in WADDLE_SECRET, separated by white
+// space, or of those in the file that WADDLE_SECRET_FILE names, one on each
+// line, newest first; lines there that begin with # are left out. Here a
+// variable that is set must give a secret: beside ErrSettings, a weak one or
+// none is ErrSecret, and a file that cannot be read ErrSecretFile.
 //
 // Times are whole seconds, or numbers with units as [time.ParseDuration] takes
 // them; yes and no are true, false, yes, no, on, off, 1 or 0, in any case.
@@ -54,20 +62,30 @@ var variables = []struct {
 // SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting),
 // and for a name that can only be a misspelt setting: one that begins with
 // SESSION_COOKIE_, or is a letter or two away from a setting. Other variables
-// that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone.
+// that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone;
+// not so names that begin with WADDLE_SECRET, nor, where no secret is set, with
+// SESSION_SECRET. Where settings do not go together, it names their variables.
 func FromEnv(environ []string) (Settings, error) {
 	s := Defaults()
 	values := make(map[string]string)
 	for _, entry := range environ {
-		name, value, ok := strings.Cut(entry, "=")
-		if !ok {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			values[name] = value
+		}
+	}
+	sealed := values[secretVariable] != "" || values[secretFileVariable] != ""
+	for _, entry := range environ {
+		name, _, ok := strings.Cut(entry, "=")
+		if !ok || known(name) {
 			continue
 		}
-		if known(name) {
-			values[name] = value
-		} else if meant := misspelt(name); meant != "" {
+		if meant := misspelt(name, sealed); meant != "" {
 			return Settings{}, fmt.Errorf("%w: the environment sets %s, which is no setting; was %s meant?", ErrSettings, name, meant)
 		}
+	}
+	var err error
+	if s.Keyring, err = secretsOf(values); err != nil {
+		return Settings{}, err
 	}
 	for _, v := range variables {
 		value := strings.TrimSpace(values[v.name])
@@ -86,37 +104,47 @@ func FromEnv(environ []string) (Settings, error) {
 		}
 	}
 	if err := s.Check(); err != nil {
-		return Settings{}, err
+		return Settings{}, inVariables(err, values)
 	}
 	return s, nil
 }
 
-func known(name string) bool {
+func known(name string) bool { return slices.Contains(names(), name) }
+
+// names are those of all variables that are read.
+func names() []string {
+	all := []string{secretVariable, secretFileVariable}
 	for _, v := range variables {
-		if v.name == name {
-			return true
-		}
+		all = append(all, v.name)
 	}
-	return false
+	return all
 }
 
 // misspelt returns the setting that a name was meant to be, if it can only be
-// a misspelt one.
-func misspelt(name string) string {
+// a misspelt one. Where there is a secret already, another framework's is its
+// own affair.
+func misspelt(name string, sealed bool) string {
 	upper := strings.ToUpper(name)
 	best, least := "", len(name)
-	for _, v := range variables {
-		if d := editDistance(upper, v.name); d < least {
-			best, least = v.name, d
+	for _, known := range names() {
+		if d := editDistance(upper, known); d < least {
+			best, least = known, d
 		}
 	}
 	// The shorter the name proper, the likelier it is a word of its own:
 	// SESSION_ID is not SESSION_DIR.
+	_, proper, _ := strings.Cut(best, "_")
 	allowed := 2
-	if len(best)-len(envPrefix) < 6 {
+	if len(proper) < 6 {
 		allowed = 1
 	}
-	if least <= allowed || strings.HasPrefix(upper, envPrefix+"COOKIE_") {
+	switch {
+	case strings.HasPrefix(upper, secretVariable), !sealed && strings.HasPrefix(upper, envPrefix+"SECRET"):
+		if strings.HasSuffix(upper, "FILE") || best == secretFileVariable {
+			return secretFileVariable
+		}
+		return secretVariable
+	case least <= allowed, strings.HasPrefix(upper, envPrefix+"COOKIE_"):
 		return best
 	}
 	return ""
@@ -193,6 +221,20 @@ func duration(field func(*Settings) *time.Duration) func(*Settings, string) erro
 			return fmt.Errorf("seconds, or a time such as 90m or 168h")
 		}
 		*field(s) = d
+		return nil
+	}
+}
+
+func date(field func(*Settings) *time.Time) func(*Settings, string) error {
+	return func(s *Settings, value string) error {
+		t, err := time.Parse(time.RFC3339, value)
+		if err != nil {
+			t, err = time.Parse(time.DateOnly, value)
+		}
+		if err != nil {
+			return fmt.Errorf("a day such as 2026-12-24, which begins in UTC, or a time such as 2026-12-24T18:00:00Z")
+		}
+		*field(s) = t
 		return nil
 	}
 }

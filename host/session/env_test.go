@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -45,12 +46,21 @@ func TestFromEnv(t *testing.T) {
 		{"partitioned", []string{"SESSION_COOKIE_PARTITIONED=on", "SESSION_COOKIE_SECURE=on"}, func(s *session.Settings) {
 			s.CookiePartitioned, s.CookieSecure = true, true
 		}},
+		{"a day", []string{"WADDLE_SECRET=" + secretNew, "SESSION_READ_UNSEALED_UNTIL=2026-12-24"}, func(s *session.Settings) {
+			s.Keyring, s.ReadUnsealedUntil = keyring(t, secretNew), time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
+		}},
+		{"a time", []string{"WADDLE_SECRET=" + secretNew, "SESSION_READ_UNSEALED_UNTIL=2026-12-24T18:00:00Z"}, func(s *session.Settings) {
+			s.Keyring, s.ReadUnsealedUntil = keyring(t, secretNew), time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC)
+		}},
+		{"written unsealed", []string{"WADDLE_SECRET=" + secretNew, "SESSION_WRITE_UNSEALED=yes"}, func(s *session.Settings) {
+			s.Keyring, s.WriteUnsealed = keyring(t, secretNew), true
+		}},
 		{"set to nothing", []string{"SESSION_COOKIE_NAME=", "SESSION_COOKIE_SECURE="}, func(*session.Settings) {}},
 		{"spaces around", []string{"SESSION_COOKIE_NAME= sid "}, func(s *session.Settings) { s.CookieName = "sid" }},
 		{"foreign names", []string{
 			"SESSION_MANAGER=local/host:@/tmp/.ICE-unix/1", "SESSION_ID=4", "SESSIONNAME=Console", "SESSION_TYPE=x11",
 			"XDG_SESSION_ID=2", "XDG_SESSION_TYPE=wayland", "DBUS_SESSION_BUS_ADDRESS=unix:path=/run", "DESKTOP_SESSION=x",
-			"SESSION_SECRET=x", "SESSION_TOKEN=x", "SESSION_NAME=x", "SESSION_KEY=x", "SESSION_USER=x", "SESSION=x",
+			"SESSION_TOKEN=x", "SESSION_NAME=x", "SESSION_KEY=x", "SESSION_USER=x", "SESSION=x",
 			"SESSION_DRIVER=file", "SESSION_LIFETIME=120", "SESSION_SVR=x", "SESSION_PID=1",
 		}, func(*session.Settings) {}},
 		{"entries that are none", []string{"SESSION_COOKIE_NAM", "=C:=C:\\", "", "="}, func(*session.Settings) {}},
@@ -75,7 +85,7 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"duration that is none", []string{"SESSION_DURATION=soon"}, []string{"SESSION_DURATION", `"soon"`, "seconds"}},
 		{"duration of a fraction", []string{"SESSION_DURATION=1.5"}, []string{"SESSION_DURATION", `"1.5"`}},
 		{"duration out of range", []string{"SESSION_COOKIE_AGE=9223372036854775807"}, []string{"SESSION_COOKIE_AGE"}},
-		{"negative duration", []string{"SESSION_DURATION=-1"}, []string{"Duration"}},
+		{"negative duration", []string{"SESSION_DURATION=-1"}, []string{"SESSION_DURATION"}},
 		{"both names, two times", []string{"SESSION_COOKIE_AGE=60", "SESSION_DURATION=61"}, []string{"SESSION_COOKIE_AGE", "SESSION_DURATION", "one setting"}},
 		{"durability", []string{"SESSION_DURABILITY=always"}, []string{"SESSION_DURABILITY", `"always"`, "commit, interval and close"}},
 		{"idle", []string{"SESSION_IDLE_TIMEOUT=x"}, []string{"SESSION_IDLE_TIMEOUT"}},
@@ -87,10 +97,20 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"boolean, http only", []string{"SESSION_COOKIE_HTTPONLY=n"}, []string{"SESSION_COOKIE_HTTPONLY"}},
 		{"boolean, partitioned", []string{"SESSION_COOKIE_PARTITIONED=y"}, []string{"SESSION_COOKIE_PARTITIONED"}},
 		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=loose"}, []string{"SESSION_COOKIE_SAMESITE", `"loose"`, "one of Lax, Strict and None"}},
-		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"CookieSecure"}},
-		{"name", []string{"SESSION_COOKIE_NAME=a b"}, []string{"cookie"}},
-		{"path", []string{"SESSION_COOKIE_PATH=app"}, []string{"CookiePath"}},
-		{"domain", []string{"SESSION_COOKIE_DOMAIN=a b"}, []string{"Domain"}},
+		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"SESSION_COOKIE_SAMESITE None needs SESSION_COOKIE_SECURE"}},
+		{"name", []string{"SESSION_COOKIE_NAME=a b"}, []string{"SESSION_COOKIE_NAME"}},
+		{"path", []string{"SESSION_COOKIE_PATH=app"}, []string{"SESSION_COOKIE_PATH"}},
+		{"domain", []string{"SESSION_COOKIE_DOMAIN=a b"}, []string{"SESSION_COOKIE_DOMAIN"}},
+		{"by the name that was set", []string{"SESSION_COOKIE_AGE=-1"}, []string{"SESSION_COOKIE_AGE is -1s"}},
+		{"partitioned and not secure", []string{"SESSION_COOKIE_PARTITIONED=1"}, []string{"SESSION_COOKIE_PARTITIONED needs SESSION_COOKIE_SECURE"}},
+		{"grace above the period", []string{"SESSION_ROTATE_EVERY=1s", "SESSION_ROTATE_GRACE=2s"}, []string{"SESSION_ROTATE_GRACE is 2s", "SESSION_ROTATE_EVERY, 1s"}},
+		{"prefix that needs Secure", []string{"SESSION_COOKIE_NAME=__Secure-a"}, []string{"SESSION_COOKIE_NAME", "needs SESSION_COOKIE_SECURE"}},
+		{"prefix that needs no domain", []string{"SESSION_COOKIE_NAME=__Host-a", "SESSION_COOKIE_SECURE=1", "SESSION_COOKIE_DOMAIN=example.org"}, []string{"SESSION_COOKIE_NAME", "no SESSION_COOKIE_DOMAIN"}},
+		{"token header", []string{"SESSION_TOKEN_HEADER=a b"}, []string{"SESSION_TOKEN_HEADER"}},
+		{"a day that is none", []string{"WADDLE_SECRET=" + secretNew, "SESSION_READ_UNSEALED_UNTIL=Christmas"}, []string{"SESSION_READ_UNSEALED_UNTIL", "2026-12-24"}},
+		{"read unsealed without a secret", []string{"SESSION_READ_UNSEALED_UNTIL=2026-12-24"}, []string{"SESSION_READ_UNSEALED_UNTIL is set and WADDLE_SECRET is not"}},
+		{"written unsealed without a secret", []string{"SESSION_WRITE_UNSEALED=1"}, []string{"SESSION_WRITE_UNSEALED is set and WADDLE_SECRET is not"}},
+		{"idle below nothing", []string{"SESSION_IDLE_TIMEOUT=-1"}, []string{"SESSION_IDLE_TIMEOUT is -1s"}},
 
 		{"one letter short", []string{"SESSION_STORAG=memory"}, []string{"SESSION_STORAG,", "SESSION_STORAGE meant"}},
 		{"letters swapped", []string{"SESSION_COOKIE_SECRUE=1"}, []string{"SESSION_COOKIE_SECRUE", "SESSION_COOKIE_SECURE meant"}},
@@ -107,6 +127,9 @@ func TestFromEnvRefuses(t *testing.T) {
 				require.ErrorContains(t, err, says)
 			}
 			require.Equal(t, session.Settings{}, got)
+			for _, field := range reflect.VisibleFields(reflect.TypeFor[session.Settings]()) {
+				require.NotRegexp(t, `\b`+field.Name+`\b`, err.Error(), "the variable is named, and not the field")
+			}
 		})
 	}
 }

@@ -12,13 +12,16 @@ import (
 // as a rule, after the one that added it.
 type Flash[T any] struct{ prefix string }
 
+// flashPrefix begins the names of all messages.
+const flashPrefix = reservedPrefix + "flash."
+
 // NewFlash returns the queue of a name. It panics if the name is empty or
 // longer than 200 bytes.
 func NewFlash[T any](name string) Flash[T] {
 	if len(name) == 0 || len(name) > 200 {
 		panic(fmt.Errorf("%w: a queue's name of %d bytes, and it has 1 to 200", ErrKey, len(name)))
 	}
-	return Flash[T]{reservedPrefix + "flash." + name + "."}
+	return Flash[T]{flashPrefix + name + "."}
 }
 
 // Add puts a message into the queue. It is a value of its own: messages that
@@ -75,12 +78,12 @@ func (f Flash[T]) Take(s *Session) ([]T, error) {
 	if err := s.load(s.ctx); err != nil {
 		return nil, err
 	}
-	taken := make(map[string][]byte)
+	taken := make(map[string]stored)
 	take := func(o *overlay, base Values) error {
 		clear(taken)
 		for name, value := range o.all(base) {
 			if f.has(name) {
-				taken[name] = value
+				taken[name] = stored{value, s.codecOf(o, name)}
 			}
 		}
 		if len(taken) == 0 {

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -207,66 +205,4 @@ func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: a.clock.ms.Load()}))
 	require.Empty(t, a.peek(id), "the expiry is sealed within")
 	require.Equal(t, []session.EventKind{session.EventDestroyed, session.EventExpired}, a.kinds())
-}
-
-func TestKeyringFromEnv(t *testing.T) {
-	dir := t.TempDir()
-	file := func(text string) string {
-		path := filepath.Join(dir, fmt.Sprint(len(text), ".txt"))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		return path
-	}
-	const name, fileName = "WADDLE_SECRET=", "WADDLE_SECRET_FILE="
-	for _, c := range []struct {
-		name    string
-		environ []string
-		opens   []string // secrets whose records it opens
-		seals   string
-		says    []string
-	}{
-		{name: "nothing"},
-		{name: "empty", environ: []string{name, fileName}},
-		{name: "other names", environ: []string{"WADDLE_SECRETS=" + secretNew, "waddle_secret=" + secretNew, "SECRET=" + secretNew}},
-		{name: "one", environ: []string{"HOME=/", name + secretNew}, opens: []string{secretNew}, seals: secretNew},
-		{name: "two, newest first", environ: []string{name + secretNew + " \t\n" + secretOld}, opens: []string{secretNew, secretOld}, seals: secretNew},
-		{name: "the last of two entries", environ: []string{name + secretOld, name + secretNew}, opens: []string{secretNew}, seals: secretNew},
-		{name: "file", environ: []string{fileName + file(secretNew+"\n")}, opens: []string{secretNew}, seals: secretNew},
-		{name: "file with comments, blanks and other line ends", opens: []string{secretNew, secretOld}, seals: secretNew,
-			environ: []string{fileName + file("# newest first\r\n\r\n  "+secretNew+"\r\n#"+secretOld+"\n"+secretOld)}},
-		{name: "both", environ: []string{name + secretNew, fileName + file(secretNew)}, says: []string{"WADDLE_SECRET and WADDLE_SECRET_FILE"}},
-		{name: "weak", environ: []string{name + "hunter2"}, says: []string{"WADDLE_SECRET:", "secret 1 of 1 has 7 bytes"}},
-		{name: "blank", environ: []string{name + "  "}, says: []string{"WADDLE_SECRET:", "at least one"}},
-		{name: "second is weak", environ: []string{name + secretNew + " short"}, says: []string{"secret 2 of 2 has 5 bytes"}},
-		{name: "weak in a file", environ: []string{fileName + file("hunter2hunter2")}, says: []string{"WADDLE_SECRET_FILE:", "14 bytes"}},
-		{name: "a file of comments", environ: []string{fileName + file("# nothing\n")}, says: []string{"WADDLE_SECRET_FILE:", "at least one"}},
-		{name: "no file", environ: []string{fileName + filepath.Join(dir, "none")}, says: []string{"WADDLE_SECRET_FILE"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			k, err := session.KeyringFromEnv(c.environ)
-			if c.says != nil {
-				require.ErrorIs(t, err, session.ErrSecret)
-				for _, says := range c.says {
-					require.ErrorContains(t, err, says)
-				}
-				for _, secret := range []string{secretNew, secretOld, "hunter2"} {
-					require.NotContains(t, err.Error(), secret)
-				}
-				return
-			}
-			require.NoError(t, err)
-			if c.seals == "" {
-				require.Nil(t, k, "sessions that nobody wanted sealed are not")
-				return
-			}
-			for _, secret := range []string{secretNew, secretOld} {
-				s := store.NewMemory()
-				theirs, _ := sealedManager(t, s, keyring(t, secret))
-				mine, _ := sealedManager(t, s, k)
-				_, ok := read(t, mine, saveNew(t, theirs, "x"))
-				require.Equal(t, slices.Contains(c.opens, secret), ok)
-				_, ok = read(t, theirs, saveNew(t, mine, "x"))
-				require.Equal(t, c.seals == secret, ok)
-			}
-		})
-	}
 }

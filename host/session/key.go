@@ -65,7 +65,7 @@ func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 // not use the session. An error of fn is returned as it is, and nothing is
 // stored. Other errors are those of [Session.Save].
 func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
-	var stored, zero T
+	var result, zero T
 	if err := checkName(k.name); err != nil {
 		return zero, err // a zero Key
 	}
@@ -73,7 +73,7 @@ func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
 	defer s.mu.Unlock()
 	err := s.commit(func(o *overlay, base Values) error {
 		var old T
-		if data, ok := o.lookup(base, k.name); ok && !s.decode(k.name, data, &old) {
+		if data, ok := o.lookup(base, k.name); ok && !s.decode(k.name, stored{data, s.codecOf(o, k.name)}, &old) {
 			old = zero
 		}
 		v, err := fn(old)
@@ -85,13 +85,13 @@ func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
 			return err
 		}
 		o.set(k.name, data)
-		stored = v
+		result = v
 		return nil
 	})
 	if err != nil {
 		return zero, err
 	}
-	return stored, nil
+	return result, nil
 }
 
 // ErrOverflow is a number that would leave the range of its type.

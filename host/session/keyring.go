@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -18,7 +17,8 @@ var ErrSecret = errors.New("session: weak secret")
 // Settings.Duration has passed, or the longest time that [Session.SetExpiry]
 // gives and Duration: lists of users' sessions last as long.
 //
-// A Keyring never changes and may be used by many goroutines.
+// A Keyring never changes and may be used by many goroutines. [FromEnv] makes
+// one of WADDLE_SECRET or WADDLE_SECRET_FILE.
 type Keyring struct{ keys []sealingKey }
 
 type sealingKey struct {
@@ -65,55 +65,6 @@ func NewKeyring(secrets ...string) (*Keyring, error) {
 	return k, nil
 }
 
-// Names of the variables that KeyringFromEnv reads.
-const (
-	secretVariable     = "WADDLE_SECRET"
-	secretFileVariable = "WADDLE_SECRET_FILE"
-)
-
-// KeyringFromEnv makes a keyring of the secrets in an environment, as
-// [os.Environ] gives it: those in WADDLE_SECRET, separated by white space, or
-// those in the file that WADDLE_SECRET_FILE names, one on each line, newest
-// first. Lines that begin with # are left out. It returns nil if neither is
-// set, and ErrSecret, naming the variable, if both are or a secret is refused.
-func KeyringFromEnv(environ []string) (*Keyring, error) {
-	var secret, file string
-	for _, entry := range environ {
-		switch name, value, _ := strings.Cut(entry, "="); name {
-		case secretVariable:
-			secret = value
-		case secretFileVariable:
-			file = value
-		}
-	}
-	var secrets []string
-	source := secretVariable
-	switch {
-	case secret == "" && file == "":
-		return nil, nil
-	case secret != "" && file != "":
-		return nil, fmt.Errorf("%w: %s and %s are both set; set one of them", ErrSecret, secretVariable, secretFileVariable)
-	case secret != "":
-		secrets = strings.Fields(secret)
-	default:
-		source = secretFileVariable
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrSecret, secretFileVariable, err)
-		}
-		for line := range strings.Lines(string(text)) {
-			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-				secrets = append(secrets, line)
-			}
-		}
-	}
-	k, err := NewKeyring(secrets...)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", source, err)
-	}
-	return k, nil
-}
-
 func weakness(secret string) string {
 	if len(secret) < minSecret {
 		return fmt.Sprintf("has %d bytes, and the least is %d", len(secret), minSecret)
@@ -147,6 +98,12 @@ func deriveSealingKey(secret string) (sealingKey, error) {
 		lots:   new(lots),
 	}, nil
 }
+
+// String tells how many keys there are, and nothing of them.
+func (k *Keyring) String() string { return fmt.Sprintf("keyring of %d secrets", len(k.keys)) }
+
+// GoString is String, for what %#v would show.
+func (k *Keyring) GoString() string { return k.String() }
 
 func (k *Keyring) find(name [keyNameSize]byte) *sealingKey {
 	for i := range k.keys {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -32,8 +33,9 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		return nil, err
 	}
 	settings.TrustedProxies = unmapped(settings.TrustedProxies)
+	settings.ReadCodecs = slices.Clone(settings.ReadCodecs)
 	if settings.Keyring != nil {
-		s = &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand}
+		s = newSealedStore(s, &settings)
 	}
 	engine, err := openEngine(settings.Engine, s)
 	if err != nil {

@@ -152,6 +152,9 @@ func decodeRecord(b []byte) (Record, error) {
 	if len(b) < recordHeader {
 		return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least is %d", ErrDecode, len(b), recordHeader)
 	}
+	if b[8] == sealedVersion {
+		return Record{}, fmt.Errorf("%w: the record is sealed and no keyring is set; set Settings.Keyring, or WADDLE_SECRET, to the secret that it was sealed with", ErrDecode)
+	}
 	if b[8] != formVersion {
 		return Record{}, fmt.Errorf("%w: a record of form %d, and this program reads form %d", ErrDecode, b[8], formVersion)
 	}

@@ -23,7 +23,7 @@ func (m *Manager) scope(r *http.Request) (CookieScope, error) {
 		if err := m.settings.checkScope(c); err != nil {
 			err = fmt.Errorf("CookieFor returned a cookie that cannot work: %w", err)
 			m.sayOnce(r.Context(), noticeCookieFor, "%w", err)
-			return c, fmt.Errorf("%w: %w", ErrSettings, err)
+			return c, err
 		}
 	}
 	if c.Domain != "" && !servedUnder(r, c.Domain) {
@@ -36,40 +36,40 @@ func (s *Settings) scope() CookieScope {
 	return CookieScope{Domain: s.CookieDomain, Path: s.CookiePath, Secure: s.CookieSecure}
 }
 
-// checkScope returns what is wrong with the cookie in a scope, in the names of
-// the settings.
+// checkScope returns ErrSettings, with what is wrong, for a scope in which the
+// cookie cannot work.
 func (s *Settings) checkScope(c CookieScope) error {
 	if s.CookieSameSite == http.SameSiteNoneMode && !c.Secure {
-		return fmt.Errorf("CookieSameSite None needs CookieSecure: browsers refuse the cookie otherwise")
+		return wrong("%s None needs %s: browsers refuse the cookie otherwise", setting("CookieSameSite"), setting("CookieSecure"))
 	}
 	if s.CookiePartitioned && !c.Secure {
-		return fmt.Errorf("CookiePartitioned needs CookieSecure: browsers refuse the cookie otherwise")
+		return wrong("%s needs %s: browsers refuse the cookie otherwise", setting("CookiePartitioned"), setting("CookieSecure"))
 	}
 	if !strings.HasPrefix(c.Path, "/") {
-		return fmt.Errorf("CookiePath is %q, and must begin with /", c.Path)
+		return wrong("%s is %q, and must begin with /", setting("CookiePath"), c.Path)
 	}
 	// Browsers compare the prefixes without regard to case.
 	name := strings.ToLower(s.CookieName)
 	if strings.HasPrefix(name, "__secure-") && !c.Secure {
-		return fmt.Errorf("a CookieName that begins with __Secure- needs CookieSecure")
+		return wrong("a %s that begins with __Secure- needs %s", setting("CookieName"), setting("CookieSecure"))
 	}
 	if strings.HasPrefix(name, "__host-") {
 		switch {
 		case !c.Secure:
-			return fmt.Errorf("a CookieName that begins with __Host- needs CookieSecure")
+			return wrong("a %s that begins with __Host- needs %s", setting("CookieName"), setting("CookieSecure"))
 		case c.Path != "/":
-			return fmt.Errorf("a CookieName that begins with __Host- needs CookiePath /, and it is %q", c.Path)
+			return wrong("a %s that begins with __Host- needs %s /, and it is %q", setting("CookieName"), setting("CookiePath"), c.Path)
 		case c.Domain != "":
-			return fmt.Errorf("a CookieName that begins with __Host- must have no CookieDomain, and it is %q", c.Domain)
+			return wrong("a %s that begins with __Host- must have no %s, and it is %q", setting("CookieName"), setting("CookieDomain"), c.Domain)
 		}
 	}
 	if err := checkDomain(c.Domain); err != nil {
-		return fmt.Errorf("CookieDomain is %q, %w", c.Domain, err)
+		return wrong("%s is %q, %v", setting("CookieDomain"), c.Domain, err)
 	}
 	cookie := s.cookie(c)
 	cookie.Value = "x"
 	if err := cookie.Valid(); err != nil {
-		return fmt.Errorf("the cookie would not be valid: %w", err)
+		return wrong("the cookie that %s, %s and %s make would not be valid: %v", setting("CookieName"), setting("CookiePath"), setting("CookieDomain"), err)
 	}
 	return nil
 }

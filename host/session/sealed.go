@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +32,9 @@ type sealedStore struct {
 	keyring *Keyring
 	random  io.Reader
 
+	unsealedUntil int64 // records that are not sealed are read until then
+	openOnly      bool  // none is sealed any more, or none yet
+
 	mu      sync.Mutex
 	current atomic.Pointer[lot] // that seals
 }
@@ -43,6 +47,18 @@ const (
 	sealOverhead  = sealedHeader - abi.RevisionSize + tagSize
 	sealContext   = "waddle record 2\x00"
 )
+
+// newSealedStore puts seals on what is written to a store, as the settings say.
+func newSealedStore(s store.Store, settings *Settings) *sealedStore {
+	sealed := &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand, openOnly: settings.WriteUnsealed}
+	switch {
+	case settings.WriteUnsealed:
+		sealed.unsealedUntil = math.MaxInt64
+	case !settings.ReadUnsealedUntil.IsZero():
+		sealed.unsealedUntil = settings.ReadUnsealedUntil.UnixMilli()
+	}
+	return sealed
+}
 
 // sealRoom is memory that sealing needs for the time of a call.
 type sealRoom struct {
@@ -76,8 +92,14 @@ func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	if len(b) < sealedHeader+tagSize || b[abi.RevisionSize] != sealedVersion {
-		return nil, fmt.Errorf("%w: the record is not sealed", ErrDecode)
+	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
+		if now < s.unsealedUntil {
+			return b, nil
+		}
+		return nil, fmt.Errorf("%w: the record is not sealed, and with a keyring only sealed ones are believed; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)
+	}
+	if len(b) < sealedHeader+tagSize {
+		return nil, fmt.Errorf("%w: a sealed record of %d bytes, and the least is %d", ErrDecode, len(b), sealedHeader+tagSize)
 	}
 	name := [keyNameSize]byte(b[abi.RevisionSize+1:])
 	k := s.keyring.find(name)
@@ -105,6 +127,9 @@ func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, e
 }
 
 func (s *sealedStore) Set(ctx context.Context, w store.Write) error {
+	if s.openOnly {
+		return s.Store.Set(ctx, w)
+	}
 	if len(w.Value) < abi.RevisionSize {
 		return fmt.Errorf("%w: a value of %d bytes has no revision", store.ErrInvalid, len(w.Value))
 	}

@@ -76,13 +76,23 @@ func (s *Session) Get(key string, v any) (ok bool, err error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	return s.decode(key, value, v), nil
+	return s.decode(key, stored{value, s.codecOf(&s.overlay, key)}, v), nil
+}
+
+// stored is an encoded value with the id of the codec that wrote it.
+type stored struct {
+	data  []byte
+	codec uint8
 }
 
 // decode is called with the lock held.
-func (s *Session) decode(key string, value []byte, v any) bool {
-	err := s.manager.settings.Codec.Unmarshal(value, v)
-	if err != nil {
+func (s *Session) decode(key string, value stored, v any) bool {
+	codec := s.manager.codec(value.codec)
+	if codec == nil {
+		s.event(EventCorrupt, fmt.Errorf("%w: value %q is of codec %d, which is neither Codec nor one of ReadCodecs", ErrDecode, key, value.codec))
+		return false
+	}
+	if err := codec.Unmarshal(value.data, v); err != nil {
 		// Without the codec's own words, which quote the value.
 		s.event(EventCorrupt, fmt.Errorf("%w: value %q does not fit into %T", ErrDecode, key, v))
 		return false
@@ -189,20 +199,23 @@ func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	}
 	if !s.exists {
 		// Nobody else can have it.
+		taken := stored{value, s.codecOf(&s.overlay, key)}
 		s.overlay.delete(key, s.record.Values)
-		return s.decode(key, value, v), nil
+		return s.decode(key, taken, v), nil
 	}
+	var taken stored
 	err = s.commit(func(o *overlay, base Values) error {
-		if value, ok = o.lookup(base, key); !ok {
+		if taken.data, ok = o.lookup(base, key); !ok {
 			return errNothing
 		}
+		taken.codec = s.codecOf(o, key)
 		o.delete(key, base)
 		return nil
 	})
 	if !ok || err != nil {
 		return false, err
 	}
-	return s.decode(key, value, v), nil
+	return s.decode(key, taken, v), nil
 }
 
 // Clear removes all values, also those that other requests add until this one
@@ -407,8 +420,8 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 
 func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	record, err := s.manager.engine.Load(ctx, s.key[:], now)
-	if err == nil && record.Codec != s.manager.settings.Codec.ID() {
-		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d",
+	if err == nil && s.manager.codec(record.Codec) == nil {
+		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d; to read both, have the other one in Settings.ReadCodecs",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
 	}
 	if err == nil && int64(record.Revision) <= 0 {

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -137,10 +136,34 @@ type Settings struct {
 	// Codec encodes values; default [CBOR].
 	Codec Codec
 
+	// ReadCodecs are codecs beside Codec by which values of older records are
+	// decoded, so that a change of Codec logs nobody out. A value that is set
+	// is encoded by Codec; the others of its session stay as they are, each
+	// with the codec that wrote it. Where several processes share a store, give
+	// all of them the new codec here first, and then change Codec. Keep the old
+	// one for as long as sessions live.
+	ReadCodecs []Codec
+
 	// Keyring seals sessions before they reach the store, with AES-256-GCM;
-	// nil leaves them readable to it. A record that none of its keys opens
-	// counts as corrupt.
+	// nil leaves them readable to it. A record that none of its keys opens, or
+	// that is not sealed, counts as corrupt. WADDLE_SECRET or
+	// WADDLE_SECRET_FILE; see [FromEnv].
 	Keyring *Keyring
+
+	// ReadUnsealedUntil has records that are not sealed read until then, beside
+	// a Keyring, and sealed when they are written next, so that turning sealing
+	// on logs nobody out. Until then the seal protects from reading only:
+	// whoever can write to the storage can put a session of any user there, or
+	// in the place of a sealed one. Duration from now is enough, or the longest
+	// time that [Session.SetExpiry] gives. SESSION_READ_UNSEALED_UNTIL, as
+	// 2026-12-24 or 2026-12-24T18:00:00Z, default none.
+	ReadUnsealedUntil time.Time
+
+	// WriteUnsealed has sealed and other records read, and none sealed: to turn
+	// sealing off, or, where several processes share a store, to give all of
+	// them the Keyring before the first one seals. It protects from nothing.
+	// SESSION_WRITE_UNSEALED, default false.
+	WriteUnsealed bool
 
 	// MaxSize bounds the encoded session, in bytes; default 1 MiB. A change
 	// beyond it is ErrTooLarge.
@@ -193,14 +216,11 @@ func Defaults() Settings {
 // Check returns ErrSettings, with what is wrong and how to mend it, for
 // settings that would not work, or that browsers would refuse or ignore.
 func (s Settings) Check() error {
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s", ErrSettings, fmt.Sprintf(format, args...))
-	}
 	if s.CookieName == "" || s.Codec == nil || s.Now == nil || s.Rand == nil || s.Engine == "" {
-		return wrong("CookieName, Engine, Codec, Now and Rand must be set; start from session.Defaults()")
+		return wrong("%s, %s, Codec, Now and Rand must be set; start from session.Defaults()", setting("CookieName"), setting("Engine"))
 	}
 	for _, d := range []struct {
-		name  string
+		name  setting
 		value time.Duration
 		least time.Duration
 	}{
@@ -222,6 +242,9 @@ func (s Settings) Check() error {
 			return wrong("%s is %v, and the most is %v", d.name, d.value, maxLifetime)
 		}
 	}
+	if err := s.checkTransition(); err != nil {
+		return err
+	}
 	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
 		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
 	}
@@ -231,24 +254,24 @@ func (s Settings) Check() error {
 	switch s.CookieSameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
 	default:
-		return wrong("CookieSameSite is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", s.CookieSameSite)
+		return wrong("%s is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", setting("CookieSameSite"), s.CookieSameSite)
 	}
 	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
-		return wrong("RotateGrace is %v, and the most is RotateEvery, %v", s.RotateGrace, s.RotateEvery)
+		return wrong("%s is %v, and the most is %s, %v", setting("RotateGrace"), s.RotateGrace, setting("RotateEvery"), s.RotateEvery)
 	}
 	for i, p := range s.TrustedProxies {
 		if !p.IsValid() {
-			return wrong("TrustedProxies has no valid address at %d", i)
+			return wrong("%s has no valid address at %d", setting("TrustedProxies"), i)
 		}
 	}
 	if s.CookieSecure && s.CookieSecureAuto {
-		return wrong("CookieSecure and CookieSecureAuto are both set; choose one")
+		return wrong("%s and %s are both set; choose one", setting("CookieSecure"), setting("CookieSecureAuto"))
 	}
 	if err := checkTokenHeader(s.TokenHeader); err != nil {
-		return wrong("TokenHeader is %q, %v", s.TokenHeader, err)
+		return wrong("%s is %q, %v", setting("TokenHeader"), s.TokenHeader, err)
 	}
 	if err := s.checkScope(s.scope()); err != nil {
-		return wrong("%v", err)
+		return err
 	}
 	return nil
 }

@@ -49,6 +49,19 @@ func TestCheck(t *testing.T) {
 		{"no engine", func(s *session.Settings) { s.Engine = "" }, "Engine"},
 		{"no cookie name", func(s *session.Settings) { s.CookieName = "" }, "CookieName"},
 
+		{"codecs to read", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON, tagged{}} }, ""},
+		{"no codec to read", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON, nil} }, "ReadCodecs has nil at 1"},
+		{"the codec to read", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.CBOR} }, "codec of id 1 at 0"},
+		{"a codec to read twice", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON, session.JSON} }, "codec of id 2 at 1"},
+		{"unsealed without a keyring", func(s *session.Settings) { s.WriteUnsealed = true }, "WriteUnsealed is set and Keyring is not"},
+		{"unsealed for a time without a keyring", func(s *session.Settings) { s.ReadUnsealedUntil = time.Unix(1, 0) }, "ReadUnsealedUntil is set and Keyring is not"},
+		{"unsealed for a time that is over", func(s *session.Settings) {
+			s.Keyring, s.ReadUnsealedUntil = keyring(t, secretNew), time.Unix(1, 0)
+		}, ""},
+		{"unsealed for a time and without an end", func(s *session.Settings) {
+			s.Keyring, s.ReadUnsealedUntil, s.WriteUnsealed = keyring(t, secretNew), time.Unix(1, 0), true
+		}, "are both set"},
+
 		{"duration of a second", func(s *session.Settings) { s.Duration = time.Second }, ""},
 		{"duration of less", func(s *session.Settings) { s.Duration = time.Second - 1 }, "Duration is 999.999999ms"},
 		{"duration of nothing", func(s *session.Settings) { s.Duration = 0 }, "Duration"},

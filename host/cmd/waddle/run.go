@@ -104,9 +104,6 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return &usageError{err}
 	}
-	if settings.Keyring, err = session.KeyringFromEnv(env.variables); err != nil {
-		return &usageError{err}
-	}
 	if len(files) > 0 {
 		settings.Storage = files[0]
 	}
