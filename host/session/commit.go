@@ -88,11 +88,19 @@ func (s *Session) destroy() error {
 func (s *Session) remove(id string) error {
 	engine, now := s.manager.engine, s.manager.now()
 	if s.manager.rotateEvery == 0 && s.manager.settings.TokenHeader == "" {
-		key := keyOf(id)
+		key, was := keyOf(id), s.record.Values
+		if !s.exists || s.id != id {
+			// Nobody looked. Whose session ends, the record says.
+			r, err := engine.Load(&s.saving, key[:], now)
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			was = r.Values
+		}
 		if err := engine.Delete(&s.saving, key[:], now); err != nil {
 			return err
 		}
-		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
+		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(was)})
 		return nil
 	}
 	// An id that came another way than its session's must not end it. And under
@@ -111,7 +119,7 @@ func (s *Session) remove(id string) error {
 		gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
 		err = engine.Store(&s.saving, key[:], &gone, int64(r.Revision), now)
 		if err == nil {
-			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label()})
+			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(r.Values)})
 			return nil
 		}
 		if !errors.Is(err, store.ErrConflict) {
@@ -315,11 +323,11 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		return errors.Is(err, store.ErrConflict), err
 	}
 	if t.fresh {
-		kind := EventCreated
+		e := Event{Kind: EventCreated, Session: t.key.label(), User: s.manager.boundLabel(t.next.Values)}
 		if s.exists {
-			kind = EventRenewed
+			e.Kind, e.Previous = EventRenewed, s.key.label()
 		}
-		s.manager.event(s.ctx, Event{Kind: kind, Session: t.key.label()})
+		s.manager.event(s.ctx, e)
 	}
 	s.unlistUnbound()
 	s.id, s.key, s.record, s.exists = t.id, *t.key, t.next, true

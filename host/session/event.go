@@ -85,13 +85,23 @@ func (k EventKind) String() string {
 }
 
 // Event is something that happened to a session. It is safe to log: it holds
-// no id, no storage key, no value and no user.
+// no id, no storage key, no value and no user's name.
 type Event struct {
 	Kind EventKind
 
 	// Session tells sessions apart in a log: the same words for the same id,
 	// and nothing that leads to it. Empty if there is none.
 	Session string
+
+	// Previous is what Session was before EventRenewed: with it a log tells of a
+	// log-in which session it began in, and follows one through its ids.
+	Previous string
+
+	// User tells users apart, for the audit of who logged in and out: the same
+	// word for the same name, see [Manager.UserLabels]. It is there where a
+	// session that is bound to a user was created, renewed, destroyed or found
+	// to have expired.
+	User string
 
 	// Err is the reason, where there is one.
 	Err error
@@ -112,27 +122,17 @@ func (e Event) Level() slog.Level {
 	return slog.LevelDebug
 }
 
-// LogEvents returns a function for Settings.OnEvent that writes every event to
-// a logger, at the event's level; nil stands for [slog.Default] at the time of
-// the event.
+// LogEvents returns a function for Settings.OnEvent that writes events to a
+// logger, at the event's level; nil stands for [slog.Default] at the time of the
+// event.
+//
+// Warnings and errors that repeat are thinned, so that a storage that is down
+// does not fill the disk: the first of each kind and reason are written at once,
+// what follows within a minute as one line with its number under "repeated";
+// as long as it goes on, the minutes double, up to an hour. Other events are each
+// written, and so is what other functions of [Events] are told.
 func LogEvents(logger *slog.Logger) func(context.Context, Event) {
-	return func(ctx context.Context, e Event) {
-		to := logger
-		if to == nil {
-			to = slog.Default()
-		}
-		if !to.Enabled(ctx, e.Level()) {
-			return
-		}
-		attrs := make([]slog.Attr, 0, 2)
-		if e.Session != "" {
-			attrs = append(attrs, slog.String("session", e.Session))
-		}
-		if e.Err != nil {
-			attrs = append(attrs, slog.String("reason", e.Err.Error()))
-		}
-		to.LogAttrs(ctx, e.Level(), "session "+e.Kind.String(), attrs...)
-	}
+	return (&thinner{logger: logger}).event
 }
 
 // Events returns a function for Settings.OnEvent that calls several.
@@ -144,9 +144,12 @@ func Events(each ...func(context.Context, Event)) func(context.Context, Event) {
 	}
 }
 
-// logSerious is the default of Settings.OnEvent.
-func logSerious(ctx context.Context, e Event) {
-	if e.Level() >= slog.LevelWarn {
-		LogEvents(nil)(ctx, e)
+// logSerious returns the default of Settings.OnEvent.
+func logSerious() func(context.Context, Event) {
+	log := LogEvents(nil)
+	return func(ctx context.Context, e Event) {
+		if e.Level() >= slog.LevelWarn {
+			log(ctx, e)
+		}
 	}
 }

@@ -168,9 +168,10 @@ func TestEvents(t *testing.T) {
 							require.NotContains(t, all, secret)
 						}
 					}
-					if e.Session != "" {
-						require.Regexp(t, `^[0-9a-f]{12}$`, e.Session)
+					for _, label := range []string{e.Session, e.Previous, e.User} {
+						require.Regexp(t, `^([0-9a-f]{12})?$`, label)
 					}
+					require.Equal(t, e.Kind == renewed, e.Previous != "")
 					if e.Kind == corrupt || e.Kind == unavailable || e.Kind == gone || e.Kind == failed {
 						require.Error(t, e.Err)
 					}

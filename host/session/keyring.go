@@ -24,6 +24,7 @@ type Keyring struct{ keys []sealingKey }
 type sealingKey struct {
 	name   [keyNameSize]byte // tells which key sealed a record
 	master [sha256.Size]byte
+	labels [sha256.Size]byte // makes the labels of users
 	lots   *lots
 }
 
@@ -86,8 +87,8 @@ func weakness(secret string) string {
 }
 
 func deriveSealingKey(secret string) (sealingKey, error) {
-	// One expansion for the key and its name: the name tells nothing of the key.
-	const size = sha256.Size + keyNameSize
+	// One expansion for the key, its name and another key: none tells of the others.
+	const size = sha256.Size + keyNameSize + sha256.Size
 	okm, err := hkdf.Key(sha256.New, []byte(secret), nil, "waddle session record seal v1", size)
 	if err != nil {
 		return sealingKey{}, fmt.Errorf("session: deriving a key: %w", err)
@@ -95,6 +96,7 @@ func deriveSealingKey(secret string) (sealingKey, error) {
 	return sealingKey{
 		name:   [keyNameSize]byte(okm[sha256.Size:]),
 		master: [sha256.Size]byte(okm),
+		labels: [sha256.Size]byte(okm[sha256.Size+keyNameSize:]),
 		lots:   new(lots),
 	}, nil
 }

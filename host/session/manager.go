@@ -45,7 +45,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings.OnError = answerError
 	}
 	if settings.OnEvent == nil {
-		settings.OnEvent = logSerious
+		settings.OnEvent = logSerious()
 	}
 	m := &Manager{
 		settings:    settings,

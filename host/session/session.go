@@ -436,7 +436,7 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	case err == nil && !s.manager.ended(&record, now):
 		return record, nil
 	case err == nil:
-		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label()})
+		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})
 		return Record{}, store.ErrNotFound
 	case isCorrupt(err):
 		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})

@@ -184,7 +184,8 @@ type Settings struct {
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// OnEvent is told what happens to sessions. The default logs what should
-	// not go unseen (unavailable, corrupt, gone, failed) with [log/slog]. It is called on
+	// not go unseen (unavailable, corrupt, gone, failed) with [log/slog], what
+	// repeats as one line with its number; see [LogEvents]. It is called on
 	// the request's goroutine and must not use the request's session.
 	OnEvent func(ctx context.Context, e Event)
 

@@ -246,10 +246,11 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 // revision is one that no session reaches, so that no commit takes it for what
 // it knows. The event gives the reason why, where there is one to give.
 func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
-	now := m.now()
+	now, user := m.now(), ""
 	switch old, err := m.engine.Load(ctx, key[:], now); {
 	case err == nil:
 		was = old.State != RecordEnded && !m.ended(&old, now)
+		user = m.boundLabel(old.Values)
 	case !errors.Is(err, store.ErrNotFound) && !isCorrupt(err):
 		return false, err
 	}
@@ -258,7 +259,7 @@ func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bo
 		return false, err
 	}
 	if was {
-		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label(), Err: why})
+		m.event(ctx, Event{Kind: EventDestroyed, Session: key.label(), User: user, Err: why})
 	}
 	return was, nil
 }

@@ -1,0 +1,146 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A storage that is down fails every request, and one cookie of a record that
+// cannot be read warns at each. Logged one by one, what repeats drowns the rest
+// and fills the disk. So of warnings and errors of one class the first ones are
+// written at once, and what follows is counted: one line for each interval says
+// how many there were. The interval doubles for as long as it goes on. Other
+// events, which tell of a session's life, are each written.
+const (
+	thinFirst    = time.Minute
+	thinLongest  = time.Hour
+	thinLines    = 3  // of a class are written at once
+	thinClasses  = 64 // are kept apart; of more, only the kinds are
+	thinClassLen = 120
+)
+
+// thinner writes events to a logger.
+type thinner struct {
+	logger *slog.Logger // nil for the default one at the time
+
+	mu      sync.Mutex
+	classes map[eventClass]*repetition
+}
+
+// eventClass is what makes two events the same news.
+type eventClass struct {
+	kind   EventKind
+	reason string
+}
+
+// repetition is what is known of a class in the current interval.
+type repetition struct {
+	interval time.Duration
+	sessions []string // of the lines that were written
+	count    int      // of events since that were not
+	last     Event    // of these
+	mixed    bool     // they were of several sessions
+}
+
+func (t *thinner) event(ctx context.Context, e Event) {
+	level := e.Level()
+	to := t.to()
+	if !to.Enabled(ctx, level) {
+		return
+	}
+	if level < slog.LevelWarn || t.first(e) {
+		writeEvent(ctx, to, e)
+	}
+}
+
+func (t *thinner) to() *slog.Logger {
+	if t.logger == nil {
+		return slog.Default()
+	}
+	return t.logger
+}
+
+// first reports whether an event is to be written, and counts it if not.
+func (t *thinner) first(e Event) bool {
+	class := eventClass{e.Kind, reasonClass(e.Err)}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.classes[class]
+	if r == nil && len(t.classes) >= thinClasses {
+		class.reason = ""
+		r = t.classes[class]
+	}
+	if r == nil {
+		if t.classes == nil {
+			t.classes = make(map[eventClass]*repetition)
+		}
+		t.classes[class] = &repetition{interval: thinFirst, sessions: []string{e.Session}}
+		// It runs on for as long as events come, and ends by itself: nobody has
+		// to close a logger.
+		time.AfterFunc(thinFirst, func() { t.summarize(class) })
+		return true
+	}
+	if r.interval == thinFirst && len(r.sessions) < thinLines && !contains(r.sessions, e.Session) {
+		r.sessions = append(r.sessions, e.Session)
+		return true
+	}
+	r.mixed = r.count > 0 && (r.mixed || r.last.Session != e.Session)
+	r.count++
+	r.last = e
+	return false
+}
+
+// summarize says, at the end of an interval, how often a class came again.
+func (t *thinner) summarize(class eventClass) {
+	t.mu.Lock()
+	r := *t.classes[class]
+	if r.count == 0 {
+		delete(t.classes, class)
+		t.mu.Unlock()
+		return
+	}
+	next := min(2*r.interval, thinLongest)
+	t.classes[class] = &repetition{interval: next}
+	t.mu.Unlock()
+	time.AfterFunc(next, func() { t.summarize(class) })
+	if r.mixed {
+		r.last.Session = ""
+	}
+	writeEvent(context.Background(), t.to(), r.last, slog.Int("repeated", r.count), slog.Duration("within", r.interval))
+}
+
+// reasonClass is an error's text without the numbers, which are ports, sizes
+// and times as a rule.
+func reasonClass(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	text = text[:min(len(text), thinClassLen)]
+	if !strings.ContainsAny(text, "0123456789") {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// writeEvent writes one line.
+func writeEvent(ctx context.Context, to *slog.Logger, e Event, more ...slog.Attr) {
+	attrs := make([]slog.Attr, 0, 4+len(more))
+	for _, a := range [...]struct{ name, value string }{{"session", e.Session}, {"previous", e.Previous}, {"user", e.User}} {
+		if a.value != "" {
+			attrs = append(attrs, slog.String(a.name, a.value))
+		}
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("reason", e.Err.Error()))
+	}
+	to.LogAttrs(ctx, e.Level(), "session "+e.Kind.String(), append(attrs, more...)...)
+}
