@@ -207,7 +207,8 @@ func TestExpiredIdIsNotRevived(t *testing.T) {
 }
 
 // TestNoIdLeavesTheHost: everything that the store, the events and the log see
-// in the life of some sessions is searched for their ids.
+// in the life of some sessions is searched for their ids, and the events and the
+// log for what leads to a record, and for users' names and values.
 func TestNoIdLeavesTheHost(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()
@@ -217,7 +218,11 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 		log.Reset()
 		var events []session.Event
 		loud := newApp(t, s, func(s *session.Settings) {
-			s.OnEvent = func(_ context.Context, e session.Event) { events = append(events, e) }
+			verbose := session.LogEvents(nil)
+			s.OnEvent = func(ctx context.Context, e session.Event) {
+				events = append(events, e)
+				verbose(ctx, e)
+			}
 		})
 		logs := newApp(t, s, func(s *session.Settings) { s.OnEvent = nil })
 		var ids []string
@@ -226,6 +231,10 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 			b.set("user", "ada")
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) { require.NoError(t, s.Renew()) })
+			ids = append(ids, b.id())
+			b.do(func(s *session.Session) {
+				require.NoError(t, s.LogIn("ada@example.org", map[string]string{"at": "noted"}))
+			})
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) { // a value of another type, then a conflict
 				_, _ = s.Get("user", new(int))
@@ -256,7 +265,11 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 		var seen strings.Builder
 		for _, e := range events {
 			kinds[e.Kind] = true
-			fmt.Fprintf(&seen, "%s %s %v\n", e.Kind, e.Session, e.Err)
+			fmt.Fprintf(&seen, "%s %+v %v\n", e.Kind, e, e.Err)
+		}
+		told := seen.String() + log.String()
+		for _, name := range []string{"ada", "noted"} {
+			require.NotContains(t, told, name)
 		}
 		for _, kind := range []session.EventKind{session.EventCreated, session.EventRenewed, session.EventDestroyed, session.EventRejected, session.EventConflict, session.EventCorrupt, session.EventGone, session.EventFailed} {
 			require.True(t, kinds[kind], "the test does not lead to %s", kind)
@@ -273,7 +286,7 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 			require.NotContains(t, seen.String(), id)
 		}
 		for _, id := range ids { // nor what would lead to the record
-			require.NotContains(t, log.String(), hex.EncodeToString([]byte(storageKeyOf(id)))[:16])
+			require.NotContains(t, told, hex.EncodeToString([]byte(storageKeyOf(id)))[:16])
 		}
 	})
 }
