@@ -42,36 +42,23 @@ func inVariables(err error, values map[string]string) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	text := wrong.naming(func(field setting) string { return variableOf(field, values) })
+	text := wrong.naming(func(field setting) string { return givenBy(field, values) })
 	return fmt.Errorf("%w%s", ErrSettings, strings.TrimPrefix(text, ErrSettings.Error()))
 }
 
-// variableOf returns the name of the variable that gives a field: of several
-// the one that is set. A field that the environment cannot give keeps its name.
-func variableOf(field setting, values map[string]string) string {
-	name := ""
-	for _, variable := range names() {
-		if gives(variable, field) && (name == "" || values[variable] != "") {
-			name = variable
-		}
+// givenBy returns the name of the variable that gives a field: of several the
+// one that is set. A field that the environment cannot give keeps its name.
+func givenBy(field setting, values map[string]string) string {
+	switch {
+	case field == "Duration" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":
+		return "SESSION_COOKIE_AGE"
+	case field == "Keyring" && values[secretVariable] == "" && values[secretFileVariable] != "":
+		return secretFileVariable
+	case field == "CookieSecureAuto":
+		field = "CookieSecure" // =auto
 	}
-	if name == "" {
-		return string(field)
+	if name := variableOf(string(field)); name != "" {
+		return name
 	}
-	return name
-}
-
-// gives reports whether a variable gives a field: they have the same name but
-// for capitals and underlines, with these exceptions.
-func gives(variable string, field setting) bool {
-	switch variable {
-	case "SESSION_COOKIE_AGE":
-		return field == "Duration"
-	case "SESSION_COOKIE_SECURE":
-		return field == "CookieSecure" || field == "CookieSecureAuto"
-	case secretVariable, secretFileVariable:
-		return field == "Keyring"
-	}
-	name := strings.ReplaceAll(strings.TrimPrefix(variable, envPrefix), "_", "")
-	return strings.EqualFold(name, string(field))
+	return string(field)
 }

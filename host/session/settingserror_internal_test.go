@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEveryVariableGivesAField, so that errors can name it.
-func TestEveryVariableGivesAField(t *testing.T) {
+// TestErrorsCanNameEveryVariable that is set.
+func TestErrorsCanNameEveryVariable(t *testing.T) {
 	for _, variable := range names() {
 		found := 0
 		for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			if gives(variable, setting(field.Name)) {
+			if givenBy(setting(field.Name), map[string]string{variable: "set"}) == variable {
 				found++
 			}
 		}

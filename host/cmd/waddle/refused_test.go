@@ -59,7 +59,7 @@ func TestRefused(t *testing.T) {
 		{"port taken", nil, []string{"run", "--addr", taken.Addr().String()}, 1, []string{"another program listens", "--addr 127.0.0.1:0"}},
 		{"bad setting", []string{"SESSION_COOKIE_AGE=tomorrow"}, []string{"run"}, 2, []string{"SESSION_COOKIE_AGE", `"tomorrow"`, "seconds"}},
 		{"misspelt setting", []string{"SESSION_COOKIE_NAMES=x"}, []string{"run"}, 2, []string{"SESSION_COOKIE_NAMES", "SESSION_COOKIE_NAME meant"}},
-		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"run"}, 2, []string{"SameSite", "Secure"}},
+		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"run"}, 2, []string{"SESSION_COOKIE_SAMESITE", "SESSION_COOKIE_SECURE"}},
 		{"engine that is not there", []string{"SESSION_ENGINE=nothing"}, []string{"run", "--addr", "127.0.0.1:0"}, 2, []string{`"nothing"`, "records"}},
 		{"file that is not there", nil, []string{"run", "--addr", "127.0.0.1:0", "none.wasm"}, 2, []string{`"none.wasm"`, "memory", "no such file"}},
 		{"storage that is not there", []string{"SESSION_STORAGE=redis"}, []string{"run", "--addr", "127.0.0.1:0"}, 2, []string{`"redis"`, "memory", "no such file"}},

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -229,6 +230,7 @@ func TestBrowserLetsPanicsThrough(t *testing.T) {
 func TestBrowserOfStreams(t *testing.T) {
 	s := sessiontest.New(t)
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) }) // also when the test fails, or closing the server waits for ever
 	server := httptest.NewServer(s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		set("a", 1)(w, r)
 		fmt.Fprintln(w, "first")
@@ -237,6 +239,7 @@ func TestBrowserOfStreams(t *testing.T) {
 		fmt.Fprintln(w, "second")
 	})))
 	defer server.Close()
+	defer free()
 	b := s.BrowserOf(server)
 	response, err := b.Client.Get(server.URL)
 	require.NoError(t, err)
@@ -245,8 +248,8 @@ func TestBrowserOfStreams(t *testing.T) {
 	line, err := lines.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "first\n", line)
-	require.Equal(t, map[string]any{"a": uint64(1)}, sessiontest.Values(t, b.Session()))
-	close(release)
+	require.Equal(t, map[string]any{"a": int64(1)}, sessiontest.Values(t, b.Session()))
+	free()
 	line, err = lines.ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "second\n", line)

@@ -197,8 +197,7 @@ func Value[T any](t testing.TB, from *session.Session, key session.Key[T]) T {
 }
 
 // Values returns all that a session has, decoded into whatever types the codec
-// chooses when it is not told: with CBOR, whole numbers become uint64, or int64
-// if they are negative. The test ends if the session cannot be read or a value
+// chooses when it is not told: with CBOR, whole numbers become int64. The test ends if the session cannot be read or a value
 // cannot be decoded. A nil t is for examples, as with [New].
 func Values(t testing.TB, from *session.Session) map[string]any {
 	if t != nil {
