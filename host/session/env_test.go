@@ -90,7 +90,7 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"durability", []string{"SESSION_DURABILITY=always"}, []string{"SESSION_DURABILITY", `"always"`, "commit, interval and close"}},
 		{"idle", []string{"SESSION_IDLE_TIMEOUT=x"}, []string{"SESSION_IDLE_TIMEOUT"}},
 		{"sessions of a user", []string{"SESSION_MAX_USER_SESSIONS=many"}, []string{"SESSION_MAX_USER_SESSIONS", `"many"`, "a whole number"}},
-		{"no sessions of a user", []string{"SESSION_MAX_USER_SESSIONS=0"}, []string{"MaxUserSessions"}},
+		{"no sessions of a user", []string{"SESSION_MAX_USER_SESSIONS=0"}, []string{"SESSION_MAX_USER_SESSIONS is 0"}},
 		{"absolute", []string{"SESSION_ABSOLUTE_TIMEOUT=x"}, []string{"SESSION_ABSOLUTE_TIMEOUT"}},
 		{"boolean", []string{"SESSION_COOKIE_SECURE=ture"}, []string{"SESSION_COOKIE_SECURE", `"ture"`, "true or false"}},
 		{"boolean by a number", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=2"}, []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE"}},

@@ -99,8 +99,8 @@ type Event struct {
 
 	// User tells users apart, for the audit of who logged in and out: the same
 	// word for the same name, see [Manager.UserLabels]. It is there where a
-	// session that is bound to a user was created, renewed, destroyed or found
-	// to have expired.
+	// session that is bound to a user was created, renewed, destroyed, or found
+	// to have expired or to be unlisted.
 	User string
 
 	// Err is the reason, where there is one.

@@ -250,7 +250,7 @@ func (s Settings) Check() error {
 		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
 	}
 	if s.MaxUserSessions < 1 || s.MaxUserSessions > maxUserSessions {
-		return wrong("MaxUserSessions is %d, and must be from 1 to %d", s.MaxUserSessions, maxUserSessions)
+		return wrong("%s is %d, and must be from 1 to %d", setting("MaxUserSessions"), s.MaxUserSessions, maxUserSessions)
 	}
 	switch s.CookieSameSite {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:

@@ -107,7 +107,7 @@ func TestLogInAgainWithOneSession(t *testing.T) {
 		for range 4 {
 			got := b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 			require.Equal(t, http.StatusOK, got.StatusCode)
-			require.Equal(t, map[string]any{"basket": uint64(1)}, b.values())
+			require.Equal(t, map[string]any{"basket": int64(1)}, b.values())
 			require.Len(t, handles(t, a.manager, "ada"), 1)
 		}
 		a.clock.advance(time.Second)

@@ -64,6 +64,6 @@ func (s *Session) removeUnlisted(r *Record, why error, now int64) error {
 	if err != nil {
 		return err
 	}
-	s.manager.event(s.ctx, Event{Kind: EventUnlisted, Session: s.key.label(), Err: why})
+	s.manager.event(s.ctx, Event{Kind: EventUnlisted, Session: s.key.label(), User: s.manager.boundLabel(r.Values), Err: why})
 	return store.ErrNotFound
 }
