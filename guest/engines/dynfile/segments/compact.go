@@ -101,8 +101,8 @@ func (s *Store) choose() bool {
 func (s *Store) wasted(g *segment) bool {
 	return g.liveCount == 0 && !g.outlived &&
 		(g.tombs == 0 || !s.needsTombstone(s.oldestBeside(g), g.tombSeq, g.tombExpires)) &&
-		// None has expired, so that others took their places; or all have, long ago.
-		(g.firstExpires == 0 || g.firstExpires > s.clock || s.longExpired(g.lastExpires))
+		// None was swept, so that others took their places; or all expired long ago.
+		(g.firstExpires == 0 || g.firstExpires > s.sweptExpires || s.longExpired(g.lastExpires))
 }
 
 // leastFirsts returns the two lowest firsts of all segments.
@@ -206,7 +206,7 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 	if !r.tombstone() {
 		id, sl := s.index.find(r.hash)
 		switch here := sl != nil && sl.at == from; {
-		case here && !sl.expired(s.clock):
+		case here && !sl.expired(s.now):
 			if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
 				f.what = foundBroken
 				return s.carry(m, f, oldest)
@@ -214,8 +214,10 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 			return s.emit(m, &r, f.bytes[headerSize:headerSize+r.keyLen+r.valueLen], from)
 		case here:
 			s.expire(id, sl)
-		case r.expires == 0 || r.expires > s.clock:
-			return nil // another record took its place, and stands for what it stood for
+		case r.expires == 0 || r.expires > s.sweptExpires:
+			// It was not swept. Another record took its place, and stands for
+			// what it stood for.
+			return nil
 		}
 		if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
 			return nil // a write that was cut short never counted

@@ -177,7 +177,7 @@ func (s *Store) needsTombstone(oldest, seq uint64, expires int64) bool {
 
 // longExpired reports whether nobody will ever see again what expires then.
 func (s *Store) longExpired(expires int64) bool {
-	return expires != 0 && expires <= s.clock-clockGrace
+	return expires != 0 && expires <= s.now-clockGrace
 }
 
 // clockGrace is how far the clock may go backwards between calls, in

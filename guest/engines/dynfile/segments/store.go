@@ -70,7 +70,7 @@ type Store struct {
 
 	index  index
 	recent recent
-	clock  int64 // the latest time that was seen
+	now    int64 // the time of the operation; see tick
 
 	table      []*segment // by slot; nil where none is
 	hot        *segment   // that operations write to, nil until there is one
@@ -145,7 +145,10 @@ var (
 	errGone      = guest.Fail(guest.ErrUnavailable, "the directory was removed while in use: restart once it is back")
 )
 
-func (s *Store) tick(now int64) { s.clock = max(s.clock, now) }
+// tick notes what time it is. The latest time ever seen would be no better: a
+// clock that was ahead for a while would go on ending sessions after it was
+// right again.
+func (s *Store) tick(now int64) { s.now = now }
 
 func (s *Store) hashOf(key []byte) uint64 {
 	if s.options.hash != nil {
