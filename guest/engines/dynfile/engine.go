@@ -24,7 +24,6 @@ const mounted = "/data"
 // runtime, exchange buffers, and buffers for records, compaction and hints.
 const (
 	fixedMemory        = 20 << 20
-	bytesPerSession    = 52 // slot, bucket, sequence number while loading, and what the runtime adds
 	defaultMemoryLimit = 64 << 20
 	leastMemoryLimit   = fixedMemory + 1<<20
 )
@@ -76,7 +75,7 @@ func optionsOf(config *guest.Config) (segments.Options, error) {
 		Shard: config.Shard(), Shards: int(shards),
 		SegmentBytes: segmentBytes,
 		MaxBytes:     maxBytes / shards,
-		MaxSessions:  (limit - fixedMemory) / bytesPerSession,
+		MaxSessions:  (limit - fixedMemory) / segments.SessionBytes,
 		Random:       rand.Uint64,
 	}
 	switch {

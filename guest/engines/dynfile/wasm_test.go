@@ -295,6 +295,55 @@ func TestModuleCompacts(t *testing.T) {
 	}
 }
 
+// TestModuleWithinItsMemory fills an instance with as many sessions as its
+// memory has room for, and its files with more that are gone, and opens it again:
+// that takes no more memory than to run, and what does not fit is refused.
+func TestModuleWithinItsMemory(t *testing.T) {
+	const limit = 24 << 20
+	m := compile(t, limit, false)
+	open := func() *instance {
+		i := m.instantiate(t)
+		require.Zero(t, i.open(abi.ConfigMemoryLimit, strconv.Itoa(limit)), m.failed)
+		return i
+	}
+	i := open()
+	empty := i.memory.Size()
+	value := make([]byte, 60)
+	binary.LittleEndian.PutUint64(value, 1)
+	sessions := 0
+	for ; ; sessions++ {
+		code := i.Set(keyOf(sessions), value, 0, 1, 0)
+		if code != 0 {
+			require.Equal(t, abi.NoSpace, code)
+			require.Contains(t, m.failed, "raise memory_limit")
+			break
+		}
+	}
+	require.Greater(t, sessions, 80_000)
+	require.Zero(t, i.Delete(keyOf(0), 1))
+	large := make([]byte, 1<<20)
+	// Twice as many come and go, and records of every size.
+	for n := range 2 * sessions {
+		gone := keyOf(10_000_000 + n)
+		require.Zero(t, i.Set(gone, value, 0, 1, 0), m.failed)
+		require.Zero(t, i.Delete(gone, 1))
+	}
+	for size := 100_000; size < len(large); size += 9_000 {
+		require.Zero(t, i.Set(keyOf(1), large[:size], 0, 1, 0), m.failed)
+	}
+	require.Zero(t, i.Set(keyOf(1), value, 0, 1, 0))
+	require.Zero(t, i.Save(1))
+	i.close()
+	i = open()
+	t.Logf("%d sessions: %d bytes of memory, %d when it was empty", sessions, i.memory.Size(), empty)
+	require.LessOrEqual(t, int(i.memory.Size()), int(empty)+52*sessions+2<<20)
+	for n := 1; n < sessions; n += 7 {
+		_, code := i.Get(keyOf(n), 1)
+		require.Zero(t, code, m.failed)
+	}
+	i.close()
+}
+
 func BenchmarkSet(b *testing.B) {
 	i := opened(b, compile(b, limit, false))
 	value := make([]byte, 300)

@@ -3,6 +3,7 @@ package segments
 import (
 	"errors"
 	"io"
+	"math/bits"
 
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
@@ -13,7 +14,9 @@ import (
 // room returns a buffer for a record.
 func (s *Store) room(size int) []byte {
 	if size > len(s.buffer) {
-		s.buffer = make([]byte, max(size, 8<<10))
+		// A power of two: values that grow a little each time leave no row of
+		// buffers to the collector.
+		s.buffer = make([]byte, 1<<bits.Len(uint(max(size, 8<<10)-1)))
 	}
 	return s.buffer[:size]
 }

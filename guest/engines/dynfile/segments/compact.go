@@ -149,9 +149,6 @@ func (s *Store) drainVictim(budget int) error {
 		return err
 	}
 	c.buffer = c.scan.buffer
-	if len(c.buffer) > scanBuffer {
-		c.buffer = nil
-	}
 	c.victim, c.scan = nil, nil
 	s.stats.Compacted++
 	if victim.liveCount > 0 {

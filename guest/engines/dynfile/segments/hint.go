@@ -89,7 +89,7 @@ func (s *Store) beginHint() bool {
 		}
 		s.hinting = &hinting{
 			segment: g, file: hint, at: hintHeaderSize,
-			scan: newScanner(file, g.seeds, g.size, nil),
+			scan: newScanner(file, g.seeds, g.size, s.hintScan), out: s.hintOut[:0],
 		}
 		return true
 	}
@@ -121,16 +121,21 @@ func (s *Store) endHint() error {
 		s.abandonHint()
 		return vfs.Answer(err, "writing a hint")
 	}
-	_ = h.file.Close()
 	h.segment.hint = h.at
 	s.total += h.at
-	s.hinting = nil
+	s.leaveHint()
 	return nil
 }
 
 func (s *Store) abandonHint() {
+	name := s.path(s.hinting.segment, hintSuffix)
+	s.leaveHint()
+	_ = s.fs.Remove(name) // it is ignored if it stays
+}
+
+func (s *Store) leaveHint() {
 	_ = s.hinting.file.Close()
-	_ = s.fs.Remove(s.path(s.hinting.segment, hintSuffix)) // it is ignored if it stays
+	s.hintScan, s.hintOut = s.hinting.scan.buffer, s.hinting.out
 	s.hinting = nil
 }
 

@@ -17,10 +17,12 @@ type index struct {
 	table     linearhash.Table
 	headPages []*headPage
 
-	// seqs has the sequence number of each slot while a store is loading, and
-	// is nil afterwards.
-	seqs    []*seqPage
+	// While a store is loading, seqs has the sequence number of each slot from
+	// base on, and no page is given back: how much memory loading takes must
+	// not depend on when the collector runs.
 	loading bool
+	base    uint32
+	seqs    []*seqPage
 }
 
 // slot is a session. When one is removed, the last takes its number.
@@ -77,7 +79,11 @@ func (x *index) reset() {
 
 func (x *index) slot(id uint32) *slot { return &x.slotPages[id/slotsPerPage][id%slotsPerPage] }
 
-func (x *index) seq(id uint32) *uint64 { return &x.seqs[id/slotsPerPage][id%slotsPerPage] }
+// seq is for slots from base on, while loading.
+func (x *index) seq(id uint32) *uint64 {
+	id -= x.base
+	return &x.seqs[id/slotsPerPage][id%slotsPerPage]
+}
 
 func (x *index) head(bucket uint32) *uint32 {
 	return &x.headPages[bucket/headsPerPage][bucket%headsPerPage]
@@ -109,7 +115,7 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 	s := x.slot(id)
 	*s = slot{hash: hash, at: at, expires: expires, flags: flags, chain: *head}
 	*head = id
-	if x.loading && int(id/slotsPerPage) == len(x.seqs) {
+	if x.loading && int((id-x.base)/slotsPerPage) == len(x.seqs) {
 		x.seqs = append(x.seqs, new(seqPage))
 	}
 	if x.table.Buckets() < x.count {
@@ -131,20 +137,37 @@ func (x *index) remove(id uint32) {
 			*x.seq(id) = *x.seq(last)
 		}
 	}
+	if x.loading {
+		return
+	}
 	for range 2 {
 		if x.table.Roomy(x.count) {
 			x.merge()
 		}
 	}
+	x.giveBack()
+}
+
+// giveBack drops pages that are not needed any more.
+func (x *index) giveBack() {
 	// One page more than needed stays, for sessions that come and go.
 	if most := int(x.count/slotsPerPage) + 2; len(x.slotPages) > most {
-		x.slotPages[most] = nil
+		clear(x.slotPages[most:])
 		x.slotPages = x.slotPages[:most]
 	}
 	if most := int(x.table.Buckets()/headsPerPage) + 2; len(x.headPages) > most {
-		x.headPages[most] = nil
+		clear(x.headPages[most:])
 		x.headPages = x.headPages[:most]
 	}
+}
+
+// loaded ends loading.
+func (x *index) loaded() {
+	x.loading, x.base, x.seqs = false, 0, nil
+	for x.table.Roomy(x.count) {
+		x.merge()
+	}
+	x.giveBack()
 }
 
 // linkTo returns what points at a slot: its bucket or the slot before it.

@@ -1,6 +1,10 @@
 package segments
 
-import "github.com/waddle-sessions/waddle/guest"
+import (
+	"strconv"
+
+	"github.com/waddle-sessions/waddle/guest"
+)
 
 // Space, if it is bounded: two segments are in reserve, one for tombstones, so
 // that what is full can be emptied, and one for compaction, which writes before
@@ -25,9 +29,8 @@ func (s *Store) admit(sl *slot, size int) error {
 	old := int64(0)
 	if sl != nil {
 		old = int64(sl.at.size())
-	} else if s.options.MaxSessions > 0 && int64(s.index.count) >= s.options.MaxSessions {
-		s.stats.Crowded = true
-		return errSessions
+	} else if err := s.admitSession(); err != nil {
+		return err
 	}
 	if s.options.MaxBytes > 0 {
 		if s.live-old+int64(size) > s.budget()/4*3 {
@@ -39,6 +42,25 @@ func (s *Store) admit(sl *slot, size int) error {
 	}
 	if s.reserve.short && !s.restore() {
 		return errShort
+	}
+	return nil
+}
+
+// admitSession decides whether the index has room for one more, and warns when
+// it soon has none.
+func (s *Store) admitSession() error {
+	most, have := s.options.MaxSessions, int64(s.index.count)
+	switch {
+	case most == 0:
+	case have >= most:
+		s.stats.Crowded = true
+		return errSessions
+	case have >= most/8*7 && !s.crowded:
+		s.crowded = true
+		guest.Log(guest.LevelWarn, "dynfile: there are "+strconv.FormatInt(have, 10)+" sessions, and memory_limit has room for "+
+			strconv.FormatInt(most, 10)+": raise it before new ones are refused")
+	case have < most/4*3:
+		s.crowded = false
 	}
 	return nil
 }

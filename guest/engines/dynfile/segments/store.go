@@ -33,8 +33,9 @@ type Options struct {
 	// full disk, 256 KiB, is not part of it.
 	MaxBytes int64
 
-	// MaxSessions is how many sessions there may be; 0 is no bound. Each
-	// takes about 40 bytes of memory.
+	// MaxSessions is how many sessions there may be; 0 is no bound. With one,
+	// the index takes at most SessionBytes for each, also while the store is
+	// opened.
 	MaxSessions int64
 
 	// MaxOpen is how many segments may be open at a time; 0 is 64.
@@ -47,6 +48,10 @@ type Options struct {
 	// hash replaces the hash of keys, in tests of those that collide.
 	hash func(key []byte) uint64
 }
+
+// SessionBytes is the memory to be reckoned for a session: 40 bytes in the index,
+// and some for what opening a store needs beside it.
+const SessionBytes = 52
 
 // Bounds of options.
 const (
@@ -91,10 +96,13 @@ type Store struct {
 
 	compaction compaction
 	hinting    *hinting
+	hintScan   []byte // buffers of the last hint, kept
+	hintOut    []byte
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
 	reserve    reserve
+	crowded    bool // it was said that sessions are close to MaxSessions
 
 	sweepAt      uint32
 	swept        int64 // the time that Sweep was told last, 0 for none
@@ -118,6 +126,7 @@ type Stats struct {
 	Copied    uint64 // bytes written by compaction
 	Hints     uint64 // segments opened by their hint
 	Scanned   uint64 // segments read through at open
+	Ranges    uint64 // parts in which the index was built at open, for want of memory
 }
 
 // Stats returns the counts.
