@@ -397,7 +397,7 @@ func (s *Store) rescue(g *segment) error {
 			break
 		}
 	}
-	g.suspect, g.unhintable = false, true
+	g.suspect, g.unhintable, g.uncertain = false, true, true
 	g.synced = g.size // of the rest nothing is needed
 	if from == recordsAt && g.liveCount == 0 {
 		// Nothing in it was ever durable.

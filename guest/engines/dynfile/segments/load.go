@@ -38,6 +38,7 @@ var errTooMany = guest.Fail(guest.ErrNoSpace, "there are more sessions than memo
 // loadSegments builds the index of all segments with these numbers.
 func (s *Store) loadSegments(numbers []uint32) error {
 	l := loader{Store: s, last: math.MaxUint64}
+	s.readSaved()
 	s.index.loading = true
 	var found []*opened
 	for _, number := range numbers {
@@ -212,7 +213,7 @@ func (l *loader) say(count *uint64, n int, message string) {
 // was made just before a power loss, and has nothing.
 func (l *loader) setAside(number uint32, size int64) error {
 	name := l.dir + "/" + fileName(number, segmentSuffix)
-	if size <= recordsAt {
+	if size <= recordsAt && l.saved.noted[number].durable == 0 {
 		l.stats.Torn++
 		if err := l.fs.Remove(name); err != nil {
 			return vfs.Answer(err, "removing a segment")
@@ -228,11 +229,15 @@ func (l *loader) setAside(number uint32, size int64) error {
 	return nil
 }
 
+func (l *loader) cutShort(g *segment) {
+	l.say(&l.stats.Damaged, 1, "segment "+fileName(g.number, "")+" has been cut short; sessions behind its end are lost")
+}
+
 func (l *loader) fromHint(g *segment, h *hint, size int64) error {
 	l.say(&l.stats.Hints, 1, "")
 	g.size, g.synced, g.hint = h.size, h.size, h.bytes
 	if size < h.size {
-		l.say(&l.stats.Damaged, 1, "segment "+fileName(g.number, "")+" has been cut short; sessions behind its end are lost")
+		l.cutShort(g)
 	}
 	for rest := h.entries; len(rest) > 0; rest = rest[hintEntrySize:] {
 		e := decodeHint(rest)
@@ -248,7 +253,10 @@ func (l *loader) fromRecords(g *segment, size int64) error {
 	scan := newScanner(g.file, g.seeds, min(size, maxFile), l.scanBuffer)
 	var broken []find
 	var gaps []find
-	durable := int64(recordsAt)
+	durable := l.saved.durableOf(g)
+	if size < durable {
+		l.cutShort(g)
+	}
 	for {
 		f, err := scan.next()
 		if err != nil {
@@ -282,6 +290,7 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) error {
 		f := &broken[i]
 		g.unhintable = g.unhintable || f.offset < g.size
 		if f.offset >= durable {
+			g.uncertain = g.uncertain || f.offset < g.size
 			torn++
 			continue
 		}
@@ -296,6 +305,7 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) error {
 	for i := range gaps {
 		g.unhintable = g.unhintable || gaps[i].offset < g.size
 		if gaps[i].offset >= durable {
+			g.uncertain = g.uncertain || gaps[i].offset < g.size
 			torn++
 			continue
 		}

@@ -38,6 +38,7 @@ func (s *Store) Close() {
 	if s.hinting != nil {
 		s.abandonHint()
 	}
+	s.closeSaved()
 }
 
 func (o *Options) complete() error {

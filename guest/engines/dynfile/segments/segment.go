@@ -118,6 +118,9 @@ type segment struct {
 	// suspect: a sync failed, so that of what lies behind synced nothing is
 	// certain; it is written again elsewhere before the next sync.
 	suspect bool
+	// uncertain: it has bytes before its end that were never durable, of a sync
+	// that failed or a write that a power loss cut short.
+	uncertain bool
 	// drained: nothing in it is needed any more, once all that took its place
 	// is durable.
 	drained bool

@@ -102,6 +102,7 @@ type Store struct {
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
 	reserve    reserve
+	saved      saved
 	crowded    bool // it was said that sessions are close to MaxSessions
 
 	sweepAt      uint32

@@ -39,6 +39,7 @@ func (s *Store) Save(now int64) error {
 		}
 		s.troubled = true
 	}
+	s.noteSaved()
 	s.sweep(sweepPerSave, now)
 	s.restore()
 	return nil
