@@ -84,13 +84,13 @@ func (s *Store) write(b []byte, r *record) (place, error) {
 	}
 	g := s.hot
 	r.seq = s.nextSeq
+	s.nextSeq++ // also if it fails: what takes its place has a number of its own
 	r.watermark = watermark(g)
 	g.seal(b, r, g.size)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
 		s.unwrite(g)
 		return 0, vfs.Answer(err, "writing a record")
 	}
-	s.nextSeq++
 	at := placeOf(g.slot, g.size, len(b))
 	s.grow(g, len(b))
 	g.count(r)
@@ -125,10 +125,22 @@ func (g *segment) count(r *record) {
 	g.tombExpires = later(g.tombExpires, r.expires)
 }
 
-// unwrite takes back what a write that failed may have left behind the end. If
-// that fails too, the segment is not written to again.
+// unwrite takes back what a write that failed may have left behind the end: all of
+// it may be there. That is made durable at once, or a power loss could leave the
+// record, which was refused, and not what took it back. If that fails too, the
+// segment is not written to again, and what is needed of it goes elsewhere.
 func (s *Store) unwrite(g *segment) {
-	if err := g.file.Truncate(g.size); err != nil {
-		s.retire(g)
+	err := g.file.Truncate(g.size)
+	if err != nil {
+		_, err = g.file.WriteAt(zeroHeader[:], g.size)
 	}
+	if err == nil {
+		err = g.file.Sync()
+	}
+	if err == nil {
+		g.synced = g.size
+		return
+	}
+	g.suspect = true
+	s.retire(g)
 }

@@ -456,3 +456,35 @@ func TestRefusedDirectories(t *testing.T) {
 	require.ErrorIs(t, err, guest.ErrInvalid)
 	require.ErrorContains(t, err, "version 2")
 }
+
+// TestRefusedIsNotThereAfterAPowerLoss: a write that failed may have reached the
+// file all the same, and what takes it back may not have reached the disk.
+func TestRefusedIsNotThereAfterAPowerLoss(t *testing.T) {
+	survivals := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths}
+	for seed := range uint64(60) {
+		survivals = append(survivals, crash.Some(rand.New(rand.NewPCG(seed, 1))))
+	}
+	for n, survival := range survivals {
+		disk := crash.New()
+		s := open(t, disk)
+		require.NoError(t, s.Set(write("a", "before", 0)))
+		require.NoError(t, s.Save(1))
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Write {
+				return op.Size, syscall.ENOSPC
+			}
+			return 0, nil
+		})
+		require.ErrorIs(t, s.Set(write("a", "refused", 0)), guest.ErrNoSpace)
+		require.ErrorIs(t, s.Set(write("b", "refused", 0)), guest.ErrNoSpace)
+		disk.Hook(nil)
+		if n%2 == 0 {
+			require.NoError(t, s.Set(write("c", "after", 0)))
+		}
+		disk.Restart(survival)
+		s = open(t, disk)
+		requireValue(t, s, "a", "before")
+		requireNone(t, s, "b")
+		s.Close()
+	}
+}
