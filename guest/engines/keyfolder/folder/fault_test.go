@@ -3,6 +3,8 @@ package folder_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -269,4 +271,38 @@ func TestDirectoryRemoved(t *testing.T) {
 	s, err := folder.Open(disk, folder.Options{Shards: 1})
 	require.NoError(t, err)
 	has(t, s, key(2), value(1, 300), 1)
+}
+
+// A write that failed may have reached the file all the same, and what takes it
+// back may not have reached the disk when the power goes.
+func TestRefusedIsNotThereAfterAPowerLoss(t *testing.T) {
+	survivals := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths}
+	for seed := range uint64(60) {
+		survivals = append(survivals, crash.Some(rand.New(rand.NewPCG(seed, 1))))
+	}
+	for _, survival := range survivals {
+		disk := crash.New()
+		s := open(t, disk)
+		set := func(key, value string) error {
+			return s.Set(guest.Write{Key: []byte(key), Value: []byte("revision" + value), Now: 1})
+		}
+		require.NoError(t, set("a", "before"))
+		require.NoError(t, s.Save(1))
+		disk.Hook(func(op crash.Op) (int, error) {
+			if op.Kind == crash.Write && strings.HasSuffix(op.Name, "/session") && op.Size > 40 {
+				return op.Size, syscall.ENOSPC
+			}
+			return 0, nil
+		})
+		require.ErrorIs(t, set("a", "refused"), guest.ErrNoSpace)
+		require.ErrorIs(t, set("b", "refused"), guest.ErrNoSpace)
+		disk.Hook(nil)
+		disk.Restart(survival)
+		s = open(t, disk)
+		got, err := s.Get([]byte("a"), 1)
+		require.NoError(t, err)
+		require.Equal(t, "revisionbefore", string(got))
+		_, err = s.Get([]byte("b"), 1)
+		require.ErrorIs(t, err, guest.ErrNotFound)
+	}
 }

@@ -127,6 +127,14 @@ func (s *Store) put(f vfs.File, offset int64, value []byte) error {
 	return err
 }
 
+// unput takes back what a write that failed may have left: all of it may be there,
+// and would be the newest. That is made durable at once, or a power loss could
+// leave the record, which was refused, and not what took it back.
+func unput(f vfs.File, offset int64) bool {
+	_, err := f.WriteAt(zeros[:headerSize], offset)
+	return err == nil && f.Sync() == nil
+}
+
 // writeOver writes to the slot that is free.
 func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	e := &t.entry
@@ -142,9 +150,9 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	slot := e.victim()
 	offset := int64(slot) * int64(e.slotSize)
 	err = s.put(t.file, offset, value)
-	if err != nil {
-		// All of it may be there, and would be the newest.
-		_, _ = t.file.WriteAt(zeros[:headerSize], offset)
+	if err != nil && !unput(t.file, offset) {
+		e.rewrite = true // the record that stands goes to another file
+		s.pending[i] = *e
 	}
 	if closed := t.close(); err == nil {
 		err = closed
@@ -210,7 +218,9 @@ func (s *Store) fill(name string, slotSize int32, saved bool, value []byte) erro
 	}
 	err = f.Truncate(fileLength(slotSize, saved))
 	if err == nil {
-		err = s.put(f, 0, value)
+		if err = s.put(f, 0, value); err != nil {
+			_ = unput(f, 0)
+		}
 	}
 	if err == nil && saved {
 		err = f.Sync()
