@@ -130,3 +130,47 @@ func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletedStaysSoUnderAClockThatJumps: what says that a session was deleted is
+// not given up by a time that the sweeper was never told, since the session
+// itself may still lie in another segment.
+func TestDeletedStaysSoUnderAClockThatJumps(t *testing.T) {
+	const start, day = int64(1_800_000_000_000), int64(86_400_000)
+	disk := crash.New()
+	s := open(t, disk)
+	now := start
+	set := func(name string, n int) {
+		t.Helper()
+		value := strings.Repeat(".", 900)
+		require.NoError(t, s.Set(guest.Write{Key: fmt.Appendf(nil, "%s %d", name, n), Value: []byte(value), Expires: now + 7*day, Now: now}))
+	}
+	_, err := s.Sweep(10, now)
+	require.NoError(t, err)
+	for n := range 80 {
+		set("stays", n)
+		if n < 20 {
+			set("session", n)
+		}
+	}
+	for n := range 20 {
+		require.NoError(t, s.Delete(fmt.Appendf(nil, "session %d", n), now))
+	}
+	require.NoError(t, s.Save(now))
+
+	now = start + 30*day
+	for n := range 400 {
+		set("other", n%5)
+	}
+	require.NotZero(t, s.Stats().Compacted)
+	require.NoError(t, s.Save(start))
+	s.Close()
+	s = open(t, disk)
+	for n := range 20 {
+		_, err := s.Get(fmt.Appendf(nil, "session %d", n), start)
+		require.ErrorIs(t, err, guest.ErrNotFound, "session %d", n)
+	}
+	for n := range 80 {
+		_, err := s.Get(fmt.Appendf(nil, "stays %d", n), start)
+		require.NoError(t, err, "stays %d", n)
+	}
+}

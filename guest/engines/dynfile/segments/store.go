@@ -75,7 +75,7 @@ type Store struct {
 
 	index  index
 	recent recent
-	now    int64 // the time of the operation; see tick
+	now    int64 // the time by which space is given back; see tick
 
 	table      []*segment // by slot; nil where none is
 	hot        *segment   // that operations write to, nil until there is one
@@ -155,10 +155,9 @@ var (
 	errGone      = guest.Fail(guest.ErrUnavailable, "the directory was removed while in use: restart once it is back")
 )
 
-// tick notes what time it is. The latest time ever seen would be no better: a
-// clock that was ahead for a while would go on ending sessions after it was
-// right again.
-func (s *Store) tick(now int64) { s.now = now }
+// tick notes what time it is. It is not the latest time ever seen: a clock that was
+// ahead for a while would go on ending sessions after it was right again.
+func (s *Store) tick(now int64) { s.now = s.believed(now) }
 
 func (s *Store) hashOf(key []byte) uint64 {
 	if s.options.hash != nil {
@@ -222,7 +221,7 @@ func (s *Store) Set(w guest.Write) error {
 	if err := s.put(b, &r, sl); err != nil {
 		return err
 	}
-	s.sweep(sweepPerSet, s.believed(w.Now))
+	s.sweep(sweepPerSet, s.now)
 	s.earn(size)
 	return nil
 }

@@ -48,8 +48,8 @@ func (s *Store) Save(now int64) error {
 // Sweep removes expired sessions among the next max, and goes on giving back
 // what they and others have left on disk.
 func (s *Store) Sweep(max int, now int64) (removed int, err error) {
-	s.tick(now)
 	s.swept = now
+	s.tick(now)
 	removed = s.sweep(min(max, int(s.index.count)), now)
 	s.background(min(max, maxStep/bytesPerSwept) * bytesPerSwept)
 	if s.cold != nil && s.cold.size-s.cold.synced > syncCold {
@@ -62,8 +62,8 @@ func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	return removed, err
 }
 
-// believed is the time by which a write removes others that have expired: its own,
-// but no later than what Sweep was told. A host sees to it that the clock has not
+// believed is the time by which an operation removes others that have expired: its
+// own, but no later than what Sweep was told. A host sees to it that the clock has not
 // leapt there; in a write it may have, and be set right in the next.
 func (s *Store) believed(now int64) int64 {
 	if s.swept == 0 {
