@@ -88,7 +88,7 @@ func (s *Session) destroy() error {
 func (s *Session) remove(id string) error {
 	engine, now := s.manager.engine, s.manager.now()
 	if s.manager.rotateEvery == 0 && s.manager.settings.TokenHeader == "" {
-		key, was := keyOf(id), s.record.Values
+		key, was := s.manager.keyOf(id), s.record.Values
 		if !s.exists || s.id != id {
 			// Nobody looked. Whose session ends, the record says.
 			r, err := engine.Load(&s.saving, key[:], now)
@@ -377,7 +377,7 @@ func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
 	} else if t.id, err = newID(s.manager.settings.Rand); err != nil {
 		return err
 	}
-	key := keyOf(t.id)
+	key := s.manager.keyOf(t.id)
 	t.key = &key
 	return nil
 }

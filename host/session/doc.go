@@ -17,8 +17,9 @@
 // # What is guaranteed
 //
 //   - The cookie holds 256 random bits and nothing else. The store sees
-//     only their SHA-256. An id that this host did not issue, or that has
-//     expired, is never adopted.
+//     only a SHA-256 of them and of Settings.Namespace: managers of other
+//     namespaces find nothing by the id. An id that this host did not issue,
+//     or that has expired, is never adopted.
 //   - Two requests that change different values of one session both keep
 //     their change. [Key.Update] makes a read-modify-write of one value
 //     atomic.

@@ -34,6 +34,7 @@ var variables = []struct {
 	{"SESSION_MAX_USER_SESSIONS", number(func(s *Settings) *int { return &s.MaxUserSessions })},
 	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
 	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
+	{"SESSION_NAMESPACE", text(func(s *Settings) *string { return &s.Namespace })},
 	{"SESSION_COOKIE_PATH", text(func(s *Settings) *string { return &s.CookiePath })},
 	{"SESSION_COOKIE_DOMAIN", text(func(s *Settings) *string { return &s.CookieDomain })},
 	{"SESSION_COOKIE_SECURE", secure},

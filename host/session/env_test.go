@@ -33,6 +33,7 @@ func TestFromEnv(t *testing.T) {
 		{"off", []string{"SESSION_IDLE_TIMEOUT=0"}, func(*session.Settings) {}},
 		{"browser close", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=true"}, func(s *session.Settings) { s.ExpireAtBrowserClose = true }},
 		{"name", []string{"SESSION_COOKIE_NAME=sid"}, func(s *session.Settings) { s.CookieName = "sid" }},
+		{"namespace", []string{"SESSION_NAMESPACE=shop"}, func(s *session.Settings) { s.Namespace = "shop" }},
 		{"path", []string{"SESSION_COOKIE_PATH=/app"}, func(s *session.Settings) { s.CookiePath = "/app" }},
 		{"domain", []string{"SESSION_COOKIE_DOMAIN=example.org"}, func(s *session.Settings) { s.CookieDomain = "example.org" }},
 		{"secure", []string{"SESSION_COOKIE_SECURE=Yes"}, func(s *session.Settings) { s.CookieSecure = true }},

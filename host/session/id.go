@@ -42,11 +42,22 @@ func validID(id string) bool {
 // hostile cannot make a cookie from it.
 type storageKey [sha256.Size]byte
 
-// keyOf takes a valid id.
-func keyOf(id string) storageKey {
-	var text [idChars]byte // on the stack, where a conversion of id would not be
-	copy(text[:], id)
-	return sha256.Sum256(text[:])
+// The domains keep what is hashed for one purpose from being taken for what is
+// hashed for another. A namespace has no NUL, which thus ends it.
+const (
+	sessionDomain = "waddle session 2\x00"
+	listDomain    = "waddle user index 2\x00"
+)
+
+// keyOf returns the key that a valid id has with this manager. A manager of
+// another namespace finds nothing under it.
+func (m *Manager) keyOf(id string) storageKey {
+	// On the stack, where a conversion of id would not be.
+	var text [len(sessionDomain) + MaxNamespace + 1 + idChars]byte
+	n := copy(text[:], sessionDomain)
+	n += copy(text[n:], m.namespace)
+	n += 1 + copy(text[n+1:], id)
+	return sha256.Sum256(text[:n])
 }
 
 // label is a name for logs: enough to tell sessions apart, too little to

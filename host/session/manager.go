@@ -13,8 +13,9 @@ import (
 // Manager makes the sessions of an application. It may be used by many
 // goroutines. It does not own the store: close that after the server.
 type Manager struct {
-	settings Settings
-	engine   Engine
+	settings  Settings
+	namespace string // of its keys in the store
+	engine    Engine
 
 	duration, idle, absolute      int64 // milliseconds
 	seenEvery, rotateEvery, grace int64
@@ -50,6 +51,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	m := &Manager{
 		settings:    settings,
 		madeAt:      callerOfNew(),
+		namespace:   settings.namespace(),
 		engine:      engine,
 		duration:    settings.Duration.Milliseconds(),
 		idle:        settings.IdleTimeout.Milliseconds(),

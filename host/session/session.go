@@ -366,7 +366,7 @@ func (s *Session) find(ctx context.Context, id string, now int64, r *Record) (cu
 	kept := s.key
 	defer func() { s.key = kept }()
 	for range maxMoves {
-		s.key = keyOf(id)
+		s.key = s.manager.keyOf(id)
 		record, err := s.fetch(ctx, now)
 		if err != nil {
 			return "", key, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,14 @@ type Settings struct {
 
 	// CookieName: SESSION_COOKIE_NAME, default "session_id".
 	CookieName string
+
+	// Namespace keeps the sessions of several managers over one store apart: an
+	// id means something only to managers of the namespace that it was made in,
+	// and so do the lists of a user's sessions. Empty stands for the cookie's
+	// name. Programs that share sessions need the same one; changing it logs
+	// everybody out. It has up to MaxNamespace bytes and no NUL.
+	// SESSION_NAMESPACE.
+	Namespace string
 
 	// CookiePath: SESSION_COOKIE_PATH, default "/".
 	CookiePath string
@@ -260,6 +269,12 @@ func (s Settings) Check() error {
 	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
 		return wrong("%s is %v, and the most is %s, %v", setting("RotateGrace"), s.RotateGrace, setting("RotateEvery"), s.RotateEvery)
 	}
+	if name := s.namespace(); len(name) > MaxNamespace || strings.ContainsRune(name, 0) {
+		if s.Namespace == "" {
+			return wrong("the CookieName has %d bytes, and as a namespace at most %d; set a shorter Namespace", len(name), MaxNamespace)
+		}
+		return wrong("Namespace is %.40q of %d bytes, and has at most %d and no NUL", name, len(name), MaxNamespace)
+	}
 	for i, p := range s.TrustedProxies {
 		if !p.IsValid() {
 			return wrong("%s has no valid address at %d", setting("TrustedProxies"), i)
@@ -275,6 +290,17 @@ func (s Settings) Check() error {
 		return err
 	}
 	return nil
+}
+
+// MaxNamespace is the longest Settings.Namespace, in bytes.
+const MaxNamespace = 128
+
+// namespace returns the namespace that is in force.
+func (s *Settings) namespace() string {
+	if s.Namespace != "" {
+		return s.Namespace
+	}
+	return s.CookieName
 }
 
 // maxLifetime keeps sums of times within range and below what browsers take.

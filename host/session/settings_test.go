@@ -61,6 +61,13 @@ func TestCheck(t *testing.T) {
 		{"unsealed for a time and without an end", func(s *session.Settings) {
 			s.Keyring, s.ReadUnsealedUntil, s.WriteUnsealed = keyring(t, secretNew), time.Unix(1, 0), true
 		}, "are both set"},
+		{"the longest namespace", func(s *session.Settings) { s.Namespace = strings.Repeat("n", session.MaxNamespace) }, ""},
+		{"a namespace too long", func(s *session.Settings) { s.Namespace = strings.Repeat("n", session.MaxNamespace+1) }, "Namespace is"},
+		{"a namespace with a NUL", func(s *session.Settings) { s.Namespace = "a\x00b" }, "NUL"},
+		{"a cookie name too long for a namespace", func(s *session.Settings) { s.CookieName = strings.Repeat("n", session.MaxNamespace+1) }, "set a shorter Namespace"},
+		{"a long cookie name beside a namespace", func(s *session.Settings) {
+			s.CookieName, s.Namespace = strings.Repeat("n", session.MaxNamespace+1), "n"
+		}, ""},
 
 		{"duration of a second", func(s *session.Settings) { s.Duration = time.Second }, ""},
 		{"duration of less", func(s *session.Settings) { s.Duration = time.Second - 1 }, "Duration is 999.999999ms"},

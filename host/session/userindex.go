@@ -22,7 +22,8 @@ type userIndex struct {
 }
 
 func (m *Manager) userIndexKey(user string) storageKey {
-	text := append(make([]byte, 0, 128), "waddle user index 1\x00"...) // on the stack, for most names
+	text := append(make([]byte, 0, 256), listDomain...) // on the stack, for most names
+	text = append(append(text, m.namespace...), 0)
 	return sha256.Sum256(append(text, user...))
 }
 

@@ -161,7 +161,7 @@ func (l *limited) Set(ctx context.Context, w store.Write) error {
 func FuzzBinding(f *testing.F) {
 	b := binding{user: "ada", handle: "h", note: map[string]string{"browser": "x"}, until: 5}
 	f.Add(b.encode())
-	f.Add(indexEntry{since: 1, added: 1, until: 2, keys: []storageKey{keyOf("")}}.append(nil))
+	f.Add(indexEntry{since: 1, added: 1, until: 2, keys: []storageKey{{1, 2, 3}}}.append(nil))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if e, ok := decodeIndexEntry(data); ok {

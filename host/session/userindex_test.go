@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"crypto/sha256"
 	"testing"
 	"time"
 
@@ -141,8 +140,7 @@ func TestListIsNotBoundByMaxSize(t *testing.T) {
 func TestListThatIsCorrupt(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
-		key := sha256.Sum256([]byte("waddle user index 1\x00ada"))
-		require.NoError(t, s.Set(ctx, store.Write{Key: key[:], Value: []byte("corrupt!!"), Now: clockStart}))
+		require.NoError(t, s.Set(ctx, store.Write{Key: listKeyOf("ada"), Value: []byte("corrupt!!"), Now: clockStart}))
 		require.Empty(t, handles(t, a.manager, "ada"))
 		events := a.takeEvents()
 		require.Len(t, events, 1)

