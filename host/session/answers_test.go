@@ -244,7 +244,7 @@ func TestCorruptRecord(t *testing.T) {
 		"a byte too many":    func(b []byte) []byte { return append(b, 0) },
 		"another form":       func(b []byte) []byte { b[8] = 9; return b },
 		"unknown flags":      func(b []byte) []byte { b[10] = 0x80; return b },
-		"reserved bits":      func(b []byte) []byte { b[11] = 1; return b },
+		"reserved bits":      func(b []byte) []byte { b[11] = 2; return b },
 		"bad browser":        func(b []byte) []byte { b[10] = 6; return b },
 		"bad transport":      func(b []byte) []byte { b[10] = 3 << 3; return b },
 		"bad state":          func(b []byte) []byte { b[10] = 3 << 5; return b },

@@ -81,7 +81,7 @@ func TestWhatARequestCosts(t *testing.T) {
 		}, []string{"set"}, []string{"get", "set"}},
 		{"destroy", func(t *testing.T, s *session.Session) {
 			require.NoError(t, s.Destroy())
-		}, nil, []string{"get", "delete"}},
+		}, nil, []string{"get", "set"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -52,87 +53,10 @@ func (s *Session) renewLocked() error {
 	return nil
 }
 
-// Destroy ends the session: it is removed from the storage at once, with all
-// changes of this request, and the browser is told to forget the cookie. What
-// the request sets after that goes into a new session.
-func (s *Session) Destroy() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.destroy()
-}
-
-func (s *Session) destroy() error {
-	s.touched = true
-	ids := s.clientIDs()
-	if s.id != "" && !contains(ids, s.id) {
-		ids = append(ids, s.id)
-	}
-	for _, id := range ids {
-		if err := s.remove(id); err != nil {
-			s.storageFailed(err)
-			return err
-		}
-	}
-	s.unlist()
-	s.forget()
-	s.dropVisitor()
-	s.ids, s.haveIDs, s.loaded = nil, true, true
-	s.destroyed = len(ids) > 0
-	if s.w != nil {
-		s.w.dropID()
-	}
-	return nil
-}
-
-// remove ends the session of an id.
-func (s *Session) remove(id string) error {
-	engine, now := s.manager.engine, s.manager.now()
-	if s.manager.rotateEvery == 0 && s.manager.settings.TokenHeader == "" {
-		key, was := s.manager.keyOf(id), s.record.Values
-		if !s.exists || s.id != id {
-			// Nobody looked. Whose session ends, the record says.
-			r, err := engine.Load(&s.saving, key[:], now)
-			if errors.Is(err, store.ErrNotFound) {
-				return nil
-			}
-			was = r.Values
-		}
-		if err := engine.Delete(&s.saving, key[:], now); err != nil {
-			return err
-		}
-		s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(was)})
-		return nil
-	}
-	// An id that came another way than its session's must not end it. And under
-	// a rotation that goes on at the same time, what is removed must be what was
-	// found, or the session lives on under an id that nobody saw.
-	for attempt := range maxAttempts {
-		pause(attempt)
-		var r Record
-		_, key, err := s.find(&s.saving, id, now, &r)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
-		err = engine.Store(&s.saving, key[:], &gone, int64(r.Revision), now)
-		if err == nil {
-			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(r.Values)})
-			return nil
-		}
-		if !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
-}
-
 // forget makes this a session that is not stored and has no changes.
 func (s *Session) forget() {
-	s.id, s.key, s.record, s.exists = "", storageKey{}, Record{}, false
-	s.overlay.reset()
+	s.id, s.key, s.record, s.exists, s.issued, s.stale = "", storageKey{}, Record{}, false, false, false
+	s.ended, s.endedID, s.half = nil, "", nil
 	s.changesSaved()
 }
 
@@ -177,6 +101,9 @@ type editError struct{ error }
 // commit stores the pending changes, and those that e makes, if there are any.
 // The lock is held.
 func (s *Session) commit(e edit) error {
+	if err := s.endRest(); err != nil {
+		return err
+	}
 	if e == nil && !s.modified() {
 		s.commitLook()
 		return nil
@@ -186,10 +113,12 @@ func (s *Session) commit(e edit) error {
 			return err
 		}
 	}
+	saw := s.loaded
 	if err := s.loadUnseen(&s.saving); err != nil {
 		return err
 	}
-	err := s.commitLoaded(e)
+	err := s.commitLoaded(e, saw)
+	s.renounce()
 	if own, ok := err.(editError); ok {
 		return own.error
 	}
@@ -199,13 +128,21 @@ func (s *Session) commit(e edit) error {
 	return err
 }
 
-func (s *Session) commitLoaded(e edit) error {
+// commitLoaded stores the changes of a session that was loaded; saw is whether
+// that was before, so that the request may have acted on what it read.
+func (s *Session) commitLoaded(e edit, saw bool) error {
+	if s.ended != nil {
+		// What was read was nothing.
+		if err := s.survives(s.ended, false); err != nil {
+			return err
+		}
+	}
 	for attempt := range maxAttempts {
 		pause(attempt)
 		if again, err := s.try(e, s.manager.now()); !again {
 			return err
 		}
-		if err := s.reload(); err != nil {
+		if err := s.reload(saw); err != nil {
 			return err
 		}
 	}
@@ -213,8 +150,8 @@ func (s *Session) commitLoaded(e edit) error {
 }
 
 // commitLook stores what having looked at the session changes. It is not worth
-// failing a request for: what the request was after, it has got. It is tried
-// once; whoever changed or ended the session in between has done better.
+// failing a request for: what the request was after, it has got. Whoever changed
+// or ended the session in between has done better.
 func (s *Session) commitLook() {
 	if !s.manager.looksCount || !s.exists {
 		return
@@ -224,14 +161,34 @@ func (s *Session) commitLook() {
 	if !rotate && !s.refreshDue(now) {
 		return
 	}
-	if s.manager.expires(&s.record, now) <= now {
-		return // it has ended, or is to end as the record has it
-	}
-	_, err := s.try(nil, now)
-	s.looked = true
-	if err != nil && !errors.Is(err, store.ErrConflict) && !errors.Is(err, errUnlisted) {
+	s.lookAgain = now + s.manager.lookAgain
+	err := s.look(now, rotate)
+	if err != nil && !errors.Is(err, ErrGone) {
 		s.storageFailed(err)
 	}
+}
+
+func (s *Session) look(now int64, rotate bool) error {
+	if s.stale {
+		// A request that goes on for long met the change of another, and would
+		// never be up to date again.
+		if err := s.refetch(&s.saving); err != nil {
+			return err
+		}
+		s.lookAgain = 0
+		if due := s.refreshDue(now); !due && !rotate {
+			return nil
+		}
+		s.lookAgain = now + s.manager.lookAgain
+	}
+	if s.manager.expires(&s.record, now) <= now {
+		return nil // it has ended, or is to end as the record has it
+	}
+	again, err := s.try(nil, now)
+	if s.stale = again; again {
+		return nil
+	}
+	return err
 }
 
 // pause keeps many writers of one session from hindering each other for ever.
@@ -243,30 +200,22 @@ func pause(attempt int) {
 
 // reload fetches the session after a conflict. A commit of a session that was
 // there never creates it again, so that ending a session is final.
-func (s *Session) reload() error {
+func (s *Session) reload(saw bool) error {
 	s.event(EventConflict, nil)
 	if !s.exists {
 		// A fresh id that is taken was taken by the end of the session: see
 		// Manager.End.
-		return s.gone()
+		return s.gone(ErrGone)
 	}
-	id, key, err := s.find(&s.saving, s.id, s.manager.now(), &s.record)
-	if errors.Is(err, store.ErrNotFound) {
-		return s.gone()
+	if s.inherited() {
+		// Somebody has it after all, or ended it.
+		s.renounce()
+		return s.inherit()
 	}
-	if err != nil {
-		return err
+	err := s.refetch(&s.saving)
+	if errors.Is(err, ErrGone) {
+		return s.survives(err, saw)
 	}
-	s.resend = s.resend || id != s.id
-	s.id, s.key = id, key
-	return nil
-}
-
-// gone drops the pending changes of a session that another request ended.
-func (s *Session) gone() error {
-	err := fmt.Errorf("%w; its changes were dropped", ErrGone)
-	s.event(EventGone, err)
-	s.forget()
 	return err
 }
 
@@ -278,7 +227,8 @@ type attempt struct {
 	key    *storageKey
 	look   bool    // nothing was changed: the idle end moves, the duration does not
 	fresh  bool    // id is a new one
-	left   *Record // to be left under the old id, if there is one and it is to be led on
+	left   *Record // to be left under the old id, if there is one
+	half   bool    // the record is stored, and whether left is too is not known
 	until  int64   // that the cookie is to be kept, if it is to be sent
 	send   bool    // the cookie, or the token
 }
@@ -286,6 +236,9 @@ type attempt struct {
 // try stores the pending changes and those of e upon the record as it is known.
 // It asks to be called again if the stored session is another by now.
 func (s *Session) try(e edit, now int64) (again bool, err error) {
+	if s.renew && s.ctx.Err() != nil {
+		return false, fmt.Errorf("session: the request ended before its session had a new id, which nobody would have learnt; nothing was saved: %w", s.ctx.Err())
+	}
 	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
 	rotate := !s.renew && s.rotationDue(now) && s.idMayChange()
 	t.fresh = !s.exists || s.renew || rotate
@@ -294,6 +247,7 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		t.expect = store.Absent
 	}
 	t.next.Revision++
+	t.next.Held = !t.fresh && s.held()
 	t.look = e == nil && s.exists && !s.modified()
 	if t.look {
 		t.next.Seen = now
@@ -316,7 +270,8 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 	if size := len(t.next.room); size > s.manager.settings.MaxSize {
 		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
-	if err := s.store(&t, now); err != nil {
+	err = s.store(&t, now)
+	if err != nil && !t.half {
 		if errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 		}
@@ -330,15 +285,22 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		s.manager.event(s.ctx, e)
 	}
 	s.unlistUnbound()
-	s.id, s.key, s.record, s.exists = t.id, *t.key, t.next, true
+	if t.half {
+		s.half = &halfEnded{s.id, s.key}
+	}
+	s.id, s.key, s.record, s.exists, s.issued = t.id, *t.key, t.next, true, s.issued || t.fresh
 	s.changesSaved()
-	s.destroyed = false
+	s.stale, s.destroyed, s.ended, s.endedID = false, false, nil, ""
 	if t.send {
 		s.resend = false
 		s.w.sendID(t.id, t.until, now)
 	}
-	return false, nil
+	return false, err
 }
+
+// held reports whether somebody has the session's id: who changed it before, or
+// this request, unless it made the id itself.
+func (s *Session) held() bool { return s.record.Held || s.id != "" && !s.issued }
 
 // planID decides on the id of what is stored, and whether to tell the client.
 func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
@@ -379,6 +341,11 @@ func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
 	}
 	key := s.manager.keyOf(t.id)
 	t.key = &key
+	if s.exists && !rotate {
+		t.left = s.manager.tombstone(t.next.Revision, s.record.Transport, now)
+		t.left.Held = s.held()
+		t.left.setSuccessor(key)
+	}
 	return nil
 }
 
@@ -411,7 +378,15 @@ func (s *Session) end(e edit, now int64) error {
 	if err := s.destroy(); err != nil || asked {
 		return err
 	}
-	return s.gone()
+	// Unless another request was faster, the next change begins a session of its
+	// own, as after Destroy.
+	by := ErrGone
+	if s.ended != nil {
+		by = s.ended
+	}
+	err := fmt.Errorf("%w; its changes were dropped", by)
+	s.event(EventGone, err)
+	return err
 }
 
 // store writes the record: over the one it was made from, or, for a new id,
@@ -428,17 +403,18 @@ func (s *Session) store(t *attempt, now int64) error {
 	if err := s.create(t, now); err != nil || !s.exists {
 		return err
 	}
-	left := t.left
-	if left == nil {
-		left = &Record{Revision: t.next.Revision, Codec: t.next.Codec, Expires: 1}
-	}
-	err := engine.Store(ctx, s.key[:], left, t.expect, now)
-	if err != nil && !errors.Is(err, store.ErrConflict) && t.left != nil {
-		switch led, known := s.leads(t, now); {
-		case led:
+	err := engine.Store(ctx, s.key[:], t.left, t.expect, now)
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		switch left, known := s.isLeft(t, now); {
+		case left:
 			return nil // only the answer got lost
+		case !known && t.left.State == RecordMoved:
+			return err // the client has the old id, which may lead to the new one
 		case !known:
-			return err // the old record may lead to the new one
+			// The client is to have the new id: under the old one there may be
+			// nothing any more. The rest is for endRest.
+			t.half = true
+			return fmt.Errorf("session: the session has its new id, and whether the old one is gone is not known: %w", err)
 		}
 	}
 	if err != nil {
@@ -449,18 +425,16 @@ func (s *Session) store(t *attempt, now int64) error {
 	return err
 }
 
-// leads reports whether the old record leads to the new one by now, if that
-// can be known.
-func (s *Session) leads(t *attempt, now int64) (led, known bool) {
+// isLeft reports whether under the old id there is by now what was to be left
+// there, if that can be known.
+func (s *Session) isLeft(t *attempt, now int64) (left, known bool) {
 	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
 	if err != nil {
-		return false, errors.Is(err, store.ErrNotFound)
+		// Where there is nothing a rotation has nothing to go on with, and a
+		// renewal nothing to fear.
+		return false, errors.Is(err, store.ErrNotFound) && t.left.State == RecordMoved
 	}
-	if r.State != RecordMoved {
-		return false, true
-	}
-	id, err := movedTo(s.id, &r)
-	return err == nil && id == t.id, err == nil
+	return r.State == t.left.State && bytes.Equal(r.Values.Bytes(), t.left.Values.Bytes()), true
 }
 
 // create writes a record under a new key. What can be there already is the end
@@ -468,7 +442,12 @@ func (s *Session) leads(t *attempt, now int64) (led, known bool) {
 func (s *Session) create(t *attempt, now int64) error {
 	engine, ctx := s.manager.engine, &s.saving
 	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
+	if err == nil {
+		return nil
+	}
 	if !errors.Is(err, store.ErrConflict) {
+		// It may be there all the same, in a user's list even, and nobody has it.
+		_ = engine.Delete(ctx, t.key[:], now)
 		return err
 	}
 	if r, errLoad := engine.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {

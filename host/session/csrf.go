@@ -35,6 +35,9 @@ const (
 // meanwhile. A session that travels in the header for tokens is begun, since its
 // client keeps no cookies.
 //
+// Of a client whose session was ended or renewed a moment ago, it comes from the
+// id that the client still sends, and holds for as long, an hour at most.
+//
 // It returns ErrHeadersSent if a cookie is needed and the headers have left, or
 // the storage's error.
 func (s *Session) CSRFToken() (string, error) {
@@ -68,6 +71,9 @@ func (s *Session) CheckCSRF(token string) error {
 	if err != nil {
 		return err
 	}
+	if secret == nil && !s.exists && s.endedID != "" {
+		secret = csrfOf(s.endedID) // the page was made within the grace
+	}
 	got, decodeErr := base64.RawURLEncoding.DecodeString(token)
 	if secret == nil || decodeErr != nil || len(got) != 2*csrfSize {
 		return fmt.Errorf("%w: the token is missing or not one of this session", ErrCSRF)
@@ -96,7 +102,12 @@ func (s *Session) csrfSecret() ([]byte, error) {
 	case s.exists:
 		return csrfOf(s.id), nil
 	}
-	return s.visitorSecret(), nil
+	if secret := s.visitorSecret(); secret != nil || s.ended == nil {
+		return secret, nil
+	}
+	// Another request ended the session a moment ago. The page that asks, a
+	// log-in as a rule, has to work all the same, and no cookie may be sent.
+	return csrfOf(s.endedID), nil
 }
 
 // csrfOf makes a session's secret of its id, which it tells nothing of. The
@@ -132,7 +143,7 @@ func (s *Session) keepCSRF(t *attempt, o *overlay) *overlay {
 	var secret []byte
 	if _, ok := o.lookup(s.record.Values, csrfKey); !ok {
 		switch {
-		case t.left != nil:
+		case t.left != nil && t.left.State == RecordMoved:
 			secret = csrfOf(s.id)
 		case !s.exists:
 			secret = s.visitorSecret()

@@ -53,7 +53,7 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect, 
 	e.rows[string(key)] = session.Record{
 		Revision: r.Revision, Codec: r.Codec, Created: r.Created, Saved: r.Saved, Seen: r.Seen, Issued: r.Issued, Expires: r.Expires,
 		CookieUntil: r.CookieUntil, Lifetime: r.Lifetime, Fixed: r.Fixed, Browser: r.Browser,
-		Transport: r.Transport, State: r.State, Values: values,
+		Transport: r.Transport, State: r.State, Held: r.Held, Values: values,
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func TestEngineOfAnApplication(t *testing.T) {
 		require.NoError(t, s.Set("n", 1))
 	})
 	require.Equal(t, map[string]any{"user": "ada", "n": int64(1)}, b.values())
-	require.Len(t, e.rows, 1)
+	require.Len(t, e.rows, 2, "the session, and what is left of its first id")
 	r := e.rows[storageKeyOf(b.id())]
 	require.Equal(t, a.clock.at(hour).UnixMilli(), r.Expires)
 	require.Equal(t, hour.Milliseconds(), r.Lifetime)
@@ -87,7 +87,9 @@ func TestEngineOfAnApplication(t *testing.T) {
 	require.Equal(t, 2, r.Values.Len())
 	require.Empty(t, a.store.take(), "the store is the engine's to use or not")
 	b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
-	require.Empty(t, e.rows)
+	for _, r := range e.rows {
+		require.Equal(t, session.RecordEnded, r.State)
+	}
 
 	t.Run("that gives records without a revision is found out", func(t *testing.T) {
 		e.zeroRev = true

@@ -20,6 +20,12 @@ var (
 	// renewed in the meantime. The change was not stored.
 	ErrGone = errors.New("session: the session was ended by another request")
 
+	// ErrRenewed is ErrGone of a session that lives on: another request gave it a
+	// new id, by Renew or LogIn, and whoever has the old one has nothing more.
+	// A session that got a new id because it was time to (Settings.RotateEvery)
+	// is followed, and no error.
+	ErrRenewed error = renewedError{}
+
 	// ErrConflict is a change that could not be stored in many tries because
 	// others kept changing the same session.
 	ErrConflict = errors.New("session: too many conflicting changes")
@@ -37,6 +43,14 @@ var (
 	// ErrDecode is a value or record that cannot be decoded.
 	ErrDecode = errors.New("session: cannot be decoded")
 )
+
+type renewedError struct{}
+
+func (renewedError) Error() string {
+	return "session: another request renewed the session, which goes on under a new id"
+}
+
+func (renewedError) Unwrap() error { return ErrGone }
 
 // isUnavailable reports whether trying again later may help.
 func isUnavailable(err error) bool {

@@ -125,7 +125,7 @@ func (m *Manager) ended(r *Record, now int64) bool {
 // a tenth of the timeout or more, or is to be noted for its own sake.
 func (s *Session) refreshDue(now int64) bool {
 	m := s.manager
-	if !s.exists || s.looked || s.modified() {
+	if !s.exists || now < s.lookAgain || s.modified() {
 		return false
 	}
 	return m.idle != 0 && m.expires(&s.record, now)-s.record.Expires >= max(1, m.idle/10) ||

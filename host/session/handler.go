@@ -46,6 +46,11 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		core := &q.writer.flusher.responseWriter
 		core.ResponseWriter, core.request, core.session, core.outer = w, r, &q.session, outer
 		q.session.attach(m, r.Context(), core)
+		if r.ContentLength != 0 {
+			// What has a body may have been under way for long when the handler
+			// first looks at the session.
+			q.session.began = m.now()
+		}
 		inner := r.WithContext(&q.context)
 		defer func() { // after a panic, too
 			core.over.Store(true)

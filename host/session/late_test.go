@@ -38,6 +38,8 @@ var looks = map[string]func(s *session.Session) error{
 	"Take":      func(s *session.Session) error { _, err := lateFlash.Take(s); return err },
 	"CSRFToken": func(s *session.Session) error { _, err := s.CSRFToken(); return err },
 	"CheckCSRF": func(s *session.Session) error { return s.CheckCSRF("of nobody") },
+	"Reload":    func(s *session.Session) error { return s.Reload() },
+	"Alive":     func(s *session.Session) error { _, err := s.Alive(); return err },
 }
 
 // changesOnly are the methods that tell nothing of what is stored.

@@ -218,11 +218,8 @@ func (s *Session) stillBound(o *overlay) (b binding, ok bool) {
 
 // unlist takes a session that was ended, or bound to another user, out of the
 // list it was in. That it stays there does no harm: lists drop what is no more.
-func (s *Session) unlist() {
-	if !s.exists {
-		return
-	}
-	if b, ok := bindingOf(&overlay{}, s.record.Values); ok {
+func (s *Session) unlist(values Values) {
+	if b, ok := bindingOf(&overlay{}, values); ok {
 		_ = s.manager.changeIndex(&s.saving, b.user, 0, func(e map[string]indexEntry) bool {
 			_, ok := e[b.handle]
 			delete(e, b.handle)
@@ -234,8 +231,8 @@ func (s *Session) unlist() {
 // unlistUnbound is unlist for a session that was just stored with another
 // binding, or none.
 func (s *Session) unlistUnbound() {
-	if s.bind != nil || s.overlay.cleared {
-		s.unlist()
+	if s.exists && (s.bind != nil || s.overlay.cleared) {
+		s.unlist(s.record.Values)
 	}
 }
 

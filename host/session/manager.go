@@ -19,7 +19,8 @@ type Manager struct {
 
 	duration, idle, absolute      int64 // milliseconds
 	seenEvery, rotateEvery, grace int64
-	looksCount                    bool // looking at a session may change its record
+	lookAgain                     int64 // until a look that could not be noted is tried anew
+	looksCount                    bool  // looking at a session may change its record
 
 	madeAt string      // a place in the program
 	clash  atomic.Bool // it was told that another manager has the same cookie
@@ -60,6 +61,10 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		rotateEvery: settings.RotateEvery.Milliseconds(),
 		grace:       settings.RotateGrace.Milliseconds(),
 	}
+	m.lookAgain = max(1, m.idle/10)
+	if m.seenEvery != 0 && (m.idle == 0 || m.seenEvery < m.lookAgain) {
+		m.lookAgain = m.seenEvery
+	}
 	m.looksCount = m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
 	return m, nil
 }
@@ -67,9 +72,10 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 // Open returns the session with an id, or a new one for an id that is empty,
 // unknown or expired, for uses without a request and its cookie: a background
 // job, a token in a header. Nothing is saved but by Save and Update. [Session.ID]
-// then tells the id.
+// then tells the id. The id of a session that was ended or renewed a moment ago
+// gives an empty one whose changes are ErrGone.
 func (m *Manager) Open(ctx context.Context, id string) *Session {
-	s := &Session{haveIDs: true, transport: TransportAny}
+	s := &Session{haveIDs: true, transport: TransportAny, began: m.now()}
 	s.attach(m, ctx, nil)
 	if validID(id) {
 		s.ids = []string{id}

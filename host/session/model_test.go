@@ -28,6 +28,23 @@ type modelSession struct {
 	lifetime int64 // its own, or 0
 	expires  int64
 	dead     bool
+	left     *modelTombstone // under its id, if it was ended or renewed
+}
+
+// modelTombstone is what is left of a session.
+type modelTombstone struct {
+	at      int64
+	renewed bool
+}
+
+const (
+	modelGrace = int64(30 * time.Second / time.Millisecond)
+	modelKept  = int64(time.Hour / time.Millisecond)
+)
+
+func (m *model) bury(s *modelSession, renewed bool) {
+	s.dead = true
+	s.left = &modelTombstone{m.clock.ms.Load(), renewed}
 }
 
 type model struct {
@@ -44,6 +61,21 @@ const (
 	modelDuration = int64(time.Hour / time.Millisecond)
 	modelAbsolute = 3 * modelDuration
 )
+
+func (l *modelTombstone) why() error {
+	if l.renewed {
+		return session.ErrRenewed
+	}
+	return session.ErrGone
+}
+
+// left is what the storage still has of a session that was ended.
+func (m *model) left(s *modelSession) *modelTombstone {
+	if s.left == nil || m.clock.ms.Load() >= s.left.at+modelKept {
+		return nil
+	}
+	return s.left
+}
 
 func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.ms.Load() < s.expires }
 
@@ -67,6 +99,7 @@ type modelRequest struct {
 	lifetime  *int64
 	sent      bool
 	destroyed bool
+	ended     error  // another request ended its session, and nothing it sets is kept
 	told      string // id of the last cookie that must go out
 }
 
@@ -85,7 +118,7 @@ func (r *modelRequest) drop() {
 
 func (r *modelRequest) forget() {
 	r.drop()
-	r.session, r.base, r.loaded = nil, nil, true
+	r.session, r.base, r.loaded, r.ended = nil, nil, true, nil
 }
 
 func (m *model) load(r *modelRequest) {
@@ -93,8 +126,13 @@ func (m *model) load(r *modelRequest) {
 		return
 	}
 	r.loaded = true
-	if s := m.sessions[r.cookie]; s != nil && m.live(s) {
+	s := m.sessions[r.cookie]
+	switch {
+	case s == nil:
+	case m.live(s):
 		r.session, r.base = s, maps.Clone(s.values)
+	case s.dead && m.clock.ms.Load() < s.left.at+modelGrace:
+		r.ended = s.left.why()
 	}
 }
 
@@ -137,14 +175,26 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 	m.load(r)
 	now := m.clock.ms.Load()
 	s := r.session
+	if r.ended != nil && !r.renew {
+		r.drop()
+		return r.ended
+	}
 	fresh := s == nil || r.renew
 	if s != nil && !m.live(s) {
-		if now >= s.created+modelAbsolute {
+		left := m.left(s)
+		if now >= s.created+modelAbsolute && left == nil {
 			// Its time is over, and it was destroyed as if asked for.
+			r.forget()
 			r.destroyed, r.cookie, r.told = true, "", ""
+			return session.ErrGone
+		}
+		why := session.ErrGone
+		if left != nil {
+			why = left.why()
 		}
 		r.forget()
-		return session.ErrGone
+		r.ended = why
+		return why
 	}
 	if fresh && r.sent {
 		return session.ErrHeadersSent
@@ -171,10 +221,11 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 		*s = *next
 		next = s
 	} else if s != nil {
-		s.dead = true
+		m.bury(s, true)
+		next.left = nil
 	}
 	r.session, r.base = next, maps.Clone(next.values)
-	r.destroyed = false
+	r.destroyed, r.ended = false, nil
 	if fresh {
 		next.id = "" // learnt by the caller
 	}
@@ -330,18 +381,8 @@ func (m *model) step(r *modelRequest, faulty bool) {
 				return // destroyed too often, nothing would live long enough
 			}
 			require.NoError(m.t, s.Destroy())
-			for _, id := range []string{r.cookie, r.told} {
-				if s := m.sessions[id]; s != nil {
-					s.dead = true
-				}
-			}
-			had := r.cookie != "" || r.session != nil
-			if r.session != nil {
-				r.session.dead = true
-			}
-			r.forget()
-			r.cookie, r.told = "", ""
-			r.destroyed = had
+			m.load(r)
+			m.destroy(r)
 		case 12:
 			if r.sent || m.random.IntN(3) > 0 {
 				return
@@ -373,6 +414,36 @@ func (m *model) step(r *modelRequest, faulty bool) {
 	})
 }
 
+// destroy ends what the request knows of. Where another one was faster, nothing
+// is said to the browser.
+func (m *model) destroy(r *modelRequest) {
+	had := r.cookie != "" || r.session != nil
+	ended, by := false, r.ended
+	now := m.clock.ms.Load()
+	candidates := []*modelSession{m.sessions[r.cookie]}
+	if r.session != candidates[0] {
+		candidates = append(candidates, r.session)
+	}
+	for _, s := range candidates {
+		switch {
+		case s == nil:
+		case s.dead:
+			if left := m.left(s); left != nil && (s == r.session || now < left.at+modelGrace) {
+				by = s.left.why()
+			}
+		case now < s.expires:
+			m.bury(s, false)
+			ended = true
+		}
+	}
+	r.forget()
+	r.cookie, r.told = "", ""
+	r.ended, r.destroyed = nil, ended || by == nil && had
+	if !ended {
+		r.ended = by
+	}
+}
+
 func (m *model) learnFrom(r *modelRequest, s *session.Session) {
 	if r.session != nil && r.session.id == "" {
 		id, err := s.ID()
@@ -399,11 +470,11 @@ func (m *model) faultyStep(r *modelRequest, key string, op int) {
 			}
 			err = s.Save()
 		case 2:
+			// An id that leads to nothing is looked up all the same.
 			needed = r.cookie != "" || r.session != nil
 			err = s.Destroy()
 			if !needed {
-				r.forget()
-				r.destroyed = false
+				m.destroy(r)
 			}
 		case 3:
 			v := 7
@@ -427,7 +498,7 @@ func (m *model) beforeHeaders(r *modelRequest) (status int) {
 	renew := r.renew
 	err := m.commit(r, nil)
 	r.sent = true
-	if errors.Is(err, session.ErrGone) && renew {
+	if errors.Is(err, session.ErrGone) && renew { // by now, and not at the first look
 		return http.StatusConflict
 	}
 	return http.StatusOK

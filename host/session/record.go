@@ -26,6 +26,9 @@ type Record struct {
 	Expires int64
 
 	// CookieUntil is what the browser was last told, 0 for "until you close".
+	// Of what is left of a session it is when the grace for clients ends: a
+	// request that began before is led on by a RecordMoved, and gets no new
+	// session where a RecordEnded is.
 	CookieUntil int64
 
 	// Lifetime is the session's own time to live after a change, or its own
@@ -41,6 +44,10 @@ type Record struct {
 
 	// State is what the record is: a session, or what is left of one.
 	State RecordState
+
+	// Held is whether the session was changed, or ended, by a request that
+	// came with its id: somebody got the response that told it.
+	Held bool
 
 	Values Values
 
@@ -78,11 +85,12 @@ type RecordState uint8
 const (
 	// RecordSession is a session.
 	RecordSession RecordState = iota
-	// RecordEnded keeps a session that was ended, while it was being made or
-	// changed perhaps, from being written again. It has no values.
+	// RecordEnded is left for a while under the id of a session that was ended
+	// or renewed. It leads nowhere, and keeps the session from being written
+	// again. Of a renewal it has the storage key that the session got.
 	RecordEnded
-	// RecordMoved is left for a while under an old id when a session got a
-	// new one. Its value leads from the old id to the new.
+	// RecordMoved is left for a while under an old id when a session's id was
+	// rotated. Its value leads from the old id to the new.
 	RecordMoved
 	recordStates
 )
@@ -93,7 +101,7 @@ const (
 //	 8  form         u8   formVersion
 //	 9  codec        u8
 //	10  flags        u8   bit 0: fixed; bits 1-2: browser; bits 3-4: transport; bits 5-6: state; bit 7: 0
-//	11  reserved     u8   0
+//	11  more flags   u8   bit 0: held; the rest: 0
 //	12  values       u32  how many
 //	16  created      i64
 //	24  saved        i64
@@ -113,17 +121,21 @@ const (
 	transportShift = 3
 	stateShift     = 5
 	flagsKnown     = flagFixed | 3<<browserShift | 3<<transportShift | 3<<stateShift
+	flagHeld       = 1 // in the second byte
 )
 
 // appendHeader appends everything but the values.
 func (r *Record) appendHeader(b []byte, values int) []byte {
-	var flags uint8
+	var flags, more uint8
 	if r.Fixed {
 		flags |= flagFixed
 	}
+	if r.Held {
+		more |= flagHeld
+	}
 	flags |= uint8(r.Browser)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
-	b = append(b, formVersion, r.Codec, flags, 0)
+	b = append(b, formVersion, r.Codec, flags, more)
 	b = binary.LittleEndian.AppendUint32(b, uint32(values))
 	for _, n := range [...]int64{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
@@ -162,7 +174,7 @@ func decodeRecord(b []byte) (Record, error) {
 	browser := BrowserClose(flags >> browserShift & 3)
 	state := RecordState(flags >> stateShift & 3)
 	transport := Transport(flags >> transportShift & 3)
-	if flags&^flagsKnown != 0 || b[11] != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
+	if flags&^flagsKnown != 0 || b[11]&^flagHeld != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
 		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	values, err := ParseValues(b[recordHeader:])
@@ -186,6 +198,7 @@ func decodeRecord(b []byte) (Record, error) {
 		Browser:     browser,
 		Transport:   transport,
 		State:       state,
+		Held:        b[11]&flagHeld != 0,
 		Values:      values,
 	}
 	if r.Expires == 0 {

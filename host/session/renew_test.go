@@ -24,8 +24,7 @@ func TestRenew(t *testing.T) {
 		require.Equal(t, []session.EventKind{session.EventRenewed}, a.kinds())
 		require.Equal(t, map[string]any{"user": "ada"}, b.values())
 		require.Empty(t, a.peek(old), "the old id reaches nothing")
-		_, err := s.Get(context.Background(), []byte(storageKeyOf(old)), a.clock.ms.Load())
-		require.ErrorIs(t, err, store.ErrNotFound)
+		requireTombstone(t, a, old)
 
 		writes := a.store.take()
 		require.Equal(t, storageKeyOf(b.id()), string(writes[1].key), "the new record comes first")
@@ -200,13 +199,12 @@ func TestRenewSurvivesFaults(t *testing.T) {
 			})
 		})
 	}
-	t.Run("an answer that got lost leaves nobody else in", func(t *testing.T) {
+	t.Run("an answer that got lost", func(t *testing.T) {
 		overStores(t, func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
 			b := a.browser()
 			b.set("user", "ada")
 			old := b.id()
-			a.store.take()
 			a.store.fail(nil, func(o operation) error {
 				if oldRecord(o) {
 					return store.ErrUnavailable
@@ -215,12 +213,9 @@ func TestRenewSurvivesFaults(t *testing.T) {
 			})
 			got := b.do(func(s *session.Session) { require.NoError(t, s.Renew()) })
 			a.store.fail(nil, nil)
-			require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
+			require.Equal(t, http.StatusOK, got.StatusCode, "the host looks whether it was done")
 			require.Empty(t, a.peek(old))
-			for _, o := range a.store.take() {
-				_, err := s.Get(context.Background(), o.key, a.clock.ms.Load())
-				require.ErrorIs(t, err, store.ErrNotFound)
-			}
+			require.Equal(t, map[string]any{"user": "ada"}, b.values())
 		})
 	})
 }

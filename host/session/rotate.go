@@ -6,9 +6,22 @@ import (
 	"io"
 )
 
-// maxMoves bounds how many ids back a client may be. More than one is only
-// possible with a grace that is longer than the time between rotations.
-const maxMoves = 4
+const (
+	// maxMoves bounds how many ids back a client may be. More than one is only
+	// possible with a grace that is longer than the time between rotations.
+	maxMoves = 4
+
+	// maxLeads bounds how many ids back a request may be that has loaded its
+	// session and goes on for long, a stream for one, and with it the records
+	// that rotation leaves of one session.
+	maxLeads = 64
+)
+
+// leadsFor returns for how long a record leads from an old id to the next one.
+// Clients are led on for the grace alone; the rest is for requests that run.
+func (m *Manager) leadsFor() int64 {
+	return max(m.grace, min(endedFor, maxLeads*m.rotateEvery))
+}
 
 // moveKey is the name of the value by which a RecordMoved leads on.
 const moveKey = reservedPrefix + "moved"
@@ -47,7 +60,9 @@ func (s *Session) rotationDue(now int64) bool {
 // idMayChange reports whether this is the moment to tell the client another
 // id. That is just before the response begins: the grace of the old id would
 // otherwise run while the handler still works.
-func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning }
+//
+// Nobody would learn it from a request that has ended.
+func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning && s.ctx.Err() == nil }
 
 // moved makes the record that is left under the old id.
 func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err error) {
@@ -58,12 +73,13 @@ func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err er
 	var o overlay
 	o.set(moveKey, salt)
 	r = &Record{
-		Revision:  from.Revision + 1,
-		Codec:     from.Codec,
-		Created:   from.Created,
-		Expires:   min(now+m.grace, from.Expires),
-		Transport: from.Transport,
-		State:     RecordMoved,
+		Revision:    from.Revision + 1,
+		Codec:       from.Codec,
+		Created:     from.Created,
+		Expires:     now + m.leadsFor(),
+		CookieUntil: now + m.grace,
+		Transport:   from.Transport,
+		State:       RecordMoved,
 	}
 	r.Values, _ = o.apply(0, Values{})
 	return r, salt, nil

@@ -26,6 +26,7 @@ type Session struct {
 	ctx     context.Context
 	saving  savingContext   // ctx for what must be done even if the client left
 	w       *responseWriter // nil for a session without a response
+	began   int64           // when the request began, 0: not before its first look
 
 	transport Transport
 
@@ -35,10 +36,16 @@ type Session struct {
 	haveIDs bool
 	id      string     // of the loaded or stored session
 	key     storageKey // of id
+	issued  bool       // this request made the id
 	loaded  bool
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
 	touched bool   // the request looked at the session or changed it
+	stale   bool   // another request has changed the record
+
+	ended   error      // another request ended the session, a moment ago: ErrGone or ErrRenewed
+	endedID string     // of that session, or of one that ended a while ago
+	half    *halfEnded // what a renewal left in doubt
 
 	overlay   overlay
 	force     bool // save even if no value changed
@@ -46,7 +53,7 @@ type Session struct {
 	resend    bool // the client has an old id and is to be told the new one
 	bind      *binding
 	life      lifeChange
-	looked    bool // what a look is to change was tried, once
+	lookAgain int64 // when what a look is to change may be tried again
 	flashes   uint16
 	visitor   visitor
 	destroyed bool // by this request: the cookie is to go unless a new session comes
@@ -341,39 +348,58 @@ func (s *Session) loadUnseen(ctx context.Context) error {
 		return nil
 	}
 	now := s.manager.now()
+	var ended error
 	for _, id := range s.clientIDs() {
-		current, key, err := s.find(ctx, id, now, &s.record)
+		current, key, err := s.find(ctx, id, now, &s.record, false)
 		switch {
 		case err == nil:
 			s.id, s.key, s.exists, s.loaded = current, key, true, true
 			s.resend = current != id
 			return nil
+		case errors.Is(err, ErrGone):
+			s.endedID = current
+			ended = err
 		case errors.Is(err, store.ErrNotFound):
 		default:
 			s.storageFailed(err)
 			return err
 		}
 	}
-	s.loaded = true
+	s.loaded, s.ended = true, ended
 	return nil
 }
 
-// find gets the session of an id into r, with the id that it has by now if it
-// got another one a moment ago. Where there is none, r is what it was.
-func (s *Session) find(ctx context.Context, id string, now int64, r *Record) (current string, key storageKey, err error) {
+// find gets the session of an id into r, with the id that it has by now if its
+// id was rotated. Where there is none, r is what it was. It returns ErrGone, or
+// ErrRenewed, and the last id, where another request ended the session: for
+// clients that is so within the grace alone, as is being led on, and for a
+// session that was loaded before as long as the storage knows.
+func (s *Session) find(ctx context.Context, id string, now int64, r *Record, loaded bool) (current string, key storageKey, err error) {
 	// The key lies within the session meanwhile: engines make what they are
 	// given escape, and a load is to allocate nothing for it.
 	kept := s.key
 	defer func() { s.key = kept }()
-	for range maxMoves {
+	moves := maxMoves
+	if loaded {
+		moves = maxLeads + maxMoves
+	}
+	for range moves {
 		s.key = s.manager.keyOf(id)
 		record, err := s.fetch(ctx, now)
 		if err != nil {
 			return "", key, err
 		}
-		if record.State != RecordMoved {
+		switch {
+		case record.State == RecordSession:
 			*r = record
 			return id, s.key, nil
+		case !loaded && !s.withinGrace(&record, now):
+			if record.State == RecordEnded {
+				s.endedID = id
+			}
+			return "", key, store.ErrNotFound
+		case record.State == RecordEnded:
+			return id, s.key, record.endedBy()
 		}
 		if id, err = movedTo(id, &record); err != nil {
 			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
@@ -420,7 +446,7 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 
 func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	record, err := s.manager.engine.Load(ctx, s.key[:], now)
-	if err == nil && s.manager.codec(record.Codec) == nil {
+	if err == nil && record.State == RecordSession && s.manager.codec(record.Codec) == nil {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d; to read both, have the other one in Settings.ReadCodecs",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
 	}
@@ -428,12 +454,12 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 		err = fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, record.Revision)
 	}
 	switch {
-	case err == nil && record.State == RecordEnded:
+	case err == nil && record.State == RecordEnded && now >= record.Expires:
 		return Record{}, store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
 		return Record{}, store.ErrNotFound
-	case err == nil && !s.manager.ended(&record, now):
+	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
 		return record, nil
 	case err == nil:
 		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})
@@ -472,8 +498,11 @@ func (s *Session) storageFailed(err error) {
 
 func (s *Session) event(kind EventKind, err error) {
 	e := Event{Kind: kind, Err: err}
-	if s.id != "" {
+	switch {
+	case s.id != "":
 		e.Session = s.key.label()
+	case s.endedID != "":
+		e.Session = s.manager.keyOf(s.endedID).label()
 	}
 	s.manager.event(s.ctx, e)
 }

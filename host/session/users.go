@@ -246,16 +246,17 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 // revision is one that no session reaches, so that no commit takes it for what
 // it knows. The event gives the reason why, where there is one to give.
 func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
-	now, user := m.now(), ""
+	now, user, transport := m.now(), "", TransportAny
 	switch old, err := m.engine.Load(ctx, key[:], now); {
 	case err == nil:
 		was = old.State != RecordEnded && !m.ended(&old, now)
+		transport = old.Transport
 		user = m.boundLabel(old.Values)
 	case !errors.Is(err, store.ErrNotFound) && !isCorrupt(err):
 		return false, err
 	}
-	r := Record{Revision: endedRevision, Codec: m.settings.Codec.ID(), Created: now, Expires: now + endedFor, State: RecordEnded}
-	if err := m.engine.Store(ctx, key[:], &r, store.Any, now); err != nil {
+	r := m.tombstone(endedRevision, transport, now)
+	if err := m.engine.Store(ctx, key[:], r, store.Any, now); err != nil {
 		return false, err
 	}
 	if was {
@@ -265,11 +266,6 @@ func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bo
 }
 
 const (
-	endedRevision = 1 << 62
-
-	// endedFor outlasts any request that was storing the session.
-	endedFor = int64(time.Hour / time.Millisecond)
-
 	// healAfter is how long an entry may wait for its session: it is listed
 	// first, so that a session is never alive and not listed. Where the list
 	// is full, entries wait for the shorter time.

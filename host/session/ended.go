@@ -1,0 +1,310 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// A request that was sent before a log-in or log-out may arrive after it. Were
+// its id simply unknown by then, the first change would begin a new session,
+// whose cookie replaces the one that the log-in gave. So a session that is
+// ended or renewed leaves a tombstone, a RecordEnded, under its id. For requests
+// that began within the grace it leads nowhere: they read nothing, what they
+// change is dropped, and they send no cookie of any kind.
+const (
+	// endedGrace is for how long after the end a request with the id may begin
+	// and still be taken for one that was sent before it.
+	endedGrace = int64(30 * time.Second / time.Millisecond)
+
+	// endedFor is how long a tombstone is kept. It outlasts any request that
+	// began within the grace, or was storing the session.
+	endedFor = int64(time.Hour / time.Millisecond)
+
+	// endedRevision is one that no session reaches, so that no commit takes it
+	// for what it knows.
+	endedRevision = 1 << 62
+
+	// successorKey is the name of the value by which the tombstone of a renewal
+	// says under which storage key the session goes on. No id can be made of it.
+	successorKey = reservedPrefix + "successor"
+)
+
+// tombstone makes the record that is left of a session.
+func (m *Manager) tombstone(revision uint64, t Transport, now int64) *Record {
+	return &Record{
+		Revision:    revision,
+		Codec:       m.settings.Codec.ID(),
+		Created:     now,
+		Expires:     now + endedFor,
+		CookieUntil: now + endedGrace,
+		Transport:   t,
+		State:       RecordEnded,
+	}
+}
+
+// setSuccessor notes in a tombstone where the session goes on.
+func (r *Record) setSuccessor(key storageKey) {
+	var o overlay
+	o.set(successorKey, key[:])
+	r.Values, _ = o.apply(0, Values{})
+}
+
+func (r *Record) successor() (key storageKey, ok bool) {
+	data, ok := r.Values.Lookup(successorKey)
+	if !ok || len(data) != len(key) {
+		return key, false
+	}
+	return storageKey(data), true
+}
+
+// endedBy is what a tombstone says of the session: ErrGone or ErrRenewed.
+func (r *Record) endedBy() error {
+	if _, renewed := r.successor(); renewed {
+		return ErrRenewed
+	}
+	return ErrGone
+}
+
+// withinGrace reports whether the request began before the grace of what is left
+// of a session was over. Of one that is not known to have begun earlier that is
+// now.
+func (s *Session) withinGrace(left *Record, now int64) bool {
+	if s.began != 0 {
+		now = s.began
+	}
+	return now < left.CookieUntil
+}
+
+// Destroy ends the session: it is removed from the storage at once, with all
+// changes of this request, and the browser is told to forget the cookie. What
+// the request sets after that goes into a new session.
+//
+// Where another request has ended or renewed the session a moment ago, Destroy
+// does nothing and says nothing to the browser, which may have a newer cookie by
+// now; what the request sets after that is dropped.
+func (s *Session) Destroy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.destroy()
+}
+
+func (s *Session) destroy() error {
+	if err := s.loadUnseen(&s.saving); err != nil {
+		return err
+	}
+	ids := s.clientIDs()
+	if s.id != "" && !contains(ids, s.id) {
+		ids = append(ids[:len(ids):len(ids)], s.id)
+	}
+	ended, by := false, s.ended
+	for _, id := range ids {
+		switch was, err := s.remove(id); {
+		case err == nil:
+			ended = true
+			s.unlist(was)
+		case errors.Is(err, ErrGone):
+			by = err
+		case !errors.Is(err, store.ErrNotFound):
+			s.storageFailed(err)
+			return err
+		}
+	}
+	endedID := s.endedID
+	s.forget()
+	s.ids, s.haveIDs, s.loaded = nil, true, true
+	s.destroyed = ended || by == nil && len(ids) > 0
+	if !ended && by != nil {
+		s.ended, s.endedID = by, endedID
+	} else {
+		s.dropVisitor()
+	}
+	if s.w != nil {
+		s.w.dropID()
+	}
+	return nil
+}
+
+// remove ends the session of an id and returns its values. It returns
+// store.ErrNotFound where there is none, and ErrGone where another request was
+// faster.
+func (s *Session) remove(id string) (Values, error) {
+	known := s.exists && id == s.id
+	now := s.manager.now()
+	for attempt := range maxAttempts {
+		pause(attempt)
+		key, r, expect := s.key, s.record, int64(s.record.Revision)
+		if !known || attempt > 0 {
+			var err error
+			if key, r, expect, err = s.findToEnd(id, known, now); err != nil {
+				return Values{}, err
+			}
+		}
+		// What is removed must be what was found: under a rotation that goes on
+		// at the same time, the session would live on under an id that nobody saw.
+		left := s.manager.tombstone(max(r.Revision+1, 1), r.Transport, now)
+		left.Held = true
+		if expect == store.Any {
+			left.Revision = endedRevision
+		}
+		err := s.manager.engine.Store(&s.saving, key[:], left, expect, now)
+		if err == nil {
+			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(r.Values)})
+			return r.Values, nil
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			return Values{}, err
+		}
+	}
+	return Values{}, fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
+}
+
+// findToEnd gets what is to be ended with an id, and on what condition. What
+// cannot be read is ended as well: a program that has its key or codec may.
+func (s *Session) findToEnd(id string, known bool, now int64) (key storageKey, r Record, expect int64, err error) {
+	for range maxLeads + maxMoves {
+		key = s.manager.keyOf(id)
+		r, err = s.manager.engine.Load(&s.saving, key[:], now)
+		switch {
+		case isCorrupt(err), err == nil && int64(r.Revision) <= 0:
+			return key, Record{Transport: TransportAny}, store.Any, nil
+		case err != nil:
+			return key, r, 0, err
+		case !s.accepts(r.Transport):
+			// An id that came another way than its session's must not end it.
+			s.manager.event(s.ctx, Event{Kind: EventRejected, Session: key.label()})
+			return key, r, 0, store.ErrNotFound
+		case r.State == RecordSession:
+			return key, r, int64(r.Revision), nil
+		case !known && !s.withinGrace(&r, now):
+			return key, r, 0, store.ErrNotFound
+		case r.State == RecordEnded:
+			return key, r, 0, r.endedBy()
+		}
+		if id, err = movedTo(id, &r); err != nil {
+			return key, Record{Transport: r.Transport}, store.Any, nil
+		}
+	}
+	return key, r, 0, store.ErrNotFound
+}
+
+// lose makes this the session of a client whose session another request has
+// ended: empty, and nothing that is set from now on is kept.
+func (s *Session) lose(by error) {
+	id := s.endedID
+	if s.id != "" {
+		id = s.id
+	}
+	s.forget()
+	s.ended, s.endedID = by, id
+}
+
+// gone drops the pending changes of a session that another request ended.
+func (s *Session) gone(by error) error {
+	err := fmt.Errorf("%w; its changes were dropped", by)
+	s.event(EventGone, err)
+	s.lose(by)
+	return err
+}
+
+// survives decides what becomes of the pending changes of a session that turns
+// out to have ended. They are dropped, but a log-in or renewal that did not
+// build on the session begins a new one: who asked for it has shown anew who
+// they are. A log-in says by itself for whom it is; a renewal that has seen the
+// values of the session is for those.
+func (s *Session) survives(by error, saw bool) error {
+	if !s.renew || saw && !(s.bind != nil && errors.Is(by, ErrRenewed)) {
+		return s.gone(by)
+	}
+	if s.id != "" {
+		s.endedID = s.id
+	}
+	s.id, s.key, s.record, s.exists = "", storageKey{}, Record{}, false
+	s.ended = by
+	return s.inherit()
+}
+
+// inherit has a log-in go on with the session that an earlier log-in of the same
+// user made of the one that was ended, if nobody has come with its id: the
+// response that told it got lost. That session's values are the client's own,
+// and it would stay in the list as one that nobody holds. What another
+// user's log-in, or a renewal alone, made is not to be had: whoever gave the
+// client its old id may be the one who asks.
+//
+// Until it has its new id, such a session exists without one.
+func (s *Session) inherit() error {
+	if s.bind == nil || s.endedID == "" {
+		return nil
+	}
+	now := s.manager.now()
+	key := s.manager.keyOf(s.endedID)
+	for hop := range maxMoves {
+		r, err := s.fetchKey(&s.saving, key, now)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.State == RecordSession {
+			b, ok := bindingOf(&overlay{}, r.Values)
+			if hop > 0 && !r.Held && ok && b.user == s.bind.user {
+				s.key, s.record, s.exists = key, r, true
+			}
+			return nil
+		}
+		next, ok := r.successor()
+		if r.State != RecordEnded || !ok || hop > 0 && r.Held {
+			return nil
+		}
+		key = next
+	}
+	return nil
+}
+
+// inherited reports whether the session is one of inherit.
+func (s *Session) inherited() bool { return s.exists && s.id == "" }
+
+// renounce takes inherit back.
+func (s *Session) renounce() {
+	if s.inherited() {
+		s.key, s.record, s.exists = storageKey{}, Record{}, false
+	}
+}
+
+// halfEnded is a session that was renewed and of which the storage did not say
+// whether the old record is gone.
+type halfEnded struct {
+	id  string // empty for a session of inherit
+	key storageKey
+}
+
+// endRest ends what a renewal left in doubt, before anything else is saved.
+func (s *Session) endRest() error {
+	if s.half == nil {
+		return nil
+	}
+	var err error
+	if s.half.id == "" {
+		_, err = s.manager.endKey(&s.saving, s.half.key, nil)
+	} else {
+		_, err = s.remove(s.half.id)
+	}
+	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrGone) {
+		s.half = nil
+		return nil
+	}
+	s.storageFailed(err)
+	return fmt.Errorf("session: the session has its new id, and what the old one had could not be removed: %w", err)
+}
+
+// fetchKey is fetch of another key than the session's own.
+func (s *Session) fetchKey(ctx context.Context, key storageKey, now int64) (Record, error) {
+	kept := s.key
+	defer func() { s.key = kept }()
+	s.key = key
+	return s.fetch(ctx, now)
+}

@@ -1,0 +1,94 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Reload looks at the session again: what is read next is what is stored by
+// now. That is for requests that go on for long, a stream or a WebSocket, since a
+// request otherwise sees the session as it was at its first look. Changes of
+// this request that are not saved stay, laid over what is newer.
+//
+// It counts as a look, and what a look changes, the end by IdleTimeout for one,
+// is stored at once. It returns ErrGone if another request ended the session,
+// ErrRenewed if one renewed it; the session is then empty, and unsaved changes
+// are dropped. After a rotation of the id (Settings.RotateEvery) it goes on
+// under the new one, provided that the request looked, or saved something, since
+// the last hour, or sixty-four times RotateEvery if that is less.
+func (s *Session) Reload() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.loaded
+	if err := s.load(s.ctx); err != nil {
+		return err
+	}
+	if !before || !s.exists {
+		return s.ended
+	}
+	switch err := s.refetch(s.ctx); {
+	case errors.Is(err, ErrGone):
+		if s.modified() {
+			return s.gone(err)
+		}
+		s.lose(err)
+		return err
+	case err != nil:
+		s.storageFailed(err)
+		return err
+	}
+	s.commitLook()
+	return nil
+}
+
+// Alive asks the storage whether the session is still there, under the id that it
+// has by now, for requests that go on for long to notice a log-out. It is no
+// look: it extends nothing, and what the request reads and has changed stays as
+// it is. It is false for a session that is not stored.
+func (s *Session) Alive() (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.loaded
+	if err := s.load(s.ctx); err != nil {
+		return false, err
+	}
+	if !before || !s.exists {
+		return s.exists, nil
+	}
+	var newest Record
+	id, key, err := s.find(s.ctx, s.id, s.manager.now(), &newest, true)
+	switch {
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, ErrGone):
+		return false, nil
+	case err != nil:
+		s.storageFailed(err)
+		return false, err
+	}
+	s.follow(id, key)
+	return true, nil
+}
+
+// refetch gets the stored session of one that was loaded before. It returns
+// ErrGone if there is none any more.
+func (s *Session) refetch(ctx context.Context) error {
+	id, key, err := s.find(ctx, s.id, s.manager.now(), &s.record, true)
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	s.stale = false
+	s.follow(id, key)
+	return nil
+}
+
+// follow goes on under the id that the session has by now. A record that was
+// known under another is stale: its revision is not that of the newer one, so that
+// no commit takes it for what is stored.
+func (s *Session) follow(id string, key storageKey) {
+	s.resend = s.resend || id != s.id
+	s.id, s.key = id, key
+}
