@@ -20,10 +20,11 @@ const maxAttempts = 256
 // still goes out with the response. A new session without changes is
 // not stored unless SetModified was called.
 //
-// It returns ErrGone if another request ended the session, ErrHeadersSent if
-// a cookie is needed and the headers have left, ErrTooLarge, ErrConflict, or an
-// error of the storage; the changes then stay as they were, unsaved, but are
-// dropped after ErrGone.
+// It returns ErrGone if another request ended the session; ErrRenewed, which is
+// an ErrGone too, if it lives on under a new id; ErrHeadersSent if a cookie is
+// needed and the headers have left; ErrTooLarge, ErrConflict, or an error of the
+// storage. The changes then stay as they were, unsaved, but are dropped after
+// ErrGone.
 func (s *Session) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,8 +34,13 @@ func (s *Session) Save() error {
 // Renew gives the session a new id when it is saved, as must be done when
 // somebody logs in or gets more rights: whoever knew the old id then
 // has nothing. The values stay. Requests that still run under the old id get
-// ErrGone for what they change after that. It returns ErrHeadersSent if it is
+// ErrRenewed for what they change after that. It returns ErrHeadersSent if it is
 // too late for a new cookie.
+//
+// The save fails, and changes nothing, if the request's context has ended by
+// then, because nobody would get the new id. Where another request has ended or
+// renewed the session a moment ago, and this one had not looked at it before,
+// Renew begins a new session.
 func (s *Session) Renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

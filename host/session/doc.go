@@ -24,7 +24,8 @@
 //     their change. [Key.Update] makes a read-modify-write of one value
 //     atomic.
 //   - A session that was destroyed stays so: no request that was still
-//     running brings it back.
+//     running brings it back, and none that arrives late replaces the cookie
+//     of a newer one.
 //   - Values are encoded when they are set and decoded when they are read, so
 //     no request sees the memory of another.
 package session

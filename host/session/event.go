@@ -12,8 +12,8 @@ type EventKind int
 const (
 	// EventCreated: a new session was stored.
 	EventCreated EventKind = iota + 1
-	// EventRenewed: a session got a new id; the old one was removed, or, in a
-	// timed rotation, leads to the new one for a while.
+	// EventRenewed: a session got a new id; the old one leads nowhere, or, in a
+	// timed rotation, to the new one for a while.
 	EventRenewed
 	// EventDestroyed: a session was removed.
 	EventDestroyed
@@ -32,7 +32,8 @@ const (
 	// EventUnavailable: the storage did not do what it was asked. Err says why.
 	EventUnavailable
 	// EventGone: a change was dropped because another request had ended
-	// the session. Err is ErrGone.
+	// the session, or renewed its id. Err is ErrGone, in the latter case
+	// ErrRenewed.
 	EventGone
 	// EventFailed: a change could not be stored, or a session not be looked at,
 	// and the response had already begun, so that nobody but this event tells.

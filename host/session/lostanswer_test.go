@@ -73,7 +73,11 @@ func TestRenewalNobodyWaitsFor(t *testing.T) {
 							require.Empty(t, resp.Cookies())
 							resp.Body.Close()
 						}
-						err = <-failed
+						select {
+						case err = <-failed:
+						case <-time.After(10 * time.Second):
+							t.Fatal("it was saved, for nobody")
+						}
 						require.True(t, errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded), err)
 						server.Close() // the handler has returned
 						require.Empty(t, handles(t, a.manager, "ada"))

@@ -54,6 +54,9 @@ type UserSession struct {
 // that is empty, too long, or has a NUL in it, and likewise for the note;
 // ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
 // Settings.MaxUserSessions loses the one whose log-in is the oldest.
+//
+// A client that never got the answer of a log-in and logs in again as the same
+// user, within half a minute, has the session of the first.
 func (s *Session) LogIn(user string, note map[string]string) error {
 	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
 		return fmt.Errorf("%w: a user's name has 1 to %d bytes and no NUL; this one has %d", ErrUser, MaxUser, len(user))
