@@ -138,8 +138,8 @@ func (s *Session) commit(e edit) error {
 // that was before, so that the request may have acted on what it read.
 func (s *Session) commitLoaded(e edit, saw bool) error {
 	if s.ended != nil {
-		// What was read was nothing.
-		if err := s.survives(s.ended, false); err != nil {
+		saw = false // what was read was nothing
+		if err := s.survives(s.ended, saw); err != nil {
 			return err
 		}
 	}
@@ -216,7 +216,7 @@ func (s *Session) reload(saw bool) error {
 	if s.inherited() {
 		// Somebody has it after all, or ended it.
 		s.renounce()
-		return s.inherit()
+		return s.survives(s.ended, saw)
 	}
 	err := s.refetch(&s.saving)
 	if errors.Is(err, ErrGone) {

@@ -93,6 +93,9 @@ func (s *Session) Destroy() error {
 }
 
 func (s *Session) destroy() error {
+	if err := s.endRest(); err != nil {
+		return err
+	}
 	if err := s.loadUnseen(&s.saving); err != nil {
 		return err
 	}
@@ -114,6 +117,9 @@ func (s *Session) destroy() error {
 		}
 	}
 	endedID := s.endedID
+	if s.id != "" {
+		endedID = s.id
+	}
 	s.forget()
 	s.ids, s.haveIDs, s.loaded = nil, true, true
 	s.destroyed = ended || by == nil && len(ids) > 0
@@ -211,12 +217,12 @@ func (s *Session) gone(by error) error {
 }
 
 // survives decides what becomes of the pending changes of a session that turns
-// out to have ended. They are dropped, but a log-in or renewal that did not
-// build on the session begins a new one: who asked for it has shown anew who
-// they are. A log-in says by itself for whom it is; a renewal that has seen the
-// values of the session is for those.
+// out to have ended. They are dropped, but a log-in or renewal of a request that
+// had not seen the session, saw says so, begins a new one: who asked for it has
+// shown anew who they are. One that has seen the session was for what it saw, and
+// goes on only with just that.
 func (s *Session) survives(by error, saw bool) error {
-	if !s.renew || saw && !(s.bind != nil && errors.Is(by, ErrRenewed)) {
+	if !s.renew || saw && s.bind == nil {
 		return s.gone(by)
 	}
 	if s.id != "" {
@@ -224,7 +230,13 @@ func (s *Session) survives(by error, saw bool) error {
 	}
 	s.id, s.key, s.record, s.exists = "", storageKey{}, Record{}, false
 	s.ended = by
-	return s.inherit()
+	if err := s.inherit(); err != nil {
+		return err
+	}
+	if saw && !s.inherited() {
+		return s.gone(by)
+	}
+	return nil
 }
 
 // inherit has a log-in go on with the session that an earlier log-in of the same
@@ -241,7 +253,7 @@ func (s *Session) inherit() error {
 	}
 	now := s.manager.now()
 	key := s.manager.keyOf(s.endedID)
-	for hop := range maxMoves {
+	for hop := range maxLeads {
 		r, err := s.fetchKey(&s.saving, key, now)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil

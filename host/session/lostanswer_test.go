@@ -280,6 +280,37 @@ func TestDoubleClickOnLogIn(t *testing.T) {
 	})
 }
 
+// TestLogInMeetsAnotherPage: a log-in that has seen the session is for that one.
+// Where another page renewed it meanwhile, or somebody else logged in with it, the
+// log-in is refused, and the cookie that the browser has by then keeps what
+// it leads to.
+func TestLogInMeetsAnotherPage(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		for name, other := range map[string]func(s *session.Session) error{
+			"renewal":        func(s *session.Session) error { return s.Renew() },
+			"another user":   func(s *session.Session) error { return s.LogIn("eve", nil) },
+			"used meanwhile": func(s *session.Session) error { return s.LogIn("ada", nil) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				require.NoError(t, s.Clear(ctx, clockStart))
+				a := newApp(t, s, seal)
+				b := a.browser()
+				b.set("basket", 3)
+				got := a.at(b.id(), func(s *session.Session) {
+					look(s)
+					require.NoError(t, s.LogIn("ada", nil))
+					b.do(func(s *session.Session) { require.NoError(t, other(s)) })
+					b.set("more", true)
+				})
+				require.Equal(t, http.StatusConflict, got.StatusCode)
+				require.Nil(t, got.cookie())
+				require.Equal(t, map[string]any{"basket": uint64(3), "more": true}, b.values())
+				require.Len(t, handles(t, a.manager, "ada"), map[string]int{"used meanwhile": 1}[name])
+			})
+		}
+	})
+}
+
 // TestLogInsOfOneIDAtOnce: each is answered with a session of the user, and what
 // is alive is what is listed.
 func TestLogInsOfOneIDAtOnce(t *testing.T) {
@@ -319,6 +350,32 @@ func TestLogInsOfOneIDAtOnce(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, left, n)
 		}
+	})
+}
+
+// TestLogInWhoseRecordIsInDoubt leaves none that nobody holds: neither in the list
+// nor beside it.
+func TestLogInWhoseRecordIsInDoubt(t *testing.T) {
+	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
+		a := newApp(t, s, seal)
+		b := a.browser()
+		b.set("basket", 3)
+		absent := 0
+		a.store.fail(nil, func(o operation) error {
+			if o.name == "set" && o.expect == store.Absent {
+				if absent++; absent == 2 { // the list is the first
+					return store.ErrUnavailable
+				}
+			}
+			return nil
+		})
+		got := b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
+		a.store.fail(nil, nil)
+		require.Equal(t, 2, absent)
+		require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
+		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Equal(t, map[string]any{"basket": uint64(3)}, b.values())
+		require.Equal(t, 2, records(t, a), "the session of before, and the list")
 	})
 }
 

@@ -402,11 +402,10 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			require.Equal(m.t, r.session != nil, exists)
 		case 14:
 			m.load(r)
-			_, had := m.lookup(r, key)
 			require.NoError(m.t, s.Delete(key))
-			if _, beneath := r.base[key]; had && beneath && !r.cleared {
+			if _, beneath := r.base[key]; beneath && !r.cleared {
 				r.pending[key] = nil
-			} else if had {
+			} else {
 				delete(r.pending, key)
 			}
 		}

@@ -26,6 +26,9 @@ func (st *stream) do(f func(s *session.Session)) {
 	done := make(chan struct{})
 	st.ops <- func(s *session.Session) { defer close(done); f(s) }
 	<-done
+	if st.t.Failed() {
+		st.t.FailNow() // the stream ended with the check
+	}
 }
 
 // stream begins a response with one id that goes on over a connection of its own.

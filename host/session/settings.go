@@ -53,7 +53,7 @@ type Settings struct {
 	// long, so that one that leaked is soon worth nothing; 0 is off. The old
 	// id works for RotateGrace more, for requests that are under way and for
 	// a client that missed the response, and leads to the new one; RotateGrace
-	// is at most RotateEvery. Requests that go on for longer are led on by
+	// is at most RotateEvery. Requests that run for long are led on beyond it, see
 	// [Session.Reload]. Only ids in cookies rotate. Managers that share a
 	// store should have the same of these. SESSION_ROTATE_EVERY, and
 	// SESSION_ROTATE_GRACE, default 30 seconds.
