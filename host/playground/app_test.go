@@ -158,7 +158,7 @@ func (v *visitor) with(id string) *visitor {
 // faulty is a store whose operations fail as told.
 type faulty struct {
 	store.Store
-	get, set, del, save, close error
+	get, set, save, close error
 }
 
 func (f *faulty) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
@@ -173,13 +173,6 @@ func (f *faulty) Set(ctx context.Context, w store.Write) error {
 		return f.set
 	}
 	return f.Store.Set(ctx, w)
-}
-
-func (f *faulty) Delete(ctx context.Context, key []byte, now int64) error {
-	if f.del != nil {
-		return f.del
-	}
-	return f.Store.Delete(ctx, key, now)
 }
 
 func (f *faulty) Save(ctx context.Context, now int64) error {

@@ -25,7 +25,8 @@ func TestLogin(t *testing.T) {
 		require.True(t, thief.session().New, "the id from before the log-in must reach nothing")
 		require.Empty(t, thief.values())
 		thief.ok("PUT", "/api/session/basket", `"stolen"`)
-		require.NotEqual(t, before, thief.id(), "an id that a client brings is not adopted")
+		require.Equal(t, before, thief.id(), "a page from before the log-in must not replace its cookie")
+		require.Empty(t, thief.values(), "an id that a client brings is not adopted")
 		require.Equal(t, `["duck"]`, v.values()["basket"])
 
 		v.ok("POST", "/api/login", `{"user":"grace"}`)

@@ -73,7 +73,7 @@ func TestTrace(t *testing.T) {
 		require.Contains(t, login, "session renewed")
 		old := v.id()
 		require.Contains(t, told(t, v.ok("POST", "/api/logout", "")), "session destroyed")
-		require.Equal(t, []string{"get not found", "engine 1 call"}, told(t, v.with(old).ok("GET", "/api/session", "")))
+		require.Equal(t, []string{"get found, 72 bytes", "engine 1 call"}, told(t, v.with(old).ok("GET", "/api/session", "")), "what is left of it")
 		require.Equal(t, []string{"session rejected", "engine 0 calls"}, told(t, v.with("junk").ok("GET", "/api/session", "")))
 		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("GET", "/api/nowhere", "")))
 		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("POST", "/api/logout", "", "Sec-Fetch-Site", "cross-site")))
