@@ -222,7 +222,7 @@ func (s *Session) gone(by error) error {
 // shown anew who they are. One that has seen the session was for what it saw, and
 // goes on only with just that.
 func (s *Session) survives(by error, saw bool) error {
-	if !s.renew || saw && s.bind == nil {
+	if !s.renew {
 		return s.gone(by)
 	}
 	if s.id != "" {

@@ -1,0 +1,86 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// load fetches the stored session, for whoever asks what is in it, unless that
+// was done before. Holding the session's own lock meanwhile makes goroutines of
+// the one request that ask at the same time share one fetch.
+func (s *Session) load(ctx context.Context) error {
+	if err := s.mayLook(); err != nil {
+		return err
+	}
+	return s.loadUnseen(ctx)
+}
+
+// loadUnseen is load for a change, of which nobody learns what the session was.
+func (s *Session) loadUnseen(ctx context.Context) error {
+	s.touched = true
+	if s.loaded {
+		return nil
+	}
+	now := s.manager.now()
+	var ended error
+	for _, id := range s.clientIDs() {
+		current, key, err := s.find(ctx, id, now, &s.record, false)
+		switch {
+		case err == nil:
+			s.id, s.key, s.exists, s.loaded = current, key, true, true
+			s.resend = current != id
+			return nil
+		case errors.Is(err, ErrGone):
+			s.endedID = current
+			ended = err
+		case errors.Is(err, store.ErrNotFound):
+		default:
+			s.storageFailed(err)
+			return err
+		}
+	}
+	s.loaded, s.ended = true, ended
+	return nil
+}
+
+// find gets the session of an id into r, with the id that it has by now if its
+// id was rotated. Where there is none, r is what it was. It returns ErrGone, or
+// ErrRenewed, and the last id, where another request ended the session: for
+// clients that is so within the grace alone, as is being led on, and for a
+// session that was loaded before as long as the storage knows.
+func (s *Session) find(ctx context.Context, id string, now int64, r *Record, loaded bool) (current string, key storageKey, err error) {
+	// The key lies within the session meanwhile: engines make what they are
+	// given escape, and a load is to allocate nothing for it.
+	kept := s.key
+	defer func() { s.key = kept }()
+	moves := maxMoves
+	if loaded {
+		moves = maxLeads + maxMoves
+	}
+	for range moves {
+		s.key = s.manager.keyOf(id)
+		record, err := s.fetch(ctx, now)
+		if err != nil {
+			return "", key, err
+		}
+		switch {
+		case record.State == RecordSession:
+			*r = record
+			return id, s.key, nil
+		case !loaded && !s.withinGrace(&record, now):
+			if record.State == RecordEnded {
+				s.endedID = id
+			}
+			return "", key, store.ErrNotFound
+		case record.State == RecordEnded:
+			return id, s.key, record.endedBy()
+		}
+		if id, err = movedTo(id, &record); err != nil {
+			s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
+			break
+		}
+	}
+	return "", key, store.ErrNotFound
+}
