@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -392,72 +391,5 @@ func (s *Session) end(e edit, now int64) error {
 	}
 	err := fmt.Errorf("%w; its changes were dropped", by)
 	s.event(EventGone, err)
-	return err
-}
-
-// store writes the record: over the one it was made from, or, for a new id,
-// beside it.
-func (s *Session) store(t *attempt, now int64) error {
-	defer func() { t.next.room = nil }()
-	engine, ctx := s.manager.engine, &s.saving
-	if !t.fresh {
-		return engine.Store(ctx, t.key[:], &t.next, t.expect, now)
-	}
-	// The new record is there before the old one goes, so that a crash in
-	// between loses nobody. The old one goes only if it is still what the new
-	// one was made from: else a change made meanwhile would be lost.
-	if err := s.create(t, now); err != nil || !s.exists {
-		return err
-	}
-	err := engine.Store(ctx, s.key[:], t.left, t.expect, now)
-	if err != nil && !errors.Is(err, store.ErrConflict) {
-		switch left, known := s.isLeft(t, now); {
-		case left:
-			return nil // only the answer got lost
-		case !known && t.left.State == RecordMoved:
-			return err // the client has the old id, which may lead to the new one
-		case !known:
-			// The client is to have the new id: under the old one there may be
-			// nothing any more. The rest is for endRest.
-			t.half = true
-			return fmt.Errorf("session: the session has its new id, and whether the old one is gone is not known: %w", err)
-		}
-	}
-	if err != nil {
-		// Nobody knows the new id yet; what is left of it if this fails too
-		// expires unseen.
-		_ = engine.Delete(ctx, t.key[:], now)
-	}
-	return err
-}
-
-// isLeft reports whether under the old id there is by now what was to be left
-// there, if that can be known.
-func (s *Session) isLeft(t *attempt, now int64) (left, known bool) {
-	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
-	if err != nil {
-		// Where there is nothing a rotation has nothing to go on with, and a
-		// renewal nothing to fear.
-		return false, errors.Is(err, store.ErrNotFound) && t.left.State == RecordMoved
-	}
-	return r.State == t.left.State && bytes.Equal(r.Values.Bytes(), t.left.Values.Bytes()), true
-}
-
-// create writes a record under a new key. What can be there already is the end
-// of the session that is being stored, see Manager.End, and that is a conflict.
-func (s *Session) create(t *attempt, now int64) error {
-	engine, ctx := s.manager.engine, &s.saving
-	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
-	if err == nil {
-		return nil
-	}
-	if !errors.Is(err, store.ErrConflict) {
-		// It may be there all the same, in a user's list even, and nobody has it.
-		_ = engine.Delete(ctx, t.key[:], now)
-		return err
-	}
-	if r, errLoad := engine.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {
-		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
-	}
 	return err
 }

@@ -304,7 +304,7 @@ func TestLogInMeetsAnotherPage(t *testing.T) {
 				})
 				require.Equal(t, http.StatusConflict, got.StatusCode)
 				require.Nil(t, got.cookie())
-				require.Equal(t, map[string]any{"basket": uint64(3), "more": true}, b.values())
+				require.Equal(t, map[string]any{"basket": int64(3), "more": true}, b.values())
 				require.Len(t, handles(t, a.manager, "ada"), map[string]int{"used meanwhile": 1}[name])
 			})
 		}
@@ -374,7 +374,7 @@ func TestLogInWhoseRecordIsInDoubt(t *testing.T) {
 		require.Equal(t, 2, absent)
 		require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
 		require.Empty(t, handles(t, a.manager, "ada"))
-		require.Equal(t, map[string]any{"basket": uint64(3)}, b.values())
+		require.Equal(t, map[string]any{"basket": int64(3)}, b.values())
 		require.Equal(t, 2, records(t, a), "the session of before, and the list")
 	})
 }
