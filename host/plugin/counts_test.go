@@ -1,7 +1,6 @@
 package plugin_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -133,5 +132,5 @@ func TestEvictionsAreLogged(t *testing.T) {
 	require.Equal(t, 1, lines())
 	clock.advance(2 * time.Second)
 	require.Eventually(t, func() bool { return lines() == 2 }, 10*time.Second, time.Millisecond)
-	require.Contains(t, log.String(), fmt.Sprint("evicted=3 evicted_altogether=4"))
+	require.Contains(t, log.String(), "evicted=3 evicted_altogether=4")
 }

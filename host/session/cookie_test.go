@@ -228,12 +228,12 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 		var ids []string
 		for _, a := range []*app{loud, logs} {
 			b := a.browser()
-			b.set("user", "ada")
+			b.set("user", "lovelace")
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) { require.NoError(t, s.Renew()) })
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) {
-				require.NoError(t, s.LogIn("ada@example.org", map[string]string{"at": "noted"}))
+				require.NoError(t, s.LogIn("lovelace@example.org", map[string]string{"at": "noted"}))
 			})
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) { // a value of another type, then a conflict
@@ -268,7 +268,7 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 			fmt.Fprintf(&seen, "%s %+v %v\n", e.Kind, e, e.Err)
 		}
 		told := seen.String() + log.String()
-		for _, name := range []string{"ada", "noted"} {
+		for _, name := range []string{"lovelace", "noted"} {
 			require.NotContains(t, told, name)
 		}
 		for _, kind := range []session.EventKind{session.EventCreated, session.EventRenewed, session.EventDestroyed, session.EventRejected, session.EventConflict, session.EventCorrupt, session.EventGone, session.EventFailed} {

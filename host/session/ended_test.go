@@ -190,8 +190,7 @@ func TestUploadAcrossTheEnd(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			overProtocols(t, func(t *testing.T, http2 bool) {
 				began, body := make(chan struct{}), make(chan struct{})
-				var s *site
-				s = newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
+				s := newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
 					close(began)
 					n, err := io.Copy(io.Discard, r.Body)
 					require.NoError(t, err)

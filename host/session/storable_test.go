@@ -175,7 +175,6 @@ type (
 		Err error
 	}
 	withAny    struct{ V any }
-	nodeAny    struct{ Below any }
 	intKeys    map[int]string
 	structKeys map[struct{ A, B int }]string
 	textKeys   map[langTag]int
@@ -185,6 +184,9 @@ type (
 		N int `cbor:"1,keyasint" json:"n"`
 	}
 )
+
+// That nothing reads these fields is what they are there for.
+var _ = []any{partly{}.cache, selfEmbed{}.selfEmbed}
 
 func (s stampOwn) MarshalText() ([]byte, error) { return s.MarshalBinary() }
 func (s stampOwn) MarshalJSON() ([]byte, error) {

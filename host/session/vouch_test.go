@@ -75,6 +75,7 @@ func (s *sharded) Delete(ctx context.Context, key []byte, now int64) error {
 func TestEndAllOverAnEngineThatEvicts(t *testing.T) {
 	p, err := memory.Open(ctx, plugin.Config{
 		Shards: 1, Settings: map[string]string{"max_entries": "64"}, NoCache: true, Logger: slog.New(slog.DiscardHandler),
+		SweepInterval: -1, // by the real clock, at which everything in these tests has expired
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
