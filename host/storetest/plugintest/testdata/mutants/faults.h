@@ -176,6 +176,13 @@ enum fault {
 	file_delete_back,    // a delete alone is not seen as a change to save
 	file_clear_back,     // a clear alone is not seen as a change to save
 	file_touch_back,     // a touch alone is not seen as a change to save
+	stats_deleted_stay,  // what is deleted, swept or cleared counts as stored
+	stats_counts_writes, // every write counts as a record more
+	stats_clear_adds,    // clear counts as a record more
+	stats_no_bytes,      // records take no space
+	stats_evicts,        // writing over a record counts as an eviction
+	stats_expired_anew,  // the count of what has expired begins anew whenever it is told
+	stats_half_a_pair,   // the list ends within its last value
 	file_write_back,     // writing over a record is not seen as a change to save
 	file_appends,        // saves are appended, so that what was deleted comes back
 	file_old_wins,       // saves are appended, and of two versions the older is read

@@ -222,6 +222,7 @@ i64 EXPORT(session_clear)(i64 now) {
 		if (FAULT(clear_leaves_last) && at == last) continue;
 		drop(at, FAULT(clear_leaks));
 	}
+	if (FAULT(stats_clear_adds)) stored++;
 	if (!FAULT(file_clear_back)) dirty = 1;
 	return OK;
 }
@@ -235,6 +236,7 @@ i64 EXPORT(session_save)(i64 now) {
 		if (FAULT(save_keeps_one)) gone = kept++ > 0;
 		if (!gone) continue;
 		drop(at, 0);
+		expired++;
 		dirty = 1;
 	}
 #ifdef FILES
@@ -278,10 +280,35 @@ i64 EXPORT(session_sweep)(i64 now, u32 max) {
 		if (FAULT(sweep_drops_never) && !records[at].expires) gone = 1;
 		if (!gone) continue;
 		drop(at, FAULT(sweep_leaks));
+		expired++;
 		removed++;
 		dirty = 1;
 	}
 	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
+}
+
+// pair appends a name and a number, in the form of the config.
+static u8 *pair(u8 *to, const char *name, u32 n) {
+	u8 digits[10];
+	u32 count = 0;
+	copy(to, name, length(name) + 1);
+	to += length(name) + 1;
+	do digits[count++] = (u8)('0' + n % 10);
+	while (n /= 10);
+	while (count) *to++ = digits[--count];
+	*to++ = 0;
+	return to;
+}
+
+i64 EXPORT(session_stats)(void) {
+	static u8 list[128];
+	u8 *end = pair(list, "records", stored);
+	end = pair(end, "bytes", FAULT(stats_no_bytes) ? 0 : stored_bytes);
+	end = pair(end, "evicted", evicted);
+	end = pair(end, "expired", expired);
+	if (FAULT(stats_half_a_pair)) end -= 2;
+	if (FAULT(stats_expired_anew)) expired = 0;
+	return region(list, (u32)(end - list));
 }
 
 i64 EXPORT(session_keys)(i64 cursor, i64 now) { return next_chunk(cursor, now, KEYS); }

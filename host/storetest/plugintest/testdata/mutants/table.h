@@ -14,6 +14,9 @@ enum { PLACES = 4096 }; // of the index
 
 static struct record *records; // from 1 on
 static u32 room, used, free_place, last_written;
+
+// What session_stats tells.
+static u32 stored, stored_bytes, evicted, expired;
 static u32 index_of[PLACES];
 
 // What a value was before it was written over the last time: faults answer it.
@@ -100,6 +103,8 @@ static void drop(u32 at, int leaks) {
 	u32 *from = &index_of[hash(r->key, r->key_len) % PLACES];
 	while (*from != at) from = &records[*from].next;
 	*from = r->next;
+	if (!FAULT(stats_deleted_stay)) stored--;
+	stored_bytes -= r->key_len + r->value_len;
 	discard(at, leaks);
 }
 
@@ -146,7 +151,11 @@ static void commit(u32 staged) {
 	struct record *new = &records[staged];
 	u32 at = find(new->key, new->key_len);
 	last_written = at ? at : staged;
+	if (!at || FAULT(stats_counts_writes)) stored++;
+	if (at && FAULT(stats_evicts)) evicted++;
+	stored_bytes += new->value_len;
 	if (!at) {
+		stored_bytes += new->key_len;
 		u32 *first = &index_of[hash(new->key, new->key_len) % PLACES];
 		new->next = *first;
 		*first = staged;
@@ -166,6 +175,7 @@ static void commit(u32 staged) {
 			new->value = longer;
 		}
 	}
+	stored_bytes += value_len - new->value_len - before.value_len;
 	old->value = new->value;
 	old->value_len = value_len;
 	old->expires = new->expires;
