@@ -37,6 +37,9 @@ func newJar(clock *Clock) *jar {
 	return &jar{clock: clock, jar: inner, kept: make(map[kept]life)}
 }
 
+// longest is how long a browser keeps a cookie at most.
+const longest = 400 * 24 * time.Hour
+
 // SetCookies implements [http.CookieJar].
 func (j *jar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 	j.mu.Lock()
@@ -51,6 +54,10 @@ func (j *jar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 			until = now.Add(time.Duration(c.MaxAge) * time.Second)
 		case !c.Expires.IsZero():
 			until = c.Expires
+		}
+		// Browsers keep none for longer, whatever they are told.
+		if latest := now.Add(longest); until.After(latest) {
+			until = latest
 		}
 		id := identify(from, c)
 		l := life{from: from, cookie: *c, until: until}
