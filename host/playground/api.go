@@ -74,7 +74,9 @@ func (a api) show(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var expires time.Time
 		expires, err = s.Expires()
-		v.Expires = timestamp(expires)
+		if !expires.IsZero() {
+			v.Expires = timestamp(expires)
+		}
 	}
 	if err != nil {
 		a.manager.Error(w, r, err)

@@ -27,7 +27,7 @@ func TestSession(t *testing.T) {
 		}))
 
 		a := v.ok("GET", "/api/session", "")
-		require.JSONEq(t, `{"values":{},"new":true,"modified":false,"expires":"2030-01-02T04:04:05.678Z"}`, a.text)
+		require.JSONEq(t, `{"values":{},"new":true,"modified":false,"expires":""}`, a.text)
 		require.Equal(t, "application/json", a.Header.Get("Content-Type"))
 		require.Equal(t, "no-store", a.Header.Get("Cache-Control"))
 		require.Empty(t, a.Cookies(), "looking at a session makes none")

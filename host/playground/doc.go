@@ -30,7 +30,9 @@
 //
 // PUT and DELETE of a value, login, logout and POST of a message answer with the
 // session, in the form that GET has, as it was at the end of the handler: a
-// change is then still "modified", since it is saved as the response begins. Times are RFC 3339 in UTC. Values
+// change is then still "modified", since it is saved as the response begins.
+// "expires" is empty for a session that is not stored and not about to be. Times
+// are RFC 3339 in UTC. Values
 // keep every digit of their numbers.
 //
 // A request that fails changes nothing and is answered with {"error":"…"}:

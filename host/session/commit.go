@@ -158,7 +158,7 @@ func (s *Session) commitLoaded(e edit, saw bool) error {
 // failing a request for: what the request was after, it has got. Whoever changed
 // or ended the session in between has done better.
 func (s *Session) commitLook() {
-	if !s.manager.looksCount || !s.exists {
+	if !s.exists || !s.used || !s.manager.looksMatter(&s.record) {
 		return
 	}
 	now := s.manager.now()
@@ -166,7 +166,7 @@ func (s *Session) commitLook() {
 	if !rotate && !s.refreshDue(now) {
 		return
 	}
-	s.lookAgain = now + s.manager.lookAgain
+	s.lookAgain = now + s.manager.lookPause(&s.record)
 	err := s.look(now, rotate)
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.storageFailed(err)
@@ -184,7 +184,7 @@ func (s *Session) look(now int64, rotate bool) error {
 		if due := s.refreshDue(now); !due && !rotate {
 			return nil
 		}
-		s.lookAgain = now + s.manager.lookAgain
+		s.lookAgain = now + s.manager.lookPause(&s.record)
 	}
 	if s.manager.expires(&s.record, now) <= now {
 		return nil // it has ended, or is to end as the record has it
@@ -230,7 +230,7 @@ type attempt struct {
 	expect int64  // over what
 	id     string
 	key    *storageKey
-	look   bool    // nothing was changed: the idle end moves, the duration does not
+	look   bool    // nothing was changed: the idle end moves, the duration only if it rolls
 	fresh  bool    // id is a new one
 	left   *Record // to be left under the old id, if there is one
 	half   bool    // the record is stored, and whether left is too is not known
@@ -309,13 +309,13 @@ func (s *Session) held() bool { return s.record.Held || s.id != "" && !s.issued 
 
 // planID decides on the id of what is stored, and whether to tell the client.
 func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
-	t.until = s.manager.cookieUntil(&t.next)
-	asked := s.life.set || s.life.setBrowser
+	t.until = s.manager.cookieUntil(&t.next, now)
+	asked := s.life.pending()
 	// Without a response nobody tells the client: the next response does. A
 	// token has no end that the client would have to know.
 	t.send = s.w != nil && (t.fresh || s.transport == TransportCookie &&
 		(s.resend || asked && t.next.CookieUntil != t.until ||
-			!t.look && cookieStale(t.next.CookieUntil, t.until, now)))
+			(!t.look || s.cookieFollowsLooks(&t.next)) && cookieStale(t.next.CookieUntil, t.until, now)))
 	if t.send {
 		err := s.canSendID()
 		// A cookie that is forgotten somewhat early because it could not be
@@ -379,7 +379,7 @@ func (s *Session) planValues(t *attempt, e edit, now int64) error {
 // end removes a session whose time is over when it is saved: because the
 // handler said so, or because it ran out while the request was under way.
 func (s *Session) end(e edit, now int64) error {
-	asked := e == nil && s.life.fixed && s.life.lifetime <= now
+	asked := e == nil && s.life.ends(&s.record, now)
 	if err := s.destroy(); err != nil || asked {
 		return err
 	}

@@ -26,6 +26,8 @@ var variables = []struct {
 	{"SESSION_LOCK_WAIT", duration(func(s *Settings) *time.Duration { return &s.LockWait })},
 	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
 	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
+	{"SESSION_ANONYMOUS_DURATION", duration(func(s *Settings) *time.Duration { return &s.AnonymousDuration })},
+	{"SESSION_ROLLING", boolean(func(s *Settings) *bool { return &s.Rolling })},
 	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
 	{"SESSION_SEEN_EVERY", duration(func(s *Settings) *time.Duration { return &s.SeenEvery })},
 	{"SESSION_ROTATE_EVERY", duration(func(s *Settings) *time.Duration { return &s.RotateEvery })},

@@ -6,155 +6,249 @@ import (
 )
 
 // SetExpiry gives this session a time to live of its own, counted from each
-// change, instead of Settings.Duration. It returns ErrSettings for a time
-// below one second or above a hundred years.
+// change, instead of Settings.Duration. A visitor is remembered for 90 days
+// beside an idle timeout of half an hour that others have by
+//
+//	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour), s.SetBrowserClose(session.BrowserKeeps))
+//
+// It returns ErrSettings, and changes nothing, for a time below one second or
+// above a hundred years, and for one that the session could not have: longer
+// than its absolute timeout, or longer than Settings.Duration where
+// Settings.IdleTimeout would end it before. Give the session timeouts of its own
+// first.
 func (s *Session) SetExpiry(d time.Duration) error {
 	if d < time.Second || d > maxLifetime {
 		return fmt.Errorf("%w: a session's expiry of %v, and it must be from 1s to %v", ErrSettings, d, maxLifetime)
 	}
-	s.setLife(lifeChange{set: true, lifetime: d.Milliseconds()})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, now, err := s.lifeToChange()
+	if err != nil {
+		return err
+	}
+	ms := d.Milliseconds()
+	if absolute := s.manager.absoluteOf(&r); absolute != 0 && ms > absolute {
+		return cut("AbsoluteTimeout", d, absolute)
+	}
+	if err := s.cutByIdle(&r, now, now+ms); err != nil {
+		return err
+	}
+	s.life.set, s.life.lifetime, s.life.fixed = true, ms, false
 	return nil
 }
 
 // SetExpiryTime gives this session a fixed end that changes do not move. One
-// that has passed ends the session when it is saved.
-func (s *Session) SetExpiryTime(t time.Time) {
-	s.setLife(lifeChange{set: true, lifetime: max(1, t.UnixMilli()), fixed: true})
+// that has passed ends the session when it is saved. It returns ErrSettings for
+// an end that the session could not live to see, as SetExpiry does.
+func (s *Session) SetExpiryTime(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, now, err := s.lifeToChange()
+	if err != nil {
+		return err
+	}
+	end := max(1, t.UnixMilli())
+	left := time.Duration(min(end-now, maxLifetime.Milliseconds()+1)) * time.Millisecond
+	if left > maxLifetime {
+		return fmt.Errorf("%w: a session's end at %v, and the latest is %v from now", ErrSettings, t, maxLifetime)
+	}
+	if absolute := s.manager.absoluteOf(&r); absolute != 0 && end > r.Created+absolute {
+		return cut("AbsoluteTimeout", left, r.Created+absolute-now)
+	}
+	if err := s.cutByIdle(&r, now, end); err != nil {
+		return err
+	}
+	s.life.set, s.life.lifetime, s.life.fixed = true, end, true
+	return nil
 }
 
-// ResetExpiry makes the session follow the settings again.
+// SetIdleTimeout gives this session an idle timeout of its own instead of
+// Settings.IdleTimeout; 0 is none. It returns ErrSettings for a time below one
+// second or above a hundred years.
+func (s *Session) SetIdleTimeout(d time.Duration) error {
+	ms, err := ownTimeout("idle timeout", d)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.life.setIdle, s.life.idle = true, ms
+	return nil
+}
+
+// SetAbsoluteTimeout ends this session so long after it was created, instead of
+// Settings.AbsoluteTimeout, whatever happens; 0 is never. One that has passed
+// ends the session when it is saved. It returns ErrSettings for a time below one
+// second or above a hundred years.
+func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
+	ms, err := ownTimeout("absolute timeout", d)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.life.setAbsolute, s.life.absolute = true, ms
+	return nil
+}
+
+// ResetExpiry makes the session follow the settings again, timeouts and the
+// end of its cookie included.
 func (s *Session) ResetExpiry() {
-	s.setLife(lifeChange{set: true, setBrowser: true})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = true
+	s.life = lifeChange{set: true, setIdle: true, setAbsolute: true, setBrowser: true}
 }
 
 // SetBrowserClose says for this session what Settings.ExpireAtBrowserClose says
 // for all: "remember me" is SetBrowserClose(BrowserKeeps).
 func (s *Session) SetBrowserClose(b BrowserClose) {
-	s.setLife(lifeChange{setBrowser: true, browser: min(b, BrowserKeeps)})
-}
-
-func (s *Session) setLife(c lifeChange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	if c.set {
-		s.life.set, s.life.lifetime, s.life.fixed = true, c.lifetime, c.fixed
-	}
-	if c.setBrowser {
-		s.life.setBrowser, s.life.browser = true, c.browser
-	}
+	s.life.setBrowser, s.life.browser = true, min(b, BrowserKeeps)
 }
 
 // Seen returns when the session was last looked at or changed, as far as that
-// is kept: looks are noted with IdleTimeout, once in a tenth of it, and with
-// SeenEvery. It is the zero time for a session that is not stored.
+// is kept: looks are noted with IdleTimeout and Rolling, once in a tenth of the
+// time, and with SeenEvery. It is the zero time for a session that is not
+// stored.
+//
+// Seen, Created and Expires are about the session's life and do not count as
+// looks into it: a page that shows how much of it is left does not prolong it.
 func (s *Session) Seen() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(s.ctx); err != nil || !s.exists {
+	if err := s.peek(s.ctx); err != nil || !s.exists {
 		return time.Time{}, err
 	}
 	return time.UnixMilli(s.record.Seen), nil
 }
 
-// Expires returns when the session ends if nothing more happens; for one that
-// NeedsUpdate or is new, as it would be if it were saved now.
+// Created returns when the session was first stored, or the zero time. It does
+// not count as a look; see Seen.
+func (s *Session) Created() (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.peek(s.ctx); err != nil || !s.exists {
+		return time.Time{}, err
+	}
+	return time.UnixMilli(s.record.Created), nil
+}
+
+// Expires returns when the session ends if nothing happens to it but what this
+// request has done: what it changed counts as saved now, and so does its having
+// looked, where that will move the end. It is the zero time for a session that
+// is not stored and not about to be. It does not count as a look; see Seen.
 func (s *Session) Expires() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(s.ctx); err != nil {
+	if err := s.peek(s.ctx); err != nil {
 		return time.Time{}, err
 	}
-	record, now := s.record, s.manager.now()
+	m, r, now := s.manager, s.record, s.manager.now()
 	switch {
-	case !s.exists:
-		record = Record{Created: now}
-		s.age(&record, now)
 	case s.modified():
-		s.age(&record, now)
-	case s.refreshDue(now):
-		record.Expires = s.manager.expires(&record, now)
+		if !s.exists {
+			r = Record{Created: now}
+		}
+		s.age(&r, now)
+	case !s.exists:
+		return time.Time{}, nil
+	case s.w != nil && (s.refreshDue(now) || s.rotationDue(now) && s.canSendID() == nil):
+		r.Seen = now
+		r.Expires = m.expires(&r, now)
 	}
-	return time.UnixMilli(record.Expires), nil
+	return time.UnixMilli(m.endOf(&r)), nil
+}
+
+// lifeChange is a pending change of a session's own expiry and timeouts.
+type lifeChange struct {
+	set      bool
+	lifetime int64
+	fixed    bool
+
+	setIdle, setAbsolute bool
+	idle, absolute       int64
+
+	setBrowser bool
+	browser    BrowserClose
+}
+
+func (c *lifeChange) pending() bool { return c.set || c.setIdle || c.setAbsolute || c.setBrowser }
+
+// apply gives a record what is to be changed.
+func (c *lifeChange) apply(r *Record) {
+	if c.set {
+		r.Lifetime, r.Fixed = c.lifetime, c.fixed
+	}
+	if c.setIdle {
+		r.IdleTimeout = c.idle
+	}
+	if c.setAbsolute {
+		r.AbsoluteTimeout = c.absolute
+	}
+	if c.setBrowser {
+		r.Browser = c.browser
+	}
+}
+
+// ends reports whether the change itself says that a session is over.
+func (c *lifeChange) ends(r *Record, now int64) bool {
+	return c.set && c.fixed && c.lifetime <= now ||
+		c.setAbsolute && c.absolute > 0 && r.Created+c.absolute <= now
+}
+
+// ownTimeout returns a timeout as a record has it.
+func ownTimeout(name string, d time.Duration) (int64, error) {
+	switch {
+	case d == 0:
+		return timeoutNone, nil
+	case d < time.Second || d > maxLifetime:
+		return 0, fmt.Errorf("%w: a session's %s of %v, and it must be 0 for none, or from 1s to %v", ErrSettings, name, d, maxLifetime)
+	}
+	return d.Milliseconds(), nil
+}
+
+// lifeToChange returns what is known of the session's life, pending changes
+// included.
+func (s *Session) lifeToChange() (r Record, now int64, err error) {
+	if err := s.loadUnseen(s.ctx); err != nil {
+		return r, 0, err
+	}
+	now = s.manager.now()
+	if r = s.record; !s.exists {
+		r.Created = now
+	}
+	s.life.apply(&r)
+	return r, now, nil
+}
+
+// cutByIdle returns an error for an end that is further away than that of other
+// sessions, where the idle timeout that those have would come first.
+func (s *Session) cutByIdle(r *Record, now, end int64) error {
+	m := s.manager
+	if m.idle == 0 || r.IdleTimeout != 0 || end-now <= m.duration {
+		return nil
+	}
+	return cut("IdleTimeout", time.Duration(end-now)*time.Millisecond, m.idle)
+}
+
+func cut(timeout string, wanted time.Duration, after int64) error {
+	return fmt.Errorf("%w: a session is to live for %v, and its %s would end it after %v; give it another by Session.Set%s first",
+		ErrSettings, wanted, timeout, time.Duration(after)*time.Millisecond, timeout)
 }
 
 // age gives a record that is saved now its times, as the settings and the
 // pending changes of this session have it.
 func (s *Session) age(r *Record, now int64) {
-	if s.life.set {
-		r.Lifetime, r.Fixed = s.life.lifetime, s.life.fixed
-	}
-	if s.life.setBrowser {
-		r.Browser = s.life.browser
+	s.life.apply(r)
+	if s.manager.anonymous != 0 {
+		_, kept := s.stillBound(&s.overlay)
+		r.bound = kept || s.bind != nil
 	}
 	r.Saved, r.Seen = now, now
 	r.Expires = s.manager.expires(r, now)
-}
-
-// lasts returns when a record ends if its session is never idle.
-func (m *Manager) lasts(r *Record) int64 {
-	end := r.Saved + m.duration
-	switch {
-	case r.Fixed:
-		end = r.Lifetime
-	case r.Lifetime != 0:
-		end = r.Saved + r.Lifetime
-	}
-	if m.absolute != 0 {
-		end = min(end, r.Created+m.absolute)
-	}
-	return end
-}
-
-// expires returns when a record ends whose session was looked at now.
-func (m *Manager) expires(r *Record, now int64) int64 {
-	end := m.lasts(r)
-	if m.idle != 0 {
-		end = min(end, now+m.idle)
-	}
-	return end
-}
-
-// ended reports whether a record is over, whatever the store thinks of it. The
-// absolute timeout is looked at anew: it may have been shortened since.
-func (m *Manager) ended(r *Record, now int64) bool {
-	return now >= r.Expires || m.absolute != 0 && now >= r.Created+m.absolute
-}
-
-// refreshDue reports whether looking at the session now moves its idle end by
-// a tenth of the timeout or more, or is to be noted for its own sake.
-func (s *Session) refreshDue(now int64) bool {
-	m := s.manager
-	if !s.exists || now < s.lookAgain || s.modified() {
-		return false
-	}
-	return m.idle != 0 && m.expires(&s.record, now)-s.record.Expires >= max(1, m.idle/10) ||
-		m.seenEvery != 0 && now-s.record.Seen >= m.seenEvery
-}
-
-// cookieUntil returns until when the browser should keep the cookie of a
-// record, 0 for until it closes. Being idle does not count: the cookie
-// need not be sent again whenever somebody looks.
-func (m *Manager) cookieUntil(r *Record) int64 {
-	closes := m.settings.ExpireAtBrowserClose
-	switch r.Browser {
-	case BrowserEnds:
-		closes = true
-	case BrowserKeeps:
-		closes = false
-	}
-	if closes {
-		return 0
-	}
-	return m.lasts(r)
-}
-
-// cookieStale reports whether the browser's copy of the cookie, kept until
-// told, should be replaced by one kept until want: it would be forgotten when
-// more than a tenth of its time is still to come, or kept for too long.
-func cookieStale(told, want, now int64) bool {
-	if told == 0 || want == 0 {
-		return told != want
-	}
-	return want < told || want-told > (want-now)/10
 }

@@ -176,8 +176,9 @@ func TestExpiresTellsWhatSavingMakesOfIt(t *testing.T) {
 		until time.Duration
 	}{
 		{"new", 0, func(s *session.Session) { _ = s.Set("user", "ada") }, hour},
-		{"looked at, too soon to move", time.Minute, func(*session.Session) {}, hour},
-		{"looked at", 30 * time.Minute, func(*session.Session) {}, 90 * time.Minute},
+		{"looked at, too soon to move", time.Minute, look, hour},
+		{"asked alone", 30 * time.Minute, func(*session.Session) {}, hour},
+		{"looked at", 30 * time.Minute, look, 90 * time.Minute},
 		{"changed", 31 * time.Minute, func(s *session.Session) { _ = s.Set("n", 1) }, 91 * time.Minute},
 		{"own expiry", 31 * time.Minute, func(s *session.Session) { _ = s.SetExpiry(time.Minute) }, 32 * time.Minute},
 	} {

@@ -18,7 +18,8 @@ func (w *responseWriter) addHeaders() {
 	}
 	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
 		// The client missed the response that told it its new id.
-		w.setCookie(s.id, s.manager.cookieUntil(&s.record), s.manager.now())
+		now := s.manager.now()
+		w.setCookie(s.id, s.manager.cookieUntil(&s.record, now), now)
 	}
 	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
 		if scope, err := s.manager.scope(w.request); err == nil {

@@ -45,7 +45,7 @@ var looks = map[string]func(s *session.Session) error{
 // changesOnly are the methods that tell nothing of what is stored.
 var changesOnly = []string{
 	"Set", "Delete", "Clear", "SetModified", "Modified", "NeedsUpdate", "Save", "Renew", "Destroy", "LogIn",
-	"SetExpiry", "SetExpiryTime", "ResetExpiry", "SetBrowserClose",
+	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetBrowserClose",
 }
 
 // TestLooksAreAllThereAre: a new method is in one of the lists.

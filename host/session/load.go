@@ -7,9 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// load fetches the stored session, for whoever asks what is in it, unless that
-// was done before. Holding the session's own lock meanwhile makes goroutines of
-// the one request that ask at the same time share one fetch.
+// load fetches the stored session, for whoever asks what is in it.
 func (s *Session) load(ctx context.Context) error {
 	if err := s.mayLook(); err != nil {
 		return err
@@ -19,6 +17,22 @@ func (s *Session) load(ctx context.Context) error {
 
 // loadUnseen is load for a change, of which nobody learns what the session was.
 func (s *Session) loadUnseen(ctx context.Context) error {
+	s.used = true
+	return s.fetchOnce(ctx)
+}
+
+// peek is load for whoever asks how long the session lives.
+func (s *Session) peek(ctx context.Context) error {
+	if err := s.mayLook(); err != nil {
+		return err
+	}
+	return s.fetchOnce(ctx)
+}
+
+// fetchOnce fetches the stored session unless that was done before. Holding the
+// session's own lock meanwhile makes goroutines of the one request that ask at
+// the same time share one fetch.
+func (s *Session) fetchOnce(ctx context.Context) error {
 	s.touched = true
 	if s.loaded {
 		return nil

@@ -17,10 +17,10 @@ type Manager struct {
 	namespace string // of its keys in the store
 	engine    Engine
 
-	duration, idle, absolute      int64 // milliseconds
-	seenEvery, rotateEvery, grace int64
-	lookAgain                     int64 // until a look that could not be noted is tried anew
-	looksCount                    bool  // looking at a session may change its record
+	duration, anonymous, idle, absolute int64 // milliseconds
+	seenEvery, rotateEvery, grace       int64
+	rolling                             bool
+	looksCount                          bool // looking at a session may change its record
 
 	madeAt string      // a place in the program
 	clash  atomic.Bool // it was told that another manager has the same cookie
@@ -55,17 +55,15 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		namespace:   settings.namespace(),
 		engine:      engine,
 		duration:    settings.Duration.Milliseconds(),
+		anonymous:   settings.AnonymousDuration.Milliseconds(),
 		idle:        settings.IdleTimeout.Milliseconds(),
 		absolute:    settings.AbsoluteTimeout.Milliseconds(),
 		seenEvery:   settings.SeenEvery.Milliseconds(),
 		rotateEvery: settings.RotateEvery.Milliseconds(),
 		grace:       settings.RotateGrace.Milliseconds(),
+		rolling:     settings.Rolling,
 	}
-	m.lookAgain = max(1, m.idle/10)
-	if m.seenEvery != 0 && (m.idle == 0 || m.seenEvery < m.lookAgain) {
-		m.lookAgain = m.seenEvery
-	}
-	m.looksCount = m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
+	m.looksCount = m.rolling || m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
 	return m, nil
 }
 

@@ -348,6 +348,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			if r.sent {
 				return // whether that needs a cookie is tested elsewhere
 			}
+			m.load(r)
 			life := int64(1+m.random.IntN(7200)) * 1000
 			require.NoError(m.t, s.SetExpiry(time.Duration(life)*time.Millisecond))
 			r.lifetime = &life

@@ -36,6 +36,10 @@ type Record struct {
 	Lifetime int64
 	Fixed    bool
 
+	// IdleTimeout and AbsoluteTimeout are the session's own; 0 means that the
+	// settings decide, and -1 that there is none.
+	IdleTimeout, AbsoluteTimeout int64
+
 	// Browser is whether the cookie ends with the browser.
 	Browser BrowserClose
 
@@ -50,6 +54,8 @@ type Record struct {
 	Held bool
 
 	Values Values
+
+	bound bool // to a user; kept only with Settings.AnonymousDuration
 
 	// room, where set, is fresh memory for the stored form in which the values
 	// stand already, so that a commit does not copy them twice.
@@ -100,7 +106,7 @@ const (
 //	 0  revision     u64
 //	 8  form         u8   formVersion
 //	 9  codec        u8
-//	10  flags        u8   bit 0: fixed; bits 1-2: browser; bits 3-4: transport; bits 5-6: state; bit 7: 0
+//	10  flags        u8   bit 0: fixed; bits 1-2: browser; bits 3-4: transport; bits 5-6: state; bit 7: own timeouts
 //	11  more flags   u8   bit 0: held; the rest: 0
 //	12  values       u32  how many
 //	16  created      i64
@@ -110,19 +116,31 @@ const (
 //	48  expires      i64
 //	56  cookie until i64
 //	64  lifetime     i64
-//	72  the block of values
+//	72  idle timeout, absolute timeout   i64 each, only with own timeouts
+//	    the block of values
 const (
 	formVersion  = 1
 	recordHeader = 72
+	timeoutsSize = 16
 	maxRecord    = abi.MaxValue
 
 	flagFixed      = 1
 	browserShift   = 1
 	transportShift = 3
 	stateShift     = 5
-	flagsKnown     = flagFixed | 3<<browserShift | 3<<transportShift | 3<<stateShift
+	flagTimeouts   = 1 << 7
 	flagHeld       = 1 // in the second byte
 )
+
+func (r *Record) hasTimeouts() bool { return r.IdleTimeout != 0 || r.AbsoluteTimeout != 0 }
+
+// headerSize is how long everything but the values is.
+func (r *Record) headerSize() int {
+	if r.hasTimeouts() {
+		return recordHeader + timeoutsSize
+	}
+	return recordHeader
+}
 
 // appendHeader appends everything but the values.
 func (r *Record) appendHeader(b []byte, values int) []byte {
@@ -133,12 +151,19 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 	if r.Held {
 		more |= flagHeld
 	}
+	if r.hasTimeouts() {
+		flags |= flagTimeouts
+	}
 	flags |= uint8(r.Browser)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
 	b = append(b, formVersion, r.Codec, flags, more)
 	b = binary.LittleEndian.AppendUint32(b, uint32(values))
 	for _, n := range [...]int64{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
+	}
+	if r.hasTimeouts() {
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.IdleTimeout))
+		b = binary.LittleEndian.AppendUint64(b, uint64(r.AbsoluteTimeout))
 	}
 	return b
 }
@@ -149,14 +174,14 @@ func (r *Record) encode() []byte {
 		r.appendHeader(r.room[:0], r.Values.n)
 		return r.room
 	}
-	b := make([]byte, 0, recordHeader+len(r.Values.block))
+	b := make([]byte, 0, r.headerSize()+len(r.Values.block))
 	b = r.appendHeader(b, r.Values.n)
 	return append(b, r.Values.block...)
 }
 
 // setValues gives the record the values that an overlay makes of a base.
 func (r *Record) setValues(o *overlay, base Values) {
-	r.Values, r.room = o.apply(recordHeader, base)
+	r.Values, r.room = o.apply(r.headerSize(), base)
 }
 
 // decodeRecord is the opposite of encode. The record's values share b's memory.
@@ -174,10 +199,21 @@ func decodeRecord(b []byte) (Record, error) {
 	browser := BrowserClose(flags >> browserShift & 3)
 	state := RecordState(flags >> stateShift & 3)
 	transport := Transport(flags >> transportShift & 3)
-	if flags&^flagsKnown != 0 || b[11]&^flagHeld != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
+	if b[11]&^flagHeld != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
 		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
-	values, err := ParseValues(b[recordHeader:])
+	header := recordHeader
+	var idle, absolute int64
+	if flags&flagTimeouts != 0 {
+		if header += timeoutsSize; len(b) < header {
+			return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least with timeouts of its own is %d", ErrDecode, len(b), header)
+		}
+		idle, absolute = int64(binary.LittleEndian.Uint64(b[72:])), int64(binary.LittleEndian.Uint64(b[80:]))
+		if idle < timeoutNone || absolute < timeoutNone || idle == 0 && absolute == 0 {
+			return Record{}, fmt.Errorf("%w: a record whose own timeouts are %d and %d", ErrDecode, idle, absolute)
+		}
+	}
+	values, err := ParseValues(b[header:])
 	if err != nil {
 		return Record{}, err
 	}
@@ -200,6 +236,9 @@ func decodeRecord(b []byte) (Record, error) {
 		State:       state,
 		Held:        b[11]&flagHeld != 0,
 		Values:      values,
+
+		IdleTimeout:     idle,
+		AbsoluteTimeout: absolute,
 	}
 	if r.Expires == 0 {
 		return Record{}, fmt.Errorf("%w: a record that never expires", ErrDecode)

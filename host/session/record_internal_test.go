@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"testing"
 
@@ -43,6 +44,38 @@ func TestRecordForm(t *testing.T) {
 	require.Equal(t, r, got)
 }
 
+// TestRecordWithTimeouts: a session that has timeouts of its own is longer by
+// them, and others are not.
+func TestRecordWithTimeouts(t *testing.T) {
+	plain := sample(t)
+	size := len(plain.encode())
+	for _, own := range [][2]int64{{1, 0}, {0, 1}, {timeoutNone, timeoutNone}, {1800_000, timeoutNone}, {1 << 40, 1 << 41}} {
+		r := plain
+		r.IdleTimeout, r.AbsoluteTimeout = own[0], own[1]
+		b := r.encode()
+		require.Len(t, b, size+16)
+		require.Equal(t, byte(0x4d|0x80), b[10])
+		got, err := decodeRecord(b)
+		require.NoError(t, err)
+		require.Equal(t, r, got)
+		var o overlay
+		r.setValues(&o, r.Values)
+		require.Equal(t, b, r.encode(), "with room")
+	}
+	for _, c := range []struct {
+		idle, absolute int64
+		cut            int
+	}{{0, 0, 0}, {-2, 0, 0}, {0, -2, 0}, {-1 << 63, 1, 0}, {1, 1, 1}, {1, 1, 16}} {
+		r := plain
+		r.Values, r.IdleTimeout, r.AbsoluteTimeout = Values{}, 1, 1
+		b := r.encode()
+		binary.LittleEndian.PutUint64(b[72:], uint64(c.idle))
+		binary.LittleEndian.PutUint64(b[80:], uint64(c.absolute))
+		_, err := decodeRecord(b[:len(b)-c.cut])
+		require.ErrorIs(t, err, ErrDecode, "%v", c)
+	}
+}
+
 // TestRecordWithRoom: a commit writes the header into the room before the
 // values, and that is the same record.
 func TestRecordWithRoom(t *testing.T) {
@@ -63,6 +96,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add(append(r.encode()[:recordHeader], 0xff, 0xff, 0xff))
 	f.Add(append(r.encode()[:recordHeader+2], bytes.Repeat([]byte{0xff}, 12)...))
 	f.Add([]byte{})
+	r.IdleTimeout, r.AbsoluteTimeout = timeoutNone, 1
+	f.Add(r.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRecord(b)
 		if err != nil {

@@ -51,7 +51,7 @@ func (s *Session) Alive() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.loaded
-	if err := s.load(s.ctx); err != nil {
+	if err := s.peek(s.ctx); err != nil {
 		return false, err
 	}
 	if !before || !s.exists {

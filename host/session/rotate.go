@@ -53,7 +53,7 @@ func movedTo(id string, r *Record) (string, error) {
 // rotationDue reports whether the session's id has served its time.
 func (s *Session) rotationDue(now int64) bool {
 	every := s.manager.rotateEvery
-	return every != 0 && s.exists && s.w != nil && s.record.Transport == TransportCookie &&
+	return every != 0 && s.exists && s.used && s.w != nil && s.record.Transport == TransportCookie &&
 		now-s.record.Issued >= every
 }
 
@@ -80,6 +80,8 @@ func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err er
 		CookieUntil: now + m.grace,
 		Transport:   from.Transport,
 		State:       RecordMoved,
+
+		AbsoluteTimeout: from.AbsoluteTimeout, // or the general one would end it
 	}
 	r.Values, _ = o.apply(0, Values{})
 	return r, salt, nil

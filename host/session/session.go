@@ -42,6 +42,7 @@ type Session struct {
 	record  Record // as stored, if exists
 	touched bool   // the request looked at the session or changed it
 	stale   bool   // another request has changed the record
+	used    bool   // the request did more than to ask how long the session lives
 
 	ended   error      // another request ended the session, a moment ago: ErrGone or ErrRenewed
 	endedID string     // of that session, or of one that ended a while ago
@@ -57,16 +58,6 @@ type Session struct {
 	flashes   uint16
 	visitor   visitor
 	destroyed bool // by this request: the cookie is to go unless a new session comes
-}
-
-// lifeChange is a pending change of a session's own expiry.
-type lifeChange struct {
-	set      bool
-	lifetime int64
-	fixed    bool
-
-	setBrowser bool
-	browser    BrowserClose
 }
 
 // Get decodes the value under key into v, a pointer, and reports whether there
@@ -276,16 +267,6 @@ func (s *Session) ID() (string, error) {
 	return s.id, nil
 }
 
-// Created returns when the session was first stored, or the zero time.
-func (s *Session) Created() (time.Time, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.load(s.ctx); err != nil || !s.exists {
-		return time.Time{}, err
-	}
-	return time.UnixMilli(s.record.Created), nil
-}
-
 // Modified reports whether there are changes that are not saved.
 func (s *Session) Modified() bool {
 	s.mu.Lock()
@@ -294,7 +275,7 @@ func (s *Session) Modified() bool {
 }
 
 func (s *Session) modified() bool {
-	return !s.overlay.empty() || s.force || s.renew || s.bind != nil || s.life.set || s.life.setBrowser
+	return !s.overlay.empty() || s.force || s.renew || s.bind != nil || s.life.pending()
 }
 
 // SetModified has the session saved although no value was changed; its
@@ -308,8 +289,8 @@ func (s *Session) SetModified() {
 }
 
 // NeedsUpdate reports whether the end of the request, or Save, would write to
-// the storage: because of changes, because the idle timeout is to be moved, or
-// because the id is due for rotation.
+// the storage: because of changes, because its having looked at the session
+// is to be saved, or because the id is due for rotation.
 func (s *Session) NeedsUpdate() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -382,6 +363,9 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
 		return Record{}, store.ErrNotFound
 	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
+		if s.manager.anonymous != 0 && record.Values.own {
+			_, record.bound = record.Values.Lookup(userKey)
+		}
 		return record, nil
 	case err == nil:
 		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})

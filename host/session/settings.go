@@ -38,11 +38,25 @@ type Settings struct {
 	// change. SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
 	Duration time.Duration
 
+	// AnonymousDuration is what sessions that are bound to no user have instead
+	// of Duration: visitors who never log in, and robots, of whom each request
+	// may begin one. [Session.LogIn] gives the session the full Duration. 0 is
+	// off. SESSION_ANONYMOUS_DURATION.
+	AnonymousDuration time.Duration
+
 	// IdleTimeout ends a session that no request has looked into for so
 	// long; 0 is off. A look moves the end only when a tenth of the time has
 	// passed since it was moved last, so a session may end that much earlier.
-	// SESSION_IDLE_TIMEOUT.
+	// It must be below Duration, or it would never come first; a session with a
+	// longer expiry of its own can have a timeout of its own as well, see
+	// [Session.SetIdleTimeout]. SESSION_IDLE_TIMEOUT.
 	IdleTimeout time.Duration
+
+	// Rolling has looks at a session extend it as changes do: Duration, or the
+	// session's own expiry, then begins anew with them, and the cookie is
+	// sent again in time. As with IdleTimeout, a look counts only when a tenth
+	// of the time has passed. SESSION_ROLLING, default false.
+	Rolling bool
 
 	// SeenEvery has the time of the last look kept, to this accuracy, for
 	// lists of a user's sessions; 0 leaves it to IdleTimeout and to changes.
@@ -237,6 +251,7 @@ func (s Settings) Check() error {
 	}{
 		{"Duration", s.Duration, time.Second},
 		{"LockWait", s.LockWait, 0},
+		{"AnonymousDuration", s.AnonymousDuration, 0},
 		{"IdleTimeout", s.IdleTimeout, 0},
 		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
 		{"SeenEvery", s.SeenEvery, 0},
@@ -256,6 +271,9 @@ func (s Settings) Check() error {
 	if err := s.checkTransition(); err != nil {
 		return err
 	}
+	if err := s.checkTimes(); err != nil {
+		return err
+	}
 	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
 		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
 	}
@@ -266,9 +284,6 @@ func (s Settings) Check() error {
 	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
 	default:
 		return wrong("%s is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", setting("CookieSameSite"), s.CookieSameSite)
-	}
-	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
-		return wrong("%s is %v, and the most is %s, %v", setting("RotateGrace"), s.RotateGrace, setting("RotateEvery"), s.RotateEvery)
 	}
 	if name := s.namespace(); len(name) > MaxNamespace || strings.ContainsRune(name, 0) {
 		if s.Namespace == "" {

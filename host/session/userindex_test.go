@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -19,12 +20,18 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 		every    time.Duration
 	}{
 		{"changes", nil, nil, func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
-		{"looks, with an expiry of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
-			func(s *session.Session) error { return s.SetExpiry(30 * day) },
+		{"looks, with an expiry of its own", func(s *session.Settings) { s.Duration = hour },
+			func(s *session.Session) error { return errors.Join(s.SetIdleTimeout(hour), s.SetExpiry(30*day)) },
 			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
-		{"looks, with an end of its own", func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour },
-			func(s *session.Session) error { s.SetExpiryTime(s0.Add(30 * day)); return nil },
+		{"looks, with an end of its own", func(s *session.Settings) { s.Duration = hour },
+			func(s *session.Session) error {
+				return errors.Join(s.SetIdleTimeout(hour), s.SetExpiryTime(s0.Add(30*day)))
+			},
 			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"rolling looks", func(s *session.Settings) { s.Duration, s.Rolling = hour, true }, nil,
+			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
+		{"an anonymous session that is bound", func(s *session.Settings) { s.AnonymousDuration = hour }, nil,
+			func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
 		{"looks and rotation", func(s *session.Settings) {
 			s.Duration, s.IdleTimeout, s.RotateEvery = 7*day, hour, hour/4
 		}, nil, func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
@@ -61,7 +68,7 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 	}
 	t.Run("a longer duration after a restart", func(t *testing.T) {
 		s := store.NewMemory()
-		a := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour })
+		a := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour-ms })
 		id, handle := logIn(t, a.manager, "ada")
 		longer := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = 7*day, hour })
 		for range 10 {

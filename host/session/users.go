@@ -296,7 +296,7 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 				LoggedIn: time.UnixMilli(entry.since),
 				Created:  time.UnixMilli(r.Created),
 				Seen:     time.UnixMilli(r.Seen),
-				Expires:  time.UnixMilli(r.Expires),
+				Expires:  time.UnixMilli(m.endOf(&r)),
 				Note:     b.note,
 			}, true, nil
 		}

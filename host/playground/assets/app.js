@@ -125,6 +125,7 @@ function relative(time) {
 const past = (time) => (Date.now() - new Date(time) < 5000 ? "just now" : relative(time));
 
 function showTimes() {
+  $("expires").parentElement.hidden = !state.expires;
   if (state.expires) {
     const end = new Date(state.expires);
     $("expires").dateTime = state.expires;

@@ -1,0 +1,160 @@
+package session
+
+import "time"
+
+// What a session's record and the settings make of its life. Times are Unix
+// milliseconds.
+
+// maxCookieAge is how long browsers keep a cookie at most, whatever they are
+// told.
+const maxCookieAge = int64(400 * 24 * time.Hour / time.Millisecond)
+
+// timeoutNone is a session's own timeout that says that it has none.
+const timeoutNone = -1
+
+func (m *Manager) idleOf(r *Record) int64 { return timeout(r.IdleTimeout, m.idle) }
+
+func (m *Manager) absoluteOf(r *Record) int64 { return timeout(r.AbsoluteTimeout, m.absolute) }
+
+// timeout returns the one that counts, 0 for none.
+func timeout(own, general int64) int64 {
+	switch {
+	case own == 0:
+		return general
+	case own == timeoutNone:
+		return 0
+	}
+	return own
+}
+
+// lifeOf returns how long a session without a fixed end lives after a change.
+func (m *Manager) lifeOf(r *Record) int64 {
+	switch {
+	case r.Lifetime != 0 && !r.Fixed:
+		return r.Lifetime
+	case m.anonymous != 0 && !r.bound:
+		return m.anonymous
+	}
+	return m.duration
+}
+
+// lasts returns when a record ends if its session is never idle.
+func (m *Manager) lasts(r *Record) int64 { return m.lastsSeen(r, r.Seen) }
+
+// lastsSeen is lasts for a session that was last looked at then.
+func (m *Manager) lastsSeen(r *Record, seen int64) int64 {
+	from := r.Saved
+	if m.rolling {
+		from = max(from, seen)
+	}
+	end := from + m.lifeOf(r)
+	if r.Fixed {
+		end = r.Lifetime
+	}
+	if absolute := m.absoluteOf(r); absolute != 0 {
+		end = min(end, r.Created+absolute)
+	}
+	return end
+}
+
+// expires returns when a record ends whose session was looked at now.
+func (m *Manager) expires(r *Record, now int64) int64 {
+	end := m.lastsSeen(r, now)
+	if idle := m.idleOf(r); idle != 0 {
+		end = min(end, now+idle)
+	}
+	return end
+}
+
+// endOf returns when a record is over, whatever the store thinks of it. The
+// absolute timeout is looked at anew: it may have been shortened since.
+func (m *Manager) endOf(r *Record) int64 {
+	if absolute := m.absoluteOf(r); absolute != 0 {
+		return min(r.Expires, r.Created+absolute)
+	}
+	return r.Expires
+}
+
+func (m *Manager) ended(r *Record, now int64) bool { return now >= m.endOf(r) }
+
+// looksMatter reports whether looking at a session may change its record.
+func (m *Manager) looksMatter(r *Record) bool {
+	return m.looksCount || r.IdleTimeout > 0 || m.outlivesCookies(r)
+}
+
+// lookStep returns how far a look must move the end of a session to be worth a
+// write: a tenth of the time that looks extend, 0 if they extend nothing.
+func (m *Manager) lookStep(r *Record) int64 {
+	span := m.idleOf(r)
+	if m.rolling && !r.Fixed && (span == 0 || m.lifeOf(r) < span) {
+		span = m.lifeOf(r)
+	}
+	if span == 0 {
+		return 0
+	}
+	return max(1, span/10)
+}
+
+// lookPause returns after how long a look at a session that could not be noted is
+// tried anew.
+func (m *Manager) lookPause(r *Record) int64 {
+	pause := m.lookStep(r)
+	if m.seenEvery != 0 && (pause == 0 || m.seenEvery < pause) {
+		pause = m.seenEvery
+	}
+	return max(1, pause)
+}
+
+// refreshDue reports whether the look at the session that the request had is to
+// be saved.
+func (s *Session) refreshDue(now int64) bool {
+	m, r := s.manager, &s.record
+	if !s.exists || !s.used || now < s.lookAgain || s.modified() {
+		return false
+	}
+	if m.seenEvery != 0 && now-r.Seen >= m.seenEvery {
+		return true
+	}
+	if step := m.lookStep(r); step != 0 && m.expires(r, now)-r.Expires >= step {
+		return true
+	}
+	return s.w != nil && !s.w.sent && s.cookieFollowsLooks(r) && cookieStale(r.CookieUntil, m.cookieUntil(r, now), now)
+}
+
+// outlivesCookies reports whether a session may be there for longer than a
+// browser keeps its cookie.
+func (m *Manager) outlivesCookies(r *Record) bool { return m.lasts(r)-r.Saved > maxCookieAge }
+
+// cookieFollowsLooks reports whether a session is one whose cookie is sent
+// again although nothing was changed.
+func (s *Session) cookieFollowsLooks(r *Record) bool {
+	return s.transport == TransportCookie && (s.manager.rolling || s.manager.outlivesCookies(r))
+}
+
+// cookieUntil returns until when the browser should keep the cookie of a
+// record, 0 for until it closes. Being idle does not count: the cookie
+// need not be sent again whenever somebody looks.
+func (m *Manager) cookieUntil(r *Record, now int64) int64 {
+	closes := m.settings.ExpireAtBrowserClose
+	switch r.Browser {
+	case BrowserEnds:
+		closes = true
+	case BrowserKeeps:
+		closes = false
+	}
+	if closes {
+		return 0
+	}
+	return min(m.lasts(r), now+maxCookieAge)
+}
+
+// cookieStale reports whether the browser's copy of the cookie, kept until
+// told, should be replaced by one kept until want: it would be forgotten when
+// more than a tenth of its time is still to come, or kept for too long, as is
+// one that the browser was told to keep for longer than browsers do.
+func cookieStale(told, want, now int64) bool {
+	if told == 0 || want == 0 {
+		return told != want
+	}
+	return want < told || want-told > (want-now)/10
+}
