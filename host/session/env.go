@@ -34,6 +34,7 @@ var variables = []struct {
 	{"SESSION_ROTATE_GRACE", duration(func(s *Settings) *time.Duration { return &s.RotateGrace })},
 	{"SESSION_ABSOLUTE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout })},
 	{"SESSION_MAX_USER_SESSIONS", number(func(s *Settings) *int { return &s.MaxUserSessions })},
+	{"SESSION_STORE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.StoreTimeout })},
 	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
 	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
 	{"SESSION_NAMESPACE", text(func(s *Settings) *string { return &s.Namespace })},

@@ -31,6 +31,8 @@ func TestFromEnv(t *testing.T) {
 		{"sessions of a user", []string{"SESSION_MAX_USER_SESSIONS= 5 "}, func(s *session.Settings) { s.MaxUserSessions = 5 }},
 		{"anonymous", []string{"SESSION_ANONYMOUS_DURATION=2h"}, func(s *session.Settings) { s.AnonymousDuration = 2 * time.Hour }},
 		{"rolling", []string{"SESSION_ROLLING=yes"}, func(s *session.Settings) { s.Rolling = true }},
+		{"store timeout", []string{"SESSION_STORE_TIMEOUT=2"}, func(s *session.Settings) { s.StoreTimeout = 2 * time.Second }},
+		{"no store timeout", []string{"SESSION_STORE_TIMEOUT=0"}, func(s *session.Settings) { s.StoreTimeout = 0 }},
 		{"absolute", []string{"SESSION_ABSOLUTE_TIMEOUT=12h"}, func(s *session.Settings) { s.AbsoluteTimeout = 12 * time.Hour }},
 		{"off", []string{"SESSION_IDLE_TIMEOUT=0"}, func(*session.Settings) {}},
 		{"browser close", []string{"SESSION_EXPIRE_AT_BROWSER_CLOSE=true"}, func(s *session.Settings) { s.ExpireAtBrowserClose = true }},

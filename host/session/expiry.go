@@ -166,15 +166,11 @@ func (s *Session) Expires() (time.Time, error) {
 
 // lifeChange is a pending change of a session's own expiry and timeouts.
 type lifeChange struct {
-	set      bool
-	lifetime int64
-	fixed    bool
+	lifetime, idle, absolute int64
 
-	setIdle, setAbsolute bool
-	idle, absolute       int64
+	set, fixed, setIdle, setAbsolute, setBrowser bool
 
-	setBrowser bool
-	browser    BrowserClose
+	browser BrowserClose
 }
 
 func (c *lifeChange) pending() bool { return c.set || c.setIdle || c.setAbsolute || c.setBrowser }

@@ -53,7 +53,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings:    settings,
 		madeAt:      callerOfNew(),
 		namespace:   settings.namespace(),
-		engine:      engine,
+		engine:      boundedEngine{engine, settings.StoreTimeout},
 		duration:    settings.Duration.Milliseconds(),
 		anonymous:   settings.AnonymousDuration.Milliseconds(),
 		idle:        settings.IdleTimeout.Milliseconds(),

@@ -34,11 +34,12 @@ type Record struct {
 	// Lifetime is the session's own time to live after a change, or its own
 	// fixed end if Fixed is set; 0 means that the settings decide.
 	Lifetime int64
-	Fixed    bool
 
 	// IdleTimeout and AbsoluteTimeout are the session's own; 0 means that the
 	// settings decide, and -1 that there is none.
 	IdleTimeout, AbsoluteTimeout int64
+
+	Fixed bool
 
 	// Browser is whether the cookie ends with the browser.
 	Browser BrowserClose
@@ -53,9 +54,9 @@ type Record struct {
 	// came with its id: somebody got the response that told it.
 	Held bool
 
-	Values Values
-
 	bound bool // to a user; kept only with Settings.AnonymousDuration
+
+	Values Values
 
 	// room, where set, is fresh memory for the stored form in which the values
 	// stand already, so that a commit does not copy them twice.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -24,7 +23,9 @@ import (
 type Session struct {
 	manager *Manager
 	ctx     context.Context
+	loading loadingContext  // ctx for what is read from the storage
 	saving  savingContext   // ctx for what must be done even if the client left
+	call    operation       // of the storage, one at a time
 	w       *responseWriter // nil for a session without a response
 	began   int64           // when the request began, 0: not before its first look
 
@@ -331,6 +332,9 @@ func (s *Session) clientIDs() []string {
 // fetch gets the record under the session's key if it counts: one that is
 // corrupt, has ended, or is not in its user's list is as good as none.
 func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
+	if _, saves := ctx.(*savingContext); !saves {
+		ctx = &s.loading
+	}
 	for range maxAttempts {
 		record, err := s.fetchRecord(ctx, now)
 		if err != nil {
@@ -377,18 +381,10 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	return Record{}, err
 }
 
-// savingContext is a request's context that does not end with it: what the
-// handler has done is saved, whether or not the client waited for the answer.
-// It is [context.WithoutCancel] that lies within the session.
-type savingContext struct{ context.Context }
-
-func (*savingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (*savingContext) Done() <-chan struct{}       { return nil }
-func (*savingContext) Err() error                  { return nil }
-
 // attach gives a new session its surroundings.
 func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
-	s.manager, s.ctx, s.saving.Context, s.w = m, ctx, ctx, w
+	s.manager, s.ctx, s.w = m, ctx, w
+	s.loading.session, s.saving.session = s, s
 }
 
 // storageFailed tells of a storage that does not do what it was asked. A client

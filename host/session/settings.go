@@ -201,6 +201,14 @@ type Settings struct {
 	// At most 10,000. SESSION_MAX_USER_SESSIONS, default 100.
 	MaxUserSessions int
 
+	// StoreTimeout bounds how long one call of the storage is waited for: a
+	// storage that does not answer is then [store.ErrUnavailable], and the
+	// request is answered. Loads end with their client as well; what is to be
+	// saved is saved although the client left, within this time. It binds a
+	// storage as far as that looks at its context, see [store.Store]. 0 is off.
+	// SESSION_STORE_TIMEOUT, default 10 seconds.
+	StoreTimeout time.Duration
+
 	// OnError answers a request whose session could not be loaded or saved
 	// while the answer can still be chosen. The default answers 503 with
 	// Retry-After where trying again may help, 409 for ErrGone, and 500
@@ -226,6 +234,7 @@ func Defaults() Settings {
 		Storage:         "memory",
 		Duration:        7 * 24 * time.Hour,
 		RotateGrace:     30 * time.Second,
+		StoreTimeout:    10 * time.Second,
 		CookieName:      "session_id",
 		CookiePath:      "/",
 		CookieHTTPOnly:  true,
@@ -257,6 +266,7 @@ func (s Settings) Check() error {
 		{"SeenEvery", s.SeenEvery, 0},
 		{"RotateEvery", s.RotateEvery, 0},
 		{"RotateGrace", s.RotateGrace, 0},
+		{"StoreTimeout", s.StoreTimeout, 0},
 	} {
 		if d.value < d.least {
 			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)

@@ -20,6 +20,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, 604800*time.Second, s.Duration)
 	require.Zero(t, s.IdleTimeout)
 	require.Zero(t, s.AbsoluteTimeout)
+	require.Equal(t, 10*time.Second, s.StoreTimeout)
 	require.False(t, s.ExpireAtBrowserClose)
 	require.Equal(t, "session_id", s.CookieName)
 	require.Equal(t, "/", s.CookiePath)
@@ -100,6 +101,10 @@ func TestCheck(t *testing.T) {
 		{"anonymous duration above the absolute timeout", func(s *session.Settings) { s.AnonymousDuration, s.AbsoluteTimeout = 2*hour, hour }, "since AbsoluteTimeout"},
 		{"anonymous duration that would be none", func(s *session.Settings) { s.AnonymousDuration = time.Microsecond }, "AnonymousDuration is 1µs"},
 		{"negative anonymous duration", func(s *session.Settings) { s.AnonymousDuration = -hour }, "AnonymousDuration"},
+
+		{"no store timeout", func(s *session.Settings) { s.StoreTimeout = 0 }, ""},
+		{"negative store timeout", func(s *session.Settings) { s.StoreTimeout = -hour }, "StoreTimeout"},
+		{"store timeout that would be none", func(s *session.Settings) { s.StoreTimeout = time.Microsecond }, "StoreTimeout"},
 
 		{"no room", func(s *session.Settings) { s.MaxSize = 0 }, "MaxSize"},
 		{"more room than a store has", func(s *session.Settings) { s.MaxSize = 16<<20 + 1 }, "MaxSize"},

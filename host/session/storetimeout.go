@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// boundedEngine gives each call of an engine a time after which it is not
+// waited for any more, as far as the storage looks at its context.
+type boundedEngine struct {
+	Engine
+	timeout time.Duration // 0: none
+}
+
+func (e boundedEngine) Load(ctx context.Context, key []byte, now int64) (Record, error) {
+	o := e.begin(ctx)
+	r, err := e.Engine.Load(o, key, now)
+	return r, o.end(err)
+}
+
+func (e boundedEngine) Store(ctx context.Context, key []byte, r *Record, expect, now int64) error {
+	o := e.begin(ctx)
+	return o.end(e.Engine.Store(o, key, r, expect, now))
+}
+
+func (e boundedEngine) Delete(ctx context.Context, key []byte, now int64) error {
+	o := e.begin(ctx)
+	return o.end(e.Engine.Delete(o, key, now))
+}
+
+// begin returns a context for one call. A session's own has room for it.
+func (e boundedEngine) begin(ctx context.Context) *operation {
+	var room *operation
+	switch c := ctx.(type) {
+	case *loadingContext:
+		room = &c.session.call
+	case *savingContext:
+		room = &c.session.call
+	}
+	if room == nil || !room.take() {
+		room = &operation{taken: true}
+	}
+	room.base, room.timeout = ctx, e.timeout
+	return room
+}
+
+// loadingContext is a session's context, for what is read from the storage.
+type loadingContext struct{ session *Session }
+
+func (c *loadingContext) Deadline() (time.Time, bool) { return c.session.ctx.Deadline() }
+func (c *loadingContext) Done() <-chan struct{}       { return c.session.ctx.Done() }
+func (c *loadingContext) Err() error                  { return c.session.ctx.Err() }
+func (c *loadingContext) Value(key any) any           { return c.session.ctx.Value(key) }
+
+// savingContext is a session's context that does not end with the request: what
+// the handler has done is saved, whether or not the client waited for the answer.
+// It is [context.WithoutCancel] that lies within the session.
+type savingContext struct{ session *Session }
+
+func (*savingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*savingContext) Done() <-chan struct{}       { return nil }
+func (*savingContext) Err() error                  { return nil }
+func (c *savingContext) Value(key any) any         { return c.session.ctx.Value(key) }
+
+// operation is the context of one call of the storage. Its time begins when the
+// storage waits: asks for the context's end, or a second time whether it is over.
+// Most answer at once and ask once, and they are not to pay for a timer, nor for
+// knowing what time it is.
+type operation struct {
+	mu      sync.Mutex
+	base    context.Context // nil when the call is over
+	timeout time.Duration
+	taken   bool
+	asked   bool // whether it is over
+	bounded context.Context
+	cancel  context.CancelFunc
+}
+
+// take reserves the room of a session for a call. One whose context somebody may
+// still wait for is not used again.
+func (o *operation) take() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.taken || o.bounded != nil {
+		return false
+	}
+	o.taken = true
+	return true
+}
+
+// end tells what became of the call.
+func (o *operation) end(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		err = o.explain(err)
+	}
+	if o.bounded != nil {
+		o.cancel()
+	}
+	o.base, o.taken, o.asked = nil, false, false
+	return err
+}
+
+// explain makes an error of the storage out of a time that ran out while the
+// request's had not: that is no client who left.
+func (o *operation) explain(err error) error {
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if !ended && !errors.Is(err, os.ErrDeadlineExceeded) || o.base.Err() != nil {
+		return err
+	}
+	if o.bounded != nil {
+		own, _ := o.bounded.Deadline()
+		request, has := o.base.Deadline()
+		switch late := !time.Now().Before(own); {
+		case late && has && !own.Before(request):
+			return err
+		case late:
+			return fmt.Errorf("%w: the storage did not answer within %v, which is Settings.StoreTimeout: %v", store.ErrUnavailable, o.timeout, err)
+		}
+	}
+	if ended {
+		return fmt.Errorf("%w: the storage gave up by itself: %v", store.ErrUnavailable, err)
+	}
+	return err
+}
+
+// bound starts the time. The lock is held.
+func (o *operation) bound() context.Context {
+	switch {
+	case o.bounded != nil:
+	case o.base == nil:
+		return over
+	case o.timeout == 0:
+		return o.base
+	default:
+		o.bounded, o.cancel = context.WithTimeout(o.base, o.timeout)
+	}
+	return o.bounded
+}
+
+// over is what a context is that somebody kept and never waited for.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+func (o *operation) Deadline() (time.Time, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bound().Deadline()
+}
+
+func (o *operation) Done() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bound().Done()
+}
+
+func (o *operation) Err() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.asked && o.bounded == nil && o.base != nil {
+		o.asked = true
+		return o.base.Err()
+	}
+	return o.bound().Err()
+}
+
+func (o *operation) Value(key any) any {
+	o.mu.Lock()
+	base := o.base
+	if o.bounded != nil {
+		base = o.bounded
+	}
+	o.mu.Unlock()
+	if base == nil {
+		return nil
+	}
+	return base.Value(key)
+}
