@@ -34,6 +34,14 @@ import (
 // have one order. A context that is cancelled before an operation has begun
 // makes it return the context's error without effect; once begun, an operation
 // runs to its end.
+//
+// A store that waits for something, for its turn or for an answer over the
+// network, waits no longer than its context lasts, deadline or not, and then
+// returns the context's error or one that wraps it. What became of a write that
+// had begun is then not known to the caller: it may have been stored, whole, or
+// not. Sessions are bound by this (their StoreTimeout); a store that does not
+// look at its context holds a request for as long as it likes. A context is of
+// one operation and is not to be kept when that has returned.
 type Store interface {
 	// Get returns the value stored under key, in memory that is the caller's
 	// from then on. It returns ErrNotFound if there is none.
