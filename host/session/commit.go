@@ -76,7 +76,7 @@ func (s *Session) changesSaved() {
 func (s *Session) canSendID() error {
 	switch {
 	case s.w == nil || !s.w.sent:
-		return nil
+		return s.notKeptBack()
 	case s.w.bypassed:
 		return fmt.Errorf("%w: the change needs a cookie; %s", ErrHeadersSent, bypass)
 	default:

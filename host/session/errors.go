@@ -16,6 +16,10 @@ var (
 	// headers had already left.
 	ErrHeadersSent = errors.New("session: the response headers were already sent")
 
+	// ErrCrossSite is a new session for a request from which the browser keeps
+	// the session's cookie back: it would replace the one that the browser has.
+	ErrCrossSite = errors.New("session: a request of another site, from which browsers keep the session's cookie back")
+
 	// ErrGone is a change to a session that another request destroyed or
 	// renewed in the meantime. The change was not stored.
 	ErrGone = errors.New("session: the session was ended by another request")

@@ -101,6 +101,10 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	case isUnavailable(err):
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "The session storage is not available. Please try again.", http.StatusServiceUnavailable)
+	case errors.Is(err, ErrCrossSite):
+		http.Error(w, "This request came from another site, and the browser kept the session's cookie back, as the cookie's SameSite attribute tells it to. "+
+			"A new session would have replaced the one that the browser still has, so none was begun. "+
+			"For whoever develops this site: host/session/README.md of Waddle, \"Answers that come from another site\", has the ways to do it.", http.StatusForbidden)
 	case errors.Is(err, ErrGone):
 		http.Error(w, "The session has ended. Please try again.", http.StatusConflict)
 	default:

@@ -35,6 +35,7 @@ type Session struct {
 	ids     []string // that the client sent, well-formed
 	idRoom  [1]string
 	haveIDs bool
+	brought bool       // the client sent something that was meant for us
 	id      string     // of the loaded or stored session
 	key     storageKey // of id
 	issued  bool       // this request made the id
@@ -321,6 +322,7 @@ func (s *Session) clientIDs() []string {
 		if s.w != nil {
 			var rejected int
 			s.ids, s.transport, rejected = s.manager.idsOf(s.idRoom[:0], s.w.request.Header)
+			s.brought = len(s.ids) > 0 || rejected > 0
 			if rejected > 0 {
 				s.manager.event(s.ctx, Event{Kind: EventRejected})
 			}
@@ -390,7 +392,7 @@ func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 // storageFailed tells of a storage that does not do what it was asked. A client
 // that has gone, or a change that was wrong by itself, is no fault of it.
 func (s *Session) storageFailed(err error) {
-	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
+	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrCrossSite, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, other) {
 			return
 		}

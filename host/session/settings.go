@@ -150,7 +150,11 @@ type Settings struct {
 	// default true.
 	CookieHTTPOnly bool
 
-	// CookieSameSite: SESSION_COOKIE_SAMESITE, default Lax.
+	// CookieSameSite is whether browsers send the cookie with requests that
+	// other sites cause. From those that change something, a form that is
+	// posted for one, they keep it back unless this is None; a session that
+	// such a request would begin is [ErrCrossSite], since its cookie would
+	// replace the one that was kept back. SESSION_COOKIE_SAMESITE, default Lax.
 	CookieSameSite http.SameSite
 
 	// CookiePartitioned keeps a cookie of embedded content apart for each
@@ -211,8 +215,8 @@ type Settings struct {
 
 	// OnError answers a request whose session could not be loaded or saved
 	// while the answer can still be chosen. The default answers 503 with
-	// Retry-After where trying again may help, 409 for ErrGone, and 500
-	// otherwise. It must not use the request's session.
+	// Retry-After where trying again may help, 409 for ErrGone, 403 for
+	// ErrCrossSite, and 500 otherwise. It must not use the request's session.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// OnEvent is told what happens to sessions. The default logs what should

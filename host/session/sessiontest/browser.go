@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -31,6 +32,7 @@ type Browser struct {
 	sessions *Sessions
 	jar      *jar
 	base     *url.URL
+	page     *url.URL // that sends the requests, nil for the person before it
 }
 
 // Browser returns a browser whose requests go straight to a handler, without a
@@ -60,6 +62,7 @@ func (s *Sessions) browser(base string, client *http.Client, options []Option) *
 	}
 	b := &Browser{Client: client, Header: make(http.Header), sessions: s, jar: newJar(s.Clock), base: address}
 	client.Jar = b.jar
+	client.Transport = sites{client.Transport, b.jar}
 	from := *address
 	from.Path = s.Settings.CookiePath
 	b.jar.SetCookies(&from, s.cookies(options))
@@ -103,6 +106,9 @@ func (b *Browser) Do(r *http.Request) *http.Response {
 		r.RequestURI, r.Host = "", r.URL.Host
 	}
 	r.URL = b.base.ResolveReference(r.URL)
+	if b.page != nil {
+		r = r.WithContext(context.WithValue(r.Context(), pageKey{}, b.page))
+	}
 	for name, values := range b.Header {
 		if _, has := r.Header[name]; !has {
 			r.Header[name] = values
@@ -130,6 +136,28 @@ func (b *Browser) Session() *session.Session {
 		r.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value})
 	}
 	return b.sessions.After(r, nil)
+}
+
+// From returns the same browser with a page open: requests are links followed
+// and forms sent on that page. If it is one of another site, cookies are kept
+// back as their SameSite says, and for the addresses for which browsers say
+// where a request comes from, Sec-Fetch-Site and Origin do. An identity provider
+// that answers by a form is
+//
+//	b.From("https://idp.example/").PostForm("/signed-in", answer)
+//
+// A host within the other is of the same site, and two of which neither is are of
+// two sites: which domains belong to whom, as browsers know, this package does
+// not. Requests of the browser itself are those of a person who types addresses.
+func (b *Browser) From(page string) *Browser {
+	b.sessions.helper()
+	address, err := url.Parse(page)
+	if err != nil {
+		b.sessions.fatalf("sessiontest: %v", err)
+	}
+	from := *b
+	from.page = b.base.ResolveReference(address)
+	return &from
 }
 
 // Restart closes the browser and opens it again: cookies that were given no time

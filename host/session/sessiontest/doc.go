@@ -25,6 +25,10 @@
 //	sessions.Clock.Advance(31 * time.Minute)
 //	b.Get("/account") // logged out?
 //
+// What pages of other sites cause, for which browsers keep some cookies back:
+//
+//	b.From("https://idp.example/").PostForm("/signed-in", answer)
+//
 // And a storage that fails:
 //
 //	sessions.Store.Fail(store.ErrUnavailable)

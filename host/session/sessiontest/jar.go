@@ -59,6 +59,9 @@ func (j *jar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 		if latest := now.Add(longest); until.After(latest) {
 			until = latest
 		}
+		if c.SameSite == http.SameSiteNoneMode && !c.Secure {
+			continue // browsers refuse it
+		}
 		id := identify(from, c)
 		l := life{from: from, cookie: *c, until: until}
 		l.cookie.MaxAge, l.cookie.Expires = 0, time.Time{}
@@ -103,6 +106,18 @@ func (j *jar) Cookies(to *url.URL) []*http.Cookie {
 	defer j.mu.Unlock()
 	j.expire()
 	return j.jar.Cookies(to)
+}
+
+// sameSite returns what a cookie that goes to an address says of other sites.
+func (j *jar) sameSite(to *url.URL, name, value string) http.SameSite {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id, l := range j.kept {
+		if id.name == name && l.cookie.Value == value && (id.host == to.Hostname() || within(to.Hostname(), id.domain)) {
+			return l.cookie.SameSite
+		}
+	}
+	return http.SameSiteNoneMode // none of the browser's: whoever made the request put it there
 }
 
 // named returns the cookies of a name, wherever they belong.
