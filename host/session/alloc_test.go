@@ -1,14 +1,44 @@
 package session_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
+
+// TestAllocationsOfALife: what a session's life is made of is read without
+// allocating.
+func TestAllocationsOfALife(t *testing.T) {
+	settings := session.Defaults()
+	settings.OnEvent = session.Events()
+	settings.Rolling, settings.AnonymousDuration = true, time.Hour
+	m, err := session.New(store.NewMemory(), settings)
+	require.NoError(t, err)
+	s := m.Open(t.Context(), saveNew(t, m, "x"))
+	require.NoError(t, errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(90*24*time.Hour), s.SetExpiry(90*24*time.Hour),
+		s.LogIn("ada", nil), s.Save()))
+	id, err := s.ID()
+	require.NoError(t, err)
+	for name, read := range map[string]func(s *session.Session){
+		"value":   func(s *session.Session) { _, _ = benchUser.Get(s) },
+		"expires": func(s *session.Session) { _, _ = s.Expires() },
+	} {
+		h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { read(session.From(r)) }))
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
+		w := &discard{header: make(http.Header)}
+		require.LessOrEqual(t, testing.AllocsPerRun(200, func() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}), 6.0, name)
+	}
+}
 
 // TestAllocations holds down what a request allocates over the native store: an
 // addition that is not used must not be paid for.

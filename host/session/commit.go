@@ -287,6 +287,7 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 		if s.exists {
 			e.Kind, e.Previous = EventRenewed, s.key.label()
 		}
+		s.replaced(now)
 		s.manager.event(s.ctx, e)
 	}
 	s.unlistUnbound()

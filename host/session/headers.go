@@ -21,7 +21,7 @@ func (w *responseWriter) addHeaders() {
 		now := s.manager.now()
 		w.setCookie(s.id, s.manager.cookieUntil(&s.record, now), now)
 	}
-	if s.destroyed && w.cookie == "" && s.transport == TransportCookie {
+	if w.cookie == "" && s.transport == TransportCookie && (s.destroyed || s.takeBackDead()) {
 		if scope, err := s.manager.scope(w.request); err == nil {
 			w.cookie = removal(s.manager.settings.cookie(scope))
 		}

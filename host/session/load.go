@@ -56,6 +56,7 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 		}
 	}
 	s.loaded, s.ended = true, ended
+	s.dead = len(s.ids) > 0 && ended == nil && !s.unsure
 	return nil
 }
 
@@ -84,6 +85,7 @@ func (s *Session) find(ctx context.Context, id string, now int64, r *Record, loa
 			*r = record
 			return id, s.key, nil
 		case !loaded && !s.withinGrace(&record, now):
+			s.unsure = true // for as long as it is there: its cookie may have been replaced
 			if record.State == RecordEnded {
 				s.endedID = id
 			}
@@ -96,5 +98,6 @@ func (s *Session) find(ctx context.Context, id string, now int64, r *Record, loa
 			break
 		}
 	}
+	s.unsure = true
 	return "", key, store.ErrNotFound
 }

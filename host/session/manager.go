@@ -26,6 +26,7 @@ type Manager struct {
 	clash  atomic.Bool // it was told that another manager has the same cookie
 
 	said saidNotices
+	dead deadCookies
 }
 
 // New returns a manager of sessions in a store. It returns ErrSettings for

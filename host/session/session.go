@@ -40,6 +40,8 @@ type Session struct {
 	key     storageKey // of id
 	issued  bool       // this request made the id
 	loaded  bool
+	dead    bool   // all that the client's ids name is over, for certain
+	unsure  bool   // an id may not be dead, or its cookie may have been replaced
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
 	touched bool   // the request looked at the session or changed it
@@ -344,6 +346,7 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 		}
 		listed, err := s.vouched(ctx, &record, now)
 		if err != nil {
+			s.unsure = true // the list is another record, and may be read another time
 			return Record{}, err
 		}
 		if listed {
@@ -366,6 +369,7 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 	case err == nil && record.State == RecordEnded && now >= record.Expires:
 		return Record{}, store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
+		s.unsure = true
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
 		return Record{}, store.ErrNotFound
 	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
@@ -377,6 +381,7 @@ func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
 		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})
 		return Record{}, store.ErrNotFound
 	case isCorrupt(err):
+		s.unsure = true // to another host, or with another secret, it may not be
 		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
 		return Record{}, store.ErrNotFound
 	}
