@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -200,6 +202,28 @@ func ExampleFromEnv() {
 	// Output:
 	// 10h0m0s 30m0s true <nil>
 	// session: invalid settings: the environment sets SESSION_COOKIE_SECRUE, which is no setting; was SESSION_COOKIE_SECURE meant?
+}
+
+// Others are logged out after half an hour without a look, and after a day in any
+// case; who ticked the box is remembered for 90 days.
+func ExampleSession_SetExpiry() {
+	settings := session.Defaults()
+	settings.IdleTimeout, settings.AbsoluteTimeout = 30*time.Minute, 24*time.Hour
+	m, err := session.New(store.NewMemory(), settings)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	const remembered = 90 * 24 * time.Hour
+	s := m.Open(context.Background(), "") // in a handler: session.From(r)
+	fmt.Println(s.SetExpiry(remembered))
+	fmt.Println(errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(remembered), s.LogIn("ada", nil), s.Save()))
+	expires, err := s.Expires()
+	fmt.Println(time.Until(expires).Round(24*time.Hour), err)
+	// Output:
+	// session: invalid settings: a session is to live for 2160h0m0s, and its AbsoluteTimeout would end it after 24h0m0s; give it another by Session.SetAbsoluteTimeout first
+	// <nil>
+	// 2160h0m0s <nil>
 }
 
 // A box to tick: the browser keeps the cookie for a month, or forgets it when it

@@ -96,6 +96,9 @@ func TestCheck(t *testing.T) {
 		{"rolling", func(s *session.Settings) { s.Rolling = true }, ""},
 		{"rolling to an end that does not move", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Duration }, "Rolling has no effect"},
 		{"rolling to a later end", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Duration+ms }, ""},
+		{"rolling that only visitors have", func(s *session.Settings) {
+			s.Rolling, s.AbsoluteTimeout, s.AnonymousDuration = true, 12*hour, hour
+		}, ""},
 		{"anonymous duration", func(s *session.Settings) { s.AnonymousDuration = hour }, ""},
 		{"anonymous duration at the duration", func(s *session.Settings) { s.AnonymousDuration = s.Duration }, "AnonymousDuration is 168h0m0s"},
 		{"anonymous duration above the absolute timeout", func(s *session.Settings) { s.AnonymousDuration, s.AbsoluteTimeout = 2*hour, hour }, "since AbsoluteTimeout"},
