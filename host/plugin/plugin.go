@@ -219,7 +219,7 @@ func (p *Plugin) provide() error {
 func (p *Plugin) start(name string) error {
 	p.shards = make([]*shard, p.config.Shards)
 	for i := range p.shards {
-		p.shards[i] = &shard{plugin: p, index: i}
+		p.shards[i] = &shard{plugin: p, index: i, line: make(chan struct{}, 1)}
 		if p.config.Deadline > 0 {
 			p.shards[i].queue = make(chan struct{}, 1)
 		}

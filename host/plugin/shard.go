@@ -53,6 +53,10 @@ type shard struct {
 	// here, where a context can end it. Nil for a trusted guest.
 	queue chan struct{}
 
+	// line has room for one as well: for who is next where a guest is trusted
+	// and has the lock for long.
+	line chan struct{}
+
 	mu       sync.Mutex
 	in       *instance // nil if closed or waiting for another attempt
 	closed   bool
@@ -120,26 +124,34 @@ const turnsAtLock = 8
 
 // await takes the shard's lock when whoever holds it lets go, or returns the
 // context's error. A guest that never comes back must not hold those who can be
-// called off.
+// called off: one goroutine waits in their place, and the others in line for that.
 func (s *shard) await(ctx context.Context) error {
-	if ctx.Done() == nil {
-		s.mu.Lock()
-		return nil
-	}
 	for range turnsAtLock {
 		runtime.Gosched()
 		if s.mu.TryLock() {
 			return nil
 		}
 	}
-	got := make(chan struct{})
+	// Only now: a context may be one that begins its time when it is asked.
+	done := ctx.Done()
+	if done == nil {
+		s.mu.Lock()
+		return nil
+	}
+	select {
+	case s.line <- struct{}{}:
+	case <-done:
+		return ctx.Err()
+	}
+	got, left := make(chan struct{}), make(chan struct{})
 	go func() {
 		s.mu.Lock()
 		select {
 		case got <- struct{}{}:
-		case <-ctx.Done():
+		case <-left:
 			s.mu.Unlock()
 		}
+		<-s.line
 	}()
 	select {
 	case <-got:
@@ -148,7 +160,8 @@ func (s *shard) await(ctx context.Context) error {
 			return err
 		}
 		return nil
-	case <-ctx.Done():
+	case <-done:
+		close(left)
 		return ctx.Err()
 	}
 }
