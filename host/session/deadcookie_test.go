@@ -53,7 +53,7 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 		settings func(*session.Settings)
 		die      func(a *app, id string)
 	}{
-		{"never known", nil, func(a *app, _ string) { a.store.mu.Lock(); defer a.store.mu.Unlock() }},
+		{"never known", nil, func(*app, string) {}},
 		{"expired", nil, func(a *app, _ string) { a.clock.advance(7 * day) }},
 		{"idle", func(s *session.Settings) { s.IdleTimeout = hour }, func(a *app, _ string) { a.clock.advance(hour) }},
 		{"lost by the storage", nil, func(a *app, id string) {
@@ -144,14 +144,13 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 			require.NoError(a.t, err)
 			require.NoError(a.t, a.store.Store.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: value, Now: clockStart, Expect: store.Any}))
 		}, look},
-		{"ended a moment ago", nil, func(a *app, id string) {
-			b := a.browser()
-			b.jar["session_id"] = stored{value: id}
-			b.do(func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
-			_, err := a.manager.EndAll(ctx, "eve")
-			require.NoError(a.t, err)
-			old, _ := logIn(a.t, a.manager, "eve")
-			_ = old
+		{"renewed a moment ago", nil, func(a *app, id string) {
+			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
+		}, look},
+		{"rotated a moment ago", rotating, func(a *app, id string) {
+			a.clock.advance(every)
+			require.NotNil(a.t, a.at(id, look).cookie())
+			a.clock.advance(grace)
 		}, look},
 		{"a token", func(s *session.Settings) { s.TokenHeader = "X-Session-Token" }, nil, look},
 		{"a session that is there", nil, func(*app, string) {}, look},
@@ -170,7 +169,7 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 				} else {
 					c.make(a, id)
 				}
-				for range 2 {
+				for range 50 { // for as long as a request may be under way
 					got := a.page(id, c.do)
 					if got.cookie() != nil {
 						require.Positive(t, got.cookie().MaxAge)
@@ -180,6 +179,24 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCookieOfASessionThatWasEnded stays for as long as the storage knows of the
+// end: the browser may have another one by now.
+func TestCookieOfASessionThatWasEnded(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		id, _ := logIn(t, a.manager, "eve")
+		n, err := a.manager.EndAll(ctx, "eve")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		for range 59 {
+			require.Nil(t, a.page(id, look).cookie())
+			a.clock.advance(time.Minute)
+		}
+		a.clock.advance(time.Minute)
+		require.True(t, takenBack(t, a.page(id, look)))
+	})
 }
 
 // TestCookiesOfWhichOneIsAlive: the others have its name, and would take it along.
