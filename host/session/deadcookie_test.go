@@ -59,6 +59,14 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 		{"lost by the storage", nil, func(a *app, id string) {
 			require.NoError(a.t, a.store.Store.Delete(ctx, []byte(storageKeyOf(id)), clockStart))
 		}},
+		{"ended long ago", nil, func(a *app, id string) {
+			a.at(id, func(s *session.Session) { require.NoError(a.t, s.Destroy()) })
+			a.clock.advance(hour)
+		}},
+		{"renewed long ago", nil, func(a *app, id string) {
+			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
+			a.clock.advance(hour)
+		}},
 		{"rotated long ago", rotating, func(a *app, id string) {
 			a.clock.advance(every)
 			a.at(id, look)
@@ -197,6 +205,29 @@ func TestCookieOfASessionThatWasEnded(t *testing.T) {
 		a.clock.advance(time.Minute)
 		require.True(t, takenBack(t, a.page(id, look)))
 	})
+}
+
+// TestCookieOfWhatAnotherProcessEnded: this one knows of it by the storage alone.
+func TestCookieOfWhatAnotherProcessEnded(t *testing.T) {
+	for name, end := range map[string]func(s *session.Session) error{
+		"renewed": func(s *session.Session) error { return s.LogIn("eve", nil) },
+		"ended":   (*session.Session).Destroy,
+	} {
+		t.Run(name, func(t *testing.T) {
+			overStores(t, func(t *testing.T, s store.Store) {
+				a, other := newApp(t, s), newApp(t, s)
+				other.clock = a.clock
+				id := a.login("ada")
+				other.at(id, func(s *session.Session) { require.NoError(t, end(s)) })
+				for range 59 {
+					require.Nil(t, a.page(id, look).cookie())
+					a.clock.advance(time.Minute)
+				}
+				a.clock.advance(time.Minute)
+				require.True(t, takenBack(t, a.page(id, look)))
+			})
+		})
+	}
 }
 
 // TestCookiesOfWhichOneIsAlive: the others have its name, and would take it along.

@@ -150,6 +150,8 @@ func (s *Session) Expires() (time.Time, error) {
 	}
 	m, r, now := s.manager, s.record, s.manager.now()
 	switch {
+	case s.ended != nil:
+		return time.Time{}, nil // what was changed is dropped
 	case s.modified():
 		if !s.exists {
 			r = Record{Created: now}

@@ -156,6 +156,37 @@ func TestExpiresAfterTheFirstByte(t *testing.T) {
 	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 }
 
+// TestAliveExtendsNothing: it asks whether the session is there, and no more.
+func TestAliveExtendsNothing(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
+	b := a.browser()
+	b.set("user", "ada")
+	a.clock.advance(hour / 2)
+	got := b.do(func(s *session.Session) {
+		is, err := s.Alive()
+		require.NoError(t, err)
+		require.True(t, is)
+	})
+	require.Equal(t, []string{"Cookie"}, got.Header["Vary"])
+	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
+}
+
+// TestExpiresOfWhatIsDropped: a session that another request ended does not get
+// an end by changes that are not kept.
+func TestExpiresOfWhatIsDropped(t *testing.T) {
+	a := newApp(t, store.NewMemory())
+	b := a.browser()
+	b.set("user", "ada")
+	id := b.id()
+	b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
+	a.at(id, func(s *session.Session) {
+		require.NoError(t, s.Set("n", 1))
+		expires, err := s.Expires()
+		require.NoError(t, err)
+		require.True(t, expires.IsZero())
+	})
+}
+
 // TestExpiresWithoutAResponse: nothing is saved there unless it is asked for.
 func TestExpiresWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
