@@ -60,23 +60,59 @@ func (d *dirs) dirty() bool {
 	return d.dirtyRoot || d.dirtyLive || len(d.dirtyTops) > 0 || len(d.dirtyLeaves) > 0
 }
 
-// sync syncs what needs it. A directory that is gone is so by the one above it,
-// which needs it too then.
+// sync syncs all that needs it.
 func (d *dirs) sync(fs vfs.FS, paths paths) error {
 	for leaf := range d.dirtyLeaves {
-		if err := fs.SyncDir(paths.leaf(leaf)); err != nil && !vfs.NotExist(err) {
+		if err := d.syncLeaf(fs, paths, leaf); err != nil {
 			return err
 		}
-		d.syncedLeaves[leaf] = true
-		delete(d.dirtyLeaves, leaf)
 	}
 	for top := range d.dirtyTops {
-		if err := fs.SyncDir(paths.top(top)); err != nil && !vfs.NotExist(err) {
+		if err := d.syncTop(fs, paths, top); err != nil {
 			return err
 		}
-		d.syncedTops[top] = true
-		delete(d.dirtyTops, top)
 	}
+	return d.syncAbove(fs, paths)
+}
+
+// syncPath syncs what needs it of the directories that a leaf is reached by.
+func (d *dirs) syncPath(fs vfs.FS, paths paths, leaf int) error {
+	if err := d.syncLeaf(fs, paths, leaf); err != nil {
+		return err
+	}
+	if err := d.syncTop(fs, paths, leaf>>4); err != nil {
+		return err
+	}
+	return d.syncAbove(fs, paths)
+}
+
+// A directory that is gone is so by the one above it, which needs it too then.
+
+func (d *dirs) syncLeaf(fs vfs.FS, paths paths, leaf int) error {
+	if _, dirty := d.dirtyLeaves[leaf]; !dirty {
+		return nil
+	}
+	if err := fs.SyncDir(paths.leaf(leaf)); err != nil && !vfs.NotExist(err) {
+		return err
+	}
+	d.syncedLeaves[leaf] = true
+	delete(d.dirtyLeaves, leaf)
+	return nil
+}
+
+func (d *dirs) syncTop(fs vfs.FS, paths paths, top int) error {
+	if _, dirty := d.dirtyTops[top]; !dirty {
+		return nil
+	}
+	if err := fs.SyncDir(paths.top(top)); err != nil && !vfs.NotExist(err) {
+		return err
+	}
+	d.syncedTops[top] = true
+	delete(d.dirtyTops, top)
+	return nil
+}
+
+func (d *dirs) syncAbove(fs vfs.FS, paths paths) error {
 	if d.dirtyLive {
 		if err := fs.SyncDir(paths.live); err != nil && !vfs.NotExist(err) {
 			return err

@@ -58,6 +58,7 @@ type Store struct {
 	sweep  sweeper
 	trash  trash
 	tally  tally
+	flush  *flush // nil for none under way
 
 	buffer  []byte // a file that was read; Get returns part of it
 	out     []byte // the beginning of one that is written
@@ -116,13 +117,15 @@ func (s *Store) recover() (err error) {
 	for i := range s.pending {
 		s.dirs.doubt(i.leaf())
 	}
-	if err := s.list.replace(s.pending); err != nil {
+	// Without room there is no new list, and perhaps, after Clear, no directory.
+	// Both are made later, and records are read and deleted meanwhile.
+	if err := s.list.begin(s.pending); err != nil {
 		return err
 	}
 	switch err := s.fs.Mkdir(s.paths.live); {
 	case err == nil:
 		s.tally.empty()
-	case !vfs.Exist(err):
+	case !vfs.Exist(err) && !vfs.NoSpace(err):
 		return err
 	}
 	if err := s.trash.find(); err != nil {

@@ -17,9 +17,20 @@ type entry struct {
 	state    state
 	durable  int8 // the slot of the record that was saved, none if there is none
 	rewrite  bool // what was written may not be what is on the disk: write it again before it is synced
+	spare    spare
 	unsynced bool // names in the folder have changed
 	listed   bool // it is in the list
 }
+
+// spare is what has to do for a record that should be written to a new file, while
+// the disk has no room for one.
+type spare uint8
+
+const (
+	noSpare    spare = iota // nothing: the record is not durable before there is room
+	spareSync               // a sync, since none of the file is known to have failed
+	spareAgain              // the slot that it is in, written once more: it was never saved there
+)
 
 // place is where in its file a record is.
 type place struct {
@@ -61,12 +72,14 @@ const (
 //	 0 32  "waddle keyfolder pending list 1\n"
 //	then for every change that is the first of its key since the last Save
 //	 0  4  CRC-32C of the bytes 4 to 31
-//	 4  4  0
+//	 4  4  1 if a sync of the file has failed, and else 0
 //	 8 16  id
 //	24  8  0
 const (
 	listTitle     = "waddle keyfolder pending list 1\n"
 	listEntrySize = 32
+
+	listSyncFailed = 1
 )
 
 type list struct {
@@ -77,12 +90,22 @@ type list struct {
 	buffer [listEntrySize]byte
 }
 
+// begin makes the list ready for an instance that found these entries in it. Where
+// there is no room for a new list, the one that is there goes on.
+func (l *list) begin(pending map[id]entry) error {
+	err := l.replace(pending)
+	if !vfs.NoSpace(err) || l.file != nil {
+		return ignoreNoSpace(err)
+	}
+	return ignoreNotExist(l.open(0)) // add makes it when it can
+}
+
 // replace makes a new file of the entries, in place of what is there.
 func (l *list) replace(pending map[id]entry) error {
 	b := make([]byte, 0, listEntrySize*(1+len(pending)))
 	b = append(b, listTitle...)
-	for i := range pending {
-		b = appendListEntry(b, i)
+	for i, e := range pending {
+		b = appendListEntry(b, i, e.rewrite && e.spare != spareSync)
 	}
 	temporary := l.name + "-new"
 	f, err := l.fs.OpenFile(temporary, vfs.ReadWrite|vfs.Create|vfs.Truncate)
@@ -94,6 +117,7 @@ func (l *list) replace(pending map[id]entry) error {
 		err = closed
 	}
 	if err != nil {
+		_ = l.fs.Remove(temporary) // it has room that somebody needs
 		return err
 	}
 	// Some systems rename no file that is open, and over none that is.
@@ -101,32 +125,49 @@ func (l *list) replace(pending map[id]entry) error {
 		_ = l.file.Close()
 		l.file = nil
 	}
-	if err = l.fs.Rename(temporary, l.name); err == nil {
-		l.count = len(pending)
+	if err = l.fs.Rename(temporary, l.name); err != nil {
+		_ = l.fs.Remove(temporary)
 	}
-	if opened := l.open(); err == nil {
+	if opened := l.open(0); err == nil {
 		err = opened
 	}
 	return err
 }
 
-func (l *list) open() (err error) {
-	l.file, err = l.fs.OpenFile(l.name, vfs.ReadWrite)
-	if err != nil {
-		l.file = nil
+func ignoreNoSpace(err error) error {
+	if vfs.NoSpace(err) {
+		return nil
 	}
 	return err
 }
 
+// open opens the file that is there, to go on after its last whole entry.
+func (l *list) open(flag vfs.Flag) error {
+	f, err := l.fs.OpenFile(l.name, vfs.ReadWrite|flag)
+	if err != nil {
+		return err
+	}
+	size, err := f.Size()
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	if size == 0 {
+		_, _ = f.WriteAt([]byte(listTitle), 0)
+	}
+	l.file, l.count = f, max(0, int(size/listEntrySize)-1)
+	return nil
+}
+
 // add writes an entry. It counts once it is there completely: one that failed is
 // overwritten by the next.
-func (l *list) add(i id) error {
-	if l.file == nil { // replacing it failed
-		if err := l.open(); err != nil {
+func (l *list) add(i id, syncFailed bool) error {
+	if l.file == nil { // there was no room for it, or replacing it failed
+		if err := l.open(vfs.Create); err != nil {
 			return err
 		}
 	}
-	b := appendListEntry(l.buffer[:0], i)
+	b := appendListEntry(l.buffer[:0], i, syncFailed)
 	if _, err := l.file.WriteAt(b, int64(listEntrySize*(1+l.count))); err != nil {
 		return err
 	}
@@ -142,9 +183,12 @@ func (l *list) reset() {
 	}
 }
 
-func appendListEntry(b []byte, i id) []byte {
+func appendListEntry(b []byte, i id, syncFailed bool) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	if syncFailed {
+		put32(b[start+4:], listSyncFailed)
+	}
 	b = append(b, i[:]...)
 	b = append64(b, 0)
 	put32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
@@ -176,12 +220,21 @@ func (l *list) read() (map[id]entry, error) {
 	}
 }
 
-// parseList adds the entries of a piece of the list.
+// parseList adds the entries of a piece of the list. Nobody knows whether what they
+// stand for was synced. One that has failed once counts as failed.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
 		if get32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
 			continue
 		}
-		pending[id(b[8:24])] = entry{state: unknown, rewrite: true, unsynced: true, listed: true}
+		i := id(b[8:24])
+		e := entry{state: unknown, rewrite: true, spare: spareSync, unsynced: true, listed: true}
+		if earlier, ok := pending[i]; ok {
+			e.spare = earlier.spare
+		}
+		if get32(b[4:]) == listSyncFailed {
+			e.spare = noSpare
+		}
+		pending[i] = e
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
@@ -43,13 +44,14 @@ func (h history) clone() history {
 // counts what it was told was done.
 type script struct {
 	disk    *crash.Disk
+	fs      vfs.FS // the disk, or what is before it
 	store   *folder.Store
 	history history
 	acked   history // the newest is what was answered last
 }
 
 func newScript(disk *crash.Disk) *script {
-	s := &script{disk: disk, history: make(history), acked: make(history)}
+	s := &script{disk: disk, fs: disk, history: make(history), acked: make(history)}
 	for n := range scriptKeys {
 		s.history.note(name(n), "")
 		s.acked.note(name(n), "")
@@ -107,7 +109,7 @@ func (s *script) sweep() error {
 }
 
 func (s *script) open() (err error) {
-	s.store, err = folder.Open(s.disk, folder.Options{Shards: 1, MaxPending: 16})
+	s.store, err = folder.Open(s.fs, folder.Options{Shards: 1, MaxPending: 16})
 	return err
 }
 

@@ -112,7 +112,7 @@ func FuzzSlots(f *testing.F) {
 // An entry of the list that is damaged is left out, and no other.
 func TestListLeavesOutDamaged(t *testing.T) {
 	first, second, third := idOf([]byte("a")), idOf([]byte("b")), idOf([]byte("c"))
-	whole := appendListEntry(appendListEntry(appendListEntry(nil, first), second), third)
+	whole := appendListEntry(appendListEntry(appendListEntry(nil, first, false), second, true), third, false)
 	for at := listEntrySize; at < 2*listEntrySize; at++ {
 		b := bytes.Clone(whole)
 		b[at] ^= 1 << (at % 8)
@@ -125,8 +125,8 @@ func TestListLeavesOutDamaged(t *testing.T) {
 }
 
 func FuzzList(f *testing.F) {
-	f.Add(appendListEntry(nil, idOf([]byte("key"))))
-	f.Add(append(appendListEntry(appendListEntry(nil, idOf([]byte("a"))), idOf([]byte("b"))), 1, 2, 3))
+	f.Add(appendListEntry(nil, idOf([]byte("key")), false))
+	f.Add(append(appendListEntry(appendListEntry(nil, idOf([]byte("a")), true), idOf([]byte("b")), false), 1, 2, 3))
 	f.Add(make([]byte, 3*listEntrySize))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pending := make(map[id]entry)
@@ -135,7 +135,7 @@ func FuzzList(f *testing.F) {
 		var again []byte
 		for i, e := range pending {
 			require.Equal(t, unknown, e.state)
-			again = appendListEntry(again, i)
+			again = appendListEntry(again, i, e.spare != spareSync)
 		}
 		second := make(map[id]entry)
 		parseList(again, second)

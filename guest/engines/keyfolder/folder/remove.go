@@ -6,7 +6,11 @@ import (
 
 // Delete removes a record, if there is one.
 func (s *Store) Delete(key []byte, _ int64) error {
-	_ = s.makeRoom() // which may want room on the disk, and this makes some
+	// To make earlier changes durable may take room on the disk, and this gives
+	// some back. But they are kept in mind, and so there is an end to it.
+	if err := s.makeRoom(); err != nil && len(s.pending) >= 2*s.maxPending {
+		return notFull(vfs.Answer(err, "making earlier changes durable"))
+	}
 	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
 }
 
@@ -30,11 +34,11 @@ func (s *Store) remove(i id, remembered bool) error {
 				return err
 			}
 		}
-		e = entry{state: unknown, rewrite: true}
-		if e.listed = s.list.add(i) == nil; !e.listed {
+		e = entry{state: unknown, rewrite: true, spare: spareSync}
+		if e.listed = s.list.add(i, false) == nil; !e.listed {
 			// It must not fail for want of room, and is durable at once
 			// instead.
-			defer func() { _ = s.fs.SyncDir(s.paths.leaf(i.leaf())) }()
+			defer s.syncRemoval(i)
 		}
 		s.pending[i] = e // as it is, should this fail
 		changed = true
@@ -47,12 +51,20 @@ func (s *Store) remove(i id, remembered bool) error {
 	}
 	s.recent.forget(i)
 	if changed {
-		e.state, e.durable, e.unsynced, e.rewrite = gone, none, true, false
+		e.state, e.durable, e.unsynced, e.rewrite, e.spare = gone, none, true, false, noSpare
 		s.pending[i] = e
 		s.dirs.leaf(i.leaf())
 	}
 	s.removeFolder(i)
 	return nil
+}
+
+// syncRemoval has the disk know that a record is gone, by its folder or, if that is
+// gone as well, by the leaf. What fails is left to Save.
+func (s *Store) syncRemoval(i id) {
+	if err := s.fs.SyncDir(s.paths.folder(i)); err == nil || vfs.NotExist(err) {
+		_ = s.fs.SyncDir(s.paths.leaf(i.leaf()))
+	}
 }
 
 // removeFolder removes the folder of a key that has no record any more, with
@@ -75,6 +87,7 @@ func (s *Store) Clear(int64) error {
 		s.trash.add(name)
 	}
 	clear(s.pending)
+	s.flush = nil
 	s.list.reset()
 	s.recent.clear()
 	s.tally.empty()

@@ -12,14 +12,65 @@ import (
 // Save makes durable what has changed since it last succeeded, and costs in
 // proportion to that: a sync for a record that replaced another, two more for one
 // that is new, one for one that was removed, nothing if nothing has changed.
-// Records that have expired meanwhile are dropped instead.
+// Records that have expired meanwhile are dropped instead. If some of it fails,
+// the rest is durable all the same.
 func (s *Store) Save(now int64) error {
-	if err := s.settle(slices.Collect(maps.Keys(s.pending)), now); err != nil {
-		return vfs.Answer(err, "saving")
+	s.flush = nil
+	failed := s.settle(slices.Collect(maps.Keys(s.pending)), now)
+	if len(s.pending) == 0 && s.dirs.dirty() {
+		failed = first(failed, s.dirs.sync(s.fs, s.paths))
+	}
+	if failed != nil {
+		return vfs.Answer(failed, "saving")
 	}
 	s.list.reset()
 	return nil
 }
+
+// flush is a round of Flush that is under way.
+type flush struct {
+	left   []id
+	failed error // the first, which the end of the round tells
+}
+
+// Flush does the work of Save in steps, of about so many changes each. With the first
+// call a round begins, over what had changed by then. It returns how many of these
+// changes are left: 0 is the end of the round, and says what Save says of all that
+// came before its beginning. What comes later is for the next round.
+func (s *Store) Flush(most int, now int64) (left int, err error) {
+	most = max(most, 1)
+	if s.flush == nil {
+		if len(s.pending) == 0 {
+			return 0, s.Save(now)
+		}
+		s.flush = &flush{left: slices.SortedFunc(maps.Keys(s.pending), compareIDs)}
+	}
+	f := s.flush
+	n := min(most, len(f.left))
+	step := make([]id, 0, n)
+	for _, i := range f.left[:n] {
+		if _, changed := s.pending[i]; changed {
+			step = append(step, i)
+		}
+	}
+	f.left = f.left[n:]
+	f.failed = first(f.failed, s.settle(step, now))
+	if len(f.left) > 0 {
+		return len(f.left), nil
+	}
+	s.flush = nil
+	if f.failed == nil && len(s.pending) == 0 {
+		return 0, s.Save(now)
+	}
+	if s.list.count >= 2*len(s.pending)+listSlack {
+		_ = s.list.replace(s.pending) // it only gets longer otherwise
+	}
+	return 0, vfs.Answer(f.failed, "saving")
+}
+
+// listSlack is how many entries more than it need the list has when it is made anew,
+// while sessions are written all the time.
+const listSlack = 1024
 
 // roomPerChange is how many older changes are made durable to make room for a
 // new one.
@@ -37,7 +88,7 @@ func (s *Store) makeRoom() error {
 			break
 		}
 	}
-	if err := s.settle(ids, 0); err != nil {
+	if err := s.settle(ids, 0); err != nil && len(s.pending) >= s.maxPending {
 		return err
 	}
 	if s.list.count >= 4*s.maxPending {
@@ -46,40 +97,56 @@ func (s *Store) makeRoom() error {
 	return nil
 }
 
+// mostFailures is after how many records that fail settle gives up. Those for which
+// there is no room do not count: they fail fast, and those that were removed must
+// have their turn.
+const mostFailures = 8
+
 // settle makes the changes of some keys durable and forgets them. Each step is
-// done for all before the next: syncs of one kind in a row are cheaper. It may
-// end after any of them and is done again then.
-func (s *Store) settle(ids []id, now int64) error {
-	if len(ids) == 0 && !s.dirs.dirty() {
-		return nil
-	}
+// done for all before the next: syncs of one kind in a row are cheaper. What fails
+// is kept in mind, and is done again next time.
+func (s *Store) settle(ids []id, now int64) (failed error) {
 	// Neighbours together, and the same order every time.
 	slices.SortFunc(ids, compareIDs)
-	for _, i := range ids {
-		if err := s.syncRecord(i, now); err != nil {
-			return err
+	failures := 0
+	done := func(do func(id) error) {
+		kept := ids[:0]
+		for _, i := range ids {
+			if failures >= mostFailures {
+				break
+			}
+			err := do(i)
+			if err == nil {
+				kept = append(kept, i)
+			} else if !vfs.NoSpace(err) {
+				failures++
+			}
+			failed = first(failed, err)
 		}
+		ids = kept
 	}
-	for _, i := range ids {
+	done(func(i id) error { return s.syncRecord(i, now) })
+	done(func(i id) error {
 		if !s.pending[i].unsynced {
-			continue
+			return nil
 		}
 		// A folder that is gone is so by its leaf.
-		if err := s.fs.SyncDir(s.paths.folder(i)); err != nil && !vfs.NotExist(err) {
+		if err := s.fs.SyncDir(s.paths.folder(i)); !vfs.NotExist(err) {
 			return err
 		}
-	}
-	if err := s.dirs.sync(s.fs, s.paths); err != nil {
-		return err
-	}
+		return nil
+	})
+	done(func(i id) error { return s.dirs.syncPath(s.fs, s.paths, i.leaf()) })
 	for _, i := range ids {
 		if e := s.pending[i]; e.state == there {
 			s.recent.put(i, known{place: e.place, sequence: e.sequence, expires: e.expires, revision: e.revision})
 		}
 		delete(s.pending, i)
 	}
-	return nil
+	return failed
 }
+
+func first(errs ...error) error { return cmp.Or(errs...) }
 
 func compareIDs(a, b id) int {
 	return cmp.Or(cmp.Compare(a.prefix(), b.prefix()), slices.Compare(a[:], b[:]))
@@ -96,8 +163,13 @@ func (s *Store) syncRecord(i id, now int64) error {
 		return s.remove(i, true)
 	}
 	if e.rewrite {
-		if e, err = s.writeAgain(i); err != nil {
+		if err = s.writeAgain(i); err != nil && (!vfs.NoSpace(err) || e.spare == noSpare) {
 			return err
+		}
+		if e = s.pending[i]; err != nil && e.spare == spareAgain {
+			if err := s.writeInPlace(i); err != nil {
+				return err
+			}
 		}
 	}
 	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
@@ -108,7 +180,7 @@ func (s *Store) syncRecord(i id, now int64) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		e.durable = e.slot
+		e.durable, e.rewrite, e.spare = e.slot, false, noSpare
 		if !e.saved {
 			e.saved = f.Truncate(fileLength(e.slotSize, true)) == nil
 		}
@@ -121,7 +193,9 @@ func (s *Store) syncRecord(i id, now int64) error {
 			}
 		}
 	} else {
-		e.rewrite = true
+		// The next instance must not believe a sync either.
+		_ = s.list.add(i, true)
+		e.rewrite, e.spare = true, spareAgain
 	}
 	s.pending[i] = e
 	if closed := f.Close(); err == nil {
@@ -132,19 +206,42 @@ func (s *Store) syncRecord(i id, now int64) error {
 
 // writeAgain writes a record to a new file, because what a system says of the one
 // that it is in cannot be believed.
-func (s *Store) writeAgain(i id) (entry, error) {
+func (s *Store) writeAgain(i id) error {
 	r, err := s.load(i, nil, nil)
 	if err != nil {
-		return entry{}, err
+		return err
 	}
 	t := target{changed: true, entry: s.pending[i]}
 	e := &t.entry
 	s.compose(r.key, r.value, r.expires, e.sequence+1)
 	if err := s.replace(i, &t, e.slotSize, r.value); err != nil {
-		return *e, err
+		return err
 	}
 	e.sequence++
-	e.rewrite = false
+	e.rewrite, e.spare = false, noSpare
 	s.pending[i] = *e
-	return *e, nil
+	return nil
+}
+
+// writeInPlace writes a record once more to the slot that it is in, which takes no
+// room. Should the power go meanwhile, the saved record is in another one.
+func (s *Store) writeInPlace(i id) error {
+	r, err := s.load(i, nil, nil)
+	if err != nil {
+		return err
+	}
+	e := s.pending[i]
+	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
+	if err != nil {
+		return err
+	}
+	s.compose(r.key, r.value, r.expires, e.sequence)
+	err = f.Truncate(fileLength(e.slotSize, e.saved)) // the length may not be on the disk either
+	if err == nil {
+		err = s.put(f, int64(e.slot)*int64(e.slotSize), r.value)
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
 }

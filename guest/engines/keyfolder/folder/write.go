@@ -68,7 +68,7 @@ func (s *Store) target(i id, key []byte) (t target, err error) {
 func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 	e := &t.entry
 	if !e.listed {
-		if err := s.list.add(i); err != nil {
+		if err := s.list.add(i, false); err != nil {
 			return err
 		}
 		e.listed = true
@@ -96,7 +96,7 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 		s.tally.resized(length - fileLength(was.slotSize, true))
 	}
 	e.state, e.sequence, e.expires, e.revision = there, sequence, expires, abi.Revision(value)
-	e.rewrite = false
+	e.rewrite, e.spare = false, noSpare
 	s.pending[i] = *e
 	s.recent.forget(i)
 	return nil
@@ -151,7 +151,7 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	offset := int64(slot) * int64(e.slotSize)
 	err = s.put(t.file, offset, value)
 	if err != nil && !unput(t.file, offset) {
-		e.rewrite = true // the record that stands goes to another file
+		e.rewrite, e.spare = true, noSpare // the record that stands goes to another file
 		s.pending[i] = *e
 	}
 	if closed := t.close(); err == nil {
