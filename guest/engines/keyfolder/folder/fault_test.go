@@ -43,6 +43,7 @@ func TestFaults(t *testing.T) {
 	count := func() int {
 		n := 0
 		s := newScript(crash.New())
+		s.step = 2
 		s.disk.Hook(func(crash.Op) (int, error) { n++; return 0, nil })
 		require.NoError(t, s.run())
 		return n
@@ -72,6 +73,7 @@ func TestFaults(t *testing.T) {
 				}
 				for n := 1 + at%step; n <= count; n += step {
 					s := newScript(crash.New())
+					s.step = n % 3 // with Save, and with Flush
 					ops, failed := 0, 0
 					hook := func(op crash.Op) (int, error) {
 						if ops++; ops >= n && failed < times && c.fails(op) {

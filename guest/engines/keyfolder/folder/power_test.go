@@ -45,6 +45,7 @@ func (h history) clone() history {
 type script struct {
 	disk    *crash.Disk
 	fs      vfs.FS // the disk, or what is before it
+	step    int    // of Flush, in place of Save; 0 for Save
 	store   *folder.Store
 	history history
 	acked   history // the newest is what was answered last
@@ -96,7 +97,12 @@ func (s *script) clear() error {
 }
 
 func (s *script) save() error {
-	err := s.store.Save(1)
+	var err error
+	if s.step > 0 {
+		err = flush(s.store, s.step)
+	} else {
+		err = s.store.Save(1)
+	}
 	if err == nil {
 		s.history.saved()
 	}
@@ -234,7 +240,14 @@ func chances(t *testing.T) int {
 // The power is cut at every change of the script. What was saved is there, or
 // what was written after it; and what is there stays.
 func TestPowerLoss(t *testing.T) {
+	for _, step := range []int{0, 1} {
+		t.Run(fmt.Sprintf("steps of %d", step), func(t *testing.T) { testPowerLoss(t, step) })
+	}
+}
+
+func testPowerLoss(t *testing.T, step int) {
 	whole := newScript(crash.New())
+	whole.step = step
 	require.NoError(t, whole.run())
 	changes := whole.disk.Changes()
 	require.Greater(t, changes, 150)
@@ -242,6 +255,7 @@ func TestPowerLoss(t *testing.T) {
 		for n := range survivals(chances(t)) {
 			where := fmt.Sprintf("cut at %d, survival %d", cut, n)
 			s := newScript(crash.New())
+			s.step = step
 			s.disk.CutAt(cut)
 			require.ErrorIs(t, s.runUntilPower(), crash.ErrPower, where)
 			s.disk.Restart(survivals(chances(t))[n])
