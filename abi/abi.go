@@ -23,6 +23,7 @@ const (
 	ExportDescribe   = "session_describe" // () -> i64
 	ExportTouch      = "session_touch"    // (key_ptr, key_len i32, expires_ms, now_ms i64) -> i64
 	ExportSweep      = "session_sweep"    // (now_ms i64, max i32) -> i64
+	ExportFlush      = "session_flush"    // (now_ms i64, max i32) -> i64
 	ExportKeys       = "session_keys"     // (cursor, now_ms i64) -> i64
 	ExportSnapshot   = "session_snapshot" // (cursor, now_ms i64) -> i64
 	ExportRestore    = "session_restore"  // (ptr, len i32, now_ms i64) -> i64

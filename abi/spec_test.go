@@ -173,7 +173,7 @@ func TestExportsOfTheSpecification(t *testing.T) {
 		}
 		return true
 	})
-	require.Len(t, inGo, 19)
+	require.Len(t, inGo, 20)
 	require.Equal(t, inSpec, inGo)
 }
 

@@ -96,6 +96,17 @@ type Sweeper interface {
 	Sweep(max int, now int64) (removed int, err error)
 }
 
+// Flusher is an engine that can save in steps, between which others have their
+// turn. One whose Save takes a moment has no need of it.
+type Flusher interface {
+	// Flush does the work of Save a part at a call. With the first call a
+	// round begins, over the writes that came before it; each makes about
+	// max of them durable and returns how many are left, about. 0 ends the
+	// round: all that came before its beginning is durable. An error ends
+	// it, too. Save may be called at any time, and does all at once.
+	Flush(max int, now int64) (left int, err error)
+}
+
 // Lister is an engine that can enumerate its keys.
 type Lister interface {
 	// Keys adds the keys from a cursor on to the chunk, until Add says that

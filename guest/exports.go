@@ -48,6 +48,9 @@ func sessionTouch(keyPtr, keyLen uint32, expires, now int64) int64 {
 //go:wasmexport session_sweep
 func sessionSweep(now int64, max uint32) int64 { return current.sweep(now, max) }
 
+//go:wasmexport session_flush
+func sessionFlush(now int64, max uint32) int64 { return current.flush(now, max) }
+
 //go:wasmexport session_keys
 func sessionKeys(cursor, now int64) int64 { return region(current.keys(cursor, now)) }
 

@@ -123,6 +123,14 @@ func (h *Harness) Sweep(max int, now int64) (removed int, err error) {
 	return int(n), harnessError(n)
 }
 
+// Flush is session_flush.
+func (h *Harness) Flush(max int, now int64) (left int, err error) {
+	h.enter()
+	defer h.leave()
+	n := h.instance.flush(now, uint32(max))
+	return int(n), harnessError(n)
+}
+
 // Keys is session_keys: one chunk, in memory of its own, and the cursor of the
 // next.
 func (h *Harness) Keys(cursor, now int64) (keys [][]byte, next int64, err error) {

@@ -30,6 +30,7 @@ type instance struct {
 	// What the engine is beyond an Engine, nil where it is not.
 	toucher     Toucher
 	sweeper     Sweeper
+	flusher     Flusher
 	lister      Lister
 	snapshotter Snapshotter
 	restorer    Restorer
@@ -56,6 +57,7 @@ func (i *instance) init(engine Engine, info Info) {
 	i.valueTooLarge = Fail(ErrTooLarge, "the value is longer than the "+strconv.Itoa(i.info.MaxValue)+" bytes that this engine takes")
 	i.toucher, _ = engine.(Toucher)
 	i.sweeper, _ = engine.(Sweeper)
+	i.flusher, _ = engine.(Flusher)
 	i.lister, _ = engine.(Lister)
 	i.snapshotter, _ = engine.(Snapshotter)
 	i.restorer, _ = engine.(Restorer)
@@ -213,6 +215,20 @@ func (i *instance) sweep(now int64, most uint32) int64 {
 		return i.fail(err)
 	}
 	return int64(removed)
+}
+
+func (i *instance) flush(now int64, most uint32) int64 {
+	if i.flusher == nil {
+		return int64(abi.Unsupported)
+	}
+	if !i.opened {
+		return i.fail(errNotOpen)
+	}
+	left, err := i.flusher.Flush(int(min(most, 1<<31-1)), now)
+	if err != nil {
+		return i.fail(err)
+	}
+	return int64(left)
 }
 
 func (i *instance) keys(cursor, now int64) ([]byte, int64) {

@@ -65,6 +65,7 @@ type full struct {
 
 func (f *full) Touch(key []byte, _, now int64) error { _, err := f.Get(key, now); return err }
 func (f *full) Sweep(max int, _ int64) (int, error)  { return max, f.fail }
+func (f *full) Flush(max int, _ int64) (int, error)  { return max, f.fail }
 
 func (f *full) Keys(chunk *guest.KeyChunk, cursor, _ int64) (int64, error) {
 	for ; cursor < int64(len(f.keys)); cursor++ {
@@ -154,12 +155,16 @@ func TestCallsThatNeverReachTheEngine(t *testing.T) {
 	require.ErrorIs(t, unopened.Restore(nil, 1), guest.ErrInvalid)
 	_, err = unopened.Sweep(1, 1)
 	require.ErrorIs(t, err, guest.ErrInvalid)
+	_, err = unopened.Flush(1, 1)
+	require.ErrorIs(t, err, guest.ErrInvalid)
 }
 
 func TestWhatAnEngineLacksIsUnsupported(t *testing.T) {
 	h := opened(t, new(plain), info)
 	require.ErrorIs(t, h.Touch([]byte("k"), 5, 1), guest.ErrUnsupported)
 	_, err := h.Sweep(1, 1)
+	require.ErrorIs(t, err, guest.ErrUnsupported)
+	_, err = h.Flush(1, 1)
 	require.ErrorIs(t, err, guest.ErrUnsupported)
 	_, _, err = h.Keys(0, 1)
 	require.ErrorIs(t, err, guest.ErrUnsupported)
@@ -241,6 +246,8 @@ func TestErrorsBecomeCodes(t *testing.T) {
 		require.ErrorIs(t, h.Clear(1), test.want)
 		require.ErrorIs(t, h.Save(1), test.want)
 		_, err = h.Sweep(1, 1)
+		require.ErrorIs(t, err, test.want)
+		_, err = h.Flush(1, 1)
 		require.ErrorIs(t, err, test.want)
 		_, _, err = h.Keys(0, 1)
 		require.ErrorIs(t, err, test.want)

@@ -155,7 +155,12 @@ func (e *engines) Clear(ctx context.Context, now int64) error {
 
 // Save implements store.Store.
 func (e *engines) Save(ctx context.Context, now int64) error {
-	return e.each(ctx, now, func(s *shard) error { return s.answer("save", s.harness.Save(now)) })
+	return e.each(ctx, now, func(s *shard) error {
+		if err := s.flush(now); err != nil {
+			return err
+		}
+		return s.answer("save", s.harness.Save(now))
+	})
 }
 
 // Sweep implements store.Sweeper. Each shard looks at its part of max records.

@@ -39,6 +39,7 @@ var contract = []struct {
 	{abi.ExportDescribe, false, signature(i64)},
 	{abi.ExportTouch, false, signature(i64, preflight.I32, preflight.I32, preflight.I64, preflight.I64)},
 	{abi.ExportSweep, false, signature(i64, preflight.I64, preflight.I32)},
+	{abi.ExportFlush, false, signature(i64, preflight.I64, preflight.I32)},
 	{abi.ExportKeys, false, signature(i64, preflight.I64, preflight.I64)},
 	{abi.ExportSnapshot, false, signature(i64, preflight.I64, preflight.I64)},
 	{abi.ExportRestore, false, signature(i64, preflight.I32, preflight.I32, preflight.I64)},

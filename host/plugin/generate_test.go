@@ -46,6 +46,7 @@ var contractExports = []struct{ name, params, results string }{
 	{"session_describe", "", "\x7e"},
 	{"session_touch", "\x7f\x7f\x7e\x7e", "\x7e"},
 	{"session_sweep", "\x7e\x7f", "\x7e"},
+	{"session_flush", "\x7e\x7f", "\x7e"},
 	{"session_keys", "\x7e\x7e", "\x7e"},
 	{"session_snapshot", "\x7e\x7e", "\x7e"},
 	{"session_restore", "\x7f\x7f\x7e", "\x7e"},

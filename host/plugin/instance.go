@@ -26,8 +26,8 @@ type instance struct {
 	// The functions are looked up once: doing so allocates a stack for each.
 	alloc, open, get, set, del, clear, save api.Function
 	initialize, describe                    api.Function
-	touch, sweep, keys, snapshot, restore   api.Function
-	stats                                   api.Function
+	touch, sweep, flush, keys, snapshot     api.Function
+	restore, stats                          api.Function
 	stack                                   [8]uint64 // parameters and result of a call
 	buffer, bufferSize                      uint32    // the exchange buffer
 	message                                 []byte    // what the guest said by fail in this call
@@ -93,7 +93,7 @@ func (in *instance) instantiate() error {
 		abi.ExportAlloc: &in.alloc, abi.ExportOpen: &in.open, abi.ExportGet: &in.get, abi.ExportSet: &in.set,
 		abi.ExportDelete: &in.del, abi.ExportClear: &in.clear, abi.ExportSave: &in.save,
 		abi.ExportInitialize: &in.initialize, abi.ExportDescribe: &in.describe, abi.ExportTouch: &in.touch,
-		abi.ExportSweep: &in.sweep, abi.ExportKeys: &in.keys, abi.ExportSnapshot: &in.snapshot,
+		abi.ExportSweep: &in.sweep, abi.ExportFlush: &in.flush, abi.ExportKeys: &in.keys, abi.ExportSnapshot: &in.snapshot,
 		abi.ExportRestore: &in.restore, abi.ExportStats: &in.stats,
 	} {
 		*f = in.mod.ExportedFunction(name) // nil if it is not exported

@@ -40,6 +40,7 @@ var (
 	_ guest.Engine      = (*engine)(nil)
 	_ guest.Toucher     = (*engine)(nil)
 	_ guest.Sweeper     = (*engine)(nil)
+	_ guest.Flusher     = (*engine)(nil)
 	_ guest.Lister      = (*engine)(nil)
 	_ guest.Snapshotter = (*engine)(nil)
 	_ guest.Counter     = (*engine)(nil)

@@ -329,6 +329,54 @@ func (h *harness) exportTests() []storetest.Test {
 					p.Failf(fmt.Sprintf("%d, as many as had expired", n), "%d records removed by many calls with max %d", total, most)
 				}
 			}},
+		{Name: "export/flush-ends", Section: secOptional, Requires: "each call of session_flush makes about max of the writes durable, and returns about how many are left; what is written meanwhile may be left to the next round",
+			Run: func(p *storetest.Probe) {
+				if !h.exports(abi.ExportFlush) {
+					p.Skip("the guest does not export " + abi.ExportFlush)
+				}
+				g := open(p)
+				const n, most = 200, 8
+				set := func(i int) {
+					w := store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: storetest.Value(1, 20), Now: storetest.Now}
+					if err := g.Set(p.Context(), w); err != nil {
+						p.Fail(err.Error(), "success")
+					}
+				}
+				for i := range n {
+					set(i)
+				}
+				for _, meanwhile := range []int{0, 2 * most} {
+					written, before := n, n
+					for calls := 0; ; calls++ {
+						left, err := get(p, g, directFlush, []byte{most, 0, 0, 0})
+						if errors.Is(err, store.ErrUnsupported) {
+							p.Skip("the guest answers UNSUPPORTED")
+						}
+						if err != nil {
+							p.Fail("session_flush: "+err.Error(), "success")
+						}
+						if len(left) == 0 {
+							break
+						}
+						// Others wait while it runs. "About" is generous, as for sweeps.
+						if before-len(left) > n/2 {
+							p.Failf("about 8", "%d of %d writes made durable by one call with max %d", before-len(left), before, most)
+						}
+						if before = len(left); calls > 10*n {
+							p.Failf("that the round ends", "%d writes are left after %d calls with max %d, and %d writes between two calls", len(left), calls, most, meanwhile)
+						}
+						for range meanwhile {
+							set(written)
+							written = n + (written+1)%(10*n)
+						}
+					}
+				}
+				for i := range n {
+					if _, err := get(p, g, directGet, fmt.Appendf(nil, "key %d", i)); err != nil {
+						p.Fail("session_get after it was flushed: "+err.Error(), "the value")
+					}
+				}
+			}},
 	}
 }
 

@@ -213,12 +213,14 @@ const (
 	directDelete
 	directRestore
 	directSweep // behind it, max as u32
+	directFlush // likewise
 )
 
 // direct returns the module without its description, whose session_get passes
 // on to the export that the first byte of the key names: with the rest of the
 // key as the key, the list or the number. One that is absent answers
-// UNSUPPORTED. What session_sweep returns comes as the length of a value.
+// UNSUPPORTED. What session_sweep and session_flush return comes as the length of a
+// value.
 func direct(wasm []byte) ([]byte, error) {
 	p, err := takeApart(wasm)
 	if err != nil {
@@ -235,6 +237,7 @@ func direct(wasm []byte) ([]byte, error) {
 	}{
 		{directGet, abi.ExportGet, rest}, {directDelete, abi.ExportDelete, rest},
 		{directRestore, abi.ExportRestore, rest}, {directSweep, abi.ExportSweep, max},
+		{directFlush, abi.ExportFlush, max},
 	} {
 		f, ok := p.function(to.export)
 		if !ok {

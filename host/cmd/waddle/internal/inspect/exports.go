@@ -28,6 +28,7 @@ var optional = []Absent{
 	{abi.ExportDescribe, "it has no name or version of its own, and the host compares revisions for it"},
 	{abi.ExportTouch, "the host reads and writes a record to give it a new expiry"},
 	{abi.ExportSweep, "expired records are dropped by session_save only"},
+	{abi.ExportFlush, "it saves all at once, while others wait"},
 	{abi.ExportKeys, "its keys cannot be listed"},
 	{abi.ExportSnapshot, "what it holds in memory ends with the instance"},
 	{abi.ExportRestore, "it cannot take over the records of another"},
