@@ -67,7 +67,8 @@ func (s *Server) finish(server *http.Server) error {
 	return nil
 }
 
-// save saves and closes the store. It is closed even if it cannot be saved.
+// save saves and closes the store. It is closed even if it cannot be saved; and what
+// there was no time for, closing saves.
 func (s *Server) save() error {
 	now := time.Now
 	if s.Now != nil {
@@ -76,7 +77,7 @@ func (s *Server) save() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var failed error
-	if err := s.Store.Save(ctx, now().UnixMilli()); err != nil {
+	if err := s.Store.Save(ctx, now().UnixMilli()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		failed = fmt.Errorf("playground: saving the sessions: %w", err)
 	}
 	if err := s.Store.Close(ctx); err != nil {

@@ -141,16 +141,36 @@ func TestServerTellsWhatFails(t *testing.T) {
 // A store that hangs while saving does not keep the program for ever.
 func TestServerDoesNotWaitForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := playground.Server{Handler: http.NotFoundHandler(), Store: hanging{store.NewMemory()}}
+		s := playground.Server{Handler: http.NotFoundHandler(), Store: hanging{slow{store.NewMemory()}}}
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		require.ErrorIs(t, s.Serve(ctx, noListener{make(chan struct{})}), context.DeadlineExceeded)
 	})
 }
 
-type hanging struct{ store.Store }
+// A store that has much to save goes on with it as it is closed: what ends well is
+// no failure.
+func TestServerWaitsForWhatClosingSaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := playground.Server{Handler: http.NotFoundHandler(), Store: slow{store.NewMemory()}}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		require.NoError(t, s.Serve(ctx, noListener{make(chan struct{})}))
+	})
+}
 
-func (hanging) Save(ctx context.Context, _ int64) error {
+// slow does not save in any time that it is given, until it is closed.
+type slow struct{ store.Store }
+
+func (slow) Save(ctx context.Context, _ int64) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// hanging does not even close.
+type hanging struct{ slow }
+
+func (hanging) Close(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

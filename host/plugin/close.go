@@ -172,7 +172,10 @@ func (s *shard) close(now int64, c *closing) error {
 	}
 	c.moves.Add(1)
 	in := s.in
-	err := s.done(opSave, in, in.doTime(in.save, now))
+	err := s.flushAll(in, now, func() { c.moves.Add(1) })
+	if s.in != nil {
+		err = s.done(opSave, in, in.doTime(in.save, now))
+	}
 	if s.in != nil && c.last != nil {
 		c.moves.Add(1)
 		snapshot := c.last.addShard(s, in, now, &c.moves)

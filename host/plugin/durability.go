@@ -73,6 +73,23 @@ type progress struct {
 	mu         sync.Mutex
 	saved      uint64 // of written
 	generation uint64 // of the instance that saved
+
+	flushing sync.Mutex // is held by whoever has the guest save in steps
+}
+
+// has reports whether a write is durable, and note that it is.
+func (p *progress) has(m mark) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.saved >= m.written && p.generation == m.generation
+}
+
+func (p *progress) note(m mark) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.generation < m.generation || p.generation == m.generation && p.saved < m.written {
+		p.saved, p.generation = m.written, m.generation
+	}
 }
 
 // mark is a write that is to be made durable: the instance that took it, and
@@ -82,6 +99,15 @@ type mark struct{ written, generation uint64 }
 // wrote counts a write. The shard's lock is held.
 func (s *shard) wrote() mark {
 	return mark{s.progress.written.Add(1), s.generation}
+}
+
+// mark is the last write so far.
+func (s *shard) mark(ctx context.Context) (mark, error) {
+	if _, err := s.lock(ctx); err != nil {
+		return mark{}, err
+	}
+	defer s.unlock()
+	return mark{s.progress.written.Load(), s.generation}, nil
 }
 
 // settle makes a write durable if the plugin promises that of each.
@@ -219,14 +245,16 @@ func (p *Plugin) saveAll(ctx context.Context) error {
 
 // saveWritten saves if there was a write since the last time.
 func (s *shard) saveWritten(ctx context.Context, now int64) error {
-	_, err := s.lock(ctx)
-	if err != nil {
+	m, err := s.mark(ctx)
+	if err != nil || m.written == 0 {
 		return err
 	}
-	m := mark{s.progress.written.Load(), s.generation}
-	s.unlock()
-	if m.written == 0 {
-		return nil
+	able, err := s.flush(ctx, m, now)
+	switch {
+	case !able:
+		return s.saveUpTo(m, now)
+	case err != nil:
+		return fmt.Errorf("the write was not made durable: %w", err)
 	}
-	return s.saveUpTo(m, now)
+	return nil
 }

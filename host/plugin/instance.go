@@ -28,6 +28,7 @@ type instance struct {
 	initialize, describe                    api.Function
 	touch, sweep, flush, keys, snapshot     api.Function
 	restore, stats                          api.Function
+	flushSize                               flushSize
 	stack                                   [8]uint64 // parameters and result of a call
 	buffer, bufferSize                      uint32    // the exchange buffer
 	message                                 []byte    // what the guest said by fail in this call

@@ -21,13 +21,14 @@ const (
 	opClear
 	opSave
 	opSweep
+	opFlush
 	opKeys
 	opSnapshot
 	opRestore
 	numOps
 )
 
-var opNames = [numOps]string{"get", "set", "touch", "delete", "clear", "save", "sweep", "keys", "snapshot", "restore"}
+var opNames = [numOps]string{"get", "set", "touch", "delete", "clear", "save", "sweep", "flush", "keys", "snapshot", "restore"}
 
 func (o opKind) String() string { return opNames[o] }
 
@@ -173,7 +174,12 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 // host's clock nothing is dropped that has only expired by it.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
 	now = p.notAfterJudged(now)
-	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) })
+	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) }, func(s *shard) {
+		// In steps as far as it goes. What is wrong, saving the rest tells.
+		if m, err := s.mark(ctx); err == nil {
+			_, _ = s.flush(ctx, m, now)
+		}
+	})
 	if p.snapshots == nil || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
 		return err
 	}
@@ -181,8 +187,9 @@ func (p *Plugin) Save(ctx context.Context, now int64) error {
 }
 
 // each has every shard do something, all at once: one that hangs keeps neither the
-// others from it nor, when the context ends, the caller.
-func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error) error {
+// others from it nor, when the context ends, the caller. What comes before it takes the
+// shard's lock by itself.
+func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error, before ...func(*shard)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -193,6 +200,9 @@ func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error) e
 	outcomes := make(chan outcome, len(p.shards))
 	for i, s := range p.shards {
 		go func() {
+			for _, do := range before {
+				do(s)
+			}
 			in, err := s.lock(ctx)
 			if err == nil {
 				err = s.done(op, in, f(in))

@@ -69,6 +69,7 @@ type shard struct {
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
 	progress   progress
+	round      round
 	counted    counted
 	lastCounts Counts // the counting loop's
 	_          [64]byte

@@ -1,0 +1,140 @@
+package plugin
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// round is a round of session_flush that is under way in an instance: at its end
+// what was written before its beginning is durable. The shard's lock guards it.
+type round struct {
+	running bool
+	mark    mark
+}
+
+// flush has the guest save in steps, between which others use the shard, until a write
+// is durable and all that came before it. It reports false if the guest can only save
+// all at once. A failure ends it; session_save then says what stands.
+func (s *shard) flush(ctx context.Context, m mark, now int64) (able bool, err error) {
+	p := &s.progress
+	p.flushing.Lock()
+	defer p.flushing.Unlock()
+	for !p.has(m) {
+		step, err := s.flushStep(ctx, m, now)
+		switch {
+		case err != nil || !step.able:
+			return step.able, err
+		case step.ended:
+			p.note(step.upTo)
+			continue
+		}
+		// A mutex gives the shard to whoever asks last, as a rule, which would
+		// be the next step.
+		select {
+		case <-time.After(min(step.took/2, mostPause)):
+		case <-ctx.Done():
+			return true, ctx.Err()
+		}
+	}
+	return true, nil
+}
+
+// mostPause is how long others have the shard between two steps at most.
+const mostPause = 5 * time.Millisecond
+
+// step is what a call of session_flush did.
+type step struct {
+	able  bool // there was one
+	took  time.Duration
+	ended bool // the round, and what it was over is durable
+	upTo  mark
+}
+
+func (s *shard) flushStep(ctx context.Context, m mark, now int64) (done step, err error) {
+	done.able = true
+	in, err := s.lock(ctx)
+	if err != nil {
+		return done, err
+	}
+	defer s.unlock()
+	switch {
+	case s.generation != m.generation:
+		return done, s.newError("flush", &fault{kind: ErrTrap, message: "the instance that took the write failed before it was made durable"})
+	case in.flush == nil:
+		return step{}, nil
+	case !s.round.running || s.round.mark.generation != s.generation:
+		s.round = round{running: true, mark: mark{s.progress.written.Load(), s.generation}}
+	}
+	began := time.Now()
+	left, err := in.flushSome(now)
+	if code, _ := codeOf(err); code == abi.Unsupported {
+		in.flush = nil // it answers so always
+		return step{}, nil
+	}
+	s.round.running = err == nil && left > 0
+	done.took, done.ended, done.upTo = time.Since(began), left == 0, s.round.mark
+	return done, s.done(opFlush, in, err)
+}
+
+// flushAll does what is left of the work of session_save, step by step, before the
+// instance ends. moved is called after each of them. What goes wrong session_save
+// will tell, unless the instance has failed.
+func (s *shard) flushAll(in *instance, now int64, moved func()) error {
+	for round := 0; round < 2 && in.flush != nil; { // one may be under way
+		left, err := in.flushSome(now)
+		moved()
+		if _, answered := codeOf(err); answered {
+			return nil
+		}
+		if err != nil {
+			return s.done(opFlush, in, err)
+		}
+		s.ops[opFlush].Calls++
+		if left == 0 {
+			round++
+		}
+	}
+	return nil
+}
+
+// flushSome makes one call, and chooses how large the next one is.
+func (in *instance) flushSome(now int64) (left int64, err error) {
+	size := in.flushSize.changes()
+	in.stack[0], in.stack[1] = uint64(now), uint64(size)
+	began := time.Now()
+	if err := in.run(in.flush, in.plugin.callLimit()); err != nil {
+		return 0, err
+	}
+	left, err = in.number()
+	in.flushSize.adapt(time.Since(began))
+	return left, err
+}
+
+// flushSize is how many changes a step makes durable: a sync can take a tenth of a
+// millisecond or a tenth of a second. The zero value is ready to use.
+type flushSize int
+
+const (
+	// flushTime is how long a step may take that is followed by one as large:
+	// about as long as a write takes that is made durable by itself.
+	flushTime = 4 * time.Millisecond
+
+	firstFlush, mostFlush = 4, 4096
+)
+
+func (s flushSize) changes() int { return cmp.Or(int(s), firstFlush) }
+
+// adapt makes the next step larger or smaller by how long one took.
+func (s *flushSize) adapt(took time.Duration) {
+	size := s.changes()
+	switch {
+	case took > flushTime:
+		size = max(1, size/2)
+	case took < flushTime/4:
+		size = min(mostFlush, size*2)
+	}
+	*s = flushSize(size)
+}
