@@ -376,15 +376,8 @@ func TestDirectoryGoesAwayWhileRunning(t *testing.T) {
 }
 
 func TestFullDisk(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("SKIPPED: making a small disk needs Linux and root")
-	}
 	overEngines(t, func(t *testing.T, name string) {
-		dir := t.TempDir()
-		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", dir).CombinedOutput(); err != nil {
-			t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
-		}
-		t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+		dir := smallDisk(t, "4m")
 		config := quiet()
 		config.Shards = 1
 		p := open(t, name, dir, config)

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -172,7 +173,8 @@ func current(root *os.Root, f *os.File) bool {
 	return err1 == nil && err2 == nil && os.SameFile(there, here)
 }
 
-// sign writes who holds the lock.
+// sign writes who holds the lock. On a full disk the file does not say: the lock is
+// none the worse for it, and whoever ends sessions there makes room.
 func sign(f *os.File) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -182,7 +184,9 @@ func sign(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte(text), 0)
+	if _, err = f.WriteAt([]byte(text), 0); errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return f.Truncate(0)
+	}
 	return err
 }
 

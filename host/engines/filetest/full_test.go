@@ -1,0 +1,111 @@
+package filetest
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// smallDisk mounts a file system that a test can fill.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: making a small disk needs Linux and root")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+// fillUp leaves no byte.
+func fillUp(t *testing.T, disk string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(disk, "filler"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	require.NoError(t, err)
+	defer f.Close()
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(make([]byte, size)); err != nil {
+			require.ErrorIs(t, err, syscall.ENOSPC)
+			size /= 2
+		}
+	}
+}
+
+// Other programs fill the disk, and the server is killed. It starts again, shows
+// every session, and those who log out are logged out, for good.
+func TestKilledOnADiskThatIsFull(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		for _, durability := range []string{"interval", "commit"} {
+			t.Run(durability, func(t *testing.T) {
+				disk := smallDisk(t, "24m")
+				h := &harness{t: t, engine: name, durability: durability, dir: filepath.Join(disk, "sessions")}
+				h.start(0)
+				defer func() { h.kill() }()
+				var visitors []*visitor
+				for i := range 8 {
+					v := &visitor{name: string(rune('a' + i))}
+					v.jar, _ = cookiejar.New(nil)
+					for range 1 + i%3 {
+						_, err := h.ask(v.jar, http.MethodPost, "/bump", url.Values{"owner": {v.name}})
+						require.NoError(t, err)
+						v.count++
+					}
+					visitors = append(visitors, v)
+				}
+				h.kill()
+				fillUp(t, disk)
+				for round := range 3 {
+					h.start(1 + round)
+					for i, v := range visitors {
+						n, who, _ := v.show(h, v.jar)
+						if i < 3*round {
+							require.Zero(t, n, "round %d: %s has logged out", round, v.name)
+							continue
+						}
+						require.Equal(t, v.count, n, "round %d", round)
+						require.Equal(t, v.name, who)
+					}
+					for _, v := range visitors[min(3*round, 8):min(3*round+3, 8)] {
+						_, err := h.ask(copyJar(v.jar, h.base), http.MethodPost, "/end", nil)
+						require.NoError(t, err, "round %d: %s logs out", round, v.name)
+					}
+					h.kill()
+				}
+			})
+		}
+	})
+}
+
+// A server that was stopped well starts on a full disk, too.
+func TestStartOnAFullDisk(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		disk := smallDisk(t, "24m")
+		dir := filepath.Join(disk, "sessions")
+		config := quiet()
+		config.Shards = 2
+		p := open(t, name, dir, config)
+		fill(t, p, 60)
+		require.NoError(t, p.Close(ctx))
+		fillUp(t, disk)
+		p = open(t, name, dir, config)
+		require.Equal(t, 60, held(t, p, 60))
+		for i := range 30 {
+			require.NoError(t, p.Delete(ctx, key(i), 1))
+		}
+		require.NoError(t, p.Save(ctx, 1))
+		require.NoError(t, p.Close(ctx))
+		p = open(t, name, dir, config)
+		require.Equal(t, 30, held(t, p, 60))
+	})
+}
