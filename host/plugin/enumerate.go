@@ -238,6 +238,9 @@ func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
 		return err
 	}
 	defer s.unlock()
+	if err := s.plugin.mounts.present(); err != nil {
+		return s.done(opRestore, in, err)
+	}
 	s.wrote()
 	return s.done(opRestore, in, in.doRestore(list, now, in.plugin.callLimit()))
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
@@ -42,9 +43,10 @@ const DefaultMountPath = "/data"
 
 // mounts are the directories of a plugin while it runs.
 type mounts struct {
-	config wazero.FSConfig // nil for none
-	open   []*mount.FS
-	locks  []*dirlock.Lock
+	config  wazero.FSConfig // nil for none
+	open    []*mount.FS
+	written []*mount.FS // those of open that are not read-only
+	locks   []*dirlock.Lock
 }
 
 func (p *Plugin) mount(ctx context.Context) error {
@@ -74,6 +76,9 @@ func (p *Plugin) mount(ctx context.Context) error {
 			return mountError(m, err)
 		}
 		p.mounts.open = append(p.mounts.open, fs)
+		if !m.ReadOnly {
+			p.mounts.written = append(p.mounts.written, fs)
+		}
 		config = fs.Config(config, at)
 	}
 	p.mounts.config = config
@@ -105,6 +110,17 @@ func mountError(m Mount, err error) error {
 		kind = ErrInUse
 	}
 	return loadError(kind, err, "%s", clean(fmt.Sprintf("%q: %v", m.Dir, err)))
+}
+
+// present answers UNAVAILABLE if a directory that may be written to is not where it
+// was: what was written there nobody would find.
+func (m *mounts) present() error {
+	for _, fs := range m.written {
+		if err := fs.Present(); err != nil {
+			return &answer{code: abi.Unavailable, message: clean(err.Error())}
+		}
+	}
+	return nil
 }
 
 // close gives the directories back. No instance may be left.

@@ -103,6 +103,9 @@ func (s *shard) set(ctx context.Context, w store.Write) (mark, error) {
 		return mark{}, err
 	}
 	defer s.unlock()
+	if err := s.plugin.mounts.present(); err != nil {
+		return mark{}, s.done(opSet, in, err)
+	}
 	return s.wrote(), s.done(opSet, in, in.doSet(w))
 }
 
@@ -128,6 +131,9 @@ func (s *shard) retime(ctx context.Context, key []byte, expires, now int64) (mar
 		return mark{}, err
 	}
 	defer s.unlock()
+	if err := s.plugin.mounts.present(); err != nil {
+		return mark{}, s.done(opTouch, in, err)
+	}
 	return s.wrote(), s.done(opTouch, in, s.doTouch(in, key, expires, now))
 }
 
@@ -152,6 +158,9 @@ func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error)
 		return mark{}, err
 	}
 	defer s.unlock()
+	if err := s.plugin.mounts.present(); err != nil {
+		return mark{}, s.done(opDelete, in, err)
+	}
 	return s.wrote(), s.done(opDelete, in, in.doDelete(key, now))
 }
 
@@ -159,6 +168,9 @@ func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error)
 // errors are joined.
 func (p *Plugin) Clear(ctx context.Context, now int64) error {
 	err := p.each(ctx, opClear, func(in *instance) error {
+		if err := p.mounts.present(); err != nil {
+			return err
+		}
 		p.shards[in.shard].wrote()
 		return in.doTime(in.clear, now)
 	})

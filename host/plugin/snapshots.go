@@ -51,7 +51,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // openSnapshots takes the directory, which it makes if there is none.
 func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := MakeDir(dir); err != nil {
 		return nil, loadError(ErrMount, err, "%s", clean(err.Error()))
 	}
 	lock, err := p.lockDir(ctx, dir)

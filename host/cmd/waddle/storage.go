@@ -83,7 +83,7 @@ func openFile(name string) func(ctx context.Context, dir string, cfg plugin.Conf
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 		cfg.Deadline = guestDeadline
 		if dir != "" {
-			if err := os.MkdirAll(dir, 0o700); err != nil {
+			if err := plugin.MakeDir(dir); err != nil {
 				return nil, fmt.Errorf("the directory for the sessions: %w", err)
 			}
 			cfg.Mounts = []plugin.Mount{{Dir: dir}}

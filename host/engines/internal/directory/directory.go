@@ -24,7 +24,7 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 	case cfg.Snapshots != "":
 		return nil, refuse(cfg, nil, "Config.Snapshots is set, and this engine keeps its sessions in files anyway")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := plugin.MakeDir(dir); err != nil {
 		return nil, refuse(cfg, err, err.Error())
 	}
 	if cfg.Shards == 0 {

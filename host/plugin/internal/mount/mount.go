@@ -66,6 +66,7 @@ type FS struct {
 	root     *os.Root
 	top      top
 	dir      string
+	place    place
 	readOnly bool
 	counted  bool // a quota of bytes or files is set
 	escape   error
@@ -96,6 +97,10 @@ func Open(dir string, opts Options) (*FS, error) {
 	m := &FS{root: root, dir: dir, readOnly: opts.ReadOnly}
 	m.quota.limit(opts)
 	m.counted = !opts.ReadOnly && (opts.MaxBytes > 0 || opts.MaxFiles > 0)
+	if m.place, err = placeOf(root, dir); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("mount: %w", err)
+	}
 	// The error of a path that leads outside has no exported name.
 	_, err = root.Lstat("..")
 	if m.escape = errors.Unwrap(err); m.escape == nil {
