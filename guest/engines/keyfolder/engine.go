@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
@@ -22,6 +24,11 @@ const mounted = "/data"
 
 const (
 	defaultMemoryLimit = 64 << 20
+
+	// leastMemoryLimit has room for the largest values one after the other, as
+	// the tests of the module do it, beside as many changed keys as are kept in
+	// mind; 12 MiB were just enough.
+	leastMemoryLimit = 16 << 20
 
 	// One part in pendingShare of the memory is for changed keys, which take
 	// about pendingSize bytes each.
@@ -57,6 +64,10 @@ func (e *engine) Open(config *guest.Config) error {
 	}
 	if err := config.Err(); err != nil {
 		return err
+	}
+	if limit < leastMemoryLimit {
+		return guest.Fail(guest.ErrInvalid, "memory_limit is "+strconv.FormatInt(limit, 10)+" bytes, and this engine needs at least "+
+			strconv.Itoa(leastMemoryLimit)+" for each shard")
 	}
 	store, err := folder.Open(vfs.OS(e.dir), options)
 	e.Store = store

@@ -153,6 +153,31 @@ func TestModuleLargeValues(t *testing.T) {
 	}
 }
 
+// With the least memory that it opens with, the largest values fit, beside as many
+// changes as are kept in mind. With less it says so.
+func TestModuleLeastMemory(t *testing.T) {
+	const least = 16 << 20
+	m := compileFor(t, false, least)
+	i := m.open(t, t.TempDir())
+	for n := range uint64(least/8/160 + 100) {
+		require.Zero(t, i.Set(key(1000+n), value(1, 20), 0, 1, abi.ExpectAny), m.failed)
+	}
+	v := make([]byte, 4<<20)
+	_, _ = rand.Read(v)
+	for n := range uint64(8) {
+		require.Zero(t, i.Set(key(n%3), v, 0, 1, abi.ExpectAny), m.failed)
+		got, code := i.Get(key(n%3), 1)
+		require.Zero(t, code, m.failed)
+		require.True(t, string(got) == string(v))
+		require.Zero(t, i.Touch(key(n%3), 1<<40+int64(n), 1), m.failed)
+	}
+	require.Zero(t, i.Save(1), m.failed)
+
+	m.memory = least - 1
+	require.Equal(t, abi.Invalid, m.instantiate(t, t.TempDir()).Open())
+	require.Equal(t, "memory_limit is 16777215 bytes, and this engine needs at least 16777216 for each shard", m.failed)
+}
+
 func TestModuleRefuses(t *testing.T) {
 	m, dir := compile(t, false), t.TempDir()
 	m.open(t, dir, abi.ConfigShard, "1", abi.ConfigShards, "4")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,23 +46,26 @@ const memoryLimit = 64 << 20
 type module struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	memory   int            // bytes that an instance may have
 	failed   string         // the last message of the import fail
 	calls    map[string]int // of WASI functions, by name, if they are counted
 }
 
-func compile(t testing.TB, count bool) *module {
+func compile(t testing.TB, count bool) *module { return compileFor(t, count, memoryLimit) }
+
+func compileFor(t testing.TB, count bool, memory int) *module {
 	if testing.Short() {
 		t.Skip("builds and compiles a module")
 	}
 	wasm, err := build()
 	require.NoError(t, err)
 	ctx := context.Background()
-	m := &module{calls: make(map[string]int)}
+	m := &module{memory: memory, calls: make(map[string]int)}
 	if count {
 		ctx = experimental.WithFunctionListenerFactory(ctx, m)
 	}
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithMemoryLimitPages(memoryLimit>>16).WithMemoryCapacityFromMax(true))
+		WithMemoryLimitPages(uint32(memory>>16)).WithMemoryCapacityFromMax(true))
 	t.Cleanup(func() { _ = m.runtime.Close(ctx) })
 	wasi_snapshot_preview1.MustInstantiate(ctx, m.runtime)
 	_, err = m.runtime.NewHostModuleBuilder(abi.ModuleName).
@@ -163,7 +167,7 @@ func (i *instance) write(parts ...[]byte) {
 }
 
 func (i *instance) Open(settings ...string) abi.Code {
-	list := abi.AppendPair(nil, abi.ConfigMemoryLimit, "67108864")
+	list := abi.AppendPair(nil, abi.ConfigMemoryLimit, strconv.Itoa(i.module.memory))
 	for n := 0; n < len(settings); n += 2 {
 		list = abi.AppendPair(list, settings[n], settings[n+1])
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
@@ -273,6 +274,39 @@ func TestDirectoryRemoved(t *testing.T) {
 	s, err := folder.Open(disk, folder.Options{Shards: 1})
 	require.NoError(t, err)
 	has(t, s, key(2), value(1, 300), 1)
+}
+
+// All that is in the directory is removed while the store is open: what is written
+// then would never be found, since nobody can open it any more.
+func TestDirectoryEmptied(t *testing.T) {
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(1), value(1, 300))
+	require.NoError(t, s.Save(1))
+	set(t, s, key(2), value(1, 300))
+	var empty func(dir string)
+	empty = func(dir string) {
+		entries, err := disk.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			name := strings.TrimPrefix(dir+"/"+e.Name, "/")
+			if e.Kind == vfs.Dir {
+				empty(name)
+				require.NoError(t, disk.RemoveDir(name))
+				continue
+			}
+			require.NoError(t, disk.Remove(name))
+		}
+	}
+	empty("")
+	for n := range 4 {
+		err := s.Set(guest.Write{Key: key(n), Value: value(2, 300), Now: 1})
+		require.ErrorIs(t, err, guest.ErrUnavailable)
+		require.ErrorContains(t, err, "removed")
+	}
+	entries, err := disk.ReadDir("")
+	require.NoError(t, err)
+	require.Empty(t, entries)
 }
 
 // A write that failed may have reached the file all the same, and what takes it

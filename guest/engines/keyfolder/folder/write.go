@@ -4,7 +4,9 @@ import (
 	"bytes"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
 
 // target is what a new record is to be written over.
@@ -266,8 +268,7 @@ func (s *Store) makeLeaf(leaf int) error {
 func (s *Store) makeTop(top int) error {
 	err := s.fs.Mkdir(s.paths.top(top))
 	if vfs.NotExist(err) { // Clear leaves nothing at all
-		if err = s.fs.Mkdir(s.paths.live); err == nil || vfs.Exist(err) {
-			s.dirs.root()
+		if err = s.makeLive(); err == nil {
 			err = s.fs.Mkdir(s.paths.top(top))
 		}
 	}
@@ -275,5 +276,21 @@ func (s *Store) makeTop(top int) error {
 		return err
 	}
 	s.dirs.live()
+	return nil
+}
+
+var errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, the file "+stamp.Name+
+	" as well: what is written there now, no store would be opened with")
+
+// makeLive makes the directory that everything alive is in, unless it is gone with
+// all the others.
+func (s *Store) makeLive() error {
+	if _, err := s.fs.Stat(stamp.Name); vfs.NotExist(err) {
+		return errEmptied
+	}
+	if err := s.fs.Mkdir(s.paths.live); err != nil && !vfs.Exist(err) {
+		return err
+	}
+	s.dirs.root()
 	return nil
 }
