@@ -83,7 +83,11 @@ func (s *shard) flushStep(ctx context.Context, m mark, now int64) (done step, er
 // instance ends. moved is called after each of them. What goes wrong session_save
 // will tell, unless the instance has failed.
 func (s *shard) flushAll(in *instance, now int64, moved func()) error {
-	for round := 0; round < 2 && in.flush != nil; { // one may be under way
+	rounds := 1
+	if s.round.running {
+		rounds++ // it began before the last writes
+	}
+	for rounds > 0 && in.flush != nil {
 		left, err := in.flushSome(now)
 		moved()
 		if _, answered := codeOf(err); answered {
@@ -94,7 +98,7 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 		}
 		s.ops[opFlush].Calls++
 		if left == 0 {
-			round++
+			rounds--
 		}
 	}
 	return nil

@@ -214,6 +214,8 @@ func TestSpecLife(t *testing.T) {
 		said = slices.Delete(said, i+1, i+2)
 	}
 	require.Equal(t, []string{abi.ExportInitialize, abi.ExportDescribe, abi.ExportAlloc, abi.ExportOpen, abi.ExportSave}, said)
+	require.Contains(t, specSection(t, sectionLife), "before that `"+abi.ExportFlush+"`")
+	said = slices.Insert(said, len(said)-1, abi.ExportFlush)
 
 	m := specGuest(t)
 	log := m.imported(specImport(t, abi.ImportLog))

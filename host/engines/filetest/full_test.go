@@ -10,8 +10,10 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // smallDisk mounts a file system that a test can fill.
@@ -107,5 +109,37 @@ func TestStartOnAFullDisk(t *testing.T) {
 		require.NoError(t, p.Close(ctx))
 		p = open(t, name, dir, config)
 		require.Equal(t, 30, held(t, p, 60))
+	})
+}
+
+func TestFullDisk(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		dir := smallDisk(t, "4m")
+		config := quiet()
+		config.Shards = 1
+		p := open(t, name, dir, config)
+		stored := 0
+		var err error
+		for ; stored < 1<<20; stored++ {
+			if err = p.Set(ctx, store.Write{Key: key(stored), Value: value(stored), Now: 1}); err != nil {
+				break
+			}
+		}
+		require.ErrorIs(t, err, store.ErrNoSpace)
+		require.Positive(t, stored)
+		require.Equal(t, stored, held(t, p, stored), "what was there before is intact")
+		require.Zero(t, p.Stats().Restarts, "a full disk does not fail the instance")
+		for i := range min(stored, 500) {
+			require.NoError(t, p.Delete(ctx, key(i), 1), "session %d of %d: what is full can be emptied", i, stored)
+			_, err = p.Get(ctx, key(i), 1)
+			require.ErrorIs(t, err, store.ErrNotFound)
+		}
+		require.NoError(t, p.Clear(ctx, 1))
+		deadline := time.Now().Add(10 * time.Second)
+		for err = p.Set(ctx, store.Write{Key: key(0), Value: value(0), Now: 1}); err != nil && time.Now().Before(deadline); {
+			_, _ = p.Sweep(ctx, 4096, 1)
+			err = p.Set(ctx, store.Write{Key: key(0), Value: value(0), Now: 1})
+		}
+		require.NoError(t, err, "space that was given back is used again")
 	})
 }
