@@ -186,11 +186,20 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 // host's clock nothing is dropped that has only expired by it.
 func (p *Plugin) Save(ctx context.Context, now int64) error {
 	now = p.notAfterJudged(now)
-	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) }, func(s *shard) {
-		// In steps as far as it goes. What is wrong, saving the rest tells.
-		if m, err := s.mark(ctx); err == nil {
-			_, _ = s.flush(ctx, m, now)
+	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) }, func(s *shard) error {
+		// In steps as far as it goes. What the guest has to say, it says again when
+		// the rest is saved.
+		if !p.has(abi.ExportFlush) {
+			return nil
 		}
+		m, err := s.mark(ctx)
+		if err == nil {
+			_, err = s.flush(ctx, m, now)
+		}
+		if _, answered := codeFromError(err); answered {
+			return nil
+		}
+		return err
 	})
 	if p.snapshots == nil || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
 		return err
@@ -201,7 +210,7 @@ func (p *Plugin) Save(ctx context.Context, now int64) error {
 // each has every shard do something, all at once: one that hangs keeps neither the
 // others from it nor, when the context ends, the caller. What comes before it takes the
 // shard's lock by itself.
-func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error, before ...func(*shard)) error {
+func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error, before ...func(*shard) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -213,7 +222,10 @@ func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error, b
 	for i, s := range p.shards {
 		go func() {
 			for _, do := range before {
-				do(s)
+				if err := do(s); err != nil {
+					outcomes <- outcome{i, err}
+					return
+				}
 			}
 			in, err := s.lock(ctx)
 			if err == nil {
