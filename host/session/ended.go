@@ -46,6 +46,20 @@ func (m *Manager) tombstone(revision uint64, t Transport, now int64) *Record {
 	}
 }
 
+// storeEnd puts a tombstone in the place of a session. Where there is no room for it,
+// the session is removed, on the same condition: a log-out must not fail for a full
+// disk, and what a tombstone is for, that nobody stores the session again, there is no
+// room for either.
+func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect, now int64) error {
+	err := m.engine.Store(ctx, key, left, expect, now)
+	if errors.Is(err, store.ErrNoSpace) {
+		gone := *left
+		gone.Expires = 1
+		err = m.engine.Store(ctx, key, &gone, expect, now)
+	}
+	return err
+}
+
 // setSuccessor notes in a tombstone where the session goes on.
 func (r *Record) setSuccessor(key storageKey) {
 	var o overlay
@@ -156,7 +170,7 @@ func (s *Session) remove(id string) (Values, error) {
 		if expect == store.Any {
 			left.Revision = endedRevision
 		}
-		err := s.manager.engine.Store(&s.saving, key[:], left, expect, now)
+		err := s.manager.storeEnd(&s.saving, key[:], left, expect, now)
 		if err == nil {
 			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(r.Values)})
 			return r.Values, nil

@@ -259,7 +259,7 @@ func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bo
 		return false, err
 	}
 	r := m.tombstone(endedRevision, transport, now)
-	if err := m.engine.Store(ctx, key[:], r, store.Any, now); err != nil {
+	if err := m.storeEnd(ctx, key[:], r, store.Any, now); err != nil {
 		return false, err
 	}
 	if was {
