@@ -13,6 +13,44 @@ import (
 type round struct {
 	running bool
 	mark    mark
+	course  course
+}
+
+// course is how a round goes. A guest whose rounds do not come to an end would
+// keep Save and Close from theirs: it is not asked for steps any more, and
+// session_save does it all.
+type course struct {
+	calls, idle  int64
+	first, least int64
+}
+
+const (
+	// idleFlushes is how many calls in a row may leave as much as there was.
+	idleFlushes = 64
+
+	// spareFlushes is how many calls a round may take beyond twice the number of
+	// changes that it began with, mostFlushed if there are more.
+	spareFlushes = 1000
+	mostFlushed  = 1 << 20
+)
+
+// goesOn reports whether the round may go on, given what a call has left.
+func (c *course) goesOn(left int64) bool {
+	if c.calls++; c.calls == 1 {
+		c.first, c.least = left, left
+		return true
+	}
+	c.idle++
+	if left < c.least {
+		c.least, c.idle = left, 0
+	}
+	return c.idle < idleFlushes && c.calls < spareFlushes+2*min(c.first, mostFlushed)
+}
+
+// distrust has the guest save all at once from now on.
+func (in *instance) distrust() {
+	in.flush = nil
+	in.plugin.config.Logger.Warn("a round of session_flush does not end; what is written is saved all at once from now on", "plugin", in.plugin.config.Name)
 }
 
 // flush has the guest save in steps, between which others use the shard, until a write
@@ -74,6 +112,10 @@ func (s *shard) flushStep(ctx context.Context, m mark, now int64) (done step, er
 		in.flush = nil // it answers so always
 		return step{}, nil
 	}
+	if err == nil && left > 0 && !s.round.course.goesOn(left) {
+		in.distrust()
+		return step{}, nil
+	}
 	s.round.running = err == nil && left > 0
 	done.took, done.ended, done.upTo = time.Since(began), left == 0, s.round.mark
 	return done, s.done(opFlush, in, err)
@@ -87,6 +129,7 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 	if s.round.running {
 		rounds++ // it began before the last writes
 	}
+	var c course
 	for rounds > 0 && in.flush != nil {
 		left, err := in.flushSome(now)
 		moved()
@@ -97,8 +140,12 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 			return s.done(opFlush, in, err)
 		}
 		s.ops[opFlush].Calls++
-		if left == 0 {
+		switch {
+		case left == 0:
 			rounds--
+			c = course{}
+		case !c.goesOn(left):
+			in.distrust()
 		}
 	}
 	return nil

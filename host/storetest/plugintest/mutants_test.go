@@ -164,6 +164,10 @@ var mutants = []mutant{
 	{"restore_torn", "export/restore-of-what-is-no-list", `found: session_restore…success…expected: INVALID`},
 	{"restore_partial", "export/restore-of-what-is-no-list", `found: after INVALID…success…expected: that nothing of it is stored`},
 
+	// Saving in steps.
+	{"flush_endless", "export/flush-ends", `found: 201 writes are left…expected: that the round ends`},
+	{"flush_loses", "export/flush-ends", `found: session_get after it was flushed: store: no such record…expected: the value`},
+
 	// Counts.
 	{"stats_deleted_stay", "instance/stats", `found: records after 20 of 50 were deleted: 50…expected: 30`},
 	{"stats_counts_writes", "instance/stats", `found: records after 10 of 50 were written anew: 60…expected: 50`},

@@ -183,6 +183,8 @@ enum fault {
 	stats_evicts,        // writing over a record counts as an eviction
 	stats_expired_anew,  // the count of what has expired begins anew whenever it is told
 	stats_half_a_pair,   // the list ends within its last value
+	flush_endless,       // a round of flushes never ends
+	flush_loses,         // the end of a round loses a record
 	file_write_back,     // writing over a record is not seen as a change to save
 	file_appends,        // saves are appended, so that what was deleted comes back
 	file_old_wins,       // saves are appended, and of two versions the older is read

@@ -287,6 +287,22 @@ i64 EXPORT(session_sweep)(i64 now, u32 max) {
 	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
 }
 
+// A round is over what is stored at its beginning; its last call is what makes
+// that durable, where anything is.
+i64 EXPORT(session_flush)(i64 now, u32 max) {
+	static u32 left;
+	static int round;
+	if (!round) left = stored;
+	round = 1;
+	if (FAULT(flush_endless)) return stored + 1;
+	left -= max < left ? max : left;
+	if (left) return left;
+	round = 0;
+	if (FAULT(flush_loses) && used && records[1].key) drop(1, 0);
+	i64 answer = session_save(now);
+	return answer < 0 ? answer : 0;
+}
+
 // pair appends a name and a number, in the form of the config.
 static u8 *pair(u8 *to, const char *name, u32 n) {
 	u8 digits[10];
