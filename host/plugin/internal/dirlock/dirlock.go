@@ -1,9 +1,14 @@
 // Package dirlock keeps a directory to one process at a time.
 //
-// The lock is one of the operating system on a file in the directory. It ends
-// with [Lock.Close] or with the process, however that ends: there is never a
+// The lock is one of the operating system on the directory and on a file in it. It
+// ends with [Lock.Close] or with the process, however that ends: there is never a
 // stale lock to remove. The file says who holds the lock, for people and for
 // the error that others get; what it says plays no part in locking.
+//
+// Somebody may remove the file, or put another one in its place, while the lock is
+// held: the lock of the directory still keeps others out. Where directories cannot
+// be locked, as on NFS, that of the file is all there is, and removing it lets a
+// second process in. On Windows nobody can remove the file while it is locked.
 package dirlock
 
 import (
@@ -19,8 +24,9 @@ import (
 	"time"
 )
 
-// FileName is the lock file. It is left behind, empty, by Close: removing it
-// would let two processes lock two files of the same name.
+// FileName is the lock file. It is left behind, empty, by Close: where directories
+// cannot be locked, removing it would let two processes lock two files of the same
+// name.
 const FileName = ".waddle.lock"
 
 // ErrInUse is what every [*InUseError] is, for [errors.Is].
@@ -62,6 +68,7 @@ type Lock struct {
 	dir    string
 	before time.Time
 	f      *os.File
+	pinned *os.File // what else is held, or nil
 	once   sync.Once
 }
 
@@ -87,39 +94,56 @@ func Acquire(dir string) (*Lock, error) {
 	}
 	defer root.Close()
 	for range attempts {
-		f, err := open(root)
-		if err != nil {
-			return nil, fmt.Errorf("dirlock: %s: %w", dir, err)
+		l, err := acquire(root, dir)
+		if l != nil || err != nil {
+			return l, err
 		}
-		held, err := lockFile(f)
-		switch {
-		case noLocks(err):
-			f.Close()
-			return nil, fmt.Errorf("%w (%v): %s would not be kept to one process; use a directory on a local disk, or mount "+
-				"this one with locks (NFS: without nolock, with a server that has a lock manager; FUSE: with a driver that passes flock on)", ErrNoLocks, err, dir)
-		case err != nil:
-			f.Close()
-			return nil, fmt.Errorf("dirlock: locking %s in %s: %w", FileName, dir, err)
-		case held:
-			e := holder(f)
-			f.Close()
-			e.Dir = dir
-			return nil, e
-		case !current(root, f):
-			f.Close()
-			continue
-		}
-		before := time.Time{}
-		if info, err := f.Stat(); err == nil {
-			before = info.ModTime()
-		}
-		if err := sign(f); err != nil {
-			f.Close()
-			return nil, fmt.Errorf("dirlock: writing %s in %s: %w", FileName, dir, err)
-		}
-		return &Lock{dir: dir, before: before, f: f}, nil
 	}
 	return nil, fmt.Errorf("dirlock: somebody keeps removing %s in %s", FileName, dir)
+}
+
+// acquire tries once. It returns neither a lock nor an error if the file that it
+// locked is not in the directory any more.
+func acquire(root *os.Root, dir string) (*Lock, error) {
+	l := &Lock{dir: dir}
+	taken := false
+	defer func() {
+		if !taken {
+			l.release()
+		}
+	}()
+	var held bool
+	if l.pinned, held = pin(root); held {
+		e := reader(root)
+		e.Dir = dir
+		return nil, e
+	}
+	var err error
+	if l.f, err = open(root); err != nil {
+		return nil, fmt.Errorf("dirlock: %s: %w", dir, err)
+	}
+	held, err = lockFile(l.f)
+	switch {
+	case noLocks(err):
+		return nil, fmt.Errorf("%w (%v): %s would not be kept to one process; use a directory on a local disk, or mount "+
+			"this one with locks (NFS: without nolock, with a server that has a lock manager; FUSE: with a driver that passes flock on)", ErrNoLocks, err, dir)
+	case err != nil:
+		return nil, fmt.Errorf("dirlock: locking %s in %s: %w", FileName, dir, err)
+	case held:
+		e := holder(l.f)
+		e.Dir = dir
+		return nil, e
+	case !current(root, l.f) || !l.pinFile():
+		return nil, nil
+	}
+	if info, err := l.f.Stat(); err == nil {
+		l.before = info.ModTime()
+	}
+	if err := sign(l.f); err != nil {
+		return nil, fmt.Errorf("dirlock: writing %s in %s: %w", FileName, dir, err)
+	}
+	taken = true
+	return l, nil
 }
 
 // Dir returns the directory as it was given to Acquire.
@@ -132,10 +156,21 @@ func (l *Lock) Before() time.Time { return l.before }
 // Close releases the lock. Closing twice is not an error.
 func (l *Lock) Close() (err error) {
 	l.once.Do(func() {
-		// An empty file says that nobody is there; closing is what unlocks.
-		err = errors.Join(l.f.Truncate(0), l.f.Close())
+		// An empty file says that nobody is there.
+		err = errors.Join(l.f.Truncate(0), l.release())
 	})
 	return err
+}
+
+// release closes what is open, which is what unlocks.
+func (l *Lock) release() error {
+	var errs []error
+	for _, f := range [...]*os.File{l.f, l.pinned} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // open opens or makes the lock file, unless something else has its name.
@@ -188,6 +223,20 @@ func sign(f *os.File) error {
 		return f.Truncate(0)
 	}
 	return err
+}
+
+// reader reads who holds the lock from the file that is in the directory, if there
+// is one. Whoever holds the directory may have lost his.
+func reader(root *os.Root) *InUseError {
+	if info, err := root.Lstat(FileName); err != nil || !info.Mode().IsRegular() {
+		return &InUseError{}
+	}
+	f, err := root.OpenFile(FileName, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return &InUseError{}
+	}
+	defer f.Close()
+	return holder(f)
 }
 
 // holder reads who holds the lock. The holder writes right after it has locked,

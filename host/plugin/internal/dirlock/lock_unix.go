@@ -11,6 +11,23 @@ import (
 // openFlags keep an open from waiting for the other end of a pipe.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
+// pin takes the lock of the directory, or reports that somebody holds it. It
+// returns nil where directories have none.
+func pin(root *os.Root) (f *os.File, held bool) {
+	f, err := root.Open(".")
+	if err != nil {
+		return nil, false
+	}
+	if held, err = lock(f); held || err != nil {
+		f.Close()
+		return nil, held
+	}
+	return f, false
+}
+
+// pinFile has nothing to do: the directory is locked.
+func (l *Lock) pinFile() bool { return true }
+
 // lock takes the lock of f, or reports that somebody holds it.
 func lock(f *os.File) (held bool, err error) {
 	c, err := f.SyscallConn()

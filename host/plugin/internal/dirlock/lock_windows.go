@@ -1,7 +1,10 @@
 package dirlock
 
 import (
+	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 )
@@ -18,6 +21,28 @@ const (
 	errorLockViolation   syscall.Errno = 33
 	errorNotSupported    syscall.Errno = 50
 )
+
+// pin has nothing to do: directories have no locks.
+func pin(*os.Root) (f *os.File, held bool) { return nil, false }
+
+// pinFile opens the file that was locked once more, in a way that lets nobody
+// remove or rename it, and reports whether it is still in the directory. Package os
+// shares files it opens by their path for reading and writing, and those it opens
+// within a root for removing as well.
+func (l *Lock) pinFile() bool {
+	pinned, err := os.Open(filepath.Join(l.dir, FileName))
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	there, err1 := pinned.Stat()
+	here, err2 := l.f.Stat()
+	if err1 != nil || err2 != nil || !os.SameFile(there, here) {
+		pinned.Close()
+		return false
+	}
+	l.pinned = pinned
+	return true
+}
 
 // lock takes the lock of f, or reports that somebody holds it. Locked bytes
 // cannot be read by others, so it is one far behind the text.
