@@ -2,13 +2,13 @@ package playground
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -67,6 +67,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // paths and hosts, for the log.
 func sessionError(w http.ResponseWriter, r *http.Request, err error) {
 	status, message := http.StatusInternalServerError, "the session could not be loaded or saved"
+	wait, again := session.RetryAfter(err)
 	switch {
 	case errors.Is(err, session.ErrGone):
 		status, message = http.StatusConflict, "another request ended this session; load it again"
@@ -74,12 +75,13 @@ func sessionError(w http.ResponseWriter, r *http.Request, err error) {
 		status, message = http.StatusRequestEntityTooLarge, "the session would become too large; remove a value first"
 	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode), errors.Is(err, session.ErrUser):
 		status, message = http.StatusBadRequest, err.Error()
-	case errors.Is(err, store.ErrNoSpace):
-		status, message = http.StatusInsufficientStorage, "the session storage has no space left"
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrClosed),
-		errors.Is(err, session.ErrConflict), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		w.Header().Set("Retry-After", "1")
+	case again:
+		seconds := (wait + time.Second - 1) / time.Second
+		w.Header().Set("Retry-After", strconv.Itoa(int(seconds)))
 		status, message = http.StatusServiceUnavailable, "the session storage is not available; try again"
+		if errors.Is(err, store.ErrNoSpace) {
+			message = "the session storage has no space left; try again later"
+		}
 	}
 	if status >= 500 {
 		logError(r, err)

@@ -214,7 +214,7 @@ func TestStorageDown(t *testing.T) {
 		{"logging in", faulty{set: unavailable}, "POST", "/api/login", `{"user":"ada"}`, 503},
 		{"logging out", faulty{set: unavailable}, "POST", "/api/logout", "", 503},
 		{"closed", faulty{get: store.ErrClosed}, "GET", "/api/session", "", 503},
-		{"full", faulty{set: store.ErrNoSpace}, "PUT", "/api/session/k", "1", 507},
+		{"full", faulty{set: store.ErrNoSpace}, "PUT", "/api/session/k", "1", 503},
 		{"too large for it", faulty{set: store.ErrTooLarge}, "PUT", "/api/session/k", "1", 413},
 		{"broken", faulty{get: store.ErrInternal}, "GET", "/api/session", "", 500},
 	} {

@@ -47,8 +47,8 @@
 //	     a question about devices while nobody is logged in
 //	413  a body above 64 KiB, or a session above Settings.MaxSize
 //	415  a body that says it is something else than JSON
-//	503  the storage is not available; it says when to try again
-//	507  the storage has no space left
+//	503  the storage is not available, or has no space left; Retry-After says
+//	     when to try again
 //
 // Each answer of the interface has a Server-Timing header with the engine's
 // calls in milliseconds, and Waddle-Cookie-Received and Waddle-Cookie-Set with

@@ -54,9 +54,13 @@ type Error struct {
 	Output string
 	// ExitCode is what the guest exited with, for ErrExit.
 	ExitCode uint32
-	// RetryAfter says when the shard will be tried again, for ErrBreaker.
+	// RetryAfter says when the shard gets a new instance, if it has none: the
+	// instance failed in this operation, or, for ErrBreaker, in one before.
 	RetryAfter time.Duration
 }
+
+// RetryIn implements [store.Delayed].
+func (e *Error) RetryIn() time.Duration { return e.RetryAfter }
 
 // Error describes the failure in one line, without Trace and Output.
 func (e *Error) Error() string {

@@ -123,8 +123,13 @@ func TestStorageThatFails(t *testing.T) {
 		{store.ErrUnavailable, 503},
 		{store.ErrClosed, 503},
 		{fmt.Errorf("with detail: %w", store.ErrUnavailable), 503},
-		{store.ErrNoSpace, 500},
-		{store.ErrDenied, 500},
+		{store.ErrNoSpace, 503},
+		{fmt.Errorf("with detail: %w", store.ErrNoSpace), 503},
+		{store.ErrDenied, 503},
+		{context.DeadlineExceeded, 503},
+		{store.ErrInvalid, 500},
+		{store.ErrTooLarge, 500},
+		{store.ErrUnsupported, 500},
 		{store.ErrInternal, 500},
 		{errors.New("anything else"), 500},
 	} {
@@ -173,7 +178,7 @@ func TestStorageThatFails(t *testing.T) {
 					require.NotContains(t, got.body, "seen")
 					require.NotContains(t, got.body, "ada")
 					require.NotEmpty(t, got.body)
-					require.Equal(t, c.status == 503, got.Header.Get("Retry-After") != "")
+					require.Equal(t, c.status == 503, got.Header.Get("Retry-After") == "1")
 					require.Equal(t, "no-store", got.Header.Get("Cache-Control"))
 					require.Equal(t, "text/plain; charset=utf-8", got.Header.Get("Content-Type"))
 					require.Equal(t, "kept", got.Header.Get("X-Other"))

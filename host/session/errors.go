@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -56,7 +58,18 @@ func (renewedError) Error() string {
 
 func (renewedError) Unwrap() error { return ErrGone }
 
-// isUnavailable reports whether trying again later may help.
-func isUnavailable(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrClosed) || errors.Is(err, ErrConflict)
+// RetryAfter reports whether what failed may succeed if it is tried again later, and
+// the time until then, for an OnError of one's own: the storage is down, full,
+// closed, or may not be written to for now, it took too long, or others changed the
+// session all the time. It is at least a second.
+func RetryAfter(err error) (wait time.Duration, ok bool) {
+	for _, curable := range [...]error{
+		store.ErrUnavailable, store.ErrNoSpace, store.ErrDenied, store.ErrClosed, ErrConflict,
+		context.DeadlineExceeded, context.Canceled,
+	} {
+		if errors.Is(err, curable) {
+			return max(time.Second, store.RetryIn(err)), true
+		}
+	}
+	return 0, false
 }

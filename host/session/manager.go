@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -96,11 +98,17 @@ func (m *Manager) now() int64 { return m.settings.Now().UnixMilli() }
 
 func (m *Manager) event(ctx context.Context, e Event) { m.settings.OnEvent(ctx, e) }
 
+// seconds is a time as Retry-After has it.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
 // answerError is the default of Settings.OnError.
 func answerError(w http.ResponseWriter, _ *http.Request, err error) {
+	wait, again := RetryAfter(err)
 	switch {
-	case isUnavailable(err):
-		w.Header().Set("Retry-After", "1")
+	case again:
+		w.Header().Set("Retry-After", seconds(wait))
 		http.Error(w, "The session storage is not available. Please try again.", http.StatusServiceUnavailable)
 	case errors.Is(err, ErrCrossSite):
 		http.Error(w, "This request came from another site, and the browser kept the session's cookie back, as the cookie's SameSite attribute tells it to. "+

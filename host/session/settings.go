@@ -215,7 +215,8 @@ type Settings struct {
 
 	// OnError answers a request whose session could not be loaded or saved
 	// while the answer can still be chosen. The default answers 503 with
-	// Retry-After where trying again may help, 409 for ErrGone, 403 for
+	// Retry-After where trying again may help (see [RetryAfter]: the storage is
+	// down, full, or not to be written to), 409 for ErrGone, 403 for
 	// ErrCrossSite, and 500 otherwise. It must not use the request's session.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
