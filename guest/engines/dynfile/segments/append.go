@@ -56,10 +56,12 @@ func (s *Store) append(b []byte, r *record) (place, error) {
 		return 0, errGone
 	}
 	if !r.tombstone() {
-		return s.write(b, r)
+		at, err := s.write(b, r)
+		s.full = s.full && err != nil
+		return at, err
 	}
 	if s.reserve.short {
-		if s.reserve.spare < int64(len(b)) && !s.restore() {
+		if s.reserve.spare < int64(len(b)) && !s.demand() {
 			return 0, errShort
 		}
 		s.reserve.spare -= int64(len(b))

@@ -25,6 +25,13 @@ const (
 	// reserveEvery is at how many calls, of those that would like to have it
 	// back, one tries.
 	reserveEvery = 64
+
+	// A call that would be refused for want of it tries at once. Where there is
+	// no room that takes a millisecond of some file systems, so that of the calls
+	// of reserveRest milliseconds only so many do, and, should their clock stand
+	// still, one of reserveEvery.
+	reserveTries = 4
+	reserveRest  = 100
 )
 
 var errShort = guest.Fail(guest.ErrNoSpace, "the disk is full, and what room there is, is kept for deletions")
@@ -34,7 +41,31 @@ type reserve struct {
 	held  bool  // it is there
 	short bool  // it is not, for want of room
 	spare int64 // while short: bytes that deletions and compaction may still write
-	wait  int   // calls until it is tried again
+	wait  int   // calls until it is tried again, of those that are not refused
+
+	since int64 // when the calls that were refused began to try
+	tried int   // how many of them did
+	asked int64 // when the last one came
+	still int   // how many came at that time
+}
+
+// allows reports whether a call that would be refused may try.
+func (r *reserve) allows(now int64) bool {
+	if now != r.asked {
+		r.asked, r.still = now, 0
+	}
+	r.still++
+	switch past := now - r.since; {
+	case past >= reserveRest || past <= -reserveRest:
+		r.since, r.tried, r.still = now, 0, 0
+	case r.still > reserveEvery:
+		r.tried, r.still = reserveTries-1, 0
+	}
+	if r.tried == reserveTries {
+		return false
+	}
+	r.tried++
+	return true
 }
 
 // openReserve finds the file, or makes it.
@@ -60,7 +91,10 @@ func (s *Store) spend(err error) bool {
 	if err := s.fs.Remove(s.reservePath()); err != nil && !vfs.NotExist(err) {
 		return false
 	}
-	guest.Log(guest.LevelWarn, "dynfile: the disk is full: until there is room, sessions can be deleted, but none stored")
+	if !s.full {
+		guest.Log(guest.LevelWarn, "dynfile: the disk is full: until there is room, sessions can be deleted, but none stored")
+		s.full = true
+	}
 	s.reserve = reserve{short: true, spare: spareBytes}
 	if s.hinting != nil {
 		s.abandonHint()
@@ -68,29 +102,40 @@ func (s *Store) spend(err error) bool {
 	return true
 }
 
-// restore makes the reserve again, at some of the calls, and reports whether
-// sessions may be stored. Only a lack of room keeps them from it: of anything
-// else that is wrong, writing them tells.
-func (s *Store) restore() bool {
+// restore makes the reserve again, at some of the calls. Only a lack of room keeps
+// sessions from being stored without it: of anything else that is wrong, writing
+// them tells.
+func (s *Store) restore() {
 	switch {
 	case s.reserve.held || s.gone:
-		return true
 	case s.reserve.wait > 0:
 		s.reserve.wait--
-		return !s.reserve.short
+	default:
+		s.tryReserve()
 	}
+}
+
+// demand makes the reserve again for a call that is refused otherwise, and reports
+// whether it need not be.
+func (s *Store) demand() bool {
+	if s.reserve.short && !s.gone && s.reserve.allows(s.now) {
+		s.tryReserve()
+	}
+	return !s.reserve.short
+}
+
+func (s *Store) tryReserve() {
 	err := s.makeReserve()
 	switch {
 	case err == nil:
 		s.reserve = reserve{held: true}
-		return true
+		return
 	case !vfs.NoSpace(err):
 		s.reserve.short = false
 	case !s.reserve.short:
 		s.reserve.short, s.reserve.spare = true, spareBytes
 	}
 	s.reserve.wait = reserveEvery - 1
-	return !s.reserve.short
 }
 
 // makeReserve writes the file under another name, for it never to have the right

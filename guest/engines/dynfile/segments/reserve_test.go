@@ -21,6 +21,7 @@ type limited struct {
 	vfs.FS
 	blocks int64
 	sizes  map[string]int64
+	spent  int // how often the reserve was removed
 }
 
 const block = 4096
@@ -51,6 +52,9 @@ func (l *limited) Remove(name string) error {
 	err := l.FS.Remove(name)
 	if err == nil {
 		delete(l.sizes, name)
+		if name == reserve {
+			l.spent++
+		}
 	}
 	return err
 }
@@ -295,7 +299,7 @@ func TestReserveLost(t *testing.T) {
 			_, err := s.Sweep(10, 1)
 			require.NoError(t, err)
 		}
-		require.LessOrEqual(t, attempts, 1+1280/64)
+		require.LessOrEqual(t, attempts, 2+1280/64, "one to open, and one for the session")
 		require.GreaterOrEqual(t, attempts, 1280/64)
 		disk.Hook(nil)
 		for range 64 {
@@ -303,5 +307,68 @@ func TestReserveLost(t *testing.T) {
 		}
 		require.True(t, there(t, disk, reserve))
 		require.NoError(t, s.Set(write("a", "1", 0)))
+	}
+}
+
+// TestRoomIsFoundWhenAsked: others have filled the disk and make room again. The
+// next session is stored, at once where few are refused, and where many are, a
+// moment later, by the callers' clock or, if that stands still, by their number.
+// What is tried in vain meanwhile is bounded.
+func TestRoomIsFoundWhenAsked(t *testing.T) {
+	const (
+		moment = 100 // milliseconds
+		tries  = 4   // in a moment
+	)
+	for _, test := range []struct {
+		name     string
+		calls    int
+		interval float64 // milliseconds between them
+		late     float64 // how much later the first comes that is stored
+		attempts int     // at most
+	}{
+		{"none is refused", 0, 1, 0, 0},
+		{"few are, at the same time", tries - 1, 0, 0, tries},
+		{"few are, one after the other", 100, 170, 0, 101},
+		{"many are", 20_000, 0.1, moment, 21 * tries},
+		{"many are, and the clock stands still", 6400, 0, 0, tries + 6400/64},
+		{"many are, and the clock went back", 1000, -0.1, -moment, 2 * tries},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			disk := crash.New()
+			full, attempts := false, 0
+			disk.Hook(func(op crash.Op) (int, error) {
+				if full && op.Kind == crash.Write {
+					if strings.HasPrefix(op.Name, reserve) {
+						attempts++
+					}
+					return 0, syscall.ENOSPC
+				}
+				return 0, nil
+			})
+			s := open(t, disk)
+			require.NoError(t, s.Set(write("a", "1", 0)))
+			require.NoError(t, s.Set(write("b", "1", 0)))
+			now := 1e6
+			set := func() error {
+				return s.Set(guest.Write{Key: []byte("new"), Value: []byte("revision1"), Now: int64(now)})
+			}
+			full = true
+			require.ErrorIs(t, s.Delete([]byte("b"), int64(now)), guest.ErrNoSpace)
+			require.False(t, there(t, disk, reserve), "the test needs it spent")
+			for range test.calls {
+				now += test.interval
+				require.ErrorIs(t, set(), guest.ErrNoSpace)
+			}
+			require.LessOrEqual(t, attempts, test.attempts)
+			full = false
+			now += test.interval + test.late
+			err := set()
+			for n := 0; err != nil && test.calls == 6400 && n < 64; n++ {
+				err = set()
+			}
+			require.NoError(t, err)
+			require.True(t, there(t, disk, reserve))
+			require.NoError(t, s.Verify())
+		})
 	}
 }

@@ -342,7 +342,7 @@ func (s *Store) forget(g *segment) error {
 	}
 	s.total -= g.size
 	s.reserve.spare += g.size
-	s.reserve.wait = 0
+	s.reserve.wait, s.reserve.tried = 0, 0
 	s.table[g.slot] = nil
 	s.dirChanged = true
 	return nil

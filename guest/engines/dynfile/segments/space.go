@@ -40,7 +40,7 @@ func (s *Store) admit(sl *slot, size int) error {
 			return errWaiting
 		}
 	}
-	if s.reserve.short && !s.restore() {
+	if s.reserve.short && !s.demand() {
 		return errShort
 	}
 	return nil
@@ -155,10 +155,10 @@ func (s *Store) work(budget int) error {
 		}
 		err := s.drainVictim(budget)
 		if err != nil && s.spend(err) {
-			// It goes on next time with what there is room for now, unless
-			// the reserve has taken that again.
+			// It goes on with what there is room for now, before the reserve
+			// takes that again.
 			s.reserve.wait = reserveEvery - 1
-			return nil
+			return s.work(budget)
 		}
 		return err
 	}

@@ -102,6 +102,7 @@ type Store struct {
 	troubled   bool  // the background work failed last time
 	gone       bool  // the files have been removed
 	reserve    reserve
+	full       bool // it was said that the disk is, and no session was stored since
 	saved      saved
 	crowded    bool // it was said that sessions are close to MaxSessions
 
