@@ -182,7 +182,7 @@ func (p *Plugin) saveLoop(ctx context.Context) {
 		}
 		p.inTurn(ctx, busy, func(s *shard) {
 			if err := s.saveWritten(ctx, p.judged()); err != nil && !errors.Is(err, context.Canceled) {
-				p.config.Logger.Error("what was written could not be made durable", "plugin", p.config.Name, "shard", s.index, "error", err)
+				p.complain("what was written could not be made durable", err, "shard", s.index)
 			}
 		})
 	}
@@ -227,7 +227,7 @@ func (p *Plugin) saveSnapshot(ctx context.Context) {
 		return
 	}
 	if err := p.saveAll(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		p.config.Logger.Error("the snapshot could not be written, or not as a whole", "plugin", p.config.Name, "error", err)
+		p.complain("the snapshot could not be written, or not as a whole", err)
 		for _, s := range p.shards {
 			s.progress.snapshot = 0
 		}

@@ -8,20 +8,30 @@ import (
 	"time"
 )
 
-// logFailure reports an instance that failed: as one record with the trace and
+// logFailure reports an instance that failed, unless the same was said often enough,
+// and whether it did: as one record with the trace and
 // the last output, and at debug level the trace once more with a record for each
 // line, since handlers that write text put a value of several lines into one.
 // What the guest wrote stands in the log already, line by line.
-func (p *Plugin) logFailure(e *Error, failures int, next time.Duration) {
+func (p *Plugin) logFailure(e *Error, failures int, next time.Duration) bool {
+	ok, unsaid := p.said.take("the guest failed: "+e.Op+": "+e.what(), p.config.Now())
+	if !ok {
+		return false
+	}
 	log := p.config.Logger
-	log.Error("the guest failed", "plugin", e.Plugin, "shard", e.Shard, "op", e.Op, "error", e.what(),
-		"failures", failures, "next_attempt_in", next, "trace", lines(e.Trace), "output", lines(e.Output))
+	args := []any{"plugin", e.Plugin, "shard", e.Shard, "op", e.Op, "error", e.what(),
+		"failures", failures, "next_attempt_in", next, "trace", lines(e.Trace), "output", lines(e.Output)}
+	if unsaid > 0 {
+		args = append(args, "repeated", unsaid)
+	}
+	log.Error("the guest failed", args...)
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
-		return
+		return true
 	}
 	for _, line := range lines(e.Trace).split() {
 		log.Debug(strings.ReplaceAll(line, "\t", "    "), "plugin", e.Plugin, "shard", e.Shard, "source", "trace")
 	}
+	return true
 }
 
 // lines is text for people: a list for machines, a text of several lines for

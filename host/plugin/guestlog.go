@@ -14,11 +14,12 @@ import (
 )
 
 // guestLog writes what the guests of one plugin say to the host's log: cleaned,
-// cut, and no more of it than a rate.
+// cut, and no more of it than a rate. Warnings and errors that repeat are thinned.
 type guestLog struct {
 	logger *slog.Logger
 	name   string
 	now    func() time.Time
+	said   repeats
 
 	mu       sync.Mutex
 	tokens   float64
@@ -30,12 +31,28 @@ type guestLog struct {
 const (
 	logRate  = 50  // lines a second
 	logBurst = 200 // lines at once
+
+	// logRepeats is how many warnings of a class are written at once: each may be
+	// of another file.
+	logRepeats = 10
+
+	// logSource is where lines come from that a guest logs, and does not write.
+	logSource = "log"
 )
 
 func (g *guestLog) line(level slog.Level, shard int, source string, text []byte) {
 	ctx := context.Background()
 	if !g.logger.Enabled(ctx, level) {
 		return
+	}
+	unsaid := 0
+	// What a guest writes to its standard streams has an order: lines of a trace are
+	// not to be had without those before.
+	if level >= slog.LevelWarn && source == logSource {
+		var ok bool
+		if ok, unsaid = g.said.take(string(text[:min(len(text), repeatClassLen)]), g.now()); !ok {
+			return
+		}
 	}
 	ok, lost := g.take()
 	if !ok {
@@ -44,7 +61,11 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 	if lost > 0 {
 		g.logger.Warn("lines of the guest were dropped: it writes too many", "plugin", g.name, "dropped", lost)
 	}
-	g.logger.Log(ctx, level, clean(string(cut(text, abi.MaxLog))), "plugin", g.name, "shard", shard, "source", source)
+	args := []any{"plugin", g.name, "shard", shard, "source", source}
+	if unsaid > 0 {
+		args = append(args, "repeated", unsaid)
+	}
+	g.logger.Log(ctx, level, clean(string(cut(text, abi.MaxLog))), args...)
 }
 
 // take asks for leave to write a line. With it comes the number of lines that

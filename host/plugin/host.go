@@ -46,7 +46,7 @@ func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	in := instanceOf(ctx)
 	in.checkDeadline()
 	text := region(mod, uint32(stack[1]), uint32(stack[2]))
-	in.plugin.guestLog.line(logLevel(int32(uint32(stack[0]))), in.shard, "log", text)
+	in.plugin.guestLog.line(logLevel(int32(uint32(stack[0]))), in.shard, logSource, text)
 }
 
 // hostFail is fail (ptr, len i32) -> ().

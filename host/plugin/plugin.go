@@ -27,6 +27,7 @@ type Plugin struct {
 	cas         bool
 	described   sync.Once
 	guestLog    *guestLog
+	said        repeats // by the host
 	engine      engineKind
 	code        *code
 	compiled    *compiled
@@ -120,10 +121,11 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 		info: Info{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue, Shards: settled.Shards,
 			ShardMemory: settled.shardLimit, Module: module},
 		lastStats: make([]ShardStats, settled.Shards),
+		said:      repeats{first: saidRepeats},
 		ending:    ending{done: make(chan struct{})},
 	}
 	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: config.Name}
-	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now}
+	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now, said: repeats{first: logRepeats}}
 	p.config.sayMemory()
 	if engine == engineInterpreter {
 		settled.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",

@@ -61,7 +61,9 @@ type shard struct {
 	in       *instance // nil if closed or waiting for another attempt
 	closed   bool
 	failures int // in a row
+	refusals int // to open, in a row: the guest answered an error
 	retryAt  time.Time
+	told     bool // the failure stands in the log
 	lastErr  string
 	restarts uint64
 	// generation counts instances, so that an enumeration notices a new one.
@@ -81,6 +83,10 @@ const (
 	// healthy is how long an instance has to run for its failure to count as
 	// the first again.
 	healthy = 30 * time.Second
+	// refusedShare bounds what it costs to open a guest that answers an error, one
+	// part in so many of the time. The pause is no longer than that makes it: what
+	// the guest needs, room on a disk, may be there at any moment.
+	refusedShare = 20
 )
 
 // lock takes the shard for one operation and returns its instance, which it
@@ -183,18 +189,25 @@ func (s *shard) revive() (*instance, error) {
 		return nil, &Error{Plugin: s.plugin.config.Name, Op: "open", Shard: s.index, Kind: ErrBreaker,
 			RetryAfter: wait, Message: s.lastErr}
 	}
+	began := s.plugin.config.Now()
 	in, err := newInstance(s.plugin, s.index)
 	if err != nil {
+		if _, answered := codeOf(err); answered {
+			return nil, s.refused(err, s.plugin.config.Now().Sub(began))
+		}
 		return nil, s.failed(nil, "open", err)
 	}
 	s.restarts++
 	s.install(in)
-	s.plugin.config.Logger.Info("the guest runs again", "plugin", s.plugin.config.Name, "shard", s.index)
+	if s.told {
+		s.plugin.config.Logger.Info("the guest runs again", "plugin", s.plugin.config.Name, "shard", s.index)
+	}
 	return in, nil
 }
 
 func (s *shard) install(in *instance) {
 	s.in = in
+	s.refusals = 0
 	s.generation++
 	s.counted.replaced()
 }
@@ -255,8 +268,25 @@ func (s *shard) failed(in *instance, op string, err error) error {
 		backoff = min(firstBackoff<<s.failures, maxBackoff)
 	}
 	s.failures++
-	s.retryAt = now.Add(backoff)
-	s.lastErr = op + ": " + e.what()
-	s.plugin.logFailure(e, s.failures, backoff)
+	s.pause(e, s.failures, backoff)
 	return e
+}
+
+// refused notes that the guest answered an error when it was to open again, which
+// took so long, and plans the next attempt.
+func (s *shard) refused(err error, took time.Duration) error {
+	e := s.newError("open", err)
+	s.refusals++
+	s.pause(e, s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
+	return e
+}
+
+// pause has calls fail until it is time for another instance.
+func (s *shard) pause(e *Error, failures int, backoff time.Duration) {
+	s.retryAt = s.plugin.config.Now().Add(backoff)
+	s.lastErr = e.Op + ": " + e.what()
+	e.RetryAfter = backoff
+	// It is said that the guest runs again if it was that it does not.
+	told := s.plugin.logFailure(e, failures, backoff)
+	s.told = told || e.Op == "open" && s.told
 }

@@ -1,0 +1,13 @@
+;; Answers NO_SPACE to session_open if its config is long, and traps in session_get.
+(module
+  (memory (export "memory") 1)
+  (func (export "session_abi_v1"))
+  (func (export "session_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "session_open") (param i32 i32) (result i64)
+    (if (i32.gt_u (local.get 1) (i32.const 200)) (then (return (i64.const -4))))
+    (i64.const 0))
+  (func (export "session_get") (param i32 i32 i64) (result i64) unreachable)
+  (func (export "session_set") (param i32 i32 i32 i32 i64 i64 i64) (result i64) (i64.const 0))
+  (func (export "session_delete") (param i32 i32 i64) (result i64) (i64.const 0))
+  (func (export "session_clear") (param i64) (result i64) (i64.const 0))
+  (func (export "session_save") (param i64) (result i64) (i64.const 0)))
