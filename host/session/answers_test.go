@@ -126,7 +126,6 @@ func TestStorageThatFails(t *testing.T) {
 		{store.ErrNoSpace, 503},
 		{fmt.Errorf("with detail: %w", store.ErrNoSpace), 503},
 		{store.ErrDenied, 503},
-		{context.DeadlineExceeded, 503},
 		{store.ErrInvalid, 500},
 		{store.ErrTooLarge, 500},
 		{store.ErrUnsupported, 500},

@@ -52,12 +52,17 @@ func (m *Manager) tombstone(revision uint64, t Transport, now int64) *Record {
 // room for either.
 func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect, now int64) error {
 	err := m.engine.Store(ctx, key, left, expect, now)
-	if errors.Is(err, store.ErrNoSpace) {
-		gone := *left
-		gone.Expires = 1
-		err = m.engine.Store(ctx, key, &gone, expect, now)
+	if !errors.Is(err, store.ErrNoSpace) {
+		return err
 	}
-	return err
+	gone := *left
+	gone.Expires = 1
+	if m.engine.Store(ctx, key, &gone, expect, now) != nil {
+		// A conflict may be with the tombstone itself, which is there and was not
+		// made durable: that would be taken for the end that another request made.
+		return err
+	}
+	return nil
 }
 
 // setSuccessor notes in a tombstone where the session goes on.

@@ -1,0 +1,197 @@
+package filetest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// logLines is a log that is written while it is read.
+type logLines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logLines) count() (lines int, text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), "\n"), l.b.String()
+}
+
+// crowdedDisk is a file system of its own that other programs can fill.
+type crowdedDisk struct {
+	t   *testing.T
+	dir string
+}
+
+func newCrowdedDisk(t *testing.T) *crowdedDisk {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		t.Skip("SKIPPED: making a small disk needs Linux and root")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return &crowdedDisk{t, dir}
+}
+
+func (d *crowdedDisk) filler() string { return filepath.Join(d.dir, "filler") }
+
+// fill leaves no room, whatever was given back since it was filled last.
+func (d *crowdedDisk) fill() {
+	f, err := os.OpenFile(d.filler(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	require.NoError(d.t, err)
+	defer f.Close()
+	for size := 1 << 20; size >= 1; {
+		if _, err := f.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+}
+
+func (d *crowdedDisk) empty() { require.NoError(d.t, os.Remove(d.filler())) }
+
+// guestbook is a server with sessions on an engine.
+type guestbook struct {
+	t      *testing.T
+	server *httptest.Server
+	log    *logLines
+}
+
+func newGuestbook(t *testing.T, name, dir string, durability plugin.Durability, shards int) *guestbook {
+	g := &guestbook{t: t, log: new(logLines)}
+	logger := slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	config := quiet()
+	config.Shards, config.Durability, config.Logger = shards, durability, logger
+	config.SaveInterval, config.SweepInterval = 50*time.Millisecond, 0
+	engine := open(t, name, dir, config)
+	settings := session.Defaults()
+	settings.OnEvent = session.LogEvents(logger)
+	sessions, err := session.New(engine, settings)
+	require.NoError(t, err)
+	g.server = httptest.NewServer(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r)
+		var err error
+		switch r.URL.Path {
+		case "/count":
+			_, err = count.Update(s, func(n int) (int, error) { return n + 1, nil })
+		case "/end":
+			err = s.Destroy()
+		default:
+			var n int
+			if n, err = count.Get(s); err == nil {
+				fmt.Fprint(w, n)
+			}
+		}
+		if err != nil {
+			sessions.Error(w, r, err)
+		}
+	})))
+	t.Cleanup(g.server.Close)
+	return g
+}
+
+// ask makes a request with a session, of which it returns the cookie.
+func (g *guestbook) ask(path, cookie string) (status int, body, newCookie string, header http.Header) {
+	g.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, g.server.URL+path, nil)
+	require.NoError(g.t, err)
+	if cookie != "" {
+		r.Header.Set("Cookie", cookie)
+	}
+	response, err := g.server.Client().Do(r)
+	require.NoError(g.t, err)
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	require.NoError(g.t, err)
+	for _, c := range response.Cookies() {
+		cookie = c.Name + "=" + c.Value
+	}
+	return response.StatusCode, string(b), cookie, response.Header
+}
+
+// Other programs fill the disk, for a while. Until there is room again visitors are
+// told to come back, those who have a session have it, and those who end it have
+// ended it. From the moment that there is room nobody is turned away, on a site with
+// few visitors and on one with many. The log says what is wrong, and not each time.
+func TestTheDiskWasFullForAWhile(t *testing.T) {
+	overEngines(t, func(t *testing.T, name string) {
+		for _, durability := range []plugin.Durability{plugin.DurabilityInterval, plugin.DurabilityCommit} {
+			for pause, refused := range map[time.Duration]int{150 * time.Millisecond: 12, 0: 600} {
+				t.Run(fmt.Sprintf("%v, %d are refused", durability, refused), func(t *testing.T) {
+					disk := newCrowdedDisk(t)
+					g := newGuestbook(t, name, filepath.Join(disk.dir, "sessions"), durability, 4)
+					var cookies []string
+					for range 24 {
+						status, _, cookie, _ := g.ask("/count", "")
+						require.Equal(t, http.StatusOK, status)
+						cookies = append(cookies, cookie)
+					}
+					before, _ := g.log.count()
+					for round := range 2 {
+						for turned := 0; turned < refused; {
+							disk.fill()
+							status, body, _, header := g.ask("/count", "")
+							if status == http.StatusOK {
+								continue // it had a place in what was there already
+							}
+							turned++
+							require.Equal(t, http.StatusServiceUnavailable, status, body)
+							require.Equal(t, "1", header.Get("Retry-After"))
+							time.Sleep(pause)
+						}
+						for i, cookie := range cookies[4:] {
+							status, body, _, _ := g.ask("/", cookie)
+							require.Equal(t, http.StatusOK, status)
+							require.Equal(t, fmt.Sprint(round+1), body, "visitor %d", i)
+						}
+						for _, cookie := range cookies[2*round:][:2] {
+							status, _, _, _ := g.ask("/end", cookie)
+							require.Equal(t, http.StatusOK, status, "to log out takes no room")
+						}
+						disk.empty()
+						if refused > 100 {
+							time.Sleep(100 * time.Millisecond) // the longest that a busy engine rests
+						}
+						for i, cookie := range cookies[4:] {
+							status, body, _, _ := g.ask("/count", cookie)
+							require.Equal(t, http.StatusOK, status, "round %d, visitor %d: %s", round, i, body)
+							status, body, _, _ = g.ask("/count", "")
+							require.Equal(t, http.StatusOK, status, "round %d, somebody new: %s", round, body)
+						}
+					}
+					for i, cookie := range cookies[4:] {
+						_, body, _, _ := g.ask("/", cookie)
+						require.Equal(t, "3", body, "visitor %d", i)
+					}
+					after, text := g.log.count()
+					require.Greater(t, after, before, "it is said")
+					require.LessOrEqual(t, after-before, 20, text)
+				})
+			}
+		}
+	})
+}
