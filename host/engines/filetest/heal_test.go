@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 )
@@ -194,4 +195,36 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A snapshot that finds no room is said to be missing a few times, not at each
+// attempt, and is there soon after there is room.
+func TestSnapshotOnADiskThatWasFull(t *testing.T) {
+	disk := newCrowdedDisk(t)
+	log := new(logLines)
+	config := quiet()
+	config.Snapshots = filepath.Join(disk.dir, "snapshots")
+	config.Shards, config.SaveInterval = 2, 5*time.Millisecond
+	config.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	p, err := memory.Open(ctx, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close(ctx) })
+	disk.fill()
+	fill(t, p, 50)
+	require.Eventually(t, func() bool { n, _ := log.count(); return n > 0 }, 10*time.Second, time.Millisecond)
+	for range 20 {
+		fill(t, p, 50)
+		time.Sleep(10 * time.Millisecond)
+	}
+	n, text := log.count()
+	require.LessOrEqual(t, n, 3, text)
+	file := filepath.Join(config.Snapshots, "sessions.snapshot")
+	require.NoFileExists(t, file)
+	disk.empty()
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond)
+	require.NoError(t, p.Close(ctx))
+	p, err = memory.Open(ctx, config)
+	require.NoError(t, err)
+	require.Equal(t, 50, held(t, p, 50))
+	require.NoError(t, p.Close(ctx))
 }
