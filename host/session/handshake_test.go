@@ -42,6 +42,8 @@ func TestHandshakes(t *testing.T) {
 		{"small letters", "GET", "/ws", "connection: upgrade\r\nupgrade: WebSocket\r\n" + evil, nil, false},
 		{"another protocol", "GET", "/ws", "Connection: Upgrade\r\nUpgrade: spdy\r\n" + evil, nil, false},
 		{"Upgrade without Connection", "GET", "/ws", "Upgrade: websocket\r\n" + evil, nil, false},
+		{"an empty line before it", "GET", "/ws", "Upgrade:\r\n" + upgrade + evil, nil, false},
+		{"nothing but an empty line", "GET", "/ws", "upgrade:\r\n" + evil, nil, true},
 		{"HEAD", "HEAD", "/ws", upgrade + evil, nil, false},
 		{"OPTIONS", "OPTIONS", "/ws", upgrade + evil, nil, false},
 		{"no upgrade", "GET", "/ws", evil, nil, true},

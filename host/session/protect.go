@@ -141,7 +141,7 @@ func changes(method string) bool {
 // asChange returns a request, with a method that changes something if it is to
 // change the connection's protocol.
 func asChange(r *http.Request) *http.Request {
-	if changes(r.Method) || r.Header.Get("Upgrade") == "" {
+	if changes(r.Method) || strings.Join(r.Header["Upgrade"], "") == "" {
 		return r
 	}
 	change := *r

@@ -35,8 +35,22 @@ func (m *Manager) secure(r *http.Request) bool {
 		return true
 	case word != saidNothing:
 		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that came from elsewhere than TrustedProxies (%s) shows that a proxy is in front, which is not believed when it says http; list its address there", peer)
+	case forwarded(r.Header):
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that came from elsewhere than TrustedProxies (%s) shows that a proxy is in front, which does not say whether the client's connection is encrypted, and the cookie is Secure for that; list its address there, and have it set X-Forwarded-Proto", peer)
+		return true
 	}
-	return word == saidEncrypted
+	return word >= saidUnclear
+}
+
+// forwarded reports whether a proxy has passed a request on, whatever else it
+// says: many tell the client's address and not the scheme.
+func forwarded(h http.Header) bool {
+	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "Via"} {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // trusts reports whether a peer is one of the proxies that are believed.
@@ -127,9 +141,11 @@ const (
 // that stays off plain HTTP.
 func schemeSaid(r *http.Request) (word schemeWord) {
 	h := r.Header
-	for _, line := range h["X-Forwarded-Proto"] {
-		for scheme := range strings.SplitSeq(line, ",") {
-			word = max(word, schemeNamed(scheme))
+	for _, name := range [...]string{"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Url-Scheme", "X-Scheme", "Cloudfront-Forwarded-Proto"} {
+		for _, line := range h[name] {
+			for scheme := range strings.SplitSeq(line, ",") {
+				word = max(word, schemeNamed(scheme))
+			}
 		}
 	}
 	for _, name := range [...]string{"X-Forwarded-Ssl", "Front-End-Https"} {

@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -97,6 +99,17 @@ func TestSecureAuto(t *testing.T) {
 		{name: "the same by IPv6", peer: "[::1]:1", host: "[::1]", header: http.Header{"Sec-Fetch-Site": {"none"}}},
 		{name: "the same by another name", peer: "127.0.0.1:1", host: "shop.localhost", header: http.Header{"Sec-Fetch-Site": {"none"}}},
 
+		{name: "stranger who says something else", peer: stranger, header: proto("httpx"), secure: true, says: "(a public address)"},
+		{name: "stranger who passes on for somebody", peer: stranger, header: http.Header{"X-Forwarded-For": {"192.0.2.60"}}, secure: true, says: "does not say whether"},
+		{name: "the same on this machine", peer: "127.0.0.1:1", header: http.Header{"X-Forwarded-For": {"192.0.2.60"}}, secure: true, says: "(a loopback address)"},
+		{name: "the same by another header", peer: "172.16.0.1:1", header: http.Header{"X-Real-Ip": {"192.0.2.60"}}, secure: true, says: "does not say whether"},
+		{name: "the same by the host", peer: "172.16.0.1:1", header: http.Header{"X-Forwarded-Host": {"app.example"}}, secure: true, says: "does not say whether"},
+		{name: "the same by RFC 7239", peer: "172.16.0.1:1", header: forwarded("for=192.0.2.60"), secure: true, says: "does not say whether"},
+		{name: "the same by HTTP's own header", peer: "172.16.0.1:1", header: http.Header{"Via": {"1.1 edge"}}, secure: true, says: "does not say whether"},
+		{name: "the same that says HTTP", peer: "172.16.0.1:1", header: http.Header{"X-Forwarded-For": {"192.0.2.60"}, "X-Forwarded-Proto": {"http"}}, says: "list its address there"},
+		{name: "a word of the ingress of Kubernetes", peer: "172.16.0.1:1", header: http.Header{"X-Forwarded-Scheme": {"https"}}, secure: true, says: "list its address there"},
+		{name: "a word of CloudFront", peer: "172.16.0.1:1", header: http.Header{"Cloudfront-Forwarded-Proto": {"https"}}, secure: true, says: "list its address there"},
+
 		{name: "address without a port", peer: "192.0.2.1", secure: true, says: "an address without a port"},
 		{name: "the same that says HTTPS", peer: "192.0.2.1", header: proto("https"), secure: true, says: "an address without a port"},
 		{name: "the same that says HTTP", peer: "192.0.2.1", header: proto("http"), secure: true, says: "an address without a port"},
@@ -154,6 +167,24 @@ func TestSecureAuto(t *testing.T) {
 			require.Empty(t, said[0].Session)
 		})
 	}
+}
+
+// TestSecureAutoBehindReverseProxy: the one of net/http tells the client's
+// address alone, and nobody has listed it.
+func TestSecureAutoBehindReverseProxy(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieSecureAuto = true })
+	backend := httptest.NewServer(a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		require.NoError(t, session.From(r).Set("a", 1))
+	})))
+	defer backend.Close()
+	target, err := url.Parse(backend.URL)
+	require.NoError(t, err)
+	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(target))
+	defer front.Close()
+	r, err := http.NewRequest(http.MethodGet, front.URL, nil)
+	require.NoError(t, err)
+	require.True(t, fetch(t, front.Client(), r).cookie().Secure)
+	a.requireSaid("does not say whether")
 }
 
 // TestSecureAutoBehindMiddleware: something that replaces RemoteAddr by what a

@@ -120,8 +120,9 @@ type Settings struct {
 	// others as well: it came straight from the client, and nothing in the
 	// request says HTTPS, or a proxy of TrustedProxies says http in
 	// X-Forwarded-Proto or Forwarded. A request that it is not known of, as
-	// one by a unix socket, gets a Secure cookie, and with EventMisconfigured
-	// it is said once how to make it known. SESSION_COOKIE_SECURE=auto.
+	// one by a unix socket, or one with X-Forwarded-For from a proxy that says
+	// no more, gets a Secure cookie, and with EventMisconfigured it is said
+	// once how to make it known. SESSION_COOKIE_SECURE=auto.
 	CookieSecureAuto bool
 
 	// TrustedProxies are the addresses of proxies that are believed when they
