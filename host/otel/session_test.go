@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -252,6 +253,8 @@ func TestNothingPrivateIsRecorded(t *testing.T) {
 
 // Every kind of event that there is, and one that there is not yet.
 func TestEveryKindIsCounted(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
 	o := newTelemetry()
 	on := waddleotel.OnEvent(o.options()...)
 	want := map[string]int64{}
@@ -260,6 +263,7 @@ func TestEveryKindIsCounted(t *testing.T) {
 			on(context.Background(), session.Event{Kind: kind, Session: "0123456789ab", Err: session.ErrGone})
 		}
 		want["event="+kind.String()] = int64(kind)
+		require.Regexp(t, "waddle.session.event`:.*`"+kind.String()+"`", string(readme))
 	}
 	on(context.Background(), session.Event{Kind: -1})
 	on(context.Background(), session.Event{Kind: 1000})

@@ -9,7 +9,8 @@ import (
 // change, instead of Settings.Duration. A visitor is remembered for 90 days
 // beside an idle timeout of half an hour that others have by
 //
-//	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour), s.SetBrowserClose(session.BrowserKeeps))
+//	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour))
+//	s.SetBrowserClose(session.BrowserKeeps)
 //
 // It returns ErrSettings, and changes nothing, for a time below one second or
 // above a hundred years, and for one that the session could not have: longer

@@ -347,6 +347,9 @@ func TestSecureSettings(t *testing.T) {
 		{"nor for Partitioned", func(s *session.Settings) { s.CookieSecureAuto, s.CookiePartitioned = true, true }, "needs CookieSecure"},
 		{"nor for __Host-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Host-id" }, "needs CookieSecure"},
 		{"nor for __Secure-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Secure-id" }, "needs CookieSecure"},
+		{"proxies without auto", func(s *session.Settings) { s.TrustedProxies = proxies }, "TrustedProxies has no effect"},
+		{"proxies beside Secure", func(s *session.Settings) { s.CookieSecure, s.TrustedProxies = true, proxies }, "TrustedProxies has no effect"},
+		{"unix sockets without auto", func(s *session.Settings) { s.TrustUnixSockets = true }, "TrustedProxies has no effect"},
 		{"a proxy that is none", func(s *session.Settings) {
 			s.CookieSecureAuto, s.TrustedProxies = true, []netip.Prefix{{}}
 		}, "TrustedProxies"},

@@ -127,7 +127,8 @@ type Settings struct {
 
 	// TrustedProxies are the addresses of proxies that are believed when they
 	// say that a client's connection is not encrypted, and
-	// TrustUnixSockets has whoever connects by a unix socket believed.
+	// TrustUnixSockets has whoever connects by a unix socket believed. Both are
+	// for CookieSecureAuto.
 	// SESSION_TRUSTED_PROXIES, separated by commas, with unix for the second.
 	TrustedProxies   []netip.Prefix
 	TrustUnixSockets bool
@@ -314,6 +315,9 @@ func (s Settings) Check() error {
 	}
 	if s.CookieSecure && s.CookieSecureAuto {
 		return wrong("%s and %s are both set; choose one", setting("CookieSecure"), setting("CookieSecureAuto"))
+	}
+	if !s.CookieSecureAuto && (len(s.TrustedProxies) > 0 || s.TrustUnixSockets) {
+		return wrong("%s has no effect unless Secure follows the connection (CookieSecureAuto, SESSION_COOKIE_SECURE=auto): proxies are believed in nothing else; set both or none", setting("TrustedProxies"))
 	}
 	if err := checkTokenHeader(s.TokenHeader); err != nil {
 		return wrong("%s is %q, %v", setting("TokenHeader"), s.TokenHeader, err)
