@@ -237,7 +237,10 @@ func (f *form) inspectMap(t reflect.Type, held bool, above map[inspected]bool) (
 	key := t.Key()
 	m := f.writtenBy(key)
 	isText := key.Kind() == reflect.String && (m == nil || f.json) || m != nil && m.marshalName == textMethods.marshalName
+	written := reflect.PointerTo(key)
 	switch {
+	case f.json && key.Kind() == reflect.String && written.Implements(textMethods.marshal) && written.Implements(textMethods.unmarshal):
+		return false, &fault{typ: t, why: "has keys that are strings with MarshalText, which JSON does not write them by, and UnmarshalText, which it reads them by; use strings without these, or the codec session.CBOR"}
 	case f.json && key.Kind() == reflect.String:
 	case f.json && m == nil && key.Kind() >= reflect.Int && key.Kind() <= reflect.Uintptr:
 	case f.json && (!key.Implements(textMethods.marshal) || !reflect.PointerTo(key).Implements(textMethods.unmarshal)):

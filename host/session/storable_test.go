@@ -94,6 +94,15 @@ type redacted string
 
 func (redacted) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
+// code is a string that is written in another way.
+type code string
+
+func (c code) MarshalText() ([]byte, error) { return []byte("code " + string(c)), nil }
+func (c *code) UnmarshalText(b []byte) error {
+	*c = code(strings.TrimPrefix(string(b), "code "))
+	return nil
+}
+
 type (
 	money   struct{ *big.Int }
 	moneyOf struct {
@@ -237,6 +246,9 @@ func TestNothingIsStoredAsNothing(t *testing.T) {
 		{"text in a slice", []langTag{{"pl", "PL"}}, comes, comes, nil},
 		{"text in a map", map[string]langTag{"a": {"pl", "PL"}}, comes, comes, nil},
 		{"text as a key", textKeys{{"pl", "PL"}: 1}, comes, comes, nil},
+		{"strings that have text, as keys", map[code]int{"a": 1}, comes, refuse, []string{"map[session_test.code]int", "MarshalText"}},
+		{"and far below", struct{ M []map[code]int }{[]map[code]int{{"a": 1}}}, comes, refuse, []string{".M[] of type map[session_test.code]int"}},
+		{"strings that have text", []code{"a"}, comes, comes, nil},
 		{"bytes and text", uid{1, 2}, comes, comes, nil},
 		{"JSON only", jsonDate{7}, refuse, comes, []string{"jsonDate", "MarshalJSON"}},
 		{"JSON only, in part", jsonHalf{1, 2}, refuse, comes, []string{"jsonHalf", "MarshalJSON"}},
