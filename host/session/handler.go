@@ -89,10 +89,13 @@ func (s *Session) reaches(m *Manager, r *http.Request) *Session {
 	return nil
 }
 
-// sameClient reports whether two requests bring the same cookies and token.
+// sameClient reports whether two requests bring the same ids in the same way.
+// Other cookies may be gone: a middleware in between has had its own.
 func (m *Manager) sameClient(a, b *http.Request) bool {
-	name := m.settings.TokenHeader
-	return slices.Equal(a.Header["Cookie"], b.Header["Cookie"]) && (name == "" || slices.Equal(a.Header[name], b.Header[name]))
+	var roomA, roomB [1]string
+	idsA, byA, rejectedA := m.idsOf(roomA[:0], a.Header)
+	idsB, byB, rejectedB := m.idsOf(roomB[:0], b.Header)
+	return byA == byB && rejectedA == rejectedB && slices.Equal(idsA, idsB)
 }
 
 // handBack gives the request that Handler was given what a handler learnt of

@@ -42,6 +42,21 @@ func buffering(next http.Handler) http.Handler {
 	})
 }
 
+// withoutItsCookie has the request go on without a cookie that is the
+// middleware's own.
+func withoutItsCookie(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := r.Clone(r.Context())
+		inner.Header.Del("Cookie")
+		for _, c := range r.Cookies() {
+			if c.Name != "visitor" {
+				inner.AddCookie(c)
+			}
+		}
+		next.ServeHTTP(w, inner)
+	})
+}
+
 // TestHandlerTwice: one session, one cookie, however often a manager's Handler
 // is around a handler and whatever lies between.
 func TestHandlerTwice(t *testing.T) {
@@ -56,6 +71,7 @@ func TestHandlerTwice(t *testing.T) {
 		{"at once", func(h http.Handler) http.Handler { return h }},
 		{"with a middleware that wraps the writer", wrapping},
 		{"with a middleware that holds the answer back", buffering},
+		{"with a middleware that takes a cookie of its own away", withoutItsCookie},
 		{"with another manager", admin.Handler},
 		{"with another manager and a middleware", func(h http.Handler) http.Handler { return wrapping(admin.Handler(wrapping(h))) }},
 	} {
@@ -69,6 +85,7 @@ func TestHandlerTwice(t *testing.T) {
 			}))
 			handler := c.between(h)
 			b := a.browser()
+			b.jar["visitor"] = stored{value: "of another middleware"}
 			serve := func(w http.ResponseWriter, r *http.Request) {
 				require.NoError(t, session.From(r).Set("outside", true))
 				handler.ServeHTTP(w, r)
