@@ -30,9 +30,10 @@ func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
 		return o, nil
 	}
 	// The end that looks move the session's to, at most: they need not each
-	// change the list.
+	// change the list. Only as long as lists that are not sealed are believed for a
+	// time: one of a session that is saved by then is to count after it.
 	last := s.manager.lasts(&t.next)
-	if s.bind == nil && !t.fresh && last <= b.until {
+	if s.bind == nil && !t.fresh && last <= b.until && now >= s.manager.unsealedUntil() {
 		return o, nil
 	}
 	b.until = last + s.manager.duration

@@ -38,6 +38,15 @@ func (s *Settings) checkTransition() error {
 	return nil
 }
 
+// unsealedUntil is the end of the time for which Settings.ReadUnsealedUntil has
+// records believed, 0 where none is set.
+func (m *Manager) unsealedUntil() int64 {
+	if m.settings.ReadUnsealedUntil.IsZero() {
+		return 0
+	}
+	return m.settings.ReadUnsealedUntil.UnixMilli()
+}
+
 // codec returns the codec of an id, nil for one that is not read.
 func (m *Manager) codec(id uint8) Codec {
 	if c := m.settings.Codec; c.ID() == id {

@@ -98,6 +98,27 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 	})
 }
 
+// TestTurningSealingOnKeepsLogIns: whoever comes back before the date is logged
+// in after it, though the list of their sessions would have needed no change.
+func TestTurningSealingOnKeepsLogIns(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		before := newApp(t, s)
+		life := session.Defaults().Duration
+		bob := before.browser()
+		bob.do(func(s *session.Session) { require.NoError(t, s.LogIn("bob", nil)) })
+
+		after := release(t, before, withKeyring(t), until(before.clock.at(life+day)))
+		after.clock.advance(life - time.Hour)
+		bob.at(after).set("user", "bob")
+		after.clock.advance(2 * day)
+		require.Equal(t, "bob", after.peek(bob.id()))
+		list, err := after.manager.Sessions(ctx, "bob")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.NotContains(t, after.kinds(), session.EventCorrupt)
+	})
+}
+
 // TestSealedAndUnsealedRecordsSayWhatTheyAre to who finds them with the wrong
 // settings.
 func TestSealedAndUnsealedRecordsSayWhatTheyAre(t *testing.T) {
