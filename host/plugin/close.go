@@ -58,6 +58,7 @@ func (p *Plugin) Close(ctx context.Context) error {
 	go func() {
 		c.rest(ended)
 		p.loops.Wait()
+		p.countLast()
 		freed <- p.free()
 		close(p.ending.done)
 	}()
@@ -181,6 +182,9 @@ func (s *shard) close(now int64, c *closing) error {
 		snapshot := c.last.addShard(s, in, now, &c.moves)
 		c.whole[s.index].Store(snapshot == nil)
 		err = errors.Join(err, snapshot)
+	}
+	if s.in != nil && s.progress.written.Load() != s.counted.at {
+		s.count()
 	}
 	if s.in != nil {
 		in.close()

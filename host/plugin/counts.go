@@ -163,7 +163,6 @@ const (
 func (p *Plugin) countLoop(ctx context.Context) {
 	ticker := time.NewTicker(p.config.countInterval)
 	defer ticker.Stop()
-	var told uint64 // evictions that the log has
 	var next time.Time
 	for {
 		select {
@@ -182,14 +181,30 @@ func (p *Plugin) countLoop(ctx context.Context) {
 			}
 			sum.add(s.lastCounts)
 		}
-		if now := p.config.Now(); sum.Evicted > told && (now.After(next) || next.Sub(now) > evictionInterval) {
-			p.logEvictions(sum, sum.Evicted-told)
-			told, next = sum.Evicted, now.Add(evictionInterval)
+		if now := p.config.Now(); sum.Evicted > p.evictionsTold && (now.After(next) || next.Sub(now) > evictionInterval) {
+			p.logEvictions(sum)
+			next = now.Add(evictionInterval)
 		}
 	}
 }
 
-func (p *Plugin) logEvictions(sum Counts, evicted uint64) {
+// countLast has the log say what the loop, which has ended, did not come to: as
+// all that a program evicts which runs for less than a second.
+func (p *Plugin) countLast() {
+	var sum Counts
+	for _, s := range p.shards {
+		s.mu.Lock()
+		sum.add(s.counted.total())
+		s.mu.Unlock()
+	}
+	if sum.Evicted > p.evictionsTold {
+		p.logEvictions(sum)
+	}
+}
+
+func (p *Plugin) logEvictions(sum Counts) {
+	evicted := sum.Evicted - p.evictionsTold
+	p.evictionsTold = sum.Evicted
 	what := "its limits"
 	switch sum.Limit {
 	case "":

@@ -100,20 +100,10 @@ func TestCountsOutliveAnInstance(t *testing.T) {
 func TestEvictionsAreLogged(t *testing.T) {
 	var log logBuffer
 	clock := newClock()
-	m := specGuest(t)
-	// Each digit of evicted is the number of calls of session_set so far, which
-	// stands at a place in memory.
-	list := abi.AppendPair(abi.AppendPair(nil, "evicted", "0"), "limit", "max_entries")
-	at := m.text(list)
-	digit := sleb(int64(at + len("evicted") + 1))
-	m.returns(abi.ExportStats, abi.Pack(uint32(at), uint32(len(list))))
-	add := append(append([]byte{opI32Const}, digit...), opI32Const)
-	add = append(add, digit...)
-	m.export(abi.ExportSet).body = append(add, 0x2d, 0, 0, opI32Const, 1, 0x6a, 0x3a, 0, 0, opI64Const, 0)
 	config := specConfigOf(log.logger())
 	config.Now = clock.Now
 	plugin.CountEvery(&config, time.Millisecond)
-	p := open(t, m.bytes(), config)
+	p := open(t, evicting(t), config)
 	lines := func() int { return strings.Count(log.String(), "evicts sessions") }
 	evict := func(n int) {
 		for range n {
@@ -133,4 +123,35 @@ func TestEvictionsAreLogged(t *testing.T) {
 	clock.advance(2 * time.Second)
 	require.Eventually(t, func() bool { return lines() == 2 }, 10*time.Second, time.Millisecond)
 	require.Contains(t, log.String(), "evicted=3 evicted_altogether=4")
+}
+
+// What was evicted since the log said so last is in it when the plugin is closed:
+// a program that ends within a second would say nothing otherwise.
+func TestEvictionsAreLoggedAtTheEnd(t *testing.T) {
+	var log logBuffer
+	config := specConfigOf(log.logger())
+	plugin.CountEvery(&config, time.Hour)
+	p := open(t, evicting(t), config)
+	for range 3 {
+		require.NoError(t, p.Set(ctx, store.Write{Key: key, Now: 1}))
+	}
+	require.NotContains(t, log.String(), "evicts sessions")
+	require.NoError(t, p.Close(ctx))
+	require.Contains(t, log.String(), "raise the setting max_entries")
+	require.Contains(t, log.String(), "evicted=3 evicted_altogether=3")
+}
+
+// evicting returns a guest that says of each write that it evicted a record.
+func evicting(t *testing.T) []byte {
+	m := specGuest(t)
+	// Each digit of evicted is the number of calls of session_set so far, which
+	// stands at a place in memory.
+	list := abi.AppendPair(abi.AppendPair(nil, "evicted", "0"), "limit", "max_entries")
+	at := m.text(list)
+	digit := sleb(int64(at + len("evicted") + 1))
+	m.returns(abi.ExportStats, abi.Pack(uint32(at), uint32(len(list))))
+	add := append(append([]byte{opI32Const}, digit...), opI32Const)
+	add = append(add, digit...)
+	m.export(abi.ExportSet).body = append(add, 0x2d, 0, 0, opI32Const, 1, 0x6a, 0x3a, 0, 0, opI64Const, 0)
+	return m.bytes()
 }

@@ -42,6 +42,8 @@ type Plugin struct {
 	stopLoops context.CancelFunc // of the sweeper and of the saver
 	loops     sync.WaitGroup
 
+	evictionsTold uint64 // that the log has; the counting loop's
+
 	ending ending
 
 	statsMu   sync.Mutex
