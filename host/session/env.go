@@ -67,8 +67,8 @@ var variables = []struct {
 // and for a name that can only be a misspelt setting: one that begins with
 // SESSION_COOKIE_, or is a letter or two away from a setting. Other variables
 // that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone;
-// not so names that begin with WADDLE_SECRET, nor, where no secret is set, with
-// SESSION_SECRET. Where settings do not go together, it names their variables.
+// not so names that begin with WADDLE_SECRET, WADDLE_KEY or SESSION_KEYRING, nor,
+// where no secret is set, with SESSION_SECRET. Where settings do not go together, it names their variables.
 func FromEnv(environ []string) (Settings, error) {
 	s := Defaults()
 	values := make(map[string]string)
@@ -143,7 +143,8 @@ func misspelt(name string, sealed bool) string {
 		allowed = 1
 	}
 	switch {
-	case strings.HasPrefix(upper, secretVariable), !sealed && strings.HasPrefix(upper, envPrefix+"SECRET"):
+	case strings.HasPrefix(upper, secretVariable), strings.HasPrefix(upper, "WADDLE_KEY"), strings.HasPrefix(upper, envPrefix+"KEYRING"),
+		!sealed && strings.HasPrefix(upper, envPrefix+"SECRET"):
 		if strings.HasSuffix(upper, "FILE") || best == secretFileVariable {
 			return secretFileVariable
 		}

@@ -3,6 +3,7 @@ package session_test
 import (
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,8 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"SameSite", []string{"SESSION_COOKIE_SAMESITE=loose"}, []string{"SESSION_COOKIE_SAMESITE", `"loose"`, "one of Lax, Strict and None"}},
 		{"settings that do not go together", []string{"SESSION_COOKIE_SAMESITE=None"}, []string{"SESSION_COOKIE_SAMESITE None needs SESSION_COOKIE_SECURE"}},
 		{"name", []string{"SESSION_COOKIE_NAME=a b"}, []string{"SESSION_COOKIE_NAME"}},
+		{"namespace", []string{"SESSION_NAMESPACE=" + strings.Repeat("n", 129)}, []string{"SESSION_NAMESPACE is", "129 bytes"}},
+		{"name that is too long as a namespace", []string{"SESSION_COOKIE_NAME=" + strings.Repeat("n", 129)}, []string{"SESSION_COOKIE_NAME has 129 bytes", "SESSION_NAMESPACE"}},
 		{"path", []string{"SESSION_COOKIE_PATH=app"}, []string{"SESSION_COOKIE_PATH"}},
 		{"domain", []string{"SESSION_COOKIE_DOMAIN=a b"}, []string{"SESSION_COOKIE_DOMAIN"}},
 		{"by the name that was set", []string{"SESSION_COOKIE_AGE=-1"}, []string{"SESSION_COOKIE_AGE is -1s"}},

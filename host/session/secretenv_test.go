@@ -66,6 +66,8 @@ func TestSecretsFromEnv(t *testing.T) {
 		{name: "file, misspelt", environ: []string{"WADDLE_SECRET_FIEL=x"}, says: []string{"WADDLE_SECRET_FILE meant"}},
 		{name: "longer", environ: []string{"WADDLE_SECRET_KEY=" + secretNew}, says: []string{"WADDLE_SECRET"}},
 		{name: "with the prefix of the others", environ: []string{"SESSION_SECRET=" + secretNew}, says: []string{"SESSION_SECRET", "WADDLE_SECRET meant"}},
+		{name: "by the name of its field", environ: []string{"SESSION_KEYRING=" + secretNew}, says: []string{"SESSION_KEYRING", "WADDLE_SECRET meant"}},
+		{name: "a key, file", environ: []string{"WADDLE_KEYRING_FILE=x"}, says: []string{"WADDLE_SECRET_FILE meant"}},
 		{name: "with the prefix of the others, file", environ: []string{"SESSION_SECRET_FILE=x"}, says: []string{"WADDLE_SECRET_FILE meant"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -304,9 +304,9 @@ func (s Settings) Check() error {
 	}
 	if name := s.namespace(); len(name) > MaxNamespace || strings.ContainsRune(name, 0) {
 		if s.Namespace == "" {
-			return wrong("the CookieName has %d bytes, and as a namespace at most %d; set a shorter Namespace", len(name), MaxNamespace)
+			return wrong("%s has %d bytes, and as a namespace at most %d; set a shorter %s", setting("CookieName"), len(name), MaxNamespace, setting("Namespace"))
 		}
-		return wrong("Namespace is %.40q of %d bytes, and has at most %d and no NUL", name, len(name), MaxNamespace)
+		return wrong("%s is %.40q of %d bytes, and has at most %d and no NUL", setting("Namespace"), name, len(name), MaxNamespace)
 	}
 	for i, p := range s.TrustedProxies {
 		if !p.IsValid() {
