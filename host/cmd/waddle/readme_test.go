@@ -25,7 +25,7 @@ var root = filepath.Join("..", "..", "..")
 func TestReadmesNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	// Words in capitals that are nobody's names here: of cookies, headers, net/http.
-	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection",
+	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry",
 		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By"}
 	code := regexp.MustCompile("(?s)```go\n.*?```|`[^`\n]+`")
 	qualified := regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z]\w*)`)
