@@ -240,9 +240,22 @@ func cut(timeout string, wanted time.Duration, after int64) error {
 		ErrSettings, wanted, timeout, time.Duration(after)*time.Millisecond, timeout)
 }
 
+// changesHands reports whether another user logs in with the session than the one
+// that it was of. How that one wished to be remembered is no wish of this one.
+func (s *Session) changesHands() bool {
+	if s.bind == nil || !s.exists {
+		return false
+	}
+	before, ok := bindingOf(&overlay{}, s.record.Values)
+	return ok && before.user != s.bind.user
+}
+
 // age gives a record that is saved now its times, as the settings and the
 // pending changes of this session have it.
 func (s *Session) age(r *Record, now int64) {
+	if s.changesHands() {
+		r.Lifetime, r.Fixed, r.IdleTimeout, r.AbsoluteTimeout, r.Browser = 0, false, 0, 0, BrowserDefault
+	}
 	s.life.apply(r)
 	if s.manager.anonymous != 0 {
 		_, kept := s.stillBound(&s.overlay)

@@ -76,6 +76,22 @@ func TestOwnTimeouts(t *testing.T) {
 			{at: 90*day - ms, do: change, until: 180*day - ms, age: 90 * day},
 			{at: 180*day - ms, gone: true},
 		}},
+		{"remembered, and somebody else logs in with it", strict, []lives{
+			{at: 0, do: func(s *session.Session) {
+				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day), s.LogIn("ada", nil))
+			}, until: 90 * day, age: 90 * day},
+			{at: hour, do: func(s *session.Session) { must(s.LogIn("ada", nil)) }, until: 90*day + hour, age: 90 * day},
+			{at: 2 * hour, do: func(s *session.Session) { must(s.LogIn("bob", nil)) }, until: 2*hour + hour/2, age: 12 * hour},
+			{at: 2*hour + hour/2, gone: true},
+		}},
+		{"remembered, cleared, and somebody else logs in who is remembered too", strict, []lives{
+			{at: 0, do: func(s *session.Session) {
+				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day), s.LogIn("ada", nil))
+			}, until: 90 * day, age: 90 * day},
+			{at: hour, do: func(s *session.Session) {
+				must(s.Clear(), s.SetIdleTimeout(2*hour), s.LogIn("bob", nil))
+			}, until: 3 * hour, age: 12 * hour},
+		}},
 		{"an idle timeout that is longer", strict, []lives{
 			{at: 0, do: func(s *session.Session) { must(s.SetIdleTimeout(2 * hour)) }, until: 2 * hour, age: 12 * hour},
 			{at: hour, do: look, until: 3 * hour},

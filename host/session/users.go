@@ -55,9 +55,9 @@ type UserSession struct {
 // ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
 // Settings.MaxUserSessions loses the one whose log-in is the oldest.
 //
-// The values stay, and so do an expiry and timeouts of the session's own: where
-// somebody else may have been remembered in it before, call
-// [Session.ResetExpiry], or begin anew with [Session.Destroy].
+// The values stay, and so do an expiry and timeouts of the session's own, unless
+// they were those of another user. Where values of another user may be in it,
+// begin anew with [Session.Destroy], or remove them with [Session.Clear].
 //
 // A client that never got the answer of a log-in and logs in again as the same
 // user, within half a minute, has the session of the first.
