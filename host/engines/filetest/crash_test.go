@@ -53,7 +53,7 @@ func TestKilledServer(t *testing.T) {
 				for round := range n {
 					h.start(round)
 					h.check()
-					h.load(time.Duration(rand.IntN(120)+1) * time.Millisecond)
+					h.load(time.Duration(rand.IntN(120)+1)*time.Millisecond, h.kill)
 				}
 				h.start(n)
 				h.check()
@@ -91,13 +91,18 @@ type visitor struct {
 	ended []http.CookieJar
 }
 
-// start runs the server over the directory as the last one left it.
-func (h *harness) start(round int) {
+// command prepares a process of the server, over the directory as the last one left it.
+func (h *harness) command() {
 	h.stderr = new(bytes.Buffer)
 	h.process = exec.Command(os.Args[0])
 	h.process.Env = append(os.Environ(), engineVariable+"="+h.engine, dirVariable+"="+h.dir,
 		durabilityVariable+"="+h.durability)
 	h.process.Stderr = h.stderr
+}
+
+// start runs the server until it listens.
+func (h *harness) start(round int) {
+	h.command()
 	out, err := h.process.StdoutPipe()
 	require.NoError(h.t, err)
 	require.NoError(h.t, h.process.Start())
@@ -115,9 +120,9 @@ func (h *harness) kill() {
 	_ = h.process.Wait()
 }
 
-// load has all visitors busy until the server is killed in the midst of it, some
+// load has all visitors busy until the server is ended in the midst of it, some
 // time after its first answer.
-func (h *harness) load(after time.Duration) {
+func (h *harness) load(after time.Duration, end func()) {
 	var wait sync.WaitGroup
 	first := make(chan struct{})
 	h.first = first
@@ -129,7 +134,7 @@ func (h *harness) load(after time.Duration) {
 		time.Sleep(after)
 	case <-time.After(20 * time.Second):
 	}
-	h.kill()
+	end()
 	wait.Wait()
 	for _, v := range h.visitors {
 		if v.bumping || v.ending {

@@ -78,7 +78,7 @@ func serve(name string) error {
 	}
 	engine, err := engines[name](ctx, os.Getenv(dirVariable), plugin.Config{
 		Shards: 2, MemoryLimit: 128 << 20, Durability: durability,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		return err
