@@ -1,0 +1,129 @@
+package servertest
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
+	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
+	"github.com/waddle-sessions/waddle/guest/guesttest"
+	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
+)
+
+var ctx = context.Background()
+
+var engines = map[string]func(disk *crash.Disk) guest.Engine{
+	"keyfolder": func(disk *crash.Disk) guest.Engine { return &keyfolder{disk: disk} },
+	"dynfile":   func(disk *crash.Disk) guest.Engine { return &dynfile{disk: disk} },
+}
+
+type keyfolder struct {
+	*folder.Store
+	disk *crash.Disk
+}
+
+func (e *keyfolder) Open(c *guest.Config) (err error) {
+	e.Store, err = folder.Open(e.disk, folder.Options{Shard: c.Shard(), Shards: c.Shards(), Scratch: guest.Scratch})
+	return err
+}
+
+type dynfile struct {
+	*segments.Store
+	disk *crash.Disk
+}
+
+func (e *dynfile) Open(c *guest.Config) (err error) {
+	e.Store, err = segments.Open(e.disk, segments.Options{
+		Shard: c.Shard(), Shards: c.Shards(), SegmentBytes: segments.MinSegment, Random: rand.Uint64,
+	})
+	return err
+}
+
+// committed makes every write durable before it returns, as a host does with
+// durability at every commit.
+type committed struct{ store.Store }
+
+func (c committed) Set(ctx context.Context, w store.Write) error {
+	return c.saved(ctx, w.Now, c.Store.Set(ctx, w))
+}
+
+func (c committed) Touch(ctx context.Context, key []byte, expires, now int64) error {
+	return c.saved(ctx, now, c.Store.Touch(ctx, key, expires, now))
+}
+
+func (c committed) Delete(ctx context.Context, key []byte, now int64) error {
+	return c.saved(ctx, now, c.Store.Delete(ctx, key, now))
+}
+
+func (c committed) saved(ctx context.Context, now int64, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.Save(ctx, now)
+}
+
+// noFault is so rare that it does not happen.
+const noFault = 1 << 60
+
+// unreliable is a disk under a store of one shard. Nothing but the store touches it
+// while the store is open.
+type unreliable struct {
+	disk  *crash.Disk
+	rng   *rand.Rand
+	fault atomic.Int64 // one change in so many fails; 0 for none, and no cut either
+	off   chan struct{}
+	once  *sync.Once
+}
+
+// open brings the machine up. Once there are faults, the cut-th change is the one that
+// the power goes at.
+func (u *unreliable) open(t *testing.T, name string, cut int) store.Store {
+	t.Helper()
+	u.fault.Store(0)
+	u.off, u.once = make(chan struct{}), new(sync.Once)
+	s, err := guesttest.Open(ctx, func(string) guest.Engine { return engines[name](u.disk) },
+		guest.Info{Name: name, CAS: true}, nil, storetest.Setup{Shards: 1})
+	require.NoError(t, err)
+	changes := 0
+	u.disk.Hook(func(op crash.Op) (int, error) {
+		if !op.Change() {
+			return 0, nil
+		}
+		n := u.fault.Load()
+		if n == 0 {
+			return 0, nil
+		}
+		if changes++; changes == cut {
+			u.disk.CutAt(1)
+			u.once.Do(func() { close(u.off) })
+			return 0, nil
+		}
+		if u.rng.Int64N(n) != 0 {
+			return 0, nil
+		}
+		err := []error{syscall.EIO, syscall.ENOSPC}[u.rng.IntN(2)]
+		if op.Kind == crash.Write && op.Size > 0 {
+			return u.rng.IntN(op.Size), err
+		}
+		return 0, err
+	})
+	return committed{s}
+}
+
+// gone reports whether the power is.
+func (u *unreliable) gone() bool {
+	select {
+	case <-u.off:
+		return true
+	default:
+		return false
+	}
+}
