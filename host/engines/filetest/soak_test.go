@@ -39,7 +39,7 @@ var flat = map[string]struct {
 	"RSS":           {1.25, 8 << 20},
 	"descriptors":   {1.25, 10},
 	"goroutines":    {1.25, 10},
-	"bytes on disk": {1.5, 512 << 10},
+	"bytes on disk": {1.3, 192 << 10},
 }
 
 // TestSoak: visitors come, change their sessions, log in, log out, or stay away until
