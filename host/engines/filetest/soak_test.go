@@ -18,8 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// soakTime is how long a soak takes: WADDLE_SOAK, as 10m, or some seconds. The first
-// third of it is warm-up. What leaks slowly takes minutes to show.
+// soakTime is how long a soak of each engine takes: some seconds, or what WADDLE_SOAK
+// says. The first third of it is warm-up. What leaks slowly takes minutes to show:
+//
+//	WADDLE_SOAK=10m go test -run TestSoak -timeout 1h -v ./host/engines/filetest
 func soakTime(t *testing.T) time.Duration {
 	text := os.Getenv("WADDLE_SOAK")
 	if text == "" {
