@@ -204,18 +204,30 @@ func TestRenewSurvivesFaults(t *testing.T) {
 			a := newApp(t, s)
 			b := a.browser()
 			b.set("user", "ada")
-			old := b.id()
-			a.store.fail(nil, func(o operation) error {
-				if oldRecord(o) {
+			for _, lost := range []int{1, 1 << 30} {
+				old := b.id()
+				writes := 0
+				a.store.fail(nil, func(o operation) error {
+					if !oldRecord(o) {
+						return nil
+					}
+					if writes++; writes > lost {
+						return nil
+					}
 					return store.ErrUnavailable
+				})
+				got := b.do(func(s *session.Session) { require.NoError(t, s.Renew()) })
+				a.store.fail(nil, nil)
+				require.Equal(t, 2, writes, "what may not be durable is written once more")
+				if lost == 1 {
+					require.Equal(t, http.StatusOK, got.StatusCode, "the host looks whether it was done")
+				} else {
+					require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
 				}
-				return nil
-			})
-			got := b.do(func(s *session.Session) { require.NoError(t, s.Renew()) })
-			a.store.fail(nil, nil)
-			require.Equal(t, http.StatusOK, got.StatusCode, "the host looks whether it was done")
-			require.Empty(t, a.peek(old))
-			require.Equal(t, map[string]any{"user": "ada"}, b.values())
+				require.NotEqual(t, old, b.id(), "the client has the new id either way")
+				require.Empty(t, a.peek(old))
+				require.Equal(t, map[string]any{"user": "ada"}, b.values())
+			}
 		})
 	})
 }

@@ -24,9 +24,17 @@ func (s *Session) store(t *attempt, now int64) error {
 	}
 	err := engine.Store(ctx, s.key[:], t.left, t.expect, now)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
-		switch left, known := s.isLeft(t, now); {
-		case left:
-			return nil // only the answer got lost
+		left, known := s.isLeft(t, now)
+		if left {
+			// The answer got lost, or it is there and not durable: then a power
+			// loss would bring the old record back. It is written once more.
+			err = engine.Store(ctx, s.key[:], t.left, int64(t.left.Revision), now)
+			if err == nil || errors.Is(err, store.ErrConflict) {
+				return nil
+			}
+			known = false
+		}
+		switch {
 		case !known && t.left.State == RecordMoved:
 			return err // the client has the old id, which may lead to the new one
 		case !known:

@@ -162,9 +162,7 @@ func (v *visitor) visit(s *site, seed uint64) {
 			v.least, v.most = n, n
 		case path == "/end":
 			v.ended, v.jars = append(v.ended, before), nil
-		case s.disk.fault.Load() == noFault:
-			// With faults the old id can come back: that it is seen to be gone is
-			// enough for a renewal, though its save has failed.
+		default:
 			v.ended = append(v.ended, before)
 		}
 	}
