@@ -196,6 +196,13 @@ func (s *Session) findToEnd(id string, known bool, now int64) (key storageKey, r
 		switch {
 		case isCorrupt(err), err == nil && int64(r.Revision) <= 0:
 			return key, Record{Transport: TransportAny}, store.Any, nil
+		case errors.Is(err, store.ErrNotFound):
+			// By a clock that is ahead it may only seem to be over, and would be
+			// back when the clock is right again.
+			if err := s.manager.engine.Delete(&s.saving, key[:], now); err != nil {
+				return key, r, 0, err
+			}
+			return key, r, 0, store.ErrNotFound
 		case err != nil:
 			return key, r, 0, err
 		case !s.accepts(r.Transport):

@@ -53,6 +53,7 @@ func TestClockThatJumps(t *testing.T) {
 				j.churn()
 				j.setClock(c.wrong)
 				wrong := j.visitors("wrong", 16)
+				j.end(before[8:12])
 				j.end(wrong[:4])
 				j.churn()
 				j.restart()
