@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -151,10 +152,18 @@ func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int)
 		handle string
 	}
 	others := make([]listedSince, 0, len(e))
+	now := r.manager.now()
 	for handle, entry := range e {
-		if !slices.Contains(r.own, handle) {
-			others = append(others, listedSince{entry.since, handle})
+		if slices.Contains(r.own, handle) {
+			continue
 		}
+		since := entry.since
+		if since > now {
+			// By a clock that was ahead then: it is older than what came after
+			// the clock was right again.
+			since -= math.MaxInt64
+		}
+		others = append(others, listedSince{since, handle})
 	}
 	slices.SortFunc(others, func(a, b listedSince) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), strings.Compare(a.handle, b.handle))

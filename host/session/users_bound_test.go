@@ -98,6 +98,34 @@ func TestOldestIsByLogIn(t *testing.T) {
 	})
 }
 
+// TestOldestUnderAClockThatWasAhead: log-ins by a clock that was ahead are older
+// than those after it was right again, and give way to them.
+func TestOldestUnderAClockThatWasAhead(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s, atMost(3))
+		logs := func() string {
+			id, _ := logIn(t, a.manager, "ada")
+			a.clock.advance(time.Second)
+			return id
+		}
+		a.clock.advance(24 * time.Hour)
+		var ahead []string
+		for range 3 {
+			ahead = append(ahead, logs())
+		}
+		a.clock.advance(-24 * time.Hour)
+		for n := range 3 {
+			id := logs()
+			for i, old := range ahead {
+				_, ok := alive(t, a.manager, old)
+				require.Equal(t, i > n, ok, "log-in %d ahead, after %d more", i, n+1)
+			}
+			_, ok := alive(t, a.manager, id)
+			require.True(t, ok)
+		}
+	})
+}
+
 // TestLogInAgainWithOneSession ends no session but the one that it replaces.
 func TestLogInAgainWithOneSession(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
