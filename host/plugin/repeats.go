@@ -43,7 +43,7 @@ func (r *repeats) take(line string, now time.Time) (ok bool, unsaid int) {
 	defer r.mu.Unlock()
 	c := r.classes[class]
 	if c == nil {
-		class, c = r.room(class, now)
+		c = r.room(class, now)
 	}
 	passed := now.Sub(c.began)
 	switch {
@@ -62,7 +62,7 @@ func (r *repeats) take(line string, now time.Time) (ok bool, unsaid int) {
 }
 
 // room makes a class, if there is room for one, in place of those that have ended.
-func (r *repeats) room(class string, now time.Time) (string, *repeat) {
+func (r *repeats) room(class string, now time.Time) *repeat {
 	if r.classes == nil {
 		r.classes = make(map[string]*repeat)
 	}
@@ -76,12 +76,12 @@ func (r *repeats) room(class string, now time.Time) (string, *repeat) {
 	if len(r.classes) >= repeatClasses {
 		class = "" // this one is beyond the bound
 		if c := r.classes[class]; c != nil {
-			return class, c
+			return c
 		}
 	}
 	c := &repeat{began: now, interval: repeatFirst}
 	r.classes[class] = c
-	return class, c
+	return c
 }
 
 // classOf is a line without its numbers, which are shards, sizes and times as a rule.
