@@ -118,7 +118,7 @@ func (s *Store) restore() {
 // demand makes the reserve again for a call that is refused otherwise, and reports
 // whether it need not be.
 func (s *Store) demand() bool {
-	if s.reserve.short && !s.gone && s.reserve.allows(s.now) {
+	if s.reserve.short && !s.gone && s.reserve.allows(s.told) {
 		s.tryReserve()
 	}
 	return !s.reserve.short

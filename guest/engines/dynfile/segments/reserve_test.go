@@ -333,42 +333,48 @@ func TestRoomIsFoundWhenAsked(t *testing.T) {
 		{"many are, and the clock stands still", 6400, 0, 0, tries + 6400/64},
 		{"many are, and the clock went back", 1000, -0.1, -moment, 2 * tries},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			disk := crash.New()
-			full, attempts := false, 0
-			disk.Hook(func(op crash.Op) (int, error) {
-				if full && op.Kind == crash.Write {
-					if strings.HasPrefix(op.Name, reserve) {
-						attempts++
+		for what, sweeps := range map[string]bool{"": false, ", and a sweep was long ago": true} {
+			t.Run(test.name+what, func(t *testing.T) {
+				disk := crash.New()
+				full, attempts := false, 0
+				disk.Hook(func(op crash.Op) (int, error) {
+					if full && op.Kind == crash.Write {
+						if strings.HasPrefix(op.Name, reserve) {
+							attempts++
+						}
+						return 0, syscall.ENOSPC
 					}
-					return 0, syscall.ENOSPC
+					return 0, nil
+				})
+				s := open(t, disk)
+				require.NoError(t, s.Set(write("a", "1", 0)))
+				require.NoError(t, s.Set(write("b", "1", 0)))
+				now := 1e6
+				if sweeps {
+					_, err := s.Sweep(100, int64(now))
+					require.NoError(t, err)
 				}
-				return 0, nil
+				set := func() error {
+					return s.Set(guest.Write{Key: []byte("new"), Value: []byte("revision1"), Now: int64(now)})
+				}
+				full = true
+				require.ErrorIs(t, s.Delete([]byte("b"), int64(now)), guest.ErrNoSpace)
+				require.False(t, there(t, disk, reserve), "the test needs it spent")
+				for range test.calls {
+					now += test.interval
+					require.ErrorIs(t, set(), guest.ErrNoSpace)
+				}
+				require.LessOrEqual(t, attempts, test.attempts)
+				full = false
+				now += test.interval + test.late
+				err := set()
+				for n := 0; err != nil && test.calls == 6400 && n < 64; n++ {
+					err = set()
+				}
+				require.NoError(t, err)
+				require.True(t, there(t, disk, reserve))
+				require.NoError(t, s.Verify())
 			})
-			s := open(t, disk)
-			require.NoError(t, s.Set(write("a", "1", 0)))
-			require.NoError(t, s.Set(write("b", "1", 0)))
-			now := 1e6
-			set := func() error {
-				return s.Set(guest.Write{Key: []byte("new"), Value: []byte("revision1"), Now: int64(now)})
-			}
-			full = true
-			require.ErrorIs(t, s.Delete([]byte("b"), int64(now)), guest.ErrNoSpace)
-			require.False(t, there(t, disk, reserve), "the test needs it spent")
-			for range test.calls {
-				now += test.interval
-				require.ErrorIs(t, set(), guest.ErrNoSpace)
-			}
-			require.LessOrEqual(t, attempts, test.attempts)
-			full = false
-			now += test.interval + test.late
-			err := set()
-			for n := 0; err != nil && test.calls == 6400 && n < 64; n++ {
-				err = set()
-			}
-			require.NoError(t, err)
-			require.True(t, there(t, disk, reserve))
-			require.NoError(t, s.Verify())
-		})
+		}
 	}
 }

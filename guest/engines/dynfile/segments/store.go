@@ -76,6 +76,7 @@ type Store struct {
 	index  index
 	recent recent
 	now    int64 // the time by which space is given back; see tick
+	told   int64 // the time as whoever called last has it
 
 	table      []*segment // by slot; nil where none is
 	hot        *segment   // that operations write to, nil until there is one
@@ -158,7 +159,7 @@ var (
 
 // tick notes what time it is. It is not the latest time ever seen: a clock that was
 // ahead for a while would go on ending sessions after it was right again.
-func (s *Store) tick(now int64) { s.now = s.believed(now) }
+func (s *Store) tick(now int64) { s.now, s.told = s.believed(now), now }
 
 func (s *Store) hashOf(key []byte) uint64 {
 	if s.options.hash != nil {
