@@ -199,3 +199,27 @@ func TestFaults(t *testing.T) {
 	disk.Restart(crash.Nothing)
 	require.Equal(t, "new", read(t, disk, "a"))
 }
+
+// A number stays with a file through renames and power losses, and is never another's.
+func TestNumbers(t *testing.T) {
+	disk := crash.New()
+	number := func(name string) uint64 {
+		n, err := disk.Number(name)
+		require.NoError(t, err)
+		return n
+	}
+	write(t, disk, "a", "old", 0)
+	write(t, disk, "b", "other", 0)
+	require.NoError(t, disk.Mkdir("dir"))
+	a := number("a")
+	require.Len(t, map[uint64]bool{number(""): true, a: true, number("b"): true, number("dir"): true}, 4)
+	require.NoError(t, disk.Rename("a", "dir/b"))
+	require.Equal(t, a, number("dir/b"))
+	disk.Restart(crash.Everything)
+	require.Equal(t, a, number("dir/b"))
+	require.NoError(t, disk.Remove("dir/b"))
+	write(t, disk, "a", "new", 0)
+	require.NotEqual(t, a, number("a"))
+	_, err := disk.Number("dir/b")
+	require.ErrorIs(t, err, syscall.ENOENT)
+}

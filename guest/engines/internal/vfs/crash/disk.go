@@ -26,7 +26,8 @@ var ErrPower = errors.New("crash: the power is off")
 // Disk is a file system on a simulated disk. It implements [vfs.FS].
 type Disk struct {
 	root    *node
-	life    int // counts restarts: a handle of an earlier one is dead
+	numbers uint64 // how many were given
+	life    int    // counts restarts: a handle of an earlier one is dead
 	off     bool
 	changes int
 	cutAt   int // the value of changes at which the power goes, 0 for never
@@ -72,7 +73,17 @@ func (o Op) Change() bool {
 }
 
 // New returns an empty disk.
-func New() *Disk { return &Disk{root: newDir()} }
+func New() *Disk {
+	d := new(Disk)
+	d.root = d.numbered(newDir())
+	return d
+}
+
+func (d *Disk) numbered(n *node) *node {
+	d.numbers++
+	n.number = d.numbers
+	return n
+}
 
 // Changes returns how many changes there were so far: operations that alter
 // something, or sync it.
@@ -85,6 +96,17 @@ func (d *Disk) Calls() int { return d.calls }
 // CutAt lets the power go at the n-th change from here, n at least 1. That
 // change counts as begun: any part of it may survive.
 func (d *Disk) CutAt(n int) { d.cutAt = d.changes + n }
+
+// Number returns what tells a file or directory from all others, whatever its name
+// is: what other file systems call its inode. That of the disk's own directory is 1.
+// To ask is no operation, and never fails for another reason than that there is none.
+func (d *Disk) Number(name string) (uint64, error) {
+	n, err := d.lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	return n.number, nil
+}
 
 // Off reports whether the power is off.
 func (d *Disk) Off() bool { return d.off }
@@ -163,7 +185,7 @@ func (d *Disk) OpenFile(name string, flag vfs.Flag) (vfs.File, error) {
 	case err != nil:
 		return nil, err
 	case creates:
-		found = newFile()
+		found = d.numbered(new(node))
 		dir.link(base, found, d.off)
 	case found == nil:
 		return nil, syscall.ENOENT
@@ -192,7 +214,7 @@ func (d *Disk) Mkdir(name string) error {
 	if dir.entries[base] != nil {
 		return syscall.EEXIST
 	}
-	dir.link(base, newDir(), d.off)
+	dir.link(base, d.numbered(newDir()), d.off)
 	return d.done()
 }
 

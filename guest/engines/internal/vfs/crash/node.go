@@ -12,7 +12,8 @@ import (
 // node is a file or a directory: what programs see of it, what of that is on
 // the medium, and the changes between the two, in order.
 type node struct {
-	dir bool
+	dir    bool
+	number uint64
 
 	data   []byte
 	stable []byte
@@ -41,7 +42,6 @@ type naming struct {
 	cut      bool
 }
 
-func newFile() *node { return new(node) }
 func newDir() *node {
 	return &node{dir: true, entries: make(map[string]*node), stableEntries: make(map[string]*node)}
 }
