@@ -9,7 +9,7 @@ ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile
 
 # Modules beside the root: what they need must not reach an importer.
-MODULES := . examples host/bench host/otel host/playground/browsertest
+MODULES := . examples host/bench host/otel host/playground/browsertest guest/engines/internal/fusetest
 
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
@@ -19,7 +19,8 @@ RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC
 
 help:
 	@echo 'make run             the playground, on http://127.0.0.1:8080'
-	@echo 'make test            all tests, with the race detector where it can run'
+	@echo 'make test            all tests, with the race detector where it can run; some need Linux and root, and'
+	@echo '                     one of them FUSE; WADDLE_CRASHES=12 has servers crash more often'
 	@echo 'make bench           measures beside other libraries; prints a table, writes host/bench/results.json'
 	@echo 'make fuzz            each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make vet lint cross  go vet and gofmt; staticcheck; go vet for all platforms'
