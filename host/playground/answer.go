@@ -2,6 +2,7 @@ package playground
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -62,11 +63,22 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b.Bytes()) // a client that left needs no answer
 }
 
-// sessionError answers for a session that could not be loaded or saved. It
-// tells the visitor what to do and keeps the engine's own words, which may name
-// paths and hosts, for the log.
-func sessionError(w http.ResponseWriter, r *http.Request, err error) {
-	status, message := http.StatusInternalServerError, "the session could not be loaded or saved"
+// sessionErrors returns an OnError that answers for a session that could not be loaded
+// or saved. What is wrong with the storage an event tells already; what else is an
+// error of the server goes to log.
+func sessionErrors(log func(context.Context, session.Event)) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		if status := answerError(w, err); status == http.StatusInternalServerError {
+			log(r.Context(), session.Event{Kind: session.EventFailed, Err: err})
+		}
+	}
+}
+
+// answerError tells the visitor what to do and keeps the engine's own words, which may
+// name paths and hosts, for the log.
+func answerError(w http.ResponseWriter, err error) (status int) {
+	status = http.StatusInternalServerError
+	message := "the session could not be loaded or saved"
 	wait, again := session.RetryAfter(err)
 	switch {
 	case errors.Is(err, session.ErrGone):
@@ -83,8 +95,6 @@ func sessionError(w http.ResponseWriter, r *http.Request, err error) {
 			message = "the session storage has no space left; try again later"
 		}
 	}
-	if status >= 500 {
-		logError(r, err)
-	}
 	writeError(w, status, message)
+	return status
 }

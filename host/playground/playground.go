@@ -39,8 +39,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	settings := c.Settings
 	settings.Codec = codec{session.JSON}
-	settings.OnError = sessionError
-	settings.OnEvent = traceEvents(c.Settings.OnEvent)
+	log := session.LogEvents(nil) // which thins what repeats
+	settings.OnError = sessionErrors(log)
+	settings.OnEvent = traceEvents(c.Settings.OnEvent, log)
 	manager, err := session.New(tracedStore{c.Store}, settings)
 	if err != nil {
 		return nil, err

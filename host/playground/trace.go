@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,8 +84,8 @@ func milliseconds(d time.Duration) string {
 }
 
 // traceEvents returns an OnEvent that puts events into the request's trace and
-// then does what next does, or logs what should not go unseen if it is nil.
-func traceEvents(next func(context.Context, session.Event)) func(context.Context, session.Event) {
+// then does what next does, or if it is nil has log write what should not go unseen.
+func traceEvents(next, log func(context.Context, session.Event)) func(context.Context, session.Event) {
 	return func(ctx context.Context, e session.Event) {
 		if t := traceOf(ctx); t != nil {
 			t.mu.Lock()
@@ -97,14 +96,10 @@ func traceEvents(next func(context.Context, session.Event)) func(context.Context
 		}
 		if next != nil {
 			next(ctx, e)
-		} else if e.Err != nil {
-			slog.WarnContext(ctx, "session "+e.Kind.String(), "session", e.Session, "reason", e.Err)
+		} else if e.Level() >= slog.LevelWarn {
+			log(ctx, e)
 		}
 	}
-}
-
-func logError(r *http.Request, err error) {
-	slog.ErrorContext(r.Context(), "session storage", "method", r.Method, "path", r.URL.Path, "reason", err)
 }
 
 // tracedStore is a store whose calls are noted in the trace of the request they

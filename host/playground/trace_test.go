@@ -1,8 +1,10 @@
 package playground_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strconv"
 	"strings"
@@ -164,4 +166,30 @@ func TestTraceOfFailures(t *testing.T) {
 	require.Equal(t, []string{"get unavailable", "session unavailable", "engine 1 call"}, told(t, a))
 	s.get = store.ErrInternal
 	require.Equal(t, []string{"get failed", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
+}
+
+// A storage that is down does not fill the disk with lines about it.
+func TestFailuresInTheLog(t *testing.T) {
+	for what, err := range map[string]error{
+		"may pass":         fmt.Errorf("at db.internal: %w", store.ErrUnavailable),
+		"has to be mended": store.ErrInternal,
+	} {
+		t.Run(what, func(t *testing.T) {
+			var text bytes.Buffer
+			before := slog.Default()
+			slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
+			t.Cleanup(func() { slog.SetDefault(before) })
+			s := &faulty{Store: store.NewMemory()}
+			v := visit(t, serve(t, s))
+			v.ok("PUT", "/api/session/k", "1")
+			s.get = err
+			for range 100 {
+				require.GreaterOrEqual(t, v.do("GET", "/api/session", "").StatusCode, 500)
+			}
+			lines := strings.Count(text.String(), "\n")
+			require.Positive(t, lines)
+			require.LessOrEqual(t, lines, 8, "%s", &text)
+			require.Contains(t, text.String(), err.Error())
+		})
+	}
 }
