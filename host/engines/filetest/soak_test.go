@@ -98,10 +98,10 @@ func TestSoak(t *testing.T) {
 			for what, allowed := range flat {
 				n := len(samples[what])
 				require.GreaterOrEqual(t, n, 9, "too few samples of %s", what)
-				first, last := median(samples[what][:n/3]), median(samples[what][n-n/3:])
-				t.Logf("%s: %d, then %d, in %d samples", what, first, last, n)
+				first, middle, last := median(samples[what][:n/3]), median(samples[what][n/3:n-n/3]), median(samples[what][n-n/3:])
+				t.Logf("%s: %d, then %d, then %d, in %d samples", what, first, middle, last, n)
 				if most := int64(float64(first)*allowed.factor) + allowed.slack; last > most {
-					t.Errorf("%s are not flat: %d, then %d, which is more than %d\n%v", what, first, last, most, samples[what])
+					t.Errorf("%s are not flat: %d, then %d, then %d, which is more than %d\n%v", what, first, middle, last, most, samples[what])
 				}
 				require.Positive(t, first, what)
 			}
