@@ -137,5 +137,18 @@ const (
 	StatsLimit   = "limit"
 )
 
-// CapabilityCAS says that the guest honours the expect argument itself.
-const CapabilityCAS = "cas"
+// Capabilities that a guest describes.
+const (
+	// CapabilityCAS says that the guest honours the expect argument itself.
+	CapabilityCAS = "cas"
+
+	// CapabilityReshard says that the guest keeps files and finds its records
+	// in them with whatever number of shards it is opened.
+	CapabilityReshard = "reshard"
+)
+
+// MountPath is where a guest that keeps files finds its directory.
+const MountPath = "/data"
+
+// MaxShards is the largest number of shards.
+const MaxShards = 1024

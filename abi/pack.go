@@ -13,9 +13,7 @@ func Unpack(result int64) (ptr, length uint32) {
 // little-endian number, with zeros for bytes that a shorter value lacks.
 func Revision(value []byte) uint64 {
 	if len(value) >= RevisionSize {
-		_ = value[7]
-		return uint64(value[0]) | uint64(value[1])<<8 | uint64(value[2])<<16 | uint64(value[3])<<24 |
-			uint64(value[4])<<32 | uint64(value[5])<<40 | uint64(value[6])<<48 | uint64(value[7])<<56
+		return uint64At(value)
 	}
 	var revision uint64
 	for i, b := range value {
@@ -121,6 +119,12 @@ func appendUint32(b []byte, v uint32) []byte {
 func uint32At(b []byte, i int) uint32 {
 	b = b[i : i+4]
 	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
+}
+
+func uint64At(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
 func index0(b []byte) int {

@@ -30,7 +30,10 @@ type Config struct {
 	// Shards is the number of instances, a power of two up to 1024. Which key
 	// belongs to which shard depends on it; see [ShardOf]. 0 means a power of
 	// two near twice the processors that Go uses, fewer if MemoryLimit is too
-	// small for so many.
+	// small for so many. For a guest that keeps files (a mount that may be
+	// changed) 0 means the number that the directory was written with, and 4 for
+	// a new one, on every machine; another number gives [ErrShards], unless the
+	// guest says that it finds its records with any.
 	Shards int
 
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
@@ -124,7 +127,7 @@ type Config struct {
 const (
 	defaultMemory = 512 << 20
 	defaultModule = 32 << 20
-	maxShards     = 1024
+	maxShards     = abi.MaxShards
 	maxAutoShards = 64
 	pageSize      = 1 << 16
 )
@@ -143,7 +146,7 @@ func (c Config) settle() (settled, error) {
 	s := settled{Config: c}
 	s.Settings = maps.Clone(c.Settings)
 	switch {
-	case c.Shards < 0 || c.Shards > maxShards || bits.OnesCount(uint(c.Shards)) > 1:
+	case c.Shards != 0 && !possibleShards(c.Shards):
 		return s, configError("Shards is %d, and should be 0 or a power of two up to %d", c.Shards, maxShards)
 	case c.MemoryLimit < 0:
 		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
@@ -167,6 +170,12 @@ func (c Config) settle() (settled, error) {
 	}
 	for name, value := range c.Settings {
 		if err := checkSetting(name, value); err != nil {
+			return s, err
+		}
+	}
+	if s.Shards == 0 {
+		var err error
+		if s.Shards, err = s.shardsOfFiles(); err != nil {
 			return s, err
 		}
 	}
@@ -213,6 +222,8 @@ func (c Config) settle() (settled, error) {
 	s.closeGrace = cmp.Or(s.closeGrace, defaultCloseGrace)
 	return s, nil
 }
+
+func possibleShards(n int) bool { return n > 0 && n <= maxShards && bits.OnesCount(uint(n)) == 1 }
 
 func checkSetting(name, value string) error {
 	switch {

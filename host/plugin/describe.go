@@ -58,6 +58,7 @@ func (p *Plugin) describe(list []byte) error {
 		p.info.EngineName, p.info.Version, p.info.Capabilities = d.EngineName, d.Version, d.Capabilities
 		p.info.MaxKey, p.info.MaxValue = d.MaxKey, d.MaxValue
 		p.cas = slices.Contains(d.Capabilities, abi.CapabilityCAS)
+		p.reshards = slices.Contains(d.Capabilities, abi.CapabilityReshard)
 		if p.config.Name == "" {
 			p.config.Name = d.EngineName
 		}

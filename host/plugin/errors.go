@@ -126,6 +126,7 @@ var (
 	ErrModule    = errors.New("module is not valid")
 	ErrMount     = errors.New("directory that cannot be mounted")
 	ErrInUse     = errors.New("directory that is in use")
+	ErrShards    = errors.New("directory of another number of shards") // and a *ShardsError
 	ErrOpen      = errors.New("guest does not open")
 )
 

@@ -125,6 +125,9 @@ func (in *instance) start() error {
 			}
 		}
 	}
+	if err := in.plugin.admit(); err != nil {
+		return err
+	}
 	pairs := in.plugin.config.pairs(in.shard)
 	if err := in.ensure(len(pairs), limit); err != nil {
 		return err

@@ -33,13 +33,21 @@ type Mount struct {
 	// MaxBytes bounds the sum of the sizes of all files, MaxFiles the number
 	// of files and directories, MaxOpen how many a guest's instances hold
 	// open together. The guest gets ENOSPC, EDQUOT and EMFILE as from a real
-	// file system. 0 means no bound, for MaxOpen 256.
+	// file system. 0 means no bound, for MaxOpen 128 for each shard and at
+	// least 256.
 	MaxBytes, MaxFiles int64
 	MaxOpen            int
 }
 
 // DefaultMountPath is where a guest finds a mount that names no other path.
-const DefaultMountPath = "/data"
+const DefaultMountPath = abi.MountPath
+
+// How many files guests may hold open unless the mount says. The bundled engines
+// hold less than openPerShard at a time.
+const (
+	leastMaxOpen = 256
+	openPerShard = 128
+)
 
 // mounts are the directories of a plugin while it runs.
 type mounts struct {
@@ -47,6 +55,11 @@ type mounts struct {
 	open    []*mount.FS
 	written []*mount.FS // those of open that are not read-only
 	locks   []*dirlock.Lock
+
+	// Until the guest has opened: directories with another number of shards, and
+	// those in which the number is to be noted then.
+	others  []*ShardsError
+	unnoted []string
 }
 
 func (p *Plugin) mount(ctx context.Context) error {
@@ -70,6 +83,12 @@ func (p *Plugin) mount(ctx context.Context) error {
 				return mountError(m, err)
 			}
 			p.mounts.locks = append(p.mounts.locks, lock)
+		}
+		if err := p.checkShards(m); err != nil {
+			return err
+		}
+		if m.MaxOpen == 0 {
+			m.MaxOpen = max(leastMaxOpen, openPerShard*p.config.Shards)
 		}
 		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen})
 		if err != nil {

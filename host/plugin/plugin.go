@@ -25,6 +25,7 @@ type Plugin struct {
 	config      settled
 	info        Info
 	cas         bool
+	reshards    bool // the guest finds its records with any number of shards
 	described   sync.Once
 	guestLog    *guestLog
 	said        repeats // by the host
@@ -139,6 +140,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	for _, step := range []func() error{
 		func() error { return p.mount(ctx) },
 		func() error { return p.start(name) },
+		func() error { return p.adopt() },
 		func() error { return p.restoreSnapshot(ctx) },
 	} {
 		if err := step(); err != nil {
@@ -277,6 +279,9 @@ func (s *shard) first() error {
 
 // refuse says why an instance could not be brought up.
 func (p *Plugin) refuse(shard int, err error) error {
+	if other := p.refuseShards(shard, err); other != nil {
+		return other
+	}
 	cause := p.shards[shard].newError("open", err)
 	detail := cause.Message
 	switch {

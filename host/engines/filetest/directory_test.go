@@ -166,12 +166,27 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		}
 		t.Run("for another number of shards", func(t *testing.T) {
 			dir := t.TempDir()
-			require.NoError(t, open(t, name, dir, quiet()).Close(ctx))
+			p := open(t, name, dir, quiet())
+			require.Equal(t, 4, p.Info().Shards, "whatever the machine")
+			fill(t, p, 20)
+			require.NoError(t, p.Close(ctx))
 			config := quiet()
 			config.Shards = 2
 			_, err := engines[name](ctx, dir, config)
-			require.ErrorIs(t, err, plugin.ErrOpen)
+			require.ErrorIs(t, err, plugin.ErrShards)
 			require.ErrorContains(t, err, "4 shards")
+
+			// A copy by a pattern leaves out what begins with a dot. The engine
+			// itself has the number, too.
+			require.NoError(t, os.Remove(filepath.Join(dir, ".waddle.shards")))
+			_, err = engines[name](ctx, dir, config)
+			require.ErrorIs(t, err, plugin.ErrOpen)
+			require.ErrorIs(t, err, store.ErrInvalid)
+			require.ErrorContains(t, err, "made for 4 shards, and there are 2 now")
+			config.Shards = 0
+			p = open(t, name, dir, config)
+			require.Equal(t, 4, p.Info().Shards)
+			require.Equal(t, 20, held(t, p, 20))
 		})
 		t.Run("no directory", func(t *testing.T) {
 			_, err := engines[name](ctx, "", quiet())

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -34,35 +35,31 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		}
 		cfg.Shards = shards
 	}
-	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxOpen: openPerShard * cfg.Shards}}
+	cfg.Mounts = []plugin.Mount{{Dir: dir}}
 	return plugin.Open(ctx, wasm, cfg)
 }
 
-// openPerShard is above what any of the engines holds open at a time.
-const openPerShard = 128
-
-// defaultShards does not depend on the machine: a directory is opened with the
-// number of shards that it was made for, wherever it is carried.
-const defaultShards = 4
-
-// shardsOf reads for how many shards a directory was made. What is wrong with
+// shardsOf reads for how many shards a directory was made, 0 if it does not say.
+// The host keeps that number for every guest. These engines have it in a file of
+// their own as well, which their layout depends on, and which is still there if a
+// copy has left out the host's, whose name begins with a dot. What is wrong with
 // the directory otherwise, the engine says better.
 func shardsOf(dir string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "format"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return defaultShards, nil
+		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
 		if number, ok := strings.CutPrefix(strings.TrimSpace(line), "shards "); ok {
-			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= 1024 && n&(n-1) == 0 {
+			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= abi.MaxShards && n&(n-1) == 0 {
 				return n, nil
 			}
 		}
 	}
-	return defaultShards, nil
+	return 0, nil
 }
 
 func refuse(cfg plugin.Config, err error, detail string) error {

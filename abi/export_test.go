@@ -1,0 +1,4 @@
+package abi
+
+// KeyHash is the number whose top bits are the shard.
+var KeyHash = keyHash
