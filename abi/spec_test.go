@@ -1,11 +1,13 @@
 package abi_test
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math/bits"
 	"os"
 	"regexp"
 	"strconv"
@@ -32,11 +34,11 @@ func section(t *testing.T, number int) string {
 	return parts[number]
 }
 
-// block returns the bytes of a fenced block of section 13 that follows a
+// block returns the bytes of a fenced block of section 14 that follows a
 // mark. Behind the bytes of a line stands, after several spaces, what they are.
 func block(t *testing.T, mark string) (all []byte, said []string) {
 	t.Helper()
-	_, after, ok := strings.Cut(section(t, 13), mark)
+	_, after, ok := strings.Cut(section(t, 14), mark)
 	require.True(t, ok, "the section has no %q", mark)
 	_, after, ok = strings.Cut(after, "```\n")
 	require.True(t, ok)
@@ -60,7 +62,7 @@ func TestWorkedExampleOpen(t *testing.T) {
 	want = abi.AppendPair(want, abi.ConfigShard, "0")
 	want = abi.AppendPair(want, abi.ConfigShards, "1")
 	require.Equal(t, want, config)
-	require.Contains(t, section(t, 13), "session_open(0x00010000, 55)")
+	require.Contains(t, section(t, 14), "session_open(0x00010000, 55)")
 }
 
 func TestWorkedExampleSnapshot(t *testing.T) {
@@ -68,7 +70,7 @@ func TestWorkedExampleSnapshot(t *testing.T) {
 	value := []byte("\x06\x00\x00\x00\x00\x00\x00\x00ho")
 	want := abi.AppendRecord(abi.AppendCursor(nil, 0), []byte("key1"), value, 1767225660000)
 	require.Equal(t, want, chunk)
-	require.Contains(t, section(t, 13), "16 + 4 + 10 bytes behind the cursor")
+	require.Contains(t, section(t, 14), "16 + 4 + 10 bytes behind the cursor")
 	require.Len(t, chunk, 8+16+4+10)
 }
 
@@ -114,7 +116,7 @@ func TestWorkedExampleCalls(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `(session_\\w+)\\(([^)]*)\\)` \\| `([^`]*)`")
 	writes := regexp.MustCompile("(?m)^\\| \\*host writes to 0x00010000:\\* `([0-9a-f ]+)`")
 	calls, written := 0, 0
-	for line := range strings.Lines(section(t, 13)) {
+	for line := range strings.Lines(section(t, 14)) {
 		if m := writes.FindStringSubmatch(line); m != nil {
 			b, err := hex.DecodeString(strings.ReplaceAll(m[1], " ", ""))
 			require.NoError(t, err)
@@ -133,7 +135,62 @@ func TestWorkedExampleCalls(t *testing.T) {
 	require.Equal(t, 8, calls, "calls in the tables")
 	require.Equal(t, 3, written)
 	require.Equal(t, "ho", string(stored[8:]))
-	require.Contains(t, section(t, 13), "2026-01-01T00:00:00Z, that is 1767225600000 ms")
+	require.Contains(t, section(t, 14), "2026-01-01T00:00:00Z, that is 1767225600000 ms")
+}
+
+// TestShardsOfTheSpecification: the table of keys, and that the text beside it says
+// what the constants are.
+func TestShardsOfTheSpecification(t *testing.T) {
+	text := section(t, 12)
+	rows := regexp.MustCompile("(?m)^\\| `([0-9a-f ]+)` \\| `(0x[0-9a-f]{16})` \\| (\\d+) \\| (\\d+) \\| (\\d+) \\| (\\d+) \\|$").FindAllStringSubmatch(text, -1)
+	require.GreaterOrEqual(t, len(rows), 7)
+	lengths := make(map[int]bool)
+	for _, row := range rows {
+		key, err := hex.DecodeString(strings.ReplaceAll(row[1], " ", ""))
+		require.NoError(t, err)
+		require.Equal(t, row[2], fmt.Sprintf("0x%016x", abi.KeyHash(key)), row[1])
+		require.Equal(t, row[2], fmt.Sprintf("0x%016x", hashAsTheTextSays(key)), row[1])
+		require.Zero(t, abi.ShardOf(key, 1))
+		for i, shards := range []int{2, 4, 64, 1024} {
+			require.Equal(t, row[3+i], strconv.Itoa(abi.ShardOf(key, shards)), "%s of %d", row[1], shards)
+			top := hashAsTheTextSays(key) >> (64 - bits.Len(uint(shards-1)))
+			require.Equal(t, row[3+i], strconv.FormatUint(top, 10), "the top bits of h")
+		}
+		lengths[len(key)%8] = true
+	}
+	require.True(t, lengths[0] && lengths[1] && lengths[4], "words that are whole and words that are not")
+	require.Contains(t, text, "| key, in hexadecimal | `h` at the end | of 2 | of 4 | of 64 | of 1024 |")
+	require.Contains(t, text, "its name is `"+abi.MountPath+"`")
+	require.Contains(t, section(t, 9), fmt.Sprintf("a power of two, at most %d", abi.MaxShards))
+	require.Contains(t, section(t, 8), "version 1 knows [`"+abi.CapabilityCAS+"`](#6-revisions-and-expect) and [`"+abi.CapabilityReshard+"`](#another-number-of-shards)")
+}
+
+// hashAsTheTextSays does what section 12 says, word by word, so that the
+// specification is enough to write it anew.
+func hashAsTheTextSays(key []byte) uint64 {
+	const prime = 0x9e3779b97f4a7c15
+	h := uint64(len(key))
+	for len(key) > 0 {
+		var eight [8]byte
+		n := copy(eight[:], key)
+		key = key[n:]
+		word := binary.LittleEndian.Uint64(eight[:])
+		h = (h ^ word) * prime
+		h = h ^ (h >> 32)
+	}
+	return h * prime
+}
+
+// TestLinksOfTheSpecification: each section that is linked to is there.
+func TestLinksOfTheSpecification(t *testing.T) {
+	anchors := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`(?m)^##+ (.+)$`).FindAllStringSubmatch(spec(t), -1) {
+		anchor := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		anchors["#"+strings.ReplaceAll(anchor, " ", "-")] = true
+	}
+	for _, m := range regexp.MustCompile(`\]\((#[^)]+)\)`).FindAllStringSubmatch(spec(t), -1) {
+		require.True(t, anchors[m[1]], m[1])
+	}
 }
 
 func TestCodesOfTheSpecification(t *testing.T) {

@@ -130,6 +130,7 @@ const (
 	maxShards     = abi.MaxShards
 	maxAutoShards = 64
 	pageSize      = 1 << 16
+	maxConfig     = 1 << 16 // bytes of the list that session_open is given
 )
 
 // settled is a Config with everything decided.
@@ -172,6 +173,10 @@ func (c Config) settle() (settled, error) {
 		if err := checkSetting(name, value); err != nil {
 			return s, err
 		}
+	}
+	// The numbers that the host adds take no more than 64 bytes.
+	if n := len(s.pairs(0)); n > maxConfig-64 {
+		return s, configError("Settings have %d bytes as a list, and a guest takes %d", n, maxConfig-64)
 	}
 	if s.Shards == 0 {
 		var err error

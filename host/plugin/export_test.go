@@ -11,6 +11,12 @@ func OpenInterpreted(ctx context.Context, wasm []byte, config Config) (*Plugin, 
 	return open(ctx, wasm, config, "guest", engineInterpreter)
 }
 
+// MaxChunks bounds an enumeration of one shard, MaxBuffer the exchange buffer.
+const (
+	MaxChunks = maxChunks
+	MaxBuffer = maxBuffer
+)
+
 // SharedCode is how many modules are compiled at this moment.
 func SharedCode() int {
 	codes.mu.Lock()

@@ -135,6 +135,8 @@ func TestSpecLimitsOfTexts(t *testing.T) {
 
 func TestSpecLevels(t *testing.T) {
 	levels := specNumbers(t, `Levels: (-?\d+) debug, (\d+) info, (\d+) warning, (\d+) error`, specSection(t, sectionImports))
+	require.Contains(t, specSection(t, sectionImports), "what lies between two counts as the lower")
+	levels = append(levels, -40, -1, 1, 3, 5, 7, 9, 1<<30)
 	m := specGuest(t)
 	log := m.imported(specImport(t, abi.ImportLog))
 	var body []byte
@@ -148,5 +150,5 @@ func TestSpecLevels(t *testing.T) {
 	for _, l := range guestLines(t, &lines) {
 		got = append(got, l.Level)
 	}
-	require.Equal(t, []string{"DEBUG", "INFO", "WARN", "ERROR"}, got)
+	require.Equal(t, []string{"DEBUG", "INFO", "WARN", "ERROR", "DEBUG", "DEBUG", "INFO", "INFO", "WARN", "WARN", "ERROR", "ERROR"}, got)
 }

@@ -31,7 +31,7 @@ func TestSpecDescribe(t *testing.T) {
 	text := specNumbers(t, `up to (\d+) bytes`, specRow(t, sectionOptional, "`name`")[1])[0]
 	least := specNumbers(t, `must take keys up to (\d+) bytes and values up to (\d+) KiB`, specSection(t, sectionLimits))
 	leastKey, leastValue := least[0], least[1]<<10
-	require.Contains(t, specRow(t, sectionOptional, "`capabilities`")[1], "version 1 knows `"+abi.CapabilityCAS+"`")
+	require.Contains(t, specRow(t, sectionOptional, "`capabilities`")[1], "version 1 knows [`"+abi.CapabilityCAS+"`]")
 	described := map[string]string{"name": long, "version": long, "capabilities": "cas other",
 		"max_key": strconv.Itoa(leastKey), "max_value": strconv.Itoa(leastValue)}
 	var pairs []string

@@ -116,7 +116,7 @@ func specType(t testing.TB, name string) byte {
 }
 
 const (
-	sectionModule, sectionLife, sectionCodes, sectionRequired = 1, 2, 4, 7
-	sectionOptional, sectionConfig, sectionImports            = 8, 9, 10
-	sectionLimits                                             = 11
+	sectionModule, sectionLife, sectionMemory, sectionCodes, sectionRequired = 1, 2, 3, 4, 7
+	sectionOptional, sectionConfig, sectionImports                           = 8, 9, 10
+	sectionLimits, sectionShards                                             = 11, 12
 )

@@ -8,7 +8,7 @@ func groups() [][]Test {
 	return [][]Test{
 		lifeTests(), getTests(), setTests(), keyTests(), limitTests(), deleteTests(), clearTests(), saveTests(),
 		expiryTests(), expectTests(), touchTests(), sweepTests(), listTests(), snapshotTests(), restoreTests(),
-		reopenTests(), concurrentTests(), growthTests(), randomTests(),
+		reopenTests(), concurrentTests(), growthTests(), pageTests(), randomTests(),
 	}
 }
 

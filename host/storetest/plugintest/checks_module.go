@@ -23,11 +23,12 @@ const (
 	secConfig   = "9. Config"
 	secImports  = "10. Imports"
 	secLimits   = "11. Limits"
-	secVersions = "12. Versions"
+	secShards   = "12. Shards and files"
+	secVersions = "13. Versions"
 )
 
 func (h *harness) tests() []storetest.Test {
-	return slices.Concat(h.moduleTests(), h.exportTests(), h.instanceTests(), h.memoryTests())
+	return slices.Concat(h.moduleTests(), h.exportTests(), h.instanceTests(), h.logTests(), h.shardsTests(), h.memoryTests())
 }
 
 var requiredExports = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}

@@ -56,6 +56,9 @@ static u8 *entry(u8 *to, u32 at, enum kind kind) {
 
 // next_chunk answers what is listed from the place after the cursor on.
 static i64 next_chunk(i64 cursor, i64 now, enum kind kind) {
+	static u32 place; // of whatever enumeration came last
+	int shared = (kind == KEYS && FAULT(keys_one_at_a_time)) || (kind == SNAPSHOT && FAULT(snapshot_one_at_a_time));
+	if (shared && cursor) cursor = place;
 	u32 from = (u32)cursor + 1, to = from, size = 8, n = 0, skip = 0;
 	if (FAULT(keys_shift) && kind == KEYS) // the cursor is how many were listed before
 		for (from = 1; from <= used && skip < (u32)cursor; from++) skip += listed(from, now, kind);
@@ -82,6 +85,7 @@ static i64 next_chunk(i64 cursor, i64 now, enum kind kind) {
 		if (one) break;
 	}
 	i64 next = to <= used ? to - 1 : 0;
+	if (shared) place = (u32)next;
 	if (FAULT(keys_shift) && kind == KEYS && next) next = skip + n;
 	if (FAULT(keys_endless) && kind == KEYS && !next) next = used + 1;
 	if (FAULT(keys_endless) && kind == KEYS && cursor > used) next = 1;

@@ -13,6 +13,8 @@
 enum fault {
 	base,      // nothing: what every mutant is but for its fault
 	file_base, // nothing, with records in a file
+	file_reshards, // nothing: the files are divided anew for another number of shards
+	file_refuses,  // nothing: another number of shards is refused, which the guest notices itself
 
 	// Expiry.
 	expiry_forgotten,    // records never expire
@@ -25,6 +27,7 @@ enum fault {
 	expiry_own_clock,    // expiry is compared with the clock of WASI and not with now_ms
 	expiry_signed_32,    // times above 2^31 seconds count as passed
 	time_refused,        // operations at times above 2^41 answer INTERNAL
+	expiry_unsigned,     // times are compared as unsigned numbers, so that those before 1970 lie far ahead
 	get_slides,          // reading a record gives it another minute
 	past_write_ignored,  // a write that has expired already leaves what is there
 	past_write_kept,     // a write that has expired already is stored without expiry
@@ -163,6 +166,12 @@ enum fault {
 	no_space_silent,     // success where there is no room, and nothing stored
 	growth_corrupts,     // growing the memory clears the end of what was there
 
+	// Enumerations and messages beside others.
+	keys_one_at_a_time,  // where an enumeration of keys is, the guest remembers, and not the cursor
+	snapshot_one_at_a_time, // likewise of a snapshot
+	log_keys,            // the key of what is deleted is logged
+	log_hex,             // the key of what is deleted is written to standard output, in hexadecimal
+
 	// Config.
 	open_internal,       // a setting that nobody knows is answered INTERNAL
 	open_nameless,       // a setting that nobody knows is INVALID, and the message does not name it
@@ -199,4 +208,10 @@ enum fault {
 	file_empty_refused,  // saving nothing answers NO_SPACE
 	file_get_overflows,  // a result is copied over the exchange buffer, however short that is
 	file_drops_saved,    // a save empties the memory, which is read again only when opened
+	file_reshard_not,    // the guest describes reshard, and each shard reads the file of its number
+	file_reshard_some,   // of another number of shards only the first file is divided
+	file_reshard_stale,  // files that there were of this number of shards before are taken for its own
+	file_reshard_copies, // every shard is given the records of all
+	file_reshard_expiry, // expiry is lost when files are divided
+	file_refuses_mute,   // another number of shards is answered UNAVAILABLE, without a message
 };

@@ -1,12 +1,13 @@
 // The file of a shard: a list of records as a snapshot has it. A save writes it
 // beside the one that is there and puts it in its place.
 #pragma once
-#include "chunks.h"
+#include "reshard.h"
 
 #define WASI(name) IMPORT("wasi_snapshot_preview1", name) int name
 struct part { const void *at; u32 len; };
 
 WASI(path_open)(int dir, u32 follow, const char *path, u32 len, u32 how, u64 rights, u64 inherited, u32 flags, int *file);
+WASI(path_unlink_file)(int dir, const char *path, u32 len);
 WASI(path_rename)(int dir, const char *from, u32 from_len, int to_dir, const char *to, u32 to_len);
 WASI(fd_read)(int file, const struct part *parts, u32 n, u32 *done);
 WASI(fd_write)(int file, const struct part *parts, u32 n, u32 *done);
@@ -27,6 +28,11 @@ static int open_file(const char *path, u32 how, int *file) {
 
 static void name_file(char *to, const char *number, const char *ending) {
 	if (FAULT(file_shared)) number = "all";
+	if (NUMBERED) {
+		copy(to, generation, length(generation));
+		to += length(generation);
+		*to++ = '-';
+	}
 	copy(to, number, length(number));
 	copy(to + length(number), ending, length(ending) + 1);
 }
@@ -55,22 +61,6 @@ static i64 read_file(const char *number) {
 	}
 	fd_close(file);
 	return answer;
-}
-
-static i64 read_files(void) {
-	if (FAULT(file_unread)) return OK;
-	if (!FAULT(file_other_shards)) return read_file(shard);
-	u32 n = 0;
-	for (char *c = shards; *c; c++) n = n * 10 + (u32)(*c - '0');
-	for (u32 i = 0; i < n; i++) {
-		char number[8] = {0};
-		u32 at = 0, unit = 1;
-		while (unit * 10 <= i) unit *= 10;
-		for (; unit; unit /= 10) number[at++] = (char)('0' + i / unit % 10);
-		i64 answer = read_file(number);
-		if (answer) return answer;
-	}
-	return OK;
 }
 
 static int write_all(int file, const u8 *from, u32 len) {
@@ -118,5 +108,100 @@ static i64 write_file(i64 now) {
 	if (FAULT(file_drops_saved))
 		for (u32 at = 1; at <= used; at++)
 			if (records[at].key) drop(at, 0);
+	return OK;
+}
+
+// note_shards writes down for how many shards the files are, beside what is there
+// first.
+static i64 note_shards(void) {
+	int file, errno = open_file("shards.new", CREATE | TRUNCATE, &file);
+	if (errno) return code(errno);
+	errno = write_all(file, (const u8 *)shards, length(shards));
+	if (!errno) errno = fd_sync(file);
+	fd_close(file);
+	if (!errno) errno = path_rename(DIR, "shards.new", 10, DIR, "shards", 6);
+	return errno ? code(errno) : OK;
+}
+
+// noted_shards reads it; nothing if there is nothing.
+static i64 noted_shards(char *number, u32 room) {
+	int file, errno = open_file("shards", 0, &file);
+	*number = 0;
+	if (errno) return errno == NOENT ? OK : code(errno);
+	struct part part = {number, room - 1};
+	u32 done = 0;
+	errno = fd_read(file, &part, 1, &done);
+	fd_close(file);
+	number[done] = 0;
+	return errno ? code(errno) : OK;
+}
+
+static void forget(void) {
+	for (u32 at = 1; at <= used; at++)
+		if (records[at].key) drop(at, 0);
+}
+
+// divide writes the files of the shards that there are now from those that there
+// were before. What was before stays as it is until all of them are there.
+static i64 divide(char *before) {
+	char *own = shard, of[8];
+	u32 from = number(before), to = number(shards);
+	i64 answer = OK;
+	for (u32 i = 0; i < to && !answer; i++) {
+		generation = before;
+		for (u32 j = 0; j < from && !answer; j++)
+			if (!FAULT(file_reshard_some) || !j) answer = read_file(digits(of, j));
+		generation = shards;
+		for (u32 at = 1; at <= used; at++) {
+			struct record *r = &records[at];
+			if (!r->key) continue;
+			if (FAULT(file_reshard_expiry)) r->expires = 0;
+			if (!FAULT(file_reshard_copies) && shard_of(r->key, r->key_len, to) != i) drop(at, 0);
+		}
+		shard = digits(of, i);
+		char path[32];
+		int there;
+		name_file(path, shard, ".records");
+		dirty = 1;
+		if (FAULT(file_reshard_stale) && !open_file(path, 0, &there)) fd_close(there);
+		else if (!answer) answer = write_file(0); // whatever has expired is left in
+		forget();
+	}
+	shard = own;
+	if (!answer) answer = note_shards();
+	generation = before;
+	for (u32 j = 0; j < from && !answer && !FAULT(file_reshard_stale); j++) {
+		char path[32];
+		name_file(path, digits(of, j), ".records");
+		path_unlink_file(DIR, path, length(path));
+	}
+	generation = shards;
+	return answer;
+}
+
+// look_at_shards is for shard 0, which a host opens before the others.
+static i64 look_at_shards(void) {
+	static char before[8];
+	i64 answer = noted_shards(before, sizeof before);
+	if (answer || number(before) == number(shards)) return answer;
+	if (!*before) return note_shards();
+	if (FAULT(file_refuses_mute)) return UNAVAILABLE;
+	if (FAULT(file_refuses)) return refuse("the files are for another number of shards: ", before);
+	return divide(before);
+}
+
+static i64 read_files(void) {
+	if (FAULT(file_unread)) return OK;
+	generation = shards;
+	if (NUMBERED && shard[0] == '0') {
+		i64 answer = look_at_shards();
+		if (answer) return answer;
+	}
+	if (!FAULT(file_other_shards)) return read_file(shard);
+	for (u32 i = 0, n = number(shards); i < n; i++) {
+		char of[8];
+		i64 answer = read_file(digits(of, i));
+		if (answer) return answer;
+	}
 	return OK;
 }

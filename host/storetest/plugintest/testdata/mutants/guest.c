@@ -15,7 +15,10 @@ static u32 exchange_size;
 static u8 *chunk; // what keys and snapshot answer
 static u32 chunk_size;
 
+static i64 refuse(const char *why, const char *name);
+
 #include "chunks.h"
+#include "reshard.h"
 #ifdef FILES
 #include "files.h"
 #endif
@@ -43,6 +46,8 @@ u8 *EXPORT(session_alloc)(u32 size) {
 
 i64 EXPORT(session_describe)(void) {
 	static const char honest[] = "name\0mutant\0version\0001\0capabilities\0cas\0max_key\000512\0max_value\0001048576";
+	static const char any_shards[] = "name\0mutant\0version\0001\0capabilities\0cas reshard\0max_key\000512\0max_value\0001048576";
+	if (ANY_SHARDS) return region(any_shards, sizeof any_shards);
 	return region(honest, sizeof honest);
 }
 
@@ -195,9 +200,28 @@ i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_l
 	return put(key, key_len, value, value_len, expires);
 }
 
+// write_hex writes a line to standard output.
+static void write_hex(const u8 *key, u32 len) {
+	IMPORT("wasi_snapshot_preview1", fd_write) int fd_write(int file, const void *parts, u32 n, u32 *done);
+	static char line[2 * MAX_KEY + 1];
+	u32 n = 0, done;
+	for (u32 i = 0; i < len && i < MAX_KEY; i++) {
+		line[n++] = "0123456789abcdef"[key[i] >> 4];
+		line[n++] = "0123456789abcdef"[key[i] & 15];
+	}
+	line[n++] = '\n';
+	const struct { const void *at; u32 len; } part = {line, n};
+	fd_write(1, &part, 1, &done);
+}
+
 i64 EXPORT(session_delete)(const u8 *key, u32 key_len, i64 now) {
 	(void)now;
 	u32 at = find(key, key_len);
+	if (FAULT(log_keys)) {
+		IMPORT("waddle_v1", log) void log(int level, const u8 *text, u32 len);
+		log(0, key, key_len);
+	}
+	if (FAULT(log_hex)) write_hex(key, key_len);
 	if (!at) return FAULT(delete_not_found) ? NOT_FOUND : OK;
 	if (FAULT(delete_ignored)) return OK;
 	if (FAULT(delete_expiring) && !records[at].expires) return OK;

@@ -72,6 +72,7 @@ static u32 find(const u8 *key, u32 len) {
 static int alive(const struct record *r, i64 now) {
 	i64 expires = r->expires;
 	if (FAULT(expiry_forgotten)) return 1;
+	if (FAULT(expiry_unsigned)) return expires == 0 || (u64)now < (u64)expires;
 	if (FAULT(expiry_late)) return expires == 0 || now <= expires;
 	if (FAULT(expiry_early)) return expires == 0 || now + 1 < expires;
 	if (FAULT(expiry_seconds)) return expires == 0 || now / 1000 < (expires + 999) / 1000;
