@@ -130,7 +130,8 @@ func (c *Config) Bool(name string, fallback bool) bool {
 }
 
 // Shard returns the number of this instance, from 0. A key always goes to the
-// same instance, and instances share nothing.
+// same instance, see [ShardOf], and instances share nothing but a directory, if
+// there is one.
 func (c *Config) Shard() int { return int(c.Int(abi.ConfigShard, 0, 0)) }
 
 // Shards returns how many instances there are, at least 1.

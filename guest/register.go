@@ -16,6 +16,14 @@ type Info struct {
 	// host a read.
 	CAS bool
 
+	// Reshard says that the engine keeps files and finds every record in them
+	// with whatever number of shards it is opened. Of any other engine the host
+	// opens a directory with the number that it was written with, and with no
+	// other, so that it need not look at the number at all. To divide its files
+	// anew is for the Open of shard 0, which returns before another begins; where
+	// that was cut short, the next must be able to begin again.
+	Reshard bool
+
 	// MaxKey and MaxValue are the largest key and value in bytes, the
 	// value's revision included. 0 means the most that the interface allows,
 	// abi.MaxKey and abi.MaxValue. An engine takes at least keys of 64 bytes
@@ -76,11 +84,23 @@ func (info Info) description() []byte {
 	if info.Version != "" {
 		list = abi.AppendPair(list, abi.DescribeVersion, info.Version)
 	}
-	if info.CAS {
-		list = abi.AppendPair(list, abi.DescribeCapabilities, abi.CapabilityCAS)
+	if capabilities := info.capabilities(); capabilities != "" {
+		list = abi.AppendPair(list, abi.DescribeCapabilities, capabilities)
 	}
 	list = abi.AppendPair(list, abi.DescribeMaxKey, strconv.Itoa(info.MaxKey))
 	return abi.AppendPair(list, abi.DescribeMaxValue, strconv.Itoa(info.MaxValue))
+}
+
+func (info Info) capabilities() string {
+	switch {
+	case info.CAS && info.Reshard:
+		return abi.CapabilityCAS + " " + abi.CapabilityReshard
+	case info.CAS:
+		return abi.CapabilityCAS
+	case info.Reshard:
+		return abi.CapabilityReshard
+	}
+	return ""
 }
 
 func plainText(s string) bool {

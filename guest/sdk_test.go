@@ -360,6 +360,18 @@ func TestDescribe(t *testing.T) {
 		string(h.Describe()))
 	h = guest.NewHarness(new(plain), guest.Info{Name: "n"})
 	require.Equal(t, "name\x00n\x00max_key\x001024\x00max_value\x0016777216\x00", string(h.Describe()))
+	for _, c := range []struct {
+		cas, reshard bool
+		capabilities string
+	}{{true, false, "cas"}, {false, true, "reshard"}, {true, true, "cas reshard"}} {
+		h = guest.NewHarness(new(plain), guest.Info{Name: "n", CAS: c.cas, Reshard: c.reshard})
+		require.Contains(t, string(h.Describe()), "\x00capabilities\x00"+c.capabilities+"\x00")
+	}
+}
+
+func ExampleShardOf() {
+	fmt.Println(guest.ShardOf([]byte("key1"), 64), guest.ShardOf([]byte("key1"), 1024))
+	// Output: 1 21
 }
 
 func TestInfoOutOfBounds(t *testing.T) {

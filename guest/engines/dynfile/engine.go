@@ -17,9 +17,6 @@ var info = guest.Info{
 	MaxValue: segments.MaxValue,
 }
 
-// mounted is where the host mounts the directory that it grants.
-const mounted = "/data"
-
 // What of an instance's memory is not for the index: the module and the Go
 // runtime, exchange buffers, and buffers for records, compaction and hints.
 const (

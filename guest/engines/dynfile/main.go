@@ -5,6 +5,6 @@ package main
 
 import "github.com/waddle-sessions/waddle/guest"
 
-func init() { guest.Register(&engine{dir: mounted}, info) }
+func init() { guest.Register(&engine{dir: guest.Mount}, info) }
 
 func main() {}

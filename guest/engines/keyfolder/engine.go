@@ -19,9 +19,6 @@ var info = guest.Info{
 // over: what comes in, what is read, and what the collector has not got to.
 const maxValue = 4 << 20
 
-// mounted is where the host mounts the directory.
-const mounted = "/data"
-
 const (
 	defaultMemoryLimit = 64 << 20
 

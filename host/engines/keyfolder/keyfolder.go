@@ -25,8 +25,9 @@ const Name = "keyfolder"
 // was made for, 4 for a new one; any other must be that number.
 //
 // cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
-// [plugin.ErrMount] for a directory that cannot be used, and [plugin.ErrOpen] for
-// one of another engine or of a newer version.
+// [plugin.ErrMount] for a directory that cannot be used, [plugin.ErrShards] for one
+// with another number of shards, and [plugin.ErrOpen] for one of another engine or
+// of a newer version.
 func Open(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	wasm, err := Module()
 	if err != nil {
