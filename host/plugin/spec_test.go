@@ -333,7 +333,7 @@ func TestSpecCodes(t *testing.T) {
 			require.ErrorContains(t, err, row[1])
 		})
 	}
-	require.Contains(t, specSection(t, sectionCodes), "Any other negative number is taken as INTERNAL")
+	require.Contains(t, words(t, sectionCodes), "Any other negative number is taken as INTERNAL")
 	for _, code := range []int64{-11, -1000, -1 << 63} {
 		fail(t, "get", code, store.ErrInternal)
 	}
