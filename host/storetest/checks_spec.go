@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -19,7 +20,7 @@ func pageTests() []Test {
 	// fill stores records of which every third goes while enumerations go on.
 	fill := func(s *Subject) (stays [][]byte) {
 		for i := range n {
-			s.Put(long(i), filled(uint64(i+1), 20+i%40))
+			fits(s, long(i), filled(uint64(i+1), 20+i%40))
 			if i%3 != 0 {
 				stays = append(stays, long(i))
 			}
@@ -31,7 +32,7 @@ func pageTests() []Test {
 			s.Delete(long(i), Now)
 		}
 		if step < n {
-			s.Put(long(n+step), value(1, ""))
+			fits(s, long(n+step), value(1, ""))
 		}
 	}
 	return []Test{
@@ -90,6 +91,15 @@ func pageTests() []Test {
 	}
 }
 
+// fits stores a value, or skips the check in a store that is too small for it.
+func fits(s *Subject, key, value []byte) {
+	err := s.TrySet(store.Write{Key: key, Value: value, Now: Now})
+	if errors.Is(err, store.ErrNoSpace) {
+		s.probe.Skip("the store has no room for as many records as it takes to have several chunks")
+	}
+	s.want(err, nil)
+}
+
 // inTurn takes two enumerations a step at a time, with changes in between, and a
 // third one that is left, and wants of both what stays throughout.
 func inTurn[A, B any](s *Subject, change func(s *Subject, step int), stays [][]byte, first func() iter.Seq2[A, error], second func() iter.Seq2[B, error],
@@ -130,7 +140,11 @@ func inTurn[A, B any](s *Subject, change func(s *Subject, step int), stays [][]b
 	}
 	for which, seen := range []map[string]bool{seenA, seenB} {
 		for _, key := range stays {
-			if !seen[string(key)] {
+			if seen[string(key)] {
+				continue
+			}
+			// A cache may have dropped it meanwhile.
+			if _, err := s.TryGet(key, Now); !errors.Is(err, store.ErrNotFound) {
 				p.failAbout(key, fmt.Sprintf("the key %s is missing among %d of enumeration %d of two", bytesInWords(key), len(seen), which+1), everyKey)
 			}
 		}
