@@ -18,6 +18,8 @@ enum { EXPECT_ANY = 0, EXPECT_ABSENT = -1 };
 
 IMPORT("waddle_v1", fail) void fail(const char *message, u32 len);
 
+struct part { const void *at; u32 len; }; // of what WASI reads or writes
+
 // region makes the result of an operation that answers bytes.
 static i64 region(const void *at, u32 len) { return (i64)(u32)at << 32 | len; }
 

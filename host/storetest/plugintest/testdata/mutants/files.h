@@ -4,7 +4,6 @@
 #include "reshard.h"
 
 #define WASI(name) IMPORT("wasi_snapshot_preview1", name) int name
-struct part { const void *at; u32 len; };
 
 WASI(path_open)(int dir, u32 follow, const char *path, u32 len, u32 how, u64 rights, u64 inherited, u32 flags, int *file);
 WASI(path_unlink_file)(int dir, const char *path, u32 len);

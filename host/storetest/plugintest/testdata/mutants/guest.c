@@ -202,7 +202,7 @@ i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_l
 
 // write_hex writes a line to standard output.
 static void write_hex(const u8 *key, u32 len) {
-	IMPORT("wasi_snapshot_preview1", fd_write) int fd_write(int file, const void *parts, u32 n, u32 *done);
+	IMPORT("wasi_snapshot_preview1", fd_write) int fd_write(int file, const struct part *parts, u32 n, u32 *done);
 	static char line[2 * MAX_KEY + 1];
 	u32 n = 0, done;
 	for (u32 i = 0; i < len && i < MAX_KEY; i++) {
@@ -210,7 +210,7 @@ static void write_hex(const u8 *key, u32 len) {
 		line[n++] = "0123456789abcdef"[key[i] & 15];
 	}
 	line[n++] = '\n';
-	const struct { const void *at; u32 len; } part = {line, n};
+	const struct part part = {line, n};
 	fd_write(1, &part, 1, &done);
 }
 
