@@ -26,7 +26,7 @@ func ExampleCheck() {
 	fmt.Println(report.Passed, "passed,", report.Failed, "failed")
 	fmt.Println(report.Result("touch/extends").Requires)
 	// Output:
-	// 18 passed, 0 failed
+	// 19 passed, 0 failed
 	// session_touch gives an existing record a new expiry
 }
 
