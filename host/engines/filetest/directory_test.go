@@ -366,15 +366,8 @@ func TestDamage(t *testing.T) {
 }
 
 func TestReadOnlyDisk(t *testing.T) {
-	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("SKIPPED: making a disk read-only needs Linux and root")
-	}
 	overEngines(t, func(t *testing.T, name string) {
-		dir := t.TempDir()
-		if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", dir).CombinedOutput(); err != nil {
-			t.Skipf("SKIPPED: a disk cannot be mounted here: %s", out)
-		}
-		t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+		dir := smallDisk(t, "16m")
 		config := quiet()
 		config.Shards = 1
 		p := open(t, name, dir, config)

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -39,41 +37,6 @@ func (l *logLines) count() (lines int, text string) {
 	defer l.mu.Unlock()
 	return strings.Count(l.b.String(), "\n"), l.b.String()
 }
-
-// crowdedDisk is a file system of its own that other programs can fill.
-type crowdedDisk struct {
-	t   *testing.T
-	dir string
-}
-
-func newCrowdedDisk(t *testing.T) *crowdedDisk {
-	t.Helper()
-	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
-		t.Skip("SKIPPED: making a small disk needs Linux and root")
-	}
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return &crowdedDisk{t, dir}
-}
-
-func (d *crowdedDisk) filler() string { return filepath.Join(d.dir, "filler") }
-
-// fill leaves no room, whatever was given back since it was filled last.
-func (d *crowdedDisk) fill() {
-	f, err := os.OpenFile(d.filler(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	require.NoError(d.t, err)
-	defer f.Close()
-	for size := 1 << 20; size >= 1; {
-		if _, err := f.Write(make([]byte, size)); err != nil {
-			size /= 2
-		}
-	}
-}
-
-func (d *crowdedDisk) empty() { require.NoError(d.t, os.Remove(d.filler())) }
 
 // guestbook is a server with sessions on an engine.
 type guestbook struct {
@@ -143,8 +106,8 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 		for _, durability := range []plugin.Durability{plugin.DurabilityInterval, plugin.DurabilityCommit} {
 			for pause, refused := range map[time.Duration]int{150 * time.Millisecond: 12, 0: 600} {
 				t.Run(fmt.Sprintf("%v, %d are refused", durability, refused), func(t *testing.T) {
-					disk := newCrowdedDisk(t)
-					g := newGuestbook(t, name, filepath.Join(disk.dir, "sessions"), durability, 4)
+					disk := smallDisk(t, "24m")
+					g := newGuestbook(t, name, filepath.Join(disk, "sessions"), durability, 4)
 					var cookies []string
 					for range 24 {
 						status, _, cookie, _ := g.ask("/count", "")
@@ -154,7 +117,7 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 					before, _ := g.log.count()
 					for round := range 2 {
 						for turned := 0; turned < refused; {
-							disk.fill()
+							fillUp(t, disk)
 							status, body, _, header := g.ask("/count", "")
 							if status == http.StatusOK {
 								continue // it had a place in what was there already
@@ -173,7 +136,7 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 							status, _, _, _ := g.ask("/end", cookie)
 							require.Equal(t, http.StatusOK, status, "to log out takes no room")
 						}
-						disk.empty()
+						makeRoom(t, disk)
 						if refused > 100 {
 							time.Sleep(100 * time.Millisecond) // the longest that a busy engine rests
 						}
@@ -200,16 +163,16 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 // A snapshot that finds no room is said to be missing a few times, not at each
 // attempt, and is there soon after there is room.
 func TestSnapshotOnADiskThatWasFull(t *testing.T) {
-	disk := newCrowdedDisk(t)
+	disk := smallDisk(t, "24m")
 	log := new(logLines)
 	config := quiet()
-	config.Snapshots = filepath.Join(disk.dir, "snapshots")
+	config.Snapshots = filepath.Join(disk, "snapshots")
 	config.Shards, config.SaveInterval = 2, 5*time.Millisecond
 	config.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p, err := memory.Open(ctx, config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close(ctx) })
-	disk.fill()
+	fillUp(t, disk)
 	fill(t, p, 50)
 	require.Eventually(t, func() bool { n, _ := log.count(); return n > 0 }, 10*time.Second, time.Millisecond)
 	for range 20 {
@@ -220,7 +183,7 @@ func TestSnapshotOnADiskThatWasFull(t *testing.T) {
 	require.LessOrEqual(t, n, 3, text)
 	file := filepath.Join(config.Snapshots, "sessions.snapshot")
 	require.NoFileExists(t, file)
-	disk.empty()
+	makeRoom(t, disk)
 	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond)
 	require.NoError(t, p.Close(ctx))
 	p, err = memory.Open(ctx, config)
