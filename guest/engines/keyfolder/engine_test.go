@@ -103,7 +103,7 @@ func TestModuleCalls(t *testing.T) {
 		{"get", func() abi.Code { _, code := i.Get(key(1), 1); return code },
 			map[string]int{"path_open": 1, "fd_pread": 1, "fd_close": 1}},
 		{"set", func() abi.Code { return i.Set(key(1), value(2, 300), 0, 1, 1) },
-			map[string]int{"path_open": 1, "fd_pwrite": 2, "fd_close": 1}},
+			map[string]int{"path_filestat_get": 1, "path_open": 1, "fd_pwrite": 2, "fd_close": 1}},
 		{"set again", func() abi.Code { return i.Set(key(1), value(3, 300), 0, 1, 2) },
 			map[string]int{"path_open": 1, "fd_pwrite": 1, "fd_close": 1}},
 		{"save", func() abi.Code { return i.Save(1) },
@@ -116,9 +116,9 @@ func TestModuleCalls(t *testing.T) {
 			return 0
 		}, map[string]int{"path_open": 1}},
 		{"set what is new, where no directory is", func() abi.Code { return i.Set([]byte("abc"), value(1, 300), 0, 1, abi.ExpectAbsent) },
-			map[string]int{"path_open": 2, "path_create_directory": 5, "fd_filestat_set_size": 1, "fd_pwrite": 2, "fd_close": 1}},
+			map[string]int{"path_filestat_get": 1, "path_open": 2, "path_create_directory": 5, "fd_filestat_set_size": 1, "fd_pwrite": 2, "fd_close": 1}},
 		{"delete what was read", func() abi.Code { return i.Delete(key(1), 1) },
-			map[string]int{"fd_pwrite": 1, "path_unlink_file": 1, "path_remove_directory": 1}},
+			map[string]int{"path_filestat_get": 1, "fd_pwrite": 1, "path_unlink_file": 1, "path_remove_directory": 1}},
 	} {
 		got := m.counted(func() { require.Zero(t, c.do(), m.failed) })
 		require.Equal(t, c.want, got, c.name)

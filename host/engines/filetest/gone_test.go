@@ -72,3 +72,106 @@ func TestDirectoryGoesAwayWhileRunning(t *testing.T) {
 		}
 	})
 }
+
+// Somebody lays hands on what is in the directory while it is in use. Whatever is
+// acknowledged from then on is there for the process that opens it next; most often
+// it is nothing.
+func TestFilesGoAwayWhileRunning(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows does not let it")
+	}
+	entries := func(t *testing.T, dir, pattern string) []string {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		return found
+	}
+	shard := map[string]string{"dynfile": "shard-1*", "keyfolder": "*-1"}
+	files := map[string]string{"dynfile": "shard-1/*.segment", "keyfolder": "sessions-1/*/*/*/session"}
+	overEngines(t, func(t *testing.T, name string) {
+		for what, c := range map[string]struct {
+			refused  func(engine string) bool
+			takeAway func(t *testing.T, dir string)
+		}{
+			"contents removed": {func(string) bool { return true }, func(t *testing.T, dir string) {
+				for _, path := range entries(t, dir, "*") {
+					require.NoError(t, os.RemoveAll(path))
+				}
+			}},
+			"a shard's files removed": {func(string) bool { return true }, func(t *testing.T, dir string) {
+				for _, path := range entries(t, dir, shard[name]) {
+					require.NoError(t, os.RemoveAll(path))
+				}
+			}},
+			"a shard's files moved": {func(string) bool { return true }, func(t *testing.T, dir string) {
+				for _, path := range entries(t, dir, shard[name]) {
+					require.NoError(t, os.Rename(path, path+"-moved"))
+				}
+			}},
+			"files removed": {func(engine string) bool { return engine == "dynfile" }, func(t *testing.T, dir string) {
+				for _, path := range entries(t, dir, files[name]) {
+					require.NoError(t, os.Remove(path))
+				}
+			}},
+			"files replaced by copies": {func(engine string) bool { return engine == "dynfile" }, func(t *testing.T, dir string) {
+				for _, path := range entries(t, dir, files[name]) {
+					b, err := os.ReadFile(path)
+					require.NoError(t, err)
+					require.NoError(t, os.Rename(path, path+".moved"))
+					require.NoError(t, os.WriteFile(path, b, 0o600))
+				}
+			}},
+		} {
+			for _, durability := range []plugin.Durability{plugin.DurabilityCommit, plugin.DurabilityInterval} {
+				t.Run(fmt.Sprint(what, ", ", durability), func(t *testing.T) {
+					const records = 40
+					config := quiet()
+					config.Durability, config.Shards = durability, 2
+					dir := t.TempDir()
+					p := open(t, name, dir, config)
+					fill(t, p, records)
+					require.NoError(t, p.Save(ctx, 1))
+					fill(t, p, records/2)
+					c.takeAway(t, dir)
+					acknowledged := make(map[int]bool)
+					for i := range 2 * records {
+						err := p.Set(ctx, store.Write{Key: key(i), Value: value(i + 1000), Now: int64(2 + i)})
+						if acknowledged[i] = err == nil; err != nil {
+							require.ErrorIs(t, err, store.ErrUnavailable)
+						}
+					}
+					refused := 0
+					for _, ok := range acknowledged {
+						if !ok {
+							refused++
+						}
+					}
+					switch {
+					case !c.refused(name):
+						require.Zero(t, refused)
+					case what == "contents removed":
+						require.Equal(t, 2*records, refused)
+						return // there is nothing to be opened
+					default: // the other shard goes on
+						require.InDelta(t, records, refused, records/2)
+					}
+					// What a process would find if this one were killed now.
+					left := t.TempDir()
+					require.NoError(t, os.CopyFS(left, os.DirFS(dir)))
+					for _, path := range entries(t, left, ".waddle*") {
+						require.NoError(t, os.RemoveAll(path))
+					}
+					q := open(t, name, left, config)
+					for i, ok := range acknowledged {
+						if !ok {
+							continue
+						}
+						got, err := q.Get(ctx, key(i), 1000)
+						require.NoError(t, err, i)
+						require.Equal(t, value(i+1000), got, i)
+					}
+				})
+			}
+		}
+	})
+}

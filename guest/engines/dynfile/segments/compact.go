@@ -320,7 +320,6 @@ func (s *Store) release() error {
 // syncAll makes everything durable that an operation has written; what
 // compaction has copied only if asked for, since the originals are still there.
 func (s *Store) syncAll(cold bool) error {
-	var last *segment
 	for _, g := range s.table {
 		// Of what was copied before it was durable, the copy counts.
 		cold = cold || g != nil && g.drained && g.synced < g.size
@@ -341,22 +340,10 @@ func (s *Store) syncAll(cold bool) error {
 		if err := s.sync(g); err != nil {
 			return err
 		}
-		last = g
 	}
 	if s.dirChanged {
 		if err := s.syncDir(); err != nil {
 			return err
-		}
-	}
-	if last != nil {
-		// A file can be written and synced long after somebody removed it.
-		if _, err := s.fs.Stat(s.path(last, segmentSuffix)); err != nil {
-			last.synced = recordsAt
-			if vfs.NotExist(err) {
-				s.gone = true
-				return errGone
-			}
-			return vfs.Answer(err, "looking at a segment")
 		}
 	}
 	return nil

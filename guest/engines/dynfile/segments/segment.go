@@ -127,8 +127,9 @@ type segment struct {
 	// stuck: it was drained and has sessions left that cannot be read.
 	stuck bool
 
-	file vfs.File // nil if not open
-	used uint64   // when, in Store.uses
+	file  vfs.File // nil if not open
+	used  uint64   // when, in Store.uses
+	grown bool     // this store has written records to it
 }
 
 const (
@@ -302,6 +303,13 @@ func (s *Store) sync(g *segment) error {
 	file, err := s.open(g)
 	if err == nil {
 		if err = file.Sync(); err == nil {
+			end := g.size
+			if !g.grown {
+				end = 0 // it may have been cut short before this store was opened
+			}
+			if err := s.reached(g, end); err != nil {
+				return err
+			}
 			g.synced = g.size
 			return nil
 		}

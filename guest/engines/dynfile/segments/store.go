@@ -78,6 +78,9 @@ type Store struct {
 	now    int64 // the time by which space is given back; see tick
 	told   int64 // the time as whoever called last has it
 
+	looked   int64 // the time at which it was last looked where writes go
+	unlooked int   // writes since then
+
 	table      []*segment // by slot; nil where none is
 	hot        *segment   // that operations write to, nil until there is one
 	cold       *segment   // that compaction writes to, as well
@@ -101,7 +104,7 @@ type Store struct {
 	hintOut    []byte
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
-	gone       bool  // the files have been removed
+	gone       bool  // what is written goes to files that nobody will find
 	reserve    reserve
 	full       bool // it was said that the disk is, and no session was stored since
 	saved      saved
@@ -154,7 +157,7 @@ var (
 	errSegments  = guest.Fail(guest.ErrNoSpace, "there are 65536 segments, and there cannot be more")
 	errCollision = guest.Fail(guest.ErrUnavailable, "another key has the same hash: try again with another key")
 	errDamaged   = guest.Fail(guest.ErrCorrupt, "the record fails its checksum")
-	errGone      = guest.Fail(guest.ErrUnavailable, "the directory was removed while in use: restart once it is back")
+	errGone      = guest.Fail(guest.ErrUnavailable, "somebody has removed, moved or replaced files of the store while it was in use, and what is written would not be found again: put them back if you can, and open the store again")
 )
 
 // tick notes what time it is. It is not the latest time ever seen: a clock that was

@@ -184,6 +184,11 @@ func TestSaveCosts(t *testing.T) {
 	record()
 	require.NoError(t, s.Save(1))
 	require.Equal(t, []crash.Kind{crash.Sync, crash.Stat, crash.Write}, kinds())
+	record()
+	later := write("b", "2", 0)
+	later.Now = 2
+	require.NoError(t, s.Set(later))
+	require.Equal(t, []crash.Kind{crash.Write, crash.Stat}, kinds(), "once a millisecond it is looked where writes go")
 }
 
 func TestCollision(t *testing.T) {

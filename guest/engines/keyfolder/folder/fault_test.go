@@ -11,9 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/guest"
-	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
-	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
 // visible requires a store to have for every key what was answered last.
@@ -258,55 +256,6 @@ func TestDeleteWithoutRoomInTheList(t *testing.T) {
 	require.NoError(t, s.Save(1))
 	disk.Restart(crash.Nothing)
 	has(t, open(t, disk), key(1), nil, 1)
-}
-
-// The directory is gone while the store is open.
-func TestDirectoryRemoved(t *testing.T) {
-	disk := crash.New()
-	s := open(t, disk)
-	set(t, s, key(1), value(1, 300))
-	require.NoError(t, s.Save(1))
-	require.NoError(t, disk.Rename("sessions-0", "elsewhere"))
-	has(t, s, key(1), nil, 1)
-	set(t, s, key(2), value(1, 300))
-	require.NoError(t, s.Save(1))
-	disk.Restart(crash.Nothing)
-	s, err := folder.Open(disk, folder.Options{Shards: 1})
-	require.NoError(t, err)
-	has(t, s, key(2), value(1, 300), 1)
-}
-
-// All that is in the directory is removed while the store is open: what is written
-// then would never be found, since nobody can open it any more.
-func TestDirectoryEmptied(t *testing.T) {
-	disk := crash.New()
-	s := open(t, disk)
-	set(t, s, key(1), value(1, 300))
-	require.NoError(t, s.Save(1))
-	set(t, s, key(2), value(1, 300))
-	var empty func(dir string)
-	empty = func(dir string) {
-		entries, err := disk.ReadDir(dir)
-		require.NoError(t, err)
-		for _, e := range entries {
-			name := strings.TrimPrefix(dir+"/"+e.Name, "/")
-			if e.Kind == vfs.Dir {
-				empty(name)
-				require.NoError(t, disk.RemoveDir(name))
-				continue
-			}
-			require.NoError(t, disk.Remove(name))
-		}
-	}
-	empty("")
-	for n := range 4 {
-		err := s.Set(guest.Write{Key: key(n), Value: value(2, 300), Now: 1})
-		require.ErrorIs(t, err, guest.ErrUnavailable)
-		require.ErrorContains(t, err, "removed")
-	}
-	entries, err := disk.ReadDir("")
-	require.NoError(t, err)
-	require.Empty(t, entries)
 }
 
 // A write that failed may have reached the file all the same, and what takes it

@@ -54,6 +54,7 @@ type Store struct {
 	list       list
 
 	dirs   dirs
+	bare   bool // there is no directory of what is alive, and that is as it should be
 	recent recent
 	sweep  sweeper
 	trash  trash
@@ -125,7 +126,10 @@ func (s *Store) recover() (err error) {
 	switch err := s.fs.Mkdir(s.paths.live); {
 	case err == nil:
 		s.tally.empty()
-	case !vfs.Exist(err) && !vfs.NoSpace(err):
+	case vfs.NoSpace(err):
+		_, err := s.fs.Stat(s.paths.live)
+		s.bare = vfs.NotExist(err)
+	case !vfs.Exist(err):
 		return err
 	}
 	if err := s.trash.find(); err != nil {

@@ -28,14 +28,18 @@ func (s *Store) remove(i id, remembered bool) error {
 		if _, ok := s.recent.get(i); !ok {
 			_, err := s.fs.Stat(name)
 			if vfs.NotExist(err) {
-				return nil
+				return s.present()
 			}
 			if err != nil {
 				return err
 			}
 		}
 		e = entry{state: unknown, rewrite: true, spare: spareSync}
-		if e.listed = s.list.add(i, false) == nil; !e.listed {
+		err := s.enlist(i)
+		if err == errEmptied {
+			return err
+		}
+		if e.listed = err == nil; !e.listed {
 			// It must not fail for want of room, and is durable at once
 			// instead.
 			defer s.syncRemoval(i)
@@ -48,6 +52,10 @@ func (s *Store) remove(i id, remembered bool) error {
 		s.tally.lost()
 	case !vfs.NotExist(err):
 		return err
+	default:
+		if err := s.present(); err != nil {
+			return err
+		}
 	}
 	s.recent.forget(i)
 	if changed {
@@ -81,11 +89,17 @@ func (s *Store) removeFolder(i id) {
 // their space.
 func (s *Store) Clear(int64) error {
 	name := s.trash.newName()
-	if err := s.fs.Rename(s.paths.live, name); err != nil && !vfs.NotExist(err) {
-		return notFull(vfs.Answer(err, "moving the records aside"))
-	} else if err == nil {
+	switch err := s.fs.Rename(s.paths.live, name); {
+	case err == nil:
 		s.trash.add(name)
+	case !vfs.NotExist(err):
+		return notFull(vfs.Answer(err, "moving the records aside"))
+	default:
+		if err := s.present(); err != nil {
+			return notFull(vfs.Answer(err, "moving the records aside"))
+		}
 	}
+	s.bare = true
 	clear(s.pending)
 	s.flush = nil
 	s.list.reset()

@@ -4,9 +4,7 @@ import (
 	"bytes"
 
 	"github.com/waddle-sessions/waddle/abi"
-	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
-	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
 
 // target is what a new record is to be written over.
@@ -70,7 +68,7 @@ func (s *Store) target(i id, key []byte) (t target, err error) {
 func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 	e := &t.entry
 	if !e.listed {
-		if err := s.list.add(i, false); err != nil {
+		if err := s.enlist(i); err != nil {
 			return err
 		}
 		e.listed = true
@@ -276,21 +274,5 @@ func (s *Store) makeTop(top int) error {
 		return err
 	}
 	s.dirs.live()
-	return nil
-}
-
-var errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, the file "+stamp.Name+
-	" as well: what is written there now, no store would be opened with")
-
-// makeLive makes the directory that everything alive is in, unless it is gone with
-// all the others.
-func (s *Store) makeLive() error {
-	if _, err := s.fs.Stat(stamp.Name); vfs.NotExist(err) {
-		return errEmptied
-	}
-	if err := s.fs.Mkdir(s.paths.live); err != nil && !vfs.Exist(err) {
-		return err
-	}
-	s.dirs.root()
 	return nil
 }
