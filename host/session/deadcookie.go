@@ -1,9 +1,12 @@
 package session
 
 import (
+	"errors"
 	"math"
 	"sync"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // deadCookies remembers, for a while and in this process, cookies that name
@@ -60,6 +63,14 @@ func (d *deadCookies) replaced(key storageKey, now int64) {
 	d.keep(key, deadCookie{seen: now, until: now + replacedFor})
 }
 
+// mayBeDue reports false if takeBack is certain to do so.
+func (d *deadCookies) mayBeDue(key storageKey, page bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c, known := d.known[key]
+	return page && !known || known && c.until != math.MaxInt64
+}
+
 func (d *deadCookies) keep(key storageKey, c deadCookie) {
 	if _, known := d.known[key]; known {
 		d.known[key] = c
@@ -89,9 +100,21 @@ func (s *Session) takeBackDead() bool {
 	page := h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
 	now, due := s.manager.now(), false
 	for _, id := range s.ids {
-		due = s.manager.dead.takeBack(s.manager.keyOf(id), page, now) || due
+		key := s.manager.keyOf(id)
+		if s.manager.dead.mayBeDue(key, page) && s.stillStored(key) {
+			continue
+		}
+		due = s.manager.dead.takeBack(key, page, now) || due
 	}
 	return due
+}
+
+// stillStored reports whether the storage has, or may have, a session that is over by
+// the clock. By one that is ahead all are, and are there again when it is right: such
+// a cookie has time until the storage has swept the session away.
+func (s *Session) stillStored(key storageKey) bool {
+	r, err := s.manager.engine.Load(&s.saving, key[:], unjudged)
+	return err == nil && r.State == RecordSession || err != nil && !errors.Is(err, store.ErrNotFound)
 }
 
 // replaced notes that the client gets a new id in place of the one that its

@@ -54,8 +54,14 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 		die      func(a *app, id string)
 	}{
 		{"never known", nil, func(*app, string) {}},
-		{"expired", nil, func(a *app, _ string) { a.clock.advance(7 * day) }},
-		{"idle", func(s *session.Settings) { s.IdleTimeout = hour }, func(a *app, _ string) { a.clock.advance(hour) }},
+		{"expired", nil, func(a *app, _ string) {
+			a.clock.advance(7 * day)
+			sweep(a.t, a.store.Store, a)
+		}},
+		{"idle", func(s *session.Settings) { s.IdleTimeout = hour }, func(a *app, _ string) {
+			a.clock.advance(hour)
+			sweep(a.t, a.store.Store, a)
+		}},
 		{"lost by the storage", nil, func(a *app, id string) {
 			require.NoError(a.t, a.store.Store.Delete(ctx, []byte(storageKeyOf(id)), clockStart))
 		}},

@@ -21,8 +21,9 @@ import (
 // An engine is used by many goroutines at once. The key is a hash of the
 // session's id; an engine never learns the id.
 type Engine interface {
-	// Load returns the record under key. It returns [store.ErrNotFound] if
-	// there is none or it has expired, and [ErrDecode] or [store.ErrCorrupt]
+	// Load returns the record under key. now is 1 for one that is wanted
+	// although it has expired, as long as it is there. It returns
+	// [store.ErrNotFound] if there is none or it has expired by now, and [ErrDecode] or [store.ErrCorrupt]
 	// if there is one that cannot be read.
 	Load(ctx context.Context, key []byte, now int64) (Record, error)
 

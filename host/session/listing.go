@@ -90,7 +90,7 @@ func (s *Session) listAgain(t *attempt, b *binding, now int64) error {
 // of those whose handles are the caller's own.
 func (m *Manager) enlist(ctx context.Context, b *binding, own []string, change func(map[string]indexEntry) error) error {
 	limit := m.settings.MaxUserSessions
-	room := makeRoom{manager: m, user: b.user, own: own, alive: make(map[string]bool)}
+	room := makeRoom{manager: m, user: b.user, own: own, is: make(map[string]presence)}
 	for {
 		var failed error
 		listed := 0
@@ -122,7 +122,7 @@ type makeRoom struct {
 	manager *Manager
 	user    string
 	own     []string
-	alive   map[string]bool // by handle, as far as it was looked up
+	is      map[string]presence // by handle, as far as it was looked up
 	ended   map[string]indexEntry
 }
 
@@ -168,18 +168,22 @@ func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int)
 	slices.SortFunc(others, func(a, b listedSince) int {
 		return cmp.Or(cmp.Compare(a.since, b.since), strings.Compare(a.handle, b.handle))
 	})
+	var overToo []listedSince
 	for _, other := range others[:min(lookPast, len(others))] {
-		alive, err := r.isAlive(ctx, other.handle, e[other.handle])
+		is, err := r.look(ctx, other.handle, e[other.handle])
 		if err != nil {
 			return err
 		}
-		if !alive {
+		switch is {
+		case sessionAbsent:
 			delete(e, other.handle)
 			over--
+		case sessionOver:
+			overToo = append(overToo, other)
 		}
 	}
 	r.ended = make(map[string]indexEntry)
-	for _, other := range others {
+	for _, other := range append(overToo, others...) {
 		if over <= 0 {
 			break
 		}
@@ -192,17 +196,17 @@ func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int)
 	return nil
 }
 
-func (r *makeRoom) isAlive(ctx context.Context, handle string, entry indexEntry) (alive bool, err error) {
+func (r *makeRoom) look(ctx context.Context, handle string, entry indexEntry) (is presence, err error) {
 	now := r.manager.now()
 	if now-entry.added <= healAfterFull {
-		return true, nil // or about to be stored
+		return sessionAlive, nil // or about to be stored
 	}
-	alive, known := r.alive[handle]
+	is, known := r.is[handle]
 	if !known {
-		_, alive, err = r.manager.listed(ctx, r.user, handle, entry, now)
-		r.alive[handle] = alive
+		_, is, err = r.manager.listed(ctx, r.user, handle, entry, now)
+		r.is[handle] = is
 	}
-	return alive, err
+	return is, err
 }
 
 // end removes what is left of the sessions that were taken out of the list. That

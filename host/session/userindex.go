@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -35,10 +34,18 @@ func newIndex(now int64) Record {
 	return Record{Created: now, Revision: 1 + rand.Uint64N(1<<61)}
 }
 
+// unjudged is the time by which lists are loaded, and what they list. By it nothing is
+// over. Whether a session is, its own record says; were the list judged as well, a
+// clock that is ahead for a while would have a log-in begin a new list in place of one
+// that counts again when the clock is right, and sessions would not be found that
+// are to be ended.
+const unjudged = 1
+
+// loadIndex loads the list of a user's sessions, over or not: now is for a new one.
 func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIndex, error) {
 	key := m.userIndexKey(user)
 	u := userIndex{entries: make(map[string]indexEntry)}
-	r, err := m.engine.Load(ctx, key[:], now)
+	r, err := m.engine.Load(ctx, key[:], unjudged)
 	if err == nil {
 		var block indexBlock
 		if block, err = indexBlockOf(&r); err == nil {
@@ -69,6 +76,7 @@ func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIn
 // count again should it become readable.
 func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn func(map[string]indexEntry) bool) error {
 	key := m.userIndexKey(user)
+	absent := make(map[string]bool)
 	for attempt := range maxAttempts {
 		pause(attempt)
 		now := m.now()
@@ -76,11 +84,14 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn 
 		if err != nil {
 			return err
 		}
-		maps.DeleteFunc(u.entries, func(_ string, e indexEntry) bool { return e.until <= now })
+		m.prune(ctx, user, u.entries, absent, now)
 		if !fn(u.entries) && !u.corrupt {
 			return nil
 		}
-		r := u.record
+		r, at := u.record, now
+		if u.expect != store.Absent && r.Expires <= now {
+			at = unjudged // to the store it would not be there
+		}
 		r.Revision++
 		r.Codec = m.settings.Codec.ID()
 		r.Saved = now
@@ -95,7 +106,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn 
 		if len(r.room) > maxIndex {
 			err = fmt.Errorf("%w: the list of a user's %d sessions has %d bytes, and the most is %d; end some",
 				ErrTooLarge, len(u.entries), len(r.room), maxIndex)
-		} else if err = m.engine.Store(ctx, key[:], &r, u.expect, now); errors.Is(err, store.ErrTooLarge) {
+		} else if err = m.engine.Store(ctx, key[:], &r, u.expect, at); errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: the list of a user's %d sessions: %w", ErrTooLarge, len(u.entries), err)
 		}
 		if !errors.Is(err, store.ErrConflict) {
@@ -103,4 +114,29 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn 
 		}
 	}
 	return fmt.Errorf("%w: %d tries to change the list of a user's sessions", ErrConflict, maxAttempts)
+}
+
+// prune takes out of a list what is over by the clock, and of which the storage has
+// nothing any more: by a clock that is ahead all may be over. It looks at some at a
+// time. absent are those of which it is known, over several calls.
+func (m *Manager) prune(ctx context.Context, user string, e map[string]indexEntry, absent map[string]bool, now int64) {
+	looks := 0
+	for handle, entry := range e {
+		if entry.until > now {
+			continue
+		}
+		gone, known := absent[handle]
+		if !known {
+			if looks == lookPast {
+				continue
+			}
+			looks++
+			_, is, err := m.listed(ctx, user, handle, entry, now)
+			gone = err == nil && is == sessionAbsent
+			absent[handle] = gone
+		}
+		if gone {
+			delete(e, handle)
+		}
+	}
 }

@@ -136,12 +136,14 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 			return nil, fmt.Errorf("%w: %d tries to read a list of sessions that got new ids all the while", ErrConflict, maxAttempts)
 		}
 		for handle, entry := range entries {
-			session, alive, err := m.listed(ctx, user, handle, entry, now)
+			session, is, err := m.listed(ctx, user, handle, entry, now)
 			if err != nil {
 				return nil, err
 			}
-			if alive {
+			if is == sessionAlive {
 				sessions = append(sessions, session)
+			}
+			if is != sessionAbsent {
 				delete(entries, handle)
 			}
 		}
@@ -254,7 +256,7 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 // it knows. The event gives the reason why, where there is one to give.
 func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
 	now, user, transport := m.now(), "", TransportAny
-	switch old, err := m.engine.Load(ctx, key[:], now); {
+	switch old, err := m.engine.Load(ctx, key[:], unjudged); {
 	case err == nil:
 		was = old.State != RecordEnded && !m.ended(&old, now)
 		transport = old.Transport
@@ -283,29 +285,43 @@ const (
 	maxIndex = 1 << 20
 )
 
-// listed returns what a list says of an entry's session, if it is alive.
-func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now int64) (u UserSession, alive bool, err error) {
+// presence is what there is of a session that is listed.
+type presence uint8
+
+const (
+	sessionAbsent presence = iota
+	sessionOver            // by the clock; the storage still has it
+	sessionAlive
+)
+
+// listed returns what a list says of an entry's session, if that is alive.
+func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now int64) (u UserSession, is presence, err error) {
 	for _, key := range entry.keys {
-		r, err := m.engine.Load(ctx, key[:], now)
+		r, err := m.engine.Load(ctx, key[:], unjudged)
 		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
 			continue
 		}
 		if err != nil {
-			return u, false, err
+			return u, sessionAbsent, err
 		}
 		b, ok := bindingOf(&overlay{}, r.Values)
-		if r.State == RecordSession && !m.ended(&r, now) && ok && b.user == user && b.handle == handle {
-			return UserSession{
-				Handle:   handle,
-				LoggedIn: time.UnixMilli(entry.since),
-				Created:  time.UnixMilli(r.Created),
-				Seen:     time.UnixMilli(r.Seen),
-				Expires:  time.UnixMilli(m.endOf(&r)),
-				Note:     b.note,
-			}, true, nil
+		if r.State != RecordSession || !ok || b.user != user || b.handle != handle {
+			continue
 		}
+		if m.ended(&r, now) {
+			is = sessionOver
+			continue
+		}
+		return UserSession{
+			Handle:   handle,
+			LoggedIn: time.UnixMilli(entry.since),
+			Created:  time.UnixMilli(r.Created),
+			Seen:     time.UnixMilli(r.Seen),
+			Expires:  time.UnixMilli(m.endOf(&r)),
+			Note:     b.note,
+		}, sessionAlive, nil
 	}
-	return u, false, nil
+	return u, is, nil
 }
 
 // binding is what a session knows of its user; it is one of its values.

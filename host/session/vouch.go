@@ -26,7 +26,7 @@ func (s *Session) vouched(ctx context.Context, r *Record, now int64) (listed boo
 	}
 	m, key := s.manager, s.key
 	s.key = m.userIndexKey(string(user)) // for the time of the call, as in find
-	list, err := m.engine.Load(ctx, s.key[:], now)
+	list, err := m.engine.Load(ctx, s.key[:], unjudged)
 	s.key = key
 	var block indexBlock
 	if err == nil {
