@@ -235,3 +235,19 @@ func (l *leaps) check(user string) {
 		require.Equal(l.t, l.alive(s), ok, "seed %d", l.seed)
 	}
 }
+
+// Lists are loaded whatever time it is. That does not go for the end of the time for
+// which unsealed ones are read.
+func TestUnsealedListAfterItsTime(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		before := newApp(t, s)
+		id, handle := logIn(t, before.manager, "ada")
+		after := release(t, before, withKeyring(t), until(before.clock.at(day)))
+		require.Equal(t, []string{handle}, handles(t, after.manager, "ada"))
+		before.clock.advance(day)
+		require.Empty(t, handles(t, after.manager, "ada"))
+		require.Contains(t, after.kinds(), session.EventCorrupt)
+		_, ok := alive(t, after.manager, id)
+		require.False(t, ok)
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -32,7 +33,8 @@ type sealedStore struct {
 	keyring *Keyring
 	random  io.Reader
 
-	unsealedUntil int64 // records that are not sealed are read until then
+	clock         func() time.Time
+	unsealedUntil int64 // records that are not sealed are read until then, by the clock: not all are asked for by it
 	openOnly      bool  // none is sealed any more, or none yet
 
 	mu      sync.Mutex
@@ -50,7 +52,7 @@ const (
 
 // newSealedStore puts seals on what is written to a store, as the settings say.
 func newSealedStore(s store.Store, settings *Settings) *sealedStore {
-	sealed := &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand, openOnly: settings.WriteUnsealed}
+	sealed := &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand, clock: settings.Now, openOnly: settings.WriteUnsealed}
 	switch {
 	case settings.WriteUnsealed:
 		sealed.unsealedUntil = math.MaxInt64
@@ -93,7 +95,7 @@ func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, e
 		return nil, err
 	}
 	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
-		if now < s.unsealedUntil {
+		if s.unsealedUntil != 0 && s.clock().UnixMilli() < s.unsealedUntil {
 			return b, nil
 		}
 		return nil, fmt.Errorf("%w: the record is not sealed, and with a keyring only sealed ones are believed; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)
