@@ -114,6 +114,23 @@ func TestDeadCookieIsTakenBackByScripts(t *testing.T) {
 		a.clock.advance(ms)
 		require.True(t, takenBack(t, a.script(nobody, look)))
 		require.Nil(t, a.script(nobody, look).cookie())
+		other := strings.Repeat("B", 42) + "A"
+		require.Nil(t, a.script(other, look).cookie())
+		require.True(t, takenBack(t, a.page(other, look)), "a page need not wait for what scripts wait for")
+	})
+}
+
+// TestDeadCookieThatWasReplacedAWhileAgo: what takes half an hour to answer still takes
+// nothing back.
+func TestDeadCookieThatWasReplacedAWhileAgo(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		began := a.page(nobody, func(s *session.Session) { require.NoError(t, s.Set("n", 1)) })
+		require.NotEmpty(t, began.cookie().Value)
+		a.clock.advance(hour / 2)
+		require.Nil(t, a.page(nobody, look).cookie())
+		a.clock.advance(hour / 2)
+		require.True(t, takenBack(t, a.page(nobody, look)))
 	})
 }
 
@@ -126,6 +143,7 @@ func TestDeadCookieThatWasReplaced(t *testing.T) {
 				a := newApp(t, s)
 				id := a.login("ada")
 				a.clock.advance(8 * day)
+				sweep(t, s, a)
 				require.Nil(t, a.script(id, look).cookie(), "seen for the first time")
 				a.clock.advance(time.Minute)
 				got := send(a, id, func(s *session.Session) {

@@ -99,6 +99,10 @@ func TestCookieUnderAClockThatIsAhead(t *testing.T) {
 			require.True(t, ok)
 		}
 		a.clock.advance(8 * day)
+		for range 3 {
+			require.Nil(t, a.script(id, look).cookie(), "nor do scripts, of which the second would")
+			a.clock.advance(time.Minute)
+		}
 		a.store.fail(on("get", store.ErrUnavailable), nil)
 		require.Nil(t, a.page(id, func(s *session.Session) { _, _ = s.User() }).cookie())
 		a.store.fail(nil, nil)

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -58,5 +59,21 @@ func TestRetryAfterIsTheStores(t *testing.T) {
 			s.store.fail(nil, nil)
 			require.Equal(t, http.StatusOK, s.get(id).StatusCode)
 		}
+	}
+}
+
+// TestWhatARetryMayCure is all that a storage says of its own state, and no more.
+func TestWhatARetryMayCure(t *testing.T) {
+	for _, err := range []error{
+		store.ErrUnavailable, store.ErrNoSpace, store.ErrDenied, store.ErrClosed,
+		session.ErrConflict, context.DeadlineExceeded, context.Canceled,
+	} {
+		wait, ok := session.RetryAfter(fmt.Errorf("saving: %w", err))
+		require.True(t, ok, err)
+		require.Equal(t, time.Second, wait, err)
+	}
+	for _, err := range []error{store.ErrCorrupt, session.ErrTooLarge, session.ErrGone, session.ErrHeadersSent} {
+		_, ok := session.RetryAfter(err)
+		require.False(t, ok, err)
 	}
 }
