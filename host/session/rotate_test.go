@@ -440,3 +440,20 @@ func TestRotationSettings(t *testing.T) {
 		require.Equal(t, "ada", a.peek(b.id()))
 	})
 }
+
+// TestOldIDOfASessionWithoutAnAbsoluteTimeout leads on, although others of its age are
+// over.
+func TestOldIDOfASessionWithoutAnAbsoluteTimeout(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s, rotating, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })
+		id := a.login("ada")
+		a.at(id, func(s *session.Session) { require.NoError(t, s.SetAbsoluteTimeout(0)) })
+		a.clock.advance(3 * day)
+		next := a.at(id, look).cookie()
+		require.NotNil(t, next)
+		require.NotEqual(t, id, next.Value)
+		again := a.at(id, look).cookie()
+		require.NotNil(t, again)
+		require.Equal(t, next.Value, again.Value, "the answer that told it may have got lost")
+	})
+}
