@@ -27,6 +27,7 @@ type attack struct {
 const (
 	boundRefusal   = 16 << 20
 	boundRunning   = 64 << 20
+	boundInstance  = 1 << 20 // for each shard beside MemoryLimit
 	boundRecursion = 192 << 20
 	boundCompile   = 128 << 20 // beside Limits.CompileMemory
 	boundCode      = 20        // times the size of a module that is compiled, for what comes of it
@@ -50,10 +51,11 @@ const (
 	lies       = "a describe that lies"
 	nothing    = "4 GiB of nothing"
 	bombs      = "a compile bomb within the size limit"
+	masses     = "tables, elements, globals and segments in each instance"
 )
 
 var attackKinds = []string{pointers, signatures, imports, tables, memories, starts, loops, recursions, growth, exits,
-	traps, floods, lies, nothing, bombs}
+	traps, floods, lies, nothing, bombs, masses}
 
 // attacks are all of them.
 func attacks() []attack {
@@ -63,6 +65,7 @@ func attacks() []attack {
 	all = append(all, attacksWithSignatures()...)
 	all = append(all, attacksThatOpen()...)
 	all = append(all, attacksWithNothing()...)
+	all = append(all, attacksInMasses()...)
 	return append(all, attacksOnTheCompiler()...)
 }
 

@@ -37,7 +37,9 @@ type Config struct {
 	Shards int
 
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
-	// gets an equal part, at most 2 GiB. 0 means 512 MiB, or half of what the
+	// gets an equal part, of which it has at most 2 GiB for its own use: what the
+	// module's table, elements, globals and segments take in the host for an
+	// instance comes off, but for the first MiB. 0 means 512 MiB, or half of what the
 	// process may have if that is less: what its control group and those above it
 	// allow (a container's limit, of version 1 or 2), or GOMEMLIMIT; but 24 MiB
 	// for each shard. The log says so. The address space is reserved at once,
@@ -252,12 +254,21 @@ func plainName(name string) bool {
 	return true
 }
 
-// divide fixes how much memory an instance gets, given what the module needs
-// at least.
-func (s *settled) divide(needPages int64) error {
+// freeInstance is what an instance takes in the host that is not counted: 200 KiB
+// for functions that the host has looked up, and what modules of a Go guest's kind
+// declare.
+const freeInstance = 1 << 20
+
+// divide fixes how much memory an instance gets: its part of MemoryLimit, less
+// what it takes in the host beside, and at least what the module needs from the
+// start.
+func (s *settled) divide(module *preflight.Module, interpreted bool) error {
+	beside := max(module.InstanceSize(interpreted)-freeInstance, 0)
+	need := max(module.Memory.Min, 1) * pageSize
 	for {
-		s.shardLimit = min(s.MemoryLimit/int64(s.Shards), abi.MaxMemory) / pageSize * pageSize
-		if s.shardLimit >= needPages*pageSize && s.shardLimit > 0 {
+		part := s.MemoryLimit / int64(s.Shards)
+		s.shardLimit = max(min(part-beside, abi.MaxMemory), 0) / pageSize * pageSize
+		if s.shardLimit >= need {
 			return nil
 		}
 		if !s.autoShards || s.Shards == 1 {
@@ -265,9 +276,15 @@ func (s *settled) divide(needPages int64) error {
 		}
 		s.Shards /= 2
 	}
-	return limitsError("MemoryLimit leaves %d bytes of memory for each of %d shards, and the module needs %d from the start: "+
-		"set MemoryLimit to at least %d", s.shardLimit, s.Shards, max(needPages, 1)*pageSize,
-		max(needPages, 1)*pageSize*int64(s.Shards))
+	if beside == 0 {
+		return limitsError("MemoryLimit leaves %d bytes of memory for each of %d shards, and the module needs %d from the start: "+
+			"set MemoryLimit to at least %d", s.shardLimit, s.Shards, need, need*int64(s.Shards))
+	}
+	return limitsError("MemoryLimit leaves %d bytes for each of %d shards, and the module needs %d from the start, %d of memory and %d "+
+		"in the host (for a table of %d entries, %d entries in %d element segments, %d globals, %d data segments, %d imports and "+
+		"%d exports, less %d that are free): set MemoryLimit to at least %d, or have fewer Shards", s.MemoryLimit/int64(s.Shards), s.Shards,
+		need+beside, need, beside, module.TableSize(), module.Elements, module.ElementSegments, module.Globals, module.Segments,
+		len(module.Imports), len(module.Exports), freeInstance, (need+beside)*int64(s.Shards))
 }
 
 // pairs is what session_open is given.

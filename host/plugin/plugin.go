@@ -115,7 +115,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	if err != nil {
 		return nil, err
 	}
-	if err := settled.divide(module.Memory.Min); err != nil {
+	if err := settled.divide(module, engine == engineInterpreter); err != nil {
 		return nil, err
 	}
 	p := &Plugin{

@@ -154,18 +154,19 @@ type Module struct {
 	Globals  int
 	Start    bool // has a start section
 
-	Functions     int   // defined here, imports not counted
-	Elements      int   // entries of all element segments
-	Segments      int   // data segments
-	DataSize      int64 // bytes of all data segments
-	CodeSize      int64 // bytes of all function bodies
-	Locals        int64 // locals, parameters and results of all functions
-	Largest       Body  // of each property, the largest that any function has
-	Work          int64 // estimate of what compiling takes, about 25 million for a second
-	CompileMemory int64 // estimate of the bytes that compiling the most costly function takes
-	CustomSize    int64 // bytes of all custom sections
-	TypeCount     int
-	Producers     []Producer // as the module says
+	Functions       int // defined here, imports not counted
+	Elements        int // entries of all element segments
+	ElementSegments int
+	Segments        int   // data segments
+	DataSize        int64 // bytes of all data segments
+	CodeSize        int64 // bytes of all function bodies
+	Locals          int64 // locals, parameters and results of all functions
+	Largest         Body  // of each property, the largest that any function has
+	Work            int64 // estimate of what compiling takes, about 25 million for a second
+	CompileMemory   int64 // estimate of the bytes that compiling the most costly function takes
+	CustomSize      int64 // bytes of all custom sections
+	TypeCount       int
+	Producers       []Producer // as the module says
 
 	// Incomplete tells that reading ended before the module did. What is
 	// here is then right as far as it goes.

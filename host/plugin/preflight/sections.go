@@ -290,6 +290,7 @@ func (m *Module) readExports(r *reader, l *Limits) {
 
 func (m *Module) readElements(r *reader, l *Limits) {
 	n := r.count("element segments", l.Elements)
+	m.ElementSegments = n
 	for i := 0; i < n && r.err == nil; i++ {
 		flags := r.u32()
 		if r.err == nil && flags > 7 {
