@@ -51,11 +51,12 @@ const (
 	lies       = "a describe that lies"
 	nothing    = "4 GiB of nothing"
 	bombs      = "a compile bomb within the size limit"
+	endlessly  = "an enumeration without an end"
 	masses     = "tables, elements, globals and segments in each instance"
 )
 
 var attackKinds = []string{pointers, signatures, imports, tables, memories, starts, loops, recursions, growth, exits,
-	traps, floods, lies, nothing, bombs, masses}
+	traps, floods, lies, nothing, bombs, endlessly, masses}
 
 // attacks are all of them.
 func attacks() []attack {
@@ -302,6 +303,20 @@ func attacksThatOpen() []attack {
 		}),
 		opened(nothing, "memory_nothing", boundRunning, idle, func(p *plugin.Plugin) error {
 			return p.Clear(ctx, 1)
+		}),
+		opened(endlessly, "endless", boundRunning+4*testMemory, quiet(), func(p *plugin.Plugin) error {
+			if err := p.Set(ctx, store.Write{Key: []byte("large"), Now: 1}); err != nil {
+				return err
+			}
+			for _, err := range []error{last(p.Keys(ctx, 1)), last(p.Snapshot(ctx, 1)), p.Recycle(ctx)} {
+				if !errors.Is(err, plugin.ErrEndless) {
+					return fmt.Errorf("an error of another kind: %w", err)
+				}
+				if err := readable(err, "bytes of memory"); err != nil {
+					return err
+				}
+			}
+			return nil
 		}),
 		opened(lies, "describe_unsupported", boundRunning, untrusted(), func(p *plugin.Plugin) error {
 			return p.Clear(ctx, 1)

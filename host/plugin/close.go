@@ -73,7 +73,8 @@ func (p *Plugin) Close(ctx context.Context) error {
 type closing struct {
 	p       *Plugin
 	last    *snapshotWriter // nil for none
-	errs    []error         // those of shards belong to them until they have ended
+	extents *extents
+	errs    []error // those of shards belong to them until they have ended
 	shards  []error
 	whole   []atomic.Bool // the shard is in the snapshot with all it holds
 	moves   atomic.Uint64 // signs of progress
@@ -82,7 +83,7 @@ type closing struct {
 
 func (p *Plugin) beginClosing() *closing {
 	n := len(p.shards)
-	c := &closing{p: p, shards: make([]error, n), whole: make([]atomic.Bool, n), outcome: make(chan int, n)}
+	c := &closing{p: p, extents: p.extents(), shards: make([]error, n), whole: make([]atomic.Bool, n), outcome: make(chan int, n)}
 	now := p.judged()
 	if p.snapshots != nil {
 		var err error
@@ -134,7 +135,12 @@ func (c *closing) finish(ended []bool) error {
 			errs = append(errs, err)
 		}
 	}
-	if c.last != nil {
+	switch {
+	case c.last == nil:
+	case c.endless(ended):
+		c.last.abort()
+		errs = append(errs, c.p.snapshotError(ErrEndless))
+	default:
 		keep := make([]bool, len(ended))
 		for i := range keep {
 			keep[i] = !c.whole[i].Load()
@@ -142,6 +148,17 @@ func (c *closing) finish(ended []bool) error {
 		errs = append(errs, c.p.snapshotError(c.last.finish(c.p, keep)))
 	}
 	return errors.Join(errs...)
+}
+
+// endless reports whether the enumeration of a shard did not end: a file with what
+// it gave is of use to nobody.
+func (c *closing) endless(ended []bool) bool {
+	for i, is := range ended {
+		if is && errors.Is(c.shards[i], ErrEndless) {
+			return true
+		}
+	}
+	return false
 }
 
 // rest waits for the shards that had not ended.
@@ -179,7 +196,7 @@ func (s *shard) close(now int64, c *closing) error {
 	}
 	if s.in != nil && c.last != nil {
 		c.moves.Add(1)
-		snapshot := c.last.addShard(s, in, now, &c.moves)
+		snapshot := c.last.addShard(s, c.extents.shard(), in, now, &c.moves)
 		c.whole[s.index].Store(snapshot == nil)
 		err = errors.Join(err, snapshot)
 	}

@@ -122,6 +122,7 @@ type Config struct {
 
 	// What tests shorten.
 	patience, closeGrace, countInterval time.Duration
+	sequence                            time.Duration
 	root                                string // of /proc and /sys
 	passed                              func() time.Duration
 }
@@ -227,6 +228,7 @@ func (c Config) settle() (settled, error) {
 	s.patience = cmp.Or(s.patience, defaultPatience)
 	s.countInterval = cmp.Or(s.countInterval, countInterval)
 	s.closeGrace = cmp.Or(s.closeGrace, defaultCloseGrace)
+	s.sequence = cmp.Or(s.sequence, max(sequenceCalls*min(s.Deadline, time.Hour), leastSequence))
 	return s, nil
 }
 

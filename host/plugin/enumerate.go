@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -16,20 +15,20 @@ const (
 	// maxChunk is the largest chunk of an enumeration. It is above what the
 	// contract says by the room that the largest record needs.
 	maxChunk = abi.MaxValue + pageSize
-	// maxChunks bounds an enumeration of one shard.
-	maxChunks = 1 << 24
 	// restoreBatch is how many bytes of records are restored with one call.
 	restoreBatch = 256 << 10
 )
 
 // Keys implements [store.Lister]. The keys are the caller's. No lock is held
 // while the caller has one. It fails with [store.ErrUnsupported] if the guest
-// cannot enumerate, and with [store.ErrUnavailable] if a shard's instance is
-// replaced before the shard is done.
+// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is
+// replaced before the shard is done, and with [ErrEndless] if it gives more than
+// the guest has room for.
 func (p *Plugin) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
+		extents := p.extents()
 		for _, s := range p.shards {
-			for chunk, err := range s.chunks(ctx, opKeys, now) {
+			for chunk, err := range s.chunks(ctx, extents.shard(), opKeys, now) {
 				if err != nil {
 					yield(nil, err)
 					return
@@ -47,8 +46,9 @@ func (p *Plugin) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
 // Snapshot implements [store.Snapshotter], with the same promises as Keys.
 func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
+		extents := p.extents()
 		for _, s := range p.shards {
-			for chunk, err := range s.chunks(ctx, opSnapshot, now) {
+			for chunk, err := range s.chunks(ctx, extents.shard(), opSnapshot, now) {
 				if err != nil {
 					yield(store.Record{}, err)
 					return
@@ -69,10 +69,9 @@ func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record
 }
 
 // chunks enumerates one shard. Each chunk is a copy and well formed.
-func (s *shard) chunks(ctx context.Context, op opKind, now int64) iter.Seq2[[]byte, error] {
+func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var generation uint64
-		var cursors cycle
 		for cursor := int64(0); ; {
 			in, err := s.lock(ctx)
 			if err != nil {
@@ -87,13 +86,8 @@ func (s *shard) chunks(ctx context.Context, op opKind, now int64) iter.Seq2[[]by
 			} else {
 				generation = s.generation
 				var list []byte
-				next, list, err = in.chunk(op, cursor, now)
-				if err = s.done(op, in, err); err == nil {
+				if next, list, err = s.step(x, in, op, cursor, now); err == nil {
 					chunk = append([]byte(nil), list...)
-					if !cursors.add(next) {
-						err = &Error{Plugin: s.plugin.config.Name, Op: op.String(), Shard: s.index, Kind: ErrProtocol,
-							Message: fmt.Sprintf("the cursor %d comes again: the enumeration would not end", next)}
-					}
 				}
 			}
 			s.unlock()
@@ -170,29 +164,6 @@ func (in *instance) checkRecords(list []byte) error {
 		}
 		list = rest
 	}
-}
-
-// cycle notices that a sequence of cursors runs in a circle, by comparing each
-// with one that it remembers for longer and longer (Brent's way).
-type cycle struct {
-	kept           int64
-	seen, until, n int
-}
-
-// add takes the next cursor and reports false if the sequence does not end.
-func (c *cycle) add(cursor int64) bool {
-	if cursor == 0 {
-		return true
-	}
-	c.n++
-	if c.n > maxChunks || c.until > 0 && cursor == c.kept {
-		return false
-	}
-	c.seen++
-	if c.seen > c.until {
-		c.kept, c.seen, c.until = cursor, 0, max(1, 2*c.until)
-	}
-	return true
 }
 
 // Restore implements [store.Snapshotter]. Records go to the guest in batches if

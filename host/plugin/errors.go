@@ -19,6 +19,9 @@ var (
 	ErrMemory   = errors.New("plugin: the guest pointed outside of its memory")
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
 	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
+	// ErrEndless is an [ErrProtocol]: an enumeration that goes round, that gives
+	// more than the guest has room for, or that takes too long.
+	ErrEndless = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
 	// ErrHung is not an [Error]'s: it is what Close and Save return, with the
 	// context's error, if the context ended before a shard came back.
 	ErrHung = errors.New("plugin: the guest does not come back from a call")

@@ -32,6 +32,10 @@ func Hurry(c *Config, patience, closeGrace time.Duration) {
 	c.patience, c.closeGrace = patience, closeGrace
 }
 
+// HurrySequences shortens how long a guest may take for calls that it decides the
+// number of.
+func HurrySequences(c *Config, most time.Duration) { c.sequence = most }
+
 // CountEvery says how often a guest is asked what it evicted.
 func CountEvery(c *Config, interval time.Duration) { c.countInterval = interval }
 

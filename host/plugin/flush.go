@@ -130,7 +130,8 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 		rounds++ // it began before the last writes
 	}
 	var c course
-	for rounds > 0 && in.flush != nil {
+	most, limited := s.plugin.sequenceLimit()
+	for began := time.Now(); rounds > 0 && in.flush != nil; {
 		left, err := in.flushSome(now)
 		moved()
 		if _, answered := codeOf(err); answered {
@@ -144,7 +145,7 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 		case left == 0:
 			rounds--
 			c = course{}
-		case !c.goesOn(left):
+		case !c.goesOn(left), limited && time.Since(began) > most:
 			in.distrust()
 		}
 	}

@@ -19,15 +19,16 @@ import (
 // [store.ErrUnsupported].
 // If a shard cannot be carried over it keeps its instance, the other shards are
 // done all the same, and the errors are joined. A context that is cancelled
-// stops it between shards.
+// stops it, and the shard at which it is then keeps its instance, too.
 func (p *Plugin) Recycle(ctx context.Context) error {
 	if !p.config.keepsFiles() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}
 	var errs []error
+	extents := p.extents()
 	for _, s := range p.shards {
-		if err := s.recycle(ctx); err != nil {
+		if err := s.recycle(ctx, extents.shard()); err != nil {
 			if err == store.ErrClosed || err == ctx.Err() {
 				return errors.Join(append(errs, err)...)
 			}
@@ -37,7 +38,7 @@ func (p *Plugin) Recycle(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *shard) recycle(ctx context.Context) error {
+func (s *shard) recycle(ctx context.Context, x *extent) error {
 	old, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (s *shard) recycle(ctx context.Context) error {
 	if err != nil {
 		return s.newError("open", err)
 	}
-	if err := s.carry(old, next, now); err != nil {
+	if err := s.carry(ctx, x, old, next, now); err != nil {
 		next.close()
 		return err
 	}
@@ -89,15 +90,14 @@ func (s *shard) reopen(old *instance, now int64) error {
 }
 
 // carry moves all records from one instance to the other.
-func (s *shard) carry(old, next *instance, now int64) error {
-	var cursors cycle
+func (s *shard) carry(ctx context.Context, x *extent, old, next *instance, now int64) error {
 	for cursor := int64(0); ; {
-		at, list, err := old.chunk(opSnapshot, cursor, now)
-		if err = s.done(opSnapshot, old, err); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if !cursors.add(at) {
-			return s.newError("snapshot", &fault{kind: ErrProtocol, message: fmt.Sprintf("the cursor %d comes again", at)})
+		at, list, err := s.step(x, old, opSnapshot, cursor, now)
+		if err != nil {
+			return err
 		}
 		// The list lies in the memory of the one and is copied to the other's.
 		if err := next.doRestore(list, now, s.plugin.openLimit()); err != nil {

@@ -84,9 +84,10 @@ func (s *snapshots) write(ctx context.Context, p *Plugin, now int64) error {
 	defer s.writing.Unlock()
 	errs := make([]error, len(p.shards))
 	keep := make([]bool, len(p.shards))
+	extents := p.extents()
 	for i, s := range p.shards {
 		patient, cancel := context.WithTimeout(ctx, p.config.patience)
-		for chunk, err := range s.chunks(patient, opSnapshot, now) {
+		for chunk, err := range s.chunks(patient, extents.shard(), opSnapshot, now) {
 			if err != nil {
 				errs[i], keep[i] = p.notInSnapshot(s, err), true
 				break
@@ -94,6 +95,10 @@ func (s *snapshots) write(ctx context.Context, p *Plugin, now int64) error {
 			w.addList(chunk)
 		}
 		cancel()
+		if errors.Is(errs[i], ErrEndless) {
+			w.abort()
+			return p.snapshotError(errs[i])
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		w.abort()
@@ -107,15 +112,11 @@ func (p *Plugin) notInSnapshot(s *shard, err error) error {
 }
 
 // addShard adds what a shard that is being closed holds. Its lock is held.
-func (w *snapshotWriter) addShard(s *shard, in *instance, now int64, moves *atomic.Uint64) error {
-	var cursors cycle
+func (w *snapshotWriter) addShard(s *shard, x *extent, in *instance, now int64, moves *atomic.Uint64) error {
 	for cursor := int64(0); ; {
-		next, list, err := in.chunk(opSnapshot, cursor, now)
-		if err = s.done(opSnapshot, in, err); err != nil {
+		next, list, err := s.step(x, in, opSnapshot, cursor, now)
+		if err != nil {
 			return err
-		}
-		if !cursors.add(next) {
-			return s.newError("snapshot", &fault{kind: ErrProtocol, message: fmt.Sprintf("the cursor %d comes again", next)})
 		}
 		moves.Add(1)
 		if !w.addList(list) {
@@ -234,12 +235,19 @@ func (w *snapshotWriter) takeOver(p *Plugin, keep []bool) error {
 	if err != nil {
 		return err
 	}
+	// A guest that fails each time in the middle has a part taken over each time,
+	// and another one added.
+	extents := p.extents()
+	left := make([]*extent, len(keep))
+	for i := range left {
+		left[i] = extents.shard()
+	}
 	for record, err := range readBlocks(r) {
 		if err != nil {
 			p.config.Logger.Error("the snapshot before is damaged: what is intact of it was taken over", "plugin", p.config.Name, "error", err)
 			break
 		}
-		if keep[ShardOf(record.Key, len(keep))] {
+		if i := ShardOf(record.Key, len(keep)); keep[i] && left[i].bytes(int64(len(record.Key)+len(record.Value)+chunkCost)) {
 			merged.add(record)
 		}
 	}
