@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
 // guestLog writes what the guests of one plugin say to the host's log: cleaned,
@@ -163,7 +164,8 @@ const maxStreamWrite = 64 << 10
 // Write implements io.Writer for wazero's fd_write.
 func (s *stream) Write(p []byte) (int, error) {
 	s.in.checkDeadline()
-	n := len(p)
+	n := min(len(p), mount.MaxTransfer)
+	p = p[:n]
 	if n > maxStreamWrite {
 		s.in.plugin.guestLog.drop(1)
 		p = p[n-maxStreamWrite:]

@@ -21,6 +21,7 @@ type directory struct {
 	dev, ino uint64
 	charged  bool // to the quota of open files
 	closed   atomic.Bool
+	listing  listing
 }
 
 // Dev implements sys.File.
@@ -40,13 +41,23 @@ func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
 	if offset != 0 || whence != io.SeekStart {
 		return 0, sys.EINVAL
 	}
+	d.listing.forget(&d.m.quota)
 	_, err := d.f.Seek(0, io.SeekStart)
 	return 0, plain(d.errno(err))
 }
 
-// Readdir implements sys.File. Fewer than n entries mean the end, so that what
-// is hidden has to be made up for.
+// Readdir implements sys.File. wazero keeps the entries until it has others: if
+// there is no more room for them, ENOMEM.
 func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
+	if entries, errno = d.entries(n); errno == 0 && !d.listing.keep(&d.m.quota, entries) {
+		return nil, ENOMEM
+	}
+	return entries, errno
+}
+
+// entries reads the next n. Fewer mean the end, so that what is hidden has to be
+// made up for.
+func (d *directory) entries(n int) (entries []sys.Dirent, errno sys.Errno) {
 	for {
 		want := -1
 		if n > 0 {
@@ -97,6 +108,7 @@ func (d *directory) Close() sys.Errno {
 		return 0
 	}
 	d.m.handles.remove(d)
+	d.listing.forget(&d.m.quota)
 	err := d.f.Close()
 	if d.charged {
 		d.m.quota.giveOpen()

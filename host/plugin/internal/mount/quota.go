@@ -8,7 +8,7 @@ import (
 // quota counts what is in use. Other processes may change files behind its
 // back, so that a count is wrong by what they did; it never goes below zero.
 type quota struct {
-	bytes, files, open          atomic.Int64
+	bytes, files, open, listed  atomic.Int64
 	maxBytes, maxFiles, maxOpen int64
 }
 

@@ -36,9 +36,10 @@ func ExportFunctions(b wazero.HostModuleBuilder, before func(context.Context)) {
 		}
 		b.NewFunctionBuilder().
 			WithGoModuleFunction(&function{
-				wasi:   definition.GoFunction().(api.GoModuleFunction),
-				limits: limits[name],
-				before: before,
+				wasi:     definition.GoFunction().(api.GoModuleFunction),
+				limits:   limits[name],
+				vectored: vectored[name],
+				before:   before,
 			}, definition.ParamTypes(), definition.ResultTypes()).
 			Export(name)
 	}
@@ -74,11 +75,12 @@ const (
 // What wazero does for one call grows with these numbers, which are the
 // guest's: with vectors the system calls, with a buffer for entries the memory
 // to hold them, with a path its copies, and with the number of a descriptor the
-// table of descriptors, to gigabytes.
+// table of descriptors, to gigabytes. How many bytes it moves is bounded by
+// [MaxTransfer].
 const (
 	maxVectors       = 1024
 	maxReaddirBuffer = 128 << 10
-	maxDescriptor    = 1 << 16
+	maxDescriptor    = 1 << 12
 )
 
 func pathLimit(param int) limit { return limit{param, maxPath, wasiNametoolong} }
@@ -102,11 +104,15 @@ var limits = map[string][]limit{
 	"path_unlink_file":        {pathLimit(2)},
 }
 
+// vectored are the functions that read or write a list of vectors.
+var vectored = map[string]bool{"fd_pread": true, "fd_pwrite": true, "fd_read": true, "fd_write": true}
+
 // function is one of wazero's with its limits and its way for errors.
 type function struct {
-	wasi   api.GoModuleFunction
-	limits []limit
-	before func(context.Context)
+	wasi     api.GoModuleFunction
+	limits   []limit
+	vectored bool // its second and third parameter are a list of vectors
+	before   func(context.Context)
 }
 
 // Call implements api.GoModuleFunction.
@@ -119,6 +125,9 @@ func (f *function) Call(ctx context.Context, mod api.Module, stack []uint64) {
 			stack[0] = l.errno
 			return
 		}
+	}
+	if f.vectored {
+		stack[2] = uint64(fewer(mod, uint32(stack[1]), uint32(stack[2])))
 	}
 	defer catch(stack)
 	f.wasi.Call(ctx, mod, stack)
@@ -192,12 +201,12 @@ func (g guestFile) Stat() (wasys.Stat_t, sys.Errno) {
 }
 
 func (g guestFile) Read(buf []byte) (int, sys.Errno) {
-	n, errno := g.File.Read(buf)
+	n, errno := g.File.Read(part(buf))
 	return n, throw(errno)
 }
 
 func (g guestFile) Pread(buf []byte, off int64) (int, sys.Errno) {
-	n, errno := g.File.Pread(buf, off)
+	n, errno := g.File.Pread(part(buf), off)
 	return n, throw(errno)
 }
 
@@ -207,12 +216,12 @@ func (g guestFile) Readdir(n int) ([]sys.Dirent, sys.Errno) {
 }
 
 func (g guestFile) Write(buf []byte) (int, sys.Errno) {
-	n, errno := g.File.Write(buf)
+	n, errno := g.File.Write(part(buf))
 	return n, throw(errno)
 }
 
 func (g guestFile) Pwrite(buf []byte, off int64) (int, sys.Errno) {
-	n, errno := g.File.Pwrite(buf, off)
+	n, errno := g.File.Pwrite(part(buf), off)
 	return n, throw(errno)
 }
 

@@ -2,6 +2,7 @@ package mount_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -105,7 +106,7 @@ func TestCallsAreBounded(t *testing.T) {
 		{"fd_pwrite", []uint64{fd, 0, 1<<32 - 1, 0, 8}, inval},
 		{"fd_readdir", []uint64{preopen, 0, 128<<10 + 1, 0, 8}, inval},
 		{"fd_renumber", []uint64{fd, 1<<31 - 1}, badf},
-		{"fd_renumber", []uint64{fd, 1<<16 + 1}, badf},
+		{"fd_renumber", []uint64{fd, 1<<12 + 1}, badf},
 		{"fd_renumber", []uint64{fd, 1<<32 - 1}, badf},
 		{"path_open", []uint64{preopen, 1, 0, 4097, 0, 0, 0, 0, 8}, nametoolong},
 		{"path_filestat_get", []uint64{preopen, 1, 0, 4097, 0}, nametoolong},
@@ -125,6 +126,68 @@ func TestCallsAreBounded(t *testing.T) {
 	}
 	require.EqualValues(t, success, g.call("fd_renumber", fd, 1000))
 	require.EqualValues(t, success, g.call("fd_close", 1000))
+}
+
+// A guest may have the list of vectors overwritten while it is gone through: what comes
+// into it is not followed.
+func TestVectorsInTheWayOfARead(t *testing.T) {
+	m, dir := open(t, mount.Options{})
+	vector := func(at, length uint32) []byte {
+		return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(nil, at), length)
+	}
+	require.NoError(t, os.WriteFile(dir+"/f", append(vector(0x3000, 1000), make([]byte, 2000)...), 0o600))
+	g := newGuest(t, m)
+	fd, errno := g.open("f", 0, rightRead, 0)
+	require.EqualValues(t, success, errno)
+	const list = 0x800
+	for name, args := range map[string][]uint64{"fd_read": {fd, list, 2, 8}, "fd_pread": {fd, list, 2, 0, 8}} {
+		require.True(t, g.mod.Memory().Write(list, append(vector(list+8, 8), vector(0x3000, 1)...)))
+		require.EqualValues(t, success, g.call(name, args...))
+		require.EqualValues(t, 8, g.word(8), name)
+	}
+}
+
+// What a listing keeps in the host has a bound for all directories together, and is
+// given back when the directory is closed or gone through anew.
+func TestListingsAreBounded(t *testing.T) {
+	m, dir := open(t, mount.Options{MaxOpen: 200})
+	for i := range 4000 {
+		require.NoError(t, os.WriteFile(fmt.Sprintf("%s/%0250d", dir, i), nil, 0o600))
+	}
+	g := newGuest(t, m)
+	const buffer = 128 << 10
+	list := func(fd, cookie uint64) uint64 { return g.call("fd_readdir", fd, bufferAt, buffer, cookie, 8) }
+	var fds []uint64
+	for range 100 {
+		fd, errno := g.open(".", oDirectory, rightRead, 0)
+		require.EqualValues(t, success, errno)
+		fds = append(fds, fd)
+	}
+	listed := 0
+	for _, fd := range fds {
+		errno := list(fd, 0)
+		if errno != success {
+			require.EqualValues(t, nomem, errno)
+			break
+		}
+		listed++
+	}
+	require.Greater(t, listed, 8)
+	require.Less(t, listed, 64)
+	for range 3 {
+		require.EqualValues(t, success, list(fds[0], 0), "the one before is gone then")
+		require.EqualValues(t, nomem, list(fds[99], 0))
+	}
+	require.EqualValues(t, success, g.call("fd_close", fds[0]))
+	require.EqualValues(t, success, list(fds[99], 0))
+	for _, fd := range fds[1:] {
+		require.EqualValues(t, success, g.call("fd_close", fd))
+	}
+	fd, errno := g.open(".", oDirectory, rightRead, 0)
+	require.EqualValues(t, success, errno)
+	names, errno := g.list(fd, 4096)
+	require.EqualValues(t, success, errno)
+	require.Len(t, names, 4002)
 }
 
 // The embedder looks at each call first, and can end the guest.

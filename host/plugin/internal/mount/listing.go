@@ -1,0 +1,53 @@
+package mount
+
+import (
+	"sync"
+
+	"github.com/tetratelabs/wazero/experimental/sys"
+)
+
+const (
+	// maxListed is how many bytes the listings of all directories of a mount may
+	// take in the host.
+	maxListed = 32 << 20
+	// maxWindow is how many entries of a directory wazero keeps at most: as many as
+	// could be told at once, and two.
+	maxWindow = maxReaddirBuffer/24 + 2
+	// entrySize is what an entry takes beside its name.
+	entrySize = 64
+)
+
+// listing counts what wazero keeps of a directory that is being listed: the last
+// entries that it was given, until it begins anew. The zero value is of none.
+type listing struct {
+	mu               sync.Mutex // a mount that is closed closes what a guest is at
+	entries, longest int64      // since the beginning: how many, and the longest name
+	held             int64
+}
+
+// keep adds entries, and reports false if there is no more room for them.
+func (l *listing) keep(q *quota, entries []sys.Dirent) bool {
+	if len(entries) == 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries += int64(len(entries))
+	for _, e := range entries {
+		l.longest = max(l.longest, int64(len(e.Name)))
+	}
+	held := (l.longest + entrySize) * min(l.entries, maxWindow)
+	if !take(&q.listed, held-l.held, maxListed) {
+		return false
+	}
+	l.held = held
+	return true
+}
+
+// forget gives back what was kept.
+func (l *listing) forget(q *quota) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	give(&q.listed, l.held)
+	l.entries, l.longest, l.held = 0, 0, 0
+}
