@@ -97,7 +97,8 @@ type Config struct {
 	LockWait time.Duration
 
 	// Mounts are the directories that the guest is granted. There are none
-	// otherwise.
+	// otherwise. With a Deadline each has quotas, also if none are set; see
+	// [Mount].
 	Mounts []Mount
 
 	// DebugInfo reads the debug sections of the module (DWARF 2 to 4), so that
@@ -177,6 +178,7 @@ func (c Config) settle() (settled, error) {
 			return s, err
 		}
 	}
+	s.settleMounts()
 	// The numbers that the host adds take no more than 64 bytes.
 	if n := len(s.pairs(0)); n > maxConfig-64 {
 		return s, configError("Settings have %d bytes as a list, and a guest takes %d", n, maxConfig-64)

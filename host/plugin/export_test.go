@@ -55,3 +55,9 @@ func (p *Plugin) Fail(shard int) {
 		_ = s.failed(s.in, "test", &fault{kind: ErrTrap})
 	}
 }
+
+// MountQuota is what a mount may have.
+func (p *Plugin) MountQuota(i int) (bytes, files int64) {
+	m := p.config.Mounts[i]
+	return m.MaxBytes, m.MaxFiles
+}

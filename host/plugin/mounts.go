@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -30,13 +31,58 @@ type Mount struct {
 	// that has it.
 	ReadOnly bool
 
-	// MaxBytes bounds the sum of the sizes of all files, MaxFiles the number
-	// of files and directories, MaxOpen how many a guest's instances hold
-	// open together. The guest gets ENOSPC, EDQUOT and EMFILE as from a real
-	// file system. 0 means no bound, for MaxOpen 128 for each shard and at
-	// least 256.
-	MaxBytes, MaxFiles int64
-	MaxOpen            int
+	// MaxBytes bounds the sum of the sizes of all files. 0 means no bound for a
+	// trusted guest, and [DefaultMountBytes] for one with a Deadline; less than 0
+	// means no bound for either.
+	MaxBytes int64
+
+	// MaxFiles bounds the number of files and directories, which take room on a
+	// disk without a byte in them. 0 means one for each 4096 bytes of MaxBytes,
+	// 1024 at least, and no bound if there is none of bytes; less than 0 means
+	// no bound.
+	MaxFiles int64
+
+	// MaxOpen bounds how many files and directories the guest's instances hold
+	// open together; 0 means 128 for each shard and at least 256. Beyond the
+	// bounds the guest gets ENOSPC and EMFILE, as from a real file system.
+	MaxOpen int
+}
+
+// DefaultMountBytes is the MaxBytes of a mount of a guest that is not trusted: one
+// with a Deadline.
+const DefaultMountBytes = 1 << 30
+
+const (
+	// bytesPerFile is how many bytes of a quota allow one file: an empty one takes a
+	// place on the disk too, and one with a byte in it as much as this as a rule.
+	bytesPerFile = 4096
+	leastFiles   = 1024
+)
+
+// filesFor is how many files and directories a quota of bytes allows if nothing is
+// said of them, 0 for no bound.
+func filesFor(maxBytes int64) int64 {
+	if maxBytes == 0 {
+		return 0
+	}
+	return max(maxBytes/bytesPerFile, leastFiles)
+}
+
+// settleMounts fills in the quotas that are not said. Where there is no bound, it
+// leaves 0.
+func (s *settled) settleMounts() {
+	s.Mounts = slices.Clone(s.Mounts)
+	for i := range s.Mounts {
+		m := &s.Mounts[i]
+		if m.MaxBytes == 0 && s.Deadline > 0 {
+			m.MaxBytes = DefaultMountBytes
+		}
+		m.MaxBytes = max(m.MaxBytes, 0)
+		if m.MaxFiles == 0 {
+			m.MaxFiles = filesFor(m.MaxBytes)
+		}
+		m.MaxFiles = max(m.MaxFiles, 0)
+	}
 }
 
 // DefaultMountPath is where a guest finds a mount that names no other path.
@@ -95,6 +141,11 @@ func (p *Plugin) mount(ctx context.Context) error {
 			return mountError(m, err)
 		}
 		p.mounts.open = append(p.mounts.open, fs)
+		if fs.Exceeds() {
+			used := fs.Usage()
+			p.config.Logger.Warn("a directory has more in it than its quota allows: the guest can add nothing", "plugin", p.config.Name,
+				"dir", m.Dir, "bytes", used.Bytes, "max_bytes", m.MaxBytes, "files", used.Files, "max_files", m.MaxFiles)
+		}
 		if !m.ReadOnly {
 			p.mounts.written = append(p.mounts.written, fs)
 		}

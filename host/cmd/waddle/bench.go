@@ -71,6 +71,7 @@ what is known so far.`,
 	f.IntVar(&flags.rounds, "rounds", 5, "in `N` rounds, in which the stores take turns")
 	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call; 0 for none")
 	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them")
+	addQuota(cmd, &flags.quota)
 	addConfig(cmd, &flags.settings)
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
@@ -90,6 +91,7 @@ type benchFlags struct {
 	duration, deadline  time.Duration
 	rounds              int
 	mount               string
+	quota               quota
 	settings            map[string]string
 	json, verbose       bool
 }
@@ -140,7 +142,7 @@ func (f benchFlags) plan() (loadtest.Plan, error) {
 	case f.deadline < 0:
 		return p, usagef("--deadline is %v, and may not be negative; 0 stands for none", f.deadline)
 	}
-	return p, checkMount(f.mount)
+	return p, cmp.Or(checkMount(f.mount), f.quota.check())
 }
 
 const maxWorkers = 1024
@@ -178,7 +180,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	base := plugin.Config{Deadline: flags.deadline, Logger: log}
 	own := base
 	own.Settings = flags.settings
-	open := openModule(m, flags.mount != "")
+	open := openModule(m, flags.mount != "", flags.quota)
 	dir, err := os.MkdirTemp(flags.mount, "waddle-bench-")
 	if err != nil {
 		return err
@@ -242,7 +244,7 @@ func openBundled(name string, open opener) opener {
 
 // openModule opens a module as what it is: a bundled engine, or a module of
 // others, which gets the directory if it has a use for one.
-func openModule(m *module, mount bool) opener {
+func openModule(m *module, mount bool, q quota) opener {
 	if open, ok := bundled[m.name]; ok {
 		return openBundled(m.name, open)
 	}
@@ -252,7 +254,7 @@ func openModule(m *module, mount bool) opener {
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 		cfg.Name = filepath.Base(m.name)
 		if mount {
-			cfg.Mounts = []plugin.Mount{{Dir: dir}}
+			cfg.Mounts = []plugin.Mount{q.mount(dir)}
 		}
 		return plugin.Open(ctx, m.wasm, cfg)
 	}

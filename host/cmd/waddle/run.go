@@ -36,7 +36,8 @@ everywhere:
   WADDLE_ADDR                where to listen, unless --addr says it
   SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
-                             memory, or for your own plugin, as /data
+                             memory, or for your own plugin, as /data: with a quota
+                             then, --mount-bytes and --mount-files
   SESSION_DURABILITY         commit, interval or close: when files are made durable
   SESSION_LOCK_WAIT          how long to wait for a directory that another process
                              still has, as in a rolling restart
@@ -77,6 +78,7 @@ The JSON interface beneath the page is there for scripts:
 	cmd.Flags().StringVar(&flags.addr, "addr", "",
 		"listen on `ADDR`, as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
+	addQuota(cmd, &flags.quota)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
 }
@@ -96,6 +98,7 @@ func settingsInHelp(text string) string {
 type runFlags struct {
 	addr    string
 	verbose bool
+	quota   quota
 }
 
 func runPlayground(ctx context.Context, files []string, flags runFlags, env *environment) error {
@@ -107,7 +110,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if len(files) > 0 {
 		settings.Storage = files[0]
 	}
-	if err := checkAddr(addr); err != nil {
+	if err := cmp.Or(checkAddr(addr), flags.quota.check()); err != nil {
 		return err
 	}
 
@@ -120,7 +123,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
 	opened := afterAWhile(env.stderr, "waddle: starting "+settings.Storage+"; the first start compiles it, later ones read it from a cache")
-	storage, engine, err := openStorage(ctx, settings, log)
+	storage, engine, err := openStorage(ctx, settings, flags.quota, log)
 	opened()
 	if err != nil {
 		_ = listener.Close()

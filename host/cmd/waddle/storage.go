@@ -35,8 +35,9 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 const storageNames = "memory, keyfolder, dynfile or the path of a .wasm file"
 
 // openStorage opens what SESSION_STORAGE names, with SESSION_DIR,
-// SESSION_DURABILITY and SESSION_LOCK_WAIT.
-func openStorage(ctx context.Context, settings session.Settings, log *slog.Logger) (store.Store, playground.Engine, error) {
+// SESSION_DURABILITY and SESSION_LOCK_WAIT. The quota is for a plugin that is not
+// one of ours.
+func openStorage(ctx context.Context, settings session.Settings, q quota, log *slog.Logger) (store.Store, playground.Engine, error) {
 	name, dir := settings.Storage, settings.Dir
 	cfg := plugin.Config{Logger: log, LockWait: settings.LockWait}
 	if settings.Durability != "" {
@@ -50,7 +51,7 @@ func openStorage(ctx context.Context, settings session.Settings, log *slog.Logge
 		if err := checkFile(name); err != nil {
 			return nil, playground.Engine{}, err
 		}
-		open, origin = openFile(name), "from a file"
+		open, origin = openFile(name, q), "from a file"
 	} else if dir == "" && name != memory.Name {
 		return nil, playground.Engine{}, usagef("the storage %s keeps files: set SESSION_DIR to the directory for them", name)
 	}
@@ -78,15 +79,15 @@ func keeps(settings session.Settings) string {
 }
 
 // openFile opens a plugin that is not one of ours. A directory, if there is one,
-// is granted to it.
-func openFile(name string) func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+// is granted to it with the quota.
+func openFile(name string, q quota) func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 		cfg.Deadline = guestDeadline
 		if dir != "" {
 			if err := plugin.MakeDir(dir); err != nil {
 				return nil, fmt.Errorf("the directory for the sessions: %w", err)
 			}
-			cfg.Mounts = []plugin.Mount{{Dir: dir}}
+			cfg.Mounts = []plugin.Mount{q.mount(dir)}
 		}
 		return plugin.OpenFile(ctx, name, cfg)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,7 @@ ends the suite with what is known so far.`,
 	f := cmd.Flags()
 	addConfig(cmd, &flags.settings)
 	f.StringVar(&flags.mount, "mount", "", "make the module's directories in `DIR`, and remove them")
+	addQuota(cmd, &flags.quota)
 	f.StringSliceVar(&flags.only, "only", nil, "run these checks only: a `PATTERN`, or several with commas; a group's name stands for all of it")
 	f.StringSliceVar(&flags.skip, "skip", nil, "leave out the checks that fit a `PATTERN`")
 	f.Uint64Var(&flags.seed, "seed", 0, "the seed `N` of all that is random (default drawn, and shown)")
@@ -74,6 +76,7 @@ ends the suite with what is known so far.`,
 type testFlags struct {
 	settings                map[string]string
 	mount                   string
+	quota                   quota
 	only, skip              []string
 	seed                    uint64
 	soak, sequences, shards int
@@ -92,7 +95,7 @@ func (f testFlags) check() error {
 	case f.deadline <= 0:
 		return usagef("--deadline is %v, and must be more than nothing: a call without an end would be one of the suite", f.deadline)
 	}
-	return checkMount(f.mount)
+	return cmp.Or(checkMount(f.mount), f.quota.check())
 }
 
 func powerOfTwo(n int) bool { return n > 0 && n&(n-1) == 0 }
@@ -131,8 +134,10 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 			Target: filepath.Base(m.name), Soak: flags.soak, Sequences: flags.sequences, Seed: flags.seed,
 			Only: flags.only, Skip: flags.skip, Dir: dir, Progress: checkProgress(line),
 		},
-		Settings: flags.settings,
-		Mount:    flags.mount,
+		Settings:   flags.settings,
+		Mount:      flags.mount,
+		MountBytes: int64(flags.quota.bytes),
+		MountFiles: flags.quota.files,
 		// Errors of the guest are what checks provoke and report themselves.
 		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Deadline: flags.deadline,
 			OpenDeadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},

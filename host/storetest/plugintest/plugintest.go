@@ -36,6 +36,10 @@ type Options struct {
 	// that entry.
 	Mount string
 
+	// MountBytes and MountFiles are the quotas of that directory, if the entry of
+	// Config.Mounts has none. 0 is the default of [plugin.Mount].
+	MountBytes, MountFiles int64
+
 	// Config is how the guest is run. Mounts are replaced as said above; the
 	// intervals, the clock and Snapshots are the suite's. By default there
 	// is one shard of 32 MiB, a Deadline of half a minute, so that a
@@ -219,6 +223,7 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 			m = h.options.Config.Mounts[0]
 		}
 		m.Dir, m.ReadOnly = setup.Dir, false
+		m.MaxBytes, m.MaxFiles = cmp.Or(m.MaxBytes, h.options.MountBytes), cmp.Or(m.MaxFiles, h.options.MountFiles)
 		if m.MaxOpen == 0 {
 			m.MaxOpen = 128 * c.Shards
 		}

@@ -35,7 +35,8 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		}
 		cfg.Shards = shards
 	}
-	cfg.Mounts = []plugin.Mount{{Dir: dir}}
+	// The engine is trusted with the directory, also where its calls have a deadline.
+	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: -1, MaxFiles: -1}}
 	return plugin.Open(ctx, wasm, cfg)
 }
 

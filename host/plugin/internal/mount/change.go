@@ -145,7 +145,9 @@ func (m *FS) Unlink(path string) sys.Errno {
 }
 
 // Rename implements sys.FS. A file replaces a file in one step. A directory can
-// take the place of an empty one, which is removed just before.
+// take the place of an empty one, which is removed just before. It is not moved to
+// where something in it would be deeper than a path can be (ENAMETOOLONG), nor
+// deeper than it is if it has more than 2¹⁶ entries (EXDEV).
 func (m *FS) Rename(from, to string) sys.Errno {
 	a, errno := m.target(from)
 	if errno != 0 {
@@ -212,7 +214,11 @@ func (m *FS) renameDirectory(a, b name, source, target wasys.Stat_t, there bool)
 		return sys.EINVAL
 	case there && !target.Mode.IsDir():
 		return notDirectory(target)
-	case there && !same(a, b, source, target):
+	}
+	if errno := m.sinks(a, b); errno != 0 {
+		return errno
+	}
+	if there && !same(a, b, source, target) {
 		// Package os replaces no directory. That it is empty is for the
 		// system to say.
 		if err := m.root.Remove(b.path); err != nil {

@@ -4,46 +4,58 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
-// Bounds of a tree that is counted. A guest can build a deep one by moving
-// directories into each other, and each level costs the host a descriptor.
 const (
-	maxTreeDepth   = 256
+	// maxTreeEntries bounds a tree that is counted.
 	maxTreeEntries = 1 << 24
+	// maxHeld is how many directories above each other are held open at once. What
+	// is below is reached again from the top when the rest is done: other processes
+	// make trees of any depth, and the mount must be of use all the same.
+	maxHeld = 128
 )
 
 // count adds up what is in a tree, without what is hidden from guests. Only
 // regular files have bytes; each name of a file counts.
 func count(root *os.Root) (bytes, files int64, err error) {
-	c := counter{}
-	err = c.tree(root, 0)
+	c := counter{deep: []string{"."}}
+	for len(c.deep) > 0 && err == nil {
+		last := len(c.deep) - 1
+		path := c.deep[last]
+		c.deep = c.deep[:last]
+		err = c.below(root, path, []string{path})
+	}
 	return c.bytes, c.files, err
 }
 
-type counter struct{ bytes, files int64 }
+type counter struct {
+	bytes, files int64
+	deep         []string // directories that are too deep to go on to
+}
 
-func (c *counter) tree(dir *os.Root, depth int) error {
-	if depth > maxTreeDepth {
-		return fmt.Errorf("%s is more than %d directories deep: move or remove it", dir.Name(), maxTreeDepth)
+// below counts what is in a directory of another one. The names lead to it.
+func (c *counter) below(dir *os.Root, name string, names []string) error {
+	// The dot makes package os open the name as a directory or not at all; a pipe
+	// put there meanwhile would block otherwise.
+	sub, err := dir.OpenRoot(name + "/.")
+	if os.IsNotExist(err) {
+		return nil
 	}
-	below, err := c.entries(dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range below {
-		// The dot makes package os open the name as a directory or not at
-		// all; a pipe put there meanwhile would block otherwise.
-		sub, err := dir.OpenRoot(name + "/.")
-		if os.IsNotExist(err) {
+	defer sub.Close()
+	below, err := c.entries(sub)
+	if err != nil {
+		return err
+	}
+	for _, next := range below {
+		if len(names) == maxHeld {
+			c.deep = append(c.deep, strings.Join(names, "/")+"/"+next)
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		err = c.tree(sub, depth+1)
-		sub.Close()
-		if err != nil {
+		if err := c.below(sub, next, append(names, next)); err != nil {
 			return err
 		}
 	}

@@ -37,9 +37,6 @@ type Options struct {
 	// MaxFiles is how many files and directories there may be, the mounted
 	// directory itself not counted. 0 is no limit. Creating one more
 	// fails with [ENOSPC].
-	//
-	// Set it for guests that are not trusted: the memory the host needs to
-	// list a directory grows with it.
 	MaxFiles int64
 
 	// MaxOpen is how many files and directories all guests of the mount may
@@ -84,7 +81,8 @@ var _ sys.FS = (*FS)(nil)
 // than the quota allows, and then nothing can be added until enough is gone.
 //
 // It returns an error if dir is not a directory that can be read, or if its
-// tree is more than 256 directories deep or has more than 2²⁴ entries.
+// tree has more than 2²⁴ entries. What is deeper in it than a guest's paths can be
+// is counted, and the guest can remove or move what is above.
 func Open(dir string, opts Options) (*FS, error) {
 	if opts.MaxBytes < 0 || opts.MaxFiles < 0 || opts.MaxOpen < 0 {
 		return nil, fmt.Errorf("mount: limits of %d bytes, %d files and %d open files: none may be negative, and 0 means the default",
@@ -131,6 +129,12 @@ func (m *FS) Usage() Usage {
 		Files: m.quota.files.Load(),
 		Open:  int(m.quota.open.Load()),
 	}
+}
+
+// Exceeds reports whether there is more than the quotas allow, as there may be of
+// what was there before.
+func (m *FS) Exceeds() bool {
+	return m.quota.bytes.Load() > m.quota.maxBytes || m.quota.files.Load() > m.quota.maxFiles
 }
 
 // String returns the directory as it was given to Open.

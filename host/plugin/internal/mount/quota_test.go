@@ -258,22 +258,63 @@ func TestUsageIsCountedAtOpen(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestTreesTooDeepAreNotCounted(t *testing.T) {
+// A tree of any depth, as other processes make it, is counted, and the guest gets hold
+// of what is in it by moving it up.
+func TestDeepTreesAreCounted(t *testing.T) {
+	const deep = 1500
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)
 	require.NoError(t, err)
 	defer root.Close()
-	require.NoError(t, root.MkdirAll(strings.Repeat("d/", 255)+"d", 0o700))
-	m, err := mount.Open(dir, mount.Options{MaxFiles: 1})
+	require.NoError(t, root.MkdirAll(strings.Repeat("d/", deep), 0o700))
+	for _, at := range []int{0, 126, 127, 128, 129, 600, deep} {
+		require.NoError(t, root.WriteFile(strings.Repeat("d/", at)+"f", []byte("12345"), 0o600))
+		require.NoError(t, root.MkdirAll(strings.Repeat("d/", at)+"side/s", 0o700))
+	}
+	m, err := mount.Open(dir, mount.Options{MaxFiles: 1 << 20})
 	require.NoError(t, err)
-	require.EqualValues(t, 256, m.Usage().Files)
-	require.NoError(t, m.Close())
-	require.NoError(t, root.Mkdir(strings.Repeat("d/", 256)+"d", 0o700))
-	_, err = mount.Open(dir, mount.Options{MaxFiles: 1})
-	require.ErrorContains(t, err, "more than 256 directories deep")
-	m, err = mount.Open(dir, mount.Options{})
-	require.NoError(t, err, "without quotas nothing is counted")
-	require.NoError(t, m.Close())
+	require.Equal(t, mount.Usage{Bytes: 7 * 5, Files: deep + 7*3}, m.Usage())
+	defer m.Close()
+
+	require.Equal(t, sys.ENAMETOOLONG, m.Rename("d", "side/d"))
+	require.Zero(t, m.Rename(strings.Repeat("d/", 31)+"d", "e"))
+	for i := range 20 {
+		require.Zero(t, m.Rename("e/"+strings.Repeat("d/", 30)+"d", "next"))
+		require.Zero(t, m.Rename("e", fmt.Sprint("above", i)))
+		require.Zero(t, m.Rename("next", "e"))
+	}
+}
+
+// A directory is moved to where all that is in it can be named, and no deeper.
+func TestDirectoriesMoveWithinTheDepthOfPaths(t *testing.T) {
+	m, _ := open(t, mount.Options{})
+	mkdirs := func(path string) {
+		for i, c := range path + "/" {
+			if c == '/' {
+				if errno := m.Mkdir(path[:i], 0); errno != 0 {
+					require.Equal(t, sys.EEXIST, errno)
+				}
+			}
+		}
+	}
+	mkdirs("a" + strings.Repeat("/a", 15)) // 16 levels
+	mkdirs("b" + strings.Repeat("/b", 16)) // 17 levels
+	require.Equal(t, sys.ENAMETOOLONG, m.Rename("a", "b"+strings.Repeat("/b", 16)+"/a"))
+	require.Zero(t, m.Rename("a", "b"+strings.Repeat("/b", 15)+"/a"), "32 in all")
+	_, errno := m.Lstat("b" + strings.Repeat("/b", 15) + strings.Repeat("/a", 16))
+	require.Zero(t, errno)
+	_, errno = m.OpenFile("b"+strings.Repeat("/b", 15)+strings.Repeat("/a", 16)+"/f", readWrite, 0)
+	require.Equal(t, sys.ENAMETOOLONG, errno)
+	require.Zero(t, m.Rename("b"+strings.Repeat("/b", 15)+"/a", "c"), "up again")
+	mkdirs("x/y/z")
+	require.Zero(t, m.Rename("c", "x/y/z"), "in the place of an empty one")
+	require.Zero(t, m.Rename("x/y/z", "x/y/c"), "on one level")
+
+	// A file at the end is a level too.
+	mkdirs("l" + strings.Repeat("/l", 15))
+	put(t, m, "l"+strings.Repeat("/l", 15)+"/f", 1)
+	require.Equal(t, sys.ENAMETOOLONG, m.Rename("l", "b"+strings.Repeat("/b", 15)+"/l"))
+	require.Zero(t, m.Rename("l", "b"+strings.Repeat("/b", 14)+"/l"))
 }
 
 // What others do behind the mount's back makes counts wrong, never negative.
