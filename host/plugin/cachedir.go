@@ -23,25 +23,11 @@ func prepareCacheDir(c *settled) string {
 		dir, err = filepath.Abs(dir)
 	}
 	if err == nil {
-		err = makePrivateDir(dir)
+		dir, err = privateDir(dir)
 	}
 	if err != nil {
 		c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", fmt.Errorf("%w: %w", ErrCache, err))
 		return ""
 	}
 	return dir
-}
-
-func makePrivateDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is a file, and should be a directory", dir)
-	}
-	return checkPrivate(dir, info)
 }

@@ -25,7 +25,8 @@ import (
 // wazero runs what it finds there and believes most of its numbers. A file that
 // was cut short or damaged would end the process, so that only files are left in
 // place for it whose checksum stands in sums. That is no defence against someone
-// who may write there; the permissions of the directory are.
+// who may write there, or put another directory in its place; the permissions of
+// the directory and of those above it are. Links in it are not followed.
 //
 // A directory that this process may not write to, as one that came with an image,
 // is used as it is: if all that lies there is sealed and nobody else may write to it.
@@ -72,10 +73,39 @@ func (d *codeDir) prepare() error {
 	if err == nil && !ownedByProcess(info) {
 		return fs.ErrPermission // somebody else's, which is left as it is
 	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
+	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := d.checkDirectories(); err != nil {
 		return err
 	}
 	return d.verify()
+}
+
+// checkDirectories returns an error unless the directory, and those in it, are
+// directories of one's own: into one that others may write to they can put code with
+// its checksum, and a link leads to where nothing has been looked at.
+func (d *codeDir) checkDirectories() error {
+	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // another process was faster
+		case err != nil:
+			return err
+		case path == d.path && !entry.IsDir():
+			return fmt.Errorf("%s is no directory: remove it", path)
+		case !entry.IsDir():
+			return nil
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return checkPrivate(path, info)
+	})
 }
 
 // inspect sees to it that all of a directory that is not written to is sealed, and
@@ -128,7 +158,7 @@ func (d *codeDir) verify() error {
 	}
 	return d.walk(func(path, name string, entry fs.DirEntry) error {
 		want, ok := sealed[name]
-		if ok && entry.Type().IsRegular() {
+		if ok && entry.Type().IsRegular() && private(path, entry) {
 			if sum, err := sumFile(path); err == nil && sum == want {
 				d.hit = true
 				return nil
@@ -144,6 +174,12 @@ func (d *codeDir) verify() error {
 		}
 		return nil
 	})
+}
+
+// private reports whether nobody else may write to a file.
+func private(path string, entry fs.DirEntry) bool {
+	info, err := entry.Info()
+	return err == nil && checkPrivate(path, info) == nil
 }
 
 // walk calls f for everything below that is not a directory, but for sums.

@@ -58,9 +58,10 @@ type Config struct {
 	// CacheDir keeps compiled code, which makes the next start faster. The
 	// code in it is run as it is: the directory must belong to the user of the
 	// process, to root or to the owner of the program, and be writable by nobody
-	// else. It is made if there is none. One that the process may not write to,
-	// as in an image, is read only. One that cannot be used is done without, and
-	// the log says why. Empty means "waddle" in [os.UserCacheDir].
+	// else; so must those above it, and links on the way to it, but that others
+	// may write to one above it that is sticky, as /tmp is. It is made if there is
+	// none. One that the process may not write to, as in an image, is read only.
+	// One that cannot be used is done without, and the log says why. Empty means "waddle" in [os.UserCacheDir].
 	CacheDir string
 
 	// NoCache keeps compiled code in memory only.
