@@ -39,8 +39,8 @@ type Config struct {
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
 	// gets an equal part, of which it has at most 2 GiB for its own use: what the
 	// module's table, elements, globals and segments take in the host for an
-	// instance comes off, but for the first MiB. 0 means 512 MiB, or half of what the
-	// process may have if that is less: what its control group and those above it
+	// instance comes off, but for the first MiB. 0 means 512 MiB, or half of what
+	// the process may have if that is less: what its control group and those above it
 	// allow (a container's limit, of version 1 or 2), or GOMEMLIMIT; but 24 MiB
 	// for each shard. The log says so. The address space is reserved at once,
 	// memory is used as the guest asks for it.
@@ -61,7 +61,8 @@ type Config struct {
 	// else; so must those above it, and links on the way to it, but that others
 	// may write to one above it that is sticky, as /tmp is. It is made if there is
 	// none. One that the process may not write to, as in an image, is read only.
-	// One that cannot be used is done without, and the log says why. Empty means "waddle" in [os.UserCacheDir].
+	// One that cannot be used is done without, and the log says why. Empty means
+	// "waddle" in [os.UserCacheDir].
 	CacheDir string
 
 	// NoCache keeps compiled code in memory only.
