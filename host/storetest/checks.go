@@ -8,7 +8,8 @@ func groups() [][]Test {
 	return [][]Test{
 		lifeTests(), getTests(), setTests(), keyTests(), limitTests(), deleteTests(), clearTests(), saveTests(),
 		expiryTests(), expectTests(), touchTests(), sweepTests(), listTests(), snapshotTests(), restoreTests(),
-		reopenTests(), concurrentTests(), growthTests(), pageTests(), randomTests(),
+		reopenTests(), savedTests(), concurrentTests(), growthTests(), spaceTests(), pageTests(), betweenTests(), farTests(),
+		randomTests(),
 	}
 }
 

@@ -15,3 +15,6 @@ func HashPairs() (out []Pair) {
 func Shrink[T any](items []T, simpler func(T) []T, fails func([]T) bool, trials int) []T {
 	return shrink(items, simpler, fails, trials)
 }
+
+// OneHash is oneHash.
+func OneHash() map[string][][]byte { return oneHash() }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,14 @@ func Tests() []Test {
 	for _, group := range groups() {
 		all = append(all, group...)
 	}
+	// One group may come out of several lists.
+	first := make(map[string]int)
+	for i, t := range all {
+		if _, seen := first[groupOf(t.Name)]; !seen {
+			first[groupOf(t.Name)] = i
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Test) int { return first[groupOf(a.Name)] - first[groupOf(b.Name)] })
 	return all
 }
 

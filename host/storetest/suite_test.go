@@ -42,47 +42,66 @@ func TestSections(t *testing.T) {
 // TestTableOfChecks: the README lists the checks that there are.
 func TestTableOfChecks(t *testing.T) { readme.RequireTable(t, "README.md", storetest.Tests(), *update) }
 
+// hashes are the functions that the suite's colliding keys are made for.
+var hashes = map[string]func([]byte) uint32{
+	"fnv-1a": func(b []byte) uint32 { h := fnv.New32a(); h.Write(b); return h.Sum32() },
+	"fnv-1":  func(b []byte) uint32 { h := fnv.New32(); h.Write(b); return h.Sum32() },
+	"crc-32": crc32.ChecksumIEEE,
+	"djb2": func(b []byte) uint32 {
+		h := uint32(5381)
+		for _, c := range b {
+			h = h*33 + uint32(c)
+		}
+		return h
+	},
+	"times 31": func(b []byte) (h uint32) {
+		for _, c := range b {
+			h = h*31 + uint32(c)
+		}
+		return h
+	},
+	"sum": func(b []byte) (h uint32) {
+		for _, c := range b {
+			h += uint32(c)
+		}
+		return h
+	},
+	"xor": func(b []byte) (h uint32) {
+		for _, c := range b {
+			h ^= uint32(c)
+		}
+		return h
+	},
+	"xor of words": func(b []byte) (h uint32) {
+		for i := 0; i+4 <= len(b); i += 4 {
+			h ^= uint32(b[i]) | uint32(b[i+1])<<8 | uint32(b[i+2])<<16 | uint32(b[i+3])<<24
+		}
+		return h
+	},
+}
+
 func TestCollidingKeysCollide(t *testing.T) {
 	for _, pair := range storetest.HashPairs() {
-		hash := map[string]func([]byte) uint32{
-			"fnv-1a": func(b []byte) uint32 { h := fnv.New32a(); h.Write(b); return h.Sum32() },
-			"fnv-1":  func(b []byte) uint32 { h := fnv.New32(); h.Write(b); return h.Sum32() },
-			"crc-32": crc32.ChecksumIEEE,
-			"djb2": func(b []byte) uint32 {
-				h := uint32(5381)
-				for _, c := range b {
-					h = h*33 + uint32(c)
-				}
-				return h
-			},
-			"times 31": func(b []byte) (h uint32) {
-				for _, c := range b {
-					h = h*31 + uint32(c)
-				}
-				return h
-			},
-			"sum": func(b []byte) (h uint32) {
-				for _, c := range b {
-					h += uint32(c)
-				}
-				return h
-			},
-			"xor": func(b []byte) (h uint32) {
-				for _, c := range b {
-					h ^= uint32(c)
-				}
-				return h
-			},
-			"xor of words": func(b []byte) (h uint32) {
-				for i := 0; i+4 <= len(b); i += 4 {
-					h ^= uint32(b[i]) | uint32(b[i+1])<<8 | uint32(b[i+2])<<16 | uint32(b[i+3])<<24
-				}
-				return h
-			},
-		}[pair.Hash]
+		hash := hashes[pair.Hash]
 		require.NotNil(t, hash, pair.Hash)
 		require.NotEqual(t, pair.A, pair.B)
 		require.Equal(t, hash([]byte(pair.A)), hash([]byte(pair.B)), "%s: %s and %s", pair.Hash, pair.A, pair.B)
+	}
+}
+
+// TestKeysOfOneHash: of each family, all 64 keys have one hash and one length.
+func TestKeysOfOneHash(t *testing.T) {
+	families := storetest.OneHash()
+	require.Len(t, families, 6)
+	for name, keys := range families {
+		require.Len(t, keys, 64)
+		seen := make(map[string]bool)
+		for _, key := range keys {
+			require.Equal(t, hashes[name](keys[0]), hashes[name](key), "%s: %q and %q", name, keys[0], key)
+			require.Len(t, key, len(keys[0]))
+			require.False(t, seen[string(key)], "%q is there twice", key)
+			seen[string(key)] = true
+		}
 	}
 }
 
@@ -96,7 +115,7 @@ func TestWhatAStoreLacksIsSkipped(t *testing.T) {
 	require.Equal(t, "storetest_test.plain", report.Target)
 	for _, r := range report.Results {
 		if r.Status == storetest.Skip {
-			require.Regexp(t, "^(sweep|keys|snapshot|restore|reopen|expiry)/", r.Name)
+			require.Regexp(t, "^(sweep|keys|snapshot|restore|reopen|expiry|expect|space)/", r.Name)
 			require.NotEmpty(t, r.Reason)
 		}
 	}

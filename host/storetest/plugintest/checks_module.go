@@ -28,7 +28,8 @@ const (
 )
 
 func (h *harness) tests() []storetest.Test {
-	return slices.Concat(h.moduleTests(), h.exportTests(), h.instanceTests(), h.logTests(), h.shardsTests(), h.memoryTests())
+	return slices.Concat(h.moduleTests(), h.configTests(), h.exportTests(), h.refusalTests(), h.goOnTests(), h.instanceTests(),
+		h.logTests(), h.shardsTests(), h.idleTests(), h.memoryTests())
 }
 
 var requiredExports = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}
@@ -147,7 +148,7 @@ func (h *harness) moduleTests() []storetest.Test {
 					}
 				}
 				config.Settings[name] = "1"
-				wasm, err := withByte(h.wasm, offset, '_')
+				wasm, err := withBytes(h.wasm, []int{offset}, '_')
 				if err != nil {
 					p.Skip(err.Error())
 				}
@@ -198,25 +199,38 @@ func (h *harness) imports(module, name string) bool {
 
 func (h *harness) exports(name string) bool { return h.outline != nil && h.outline.Export(name) != nil }
 
+// openDirect opens the module that passes calls of get on, in the directory that
+// it returns.
+func (h *harness) openDirect(p *storetest.Probe) (*plugin.Plugin, string) {
+	h.needsDirect(p)
+	dir := p.Dir()
+	g, err := h.openModule(p.Context(), h.direct, h.config(storetest.Setup{Dir: dir, Shards: 1}))
+	if err != nil {
+		p.Fail("without its description: "+err.Error(), "a plugin that opens")
+	}
+	p.Cleanup(func() error { return g.Close(p.Context()) })
+	return g.Plugin, dir
+}
+
+// needsDirect makes the module that passes calls on, or skips the check.
+func (h *harness) needsDirect(p *storetest.Probe) {
+	h.needsOpen(p)
+	if h.direct != nil {
+		return
+	}
+	wasm, err := direct(h.wasm)
+	if err != nil {
+		p.Skip(err.Error())
+	}
+	h.direct = wasm
+	h.keep(p.Context(), wasm)
+}
+
 // exportTests call exports in ways in which the host does not.
 func (h *harness) exportTests() []storetest.Test {
-	// open opens the module that passes calls of get on.
 	open := func(p *storetest.Probe) *plugin.Plugin {
-		h.needsOpen(p)
-		if h.direct == nil {
-			wasm, err := direct(h.wasm)
-			if err != nil {
-				p.Skip(err.Error())
-			}
-			h.direct = wasm
-			h.keep(p.Context(), wasm)
-		}
-		g, err := h.openModule(p.Context(), h.direct, h.config(storetest.Setup{Dir: p.Dir(), Shards: 1}))
-		if err != nil {
-			p.Fail("without its description: "+err.Error(), "a plugin that opens")
-		}
-		p.Cleanup(func() error { return g.Close(p.Context()) })
-		return g.Plugin
+		g, _ := h.openDirect(p)
+		return g
 	}
 	get := func(p *storetest.Probe, g *plugin.Plugin, selector byte, rest []byte) ([]byte, error) {
 		return g.Get(p.Context(), append([]byte{selector}, rest...), storetest.Now)

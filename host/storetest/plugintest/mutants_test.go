@@ -229,13 +229,15 @@ var mutants = []mutant{
 	{"file_drops_saved", "save/keeps", `get…found: NOT_FOUND…expected: the value`},
 }
 
+func allMutants() []mutant { return slices.Concat(mutants, mutantsOfCorners) }
+
 // TestMutants holds the suite to account: it must fail every guest that is
 // wrong, where it is wrong. Each tenth is held to the whole suite, or all with
 // WADDLE_CONFORMANCE=full, which takes minutes; the others, and all with the
 // race detector, to the checks that must find the fault.
 func TestMutants(t *testing.T) {
 	full := os.Getenv("WADDLE_CONFORMANCE") == "full"
-	for i, m := range mutants {
+	for i, m := range allMutants() {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			checks := strings.Fields(m.checks)
@@ -286,6 +288,7 @@ func TestGuestsWithoutFault(t *testing.T) {
 		"file_base":     "instance/snapshot-file", // which a host writes for a guest that keeps no files
 		"file_reshards": "instance/snapshot-file",
 		"file_refuses":  "instance/snapshot-file",
+		"space_base":    "reopen shard/other",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -317,9 +320,9 @@ func TestMutantsAreListed(t *testing.T) {
 	for _, line := range regexp.MustCompile(`(?m)^\t(\w+), *// (.+)$`).FindAllStringSubmatch(list, -1) {
 		faults = append(faults, line[1])
 	}
-	guests := []string{"base", "file_base", "file_reshards", "file_refuses"}
+	guests := []string{"base", "file_base", "file_reshards", "file_refuses", "space_base"}
 	tested := slices.Clone(guests)
-	for _, m := range mutants {
+	for _, m := range allMutants() {
 		tested = append(tested, m.name)
 	}
 	files, err := filepath.Glob("testdata/mutants/wasm/*.wasm")

@@ -220,7 +220,7 @@ const (
 // on to the export that the first byte of the key names: with the rest of the
 // key as the key, the list or the number. One that is absent answers
 // UNSUPPORTED. What session_sweep and session_flush return comes as the length of a
-// value.
+// value. Its session_set is that of replaceSet.
 func direct(wasm []byte) ([]byte, error) {
 	p, err := takeApart(wasm)
 	if err != nil {
@@ -251,26 +251,9 @@ func direct(wasm []byte) ([]byte, error) {
 	if err := p.replace(abi.ExportGet, 1, code); err != nil {
 		return nil, err
 	}
+	if err := p.replaceSet(); err != nil {
+		return nil, err
+	}
 	p.drop(abi.ExportDescribe)
-	return p.bytes(), nil
-}
-
-// withByte returns the module with a session_open that writes a byte into the
-// config, so many bytes behind its start, before it passes it on.
-func withByte(wasm []byte, offset int, b byte) ([]byte, error) {
-	p, err := takeApart(wasm)
-	if err != nil {
-		return nil, err
-	}
-	f, ok := p.function(abi.ExportOpen)
-	if !ok {
-		return nil, errPatch
-	}
-	code := []byte{opLocalGet, 0}
-	code = append(append(append(code, const32(offset)...), opAdd32), const32(int(b))...)
-	code = append(code, opStore8, 0, 0, opLocalGet, 0, opLocalGet, 1)
-	if err := p.replace(abi.ExportOpen, 0, append(code, call(f)...)); err != nil {
-		return nil, err
-	}
 	return p.bytes(), nil
 }

@@ -48,14 +48,14 @@ func TestPatch(t *testing.T) {
 			after, err = plugin.Check(passing)
 			require.NoError(t, err)
 			require.Nil(t, after.Export(abi.ExportDescribe))
-			require.Equal(t, before.Functions+1, after.Functions)
+			require.Equal(t, before.Functions+2, after.Functions, "session_get and session_set")
 			for _, e := range before.Exports {
 				if e.Name != abi.ExportDescribe {
 					require.True(t, after.Export(e.Name).Signature.Equal(e.Signature), e.Name)
 				}
 			}
 
-			changed, err := withByte(wasm, 300, '_')
+			changed, err := withBytes(wasm, []int{300, 400}, '_')
 			require.NoError(t, err)
 			_, err = plugin.Check(changed)
 			require.NoError(t, err)

@@ -28,6 +28,12 @@ enum fault {
 	expiry_signed_32,    // times above 2^31 seconds count as passed
 	time_refused,        // operations at times above 2^41 answer INTERNAL
 	expiry_unsigned,     // times are compared as unsigned numbers, so that those before 1970 lie far ahead
+	expiry_negative_never, // an expiry before 1970 stands for none
+	expiry_negative_past, // an expiry before 1970 has always passed
+	touch_far,           // a touch with an expiry above 2^53 answers INVALID
+	save_32_bits,        // save takes what lives for 2^31 milliseconds or more for expired
+	sweep_32_bits,       // sweep takes what lives for 2^31 milliseconds or more for expired
+	restore_far_never,   // an expiry above 2^53 is restored as none
 	get_slides,          // reading a record gives it another minute
 	past_write_ignored,  // a write that has expired already leaves what is there
 	past_write_kept,     // a write that has expired already is stored without expiry
@@ -54,6 +60,7 @@ enum fault {
 	conflict_removes,    // CONFLICT, and the record is gone
 	conflict_leaks,      // CONFLICT costs memory each time
 	conflict_internal,   // INTERNAL instead of CONFLICT
+	revision_before_restore, // after a restore the revision that was there before is compared
 
 	// Values.
 	value_previous,      // get answers the value before the last one
@@ -66,6 +73,8 @@ enum fault {
 	value_16_bits,       // the length of a value is kept in 16 bits
 	value_text,          // a value ends at the first NUL behind its revision
 	value_not_copied,    // a value is left in the exchange buffer
+	value_2048,          // a value of 2048 bytes loses its last one
+	value_half_mib,      // a value of 512 KiB loses its last byte
 
 	// Keys.
 	key_prefix,          // keys are compared over the shorter length
@@ -76,6 +85,7 @@ enum fault {
 	key_hash_only,       // keys of one length are the same if a hash of 16 bits is
 	key_ff_traps,        // a key of 0xff bytes only traps
 	key_length_signed,   // the key length is taken as a signed byte: keys above 127 are INVALID
+	key_chain_of_eight,  // of the keys with one place in the index, the newest eight are found
 
 	// Answers.
 	get_too_long,        // a result is one byte too long
@@ -131,6 +141,11 @@ enum fault {
 	sweep_starts_over,   // every call begins at the first record
 	sweep_early,         // what expires in the next millisecond is removed
 	sweep_leaks,         // what is removed keeps its memory
+	sweep_counts_cleared, // what had expired before a clear is counted by the next sweep
+	sweep_lost,          // a sweep that stands behind what a clear has left finds nothing any more
+	sweep_get_restarts,  // a get has the next sweep begin at the first record
+	sweep_set_restarts,  // a set has the next sweep begin at the first record
+	sweep_keys_restarts, // an enumeration has the next sweep begin at the first record
 
 	// Keys and snapshot.
 	keys_miss_edge,      // the first key of each chunk but the first is left out
@@ -145,6 +160,17 @@ enum fault {
 	snapshot_expired,    // expired records are given
 	snapshot_stale,      // the value before the last one is given
 	snapshot_no_empty,   // records with an empty value are left out
+	snapshot_no_newer,   // records that were written over since it began are left out
+	keys_get_slips,      // a get between two chunks has the next begin a record later
+	keys_touch_slips,    // a touch between two chunks has the next begin a record later
+	keys_save_slips,     // a save between two chunks has the next begin a record later
+	keys_sweep_slips,    // a sweep between two chunks has the next begin a record later
+	keys_refusal_slips,  // a CONFLICT between two chunks has the next begin a record later
+	snapshot_get_slips,  // a get between two chunks has the next begin a record later
+	snapshot_touch_slips, // a touch between two chunks has the next begin a record later
+	keys_full_chunk,     // the key behind a chunk of exactly 4096 bytes is left out
+	snapshot_full_chunk, // the record behind a chunk of exactly 4096 bytes is left out
+	keys_gap_ends,       // a hundred free places in a row are taken for the end
 
 	// Restore.
 	restore_takes_past,  // records that have expired are stored without expiry
@@ -155,6 +181,8 @@ enum fault {
 	restore_clears,      // what was there before is dropped
 	restore_torn,        // a list that is cut off is taken as far as it goes
 	restore_partial,     // the records before the end of a list that is cut off are stored, and INVALID answered
+	restore_fills,       // the records for which there is room are stored, and NO_SPACE answered
+	restore_half_mib,    // values above 512 KiB are left out
 
 	// Limits.
 	limit_value_lower,   // values above 64 KiB are TOO_LARGE, and the description says otherwise
@@ -165,6 +193,9 @@ enum fault {
 	no_space_traps,      // a trap where there is no room
 	no_space_silent,     // success where there is no room, and nothing stored
 	growth_corrupts,     // growing the memory clears the end of what was there
+	no_space_reserves,   // NO_SPACE, and the key counts as stored for whoever creates it
+	no_space_listed,     // NO_SPACE, and the key is enumerated
+	no_space_expiry,     // NO_SPACE, and the record that was there has the new expiry
 
 	// Enumerations and messages beside others.
 	keys_one_at_a_time,  // where an enumeration of keys is, the guest remembers, and not the cursor
@@ -172,7 +203,48 @@ enum fault {
 	log_keys,            // the key of what is deleted is logged
 	log_hex,             // the key of what is deleted is written to standard output, in hexadecimal
 
+	// Room that is counted: these guests refuse what would take more than a quarter
+	// of the memory, and each but the first counts wrongly in one place.
+	space_base,          // nothing
+	space_clear,         // what is cleared stays in the count
+	space_delete,        // what is deleted stays in the count
+	space_delete_expired, // what is deleted after it expired stays in the count
+	space_delete_absent, // deleting nothing counts as a block
+	space_overwrite,     // what is written over stays in the count
+	space_shrink,        // what is written over by something shorter stays in the count
+	space_create_again,  // what create-only replaces after it expired stays in the count
+	space_past_write,    // what is removed by a write that has expired stays in the count
+	space_touch,         // every touch counts as a write
+	space_touch_past,    // what is removed by a touch stays in the count
+	space_save,          // what save drops stays in the count
+	space_sweep,         // what sweep drops stays in the count
+	space_read_expired,  // what a get finds expired is dropped, and stays in the count
+	space_conflict,      // what a CONFLICT over a revision refuses is counted
+	space_create_refused, // what a CONFLICT of create-only refuses is counted
+	space_refused,       // what NO_SPACE refuses is counted
+	space_restore,       // what a restore writes over stays in the count
+	space_restore_refused, // a list that NO_SPACE refuses is counted
+	space_too_large,     // what TOO_LARGE refuses is counted
+	space_restore_invalid, // a list that INVALID refuses is counted
+
+	// Errors, and what comes after them.
+	fail_lingers,        // the message of an error is said again with the next one
+	too_large_then_set,  // the set after a TOO_LARGE is answered and lost
+	invalid_then_set,    // the set after an INVALID is answered and lost
+	invalid_then_delete, // the delete after an INVALID is answered and ignored
+
+	// Memory that is never given back.
+	save_leaks,          // by a save that has nothing to do
+	get_expired_leaks,   // by a get of what has expired
+	stats_leaks,         // by session_stats
+	keys_left_leaks,     // by an enumeration that is not gone through to its end
+	restore_past_leaks,  // by a restore of what has expired
+	sweep_idle_leaks,    // by a sweep that finds nothing
+
 	// Config.
+	describe_changes,    // the largest value is described by chance
+	open_stops_at_empty, // what comes behind a setting with an empty value is not read
+	open_reads_eight,    // what comes behind the eighth setting is not read
 	open_internal,       // a setting that nobody knows is answered INTERNAL
 	open_nameless,       // a setting that nobody knows is INVALID, and the message does not name it
 	open_refuses_host,   // a later host's setting is INVALID
@@ -214,4 +286,9 @@ enum fault {
 	file_reshard_copies, // every shard is given the records of all
 	file_reshard_expiry, // expiry is lost when files are divided
 	file_refuses_mute,   // another number of shards is answered UNAVAILABLE, without a message
+	file_restore_back,   // a restore alone is not seen as a change to save
+	file_conflict_clean, // after a CONFLICT there seems to be nothing to save
+	file_sweep_clean,    // after a sweep there seems to be nothing to save
+	file_first_thousand, // a save writes a thousand records at most
+	file_flush_idle,     // a round of flushes ends without a word to the file
 };

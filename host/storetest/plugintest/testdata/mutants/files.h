@@ -76,6 +76,7 @@ static int write_all(int file, const u8 *from, u32 len) {
 
 static i64 write_list(int file, i64 now) {
 	for (i64 cursor = 0;;) {
+		if (FAULT(file_first_thousand) && cursor >= 1000) return OK;
 		i64 answer = next_chunk(cursor, now, SAVED);
 		if (answer < 0) return answer;
 		int errno = write_all(file, chunk + 8, (u32)answer - 8);

@@ -7,6 +7,13 @@ enum { MAX_KEY = 512, MAX_VALUE = 1 << 20, CHUNK = 4096 };
 
 static int dirty;   // something changed since the last save
 static int cleared; // ever
+static u32 swept_to; // where the last sweep ended
+
+// What the last calls were, for faults.
+static i64 today;
+static int creating, refused;
+static u32 reserved[64], refusals, uncounted;
+static const char *said;
 static char *shard = "0", *shards = "1";
 
 static u8 *exchange;
@@ -45,6 +52,14 @@ u8 *EXPORT(session_alloc)(u32 size) {
 }
 
 i64 EXPORT(session_describe)(void) {
+	if (FAULT(describe_changes)) {
+		IMPORT("wasi_snapshot_preview1", random_get) int random_get(void *to, u32 len);
+		static char chance[] = "name\0mutant\0version\0001\0capabilities\0cas\0max_key\000512\0max_value\0001000000";
+		u8 bytes[4];
+		random_get(bytes, 4);
+		for (u32 i = 0; i < 4; i++) chance[sizeof chance - 2 - i] = (char)('0' + bytes[i] % 10);
+		return region(chance, sizeof chance);
+	}
 	static const char honest[] = "name\0mutant\0version\0001\0capabilities\0cas\0max_key\000512\0max_value\0001048576";
 	static const char any_shards[] = "name\0mutant\0version\0001\0capabilities\0cas reshard\0max_key\000512\0max_value\0001048576";
 	if (ANY_SHARDS) return region(any_shards, sizeof any_shards);
@@ -77,12 +92,15 @@ i64 EXPORT(session_open)(const char *config, u32 len) {
 	char *at = take(len), *end = at + len;
 	if (!at) return NO_SPACE;
 	copy(at, config, len);
+	u32 n = 0;
 	while (at < end) {
+		if (FAULT(open_reads_eight) && n++ == 8) break;
 		char *name = at, *value = next_text(name, end);
 		if (!value || !(at = next_text(value, end))) return refuse("the config is not a list of pairs", "");
+		if (FAULT(open_stops_at_empty) && !*value) break;
 		if (is(name, "shard")) shard = value;
 		else if (is(name, "shards")) shards = value;
-		else if (is(name, "memory_limit")) continue;
+		else if (is(name, "memory_limit")) set_budget(value);
 		else if (!FAULT(open_refuses_host) && length(name) > 5 && equal((u8 *)name, (u8 *)"host_", 5)) continue;
 		else return refuse(FAULT(open_nameless) ? "not a setting" : "not a setting of this guest: ", FAULT(open_nameless) ? "" : name);
 	}
@@ -105,6 +123,14 @@ i64 EXPORT(session_get)(const u8 *key, u32 key_len, i64 now) {
 	if (FAULT(get_hundredth_traps) && ++calls % 100 == 0) __builtin_trap();
 	if (FAULT(get_leaks)) take(64);
 	u32 at = living(key, key_len, now);
+	if (FAULT(keys_get_slips) || FAULT(snapshot_get_slips)) slipped = 1;
+	if (FAULT(sweep_get_restarts)) swept_to = 0;
+	u32 gone = at ? 0 : find(key, key_len);
+	if (gone && FAULT(get_expired_leaks)) take(1024);
+	if (gone && FAULT(space_read_expired)) {
+		spent += cost(key_len, records[gone].value_len);
+		drop(gone, 0);
+	}
 	if (!at) return FAULT(get_positive) ? 1 : FAULT(get_internal) ? INTERNAL : NOT_FOUND;
 	struct record *r = &records[at];
 	if (FAULT(value_empty_absent) && r->value_len == 0) return NOT_FOUND;
@@ -122,6 +148,7 @@ i64 EXPORT(session_get)(const u8 *key, u32 key_len, i64 now) {
 }
 
 static u64 revision(const struct record *r) {
+	if (FAULT(revision_before_restore) && restored_over && r == &records[restored_over]) return revision_before;
 	u64 n = 0;
 	for (u32 i = 0; i < 8; i++) {
 		u32 shift = FAULT(revision_big_endian) ? 56 - 8 * i : 8 * i;
@@ -145,11 +172,31 @@ static int allowed(u32 at, i64 expect) {
 	return stored == (u64)expect;
 }
 
+// make_room drops what has expired, in a guest that counts.
+static void make_room(void) {
+	for (u32 at = 1; at <= used; at++)
+		if (records[at].key && !alive(&records[at], today)) drop(at, 0);
+}
+
 // put stores a record in place of what is there.
 static i64 put(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 expires) {
 	u32 at = find(key, key_len);
 	if (FAULT(no_space_loses) && at) drop(at, 0);
-	u32 staged = stage(key, key_len, value, value_len, expires);
+	i64 more = cost(key_len, value_len) - (at ? cost(key_len, records[at].value_len) : 0);
+	if (COUNTS && !fits(more)) {
+		make_room();
+		at = find(key, key_len);
+		more = cost(key_len, value_len) - (at ? cost(key_len, records[at].value_len) : 0);
+	}
+	u32 staged = fits(more) ? stage(key, key_len, value, value_len, expires) : 0;
+	if (!staged && FAULT(space_refused)) spent += more;
+	if (!staged && FAULT(no_space_expiry) && at) records[at].expires = expires;
+	if (!staged && FAULT(no_space_reserves)) reserved[refusals++ % 64] = hash(key, key_len);
+	if (!staged && FAULT(no_space_listed) && !at) {
+		// What is left of the attempt: a record that expired long ago.
+		u32 left = stage(key, key_len, value, 0, 1);
+		if (left) commit(left);
+	}
 	if (!staged) return FAULT(no_space_silent) ? OK : NO_SPACE;
 	commit(staged);
 	if (!FAULT(file_write_back) || !at) dirty = 1;
@@ -165,18 +212,33 @@ static i64 conflict(u32 at, const u8 *value, u32 value_len, i64 expires) {
 	if (FAULT(conflict_expiry) && at) records[at].expires = expires;
 	if (FAULT(conflict_removes) && at) drop(at, 0);
 	if (FAULT(conflict_leaks)) take(64);
+	if (FAULT(space_conflict) && at && !creating) spent += cost(0, value_len);
+	if (FAULT(space_create_refused) && creating) spent += cost(0, value_len);
+	if (FAULT(keys_refusal_slips)) slipped = 1;
+	if (FAULT(file_conflict_clean)) dirty = 0;
 	return FAULT(conflict_internal) ? INTERNAL : CONFLICT;
 }
 
 i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 expires, i64 now, i64 expect) {
 	if (FAULT(clear_ends_writes) && cleared) return OK;
+	if (refused && (FAULT(too_large_then_set) || FAULT(invalid_then_set))) return refused = 0;
+	if (FAULT(sweep_set_restarts)) swept_to = 0;
 	now = clock(now);
+	today = now;
+	creating = expect == EXPECT_ABSENT;
 	if (FAULT(time_refused) && now > 1LL << 41) return INTERNAL;
 	if (FAULT(limit_value_lower) && value_len > 65536) return TOO_LARGE;
 	if (FAULT(limit_key_lower) && key_len > 128) return TOO_LARGE;
 	if (FAULT(limit_value_cut) && value_len > MAX_VALUE) value_len = MAX_VALUE;
+	if (FAULT(space_too_large) && (key_len > MAX_KEY || value_len > MAX_VALUE)) spent += cost(key_len, value_len);
+	if (FAULT(fail_lingers) && key_len > MAX_KEY && said) fail(said, length(said));
 	if (key_len > MAX_KEY && !FAULT(limit_key_unchecked)) return TOO_LARGE;
-	if (value_len > MAX_VALUE) return TOO_LARGE;
+	if (value_len > MAX_VALUE) {
+		refused = FAULT(too_large_then_set);
+		said = "the value is too large";
+		fail(said, length(said));
+		return TOO_LARGE;
+	}
 	if (FAULT(key_length_signed) && (signed char)key_len <= 0 && key_len < 256) return INVALID;
 
 	u32 at = living(key, key_len, now);
@@ -185,6 +247,10 @@ i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_l
 	if (FAULT(replace_expired) && expect != EXPECT_ABSENT) seen = find(key, key_len);
 	int past = expires != 0 && expires <= now;
 	if (FAULT(past_write_refused) && past) return INVALID;
+	if (FAULT(no_space_reserves) && creating)
+		for (u32 i = 0; i < 64 && i < refusals; i++)
+			if (reserved[i] == hash(key, key_len)) return CONFLICT;
+	if (FAULT(space_create_again) && creating && !at && find(key, key_len)) spent += cost(key_len, records[find(key, key_len)].value_len);
 	if (!allowed(seen, expect) && !(past && FAULT(past_write_unasked))) {
 		if (FAULT(replace_not_found) && !seen) return NOT_FOUND;
 		return conflict(at, value, value_len, expires);
@@ -193,10 +259,12 @@ i64 EXPORT(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_l
 	if (past && FAULT(past_write_ignored)) return OK;
 	if (past && FAULT(past_write_kept)) return put(key, key_len, value, value_len, 0);
 	if (past || (FAULT(value_empty_deletes) && value_len == 0)) {
+		if (seen && FAULT(space_past_write)) spent += cost(key_len, records[seen].value_len);
 		if (seen) drop(seen, 0);
 		dirty = 1;
 		return OK;
 	}
+	if (FAULT(revision_before_restore) && at == restored_over) restored_over = 0;
 	return put(key, key_len, value, value_len, expires);
 }
 
@@ -222,7 +290,10 @@ i64 EXPORT(session_delete)(const u8 *key, u32 key_len, i64 now) {
 		log(0, key, key_len);
 	}
 	if (FAULT(log_hex)) write_hex(key, key_len);
+	if (!at && FAULT(space_delete_absent)) spent += 1024;
 	if (!at) return FAULT(delete_not_found) ? NOT_FOUND : OK;
+	if (refused && FAULT(invalid_then_delete)) return refused = 0;
+	if (FAULT(space_delete) || (FAULT(space_delete_expired) && !alive(&records[at], now))) spent += cost(key_len, records[at].value_len);
 	if (FAULT(delete_ignored)) return OK;
 	if (FAULT(delete_expiring) && !records[at].expires) return OK;
 	if (FAULT(delete_empties)) return records[at].value_len = 0;
@@ -244,9 +315,12 @@ i64 EXPORT(session_clear)(i64 now) {
 		if (!records[at].key) continue;
 		if (FAULT(clear_leaves_first) && n++ == 0) continue;
 		if (FAULT(clear_leaves_last) && at == last) continue;
+		if (FAULT(space_clear)) spent += cost(records[at].key_len, records[at].value_len);
+		if (FAULT(sweep_counts_cleared) && !alive(&records[at], now)) uncounted++;
 		drop(at, FAULT(clear_leaks));
 	}
 	if (FAULT(stats_clear_adds)) stored++;
+	if (FAULT(sweep_lost) && swept_to > 8) swept_to = 1 << 30;
 	if (!FAULT(file_clear_back)) dirty = 1;
 	return OK;
 }
@@ -257,12 +331,16 @@ i64 EXPORT(session_save)(i64 now) {
 	for (u32 at = 1, kept = 0; at <= used; at++) {
 		if (!records[at].key) continue;
 		int gone = alive(&records[at], now) == FAULT(save_drops_living);
+		if (FAULT(save_32_bits) && records[at].expires) gone = (int)(records[at].expires - now) <= 0;
 		if (FAULT(save_keeps_one)) gone = kept++ > 0;
 		if (!gone) continue;
+		if (FAULT(space_save)) spent += cost(records[at].key_len, records[at].value_len);
 		drop(at, 0);
 		expired++;
 		dirty = 1;
 	}
+	if (FAULT(keys_save_slips)) slipped = 1;
+	if (FAULT(save_leaks)) take(1024);
 #ifdef FILES
 	return write_file(now);
 #endif
@@ -275,8 +353,12 @@ i64 EXPORT(session_touch)(const u8 *key, u32 key_len, i64 expires, i64 now) {
 	if (!at && FAULT(touch_creates)) return put(key, key_len, key, 0, expires);
 	if (!at) return FAULT(touch_absent_good) ? OK : NOT_FOUND;
 	struct record *r = &records[at];
+	if (FAULT(keys_touch_slips) || FAULT(snapshot_touch_slips)) slipped = 1;
+	if (FAULT(touch_far) && expires > 1LL << 53) return INVALID;
+	if (FAULT(space_touch)) spent += cost(key_len, r->value_len);
 	if (!FAULT(file_touch_back)) dirty = 1;
 	if (expires != 0 && expires <= now) {
+		if (FAULT(space_touch_past)) spent += cost(key_len, r->value_len);
 		if (!FAULT(touch_past_ignored)) drop(at, 0);
 		return OK;
 	}
@@ -290,23 +372,33 @@ i64 EXPORT(session_touch)(const u8 *key, u32 key_len, i64 expires, i64 now) {
 }
 
 i64 EXPORT(session_sweep)(i64 now, u32 max) {
-	static u32 at;
-	u32 removed = 0, seen = 0;
+	u32 removed = 0, seen = 0, at = swept_to;
 	if (FAULT(sweep_idle)) return 0;
 	if (FAULT(sweep_unbounded)) max = used;
 	if (FAULT(sweep_starts_over)) at = 0;
 	if (FAULT(sweep_early)) now++;
 	for (; seen < max && seen < used; seen++) {
+		if (FAULT(sweep_lost) && at > used) return 0;
 		at = at < used ? at + 1 : 1;
 		if (!records[at].key) continue;
 		int gone = !alive(&records[at], now);
+		if (FAULT(sweep_32_bits) && records[at].expires) gone = (int)(records[at].expires - now) <= 0;
 		if (FAULT(sweep_drops_living)) gone = 1;
 		if (FAULT(sweep_drops_never) && !records[at].expires) gone = 1;
 		if (!gone) continue;
+		if (FAULT(space_sweep)) spent += cost(records[at].key_len, records[at].value_len);
 		drop(at, FAULT(sweep_leaks));
 		expired++;
 		removed++;
 		dirty = 1;
+	}
+	swept_to = at;
+	if (FAULT(keys_sweep_slips)) slipped = 1;
+	if (FAULT(sweep_idle_leaks) && !removed) take(1024);
+	if (FAULT(file_sweep_clean)) dirty = 0;
+	if (FAULT(sweep_counts_cleared)) {
+		removed += uncounted;
+		uncounted = 0;
 	}
 	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
 }
@@ -322,6 +414,7 @@ i64 EXPORT(session_flush)(i64 now, u32 max) {
 	left -= max < left ? max : left;
 	if (left) return left;
 	round = 0;
+	if (FAULT(file_flush_idle)) return 0;
 	if (FAULT(flush_loses) && used && records[1].key) drop(1, 0);
 	i64 answer = session_save(now);
 	return answer < 0 ? answer : 0;
@@ -342,6 +435,7 @@ static u8 *pair(u8 *to, const char *name, u32 n) {
 
 i64 EXPORT(session_stats)(void) {
 	static u8 list[128];
+	if (FAULT(stats_leaks)) take(1024);
 	u8 *end = pair(list, "records", stored);
 	end = pair(end, "bytes", FAULT(stats_no_bytes) ? 0 : stored_bytes);
 	end = pair(end, "evicted", evicted);
@@ -351,11 +445,20 @@ i64 EXPORT(session_stats)(void) {
 	return region(list, (u32)(end - list));
 }
 
-i64 EXPORT(session_keys)(i64 cursor, i64 now) { return next_chunk(cursor, now, KEYS); }
+i64 EXPORT(session_keys)(i64 cursor, i64 now) {
+	if (FAULT(sweep_keys_restarts)) swept_to = 0;
+	return next_chunk(cursor, now, KEYS);
+}
 
 i64 EXPORT(session_snapshot)(i64 cursor, i64 now) { return next_chunk(cursor, now, SNAPSHOT); }
 
 i64 EXPORT(session_restore)(const u8 *list, u32 len, i64 now) {
 	if (FAULT(restore_clears)) session_clear(now);
-	return take_list(list, len, now);
+	i64 answer = take_list(list, len, now);
+	if (answer == INVALID) {
+		refused = FAULT(invalid_then_set) || FAULT(invalid_then_delete);
+		said = "the list is not well formed";
+		fail(said, length(said));
+	}
+	return answer;
 }

@@ -1,19 +1,20 @@
 // The table: records in numbered places that stay the same for as long as a
 // record is stored, whatever is written over it, and an index of them by key.
 #pragma once
-#include "heap.h"
+#include "budget.h"
 
 struct record {
 	u8 *key, *value; // key is 0 in a place that is free
 	u32 key_len, value_len;
 	i64 expires;
 	u32 next; // in the index, or the next free place; 0 = none
+	u32 written; // when, in writes
 };
 
 enum { PLACES = 4096 }; // of the index
 
 static struct record *records; // from 1 on
-static u32 room, used, free_place, last_written;
+static u32 room, used, free_place, last_written, writes;
 
 // What session_stats tells.
 static u32 stored, stored_bytes, evicted, expired;
@@ -64,7 +65,11 @@ static int same_key(const struct record *r, const u8 *key, u32 len) {
 // find returns the place of a key, expired or not; 0 = none.
 static u32 find(const u8 *key, u32 len) {
 	u32 at = index_of[hash(key, len) % PLACES];
-	while (at && !same_key(&records[at], key, len)) at = records[at].next;
+	u32 n = 0;
+	while (at && !same_key(&records[at], key, len)) {
+		at = records[at].next;
+		if (FAULT(key_chain_of_eight) && ++n == 8) return 0;
+	}
 	return at;
 }
 
@@ -78,6 +83,8 @@ static int alive(const struct record *r, i64 now) {
 	if (FAULT(expiry_seconds)) return expires == 0 || now / 1000 < (expires + 999) / 1000;
 	if (FAULT(expiry_32_bits)) return expires == 0 || (u32)now < (u32)expires;
 	if (FAULT(expiry_signed_32) && expires / 1000 > 0x7fffffff) return 0;
+	if (FAULT(expiry_negative_never)) return expires <= 0 || now < expires;
+	if (FAULT(expiry_negative_past)) return expires == 0 || (expires > 0 && now < expires);
 	return expires == 0 || now < expires;
 }
 
@@ -106,6 +113,7 @@ static void drop(u32 at, int leaks) {
 	*from = r->next;
 	if (!FAULT(stats_deleted_stay)) stored--;
 	stored_bytes -= r->key_len + r->value_len;
+	spent -= cost(r->key_len, r->value_len);
 	discard(at, leaks);
 }
 
@@ -130,6 +138,8 @@ static u32 stage(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64
 				break;
 			}
 	if (FAULT(expiry_32_bits) && expires) r.expires = (u32)expires ? (u32)expires : 1;
+	if (FAULT(value_2048) && value_len == 2048) r.value_len--;
+	if (FAULT(value_half_mib) && value_len == 1 << 19) r.value_len--;
 	r.value = FAULT(value_not_copied) ? (u8 *)value : take(r.value_len > value_len ? r.value_len : value_len);
 	if (!r.key || !r.value) {
 		give(r.key, key_len);
@@ -146,6 +156,13 @@ static u32 stage(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64
 	return at;
 }
 
+// What commit has to forget of a record that is written over, apart from the room
+// that it took.
+static int keeps_count(const struct record *old, const struct record *new) {
+	if (FAULT(space_overwrite)) return 1;
+	return FAULT(space_shrink) && new->value_len < old->value_len;
+}
+
 // commit puts a staged record in place of what is stored under its key. It
 // cannot fail.
 static void commit(u32 staged) {
@@ -154,6 +171,9 @@ static void commit(u32 staged) {
 	last_written = at ? at : staged;
 	if (!at || FAULT(stats_counts_writes)) stored++;
 	if (at && FAULT(stats_evicts)) evicted++;
+	new->written = ++writes;
+	spent += cost(new->key_len, new->value_len);
+	if (at && !keeps_count(&records[at], new)) spent -= cost(records[at].key_len, records[at].value_len);
 	stored_bytes += new->value_len;
 	if (!at) {
 		stored_bytes += new->key_len;
@@ -180,6 +200,7 @@ static void commit(u32 staged) {
 	old->value = new->value;
 	old->value_len = value_len;
 	old->expires = new->expires;
+	old->written = new->written;
 	if (FAULT(expiry_kept) || (FAULT(expiry_never_kept) && !new->expires)) old->expires = before.expires;
 	new->value = before.value;
 	new->value_len = before.value_len;
