@@ -127,11 +127,22 @@ func (h *harness) restoreAllOrNothing(p *storetest.Probe) {
 		}
 		return list
 	}
-	// The exchange buffer grows first: it needs room as well.
-	if err := r.restore(list(0, 8)); errors.Is(err, store.ErrUnsupported) {
-		p.Skip("the guest answers UNSUPPORTED")
-	} else {
-		r.must("session_restore into an empty store", err)
+	// The exchange buffer grows first: it needs room as well, and some guests have
+	// but a small one.
+	for {
+		err := r.restore(list(0, 8))
+		if errors.Is(err, store.ErrUnsupported) {
+			p.Skip("the guest answers UNSUPPORTED")
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, store.ErrNoSpace) {
+			p.Fail("session_restore into an empty store: "+err.Error(), "success, or NO_SPACE")
+		}
+		if size /= 2; size < 64 {
+			p.Skip("the guest holds no list of 9 records")
+		}
 	}
 	r.must("session_clear", r.Clear(p.Context(), storetest.Now))
 	n, most := 0, int(limit/int64(size))*5/4

@@ -21,7 +21,8 @@ import (
 // for the disk. WADDLE_CONFORMANCE=full asks for all of it.
 func TestBundledEngines(t *testing.T) {
 	t.Parallel()
-	long := []string{"memory", "growth", "key/many", "restore/many", "keys/changes-meanwhile", "keys/others-removed", "keys/removed-as-seen"}
+	long := []string{"memory", "growth", "key/many", "restore/many", "keys/changes-meanwhile", "keys/others-removed", "keys/removed-as-seen",
+		"space", "reopen/many", "keys/ends-of-chunks", "snapshot/ends-of-chunks"}
 	for _, c := range []struct {
 		name    string
 		module  func() ([]byte, error)
