@@ -3,16 +3,9 @@ package session
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
-
-// maxAttempts bounds how often a change is tried again because others changed
-// the session in between. Each failed try means that another one succeeded, so
-// that only a storage that lies, or very many writers at once, reach it.
-const maxAttempts = 256
 
 // Save stores the session's changes now instead of when the response begins,
 // for whoever must know that they are stored. The cookie, if one is needed,
@@ -106,6 +99,8 @@ type editError struct{ error }
 // commit stores the pending changes, and those that e makes, if there are any.
 // The lock is held.
 func (s *Session) commit(e edit) error {
+	s.tries.begin()
+	defer s.tries.end()
 	if err := s.endRest(); err != nil {
 		return err
 	}
@@ -142,16 +137,17 @@ func (s *Session) commitLoaded(e edit, saw bool) error {
 			return err
 		}
 	}
-	for attempt := range maxAttempts {
-		pause(attempt)
+	for {
 		if again, err := s.try(e, s.manager.now()); !again {
+			return err
+		}
+		if err := s.manager.again(&s.tries, "save the session"); err != nil {
 			return err
 		}
 		if err := s.reload(saw); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
 }
 
 // commitLook stores what having looked at the session changes. It is not worth
@@ -194,13 +190,6 @@ func (s *Session) look(now int64, rotate bool) error {
 		return nil
 	}
 	return err
-}
-
-// pause keeps many writers of one session from hindering each other for ever.
-func pause(attempt int) {
-	if attempt > 3 {
-		time.Sleep(time.Duration(rand.Int64N(int64(50*time.Microsecond) << min(attempt-4, 7))))
-	}
 }
 
 // reload fetches the session after a conflict. A commit of a session that was

@@ -112,6 +112,8 @@ func (s *Session) Destroy() error {
 }
 
 func (s *Session) destroy() error {
+	s.tries.begin()
+	defer s.tries.end()
 	if err := s.endRest(); err != nil {
 		return err
 	}
@@ -159,10 +161,9 @@ func (s *Session) destroy() error {
 func (s *Session) remove(id string) (Values, error) {
 	known := s.exists && id == s.id
 	now := s.manager.now()
-	for attempt := range maxAttempts {
-		pause(attempt)
+	for again := false; ; again = true {
 		key, r, expect := s.key, s.record, int64(s.record.Revision)
-		if !known || attempt > 0 {
+		if !known || again {
 			var err error
 			if key, r, expect, err = s.findToEnd(id, known, now); err != nil {
 				return Values{}, err
@@ -183,8 +184,10 @@ func (s *Session) remove(id string) (Values, error) {
 		if !errors.Is(err, store.ErrConflict) {
 			return Values{}, err
 		}
+		if err := s.manager.again(&s.tries, "end the session"); err != nil {
+			return Values{}, err
+		}
 	}
-	return Values{}, fmt.Errorf("%w: %d tries", ErrConflict, maxAttempts)
 }
 
 // findToEnd gets what is to be ended with an id, and on what condition. What

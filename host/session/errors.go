@@ -32,8 +32,9 @@ var (
 	// is followed, and no error.
 	ErrRenewed error = renewedError{}
 
-	// ErrConflict is a change that could not be stored in many tries because
-	// others kept changing the same session.
+	// ErrConflict is a change that could not be stored in the time or number of
+	// tries that there is for it (see Settings.StoreTimeout), because others kept
+	// changing the same session.
 	ErrConflict = errors.New("session: too many conflicting changes")
 
 	// ErrTooLarge is a session above Settings.MaxSize, or above what the store

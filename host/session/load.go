@@ -37,6 +37,8 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 	if s.loaded {
 		return nil
 	}
+	s.tries.begin()
+	defer s.tries.end()
 	now := s.manager.now()
 	var ended error
 	for _, id := range s.clientIDs() {

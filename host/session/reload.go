@@ -21,6 +21,8 @@ import (
 func (s *Session) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tries.begin()
+	defer s.tries.end()
 	before := s.loaded
 	if err := s.load(s.ctx); err != nil {
 		return err
@@ -50,6 +52,8 @@ func (s *Session) Reload() error {
 func (s *Session) Alive() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tries.begin()
+	defer s.tries.end()
 	before := s.loaded
 	if err := s.peek(s.ctx); err != nil {
 		return false, err

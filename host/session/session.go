@@ -26,6 +26,7 @@ type Session struct {
 	loading loadingContext  // ctx for what is read from the storage
 	saving  savingContext   // ctx for what must be done even if the client left
 	call    operation       // of the storage, one at a time
+	tries   tries           // of what the request is after at the moment
 	w       *responseWriter // nil for a session without a response
 	began   int64           // when the request began, 0: not before its first look
 
@@ -339,7 +340,9 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 	if _, saves := ctx.(*savingContext); !saves {
 		ctx = &s.loading
 	}
-	for range maxAttempts {
+	s.tries.begin()
+	defer s.tries.end()
+	for {
 		record, err := s.fetchRecord(ctx, now)
 		if err != nil {
 			return Record{}, err
@@ -352,8 +355,11 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 		if listed {
 			return record, nil
 		}
+		if err := s.manager.again(&s.tries, "read the session"); err != nil {
+			s.unsure = true
+			return Record{}, err
+		}
 	}
-	return Record{}, fmt.Errorf("%w: %d tries to read a session that others kept changing", ErrConflict, maxAttempts)
 }
 
 func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {

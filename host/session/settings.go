@@ -212,6 +212,9 @@ type Settings struct {
 	// request is answered. Loads end with their client as well; what is to be
 	// saved is saved although the client left, within this time. It binds a
 	// storage as far as that looks at its context, see [store.Store]. 0 is off.
+	//
+	// For half of it a change is made again that met the changes of others, 256
+	// times at most, and then is ErrConflict; with 0 for five seconds.
 	// SESSION_STORE_TIMEOUT, default 10 seconds.
 	StoreTimeout time.Duration
 

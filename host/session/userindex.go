@@ -77,8 +77,10 @@ func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIn
 func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn func(map[string]indexEntry) bool) error {
 	key := m.userIndexKey(user)
 	absent := make(map[string]bool)
-	for attempt := range maxAttempts {
-		pause(attempt)
+	t := triesOf(ctx)
+	t.begin()
+	defer t.end()
+	for {
 		now := m.now()
 		u, err := m.loadIndex(ctx, user, now)
 		if err != nil {
@@ -112,8 +114,10 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn 
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
+		if err := m.again(t, "change the list of a user's sessions"); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("%w: %d tries to change the list of a user's sessions", ErrConflict, maxAttempts)
 }
 
 // prune takes out of a list what is over by the clock, and of which the storage has

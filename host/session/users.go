@@ -131,10 +131,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 	// twice while it did not change.
 	entries, missed := list.entries, make(map[string]int)
 	vanished := make(map[string]indexEntry)
-	for attempt := 0; len(entries) > 0; attempt++ {
-		if attempt == maxAttempts {
-			return nil, fmt.Errorf("%w: %d tries to read a list of sessions that got new ids all the while", ErrConflict, maxAttempts)
-		}
+	t := triesOf(ctx)
+	for len(entries) > 0 {
 		for handle, entry := range entries {
 			session, is, err := m.listed(ctx, user, handle, entry, now)
 			if err != nil {
@@ -149,6 +147,9 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 		}
 		if len(entries) == 0 {
 			break
+		}
+		if err := m.again(t, "read a list of a user's sessions"); err != nil {
+			return nil, err
 		}
 		if list, err = m.loadIndex(ctx, user, now); err != nil {
 			return nil, err

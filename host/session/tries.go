@@ -1,0 +1,71 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// maxTries bounds how often something is tried again because others changed
+	// the session in between. Each failed try means that another one succeeded, so
+	// that only a storage that lies, or very many writers at once, reach it.
+	maxTries = 256
+
+	// triesWithin is for how long, where Settings.StoreTimeout does not say.
+	triesWithin = 5 * time.Second
+)
+
+// tries are those of one thing that a request, or a caller of the manager, is
+// after. All loops that it takes share them: a list is changed within a commit,
+// which may itself have to be made again, and numbers of tries would multiply.
+type tries struct {
+	users  int // that are under way and share them
+	failed int
+	since  time.Time // of the first that failed; until then nobody asks the time
+}
+
+// begin and end stand around whatever may have to be tried again.
+func (t *tries) begin() { t.users++ }
+
+func (t *tries) end() {
+	if t.users--; t.users == 0 {
+		*t = tries{}
+	}
+}
+
+// triesOf returns the tries that belong to a context: those of its session, or
+// new ones.
+func triesOf(ctx context.Context) *tries {
+	switch c := ctx.(type) {
+	case *loadingContext:
+		return &c.session.tries
+	case *savingContext:
+		return &c.session.tries
+	}
+	return new(tries)
+}
+
+// again waits after a try that met the change of another, for many writers of one
+// session not to hinder each other for ever. It returns ErrConflict if that is
+// enough of it.
+func (m *Manager) again(t *tries, what string) error {
+	t.failed++
+	if t.failed == 1 {
+		t.since = time.Now()
+		return nil
+	}
+	within := m.settings.StoreTimeout / 2
+	if within == 0 {
+		within = triesWithin
+	}
+	if took := time.Since(t.since); t.failed >= maxTries || took >= within {
+		return fmt.Errorf("%w: %d tries in %v to %s; either very many change it at once, or the storage calls everything a conflict",
+			ErrConflict, t.failed, took.Round(time.Millisecond), what)
+	}
+	if t.failed > 3 {
+		time.Sleep(time.Duration(rand.Int64N(int64(50*time.Microsecond) << min(t.failed-4, 7))))
+	}
+	return nil
+}
