@@ -23,8 +23,8 @@ const (
 
 // Store returns a store that does what s does and records how long each
 // operation takes and how it ends. It has those of the optional interfaces
-// [store.Sweeper], [store.Lister] and [store.Snapshotter] that s has. Closing it
-// closes s. It panics if s is nil.
+// [store.Sweeper], [store.Lister] and [store.Snapshotter] that s has, and
+// [store.Bounded] in any case. Closing it closes s. It panics if s is nil.
 //
 // An operation is a span if its context has a span that is sampled, to be the
 // parent, and else is measured only: what runs in the background makes no
@@ -180,6 +180,14 @@ func (m *measured) Get(ctx context.Context, key []byte, now int64) (value []byte
 	err = errPanic
 	defer m.end(&c, &err)
 	value, err = m.store.Get(c.ctx, key, now)
+	return value, err
+}
+
+func (m *measured) GetAtMost(ctx context.Context, key []byte, now int64, most int) (value []byte, err error) {
+	c := m.begin(ctx, opGet)
+	err = errPanic
+	defer m.end(&c, &err)
+	value, err = store.AtMost(m.store).GetAtMost(c.ctx, key, now, most)
 	return value, err
 }
 

@@ -113,6 +113,13 @@ func (s tracedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, er
 	return value, err
 }
 
+func (s tracedStore) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+	began := time.Now()
+	value, err := store.AtMost(s.Store).GetAtMost(ctx, key, now, most)
+	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
+	return value, err
+}
+
 func (s tracedStore) Set(ctx context.Context, w store.Write) error {
 	began := time.Now()
 	err := s.Store.Set(ctx, w)

@@ -37,6 +37,7 @@ var (
 	_ store.Sweeper     = (*Plugin)(nil)
 	_ store.Lister      = (*Plugin)(nil)
 	_ store.Snapshotter = (*Plugin)(nil)
+	_ store.Bounded     = (*Plugin)(nil)
 )
 
 func (p *Plugin) shardOf(key []byte) *shard { return p.shards[ShardOf(key, len(p.shards))] }
@@ -64,6 +65,12 @@ func (p *Plugin) checkWrite(w store.Write) error {
 // Get implements [store.Store]. It allocates the value that it returns and
 // nothing else.
 func (p *Plugin) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	return p.GetAtMost(ctx, key, now, abi.MaxValue)
+}
+
+// GetAtMost implements [store.Bounded]. A value that is too large stays in the
+// guest's memory.
+func (p *Plugin) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
 	if err := p.checkKey(key); err != nil {
 		return nil, err
 	}
@@ -75,6 +82,9 @@ func (p *Plugin) Get(ctx context.Context, key []byte, now int64) ([]byte, error)
 	defer s.unlock()
 	b, err := in.doGet(key, now)
 	if err = s.done(opGet, in, err); err != nil {
+		return nil, err
+	}
+	if err := store.CheckSize(len(b), most); err != nil {
 		return nil, err
 	}
 	value := make([]byte, len(b))

@@ -24,7 +24,8 @@ type Engine interface {
 	// Load returns the record under key. now is 1 for one that is wanted
 	// although it has expired, as long as it is there. It returns
 	// [store.ErrNotFound] if there is none or it has expired by now, and [ErrDecode] or [store.ErrCorrupt]
-	// if there is one that cannot be read.
+	// if there is one that cannot be read. What it gets from a store it bounds
+	// by [store.AtMost]: a storage may have anything, of any size.
 	Load(ctx context.Context, key []byte, now int64) (Record, error)
 
 	// Store puts a record under key on the condition of
@@ -44,7 +45,7 @@ var engines = struct {
 	sync.Mutex
 	open map[string]func(store.Store) (Engine, error)
 }{open: map[string]func(store.Store) (Engine, error){
-	EngineRecords: func(s store.Store) (Engine, error) { return records{s}, nil },
+	EngineRecords: func(s store.Store) (Engine, error) { return newRecords(s), nil },
 }}
 
 // RegisterEngine makes an engine available as Settings.Engine. It is called
@@ -82,10 +83,20 @@ func openEngine(name string, s store.Store) (Engine, error) {
 }
 
 // records is the default engine.
-type records struct{ store store.Store }
+type records struct {
+	store store.Store
+	reads store.Bounded // of the store
+	most  int           // bytes of a record that is read
+}
+
+func newRecords(s store.Store) records { return records{s, store.AtMost(s), maxRecord} }
 
 func (e records) Load(ctx context.Context, key []byte, now int64) (Record, error) {
-	b, err := e.store.Get(ctx, key, now)
+	b, err := e.reads.GetAtMost(ctx, key, now, e.most)
+	if errors.Is(err, store.ErrTooLarge) {
+		err = fmt.Errorf("%w: the record is larger than this program reads, which is Settings.MaxSize, and %d bytes where that is less; "+
+			"if it was written with a larger MaxSize, set that until sessions of then have ended: %v", ErrDecode, leastRead, err)
+	}
 	if err != nil {
 		return Record{}, err
 	}

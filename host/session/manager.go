@@ -46,6 +46,10 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if own, ok := engine.(records); ok {
+		own.most = max(settings.MaxSize, leastRead)
+		engine = own
+	}
 	if settings.OnError == nil {
 		settings.OnError = answerError
 	}

@@ -125,6 +125,11 @@ const (
 	timeoutsSize = 16
 	maxRecord    = abi.MaxValue
 
+	// leastRead is what of a record is read however small Settings.MaxSize is:
+	// lowering it is not to end the sessions that are there, and a list of a
+	// user's sessions may be as large as that.
+	leastRead = maxIndex
+
 	flagFixed      = 1
 	browserShift   = 1
 	transportShift = 3

@@ -30,6 +30,7 @@ import (
 // storage key.
 type sealedStore struct {
 	store.Store
+	reads   store.Bounded // of the store
 	keyring *Keyring
 	random  io.Reader
 
@@ -52,7 +53,7 @@ const (
 
 // newSealedStore puts seals on what is written to a store, as the settings say.
 func newSealedStore(s store.Store, settings *Settings) *sealedStore {
-	sealed := &sealedStore{Store: s, keyring: settings.Keyring, random: settings.Rand, clock: settings.Now, openOnly: settings.WriteUnsealed}
+	sealed := &sealedStore{Store: s, reads: store.AtMost(s), keyring: settings.Keyring, random: settings.Rand, clock: settings.Now, openOnly: settings.WriteUnsealed}
 	switch {
 	case settings.WriteUnsealed:
 		sealed.unsealedUntil = math.MaxInt64
@@ -88,9 +89,13 @@ func (r *sealRoom) sealData(key, value []byte) []byte {
 	return r.data
 }
 
-// Get opens in place: the store's copy is ours.
 func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
-	b, err := s.Store.Get(ctx, key, now)
+	return s.GetAtMost(ctx, key, now, maxRecord)
+}
+
+// GetAtMost opens in place: the store's copy is ours.
+func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+	b, err := s.reads.GetAtMost(ctx, key, now, most+sealOverhead)
 	if err != nil {
 		return nil, err
 	}

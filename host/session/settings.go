@@ -196,7 +196,9 @@ type Settings struct {
 	WriteUnsealed bool
 
 	// MaxSize bounds the encoded session, in bytes; default 1 MiB. A change
-	// beyond it is ErrTooLarge.
+	// beyond it is ErrTooLarge. A stored record that is larger than it, and larger
+	// than 1 MiB, is not read and counts as corrupt: lowering MaxSize to 1 MiB or
+	// less ends no session that was within that.
 	MaxSize int
 
 	// MaxUserSessions is how many sessions a user may have at a time. Somebody

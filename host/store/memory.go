@@ -44,6 +44,7 @@ var (
 	_ Sweeper     = (*Memory)(nil)
 	_ Lister      = (*Memory)(nil)
 	_ Snapshotter = (*Memory)(nil)
+	_ Bounded     = (*Memory)(nil)
 )
 
 // NewMemory returns an empty store.
@@ -101,6 +102,11 @@ func (m *Memory) each(ctx context.Context, f func(*memoryShard)) error {
 
 // Get implements Store.
 func (m *Memory) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+	return m.GetAtMost(ctx, key, now, abi.MaxValue)
+}
+
+// GetAtMost implements Bounded.
+func (m *Memory) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
 		return nil, err
@@ -109,6 +115,9 @@ func (m *Memory) Get(ctx context.Context, key []byte, now int64) ([]byte, error)
 	r, ok := s.records[string(key)]
 	if !ok || r.expired(now) {
 		return nil, ErrNotFound
+	}
+	if err := CheckSize(len(r.value), most); err != nil {
+		return nil, err
 	}
 	return append(make([]byte, 0, len(r.value)), r.value...), nil
 }

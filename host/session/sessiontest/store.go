@@ -127,6 +127,14 @@ func (s *Store) Get(ctx context.Context, key []byte, now int64) ([]byte, error) 
 	return s.store.Get(ctx, key, now)
 }
 
+// GetAtMost implements [store.Bounded]. It counts as [Get].
+func (s *Store) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+	if err := s.enter(ctx, Get); err != nil {
+		return nil, err
+	}
+	return store.AtMost(s.store).GetAtMost(ctx, key, now, most)
+}
+
 // Set implements [store.Store].
 func (s *Store) Set(ctx context.Context, w store.Write) error {
 	if err := s.enter(ctx, Set); err != nil {

@@ -1,0 +1,35 @@
+package plugin_test
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// TestValuesThatAreTooLargeStayInTheGuest: they cost the host no memory, and are
+// no fault of the guest.
+func TestValuesThatAreTooLargeStayInTheGuest(t *testing.T) {
+	const size = 7000
+	p := open(t, guest(t, "store"), quiet())
+	require.NoError(t, p.Set(ctx, store.Write{Key: []byte("k"), Value: make([]byte, size), Now: 1}))
+	got, err := p.GetAtMost(ctx, []byte("k"), 1, size)
+	require.NoError(t, err)
+	require.Len(t, got, size)
+	_, err = p.GetAtMost(ctx, []byte("k"), 1, size-1)
+	require.ErrorIs(t, err, store.ErrTooLarge)
+	require.ErrorContains(t, err, "7000 bytes")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const times = 1000
+	for range times {
+		if _, err := p.GetAtMost(ctx, []byte("k"), 1, size-1); !errors.Is(err, store.ErrTooLarge) {
+			t.Fatal(err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(times*size/4))
+	require.Zero(t, p.Stats().Restarts)
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Bounded is a Store that can be asked for a value up to a size. What is larger
+// never leaves it: a value that somebody made very large costs whoever asks for it
+// no memory.
+type Bounded interface {
+	// GetAtMost is Get that returns ErrTooLarge for a value of more than most
+	// bytes, without having made a copy of it.
+	GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error)
+}
+
+// AtMost returns a store's own Bounded, or for a store that has none one that
+// drops what is too large when it has it.
+func AtMost(s Store) Bounded {
+	if b, ok := s.(Bounded); ok {
+		return b
+	}
+	return dropping{s}
+}
+
+type dropping struct{ store Store }
+
+func (d dropping) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+	value, err := d.store.Get(ctx, key, now)
+	if err == nil {
+		err = CheckSize(len(value), most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+// CheckSize returns ErrTooLarge for a value of more than most bytes that is
+// stored.
+func CheckSize(size, most int) error {
+	if size > most {
+		return fmt.Errorf("%w: a stored value of %d bytes, and at most %d are wanted", ErrTooLarge, size, most)
+	}
+	return nil
+}

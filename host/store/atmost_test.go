@@ -1,0 +1,33 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// TestAtMost gives what Get gives, but nothing that is larger than was asked for.
+func TestAtMost(t *testing.T) {
+	ctx, memory := context.Background(), store.NewMemory()
+	put(t, memory, "k", "0123456789", 0)
+	for name, s := range map[string]store.Store{"of its own": memory, "without": struct{ store.Store }{memory}} {
+		bounded := store.AtMost(s)
+		for _, most := range []int{18, 19, 1 << 30} {
+			got, err := bounded.GetAtMost(ctx, []byte("k"), now, most)
+			require.NoError(t, err, name)
+			require.Equal(t, value(1, "0123456789"), got, name)
+		}
+		for _, most := range []int{0, 17} {
+			got, err := bounded.GetAtMost(ctx, []byte("k"), now, most)
+			require.ErrorIs(t, err, store.ErrTooLarge, name)
+			require.ErrorContains(t, err, "18 bytes", name)
+			require.Nil(t, got, name)
+		}
+		_, err := bounded.GetAtMost(ctx, []byte("other"), now, 0)
+		require.ErrorIs(t, err, store.ErrNotFound, name)
+	}
+	_, own := store.AtMost(memory).(*store.Memory)
+	require.True(t, own, "its own is taken")
+}
