@@ -19,7 +19,7 @@ const (
 	maxBody = 64 << 10
 
 	// maxDepth is how deep arrays and objects may lie in each other. Readers of
-	// the session, encoding/json among them, have limits too, and a value that
+	// the session, session.JSON among them, have limits too, and a value that
 	// nobody could read back would lock its owner out of the page.
 	maxDepth = 1000
 )
@@ -114,6 +114,9 @@ func checkJSON(body []byte) error {
 	}
 	if depth(body) > maxDepth {
 		return fmt.Errorf("the body has arrays and objects in each other more than %d deep", maxDepth)
+	}
+	if err := session.JSON.Unmarshal(body, &value); err != nil {
+		return fmt.Errorf("the body is more than a session takes: %w", err)
 	}
 	return nil
 }

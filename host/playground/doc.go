@@ -47,6 +47,7 @@
 //	     a question about devices while nobody is logged in
 //	413  a body above 64 KiB, or a session above Settings.MaxSize
 //	415  a body that says it is something else than JSON
+//	421  a Host that the playground was not told of, see [Config.Hosts]
 //	503  the storage is not available, or has no space left; Retry-After says
 //	     when to try again
 //

@@ -20,6 +20,12 @@ type Config struct {
 
 	// Engine is what the page says about the engine.
 	Engine Engine
+
+	// Hosts are names under which the playground is reached, beside 127.0.0.1,
+	// localhost, [::1] and the address at which a request arrives. It answers
+	// for no others: a page of another site, whose name leads to this machine,
+	// could read the sessions else.
+	Hosts []string
 }
 
 // Engine describes a storage engine to the reader of the page.
@@ -36,6 +42,10 @@ type Engine struct {
 func New(c Config) (http.Handler, error) {
 	if c.Store == nil {
 		return nil, errors.New("playground: Config.Store is nil; give it a store, such as store.NewMemory()")
+	}
+	hosts, err := newHosts(c.Hosts)
+	if err != nil {
+		return nil, err
 	}
 	settings := c.Settings
 	settings.Codec = codec{session.JSON}
@@ -56,7 +66,7 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", traced(settings.CookieName, crossOrigin.Handler(manager.Handler(api))))
 	mux.Handle("/", newPage())
-	return secured(mux), nil
+	return secured(hosts.only(mux)), nil
 }
 
 // secured adds the headers that keep the page to itself: it loads nothing from

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
@@ -18,6 +19,25 @@ func checkAddr(addr string) error {
 		return usagef("the address %q has the port %q, and a port is a number from 0 to 65535", addr, port)
 	}
 	return nil
+}
+
+// hostsOf are the names that the playground answers for, beside those that it
+// has by itself: those told, and the name that it listens on.
+func hostsOf(addr string, told, variables []string) (hosts []string, err error) {
+	if told == nil {
+		for name := range strings.SplitSeq(lookup(variables, "WADDLE_HOSTS"), ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				told = append(told, name)
+			}
+		}
+	}
+	if err := playground.CheckHosts(told); err != nil {
+		return nil, &usageError{err}
+	}
+	if host, _, _ := net.SplitHostPort(addr); host != "" && net.ParseIP(host) == nil {
+		told = append(told, host)
+	}
+	return told, nil
 }
 
 // reachable returns an address as a browser on this machine can use it.

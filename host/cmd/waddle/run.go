@@ -34,6 +34,8 @@ Settings come from the environment, those of a session by the names they have
 everywhere:
 
   WADDLE_ADDR                where to listen, unless --addr says it
+  WADDLE_HOSTS               names under which the page is reached, unless --host
+                             says them; separated by commas
   SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
                              memory, or for your own plugin, as /data: with a quota
@@ -77,6 +79,8 @@ The JSON interface beneath the page is there for scripts:
 	}
 	cmd.Flags().StringVar(&flags.addr, "addr", "",
 		"listen on `ADDR`, as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
+	cmd.Flags().StringSliceVar(&flags.hosts, "host", nil,
+		"answer for the host `NAME` as well, as behind a proxy; else only for localhost and the address it listens on (default $WADDLE_HOSTS)")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
 	addQuota(cmd, &flags.quota)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
@@ -97,6 +101,7 @@ func settingsInHelp(text string) string {
 
 type runFlags struct {
 	addr    string
+	hosts   []string
 	verbose bool
 	quota   quota
 }
@@ -111,6 +116,10 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 		settings.Storage = files[0]
 	}
 	if err := cmp.Or(checkAddr(addr), flags.quota.check()); err != nil {
+		return err
+	}
+	hosts, err := hostsOf(addr, flags.hosts, env.variables)
+	if err != nil {
 		return err
 	}
 
@@ -133,7 +142,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if settings.Dir != "" {
 		settings.Durability = cmp.Or(settings.Durability, plugin.DurabilityInterval.String())
 	}
-	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine})
+	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine, Hosts: hosts})
 	if err != nil {
 		_ = listener.Close()
 		_ = storage.Close(ctx)
