@@ -14,6 +14,14 @@ import (
 
 // Codec encodes the values of a session. It must be safe for use by many
 // goroutines at once.
+//
+// An application's own has to bound what it decodes: values may be a visitor's,
+// and without a Keyring the storage can give back anything, up to
+// Settings.MaxSize. Time and memory should not grow faster than the length of what is
+// decoded, and what cannot be read again should not be written. [CBOR] and [JSON] take
+// arrays and maps that lie in each other up to 1000 deep, and 500,000 elements,
+// keys and values together; beyond that Marshal returns an error and so does
+// Unmarshal.
 type Codec interface {
 	// ID is written into every record. A record with another id than the
 	// manager's codec is taken as corrupt and never decoded by guesswork. Ids
@@ -56,9 +64,6 @@ type cborCodec struct {
 	dec cbor.DecMode
 }
 
-// maxNesting is what encoding/json allows as well.
-const maxNesting = 10000
-
 func newCBOR() Codec {
 	enc, err := cbor.EncOptions{
 		Sort:    cbor.SortNone,
@@ -70,14 +75,15 @@ func newCBOR() Codec {
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	// What could be encoded and stored must be decoded: the encoder knows no
-	// limits of its own and takes strings that are not UTF-8.
+	// What could be encoded and stored must be decoded: the encoder takes strings
+	// that are not UTF-8, and what boundCBOR lets pass is bounded.
 	dec, err := cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 		DefaultMapType:   reflect.TypeFor[map[string]any](),
-		MaxArrayElements: maxRecord,
-		MaxMapPairs:      maxRecord,
-		MaxNestedLevels:  maxNesting,
+		MaxArrayElements: maxItems,
+		MaxMapPairs:      maxItems,
+		MaxNestedLevels:  maxNesting * (1 + maxTags),
+		IndefLength:      cbor.IndefLengthForbidden,
 		UTF8:             cbor.UTF8DecodeInvalid,
 		IntDec:           cbor.IntDecConvertSignedOrBigInt,
 		TextUnmarshaler:  cbor.TextUnmarshalerTextString,
@@ -94,10 +100,24 @@ func (c cborCodec) Marshal(v any) ([]byte, error) {
 	if _, err := cborForm.check(v); err != nil {
 		return nil, err
 	}
-	return c.enc.Marshal(v)
+	data, err := c.enc.Marshal(v)
+	if err == nil {
+		err = boundCBOR(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
-func (c cborCodec) Unmarshal(data []byte, v any) error { return c.dec.Unmarshal(data, v) }
+func (c cborCodec) Unmarshal(data []byte, v any) error {
+	if len(data) > unbounded {
+		if err := boundCBOR(data); err != nil {
+			return err
+		}
+	}
+	return c.dec.Unmarshal(data, v)
+}
 
 type jsonCodec struct{}
 
@@ -117,7 +137,13 @@ func (jsonCodec) Marshal(v any) ([]byte, error) {
 	if err == nil && replaced(data) {
 		return nil, fmt.Errorf("text that is not UTF-8 cannot be said in JSON; use []byte")
 	}
-	return data, err
+	if err == nil {
+		err = boundJSON(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // replaced reports whether json.Marshal put something else in place of text
@@ -141,6 +167,11 @@ func replaced(data []byte) bool {
 }
 
 func (jsonCodec) Unmarshal(data []byte, v any) error {
+	if len(data) > unbounded {
+		if err := boundJSON(data); err != nil {
+			return err
+		}
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(v); err != nil {

@@ -6,14 +6,14 @@ import (
 	"reflect"
 )
 
-// maxStored is how deep a value may go. What the decoders take, maxNesting, is
-// more: a type that does not contain itself adds some levels of its own.
-const maxStored = maxNesting - 1000
+// maxWalk is how deep a value is followed. What is encoded of it may be less
+// deep, since pointers and interfaces are steps here and not there.
+const maxWalk = 3 * maxNesting
 
 // walk looks for what the types of a value do not tell. Only what may hold
 // something of the kind is visited.
 func (f *form) walk(v reflect.Value, held bool, depth int) *fault {
-	if depth > maxStored {
+	if depth > maxWalk {
 		return tooDeep(v.Type())
 	}
 	switch v.Kind() {
@@ -72,7 +72,7 @@ func (f *form) walkInterface(v reflect.Value, depth int) *fault {
 // walkHeld is walk for what an interface holds, with a short way for what
 // interfaces hold as a rule.
 func (f *form) walkHeld(x any, depth int) *fault {
-	if depth > maxStored {
+	if depth > maxWalk {
 		return tooDeep(reflect.TypeOf(x))
 	}
 	switch x := x.(type) {
@@ -104,7 +104,7 @@ func (f *form) walkHeld(x any, depth int) *fault {
 }
 
 func tooDeep(t reflect.Type) *fault {
-	return &fault{typ: t, why: fmt.Sprintf("goes deeper than %d levels, or refers to itself", maxStored)}
+	return &fault{typ: t, why: fmt.Sprintf("goes deeper than %d levels, or refers to itself", maxNesting)}
 }
 
 func (f *form) walkMap(v reflect.Value, held bool, depth int) *fault {
