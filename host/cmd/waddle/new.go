@@ -60,7 +60,7 @@ to build against.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.options.Name, "name", "", "the plugin calls itself `NAME` (default that of the directory)")
-	f.StringVar(&flags.options.Module, "module", "", "the `PATH` of a Go project's module (default the name)")
+	f.StringVar(&flags.options.Module, "module", "", "the `PATH` of a Go project's module (default the name, or NAME-store where Go has a meaning of its own for that)")
 	f.StringVar(&flags.options.Checkout, "checkout", "", "build a Go project against the checkout of Waddle in `DIR`")
 	addJSON(cmd, &flags.json)
 	directories(cmd, "checkout")

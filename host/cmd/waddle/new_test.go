@@ -53,6 +53,8 @@ func TestNewRefuses(t *testing.T) {
 		{"language", []string{"cobol", dir}, `"cobol", and there are`},
 		{"name", []string{"c", dir, "--name", "My Engine"}, `"My Engine"`},
 		{"module of C", []string{"c", dir, "--module", "example.com/x"}, "are for Go"},
+		{"word of Go", []string{"go", dir, "--module", "go"}, `the go command has a meaning of its own for "go"`},
+		{"package of Go", []string{"go", dir, "--module", "sync/store"}, "standard library"},
 		{"no checkout", []string{"go", dir, "--checkout", t.TempDir()}, "is not a checkout of Waddle"},
 		{"no release", []string{"go", dir}, "--checkout DIR"},
 	} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/project"
+	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
 // tool is what a project is built with here: environment for its build, or why
@@ -114,6 +115,50 @@ func TestProjectsBuildAndPass(t *testing.T) {
 				run(t, dir, nil, "go", "test", "-short", ".")
 			}
 		})
+	}
+}
+
+// TestWordsOfALanguageAsNames: whoever calls a store by a word that the language
+// has a meaning for gets a project that builds all the same.
+func TestWordsOfALanguageAsNames(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds projects in each language")
+	}
+	for language, names := range map[string][]string{
+		"assemblyscript": {"assemblyscript"},
+		"c":              {"int"},
+		"go":             {"go", "time"},
+		"rust":           {"fn"},
+		"zig":            {"fn"},
+	} {
+		tool := toolchain(t, language)
+		if tool.missing != "" {
+			t.Logf("SKIPPED: %s, for want of %s", language, tool.missing)
+			continue
+		}
+		if language == "assemblyscript" && os.Getenv("CI") != "true" && exec.Command("npm", "view", "assemblyscript", "version").Run() != nil {
+			t.Log("SKIPPED: assemblyscript, as npm cannot fetch the compiler")
+			continue
+		}
+		for _, name := range names {
+			t.Run(language+" "+name, func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), name)
+				_, err := project.Write(dir, language, options(language))
+				require.NoError(t, err)
+				for _, l := range project.Languages() {
+					if l.Name == language {
+						run(t, dir, tool.environment, "sh", "-c", l.Build)
+					}
+				}
+				wasm, err := os.ReadFile(filepath.Join(dir, "store.wasm"))
+				require.NoError(t, err)
+				_, err = plugin.Check(wasm)
+				require.NoError(t, err)
+				if cargo, err := exec.LookPath("cargo"); err == nil && language == "rust" {
+					run(t, dir, nil, cargo, "metadata", "--no-deps", "--offline", "--format-version", "1")
+				}
+			})
+		}
 	}
 }
 

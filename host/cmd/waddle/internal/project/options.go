@@ -12,9 +12,8 @@ import (
 var ErrOption = errors.New("not a possible option")
 
 var (
-	namePattern   = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,58}[a-z0-9])?$`)
-	modulePattern = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9._~-]*(/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*$`)
-	notOfName     = regexp.MustCompile(`[^a-z0-9]+`)
+	namePattern = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,58}[a-z0-9])?$`)
+	notOfName   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
 // settle checks options and fills in what is not set.
@@ -33,10 +32,10 @@ func (o *Options) settle(l Language, base string) error {
 		return nil
 	}
 	if o.Module == "" {
-		o.Module = o.Name
+		o.Module = moduleOf(o.Name)
 	}
-	if !modulePattern.MatchString(o.Module) {
-		return fmt.Errorf("%w: the module path %q: it should look like example.com/me/%s", ErrOption, o.Module, o.Name)
+	if err := checkModule(o.Module); err != nil {
+		return err
 	}
 	if o.Checkout != "" {
 		checkout, err := filepath.Abs(o.Checkout)

@@ -28,7 +28,8 @@ type Options struct {
 	// directory, as far as it is one.
 	Name string
 
-	// Module is the path of a Go project's module. "": the name.
+	// Module is the path of a Go project's module. "": the name, with -store
+	// behind it where Go has a meaning of its own for that.
 	Module string
 
 	// Checkout is a checkout of Waddle that a Go project is built against. ""
