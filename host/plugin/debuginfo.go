@@ -10,6 +10,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
+// CheckDebugInfo says why the debug sections of a module, of which Check gave the
+// outline, would be of no use to a host with Config.DebugInfo.
+func CheckDebugInfo(m *preflight.Module, wasm []byte) error { return checkDebugInfo(m, wasm) }
+
 // checkDebugInfo says why the debug sections of a module are of no use. wazero
 // goes over all their entries at every failure and does not notice when they
 // lead in a circle, so that one such walk is made here first, with an end.

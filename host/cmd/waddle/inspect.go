@@ -30,8 +30,9 @@ instance, with little memory, two seconds for each step, and a temporary
 directory at /data. It then shows name, version, capabilities and limits as the
 module gives them. A module that opens only with settings needs --config.
 
-The exit code is 0 for a module that would be loaded and 1 for one that would
-be refused, or that failed when it was run.`,
+The exit code is 0 for a module against which nothing was found and 1 for one
+that would be refused. What a module says of itself, and whether it opens, is
+found only with --describe.`,
 		Example: `  waddle inspect my-engine.wasm
   waddle inspect my-engine.wasm --describe --config max_records=100
   waddle inspect memory
@@ -66,9 +67,11 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 	}
 	report := inspect.Of(m.name, m.wasm, m.size)
 	if flags.describe && report.Accepted {
-		if report.Description, err = describeModule(ctx, m, flags, env); err != nil {
+		description, err := describeModule(ctx, m, flags, env)
+		if err != nil {
 			return err
 		}
+		report.Add(description)
 	}
 	if err := write(env.stdout, report, flags.json); err != nil {
 		return err
@@ -78,8 +81,6 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 		return fmt.Errorf("%s would be refused", report.File)
 	case n > 1:
 		return fmt.Errorf("%s would be refused, for %d reasons", report.File, n)
-	case report.Description != nil && report.Description.Failure != "":
-		return fmt.Errorf("%s would be loaded, and failed when it was run", report.File)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package inspect
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -21,11 +22,15 @@ var MaxModule = int64(preflight.DefaultLimits().Module)
 // Report is what can be said of a module. It is complete only if the module can
 // be read to its end; of a damaged one it has what stands before the damage.
 type Report struct {
-	File     string    `json:"file"`
-	Size     int64     `json:"size"`             // bytes; -1 if not known
-	SHA256   string    `json:"sha256,omitempty"` // of the whole; empty above MaxModule
+	File   string `json:"file"`
+	Size   int64  `json:"size"`             // bytes; -1 if not known
+	SHA256 string `json:"sha256,omitempty"` // of the whole; empty above MaxModule
+
+	// Accepted says that nothing speaks against the module: nothing in its file
+	// and, if there is a Description, nothing in how it opened. Refused is empty
+	// then.
 	Accepted bool      `json:"accepted"`
-	Refused  []Refusal `json:"refused"` // empty if accepted
+	Refused  []Refusal `json:"refused"`
 
 	// Incomplete says that the module could not be read to its end: there
 	// may be more of everything below.
@@ -98,9 +103,11 @@ type Code struct {
 	LargestBody int   `json:"largest_body"`
 	Globals     int   `json:"globals"`
 	// Names and Debug say whether a stack after a trap can name functions, and
-	// whether the module carries debug information.
-	Names bool `json:"names"`
-	Debug bool `json:"debug"`
+	// whether the module carries debug information. DebugFault is why a host
+	// could not use that.
+	Names      bool   `json:"names"`
+	Debug      bool   `json:"debug"`
+	DebugFault string `json:"debug_fault,omitempty"`
 	// CompileTime is a rough estimate, in nanoseconds in JSON.
 	CompileTime time.Duration `json:"compile_time_estimate"`
 }
@@ -126,15 +133,25 @@ func Of(file string, wasm []byte, size int64) *Report {
 		r.Refused = append(r.Refused, Refusal{e.Kind.Error(), e.Detail})
 	}
 	r.Accepted = len(refused) == 0
-	r.outline(module)
+	r.outline(module, wasm)
 	return r
+}
+
+// Add adds what was learnt by running the module, with which it is refused if it
+// did not open.
+func (r *Report) Add(d *Description) {
+	r.Description = d
+	if d.Failure != "" {
+		r.Accepted = false
+		r.Refused = append(r.Refused, Refusal{"it does not open", d.Failure})
+	}
 }
 
 // secondOfWork is about what the compiler does in a second; see
 // [preflight.Module].
 const secondOfWork = 25_000_000
 
-func (r *Report) outline(m *preflight.Module) {
+func (r *Report) outline(m *preflight.Module, wasm []byte) {
 	r.Incomplete = m.Incomplete
 	r.Code = Code{Functions: m.Functions, Bytes: m.CodeSize, DataBytes: m.DataSize, CustomBytes: m.CustomSize,
 		LargestBody: m.Largest.Size, Globals: m.Globals,
@@ -143,10 +160,15 @@ func (r *Report) outline(m *preflight.Module) {
 		name := preflight.SectionName(s.ID)
 		if s.Name != "" {
 			name = "custom " + s.Name
-			r.Code.Names = r.Code.Names || s.Name == "name"
+			r.Code.Names = r.Code.Names || s.Name == "name" && namesFunctions(wasm[s.Offset:][:s.Size])
 			r.Code.Debug = r.Code.Debug || strings.HasPrefix(s.Name, ".debug_")
 		}
 		r.Sections = append(r.Sections, Section{name, s.Offset, s.Size})
+	}
+	if r.Code.Debug && !m.Incomplete {
+		if err := plugin.CheckDebugInfo(m, wasm); err != nil {
+			r.Code.DebugFault = err.Error()
+		}
 	}
 	if m.Memory != nil {
 		r.Memory = &Memory{m.Memory.Min, m.Memory.Max}
@@ -167,6 +189,30 @@ func (r *Report) outline(m *preflight.Module) {
 		r.Imports = append(r.Imports, Import{i.Module, i.Name, i.Kind.String(), signatureOf(i.Kind, i.Signature)})
 	}
 	r.Capabilities = capabilitiesOf(r.Imports)
+}
+
+// namesFunctions reports whether a section of names has one of a function.
+func namesFunctions(section []byte) bool {
+	number := func() (n int) {
+		v, size := binary.Uvarint(section)
+		if size <= 0 || v > uint64(len(section)-size) {
+			section = nil
+			return 0
+		}
+		section = section[size:]
+		return int(v)
+	}
+	section = section[number():] // its own name
+	for len(section) > 0 {
+		id := section[0]
+		section = section[1:]
+		n := number()
+		if id == 1 {
+			return n > 1
+		}
+		section = section[n:]
+	}
+	return false
 }
 
 func signatureOf(kind preflight.Kind, s preflight.Signature) string {

@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/stretchr/testify/require"
@@ -19,6 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
 // guests has modules with one fault each, their sources beside them.
@@ -61,7 +64,7 @@ func TestOfAccepted(t *testing.T) {
 	require.Positive(t, r.Code.Bytes)
 	require.False(t, r.Code.Names)
 	shown := text(t, r)
-	for _, says := range []string{"x.wasm", r.SHA256, "session_abi_v1", "18 pages", "session_set", "compute in its own memory, and nothing else", "It would be loaded."} {
+	for _, says := range []string{"x.wasm", r.SHA256, "session_abi_v1", "18 pages", "session_set", "compute in its own memory, and nothing else", "Nothing in the file speaks against it"} {
 		require.Contains(t, shown, says)
 	}
 }
@@ -70,6 +73,40 @@ func TestOfNames(t *testing.T) {
 	r := of(guest(t, "named"))
 	require.True(t, r.Code.Names)
 	require.Contains(t, text(t, r), "names of functions")
+}
+
+// custom is a module with one more section of its own.
+func custom(wasm []byte, name string, content ...byte) []byte {
+	section := append(append([]byte{byte(len(name))}, name...), content...)
+	return append(append(bytes.Clone(wasm), 0, byte(len(section))), section...)
+}
+
+// What helps to find a fault is told as the host finds it.
+func TestOfDebugging(t *testing.T) {
+	const none = "no names of functions"
+	store := guest(t, "store")
+	unit := []byte{8, 0, 0, 0, 4, 0, 0, 0, 0, 0, 4, 0}
+	usable := custom(custom(store, ".debug_abbrev", 0), ".debug_info", unit...)
+	for _, c := range []struct {
+		name         string
+		wasm         []byte
+		says, notYet string
+	}{
+		{"nothing", store, none, "debug "},
+		{"a name of the module", custom(store, "name", 0, 2, 1, 'm'), none, "debug "},
+		{"no function's name", custom(store, "name", 1, 1, 0), none, "debug "},
+		{"a function's name", custom(store, "name", 1, 4, 1, 0, 1, 'f'), "names of functions", none},
+		{"debug information alone", usable, none + " in a stack after a trap; build without stripping for that; debug information", "of no use"},
+		{"debug information and names", custom(usable, "name", 1, 4, 1, 0, 1, 'f'), "names of functions; debug information", none},
+		{"lines alone", custom(store, ".debug_line", 1, 2, 3), "debug sections of no use", "debug information\n"},
+		{"damaged", custom(store, ".debug_info", 1, 2, 3), "debug sections of no use", "debug information\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			shown := text(t, of(c.wasm))
+			require.Contains(t, shown, c.says)
+			require.NotContains(t, shown, c.notYet)
+		})
+	}
 }
 
 // What a module may do is told by what it imports.
@@ -217,8 +254,10 @@ func TestDescribe(t *testing.T) {
 	require.Equal(t, 8000, d.MaxValue)
 	require.Equal(t, int64(18<<16), d.Memory)
 	r := of(guest(t, "store"))
-	r.Description = d
+	r.Add(d)
+	require.True(t, r.Accepted)
 	require.Contains(t, text(t, r), "tiny store")
+	require.Contains(t, text(t, r), "It would be loaded.")
 
 	wasm, err := keyfolder.Module()
 	require.NoError(t, err)
@@ -233,6 +272,10 @@ func TestDescribeFailure(t *testing.T) {
 		{"init_loop", "longer than 2s"},
 		{"init_exit", "exited with code 2"},
 		{"describe_trap", "unreachable"},
+		{"describe_small", "max_key"},
+		{"describe_limits", "max_value"},
+		{"describe_unpaired", "not a pair"},
+		{"describe_huge", "1048576 bytes"},
 		{"open_refuses", "unknown setting: colour"},
 		{"memory_huge", "65536 pages"},
 		{"start", "start section"},
@@ -241,8 +284,13 @@ func TestDescribeFailure(t *testing.T) {
 			d := describe(t, guest(t, c.guest), nil)
 			require.Contains(t, d.Failure, c.says)
 			r := of(guest(t, c.guest))
-			r.Description = d
+			r.Add(d)
 			require.Contains(t, text(t, r), c.says)
+			require.False(t, r.Accepted)
+			require.NotContains(t, text(t, r), "would be loaded")
+			_, err := plugin.Open(t.Context(), guest(t, c.guest), plugin.Config{Shards: 1, NoCache: true, MemoryLimit: 64 << 20,
+				Deadline: 2 * time.Second, OpenDeadline: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)})
+			require.Error(t, err, "as a host has it")
 		})
 	}
 }

@@ -69,14 +69,17 @@ func (t *text) outline(r *Report) {
 	t.field("code", "%s, %s, the largest %s; compiling takes %s",
 		count(r.Code.Functions, "function"), size(r.Code.Bytes), size(int64(r.Code.LargestBody)), compiling(r.Code.CompileTime))
 	t.field("data", "%s", size(r.Code.DataBytes))
-	switch {
-	case r.Code.Names && r.Code.Debug:
-		t.field("debugging", "names of functions, and debug information")
-	case r.Code.Names:
-		t.field("debugging", "names of functions")
-	default:
-		t.field("debugging", "none: a stack after a trap has no names of functions; build without stripping for that")
+	debugging := "no names of functions in a stack after a trap; build without stripping for that"
+	if r.Code.Names {
+		debugging = "names of functions"
 	}
+	switch {
+	case r.Code.DebugFault != "":
+		debugging += "; debug sections of no use: " + plain(r.Code.DebugFault)
+	case r.Code.Debug:
+		debugging += "; debug information"
+	}
+	t.field("debugging", "%s", debugging)
 }
 
 func (t *text) exports(r *Report) {
@@ -144,6 +147,9 @@ func (t *text) imports(r *Report) {
 
 func (t *text) verdict(r *Report) {
 	switch n := len(r.Refused); {
+	case r.Accepted && r.Description == nil:
+		t.line("\nNothing in the file speaks against it. Whether it opens, only running it tells: add --describe.")
+		return
 	case r.Accepted:
 		t.line("\nIt would be loaded.")
 		return
