@@ -87,6 +87,7 @@ func review(wasm []byte, limits preflight.Limits) (*preflight.Module, []*LoadErr
 	why = append(why, checkMemory(m)...)
 	why = append(why, checkExports(m)...)
 	why = append(why, checkImports(m)...)
+	advise(m, why)
 	return m, why
 }
 

@@ -241,8 +241,8 @@ func (r *reader) constant() {
 		default:
 			r.fail("the instruction 0x%02x in a constant expression", op)
 		}
-		if n >= 1 {
-			r.fail("more than one instruction in a constant expression")
+		if n >= 1 && r.err == nil {
+			r.err = feature("more than one instruction in a constant expression (extended constant expressions are not available to a guest)")
 		}
 	}
 }

@@ -1,0 +1,116 @@
+package plugin
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+)
+
+// toolchains are those that a module may say it was made by: says are words of
+// its producers section, in lower case.
+var toolchains = []struct {
+	name string
+	says []string
+}{
+	{"TinyGo", []string{"tinygo"}},
+	{"Go", []string{"go cmd/compile", "go"}},
+	{"Rust", []string{"rust", "rustc"}},
+	{"Zig", []string{"zig"}},
+	{"AssemblyScript", []string{"assemblyscript"}},
+	{"C", []string{"clang", "c", "c99", "c11", "c17", "c++"}},
+}
+
+// toolchainOf is what a module says it was made by, "" if it does not say.
+func toolchainOf(m *preflight.Module) string {
+	for _, t := range toolchains {
+		for _, p := range m.Producers {
+			name := strings.ToLower(p.Name)
+			for _, word := range t.says {
+				// "Debian clang", "C_plus_plus_14", "rustc": the whole name, its last
+				// word, or what stands before an underscore.
+				_, last, _ := strings.Cut(name, " ")
+				first, _, _ := strings.Cut(name, "_")
+				if name == word || last == word || first == word || t.name == "TinyGo" && strings.Contains(name, word) {
+					return t.name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// flag is what a toolchain is told so that something is otherwise.
+type flag struct{ toolchain, flag string }
+
+// flagsFor returns those of the toolchain that made a module: of all that there
+// are, if the module does not say which it was.
+func flagsFor(m *preflight.Module, flags []flag) string {
+	toolchain, all := toolchainOf(m), []string(nil)
+	for _, f := range flags {
+		if f.toolchain == toolchain {
+			return f.toolchain + ": " + f.flag
+		}
+		all = append(all, f.toolchain+": "+f.flag)
+	}
+	return strings.Join(all, "; ")
+}
+
+// remedies say how to build without what a guest may not have, by words of the
+// reason for which it is refused.
+var remedies = []struct {
+	says  string
+	flags []flag
+}{
+	{"reference types", []flag{
+		{"C", "-mno-reference-types"}, {"Rust", "-C target-feature=-reference-types"}, {"Zig", "-mcpu=generic-reference_types"},
+		{"AssemblyScript", "without asc --enable reference-types"}}},
+	{"exceptions", []flag{
+		{"C", "-fno-exceptions, without -fwasm-exceptions"}, {"Rust", "-C panic=abort"}, {"Zig", "-mcpu=generic-exception_handling"},
+		{"AssemblyScript", "without asc --enable exception-handling"}}},
+	{"tail calls", []flag{
+		{"C", "-mno-tail-call"}, {"Rust", "-C target-feature=-tail-call"}, {"Zig", "-mcpu=generic-tail_call"}}},
+	{"relaxed SIMD", []flag{
+		{"C", "-mno-relaxed-simd"}, {"Rust", "-C target-feature=-relaxed-simd"}, {"Zig", "-mcpu=generic-relaxed_simd"},
+		{"AssemblyScript", "without asc --enable relaxed-simd"}}},
+	{"threads", threads},
+	{"a shared ", threads},
+	{"extended constant", []flag{
+		{"C", "-mno-extended-const, without -fPIC"}, {"Rust", "-C target-feature=-extended-const -C relocation-model=static"},
+		{"Zig", "-mcpu=generic-extended_const"}}},
+	{"a 64-bit ", []flag{
+		{"C", "--target=wasm32-wasi"}, {"Rust", "--target wasm32-unknown-unknown"}, {"Zig", "-target wasm32-freestanding"}}},
+	{"the import of a memory", []flag{
+		{"C", "without -Wl,--import-memory"}, {"Rust", "without -C link-arg=--import-memory"}, {"Zig", "without --import-memory"},
+		{"AssemblyScript", "without asc --importMemory"}}},
+	{"the import of a table", []flag{
+		{"C", "without -Wl,--import-table"}, {"Rust", "without -C link-arg=--import-table"}, {"Zig", "without --import-table"},
+		{"AssemblyScript", "without asc --importTable"}}},
+	{`"env"."abort"`, []flag{{"AssemblyScript", "asc --use abort="}}},
+	{`"env"."`, []flag{
+		{"C", "define it, and link without -Wl,--allow-undefined"}, {"Rust", `define it: it is in an extern "C" block`},
+		{"Zig", "define it: it is extern"}, {"AssemblyScript", "define it: it is declared, or @external"}}},
+	{`"gojs"."`, []flag{{"Go", "GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared"}}},
+	{`"__wbindgen_placeholder__"."`, []flag{{"Rust", "without wasm-bindgen, whose functions are those of a browser"}}},
+	{`"wasi_unstable"."`, []flag{{"C", "a newer wasi-libc: this is WASI before its preview 1"}, {"Rust", "--target wasm32-unknown-unknown or wasm32-wasip1"}}},
+}
+
+var threads = []flag{
+	{"C", "-mno-atomics, without -pthread"}, {"Rust", "-C target-feature=-atomics"}, {"Zig", "-fsingle-threaded -mcpu=generic-atomics"},
+	{"AssemblyScript", "without asc --enable threads and --sharedMemory"},
+}
+
+// advise adds to why a module is refused how to build it otherwise.
+func advise(m *preflight.Module, why []*LoadError) {
+	for _, e := range why {
+		if !errors.Is(e.Kind, ErrFeature) && !errors.Is(e.Kind, ErrImport) {
+			continue
+		}
+		for _, r := range remedies {
+			if strings.Contains(e.Detail, r.says) {
+				e.Detail += "; what helps: " + flagsFor(m, r.flags)
+				break
+			}
+		}
+	}
+}
