@@ -21,7 +21,7 @@ func FuzzValue(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	sessions := store.NewMemory()
-	handler, err := playground.New(playground.Config{Store: sessions, Settings: session.Defaults()})
+	handler, err := playground.New(playground.Config{Store: sessions, Settings: session.Defaults(), Hosts: []string{"example.com"}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		require.NoError(t, sessions.Clear(t.Context(), 0))

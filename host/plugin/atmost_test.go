@@ -19,13 +19,13 @@ func TestValuesThatAreTooLargeStayInTheGuest(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, size)
 	_, err = p.GetAtMost(ctx, []byte("k"), 1, size-1)
-	require.ErrorIs(t, err, store.ErrTooLarge)
+	require.ErrorIs(t, err, store.ErrOversized)
 	require.ErrorContains(t, err, "7000 bytes")
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	const times = 1000
 	for range times {
-		if _, err := p.GetAtMost(ctx, []byte("k"), 1, size-1); !errors.Is(err, store.ErrTooLarge) {
+		if _, err := p.GetAtMost(ctx, []byte("k"), 1, size-1); !errors.Is(err, store.ErrOversized) {
 			t.Fatal(err)
 		}
 	}

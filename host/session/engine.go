@@ -93,7 +93,7 @@ func newRecords(s store.Store) records { return records{s, store.AtMost(s), maxR
 
 func (e records) Load(ctx context.Context, key []byte, now int64) (Record, error) {
 	b, err := e.reads.GetAtMost(ctx, key, now, e.most)
-	if errors.Is(err, store.ErrTooLarge) {
+	if errors.Is(err, store.ErrOversized) {
 		err = fmt.Errorf("%w: the record is larger than this program reads, which is Settings.MaxSize, and %d bytes where that is less; "+
 			"if it was written with a larger MaxSize, set that until sessions of then have ended: %v", ErrDecode, leastRead, err)
 	}

@@ -18,7 +18,7 @@ func sealed(t testing.TB, s store.Store, random io.Reader) *sealedStore {
 	t.Helper()
 	k, err := NewKeyring(lotSecret)
 	require.NoError(t, err)
-	return &sealedStore{Store: s, keyring: k, random: random}
+	return &sealedStore{Store: s, reads: store.AtMost(s), keyring: k, random: random}
 }
 
 // last keeps the last sealed value.

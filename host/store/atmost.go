@@ -2,14 +2,19 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
+
+// ErrOversized is a stored value that is larger than was asked for. It is no
+// ErrTooLarge, which a store may answer for reasons of its own.
+var ErrOversized = errors.New("store: the stored value is larger than was asked for")
 
 // Bounded is a Store that can be asked for a value up to a size. What is larger
 // never leaves it: a value that somebody made very large costs whoever asks for it
 // no memory.
 type Bounded interface {
-	// GetAtMost is Get that returns ErrTooLarge for a value of more than most
+	// GetAtMost is Get that returns ErrOversized for a value of more than most
 	// bytes, without having made a copy of it.
 	GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error)
 }
@@ -36,11 +41,11 @@ func (d dropping) GetAtMost(ctx context.Context, key []byte, now int64, most int
 	return value, nil
 }
 
-// CheckSize returns ErrTooLarge for a value of more than most bytes that is
+// CheckSize returns ErrOversized for a value of more than most bytes that is
 // stored.
 func CheckSize(size, most int) error {
 	if size > most {
-		return fmt.Errorf("%w: a stored value of %d bytes, and at most %d are wanted", ErrTooLarge, size, most)
+		return fmt.Errorf("%w: a stored value of %d bytes, and at most %d are wanted", ErrOversized, size, most)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestAtMost(t *testing.T) {
 		}
 		for _, most := range []int{0, 17} {
 			got, err := bounded.GetAtMost(ctx, []byte("k"), now, most)
-			require.ErrorIs(t, err, store.ErrTooLarge, name)
+			require.ErrorIs(t, err, store.ErrOversized, name)
 			require.ErrorContains(t, err, "18 bytes", name)
 			require.Nil(t, got, name)
 		}
