@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
@@ -46,12 +47,19 @@ type flag struct{ toolchain, flag string }
 // flagsFor returns those of the toolchain that made a module: of all that there
 // are, if the module does not say which it was.
 func flagsFor(m *preflight.Module, flags []flag) string {
-	toolchain, all := toolchainOf(m), []string(nil)
+	toolchain := toolchainOf(m)
+	// Zig's modules name the language C, of parts of its library, and no compiler.
+	maybeZig := toolchain == "C" && !slices.ContainsFunc(m.Producers, func(p preflight.Producer) bool { return p.Field == "processed-by" })
+	var its, all []string
 	for _, f := range flags {
-		if f.toolchain == toolchain {
-			return f.toolchain + ": " + f.flag
+		text := f.toolchain + ": " + f.flag
+		if f.toolchain == toolchain || f.toolchain == "Zig" && maybeZig {
+			its = append(its, text)
 		}
-		all = append(all, f.toolchain+": "+f.flag)
+		all = append(all, text)
+	}
+	if len(its) > 0 {
+		all = its
 	}
 	return strings.Join(all, "; ")
 }

@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,7 @@ func TestRefusalsNameTheFlag(t *testing.T) {
 		{"tail calls", body("\x12\x00"), "-mno-tail-call", []string{"-C target-feature=-tail-call"}},
 		{"relaxed SIMD", body("\xfd\x80\x02"), "-mno-relaxed-simd", []string{"asc --enable relaxed-simd"}},
 		{"atomics", body("\xfe\x03\x00"), "-mno-atomics", []string{"--sharedMemory"}},
-		{"a shared memory", []string{"\x05\x01\x03\x01\x02"}, "-pthread", []string{"-fsingle-threaded"}},
+		{"a shared memory", []string{"\x05\x01\x03\x01\x02"}, "-pthread", []string{"--sharedMemory"}},
 		{"a wide memory", []string{"\x05\x01\x04\x01"}, "--target=wasm32-wasi", []string{"--target wasm32-unknown-unknown"}},
 		{"extended constants", []string{"\x06\x01\x7f\x00\x41\x00\x41\x01\x6a\x0b"}, "-mno-extended-const", []string{"relocation-model=static"}},
 		{"an imported memory", []string{"\x02\x01\x03env\x06memory\x02\x00\x01"}, "-Wl,--import-memory", []string{"--importMemory"}},
@@ -74,6 +75,12 @@ func TestRefusalsNameTheFlag(t *testing.T) {
 			if c.c == "" {
 				return
 			}
+			zig := text(sections(append([]string{"\x00\x09producers\x01\x08language\x01\x03C99\x00"}, c.sections...)...))
+			require.Contains(t, zig, c.c)
+			if strings.Contains(unknown, "Zig: ") {
+				require.Contains(t, zig, "Zig: ", "whose modules say no more")
+			}
+			require.NotContains(t, zig, "AssemblyScript")
 			known := text(sections(append([]string{producer("Debian clang")}, c.sections...)...))
 			require.Contains(t, known, c.c)
 			for _, says := range c.others {

@@ -191,7 +191,7 @@ func TestRunFinishesRequests(t *testing.T) {
 	defer conn.Close()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 	const body = `"finished"`
-	_, err = fmt.Fprintf(conn, "PUT /api/session/k HTTP/1.1\r\nHost: playground\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
+	_, err = fmt.Fprintf(conn, "PUT /api/session/k HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
 	require.NoError(t, err)
 	reader := bufio.NewReader(conn)
 	line, err := reader.ReadString('\n')
@@ -228,7 +228,7 @@ func TestRunSecondSignal(t *testing.T) {
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.address, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
-	_, err = io.WriteString(conn, "PUT /api/session/k HTTP/1.1\r\nHost: playground\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+	_, err = io.WriteString(conn, "PUT /api/session/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
 	require.NoError(t, err)
 	_, err = bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
