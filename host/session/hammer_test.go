@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
@@ -28,7 +29,10 @@ func TestHammer(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		ms := make([]*session.Manager, 4)
 		for i := range ms {
-			ms[i] = newApp(t, s, seal, func(s *session.Settings) { s.OnEvent = session.Events() }).manager
+			ms[i] = newApp(t, s, seal, func(s *session.Settings) {
+				s.OnEvent = session.Events()
+				s.StoreTimeout = time.Hour // how fast the machine is does not matter here
+			}).manager
 		}
 		start := ms[0].Open(ctx, "")
 		require.NoError(t, start.LogIn("ada", nil))
