@@ -89,10 +89,10 @@ func setTests() []Test {
 			Run:      func(p *Probe) { overwrite(p, 100, 100) }},
 		{Name: "set/overwrite-longer", Section: secRequired,
 			Requires: "session_set stores the value in place of what was there, also if it is longer",
-			Run:      func(p *Probe) { overwrite(p, 20, 21); overwrite(p, 9, 5000) }},
+			Run:      func(p *Probe) { overwrite(p, 20, 21); overwrite(p, 9, p.ValueSize(5000)) }},
 		{Name: "set/overwrite-shorter", Section: secRequired,
 			Requires: "session_set stores the value in place of what was there, also if it is shorter",
-			Run:      func(p *Probe) { overwrite(p, 21, 20); overwrite(p, 5000, 9) }},
+			Run:      func(p *Probe) { overwrite(p, 21, 20); overwrite(p, p.ValueSize(5000), 9) }},
 		{Name: "set/overwrite-often", Section: secRequired,
 			Requires: "of many values that are set one after the other, the last one is there",
 			Run: func(p *Probe) {
@@ -142,8 +142,9 @@ func setTests() []Test {
 				for _, around := range []int{16, 32, 64, 128, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072} {
 					sizes = append(sizes, around-1, around, around+1)
 				}
+				most := p.ValueSize(sizes[len(sizes)-1])
 				for i, size := range sizes {
-					if size > p.Options().MaxValue {
+					if size > most {
 						break
 					}
 					v := filled(uint64(i+2), size)
@@ -157,9 +158,9 @@ func setTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				model := make(map[string][]byte)
-				random := p.Random()
+				random, keys := p.Random(), p.Records(20, LeastRecords)
 				for i := range uint64(300) {
-					key := fmt.Sprintf("key %d", random.IntN(20))
+					key := fmt.Sprintf("key %d", random.IntN(keys))
 					model[key] = filled(i+1, random.IntN(200))
 					s.Put(k(key), model[key])
 					if i%10 == 9 {

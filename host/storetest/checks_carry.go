@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -20,7 +23,7 @@ func listTests() []Test {
 				s := p.Store()
 				s.HasExactly(s.Keys(Now, nil))
 				var keys [][]byte
-				for i := range 100 {
+				for i := range p.Records(100, LeastRecords) {
 					keys = append(keys, key(i))
 					s.Put(key(i), filled(uint64(i+1), i))
 					if i < 5 {
@@ -38,16 +41,19 @@ func listTests() []Test {
 					keys = append(keys, filled(uint64(n), n))
 				}
 				keys = append(keys, filled(3, p.Options().MaxKey))
-				for _, key := range keys {
-					s.Put(key, nil)
+				for part := range slices.Chunk(keys, p.Records(len(keys), 1)) {
+					s.Clear(Now)
+					for _, key := range part {
+						s.Put(key, nil)
+					}
+					s.HasExactly(s.Keys(Now, nil), part...)
 				}
-				s.HasExactly(s.Keys(Now, nil), keys...)
 			}},
 		{Name: "keys/many", Section: secOptional, Requires: everyKey, needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
 				var keys [][]byte
-				for i := range 2000 {
+				for i := range p.Records(2000, 2*LeastRecords) {
 					keys = append(keys, fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i))
 					s.Put(keys[i], value(1, ""))
 				}
@@ -57,10 +63,11 @@ func listTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				var left [][]byte
-				for i := range 150 {
+				n := p.Records(150, LeastRecords)
+				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: value(1, ""), Expires: int64(i%2) * (Now + 1000), Now: Now})
 				}
-				for i := range 150 {
+				for i := range n {
 					switch i % 5 {
 					case 0:
 						s.Delete(key(i), Now)
@@ -79,7 +86,7 @@ func listTests() []Test {
 		{Name: "keys/changes-meanwhile", Section: secOptional, Requires: everyKey + "; one that comes or goes meanwhile may or may not", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
-				const n = 1200
+				n := p.Records(2400, 2*LeastRecords) / 2
 				long := func(i int) []byte { return fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i) }
 				stays := make(map[string]bool)
 				for i := range n {
@@ -117,7 +124,7 @@ func listTests() []Test {
 		{Name: "keys/others-removed", Section: secOptional, Requires: everyKey + ", also if those that were named before it go", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
-				const n = 1000
+				n := p.Records(1000, 2*LeastRecords)
 				long := func(i int) []byte { return fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i) }
 				for i := range n {
 					s.Put(long(i), value(1, ""))
@@ -143,7 +150,7 @@ func listTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				var keys [][]byte
-				for i := range 800 {
+				for i := range p.Records(800, 2*LeastRecords) {
 					keys = append(keys, fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i))
 					s.Put(keys[i], value(1, ""))
 				}
@@ -155,11 +162,11 @@ func listTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				var keys [][]byte
-				for i := range 300 {
+				for i := range p.Records(300, LeastRecords) {
 					keys = append(keys, key(i))
 					s.Put(key(i), value(1, ""))
 				}
-				for _, stop := range []int{1, 100} {
+				for _, stop := range []int{1, len(keys) / 3} {
 					for _, err := range s.target.(store.Lister).Keys(s.ctx(), Now) {
 						s.want(err, nil)
 						if stop--; stop == 0 {
@@ -169,6 +176,38 @@ func listTests() []Test {
 				}
 				s.HasExactly(s.Keys(Now, nil), keys...)
 			}},
+	}
+}
+
+// unusual is how many records of variety are not numbered.
+const unusual = 12
+
+// patience is how long one call of a check may take about, as far as the check
+// can see to it.
+const patience = time.Second
+
+// expireInTurn wants each record until it expires, the first to expire first:
+// time does not go back, since a store may remove what has expired whenever it is
+// called.
+func (s *Subject) expireInTurn(want map[string]store.Record) {
+	all := slices.SortedFunc(maps.Values(want), func(a, b store.Record) int {
+		// What never expires comes last, and of two the same one every time.
+		return cmp.Or(cmp.Compare(uint64(a.Expires-1), uint64(b.Expires-1)), bytes.Compare(a.Key, b.Key))
+	})
+	for i, r := range all {
+		switch {
+		case r.Expires == 0:
+			s.Get(r.Key, Now+1<<41, r.Value)
+			continue
+		case i == 0 || all[i-1].Expires != r.Expires:
+			for _, same := range all[i:] {
+				if same.Expires != r.Expires {
+					break
+				}
+				s.Get(same.Key, r.Expires-1, same.Value)
+			}
+		}
+		s.Absent(r.Key, r.Expires)
 	}
 }
 
@@ -183,9 +222,11 @@ func records(list ...store.Record) iter.Seq2[store.Record, error] {
 	}
 }
 
-// variety stores records of many kinds and returns them.
+// variety stores records of many kinds and returns them: 200 under keys that
+// are numbered, and some of unusual sizes, or fewer in a store that holds fewer.
 func variety(s *Subject) map[string]store.Record {
 	out := make(map[string]store.Record)
+	n := s.probe.RecordsIn(s.setup, 200+unusual, LeastRecords)
 	add := func(key, value []byte, expires int64) {
 		s.Set(store.Write{Key: key, Value: value, Expires: expires, Now: Now})
 		out[string(key)] = store.Record{Key: key, Value: value, Expires: expires}
@@ -193,12 +234,11 @@ func variety(s *Subject) map[string]store.Record {
 	for i, size := range []int{0, 1, 7, 8, 9, 100, 4095, 4096} {
 		add(fmt.Appendf(nil, "size %d", size), filled(uint64(i+1), size), int64(i%3)*(Now+1000))
 	}
-	most := s.probe.Options()
-	add(filled(5, most.MaxKey), value(1, "the largest key"), Now+5)
-	add(k("large"), filled(6, min(most.MaxValue, 200_000)), Now+1<<40)
+	add(filled(5, s.probe.Options().MaxKey), value(1, "the largest key"), Now+5)
+	add(k("large"), filled(6, s.probe.ValueSize(200_000)), Now+1<<40)
 	add(k("\x00"), value(1<<64-2, "\x00"), Now+1)
 	add(k("a\x00b"), value(2, "x"), 0)
-	for i := range 200 {
+	for i := range n - unusual {
 		add(fmt.Appendf(nil, "key %d", i), filled(uint64(i+1), 8+i), int64(i%2)*(Now+int64(i)+1))
 	}
 	return out
@@ -220,7 +260,10 @@ func snapshotTests() []Test {
 				want := variety(s)
 				for i := range 200 {
 					key := fmt.Appendf(nil, "key %d", i)
-					r := want[string(key)]
+					r, stored := want[string(key)]
+					if !stored {
+						break
+					}
 					switch i % 5 {
 					case 0:
 						r.Value, r.Expires = filled(uint64(i+1000), 8+(i*13)%200), Now+7000
@@ -257,9 +300,13 @@ func snapshotTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Open(Setup{Shards: 1, MemoryLimit: 256 << 20})
 				want := make(map[string]store.Record)
+				most := p.ValueSize(1 << 20)
 				for i, size := range []int{10, 65535, 65536, 65537, 300_000, 1 << 20, 100} {
 					key := fmt.Appendf(nil, "size %d", size)
-					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), min(size, p.Options().MaxValue)), Expires: Now + int64(size)}
+					if most < 1<<20 {
+						size = min(size, most/4) // so that all have room
+					}
+					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), size), Expires: Now + int64(size)}
 					s.Set(store.Write{Key: key, Value: want[string(key)].Value, Expires: Now + int64(size), Now: Now})
 				}
 				s.HasRecords(s.Snapshot(Now, nil), want)
@@ -267,7 +314,7 @@ func snapshotTests() []Test {
 		{Name: "snapshot/changes-meanwhile", Section: secOptional, Requires: "a record that is stored throughout appears at least once, as it is", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
-				const n = 600
+				n := p.Records(1200, 2*LeastRecords) / 2
 				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 				body := func(i int) []byte { return filled(uint64(i+1), 100+i%50) }
 				for i := range n {
@@ -310,10 +357,10 @@ func restoreTests() []Test {
 				s := p.Store()
 				s.Restore(records(), Now)
 				s.Restore(records(rec("a", value(1, "a"), 0), rec("b", nil, Now+10), rec("c\x00", []byte{1}, 0)), Now)
-				s.Get(k("a"), Now+100, value(1, "a"))
+				s.Get(k("c\x00"), Now, []byte{1})
 				s.Get(k("b"), Now+9, nil)
 				s.Absent(k("b"), Now+10)
-				s.Get(k("c\x00"), Now, []byte{1})
+				s.Get(k("a"), Now+100, value(1, "a"))
 				s.SetFails(store.Write{Key: k("a"), Value: value(3, ""), Now: Now, Expect: 2}, store.ErrConflict)
 				s.Set(store.Write{Key: k("a"), Value: value(3, ""), Now: Now, Expect: 1})
 			}},
@@ -324,10 +371,11 @@ func restoreTests() []Test {
 				s.Set(store.Write{Key: k("b"), Value: value(9, ""), Now: Now})
 				s.Set(store.Write{Key: k("kept"), Value: value(9, "kept"), Now: Now})
 				s.Restore(records(rec("a", value(1, "new"), Now+100), rec("b", filled(2, 500), 0), rec("a", value(3, "newer"), Now+200)), Now)
+				s.Get(k("a"), Now+6, value(3, "newer"))
+				s.Get(k("b"), Now+6, filled(2, 500))
+				s.Get(k("kept"), Now+6, value(9, "kept"))
 				s.Get(k("a"), Now+199, value(3, "newer"))
 				s.Absent(k("a"), Now+200)
-				s.Get(k("b"), Now, filled(2, 500))
-				s.Get(k("kept"), Now, value(9, "kept"))
 			}},
 		{Name: "restore/leaves-out-the-expired", Section: secOptional, Requires: "records that have expired are left out", needs: needSnapshot,
 			Run: func(p *Probe) {
@@ -343,21 +391,14 @@ func restoreTests() []Test {
 			}},
 		{Name: "restore/into-another", Section: secOptional, Requires: "a snapshot of one guest can be restored into another", needs: needSnapshot,
 			Run: func(p *Probe) {
+				p.RecordsIn(Setup{Shards: 4}, 200+unusual+1, 200+unusual+1)
 				from, to := p.Open(Setup{Shards: 1}), p.Open(Setup{Shards: 4})
 				want := variety(from)
 				to.Put(k("kept"), value(1, "kept"))
 				to.Restore(from.target.(store.Snapshotter).Snapshot(p.Context(), Now), Now)
 				want["kept"] = rec("kept", value(1, "kept"), 0)
 				to.HasRecords(to.Snapshot(Now, nil), want)
-				for _, key := range slices.Sorted(maps.Keys(want)) {
-					r := want[key]
-					if r.Expires == 0 {
-						to.Get(r.Key, Now+1<<41, r.Value)
-					} else {
-						to.Get(r.Key, r.Expires-1, r.Value)
-						to.Absent(r.Key, r.Expires)
-					}
-				}
+				to.expireInTurn(want)
 			}},
 		{Name: "restore/into-itself", Section: secOptional, Requires: stores, needs: needSnapshot,
 			Run: func(p *Probe) {
@@ -395,14 +436,23 @@ func restoreTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				var list []store.Record
-				for i := range 2000 {
+				for i := range p.Records(2000, LeastRecords) {
 					list = append(list, store.Record{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i%300), Expires: Now + 10 + int64(i%2)})
+				}
+				// A list is one call, which must not take too long: where every
+				// record is a matter for a slow disk, it is a shorter one.
+				started, few := time.Now(), list[:LeastRecords/2]
+				s.Restore(records(few...), Now)
+				if each := time.Since(started) / time.Duration(len(few)); each > 0 {
+					list = list[:min(len(list), max(LeastRecords, int(patience/each)))]
 				}
 				s.Restore(records(list...), Now)
 				for _, r := range list {
-					s.Get(r.Key, r.Expires-1, r.Value)
+					s.Get(r.Key, Now+9, r.Value)
 				}
 				s.Absent(list[0].Key, Now+10)
+				s.Get(list[1].Key, Now+10, list[1].Value)
+				s.Absent(list[1].Key, Now+11)
 			}},
 		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends it, and is returned (host/store, Snapshotter)", needs: needSnapshot,
 			Run: func(p *Probe) {

@@ -43,8 +43,9 @@ func concurrentTests() []Test {
 		{Name: "concurrent/one-creates", Section: secRevisions, Requires: "of many that create only if absent, one does",
 			Run: func(p *Probe) {
 				s := p.Store()
-				const goroutines, keys = 8, 40
-				var winners [keys]atomic.Int64
+				const goroutines = 8
+				keys := p.Records(40, LeastRecords)
+				winners := make([]atomic.Int64, keys)
 				p.Together(goroutines, func(g int) {
 					for i := range keys {
 						w := store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: value(uint64(g+1), ""), Now: Now, Expect: store.Absent}
@@ -97,7 +98,8 @@ func concurrentTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				var finished sync.WaitGroup
-				const goroutines, keys, rounds = 8, 12, 250
+				const goroutines, rounds = 8, 250
+				keys := uint64(p.Records(12*goroutines, LeastRecords) / goroutines)
 				finished.Add(goroutines)
 				var done atomic.Bool
 				source := p.Random()

@@ -176,14 +176,14 @@ func (p *Probe) Soak(s *Subject) (step, compare func()) {
 
 func soaking(p *Probe, s *Subject) *soak {
 	g := &soak{play: play{p: p, s: s, m: newModel()}, random: p.Random()}
-	for i := range soakKeys {
+	for i := range p.Records(soakKeys, LeastRecords) {
 		g.keys = append(g.keys, fmt.Appendf(nil, "session %d", i))
 	}
 	return g
 }
 
 func (g *soak) step() {
-	o := draw(g.random, soakWeights, soakKeys)
+	o := draw(g.random, soakWeights, len(g.keys))
 	if o.kind == opSet && o.expires > 0 {
 		o.expires *= 50
 	}

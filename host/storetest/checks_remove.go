@@ -34,16 +34,16 @@ func deleteTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
-				const n = 60
+				n := p.Records(60, LeastRecords)
+				order := p.Random().Perm(n)
 				for i := range n {
 					s.Put(key(i), filled(uint64(i+1), i))
 				}
-				for i := range n {
-					gone := (i * 7) % n
+				for i, gone := range order {
 					s.Delete(key(gone), Now)
 					s.Absent(key(gone), Now)
-					for j := i + 1; j < n; j++ {
-						s.Get(key((j*7)%n), Now, filled(uint64((j*7)%n+1), (j*7)%n))
+					for _, left := range order[i+1:] {
+						s.Get(key(left), Now, filled(uint64(left+1), left))
 					}
 				}
 			}},
@@ -70,11 +70,12 @@ func clearTests() []Test {
 				s := p.Store()
 				s.Clear(Now)
 				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
-				for i := range 200 {
+				n := p.Records(200, LeastRecords)
+				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i*3), Expires: int64(i%2) * (Now + 1000), Now: Now})
 				}
 				s.Clear(Now)
-				for i := range 200 {
+				for i := range n {
 					s.Absent(key(i), Now)
 				}
 				if p.suite.have&needKeys != 0 {
@@ -84,14 +85,15 @@ func clearTests() []Test {
 		{Name: "clear/usable-after", Section: secRequired, Requires: "after session_clear the instance goes on as if it were new",
 			Run: func(p *Probe) {
 				s := p.Store()
+				n := p.Records(40, LeastRecords)
 				for turn := range uint64(5) {
-					for i := range 40 {
+					for i := range n {
 						key := fmt.Appendf(nil, "key %d", i)
 						v := filled(turn*100+uint64(i)+1, int(turn)*31+i)
 						s.Set(store.Write{Key: key, Value: v, Now: Now, Expect: store.Absent})
 						s.Get(key, Now, v)
 					}
-					for i := range 40 {
+					for i := range n {
 						s.Get(fmt.Appendf(nil, "key %d", i), Now, filled(turn*100+uint64(i)+1, int(turn)*31+i))
 					}
 					s.Clear(Now)
@@ -116,13 +118,14 @@ func saveTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Save(Now)
-				for i := range 50 {
+				n := p.Records(50, LeastRecords)
+				for i := range n {
 					s.Set(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i), Expires: int64(i%2) * (Now + 10), Now: Now})
 				}
 				for at := range int64(3) {
 					s.Save(Now + at*4)
-					for i := range 50 {
-						s.Get(fmt.Appendf(nil, "key %d", i), Now+9, filled(uint64(i+1), i))
+					for i := range n {
+						s.Get(fmt.Appendf(nil, "key %d", i), Now+at*4+1, filled(uint64(i+1), i))
 					}
 				}
 			}},

@@ -57,54 +57,59 @@ func sweepTests() []Test {
 				if n := s.Sweep(1000, Now); n != 0 {
 					p.Failf("0", "%d records removed from an empty store", n)
 				}
-				fill(s, 100)
+				held := p.Records(100, LeastRecords)
+				fill(s, held)
 				for range 20 {
 					if n := s.Sweep(100, Now+99); n != 0 {
 						p.Failf("0, since none has expired", "%d records removed", n)
 					}
 				}
-				for i := range 100 {
+				for i := range held {
 					s.Get(key(i), Now+99, filled(uint64(i+1), i%90))
 				}
 			}},
 		{Name: "sweep/removes-the-expired-only", Section: secOptional, Requires: goesOn, needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
-				fill(s, 200)
+				n := p.Records(200, LeastRecords)
+				fill(s, n)
 				for range 10 {
 					s.Sweep(1<<20, Now+100)
 				}
-				alive(s, 200, Now+100)
+				alive(s, n, Now+100)
 				for range 10 {
 					s.Sweep(1<<20, Now+200)
 				}
-				alive(s, 200, Now+200)
+				alive(s, n, Now+200)
 			}},
 		{Name: "sweep/counts", Section: secOptional, Requires: counts, needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
-				fill(s, 200)
-				sweepAll(p, s, 1<<20, Now+100, 100)
-				sweepAll(p, s, 1<<20, Now+200, 50)
-				alive(s, 200, Now+200)
+				n := p.Records(200, LeastRecords) / 4 * 4
+				fill(s, n)
+				sweepAll(p, s, 1<<20, Now+100, n/2)
+				sweepAll(p, s, 1<<20, Now+200, n/4)
+				alive(s, n, Now+200)
 			}},
 		{Name: "sweep/small-steps", Section: secOptional, Requires: goesOn, needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
-				fill(s, 1000)
-				sweepAll(p, s, 16, Now+100, 500)
-				alive(s, 1000, Now+100)
+				n := p.Records(1000, LeastRecords) / 2 * 2
+				fill(s, n)
+				sweepAll(p, s, 16, Now+100, n/2)
+				alive(s, n, Now+100)
 			}},
 		{Name: "sweep/between-writes", Section: secOptional, Requires: goesOn, needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
 				const n = 400
+				life := p.Records(40, LeastRecords) / 2 // as many are there that a sweep has not come to
 				for i := range n {
 					now := Now + int64(i)
-					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + 20, Now: now})
+					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + int64(life), Now: now})
 					s.Sweep(8, now)
-					for j := max(0, i-25); j <= i; j++ {
-						if Now+int64(j)+20 > now {
+					for j := max(0, i-life-5); j <= i; j++ {
+						if Now+int64(j+life) > now {
 							s.Get(key(j), now, filled(uint64(j+1), 30))
 						} else {
 							s.Absent(key(j), now)
@@ -115,15 +120,16 @@ func sweepTests() []Test {
 		{Name: "sweep/space-is-used-again", Section: secOptional, Requires: goesOn, needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
+				n := p.Records(100, LeastRecords)
 				for turn := range 5 {
 					now := Now + int64(turn)*1000
-					for i := range 100 {
+					for i := range n {
 						s.Set(store.Write{Key: key(i), Value: filled(uint64(turn*100+i+1), (i*7+turn*31)%300), Expires: now + 500, Now: now, Expect: store.Absent})
 					}
-					for i := range 100 {
+					for i := range n {
 						s.Get(key(i), now+499, filled(uint64(turn*100+i+1), (i*7+turn*31)%300))
 					}
-					for range 50 {
+					for range 2 * n {
 						s.Sweep(64, now+500)
 					}
 				}

@@ -22,13 +22,17 @@ func expiryTests() []Test {
 		{Name: "expiry/exact-millisecond", Section: secTime, Requires: "a record is there while now_ms < expires_ms",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for i, life := range []int64{1, 2, 60_000, 604_800_000} {
-					key, at := fmt.Appendf(nil, "key %d", i), Now+life
-					s.Set(store.Write{Key: key, Value: v, Expires: at, Now: Now})
-					s.Get(key, Now, v)
-					s.Get(key, at-1, v)
-					s.Absent(key, at)
+				lives := []int64{1, 2, 60_000, 604_800_000}
+				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+				for i, life := range lives {
+					s.Set(store.Write{Key: key(i), Value: v, Expires: Now + life, Now: Now})
+					s.Get(key(i), Now, v)
 				}
+				for i, life := range lives {
+					s.Get(key(i), Now+life-1, v)
+					s.Absent(key(i), Now+life)
+				}
+				s = p.Store()
 				s.Set(store.Write{Key: k("late"), Value: v, Expires: Now + 10, Now: Now + 9})
 				s.Get(k("late"), Now+9, v)
 				s.Absent(k("late"), Now+11)
@@ -58,12 +62,15 @@ func expiryTests() []Test {
 		{Name: "expiry/large-times", Section: secTime, Requires: "times are signed numbers of 64 bits",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for i, at := range []int64{1 << 53, 1 << 62, math.MaxInt64 - 1, math.MaxInt64} {
-					key := fmt.Appendf(nil, "key %d", i)
-					s.Set(store.Write{Key: key, Value: v, Expires: at, Now: Now})
-					s.Get(key, Now, v)
-					s.Get(key, at-1, v)
-					s.Absent(key, at)
+				times := []int64{1 << 53, 1 << 62, math.MaxInt64 - 1, math.MaxInt64}
+				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
+				for i, at := range times {
+					s.Set(store.Write{Key: key(i), Value: v, Expires: at, Now: Now})
+					s.Get(key(i), Now, v)
+				}
+				for i, at := range times {
+					s.Get(key(i), at-1, v)
+					s.Absent(key(i), at)
 				}
 			}},
 		{Name: "expiry/small-times", Section: secTime, Requires: "times are milliseconds since the Unix epoch",
@@ -81,11 +88,12 @@ func expiryTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				key := func(i int64) []byte { return fmt.Appendf(nil, "key %d", i) }
-				for i := range int64(50) {
+				n := int64(p.Records(50, LeastRecords))
+				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 40), Expires: Now + 1 + i*37%50, Now: Now})
 				}
 				for at := range int64(52) {
-					for i := range int64(50) {
+					for i := range n {
 						if Now+at < Now+1+i*37%50 {
 							s.Get(key(i), Now+at, filled(uint64(i+1), 40))
 						} else {
@@ -112,7 +120,7 @@ func expiryTests() []Test {
 		{Name: "expiry/set-replaces-it", Section: secRequired, Requires: "session_set stores the value and its expiry in place of what was there",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for _, c := range []struct{ before, after int64 }{{100, 200}, {200, 100}, {0, 100}, {100, 0}, {100, 100}} {
+				for _, c := range []struct{ before, after int64 }{{100, 200}, {200, 100}, {0, 100}, {100, 100}, {100, 0}} {
 					p.forget()
 					at := func(d int64) int64 {
 						if d == 0 {
@@ -311,20 +319,24 @@ func touchTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				key := func(i int64) []byte { return fmt.Appendf(nil, "key %d", i) }
-				for i := range int64(30) {
+				n := int64(p.Records(30, LeastRecords))
+				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 20), Expires: Now + 100, Now: Now})
 				}
-				for i := int64(0); i < 30; i += 3 {
+				for i := int64(0); i < n; i += 3 {
 					s.Touch(key(i), Now+200+i, Now)
 				}
-				for i := range int64(30) {
+				for i := range n {
 					s.Get(key(i), Now+99, filled(uint64(i+1), 20))
-					if i%3 == 0 {
-						s.Get(key(i), Now+199+i, filled(uint64(i+1), 20))
-						s.Absent(key(i), Now+200+i)
-					} else {
+				}
+				for i := range n {
+					if i%3 != 0 {
 						s.Absent(key(i), Now+100)
 					}
+				}
+				for i := int64(0); i < n; i += 3 {
+					s.Get(key(i), Now+199+i, filled(uint64(i+1), 20))
+					s.Absent(key(i), Now+200+i)
 				}
 			}},
 	}

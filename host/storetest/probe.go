@@ -36,6 +36,7 @@ type Probe struct {
 	live     []*Subject
 	cleanups []func() error
 	ends     []func() error // of directories
+	asked    bool           // how many records the store holds
 }
 
 // Context is the context of the run.

@@ -20,12 +20,24 @@ const (
 
 // Report is what became of all checks.
 type Report struct {
-	Target   string        `json:"target"`
-	Seed     uint64        `json:"seed,string"`
-	Results  []Result      `json:"results"`
-	Passed   int           `json:"passed"`
-	Failed   int           `json:"failed"`
-	Skipped  int           `json:"skipped"`
+	Target string `json:"target"`
+
+	// Misuse says what is wrong with the options, or that there was nothing
+	// that could be checked: nothing was run, and the one failure that is
+	// counted is none of the store's.
+	Misuse string `json:"misuse,omitempty"`
+
+	Seed    uint64   `json:"seed,string"`
+	Results []Result `json:"results"`
+	Passed  int      `json:"passed"`
+	Failed  int      `json:"failed"`
+	Skipped int      `json:"skipped"`
+
+	// Records and Bytes are how much of either the checks asked for at once,
+	// where the store does not hold as much as they would have liked; else 0.
+	Records int `json:"records,omitempty"`
+	Bytes   int `json:"bytes,omitempty"`
+
 	Duration time.Duration `json:"duration_ns"`
 }
 
@@ -91,15 +103,33 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // with the reason, and how many passed in each group.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
+	if r.Misuse != "" {
+		_, err := fmt.Fprintf(w, "%s\nFAIL: nothing was checked: %s\n", r.Target, indent(r.Misuse))
+		return err
+	}
 	fmt.Fprintf(&b, "%s, seed %d\n", r.Target, r.Seed)
+	if r.Records > 0 {
+		fmt.Fprintf(&b, "some checks ask for %d records at once, since it did not hold more\n", r.Records)
+	}
+	if r.Bytes > 0 {
+		fmt.Fprintf(&b, "some checks ask for %d bytes at once, since it did not hold more\n", r.Bytes)
+	}
 	for i := 0; i < len(r.Results); {
 		group, passed := groupOf(r.Results[i].Name), 0
 		var rest strings.Builder
 		for ; i < len(r.Results) && groupOf(r.Results[i].Name) == group; i++ {
-			if r.Results[i].Status == Pass {
+			switch r.Results[i].Status {
+			case Pass:
 				passed++
-			} else {
+			case Fail:
 				_ = r.Results[i].writeText(&rest)
+			default:
+				j := i + 1
+				for j < len(r.Results) && r.Results[j].Status == Skip && r.Results[j].Reason == r.Results[i].Reason {
+					j++
+				}
+				writeSkips(&rest, r.Results[i:j])
+				i = j - 1
 			}
 		}
 		if passed > 0 {
@@ -115,6 +145,20 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.Duration.Round(time.Millisecond))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeSkips writes one line for checks that were skipped for the same reason, one
+// after the other.
+func writeSkips(b *strings.Builder, skipped []Result) {
+	first, last := skipped[0].Name, skipped[len(skipped)-1].Name
+	switch n := len(skipped); {
+	case n == 1:
+		fmt.Fprintf(b, "skip  %s: %s\n", first, skipped[0].Reason)
+	case groupOf(first) == groupOf(last):
+		fmt.Fprintf(b, "skip  %-12s %d: %s\n", groupOf(first), n, skipped[0].Reason)
+	default:
+		fmt.Fprintf(b, "skip  %d checks, %s to %s: %s\n", n, first, last, skipped[0].Reason)
+	}
 }
 
 func groupOf(name string) string {

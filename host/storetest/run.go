@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"path"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -51,6 +50,7 @@ type suite struct {
 	looked  bool
 	broken  error  // why it does not open
 	blamed  string // the check that says so
+	rooms   map[measure]int
 	report  *Report
 }
 
@@ -58,7 +58,7 @@ type suite struct {
 // one, which calls result once.
 func run(ctx context.Context, open Open, options Options, around func(name string, result func() Result)) *Report {
 	started := time.Now()
-	s := &suite{ctx: ctx, open: open, options: options.withDefaults()}
+	s := &suite{ctx: ctx, open: open, options: options.withDefaults(), rooms: make(map[measure]int)}
 	for s.options.Seed == 0 {
 		s.options.Seed = rand.Uint64()
 	}
@@ -73,10 +73,14 @@ func run(ctx context.Context, open Open, options Options, around func(name strin
 			return r
 		})
 	}
-	tests, misfits := choose(Combine(Tests(), options.More), s.options)
-	for _, m := range misfits {
-		each(m, func() Result { return s.one(m) })
+	all := Combine(Tests(), options.More)
+	if err := options.CheckPatterns(all); err != nil {
+		misused := Misused(options.Target, err)
+		each(Test{Name: misuse}, func() Result { return misused.Results[0] })
+		misused.Seed, misused.Duration = s.options.Seed, time.Since(started)
+		return misused
 	}
+	tests := choose(all, s.options)
 	for i, test := range tests {
 		each(test, func() Result {
 			s.tell(Progress{Check: test.Name, Number: i + 1, Of: len(tests)})
@@ -107,17 +111,10 @@ func (s *suite) tell(p Progress) {
 	}
 }
 
-// choose returns the tests that are to be run or to be reported as skipped, and
-// for each pattern that fits none a test that fails.
-func choose(all []Test, o Options) (tests, misfits []Test) {
-	used := make(map[string]bool)
-	fits := func(patterns []string, name string) (found bool) {
-		for _, p := range patterns {
-			if ok, _ := path.Match(p, name); ok || p == groupOf(name) {
-				used[p], found = true, true
-			}
-		}
-		return found
+// choose returns the tests that are to be run or to be reported as skipped.
+func choose(all []Test, o Options) (tests []Test) {
+	fits := func(patterns []string, name string) bool {
+		return slices.ContainsFunc(patterns, func(p string) bool { return fitsName(p, name) })
 	}
 	for _, t := range all {
 		if len(o.Only) > 0 && !fits(o.Only, t.Name) {
@@ -128,26 +125,7 @@ func choose(all []Test, o Options) (tests, misfits []Test) {
 		}
 		tests = append(tests, t)
 	}
-	for _, p := range append(append([]string(nil), o.Only...), o.Skip...) {
-		// What Only leaves no room for, Skip cannot fit.
-		if used[p] || len(o.Only) > 0 && fitsAny(all, p) {
-			continue
-		}
-		misfits = append(misfits, Test{Name: "suite/options", Section: "1. The module", Requires: "a pattern fits a check",
-			Run: func(probe *Probe) {
-				probe.Fail(fmt.Sprintf("the pattern %q fits no check", p), "the name of a check or of a group, or a pattern such as \"expiry/*\"")
-			}})
-	}
-	return tests, misfits
-}
-
-func fitsAny(all []Test, pattern string) bool {
-	for _, t := range all {
-		if ok, _ := path.Match(pattern, t.Name); ok || pattern == groupOf(t.Name) {
-			return true
-		}
-	}
-	return false
+	return tests
 }
 
 // one runs one check.

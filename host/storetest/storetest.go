@@ -47,6 +47,12 @@ type Options struct {
 	// store takes. 0: abi.MaxKey, abi.MaxValue.
 	MaxKey, MaxValue int
 
+	// Records and Bytes are how many small records, and how many bytes of
+	// values, the store holds at once before it evicts or answers NO_SPACE.
+	// Checks ask for no more. 0: found out, by filling a store as far as the
+	// checks would. No store is asked for less than 16 records and 32 KiB.
+	Records, Bytes int
+
 	// Soak is the number of operations of the soak. 0: 100,000.
 	Soak int
 
@@ -58,13 +64,17 @@ type Options struct {
 	Seed uint64
 
 	// Only and Skip choose checks by name, with patterns of [path.Match]; the
-	// name of a group stands for all of its checks. A pattern that fits no
-	// check is a failure.
+	// name of a group stands for all of its checks. With a pattern that fits no
+	// check nothing is run, and the report has a Misuse.
 	Only, Skip []string
 
 	// Dir is where directories for the stores are made, and removed. "": the
 	// temporary directory.
 	Dir string
+
+	// Explain adds to what a report says of an error that a store answered; ""
+	// adds nothing. It may be nil.
+	Explain func(error) string
 
 	// Progress is told how far the suite is: once per check, and in long ones
 	// now and then. It may be nil.
@@ -139,6 +149,9 @@ func Run(t *testing.T, open Open, options ...Options) {
 			case Skip:
 				t.Skip(r.Reason)
 			case Fail:
+				if name == misuse {
+					t.Fatal(r.Failure.Found)
+				}
 				var b strings.Builder
 				_ = r.writeText(&b)
 				t.Error("\n" + b.String())

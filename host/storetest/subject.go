@@ -89,7 +89,7 @@ func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now int64) 
 func (s *Subject) Get(key []byte, now int64, want []byte) {
 	value, err := s.TryGet(key, now)
 	if err != nil {
-		s.probe.Fail(errorInWords(err), "the value "+bytesInWords(want))
+		s.end(err, "the value "+bytesInWords(want))
 	}
 	if !bytes.Equal(value, want) {
 		s.probe.Fail(differ(value, want), "the value "+bytesInWords(want))
@@ -225,10 +225,21 @@ func (s *Subject) want(err, want error) {
 	if want == nil && err == nil || want != nil && errors.Is(err, want) {
 		return
 	}
+	s.end(err, errorInWords(want))
+}
+
+// end ends the check for an error that was not expected.
+func (s *Subject) end(err error, expected string) {
 	if cancelled := s.ctx().Err(); cancelled != nil && errors.Is(err, cancelled) {
 		s.probe.Skip("the run was ended: " + cancelled.Error())
 	}
-	s.probe.Fail(errorInWords(err), errorInWords(want))
+	found := errorInWords(err)
+	if explain := s.probe.suite.options.Explain; explain != nil && err != nil {
+		if more := explain(err); more != "" {
+			found += "\n" + more
+		}
+	}
+	s.probe.Fail(found, expected+s.probe.aboutRoom(err))
 }
 
 // HasExactly wants an enumeration to have named these keys, each of them once or
@@ -238,7 +249,8 @@ func (s *Subject) HasExactly(got map[string]int, want ...[]byte) {
 	for _, key := range want {
 		wanted[string(key)] = true
 		if got[string(key)] == 0 {
-			s.probe.failAbout(key, fmt.Sprintf("the key %s is missing among %d", bytesInWords(key), len(got)), "each key that is stored, at least once")
+			s.probe.failAbout(key, fmt.Sprintf("the key %s is missing among %d", bytesInWords(key), len(got)),
+				"each key that is stored, at least once"+s.probe.aboutRoom(store.ErrNotFound))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
@@ -255,7 +267,8 @@ func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.
 		r, ok := got[key]
 		switch {
 		case !ok:
-			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s is missing among %d", bytesInWords(w.Key), len(got)), "each record that is stored, at least once")
+			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s is missing among %d", bytesInWords(w.Key), len(got)),
+				"each record that is stored, at least once"+s.probe.aboutRoom(store.ErrNotFound))
 		case !bytes.Equal(r.Value, w.Value):
 			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
 		case r.Expires != w.Expires:

@@ -36,11 +36,18 @@ checks again.
 A module that needs a directory gets a temporary one at /data, or one that is
 made within --mount; what it saves there must be found when it is opened again.
 
+The specification lets a module evict, or answer NO_SPACE, at any number of
+records. The suite finds out at which: it asks for up to 2500 small records at
+once, and 3 MB, or for what the module holds, and of every one for 16 records
+and 32 KiB. What takes more than there is room for is skipped with the reason.
+--records and --bytes say what the module holds, where that is known better.
+
 With --verbose the module's own log is shown, its debug level included, and for
 a trap the stack, with names of functions if the module was built with them.
 
-The exit code is 0 if no check failed, and 1 otherwise. An interrupt (Ctrl-C)
-ends the suite with what is known so far.`,
+The exit code is 0 if no check failed, 1 if one did, and 2 for a mistake in the
+arguments, a misspelt check or setting among them. An interrupt (Ctrl-C) ends
+the suite with what is known so far.`,
 		Example: `  waddle test my-engine.wasm
   waddle test my-engine.wasm --config max_records=1000 -v
   waddle test my-engine.wasm --only expiry,'set/over*' --seed 42
@@ -63,6 +70,8 @@ ends the suite with what is known so far.`,
 	f.Uint64Var(&flags.seed, "seed", 0, "the seed `N` of all that is random (default drawn, and shown)")
 	f.IntVar(&flags.soak, "soak", 100_000, "the soak has `N` operations")
 	f.IntVar(&flags.sequences, "sequences", 100, "hold `N` random sequences of operations against the reference")
+	f.IntVar(&flags.records, "records", 0, "the module holds `N` small records at once (default found out)")
+	f.IntVar(&flags.bytes, "bytes", 0, "the module holds `N` bytes of values at once (default found out)")
 	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default 1)")
 	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end the module's start, or a call of it, that takes longer than `DURATION`")
 	addJSON(cmd, &flags.json)
@@ -80,6 +89,7 @@ type testFlags struct {
 	only, skip              []string
 	seed                    uint64
 	soak, sequences, shards int
+	records, bytes          int
 	deadline                time.Duration
 	json, verbose           bool
 }
@@ -90,6 +100,10 @@ func (f testFlags) check() error {
 		return usagef("--soak is %d, and must be at least 1; leave the soak out with --skip soak", f.soak)
 	case f.sequences < 1:
 		return usagef("--sequences is %d, and must be at least 1", f.sequences)
+	case f.records != 0 && f.records < storetest.LeastRecords:
+		return usagef("--records is %d, and must be at least %d, or 0 to be found out", f.records, storetest.LeastRecords)
+	case f.bytes != 0 && f.bytes < storetest.LeastBytes:
+		return usagef("--bytes is %d, and must be at least %d, or 0 to be found out", f.bytes, storetest.LeastBytes)
 	case !powerOfTwo(f.shards) && f.shards != 0:
 		return usagef("--shards is %d, and must be a power of two", f.shards)
 	case f.deadline <= 0:
@@ -119,6 +133,10 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	if err := flags.check(); err != nil {
 		return err
 	}
+	patterns := storetest.Options{Only: flags.only, Skip: flags.skip}
+	if err := patterns.CheckPatterns(plugintest.Tests()); err != nil {
+		return usagef("%w; 'waddle help test' tells more", err)
+	}
 	m, err := readModule(ctx, name, env)
 	if err != nil {
 		return err
@@ -132,6 +150,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	options := plugintest.Options{
 		Options: storetest.Options{
 			Target: filepath.Base(m.name), Soak: flags.soak, Sequences: flags.sequences, Seed: flags.seed,
+			Records: flags.records, Bytes: flags.bytes,
 			Only: flags.only, Skip: flags.skip, Dir: dir, Progress: checkProgress(line),
 		},
 		Settings:   flags.settings,
@@ -147,6 +166,11 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	line.end()
 	if err != nil {
 		return err
+	}
+	if _, err := plugin.Check(m.wasm); found.Misuse != "" && err != nil {
+		return fmt.Errorf("%s is no module: %w", found.Target, err)
+	} else if found.Misuse != "" {
+		return usagef("%s", found.Misuse)
 	}
 	if err := write(env.stdout, found, flags.json); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (h *harness) instanceTests() []storetest.Test {
 					p.Fail(err.Error(), "instances that live on")
 				}
 			}},
-		{Name: "instance/log", Section: secImports, Requires: "a guest that writes too many log lines loses some: everyday work is not worth a line",
+		{Name: "instance/log", Section: secImports, Requires: "a host may drop lines of a guest that writes too many: everyday work is not worth a line",
 			Run: func(p *storetest.Probe) {
 				s := p.Store()
 				step, _ := p.Soak(s)
@@ -50,7 +50,7 @@ func (h *harness) instanceTests() []storetest.Test {
 					step()
 				}
 				if n := s.Target().(*guest).Stats().DroppedLogLines; n > 0 {
-					p.Failf("a log that the host can keep", "%d lines too many in 5000 operations", n)
+					p.Skip(fmt.Sprintf("the guest wrote %d lines more in 5000 operations than the host keeps: it is allowed to, but those that matter may be among the lost", n))
 				}
 			}},
 		{Name: "instance/messages", Section: secImports, Requires: "a message of fail must not contain keys or values",
@@ -74,9 +74,9 @@ func (h *harness) instanceTests() []storetest.Test {
 			}},
 		{Name: "instance/recycled", Section: secOptional, Requires: "snapshot and restore let a stateful guest survive the replacement of its instances; files do the same",
 			Run: func(p *storetest.Probe) {
-				s := p.Store()
-				for i := range 300 {
-					s.Set(store.Write{Key: key(i), Value: storetest.Value(uint64(i+1), i*5), Expires: int64(i%2) * (now + 1<<40), Now: now})
+				s, n := p.Store(), p.Records(300, 8)
+				for i := range n - 3 {
+					s.Set(store.Write{Key: key(i), Value: storetest.Value(uint64(i+1), i*5%600), Expires: int64(i%2) * (now + 1<<40), Now: now})
 				}
 				s.Delete(key(7), now)
 				g := s.Target().(*guest)
@@ -89,12 +89,12 @@ func (h *harness) instanceTests() []storetest.Test {
 						p.Fail("recycling: "+err.Error(), "success")
 					}
 					g.replaced += uint64(g.Info().Shards)
-					for i := range 300 {
+					for i := range n - 3 {
 						if i == 7 {
 							s.Absent(key(i), now)
 							continue
 						}
-						s.Get(key(i), now, storetest.Value(uint64(i+1), i*5))
+						s.Get(key(i), now, storetest.Value(uint64(i+1), i*5%600))
 					}
 					s.Put(key(1000+turn), storetest.Value(1, 100))
 				}
@@ -108,7 +108,7 @@ func (h *harness) instanceTests() []storetest.Test {
 				if h.mounted || !h.exports(abi.ExportSnapshot) || !h.exports(abi.ExportRestore) {
 					p.Skip("the guest keeps files, or does not export snapshot and restore")
 				}
-				dir := p.Dir()
+				dir, n := p.Dir(), p.RecordsIn(storetest.Setup{Shards: 4}, 300, 8)/3
 				for turn, shards := range []int{1, 4, 2} {
 					config := h.config(storetest.Setup{Dir: dir, Shards: shards})
 					config.Snapshots = dir
@@ -119,13 +119,13 @@ func (h *harness) instanceTests() []storetest.Test {
 					if err != nil {
 						p.Fail(err.Error(), "a plugin that opens with a snapshot")
 					}
-					for i := range 100 * turn {
+					for i := range n * turn {
 						got, err := g.Get(p.Context(), key(i), now)
 						if err != nil || string(got) != string(storetest.Value(uint64(i+1), 40)) {
 							p.Failf("the value as it was stored", "after it was opened again with %d shards, get of %q: %d bytes, %s", shards, key(i), len(got), outcome(err))
 						}
 					}
-					for i := 100 * turn; i < 100*(turn+1); i++ {
+					for i := n * turn; i < n*(turn+1); i++ {
 						if err := g.Set(p.Context(), store.Write{Key: key(i), Value: storetest.Value(uint64(i+1), 40), Expires: now + 1<<40, Now: now}); err != nil {
 							p.Fail(err.Error(), "success")
 						}
@@ -141,25 +141,33 @@ func (h *harness) instanceTests() []storetest.Test {
 			Run: func(p *storetest.Probe) { h.checkStats(p) }},
 		{Name: "shard/isolated", Section: secLife, Requires: "each key always goes to the same shard, and instances share nothing",
 			Run: func(p *storetest.Probe) {
-				const shards, n = 4, 200
-				s := p.Open(storetest.Setup{Shards: shards})
-				var all, left [][]byte
-				for i := range n {
-					all = append(all, key(i))
-					s.Put(key(i), storetest.Value(uint64(i+1), 30))
+				const shards = 4
+				n := p.RecordsIn(storetest.Setup{Shards: shards}, 200, 8)
+				open := func(shards int) (s *storetest.Subject, named int) {
+					s = p.Open(storetest.Setup{Shards: shards})
+					var all [][]byte
+					for i := range n {
+						all = append(all, key(i))
+						s.Put(key(i), storetest.Value(uint64(i+1), 30))
+					}
+					if !h.exports(abi.ExportKeys) {
+						p.Skip("the guest does not enumerate keys")
+					}
+					keys := s.Keys(now, nil)
+					s.HasExactly(keys, all...)
+					for _, times := range keys {
+						named += times
+					}
+					return s, named
 				}
-				if !h.exports(abi.ExportKeys) {
-					p.Skip("the guest does not enumerate keys")
+				// A guest may name a key twice, with one shard as with four.
+				_, alone := open(1)
+				s, named := open(shards)
+				if named > 2*alone {
+					p.Failf("that each key is enumerated by the shard that it belongs to", "%d keys were named %d times by %d shards, and %d times by one",
+						n, named, shards, alone)
 				}
-				named := 0
-				keys := s.Keys(now, nil)
-				for _, times := range keys {
-					named += times
-				}
-				s.HasExactly(keys, all...)
-				if named >= n*shards {
-					p.Failf("that each key is enumerated by the shard that it belongs to", "%d keys were named %d times by %d shards", n, named, shards)
-				}
+				var left [][]byte
 				for i := range n {
 					if plugin.ShardOf(key(i), shards) == 1 || i%2 == 0 {
 						s.Delete(key(i), now)

@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -82,16 +83,23 @@ func RunModule(t *testing.T, wasm []byte, options Options) {
 	if options.Dir == "" && options.Mount == "" {
 		options.Dir = t.TempDir()
 	}
-	h, suite := prepare(t.Context(), wasm, options)
+	h, suite, err := prepare(t.Context(), wasm, options)
 	defer h.close()
+	if err != nil {
+		t.Fatal(err)
+	}
 	storetest.Run(t, h.open, suite)
 }
 
 // Check holds a module to the suite. A context that is cancelled ends it early:
-// the checks that are left count as skipped.
+// the checks that are left count as skipped. Of what is no module, or with
+// settings that the guest refuses, nothing is run, and the report has a Misuse.
 func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report {
-	h, suite := prepare(ctx, wasm, options)
+	h, suite, err := prepare(ctx, wasm, options)
 	defer h.close()
+	if err != nil {
+		return storetest.Misused(suite.Target, err)
+	}
 	return storetest.Check(ctx, h.open, suite)
 }
 
@@ -116,11 +124,12 @@ type harness struct {
 	dirs    []string
 	info    plugin.Info
 	direct  []byte // see direct; made when it is first needed
+	watched *watched
 }
 
 // prepare finds out what can be known of the module before the checks, and makes
-// the options of the suite.
-func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options) {
+// the options of the suite. The error is one of whoever gave the options.
+func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options, error) {
 	h := &harness{wasm: wasm, options: o}
 	h.outline, _ = preflight.Read(wasm, preflight.DefaultLimits())
 	_, h.refused = plugin.Check(wasm)
@@ -134,10 +143,16 @@ func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.O
 	}
 	suite.Dir = cmp.Or(o.Mount, suite.Dir)
 	h.options.Dir = suite.Dir
+	suite.Explain = func(err error) string { return cmp.Or(h.explain(err), explain(o.Explain, err)) }
+	var misuse error
 	if h.refused == nil {
-		if keeper := h.keep(ctx, wasm); keeper != nil {
+		keeper, err := h.keep(ctx, wasm)
+		if err == nil {
 			h.opened, h.info = true, keeper.Info()
 		}
+		misuse = h.misused(ctx, err)
+	} else if !bytes.HasPrefix(wasm, []byte("\x00asm")) {
+		misuse = h.refused
 	}
 	if h.opened {
 		suite.MaxKey = cmp.Or(suite.MaxKey, h.info.MaxKey)
@@ -146,7 +161,10 @@ func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.O
 	}
 	suite.Target = cmp.Or(suite.Target, "module")
 	suite.More = append(h.tests(), suite.More...)
-	return h, suite
+	if misuse == nil {
+		misuse = suite.CheckPatterns(storetest.Combine(storetest.Tests(), suite.More))
+	}
+	return h, suite, misuse
 }
 
 // opensFiles reports whether the module can open files, if it is let.
@@ -164,24 +182,32 @@ func (h *harness) opensFiles() bool {
 
 // keep opens a module for as long as the suite runs, so that it is compiled
 // once only. If that fails, a check will tell.
-func (h *harness) keep(ctx context.Context, wasm []byte) *plugin.Plugin {
-	if h.options.Dir != "" && os.MkdirAll(h.options.Dir, 0o700) != nil {
-		return nil
-	}
-	dir, err := os.MkdirTemp(h.options.Dir, "plugintest-")
+func (h *harness) keep(ctx context.Context, wasm []byte) (*plugin.Plugin, error) {
+	dir, err := h.makeDir()
 	if err != nil {
-		return nil
-	}
-	h.dirs = append(h.dirs, dir)
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil
+		return nil, err
 	}
 	keeper, err := plugin.Open(ctx, wasm, h.config(storetest.Setup{Dir: dir}))
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	h.keepers = append(h.keepers, keeper)
-	return keeper
+	return keeper, nil
+}
+
+// makeDir makes a directory that is there as long as the suite runs.
+func (h *harness) makeDir() (string, error) {
+	if h.options.Dir != "" {
+		if err := os.MkdirAll(h.options.Dir, 0o700); err != nil {
+			return "", err
+		}
+	}
+	dir, err := os.MkdirTemp(h.options.Dir, "plugintest-")
+	if err != nil {
+		return "", err
+	}
+	h.dirs = append(h.dirs, dir)
+	return filepath.Abs(dir)
 }
 
 func (h *harness) close() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,14 +95,56 @@ func TestRefusedModules(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoModule: it is refused in one line, and a module with nothing in it
+// in few.
 func TestWhatIsNoModule(t *testing.T) {
-	for _, wasm := range [][]byte{nil, []byte("hello"), []byte("\x00asm\x01\x00\x00\x00")} {
+	text := func(wasm []byte) (*storetest.Report, string) {
 		report := plugintest.Check(context.Background(), wasm, plugintest.Options{})
 		require.Positive(t, report.Failed)
 		var b bytes.Buffer
 		require.NoError(t, report.WriteText(&b))
 		require.Contains(t, b.String(), "FAIL")
+		return report, b.String()
 	}
+	for _, wasm := range [][]byte{nil, []byte("hello")} {
+		report, says := text(wasm)
+		require.Contains(t, report.Misuse, "not a WebAssembly module")
+		require.Len(t, report.Results, 1)
+		require.Equal(t, 2, strings.Count(says, "\n"), says)
+	}
+	report, says := text([]byte("\x00asm\x01\x00\x00\x00"))
+	require.Empty(t, report.Misuse)
+	require.Equal(t, storetest.Fail, report.Result("module/marker").Status)
+	require.Less(t, strings.Count(says, "\n"), 30, says)
+}
+
+// TestMisuse: what is wrong with the options is not told as a fault of the guest.
+func TestMisuse(t *testing.T) {
+	wasm, err := memory.Module()
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name    string
+		options plugintest.Options
+		says    string
+	}{
+		{"misspelt setting", plugintest.Options{Settings: map[string]string{"max_entires": "7"}}, `guest refuses the settings that it was given (max_entires)`},
+		{"bad value", plugintest.Options{Settings: map[string]string{"max_entries": "many"}}, `max_entries`},
+		{"setting of the host", plugintest.Options{Settings: map[string]string{"shards": "7"}}, `the setting "shards" is set by the host`},
+		{"no name of a setting", plugintest.Options{Config: plugin.Config{Settings: map[string]string{"Max": "7"}}}, `the setting "Max": a name consists of`},
+		{"shards", plugintest.Options{Config: plugin.Config{Shards: 3}}, `power of two`},
+		{"misspelt check", plugintest.Options{Options: storetest.Options{Only: []string{"expriy"}}}, `perhaps expiry was meant`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			report := plugintest.Check(context.Background(), wasm, c.options)
+			require.Contains(t, report.Misuse, c.says)
+			require.Equal(t, 1, report.Failed)
+			require.Len(t, report.Results, 1)
+		})
+	}
+	// A guest that refuses whatever it is given is to blame itself.
+	report := plugintest.Check(context.Background(), fixture(t, "open_refuses"), plugintest.Options{Settings: map[string]string{"name": "1"}})
+	require.Empty(t, report.Misuse)
+	require.Equal(t, storetest.Fail, report.Result("module/opens").Status)
 }
 
 // TestSmallGuests: guests with few exports are skipped what they do not have,
@@ -135,8 +178,7 @@ func TestSettingsAndMounts(t *testing.T) {
 	wasm, err := memory.Module()
 	require.NoError(t, err)
 	report := check(wasm, plugintest.Options{Settings: map[string]string{"no_such": "1"}})
-	require.Equal(t, storetest.Fail, report.Result("module/opens").Status)
-	require.Contains(t, report.Result("module/opens").Failure.Found, "no_such")
+	require.Contains(t, report.Misuse, "no_such")
 	report = check(wasm, plugintest.Options{Settings: map[string]string{"max_entries": "1000"}})
 	require.Equal(t, 1, report.Passed)
 	require.Equal(t, storetest.Skip, report.Result("reopen/one-record").Status)

@@ -1,0 +1,80 @@
+package plugintest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/storetest"
+)
+
+// misused says whether a guest that does not open is to blame for that, or its
+// settings are, or other options that the host refuses.
+func (h *harness) misused(ctx context.Context, err error) error {
+	if errors.Is(err, plugin.ErrConfig) {
+		return fmt.Errorf("the options do not fit: %w", err)
+	}
+	var answer *plugin.Error
+	if !errors.As(err, &answer) || answer.Kind != nil || answer.Code != abi.Invalid {
+		return nil
+	}
+	settings := maps.Clone(h.options.Config.Settings)
+	if settings == nil {
+		settings = make(map[string]string)
+	}
+	maps.Copy(settings, h.options.Settings)
+	if len(settings) == 0 {
+		return nil
+	}
+	given := strings.Join(slices.Sorted(maps.Keys(settings)), ", ")
+	refused := fmt.Errorf("the guest refuses the settings that it was given (%s): %s", given, cmp.Or(answer.Message, "INVALID, without a message"))
+	for name := range settings {
+		if strings.Contains(answer.Message, name) {
+			return refused
+		}
+	}
+	if h.opensWithoutSettings(ctx) {
+		return refused
+	}
+	return nil
+}
+
+func (h *harness) opensWithoutSettings(ctx context.Context) bool {
+	dir, err := h.makeDir()
+	if err != nil {
+		return false
+	}
+	config := h.config(storetest.Setup{Dir: dir})
+	config.Settings = nil
+	p, err := plugin.Open(ctx, h.wasm, config)
+	if err != nil {
+		return false
+	}
+	return p.Close(context.WithoutCancel(ctx)) == nil
+}
+
+// explain says of a call that took too long how long it may take, and who says so.
+func (h *harness) explain(err error) string {
+	if !errors.Is(err, plugin.ErrDeadline) {
+		return ""
+	}
+	return fmt.Sprintf("(A call of the guest may take %v: Config.Deadline, waddle test --deadline.)", h.config(storetest.Setup{}).Deadline)
+}
+
+func explain(f func(error) string, err error) string {
+	if f == nil {
+		return ""
+	}
+	return f(err)
+}
+
+// inWords is an error as the failure of a check shows it.
+func (h *harness) inWords(err error) string {
+	return strings.TrimSpace(err.Error() + "\n" + h.explain(err))
+}
