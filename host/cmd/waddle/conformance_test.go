@@ -105,11 +105,11 @@ func TestTestRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		{"text", []string{file}, 1, `is no module: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
+		{"text", []string{file}, 1, `is no module: plugin: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
 		{"refused", []string{hostileGuest("start")}, 1, "failed"},
 		{"endless", []string{hostileGuest("open_loop"), "--only", "get", "--deadline", "100ms"}, 1, "failed"},
-		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" fits no check; perhaps expiry was meant`},
-		{"unknown group", []string{base, "--skip", "everything"}, 2, "there are the groups"},
+		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" fits no check; perhaps expiry or reopen/expired was meant`},
+		{"unknown group", []string{base, "--skip", "whatever/else"}, 2, "there are the groups"},
 		{"bad pattern", []string{base, "--only", "[get"}, 2, "not well formed"},
 		{"unknown setting", []string{"memory", "--only", "get", "-c", "max_entires=7"}, 2, "refuses the settings that it was given (max_entires)"},
 		{"setting of the host", []string{"memory", "--only", "get", "-c", "shards=7"}, 2, `"shards" is set by the host`},
@@ -125,7 +125,7 @@ func TestTestRefuses(t *testing.T) {
 		{"deadline without unit", []string{base, "--deadline", "5"}, 2, "a duration such as 500ms"},
 		{"mount that is not there", []string{base, "--mount", file + "s"}, 2, "a directory that exists"},
 		{"mount that is a file", []string{base, "--mount", file}, 2, "which is a file"},
-		{"unknown flag", []string{base, "--onyl", "get"}, 2, "test has no flag --onyl; there are --config,"},
+		{"unknown flag", []string{base, "--onyl", "get"}, 2, "test has no flag --onyl; there are --bytes, --config,"},
 		{"one dash", []string{base, "-only", "get"}, 2, "two dashes: --only"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

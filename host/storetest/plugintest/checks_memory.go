@@ -240,7 +240,10 @@ func (h *harness) memoryTests() []storetest.Test {
 		leak("expire-and-sweep", abi.ExportSweep, "records that expire, and sweep", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + int64(i) + 6, Now: now + int64(i)}))
 			_, err := g.Sweep(ctx, 16, now+int64(i))
-			must(p, err, store.ErrUnsupported)
+			if errors.Is(err, store.ErrUnsupported) {
+				p.Skip("the guest answers UNSUPPORTED")
+			}
+			must(p, err)
 		}),
 		leak("keys", abi.ExportKeys, "enumerations of keys", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			for _, err := range g.Keys(ctx, now) {

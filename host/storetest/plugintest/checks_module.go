@@ -104,7 +104,7 @@ func (h *harness) moduleTests() []storetest.Test {
 			}},
 		{Name: "module/shards", Section: secConfig, Requires: "the number of instances is a power of two",
 			Run: func(p *storetest.Probe) {
-				records := p.RecordsIn(storetest.Setup{Shards: 8}, 50, 8)
+				records := recordsFor(p, 50, 1, 2, 4, 8)
 				for _, n := range []int{1, 2, 4, 8} {
 					s := p.Open(storetest.Setup{Shards: n})
 					for i := range records {

@@ -3,7 +3,6 @@ package plugintest_test
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -315,14 +314,7 @@ func TestGuestsWithoutFault(t *testing.T) {
 // TestMutantsAreListed: every fault is built and in the table, and nothing else
 // is.
 func TestMutantsAreListed(t *testing.T) {
-	source, err := os.ReadFile("testdata/mutants/faults.h")
-	require.NoError(t, err)
-	_, list, found := strings.Cut(string(source), "enum fault {")
-	require.True(t, found)
-	var faults []string
-	for _, line := range regexp.MustCompile(`(?m)^\t(\w+), *// (.+)$`).FindAllStringSubmatch(list, -1) {
-		faults = append(faults, line[1])
-	}
+	faults := listed(t, "faults.h", "enum fault {")
 	guests := []string{"base", "file_base", "file_reshards", "file_refuses", "space_base"}
 	tested := slices.Clone(guests)
 	for _, m := range allMutants() {
@@ -335,7 +327,7 @@ func TestMutantsAreListed(t *testing.T) {
 		built = append(built, strings.TrimSuffix(filepath.Base(f), ".wasm"))
 	}
 	require.ElementsMatch(t, faults, tested, "faults.h and the table in this file")
-	require.ElementsMatch(t, faults, built, "faults.h and what build.sh built of it")
+	require.ElementsMatch(t, append(listed(t, "designs.h", "enum design {"), faults...), built, "faults.h, designs.h and what build.sh built of them")
 	require.GreaterOrEqual(t, len(faults)-len(guests), 40)
 
 	// Two guests with the same bytes are one: then a fault is nowhere in the

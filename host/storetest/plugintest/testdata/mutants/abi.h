@@ -13,7 +13,9 @@ enum {
 };
 enum { EXPECT_ANY = 0, EXPECT_ABSENT = -1 };
 
+#ifndef EXPORT // designs.c exports functions of its own
 #define EXPORT(name) __attribute__((export_name(#name))) name
+#endif
 #define IMPORT(module, name) __attribute__((import_module(module), import_name(#name))) extern
 
 IMPORT("waddle_v1", fail) void fail(const char *message, u32 len);

@@ -3,7 +3,11 @@
 // or, built with -DFILES, also in a file.
 #include "table.h"
 
-enum { MAX_KEY = 512, MAX_VALUE = 1 << 20, CHUNK = 4096 };
+#ifndef MAX_KEY // what the description says, or a design does
+#define MAX_KEY 512
+#define MAX_VALUE (1 << 20)
+#endif
+enum { CHUNK = 4096 };
 
 static int dirty;   // something changed since the last save
 static int cleared; // ever
