@@ -214,3 +214,24 @@ func TestClosedOutput(t *testing.T) {
 		})
 	}
 }
+
+// TestTestExampleOfHelp: what the help shows first with a setting is what people
+// try first, and it passes.
+func TestTestExampleOfHelp(t *testing.T) {
+	help := run(t, nil, "help", "test")
+	require.Contains(t, help.stdout, "waddle test my-engine.wasm --config max_records=1000 -v")
+	only := "key/many,keys,restore,growth/many-records"
+	r := run(t, nil, "test", "../../../examples/guests/c/store.wasm", "--config", "max_records=1000", "-v", "--only", only)
+	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
+	require.Contains(t, r.stdout, "records at once, since it did not hold more")
+	require.Contains(t, r.stdout, " 0 failed")
+
+	// What is found out can be told instead, also if it is less.
+	r = run(t, nil, "test", "memory", "--config", "max_entries=1000", "--records", "900", "--only", only, "--json")
+	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
+	require.Equal(t, 900, report(t, r.stdout).Records)
+	// Told more than it holds, it fails, and the failure says what to do.
+	r = run(t, nil, "test", "memory", "--config", "max_entries=1000", "--records", "2000", "--only", "keys/many")
+	require.Equal(t, 1, r.code, "%s%s", r.stdout, r.stderr)
+	require.Contains(t, r.stdout, "waddle test --records and --bytes")
+}
