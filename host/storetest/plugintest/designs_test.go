@@ -5,9 +5,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
@@ -118,4 +120,16 @@ func TestBundledEngineThatEvicts(t *testing.T) {
 		o.Only = []string{"key/many", "keys/many", "keys/changes-meanwhile", "restore/many"}
 	}
 	passes(t, plugintest.Check(t.Context(), wasm, o), 1000)
+}
+
+// TestDeadlineIsNamed: a guest may be slower than the deadline, which is not of the
+// specification, and a failure says who can give it more.
+func TestDeadlineIsNamed(t *testing.T) {
+	wasm, err := os.ReadFile("testdata/mutants/wasm/slow.wasm")
+	require.NoError(t, err)
+	o := plugintest.Options{Config: plugin.Config{Deadline: 50 * time.Millisecond, OpenDeadline: time.Minute}}
+	o.Dir, o.Only = t.TempDir(), []string{"restore/into-itself"}
+	failure := plugintest.Check(t.Context(), wasm, o).Result("restore/into-itself").Failure
+	require.NotNil(t, failure)
+	require.Contains(t, failure.Found, "A call of the guest may take 50ms: Config.Deadline, waddle test --deadline")
 }
