@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
@@ -50,7 +49,7 @@ func (r shardRecords) settle(s *storetest.Subject, keys [][]byte) {
 }
 
 // held wants exactly these records, of the keys that there ever were.
-func (r shardRecords) held(h *harness, s *storetest.Subject, keys [][]byte) {
+func (r shardRecords) held(p *storetest.Probe, s *storetest.Subject, keys [][]byte) {
 	const now = storetest.Now
 	var there [][]byte
 	for _, key := range keys {
@@ -61,10 +60,10 @@ func (r shardRecords) held(h *harness, s *storetest.Subject, keys [][]byte) {
 			s.Absent(key, now)
 		}
 	}
-	if h.exports(abi.ExportKeys) {
+	if enumerates(p, s) {
 		s.HasExactly(s.Keys(now, nil), there...)
 	}
-	if h.exports(abi.ExportSnapshot) {
+	if givesSnapshots(p, s) {
 		s.HasRecords(s.Snapshot(now, nil), r)
 	}
 }
@@ -97,13 +96,13 @@ func (h *harness) otherNumber(p *storetest.Probe, from, to int) {
 	if err != nil {
 		h.refusesShards(p, err)
 		s = p.Open(first)
-		want.held(h, s, keys)
+		want.held(p, s, keys)
 		s.Close()
 		return
 	}
-	want.held(h, s, keys)
+	want.held(p, s, keys)
 	crashed := p.Crashed(s)
-	want.held(h, crashed, keys)
+	want.held(p, crashed, keys)
 	for i, key := range keys {
 		switch i % 4 {
 		case 0:
@@ -120,7 +119,7 @@ func (h *harness) otherNumber(p *storetest.Probe, from, to int) {
 		h.refusesShards(p, err)
 		s = p.Open(second)
 	}
-	want.held(h, s, keys)
+	want.held(p, s, keys)
 	s.Close()
 }
 

@@ -40,6 +40,7 @@ var designs = []struct {
 	{"no_touch", "module touch limits expiry random", 0},
 	{"no_cas", "expect concurrent expiry", 0},
 	{"unsupported", "module touch keys snapshot restore sweep instance shard export memory/expire-and-sweep memory/keys", 0},
+	{"file_unsupported", "module keys restore sweep shard reopen", 0},
 	{"ascending", "get set keys snapshot limits memory/get", 0},
 	{"overlapping", "get set keys snapshot expect", 0},
 	{"last_used_first", "keys snapshot concurrent random restore", 0},

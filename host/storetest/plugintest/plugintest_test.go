@@ -115,7 +115,7 @@ func TestWhatIsNoModule(t *testing.T) {
 	report, says := text([]byte("\x00asm\x01\x00\x00\x00"))
 	require.Empty(t, report.Misuse)
 	require.Equal(t, storetest.Fail, report.Result("module/marker").Status)
-	require.Less(t, strings.Count(says, "\n"), 30, says)
+	require.Less(t, strings.Count(says, "\n"), 45, says)
 }
 
 // TestMisuse: what is wrong with the options is not told as a fault of the guest.

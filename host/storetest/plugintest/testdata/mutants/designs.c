@@ -1,6 +1,9 @@
 // The guests of designs.h: guest.c without a fault, whose functions others stand
 // before. What a design leaves alone goes straight to it.
 #define EXPORT(name) name
+#ifdef DESIGN_file_unsupported
+#define DESIGN_unsupported
+#endif
 #if defined(DESIGN_bare) || defined(DESIGN_no_touch) || defined(DESIGN_unsupported)
 #define MAX_KEY 1024 // who describes no limits has those of the page
 #define MAX_VALUE (16 << 20)
@@ -158,7 +161,7 @@ AS(session_save)(i64 now) {
 
 #ifndef DESIGN_no_touch
 AS(session_describe)(void) {
-	if (IS(unsupported)) return UNSUPPORTED;
+	if (IS(unsupported) || IS(file_unsupported)) return UNSUPPORTED;
 	static const char small[] = "capabilities\0cas\0max_key\00064\0max_value\0004096";
 	static const char odd[] = "max_value\0005000\0capabilities\0cas\0max_key\000100\0later\0what nobody knows yet";
 	static const char no_cas_here[] = "name\0no_cas\0capabilities\0\0max_key\000512\0max_value\0001048576";

@@ -18,12 +18,13 @@ enum design {
 	file_refuses_at_40,   // 4: NO_SPACE for the 41st, with files
 	tiny,                 // 11: keys to 64 bytes and values to 4 KiB, in a fixed buffer of 8 KiB
 	odd_limits,           // 11: keys to 100 bytes, values to 5000; 8: the bytes of stats are whole pages
-	slow,                 // 14: a call takes its time, and restore some milliseconds for each record
+	slow,                 // 2: a call takes its time, and restore some milliseconds for each record
 	file_slow,            // 7: save takes a millisecond or so for each record
 	bare,                 // 8: no optional export at all
 	no_touch,             // 8: neither touch nor describe nor sweep
 	no_cas,               // 6: expect is ignored, which the description does not hide
 	unsupported,          // 8: what is optional is exported, and answers UNSUPPORTED
+	file_unsupported,     // 8: the same with files
 	ascending,            // 3: every result and every exchange buffer lies behind the last, up to an end
 	overlapping,          // 3: results lie in the exchange buffer where they fit
 	last_used_first,      // 8: keys and records are enumerated by when they were used
