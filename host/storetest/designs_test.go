@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,7 @@ import (
 // own. Limits are 0 for none.
 type design struct {
 	*store.Memory
+	mu   sync.Mutex
 	file string // of a durable one
 
 	purges       bool   // whatever is called removes what has expired by then
@@ -47,6 +49,8 @@ func (d *design) called(now int64) {
 }
 
 func (d *design) Get(c context.Context, key []byte, now int64) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Get(c, key, now)
 }
@@ -111,6 +115,8 @@ func (d *design) room(w store.Write) error {
 }
 
 func (d *design) Set(c context.Context, w store.Write) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(w.Key) > cmp.Or(d.maxKey, abi.MaxKey) || len(w.Value) > cmp.Or(d.maxValue, abi.MaxValue) {
 		return store.ErrTooLarge
 	}
@@ -130,16 +136,22 @@ func (d *design) Set(c context.Context, w store.Write) error {
 }
 
 func (d *design) Touch(c context.Context, key []byte, expires, now int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Touch(c, key, expires, now)
 }
 
 func (d *design) Delete(c context.Context, key []byte, now int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Delete(c, key, now)
 }
 
 func (d *design) Sweep(c context.Context, max int, now int64) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if d.sweepsSingly {
 		max = 1
 	}
@@ -147,6 +159,8 @@ func (d *design) Sweep(c context.Context, max int, now int64) (int, error) {
 }
 
 func (d *design) Keys(c context.Context, now int64) iter.Seq2[[]byte, error] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	if !d.keysTwice {
 		return d.Memory.Keys(c, now)
@@ -170,6 +184,8 @@ func (d *design) Keys(c context.Context, now int64) iter.Seq2[[]byte, error] {
 }
 
 func (d *design) Snapshot(c context.Context, now int64) iter.Seq2[store.Record, error] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Snapshot(c, now)
 }
@@ -191,6 +207,8 @@ func (d *design) Restore(c context.Context, records iter.Seq2[store.Record, erro
 }
 
 func (d *design) Save(c context.Context, now int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.called(now)
 	if err := d.Memory.Save(c, now); err != nil || d.file == "" {
 		return err
@@ -235,37 +253,37 @@ func (d *design) load() error {
 func TestConformingDesigns(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		design  design
+		design  func() *design
 		durable bool
 		options storetest.Options
 		held    int // how many records the report says are asked for, at most
 	}{
-		{"removes what has expired whenever it is called", design{purges: true}, true, storetest.Options{}, 0},
-		{"evicts the oldest at 200 records", design{records: 200, makesRoom: "oldest"}, true, storetest.Options{}, 200},
-		{"evicts any at 200 records", design{records: 200, makesRoom: "any"}, false, storetest.Options{}, 200},
-		{"evicts half at 100 records", design{records: 100, makesRoom: "half"}, false, storetest.Options{}, 100},
-		{"refuses at 150 records", design{records: 150}, true, storetest.Options{}, 150},
-		{"refuses at 16 records", design{records: 16}, true, storetest.Options{}, 16},
-		{"evicts at 16 records", design{records: 16, makesRoom: "oldest", purges: true}, true, storetest.Options{}, 16},
-		{"evicts at 100,000 bytes", design{bytes: 100_000, makesRoom: "oldest"}, false, storetest.Options{Bytes: 100_000}, 2000},
-		{"refuses at 40,000 bytes", design{bytes: 40_000}, false, storetest.Options{Bytes: 40_000}, 2000},
-		{"evicts at 1000 and says so", design{records: 1000, makesRoom: "any"}, false, storetest.Options{Records: 1000}, 1000},
-		{"takes the least that it must", design{maxKey: 64, maxValue: 4096}, true, storetest.Options{MaxKey: 64, MaxValue: 4096}, 0},
-		{"takes the least, and little of it", design{maxKey: 64, maxValue: 4096, records: 20, makesRoom: "oldest"}, true,
+		{"removes what has expired whenever it is called", func() *design { return &design{purges: true} }, true, storetest.Options{}, 0},
+		{"evicts the oldest at 200 records", func() *design { return &design{records: 200, makesRoom: "oldest"} }, true, storetest.Options{}, 200},
+		{"evicts any at 200 records", func() *design { return &design{records: 200, makesRoom: "any"} }, false, storetest.Options{}, 200},
+		{"evicts half at 100 records", func() *design { return &design{records: 100, makesRoom: "half"} }, false, storetest.Options{}, 100},
+		{"refuses at 150 records", func() *design { return &design{records: 150} }, true, storetest.Options{}, 150},
+		{"refuses at 16 records", func() *design { return &design{records: 16} }, true, storetest.Options{}, 16},
+		{"evicts at 16 records", func() *design { return &design{records: 16, makesRoom: "oldest", purges: true} }, true, storetest.Options{}, 16},
+		{"evicts at 100,000 bytes", func() *design { return &design{bytes: 100_000, makesRoom: "oldest"} }, false, storetest.Options{Bytes: 100_000}, 2000},
+		{"refuses at 40,000 bytes", func() *design { return &design{bytes: 40_000} }, false, storetest.Options{Bytes: 40_000}, 2000},
+		{"evicts at 1000 and says so", func() *design { return &design{records: 1000, makesRoom: "any"} }, false, storetest.Options{Records: 1000}, 1000},
+		{"takes the least that it must", func() *design { return &design{maxKey: 64, maxValue: 4096} }, true, storetest.Options{MaxKey: 64, MaxValue: 4096}, 0},
+		{"takes the least, and little of it", func() *design { return &design{maxKey: 64, maxValue: 4096, records: 20, makesRoom: "oldest"} }, true,
 			storetest.Options{MaxKey: 64, MaxValue: 4096}, 20},
-		{"sweeps one at a time", design{sweepsSingly: true}, false, storetest.Options{}, 0},
-		{"names keys twice and in random order", design{keysTwice: true}, false, storetest.Options{}, 0},
+		{"sweeps one at a time", func() *design { return &design{sweepsSingly: true} }, false, storetest.Options{}, 0},
+		{"names keys twice and in random order", func() *design { return &design{keysTwice: true} }, false, storetest.Options{}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			open := func(_ context.Context, setup storetest.Setup) (store.Store, error) {
-				d := c.design
+				d := c.design()
 				d.Memory = store.NewMemory()
 				if !c.durable {
-					return &d, nil
+					return d, nil
 				}
 				d.file = filepath.Join(setup.Dir, "records")
-				return &d, d.load()
+				return d, d.load()
 			}
 			c.options.Dir, c.options.Durable = t.TempDir(), c.durable
 			c.options.Soak, c.options.Sequences, c.options.Seed = 2000, 20, 1
