@@ -14,7 +14,7 @@ MODULES := . examples host/bench host/otel host/playground/browsertest guest/eng
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-.PHONY: help run test vet lint cross bench fuzz engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test vet lint cross bench fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo '                     one of them FUSE; WADDLE_CRASHES=12 has servers crash more often'
 	@echo 'make bench           measures beside other libraries; prints a table, writes host/bench/results.json'
 	@echo 'make fuzz            each fuzz target for FUZZTIME (default 20s)'
+	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
 	@echo 'make vet lint cross  go vet and gofmt; staticcheck; go vet for all platforms'
 	@echo 'make engines         builds the bundled engines again'
 	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
@@ -87,6 +88,11 @@ fuzz:
 	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
 	  done; \
 	done
+
+# Prints the worst that it finds, and fails where that is above the bound.
+SEARCHTIME ?= 1h
+search:
+	WADDLE_SEARCH=$(SEARCHTIME) $(GO) test -v -run '^TestSearchCompileCosts$$' -timeout 24h ./host/plugin
 
 # $(1) engine, $(2) output file
 define build-engine

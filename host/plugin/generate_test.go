@@ -58,11 +58,25 @@ var contractExports = []struct{ name, params, results string }{
 // signature that is given. Further functions have the bodies given, and the type
 // () -> () or another.
 func guestWith(wrong, params, results string, further []string, furtherType string) []byte {
+	return guestParts{wrong: wrong, params: params, results: results, further: further, types: []string{furtherType}}.module()
+}
+
+// guestParts is what makes such a guest.
+type guestParts struct {
+	wrong, params, results string
+	further                []string // bodies, whose type is the first of
+	types                  []string
+	globals                []string // an i32 if there are none
+	elements               string   // a section's content, none if empty
+	sections               []byte   // behind all others
+}
+
+func (g guestParts) module() []byte {
 	var types, functions, exports, bodies []string
 	exports = append(exports, text("memory")+"\x02\x00")
 	for i, e := range contractExports {
-		if e.name == wrong {
-			e.params, e.results = params, results
+		if e.name == g.wrong {
+			e.params, e.results = g.params, g.results
 		}
 		types = append(types, "\x60"+text(e.params)+text(e.results))
 		functions = append(functions, string(uleb(i)))
@@ -80,19 +94,28 @@ func guestWith(wrong, params, results string, further []string, furtherType stri
 		}
 		bodies = append(bodies, text(code+"\x0b"))
 	}
-	types = append(types, furtherType)
-	for _, code := range further {
+	types = append(types, g.types...)
+	for _, code := range g.further {
 		functions = append(functions, string(uleb(len(contractExports))))
 		bodies = append(bodies, text(code))
+	}
+	if len(g.globals) == 0 {
+		g.globals = []string{"\x7f\x01\x41\x00\x0b"}
+	}
+	var elements []byte
+	if g.elements != "" {
+		elements = section(9, g.elements)
 	}
 	return module(
 		section(1, vector(types...)),
 		section(3, vector(functions...)),
 		section(4, "\x01\x70\x00\x01"),
 		section(5, "\x01\x00\x01"),
-		section(6, "\x01\x7f\x01\x41\x00\x0b"),
+		section(6, vector(g.globals...)),
 		section(7, vector(exports...)),
-		section(10, vector(bodies...)))
+		elements,
+		section(10, vector(bodies...)),
+		g.sections)
 }
 
 const plain = "\x60\x00\x00" // the type () -> ()

@@ -10,6 +10,14 @@
 // Everything here is bounded by the module's length: no count in a module is
 // believed that its remaining bytes do not carry.
 //
-// The types of instructions are not checked: that is the compiler's work, and
-// it does it. A module that passes is thus not yet valid.
+// What compiling takes is estimated as the compiler works, and not by size alone:
+// instructions by a table of what each takes; reads of locals by the basic blocks
+// they are searched for in; calls by the globals that may have changed behind them;
+// functions by the types and globals that the module has. Each term was measured. A
+// search for modules that take more than is estimated is among the tests of the
+// package above: WADDLE_SEARCH=1h go test -run TestSearchCompileCosts -timeout 2h.
+//
+// Every number that an instruction names is checked: of a local, global, function,
+// type, label, segment, lane. The types of operands are not: that is the compiler's
+// work, and it does it. A module that passes is thus not yet valid.
 package preflight

@@ -25,18 +25,17 @@ type Limits struct {
 	// Work bounds the estimate of what compiling all functions takes; see
 	// [Module.Work].
 	Work int64
-	// CompileMemory bounds the estimate of the bytes that compiling the most
-	// costly function takes; see [Module.CompileMemory]. What has been compiled
-	// comes on top.
+	// CompileMemory bounds the estimate of the bytes that compiling takes: the most
+	// costly function, all types, and the code that comes of the module; see
+	// [Module.CompileMemory].
 	CompileMemory int64
 }
 
-// DefaultLimits are well above what toolchains make: a Go program of 10 MB with
-// net/http, crypto/tls and go/types, or SQLite in C, uses about half of
-// CompileMemory, two fifths of Work, a quarter of Branches and less of the
-// others, but for Segments, where Go's linker itself stops at 100,000. What
-// passes takes wazero's compiler up to about 20 seconds of one core if it is
-// such a program; a module made to be slow, about a minute.
+// DefaultLimits are well above what toolchains make: a Go program of 11 MB with
+// net/http and crypto/tls uses a third of Work and of CompileMemory, and less of
+// the others, but for Segments, where Go's linker itself stops at 100,000. What
+// passes takes wazero's compiler 30 seconds of one core as it is estimated, and
+// less than a minute whatever it is.
 func DefaultLimits() Limits {
 	return Limits{
 		Module:    32 << 20,
@@ -55,7 +54,7 @@ func DefaultLimits() Limits {
 		Depth:     1 << 12,
 		Branches:  10_000,
 		AllLocals: 1 << 22,
-		Work:      500_000_000,
+		Work:      750_000_000,
 
 		CompileMemory: 512 << 20,
 	}

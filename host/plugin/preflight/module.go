@@ -17,6 +17,12 @@ const (
 	V128 ValueType = 0x7b
 )
 
+// The types of references, which no value of a guest has.
+const (
+	funcref   ValueType = 0x70
+	externref ValueType = 0x6f
+)
+
 // String returns the type's name in the text format.
 func (t ValueType) String() string {
 	switch t {
@@ -30,9 +36,9 @@ func (t ValueType) String() string {
 		return "f64"
 	case V128:
 		return "v128"
-	case 0x70:
+	case funcref:
 		return "funcref"
-	case 0x6f:
+	case externref:
 		return "externref"
 	}
 	return "0x" + strconv.FormatUint(uint64(t), 16)
@@ -152,6 +158,7 @@ type Module struct {
 	Memory   *Memory // nil if the module has none
 	Table    *Table  // nil if the module has none
 	Globals  int
+	Mutable  int  // globals that can be set
 	Start    bool // has a start section
 
 	Functions       int // defined here, imports not counted
@@ -162,8 +169,8 @@ type Module struct {
 	CodeSize        int64 // bytes of all function bodies
 	Locals          int64 // locals, parameters and results of all functions
 	Largest         Body  // of each property, the largest that any function has
-	Work            int64 // estimate of what compiling takes, about 25 million for a second
-	CompileMemory   int64 // estimate of the bytes that compiling the most costly function takes
+	Work            int64 // estimate of what compiling takes, in units of which a core does 25 million a second
+	CompileMemory   int64 // estimate of the bytes that compiling takes
 	CustomSize      int64 // bytes of all custom sections
 	TypeCount       int
 	Producers       []Producer // as the module says
@@ -172,14 +179,23 @@ type Module struct {
 	// here is then right as far as it goes.
 	Incomplete bool
 
-	exportsRead     bool
-	types           []Signature
-	functionTypes   []uint32 // of imports and then of the module's own
-	codes           int
-	memories        int // imports counted, as in the two that follow
-	tables          int
-	frames          []frame // used for one function after the other
-	importedGlobals int
+	exportsRead            bool
+	types                  []Signature
+	functionTypes          []uint32 // of imports and then of the module's own
+	codes                  int
+	memories               int // imports counted, as in the two that follow
+	tables                 int
+	frames                 []frame // used for one function after the other
+	reads                  reads
+	mutable                []bool // of the module's own globals
+	elementSegments        int
+	dataCount              int64 // as the section says
+	dataCounted            bool
+	dataRead               bool
+	typeValues             int64 // parameters and results of all types
+	output, functionMemory int64
+	widest, fullest        int64 // basic blocks of the largest function so far, and most values of one
+	importedGlobals        int
 }
 
 // ExportsRead tells whether Exports is the whole list, which it may not be of

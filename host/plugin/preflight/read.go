@@ -146,6 +146,9 @@ func (m *Module) read(r *reader, l *Limits) error {
 		return malformed(len(r.b), "%d functions are declared and %d have code", m.Functions, m.codes)
 	}
 	m.exportsRead = true // or there are none
+	if m.dataCounted && !m.dataRead && m.dataCount != 0 {
+		return malformed(len(r.b), "no data segments, and the data count section says %d", m.dataCount)
+	}
 	return nil
 }
 
@@ -189,7 +192,7 @@ func (m *Module) section(r *reader, id byte, l *Limits) {
 	case sectionElement:
 		m.readElements(r, l)
 	case sectionDataCount:
-		r.u32()
+		m.readDataCount(r)
 	case sectionCode:
 		m.readCode(r, l)
 	case sectionData:

@@ -139,15 +139,24 @@ func (r *reader) u64() int64 {
 	return 0
 }
 
-// skipSigned skips a signed LEB128 number of the given width.
-func (r *reader) skipSigned(bits uint) {
-	for n := uint(0); n < (bits+6)/7; n++ {
-		if r.byte() < 0x80 {
-			return
+// signed reads a signed LEB128 number of at most the given width.
+func (r *reader) signed(bits uint) (v int64) {
+	for shift := uint(0); shift < bits; shift += 7 {
+		b := r.byte()
+		v |= int64(b&0x7f) << shift
+		if b < 0x80 {
+			if shift+7 < 64 && b&0x40 != 0 {
+				v |= -1 << (shift + 7)
+			}
+			return v
 		}
 	}
 	r.fail("a number that does not fit into %d bits", bits)
+	return 0
 }
+
+// skipSigned skips a signed LEB128 number of at most the given width.
+func (r *reader) skipSigned(bits uint) { r.signed(bits) }
 
 // count reads the length of a vector whose items take at least one byte each.
 func (r *reader) count(what string, limit int) int {

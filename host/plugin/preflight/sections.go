@@ -13,9 +13,12 @@ func (m *Module) readTypes(r *reader, l *Limits) {
 			r.err = feature("a type of form 0x%02x (only functions are types here)", form)
 			return
 		}
-		m.types = append(m.types, Signature{Params: r.valueTypes(l), Results: r.valueTypes(l)})
+		t := Signature{Params: r.valueTypes(l), Results: r.valueTypes(l)}
+		m.types = append(m.types, t)
+		m.typeValues += int64(len(t.Params) + len(t.Results))
 	}
 	m.TypeCount = len(m.types)
+	m.chargeTypes()
 }
 
 func (r *reader) valueTypes(l *Limits) []ValueType {
@@ -206,44 +209,17 @@ func (r *reader) limits(what string) (low, high int64, wide bool) {
 
 func (m *Module) readGlobals(r *reader, l *Limits) {
 	m.Globals = r.count("globals", l.Globals)
+	m.mutable = make([]bool, 0, m.Globals)
 	for i := 0; i < m.Globals && r.err == nil; i++ {
-		r.valueType()
-		if mutable := r.byte(); r.err == nil && mutable > 1 {
+		kind := r.valueType()
+		mutable := r.byte()
+		if r.err == nil && mutable > 1 {
 			r.fail("a global of unknown mutability 0x%02x", mutable)
+		} else if mutable == 1 {
+			m.Mutable++
 		}
-		r.constant()
-	}
-}
-
-// constant skips a constant expression.
-func (r *reader) constant() {
-	for n := 0; r.err == nil; n++ {
-		switch op := r.byte(); op {
-		case 0x0b:
-			return
-		case 0x41:
-			r.skipSigned(32)
-		case 0x42:
-			r.skipSigned(64)
-		case 0x43:
-			r.bytes(4)
-		case 0x44:
-			r.bytes(8)
-		case 0x23, 0xd2: // global.get, ref.func
-			r.u32()
-		case 0xd0: // ref.null
-			r.byte()
-		case 0xfd:
-			if sub := r.u32(); r.err == nil && sub != 12 {
-				r.fail("the vector instruction %d in a constant expression", sub)
-			}
-			r.bytes(16)
-		default:
-			r.fail("the instruction 0x%02x in a constant expression", op)
-		}
-		if n >= 1 && r.err == nil {
-			r.err = feature("more than one instruction in a constant expression (extended constant expressions are not available to a guest)")
-		}
+		m.mutable = append(m.mutable, mutable == 1)
+		r.constant(m, kind)
 	}
 }
 
@@ -288,52 +264,6 @@ func (m *Module) readExports(r *reader, l *Limits) {
 	}
 }
 
-func (m *Module) readElements(r *reader, l *Limits) {
-	n := r.count("element segments", l.Elements)
-	m.ElementSegments = n
-	for i := 0; i < n && r.err == nil; i++ {
-		flags := r.u32()
-		if r.err == nil && flags > 7 {
-			r.fail("an element segment of unknown kind %d", flags)
-			return
-		}
-		active, indexed, expressions := flags&1 == 0, flags&2 != 0, flags&4 != 0
-		if active {
-			if indexed {
-				r.zero("the table of an element segment")
-			}
-			r.constant()
-		}
-		if !active || indexed {
-			want := byte(0)
-			if expressions {
-				want = 0x70
-			}
-			if kind := r.byte(); r.err == nil && kind != want {
-				err := feature("an element segment of type 0x%02x (only functions are available to a guest)", kind)
-				if kind != 0x6f || !expressions {
-					r.err = err
-					return
-				}
-				r.refuse(err)
-			}
-		}
-		count := r.count("entries of an element segment", l.Elements)
-		m.Elements += count
-		if r.err == nil && m.Elements > l.Elements {
-			r.err = tooBig("entries of all element segments", int64(m.Elements), int64(l.Elements))
-			return
-		}
-		for j := 0; j < count && r.err == nil; j++ {
-			if expressions {
-				r.constant()
-			} else {
-				r.u32()
-			}
-		}
-	}
-}
-
 func (m *Module) readCode(r *reader, l *Limits) {
 	m.codes = r.count("function bodies", l.Functions)
 	if r.err == nil && m.codes != m.Functions {
@@ -357,14 +287,13 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		}
 		m.CodeSize += int64(b.Size)
 		m.Locals += int64(b.Locals)
-		m.Work += b.work()
+		m.charge(&b)
 		m.Largest.join(b)
-		m.CompileMemory = max(m.CompileMemory, b.memory())
-		if b.memory() > l.CompileMemory && !memory {
+		if m.CompileMemory > l.CompileMemory && !memory {
 			memory = true
-			r.refuse(fmt.Errorf("%w: a function that would take about %d bytes of memory to compile, and the most is %d "+
-				"(%d blocks and branches, %d loads and stores, %d bytes): split it (function %d)", ErrTooBig,
-				b.memory(), l.CompileMemory, b.points(), b.Accesses, b.Size, imported+i))
+			r.refuse(fmt.Errorf("%w: it would take about %d bytes of memory to compile, and the most is %d: make functions smaller "+
+				"(function %d has %d bytes, %d blocks and branches, %d loads and stores, %d calls; %d globals can be set)", ErrTooBig,
+				m.CompileMemory, l.CompileMemory, imported+i, b.Size, b.points(), b.Accesses, b.Calls, m.Mutable))
 		}
 		if m.Locals > int64(l.AllLocals) && !locals {
 			locals = true
@@ -372,9 +301,9 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		}
 		if m.Work > l.Work && !work {
 			work = true
-			r.refuse(fmt.Errorf("%w: its functions would take too long to compile (more than %d units of work; "+
-				"%d blocks and branches in the largest): split large functions", ErrTooBig, l.Work,
-				m.Largest.Blocks+m.Largest.Branches))
+			r.refuse(fmt.Errorf("%w: it would take too long to compile (more than %d units of work): make large functions smaller "+
+				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig, l.Work,
+				m.Largest.Blocks+m.Largest.Branches, m.Largest.Calls, m.Functions, m.TypeCount, m.Globals))
 		}
 	}
 }
@@ -410,64 +339,16 @@ func (b *Body) join(other Body) {
 	b.Values = max(b.Values, other.Values)
 	b.Stack = max(b.Stack, other.Stack)
 	b.Live = max(b.Live, other.Live)
-}
-
-func (m *Module) readData(r *reader, l *Limits) {
-	m.Segments = r.count("data segments", l.Segments)
-	for i := 0; i < m.Segments && r.err == nil; i++ {
-		switch flags := r.u32(); {
-		case r.err != nil:
-		case flags == 0:
-			r.constant()
-		case flags == 1:
-		case flags == 2:
-			r.zero("the memory of a data segment")
-			r.constant()
-		default:
-			r.fail("a data segment of unknown kind %d", flags)
-		}
-		n := r.u32()
-		r.bytes(n)
-		m.DataSize += int64(n)
-	}
-}
-
-// names checks the custom section of names, which a runtime reads for its stack
-// traces and whose counts it believes.
-func (r *reader) names(l *Limits) {
-	for r.more() {
-		id := r.byte()
-		size := r.u32()
-		sub := r.sub(size)
-		if r.err != nil {
-			return
-		}
-		switch id {
-		case 0:
-			sub.name(1 << 16)
-		case 1:
-			sub.nameMap(l)
-		case 2:
-			for n := sub.count("functions with named locals", 2*l.Functions); n > 0 && sub.err == nil; n-- {
-				sub.u32()
-				sub.nameMap(l)
-			}
-		default:
-			continue // of the extended name section; skipped by its size
-		}
-		if sub.more() {
-			sub.fail("%d bytes that belong to nothing", sub.left())
-		}
-		if sub.err != nil {
-			r.err = sub.err
-			return
-		}
-	}
-}
-
-func (r *reader) nameMap(l *Limits) {
-	for n := r.count("names", 2*l.Functions); n > 0 && r.err == nil; n-- {
-		r.u32()
-		r.name(1 << 16)
-	}
+	b.Loops = max(b.Loops, other.Loops)
+	b.Read = max(b.Read, other.Read)
+	b.Instructions = max(b.Instructions, other.Instructions)
+	b.Memory = max(b.Memory, other.Memory)
+	b.Code = max(b.Code, other.Code)
+	b.Lookups = max(b.Lookups, other.Lookups)
+	b.Merges = max(b.Merges, other.Merges)
+	b.Known = max(b.Known, other.Known)
+	b.Resets = max(b.Resets, other.Resets)
+	b.Basic = max(b.Basic, other.Basic)
+	b.Climbs = max(b.Climbs, other.Climbs)
+	b.Meets = max(b.Meets, other.Meets)
 }

@@ -1,0 +1,190 @@
+package preflight
+
+// operands follows the height of the operand stack and, along with it, the basic
+// blocks that the compiler makes. Of valid code the heights are right or too much;
+// code that is not valid is never compiled.
+type operands struct {
+	height int
+	frames []frame
+	dead   int // blocks that began behind a branch, in which nothing is compiled
+	ended  bool
+
+	// How many blocks stand one behind the other up to this one, each of which has
+	// one predecessor. The compiler goes back through them in search of the value
+	// of a local, and keeps nothing of what it finds.
+	chain int
+	depth int // how many basic blocks dominate this one, or more
+	known int // loads and stores whose addresses are remembered to have been checked
+	body  *Body
+}
+
+// frame is a block that has not ended.
+type frame struct {
+	base            int // height below the block's parameters
+	params, results int
+	loop            bool
+	isIf, second    bool // it was begun by an if, whose else has come
+	loops           int  // how deep loops that go round are nested in it
+
+	// The branches to the block's end, or to its beginning if it is a loop.
+	ways        int   // how many
+	walk, chain int64 // their chains altogether, and the last of them
+	known       int   // the least that any of them knows
+	depth       int   // the least that any of them has
+
+	// Where an if began.
+	chainBefore, knownBefore, depthBefore int
+}
+
+func (s *operands) move(by int) {
+	s.height += by
+	if n := len(s.frames); n > 0 {
+		// Behind a branch the stack may be taken to hold anything.
+		s.height = max(s.height, s.frames[n-1].base)
+	}
+}
+
+// enter begins a block, loop or if, or the function.
+func (s *operands) enter(t Signature, op byte) {
+	base := max(0, s.height-len(t.Params))
+	f := frame{base: base, params: len(t.Params), results: len(t.Results), loop: op == opLoop, isIf: op == opIf,
+		chainBefore: s.chain, knownBefore: s.known, depthBefore: s.depth}
+	if s.ended {
+		s.dead++
+	} else if f.loop {
+		f.come(s)
+		s.step(s.depth + 1)
+		s.chain = 0
+	} else if f.isIf {
+		s.step(s.depth + 1)
+		s.chain++
+	}
+	s.frames = append(s.frames, f)
+	s.height = base + len(t.Params)
+}
+
+// step goes on to another basic block, which so many others dominate.
+func (s *operands) step(depth int) {
+	s.body.Known += int64(s.known)
+	s.body.Climbs += int64(depth)
+	s.body.Basic++
+	s.depth = depth
+}
+
+// come notes a branch from here.
+func (f *frame) come(s *operands) {
+	if f.ways == 0 || s.known < f.known {
+		f.known = s.known
+	}
+	if f.ways == 0 || s.depth < f.depth {
+		f.depth = s.depth
+	}
+	f.ways++
+	f.chain = int64(s.chain) + 1
+	f.walk += f.chain
+}
+
+// branch notes branches to a label, each from a basic block of its own.
+func (s *operands) branch(label uint32) {
+	if uint64(label) >= uint64(len(s.frames)) || s.ended {
+		return
+	}
+	f := &s.frames[len(s.frames)-1-int(label)]
+	f.come(s)
+	if f.loop {
+		f.loops = max(f.loops, 1)
+	}
+}
+
+// gives is how many values the innermost block takes and gives.
+func (s *operands) gives() int {
+	f := s.frames[len(s.frames)-1]
+	return f.params + f.results
+}
+
+// again begins the second half of the innermost block.
+func (s *operands) again() {
+	f := &s.frames[len(s.frames)-1]
+	s.height, f.second = f.base+f.params, true
+	if s.dead > 0 {
+		return
+	}
+	if !s.ended {
+		f.come(s)
+	}
+	s.ended = false
+	s.step(f.depthBefore + 1)
+	s.chain, s.known = f.chainBefore+1, f.knownBefore
+}
+
+// leave ends the innermost block.
+func (s *operands) leave() {
+	n := len(s.frames) - 1
+	f := s.frames[n]
+	s.frames = s.frames[:n]
+	s.height = f.base + f.results
+	if s.dead > 0 {
+		s.dead--
+		return
+	}
+	defer func() { s.body.Meets += int64(f.ways) * int64(f.ways) }()
+	s.body.Loops = max(s.body.Loops, f.loops)
+	if n == 0 {
+		return // and nothing is read behind the function
+	}
+	if parent := &s.frames[n-1]; parent.loop {
+		parent.loops = max(parent.loops, f.loops+1)
+	} else {
+		parent.loops = max(parent.loops, f.loops)
+	}
+	if f.loop {
+		// The block behind has one predecessor, which is the end of the loop.
+		s.body.Merges += f.walk
+		s.step(s.depth + 1)
+		s.chain++
+		return
+	}
+	if !s.ended {
+		f.come(s)
+	}
+	if f.isIf && !f.second { // as if there were one that is empty
+		s.step(f.depthBefore + 1)
+		s.chain, s.known = f.chainBefore+1, f.knownBefore
+		f.come(s)
+	}
+	depth := f.depth + 1
+	if f.ways > 1 && f.isIf {
+		depth = f.depthBefore + 1
+	}
+	s.step(depth)
+	s.ended = f.ways == 0
+	s.known = f.known
+	s.chain = int(f.chain)
+	if f.ways > 1 {
+		s.chain = 0
+		s.body.Merges += f.walk
+	}
+}
+
+// round notes an instruction that becomes a loop.
+func (s *operands) round() {
+	if s.ended {
+		return
+	}
+	for range 3 {
+		s.step(s.depth + 1)
+	}
+	s.body.Meets += 2 * 2 * 2
+	s.body.Merges += 2 * int64(s.chain+2)
+	s.chain = 0
+}
+
+// end notes that nothing runs behind this instruction.
+func (s *operands) end() { s.ended = true }
+
+// call takes the parameters and gives the results, of which it returns the number.
+func (s *operands) call(t Signature) int {
+	s.move(-len(t.Params))
+	s.move(len(t.Results))
+	return len(t.Params) + len(t.Results)
+}

@@ -1,0 +1,580 @@
+package plugin_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// shape is a module in a few numbers, for the search for modules that compile
+// slowly: each function has the same parts, one behind the other.
+type shape struct {
+	Functions  int    `json:",omitempty"` // with the parts
+	Empty      int    `json:",omitempty"` // with nothing, behind the others
+	Globals    int    `json:",omitempty"` // mutable, beside the four that parts use
+	Types      int    `json:",omitempty"` // that no function has
+	TypeParams int    `json:",omitempty"` // of each of those
+	Params     int    `json:",omitempty"` // of the functions, i32
+	Results    int    `json:",omitempty"`
+	Locals     int    `json:",omitempty"` // declared, i32
+	Parts      []part `json:",omitempty"`
+}
+
+// part is a piece of code that takes nothing from the stack and leaves nothing
+// there, so that parts stand in any order and within each other.
+type part struct {
+	Kind   string
+	N      int    // times
+	M      int    `json:",omitempty"` // depends on the kind
+	Inside []part `json:",omitempty"` // depends on the kind
+}
+
+// The most that a shape may have of what has a limit.
+const (
+	mostBody      = 256 << 10
+	mostFunctions = 1<<16 - 64
+	mostDepth     = 1 << 12
+	mostLocals    = 1 << 14
+)
+
+// writer writes one function.
+type writer struct {
+	shape
+	b     []byte
+	depth int
+	next  int // of the locals, which take turns
+}
+
+func (w *writer) put(s string)       { w.b = append(w.b, s...) }
+func (w *writer) number(n int)       { w.b = append(w.b, uleb(n)...) }
+func (w *writer) full() bool         { return len(w.b) > mostBody-4096 }
+func (w *writer) op(s string, n int) { w.put(s); w.number(n) }
+
+func (w *writer) local() int {
+	all := w.Params + w.Locals
+	if all == 0 {
+		return 0
+	}
+	w.next++
+	return w.next % all
+}
+
+// global is one of those that the shape has, an i32.
+func (w *writer) global(i int) int {
+	if w.Globals == 0 {
+		return 0
+	}
+	return 4 + i%w.Globals
+}
+
+// partKinds are what a part can be. each writes a part once, i being how often it
+// was written before.
+var partKinds map[string]func(w *writer, p part, i int)
+
+func init() {
+	partKinds = writePartKinds // an initialisation would go round in a circle
+	sortedPartKinds = slices.Sorted(maps.Keys(partKinds))
+}
+
+var sortedPartKinds []string
+
+var writePartKinds = map[string]func(w *writer, p part, i int){
+	"nop":   func(w *writer, _ part, _ int) { w.put("\x01") },
+	"get":   func(w *writer, _ part, _ int) { w.op("\x20", w.local()); w.put("\x1a") },
+	"keep":  func(w *writer, _ part, _ int) { w.op("\x20", w.local()); w.op("\x24", 0) },
+	"set":   func(w *writer, _ part, _ int) { w.put("\x41\x01"); w.op("\x21", w.local()) },
+	"fill":  func(w *writer, _ part, _ int) { w.put("\x41\x00\x28\x02\x00"); w.op("\x21", w.local()) },
+	"move":  func(w *writer, _ part, _ int) { w.op("\x20", w.local()); w.op("\x21", w.local()) },
+	"store": func(w *writer, _ part, _ int) { w.put("\x41\x00"); w.op("\x20", w.local()); w.put("\x36\x02\x00") },
+	"load": func(w *writer, _ part, _ int) {
+		w.op("\x20", w.local())
+		w.put("\x28\x02\x00")
+		w.op("\x21", w.local())
+	},
+	"chase": func(w *writer, p part, _ int) {
+		w.op("\x20", 0)
+		w.put(strings.Repeat("\x28\x02\x00", p.M+1))
+		w.op("\x21", 0)
+	},
+	"global": func(w *writer, p part, i int) { w.op("\x23", w.global(i)); w.put("\x1a") },
+	"gkeep":  func(w *writer, p part, i int) { w.op("\x23", w.global(i)); w.op("\x24", 0) },
+	"gset":   func(w *writer, p part, i int) { w.op("\x20", w.local()); w.op("\x24", w.global(i)) },
+	"call":   func(w *writer, _ part, _ int) { w.op("\x10", 0) },
+	"icall":  func(w *writer, _ part, _ int) { w.put("\x41\x00\x11\x00\x00") },
+	// Calls of the function itself, with all its parameters and results.
+	"self": func(w *writer, _ part, _ int) {
+		for range w.Params {
+			w.op("\x20", w.local())
+		}
+		w.op("\x10", len(contractExports))
+		w.put(strings.Repeat("\x1a", w.Results))
+	},
+	"pass": func(w *writer, p part, _ int) { // results that are parameters, again and again
+		if w.Params != w.Results || w.Params == 0 {
+			return
+		}
+		for range w.Params {
+			w.op("\x20", w.local())
+		}
+		for range p.M + 1 {
+			w.op("\x10", len(contractExports))
+		}
+		w.put(strings.Repeat("\x1a", w.Results))
+	},
+	"self_indirectly": func(w *writer, _ part, _ int) {
+		for range w.Params {
+			w.op("\x20", w.local())
+		}
+		w.op("\x41\x00\x11", len(contractExports))
+		w.put("\x00" + strings.Repeat("\x1a", w.Results))
+	},
+	"grow":  func(w *writer, _ part, _ int) { w.put("\x41\x00\x40\x00\x1a") },
+	"mfill": func(w *writer, _ part, _ int) { w.put("\x41\x00\x41\x00\x41\x00\xfc\x0b\x00") },
+	"mcopy": func(w *writer, _ part, _ int) { w.put("\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00") },
+	"tcopy": func(w *writer, _ part, _ int) { w.put("\x41\x00\x41\x00\x41\x00\xfc\x0e\x00\x00") },
+	"op":    func(w *writer, p part, _ int) { writeOperation(w, operations1[p.M%len(operations1)], 0) },
+	"ops":   func(w *writer, p part, _ int) { writeOperation(w, operations1[p.M%len(operations1)], 30) },
+
+	"block": func(w *writer, p part, _ int) { w.nest("\x02\x40", "\x0b", p) },
+	"loop":  func(w *writer, p part, _ int) { w.nest("\x03\x40", "\x0b", p) },
+	"if":    func(w *writer, p part, _ int) { w.op("\x20", w.local()); w.nest("\x04\x40", "\x0b", p) },
+	"else": func(w *writer, p part, _ int) {
+		w.op("\x20", w.local())
+		w.nest("\x04\x40", "", p)
+		w.put("\x05\x0b")
+	},
+	// A loop that goes round.
+	"round": func(w *writer, p part, _ int) {
+		w.nest("\x03\x40", "", p)
+		w.op("\x20", w.local())
+		w.put("\x0d\x00\x0b")
+	},
+	// M within each other.
+	"deep_loops": func(w *writer, p part, _ int) {
+		w.deep("\x03\x40", p, func() { w.op("\x20", w.local()); w.put("\x0d\x00\x0b") })
+	},
+	"deep_blocks": func(w *writer, p part, _ int) {
+		w.deep("\x02\x40", p, func() { w.op("\x20", w.local()); w.put("\x0d\x00\x0b") })
+	},
+	"deep_ifs": func(w *writer, p part, _ int) { w.deep("\x20\x00\x04\x40", p, func() { w.put("\x0b") }) },
+	"br_if":    func(w *writer, p part, _ int) { w.op("\x20", w.local()); w.op("\x0d", p.M%(w.depth+1)) },
+	// A block with M ways out.
+	"exits": func(w *writer, p part, _ int) {
+		w.put("\x02\x40")
+		w.depth++
+		for i := 0; i < p.M && !w.full(); i++ {
+			w.op("\x20", w.local())
+			w.put("\x0d\x00")
+			w.parts(p.Inside)
+		}
+		w.depth--
+		w.put("\x0b")
+	},
+	"br_table": func(w *writer, p part, _ int) {
+		w.put("\x02\x40")
+		w.depth++
+		w.parts(p.Inside)
+		w.op("\x20", w.local())
+		w.op("\x0e", p.M)
+		for i := range p.M + 1 {
+			w.number(i % min(w.depth, 100))
+		}
+		w.depth--
+		w.put("\x0b")
+	},
+	// M values on the stack around what is inside.
+	"stack": func(w *writer, p part, _ int) {
+		m := min(p.M, 10_000)
+		for range m {
+			w.put("\x41\x00\x28\x02\x00")
+		}
+		w.parts(p.Inside)
+		w.put(strings.Repeat("\x1a", m))
+	},
+	"stack_kept": func(w *writer, p part, _ int) {
+		m := min(p.M, 10_000)
+		for range m {
+			w.put("\x41\x00\x28\x02\x00")
+		}
+		w.parts(p.Inside)
+		w.put(strings.Repeat("\x6a", max(0, m-1)))
+		if m > 0 {
+			w.put("\x24\x00")
+		}
+	},
+	// A block that takes and gives the parameters of the function.
+	"wide": func(w *writer, p part, _ int) {
+		if w.Params != w.Results || w.Params == 0 {
+			return
+		}
+		for range w.Params {
+			w.op("\x20", w.local())
+		}
+		begin := []string{"\x02", "\x03"}[p.M%2]
+		w.depth++
+		w.op(begin, len(contractExports))
+		for i := 0; i < 1+p.M/2 && !w.full(); i++ {
+			w.op("\x20", w.local())
+			w.put("\x0d\x00")
+			w.parts(p.Inside)
+		}
+		w.put("\x0b")
+		w.depth--
+		w.put(strings.Repeat("\x1a", w.Results))
+	},
+}
+
+func (w *writer) nest(begin, end string, p part) {
+	w.put(begin)
+	w.depth++
+	w.parts(p.Inside)
+	w.depth--
+	w.put(end)
+}
+
+func (w *writer) deep(begin string, p part, end func()) {
+	n := 0
+	for ; n < p.M && w.depth < mostDepth-1 && len(w.b) < mostBody/3; n++ {
+		w.put(begin)
+		w.depth++
+	}
+	w.parts(p.Inside)
+	for ; n > 0; n-- {
+		end()
+		w.depth--
+	}
+}
+
+func (w *writer) parts(parts []part) {
+	for _, p := range parts {
+		write := partKinds[p.Kind]
+		for i := 0; i < p.N && !w.full() && w.depth < mostDepth-1; i++ {
+			write(w, p, i)
+		}
+	}
+}
+
+// operation is an instruction without control: what it takes and gives.
+type operation struct {
+	code, takes string
+	gives       byte
+}
+
+// operations1 are all that have one result.
+var operations1 = func() (all []operation) {
+	add := func(from, to int, takes string, gives byte) {
+		for op := from; op <= to; op++ {
+			all = append(all, operation{string([]byte{byte(op)}), takes, gives})
+		}
+	}
+	add(0x45, 0x45, "\x7f", 0x7f)
+	add(0x46, 0x4f, "\x7f\x7f", 0x7f)
+	add(0x50, 0x50, "\x7e", 0x7f)
+	add(0x51, 0x5a, "\x7e\x7e", 0x7f)
+	add(0x5b, 0x60, "\x7d\x7d", 0x7f)
+	add(0x61, 0x66, "\x7c\x7c", 0x7f)
+	add(0x67, 0x69, "\x7f", 0x7f)
+	add(0x6a, 0x78, "\x7f\x7f", 0x7f)
+	add(0x79, 0x7b, "\x7e", 0x7e)
+	add(0x7c, 0x8a, "\x7e\x7e", 0x7e)
+	add(0x8b, 0x91, "\x7d", 0x7d)
+	add(0x92, 0x98, "\x7d\x7d", 0x7d)
+	add(0x99, 0x9f, "\x7c", 0x7c)
+	add(0xa0, 0xa6, "\x7c\x7c", 0x7c)
+	for i, c := range []string{"\x7e\x7f", "\x7d\x7f", "\x7d\x7f", "\x7c\x7f", "\x7c\x7f", "\x7f\x7e", "\x7f\x7e", "\x7d\x7e", "\x7d\x7e",
+		"\x7c\x7e", "\x7c\x7e", "\x7f\x7d", "\x7f\x7d", "\x7e\x7d", "\x7e\x7d", "\x7c\x7d", "\x7f\x7c", "\x7f\x7c", "\x7e\x7c",
+		"\x7e\x7c", "\x7d\x7c", "\x7d\x7f", "\x7c\x7e", "\x7f\x7d", "\x7e\x7c"} {
+		add(0xa7+i, 0xa7+i, c[:1], c[1])
+	}
+	add(0xc0, 0xc1, "\x7f", 0x7f)
+	add(0xc2, 0xc4, "\x7e", 0x7e)
+	for i, c := range []string{"\x7d\x7f", "\x7d\x7f", "\x7c\x7f", "\x7c\x7f", "\x7d\x7e", "\x7d\x7e", "\x7c\x7e", "\x7c\x7e"} {
+		all = append(all, operation{"\xfc" + string([]byte{byte(i)}), c[:1], c[1]})
+	}
+	for _, t := range "\x7f\x7e\x7d\x7c\x7b" { // select
+		all = append(all, operation{"\x1b", string(t) + string(t) + "\x7f", byte(t)})
+	}
+	loads := "\x7f\x7e\x7d\x7c\x7f\x7f\x7f\x7f\x7e\x7e\x7e\x7e\x7e\x7e"
+	for i := range len(loads) {
+		all = append(all, operation{string([]byte{byte(0x28 + i), 0, 0}), "\x7f", loads[i]})
+	}
+	all = append(all, operation{"\x3f\x00", "", 0x7f}, operation{"\x40\x00", "\x7f", 0x7f})
+	all = append(all, operation{"\x43\x01\x02\x03\x04", "", 0x7d}, operation{"\x44\x01\x02\x03\x04\x05\x06\x07\x08", "", 0x7c},
+		operation{"\x42\xff\xff\xff\xff\xff\xff\xff\x7f", "", 0x7e})
+	return append(all, vectors()...)
+}()
+
+// vectors are those of fixed-width SIMD that take vectors and give one.
+func vectors() (all []operation) {
+	add := func(takes string, gives byte, immediate string, codes ...int) {
+		for _, c := range codes {
+			all = append(all, operation{"\xfd" + string(uleb(c)) + immediate, takes, gives})
+		}
+	}
+	span := func(from, to int, but ...int) (codes []int) {
+	next:
+		for c := from; c <= to; c++ {
+			for _, b := range but {
+				if b == c {
+					continue next
+				}
+			}
+			codes = append(codes, c)
+		}
+		return codes
+	}
+	const v, vv = "\x7b", "\x7b\x7b"
+	add("\x7f", 0x7b, "\x00\x00", span(0, 10)...)
+	add("\x7f", 0x7b, "\x00\x00", 92, 93)
+	add("", 0x7b, "0123456789abcdef", 12)
+	add(vv, 0x7b, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x1c\x1d\x1e\x1f", 13)
+	add(vv, 0x7b, "", 14)
+	add("\x7f", 0x7b, "", 15, 16, 17)
+	add("\x7e", 0x7b, "", 18)
+	add("\x7d", 0x7b, "", 19)
+	add("\x7c", 0x7b, "", 20)
+	add(v, 0x7f, "\x01", 21, 22, 24, 25, 27)
+	add(v, 0x7e, "\x01", 29)
+	add(v, 0x7d, "\x01", 31)
+	add(v, 0x7c, "\x01", 33)
+	add("\x7b\x7f", 0x7b, "\x01", 23, 26, 28)
+	add("\x7b\x7e", 0x7b, "\x01", 30)
+	add("\x7b\x7d", 0x7b, "\x01", 32)
+	add("\x7b\x7c", 0x7b, "\x01", 34)
+	add("\x7f\x7b", 0x7b, "\x00\x00\x01", 84, 85, 86, 87)
+	add(vv, 0x7b, "", span(35, 76)...)
+	add(vv, 0x7b, "", 78, 79, 80, 81)
+	add(vv+v, 0x7b, "", 82)
+	add(v, 0x7f, "", 83, 99, 100, 131, 132, 163, 164, 195, 196)
+	unary := []int{77, 94, 95, 96, 97, 98, 103, 104, 105, 106, 116, 117, 122, 124, 125, 126, 127, 128, 129, 135, 136, 137, 138,
+		148, 160, 161, 167, 168, 169, 170, 192, 193, 199, 200, 201, 202, 224, 225, 227, 236, 237, 239,
+		248, 249, 250, 251, 252, 253, 254, 255}
+	add(v, 0x7b, "", unary...)
+	shifts := []int{107, 108, 109, 139, 140, 141, 171, 172, 173, 203, 204, 205}
+	add("\x7b\x7f", 0x7b, "", shifts...)
+	binary := append(append(append(span(101, 102), 110, 111, 112, 113, 114, 115, 118, 119, 120, 121, 123, 130, 133, 134), span(142, 147)...),
+		149, 150, 151, 152, 153, 155, 156, 157, 158, 159, 174, 177, 181, 182, 183, 184, 185, 186, 188, 189, 190, 191, 206, 209, 213,
+		214, 215, 216, 217, 218, 219, 220, 221, 222, 223, 228, 229, 230, 231, 232, 233, 234, 235, 240, 241, 242, 243, 244, 245, 246, 247)
+	add(vv, 0x7b, "", binary...)
+	return all
+}
+
+// writeOperation computes a value that is kept, by one operation or further ones
+// that use its result.
+func writeOperation(w *writer, o operation, further int) {
+	operand := func(t byte) { w.op("\x20", w.typed(t)) }
+	for i := range o.takes {
+		operand(o.takes[i])
+	}
+	w.put(o.code)
+	for n := 0; n < further && o.takes != "" && o.gives == o.takes[0]; n++ {
+		for i := range o.takes[1:] {
+			operand(o.takes[1+i])
+		}
+		w.put(o.code)
+	}
+	switch o.gives {
+	case 0x7f:
+		w.op("\x24", 0)
+	case 0x7e:
+		w.op("\x24", 1)
+	case 0x7d:
+		w.op("\x24", 2)
+	case 0x7c:
+		w.op("\x24", 3)
+	default:
+		w.put("\xfd\x53\x24\x00") // whether any bit is set
+	}
+}
+
+// typed is the local that operands of that type come from.
+func (w *writer) typed(t byte) int {
+	if t == 0x7f {
+		return w.local()
+	}
+	return w.Params + w.Locals + strings.IndexByte(typedLocals, t)
+}
+
+const typedLocals = "\x7e\x7d\x7c\x7b"
+
+// body is the code of a function of the shape.
+func (s shape) body() string {
+	if s.Params+s.Locals == 0 {
+		s.Locals = 1 // parts use one
+	}
+	w := &writer{shape: s}
+	groups := []string{}
+	if s.Locals > 0 {
+		groups = append(groups, string(uleb(s.Locals))+"\x7f")
+	}
+	operations := s.has("op") || s.has("ops")
+	if operations {
+		for i := range len(typedLocals) {
+			groups = append(groups, "\x01"+typedLocals[i:i+1])
+		}
+	}
+	w.put(vector(groups...))
+	if operations {
+		for i, load := range []string{"\x29\x03\x00", "\x2a\x02\x00", "\x2b\x03\x00", "\xfd\x00\x04\x00"} {
+			w.put("\x41\x00" + load)
+			w.op("\x21", w.typed(typedLocals[i]))
+		}
+	}
+	w.parts(s.Parts)
+	w.put(strings.Repeat("\x41\x00", s.Results))
+	w.put("\x0b")
+	return string(w.b)
+}
+
+// shapeGlobals are those that parts use, one of each type that a number has.
+var shapeGlobals = []string{"\x7f\x01\x41\x00\x0b", "\x7e\x01\x42\x00\x0b", "\x7d\x01\x43\x00\x00\x00\x00\x0b",
+	"\x7c\x01\x44\x00\x00\x00\x00\x00\x00\x00\x00\x0b"}
+
+// module is a guest with the functions of the shape.
+func (s shape) module() []byte {
+	i32s := func(n int) string { return vector(same(n, "\x7f")...) }
+	m := guestParts{
+		further: append(same(s.Functions, s.body()), same(s.Empty, "\x00"+strings.Repeat("\x41\x00", s.Results)+"\x0b")...),
+		types:   []string{"\x60" + i32s(s.Params) + i32s(s.Results)},
+		globals: slices.Clone(shapeGlobals),
+	}
+	for range s.Globals {
+		m.globals = append(m.globals, "\x7f\x01\x41\x00\x0b")
+	}
+	for i := range s.Types { // each of them another
+		own := []byte(strings.Repeat("\x7f", s.TypeParams))
+		for j := 0; j < len(own) && j < 8; j++ {
+			own[j] = "\x7f\x7e\x7d\x7c"[i>>(2*j)&3]
+		}
+		m.types = append(m.types, "\x60"+vector(strings.Split(string(own), "")...)+"\x00")
+	}
+	return m.module()
+}
+
+// has reports whether there is such a part.
+func (s shape) has(kind string) bool {
+	var in func(parts []part) bool
+	in = func(parts []part) bool {
+		return slices.ContainsFunc(parts, func(p part) bool { return p.Kind == kind || in(p.Inside) })
+	}
+	return in(s.Parts)
+}
+
+// mutate gives a shape that differs a little.
+func (s shape) mutate(r *rand.Rand) shape {
+	s.Parts = cloneParts(s.Parts)
+	scale := func(n *int, most int) {
+		switch r.IntN(6) {
+		case 0:
+			*n = min(most, *n*2)
+		case 1:
+			*n /= 2
+		case 2:
+			*n = min(most, *n+1+*n/4)
+		case 3:
+			*n -= min(*n, 1+*n/5)
+		case 4:
+			*n = min(most, 1<<r.IntN(15))
+		default:
+			*n = min(most, *n*(2+r.IntN(8)))
+		}
+	}
+	for range 1 + r.IntN(3) {
+		switch r.IntN(16) {
+		case 0:
+			scale(&s.Empty, mostFunctions-s.Functions)
+		case 1:
+			scale(&s.Globals, 1<<13-4)
+		case 2:
+			scale(&s.Types, 1<<14-32)
+		case 3:
+			scale(&s.TypeParams, 256)
+		case 4:
+			scale(&s.Params, 256)
+		case 5:
+			scale(&s.Results, 256)
+		case 6:
+			scale(&s.Locals, mostLocals-256)
+		case 7:
+			s.Results = s.Params
+		default:
+			s.Parts = mutateParts(s.Parts, r, scale, 0)
+		}
+	}
+	return s
+}
+
+func cloneParts(parts []part) []part {
+	all := make([]part, len(parts))
+	for i, p := range parts {
+		p.Inside = cloneParts(p.Inside)
+		all[i] = p
+	}
+	return all
+}
+
+func randomPart(r *rand.Rand) part {
+	kinds := sortedPartKinds
+	return part{Kind: kinds[r.IntN(len(kinds))], N: 1 << r.IntN(13), M: r.IntN(1 << r.IntN(12))}
+}
+
+func mutateParts(parts []part, r *rand.Rand, scale func(*int, int), depth int) []part {
+	if len(parts) == 0 || r.IntN(5) == 0 && len(parts) < 5 {
+		p := randomPart(r)
+		if len(parts) > 0 && r.IntN(3) == 0 { // around one that is there
+			i := r.IntN(len(parts))
+			p.Inside, p.N = []part{parts[i]}, 1
+			parts[i] = p
+			return parts
+		}
+		at := r.IntN(len(parts) + 1)
+		return append(parts[:at:at], append([]part{p}, parts[at:]...)...)
+	}
+	i := r.IntN(len(parts))
+	p := &parts[i]
+	switch r.IntN(7) {
+	case 0:
+		return append(parts[:i:i], parts[i+1:]...)
+	case 1:
+		p.Kind = randomPart(r).Kind
+	case 2, 3:
+		scale(&p.N, 1<<17)
+		p.N = max(p.N, 1)
+	case 4:
+		scale(&p.M, 1<<13)
+	default:
+		if depth < 4 {
+			p.Inside = mutateParts(p.Inside, r, scale, depth+1)
+		}
+	}
+	return parts
+}
+
+func (s shape) String() string { return fmt.Sprintf("%+v", struct{ shape }{s}) }
+
+// costly are modules that took far more than was once estimated.
+var costly = []struct {
+	name string
+	shape
+}{
+	{"globals and calls", shape{Globals: 2000, Parts: []part{{Kind: "call", N: 500}}}},
+	{"globals and functions", shape{Globals: 8000}},
+	{"types and functions", shape{Types: 16_000, TypeParams: 8}},
+	{"types", shape{Types: 16_000, TypeParams: 60}},
+	{"arguments and results", shape{Params: 256, Results: 256, Parts: []part{{Kind: "pass", N: 1, M: 500}}}},
+	{"reads behind branches", shape{Params: 1, Parts: []part{{Kind: "block", N: 1, Inside: []part{{Kind: "br_if", N: 2000}, {Kind: "get", N: 8000}}}}}},
+	{"reads where branches meet", shape{Params: 1, Locals: 100, Parts: []part{{Kind: "exits", N: 1, M: 1000}, {Kind: "get", N: 100}}}},
+	{"addresses across calls", shape{Params: 1, Parts: []part{{Kind: "chase", N: 1, M: 5000}, {Kind: "call", N: 20_000}}}},
+	{"locals in nested loops", shape{Locals: 30, Parts: []part{{Kind: "deep_loops", N: 1, M: 500, Inside: []part{{Kind: "get", N: 30}}}}}},
+	{"nothing behind many blocks", shape{Empty: 20_000, Parts: []part{{Kind: "if", N: 3000}}}},
+	{"nothing behind many conditions", shape{Empty: 20_000, Parts: []part{{Kind: "if", N: 6000}}}},
+	{"division", shape{Parts: []part{{Kind: "op", N: 5000, M: 40}}}},
+	{"a row of divisions", shape{Parts: []part{{Kind: "ops", N: 500, M: 40}}}},
+	{"nests of loops", shape{Locals: 6, Parts: []part{{Kind: "deep_loops", N: 21, M: 235}}}},
+	{"small nests of loops", shape{Locals: 6, Parts: []part{{Kind: "deep_loops", N: 128, M: 25}}}},
+	{"nests of conditions", shape{Parts: []part{{Kind: "deep_ifs", N: 30, M: 300}}}},
+	{"memory.fill", shape{Params: 2, Results: 2, Locals: 4, Parts: []part{{Kind: "mfill", N: 1024}, {Kind: "grow", N: 1}, {Kind: "round", N: 192}}}},
+	{"stores of globals before calls", shape{Params: 256, Results: 256, Parts: []part{{Kind: "gset", N: 3584}, {Kind: "pass", N: 4, M: 500}}}},
+}
