@@ -64,7 +64,7 @@ func TestCompileChild(t *testing.T) {
 // What a process that compiles may take before it is ended.
 const (
 	compileAddresses = 5 << 30
-	compileSeconds   = 150
+	compileSeconds   = 60
 )
 
 // measureCompile compiles a module in a process of its own, with bounds on its

@@ -570,6 +570,7 @@ var costly = []struct {
 	{"locals in nested loops", shape{Locals: 30, Parts: []part{{Kind: "deep_loops", N: 1, M: 500, Inside: []part{{Kind: "get", N: 30}}}}}},
 	{"nothing behind many blocks", shape{Empty: 20_000, Parts: []part{{Kind: "if", N: 3000}}}},
 	{"nothing behind many conditions", shape{Empty: 20_000, Parts: []part{{Kind: "if", N: 6000}}}},
+	{"functions with many parameters and results", shape{Params: 256, Results: 256, Parts: []part{{Kind: "gset", N: 1}}}},
 	{"division", shape{Parts: []part{{Kind: "op", N: 5000, M: 40}}}},
 	{"a row of divisions", shape{Parts: []part{{Kind: "ops", N: 500, M: 40}}}},
 	{"nests of loops", shape{Locals: 6, Parts: []part{{Kind: "deep_loops", N: 21, M: 235}}}},

@@ -58,6 +58,8 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 		b.Locals += int(n)
 		r.valueType()
 	}
+	ends := int64(len(self.Params) + len(self.Results))
+	b.Instructions, b.Memory, b.Code = 6*ends, 200*ends, 8*ends
 	variables := b.Locals + len(self.Params)
 	m.reads.begin(variables)
 	s := operands{frames: m.frames[:0], body: &b}

@@ -75,14 +75,6 @@ func (r *reader) byte() byte {
 	return b
 }
 
-// next is the number that comes next, which stays to be read. What is not one is
-// found when it is read.
-func (r *reader) next() uint32 {
-	ahead := *r
-	ahead.err = nil
-	return ahead.u32()
-}
-
 func (r *reader) bytes(n uint32) []byte {
 	if uint64(n) > uint64(r.left()) {
 		r.fail("an item of %d bytes, and %d are left", n, r.left())
