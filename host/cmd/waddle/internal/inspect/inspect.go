@@ -147,9 +147,9 @@ func (r *Report) Add(d *Description) {
 	}
 }
 
-// secondOfWork is about what the compiler does in a second; see
-// [preflight.Module].
-const secondOfWork = 25_000_000
+// secondOfWork is about what the compiler does in a second for what toolchains
+// make. For a module made to be slow it is less; see [preflight.Module].
+const secondOfWork = 40_000_000
 
 func (r *Report) outline(m *preflight.Module, wasm []byte) {
 	r.Incomplete = m.Incomplete
