@@ -188,7 +188,6 @@ type Module struct {
 	frames                 []frame // used for one function after the other
 	reads                  reads
 	mutable                []bool // of the module's own globals
-	elementSegments        int
 	dataCount              int64 // as the section says
 	dataCounted            bool
 	dataRead               bool
