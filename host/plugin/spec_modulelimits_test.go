@@ -31,8 +31,8 @@ var limitRows = map[string]string{
 	"Depth":         "nested blocks of one function",
 	"Branches":      "blocks and branches of one function",
 	"AllLocals":     "locals, parameters and results of all functions together",
-	"Work":          "the host's estimate of the work of compiling all functions, in units of its own",
-	"CompileMemory": "the host's estimate of the memory for compiling the most costly function",
+	"Work":          "the host's estimate of the work of compiling it, in units of its own",
+	"CompileMemory": "the host's estimate of the memory for compiling it",
 }
 
 // TestSpecModuleLimits: the table has each limit that a module is held to, with its

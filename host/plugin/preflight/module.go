@@ -188,7 +188,7 @@ type Module struct {
 	frames                 []frame // used for one function after the other
 	reads                  reads
 	mutable                []bool // of the module's own globals
-	dataCount              int64 // as the section says
+	dataCount              int64  // as the section says
 	dataCounted            bool
 	dataRead               bool
 	typeValues             int64 // parameters and results of all types
