@@ -153,6 +153,12 @@ func (s *Subject) Sweep(max int, now int64) int {
 // Keys wants all keys; how often each was named is the value. during, if it is
 // not nil, is called with each.
 func (s *Subject) Keys(now int64, during func(key []byte)) map[string]int {
+	keys, err := s.tryKeys(now, during)
+	s.want(err, nil)
+	return keys
+}
+
+func (s *Subject) tryKeys(now int64, during func(key []byte)) (map[string]int, error) {
 	keys := make(map[string]int)
 	var failed error
 	for key, err := range s.target.(store.Lister).Keys(s.ctx(), now) {
@@ -165,8 +171,7 @@ func (s *Subject) Keys(now int64, during func(key []byte)) map[string]int {
 		}
 	}
 	s.note(call{op: "keys", now: now, count: len(keys), err: failed})
-	s.want(failed, nil)
-	return keys
+	return keys, failed
 }
 
 // Snapshot wants all records, and of each the last that was given. during, if
