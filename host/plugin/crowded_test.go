@@ -149,7 +149,8 @@ func attacksInMasses() (all []attack) {
 		little := untrusted()
 		little.Shards, little.MemoryLimit = 64, 4<<20
 		enough := little
-		enough.MemoryLimit, enough.OpenDeadline = 1200<<20, 10*time.Second
+		// They do nothing slowly; 64 of them at once on a busy machine do.
+		enough.MemoryLimit, enough.OpenDeadline, enough.Deadline = 1200<<20, 10*time.Second, 10*time.Second
 		if name != "functions" && name != "globals" { // which are free
 			all = append(all, refusal(masses, name+", too much", boundRefusal, made, little, plugin.ErrLimits, "set MemoryLimit"))
 		}
