@@ -27,7 +27,7 @@ var limitRows = map[string]string{
 	"Table":         "entries of the table at first",
 	"Name":          "a name of an import or export",
 	"Body":          "one function's body",
-	"Locals":        "locals of one function, parameters included",
+	"Locals":        "locals of one function, its parameters not counted",
 	"Depth":         "nested blocks of one function",
 	"Branches":      "blocks and branches of one function",
 	"AllLocals":     "locals, parameters and results of all functions together",
