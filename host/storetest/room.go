@@ -12,8 +12,8 @@ import (
 // holds, unless it is told, and asks for no more than that.
 
 const (
-	// LeastRecords is how many records a store has to hold at once for the checks
-	// that do not ask how many it holds.
+	// LeastRecords is how many records a store has to hold at once, in one
+	// instance, for the checks that do not ask how many it holds.
 	LeastRecords = 16
 	// LeastBytes is what those checks store at once, at most: a few values of the
 	// size that every guest must take.
@@ -46,11 +46,14 @@ func (p *Probe) Records(n, least int) int { return p.RecordsIn(Setup{}, n, least
 func (p *Probe) RecordsIn(setup Setup, n, least int) int {
 	p.asked = true
 	held := p.suite.options.Records
-	if held == 0 {
+	switch {
+	case held > 0:
+	case setup.Shards > 1: // of which one may be full when the others have nothing
+		held = p.measureRecords(setup, n)
+	case n > LeastRecords:
+		held = max(p.measureRecords(setup, n), LeastRecords)
+	default:
 		held = n
-		if n > LeastRecords {
-			held = max(p.measureRecords(setup, n), LeastRecords)
-		}
 	}
 	if held < n && (p.suite.report.Records == 0 || held < p.suite.report.Records) {
 		p.suite.report.Records = held

@@ -32,6 +32,7 @@ var designs = []struct {
 	{"evicts_at_16", "key/many keys sweep restore module shard instance growth random soak", 16},
 	{"refuses_at_200", "key/many keys restore export instance growth random soak", 200},
 	{"file_refuses_at_40", "key/one-bit keys module reopen growth", 40},
+	{"divides_24", "module shard instance growth keys restore export", 24},
 	{"tiny", "set limits key/long restore reopen growth export", 0},
 	{"odd_limits", "set limits key/long instance/stats export", 0},
 	{"slow", "restore", 0},

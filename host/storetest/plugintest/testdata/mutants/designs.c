@@ -15,12 +15,15 @@
 #define AS(name) __attribute__((export_name(#name))) i64 outer_##name
 enum { REMOVES_ON_READ = IS(removes_on_read) || IS(file_removes_on_read) };
 enum { PURGES = IS(purges_always) || IS(file_purges_always) };
-enum { MOST = IS(evicts_at_200) || IS(refuses_at_200) ? 200 : IS(evicts_half) ? 100 : IS(evicts_at_16) ? 16 : IS(file_refuses_at_40) ? 40 : 0 };
-enum { REFUSES = IS(refuses_at_200) || IS(file_refuses_at_40), EVICTS = MOST != 0 && !REFUSES };
+enum { MOST = IS(evicts_at_200) || IS(refuses_at_200) ? 200 : IS(evicts_half) ? 100 : IS(evicts_at_16) ? 16 : IS(file_refuses_at_40) ? 40 : IS(divides_24) ? 24 : 0 };
+enum { REFUSES = IS(refuses_at_200) || IS(file_refuses_at_40) || IS(divides_24), EVICTS = MOST != 0 && !REFUSES };
 enum { ORDERED = IS(last_used_first) || IS(random_order) || IS(names_twice) };
 enum { KEY_LIMIT = IS(tiny) ? 64 : IS(odd_limits) ? 100 : MAX_KEY, VALUE_LIMIT = IS(tiny) ? 4096 : IS(odd_limits) ? 5000 : MAX_VALUE };
 
 static u32 calls, memory_limit;
+
+// most_here is how many records this instance takes.
+static u32 most_here(void) { return IS(divides_24) ? MOST / number(shards) : MOST; }
 
 // When each record was used last, by its place.
 enum { STAMPS = 1 << 16 };
@@ -125,9 +128,9 @@ AS(session_set)(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 
 	if (key_len > KEY_LIMIT || value_len > VALUE_LIMIT) return TOO_LARGE;
 	if (IS(no_cas)) expect = EXPECT_ANY;
 	int past = expires != 0 && expires <= now;
-	if (REFUSES && !past && (expect == EXPECT_ANY || expect == EXPECT_ABSENT) && !find(key, key_len) && stored >= MOST) {
+	if (REFUSES && !past && (expect == EXPECT_ANY || expect == EXPECT_ABSENT) && !find(key, key_len) && stored >= most_here()) {
 		purge(now); // room can be made
-		if (stored >= MOST) return NO_SPACE;
+		if (stored >= most_here()) return NO_SPACE;
 	}
 	i64 result = session_set(key, key_len, value, value_len, expires, now, expect);
 	stamp(find(key, key_len));
@@ -279,9 +282,9 @@ AS(session_restore)(const u8 *list, u32 len, i64 now) {
 		new += !find(at + HEADER, get32(at));
 	}
 	if (IS(slow)) work(150 * n);
-	if (REFUSES && stored + new > MOST) {
+	if (REFUSES && stored + new > most_here()) {
 		purge(now);
-		if (stored + new > MOST) return NO_SPACE;
+		if (stored + new > most_here()) return NO_SPACE;
 	}
 	i64 result = OR_NOT(session_restore(list, len, now));
 	for (const u8 *at = list; !result && at < list + len; at = cut(at, list + len)) stamp(find(at + HEADER, get32(at)));

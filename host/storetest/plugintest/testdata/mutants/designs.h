@@ -16,6 +16,7 @@ enum design {
 	evicts_at_16,         // 11: hardly more than one session for each of a dozen users
 	refuses_at_200,       // 4: NO_SPACE for the record that would be the 201st
 	file_refuses_at_40,   // 4: NO_SPACE for the 41st, with files
+	divides_24,           // 11: 24 records, of which each instance has its part
 	tiny,                 // 11: keys to 64 bytes and values to 4 KiB, in a fixed buffer of 8 KiB
 	odd_limits,           // 11: keys to 100 bytes, values to 5000; 8: the bytes of stats are whole pages
 	slow,                 // 2: a call takes its time, and restore some milliseconds for each record
