@@ -155,7 +155,7 @@ func TestOnlyAndSkip(t *testing.T) {
 	require.Contains(t, names(storetest.Options{Skip: []string{"nothing/*"}, Only: []string{"expect/any"}}), "fail suite/options")
 	require.Equal(t, []string{"fail suite/options"}, names(storetest.Options{Only: []string{"[bad"}}))
 	for misspelt, says := range map[string]string{
-		"gte": "perhaps get was meant", "delet": `"delet" fits no check; perhaps delete was meant`, "exact-milisecond": "perhaps expiry/exact-millisecond was meant",
+		"gte": "perhaps get was meant", "delet": `"delet" fits no check; perhaps delete or space/delete was meant`, "exact-milisecond": "perhaps expiry/exact-millisecond was meant",
 		"touch/extend": "perhaps touch/extends was meant", "no such thing": "there are the groups life, get, set", "[bad": "not well formed",
 		"delete/*/*": "there are the groups",
 	} {
