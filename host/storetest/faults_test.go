@@ -392,8 +392,8 @@ func TestFaults(t *testing.T) {
 // TestFaultsInAFullRun: the whole suite over each fault fails, too, and what it
 // is not about passes.
 func TestFaultsInAFullRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a full run for every fault")
+	if testing.Short() || raceEnabled {
+		t.Skip("a full run for every fault, in which the race detector finds nothing to do")
 	}
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
