@@ -57,8 +57,8 @@ endif
 	@set -e; for module in $(MODULES); do ( \
 	  cd $$module; all=$$($(GO) list ./...); \
 	  raced=$$(echo "$$all" | grep -vE '$(UNRACED)' || true); rest=$$(echo "$$all" | grep -E '$(UNRACED)' || true); \
-	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test $(RACE) $$raced; fi; \
-	  if [ -n "$$rest" ]; then echo "== $$module, what runs in one thread or in other programs"; $(GO) test -count=1 $$rest; fi; \
+	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test -timeout 30m $(RACE) $$raced; fi; \
+	  if [ -n "$$rest" ]; then echo "== $$module, what runs in one thread or in other programs"; $(GO) test -timeout 30m -count=1 $$rest; fi; \
 	); done
 	@echo '== guest, as its authors build it for development'
 	@$(GO) test -short -tags waddle_debug ./guest

@@ -80,6 +80,27 @@ func TestCacheDirectory(t *testing.T) {
 	require.Equal(t, "compiled", use(t, none))
 }
 
+// TestCacheOfAnotherVersion: sealed code that wazero does not look for, as it is
+// of another version of it, keeps nothing from being kept.
+func TestCacheOfAnotherVersion(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	p := open(t, guest(t, "tiny"), quiet())
+	compilerOnly(t, p.Stats().Engine)
+	require.Equal(t, "compiled", use(t, cached(dir)))
+	for _, path := range files(t, dir) {
+		version := filepath.Dir(path)
+		module := filepath.Dir(version)
+		require.NoError(t, os.Rename(version, filepath.Join(module, "wazero-other")))
+		sums, err := os.ReadFile(filepath.Join(module, "sums"))
+		require.NoError(t, err)
+		sums = []byte(strings.ReplaceAll(string(sums), filepath.Base(version), "wazero-other"))
+		require.NoError(t, os.WriteFile(filepath.Join(module, "sums"), sums, 0o600))
+	}
+	require.Equal(t, "compiled", use(t, cached(dir)), "which it is, again")
+	require.Equal(t, "directory", use(t, cached(dir)))
+	require.Len(t, files(t, dir), 2, "the other program may still be there")
+}
+
 func TestCacheThatIsDamaged(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
 	compilerOnly(t, p.Stats().Engine)

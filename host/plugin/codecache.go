@@ -129,8 +129,13 @@ func (c *code) compile(ctx context.Context, wasm []byte, config wazero.RuntimeCo
 	if err != nil {
 		return nil, err
 	}
-	if c.disk != nil && !c.disk.readOnly && out.source == sourceCompiled {
-		if err := c.disk.seal(); err != nil {
+	if c.disk != nil && !c.disk.readOnly && out.source != sourceMemory {
+		grown, err := c.disk.grown()
+		if grown {
+			out.source = sourceCompiled
+			err = c.disk.seal()
+		}
+		if err != nil {
 			warn("compiled code cannot be kept", err)
 		}
 	}

@@ -32,7 +32,8 @@ import (
 // is used as it is: if all that lies there is sealed and nobody else may write to it.
 type codeDir struct {
 	path     string
-	hit      bool // holds sealed code
+	hit      bool            // holds sealed code
+	sealed   map[string]bool // the names of it
 	readOnly bool
 }
 
@@ -156,11 +157,12 @@ func (d *codeDir) verify() error {
 	if err != nil {
 		return err
 	}
+	d.sealed = make(map[string]bool)
 	return d.walk(func(path, name string, entry fs.DirEntry) error {
 		want, ok := sealed[name]
 		if ok && entry.Type().IsRegular() && private(path, entry) {
 			if sum, err := sumFile(path); err == nil && sum == want {
-				d.hit = true
+				d.hit, d.sealed[name] = true, true
 				return nil
 			}
 		}
@@ -216,6 +218,16 @@ func (d *codeDir) readSums() (map[string]string, error) {
 		}
 	}
 	return sealed, nil // a damaged list seals less
+}
+
+// grown reports whether code has come that is not sealed. What was there may be
+// of another version of wazero, or for another processor, and of no use here.
+func (d *codeDir) grown() (grown bool, err error) {
+	err = d.walk(func(_, name string, entry fs.DirEntry) error {
+		grown = grown || !d.sealed[name] && !strings.HasSuffix(name, ".tmp") && entry.Type().IsRegular()
+		return nil
+	})
+	return grown, err
 }
 
 // seal writes the checksums of all that is there now.
