@@ -47,7 +47,7 @@ run:
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.
-UNRACED := /guest$$|/guest/engines/|/host/cmd/|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
+UNRACED := /guest$$|/plugintest$$|/guest/engines/|/host/cmd/|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
 
 test:
 ifeq ($(RACE),)
