@@ -47,7 +47,7 @@ run:
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.
-UNRACED := /guest$$|/plugintest$$|/guest/engines/|/host/cmd/|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
+UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
 
 test:
 ifeq ($(RACE),)
@@ -60,6 +60,8 @@ endif
 	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test -timeout 30m $(RACE) $$raced; fi; \
 	  if [ -n "$$rest" ]; then echo "== $$module, what runs in one thread or in other programs"; $(GO) test -timeout 30m -count=1 $$rest; fi; \
 	); done
+	@echo '== the suite over the native store, with the race detector'
+	@$(GO) test $(RACE) -run '^TestMemory$$' ./host/storetest
 	@echo '== guest, as its authors build it for development'
 	@$(GO) test -short -tags waddle_debug ./guest
 
