@@ -1,5 +1,7 @@
 package preflight
 
+import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
+
 // Body sums up the code of one function, as far as it decides what compiling it
 // costs.
 type Body struct {
@@ -28,31 +30,15 @@ type Body struct {
 	Known        int64 // checked addresses that are remembered at the ends of blocks, summed up
 }
 
-// Opcodes that decide where code goes.
-const (
-	opUnreachable = 0x00
-	opBlock       = 0x02
-	opLoop        = 0x03
-	opIf          = 0x04
-	opBr          = 0x0c
-	opBrIf        = 0x0d
-	opReturn      = 0x0f
-	opGrow        = 0x40
-	opLocalGet    = 0x20
-	opGlobalGet   = 0x23
-	opGlobalSet   = 0x24
-	opEnd         = 0x0b
-)
-
 // body walks over one function's code. It knows every instruction that a guest may
 // use and nothing about types: those are the compiler's to check.
 func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
-	b.Size = len(r.b)
+	b.Size = r.Left()
 	groups := r.count("groups of locals in one function", l.Locals)
-	for i := 0; i < groups && r.err == nil; i++ {
-		n := r.u32()
-		if r.err == nil && uint64(b.Locals)+uint64(n) > uint64(l.Locals) {
-			r.err = tooBig("locals in one function", int64(b.Locals)+int64(n), int64(l.Locals))
+	for i := 0; i < groups && r.Err == nil; i++ {
+		n := r.U32()
+		if r.Err == nil && uint64(b.Locals)+uint64(n) > uint64(l.Locals) {
+			r.Err = tooBig("locals in one function", int64(b.Locals)+int64(n), int64(l.Locals))
 			return b
 		}
 		b.Locals += int(n)
@@ -63,139 +49,135 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 	variables := b.Locals + len(self.Params)
 	m.reads.begin(variables)
 	s := operands{frames: m.frames[:0], body: &b}
-	s.enter(Signature{Results: self.Results}, opBlock)
+	s.enter(Signature{Results: self.Results}, wasmbin.OpBlock)
 	points := 0
 	here := func(n int) {
 		b.Stack = max(b.Stack, s.height)
 		b.Live += n * s.height
 		points += n
 	}
-	for r.err == nil {
-		if len(s.frames) == 0 {
-			if r.left() > 0 {
-				r.fail("%d bytes behind the end of a function", r.left())
-			}
+	for r.Begin(); r.Opcode(); {
+		c := &costs[r.Op]
+		b.Instructions += int64(c.work)
+		b.Memory += int64(c.memory)
+		b.Code += int64(c.code)
+		if !c.usable {
+			r.notAllowed()
 			break
 		}
-		op := r.byte()
-		i := r.find(op)
-		b.Instructions += int64(i.work)
-		b.Memory += int64(i.memory)
-		b.Code += int64(i.code)
-		switch i.follows {
-		case notAvailable:
-			if r.err == nil {
-				r.notAllowed(op)
-			}
-		case blockType:
-			s.move(int(i.height))
-			s.enter(m.blockType(r), op)
+		r.Immediates()
+		switch r.Op.Layout() {
+		case wasmbin.LayoutBlockType:
+			s.move(int(c.height))
+			s.enter(m.blockType(r), r.Op)
 			b.Values += s.gives()
 			here(1)
 			b.Blocks++
 			b.Depth = max(b.Depth, len(s.frames)-1)
 			if b.Depth > l.Depth {
-				r.err = tooBig("nested blocks", int64(b.Depth), int64(l.Depth))
+				r.Err = tooBig("nested blocks", int64(b.Depth), int64(l.Depth))
 			}
-		case elseMark:
-			if f := s.frames[len(s.frames)-1]; !f.isIf || f.second {
-				r.fail("an else that belongs to no if")
-				break
-			}
-			s.again()
-		case endMark:
-			s.leave()
-		case label:
-			to := r.u32()
-			r.below("label", to, len(s.frames))
+		case wasmbin.LayoutLabel:
+			r.below("label", r.First, len(s.frames))
 			b.Branches++
 			here(1)
-			s.move(int(i.height))
-			s.branch(to)
-			if op == opBr {
+			s.move(int(c.height))
+			s.branch(r.First)
+			if r.Op == wasmbin.OpBr {
 				s.end()
 			} else if !s.ended {
 				s.step(s.depth + 1)
 				s.chain++
 			}
-		case labels:
-			n := r.count("targets of a branch table", l.Branches)
+		case wasmbin.LayoutLabels:
+			n := r.counted("targets of a branch table", r.First, l.Branches)
 			b.Branches += n + 1
-			b.Instructions += int64(i.work) * int64(n)
-			b.Memory += int64(i.memory) * int64(n)
+			b.Instructions += int64(c.work) * int64(n)
+			b.Memory += int64(c.memory) * int64(n)
 			here(n + 1)
 			b.Basic += int64(n + 1)
 			b.Climbs += int64(n+1) * int64(s.depth+1)
 			s.chain++
-			for i := 0; i <= n && r.err == nil; i++ {
-				to := r.u32()
+			for i := 0; i <= n && r.Err == nil; i++ {
+				to := r.Label()
 				r.below("label", to, len(s.frames))
 				s.branch(to)
 			}
 			s.end()
-		case function:
-			f := r.u32()
-			if r.below("function", f, len(m.functionTypes)); r.err == nil {
-				b.Values += s.call(m.types[m.functionTypes[f]])
+		case wasmbin.LayoutFunction:
+			if r.below("function", r.First, len(m.functionTypes)); r.Err == nil {
+				b.Values += s.call(m.types[m.functionTypes[r.First]])
 			}
 			b.call(&s)
-		case tableCall:
-			t := r.u32()
-			r.zero("the table of call_indirect")
+		case wasmbin.LayoutTypeAndTable:
+			r.zero("the table of call_indirect", r.Second)
 			r.needTable(m)
-			s.move(int(i.height))
-			if r.below("type", t, len(m.types)); r.err == nil {
-				b.Values += s.call(m.types[t])
+			s.move(int(c.height))
+			if r.below("type", r.First, len(m.types)); r.Err == nil {
+				b.Values += s.call(m.types[r.First])
 			}
 			b.call(&s)
-		case local, global:
-			n := r.u32()
-			s.move(int(i.height))
-			if i.follows == local {
-				r.below("local", n, variables)
-			} else {
-				r.below("global", n, m.importedGlobals+m.Globals)
+		case wasmbin.LayoutLocal:
+			s.move(int(c.height))
+			r.below("local", r.First, variables)
+			if r.Op == wasmbin.OpLocalGet {
+				m.reads.local(r.First)
+				b.Lookups += int64(s.chain)
 			}
-			switch op {
-			case opGlobalSet:
-				if own := int64(n) - int64(m.importedGlobals); r.err == nil && own >= 0 && !m.mutable[own] {
-					r.fail("global %d is set, and cannot be", n)
+		case wasmbin.LayoutGlobal:
+			s.move(int(c.height))
+			r.below("global", r.First, m.importedGlobals+m.Globals)
+			if r.Op == wasmbin.OpGlobalGet {
+				m.reads.global(r.First, m.Globals)
+				b.Lookups += int64(s.chain)
+			} else if own := int64(r.First) - int64(m.importedGlobals); r.Err == nil && own >= 0 && !m.mutable[own] {
+				r.Fail("global %d is set, and cannot be", r.First)
+			}
+		case wasmbin.LayoutNothing:
+			s.move(int(c.height))
+			switch r.Op {
+			case wasmbin.OpElse:
+				if f := s.frames[len(s.frames)-1]; !f.isIf || f.second {
+					r.Fail("an else that belongs to no if")
+					break
 				}
-			case opLocalGet:
-				m.reads.local(n)
-				b.Lookups += int64(s.chain)
-			case opGlobalGet:
-				m.reads.global(n, m.Globals)
-				b.Lookups += int64(s.chain)
-			}
-		default:
-			r.skip(m, i)
-			s.move(int(i.height))
-			switch {
-			case i.follows == address || i.follows == addressLane:
-				b.Accesses++
-				s.known++
-				b.Lookups += 2 * int64(s.chain) // for where memory begins and ends
-			case op == opGrow:
-				b.call(&s)
-			case op == opUnreachable || op == opReturn:
+				s.again()
+			case wasmbin.OpEnd:
+				s.leave()
+			case wasmbin.OpUnreachable, wasmbin.OpReturn:
 				s.end()
-			case op == prefixBulk && i == bulkInstructions[11]: // memory.fill
+			}
+		case wasmbin.LayoutAddress, wasmbin.LayoutAddressAndLane:
+			r.immediates(m)
+			s.move(int(c.height))
+			b.Accesses++
+			s.known++
+			b.Lookups += 2 * int64(s.chain) // for where memory begins and ends
+		default:
+			r.immediates(m)
+			s.move(int(c.height))
+			switch {
+			case r.Op == wasmbin.OpMemoryGrow:
+				b.call(&s)
+			case r.Op == wasmbin.OpMemoryFill:
 				b.Blocks++
 				b.Branches += 2
 				here(3)
 				s.round()
-				fallthrough
-			case op == prefixBulk && i.work == bulk.work:
+				b.Lookups += 2 * int64(s.chain)
+			case r.Op.Feature() == wasmbin.BulkMemory:
 				b.Lookups += 2 * int64(s.chain)
 			}
 		}
 	}
+	if r.More() {
+		r.Fail("%d bytes behind the end of a function", r.Left())
+	}
 	b.Read = m.reads.count()
 	b.Live += points * b.Read
 	m.frames = s.frames[:0]
-	if n := b.Blocks + b.Branches; r.err == nil && n > l.Branches {
-		r.err = tooBig("blocks and branches in one function", int64(n), int64(l.Branches))
+	if n := b.Blocks + b.Branches; r.Err == nil && n > l.Branches {
+		r.Err = tooBig("blocks and branches in one function", int64(n), int64(l.Branches))
 	}
 	return b
 }
@@ -206,28 +188,21 @@ func (b *Body) call(s *operands) {
 	b.Resets += int64(s.known)
 }
 
-// blockType returns the parameters and results of a block.
+// blockType returns the parameters and results of a block whose type has been read.
 func (m *Module) blockType(r *reader) Signature {
-	if r.pos >= len(r.b) {
-		r.fail("ends in the middle of an item")
+	switch {
+	case r.Type == wasmbin.NoResult:
 		return Signature{}
-	}
-	switch b := r.b[r.pos]; {
-	case b == 0x40: // neither
-		r.pos++
-		return Signature{}
-	case b&0xc0 == 0x40: // a single byte, negative as a number: the type of a result
-		r.valueType()
+	case r.Type != 0:
+		r.noReference(r.Type)
 		return Signature{Results: oneResult}
+	case r.Err != nil:
+		return Signature{}
+	case uint64(r.Value) >= uint64(len(m.types)):
+		r.Fail("type %d of a block, and there are %d", r.Value, len(m.types))
+		return Signature{}
 	}
-	index := r.signed(33)
-	if r.err == nil && uint64(index) >= uint64(len(m.types)) {
-		r.fail("type %d of a block, and there are %d", index, len(m.types))
-	}
-	if r.err == nil {
-		return m.types[index]
-	}
-	return Signature{}
+	return m.types[r.Value]
 }
 
 var oneResult = []ValueType{I32}

@@ -3,20 +3,18 @@ package preflight
 import (
 	"errors"
 	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
 // Why a module is refused. Every error of this package is one of these under
 // [errors.Is].
 var (
-	ErrNotWasm   = errors.New("not a WebAssembly module")
-	ErrMalformed = errors.New("malformed module")
+	ErrNotWasm   = wasmbin.ErrNotWasm
+	ErrMalformed = wasmbin.ErrMalformed
 	ErrFeature   = errors.New("feature that is not available to a guest")
 	ErrTooBig    = errors.New("module exceeds a limit")
 )
-
-func malformed(offset int, format string, args ...any) error {
-	return fmt.Errorf("%w: at byte %d: %s", ErrMalformed, offset, fmt.Sprintf(format, args...))
-}
 
 func feature(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFeature, fmt.Sprintf(format, args...))

@@ -1,119 +1,34 @@
 package preflight
 
-import (
-	"strconv"
-	"strings"
-)
+import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
 // ValueType is the type of a parameter, result or global, in its binary form.
-type ValueType byte
+type ValueType = wasmbin.ValueType
 
 // The value types that a guest may use.
 const (
-	I32  ValueType = 0x7f
-	I64  ValueType = 0x7e
-	F32  ValueType = 0x7d
-	F64  ValueType = 0x7c
-	V128 ValueType = 0x7b
+	I32  = wasmbin.I32
+	I64  = wasmbin.I64
+	F32  = wasmbin.F32
+	F64  = wasmbin.F64
+	V128 = wasmbin.V128
 )
 
-// The types of references, which no value of a guest has.
-const (
-	funcref   ValueType = 0x70
-	externref ValueType = 0x6f
-)
-
-// String returns the type's name in the text format.
-func (t ValueType) String() string {
-	switch t {
-	case I32:
-		return "i32"
-	case I64:
-		return "i64"
-	case F32:
-		return "f32"
-	case F64:
-		return "f64"
-	case V128:
-		return "v128"
-	case funcref:
-		return "funcref"
-	case externref:
-		return "externref"
-	}
-	return "0x" + strconv.FormatUint(uint64(t), 16)
-}
-
-// Signature is a function's type.
-type Signature struct {
-	Params, Results []ValueType
-}
-
-// Equal reports whether two signatures are the same.
-func (s Signature) Equal(other Signature) bool {
-	return string(bytesOf(s.Params)) == string(bytesOf(other.Params)) &&
-		string(bytesOf(s.Results)) == string(bytesOf(other.Results))
-}
-
-func bytesOf(types []ValueType) []byte {
-	b := make([]byte, len(types))
-	for i, t := range types {
-		b[i] = byte(t)
-	}
-	return b
-}
-
-// String writes the signature as in "(i32, i64) -> i64".
-func (s Signature) String() string {
-	var b strings.Builder
-	list := func(types []ValueType) {
-		b.WriteByte('(')
-		for i, t := range types {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(t.String())
-		}
-		b.WriteByte(')')
-	}
-	list(s.Params)
-	b.WriteString(" -> ")
-	if len(s.Results) == 1 {
-		b.WriteString(s.Results[0].String())
-	} else {
-		list(s.Results)
-	}
-	return b.String()
-}
+// Signature is a function's type. It has Params and Results, and says whether it is
+// Equal to another.
+type Signature = wasmbin.FuncType
 
 // Kind is what an import or export is.
-type Kind byte
+type Kind = wasmbin.Kind
 
 // The kinds, in their binary form.
 const (
-	KindFunction Kind = 0
-	KindTable    Kind = 1
-	KindMemory   Kind = 2
-	KindGlobal   Kind = 3
-	KindTag      Kind = 4
+	KindFunction = wasmbin.KindFunction
+	KindTable    = wasmbin.KindTable
+	KindMemory   = wasmbin.KindMemory
+	KindGlobal   = wasmbin.KindGlobal
+	KindTag      = wasmbin.KindTag
 )
-
-// String names the kind.
-func (k Kind) String() string {
-	switch k {
-	case KindFunction:
-		return "function"
-	case KindTable:
-		return "table"
-	case KindMemory:
-		return "memory"
-	case KindGlobal:
-		return "global"
-	case KindTag:
-		return "tag"
-	}
-	return "0x" + strconv.FormatUint(uint64(k), 16)
-}
 
 // Import is something the module wants from its host. Signature is set for
 // functions.

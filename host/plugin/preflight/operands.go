@@ -1,5 +1,7 @@
 package preflight
 
+import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
+
 // operands follows the height of the operand stack and, along with it, the basic
 // blocks that the compiler makes. Of valid code the heights are right or too much;
 // code that is not valid is never compiled.
@@ -45,9 +47,9 @@ func (s *operands) move(by int) {
 }
 
 // enter begins a block, loop or if, or the function.
-func (s *operands) enter(t Signature, op byte) {
+func (s *operands) enter(t Signature, op wasmbin.Opcode) {
 	base := max(0, s.height-len(t.Params))
-	f := frame{base: base, params: len(t.Params), results: len(t.Results), loop: op == opLoop, isIf: op == opIf,
+	f := frame{base: base, params: len(t.Params), results: len(t.Results), loop: op == wasmbin.OpLoop, isIf: op == wasmbin.OpIf,
 		chainBefore: s.chain, knownBefore: s.known, depthBefore: s.depth}
 	if s.ended {
 		s.dead++

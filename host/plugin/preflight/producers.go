@@ -15,11 +15,11 @@ const (
 
 // producers reads the section as far as it is one.
 func (r *reader) producers() (found []Producer) {
-	for fields := r.u32(); fields > 0 && r.err == nil; fields-- {
+	for fields := r.U32(); fields > 0 && r.Err == nil; fields-- {
 		field := r.name(maxProducerText)
-		for values := r.u32(); values > 0 && r.err == nil; values-- {
+		for values := r.U32(); values > 0 && r.Err == nil; values-- {
 			p := Producer{Field: field, Name: r.name(maxProducerText), Version: r.name(maxProducerText)}
-			if r.err != nil || len(found) == maxProducers {
+			if r.Err != nil || len(found) == maxProducers {
 				return found
 			}
 			found = append(found, p)

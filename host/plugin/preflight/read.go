@@ -3,46 +3,12 @@ package preflight
 import (
 	"errors"
 	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
-
-const (
-	sectionCustom    = 0
-	sectionType      = 1
-	sectionImport    = 2
-	sectionFunction  = 3
-	sectionTable     = 4
-	sectionMemory    = 5
-	sectionGlobal    = 6
-	sectionExport    = 7
-	sectionStart     = 8
-	sectionElement   = 9
-	sectionCode      = 10
-	sectionData      = 11
-	sectionDataCount = 12
-	sectionTag       = 13
-)
-
-// sectionOrder says where each section stands among the others: the data count
-// comes between the elements and the code.
-var sectionOrder = [...]int{
-	sectionType: 1, sectionImport: 2, sectionFunction: 3, sectionTable: 4, sectionMemory: 5, sectionGlobal: 6,
-	sectionExport: 7, sectionStart: 8, sectionElement: 9, sectionDataCount: 10, sectionCode: 11, sectionData: 12,
-}
-
-var sectionNames = [...]string{
-	sectionCustom: "custom", sectionType: "type", sectionImport: "import", sectionFunction: "function",
-	sectionTable: "table", sectionMemory: "memory", sectionGlobal: "global", sectionExport: "export",
-	sectionStart: "start", sectionElement: "element", sectionCode: "code", sectionData: "data",
-	sectionDataCount: "data count", sectionTag: "tag",
-}
 
 // SectionName returns the name of a section's number.
-func SectionName(id byte) string {
-	if int(id) < len(sectionNames) {
-		return sectionNames[id]
-	}
-	return fmt.Sprintf("number %d", id)
-}
+func SectionName(id byte) string { return wasmbin.SectionName(id) }
 
 // Read returns the outline of a module, or the first of the reasons why it is
 // refused. The result holds no reference to wasm. Time and memory are bounded
@@ -71,9 +37,10 @@ func Review(wasm []byte, limits Limits) (*Module, []error) {
 	if len(wasm) > l.Module {
 		found.add(tooBig("bytes", int64(len(wasm)), int64(l.Module)))
 	}
-	err := header(wasm)
+	sections, err := wasmbin.Sections(wasm)
 	if err == nil {
-		err = m.read(&reader{b: wasm, pos: 8, reasons: found}, &l)
+		r := newReader(sections, found)
+		err = m.read(&r, &l)
 	}
 	if err != nil {
 		m.Incomplete = true
@@ -85,69 +52,66 @@ func Review(wasm []byte, limits Limits) (*Module, []error) {
 // read reads all sections, up to what cannot be read.
 func (m *Module) read(r *reader, l *Limits) error {
 	last, named := 0, false
-	for r.more() {
-		id := r.byte()
-		size := r.u32()
-		at := r.offset()
-		body := r.sub(size)
-		if r.err != nil {
-			return fmt.Errorf("%w (section %s)", r.err, SectionName(id))
+	for r.More() {
+		id, content := r.Section()
+		at, size := content.Offset(), content.Left()
+		body := newReader(content, r.reasons)
+		if r.Err != nil {
+			return fmt.Errorf("%w (section %s)", r.Err, SectionName(id))
 		}
-		section := Section{ID: id, Offset: at, Size: int(size)}
+		section := Section{ID: id, Offset: at, Size: size}
 		first := len(r.reasons.all)
 		switch {
-		case id == sectionTag:
+		case id == wasmbin.SectionTag:
 			r.refuse(feature("a tag section (exceptions)"))
 			first++ // it has said where it is
-			body.pos = len(body.b)
-		case int(id) >= len(sectionNames):
-			return malformed(at, "an unknown section, number %d", id)
-		case id == sectionCustom:
-			section.Name = body.name(len(r.b))
+			body.Skip()
+		case !wasmbin.KnownSection(id):
+			return wasmbin.Malformed(at, "an unknown section, number %d", id)
+		case id == wasmbin.SectionCustom:
+			section.Name = body.name(m.Size)
 			m.CustomSize += int64(size)
-			if section.Name == "name" && body.err == nil {
+			if section.Name == "name" && body.Err == nil {
 				if named {
-					body.fail("a second name section")
+					body.Fail("a second name section")
 				}
 				named = true
 				body.names(l)
 			}
-			if section.Name == "producers" && body.err == nil && m.Producers == nil {
+			if section.Name == "producers" && body.Err == nil && m.Producers == nil {
 				// What is wrong with it is nobody's concern.
-				said := reader{b: body.b[body.pos:], reasons: new(reasons)}
+				said := newReader(body.Reader, new(reasons))
 				m.Producers = said.producers()
 			}
-		case sectionOrder[id] <= last:
-			return malformed(at, "the %s section comes twice or too late", SectionName(id))
+		case wasmbin.SectionOrder(id) <= last:
+			return wasmbin.Malformed(at, "the %s section comes twice or too late", SectionName(id))
 		default:
-			last = sectionOrder[id]
+			last = wasmbin.SectionOrder(id)
 			m.section(&body, id, l)
-			if body.more() {
-				body.fail("%d bytes that belong to nothing", body.left())
-			}
+			body.End()
 		}
 		r.reasons.place(min(first, len(r.reasons.all)), "section "+SectionName(id))
 		switch {
-		case body.err == nil:
-		case errors.Is(body.err, ErrMalformed):
-			return fmt.Errorf("%w (section %s)", body.err, SectionName(id))
+		case body.Err == nil:
+		case errors.Is(body.Err, ErrMalformed):
+			return fmt.Errorf("%w (section %s)", body.Err, SectionName(id))
 		default:
-			return fmt.Errorf("%w (section %s, read up to byte %d)", body.err, SectionName(id), body.offset())
+			return fmt.Errorf("%w (section %s, read up to byte %d)", body.Err, SectionName(id), body.Offset())
 		}
 		if len(m.Sections) < maxSections {
 			m.Sections = append(m.Sections, section)
 		}
-		m.exportsRead = m.exportsRead || last >= sectionOrder[sectionExport]
+		m.exportsRead = m.exportsRead || last >= wasmbin.SectionOrder(wasmbin.SectionExport)
 	}
-	if r.err != nil {
-		return r.err
+	if r.Err != nil {
+		return r.Err
 	}
 	if m.Functions != m.codes {
-		return malformed(len(r.b), "%d functions are declared and %d have code", m.Functions, m.codes)
+		return wasmbin.Malformed(m.Size, "%d functions are declared and %d have code", m.Functions, m.codes)
 	}
 	m.exportsRead = true // or there are none
 	if m.dataCounted && !m.dataRead && m.dataCount != 0 {
-		return malformed(len(r.b), "no data segments, and the data count section says %d", m.dataCount)
+		return wasmbin.Malformed(m.Size, "no data segments, and the data count section says %d", m.dataCount)
 	}
 	return nil
 }
@@ -156,46 +120,32 @@ func (m *Module) read(r *reader, l *Limits) error {
 // number of custom ones.
 const maxSections = 256
 
-func header(wasm []byte) error {
-	const magic = "\x00asm"
-	switch {
-	case len(wasm) < 8 || string(wasm[:4]) != magic:
-		return fmt.Errorf("%w: it begins with %q, and should begin with %q and a version",
-			ErrNotWasm, wasm[:min(len(wasm), 8)], magic)
-	case string(wasm[4:8]) == "\x01\x00\x00\x00":
-		return nil
-	case wasm[6] == 1 && wasm[7] == 0:
-		return fmt.Errorf("%w: it is a component, and should be a core module", ErrNotWasm)
-	}
-	return fmt.Errorf("%w: it has version % x of the format, and should have 01 00 00 00", ErrNotWasm, wasm[4:8])
-}
-
 func (m *Module) section(r *reader, id byte, l *Limits) {
 	switch id {
-	case sectionType:
+	case wasmbin.SectionType:
 		m.readTypes(r, l)
-	case sectionImport:
+	case wasmbin.SectionImport:
 		m.readImports(r, l)
-	case sectionFunction:
+	case wasmbin.SectionFunction:
 		m.readFunctions(r, l)
-	case sectionTable:
+	case wasmbin.SectionTable:
 		m.readTables(r, l)
-	case sectionMemory:
+	case wasmbin.SectionMemory:
 		m.readMemories(r)
-	case sectionGlobal:
+	case wasmbin.SectionGlobal:
 		m.readGlobals(r, l)
-	case sectionExport:
+	case wasmbin.SectionExport:
 		m.readExports(r, l)
-	case sectionStart:
+	case wasmbin.SectionStart:
 		m.Start = true
-		r.u32()
-	case sectionElement:
+		r.U32()
+	case wasmbin.SectionElement:
 		m.readElements(r, l)
-	case sectionDataCount:
+	case wasmbin.SectionDataCount:
 		m.readDataCount(r)
-	case sectionCode:
+	case wasmbin.SectionCode:
 		m.readCode(r, l)
-	case sectionData:
+	case wasmbin.SectionData:
 		m.readData(r, l)
 	}
 }

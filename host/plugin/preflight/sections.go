@@ -3,14 +3,16 @@ package preflight
 import (
 	"errors"
 	"fmt"
+
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
 func (m *Module) readTypes(r *reader, l *Limits) {
 	n := r.count("types", l.Types)
 	m.types = make([]Signature, 0, n)
-	for i := 0; i < n && r.err == nil; i++ {
-		if form := r.byte(); r.err == nil && form != 0x60 {
-			r.err = feature("a type of form 0x%02x (only functions are types here)", form)
+	for i := 0; i < n && r.Err == nil; i++ {
+		if form := r.Byte(); r.Err == nil && form != wasmbin.FormFunc {
+			r.Err = feature("a type of form 0x%02x (only functions are types here)", form)
 			return
 		}
 		t := Signature{Params: r.valueTypes(l), Results: r.valueTypes(l)}
@@ -34,22 +36,19 @@ func (r *reader) valueTypes(l *Limits) []ValueType {
 }
 
 func (r *reader) valueType() ValueType {
-	b := r.byte()
-	switch t := ValueType(b); t {
-	case I32, I64, F32, F64, V128:
-		return t
+	before := r.Err
+	t := r.ValueType()
+	if before == nil {
+		r.noReference(t)
 	}
-	switch {
-	case r.err != nil:
-	case b == 0x63 || b == 0x64: // the type of what is referred to follows
-		r.refuse(noReferences(b))
-		r.skipSigned(33)
-	case b == 0x70 || b == 0x6f || b == 0x6e || b == 0x6d || b == 0x69:
-		r.refuse(noReferences(b))
-	default:
-		r.fail("an unknown value type 0x%02x", b)
+	return t
+}
+
+// noReference refuses the type of a reference, also if what follows it has a fault.
+func (r *reader) noReference(t ValueType) {
+	if t.IsReference() {
+		r.reasons.add(noReferences(byte(t)))
 	}
-	return ValueType(b)
 }
 
 func noReferences(b byte) error {
@@ -58,14 +57,14 @@ func noReferences(b byte) error {
 
 func (m *Module) readImports(r *reader, l *Limits) {
 	n := r.count("imports", l.Imports)
-	for i := 0; i < n && r.err == nil; i++ {
-		imp := Import{Module: r.name(l.Name), Name: r.name(l.Name), Kind: Kind(r.byte())}
-		if r.err != nil {
+	for i := 0; i < n && r.Err == nil; i++ {
+		imp := Import{Module: r.name(l.Name), Name: r.name(l.Name), Kind: Kind(r.Byte())}
+		if r.Err != nil {
 			return
 		}
 		if imp.Kind != KindFunction {
 			if imp.Kind > KindTag {
-				r.fail("an import of unknown kind 0x%02x", byte(imp.Kind))
+				r.Fail("an import of unknown kind 0x%02x", byte(imp.Kind))
 				return
 			}
 			r.refuse(feature("the import of a %s, %q.%q (only functions may be imported)", imp.Kind, imp.Module, imp.Name))
@@ -73,7 +72,7 @@ func (m *Module) readImports(r *reader, l *Limits) {
 			m.Imports = append(m.Imports, imp)
 			continue
 		}
-		imp.Signature = m.signature(r, r.u32())
+		imp.Signature = m.signature(r, r.U32())
 		m.Imports = append(m.Imports, imp)
 	}
 }
@@ -82,8 +81,8 @@ func (m *Module) readImports(r *reader, l *Limits) {
 func (m *Module) skipImport(r *reader, kind Kind) {
 	// A type is not looked at: one reason to refuse the import is enough.
 	skipType := func() {
-		if b := r.byte(); b == 0x63 || b == 0x64 {
-			r.skipSigned(33)
+		if b := r.Byte(); b == 0x63 || b == 0x64 {
+			r.Signed(33)
 		}
 	}
 	switch kind {
@@ -96,21 +95,21 @@ func (m *Module) skipImport(r *reader, kind Kind) {
 		m.memories++
 	case KindGlobal:
 		skipType()
-		r.byte()
+		r.Byte()
 		m.importedGlobals++
 	case KindTag:
-		r.byte()
-		r.u32()
+		r.Byte()
+		r.U32()
 	}
 }
 
 // signature returns the type of that number and notes it for the next function.
 func (m *Module) signature(r *reader, index uint32) Signature {
-	if r.err != nil {
+	if r.Err != nil {
 		return Signature{}
 	}
 	if uint64(index) >= uint64(len(m.types)) {
-		r.fail("type number %d, and there are %d", index, len(m.types))
+		r.Fail("type number %d, and there are %d", index, len(m.types))
 		return Signature{}
 	}
 	m.functionTypes = append(m.functionTypes, index)
@@ -119,35 +118,35 @@ func (m *Module) signature(r *reader, index uint32) Signature {
 
 func (m *Module) readFunctions(r *reader, l *Limits) {
 	m.Functions = r.count("functions", l.Functions)
-	for i := 0; i < m.Functions && r.err == nil; i++ {
-		s := m.signature(r, r.u32())
+	for i := 0; i < m.Functions && r.Err == nil; i++ {
+		s := m.signature(r, r.U32())
 		m.Locals += int64(len(s.Params) + len(s.Results))
 	}
 }
 
 func (m *Module) readTables(r *reader, l *Limits) {
-	n := r.u32()
-	if r.err == nil && n > 1 {
+	n := r.U32()
+	if r.Err == nil && n > 1 {
 		r.refuse(feature("%d tables (a guest has at most one)", n))
 	}
-	for i := uint32(0); i < n && r.err == nil; i++ {
-		switch kind := r.byte(); {
-		case r.err != nil || kind == 0x70:
+	for i := uint32(0); i < n && r.Err == nil; i++ {
+		switch kind := r.Byte(); {
+		case r.Err != nil || kind == 0x70:
 		case kind == 0x6f:
 			r.refuse(noSuchTable(kind))
 		default:
-			r.err = noSuchTable(kind)
+			r.Err = noSuchTable(kind)
 			return
 		}
-		low, high, _ := r.limits("table")
-		if r.err != nil {
+		size := r.limits("table")
+		if r.Err != nil {
 			return
 		}
-		if low > int64(l.Table) {
-			r.refuse(tooBig("entries of a table", low, int64(l.Table)))
+		if size.Min > int64(l.Table) {
+			r.refuse(tooBig("entries of a table", size.Min, int64(l.Table)))
 		}
 		if m.tables++; m.Table == nil {
-			m.Table = &Table{Min: low, Max: high}
+			m.Table = &Table{Min: size.Min, Max: size.Max}
 		}
 	}
 }
@@ -157,64 +156,50 @@ func noSuchTable(kind byte) error {
 }
 
 func (m *Module) readMemories(r *reader) {
-	n := r.u32()
-	if r.err == nil && n > 1 {
+	n := r.U32()
+	if r.Err == nil && n > 1 {
 		r.refuse(feature("%d memories (a guest has exactly one)", n))
 	}
-	for i := uint32(0); i < n && r.err == nil; i++ {
-		low, high, wide := r.limits("memory")
+	for i := uint32(0); i < n && r.Err == nil; i++ {
+		size := r.limits("memory")
 		const mostPages = 1 << 16
-		if r.err == nil && !wide && (low > mostPages || high > mostPages) {
-			r.fail("a memory of %d to %d pages, and 32-bit memory has at most %d", low, high, mostPages)
+		if r.Err == nil && size.Flags&wasmbin.Is64 == 0 && (size.Min > mostPages || size.Max > mostPages) {
+			r.Fail("a memory of %d to %d pages, and 32-bit memory has at most %d", size.Min, size.Max, mostPages)
 		}
-		if r.err != nil {
+		if r.Err != nil {
 			return
 		}
 		if m.memories++; m.Memory == nil {
-			m.Memory = &Memory{Min: low, Max: high}
+			m.Memory = &Memory{Min: size.Min, Max: size.Max}
 		}
 	}
 }
 
-// limits reads the size of a table or memory: of 64 bits if wide.
-func (r *reader) limits(what string) (low, high int64, wide bool) {
-	const (
-		hasMax = 1 << iota
-		shared
-		is64
-	)
-	high = -1
-	flag := r.byte()
-	if r.err == nil && flag > hasMax|shared|is64 {
-		r.fail("unknown limits 0x%02x of a %s", flag, what)
+// limits reads the size of a table or memory.
+func (r *reader) limits(what string) wasmbin.Limits {
+	before := r.Err
+	size := r.Limits(what)
+	if before != nil {
+		return size
 	}
-	switch wide = flag&is64 != 0; {
-	case wide:
-		r.refuse(feature("a 64-bit %s", what))
-	case flag&shared != 0:
-		r.refuse(feature("a shared %s", what))
+	// What is refused stands before a fault in what follows it.
+	switch {
+	case size.Flags&wasmbin.Is64 != 0:
+		r.reasons.add(feature("a 64-bit %s", what))
+	case size.Flags&wasmbin.Shared != 0:
+		r.reasons.add(feature("a shared %s", what))
 	}
-	read := func() int64 { return int64(r.u32()) }
-	if wide {
-		read = r.u64
-	}
-	low = read()
-	if flag&hasMax != 0 {
-		if high = read(); r.err == nil && high < low {
-			r.fail("a %s of at least %d and at most %d", what, low, high)
-		}
-	}
-	return low, high, wide
+	return size
 }
 
 func (m *Module) readGlobals(r *reader, l *Limits) {
 	m.Globals = r.count("globals", l.Globals)
 	m.mutable = make([]bool, 0, m.Globals)
-	for i := 0; i < m.Globals && r.err == nil; i++ {
+	for i := 0; i < m.Globals && r.Err == nil; i++ {
 		kind := r.valueType()
-		mutable := r.byte()
-		if r.err == nil && mutable > 1 {
-			r.fail("a global of unknown mutability 0x%02x", mutable)
+		mutable := r.Byte()
+		if r.Err == nil && mutable > 1 {
+			r.Fail("a global of unknown mutability 0x%02x", mutable)
 		} else if mutable == 1 {
 			m.Mutable++
 		}
@@ -226,39 +211,39 @@ func (m *Module) readGlobals(r *reader, l *Limits) {
 func (m *Module) readExports(r *reader, l *Limits) {
 	n := r.count("exports", l.Exports)
 	seen := make(map[string]bool, n)
-	for i := 0; i < n && r.err == nil; i++ {
-		e := Export{Name: r.name(l.Name), Kind: Kind(r.byte()), Index: r.u32()}
-		if r.err != nil {
+	for i := 0; i < n && r.Err == nil; i++ {
+		e := Export{Name: r.name(l.Name), Kind: Kind(r.Byte()), Index: r.U32()}
+		if r.Err != nil {
 			return
 		}
 		if seen[e.Name] {
-			r.fail("a second export named %q", e.Name)
+			r.Fail("a second export named %q", e.Name)
 			return
 		}
 		seen[e.Name] = true
 		switch e.Kind {
 		case KindFunction:
 			if uint64(e.Index) >= uint64(len(m.functionTypes)) {
-				r.fail("the export %q is function %d, and there are %d", e.Name, e.Index, len(m.functionTypes))
+				r.Fail("the export %q is function %d, and there are %d", e.Name, e.Index, len(m.functionTypes))
 				return
 			}
 			e.Signature = m.types[m.functionTypes[e.Index]]
 		case KindMemory:
 			if uint64(e.Index) >= uint64(m.memories) {
-				r.fail("the export %q is memory %d, and there is none of that number", e.Name, e.Index)
+				r.Fail("the export %q is memory %d, and there is none of that number", e.Name, e.Index)
 			}
 		case KindTable:
 			if uint64(e.Index) >= uint64(m.tables) {
-				r.fail("the export %q is table %d, and there is none of that number", e.Name, e.Index)
+				r.Fail("the export %q is table %d, and there is none of that number", e.Name, e.Index)
 			}
 		case KindGlobal:
 			if all := m.importedGlobals + m.Globals; uint64(e.Index) >= uint64(all) {
-				r.fail("the export %q is global %d, and there are %d", e.Name, e.Index, all)
+				r.Fail("the export %q is global %d, and there are %d", e.Name, e.Index, all)
 			}
 		case KindTag:
 			r.refuse(feature("the export of a tag, %q (exceptions)", e.Name))
 		default:
-			r.fail("the export %q is of kind 0x%02x", e.Name, byte(e.Kind))
+			r.Fail("the export %q is of kind 0x%02x", e.Name, byte(e.Kind))
 		}
 		m.Exports = append(m.Exports, e)
 	}
@@ -266,23 +251,23 @@ func (m *Module) readExports(r *reader, l *Limits) {
 
 func (m *Module) readCode(r *reader, l *Limits) {
 	m.codes = r.count("function bodies", l.Functions)
-	if r.err == nil && m.codes != m.Functions {
-		r.fail("%d functions are declared and %d have code", m.Functions, m.codes)
+	if r.Err == nil && m.codes != m.Functions {
+		r.Fail("%d functions are declared and %d have code", m.Functions, m.codes)
 	}
 	imported := len(m.functionTypes) - m.Functions
 	locals, work, memory := false, false, false // has been refused for them
-	for i := 0; i < m.codes && r.err == nil; i++ {
-		size := r.u32()
+	for i := 0; i < m.codes && r.Err == nil; i++ {
+		size := r.U32()
 		code := r.sub(size)
-		if r.err != nil {
+		if r.Err != nil {
 			return
 		}
 		if uint64(size) > uint64(l.Body) {
 			r.refuse(tooBig("bytes of one function", int64(size), int64(l.Body)))
 		}
 		b := code.function(m, l, imported+i)
-		if code.err != nil {
-			r.err = code.err
+		if code.Err != nil {
+			r.Err = code.Err
 			return
 		}
 		m.CodeSize += int64(b.Size)
@@ -313,17 +298,17 @@ func (m *Module) readCode(r *reader, l *Limits) {
 func (r *reader) function(m *Module, l *Limits, number int) Body {
 	first := len(r.reasons.all)
 	b := r.body(m, l, m.types[m.functionTypes[number]])
-	if r.err != nil && !errors.Is(r.err, ErrMalformed) {
-		r.reasons.add(r.err)
-		r.err = nil
+	if r.Err != nil && !errors.Is(r.Err, ErrMalformed) {
+		r.reasons.add(r.Err)
+		r.Err = nil
 	}
-	if len(r.reasons.all) == first && r.err == nil {
+	if len(r.reasons.all) == first && r.Err == nil {
 		return b
 	}
 	where := fmt.Sprintf("function %d", number)
 	r.reasons.place(first, where)
-	if r.err != nil {
-		r.err = fmt.Errorf("%w (%s)", r.err, where)
+	if r.Err != nil {
+		r.Err = fmt.Errorf("%w (%s)", r.Err, where)
 	}
 	return b
 }

@@ -1,0 +1,32 @@
+package wasmbin
+
+// Subsection is a part of the section "name", which is a custom one.
+type Subsection struct {
+	ID      byte
+	Content []byte
+}
+
+// The parts of the section "name" whose form is known here.
+const (
+	NamesModule    byte = 0 // a name
+	NamesFunctions byte = 1 // a list of [Naming]
+	NamesLocals    byte = 2 // for each function, its number and a list of [Naming]
+)
+
+// Subsection reads a part's number and its content.
+func (r *Reader) Subsection() (id byte, content Reader) { return r.Section() }
+
+// Append appends the part.
+func (s Subsection) Append(b []byte) []byte { return AppendSection(b, s.ID, s.Content) }
+
+// Naming gives a thing a name.
+type Naming struct {
+	Index uint32
+	Name  string
+}
+
+// Naming reads one.
+func (r *Reader) Naming() Naming { return Naming{r.U32(), r.Name()} }
+
+// Append appends it.
+func (n Naming) Append(b []byte) []byte { return AppendBytes(AppendU32(b, n.Index), n.Name) }

@@ -1,0 +1,188 @@
+package wasmbin
+
+import "fmt"
+
+// Opcode is an instruction, and the key of tables about instructions: its first
+// byte, or where that is a prefix, one of [Bulk] or [Vector].
+type Opcode uint16
+
+// Opcodes is how many there may be: tables by opcode have that many entries.
+const Opcodes = 0x400
+
+// What instructions of two parts begin with.
+const (
+	prefixBulk   = 0xfc
+	prefixVector = 0xfd
+
+	bulkBase   = 0x100
+	vectorBase = 0x200
+
+	unknownBulk   = vectorBase - 1 // no instructions
+	unknownVector = Opcodes - 1
+)
+
+// Bulk returns the instruction that stands behind the prefix 0xfc: conversions that
+// saturate, and operations on much memory or a table at once.
+func Bulk(number uint32) Opcode {
+	if number < unknownBulk-bulkBase {
+		return bulkBase + Opcode(number)
+	}
+	return unknownBulk
+}
+
+// Vector returns the instruction that stands behind the prefix 0xfd.
+func Vector(number uint32) Opcode {
+	if number < unknownVector-vectorBase {
+		return vectorBase + Opcode(number)
+	}
+	return unknownVector
+}
+
+// Opcodes of control structure, and of what added code is made of.
+const (
+	OpUnreachable  Opcode = 0x00
+	OpNop          Opcode = 0x01
+	OpBlock        Opcode = 0x02
+	OpLoop         Opcode = 0x03
+	OpIf           Opcode = 0x04
+	OpElse         Opcode = 0x05
+	OpEnd          Opcode = 0x0b
+	OpBr           Opcode = 0x0c
+	OpBrIf         Opcode = 0x0d
+	OpBrTable      Opcode = 0x0e
+	OpReturn       Opcode = 0x0f
+	OpCall         Opcode = 0x10
+	OpCallIndirect Opcode = 0x11
+	OpDrop         Opcode = 0x1a
+	OpSelect       Opcode = 0x1b
+	OpLocalGet     Opcode = 0x20
+	OpLocalSet     Opcode = 0x21
+	OpLocalTee     Opcode = 0x22
+	OpGlobalGet    Opcode = 0x23
+	OpGlobalSet    Opcode = 0x24
+	OpI32Load      Opcode = 0x28
+	OpI32Load8U    Opcode = 0x2d
+	OpI32Store     Opcode = 0x36
+	OpI32Store8    Opcode = 0x3a
+	OpMemorySize   Opcode = 0x3f
+	OpMemoryGrow   Opcode = 0x40
+	OpI32Const     Opcode = 0x41
+	OpI64Const     Opcode = 0x42
+	OpF32Const     Opcode = 0x43
+	OpF64Const     Opcode = 0x44
+	OpI32Eqz       Opcode = 0x45
+	OpI32Eq        Opcode = 0x46
+	OpI32Add       Opcode = 0x6a
+	OpI32Sub       Opcode = 0x6b
+	OpRefNull      Opcode = 0xd0
+	OpRefFunc      Opcode = 0xd2
+	OpMemoryInit   Opcode = bulkBase + 8
+	OpDataDrop     Opcode = bulkBase + 9
+	OpMemoryCopy   Opcode = bulkBase + 10
+	OpMemoryFill   Opcode = bulkBase + 11
+	OpTableInit    Opcode = bulkBase + 12
+	OpElemDrop     Opcode = bulkBase + 13
+	OpTableCopy    Opcode = bulkBase + 14
+	OpV128Const    Opcode = vectorBase + 12
+	OpI8x16Shuffle Opcode = vectorBase + 13
+)
+
+// Prefix returns what the instruction begins with and, behind a prefix, its number.
+func (op Opcode) Prefix() (first byte, number uint32) {
+	switch {
+	case op >= vectorBase:
+		return prefixVector, uint32(op - vectorBase)
+	case op >= bulkBase:
+		return prefixBulk, uint32(op - bulkBase)
+	}
+	return byte(op), 0
+}
+
+// Append appends the instruction without its immediates.
+func (op Opcode) Append(b []byte) []byte {
+	first, number := op.Prefix()
+	if b = append(b, first); op >= bulkBase {
+		b = AppendU32(b, number)
+	}
+	return b
+}
+
+// Known reports whether there is such an instruction, as far as this package knows.
+func (op Opcode) Known() bool { return op.Feature() != NoFeature }
+
+// Feature returns what the instruction came into the format with.
+func (op Opcode) Feature() Feature { return table[op%Opcodes].feature }
+
+// Layout returns what follows the instruction.
+func (op Opcode) Layout() Layout { return layouts[op%Opcodes] }
+
+// Align returns the most that the alignment of a load or store may be, as a power of two.
+func (op Opcode) Align() uint32 { return uint32(table[op%Opcodes].align) }
+
+// Lanes returns how many lanes there are to choose from, of an instruction with the
+// number of a lane.
+func (op Opcode) Lanes() int { return int(table[op%Opcodes].lanes) }
+
+// String returns the instruction's name in the text format.
+func (op Opcode) String() string {
+	if name := table[op%Opcodes].name; name != "" {
+		return name
+	}
+	first, number := op.Prefix()
+	if op >= bulkBase {
+		return fmt.Sprintf("0x%02x %d", first, number)
+	}
+	return fmt.Sprintf("0x%02x", first)
+}
+
+// Feature is a part of the format that came at one time.
+type Feature byte
+
+// The features.
+const (
+	NoFeature      Feature = iota // no instruction
+	FirstVersion                  // what the format began with
+	SignExtension                 //
+	Saturating                    // conversions
+	BulkMemory                    //
+	Vectors                       // of fixed width
+	ReferenceTypes                //
+	Exceptions                    // of those that follow, immediates are not read
+	TailCalls                     // and typed references to functions
+	Garbage                       // collection
+	Threads                       //
+	RelaxedVectors                //
+)
+
+// Layout is what follows an opcode.
+type Layout byte
+
+// The layouts. What the immediates are called is told by [Instruction].
+const (
+	LayoutUnread           Layout = iota // not known here
+	LayoutNothing                        // follows
+	LayoutBlockType                      // of block, loop and if
+	LayoutLabel                          // First
+	LayoutLabels                         // First is how many there are before the last
+	LayoutFunction                       // First
+	LayoutTypeAndTable                   // First and Second, of an indirect call
+	LayoutLocal                          // First
+	LayoutGlobal                         // First
+	LayoutDataSegment                    // First
+	LayoutElementSegment                 // First
+	LayoutAddress                        // alignment and offset of a load or store
+	LayoutAddressAndLane                 //
+	LayoutLane                           //
+	LayoutMemoryIndex                    // First
+	LayoutTwoMemories                    // First and Second
+	LayoutDataAndMemory                  // First and Second
+	LayoutElementsAndTable               // First and Second
+	LayoutTwoTables                      // First and Second
+	LayoutConst32                        // Value
+	LayoutConst64                        // Value
+	LayoutFloat32                        // Value, the bits
+	LayoutFloat64                        // Value, the bits
+	LayoutConst128                       // the last sixteen bytes of the instruction
+	LayoutShuffle                        // likewise, sixteen lanes of two vectors
+	LayoutHeapType                       // Value, of ref.null
+)
