@@ -1,11 +1,12 @@
 package plugintest
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
 // Some of what a guest must do its host hides: it looks at sizes before it
@@ -17,65 +18,40 @@ import (
 
 // patch is a module taken apart as far as that needs.
 type patch struct {
-	sections []section
-	exports  []export
-	imported uint32   // functions that are imported; the others follow
-	types    []uint32 // of the functions that are not, and of added ones
-	added    [][]byte // bodies
+	module   *wasmbin.Module
+	exports  []wasmbin.Export
+	imported uint32          // functions that are imported; the others follow
+	types    []wasmbin.Index // of the functions that are not, and of added ones
+	bodies   []wasmbin.Body  // likewise
 }
-
-type section struct {
-	id   byte
-	body []byte
-}
-
-type export struct {
-	name  string
-	kind  byte
-	index uint32
-}
-
-const (
-	sectionImport   = 2
-	sectionFunction = 3
-	sectionExport   = 7
-	sectionCode     = 10
-)
 
 var errPatch = errors.New("plugintest: the module cannot be taken apart")
 
 // takeApart reads a module that the host would run.
-func takeApart(wasm []byte) (p *patch, err error) {
-	defer func() {
-		if recover() != nil { // read past the end
-			p, err = nil, errPatch
+func takeApart(wasm []byte) (*patch, error) {
+	m, err := wasmbin.Parse(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPatch, err)
+	}
+	p := &patch{module: m}
+	imports, err := wasmbin.Items(m, wasmbin.SectionImport, (*wasmbin.Reader).Import)
+	p.imported = uint32(len(imports))
+	for _, i := range imports {
+		if i.Kind != wasmbin.KindFunction {
+			return nil, fmt.Errorf("%w: it imports something that is not a function", errPatch)
 		}
-	}()
-	p = new(patch)
-	for r := (reader{b: wasm[8:]}); len(r.b) > 0; {
-		s := section{id: r.byte()}
-		s.body = r.take(r.number())
-		p.sections = append(p.sections, s)
-		switch in := (reader{b: s.body}); s.id {
-		case sectionImport:
-			for range in.number() {
-				in.take(in.number())
-				in.take(in.number())
-				if kind := in.byte(); kind != 0 {
-					return nil, fmt.Errorf("%w: it imports something that is not a function", errPatch)
-				}
-				in.number()
-				p.imported++
-			}
-		case sectionFunction:
-			for range in.number() {
-				p.types = append(p.types, in.number())
-			}
-		case sectionExport:
-			for range in.number() {
-				p.exports = append(p.exports, export{string(in.take(in.number())), in.byte(), in.number()})
-			}
-		}
+	}
+	if err == nil {
+		p.types, err = wasmbin.Items(m, wasmbin.SectionFunction, (*wasmbin.Reader).Index)
+	}
+	if err == nil {
+		p.exports, err = wasmbin.Items(m, wasmbin.SectionExport, (*wasmbin.Reader).Export)
+	}
+	if err == nil {
+		p.bodies, err = wasmbin.Items(m, wasmbin.SectionCode, (*wasmbin.Reader).Body)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPatch, err)
 	}
 	return p, nil
 }
@@ -83,8 +59,8 @@ func takeApart(wasm []byte) (p *patch, err error) {
 // function returns the index of an exported function.
 func (p *patch) function(name string) (index uint32, ok bool) {
 	for _, e := range p.exports {
-		if e.name == name && e.kind == 0 {
-			return e.index, true
+		if e.Name == name && e.Kind == wasmbin.KindFunction {
+			return e.Index, true
 		}
 	}
 	return 0, false
@@ -92,118 +68,48 @@ func (p *patch) function(name string) (index uint32, ok bool) {
 
 // drop takes an export away.
 func (p *patch) drop(name string) {
-	for i, e := range p.exports {
-		if e.name == name {
-			p.exports = append(p.exports[:i:i], p.exports[i+1:]...)
-			return
-		}
-	}
+	p.exports = slices.DeleteFunc(p.exports, func(e wasmbin.Export) bool { return e.Name == name })
 }
 
 // replace puts a function with the code in the place of an exported one of the
 // same signature. The code has locals of its own behind the parameters, all i32.
-func (p *patch) replace(name string, locals uint32, code []byte) error {
-	for i, e := range p.exports {
-		if e.name != name {
-			continue
-		}
-		if e.index < p.imported {
-			return fmt.Errorf("%w: %s is an import", errPatch, name)
-		}
-		p.exports[i].index = p.imported + uint32(len(p.types))
-		p.types = append(p.types, p.types[e.index-p.imported])
-		body := []byte{0}
-		if locals > 0 {
-			body = append(binary.AppendUvarint([]byte{1}, uint64(locals)), 0x7f)
-		}
-		p.added = append(p.added, append(append(body, code...), opEnd))
-		return nil
+func (p *patch) replace(name string, locals uint32, code wasmbin.Code) error {
+	f, ok := p.function(name)
+	if !ok {
+		return fmt.Errorf("%w: it does not export %s", errPatch, name)
 	}
-	return fmt.Errorf("%w: it does not export %s", errPatch, name)
+	if f < p.imported {
+		return fmt.Errorf("%w: %s is an import", errPatch, name)
+	}
+	if f -= p.imported; uint64(f) >= uint64(len(p.types)) {
+		return fmt.Errorf("%w: %s is no function of it", errPatch, name)
+	}
+	for i := range p.exports {
+		if p.exports[i].Name == name {
+			p.exports[i].Index = p.imported + uint32(len(p.types))
+		}
+	}
+	var groups []wasmbin.Locals
+	if locals > 0 {
+		groups = []wasmbin.Locals{{Count: locals, Type: wasmbin.I32}}
+	}
+	p.types = append(p.types, p.types[f])
+	p.bodies = append(p.bodies, code.Body(groups...))
+	return nil
 }
 
 // bytes puts the module together.
 func (p *patch) bytes() []byte {
-	out := []byte("\x00asm\x01\x00\x00\x00")
-	for _, s := range p.sections {
-		body := s.body
-		switch s.id {
-		case sectionFunction:
-			body = binary.AppendUvarint(nil, uint64(len(p.types)))
-			for _, t := range p.types {
-				body = binary.AppendUvarint(body, uint64(t))
-			}
-		case sectionExport:
-			body = binary.AppendUvarint(nil, uint64(len(p.exports)))
-			for _, e := range p.exports {
-				body = append(binary.AppendUvarint(body, uint64(len(e.name))), e.name...)
-				body = binary.AppendUvarint(append(body, e.kind), uint64(e.index))
-			}
-		case sectionCode:
-			r := reader{b: s.body}
-			body = binary.AppendUvarint(nil, uint64(r.number())+uint64(len(p.added)))
-			body = append(body, r.b...)
-			for _, f := range p.added {
-				body = append(binary.AppendUvarint(body, uint64(len(f))), f...)
-			}
-		}
-		out = append(binary.AppendUvarint(append(out, s.id), uint64(len(body))), body...)
-	}
-	return out
+	wasmbin.SetItems(p.module, wasmbin.SectionFunction, p.types)
+	wasmbin.SetItems(p.module, wasmbin.SectionExport, p.exports)
+	wasmbin.SetItems(p.module, wasmbin.SectionCode, p.bodies)
+	return p.module.Append(nil)
 }
 
-// reader panics at the end of what it reads, so that no count is believed that
-// the bytes behind it do not carry.
-type reader struct{ b []byte }
-
-func (r *reader) byte() byte { return r.take(1)[0] }
-
-func (r *reader) take(n uint32) []byte {
-	b := r.b[:n:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reader) number() uint32 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		panic(errPatch)
-	}
-	r.take(uint32(n))
-	return uint32(v)
-}
-
-// The instructions that the added functions are made of.
-const (
-	opIf       = 0x04
-	opEnd      = 0x0b
-	opReturn   = 0x0f
-	opCall     = 0x10
-	opLocalGet = 0x20
-	opLocalSet = 0x21
-	opLoad32   = 0x28
-	opLoad8    = 0x2d
-	opStore8   = 0x3a
-	opConst32  = 0x41
-	opConst64  = 0x42
-	opEqual32  = 0x46
-	opAdd32    = 0x6a
-	opSub32    = 0x6b
-	noResult   = 0x40
-)
-
-func call(function uint32) []byte { return binary.AppendUvarint([]byte{opCall}, uint64(function)) }
-
-// const32 is i32.const with a number below 2^31.
-func const32(n int) []byte {
-	out := []byte{opConst32}
-	for {
-		b := byte(n & 0x7f)
-		n >>= 7
-		if n == 0 && b&0x40 == 0 {
-			return append(out, b)
-		}
-		out = append(out, b|0x80)
+// locals are the local variables of that number, one behind the other.
+func locals(c *wasmbin.Code, numbers ...uint32) {
+	for _, n := range numbers {
+		c.Op(wasmbin.OpLocalGet, n)
 	}
 }
 
@@ -227,13 +133,25 @@ func direct(wasm []byte) ([]byte, error) {
 		return nil, err
 	}
 	const ptr, length, now, first = 0, 1, 2, 3
-	rest := []byte{opLocalGet, ptr, opConst32, 1, opAdd32, opLocalGet, length, opConst32, 1, opSub32, opLocalGet, now}
-	max := []byte{opLocalGet, now, opLocalGet, ptr, opLoad32, 0, 1}
-	code := []byte{opLocalGet, ptr, opLoad8, 0, 0, opLocalSet, first}
+	var rest, max, code wasmbin.Code
+	locals(&rest, ptr)
+	rest.I32(1)
+	rest.Op(wasmbin.OpI32Add)
+	locals(&rest, length)
+	rest.I32(1)
+	rest.Op(wasmbin.OpI32Sub)
+	locals(&rest, now)
+
+	locals(&max, now, ptr)
+	max.Op(wasmbin.OpI32Load, 0, 1)
+
+	locals(&code, ptr)
+	code.Op(wasmbin.OpI32Load8U, 0, 0)
+	code.Op(wasmbin.OpLocalSet, first)
 	for _, to := range []struct {
 		selector  byte
 		export    string
-		arguments []byte
+		arguments wasmbin.Code
 	}{
 		{directGet, abi.ExportGet, rest}, {directDelete, abi.ExportDelete, rest},
 		{directRestore, abi.ExportRestore, rest}, {directSweep, abi.ExportSweep, max},
@@ -243,11 +161,16 @@ func direct(wasm []byte) ([]byte, error) {
 		if !ok {
 			continue
 		}
-		code = append(code, opLocalGet, first, opConst32, to.selector, opEqual32, opIf, noResult)
-		code = append(append(code, to.arguments...), call(f)...)
-		code = append(code, opReturn, opEnd)
+		locals(&code, first)
+		code.I32(int32(to.selector))
+		code.Op(wasmbin.OpI32Eq)
+		code.Block(wasmbin.OpIf, wasmbin.NoResult)
+		code.Code(to.arguments)
+		code.Op(wasmbin.OpCall, f)
+		code.Op(wasmbin.OpReturn)
+		code.Op(wasmbin.OpEnd)
 	}
-	code = append(code, opConst64, byte(0x80+abi.Unsupported)) // in seven bits
+	code.I64(int64(abi.Unsupported))
 	if err := p.replace(abi.ExportGet, 1, code); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package plugintest
 
-import "github.com/waddle-sessions/waddle/abi"
+import (
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
+)
 
 // restoreKey is the key whose session_set, in a module made by direct, is really a
 // session_restore of the value: a key, which direct takes lists from too, is short.
@@ -14,17 +17,29 @@ func (p *patch) replaceSet() error {
 		return errPatch
 	}
 	const key, keyLength, value, length, now, expect = 0, 1, 2, 3, 5, 6
-	var code []byte
+	var code wasmbin.Code
+	equals := func(n int32) {
+		code.I32(n)
+		code.Op(wasmbin.OpI32Eq)
+		code.Block(wasmbin.OpIf, wasmbin.NoResult)
+	}
 	if restore, ok := p.function(abi.ExportRestore); ok {
-		code = append(code, opLocalGet, keyLength, opConst32, 1, opEqual32, opIf, noResult)
-		code = append(code, opLocalGet, key, opLoad8, 0, 0, opConst32, restoreKey[0], opEqual32, opIf, noResult)
-		code = append(code, opLocalGet, value, opLocalGet, length, opLocalGet, now)
-		code = append(append(code, call(restore)...), opReturn, opEnd, opEnd)
+		locals(&code, keyLength)
+		equals(int32(len(restoreKey)))
+		locals(&code, key)
+		code.Op(wasmbin.OpI32Load8U, 0, 0)
+		equals(int32(restoreKey[0]))
+		locals(&code, value, length, now)
+		code.Op(wasmbin.OpCall, restore)
+		code.Op(wasmbin.OpReturn)
+		code.Op(wasmbin.OpEnd)
+		code.Op(wasmbin.OpEnd)
 	}
-	for local := range byte(expect + 1) {
-		code = append(code, opLocalGet, local)
+	for local := range uint32(expect + 1) {
+		locals(&code, local)
 	}
-	return p.replace(abi.ExportSet, 0, append(code, call(set)...))
+	code.Op(wasmbin.OpCall, set)
+	return p.replace(abi.ExportSet, 0, code)
 }
 
 // withBytes returns the module with a session_open that writes a byte into the
@@ -38,13 +53,17 @@ func withBytes(wasm []byte, offsets []int, b byte) ([]byte, error) {
 	if !ok {
 		return nil, errPatch
 	}
-	var code []byte
+	var code wasmbin.Code
 	for _, offset := range offsets {
-		code = append(append(append(append(code, opLocalGet, 0), const32(offset)...), opAdd32), const32(int(b))...)
-		code = append(code, opStore8, 0, 0)
+		locals(&code, 0)
+		code.I32(int32(offset))
+		code.Op(wasmbin.OpI32Add)
+		code.I32(int32(b))
+		code.Op(wasmbin.OpI32Store8, 0, 0)
 	}
-	code = append(code, opLocalGet, 0, opLocalGet, 1)
-	if err := p.replace(abi.ExportOpen, 0, append(code, call(open)...)); err != nil {
+	locals(&code, 0, 1)
+	code.Op(wasmbin.OpCall, open)
+	if err := p.replace(abi.ExportOpen, 0, code); err != nil {
 		return nil, err
 	}
 	return p.bytes(), nil
