@@ -2,17 +2,15 @@ package plugin_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
@@ -55,21 +53,14 @@ func (c crowd) module() []byte {
 // withSections puts other contents into the sections of a module, and adds those
 // that it does not have.
 func withSections(wasm []byte, contents map[byte]string) []byte {
-	all := maps.Clone(contents)
-	for at := 8; at < len(wasm); {
-		id := wasm[at]
-		size, n := binary.Uvarint(wasm[at+1:])
-		from := at + 1 + n
-		at = from + int(size)
-		if _, ok := all[id]; !ok {
-			all[id] = string(wasm[from:at])
-		}
+	m, err := wasmbin.Parse(wasm)
+	if err != nil {
+		panic(err)
 	}
-	var sections [][]byte
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		sections = append(sections, section(id, all[id]))
+	for id, content := range contents {
+		m.Set(id, []byte(content))
 	}
-	return module(sections...)
+	return m.Append(nil)
 }
 
 // hostNeeds is what an instance of the simplest guest takes.

@@ -2,9 +2,10 @@ package plugin_test
 
 import (
 	"bytes"
-	"encoding/binary"
+	"slices"
 	"strings"
 
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -12,24 +13,20 @@ import (
 // large to keep.
 
 func module(sections ...[]byte) []byte {
-	wasm := []byte("\x00asm\x01\x00\x00\x00")
-	for _, s := range sections {
-		wasm = append(wasm, s...)
-	}
-	return wasm
+	return append(wasmbin.AppendHeader(nil), slices.Concat(sections...)...)
 }
 
-func section(id byte, content string) []byte {
-	return append(append([]byte{id}, uleb(len(content))...), content...)
-}
+func section(id byte, content string) []byte { return wasmbin.AppendSection(nil, id, content) }
 
-func uleb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+func uleb(n int) []byte { return wasmbin.AppendU32(nil, uint32(n)) }
+
+func sleb(n int64) []byte { return wasmbin.AppendSigned(nil, n) }
 
 // vector is a number of items.
 func vector(items ...string) string { return string(uleb(len(items))) + strings.Join(items, "") }
 
 // text is a name.
-func text(s string) string { return string(uleb(len(s))) + s }
+func text(s string) string { return string(wasmbin.AppendBytes(nil, s)) }
 
 // contractExports are the exports of version 1: for each, its parameters and
 // results.

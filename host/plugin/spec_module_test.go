@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
 // The following make a whole guest of the signatures that the specification
@@ -11,9 +12,11 @@ import (
 
 // Value types and a few instructions, in their binary form.
 const (
-	typeI32, typeI64 = 0x7f, 0x7e
+	typeI32, typeI64 = byte(wasmbin.I32), byte(wasmbin.I64)
 
-	opEnd, opCall, opDrop, opLocalGet, opI32Const, opI64Const = 0x0b, 0x10, 0x1a, 0x20, 0x41, 0x42
+	opEnd, opCall, opDrop  = byte(wasmbin.OpEnd), byte(wasmbin.OpCall), byte(wasmbin.OpDrop)
+	opLocalGet             = byte(wasmbin.OpLocalGet)
+	opI32Const, opI64Const = byte(wasmbin.OpI32Const), byte(wasmbin.OpI64Const)
 )
 
 // specFunction is an import, or a function of the module that is exported.
@@ -83,55 +86,56 @@ func (m *specModule) text(b []byte) (ptr int) {
 }
 
 func (m *specModule) bytes() []byte {
-	var types, imports, functions, exports, code, data []byte
-	count := 0
-	typeOf := func(f specFunction) []byte {
-		types = append(types, 0x60)
-		types = append(append(types, uleb(len(f.params))...), f.params...)
-		types = append(append(types, uleb(len(f.results))...), f.results...)
-		count++
-		return uleb(count - 1)
+	var types []wasmbin.FuncType
+	typeOf := func(f specFunction) uint32 {
+		types = append(types, wasmbin.FuncType{Params: valueTypes(f.params), Results: valueTypes(f.results)})
+		return uint32(len(types) - 1)
 	}
+	var (
+		imports   []wasmbin.Import
+		functions []wasmbin.Index
+		exports   []wasmbin.Export
+		code      []wasmbin.Body
+		data      []wasmbin.Data
+	)
 	for _, f := range m.imports {
-		imports = append(imports, named(f.module)...)
-		imports = append(append(imports, named(f.name)...), 0)
-		imports = append(imports, typeOf(f)...)
+		imports = append(imports, wasmbin.Import{Module: f.module, Name: f.name, Type: typeOf(f)})
 	}
 	for i, f := range m.exports {
-		functions = append(functions, typeOf(f)...)
-		exports = append(append(exports, named(f.name)...), 0)
-		exports = append(exports, uleb(len(m.imports)+i)...)
-		body := append(append([]byte{0}, f.code()...), opEnd)
-		code = append(append(code, uleb(len(body))...), body...)
+		functions = append(functions, wasmbin.Index(typeOf(f)))
+		exports = append(exports, wasmbin.Export{Name: f.name, Index: uint32(len(m.imports) + i)})
+		code = append(code, wasmbin.Code(f.code()).Body())
 	}
-	exports = append(append(exports, named(abi.ExportMemory)...), 2, 0)
+	exports = append(exports, wasmbin.Export{Name: abi.ExportMemory, Kind: wasmbin.KindMemory})
 	for _, d := range m.data {
-		data = append(append(append(data, 0, opI32Const), sleb(int64(d.offset))...), opEnd)
-		data = append(append(data, uleb(len(d.bytes))...), d.bytes...)
+		var offset wasmbin.Code
+		offset.I32(int32(d.offset))
+		data = append(data, wasmbin.Data{Offset: offset.Expression(), Bytes: d.bytes})
 	}
 	memory := m.memory
 	if memory == nil {
 		memory = append([]byte{1, 0}, uleb(specPages)...)
 	}
-	all := map[byte][]byte{
-		1: append(uleb(count), types...), 2: append(uleb(len(m.imports)), imports...),
-		3: append(uleb(len(m.exports)), functions...), 5: memory,
-		7: append(uleb(len(m.exports)+1), exports...), 10: append(uleb(len(m.exports)), code...),
-		11: append(uleb(len(m.data)), data...),
+	all := new(wasmbin.Module)
+	wasmbin.SetItems(all, wasmbin.SectionType, types)
+	wasmbin.SetItems(all, wasmbin.SectionImport, imports)
+	wasmbin.SetItems(all, wasmbin.SectionFunction, functions)
+	all.Set(wasmbin.SectionMemory, memory)
+	wasmbin.SetItems(all, wasmbin.SectionExport, exports)
+	wasmbin.SetItems(all, wasmbin.SectionCode, code)
+	wasmbin.SetItems(all, wasmbin.SectionData, data)
+	for id, content := range m.extra {
+		all.Set(id, content)
 	}
-	var sections [][]byte
-	// The order of sections; the tag section, 13, stands between memories and
-	// globals.
-	for _, id := range []byte{1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 10, 11} {
-		content, ok := all[id]
-		if more, wanted := m.extra[id]; wanted {
-			content, ok = more, true
-		}
-		if ok {
-			sections = append(sections, section(id, string(content)))
-		}
+	return all.Append(nil)
+}
+
+func valueTypes(b []byte) []wasmbin.ValueType {
+	types := make([]wasmbin.ValueType, len(b))
+	for i, t := range b {
+		types[i] = wasmbin.ValueType(t)
 	}
-	return module(sections...)
+	return types
 }
 
 func (f *specFunction) code() []byte {
@@ -150,18 +154,4 @@ func (f *specFunction) code() []byte {
 		}
 	}
 	return body
-}
-
-func named(s string) []byte { return append(uleb(len(s)), s...) }
-
-// sleb writes a signed number.
-func sleb(n int64) (b []byte) {
-	for {
-		low := byte(n & 0x7f)
-		n >>= 7
-		if n == 0 && low&0x40 == 0 || n == -1 && low&0x40 != 0 {
-			return append(b, low)
-		}
-		b = append(b, low|0x80)
-	}
 }

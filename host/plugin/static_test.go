@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -142,9 +143,6 @@ func TestEveryInstructionIsKnown(t *testing.T) {
 }
 
 func vectorNumber(code string) byte {
-	n := code[1] & 0x7f
-	if code[1] >= 0x80 {
-		n |= code[2] << 7
-	}
-	return n
+	r := wasmbin.NewReader([]byte(code[1:]), 0)
+	return byte(r.U32())
 }

@@ -10,12 +10,11 @@ import (
 
 // sections makes a module of sections, each with its number in front.
 func sections(all ...string) []byte {
-	wasm := []byte("\x00asm\x01\x00\x00\x00")
+	var each [][]byte
 	for _, s := range all {
-		wasm = append(wasm, s[0], byte(len(s)-1))
-		wasm = append(wasm, s[1:]...)
+		each = append(each, section(s[0], s[1:]))
 	}
-	return wasm
+	return module(each...)
 }
 
 // producer is what a toolchain says of itself.

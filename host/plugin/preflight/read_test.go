@@ -12,23 +12,18 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-const magic = "\x00asm\x01\x00\x00\x00"
+var magic = string(wasmbin.AppendHeader(nil))
 
-// section makes a section of a module; the content must be short.
-func section(id byte, content string) string {
-	if len(content) > 127 {
-		panic("too long for one byte")
-	}
-	return string([]byte{id, byte(len(content))}) + content
-}
+func section(id byte, content string) string { return string(wasmbin.AppendSection(nil, id, content)) }
 
 // function makes a module with one function of type () -> () and that body.
 func function(body string) string {
 	return magic + section(1, "\x01\x60\x00\x00") + section(3, "\x01\x00") +
-		section(10, "\x01"+string([]byte{byte(len(body))})+body)
+		section(10, string(wasmbin.AppendItems(nil, []wasmbin.Body{wasmbin.Body(body)})))
 }
 
 func TestRefused(t *testing.T) {
@@ -38,8 +33,8 @@ func TestRefused(t *testing.T) {
 		big     = 3
 		foreign = 4
 	)
-	const table = magic + "\x04\x04\x01\x70\x00\x02"
-	const memory = magic + "\x05\x03\x01\x00\x01"
+	table := magic + "\x04\x04\x01\x70\x00\x02"
+	memory := magic + "\x05\x03\x01\x00\x01"
 	kinds := map[int]error{bad: preflight.ErrMalformed, feature: preflight.ErrFeature, big: preflight.ErrTooBig, foreign: preflight.ErrNotWasm}
 	for name, c := range map[string]struct {
 		module string

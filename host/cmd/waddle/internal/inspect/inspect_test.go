@@ -21,6 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -146,17 +147,14 @@ func TestCapabilities(t *testing.T) {
 
 // importing makes a module that imports functions without parameters.
 func importing(module string, names ...string) []byte {
-	name := func(s string) string { return string(rune(len(s))) + s }
-	section := string(rune(len(names)))
+	m := new(wasmbin.Module)
+	wasmbin.SetItems(m, wasmbin.SectionType, []wasmbin.FuncType{{}})
+	var imports []wasmbin.Import
 	for _, n := range names {
-		section += name(module) + name(n) + "\x00\x00"
+		imports = append(imports, wasmbin.Import{Module: module, Name: n})
 	}
-	if len(section) > 127 {
-		section = string([]byte{byte(len(section)&0x7f | 0x80), byte(len(section) >> 7)}) + section
-	} else {
-		section = string(rune(len(section))) + section
-	}
-	return []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x02" + section)
+	wasmbin.SetItems(m, wasmbin.SectionImport, imports)
+	return m.Append(nil)
 }
 
 func TestOfRefused(t *testing.T) {
