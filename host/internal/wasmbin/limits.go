@@ -1,11 +1,9 @@
 package wasmbin
 
-import "math"
-
 // Limits are the size of a table in entries, or of a memory in pages of 64 KiB.
 type Limits struct {
-	Flags    byte  // [HasMax], [Shared] and [Is64]
-	Min, Max int64 // Max is -1 if there is none
+	Flags    byte   // [HasMax], [Shared] and [Is64]
+	Min, Max uint64 // Max only with HasMax
 }
 
 // The flags of [Limits].
@@ -18,7 +16,7 @@ const (
 // Limits reads those of what is named, "table" or "memory". Flags are right also where
 // the sizes that follow have a fault.
 func (r *Reader) Limits(what string) Limits {
-	l := Limits{Flags: r.Byte(), Max: -1}
+	l := Limits{Flags: r.Byte()}
 	if r.Err == nil && l.Flags > HasMax|Shared|Is64 {
 		r.Fail("unknown limits 0x%02x of a %s", l.Flags, what)
 		l.Flags = 0
@@ -32,19 +30,18 @@ func (r *Reader) Limits(what string) Limits {
 	return l
 }
 
-// limit reads one of them; what is above an int64 becomes the largest one.
-func (r *Reader) limit(flags byte) int64 {
+func (r *Reader) limit(flags byte) uint64 {
 	if flags&Is64 != 0 {
-		return int64(min(r.U64(), math.MaxInt64))
+		return r.U64()
 	}
-	return int64(r.U32())
+	return uint64(r.U32())
 }
 
 // Append appends the limits.
 func (l Limits) Append(b []byte) []byte {
-	b = AppendU64(append(b, l.Flags), uint64(l.Min))
+	b = AppendU64(append(b, l.Flags), l.Min)
 	if l.Flags&HasMax != 0 {
-		b = AppendU64(b, uint64(l.Max))
+		b = AppendU64(b, l.Max)
 	}
 	return b
 }

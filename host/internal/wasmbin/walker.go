@@ -25,7 +25,7 @@ func NewWalker(r Reader) Walker { return Walker{Reader: r} }
 type Instruction struct {
 	At        int    // offset in the module
 	Behind    int    // offset behind the first of several immediates, if that could be read
-	Value     int64  // a constant, the bits of one, or a block's number of a type
+	Value     int64  // a constant, the bits of one, or the number of a block's type
 	Number    uint32 // behind a prefix, also of an unknown instruction
 	First     uint32 // of the numbers of things, as the layout says
 	Second    uint32 // of the second thing, or of the memory of a load or store
@@ -200,6 +200,9 @@ func (w *Walker) heapType() {
 
 // Label reads the next label of a branch table. There is one more than First says.
 func (w *Walker) Label() uint32 {
+	if w.labels == 0 {
+		return 0
+	}
 	w.labels--
 	return w.U32()
 }
@@ -227,6 +230,9 @@ func (w *Walker) Append(b []byte) []byte {
 	case LayoutConst32, LayoutConst64:
 		return AppendSigned(b, w.Value)
 	case LayoutBlockType, LayoutHeapType:
+		if w.Type == 0 && w.Value < 0 { // no type; in one byte, it would be another
+			return append(b, raw[1:]...)
+		}
 		return AppendBlockType(b, w.Type, w.Value)
 	case LayoutLabels:
 		r := NewReader(raw[1:], 0)

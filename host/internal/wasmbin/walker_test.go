@@ -32,8 +32,9 @@ func TestImmediates(t *testing.T) {
 		"lane":          {"\xfd\x15\x0f", wasmbin.Instruction{Op: wasmbin.Vector(21), Number: 21, Lane: 15}},
 		"load of a lane": {"\xfd\x54\x00\x04\x03", wasmbin.Instruction{Op: wasmbin.Vector(84), Number: 84, MemOffset: 4, Lane: 3,
 			Behind: at + 3}},
-		"ref.null": {"\xd0\x70", wasmbin.Instruction{Op: wasmbin.OpRefNull, Type: wasmbin.FuncRef}},
-		"ref.func": {"\xd2\x05", wasmbin.Instruction{Op: wasmbin.OpRefFunc, First: 5}},
+		"block of -64": {"\x02\xc0\x7f", wasmbin.Instruction{Op: wasmbin.OpBlock, Value: -64}},
+		"ref.null":     {"\xd0\x70", wasmbin.Instruction{Op: wasmbin.OpRefNull, Type: wasmbin.FuncRef}},
+		"ref.func":     {"\xd2\x05", wasmbin.Instruction{Op: wasmbin.OpRefFunc, First: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := wasmbin.NewWalker(wasmbin.NewReader([]byte(c.code+"\x01\x0b\x0b"), at))

@@ -73,6 +73,15 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// Sizes of 64 bits come back whole.
+func TestLimits(t *testing.T) {
+	const memory = "\x05\xff\xff\xff\xff\xff\xff\xff\xff\xfe\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
+	m := reader(memory).Memory()
+	require.Equal(t, uint64(math.MaxUint64), m.Max)
+	require.Equal(t, memory, string(m.Append(nil)))
+	require.Equal(t, "\x00\x05", string(reader("\x00\x05").Memory().Append(nil)))
+}
+
 func TestNotWasm(t *testing.T) {
 	for in, says := range map[string]string{"": `begins with ""`, "\x00asm\x0d\x00\x01\x00": "component", "\x00asm\x02\x00\x00\x00": "02 00 00 00"} {
 		_, err := wasmbin.Parse([]byte(in))

@@ -3,6 +3,7 @@ package preflight
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
@@ -138,15 +139,15 @@ func (m *Module) readTables(r *reader, l *Limits) {
 			r.Err = noSuchTable(kind)
 			return
 		}
-		size := r.limits("table")
+		low, high, _ := r.limits("table")
 		if r.Err != nil {
 			return
 		}
-		if size.Min > int64(l.Table) {
-			r.refuse(tooBig("entries of a table", size.Min, int64(l.Table)))
+		if low > int64(l.Table) {
+			r.refuse(tooBig("entries of a table", low, int64(l.Table)))
 		}
 		if m.tables++; m.Table == nil {
-			m.Table = &Table{Min: size.Min, Max: size.Max}
+			m.Table = &Table{Min: low, Max: high}
 		}
 	}
 }
@@ -161,35 +162,38 @@ func (m *Module) readMemories(r *reader) {
 		r.refuse(feature("%d memories (a guest has exactly one)", n))
 	}
 	for i := uint32(0); i < n && r.Err == nil; i++ {
-		size := r.limits("memory")
+		low, high, wide := r.limits("memory")
 		const mostPages = 1 << 16
-		if r.Err == nil && size.Flags&wasmbin.Is64 == 0 && (size.Min > mostPages || size.Max > mostPages) {
-			r.Fail("a memory of %d to %d pages, and 32-bit memory has at most %d", size.Min, size.Max, mostPages)
+		if r.Err == nil && !wide && (low > mostPages || high > mostPages) {
+			r.Fail("a memory of %d to %d pages, and 32-bit memory has at most %d", low, high, mostPages)
 		}
 		if r.Err != nil {
 			return
 		}
 		if m.memories++; m.Memory == nil {
-			m.Memory = &Memory{Min: size.Min, Max: size.Max}
+			m.Memory = &Memory{Min: low, Max: high}
 		}
 	}
 }
 
-// limits reads the size of a table or memory.
-func (r *reader) limits(what string) wasmbin.Limits {
+// limits reads the size of a table or memory: of 64 bits if wide. high is -1 if there
+// is none; what is above an int64 is the largest one.
+func (r *reader) limits(what string) (low, high int64, wide bool) {
 	before := r.Err
 	size := r.Limits(what)
-	if before != nil {
-		return size
-	}
-	// What is refused stands before a fault in what follows it.
-	switch {
-	case size.Flags&wasmbin.Is64 != 0:
+	wide = size.Flags&wasmbin.Is64 != 0
+	switch { // what is refused stands before a fault in what follows it
+	case before != nil:
+	case wide:
 		r.reasons.add(feature("a 64-bit %s", what))
 	case size.Flags&wasmbin.Shared != 0:
 		r.reasons.add(feature("a shared %s", what))
 	}
-	return size
+	low, high = int64(min(size.Min, math.MaxInt64)), -1
+	if size.Flags&wasmbin.HasMax != 0 {
+		high = int64(min(size.Max, math.MaxInt64))
+	}
+	return low, high, wide
 }
 
 func (m *Module) readGlobals(r *reader, l *Limits) {
