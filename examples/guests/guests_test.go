@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	now      = int64(1_767_225_600_000)
+	now      = store.Millis(1_767_225_600_000)
 	maxValue = 1 << 20
 )
 
@@ -158,41 +158,41 @@ func TestMaxRecords(t *testing.T) {
 		config.Settings = map[string]string{"max_records": "10"}
 		p := open(t, file, config)
 		set := func(i int, expires, at int64) error {
-			return p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, 100), Expires: expires, Now: at})
+			return p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, 100), Expires: store.Millis(expires), Now: store.Millis(at)})
 		}
 		for i := range 10 {
-			require.NoError(t, set(i, now+int64(i)+1, now))
+			require.NoError(t, set(i, int64(now+store.Millis(i)+1), int64(now)))
 		}
-		err := set(10, 0, now)
+		err := set(10, 0, int64(now))
 		require.ErrorIs(t, err, store.ErrNoSpace)
 		require.ErrorContains(t, err, "max_records", "the answer says what to do")
-		require.NoError(t, set(3, 0, now), "overwriting needs no room")
-		require.NoError(t, set(10, 0, now+1), "the first one has expired")
-		require.ErrorIs(t, set(11, 0, now+1), store.ErrNoSpace)
+		require.NoError(t, set(3, 0, int64(now)), "overwriting needs no room")
+		require.NoError(t, set(10, 0, int64(now+1)), "the first one has expired")
+		require.ErrorIs(t, set(11, 0, int64(now+1)), store.ErrNoSpace)
 		require.NoError(t, p.Touch(t.Context(), key(9), now+2, now+1))
-		require.NoError(t, set(11, 0, now+2), "two more have, one of them touched")
-		require.NoError(t, set(12, 0, now+2))
-		require.ErrorIs(t, set(13, 0, now+2), store.ErrNoSpace)
+		require.NoError(t, set(11, 0, int64(now+2)), "two more have, one of them touched")
+		require.NoError(t, set(12, 0, int64(now+2)))
+		require.ErrorIs(t, set(13, 0, int64(now+2)), store.ErrNoSpace)
 		require.NoError(t, p.Delete(t.Context(), key(3), now+2))
-		require.NoError(t, set(13, 0, now+2))
+		require.NoError(t, set(13, 0, int64(now+2)))
 
 		// What is too much is refused as a whole.
-		before := records(t, p, now+2)
+		before := records(t, p, int64(now+2))
 		err = p.Restore(t.Context(), list(
 			store.Record{Key: key(13), Value: value(99, 9)}, store.Record{Key: key(14), Value: value(99, 9)}), now+2)
 		require.ErrorIs(t, err, store.ErrNoSpace)
-		require.Equal(t, before, records(t, p, now+2), "an error has changed nothing")
+		require.Equal(t, before, records(t, p, int64(now+2)), "an error has changed nothing")
 		require.NoError(t, p.Restore(t.Context(), list(store.Record{Key: key(13), Value: value(99, 9)}), now+2))
 		require.NoError(t, p.Restore(t.Context(), list(
 			store.Record{Key: key(14), Value: value(99, 9)}), now+5), "those that have expired make room")
 		require.NoError(t, p.Clear(t.Context(), now))
 		for i := range 10 {
-			require.NoError(t, set(i, 0, now))
+			require.NoError(t, set(i, 0, int64(now)))
 		}
-		require.ErrorIs(t, set(10, 0, now), store.ErrNoSpace)
+		require.ErrorIs(t, set(10, 0, int64(now)), store.ErrNoSpace)
 		require.NoError(t, p.Touch(t.Context(), key(5), now+1, now))
-		require.ErrorIs(t, set(10, 0, now), store.ErrNoSpace)
-		require.NoError(t, set(10, 0, now+1), "a record that was to stay for ever has expired since it was touched")
+		require.ErrorIs(t, set(10, 0, int64(now)), store.ErrNoSpace)
+		require.NoError(t, set(10, 0, int64(now+1)), "a record that was to stay for ever has expired since it was touched")
 		require.Zero(t, p.Stats().Restarts)
 	})
 }
@@ -210,7 +210,7 @@ func list(records ...store.Record) iter.Seq2[store.Record, error] {
 func records(t *testing.T, p *plugin.Plugin, at int64) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for r, err := range p.Snapshot(t.Context(), at) {
+	for r, err := range p.Snapshot(t.Context(), store.Millis(at)) {
 		require.NoError(t, err)
 		found[string(r.Key)] = fmt.Sprint(r.Expires, " ", string(r.Value))
 	}
@@ -247,9 +247,9 @@ func fillAndEmpty(t *testing.T, file string, size func(*rand.Rand) int) {
 			n := size(random)
 			expires := int64(0)
 			if i%2 == 0 {
-				expires = now + 1000
+				expires = int64(now + 1000)
 			}
-			err := p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, n), Expires: expires, Now: now})
+			err := p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, n), Expires: store.Millis(expires), Now: now})
 			if err != nil {
 				require.ErrorIs(t, err, store.ErrNoSpace)
 				refused++
@@ -295,7 +295,7 @@ func fillAndEmpty(t *testing.T, file string, size func(*rand.Rand) int) {
 			require.NoError(t, p.Save(t.Context(), now+1000))
 			require.NoError(t, p.Clear(t.Context(), now))
 		}
-		require.Empty(t, records(t, p, now))
+		require.Empty(t, records(t, p, int64(now)))
 	}
 	stats := p.Stats()
 	require.Zero(t, stats.Restarts, "no instance failed: %+v", stats)
@@ -339,12 +339,12 @@ func TestRecycle(t *testing.T) {
 			}
 			require.NoError(t, p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, n), Expires: 1 << 60, Now: now}))
 		}
-		before := records(t, p, now)
+		before := records(t, p, int64(now))
 		require.Len(t, before, 3000)
 		for range 3 {
 			require.NoError(t, p.Recycle(t.Context()))
 		}
-		require.Equal(t, before, records(t, p, now))
+		require.Equal(t, before, records(t, p, int64(now)))
 		for i := range 3000 {
 			got, err := p.Get(t.Context(), key(i), now)
 			require.NoError(t, err)
@@ -367,7 +367,7 @@ func TestRecordsThatFillTheBuffer(t *testing.T) {
 				require.NoError(t, p.Set(t.Context(), w))
 				w.Key = bytes.ToUpper(k)
 				require.NoError(t, p.Set(t.Context(), w))
-				require.Len(t, records(t, p, now), 2)
+				require.Len(t, records(t, p, int64(now)), 2)
 				require.NoError(t, p.Recycle(t.Context()))
 				got, err := p.Get(t.Context(), k, now)
 				require.NoError(t, err)

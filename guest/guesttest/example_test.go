@@ -20,7 +20,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	defer s.Close(ctx)
+	defer store.Close(ctx, s)
 
 	fmt.Println(s.Set(ctx, store.Write{Key: []byte("key1"), Value: []byte("first"), Now: storetest.Now}))
 	err = s.Set(ctx, store.Write{Key: []byte("key2"), Value: []byte("second"), Now: storetest.Now})

@@ -109,7 +109,7 @@ func TestErrorsAreThoseOfAHost(t *testing.T) {
 	key := []byte("key")
 	require.True(t, ignoring(s.Get(ctx, key, 1)) == store.ErrNotFound)
 	require.True(t, s.Set(ctx, store.Write{Key: key, Now: 1, Expect: 5}) == store.ErrConflict)
-	require.True(t, s.Touch(ctx, key, 5, 1) == store.ErrNotFound)
+	require.True(t, store.Touch(ctx, s, key, 5, 1) == store.ErrNotFound)
 	require.NoError(t, s.Delete(ctx, key, 1))
 	require.ErrorIs(t, ignoring(s.Get(ctx, nil, 1)), store.ErrInvalid)
 	require.ErrorIs(t, s.Set(ctx, store.Write{Key: key, Value: make([]byte, ledgerInfo.MaxValue+1)}), store.ErrTooLarge)
@@ -119,40 +119,40 @@ func TestErrorsAreThoseOfAHost(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrUnavailable)
 	require.EqualError(t, err, "engine ledger: get in shard 0: UNAVAILABLE: the disk is asleep")
 	engine.failing = errors.New("on fire")
-	require.EqualError(t, s.Save(ctx, 1), "engine ledger: save in shard 0: INTERNAL: on fire")
-	require.ErrorIs(t, s.Save(ctx, 1), store.ErrInternal)
+	require.EqualError(t, store.Save(ctx, s, 1), "engine ledger: save in shard 0: INTERNAL: on fire")
+	require.ErrorIs(t, store.Save(ctx, s, 1), store.ErrInternal)
 	engine.failing = guest.Fail(guest.ErrConflict, "somebody was faster")
 	require.EqualError(t, s.Set(ctx, store.Write{Key: key, Now: 1}), "engine ledger: set in shard 0: CONFLICT: somebody was faster")
 
 	engine.failing = guest.ErrDenied
-	require.ErrorIs(t, s.Close(ctx), store.ErrDenied, "it could not save")
-	require.NoError(t, s.Close(ctx))
-	require.ErrorIs(t, s.Save(ctx, 1), store.ErrClosed)
+	require.ErrorIs(t, store.Close(ctx, s), store.ErrDenied, "it could not save")
+	require.NoError(t, store.Close(ctx, s))
+	require.ErrorIs(t, store.Save(ctx, s, 1), store.ErrClosed)
 
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	require.ErrorIs(t, s.Clear(cancelled, 1), context.Canceled)
+	require.ErrorIs(t, store.Clear(cancelled, s, 1), context.Canceled)
 }
 
 func TestWhatAnEngineLacks(t *testing.T) {
 	s, err := guesttest.Open(ctx, func(string) guest.Engine { return new(shelf) }, guest.Info{Name: "shelf"}, nil, storetest.Setup{Shards: 2})
 	require.NoError(t, err)
-	defer s.Close(ctx)
-	_, err = s.(store.Sweeper).Sweep(ctx, 10, 1)
+	defer store.Close(ctx, s)
+	_, err = store.Sweep(ctx, s, 10, 1)
 	require.ErrorIs(t, err, store.ErrUnsupported)
-	for _, err := range s.(store.Lister).Keys(ctx, 1) {
+	for _, err := range store.Keys(ctx, s, 1) {
 		require.ErrorIs(t, err, store.ErrUnsupported)
 	}
-	for _, err := range s.(store.Snapshotter).Snapshot(ctx, 1) {
+	for _, err := range store.Snapshot(ctx, s, 1) {
 		require.ErrorIs(t, err, store.ErrUnsupported)
 	}
 	key := []byte("key")
 	require.NoError(t, s.Set(ctx, store.Write{Key: key, Value: []byte("value"), Expires: 10, Now: 1}))
-	require.NoError(t, s.Touch(ctx, key, 20, 1), "by reading and writing")
+	require.NoError(t, store.Touch(ctx, s, key, 20, 1), "by reading and writing")
 	got, err := s.Get(ctx, key, 19)
 	require.NoError(t, err)
 	require.Equal(t, "value", string(got))
-	require.NoError(t, s.Touch(ctx, key, 5, 5), "an expiry that has passed removes")
+	require.NoError(t, store.Touch(ctx, s, key, 5, 5), "an expiry that has passed removes")
 	_, err = s.Get(ctx, key, 5)
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
@@ -194,7 +194,7 @@ func TestCloseSavesAtTheLastTime(t *testing.T) {
 	require.NoError(t, s.Set(ctx, store.Write{Key: []byte("a"), Value: []byte("1"), Expires: 100, Now: 50}))
 	require.NoError(t, s.Set(ctx, store.Write{Key: []byte("b"), Value: []byte("2"), Expires: 60, Now: 40}))
 	require.NoError(t, s.Delete(ctx, []byte("c"), 70))
-	require.NoError(t, s.Close(ctx))
+	require.NoError(t, store.Close(ctx, s))
 	s, err = guesttest.Open(ctx, engine, ledgerInfo, nil, storetest.Setup{Dir: dir})
 	require.NoError(t, err)
 	_, err = s.Get(ctx, []byte("a"), 50)
@@ -227,8 +227,8 @@ func TestEnginesAreClosed(t *testing.T) {
 	info := guest.Info{Name: "closing"}
 	s, err := guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count} }, info, nil, storetest.Setup{Shards: 4})
 	require.NoError(t, err)
-	require.NoError(t, s.Close(ctx))
-	require.NoError(t, s.Close(ctx))
+	require.NoError(t, store.Close(ctx, s))
+	require.NoError(t, store.Close(ctx, s))
 	require.Equal(t, 4, count)
 	count = 0
 	_, err = guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count, refusing: true} }, info, nil, storetest.Setup{Shards: 4})
@@ -244,7 +244,7 @@ func TestRestoreIntoAnEngineForSmallValues(t *testing.T) {
 	} {
 		s, err := guesttest.Open(ctx, func(string) guest.Engine { return new(shelf) }, small, map[string]string{"max_entries": "5000"}, storetest.Setup{})
 		require.NoError(t, err)
-		require.NoError(t, s.(store.Snapshotter).Restore(ctx, func(yield func(store.Record, error) bool) {
+		require.NoError(t, store.Restore(ctx, s, func(yield func(store.Record, error) bool) {
 			for n, size := range sizes {
 				if !yield(store.Record{Key: fmt.Append(nil, "key", n), Value: make([]byte, size)}, nil) {
 					return
@@ -256,6 +256,6 @@ func TestRestoreIntoAnEngineForSmallValues(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, got, size)
 		}
-		require.NoError(t, s.Close(ctx))
+		require.NoError(t, store.Close(ctx, s))
 	}
 }

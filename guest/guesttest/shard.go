@@ -44,8 +44,8 @@ func (s *shard) lock(ctx context.Context) error {
 }
 
 // get returns a value that is valid until the next call.
-func (s *shard) get(key []byte, now int64) ([]byte, error) {
-	value, err := s.harness.Get(key, now)
+func (s *shard) get(key []byte, now store.Millis) ([]byte, error) {
+	value, err := s.harness.Get(key, int64(now))
 	if err == nil && len(value) > abi.MaxValue {
 		return nil, s.broken("a value of %d bytes, and the most is %d", len(value), abi.MaxValue)
 	}
@@ -59,7 +59,7 @@ func (s *shard) set(w store.Write) error {
 		}
 		w.Expect = store.Any
 	}
-	return s.harness.Set(guest.Write{Key: w.Key, Value: w.Value, Expires: w.Expires, Now: w.Now, Expect: w.Expect})
+	return s.harness.Set(guest.Write{Key: w.Key, Value: w.Value, Expires: int64(w.Expires), Now: int64(w.Now), Expect: w.Expect})
 }
 
 // compare does for an engine without compare-and-set what it does not do itself.
@@ -72,8 +72,8 @@ func (s *shard) compare(w store.Write) error {
 	return (&guest.Write{Expect: w.Expect}).Check(value, found)
 }
 
-func (s *shard) touch(key []byte, expires, now int64) error {
-	err := s.harness.Touch(key, expires, now)
+func (s *shard) touch(key []byte, expires, now store.Millis) error {
+	err := s.harness.Touch(key, int64(expires), int64(now))
 	if !errors.Is(err, guest.ErrUnsupported) {
 		return err
 	}
@@ -81,12 +81,12 @@ func (s *shard) touch(key []byte, expires, now int64) error {
 	if err != nil {
 		return err
 	}
-	if guest.Expired(expires, now) {
-		return s.harness.Delete(key, now)
+	if guest.Expired(int64(expires), int64(now)) {
+		return s.harness.Delete(key, int64(now))
 	}
 	// The next call overwrites the value.
 	value = append([]byte(nil), value...)
-	return s.harness.Set(guest.Write{Key: key, Value: value, Expires: expires, Now: now})
+	return s.harness.Set(guest.Write{Key: key, Value: value, Expires: int64(expires), Now: int64(now)})
 }
 
 const (
@@ -95,9 +95,9 @@ const (
 )
 
 // flush saves in steps, as a host does where the engine can.
-func (s *shard) flush(now int64) error {
+func (s *shard) flush(now store.Millis) error {
 	for range mostFlushes {
-		left, err := s.harness.Flush(flushStep, now)
+		left, err := s.harness.Flush(flushStep, int64(now))
 		if errors.Is(err, guest.ErrUnsupported) {
 			return nil
 		}
@@ -108,8 +108,8 @@ func (s *shard) flush(now int64) error {
 	return s.broken("Flush still has something left after %d calls, while nobody wrote", mostFlushes)
 }
 
-func (s *shard) keys(cursor, now int64) (keys [][]byte, next int64, err error) {
-	if keys, next, err = s.harness.Keys(cursor, now); err != nil {
+func (s *shard) keys(cursor int64, now store.Millis) (keys [][]byte, next int64, err error) {
+	if keys, next, err = s.harness.Keys(cursor, int64(now)); err != nil {
 		return nil, 0, s.answer("keys", err)
 	}
 	for _, key := range keys {
@@ -120,8 +120,8 @@ func (s *shard) keys(cursor, now int64) (keys [][]byte, next int64, err error) {
 	return keys, next, s.checkCursor(next)
 }
 
-func (s *shard) snapshot(cursor, now int64) (records []store.Record, next int64, err error) {
-	list, next, err := s.harness.Snapshot(cursor, now)
+func (s *shard) snapshot(cursor int64, now store.Millis) (records []store.Record, next int64, err error) {
+	list, next, err := s.harness.Snapshot(cursor, int64(now))
 	if err != nil {
 		return nil, 0, s.answer("snapshot", err)
 	}
@@ -134,13 +134,13 @@ func (s *shard) snapshot(cursor, now int64) (records []store.Record, next int64,
 			return nil, 0, s.broken("a chunk with a key of %d and a value of %d bytes, and they have 1 to %d and up to %d",
 				len(key), len(value), abi.MaxKey, abi.MaxValue)
 		}
-		records, list = append(records, store.Record{Key: key, Value: value, Expires: expires}), rest
+		records, list = append(records, store.Record{Key: key, Value: value, Expires: store.Millis(expires)}), rest
 	}
 }
 
 // restore divides a list that is too long for the engine's exchange buffer.
-func (s *shard) restore(list []byte, now int64) error {
-	err := s.harness.Restore(list, now)
+func (s *shard) restore(list []byte, now store.Millis) error {
+	err := s.harness.Restore(list, int64(now))
 	if !errors.Is(err, guest.ErrNoBuffer) {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *shard) checkCursor(next int64) error {
 	return nil
 }
 
-func (s *shard) close(now int64) error {
+func (s *shard) close(now store.Millis) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -177,7 +177,7 @@ func (s *shard) close(now int64) error {
 	s.closed = true
 	defer s.say()
 	defer s.letGo()
-	if err := s.answer("save", s.harness.Save(now)); err != nil {
+	if err := s.answer("save", s.harness.Save(int64(now))); err != nil {
 		return fmt.Errorf("closing without everything saved: %w", err)
 	}
 	return nil

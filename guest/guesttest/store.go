@@ -35,9 +35,14 @@ type engines struct {
 
 var (
 	_ store.Store       = (*engines)(nil)
+	_ store.Toucher     = (*engines)(nil)
+	_ store.Clearer     = (*engines)(nil)
+	_ store.Saver       = (*engines)(nil)
 	_ store.Sweeper     = (*engines)(nil)
 	_ store.Lister      = (*engines)(nil)
 	_ store.Snapshotter = (*engines)(nil)
+	_ store.Restorer    = (*engines)(nil)
+	_ store.Closer      = (*engines)(nil)
 )
 
 func open(ctx context.Context, engine func(dir string) guest.Engine, info guest.Info, settings map[string]string,
@@ -86,7 +91,7 @@ func open(ctx context.Context, engine func(dir string) guest.Engine, info guest.
 func (e *engines) shardOf(key []byte) *shard { return e.shards[store.ShardOf(key, len(e.shards))] }
 
 // told notes the time, for the save before closing: there is no clock here.
-func (e *engines) told(now int64) { e.last.Store(now) }
+func (e *engines) told(now store.Millis) { e.last.Store(int64(now)) }
 
 func (e *engines) checkKey(key []byte) error {
 	if err := store.CheckKey(key); err != nil {
@@ -109,7 +114,7 @@ func (e *engines) checkWrite(w store.Write) error {
 }
 
 // Get implements store.Store.
-func (e *engines) Get(ctx context.Context, key []byte, now int64) (value []byte, err error) {
+func (e *engines) Get(ctx context.Context, key []byte, now store.Millis) (value []byte, err error) {
 	if err := e.checkKey(key); err != nil {
 		return nil, err
 	}
@@ -132,8 +137,8 @@ func (e *engines) Set(ctx context.Context, w store.Write) error {
 	return e.one(ctx, e.shardOf(w.Key), w.Now, func(s *shard) error { return s.answer("set", s.set(w)) })
 }
 
-// Touch implements store.Store.
-func (e *engines) Touch(ctx context.Context, key []byte, expires, now int64) error {
+// Touch implements store.Toucher.
+func (e *engines) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	if err := e.checkKey(key); err != nil {
 		return err
 	}
@@ -141,36 +146,36 @@ func (e *engines) Touch(ctx context.Context, key []byte, expires, now int64) err
 }
 
 // Delete implements store.Store.
-func (e *engines) Delete(ctx context.Context, key []byte, now int64) error {
+func (e *engines) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if err := e.checkKey(key); err != nil {
 		return err
 	}
-	return e.one(ctx, e.shardOf(key), now, func(s *shard) error { return s.answer("delete", s.harness.Delete(key, now)) })
+	return e.one(ctx, e.shardOf(key), now, func(s *shard) error { return s.answer("delete", s.harness.Delete(key, int64(now))) })
 }
 
-// Clear implements store.Store.
-func (e *engines) Clear(ctx context.Context, now int64) error {
-	return e.each(ctx, now, func(s *shard) error { return s.answer("clear", s.harness.Clear(now)) })
+// Clear implements store.Clearer.
+func (e *engines) Clear(ctx context.Context, now store.Millis) error {
+	return e.each(ctx, now, func(s *shard) error { return s.answer("clear", s.harness.Clear(int64(now))) })
 }
 
-// Save implements store.Store.
-func (e *engines) Save(ctx context.Context, now int64) error {
+// Save implements store.Saver.
+func (e *engines) Save(ctx context.Context, now store.Millis) error {
 	return e.each(ctx, now, func(s *shard) error {
 		if err := s.flush(now); err != nil {
 			return err
 		}
-		return s.answer("save", s.harness.Save(now))
+		return s.answer("save", s.harness.Save(int64(now)))
 	})
 }
 
 // Sweep implements store.Sweeper. Each shard looks at its part of max records.
-func (e *engines) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+func (e *engines) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
 	if max <= 0 {
 		return 0, ctx.Err()
 	}
 	part := (max + len(e.shards) - 1) / len(e.shards)
 	err = e.each(ctx, now, func(s *shard) error {
-		n, err := s.harness.Sweep(part, now)
+		n, err := s.harness.Sweep(part, int64(now))
 		if err == nil {
 			removed += min(n, part) // as a host does: it cannot be more
 		}
@@ -180,7 +185,7 @@ func (e *engines) Sweep(ctx context.Context, max int, now int64) (removed int, e
 }
 
 // one runs an operation in one shard.
-func (e *engines) one(ctx context.Context, s *shard, now int64, f func(*shard) error) error {
+func (e *engines) one(ctx context.Context, s *shard, now store.Millis, f func(*shard) error) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
@@ -192,7 +197,7 @@ func (e *engines) one(ctx context.Context, s *shard, now int64, f func(*shard) e
 
 // each runs an operation in every shard, also if one fails; the errors are
 // joined.
-func (e *engines) each(ctx context.Context, now int64, f func(*shard) error) error {
+func (e *engines) each(ctx context.Context, now store.Millis, f func(*shard) error) error {
 	var errs []error
 	for _, s := range e.shards {
 		err := e.one(ctx, s, now, f)
@@ -207,7 +212,7 @@ func (e *engines) each(ctx context.Context, now int64, f func(*shard) error) err
 }
 
 // Keys implements store.Lister. No lock is held while the caller has a key.
-func (e *engines) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+func (e *engines) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for _, s := range e.shards {
 			for keys, err := range chunks(e, ctx, s, now, func(s *shard, cursor int64) ([][]byte, int64, error) { return s.keys(cursor, now) }) {
@@ -227,7 +232,7 @@ func (e *engines) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] 
 
 // Snapshot implements store.Snapshotter. No lock is held while the caller has a
 // record.
-func (e *engines) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
+func (e *engines) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for _, s := range e.shards {
 			for records, err := range chunks(e, ctx, s, now, func(s *shard, cursor int64) ([]store.Record, int64, error) { return s.snapshot(cursor, now) }) {
@@ -246,7 +251,7 @@ func (e *engines) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Recor
 }
 
 // chunks enumerates one shard.
-func chunks[T any](e *engines, ctx context.Context, s *shard, now int64, next func(*shard, int64) ([]T, int64, error)) iter.Seq2[[]T, error] {
+func chunks[T any](e *engines, ctx context.Context, s *shard, now store.Millis, next func(*shard, int64) ([]T, int64, error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		seen := make(map[int64]bool)
 		for cursor := int64(0); ; {
@@ -274,8 +279,8 @@ func chunks[T any](e *engines, ctx context.Context, s *shard, now int64, next fu
 // host.
 const restoreBatch = 256 << 10
 
-// Restore implements store.Snapshotter.
-func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) error {
+// Restore implements store.Restorer.
+func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	batches := make([][]byte, len(e.shards))
 	flush := func(i int) error {
 		if len(batches[i]) == 0 {
@@ -298,7 +303,7 @@ func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, e
 				return err
 			}
 		}
-		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, r.Expires)
+		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, int64(r.Expires))
 	}
 	var errs []error
 	for i := range batches {
@@ -307,12 +312,12 @@ func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, e
 	return errors.Join(errs...)
 }
 
-// Close implements store.Store. It saves at the time that the last operation was
+// Close implements store.Closer. It saves at the time that the last operation was
 // told.
 func (e *engines) Close(context.Context) error {
 	var errs []error
 	for _, s := range e.shards {
-		errs = append(errs, s.close(cmp.Or(e.last.Load(), storetest.Now)))
+		errs = append(errs, s.close(cmp.Or(store.Millis(e.last.Load()), storetest.Now)))
 	}
 	return errors.Join(errs...)
 }

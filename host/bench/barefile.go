@@ -35,7 +35,7 @@ func (b *bareFile) Set(context.Context, store.Write) error {
 	return err
 }
 
-func (b *bareFile) Get(_ context.Context, key []byte, _ int64) ([]byte, error) {
+func (b *bareFile) Get(_ context.Context, key []byte, _ store.Millis) ([]byte, error) {
 	written := min(b.end.Load(), bareFileRecords)
 	if written < 2 {
 		return nil, nil

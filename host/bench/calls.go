@@ -47,11 +47,11 @@ type storeCallee struct {
 	store  store.Store
 	keys   [][]byte
 	values [][]byte
-	now    int64
+	now    store.Millis
 }
 
 func newStoreCallee(ctx context.Context, label string, st store.Store) *storeCallee {
-	c := &storeCallee{ctx: ctx, label: label, store: st, now: time.Now().UnixMilli()}
+	c := &storeCallee{ctx: ctx, label: label, store: st, now: store.At(time.Now())}
 	for i := range callKeys {
 		key, value := record(i)
 		c.keys, c.values = append(c.keys, key), append(c.values, value)
@@ -60,13 +60,13 @@ func newStoreCallee(ctx context.Context, label string, st store.Store) *storeCal
 }
 
 func (c *storeCallee) name() string { return c.label }
-func (c *storeCallee) close() error { return c.store.Close(c.ctx) }
+func (c *storeCallee) close() error { return store.Close(c.ctx, c.store) }
 
 func (c *storeCallee) get(i int) ([]byte, error) { return c.store.Get(c.ctx, c.keys[i], c.now) }
 
 func (c *storeCallee) set(i int) error {
 	return c.store.Set(c.ctx, store.Write{Key: c.keys[i], Value: c.values[i],
-		Expires: c.now + time.Hour.Milliseconds(), Now: c.now, Expect: abi.ExpectAny})
+		Expires: c.now + store.Span(time.Hour), Now: c.now, Expect: abi.ExpectAny})
 }
 
 // runCalls measures the bare operation, on one core: an Extism plugin is for one

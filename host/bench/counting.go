@@ -13,9 +13,16 @@ type countingStore struct {
 	calls atomic.Int64
 }
 
-func (c *countingStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (c *countingStore) Unwrap() store.Store { return c.Store }
+
+func (c *countingStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	c.calls.Add(1)
 	return c.Store.Get(ctx, key, now)
+}
+
+func (c *countingStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+	c.calls.Add(1)
+	return store.AtMost(c.Store).GetAtMost(ctx, key, now, most)
 }
 
 func (c *countingStore) Set(ctx context.Context, w store.Write) error {
@@ -23,12 +30,12 @@ func (c *countingStore) Set(ctx context.Context, w store.Write) error {
 	return c.Store.Set(ctx, w)
 }
 
-func (c *countingStore) Touch(ctx context.Context, key []byte, expires, now int64) error {
+func (c *countingStore) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	c.calls.Add(1)
-	return c.Store.Touch(ctx, key, expires, now)
+	return store.Touch(ctx, c.Store, key, expires, now)
 }
 
-func (c *countingStore) Delete(ctx context.Context, key []byte, now int64) error {
+func (c *countingStore) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	c.calls.Add(1)
 	return c.Store.Delete(ctx, key, now)
 }

@@ -255,16 +255,16 @@ func (e fileEngine) records(d plugin.Durability, shards int) func(context.Contex
 }
 
 func (s *engineRecords) set(i int, value []byte) error {
-	now := time.Now().UnixMilli()
+	now := store.At(time.Now())
 	return s.plugin.Set(s.ctx, store.Write{Key: s.keys[i], Value: value,
-		Expires: now + time.Hour.Milliseconds(), Now: now, Expect: abi.ExpectAny})
+		Expires: now + store.Span(time.Hour), Now: now, Expect: abi.ExpectAny})
 }
 
 func (s *engineRecords) get(i int) ([]byte, error) {
-	return s.plugin.Get(s.ctx, s.keys[i], time.Now().UnixMilli())
+	return s.plugin.Get(s.ctx, s.keys[i], store.At(time.Now()))
 }
 
-func (s *engineRecords) sync() error  { return s.plugin.Save(s.ctx, time.Now().UnixMilli()) }
+func (s *engineRecords) sync() error  { return s.plugin.Save(s.ctx, store.At(time.Now())) }
 func (s *engineRecords) close() error { return s.plugin.Close(s.ctx) }
 
 // filePeers are libraries that keep sessions in files, none of them synced.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // fileCrowdResult is what one engine that keeps files did with very many sessions.
@@ -154,7 +155,7 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 		if err := l.slice(workers, c.span, &worn, &sweeps); err != nil {
 			return fmt.Errorf("load of writes: %w", err)
 		}
-		if err := p.Save(ctx, time.Now().UnixMilli()); err != nil { // nothing is removed before what takes its place is durable
+		if err := p.Save(ctx, store.At(time.Now())); err != nil { // nothing is removed before what takes its place is durable
 			return err
 		}
 		now, err := filesLike(dir, packs)
@@ -188,11 +189,11 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 func settle(ctx context.Context, p *plugin.Plugin, dir string) error {
 	const steps = 100
 	for before := int64(-1); ; {
-		if err := p.Save(ctx, time.Now().UnixMilli()); err != nil {
+		if err := p.Save(ctx, store.At(time.Now())); err != nil {
 			return err
 		}
 		for range steps {
-			if _, err := p.Sweep(ctx, sweepRecords, time.Now().UnixMilli()); err != nil {
+			if _, err := p.Sweep(ctx, sweepRecords, store.At(time.Now())); err != nil {
 				return err
 			}
 		}

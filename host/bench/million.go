@@ -25,6 +25,7 @@ type crowd struct {
 // crowdStore is a store that can hold a crowd.
 type crowdStore interface {
 	store.Store
+	store.Toucher
 	store.Sweeper
 }
 
@@ -121,7 +122,7 @@ func crowdValue(value []byte, i int) {
 	}
 }
 
-const crowdLife = int64(time.Hour / time.Millisecond)
+const crowdLife = store.Millis(time.Hour / time.Millisecond)
 
 // fill stores all records, each timed.
 func (l *load) fill() (*recorder, error) {
@@ -132,7 +133,7 @@ func (l *load) fill() (*recorder, error) {
 	for i := range l.present {
 		crowdKey(key, i)
 		crowdValue(value, i)
-		now := r.begin().UnixMilli()
+		now := store.At(r.begin())
 		err := l.store.Set(l.ctx, store.Write{Key: key, Value: value, Expires: now + crowdLife, Now: now, Expect: abi.ExpectAbsent})
 		r.end()
 		if err != nil {
@@ -151,7 +152,7 @@ func (l *load) verify() error {
 	for i, present := range l.present {
 		crowdKey(key, i)
 		crowdValue(want, i)
-		got, err := l.store.Get(l.ctx, key, time.Now().UnixMilli())
+		got, err := l.store.Get(l.ctx, key, store.At(time.Now()))
 		switch {
 		case !present:
 		case errors.Is(err, store.ErrNotFound):
@@ -215,7 +216,7 @@ func (l *load) sweep(ctx context.Context, r *recorder) error {
 			return nil
 		case <-pause.C:
 		}
-		n, err := l.store.Sweep(l.ctx, sweepRecords, r.begin().UnixMilli())
+		n, err := l.store.Sweep(l.ctx, sweepRecords, store.At(r.begin()))
 		r.end()
 		if err != nil {
 			return fmt.Errorf("sweep: %w", err)
@@ -260,7 +261,7 @@ func (l *load) work(first, end int, until time.Time, r *recorder) error {
 			}
 			break
 		}
-		now := start.UnixMilli()
+		now := store.At(start)
 		write := store.Write{Key: key, Value: value, Expires: now + crowdLife, Now: now}
 		var got []byte
 		var err error
@@ -298,7 +299,7 @@ func (l *load) restore(missing []int) error {
 	for _, i := range missing {
 		crowdKey(key, i)
 		crowdValue(value, i)
-		now := time.Now().UnixMilli()
+		now := store.At(time.Now())
 		if err := l.store.Set(l.ctx, store.Write{Key: key, Value: value, Expires: now + crowdLife, Now: now}); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ type faultyStore struct {
 	lose, change []byte
 }
 
-func (s faultyStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s faultyStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	value, err := s.Memory.Get(ctx, key, now)
 	switch {
 	case string(key) == string(s.lose):

@@ -42,7 +42,7 @@ func waddleServer(ctx context.Context, st store.Store, f *faults) (server, error
 		}
 	}
 
-	s := &httpServer{end: func() error { return st.Close(ctx) }}
+	s := &httpServer{end: func() error { return store.Close(ctx, st) }}
 	s.loginPage = page(func(_ http.ResponseWriter, r *http.Request) {
 		v := session.From(r)
 		check(

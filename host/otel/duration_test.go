@@ -17,9 +17,9 @@ import (
 // slow takes a second for each step of its own.
 type slow struct{ store.Store }
 
-func (slow) Save(context.Context, int64) error { time.Sleep(time.Second); return nil }
+func (slow) Save(context.Context, store.Millis) error { time.Sleep(time.Second); return nil }
 
-func (slow) Keys(context.Context, int64) iter.Seq2[[]byte, error] {
+func (slow) Keys(context.Context, store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for range 3 {
 			time.Sleep(time.Second)
@@ -31,9 +31,9 @@ func (slow) Keys(context.Context, int64) iter.Seq2[[]byte, error] {
 	}
 }
 
-func (slow) Snapshot(context.Context, int64) iter.Seq2[store.Record, error] { return records }
+func (slow) Snapshot(context.Context, store.Millis) iter.Seq2[store.Record, error] { return records }
 
-func (slow) Restore(_ context.Context, records iter.Seq2[store.Record, error], _ int64) error {
+func (slow) Restore(_ context.Context, records iter.Seq2[store.Record, error], _ store.Millis) error {
 	time.Sleep(time.Second)
 	for r := range records {
 		time.Sleep(time.Second)
@@ -65,23 +65,23 @@ func TestDurations(t *testing.T) {
 		spans float64
 		call  func(context.Context, store.Store)
 	}{
-		{"an operation", 1, 1, func(ctx context.Context, s store.Store) { _ = s.Save(ctx, 1) }},
+		{"an operation", 1, 1, func(ctx context.Context, s store.Store) { _ = store.Save(ctx, s, 1) }},
 		{"an enumeration", 4, 34, func(ctx context.Context, s store.Store) {
-			for range s.(store.Lister).Keys(ctx, 1) {
+			for range store.Keys(ctx, s, 1) {
 				time.Sleep(10 * time.Second)
 			}
 		}},
 		{"an enumeration that is left", 1, 11, func(ctx context.Context, s store.Store) {
-			for range s.(store.Lister).Keys(ctx, 1) {
+			for range store.Keys(ctx, s, 1) {
 				time.Sleep(10 * time.Second)
 				break
 			}
 		}},
 		{"restoring", 4, 34, func(ctx context.Context, s store.Store) {
-			_ = s.(store.Snapshotter).Restore(ctx, ten("a", "b"), 1)
+			_ = store.Restore(ctx, s, ten("a", "b"), 1)
 		}},
 		{"restoring that is left", 3, 13, func(ctx context.Context, s store.Store) {
-			_ = s.(store.Snapshotter).Restore(ctx, ten("last", "b"), 1)
+			_ = store.Restore(ctx, s, ten("last", "b"), 1)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestDurationOfAPanic(t *testing.T) {
 		o := newTelemetry()
 		s := waddleotel.Store(slow{}, o.options()...)
 		require.Panics(t, func() {
-			for range s.(store.Lister).Keys(t.Context(), 1) {
+			for range store.Keys(t.Context(), s, 1) {
 				time.Sleep(10 * time.Second)
 				panic("the caller's")
 			}

@@ -7,101 +7,109 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// withOptional returns the wrapper with those of the optional interfaces that
-// the store beneath has: a program that asks for one gets the same answer.
-func (m *measured) withOptional() store.Store {
-	type (
-		swp = sweeps
-		lst = lists
-		snp = snapshots
-	)
-	sweeper, canSweep := m.store.(store.Sweeper)
-	lister, canList := m.store.(store.Lister)
-	snapshotter, canSnapshot := m.store.(store.Snapshotter)
-	w, l, n := swp{m, sweeper}, lst{m, lister}, snp{m, snapshotter}
-	switch {
-	case canSweep && canList && canSnapshot:
-		return struct {
-			*measured
-			swp
-			lst
-			snp
-		}{m, w, l, n}
-	case canSweep && canList:
-		return struct {
-			*measured
-			swp
-			lst
-		}{m, w, l}
-	case canSweep && canSnapshot:
-		return struct {
-			*measured
-			swp
-			snp
-		}{m, w, n}
-	case canList && canSnapshot:
-		return struct {
-			*measured
-			lst
-			snp
-		}{m, l, n}
-	case canSweep:
-		return struct {
-			*measured
-			swp
-		}{m, w}
-	case canList:
-		return struct {
-			*measured
-			lst
-		}{m, l}
-	case canSnapshot:
-		return struct {
-			*measured
-			snp
-		}{m, n}
+var (
+	_ store.Wrapper     = (*measured)(nil)
+	_ store.Bounded     = (*measured)(nil)
+	_ store.Toucher     = (*measured)(nil)
+	_ store.Clearer     = (*measured)(nil)
+	_ store.Saver       = (*measured)(nil)
+	_ store.Sweeper     = (*measured)(nil)
+	_ store.Lister      = (*measured)(nil)
+	_ store.Snapshotter = (*measured)(nil)
+	_ store.Restorer    = (*measured)(nil)
+	_ store.Closer      = (*measured)(nil)
+)
+
+// Unwrap returns the store that is measured.
+func (m *measured) Unwrap() store.Store { return m.store }
+
+// absent reports whether nothing beneath is a T. A program that asks for what is not
+// there, as a loop that sweeps whatever it is given does, has not made an operation
+// fail, so that this is not measured.
+func absent[T any](m *measured) bool {
+	_, ok := store.As[T](m.store)
+	return !ok
+}
+
+func (m *measured) Touch(ctx context.Context, key []byte, expires, now store.Millis) (err error) {
+	if absent[store.Toucher](m) {
+		return store.Touch(ctx, m.store, key, expires, now)
 	}
-	return m
-}
-
-type sweeps struct {
-	by      *measured
-	beneath store.Sweeper
-}
-
-func (s sweeps) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
-	c := s.by.begin(ctx, opSweep)
+	c := m.begin(ctx, opTouch)
 	err = errPanic
-	defer s.by.end(&c, &err)
-	removed, err = s.beneath.Sweep(c.ctx, max, now)
+	defer m.end(&c, &err)
+	err = store.Touch(c.ctx, m.store, key, expires, now)
+	return err
+}
+
+func (m *measured) Clear(ctx context.Context, now store.Millis) (err error) {
+	if absent[store.Clearer](m) {
+		return store.Clear(ctx, m.store, now)
+	}
+	c := m.begin(ctx, opClear)
+	err = errPanic
+	defer m.end(&c, &err)
+	err = store.Clear(c.ctx, m.store, now)
+	return err
+}
+
+func (m *measured) Save(ctx context.Context, now store.Millis) (err error) {
+	if absent[store.Saver](m) {
+		return store.Save(ctx, m.store, now)
+	}
+	c := m.begin(ctx, opSave)
+	err = errPanic
+	defer m.end(&c, &err)
+	err = store.Save(c.ctx, m.store, now)
+	return err
+}
+
+func (m *measured) Close(ctx context.Context) (err error) {
+	if absent[store.Closer](m) {
+		return store.Close(ctx, m.store)
+	}
+	c := m.begin(ctx, opClose)
+	err = errPanic
+	defer m.end(&c, &err)
+	err = store.Close(c.ctx, m.store)
+	return err
+}
+
+func (m *measured) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
+	if absent[store.Sweeper](m) {
+		return store.Sweep(ctx, m.store, max, now)
+	}
+	c := m.begin(ctx, opSweep)
+	err = errPanic
+	defer m.end(&c, &err)
+	removed, err = store.Sweep(c.ctx, m.store, max, now)
 	return removed, err
 }
 
-type lists struct {
-	by      *measured
-	beneath store.Lister
+func (m *measured) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
+	if absent[store.Lister](m) {
+		return store.Keys(ctx, m.store, now)
+	}
+	return enumerate(m, ctx, opKeys, func(ctx context.Context) iter.Seq2[[]byte, error] { return store.Keys(ctx, m.store, now) })
 }
 
-func (l lists) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
-	return enumerate(l.by, ctx, opKeys, func(ctx context.Context) iter.Seq2[[]byte, error] { return l.beneath.Keys(ctx, now) })
-}
-
-type snapshots struct {
-	by      *measured
-	beneath store.Snapshotter
-}
-
-func (s snapshots) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
-	return enumerate(s.by, ctx, opSnapshot, func(ctx context.Context) iter.Seq2[store.Record, error] {
-		return s.beneath.Snapshot(ctx, now)
+func (m *measured) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
+	if absent[store.Snapshotter](m) {
+		return store.Snapshot(ctx, m.store, now)
+	}
+	return enumerate(m, ctx, opSnapshot, func(ctx context.Context) iter.Seq2[store.Record, error] {
+		return store.Snapshot(ctx, m.store, now)
 	})
 }
 
-func (s snapshots) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) (err error) {
-	c := s.by.begin(ctx, opRestore)
+func (m *measured) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) (err error) {
+	if absent[store.Restorer](m) {
+		return store.Restore(ctx, m.store, records, now)
+	}
+	c := m.begin(ctx, opRestore)
 	err = errPanic
-	defer s.by.end(&c, &err)
-	err = s.beneath.Restore(c.ctx, func(yield func(store.Record, error) bool) {
+	defer m.end(&c, &err)
+	err = store.Restore(c.ctx, m.store, func(yield func(store.Record, error) bool) {
 		c.leave()
 		defer c.back()
 		for r, err := range records {

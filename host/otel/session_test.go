@@ -198,7 +198,7 @@ func TestNothingPrivateIsRecorded(t *testing.T) {
 						private = append(private, p)
 					}
 				}
-				for key, err := range a.faults.Keys(t.Context(), a.sessions.Clock.Now().UnixMilli()) {
+				for key, err := range a.faults.Keys(t.Context(), store.At(a.sessions.Clock.Now())) {
 					require.NoError(t, err)
 					// The first bytes are what logs call a session.
 					private = append(private, fmt.Sprintf("%x", key[:6]), string(key))

@@ -22,9 +22,10 @@ const (
 )
 
 // Store returns a store that does what s does and records how long each
-// operation takes and how it ends. It has those of the optional interfaces
-// [store.Sweeper], [store.Lister] and [store.Snapshotter] that s has, and
-// [store.Bounded] in any case. Closing it closes s. It panics if s is nil.
+// operation takes and how it ends. It has all optional interfaces; what neither s
+// nor a store that s wraps has answers [store.ErrUnsupported] and is not measured.
+// [store.As] finds s and what s wraps in it. Closing it closes s. It panics if s is
+// nil.
 //
 // An operation is a span if its context has a span that is sampled, to be the
 // parent, and else is measured only: what runs in the background makes no
@@ -44,14 +45,14 @@ func Store(s store.Store, options ...Option) store.Store {
 	if err != nil {
 		otel.Handle(err)
 	}
-	m := &measured{store: s, config: config, tracer: config.Tracer(scope), duration: duration}
+	m := &measured{store: s, reads: store.AtMost(s), config: config, tracer: config.Tracer(scope), duration: duration}
 	for op := range operations {
 		m.start[op] = []trace.SpanStartOption{trace.WithAttributes(config.With(operationKey.String(op.String()))...)}
 		for o := range outcomeError {
 			m.record[op][o] = []metric.RecordOption{m.attributes(op, o)}
 		}
 	}
-	return m.withOptional()
+	return m
 }
 
 // buckets reach from an engine in memory, whose operations take less than a
@@ -92,9 +93,10 @@ var spanNames = func() (names [operations]string) {
 
 func (op operation) String() string { return operationNames[op] }
 
-// measured is the wrapper, without the optional interfaces.
+// measured is the wrapper.
 type measured struct {
 	store    store.Store
+	reads    store.Bounded // of the store
 	config   *setup.Config
 	tracer   trace.Tracer
 	duration metric.Float64Histogram
@@ -175,7 +177,7 @@ func (c *call) back() {
 	}
 }
 
-func (m *measured) Get(ctx context.Context, key []byte, now int64) (value []byte, err error) {
+func (m *measured) Get(ctx context.Context, key []byte, now store.Millis) (value []byte, err error) {
 	c := m.begin(ctx, opGet)
 	err = errPanic
 	defer m.end(&c, &err)
@@ -183,11 +185,11 @@ func (m *measured) Get(ctx context.Context, key []byte, now int64) (value []byte
 	return value, err
 }
 
-func (m *measured) GetAtMost(ctx context.Context, key []byte, now int64, most int) (value []byte, err error) {
+func (m *measured) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) (value []byte, err error) {
 	c := m.begin(ctx, opGet)
 	err = errPanic
 	defer m.end(&c, &err)
-	value, err = store.AtMost(m.store).GetAtMost(c.ctx, key, now, most)
+	value, err = m.reads.GetAtMost(c.ctx, key, now, most)
 	return value, err
 }
 
@@ -199,42 +201,10 @@ func (m *measured) Set(ctx context.Context, w store.Write) (err error) {
 	return err
 }
 
-func (m *measured) Touch(ctx context.Context, key []byte, expires, now int64) (err error) {
-	c := m.begin(ctx, opTouch)
-	err = errPanic
-	defer m.end(&c, &err)
-	err = m.store.Touch(c.ctx, key, expires, now)
-	return err
-}
-
-func (m *measured) Delete(ctx context.Context, key []byte, now int64) (err error) {
+func (m *measured) Delete(ctx context.Context, key []byte, now store.Millis) (err error) {
 	c := m.begin(ctx, opDelete)
 	err = errPanic
 	defer m.end(&c, &err)
 	err = m.store.Delete(c.ctx, key, now)
-	return err
-}
-
-func (m *measured) Clear(ctx context.Context, now int64) (err error) {
-	c := m.begin(ctx, opClear)
-	err = errPanic
-	defer m.end(&c, &err)
-	err = m.store.Clear(c.ctx, now)
-	return err
-}
-
-func (m *measured) Save(ctx context.Context, now int64) (err error) {
-	c := m.begin(ctx, opSave)
-	err = errPanic
-	defer m.end(&c, &err)
-	err = m.store.Save(c.ctx, now)
-	return err
-}
-
-func (m *measured) Close(ctx context.Context) (err error) {
-	c := m.begin(ctx, opClose)
-	err = errPanic
-	defer m.end(&c, &err)
-	err = m.store.Close(c.ctx)
 	return err
 }

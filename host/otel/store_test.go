@@ -19,6 +19,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
 const key = "a-key"
@@ -40,27 +41,27 @@ var all = map[string]func(ctx context.Context, s store.Store) error{
 	"set": func(ctx context.Context, s store.Store) error {
 		return s.Set(ctx, store.Write{Key: []byte(key), Value: []byte("revision"), Now: 1})
 	},
-	"touch":  func(ctx context.Context, s store.Store) error { return s.Touch(ctx, []byte(key), 9, 1) },
+	"touch":  func(ctx context.Context, s store.Store) error { return store.Touch(ctx, s, []byte(key), 9, 1) },
 	"delete": func(ctx context.Context, s store.Store) error { return s.Delete(ctx, []byte("other"), 1) },
-	"clear":  func(ctx context.Context, s store.Store) error { return s.Clear(ctx, 1) },
-	"save":   func(ctx context.Context, s store.Store) error { return s.Save(ctx, 1) },
-	"close":  func(ctx context.Context, s store.Store) error { return s.Close(ctx) },
+	"clear":  func(ctx context.Context, s store.Store) error { return store.Clear(ctx, s, 1) },
+	"save":   func(ctx context.Context, s store.Store) error { return store.Save(ctx, s, 1) },
+	"close":  func(ctx context.Context, s store.Store) error { return store.Close(ctx, s) },
 	"sweep": func(ctx context.Context, s store.Store) error {
-		_, err := s.(store.Sweeper).Sweep(ctx, 10, 1)
+		_, err := store.Sweep(ctx, s, 10, 1)
 		return err
 	},
 	"keys": func(ctx context.Context, s store.Store) (err error) {
-		for _, err = range s.(store.Lister).Keys(ctx, 1) {
+		for _, err = range store.Keys(ctx, s, 1) {
 		}
 		return err
 	},
 	"snapshot": func(ctx context.Context, s store.Store) (err error) {
-		for _, err = range s.(store.Snapshotter).Snapshot(ctx, 1) {
+		for _, err = range store.Snapshot(ctx, s, 1) {
 		}
 		return err
 	},
 	"restore": func(ctx context.Context, s store.Store) error {
-		return s.(store.Snapshotter).Restore(ctx, records, 1)
+		return store.Restore(ctx, s, records, 1)
 	},
 }
 
@@ -142,7 +143,7 @@ func TestSpansNeedASampledParent(t *testing.T) {
 	} {
 		o := newTelemetry()
 		s := waddleotel.Store(store.NewMemory(), o.options()...)
-		require.NoError(t, s.Save(c.ctx, 1))
+		require.NoError(t, store.Save(c.ctx, s, 1))
 		require.Len(t, o.spans.GetSpans(), c.spans, c.name)
 		require.Len(t, o.counts(t, "waddle.store.operation.duration"), 1, c.name)
 	}
@@ -154,7 +155,7 @@ type spy struct {
 	span trace.SpanContext
 }
 
-func (s *spy) Save(ctx context.Context, _ int64) error {
+func (s *spy) Save(ctx context.Context, _ store.Millis) error {
 	s.span = trace.SpanContextFromContext(ctx)
 	return nil
 }
@@ -165,7 +166,7 @@ func TestTheStoreGetsTheSpan(t *testing.T) {
 	beneath := &spy{}
 	ctx, parent := o.traces.Tracer("test").Start(t.Context(), "parent")
 	defer parent.End()
-	require.NoError(t, waddleotel.Store(beneath, o.options()...).Save(ctx, 1))
+	require.NoError(t, store.Save(ctx, waddleotel.Store(beneath, o.options()...), 1))
 	require.Equal(t, o.spans.GetSpans()[0].SpanContext.SpanID(), beneath.span.SpanID())
 }
 
@@ -175,15 +176,15 @@ func TestEachHalfCanBeTurnedOff(t *testing.T) {
 
 	o := newTelemetry()
 	s := waddleotel.Store(store.NewMemory(), o.options(waddleotel.WithMeterProvider(metricnoop.NewMeterProvider()))...)
-	require.NoError(t, s.Save(ctx, 1))
-	for range s.(store.Lister).Keys(ctx, 1) {
+	require.NoError(t, store.Save(ctx, s, 1))
+	for range store.Keys(ctx, s, 1) {
 	}
 	require.Empty(t, o.metrics(t))
 	require.Len(t, o.spans.GetSpans(), 2)
 
 	o = newTelemetry()
 	s = waddleotel.Store(store.NewMemory(), o.options(waddleotel.WithTracerProvider(tracenoop.NewTracerProvider()))...)
-	require.NoError(t, s.Save(ctx, 1))
+	require.NoError(t, store.Save(ctx, s, 1))
 	require.Len(t, o.metrics(t), 1)
 	require.Empty(t, o.spans.GetSpans())
 }
@@ -199,7 +200,7 @@ func TestProcessWideProviders(t *testing.T) {
 	processWide = true
 	s := waddleotel.Store(store.NewMemory(), waddleotel.WithMeterProvider(nil), waddleotel.WithTracerProvider(nil))
 	on := waddleotel.OnEvent()
-	require.NoError(t, s.Save(t.Context(), 1))
+	require.NoError(t, store.Save(t.Context(), s, 1))
 
 	o := newTelemetry()
 	otel.SetMeterProvider(o.meters)
@@ -209,7 +210,7 @@ func TestProcessWideProviders(t *testing.T) {
 		otel.SetTracerProvider(tracenoop.NewTracerProvider())
 	})
 	ctx, parent := o.traces.Tracer("test").Start(t.Context(), "parent")
-	require.NoError(t, s.Save(ctx, 1))
+	require.NoError(t, store.Save(ctx, s, 1))
 	on(ctx, session.Event{Kind: session.EventCreated})
 	parent.End()
 	require.Equal(t, map[string]int64{"operation=save outcome=ok": 1}, o.counts(t, "waddle.store.operation.duration"))
@@ -217,80 +218,32 @@ func TestProcessWideProviders(t *testing.T) {
 	require.Len(t, o.spans.GetSpans(), 2)
 }
 
-// The wrapper has the optional interfaces that the store beneath has, and no
-// other.
+// The wrapper can do what the store beneath can, and measures no operation that is not
+// there.
 func TestOptionalInterfaces(t *testing.T) {
-	m := store.NewMemory()
-	type (
-		base  = store.Store
-		sweep = store.Sweeper
-		list  = store.Lister
-		snap  = store.Snapshotter
-	)
-	for _, beneath := range []store.Store{
-		struct{ base }{m},
-		struct {
-			base
-			sweep
-		}{m, m},
-		struct {
-			base
-			list
-		}{m, m},
-		struct {
-			base
-			snap
-		}{m, m},
-		struct {
-			base
-			sweep
-			list
-		}{m, m, m},
-		struct {
-			base
-			sweep
-			snap
-		}{m, m, m},
-		struct {
-			base
-			list
-			snap
-		}{m, m, m},
-		struct {
-			base
-			sweep
-			list
-			snap
-		}{m, m, m, m},
-	} {
-		o := newTelemetry()
-		s := waddleotel.Store(beneath, o.options()...)
-		_, want := beneath.(store.Sweeper)
-		_, got := s.(store.Sweeper)
-		require.Equal(t, want, got, "%T: Sweeper", beneath)
-		_, wantList := beneath.(store.Lister)
-		_, gotList := s.(store.Lister)
-		require.Equal(t, wantList, gotList, "%T: Lister", beneath)
-		_, wantSnap := beneath.(store.Snapshotter)
-		_, gotSnap := s.(store.Snapshotter)
-		require.Equal(t, wantSnap, gotSnap, "%T: Snapshotter", beneath)
+	storetest.Wrapper(t, func(s store.Store) store.Store { return waddleotel.Store(s, newTelemetry().options()...) })
 
-		measured := int64(0)
-		for name, call := range all {
-			if name == "close" || name == "sweep" && !got || name == "keys" && !gotList ||
-				(name == "snapshot" || name == "restore") && !gotSnap {
-				continue
-			}
-			require.NoError(t, m.Set(t.Context(), store.Write{Key: []byte(key), Value: []byte("revision"), Now: 1}))
-			require.NoError(t, call(t.Context(), s), "%T: %s", beneath, name)
-			measured++
+	o := newTelemetry()
+	s := waddleotel.Store(struct{ store.Store }{store.NewMemory()}, o.options()...)
+	for name, call := range all {
+		require.NoError(t, s.Set(t.Context(), store.Write{Key: []byte(key), Value: []byte("revision"), Now: 1}))
+		switch err := call(t.Context(), s); name {
+		case "get", "set", "delete", "close":
+			require.NoError(t, err, name)
+		default:
+			require.ErrorIs(t, err, store.ErrUnsupported, name)
 		}
-		var sum int64
-		for _, n := range o.counts(t, "waddle.store.operation.duration") {
-			sum += n
-		}
-		require.Equal(t, measured, sum, "%T", beneath)
 	}
+	sum := int64(0)
+	for _, n := range o.counts(t, "waddle.store.operation.duration") {
+		sum += n
+	}
+	require.EqualValues(t, len(all)+3, sum, "that of each turn, and get, set and delete")
+
+	memory := store.NewMemory()
+	beneath, ok := store.As[*store.Memory](waddleotel.Store(memory, o.options()...))
+	require.True(t, ok)
+	require.Same(t, memory, beneath)
 	require.Panics(t, func() { waddleotel.Store(nil) })
 }
 
@@ -306,47 +259,47 @@ func TestTransparent(t *testing.T) {
 	require.Equal(t, "revision, value", string(v))
 	_, err = s.Get(ctx, []byte(key), 100)
 	require.ErrorIs(t, err, store.ErrNotFound)
-	require.NoError(t, s.Touch(ctx, []byte(key), 200, 1))
+	require.NoError(t, store.Touch(ctx, s, []byte(key), 200, 1))
 	_, err = s.Get(ctx, []byte(key), 199)
 	require.NoError(t, err)
 
 	var snapshot []store.Record
-	for r, err := range s.(store.Snapshotter).Snapshot(ctx, 1) {
+	for r, err := range store.Snapshot(ctx, s, 1) {
 		require.NoError(t, err)
 		snapshot = append(snapshot, r)
 	}
 	require.Equal(t, []store.Record{{Key: []byte(key), Value: []byte("revision, value"), Expires: 200}}, snapshot)
-	for _, now := range []int64{1, 200} {
+	for _, now := range []store.Millis{1, 200} {
 		n := 0
-		for k, err := range s.(store.Lister).Keys(ctx, now) {
+		for k, err := range store.Keys(ctx, s, now) {
 			require.NoError(t, err)
 			require.Equal(t, key, string(k))
 			n++
 		}
 		require.Equal(t, now == 1, n == 1)
 	}
-	removed, err := s.(store.Sweeper).Sweep(ctx, 1<<20, 200)
+	removed, err := store.Sweep(ctx, s, 1<<20, 200)
 	require.NoError(t, err)
 	require.Equal(t, 1, removed)
-	require.NoError(t, s.(store.Snapshotter).Restore(ctx, records, 1))
+	require.NoError(t, store.Restore(ctx, s, records, 1))
 	require.Equal(t, 3, beneath.Len())
 	broken := errors.New("broken off")
-	require.ErrorIs(t, s.(store.Snapshotter).Restore(ctx, func(yield func(store.Record, error) bool) { yield(store.Record{}, broken) }, 1), broken)
+	require.ErrorIs(t, store.Restore(ctx, s, func(yield func(store.Record, error) bool) { yield(store.Record{}, broken) }, 1), broken)
 	require.NoError(t, s.Delete(ctx, []byte("restored-1"), 1))
 	require.Equal(t, 2, beneath.Len())
 	require.NoError(t, s.Set(ctx, store.Write{Key: []byte(key), Value: []byte("revision"), Expires: 5, Now: 1}))
-	require.NoError(t, s.Save(ctx, 5))
+	require.NoError(t, store.Save(ctx, s, 5))
 	require.Equal(t, 2, beneath.Len())
-	require.NoError(t, s.Clear(ctx, 1))
+	require.NoError(t, store.Clear(ctx, s, 1))
 	require.Zero(t, beneath.Len())
-	require.NoError(t, s.Close(ctx))
-	require.ErrorIs(t, s.Save(ctx, 1), store.ErrClosed)
+	require.NoError(t, store.Close(ctx, s))
+	require.ErrorIs(t, store.Save(ctx, s, 1), store.ErrClosed)
 }
 
 // broken is a store with a mistake in it.
 type broken struct{ store.Store }
 
-func (broken) Get(context.Context, []byte, int64) ([]byte, error) { panic("a mistake") }
+func (broken) Get(context.Context, []byte, store.Millis) ([]byte, error) { panic("a mistake") }
 
 // An operation that does not return is recorded as such and goes on panicking.
 func TestPanics(t *testing.T) {
@@ -361,7 +314,7 @@ func TestPanics(t *testing.T) {
 	keys := waddleotel.Store(store.NewMemory(), o.options()...)
 	require.NoError(t, all["set"](ctx, keys))
 	require.PanicsWithValue(t, "the caller's", func() {
-		for range keys.(store.Lister).Keys(ctx, 1) {
+		for range store.Keys(ctx, keys, 1) {
 			panic("the caller's")
 		}
 	})

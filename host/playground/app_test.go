@@ -161,7 +161,7 @@ type faulty struct {
 	get, set, save, close error
 }
 
-func (f *faulty) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (f *faulty) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	if f.get != nil {
 		return nil, f.get
 	}
@@ -175,16 +175,16 @@ func (f *faulty) Set(ctx context.Context, w store.Write) error {
 	return f.Store.Set(ctx, w)
 }
 
-func (f *faulty) Save(ctx context.Context, now int64) error {
+func (f *faulty) Save(ctx context.Context, now store.Millis) error {
 	if f.save != nil {
 		return f.save
 	}
-	return f.Store.Save(ctx, now)
+	return store.Save(ctx, f.Store, now)
 }
 
 func (f *faulty) Close(ctx context.Context) error {
 	if f.close != nil {
 		return f.close
 	}
-	return f.Store.Close(ctx)
+	return store.Close(ctx, f.Store)
 }

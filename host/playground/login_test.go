@@ -93,7 +93,7 @@ func (s *slowStore) arm() {
 	s.armed <- struct{}{}
 }
 
-func (s *slowStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s *slowStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	value, err := s.Store.Get(ctx, key, now)
 	select {
 	case <-s.armed:

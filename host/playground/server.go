@@ -77,10 +77,11 @@ func (s *Server) save() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	var failed error
-	if err := s.Store.Save(ctx, now().UnixMilli()); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	err := store.Save(ctx, s.Store, store.At(now()))
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, store.ErrUnsupported) {
 		failed = fmt.Errorf("playground: saving the sessions: %w", err)
 	}
-	if err := s.Store.Close(ctx); err != nil {
+	if err := store.Close(ctx, s.Store); err != nil {
 		failed = errors.Join(failed, fmt.Errorf("playground: closing the storage: %w", err))
 	}
 	return failed

@@ -28,14 +28,14 @@ func (j *journal) Set(ctx context.Context, w store.Write) error {
 	return j.Store.Set(ctx, w)
 }
 
-func (j *journal) Save(ctx context.Context, now int64) error {
-	j.entries, j.saved = append(j.entries, "save"), now
-	return j.Store.Save(ctx, now)
+func (j *journal) Save(ctx context.Context, now store.Millis) error {
+	j.entries, j.saved = append(j.entries, "save"), int64(now)
+	return store.Save(ctx, j.Store, now)
 }
 
 func (j *journal) Close(ctx context.Context) error {
 	j.entries = append(j.entries, "close")
-	return j.Store.Close(ctx)
+	return store.Close(ctx, j.Store)
 }
 
 // listening is a server under way.
@@ -162,7 +162,7 @@ func TestServerWaitsForWhatClosingSaves(t *testing.T) {
 // slow does not save in any time that it is given, until it is closed.
 type slow struct{ store.Store }
 
-func (slow) Save(ctx context.Context, _ int64) error {
+func (slow) Save(ctx context.Context, _ store.Millis) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

@@ -106,14 +106,16 @@ func traceEvents(next, log func(context.Context, session.Event)) func(context.Co
 // are made for, if there is one.
 type tracedStore struct{ store.Store }
 
-func (s tracedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s tracedStore) Unwrap() store.Store { return s.Store }
+
+func (s tracedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	began := time.Now()
 	value, err := s.Store.Get(ctx, key, now)
 	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
 	return value, err
 }
 
-func (s tracedStore) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (s tracedStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	began := time.Now()
 	value, err := store.AtMost(s.Store).GetAtMost(ctx, key, now, most)
 	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
@@ -132,14 +134,14 @@ func (s tracedStore) Set(ctx context.Context, w store.Write) error {
 	return err
 }
 
-func (s tracedStore) Touch(ctx context.Context, key []byte, expires, now int64) error {
+func (s tracedStore) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	began := time.Now()
-	err := s.Store.Touch(ctx, key, expires, now)
+	err := store.Touch(ctx, s.Store, key, expires, now)
 	note(ctx, began, "touch", err, func() string { return "touched" })
 	return err
 }
 
-func (s tracedStore) Delete(ctx context.Context, key []byte, now int64) error {
+func (s tracedStore) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	began := time.Now()
 	err := s.Store.Delete(ctx, key, now)
 	note(ctx, began, "delete", err, func() string { return "removed" })

@@ -113,14 +113,14 @@ func readable(err error, says ...string) error {
 // attacksOnOperations have the hostile guest fail in each export in turn.
 func attacksOnOperations() (all []attack) {
 	kinds := map[int64]string{
-		actTrap: traps, actDivide: traps, actEmptyTable: traps, actLoop: loops, actRecurse: recursions,
-		actBeyond: pointers, actOverflow: pointers, actOneByteBeyond: pointers, actTooLong: pointers,
-		actLogBeyond: pointers, actLogOverflow: pointers, actFailBeyond: pointers, actFailBeyondMemory: pointers,
-		actExit: exits, actExitZero: exits, actGrow: growth, actLogFlood: floods, actWriteFlood: floods,
-		actRandomFlood: loops, actRandomStraight: loops,
+		int64(actTrap): traps, int64(actDivide): traps, int64(actEmptyTable): traps, int64(actLoop): loops, int64(actRecurse): recursions,
+		int64(actBeyond): pointers, int64(actOverflow): pointers, int64(actOneByteBeyond): pointers, int64(actTooLong): pointers,
+		int64(actLogBeyond): pointers, int64(actLogOverflow): pointers, int64(actFailBeyond): pointers, int64(actFailBeyondMemory): pointers,
+		int64(actExit): exits, int64(actExitZero): exits, int64(actGrow): growth, int64(actLogFlood): floods, int64(actWriteFlood): floods,
+		int64(actRandomFlood): loops, int64(actRandomStraight): loops,
 	}
 	for _, f := range failures {
-		kind, ok := kinds[f.act]
+		kind, ok := kinds[int64(f.act)]
 		if !ok {
 			panic("no kind for " + f.name)
 		}
@@ -158,7 +158,7 @@ func failEverywhere(wasm []byte, f failing) error {
 			continue
 		}
 		tried++
-		err := operate(p, f.act)
+		err := operate(p, store.Millis(f.act))
 		var e *plugin.Error
 		if !errors.As(err, &e) || !errors.Is(err, f.kind) || !errors.Is(err, store.ErrUnavailable) || e.Op != name {
 			return fmt.Errorf("%s: an error of another kind than %q: %w", name, f.kind, err)

@@ -61,7 +61,7 @@ func TestGivingUpOnAShardThatHangs(t *testing.T) {
 	hung.Wait()
 	c, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	v, err := p.Get(c, keys[2], time.Now().UnixMilli())
+	v, err := p.Get(c, keys[2], store.At(time.Now()))
 	require.NoError(t, err)
 	require.Equal(t, "hangs", string(v[8:]))
 	require.Less(t, goroutines(before-1), before)

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 const (
@@ -88,11 +90,11 @@ func (c *steadyClock) isHeld() bool {
 }
 
 // judged is the time by which the host's own work takes records for expired.
-func (p *Plugin) judged() int64 { return p.clock.time().UnixMilli() }
+func (p *Plugin) judged() store.Millis { return store.At(p.clock.time()) }
 
 // notAfterJudged is the time that a caller says it is, as long as the clock is
 // believed; after a leap, no later than what is.
-func (p *Plugin) notAfterJudged(now int64) int64 {
+func (p *Plugin) notAfterJudged(now store.Millis) store.Millis {
 	believed := p.judged()
 	if p.clock.isHeld() {
 		return min(now, believed)

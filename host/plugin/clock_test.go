@@ -37,15 +37,15 @@ const week = 7 * 24 * time.Hour
 // stored writes records that live for a week, by a clock that is right.
 func stored(t *testing.T, p *plugin.Plugin, at time.Time) {
 	t.Helper()
-	now := at.UnixMilli()
+	now := store.At(at)
 	for i := range 20 {
-		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, i), Value: value(1, "v"), Now: now, Expires: now + week.Milliseconds()}))
+		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, i), Value: value(1, "v"), Now: now, Expires: now + store.Span(week)}))
 	}
 }
 
 func left(t *testing.T, p *plugin.Plugin, at time.Time) (n int) {
 	t.Helper()
-	for _, err := range p.Keys(ctx, at.UnixMilli()) {
+	for _, err := range p.Keys(ctx, store.At(at)) {
 		require.NoError(t, err)
 		n++
 	}
@@ -73,9 +73,9 @@ func TestClockThatLeapsAhead(t *testing.T) {
 					before := p.Stats().Ops["sweep"].Calls
 					require.Eventually(t, func() bool { return p.Stats().Ops["sweep"].Calls > before+4 }, 10*time.Second, time.Millisecond)
 				case "save":
-					require.NoError(t, p.Save(ctx, m.Now().UnixMilli()))
+					require.NoError(t, p.Save(ctx, store.At(m.Now())))
 				case "sweep":
-					_, err := p.Sweep(ctx, 1000, m.Now().UnixMilli())
+					_, err := p.Sweep(ctx, 1000, store.At(m.Now()))
 					require.NoError(t, err)
 				case "recycle":
 					require.NoError(t, p.Recycle(ctx))
@@ -123,13 +123,13 @@ func TestClockThatIsRight(t *testing.T) {
 	stored(t, p, right)
 	for range 8 {
 		m.advance(23 * time.Hour) // suspended
-		require.NoError(t, p.Save(ctx, m.Now().UnixMilli()))
+		require.NoError(t, p.Save(ctx, store.At(m.Now())))
 		m.pass(time.Minute)
 	}
 	require.Zero(t, left(t, p, right), "a week has passed")
 	stored(t, p, m.Now())
 	m.pass(30 * 24 * time.Hour)
-	require.NoError(t, p.Save(ctx, m.Now().UnixMilli()))
+	require.NoError(t, p.Save(ctx, store.At(m.Now())))
 	require.Zero(t, left(t, p, right))
 	require.NotContains(t, log.String(), "leapt")
 }

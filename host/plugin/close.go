@@ -175,7 +175,7 @@ func (c *closing) rest(ended []bool) {
 // close saves and ends the shard, and adds what it holds to the last snapshot.
 // It waits for the call that runs. A guest that cannot save may still be able to
 // say what it holds.
-func (s *shard) close(now int64, c *closing) error {
+func (s *shard) close(now store.Millis, c *closing) error {
 	if s.queue != nil {
 		s.queue <- struct{}{}
 	}

@@ -77,14 +77,14 @@ func stalling(t *testing.T, s *stall, dir string) (p *plugin.Plugin, keys [][]by
 
 func put(t *testing.T, p *plugin.Plugin, key []byte, body string) {
 	t.Helper()
-	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, body), Now: time.Now().UnixMilli()}))
+	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, body), Now: store.At(time.Now())}))
 }
 
 // held are the bodies under keys, "" for what is not there.
 func held(t *testing.T, p *plugin.Plugin, keys [][]byte) (bodies []string) {
 	t.Helper()
 	for _, k := range keys {
-		v, err := p.Get(ctx, k, time.Now().UnixMilli())
+		v, err := p.Get(ctx, k, store.At(time.Now()))
 		if err != nil {
 			require.ErrorIs(t, err, store.ErrNotFound)
 			v = make([]byte, 8)
@@ -112,7 +112,7 @@ func TestCloseLeavesAShardThatHangs(t *testing.T) {
 				for _, k := range keys {
 					put(t, p, k, "saved")
 				}
-				require.NoError(t, p.Save(ctx, time.Now().UnixMilli()))
+				require.NoError(t, p.Save(ctx, store.At(time.Now())))
 				for _, k := range keys {
 					put(t, p, k, "acknowledged")
 				}
@@ -176,12 +176,12 @@ func TestSnapshotWithoutAShard(t *testing.T) {
 	for _, k := range keys {
 		put(t, p, k, "saved")
 	}
-	require.NoError(t, p.Save(ctx, time.Now().UnixMilli()))
+	require.NoError(t, p.Save(ctx, store.At(time.Now())))
 	for _, k := range keys {
 		put(t, p, k, "acknowledged")
 	}
 	p.Fail(1)
-	err := p.Save(ctx, time.Now().UnixMilli())
+	err := p.Save(ctx, store.At(time.Now()))
 	require.ErrorIs(t, err, plugin.ErrBreaker)
 	require.ErrorContains(t, err, "shard 1 is in the snapshot with what it held at an earlier one")
 	p.Fail(1)

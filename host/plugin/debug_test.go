@@ -10,10 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // failure makes the guest fail in a get and returns what came of it.
-func failure(t *testing.T, p *plugin.Plugin, now int64) *plugin.Error {
+func failure(t *testing.T, p *plugin.Plugin, now store.Millis) *plugin.Error {
 	t.Helper()
 	_, err := p.Get(ctx, key, now)
 	var e *plugin.Error

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // What the guest of digs.wat does, and the errors that it gets.
@@ -22,11 +23,11 @@ const (
 
 // digging opens the guest of digs.wat over a directory. The function has it do something
 // a number of times, and returns how often it was done and the error that ended it.
-func digging(t *testing.T, m plugin.Mount, deadline time.Duration) func(act int64, most int) (errno, n int) {
+func digging(t *testing.T, m plugin.Mount, deadline time.Duration) func(act store.Millis, most int) (errno, n int) {
 	config := quiet()
 	config.Shards, config.Deadline, config.Mounts = 1, deadline, []plugin.Mount{m}
 	p := open(t, guest(t, "digs"), config)
-	return func(act int64, most int) (errno, n int) {
+	return func(act store.Millis, most int) (errno, n int) {
 		value, err := p.Get(ctx, binary.LittleEndian.AppendUint32(nil, uint32(most)), act)
 		require.NoError(t, err)
 		return int(binary.LittleEndian.Uint32(value[8:])), int(binary.LittleEndian.Uint32(value[12:]))
@@ -48,7 +49,7 @@ func TestEmptyFilesCountTowardsAQuotaOfBytes(t *testing.T) {
 	} {
 		for _, act := range []int64{digFiles, digDirectories} {
 			dir := t.TempDir()
-			errno, n := digging(t, plugin.Mount{Dir: dir, MaxBytes: c.bytes, MaxFiles: c.files}, time.Minute)(act, 5000)
+			errno, n := digging(t, plugin.Mount{Dir: dir, MaxBytes: c.bytes, MaxFiles: c.files}, time.Minute)(store.Millis(act), 5000)
 			if c.most < 5000 { // as many as it asks for
 				require.Equal(t, errnoNoSpace, errno)
 			}

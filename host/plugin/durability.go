@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // Durability is when a plugin has its guest make durable what it was given:
@@ -111,7 +113,7 @@ func (s *shard) mark(ctx context.Context) (mark, error) {
 }
 
 // settle makes a write durable if the plugin promises that of each.
-func (s *shard) settle(m mark, now int64) error {
+func (s *shard) settle(m mark, now store.Millis) error {
 	if s.plugin.config.Durability != DurabilityCommit {
 		return nil
 	}
@@ -137,7 +139,7 @@ func (s *shard) leave() {
 // saveUpTo has the guest save unless it did so since the write. A write that
 // one instance took cannot be made durable by the next one, which does not
 // know what became of it.
-func (s *shard) saveUpTo(m mark, now int64) error {
+func (s *shard) saveUpTo(m mark, now store.Millis) error {
 	p := &s.progress
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -244,7 +246,7 @@ func (p *Plugin) saveAll(ctx context.Context) error {
 }
 
 // saveWritten saves if there was a write since the last time.
-func (s *shard) saveWritten(ctx context.Context, now int64) error {
+func (s *shard) saveWritten(ctx context.Context, now store.Millis) error {
 	m, err := s.mark(ctx)
 	if err != nil || m.written == 0 {
 		return err

@@ -24,7 +24,7 @@ const (
 // cannot enumerate, with [store.ErrUnavailable] if a shard's instance is
 // replaced before the shard is done, and with [ErrEndless] if it gives more than
 // the guest has room for.
-func (p *Plugin) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+func (p *Plugin) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		extents := p.extents()
 		for _, s := range p.shards {
@@ -44,7 +44,7 @@ func (p *Plugin) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
 }
 
 // Snapshot implements [store.Snapshotter], with the same promises as Keys.
-func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
+func (p *Plugin) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		extents := p.extents()
 		for _, s := range p.shards {
@@ -58,7 +58,7 @@ func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record
 					if !ok {
 						break
 					}
-					if !yield(store.Record{Key: key, Value: value, Expires: expires}, nil) {
+					if !yield(store.Record{Key: key, Value: value, Expires: store.Millis(expires)}, nil) {
 						return
 					}
 					chunk = rest
@@ -69,7 +69,7 @@ func (p *Plugin) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record
 }
 
 // chunks enumerates one shard. Each chunk is a copy and well formed.
-func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now int64) iter.Seq2[[]byte, error] {
+func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		var generation uint64
 		for cursor := int64(0); ; {
@@ -104,7 +104,7 @@ func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now int64) ite
 }
 
 // chunk makes one step of an enumeration. The list lies in the guest's memory.
-func (in *instance) chunk(op opKind, cursor, now int64) (next int64, list []byte, err error) {
+func (in *instance) chunk(op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
 	f := in.keys
 	if op == opSnapshot {
 		f = in.snapshot
@@ -166,9 +166,9 @@ func (in *instance) checkRecords(list []byte) error {
 	}
 }
 
-// Restore implements [store.Snapshotter]. Records go to the guest in batches if
+// Restore implements [store.Restorer]. Records go to the guest in batches if
 // it exports session_restore, else one by one.
-func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) error {
+func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	batches := make([][]byte, len(p.shards))
 	flush := func(i int) error {
 		if len(batches[i]) == 0 {
@@ -191,7 +191,7 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 				return err
 			}
 		}
-		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, r.Expires)
+		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, int64(r.Expires))
 	}
 	var errs []error
 	for i := range batches {
@@ -203,7 +203,7 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 	return errors.Join(errs...)
 }
 
-func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
+func (s *shard) restore(ctx context.Context, list []byte, now store.Millis) error {
 	in, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -216,7 +216,7 @@ func (s *shard) restore(ctx context.Context, list []byte, now int64) error {
 	return s.done(opRestore, in, in.doRestore(list, now, in.plugin.callLimit()))
 }
 
-func (in *instance) doRestore(list []byte, now int64, limit time.Duration) error {
+func (in *instance) doRestore(list []byte, now store.Millis, limit time.Duration) error {
 	if in.restore != nil {
 		err := in.callList(in.restore, list, now, limit)
 		if a, ok := err.(*answer); ok && a.noBuffer {
@@ -240,8 +240,8 @@ func (in *instance) doRestore(list []byte, now int64, limit time.Duration) error
 		if !ok {
 			return nil
 		}
-		if expires == 0 || expires > now {
-			if err := in.doSet(store.Write{Key: key, Value: value, Expires: expires, Now: now}); err != nil {
+		if expires == 0 || store.Millis(expires) > now {
+			if err := in.doSet(store.Write{Key: key, Value: value, Expires: store.Millis(expires), Now: now}); err != nil {
 				return err
 			}
 		}
@@ -269,7 +269,7 @@ func halves(list []byte) (first, second []byte) {
 }
 
 // callList passes a list through the exchange buffer.
-func (in *instance) callList(f api.Function, list []byte, now int64, limit time.Duration) error {
+func (in *instance) callList(f api.Function, list []byte, now store.Millis, limit time.Duration) error {
 	if err := in.put(list, nil, limit); err != nil {
 		return err
 	}

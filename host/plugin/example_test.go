@@ -20,7 +20,7 @@ func Example() {
 	}
 	defer p.Close(ctx)
 
-	now := time.Now().UnixMilli()
+	now := store.At(time.Now())
 	err = p.Set(ctx, store.Write{Key: []byte("greeting"), Value: []byte("revision hello"), Expires: now + 60_000, Now: now})
 	if err != nil {
 		log.Fatal(err)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 const (
@@ -133,7 +135,7 @@ func (c *cycle) add(cursor int64) bool {
 // step makes the next step of an enumeration of the shard, whose lock is held. What
 // it returns lies in the guest's memory. A guest whose enumeration does not end
 // lives on: it does what else it is asked for.
-func (s *shard) step(x *extent, in *instance, op opKind, cursor, now int64) (next int64, list []byte, err error) {
+func (s *shard) step(x *extent, in *instance, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
 	began := time.Now()
 	next, list, err = in.chunk(op, cursor, now)
 	if err = s.done(op, in, err); err != nil {

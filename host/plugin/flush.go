@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // round is a round of session_flush that is under way in an instance: at its end
@@ -56,7 +57,7 @@ func (in *instance) distrust() {
 // flush has the guest save in steps, between which others use the shard, until a write
 // is durable and all that came before it. It reports false if the guest can only save
 // all at once. A failure ends it; session_save then says what stands.
-func (s *shard) flush(ctx context.Context, m mark, now int64) (able bool, err error) {
+func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able bool, err error) {
 	p := &s.progress
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
@@ -91,7 +92,7 @@ type step struct {
 	upTo  mark
 }
 
-func (s *shard) flushStep(ctx context.Context, m mark, now int64) (done step, err error) {
+func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done step, err error) {
 	done.able = true
 	in, err := s.lock(ctx)
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *shard) flushStep(ctx context.Context, m mark, now int64) (done step, er
 // flushAll does what is left of the work of session_save, step by step, before the
 // instance ends. moved is called after each of them. What goes wrong session_save
 // will tell, unless the instance has failed.
-func (s *shard) flushAll(in *instance, now int64, moved func()) error {
+func (s *shard) flushAll(in *instance, now store.Millis, moved func()) error {
 	rounds := 1
 	if s.round.running {
 		rounds++ // it began before the last writes
@@ -153,7 +154,7 @@ func (s *shard) flushAll(in *instance, now int64, moved func()) error {
 }
 
 // flushSome makes one call, and chooses how large the next one is.
-func (in *instance) flushSome(now int64) (left int64, err error) {
+func (in *instance) flushSome(now store.Millis) (left int64, err error) {
 	size := in.flushSize.changes()
 	in.stack[0], in.stack[1] = uint64(now), uint64(size)
 	began := time.Now()

@@ -18,7 +18,8 @@ func FuzzOpen(f *testing.F) {
 	for _, name := range all {
 		f.Add(guest(f, filepath.Base(name[:len(name)-len(".wasm")])), int64(1))
 	}
-	f.Fuzz(func(t *testing.T, wasm []byte, now int64) {
+	f.Fuzz(func(t *testing.T, wasm []byte, ms int64) {
+		now := store.Millis(ms)
 		if len(wasm) > 64<<10 {
 			return
 		}

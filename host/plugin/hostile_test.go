@@ -18,7 +18,7 @@ import (
 
 // What the guest of hostile.wat does at the time that an operation is told.
 const (
-	actWork int64 = iota
+	actWork store.Millis = iota
 	actTrap
 	actLoop
 	actRecurse
@@ -58,17 +58,17 @@ const (
 var key = []byte("key")
 
 // operations are all calls that a guest can get, given what it shall do.
-var operations = map[string]func(p *plugin.Plugin, act int64) error{
-	"get":      func(p *plugin.Plugin, act int64) error { _, err := p.Get(ctx, key, act); return err },
-	"set":      func(p *plugin.Plugin, act int64) error { return p.Set(ctx, store.Write{Key: key, Now: act}) },
-	"delete":   func(p *plugin.Plugin, act int64) error { return p.Delete(ctx, key, act) },
-	"clear":    func(p *plugin.Plugin, act int64) error { return p.Clear(ctx, act) },
-	"save":     func(p *plugin.Plugin, act int64) error { return p.Save(ctx, act) },
-	"touch":    func(p *plugin.Plugin, act int64) error { return p.Touch(ctx, key, 1<<40, act) },
-	"sweep":    func(p *plugin.Plugin, act int64) error { _, err := p.Sweep(ctx, 10, act); return err },
-	"keys":     func(p *plugin.Plugin, act int64) error { return last(p.Keys(ctx, act)) },
-	"snapshot": func(p *plugin.Plugin, act int64) error { return last(p.Snapshot(ctx, act)) },
-	"restore": func(p *plugin.Plugin, act int64) error {
+var operations = map[string]func(p *plugin.Plugin, act store.Millis) error{
+	"get":      func(p *plugin.Plugin, act store.Millis) error { _, err := p.Get(ctx, key, act); return err },
+	"set":      func(p *plugin.Plugin, act store.Millis) error { return p.Set(ctx, store.Write{Key: key, Now: act}) },
+	"delete":   func(p *plugin.Plugin, act store.Millis) error { return p.Delete(ctx, key, act) },
+	"clear":    func(p *plugin.Plugin, act store.Millis) error { return p.Clear(ctx, act) },
+	"save":     func(p *plugin.Plugin, act store.Millis) error { return p.Save(ctx, act) },
+	"touch":    func(p *plugin.Plugin, act store.Millis) error { return p.Touch(ctx, key, 1<<40, act) },
+	"sweep":    func(p *plugin.Plugin, act store.Millis) error { _, err := p.Sweep(ctx, 10, act); return err },
+	"keys":     func(p *plugin.Plugin, act store.Millis) error { return last(p.Keys(ctx, act)) },
+	"snapshot": func(p *plugin.Plugin, act store.Millis) error { return last(p.Snapshot(ctx, act)) },
+	"restore": func(p *plugin.Plugin, act store.Millis) error {
 		return p.Restore(ctx, func(yield func(store.Record, error) bool) {
 			yield(store.Record{Key: key}, nil)
 		}, act)
@@ -93,34 +93,34 @@ const shortDeadline = 20 * time.Millisecond
 
 // failures are what ends an instance, in whatever operation.
 var failures = []failing{
-	{"trap", actTrap, 0, plugin.ErrTrap, "unreachable", false},
-	{"trap of an untrusted guest", actTrap, time.Minute, plugin.ErrTrap, "unreachable", false},
-	{"loop", actLoop, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"recursion", actRecurse, 0, plugin.ErrTrap, "stack overflow", false},
-	{"recursion of an untrusted guest", actRecurse, time.Minute, plugin.ErrTrap, "stack overflow", false},
-	{"division", actDivide, 0, plugin.ErrTrap, "integer divide by zero", false},
-	{"pointer beyond the memory", actBeyond, 0, plugin.ErrMemory, "0x7ffffff0", true},
-	{"pointer that overflows", actOverflow, 0, plugin.ErrMemory, "0x7fffffff", true},
-	{"one byte beyond", actOneByteBeyond, 0, plugin.ErrMemory, "8 bytes at 0x001ffff9, and the memory has 2097152", true},
-	{"length above all limits", actTooLong, 0, plugin.ErrProtocol, "4294967295 bytes", true},
-	{"exit", actExit, 0, plugin.ErrExit, "exited with code 7", false},
-	{"exit of an untrusted guest", actExit, time.Minute, plugin.ErrExit, "exited with code 7", false},
-	{"exit with success", actExitZero, 0, plugin.ErrExit, "exited with code 0", false},
-	{"growing for ever", actGrow, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"log flood", actLogFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"random flood", actRandomFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"random flood without a loop", actRandomStraight, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"write flood", actWriteFlood, shortDeadline, plugin.ErrDeadline, "deadline", false},
-	{"log from beyond the memory", actLogBeyond, 0, plugin.ErrMemory, "function of the host", false},
-	{"log that overflows", actLogOverflow, 0, plugin.ErrMemory, "function of the host", false},
-	{"fail from far beyond the memory", actFailBeyondMemory, 0, plugin.ErrMemory, "function of the host", false},
-	{"fail from beyond the memory", actFailBeyond, 0, plugin.ErrMemory, "function of the host", false},
-	{"empty table entry", actEmptyTable, 0, plugin.ErrTrap, "invalid table access", false},
+	{"trap", store.Millis(actTrap), 0, plugin.ErrTrap, "unreachable", false},
+	{"trap of an untrusted guest", store.Millis(actTrap), time.Minute, plugin.ErrTrap, "unreachable", false},
+	{"loop", store.Millis(actLoop), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"recursion", store.Millis(actRecurse), 0, plugin.ErrTrap, "stack overflow", false},
+	{"recursion of an untrusted guest", store.Millis(actRecurse), time.Minute, plugin.ErrTrap, "stack overflow", false},
+	{"division", store.Millis(actDivide), 0, plugin.ErrTrap, "integer divide by zero", false},
+	{"pointer beyond the memory", store.Millis(actBeyond), 0, plugin.ErrMemory, "0x7ffffff0", true},
+	{"pointer that overflows", store.Millis(actOverflow), 0, plugin.ErrMemory, "0x7fffffff", true},
+	{"one byte beyond", store.Millis(actOneByteBeyond), 0, plugin.ErrMemory, "8 bytes at 0x001ffff9, and the memory has 2097152", true},
+	{"length above all limits", store.Millis(actTooLong), 0, plugin.ErrProtocol, "4294967295 bytes", true},
+	{"exit", store.Millis(actExit), 0, plugin.ErrExit, "exited with code 7", false},
+	{"exit of an untrusted guest", store.Millis(actExit), time.Minute, plugin.ErrExit, "exited with code 7", false},
+	{"exit with success", store.Millis(actExitZero), 0, plugin.ErrExit, "exited with code 0", false},
+	{"growing for ever", store.Millis(actGrow), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"log flood", store.Millis(actLogFlood), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"random flood", store.Millis(actRandomFlood), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"random flood without a loop", store.Millis(actRandomStraight), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"write flood", store.Millis(actWriteFlood), shortDeadline, plugin.ErrDeadline, "deadline", false},
+	{"log from beyond the memory", store.Millis(actLogBeyond), 0, plugin.ErrMemory, "function of the host", false},
+	{"log that overflows", store.Millis(actLogOverflow), 0, plugin.ErrMemory, "function of the host", false},
+	{"fail from far beyond the memory", store.Millis(actFailBeyondMemory), 0, plugin.ErrMemory, "function of the host", false},
+	{"fail from beyond the memory", store.Millis(actFailBeyond), 0, plugin.ErrMemory, "function of the host", false},
+	{"empty table entry", store.Millis(actEmptyTable), 0, plugin.ErrTrap, "invalid table access", false},
 }
 
 type failing struct {
 	name     string
-	act      int64
+	act      store.Millis
 	deadline time.Duration
 	kind     error
 	says     string
@@ -151,7 +151,7 @@ func TestFailures(t *testing.T) {
 				if _, err := p.Get(ctx, key, actWork); err != nil {
 					require.NoError(t, err, "before %s", name)
 				}
-				err := operate(p, c.act)
+				err := operate(p, store.Millis(c.act))
 				require.ErrorIs(t, err, c.kind, name)
 				require.ErrorIs(t, err, store.ErrUnavailable, name)
 				require.ErrorContains(t, err, c.says, name)
@@ -178,7 +178,7 @@ func TestFailures(t *testing.T) {
 
 func TestCodes(t *testing.T) {
 	p, _ := hostile(t, 0)
-	for code, want := range map[int64]error{
+	for code, want := range map[store.Millis]error{
 		-1: store.ErrNotFound, -2: store.ErrInvalid, -3: store.ErrTooLarge, -4: store.ErrNoSpace, -5: store.ErrUnavailable,
 		-6: store.ErrConflict, -7: store.ErrCorrupt, -8: store.ErrDenied, -9: store.ErrUnsupported, -10: store.ErrInternal,
 		-11: store.ErrInternal, -1 << 40: store.ErrInternal, -1<<62 - 1: store.ErrInternal,
@@ -196,9 +196,9 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	require.NoError(t, p.Delete(ctx, key, actCode+1), "to delete what is absent is no error")
-	require.ErrorIs(t, operations["get"](p, actUnknownCode), store.ErrInternal)
+	require.ErrorIs(t, operations["get"](p, store.Millis(actUnknownCode)), store.ErrInternal)
 
-	err := operations["get"](p, actMessage)
+	err := operations["get"](p, store.Millis(actMessage))
 	require.ErrorIs(t, err, store.ErrInvalid)
 	var e *plugin.Error
 	require.ErrorAs(t, err, &e)
@@ -212,7 +212,7 @@ func TestCodes(t *testing.T) {
 // The functions of WASI answer an error to a pointer that leads outside.
 func TestWasiRefusesPointers(t *testing.T) {
 	p, _ := hostile(t, 0)
-	require.NoError(t, operations["clear"](p, actWasiBeyond))
+	require.NoError(t, operations["clear"](p, store.Millis(actWasiBeyond)))
 }
 
 func TestMessageTurnsConflictIntoAnError(t *testing.T) {
@@ -222,7 +222,7 @@ func TestMessageTurnsConflictIntoAnError(t *testing.T) {
 
 func TestEnumerationsThatLie(t *testing.T) {
 	for _, c := range []struct {
-		act  int64
+		act  store.Millis
 		says string
 		ends bool // the instance
 	}{

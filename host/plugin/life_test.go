@@ -63,7 +63,7 @@ func TestCloseWhileCallsRun(t *testing.T) {
 
 func TestCloseSaysThatItCouldNotSave(t *testing.T) {
 	clock := newClock()
-	clock.now = time.UnixMilli(actTrap)
+	clock.now = time.UnixMilli(int64(actTrap))
 	config := quiet()
 	config.Shards, config.Now = 1, clock.Now
 	p := open(t, guest(t, "hostile"), config)
@@ -102,7 +102,7 @@ func TestSweeperOfItsOwn(t *testing.T) {
 	config := quiet()
 	config.SweepInterval, config.Now = time.Millisecond, clock.Now
 	p := open(t, guest(t, "store"), config)
-	now := clock.Now().UnixMilli()
+	now := store.At(clock.Now())
 	for i := range 50 {
 		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, i), Expires: now + 1000, Now: now}))
 	}

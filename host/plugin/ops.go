@@ -34,10 +34,15 @@ func (o opKind) String() string { return opNames[o] }
 
 var (
 	_ store.Store       = (*Plugin)(nil)
+	_ store.Bounded     = (*Plugin)(nil)
+	_ store.Toucher     = (*Plugin)(nil)
+	_ store.Clearer     = (*Plugin)(nil)
+	_ store.Saver       = (*Plugin)(nil)
 	_ store.Sweeper     = (*Plugin)(nil)
 	_ store.Lister      = (*Plugin)(nil)
 	_ store.Snapshotter = (*Plugin)(nil)
-	_ store.Bounded     = (*Plugin)(nil)
+	_ store.Restorer    = (*Plugin)(nil)
+	_ store.Closer      = (*Plugin)(nil)
 )
 
 func (p *Plugin) shardOf(key []byte) *shard { return p.shards[ShardOf(key, len(p.shards))] }
@@ -64,13 +69,13 @@ func (p *Plugin) checkWrite(w store.Write) error {
 
 // Get implements [store.Store]. It allocates the value that it returns and
 // nothing else.
-func (p *Plugin) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (p *Plugin) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return p.GetAtMost(ctx, key, now, abi.MaxValue)
 }
 
 // GetAtMost implements [store.Bounded]. A value that is too large stays in the
 // guest's memory.
-func (p *Plugin) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (p *Plugin) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	if err := p.checkKey(key); err != nil {
 		return nil, err
 	}
@@ -119,9 +124,9 @@ func (s *shard) set(ctx context.Context, w store.Write) (mark, error) {
 	return s.wrote(), s.done(opSet, in, in.doSet(w))
 }
 
-// Touch implements [store.Store]. Of a guest that cannot do it by itself, the
+// Touch implements [store.Toucher]. Of a guest that cannot do it by itself, the
 // record is read and written, in one turn of its shard.
-func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now int64) error {
+func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	if err := p.checkKey(key); err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now int64) erro
 	return s.settle(m, now)
 }
 
-func (s *shard) retime(ctx context.Context, key []byte, expires, now int64) (mark, error) {
+func (s *shard) retime(ctx context.Context, key []byte, expires, now store.Millis) (mark, error) {
 	s.arrive()
 	defer s.leave()
 	in, err := s.lock(ctx)
@@ -148,7 +153,7 @@ func (s *shard) retime(ctx context.Context, key []byte, expires, now int64) (mar
 }
 
 // Delete implements [store.Store].
-func (p *Plugin) Delete(ctx context.Context, key []byte, now int64) error {
+func (p *Plugin) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if err := p.checkKey(key); err != nil {
 		return err
 	}
@@ -160,7 +165,7 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now int64) error {
 	return s.settle(m, now)
 }
 
-func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error) {
+func (s *shard) remove(ctx context.Context, key []byte, now store.Millis) (mark, error) {
 	s.arrive()
 	defer s.leave()
 	in, err := s.lock(ctx)
@@ -174,9 +179,9 @@ func (s *shard) remove(ctx context.Context, key []byte, now int64) (mark, error)
 	return s.wrote(), s.done(opDelete, in, in.doDelete(key, now))
 }
 
-// Clear implements [store.Store]. Every shard is cleared, also if one fails; the
+// Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
 // errors are joined.
-func (p *Plugin) Clear(ctx context.Context, now int64) error {
+func (p *Plugin) Clear(ctx context.Context, now store.Millis) error {
 	err := p.each(ctx, opClear, func(in *instance) error {
 		if err := p.mounts.present(); err != nil {
 			return err
@@ -190,11 +195,11 @@ func (p *Plugin) Clear(ctx context.Context, now int64) error {
 	return err
 }
 
-// Save implements [store.Store]. Every shard is saved, also if one fails or hangs; the
+// Save implements [store.Saver]. Every shard is saved, also if one fails or hangs; the
 // errors are joined. The snapshot, if there is one, is written with what the
 // shards hold; of one that failed it keeps what it had before. After a leap of the
 // host's clock nothing is dropped that has only expired by it.
-func (p *Plugin) Save(ctx context.Context, now int64) error {
+func (p *Plugin) Save(ctx context.Context, now store.Millis) error {
 	now = p.notAfterJudged(now)
 	err := p.each(ctx, opSave, func(in *instance) error { return in.doTime(in.save, now) }, func(s *shard) error {
 		// In steps as far as it goes. What the guest has to say, it says again when
@@ -262,7 +267,7 @@ func (p *Plugin) each(ctx context.Context, op opKind, f func(*instance) error, b
 
 // The following make one call each; they return answers and faults.
 
-func (in *instance) doGet(key []byte, now int64) ([]byte, error) {
+func (in *instance) doGet(key []byte, now store.Millis) ([]byte, error) {
 	limit := in.plugin.callLimit()
 	if err := in.put(key, nil, limit); err != nil {
 		return nil, err
@@ -313,7 +318,7 @@ func (in *instance) compare(w store.Write) error {
 	return nil
 }
 
-func (s *shard) doTouch(in *instance, key []byte, expires, now int64) error {
+func (s *shard) doTouch(in *instance, key []byte, expires, now store.Millis) error {
 	limit := in.plugin.callLimit()
 	if in.touch != nil {
 		if err := in.put(key, nil, limit); err != nil {
@@ -346,7 +351,7 @@ func (s *shard) doTouch(in *instance, key []byte, expires, now int64) error {
 	return err
 }
 
-func (in *instance) doDelete(key []byte, now int64) error {
+func (in *instance) doDelete(key []byte, now store.Millis) error {
 	limit := in.plugin.callLimit()
 	if err := in.put(key, nil, limit); err != nil {
 		return err
@@ -363,7 +368,7 @@ func (in *instance) doDelete(key []byte, now int64) error {
 }
 
 // doTime calls clear or save.
-func (in *instance) doTime(f api.Function, now int64) error {
+func (in *instance) doTime(f api.Function, now store.Millis) error {
 	in.stack[0] = uint64(now)
 	if err := in.run(f, in.plugin.callLimit()); err != nil {
 		return err

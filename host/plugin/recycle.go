@@ -74,7 +74,7 @@ func (s *settled) keepsFiles() bool {
 	return false
 }
 
-func (s *shard) reopen(old *instance, now int64) error {
+func (s *shard) reopen(old *instance, now store.Millis) error {
 	if err := s.done(opSave, old, old.doTime(old.save, now)); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *shard) reopen(old *instance, now int64) error {
 }
 
 // carry moves all records from one instance to the other.
-func (s *shard) carry(ctx context.Context, x *extent, old, next *instance, now int64) error {
+func (s *shard) carry(ctx context.Context, x *extent, old, next *instance, now store.Millis) error {
 	for cursor := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return err

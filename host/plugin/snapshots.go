@@ -160,7 +160,7 @@ func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 					return
 				}
 				count++
-				if !yield(store.Record{Key: key, Value: value, Expires: expires}, nil) {
+				if !yield(store.Record{Key: key, Value: value, Expires: store.Millis(expires)}, nil) {
 					return
 				}
 				list = rest

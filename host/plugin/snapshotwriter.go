@@ -76,7 +76,7 @@ func (s *snapshots) create(suffix string) (*snapshotWriter, error) {
 
 // write has the file hold what the guest holds. Operations go on meanwhile: one
 // that falls into that time may or may not be in it.
-func (s *snapshots) write(ctx context.Context, p *Plugin, now int64) error {
+func (s *snapshots) write(ctx context.Context, p *Plugin, now store.Millis) error {
 	w, err := s.begin()
 	if err != nil {
 		return p.snapshotError(err)
@@ -112,7 +112,7 @@ func (p *Plugin) notInSnapshot(s *shard, err error) error {
 }
 
 // addShard adds what a shard that is being closed holds. Its lock is held.
-func (w *snapshotWriter) addShard(s *shard, x *extent, in *instance, now int64, moves *atomic.Uint64) error {
+func (w *snapshotWriter) addShard(s *shard, x *extent, in *instance, now store.Millis, moves *atomic.Uint64) error {
 	for cursor := int64(0); ; {
 		next, list, err := s.step(x, in, opSnapshot, cursor, now)
 		if err != nil {
@@ -142,7 +142,7 @@ func (w *snapshotWriter) addList(list []byte) bool {
 		if !ok {
 			return true
 		}
-		w.add(store.Record{Key: key, Value: value, Expires: expires})
+		w.add(store.Record{Key: key, Value: value, Expires: store.Millis(expires)})
 		list = rest
 	}
 }
@@ -151,7 +151,7 @@ func (w *snapshotWriter) add(r store.Record) {
 	if len(w.block) > 0 && len(w.block)+len(r.Key)+len(r.Value) > snapshotBlock {
 		w.flush()
 	}
-	w.block = abi.AppendRecord(w.block, r.Key, r.Value, r.Expires)
+	w.block = abi.AppendRecord(w.block, r.Key, r.Value, int64(r.Expires))
 	w.count++
 }
 

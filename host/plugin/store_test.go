@@ -34,7 +34,7 @@ func value(revision uint64, rest string) []byte {
 func TestContract(t *testing.T) {
 	full := guest(t, "store")
 	config := quiet()
-	config.Shards, config.MemoryLimit, config.Now = 32, 64<<20, func() time.Time { return time.UnixMilli(storetest.Now) }
+	config.Shards, config.MemoryLimit, config.Now = 32, 64<<20, func() time.Time { return time.UnixMilli(int64(storetest.Now)) }
 	limited := config
 	limited.Deadline = time.Minute
 	for _, c := range []struct {
@@ -83,7 +83,7 @@ func TestEnumeration(t *testing.T) {
 	p := open(t, guest(t, "store"), quiet())
 	want := make(map[string]store.Record)
 	for i := range 100 {
-		r := store.Record{Key: fmt.Append(nil, "key", i), Value: value(uint64(i), "v"), Expires: int64(i%2) * 1000}
+		r := store.Record{Key: fmt.Append(nil, "key", i), Value: value(uint64(i), "v"), Expires: store.Millis(i%2) * 1000}
 		require.NoError(t, p.Set(ctx, store.Write{Key: r.Key, Value: r.Value, Expires: r.Expires, Now: 1}))
 		want[string(r.Key)] = r
 	}

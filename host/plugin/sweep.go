@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // Sweep implements [store.Sweeper]. Each shard looks at its part of max
 // records, in one call, during which its other operations wait. It fails with
 // [store.ErrUnsupported] if the guest does not sweep. After a leap of the host's clock
 // nothing is removed that has only expired by it.
-func (p *Plugin) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+func (p *Plugin) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
 	if max <= 0 {
 		return 0, ctx.Err()
 	}
@@ -31,7 +32,7 @@ func (p *Plugin) Sweep(ctx context.Context, max int, now int64) (removed int, er
 }
 
 // sweep has the shard look at so many records, and returns how long it took.
-func (s *shard) sweep(ctx context.Context, most int, now int64) (removed int, took time.Duration, err error) {
+func (s *shard) sweep(ctx context.Context, most int, now store.Millis) (removed int, took time.Duration, err error) {
 	in, err := s.lock(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -42,7 +43,7 @@ func (s *shard) sweep(ctx context.Context, most int, now int64) (removed int, to
 	return removed, time.Since(began), s.done(opSweep, in, err)
 }
 
-func (in *instance) doSweep(most int, now int64) (int, error) {
+func (in *instance) doSweep(most int, now store.Millis) (int, error) {
 	if in.sweep == nil {
 		return 0, &answer{code: abi.Unsupported, message: "the guest does not export it"}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // No call of a guest moves more than one record's worth between its memory and a file,
@@ -17,7 +18,7 @@ func TestTransfersAreBounded(t *testing.T) {
 	config.Shards, config.MemoryLimit, config.Deadline = 1, 64<<20, time.Minute
 	config.Mounts = []plugin.Mount{{Dir: t.TempDir(), MaxBytes: 3 << 30}}
 	p := open(t, guest(t, "transfers"), config)
-	call := func(act int64) (errno, n int) {
+	call := func(act store.Millis) (errno, n int) {
 		value, err := p.Get(ctx, key, act)
 		require.NoError(t, err)
 		require.Len(t, value, 16)
@@ -31,7 +32,7 @@ func TestTransfersAreBounded(t *testing.T) {
 		"fd_read of one": 11, "fd_pread of one": 12, "fd_write of one": 13, "fd_pwrite of one": 14,
 	} {
 		began := time.Now()
-		errno, n := call(act)
+		errno, n := call(store.Millis(act))
 		t.Logf("%s: %d bytes in %v", name, n, time.Since(began))
 		require.Zero(t, errno, name)
 		require.GreaterOrEqual(t, n, abi.MaxValue, "%s: the largest record is read and written at once", name)

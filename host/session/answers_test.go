@@ -236,7 +236,7 @@ func TestOnError(t *testing.T) {
 // TestCorruptRecord: not an error for ever, but a fresh session and an event.
 func TestCorruptRecord(t *testing.T) {
 	good := func(t *testing.T, a *app, id string) []byte {
-		b, err := a.store.Store.Get(context.Background(), []byte(storageKeyOf(id)), a.clock.ms.Load())
+		b, err := a.store.Store.Get(context.Background(), []byte(storageKeyOf(id)), a.clock.millis())
 		require.NoError(t, err)
 		return b
 	}
@@ -267,7 +267,7 @@ func TestCorruptRecord(t *testing.T) {
 				b.set("user", "ada")
 				id := b.id()
 				require.NoError(t, s.Set(context.Background(), store.Write{
-					Key: []byte(storageKeyOf(id)), Value: damage(good(t, a, id)), Now: a.clock.ms.Load(),
+					Key: []byte(storageKeyOf(id)), Value: damage(good(t, a, id)), Now: a.clock.millis(),
 				}))
 				a.kinds()
 				require.Equal(t, map[string]any{}, b.values())

@@ -29,6 +29,7 @@ func newClock() *clock {
 }
 
 func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()) }
+func (c *clock) millis() store.Millis    { return store.Millis(c.ms.Load()) }
 func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
 func (c *clock) at(d time.Duration) time.Time {
 	return time.UnixMilli(clockStart + d.Milliseconds())

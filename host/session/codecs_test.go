@@ -85,7 +85,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 		})
 		b.at(alone).do(untouched)
 		require.Equal(t, "ada", alone.peek(b.id()))
-		raw, err := s.Get(ctx, []byte(storageKeyOf(b.id())), before.clock.ms.Load())
+		raw, err := s.Get(ctx, []byte(storageKeyOf(b.id())), before.clock.millis())
 		require.NoError(t, err)
 		require.NotContains(t, string(raw), "waddle.codecs")
 		for _, a := range []*app{before, after, back, alone} {

@@ -169,7 +169,7 @@ func (s *Session) commitLook() {
 	}
 }
 
-func (s *Session) look(now int64, rotate bool) error {
+func (s *Session) look(now store.Millis, rotate bool) error {
 	if s.stale {
 		// A request that goes on for long met the change of another, and would
 		// never be up to date again.
@@ -219,17 +219,17 @@ type attempt struct {
 	expect int64  // over what
 	id     string
 	key    *storageKey
-	look   bool    // nothing was changed: the idle end moves, the duration only if it rolls
-	fresh  bool    // id is a new one
-	left   *Record // to be left under the old id, if there is one
-	half   bool    // the record is stored, and whether left is too is not known
-	until  int64   // that the cookie is to be kept, if it is to be sent
-	send   bool    // the cookie, or the token
+	look   bool         // nothing was changed: the idle end moves, the duration only if it rolls
+	fresh  bool         // id is a new one
+	left   *Record      // to be left under the old id, if there is one
+	half   bool         // the record is stored, and whether left is too is not known
+	until  store.Millis // that the cookie is to be kept, if it is to be sent
+	send   bool         // the cookie, or the token
 }
 
 // try stores the pending changes and those of e upon the record as it is known.
 // It asks to be called again if the stored session is another by now.
-func (s *Session) try(e edit, now int64) (again bool, err error) {
+func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	if s.renew && s.ctx.Err() != nil {
 		return false, fmt.Errorf("session: the request ended before its session had a new id, which nobody would have learnt; nothing was saved: %w", s.ctx.Err())
 	}
@@ -298,7 +298,7 @@ func (s *Session) try(e edit, now int64) (again bool, err error) {
 func (s *Session) held() bool { return s.record.Held || s.id != "" && !s.issued }
 
 // planID decides on the id of what is stored, and whether to tell the client.
-func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
+func (s *Session) planID(t *attempt, rotate bool, now store.Millis) (err error) {
 	t.until = s.manager.cookieUntil(&t.next, now)
 	asked := s.life.pending()
 	// Without a response nobody tells the client: the next response does. A
@@ -347,7 +347,7 @@ func (s *Session) planID(t *attempt, rotate bool, now int64) (err error) {
 // planValues lays the changes over the values as they are known. Only what is
 // stored in the end counts as changed: those of e, and of the list of a user's
 // sessions, are made to a copy.
-func (s *Session) planValues(t *attempt, e edit, now int64) error {
+func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 	o := &s.overlay
 	if e != nil {
 		edited := s.overlay.copy()
@@ -368,7 +368,7 @@ func (s *Session) planValues(t *attempt, e edit, now int64) error {
 
 // end removes a session whose time is over when it is saved: because the
 // handler said so, or because it ran out while the request was under way.
-func (s *Session) end(e edit, now int64) error {
+func (s *Session) end(e edit, now store.Millis) error {
 	asked := e == nil && s.life.ends(&s.record, now)
 	if err := s.destroy(); err != nil || asked {
 		return err

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // maxCandidates bounds how many cookies of our name in one request are looked
@@ -64,14 +66,14 @@ func (s *Settings) cookie(scope CookieScope) *http.Cookie {
 
 // setCookie returns the Set-Cookie line for an id. The browser keeps it until
 // the given time, or until it closes if that is 0.
-func (s *Settings) setCookie(scope CookieScope, id string, until, now int64) string {
+func (s *Settings) setCookie(scope CookieScope, id string, until, now store.Millis) string {
 	c := s.cookie(scope)
 	c.Value = id
 	if until != 0 {
 		// Rounded up: a cookie that outlives its session by a part of a
 		// second is harmless, one that dies before it is not.
 		c.MaxAge = max(1, int((until-now+999)/1000))
-		c.Expires = time.UnixMilli(until + 999).UTC()
+		c.Expires = (until + 999).Time().UTC()
 	}
 	return c.String()
 }

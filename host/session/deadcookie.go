@@ -26,22 +26,22 @@ type deadCookies struct {
 }
 
 type deadCookie struct {
-	seen  int64 // first
-	until int64 // that it is left alone: it was taken back, or replaced
+	seen  store.Millis // first
+	until store.Millis // that it is left alone: it was taken back, or replaced
 }
 
 const (
 	deadCookiesKept = 1024
 	// deadFor is how long the requests of a page that is loaded may take to
 	// arrive, and then some.
-	deadFor = int64(10 * time.Second / time.Millisecond)
+	deadFor = store.Millis(10 * time.Second / time.Millisecond)
 	// replacedFor outlasts the requests that were sent before a cookie was
 	// replaced.
-	replacedFor = int64(time.Hour / time.Millisecond)
+	replacedFor = store.Millis(time.Hour / time.Millisecond)
 )
 
 // takeBack reports whether a cookie is to be taken back with this response.
-func (d *deadCookies) takeBack(key storageKey, page bool, now int64) bool {
+func (d *deadCookies) takeBack(key storageKey, page bool, now store.Millis) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	c, known := d.known[key]
@@ -57,7 +57,7 @@ func (d *deadCookies) takeBack(key storageKey, page bool, now int64) bool {
 }
 
 // replaced notes that a client which came with a cookie is given another one.
-func (d *deadCookies) replaced(key storageKey, now int64) {
+func (d *deadCookies) replaced(key storageKey, now store.Millis) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.keep(key, deadCookie{seen: now, until: now + replacedFor})
@@ -119,7 +119,7 @@ func (s *Session) stillStored(key storageKey) bool {
 
 // replaced notes that the client gets a new id in place of the one that its
 // cookie has.
-func (s *Session) replaced(now int64) {
+func (s *Session) replaced(now store.Millis) {
 	if s.exists {
 		s.manager.dead.replaced(s.key, now)
 		return

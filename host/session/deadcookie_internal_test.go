@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // TestDeadCookiesAreBounded: whoever sends made-up ids without end makes this
@@ -16,9 +18,9 @@ func TestDeadCookiesAreBounded(t *testing.T) {
 		return k
 	}
 	for n := range 3 * deadCookiesKept {
-		require.True(t, d.takeBack(key(n), true, int64(n)))
-		require.False(t, d.takeBack(key(n), true, int64(n)))
-		d.replaced(key(n), int64(n))
+		require.True(t, d.takeBack(key(n), true, store.Millis(n)))
+		require.False(t, d.takeBack(key(n), true, store.Millis(n)))
+		d.replaced(key(n), store.Millis(n))
 	}
 	require.Len(t, d.known, deadCookiesKept)
 	require.Len(t, d.ring, deadCookiesKept)

@@ -148,7 +148,7 @@ func TestDestroyIsFinal(t *testing.T) {
 // that is not sealed.
 func requireTombstone(t *testing.T, a *app, id string) {
 	t.Helper()
-	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.ms.Load())
+	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
 	require.NoError(t, err)
 	require.EqualValues(t, session.RecordEnded, b[10]>>5&3)
 }

@@ -18,11 +18,11 @@ import (
 const (
 	// endedGrace is for how long after the end a request with the id may begin
 	// and still be taken for one that was sent before it.
-	endedGrace = int64(30 * time.Second / time.Millisecond)
+	endedGrace = store.Millis(30 * time.Second / time.Millisecond)
 
 	// endedFor is how long a tombstone is kept. It outlasts any request that
 	// began within the grace, or was storing the session.
-	endedFor = int64(time.Hour / time.Millisecond)
+	endedFor = store.Millis(time.Hour / time.Millisecond)
 
 	// endedRevision is one that no session reaches, so that no commit takes it
 	// for what it knows.
@@ -34,7 +34,7 @@ const (
 )
 
 // tombstone makes the record that is left of a session.
-func (m *Manager) tombstone(revision uint64, t Transport, now int64) *Record {
+func (m *Manager) tombstone(revision uint64, t Transport, now store.Millis) *Record {
 	return &Record{
 		Revision:    revision,
 		Codec:       m.settings.Codec.ID(),
@@ -50,7 +50,7 @@ func (m *Manager) tombstone(revision uint64, t Transport, now int64) *Record {
 // the session is removed, on the same condition: a log-out must not fail for a full
 // disk, and what a tombstone is for, that nobody stores the session again, there is no
 // room for either.
-func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect, now int64) error {
+func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect int64, now store.Millis) error {
 	err := m.engine.Store(ctx, key, left, expect, now)
 	if !errors.Is(err, store.ErrNoSpace) {
 		return err
@@ -91,7 +91,7 @@ func (r *Record) endedBy() error {
 // withinGrace reports whether the request began before the grace of what is left
 // of a session was over. Of one that is not known to have begun earlier that is
 // now.
-func (s *Session) withinGrace(left *Record, now int64) bool {
+func (s *Session) withinGrace(left *Record, now store.Millis) bool {
 	if s.began != 0 {
 		now = s.began
 	}
@@ -192,7 +192,7 @@ func (s *Session) remove(id string) (Values, error) {
 
 // findToEnd gets what is to be ended with an id, and on what condition. What
 // cannot be read is ended as well: a program that has its key or codec may.
-func (s *Session) findToEnd(id string, known bool, now int64) (key storageKey, r Record, expect int64, err error) {
+func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storageKey, r Record, expect int64, err error) {
 	for range maxLeads + maxMoves {
 		key = s.manager.keyOf(id)
 		r, err = s.manager.engine.Load(&s.saving, key[:], now)
@@ -343,7 +343,7 @@ func (s *Session) endRest() error {
 }
 
 // fetchKey is fetch of another key than the session's own.
-func (s *Session) fetchKey(ctx context.Context, key storageKey, now int64) (Record, error) {
+func (s *Session) fetchKey(ctx context.Context, key storageKey, now store.Millis) (Record, error) {
 	kept := s.key
 	defer func() { s.key = kept }()
 	s.key = key

@@ -307,7 +307,7 @@ func TestDestroyEndsWhatCannotBeRead(t *testing.T) {
 func TestPageOfASessionThatEnded(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for _, ending := range endings {
-			require.NoError(t, s.Clear(ctx, clockStart))
+			require.NoError(t, store.Clear(ctx, s, clockStart))
 			a := newApp(t, s, seal)
 			old, _ := ended(t, a, ending.do)
 			var token string
@@ -346,7 +346,7 @@ func TestLogInAfterTheEnd(t *testing.T) {
 				"is refused first": func(s *session.Session) error { _ = s.Set("x", 1); _ = s.Save(); return s.Renew() },
 			} {
 				t.Run(ending.name+", "+name, func(t *testing.T) {
-					require.NoError(t, s.Clear(ctx, clockStart))
+					require.NoError(t, store.Clear(ctx, s, clockStart))
 					a := newApp(t, s, seal)
 					old, b := ended(t, a, ending.do)
 					got := a.at(old, func(s *session.Session) {

@@ -26,16 +26,16 @@ type Engine interface {
 	// [store.ErrNotFound] if there is none or it has expired by now, and [ErrDecode] or [store.ErrCorrupt]
 	// if there is one that cannot be read. What it gets from a store it bounds
 	// by [store.AtMost]: a storage may have anything, of any size.
-	Load(ctx context.Context, key []byte, now int64) (Record, error)
+	Load(ctx context.Context, key []byte, now store.Millis) (Record, error)
 
 	// Store puts a record under key on the condition of
 	// [store.Write.Expect], to be dropped at r.Expires. A record whose
 	// Expires has passed removes what is there, on the same condition. It
 	// returns [store.ErrConflict] where the condition does not hold.
-	Store(ctx context.Context, key []byte, r *Record, expect, now int64) error
+	Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error
 
 	// Delete removes the record. That there is none is not an error.
-	Delete(ctx context.Context, key []byte, now int64) error
+	Delete(ctx context.Context, key []byte, now store.Millis) error
 }
 
 // EngineRecords is the name of the default engine.
@@ -91,7 +91,7 @@ type records struct {
 
 func newRecords(s store.Store) records { return records{s, store.AtMost(s), maxRecord} }
 
-func (e records) Load(ctx context.Context, key []byte, now int64) (Record, error) {
+func (e records) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
 	b, err := e.reads.GetAtMost(ctx, key, now, e.most)
 	if errors.Is(err, store.ErrOversized) {
 		err = fmt.Errorf("%w: the record is larger than this program reads, which is Settings.MaxSize, and %d bytes where that is less; "+
@@ -103,11 +103,11 @@ func (e records) Load(ctx context.Context, key []byte, now int64) (Record, error
 	return decodeRecord(b)
 }
 
-func (e records) Store(ctx context.Context, key []byte, r *Record, expect, now int64) error {
+func (e records) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
 	return e.store.Set(ctx, store.Write{Key: key, Value: r.encode(), Expires: r.Expires, Now: now, Expect: expect})
 }
 
-func (e records) Delete(ctx context.Context, key []byte, now int64) error {
+func (e records) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return e.store.Delete(ctx, key, now)
 }
 

@@ -20,7 +20,7 @@ type table struct {
 	zeroRev bool // as an engine that knows of no revisions would
 }
 
-func (e *table) Load(_ context.Context, key []byte, now int64) (session.Record, error) {
+func (e *table) Load(_ context.Context, key []byte, now store.Millis) (session.Record, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, ok := e.rows[string(key)]
@@ -33,7 +33,7 @@ func (e *table) Load(_ context.Context, key []byte, now int64) (session.Record, 
 	return r, nil
 }
 
-func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect, now int64) error {
+func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect int64, now store.Millis) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old, ok := e.rows[string(key)]
@@ -58,7 +58,7 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect, 
 	return nil
 }
 
-func (e *table) Delete(_ context.Context, key []byte, _ int64) error {
+func (e *table) Delete(_ context.Context, key []byte, _ store.Millis) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.rows, string(key))
@@ -119,12 +119,12 @@ type counted struct {
 	loads, stores int
 }
 
-func (e *counted) Load(ctx context.Context, key []byte, now int64) (session.Record, error) {
+func (e *counted) Load(ctx context.Context, key []byte, now store.Millis) (session.Record, error) {
 	e.loads++
 	return e.Engine.Load(ctx, key, now)
 }
 
-func (e *counted) Store(ctx context.Context, key []byte, r *session.Record, expect, now int64) error {
+func (e *counted) Store(ctx context.Context, key []byte, r *session.Record, expect int64, now store.Millis) error {
 	e.stores++
 	return e.Engine.Store(ctx, key, r, expect, now)
 }

@@ -3,6 +3,8 @@ package session
 import (
 	"fmt"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // SetExpiry gives this session a time to live of its own, counted from each
@@ -27,7 +29,7 @@ func (s *Session) SetExpiry(d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	ms := d.Milliseconds()
+	ms := store.Span(d)
 	if absolute := s.manager.absoluteOf(&r); absolute != 0 && ms > absolute {
 		return cut("AbsoluteTimeout", d, absolute)
 	}
@@ -48,8 +50,8 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	if err != nil {
 		return err
 	}
-	end := max(1, t.UnixMilli())
-	left := time.Duration(min(end-now, maxLifetime.Milliseconds()+1)) * time.Millisecond
+	end := max(1, store.At(t))
+	left := min(end-now, store.Span(maxLifetime)+1).Duration()
 	if left > maxLifetime {
 		return fmt.Errorf("%w: a session's end at %v, and the latest is %v from now", ErrSettings, t, maxLifetime)
 	}
@@ -125,7 +127,7 @@ func (s *Session) Seen() (time.Time, error) {
 	if err := s.peek(s.ctx); err != nil || !s.exists {
 		return time.Time{}, err
 	}
-	return time.UnixMilli(s.record.Seen), nil
+	return s.record.Seen.Time(), nil
 }
 
 // Created returns when the session was first stored, or the zero time. It does
@@ -136,7 +138,7 @@ func (s *Session) Created() (time.Time, error) {
 	if err := s.peek(s.ctx); err != nil || !s.exists {
 		return time.Time{}, err
 	}
-	return time.UnixMilli(s.record.Created), nil
+	return s.record.Created.Time(), nil
 }
 
 // Expires returns when the session ends if nothing happens to it but what this
@@ -164,12 +166,12 @@ func (s *Session) Expires() (time.Time, error) {
 		r.Seen = now
 		r.Expires = m.expires(&r, now)
 	}
-	return time.UnixMilli(m.endOf(&r)), nil
+	return m.endOf(&r).Time(), nil
 }
 
 // lifeChange is a pending change of a session's own expiry and timeouts.
 type lifeChange struct {
-	lifetime, idle, absolute int64
+	lifetime, idle, absolute store.Millis
 
 	set, fixed, setIdle, setAbsolute, setBrowser bool
 
@@ -195,25 +197,25 @@ func (c *lifeChange) apply(r *Record) {
 }
 
 // ends reports whether the change itself says that a session is over.
-func (c *lifeChange) ends(r *Record, now int64) bool {
+func (c *lifeChange) ends(r *Record, now store.Millis) bool {
 	return c.set && c.fixed && c.lifetime <= now ||
 		c.setAbsolute && c.absolute > 0 && r.Created+c.absolute <= now
 }
 
 // ownTimeout returns a timeout as a record has it.
-func ownTimeout(name string, d time.Duration) (int64, error) {
+func ownTimeout(name string, d time.Duration) (store.Millis, error) {
 	switch {
 	case d == 0:
 		return timeoutNone, nil
 	case d < time.Second || d > maxLifetime:
 		return 0, fmt.Errorf("%w: a session's %s of %v, and it must be 0 for none, or from 1s to %v", ErrSettings, name, d, maxLifetime)
 	}
-	return d.Milliseconds(), nil
+	return store.Span(d), nil
 }
 
 // lifeToChange returns what is known of the session's life, pending changes
 // included.
-func (s *Session) lifeToChange() (r Record, now int64, err error) {
+func (s *Session) lifeToChange() (r Record, now store.Millis, err error) {
 	if err := s.loadUnseen(s.ctx); err != nil {
 		return r, 0, err
 	}
@@ -227,17 +229,17 @@ func (s *Session) lifeToChange() (r Record, now int64, err error) {
 
 // cutByIdle returns an error for an end that is further away than that of other
 // sessions, where the idle timeout that those have would come first.
-func (s *Session) cutByIdle(r *Record, now, end int64) error {
+func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 	m := s.manager
 	if m.idle == 0 || r.IdleTimeout != 0 || end-now <= m.duration {
 		return nil
 	}
-	return cut("IdleTimeout", time.Duration(end-now)*time.Millisecond, m.idle)
+	return cut("IdleTimeout", (end - now).Duration(), m.idle)
 }
 
-func cut(timeout string, wanted time.Duration, after int64) error {
+func cut(timeout string, wanted time.Duration, after store.Millis) error {
 	return fmt.Errorf("%w: a session is to live for %v, and its %s would end it after %v; give it another by Session.Set%s first",
-		ErrSettings, wanted, timeout, time.Duration(after)*time.Millisecond, timeout)
+		ErrSettings, wanted, timeout, after.Duration(), timeout)
 }
 
 // changesHands reports whether another user logs in with the session than the one
@@ -252,7 +254,7 @@ func (s *Session) changesHands() bool {
 
 // age gives a record that is saved now its times, as the settings and the
 // pending changes of this session have it.
-func (s *Session) age(r *Record, now int64) {
+func (s *Session) age(r *Record, now store.Millis) {
 	if s.changesHands() {
 		r.Lifetime, r.Fixed, r.IdleTimeout, r.AbsoluteTimeout, r.Browser = 0, false, 0, 0, BrowserDefault
 	}

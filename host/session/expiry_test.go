@@ -258,8 +258,8 @@ func TestAbsoluteTimeoutThatWasShortened(t *testing.T) {
 // late is a store whose clock is behind: it still has what has ended.
 type late struct{ store.Store }
 
-func (s late) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
-	return s.Store.Get(ctx, key, now-hour.Milliseconds())
+func (s late) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
+	return s.Store.Get(ctx, key, now-store.Span(hour))
 }
 
 // TestStoreThatKeepsWhatHasEnded is not believed.

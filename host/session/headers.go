@@ -3,6 +3,8 @@ package session
 import (
 	"net/http"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // addHeaders completes the headers of a response whose session was touched,
@@ -64,7 +66,7 @@ func (w *responseWriter) addVary(h http.Header, on string) {
 
 // sendID puts the session's id among the headers at once, where a handler that
 // writes the response itself finds it.
-func (w *responseWriter) sendID(id string, until, now int64) {
+func (w *responseWriter) sendID(id string, until, now store.Millis) {
 	h, m := w.Header(), w.session.manager
 	if w.session.transport == TransportHeader {
 		h.Set(m.settings.tokenAnswer(), id)
@@ -79,7 +81,7 @@ func (w *responseWriter) sendID(id string, until, now int64) {
 
 // setCookie makes the cookie for an id, if there is a scope for it: where there
 // is none, a commit that needs the cookie has failed before.
-func (w *responseWriter) setCookie(id string, until, now int64) {
+func (w *responseWriter) setCookie(id string, until, now store.Millis) {
 	m := w.session.manager
 	if scope, err := m.scope(w.request); err == nil {
 		w.cookie = m.settings.setCookie(scope, id, until, now)

@@ -38,7 +38,7 @@ func (x *traitor) Set(ctx context.Context, w store.Write) error {
 	return x.Store.Set(ctx, w)
 }
 
-func (x *traitor) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (x *traitor) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	x.mu.Lock()
 	answer := x.answer
 	x.mu.Unlock()
@@ -202,7 +202,7 @@ func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: clockStart}))
 	require.Equal(t, "ada", a.peek(id), "this is what the documentation says cannot be noticed")
 	a.clock.advance(7 * day)
-	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: a.clock.ms.Load()}))
+	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: a.clock.millis()}))
 	require.Empty(t, a.peek(id), "the expiry is sealed within")
 	require.Equal(t, []session.EventKind{session.EventDestroyed, session.EventExpired}, a.kinds())
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"sort"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // indexBlock is the list of a user's sessions as it is stored, the one value of
@@ -117,7 +119,7 @@ func makeIndexBlock(entries map[string]indexEntry) indexBlock {
 // been about to store it since. Which of these was first, the list cannot know,
 // so that it keeps them all until a request is seen to go on from one of them.
 type indexEntry struct {
-	since, added, until int64
+	since, added, until store.Millis
 	keys                []storageKey
 }
 
@@ -131,7 +133,7 @@ const (
 
 // follow adds the key that a session is to be stored under next, coming from
 // another one of the entry's. It reports false if too many are at that already.
-func (e *indexEntry) follow(from, to storageKey, now int64) bool {
+func (e *indexEntry) follow(from, to storageKey, now store.Millis) bool {
 	if from != e.keys[len(e.keys)-1] || len(e.keys) >= maxEntryKeys && now-e.added > healAfterFull {
 		// The session was found under from, so none of the others is it.
 		e.keys = []storageKey{to, from}
@@ -149,7 +151,7 @@ func (e indexEntry) same(as indexEntry) bool {
 }
 
 func (e indexEntry) append(b []byte) []byte {
-	for _, at := range [...]int64{e.since, e.added, e.until} {
+	for _, at := range [...]store.Millis{e.since, e.added, e.until} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(at))
 	}
 	for _, key := range e.keys {
@@ -162,9 +164,9 @@ func decodeIndexEntry(b []byte) (e indexEntry, ok bool) {
 	if len(b) < entryTimes+sha256.Size || (len(b)-entryTimes)%sha256.Size != 0 {
 		return e, false
 	}
-	e.since = int64(binary.LittleEndian.Uint64(b))
-	e.added = int64(binary.LittleEndian.Uint64(b[8:]))
-	e.until = int64(binary.LittleEndian.Uint64(b[16:]))
+	e.since = store.Millis(binary.LittleEndian.Uint64(b))
+	e.added = store.Millis(binary.LittleEndian.Uint64(b[8:]))
+	e.until = store.Millis(binary.LittleEndian.Uint64(b[16:]))
 	e.keys = make([]storageKey, 0, (len(b)-entryTimes)/sha256.Size)
 	for b = b[entryTimes:]; len(b) > 0; b = b[sha256.Size:] {
 		e.keys = append(e.keys, storageKey(b[:sha256.Size]))

@@ -121,7 +121,7 @@ func TestUsersUnderAClockThatJumps(t *testing.T) {
 	}
 	overStores(t, func(t *testing.T, s store.Store) {
 		for seed := range uint64(rounds) {
-			require.NoError(t, s.Clear(ctx, clockStart))
+			require.NoError(t, store.Clear(ctx, s, clockStart))
 			newLeaps(t, s, seed).run(120)
 		}
 	})
@@ -129,7 +129,7 @@ func TestUsersUnderAClockThatJumps(t *testing.T) {
 
 type leaper struct {
 	id, handle, user string
-	until            int64 // by which clock it is over
+	until            store.Millis // by which clock it is over
 	ended            bool
 }
 
@@ -155,14 +155,14 @@ func (l *leaps) run(steps int) {
 			l.a.clock.ms.Store(l.right)
 			sweep(l.t, l.a.store.Store, l.a)
 		}
-		l.right += l.rng.Int64N(int64(20 * time.Minute / time.Millisecond))
+		l.right += l.rng.Int64N((20 * time.Minute).Milliseconds())
 		ahead := []time.Duration{0, 0, 20 * time.Hour, 3 * day, 365 * day}[l.rng.IntN(5)]
 		l.a.clock.ms.Store(l.right + ahead.Milliseconds())
 		user := users[l.rng.IntN(len(users))]
 		switch l.rng.IntN(8) {
 		case 0, 1, 2:
 			id, handle := logIn(l.t, l.a.manager, user)
-			l.all = append(l.all, &leaper{id: id, handle: handle, user: user, until: l.now() + day.Milliseconds()})
+			l.all = append(l.all, &leaper{id: id, handle: handle, user: user, until: l.now() + store.Span(day)})
 		case 3:
 			_, err := l.a.manager.EndAll(ctx, user)
 			require.NoError(l.t, err)
@@ -183,7 +183,7 @@ func (l *leaps) run(steps int) {
 				open := l.a.manager.Open(ctx, s.id)
 				require.NoError(l.t, open.Set("seen", l.now()))
 				require.NoError(l.t, open.Save())
-				s.until = l.now() + day.Milliseconds()
+				s.until = l.now() + store.Span(day)
 			}
 		}
 		l.check(user)
@@ -201,7 +201,7 @@ func (l *leaps) run(steps int) {
 	}
 }
 
-func (l *leaps) now() int64 { return l.a.clock.ms.Load() }
+func (l *leaps) now() store.Millis { return l.a.clock.millis() }
 
 func (l *leaps) alive(s *leaper) bool { return !s.ended && l.now() < s.until }
 

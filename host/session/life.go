@@ -1,23 +1,27 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
 
 // What a session's record and the settings make of its life. Times are Unix
 // milliseconds.
 
 // maxCookieAge is how long browsers keep a cookie at most, whatever they are
 // told.
-const maxCookieAge = int64(400 * 24 * time.Hour / time.Millisecond)
+const maxCookieAge = store.Millis(400 * 24 * time.Hour / time.Millisecond)
 
 // timeoutNone is a session's own timeout that says that it has none.
 const timeoutNone = -1
 
-func (m *Manager) idleOf(r *Record) int64 { return timeout(r.IdleTimeout, m.idle) }
+func (m *Manager) idleOf(r *Record) store.Millis { return timeout(r.IdleTimeout, m.idle) }
 
-func (m *Manager) absoluteOf(r *Record) int64 { return timeout(r.AbsoluteTimeout, m.absolute) }
+func (m *Manager) absoluteOf(r *Record) store.Millis { return timeout(r.AbsoluteTimeout, m.absolute) }
 
 // timeout returns the one that counts, 0 for none.
-func timeout(own, general int64) int64 {
+func timeout(own, general store.Millis) store.Millis {
 	switch {
 	case own == 0:
 		return general
@@ -28,7 +32,7 @@ func timeout(own, general int64) int64 {
 }
 
 // lifeOf returns how long a session without a fixed end lives after a change.
-func (m *Manager) lifeOf(r *Record) int64 {
+func (m *Manager) lifeOf(r *Record) store.Millis {
 	switch {
 	case r.Lifetime != 0 && !r.Fixed:
 		return r.Lifetime
@@ -39,10 +43,10 @@ func (m *Manager) lifeOf(r *Record) int64 {
 }
 
 // lasts returns when a record ends if its session is never idle.
-func (m *Manager) lasts(r *Record) int64 { return m.lastsSeen(r, r.Seen) }
+func (m *Manager) lasts(r *Record) store.Millis { return m.lastsSeen(r, r.Seen) }
 
 // lastsSeen is lasts for a session that was last looked at then.
-func (m *Manager) lastsSeen(r *Record, seen int64) int64 {
+func (m *Manager) lastsSeen(r *Record, seen store.Millis) store.Millis {
 	from := r.Saved
 	if m.rolling {
 		from = max(from, seen)
@@ -58,7 +62,7 @@ func (m *Manager) lastsSeen(r *Record, seen int64) int64 {
 }
 
 // expires returns when a record ends whose session was looked at now.
-func (m *Manager) expires(r *Record, now int64) int64 {
+func (m *Manager) expires(r *Record, now store.Millis) store.Millis {
 	end := m.lastsSeen(r, now)
 	if idle := m.idleOf(r); idle != 0 {
 		end = min(end, now+idle)
@@ -68,14 +72,14 @@ func (m *Manager) expires(r *Record, now int64) int64 {
 
 // endOf returns when a record is over, whatever the store thinks of it. The
 // absolute timeout is looked at anew: it may have been shortened since.
-func (m *Manager) endOf(r *Record) int64 {
+func (m *Manager) endOf(r *Record) store.Millis {
 	if absolute := m.absoluteOf(r); absolute != 0 {
 		return min(r.Expires, r.Created+absolute)
 	}
 	return r.Expires
 }
 
-func (m *Manager) ended(r *Record, now int64) bool { return now >= m.endOf(r) }
+func (m *Manager) ended(r *Record, now store.Millis) bool { return now >= m.endOf(r) }
 
 // looksMatter reports whether looking at a session may change its record.
 func (m *Manager) looksMatter(r *Record) bool {
@@ -84,7 +88,7 @@ func (m *Manager) looksMatter(r *Record) bool {
 
 // lookStep returns how far a look must move the end of a session to be worth a
 // write: a tenth of the time that looks extend, 0 if they extend nothing.
-func (m *Manager) lookStep(r *Record) int64 {
+func (m *Manager) lookStep(r *Record) store.Millis {
 	span := m.idleOf(r)
 	if m.rolling && !r.Fixed && (span == 0 || m.lifeOf(r) < span) {
 		span = m.lifeOf(r)
@@ -97,7 +101,7 @@ func (m *Manager) lookStep(r *Record) int64 {
 
 // lookPause returns after how long a look at a session that could not be noted is
 // tried anew.
-func (m *Manager) lookPause(r *Record) int64 {
+func (m *Manager) lookPause(r *Record) store.Millis {
 	pause := m.lookStep(r)
 	if m.seenEvery != 0 && (pause == 0 || m.seenEvery < pause) {
 		pause = m.seenEvery
@@ -107,7 +111,7 @@ func (m *Manager) lookPause(r *Record) int64 {
 
 // refreshDue reports whether the look at the session that the request had is to
 // be saved.
-func (s *Session) refreshDue(now int64) bool {
+func (s *Session) refreshDue(now store.Millis) bool {
 	m, r := s.manager, &s.record
 	if !s.exists || !s.used || now < s.lookAgain || s.modified() {
 		return false
@@ -134,7 +138,7 @@ func (s *Session) cookieFollowsLooks(r *Record) bool {
 // cookieUntil returns until when the browser should keep the cookie of a
 // record, 0 for until it closes. Being idle does not count: the cookie
 // need not be sent again whenever somebody looks.
-func (m *Manager) cookieUntil(r *Record, now int64) int64 {
+func (m *Manager) cookieUntil(r *Record, now store.Millis) store.Millis {
 	closes := m.settings.ExpireAtBrowserClose
 	switch r.Browser {
 	case BrowserEnds:
@@ -152,7 +156,7 @@ func (m *Manager) cookieUntil(r *Record, now int64) int64 {
 // told, should be replaced by one kept until want: it would be forgotten when
 // more than a tenth of its time is still to come, or kept for too long, as is
 // one that the browser was told to keep for longer than browsers do.
-func cookieStale(told, want, now int64) bool {
+func cookieStale(told, want, now store.Millis) bool {
 	if told == 0 || want == 0 {
 		return told != want
 	}

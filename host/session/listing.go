@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // errUnlisted is a session that its user's list does not have any more as it
@@ -21,7 +23,7 @@ var errUnlisted = errors.New("session: the session is not listed any more as it 
 //
 // Only a log-in adds a session. One that was listed and is not any more was
 // ended: errUnlisted, whatever this request still knows of it.
-func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
+func (s *Session) list(t *attempt, o *overlay, now store.Millis) (*overlay, error) {
 	var b binding
 	if s.bind != nil {
 		b = *s.bind
@@ -53,7 +55,7 @@ func (s *Session) list(t *attempt, o *overlay, now int64) (*overlay, error) {
 }
 
 // listLogIn adds a session that somebody has logged in with.
-func (s *Session) listLogIn(t *attempt, b *binding, now int64) error {
+func (s *Session) listLogIn(t *attempt, b *binding, now store.Millis) error {
 	entry := indexEntry{since: now, added: now, until: b.until, keys: []storageKey{*t.key}}
 	if s.exists {
 		// Until the old record is gone, ending the session must end both.
@@ -70,7 +72,7 @@ func (s *Session) listLogIn(t *attempt, b *binding, now int64) error {
 }
 
 // listAgain changes the entry of a session that gets a new id or lasts longer.
-func (s *Session) listAgain(t *attempt, b *binding, now int64) error {
+func (s *Session) listAgain(t *attempt, b *binding, now store.Millis) error {
 	return s.manager.enlist(&s.saving, b, []string{b.handle}, func(e map[string]indexEntry) error {
 		entry, ok := e[b.handle]
 		if !ok || !slices.Contains(entry.keys, s.key) {
@@ -148,7 +150,7 @@ func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int)
 		return nil
 	}
 	type listedSince struct {
-		since  int64
+		since  store.Millis
 		handle string
 	}
 	others := make([]listedSince, 0, len(e))

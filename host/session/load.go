@@ -67,7 +67,7 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 // ErrRenewed, and the last id, where another request ended the session: for
 // clients that is so within the grace alone, as is being led on, and for a
 // session that was loaded before as long as the storage knows.
-func (s *Session) find(ctx context.Context, id string, now int64, r *Record, loaded bool) (current string, key storageKey, err error) {
+func (s *Session) find(ctx context.Context, id string, now store.Millis, r *Record, loaded bool) (current string, key storageKey, err error) {
 	// The key lies within the session meanwhile: engines make what they are
 	// given escape, and a load is to allocate nothing for it.
 	kept := s.key

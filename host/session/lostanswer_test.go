@@ -292,7 +292,7 @@ func TestLogInMeetsAnotherPage(t *testing.T) {
 			"used meanwhile": func(s *session.Session) error { return s.LogIn("ada", nil) },
 		} {
 			t.Run(name, func(t *testing.T) {
-				require.NoError(t, s.Clear(ctx, clockStart))
+				require.NoError(t, store.Clear(ctx, s, clockStart))
 				a := newApp(t, s, seal)
 				b := a.browser()
 				b.set("basket", 3)
@@ -394,7 +394,7 @@ func TestRenewalIsNeverHalf(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, after %v, %d calls", name, after, length), func(t *testing.T) {
 					overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 						for step, hit := 0, true; hit; step++ {
-							require.NoError(t, s.Clear(ctx, clockStart))
+							require.NoError(t, store.Clear(ctx, s, clockStart))
 							a := newApp(t, s, seal)
 							b := a.browser()
 							b.do(func(s *session.Session) {

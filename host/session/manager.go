@@ -19,8 +19,8 @@ type Manager struct {
 	namespace string // of its keys in the store
 	engine    Engine
 
-	duration, anonymous, idle, absolute int64 // milliseconds
-	seenEvery, rotateEvery, grace       int64
+	duration, anonymous, idle, absolute store.Millis // milliseconds
+	seenEvery, rotateEvery, grace       store.Millis
 	rolling                             bool
 	looksCount                          bool // looking at a session may change its record
 
@@ -61,13 +61,13 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		madeAt:      callerOfNew(),
 		namespace:   settings.namespace(),
 		engine:      boundedEngine{engine, settings.StoreTimeout},
-		duration:    settings.Duration.Milliseconds(),
-		anonymous:   settings.AnonymousDuration.Milliseconds(),
-		idle:        settings.IdleTimeout.Milliseconds(),
-		absolute:    settings.AbsoluteTimeout.Milliseconds(),
-		seenEvery:   settings.SeenEvery.Milliseconds(),
-		rotateEvery: settings.RotateEvery.Milliseconds(),
-		grace:       settings.RotateGrace.Milliseconds(),
+		duration:    store.Span(settings.Duration),
+		anonymous:   store.Span(settings.AnonymousDuration),
+		idle:        store.Span(settings.IdleTimeout),
+		absolute:    store.Span(settings.AbsoluteTimeout),
+		seenEvery:   store.Span(settings.SeenEvery),
+		rotateEvery: store.Span(settings.RotateEvery),
+		grace:       store.Span(settings.RotateGrace),
 		rolling:     settings.Rolling,
 	}
 	m.looksCount = m.rolling || m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
@@ -98,7 +98,7 @@ func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
 	m.settings.OnError(w, r, err)
 }
 
-func (m *Manager) now() int64 { return m.settings.Now().UnixMilli() }
+func (m *Manager) now() store.Millis { return store.At(m.settings.Now()) }
 
 func (m *Manager) event(ctx context.Context, e Event) { m.settings.OnEvent(ctx, e) }
 

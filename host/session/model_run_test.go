@@ -48,7 +48,7 @@ func (m *model) settle() {
 	}
 	if list, ok := m.store.Store.(store.Lister); ok {
 		stored := 0
-		for _, err := range list.Keys(context.Background(), m.clock.ms.Load()) {
+		for _, err := range list.Keys(context.Background(), m.clock.millis()) {
 			require.NoError(m.t, err)
 			stored++
 		}
@@ -114,13 +114,13 @@ func TestModel(t *testing.T) {
 			}
 			settings := session.Defaults()
 			settings.Now = m.clock.Now
-			settings.Duration = time.Duration(modelDuration) * time.Millisecond
-			settings.AbsoluteTimeout = time.Duration(modelAbsolute) * time.Millisecond
+			settings.Duration = modelDuration.Duration()
+			settings.AbsoluteTimeout = modelAbsolute.Duration()
 			settings.OnEvent = func(context.Context, session.Event) {}
 			var err error
 			m.manager, err = session.New(m.store, settings)
 			require.NoError(t, err)
-			require.NoError(t, s.Clear(context.Background(), clockStart))
+			require.NoError(t, store.Clear(context.Background(), s, clockStart))
 			func() {
 				defer func() {
 					if t.Failed() {

@@ -24,27 +24,27 @@ import (
 type modelSession struct {
 	id       string
 	values   map[string]int
-	created  int64
-	lifetime int64 // its own, or 0
-	expires  int64
+	created  store.Millis
+	lifetime store.Millis // its own, or 0
+	expires  store.Millis
 	dead     bool
 	left     *modelTombstone // under its id, if it was ended or renewed
 }
 
 // modelTombstone is what is left of a session.
 type modelTombstone struct {
-	at      int64
+	at      store.Millis
 	renewed bool
 }
 
 const (
-	modelGrace = int64(30 * time.Second / time.Millisecond)
-	modelKept  = int64(time.Hour / time.Millisecond)
+	modelGrace = store.Millis(30 * time.Second / time.Millisecond)
+	modelKept  = store.Millis(time.Hour / time.Millisecond)
 )
 
 func (m *model) bury(s *modelSession, renewed bool) {
 	s.dead = true
-	s.left = &modelTombstone{m.clock.ms.Load(), renewed}
+	s.left = &modelTombstone{m.clock.millis(), renewed}
 }
 
 type model struct {
@@ -58,7 +58,7 @@ type model struct {
 }
 
 const (
-	modelDuration = int64(time.Hour / time.Millisecond)
+	modelDuration = store.Millis(time.Hour / time.Millisecond)
 	modelAbsolute = 3 * modelDuration
 )
 
@@ -71,13 +71,13 @@ func (l *modelTombstone) why() error {
 
 // left is what the storage still has of a session that was ended.
 func (m *model) left(s *modelSession) *modelTombstone {
-	if s.left == nil || m.clock.ms.Load() >= s.left.at+modelKept {
+	if s.left == nil || m.clock.millis() >= s.left.at+modelKept {
 		return nil
 	}
 	return s.left
 }
 
-func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.ms.Load() < s.expires }
+func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.millis() < s.expires }
 
 // modelRequest is a request that has begun and not ended.
 type modelRequest struct {
@@ -97,7 +97,7 @@ type modelRequest struct {
 	cleared   bool
 	force     bool
 	renew     bool
-	lifetime  *int64
+	lifetime  *store.Millis
 	sent      bool
 	destroyed bool
 	ended     error  // another request ended its session, and nothing it sets is kept
@@ -132,7 +132,7 @@ func (m *model) load(r *modelRequest) {
 	case s == nil:
 	case m.live(s):
 		r.session, r.base = s, maps.Clone(s.values)
-	case s.dead && m.clock.ms.Load() < s.left.at+modelGrace:
+	case s.dead && m.clock.millis() < s.left.at+modelGrace:
 		r.ended = s.left.why()
 	}
 }
@@ -174,7 +174,7 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 		return nil
 	}
 	m.load(r)
-	now := m.clock.ms.Load()
+	now := m.clock.millis()
 	s := r.session
 	if r.ended != nil && !r.renew {
 		r.drop()
@@ -294,7 +294,7 @@ var modelKeys = []string{"a", "b", "c"}
 func (m *model) step(r *modelRequest, faulty bool) {
 	key := modelKeys[m.random.IntN(len(modelKeys))]
 	op := m.random.IntN(15)
-	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
+	m.trail = append(m.trail, fmt.Sprint(m.clock.millis()-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
 	if faulty {
 		m.store.fail(func(operation) error { return store.ErrUnavailable }, nil)
 		defer m.store.fail(nil, nil)
@@ -350,8 +350,8 @@ func (m *model) step(r *modelRequest, faulty bool) {
 				return // whether that needs a cookie is tested elsewhere
 			}
 			m.load(r)
-			life := int64(1+m.random.IntN(7200)) * 1000
-			require.NoError(m.t, s.SetExpiry(time.Duration(life)*time.Millisecond))
+			life := store.Millis(1+m.random.IntN(7200)) * 1000
+			require.NoError(m.t, s.SetExpiry(life.Duration()))
 			r.lifetime = &life
 		case 8:
 			err := s.Renew()
@@ -420,7 +420,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 func (m *model) destroy(r *modelRequest) {
 	had := r.cookie != "" || r.session != nil
 	ended, by := false, r.ended
-	now := m.clock.ms.Load()
+	now := m.clock.millis()
 	candidates := []*modelSession{m.sessions[r.cookie]}
 	if r.session != candidates[0] {
 		candidates = append(candidates, r.session)
@@ -506,7 +506,7 @@ func (m *model) beforeHeaders(r *modelRequest) (status int) {
 }
 
 func (m *model) end(r *modelRequest) {
-	m.trail = append(m.trail, fmt.Sprint(m.clock.ms.Load()-clockStart, " ", r.name, " ends"))
+	m.trail = append(m.trail, fmt.Sprint(m.clock.millis()-clockStart, " ", r.name, " ends"))
 	status, sentBefore := http.StatusOK, r.sent
 	if sentBefore {
 		_ = m.commit(r, nil)

@@ -29,7 +29,7 @@ func TestNamespaces(t *testing.T) {
 			{"the cookie's name, said and not said", nil, func(s *session.Settings) { s.Namespace = "session_id" }, true},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				require.NoError(t, s.Clear(ctx, clockStart))
+				require.NoError(t, store.Clear(ctx, s, clockStart))
 				with := func(change func(*session.Settings)) *app {
 					if change == nil {
 						change = func(*session.Settings) {}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // Record is a session as it is stored. Times are Unix milliseconds.
@@ -19,25 +20,25 @@ type Record struct {
 	// Created is when the session was first stored, Saved when it was last
 	// changed, Seen when it was last looked at, as exactly as the settings
 	// ask for, Issued when it got its id.
-	Created, Saved, Seen, Issued int64
+	Created, Saved, Seen, Issued store.Millis
 
 	// Expires is the first millisecond at which the session has ended, idle
 	// timeout included.
-	Expires int64
+	Expires store.Millis
 
 	// CookieUntil is what the browser was last told, 0 for "until you close".
 	// Of what is left of a session it is when the grace for clients ends: a
 	// request that began before is led on by a RecordMoved, and gets no new
 	// session where a RecordEnded is.
-	CookieUntil int64
+	CookieUntil store.Millis
 
 	// Lifetime is the session's own time to live after a change, or its own
 	// fixed end if Fixed is set; 0 means that the settings decide.
-	Lifetime int64
+	Lifetime store.Millis
 
 	// IdleTimeout and AbsoluteTimeout are the session's own; 0 means that the
 	// settings decide, and -1 that there is none.
-	IdleTimeout, AbsoluteTimeout int64
+	IdleTimeout, AbsoluteTimeout store.Millis
 
 	Fixed bool
 
@@ -164,7 +165,7 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
 	b = append(b, formVersion, r.Codec, flags, more)
 	b = binary.LittleEndian.AppendUint32(b, uint32(values))
-	for _, n := range [...]int64{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
+	for _, n := range [...]store.Millis{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
 	if r.hasTimeouts() {
@@ -209,12 +210,12 @@ func decodeRecord(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	header := recordHeader
-	var idle, absolute int64
+	var idle, absolute store.Millis
 	if flags&flagTimeouts != 0 {
 		if header += timeoutsSize; len(b) < header {
 			return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least with timeouts of its own is %d", ErrDecode, len(b), header)
 		}
-		idle, absolute = int64(binary.LittleEndian.Uint64(b[72:])), int64(binary.LittleEndian.Uint64(b[80:]))
+		idle, absolute = store.Millis(binary.LittleEndian.Uint64(b[72:])), store.Millis(binary.LittleEndian.Uint64(b[80:]))
 		if idle < timeoutNone || absolute < timeoutNone || idle == 0 && absolute == 0 {
 			return Record{}, fmt.Errorf("%w: a record whose own timeouts are %d and %d", ErrDecode, idle, absolute)
 		}
@@ -229,13 +230,13 @@ func decodeRecord(b []byte) (Record, error) {
 	r := Record{
 		Revision:    binary.LittleEndian.Uint64(b),
 		Codec:       b[9],
-		Created:     int64(binary.LittleEndian.Uint64(b[16:])),
-		Saved:       int64(binary.LittleEndian.Uint64(b[24:])),
-		Seen:        int64(binary.LittleEndian.Uint64(b[32:])),
-		Issued:      int64(binary.LittleEndian.Uint64(b[40:])),
-		Expires:     int64(binary.LittleEndian.Uint64(b[48:])),
-		CookieUntil: int64(binary.LittleEndian.Uint64(b[56:])),
-		Lifetime:    int64(binary.LittleEndian.Uint64(b[64:])),
+		Created:     store.Millis(binary.LittleEndian.Uint64(b[16:])),
+		Saved:       store.Millis(binary.LittleEndian.Uint64(b[24:])),
+		Seen:        store.Millis(binary.LittleEndian.Uint64(b[32:])),
+		Issued:      store.Millis(binary.LittleEndian.Uint64(b[40:])),
+		Expires:     store.Millis(binary.LittleEndian.Uint64(b[48:])),
+		CookieUntil: store.Millis(binary.LittleEndian.Uint64(b[56:])),
+		Lifetime:    store.Millis(binary.LittleEndian.Uint64(b[64:])),
 		Fixed:       flags&flagFixed != 0,
 		Browser:     browser,
 		Transport:   transport,

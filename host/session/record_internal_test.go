@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func sample(t testing.TB) Record {
@@ -51,7 +53,7 @@ func TestRecordWithTimeouts(t *testing.T) {
 	size := len(plain.encode())
 	for _, own := range [][2]int64{{1, 0}, {0, 1}, {timeoutNone, timeoutNone}, {1800_000, timeoutNone}, {1 << 40, 1 << 41}} {
 		r := plain
-		r.IdleTimeout, r.AbsoluteTimeout = own[0], own[1]
+		r.IdleTimeout, r.AbsoluteTimeout = store.Millis(own[0]), store.Millis(own[1])
 		b := r.encode()
 		require.Len(t, b, size+16)
 		require.Equal(t, byte(0x4d|0x80), b[10])

@@ -166,7 +166,7 @@ func TestStreamMeetsARenewal(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for _, ending := range endings {
 			for _, rotations := range []int{0, 2} {
-				require.NoError(t, s.Clear(ctx, clockStart))
+				require.NoError(t, store.Clear(ctx, s, clockStart))
 				a := newApp(t, s, rotating, seal)
 				b := a.browser()
 				b.do(func(s *session.Session) {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // leadsFor returns for how long a record leads from an old id to the next one.
 // Clients are led on for the grace alone; the rest is for requests that run.
-func (m *Manager) leadsFor() int64 {
+func (m *Manager) leadsFor() store.Millis {
 	return max(m.grace, min(endedFor, maxLeads*m.rotateEvery))
 }
 
@@ -51,7 +53,7 @@ func movedTo(id string, r *Record) (string, error) {
 }
 
 // rotationDue reports whether the session's id has served its time.
-func (s *Session) rotationDue(now int64) bool {
+func (s *Session) rotationDue(now store.Millis) bool {
 	every := s.manager.rotateEvery
 	return every != 0 && s.exists && s.used && s.w != nil && s.record.Transport == TransportCookie &&
 		now-s.record.Issued >= every
@@ -65,7 +67,7 @@ func (s *Session) rotationDue(now int64) bool {
 func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning && s.ctx.Err() == nil }
 
 // moved makes the record that is left under the old id.
-func (m *Manager) moved(from *Record, now int64) (r *Record, salt []byte, err error) {
+func (m *Manager) moved(from *Record, now store.Millis) (r *Record, salt []byte, err error) {
 	salt = make([]byte, moveSaltSize)
 	if _, err := io.ReadFull(m.settings.Rand, salt); err != nil {
 		return nil, nil, fmt.Errorf("session: no random bits for an id: %w", err)

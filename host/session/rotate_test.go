@@ -74,7 +74,7 @@ func TestRotation(t *testing.T) {
 func records(t *testing.T, a *app) int {
 	t.Helper()
 	n := 0
-	for _, err := range a.store.Store.(store.Lister).Keys(ctx, a.clock.ms.Load()) {
+	for _, err := range store.Keys(ctx, a.store.Store, a.clock.millis()) {
 		require.NoError(t, err)
 		n++
 	}
@@ -158,7 +158,7 @@ func TestGraceBeginsWithTheResponse(t *testing.T) {
 func TestRotationOfParallelRequests(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, change := range []bool{false, true} {
-			require.NoError(t, s.Clear(ctx, clockStart))
+			require.NoError(t, store.Clear(ctx, s, clockStart))
 			a := newApp(t, s, rotating)
 			first := a.login("ada")
 			a.clock.advance(every)

@@ -35,8 +35,8 @@ type sealedStore struct {
 	random  io.Reader
 
 	clock         func() time.Time
-	unsealedUntil int64 // records that are not sealed are read until then, by the clock: not all are asked for by it
-	openOnly      bool  // none is sealed any more, or none yet
+	unsealedUntil store.Millis // records that are not sealed are read until then, by the clock: not all are asked for by it
+	openOnly      bool         // none is sealed any more, or none yet
 
 	mu      sync.Mutex
 	current atomic.Pointer[lot] // that seals
@@ -58,7 +58,7 @@ func newSealedStore(s store.Store, settings *Settings) *sealedStore {
 	case settings.WriteUnsealed:
 		sealed.unsealedUntil = math.MaxInt64
 	case !settings.ReadUnsealedUntil.IsZero():
-		sealed.unsealedUntil = settings.ReadUnsealedUntil.UnixMilli()
+		sealed.unsealedUntil = store.At(settings.ReadUnsealedUntil)
 	}
 	return sealed
 }
@@ -89,18 +89,22 @@ func (r *sealRoom) sealData(key, value []byte) []byte {
 	return r.data
 }
 
-func (s *sealedStore) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+// Unwrap lets what needs no key be done by the store itself: keys and expiries are as
+// they are, and a snapshot has the sealed values, which is what is to be carried over.
+func (s *sealedStore) Unwrap() store.Store { return s.Store }
+
+func (s *sealedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return s.GetAtMost(ctx, key, now, maxRecord)
 }
 
 // GetAtMost opens in place: the store's copy is ours.
-func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	b, err := s.reads.GetAtMost(ctx, key, now, most+sealOverhead)
 	if err != nil {
 		return nil, err
 	}
 	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
-		if s.unsealedUntil != 0 && s.clock().UnixMilli() < s.unsealedUntil {
+		if s.unsealedUntil != 0 && store.At(s.clock()) < s.unsealedUntil {
 			return b, nil
 		}
 		return nil, fmt.Errorf("%w: the record is not sealed, and with a keyring only sealed ones are believed; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)

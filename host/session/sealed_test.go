@@ -33,7 +33,7 @@ func (m *meddler) Set(ctx context.Context, w store.Write) error {
 	return m.Store.Set(ctx, w)
 }
 
-func (m *meddler) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (m *meddler) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	value, err := m.Store.Get(ctx, key, now)
 	if err == nil && m.alter != nil {
 		value = m.alter(key, value)

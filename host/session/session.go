@@ -28,7 +28,7 @@ type Session struct {
 	call    operation       // of the storage, one at a time
 	tries   tries           // of what the request is after at the moment
 	w       *responseWriter // nil for a session without a response
-	began   int64           // when the request began, 0: not before its first look
+	began   store.Millis    // when the request began, 0: not before its first look
 
 	transport Transport
 
@@ -59,7 +59,7 @@ type Session struct {
 	resend    bool // the client has an old id and is to be told the new one
 	bind      *binding
 	life      lifeChange
-	lookAgain int64 // when what a look is to change may be tried again
+	lookAgain store.Millis // when what a look is to change may be tried again
 	flashes   uint16
 	visitor   visitor
 	destroyed bool // by this request: the cookie is to go unless a new session comes
@@ -336,7 +336,7 @@ func (s *Session) clientIDs() []string {
 
 // fetch gets the record under the session's key if it counts: one that is
 // corrupt, has ended, or is not in its user's list is as good as none.
-func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
+func (s *Session) fetch(ctx context.Context, now store.Millis) (Record, error) {
 	if _, saves := ctx.(*savingContext); !saves {
 		ctx = &s.loading
 	}
@@ -362,7 +362,7 @@ func (s *Session) fetch(ctx context.Context, now int64) (Record, error) {
 	}
 }
 
-func (s *Session) fetchRecord(ctx context.Context, now int64) (Record, error) {
+func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, error) {
 	record, err := s.manager.engine.Load(ctx, s.key[:], now)
 	if err == nil && record.State == RecordSession && s.manager.codec(record.Codec) == nil {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d; to read both, have the other one in Settings.ReadCodecs",

@@ -65,7 +65,7 @@ func overStores(t *testing.T, f func(t *testing.T, s store.Store)) {
 	for _, c := range stores {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.open(t)
-			t.Cleanup(func() { require.NoError(t, s.Close(context.Background())) })
+			t.Cleanup(func() { require.NoError(t, store.Close(context.Background(), s)) })
 			f(t, s)
 		})
 	}
@@ -115,7 +115,7 @@ func (s *spy) do(o operation, f func() error) error {
 	return err
 }
 
-func (s *spy) Get(ctx context.Context, key []byte, now int64) (value []byte, err error) {
+func (s *spy) Get(ctx context.Context, key []byte, now store.Millis) (value []byte, err error) {
 	err = s.do(operation{name: "get", key: key}, func() error {
 		value, err = s.Store.Get(ctx, key, now)
 		return err
@@ -124,16 +124,16 @@ func (s *spy) Get(ctx context.Context, key []byte, now int64) (value []byte, err
 }
 
 func (s *spy) Set(ctx context.Context, w store.Write) error {
-	o := operation{name: "set", key: w.Key, value: w.Value, expires: w.Expires, expect: w.Expect}
+	o := operation{name: "set", key: w.Key, value: w.Value, expires: int64(w.Expires), expect: w.Expect}
 	return s.do(o, func() error { return s.Store.Set(ctx, w) })
 }
 
-func (s *spy) Touch(ctx context.Context, key []byte, expires, now int64) error {
-	o := operation{name: "touch", key: key, expires: expires}
-	return s.do(o, func() error { return s.Store.Touch(ctx, key, expires, now) })
+func (s *spy) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
+	o := operation{name: "touch", key: key, expires: int64(expires)}
+	return s.do(o, func() error { return store.Touch(ctx, s.Store, key, expires, now) })
 }
 
-func (s *spy) Delete(ctx context.Context, key []byte, now int64) error {
+func (s *spy) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return s.do(operation{name: "delete", key: key}, func() error { return s.Store.Delete(ctx, key, now) })
 }
 

@@ -18,18 +18,18 @@ type boundedEngine struct {
 	timeout time.Duration // 0: none
 }
 
-func (e boundedEngine) Load(ctx context.Context, key []byte, now int64) (Record, error) {
+func (e boundedEngine) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
 	o := e.begin(ctx)
 	r, err := e.Engine.Load(o, key, now)
 	return r, o.end(err)
 }
 
-func (e boundedEngine) Store(ctx context.Context, key []byte, r *Record, expect, now int64) error {
+func (e boundedEngine) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
 	o := e.begin(ctx)
 	return o.end(e.Engine.Store(o, key, r, expect, now))
 }
 
-func (e boundedEngine) Delete(ctx context.Context, key []byte, now int64) error {
+func (e boundedEngine) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	o := e.begin(ctx)
 	return o.end(e.Engine.Delete(o, key, now))
 }

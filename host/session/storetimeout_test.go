@@ -34,7 +34,7 @@ func (s *stuck) enter(ctx context.Context, name string) error {
 	return s.wait(ctx)
 }
 
-func (s *stuck) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s *stuck) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	if err := s.enter(ctx, "get"); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *stuck) Set(ctx context.Context, w store.Write) error {
 	return s.Store.Set(ctx, w)
 }
 
-func (s *stuck) Delete(ctx context.Context, key []byte, now int64) error {
+func (s *stuck) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if err := s.enter(ctx, "delete"); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package session
 import (
 	"slices"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // A session outlives a change of the codec: its record is then one of several
@@ -40,11 +42,11 @@ func (s *Settings) checkTransition() error {
 
 // unsealedUntil is the end of the time for which Settings.ReadUnsealedUntil has
 // records believed, 0 where none is set.
-func (m *Manager) unsealedUntil() int64 {
+func (m *Manager) unsealedUntil() store.Millis {
 	if m.settings.ReadUnsealedUntil.IsZero() {
 		return 0
 	}
-	return m.settings.ReadUnsealedUntil.UnixMilli()
+	return store.At(m.settings.ReadUnsealedUntil)
 }
 
 // codec returns the codec of an id, nil for one that is not read.

@@ -36,7 +36,7 @@ func unsealed(s *session.Settings) { s.WriteUnsealed = true }
 // sealedNow reports whether what is stored of a session is sealed.
 func (a *app) sealedNow(id string) bool {
 	a.t.Helper()
-	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.ms.Load())
+	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
 	require.NoError(a.t, err)
 	require.Equal(a.t, !strings.Contains(string(b), "user"), b[abi.RevisionSize] == 2)
 	return b[abi.RevisionSize] == 2

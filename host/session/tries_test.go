@@ -130,7 +130,7 @@ func TestAReadOfWhatIsAlwaysAConflict(t *testing.T) {
 		require.NoError(t, err)
 		id, _ := logIn(t, m, "ada")
 		key := storageKeyOf(id)
-		for k, err := range memory.Keys(ctx, time.Now().UnixMilli()) {
+		for k, err := range memory.Keys(ctx, store.At(time.Now())) {
 			require.NoError(t, err)
 			if string(k) != key {
 				require.NoError(t, memory.Delete(ctx, k, 0), "the list goes")

@@ -30,7 +30,7 @@ func (m *Manager) userIndexKey(user string) storageKey {
 // list's key comes again after the list was removed: were its revisions to begin
 // anew, whoever read the last list could take the next one for it and write over
 // what that one has.
-func newIndex(now int64) Record {
+func newIndex(now store.Millis) Record {
 	return Record{Created: now, Revision: 1 + rand.Uint64N(1<<61)}
 }
 
@@ -42,7 +42,7 @@ func newIndex(now int64) Record {
 const unjudged = 1
 
 // loadIndex loads the list of a user's sessions, over or not: now is for a new one.
-func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIndex, error) {
+func (m *Manager) loadIndex(ctx context.Context, user string, now store.Millis) (userIndex, error) {
 	key := m.userIndexKey(user)
 	u := userIndex{entries: make(map[string]indexEntry)}
 	r, err := m.engine.Load(ctx, key[:], unjudged)
@@ -74,7 +74,7 @@ func (m *Manager) loadIndex(ctx context.Context, user string, now int64) (userIn
 // it is called again if the list was changed meanwhile. A list that cannot be
 // read is replaced in any case: what it lists does not count, and is not to
 // count again should it become readable.
-func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn func(map[string]indexEntry) bool) error {
+func (m *Manager) changeIndex(ctx context.Context, user string, until store.Millis, fn func(map[string]indexEntry) bool) error {
 	key := m.userIndexKey(user)
 	absent := make(map[string]bool)
 	t := triesOf(ctx)
@@ -123,7 +123,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until int64, fn 
 // prune takes out of a list what is over by the clock, and of which the storage has
 // nothing any more: by a clock that is ahead all may be over. It looks at some at a
 // time. absent are those of which it is known, over several calls.
-func (m *Manager) prune(ctx context.Context, user string, e map[string]indexEntry, absent map[string]bool, now int64) {
+func (m *Manager) prune(ctx context.Context, user string, e map[string]indexEntry, absent map[string]bool, now store.Millis) {
 	looks := 0
 	for handle, entry := range e {
 		if entry.until > now {

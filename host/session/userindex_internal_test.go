@@ -32,7 +32,7 @@ func TestLargestList(t *testing.T) {
 		return m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
 			clear(e)
 			for i := range maxUserSessions {
-				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + int64(i), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
 			}
 			return true
 		})
@@ -48,9 +48,9 @@ func TestLargestList(t *testing.T) {
 		err := m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
 			clear(e)
 			for i := range n {
-				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + int64(i), added: now, until: now + m.duration, keys: make([]storageKey, 2)}
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.duration, keys: make([]storageKey, 2)}
 			}
-			e[fmt.Sprintf("%022d", n)] = indexEntry{since: now - maxUserSessions + int64(n), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
+			e[fmt.Sprintf("%022d", n)] = indexEntry{since: now - maxUserSessions + store.Millis(n), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
 			return true
 		})
 		if room = err == nil; !room {

@@ -105,7 +105,7 @@ func TestListHealsItself(t *testing.T) {
 
 		t.Run("one that cannot be read", func(t *testing.T) {
 			id, _ := logIn(t, a.manager, "eve")
-			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.ms.Load()}))
+			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.millis()}))
 			require.Empty(t, handles(t, a.manager, "eve"))
 		})
 		t.Run("a fault while healing hides nothing", func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestListHealsItself(t *testing.T) {
 func sweep(t *testing.T, s store.Store, a *app) {
 	t.Helper()
 	for range 100 {
-		n, err := s.(store.Sweeper).Sweep(ctx, 1000, a.clock.ms.Load())
+		n, err := store.Sweep(ctx, s, 1000, a.clock.millis())
 		require.NoError(t, err)
 		if n == 0 {
 			return

@@ -280,7 +280,7 @@ const (
 	// first, so that a session is never alive and not listed. Where the list
 	// is full, entries wait for the shorter time.
 	healAfter     = endedFor
-	healAfterFull = int64(time.Minute / time.Millisecond)
+	healAfterFull = store.Millis(time.Minute / time.Millisecond)
 
 	// maxIndex bounds a list in bytes; it has room for ten thousand sessions.
 	maxIndex = 1 << 20
@@ -296,7 +296,7 @@ const (
 )
 
 // listed returns what a list says of an entry's session, if that is alive.
-func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now int64) (u UserSession, is presence, err error) {
+func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
 	for _, key := range entry.keys {
 		r, err := m.engine.Load(ctx, key[:], unjudged)
 		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
@@ -315,10 +315,10 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 		}
 		return UserSession{
 			Handle:   handle,
-			LoggedIn: time.UnixMilli(entry.since),
-			Created:  time.UnixMilli(r.Created),
-			Seen:     time.UnixMilli(r.Seen),
-			Expires:  time.UnixMilli(m.endOf(&r)),
+			LoggedIn: entry.since.Time(),
+			Created:  r.Created.Time(),
+			Seen:     r.Seen.Time(),
+			Expires:  m.endOf(&r).Time(),
 			Note:     b.note,
 		}, sessionAlive, nil
 	}
@@ -329,7 +329,7 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 type binding struct {
 	user, handle string
 	note         map[string]string
-	until        int64 // that the list of the user's sessions lasts
+	until        store.Millis // that the list of the user's sessions lasts
 }
 
 const (
@@ -378,7 +378,7 @@ func bindingOf(o *overlay, base Values) (b binding, ok bool) {
 	if !ok || len(data) < 8 {
 		return b, false
 	}
-	b.until = int64(binary.LittleEndian.Uint64(data))
+	b.until = store.Millis(binary.LittleEndian.Uint64(data))
 	b.user, b.handle, data, ok = abi.NextPair(data[8:])
 	for ok && len(data) > 0 {
 		var name, value string

@@ -286,9 +286,9 @@ func TestProbe(t *testing.T) {
 	m, err := session.New(s, settings)
 	require.NoError(t, err)
 	records := func() (n int) {
-		_, err := s.Sweep(ctx, 1<<30, clock.ms.Load())
+		_, err := s.Sweep(ctx, 1<<30, clock.millis())
 		require.NoError(t, err)
-		for _, err := range s.Keys(ctx, clock.ms.Load()) {
+		for _, err := range s.Keys(ctx, clock.millis()) {
 			require.NoError(t, err)
 			n++
 		}

@@ -108,7 +108,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, after %v", c.name, after), func(t *testing.T) {
 				overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 					for step := 0; ; step++ {
-						require.NoError(t, s.Clear(ctx, clockStart))
+						require.NoError(t, store.Clear(ctx, s, clockStart))
 						tr := newTrial(t, s, seal)
 						tr.a.clock.advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false
@@ -160,7 +160,7 @@ func TestFaultsWhileEnding(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 			for step, hit := 0, true; hit; step++ {
-				require.NoError(t, s.Clear(ctx, clockStart))
+				require.NoError(t, store.Clear(ctx, s, clockStart))
 				a := newApp(t, s, seal)
 				var ids []string
 				for range 3 {
@@ -215,7 +215,7 @@ func TestEndAllAtEachStep(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, after %v", c.name, after), func(t *testing.T) {
 				overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 					for step := 0; ; step++ {
-						require.NoError(t, s.Clear(ctx, clockStart))
+						require.NoError(t, store.Clear(ctx, s, clockStart))
 						tr := newTrial(t, s, seal)
 						tr.a.clock.advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false

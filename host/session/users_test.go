@@ -22,11 +22,11 @@ func overSeals(t *testing.T, f func(t *testing.T, s store.Store, seal func(*sess
 	t.Helper()
 	overStores(t, func(t *testing.T, s store.Store) {
 		t.Run("in the clear", func(t *testing.T) {
-			require.NoError(t, s.Clear(ctx, clockStart))
+			require.NoError(t, store.Clear(ctx, s, clockStart))
 			f(t, s, func(*session.Settings) {})
 		})
 		t.Run("sealed", func(t *testing.T) {
-			require.NoError(t, s.Clear(ctx, clockStart))
+			require.NoError(t, store.Clear(ctx, s, clockStart))
 			f(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
 		})
 	})
@@ -70,7 +70,7 @@ func handles(t *testing.T, m *session.Manager, user string) []string {
 // listOf is the record of a user's list, nil if there is none.
 func listOf(t *testing.T, a *app, user string) []byte {
 	t.Helper()
-	value, err := a.store.Store.Get(ctx, listKeyOf(user), a.clock.ms.Load())
+	value, err := a.store.Store.Get(ctx, listKeyOf(user), a.clock.millis())
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 // One that is not listed is removed, which is also the proof that it was not
 // renewed between the two reads: where it was, vouched returns false without an
 // error and asks to have the session read again.
-func (s *Session) vouched(ctx context.Context, r *Record, now int64) (listed bool, err error) {
+func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (listed bool, err error) {
 	if r.State != RecordSession {
 		return true, nil
 	}
@@ -55,7 +55,7 @@ var (
 
 // removeUnlisted removes the session that was read as r. It returns nil if that
 // is not there any more as it was.
-func (s *Session) removeUnlisted(r *Record, why error, now int64) error {
+func (s *Session) removeUnlisted(r *Record, why error, now store.Millis) error {
 	gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
 	err := s.manager.engine.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)
 	if errors.Is(err, store.ErrConflict) {

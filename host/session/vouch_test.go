@@ -58,7 +58,7 @@ func newSharded(n int) *sharded {
 
 func (s *sharded) of(key []byte) int { return int(key[0]) % len(s.shards) }
 
-func (s *sharded) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s *sharded) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return s.shards[s.of(key)].Get(ctx, key, now)
 }
 
@@ -66,7 +66,7 @@ func (s *sharded) Set(ctx context.Context, w store.Write) error {
 	return s.shards[s.of(w.Key)].Set(ctx, w)
 }
 
-func (s *sharded) Delete(ctx context.Context, key []byte, now int64) error {
+func (s *sharded) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return s.shards[s.of(key)].Delete(ctx, key, now)
 }
 
@@ -229,7 +229,7 @@ func TestShardThatIsLost(t *testing.T) {
 			id, _ := logIn(t, m, "ada")
 			ids = append(ids, id)
 		}
-		require.NoError(t, s.shards[lost].Clear(ctx, clockStart))
+		require.NoError(t, store.Clear(ctx, s.shards[lost], clockStart))
 		living := 0
 		for _, id := range ids {
 			if _, ok := alive(t, m, id); ok {

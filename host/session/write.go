@@ -10,7 +10,7 @@ import (
 
 // store writes the record: over the one it was made from, or, for a new id,
 // beside it.
-func (s *Session) store(t *attempt, now int64) error {
+func (s *Session) store(t *attempt, now store.Millis) error {
 	defer func() { t.next.room = nil }()
 	engine, ctx := s.manager.engine, &s.saving
 	if !t.fresh {
@@ -54,7 +54,7 @@ func (s *Session) store(t *attempt, now int64) error {
 
 // isLeft reports whether under the old id there is by now what was to be left
 // there, if that can be known.
-func (s *Session) isLeft(t *attempt, now int64) (left, known bool) {
+func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
 	if err != nil {
 		// Where there is nothing a rotation has nothing to go on with, and a
@@ -66,7 +66,7 @@ func (s *Session) isLeft(t *attempt, now int64) (left, known bool) {
 
 // create writes a record under a new key. What can be there already is the end
 // of the session that is being stored, see Manager.End, and that is a conflict.
-func (s *Session) create(t *attempt, now int64) error {
+func (s *Session) create(t *attempt, now store.Millis) error {
 	engine, ctx := s.manager.engine, &s.saving
 	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
 	if err == nil {

@@ -13,14 +13,18 @@ var ErrOversized = errors.New("store: the stored value is larger than was asked 
 // Bounded is a Store that can be asked for a value up to a size. What is larger
 // never leaves it: a value that somebody made very large costs whoever asks for it
 // no memory.
+//
+// GetAtMost is another form of Get, and not an ability of its own. So it is asked of
+// the outermost store alone, by [As] too: the one beneath a wrapper would answer
+// past the wrapper's Get. A wrapper that implements it passes it on by [AtMost].
 type Bounded interface {
 	// GetAtMost is Get that returns ErrOversized for a value of more than most
 	// bytes, without having made a copy of it.
-	GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error)
+	GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error)
 }
 
-// AtMost returns a store's own Bounded, or for a store that has none one that
-// drops what is too large when it has it.
+// AtMost returns a store's own Bounded, or for a store that has none one that gets
+// values by the store's Get and drops what is too large.
 func AtMost(s Store) Bounded {
 	if b, ok := s.(Bounded); ok {
 		return b
@@ -30,7 +34,7 @@ func AtMost(s Store) Bounded {
 
 type dropping struct{ store Store }
 
-func (d dropping) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (d dropping) GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error) {
 	value, err := d.store.Get(ctx, key, now)
 	if err == nil {
 		err = CheckSize(len(value), most)

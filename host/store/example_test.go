@@ -14,7 +14,7 @@ import (
 func Example() {
 	ctx := context.Background()
 	var s store.Store = store.NewMemory()
-	defer s.Close(ctx)
+	defer store.Close(ctx, s)
 
 	const now, minute = 1767225600000, 60_000
 	key := []byte("key")

@@ -34,17 +34,22 @@ type memoryShard struct {
 
 type memoryRecord struct {
 	value   []byte
-	expires int64
+	expires Millis
 }
 
-func (r memoryRecord) expired(now int64) bool { return r.expires != 0 && now >= r.expires }
+func (r memoryRecord) expired(now Millis) bool { return r.expires != 0 && now >= r.expires }
 
 var (
 	_ Store       = (*Memory)(nil)
+	_ Bounded     = (*Memory)(nil)
+	_ Toucher     = (*Memory)(nil)
+	_ Clearer     = (*Memory)(nil)
+	_ Saver       = (*Memory)(nil)
 	_ Sweeper     = (*Memory)(nil)
 	_ Lister      = (*Memory)(nil)
 	_ Snapshotter = (*Memory)(nil)
-	_ Bounded     = (*Memory)(nil)
+	_ Restorer    = (*Memory)(nil)
+	_ Closer      = (*Memory)(nil)
 )
 
 // NewMemory returns an empty store.
@@ -101,12 +106,12 @@ func (m *Memory) each(ctx context.Context, f func(*memoryShard)) error {
 }
 
 // Get implements Store.
-func (m *Memory) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (m *Memory) Get(ctx context.Context, key []byte, now Millis) ([]byte, error) {
 	return m.GetAtMost(ctx, key, now, abi.MaxValue)
 }
 
 // GetAtMost implements Bounded.
-func (m *Memory) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (m *Memory) GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
 		return nil, err
@@ -155,8 +160,8 @@ func (m *Memory) Set(ctx context.Context, w Write) error {
 	return nil
 }
 
-// Touch implements Store.
-func (m *Memory) Touch(ctx context.Context, key []byte, expires, now int64) error {
+// Touch implements Toucher.
+func (m *Memory) Touch(ctx context.Context, key []byte, expires, now Millis) error {
 	s, err := m.lock(ctx, key)
 	if err != nil {
 		return err
@@ -176,7 +181,7 @@ func (m *Memory) Touch(ctx context.Context, key []byte, expires, now int64) erro
 }
 
 // Delete implements Store.
-func (m *Memory) Delete(ctx context.Context, key []byte, _ int64) error {
+func (m *Memory) Delete(ctx context.Context, key []byte, _ Millis) error {
 	s, err := m.lock(ctx, key)
 	if err != nil {
 		return err
@@ -186,19 +191,19 @@ func (m *Memory) Delete(ctx context.Context, key []byte, _ int64) error {
 	return nil
 }
 
-// Clear implements Store.
-func (m *Memory) Clear(ctx context.Context, _ int64) error {
+// Clear implements Clearer.
+func (m *Memory) Clear(ctx context.Context, _ Millis) error {
 	return m.each(ctx, func(s *memoryShard) { clear(s.records) })
 }
 
-// Save implements Store. Nothing here outlives the process; Save drops what has
+// Save implements Saver. Nothing here outlives the process; Save drops what has
 // expired.
-func (m *Memory) Save(ctx context.Context, now int64) error {
+func (m *Memory) Save(ctx context.Context, now Millis) error {
 	return m.each(ctx, func(s *memoryShard) { s.sweep(now) })
 }
 
 // Sweep implements Sweeper. It looks at whole shards until max is reached.
-func (m *Memory) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+func (m *Memory) Sweep(ctx context.Context, max int, now Millis) (removed int, err error) {
 	m.init()
 	m.sweepMu.Lock()
 	defer m.sweepMu.Unlock()
@@ -220,7 +225,7 @@ func (m *Memory) Sweep(ctx context.Context, max int, now int64) (removed int, er
 	return removed, nil
 }
 
-func (s *memoryShard) sweep(now int64) (removed int) {
+func (s *memoryShard) sweep(now Millis) (removed int) {
 	for key, r := range s.records {
 		if r.expired(now) {
 			delete(s.records, key)
@@ -231,7 +236,7 @@ func (s *memoryShard) sweep(now int64) (removed int) {
 }
 
 // Keys implements Lister.
-func (m *Memory) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+func (m *Memory) Keys(ctx context.Context, now Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for r, err := range m.Snapshot(ctx, now) {
 			if !yield(r.Key, err) {
@@ -243,7 +248,7 @@ func (m *Memory) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
 
 // Snapshot implements Snapshotter. No lock is held while the caller has a
 // record.
-func (m *Memory) Snapshot(ctx context.Context, now int64) iter.Seq2[Record, error] {
+func (m *Memory) Snapshot(ctx context.Context, now Millis) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		m.init()
 		for i := range m.shards {
@@ -275,8 +280,8 @@ func (m *Memory) Snapshot(ctx context.Context, now int64) iter.Seq2[Record, erro
 	}
 }
 
-// Restore implements Snapshotter. Records that have expired are left out.
-func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], now int64) error {
+// Restore implements Restorer. Records that have expired are left out.
+func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], now Millis) error {
 	for r, err := range records {
 		if err != nil {
 			return err
@@ -305,7 +310,7 @@ func (m *Memory) Len() int {
 	return n
 }
 
-// Close implements Store and drops all records.
+// Close implements Closer and drops all records.
 func (m *Memory) Close(context.Context) error {
 	m.init()
 	for i := range m.shards {

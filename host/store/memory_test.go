@@ -40,7 +40,7 @@ func TestKeysTooLong(t *testing.T) {
 
 func put(t *testing.T, s store.Store, key, body string, expires int64) {
 	t.Helper()
-	require.NoError(t, s.Set(context.Background(), store.Write{Key: []byte(key), Value: value(1, body), Expires: expires, Now: now}))
+	require.NoError(t, s.Set(context.Background(), store.Write{Key: []byte(key), Value: value(1, body), Expires: store.Millis(expires), Now: now}))
 }
 
 // TestSweepGoesOnWhereItEnded: small steps find everything.

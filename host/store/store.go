@@ -2,20 +2,28 @@
 // under a key until they expire. Sessions are built on it without knowing
 // whether the bytes go to a WebAssembly guest or to a Go map.
 //
+// Only [Store] is required. The optional interfaces have one job each. As finds
+// them in a store or in those that it wraps, and functions with the names of
+// their methods ([Touch], [Save], [Keys], …) ask for them in one line:
+//
+//	removed, err := store.Sweep(ctx, s, 100, now)
+//	if errors.Is(err, store.ErrUnsupported) { … }
+//
 // The package also has a native Store, Memory, which is the reference that
 // other stores are tested and measured against.
 package store
 
 import (
 	"context"
-	"iter"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Store keeps values under keys until they expire.
+// Store keeps values under keys until they expire. Get, Set and Delete are all that
+// sessions use. What else a store can do it says by further interfaces, [Toucher]
+// to [Closer], for which [As] asks.
 //
-// Times are absolute Unix milliseconds. Each operation is told what time it
+// Times are [Millis] since 1970. Each operation is told what time it
 // is, so that all parts of a program and its tests share one clock. An expiry
 // is the first millisecond at which the record is gone; 0 means never. An
 // expired record is absent in every respect.
@@ -45,31 +53,14 @@ import (
 type Store interface {
 	// Get returns the value stored under key, in memory that is the caller's
 	// from then on. It returns ErrNotFound if there is none.
-	Get(ctx context.Context, key []byte, now int64) ([]byte, error)
+	Get(ctx context.Context, key []byte, now Millis) ([]byte, error)
 
 	// Set stores a value if w.Expect allows it and returns ErrConflict if
 	// not. The store keeps neither key nor value after it returns.
 	Set(ctx context.Context, w Write) error
 
-	// Touch gives an existing record a new expiry and changes neither value
-	// nor revision. It returns ErrNotFound if there is no record: touching
-	// never creates one. An expiry that has passed removes the record.
-	Touch(ctx context.Context, key []byte, expires, now int64) error
-
 	// Delete removes a record. That there is none is not an error.
-	Delete(ctx context.Context, key []byte, now int64) error
-
-	// Clear removes every record.
-	Clear(ctx context.Context, now int64) error
-
-	// Save makes all that was accepted before it durable, as far as this
-	// store is, and drops what has expired.
-	Save(ctx context.Context, now int64) error
-
-	// Close ends the store; unless it failed before, everything accepted is
-	// saved first. Later operations return ErrClosed. Closing twice is not an
-	// error.
-	Close(ctx context.Context) error
+	Delete(ctx context.Context, key []byte, now Millis) error
 }
 
 // Write is what Set stores.
@@ -79,10 +70,10 @@ type Write struct {
 	// Expires is the first millisecond at which the record is gone, 0 for
 	// never. If it has passed already, Set removes the record, under the
 	// same condition.
-	Expires int64
+	Expires Millis
 
 	// Now is the time of the operation.
-	Now int64
+	Now Millis
 
 	// Expect is the condition: [Any], [Absent], or the revision that the
 	// stored value must have. An absent record has no revision.
@@ -98,28 +89,5 @@ const (
 // Record is a stored value with its key and expiry.
 type Record struct {
 	Key, Value []byte
-	Expires    int64
-}
-
-// Sweeper is a Store that can give back the space of expired records in small
-// steps.
-type Sweeper interface {
-	// Sweep looks at about max records, going on where the last call ended,
-	// and reports how many it removed.
-	Sweep(ctx context.Context, max int, now int64) (removed int, err error)
-}
-
-// Lister is a Store that can enumerate its keys. A key that is stored
-// throughout appears at least once; one that comes or goes meanwhile may or may
-// not. A non-nil error ends the sequence.
-type Lister interface {
-	Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error]
-}
-
-// Snapshotter is a Store whose records can be carried to another one. Snapshot
-// enumerates as [Lister] does; Restore stores each record it is given, whatever
-// is there, but for those that have expired, which it leaves out.
-type Snapshotter interface {
-	Snapshot(ctx context.Context, now int64) iter.Seq2[Record, error]
-	Restore(ctx context.Context, records iter.Seq2[Record, error], now int64) error
+	Expires    Millis
 }

@@ -35,8 +35,8 @@ type call struct {
 	store      int
 	op         string
 	key, value []byte
-	expires    int64
-	now        int64
+	expires    store.Millis
+	now        store.Millis
 	expect     int64
 	count      int // max of sweep, records of restore and of an enumeration
 	setup      Setup
@@ -115,19 +115,19 @@ func bytesInWords(b []byte) string {
 }
 
 // timeInWords writes a time relative to Now, or as it is if it is far away.
-func timeInWords(ms int64) string {
+func timeInWords(ms store.Millis) string {
 	const near = 1000 * 24 * 3600 * 1000
 	switch d := ms - Now; {
 	case d == 0:
 		return "T"
 	case ms < 0 && d > 0 || d > near || d < -near:
-		return strconv.FormatInt(ms, 10)
+		return strconv.FormatInt(int64(ms), 10)
 	default:
 		return fmt.Sprintf("T%+d", d)
 	}
 }
 
-func expiryInWords(ms int64) string {
+func expiryInWords(ms store.Millis) string {
 	if ms == 0 {
 		return "never"
 	}

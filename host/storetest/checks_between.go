@@ -39,11 +39,13 @@ func betweenTests() []Test {
 
 // enumeration is Keys or Snapshot: it returns how often each key was named, and
 // calls during with each.
-type enumeration func(s *Subject, now int64, during func(key []byte)) map[string]int
+type enumeration func(s *Subject, now store.Millis, during func(key []byte)) map[string]int
 
-func keysOf(s *Subject, now int64, during func([]byte)) map[string]int { return s.Keys(now, during) }
+func keysOf(s *Subject, now store.Millis, during func([]byte)) map[string]int {
+	return s.Keys(now, during)
+}
 
-func recordsOf(s *Subject, now int64, during func([]byte)) map[string]int {
+func recordsOf(s *Subject, now store.Millis, during func([]byte)) map[string]int {
 	named := make(map[string]int)
 	for key := range s.Snapshot(now, func(r store.Record) {
 		if during != nil {
@@ -57,7 +59,7 @@ func recordsOf(s *Subject, now int64, during func([]byte)) map[string]int {
 
 // hasAll wants an enumeration to have named each of the keys that is there. One
 // that is not was dropped to make room.
-func (s *Subject) hasAll(named map[string]int, keys [][]byte, now int64, how string) {
+func (s *Subject) hasAll(named map[string]int, keys [][]byte, now store.Millis, how string) {
 	for _, key := range keys {
 		if named[string(key)] > 0 {
 			continue

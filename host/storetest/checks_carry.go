@@ -62,7 +62,7 @@ func listTests() []Test {
 				var left [][]byte
 				n := p.Records(150, LeastRecords)
 				for i := range n {
-					s.Set(store.Write{Key: key(i), Value: value(1, ""), Expires: int64(i%2) * (Now + 1000), Now: Now})
+					s.Set(store.Write{Key: key(i), Value: value(1, ""), Expires: store.Millis(i%2) * (Now + 1000), Now: Now})
 				}
 				for i := range n {
 					switch i % 5 {
@@ -164,7 +164,7 @@ func listTests() []Test {
 					s.Put(key(i), value(1, ""))
 				}
 				for _, stop := range []int{1, len(keys) / 3} {
-					for _, err := range s.target.(store.Lister).Keys(s.ctx(), Now) {
+					for _, err := range store.Keys(s.ctx(), s.target, Now) {
 						s.want(err, nil)
 						if stop--; stop == 0 {
 							break
@@ -205,7 +205,7 @@ func snapshotTests() []Test {
 						r.Value, r.Expires = filled(uint64(i+1000), 8+(i*13)%200), Now+7000
 						s.Set(store.Write{Key: key, Value: r.Value, Expires: r.Expires, Now: Now})
 					case 1:
-						r.Expires = Now + 9000 + int64(i)
+						r.Expires = Now + 9000 + store.Millis(i)
 						s.Touch(key, r.Expires, Now)
 					case 2:
 						s.Delete(key, Now)
@@ -242,8 +242,8 @@ func snapshotTests() []Test {
 					if most < 1<<20 {
 						size = min(size, most/4) // so that all have room
 					}
-					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), size), Expires: Now + int64(size)}
-					s.Set(store.Write{Key: key, Value: want[string(key)].Value, Expires: Now + int64(size), Now: Now})
+					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), size), Expires: Now + store.Millis(size)}
+					s.Set(store.Write{Key: key, Value: want[string(key)].Value, Expires: Now + store.Millis(size), Now: Now})
 				}
 				s.HasRecords(s.Snapshot(Now, nil), want)
 			}},
@@ -284,7 +284,7 @@ func snapshotTests() []Test {
 
 func restoreTests() []Test {
 	const stores = "session_restore stores each record as session_set with expect 0 would"
-	rec := func(key string, value []byte, expires int64) store.Record {
+	rec := func(key string, value []byte, expires store.Millis) store.Record {
 		return store.Record{Key: k(key), Value: value, Expires: expires}
 	}
 	return []Test{
@@ -331,7 +331,7 @@ func restoreTests() []Test {
 				from, to := p.Open(Setup{Shards: 1}), p.Open(Setup{Shards: 4})
 				want := variety(from)
 				to.Put(k("kept"), value(1, "kept"))
-				to.Restore(from.target.(store.Snapshotter).Snapshot(p.Context(), Now), Now)
+				to.Restore(store.Snapshot(p.Context(), from.target, Now), Now)
 				want["kept"] = rec("kept", value(1, "kept"), 0)
 				to.HasRecords(to.Snapshot(Now, nil), want)
 				to.expireInTurn(want)
@@ -352,7 +352,7 @@ func restoreTests() []Test {
 				reference := &Subject{probe: p, number: 1, target: store.NewMemory()}
 				want := variety(reference)
 				s := p.Store()
-				s.Restore(reference.target.(store.Snapshotter).Snapshot(p.Context(), Now+1), Now+1)
+				s.Restore(store.Snapshot(p.Context(), reference.target, Now+1), Now+1)
 				for key, r := range want {
 					if r.Expires != 0 && r.Expires <= Now+1 {
 						delete(want, key)
@@ -365,7 +365,7 @@ func restoreTests() []Test {
 				s := p.Store()
 				want := variety(s)
 				reference := &Subject{probe: p, number: 2, target: store.NewMemory()}
-				reference.Restore(s.target.(store.Snapshotter).Snapshot(p.Context(), Now), Now)
+				reference.Restore(store.Snapshot(p.Context(), s.target, Now), Now)
 				reference.HasRecords(reference.Snapshot(Now, nil), want)
 			}},
 		{Name: "restore/many", Section: secOptional, Requires: stores, needs: needSnapshot,
@@ -373,7 +373,7 @@ func restoreTests() []Test {
 				s := p.Store()
 				var list []store.Record
 				for i := range p.Records(2000, LeastRecords) {
-					list = append(list, store.Record{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i%300), Expires: Now + 10 + int64(i%2)})
+					list = append(list, store.Record{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i%300), Expires: Now + 10 + store.Millis(i%2)})
 				}
 				// A list is one call, which must not take too long: where every
 				// record is a matter for a slow disk, it is a shorter one.
@@ -390,7 +390,7 @@ func restoreTests() []Test {
 				s.Get(list[1].Key, Now+10, list[1].Value)
 				s.Absent(list[1].Key, Now+11)
 			}},
-		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends it, and is returned (host/store, Snapshotter)", needs: needSnapshot,
+		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends it, and is returned (host/store, Restorer)", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				fault := errors.New("an error in the sequence that is restored")

@@ -153,10 +153,10 @@ func expectTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				for i, expect := range []int64{store.Absent, 4} {
-					for j, expires := range []int64{0, Now + 50, Now + 200, Now} {
+					for j, expires := range []store.Millis{0, Now + 50, Now + 200, Now} {
 						key := fmt.Appendf(nil, "key %d", i*4+j)
 						s.Set(store.Write{Key: key, Value: v, Expires: Now + 100, Now: Now})
-						s.SetFails(store.Write{Key: key, Value: w, Expires: expires, Now: Now, Expect: expect}, store.ErrConflict)
+						s.SetFails(store.Write{Key: key, Value: w, Expires: store.Millis(expires), Now: Now, Expect: expect}, store.ErrConflict)
 						s.Get(key, Now+99, v)
 						s.Absent(key, Now+100)
 					}

@@ -16,7 +16,7 @@ func farTests() []Test {
 	v, w := value(5, "first"), value(6, "the second")
 	// far are expiries that do not fit into less than 64 bits, or into a
 	// floating-point number.
-	far := []int64{Now + 1<<31, Now + 1<<31 + 1, Now + 1<<32, Now + 1<<33 - 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<62 + 1, math.MaxInt64 - 1, math.MaxInt64}
+	far := []store.Millis{Now + 1<<31, Now + 1<<31 + 1, Now + 1<<32, Now + 1<<33 - 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<62 + 1, math.MaxInt64 - 1, math.MaxInt64}
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 	put := func(s *Subject) {
 		for i, at := range far {
@@ -129,7 +129,7 @@ func farTests() []Test {
 		{Name: "sweep/after-clear", Section: secOptional, Requires: "session_sweep returns how many records it removed, and goes on at the next call where this one ended, also if there is less than there was", needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
-				for turn := range int64(3) {
+				for turn := range store.Millis(3) {
 					now := Now + turn*1000
 					const n = 14
 					for i := range n {

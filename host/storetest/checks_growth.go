@@ -79,7 +79,7 @@ func (s *Subject) fits(w store.Write) bool {
 }
 
 // getOrGone wants the value, or none where it was not kept or has been dropped.
-func (s *Subject) getOrGone(key []byte, now int64, want []byte, held bool) (found bool) {
+func (s *Subject) getOrGone(key []byte, now store.Millis, want []byte, held bool) (found bool) {
 	got, err := s.TryGet(key, now)
 	if errors.Is(err, store.ErrNotFound) {
 		return false

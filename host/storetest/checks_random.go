@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func randomTests() []Test {
@@ -144,12 +146,12 @@ func draw(random *rand.Rand, w weights, keys int) operation {
 	}
 	switch random.IntN(8) {
 	case 0: // has expired, or expires now
-		o.expires = -int64(random.IntN(3))
+		o.expires = -store.Millis(random.IntN(3))
 		if o.expires == 0 {
 			o.expires = -1000
 		}
 	case 1, 2, 3, 4:
-		o.expires = int64(random.IntN(20) + 1)
+		o.expires = store.Millis(random.IntN(20) + 1)
 	}
 	if o.expect = random.IntN(6); o.expect > 3 {
 		o.expect = 0

@@ -72,7 +72,7 @@ func clearTests() []Test {
 				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 				n := p.Records(200, LeastRecords)
 				for i := range n {
-					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i*3), Expires: int64(i%2) * (Now + 1000), Now: Now})
+					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i*3), Expires: store.Millis(i%2) * (Now + 1000), Now: Now})
 				}
 				s.Clear(Now)
 				for i := range n {
@@ -120,9 +120,9 @@ func saveTests() []Test {
 				s.Save(Now)
 				n := p.Records(50, LeastRecords)
 				for i := range n {
-					s.Set(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i), Expires: int64(i%2) * (Now + 10), Now: Now})
+					s.Set(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i), Expires: store.Millis(i%2) * (Now + 10), Now: Now})
 				}
-				for at := range int64(3) {
+				for at := range store.Millis(3) {
 					s.Save(Now + at*4)
 					for i := range n {
 						s.Get(fmt.Appendf(nil, "key %d", i), Now+at*4+1, filled(uint64(i+1), i))
@@ -199,7 +199,7 @@ func lifeTests() []Test {
 				s.Get(k("key"), Now, value(1, "kept"))
 				s.Absent(k("new"), Now)
 			}},
-		{Name: "life/closed", Section: secLife, Requires: "after Close operations return ErrClosed, and a second Close nothing (host/store, Store)",
+		{Name: "life/closed", Section: secLife, Requires: "after Close operations return ErrClosed, and a second Close nothing (host/store, Closer)", needs: needClose,
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), value(1, "x"))
@@ -209,7 +209,7 @@ func lifeTests() []Test {
 						p.Failf("closed", "%s after Close: %s", op.name, errorInWords(op.err))
 					}
 				}
-				if err := s.target.Close(p.Context()); err != nil {
+				if err := store.Close(p.Context(), s.target); err != nil {
 					p.Fail("a second Close: "+errorInWords(err), "success")
 				}
 			}},
@@ -223,34 +223,30 @@ type outcome struct {
 
 // operations calls each operation that the store has.
 func operations(ctx context.Context, subject *Subject) []outcome {
-	s, have := subject.target, subject.probe.suite.have
+	s := subject.target
 	_, get := s.Get(ctx, k("key"), Now)
 	all := []outcome{
 		{"get", get},
 		{"set", s.Set(ctx, store.Write{Key: k("key"), Value: value(2, "changed"), Now: Now})},
 		{"set", s.Set(ctx, store.Write{Key: k("new"), Value: value(2, "new"), Now: Now})},
-		{"touch", s.Touch(ctx, k("key"), Now+1, Now)},
 		{"delete", s.Delete(ctx, k("key"), Now)},
-		{"clear", s.Clear(ctx, Now)},
-		{"save", s.Save(ctx, Now)},
 	}
-	if have&needSweep != 0 {
-		_, err := s.(store.Sweeper).Sweep(ctx, 100, Now+1000)
-		all = append(all, outcome{"sweep", err})
-	}
-	if have&needKeys != 0 {
-		o := outcome{name: "keys"}
-		for _, o.err = range s.(store.Lister).Keys(ctx, Now) {
-			break
+	add := func(n need, name string, call func() error) {
+		if subject.probe.has(n) {
+			all = append(all, outcome{name, call()})
 		}
-		all = append(all, o)
 	}
-	if have&needSnapshot != 0 {
-		o := outcome{name: "snapshot"}
-		for _, o.err = range s.(store.Snapshotter).Snapshot(ctx, Now) {
-			break
-		}
-		all = append(all, o, outcome{"restore", s.(store.Snapshotter).Restore(ctx, records(store.Record{Key: k("new"), Value: value(2, "new")}), Now)})
-	}
+	add(needTouch, "touch", func() error { return store.Touch(ctx, s, k("key"), Now+1, Now) })
+	add(needClear, "clear", func() error { return store.Clear(ctx, s, Now) })
+	add(needSave, "save", func() error { return store.Save(ctx, s, Now) })
+	add(needSweep, "sweep", func() error {
+		_, err := store.Sweep(ctx, s, 100, Now+1000)
+		return err
+	})
+	add(needKeys, "keys", func() error { return first(store.Keys(ctx, s, Now)) })
+	add(needSnapshot, "snapshot", func() error { return first(store.Snapshot(ctx, s, Now)) })
+	add(needRestore, "restore", func() error {
+		return store.Restore(ctx, s, records(store.Record{Key: k("new"), Value: value(2, "new")}), Now)
+	})
 	return all
 }

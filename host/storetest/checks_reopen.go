@@ -90,7 +90,7 @@ func reopenTests() []Test {
 				r.Value = filled(uint64(i+1000), 8+(i*13)%200)
 				s.Set(store.Write{Key: key(i), Value: r.Value, Expires: r.Expires, Now: Now})
 			case 2:
-				r.Expires = Now + 5000 + int64(i)
+				r.Expires = Now + 5000 + store.Millis(i)
 				s.Touch(key(i), r.Expires, Now)
 			case 3:
 				r.Expires = 0
@@ -244,7 +244,7 @@ func reopenTests() []Test {
 					name   string
 					change func(s *Subject)
 					want   []byte // nil for none
-					until  int64
+					until  store.Millis
 				}{
 					{"overwrite", func(s *Subject) { s.Put(k("key"), value(6, "new")) }, value(6, "new"), 0},
 					{"delete", func(s *Subject) { s.Delete(k("key"), Now) }, nil, 0},
@@ -272,7 +272,7 @@ func reopenTests() []Test {
 							s.Get(k("key"), Now+1<<40, c.want)
 						default:
 							s.Get(k("key"), c.until-1, c.want)
-							s.Absent(k("key"), c.until)
+							s.Absent(k("key"), store.Millis(c.until))
 						}
 					}
 				}

@@ -57,16 +57,16 @@ func waysToUseSpace() []wayToUseSpace {
 	// expired has records that expire in the next millisecond, and lets it pass.
 	expired := func(u *user) {
 		for _, key := range u.keys {
-			u.set(store.Write{Key: key, Value: u.body, Expires: u.now + 1, Now: u.now})
+			u.set(store.Write{Key: key, Value: u.body, Expires: store.Millis(u.now + 1), Now: store.Millis(u.now)})
 		}
 		u.now++
 	}
-	put := func(u *user, key []byte) { u.set(store.Write{Key: key, Value: u.body, Now: u.now}) }
-	remove := func(u *user, key []byte) { u.s.Delete(key, u.now) }
+	put := func(u *user, key []byte) { u.set(store.Write{Key: key, Value: u.body, Now: store.Millis(u.now)}) }
+	remove := func(u *user, key []byte) { u.s.Delete(key, store.Millis(u.now)) }
 	return []wayToUseSpace{
 		{"delete", 0, removed, each(func(u *user, key []byte) { put(u, key); remove(u, key) })},
 		{"delete-of-nothing", 0, "nothing takes none", each(func(u *user, key []byte) { remove(u, key); u.used += len(u.body) / 4 })},
-		{"clear", 0, removed, func(u *user) { each(put)(u); u.s.Clear(u.now) }},
+		{"clear", 0, removed, func(u *user) { each(put)(u); u.s.Clear(store.Millis(u.now)) }},
 		{"overwrite", 0, "what was written over takes none", each(func(u *user, key []byte) {
 			for range 4 {
 				put(u, key)
@@ -76,13 +76,13 @@ func waysToUseSpace() []wayToUseSpace {
 		{"overwrite-with-less", 0, "what was written over takes none", each(func(u *user, key []byte) {
 			for range 4 {
 				put(u, key)
-				u.set(store.Write{Key: key, Value: u.body[:8], Now: u.now})
+				u.set(store.Write{Key: key, Value: u.body[:8], Now: store.Millis(u.now)})
 			}
 			remove(u, key)
 		})},
 		{"write-that-removes", 0, removed, each(func(u *user, key []byte) {
 			put(u, key)
-			u.s.Set(store.Write{Key: key, Value: u.body, Expires: u.now, Now: u.now})
+			u.s.Set(store.Write{Key: key, Value: u.body, Expires: store.Millis(u.now), Now: store.Millis(u.now)})
 		})},
 		{"touch", 0, "a touch takes none", each(func(u *user, key []byte) {
 			put(u, key)
@@ -91,20 +91,20 @@ func waysToUseSpace() []wayToUseSpace {
 			}
 			remove(u, key)
 		})},
-		{"touch-that-removes", 0, removed, each(func(u *user, key []byte) { put(u, key); u.touch(key, u.now) })},
+		{"touch-that-removes", 0, removed, each(func(u *user, key []byte) { put(u, key); u.touch(key, store.Millis(u.now)) })},
 		{"create-refused", 0, "what was refused takes none", each(func(u *user, key []byte) { u.refused(key, store.Absent) })},
 		{"replace-refused", 0, "what was refused takes none", each(func(u *user, key []byte) { u.refused(key, 1<<40) })},
-		{"expired-and-saved", 0, "what has expired takes none once session_save has dropped it", func(u *user) { expired(u); u.s.Save(u.now) }},
+		{"expired-and-saved", 0, "what has expired takes none once session_save has dropped it", func(u *user) { expired(u); u.s.Save(store.Millis(u.now)) }},
 		{"expired-and-swept", needSweep, "what has expired takes none once session_sweep has removed it", func(u *user) {
 			expired(u)
 			for range 3 {
-				u.s.Sweep(1<<10, u.now)
+				u.s.Sweep(1<<10, store.Millis(u.now))
 			}
 		}},
 		{"expired-and-read", 0, "what has expired takes none once session_save has dropped it", func(u *user) {
 			expired(u)
 			for _, key := range u.keys {
-				u.s.Absent(key, u.now)
+				u.s.Absent(key, store.Millis(u.now))
 			}
 			u.tidy()
 		}},
@@ -112,7 +112,7 @@ func waysToUseSpace() []wayToUseSpace {
 		{"expired-and-replaced", 0, "what was written over takes none", func(u *user) {
 			expired(u)
 			for _, key := range u.keys {
-				u.set(store.Write{Key: key, Value: u.body, Now: u.now, Expect: store.Absent})
+				u.set(store.Write{Key: key, Value: u.body, Now: store.Millis(u.now), Expect: store.Absent})
 				remove(u, key)
 			}
 		}},
@@ -141,7 +141,7 @@ type user struct {
 	way  wayToUseSpace
 	p    *Probe
 	s    *Subject
-	now  int64
+	now  store.Millis
 	keys [][]byte
 	body []byte
 	used int // bytes that were given to the store
@@ -181,7 +181,7 @@ func useSpace(p *Probe, way wayToUseSpace) {
 // holds counts how many of the records the store holds at once, and removes them.
 func (u *user) holds() (n int) {
 	for _, key := range u.keys {
-		w := store.Write{Key: key, Value: u.body, Now: u.now}
+		w := store.Write{Key: key, Value: u.body, Now: store.Millis(u.now)}
 		if u.s.fits(w) {
 			continue
 		}
@@ -190,22 +190,22 @@ func (u *user) holds() (n int) {
 		}
 	}
 	for _, key := range u.keys {
-		if u.s.getOrGone(key, u.now, u.body, true) {
+		if u.s.getOrGone(key, store.Millis(u.now), u.body, true) {
 			n++
 		}
 	}
 	for _, key := range u.keys {
-		u.s.Delete(key, u.now)
+		u.s.Delete(key, store.Millis(u.now))
 	}
 	return n
 }
 
 // tidy lets the store give back what it gives back by and by.
 func (u *user) tidy() {
-	u.s.Save(u.now)
+	u.s.Save(store.Millis(u.now))
 	if u.p.suite.have&needSweep != 0 {
 		for range 3 {
-			u.s.Sweep(1<<10, u.now)
+			u.s.Sweep(1<<10, store.Millis(u.now))
 		}
 	}
 }
@@ -222,11 +222,11 @@ func (u *user) set(w store.Write) {
 
 func (u *user) restore(list []store.Record) {
 	u.used += len(list) * len(u.body)
-	err := u.s.TryRestore(records(list...), u.now)
+	err := u.s.TryRestore(records(list...), store.Millis(u.now))
 	if errors.Is(err, store.ErrNoSpace) {
 		// A list may need more room than what it replaces, until it is stored.
-		u.s.Clear(u.now)
-		if err = u.s.TryRestore(records(list...), u.now); errors.Is(err, store.ErrNoSpace) {
+		u.s.Clear(store.Millis(u.now))
+		if err = u.s.TryRestore(records(list...), store.Millis(u.now)); errors.Is(err, store.ErrNoSpace) {
 			u.full(fmt.Sprintf("a list of %d records of %d bytes", len(list), len(u.body)))
 		}
 	}
@@ -234,9 +234,9 @@ func (u *user) restore(list []store.Record) {
 }
 
 // touch may find that the record was dropped to make room.
-func (u *user) touch(key []byte, expires int64) {
+func (u *user) touch(key []byte, expires store.Millis) {
 	u.used += len(u.body)
-	err := u.s.TryTouch(key, expires, u.now)
+	err := u.s.TryTouch(key, expires, store.Millis(u.now))
 	if errors.Is(err, store.ErrNoSpace) {
 		u.full("a touch")
 	}
@@ -247,16 +247,16 @@ func (u *user) touch(key []byte, expires int64) {
 
 // refused has writes refused over a record that is there.
 func (u *user) refused(key []byte, expect int64) {
-	u.set(store.Write{Key: key, Value: u.body[:8], Now: u.now})
+	u.set(store.Write{Key: key, Value: u.body[:8], Now: store.Millis(u.now)})
 	for range 4 {
 		u.used += len(u.body)
-		err := u.s.TrySet(store.Write{Key: key, Value: u.body, Now: u.now, Expect: expect})
+		err := u.s.TrySet(store.Write{Key: key, Value: u.body, Now: store.Millis(u.now), Expect: expect})
 		if errors.Is(err, store.ErrNoSpace) {
 			u.full("a write that expect does not allow")
 		}
 		u.s.want(err, store.ErrConflict)
 	}
-	u.s.Delete(key, u.now)
+	u.s.Delete(key, store.Millis(u.now))
 }
 
 func (u *user) full(what string) {

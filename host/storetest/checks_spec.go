@@ -40,7 +40,7 @@ func pageTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				stays := fill(s)
-				list := func() iter.Seq2[[]byte, error] { return s.target.(store.Lister).Keys(s.ctx(), Now) }
+				list := func() iter.Seq2[[]byte, error] { return store.Keys(s.ctx(), s.target, Now) }
 				key := func(key []byte) []byte { return key }
 				inTurn(s, change, stays, list, list, key, key)
 			}},
@@ -48,7 +48,7 @@ func pageTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				stays := fill(s)
-				list := func() iter.Seq2[store.Record, error] { return s.snapshotter().Snapshot(s.ctx(), Now) }
+				list := func() iter.Seq2[store.Record, error] { return store.Snapshot(s.ctx(), s.target, Now) }
 				key := func(r store.Record) []byte { return r.Key }
 				inTurn(s, change, stays, list, list, key, key)
 			}},
@@ -56,15 +56,15 @@ func pageTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				stays := fill(s)
-				inTurn(s, change, stays, func() iter.Seq2[[]byte, error] { return s.target.(store.Lister).Keys(s.ctx(), Now) },
-					func() iter.Seq2[store.Record, error] { return s.snapshotter().Snapshot(s.ctx(), Now) },
+				inTurn(s, change, stays, func() iter.Seq2[[]byte, error] { return store.Keys(s.ctx(), s.target, Now) },
+					func() iter.Seq2[store.Record, error] { return store.Snapshot(s.ctx(), s.target, Now) },
 					func(key []byte) []byte { return key }, func(r store.Record) []byte { return r.Key })
 			}},
 		{Name: "expiry/negative-times", Section: secTime, Requires: "times are signed: one before 1970 is negative, and compared like any other",
 			Run: func(p *Probe) {
-				for _, expires := range []int64{-1, -1000, math.MinInt32, math.MinInt32 * 1000, -1 << 40, -1 << 53} {
+				for _, expires := range []store.Millis{-1, -1000, math.MinInt32, math.MinInt32 * 1000, -1 << 40, -1 << 53} {
 					s := p.Store()
-					set := func(key string, expires, now int64) {
+					set := func(key string, expires, now store.Millis) {
 						s.Set(store.Write{Key: k(key), Value: value(1, key), Expires: expires, Now: now})
 					}
 					began := expires - 500

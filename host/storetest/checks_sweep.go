@@ -20,11 +20,11 @@ func sweepTests() []Test {
 	// every second at Now+200 and the rest never.
 	fill := func(s *Subject, n int) {
 		for i := range n {
-			expires := [4]int64{Now + 100, Now + 200, Now + 100, 0}[i%4]
-			s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i%90), Expires: expires, Now: Now})
+			expires := [4]store.Millis{Now + 100, Now + 200, Now + 100, 0}[i%4]
+			s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), i%90), Expires: store.Millis(expires), Now: Now})
 		}
 	}
-	alive := func(s *Subject, n int, now int64) {
+	alive := func(s *Subject, n int, now store.Millis) {
 		for i := range n {
 			if i%2 == 0 || i%4 == 1 && now >= Now+200 {
 				s.Absent(key(i), now)
@@ -33,7 +33,7 @@ func sweepTests() []Test {
 			}
 		}
 	}
-	sweepAll := func(p *Probe, s *Subject, max int, now int64, want int) {
+	sweepAll := func(p *Probe, s *Subject, max int, now store.Millis, want int) {
 		total, idle := 0, 0
 		for total < want {
 			n := s.Sweep(max, now)
@@ -105,11 +105,11 @@ func sweepTests() []Test {
 				const n = 400
 				life := p.Records(40, LeastRecords) / 2 // as many are there that a sweep has not come to
 				for i := range n {
-					now := Now + int64(i)
-					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + int64(life), Now: now})
+					now := Now + store.Millis(i)
+					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + store.Millis(life), Now: now})
 					s.Sweep(8, now)
 					for j := max(0, i-life-5); j <= i; j++ {
-						if Now+int64(j+life) > now {
+						if Now+store.Millis(j+life) > now {
 							s.Get(key(j), now, filled(uint64(j+1), 30))
 						} else {
 							s.Absent(key(j), now)
@@ -122,7 +122,7 @@ func sweepTests() []Test {
 				s := p.Store()
 				n := p.Records(100, LeastRecords)
 				for turn := range 5 {
-					now := Now + int64(turn)*1000
+					now := Now + store.Millis(turn)*1000
 					for i := range n {
 						s.Set(store.Write{Key: key(i), Value: filled(uint64(turn*100+i+1), (i*7+turn*31)%300), Expires: now + 500, Now: now, Expect: store.Absent})
 					}

@@ -21,7 +21,7 @@ func expiryTests() []Test {
 	return []Test{
 		{Name: "expiry/exact-millisecond", Section: secTime, Requires: "a record is there while now_ms < expires_ms",
 			Run: func(p *Probe) {
-				for i, life := range []int64{1, 2, 60_000, 604_800_000} {
+				for i, life := range []store.Millis{1, 2, 60_000, 604_800_000} {
 					// A store of its own: it would be far to go back in time.
 					p.forget()
 					s, key, at := p.Store(), fmt.Appendf(nil, "key %d", i), Now+life
@@ -40,14 +40,14 @@ func expiryTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Set(store.Write{Key: k("key"), Value: v, Now: Now})
-				for _, now := range []int64{Now, Now + 1, Now + 1<<32, 1 << 52, math.MaxInt64} {
+				for _, now := range []store.Millis{Now, Now + 1, Now + 1<<32, 1 << 52, math.MaxInt64} {
 					s.Get(k("key"), now, v)
 				}
 			}},
 		{Name: "expiry/given-clock", Section: secTime, Requires: "the guest compares with now_ms and not with a clock of its own",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for _, start := range []int64{1000, 1 << 31, 1 << 32, Now - 1<<38, Now, 1 << 41, 1 << 42, 1 << 50} {
+				for _, start := range []store.Millis{1000, 1 << 31, 1 << 32, Now - 1<<38, Now, 1 << 41, 1 << 42, 1 << 50} {
 					key := fmt.Appendf(nil, "%d", start)
 					s.Set(store.Write{Key: key, Value: v, Expires: start + 1000, Now: start})
 					s.Get(key, start+999, v)
@@ -61,7 +61,7 @@ func expiryTests() []Test {
 		{Name: "expiry/large-times", Section: secTime, Requires: "times are signed numbers of 64 bits",
 			Run: func(p *Probe) {
 				s := p.Store()
-				times := []int64{1 << 53, 1 << 62, math.MaxInt64 - 1, math.MaxInt64}
+				times := []store.Millis{1 << 53, 1 << 62, math.MaxInt64 - 1, math.MaxInt64}
 				key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 				for i, at := range times {
 					s.Set(store.Write{Key: key(i), Value: v, Expires: at, Now: Now})
@@ -86,12 +86,12 @@ func expiryTests() []Test {
 		{Name: "expiry/each-its-own", Section: secTime, Requires: "every record expires at its own time",
 			Run: func(p *Probe) {
 				s := p.Store()
-				key := func(i int64) []byte { return fmt.Appendf(nil, "key %d", i) }
-				n := int64(p.Records(50, LeastRecords))
+				key := func(i store.Millis) []byte { return fmt.Appendf(nil, "key %d", i) }
+				n := store.Millis(p.Records(50, LeastRecords))
 				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 40), Expires: Now + 1 + i*37%50, Now: Now})
 				}
-				for at := range int64(52) {
+				for at := range store.Millis(52) {
 					for i := range n {
 						if Now+at < Now+1+i*37%50 {
 							s.Get(key(i), Now+at, filled(uint64(i+1), 40))
@@ -119,9 +119,9 @@ func expiryTests() []Test {
 		{Name: "expiry/set-replaces-it", Section: secRequired, Requires: "session_set stores the value and its expiry in place of what was there",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for _, c := range []struct{ before, after int64 }{{100, 200}, {200, 100}, {0, 100}, {100, 100}, {100, 0}} {
+				for _, c := range []struct{ before, after store.Millis }{{100, 200}, {200, 100}, {0, 100}, {100, 100}, {100, 0}} {
 					p.forget()
-					at := func(d int64) int64 {
+					at := func(d store.Millis) store.Millis {
 						if d == 0 {
 							return 0
 						}
@@ -189,7 +189,7 @@ func expiryTests() []Test {
 		{Name: "expiry/write-removes", Section: secRequired, Requires: "a write whose expiry is not above now_ms removes what is there and answers success",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for i, at := range []int64{Now + 10, Now + 9, Now - 1_000_000, 1} {
+				for i, at := range []store.Millis{Now + 10, Now + 9, Now - 1_000_000, 1} {
 					key := fmt.Appendf(nil, "key %d", i)
 					s.Put(key, v)
 					s.Put(k("other"), v)
@@ -204,7 +204,7 @@ func expiryTests() []Test {
 		{Name: "expiry/write-creates-nothing", Section: secRequired, Requires: "a write whose expiry is not above now_ms stores nothing",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for i, at := range []int64{Now, Now - 1, 1} {
+				for i, at := range []store.Millis{Now, Now - 1, 1} {
 					key := fmt.Appendf(nil, "key %d", i)
 					s.Set(store.Write{Key: key, Value: v, Expires: at, Now: Now})
 					s.Absent(key, Now)
@@ -302,7 +302,7 @@ func touchTests() []Test {
 		{Name: "touch/past-removes", Section: secOptional, Requires: "an expires_ms that is not 0 and not above now_ms removes the record",
 			Run: func(p *Probe) {
 				s := p.Store()
-				for i, at := range []int64{Now + 10, Now + 9, 1} {
+				for i, at := range []store.Millis{Now + 10, Now + 9, 1} {
 					key := fmt.Appendf(nil, "key %d", i)
 					s.Put(key, v)
 					s.Put(k("other"), v)
@@ -317,12 +317,12 @@ func touchTests() []Test {
 		{Name: "touch/neighbours", Section: secOptional, Requires: "session_touch changes the record under its key and no other",
 			Run: func(p *Probe) {
 				s := p.Store()
-				key := func(i int64) []byte { return fmt.Appendf(nil, "key %d", i) }
-				n := int64(p.Records(30, LeastRecords))
+				key := func(i store.Millis) []byte { return fmt.Appendf(nil, "key %d", i) }
+				n := store.Millis(p.Records(30, LeastRecords))
 				for i := range n {
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 20), Expires: Now + 100, Now: Now})
 				}
-				for i := int64(0); i < n; i += 3 {
+				for i := store.Millis(0); i < n; i += 3 {
 					s.Touch(key(i), Now+200+i, Now)
 				}
 				for i := range n {
@@ -333,7 +333,7 @@ func touchTests() []Test {
 						s.Absent(key(i), Now+100)
 					}
 				}
-				for i := int64(0); i < n; i += 3 {
+				for i := store.Millis(0); i < n; i += 3 {
 					s.Get(key(i), Now+199+i, filled(uint64(i+1), 20))
 					s.Absent(key(i), Now+200+i)
 				}

@@ -40,7 +40,7 @@ type design struct {
 	upper int      // bytes that are there at most
 }
 
-func (d *design) called(now int64) {
+func (d *design) called(now store.Millis) {
 	for d.purges {
 		if n, _ := d.Memory.Sweep(ctx, 1<<20, now); n == 0 {
 			return
@@ -48,7 +48,7 @@ func (d *design) called(now int64) {
 	}
 }
 
-func (d *design) Get(c context.Context, key []byte, now int64) ([]byte, error) {
+func (d *design) Get(c context.Context, key []byte, now store.Millis) ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)
@@ -56,7 +56,7 @@ func (d *design) Get(c context.Context, key []byte, now int64) ([]byte, error) {
 }
 
 // sizes are the values that are there, by key.
-func (d *design) sizes(now int64) map[string]int {
+func (d *design) sizes(now store.Millis) map[string]int {
 	out := make(map[string]int)
 	for r, err := range d.Memory.Snapshot(ctx, now) {
 		if err == nil {
@@ -135,21 +135,21 @@ func (d *design) Set(c context.Context, w store.Write) error {
 	return d.Memory.Set(c, w)
 }
 
-func (d *design) Touch(c context.Context, key []byte, expires, now int64) error {
+func (d *design) Touch(c context.Context, key []byte, expires, now store.Millis) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Touch(c, key, expires, now)
 }
 
-func (d *design) Delete(c context.Context, key []byte, now int64) error {
+func (d *design) Delete(c context.Context, key []byte, now store.Millis) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)
 	return d.Memory.Delete(c, key, now)
 }
 
-func (d *design) Sweep(c context.Context, max int, now int64) (int, error) {
+func (d *design) Sweep(c context.Context, max int, now store.Millis) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sweepsSingly {
@@ -158,7 +158,7 @@ func (d *design) Sweep(c context.Context, max int, now int64) (int, error) {
 	return d.Memory.Sweep(c, max, now)
 }
 
-func (d *design) Keys(c context.Context, now int64) iter.Seq2[[]byte, error] {
+func (d *design) Keys(c context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)
@@ -183,7 +183,7 @@ func (d *design) Keys(c context.Context, now int64) iter.Seq2[[]byte, error] {
 	}
 }
 
-func (d *design) Snapshot(c context.Context, now int64) iter.Seq2[store.Record, error] {
+func (d *design) Snapshot(c context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)
@@ -191,7 +191,7 @@ func (d *design) Snapshot(c context.Context, now int64) iter.Seq2[store.Record, 
 }
 
 // Restore is by Set, record by record.
-func (d *design) Restore(c context.Context, records iter.Seq2[store.Record, error], now int64) error {
+func (d *design) Restore(c context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	for r, err := range records {
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (d *design) Restore(c context.Context, records iter.Seq2[store.Record, erro
 	return c.Err()
 }
 
-func (d *design) Save(c context.Context, now int64) error {
+func (d *design) Save(c context.Context, now store.Millis) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.called(now)

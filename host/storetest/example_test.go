@@ -33,7 +33,7 @@ func ExampleCheck() {
 // forgetful is a store whose records never expire.
 type forgetful struct{ *store.Memory }
 
-func (f forgetful) Get(ctx context.Context, key []byte, _ int64) ([]byte, error) {
+func (f forgetful) Get(ctx context.Context, key []byte, _ store.Millis) ([]byte, error) {
 	return f.Memory.Get(ctx, key, 0)
 }
 

@@ -19,7 +19,7 @@ func counting(most int, count func(held *int, op string, size int, err error)) *
 		count(&held, op, size, err)
 		return err
 	}
-	size := func(m *store.Memory, key []byte, now int64) int {
+	size := func(m *store.Memory, key []byte, now store.Millis) int {
 		v, _ := m.Get(ctx, key, now)
 		return len(v)
 	}
@@ -34,11 +34,11 @@ func counting(most int, count func(held *int, op string, size int, err error)) *
 			}
 			return answered("set", len(w.Value)-before, m.Set(ctx, w))
 		},
-		delete: func(m *store.Memory, key []byte, now int64) error {
+		delete: func(m *store.Memory, key []byte, now store.Millis) error {
 			before := size(m, key, now)
 			return answered("delete", before, m.Delete(ctx, key, now))
 		},
-		clear: func(m *store.Memory, now int64) error { return answered("clear", 0, m.Clear(ctx, now)) },
+		clear: func(m *store.Memory, now store.Millis) error { return answered("clear", 0, m.Clear(ctx, now)) },
 	}
 }
 
@@ -67,7 +67,7 @@ var faultsOfCorners = []fault{
 		})
 	}, []string{"space/create-refused", "space/replace-refused"}, "NO_SPACE for a write that expect does not allow"},
 	{"restore drops values above a megabyte", func() *faulty {
-		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now int64) error {
+		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now store.Millis) error {
 			return m.Restore(ctx, func(yield func(store.Record, error) bool) {
 				for r, err := range records {
 					if len(r.Value) <= 1<<20 && !yield(r, err) {
@@ -86,7 +86,7 @@ var faultsOfCorners = []fault{
 		}}
 	}, []string{"set/every-power-of-two"}, "1048575 bytes in place of 1048576"},
 	{"times have no sign", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 			if now < 0 {
 				now = math.MaxInt64
 			}
@@ -103,7 +103,7 @@ var faultsOfCorners = []fault{
 				mu.Unlock()
 				return m.Set(ctx, w)
 			},
-			snapshot: func(m *store.Memory, now int64) iter.Seq2[store.Record, error] {
+			snapshot: func(m *store.Memory, now store.Millis) iter.Seq2[store.Record, error] {
 				return func(yield func(store.Record, error) bool) {
 					mu.Lock()
 					clear(written)
@@ -124,13 +124,13 @@ var faultsOfCorners = []fault{
 		var mu sync.Mutex
 		read := false
 		return &faulty{
-			get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+			get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 				mu.Lock()
 				read = true
 				mu.Unlock()
 				return m.Get(ctx, key, now)
 			},
-			keys: func(m *store.Memory, now int64) iter.Seq2[[]byte, error] {
+			keys: func(m *store.Memory, now store.Millis) iter.Seq2[[]byte, error] {
 				return func(yield func([]byte, error) bool) {
 					i := 0
 					for key, err := range m.Keys(ctx, now) {
@@ -150,13 +150,13 @@ var faultsOfCorners = []fault{
 		var mu sync.Mutex
 		cleared := 0
 		return &faulty{
-			clear: func(m *store.Memory, now int64) error {
+			clear: func(m *store.Memory, now store.Millis) error {
 				mu.Lock()
 				cleared += m.Len()
 				mu.Unlock()
 				return m.Clear(ctx, now)
 			},
-			sweep: func(m *store.Memory, max int, now int64) (int, error) {
+			sweep: func(m *store.Memory, max int, now store.Millis) (int, error) {
 				n, err := m.Sweep(ctx, max, now)
 				mu.Lock()
 				defer mu.Unlock()

@@ -30,21 +30,21 @@ type fault struct {
 // soak and other checks may find it too.
 var faults = append([]fault{
 	{"get forgets expiry", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, _ int64) ([]byte, error) { return m.Get(ctx, key, 1) }}
+		return &faulty{get: func(m *store.Memory, key []byte, _ store.Millis) ([]byte, error) { return m.Get(ctx, key, 1) }}
 	}, []string{"expiry/exact-millisecond", "expiry/each-its-own", "random/sequences"}, "the value"},
 	{"get is a millisecond early", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) { return m.Get(ctx, key, now+1) }}
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) { return m.Get(ctx, key, now+1) }}
 	}, []string{"expiry/exact-millisecond"}, "NOT_FOUND"},
 	{"get is a millisecond late", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) { return m.Get(ctx, key, now-1) }}
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) { return m.Get(ctx, key, now-1) }}
 	}, []string{"expiry/exact-millisecond"}, "the value"},
 	{"a clock of its own", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, _ int64) ([]byte, error) {
-			return m.Get(ctx, key, time.Now().UnixMilli())
+		return &faulty{get: func(m *store.Memory, key []byte, _ store.Millis) ([]byte, error) {
+			return m.Get(ctx, key, store.At(time.Now()))
 		}}
 	}, []string{"expiry/given-clock"}, ""},
 	{"an empty value is not found", func() *faulty {
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 			v, err := m.Get(ctx, key, now)
 			if err == nil && len(v) == 0 {
 				return nil, store.ErrNotFound
@@ -63,7 +63,7 @@ var faults = append([]fault{
 	{"results share memory", func() *faulty {
 		shared := make([]byte, 0, 1<<20)
 		var mu sync.Mutex
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 			v, err := m.Get(ctx, key, now)
 			if err != nil || len(v) > cap(shared) {
 				return v, err
@@ -81,13 +81,13 @@ var faults = append([]fault{
 			return key
 		}
 		return &faulty{
-			get: func(m *store.Memory, key []byte, now int64) ([]byte, error) { return m.Get(ctx, cut(key), now) },
+			get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) { return m.Get(ctx, cut(key), now) },
 			set: func(m *store.Memory, w store.Write) error { w.Key = cut(w.Key); return m.Set(ctx, w) },
 		}
 	}, []string{"key/nul"}, "the value"},
 	{"keys without case", func() *faulty {
 		return &faulty{
-			get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+			get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 				return m.Get(ctx, bytes.ToLower(key), now)
 			},
 			set: func(m *store.Memory, w store.Write) error { w.Key = bytes.ToLower(w.Key); return m.Set(ctx, w) },
@@ -191,7 +191,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"expiry/set-replaces-it"}, ""},
 	{"touch creates", func() *faulty {
-		return &faulty{touch: func(m *store.Memory, key []byte, expires, now int64) error {
+		return &faulty{touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
 			err := m.Touch(ctx, key, expires, now)
 			if err != nil {
 				_ = m.Set(ctx, store.Write{Key: key, Expires: expires, Now: now})
@@ -200,10 +200,12 @@ var faults = append([]fault{
 		}}
 	}, []string{"touch/never-creates", "expiry/absent-for-touch"}, "the value"},
 	{"touch brings back", func() *faulty {
-		return &faulty{touch: func(m *store.Memory, key []byte, expires, now int64) error { return m.Touch(ctx, key, expires, 1) }}
+		return &faulty{touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
+			return m.Touch(ctx, key, expires, 1)
+		}}
 	}, []string{"expiry/absent-for-touch"}, "success"},
 	{"touch with a past expiry does nothing", func() *faulty {
-		return &faulty{touch: func(m *store.Memory, key []byte, expires, now int64) error {
+		return &faulty{touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
 			if expires != 0 && expires <= now {
 				_, err := m.Get(ctx, key, now)
 				return err
@@ -212,7 +214,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"touch/past-removes"}, "the value"},
 	{"touch changes the revision", func() *faulty {
-		return &faulty{touch: func(m *store.Memory, key []byte, expires, now int64) error {
+		return &faulty{touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
 			v, err := m.Get(ctx, key, now)
 			if err == nil && len(v) > 0 {
 				v[0]++
@@ -222,7 +224,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"touch/keeps-the-value", "touch/extends"}, "differs from byte 0"},
 	{"touch is always for ever", func() *faulty {
-		return &faulty{touch: func(m *store.Memory, key []byte, expires, now int64) error {
+		return &faulty{touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
 			if expires > now {
 				expires = 0
 			}
@@ -230,7 +232,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"touch/extends", "touch/shortens"}, "the value"},
 	{"deleting nothing is an error", func() *faulty {
-		return &faulty{delete: func(m *store.Memory, key []byte, now int64) error {
+		return &faulty{delete: func(m *store.Memory, key []byte, now store.Millis) error {
 			if _, err := m.Get(ctx, key, now); err != nil {
 				return err
 			}
@@ -238,13 +240,13 @@ var faults = append([]fault{
 		}}
 	}, []string{"delete/absent"}, "NOT_FOUND"},
 	{"delete takes a neighbour along", func() *faulty {
-		return &faulty{delete: func(m *store.Memory, key []byte, now int64) error {
+		return &faulty{delete: func(m *store.Memory, key []byte, now store.Millis) error {
 			_ = m.Delete(ctx, append(slices.Clone(key), '0'), now)
 			return m.Delete(ctx, key, now)
 		}}
 	}, []string{"delete/neighbours"}, "NOT_FOUND"},
 	{"clear leaves one", func() *faulty {
-		return &faulty{clear: func(m *store.Memory, now int64) error {
+		return &faulty{clear: func(m *store.Memory, now store.Millis) error {
 			for r := range m.Snapshot(ctx, now) {
 				_ = m.Clear(ctx, now)
 				return m.Set(ctx, store.Write{Key: r.Key, Value: r.Value, Now: now})
@@ -253,23 +255,23 @@ var faults = append([]fault{
 		}}
 	}, []string{"clear/everything", "clear/usable-after"}, ""},
 	{"save drops what lives", func() *faulty {
-		return &faulty{save: func(m *store.Memory, now int64) error { return m.Save(ctx, now+1) }}
+		return &faulty{save: func(m *store.Memory, now store.Millis) error { return m.Save(ctx, now+1) }}
 	}, []string{"save/expired-stays-absent"}, "NOT_FOUND"},
 	{"sweep removes what lives", func() *faulty {
-		return &faulty{sweep: func(m *store.Memory, max int, now int64) (int, error) { return m.Sweep(ctx, max, now+1) }}
+		return &faulty{sweep: func(m *store.Memory, max int, now store.Millis) (int, error) { return m.Sweep(ctx, max, now+1) }}
 	}, []string{"sweep/nothing-to-do", "sweep/between-writes"}, "records removed"},
 	{"sweep counts what it looks at", func() *faulty {
-		return &faulty{sweep: func(m *store.Memory, max int, now int64) (int, error) {
+		return &faulty{sweep: func(m *store.Memory, max int, now store.Millis) (int, error) {
 			n := m.Len()
 			_, err := m.Sweep(ctx, max, now)
 			return n, err
 		}}
 	}, []string{"sweep/counts", "sweep/nothing-to-do"}, ""},
 	{"sweep always begins anew", func() *faulty {
-		return &faulty{sweep: func(m *store.Memory, max int, now int64) (int, error) { return 0, nil }}
+		return &faulty{sweep: func(m *store.Memory, max int, now store.Millis) (int, error) { return 0, nil }}
 	}, []string{"sweep/counts", "sweep/small-steps"}, "0 records removed"},
 	{"keys miss one", func() *faulty {
-		return &faulty{keys: func(m *store.Memory, now int64) iter.Seq2[[]byte, error] {
+		return &faulty{keys: func(m *store.Memory, now store.Millis) iter.Seq2[[]byte, error] {
 			return func(yield func([]byte, error) bool) {
 				i := 0
 				for key, err := range m.Keys(ctx, now) {
@@ -281,20 +283,20 @@ var faults = append([]fault{
 		}}
 	}, []string{"keys/all", "keys/many"}, "is missing"},
 	{"keys list the expired", func() *faulty {
-		return &faulty{keys: func(m *store.Memory, now int64) iter.Seq2[[]byte, error] { return m.Keys(ctx, 1) }}
+		return &faulty{keys: func(m *store.Memory, now store.Millis) iter.Seq2[[]byte, error] { return m.Keys(ctx, 1) }}
 	}, []string{"expiry/absent-in-keys"}, "which is not stored"},
 	{"a snapshot without expiry", func() *faulty {
-		return &faulty{snapshot: func(m *store.Memory, now int64) iter.Seq2[store.Record, error] {
+		return &faulty{snapshot: func(m *store.Memory, now store.Millis) iter.Seq2[store.Record, error] {
 			return mapped(m, now, func(_ int, r store.Record) (store.Record, bool) { r.Expires = 0; return r, true })
 		}}
 	}, []string{"snapshot/all", "restore/into-another"}, "the expiry never"},
 	{"a snapshot without empty values", func() *faulty {
-		return &faulty{snapshot: func(m *store.Memory, now int64) iter.Seq2[store.Record, error] {
+		return &faulty{snapshot: func(m *store.Memory, now store.Millis) iter.Seq2[store.Record, error] {
 			return mapped(m, now, func(_ int, r store.Record) (store.Record, bool) { return r, len(r.Value) > 0 })
 		}}
 	}, []string{"snapshot/all"}, "is missing"},
 	{"restore keeps what is there", func() *faulty {
-		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now int64) error {
+		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now store.Millis) error {
 			for r, err := range records {
 				if err == nil {
 					err = m.Set(ctx, store.Write{Key: r.Key, Value: r.Value, Expires: r.Expires, Now: now, Expect: store.Absent})
@@ -307,7 +309,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"restore/over-what-is-there"}, "NOT_FOUND"},
 	{"restoring the expired removes", func() *faulty {
-		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now int64) error {
+		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now store.Millis) error {
 			for r, err := range records {
 				if err == nil {
 					err = m.Set(ctx, store.Write{Key: r.Key, Value: r.Value, Expires: r.Expires, Now: now})
@@ -320,7 +322,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"restore/leaves-out-the-expired"}, "NOT_FOUND"},
 	{"restore swallows errors", func() *faulty {
-		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now int64) error {
+		return &faulty{restore: func(m *store.Memory, records iter.Seq2[store.Record, error], now store.Millis) error {
 			_ = m.Restore(ctx, records, now)
 			return nil
 		}}
@@ -337,7 +339,7 @@ var faults = append([]fault{
 	{"the hundredth call fails", func() *faulty {
 		n := 0
 		var mu sync.Mutex
-		return &faulty{get: func(m *store.Memory, key []byte, now int64) ([]byte, error) {
+		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if n++; n == 100 {
@@ -361,7 +363,7 @@ var faults = append([]fault{
 		}}
 	}, []string{"expect/replace-chain", "set/overwrite-often"}, ""},
 	{"a panic", func() *faulty {
-		return &faulty{get: func(*store.Memory, []byte, int64) ([]byte, error) { panic("a fault for tests") }}
+		return &faulty{get: func(*store.Memory, []byte, store.Millis) ([]byte, error) { panic("a fault for tests") }}
 	}, []string{"get/not-found"}, "a fault for tests"},
 }, faultsOfCorners...)
 

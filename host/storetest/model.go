@@ -10,7 +10,7 @@ import (
 
 // model is what a store should hold: the specification, as simple as it gets.
 type model struct {
-	now     int64
+	now     store.Millis
 	records map[string]modelRecord
 	expired int // records that have expired and that no sweep has counted
 	swept   int // records that a sweep has counted, since the store was opened
@@ -18,13 +18,13 @@ type model struct {
 
 type modelRecord struct {
 	value   []byte
-	expires int64
+	expires store.Millis
 }
 
 func newModel() *model { return &model{now: Now, records: make(map[string]modelRecord)} }
 
 // advance lets time pass.
-func (m *model) advance(ms int64) {
+func (m *model) advance(ms store.Millis) {
 	m.now += ms
 	for key, r := range m.records {
 		if r.expires != 0 && r.expires <= m.now {
@@ -49,7 +49,7 @@ func (m *model) set(w store.Write) error {
 	return nil
 }
 
-func (m *model) touch(key []byte, expires int64) error {
+func (m *model) touch(key []byte, expires store.Millis) error {
 	r, ok := m.records[string(key)]
 	if !ok {
 		return store.ErrNotFound
@@ -88,9 +88,9 @@ type operation struct {
 	key      int
 	size     int
 	revision uint64
-	expires  int64 // from the time of the operation; 0 is never
-	expect   int   // 0 any, 1 absent, 2 the revision that is there, 3 another
-	amount   int64 // of time, or of records
+	expires  store.Millis // from the time of the operation; 0 is never
+	expect   int          // 0 any, 1 absent, 2 the revision that is there, 3 another
+	amount   int64        // of time, or of records
 }
 
 // simpler returns operations that do less, for the shrinker.
@@ -131,26 +131,32 @@ func (g *play) do(o operation) {
 	switch o.kind {
 	case opGet:
 		if r, ok := g.m.records[string(key)]; ok {
-			g.s.Get(key, g.m.now, r.value)
+			g.s.Get(key, store.Millis(g.m.now), r.value)
 		} else {
-			g.s.Absent(key, g.m.now)
+			g.s.Absent(key, store.Millis(g.m.now))
 		}
 	case opSet:
-		w := store.Write{Key: key, Value: filled(o.revision, o.size), Expires: expires, Now: g.m.now, Expect: g.expect(key, o)}
+		w := store.Write{Key: key, Value: filled(o.revision, o.size), Expires: store.Millis(expires), Now: store.Millis(g.m.now), Expect: g.expect(key, o)}
 		g.s.want(g.s.TrySet(w), g.m.set(w))
 	case opDelete:
-		g.s.Delete(key, g.m.now)
+		g.s.Delete(key, store.Millis(g.m.now))
 		delete(g.m.records, string(key))
 	case opTouch:
-		g.s.want(g.s.TryTouch(key, expires, g.m.now), g.m.touch(key, expires))
+		if !g.p.has(needTouch) {
+			return
+		}
+		g.s.want(g.s.TryTouch(key, store.Millis(expires), store.Millis(g.m.now)), g.m.touch(key, store.Millis(expires)))
 	case opClear:
-		g.s.Clear(g.m.now)
+		if !g.p.has(needClear) {
+			return
+		}
+		g.s.Clear(store.Millis(g.m.now))
 		clear(g.m.records)
 	case opSave:
-		g.s.Save(g.m.now)
+		g.s.Save(store.Millis(g.m.now))
 	case opSweep:
 		if g.p.suite.have&needSweep != 0 {
-			if n := g.s.Sweep(int(o.amount)+1, g.m.now); n > g.m.expired {
+			if n := g.s.Sweep(int(o.amount)+1, store.Millis(g.m.now)); n > g.m.expired {
 				g.p.Failf(fmt.Sprintf("at most %d, as many as have expired", g.m.expired), "%d records removed", n)
 			} else {
 				g.m.expired -= n
@@ -162,14 +168,14 @@ func (g *play) do(o operation) {
 	case opSnapshot:
 		g.checkSnapshot()
 	case opRestore:
-		if g.p.suite.have&needSnapshot == 0 {
+		if !g.p.has(needRestore) {
 			return
 		}
 		list := []store.Record{
-			{Key: key, Value: filled(o.revision, o.size), Expires: expires},
+			{Key: key, Value: filled(o.revision, o.size), Expires: store.Millis(expires)},
 			{Key: g.keys[(o.key+1)%len(g.keys)], Value: filled(o.revision, o.size/2), Expires: 0},
 		}
-		g.s.Restore(records(list...), g.m.now)
+		g.s.Restore(records(list...), store.Millis(g.m.now))
 		for _, r := range list {
 			if r.Expires == 0 || r.Expires > g.m.now {
 				g.m.records[string(r.Key)] = modelRecord{r.Value, r.Expires}
@@ -183,7 +189,7 @@ func (g *play) do(o operation) {
 			g.m.swept = 0
 		}
 	case opAdvance:
-		g.m.advance(o.amount)
+		g.m.advance(store.Millis(o.amount))
 	}
 }
 
@@ -209,7 +215,7 @@ func (g *play) checkKeys() {
 	for key := range g.m.records {
 		want = append(want, []byte(key))
 	}
-	g.s.HasExactly(g.s.Keys(g.m.now, nil), want...)
+	g.s.HasExactly(g.s.Keys(store.Millis(g.m.now), nil), want...)
 }
 
 func (g *play) checkSnapshot() {
@@ -220,16 +226,16 @@ func (g *play) checkSnapshot() {
 	for key, r := range g.m.records {
 		want[key] = store.Record{Key: []byte(key), Value: r.value, Expires: r.expires}
 	}
-	g.s.HasRecords(g.s.Snapshot(g.m.now, nil), want)
+	g.s.HasRecords(g.s.Snapshot(store.Millis(g.m.now), nil), want)
 }
 
 // all compares everything.
 func (g *play) all() {
 	for _, key := range g.keys {
 		if r, ok := g.m.records[string(key)]; ok {
-			g.s.Get(key, g.m.now, r.value)
-		} else if _, err := g.s.target.Get(g.s.ctx(), key, g.m.now); !errors.Is(err, store.ErrNotFound) {
-			g.s.Absent(key, g.m.now)
+			g.s.Get(key, store.Millis(g.m.now), r.value)
+		} else if _, err := g.s.target.Get(g.s.ctx(), key, store.Millis(g.m.now)); !errors.Is(err, store.ErrNotFound) {
+			g.s.Absent(key, store.Millis(g.m.now))
 		}
 	}
 	g.checkKeys()

@@ -49,6 +49,9 @@ func (p *Probe) Options() Options { return p.suite.options }
 // name of the check only.
 func (p *Probe) Random() *rand.Rand { return p.random() }
 
+// has reports whether the store has what a check would need.
+func (p *Probe) has(n need) bool { return p.suite.have&n == n }
+
 // Skip ends the check without a verdict.
 func (p *Probe) Skip(reason string) { panic(skipped(reason)) }
 

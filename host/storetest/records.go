@@ -55,19 +55,19 @@ func records(list ...store.Record) iter.Seq2[store.Record, error] {
 func variety(s *Subject) map[string]store.Record {
 	out := make(map[string]store.Record)
 	n := s.probe.RecordsIn(s.setup, 200+unusual, LeastRecords)
-	add := func(key, value []byte, expires int64) {
+	add := func(key, value []byte, expires store.Millis) {
 		s.Set(store.Write{Key: key, Value: value, Expires: expires, Now: Now})
 		out[string(key)] = store.Record{Key: key, Value: value, Expires: expires}
 	}
 	for i, size := range []int{0, 1, 7, 8, 9, 100, 4095, 4096} {
-		add(fmt.Appendf(nil, "size %d", size), filled(uint64(i+1), size), int64(i%3)*(Now+1000))
+		add(fmt.Appendf(nil, "size %d", size), filled(uint64(i+1), size), store.Millis(i%3)*(Now+1000))
 	}
 	add(filled(5, s.probe.Options().MaxKey), value(1, "the largest key"), Now+5)
 	add(k("large"), filled(6, s.probe.ValueSize(200_000)), Now+1<<40)
 	add(k("\x00"), value(1<<64-2, "\x00"), Now+1)
 	add(k("a\x00b"), value(2, "x"), 0)
 	for i := range n - unusual {
-		add(fmt.Appendf(nil, "key %d", i), filled(uint64(i+1), 8+i), int64(i%2)*(Now+int64(i)+1))
+		add(fmt.Appendf(nil, "key %d", i), filled(uint64(i+1), 8+i), store.Millis(i%2)*(Now+store.Millis(i)+1))
 	}
 	return out
 }

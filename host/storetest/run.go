@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"iter"
 	"math/rand/v2"
 	"runtime/debug"
 	"slices"
@@ -20,6 +21,11 @@ const (
 	needSweep need = 1 << iota
 	needKeys
 	needSnapshot
+	needRestore
+	needTouch
+	needClear
+	needSave
+	needClose
 	needDurable
 )
 
@@ -32,6 +38,11 @@ func (n need) lacks(have need) string {
 		{needSweep, "the store does not sweep"},
 		{needKeys, "the store does not enumerate keys"},
 		{needSnapshot, "the store does not give snapshots"},
+		{needRestore, "the store does not restore snapshots"},
+		{needTouch, "the store does not touch"},
+		{needClear, "the store cannot be cleared"},
+		{needSave, "the store has no Save"},
+		{needClose, "the store has no Close"},
 		{needDurable, "the store is not said to be durable"},
 	} {
 		if n&one.need != 0 && have&one.need == 0 {
@@ -140,6 +151,9 @@ func (s *suite) one(test Test) (result Result) {
 		}
 		if test.needs != 0 {
 			s.look(p)
+		} else if !s.looked && s.broken == nil {
+			_ = p.guard(func() { s.look(p) }) // if it does not open, the check says so
+			s.looked, s.broken, s.blamed = s.broken == nil, nil, ""
 		}
 		if reason := test.needs.lacks(s.have); reason != "" {
 			p.Skip(reason)
@@ -193,7 +207,7 @@ func (s *suite) look(p *Probe) {
 		}
 		p.Fail("it does not open: "+err.Error(), "a store that opens")
 	}
-	defer target.Close(context.WithoutCancel(s.ctx))
+	defer store.Close(context.WithoutCancel(s.ctx), target)
 	if s.report.Target == "" {
 		s.report.Target = fmt.Sprintf("%T", target)
 	}
@@ -202,26 +216,36 @@ func (s *suite) look(p *Probe) {
 			s.have |= n
 		}
 	}
-	if t, ok := target.(store.Sweeper); ok {
-		_, err := t.Sweep(s.ctx, 1, Now)
-		has(needSweep, err)
+	_, err = store.Sweep(s.ctx, target, 1, Now)
+	has(needSweep, err)
+	has(needKeys, first(store.Keys(s.ctx, target, Now)))
+	has(needSnapshot, first(store.Snapshot(s.ctx, target, Now)))
+	has(needTouch, may[store.Toucher](target, func() error { return store.Touch(s.ctx, target, []byte("nothing"), 0, Now) }))
+	has(needClear, may[store.Clearer](target, func() error { return store.Clear(s.ctx, target, Now) }))
+	has(needSave, may[store.Saver](target, func() error { return store.Save(s.ctx, target, Now) }))
+	has(needRestore, may[store.Restorer](target, func() error { return store.Restore(s.ctx, target, records(), Now) }))
+	has(needClose, may[store.Closer](target, nil))
+}
+
+// may returns ErrUnsupported if a store has nothing that is a T, or is a wrapper
+// whose own is of no use with what is beneath, as calling it tells. Of a store that
+// is no wrapper the method is believed: the checks would fail if it did nothing.
+func may[T any](target store.Store, call func() error) error {
+	if _, ok := store.As[T](target); !ok {
+		return store.ErrUnsupported
 	}
-	if t, ok := target.(store.Lister); ok {
-		err = nil
-		for _, e := range t.Keys(s.ctx, Now) {
-			err = e
-			break
-		}
-		has(needKeys, err)
+	if _, wraps := target.(store.Wrapper); wraps && call != nil {
+		return call()
 	}
-	if t, ok := target.(store.Snapshotter); ok {
-		err = nil
-		for _, e := range t.Snapshot(s.ctx, Now) {
-			err = e
-			break
-		}
-		has(needSnapshot, err)
+	return nil
+}
+
+// first returns the error that an enumeration begins with.
+func first[T any](list iter.Seq2[T, error]) error {
+	for _, err := range list {
+		return err
 	}
+	return nil
 }
 
 // skipped and *Failure are what a check panics with to end itself.

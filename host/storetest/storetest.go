@@ -14,7 +14,7 @@ import (
 // Now is the time at which every check begins, in Unix milliseconds: the
 // beginning of 2026. A store that has a clock beside the times it is given,
 // for work in the background, should be given one that starts here.
-const Now int64 = 1_767_225_600_000
+const Now store.Millis = 1_767_225_600_000
 
 // Setup says what store a check wants.
 type Setup struct {

@@ -40,7 +40,7 @@ func (s *Subject) note(c call) {
 func (s *Subject) ctx() context.Context { return s.probe.suite.ctx }
 
 // TryGet calls Get.
-func (s *Subject) TryGet(key []byte, now int64) ([]byte, error) {
+func (s *Subject) TryGet(key []byte, now store.Millis) ([]byte, error) {
 	value, err := s.target.Get(s.ctx(), key, now)
 	s.note(call{op: "get", key: key, now: now, err: err, result: value})
 	return value, err
@@ -54,23 +54,25 @@ func (s *Subject) TrySet(w store.Write) error {
 }
 
 // TryTouch calls Touch.
-func (s *Subject) TryTouch(key []byte, expires, now int64) error {
-	err := s.target.Touch(s.ctx(), key, expires, now)
+func (s *Subject) TryTouch(key []byte, expires, now store.Millis) error {
+	s.needs(needTouch)
+	err := store.Touch(s.ctx(), s.target, key, expires, now)
 	s.note(call{op: "touch", key: key, expires: expires, now: now, err: err})
 	return err
 }
 
 // TryDelete calls Delete.
-func (s *Subject) TryDelete(key []byte, now int64) error {
+func (s *Subject) TryDelete(key []byte, now store.Millis) error {
 	err := s.target.Delete(s.ctx(), key, now)
 	s.note(call{op: "delete", key: key, now: now, err: err})
 	return err
 }
 
 // TryRestore calls Restore.
-func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now int64) error {
+func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now store.Millis) error {
+	s.needs(needRestore)
 	count := 0
-	err := s.snapshotter().Restore(s.ctx(), func(yield func(store.Record, error) bool) {
+	err := store.Restore(s.ctx(), s.target, func(yield func(store.Record, error) bool) {
 		for r, err := range records {
 			count++
 			if count <= keptCalls/4 {
@@ -86,7 +88,7 @@ func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now int64) 
 }
 
 // Get wants the value under a key.
-func (s *Subject) Get(key []byte, now int64, want []byte) {
+func (s *Subject) Get(key []byte, now store.Millis, want []byte) {
 	value, err := s.TryGet(key, now)
 	if err != nil {
 		s.end(err, "the value "+bytesInWords(want))
@@ -97,7 +99,7 @@ func (s *Subject) Get(key []byte, now int64, want []byte) {
 }
 
 // Absent wants no record under a key.
-func (s *Subject) Absent(key []byte, now int64) {
+func (s *Subject) Absent(key []byte, now store.Millis) {
 	value, err := s.TryGet(key, now)
 	if err == nil {
 		s.probe.Fail("the value "+bytesInWords(value), "NOT_FOUND")
@@ -115,33 +117,40 @@ func (s *Subject) SetFails(w store.Write, want error) { s.want(s.TrySet(w), want
 func (s *Subject) Put(key, value []byte) { s.Set(store.Write{Key: key, Value: value, Now: Now}) }
 
 // Touch wants a record to be touched.
-func (s *Subject) Touch(key []byte, expires, now int64) { s.want(s.TryTouch(key, expires, now), nil) }
+func (s *Subject) Touch(key []byte, expires, now store.Millis) {
+	s.want(s.TryTouch(key, expires, now), nil)
+}
 
 // TouchFails wants the error for a touch.
-func (s *Subject) TouchFails(key []byte, expires, now int64, want error) {
+func (s *Subject) TouchFails(key []byte, expires, now store.Millis, want error) {
 	s.want(s.TryTouch(key, expires, now), want)
 }
 
 // Delete wants success.
-func (s *Subject) Delete(key []byte, now int64) { s.want(s.TryDelete(key, now), nil) }
+func (s *Subject) Delete(key []byte, now store.Millis) { s.want(s.TryDelete(key, now), nil) }
 
 // Clear wants success.
-func (s *Subject) Clear(now int64) {
-	err := s.target.Clear(s.ctx(), now)
+func (s *Subject) Clear(now store.Millis) {
+	s.needs(needClear)
+	err := store.Clear(s.ctx(), s.target, now)
 	s.note(call{op: "clear", now: now, err: err})
 	s.want(err, nil)
 }
 
-// Save wants success.
-func (s *Subject) Save(now int64) {
-	err := s.target.Save(s.ctx(), now)
+// Save wants success. A store that has no Save keeps what it accepted as well as it
+// ever will.
+func (s *Subject) Save(now store.Millis) {
+	if !s.probe.has(needSave) {
+		return
+	}
+	err := store.Save(s.ctx(), s.target, now)
 	s.note(call{op: "save", now: now, err: err})
 	s.want(err, nil)
 }
 
 // Sweep wants success and returns how many records were removed.
-func (s *Subject) Sweep(max int, now int64) int {
-	removed, err := s.target.(store.Sweeper).Sweep(s.ctx(), max, now)
+func (s *Subject) Sweep(max int, now store.Millis) int {
+	removed, err := store.Sweep(s.ctx(), s.target, max, now)
 	s.note(call{op: "sweep", expect: int64(max), now: now, count: removed, err: err})
 	s.want(err, nil)
 	if removed < 0 {
@@ -152,16 +161,16 @@ func (s *Subject) Sweep(max int, now int64) int {
 
 // Keys wants all keys; how often each was named is the value. during, if it is
 // not nil, is called with each.
-func (s *Subject) Keys(now int64, during func(key []byte)) map[string]int {
+func (s *Subject) Keys(now store.Millis, during func(key []byte)) map[string]int {
 	keys, err := s.tryKeys(now, during)
 	s.want(err, nil)
 	return keys
 }
 
-func (s *Subject) tryKeys(now int64, during func(key []byte)) (map[string]int, error) {
+func (s *Subject) tryKeys(now store.Millis, during func(key []byte)) (map[string]int, error) {
 	keys := make(map[string]int)
 	var failed error
-	for key, err := range s.target.(store.Lister).Keys(s.ctx(), now) {
+	for key, err := range store.Keys(s.ctx(), s.target, now) {
 		if failed = err; err != nil {
 			break
 		}
@@ -176,10 +185,10 @@ func (s *Subject) tryKeys(now int64, during func(key []byte)) (map[string]int, e
 
 // Snapshot wants all records, and of each the last that was given. during, if
 // it is not nil, is called with each.
-func (s *Subject) Snapshot(now int64, during func(store.Record)) map[string]store.Record {
+func (s *Subject) Snapshot(now store.Millis, during func(store.Record)) map[string]store.Record {
 	records := make(map[string]store.Record)
 	var failed error
-	for r, err := range s.snapshotter().Snapshot(s.ctx(), now) {
+	for r, err := range store.Snapshot(s.ctx(), s.target, now) {
 		if failed = err; err != nil {
 			break
 		}
@@ -194,11 +203,16 @@ func (s *Subject) Snapshot(now int64, during func(store.Record)) map[string]stor
 }
 
 // Restore wants success.
-func (s *Subject) Restore(records iter.Seq2[store.Record, error], now int64) {
+func (s *Subject) Restore(records iter.Seq2[store.Record, error], now store.Millis) {
 	s.want(s.TryRestore(records, now), nil)
 }
 
-func (s *Subject) snapshotter() store.Snapshotter { return s.target.(store.Snapshotter) }
+// needs ends the check without a verdict if the store lacks what it goes on with.
+func (s *Subject) needs(n need) {
+	if reason := n.lacks(s.probe.suite.have); reason != "" {
+		s.probe.Skip(reason)
+	}
+}
 
 // abandon takes away what a durable store would save at the end of a check, for
 // nobody to read: that would be most of the time that a suite takes.
@@ -206,7 +220,7 @@ func (s *Subject) abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed && s.probe.suite.have&needDurable != 0 {
-		_ = s.target.Clear(context.WithoutCancel(s.ctx()), Now) // closing tells what is wrong
+		_ = store.Clear(context.WithoutCancel(s.ctx()), s.target, Now) // closing tells what is wrong
 	}
 }
 
@@ -220,7 +234,7 @@ func (s *Subject) Close() {
 		return
 	}
 	// Also after a run that was cancelled, it has to end.
-	err := s.target.Close(context.WithoutCancel(s.ctx()))
+	err := store.Close(context.WithoutCancel(s.ctx()), s.target)
 	s.note(call{op: "close", err: err})
 	s.want(err, nil)
 }

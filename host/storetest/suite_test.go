@@ -124,8 +124,8 @@ func TestWhatAStoreLacksIsSkipped(t *testing.T) {
 	// One that answers UNSUPPORTED counts as one that has not.
 	unsupported := func(context.Context, storetest.Setup) (store.Store, error) {
 		return &faulty{Memory: store.NewMemory(),
-			sweep: func(*store.Memory, int, int64) (int, error) { return 0, store.ErrUnsupported },
-			keys: func(*store.Memory, int64) iter.Seq2[[]byte, error] {
+			sweep: func(*store.Memory, int, store.Millis) (int, error) { return 0, store.ErrUnsupported },
+			keys: func(*store.Memory, store.Millis) iter.Seq2[[]byte, error] {
 				return func(yield func([]byte, error) bool) { yield(nil, store.ErrUnsupported) }
 			}}, nil
 	}
@@ -195,7 +195,7 @@ func TestCancelledWhileOpening(t *testing.T) {
 func TestSeed(t *testing.T) {
 	run := func(seed uint64) *storetest.Report {
 		open := func(context.Context, storetest.Setup) (store.Store, error) {
-			return &faulty{Memory: store.NewMemory(), touch: func(m *store.Memory, key []byte, expires, now int64) error {
+			return &faulty{Memory: store.NewMemory(), touch: func(m *store.Memory, key []byte, expires, now store.Millis) error {
 				return m.Touch(ctx, key, expires+1, now)
 			}}, nil
 		}
@@ -216,7 +216,7 @@ func TestSeed(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	open := func(context.Context, storetest.Setup) (store.Store, error) {
-		return &faulty{Memory: store.NewMemory(), get: func(m *store.Memory, key []byte, now int64) ([]byte, error) { return m.Get(ctx, key, now+1) }}, nil
+		return &faulty{Memory: store.NewMemory(), get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) { return m.Get(ctx, key, now+1) }}, nil
 	}
 	report := storetest.Check(ctx, open, storetest.Options{Target: "a store for tests", Only: []string{"expiry/exact-millisecond", "get/not-found", "reopen/clear"}, Seed: 3, Dir: t.TempDir()})
 	var text, machine bytes.Buffer

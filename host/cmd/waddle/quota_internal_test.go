@@ -12,6 +12,7 @@ import (
 
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // A plugin from a file gets SESSION_DIR with the quota of the flags.
@@ -33,7 +34,7 @@ func TestRunGivesAQuota(t *testing.T) {
 		settings.Storage, settings.Dir = filepath.Join("..", "..", "plugin", "testdata", "digs.wasm"), t.TempDir()
 		s, _, err := openStorage(ctx, settings, flags.quota, slog.New(slog.DiscardHandler))
 		require.NoError(t, err)
-		defer s.Close(ctx)
+		defer store.Close(ctx, s)
 		made := uint32(0)
 		// Its calls have a deadline, which a slow machine must not reach.
 		for range 5 {

@@ -17,6 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 const defaultAddr = "127.0.0.1:8080"
@@ -145,7 +146,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine, Hosts: hosts})
 	if err != nil {
 		_ = listener.Close()
-		_ = storage.Close(ctx)
+		_ = store.Close(ctx, storage)
 		if errors.Is(err, session.ErrSettings) {
 			return &usageError{err}
 		}

@@ -260,7 +260,7 @@ func TestRollingRestart(t *testing.T) {
 		}()
 		p := open(t, name, h.dir, config)
 		records := 0
-		for _, err := range p.Keys(ctx, time.Now().UnixMilli()) {
+		for _, err := range p.Keys(ctx, store.At(time.Now())) {
 			require.NoError(t, err)
 			records++
 		}

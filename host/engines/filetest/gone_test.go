@@ -135,7 +135,7 @@ func TestFilesGoAwayWhileRunning(t *testing.T) {
 					c.takeAway(t, dir)
 					acknowledged := make(map[int]bool)
 					for i := range 2 * records {
-						err := p.Set(ctx, store.Write{Key: key(i), Value: value(i + 1000), Now: int64(2 + i)})
+						err := p.Set(ctx, store.Write{Key: key(i), Value: value(i + 1000), Now: store.Millis(2 + i)})
 						if acknowledged[i] = err == nil; err != nil {
 							require.ErrorIs(t, err, store.ErrUnavailable)
 						}

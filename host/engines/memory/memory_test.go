@@ -39,7 +39,7 @@ func value(i int) []byte {
 
 func fill(t *testing.T, s store.Store, n int) {
 	t.Helper()
-	now := time.Now().UnixMilli()
+	now := store.At(time.Now())
 	for i := range n {
 		require.NoError(t, s.Set(ctx, store.Write{Key: fmt.Append(nil, "key ", i), Value: value(i), Now: now, Expires: now + 3600_000}))
 	}
@@ -49,7 +49,7 @@ func fill(t *testing.T, s store.Store, n int) {
 func held(t *testing.T, s store.Store, n int) (found int) {
 	t.Helper()
 	for i := range n {
-		v, err := s.Get(ctx, fmt.Append(nil, "key ", i), time.Now().UnixMilli())
+		v, err := s.Get(ctx, fmt.Append(nil, "key ", i), store.At(time.Now()))
 		if err == nil {
 			require.Equal(t, value(i), v)
 			found++
@@ -84,7 +84,7 @@ func TestSnapshotCarriesSessionsOver(t *testing.T) {
 		save func(p *plugin.Plugin) error
 	}{
 		{"closing", func(p *plugin.Plugin) error { return p.Close(ctx) }},
-		{"saving", func(p *plugin.Plugin) error { return p.Save(ctx, time.Now().UnixMilli()) }},
+		{"saving", func(p *plugin.Plugin) error { return p.Save(ctx, store.At(time.Now())) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := quiet()
@@ -219,7 +219,7 @@ func TestEvictionsAreCounted(t *testing.T) {
 			config := quiet()
 			config.Shards, config.MemoryLimit, config.Settings = 1, 8<<20, settings
 			p := open(t, config)
-			now := time.Now().UnixMilli()
+			now := store.At(time.Now())
 			require.Equal(t, int64(0), p.Stats().Counts.Records)
 			const n = 20_000
 			for i := range n {

@@ -21,6 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/otel/pluginotel"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // open runs a guest that does what the time of an operation says.
@@ -75,7 +76,7 @@ func TestObserve(t *testing.T) {
 	registration, err := pluginotel.Observe(p, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
 	require.NoError(t, err)
 
-	get := func(now int64) { _, _ = p.Get(ctx, []byte("key"), now) }
+	get := func(now store.Millis) { _, _ = p.Get(ctx, []byte("key"), now) }
 	want := map[string]int64{"restarts name=acme": 0}
 	shards := func(running, waiting, closed int64) {
 		want["shards name=acme shard.state=running"] = running

@@ -2,7 +2,6 @@ package sessiontest
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -32,7 +31,8 @@ const (
 // asked. It may be used by many goroutines.
 //
 // It has the optional interfaces of package store; they answer
-// [store.ErrUnsupported] where the store beneath does not have them.
+// [store.ErrUnsupported] where neither the store beneath nor one that it wraps has
+// them.
 type Store struct {
 	store store.Store
 
@@ -43,10 +43,16 @@ type Store struct {
 }
 
 var (
-	_ store.Store       = (*Store)(nil)
+	_ store.Wrapper     = (*Store)(nil)
+	_ store.Bounded     = (*Store)(nil)
+	_ store.Toucher     = (*Store)(nil)
+	_ store.Clearer     = (*Store)(nil)
+	_ store.Saver       = (*Store)(nil)
 	_ store.Sweeper     = (*Store)(nil)
 	_ store.Lister      = (*Store)(nil)
 	_ store.Snapshotter = (*Store)(nil)
+	_ store.Restorer    = (*Store)(nil)
+	_ store.Closer      = (*Store)(nil)
 )
 
 // NewStore returns a Store over another one. It panics if there is none.
@@ -115,12 +121,11 @@ func (s *Store) enter(ctx context.Context, op Op) error {
 	return s.all
 }
 
-func unsupported(op Op) error {
-	return fmt.Errorf("%w: the store beneath has no %s", store.ErrUnsupported, op)
-}
+// Unwrap implements [store.Wrapper].
+func (s *Store) Unwrap() store.Store { return s.store }
 
 // Get implements [store.Store].
-func (s *Store) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	if err := s.enter(ctx, Get); err != nil {
 		return nil, err
 	}
@@ -128,7 +133,7 @@ func (s *Store) Get(ctx context.Context, key []byte, now int64) ([]byte, error) 
 }
 
 // GetAtMost implements [store.Bounded]. It counts as [Get].
-func (s *Store) GetAtMost(ctx context.Context, key []byte, now int64, most int) ([]byte, error) {
+func (s *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	if err := s.enter(ctx, Get); err != nil {
 		return nil, err
 	}
@@ -143,97 +148,81 @@ func (s *Store) Set(ctx context.Context, w store.Write) error {
 	return s.store.Set(ctx, w)
 }
 
-// Touch implements [store.Store].
-func (s *Store) Touch(ctx context.Context, key []byte, expires, now int64) error {
+// Touch implements [store.Toucher].
+func (s *Store) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	if err := s.enter(ctx, Touch); err != nil {
 		return err
 	}
-	return s.store.Touch(ctx, key, expires, now)
+	return store.Touch(ctx, s.store, key, expires, now)
 }
 
 // Delete implements [store.Store].
-func (s *Store) Delete(ctx context.Context, key []byte, now int64) error {
+func (s *Store) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if err := s.enter(ctx, Delete); err != nil {
 		return err
 	}
 	return s.store.Delete(ctx, key, now)
 }
 
-// Clear implements [store.Store].
-func (s *Store) Clear(ctx context.Context, now int64) error {
+// Clear implements [store.Clearer].
+func (s *Store) Clear(ctx context.Context, now store.Millis) error {
 	if err := s.enter(ctx, Clear); err != nil {
 		return err
 	}
-	return s.store.Clear(ctx, now)
+	return store.Clear(ctx, s.store, now)
 }
 
-// Save implements [store.Store].
-func (s *Store) Save(ctx context.Context, now int64) error {
+// Save implements [store.Saver].
+func (s *Store) Save(ctx context.Context, now store.Millis) error {
 	if err := s.enter(ctx, Save); err != nil {
 		return err
 	}
-	return s.store.Save(ctx, now)
+	return store.Save(ctx, s.store, now)
 }
 
-// Close implements [store.Store].
+// Close implements [store.Closer].
 func (s *Store) Close(ctx context.Context) error {
 	fault := s.enter(context.WithoutCancel(ctx), Close)
-	if err := s.store.Close(ctx); err != nil {
+	if err := store.Close(ctx, s.store); err != nil {
 		return err
 	}
 	return fault
 }
 
 // Sweep implements [store.Sweeper].
-func (s *Store) Sweep(ctx context.Context, max int, now int64) (removed int, err error) {
+func (s *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
 	if err := s.enter(ctx, Sweep); err != nil {
 		return 0, err
 	}
-	if beneath, ok := s.store.(store.Sweeper); ok {
-		return beneath.Sweep(ctx, max, now)
-	}
-	return 0, unsupported(Sweep)
+	return store.Sweep(ctx, s.store, max, now)
 }
 
 // Keys implements [store.Lister].
-func (s *Store) Keys(ctx context.Context, now int64) iter.Seq2[[]byte, error] {
+func (s *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		beneath, ok := s.store.(store.Lister)
-		err := s.enter(ctx, Keys)
-		if err == nil && !ok {
-			err = unsupported(Keys)
-		}
-		if err != nil {
+		if err := s.enter(ctx, Keys); err != nil {
 			yield(nil, err)
 			return
 		}
-		beneath.Keys(ctx, now)(yield)
+		store.Keys(ctx, s.store, now)(yield)
 	}
 }
 
 // Snapshot implements [store.Snapshotter].
-func (s *Store) Snapshot(ctx context.Context, now int64) iter.Seq2[store.Record, error] {
+func (s *Store) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
-		beneath, ok := s.store.(store.Snapshotter)
-		err := s.enter(ctx, Snapshot)
-		if err == nil && !ok {
-			err = unsupported(Snapshot)
-		}
-		if err != nil {
+		if err := s.enter(ctx, Snapshot); err != nil {
 			yield(store.Record{}, err)
 			return
 		}
-		beneath.Snapshot(ctx, now)(yield)
+		store.Snapshot(ctx, s.store, now)(yield)
 	}
 }
 
-// Restore implements [store.Snapshotter].
-func (s *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now int64) error {
+// Restore implements [store.Restorer].
+func (s *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	if err := s.enter(ctx, Restore); err != nil {
 		return err
 	}
-	if beneath, ok := s.store.(store.Snapshotter); ok {
-		return beneath.Restore(ctx, records, now)
-	}
-	return unsupported(Restore)
+	return store.Restore(ctx, s.store, records, now)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
 // operations calls each operation and returns its error.
@@ -196,4 +197,9 @@ func TestImports(t *testing.T) {
 			require.True(t, own || !strings.Contains(first, "."), "%s imports %s", name, path)
 		}
 	}
+}
+
+// TestStoreAsAWrapper does all that the store beneath does.
+func TestStoreAsAWrapper(t *testing.T) {
+	storetest.Wrapper(t, func(s store.Store) store.Store { return sessiontest.NewStore(s) })
 }

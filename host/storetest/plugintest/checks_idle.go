@@ -25,7 +25,7 @@ func (h *harness) idleTests() []storetest.Test {
 // expires in the next millisecond.
 type idleOperation struct {
 	name string
-	do   func(ctx context.Context, g *guest, now int64) error
+	do   func(ctx context.Context, g *guest, now store.Millis) error
 }
 
 const idleKeys = 12
@@ -42,62 +42,62 @@ func idleOperations() []idleOperation {
 	}
 	// expire stores a record that has expired a millisecond later, over the one
 	// before it.
-	expire := func(ctx context.Context, g *guest, now, expect int64) error {
+	expire := func(ctx context.Context, g *guest, now store.Millis, expect int64) error {
 		return g.Set(ctx, store.Write{Key: passing, Value: storetest.Value(5, 60), Expires: now + 1, Now: now, Expect: expect})
 	}
 	return []idleOperation{
-		{"save", func(ctx context.Context, g *guest, now int64) error { return g.Save(ctx, now) }},
-		{"sweep", func(ctx context.Context, g *guest, now int64) error {
+		{"save", func(ctx context.Context, g *guest, now store.Millis) error { return g.Save(ctx, now) }},
+		{"sweep", func(ctx context.Context, g *guest, now store.Millis) error {
 			_, err := g.Sweep(ctx, 4, now)
 			return may(err)
 		}},
-		{"get of what has expired", func(ctx context.Context, g *guest, now int64) error {
+		{"get of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Any); err != nil {
 				return err
 			}
 			_, err := g.Get(ctx, passing, now+1)
 			return may(err, store.ErrNotFound)
 		}},
-		{"touch of what has expired", func(ctx context.Context, g *guest, now int64) error {
+		{"touch of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
 			return may(g.Touch(ctx, passing, now+5, now+1), store.ErrNotFound)
 		}},
-		{"replacement of what has expired", func(ctx context.Context, g *guest, now int64) error {
+		{"replacement of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
 			return may(g.Set(ctx, store.Write{Key: passing, Value: storetest.Value(6, 50), Now: now + 1, Expect: 5}), store.ErrConflict)
 		}},
-		{"delete of what has expired", func(ctx context.Context, g *guest, now int64) error {
+		{"delete of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
 			return g.Delete(ctx, passing, now+1)
 		}},
-		{"write that removes nothing", func(ctx context.Context, g *guest, now int64) error {
+		{"write that removes nothing", func(ctx context.Context, g *guest, now store.Millis) error {
 			return g.Set(ctx, store.Write{Key: []byte("absent"), Value: storetest.Value(2, 50), Expires: now, Now: now})
 		}},
-		{"keys that are left early", func(ctx context.Context, g *guest, now int64) error {
+		{"keys that are left early", func(ctx context.Context, g *guest, now store.Millis) error {
 			for _, err := range g.Keys(ctx, now) {
 				return may(err)
 			}
 			return nil
 		}},
-		{"snapshot that is left early", func(ctx context.Context, g *guest, now int64) error {
+		{"snapshot that is left early", func(ctx context.Context, g *guest, now store.Millis) error {
 			for _, err := range g.Snapshot(ctx, now) {
 				return may(err)
 			}
 			return nil
 		}},
-		{"restore of what has expired", func(ctx context.Context, g *guest, now int64) error {
+		{"restore of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
 			return may(g.Restore(ctx, func(yield func(store.Record, error) bool) {
 				_ = yield(store.Record{Key: passing, Value: storetest.Value(1, 60), Expires: now - 1}, nil)
 			}, now))
 		}},
-		{"stats", func(_ context.Context, g *guest, now int64) error { g.Stats(); return nil }},
-		{"touch of a record", func(ctx context.Context, g *guest, now int64) error {
+		{"stats", func(_ context.Context, g *guest, now store.Millis) error { g.Stats(); return nil }},
+		{"touch of a record", func(ctx context.Context, g *guest, now store.Millis) error {
 			return may(g.Touch(ctx, living, 0, now), store.ErrNotFound)
 		}},
 	}
@@ -121,7 +121,7 @@ func (h *harness) idle(p *storetest.Probe) {
 	operations := idleOperations()
 	run := func(g *guest, ops []idleOperation, i int) {
 		o := ops[i%len(ops)]
-		if err := o.do(p.Context(), g, storetest.Now+2*int64(i)); err != nil {
+		if err := o.do(p.Context(), g, storetest.Now+2*store.Millis(i)); err != nil {
 			p.Fail(o.name+": "+err.Error(), "success")
 		}
 	}

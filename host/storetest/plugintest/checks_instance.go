@@ -102,7 +102,7 @@ func (h *harness) instanceTests() []storetest.Test {
 			Run: func(p *storetest.Probe) {
 				s, n := p.Store(), p.Records(300, 8)
 				for i := range n - 3 {
-					s.Set(store.Write{Key: key(i), Value: storetest.Value(uint64(i+1), i*5%600), Expires: int64(i%2) * (now + 1<<40), Now: now})
+					s.Set(store.Write{Key: key(i), Value: storetest.Value(uint64(i+1), i*5%600), Expires: store.Millis(i%2) * (now + 1<<40), Now: now})
 				}
 				s.Delete(key(7), now)
 				g := s.Target().(*guest)

@@ -54,7 +54,7 @@ func sayEverything(ctx context.Context, g *guest, maxKey, maxValue int) map[stri
 	key := func(i int) []byte { return fmt.Appendf(nil, "%s-%d", parts["the key"], i) }
 	value := func(i int) []byte { return append(storetest.Value(uint64(i+1), 8), parts["the value"]...) }
 	for i := range 60 {
-		_ = g.Set(ctx, store.Write{Key: key(i), Value: value(i), Expires: int64(i%3) * (now + 50), Now: now, Expect: int64(i%2) * store.Absent})
+		_ = g.Set(ctx, store.Write{Key: key(i), Value: value(i), Expires: store.Millis(i%3) * (now + 50), Now: now, Expect: int64(i%2) * store.Absent})
 		_ = g.Set(ctx, store.Write{Key: key(i), Value: value(i), Now: now, Expect: store.Absent})
 		_ = g.Set(ctx, store.Write{Key: key(i), Value: value(i), Now: now, Expect: 1 << 40})
 		_, _ = g.Get(ctx, key(i), now)
@@ -70,7 +70,7 @@ func sayEverything(ctx context.Context, g *guest, maxKey, maxValue int) map[stri
 	var list []byte
 	for r, err := range g.Snapshot(ctx, now) {
 		if err == nil {
-			list = abi.AppendRecord(list, r.Key, r.Value, r.Expires)
+			list = abi.AppendRecord(list, r.Key, r.Value, int64(r.Expires))
 		}
 	}
 	for i := range 30 {
@@ -81,7 +81,7 @@ func sayEverything(ctx context.Context, g *guest, maxKey, maxValue int) map[stri
 	_ = g.Restore(ctx, func(yield func(store.Record, error) bool) {
 		for rest := list; ; {
 			key, value, expires, after, ok := abi.NextRecord(rest)
-			if !ok || !yield(store.Record{Key: key, Value: value, Expires: expires}, nil) {
+			if !ok || !yield(store.Record{Key: key, Value: value, Expires: store.Millis(expires)}, nil) {
 				return
 			}
 			rest = after

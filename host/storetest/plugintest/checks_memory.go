@@ -205,7 +205,7 @@ func (h *harness) memoryTests() []storetest.Test {
 			if i%4 == 0 {
 				must(p, g.Touch(ctx, absent, now+10, now), store.ErrNotFound)
 			} else {
-				must(p, g.Touch(ctx, key(i), now+1<<40+int64(i), now))
+				must(p, g.Touch(ctx, key(i), now+1<<40+store.Millis(i), now))
 			}
 		}),
 		leak("touch-past", "", "set, and touch with an expiry that has passed", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
@@ -227,19 +227,19 @@ func (h *harness) memoryTests() []storetest.Test {
 			}
 		}),
 		leak("expire-and-save", "", "records that expire, and save", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
-			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + int64(i) + 6, Now: now + int64(i)}))
+			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + store.Millis(i) + 6, Now: now + store.Millis(i)}))
 			if i%6 == 5 {
-				must(p, g.Save(ctx, now+int64(i)))
+				must(p, g.Save(ctx, now+store.Millis(i)))
 				for swept := h.exports(abi.ExportSweep); swept; { // what save has left to it
-					n, err := g.Sweep(ctx, 12, now+int64(i))
+					n, err := g.Sweep(ctx, 12, now+store.Millis(i))
 					must(p, err, store.ErrUnsupported)
 					swept = n > 0
 				}
 			}
 		}),
 		leak("expire-and-sweep", abi.ExportSweep, "records that expire, and sweep", nil, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
-			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + int64(i) + 6, Now: now + int64(i)}))
-			_, err := g.Sweep(ctx, 16, now+int64(i))
+			must(p, g.Set(ctx, store.Write{Key: fmt.Appendf(nil, "session %d", i), Value: bodies[i%len(bodies)], Expires: now + store.Millis(i) + 6, Now: now + store.Millis(i)}))
+			_, err := g.Sweep(ctx, 16, now+store.Millis(i))
 			if errors.Is(err, store.ErrUnsupported) {
 				p.Skip("the guest answers UNSUPPORTED")
 			}

@@ -283,7 +283,7 @@ func (h *harness) exportTests() []storetest.Test {
 					p.Skip("the guest answers UNSUPPORTED")
 				}
 				list := abi.AppendRecord(nil, []byte("first"), storetest.Value(1, 20), 0)
-				whole := abi.AppendRecord(list, []byte("second"), storetest.Value(2, 30), storetest.Now+1000)
+				whole := abi.AppendRecord(list, []byte("second"), storetest.Value(2, 30), int64(storetest.Now+1000))
 				huge := abi.AppendRecord(nil, []byte("key"), []byte("value"), 0)
 				copy(huge, "\xff\xff\xff\xff\xff\xff\xff\xff")
 				wraps := abi.AppendRecord(nil, []byte("key"), []byte("value"), 0)

@@ -32,7 +32,7 @@ func (h *harness) shardsTests() []storetest.Test {
 type shardRecords map[string]store.Record
 
 func (r shardRecords) set(s *storetest.Subject, key []byte, revision uint64) {
-	w := store.Write{Key: key, Value: storetest.Value(revision, 8+int(revision*37%900)), Expires: int64(revision%2) * (storetest.Now + 1000), Now: storetest.Now}
+	w := store.Write{Key: key, Value: storetest.Value(revision, 8+int(revision*37%900)), Expires: store.Millis(revision%2) * (storetest.Now + 1000), Now: storetest.Now}
 	if s.TrySet(w) != nil {
 		return // which is no matter of shards; what is not stored is not looked for
 	}

@@ -25,7 +25,7 @@ func (h *harness) checkStats(p *storetest.Probe) {
 			p.Fail(what+": "+err.Error(), "success")
 		}
 	}
-	write := func(i int, expires int64) store.Write {
+	write := func(i int, expires store.Millis) store.Write {
 		return store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: storetest.Value(1, 40), Expires: expires, Now: storetest.Now}
 	}
 	told := func(after string) plugin.Counts {
@@ -56,11 +56,11 @@ func (h *harness) checkStats(p *storetest.Probe) {
 	records("session_open", 0)
 	n := p.Records(50, 50)
 	for i := range n {
-		do("session_set", g.Set(p.Context(), write(i, storetest.Now+1000*int64(1+i%2))))
+		do("session_set", g.Set(p.Context(), write(i, storetest.Now+1000*store.Millis(1+i%2))))
 	}
 	records("50 records", 50)
 	for i := range 10 {
-		do("session_set", g.Set(p.Context(), write(i, storetest.Now+1000*int64(1+i%2))))
+		do("session_set", g.Set(p.Context(), write(i, storetest.Now+1000*store.Millis(1+i%2))))
 	}
 	records("10 of 50 were written anew", 50)
 	for i := range 20 {

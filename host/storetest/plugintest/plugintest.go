@@ -221,7 +221,7 @@ func (h *harness) close() {
 
 // now is the guest's clock beside the times of the calls. It stands still: what
 // expires must not depend on how fast a check is.
-func (h *harness) now() time.Time { return time.UnixMilli(storetest.Now) }
+func (h *harness) now() time.Time { return time.UnixMilli(int64(storetest.Now)) }
 
 // config says how the guest is run.
 func (h *harness) config(setup storetest.Setup) plugin.Config {

@@ -55,19 +55,19 @@ func (c committed) Set(ctx context.Context, w store.Write) error {
 	return c.saved(ctx, w.Now, c.Store.Set(ctx, w))
 }
 
-func (c committed) Touch(ctx context.Context, key []byte, expires, now int64) error {
-	return c.saved(ctx, now, c.Store.Touch(ctx, key, expires, now))
+func (c committed) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
+	return c.saved(ctx, now, store.Touch(ctx, c.Store, key, expires, now))
 }
 
-func (c committed) Delete(ctx context.Context, key []byte, now int64) error {
+func (c committed) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return c.saved(ctx, now, c.Store.Delete(ctx, key, now))
 }
 
-func (c committed) saved(ctx context.Context, now int64, err error) error {
+func (c committed) saved(ctx context.Context, now store.Millis, err error) error {
 	if err != nil {
 		return err
 	}
-	return c.Save(ctx, now)
+	return store.Save(ctx, c, now)
 }
 
 // noFault is so rare that it does not happen.

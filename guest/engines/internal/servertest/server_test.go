@@ -143,7 +143,7 @@ func TestServerOverAFailingDisk(t *testing.T) {
 						wait.Wait()
 					}
 					s.server.Close()
-					_ = opened.Close(ctx) // without power it saves nothing
+					_ = store.Close(ctx, opened) // without power it saves nothing
 					if t.Failed() {
 						t.FailNow()
 					}

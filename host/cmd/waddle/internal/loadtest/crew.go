@@ -75,10 +75,10 @@ func (c *crew) round(ctx context.Context, length time.Duration, counts bool) flo
 // work does operations until the time is over. The end of one is the beginning
 // of the next, so that the time is taken once for each.
 func (w *worker) work(ctx context.Context, begun time.Time, length time.Duration) (n uint64) {
-	started := begun.UnixMilli()
+	started := store.At(begun)
 	last := time.Since(begun)
 	for {
-		now := started + last.Milliseconds()
+		now := started + store.Span(last)
 		if err := w.do(ctx, w.keys[w.random.IntN(len(w.keys))], now); err != nil {
 			if ctx.Err() != nil {
 				return n
@@ -97,7 +97,7 @@ func (w *worker) work(ctx context.Context, begun time.Time, length time.Duration
 	}
 }
 
-func (w *worker) do(ctx context.Context, key []byte, now int64) error {
+func (w *worker) do(ctx context.Context, key []byte, now store.Millis) error {
 	op := w.op
 	if op == Mix {
 		if op = Get; w.random.IntN(10) == 0 {

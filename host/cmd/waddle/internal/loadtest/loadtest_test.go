@@ -24,7 +24,7 @@ type faulty struct {
 	closed *atomic.Int32
 }
 
-func (f *faulty) Get(ctx context.Context, key []byte, now int64) ([]byte, error) {
+func (f *faulty) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	if f.get != nil {
 		if err := f.get(); err != nil {
 			return nil, err
@@ -49,7 +49,7 @@ func target(name string, f *faulty) loadtest.Target {
 			if f.closed != nil {
 				f.closed.Add(1)
 			}
-			return f.Store.Close(context.Background())
+			return store.Close(context.Background(), f.Store)
 		}}, nil
 	}}
 }

@@ -98,13 +98,13 @@ func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]by
 		keys = append(keys, key[:])
 	}
 	value := make([]byte, size)
-	now := time.Now().UnixMilli()
+	now := store.At(time.Now())
 	for i, o := range open {
 		name := r.plan.Targets[i].Name
 		if size > o.MaxValue {
 			return nil, fmt.Sprintf("%s takes values up to %d bytes", name, o.MaxValue), nil
 		}
-		if err := o.Store.Clear(ctx, now); err != nil {
+		if err := store.Clear(ctx, o.Store, now); err != nil {
 			return nil, "", fmt.Errorf("clearing %s: %w", name, err)
 		}
 		for n, key := range keys {
