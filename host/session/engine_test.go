@@ -81,8 +81,8 @@ func TestEngineOfAnApplication(t *testing.T) {
 	require.Equal(t, map[string]any{"user": "ada", "n": int64(1)}, b.values())
 	require.Len(t, e.rows, 2, "the session, and what is left of its first id")
 	r := e.rows[storageKeyOf(b.id())]
-	require.Equal(t, a.clock.at(hour).UnixMilli(), r.Expires)
-	require.Equal(t, hour.Milliseconds(), r.Lifetime)
+	require.Equal(t, store.At(a.clock.at(hour)), r.Expires)
+	require.Equal(t, store.Span(hour), r.Lifetime)
 	require.Equal(t, session.CBOR.ID(), r.Codec)
 	require.Equal(t, 2, r.Values.Len())
 	require.Empty(t, a.store.take(), "the store is the engine's to use or not")

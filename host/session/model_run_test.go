@@ -44,7 +44,7 @@ func (m *model) settle() {
 		require.Equal(m.t, s.values, values)
 		expires, err := got.Expires()
 		require.NoError(m.t, err)
-		require.Equal(m.t, s.expires, expires.UnixMilli())
+		require.Equal(m.t, s.expires, store.At(expires))
 	}
 	if list, ok := m.store.Store.(store.Lister); ok {
 		stored := 0

@@ -105,6 +105,10 @@ func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now store.Milli
 	}
 	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
 		if s.unsealedUntil != 0 && store.At(s.clock()) < s.unsealedUntil {
+			// The room for a seal was for none.
+			if err := store.CheckSize(len(b), most); err != nil {
+				return nil, err
+			}
 			return b, nil
 		}
 		return nil, fmt.Errorf("%w: the record is not sealed, and with a keyring only sealed ones are believed; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)

@@ -217,7 +217,7 @@ func limitTests() []Test {
 				key, v := filled(1, 64), filled(2, 4096)
 				s.Put(key, v)
 				s.Get(key, Now, v)
-				s.Touch(key, Now+1, Now)
+				s.retime(key, v, Now+1, Now)
 				s.Get(key, Now, v)
 				s.Delete(key, Now)
 				s.Absent(key, Now)
@@ -233,7 +233,7 @@ func limitTests() []Test {
 				s.Put(last, value(2, "two"))
 				s.Get(key, Now, value(1, "one"))
 				s.Get(last, Now, value(2, "two"))
-				s.Touch(key, Now+5, Now)
+				s.retime(key, value(1, "one"), Now+5, Now)
 				s.Delete(last, Now)
 				s.Absent(last, Now)
 				s.Get(key, Now+4, value(1, "one"))
@@ -295,7 +295,9 @@ func limitTests() []Test {
 				_, err := s.TryGet(nil, Now)
 				s.want(err, store.ErrInvalid)
 				s.SetFails(store.Write{Value: value(1, "x"), Now: Now}, store.ErrInvalid)
-				s.TouchFails(nil, Now+1, Now, store.ErrInvalid)
+				if p.has(needTouch) {
+					s.TouchFails(nil, Now+1, Now, store.ErrInvalid)
+				}
 				s.want(s.TryDelete(nil, Now), store.ErrInvalid)
 			}},
 	}

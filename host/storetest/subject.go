@@ -121,6 +121,16 @@ func (s *Subject) Touch(key []byte, expires, now store.Millis) {
 	s.want(s.TryTouch(key, expires, now), nil)
 }
 
+// retime gives a record, whose value is given, another expiry: by Touch, or in a store
+// that has none by writing it again.
+func (s *Subject) retime(key, value []byte, expires, now store.Millis) {
+	if s.probe.has(needTouch) {
+		s.Touch(key, expires, now)
+		return
+	}
+	s.Set(store.Write{Key: key, Value: value, Expires: expires, Now: now})
+}
+
 // TouchFails wants the error for a touch.
 func (s *Subject) TouchFails(key []byte, expires, now store.Millis, want error) {
 	s.want(s.TryTouch(key, expires, now), want)

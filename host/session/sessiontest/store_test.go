@@ -118,16 +118,16 @@ func TestFaultOfClose(t *testing.T) {
 	require.ErrorIs(t, s.Save(ctx, 1), store.ErrClosed)
 }
 
-// five is a store without the optional interfaces.
-type five struct{ store.Store }
+// three is a store without the optional interfaces.
+type three struct{ store.Store }
 
 func TestWhatTheStoreBeneathDoesNotHave(t *testing.T) {
 	for op := range operations {
-		s := sessiontest.NewStore(five{store.NewMemory()})
+		s := sessiontest.NewStore(three{store.NewMemory()})
 		require.NoError(t, operations[sessiontest.Set](context.Background(), s))
 		err := operations[op](context.Background(), s)
 		switch op {
-		case sessiontest.Sweep, sessiontest.Keys, sessiontest.Snapshot, sessiontest.Restore:
+		case sessiontest.Touch, sessiontest.Clear, sessiontest.Save, sessiontest.Sweep, sessiontest.Keys, sessiontest.Snapshot, sessiontest.Restore:
 			require.ErrorIs(t, err, store.ErrUnsupported, op)
 		default:
 			require.NoError(t, err, op)
