@@ -224,7 +224,11 @@ func (s *suite) look(p *Probe) {
 	has(needClear, may[store.Clearer](target, func() error { return store.Clear(s.ctx, target, Now) }))
 	has(needSave, may[store.Saver](target, func() error { return store.Save(s.ctx, target, Now) }))
 	has(needRestore, may[store.Restorer](target, func() error { return store.Restore(s.ctx, target, records(), Now) }))
-	has(needClose, may[store.Closer](target, nil))
+	innermost := target // closing tells nothing of whether something was closed
+	for w, wraps := target.(store.Wrapper); wraps; w, wraps = innermost.(store.Wrapper) {
+		innermost = w.Unwrap()
+	}
+	has(needClose, may[store.Closer](innermost, nil))
 }
 
 // may returns ErrUnsupported if a store has nothing that is a T, or is a wrapper
