@@ -67,11 +67,11 @@ type (
 )
 
 func (w unbounded) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	return reversed{w.seeThrough}.Get(ctx, key, now)
+	return reversed(w).Get(ctx, key, now)
 }
 
 func (w unbounded) Set(ctx context.Context, wr store.Write) error {
-	return reversed{w.seeThrough}.Set(ctx, wr)
+	return reversed(w).Set(ctx, wr)
 }
 
 func prefix(key []byte) []byte { return append([]byte("prefix "), key...) }

@@ -24,6 +24,8 @@ type faulty struct {
 	closed *atomic.Int32
 }
 
+func (f *faulty) Unwrap() store.Store { return f.Store }
+
 func (f *faulty) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	if f.get != nil {
 		if err := f.get(); err != nil {
