@@ -13,7 +13,13 @@ const memoryShards = 64
 
 // Memory is a Store in Go maps of this process. It is the reference for what a
 // Store does and the baseline of the benchmarks. It evicts nothing and thus has
-// no bound but the machine's; expired records go when Sweep or Save finds them.
+// no bound but the machine's.
+//
+// Expired records are removed by writes, Set and Touch, each of which looks at a
+// few records as well as its own: the more is written, the more is removed, and
+// there are at most about twice as many records as are alive. A store to which
+// nothing is written does not grow, and keeps what it has until Sweep or Save
+// finds it.
 //
 // The zero value is ready to use.
 type Memory struct {
@@ -24,20 +30,6 @@ type Memory struct {
 	sweepMu   sync.Mutex
 	sweepNext int
 }
-
-type memoryShard struct {
-	mu      sync.Mutex
-	closed  bool
-	records map[string]memoryRecord
-	_       [40]byte // one cache line each
-}
-
-type memoryRecord struct {
-	value   []byte
-	expires Millis
-}
-
-func (r memoryRecord) expired(now Millis) bool { return r.expires != 0 && now >= r.expires }
 
 var (
 	_ Store       = (*Memory)(nil)
@@ -63,7 +55,7 @@ func (m *Memory) init() {
 	m.once.Do(func() {
 		m.seed = maphash.MakeSeed()
 		for i := range m.shards {
-			m.shards[i].records = make(map[string]memoryRecord)
+			m.shards[i].clear()
 		}
 	})
 }
@@ -117,8 +109,8 @@ func (m *Memory) GetAtMost(ctx context.Context, key []byte, now Millis, most int
 		return nil, err
 	}
 	defer s.mu.Unlock()
-	r, ok := s.records[string(key)]
-	if !ok || r.expired(now) {
+	r := s.find(key, now)
+	if r == nil {
 		return nil, ErrNotFound
 	}
 	if err := CheckSize(len(r.value), most); err != nil {
@@ -137,26 +129,24 @@ func (m *Memory) Set(ctx context.Context, w Write) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	old, ok := s.records[string(w.Key)]
-	ok = ok && !old.expired(w.Now)
+	old := s.find(w.Key, w.Now)
 	switch w.Expect {
 	case Any:
 	case Absent:
-		if ok {
+		if old != nil {
 			return ErrConflict
 		}
 	default:
-		if !ok || abi.Revision(old.value) != uint64(w.Expect) {
+		if old == nil || abi.Revision(old.value) != uint64(w.Expect) {
 			return ErrConflict
 		}
 	}
-	r := memoryRecord{expires: w.Expires}
-	if r.expired(w.Now) {
-		delete(s.records, string(w.Key))
-		return nil
+	if w.Expires != 0 && w.Now >= w.Expires {
+		s.remove(w.Key)
+	} else {
+		s.put(w.Key, w.Value, w.Expires)
 	}
-	r.value = append(make([]byte, 0, len(w.Value)), w.Value...)
-	s.records[string(w.Key)] = r
+	s.sweepSome(w.Now)
 	return nil
 }
 
@@ -167,16 +157,15 @@ func (m *Memory) Touch(ctx context.Context, key []byte, expires, now Millis) err
 		return err
 	}
 	defer s.mu.Unlock()
-	r, ok := s.records[string(key)]
-	if !ok || r.expired(now) {
+	r := s.find(key, now)
+	if r == nil {
 		return ErrNotFound
 	}
 	r.expires = expires
 	if r.expired(now) {
-		delete(s.records, string(key))
-		return nil
+		s.remove(key)
 	}
-	s.records[string(key)] = r
+	s.sweepSome(now)
 	return nil
 }
 
@@ -187,19 +176,19 @@ func (m *Memory) Delete(ctx context.Context, key []byte, _ Millis) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	delete(s.records, string(key))
+	s.remove(key)
 	return nil
 }
 
 // Clear implements Clearer.
 func (m *Memory) Clear(ctx context.Context, _ Millis) error {
-	return m.each(ctx, func(s *memoryShard) { clear(s.records) })
+	return m.each(ctx, (*memoryShard).clear)
 }
 
 // Save implements Saver. Nothing here outlives the process; Save drops what has
 // expired.
 func (m *Memory) Save(ctx context.Context, now Millis) error {
-	return m.each(ctx, func(s *memoryShard) { s.sweep(now) })
+	return m.each(ctx, func(s *memoryShard) { s.sweep(len(s.records), now) })
 }
 
 // Sweep implements Sweeper. It looks at whole shards until max is reached.
@@ -218,21 +207,11 @@ func (m *Memory) Sweep(ctx context.Context, max int, now Millis) (removed int, e
 			s.mu.Unlock()
 			return removed, ErrClosed
 		}
-		seen += len(s.records)
-		removed += s.sweep(now)
+		seen += len(s.index)
+		removed += s.sweep(len(s.records), now)
 		s.mu.Unlock()
 	}
 	return removed, nil
-}
-
-func (s *memoryShard) sweep(now Millis) (removed int) {
-	for key, r := range s.records {
-		if r.expired(now) {
-			delete(s.records, key)
-			removed++
-		}
-	}
-	return removed
 }
 
 // Keys implements Lister.
@@ -264,10 +243,10 @@ func (m *Memory) Snapshot(ctx context.Context, now Millis) iter.Seq2[Record, err
 				return
 			}
 			records := make([]Record, 0, len(s.records))
-			for key, r := range s.records {
-				if !r.expired(now) {
+			for i := range s.records {
+				if r := &s.records[i]; r.key != "" && !r.expired(now) {
 					value := append(make([]byte, 0, len(r.value)), r.value...)
-					records = append(records, Record{Key: []byte(key), Value: value, Expires: r.expires})
+					records = append(records, Record{Key: []byte(r.key), Value: value, Expires: r.expires})
 				}
 			}
 			s.mu.Unlock()
@@ -304,7 +283,7 @@ func (m *Memory) Len() int {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		n += len(s.records)
+		n += len(s.index)
 		s.mu.Unlock()
 	}
 	return n
@@ -316,7 +295,8 @@ func (m *Memory) Close(context.Context) error {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		s.closed, s.records = true, nil
+		s.clear()
+		s.closed = true
 		s.mu.Unlock()
 	}
 	return nil
