@@ -77,7 +77,7 @@ func serve(ctx context.Context, list []tenant) (handler http.Handler, closeAll f
 			Name:        t.host,
 			Shards:      2,
 			MemoryLimit: t.memory,
-			Deadline:    50 * time.Millisecond, // of one call: the guest is not trusted
+			Deadline:    2 * time.Second, // of one call: the guest is not trusted
 		})
 		if err != nil {
 			closeAll()

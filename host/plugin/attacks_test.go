@@ -74,10 +74,17 @@ func fixture(name string) func() ([]byte, error) {
 	return func() ([]byte, error) { return os.ReadFile(filepath.Join("testdata", name+".wasm")) }
 }
 
-// untrusted is a Config with a deadline that lets no test wait for long.
+// untrusted is a Config with a deadline that no call exceeds that comes to an end.
 func untrusted() plugin.Config {
 	c := quiet()
-	c.Shards, c.Deadline, c.OpenDeadline = 1, shortDeadline, 100*time.Millisecond
+	c.Shards, c.Deadline = 1, patientDeadline
+	return c
+}
+
+// neverOpening is for guests that do not come to an end when they are opened.
+func neverOpening() plugin.Config {
+	c := untrusted()
+	c.OpenDeadline = 100 * time.Millisecond
 	return c
 }
 
@@ -228,14 +235,17 @@ func attacksInOpening() (all []attack) {
 		{nothing, "memory_large", plugin.ErrLimits, []string{"1073741824"}},
 		{bombs, "nested", plugin.ErrLimits, []string{"nested blocks"}},
 	} {
-		most := int64(boundRefusal)
+		most, config := int64(boundRefusal), untrusted()
+		if strings.HasPrefix(c.says[0], "longer than") {
+			config = neverOpening()
+		}
 		switch {
 		case c.kind == recursions:
 			most = boundRecursion + boundRunning
 		case c.is == plugin.ErrOpen: // it has run
 			most = boundRunning
 		}
-		all = append(all, refusal(c.kind, c.fixture, most, fixture(c.fixture), untrusted(), c.is, c.says...))
+		all = append(all, refusal(c.kind, c.fixture, most, fixture(c.fixture), config, c.is, c.says...))
 	}
 	return all
 }
@@ -279,8 +289,6 @@ func attacksThatOpen() []attack {
 			return errors.Join(then(p), p.Close(ctx))
 		}}
 	}
-	grows := untrusted()
-	grows.OpenDeadline = 30 * time.Second
 	idle := quiet()
 	idle.Shards, idle.MemoryLimit = 1, 2<<30
 	return []attack{
@@ -291,7 +299,7 @@ func attacksThatOpen() []attack {
 			}
 			return readable(err, "session_alloc", "0x7ffffff0")
 		}),
-		opened(growth, "init_grow", boundRunning+testMemory, grows, func(p *plugin.Plugin) error {
+		opened(growth, "init_grow", boundRunning+testMemory, untrusted(), func(p *plugin.Plugin) error {
 			if used := p.Stats().Memory; used != testMemory {
 				return fmt.Errorf("it has %d bytes of memory, and the limit is %d", used, testMemory)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,14 +69,17 @@ func TestDurabilityCommitIsSharedByWriters(t *testing.T) {
 func TestDurabilityIntervalSavesWhatWasWritten(t *testing.T) {
 	config := quiet()
 	config.Durability, config.SaveInterval = plugin.DurabilityInterval, time.Millisecond
+	var asked atomic.Int64 // for the time, which the saver does at each look
+	config.Now = func() time.Time { asked.Add(1); return time.Now() }
 	p := open(t, guest(t, "store"), config)
+	eventually := func(f func() bool) { require.Eventually(t, f, time.Minute, time.Millisecond) }
 	set(t, p, "k")
-	require.Eventually(t, func() bool { return saves(p) > 0 }, 10*time.Second, time.Millisecond)
-	seen := saves(p)
-	time.Sleep(20 * time.Millisecond)
+	eventually(func() bool { return saves(p) > 0 })
+	seen, looks := saves(p), asked.Load()
+	eventually(func() bool { return asked.Load() > looks+20 })
 	require.Equal(t, seen, saves(p), "nothing was written since")
 	set(t, p, "k")
-	require.Eventually(t, func() bool { return saves(p) > seen }, 10*time.Second, time.Millisecond)
+	eventually(func() bool { return saves(p) > seen })
 }
 
 func TestDurabilityCloseSavesAtTheEnd(t *testing.T) {

@@ -27,6 +27,15 @@ func SharedCode() int {
 // SetSetting changes what instances that are opened from now on are told.
 func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }
 
+// SetDeadline changes how long calls may take from now on, if there is a deadline.
+func (p *Plugin) SetDeadline(d time.Duration) {
+	for _, s := range p.shards {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	p.config.Deadline = d
+}
+
 // Hurry shortens how long a plugin waits for what does not come back.
 func Hurry(c *Config, patience, closeGrace time.Duration) {
 	c.patience, c.closeGrace = patience, closeGrace

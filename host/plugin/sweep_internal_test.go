@@ -1,15 +1,21 @@
 package plugin
 
 import (
+	"errors"
 	"log/slog"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The sweeper's stretch is several calls, between which others have their turn.
+// The sweeper's stretch is several calls, between which others have their turn: on
+// one processor, where nobody runs whom it does not let run.
 func TestSweepInSteps(t *testing.T) {
 	wasm, err := os.ReadFile("testdata/store.wasm")
 	require.NoError(t, err)
@@ -17,11 +23,35 @@ func TestSweepInSteps(t *testing.T) {
 		Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer p.Close(t.Context())
-	step := sweepSize(mostStep / 2)
-	_, err = p.shards[0].sweepInSteps(t.Context(), &step)
-	require.NoError(t, err)
-	require.GreaterOrEqual(t, p.Stats().Ops["sweep"].Calls, uint64(2))
-	require.GreaterOrEqual(t, step.records(), leastStep)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	steps := func() uint64 { return p.Stats().Ops["sweep"].Calls }
+
+	var between int // steps after which another operation had its turn
+	var stop atomic.Bool
+	var other sync.WaitGroup
+	other.Go(func() {
+		for last := uint64(0); !stop.Load(); runtime.Gosched() {
+			_, err := p.Get(t.Context(), []byte("key"), 1)
+			if !errors.Is(err, store.ErrNotFound) {
+				t.Error(err)
+				return
+			}
+			if n := steps(); n > last {
+				between, last = between+1, n
+			}
+		}
+	})
+	const stretches = 10
+	for range stretches {
+		step := sweepSize(mostStep / 4)
+		_, err = p.shards[0].sweepInSteps(t.Context(), &step)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, step.records(), leastStep)
+	}
+	stop.Store(true)
+	other.Wait()
+	require.GreaterOrEqual(t, steps(), uint64(2*stretches))
+	require.Greater(t, between, int(steps())/2, "of %d steps", steps())
 }
 
 func TestSweepSize(t *testing.T) {
