@@ -1,16 +1,25 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/internal/histogram"
+)
 
 // recorder times single operations, by the clock and by the processor time of the
 // thread. The one is what a caller waits, stalls of the machine and of the
 // scheduler included; the other is what the operation itself does. Its user is
 // locked to a thread.
 type recorder struct {
-	clock, processor histogram
-	began            time.Time
-	used             time.Duration
+	clock        histogram.Histogram
+	maxProcessor time.Duration
+	over         [len(marks)]uint64
+	began        time.Time
+	used         time.Duration
 }
+
+// marks are durations for which it is counted how often they were exceeded.
+var marks = [...]time.Duration{time.Millisecond, 5 * time.Millisecond}
 
 // begin returns the time at which the operation begins.
 func (r *recorder) begin() time.Time {
@@ -21,13 +30,25 @@ func (r *recorder) begin() time.Time {
 
 // end follows the operation at once.
 func (r *recorder) end() {
-	r.clock.add(time.Since(r.began))
-	r.processor.add(threadTime() - r.used)
+	r.add(time.Since(r.began), threadTime()-r.used)
+}
+
+func (r *recorder) add(clock, processor time.Duration) {
+	r.clock.Add(clock)
+	for i, mark := range marks {
+		if clock > mark {
+			r.over[i]++
+		}
+	}
+	r.maxProcessor = max(r.maxProcessor, processor)
 }
 
 func (r *recorder) merge(o *recorder) {
-	r.clock.merge(&o.clock)
-	r.processor.merge(&o.processor)
+	r.clock.Merge(&o.clock)
+	for i, n := range o.over {
+		r.over[i] += n
+	}
+	r.maxProcessor = max(r.maxProcessor, o.maxProcessor)
 }
 
 // latency describes many single operations. Times are nanoseconds.
@@ -47,6 +68,6 @@ type latency struct {
 
 func (r *recorder) latency() latency {
 	c := &r.clock
-	return latency{Operations: c.n, Total: c.sum, P50: c.quantile(0.5), P99: c.quantile(0.99), P999: c.quantile(0.999), Max: c.max,
-		Over1ms: c.over[0], Over5ms: c.over[1], MaxProcessor: r.processor.max}
+	return latency{Operations: c.Count(), Total: c.Sum(), P50: c.Quantile(0.5), P99: c.Quantile(0.99), P999: c.Quantile(0.999),
+		Max: c.Max(), Over1ms: r.over[0], Over5ms: r.over[1], MaxProcessor: r.maxProcessor}
 }

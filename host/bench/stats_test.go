@@ -2,7 +2,6 @@ package main
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -72,50 +71,20 @@ func TestRows(t *testing.T) {
 	require.Nil(t, findRow(rows, "b", "write", 2))
 }
 
-func TestHistogram(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	var halves [2]histogram
-	var all []time.Duration
-	for i := range 20_000 {
-		d := time.Duration(1) << random.IntN(34)
-		d += time.Duration(random.Int64N(int64(d)))
-		halves[i%2].add(d)
-		all = append(all, d)
+// What two workers recorded is told as one.
+func TestRecordersAreMerged(t *testing.T) {
+	var halves [2]recorder
+	for i := range 10_000 {
+		halves[i%2].add(time.Duration(i)*time.Microsecond, time.Duration(i))
 	}
-	h := &halves[0]
-	h.merge(&halves[1])
-	slices.Sort(all)
-
-	require.Equal(t, uint64(len(all)), h.n)
-	require.Equal(t, all[len(all)-1], h.max)
-	for _, q := range []float64{0.001, 0.5, 0.9, 0.99, 0.999, 1} {
-		exact := all[int(math.Ceil(q*float64(len(all))))-1]
-		got := h.quantile(q)
-		require.GreaterOrEqual(t, got, exact, "quantile %v", q)
-		require.LessOrEqual(t, float64(got), float64(exact)*1.016+1, "quantile %v", q)
-	}
-	for i, mark := range histogramMarks {
-		want := 0
-		for _, d := range all {
-			if d > mark {
-				want++
-			}
-		}
-		require.Equal(t, uint64(want), h.over[i])
-	}
-}
-
-func TestHistogramBuckets(t *testing.T) {
-	var h histogram
-	for _, v := range []uint64{0, 1, 63, 64, 65, 127, 128, 1000, 1<<20 - 1, 1 << 20, 1<<40 - 1} {
-		i := bucket(v)
-		require.LessOrEqual(t, v, uint64(bucketEnd(i)), "%d", v)
-		if i > 0 {
-			require.Greater(t, v, uint64(bucketEnd(i-1)), "%d", v)
-		}
-	}
-	h.add(-time.Second)
-	h.add(time.Duration(math.MaxInt64))
-	require.Equal(t, uint64(1), h.counts[0])
-	require.Equal(t, uint64(1), h.counts[len(h.counts)-1])
+	halves[0].merge(&halves[1])
+	l := halves[0].latency()
+	require.Equal(t, uint64(10_000), l.Operations)
+	require.Equal(t, 10_000*9_999/2*time.Microsecond, l.Total)
+	require.InEpsilon(t, 5*time.Millisecond, l.P50, 0.02)
+	require.InEpsilon(t, 9900*time.Microsecond, l.P99, 0.02)
+	require.Equal(t, 9999*time.Microsecond, l.Max)
+	require.Equal(t, uint64(10_000-1001), l.Over1ms)
+	require.Equal(t, uint64(10_000-5001), l.Over5ms)
+	require.Equal(t, time.Duration(9999), l.MaxProcessor)
 }

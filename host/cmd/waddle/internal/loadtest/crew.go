@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/internal/histogram"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -27,7 +28,7 @@ type worker struct {
 	revision uint64
 	random   *rand.Rand
 
-	taken    histogram
+	taken    histogram.Histogram
 	missing  uint64
 	errors   uint64
 	firstErr error
@@ -66,7 +67,7 @@ func (c *crew) round(ctx context.Context, length time.Duration, counts bool) flo
 	}
 	if !counts {
 		for _, w := range c.workers {
-			w.taken, w.missing = histogram{}, 0
+			w.taken, w.missing = histogram.Histogram{}, 0
 		}
 	}
 	return float64(sum) / elapsed.Seconds()
@@ -88,7 +89,7 @@ func (w *worker) work(ctx context.Context, begun time.Time, length time.Duration
 			}
 		}
 		at := time.Since(begun)
-		w.taken.add(at - last)
+		w.taken.Add(at - last)
 		n++
 		if at >= length {
 			return n
@@ -134,16 +135,16 @@ func revision(value []byte) uint64 {
 
 // sum fills in what the workers found.
 func (c *crew) sum(r *Result) {
-	var all histogram
+	var all histogram.Histogram
 	for _, w := range c.workers {
-		all.merge(&w.taken)
+		all.Merge(&w.taken)
 		r.Missing += w.missing
 		r.Errors += w.errors
 		if r.Error == "" && w.firstErr != nil {
 			r.Error = w.firstErr.Error()
 		}
 	}
-	r.Operations = all.total
-	r.Latency = all.latency()
+	r.Operations = all.Count()
+	r.Latency = Latency{all.Quantile(.5), all.Quantile(.9), all.Quantile(.99), all.Quantile(.999), all.Max()}
 	r.OpsPerSecond = median(r.Rounds)
 }

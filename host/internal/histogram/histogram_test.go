@@ -1,4 +1,4 @@
-package loadtest
+package histogram
 
 import (
 	"math"
@@ -39,43 +39,51 @@ func TestQuantiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, n := range []int{1, 2, 10, 999, 20_000} {
-				var whole, part1, part2 histogram
+				var whole, part1, part2 Histogram
 				var all []time.Duration
+				var sum time.Duration
 				for i := range n {
 					d := draw()
-					all = append(all, d)
+					all, sum = append(all, d), sum+d
 					if i%3 == 0 {
-						part1.add(d)
+						part1.Add(d)
 					} else {
-						part2.add(d)
+						part2.Add(d)
 					}
 				}
-				whole.merge(&part1)
-				whole.merge(&part2)
+				whole.Merge(&part1)
+				whole.Merge(&part2)
 				slices.Sort(all)
-				require.Equal(t, all[n-1], whole.max)
-				require.Equal(t, uint64(n), whole.total)
-				for _, q := range []float64{.5, .9, .99, .999, 1} {
-					exact := all[max(int(q*float64(n)+0.5), 1)-1]
-					got := whole.quantile(q)
+				require.Equal(t, all[n-1], whole.Max())
+				require.Equal(t, uint64(n), whole.Count())
+				require.Equal(t, sum, whole.Sum())
+				for _, q := range []float64{.001, .5, .9, .99, .999, 1} {
+					exact := all[int(math.Ceil(q*float64(n)))-1]
+					got := whole.Quantile(q)
 					require.GreaterOrEqual(t, got, exact, "%v of %d", q, n)
 					require.LessOrEqual(t, float64(got), float64(exact)*(1+1./steps)+1, "%v of %d", q, n)
 				}
 			}
 		})
 	}
-	require.Zero(t, new(histogram).quantile(.5))
+	require.Zero(t, new(Histogram).Quantile(.5))
 }
 
-func TestMedian(t *testing.T) {
-	require.Zero(t, median(nil))
-	require.Equal(t, 3., median([]float64{9, 3, 1}))
-	require.Equal(t, 2., median([]float64{1, 3, 9, 0}))
+func TestExtremes(t *testing.T) {
+	var h Histogram
+	require.Zero(t, h.Max())
+	h.Add(-time.Second)
+	h.Add(math.MaxInt64)
+	require.Equal(t, uint64(2), h.Count())
+	require.Zero(t, h.Quantile(.5))
+	require.Equal(t, time.Duration(math.MaxInt64), h.Quantile(1))
+	require.Equal(t, time.Duration(math.MaxInt64), h.Max())
+	require.Zero(t, testing.AllocsPerRun(100, func() { h.Add(12345) }))
 }
 
 func BenchmarkAdd(b *testing.B) {
-	var h histogram
+	var h Histogram
 	for i := 0; b.Loop(); i++ {
-		h.add(time.Duration(300 + i%1000))
+		h.Add(time.Duration(300 + i%1000))
 	}
 }
