@@ -22,7 +22,7 @@ type Mount struct {
 	// Dir is the directory, which must exist.
 	Dir string
 
-	// Path is where the guest finds it, absolute; empty means "/data".
+	// Path is where the guest finds it, absolute; empty means [DefaultMountPath].
 	Path string
 
 	// ReadOnly refuses every change. A directory that may be changed is

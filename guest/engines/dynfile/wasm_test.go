@@ -109,7 +109,7 @@ func (m *module) instantiate(t testing.TB) *instance {
 	mod, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().
 		WithName("").WithStartFunctions(abi.ExportInitialize).WithStderr(os.Stderr).
 		WithSysNanotime().WithSysWalltime().
-		WithFSConfig(wazero.NewFSConfig().WithDirMount(m.dir, "/data")))
+		WithFSConfig(wazero.NewFSConfig().WithDirMount(m.dir, abi.MountPath)))
 	require.NoError(t, err)
 	return &instance{
 		t: t, mod: mod, memory: mod.Memory(), stack: make([]uint64, 7),

@@ -124,7 +124,7 @@ func (m *module) instantiate(t testing.TB, dir string) *instance {
 	ctx := context.Background()
 	mod, err := m.runtime.InstantiateModule(ctx, m.compiled, wazero.NewModuleConfig().
 		WithName("").WithStartFunctions(abi.ExportInitialize).WithStderr(os.Stderr).
-		WithFSConfig(wazero.NewFSConfig().WithDirMount(dir, "/data")).
+		WithFSConfig(wazero.NewFSConfig().WithDirMount(dir, abi.MountPath)).
 		WithRandSource(randomSource{}).WithSysNanotime().WithSysWalltime())
 	require.NoError(t, err)
 	return &instance{

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
@@ -18,7 +19,7 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 	}
 	s := &Store{options: options, fs: fs, dir: "shard-" + strconv.Itoa(options.Shard), nextSeq: 1}
 	s.index.reset()
-	if err := stamp.Claim(fs, stamp.Stamp{Engine: "dynfile", Version: 1, Shards: options.Shards}, options.Shard); err != nil {
+	if err := stamp.Claim(fs, format.Format{Engine: "dynfile", Version: 1, Shards: options.Shards}, options.Shard); err != nil {
 		return nil, err
 	}
 	if err := s.load(); err != nil {

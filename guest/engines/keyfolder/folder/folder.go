@@ -13,6 +13,7 @@ import (
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
@@ -101,7 +102,7 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 		key:        make([]byte, 0, abi.MaxKey),
 		scratch:    options.Scratch,
 	}
-	if err := stamp.Claim(fs, stamp.Stamp{Engine: Engine, Version: Version, Shards: options.Shards}, options.Shard); err != nil {
+	if err := stamp.Claim(fs, format.Format{Engine: Engine, Version: Version, Shards: options.Shards}, options.Shard); err != nil {
 		return nil, err
 	}
 	if err := s.recover(); err != nil {

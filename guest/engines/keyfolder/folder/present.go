@@ -2,8 +2,8 @@ package folder
 
 import (
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
-	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
 
 // What lies in the directory may be removed or moved while the store is open. A
@@ -12,7 +12,7 @@ import (
 // the way there are made anew, or that there is nothing left that a store would be
 // opened with. Both show on ways that a write seldom takes.
 var (
-	errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, the file "+stamp.Name+
+	errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, the file "+format.Name+
 		" as well: what is written there now, no store would be opened with")
 	errAway = guest.Fail(guest.ErrUnavailable, "somebody has removed or moved the directory of this shard's records while it was in use: "+
 		"put it back, or open the store again to begin without them")
@@ -34,7 +34,7 @@ func (s *Store) present() error {
 
 // stamped returns an error if no store could be opened with the directory.
 func (s *Store) stamped() error {
-	if _, err := s.fs.Stat(stamp.Name); vfs.NotExist(err) {
+	if _, err := s.fs.Stat(format.Name); vfs.NotExist(err) {
 		return errEmptied
 	}
 	return nil

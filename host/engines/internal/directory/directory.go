@@ -8,10 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -46,19 +45,16 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 // copy has left out the host's, whose name begins with a dot. What is wrong with
 // the directory otherwise, the engine says better.
 func shardsOf(dir string) (int, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "format"))
+	text, err := os.ReadFile(filepath.Join(dir, format.Name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if number, ok := strings.CutPrefix(strings.TrimSpace(line), "shards "); ok {
-			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= abi.MaxShards && n&(n-1) == 0 {
-				return n, nil
-			}
-		}
+	found, _ := format.Parse(string(text[:min(len(text), format.MaxSize)]))
+	if n := found.Shards; n > 0 && n <= abi.MaxShards && n&(n-1) == 0 {
+		return n, nil
 	}
 	return 0, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
@@ -16,7 +17,7 @@ func FuzzClaim(f *testing.F) {
 	f.Add("waddle  1\nshards 4\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		disk := crash.New()
-		put(t, disk, stamp.Name, text)
+		put(t, disk, format.Name, text)
 		if err := stamp.Claim(disk, want, 0); err != nil {
 			require.ErrorIs(t, err, guest.ErrInvalid)
 			return

@@ -1,8 +1,5 @@
-// Package stamp marks a directory as the store of one engine: a small text file
-// at its top says which, in what version, and for how many shards.
-//
-//	waddle keyfolder 1
-//	shards 4
+// Package stamp marks a directory as the store of one engine, by the file of package
+// format.
 package stamp
 
 import (
@@ -11,30 +8,18 @@ import (
 	"strings"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// Name is the file.
-const Name = "format"
-
-const (
-	maxSize         = 256
-	temporaryPrefix = Name + "-new-"
-)
-
-// Stamp is what the file says.
-type Stamp struct {
-	Engine  string // its name
-	Version int    // of the layout on disk
-	Shards  int    // keys are spread over that many
-}
+const temporaryPrefix = format.Name + "-new-"
 
 // Claim makes sure that a directory has the stamp, and returns guest.ErrInvalid,
 // with what is there and what should be, if it has another one or belongs to
 // somebody else. An empty directory gets the stamp, which is durable when Claim
 // returns. Every shard claims; in what order, or whether two at once, makes no
 // difference.
-func Claim(fs vfs.FS, want Stamp, shard int) error {
+func Claim(fs vfs.FS, want format.Format, shard int) error {
 	text, err := read(fs)
 	if vfs.NotExist(err) {
 		if err := vacant(fs); err != nil {
@@ -43,12 +28,12 @@ func Claim(fs vfs.FS, want Stamp, shard int) error {
 		return write(fs, want, shard)
 	}
 	if err != nil {
-		return vfs.Answer(err, "reading the file "+Name)
+		return vfs.Answer(err, "reading the file "+format.Name)
 	}
-	found, ok := parse(text)
+	found, ok := format.Parse(text)
 	switch {
 	case !ok:
-		return refuse("its file " + Name + " is not one of ours, and should begin \"waddle " + want.Engine + "\"")
+		return refuse("its file " + format.Name + " is not one of ours, and should begin \"waddle " + want.Engine + "\"")
 	case found.Engine != want.Engine:
 		return refuse("it is of the engine " + found.Engine + ", and this one is " + want.Engine)
 	case found.Version != want.Version:
@@ -85,18 +70,18 @@ func vacant(fs vfs.FS) error {
 		if strings.HasPrefix(e.Name, ".") || e.Name == "lost+found" || strings.HasPrefix(e.Name, temporaryPrefix) {
 			continue
 		}
-		return refuse("it is not empty, and has no file " + Name + " that says what it is")
+		return refuse("it is not empty, and has no file " + format.Name + " that says what it is")
 	}
 	return nil
 }
 
 func read(fs vfs.FS) (string, error) {
-	f, err := fs.OpenFile(Name, 0)
+	f, err := fs.OpenFile(format.Name, 0)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	b := make([]byte, maxSize)
+	b := make([]byte, format.MaxSize)
 	n, err := f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
 		return "", err
@@ -105,14 +90,14 @@ func read(fs vfs.FS) (string, error) {
 }
 
 // write makes the file under another name first, one for each shard.
-func write(fs vfs.FS, s Stamp, shard int) (err error) {
+func write(fs vfs.FS, want format.Format, shard int) (err error) {
 	temporary := temporaryPrefix + strconv.Itoa(shard)
-	defer func() { err = vfs.Answer(err, "writing the file "+Name) }()
+	defer func() { err = vfs.Answer(err, "writing the file "+format.Name) }()
 	f, err := fs.OpenFile(temporary, vfs.ReadWrite|vfs.Create|vfs.Truncate)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte(s.String()), 0)
+	_, err = f.WriteAt([]byte(want.String()), 0)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -120,53 +105,10 @@ func write(fs vfs.FS, s Stamp, shard int) (err error) {
 		err = closed
 	}
 	if err == nil {
-		err = fs.Rename(temporary, Name)
+		err = fs.Rename(temporary, format.Name)
 	}
 	if err == nil {
 		err = fs.SyncDir("")
 	}
 	return err
-}
-
-// String returns the stamp as it stands in the file.
-func (s Stamp) String() string {
-	return "waddle " + s.Engine + " " + strconv.Itoa(s.Version) + "\nshards " + strconv.Itoa(s.Shards) + "\n"
-}
-
-// parse reads the first two lines. A newer version may have more.
-func parse(text string) (s Stamp, ok bool) {
-	first, rest, ok := strings.Cut(text, "\n")
-	if !ok {
-		return s, false
-	}
-	fields := strings.Split(first, " ")
-	if len(fields) != 3 || fields[0] != "waddle" || !name(fields[1]) {
-		return s, false
-	}
-	s.Engine = fields[1]
-	if s.Version, ok = number(fields[2]); !ok {
-		return s, false
-	}
-	second, _, ended := strings.Cut(rest, "\n")
-	shards, isShards := strings.CutPrefix(second, "shards ")
-	if s.Shards, ok = number(shards); !ok || !isShards || !ended {
-		// The lines after the first are the version's business.
-		s.Shards = 0
-		return s, s.Version > 1
-	}
-	return s, true
-}
-
-func name(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
-}
-
-func number(s string) (int, bool) {
-	n, err := strconv.Atoi(s)
-	return n, err == nil && n > 0 && strconv.Itoa(n) == s
 }

@@ -8,20 +8,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/format"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
 
-var want = stamp.Stamp{Engine: "keyfolder", Version: 1, Shards: 4}
+var want = format.Format{Engine: "keyfolder", Version: 1, Shards: 4}
 
 func Example() {
 	disk := crash.New()
-	err := stamp.Claim(disk, stamp.Stamp{Engine: "keyfolder", Version: 1, Shards: 4}, 0)
+	err := stamp.Claim(disk, format.Format{Engine: "keyfolder", Version: 1, Shards: 4}, 0)
 	fmt.Println(err)
-	err = stamp.Claim(disk, stamp.Stamp{Engine: "keyfolder", Version: 1, Shards: 4}, 1)
+	err = stamp.Claim(disk, format.Format{Engine: "keyfolder", Version: 1, Shards: 4}, 1)
 	fmt.Println(err)
-	err = stamp.Claim(disk, stamp.Stamp{Engine: "dynfile", Version: 1, Shards: 4}, 0)
+	err = stamp.Claim(disk, format.Format{Engine: "dynfile", Version: 1, Shards: 4}, 0)
 	fmt.Println(err)
 	// Output:
 	// <nil>
@@ -57,7 +58,7 @@ func TestClaim(t *testing.T) {
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			disk := crash.New()
-			put(t, disk, stamp.Name, c.file)
+			put(t, disk, format.Name, c.file)
 			err := stamp.Claim(disk, want, 0)
 			if c.message == "" {
 				require.NoError(t, err)
@@ -86,7 +87,7 @@ func TestPowerLoss(t *testing.T) {
 	require.NoError(t, stamp.Claim(disk, want, 0))
 	changes := disk.Changes()
 	disk.Restart(crash.Nothing)
-	_, err := disk.Stat(stamp.Name)
+	_, err := disk.Stat(format.Name)
 	require.NoError(t, err, "durable")
 
 	for n := 1; n <= changes; n++ {
@@ -119,7 +120,7 @@ func TestFaults(t *testing.T) {
 			disk.Hook(nil)
 			require.NoError(t, stamp.Claim(disk, want, 0))
 			disk.Restart(crash.Nothing)
-			_, err := disk.Stat(stamp.Name)
+			_, err := disk.Stat(format.Name)
 			require.NoError(t, err, "%s: durable at last", kind)
 		}
 	}
