@@ -1,12 +1,14 @@
 package folder
 
+import "github.com/waddle-sessions/waddle/guest/engines/internal/sha256"
+
 // id names the folder of a key: the first half of the key's SHA-256. Keys are
 // hashed whatever they look like, so that folders are spread evenly and a name
 // is never what a stranger chose.
 type id [16]byte
 
 func idOf(key []byte) (i id) {
-	sum := sum256(key)
+	sum := sha256.Sum(key)
 	copy(i[:], sum[:])
 	return i
 }

@@ -2,22 +2,12 @@ package folder
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/sha256"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
-
-func TestSum256(t *testing.T) {
-	b := make([]byte, 1200)
-	_, _ = rand.Read(b)
-	for n := range b {
-		require.Equal(t, sha256.Sum256(b[:n]), sum256(b[:n]), "%d bytes", n)
-	}
-}
 
 func encode(key, value []byte, expires int64, sequence uint64) []byte {
 	b := appendHeader(nil, key, value, expires, sequence)

@@ -1,39 +1,41 @@
-package folder
-
-import "math/bits"
-
-// sum256 is SHA-256, which crypto/sha256 would do at the cost of half a megabyte
-// in the module: all of Go's FIPS 140 module comes with it. Nothing secret
+// Package sha256 has SHA-256, which crypto/sha256 would do at the cost of half a
+// megabyte in a module: all of Go's FIPS 140 module comes with it. Nothing secret
 // depends on this one, it makes names.
-func sum256(b []byte) (sum [32]byte) {
+package sha256
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sum returns the checksum of b. It does not allocate.
+func Sum(b []byte) (sum [32]byte) {
 	h := [8]uint32{
 		0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 	}
 	length := uint64(len(b)) * 8
 	for ; len(b) >= 64; b = b[64:] {
-		block256(&h, (*[64]byte)(b))
+		addBlock(&h, (*[64]byte)(b))
 	}
 	var last [64]byte
 	n := copy(last[:], b)
 	last[n] = 0x80
 	if n >= 56 {
-		block256(&h, &last)
+		addBlock(&h, &last)
 		clear(last[:])
 	}
-	for i := range 8 {
-		last[63-i] = byte(length >> (8 * i))
-	}
-	block256(&h, &last)
+	binary.BigEndian.PutUint64(last[56:], length)
+	addBlock(&h, &last)
 	for i, word := range h {
-		sum[4*i], sum[4*i+1], sum[4*i+2], sum[4*i+3] = byte(word>>24), byte(word>>16), byte(word>>8), byte(word)
+		binary.BigEndian.PutUint32(sum[4*i:], word)
 	}
 	return sum
 }
 
-func block256(h *[8]uint32, block *[64]byte) {
+func addBlock(h *[8]uint32, block *[64]byte) {
 	var w [64]uint32
 	for i := range 16 {
-		w[i] = uint32(block[4*i])<<24 | uint32(block[4*i+1])<<16 | uint32(block[4*i+2])<<8 | uint32(block[4*i+3])
+		w[i] = binary.BigEndian.Uint32(block[4*i:])
 	}
 	for i := 16; i < 64; i++ {
 		s0 := bits.RotateLeft32(w[i-15], -7) ^ bits.RotateLeft32(w[i-15], -18) ^ w[i-15]>>3
@@ -43,7 +45,7 @@ func block256(h *[8]uint32, block *[64]byte) {
 	a, b, c, d, e, f, g, k := h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
 	for i := range 64 {
 		s1 := bits.RotateLeft32(e, -6) ^ bits.RotateLeft32(e, -11) ^ bits.RotateLeft32(e, -25)
-		t1 := k + s1 + (e&f ^ ^e&g) + constants256[i] + w[i]
+		t1 := k + s1 + (e&f ^ ^e&g) + constants[i] + w[i]
 		s0 := bits.RotateLeft32(a, -2) ^ bits.RotateLeft32(a, -13) ^ bits.RotateLeft32(a, -22)
 		t2 := s0 + (a&b ^ a&c ^ b&c)
 		k, g, f, e, d, c, b, a = g, f, e, d+t1, c, b, a, t1+t2
@@ -58,9 +60,9 @@ func block256(h *[8]uint32, block *[64]byte) {
 	h[7] += k
 }
 
-// constants256 are the first 32 bits of the fractional parts of the cube roots of
+// constants are the first 32 bits of the fractional parts of the cube roots of
 // the first 64 primes.
-var constants256 = [64]uint32{
+var constants = [64]uint32{
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
 	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
 	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
