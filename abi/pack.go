@@ -1,5 +1,7 @@
 package abi
 
+import "encoding/binary"
+
 // Pack makes a result of a region in the guest's memory. The region must lie
 // below MaxMemory, or the result would be negative.
 func Pack(ptr, length uint32) int64 { return int64(ptr)<<32 | int64(length) }
@@ -13,7 +15,7 @@ func Unpack(result int64) (ptr, length uint32) {
 // little-endian number, with zeros for bytes that a shorter value lacks.
 func Revision(value []byte) uint64 {
 	if len(value) >= RevisionSize {
-		return uint64At(value)
+		return binary.LittleEndian.Uint64(value)
 	}
 	var revision uint64
 	for i, b := range value {
@@ -50,10 +52,9 @@ func NextPair(list []byte) (key, value string, rest []byte, ok bool) {
 // AppendRecord appends one record of the form that session_snapshot gives and
 // session_restore takes.
 func AppendRecord(list, key, value []byte, expiresMS int64) []byte {
-	list = appendUint32(list, uint32(len(key)))
-	list = appendUint32(list, uint32(len(value)))
-	list = appendUint32(list, uint32(uint64(expiresMS)))
-	list = appendUint32(list, uint32(uint64(expiresMS)>>32))
+	list = binary.LittleEndian.AppendUint32(list, uint32(len(key)))
+	list = binary.LittleEndian.AppendUint32(list, uint32(len(value)))
+	list = binary.LittleEndian.AppendUint64(list, uint64(expiresMS))
 	list = append(list, key...)
 	return append(list, value...)
 }
@@ -66,18 +67,18 @@ func NextRecord(list []byte) (key, value []byte, expiresMS int64, rest []byte, o
 	if len(list) < header {
 		return nil, nil, 0, list, false
 	}
-	keyLen, valueLen := uint64(uint32At(list, 0)), uint64(uint32At(list, 4))
+	keyLen, valueLen := uint64(binary.LittleEndian.Uint32(list)), uint64(binary.LittleEndian.Uint32(list[4:]))
 	if keyLen+valueLen > uint64(len(list)-header) {
 		return nil, nil, 0, list, false
 	}
-	expiresMS = int64(uint64(uint32At(list, 8)) | uint64(uint32At(list, 12))<<32)
+	expiresMS = int64(binary.LittleEndian.Uint64(list[8:]))
 	body := list[header:]
 	return body[:keyLen:keyLen], body[keyLen : keyLen+valueLen : keyLen+valueLen], expiresMS, body[keyLen+valueLen:], true
 }
 
 // AppendKey appends one key of the form that session_keys gives.
 func AppendKey(list, key []byte) []byte {
-	list = appendUint32(list, uint32(len(key)))
+	list = binary.LittleEndian.AppendUint32(list, uint32(len(key)))
 	return append(list, key...)
 }
 
@@ -88,7 +89,7 @@ func NextKey(list []byte) (key, rest []byte, ok bool) {
 	if len(list) < 4 {
 		return nil, list, false
 	}
-	keyLen := uint64(uint32At(list, 0))
+	keyLen := uint64(binary.LittleEndian.Uint32(list))
 	if keyLen > uint64(len(list)-4) {
 		return nil, list, false
 	}
@@ -98,8 +99,7 @@ func NextKey(list []byte) (key, rest []byte, ok bool) {
 // AppendCursor appends the cursor that begins every chunk of session_keys and
 // session_snapshot.
 func AppendCursor(chunk []byte, cursor int64) []byte {
-	chunk = appendUint32(chunk, uint32(uint64(cursor)))
-	return appendUint32(chunk, uint32(uint64(cursor)>>32))
+	return binary.LittleEndian.AppendUint64(chunk, uint64(cursor))
 }
 
 // CutCursor splits a chunk of session_keys or session_snapshot into the cursor
@@ -109,22 +109,7 @@ func CutCursor(chunk []byte) (next int64, list []byte, ok bool) {
 	if len(chunk) < 8 {
 		return 0, nil, false
 	}
-	return int64(uint64(uint32At(chunk, 0)) | uint64(uint32At(chunk, 4))<<32), chunk[8:], true
-}
-
-func appendUint32(b []byte, v uint32) []byte {
-	return append(b, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
-}
-
-func uint32At(b []byte, i int) uint32 {
-	b = b[i : i+4]
-	return uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16 | uint32(b[3])<<24
-}
-
-func uint64At(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+	return int64(binary.LittleEndian.Uint64(chunk)), chunk[8:], true
 }
 
 func index0(b []byte) int {

@@ -1,5 +1,7 @@
 package abi
 
+import "encoding/binary"
+
 // ShardOf returns the shard that a key belongs to, of a number of shards that
 // is a power of two; of 1 or less, that is shard 0. It is part of the interface
 // and never changes.
@@ -24,7 +26,7 @@ func keyHash(key []byte) uint64 {
 	const prime = 0x9e3779b97f4a7c15
 	h := uint64(len(key))
 	for len(key) >= 8 {
-		h = (h ^ uint64At(key)) * prime
+		h = (h ^ binary.LittleEndian.Uint64(key)) * prime
 		h ^= h >> 32
 		key = key[8:]
 	}

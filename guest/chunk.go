@@ -1,6 +1,10 @@
 package guest
 
-import "github.com/waddle-sessions/waddle/abi"
+import (
+	"encoding/binary"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
 
 // chunkSize is what a chunk grows to before the enumeration pauses. One record
 // that is larger makes a chunk of its own.
@@ -74,9 +78,7 @@ func (c *RecordChunk) AddRoom(key []byte, valueLen int, expires int64) (value []
 		c.buffer = append(make([]byte, 0, start+n), c.buffer...)
 	}
 	c.buffer = abi.AppendRecord(c.buffer, key, nil, expires)
-	for i := range 4 {
-		c.buffer[start+4+i] = byte(valueLen >> (8 * i)) // AppendRecord wrote 0
-	}
+	binary.LittleEndian.PutUint32(c.buffer[start+4:], uint32(valueLen)) // AppendRecord wrote 0
 	body := len(c.buffer)
 	c.buffer = c.buffer[:body+valueLen]
 	return c.buffer[body:], true

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"encoding/binary"
 	"io"
 	"syscall"
 	"unsafe"
@@ -130,12 +131,12 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 		// does not fill the buffer is the last.
 		list, progress := buffer[:n], false
 		for len(list) >= direntSize {
-			nameLen := uint32(number(list[direntNamLen:], 4))
+			nameLen := binary.LittleEndian.Uint32(list[direntNamLen:])
 			if uint64(len(list)-direntSize) < uint64(nameLen) {
 				break
 			}
 			entry := string(list[direntSize : direntSize+nameLen])
-			cookie = number(list[direntNext:], 8)
+			cookie = binary.LittleEndian.Uint64(list[direntNext:])
 			progress = true
 			if entry != "." && entry != ".." {
 				entries = append(entries, Entry{Name: entry, Kind: kindOf(list[direntType])})
@@ -149,15 +150,6 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 			buffer = make([]byte, 2*len(buffer))
 		}
 	}
-}
-
-// number reads a little-endian number, without the reflection that
-// encoding/binary brings into a module.
-func number(b []byte, size int) (n uint64) {
-	for i, c := range b[:size] {
-		n |= uint64(c) << (8 * i)
-	}
-	return n
 }
 
 func kindOf(filetype uint8) Kind {

@@ -1,6 +1,10 @@
 package folder
 
-import "github.com/waddle-sessions/waddle/guest/engines/internal/sha256"
+import (
+	"encoding/binary"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/sha256"
+)
 
 // id names the folder of a key: the first half of the key's SHA-256. Keys are
 // hashed whatever they look like, so that folders are spread evenly and a name
@@ -28,11 +32,7 @@ func (i id) leaf() int { return int(i[0])<<4 | int(i[1]>>4) }
 
 // prefix is the first 62 bits: what of an id fits into a cursor.
 func (i id) prefix() int64 {
-	var first uint64
-	for _, b := range i[:8] {
-		first = first<<8 | uint64(b)
-	}
-	return int64(first >> 2)
+	return int64(binary.BigEndian.Uint64(i[:]) >> 2)
 }
 
 const (

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"encoding/binary"
 	"hash/crc32"
 	"io"
 
@@ -187,11 +188,11 @@ func appendListEntry(b []byte, i id, syncFailed bool) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
 	if syncFailed {
-		put32(b[start+4:], listSyncFailed)
+		binary.LittleEndian.PutUint32(b[start+4:], listSyncFailed)
 	}
 	b = append(b, i[:]...)
-	b = append64(b, 0)
-	put32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
+	b = binary.LittleEndian.AppendUint64(b, 0)
+	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
 	return b
 }
 
@@ -224,7 +225,7 @@ func (l *list) read() (map[id]entry, error) {
 // stand for was synced. One that has failed once counts as failed.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
-		if get32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
+		if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
 			continue
 		}
 		i := id(b[8:24])
@@ -232,7 +233,7 @@ func parseList(b []byte, pending map[id]entry) {
 		if earlier, ok := pending[i]; ok {
 			e.spare = earlier.spare
 		}
-		if get32(b[4:]) == listSyncFailed {
+		if binary.LittleEndian.Uint32(b[4:]) == listSyncFailed {
 			e.spare = noSpare
 		}
 		pending[i] = e

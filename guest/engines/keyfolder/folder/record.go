@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"encoding/binary"
 	"errors"
 	"hash/crc32"
 
@@ -64,15 +65,15 @@ func isDamage(err error) bool { return errors.Is(err, guest.ErrCorrupt) }
 // parseHeader reads a header from the first bytes of a record.
 func parseHeader(b []byte) (h header, err error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic ||
-		get32(b[offHeaderSum:]) != crc32.Checksum(b[offBodySum:headerSize], castagnoli) {
+		binary.LittleEndian.Uint32(b[offHeaderSum:]) != crc32.Checksum(b[offBodySum:headerSize], castagnoli) {
 		return h, errDamagedHeader
 	}
 	h = header{
-		keyLen:   int(get16(b[offKeyLen:])),
-		valueLen: int(get32(b[offValueLen:])),
-		expires:  int64(get64(b[offExpires:])),
-		sequence: get64(b[offSequence:]),
-		bodySum:  get32(b[offBodySum:]),
+		keyLen:   int(binary.LittleEndian.Uint16(b[offKeyLen:])),
+		valueLen: int(binary.LittleEndian.Uint32(b[offValueLen:])),
+		expires:  int64(binary.LittleEndian.Uint64(b[offExpires:])),
+		sequence: binary.LittleEndian.Uint64(b[offSequence:]),
+		bodySum:  binary.LittleEndian.Uint32(b[offBodySum:]),
 	}
 	if h.keyLen < 1 || h.keyLen > abi.MaxKey || h.valueLen < 0 || h.valueLen > abi.MaxValue ||
 		b[offZero] != 0 || b[offZero+1] != 0 {
@@ -101,12 +102,12 @@ func appendHeader(b, key, value []byte, expires int64, sequence uint64) []byte {
 	b = append(b, magic...)
 	b = append(b, 0, 0, 0, 0)
 	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
-	b = append32(b, sum)
-	b = append16(b, uint16(len(key)))
+	b = binary.LittleEndian.AppendUint32(b, sum)
+	b = binary.LittleEndian.AppendUint16(b, uint16(len(key)))
 	b = append(b, 0, 0)
-	b = append32(b, uint32(len(value)))
-	b = append64(b, uint64(expires))
-	b = append64(b, sequence)
-	put32(b[start+offHeaderSum:], crc32.Checksum(b[start+offBodySum:], castagnoli))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(expires))
+	b = binary.LittleEndian.AppendUint64(b, sequence)
+	binary.LittleEndian.PutUint32(b[start+offHeaderSum:], crc32.Checksum(b[start+offBodySum:], castagnoli))
 	return b
 }
