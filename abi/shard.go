@@ -4,7 +4,9 @@ import "encoding/binary"
 
 // ShardOf returns the shard that a key belongs to, of a number of shards that
 // is a power of two; of 1 or less, that is shard 0. It is part of the interface
-// and never changes.
+// and never changes: in every process, on every platform and in every later version
+// it is the same, so that who keeps each shard's data in a place of its own finds it
+// again.
 //
 // The hash starts with the key's length, takes the key in little-endian words
 // of eight bytes, the last one filled up with zeros, and for each does

@@ -88,7 +88,7 @@ func open(ctx context.Context, engine func(dir string) guest.Engine, info guest.
 	return e, nil
 }
 
-func (e *engines) shardOf(key []byte) *shard { return e.shards[store.ShardOf(key, len(e.shards))] }
+func (e *engines) shardOf(key []byte) *shard { return e.shards[abi.ShardOf(key, len(e.shards))] }
 
 // told notes the time, for the save before closing: there is no clock here.
 func (e *engines) told(now store.Millis) { e.last.Store(int64(now)) }
@@ -297,7 +297,7 @@ func (e *engines) Restore(ctx context.Context, records iter.Seq2[store.Record, e
 		if err := e.checkWrite(store.Write{Key: r.Key, Value: r.Value}); err != nil {
 			return err
 		}
-		i := store.ShardOf(r.Key, len(e.shards))
+		i := abi.ShardOf(r.Key, len(e.shards))
 		if len(batches[i])+len(r.Key)+len(r.Value) > restoreBatch {
 			if err := flush(i); err != nil {
 				return err

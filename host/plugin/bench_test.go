@@ -129,14 +129,6 @@ func BenchmarkBareCall(b *testing.B) {
 
 var sink []byte
 
-func BenchmarkShardOf(b *testing.B) {
-	n := 0
-	for b.Loop() {
-		n += plugin.ShardOf(benchKey, 64)
-	}
-	_ = n
-}
-
 func BenchmarkOpen(b *testing.B) {
 	wasm := guest(b, "store")
 	config := quiet()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -67,7 +68,7 @@ func stalling(t *testing.T, s *stall, dir string) (p *plugin.Plugin, keys [][]by
 	keys = make([][]byte, 4)
 	for i, found := 0, 0; found < 4; i++ {
 		k := fmt.Append(nil, "key", i)
-		if at := plugin.ShardOf(k, 4); keys[at] == nil {
+		if at := abi.ShardOf(k, 4); keys[at] == nil {
 			keys[at] = k
 			found++
 		}

@@ -185,7 +185,7 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 		if err := p.checkWrite(store.Write{Key: r.Key, Value: r.Value}); err != nil {
 			return err
 		}
-		i := ShardOf(r.Key, len(p.shards))
+		i := abi.ShardOf(r.Key, len(p.shards))
 		if len(batches[i])+len(r.Key)+len(r.Value) > restoreBatch {
 			if err := flush(i); err != nil {
 				return err

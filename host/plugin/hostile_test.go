@@ -502,7 +502,7 @@ func TestOtherShardsAreUnharmed(t *testing.T) {
 	var keys [2][]byte
 	for i := 0; keys[0] == nil || keys[1] == nil; i++ {
 		k := fmt.Append(nil, "key", i)
-		keys[plugin.ShardOf(k, 2)] = k
+		keys[abi.ShardOf(k, 2)] = k
 	}
 	_, err := p.Get(ctx, keys[0], actTrap)
 	var e *plugin.Error

@@ -45,7 +45,7 @@ var (
 	_ store.Closer      = (*Plugin)(nil)
 )
 
-func (p *Plugin) shardOf(key []byte) *shard { return p.shards[ShardOf(key, len(p.shards))] }
+func (p *Plugin) shardOf(key []byte) *shard { return p.shards[abi.ShardOf(key, len(p.shards))] }
 
 func (p *Plugin) checkKey(key []byte) error {
 	if err := store.CheckKey(key); err != nil {

@@ -247,7 +247,7 @@ func (w *snapshotWriter) takeOver(p *Plugin, keep []bool) error {
 			p.config.Logger.Error("the snapshot before is damaged: what is intact of it was taken over", "plugin", p.config.Name, "error", err)
 			break
 		}
-		if i := ShardOf(record.Key, len(keep)); keep[i] && left[i].bytes(int64(len(record.Key)+len(record.Value)+chunkCost)) {
+		if i := abi.ShardOf(record.Key, len(keep)); keep[i] && left[i].bytes(int64(len(record.Key)+len(record.Value)+chunkCost)) {
 			merged.add(record)
 		}
 	}

@@ -256,27 +256,6 @@ func TestClientThatHangsUp(t *testing.T) {
 	}
 }
 
-func TestShardOf(t *testing.T) {
-	// Values that must never change: data would not be found again.
-	for _, c := range []struct {
-		key    string
-		shards int
-		want   int
-	}{
-		{"", 1024, 0}, {"key1", 1, 0}, {"key1", 2, 0}, {"key1", 1024, 21}, {"12345678", 2, 1}, {"12345678", 1024, 654},
-		{"123456789", 1024, 536}, {"a rather long key, of more than three words", 1024, 110},
-	} {
-		require.Equal(t, c.want, plugin.ShardOf([]byte(c.key), c.shards), "%q of %d", c.key, c.shards)
-	}
-	counts := make([]int, 16)
-	for i := range 16_000 {
-		counts[plugin.ShardOf(fmt.Append(nil, "session ", i), 16)]++
-	}
-	for _, n := range counts {
-		require.InDelta(t, 1000, n, 200)
-	}
-}
-
 func TestAllocations(t *testing.T) {
 	p := open(t, guest(t, "store"), quiet())
 	k, absent := []byte("0123456789abcdef0123456789abcdef"), []byte("absent")

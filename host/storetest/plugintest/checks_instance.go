@@ -195,7 +195,7 @@ func (h *harness) instanceTests() []storetest.Test {
 				}
 				var left [][]byte
 				for i := range n {
-					if plugin.ShardOf(key(i), shards) == 1 || i%2 == 0 {
+					if abi.ShardOf(key(i), shards) == 1 || i%2 == 0 {
 						s.Delete(key(i), now)
 					} else {
 						left = append(left, key(i))
@@ -203,7 +203,7 @@ func (h *harness) instanceTests() []storetest.Test {
 				}
 				s.HasExactly(s.Keys(now, nil), left...)
 				for i := range n {
-					if plugin.ShardOf(key(i), shards) == 1 || i%2 == 0 {
+					if abi.ShardOf(key(i), shards) == 1 || i%2 == 0 {
 						s.Absent(key(i), now)
 					} else {
 						s.Get(key(i), now, storetest.Value(uint64(i+1), 30))
