@@ -9,7 +9,7 @@ ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile
 
 # Modules beside the root: what they need must not reach an importer.
-MODULES := . examples host/bench host/otel host/playground/browsertest guest/engines/internal/fusetest
+MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest
 
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
@@ -47,7 +47,7 @@ run:
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.
-UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
+UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
 
 test:
 ifeq ($(RACE),)

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/waddle-sessions/waddle/host/playground"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/session"
 )
 

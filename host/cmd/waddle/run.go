@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waddle-sessions/waddle/host/playground"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"

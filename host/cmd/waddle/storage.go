@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
-	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"

@@ -64,7 +64,7 @@ func waddle(t *testing.T) string {
 			program.path += ".exe"
 		}
 		build := exec.Command("go", "build", "-o", program.path, "./host/cmd/waddle")
-		build.Dir = filepath.Join("..", "..", "..")
+		build.Dir = filepath.Join("..", "..", "..", "..", "..", "..")
 		if out, err := build.CombinedOutput(); err != nil {
 			program.err = fmt.Errorf("%w: %s", err, out)
 		}

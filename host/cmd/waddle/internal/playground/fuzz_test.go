@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/waddle-sessions/waddle/host/playground"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )

@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
-	"github.com/waddle-sessions/waddle/host/playground"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"

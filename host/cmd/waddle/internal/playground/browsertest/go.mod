@@ -1,4 +1,4 @@
-module github.com/waddle-sessions/waddle/host/playground/browsertest
+module github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground/browsertest
 
 go 1.26
 
