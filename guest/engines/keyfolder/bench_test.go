@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/wasmtest"
 )
 
 const benchKeys = 2000
@@ -15,7 +16,8 @@ const benchKeys = 2000
 // BenchmarkEngine measures the module over a directory of this machine, through
 // wazero's own mount.
 func BenchmarkEngine(b *testing.B) {
-	i := compile(b, false).open(b, b.TempDir())
+	m := wasmtest.Compile(b, memoryLimit)
+	i := m.Open(b, b.TempDir())
 	v := value(1, 300)
 	for n := range uint64(benchKeys) {
 		require.Zero(b, i.Set(key(n), v, 0, 1, 0))
@@ -40,7 +42,7 @@ func BenchmarkEngine(b *testing.B) {
 	b.Run("set", func(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
 			if i.Set(keys[n%benchKeys], v, 0, 1, 0) != 0 {
-				b.Fatal(i.module.failed)
+				b.Fatal(m.Failed)
 			}
 		}
 	})
@@ -49,7 +51,7 @@ func BenchmarkEngine(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
 			i.Get(keys[n%benchKeys], 1)
 			if i.Set(keys[n%benchKeys], v, 0, 1, 1) != 0 {
-				b.Fatal(i.module.failed)
+				b.Fatal(m.Failed)
 			}
 		}
 	})
@@ -58,14 +60,14 @@ func BenchmarkEngine(b *testing.B) {
 		for n := uint64(benchKeys); b.Loop(); n++ {
 			k := key(n)
 			if i.Set(k, v, 0, 1, abi.ExpectAbsent) != 0 || i.Delete(k, 1) != 0 {
-				b.Fatal(i.module.failed)
+				b.Fatal(m.Failed)
 			}
 		}
 	})
 	b.Run("set and save", func(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
 			if i.Set(keys[n%benchKeys], v, 0, 1, 0) != 0 || i.Save(1) != 0 {
-				b.Fatal(i.module.failed)
+				b.Fatal(m.Failed)
 			}
 		}
 	})

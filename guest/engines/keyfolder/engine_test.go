@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/wasmtest"
 )
 
 // The module over a real directory does what the store does over the simulated
 // one, through instances that come and go without a word.
 func TestModule(t *testing.T) {
-	m, dir := compile(t, false), t.TempDir()
-	i := m.open(t, dir)
+	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
+	i := m.Open(t, dir)
 	rng := mathrand.New(mathrand.NewPCG(1, 2))
 	model := make(map[uint64]uint64)
 	for step := uint64(1); step < 1500; step++ {
@@ -32,27 +33,27 @@ func TestModule(t *testing.T) {
 			if ok {
 				expect = int64(revision)
 			}
-			require.Zero(t, i.Set(key(n), value(step, 8+rng.IntN(6000)), 0, 1, expect), m.failed)
+			require.Zero(t, i.Set(key(n), value(step, 8+rng.IntN(6000)), 0, 1, expect), m.Failed)
 			model[n] = step
 		case 4:
 			require.Equal(t, abi.Conflict, i.Set(key(n), value(step, 8), 0, 1, 1<<40))
 		case 5:
-			require.Zero(t, i.Delete(key(n), 1), m.failed)
+			require.Zero(t, i.Delete(key(n), 1), m.Failed)
 			delete(model, n)
 		case 6:
 			if code := i.Touch(key(n), 1<<40, 1); ok {
-				require.Zero(t, code, m.failed)
+				require.Zero(t, code, m.Failed)
 			} else {
 				require.Equal(t, abi.NotFound, code)
 			}
 		case 7:
-			require.Zero(t, i.Save(1), m.failed)
+			require.Zero(t, i.Save(1), m.Failed)
 		case 8:
-			require.GreaterOrEqual(t, i.Sweep(1, 30), int64(0), m.failed)
+			require.GreaterOrEqual(t, i.Sweep(1, 30), int64(0), m.Failed)
 		case 9:
 			if rng.IntN(8) == 0 {
-				i.kill()
-				i = m.open(t, dir)
+				i.Close()
+				i = m.Open(t, dir)
 			}
 		default:
 			got, code := i.Get(key(n), 1)
@@ -60,25 +61,25 @@ func TestModule(t *testing.T) {
 				require.Equal(t, abi.NotFound, code)
 				break
 			}
-			require.Zero(t, code, m.failed)
+			require.Zero(t, code, m.Failed)
 			require.Equal(t, value(revision, len(got)), got)
 		}
 	}
-	i.kill()
-	i = m.open(t, dir)
+	i.Close()
+	i = m.Open(t, dir)
 	for n := range uint64(60) {
 		got, code := i.Get(key(n), 1)
 		if revision, ok := model[n]; ok {
-			require.Zero(t, code, m.failed)
+			require.Zero(t, code, m.Failed)
 			require.Equal(t, value(revision, len(got)), got)
 		} else {
 			require.Equal(t, abi.NotFound, code)
 		}
 	}
-	require.Zero(t, i.Clear(1), m.failed)
-	require.Zero(t, i.Save(1), m.failed)
+	require.Zero(t, i.Clear(1), m.Failed)
+	require.Zero(t, i.Save(1), m.Failed)
 	for range 3 {
-		require.GreaterOrEqual(t, i.Sweep(1, 1<<20), int64(0), m.failed)
+		require.GreaterOrEqual(t, i.Sweep(1, 1<<20), int64(0), m.Failed)
 	}
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -91,8 +92,8 @@ func TestModule(t *testing.T) {
 
 // The calls of WASI that each operation takes.
 func TestModuleCalls(t *testing.T) {
-	m := compile(t, true)
-	i := m.open(t, t.TempDir())
+	m := wasmtest.CompileCounted(t, memoryLimit)
+	i := m.Open(t, t.TempDir())
 	require.Zero(t, i.Set(key(1), value(1, 300), 0, 1, abi.ExpectAbsent))
 	require.Zero(t, i.Save(1))
 	for _, c := range []struct {
@@ -120,7 +121,7 @@ func TestModuleCalls(t *testing.T) {
 		{"delete what was read", func() abi.Code { return i.Delete(key(1), 1) },
 			map[string]int{"path_filestat_get": 1, "fd_pwrite": 1, "path_unlink_file": 1, "path_remove_directory": 1}},
 	} {
-		got := m.counted(func() { require.Zero(t, c.do(), m.failed) })
+		got := m.Counted(func() { require.Zero(t, c.do(), m.Failed) }, "fd_", "path_")
 		require.Equal(t, c.want, got, c.name)
 	}
 }
@@ -128,26 +129,26 @@ func TestModuleCalls(t *testing.T) {
 // The largest values fit into the memory that instances have by default, one
 // after the other.
 func TestModuleLargeValues(t *testing.T) {
-	m, dir := compile(t, false), t.TempDir()
-	i := m.open(t, dir)
+	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
+	i := m.Open(t, dir)
 	v := make([]byte, 4<<20)
 	_, _ = rand.Read(v)
 	require.Equal(t, abi.TooLarge, i.Set(key(1), append(v, 0), 0, 1, abi.ExpectAny))
 	for round := range int64(3) {
 		for n := range uint64(3) {
 			v[0]++
-			require.Zero(t, i.Set(key(n), v, 0, 1, abi.ExpectAny), m.failed)
+			require.Zero(t, i.Set(key(n), v, 0, 1, abi.ExpectAny), m.Failed)
 			got, code := i.Get(key(n), 1)
-			require.Zero(t, code, m.failed)
+			require.Zero(t, code, m.Failed)
 			require.True(t, string(got) == string(v))
-			require.Zero(t, i.Touch(key(n), 1<<40+round, 1), m.failed)
+			require.Zero(t, i.Touch(key(n), 1<<40+round, 1), m.Failed)
 		}
-		require.Zero(t, i.Save(1), m.failed)
-		i.kill()
-		i = m.open(t, dir)
+		require.Zero(t, i.Save(1), m.Failed)
+		i.Close()
+		i = m.Open(t, dir)
 		for range 3 {
 			got, code := i.Get(key(2), 1)
-			require.Zero(t, code, m.failed)
+			require.Zero(t, code, m.Failed)
 			require.True(t, string(got) == string(v))
 		}
 	}
@@ -157,30 +158,30 @@ func TestModuleLargeValues(t *testing.T) {
 // changes as are kept in mind. With less it says so.
 func TestModuleLeastMemory(t *testing.T) {
 	const least = 16 << 20
-	m := compileFor(t, false, least)
-	i := m.open(t, t.TempDir())
+	m := wasmtest.Compile(t, least)
+	i := m.Open(t, t.TempDir())
 	for n := range uint64(least/8/160 + 100) {
-		require.Zero(t, i.Set(key(1000+n), value(1, 20), 0, 1, abi.ExpectAny), m.failed)
+		require.Zero(t, i.Set(key(1000+n), value(1, 20), 0, 1, abi.ExpectAny), m.Failed)
 	}
 	v := make([]byte, 4<<20)
 	_, _ = rand.Read(v)
 	for n := range uint64(8) {
-		require.Zero(t, i.Set(key(n%3), v, 0, 1, abi.ExpectAny), m.failed)
+		require.Zero(t, i.Set(key(n%3), v, 0, 1, abi.ExpectAny), m.Failed)
 		got, code := i.Get(key(n%3), 1)
-		require.Zero(t, code, m.failed)
+		require.Zero(t, code, m.Failed)
 		require.True(t, string(got) == string(v))
-		require.Zero(t, i.Touch(key(n%3), 1<<40+int64(n), 1), m.failed)
+		require.Zero(t, i.Touch(key(n%3), 1<<40+int64(n), 1), m.Failed)
 	}
-	require.Zero(t, i.Save(1), m.failed)
+	require.Zero(t, i.Save(1), m.Failed)
 
-	m.memory = least - 1
-	require.Equal(t, abi.Invalid, m.instantiate(t, t.TempDir()).Open())
-	require.Equal(t, "memory_limit is 16777215 bytes, and this engine needs at least 16777216 for each shard", m.failed)
+	m.MemoryLimit = least - 1
+	require.Equal(t, abi.Invalid, m.Instantiate(t, t.TempDir()).Open())
+	require.Equal(t, "memory_limit is 16777215 bytes, and this engine needs at least 16777216 for each shard", m.Failed)
 }
 
 func TestModuleRefuses(t *testing.T) {
-	m, dir := compile(t, false), t.TempDir()
-	m.open(t, dir, abi.ConfigShard, "1", abi.ConfigShards, "4")
+	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
+	m.Open(t, dir, abi.ConfigShard, "1", abi.ConfigShards, "4")
 	for _, c := range []struct {
 		settings []string
 		message  string
@@ -188,14 +189,14 @@ func TestModuleRefuses(t *testing.T) {
 		{[]string{abi.ConfigShard, "0", abi.ConfigShards, "8"}, "made for 4 shards, and there are 8"},
 		{[]string{"size", "4"}, "the setting size is unknown"},
 	} {
-		m.failed = ""
-		require.Equal(t, abi.Invalid, m.instantiate(t, dir).Open(c.settings...))
-		require.Contains(t, m.failed, c.message)
+		m.Failed = ""
+		require.Equal(t, abi.Invalid, m.Instantiate(t, dir).Open(c.settings...))
+		require.Contains(t, m.Failed, c.message)
 	}
 	other := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(other, "format"), []byte("waddle dynfile 1\nshards 1\n"), 0o600))
-	require.Equal(t, abi.Invalid, m.instantiate(t, other).Open())
-	require.Contains(t, m.failed, "it is of the engine dynfile, and this one is keyfolder")
+	require.Equal(t, abi.Invalid, m.Instantiate(t, other).Open())
+	require.Contains(t, m.Failed, "it is of the engine dynfile, and this one is keyfolder")
 }
 
 // What a person finds in the directory is what README.md shows.
@@ -203,8 +204,8 @@ func TestModuleOnDisk(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("modes are not those of files there")
 	}
-	m, dir := compile(t, false), t.TempDir()
-	i := m.open(t, dir)
+	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
+	i := m.Open(t, dir)
 	const folder = "sessions-0/ba/7/ba7816bf8f01cfea414140de5dae2223"
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(dir, name))

@@ -1,12 +1,16 @@
 package main_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/wasmtest"
+)
 
 // The engine as a host calls it: key and value are written into the module, the
 // value that is read is looked at where it lies.
 func BenchmarkModule(b *testing.B) {
 	const records, size = 1000, 300
-	i := open(b, 64<<20)
+	i := wasmtest.Compile(b, 64<<20).Open(b, "")
 	value := make([]byte, size)
 	keys, absent := make([][]byte, records), make([][]byte, records)
 	for n := range records {
@@ -33,7 +37,7 @@ func BenchmarkModule(b *testing.B) {
 		}
 	})
 	b.Run("create and evict", func(b *testing.B) {
-		full := open(b, 8<<20)
+		full := wasmtest.Compile(b, 8<<20).Open(b, "")
 		for n := range 20_000 {
 			full.Set(hashed(n), value, 0, 1, 0)
 		}

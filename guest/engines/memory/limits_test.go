@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/wasmtest"
 )
 
 func hashed(n int) []byte {
@@ -42,10 +43,10 @@ func TestModuleNeverRunsOutOfMemory(t *testing.T) {
 		{"every size", 10_000, func(n, _ int) int { return n % 3000 }},
 	}
 	for _, limit := range []int{13 << 19, 8 << 20, 16 << 20} {
-		m := compile(t, limit)
+		m := wasmtest.Compile(t, limit)
 		for _, filling := range fillings {
 			t.Run(filling.name+" in "+strconv.Itoa(limit>>10)+" KiB", func(t *testing.T) {
-				i := m.instantiate(t)
+				i := m.Instantiate(t, "")
 				require.Zero(t, i.Open(abi.ConfigMemoryLimit, strconv.Itoa(limit)))
 				value := make([]byte, 2<<20)
 				refused := 0
@@ -67,33 +68,33 @@ func TestModuleNeverRunsOutOfMemory(t *testing.T) {
 						require.Greater(t, len(v), 256<<10, "refused with %s", code)
 						refused++
 					default:
-						require.Zero(t, code, m.failed)
+						require.Zero(t, code, m.Failed)
 					}
 				}
 				if limit > 8<<20 {
 					require.Zero(t, refused)
 				}
 				// All operations still work, and chunks find room.
-				restored := m.instantiate(t)
+				restored := m.Instantiate(t, "")
 				require.Zero(t, restored.Open(abi.ConfigMemoryLimit, strconv.Itoa(limit)))
 				for cursor := int64(0); ; {
-					r := i.call(i.snapshot, uint64(cursor), 1)
+					r := i.Call(abi.ExportSnapshot, uint64(cursor), 1)
 					require.GreaterOrEqual(t, r, int64(0))
-					next, list, ok := abi.CutCursor(i.read(r))
+					next, list, ok := abi.CutCursor(i.Read(r))
 					require.True(t, ok)
 					if len(list) > 0 {
-						require.True(t, restored.write(list))
-						require.Zero(t, restored.call(restored.restore, uint64(restored.exchange), uint64(len(list)), 1))
+						require.True(t, restored.Write(list))
+						require.Zero(t, restored.Call(abi.ExportRestore, uint64(restored.Exchange), uint64(len(list)), 1))
 					}
 					if cursor = next; next == 0 {
 						break
 					}
 				}
-				require.Zero(t, i.call(i.save, 1))
-				require.Zero(t, i.call(i.clear, 1))
+				require.Zero(t, i.Call(abi.ExportSave, 1))
+				require.Zero(t, i.Call(abi.ExportClear, 1))
 				require.Zero(t, i.Set([]byte("k"), value[:4096], 0, 1, -1))
-				t.Logf("memory %d of %d KiB, %d refused", i.memory.Size()>>10, limit>>10, refused)
-				require.LessOrEqual(t, int(i.memory.Size()), limit)
+				t.Logf("memory %d of %d KiB, %d refused", i.Memory.Size()>>10, limit>>10, refused)
+				require.LessOrEqual(t, int(i.Memory.Size()), limit)
 			})
 		}
 	}
@@ -102,43 +103,43 @@ func TestModuleNeverRunsOutOfMemory(t *testing.T) {
 // Hundreds of thousands of calls of a full instance must not bring it any closer to its end.
 func TestModuleDoesNotGrowOnceFull(t *testing.T) {
 	const limit = 10 << 20
-	i := open(t, limit)
+	i := wasmtest.Compile(t, limit).Open(t, "")
 	value := make([]byte, 300)
 	for n := range 20_000 {
 		require.Zero(t, i.Set(hashed(n), value, 0, 1, 0))
 	}
-	before := i.memory.Size()
+	before := i.Memory.Size()
 	absent := []byte("absent")
 	for n := range 100_000 {
 		if n%100 == 0 {
 			i.Set(hashed(n), value[:n%300], int64(n), int64(n), 0)
 		}
 		i.Get(absent, 1)
-		i.write(absent)
-		i.call(i.touch, uint64(i.exchange), uint64(len(absent)), 5, 1)
-		i.call(i.set, uint64(i.exchange), 0, uint64(i.exchange), 0, 0, 1, 0) // no key
+		i.Write(absent)
+		i.Call(abi.ExportTouch, uint64(i.Exchange), uint64(len(absent)), 5, 1)
+		i.Call(abi.ExportSet, uint64(i.Exchange), 0, uint64(i.Exchange), 0, 0, 1, 0) // no key
 	}
-	require.Equal(t, before, i.memory.Size())
+	require.Equal(t, before, i.Memory.Size())
 }
 
 func TestModuleRefusesTooLittleMemory(t *testing.T) {
-	m := compile(t, 64<<20)
+	m := wasmtest.Compile(t, 64<<20)
 	const least = 13 << 19
-	require.Equal(t, abi.Invalid, m.instantiate(t).Open(abi.ConfigMemoryLimit, strconv.Itoa(least-1)))
-	require.Equal(t, "memory_limit is 6815743 bytes, and this engine needs at least 6815744 (6.5 MiB)", m.failed)
-	require.Zero(t, m.instantiate(t).Open(abi.ConfigMemoryLimit, strconv.Itoa(least)))
+	require.Equal(t, abi.Invalid, m.Instantiate(t, "").Open(abi.ConfigMemoryLimit, strconv.Itoa(least-1)))
+	require.Equal(t, "memory_limit is 6815743 bytes, and this engine needs at least 6815744 (6.5 MiB)", m.Failed)
+	require.Zero(t, m.Instantiate(t, "").Open(abi.ConfigMemoryLimit, strconv.Itoa(least)))
 }
 
 // What a session costs beyond key and value, all memory of the module counted.
 func TestModuleOverheadPerSession(t *testing.T) {
 	const sessions, size, limit = 250_000, 300, 256 << 20
-	i := open(t, limit)
+	i := wasmtest.Compile(t, limit).Open(t, "")
 	value := make([]byte, size)
-	empty := i.memory.Size()
+	empty := i.Memory.Size()
 	for n := range sessions {
 		require.Zero(t, i.Set(hashed(n), value, 0, 1, -1))
 	}
-	overhead := float64(i.memory.Size())/sessions - 32 - size
+	overhead := float64(i.Memory.Size())/sessions - 32 - size
 	t.Logf("%d KiB when empty; per session %.1f bytes more than key and value", empty>>10, overhead)
 	require.Less(t, overhead, 64.0)
 	for n := range sessions {
