@@ -1,14 +1,22 @@
-// Command bundled counts visits in a session that a bundled engine keeps.
+// Command bundled counts visits in a session that a bundled engine keeps. With a
+// directory the sessions are saved there, and are there again after a restart.
 //
-//	go run ./bundled
+//	go run ./bundled -dir sessions
 //	curl -c jar -b jar http://127.0.0.1:8080/   # again and again
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
@@ -18,18 +26,50 @@ import (
 var visits = session.NewKey[int]("visits")
 
 func main() {
-	engine, err := memory.Open(context.Background(), plugin.Config{})
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
+	dir := flag.String("dir", "", "a directory in which sessions are saved")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+
+	engine, err := memory.Open(ctx, plugin.Config{Snapshots: *dir})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer engine.Close(context.Background())
+	err = run(ctx, *addr, engine)
+	// Closing saves, so it comes last, and whatever has gone wrong before.
+	if err := errors.Join(err, engine.Close(context.Background())); err != nil {
+		log.Fatal(err)
+	}
+	log.Print("stopped")
+}
 
+func run(ctx context.Context, addr string, engine *plugin.Plugin) error {
 	sessions, err := session.New(engine, session.Defaults())
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	log.Print("listening on http://127.0.0.1:8080/")
-	log.Print(http.ListenAndServe("127.0.0.1:8080", sessions.Handler(counter(sessions))))
+	return serve(ctx, addr, sessions.Handler(counter(sessions)))
+}
+
+// serve answers requests until ctx ends, and then waits for those under way.
+func serve(ctx context.Context, addr string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	log.Printf("listening on http://%s/", listener.Addr())
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	idle := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		idle <- server.Shutdown(grace)
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-idle
 }
 
 func counter(sessions *session.Manager) http.Handler {

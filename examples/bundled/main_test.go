@@ -22,3 +22,16 @@ func TestVisitsAreCounted(t *testing.T) {
 	require.Equal(t, "visit 2\n", client.OK("any"))
 	require.Equal(t, "visit 1\n", visit.NewClient(t, sessions.Handler(counter(sessions))).OK("any"))
 }
+
+// A service manager ends a server with SIGTERM, and starts the next one.
+func TestSessionsAreSavedWhenTheServerIsTerminated(t *testing.T) {
+	program, dir, jar := visit.Build(t), t.TempDir(), visit.NewJar(t)
+	first := visit.Start(t, program, "-dir", dir)
+	require.Equal(t, "visit 1\n", first.Get(jar, "any"))
+	require.Equal(t, "visit 2\n", first.Get(jar, "any"))
+	first.Terminate()
+
+	second := visit.Start(t, program, "-dir", dir)
+	require.Equal(t, "visit 3\n", second.Get(jar, "any"))
+	second.Terminate()
+}

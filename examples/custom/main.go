@@ -9,10 +9,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
@@ -21,21 +27,52 @@ import (
 var visits = session.NewKey[int]("visits")
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: custom STORE.wasm")
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
+	flag.Parse()
+	if flag.NArg() != 1 {
+		log.Fatal("usage: custom [-addr ADDRESS] STORE.wasm")
 	}
-	store, err := plugin.OpenFile(context.Background(), os.Args[1], plugin.Config{})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+
+	store, err := plugin.OpenFile(ctx, flag.Arg(0), plugin.Config{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer store.Close(context.Background())
+	err = run(ctx, *addr, store)
+	// Closing has the plugin save, so it comes last, and whatever has gone wrong before.
+	if err := errors.Join(err, store.Close(context.Background())); err != nil {
+		log.Fatal(err)
+	}
+	log.Print("stopped")
+}
 
+func run(ctx context.Context, addr string, store *plugin.Plugin) error {
 	sessions, err := session.New(store, session.Defaults())
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	log.Print("listening on http://127.0.0.1:8080/")
-	log.Print(http.ListenAndServe("127.0.0.1:8080", sessions.Handler(counter(sessions))))
+	return serve(ctx, addr, sessions.Handler(counter(sessions)))
+}
+
+// serve answers requests until ctx ends, and then waits for those under way.
+func serve(ctx context.Context, addr string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	log.Printf("listening on http://%s/", listener.Addr())
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	idle := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		idle <- server.Shutdown(grace)
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-idle
 }
 
 func counter(sessions *session.Manager) http.Handler {

@@ -13,13 +13,7 @@ import (
 )
 
 func TestOwnStorageIsLoaded(t *testing.T) {
-	wasm := filepath.Join(t.TempDir(), "store.wasm")
-	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", wasm, "./store")
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	store, err := plugin.OpenFile(t.Context(), wasm, plugin.Config{})
+	store, err := plugin.OpenFile(t.Context(), buildStore(t), plugin.Config{})
 	require.NoError(t, err)
 	defer store.Close(t.Context())
 	sessions, err := session.New(store, session.Defaults())
@@ -28,4 +22,21 @@ func TestOwnStorageIsLoaded(t *testing.T) {
 	client := visit.NewClient(t, sessions.Handler(counter(sessions)))
 	require.Equal(t, "visit 1\n", client.OK("any"))
 	require.Equal(t, "visit 2\n", client.OK("any"))
+}
+
+func TestServerEndsWhenItIsTerminated(t *testing.T) {
+	server, jar := visit.Start(t, visit.Build(t), buildStore(t)), visit.NewJar(t)
+	require.Equal(t, "visit 1\n", server.Get(jar, "any"))
+	require.Equal(t, "visit 2\n", server.Get(jar, "any"))
+	server.Terminate()
+}
+
+func buildStore(t *testing.T) string {
+	t.Helper()
+	wasm := filepath.Join(t.TempDir(), "store.wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-o", wasm, "./store")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return wasm
 }

@@ -4,7 +4,11 @@
 //
 // Around a whole application that holds by itself, whatever the framework:
 //
-//	http.ListenAndServe(addr, sessions.Handler(router))
+//	server := &http.Server{Addr: addr, Handler: sessions.Handler(router)}
+//
+// The server is ended as in examples/bundled: a signal, Shutdown, and then the
+// engine's Close, which saves. Do so with the framework's own way to run, too,
+// unless it returns when a signal comes: sessions that were not saved are lost.
 //
 // For a part of one, chi takes a manager's Handler as it is, and echo has a
 // function for that:

@@ -12,10 +12,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	_ "embed"
@@ -49,26 +54,57 @@ func tenants() ([]tenant, error) {
 }
 
 func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+
 	list, err := tenants()
 	if err != nil {
 		log.Fatal(err)
 	}
-	handler, closeAll, err := serve(context.Background(), list)
+	handler, closeAll, err := open(ctx, list)
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer closeAll()
-	log.Print("listening on http://127.0.0.1:8080/")
-	log.Print(http.ListenAndServe("127.0.0.1:8080", handler))
+	err = serve(ctx, *addr, handler)
+	// Closing has the plugins save, so it comes last, and whatever has gone wrong before.
+	closeAll()
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print("stopped")
 }
 
-// serve opens each tenant's plugin and sessions, and returns a handler that
-// sends a request to the tenant of its host name.
-func serve(ctx context.Context, list []tenant) (handler http.Handler, closeAll func(), err error) {
+// serve answers requests until ctx ends, and then waits for those under way.
+func serve(ctx context.Context, addr string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	log.Printf("listening on http://%s/", listener.Addr())
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	idle := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		idle <- server.Shutdown(grace)
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-idle
+}
+
+// open opens each tenant's plugin and sessions, and returns a handler that sends
+// a request to the tenant of its host name.
+func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll func(), err error) {
 	var plugins []*plugin.Plugin
 	closeAll = func() {
 		for _, p := range plugins {
-			p.Close(ctx)
+			if err := p.Close(context.Background()); err != nil {
+				log.Printf("what this tenant had not saved is lost: %v", err)
+			}
 		}
 	}
 	byHost := make(map[string]http.Handler)

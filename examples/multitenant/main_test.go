@@ -13,7 +13,7 @@ import (
 func TestTenantsAreApartAndUnharmed(t *testing.T) {
 	list, err := tenants()
 	require.NoError(t, err)
-	handler, closeAll, err := serve(t.Context(), list)
+	handler, closeAll, err := open(t.Context(), list)
 	require.NoError(t, err)
 	defer closeAll()
 
@@ -45,7 +45,7 @@ func TestTenantsAreApartAndUnharmed(t *testing.T) {
 func TestCookieOfOneTenantIsNothingToAnother(t *testing.T) {
 	list, err := tenants()
 	require.NoError(t, err)
-	handler, closeAll, err := serve(t.Context(), list)
+	handler, closeAll, err := open(t.Context(), list)
 	require.NoError(t, err)
 	defer closeAll()
 
@@ -56,4 +56,11 @@ func TestCookieOfOneTenantIsNothingToAnother(t *testing.T) {
 	client.SetCookies("bob.localhost", cookies)
 	require.Equal(t, "bob.localhost, visit 1\n", client.OK("bob.localhost"))
 	require.NotEqual(t, cookies[0].Value, client.Cookies("bob.localhost")[0].Value, "an id of another tenant is not adopted")
+}
+
+func TestServerEndsWhenItIsTerminated(t *testing.T) {
+	server, jar := visit.Start(t, visit.Build(t)), visit.NewJar(t)
+	require.Equal(t, "alice.localhost, visit 1\n", server.Get(jar, "alice.localhost"))
+	require.Contains(t, server.Get(jar, "mallory.localhost"), "\n") // its plugin was stopped in a loop
+	server.Terminate()
 }
