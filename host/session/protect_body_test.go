@@ -312,7 +312,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 // number of them; nor does one of an upload that is let through.
 func TestRefusedUploadLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
+	setTempDir(t, dir)
 	require.Equal(t, dir, os.TempDir())
 	reached := false
 	_, address, id, token := protected(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -366,7 +366,7 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 // parses are removed, whichever way it was given.
 func TestDenyHandlerThatParses(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
+	setTempDir(t, dir)
 	files := func() int {
 		list, err := os.ReadDir(dir)
 		require.NoError(t, err)

@@ -80,7 +80,7 @@ func TestUploadsLeaveNothingBehind(t *testing.T) {
 					t.Skip("HTTP/2 cannot")
 				}
 				dir := t.TempDir()
-				t.Setenv("TMPDIR", dir)
+				setTempDir(t, dir)
 				t.Setenv("TMP", dir)
 				a := newApp(t, store.NewMemory())
 				h := a.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +112,7 @@ func TestCopiedRequestIsNotOurs(t *testing.T) {
 	for name, sessions := range map[string]bool{"net/http": false, "with sessions": true} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			t.Setenv("TMPDIR", dir)
+			setTempDir(t, dir)
 			t.Setenv("TMP", dir)
 			a := newApp(t, store.NewMemory())
 			h := http.StripPrefix("/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -166,7 +166,7 @@ func TestOutsideSeesTheRequest(t *testing.T) {
 // and is still whole when the handler has returned.
 func TestFormOfTheOutside(t *testing.T) {
 	dir := t.TempDir()
-	t.Setenv("TMPDIR", dir)
+	setTempDir(t, dir)
 	t.Setenv("TMP", dir)
 	a := newApp(t, store.NewMemory())
 	h := a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -203,4 +203,13 @@ func serveOver(t *testing.T, http2 bool, h http.Handler) *httptest.Server {
 	}
 	t.Cleanup(server.Close)
 	return server
+}
+
+// setTempDir has the process make its temporary files in a directory, for a test.
+// The variables are those of Unix and of Windows.
+func setTempDir(t *testing.T, dir string) {
+	t.Helper()
+	for _, name := range []string{"TMPDIR", "TMP"} {
+		t.Setenv(name, dir)
+	}
 }

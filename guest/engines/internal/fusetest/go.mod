@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/stretchr/testify v1.12.1
-	github.com/waddle-sessions/waddle v0.0.0
+	github.com/waddle-sessions/waddle v0.1.0
 )
 
 require (
