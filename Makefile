@@ -9,12 +9,19 @@ ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile
 
 # Modules beside the root: what they need must not reach an importer.
-MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest
+MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest .ci/tools
+
+# Those that others import, by tags of their own.
+PUBLISHED := . host/otel
+
+# What looks at the code is a tool of a module beside the root, in one version for
+# everybody.
+TOOLS := $(CURDIR)/.ci/tools/go.mod
 
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-.PHONY: help run test vet lint cross bench fuzz search engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -25,6 +32,8 @@ help:
 	@echo 'make fuzz            each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
 	@echo 'make vet lint cross  go vet and gofmt; staticcheck; go vet for all platforms'
+	@echo 'make vuln apidiff    known vulnerabilities that are called; the Go API beside that of the last tag'
+	@echo 'make arm64 windows   some of the tests on an emulated arm64 (needs qemu-user) and Windows (needs wine64)'
 	@echo 'make engines         builds the bundled engines again'
 	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
 	@echo 'make guests          builds the example guests again, in each language whose toolchain is there'
@@ -47,7 +56,7 @@ run:
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.
-UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests
+UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests|^tools$$
 
 test:
 ifeq ($(RACE),)
@@ -65,20 +74,58 @@ endif
 	@echo '== guest, as its authors build it for development'
 	@$(GO) test -short -tags waddle_debug ./guest
 
+# $(1) packages, $(2) flags: vetted for the system that GOOS names and without their
+# tests, which do not build for all that the packages build for.
+define vet-sources
+$(GO) list $(2) -f '{{$$d := .Dir}}{{range .GoFiles}}{{$$d}}/{{.}} {{end}}' $(1) | \
+  while read -r files; do $(GO) vet $(2) $$files || exit 1; done
+endef
+
 vet:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 	@set -e; for module in $(MODULES); do echo "== vet $$module"; (cd $$module && $(GO) vet ./...); done
+	@# Guests are built for wasip1, and for development with a tag.
+	@set -e; export GOOS=wasip1 GOARCH=wasm; \
+	echo '== vet what guests are built from'; $(call vet-sources,./abi $(GUESTS)); \
+	$(call vet-sources,./guest,-tags waddle_debug); \
+	(cd examples; $(call vet-sources,$(EXAMPLE_GUESTS)))
+	$(GO) vet -tags waddle_debug ./guest
 	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./guest/...
 
-lint:
+# What of guest/ and examples/ is compiled to WebAssembly. The rest is for tests, and
+# for the systems that those run on.
+GUESTS         := ./guest ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
+EXAMPLE_GUESTS := ./custom/store ./guests/go
+
+bin/tools/staticcheck: .ci/tools/go.mod .ci/tools/go.sum
+	@$(GO) build -modfile=$(TOOLS) -o $@ honnef.co/go/tools/cmd/staticcheck
+
+lint: bin/tools/staticcheck
 	@set -e; for module in $(MODULES); do echo "== staticcheck $$module"; \
-	  (cd $$module && $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0 ./...); done
+	  (cd $$module && $(CURDIR)/bin/tools/staticcheck ./...); done
+	@# It does not know go:wasmexport, and takes what is reached from there for unused (U1000).
+	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 ./abi $(GUESTS)
+	cd examples && GOOS=wasip1 GOARCH=wasm $(CURDIR)/bin/tools/staticcheck -tests=false -checks inherit,-U1000 $(EXAMPLE_GUESTS)
+	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 -tags waddle_debug ./guest
+	bin/tools/staticcheck -tags waddle_debug ./guest
+
+vuln:
+	@GO='$(GO)' .ci/vuln $(PUBLISHED)
+
+apidiff:
+	@GO='$(GO)' .ci/apidiff
 
 cross:
 	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
 	  echo "== $$os/$$arch"; GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./...; \
 	done; done
+
+arm64:
+	@GO='$(GO)' .ci/arm64
+
+windows:
+	@GO='$(GO)' .ci/windows
 
 bench:
 	@cd host/bench && $(GO) run . -json results.json

@@ -106,11 +106,11 @@ func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 	c.write("telemetry.go", `package main
 
 import (
-	"github.com/waddle-sessions/waddle/host/otel"
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
 	"github.com/waddle-sessions/waddle/host/otel/pluginotel"
 )
 
-var _, _ = otel.Store, pluginotel.Observe
+var _, _ = waddleotel.Store, pluginotel.Observe
 `)
 	c.do("go", "mod", "tidy")
 	c.do("go", "vet", ".")

@@ -26,7 +26,8 @@ func TestReadmesNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	// Words in capitals that are nobody's names here: of cookies, headers, net/http.
 	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry",
-		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By"}
+		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By",
+		"LockFileEx"}
 	code := regexp.MustCompile("(?s)```go\n.*?```|`[^`\n]+`")
 	qualified := regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z]\w*)`)
 	alone := regexp.MustCompile(`(?:^|[^.\w])([A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*)\b`)
@@ -72,6 +73,49 @@ func TestReadmeHasEverySetting(t *testing.T) {
 	}
 }
 
+// What the documents at the top say is tested is tested by tests that there are, and
+// what they say to run can be run.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	s := readSources(t)
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	tests := regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z]\\w*)`")
+	targets := regexp.MustCompile("`make ([a-z -]+)`")
+	paths := regexp.MustCompile("`((?:\\.ci|abi|examples|guest|host)/[\\w./-]*)`")
+	links := regexp.MustCompile(`\]\(([\w./-]+)\)`)
+	for name, atLeast := range map[string]int{"README.md": 25, "CONTRIBUTING.md": 15, "SECURITY.md": 20, "CHANGELOG.md": 5} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		checked := 0
+		each := func(pattern *regexp.Regexp, check func(found string)) {
+			for _, m := range pattern.FindAllStringSubmatch(string(data), -1) {
+				checked++
+				check(m[1])
+			}
+		}
+		each(tests, func(test string) {
+			assert.True(t, strings.Contains(s.text, "\nfunc "+test+"("), "%s names the test %s", name, test)
+		})
+		each(targets, func(list string) {
+			for _, target := range strings.Fields(list) {
+				assert.True(t, strings.Contains(string(makefile), "\n"+target+":"), "%s has make %s", name, target)
+			}
+		})
+		tag := regexp.MustCompile(`/v\d`)
+		exists := func(path string) {
+			assert.FileExists(t, filepath.Join(root, path), "%s names %s", name, path)
+		}
+		for _, pattern := range []*regexp.Regexp{paths, links} {
+			each(pattern, func(path string) {
+				if info, err := os.Stat(filepath.Join(root, path)); (err != nil || !info.IsDir()) && !tag.MatchString(path) {
+					exists(path)
+				}
+			})
+		}
+		require.Greater(t, checked, atLeast, name)
+	}
+}
+
 // sources are the names that the repository declares.
 type sources struct {
 	readmes  []string
@@ -88,9 +132,9 @@ func readSources(t *testing.T) sources {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != ".ci"):
 			return filepath.SkipDir
-		case d.Name() == "README.md":
+		case slices.Contains([]string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
 			name, err := filepath.Rel(root, path)
 			s.readmes = append(s.readmes, name)
 			return err
