@@ -497,7 +497,7 @@ func TestNeighbourIsUnharmed(t *testing.T) {
 // One shard that fails leaves the others of its plugin alone.
 func TestOtherShardsAreUnharmed(t *testing.T) {
 	config := quiet()
-	config.Shards = 2
+	config.Shards, config.Now = 2, newClock().Now // the pause after the failure does not end
 	p := open(t, guest(t, "hostile"), config)
 	var keys [2][]byte
 	for i := 0; keys[0] == nil || keys[1] == nil; i++ {
