@@ -101,9 +101,14 @@ func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 		require.Equal(t, "visit 2\n", get(t, jar, addr))
 	})
 	c.serve(program, func() { require.Equal(t, "visit 3\n", get(t, jar, addr), "it was saved when the program ended") })
+}
 
+// Whoever fetches a module beside the root gets the root by it: what it requires is
+// all that says which.
+func TestTelemetryIsFetchedByItself(t *testing.T) {
+	c := newConsumer(t, publish(t))
 	c.do("go", "get", rootModule+"/host/otel@"+version)
-	c.write("telemetry.go", `package main
+	c.write("main.go", `package main
 
 import (
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
@@ -111,6 +116,8 @@ import (
 )
 
 var _, _ = waddleotel.Store, pluginotel.Observe
+
+func main() {}
 `)
 	c.do("go", "mod", "tidy")
 	c.do("go", "vet", ".")
