@@ -19,10 +19,6 @@ type fault struct {
 	slow  time.Duration // an operation takes up to so long
 }
 
-// closing is an operation that the simulated disk does not know: a file is closed,
-// which some file systems fail.
-const closing crash.Kind = "close"
-
 var (
 	growing  = []crash.Kind{crash.Create, crash.Mkdir, crash.Write}
 	naming   = []crash.Kind{crash.Rename, crash.Mkdir, crash.Remove}
@@ -48,7 +44,7 @@ var faults = []*fault{
 	{name: "no sync succeeds", ops: syncing, errs: []syscall.Errno{syscall.EIO}, oneIn: 1},
 	{name: "names cannot be changed", ops: naming, errs: []syscall.Errno{syscall.EIO, syscall.EACCES}, oneIn: 2},
 	{name: "files cannot be opened", ops: opening, errs: []syscall.Errno{syscall.EIO, syscall.EMFILE, syscall.EINTR}, oneIn: 3},
-	{name: "closing fails", ops: []crash.Kind{closing}, errs: []syscall.Errno{syscall.EIO, syscall.ENOSPC}, oneIn: 3},
+	{name: "closing fails", ops: []crash.Kind{crash.Close}, errs: []syscall.Errno{syscall.EIO, syscall.ENOSPC}, oneIn: 3},
 	{
 		name: "everything goes wrong now and then", ops: anything, oneIn: 30,
 		errs: []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ESTALE},

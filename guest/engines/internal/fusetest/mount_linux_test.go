@@ -59,7 +59,7 @@ func TestMountIsTheDisk(t *testing.T) {
 	require.Equal(t, 1, m.suffer(&fault{ops: syncing, errs: []syscall.Errno{syscall.EDQUOT}, oneIn: 1}))
 	require.ErrorIs(t, f.Sync(), syscall.EDQUOT)
 	require.ErrorIs(t, sync("made"), syscall.EDQUOT)
-	require.Equal(t, 2, m.suffer(&fault{ops: []crash.Kind{closing}, errs: []syscall.Errno{syscall.EIO}, oneIn: 1}))
+	require.Equal(t, 2, m.suffer(&fault{ops: []crash.Kind{crash.Close}, errs: []syscall.Errno{syscall.EIO}, oneIn: 1}))
 	require.ErrorIs(t, f.Close(), syscall.EIO)
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EROFS, syscall.ESTALE} {
 		m.suffer(&fault{ops: anything, errs: []syscall.Errno{errno}, oneIn: 1})

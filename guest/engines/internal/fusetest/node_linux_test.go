@@ -280,7 +280,7 @@ func (n *node) Fsync(_ context.Context, f fs.FileHandle, _ uint32) syscall.Errno
 // Flush is what close waits for.
 func (n *node) Flush(context.Context, fs.FileHandle) syscall.Errno {
 	return n.machine.do(func() error {
-		_, err := n.machine.ask(crash.Op{Kind: closing})
+		_, err := n.machine.ask(crash.Op{Kind: crash.Close})
 		return err
 	})
 }

@@ -45,7 +45,9 @@ type Options struct {
 // package guest, and its operations do what guest.Engine and the interfaces
 // beside it say.
 //
-// An operation that fails has changed nothing that a later one could see.
+// An operation that fails has changed nothing that a later one could see. Only if
+// the disk also refuses to have it taken back, until the process ends, the next
+// instance may find what was refused.
 type Store struct {
 	fs    vfs.FS
 	paths paths

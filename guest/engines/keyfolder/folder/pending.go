@@ -21,6 +21,7 @@ type entry struct {
 	spare    spare
 	unsynced bool // names in the folder have changed
 	listed   bool // it is in the list
+	refused  bool // it is gone, and there is a file all the same, of a write that was refused
 }
 
 // spare is what has to do for a record that should be written to a new file, while

@@ -156,6 +156,9 @@ func compareIDs(a, b id) int {
 // file empty: should the record be damaged one day, no older one takes its place.
 func (s *Store) syncRecord(i id, now int64) error {
 	e, _, err := s.lookup(i)
+	if err == nil && e.refused {
+		return s.removeRefused(i)
+	}
 	if err != nil || e.state != there {
 		return err
 	}
@@ -202,6 +205,19 @@ func (s *Store) syncRecord(i id, now int64) error {
 		err = closed
 	}
 	return err
+}
+
+// removeRefused removes the file that a write which was refused could not.
+func (s *Store) removeRefused(i id) error {
+	if err := s.fs.Remove(s.paths.file(i, sessionName)); err != nil && !vfs.NotExist(err) {
+		return err
+	}
+	e := s.pending[i]
+	e.refused, e.unsynced = false, true
+	s.pending[i] = e
+	s.dirs.leaf(i.leaf())
+	s.removeFolder(i)
+	return nil
 }
 
 // writeAgain writes a record to a new file, because what a system says of the one

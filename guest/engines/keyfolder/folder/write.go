@@ -96,7 +96,7 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 		s.tally.resized(length - fileLength(was.slotSize, true))
 	}
 	e.state, e.sequence, e.expires, e.revision = there, sequence, expires, abi.Revision(value)
-	e.rewrite, e.spare = false, noSpare
+	e.rewrite, e.spare, e.refused = false, noSpare, false
 	s.pending[i] = *e
 	s.recent.forget(i)
 	return nil
@@ -135,11 +135,22 @@ func unput(f vfs.File, offset int64) bool {
 	return err == nil && f.Sync() == nil
 }
 
+// takeBack is unput for a file that is not open any more.
+func (s *Store) takeBack(name string, offset int64) bool {
+	f, err := s.fs.OpenFile(name, vfs.ReadWrite)
+	if err != nil {
+		return vfs.NotExist(err)
+	}
+	done := unput(f, offset)
+	_ = f.Close() // it has been synced
+	return done
+}
+
 // writeOver writes to the slot that is free.
 func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
-	e := &t.entry
+	e, name := &t.entry, s.paths.file(i, sessionName)
 	if t.file == nil {
-		t.file, err = s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
+		t.file, err = s.fs.OpenFile(name, vfs.ReadWrite)
 		if vfs.NotExist(err) { // somebody has removed it
 			return s.create(i, t, e.slotSize, value)
 		}
@@ -150,12 +161,13 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	slot := e.victim()
 	offset := int64(slot) * int64(e.slotSize)
 	err = s.put(t.file, offset, value)
-	if err != nil && !unput(t.file, offset) {
+	clean := err == nil || unput(t.file, offset)
+	if closed := t.close(); err == nil && closed != nil {
+		err, clean = closed, s.takeBack(name, offset)
+	}
+	if !clean {
 		e.rewrite, e.spare = true, noSpare // the record that stands goes to another file
 		s.pending[i] = *e
-	}
-	if closed := t.close(); err == nil {
-		err = closed
 	}
 	if err == nil {
 		e.slot, e.used = slot, e.used|1<<slot
@@ -180,7 +192,11 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 		}
 	}
 	if err != nil {
-		_ = s.fs.Remove(name)
+		if failed := s.fs.Remove(name); failed != nil && !vfs.NotExist(failed) && !s.takeBack(name, 0) {
+			e := t.entry
+			e.state, e.durable, e.refused = gone, none, true
+			s.pending[i] = e
+		}
 		return err
 	}
 	s.dirs.doubt(i.leaf())

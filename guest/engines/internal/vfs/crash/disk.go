@@ -54,6 +54,7 @@ const (
 	Write    Kind = "write"
 	Truncate Kind = "truncate"
 	Sync     Kind = "sync"
+	Close    Kind = "close" // if it fails, the handle is given back all the same
 )
 
 // Op is an operation that is about to be done.
@@ -66,7 +67,7 @@ type Op struct {
 // Change reports whether the operation is one that the power can be cut at.
 func (o Op) Change() bool {
 	switch o.Kind {
-	case Open, ReadDir, Stat, Read:
+	case Open, ReadDir, Stat, Read, Close:
 		return false
 	}
 	return true

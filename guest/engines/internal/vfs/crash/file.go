@@ -104,7 +104,9 @@ func (f *file) Close() error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	f.disk.calls++
 	f.closed = true
+	if _, err := f.disk.do(Op{Kind: Close, Name: f.name}); err != nil && !f.disk.off {
+		return err
+	}
 	return nil
 }
