@@ -61,9 +61,14 @@ func TestAllocations(t *testing.T) {
 		}{
 			{"unused", id, 2, func(*session.Session) {}},
 			{"read", id, 6, func(s *session.Session) { _, _ = benchUser.Get(s) }},
+			{"read without an error", id, 6, func(s *session.Session) { _ = benchUser.Value(s) }},
 			{"write", id, 11, func(s *session.Session) { _ = benchCount.Set(s, 1) }},
+			{"write without an error", id, 11, func(s *session.Session) { benchCount.Put(s, 1) }},
 			{"unused, of a user", bound, 2, func(*session.Session) {}},
 			{"read, of a user", bound, 7, func(s *session.Session) { _, _ = benchUser.Get(s) }},
+			{"read without an error, of a user", bound, 7, func(s *session.Session) { _ = benchUser.Value(s) }},
+			{"the user", bound, 10, func(s *session.Session) { _, _ = s.User() }},
+			{"the user without an error", bound, 10, func(s *session.Session) { _ = session.Value(s, s.User) }},
 		} {
 			h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { c.do(session.From(r)) }))
 			r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -104,6 +104,9 @@ func (s *Session) commit(e edit) error {
 	if err := s.endRest(); err != nil {
 		return err
 	}
+	if s.failure != nil {
+		return s.failure
+	}
 	if e == nil && !s.modified() {
 		s.commitLook()
 		return nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -58,7 +59,7 @@ func TestHandshakes(t *testing.T) {
 			a := newApp(t, store.NewMemory())
 			id := a.login("ada")
 			reached := ""
-			server := httptest.NewServer(a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewServer(a.manager.Handler(a.manager.Protect(c.origins)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				reached = r.Method
 				if r.Header.Get("Upgrade") == "" {
 					return
@@ -68,7 +69,7 @@ func TestHandshakes(t *testing.T) {
 				defer conn.Close()
 				_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 				_ = rw.Flush()
-			}), c.origins, nil)))
+			}))))
 			defer server.Close()
 			conn, err := net.Dial("tcp", server.Listener.Addr().String())
 			require.NoError(t, err)
@@ -110,7 +111,7 @@ func TestHandshakesOverHTTP2(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := newApp(t, store.NewMemory())
 			reached := false
-			h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), nil, nil))
+			h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })))
 			r := httptest.NewRequest(http.MethodGet, "https://app.example/ws", nil)
 			r.Method, r.Proto, r.Header = http.MethodConnect, c.proto, c.header
 			r.AddCookie(&http.Cookie{Name: "session_id", Value: a.login("ada")})
@@ -122,14 +123,21 @@ func TestHandshakesOverHTTP2(t *testing.T) {
 	}
 }
 
-// TestDenyHandler: who answers a request that is refused, for each reason.
+// TestDenyHandler: who answers a request that is refused, for each reason. The
+// origins' own handler is for where requests come from, wherever it was set; a
+// token that is missing is an error of the session's.
 func TestDenyHandler(t *testing.T) {
 	teapot := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Path", r.URL.Path)
 		w.Header().Set("X-Accept", r.Header.Get("Accept"))
 		w.WriteHeader(http.StatusTeapot)
 	})
-	gone := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
+	onError := func(s *session.Settings) {
+		s.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
+			require.ErrorIs(t, err, session.ErrCSRF)
+			w.WriteHeader(http.StatusGone)
+		}
+	}
 	with := func(h http.Handler) *http.CrossOriginProtection {
 		origins := http.NewCrossOriginProtection()
 		if h != nil {
@@ -139,17 +147,18 @@ func TestDenyHandler(t *testing.T) {
 	}
 	late := with(nil)
 	for _, c := range []struct {
-		name    string
-		origins *http.CrossOriginProtection
-		deny    http.Handler
-		status  int
+		name           string
+		origins        *http.CrossOriginProtection
+		change         func(*session.Settings)
+		origin, silent int
 	}{
-		{"nothing", nil, nil, http.StatusForbidden},
-		{"origins without one", with(nil), nil, http.StatusForbidden},
-		{"deny", nil, teapot, http.StatusTeapot},
-		{"of the origins", with(teapot), nil, http.StatusTeapot},
-		{"both, the nearer counts", with(gone), teapot, http.StatusTeapot},
-		{"of the origins, set later", late, nil, http.StatusTeapot},
+		{"nothing", nil, func(*session.Settings) {}, 403, 403},
+		{"OnError", nil, onError, 410, 410},
+		{"origins without one", with(nil), func(*session.Settings) {}, 403, 403},
+		{"origins without one, OnError", with(nil), onError, 403, 410},
+		{"of the origins", with(teapot), func(*session.Settings) {}, 418, 403},
+		{"of the origins, OnError", with(teapot), onError, 418, 410},
+		{"of the origins, set later", late, onError, 418, 410},
 	} {
 		for reason, header := range map[string]http.Header{
 			"another site":   {"Sec-Fetch-Site": {"cross-site"}},
@@ -158,10 +167,10 @@ func TestDenyHandler(t *testing.T) {
 			"another origin": {"Origin": {"https://evil.example"}},
 		} {
 			t.Run(c.name+", "+reason, func(t *testing.T) {
-				a := newApp(t, store.NewMemory())
-				h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				a := newApp(t, store.NewMemory(), c.change)
+				h := a.manager.Handler(a.manager.Protect(c.origins)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 					t.Error("let through")
-				}), c.origins, c.deny))
+				})))
 				late.SetDenyHandler(teapot)
 				method := http.MethodPost
 				if reason == "a handshake" {
@@ -173,8 +182,12 @@ func TestDenyHandler(t *testing.T) {
 				r.AddCookie(&http.Cookie{Name: "session_id", Value: a.login("ada")})
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, r)
-				require.Equal(t, c.status, w.Code)
-				if c.status == http.StatusTeapot {
+				status := c.origin
+				if reason == "no token" {
+					status = c.silent
+				}
+				require.Equal(t, status, w.Code)
+				if status == http.StatusTeapot {
 					require.Equal(t, "/transfer", w.Header().Get("X-Path"))
 					require.Equal(t, "application/json", w.Header().Get("X-Accept"))
 				}

@@ -29,6 +29,18 @@ func (k Key[T]) Get(s *Session) (T, error) {
 	return v, err
 }
 
+// Value is Get without the error: for one it returns T's zero value, and the
+// response answers for it; see [Session.Err]. After an error it returns zero
+// values without asking the storage. Use Get where the error is to be met on
+// the spot, and Lookup where zero and absent are not the same.
+func (k Key[T]) Value(s *Session) (v T) {
+	if !s.value(k.name, &v) {
+		var zero T
+		return zero
+	}
+	return v
+}
+
 // Lookup is Get that also reports whether there was a value.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	ok, err = s.Get(k.name, &v)
@@ -41,6 +53,14 @@ func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 
 // Set puts a value under the key; see [Session.Set].
 func (k Key[T]) Set(s *Session, v T) error { return s.Set(k.name, v) }
+
+// Put is Set without the error, which the response answers for; see
+// [Session.Err]. After an error it does nothing.
+func (k Key[T]) Put(s *Session, v T) {
+	if s.Check(nil) {
+		s.Check(s.Set(k.name, v))
+	}
+}
 
 // Delete removes the value; see [Session.Delete].
 func (k Key[T]) Delete(s *Session) error { return s.Delete(k.name) }

@@ -14,14 +14,16 @@ func (s *Session) mayLook() error {
 	if w == nil || !w.sent || w.lookable || w.failed != nil || s.saysItVaries(w.Header()) {
 		return nil
 	}
-	err := fmt.Errorf("%w: caches may keep this response and give it to others, so that it is too late to look at the session; "+
-		`look before the first write, Flush or WriteHeader, or send "Vary: Cookie" or "Cache-Control: private"`, ErrHeadersSent)
 	if !w.told {
 		w.told = true
-		s.event(EventFailed, err)
+		s.event(EventFailed, errLateLook)
 	}
-	return err
+	return errLateLook
 }
+
+// errLateLook is told when it happens.
+var errLateLook = fmt.Errorf("%w: caches may keep this response and give it to others, so that it is too late to look at the session; "+
+	`look before the first write, Flush or WriteHeader, or send "Vary: Cookie" or "Cache-Control: private"`, ErrHeadersSent)
 
 // saysItVaries reports whether the headers of a response keep caches from
 // giving it to somebody else, without this package's doing.

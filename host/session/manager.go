@@ -94,6 +94,9 @@ func (m *Manager) Open(ctx context.Context, id string) *Session {
 // not load its session. Headers that the handler set for its own answer's body
 // and for caches are dropped first.
 func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
+	if s, ok := r.Context().Value(m).(*Session); ok {
+		s.takeFailure()
+	}
 	dropContentHeaders(w.Header())
 	m.settings.OnError(w, r, err)
 }
@@ -118,6 +121,8 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 		http.Error(w, "This request came from another site, and the browser kept the session's cookie back, as the cookie's SameSite attribute tells it to. "+
 			"A new session would have replaced the one that the browser still has, so none was begun. "+
 			"For whoever develops this site: host/session/README.md of Waddle, \"Answers that come from another site\", has the ways to do it.", http.StatusForbidden)
+	case errors.Is(err, ErrCSRF):
+		http.Error(w, refused, http.StatusForbidden)
 	case errors.Is(err, ErrGone):
 		http.Error(w, "The session has ended. Please try again.", http.StatusConflict)
 	default:

@@ -1,20 +1,22 @@
 package session
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 )
 
-// Protect wraps a handler, inside of Handler, so that requests which change
-// something are only let through if no other site can have made a browser send
+// Protect returns middleware, for inside of Handler, that lets requests which
+// change something through only if no other site can have made a browser send
 // them. All but GET, HEAD and OPTIONS change something, and so does the
 // handshake of a WebSocket or another protocol, whatever its method.
 //
+//	handler := m.Handler(m.Protect(nil)(app))
+//
 // Browsers say where a request comes from, and [http.CrossOriginProtection]
-// decides by that; origins to trust and paths to leave out are set on it, and
-// nil stands for one without any. A pattern that leaves out a handshake must
-// name no method.
+// decides by that: origins to trust and paths from which any origin may come are
+// set on it, and nil stands for one without any. A pattern that leaves out a
+// handshake must name no method.
 //
 // What a request without a word on its origin can still do is ride on a session:
 // if it has one by cookie, it must bring the session's token, in the header
@@ -24,54 +26,54 @@ import (
 // its id in Settings.TokenHeader, need nothing, and neither do handshakes:
 // browsers say the origin of each.
 //
-// A request that is refused is answered by deny, or, if that is nil, by what
-// was given to origins.SetDenyHandler, and else with 403. That handler sees a
-// request that says to come from another site, also where a token was missing.
-func (m *Manager) Protect(next http.Handler, origins *http.CrossOriginProtection, deny http.Handler) http.Handler {
-	p := &protection{manager: m, next: next, origins: origins, deny: deny}
+// Who may not come from elsewhere is answered as origins says, by the handler of
+// SetDenyHandler; to a handshake that handler is shown as a POST. A token that is
+// missing is an ErrCSRF, which Settings.OnError answers, by default with 403, and
+// which also stands for the other refusals if origins is nil.
+//
+// Handlers that must not be protected are not wrapped: route around it.
+func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler) http.Handler {
 	if origins == nil {
-		p.origins = http.NewCrossOriginProtection()
+		origins = http.NewCrossOriginProtection()
+		origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Error(w, r, fmt.Errorf("%w: it comes from another one", ErrCSRF))
+		}))
 	}
-	if deny == nil {
-		p.deny = http.HandlerFunc(denied)
-		if origins != nil {
-			p.deny = denyAs(origins)
-		}
-	}
-	return p
-}
-
-type protection struct {
-	manager *Manager
-	next    http.Handler
-	origins *http.CrossOriginProtection
-	deny    http.Handler
-}
-
-func (p *protection) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if p.origins.Check(asChange(r)) != nil {
-		p.deny.ServeHTTP(w, r)
-		return
-	}
-	if changes(r.Method) && !connects(r) && silent(r) {
-		switch err := p.checkToken(r); {
-		case errors.Is(err, ErrCSRF):
-			if !leftOut(p.origins, r) {
-				p.deny.ServeHTTP(w, r)
+	return func(next http.Handler) http.Handler {
+		checked := origins.Handler(&tokenCheck{m, next})
+		// What it lets through is a copy that nobody is to serve.
+		refusal := origins.Handler(http.HandlerFunc(denied))
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if change := asChange(r); change != r && origins.Check(change) != nil {
+				defer handBack(r, change) // the files of a form, say
+				refusal.ServeHTTP(w, change)
 				return
 			}
-		case err != nil:
-			p.manager.Error(w, r, err)
+			checked.ServeHTTP(w, r)
+		})
+	}
+}
+
+// tokenCheck asks for the token where the origin is not known.
+type tokenCheck struct {
+	manager *Manager
+	next    http.Handler
+}
+
+func (c *tokenCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if changes(r.Method) && !connects(r) && silent(r) {
+		if err := c.manager.checkToken(r); err != nil {
+			c.manager.Error(w, r, err)
 			return
 		}
 	}
-	p.next.ServeHTTP(w, r)
+	c.next.ServeHTTP(w, r)
 }
 
 // checkToken returns ErrCSRF for a request that rides on a session and does not
 // bring its token.
-func (p *protection) checkToken(r *http.Request) error {
-	s := p.manager.From(r)
+func (m *Manager) checkToken(r *http.Request) error {
+	s := m.From(r)
 	rides, err := s.rides()
 	if err != nil || !rides {
 		return err
@@ -98,36 +100,10 @@ func (s *Session) rides() (bool, error) {
 }
 
 func denied(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, "This request does not come from a page of this site. Please load the page again.", http.StatusForbidden)
+	http.Error(w, refused, http.StatusForbidden)
 }
 
-// denyAs refuses requests as an http.CrossOriginProtection does. It asks for
-// no permission to call its handler but a request that it refuses.
-func denyAs(origins *http.CrossOriginProtection) http.Handler {
-	refuse := origins.Handler(http.HandlerFunc(denied))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origins.Check(r) == nil {
-			whole := r
-			r = fromElsewhere(asChange(r), r.Header.Clone())
-			defer handBack(whole, r) // the files of a form, say
-		}
-		refuse.ServeHTTP(w, r)
-	})
-}
-
-// leftOut reports whether the origin of a request counts for nothing, because
-// its path was left out: one that came from elsewhere would be let through.
-func leftOut(origins *http.CrossOriginProtection, r *http.Request) bool {
-	return origins.Check(fromElsewhere(r, make(http.Header))) == nil
-}
-
-// fromElsewhere returns the request as if it came from another site.
-func fromElsewhere(r *http.Request, header http.Header) *http.Request {
-	elsewhere := *r
-	header.Set("Sec-Fetch-Site", "cross-site")
-	elsewhere.Header = header
-	return &elsewhere
-}
+const refused = "This request does not come from a page of this site. Please load the page again."
 
 // silent reports whether a request says nothing of where it comes from.
 func silent(r *http.Request) bool {

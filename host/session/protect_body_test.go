@@ -80,7 +80,7 @@ func protected(t *testing.T, handler http.Handler) (a *app, address, id, token s
 	b := a.browser()
 	b.set("user", "ada")
 	token = b.csrfToken()
-	server := httptest.NewServer(a.manager.Handler(a.manager.Protect(handler, nil, nil)))
+	server := httptest.NewServer(a.manager.Handler(a.manager.Protect(nil)(handler)))
 	t.Cleanup(server.Close)
 	return a, server.URL, b.id(), token
 }
@@ -179,13 +179,13 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 		b.set("user", "ada")
 		token := b.csrfToken()
 		for _, early := range []bool{false, true} {
-			h := a.manager.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			h := a.manager.Protect(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				require.Equal(t, "a title", r.FormValue("title"))
 				require.Equal(t, token, r.FormValue(session.CSRFField))
 				_, header, err := r.FormFile("file")
 				require.NoError(t, err)
 				require.EqualValues(t, 5000, header.Size)
-			}), nil, nil)
+			}))
 			server := httptest.NewServer(a.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if early {
 					require.NoError(t, r.ParseMultipartForm(1<<20))
@@ -221,9 +221,9 @@ func TestRefusalReadsLittle(t *testing.T) {
 	b := a.browser()
 	b.set("user", "ada")
 	token := b.csrfToken()
-	h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("let through")
-	}), nil, nil))
+	})))
 	const multi = "multipart/form-data; boundary=" + formBoundary
 	const form = "application/x-www-form-urlencoded"
 	endless := func() io.Reader { return &filler{1 << 40} }
@@ -290,7 +290,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	text := session.CSRFField + "=" + token + "&a=1&b=half of"
 	closed := &counting{Reader: &breaksOff{strings.NewReader(text)}}
 	reached := false
-	h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reached = true
 		for range 2 {
 			got, err := io.ReadAll(r.Body)
@@ -299,7 +299,7 @@ func TestBodyThatBreaksOff(t *testing.T) {
 			text = ""
 		}
 		require.NoError(t, r.Body.Close())
-	}), nil, nil))
+	})))
 	r := httptest.NewRequest(http.MethodPost, "/", closed)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.AddCookie(&http.Cookie{Name: "session_id", Value: b.id()})
@@ -363,7 +363,7 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 }
 
 // TestDenyHandlerThatParses: the files of a form that a handler of refusals
-// parses are removed, whichever way it was given.
+// parses are removed, and so are those of OnError.
 func TestDenyHandlerThatParses(t *testing.T) {
 	dir := t.TempDir()
 	setTempDir(t, dir)
@@ -380,10 +380,12 @@ func TestDenyHandlerThatParses(t *testing.T) {
 	})
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(deny)
-	a := newApp(t, store.NewMemory())
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) {
+		s.OnError = func(w http.ResponseWriter, r *http.Request, _ error) { deny(w, r) }
+	})
 	id := a.login("ada")
-	for _, h := range []http.Handler{a.manager.Protect(http.NotFoundHandler(), origins, nil), a.manager.Protect(http.NotFoundHandler(), nil, deny)} {
-		for _, header := range [][]string{nil, {"Sec-Fetch-Site", "cross-site"}} {
+	for _, h := range []http.Handler{a.manager.Protect(origins)(http.NotFoundHandler()), a.manager.Protect(nil)(http.NotFoundHandler())} {
+		for _, header := range [][]string{nil, {"Sec-Fetch-Site", "cross-site"}, {"Upgrade", "other", "Connection", "Upgrade", "Origin", "https://evil.example"}} {
 			server := httptest.NewServer(a.manager.Handler(h))
 			parsed = 0
 			got := postAs(t, server.URL, id, "multipart/form-data; boundary="+formBoundary, formWithFile(1<<20, "", ""), header...)
@@ -401,12 +403,12 @@ func TestUploadOfNobodyIsNotLookedAt(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	body := &counting{Reader: formWithFile(1<<20, "", "")}
 	var parts *multipart.Reader
-	h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		require.Zero(t, body.read)
 		var err error
 		parts, err = r.MultipartReader()
 		require.NoError(t, err)
-	}), nil, nil))
+	})))
 	r := httptest.NewRequest(http.MethodPost, "/", body).WithContext(context.Background())
 	r.Header.Set("Content-Type", "multipart/form-data; boundary="+formBoundary)
 	h.ServeHTTP(httptest.NewRecorder(), r)

@@ -57,7 +57,8 @@ func TestProtect(t *testing.T) {
 		{name: "silent, DELETE with a token", method: "DELETE", token: "good", passes: true},
 		{name: "silent, some method", method: "BREW"},
 		{name: "silent, of nobody", nobody: true, passes: true},
-		{name: "silent, path that is left out", path: "/hook", origins: trusting, passes: true},
+		{name: "silent, path that is left out", path: "/hook", origins: trusting},
+		{name: "silent, path that is left out, with a token", path: "/hook", origins: trusting, token: "good", passes: true},
 		{name: "elsewhere, path that is left out", path: "/hook", header: http.Header{"Sec-Fetch-Site": {"cross-site"}}, origins: trusting, passes: true},
 		{name: "silent, path that is not left out", path: "/hooks", origins: trusting},
 	} {
@@ -68,11 +69,11 @@ func TestProtect(t *testing.T) {
 			good := b.csrfToken()
 			reached := false
 			var form url.Values
-			h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			h := a.manager.Handler(a.manager.Protect(c.origins)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				reached = true
 				_ = r.PostFormValue("other")
 				form = r.PostForm
-			}), c.origins, nil))
+			})))
 			method, path := "POST", "/"
 			if c.method != "" {
 				method = c.method
@@ -126,29 +127,37 @@ func TestProtect(t *testing.T) {
 	t.Run("a client of the token header needs none", func(t *testing.T) {
 		a := newApp(t, store.NewMemory(), tokens)
 		id := a.token("", func(s *session.Session) { require.NoError(t, s.Set("user", "ada")) }).Header.Get(tokenHeader)
-		h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), nil, nil))
+		h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Header.Set(tokenHeader, id)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		require.Equal(t, http.StatusOK, w.Code)
 	})
-	t.Run("deny of one's own", func(t *testing.T) {
+	t.Run("what is not wrapped is not protected", func(t *testing.T) {
 		a := newApp(t, store.NewMemory())
-		h := a.manager.Handler(a.manager.Protect(http.NotFoundHandler(), nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusTeapot)
-		})))
-		r := httptest.NewRequest("POST", "/", nil)
-		r.Header.Set("Sec-Fetch-Site", "cross-site")
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		require.Equal(t, http.StatusTeapot, w.Code)
+		id := a.login("ada")
+		hook := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+		mux := http.NewServeMux()
+		mux.Handle("POST /hook", hook)
+		mux.Handle("/", a.manager.Protect(nil)(hook))
+		h := a.manager.Handler(mux)
+		for path, status := range map[string]int{"/hook": http.StatusAccepted, "/": http.StatusForbidden} {
+			for _, header := range []http.Header{{}, {"Sec-Fetch-Site": {"cross-site"}}} {
+				r := httptest.NewRequest("POST", path, nil)
+				r.Header = header.Clone()
+				r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				require.Equal(t, status, w.Code, path)
+			}
+		}
 	})
 	t.Run("a storage that is away is no forgery", func(t *testing.T) {
 		a := newApp(t, store.NewMemory())
 		id := a.login("ada")
 		a.store.fail(on("get", store.ErrUnavailable), nil)
-		h := a.manager.Handler(a.manager.Protect(http.NotFoundHandler(), nil, nil))
+		h := a.manager.Handler(a.manager.Protect(nil)(http.NotFoundHandler()))
 		r := httptest.NewRequest("POST", "/", nil)
 		r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
 		w := httptest.NewRecorder()
@@ -164,7 +173,7 @@ func ExampleManager_Protect() {
 		return
 	}
 	transfer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "done") })
-	h := m.Handler(m.Protect(transfer, nil, nil))
+	h := m.Handler(m.Protect(nil)(transfer))
 
 	r := httptest.NewRequest("POST", "/transfer", nil)
 	for _, from := range []string{"same-origin", "cross-site"} { // as browsers say it

@@ -63,6 +63,9 @@ type Session struct {
 	flashes   uint16
 	visitor   visitor
 	destroyed bool // by this request: the cookie is to go unless a new session comes
+
+	failure      error // the first that a method without an error of its own met
+	failureTaken bool  // the handler was told, and answers for it
 }
 
 // Get decodes the value under key into v, a pointer, and reports whether there
@@ -72,6 +75,24 @@ type Session struct {
 func (s *Session) Get(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.get(key, v)
+}
+
+// value is Get that keeps its error, see [Session.Err].
+func (s *Session) value(key string, v any) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return false
+	}
+	ok, err := s.get(key, v)
+	if err != nil {
+		s.fail(err)
+	}
+	return ok && err == nil
+}
+
+func (s *Session) get(key string, v any) (ok bool, err error) {
 	if reserved(key) {
 		return false, nil
 	}

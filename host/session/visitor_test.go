@@ -374,7 +374,7 @@ func TestProtectOfVisitors(t *testing.T) {
 		{"another site", "", http.Header{"Sec-Fetch-Site": {"cross-site"}}, false},
 	} {
 		reached := false
-		h := a.manager.Handler(a.manager.Protect(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), nil, nil))
+		h := a.manager.Handler(a.manager.Protect(nil)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true })))
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.Header = c.header
 		if c.cookie != "" {

@@ -135,11 +135,14 @@ func (w *responseWriter) fail(err error) {
 	w.session.manager.settings.OnError(w.ResponseWriter, w.request, err)
 }
 
-// contentHeaders describe a body that will not come after all, or say how long
-// it may be kept.
+// contentHeaders describe a body that will not come after all, say how long it
+// may be kept, or what the client is to do next. All others stay: cookies, and
+// what keeps a page safe or is the same for every response.
 var contentHeaders = []string{
 	"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Content-Range", "Content-Language", "Content-Location",
-	"Etag", "Last-Modified", "Location", "Cache-Control", "Expires", "Cdn-Cache-Control", "Surrogate-Control",
+	"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Trailer",
+	"Etag", "Last-Modified", "Location", "Refresh", "Retry-After",
+	"Cache-Control", "Expires", "Pragma", "Age", "Cdn-Cache-Control", "Surrogate-Control",
 }
 
 // dropContentHeaders makes room for an error, which no cache is to keep.
@@ -215,7 +218,7 @@ func (s *Session) notHijacked() {
 func (s *Session) afterHeaders() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.commitAtEnd(); err != nil {
+	if err := s.commitAtEnd(); err != nil && err != errLateLook {
 		s.event(EventFailed, err)
 	}
 }
@@ -226,6 +229,9 @@ func (s *Session) afterHeaders() {
 // renewed must the client hear of it, who would otherwise believe to be
 // logged in.
 func (s *Session) commitAtEnd() error {
+	if s.failure != nil {
+		return s.endFailed()
+	}
 	if !s.touched {
 		return nil
 	}

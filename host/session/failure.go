@@ -1,0 +1,96 @@
+package session
+
+import "fmt"
+
+// Reading and changing a session without an error at each step: the first error
+// is kept, and the response answers for it.
+
+// Err returns the first error that [Key.Value], [Key.Put], [Value] or
+// [Session.Check] met, or nil. Once there is one, nothing that the request
+// changed in its session is stored any more: what it read may have been no more
+// than a zero value. Of the other methods, those that save return the error and
+// store nothing; Get and its like try anew; Destroy and Manager.End work.
+//
+// The middleware answers for the error before the first byte, as
+// [Manager.Error] does, in place of whatever the handler writes: no handler has
+// to ask. One that does, and is given an error, answers for it: what it then
+// writes is the response. If it writes nothing, the middleware answers after
+// all. After the first byte nothing but an EventFailed can tell.
+//
+// A session without a response, of [Manager.Open], has nobody who asks: do.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failureTaken = s.failure != nil
+	return s.failure
+}
+
+// Check keeps err as Value keeps its own, if it is not nil and the first, and
+// reports whether there is none so far. It brings the other methods into that
+// form, and hands an error that the handler took by Err back to the middleware:
+//
+//	s.Check(s.LogIn(name, nil))
+//	n, err := visits.Update(s, plusOne)
+//	if !s.Check(err) {
+//		return
+//	}
+func (s *Session) Check(err error) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.fail(err)
+	}
+	return s.failure == nil
+}
+
+// Value returns what read does, and its zero value for an error, which is kept
+// for [Session.Err]. After an error read is not called. It is for the methods
+// that [Key.Value] does not cover:
+//
+//	user := session.Value(s, s.User)
+//	token := session.Value(s, s.CSRFToken)
+func Value[T any](s *Session, read func() (T, error)) T {
+	var zero T
+	if !s.Check(nil) {
+		return zero
+	}
+	v, err := read()
+	if !s.Check(err) {
+		return zero
+	}
+	return v
+}
+
+// fail keeps the first error, for the middleware to answer. The lock is held.
+func (s *Session) fail(err error) {
+	s.touched = true // the response depends on the session by now
+	s.failureTaken = false
+	if s.failure == nil {
+		s.failure = err
+	}
+}
+
+// takeFailure is for a handler that answers for an error by itself.
+func (s *Session) takeFailure() { _ = s.Err() }
+
+// endFailed ends a response whose session has met an error: it returns that,
+// for the middleware to answer, unless the handler has taken it and answers.
+func (s *Session) endFailed() error {
+	dropped := s.modified()
+	s.changesSaved()
+	err := s.failure
+	if dropped {
+		err = fmt.Errorf("%w; what the request changed in its session was dropped", err)
+	}
+	if w := s.w; s.failureTaken && !(w.returned && w.beginning) {
+		if dropped {
+			s.event(EventFailed, err)
+		}
+		err = nil
+	}
+	// A renewal from before the error is not to leave its old id behind.
+	if rest := s.endRest(); err == nil {
+		err = rest
+	}
+	return err
+}
