@@ -204,11 +204,13 @@ func TestStats(t *testing.T) {
 		_, err := p.Get(ctx, fmt.Append(nil, i+5), 1)
 		require.Equal(t, i >= 5, err != nil)
 	}
+	for range 3 {
+		require.ErrorIs(t, p.Set(ctx, store.Write{Key: []byte("0"), Expect: store.Absent, Now: 1}), store.ErrConflict)
+	}
 	stats := p.Stats()
-	require.Equal(t, uint64(10), stats.Ops["set"].Calls)
-	require.Equal(t, uint64(10), stats.Ops["get"].Calls)
-	require.Equal(t, uint64(20), stats.Calls)
-	require.Equal(t, uint64(5), stats.Ops["get"].Misses)
+	require.Equal(t, plugin.OpStats{Calls: 13, Conflicts: 3}, stats.Ops["set"])
+	require.Equal(t, plugin.OpStats{Calls: 10, NotFound: 5}, stats.Ops["get"])
+	require.Equal(t, uint64(23), stats.Calls)
 	require.Zero(t, stats.Errors)
 	require.Equal(t, int64(2*18*65536), stats.Memory)
 	require.Equal(t, int64(64<<20), stats.MemoryLimit)

@@ -220,8 +220,12 @@ func (s *shard) done(op opKind, in *instance, err error) error {
 	if err == nil {
 		return nil
 	}
-	if err == errNotFound || err == errConflict {
-		o.Misses++
+	switch err {
+	case errNotFound:
+		o.NotFound++
+		return err
+	case errConflict:
+		o.Conflicts++
 		return err
 	}
 	o.Errors++

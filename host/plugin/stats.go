@@ -6,15 +6,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// OpStats counts one operation. Misses are the answers NOT_FOUND and CONFLICT,
-// Errors all other ones and failures; both are among Calls.
+// OpStats counts one operation.
 type OpStats struct {
-	Calls, Misses, Errors uint64
+	Calls     uint64 // of any outcome
+	NotFound  uint64 // answers NOT_FOUND: a session that is not there, no fault
+	Conflicts uint64 // answers CONFLICT: another request was faster, and the change is made again
+	Errors    uint64 // all other answers that are errors, and failures
 }
 
 func (o *OpStats) add(other OpStats) {
 	o.Calls += other.Calls
-	o.Misses += other.Misses
+	o.NotFound += other.NotFound
+	o.Conflicts += other.Conflicts
 	o.Errors += other.Errors
 }
 

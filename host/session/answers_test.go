@@ -21,7 +21,6 @@ func TestVary(t *testing.T) {
 		"keys":           func(s *session.Session) { _, _ = s.Keys() },
 		"len":            func(s *session.Session) { _, _ = s.Len() },
 		"exists":         func(s *session.Session) { _, _ = s.Exists() },
-		"is new":         func(s *session.Session) { _, _ = s.IsNew() },
 		"id":             func(s *session.Session) { _, _ = s.ID() },
 		"created":        func(s *session.Session) { _, _ = s.Created() },
 		"expires":        func(s *session.Session) { _, _ = s.Expires() },
@@ -37,6 +36,9 @@ func TestVary(t *testing.T) {
 		"reset expiry":   func(s *session.Session) { s.ResetExpiry() },
 		"browser close":  func(s *session.Session) { s.SetBrowserClose(session.BrowserEnds) },
 		"typed get":      func(s *session.Session) { _, _ = session.NewKey[int]("a").Get(s) },
+		"value":          func(s *session.Session) { session.NewKey[int]("a").Value(s) },
+		"put":            func(s *session.Session) { session.NewKey[int]("a").Put(s, 1) },
+		"value of user":  func(s *session.Session) { session.Value(s, s.User) },
 		"typed update":   func(s *session.Session) { _, _ = session.NewKey[int]("a").Update(s, plusOne) },
 		"failing update": func(s *session.Session) { _, _ = session.NewKey[int]("a").Update(s, failing) },
 	} {
@@ -51,10 +53,9 @@ func TestVary(t *testing.T) {
 		})
 	}
 	for name, f := range map[string]func(s *session.Session){
-		"nothing":      func(*session.Session) {},
-		"modified":     func(s *session.Session) { _ = s.Modified() },
-		"needs update": func(s *session.Session) { _ = s.NeedsUpdate() },
-		"empty save":   func(s *session.Session) { _ = s.Save() },
+		"nothing":    func(*session.Session) {},
+		"modified":   func(s *session.Session) { _ = s.Modified() },
+		"empty save": func(s *session.Session) { _ = s.Save() },
 	} {
 		t.Run("none for "+name, func(t *testing.T) {
 			a := newApp(t, store.NewMemory())

@@ -23,7 +23,6 @@ func TestWhatARequestCosts(t *testing.T) {
 		{"nothing", func(*testing.T, *session.Session) {}, nil, nil},
 		{"asking for changes", func(t *testing.T, s *session.Session) {
 			require.False(t, s.Modified())
-			require.False(t, s.NeedsUpdate())
 		}, nil, nil},
 		{"get", func(t *testing.T, s *session.Session) {
 			_, err := s.Get("user", &v)
@@ -42,8 +41,6 @@ func TestWhatARequestCosts(t *testing.T) {
 				_, err = s.Expires()
 				require.NoError(t, err)
 				_, err = s.Created()
-				require.NoError(t, err)
-				_, err = s.IsNew()
 				require.NoError(t, err)
 				_, err = s.ID()
 				require.NoError(t, err)
@@ -149,14 +146,12 @@ func TestLoadThatFailedIsTriedAgain(t *testing.T) {
 
 func TestSessionKnowsItsState(t *testing.T) {
 	type state struct {
-		isNew, exists, modified, needsUpdate, hasID, created bool
-		length                                               int
+		exists, modified, hasID, created bool
+		length                           int
 	}
 	look := func(t *testing.T, s *session.Session) (got state) {
 		var err error
-		got.modified, got.needsUpdate = s.Modified(), s.NeedsUpdate()
-		got.isNew, err = s.IsNew()
-		require.NoError(t, err)
+		got.modified = s.Modified()
 		got.exists, err = s.Exists()
 		require.NoError(t, err)
 		id, err := s.ID()
@@ -173,13 +168,13 @@ func TestSessionKnowsItsState(t *testing.T) {
 		a := newApp(t, s)
 		b := a.browser()
 		b.do(func(s *session.Session) {
-			require.Equal(t, state{isNew: true}, look(t, s), "untouched")
+			require.Equal(t, state{}, look(t, s), "untouched")
 			require.NoError(t, s.Set("a", 1))
-			require.Equal(t, state{isNew: true, modified: true, needsUpdate: true, length: 1}, look(t, s), "changed")
+			require.Equal(t, state{modified: true, length: 1}, look(t, s), "changed")
 			require.NoError(t, s.Save())
 			require.Equal(t, state{exists: true, hasID: true, created: true, length: 1}, look(t, s), "saved")
 			require.NoError(t, s.Set("b", 1))
-			require.Equal(t, state{exists: true, modified: true, needsUpdate: true, hasID: true, created: true, length: 2}, look(t, s), "changed again")
+			require.Equal(t, state{exists: true, modified: true, hasID: true, created: true, length: 2}, look(t, s), "changed again")
 		})
 		b.do(func(s *session.Session) {
 			require.Equal(t, state{exists: true, hasID: true, created: true, length: 2}, look(t, s), "next request")
@@ -190,7 +185,7 @@ func TestSessionKnowsItsState(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, a.clock.at(0), created)
 			require.NoError(t, s.Destroy())
-			require.Equal(t, state{isNew: true}, look(t, s), "destroyed")
+			require.Equal(t, state{}, look(t, s), "destroyed")
 		})
 		require.Equal(t, []session.EventKind{session.EventCreated, session.EventDestroyed}, a.kinds())
 	})
@@ -228,7 +223,6 @@ func TestWhatCountsAsChange(t *testing.T) {
 				b.do(func(s *session.Session) {
 					require.NoError(t, c.f(s))
 					require.Equal(t, c.changed, s.Modified())
-					require.Equal(t, c.changed, s.NeedsUpdate())
 					require.NoError(t, s.Save())
 					require.False(t, s.Modified(), "after Save")
 				})
@@ -317,9 +311,9 @@ func TestManagerOpen(t *testing.T) {
 			a.store.take()
 			s := a.manager.Open(ctx, "../../etc/passwd")
 			require.Equal(t, []session.EventKind{session.EventRejected}, a.kinds())
-			isNew, err := s.IsNew()
+			exists, err := s.Exists()
 			require.NoError(t, err)
-			require.True(t, isNew)
+			require.False(t, exists)
 			require.Empty(t, a.store.take())
 		})
 		t.Run("saves although the context has ended", func(t *testing.T) {

@@ -227,7 +227,7 @@ func TestGoroutinesOfOneRequest(t *testing.T) {
 				_, _ = s.Keys()
 				_, _ = s.Expires()
 				_, _ = s.ID()
-				_ = s.NeedsUpdate()
+				_ = s.Modified()
 				if err := s.Save(); err != nil {
 					t.Error(err)
 				}

@@ -98,9 +98,6 @@ func TestDestroyIsFinal(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, ok, "it sees what it loaded")
 		}, 200, false},
-		{"looks, and would move the idle end", func(t *testing.T, s *session.Session) {
-			require.True(t, s.NeedsUpdate())
-		}, 200, false},
 		{"sets", func(t *testing.T, s *session.Session) { require.NoError(t, s.Set("n", 1)) }, 200, true},
 		{"clears", func(t *testing.T, s *session.Session) { require.NoError(t, s.Clear()) }, 200, true},
 		{"sets an expiry", func(t *testing.T, s *session.Session) { require.NoError(t, s.SetExpiry(day)) }, 200, true},

@@ -14,6 +14,10 @@ var (
 	// ErrSettings is a setting that is wrong by itself or beside another one.
 	ErrSettings = errors.New("session: invalid settings")
 
+	// ErrExpiry is a time to live, an end or a timeout that a session cannot
+	// have.
+	ErrExpiry = errors.New("session: invalid expiry")
+
 	// ErrHeadersSent is a change that needs a cookie, made when the response's
 	// headers had already left.
 	ErrHeadersSent = errors.New("session: the response headers were already sent")

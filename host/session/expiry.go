@@ -14,14 +14,14 @@ import (
 //	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour))
 //	s.SetBrowserClose(session.BrowserKeeps)
 //
-// It returns ErrSettings, and changes nothing, for a time below one second or
+// It returns ErrExpiry, and changes nothing, for a time below one second or
 // above a hundred years, and for one that the session could not have: longer
 // than its absolute timeout, or longer than Settings.Duration where
 // Settings.IdleTimeout would end it before. Give the session timeouts of its own
 // first.
 func (s *Session) SetExpiry(d time.Duration) error {
 	if d < time.Second || d > maxLifetime {
-		return fmt.Errorf("%w: a session's expiry of %v, and it must be from 1s to %v", ErrSettings, d, maxLifetime)
+		return fmt.Errorf("%w: a session's expiry of %v, and it must be from 1s to %v", ErrExpiry, d, maxLifetime)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +41,7 @@ func (s *Session) SetExpiry(d time.Duration) error {
 }
 
 // SetExpiryTime gives this session a fixed end that changes do not move. One
-// that has passed ends the session when it is saved. It returns ErrSettings for
+// that has passed ends the session when it is saved. It returns ErrExpiry for
 // an end that the session could not live to see, as SetExpiry does.
 func (s *Session) SetExpiryTime(t time.Time) error {
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	end := max(1, store.At(t))
 	left := min(end-now, store.Span(maxLifetime)+1).Duration()
 	if left > maxLifetime {
-		return fmt.Errorf("%w: a session's end at %v, and the latest is %v from now", ErrSettings, t, maxLifetime)
+		return fmt.Errorf("%w: a session's end at %v, and the latest is %v from now", ErrExpiry, t, maxLifetime)
 	}
 	if absolute := s.manager.absoluteOf(&r); absolute != 0 && end > r.Created+absolute {
 		return cut("AbsoluteTimeout", left, r.Created+absolute-now)
@@ -66,7 +66,7 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 }
 
 // SetIdleTimeout gives this session an idle timeout of its own instead of
-// Settings.IdleTimeout; 0 is none. It returns ErrSettings for a time below one
+// Settings.IdleTimeout; 0 is none. It returns ErrExpiry for a time below one
 // second or above a hundred years.
 func (s *Session) SetIdleTimeout(d time.Duration) error {
 	ms, err := ownTimeout("idle timeout", d)
@@ -82,7 +82,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) error {
 
 // SetAbsoluteTimeout ends this session so long after it was created, instead of
 // Settings.AbsoluteTimeout, whatever happens; 0 is never. One that has passed
-// ends the session when it is saved. It returns ErrSettings for a time below one
+// ends the session when it is saved. It returns ErrExpiry for a time below one
 // second or above a hundred years.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	ms, err := ownTimeout("absolute timeout", d)
@@ -208,7 +208,7 @@ func ownTimeout(name string, d time.Duration) (store.Millis, error) {
 	case d == 0:
 		return timeoutNone, nil
 	case d < time.Second || d > maxLifetime:
-		return 0, fmt.Errorf("%w: a session's %s of %v, and it must be 0 for none, or from 1s to %v", ErrSettings, name, d, maxLifetime)
+		return 0, fmt.Errorf("%w: a session's %s of %v, and it must be 0 for none, or from 1s to %v", ErrExpiry, name, d, maxLifetime)
 	}
 	return store.Span(d), nil
 }
@@ -239,7 +239,7 @@ func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 
 func cut(timeout string, wanted time.Duration, after store.Millis) error {
 	return fmt.Errorf("%w: a session is to live for %v, and its %s would end it after %v; give it another by Session.Set%s first",
-		ErrSettings, wanted, timeout, after.Duration(), timeout)
+		ErrExpiry, wanted, timeout, after.Duration(), timeout)
 }
 
 // changesHands reports whether another user logs in with the session than the one

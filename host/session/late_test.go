@@ -28,7 +28,6 @@ var looks = map[string]func(s *session.Session) error{
 	"Update":    func(s *session.Session) error { _, err := lateCount.Update(s, plusOne); return err },
 	"Increment": func(s *session.Session) error { _, err := session.Increment(s, lateCount, 1); return err },
 	"Exists":    func(s *session.Session) error { _, err := s.Exists(); return err },
-	"IsNew":     func(s *session.Session) error { _, err := s.IsNew(); return err },
 	"ID":        func(s *session.Session) error { _, err := s.ID(); return err },
 	"Created":   func(s *session.Session) error { _, err := s.Created(); return err },
 	"Seen":      func(s *session.Session) error { _, err := s.Seen(); return err },
@@ -44,7 +43,7 @@ var looks = map[string]func(s *session.Session) error{
 
 // changesOnly are the methods that tell nothing of what is stored.
 var changesOnly = []string{
-	"Set", "Delete", "Clear", "SetModified", "Modified", "NeedsUpdate", "Save", "Renew", "Destroy", "LogIn",
+	"Set", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
 	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetBrowserClose",
 }
 

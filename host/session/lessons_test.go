@@ -290,9 +290,9 @@ func TestRulesOfAdvisories(t *testing.T) {
 			a.kinds()
 			for range 2 {
 				got := a.with([]string{"session_id=" + id}, func(s *session.Session) {
-					isNew, err := s.IsNew()
+					exists, err := s.Exists()
 					require.NoError(t, err)
-					require.True(t, isNew)
+					require.False(t, exists)
 				})
 				require.Equal(t, http.StatusOK, got.StatusCode)
 			}

@@ -248,7 +248,8 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 					require.True(t, s.Modified())
 					continue
 				}
-				require.ErrorIs(t, err, session.ErrSettings)
+				require.ErrorIs(t, err, session.ErrExpiry)
+				require.NotErrorIs(t, err, session.ErrSettings)
 				require.ErrorContains(t, err, c.says)
 				a.clock.ms.Store(clockStart)
 			}

@@ -59,9 +59,9 @@ func TestRotation(t *testing.T) {
 		a.clock.advance(ms)
 		require.Empty(t, a.peek(first), "after the grace")
 		got = a.at(first, func(s *session.Session) {
-			isNew, err := s.IsNew()
+			exists, err := s.Exists()
 			require.NoError(t, err)
-			require.True(t, isNew)
+			require.False(t, exists)
 		})
 		require.Nil(t, got.cookie())
 		require.Equal(t, "ada", a.peek(second))

@@ -267,19 +267,13 @@ func (s *Session) Clear() error {
 	return nil
 }
 
-// Exists reports whether the session is stored.
+// Exists reports whether the session is stored. A new one is not until it is
+// saved, whatever was changed in it.
 func (s *Session) Exists() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.load(s.ctx)
 	return s.exists, err
-}
-
-// IsNew reports whether the session is not stored yet. It stays true after a
-// change until the session is saved.
-func (s *Session) IsNew() (bool, error) {
-	exists, err := s.Exists()
-	return !exists && err == nil, err
 }
 
 // ID returns the id of a stored session, which whoever has it can use: keep
@@ -312,16 +306,6 @@ func (s *Session) SetModified() {
 	defer s.mu.Unlock()
 	s.touched = true
 	s.force = true
-}
-
-// NeedsUpdate reports whether the end of the request, or Save, would write to
-// the storage: because of changes, because its having looked at the session
-// is to be saved, or because the id is due for rotation.
-func (s *Session) NeedsUpdate() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.manager.now()
-	return s.modified() || s.refreshDue(now) || s.rotationDue(now) && s.canSendID() == nil
 }
 
 // lookup finds a value in the changes of this request or, having loaded it, in

@@ -18,8 +18,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// ErrUser is a user's name, or a note about a session, that cannot be kept.
-var ErrUser = errors.New("session: invalid user or note")
+// Errors of what LogIn is given.
+var (
+	// ErrUser is a user's name that cannot be kept.
+	ErrUser = errors.New("session: invalid user")
+
+	// ErrNote is a note about a session that cannot be kept.
+	ErrNote = errors.New("session: invalid note")
+)
 
 // Limits of what LogIn takes, in bytes.
 const (
@@ -51,8 +57,8 @@ type UserSession struct {
 //	map[string]string{"browser": r.UserAgent(), "address": r.RemoteAddr}
 //
 // It takes effect when the session is saved. It returns ErrUser for a name
-// that is empty, too long, or has a NUL in it, and likewise for the note;
-// ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
+// that is empty, too long, or has a NUL in it, ErrNote for a note that is too long or
+// has one, and ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
 // Settings.MaxUserSessions loses the one whose log-in is the oldest.
 //
 // The values stay, and so do an expiry and timeouts of the session's own, unless
@@ -69,11 +75,11 @@ func (s *Session) LogIn(user string, note map[string]string) error {
 	for name, value := range note {
 		size += len(name) + len(value)
 		if strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0) {
-			return fmt.Errorf("%w: the note %.40q has a NUL", ErrUser, name)
+			return fmt.Errorf("%w: the note %.40q has a NUL", ErrNote, name)
 		}
 	}
 	if size > MaxNote {
-		return fmt.Errorf("%w: a note of %d bytes, and the most is %d", ErrUser, size, MaxNote)
+		return fmt.Errorf("%w: a note of %d bytes, and the most is %d", ErrNote, size, MaxNote)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -154,7 +154,12 @@ func TestLogInRefuses(t *testing.T) {
 			s := m.Open(ctx, "")
 			err := s.LogIn(c.user, c.note)
 			if !c.ok {
-				require.ErrorIs(t, err, session.ErrUser)
+				wrong, right := session.ErrNote, session.ErrUser
+				if c.note != nil {
+					wrong, right = right, wrong
+				}
+				require.ErrorIs(t, err, right)
+				require.NotErrorIs(t, err, wrong)
 				require.False(t, s.Modified())
 				if len(c.user) > 3 {
 					require.NotContains(t, err.Error(), c.user)

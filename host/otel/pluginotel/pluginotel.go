@@ -23,8 +23,8 @@
 //     waddle.plugin.shard.state: running, waiting (the breaker is open: the
 //     instance failed and another attempt follows) and closed
 //   - waddle.plugin.calls, counter of {call}: calls into the guest by
-//     waddle.plugin.operation and waddle.plugin.outcome: ok, miss (no such
-//     record, or a conflict) and error
+//     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
+//     such record), conflict (another request was faster) and error
 //
 // And of a guest that tells what it holds (see [plugin.Counts]), what it knows:
 //
@@ -156,8 +156,9 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 		to.ObserveInt64(o.shards, count[state], with)
 	}
 	for name, op := range stats.Ops {
-		to.ObserveInt64(o.calls, int64(op.Calls-op.Misses-op.Errors), o.operation(name, "ok"))
-		to.ObserveInt64(o.calls, int64(op.Misses), o.operation(name, "miss"))
+		to.ObserveInt64(o.calls, int64(op.Calls-op.NotFound-op.Conflicts-op.Errors), o.operation(name, "ok"))
+		to.ObserveInt64(o.calls, int64(op.NotFound), o.operation(name, "not_found"))
+		to.ObserveInt64(o.calls, int64(op.Conflicts), o.operation(name, "conflict"))
 		to.ObserveInt64(o.calls, int64(op.Errors), o.operation(name, "error"))
 	}
 	return nil

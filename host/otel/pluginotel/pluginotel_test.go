@@ -41,6 +41,7 @@ const (
 	traps    = 1
 	notFound = 1001
 	invalid  = 1002
+	conflict = 1006
 )
 
 // collect returns all figures, by their names and attributes, and the units by
@@ -83,9 +84,10 @@ func TestObserve(t *testing.T) {
 		want["shards name=acme shard.state=waiting"] = waiting
 		want["shards name=acme shard.state=closed"] = closed
 	}
-	gets := func(ok, miss, failed int64) {
+	gets := func(ok, notFound, conflicts, failed int64) {
 		want["calls name=acme operation=get outcome=ok"] = ok
-		want["calls name=acme operation=get outcome=miss"] = miss
+		want["calls name=acme operation=get outcome=not_found"] = notFound
+		want["calls name=acme operation=get outcome=conflict"] = conflicts
 		want["calls name=acme operation=get outcome=error"] = failed
 	}
 	for _, step := range []struct {
@@ -93,12 +95,12 @@ func TestObserve(t *testing.T) {
 		do   func()
 		want func()
 	}{
-		{"at rest", func() {}, func() { shards(2, 0, 0); gets(0, 0, 0) }},
-		{"answers", func() { get(works); get(works); get(notFound); get(invalid) }, func() { gets(2, 1, 1) }},
-		{"a trap", func() { get(traps) }, func() { gets(2, 1, 2); shards(1, 1, 0) }},
+		{"at rest", func() {}, func() { shards(2, 0, 0); gets(0, 0, 0, 0) }},
+		{"answers", func() { get(works); get(works); get(notFound); get(conflict); get(conflict); get(invalid) }, func() { gets(2, 1, 2, 1) }},
+		{"a trap", func() { get(traps) }, func() { gets(2, 1, 2, 2); shards(1, 1, 0) }},
 		{"refused by the breaker", func() { get(works) }, func() {}},
 		{"another instance", func() { clock.Advance(time.Hour); get(works) }, func() {
-			gets(3, 1, 2)
+			gets(3, 1, 2, 2)
 			shards(2, 0, 0)
 			want["restarts name=acme"] = 1
 		}},
