@@ -85,7 +85,8 @@ func answerError(w http.ResponseWriter, err error) (status int) {
 		status, message = http.StatusConflict, "another request ended this session; load it again"
 	case errors.Is(err, session.ErrTooLarge), errors.Is(err, store.ErrTooLarge):
 		status, message = http.StatusRequestEntityTooLarge, "the session would become too large; remove a value first"
-	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode), errors.Is(err, session.ErrUser):
+	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode),
+		errors.Is(err, session.ErrUser), errors.Is(err, session.ErrNote):
 		status, message = http.StatusBadRequest, err.Error()
 	case again:
 		seconds := (wait + time.Second - 1) / time.Second

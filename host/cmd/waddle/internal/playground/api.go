@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/waddle-sessions/waddle/host/session"
 )
@@ -59,28 +58,16 @@ type view struct {
 func (a api) show(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r)
 	v := view{Values: make(map[string]json.RawMessage)}
-	keys, err := s.Keys()
-	for _, key := range keys {
-		var value json.RawMessage
+	for _, key := range session.Value(s, s.Keys) {
 		// The page shows what can be shown: a value that is not JSON counts
 		// as absent, and an event tells of it.
-		if ok, err := s.Get(key, &value); ok && err == nil {
+		if value := session.NewKey[json.RawMessage](key).Value(s); value != nil {
 			v.Values[key] = value
 		}
 	}
-	if err == nil {
-		v.New, err = s.IsNew()
-	}
-	if err == nil {
-		var expires time.Time
-		expires, err = s.Expires()
-		if !expires.IsZero() {
-			v.Expires = timestamp(expires)
-		}
-	}
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return
+	v.New = !session.Value(s, s.Exists)
+	if expires := session.Value(s, s.Expires); !expires.IsZero() {
+		v.Expires = timestamp(expires)
 	}
 	v.Modified = s.Modified()
 	writeJSON(w, http.StatusOK, v)
@@ -96,10 +83,7 @@ func (a api) set(w http.ResponseWriter, r *http.Request) {
 	if !ok || !a.hasRoom(w, r, key) {
 		return
 	}
-	if err := session.From(r).Set(key, value); err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	session.NewKey[json.RawMessage](key).Put(session.From(r), value)
 	a.show(w, r)
 }
 
@@ -109,10 +93,8 @@ func (a api) remove(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	if err := session.From(r).Delete(key); err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	s := session.From(r)
+	s.Check(s.Delete(key))
 	a.show(w, r)
 }
 
@@ -125,40 +107,32 @@ func (a api) increment(w http.ResponseWriter, r *http.Request) {
 	if !a.hasRoom(w, r, key) {
 		return
 	}
-	value, err := session.NewKey[json.RawMessage](key).Update(session.From(r), func(old json.RawMessage) (json.RawMessage, error) {
+	s := session.From(r)
+	value, err := session.NewKey[json.RawMessage](key).Update(s, func(old json.RawMessage) (json.RawMessage, error) {
 		return plusOne(key, old)
 	})
 	var no *notIncrementable
-	switch {
-	case errors.As(err, &no):
+	if errors.As(err, &no) {
 		writeError(w, http.StatusConflict, no.Error())
-	case err != nil:
-		a.manager.Error(w, r, err)
-	default:
-		writeJSON(w, http.StatusOK, struct {
-			Value json.RawMessage `json:"value"`
-		}{value})
+		return
 	}
+	s.Check(err)
+	writeJSON(w, http.StatusOK, struct {
+		Value json.RawMessage `json:"value"`
+	}{value})
 }
 
-// hasRoom reports whether the session takes a value under key, and answers if
-// it does not.
+// hasRoom reports whether the session takes a value under key. If it does not
+// the response answers for it.
 func (a api) hasRoom(w http.ResponseWriter, r *http.Request, key string) bool {
 	s := session.From(r)
 	has, err := s.Has(key)
-	n := 0
-	if err == nil && !has {
-		n, err = s.Len()
-	}
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return false
-	}
-	if n >= maxValues {
+	s.Check(err)
+	if n := session.Value(s, s.Len); !has && n >= maxValues {
 		writeError(w, http.StatusConflict, fmt.Sprintf("the session has %d values, and this is the most; remove one first", n))
 		return false
 	}
-	return true
+	return s.Check(nil)
 }
 
 // notIncrementable is a value that increment leaves as it is.

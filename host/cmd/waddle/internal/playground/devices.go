@@ -24,17 +24,12 @@ type device struct {
 
 // devices answers with where the visitor is logged in.
 func (a api) devices(w http.ResponseWriter, r *http.Request) {
-	name, own, ok := a.who(w, r)
-	if !ok {
-		return
-	}
+	s := session.From(r)
+	name, own := who(s)
 	list := []device{}
 	if name != "" {
 		sessions, err := a.manager.Sessions(r.Context(), name)
-		if err != nil {
-			a.manager.Error(w, r, err)
-			return
-		}
+		s.Check(err)
 		for _, s := range sessions {
 			d := device{
 				Handle: s.Handle, Browser: s.Note[noteBrowser], Current: s.Handle == own,
@@ -61,22 +56,17 @@ func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 	handle := r.PathValue("handle")
 	if handle == own {
 		// By Destroy, which also has the browser forget the cookie.
-		if err := session.From(r).Destroy(); err != nil {
-			a.manager.Error(w, r, err)
-			return
-		}
+		s := session.From(r)
+		s.Check(s.Destroy())
 		writeEnded(w, 1)
 		return
 	}
 	ended, err := a.manager.End(r.Context(), name, handle)
-	switch {
-	case err != nil:
-		a.manager.Error(w, r, err)
-	case !ended:
+	if session.From(r).Check(err); !ended {
 		writeError(w, http.StatusNotFound, fmt.Sprintf("%s has no session with the handle %s; it may have ended already", name, excerpt([]byte(handle))))
-	default:
-		writeEnded(w, 1)
+		return
 	}
+	writeEnded(w, 1)
 }
 
 // endOthers ends all sessions of the visitor's user but the visitor's own.
@@ -86,10 +76,7 @@ func (a api) endOthers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n, err := a.manager.EndAll(r.Context(), name, own)
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	session.From(r).Check(err)
 	writeEnded(w, n)
 }
 
@@ -100,27 +87,19 @@ func writeEnded(w http.ResponseWriter, n int) {
 }
 
 // who returns the visitor's user and the handle of this session, empty if nobody
-// is logged in, or answers if the session cannot be loaded.
-func (a api) who(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
-	s := session.From(r)
-	name, err := s.User()
-	if err == nil {
-		handle, err = s.Handle()
-	}
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return "", "", false
-	}
-	return name, handle, true
+// is logged in.
+func who(s *session.Session) (name, handle string) {
+	return session.Value(s, s.User), session.Value(s, s.Handle)
 }
 
-// loggedIn is who for a visitor who must be somebody.
+// loggedIn is who for a visitor who must be somebody. If it is nobody, or that is
+// not known, the response answers for it.
 func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
-	if name, handle, ok = a.who(w, r); ok && name == "" {
+	if name, handle = who(session.From(r)); name == "" {
 		writeError(w, http.StatusConflict, "nobody is logged in; log in first")
 		return "", "", false
 	}
-	return name, handle, ok
+	return name, handle, true
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

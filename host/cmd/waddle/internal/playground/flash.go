@@ -26,21 +26,17 @@ func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, fmt.Sprintf(`the message has %d characters, and must have 1 to %d: {"message":"text"}`, n, maxMessage))
 		return
 	}
-	if err := flash.Add(session.From(r), body.Message); err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	s := session.From(r)
+	s.Check(flash.Add(s, body.Message))
 	a.show(w, r)
 }
 
 // takeFlash answers with the messages and removes them: it is what a page does
 // that shows them.
 func (a api) takeFlash(w http.ResponseWriter, r *http.Request) {
-	messages, err := flash.Take(session.From(r))
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	s := session.From(r)
+	messages, err := flash.Take(s)
+	s.Check(err)
 	if messages == nil {
 		messages = []string{}
 	}

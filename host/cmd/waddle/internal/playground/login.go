@@ -40,14 +40,8 @@ func (a api) login(w http.ResponseWriter, r *http.Request) {
 		note[noteRemembered] = strconv.FormatBool(*body.Remember)
 	}
 	// LogIn renews the id: whoever knew it before, knows nothing now.
-	err := s.LogIn(body.User, note)
-	if err == nil {
-		err = user.Set(s, body.User)
-	}
-	if err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	s.Check(s.LogIn(body.User, note))
+	user.Put(s, body.User)
 	s.SetBrowserClose(rememberMe(body.Remember))
 	a.show(w, r)
 }
@@ -65,9 +59,7 @@ func rememberMe(box *bool) session.BrowserClose {
 }
 
 func (a api) logout(w http.ResponseWriter, r *http.Request) {
-	if err := session.From(r).Destroy(); err != nil {
-		a.manager.Error(w, r, err)
-		return
-	}
+	s := session.From(r)
+	s.Check(s.Destroy())
 	a.show(w, r)
 }
