@@ -52,7 +52,7 @@ func run(ctx context.Context, addr string, store *plugin.Plugin) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, addr, sessions.Handler(counter(sessions)))
+	return serve(ctx, addr, sessions.Handler(http.HandlerFunc(counter)))
 }
 
 // serve answers requests until ctx ends, and then waits for those under way.
@@ -75,13 +75,9 @@ func serve(ctx context.Context, addr string, handler http.Handler) error {
 	return <-idle
 }
 
-func counter(sessions *session.Manager) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n, err := visits.Update(session.From(r), func(n int) (int, error) { return n + 1, nil })
-		if err != nil {
-			sessions.Error(w, r, err)
-			return
-		}
-		fmt.Fprintf(w, "visit %d\n", n)
-	})
+func counter(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r)
+	n, err := session.Increment(s, visits, 1) // atomic, whatever other requests do
+	s.Check(err)                              // the response answers for it
+	fmt.Fprintf(w, "visit %d\n", n)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,7 @@ func TestOwnStorageIsLoaded(t *testing.T) {
 	sessions, err := session.New(store, session.Defaults())
 	require.NoError(t, err)
 
-	client := visit.NewClient(t, sessions.Handler(counter(sessions)))
+	client := visit.NewClient(t, sessions.Handler(http.HandlerFunc(counter)))
 	require.Equal(t, "visit 1\n", client.OK("any"))
 	require.Equal(t, "visit 2\n", client.OK("any"))
 }

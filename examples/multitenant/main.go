@@ -132,7 +132,7 @@ func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll fu
 			closeAll()
 			return nil, nil, err
 		}
-		byHost[t.host] = sessions.Handler(counter(sessions, t.host))
+		byHost[t.host] = sessions.Handler(counter(t.host))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -149,13 +149,11 @@ func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll fu
 
 var visits = session.NewKey[int]("visits")
 
-func counter(sessions *session.Manager, name string) http.Handler {
+func counter(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n, err := visits.Update(session.From(r), func(n int) (int, error) { return n + 1, nil })
-		if err != nil {
-			sessions.Error(w, r, err)
-			return
-		}
+		s := session.From(r)
+		n, err := session.Increment(s, visits, 1)
+		s.Check(err) // the response answers for it
 		fmt.Fprintf(w, "%s, visit %d\n", name, n)
 	})
 }

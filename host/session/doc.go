@@ -3,16 +3,21 @@
 // A [Manager] wraps handlers. Inside of one, [From] gives the request's
 // [Session], and a [Key] reads and writes one value of it with its type:
 //
-//	var visits = session.NewKey[int]("visits")
+//	var name, visits = session.NewKey[string]("name"), session.NewKey[int]("visits")
 //
 //	func hello(w http.ResponseWriter, r *http.Request) {
-//		n, err := visits.Update(session.From(r), func(n int) (int, error) { return n + 1, nil })
-//		…
+//		s := session.From(r)
+//		n, err := session.Increment(s, visits, 1)
+//		s.Check(err)
+//		fmt.Fprintf(w, "Hello %s, visit %d", name.Value(s), n)
 //	}
 //
 // A session is loaded when a handler first looks into it and saved, if it
 // was changed, just before the first byte of the response leaves. A request
 // that never touches its session costs no storage call and no header.
+//
+// [Key.Value], [Key.Put] and [Value] return no error: the first one is kept, and
+// the response answers for it in the handler's place; see [Session.Err].
 //
 // # What is guaranteed
 //

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"strings"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -24,11 +27,9 @@ func Example() {
 		return
 	}
 	hello := func(w http.ResponseWriter, r *http.Request) {
-		n, err := visits.Update(session.From(r), func(n int) (int, error) { return n + 1, nil })
-		if err != nil {
-			m.Error(w, r, err)
-			return
-		}
+		s := session.From(r)
+		n, err := session.Increment(s, visits, 1)
+		s.Check(err) // the response answers for it
 		fmt.Fprintf(w, "visit %d", n)
 	}
 	server := httptest.NewServer(m.Handler(http.HandlerFunc(hello)))
@@ -64,46 +65,32 @@ func Example_login() {
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		// After the password was checked. The note is for the user to recognise
 		// this session by.
-		err := session.From(r).LogIn(r.FormValue("user"), map[string]string{"browser": r.UserAgent()})
-		if err != nil {
-			m.Error(w, r, err)
-		}
+		s := session.From(r)
+		s.Check(s.LogIn(r.FormValue("user"), map[string]string{"browser": r.UserAgent()}))
 	})
 	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
-		if err := session.From(r).Destroy(); err != nil {
-			m.Error(w, r, err)
-		}
+		s := session.From(r)
+		s.Check(s.Destroy())
 	})
 	mux.HandleFunc("POST /logout-elsewhere", func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
-		user, err := s.User()
-		if err != nil || user == "" {
+		user, this := session.Value(s, s.User), session.Value(s, s.Handle)
+		if user == "" {
 			http.Error(w, "Please log in.", http.StatusUnauthorized)
 			return
 		}
-		this, err := s.Handle()
-		if err == nil {
-			_, err = m.EndAll(r.Context(), user, this)
-		}
-		if err != nil {
-			m.Error(w, r, err)
-		}
+		_, err := m.EndAll(r.Context(), user, this)
+		s.Check(err)
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		user, err := session.From(r).User()
-		if err != nil {
-			m.Error(w, r, err)
-			return
-		}
+		s := session.From(r)
+		user := session.Value(s, s.User)
 		if user == "" {
 			fmt.Fprint(w, "nobody")
 			return
 		}
 		sessions, err := m.Sessions(r.Context(), user)
-		if err != nil {
-			m.Error(w, r, err)
-			return
-		}
+		s.Check(err)
 		fmt.Fprintf(w, "%s %d", user, len(sessions))
 	})
 	server := httptest.NewServer(m.Handler(mux))
@@ -146,6 +133,69 @@ func Example_login() {
 	// phone /login?user=ada; desk: ada 2, phone: ada 2
 	// desk /logout-elsewhere; desk: ada 1, phone: nobody
 	// desk /logout; desk: nobody, phone: nobody
+}
+
+// A page reads what it needs and says nothing of errors. While the storage is
+// down the response is an error, and nothing that the page wrote is seen.
+func ExampleKey_Value() {
+	name, theme := session.NewKey[string]("name"), session.NewKey[string]("theme")
+
+	sessions := sessiontest.NewStore(store.NewMemory()) // which fails when it is told to
+	m, err := session.New(sessions, session.Defaults())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	page := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r)
+		if r.Method == http.MethodPost {
+			name.Put(s, r.FormValue("name"))
+		}
+		fmt.Fprintf(w, "%s likes it %s", cmp.Or(name.Value(s), "somebody"), cmp.Or(theme.Value(s), "light"))
+	}))
+
+	r := httptest.NewRequest(http.MethodPost, "/?name=Ada", nil)
+	for _, down := range []error{nil, store.ErrUnavailable} {
+		sessions.Fail(down)
+		w := httptest.NewRecorder()
+		page.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+		r = httptest.NewRequest(http.MethodGet, "/", nil)
+		for _, c := range w.Result().Cookies() {
+			r.AddCookie(c)
+		}
+	}
+	// Output:
+	// 200 Ada likes it light
+	// 503 The session storage is not available. Please try again.
+}
+
+// Whoever asks for the error answers for it: a page that can do without.
+func ExampleSession_Err() {
+	name := session.NewKey[string]("name")
+	settings := session.Defaults()
+	settings.OnEvent = session.Events() // the outage is a part of the example
+	down := sessiontest.NewStore(store.NewMemory())
+	down.Fail(store.ErrUnavailable)
+	m, err := session.New(down, settings)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	page := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r)
+		greeting := "Hello " + name.Value(s)
+		if s.Err() != nil {
+			greeting = "Hello. We cannot see at the moment who you are."
+		}
+		fmt.Fprint(w, greeting)
+	}))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(&http.Cookie{Name: "session_id", Value: strings.Repeat("A", 43)})
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 Hello. We cannot see at the moment who you are.
 }
 
 func ExampleKey() {

@@ -90,9 +90,10 @@ func (m *Manager) Open(ctx context.Context, id string) *Session {
 	return s
 }
 
-// Error answers a request as Settings.OnError says, for a handler that could
-// not load its session. Headers that the handler set for its own answer's body
-// and for caches are dropped first.
+// Error answers a request as Settings.OnError says, for a handler that met an
+// error of its session and says so at once; Session.Check leaves it to the
+// response. Headers that the handler set for its own answer's body, for caches,
+// and for where the client is to go are dropped first; cookies and all others stay.
 func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
 	if s, ok := r.Context().Value(m).(*Session); ok {
 		s.takeFailure()

@@ -19,7 +19,8 @@ import (
 //
 // All use the request's context. A method that looks into the session may have
 // to load it and then returns the storage's error if that fails; it tries anew
-// the next time.
+// the next time. [Key.Value], [Key.Put], [Value] and [Session.Check] keep the
+// error instead, and the response answers for it; see [Session.Err].
 type Session struct {
 	manager *Manager
 	ctx     context.Context
