@@ -58,6 +58,12 @@ func benchmarkMiddleware(b *testing.B, settings session.Settings) {
 				b.Error(err1, err2)
 			}
 		}},
+		{"read without errors", func(_ http.ResponseWriter, r *http.Request) {
+			s := session.From(r)
+			if benchUser.Value(s) == "" || benchCount.Value(s) == 0 {
+				b.Error("nothing read")
+			}
+		}},
 		{"write", func(_ http.ResponseWriter, r *http.Request) {
 			s := session.From(r)
 			n, err1 := benchCount.Get(s)
