@@ -116,7 +116,7 @@ func TestTheResponseAnswersForAnError(t *testing.T) {
 		}},
 		{name: "404", answer: func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }},
 		{name: "204", answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }},
-		{name: "redirect", answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 303) }},
+		{name: "redirect", answer: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusSeeOther) }},
 		{name: "file", answer: page},
 		{name: "not modified", header: http.Header{"If-Modified-Since": {time.Unix(2e9, 0).UTC().Format(http.TimeFormat)}}, answer: page},
 		{name: "range", header: http.Header{"Range": {"bytes=0-3"}}, answer: page},
@@ -702,4 +702,43 @@ func TestErrorsOfManyGoroutines(t *testing.T) {
 	require.Equal(t, 503, got.StatusCode)
 	require.NotContains(t, names(a.store.take()), "set")
 	require.EqualValues(t, 7, b.values()["count"])
+}
+
+// TestRenewalBeforeAnErrorIsFinished: the old id reaches nothing, although the
+// storage did not say so when it was asked.
+func TestRenewalBeforeAnErrorIsFinished(t *testing.T) {
+	for _, asks := range []bool{false, true} {
+		overStores(t, func(t *testing.T, s store.Store) {
+			a := newApp(t, s)
+			b := a.browser()
+			b.set("user", "ada")
+			old := b.id()
+			got := b.serve(func(w http.ResponseWriter, r *http.Request) {
+				s := session.From(r)
+				require.NoError(t, s.Renew())
+				_, err := s.Has("user")
+				require.NoError(t, err)
+				sets := 0
+				a.store.fail(func(o operation) error {
+					if o.name == "set" {
+						sets++
+					}
+					if sets > 1 {
+						return store.ErrUnavailable
+					}
+					return nil
+				}, nil)
+				require.False(t, s.Check(s.Save()))
+				a.store.fail(nil, nil)
+				if asks {
+					require.Error(t, s.Err())
+					fmt.Fprint(w, "hello")
+				}
+			})
+			require.Equal(t, map[bool]int{false: 503, true: 200}[asks], got.StatusCode)
+			require.NotEqual(t, old, b.id())
+			require.Equal(t, "ada", b.values()["user"])
+			require.Empty(t, a.peek(old))
+		})
+	}
 }
