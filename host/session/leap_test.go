@@ -151,12 +151,21 @@ func (l *leaps) run(steps int) {
 	users := []string{"ada", "bob"}
 	for step := range steps {
 		if step%10 == 0 {
-			// What sweeps does not believe such a clock: see package plugin.
+			// What sweeps does not believe a clock that is ahead by more than a day:
+			// see package plugin, and store.Memory.
 			l.a.clock.ms.Store(l.right)
 			sweep(l.t, l.a.store.Store, l.a)
 		}
 		l.right += l.rng.Int64N((20 * time.Minute).Milliseconds())
-		ahead := []time.Duration{0, 0, 20 * time.Hour, 3 * day, 365 * day}[l.rng.IntN(5)]
+		var ahead time.Duration
+		if step%2 == 0 {
+			// The clock is right again before it leaps anew, and somebody else is
+			// there to show it.
+			l.a.clock.ms.Store(l.right)
+			logIn(l.t, l.a.manager, "eve")
+		} else {
+			ahead = []time.Duration{0, 30 * time.Hour, 3 * day, 365 * day}[l.rng.IntN(4)]
+		}
 		l.a.clock.ms.Store(l.right + ahead.Milliseconds())
 		user := users[l.rng.IntN(len(users))]
 		switch l.rng.IntN(8) {

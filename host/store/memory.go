@@ -26,6 +26,7 @@ type Memory struct {
 	seed   maphash.Seed
 	once   sync.Once
 	shards [memoryShards]memoryShard
+	clock  steadyTime
 
 	sweepMu   sync.Mutex
 	sweepNext int
@@ -146,7 +147,7 @@ func (m *Memory) Set(ctx context.Context, w Write) error {
 	} else {
 		s.put(w.Key, w.Value, w.Expires)
 	}
-	s.sweepSome(w.Now)
+	s.sweepSome(m.clock.judge(w.Now))
 	return nil
 }
 
@@ -165,7 +166,7 @@ func (m *Memory) Touch(ctx context.Context, key []byte, expires, now Millis) err
 	if r.expired(now) {
 		s.remove(key)
 	}
-	s.sweepSome(now)
+	s.sweepSome(m.clock.judge(now))
 	return nil
 }
 

@@ -11,7 +11,6 @@ type memoryShard struct {
 	records []memoryRecord
 	gaps    []int // in records
 	next    int   // is looked at next by a sweep
-	clock   steadyTime
 }
 
 // memoryRecord is a gap if it has no key.
@@ -95,9 +94,8 @@ func (s *memoryShard) giveBack() {
 	}
 }
 
-// sweepSome is done with each write, which has the time now.
+// sweepSome is done with each write, by the time that is believed.
 func (s *memoryShard) sweepSome(now Millis) {
-	now = s.clock.judge(now)
 	if s.sweep(looksPerWrite, now) == 0 {
 		return
 	}

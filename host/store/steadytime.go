@@ -1,34 +1,55 @@
 package store
 
-import "time"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 const (
-	// mostLeap is how far the time of a write may be beyond that of the write before
+	// mostLeap is how far the time of a write may be beyond what was believed before
 	// and be believed at once.
 	mostLeap = Millis(24 * time.Hour / time.Millisecond)
 	// proofTime is how long a time that leapt further must go on without going back.
 	proofTime = Millis(time.Hour / time.Millisecond)
+	// judgeEvery is how far time goes on until it is judged again. A write within it
+	// only reads what all writers share.
+	judgeEvery = Millis(time.Minute / time.Millisecond)
 )
 
-// steadyTime is the time by which a write takes others' records for expired. One
+// steadyTime is the time by which a write takes others' records for expired. A write
 // that is told the year 2099, by a clock that is set right a moment later, must not
-// cost sessions that nobody asked for. There is no other clock here to compare it
-// with: a long time without writes looks like a leap as well, and what is removed
-// for it is removed an hour later, or by the write after the next.
+// cost sessions that nobody asked for. There is no other clock to compare with, so a
+// long time without writes looks like a leap too, and what has expired meanwhile is
+// removed an hour later, or by the write after the next.
+//
+// All shards of a store share one: each sees few of the writes, and would not notice
+// that the clock was set right.
 type steadyTime struct {
-	believed Millis
+	believed atomic.Int64
+	doubted  atomic.Bool // leapt is set
+	mu       sync.Mutex
 	leapt    Millis // the first time after a leap that is not believed yet, or 0
 }
 
 // judge is told the time of a write and returns what is believed.
 func (t *steadyTime) judge(now Millis) Millis {
+	believed := Millis(t.believed.Load())
+	if now >= believed && now < believed+judgeEvery && !t.doubted.Load() {
+		return now
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	believed = Millis(t.believed.Load())
 	switch {
-	case t.believed == 0 || now <= t.believed+mostLeap:
-		t.believed, t.leapt = now, 0
+	case believed == 0 || now <= believed+mostLeap:
+		believed, t.leapt = now, 0
 	case t.leapt == 0 || now < t.leapt:
 		t.leapt = now
 	case now >= t.leapt+proofTime:
-		t.believed, t.leapt = t.leapt, now
+		believed, t.leapt = t.leapt, now
 	}
-	return t.believed
+	t.believed.Store(int64(believed))
+	t.doubted.Store(t.leapt != 0)
+	return believed
 }

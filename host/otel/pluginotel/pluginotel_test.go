@@ -96,7 +96,14 @@ func TestObserve(t *testing.T) {
 		want func()
 	}{
 		{"at rest", func() {}, func() { shards(2, 0, 0); gets(0, 0, 0, 0) }},
-		{"answers", func() { get(works); get(works); get(notFound); get(conflict); get(conflict); get(invalid) }, func() { gets(2, 1, 2, 1) }},
+		{"answers", func() {
+			get(works)
+			get(works)
+			get(notFound)
+			get(conflict)
+			get(conflict)
+			get(invalid)
+		}, func() { gets(2, 1, 2, 1) }},
 		{"a trap", func() { get(traps) }, func() { gets(2, 1, 2, 2); shards(1, 1, 0) }},
 		{"refused by the breaker", func() { get(works) }, func() {}},
 		{"another instance", func() { clock.Advance(time.Hour); get(works) }, func() {
