@@ -96,7 +96,7 @@ func (d *discard) WriteHeader(int)             {}
 // BenchmarkSet measures what a value costs to encode, with the look whether it
 // would come back.
 func BenchmarkSet(b *testing.B) {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	require.NoError(b, err)
 	for _, c := range []struct {
 		name string

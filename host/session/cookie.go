@@ -58,7 +58,7 @@ func (s *Settings) cookie(scope CookieScope) *http.Cookie {
 		Path:        scope.Path,
 		Domain:      scope.Domain,
 		Secure:      scope.Secure,
-		HttpOnly:    s.CookieHTTPOnly,
+		HttpOnly:    !s.CookieScriptReadable,
 		SameSite:    s.CookieSameSite,
 		Partitioned: s.CookiePartitioned,
 	}

@@ -28,17 +28,19 @@ func TestCookieAttributes(t *testing.T) {
 		{"defaults", func(*session.Settings) {}, "Path=/; " + age + "HttpOnly; SameSite=Lax"},
 		{"path", func(s *session.Settings) { s.CookiePath = "/app" }, "Path=/app; " + age + "HttpOnly; SameSite=Lax"},
 		{"domain", func(s *session.Settings) { s.CookieDomain = "example.org" }, "Path=/; Domain=example.org; " + age + "HttpOnly; SameSite=Lax"},
-		{"secure", func(s *session.Settings) { s.CookieSecure = true }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax"},
-		{"for scripts", func(s *session.Settings) { s.CookieHTTPOnly = false }, "Path=/; " + age + "SameSite=Lax"},
+		{"secure", func(s *session.Settings) { s.CookieSecure = session.SecureAlways }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax"},
+		{"for scripts", func(s *session.Settings) { s.CookieScriptReadable = true }, "Path=/; " + age + "SameSite=Lax"},
 		{"strict", func(s *session.Settings) { s.CookieSameSite = http.SameSiteStrictMode }, "Path=/; " + age + "HttpOnly; SameSite=Strict"},
-		{"none", func(s *session.Settings) { s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, true }, "Path=/; " + age + "HttpOnly; Secure; SameSite=None"},
-		{"partitioned", func(s *session.Settings) { s.CookiePartitioned, s.CookieSecure = true, true }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax; Partitioned"},
+		{"none", func(s *session.Settings) {
+			s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, session.SecureAlways
+		}, "Path=/; " + age + "HttpOnly; Secure; SameSite=None"},
+		{"partitioned", func(s *session.Settings) { s.CookiePartitioned, s.CookieSecure = true, session.SecureAlways }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax; Partitioned"},
 		{"duration", func(s *session.Settings) { s.Duration = time.Hour }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
 		{"duration, rounded up", func(s *session.Settings) { s.Duration = time.Hour + ms }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:01 GMT; Max-Age=3601; HttpOnly; SameSite=Lax"},
 		{"absolute timeout", func(s *session.Settings) { s.AbsoluteTimeout = time.Hour }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
 		{"idle timeout does not count", func(s *session.Settings) { s.IdleTimeout = time.Hour }, "Path=/; " + age + "HttpOnly; SameSite=Lax"},
 		{"until the browser closes", func(s *session.Settings) { s.ExpireAtBrowserClose = true }, "Path=/; HttpOnly; SameSite=Lax"},
-		{"name", func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", true }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax"},
+		{"name", func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", session.SecureAlways }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			name := "session_id"

@@ -29,7 +29,9 @@ func (a *app) from(site, method, cookie string, do func(s *session.Session)) *re
 // it another one.
 func TestCrossSitePost(t *testing.T) {
 	begin := func(s *session.Session) { _ = s.Set("n", 1) }
-	none := func(s *session.Settings) { s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, true }
+	none := func(s *session.Settings) {
+		s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, session.SecureAlways
+	}
 	strict := func(s *session.Settings) { s.CookieSameSite = http.SameSiteStrictMode }
 	lax := func(*session.Settings) {}
 	for _, c := range []struct {

@@ -113,7 +113,7 @@ func (s *Session) takeBackDead() bool {
 // the clock. By one that is ahead all are, and are there again when it is right: such
 // a cookie has time until the storage has swept the session away.
 func (s *Session) stillStored(key storageKey) bool {
-	r, err := s.manager.engine.Load(&s.saving, key[:], unjudged)
+	r, err := s.manager.records.Load(&s.saving, key[:], unjudged)
 	return err == nil && r.State == RecordSession || err != nil && !errors.Is(err, store.ErrNotFound)
 }
 

@@ -3,11 +3,12 @@ package session
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
 // Setting is one of the [Settings] in words, for a page, a log or a command line
@@ -19,46 +20,35 @@ type Setting struct {
 	Changed  bool // from what Defaults has
 }
 
-// Describe returns all settings in words, in the order of the fields. Where a
-// setting has a variable, the value is one that the variable takes, or "none" or
-// "off" where nothing is set.
+// Describe returns all settings that are in force, in words, in the order of the
+// fields. Where a setting has a variable, the value is one that the variable takes,
+// or "none" where nothing is set, or "set by the program" where it takes none.
 //
 // No secret is among them: of a keyring it tells the number of keys, of functions
 // and other things that have no text only whether the program set them.
 func (s Settings) Describe() []Setting {
+	s = s.WithDefaults()
 	defaults := Defaults()
 	var all []Setting
 	v, d := reflect.ValueOf(s), reflect.ValueOf(defaults)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		// Two fields are shown in the values of others, as variables have them.
-		if !field.IsExported() || field.Name == "CookieSecureAuto" || field.Name == "TrustUnixSockets" {
+		// TrustUnixSockets is shown among the TrustedProxies, as the variable has it.
+		if !field.IsExported() || field.Name == "TrustUnixSockets" {
 			continue
 		}
+		setting := Setting{Field: field.Name}
 		value, usual := inWords(field.Name, v.Field(i), d.Field(i)), inWords(field.Name, d.Field(i), d.Field(i))
-		if field.Name == "CookieSecure" && s.CookieSecureAuto {
-			value = "auto"
+		if variable := variableOf(field.Name); variable != nil {
+			setting.Variable = variable.name
+			if variable.show != nil {
+				value, usual = variable.show(&s), variable.show(&defaults)
+			}
 		}
-		if field.Name == "TrustedProxies" && s.TrustUnixSockets {
-			value = strings.TrimSuffix("unix,"+value, ",none")
-		}
-		all = append(all, Setting{field.Name, variableOf(field.Name), value, value != usual})
+		setting.Value, setting.Changed = value, value != usual
+		all = append(all, setting)
 	}
 	return all
-}
-
-// variableOf returns the variable that sets a field: the one whose name is the
-// field's but for underscores.
-func variableOf(field string) string {
-	if field == "Keyring" {
-		return secretVariable
-	}
-	for _, v := range variables {
-		if strings.EqualFold(strings.ReplaceAll(strings.TrimPrefix(v.name, envPrefix), "_", ""), field) {
-			return v.name
-		}
-	}
-	return ""
 }
 
 // inWords returns a field's value as text. What it does not know it does not
@@ -74,8 +64,6 @@ func inWords(name string, v, usual reflect.Value) string {
 		return value.UTC().Format(time.RFC3339)
 	case http.SameSite:
 		return sameSiteInWords(value)
-	case []netip.Prefix:
-		return listInWords(value, netip.Prefix.String)
 	case Codec:
 		return codecInWords(value)
 	case []Codec:
@@ -115,19 +103,12 @@ func inWords(name string, v, usual reflect.Value) string {
 	return "set by the program"
 }
 
-// durationInWords returns 168h rather than 168h0m0s.
+// durationInWords returns a time as its variable takes it.
 func durationInWords(d time.Duration) string {
-	if d == 0 {
-		return "off"
+	if d == Off {
+		d = 0
 	}
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return environ.FormatDuration(d)
 }
 
 func sameSiteInWords(mode http.SameSite) string {

@@ -5,10 +5,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// Each variable is found by the field that it sets, but for the second name of
-// Duration.
+// Each variable is described, but for the second names of Duration and Keyring,
+// and each is one that this package is known to read.
 func TestVariablesAreDescribed(t *testing.T) {
 	described := make(map[string]bool)
 	for _, s := range Defaults().Describe() {
@@ -17,11 +18,16 @@ func TestVariablesAreDescribed(t *testing.T) {
 			described[s.Variable] = true
 		}
 	}
+	var read []string
 	for _, v := range variables {
-		if v.name != "SESSION_COOKIE_AGE" {
-			require.True(t, described[v.name], "%s sets no field whose name is the variable's without underscores", v.name)
+		read = append(read, v.name)
+		if v.name != "SESSION_COOKIE_AGE" && v.name != secretFileVariable {
+			require.True(t, described[v.name], "%s is not described", v.name)
 		}
+		_, exists := reflect.TypeFor[Settings]().FieldByName(v.field)
+		require.True(t, exists, "%s sets %s, which is no field", v.name, v.field)
 	}
+	require.ElementsMatch(t, environ.Names(environ.Sessions), read)
 }
 
 // What is not known is not printed.

@@ -18,20 +18,20 @@ func checkDomain(domain string) error {
 	}
 	lower := strings.ToLower(domain)
 	if _, rest, ok := strings.Cut(lower, "://"); ok {
-		return fmt.Errorf("and must have no scheme; write %q", rest)
+		return fmt.Errorf("must have no scheme; write %q", rest)
 	}
 	if rest, ok := strings.CutPrefix(lower, "."); ok {
-		return fmt.Errorf("and must not begin with a dot: subdomains have the cookie anyway; write %q", rest)
+		return fmt.Errorf("must not begin with a dot, since subdomains have the cookie anyway; write %q", rest)
 	}
 	bare := strings.Trim(lower, "[]")
 	if _, err := netip.ParseAddrPort(lower); err == nil || numeric(lower) {
-		return errors.New("which is an address, and addresses have no subdomains; leave it empty")
+		return errors.New("must be empty for an address, which has no subdomains")
 	}
 	if _, err := netip.ParseAddr(bare); err == nil {
-		return errors.New("which is an address, and addresses have no subdomains; leave it empty")
+		return errors.New("must be empty for an address, which has no subdomains")
 	}
 	if name, _, ok := strings.Cut(lower, ":"); ok {
-		return fmt.Errorf("and must have no port: cookies do not tell ports apart; write %q", name)
+		return fmt.Errorf("must have no port, since cookies do not tell ports apart; write %q", name)
 	}
 	for label := range strings.SplitSeq(lower, ".") {
 		if err := checkLabel(label); err != nil {
@@ -39,13 +39,13 @@ func checkDomain(domain string) error {
 		}
 	}
 	if len(lower) > 253 {
-		return fmt.Errorf("which has %d characters, and the most is 253", len(lower))
+		return fmt.Errorf("must have at most 253 characters, not %d", len(lower))
 	}
 	if !strings.Contains(lower, ".") {
-		return errors.New("which has no dot in it, and browsers drop the cookie; leave it empty for a cookie of the one host")
+		return errors.New("must have a dot in it, or browsers drop the cookie; leave it empty for a cookie of the one host")
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(lower); suffix == lower {
-		return errors.New("under which anybody can have a domain (publicsuffix.org), and browsers drop the cookie; name your own domain, or leave it empty for a cookie of the one host")
+		return errors.New("must not be one under which anybody can have a domain (publicsuffix.org), since browsers drop the cookie; name your own domain, or leave it empty for a cookie of the one host")
 	}
 	return nil
 }
@@ -53,19 +53,19 @@ func checkDomain(domain string) error {
 // checkLabel returns what is wrong with a part of a domain between dots.
 func checkLabel(label string) error {
 	if label == "" || len(label) > 63 {
-		return errors.New("and must consist of names of 1 to 63 characters with dots between")
+		return errors.New("must consist of names of 1 to 63 characters with dots between")
 	}
 	for i := range len(label) {
 		c := label[i]
 		if c >= 0x80 {
-			return errors.New("and must be written in ASCII, as names with other letters are in the DNS (xn--…)")
+			return errors.New("must be written in ASCII, as names with other letters are in the DNS (xn--…)")
 		}
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return fmt.Errorf("and %q cannot stand in a Domain", c)
+			return fmt.Errorf("must be without %q, which cannot stand in a Domain", c)
 		}
 	}
 	if label[0] == '-' || label[len(label)-1] == '-' {
-		return errors.New("and no name in it may begin or end with a hyphen")
+		return errors.New("must have no name in it that begins or ends with a hyphen")
 	}
 	return nil
 }

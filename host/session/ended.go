@@ -51,13 +51,13 @@ func (m *Manager) tombstone(revision uint64, t Transport, now store.Millis) *Rec
 // disk, and what a tombstone is for, that nobody stores the session again, there is no
 // room for either.
 func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect int64, now store.Millis) error {
-	err := m.engine.Store(ctx, key, left, expect, now)
+	err := m.records.Store(ctx, key, left, expect, now)
 	if !errors.Is(err, store.ErrNoSpace) {
 		return err
 	}
 	gone := *left
 	gone.Expires = 1
-	if m.engine.Store(ctx, key, &gone, expect, now) != nil {
+	if m.records.Store(ctx, key, &gone, expect, now) != nil {
 		// A conflict may be with the tombstone itself, which is there and was not
 		// made durable: that would be taken for the end that another request made.
 		return err
@@ -73,7 +73,7 @@ func (r *Record) setSuccessor(key storageKey) {
 }
 
 func (r *Record) successor() (key storageKey, ok bool) {
-	data, ok := r.Values.Lookup(successorKey)
+	data, ok := r.Values.lookup(successorKey)
 	if !ok || len(data) != len(key) {
 		return key, false
 	}
@@ -195,14 +195,14 @@ func (s *Session) remove(id string) (Values, error) {
 func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storageKey, r Record, expect int64, err error) {
 	for range maxLeads + maxMoves {
 		key = s.manager.keyOf(id)
-		r, err = s.manager.engine.Load(&s.saving, key[:], now)
+		r, err = s.manager.records.Load(&s.saving, key[:], now)
 		switch {
 		case isCorrupt(err), err == nil && int64(r.Revision) <= 0:
 			return key, Record{Transport: TransportAny}, store.Any, nil
 		case errors.Is(err, store.ErrNotFound):
 			// By a clock that is ahead it may only seem to be over, and would be
 			// back when the clock is right again.
-			if err := s.manager.engine.Delete(&s.saving, key[:], now); err != nil {
+			if err := s.manager.records.Delete(&s.saving, key[:], now); err != nil {
 				return key, r, 0, err
 			}
 			return key, r, 0, store.ErrNotFound

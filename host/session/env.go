@@ -1,53 +1,70 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// envPrefix begins the names of all settings in the environment.
-const envPrefix = "SESSION_"
+// variable is a setting of the environment's.
+type variable struct {
+	name  string
+	field string
+	set   func(s *Settings, value string) error
+
+	// show returns what the variable would be set to for the settings in force;
+	// nil for a field whose value says so itself.
+	show func(s *Settings) string
+}
 
 // variables are the settings that the environment can give, in the order in
 // which errors name them.
-var variables = []struct {
-	name string
-	set  func(s *Settings, value string) error
-}{
-	{"SESSION_ENGINE", text(func(s *Settings) *string { return &s.Engine })},
-	{"SESSION_STORAGE", text(func(s *Settings) *string { return &s.Storage })},
-	{"SESSION_DIR", text(func(s *Settings) *string { return &s.Dir })},
-	{"SESSION_DURABILITY", durability},
-	{"SESSION_LOCK_WAIT", duration(func(s *Settings) *time.Duration { return &s.LockWait })},
-	{"SESSION_DURATION", duration(func(s *Settings) *time.Duration { return &s.Duration })},
-	{"SESSION_COOKIE_AGE", duration(func(s *Settings) *time.Duration { return &s.Duration })},
-	{"SESSION_ANONYMOUS_DURATION", duration(func(s *Settings) *time.Duration { return &s.AnonymousDuration })},
-	{"SESSION_ROLLING", boolean(func(s *Settings) *bool { return &s.Rolling })},
-	{"SESSION_IDLE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout })},
-	{"SESSION_SEEN_EVERY", duration(func(s *Settings) *time.Duration { return &s.SeenEvery })},
-	{"SESSION_ROTATE_EVERY", duration(func(s *Settings) *time.Duration { return &s.RotateEvery })},
-	{"SESSION_ROTATE_GRACE", duration(func(s *Settings) *time.Duration { return &s.RotateGrace })},
-	{"SESSION_ABSOLUTE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout })},
-	{"SESSION_MAX_USER_SESSIONS", number(func(s *Settings) *int { return &s.MaxUserSessions })},
-	{"SESSION_STORE_TIMEOUT", duration(func(s *Settings) *time.Duration { return &s.StoreTimeout })},
-	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose })},
-	{"SESSION_COOKIE_NAME", text(func(s *Settings) *string { return &s.CookieName })},
-	{"SESSION_NAMESPACE", text(func(s *Settings) *string { return &s.Namespace })},
-	{"SESSION_COOKIE_PATH", text(func(s *Settings) *string { return &s.CookiePath })},
-	{"SESSION_COOKIE_DOMAIN", text(func(s *Settings) *string { return &s.CookieDomain })},
-	{"SESSION_COOKIE_SECURE", secure},
-	{"SESSION_TRUSTED_PROXIES", prefixes},
-	{"SESSION_TOKEN_HEADER", text(func(s *Settings) *string { return &s.TokenHeader })},
-	{"SESSION_COOKIE_HTTPONLY", boolean(func(s *Settings) *bool { return &s.CookieHTTPOnly })},
-	{"SESSION_COOKIE_SAMESITE", sameSite},
-	{"SESSION_COOKIE_PARTITIONED", boolean(func(s *Settings) *bool { return &s.CookiePartitioned })},
-	{"SESSION_READ_UNSEALED_UNTIL", date(func(s *Settings) *time.Time { return &s.ReadUnsealedUntil })},
-	{"SESSION_WRITE_UNSEALED", boolean(func(s *Settings) *bool { return &s.WriteUnsealed })},
+var variables = []variable{
+	{"SESSION_DURATION", "Duration", duration(func(s *Settings) *time.Duration { return &s.Duration }), nil},
+	{"SESSION_COOKIE_AGE", "Duration", duration(func(s *Settings) *time.Duration { return &s.Duration }), nil},
+	{"SESSION_ANONYMOUS_DURATION", "AnonymousDuration", duration(func(s *Settings) *time.Duration { return &s.AnonymousDuration }), nil},
+	{"SESSION_ROLLING", "Rolling", boolean(func(s *Settings) *bool { return &s.Rolling }), nil},
+	{"SESSION_IDLE_TIMEOUT", "IdleTimeout", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout }), nil},
+	{"SESSION_SEEN_EVERY", "SeenEvery", duration(func(s *Settings) *time.Duration { return &s.SeenEvery }), nil},
+	{"SESSION_ROTATE_EVERY", "RotateEvery", duration(func(s *Settings) *time.Duration { return &s.RotateEvery }), nil},
+	{"SESSION_ROTATE_GRACE", "RotateGrace", duration(func(s *Settings) *time.Duration { return &s.RotateGrace }), nil},
+	{"SESSION_ABSOLUTE_TIMEOUT", "AbsoluteTimeout", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout }), nil},
+	{"SESSION_MAX_USER_SESSIONS", "MaxUserSessions", userSessions, nil},
+	{"SESSION_STORE_TIMEOUT", "StoreTimeout", duration(func(s *Settings) *time.Duration { return &s.StoreTimeout }), nil},
+	{"SESSION_EXPIRE_AT_BROWSER_CLOSE", "ExpireAtBrowserClose", boolean(func(s *Settings) *bool { return &s.ExpireAtBrowserClose }), nil},
+	{"SESSION_COOKIE_NAME", "CookieName", text(func(s *Settings) *string { return &s.CookieName }), nil},
+	{"SESSION_NAMESPACE", "Namespace", text(func(s *Settings) *string { return &s.Namespace }), nil},
+	{"SESSION_COOKIE_PATH", "CookiePath", text(func(s *Settings) *string { return &s.CookiePath }), nil},
+	{"SESSION_COOKIE_DOMAIN", "CookieDomain", text(func(s *Settings) *string { return &s.CookieDomain }), nil},
+	{"SESSION_COOKIE_SECURE", "CookieSecure", secureMode, showSecure},
+	{"SESSION_TRUSTED_PROXIES", "TrustedProxies", prefixes, showProxies},
+	{"SESSION_TOKEN_HEADER", "TokenHeader", text(func(s *Settings) *string { return &s.TokenHeader }), nil},
+	{"SESSION_COOKIE_HTTPONLY", "CookieScriptReadable", httpOnly, showHTTPOnly},
+	{"SESSION_COOKIE_SAMESITE", "CookieSameSite", sameSite, nil},
+	{"SESSION_COOKIE_PARTITIONED", "CookiePartitioned", boolean(func(s *Settings) *bool { return &s.CookiePartitioned }), nil},
+	{"SESSION_READ_UNSEALED_UNTIL", "ReadUnsealedUntil", date(func(s *Settings) *time.Time { return &s.ReadUnsealedUntil }), nil},
+	{"SESSION_WRITE_UNSEALED", "WriteUnsealed", boolean(func(s *Settings) *bool { return &s.WriteUnsealed }), nil},
+
+	// These are read apart from the others.
+	{engineVariable, "Records", nil, showRecords},
+	{secretVariable, "Keyring", nil, nil},
+	{secretFileVariable, "Keyring", nil, nil},
+}
+
+// variableOf returns the first variable that sets a field, nil for none.
+func variableOf(field string) *variable {
+	for i := range variables {
+		if variables[i].field == field {
+			return &variables[i]
+		}
+	}
+	return nil
 }
 
 // FromEnv returns Defaults with the settings of an environment, as [os.Environ]
@@ -60,7 +77,9 @@ var variables = []struct {
 // none is ErrSecret, and a file that cannot be read ErrSecretFile.
 //
 // Times are whole seconds, or numbers with units as [time.ParseDuration] takes
-// them; yes and no are true, false, yes, no, on, off, 1 or 0, in any case.
+// them, and 0 or off where they are to be off; yes and no are true, false, yes,
+// no, on, off, 1 or 0, in any case. SESSION_ENGINE is "records", or a name that
+// an option gives; see [RecordsNamed].
 //
 // It returns ErrSettings, naming the variable, for a value it cannot take, for
 // SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting),
@@ -68,116 +87,46 @@ var variables = []struct {
 // SESSION_COOKIE_, or is a letter or two away from a setting. Other variables
 // that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone;
 // not so names that begin with WADDLE_SECRET, WADDLE_KEY or SESSION_KEYRING, nor,
-// where no secret is set, with SESSION_SECRET. Where settings do not go together, it names their variables.
-func FromEnv(environ []string) (Settings, error) {
-	s := Defaults()
-	values := make(map[string]string)
-	for _, entry := range environ {
-		if name, value, ok := strings.Cut(entry, "="); ok {
-			values[name] = value
-		}
+// where no secret is set, with SESSION_SECRET. Those that choose the storage,
+// SESSION_STORAGE and others, are for package engines, which opens it and looks
+// at their spelling. Where settings do not go together, it names their variables.
+func FromEnv(environment []string, options ...EnvOption) (Settings, error) {
+	var o envOptions
+	for _, option := range options {
+		option(&o)
 	}
-	sealed := values[secretVariable] != "" || values[secretFileVariable] != ""
-	for _, entry := range environ {
-		name, _, ok := strings.Cut(entry, "=")
-		if !ok || known(name) {
-			continue
-		}
-		if meant := misspelt(name, sealed); meant != "" {
-			return Settings{}, fmt.Errorf("%w: the environment sets %s, which is no setting; was %s meant?", ErrSettings, name, meant)
-		}
+	s := Defaults()
+	values := environ.Values(environment)
+	if err := environ.Misspelt(environment, environ.Sessions); err != nil {
+		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
 	}
 	var err error
+	if s.Records, err = o.records(strings.TrimSpace(values[engineVariable])); err != nil {
+		return Settings{}, err
+	}
 	if s.Keyring, err = secretsOf(values); err != nil {
 		return Settings{}, err
 	}
 	for _, v := range variables {
 		value := strings.TrimSpace(values[v.name])
-		if value == "" {
+		if value == "" || v.set == nil {
 			continue
 		}
 		if err := v.set(&s, value); err != nil {
-			return Settings{}, fmt.Errorf("%w: %s is %q, and must be %w", ErrSettings, v.name, value, err)
+			return Settings{}, fmt.Errorf("%w: %s is %q: must be %w", ErrSettings, v.name, value, err)
 		}
 	}
 	if a, b := values["SESSION_DURATION"], values["SESSION_COOKIE_AGE"]; a != "" && b != "" {
-		var first, second Settings
-		set := duration(func(s *Settings) *time.Duration { return &s.Duration })
-		if set(&first, strings.TrimSpace(a)) == nil && set(&second, strings.TrimSpace(b)) == nil && first.Duration != second.Duration {
-			return Settings{}, fmt.Errorf("%w: SESSION_DURATION is %q and SESSION_COOKIE_AGE is %q; they are two names of one setting, so set one of them", ErrSettings, a, b)
+		first, errFirst := environ.Duration(strings.TrimSpace(a))
+		second, errSecond := environ.Duration(strings.TrimSpace(b))
+		if errFirst == nil && errSecond == nil && first != second {
+			return Settings{}, fmt.Errorf("%w: SESSION_DURATION is %q and SESSION_COOKIE_AGE is %q: must be the same, as two names of one setting; set one of them", ErrSettings, a, b)
 		}
 	}
 	if err := s.Check(); err != nil {
 		return Settings{}, inVariables(err, values)
 	}
-	return s, nil
-}
-
-func known(name string) bool { return slices.Contains(names(), name) }
-
-// names are those of all variables that are read.
-func names() []string {
-	all := []string{secretVariable, secretFileVariable}
-	for _, v := range variables {
-		all = append(all, v.name)
-	}
-	return all
-}
-
-// misspelt returns the setting that a name was meant to be, if it can only be
-// a misspelt one. Where there is a secret already, another framework's is its
-// own affair.
-func misspelt(name string, sealed bool) string {
-	upper := strings.ToUpper(name)
-	best, least := "", len(name)
-	for _, known := range names() {
-		if d := editDistance(upper, known); d < least {
-			best, least = known, d
-		}
-	}
-	// The shorter the name proper, the likelier it is a word of its own:
-	// SESSION_ID is not SESSION_DIR.
-	_, proper, _ := strings.Cut(best, "_")
-	allowed := 2
-	if len(proper) < 6 {
-		allowed = 1
-	}
-	switch {
-	case strings.HasPrefix(upper, secretVariable), strings.HasPrefix(upper, "WADDLE_KEY"), strings.HasPrefix(upper, envPrefix+"KEYRING"),
-		!sealed && strings.HasPrefix(upper, envPrefix+"SECRET"):
-		if strings.HasSuffix(upper, "FILE") || best == secretFileVariable {
-			return secretFileVariable
-		}
-		return secretVariable
-	case least <= allowed, strings.HasPrefix(upper, envPrefix+"COOKIE_"):
-		return best
-	}
-	return ""
-}
-
-// editDistance counts the letters to insert, remove, replace or swap with
-// their neighbour that lead from a to b.
-func editDistance(a, b string) int {
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			same := 1
-			if a[i-1] == b[j-1] {
-				same = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+same)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
+	return s.WithDefaults(), nil
 }
 
 func text(field func(*Settings) *string) func(*Settings, string) error {
@@ -188,45 +137,35 @@ func text(field func(*Settings) *string) func(*Settings, string) error {
 }
 
 func boolean(field func(*Settings) *bool) func(*Settings, string) error {
-	return func(s *Settings, value string) error {
-		value = strings.ToLower(value)
-		if slices.Contains([]string{"true", "yes", "on", "1"}, value) {
-			*field(s) = true
-			return nil
-		}
-		if slices.Contains([]string{"false", "no", "off", "0"}, value) {
-			*field(s) = false
-			return nil
-		}
-		return fmt.Errorf("true or false")
+	return func(s *Settings, value string) (err error) {
+		*field(s), err = environ.Bool(value)
+		return err
 	}
 }
 
-func number(field func(*Settings) *int) func(*Settings, string) error {
-	return func(s *Settings, value string) error {
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return fmt.Errorf("a whole number")
-		}
-		*field(s) = n
-		return nil
-	}
+func httpOnly(s *Settings, value string) error {
+	only, err := environ.Bool(value)
+	s.CookieScriptReadable = !only
+	return err
 }
 
+func showHTTPOnly(s *Settings) string { return strconv.FormatBool(!s.CookieScriptReadable) }
+
+func userSessions(s *Settings, value string) error {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > maxUserSessions {
+		return fmt.Errorf("a whole number from 1 to %d", maxUserSessions)
+	}
+	s.MaxUserSessions = n
+	return nil
+}
+
+// duration: what is set to 0 is to be off, whatever the default is.
 func duration(field func(*Settings) *time.Duration) func(*Settings, string) error {
 	return func(s *Settings, value string) error {
-		d, err := time.ParseDuration(value)
-		if seconds, errSeconds := strconv.ParseInt(value, 10, 64); errSeconds == nil {
-			err = nil
-			if d = time.Duration(seconds) * time.Second; d/time.Second != time.Duration(seconds) {
-				err = strconv.ErrRange
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("seconds, or a time such as 90m or 168h")
-		}
-		*field(s) = d
-		return nil
+		d, err := environ.Duration(value)
+		*field(s) = cmp.Or(d, Off)
+		return err
 	}
 }
 
@@ -244,15 +183,6 @@ func date(field func(*Settings) *time.Time) func(*Settings, string) error {
 	}
 }
 
-func durability(s *Settings, value string) error {
-	switch value = strings.ToLower(value); value {
-	case "commit", "interval", "close":
-		s.Durability = value
-		return nil
-	}
-	return fmt.Errorf("one of commit, interval and close")
-}
-
 func sameSite(s *Settings, value string) error {
 	switch strings.ToLower(value) {
 	case "lax":
@@ -267,14 +197,27 @@ func sameSite(s *Settings, value string) error {
 	return nil
 }
 
-func secure(s *Settings, value string) error {
-	if s.CookieSecureAuto = strings.EqualFold(value, "auto"); s.CookieSecureAuto {
+func secureMode(s *Settings, value string) error {
+	if strings.EqualFold(value, secureWords[SecureAuto]) {
+		s.CookieSecure = SecureAuto
 		return nil
 	}
-	if err := boolean(func(s *Settings) *bool { return &s.CookieSecure })(s, value); err != nil {
-		return fmt.Errorf("%w, or auto", err)
+	always, err := environ.Bool(value)
+	if err != nil {
+		return fmt.Errorf("auto, or %w", err)
+	}
+	s.CookieSecure = SecureNever
+	if always {
+		s.CookieSecure = SecureAlways
 	}
 	return nil
+}
+
+func showSecure(s *Settings) string {
+	if s.CookieSecure > SecureNever {
+		return s.CookieSecure.String()
+	}
+	return secureWords[s.CookieSecure]
 }
 
 func prefixes(s *Settings, value string) error {
@@ -295,4 +238,15 @@ func prefixes(s *Settings, value string) error {
 		s.TrustedProxies = append(s.TrustedProxies, prefix)
 	}
 	return nil
+}
+
+func showProxies(s *Settings) string {
+	var list []string
+	if s.TrustUnixSockets {
+		list = []string{"unix"}
+	}
+	for _, p := range s.TrustedProxies {
+		list = append(list, p.String())
+	}
+	return listInWords(list, func(s string) string { return s })
 }

@@ -21,7 +21,7 @@ var visits = session.NewKey[int]("visits")
 
 // A server that counts each visitor's visits, and a browser that comes twice.
 func Example() {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -56,7 +56,7 @@ func Example() {
 // before is worth nothing; logging out ends the session. A user's sessions can be
 // listed, and ended from elsewhere.
 func Example_login() {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -205,7 +205,7 @@ func ExampleKey() {
 	}
 	basket := session.NewKey[[]item]("basket")
 
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -250,7 +250,7 @@ func ExampleFromEnv() {
 	_, err = session.FromEnv([]string{"SESSION_COOKIE_SECRUE=yes"})
 	fmt.Println(err)
 	// Output:
-	// 10h0m0s 30m0s true <nil>
+	// 10h0m0s 30m0s SecureAlways <nil>
 	// session: invalid settings: the environment sets SESSION_COOKIE_SECRUE, which is no setting; was SESSION_COOKIE_SECURE meant?
 }
 
@@ -279,7 +279,7 @@ func ExampleSession_SetExpiry() {
 // A box to tick: the browser keeps the cookie for a month, or forgets it when it
 // closes.
 func ExampleSession_SetBrowserClose() {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -284,7 +284,7 @@ func increments[T session.Integer](t *testing.T, b *browser, sums [][3]T, overfl
 
 func ExampleFlash() {
 	var saved = session.NewFlash[string]("saved")
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return

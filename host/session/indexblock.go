@@ -36,7 +36,7 @@ const (
 // indexBlockOf returns the block of a list's record. It returns ErrDecode for
 // one that is not whole.
 func indexBlockOf(list *Record) (indexBlock, error) {
-	value, ok := list.Values.Lookup(indexKey)
+	value, ok := list.Values.lookup(indexKey)
 	b := indexBlock(value)
 	if !ok || list.Values.n != 1 || len(b) < blockHeader || (len(b)-blockHeader)/rowLength < b.len() {
 		return nil, fmt.Errorf("%w: the record is no list", ErrDecode)

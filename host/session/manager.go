@@ -17,7 +17,7 @@ import (
 type Manager struct {
 	settings  Settings
 	namespace string // of its keys in the store
-	engine    Engine
+	records   RecordStore
 
 	duration, anonymous, idle, absolute store.Millis // milliseconds
 	seenEvery, rotateEvery, grace       store.Millis
@@ -31,24 +31,22 @@ type Manager struct {
 	dead deadCookies
 }
 
-// New returns a manager of sessions in a store. It returns ErrSettings for
-// settings that cannot work, see [Settings.Check].
+// New returns a manager of sessions in a store; [Settings]{} are the defaults. It
+// returns ErrSettings for settings that cannot work, see [Settings.Check].
 func New(s store.Store, settings Settings) (*Manager, error) {
 	if err := settings.Check(); err != nil {
 		return nil, err
 	}
+	settings = settings.WithDefaults()
+	settings.RotateGrace, settings.StoreTimeout = lasting(settings.RotateGrace), lasting(settings.StoreTimeout)
 	settings.TrustedProxies = unmapped(settings.TrustedProxies)
 	settings.ReadCodecs = slices.Clone(settings.ReadCodecs)
 	if settings.Keyring != nil {
 		s = newSealedStore(s, &settings)
 	}
-	engine, err := openEngine(settings.Engine, s)
+	records, err := settings.openRecords(s)
 	if err != nil {
 		return nil, err
-	}
-	if own, ok := engine.(records); ok {
-		own.most = max(settings.MaxSize, leastRead)
-		engine = own
 	}
 	if settings.OnError == nil {
 		settings.OnError = answerError
@@ -60,7 +58,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings:    settings,
 		madeAt:      callerOfNew(),
 		namespace:   settings.namespace(),
-		engine:      boundedEngine{engine, settings.StoreTimeout},
+		records:     boundedRecords{records, settings.StoreTimeout},
 		duration:    store.Span(settings.Duration),
 		anonymous:   store.Span(settings.AnonymousDuration),
 		idle:        store.Span(settings.IdleTimeout),

@@ -167,7 +167,7 @@ func TestProtect(t *testing.T) {
 }
 
 func ExampleManager_Protect() {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return

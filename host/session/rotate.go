@@ -45,7 +45,7 @@ func rotatedID(id string, salt []byte) string {
 // movedTo returns the id that a session has got, from the record that was left
 // under the old one.
 func movedTo(id string, r *Record) (string, error) {
-	salt, ok := r.Values.Lookup(moveKey)
+	salt, ok := r.Values.lookup(moveKey)
 	if !ok || len(salt) != moveSaltSize {
 		return "", fmt.Errorf("%w: a record of a session that got a new id, without the way to it", ErrDecode)
 	}

@@ -419,7 +419,8 @@ func TestRotationSettings(t *testing.T) {
 		ok           bool
 	}{
 		{0, 30 * time.Second, true}, {time.Minute, time.Minute, true}, {time.Minute, 0, true},
-		{time.Minute, time.Minute + ms, false}, {-1, 0, false}, {time.Minute, -1, false}, {time.Microsecond, 0, false},
+		{time.Minute, time.Minute + ms, false}, {-2, 0, false}, {time.Minute, -2, false}, {time.Microsecond, 0, false},
+		{session.Off, session.Off, true}, {time.Minute, session.Off, true}, {time.Second, 0, false},
 	} {
 		s := session.Defaults()
 		s.RotateEvery, s.RotateGrace = c.every, c.grace
@@ -430,7 +431,7 @@ func TestRotationSettings(t *testing.T) {
 		}
 	}
 	t.Run("no grace", func(t *testing.T) {
-		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.RotateEvery, s.RotateGrace = every, 0 })
+		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.RotateEvery, s.RotateGrace = every, session.Off })
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()

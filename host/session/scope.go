@@ -33,38 +33,38 @@ func (m *Manager) scope(r *http.Request) (CookieScope, error) {
 }
 
 func (s *Settings) scope() CookieScope {
-	return CookieScope{Domain: s.CookieDomain, Path: s.CookiePath, Secure: s.CookieSecure}
+	return CookieScope{Domain: s.CookieDomain, Path: s.CookiePath, Secure: s.CookieSecure == SecureAlways}
 }
 
 // checkScope returns ErrSettings, with what is wrong, for a scope in which the
 // cookie cannot work.
 func (s *Settings) checkScope(c CookieScope) error {
 	if s.CookieSameSite == http.SameSiteNoneMode && !c.Secure {
-		return wrong("%s None needs %s: browsers refuse the cookie otherwise", setting("CookieSameSite"), setting("CookieSecure"))
+		return needsSecure("%s is None", setting("CookieSameSite"))
 	}
 	if s.CookiePartitioned && !c.Secure {
-		return wrong("%s needs %s: browsers refuse the cookie otherwise", setting("CookiePartitioned"), setting("CookieSecure"))
+		return needsSecure("%s is true", setting("CookiePartitioned"))
 	}
 	if !strings.HasPrefix(c.Path, "/") {
-		return wrong("%s is %q, and must begin with /", setting("CookiePath"), c.Path)
+		return wrong("%s is %q: must begin with /", setting("CookiePath"), c.Path)
 	}
 	// Browsers compare the prefixes without regard to case.
 	name := strings.ToLower(s.CookieName)
 	if strings.HasPrefix(name, "__secure-") && !c.Secure {
-		return wrong("a %s that begins with __Secure- needs %s", setting("CookieName"), setting("CookieSecure"))
+		return needsSecure("%s begins with __Secure-", setting("CookieName"))
 	}
 	if strings.HasPrefix(name, "__host-") {
 		switch {
 		case !c.Secure:
-			return wrong("a %s that begins with __Host- needs %s", setting("CookieName"), setting("CookieSecure"))
+			return needsSecure("%s begins with __Host-", setting("CookieName"))
 		case c.Path != "/":
-			return wrong("a %s that begins with __Host- needs %s /, and it is %q", setting("CookieName"), setting("CookiePath"), c.Path)
+			return wrong("%s is %q: must be / where %s begins with __Host-", setting("CookiePath"), c.Path, setting("CookieName"))
 		case c.Domain != "":
-			return wrong("a %s that begins with __Host- must have no %s, and it is %q", setting("CookieName"), setting("CookieDomain"), c.Domain)
+			return wrong("%s is %q: must be empty where %s begins with __Host-", setting("CookieDomain"), c.Domain, setting("CookieName"))
 		}
 	}
 	if err := checkDomain(c.Domain); err != nil {
-		return wrong("%s is %q, %v", setting("CookieDomain"), c.Domain, err)
+		return wrong("%s is %q: %v", setting("CookieDomain"), c.Domain, err)
 	}
 	cookie := s.cookie(c)
 	cookie.Value = "x"
@@ -72,4 +72,10 @@ func (s *Settings) checkScope(c CookieScope) error {
 		return wrong("the cookie that %s, %s and %s make would not be valid: %v", setting("CookieName"), setting("CookiePath"), setting("CookieDomain"), err)
 	}
 	return nil
+}
+
+// needsSecure is what is wrong with a cookie that browsers refuse if it is not
+// Secure: format says which, and naming its field.
+func needsSecure(format string, naming setting) error {
+	return wrong(format+", and browsers refuse such a cookie without Secure: %s must be %s", naming, setting("CookieSecure"), secureValue(SecureAlways))
 }

@@ -29,9 +29,9 @@ func TestCookieDomains(t *testing.T) {
 		"svc.cluster.local":               "",
 		"0x.example":                      "",
 		"1.example":                       "",
-		"localhost":                       "no dot",
-		"com":                             "no dot",
-		"intranet":                        "no dot",
+		"localhost":                       "must have a dot",
+		"com":                             "must have a dot",
+		"intranet":                        "must have a dot",
 		"co.uk":                           "anybody can have a domain",
 		"CO.UK":                           "anybody can have a domain",
 		"github.io":                       "anybody can have a domain",
@@ -56,7 +56,7 @@ func TestCookieDomains(t *testing.T) {
 		"example.org.":                    "1 to 63 characters",
 		"a..example.org":                  "1 to 63 characters",
 		strings.Repeat("a", 64) + ".org":  "1 to 63 characters",
-		strings.Repeat("a.", 126) + "org": "the most is 253",
+		strings.Repeat("a.", 126) + "org": "at most 253 characters",
 		"bücher.example":                  "ASCII",
 		"example.org/app":                 "cannot stand in a Domain",
 		"*.example.org":                   "cannot stand in a Domain",
@@ -100,7 +100,9 @@ func TestDomainOfAnotherHost(t *testing.T) {
 		{"a proxy of another domain", "backend:8080", http.Header{"X-Forwarded-Host": {"example.com"}}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieDomain = "example.org" })
+			a := newApp(t, store.NewMemory(), func(s *session.Settings) {
+				s.CookieDomain, s.CookieSecure = "example.org", session.SecureAlways
+			})
 			for range 2 {
 				r := httptest.NewRequest(http.MethodGet, "/", nil)
 				r.Host = c.host
@@ -182,11 +184,11 @@ func TestCookieForThatCannotWork(t *testing.T) {
 		"no path":             {session.CookieScope{}, nil, "CookiePath"},
 		"attribute":           {session.CookieScope{Path: "/; Domain=evil.example"}, nil, "Path"},
 		"None on plain HTTP": {session.CookieScope{Path: "/"}, func(s *session.Settings) {
-			s.CookieSecure, s.CookieSameSite = true, http.SameSiteNoneMode
-		}, "None needs"},
+			s.CookieSecure, s.CookieSameSite = session.SecureAlways, http.SameSiteNoneMode
+		}, "CookieSameSite is None"},
 		"__Host- with a domain": {session.CookieScope{Path: "/", Domain: "example.org", Secure: true}, func(s *session.Settings) {
-			s.CookieSecure, s.CookieName = true, "__Host-id"
-		}, "no CookieDomain"},
+			s.CookieSecure, s.CookieName = session.SecureAlways, "__Host-id"
+		}, "CookieDomain is \"example.org\": must be empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wrong := false

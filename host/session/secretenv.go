@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
 // ErrSecretFile is a file of secrets that cannot be read.
@@ -13,8 +15,8 @@ var ErrSecretFile = errors.New("session: the file of secrets cannot be read")
 
 // The variables that give Settings.Keyring.
 const (
-	secretVariable     = "WADDLE_SECRET"
-	secretFileVariable = "WADDLE_SECRET_FILE"
+	secretVariable     = environ.Secret
+	secretFileVariable = environ.SecretFile
 )
 
 // secretsOf makes the keyring of an environment. Whoever names a secret wants

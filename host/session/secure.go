@@ -1,11 +1,48 @@
 package session
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 )
+
+// SecureMode is when a cookie is Secure, which keeps it off plain HTTP.
+type SecureMode uint8
+
+const (
+	// SecureAuto leaves Secure off for those clients alone whose connection is
+	// known not to be encrypted, where the same server answers others as well: it
+	// came straight from the client, and nothing in the request says HTTPS, or a
+	// proxy of Settings.TrustedProxies says http in X-Forwarded-Proto or
+	// Forwarded. A request that it is not known of, as one by a unix socket, or
+	// one with X-Forwarded-For from a proxy that says no more, gets a Secure
+	// cookie, and with EventMisconfigured it is said once how to make it known.
+	SecureAuto SecureMode = iota
+
+	// SecureAlways makes every cookie Secure. A browser on plain HTTP drops it, but
+	// for some on localhost.
+	SecureAlways
+
+	// SecureNever makes none Secure: whoever listens to a plain connection of the
+	// visitor's, which any page can cause, has the session.
+	SecureNever
+)
+
+// The names of the modes, and the words for them in the environment.
+var (
+	secureNames = [...]string{"SecureAuto", "SecureAlways", "SecureNever"}
+	secureWords = [...]string{"auto", "true", "false"}
+)
+
+// String returns the name of the mode.
+func (m SecureMode) String() string {
+	if int(m) >= len(secureNames) {
+		return fmt.Sprintf("SecureMode(%d)", uint8(m))
+	}
+	return secureNames[m]
+}
 
 // secure reports whether the cookies of a response are to be Secure. Where that
 // follows the connection, they go without only if the client's own connection
@@ -13,13 +50,14 @@ import (
 // browser drops, which everybody notices; one without Secure is one that
 // whoever listens can have, which nobody does.
 func (m *Manager) secure(r *http.Request) bool {
-	if m.settings.CookieSecure || r.TLS != nil && m.settings.CookieSecureAuto {
+	mode := m.settings.CookieSecure
+	if mode == SecureAlways || mode == SecureAuto && r.TLS != nil {
 		return true
 	}
 	word := schemeSaid(r)
-	if !m.settings.CookieSecureAuto {
+	if mode == SecureNever {
 		if r.TLS != nil || word == saidEncrypted {
-			m.sayOnce(r.Context(), noticeNotSecure, "the cookie goes without Secure over an encrypted connection; set CookieSecure, or CookieSecureAuto where plain HTTP is served too")
+			m.sayOnce(r.Context(), noticeNotSecure, "CookieSecure is SecureNever, and the cookie goes without Secure over an encrypted connection; leave it at SecureAuto")
 		}
 		return false
 	}
@@ -94,7 +132,7 @@ func (c peerClass) remedy() string {
 	if c == peerUnix {
 		return "set TrustUnixSockets if a proxy of yours is at the other end"
 	}
-	return "put the session's Handler outside of what replaces RemoteAddr, or choose by CookieSecure"
+	return "put the session's Handler outside of what replaces RemoteAddr, or set CookieSecure to SecureAlways or SecureNever"
 }
 
 // peerOf tells who is at the other end of a request's connection. The listener

@@ -124,7 +124,7 @@ func TestSecureAuto(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var said []session.Event
 			settings := session.Defaults()
-			settings.CookieSecureAuto, settings.TrustedProxies = true, proxies
+			settings.TrustedProxies = proxies
 			settings.OnEvent = func(_ context.Context, e session.Event) {
 				if e.Kind == session.EventMisconfigured {
 					said = append(said, e)
@@ -172,7 +172,7 @@ func TestSecureAuto(t *testing.T) {
 // TestSecureAutoBehindReverseProxy: the one of net/http tells the client's
 // address alone, and nobody has listed it.
 func TestSecureAutoBehindReverseProxy(t *testing.T) {
-	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieSecureAuto = true })
+	a := newApp(t, store.NewMemory())
 	backend := httptest.NewServer(a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		require.NoError(t, session.From(r).Set("a", 1))
 	})))
@@ -196,7 +196,7 @@ func TestSecureAutoBehindMiddleware(t *testing.T) {
 		"an adapter":             func(r *http.Request) { r.RemoteAddr = "" },
 		"one that keeps a port":  func(r *http.Request) { r.RemoteAddr, r.URL.Scheme = "192.0.2.7:0", "https" },
 	} {
-		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieSecureAuto = true })
+		a := newApp(t, store.NewMemory())
 		inner := a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			require.NoError(t, session.From(r).Set("a", 1))
 		}))
@@ -232,7 +232,7 @@ func TestSecureAutoOverUnixSocket(t *testing.T) {
 		{"listed, silent", true, "", "", true, "X-Forwarded-Proto"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieSecureAuto, s.TrustUnixSockets = true, c.trust })
+			a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.TrustUnixSockets = c.trust })
 			inner := a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				require.NoError(t, session.From(r).Set("a", 1))
 			}))
@@ -287,7 +287,7 @@ func (a *app) requireSaid(says ...string) {
 // TestNoticesAreGivenOnce: one for each class of peers, so that a stranger who
 // sends a header does not use up what would be said of one's own proxy.
 func TestNoticesAreGivenOnce(t *testing.T) {
-	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.CookieSecureAuto = true })
+	a := newApp(t, store.NewMemory())
 	send := func(peer string) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = peer
@@ -306,16 +306,16 @@ func TestNoticesAreGivenOnce(t *testing.T) {
 }
 
 // TestSecureIsMissed: a cookie that goes out without Secure over an encrypted
-// connection, because nothing was set, is said once.
+// connection is said once.
 func TestSecureIsMissed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*session.Settings)
 		says   string
 	}{
-		{"nothing set", func(*session.Settings) {}, "set CookieSecure"},
-		{"Secure", func(s *session.Settings) { s.CookieSecure = true }, ""},
-		{"auto", func(s *session.Settings) { s.CookieSecureAuto = true }, ""},
+		{"never", func(s *session.Settings) { s.CookieSecure = session.SecureNever }, "leave it at SecureAuto"},
+		{"Secure", func(s *session.Settings) { s.CookieSecure = session.SecureAlways }, ""},
+		{"nothing set", func(*session.Settings) {}, ""},
 	} {
 		a := newApp(t, store.NewMemory(), c.change)
 		server := httptest.NewTLSServer(a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -340,19 +340,18 @@ func TestSecureSettings(t *testing.T) {
 		change func(*session.Settings)
 		says   string
 	}{
-		{"both", func(s *session.Settings) { s.CookieSecure, s.CookieSecureAuto = true, true }, "choose one"},
-		{"auto is not enough for None", func(s *session.Settings) {
-			s.CookieSecureAuto, s.CookieSameSite = true, http.SameSiteNoneMode
-		}, "needs CookieSecure"},
-		{"nor for Partitioned", func(s *session.Settings) { s.CookieSecureAuto, s.CookiePartitioned = true, true }, "needs CookieSecure"},
-		{"nor for __Host-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Host-id" }, "needs CookieSecure"},
-		{"nor for __Secure-", func(s *session.Settings) { s.CookieSecureAuto, s.CookieName = true, "__Secure-id" }, "needs CookieSecure"},
-		{"proxies without auto", func(s *session.Settings) { s.TrustedProxies = proxies }, "TrustedProxies has no effect"},
-		{"proxies beside Secure", func(s *session.Settings) { s.CookieSecure, s.TrustedProxies = true, proxies }, "TrustedProxies has no effect"},
-		{"unix sockets without auto", func(s *session.Settings) { s.TrustUnixSockets = true }, "TrustedProxies has no effect"},
-		{"a proxy that is none", func(s *session.Settings) {
-			s.CookieSecureAuto, s.TrustedProxies = true, []netip.Prefix{{}}
-		}, "TrustedProxies"},
+		{"a mode that is none", func(s *session.Settings) { s.CookieSecure = 3 }, "CookieSecure is 3: must be SecureAuto"},
+		{"auto is not enough for None", func(s *session.Settings) { s.CookieSameSite = http.SameSiteNoneMode }, "CookieSecure must be SecureAlways"},
+		{"nor for Partitioned", func(s *session.Settings) { s.CookiePartitioned = true }, "CookieSecure must be SecureAlways"},
+		{"nor for __Host-", func(s *session.Settings) { s.CookieName = "__Host-id" }, "CookieSecure must be SecureAlways"},
+		{"nor for __Secure-", func(s *session.Settings) { s.CookieName = "__Secure-id" }, "CookieSecure must be SecureAlways"},
+		{"never is not enough either", func(s *session.Settings) {
+			s.CookieSecure, s.CookieSameSite = session.SecureNever, http.SameSiteNoneMode
+		}, "CookieSecure must be SecureAlways"},
+		{"proxies beside never", func(s *session.Settings) { s.CookieSecure, s.TrustedProxies = session.SecureNever, proxies }, "CookieSecure must be SecureAuto"},
+		{"proxies beside Secure", func(s *session.Settings) { s.CookieSecure, s.TrustedProxies = session.SecureAlways, proxies }, "TrustedProxies is set and has no effect: CookieSecure must be SecureAuto"},
+		{"unix sockets beside Secure", func(s *session.Settings) { s.CookieSecure, s.TrustUnixSockets = session.SecureAlways, true }, "TrustedProxies is set and has no effect: CookieSecure must be SecureAuto"},
+		{"a proxy that is none", func(s *session.Settings) { s.TrustedProxies = []netip.Prefix{{}} }, "TrustedProxies is not valid at 0"},
 	} {
 		s := session.Defaults()
 		c.change(&s)

@@ -369,7 +369,7 @@ func (s *Session) fetch(ctx context.Context, now store.Millis) (Record, error) {
 }
 
 func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, error) {
-	record, err := s.manager.engine.Load(ctx, s.key[:], now)
+	record, err := s.manager.records.Load(ctx, s.key[:], now)
 	if err == nil && record.State == RecordSession && s.manager.codec(record.Codec) == nil {
 		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d; to read both, have the other one in Settings.ReadCodecs",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -386,7 +386,7 @@ func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, er
 		return Record{}, store.ErrNotFound
 	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
 		if s.manager.anonymous != 0 && record.Values.own {
-			_, record.bound = record.Values.Lookup(userKey)
+			_, record.bound = record.Values.lookup(userKey)
 		}
 		return record, nil
 	case err == nil:

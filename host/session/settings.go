@@ -1,37 +1,27 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"io"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Settings say how sessions live and what their cookie looks like. Start from
-// [Defaults] or [FromEnv]: a zero Settings is refused by [New].
+// Settings say how sessions live and what their cookie looks like. The zero
+// value is ready to use: a field that is zero has its default, which is off, none
+// or false unless its comment says otherwise. What a time is when it is to be off
+// although its default is not, is [Off]. [Settings.WithDefaults] gives the
+// settings that are in force, and [FromEnv] reads settings from an environment.
 type Settings struct {
-	// Engine names the piece that turns stored records into sessions and
-	// back; see [RegisterEngine]. SESSION_ENGINE, default "records".
-	Engine string
-
-	// Storage and Dir are for the program that opens the store; this package
-	// only reads them from the environment. SESSION_STORAGE and SESSION_DIR,
-	// default "memory" and none.
-	Storage string
-	Dir     string
-
-	// Durability is for the same program: "commit", "interval" or "close",
-	// when a storage in files makes durable what it was given. Empty leaves
-	// it to the storage. SESSION_DURABILITY.
-	Durability string
-
-	// LockWait is for the same program: how long it waits at its start for a
-	// directory that another process still has, as the one that it replaces in
-	// a rolling restart. 0 does not wait.
-	LockWait time.Duration
+	// Records makes what turns stored records into sessions and back; nil keeps
+	// records in the store as this package writes them. [FromEnv] chooses it by
+	// name: SESSION_ENGINE, default "records"; see [RecordsNamed].
+	Records func(store.Store) (RecordStore, error)
 
 	// Duration is how long a session lives after its last change. The cookie
 	// lives as long, or up to a tenth less: it is not sent again for every
@@ -40,12 +30,12 @@ type Settings struct {
 
 	// AnonymousDuration is what sessions that are bound to no user have instead
 	// of Duration: visitors who never log in, and robots, of whom each request
-	// may begin one. [Session.LogIn] gives the session the full Duration. 0 is
-	// off. SESSION_ANONYMOUS_DURATION.
+	// may begin one. [Session.LogIn] gives the session the full Duration.
+	// SESSION_ANONYMOUS_DURATION.
 	AnonymousDuration time.Duration
 
 	// IdleTimeout ends a session that no request has looked into for so
-	// long; 0 is off. A look moves the end only when a tenth of the time has
+	// long. A look moves the end only when a tenth of the time has
 	// passed since it was moved last, so a session may end that much earlier.
 	// It must be below Duration, or it would never come first; a session with a
 	// longer expiry of its own can have a timeout of its own as well, see
@@ -55,32 +45,32 @@ type Settings struct {
 	// Rolling has looks at a session extend it as changes do: Duration, or the
 	// session's own expiry, then begins anew with them, and the cookie is
 	// sent again in time. As with IdleTimeout, a look counts only when a tenth
-	// of the time has passed. SESSION_ROLLING, default false.
+	// of the time has passed. SESSION_ROLLING.
 	Rolling bool
 
 	// SeenEvery has the time of the last look kept, to this accuracy, for
-	// lists of a user's sessions; 0 leaves it to IdleTimeout and to changes.
+	// lists of a user's sessions; otherwise it is left to IdleTimeout and to changes.
 	// Each note is a write to the storage. SESSION_SEEN_EVERY.
 	SeenEvery time.Duration
 
 	// RotateEvery gives a session a new id, with the first response after so
-	// long, so that one that leaked is soon worth nothing; 0 is off. The old
+	// long, so that one that leaked is soon worth nothing. The old
 	// id works for RotateGrace more, for requests that are under way and for
 	// a client that missed the response, and leads to the new one; RotateGrace
 	// is at most RotateEvery. Requests that run for long are led on beyond it, see
 	// [Session.Reload]. Only ids in cookies rotate. Managers that share a
 	// store should have the same of these. SESSION_ROTATE_EVERY, and
-	// SESSION_ROTATE_GRACE, default 30 seconds.
+	// SESSION_ROTATE_GRACE, default 30 seconds; with [Off] the old id works no more.
 	RotateEvery time.Duration
 	RotateGrace time.Duration
 
 	// AbsoluteTimeout ends a session so long after it was created, whatever
-	// happens; 0 is off. SESSION_ABSOLUTE_TIMEOUT.
+	// happens. SESSION_ABSOLUTE_TIMEOUT.
 	AbsoluteTimeout time.Duration
 
 	// ExpireAtBrowserClose makes a cookie that the browser forgets when it
 	// closes. The stored session still lives for Duration.
-	// SESSION_EXPIRE_AT_BROWSER_CLOSE, default false.
+	// SESSION_EXPIRE_AT_BROWSER_CLOSE.
 	ExpireAtBrowserClose bool
 
 	// CookieName: SESSION_COOKIE_NAME, default "session_id".
@@ -111,24 +101,15 @@ type Settings struct {
 	// work fails the change that needs the cookie, with ErrSettings.
 	CookieFor func(r *http.Request, scope CookieScope) CookieScope
 
-	// CookieSecure keeps the cookie off plain HTTP. SESSION_COOKIE_SECURE,
-	// default false.
-	CookieSecure bool
-
-	// CookieSecureAuto leaves Secure off for those clients alone whose
-	// connection is known not to be encrypted, where the same server answers
-	// others as well: it came straight from the client, and nothing in the
-	// request says HTTPS, or a proxy of TrustedProxies says http in
-	// X-Forwarded-Proto or Forwarded. A request that it is not known of, as
-	// one by a unix socket, or one with X-Forwarded-For from a proxy that says
-	// no more, gets a Secure cookie, and with EventMisconfigured it is said
-	// once how to make it known. SESSION_COOKIE_SECURE=auto.
-	CookieSecureAuto bool
+	// CookieSecure keeps the cookie off plain HTTP: where the connection of the
+	// client may be encrypted, or always, or never. SESSION_COOKIE_SECURE: auto,
+	// true or false, default [SecureAuto].
+	CookieSecure SecureMode
 
 	// TrustedProxies are the addresses of proxies that are believed when they
 	// say that a client's connection is not encrypted, and
 	// TrustUnixSockets has whoever connects by a unix socket believed. Both are
-	// for CookieSecureAuto.
+	// for [SecureAuto].
 	// SESSION_TRUSTED_PROXIES, separated by commas, with unix for the second.
 	TrustedProxies   []netip.Prefix
 	TrustUnixSockets bool
@@ -148,9 +129,10 @@ type Settings struct {
 	// SESSION_TOKEN_HEADER.
 	TokenHeader string
 
-	// CookieHTTPOnly hides the cookie from scripts. SESSION_COOKIE_HTTPONLY,
-	// default true.
-	CookieHTTPOnly bool
+	// CookieScriptReadable lets scripts of the page read the cookie: it goes
+	// without HttpOnly, and a script that got into a page can take the session
+	// with it. SESSION_COOKIE_HTTPONLY=false.
+	CookieScriptReadable bool
 
 	// CookieSameSite is whether browsers send the cookie with requests that
 	// other sites cause. From those that change something, a form that is
@@ -160,7 +142,7 @@ type Settings struct {
 	CookieSameSite http.SameSite
 
 	// CookiePartitioned keeps a cookie of embedded content apart for each
-	// top-level site. SESSION_COOKIE_PARTITIONED, default false.
+	// top-level site. SESSION_COOKIE_PARTITIONED.
 	CookiePartitioned bool
 
 	// Codec encodes values; default [CBOR].
@@ -186,13 +168,13 @@ type Settings struct {
 	// whoever can write to the storage can put a session of any user there, or
 	// in the place of a sealed one. Duration from now is enough, or the longest
 	// time that [Session.SetExpiry] gives. SESSION_READ_UNSEALED_UNTIL, as
-	// 2026-12-24 or 2026-12-24T18:00:00Z, default none.
+	// 2026-12-24 or 2026-12-24T18:00:00Z.
 	ReadUnsealedUntil time.Time
 
 	// WriteUnsealed has sealed and other records read, and none sealed: to turn
 	// sealing off, or, where several processes share a store, to give all of
 	// them the Keyring before the first one seals. It protects from nothing.
-	// SESSION_WRITE_UNSEALED, default false.
+	// SESSION_WRITE_UNSEALED.
 	WriteUnsealed bool
 
 	// MaxSize bounds the encoded session, in bytes; default 1 MiB. A change
@@ -213,10 +195,10 @@ type Settings struct {
 	// storage that does not answer is then [store.ErrUnavailable], and the
 	// request is answered. Loads end with their client as well; what is to be
 	// saved is saved although the client left, within this time. It binds a
-	// storage as far as that looks at its context, see [store.Store]. 0 is off.
+	// storage as far as that looks at its context, see [store.Store].
 	//
 	// For half of it a change is made again that met the changes of others, 256
-	// times at most, and then is ErrConflict; with 0 for five seconds.
+	// times at most, and then is ErrConflict; with [Off] for five seconds.
 	// SESSION_STORE_TIMEOUT, default 10 seconds.
 	StoreTimeout time.Duration
 
@@ -239,113 +221,73 @@ type Settings struct {
 	Rand io.Reader
 }
 
-// Defaults returns the settings of an application that sets none.
-func Defaults() Settings {
-	return Settings{
-		Engine:          EngineRecords,
-		Storage:         "memory",
-		Duration:        7 * 24 * time.Hour,
-		RotateGrace:     30 * time.Second,
-		StoreTimeout:    10 * time.Second,
-		CookieName:      "session_id",
-		CookiePath:      "/",
-		CookieHTTPOnly:  true,
-		CookieSameSite:  http.SameSiteLaxMode,
-		Codec:           CBOR,
-		MaxSize:         1 << 20,
-		MaxUserSessions: 100,
-		Now:             time.Now,
-		Rand:            rand.Reader,
+// Off is the value of a time in [Settings] that is to be off or none: no limit
+// for StoreTimeout, no grace for RotateGrace. For times that are off by default
+// it is the same as 0. In the environment it is written 0 or off.
+const Off time.Duration = -1
+
+// Defaults returns the settings of an application that sets none, with each
+// default filled in: what Settings{} stands for. It is for programs that derive
+// a setting from its default, and for those that show them.
+func Defaults() Settings { return Settings{}.WithDefaults() }
+
+// WithDefaults returns the settings that are in force: s, with its default in
+// each field that is zero and has one. OnError and OnEvent stay nil where they
+// are, which stands for theirs.
+func (s Settings) WithDefaults() Settings {
+	s.Duration = cmp.Or(s.Duration, 7*24*time.Hour)
+	s.RotateGrace = cmp.Or(s.RotateGrace, 30*time.Second)
+	s.StoreTimeout = cmp.Or(s.StoreTimeout, 10*time.Second)
+	s.CookieName = cmp.Or(s.CookieName, "session_id")
+	s.CookiePath = cmp.Or(s.CookiePath, "/")
+	s.CookieSameSite = cmp.Or(s.CookieSameSite, http.SameSiteLaxMode)
+	s.MaxSize = cmp.Or(s.MaxSize, 1<<20)
+	s.MaxUserSessions = cmp.Or(s.MaxUserSessions, 100)
+	if s.Codec == nil {
+		s.Codec = CBOR
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.Rand == nil {
+		s.Rand = rand.Reader
+	}
+	// For a time whose default is off, 0 and Off are one.
+	for _, t := range s.times() {
+		if *t.value == Off && t.offByDefault {
+			*t.value = 0
+		}
+	}
+	return s
+}
+
+// timeSetting is a setting that is a time.
+type timeSetting struct {
+	name         setting
+	value        *time.Duration
+	least        time.Duration // 0: it may be off
+	offByDefault bool
+}
+
+func (s *Settings) times() [8]timeSetting {
+	return [...]timeSetting{
+		{"Duration", &s.Duration, time.Second, false},
+		{"AnonymousDuration", &s.AnonymousDuration, 0, true},
+		{"IdleTimeout", &s.IdleTimeout, 0, true},
+		{"AbsoluteTimeout", &s.AbsoluteTimeout, 0, true},
+		{"SeenEvery", &s.SeenEvery, 0, true},
+		{"RotateEvery", &s.RotateEvery, 0, true},
+		{"RotateGrace", &s.RotateGrace, 0, false},
+		{"StoreTimeout", &s.StoreTimeout, 0, false},
 	}
 }
 
-// Check returns ErrSettings, with what is wrong and how to mend it, for
-// settings that would not work, or that browsers would refuse or ignore.
-func (s Settings) Check() error {
-	if s.CookieName == "" || s.Codec == nil || s.Now == nil || s.Rand == nil || s.Engine == "" {
-		return wrong("%s, %s, Codec, Now and Rand must be set; start from session.Defaults()", setting("CookieName"), setting("Engine"))
-	}
-	for _, d := range []struct {
-		name  setting
-		value time.Duration
-		least time.Duration
-	}{
-		{"Duration", s.Duration, time.Second},
-		{"LockWait", s.LockWait, 0},
-		{"AnonymousDuration", s.AnonymousDuration, 0},
-		{"IdleTimeout", s.IdleTimeout, 0},
-		{"AbsoluteTimeout", s.AbsoluteTimeout, 0},
-		{"SeenEvery", s.SeenEvery, 0},
-		{"RotateEvery", s.RotateEvery, 0},
-		{"RotateGrace", s.RotateGrace, 0},
-		{"StoreTimeout", s.StoreTimeout, 0},
-	} {
-		if d.value < d.least {
-			return wrong("%s is %v, and the least is %v", d.name, d.value, d.least)
-		}
-		if d.value > 0 && d.value < time.Millisecond {
-			return wrong("%s is %v, and the least beside none is %v", d.name, d.value, time.Millisecond)
-		}
-		if d.value > maxLifetime {
-			return wrong("%s is %v, and the most is %v", d.name, d.value, maxLifetime)
-		}
-	}
-	if err := s.checkTransition(); err != nil {
-		return err
-	}
-	if err := s.checkTimes(); err != nil {
-		return err
-	}
-	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
-		return wrong("MaxSize is %d, and must be from %d to %d bytes", s.MaxSize, recordHeader, maxRecord)
-	}
-	if s.MaxUserSessions < 1 || s.MaxUserSessions > maxUserSessions {
-		return wrong("%s is %d, and must be from 1 to %d", setting("MaxUserSessions"), s.MaxUserSessions, maxUserSessions)
-	}
-	switch s.CookieSameSite {
-	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
-	default:
-		return wrong("%s is %d, and must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", setting("CookieSameSite"), s.CookieSameSite)
-	}
-	if name := s.namespace(); len(name) > MaxNamespace || strings.ContainsRune(name, 0) {
-		if s.Namespace == "" {
-			return wrong("%s has %d bytes, and as a namespace at most %d; set a shorter %s", setting("CookieName"), len(name), MaxNamespace, setting("Namespace"))
-		}
-		return wrong("%s is %.40q of %d bytes, and has at most %d and no NUL", setting("Namespace"), name, len(name), MaxNamespace)
-	}
-	for i, p := range s.TrustedProxies {
-		if !p.IsValid() {
-			return wrong("%s has no valid address at %d", setting("TrustedProxies"), i)
-		}
-	}
-	if s.CookieSecure && s.CookieSecureAuto {
-		return wrong("%s and %s are both set; choose one", setting("CookieSecure"), setting("CookieSecureAuto"))
-	}
-	if !s.CookieSecureAuto && (len(s.TrustedProxies) > 0 || s.TrustUnixSockets) {
-		return wrong("%s has no effect unless Secure follows the connection (CookieSecureAuto, SESSION_COOKIE_SECURE=auto): proxies are believed in nothing else; set both or none", setting("TrustedProxies"))
-	}
-	if err := checkTokenHeader(s.TokenHeader); err != nil {
-		return wrong("%s is %q, %v", setting("TokenHeader"), s.TokenHeader, err)
-	}
-	if err := s.checkScope(s.scope()); err != nil {
-		return err
-	}
-	return nil
-}
+// lasting is a time of the settings as the rest of the package has it, where 0
+// is off.
+func lasting(d time.Duration) time.Duration { return max(d, 0) }
 
 // MaxNamespace is the longest Settings.Namespace, in bytes.
 const MaxNamespace = 128
 
 // namespace returns the namespace that is in force.
-func (s *Settings) namespace() string {
-	if s.Namespace != "" {
-		return s.Namespace
-	}
-	return s.CookieName
-}
-
-// maxLifetime keeps sums of times within range and below what browsers take.
-const maxLifetime = 100 * 365 * 24 * time.Hour
-
-// maxUserSessions is what a list of a user's sessions has room for.
-const maxUserSessions = 10_000
+func (s *Settings) namespace() string { return cmp.Or(s.Namespace, s.CookieName) }

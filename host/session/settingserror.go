@@ -4,37 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
-
-// setting is the name of a field of Settings in an error of Check.
-type setting string
 
 // settingsError is ErrSettings with what is wrong. It keeps apart the fields
 // that it names, so that whoever gave them in another way reads of them by the
 // names that were used there.
 type settingsError struct {
 	format string
-	args   []any // a setting among them is the name of one
+	args   []any // those that have a name in the environment are environmental
 }
+
+// environmental is what an environment has another name for.
+type environmental interface {
+	// in returns that name. Of several variables it is the one that is set.
+	in(values map[string]string) string
+}
+
+// setting is the name of a field of Settings in an error of Check.
+type setting string
+
+// secureValue is a value of Settings.CookieSecure in an error of Check.
+type secureValue SecureMode
 
 func wrong(format string, args ...any) error { return &settingsError{format, args} }
 
 func (e *settingsError) Error() string {
-	return e.naming(func(s setting) string { return string(s) })
+	return fmt.Sprintf("%v: "+e.format, append([]any{ErrSettings}, e.args...)...)
 }
 
 func (e *settingsError) Unwrap() error { return ErrSettings }
-
-func (e *settingsError) naming(name func(setting) string) string {
-	args := slices.Clone(e.args)
-	for i, arg := range args {
-		if field, ok := arg.(setting); ok {
-			args[i] = name(field)
-		}
-	}
-	return fmt.Sprintf("%v: %s", ErrSettings, fmt.Sprintf(e.format, args...))
-}
 
 // inVariables is an error of Check for settings that came from an environment.
 func inVariables(err error, values map[string]string) error {
@@ -42,23 +40,29 @@ func inVariables(err error, values map[string]string) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	text := wrong.naming(func(field setting) string { return givenBy(field, values) })
-	return fmt.Errorf("%w%s", ErrSettings, strings.TrimPrefix(text, ErrSettings.Error()))
+	args := slices.Clone(wrong.args)
+	for i, arg := range args {
+		if named, ok := arg.(environmental); ok {
+			args[i] = named.in(values)
+		}
+	}
+	return &settingsError{wrong.format, args}
 }
 
-// givenBy returns the name of the variable that gives a field: of several the
-// one that is set. A field that the environment cannot give keeps its name.
-func givenBy(field setting, values map[string]string) string {
+// in: a field that the environment cannot give keeps its name.
+func (s setting) in(values map[string]string) string {
 	switch {
-	case field == "Duration" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":
+	case s == "Duration" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":
 		return "SESSION_COOKIE_AGE"
-	case field == "Keyring" && values[secretVariable] == "" && values[secretFileVariable] != "":
+	case s == "Keyring" && values[secretVariable] == "" && values[secretFileVariable] != "":
 		return secretFileVariable
-	case field == "CookieSecureAuto":
-		field = "CookieSecure" // =auto
 	}
-	if name := variableOf(string(field)); name != "" {
-		return name
+	if v := variableOf(string(s)); v != nil {
+		return v.name
 	}
-	return string(field)
+	return string(s)
 }
+
+func (v secureValue) in(map[string]string) string { return secureWords[v] }
+
+func (v secureValue) String() string { return secureNames[v] }

@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
 // TestErrorsCanNameEveryVariable that is set.
 func TestErrorsCanNameEveryVariable(t *testing.T) {
-	for _, variable := range names() {
+	for _, variable := range environ.Names(environ.Sessions) {
 		found := 0
 		for _, field := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
-			if givenBy(setting(field.Name), map[string]string{variable: "set"}) == variable {
+			if setting(field.Name).in(map[string]string{variable: "set"}) == variable {
 				found++
 			}
 		}

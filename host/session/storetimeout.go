@@ -11,31 +11,31 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// boundedEngine gives each call of an engine a time after which it is not
+// boundedRecords gives each call of a RecordStore a time after which it is not
 // waited for any more, as far as the storage looks at its context.
-type boundedEngine struct {
-	Engine
+type boundedRecords struct {
+	RecordStore
 	timeout time.Duration // 0: none
 }
 
-func (e boundedEngine) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
-	o := e.begin(ctx)
-	r, err := e.Engine.Load(o, key, now)
+func (b boundedRecords) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
+	o := b.begin(ctx)
+	r, err := b.RecordStore.Load(o, key, now)
 	return r, o.end(err)
 }
 
-func (e boundedEngine) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
-	o := e.begin(ctx)
-	return o.end(e.Engine.Store(o, key, r, expect, now))
+func (b boundedRecords) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
+	o := b.begin(ctx)
+	return o.end(b.RecordStore.Store(o, key, r, expect, now))
 }
 
-func (e boundedEngine) Delete(ctx context.Context, key []byte, now store.Millis) error {
-	o := e.begin(ctx)
-	return o.end(e.Engine.Delete(o, key, now))
+func (b boundedRecords) Delete(ctx context.Context, key []byte, now store.Millis) error {
+	o := b.begin(ctx)
+	return o.end(b.RecordStore.Delete(o, key, now))
 }
 
 // begin returns a context for one call. A session's own has room for it.
-func (e boundedEngine) begin(ctx context.Context) *operation {
+func (b boundedRecords) begin(ctx context.Context) *operation {
 	var room *operation
 	switch c := ctx.(type) {
 	case *loadingContext:
@@ -46,7 +46,7 @@ func (e boundedEngine) begin(ctx context.Context) *operation {
 	if room == nil || !room.take() {
 		room = &operation{taken: true}
 	}
-	room.base, room.timeout = ctx, e.timeout
+	room.base, room.timeout = ctx, b.timeout
 	return room
 }
 

@@ -264,7 +264,7 @@ func TestContextOfAnOperation(t *testing.T) {
 	require.NoError(t, request.Err())
 }
 
-// TestNoStoreTimeout: 0 is off.
+// TestNoStoreTimeout: Off is off.
 func TestNoStoreTimeout(t *testing.T) {
 	s := &stuck{Store: store.NewMemory(), wait: func(ctx context.Context) error {
 		if _, ok := ctx.Deadline(); ok || ctx.Done() != nil || ctx.Err() != nil {
@@ -272,7 +272,7 @@ func TestNoStoreTimeout(t *testing.T) {
 		}
 		return nil
 	}}
-	a := newApp(t, s, func(s *session.Settings) { s.StoreTimeout = 0 })
+	a := newApp(t, s, func(s *session.Settings) { s.StoreTimeout = session.Off })
 	s.stop("set")
 	require.NotEmpty(t, a.login("ada"))
 }

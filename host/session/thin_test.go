@@ -173,7 +173,7 @@ func TestTheDefaultThinsForEachManager(t *testing.T) {
 		slog.SetDefault(book.logger())
 		t.Cleanup(func() { slog.SetDefault(before) })
 		s := &spy{Store: store.NewMemory()}
-		m, err := session.New(s, session.Defaults())
+		m, err := session.New(s, session.Settings{})
 		require.NoError(t, err)
 		s.fail(on("get", store.ErrUnavailable), nil)
 		id := strings.Repeat("A", 43)

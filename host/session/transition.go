@@ -21,21 +21,21 @@ func (s *Settings) checkTransition() error {
 	known := map[uint8]bool{s.Codec.ID(): true}
 	for i, c := range s.ReadCodecs {
 		if c == nil {
-			return wrong("ReadCodecs has nil at %d", i)
+			return wrong("%s is nil at %d: must have codecs only", setting("ReadCodecs"), i)
 		}
 		if known[c.ID()] {
-			return wrong("ReadCodecs has a second codec of id %d at %d; Codec is one of those that are read, and need not be in it", c.ID(), i)
+			return wrong("%s has a second codec of id %d at %d: must have each id once, and without that of %s, which is read anyway", setting("ReadCodecs"), c.ID(), i, setting("Codec"))
 		}
 		known[c.ID()] = true
 	}
 	until, unsealed, keyring := setting("ReadUnsealedUntil"), setting("WriteUnsealed"), setting("Keyring")
 	switch {
 	case !s.ReadUnsealedUntil.IsZero() && s.Keyring == nil:
-		return wrong("%s is set and %s is not: without one no record is sealed, and all are read", until, keyring)
+		return wrong("%s is set and %s is not: must be unset without one, since no record is sealed then, and all are read", until, keyring)
 	case s.WriteUnsealed && s.Keyring == nil:
-		return wrong("%s is set and %s is not: without one no record is sealed", unsealed, keyring)
+		return wrong("%s is set and %s is not: must be unset without one, since no record is sealed then", unsealed, keyring)
 	case s.WriteUnsealed && !s.ReadUnsealedUntil.IsZero():
-		return wrong("%s and %s are both set; what is written unsealed has to be read without an end, so set one of them", until, unsealed)
+		return wrong("%s and %s are both set: must be one of them, since what is written unsealed has to be read without an end", until, unsealed)
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (s *Session) codecOf(o *overlay, key string) uint8 {
 		return s.manager.settings.Codec.ID()
 	}
 	if s.record.Values.own {
-		if list, ok := s.record.Values.Lookup(codecsKey); ok {
+		if list, ok := s.record.Values.lookup(codecsKey); ok {
 			return codecIn(list, key, s.record.Codec)
 		}
 	}
@@ -108,7 +108,7 @@ func (s *Session) keepCodecs(next *Record, o *overlay) *overlay {
 	base := s.record.Values
 	list, listed := []byte(nil), false
 	if base.own {
-		list, listed = base.Lookup(codecsKey)
+		list, listed = base.lookup(codecsKey)
 	}
 	if s.record.Codec == writes && !listed || !slices.ContainsFunc(o.changes, func(c change) bool { return !c.deleted && encoded(c.key) }) {
 		return o

@@ -97,14 +97,14 @@ func checkTokenHeader(name string) error {
 	for i := range len(name) {
 		c := name[i]
 		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return fmt.Errorf("and must consist of letters, digits and hyphens")
+			return fmt.Errorf("must consist of letters, digits and hyphens")
 		}
 	}
 	if canonical := http.CanonicalHeaderKey(name); canonical != name {
-		return fmt.Errorf("and must be written %q", canonical)
+		return fmt.Errorf("must be written %q", canonical)
 	}
 	if contains(takenHeaders, name) {
-		return fmt.Errorf("which has a meaning already; choose another, such as X-Session-Token")
+		return fmt.Errorf("must be another, such as X-Session-Token, since this one has a meaning already")
 	}
 	return nil
 }

@@ -188,8 +188,7 @@ func TestTransportFromEnv(t *testing.T) {
 		"SESSION_TOKEN_HEADER=X-Session-Token", "SESSION_ROTATE_EVERY=600", "SESSION_ROTATE_GRACE=1m", "SESSION_SEEN_EVERY=60",
 	})
 	require.NoError(t, err)
-	require.True(t, s.CookieSecureAuto)
-	require.False(t, s.CookieSecure)
+	require.Equal(t, session.SecureAuto, s.CookieSecure)
 	require.True(t, s.TrustUnixSockets)
 	require.Equal(t, []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),

@@ -45,7 +45,7 @@ const unjudged = 1
 func (m *Manager) loadIndex(ctx context.Context, user string, now store.Millis) (userIndex, error) {
 	key := m.userIndexKey(user)
 	u := userIndex{entries: make(map[string]indexEntry)}
-	r, err := m.engine.Load(ctx, key[:], unjudged)
+	r, err := m.records.Load(ctx, key[:], unjudged)
 	if err == nil {
 		var block indexBlock
 		if block, err = indexBlockOf(&r); err == nil {
@@ -108,7 +108,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 		if len(r.room) > maxIndex {
 			err = fmt.Errorf("%w: the list of a user's %d sessions has %d bytes, and the most is %d; end some",
 				ErrTooLarge, len(u.entries), len(r.room), maxIndex)
-		} else if err = m.engine.Store(ctx, key[:], &r, u.expect, at); errors.Is(err, store.ErrTooLarge) {
+		} else if err = m.records.Store(ctx, key[:], &r, u.expect, at); errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: the list of a user's %d sessions: %w", ErrTooLarge, len(u.entries), err)
 		}
 		if !errors.Is(err, store.ErrConflict) {

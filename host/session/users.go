@@ -263,7 +263,7 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 // it knows. The event gives the reason why, where there is one to give.
 func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
 	now, user, transport := m.now(), "", TransportAny
-	switch old, err := m.engine.Load(ctx, key[:], unjudged); {
+	switch old, err := m.records.Load(ctx, key[:], unjudged); {
 	case err == nil:
 		was = old.State != RecordEnded && !m.ended(&old, now)
 		transport = old.Transport
@@ -304,7 +304,7 @@ const (
 // listed returns what a list says of an entry's session, if that is alive.
 func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
 	for _, key := range entry.keys {
-		r, err := m.engine.Load(ctx, key[:], unjudged)
+		r, err := m.records.Load(ctx, key[:], unjudged)
 		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
 			continue
 		}
@@ -366,7 +366,7 @@ func boundTo(values Values) (user, handle []byte, ok bool) {
 	if !values.own {
 		return nil, nil, false // as is the rule: nothing of ours is in it
 	}
-	data, ok := values.Lookup(userKey)
+	data, ok := values.lookup(userKey)
 	if !ok || len(data) < 8 {
 		return nil, nil, false
 	}

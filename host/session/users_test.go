@@ -410,7 +410,7 @@ func TestSeen(t *testing.T) {
 }
 
 func ExampleSession_LogIn() {
-	m, err := session.New(store.NewMemory(), session.Defaults())
+	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
 		return

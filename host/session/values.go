@@ -11,8 +11,9 @@ import (
 // MaxKey is the longest name of a value, in bytes.
 const MaxKey = 255
 
-// Values are the encoded values of a session under their names. They never
-// change once made, and the zero Values has none.
+// Values are the encoded values of a session under their names, as a
+// [RecordStore] keeps them: Bytes, and ParseValues to make them of that again.
+// They never change once made, and the zero Values has none.
 //
 // They are kept as one block of bytes, as they are stored: name length (one
 // byte), name, value length (uvarint), value, and so on. Looking a name up
@@ -39,29 +40,11 @@ func ParseValues(block []byte) (Values, error) {
 	return v, nil
 }
 
-// MakeValues makes Values of names and encoded values. A name that comes twice
-// counts once, with the last value. It returns ErrKey for a name that is
-// empty or too long.
-func MakeValues(pairs iter.Seq2[string, []byte]) (Values, error) {
-	var o overlay
-	for key, value := range pairs {
-		if err := checkKey(key); err != nil {
-			return Values{}, err
-		}
-		o.set(key, value)
-	}
-	v, _ := o.apply(0, Values{})
-	return v, nil
-}
-
-// Len returns how many values there are.
-func (v Values) Len() int { return v.n }
-
 // Bytes returns the block of all values. It must not be changed.
 func (v Values) Bytes() []byte { return v.block }
 
-// Lookup returns an encoded value. It must not be changed.
-func (v Values) Lookup(key string) (value []byte, ok bool) {
+// lookup returns an encoded value. It must not be changed.
+func (v Values) lookup(key string) (value []byte, ok bool) {
 	for rest := v.block; len(rest) > 0; {
 		var name []byte
 		if name, value, rest, ok = nextValue(rest); !ok {
@@ -155,7 +138,7 @@ func (o *overlay) set(key string, value []byte) { o.put(change{key: key, value: 
 
 // delete removes a value. Of one that is not beneath nothing remains.
 func (o *overlay) delete(key string, beneath Values) {
-	if _, ok := beneath.Lookup(key); ok && !o.cleared {
+	if _, ok := beneath.lookup(key); ok && !o.cleared {
 		o.put(change{key: key, deleted: true})
 		return
 	}
@@ -194,7 +177,7 @@ func (o *overlay) lookup(base Values, key string) ([]byte, bool) {
 	if o.cleared {
 		return nil, false
 	}
-	return base.Lookup(key)
+	return base.lookup(key)
 }
 
 // all enumerates what lookup would find.

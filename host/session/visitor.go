@@ -88,9 +88,10 @@ func (w *responseWriter) placeVisitor(h http.Header) (placed bool) {
 
 // visitorCookie returns the visitor's cookie for a request, without a value.
 func (m *Manager) visitorCookie(r *http.Request) *http.Cookie {
-	secure := m.settings.CookieSecure
-	if scope, err := m.scope(r); err == nil {
-		secure = scope.Secure
+	scope, err := m.scope(r)
+	secure := scope.Secure
+	if err != nil {
+		secure = m.secure(r)
 	}
 	c := &http.Cookie{
 		Name:        m.settings.CookieName,

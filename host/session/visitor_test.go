@@ -238,22 +238,22 @@ func TestVisitorsCookie(t *testing.T) {
 		want   http.Cookie
 	}{
 		{"plain", func(*session.Settings) {}, "", http.Cookie{Name: "session_id_csrf"}},
-		{"Secure", func(s *session.Settings) { s.CookieSecure = true }, "", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
-		{"auto over HTTPS", func(s *session.Settings) { s.CookieSecureAuto = true }, "https", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
-		{"auto over HTTP", func(s *session.Settings) { s.CookieSecureAuto = true }, "", http.Cookie{Name: "session_id_csrf"}},
+		{"Secure", func(s *session.Settings) { s.CookieSecure = session.SecureAlways }, "", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
+		{"auto over HTTPS", func(*session.Settings) {}, "https", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
+		{"auto over HTTP", func(*session.Settings) {}, "", http.Cookie{Name: "session_id_csrf"}},
 		{"by CookieFor", func(s *session.Settings) {
 			s.CookieFor = func(_ *http.Request, c session.CookieScope) session.CookieScope { c.Secure = true; return c }
 		}, "", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
 		{"domain and path are the session's alone", func(s *session.Settings) {
-			s.CookieSecure, s.CookieDomain, s.CookiePath = true, "example.com", "/app"
+			s.CookieSecure, s.CookieDomain, s.CookiePath = session.SecureAlways, "example.com", "/app"
 		}, "", http.Cookie{Name: "__Host-session_id_csrf", Secure: true}},
-		{"__Host-", func(s *session.Settings) { s.CookieSecure, s.CookieName = true, "__Host-id" }, "", http.Cookie{Name: "__Host-id_csrf", Secure: true}},
-		{"__Secure-", func(s *session.Settings) { s.CookieSecure, s.CookieName = true, "__secure-id" }, "", http.Cookie{Name: "__Host-id_csrf", Secure: true}},
+		{"__Host-", func(s *session.Settings) { s.CookieSecure, s.CookieName = session.SecureAlways, "__Host-id" }, "", http.Cookie{Name: "__Host-id_csrf", Secure: true}},
+		{"__Secure-", func(s *session.Settings) { s.CookieSecure, s.CookieName = session.SecureAlways, "__secure-id" }, "", http.Cookie{Name: "__Host-id_csrf", Secure: true}},
 		{"Strict", func(s *session.Settings) { s.CookieSameSite = http.SameSiteStrictMode }, "", http.Cookie{Name: "session_id_csrf"}},
 		{"embedded", func(s *session.Settings) {
-			s.CookieSecure, s.CookieSameSite, s.CookiePartitioned = true, http.SameSiteNoneMode, true
+			s.CookieSecure, s.CookieSameSite, s.CookiePartitioned = session.SecureAlways, http.SameSiteNoneMode, true
 		}, "", http.Cookie{Name: "__Host-session_id_csrf", Secure: true, SameSite: http.SameSiteNoneMode, Partitioned: true}},
-		{"for scripts, which this is not", func(s *session.Settings) { s.CookieHTTPOnly = false }, "", http.Cookie{Name: "session_id_csrf"}},
+		{"for scripts, which this is not", func(s *session.Settings) { s.CookieScriptReadable = true }, "", http.Cookie{Name: "session_id_csrf"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			settings := session.Defaults()

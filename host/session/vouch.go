@@ -26,7 +26,7 @@ func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (lis
 	}
 	m, key := s.manager, s.key
 	s.key = m.userIndexKey(string(user)) // for the time of the call, as in find
-	list, err := m.engine.Load(ctx, s.key[:], unjudged)
+	list, err := m.records.Load(ctx, s.key[:], unjudged)
 	s.key = key
 	var block indexBlock
 	if err == nil {
@@ -57,7 +57,7 @@ var (
 // is not there any more as it was.
 func (s *Session) removeUnlisted(r *Record, why error, now store.Millis) error {
 	gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
-	err := s.manager.engine.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)
+	err := s.manager.records.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)
 	if errors.Is(err, store.ErrConflict) {
 		return nil
 	}

@@ -12,9 +12,9 @@ import (
 // beside it.
 func (s *Session) store(t *attempt, now store.Millis) error {
 	defer func() { t.next.room = nil }()
-	engine, ctx := s.manager.engine, &s.saving
+	records, ctx := s.manager.records, &s.saving
 	if !t.fresh {
-		return engine.Store(ctx, t.key[:], &t.next, t.expect, now)
+		return records.Store(ctx, t.key[:], &t.next, t.expect, now)
 	}
 	// The new record is there before the old one goes, so that a crash in
 	// between loses nobody. The old one goes only if it is still what the new
@@ -22,13 +22,13 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 	if err := s.create(t, now); err != nil || !s.exists {
 		return err
 	}
-	err := engine.Store(ctx, s.key[:], t.left, t.expect, now)
+	err := records.Store(ctx, s.key[:], t.left, t.expect, now)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		left, known := s.isLeft(t, now)
 		if left {
 			// The answer got lost, or it is there and not durable: then a power
 			// loss would bring the old record back. It is written once more.
-			err = engine.Store(ctx, s.key[:], t.left, int64(t.left.Revision), now)
+			err = records.Store(ctx, s.key[:], t.left, int64(t.left.Revision), now)
 			if err == nil || errors.Is(err, store.ErrConflict) {
 				return nil
 			}
@@ -47,7 +47,7 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 	if err != nil {
 		// Nobody knows the new id yet; what is left of it if this fails too
 		// expires unseen.
-		_ = engine.Delete(ctx, t.key[:], now)
+		_ = records.Delete(ctx, t.key[:], now)
 	}
 	return err
 }
@@ -55,7 +55,7 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 // isLeft reports whether under the old id there is by now what was to be left
 // there, if that can be known.
 func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
-	r, err := s.manager.engine.Load(&s.saving, s.key[:], now)
+	r, err := s.manager.records.Load(&s.saving, s.key[:], now)
 	if err != nil {
 		// Where there is nothing a rotation has nothing to go on with, and a
 		// renewal nothing to fear.
@@ -67,17 +67,17 @@ func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 // create writes a record under a new key. What can be there already is the end
 // of the session that is being stored, see Manager.End, and that is a conflict.
 func (s *Session) create(t *attempt, now store.Millis) error {
-	engine, ctx := s.manager.engine, &s.saving
-	err := engine.Store(ctx, t.key[:], &t.next, store.Absent, now)
+	records, ctx := s.manager.records, &s.saving
+	err := records.Store(ctx, t.key[:], &t.next, store.Absent, now)
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
 		// It may be there all the same, in a user's list even, and nobody has it.
-		_ = engine.Delete(ctx, t.key[:], now)
+		_ = records.Delete(ctx, t.key[:], now)
 		return err
 	}
-	if r, errLoad := engine.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {
+	if r, errLoad := records.Load(ctx, t.key[:], now); errLoad == nil && r.State != RecordEnded {
 		return fmt.Errorf("%w: a fresh id is in use; is the source of random bits broken?", store.ErrInternal)
 	}
 	return err

@@ -55,10 +55,10 @@ func reachable(addr net.Addr) string {
 // warnings are settings that work, and perhaps not as they were meant.
 func warnings(addr net.Addr, s *session.Settings) (list []string) {
 	// With auto and a proxy to believe, who comes by TLS has a secure cookie.
-	secure := s.CookieSecure || s.CookieSecureAuto && len(s.TrustedProxies) > 0
+	secure := s.CookieSecure == session.SecureAlways || s.CookieSecure == session.SecureAuto && (len(s.TrustedProxies) > 0 || s.TrustUnixSockets)
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !secure {
-		list = append(list, "listening on "+addr.String()+", where others can connect, without SESSION_COOKIE_SECURE: "+
-			"the session cookie can be read on the way; put TLS in front and set SESSION_COOKIE_SECURE=true (or auto, with SESSION_TRUSTED_PROXIES), or listen on "+defaultAddr)
+		list = append(list, "listening on "+addr.String()+", where others can connect, without SESSION_COOKIE_SECURE=true: "+
+			"the session cookie can be read on the way; put TLS in front and set SESSION_COOKIE_SECURE=true (or leave it at auto, and name what is in front in SESSION_TRUSTED_PROXIES), or listen on "+defaultAddr)
 	}
 	if path := strings.TrimSuffix(s.CookiePath, "/"); path != "" && path != "/api" {
 		list = append(list, "SESSION_COOKIE_PATH is "+strconv.Quote(s.CookiePath)+

@@ -19,6 +19,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/loadtest"
+	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
@@ -168,9 +169,8 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	if err != nil {
 		return err
 	}
-	other, known := bundled[flags.against]
-	if !known && flags.against != "none" {
-		return usagef("--against is %q, and must be memory, keyfolder, dynfile or none", flags.against)
+	if !engines.IsBundled(flags.against) && flags.against != "none" {
+		return usagef("--against is %q: must be memory, keyfolder, dynfile or none", flags.against)
 	}
 	m, err := readModule(ctx, name, env)
 	if err != nil {
@@ -192,12 +192,12 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	}
 	label := filepath.Base(m.name)
 	plan.Targets = []loadtest.Target{{Name: label, Open: benchTarget(open, dir, own)}}
-	if known {
+	if flags.against != "none" {
 		second := flags.against
 		if second == label {
 			second += " again"
 		}
-		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against, other), dir, base)})
+		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against), dir, base)})
 	}
 	line := newProgress(env, flags.verbose)
 	plan.Progress = func(done, total int, f loadtest.Figure) {
@@ -228,25 +228,11 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	return nil
 }
 
-// opener opens a plugin over a directory, which is empty and its own.
-type opener func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error)
-
-// openBundled opens an engine by its name. The one that keeps nothing in files
-// would write snapshots to a directory.
-func openBundled(name string, open opener) opener {
-	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
-		if name == memory.Name {
-			dir = ""
-		}
-		return open(ctx, dir, cfg)
-	}
-}
-
 // openModule opens a module as what it is: a bundled engine, or a module of
 // others, which gets the directory if it has a use for one.
 func openModule(m *module, mount bool, q quota) opener {
-	if open, ok := bundled[m.name]; ok {
-		return openBundled(m.name, open)
+	if engines.IsBundled(m.name) {
+		return openBundled(m.name)
 	}
 	for _, c := range inspect.Of(m.name, m.wasm, m.size).Capabilities {
 		mount = mount || c.Name == inspect.Files

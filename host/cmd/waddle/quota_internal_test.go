@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/plugin"
-	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -30,9 +30,10 @@ func TestRunGivesAQuota(t *testing.T) {
 		cmd := &cobra.Command{}
 		addQuota(cmd, &flags.quota)
 		require.NoError(t, cmd.ParseFlags(c.args))
-		settings := session.Defaults()
-		settings.Storage, settings.Dir = filepath.Join("..", "..", "plugin", "testdata", "digs.wasm"), t.TempDir()
-		s, _, err := openStorage(ctx, settings, flags.quota, slog.New(slog.DiscardHandler))
+		settings := engines.Settings{Storage: filepath.Join("..", "..", "plugin", "testdata", "digs.wasm"), Dir: t.TempDir()}
+		settings.MaxBytes, settings.MaxFiles = int64(flags.quota.bytes), flags.quota.files
+		settings.Config.Logger = slog.New(slog.DiscardHandler)
+		s, _, err := openStorage(ctx, settings)
 		require.NoError(t, err)
 		defer store.Close(ctx, s)
 		made := uint32(0)

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
 var root = filepath.Join("..", "..", "..")
@@ -66,10 +66,8 @@ func TestReadmesNameWhatExists(t *testing.T) {
 func TestReadmeHasEverySetting(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
-	for _, s := range session.Defaults().Describe() {
-		if s.Variable != "" {
-			require.True(t, strings.Contains(string(data), "`"+s.Variable+"`"), "%s is in no row of the table", s.Variable)
-		}
+	for _, v := range slices.Concat(environ.Names(environ.Sessions), environ.Names(environ.Storage)) {
+		require.True(t, strings.Contains(string(data), "`"+v+"`"), "%s is in no row of the table", v)
 	}
 }
 
@@ -164,7 +162,7 @@ func (s *sources) known(folder, name string) bool {
 	folder = filepath.ToSlash(folder)
 	for in, names := range s.names {
 		if names[name] && (folder == "." || in == folder || strings.HasPrefix(in, folder+"/") ||
-			slices.Contains([]string{"abi", "guest", "host/store", "host/session", "host/plugin", "examples/frameworks"}, in)) {
+			slices.Contains([]string{"abi", "guest", "host/store", "host/internal/environ", "host/plugin", "examples/frameworks"}, in)) {
 			return true
 		}
 	}

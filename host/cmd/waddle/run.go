@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
-	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -47,7 +47,7 @@ everywhere:
   SESSION_DURATION           how long a session lives: 604800, 168h
   SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
   SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
-  SESSION_COOKIE_SECURE      true, false or auto: keeps the cookie off plain HTTP
+  SESSION_COOKIE_SECURE      auto, true or false: keeps the cookie off plain HTTP
   WADDLE_SECRET              seals the sessions: 32 bytes or more that nobody can
                              guess; several, newest first, to change it
   WADDLE_SECRET_FILE         a file with such secrets, one on each line
@@ -92,7 +92,7 @@ The JSON interface beneath the page is there for scripts:
 // explain, so that none is left out.
 func settingsInHelp(text string) string {
 	var others []string
-	for _, s := range session.Defaults().Describe() {
+	for _, s := range append(described(engines.Settings{}), session.Defaults().Describe()...) {
 		if s.Variable != "" && !strings.Contains(text, s.Variable+" ") {
 			others = append(others, s.Variable)
 		}
@@ -113,9 +113,14 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return &usageError{err}
 	}
-	if len(files) > 0 {
-		settings.Storage = files[0]
+	kept, err := engines.FromEnv(env.variables)
+	if err != nil {
+		return &usageError{err}
 	}
+	if len(files) > 0 {
+		kept.Storage = files[0]
+	}
+	kept.MaxBytes, kept.MaxFiles = int64(flags.quota.bytes), flags.quota.files
 	if err := cmp.Or(checkAddr(addr), flags.quota.check()); err != nil {
 		return err
 	}
@@ -132,18 +137,15 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
-	opened := afterAWhile(env.stderr, "waddle: starting "+settings.Storage+"; the first start compiles it, later ones read it from a cache")
-	storage, engine, err := openStorage(ctx, settings, flags.quota, log)
+	opened := afterAWhile(env.stderr, "waddle: starting "+kept.Storage+"; the first start compiles it, later ones read it from a cache")
+	kept.Config.Logger = log
+	storage, engine, err := openStorage(ctx, kept)
 	opened()
 	if err != nil {
 		_ = listener.Close()
 		return err
 	}
-	// The page shows what is in force, not what was left to others.
-	if settings.Dir != "" {
-		settings.Durability = cmp.Or(settings.Durability, plugin.DurabilityInterval.String())
-	}
-	handler, err := playground.New(playground.Config{Store: storage, Settings: settings, Engine: engine, Hosts: hosts})
+	handler, err := playground.New(playground.Config{Store: storage, Kept: described(kept), Settings: settings, Engine: engine, Hosts: hosts})
 	if err != nil {
 		_ = listener.Close()
 		_ = store.Close(ctx, storage)
@@ -161,13 +163,13 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
-	fmt.Fprintln(env.stdout, "waddle: stopped,", farewell(settings))
+	fmt.Fprintln(env.stdout, "waddle: stopped,", farewell(kept))
 	return nil
 }
 
 // farewell says what became of the sessions, now that all went well.
-func farewell(settings session.Settings) string {
-	if settings.Dir == "" {
+func farewell(kept engines.Settings) string {
+	if kept.Dir == "" {
 		return "and the sessions are gone: they were in memory only (SESSION_DIR names a directory to keep them in)"
 	}
 	return "sessions saved"

@@ -67,7 +67,7 @@ func (s *Sessions) browser(base string, client *http.Client, options []Option) *
 	from.Path = s.Settings.CookiePath
 	b.jar.SetCookies(&from, s.cookies(options))
 	if len(options) > 0 && len(b.jar.Cookies(&from)) == 0 {
-		s.fatalf("sessiontest: a browser at %s would not send the session's cookie: see Settings.CookieDomain (%q) and CookieSecure (%v)",
+		s.fatalf("sessiontest: a browser at %s would not send the session's cookie: see Settings.CookieDomain (%q) and CookieSecure (%s)",
 			base, s.Settings.CookieDomain, s.Settings.CookieSecure)
 	}
 	return b

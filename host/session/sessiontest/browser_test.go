@@ -46,7 +46,7 @@ func overBoth(t *testing.T, change func(*session.Settings), h func(*sessiontest.
 }
 
 func TestBrowserKeepsItsSession(t *testing.T) {
-	overBoth(t, func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", true },
+	overBoth(t, func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", session.SecureAlways },
 		func(s *sessiontest.Sessions) http.Handler { return s.Handler(http.HandlerFunc(count)) },
 		func(t *testing.T, s *sessiontest.Sessions, open func(...sessiontest.Option) *sessiontest.Browser) {
 			ada, bob := open(), open(sessiontest.WithKey(visits, 10))

@@ -54,6 +54,7 @@ func NewOver(t testing.TB, over store.Store, change ...func(*session.Settings)) 
 	for _, f := range change {
 		f(&s.Settings)
 	}
+	s.Settings = s.Settings.WithDefaults()
 	s.Settings.Now = s.Clock.Now
 	m, err := session.New(s.Store, s.Settings)
 	if err != nil {

@@ -39,8 +39,9 @@ func TestRequestBringsItsSession(t *testing.T) {
 	require.NoError(t, err)
 	for name, change := range map[string]func(*session.Settings){
 		"defaults":      func(*session.Settings) {},
-		"host prefix":   func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", true },
-		"secure auto":   func(s *session.Settings) { s.CookieSecureAuto = true },
+		"host prefix":   func(s *session.Settings) { s.CookieName, s.CookieSecure = "__Host-id", session.SecureAlways },
+		"never secure":  func(s *session.Settings) { s.CookieSecure = session.SecureNever },
+		"zero":          func(s *session.Settings) { *s = session.Settings{} },
 		"sealed":        func(s *session.Settings) { s.Keyring = keyring },
 		"json":          func(s *session.Settings) { s.Codec = session.JSON },
 		"path":          func(s *session.Settings) { s.CookiePath = "/shop/" },

@@ -50,7 +50,7 @@ func provider(t *testing.T) *httptest.Server {
 func signIn(t *testing.T, s *sessiontest.Sessions) *session.Manager {
 	settings := s.Settings
 	settings.CookieName, settings.CookiePath = "signin", "/signin"
-	settings.CookieSameSite, settings.CookieSecure = http.SameSiteNoneMode, true
+	settings.CookieSameSite, settings.CookieSecure = http.SameSiteNoneMode, session.SecureAlways
 	settings.Duration = 10 * time.Minute
 	m, err := session.New(s.Store, settings)
 	require.NoError(t, err)

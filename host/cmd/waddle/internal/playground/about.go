@@ -2,6 +2,7 @@ package playground
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/waddle-sessions/waddle/host/session"
 )
@@ -22,10 +23,10 @@ type setting struct {
 }
 
 // aboutOf describes a playground. The settings are all there are: which, only
-// the session package knows.
-func aboutOf(engine Engine, settings session.Settings) about {
+// the packages know that have them.
+func aboutOf(engine Engine, kept []session.Setting, settings session.Settings) about {
 	a := about{Engine: engine}
-	for _, s := range settings.Describe() {
+	for _, s := range slices.Concat(kept, settings.Describe()) {
 		if s.Field == "Keyring" {
 			a.Sealing = s.Value
 		}

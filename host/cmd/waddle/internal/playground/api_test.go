@@ -266,7 +266,6 @@ func TestAbout(t *testing.T) {
 	v := visit(t, serve(t, store.NewMemory(), func(s *session.Settings) {
 		s.IdleTimeout = 90 * time.Minute
 		s.CookieSameSite = http.SameSiteStrictMode
-		s.CookieSecureAuto = true
 		s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		s.TokenHeader = "X-Session"
 		s.RotateEvery = time.Hour
@@ -276,19 +275,19 @@ func TestAbout(t *testing.T) {
 	require.Equal(t, "test engine", a.Engine.Name)
 	require.Equal(t, "2 keys", a.Sealing)
 	for name, value := range map[string]string{
-		"SESSION_STORAGE": "memory", "SESSION_DURATION": "168h", "SESSION_IDLE_TIMEOUT": "1h30m", "SESSION_ABSOLUTE_TIMEOUT": "off",
+		"SESSION_DURATION": "168h", "SESSION_IDLE_TIMEOUT": "1h30m", "SESSION_ABSOLUTE_TIMEOUT": "off",
 		"SESSION_COOKIE_NAME": "session_id", "SESSION_COOKIE_SAMESITE": "Strict", "SESSION_COOKIE_SECURE": "auto",
 		"SESSION_COOKIE_HTTPONLY": "true", "SESSION_TRUSTED_PROXIES": "10.0.0.0/8", "SESSION_TOKEN_HEADER": "X-Session",
-		"SESSION_ROTATE_EVERY": "1h", "SESSION_ROTATE_GRACE": "30s", "SESSION_SEEN_EVERY": "off", "SESSION_DIR": "none",
+		"SESSION_ROTATE_EVERY": "1h", "SESSION_ROTATE_GRACE": "30s", "SESSION_SEEN_EVERY": "off",
 		"WADDLE_SECRET": "2 keys", "MaxSize": "1048576", "Codec": "JSON",
 	} {
 		require.Equal(t, value, settings[name], name)
 	}
 	for _, s := range a.Settings {
 		switch s.Name {
-		case "SESSION_COOKIE_SECURE", "WADDLE_SECRET":
+		case "SESSION_COOKIE_SAMESITE", "WADDLE_SECRET":
 			require.True(t, s.Changed, s.Name)
-		case "SESSION_DURATION", "SESSION_COOKIE_NAME", "Codec":
+		case "SESSION_DURATION", "SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "Codec":
 			require.False(t, s.Changed, s.Name)
 		}
 	}
@@ -302,14 +301,13 @@ func TestAbout(t *testing.T) {
 func TestAboutShowsEverySetting(t *testing.T) {
 	a, settings := visit(t, serve(t, store.NewMemory())).about()
 	require.Len(t, settings, len(a.Settings), "each by a name of its own")
-	// CookieSecureAuto and TrustUnixSockets are values of SESSION_COOKIE_SECURE
-	// and SESSION_TRUSTED_PROXIES.
-	require.Len(t, settings, reflect.TypeFor[session.Settings]().NumField()-2)
+	// TrustUnixSockets is a value of SESSION_TRUSTED_PROXIES.
+	require.Len(t, settings, reflect.TypeFor[session.Settings]().NumField()-1)
 }
 
 func TestNewRefuses(t *testing.T) {
 	_, err := playground.New(playground.Config{Settings: session.Defaults()})
 	require.ErrorContains(t, err, "Config.Store")
-	_, err = playground.New(playground.Config{Store: store.NewMemory()})
+	_, err = playground.New(playground.Config{Store: store.NewMemory(), Settings: session.Settings{Duration: session.Off}})
 	require.ErrorIs(t, err, session.ErrSettings)
 }

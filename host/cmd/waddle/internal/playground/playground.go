@@ -13,6 +13,9 @@ type Config struct {
 	// Store keeps the sessions. It stays the caller's to close; see [Server].
 	Store store.Store
 
+	// Kept are the settings of the store, for the page to list.
+	Kept []session.Setting
+
 	// Settings are those of the sessions, as [session.FromEnv] gives them.
 	// The playground sets Codec and OnError itself, since values and answers
 	// are JSON here, and hears of each event before OnEvent does.
@@ -47,7 +50,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings := c.Settings
+	settings := c.Settings.WithDefaults()
 	settings.Codec = codec{session.JSON}
 	log := session.LogEvents(nil) // which thins what repeats
 	settings.OnError = sessionErrors(log)
@@ -62,7 +65,7 @@ func New(c Config) (http.Handler, error) {
 		writeError(w, http.StatusForbidden, "a page of another origin may not change this session")
 	}))
 
-	api := newAPI(manager, aboutOf(c.Engine, settings))
+	api := newAPI(manager, aboutOf(c.Engine, c.Kept, settings))
 	mux := http.NewServeMux()
 	mux.Handle("/api/", traced(settings.CookieName, crossOrigin.Handler(manager.Handler(api))))
 	mux.Handle("/", newPage())

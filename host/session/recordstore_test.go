@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 
@@ -12,12 +13,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// table is an engine of an application: it keeps records as they are, in a map
+// table is a RecordStore of an application: it keeps records as they are, in a map
 // of its own.
 type table struct {
 	mu      sync.Mutex
 	rows    map[string]session.Record
-	zeroRev bool // as an engine that knows of no revisions would
+	zeroRev bool // as a form that knows of no revisions would
 }
 
 func (e *table) Load(_ context.Context, key []byte, now store.Millis) (session.Record, error) {
@@ -45,7 +46,7 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect i
 		delete(e.rows, string(key))
 		return nil
 	}
-	// An engine writes the parts down and makes the record of them again.
+	// A RecordStore writes the parts down and makes the record of them again.
 	values, err := session.ParseValues(bytes.Clone(r.Values.Bytes()))
 	if err != nil {
 		return err
@@ -65,11 +66,12 @@ func (e *table) Delete(_ context.Context, key []byte, _ store.Millis) error {
 	return nil
 }
 
-func TestEngineOfAnApplication(t *testing.T) {
+func TestRecordsOfAnApplication(t *testing.T) {
 	e := &table{rows: make(map[string]session.Record)}
 	var given store.Store
-	session.RegisterEngine("test table", func(s store.Store) (session.Engine, error) { given = s; return e, nil })
-	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.Engine = "test table" })
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) {
+		s.Records = func(s store.Store) (session.RecordStore, error) { given = s; return e, nil }
+	})
 	require.Same(t, a.store, given)
 	b := a.browser()
 	b.set("user", "ada")
@@ -84,7 +86,7 @@ func TestEngineOfAnApplication(t *testing.T) {
 	require.Equal(t, store.At(a.clock.at(hour)), r.Expires)
 	require.Equal(t, store.Span(hour), r.Lifetime)
 	require.Equal(t, session.CBOR.ID(), r.Codec)
-	require.Equal(t, 2, r.Values.Len())
+	require.Len(t, maps.Collect(r.Values.All()), 2)
 	require.Empty(t, a.store.take(), "the store is the engine's to use or not")
 	b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
 	for _, r := range e.rows {
@@ -100,42 +102,76 @@ func TestEngineOfAnApplication(t *testing.T) {
 	})
 }
 
-func TestRegisterEngineRefuses(t *testing.T) {
-	open := func(store.Store) (session.Engine, error) { return nil, errFault }
-	require.Panics(t, func() { session.RegisterEngine("", open) })
-	require.Panics(t, func() { session.RegisterEngine("x", nil) })
-	require.Panics(t, func() { session.RegisterEngine(session.EngineRecords, open) })
-	session.RegisterEngine("test failing", open)
-	s := session.Defaults()
-	s.Engine = "test failing"
-	_, err := session.New(store.NewMemory(), s)
+func TestRecordsThatCannotBeOpened(t *testing.T) {
+	_, err := session.New(store.NewMemory(), session.Settings{Records: func(store.Store) (session.RecordStore, error) { return nil, errFault }})
 	require.ErrorIs(t, err, errFault)
-	require.ErrorContains(t, err, "test failing")
+	_, err = session.New(store.NewMemory(), session.Settings{Records: func(store.Store) (session.RecordStore, error) { return nil, nil }})
+	require.ErrorIs(t, err, session.ErrSettings)
+	require.ErrorContains(t, err, "Records is a function that returned nil: must return a RecordStore or an error")
 }
 
-// counted is an engine that counts what it is asked.
+// TestRecordsNamed: the environment chooses among what a program has, which is
+// named if the choice is wrong.
+func TestRecordsNamed(t *testing.T) {
+	e := &table{rows: make(map[string]session.Record)}
+	open := func(store.Store) (session.RecordStore, error) { return e, nil }
+	never := func(store.Store) (session.RecordStore, error) { return nil, errFault }
+	options := []session.EnvOption{session.RecordsNamed("other", never), session.RecordsNamed("table", open)}
+
+	s, err := session.FromEnv([]string{"SESSION_ENGINE= table "}, options...)
+	require.NoError(t, err)
+	m, err := session.New(store.NewMemory(), s)
+	require.NoError(t, err)
+	begun := m.Open(context.Background(), "")
+	require.NoError(t, begun.Set("user", "ada"))
+	require.NoError(t, begun.Save())
+	require.Len(t, e.rows, 1)
+
+	for _, env := range [][]string{nil, {"SESSION_ENGINE="}, {"SESSION_ENGINE=records"}} {
+		s, err := session.FromEnv(env, options...)
+		require.NoError(t, err)
+		require.Nil(t, s.Records)
+	}
+	_, err = session.FromEnv([]string{"SESSION_ENGINE=tabel"}, options...)
+	require.ErrorIs(t, err, session.ErrSettings)
+	require.ErrorContains(t, err, `SESSION_ENGINE is "tabel": must be one of those that this program has: records, other, table`)
+
+	for _, wrong := range [][]session.EnvOption{
+		{session.RecordsNamed("", open)}, {session.RecordsNamed("a ", open)}, {session.RecordsNamed("a", nil)},
+		{session.RecordsNamed("records", open)}, {session.RecordsNamed("a", open), session.RecordsNamed("a", open)},
+	} {
+		_, err := session.FromEnv(nil, wrong...)
+		require.ErrorIs(t, err, session.ErrSettings)
+		require.ErrorContains(t, err, "RecordsNamed")
+	}
+}
+
+// counted is a RecordStore that counts what it is asked.
 type counted struct {
-	session.Engine
+	session.RecordStore
 	loads, stores int
 }
 
 func (e *counted) Load(ctx context.Context, key []byte, now store.Millis) (session.Record, error) {
 	e.loads++
-	return e.Engine.Load(ctx, key, now)
+	return e.RecordStore.Load(ctx, key, now)
 }
 
 func (e *counted) Store(ctx context.Context, key []byte, r *session.Record, expect int64, now store.Millis) error {
 	e.stores++
-	return e.Engine.Store(ctx, key, r, expect, now)
+	return e.RecordStore.Store(ctx, key, r, expect, now)
 }
 
-// An application keeps its sessions in a form of its own, here simply counted.
-func ExampleRegisterEngine() {
-	count := &counted{Engine: &table{rows: make(map[string]session.Record)}}
-	session.RegisterEngine("example counted", func(store.Store) (session.Engine, error) { return count, nil })
-
-	settings := session.Defaults()
-	settings.Engine = "example counted"
+// An application keeps its sessions in a form of its own, here simply counted,
+// if SESSION_ENGINE says so.
+func ExampleRecordsNamed() {
+	count := &counted{RecordStore: &table{rows: make(map[string]session.Record)}}
+	settings, err := session.FromEnv([]string{"SESSION_ENGINE=counted"}, // in a program: os.Environ()
+		session.RecordsNamed("counted", func(store.Store) (session.RecordStore, error) { return count, nil }))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	m, err := session.New(store.NewMemory(), settings)
 	if err != nil {
 		fmt.Println(err)

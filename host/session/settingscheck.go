@@ -1,0 +1,121 @@
+package session
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Check returns ErrSettings, with what is wrong and how to mend it, for
+// settings that would not work, or that browsers would refuse or ignore.
+func (s Settings) Check() error {
+	s = s.WithDefaults()
+	for _, check := range [...]func() error{s.checkTimes, s.checkTransition, s.checkEffect, s.checkNumbers, s.checkNames, s.checkSecure} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return s.checkScope(s.scope())
+}
+
+const (
+	// maxLifetime keeps sums of times within range and below what browsers take.
+	maxLifetime = 100 * 365 * 24 * time.Hour
+
+	// maxUserSessions is what a list of a user's sessions has room for.
+	maxUserSessions = 10_000
+)
+
+// checkTimes looks at each time by itself.
+func (s *Settings) checkTimes() error {
+	for _, t := range s.times() {
+		switch d := *t.value; {
+		case t.least == 0 && (d == 0 || d == Off):
+		case t.least == 0 && d < time.Millisecond:
+			return wrong("%s is %s: must be 0 or at least %v", t.name, durationInWords(d), time.Millisecond)
+		case d < t.least:
+			return wrong("%s is %s: must be at least %v", t.name, durationInWords(d), t.least)
+		case d > maxLifetime:
+			return wrong("%s is %v: must be at most %v", t.name, d, maxLifetime)
+		}
+	}
+	return nil
+}
+
+// checkEffect looks at the times beside each other: one that has no effect is
+// not what somebody meant who set it.
+func (s *Settings) checkEffect() error {
+	for _, t := range []struct {
+		name   setting
+		value  time.Duration
+		before setting // what ends the session by then
+		end    time.Duration
+		hint   string
+	}{
+		{"AnonymousDuration", s.AnonymousDuration, "Duration", s.Duration, "; sessions without a user are to live shorter than others"},
+		{"AnonymousDuration", s.AnonymousDuration, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"IdleTimeout", s.IdleTimeout, "Duration", s.Duration, "; sessions that live longer than others can have a timeout of their own, by Session.SetIdleTimeout"},
+		{"IdleTimeout", s.IdleTimeout, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"SeenEvery", s.SeenEvery, "Duration", s.Duration, ""},
+		{"SeenEvery", s.SeenEvery, "IdleTimeout", s.IdleTimeout, ""},
+		{"SeenEvery", s.SeenEvery, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"RotateEvery", s.RotateEvery, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+	} {
+		if t.value != 0 && t.end != 0 && t.value >= t.end {
+			return wrong("%s is %v: must be 0 or below %s, which is %v and ends sessions before%s", t.name, t.value, t.before, t.end, t.hint)
+		}
+	}
+	if s.Rolling && s.AnonymousDuration == 0 && s.AbsoluteTimeout != 0 && s.AbsoluteTimeout <= s.Duration {
+		return wrong("%s is true and has no effect: %s, which is %v, must be above %s, %v; or leave sessions not rolling",
+			setting("Rolling"), setting("AbsoluteTimeout"), s.AbsoluteTimeout, setting("Duration"), s.Duration)
+	}
+	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
+		return wrong("%s is %v: must be at most %s, %v", setting("RotateGrace"), s.RotateGrace, setting("RotateEvery"), s.RotateEvery)
+	}
+	return nil
+}
+
+func (s *Settings) checkNumbers() error {
+	if s.MaxSize < recordHeader || s.MaxSize > maxRecord {
+		return wrong("%s is %d: must be 0 for the default, or from %d to %d bytes", setting("MaxSize"), s.MaxSize, recordHeader, maxRecord)
+	}
+	if s.MaxUserSessions < 1 || s.MaxUserSessions > maxUserSessions {
+		return wrong("%s is %d: must be 0 for the default, or from 1 to %d", setting("MaxUserSessions"), s.MaxUserSessions, maxUserSessions)
+	}
+	switch s.CookieSameSite {
+	case http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
+	default:
+		return wrong("%s is %d: must be http.SameSiteLaxMode, SameSiteStrictMode or SameSiteNoneMode", setting("CookieSameSite"), s.CookieSameSite)
+	}
+	return nil
+}
+
+func (s *Settings) checkNames() error {
+	if name := s.namespace(); len(name) > MaxNamespace || strings.ContainsRune(name, 0) {
+		if s.Namespace == "" {
+			return wrong("%s has %d bytes: must have at most %d, since it is the namespace too; shorten it, or set %s",
+				setting("CookieName"), len(name), MaxNamespace, setting("Namespace"))
+		}
+		return wrong("%s is %.40q of %d bytes: must have at most %d and no NUL", setting("Namespace"), name, len(name), MaxNamespace)
+	}
+	if err := checkTokenHeader(s.TokenHeader); err != nil {
+		return wrong("%s is %q: %v", setting("TokenHeader"), s.TokenHeader, err)
+	}
+	return nil
+}
+
+func (s *Settings) checkSecure() error {
+	if s.CookieSecure > SecureNever {
+		return wrong("%s is %d: must be SecureAuto, SecureAlways or SecureNever", setting("CookieSecure"), s.CookieSecure)
+	}
+	for i, p := range s.TrustedProxies {
+		if !p.IsValid() {
+			return wrong("%s is not valid at %d: must have addresses or prefixes only", setting("TrustedProxies"), i)
+		}
+	}
+	if s.CookieSecure != SecureAuto && (len(s.TrustedProxies) > 0 || s.TrustUnixSockets) {
+		return wrong("%s is set and has no effect: %s must be %s, since proxies are believed in nothing else",
+			setting("TrustedProxies"), setting("CookieSecure"), secureValue(SecureAuto))
+	}
+	return nil
+}
