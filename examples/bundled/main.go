@@ -1,7 +1,8 @@
-// Command bundled counts visits in a session that a bundled engine keeps. With a
-// directory the sessions are saved there, and are there again after a restart.
+// Command bundled counts visits in a session that a bundled engine keeps: the one
+// that SESSION_STORAGE names, memory unless set. With a directory the sessions are
+// saved there, and are there again after a restart.
 //
-//	go run ./bundled -dir sessions
+//	SESSION_STORAGE=dynfile SESSION_DIR=sessions go run ./bundled
 //	curl -c jar -b jar http://127.0.0.1:8080/   # again and again
 package main
 
@@ -18,34 +19,33 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/waddle-sessions/waddle/host/engines/memory"
-	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 var visits = session.NewKey[int]("visits")
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
-	dir := flag.String("dir", "", "a directory in which sessions are saved")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 
-	engine, err := memory.Open(ctx, plugin.Config{Snapshots: *dir})
+	engine, err := engines.OpenFromEnv(ctx, os.Environ())
 	if err != nil {
 		log.Fatal(err)
 	}
 	err = run(ctx, *addr, engine)
 	// Closing saves, so it comes last, and whatever has gone wrong before.
-	if err := errors.Join(err, engine.Close(context.Background())); err != nil {
+	if err := errors.Join(err, store.Close(context.Background(), engine)); err != nil {
 		log.Fatal(err)
 	}
 	log.Print("stopped")
 }
 
-func run(ctx context.Context, addr string, engine *plugin.Plugin) error {
-	sessions, err := session.New(engine, session.Defaults())
+func run(ctx context.Context, addr string, engine store.Store) error {
+	sessions, err := session.New(engine, session.Settings{})
 	if err != nil {
 		return err
 	}

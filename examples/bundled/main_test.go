@@ -6,16 +6,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/examples/internal/visit"
-	"github.com/waddle-sessions/waddle/host/engines/memory"
-	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func TestVisitsAreCounted(t *testing.T) {
-	engine, err := memory.Open(t.Context(), plugin.Config{})
+	engine, err := engines.OpenFromEnv(t.Context(), nil)
 	require.NoError(t, err)
-	defer engine.Close(t.Context())
-	sessions, err := session.New(engine, session.Defaults())
+	defer store.Close(t.Context(), engine)
+	sessions, err := session.New(engine, session.Settings{})
 	require.NoError(t, err)
 
 	client := visit.NewClient(t, sessions.Handler(http.HandlerFunc(counter)))
@@ -26,13 +26,14 @@ func TestVisitsAreCounted(t *testing.T) {
 
 // A service manager ends a server with SIGTERM, and starts the next one.
 func TestSessionsAreSavedWhenTheServerIsTerminated(t *testing.T) {
-	program, dir, jar := visit.Build(t), t.TempDir(), visit.NewJar(t)
-	first := visit.Start(t, program, "-dir", dir)
+	program, jar := visit.Build(t), visit.NewJar(t)
+	t.Setenv("SESSION_DIR", t.TempDir())
+	first := visit.Start(t, program)
 	require.Equal(t, "visit 1\n", first.Get(jar, "any"))
 	require.Equal(t, "visit 2\n", first.Get(jar, "any"))
 	first.Terminate()
 
-	second := visit.Start(t, program, "-dir", dir)
+	second := visit.Start(t, program)
 	require.Equal(t, "visit 3\n", second.Get(jar, "any"))
 	second.Terminate()
 }

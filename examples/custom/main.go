@@ -48,7 +48,7 @@ func main() {
 }
 
 func run(ctx context.Context, addr string, store *plugin.Plugin) error {
-	sessions, err := session.New(store, session.Defaults())
+	sessions, err := session.New(store, session.Settings{})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func TestOwnStorageIsLoaded(t *testing.T) {
 	store, err := plugin.OpenFile(t.Context(), buildStore(t), plugin.Config{})
 	require.NoError(t, err)
 	defer store.Close(t.Context())
-	sessions, err := session.New(store, session.Defaults())
+	sessions, err := session.New(store, session.Settings{})
 	require.NoError(t, err)
 
 	client := visit.NewClient(t, sessions.Handler(http.HandlerFunc(counter)))

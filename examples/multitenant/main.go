@@ -121,13 +121,15 @@ func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll fu
 		}
 		plugins = append(plugins, p)
 
-		settings := session.Defaults()
-		settings.CookieName = "session" // host-only, so each tenant's browser cookie is its own
-		if settings.Keyring, err = session.NewKeyring(t.secret); err != nil {
+		keyring, err := session.NewKeyring(t.secret)
+		if err != nil {
 			closeAll()
 			return nil, nil, err
 		}
-		sessions, err := session.New(p, settings)
+		sessions, err := session.New(p, session.Settings{
+			CookieName: "session", // host-only, so each tenant's browser cookie is its own
+			Keyring:    keyring,
+		})
 		if err != nil {
 			closeAll()
 			return nil, nil, err

@@ -24,12 +24,10 @@ func openNative(ctx context.Context, _ string, f *faults) (server, error) {
 // waddleServer runs our middleware with the default settings. The server owns
 // the store.
 func waddleServer(ctx context.Context, st store.Store, f *faults) (server, error) {
-	settings := session.Defaults()
-	settings.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
+	m, err := session.New(st, session.Settings{OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 		f.note(err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
-	}
-	m, err := session.New(st, settings)
+	}})
 	if err != nil {
 		return nil, err
 	}

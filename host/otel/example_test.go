@@ -26,9 +26,9 @@ func Example() {
 	tracing := trace.NewTracerProvider(trace.WithSyncer(spans))
 	tracers := waddleotel.WithTracerProvider(tracing)
 
-	settings := session.Defaults()
-	settings.OnEvent = session.Events(session.LogEvents(nil), waddleotel.OnEvent(meters))
-	sessions, err := session.New(waddleotel.Store(store.NewMemory(), meters, tracers), settings)
+	sessions, err := session.New(waddleotel.Store(store.NewMemory(), meters, tracers), session.Settings{
+		OnEvent: session.Events(session.LogEvents(nil), waddleotel.OnEvent(meters)),
+	})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -28,9 +28,7 @@ var (
 
 func serve(t *testing.T, s store.Store) *httptest.Server {
 	t.Helper()
-	settings := session.Defaults()
-	settings.OnEvent = func(context.Context, session.Event) {} // there are thousands
-	sessions, err := session.New(s, settings)
+	sessions, err := session.New(s, session.Settings{OnEvent: func(context.Context, session.Event) {}}) // there are thousands
 	require.NoError(t, err)
 	return httptest.NewServer(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
