@@ -31,7 +31,7 @@ func secretsOf(values map[string]string) (*Keyring, error) {
 	case !isSet && !fileIsSet:
 		return nil, nil
 	case len(secrets) > 0 && file != "":
-		return nil, fmt.Errorf("%w: %s and %s are both set; set one of them", ErrSettings, secretVariable, secretFileVariable)
+		return nil, fmt.Errorf("%w: %s and %s are both set: must be one of them", ErrSettings, secretVariable, secretFileVariable)
 	case len(secrets) > 0:
 		return keyringFrom(secretVariable, secrets)
 	case file == "":
@@ -39,7 +39,7 @@ func secretsOf(values map[string]string) (*Keyring, error) {
 		if fileIsSet {
 			name = secretFileVariable
 		}
-		return nil, fmt.Errorf("%w: %s is set to nothing: %w; set it to a secret, or unset it to leave sessions readable for the storage", ErrSettings, name, ErrSecret)
+		return nil, fmt.Errorf("%w: %s is set to nothing: %w: must be a secret, or unset to leave sessions readable for the storage", ErrSettings, name, ErrSecret)
 	}
 	secrets, err := readSecrets(file)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestSecretsFromEnv(t *testing.T) {
 			environ: []string{fileName + file("# newest first\r\n\r\n  "+secretNew+"\r\n#"+secretOld+"\n"+secretOld)}},
 		{name: "both", environ: []string{name + secretNew, fileName + file(secretNew)}, not: session.ErrSecret, says: []string{"WADDLE_SECRET and WADDLE_SECRET_FILE"}},
 		{name: "weak", environ: []string{name + "hunter2"}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET:", "secret 1 of 1 has 7 bytes"}},
-		{name: "set to nothing", environ: []string{name}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET is set to nothing", "unset it"}},
+		{name: "set to nothing", environ: []string{name}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET is set to nothing", "must be a secret, or unset"}},
 		{name: "file set to nothing", environ: []string{fileName}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET_FILE is set to nothing"}},
 		{name: "blank", environ: []string{name + "  "}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET is set to nothing"}},
 		{name: "second is weak", environ: []string{name + secretNew + " short"}, is: is{session.ErrSecret}, says: []string{"secret 2 of 2 has 5 bytes"}},

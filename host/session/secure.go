@@ -57,7 +57,7 @@ func (m *Manager) secure(r *http.Request) bool {
 	word := schemeSaid(r)
 	if mode == SecureNever {
 		if r.TLS != nil || word == saidEncrypted {
-			m.sayOnce(r.Context(), noticeNotSecure, "CookieSecure is SecureNever, and the cookie goes without Secure over an encrypted connection; leave it at SecureAuto")
+			m.sayOnce(r.Context(), noticeNotSecure, "CookieSecure is SecureNever (SESSION_COOKIE_SECURE=false), and the cookie goes without Secure over an encrypted connection; leave it at SecureAuto")
 		}
 		return false
 	}
