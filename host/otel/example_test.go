@@ -26,9 +26,8 @@ func Example() {
 	tracing := trace.NewTracerProvider(trace.WithSyncer(spans))
 	tracers := waddleotel.WithTracerProvider(tracing)
 
-	sessions, err := session.New(waddleotel.Store(store.NewMemory(), meters, tracers), session.Settings{
-		OnEvent: session.Events(session.LogEvents(nil), waddleotel.OnEvent(meters)),
-	})
+	settings := session.Settings{OnEvent: session.Events(session.LogEvents(nil), waddleotel.OnEvent(meters))}
+	sessions, err := session.New(waddleotel.Store(store.NewMemory(), meters, tracers), settings)
 	if err != nil {
 		log.Fatal(err)
 	}
