@@ -60,7 +60,7 @@ run:
 
 # Packages whose tests have other programs do the work, or engines and guests that
 # run in one thread: the race detector costs minutes there and sees nothing.
-UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests|^tools$$
+UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines$$|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests|^tools$$
 
 test:
 ifeq ($(RACE),)
