@@ -83,7 +83,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"never opens", []string{hostileGuest("open_loop")}, 1, "took longer than"},
 		{"unknown setting", []string{"memory", "-c", "max_entires=7"}, 1, "max_entires"},
 		{"no file", []string{"nothing.wasm"}, 2, `no file "nothing.wasm"`},
-		{"engine", []string{base, "--against", "redis"}, 2, `--against is "redis", and must be memory, keyfolder, dynfile or none`},
+		{"engine", []string{base, "--against", "redis"}, 2, `--against is "redis": must be memory, keyfolder, dynfile or none`},
 		{"operation", []string{base, "--operations", "get,put"}, 2, `"put", and there are get, set, get+set and mix`},
 		{"size", []string{base, "--value-size", "4kb"}, 2, `"4kb"`},
 		{"size below a revision", []string{base, "--value-size", "7"}, 2, "8 bytes"},
