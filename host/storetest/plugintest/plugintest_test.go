@@ -18,35 +18,37 @@ import (
 )
 
 // TestBundledEngines holds the engines that come with the host to the suite. Of
-// those that keep files, what takes long is left out: every record is a matter
-// for the disk. WADDLE_CONFORMANCE=full asks for all of it.
+// those that keep files, each record is a matter for the disk, and each instance takes
+// half a second to open: their own tests hold them to the whole suite natively, and
+// here they are held to what a module may do wrong. WADDLE_CONFORMANCE=full asks for
+// all of it.
 func TestBundledEngines(t *testing.T) {
 	t.Parallel()
-	long := []string{"memory", "growth", "key/many", "restore/many", "keys/changes-meanwhile", "keys/others-removed", "keys/removed-as-seen",
-		"space", "reopen/many", "keys/ends-of-chunks", "snapshot/ends-of-chunks"}
+	brief := []string{"module/opens", "instance/recycled", "instance/stats", "get/what-was-set", "set/sizes", "expiry/exact-millisecond",
+		"expiry/each-its-own", "expect/replace-chain", "restore/into-another", "reopen/changes-after-reopening", "concurrent", "random", "soak"}
+	files := append([]string{"module", "instance", "export", "shard", "get", "set/sizes", "delete", "save"}, brief...)
 	for _, c := range []struct {
-		name    string
-		module  func() ([]byte, error)
-		options storetest.Options
+		name   string
+		module func() ([]byte, error)
+		only   []string
 	}{
-		{"memory", memory.Module, storetest.Options{}},
-		{"keyfolder", keyfolder.Module, storetest.Options{Soak: 2000, Sequences: 10, Skip: long}},
-		{"dynfile", dynfile.Module, storetest.Options{Soak: 2000, Sequences: 10, Skip: long}},
+		{"memory", memory.Module, nil},
+		{"keyfolder", keyfolder.Module, files},
+		{"dynfile", dynfile.Module, files},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if os.Getenv("WADDLE_CONFORMANCE") == "full" {
-				c.options = storetest.Options{}
-			} else if testing.Short() || raceEnabled {
-				c.options.Soak, c.options.Sequences = 2000, 10
-				// Where opening an instance takes half a second.
-				c.options.Skip, c.options.Only = nil, []string{"module/opens", "instance/recycled", "instance/stats", "get/what-was-set",
-					"set/sizes", "expiry/exact-millisecond", "expiry/each-its-own", "expect/replace-chain", "restore/into-another",
-					"reopen/changes-after-reopening", "concurrent", "random", "soak"}
+			var o storetest.Options
+			switch {
+			case os.Getenv("WADDLE_CONFORMANCE") == "full":
+			case testing.Short() || raceEnabled:
+				o = storetest.Options{Soak: 2000, Sequences: 10, Only: brief}
+			case c.only != nil:
+				o = storetest.Options{Soak: 2000, Sequences: 10, Only: c.only}
 			}
 			wasm, err := c.module()
 			require.NoError(t, err)
-			plugintest.RunModule(t, wasm, plugintest.Options{Options: c.options, Trusted: true})
+			plugintest.RunModule(t, wasm, plugintest.Options{Options: o, Trusted: true})
 		})
 	}
 }
