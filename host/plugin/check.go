@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -119,7 +120,7 @@ func checkMarker(m *preflight.Module) []*LoadError {
 			return nil
 		}
 		if strings.HasPrefix(e.Name, abi.MarkerPrefix) {
-			others = append(others, clean(e.Name))
+			others = append(others, printable.Clean(e.Name))
 		}
 	}
 	switch {
@@ -187,14 +188,14 @@ func checkImports(m *preflight.Module) (why []*LoadError) {
 		}
 		functions, ok := available[i.Module]
 		if !ok {
-			why = append(why, loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", clean(i.Module), clean(i.Name),
+			why = append(why, loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", printable.Clean(i.Module), printable.Clean(i.Name),
 				strings.Join(slices.Sorted(maps.Keys(available)), " and ")))
 			continue
 		}
 		want, ok := functions[i.Name]
 		switch {
 		case !ok:
-			why = append(why, loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, clean(i.Name), i.Module,
+			why = append(why, loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, printable.Clean(i.Name), i.Module,
 				strings.Join(slices.Sorted(maps.Keys(functions)), ", ")))
 		case !i.Signature.Equal(want):
 			why = append(why, loadError(ErrImport, nil, "%q.%q as a function %s, and it is a function %s",

@@ -131,6 +131,15 @@ type Config struct {
 }
 
 const (
+	// defaultPatience is how long what goes on beside operations waits for one
+	// shard before it goes on to the next.
+	defaultPatience = 10 * time.Second
+
+	// sequenceCalls is how many times its deadline a guest may take for calls of
+	// which it says itself how many are to follow, and leastSequence the least.
+	sequenceCalls = 30
+	leastSequence = 10 * time.Second
+
 	defaultMemory = 512 << 20
 	defaultModule = 32 << 20
 	maxShards     = abi.MaxShards
@@ -231,7 +240,6 @@ func (c Config) settle() (settled, error) {
 	}
 	s.patience = cmp.Or(s.patience, defaultPatience)
 	s.countInterval = cmp.Or(s.countInterval, countInterval)
-	s.closeGrace = cmp.Or(s.closeGrace, defaultCloseGrace)
 	s.sequence = cmp.Or(s.sequence, max(sequenceCalls*min(s.Deadline, time.Hour), leastSequence))
 	return s, nil
 }

@@ -7,24 +7,25 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // What ended an instance or kept a call from being made. An [Error] is also one
 // of these under [errors.Is].
 var (
-	ErrTrap     = errors.New("plugin: the guest trapped")
-	ErrExit     = errors.New("plugin: the guest exited")
-	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
-	ErrMemory   = errors.New("plugin: the guest pointed outside of its memory")
-	ErrProtocol = errors.New("plugin: the guest broke the contract")
-	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
+	ErrTrap     = protocol.ErrTrap     // the guest trapped
+	ErrExit     = protocol.ErrExit     // the guest exited
+	ErrDeadline = protocol.ErrDeadline // the guest exceeded its deadline
+	ErrMemory   = protocol.ErrMemory   // the guest pointed outside of its memory
+	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
+	ErrBreaker  = protocol.ErrBreaker  // the guest is not running after a failure
 	// ErrEndless is an [ErrProtocol]: an enumeration that goes round, that gives
 	// more than the guest has room for, or that takes too long.
-	ErrEndless = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
+	ErrEndless = protocol.ErrEndless
 	// ErrHung is not an [Error]'s: it is what Close and Save return, with the
 	// context's error, if the context ended before a shard came back.
-	ErrHung = errors.New("plugin: the guest does not come back from a call")
+	ErrHung = protocol.ErrHung
 )
 
 // Error is an operation that failed in the guest. It is the error of package
@@ -90,24 +91,7 @@ func (e *Error) Details() string {
 	return b.String()
 }
 
-func (e *Error) what() string {
-	var b strings.Builder
-	switch {
-	case e.Kind == nil:
-		b.WriteString(e.Code.String())
-	case e.Kind == ErrExit:
-		fmt.Fprintf(&b, "the guest exited with code %d", e.ExitCode)
-	case e.Kind == ErrBreaker:
-		fmt.Fprintf(&b, "the guest is not running after a failure, next attempt in %v", e.RetryAfter)
-	default:
-		b.WriteString(strings.TrimPrefix(e.Kind.Error(), "plugin: "))
-	}
-	if e.Message != "" {
-		b.WriteString(": ")
-		b.WriteString(e.Message)
-	}
-	return b.String()
-}
+func (e *Error) what() string { return (*protocol.Failure)(e).Text() }
 
 // Unwrap returns the errors that e is.
 func (e *Error) Unwrap() []error {

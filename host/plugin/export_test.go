@@ -3,6 +3,8 @@ package plugin
 import (
 	"context"
 	"time"
+
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
 // OpenInterpreted is Open with the interpreter, as on a platform without a
@@ -13,7 +15,7 @@ func OpenInterpreted(ctx context.Context, wasm []byte, config Config) (*Plugin, 
 
 // MaxChunks bounds an enumeration of one shard, MaxBuffer the exchange buffer.
 const (
-	MaxChunks = maxChunks
+	MaxChunks = protocol.MaxChunks
 	MaxBuffer = maxBuffer
 )
 
@@ -28,13 +30,7 @@ func SharedCode() int {
 func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }
 
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
-func (p *Plugin) SetDeadline(d time.Duration) {
-	for _, s := range p.shards {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-	}
-	p.config.Deadline = d
-}
+func (p *Plugin) SetDeadline(d time.Duration) { p.machine.limit.Store(int64(d)) }
 
 // Hurry shortens how long a plugin waits for what does not come back.
 func Hurry(c *Config, patience, closeGrace time.Duration) {
@@ -54,14 +50,11 @@ func Root(c *Config, dir string) { c.root = dir }
 // Passed puts a clock that cannot leap in the place of the machine's.
 func Passed(c *Config, passed func() time.Duration) { c.passed = passed }
 
-// Fail has the instance of a shard fail, as a trap would.
+// Fail has the instance of a shard fail, as a trap would, so often that the next attempt
+// is some seconds away.
 func (p *Plugin) Fail(shard int) {
-	s := p.shards[shard]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.in != nil {
-		s.failures = 8 // so that the next attempt is some seconds away
-		_ = s.failed(s.in, "test", &fault{kind: ErrTrap})
+	for range 9 {
+		p.store.Poison(shard, &protocol.Fault{Kind: ErrTrap})
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
@@ -84,7 +86,7 @@ func readShards(dir string) (int, error) {
 	var n int
 	if _, err := fmt.Sscanf(string(text), shardsForm, &n); err != nil || string(text) != fmt.Sprintf(shardsForm, n) || !possibleShards(n) {
 		return 0, mountError(Mount{Dir: dir}, fmt.Errorf("%s begins %q, and should be a line \"shards N\" with the number that the directory was written with: "+
-			"write it there if you know it", shardsName, cut(text, 64)))
+			"write it there if you know it", shardsName, printable.Cut(text, 64)))
 	}
 	return n, nil
 }
@@ -116,8 +118,8 @@ func (p *Plugin) checkShards(m Mount) error {
 
 // admit returns the error with which a directory of another number of shards is
 // refused, to a guest that does not describe that it serves any.
-func (p *Plugin) admit() error {
-	if len(p.mounts.others) == 0 || p.reshards {
+func (p *Plugin) admit(d *protocol.Description) error {
+	if len(p.mounts.others) == 0 || d.Reshard {
 		return nil
 	}
 	return p.mounts.others[0]
@@ -201,11 +203,11 @@ func (p *Plugin) refuseShards(shard int, err error) *LoadError {
 	}
 	other := p.mounts.others[0]
 	if errors.Is(err, other) {
-		return loadError(ErrShards, other, "%s", clean(other.Error()))
+		return loadError(ErrShards, other, "%s", printable.Clean(other.Error()))
 	}
-	if code, ok := codeOf(err); ok && code == abi.Invalid {
-		cause := p.shards[shard].newError("open", err)
-		return loadError(ErrShards, errors.Join(other, cause), "%s", clean(other.Error())+"; the guest says: "+cause.what())
+	if code, ok := protocol.CodeOf(err); ok && code == abi.Invalid {
+		cause := (*Error)(p.store.Failure("open", shard, err))
+		return loadError(ErrShards, errors.Join(other, cause), "%s", printable.Clean(other.Error())+"; the guest says: "+cause.what())
 	}
 	return nil
 }

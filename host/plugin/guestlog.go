@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/repeats"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
@@ -18,9 +17,9 @@ import (
 // cut, and no more of it than a rate. Warnings and errors that repeat are thinned.
 type guestLog struct {
 	logger *slog.Logger
-	name   string
+	name   func() string
 	now    func() time.Time
-	said   repeats
+	said   repeats.Filter
 
 	mu       sync.Mutex
 	tokens   float64
@@ -51,7 +50,7 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 	// not to be had without those before.
 	if level >= slog.LevelWarn && source == logSource {
 		var ok bool
-		if ok, unsaid = g.said.take(string(text[:min(len(text), repeatClassLen)]), g.now()); !ok {
+		if ok, unsaid = g.said.Take(string(text[:min(len(text), repeats.ClassLen)]), g.now()); !ok {
 			return
 		}
 	}
@@ -60,13 +59,13 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 		return
 	}
 	if lost > 0 {
-		g.logger.Warn("lines of the guest were dropped: it writes too many", "plugin", g.name, "dropped", lost)
+		g.logger.Warn("lines of the guest were dropped: it writes too many", "plugin", g.name(), "dropped", lost)
 	}
-	args := []any{"plugin", g.name, "shard", shard, "source", source}
+	args := []any{"plugin", g.name(), "shard", shard, "source", source}
 	if unsaid > 0 {
 		args = append(args, "repeated", unsaid)
 	}
-	g.logger.Log(ctx, level, clean(string(cut(text, abi.MaxLog))), args...)
+	g.logger.Log(ctx, level, printable.Clean(string(printable.Cut(text, abi.MaxLog))), args...)
 }
 
 // take asks for leave to write a line. With it comes the number of lines that
@@ -116,39 +115,6 @@ func logLevel(level int32) slog.Level {
 	return slog.LevelError
 }
 
-// cut shortens text to n bytes without leaving half a character.
-func cut(text []byte, n int) []byte {
-	if len(text) <= n {
-		return text
-	}
-	text = text[:n]
-	for i := 1; i < utf8.UTFMax && i <= n; i++ {
-		if c := text[n-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(text[n-i:]) {
-				return text[:n-i]
-			}
-			break
-		}
-	}
-	return text
-}
-
-// clean replaces control characters, what else does not print (marks that turn
-// the direction of text around, for one), and bytes that are not UTF-8.
-func clean(text string) string { return replaceUnprintable(text, "") }
-
-// cleanLines does the same but leaves line ends and tabs in place.
-func cleanLines(text string) string { return replaceUnprintable(text, "\n\t") }
-
-func replaceUnprintable(text, keep string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) && !strings.ContainsRune(keep, r) {
-			return utf8.RuneError
-		}
-		return r
-	}, text)
-}
-
 // stream takes what a guest writes to one of its standard streams: whole lines
 // go to the log, the end of it all is kept for the error that may follow.
 type stream struct {
@@ -167,7 +133,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	n := min(len(p), mount.MaxTransfer)
 	p = p[:n]
 	if n > maxStreamWrite {
-		s.in.plugin.guestLog.drop(1)
+		s.in.machine.log.drop(1)
 		p = p[n-maxStreamWrite:]
 	}
 	s.in.tail.write(p)
@@ -191,7 +157,7 @@ func (s *stream) Write(p []byte) (int, error) {
 
 func (s *stream) flush() {
 	if len(s.line) > 0 {
-		s.in.plugin.guestLog.line(s.level, s.in.shard, s.name, s.line)
+		s.in.machine.log.line(s.level, s.in.shard, s.name, s.line)
 		s.line = s.line[:0]
 	}
 }

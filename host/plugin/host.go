@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
@@ -46,7 +47,7 @@ func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	in := instanceOf(ctx)
 	in.checkDeadline()
 	text := region(mod, uint32(stack[1]), uint32(stack[2]))
-	in.plugin.guestLog.line(logLevel(int32(uint32(stack[0]))), in.shard, logSource, text)
+	in.machine.log.line(logLevel(int32(uint32(stack[0]))), in.shard, logSource, text)
 }
 
 // hostFail is fail (ptr, len i32) -> ().
@@ -54,7 +55,7 @@ func hostFail(ctx context.Context, mod api.Module, stack []uint64) {
 	in := instanceOf(ctx)
 	in.checkDeadline()
 	text := region(mod, uint32(stack[0]), uint32(stack[1]))
-	in.message = append(in.message[:0], cut(text, abi.MaxMessage)...)
+	in.message = append(in.message[:0], printable.Cut(text, abi.MaxMessage)...)
 }
 
 func region(mod api.Module, ptr, length uint32) []byte {

@@ -2,33 +2,45 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
-// instance is one running guest. It belongs to the holder of its shard's lock.
+// machine is what the instances of a plugin have in common.
+type machine struct {
+	compiled  *compiled
+	files     wazero.FSConfig // nil for none
+	log       *guestLog
+	limit     atomic.Int64  // of an operation's call, a time.Duration; 0 for none
+	openLimit time.Duration // of each call that brings up an instance, 0 for none
+	debug     bool          // debug sections are read
+}
+
+func (m *machine) callLimit() time.Duration { return time.Duration(m.limit.Load()) }
+
+// instance is one running guest: a [protocol.Instance] that wazero runs.
 type instance struct {
-	plugin *Plugin
-	shard  int
-	mod    api.Module
-	mem    api.Memory
-	memory *linearMemory
-	ctx    context.Context // of every call; carries the instance itself
-	opened time.Time
+	machine *machine
+	shard   int
+	mod     api.Module
+	mem     api.Memory
+	memory  *linearMemory
+	ctx     context.Context // of every call; carries the instance itself
 
 	// The functions are looked up once: doing so allocates a stack for each.
 	alloc, open, get, set, del, clear, save api.Function
 	initialize, describe                    api.Function
 	touch, sweep, flush, keys, snapshot     api.Function
 	restore, stats                          api.Function
-	flushSize                               flushSize
 	stack                                   [8]uint64 // parameters and result of a call
 	buffer, bufferSize                      uint32    // the exchange buffer
 	message                                 []byte    // what the guest said by fail in this call
@@ -38,30 +50,26 @@ type instance struct {
 	tail                                    tail
 }
 
-// newInstance makes an instance and takes it through the steps that come before
-// operations. What it returns on failure is a *fault or an answer.
-func newInstance(p *Plugin, shard int) (*instance, error) {
-	in := &instance{plugin: p, shard: shard, memory: new(linearMemory), opened: p.config.Now()}
+var _ protocol.Instance = (*instance)(nil)
+
+// newInstance makes an instance of which nothing has been called yet.
+func newInstance(m *machine, shard int) (protocol.Instance, error) {
+	in := &instance{machine: m, shard: shard, memory: new(linearMemory)}
 	in.stdout = &stream{in: in, level: slog.LevelInfo, name: "stdout"}
 	in.stderr = &stream{in: in, level: slog.LevelWarn, name: "stderr"}
 	in.ctx = context.WithValue(context.Background(), instanceKey{}, in)
-	err := in.instantiate()
-	if err == nil {
-		err = in.start()
+	if err := in.instantiate(); err != nil {
+		in.Close()
+		return nil, err
 	}
-	if err == nil {
-		return in, nil
-	}
-	var f *fault
-	if errors.As(err, &f) {
-		f.output = in.output()
-	}
-	in.close()
-	return nil, err
+	return in, nil
 }
 
-// output is the end of what the instance wrote.
-func (in *instance) output() string { return cleanLines(string(in.tail.b)) }
+// Output implements protocol.Instance.
+func (in *instance) Output() string { return printable.CleanLines(string(in.tail.b)) }
+
+// Memory implements protocol.Instance.
+func (in *instance) Memory() int64 { return int64(in.mem.Size()) }
 
 func (in *instance) instantiate() error {
 	ctx := experimental.WithMemoryAllocator(in.ctx, experimental.MemoryAllocatorFunc(
@@ -76,18 +84,18 @@ func (in *instance) instantiate() error {
 		WithRandSource(random{in}).
 		WithSysWalltime().WithSysNanotime().
 		WithNanosleep(in.sleep)
-	if fs := in.plugin.mounts.config; fs != nil {
+	if fs := in.machine.files; fs != nil {
 		config = config.WithFSConfig(fs)
 	}
 	err := guarded(func() (err error) {
-		in.mod, err = in.plugin.compiled.runtime.InstantiateModule(ctx, in.plugin.compiled.module, config)
+		in.mod, err = in.machine.compiled.runtime.InstantiateModule(ctx, in.machine.compiled.module, config)
 		return err
 	})
 	if err != nil {
 		if in.memory.err != nil {
 			err = in.memory.err
 		}
-		return &fault{kind: ErrTrap, message: "instantiation: " + err.Error()}
+		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: in.Output()}
 	}
 	in.mem = in.mod.Memory()
 	for name, f := range map[string]*api.Function{
@@ -102,50 +110,14 @@ func (in *instance) instantiate() error {
 	return nil
 }
 
-// start runs the guest's own initialisation, up to and including session_open.
-func (in *instance) start() error {
-	limit := in.plugin.openLimit()
-	if in.initialize != nil {
-		if err := in.run(in.initialize, limit); err != nil {
-			return err
-		}
-	}
-	if in.describe != nil {
-		if err := in.run(in.describe, limit); err != nil {
-			return err
-		}
-		list, err := in.result(maxDescription)
-		switch code, answered := codeOf(err); {
-		case answered && code == abi.Unsupported:
-		case err != nil:
-			return err
-		default:
-			if err := in.plugin.describe(list); err != nil {
-				return err
-			}
-		}
-	}
-	if err := in.plugin.admit(); err != nil {
-		return err
-	}
-	pairs := in.plugin.config.pairs(in.shard)
-	if err := in.ensure(len(pairs), limit); err != nil {
-		return err
-	}
-	in.mem.Write(in.buffer, pairs)
-	in.stack[0], in.stack[1] = uint64(in.buffer), uint64(len(pairs))
-	if err := in.run(in.open, limit); err != nil {
-		return err
-	}
-	_, err := in.number()
-	return err
-}
-
 // The smallest exchange buffer takes a config, and a key with a small value;
 // the largest takes what a guest can be asked to restore at once.
 const (
 	minBuffer = 4096
 	maxBuffer = maxChunk + pageSize
+	// maxChunk is the largest chunk of an enumeration. It is above what the
+	// contract says by the room that the largest record needs.
+	maxChunk = abi.MaxValue + pageSize
 )
 
 // ensure makes the exchange buffer at least n bytes large. A buffer once had is
@@ -165,10 +137,10 @@ func (in *instance) ensure(n int, limit time.Duration) error {
 		return err
 	}
 	if ptr == 0 {
-		return &answer{code: abi.NoSpace, message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), noBuffer: true}
+		return &protocol.Answer{Code: abi.NoSpace, Message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), NoBuffer: true}
 	}
 	if uint64(ptr)+uint64(size) > uint64(in.mem.Size()) {
-		return &fault{kind: ErrMemory, message: fmt.Sprintf("%s(%d) gave 0x%08x, and the memory has %d bytes",
+		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) gave 0x%08x, and the memory has %d bytes",
 			abi.ExportAlloc, size, ptr, in.mem.Size())}
 	}
 	in.buffer, in.bufferSize = ptr, size
@@ -217,40 +189,32 @@ func (in *instance) result(most uint32) ([]byte, error) {
 		return nil, nil
 	}
 	if length > most {
-		return nil, &fault{kind: ErrProtocol, message: fmt.Sprintf("a result of %d bytes, and the most is %d", length, most)}
+		return nil, protocol.Broken("a result of %d bytes, and the most is %d", length, most)
 	}
 	b, ok := in.mem.Read(ptr, length)
 	if !ok {
-		return nil, &fault{kind: ErrMemory, message: fmt.Sprintf("a result of %d bytes at 0x%08x, and the memory has %d bytes",
+		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x, and the memory has %d bytes",
 			length, ptr, in.mem.Size())}
 	}
 	return b, nil
 }
 
-// answer makes the error of a negative result. The two codes that are part of
-// everyday work cost nothing.
+// answer makes the error of a negative result.
 func (in *instance) answer(r int64) error {
-	code := abi.Code(r)
-	if code < abi.Internal {
-		code = abi.Internal
+	if abi.Code(r) == abi.NotFound || len(in.message) == 0 {
+		return protocol.AnswerOf(abi.Code(r), "")
 	}
-	switch {
-	case code == abi.NotFound:
-		return errNotFound
-	case code == abi.Conflict && len(in.message) == 0:
-		return errConflict
-	}
-	return &answer{code: code, message: clean(string(in.message))}
+	return protocol.AnswerOf(abi.Code(r), printable.Clean(string(in.message)))
 }
 
-// close gives everything back. The instance may have failed at any point.
-func (in *instance) close() {
+// Close implements protocol.Instance.
+func (in *instance) Close() {
 	if in.mod != nil {
 		_ = in.mod.Close(context.Background()) // closes nothing that could fail
 	}
 	in.stdout.flush()
 	in.stderr.flush()
 	if err := in.memory.release(); err != nil {
-		in.plugin.config.Logger.Error("memory of an instance was not given back", "plugin", in.plugin.config.Name, "error", err)
+		in.machine.log.logger.Error("memory of an instance was not given back", "plugin", in.machine.log.name(), "error", err)
 	}
 }

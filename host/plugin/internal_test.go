@@ -5,36 +5,10 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/abi"
 )
-
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain text, ünïcode 鸭": "plain text, ünïcode 鸭",
-		"a\nb\tc\rd":            "a\ufffdb\ufffdc\ufffdd",
-		"\x1b[31mred":           "\ufffd[31mred",
-		"\u202eback\u2028":      "\ufffdback\ufffd",
-		"half \xe9":             "half \ufffd",
-		"\x00\x7f\u0085":        "\ufffd\ufffd\ufffd",
-	} {
-		require.Equal(t, want, clean(in))
-	}
-	require.Equal(t, "a\nb\tc\ufffd", cleanLines("a\nb\tc\r"))
-}
-
-func TestCut(t *testing.T) {
-	text := []byte("aé鸭\U0001f986z")
-	for n := range len(text) + 2 {
-		got := cut(text, n)
-		require.LessOrEqual(t, len(got), n)
-		require.Greater(t, len(got), min(n, len(text))-4)
-		require.True(t, utf8.Valid(got), "%d", n)
-	}
-	require.Equal(t, []byte("\xff\xff"), cut([]byte("\xff\xff\xff"), 2), "what is not text is not shortened further")
-}
 
 func TestTail(t *testing.T) {
 	var all strings.Builder
@@ -48,22 +22,6 @@ func TestTail(t *testing.T) {
 	}
 	got.write([]byte(strings.Repeat("x", 3*maxTail)))
 	require.Equal(t, strings.Repeat("x", maxTail), string(got.b))
-}
-
-func TestCycle(t *testing.T) {
-	for _, c := range []struct{ before, length int }{{0, 1}, {0, 2}, {3, 1}, {100, 7}, {1000, 1000}} {
-		var found cycle
-		n := 0
-		for found.add(int64(1 + min(n, c.before) + max(0, n-c.before)%c.length)) {
-			n++
-			require.Less(t, n, 5*(c.before+c.length)+10, "%+v", c)
-		}
-	}
-	var ends cycle
-	for i := range 100_000 {
-		require.True(t, ends.add(int64(i+1)))
-	}
-	require.True(t, ends.add(0))
 }
 
 func TestLogLevel(t *testing.T) {
@@ -119,60 +77,4 @@ func TestHostSignatures(t *testing.T) {
 	require.Equal(t, "(i32, i32, i32, i32) -> i32", all[abi.ModuleWASI]["poll_oneoff"].String())
 	require.Equal(t, "(i32) -> ()", all[abi.ModuleWASI]["proc_exit"].String())
 	require.Len(t, all[abi.ModuleWASI], 46)
-}
-
-func FuzzDescribe(f *testing.F) {
-	f.Add([]byte("name\x00tiny store\x00max_key\x00128\x00"))
-	f.Add([]byte("max_value\x0099999999999999999999\x00"))
-	f.Add([]byte("capabilities\x00 cas  cas\x1b \x00"))
-	f.Fuzz(func(t *testing.T, list []byte) {
-		p := new(Plugin)
-		if p.describe(list) != nil {
-			return
-		}
-		require.GreaterOrEqual(t, p.info.MaxKey, leastKey)
-		require.LessOrEqual(t, p.info.MaxKey, abi.MaxKey)
-		require.GreaterOrEqual(t, p.info.MaxValue, leastValue)
-		require.LessOrEqual(t, p.info.MaxValue, abi.MaxValue)
-		for _, s := range append(p.info.Capabilities, p.info.EngineName, p.info.Version) {
-			require.Equal(t, clean(s), s)
-		}
-	})
-}
-
-func FuzzChunk(f *testing.F) {
-	f.Add(abi.AppendKey(abi.AppendKey(nil, []byte("a")), []byte("key")), false)
-	f.Add(abi.AppendRecord(nil, []byte("a"), []byte("value"), 5), true)
-	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255}, true)
-	f.Fuzz(func(t *testing.T, list []byte, records bool) {
-		in := new(instance)
-		if records {
-			if in.checkRecords(list) != nil {
-				return
-			}
-			n := 0
-			for {
-				key, value, _, rest, ok := abi.NextRecord(list[n:])
-				if !ok {
-					require.Empty(t, rest)
-					return
-				}
-				require.NotEmpty(t, key)
-				n += 16 + len(key) + len(value)
-			}
-		}
-		if in.checkKeys(list) != nil {
-			return
-		}
-		n := 0
-		for {
-			key, rest, ok := abi.NextKey(list[n:])
-			if !ok {
-				require.Empty(t, rest)
-				return
-			}
-			require.NotEmpty(t, key)
-			n += 4 + len(key)
-		}
-	})
 }

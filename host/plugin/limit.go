@@ -3,13 +3,14 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
 // How calls are limited. The limit is compiled into the guest's code, so that
@@ -39,7 +40,7 @@ func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig 
 	return config.WithCloseOnContextDone(mode == modeDeadline).WithDebugInfoEnabled(debug)
 }
 
-// run is the one place where guest code is entered. It returns a *fault, after
+// run is the one place where guest code is entered. It returns a fault, after
 // which the instance must not be used, or nil. limit 0 is for trusted guests.
 func (in *instance) run(f api.Function, limit time.Duration) error {
 	in.message, in.slept = in.message[:0], 0
@@ -63,7 +64,7 @@ func (in *instance) run(f api.Function, limit time.Duration) error {
 }
 
 func (in *instance) call(ctx context.Context, f api.Function) error {
-	if !in.plugin.config.DebugInfo {
+	if !in.machine.debug {
 		return f.CallWithStack(ctx, in.stack[:])
 	}
 	// Debug sections are the guest's, and are read when it fails.
@@ -90,17 +91,6 @@ func (in *instance) sleep(ns int64) {
 	}
 }
 
-// fault is a failure that ends the instance.
-type fault struct {
-	kind     error
-	message  string
-	trace    string
-	output   string
-	exitCode uint32
-}
-
-func (f *fault) Error() string { return f.kind.Error() + ": " + f.message }
-
 const (
 	maxFault = 1024
 	maxTrace = 8192
@@ -108,36 +98,32 @@ const (
 
 // fault says what an error of wazero means. There is no trace of an exit, nor of
 // a deadline that passed in the guest's own code.
-func (in *instance) fault(err error) *fault {
+func (in *instance) fault(err error) *protocol.Fault {
 	var exit *sys.ExitError
 	message, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	trace = cleanTrace(trace)
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && in.plugin.config.Deadline > 0:
-		return &fault{kind: ErrDeadline}
+	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && in.machine.callLimit() > 0:
+		return &protocol.Fault{Kind: ErrDeadline}
 	case errors.Is(err, errOverrun):
-		return &fault{kind: ErrDeadline, trace: trace}
+		return &protocol.Fault{Kind: ErrDeadline, Trace: trace}
 	case errors.As(err, &exit):
-		return &fault{kind: ErrExit, exitCode: exit.ExitCode()}
+		return &protocol.Fault{Kind: ErrExit, ExitCode: exit.ExitCode()}
 	case errors.Is(err, errBadPointer):
-		return &fault{kind: ErrMemory, message: errBadPointer.Error(), trace: trace}
+		return &protocol.Fault{Kind: ErrMemory, Message: errBadPointer.Error(), Trace: trace}
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
-	return &fault{kind: ErrTrap, message: clean(string(cut([]byte(message), maxFault))), trace: trace}
+	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
 }
 
 // cleanTrace leaves a function per line, each followed by the lines that it
 // stands at, if they are known, behind a tab.
 func cleanTrace(trace string) string {
 	var b strings.Builder
-	for line := range strings.Lines(string(cut([]byte(trace), maxTrace))) {
+	for line := range strings.Lines(string(printable.Cut([]byte(trace), maxTrace))) {
 		line = strings.TrimPrefix(line, "\t")
 		line = strings.TrimPrefix(line, ".") // behind the name of an instance, which has none
 		b.WriteString(line)
 	}
-	return cleanLines(b.String())
-}
-
-func (in *instance) badResult(format string, args ...any) *fault {
-	return &fault{kind: ErrProtocol, message: fmt.Sprintf(format, args...)}
+	return printable.CleanLines(b.String())
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
@@ -179,7 +182,7 @@ func mountError(m Mount, err error) error {
 	if errors.Is(err, dirlock.ErrInUse) {
 		kind = ErrInUse
 	}
-	return loadError(kind, err, "%s", clean(fmt.Sprintf("%q: %v", m.Dir, err)))
+	return loadError(kind, err, "%s", printable.Clean(fmt.Sprintf("%q: %v", m.Dir, err)))
 }
 
 // present answers UNAVAILABLE if a directory that may be written to is not where it
@@ -187,10 +190,34 @@ func mountError(m Mount, err error) error {
 func (m *mounts) present() error {
 	for _, fs := range m.written {
 		if err := fs.Present(); err != nil {
-			return &answer{code: abi.Unavailable, message: clean(err.Error())}
+			return &protocol.Answer{Code: abi.Unavailable, Message: printable.Clean(err.Error())}
 		}
 	}
 	return nil
+}
+
+// fileBytes is what the guest may have in all its directories, -1 if one of them has no
+// quota.
+func (s *settled) fileBytes() (bytes int64) {
+	for _, m := range s.Mounts {
+		if m.MaxBytes == 0 || m.MaxBytes > math.MaxInt64-bytes {
+			return -1
+		}
+		bytes += m.MaxBytes
+	}
+	return bytes
+}
+
+// keepsFiles reports whether the guest can have its records in files. Two
+// instances of it must not be open at once, and the next finds what the last
+// one saved.
+func (s *settled) keepsFiles() bool {
+	for _, m := range s.Mounts {
+		if !m.ReadOnly {
+			return true
+		}
+	}
+	return false
 }
 
 // close gives the directories back. No instance may be left.

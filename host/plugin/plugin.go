@@ -17,38 +17,30 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/internal/repeats"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // Plugin is a guest that runs. It is a [store.Store] and may be used by many
 // goroutines at once.
 type Plugin struct {
 	config      settled
-	info        Info
-	cas         bool
-	reshards    bool // the guest finds its records with any number of shards
-	described   sync.Once
-	guestLog    *guestLog
-	said        repeats // by the host
+	module      *preflight.Module
+	store       *protocol.Store
+	machine     machine
 	engine      engineKind
 	code        *code
-	compiled    *compiled
 	compileTime time.Duration
 	codeSource  string
-	shards      []*shard
 
 	clock     *steadyClock
 	mounts    mounts
 	snapshots *snapshots // nil for none
 
-	stopLoops context.CancelFunc // of the sweeper and of the saver
+	stopLoops context.CancelFunc
 	loops     sync.WaitGroup
-
-	evictionsTold uint64 // that the log has; the counting loop's
-
-	ending ending
-
-	statsMu   sync.Mutex
-	lastStats []ShardStats
 }
 
 // Open runs a guest from the bytes of its module, which it does not keep. The
@@ -118,17 +110,14 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	if err := settled.divide(module, engine == engineInterpreter); err != nil {
 		return nil, err
 	}
-	p := &Plugin{
-		config: settled,
-		engine: engine,
-		info: Info{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue, Shards: settled.Shards,
-			ShardMemory: settled.shardLimit, Module: module},
-		lastStats: make([]ShardStats, settled.Shards),
-		said:      repeats{first: saidRepeats},
-		ending:    ending{done: make(chan struct{})},
-	}
+	p := &Plugin{config: settled, engine: engine, module: module}
 	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: config.Name}
-	p.guestLog = &guestLog{logger: settled.Logger, name: config.Name, now: settled.Now, said: repeats{first: logRepeats}}
+	p.store = protocol.New(p.protocol(name))
+	p.machine.log = &guestLog{logger: settled.Logger, name: p.store.Name, now: settled.Now, said: repeats.Filter{First: logRepeats}}
+	p.machine.limit.Store(int64(settled.Deadline))
+	if settled.Deadline > 0 {
+		p.machine.openLimit = settled.OpenDeadline
+	}
 	p.config.sayMemory()
 	if engine == engineInterpreter {
 		settled.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
@@ -139,7 +128,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	}
 	for _, step := range []func() error{
 		func() error { return p.mount(ctx) },
-		func() error { return p.start(name) },
+		func() error { return p.start() },
 		func() error { return p.adopt() },
 		func() error { return p.restoreSnapshot(ctx) },
 	} {
@@ -150,6 +139,35 @@ func open(ctx context.Context, wasm []byte, config Config, name string, engine e
 	}
 	p.startLoops()
 	return p, nil
+}
+
+// protocol is what the guest's store is made with.
+func (p *Plugin) protocol(name string) protocol.Config {
+	c := protocol.Config{
+		Name: p.config.Name, DefaultName: name,
+		Shards:      p.config.Shards,
+		New:         func(shard int) (protocol.Instance, error) { return newInstance(&p.machine, shard) },
+		Pairs:       p.config.pairs,
+		Admit:       p.admit,
+		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
+		Queue:       p.config.Deadline > 0,
+		MemoryLimit: p.config.shardLimit,
+		FileBytes:   p.config.fileBytes(),
+		KeepsFiles:  p.config.keepsFiles(),
+		SaveEach:    p.config.Durability == DurabilityCommit,
+		Logger:      p.config.Logger,
+		Now:         p.config.Now,
+		Judge:       p.notAfterJudged,
+		Patience:    p.config.patience,
+		CloseGrace:  p.config.closeGrace,
+	}
+	if p.config.keepsFiles() {
+		c.Writable = p.mounts.present
+	}
+	if p.config.Deadline > 0 {
+		c.Sequence = p.config.sequence
+	}
+	return c
 }
 
 // restoreSnapshot gives the guest what the last run of the program left it.
@@ -165,7 +183,11 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	if p.snapshots, err = p.openSnapshots(ctx, p.config.Snapshots); err != nil {
 		return err
 	}
-	return p.snapshots.restore(p)
+	if err := p.snapshots.restore(p); err != nil {
+		return err
+	}
+	p.store.SetArchive(p.snapshots)
+	return nil
 }
 
 func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
@@ -174,7 +196,7 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
 		dir = "" // it keeps nothing in files
 	}
 	if p.config.DebugInfo {
-		if err := checkDebugInfo(p.info.Module, wasm); err != nil {
+		if err := checkDebugInfo(p.module, wasm); err != nil {
 			p.config.DebugInfo = false
 			p.config.Logger.Warn("the debug sections are not used", "plugin", p.config.Name, "error", err)
 		}
@@ -183,11 +205,11 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
 	p.code = acquireCode(codeKey{module: sha256.Sum256(wasm), dir: dir, mode: mode, engine: p.engine})
 	config := limitConfig(runtimeConfig(p.engine), mode).WithMemoryLimitPages(uint32(p.config.shardLimit / pageSize))
 	var err error
-	p.compiled, err = p.code.compile(ctx, wasm, config, func(message string, err error) {
+	p.machine.compiled, err = p.code.compile(ctx, wasm, config, func(message string, err error) {
 		p.config.Logger.Warn(message, "plugin", p.config.Name, "error", err)
 	})
 	if err == nil {
-		p.compileTime, p.codeSource = p.compiled.took, p.compiled.source
+		p.compileTime, p.codeSource = p.machine.compiled.took, p.machine.compiled.source
 		err = p.provide()
 	}
 	if err == nil {
@@ -197,23 +219,23 @@ func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
 	}
-	return loadError(ErrModule, err, "it does not compile: %s", clean(string(cut([]byte(err.Error()), maxFault))))
+	return loadError(ErrModule, err, "it does not compile: %s", printable.Clean(string(printable.Cut([]byte(err.Error()), maxFault))))
 }
 
 // provide instantiates the host's modules that the guest imports.
 func (p *Plugin) provide() error {
 	ctx := context.Background()
 	wanted := make(map[string]bool)
-	for _, i := range p.info.Module.Imports {
+	for _, i := range p.module.Imports {
 		wanted[i.Module] = true
 	}
 	if wanted[abi.ModuleName] {
-		if _, err := waddleModule(p.compiled.runtime).Instantiate(ctx); err != nil {
+		if _, err := waddleModule(p.machine.compiled.runtime).Instantiate(ctx); err != nil {
 			return err
 		}
 	}
 	if wanted[abi.ModuleWASI] {
-		if _, err := wasiModule(p.compiled.runtime).Instantiate(ctx); err != nil {
+		if _, err := wasiModule(p.machine.compiled.runtime).Instantiate(ctx); err != nil {
 			return err
 		}
 	}
@@ -222,25 +244,18 @@ func (p *Plugin) provide() error {
 
 // start brings up all shards: the first, which says what the guest is, and then
 // the others side by side.
-func (p *Plugin) start(name string) error {
-	p.shards = make([]*shard, p.config.Shards)
-	for i := range p.shards {
-		p.shards[i] = &shard{plugin: p, index: i, line: make(chan struct{}, 1)}
-		if p.config.Deadline > 0 {
-			p.shards[i].queue = make(chan struct{}, 1)
-		}
-	}
-	errs := make([]error, len(p.shards))
-	errs[0] = p.shards[0].first()
-	p.config.Name = cmp.Or(p.config.Name, name)
-	p.info.Name, p.guestLog.name = p.config.Name, p.config.Name
+func (p *Plugin) start() error {
+	p.machine.files, p.machine.debug = p.mounts.config, p.config.DebugInfo
+	errs := make([]error, p.config.Shards)
+	errs[0] = p.store.Open(0)
+	p.config.Name = p.store.Name()
 	if errs[0] == nil {
 		var wait sync.WaitGroup
 		turns := make(chan struct{}, runtime.GOMAXPROCS(0))
-		for i, s := range p.shards[1:] {
+		for i := 1; i < len(errs); i++ {
 			wait.Go(func() {
 				turns <- struct{}{}
-				errs[i+1] = s.first()
+				errs[i] = p.store.Open(i)
 				<-turns
 			})
 		}
@@ -254,35 +269,12 @@ func (p *Plugin) start(name string) error {
 	return nil
 }
 
-// startLoops starts what goes on beside operations until Close.
-func (p *Plugin) startLoops() {
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stopLoops = cancel
-	if p.has(abi.ExportSweep) && p.config.SweepInterval > 0 {
-		p.loops.Go(func() { p.sweepLoop(ctx) })
-	}
-	if p.has(abi.ExportStats) {
-		p.loops.Go(func() { p.countLoop(ctx) })
-	}
-	if p.config.Durability == DurabilityInterval {
-		p.loops.Go(func() { p.saveLoop(ctx) })
-	}
-}
-
-func (s *shard) first() error {
-	in, err := newInstance(s.plugin, s.index)
-	if err == nil {
-		s.install(in)
-	}
-	return err
-}
-
 // refuse says why an instance could not be brought up.
 func (p *Plugin) refuse(shard int, err error) error {
 	if other := p.refuseShards(shard, err); other != nil {
 		return other
 	}
-	cause := p.shards[shard].newError("open", err)
+	cause := (*Error)(p.store.Failure("open", shard, err))
 	detail := cause.Message
 	switch {
 	case cause.Kind == nil:
@@ -298,27 +290,22 @@ func (p *Plugin) refuse(shard int, err error) error {
 	return &LoadError{Plugin: p.config.Name, Kind: ErrOpen, Detail: fmt.Sprintf("shard %d: %s", shard, detail), Err: cause}
 }
 
-// discard gives back everything of a plugin that is not to be.
+// discard releases everything that an Open that failed has acquired.
 func (p *Plugin) discard() {
-	for _, s := range p.shards {
-		if s.in != nil {
-			s.in.close()
-			s.in = nil
-		}
-	}
+	p.store.Discard()
 	_ = p.free()
 }
 
 // free gives back the code. No instance may be left.
 func (p *Plugin) free() error {
 	var errs []error
-	if p.compiled != nil {
-		errs = append(errs, p.compiled.close())
+	if p.machine.compiled != nil {
+		errs = append(errs, p.machine.compiled.close())
 	}
 	if p.code != nil {
 		errs = append(errs, p.code.release())
 	}
-	p.compiled, p.code = nil, nil
+	p.machine.compiled, p.code = nil, nil
 	errs = append(errs, p.mounts.close())
 	if p.snapshots != nil {
 		errs = append(errs, p.snapshots.close())
@@ -326,15 +313,4 @@ func (p *Plugin) free() error {
 	return errors.Join(errs...)
 }
 
-func (p *Plugin) has(export string) bool { return p.info.Module.Export(export) != nil }
-
-// callLimit is the limit of an operation's call, 0 for none.
-func (p *Plugin) callLimit() time.Duration { return p.config.Deadline }
-
-// openLimit is the limit of each call that brings up an instance, 0 for none.
-func (p *Plugin) openLimit() time.Duration {
-	if p.config.Deadline == 0 {
-		return 0
-	}
-	return p.config.OpenDeadline
-}
+func (p *Plugin) has(export string) bool { return p.module.Export(export) != nil }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -33,6 +35,7 @@ import (
 type snapshots struct {
 	dir  string
 	lock *dirlock.Lock
+	log  *slog.Logger // with the plugin's name
 
 	writing sync.Mutex // held by whoever writes a file, but for the last one
 
@@ -52,13 +55,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // openSnapshots takes the directory, which it makes if there is none.
 func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, error) {
 	if err := MakeDir(dir); err != nil {
-		return nil, loadError(ErrMount, err, "%s", clean(err.Error()))
+		return nil, loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
 	}
 	lock, err := p.lockDir(ctx, dir)
 	if err != nil {
 		return nil, mountError(Mount{Dir: dir}, err)
 	}
-	return &snapshots{dir: dir, lock: lock}, nil
+	return &snapshots{dir: dir, lock: lock, log: p.config.Logger.With("plugin", p.config.Name)}, nil
 }
 
 func (s *snapshots) path() string { return filepath.Join(s.dir, snapshotName) }
@@ -70,7 +73,7 @@ func (s *snapshots) restore(p *Plugin) error {
 		return nil
 	}
 	if err != nil {
-		return loadError(ErrMount, err, "%s", clean(err.Error()))
+		return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
 	}
 	defer f.Close()
 	// The file was written by the clock of the run before.
@@ -81,7 +84,7 @@ func (s *snapshots) restore(p *Plugin) error {
 	if header, ok := readHeader(r); !ok {
 		line, _, _ := strings.Cut(header, "\n")
 		return loadError(ErrMount, nil, "%q begins %q, and this program reads %q: move it away, or use the program that wrote it",
-			s.path(), clean(line), strings.TrimSpace(snapshotHeader))
+			s.path(), printable.Clean(line), strings.TrimSpace(snapshotHeader))
 	}
 	var damage error
 	records := func(yield func(store.Record, error) bool) {
@@ -100,10 +103,9 @@ func (s *snapshots) restore(p *Plugin) error {
 	}
 	if damage != nil {
 		aside := s.path() + snapshotDamaged
-		p.config.Logger.Error("the snapshot is damaged: what is intact of it was restored, and it is kept aside",
-			"plugin", p.config.Name, "file", aside, "error", damage)
+		s.log.Error("the snapshot is damaged: what is intact of it was restored, and it is kept aside", "file", aside, "error", damage)
 		if err := os.Rename(s.path(), aside); err != nil {
-			return loadError(ErrMount, err, "%s", clean(err.Error()))
+			return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
 		}
 	}
 	return nil

@@ -2,18 +2,16 @@ package plugin
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"sync"
-	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -40,28 +38,36 @@ type snapshotWriter struct {
 	err      error
 }
 
-// begin starts a file. Its finish must follow.
-func (s *snapshots) begin() (*snapshotWriter, error) {
+var _ protocol.Archive = (*snapshots)(nil)
+
+// Begin implements protocol.Archive. Another file that is being written when the last
+// one is begun, and may never be finished, comes to nothing.
+func (s *snapshots) Begin(last bool) (protocol.Copy, error) {
+	if last {
+		s.mu.Lock()
+		s.ended = true
+		s.mu.Unlock()
+		w, err := s.create(snapshotLast)
+		if err != nil {
+			return nil, err
+		}
+		w.last = true
+		return w, nil
+	}
 	s.writing.Lock()
 	w, err := s.create(snapshotNew)
 	if err != nil {
 		s.writing.Unlock()
-	}
-	return w, err
-}
-
-// beginLast starts the file that the plugin leaves behind. Another one that is
-// being written, and may never be finished, comes to nothing.
-func (s *snapshots) beginLast() (*snapshotWriter, error) {
-	s.mu.Lock()
-	s.ended = true
-	s.mu.Unlock()
-	w, err := s.create(snapshotLast)
-	if err != nil {
 		return nil, err
 	}
-	w.last = true
 	return w, nil
+}
+
+// done lets the next file begin.
+func (w *snapshotWriter) done() {
+	if !w.last {
+		w.s.writing.Unlock()
+	}
 }
 
 func (s *snapshots) create(suffix string) (*snapshotWriter, error) {
@@ -74,64 +80,8 @@ func (s *snapshots) create(suffix string) (*snapshotWriter, error) {
 	return w, nil
 }
 
-// write has the file hold what the guest holds. Operations go on meanwhile: one
-// that falls into that time may or may not be in it.
-func (s *snapshots) write(ctx context.Context, p *Plugin, now store.Millis) error {
-	w, err := s.begin()
-	if err != nil {
-		return p.snapshotError(err)
-	}
-	defer s.writing.Unlock()
-	errs := make([]error, len(p.shards))
-	keep := make([]bool, len(p.shards))
-	extents := p.extents()
-	for i, s := range p.shards {
-		patient, cancel := context.WithTimeout(ctx, p.config.patience)
-		for chunk, err := range s.chunks(patient, extents.shard(), opSnapshot, now) {
-			if err != nil {
-				errs[i], keep[i] = p.notInSnapshot(s, err), true
-				break
-			}
-			w.addList(chunk)
-		}
-		cancel()
-		if errors.Is(errs[i], ErrEndless) {
-			w.abort()
-			return p.snapshotError(errs[i])
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		w.abort()
-		return err
-	}
-	return errors.Join(append(errs, p.snapshotError(w.finish(p, keep)))...)
-}
-
-func (p *Plugin) notInSnapshot(s *shard, err error) error {
-	return fmt.Errorf("plugin %s: shard %d is in the snapshot with what it held at an earlier one: %w", p.config.Name, s.index, err)
-}
-
-// addShard adds what a shard that is being closed holds. Its lock is held.
-func (w *snapshotWriter) addShard(s *shard, x *extent, in *instance, now store.Millis, moves *atomic.Uint64) error {
-	for cursor := int64(0); ; {
-		next, list, err := s.step(x, in, opSnapshot, cursor, now)
-		if err != nil {
-			return err
-		}
-		moves.Add(1)
-		if !w.addList(list) {
-			return fmt.Errorf("plugin %s: shard %d came too late for the snapshot: %w", s.plugin.config.Name, s.index, store.ErrUnavailable)
-		}
-		if next == 0 {
-			return nil
-		}
-		cursor = next
-	}
-}
-
-// addList adds the records of a list, and reports false if the file was finished
-// before.
-func (w *snapshotWriter) addList(list []byte) bool {
+// Add implements protocol.Copy.
+func (w *snapshotWriter) Add(list []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.finished {
@@ -172,15 +122,16 @@ func (w *snapshotWriter) write(size uint32, list []byte) {
 	}
 }
 
-// finish puts the file in the place of the one before, and has the disk know. Of
-// the shards to keep, it has what the one before had of them as well.
-func (w *snapshotWriter) finish(p *Plugin, keep []bool) error {
+// Finish implements protocol.Copy: it puts the file in the place of the one before, and
+// has the disk know.
+func (w *snapshotWriter) Finish(keep []bool, room func(shard int, r store.Record) bool) error {
+	defer w.done()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.finished = true
 	for _, is := range keep {
 		if is {
-			if err := w.takeOver(p, keep); err != nil {
+			if err := w.takeOver(keep, room); err != nil {
 				w.drop()
 				return err
 			}
@@ -214,7 +165,7 @@ func (w *snapshotWriter) finish(p *Plugin, keep []bool) error {
 
 // takeOver writes the file anew, with records of the file before in front: where
 // a shard told a part of what it holds, the newer record must come later.
-func (w *snapshotWriter) takeOver(p *Plugin, keep []bool) error {
+func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Record) bool) error {
 	old, err := os.Open(w.s.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -235,19 +186,12 @@ func (w *snapshotWriter) takeOver(p *Plugin, keep []bool) error {
 	if err != nil {
 		return err
 	}
-	// A guest that fails each time in the middle has a part taken over each time,
-	// and another one added.
-	extents := p.extents()
-	left := make([]*extent, len(keep))
-	for i := range left {
-		left[i] = extents.shard()
-	}
 	for record, err := range readBlocks(r) {
 		if err != nil {
-			p.config.Logger.Error("the snapshot before is damaged: what is intact of it was taken over", "plugin", p.config.Name, "error", err)
+			w.s.log.Error("the snapshot before is damaged: what is intact of it was taken over", "error", err)
 			break
 		}
-		if i := abi.ShardOf(record.Key, len(keep)); keep[i] && left[i].bytes(int64(len(record.Key)+len(record.Value)+chunkCost)) {
+		if i := abi.ShardOf(record.Key, len(keep)); keep[i] && room(i, record) {
 			merged.add(record)
 		}
 	}
@@ -275,16 +219,11 @@ func (w *snapshotWriter) drop() {
 	_ = os.Remove(w.f.Name())
 }
 
-func (w *snapshotWriter) abort() {
+// Abort implements protocol.Copy.
+func (w *snapshotWriter) Abort() {
+	defer w.done()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.finished = true
 	w.drop()
-}
-
-func (p *Plugin) snapshotError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("plugin %s: the snapshot was not written, the one before is kept: %w: %w", p.config.Name, store.ErrUnavailable, err)
 }

@@ -3,6 +3,7 @@ package plugin
 import (
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -25,6 +26,7 @@ func (o *OpStats) add(other OpStats) {
 const (
 	StateRunning = "running"
 	StateWaiting = "waiting" // the instance failed; another attempt follows
+	StateResting = "resting" // no call needed it so far
 	StateClosed  = "closed"
 )
 
@@ -72,26 +74,21 @@ func (p *Plugin) Stats() Stats {
 		Engine:          p.engine.String(),
 		CompileTime:     p.compileTime,
 		CodeSource:      p.codeSource,
-		Ops:             make(map[string]OpStats, numOps),
-		MemoryLimit:     p.config.shardLimit * int64(len(p.shards)),
-		DroppedLogLines: p.guestLog.lost(),
-		Shards:          make([]ShardStats, len(p.shards)),
+		Ops:             make(map[string]OpStats),
+		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
+		DroppedLogLines: p.machine.log.lost(),
 	}
-	p.statsMu.Lock()
-	defer p.statsMu.Unlock()
-	for i, s := range p.shards {
-		seen := &p.lastStats[i]
-		if seen.Busy = !s.tryStats(seen); seen.Busy && seen.Ops == nil {
-			seen.State, seen.MemoryLimit = StateRunning, p.config.shardLimit
-		}
-		out.Shards[i] = *seen
-		out.Restarts += seen.Restarts
-		out.Memory += seen.Memory
-		out.Counts.add(seen.Counts)
-		if seen.State == StateWaiting {
+	var counts protocol.Counts
+	for _, seen := range p.store.Stats() {
+		shard := p.shardStats(seen)
+		out.Shards = append(out.Shards, shard)
+		out.Restarts += shard.Restarts
+		out.Memory += shard.Memory
+		counts.Add(seen.Counts)
+		if shard.State == StateWaiting {
 			out.Waiting++
 		}
-		for name, o := range seen.Ops {
+		for name, o := range shard.Ops {
 			sum := out.Ops[name]
 			sum.add(o)
 			out.Ops[name] = sum
@@ -99,41 +96,55 @@ func (p *Plugin) Stats() Stats {
 			out.Errors += o.Errors
 		}
 	}
+	out.Counts = Counts(counts)
 	return out
 }
 
-// tryStats looks at the shard, for a moment also if it is in use.
-func (s *shard) tryStats(out *ShardStats) bool {
-	for wait := time.Microsecond; !s.mu.TryLock(); wait *= 2 {
-		if wait > 256*time.Microsecond {
-			return false
+var stateNames = map[protocol.State]string{
+	protocol.Running: StateRunning, protocol.Waiting: StateWaiting, protocol.Resting: StateResting, protocol.Closed: StateClosed,
+}
+
+func (p *Plugin) shardStats(seen protocol.ShardStats) ShardStats {
+	s := ShardStats{
+		State:       stateNames[seen.State],
+		Busy:        seen.Busy,
+		Memory:      seen.Memory,
+		MemoryLimit: p.config.shardLimit,
+		Restarts:    seen.Restarts,
+		Failures:    seen.Failures,
+		RetryAfter:  seen.RetryAfter,
+		LastError:   seen.LastError,
+		Counts:      Counts(seen.Counts),
+	}
+	if seen.Ops != nil {
+		s.Ops = make(map[string]OpStats, len(seen.Ops))
+		for name, o := range seen.Ops {
+			s.Ops[name] = OpStats(o)
 		}
-		time.Sleep(wait)
 	}
-	defer s.mu.Unlock()
-	s.count()
-	*out = ShardStats{
-		State:       StateRunning,
-		MemoryLimit: s.plugin.config.shardLimit,
-		Restarts:    s.restarts,
-		Failures:    s.failures,
-		LastError:   s.lastErr,
-		Ops:         make(map[string]OpStats, numOps),
-		Counts:      s.counted.total(),
-	}
-	switch {
-	case s.closed:
-		out.State = StateClosed
-	case s.in == nil:
-		out.State = StateWaiting
-		out.RetryAfter = max(0, s.retryAt.Sub(s.plugin.config.Now()))
-	default:
-		out.Memory = int64(s.in.mem.Size())
-	}
-	for op, o := range s.ops {
-		out.Ops[opKind(op).String()] = o
-	}
-	return true
+	return s
+}
+
+// Counts are what a guest tells of itself with session_stats. Records and Bytes
+// are what it holds now; Evicted and Expired count on over instances that were
+// replaced, from what each told last.
+type Counts struct {
+	// Told says that the guest tells anything. The rest is zero otherwise.
+	Told bool
+
+	// Records are those that are stored, those among them that have expired
+	// and were not found yet; Bytes is the space that they take, with all that
+	// is kept for them. -1 stands for what the guest does not know: of a
+	// shard, or of any of the shards.
+	Records, Bytes int64
+
+	// Evicted counts records that the guest removed for want of room and that
+	// had not expired, Expired those that it removed because they had.
+	Evicted, Expired uint64
+
+	// Limit is the setting that has the guest evict, or refuse what is new, in
+	// the guest's words. MemoryLimit is called memory_limit there.
+	Limit string
 }
 
 // Info is what is known of a guest from its module and its own description.
@@ -152,7 +163,16 @@ type Info struct {
 // Info returns what is known of the guest. The module's outline is shared and
 // must not be changed.
 func (p *Plugin) Info() Info {
-	out := p.info
-	out.Capabilities = append([]string(nil), out.Capabilities...)
-	return out
+	d := p.store.Description()
+	return Info{
+		Name:         p.config.Name,
+		EngineName:   d.Name,
+		Version:      d.Version,
+		Capabilities: append([]string(nil), d.Capabilities...),
+		MaxKey:       d.MaxKey,
+		MaxValue:     d.MaxValue,
+		Shards:       p.config.Shards,
+		ShardMemory:  p.config.shardLimit,
+		Module:       p.module,
+	}
 }

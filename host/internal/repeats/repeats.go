@@ -1,4 +1,6 @@
-package plugin
+// Package repeats thins what is said over and over: a disk that is full, or a guest
+// that cannot be opened, must not fill the log.
+package repeats
 
 import (
 	"strings"
@@ -6,12 +8,12 @@ import (
 	"time"
 )
 
-// repeats thins what is said over and over: a disk that is full, or a guest that
-// cannot be opened, must not fill the log. Of a class of lines the first ones are
-// written, and then one for each interval, with the number of those that were not.
-// The interval doubles for as long as it goes on.
-type repeats struct {
-	first int // of a class are written at once
+// Filter decides which lines are written: of a class of lines the first ones, and
+// then one for each interval, with the number of those that were not. The interval
+// doubles for as long as it goes on. It may be used by many goroutines at once.
+type Filter struct {
+	// First is how many lines of a class are written at once.
+	First int
 
 	mu      sync.Mutex
 	classes map[string]*repeat
@@ -26,18 +28,17 @@ type repeat struct {
 }
 
 const (
-	repeatFirst    = time.Minute
-	repeatLongest  = time.Hour
-	repeatClasses  = 64 // are kept apart; the rest counts as one
-	repeatClassLen = 160
-
-	// saidRepeats is how many lines of a class the host itself writes at once.
-	saidRepeats = 3
+	repeatFirst   = time.Minute
+	repeatLongest = time.Hour
+	repeatClasses = 64 // are kept apart; the rest counts as one
 )
 
-// take reports whether a line is to be written, and how many of its class were not
+// ClassLen is how much of a line is looked at.
+const ClassLen = 160
+
+// Take reports whether a line is to be written, and how many of its class were not
 // since the last one.
-func (r *repeats) take(line string, now time.Time) (ok bool, unsaid int) {
+func (r *Filter) Take(line string, now time.Time) (ok bool, unsaid int) {
 	class := classOf(line)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,9 +51,9 @@ func (r *repeats) take(line string, now time.Time) (ok bool, unsaid int) {
 	case passed >= 2*c.interval || passed < 0: // it had ended
 		c.began, c.interval, c.written = now, repeatFirst, 0
 	case passed >= c.interval:
-		c.began, c.interval, c.written = now, min(2*c.interval, repeatLongest), r.first-1
+		c.began, c.interval, c.written = now, min(2*c.interval, repeatLongest), r.First-1
 	}
-	if c.written >= r.first {
+	if c.written >= r.First {
 		c.unsaid++
 		return false, 0
 	}
@@ -62,7 +63,7 @@ func (r *repeats) take(line string, now time.Time) (ok bool, unsaid int) {
 }
 
 // room makes a class, if there is room for one, in place of those that have ended.
-func (r *repeats) room(class string, now time.Time) *repeat {
+func (r *Filter) room(class string, now time.Time) *repeat {
 	if r.classes == nil {
 		r.classes = make(map[string]*repeat)
 	}
@@ -86,27 +87,11 @@ func (r *repeats) room(class string, now time.Time) *repeat {
 
 // classOf is a line without its numbers, which are shards, sizes and times as a rule.
 func classOf(line string) string {
-	line = line[:min(len(line), repeatClassLen)]
+	line = line[:min(len(line), ClassLen)]
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
 		}
 		return r
 	}, line)
-}
-
-// complain logs an error unless it was said often enough, and reports whether it
-// did.
-func (p *Plugin) complain(message string, err error, args ...any) bool {
-	ok, unsaid := p.said.take(message+": "+err.Error(), p.config.Now())
-	if !ok {
-		return false
-	}
-	args = append([]any{"plugin", p.config.Name}, args...)
-	args = append(args, "error", err)
-	if unsaid > 0 {
-		args = append(args, "repeated", unsaid)
-	}
-	p.config.Logger.Error(message, args...)
-	return true
 }

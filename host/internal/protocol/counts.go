@@ -1,7 +1,6 @@
-package plugin
+package protocol
 
 import (
-	"context"
 	"strconv"
 	"time"
 
@@ -30,8 +29,8 @@ type Counts struct {
 	Limit string
 }
 
-// add makes the counts of all shards.
-func (c *Counts) add(other Counts) {
+// Add makes the counts of all shards.
+func (c *Counts) Add(other Counts) {
 	if !other.Told {
 		return
 	}
@@ -80,11 +79,11 @@ func (c *counted) replaced() {
 // An instance that fails at it is ended, as at any operation.
 func (s *shard) count() {
 	in := s.in
-	if in == nil || in.stats == nil {
+	if in == nil || in.lacks.stats {
 		return
 	}
 	s.counted.at = s.progress.written.Load()
-	list, err := in.doStats()
+	list, err := in.Stats()
 	if err == nil {
 		var told Counts
 		if told, err = parseCounts(list); err == nil {
@@ -92,19 +91,12 @@ func (s *shard) count() {
 			return
 		}
 	}
-	switch code, answered := codeOf(err); {
+	switch code, answered := CodeOf(err); {
 	case answered && code == abi.Unsupported:
-		in.stats = nil // it answers so always
+		in.lacks.stats = true
 	case !answered:
 		_ = s.failed(in, "stats", err) // which is in the log
 	}
-}
-
-func (in *instance) doStats() ([]byte, error) {
-	if err := in.run(in.stats, in.plugin.callLimit()); err != nil {
-		return nil, err
-	}
-	return in.result(maxDescription)
 }
 
 // parseCounts takes the answer of session_stats.
@@ -120,7 +112,7 @@ func parseCounts(list []byte) (Counts, error) {
 		}
 		list = rest
 		if name == abi.StatsLimit {
-			c.Limit = clean(string(cut([]byte(value), maxDescribed)))
+			c.Limit = short(value)
 			continue
 		}
 		var n uint64
@@ -129,7 +121,7 @@ func parseCounts(list []byte) (Counts, error) {
 			var err error
 			// 18 digits: what is added up over shards stays within 64 bits.
 			if n, err = strconv.ParseUint(value, 10, 63); err != nil || len(value) > 18 {
-				return c, badCounts(name + " is " + strconv.Quote(clean(string(cut([]byte(value), maxDescribed)))) +
+				return c, badCounts(name + " is " + strconv.Quote(short(value)) +
 					", and should be a number of up to 18 digits")
 			}
 		}
@@ -147,64 +139,63 @@ func parseCounts(list []byte) (Counts, error) {
 }
 
 func badCounts(what string) error {
-	return &fault{kind: ErrProtocol, message: abi.ExportStats + ": " + what}
+	return &Fault{Kind: ErrProtocol, Message: abi.ExportStats + ": " + what}
 }
 
-const (
-	// countInterval is how often a guest that was written to is asked whether
-	// it has evicted.
-	countInterval = time.Second
-	// evictionInterval is how often the log says that it goes on.
-	evictionInterval = time.Minute
-)
+// evictionInterval is how often the log says that a guest goes on evicting.
+const evictionInterval = time.Minute
 
-// countLoop has the log say when the guest evicts: at once the first time, and
-// then how often in each interval.
-func (p *Plugin) countLoop(ctx context.Context) {
-	ticker := time.NewTicker(p.config.countInterval)
-	defer ticker.Stop()
-	var next time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
+// evictionsTold is what the log has of evictions; the counting step's.
+type evictionsTold struct {
+	evicted uint64
+	next    time.Time
+}
+
+// Count is a step of counting: it asks shards that were written to since the last one,
+// and that are not in use, and has the log say when the guest evicts: at once the
+// first time, and then how often in each minute.
+func (st *Store) Count() {
+	var sum Counts
+	for _, s := range st.shards {
+		if s.mu.TryLock() {
+			s.countWritten()
+			s.lastCounts = s.counted.total()
+			s.mu.Unlock()
 		}
-		var sum Counts
-		for _, s := range p.shards {
-			if s.mu.TryLock() {
-				if s.progress.written.Load() != s.counted.at {
-					s.count()
-				}
-				s.lastCounts = s.counted.total()
-				s.mu.Unlock()
-			}
-			sum.add(s.lastCounts)
-		}
-		if now := p.config.Now(); sum.Evicted > p.evictionsTold && (now.After(next) || next.Sub(now) > evictionInterval) {
-			p.logEvictions(sum)
-			next = now.Add(evictionInterval)
+		sum.Add(s.lastCounts)
+	}
+	if now := st.config.Now(); now.After(st.told.next) || st.told.next.Sub(now) > evictionInterval {
+		if st.logEvictions(sum) {
+			st.told.next = now.Add(evictionInterval)
 		}
 	}
 }
 
-// countLast has the log say what the loop, which has ended, did not come to: as
-// all that a program evicts which runs for less than a second.
-func (p *Plugin) countLast() {
+// CountLast has the log say what no Count came to: as all that a program evicts which
+// runs for less than a second. It is for a store that was closed.
+func (st *Store) CountLast() {
 	var sum Counts
-	for _, s := range p.shards {
+	for _, s := range st.shards {
 		s.mu.Lock()
-		sum.add(s.counted.total())
+		sum.Add(s.counted.total())
 		s.mu.Unlock()
 	}
-	if sum.Evicted > p.evictionsTold {
-		p.logEvictions(sum)
+	st.logEvictions(sum)
+}
+
+// countWritten asks the guest if it was written to. The shard's lock is held.
+func (s *shard) countWritten() {
+	if s.progress.written.Load() != s.counted.at {
+		s.count()
 	}
 }
 
-func (p *Plugin) logEvictions(sum Counts) {
-	evicted := sum.Evicted - p.evictionsTold
-	p.evictionsTold = sum.Evicted
+func (st *Store) logEvictions(sum Counts) (told bool) {
+	if sum.Evicted <= st.told.evicted {
+		return false
+	}
+	evicted := sum.Evicted - st.told.evicted
+	st.told.evicted = sum.Evicted
 	what := "its limits"
 	switch sum.Limit {
 	case "":
@@ -213,7 +204,8 @@ func (p *Plugin) logEvictions(sum Counts) {
 	default:
 		what = "the setting " + sum.Limit
 	}
-	p.config.Logger.Warn("the engine is full and evicts sessions that have not ended: raise "+what,
-		"plugin", p.config.Name, "evicted", evicted, "evicted_altogether", sum.Evicted, "records", sum.Records, "bytes", sum.Bytes,
-		"limit", sum.Limit, "memory_limit", p.config.shardLimit*int64(len(p.shards)))
+	st.config.Logger.Warn("the engine is full and evicts sessions that have not ended: raise "+what,
+		"plugin", st.Name(), "evicted", evicted, "evicted_altogether", sum.Evicted, "records", sum.Records, "bytes", sum.Bytes,
+		"limit", sum.Limit, "memory_limit", st.config.MemoryLimit*int64(len(st.shards)))
+	return true
 }

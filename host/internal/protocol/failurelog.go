@@ -1,4 +1,4 @@
-package plugin
+package protocol
 
 import (
 	"context"
@@ -13,14 +13,14 @@ import (
 // the last output, and at debug level the trace once more with a record for each
 // line, since handlers that write text put a value of several lines into one.
 // What the guest wrote stands in the log already, line by line.
-func (p *Plugin) logFailure(e *Error, failures int, next time.Duration) bool {
-	ok, unsaid := p.said.take("the guest failed: "+e.Op+": "+e.what(), p.config.Now())
+func (st *Store) logFailure(f *Failure, failures int, next time.Duration) bool {
+	ok, unsaid := st.said.Take("the guest failed: "+f.Op+": "+f.Text(), st.config.Now())
 	if !ok {
 		return false
 	}
-	log := p.config.Logger
-	args := []any{"plugin", e.Plugin, "shard", e.Shard, "op", e.Op, "error", e.what(),
-		"failures", failures, "next_attempt_in", next, "trace", lines(e.Trace), "output", lines(e.Output)}
+	log := st.config.Logger
+	args := []any{"plugin", f.Plugin, "shard", f.Shard, "op", f.Op, "error", f.Text(),
+		"failures", failures, "next_attempt_in", next, "trace", lines(f.Trace), "output", lines(f.Output)}
 	if unsaid > 0 {
 		args = append(args, "repeated", unsaid)
 	}
@@ -28,8 +28,8 @@ func (p *Plugin) logFailure(e *Error, failures int, next time.Duration) bool {
 	if !log.Enabled(context.Background(), slog.LevelDebug) {
 		return true
 	}
-	for _, line := range lines(e.Trace).split() {
-		log.Debug(strings.ReplaceAll(line, "\t", "    "), "plugin", e.Plugin, "shard", e.Shard, "source", "trace")
+	for _, line := range lines(f.Trace).split() {
+		log.Debug(strings.ReplaceAll(line, "\t", "    "), "plugin", f.Plugin, "shard", f.Shard, "source", "trace")
 	}
 	return true
 }
@@ -53,4 +53,18 @@ func (l lines) split() []string {
 		list = append(list, strings.TrimSuffix(line, "\n"))
 	}
 	return list
+}
+
+// complain logs an error unless it was said often enough.
+func (st *Store) complain(message string, err error, args ...any) {
+	ok, unsaid := st.said.Take(message+": "+err.Error(), st.config.Now())
+	if !ok {
+		return
+	}
+	args = append([]any{"plugin", st.Name()}, args...)
+	args = append(args, "error", err)
+	if unsaid > 0 {
+		args = append(args, "repeated", unsaid)
+	}
+	st.config.Logger.Error(message, args...)
 }

@@ -1,4 +1,4 @@
-package plugin
+package protocol
 
 import (
 	"cmp"
@@ -49,15 +49,16 @@ func (c *course) goesOn(left int64) bool {
 }
 
 // distrust has the guest save all at once from now on.
-func (in *instance) distrust() {
-	in.flush = nil
-	in.plugin.config.Logger.Warn("a round of session_flush does not end; what is written is saved all at once from now on", "plugin", in.plugin.config.Name)
+func (s *shard) distrust(in *runner) {
+	in.lacks.flush = true
+	s.store.config.Logger.Warn("a round of session_flush does not end; what is written is saved all at once from now on", "plugin", s.store.Name())
 }
 
 // flush has the guest save in steps, between which others use the shard, until a write
 // is durable and all that came before it. It reports false if the guest can only save
-// all at once. A failure ends it; session_save then says what stands.
-func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able bool, err error) {
+// all at once. An error ends it, and it reports whether the guest answered that;
+// session_save then says what stands.
+func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able, answered bool, err error) {
 	p := &s.progress
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
@@ -65,7 +66,7 @@ func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able bool,
 		step, err := s.flushStep(ctx, m, now)
 		switch {
 		case err != nil || !step.able:
-			return step.able, err
+			return step.able, step.answered, err
 		case step.ended:
 			p.note(step.upTo)
 			continue
@@ -75,10 +76,10 @@ func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able bool,
 		select {
 		case <-time.After(min(step.took/2, mostPause)):
 		case <-ctx.Done():
-			return true, ctx.Err()
+			return true, false, ctx.Err()
 		}
 	}
-	return true, nil
+	return true, false, nil
 }
 
 // mostPause is how long others have the shard between two steps at most.
@@ -86,10 +87,11 @@ const mostPause = 5 * time.Millisecond
 
 // step is what a call of session_flush did.
 type step struct {
-	able  bool // there was one
-	took  time.Duration
-	ended bool // the round, and what it was over is durable
-	upTo  mark
+	able     bool // there was one
+	answered bool // with an error
+	took     time.Duration
+	ended    bool // the round, and what it was over is durable
+	upTo     mark
 }
 
 func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done step, err error) {
@@ -101,20 +103,22 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 	defer s.unlock()
 	switch {
 	case s.generation != m.generation:
-		return done, s.newError("flush", &fault{kind: ErrTrap, message: "the instance that took the write failed before it was made durable"})
-	case in.flush == nil:
+		return done, s.newError("flush", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
+	case in.lacks.flush:
 		return step{}, nil
 	case !s.round.running || s.round.mark.generation != s.generation:
 		s.round = round{running: true, mark: mark{s.progress.written.Load(), s.generation}}
 	}
 	began := time.Now()
 	left, err := in.flushSome(now)
-	if code, _ := codeOf(err); code == abi.Unsupported {
-		in.flush = nil // it answers so always
+	code, answered := CodeOf(err)
+	if code == abi.Unsupported {
+		in.lacks.flush = true
 		return step{}, nil
 	}
+	done.answered = answered
 	if err == nil && left > 0 && !s.round.course.goesOn(left) {
-		in.distrust()
+		s.distrust(in)
 		return step{}, nil
 	}
 	s.round.running = err == nil && left > 0
@@ -125,17 +129,17 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 // flushAll does what is left of the work of session_save, step by step, before the
 // instance ends. moved is called after each of them. What goes wrong session_save
 // will tell, unless the instance has failed.
-func (s *shard) flushAll(in *instance, now store.Millis, moved func()) error {
+func (s *shard) flushAll(in *runner, now store.Millis, moved func()) error {
 	rounds := 1
 	if s.round.running {
 		rounds++ // it began before the last writes
 	}
 	var c course
-	most, limited := s.plugin.sequenceLimit()
-	for began := time.Now(); rounds > 0 && in.flush != nil; {
+	most := s.store.config.Sequence
+	for began := time.Now(); rounds > 0 && !in.lacks.flush; {
 		left, err := in.flushSome(now)
 		moved()
-		if _, answered := codeOf(err); answered {
+		if _, answered := CodeOf(err); answered {
 			return nil
 		}
 		if err != nil {
@@ -146,23 +150,18 @@ func (s *shard) flushAll(in *instance, now store.Millis, moved func()) error {
 		case left == 0:
 			rounds--
 			c = course{}
-		case !c.goesOn(left), limited && time.Since(began) > most:
-			in.distrust()
+		case !c.goesOn(left), most > 0 && time.Since(began) > most:
+			s.distrust(in)
 		}
 	}
 	return nil
 }
 
 // flushSome makes one call, and chooses how large the next one is.
-func (in *instance) flushSome(now store.Millis) (left int64, err error) {
-	size := in.flushSize.changes()
-	in.stack[0], in.stack[1] = uint64(now), uint64(size)
+func (r *runner) flushSome(now store.Millis) (left int64, err error) {
 	began := time.Now()
-	if err := in.run(in.flush, in.plugin.callLimit()); err != nil {
-		return 0, err
-	}
-	left, err = in.number()
-	in.flushSize.adapt(time.Since(began))
+	left, err = r.Flush(r.flushSize.changes(), now)
+	r.flushSize.adapt(time.Since(began))
 	return left, err
 }
 

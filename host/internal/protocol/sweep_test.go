@@ -1,9 +1,7 @@
-package plugin
+package protocol
 
 import (
 	"errors"
-	"log/slog"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -17,14 +15,10 @@ import (
 // The sweeper's stretch is several calls, between which others have their turn: on
 // one processor, where nobody runs whom it does not let run.
 func TestSweepInSteps(t *testing.T) {
-	wasm, err := os.ReadFile("testdata/store.wasm")
-	require.NoError(t, err)
-	p, err := Open(t.Context(), wasm, Config{NoCache: true, Shards: 1, MemoryLimit: 1 << 24, SweepInterval: -1,
-		Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
-	defer p.Close(t.Context())
+	f := newFake()
+	p := f.open(t, Config{Shards: 1})
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	steps := func() uint64 { return p.Stats().Ops["sweep"].Calls }
+	steps := func() uint64 { return p.Stats()[0].Ops["sweep"].Calls }
 
 	var between int // steps after which another operation had its turn
 	var stop atomic.Bool
@@ -43,10 +37,10 @@ func TestSweepInSteps(t *testing.T) {
 	})
 	const stretches = 10
 	for range stretches {
-		step := sweepSize(mostStep / 4)
-		_, err = p.shards[0].sweepInSteps(t.Context(), &step)
+		p.shards[0].sweeping = mostStep / 4
+		_, err := p.shards[0].sweepInSteps(t.Context(), 1)
 		require.NoError(t, err)
-		require.GreaterOrEqual(t, step.records(), leastStep)
+		require.GreaterOrEqual(t, p.shards[0].sweeping.records(), leastStep)
 	}
 	stop.Store(true)
 	other.Wait()

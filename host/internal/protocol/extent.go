@@ -1,4 +1,4 @@
-package plugin
+package protocol
 
 import (
 	"fmt"
@@ -16,13 +16,8 @@ const (
 	extentFactor = 4
 	// chunkCost is what a chunk counts for beside what is in it.
 	chunkCost = 8
-	// maxChunks bounds an enumeration of one shard.
-	maxChunks = 1 << 24
-
-	// sequenceCalls is how many times its deadline a guest may take for calls of
-	// which it says itself how many are to follow, and leastSequence the least.
-	sequenceCalls = 30
-	leastSequence = 10 * time.Second
+	// MaxChunks bounds an enumeration of one shard.
+	MaxChunks = 1 << 24
 )
 
 // extents bound one enumeration of all shards by what the guest has room for: each
@@ -30,26 +25,22 @@ const (
 // bound it would be the guest that decides how large a snapshot becomes and how
 // long Save and Close take.
 type extents struct {
-	p     *Plugin
-	files atomic.Int64 // bytes that are left
+	config *Config
+	files  atomic.Int64 // bytes that are left
 }
 
-func (p *Plugin) extents() *extents {
-	e := &extents{p: p}
-	e.files.Store(p.fileExtent())
+func (st *Store) extents() *extents {
+	e := &extents{config: &st.config}
+	e.files.Store(st.config.fileExtent())
 	return e
 }
 
-// fileExtent is what a guest can give from files, without a bound if one of its
-// directories has no quota.
-func (p *Plugin) fileExtent() (bytes int64) {
-	for _, m := range p.config.Mounts {
-		if m.MaxBytes == 0 || m.MaxBytes > (math.MaxInt64-bytes)/extentFactor {
-			return math.MaxInt64
-		}
-		bytes += extentFactor * m.MaxBytes
+// fileExtent is what a guest can give from files.
+func (c *Config) fileExtent() (bytes int64) {
+	if c.FileBytes < 0 || c.FileBytes > math.MaxInt64/extentFactor {
+		return math.MaxInt64
 	}
-	return bytes
+	return extentFactor * c.FileBytes
 }
 
 // extent is that of one shard.
@@ -57,33 +48,29 @@ type extent struct {
 	all     *extents
 	memory  int64         // bytes that are left
 	time    time.Duration // of the guest that is left, if it is limited
-	limited bool
 	given   int64
 	cursors cycle
 }
 
 func (e *extents) shard() *extent {
-	x := &extent{all: e, memory: extentFactor * e.p.config.shardLimit}
-	x.time, x.limited = e.p.sequenceLimit()
-	return x
+	return &extent{all: e, memory: extentFactor * e.config.MemoryLimit, time: e.config.Sequence}
 }
 
 // take counts a chunk, which took the guest so long and is followed by the one at
-// next. What it returns is a *fault, and the enumeration must not go on then.
+// next. What it returns is a *Fault, and the enumeration must not go on then.
 func (x *extent) take(next int64, list []byte, took time.Duration) error {
 	if !x.cursors.add(next) {
 		return endless("the cursor %d comes again", next)
 	}
-	if x.cursors.n > maxChunks {
+	if x.cursors.n > MaxChunks {
 		return endless("it has given %d chunks, and that is the most", x.cursors.n)
 	}
 	if !x.bytes(int64(len(list)) + chunkCost) {
 		return endless("it has given %d bytes, and a guest with %d bytes of memory and quotas of %d bytes for files cannot have more than %d times as much",
-			x.given, x.all.p.config.shardLimit, x.all.p.fileExtent()/extentFactor, extentFactor)
+			x.given, x.all.config.MemoryLimit, x.all.config.FileBytes, extentFactor)
 	}
-	if x.time -= took; x.limited && x.time < 0 && next != 0 {
-		most, _ := x.all.p.sequenceLimit()
-		return endless("it has taken more than %v of the guest's time; a longer Deadline allows more", most)
+	if x.time -= took; x.all.config.Sequence > 0 && x.time < 0 && next != 0 {
+		return endless("it has taken more than %v of the guest's time; a longer Deadline allows more", x.all.config.Sequence)
 	}
 	return nil
 }
@@ -100,13 +87,7 @@ func (x *extent) bytes(n int64) bool {
 }
 
 func endless(format string, args ...any) error {
-	return &fault{kind: ErrEndless, message: fmt.Sprintf(format, args...)}
-}
-
-// sequenceLimit is how long a sequence of calls may take whose length the guest
-// decides. There is no limit for a guest that is trusted.
-func (p *Plugin) sequenceLimit() (most time.Duration, limited bool) {
-	return p.config.sequence, p.config.Deadline > 0
+	return &Fault{Kind: ErrEndless, Message: fmt.Sprintf(format, args...)}
 }
 
 // cycle notices that a sequence of cursors runs in a circle, by comparing each
@@ -135,7 +116,7 @@ func (c *cycle) add(cursor int64) bool {
 // step makes the next step of an enumeration of the shard, whose lock is held. What
 // it returns lies in the guest's memory. A guest whose enumeration does not end
 // lives on: it does what else it is asked for.
-func (s *shard) step(x *extent, in *instance, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
+func (s *shard) step(x *extent, in *runner, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
 	began := time.Now()
 	next, list, err = in.chunk(op, cursor, now)
 	if err = s.done(op, in, err); err != nil {

@@ -1,53 +1,19 @@
-package plugin
+package protocol
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// answer is a code that the guest answered; the instance lives on.
-type answer struct {
-	code    abi.Code
-	message string
-	// noBuffer says that the call was not made: there was no exchange buffer
-	// for its arguments.
-	noBuffer bool
-}
-
-func (a *answer) Error() string { return a.code.String() + ": " + a.message }
-
-// The answers that everyday work brings, made once.
-var (
-	errNotFound = store.ErrNotFound
-	errConflict = store.ErrConflict
-)
-
-// codeOf returns the code of an answer.
-func codeOf(err error) (abi.Code, bool) {
-	switch err {
-	case nil:
-		return 0, false
-	case errNotFound:
-		return abi.NotFound, true
-	case errConflict:
-		return abi.Conflict, true
-	}
-	if a, ok := err.(*answer); ok { // they are never wrapped
-		return a.code, true
-	}
-	return 0, false
-}
-
-// shard is one part of the keys, and the instance that has them.
+// shard is the place of one instance. By key, it has a part of the keys.
 type shard struct {
-	plugin *Plugin
-	index  int
+	store *Store
+	index int
 
 	// queue has room for one. Who waits for a guest that is not trusted waits
 	// here, where a context can end it. Nil for a trusted guest.
@@ -58,7 +24,7 @@ type shard struct {
 	line chan struct{}
 
 	mu       sync.Mutex
-	in       *instance // nil if closed or waiting for another attempt
+	in       *runner // nil if closed, not open yet, or waiting for another attempt
 	closed   bool
 	failures int // in a row
 	refusals int // to open, in a row: the guest answered an error
@@ -66,14 +32,17 @@ type shard struct {
 	told     bool // the failure stands in the log
 	lastErr  string
 	restarts uint64
-	// generation counts instances, so that an enumeration notices a new one.
+	// generation counts instances, so that an enumeration notices a new one. It is
+	// 0 until the shard is opened for the first time.
 	generation uint64
+	opened     atomic.Bool // generation is above 0
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
 	progress   progress
 	round      round
+	sweeping   sweepSize // of the step to come; the sweeper's
 	counted    counted
-	lastCounts Counts // the counting loop's
+	lastCounts Counts // of the last Count
 	_          [64]byte
 }
 
@@ -91,7 +60,7 @@ const (
 
 // lock takes the shard for one operation and returns its instance, which it
 // makes if there is none and it is time to.
-func (s *shard) lock(ctx context.Context) (*instance, error) {
+func (s *shard) lock(ctx context.Context) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -114,6 +83,12 @@ func (s *shard) lock(ctx context.Context) (*instance, error) {
 			return nil, err
 		}
 	}
+	return s.ready()
+}
+
+// ready returns the instance of the shard, whose lock is held, and lets go of the
+// lock if there is none to be had.
+func (s *shard) ready() (*runner, error) {
 	if s.in != nil {
 		return s.in, nil
 	}
@@ -180,90 +155,99 @@ func (s *shard) unlock() {
 	}
 }
 
-// revive opens a new instance in place of one that failed.
-func (s *shard) revive() (*instance, error) {
+// revive opens an instance where there is none: the first one, or one in place of one
+// that failed.
+func (s *shard) revive() (*runner, error) {
 	if s.closed {
 		return nil, store.ErrClosed
 	}
-	if wait := s.retryAt.Sub(s.plugin.config.Now()); wait > 0 {
-		return nil, &Error{Plugin: s.plugin.config.Name, Op: "open", Shard: s.index, Kind: ErrBreaker,
-			RetryAfter: wait, Message: s.lastErr}
+	config := &s.store.config
+	if wait := s.retryAt.Sub(config.Now()); wait > 0 {
+		return nil, config.Fail(&Failure{Plugin: s.store.Name(), Op: "open", Shard: s.index, Kind: ErrBreaker,
+			RetryAfter: wait, Message: s.lastErr})
 	}
-	began := s.plugin.config.Now()
-	in, err := newInstance(s.plugin, s.index)
+	began := config.Now()
+	in, err := s.store.bringUp(s.index)
 	if err != nil {
-		if _, answered := codeOf(err); answered {
-			return nil, s.refused(err, s.plugin.config.Now().Sub(began))
+		if _, answered := CodeOf(err); answered {
+			return nil, s.refused(err, config.Now().Sub(began))
 		}
 		return nil, s.failed(nil, "open", err)
 	}
-	s.restarts++
+	if s.generation > 0 {
+		s.restarts++
+	}
 	s.install(in)
 	if s.told {
-		s.plugin.config.Logger.Info("the guest runs again", "plugin", s.plugin.config.Name, "shard", s.index)
+		config.Logger.Info("the guest runs again", "plugin", s.store.Name(), "shard", s.index)
 	}
 	return in, nil
 }
 
-func (s *shard) install(in *instance) {
+// first opens the shard if it never was open, and returns what the instance says.
+func (s *shard) first() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.in != nil || s.generation > 0 || s.closed {
+		return nil
+	}
+	in, err := s.store.bringUp(s.index)
+	if err == nil {
+		s.install(in)
+	}
+	return err
+}
+
+func (s *shard) install(in *runner) {
 	s.in = in
 	s.refusals = 0
 	s.generation++
+	s.opened.Store(true)
 	s.counted.replaced()
+	if s.index == 0 {
+		s.store.begun()
+	}
 }
 
 // done turns the outcome of an operation into what its caller gets, counts it,
 // and ends the instance if that failed.
-func (s *shard) done(op opKind, in *instance, err error) error {
+func (s *shard) done(op opKind, in *runner, err error) error {
 	o := &s.ops[op]
 	o.Calls++
 	if err == nil {
 		return nil
 	}
 	switch err {
-	case errNotFound:
+	case store.ErrNotFound:
 		o.NotFound++
 		return err
-	case errConflict:
+	case store.ErrConflict:
 		o.Conflicts++
 		return err
 	}
 	o.Errors++
-	if _, ok := codeOf(err); ok {
+	if _, ok := CodeOf(err); ok {
 		return s.newError(op.String(), err)
 	}
 	return s.failed(in, op.String(), err)
 }
 
-// newError makes an Error of an answer or a fault.
-func (s *shard) newError(op string, err error) *Error {
-	e := &Error{Plugin: s.plugin.config.Name, Op: op, Shard: s.index}
-	var f *fault
-	var a *answer
-	switch code, ok := codeOf(err); {
-	case errors.As(err, &f):
-		e.Kind, e.Message, e.Trace, e.Output, e.ExitCode = f.kind, f.message, f.trace, f.output, f.exitCode
-	case errors.As(err, &a):
-		e.Code, e.Message = a.code, a.message
-	case ok:
-		e.Code = code
-	default:
-		e.Kind, e.Message = ErrProtocol, err.Error()
-	}
-	return e
+// newError makes of an answer or a fault what a caller gets.
+func (s *shard) newError(op string, err error) error {
+	return s.store.config.Fail(s.store.Failure(op, s.index, err))
 }
 
 // failed notes a failure, ends the instance, if there is one, and plans the
 // next attempt.
-func (s *shard) failed(in *instance, op string, err error) error {
-	now := s.plugin.config.Now()
-	e := s.newError(op, err)
+func (s *shard) failed(in *runner, op string, err error) error {
+	now := s.store.config.Now()
+	f := s.store.Failure(op, s.index, err)
 	if in != nil {
 		if now.Sub(in.opened) > healthy {
 			s.failures = 0
 		}
-		e.Output = in.output()
-		in.close()
+		f.Output = in.Output()
+		in.Close()
 		s.in = nil
 		s.counted.replaced()
 	}
@@ -272,25 +256,23 @@ func (s *shard) failed(in *instance, op string, err error) error {
 		backoff = min(firstBackoff<<s.failures, maxBackoff)
 	}
 	s.failures++
-	s.pause(e, s.failures, backoff)
-	return e
+	return s.pause(f, s.failures, backoff)
 }
 
 // refused notes that the guest answered an error when it was to open again, which
 // took so long, and plans the next attempt.
 func (s *shard) refused(err error, took time.Duration) error {
-	e := s.newError("open", err)
 	s.refusals++
-	s.pause(e, s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
-	return e
+	return s.pause(s.store.Failure("open", s.index, err), s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
 }
 
 // pause has calls fail until it is time for another instance.
-func (s *shard) pause(e *Error, failures int, backoff time.Duration) {
-	s.retryAt = s.plugin.config.Now().Add(backoff)
-	s.lastErr = e.Op + ": " + e.what()
-	e.RetryAfter = backoff
+func (s *shard) pause(f *Failure, failures int, backoff time.Duration) error {
+	s.retryAt = s.store.config.Now().Add(backoff)
+	s.lastErr = f.Op + ": " + f.Text()
+	f.RetryAfter = backoff
 	// It is said that the guest runs again if it was that it does not.
-	told := s.plugin.logFailure(e, failures, backoff)
-	s.told = told || e.Op == "open" && s.told
+	told := s.store.logFailure(f, failures, backoff)
+	s.told = told || f.Op == "open" && s.told
+	return s.store.config.Fail(f)
 }

@@ -1,0 +1,112 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Archive keeps the records of a guest that holds them in its memory, in a file for
+// one.
+type Archive interface {
+	// Begin begins a new copy of all records, beside the one there is. After the
+	// last one no other takes its place.
+	Begin(last bool) (Copy, error)
+}
+
+// Copy is a copy of all records that is being made. Finish or Abort must follow.
+type Copy interface {
+	// Add adds a list of records and reports false if it came too late. Shards may
+	// add side by side.
+	Add(list []byte) bool
+
+	// Finish puts the copy in the place of the one before. Of the shards to keep it
+	// has what the one before had of them as well, as far as room allows: it is
+	// asked for each record of such a shard.
+	Finish(keep []bool, room func(shard int, r store.Record) bool) error
+	Abort()
+}
+
+// SetArchive has Save and Close copy all records. It must be called before anything
+// else is.
+func (st *Store) SetArchive(a Archive) { st.archive = a }
+
+// copyAll has the archive hold what the guest holds. Operations go on meanwhile: one
+// that falls into that time may or may not be in it.
+func (st *Store) copyAll(ctx context.Context, now store.Millis) error {
+	c, err := st.archive.Begin(false)
+	if err != nil {
+		return st.archiveError(err)
+	}
+	errs := make([]error, len(st.shards))
+	keep := make([]bool, len(st.shards))
+	extents := st.extents()
+	for i, s := range st.shards {
+		if keep[i] = !s.opened.Load(); keep[i] {
+			continue
+		}
+		patient, cancel := context.WithTimeout(ctx, st.config.Patience)
+		for chunk, err := range s.chunks(patient, extents.shard(), opSnapshot, now) {
+			if err != nil {
+				errs[i], keep[i] = st.notCopied(s, err), true
+				break
+			}
+			c.Add(chunk)
+		}
+		cancel()
+		if errors.Is(errs[i], ErrEndless) {
+			c.Abort()
+			return st.archiveError(errs[i])
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		c.Abort()
+		return err
+	}
+	return errors.Join(append(errs, st.archiveError(c.Finish(keep, st.room())))...)
+}
+
+// room bounds what is taken over for a shard from the copy before: a guest that fails
+// each time in the middle has a part taken over each time, and another one added.
+func (st *Store) room() func(shard int, r store.Record) bool {
+	extents := st.extents()
+	left := make([]*extent, len(st.shards))
+	for i := range left {
+		left[i] = extents.shard()
+	}
+	return func(shard int, r store.Record) bool {
+		return left[shard].bytes(int64(len(r.Key) + len(r.Value) + chunkCost))
+	}
+}
+
+func (st *Store) notCopied(s *shard, err error) error {
+	return fmt.Errorf("plugin %s: shard %d is in the snapshot with what it held at an earlier one: %w", st.Name(), s.index, err)
+}
+
+// copyShard adds what a shard that is being closed holds. Its lock is held.
+func (s *shard) copyShard(c Copy, x *extent, in *runner, now store.Millis, moves *atomic.Uint64) error {
+	for cursor := int64(0); ; {
+		next, list, err := s.step(x, in, opSnapshot, cursor, now)
+		if err != nil {
+			return err
+		}
+		moves.Add(1)
+		if !c.Add(list) {
+			return fmt.Errorf("plugin %s: shard %d came too late for the snapshot: %w", s.store.Name(), s.index, store.ErrUnavailable)
+		}
+		if next == 0 {
+			return nil
+		}
+		cursor = next
+	}
+}
+
+func (st *Store) archiveError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("plugin %s: the snapshot was not written, the one before is kept: %w: %w", st.Name(), store.ErrUnavailable, err)
+}

@@ -1,0 +1,237 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Close saves every shard and ends the store. It waits for calls that run, and
+// operations that come later get [store.ErrClosed]. Shards that were never open are
+// left alone.
+//
+// The shards are saved side by side. If the context ends while some of them do
+// not come back, Close goes on for as long as others make progress, CloseGrace from one
+// sign of it to the next, and then returns an error that is [ErrHung] and the context's,
+// and names them. The others have been saved by then, and the archive, if there is
+// one, has been written; for a shard that is missing it keeps what it had of it.
+//
+// free is called when the last shard has ended, be it after Close has returned. A
+// second Close waits until then, or for its context.
+func (st *Store) Close(ctx context.Context, now store.Millis, free func() error) error {
+	if st.closing.Swap(true) {
+		select {
+		case <-st.ended:
+			return nil
+		case <-ctx.Done():
+			return st.hung(nil, ctx.Err())
+		}
+	}
+	c := st.beginClosing(now)
+	ended := c.wait(ctx)
+	err := c.finish(ended)
+
+	freed := make(chan error, 1)
+	go func() {
+		c.rest(ended)
+		var err error
+		if free != nil {
+			err = free()
+		}
+		freed <- err
+		close(st.ended)
+	}()
+	if missing(ended) {
+		return errors.Join(err, st.hung(ended, ctx.Err()))
+	}
+	return errors.Join(err, <-freed)
+}
+
+// Discard ends the instances of a store that is not to be, of which nothing is saved.
+func (st *Store) Discard() {
+	for _, s := range st.shards {
+		s.mu.Lock()
+		if s.in != nil {
+			s.in.Close()
+			s.in = nil
+		}
+		s.closed = true
+		s.mu.Unlock()
+	}
+}
+
+// closing is a Close that runs.
+type closing struct {
+	st      *Store
+	last    Copy // nil for none
+	extents *extents
+	errs    []error // those of shards belong to them until they have ended
+	shards  []error
+	whole   []atomic.Bool // the shard is in the snapshot with all it holds
+	moves   atomic.Uint64 // signs of progress
+	outcome chan int      // shards as they end
+}
+
+func (st *Store) beginClosing(now store.Millis) *closing {
+	n := len(st.shards)
+	c := &closing{st: st, extents: st.extents(), shards: make([]error, n), whole: make([]atomic.Bool, n), outcome: make(chan int, n)}
+	if st.archive != nil {
+		var err error
+		if c.last, err = st.archive.Begin(true); err != nil {
+			c.errs = append(c.errs, st.archiveError(err))
+		}
+	}
+	for i, s := range st.shards {
+		go func() {
+			c.shards[i] = s.close(now, c)
+			c.outcome <- i
+		}()
+	}
+	return c
+}
+
+// wait returns which shards have ended: all, unless the context ends and nothing
+// moves any more.
+func (c *closing) wait(ctx context.Context) []bool {
+	ended := make([]bool, len(c.st.shards))
+	left, done := len(ended), ctx.Done()
+	var still <-chan time.Time
+	moves := uint64(0)
+	for left > 0 {
+		select {
+		case i := <-c.outcome:
+			ended[i] = true
+			left--
+			c.moves.Add(1)
+			continue
+		case <-done:
+			done = nil // from here on it is time that counts
+		case <-still:
+			if c.moves.Load() == moves {
+				return ended
+			}
+		}
+		moves = c.moves.Load()
+		still = time.After(c.st.config.CloseGrace)
+	}
+	return ended
+}
+
+// finish completes the snapshot, and returns what went wrong so far.
+func (c *closing) finish(ended []bool) error {
+	errs := c.errs
+	for i, err := range c.shards {
+		if ended[i] {
+			errs = append(errs, err)
+		}
+	}
+	switch {
+	case c.last == nil:
+	case c.endless(ended):
+		c.last.Abort()
+		errs = append(errs, c.st.archiveError(ErrEndless))
+	default:
+		keep := make([]bool, len(ended))
+		for i := range keep {
+			keep[i] = !c.whole[i].Load()
+		}
+		errs = append(errs, c.st.archiveError(c.last.Finish(keep, c.st.room())))
+	}
+	return errors.Join(errs...)
+}
+
+// endless reports whether the enumeration of a shard did not end: a file with what
+// it gave is of use to nobody.
+func (c *closing) endless(ended []bool) bool {
+	for i, is := range ended {
+		if is && errors.Is(c.shards[i], ErrEndless) {
+			return true
+		}
+	}
+	return false
+}
+
+// rest waits for the shards that had not ended.
+func (c *closing) rest(ended []bool) {
+	for _, is := range ended {
+		if !is {
+			if i := <-c.outcome; c.shards[i] != nil {
+				c.st.config.Logger.Error("a shard that came back late could not be saved", "plugin", c.st.Name(), "error", c.shards[i])
+			}
+		}
+	}
+}
+
+// close saves and ends the shard, and adds what it holds to the last snapshot.
+// It waits for the call that runs. A guest that cannot save may still be able to
+// say what it holds.
+func (s *shard) close(now store.Millis, c *closing) error {
+	if s.queue != nil {
+		s.queue <- struct{}{}
+	}
+	s.mu.Lock()
+	defer s.unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.in == nil {
+		return nil
+	}
+	c.moves.Add(1)
+	in := s.in
+	err := s.flushAll(in, now, func() { c.moves.Add(1) })
+	if s.in != nil {
+		err = s.done(opSave, in, in.Save(now))
+	}
+	if s.in != nil && c.last != nil {
+		c.moves.Add(1)
+		snapshot := s.copyShard(c.last, c.extents.shard(), in, now, &c.moves)
+		c.whole[s.index].Store(snapshot == nil)
+		err = errors.Join(err, snapshot)
+	}
+	if s.in != nil {
+		s.countWritten()
+	}
+	if s.in != nil {
+		in.Close()
+		s.in = nil
+	}
+	if err != nil {
+		return fmt.Errorf("closing without everything saved: %w", err)
+	}
+	return nil
+}
+
+func missing(ended []bool) bool {
+	for _, is := range ended {
+		if !is {
+			return true
+		}
+	}
+	return false
+}
+
+// hung names the shards that have not ended; those of nil are not known.
+func (st *Store) hung(ended []bool, cause error) error {
+	var names []string
+	for i, is := range ended {
+		if !is {
+			names = append(names, fmt.Sprint(i))
+		}
+	}
+	shards := "a shard"
+	switch {
+	case len(names) == 1:
+		shards = "shard " + names[0]
+	case len(names) > 1:
+		shards = "shards " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("plugin %s: %s of %d had not come back from a call when the context ended: %w: %w: %w",
+		st.Name(), shards, len(st.shards), store.ErrUnavailable, ErrHung, cause)
+}

@@ -1,0 +1,80 @@
+package protocol
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+)
+
+// Description is what a guest says of itself.
+type Description struct {
+	Name, Version    string // "" if it does not say
+	Capabilities     []string
+	MaxKey, MaxValue int // bytes
+
+	CAS     bool // it compares and sets by itself
+	Reshard bool // it finds its records with any number of shards
+}
+
+// MaxDescription bounds the lists of session_describe and session_stats.
+const MaxDescription = 64 << 10
+
+const (
+	maxDescribed = 64 // bytes of name and version
+	// What is beyond it cannot be known to this version.
+	maxCapabilities = 64
+	// What every guest must take.
+	leastKey   = 64
+	leastValue = 4096
+)
+
+// parseDescription takes the answer of session_describe. One that is not a
+// description is a fault.
+func parseDescription(list []byte) (*Description, error) {
+	d := &Description{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue}
+	for {
+		name, value, rest, ok := abi.NextPair(list)
+		if !ok {
+			if len(rest) > 0 {
+				return nil, badDescription("ends in %d bytes that are not a pair", len(rest))
+			}
+			break
+		}
+		list = rest
+		switch name {
+		case abi.DescribeName:
+			d.Name = short(value)
+		case abi.DescribeVersion:
+			d.Version = short(value)
+		case abi.DescribeCapabilities:
+			names := strings.Fields(printable.Clean(value))
+			d.Capabilities = append(d.Capabilities, names[:min(len(names), maxCapabilities-len(d.Capabilities))]...)
+		case abi.DescribeMaxKey:
+			n, err := strconv.ParseUint(value, 10, 63)
+			if err != nil || n < leastKey {
+				return nil, badDescription("%s is %q, and should be a number of at least %d", name, value, leastKey)
+			}
+			d.MaxKey = int(min(n, abi.MaxKey))
+		case abi.DescribeMaxValue:
+			n, err := strconv.ParseUint(value, 10, 63)
+			if err != nil || n < leastValue {
+				return nil, badDescription("%s is %q, and should be a number of at least %d", name, value, leastValue)
+			}
+			d.MaxValue = int(min(n, abi.MaxValue))
+		}
+	}
+	d.CAS = slices.Contains(d.Capabilities, abi.CapabilityCAS)
+	d.Reshard = slices.Contains(d.Capabilities, abi.CapabilityReshard)
+	return d, nil
+}
+
+func short(text string) string {
+	return printable.Clean(string(printable.Cut([]byte(text), maxDescribed)))
+}
+
+func badDescription(format string, args ...any) error {
+	return Broken(abi.ExportDescribe+": "+format, args...)
+}

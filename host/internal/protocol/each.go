@@ -1,0 +1,84 @@
+package protocol
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// each has every shard do something, all at once: one that hangs keeps neither the
+// others from it nor, when the context ends, the caller. What comes before it takes the
+// shard's lock by itself.
+func (st *Store) each(ctx context.Context, op opKind, f func(*shard, *runner) error, before ...func(*shard) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if op != opSave {
+		if _, err := st.description(ctx); err != nil {
+			return err
+		}
+	}
+	outcomes := make(chan outcome, len(st.shards))
+	for _, s := range st.shards {
+		go func() { outcomes <- s.one(ctx, op, f, before) }()
+	}
+	errs, ended := make([]error, len(st.shards)), make([]bool, len(st.shards))
+	var panicked any
+	for range st.shards {
+		select {
+		case o := <-outcomes:
+			panicked = cmp.Or(panicked, o.panicked)
+			errs[o.shard], ended[o.shard] = o.err, true
+		case <-ctx.Done():
+			return errors.Join(append(errs, st.hung(ended, ctx.Err()))...)
+		}
+	}
+	if panicked != nil {
+		panic(panicked)
+	}
+	if err := errs[0]; err == store.ErrClosed || err != nil && err == ctx.Err() {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// outcome is what became of one shard.
+type outcome struct {
+	shard    int
+	err      error
+	panicked any
+}
+
+func (s *shard) one(ctx context.Context, op opKind, f func(*shard, *runner) error, before []func(*shard) error) (o outcome) {
+	o.shard = s.index
+	// A guest that is Go code panics where its caller can recover.
+	defer func() {
+		if r := recover(); r != nil {
+			o.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
+		}
+	}()
+	// What was never open has accepted nothing.
+	if op == opSave && !s.opened.Load() {
+		if s.store.closing.Load() {
+			o.err = store.ErrClosed
+		}
+		return o
+	}
+	for _, do := range before {
+		if o.err = do(s); o.err != nil {
+			return o
+		}
+	}
+	in, err := s.lock(ctx)
+	if err != nil {
+		o.err = err
+		return o
+	}
+	defer s.unlock()
+	o.err = s.done(op, in, f(s, in))
+	return o
+}

@@ -1,0 +1,186 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// restoreBatch is how many bytes of records are restored with one call.
+const restoreBatch = 256 << 10
+
+// Keys implements [store.Lister]. The keys are the caller's. No lock is held
+// while the caller has one. It fails with [store.ErrUnsupported] if the guest
+// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is
+// replaced before the shard is done, and with [ErrEndless] if it gives more than
+// the guest has room for.
+func (st *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		extents := st.extents()
+		for _, s := range st.shards {
+			for chunk, err := range s.chunks(ctx, extents.shard(), opKeys, now) {
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				for key, rest, ok := abi.NextKey(chunk); ok; key, rest, ok = abi.NextKey(rest) {
+					if !yield(key, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// Snapshot implements [store.Snapshotter], with the same promises as Keys.
+func (st *Store) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		extents := st.extents()
+		for _, s := range st.shards {
+			for chunk, err := range s.chunks(ctx, extents.shard(), opSnapshot, now) {
+				if err != nil {
+					yield(store.Record{}, err)
+					return
+				}
+				for {
+					key, value, expires, rest, ok := abi.NextRecord(chunk)
+					if !ok {
+						break
+					}
+					if !yield(store.Record{Key: key, Value: value, Expires: store.Millis(expires)}, nil) {
+						return
+					}
+					chunk = rest
+				}
+			}
+		}
+	}
+}
+
+// chunks enumerates one shard. Each chunk is a copy and well formed.
+func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Millis) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		var generation uint64
+		for cursor := int64(0); ; {
+			next, chunk, err := s.chunk(ctx, x, op, cursor, now, &generation)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(chunk, nil) || next == 0 {
+				return
+			}
+			cursor = next
+		}
+	}
+}
+
+// chunk makes one step, in an instance of the generation that the first step notes.
+func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, now store.Millis, generation *uint64) (next int64, chunk []byte, err error) {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer s.unlock()
+	if *generation != 0 && *generation != s.generation {
+		return 0, nil, s.newError(op.String(), &Answer{Code: abi.Unavailable, Message: "the instance was replaced during the enumeration"})
+	}
+	*generation = s.generation
+	next, list, err := s.step(x, in, op, cursor, now)
+	if err != nil {
+		return 0, nil, err
+	}
+	return next, append([]byte(nil), list...), nil
+}
+
+// chunk makes one step of an enumeration. The list lies in the guest's memory.
+func (r *runner) chunk(op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
+	enumerate, check := r.Keys, checkKeys
+	if op == opSnapshot {
+		enumerate, check = r.Snapshot, checkRecords
+	}
+	if next, list, err = enumerate(cursor, now); err != nil {
+		return 0, nil, err
+	}
+	if next < 0 {
+		return 0, nil, Broken("the cursor %d, and it should not be negative", next)
+	}
+	return next, list, check(list)
+}
+
+func checkKeys(list []byte) error {
+	for {
+		key, rest, ok := abi.NextKey(list)
+		switch {
+		case !ok && len(rest) == 0:
+			return nil
+		case !ok:
+			return Broken("a chunk that ends in %d bytes that are not a key", len(rest))
+		case len(key) == 0 || len(key) > abi.MaxKey:
+			return Broken("a chunk with a key of %d bytes, and a key has 1 to %d", len(key), abi.MaxKey)
+		}
+		list = rest
+	}
+}
+
+func checkRecords(list []byte) error {
+	for {
+		key, value, _, rest, ok := abi.NextRecord(list)
+		switch {
+		case !ok && len(rest) == 0:
+			return nil
+		case !ok:
+			return Broken("a chunk that ends in %d bytes that are not a record", len(rest))
+		case len(key) == 0 || len(key) > abi.MaxKey || len(value) > abi.MaxValue:
+			return Broken("a chunk with a key of %d and a value of %d bytes, and they have 1 to %d and up to %d",
+				len(key), len(value), abi.MaxKey, abi.MaxValue)
+		}
+		list = rest
+	}
+}
+
+// Restore implements [store.Restorer]. Records go to the guest in batches if
+// it exports session_restore, else one by one.
+func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
+	batches := make([][]byte, len(st.shards))
+	flush := func(i int) error {
+		if len(batches[i]) == 0 {
+			return nil
+		}
+		err := st.shards[i].restore(ctx, batches[i], now)
+		batches[i] = batches[i][:0]
+		return err
+	}
+	for r, err := range records {
+		if err != nil {
+			return err
+		}
+		if err := st.checkWrite(ctx, store.Write{Key: r.Key, Value: r.Value}); err != nil {
+			return err
+		}
+		i := abi.ShardOf(r.Key, len(st.shards))
+		if len(batches[i])+len(r.Key)+len(r.Value) > restoreBatch {
+			if err := flush(i); err != nil {
+				return err
+			}
+		}
+		batches[i] = abi.AppendRecord(batches[i], r.Key, r.Value, int64(r.Expires))
+	}
+	var errs []error
+	for i := range batches {
+		errs = append(errs, flush(i))
+	}
+	if st.config.SaveEach {
+		errs = append(errs, st.Save(ctx, now))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *shard) restore(ctx context.Context, list []byte, now store.Millis) error {
+	_, err := s.write(ctx, opRestore, func(_ *shard, in *runner) error { return in.restore(list, now, false) })
+	return err
+}

@@ -1,0 +1,63 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+// Failure is an operation that failed in the guest: with a code that it answered, or
+// with a fault of a Kind. [Config].Fail makes of it what callers get.
+type Failure struct {
+	Plugin     string
+	Op         string // "get", "set", …; "open" if an instance could not be brought up
+	Shard      int
+	Code       abi.Code
+	Kind       error
+	Message    string
+	Trace      string
+	Output     string
+	ExitCode   uint32
+	RetryAfter time.Duration // until the shard gets a new instance, if it has none
+}
+
+// Text says what went wrong, in one line.
+func (f *Failure) Text() string {
+	var b strings.Builder
+	switch {
+	case f.Kind == nil:
+		b.WriteString(f.Code.String())
+	case f.Kind == ErrExit:
+		fmt.Fprintf(&b, "the guest exited with code %d", f.ExitCode)
+	case f.Kind == ErrBreaker:
+		fmt.Fprintf(&b, "the guest is not running after a failure, next attempt in %v", f.RetryAfter)
+	default:
+		b.WriteString(strings.TrimPrefix(f.Kind.Error(), "plugin: "))
+	}
+	if f.Message != "" {
+		b.WriteString(": ")
+		b.WriteString(f.Message)
+	}
+	return b.String()
+}
+
+// Failure describes an error of an instance of a shard.
+func (st *Store) Failure(op string, shard int, err error) *Failure {
+	e := &Failure{Plugin: st.Name(), Op: op, Shard: shard}
+	var f *Fault
+	var a *Answer
+	switch code, ok := CodeOf(err); {
+	case errors.As(err, &f):
+		e.Kind, e.Message, e.Trace, e.Output, e.ExitCode = f.Kind, f.Message, f.Trace, f.Output, f.ExitCode
+	case errors.As(err, &a):
+		e.Code, e.Message = a.Code, a.Message
+	case ok:
+		e.Code = code
+	default:
+		e.Kind, e.Message = ErrProtocol, err.Error()
+	}
+	return e
+}

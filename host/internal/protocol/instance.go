@@ -1,0 +1,123 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Instance is one running guest: the exports of abi/SPEC.md. Its calls are made one
+// at a time.
+//
+// An error is [store.ErrNotFound], [store.ErrConflict] or an [*Answer] if the guest
+// answered, and the instance lives on. Anything else, a [*Fault] as a rule, ends the
+// instance. An export that the guest does not have answers [Absent].
+//
+// What a method returns is valid until the next call. What it is given it does not
+// keep.
+type Instance interface {
+	// Initialize, Describe and Open are called once each, in this order, before
+	// anything else.
+	Initialize() error
+	Describe() (pairs []byte, err error)
+	Open(pairs []byte) error
+
+	Get(key []byte, now store.Millis) ([]byte, error)
+	Set(w store.Write) error
+	Touch(key []byte, expires, now store.Millis) error
+	Delete(key []byte, now store.Millis) error
+	Clear(now store.Millis) error
+	Save(now store.Millis) error
+
+	Sweep(most int, now store.Millis) (removed int64, err error)
+	Flush(most int, now store.Millis) (left int64, err error)
+	Keys(cursor int64, now store.Millis) (next int64, list []byte, err error)
+	Snapshot(cursor int64, now store.Millis) (next int64, list []byte, err error)
+	// Restore may take longer for an instance that is being opened.
+	Restore(list []byte, now store.Millis, opening bool) error
+	Stats() (pairs []byte, err error)
+
+	// Memory is how many bytes the instance has taken.
+	Memory() int64
+	// Output is the end of what the instance wrote, for the error of a failure.
+	Output() string
+	// Close gives everything back. The instance may have failed at any point.
+	Close()
+}
+
+// Answer is a code that the guest answered.
+type Answer struct {
+	Code    abi.Code
+	Message string // the guest's own
+	// NoBuffer says that the call was not made: the guest has no exchange buffer
+	// for its arguments.
+	NoBuffer bool
+}
+
+// Error implements error.
+func (a *Answer) Error() string { return a.Code.String() + ": " + a.Message }
+
+// Absent is what an export answers that the guest does not have.
+var Absent = &Answer{Code: abi.Unsupported, Message: "the guest does not export it"}
+
+// AnswerOf returns the error of a code that the guest answered. The two that
+// everyday work brings cost nothing.
+func AnswerOf(code abi.Code, message string) error {
+	if code < abi.Internal {
+		code = abi.Internal
+	}
+	switch {
+	case code == abi.NotFound:
+		return store.ErrNotFound
+	case code == abi.Conflict && message == "":
+		return store.ErrConflict
+	}
+	return &Answer{Code: code, Message: message}
+}
+
+// CodeOf returns the code of an error of an [Instance], if the guest answered one.
+func CodeOf(err error) (abi.Code, bool) {
+	switch err {
+	case nil:
+		return 0, false
+	case store.ErrNotFound:
+		return abi.NotFound, true
+	case store.ErrConflict:
+		return abi.Conflict, true
+	}
+	if a, ok := err.(*Answer); ok { // they are never wrapped
+		return a.Code, true
+	}
+	return 0, false
+}
+
+// Fault is a failure that ends the instance.
+type Fault struct {
+	Kind     error // one of the errors of this package
+	Message  string
+	Trace    string // the guest's call stack, a function per line
+	Output   string
+	ExitCode uint32
+}
+
+// Error implements error.
+func (f *Fault) Error() string { return f.Kind.Error() + ": " + f.Message }
+
+// Broken is the fault of a result that breaks the contract.
+func Broken(format string, args ...any) *Fault {
+	return &Fault{Kind: ErrProtocol, Message: fmt.Sprintf(format, args...)}
+}
+
+// What ended an instance or kept a call from being made.
+var (
+	ErrTrap     = errors.New("plugin: the guest trapped")
+	ErrExit     = errors.New("plugin: the guest exited")
+	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
+	ErrMemory   = errors.New("plugin: the guest pointed outside of its memory")
+	ErrProtocol = errors.New("plugin: the guest broke the contract")
+	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
+	ErrEndless  = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
+	ErrHung     = errors.New("plugin: the guest does not come back from a call")
+)

@@ -1,0 +1,92 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Recycle replaces every instance by a new one that holds the same records, shard by
+// shard, and leaves out those that were never open. Operations on that shard wait. A
+// guest that keeps files saves, and the next instance finds them; any other must have
+// snapshot and restore, and needs as much memory again for one shard meanwhile.
+//
+// If a shard cannot be carried over it keeps its instance, the other shards are
+// done all the same, and the errors are joined. A context that is cancelled
+// stops it, and the shard at which it is then keeps its instance, too.
+func (st *Store) Recycle(ctx context.Context, now store.Millis) error {
+	var errs []error
+	extents := st.extents()
+	for _, s := range st.shards {
+		if !s.opened.Load() && !st.closing.Load() {
+			continue
+		}
+		if err := s.recycle(ctx, extents.shard(), now); err != nil {
+			if err == store.ErrClosed || err == ctx.Err() {
+				return errors.Join(append(errs, err)...)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *shard) recycle(ctx context.Context, x *extent, now store.Millis) error {
+	old, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if s.store.config.KeepsFiles {
+		return s.reopen(old, now)
+	}
+	next, err := s.store.bringUp(s.index)
+	if err != nil {
+		return s.newError("open", err)
+	}
+	if err := s.carry(ctx, x, old, next, now); err != nil {
+		next.Close()
+		return err
+	}
+	old.Close()
+	s.install(next)
+	s.restarts++
+	return nil
+}
+
+func (s *shard) reopen(old *runner, now store.Millis) error {
+	if err := s.done(opSave, old, old.Save(now)); err != nil {
+		return err
+	}
+	old.Close()
+	s.in = nil
+	next, err := s.store.bringUp(s.index)
+	if err != nil {
+		return s.failed(nil, "open", err)
+	}
+	s.install(next)
+	s.restarts++
+	return nil
+}
+
+// carry moves all records from one instance to the other.
+func (s *shard) carry(ctx context.Context, x *extent, old, next *runner, now store.Millis) error {
+	for cursor := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		at, list, err := s.step(x, old, opSnapshot, cursor, now)
+		if err != nil {
+			return err
+		}
+		// The list lies in the memory of the one and is copied to the other's.
+		if err := next.restore(list, now, true); err != nil {
+			return s.newError("restore", err)
+		}
+		if at == 0 {
+			return nil
+		}
+		cursor = at
+	}
+}

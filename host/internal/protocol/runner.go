@@ -1,0 +1,184 @@
+package protocol
+
+import (
+	"errors"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// runner is an instance that is open, with what the host does for a guest that
+// cannot do it itself. It belongs to the holder of its shard's lock.
+type runner struct {
+	Instance
+	opened    time.Time
+	cas       bool
+	lacks     lacks
+	flushSize flushSize
+}
+
+// lacks are exports that answered that they are not there, as they do always.
+type lacks struct{ touch, flush, restore, stats bool }
+
+// bringUp makes an instance and takes it through the steps that come before
+// operations.
+func (st *Store) bringUp(shard int) (*runner, error) {
+	in, err := st.config.New(shard)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{Instance: in, opened: st.config.Now()}
+	if err := st.introduce(r, shard); err != nil {
+		var f *Fault
+		if errors.As(err, &f) {
+			f.Output = in.Output()
+		}
+		in.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// introduce lets the guest say what it is, and opens it.
+func (st *Store) introduce(r *runner, shard int) error {
+	if err := r.Initialize(); err != nil {
+		return err
+	}
+	list, err := r.Describe()
+	switch code, answered := CodeOf(err); {
+	case answered && code == abi.Unsupported:
+		list = nil
+	case err != nil:
+		return err
+	}
+	d, err := parseDescription(list)
+	if err != nil {
+		return err
+	}
+	// What the first one answers counts for all.
+	if !st.described.CompareAndSwap(nil, d) {
+		d = st.described.Load()
+	}
+	if st.config.Admit != nil {
+		if err := st.config.Admit(d); err != nil {
+			return err
+		}
+	}
+	r.cas = d.CAS
+	return r.Open(st.config.Pairs(shard))
+}
+
+// The following return answers and faults.
+
+func (r *runner) set(w store.Write) error {
+	if w.Expect != store.Any && !r.cas {
+		if err := r.compare(w); err != nil {
+			return err
+		}
+		w.Expect = store.Any
+	}
+	return r.Set(w)
+}
+
+// compare does for a guest without compare-and-set what it does not do itself.
+// The lock of the shard makes one step of it and of the write that follows.
+func (r *runner) compare(w store.Write) error {
+	value, err := r.Get(w.Key, w.Now)
+	switch {
+	case err == store.ErrNotFound && w.Expect == store.Absent:
+		return nil
+	case err == store.ErrNotFound:
+		return store.ErrConflict
+	case err != nil:
+		return err
+	case w.Expect == store.Absent || abi.Revision(value) != uint64(w.Expect):
+		return store.ErrConflict
+	}
+	return nil
+}
+
+// touch uses scratch for the value of a record that has to be written again.
+func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) error {
+	if !r.lacks.touch {
+		err := r.Touch(key, expires, now)
+		if code, _ := CodeOf(err); code != abi.Unsupported {
+			return err
+		}
+		r.lacks.touch = true
+	}
+	value, err := r.Get(key, now)
+	if err != nil {
+		return err
+	}
+	if expires != 0 && expires <= now {
+		return r.remove(key, now)
+	}
+	// The value lies in the guest's memory, where the next call may move it.
+	*scratch = append((*scratch)[:0], value...)
+	err = r.set(store.Write{Key: key, Value: *scratch, Expires: expires, Now: now})
+	if cap(*scratch) > 1<<20 {
+		*scratch = nil
+	}
+	return err
+}
+
+func (r *runner) remove(key []byte, now store.Millis) error {
+	err := r.Delete(key, now)
+	if err == store.ErrNotFound {
+		return nil // what is absent has been deleted
+	}
+	return err
+}
+
+func (r *runner) restore(list []byte, now store.Millis, opening bool) error {
+	if !r.lacks.restore {
+		err := r.Restore(list, now, opening)
+		if a, ok := err.(*Answer); ok && a.NoBuffer {
+			// A guest for small values may have no buffer for a long list.
+			first, second := halves(list)
+			if len(second) == 0 {
+				return err
+			}
+			if err := r.restore(first, now, opening); err != nil {
+				return err
+			}
+			return r.restore(second, now, opening)
+		}
+		if code, _ := CodeOf(err); code != abi.Unsupported {
+			return err
+		}
+		r.lacks.restore = true
+	}
+	for {
+		key, value, expires, rest, ok := abi.NextRecord(list)
+		if !ok {
+			return nil
+		}
+		if expires == 0 || store.Millis(expires) > now {
+			if err := r.set(store.Write{Key: key, Value: value, Expires: store.Millis(expires), Now: now}); err != nil {
+				return err
+			}
+		}
+		list = rest
+	}
+}
+
+// halves divides a list of records into two of about the same size; the second is
+// empty if there is but one record.
+func halves(list []byte) (first, second []byte) {
+	for rest := list; ; {
+		_, _, _, after, ok := abi.NextRecord(rest)
+		if !ok || len(after) == 0 {
+			// The last record is half of it all, or more.
+			at := len(list) - len(rest)
+			if at == 0 {
+				return list, nil
+			}
+			return list[:at], rest
+		}
+		if rest = after; len(rest) <= len(list)/2 {
+			return list[:len(list)-len(rest)], rest
+		}
+	}
+}

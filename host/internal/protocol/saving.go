@@ -1,0 +1,197 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Save implements [store.Saver]. Every shard that was ever open is saved, also if one
+// fails or hangs; the errors are joined. The archive, if there is one, gets what the
+// shards hold; of one that failed it keeps what it had before. Nothing is dropped that
+// has only expired by a leap of the host's clock.
+func (st *Store) Save(ctx context.Context, now store.Millis) error {
+	now = st.config.judge(now)
+	err := st.each(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) }, func(s *shard) error {
+		// In steps as far as it goes. What the guest has to say, it says again when
+		// the rest is saved.
+		m, err := s.mark(ctx)
+		if err != nil {
+			return err
+		}
+		_, answered, err := s.flush(ctx, m, now)
+		if answered {
+			return nil
+		}
+		return err
+	})
+	if st.archive == nil || errors.Is(err, store.ErrClosed) || ctx.Err() != nil {
+		return err
+	}
+	return errors.Join(err, st.copyAll(ctx, now))
+}
+
+// progress is how far a shard has got in making writes durable.
+type progress struct {
+	// written counts the writes of the shard. It grows under the shard's lock,
+	// and is read without: a shard that hangs can still be told from one that
+	// has nothing to save.
+	written atomic.Uint64
+	copied  uint64 // of written, when a copy was begun; the saver's
+
+	// arriving counts the writers that want the shard's lock, where every
+	// write is saved.
+	arriving atomic.Int32
+
+	// mu is held by whoever has the guest save; those that wait for it find
+	// their write saved with the others'.
+	mu         sync.Mutex
+	saved      uint64 // of written
+	generation uint64 // of the instance that saved
+
+	flushing sync.Mutex // is held by whoever has the guest save in steps
+}
+
+// has reports whether a write is durable, and note that it is.
+func (p *progress) has(m mark) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.saved >= m.written && p.generation == m.generation
+}
+
+func (p *progress) note(m mark) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.generation < m.generation || p.generation == m.generation && p.saved < m.written {
+		p.saved, p.generation = m.written, m.generation
+	}
+}
+
+// mark is a write that is to be made durable: the instance that took it, and
+// how many writes there were.
+type mark struct{ written, generation uint64 }
+
+// wrote counts a write. The shard's lock is held.
+func (s *shard) wrote() mark {
+	return mark{s.progress.written.Add(1), s.generation}
+}
+
+// mark is the last write so far.
+func (s *shard) mark(ctx context.Context) (mark, error) {
+	if _, err := s.lock(ctx); err != nil {
+		return mark{}, err
+	}
+	defer s.unlock()
+	return mark{s.progress.written.Load(), s.generation}, nil
+}
+
+// maxTurns bounds how long a save lets others go first.
+const maxTurns = 1000
+
+// arrive and leave stand around a write.
+func (s *shard) arrive() {
+	if s.store.config.SaveEach {
+		s.progress.arriving.Add(1)
+	}
+}
+
+func (s *shard) leave() {
+	if s.store.config.SaveEach {
+		s.progress.arriving.Add(-1)
+	}
+}
+
+// saveUpTo has the guest save unless it did so since the write. A write that
+// one instance took cannot be made durable by the next one, which does not
+// know what became of it.
+func (s *shard) saveUpTo(m mark, now store.Millis) error {
+	p := &s.progress
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.saved >= m.written && p.generation == m.generation {
+		return nil
+	}
+	// Who waited while the last save ran goes first, and shares this one. A
+	// mutex alone would as a rule give the shard to whoever asks last, to us.
+	for turn := 0; turn < maxTurns && p.arriving.Load() > 0; turn++ {
+		runtime.Gosched()
+	}
+	in, err := s.lock(context.Background())
+	if err != nil {
+		return fmt.Errorf("the write was not made durable: %w", err)
+	}
+	defer s.unlock()
+	if s.generation != m.generation {
+		return s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
+	}
+	upTo := p.written.Load()
+	if err := s.done(opSave, in, in.Save(now)); err != nil {
+		return fmt.Errorf("the write was not made durable: %w", err)
+	}
+	p.saved, p.generation = upTo, m.generation
+	return nil
+}
+
+// SaveAll is a step of saving for a store with an archive: it copies everything if
+// there was a write since the last time. It waits for a shard for so long and no
+// longer. What goes wrong is in the log.
+func (st *Store) SaveAll(ctx context.Context, now store.Millis) error {
+	written := false
+	for _, s := range st.shards {
+		if n := s.progress.written.Load(); n != s.progress.copied {
+			s.progress.copied, written = n, true
+		}
+	}
+	if !written {
+		return nil
+	}
+	err := st.saveAll(ctx, now)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		st.complain("the snapshot could not be written, or not as a whole", err)
+		for _, s := range st.shards {
+			s.progress.copied = 0
+		}
+	}
+	return err
+}
+
+func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
+	patient, cancel := context.WithTimeout(ctx, st.config.Patience)
+	defer cancel()
+	saved := st.each(patient, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+	return errors.Join(saved, st.copyAll(ctx, now))
+}
+
+// SaveShard is a step of saving: it makes durable what was written to a shard since
+// the last time. What goes wrong is in the log.
+func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) error {
+	err := st.shards[shard].saveWritten(ctx, now)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		st.complain("what was written could not be made durable", err, "shard", shard)
+	}
+	return err
+}
+
+// saveWritten saves if there was a write since the last time.
+func (s *shard) saveWritten(ctx context.Context, now store.Millis) error {
+	if !s.opened.Load() {
+		return nil
+	}
+	m, err := s.mark(ctx)
+	if err != nil || m.written == 0 {
+		return err
+	}
+	able, _, err := s.flush(ctx, m, now)
+	switch {
+	case !able:
+		return s.saveUpTo(m, now)
+	case err != nil:
+		return fmt.Errorf("the write was not made durable: %w", err)
+	}
+	return nil
+}

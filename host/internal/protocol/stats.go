@@ -1,0 +1,103 @@
+package protocol
+
+import "time"
+
+// opKind numbers the operations for their counters.
+type opKind int
+
+const (
+	opGet opKind = iota
+	opSet
+	opTouch
+	opDelete
+	opClear
+	opSave
+	opSweep
+	opFlush
+	opKeys
+	opSnapshot
+	opRestore
+	numOps
+)
+
+var opNames = [numOps]string{"get", "set", "touch", "delete", "clear", "save", "sweep", "flush", "keys", "snapshot", "restore"}
+
+func (o opKind) String() string { return opNames[o] }
+
+// OpStats counts one operation. The answers NOT_FOUND and CONFLICT are no Errors; all of
+// them are among Calls.
+type OpStats struct {
+	Calls, NotFound, Conflicts, Errors uint64
+}
+
+// State is what a shard does.
+type State int
+
+// States of a shard.
+const (
+	Running State = iota
+	Waiting       // the instance failed; another attempt follows
+	Resting       // it was never open
+	Closed
+)
+
+// ShardStats is the state of one shard.
+type ShardStats struct {
+	State State
+	// Seen says that the figures were seen at all, Busy that the shard was within a
+	// call and they are those that were seen last.
+	Seen, Busy bool
+	Memory     int64 // bytes that the instance has taken
+	Restarts   uint64
+	Failures   int // in a row
+	RetryAfter time.Duration
+	LastError  string
+	Ops        map[string]OpStats
+	Counts     Counts
+}
+
+// Stats returns the state of each shard. It does not wait for a call that runs; a
+// guest that tells what it holds is asked for it, in one short call a shard.
+func (st *Store) Stats() []ShardStats {
+	st.statsMu.Lock()
+	defer st.statsMu.Unlock()
+	for i, s := range st.shards {
+		st.lastStats[i].Busy = !s.tryStats(&st.lastStats[i])
+	}
+	return append([]ShardStats(nil), st.lastStats...)
+}
+
+// tryStats looks at the shard, for a moment also if it is in use.
+func (s *shard) tryStats(out *ShardStats) bool {
+	for wait := time.Microsecond; !s.mu.TryLock(); wait *= 2 {
+		if wait > 256*time.Microsecond {
+			return false
+		}
+		time.Sleep(wait)
+	}
+	defer s.mu.Unlock()
+	s.count()
+	*out = ShardStats{
+		Seen:      true,
+		Restarts:  s.restarts,
+		Failures:  s.failures,
+		LastError: s.lastErr,
+		Ops:       make(map[string]OpStats, numOps),
+		Counts:    s.counted.total(),
+	}
+	switch {
+	case s.closed:
+		out.State = Closed
+	case s.in != nil:
+		out.Memory = s.in.Memory()
+	case s.generation == 0 && s.failures+s.refusals == 0:
+		out.State = Resting
+	default:
+		out.State = Waiting
+		out.RetryAfter = max(0, s.retryAt.Sub(s.store.config.Now()))
+	}
+	for op, o := range s.ops {
+		out.Ops[opKind(op).String()] = o
+	}
+	return true
+}

@@ -1,0 +1,238 @@
+package protocol
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/repeats"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Store is a guest that runs: its instances, and which of them serves a call. It is a
+// [store.Store] with everything optional, and may be used by many goroutines at once.
+type Store struct {
+	config    Config
+	described atomic.Pointer[Description] // by the first instance
+	opened    atomic.Pointer[Description] // the same, once the first shard has been open
+	shards    []*shard
+	said      repeats.Filter
+	archive   Archive // nil for none
+	closing   atomic.Bool
+	ended     chan struct{} // closed when everything has been given back
+	told      evictionsTold
+
+	statsMu   sync.Mutex
+	lastStats []ShardStats
+}
+
+var (
+	_ store.Store       = (*Store)(nil)
+	_ store.Bounded     = (*Store)(nil)
+	_ store.Toucher     = (*Store)(nil)
+	_ store.Clearer     = (*Store)(nil)
+	_ store.Saver       = (*Store)(nil)
+	_ store.Sweeper     = (*Store)(nil)
+	_ store.Lister      = (*Store)(nil)
+	_ store.Snapshotter = (*Store)(nil)
+	_ store.Restorer    = (*Store)(nil)
+)
+
+// saidRepeats is how many lines of a class the host itself writes at once.
+const saidRepeats = 3
+
+// New returns a store of which no shard is open yet: each opens at the first call that
+// is its own, the first shard before any other.
+func New(config Config) *Store {
+	st := &Store{config: config.settle(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
+		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
+	for i := range st.shards {
+		st.shards[i] = &shard{store: st, index: i, line: make(chan struct{}, 1)}
+		if config.Queue {
+			st.shards[i].queue = make(chan struct{}, 1)
+		}
+	}
+	return st
+}
+
+// Open opens a shard if it never was open. The first shard must be open before any
+// other is. The error is that of its instance, as [Store.Failure] takes it; the shard
+// can be opened by a call or another Open then.
+func (st *Store) Open(shard int) error { return st.shards[shard].first() }
+
+// Name is what logs and errors call the plugin.
+func (st *Store) Name() string {
+	name := st.config.Name
+	if d := st.described.Load(); name == "" && d != nil {
+		name = d.Name
+	}
+	return cmp.Or(name, st.config.DefaultName)
+}
+
+// Shards returns the number of shards.
+func (st *Store) Shards() int { return len(st.shards) }
+
+// Description returns what the guest says of itself, nil as long as no instance
+// has. It is shared and must not be changed.
+func (st *Store) Description() *Description { return st.described.Load() }
+
+// Poison ends the instance of a shard as if it had failed.
+func (st *Store) Poison(shard int, err error) {
+	s := st.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.failed(s.in, "poison", err)
+}
+
+func (st *Store) begun() { st.opened.Store(st.described.Load()) }
+
+// description returns what the guest is, which it takes the first shard to know.
+func (st *Store) description(ctx context.Context) (*Description, error) {
+	if d := st.opened.Load(); d != nil {
+		return d, nil
+	}
+	return st.begin(ctx)
+}
+
+func (st *Store) begin(ctx context.Context) (*Description, error) {
+	if _, err := st.shards[0].lock(ctx); err != nil {
+		return nil, err
+	}
+	st.shards[0].unlock()
+	return st.opened.Load(), nil
+}
+
+func (st *Store) shardOf(key []byte) *shard { return st.shards[abi.ShardOf(key, len(st.shards))] }
+
+func (st *Store) checkKey(ctx context.Context, key []byte) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
+	d, err := st.description(ctx)
+	if err != nil {
+		return err
+	}
+	if len(key) > d.MaxKey {
+		return fmt.Errorf("%w: a key of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(key), st.Name(), d.MaxKey)
+	}
+	return nil
+}
+
+func (st *Store) checkWrite(ctx context.Context, w store.Write) error {
+	if err := store.CheckWrite(w); err != nil {
+		return err
+	}
+	if err := st.checkKey(ctx, w.Key); err != nil {
+		return err
+	}
+	if most := st.opened.Load().MaxValue; len(w.Value) > most {
+		return fmt.Errorf("%w: a value of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(w.Value), st.Name(), most)
+	}
+	return nil
+}
+
+// Get implements [store.Store]. It allocates the value that it returns and
+// nothing else.
+func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
+	return st.GetAtMost(ctx, key, now, abi.MaxValue)
+}
+
+// GetAtMost implements [store.Bounded]. A value that is too large stays in the
+// guest's memory.
+func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+	if err := st.checkKey(ctx, key); err != nil {
+		return nil, err
+	}
+	s := st.shardOf(key)
+	in, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	b, err := in.Get(key, now)
+	if err = s.done(opGet, in, err); err != nil {
+		return nil, err
+	}
+	if err := store.CheckSize(len(b), most); err != nil {
+		return nil, err
+	}
+	value := make([]byte, len(b))
+	copy(value, b)
+	return value, nil
+}
+
+// Set implements [store.Store].
+func (st *Store) Set(ctx context.Context, w store.Write) error {
+	if err := st.checkWrite(ctx, w); err != nil {
+		return err
+	}
+	return st.write(ctx, opSet, w.Key, w.Now, func(_ *shard, in *runner) error { return in.set(w) })
+}
+
+// Touch implements [store.Toucher]. Of a guest that cannot do it by itself, the
+// record is read and written, in one turn of its shard.
+func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
+	if err := st.checkKey(ctx, key); err != nil {
+		return err
+	}
+	return st.write(ctx, opTouch, key, now, func(s *shard, in *runner) error { return in.touch(key, expires, now, &s.scratch) })
+}
+
+// Delete implements [store.Store].
+func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error {
+	if err := st.checkKey(ctx, key); err != nil {
+		return err
+	}
+	return st.write(ctx, opDelete, key, now, func(_ *shard, in *runner) error { return in.remove(key, now) })
+}
+
+// write runs an operation that changes a record, and makes it durable if that is
+// promised of each.
+func (st *Store) write(ctx context.Context, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
+	s := st.shardOf(key)
+	m, err := s.write(ctx, op, f)
+	if err != nil || !st.config.SaveEach {
+		return err
+	}
+	return s.saveUpTo(m, st.config.judge(now))
+}
+
+func (s *shard) write(ctx context.Context, op opKind, f func(*shard, *runner) error) (mark, error) {
+	s.arrive()
+	defer s.leave()
+	in, err := s.lock(ctx)
+	if err != nil {
+		return mark{}, err
+	}
+	defer s.unlock()
+	if err := s.store.writable(); err != nil {
+		return mark{}, s.done(op, in, err)
+	}
+	return s.wrote(), s.done(op, in, f(s, in))
+}
+
+func (st *Store) writable() error {
+	if st.config.Writable == nil {
+		return nil
+	}
+	return st.config.Writable()
+}
+
+// Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
+// errors are joined.
+func (st *Store) Clear(ctx context.Context, now store.Millis) error {
+	err := st.each(ctx, opClear, func(s *shard, in *runner) error {
+		if err := st.writable(); err != nil {
+			return err
+		}
+		s.wrote()
+		return in.Clear(now)
+	})
+	if err == nil && st.config.SaveEach {
+		err = st.Save(ctx, now)
+	}
+	return err
+}

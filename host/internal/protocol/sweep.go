@@ -1,0 +1,143 @@
+package protocol
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"runtime"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Sweep implements [store.Sweeper]. Each shard looks at its part of max
+// records, in one call, during which its other operations wait. It fails with
+// [store.ErrUnsupported] if the guest does not sweep. Nothing is removed that has only
+// expired by a leap of the host's clock.
+func (st *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
+	if max <= 0 {
+		return 0, ctx.Err()
+	}
+	now = st.config.judge(now)
+	part := (max + len(st.shards) - 1) / len(st.shards)
+	var errs []error
+	for _, s := range st.shards {
+		swept, err := s.sweep(ctx, part, now)
+		removed += swept.removed
+		errs = append(errs, err)
+	}
+	return removed, errors.Join(errs...)
+}
+
+// swept is what a call of session_sweep did.
+type swept struct {
+	removed int
+	took    time.Duration
+	absent  bool // the guest does not sweep
+}
+
+// sweep has the shard look at so many records.
+func (s *shard) sweep(ctx context.Context, most int, now store.Millis) (done swept, err error) {
+	in, err := s.lock(ctx)
+	if err != nil {
+		return swept{}, err
+	}
+	defer s.unlock()
+	began := time.Now()
+	n, err := in.Sweep(min(most, 1<<30), now)
+	code, _ := CodeOf(err)
+	done.absent = code == abi.Unsupported
+	done.took = time.Since(began)
+	if err == nil {
+		// It looked at about as many, and cannot have removed more.
+		done.removed = int(min(n, int64(most)))
+	}
+	return done, s.done(opSweep, in, err)
+}
+
+const (
+	// sweepStretch is how many records a shard looks at before it is decided
+	// whether more of them are worth a look.
+	sweepStretch = 4096
+	// sweepStretches bounds one round.
+	sweepStretches = 64
+)
+
+// SweepShard is a step of sweeping: it removes expired records of a shard, going on
+// where the last step ended, one stretch of records or several if many have expired.
+// Others use the shard meanwhile. A shard that never was open is left alone. It
+// reports false if the guest does not sweep; a failure is in the log.
+func (st *Store) SweepShard(ctx context.Context, shard int, now store.Millis) (able bool) {
+	s := st.shards[shard]
+	if !s.opened.Load() {
+		return true
+	}
+	for range sweepStretches {
+		done, err := s.sweepInSteps(ctx, now)
+		if done.absent {
+			return false
+		}
+		if err != nil || done.removed < sweepStretch/16 {
+			break
+		}
+	}
+	return true
+}
+
+// TellTime has a shard look at one record. A guest that has been told the time removes
+// nothing by a later one on the side of other operations. It reports false if the guest
+// does not sweep.
+func (st *Store) TellTime(ctx context.Context, shard int, now store.Millis) (able bool) {
+	s := st.shards[shard]
+	if !s.opened.Load() {
+		return true
+	}
+	done, _ := s.sweep(ctx, 1, now) // a failure is in the log
+	return !done.absent
+}
+
+// sweepInSteps goes over one stretch, in steps between which others use the shard.
+// Steps of one shard's sweep are made one at a time.
+func (s *shard) sweepInSteps(ctx context.Context, now store.Millis) (all swept, err error) {
+	for looked := 0; looked < sweepStretch; {
+		size := min(s.sweeping.records(), sweepStretch-looked)
+		done, err := s.sweep(ctx, size, now)
+		all.removed, all.absent = all.removed+done.removed, done.absent
+		if err != nil {
+			return all, err
+		}
+		looked += size
+		s.sweeping.adapt(size, done.took)
+		runtime.Gosched() // to whoever waits for the shard
+	}
+	return all, nil
+}
+
+// sweepSize is how many records a step looks at. To look at one costs tens of
+// nanoseconds where it lies in memory and tens of microseconds where it is a file,
+// and how many others wait for a step is a matter of time. The zero value is ready
+// to use.
+type sweepSize int
+
+const (
+	// sweepTime is how long a step may take that is followed by one as large.
+	sweepTime = time.Millisecond
+
+	leastStep, firstStep, mostStep = 16, 128, sweepStretch
+)
+
+func (s sweepSize) records() int { return cmp.Or(int(s), firstStep) }
+
+// adapt makes the next step larger or smaller by how long one took that looked at
+// so many.
+func (s *sweepSize) adapt(looked int, took time.Duration) {
+	full := s.records()
+	switch {
+	case took > sweepTime:
+		full = max(leastStep, full/2)
+	case looked == full && took < sweepTime/4:
+		full = min(mostStep, full*2)
+	}
+	*s = sweepSize(full)
+}
