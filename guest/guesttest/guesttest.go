@@ -9,6 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
+	"github.com/waddle-sessions/waddle/host/storetest/nativetest"
 )
 
 // Options are how an engine is held to the contract. The zero value is ready to
@@ -25,7 +26,7 @@ type Options struct {
 
 // Run holds the engines that engine makes to the contract, in subtests with the
 // names of the checks. engine is called once for each shard of each store that a
-// check opens. At most one Options may be given.
+// check opens, and again if it broke the contract. At most one Options may be given.
 //
 // What the engine logs is shown with -v or if a check fails, the first 200
 // lines of it.
@@ -69,7 +70,7 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 	}
 	log := &testLog{write: func(line string) { t.Log(line) }}
 	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		return open(ctx, engine, info, options.Settings, setup, log)
+		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: options.Settings, Setup: setup, Log: log.lines})
 	}, options.Options)
 }
 
@@ -81,5 +82,5 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 // An error is one of package store's under [errors.Is] and carries the message
 // that the host would get. The store may be used by many goroutines at once.
 func Open(ctx context.Context, engine func(dir string) guest.Engine, info guest.Info, settings map[string]string, setup storetest.Setup) (store.Store, error) {
-	return open(ctx, engine, info, settings, setup, nil)
+	return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: settings, Setup: setup})
 }

@@ -1,0 +1,134 @@
+//go:build !wasip1
+
+package nativetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
+)
+
+const (
+	defaultMemory = 512 << 20 // for all shards, as a host's
+	pageSize      = 64 << 10
+)
+
+// Config is what a store of engines is made of.
+type Config struct {
+	// Engine makes the engine of a shard, which is given Setup.Dir.
+	Engine func(dir string) guest.Engine
+	Info   guest.Info
+	// Settings are what an engine is opened with, beside the host's own.
+	Settings map[string]string
+	Setup    storetest.Setup
+	// Log is called with what an engine has logged. Nil leaves it to [guest.Logged].
+	Log func(shard int, lines []guest.Line)
+}
+
+// engines is a store of engines.
+type engines struct {
+	*protocol.Store
+	config Config
+	shards int
+	limit  int64        // bytes of memory for one
+	last   atomic.Int64 // the time that an engine was told last, 0 for none
+}
+
+var (
+	_ store.Store       = (*engines)(nil)
+	_ store.Toucher     = (*engines)(nil)
+	_ store.Clearer     = (*engines)(nil)
+	_ store.Saver       = (*engines)(nil)
+	_ store.Sweeper     = (*engines)(nil)
+	_ store.Lister      = (*engines)(nil)
+	_ store.Snapshotter = (*engines)(nil)
+	_ store.Restorer    = (*engines)(nil)
+	_ store.Closer      = (*engines)(nil)
+)
+
+// Open opens a store of engines, one for each shard, in the order of the shards.
+//
+// An error is one of package store's under [errors.Is] and carries the message that the
+// host would get. The store may be used by many goroutines at once. A panic of an engine
+// comes to the goroutine of the call.
+func Open(ctx context.Context, config Config) (store.Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	setup := config.Setup
+	shards := cmp.Or(setup.Shards, 1)
+	if shards < 0 || bits.OnesCount(uint(shards)) != 1 {
+		return nil, fmt.Errorf("%w: %d shards, and there should be a power of two", store.ErrInvalid, shards)
+	}
+	for _, name := range []string{abi.ConfigShard, abi.ConfigShards, abi.ConfigMemoryLimit} {
+		if _, ok := config.Settings[name]; ok {
+			return nil, fmt.Errorf("%w: the setting %q is set by the host and not by Settings", store.ErrInvalid, name)
+		}
+	}
+	e := &engines{config: config, shards: shards}
+	e.limit = min(cmp.Or(setup.MemoryLimit, defaultMemory)/int64(shards), abi.MaxMemory) / pageSize * pageSize
+	e.Store = protocol.New(protocol.Config{
+		Name:        config.Info.Name,
+		Shards:      shards,
+		New:         e.instance,
+		Pairs:       e.pairs,
+		Fail:        func(f *protocol.Failure) error { return (*failure)(f) },
+		MemoryLimit: e.limit,
+		FileBytes:   -1,
+	})
+	for i := range shards {
+		if err := e.Store.Open(i); err != nil {
+			e.Discard()
+			return nil, (*failure)(e.Failure("open", i, err))
+		}
+	}
+	return e, nil
+}
+
+// pairs is what the engine of a shard is opened with.
+func (e *engines) pairs(shard int) (list []byte) {
+	all := map[string]string{
+		abi.ConfigShard:       strconv.Itoa(shard),
+		abi.ConfigShards:      strconv.Itoa(e.shards),
+		abi.ConfigMemoryLimit: strconv.FormatInt(e.limit, 10),
+	}
+	maps.Copy(all, e.config.Settings)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = abi.AppendPair(list, name, all[name])
+	}
+	return list
+}
+
+// Close implements store.Closer. It saves at the time that the last operation was
+// told.
+func (e *engines) Close(ctx context.Context) error {
+	return e.Store.Close(ctx, cmp.Or(store.Millis(e.last.Load()), storetest.Now), nil)
+}
+
+// failure is what an engine answered, or how it broke the contract, in the words of a
+// host.
+type failure protocol.Failure
+
+// Error implements error.
+func (f *failure) Error() string {
+	return fmt.Sprintf("engine %s: %s in shard %d: %s", f.Plugin, f.Op, f.Shard, (*protocol.Failure)(f).Text())
+}
+
+// Unwrap returns the error of package store.
+func (f *failure) Unwrap() error {
+	if f.Kind != nil {
+		return store.ErrUnavailable
+	}
+	return store.FromCode(f.Code)
+}
