@@ -145,6 +145,10 @@ const (
 	// CapabilityReshard says that the guest keeps files and finds its records
 	// in them with whatever number of shards it is opened.
 	CapabilityReshard = "reshard"
+
+	// CapabilityRemote says that the guest keeps no record in an instance, but all
+	// of them elsewhere: any instance serves any key. It goes with CapabilityCAS.
+	CapabilityRemote = "remote"
 )
 
 // MountPath is where a guest that keeps files finds its directory.

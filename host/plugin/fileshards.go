@@ -119,7 +119,7 @@ func (p *Plugin) checkShards(m Mount) error {
 // admit returns the error with which a directory of another number of shards is
 // refused, to a guest that does not describe that it serves any.
 func (p *Plugin) admit(d *protocol.Description) error {
-	if len(p.mounts.others) == 0 || d.Reshard {
+	if len(p.mounts.others) == 0 || d.Reshard || d.Remote {
 		return nil
 	}
 	return p.mounts.others[0]

@@ -45,7 +45,7 @@ func every(ctx context.Context, interval time.Duration, f func() bool) {
 
 // sweepLoop removes expired records until it is told to stop.
 func (p *Plugin) sweepLoop(ctx context.Context) {
-	busy := make([]atomic.Bool, p.store.Shards())
+	busy := make([]atomic.Bool, p.store.Parts())
 	var unable atomic.Bool
 	p.inTurn(ctx, busy, func(shard int) {
 		if !p.store.TellTime(ctx, shard, p.judged()) {
@@ -67,7 +67,7 @@ func (p *Plugin) sweepLoop(ctx context.Context) {
 
 // saveLoop saves what was written, shard by shard, until it is told to stop.
 func (p *Plugin) saveLoop(ctx context.Context) {
-	busy := make([]atomic.Bool, p.store.Shards())
+	busy := make([]atomic.Bool, p.store.Parts())
 	every(ctx, p.config.SaveInterval, func() bool {
 		if p.snapshots != nil {
 			_ = p.store.SaveAll(ctx, p.judged())

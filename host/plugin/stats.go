@@ -78,13 +78,12 @@ func (p *Plugin) Stats() Stats {
 		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
 		DroppedLogLines: p.machine.log.lost(),
 	}
-	var counts protocol.Counts
-	for _, seen := range p.store.Stats() {
-		shard := p.shardStats(seen)
+	seen := p.store.Stats()
+	for _, s := range seen {
+		shard := p.shardStats(s)
 		out.Shards = append(out.Shards, shard)
 		out.Restarts += shard.Restarts
 		out.Memory += shard.Memory
-		counts.Add(seen.Counts)
 		if shard.State == StateWaiting {
 			out.Waiting++
 		}
@@ -96,7 +95,7 @@ func (p *Plugin) Stats() Stats {
 			out.Errors += o.Errors
 		}
 	}
-	out.Counts = Counts(counts)
+	out.Counts = Counts(p.store.Total(seen))
 	return out
 }
 

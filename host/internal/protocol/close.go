@@ -61,7 +61,7 @@ func (st *Store) Discard() {
 			s.in = nil
 		}
 		s.closed = true
-		s.mu.Unlock()
+		s.release()
 	}
 }
 
@@ -73,6 +73,7 @@ type closing struct {
 	errs    []error // those of shards belong to them until they have ended
 	shards  []error
 	whole   []atomic.Bool // the shard is in the snapshot with all it holds
+	saved   atomic.Bool   // by one instance
 	moves   atomic.Uint64 // signs of progress
 	outcome chan int      // shards as they end
 }
@@ -185,9 +186,13 @@ func (s *shard) close(now store.Millis, c *closing) error {
 	}
 	c.moves.Add(1)
 	in := s.in
-	err := s.flushAll(in, now, func() { c.moves.Add(1) })
-	if s.in != nil {
-		err = s.done(opSave, in, in.Save(now))
+	var err error
+	// One instance speaks for all where records lie elsewhere.
+	if !s.store.remote() || !c.saved.Swap(true) {
+		err = s.flushAll(in, now, func() { c.moves.Add(1) })
+		if s.in != nil {
+			err = s.done(opSave, in, in.Save(now))
+		}
 	}
 	if s.in != nil && c.last != nil {
 		c.moves.Add(1)

@@ -29,8 +29,8 @@ type Counts struct {
 	Limit string
 }
 
-// Add makes the counts of all shards.
-func (c *Counts) Add(other Counts) {
+// add makes the counts of all shards.
+func (c *Counts) add(other Counts) {
 	if !other.Told {
 		return
 	}
@@ -155,15 +155,16 @@ type evictionsTold struct {
 // and that are not in use, and has the log say when the guest evicts: at once the
 // first time, and then how often in each minute.
 func (st *Store) Count() {
-	var sum Counts
-	for _, s := range st.shards {
+	all := make([]Counts, len(st.shards))
+	for i, s := range st.shards {
 		if s.mu.TryLock() {
 			s.countWritten()
 			s.lastCounts = s.counted.total()
-			s.mu.Unlock()
+			s.release()
 		}
-		sum.Add(s.lastCounts)
+		all[i] = s.lastCounts
 	}
+	sum := st.total(all)
 	if now := st.config.Now(); now.After(st.told.next) || st.told.next.Sub(now) > evictionInterval {
 		if st.logEvictions(sum) {
 			st.told.next = now.Add(evictionInterval)
@@ -174,13 +175,25 @@ func (st *Store) Count() {
 // CountLast has the log say what no Count came to: as all that a program evicts which
 // runs for less than a second. It is for a store that was closed.
 func (st *Store) CountLast() {
-	var sum Counts
-	for _, s := range st.shards {
+	all := make([]Counts, len(st.shards))
+	for i, s := range st.shards {
 		s.mu.Lock()
-		sum.Add(s.counted.total())
-		s.mu.Unlock()
+		all[i] = s.counted.total()
+		s.release()
 	}
-	st.logEvictions(sum)
+	st.logEvictions(st.total(all))
+}
+
+// total adds up what shards tell. Of a guest whose records lie elsewhere each tells
+// what all of them hold, and for itself what it removed.
+func (st *Store) total(shards []Counts) (sum Counts) {
+	for _, c := range shards {
+		if st.remote() && sum.Told && c.Told {
+			c.Records, c.Bytes = 0, 0
+		}
+		sum.add(c)
+	}
+	return sum
 }
 
 // countWritten asks the guest if it was written to. The shard's lock is held.

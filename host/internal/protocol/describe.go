@@ -17,6 +17,7 @@ type Description struct {
 
 	CAS     bool // it compares and sets by itself
 	Reshard bool // it finds its records with any number of shards
+	Remote  bool // its records lie elsewhere: any instance serves any key
 }
 
 // MaxDescription bounds the lists of session_describe and session_stats.
@@ -68,6 +69,11 @@ func parseDescription(list []byte) (*Description, error) {
 	}
 	d.CAS = slices.Contains(d.Capabilities, abi.CapabilityCAS)
 	d.Reshard = slices.Contains(d.Capabilities, abi.CapabilityReshard)
+	d.Remote = slices.Contains(d.Capabilities, abi.CapabilityRemote)
+	if d.Remote && !d.CAS {
+		return nil, badDescription("has the capability %s and not %s: where records lie elsewhere, others write them as well, and "+
+			"the host cannot compare for a guest then", abi.CapabilityRemote, abi.CapabilityCAS)
+	}
 	return d, nil
 }
 

@@ -17,11 +17,6 @@ func (st *Store) each(ctx context.Context, op opKind, f func(*shard, *runner) er
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if op != opSave {
-		if _, err := st.description(ctx); err != nil {
-			return err
-		}
-	}
 	outcomes := make(chan outcome, len(st.shards))
 	for _, s := range st.shards {
 		go func() { outcomes <- s.one(ctx, op, f, before) }()
@@ -44,6 +39,11 @@ func (st *Store) each(ctx context.Context, op opKind, f func(*shard, *runner) er
 		return err
 	}
 	return errors.Join(errs...)
+}
+
+// everyShard is each with nothing before it.
+func (st *Store) everyShard(ctx context.Context, op opKind, f func(*shard, *runner) error) error {
+	return st.each(ctx, op, f)
 }
 
 // outcome is what became of one shard.

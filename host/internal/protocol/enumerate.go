@@ -20,7 +20,12 @@ const restoreBatch = 256 << 10
 func (st *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		extents := st.extents()
-		for _, s := range st.shards {
+		shards, err := st.parts(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, s := range shards {
 			for chunk, err := range s.chunks(ctx, extents.shard(), opKeys, now) {
 				if err != nil {
 					yield(nil, err)
@@ -40,7 +45,12 @@ func (st *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, e
 func (st *Store) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		extents := st.extents()
-		for _, s := range st.shards {
+		shards, err := st.parts(ctx)
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		for _, s := range shards {
 			for chunk, err := range s.chunks(ctx, extents.shard(), opSnapshot, now) {
 				if err != nil {
 					yield(store.Record{}, err)
@@ -151,7 +161,7 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 		if len(batches[i]) == 0 {
 			return nil
 		}
-		err := st.shards[i].restore(ctx, batches[i], now)
+		err := st.restore(ctx, i, batches[i], now)
 		batches[i] = batches[i][:0]
 		return err
 	}
@@ -162,7 +172,10 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 		if err := st.checkWrite(ctx, store.Write{Key: r.Key, Value: r.Value}); err != nil {
 			return err
 		}
-		i := abi.ShardOf(r.Key, len(st.shards))
+		i := 0
+		if !st.remote() {
+			i = abi.ShardOf(r.Key, len(st.shards))
+		}
 		if len(batches[i])+len(r.Key)+len(r.Value) > restoreBatch {
 			if err := flush(i); err != nil {
 				return err
@@ -180,7 +193,13 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 	return errors.Join(errs...)
 }
 
-func (s *shard) restore(ctx context.Context, list []byte, now store.Millis) error {
-	_, err := s.write(ctx, opRestore, func(_ *shard, in *runner) error { return in.restore(list, now, false) })
+func (st *Store) restore(ctx context.Context, part int, list []byte, now store.Millis) error {
+	restore := func(_ *shard, in *runner) error { return in.restore(list, now, false) }
+	var err error
+	if st.remote() {
+		_, _, err = st.writeAnywhere(ctx, opRestore, restore)
+	} else {
+		_, err = st.shards[part].write(ctx, opRestore, restore)
+	}
 	return err
 }

@@ -10,7 +10,8 @@ import (
 // Recycle replaces every instance by a new one that holds the same records, shard by
 // shard, and leaves out those that were never open. Operations on that shard wait. A
 // guest that keeps files saves, and the next instance finds them; any other must have
-// snapshot and restore, and needs as much memory again for one shard meanwhile.
+// snapshot and restore, and needs as much memory again for one shard meanwhile. A guest
+// whose records lie elsewhere saves once.
 //
 // If a shard cannot be carried over it keeps its instance, the other shards are
 // done all the same, and the errors are joined. A context that is cancelled
@@ -18,6 +19,11 @@ import (
 func (st *Store) Recycle(ctx context.Context, now store.Millis) error {
 	var errs []error
 	extents := st.extents()
+	if st.remote() {
+		if err := st.Save(ctx, now); err != nil {
+			return err
+		}
+	}
 	for _, s := range st.shards {
 		if !s.opened.Load() && !st.closing.Load() {
 			continue
@@ -38,16 +44,18 @@ func (s *shard) recycle(ctx context.Context, x *extent, now store.Millis) error 
 		return err
 	}
 	defer s.unlock()
-	if s.store.config.KeepsFiles {
+	if s.store.config.KeepsFiles && !s.store.remote() {
 		return s.reopen(old, now)
 	}
 	next, err := s.store.bringUp(s.index)
 	if err != nil {
 		return s.newError("open", err)
 	}
-	if err := s.carry(ctx, x, old, next, now); err != nil {
-		next.Close()
-		return err
+	if !s.store.remote() {
+		if err := s.carry(ctx, x, old, next, now); err != nil {
+			next.Close()
+			return err
+		}
 	}
 	old.Close()
 	s.install(next)

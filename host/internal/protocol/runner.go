@@ -14,6 +14,7 @@ type runner struct {
 	Instance
 	opened    time.Time
 	cas       bool
+	remote    bool
 	lacks     lacks
 	flushSize flushSize
 }
@@ -65,7 +66,7 @@ func (st *Store) introduce(r *runner, shard int) error {
 			return err
 		}
 	}
-	r.cas = d.CAS
+	r.cas, r.remote = d.CAS, d.Remote
 	return r.Open(st.config.Pairs(shard))
 }
 
@@ -107,6 +108,9 @@ func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) e
 		}
 		r.lacks.touch = true
 	}
+	if r.remote {
+		return r.touchRemote(key, expires, now, scratch)
+	}
 	value, err := r.Get(key, now)
 	if err != nil {
 		return err
@@ -114,13 +118,40 @@ func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) e
 	if expires != 0 && expires <= now {
 		return r.remove(key, now)
 	}
-	// The value lies in the guest's memory, where the next call may move it.
+	return r.rewrite(key, value, expires, now, store.Any, scratch)
+}
+
+// rewrite stores a value that lies in the guest's memory, where the next call may move
+// it.
+func (r *runner) rewrite(key, value []byte, expires, now store.Millis, expect int64, scratch *[]byte) error {
 	*scratch = append((*scratch)[:0], value...)
-	err = r.set(store.Write{Key: key, Value: *scratch, Expires: expires, Now: now})
+	err := r.set(store.Write{Key: key, Value: *scratch, Expires: expires, Now: now, Expect: expect})
 	if cap(*scratch) > 1<<20 {
 		*scratch = nil
 	}
 	return err
+}
+
+// touchAttempts is how often a record is read again that others change meanwhile.
+const touchAttempts = 16
+
+// touchRemote touches where others write, whom the lock of the shard does not keep from
+// it: what they store must not be written over, nor what they remove come back.
+func (r *runner) touchRemote(key []byte, expires, now store.Millis, scratch *[]byte) error {
+	for range touchAttempts {
+		value, err := r.Get(key, now)
+		if err != nil {
+			return err
+		}
+		expect := int64(abi.Revision(value))
+		if expect == store.Any || expect == store.Absent {
+			return &Answer{Code: abi.Unsupported, Message: "the guest cannot touch, and the record has no revision by which the host could do it"}
+		}
+		if err := r.rewrite(key, value, expires, now, expect, scratch); err != store.ErrConflict {
+			return err
+		}
+	}
+	return &Answer{Code: abi.Unavailable, Message: "others changed the record again and again while it was touched"}
 }
 
 func (r *runner) remove(key []byte, now store.Millis) error {

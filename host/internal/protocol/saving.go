@@ -17,6 +17,9 @@ import (
 // has only expired by a leap of the host's clock.
 func (st *Store) Save(ctx context.Context, now store.Millis) error {
 	now = st.config.judge(now)
+	if st.remote() {
+		return st.once(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+	}
 	err := st.each(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) }, func(s *shard) error {
 		// In steps as far as it goes. What the guest has to say, it says again when
 		// the rest is saved.
@@ -167,10 +170,31 @@ func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
 	return errors.Join(saved, st.copyAll(ctx, now))
 }
 
+// saveRemote has one instance save if any took a write since the last time.
+func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
+	written := uint64(0)
+	for _, s := range st.shards {
+		written += s.progress.written.Load()
+	}
+	if written == st.savedUpTo {
+		return nil
+	}
+	err := st.once(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+	if err == nil {
+		st.savedUpTo = written
+	}
+	return err
+}
+
 // SaveShard is a step of saving: it makes durable what was written to a shard since
-// the last time. What goes wrong is in the log.
+// the last time, or to all of them if there is but one part. What goes wrong is in the log.
 func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) error {
-	err := st.shards[shard].saveWritten(ctx, now)
+	var err error
+	if st.remote() {
+		err = st.saveRemote(ctx, now)
+	} else {
+		err = st.shards[shard].saveWritten(ctx, now)
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		st.complain("what was written could not be made durable", err, "shard", shard)
 	}

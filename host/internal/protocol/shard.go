@@ -131,14 +131,14 @@ func (s *shard) await(ctx context.Context) error {
 		select {
 		case got <- struct{}{}:
 		case <-left:
-			s.mu.Unlock()
+			s.release()
 		}
 		<-s.line
 	}()
 	select {
 	case <-got:
 		if err := ctx.Err(); err != nil {
-			s.mu.Unlock()
+			s.release()
 			return err
 		}
 		return nil
@@ -152,6 +152,20 @@ func (s *shard) unlock() {
 	s.mu.Unlock()
 	if s.queue != nil {
 		<-s.queue
+	}
+	s.wake()
+}
+
+// release is unlock for who did not wait in the queue.
+func (s *shard) release() {
+	s.mu.Unlock()
+	s.wake()
+}
+
+// wake tells a call that waits for any instance that this one can be had.
+func (s *shard) wake() {
+	if s.store.waiting.n.Load() > 0 {
+		s.store.waiting.wake()
 	}
 }
 
@@ -187,7 +201,7 @@ func (s *shard) revive() (*runner, error) {
 // first opens the shard if it never was open, and returns what the instance says.
 func (s *shard) first() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.release()
 	if s.in != nil || s.generation > 0 || s.closed {
 		return nil
 	}

@@ -67,6 +67,15 @@ func (st *Store) Stats() []ShardStats {
 	return append([]ShardStats(nil), st.lastStats...)
 }
 
+// Total adds up what shards tell of what they hold.
+func (st *Store) Total(shards []ShardStats) Counts {
+	all := make([]Counts, len(shards))
+	for i := range shards {
+		all[i] = shards[i].Counts
+	}
+	return st.total(all)
+}
+
 // tryStats looks at the shard, for a moment also if it is in use.
 func (s *shard) tryStats(out *ShardStats) bool {
 	for wait := time.Microsecond; !s.mu.TryLock(); wait *= 2 {
@@ -75,7 +84,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		}
 		time.Sleep(wait)
 	}
-	defer s.mu.Unlock()
+	defer s.release()
 	s.count()
 	*out = ShardStats{
 		Seen:      true,

@@ -19,11 +19,13 @@ type Store struct {
 	described atomic.Pointer[Description] // by the first instance
 	opened    atomic.Pointer[Description] // the same, once the first shard has been open
 	shards    []*shard
+	waiting   waiting // for any instance
 	said      repeats.Filter
 	archive   Archive // nil for none
 	closing   atomic.Bool
 	ended     chan struct{} // closed when everything has been given back
 	told      evictionsTold
+	savedUpTo uint64 // of the writes of all shards; the saver's
 
 	statsMu   sync.Mutex
 	lastStats []ShardStats
@@ -83,7 +85,7 @@ func (st *Store) Description() *Description { return st.described.Load() }
 func (st *Store) Poison(shard int, err error) {
 	s := st.shards[shard]
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.release()
 	_ = s.failed(s.in, "poison", err)
 }
 
@@ -146,8 +148,7 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 	if err := st.checkKey(ctx, key); err != nil {
 		return nil, err
 	}
-	s := st.shardOf(key)
-	in, err := s.lock(ctx)
+	s, in, err := st.enter(ctx, key)
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +193,15 @@ func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error
 // write runs an operation that changes a record, and makes it durable if that is
 // promised of each.
 func (st *Store) write(ctx context.Context, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
-	s := st.shardOf(key)
-	m, err := s.write(ctx, op, f)
+	var s *shard
+	var m mark
+	var err error
+	if st.remote() {
+		s, m, err = st.writeAnywhere(ctx, op, f)
+	} else {
+		s = st.shardOf(key)
+		m, err = s.write(ctx, op, f)
+	}
 	if err != nil || !st.config.SaveEach {
 		return err
 	}
@@ -208,6 +216,21 @@ func (s *shard) write(ctx context.Context, op opKind, f func(*shard, *runner) er
 		return mark{}, err
 	}
 	defer s.unlock()
+	return s.change(op, in, f)
+}
+
+func (st *Store) writeAnywhere(ctx context.Context, op opKind, f func(*shard, *runner) error) (*shard, mark, error) {
+	s, in, err := st.free(ctx)
+	if err != nil {
+		return nil, mark{}, err
+	}
+	defer s.unlock()
+	m, err := s.change(op, in, f)
+	return s, m, err
+}
+
+// change runs an operation that changes something. The shard's lock is held.
+func (s *shard) change(op opKind, in *runner, f func(*shard, *runner) error) (mark, error) {
 	if err := s.store.writable(); err != nil {
 		return mark{}, s.done(op, in, err)
 	}
@@ -224,7 +247,14 @@ func (st *Store) writable() error {
 // Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
 // errors are joined.
 func (st *Store) Clear(ctx context.Context, now store.Millis) error {
-	err := st.each(ctx, opClear, func(s *shard, in *runner) error {
+	if _, err := st.description(ctx); err != nil {
+		return err
+	}
+	every := st.everyShard
+	if st.remote() {
+		every = st.once
+	}
+	err := every(ctx, opClear, func(s *shard, in *runner) error {
 		if err := st.writable(); err != nil {
 			return err
 		}

@@ -20,9 +20,13 @@ func (st *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed 
 		return 0, ctx.Err()
 	}
 	now = st.config.judge(now)
-	part := (max + len(st.shards) - 1) / len(st.shards)
+	if _, err := st.description(ctx); err != nil {
+		return 0, err
+	}
+	parts := st.shards[:st.Parts()]
+	part := (max + len(parts) - 1) / len(parts)
 	var errs []error
-	for _, s := range st.shards {
+	for _, s := range parts {
 		swept, err := s.sweep(ctx, part, now)
 		removed += swept.removed
 		errs = append(errs, err)
@@ -37,9 +41,9 @@ type swept struct {
 	absent  bool // the guest does not sweep
 }
 
-// sweep has the shard look at so many records.
+// sweep has the part of a shard looked at, so many records of it.
 func (s *shard) sweep(ctx context.Context, most int, now store.Millis) (done swept, err error) {
-	in, err := s.lock(ctx)
+	s, in, err := s.enterPart(ctx)
 	if err != nil {
 		return swept{}, err
 	}

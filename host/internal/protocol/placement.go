@@ -1,0 +1,216 @@
+package protocol
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Which instance serves a call is decided by what the guest describes. One that keeps
+// its records in the instance, or in files that belong to it, is asked by key: a key
+// always goes to the same instance, and has one order of operations. Of a guest whose
+// records lie elsewhere any instance serves any key, and so as many calls are made at
+// once as there are instances, also of one key; the order is that of the backend. What is
+// about all records is then asked of one instance, and not of each.
+
+// enter takes the instance that is to serve a call for a key. The shard must be unlocked
+// after it.
+func (st *Store) enter(ctx context.Context, key []byte) (*shard, *runner, error) {
+	if st.remote() {
+		return st.free(ctx)
+	}
+	s := st.shardOf(key)
+	in, err := s.lock(ctx)
+	return s, in, err
+}
+
+// remote reports whether any instance serves any key. It is false until the first shard
+// has been open.
+func (st *Store) remote() bool {
+	d := st.opened.Load()
+	return d != nil && d.Remote
+}
+
+// Parts is how many steps of sweeping and of saving there are in a round: one for each
+// shard, or one for all of them.
+func (st *Store) Parts() int {
+	if st.remote() {
+		return 1
+	}
+	return len(st.shards)
+}
+
+// enterPart takes an instance for a step of sweeping.
+func (s *shard) enterPart(ctx context.Context) (*shard, *runner, error) {
+	if s.store.remote() {
+		return s.store.free(ctx)
+	}
+	in, err := s.lock(ctx)
+	return s, in, err
+}
+
+// parts are the shards that what is about all records must be asked of.
+func (st *Store) parts(ctx context.Context) ([]*shard, error) {
+	if _, err := st.description(ctx); err != nil || !st.remote() {
+		return st.shards, err
+	}
+	s, _, err := st.free(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.unlock()
+	return []*shard{s}, nil
+}
+
+// once runs an operation about all records in one instance.
+func (st *Store) once(ctx context.Context, op opKind, f func(*shard, *runner) error) error {
+	s, in, err := st.free(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	return s.done(op, in, f(s, in))
+}
+
+// free takes an instance that nobody uses. It waits for one, no longer than the context
+// lasts, if all are in use. One that runs is taken first, so that no more are opened
+// than are needed at once, and one that failed is left out as long as there is another.
+func (st *Store) free(ctx context.Context) (*shard, *runner, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if st.waiting.n.Load() == 0 {
+		if s, in, _, err := st.tryFree(ctx); s != nil || err != nil {
+			return s, in, err
+		}
+	}
+	wake := make(chan struct{}, 1)
+	st.waiting.add(wake, false)
+	for {
+		// Only now: what was let go of before would have woken somebody else.
+		s, in, again, err := st.tryFree(ctx)
+		if s != nil || err != nil {
+			st.waiting.leave(wake)
+			return s, in, err
+		}
+		var pause <-chan time.Time
+		if again > 0 {
+			pause = time.After(again)
+		}
+		select {
+		case <-wake:
+			st.waiting.add(wake, true)
+		case <-pause:
+		case <-ctx.Done():
+			st.waiting.leave(wake)
+			return nil, nil, ctx.Err()
+		}
+	}
+}
+
+// tryFree takes an instance that nobody uses, and returns neither that nor an error if all
+// are in use. again says when another attempt is worth while though nobody lets go of
+// one: when the pause of an instance that failed is over.
+func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.Duration, err error) {
+	busy := false
+	var next *shard // without an instance, the one that may have one soonest
+	var at time.Time
+	for _, s := range st.shards {
+		if !s.tryLock() {
+			busy = true
+			continue
+		}
+		if s.in != nil {
+			return s, s.in, 0, nil
+		}
+		closed, retryAt := s.closed, s.retryAt
+		s.unlock()
+		if closed {
+			return nil, nil, 0, store.ErrClosed
+		}
+		if next == nil || retryAt.Before(at) {
+			next, at = s, retryAt
+		}
+	}
+	if next == nil {
+		return nil, nil, 0, nil
+	}
+	if busy {
+		if again = at.Sub(st.config.Now()); again > 0 {
+			return nil, nil, again, nil
+		}
+	}
+	in, err := next.lock(ctx)
+	switch {
+	case err == nil:
+		return next, in, 0, nil
+	case busy && err != store.ErrClosed && ctx.Err() == nil:
+		// The failure is in the log, and those that run serve the call.
+		return nil, nil, firstBackoff, nil
+	}
+	return nil, nil, 0, err
+}
+
+func (s *shard) tryLock() bool {
+	if s.queue != nil {
+		select {
+		case s.queue <- struct{}{}:
+		default:
+			return false
+		}
+	}
+	if s.mu.TryLock() {
+		return true
+	}
+	if s.queue != nil {
+		<-s.queue
+	}
+	return false
+}
+
+// waiting are the calls that wait for any instance, the one that came first in front.
+type waiting struct {
+	n    atomic.Int32 // how many there are
+	mu   sync.Mutex
+	line []chan struct{}
+}
+
+func (w *waiting) add(wake chan struct{}, first bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.n.Add(1)
+	if first {
+		w.line = slices.Insert(w.line, 0, wake)
+		return
+	}
+	w.line = append(w.line, wake)
+}
+
+// wake lets the first try again.
+func (w *waiting) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.line) > 0 {
+		w.line[0] <- struct{}{} // which has room
+		w.line = slices.Delete(w.line, 0, 1)
+		w.n.Add(-1)
+	}
+}
+
+// leave is for who does not wait any more. If it was woken in vain, it wakes the next.
+func (w *waiting) leave(wake chan struct{}) {
+	w.mu.Lock()
+	i := slices.Index(w.line, wake)
+	if i >= 0 {
+		w.line = slices.Delete(w.line, i, i+1)
+		w.n.Add(-1)
+	}
+	w.mu.Unlock()
+	if i < 0 {
+		w.wake()
+	}
+}

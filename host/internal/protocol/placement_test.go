@@ -1,0 +1,377 @@
+package protocol
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// elsewhere is a guest whose records lie elsewhere.
+func elsewhere() *fake {
+	f := newFake(abi.DescribeCapabilities, abi.CapabilityCAS+" "+abi.CapabilityRemote)
+	f.shared = make(map[string]store.Record)
+	return f
+}
+
+// revised is a value with a revision.
+func revised(revision uint64, text string) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, revision), text...)
+}
+
+// meeting holds calls until so many are within the guest at once.
+type meeting struct {
+	op     string
+	wanted int32
+	within atomic.Int32
+	most   atomic.Int32
+	met    chan struct{}
+	once   sync.Once
+}
+
+func newMeeting(f *fake, op string, wanted int) *meeting {
+	m := &meeting{op: op, wanted: int32(wanted), met: make(chan struct{})}
+	f.within = func(op string, _ int) {
+		if op != m.op {
+			return
+		}
+		n := m.within.Add(1)
+		defer m.within.Add(-1)
+		for {
+			most := m.most.Load()
+			if n <= most || m.most.CompareAndSwap(most, n) {
+				break
+			}
+		}
+		if n == m.wanted {
+			m.once.Do(func() { close(m.met) })
+		}
+		select {
+		case <-m.met:
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return m
+}
+
+// By key, two calls for one key are made in turn; where records lie elsewhere as many
+// are made at once as there are instances, and no more.
+func TestPlacement(t *testing.T) {
+	for _, queue := range []bool{false, true} {
+		for _, c := range []struct {
+			name string
+			f    *fake
+			want int32
+		}{
+			{"by key", newFake(), 1},
+			{"any free", elsewhere(), 4},
+		} {
+			t.Run(fmt.Sprintf("%s, queue %v", c.name, queue), func(t *testing.T) {
+				st := c.f.lazy(t, Config{Shards: 4, Queue: queue})
+				require.NoError(t, st.Set(t.Context(), store.Write{Key: []byte("key"), Value: revised(1, "value"), Now: 1}))
+				m := newMeeting(c.f, "get", 4)
+				var calls sync.WaitGroup
+				for range 16 {
+					calls.Go(func() {
+						if value, err := st.Get(context.Background(), []byte("key"), 1); err != nil || string(value[8:]) != "value" {
+							t.Errorf("%q %v", value, err)
+						}
+					})
+				}
+				calls.Wait()
+				require.Equal(t, c.want, m.most.Load())
+			})
+		}
+	}
+}
+
+// No more instances are opened than calls are made at once.
+func TestInstancesOpenAsCallsDo(t *testing.T) {
+	f := elsewhere()
+	st := f.lazy(t, Config{Shards: 8})
+	for n := range 20 {
+		require.NoError(t, st.Delete(t.Context(), fmt.Append(nil, "key", n), 1))
+	}
+	require.Equal(t, []int{0}, f.opened)
+	m := newMeeting(f, "delete", 3)
+	var calls sync.WaitGroup
+	for range 3 {
+		calls.Go(func() { _ = st.Delete(context.Background(), []byte("key"), 1) })
+	}
+	calls.Wait()
+	require.LessOrEqual(t, m.most.Load(), int32(3))
+	require.LessOrEqual(t, len(f.opened), 3)
+}
+
+// What is about all records is asked of one instance, and what one was told every one
+// of them has.
+func TestOnceForAll(t *testing.T) {
+	f := elsewhere()
+	st := f.open(t, Config{Shards: 4})
+	var want []string
+	for n := range 10 {
+		key := fmt.Appendf(nil, "key %d", n)
+		want = append(want, string(key))
+		require.NoError(t, st.Set(t.Context(), store.Write{Key: key, Value: revised(1, "value"), Expires: 100, Now: 1}))
+	}
+	var keys []string
+	for key, err := range st.Keys(t.Context(), 1) {
+		require.NoError(t, err)
+		keys = append(keys, string(key))
+	}
+	require.Equal(t, want, keys, "each key once")
+	records := 0
+	var kept []store.Record
+	for r, err := range st.Snapshot(t.Context(), 1) {
+		require.NoError(t, err)
+		kept = append(kept, r)
+		records++
+	}
+	require.Equal(t, 10, records)
+	require.Equal(t, 1, st.Parts())
+
+	require.NoError(t, st.Save(t.Context(), 1))
+	require.Equal(t, 1, f.count("save"))
+	require.NoError(t, st.SaveShard(t.Context(), 0, 1))
+	require.NoError(t, st.SaveShard(t.Context(), 0, 1), "nothing was written since")
+	require.Equal(t, 2, f.count("save"))
+
+	stats := st.Stats()
+	require.Len(t, stats, 4)
+	total := st.Total(stats)
+	require.EqualValues(t, 10, total.Records, "those that all of them hold")
+	require.EqualValues(t, 4, total.Evicted, "what each has evicted")
+
+	removed, err := st.Sweep(t.Context(), 1000, 200)
+	require.NoError(t, err)
+	require.Equal(t, 10, removed)
+	require.Equal(t, 1, f.count("sweep"))
+	require.True(t, st.SweepShard(t.Context(), 0, 200))
+
+	require.NoError(t, st.Restore(t.Context(), func(yield func(store.Record, error) bool) {
+		for _, r := range kept {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}, 1))
+	_, err = st.Get(t.Context(), []byte("key 7"), 1)
+	require.NoError(t, err)
+	require.NoError(t, st.Clear(t.Context(), 1))
+	require.Equal(t, 1, f.count("clear"))
+	require.Empty(t, f.shared)
+
+	saved := f.count("save")
+	require.NoError(t, st.Recycle(t.Context(), 1))
+	require.Equal(t, saved+1, f.count("save"))
+	require.Equal(t, 8, f.count("new"))
+	require.NoError(t, st.Close(t.Context(), 1, nil))
+	require.Equal(t, saved+2, f.count("save"))
+	require.Equal(t, 8, f.count("close"))
+}
+
+// A call that waits for any instance ends with its context, and the next one in line is
+// not forgotten over it.
+func TestWaitingForAnyInstance(t *testing.T) {
+	f := elsewhere()
+	st := f.open(t, Config{Shards: 2})
+	held := make(chan struct{})
+	var holding atomic.Int32
+	f.within = func(op string, _ int) {
+		if op == "set" {
+			holding.Add(1)
+			<-held
+		}
+	}
+	var sets sync.WaitGroup
+	for range 2 {
+		sets.Go(func() {
+			if err := st.Set(context.Background(), store.Write{Key: []byte("key"), Now: 1}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return holding.Load() == 2 }, 10*time.Second, time.Millisecond)
+	short, cancel := context.WithCancel(t.Context())
+	var ended, waits sync.WaitGroup
+	for n := range 40 {
+		if n%2 == 0 {
+			ended.Go(func() {
+				if _, err := st.Get(short, []byte("key"), 1); !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+			})
+			continue
+		}
+		waits.Go(func() {
+			if _, err := st.Get(context.Background(), []byte("key"), 1); err != nil && !errors.Is(err, store.ErrNotFound) {
+				t.Error(err)
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return st.waiting.n.Load() == 40 }, 10*time.Second, time.Millisecond)
+	cancel()
+	ended.Wait()
+	close(held)
+	sets.Wait()
+	waits.Wait()
+	require.Zero(t, st.waiting.n.Load())
+	require.Empty(t, st.waiting.line)
+}
+
+// Whoever looks at an instance for a moment lets those go on who wait for one.
+func TestNobodyIsForgotten(t *testing.T) {
+	f := elsewhere()
+	st := f.open(t, Config{Shards: 2})
+	var all sync.WaitGroup
+	var done atomic.Bool
+	for _, look := range []func(){func() { st.Stats() }, st.Count} {
+		all.Go(func() {
+			for !done.Load() {
+				look()
+			}
+		})
+	}
+	var calls sync.WaitGroup
+	for n := range 8 {
+		calls.Go(func() {
+			for range 500 {
+				if _, err := st.Get(context.Background(), fmt.Append(nil, n), 1); !errors.Is(err, store.ErrNotFound) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	calls.Wait()
+	done.Store(true)
+	all.Wait()
+}
+
+// An instance that failed is left out until its pause is over, as long as there is
+// another, and a call fails only where there is none.
+func TestFailuresOfAnyInstance(t *testing.T) {
+	var mu sync.Mutex
+	now := time.UnixMilli(1_767_225_600_000)
+	f := elsewhere()
+	st := f.open(t, Config{Shards: 3, Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	get := func() error { _, err := st.Get(t.Context(), []byte("key"), 1); return err }
+	f.failing("open", &Fault{Kind: ErrTrap, Message: "no more of it"})
+	for left := range 3 {
+		f.failing("get", &Fault{Kind: ErrTrap, Message: "on fire"})
+		err := get()
+		require.ErrorContains(t, err, "on fire")
+		f.failing("get", nil)
+		if left < 2 {
+			for range 10 {
+				require.ErrorIs(t, get(), store.ErrNotFound, "others serve")
+			}
+		}
+	}
+	require.ErrorIs(t, get(), ErrBreaker)
+	mu.Lock()
+	now = now.Add(firstBackoff)
+	mu.Unlock()
+	f.failing("open", nil)
+	require.ErrorIs(t, get(), store.ErrNotFound)
+	require.Equal(t, 4, len(f.opened))
+}
+
+// A call that found others busy and this one paused does not wait for ever for those.
+func TestPauseEndsWhileOthersHang(t *testing.T) {
+	f := elsewhere()
+	st := f.open(t, Config{Shards: 2})
+	hang := make(chan struct{})
+	var hanging atomic.Bool
+	f.within = func(op string, _ int) {
+		if op == "set" {
+			hanging.Store(true)
+			<-hang
+		}
+	}
+	var set sync.WaitGroup
+	st.Poison(1, &Fault{Kind: ErrTrap})
+	set.Go(func() { _ = st.Set(context.Background(), store.Write{Key: []byte("key"), Now: 1}) })
+	require.Eventually(t, hanging.Load, 10*time.Second, time.Millisecond)
+	_, err := st.Get(t.Context(), []byte("key"), 1)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	close(hang)
+	set.Wait()
+}
+
+// Where records lie elsewhere the host cannot compare for a guest.
+func TestRemoteNeedsCAS(t *testing.T) {
+	f := newFake(abi.DescribeCapabilities, abi.CapabilityRemote)
+	st := f.lazy(t, Config{Shards: 2})
+	err := st.Open(0)
+	require.ErrorIs(t, err.(*Fault).Kind, ErrProtocol)
+	require.ErrorContains(t, err, "the capability remote and not cas")
+	require.Empty(t, f.opened)
+}
+
+// A touch by reading and writing neither writes over what others store meanwhile nor
+// brings back what they remove.
+func TestTouchWhereOthersWrite(t *testing.T) {
+	key := []byte("key")
+	for _, c := range []struct {
+		name  string
+		other func(f *fake)
+		want  error
+		value string
+	}{
+		{"nobody", func(*fake) {}, nil, "first"},
+		{"another value", func(f *fake) { f.shared["key"] = store.Record{Key: key, Value: revised(2, "second"), Expires: 50} }, nil, "second"},
+		{"removed", func(f *fake) { delete(f.shared, "key") }, store.ErrNotFound, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := elsewhere()
+			st := f.open(t, Config{Shards: 2})
+			require.NoError(t, st.Set(t.Context(), store.Write{Key: key, Value: revised(1, "first"), Expires: 50, Now: 1}))
+			once := true
+			f.within = func(op string, _ int) {
+				if op == "set" && once { // between the touch's reading and writing
+					once = false
+					f.mu.Lock()
+					c.other(f)
+					f.mu.Unlock()
+				}
+			}
+			require.ErrorIs(t, st.Touch(t.Context(), key, 99, 1), c.want)
+			f.within = func(string, int) {}
+			value, err := st.Get(t.Context(), key, 98)
+			if c.want != nil {
+				require.ErrorIs(t, err, c.want)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.value, string(value[8:]))
+			require.NoError(t, st.Touch(t.Context(), key, 5, 5), "an expiry that has passed removes")
+			require.Empty(t, f.shared)
+		})
+	}
+	f := elsewhere()
+	st := f.open(t, Config{})
+	require.NoError(t, st.Set(t.Context(), store.Write{Key: key, Value: revised(1, "first"), Now: 1}))
+	revision := uint64(1)
+	f.within = func(op string, _ int) {
+		if op == "set" {
+			f.mu.Lock()
+			revision++
+			f.shared["key"] = store.Record{Key: key, Value: revised(revision, "again")}
+			f.mu.Unlock()
+		}
+	}
+	err := st.Touch(t.Context(), key, 99, 1)
+	require.ErrorIs(t, err, store.ErrUnavailable)
+	f.within = func(string, int) {}
+	f.shared["key"] = store.Record{Key: key}
+	require.ErrorIs(t, st.Touch(t.Context(), key, 99, 1), store.ErrUnsupported, "no revision to go by")
+}
