@@ -24,6 +24,14 @@ type Info struct {
 	// that was cut short, the next must be able to begin again.
 	Reshard bool
 
+	// Remote says that the engine keeps no record in the instance, but all of them
+	// elsewhere, as on a server: what one instance was told, every other one has at
+	// once. The host then has any instance serve any key, as many calls at a time as
+	// there are instances, and asks one of them for all records where it otherwise
+	// asks each: in Clear, Save, Sweep, Keys, Snapshot. It needs CAS, since no lock of
+	// the host stands between two writers of a record.
+	Remote bool
+
 	// MaxKey and MaxValue are the largest key and value in bytes, the
 	// value's revision included. 0 means the most that the interface allows,
 	// abi.MaxKey and abi.MaxValue. An engine takes at least keys of 64 bytes
@@ -71,6 +79,8 @@ func (info Info) checked() Info {
 		panic("guest: Info.Name must have 1 to 64 bytes and no NUL")
 	case !plainText(info.Version):
 		panic("guest: Info.Version must have at most 64 bytes and no NUL")
+	case info.Remote && !info.CAS:
+		panic("guest: Info.Remote is set without Info.CAS: where records lie elsewhere the host cannot compare")
 	case info.MaxKey < minMaxKey || info.MaxKey > abi.MaxKey:
 		panic("guest: Info.MaxKey is " + strconv.Itoa(info.MaxKey) + " and must be 64 to 1024")
 	case info.MaxValue < minMaxValue || info.MaxValue > abi.MaxValue:
@@ -92,15 +102,20 @@ func (info Info) description() []byte {
 }
 
 func (info Info) capabilities() string {
-	switch {
-	case info.CAS && info.Reshard:
-		return abi.CapabilityCAS + " " + abi.CapabilityReshard
-	case info.CAS:
-		return abi.CapabilityCAS
-	case info.Reshard:
-		return abi.CapabilityReshard
+	list := ""
+	for _, c := range [...]struct {
+		has  bool
+		name string
+	}{{info.CAS, abi.CapabilityCAS}, {info.Reshard, abi.CapabilityReshard}, {info.Remote, abi.CapabilityRemote}} {
+		switch {
+		case !c.has:
+		case list == "":
+			list = c.name
+		default:
+			list += " " + c.name
+		}
 	}
-	return ""
+	return list
 }
 
 func plainText(s string) bool {

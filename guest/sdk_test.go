@@ -361,10 +361,13 @@ func TestDescribe(t *testing.T) {
 	h = guest.NewHarness(new(plain), guest.Info{Name: "n"})
 	require.Equal(t, "name\x00n\x00max_key\x001024\x00max_value\x0016777216\x00", string(h.Describe()))
 	for _, c := range []struct {
-		cas, reshard bool
-		capabilities string
-	}{{true, false, "cas"}, {false, true, "reshard"}, {true, true, "cas reshard"}} {
-		h = guest.NewHarness(new(plain), guest.Info{Name: "n", CAS: c.cas, Reshard: c.reshard})
+		cas, reshard, remote bool
+		capabilities         string
+	}{
+		{true, false, false, "cas"}, {false, true, false, "reshard"}, {true, true, false, "cas reshard"},
+		{true, false, true, "cas remote"}, {true, true, true, "cas reshard remote"},
+	} {
+		h = guest.NewHarness(new(plain), guest.Info{Name: "n", CAS: c.cas, Reshard: c.reshard, Remote: c.remote})
 		require.Contains(t, string(h.Describe()), "\x00capabilities\x00"+c.capabilities+"\x00")
 	}
 }
@@ -377,7 +380,7 @@ func ExampleShardOf() {
 func TestInfoOutOfBounds(t *testing.T) {
 	for _, info := range []guest.Info{
 		{}, {Name: strings.Repeat("n", 65)}, {Name: "a\x00b"}, {Name: "n", Version: "1\x00"},
-		{Name: "n", MaxKey: 63}, {Name: "n", MaxKey: 1025}, {Name: "n", MaxValue: 4095}, {Name: "n", MaxValue: 16<<20 + 1},
+		{Name: "n", MaxKey: 63}, {Name: "n", MaxKey: 1025}, {Name: "n", MaxValue: 4095}, {Name: "n", MaxValue: 16<<20 + 1}, {Name: "n", Remote: true},
 	} {
 		require.Panics(t, func() { guest.NewHarness(new(plain), info) }, "%+v", info)
 	}

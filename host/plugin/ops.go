@@ -49,7 +49,8 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now store.Millis) error
 }
 
 // Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
-// errors are joined.
+// errors are joined. A guest whose records lie elsewhere is asked once, as it is for
+// what else is about all records.
 func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.store.Clear(ctx, now) }
 
 // Save implements [store.Saver]. Every shard is saved, also if one fails or hangs; the
@@ -92,13 +93,13 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 // shard wait.
 //
 // A guest that may write to a mount saves, and the next instance finds its files.
-// Any other must have snapshot and restore, or Recycle fails with
-// [store.ErrUnsupported].
+// So it is with one whose records lie elsewhere. Any other must have snapshot and
+// restore, or Recycle fails with [store.ErrUnsupported].
 // If a shard cannot be carried over it keeps its instance, the other shards are
 // done all the same, and the errors are joined. A context that is cancelled
 // stops it, and the shard at which it is then keeps its instance, too.
 func (p *Plugin) Recycle(ctx context.Context) error {
-	if !p.config.keepsFiles() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
+	if !p.config.keepsFiles() && !p.store.Description().Remote && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}

@@ -180,6 +180,9 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 			return loadError(ErrExport, nil, "Snapshots needs the export %s, which the guest does not have", export)
 		}
 	}
+	if p.store.Description().Remote {
+		return configError("Snapshots for a guest whose records lie elsewhere: to restore them would undo what others did there since")
+	}
 	if p.snapshots, err = p.openSnapshots(ctx, p.config.Snapshots); err != nil {
 		return err
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -99,8 +101,17 @@ func (t *text) description(d *Description) {
 	t.field("name", "%s", orNone(plain(d.Name), "none"))
 	t.field("version", "%s", orNone(plain(d.Version), "none"))
 	t.field("declares", "%s", orNone(plain(strings.Join(d.Capabilities, " ")), "no capability: the host compares revisions for it"))
+	t.field("placement", "%s", placement(d.Capabilities))
 	t.field("limits", "keys up to %s, values up to %s", size(int64(d.MaxKey)), size(int64(d.MaxValue)))
 	t.field("instance", "ready after %v, with %s of memory", d.OpenTime.Round(10*time.Microsecond), size(d.Memory))
+}
+
+// placement says which instance serves a call.
+func placement(capabilities []string) string {
+	if slices.Contains(capabilities, abi.CapabilityRemote) {
+		return "any free instance serves a key: the records lie elsewhere"
+	}
+	return "a key always goes to the same instance"
 }
 
 func (t *text) block(name, lines string) {

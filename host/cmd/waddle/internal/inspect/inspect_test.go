@@ -256,6 +256,9 @@ func TestDescribe(t *testing.T) {
 	require.True(t, r.Accepted)
 	require.Contains(t, text(t, r), "tiny store")
 	require.Contains(t, text(t, r), "It would be loaded.")
+	require.Contains(t, text(t, r), "a key always goes to the same instance")
+	d.Capabilities = append(d.Capabilities, "remote")
+	require.Contains(t, text(t, r), "any free instance serves a key")
 
 	wasm, err := keyfolder.Module()
 	require.NoError(t, err)

@@ -1,0 +1,177 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// meeting is a log that holds a guest where it says "get" until so many instances say
+// it, for a while, and counts what is said.
+type meeting struct {
+	slog.Handler
+	wanted int32
+	within atomic.Int32
+	met    chan struct{}
+	once   sync.Once
+
+	mu   sync.Mutex
+	most int32
+	said map[string]int
+}
+
+func newMeeting(wanted int32) *meeting {
+	return &meeting{Handler: slog.DiscardHandler, wanted: wanted, met: make(chan struct{}), said: make(map[string]int)}
+}
+
+func (m *meeting) Enabled(context.Context, slog.Level) bool { return true }
+
+func (m *meeting) Handle(_ context.Context, r slog.Record) error {
+	n := int32(0)
+	if r.Message == "get" {
+		n = m.within.Add(1)
+		defer m.within.Add(-1)
+	}
+	m.mu.Lock()
+	m.said[r.Message]++
+	m.most = max(m.most, n)
+	m.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	if n == m.wanted {
+		m.once.Do(func() { close(m.met) })
+	}
+	select {
+	case <-m.met:
+	case <-time.After(50 * time.Millisecond):
+	}
+	return nil
+}
+
+func (m *meeting) times(word string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.said[word]
+}
+
+// A guest is in as many calls for one key at the same time as it has instances, if its
+// records lie elsewhere, and in one if they do not.
+func TestCallsAtTheSameTime(t *testing.T) {
+	for _, c := range []struct {
+		remote string
+		want   int32
+	}{{"yes", 2}, {"no", 1}} {
+		t.Run("remote "+c.remote, func(t *testing.T) {
+			wasm := buildGuest(t, "testdata/remoteguest", "-ldflags=-X main.remote="+c.remote)
+			log := newMeeting(2)
+			config := quiet()
+			config.Logger = slog.New(log)
+			config.Mounts = []plugin.Mount{{Dir: t.TempDir()}}
+			p := open(t, wasm, config)
+			key := []byte("key")
+			require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, "v"), Now: 1, Expect: store.Absent}))
+			var calls sync.WaitGroup
+			for range 6 {
+				calls.Go(func() {
+					if got, err := p.Get(ctx, key, 1); err != nil || string(got) != string(value(1, "v")) {
+						t.Errorf("%q %v", got, err)
+					}
+				})
+			}
+			calls.Wait()
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			require.Equal(t, c.want, log.most)
+		})
+	}
+}
+
+func TestRecordsThatLieElsewhere(t *testing.T) {
+	wasm := buildGuest(t, "testdata/remoteguest")
+	dir := t.TempDir()
+	log := newMeeting(0)
+	config := quiet()
+	config.Logger = slog.New(log)
+	config.Shards = 4
+	config.Durability = plugin.DurabilityClose
+	config.Mounts = []plugin.Mount{{Dir: dir}}
+	p := open(t, wasm, config)
+	require.Equal(t, []string{"cas", "remote"}, p.Info().Capabilities)
+
+	// Each increment counts, whichever instances they are made by.
+	key := []byte("counter")
+	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, ""), Now: 1}))
+	var writers sync.WaitGroup
+	var won atomic.Int32
+	for range 8 {
+		writers.Go(func() {
+			for range 5 {
+				seen := won.Load()
+				err := p.Set(ctx, store.Write{Key: key, Value: value(uint64(seen)+2, ""), Now: 1, Expect: int64(seen) + 1})
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, store.ErrConflict) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	got, err := p.Get(ctx, key, 1)
+	require.NoError(t, err)
+	require.Equal(t, value(uint64(won.Load())+1, ""), got)
+
+	var want []string
+	for n := range 9 {
+		k := fmt.Append(nil, "key", n)
+		want = append(want, string(k))
+		require.NoError(t, p.Set(ctx, store.Write{Key: k, Value: value(1, "v"), Expires: 100, Now: 1}))
+	}
+	require.NoError(t, p.Delete(ctx, key, 1))
+	require.NoError(t, p.Touch(ctx, []byte("key3"), 300, 1), "by reading and writing")
+	var keys []string
+	for k, err := range p.Keys(ctx, 1) {
+		require.NoError(t, err)
+		keys = append(keys, string(k))
+	}
+	slices.Sort(keys)
+	require.Equal(t, want, keys, "each once")
+	require.NoError(t, p.Save(ctx, 1))
+	require.Equal(t, 1, log.times("save"))
+	removed, err := p.Sweep(ctx, 1000, 200)
+	require.NoError(t, err)
+	require.Equal(t, 8, removed)
+	require.NoError(t, p.Recycle(ctx))
+	_, err = p.Get(ctx, []byte("key3"), 200)
+	require.NoError(t, err)
+	require.NoError(t, p.Clear(ctx, 200))
+	require.Equal(t, 1, log.times("clear"))
+	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, "kept"), Now: 1}))
+	saves := log.times("save")
+	require.NoError(t, p.Close(ctx))
+	require.Equal(t, saves+1, log.times("save"))
+
+	// The number of instances says nothing of where a record is.
+	config.Shards = 1
+	p = open(t, wasm, config)
+	got, err = p.Get(ctx, key, 1)
+	require.NoError(t, err)
+	require.Equal(t, value(1, "kept"), got)
+	require.NoError(t, p.Close(ctx))
+
+	config.Snapshots = t.TempDir()
+	_, err = plugin.Open(ctx, wasm, config)
+	require.ErrorIs(t, err, plugin.ErrConfig)
+	require.ErrorContains(t, err, "would undo what others did")
+}
