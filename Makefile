@@ -23,7 +23,7 @@ RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC
 
 # Tests of packages that are raced, which compile large modules: the race detector
 # makes wazero's compiler, which has one goroutine here, ten times slower.
-COMPILE := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration)$$
+COMPILE := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
 
 .PHONY: help run test vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
