@@ -63,7 +63,11 @@ func (in *instance) Set(w store.Write) error {
 	in.stack[0], in.stack[1] = uint64(in.buffer), uint64(len(w.Key))
 	in.stack[2], in.stack[3] = uint64(in.buffer)+uint64(len(w.Key)), uint64(len(w.Value))
 	in.stack[4], in.stack[5], in.stack[6] = uint64(w.Expires), uint64(w.Now), uint64(w.Expect)
-	return in.finish(in.set, limit)
+	if err := in.run(in.set, limit); err != nil {
+		return err
+	}
+	_, err := in.number()
+	return err
 }
 
 // Touch implements protocol.Instance.

@@ -13,6 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // machine is what the instances of a plugin have in common.
@@ -201,7 +202,10 @@ func (in *instance) result(most uint32) ([]byte, error) {
 
 // answer makes the error of a negative result.
 func (in *instance) answer(r int64) error {
-	if abi.Code(r) == abi.NotFound || len(in.message) == 0 {
+	if abi.Code(r) == abi.NotFound {
+		return store.ErrNotFound // the most frequent one
+	}
+	if len(in.message) == 0 {
 		return protocol.AnswerOf(abi.Code(r), "")
 	}
 	return protocol.AnswerOf(abi.Code(r), printable.Clean(string(in.message)))

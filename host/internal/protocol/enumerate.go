@@ -169,7 +169,7 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 		if err != nil {
 			return err
 		}
-		if err := st.checkWrite(ctx, store.Write{Key: r.Key, Value: r.Value}); err != nil {
+		if _, err := st.checkWrite(ctx, &store.Write{Key: r.Key, Value: r.Value}); err != nil {
 			return err
 		}
 		i := 0

@@ -17,17 +17,6 @@ import (
 // once as there are instances, also of one key; the order is that of the backend. What is
 // about all records is then asked of one instance, and not of each.
 
-// enter takes the instance that is to serve a call for a key. The shard must be unlocked
-// after it.
-func (st *Store) enter(ctx context.Context, key []byte) (*shard, *runner, error) {
-	if st.remote() {
-		return st.free(ctx)
-	}
-	s := st.shardOf(key)
-	in, err := s.lock(ctx)
-	return s, in, err
-}
-
 // remote reports whether any instance serves any key. It is false until the first shard
 // has been open.
 func (st *Store) remote() bool {

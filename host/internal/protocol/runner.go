@@ -72,13 +72,18 @@ func (st *Store) introduce(r *runner, shard int) error {
 
 // The following return answers and faults.
 
-func (r *runner) set(w store.Write) error {
+func (r *runner) set(w *store.Write) error {
 	if w.Expect != store.Any && !r.cas {
-		if err := r.compare(w); err != nil {
-			return err
-		}
-		w.Expect = store.Any
+		return r.compareAndSet(*w)
 	}
+	return r.Set(*w)
+}
+
+func (r *runner) compareAndSet(w store.Write) error {
+	if err := r.compare(w); err != nil {
+		return err
+	}
+	w.Expect = store.Any
 	return r.Set(w)
 }
 
@@ -125,7 +130,7 @@ func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) e
 // it.
 func (r *runner) rewrite(key, value []byte, expires, now store.Millis, expect int64, scratch *[]byte) error {
 	*scratch = append((*scratch)[:0], value...)
-	err := r.set(store.Write{Key: key, Value: *scratch, Expires: expires, Now: now, Expect: expect})
+	err := r.set(&store.Write{Key: key, Value: *scratch, Expires: expires, Now: now, Expect: expect})
 	if cap(*scratch) > 1<<20 {
 		*scratch = nil
 	}
@@ -187,7 +192,7 @@ func (r *runner) restore(list []byte, now store.Millis, opening bool) error {
 			return nil
 		}
 		if expires == 0 || store.Millis(expires) > now {
-			if err := r.set(store.Write{Key: key, Value: value, Expires: store.Millis(expires), Now: now}); err != nil {
+			if err := r.set(&store.Write{Key: key, Value: value, Expires: store.Millis(expires), Now: now}); err != nil {
 				return err
 			}
 		}

@@ -83,12 +83,6 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 			return nil, err
 		}
 	}
-	return s.ready()
-}
-
-// ready returns the instance of the shard, whose lock is held, and lets go of the
-// lock if there is none to be had.
-func (s *shard) ready() (*runner, error) {
 	if s.in != nil {
 		return s.in, nil
 	}

@@ -109,31 +109,33 @@ func (st *Store) begin(ctx context.Context) (*Description, error) {
 
 func (st *Store) shardOf(key []byte) *shard { return st.shards[abi.ShardOf(key, len(st.shards))] }
 
-func (st *Store) checkKey(ctx context.Context, key []byte) error {
+// checkKey returns what the guest is, if it takes a key.
+func (st *Store) checkKey(ctx context.Context, key []byte) (*Description, error) {
 	if err := store.CheckKey(key); err != nil {
-		return err
+		return nil, err
 	}
 	d, err := st.description(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(key) > d.MaxKey {
-		return fmt.Errorf("%w: a key of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(key), st.Name(), d.MaxKey)
+		return nil, fmt.Errorf("%w: a key of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(key), st.Name(), d.MaxKey)
 	}
-	return nil
+	return d, nil
 }
 
-func (st *Store) checkWrite(ctx context.Context, w store.Write) error {
-	if err := store.CheckWrite(w); err != nil {
-		return err
+func (st *Store) checkWrite(ctx context.Context, w *store.Write) (*Description, error) {
+	d, err := st.checkKey(ctx, w.Key)
+	if err != nil {
+		return nil, err
 	}
-	if err := st.checkKey(ctx, w.Key); err != nil {
-		return err
+	if len(w.Value) > d.MaxValue {
+		if err := store.CheckWrite(*w); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: a value of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(w.Value), st.Name(), d.MaxValue)
 	}
-	if most := st.opened.Load().MaxValue; len(w.Value) > most {
-		return fmt.Errorf("%w: a value of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(w.Value), st.Name(), most)
-	}
-	return nil
+	return d, nil
 }
 
 // Get implements [store.Store]. It allocates the value that it returns and
@@ -145,10 +147,18 @@ func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte,
 // GetAtMost implements [store.Bounded]. A value that is too large stays in the
 // guest's memory.
 func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	if err := st.checkKey(ctx, key); err != nil {
+	d, err := st.checkKey(ctx, key)
+	if err != nil {
 		return nil, err
 	}
-	s, in, err := st.enter(ctx, key)
+	var s *shard
+	var in *runner
+	if d.Remote {
+		s, in, err = st.free(ctx)
+	} else {
+		s = st.shardOf(key)
+		in, err = s.lock(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -167,36 +177,66 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 
 // Set implements [store.Store].
 func (st *Store) Set(ctx context.Context, w store.Write) error {
-	if err := st.checkWrite(ctx, w); err != nil {
+	d, err := st.checkWrite(ctx, &w)
+	if err != nil {
 		return err
 	}
-	return st.write(ctx, opSet, w.Key, w.Now, func(_ *shard, in *runner) error { return in.set(w) })
+	if d.Remote {
+		return st.write(ctx, d, opSet, w.Key, w.Now, func(_ *shard, in *runner) error { return in.set(&w) })
+	}
+	s := st.shardOf(w.Key)
+	m, err := s.set(ctx, &w)
+	if err != nil || !st.config.SaveEach {
+		return err
+	}
+	return s.saveUpTo(m, st.config.judge(w.Now))
+}
+
+// set is write for the most frequent of them, without a function in between.
+func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
+	s.arrive()
+	defer s.leave()
+	in, err := s.lock(ctx)
+	if err != nil {
+		return mark{}, err
+	}
+	defer s.unlock()
+	if err := s.store.writable(); err != nil {
+		return mark{}, s.done(opSet, in, err)
+	}
+	m := s.wrote()
+	if w.Expect == store.Any || in.cas {
+		return m, s.done(opSet, in, in.Set(*w))
+	}
+	return m, s.done(opSet, in, in.compareAndSet(*w))
 }
 
 // Touch implements [store.Toucher]. Of a guest that cannot do it by itself, the
 // record is read and written, in one turn of its shard.
 func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
-	if err := st.checkKey(ctx, key); err != nil {
+	d, err := st.checkKey(ctx, key)
+	if err != nil {
 		return err
 	}
-	return st.write(ctx, opTouch, key, now, func(s *shard, in *runner) error { return in.touch(key, expires, now, &s.scratch) })
+	return st.write(ctx, d, opTouch, key, now, func(s *shard, in *runner) error { return in.touch(key, expires, now, &s.scratch) })
 }
 
 // Delete implements [store.Store].
 func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error {
-	if err := st.checkKey(ctx, key); err != nil {
+	d, err := st.checkKey(ctx, key)
+	if err != nil {
 		return err
 	}
-	return st.write(ctx, opDelete, key, now, func(_ *shard, in *runner) error { return in.remove(key, now) })
+	return st.write(ctx, d, opDelete, key, now, func(_ *shard, in *runner) error { return in.remove(key, now) })
 }
 
 // write runs an operation that changes a record, and makes it durable if that is
 // promised of each.
-func (st *Store) write(ctx context.Context, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
+func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
 	var s *shard
 	var m mark
 	var err error
-	if st.remote() {
+	if d.Remote {
 		s, m, err = st.writeAnywhere(ctx, op, f)
 	} else {
 		s = st.shardOf(key)
