@@ -162,7 +162,8 @@ func TestShardsOfTheSpecification(t *testing.T) {
 	require.Contains(t, text, "| key, in hexadecimal | `h` at the end | of 2 | of 4 | of 64 | of 1024 |")
 	require.Contains(t, text, "its name is `"+abi.MountPath+"`")
 	require.Contains(t, section(t, 9), fmt.Sprintf("a power of two, at most %d", abi.MaxShards))
-	require.Contains(t, section(t, 8), "version 1 knows [`"+abi.CapabilityCAS+"`](#6-revisions-and-expect) and [`"+abi.CapabilityReshard+"`](#another-number-of-shards)")
+	require.Contains(t, section(t, 8), "version 1 knows [`"+abi.CapabilityCAS+"`](#6-revisions-and-expect), [`"+abi.CapabilityReshard+"`](#another-number-of-shards) and [`"+
+		abi.CapabilityRemote+"`](#records-that-lie-elsewhere)")
 }
 
 // hashAsTheTextSays does what section 12 says, word by word, so that the
