@@ -228,32 +228,51 @@ func TestWaitingForAnyInstance(t *testing.T) {
 }
 
 // Whoever looks at an instance for a moment lets those go on who wait for one.
-func TestNobodyIsForgotten(t *testing.T) {
-	f := elsewhere()
-	st := f.open(t, Config{Shards: 2})
-	var all sync.WaitGroup
-	var done atomic.Bool
-	for _, look := range []func(){func() { st.Stats() }, st.Count} {
-		all.Go(func() {
-			for !done.Load() {
-				look()
-			}
-		})
-	}
-	var calls sync.WaitGroup
-	for n := range 8 {
-		calls.Go(func() {
-			for range 500 {
-				if _, err := st.Get(context.Background(), fmt.Append(nil, n), 1); !errors.Is(err, store.ErrNotFound) {
-					t.Error(err)
-					return
+func TestLookersWakeWhoWaits(t *testing.T) {
+	for name, look := range map[string]func(*Store){"stats": func(st *Store) { st.Stats() }, "count": (*Store).Count} {
+		t.Run(name, func(t *testing.T) {
+			f := elsewhere()
+			st := f.open(t, Config{})
+			require.NoError(t, st.Delete(t.Context(), []byte("key"), 1)) // something to count
+			looking, let := make(chan struct{}), make(chan struct{})
+			f.within = func(op string, _ int) {
+				if op == "stats" {
+					close(looking)
+					<-let
 				}
 			}
+			var all sync.WaitGroup
+			all.Go(func() { look(st) })
+			<-looking
+			all.Go(func() {
+				if _, err := st.Get(context.Background(), []byte("key"), 1); !errors.Is(err, store.ErrNotFound) {
+					t.Error(err)
+				}
+			})
+			require.Eventually(t, func() bool { return st.waiting.n.Load() == 1 }, 10*time.Second, time.Millisecond)
+			close(let)
+			all.Wait()
 		})
 	}
-	calls.Wait()
-	done.Store(true)
-	all.Wait()
+}
+
+// A call that was woken and does not need it any more wakes the next.
+func TestWakingIsPassedOn(t *testing.T) {
+	var w waiting
+	calls := make([]chan struct{}, 3)
+	for i := range calls {
+		calls[i] = make(chan struct{}, 1)
+		w.add(calls[i], false)
+	}
+	w.wake()
+	require.Len(t, calls[0], 1, "who came first")
+	w.leave(calls[0])
+	require.Len(t, calls[1], 1)
+	w.leave(calls[2])
+	require.Zero(t, w.n.Load())
+	w.wake()
+	w.leave(calls[1])
+	require.Empty(t, w.line)
 }
 
 // An instance that failed is left out until its pause is over, as long as there is
@@ -298,7 +317,9 @@ func TestPauseEndsWhileOthersHang(t *testing.T) {
 		}
 	}
 	var set sync.WaitGroup
-	st.Poison(1, &Fault{Kind: ErrTrap})
+	for range 5 { // so that the pause has not ended yet
+		st.Poison(1, &Fault{Kind: ErrTrap})
+	}
 	set.Go(func() { _ = st.Set(context.Background(), store.Write{Key: []byte("key"), Now: 1}) })
 	require.Eventually(t, hanging.Load, 10*time.Second, time.Millisecond)
 	_, err := st.Get(t.Context(), []byte("key"), 1)
