@@ -117,7 +117,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			return s, s.in, 0, nil
 		}
 		closed, retryAt := s.closed, s.retryAt
-		s.unlock()
+		s.letGo() // there is nothing to be had, which nobody is woken for
 		if closed {
 			return nil, nil, 0, store.ErrClosed
 		}

@@ -307,7 +307,8 @@ func TestFailuresOfAnyInstance(t *testing.T) {
 // A call that found others busy and this one paused does not wait for ever for those.
 func TestPauseEndsWhileOthersHang(t *testing.T) {
 	f := elsewhere()
-	st := f.open(t, Config{Shards: 2})
+	var asked atomic.Int32
+	st := f.open(t, Config{Shards: 2, Now: func() time.Time { asked.Add(1); return time.Now() }})
 	hang := make(chan struct{})
 	var hanging atomic.Bool
 	f.within = func(op string, _ int) {
@@ -322,8 +323,12 @@ func TestPauseEndsWhileOthersHang(t *testing.T) {
 	}
 	set.Go(func() { _ = st.Set(context.Background(), store.Write{Key: []byte("key"), Now: 1}) })
 	require.Eventually(t, hanging.Load, 10*time.Second, time.Millisecond)
-	_, err := st.Get(t.Context(), []byte("key"), 1)
+	patient, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	asked.Store(0)
+	_, err := st.Get(patient, []byte("key"), 1)
 	require.ErrorIs(t, err, store.ErrNotFound)
+	require.Less(t, asked.Load(), int32(50), "it sleeps meanwhile")
 	close(hang)
 	set.Wait()
 }

@@ -143,11 +143,15 @@ func (s *shard) await(ctx context.Context) error {
 }
 
 func (s *shard) unlock() {
+	s.letGo()
+	s.wake()
+}
+
+func (s *shard) letGo() {
 	s.mu.Unlock()
 	if s.queue != nil {
 		<-s.queue
 	}
-	s.wake()
 }
 
 // release is unlock for who did not wait in the queue.
