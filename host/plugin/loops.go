@@ -57,7 +57,7 @@ func (p *Plugin) sweepLoop(ctx context.Context) {
 			return false
 		}
 		p.inTurn(ctx, busy, func(shard int) {
-			if !p.store.SweepShard(ctx, shard, p.judged()) {
+			if !p.store.SweepShard(ctx, shard, p.judged) {
 				unable.Store(true)
 			}
 		})

@@ -38,7 +38,7 @@ func TestShardsOpenWhenNeeded(t *testing.T) {
 	require.Equal(t, 3, f.count("save"))
 	for i := range 8 {
 		require.NoError(t, st.SaveShard(t.Context(), i, 1))
-		require.True(t, st.SweepShard(t.Context(), i, 1))
+		require.True(t, st.SweepShard(t.Context(), i, at(1)))
 		require.True(t, st.TellTime(t.Context(), i, 1))
 	}
 	st.Count()

@@ -154,7 +154,7 @@ func TestOnceForAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 10, removed)
 	require.Equal(t, 1, f.count("sweep"))
-	require.True(t, st.SweepShard(t.Context(), 0, 200))
+	require.True(t, st.SweepShard(t.Context(), 0, at(200)))
 
 	require.NoError(t, st.Restore(t.Context(), func(yield func(store.Record, error) bool) {
 		for _, r := range kept {

@@ -72,7 +72,10 @@ const (
 // where the last step ended, one stretch of records or several if many have expired.
 // Others use the shard meanwhile. A shard that never was open is left alone. It
 // reports false if the guest does not sweep; a failure is in the log.
-func (st *Store) SweepShard(ctx context.Context, shard int, now store.Millis) (able bool) {
+//
+// Each call of the guest is told the time anew. A clock that is set back meanwhile
+// must not cost what was written by the right time.
+func (st *Store) SweepShard(ctx context.Context, shard int, now func() store.Millis) (able bool) {
 	s := st.shards[shard]
 	if !s.opened.Load() {
 		return true
@@ -103,10 +106,10 @@ func (st *Store) TellTime(ctx context.Context, shard int, now store.Millis) (abl
 
 // sweepInSteps goes over one stretch, in steps between which others use the shard.
 // Steps of one shard's sweep are made one at a time.
-func (s *shard) sweepInSteps(ctx context.Context, now store.Millis) (all swept, err error) {
+func (s *shard) sweepInSteps(ctx context.Context, now func() store.Millis) (all swept, err error) {
 	for looked := 0; looked < sweepStretch; {
 		size := min(s.sweeping.records(), sweepStretch-looked)
-		done, err := s.sweep(ctx, size, now)
+		done, err := s.sweep(ctx, size, now())
 		all.removed, all.absent = all.removed+done.removed, done.absent
 		if err != nil {
 			return all, err

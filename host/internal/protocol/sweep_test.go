@@ -38,7 +38,7 @@ func TestSweepInSteps(t *testing.T) {
 	const stretches = 10
 	for range stretches {
 		p.shards[0].sweeping = mostStep / 4
-		_, err := p.shards[0].sweepInSteps(t.Context(), 1)
+		_, err := p.shards[0].sweepInSteps(t.Context(), at(1))
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, p.shards[0].sweeping.records(), leastStep)
 	}
@@ -46,6 +46,24 @@ func TestSweepInSteps(t *testing.T) {
 	other.Wait()
 	require.GreaterOrEqual(t, steps(), uint64(2*stretches))
 	require.Greater(t, between, int(steps())/2, "of %d steps", steps())
+}
+
+// at is a clock that stands still.
+func at(now store.Millis) func() store.Millis { return func() store.Millis { return now } }
+
+// A clock that is set back while a shard is being swept is believed from the next call
+// of the guest on.
+func TestSweepBySetClock(t *testing.T) {
+	f := newFake()
+	p := f.open(t, Config{Shards: 1})
+	told := 0
+	clock := func() store.Millis {
+		told++
+		return store.Millis(1000 - told)
+	}
+	require.True(t, p.SweepShard(t.Context(), 0, clock))
+	require.Greater(t, told, 1)
+	require.Equal(t, uint64(told), p.Stats()[0].Ops["sweep"].Calls)
 }
 
 func TestSweepSize(t *testing.T) {
