@@ -3,8 +3,7 @@ package abi
 // Version is the version of the interface that this package describes.
 const Version = 1
 
-// Exports that every guest has. The comment of each is its WebAssembly
-// signature.
+// Exports that every guest has. The comment on each is its WebAssembly signature.
 const (
 	ExportMemory = "memory"
 	ExportMarker = "session_abi_v1" // () -> ()
@@ -42,21 +41,21 @@ const (
 	ImportFail = "fail" // (ptr, len i32) -> ()
 )
 
-// Code is a negative result: why an operation was not done.
+// Code is a negative result. It says why an operation was not done.
 type Code int64
 
 // The codes. A negative number that is not among them means Internal.
 const (
 	NotFound    Code = -1  // no record under this key, or it has expired
-	Invalid     Code = -2  // an argument or a setting that the guest cannot accept
-	TooLarge    Code = -3  // key or value above what the guest takes
-	NoSpace     Code = -4  // no room left, and none can be made
-	Unavailable Code = -5  // not now; the same call may succeed later
+	Invalid     Code = -2  // the guest cannot accept an argument or a setting
+	TooLarge    Code = -3  // the key or value is larger than the guest takes
+	NoSpace     Code = -4  // there is no room, and none can be made
+	Unavailable Code = -5  // not possible now; the same call may succeed later
 	Conflict    Code = -6  // the stored revision is not the expected one
-	Corrupt     Code = -7  // a record is there and cannot be read
+	Corrupt     Code = -7  // a record is stored but cannot be read
 	Denied      Code = -8  // the guest's backend refuses access
 	Unsupported Code = -9  // the guest does not have this operation
-	Internal    Code = -10 // a fault of the guest
+	Internal    Code = -10 // a fault within the guest
 )
 
 // String returns the code's name as SPEC.md writes it.
@@ -93,7 +92,7 @@ const (
 // RevisionSize is how many bytes at the start of a value are its revision.
 const RevisionSize = 8
 
-// Limits that the host keeps to and a guest may rely on.
+// Limits that the host keeps and that a guest may rely on.
 const (
 	MaxKey     = 1024     // bytes; a key has at least one
 	MaxValue   = 16 << 20 // bytes, revision included; a value may be empty
@@ -110,8 +109,8 @@ const (
 	LevelError int32 = 8
 )
 
-// Names of settings that the host adds to those of the user. Any later one
-// begins with ConfigHostPrefix.
+// Names of settings that the host adds to the user's. Any later one begins with
+// ConfigHostPrefix.
 const (
 	ConfigShard       = "shard"
 	ConfigShards      = "shards"
@@ -137,13 +136,13 @@ const (
 	StatsLimit   = "limit"
 )
 
-// Capabilities that a guest describes.
+// Capabilities that a guest may describe.
 const (
-	// CapabilityCAS says that the guest honours the expect argument itself.
+	// CapabilityCAS says that the guest itself honours the expect argument.
 	CapabilityCAS = "cas"
 
-	// CapabilityReshard says that the guest keeps files and finds its records
-	// in them with whatever number of shards it is opened.
+	// CapabilityReshard says that the guest keeps files and finds its records in them,
+	// whatever number of shards it is opened with.
 	CapabilityReshard = "reshard"
 
 	// CapabilityRemote says that the guest keeps no record in an instance, but all

@@ -2,8 +2,8 @@ package abi
 
 import "encoding/binary"
 
-// Pack makes a result of a region in the guest's memory. The region must lie
-// below MaxMemory, or the result would be negative.
+// Pack makes a result from a region in the guest's memory. The region must lie below
+// MaxMemory, or the result would be negative.
 func Pack(ptr, length uint32) int64 { return int64(ptr)<<32 | int64(length) }
 
 // Unpack is the opposite of Pack. The result must not be negative.
@@ -24,9 +24,8 @@ func Revision(value []byte) uint64 {
 	return revision
 }
 
-// AppendPair appends one key and value of the list that session_open takes and
-// session_describe gives: the key, a NUL, the value, a NUL. Neither may
-// contain a NUL.
+// AppendPair appends one key and value to a list of the kind that session_open takes and
+// session_describe returns: the key, a NUL, the value, a NUL. Neither may contain a NUL.
 func AppendPair(list []byte, key, value string) []byte {
 	list = append(list, key...)
 	list = append(list, 0)
@@ -34,8 +33,8 @@ func AppendPair(list []byte, key, value string) []byte {
 	return append(list, 0)
 }
 
-// NextPair cuts the first pair off a list. It reports false at the end of the
-// list, or, with rest not empty, where what is left is not a pair.
+// NextPair cuts the first pair off a list. ok is false at the end of the list. If rest is
+// then not empty, what is left is not a pair.
 func NextPair(list []byte) (key, value string, rest []byte, ok bool) {
 	first := index0(list)
 	if first < 0 {
@@ -49,7 +48,7 @@ func NextPair(list []byte) (key, value string, rest []byte, ok bool) {
 	return string(list[:first]), string(list[first+1 : second]), list[second+1:], true
 }
 
-// AppendRecord appends one record of the form that session_snapshot gives and
+// AppendRecord appends one record to a list of the kind that session_snapshot returns and
 // session_restore takes.
 func AppendRecord(list, key, value []byte, expiresMS int64) []byte {
 	list = binary.LittleEndian.AppendUint32(list, uint32(len(key)))
@@ -59,9 +58,8 @@ func AppendRecord(list, key, value []byte, expiresMS int64) []byte {
 	return append(list, value...)
 }
 
-// NextRecord cuts the first record off a list; key and value lie within it. It
-// reports false at the end of the list, or, with rest not empty, where what is
-// left is not a record.
+// NextRecord cuts the first record off a list; key and value lie within it. ok is false
+// at the end of the list. If rest is then not empty, what is left is not a record.
 func NextRecord(list []byte) (key, value []byte, expiresMS int64, rest []byte, ok bool) {
 	const header = 16
 	if len(list) < header {
@@ -76,15 +74,14 @@ func NextRecord(list []byte) (key, value []byte, expiresMS int64, rest []byte, o
 	return body[:keyLen:keyLen], body[keyLen : keyLen+valueLen : keyLen+valueLen], expiresMS, body[keyLen+valueLen:], true
 }
 
-// AppendKey appends one key of the form that session_keys gives.
+// AppendKey appends one key to a list of the kind that session_keys returns.
 func AppendKey(list, key []byte) []byte {
 	list = binary.LittleEndian.AppendUint32(list, uint32(len(key)))
 	return append(list, key...)
 }
 
-// NextKey cuts the first key off a list; the key lies within it. It reports
-// false at the end of the list, or, with rest not empty, where what is left is
-// not a key.
+// NextKey cuts the first key off a list; the key lies within it. ok is false at the end
+// of the list. If rest is then not empty, what is left is not a key.
 func NextKey(list []byte) (key, rest []byte, ok bool) {
 	if len(list) < 4 {
 		return nil, list, false
@@ -102,9 +99,9 @@ func AppendCursor(chunk []byte, cursor int64) []byte {
 	return binary.LittleEndian.AppendUint64(chunk, uint64(cursor))
 }
 
-// CutCursor splits a chunk of session_keys or session_snapshot into the cursor
-// to go on with (0 at the end) and the list behind it. It reports false for a
-// chunk that is too short to have a cursor.
+// CutCursor splits a chunk of session_keys or session_snapshot into the cursor of the
+// next call (0 at the end) and the list behind it. ok is false if the chunk is too short
+// to have a cursor.
 func CutCursor(chunk []byte) (next int64, list []byte, ok bool) {
 	if len(chunk) < 8 {
 		return 0, nil, false

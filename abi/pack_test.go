@@ -66,7 +66,7 @@ func TestPairs(t *testing.T) {
 	for _, bad := range []string{"a", "a\x00", "a\x00b", "\x00"} {
 		_, _, rest, ok := abi.NextPair([]byte(bad))
 		require.False(t, ok, "%q", bad)
-		require.Equal(t, bad, string(rest), "what is left tells that it is no pair")
+		require.Equal(t, bad, string(rest), "what is left shows that it is not a pair")
 	}
 }
 
@@ -130,8 +130,8 @@ func TestKeys(t *testing.T) {
 	require.Empty(t, list)
 }
 
-// FuzzLists: a list that somebody else made is read to its end or refused, and
-// what is read is written again as it was.
+// FuzzLists: any list is either read to its end or refused, and what is read is written
+// again as it was.
 func FuzzLists(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(abi.AppendRecord(nil, []byte("key"), []byte("value"), 5))

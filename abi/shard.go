@@ -2,24 +2,23 @@ package abi
 
 import "encoding/binary"
 
-// ShardOf returns the shard that a key belongs to, of a number of shards that
-// is a power of two; of 1 or less, that is shard 0. It is part of the interface
-// and never changes: in every process, on every platform and in every later version
-// it is the same, so that who keeps each shard's data in a place of its own finds it
-// again.
+// ShardOf returns the shard that a key belongs to. shards is a power of two; for 1 or
+// less the shard is 0. The function is part of the interface and never changes: it gives
+// the same answer in every process, on every platform and in every later version, so that
+// a guest that keeps each shard's data in a separate place finds it again.
 //
-// The hash starts with the key's length, takes the key in little-endian words
-// of eight bytes, the last one filled up with zeros, and for each does
-// h = (h xor word) * 0x9e3779b97f4a7c15, then h = h xor (h >> 32). The shard is
-// the number that the top bits of the last h multiplied once more form. It
-// spreads keys well that are spread themselves, as the hashes that sessions are
-// stored under; someone who chooses keys at will can choose their shard.
+// The hash starts with the key's length. It takes the key in little-endian words of eight
+// bytes, the last one filled up with zeros, and for each computes h = (h xor word) *
+// 0x9e3779b97f4a7c15, then h = h xor (h >> 32). The last h is multiplied once more, and
+// its top bits are the number of the shard. The hash spreads keys well if they are well
+// spread themselves, as the hashes that sessions are stored under are. Someone who
+// chooses keys freely can choose their shard.
 func ShardOf(key []byte, shards int) int {
 	if shards <= 1 {
 		return 0
 	}
-	// The top 32 bits times a power of two: its logarithm is the number of bits
-	// that come out at the top.
+	// Multiplying the top 32 bits by a power of two moves as many bits above bit 32 as
+	// its logarithm says.
 	return int(keyHash(key) >> 32 * uint64(shards) >> 32)
 }
 

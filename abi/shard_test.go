@@ -8,7 +8,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Values that must never change: data would not be found again.
+// These values must never change: data would not be found again.
 func TestShardOf(t *testing.T) {
 	for _, c := range []struct {
 		key    string

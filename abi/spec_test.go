@@ -18,7 +18,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// These tests hold the specification and the constants to each other.
+// These tests check the specification and the constants against each other.
 
 func spec(t *testing.T) string {
 	t.Helper()
@@ -34,8 +34,8 @@ func section(t *testing.T, number int) string {
 	return parts[number]
 }
 
-// block returns the bytes of a fenced block of section 14 that follows a
-// mark. Behind the bytes of a line stands, after several spaces, what they are.
+// block returns the bytes of the fenced block of section 14 that follows a mark, and the
+// explanation on each line, which follows the bytes after several spaces.
 func block(t *testing.T, mark string) (all []byte, said []string) {
 	t.Helper()
 	_, after, ok := strings.Cut(section(t, 14), mark)
@@ -74,8 +74,8 @@ func TestWorkedExampleSnapshot(t *testing.T) {
 	require.Len(t, chunk, 8+16+4+10)
 }
 
-// TestWorkedExampleCalls does what the example's tables say with a model of a
-// guest, and looks at every result in them.
+// TestWorkedExampleCalls runs the calls in the example's tables on a model of a guest,
+// and checks every result in them.
 func TestWorkedExampleCalls(t *testing.T) {
 	const exchange, copied = 0x00010000, 0x00020100
 	memory := make([]byte, 0x30000)
@@ -138,8 +138,8 @@ func TestWorkedExampleCalls(t *testing.T) {
 	require.Contains(t, section(t, 14), "2026-01-01T00:00:00Z, that is 1767225600000 ms")
 }
 
-// TestShardsOfTheSpecification: the table of keys, and that the text beside it says
-// what the constants are.
+// TestShardsOfTheSpecification checks the table of keys, and that the text beside it
+// agrees with the constants.
 func TestShardsOfTheSpecification(t *testing.T) {
 	text := section(t, 12)
 	rows := regexp.MustCompile("(?m)^\\| `([0-9a-f ]+)` \\| `(0x[0-9a-f]{16})` \\| (\\d+) \\| (\\d+) \\| (\\d+) \\| (\\d+) \\|$").FindAllStringSubmatch(text, -1)
@@ -166,8 +166,8 @@ func TestShardsOfTheSpecification(t *testing.T) {
 		abi.CapabilityRemote+"`](#records-that-lie-elsewhere)")
 }
 
-// hashAsTheTextSays does what section 12 says, word by word, so that the
-// specification is enough to write it anew.
+// hashAsTheTextSays follows section 12 word by word, to show that the specification is
+// enough to write the hash anew.
 func hashAsTheTextSays(key []byte) uint64 {
 	const prime = 0x9e3779b97f4a7c15
 	h := uint64(len(key))
@@ -182,7 +182,7 @@ func hashAsTheTextSays(key []byte) uint64 {
 	return h * prime
 }
 
-// TestLinksOfTheSpecification: each section that is linked to is there.
+// TestLinksOfTheSpecification: every section that is linked to exists.
 func TestLinksOfTheSpecification(t *testing.T) {
 	anchors := make(map[string]bool)
 	for _, m := range regexp.MustCompile(`(?m)^##+ (.+)$`).FindAllStringSubmatch(spec(t), -1) {
@@ -206,8 +206,8 @@ func TestCodesOfTheSpecification(t *testing.T) {
 	require.Equal(t, "INTERNAL", abi.Code(-11).String(), "any other negative number")
 }
 
-// TestExportsOfTheSpecification: names and signatures, as headings in
-// SPEC.md and as constants with their comments.
+// TestExportsOfTheSpecification compares names and signatures in the headings of SPEC.md
+// with the constants and their comments.
 func TestExportsOfTheSpecification(t *testing.T) {
 	heading := regexp.MustCompile("(?m)^### `(\\w+) ?(\\([^`]*)?`$")
 	inSpec := map[string]string{}
