@@ -6,21 +6,21 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// chunkSize is what a chunk grows to before the enumeration pauses. One record
-// that is larger makes a chunk of its own.
+// chunkSize is the size at which the enumeration of a chunk pauses. A larger
+// record makes a chunk of its own.
 const chunkSize = 64 << 10
 
-// Bytes of a chunk and of the things in it that are not key or value.
+// Bytes of a chunk, and of an entry in it, besides keys and values.
 const (
 	cursorSize       = 8
 	keyHeaderSize    = 4
 	recordHeaderSize = 16
 )
 
-// chunk is a cursor and what follows it, built in a buffer that is large enough
-// as a rule.
+// chunk is a cursor and the entries that follow it, built in a buffer that is
+// usually large enough.
 type chunk struct {
-	buffer []byte // its length is what has been written
+	buffer []byte // its length is what has been written so far
 }
 
 func (c *chunk) begin(buffer []byte) { c.buffer = abi.AppendCursor(buffer[:0], 0) }
@@ -37,12 +37,12 @@ func (c *chunk) fits(n int) bool {
 	return len(c.buffer) == cursorSize || len(c.buffer)+n <= chunkSize
 }
 
-// KeyChunk collects keys during [Lister].Keys.
+// KeyChunk collects the keys of one [Lister].Keys call.
 type KeyChunk struct{ chunk }
 
-// Add adds a key, of which it keeps nothing, and reports whether there was room.
-// If there was none, the enumeration pauses: return the cursor of this key. The
-// first key of a chunk always finds room.
+// Add adds a copy of a key and reports whether there was room. If there was
+// none, the enumeration pauses: return the cursor of this key. The first key of
+// a chunk always has room.
 func (c *KeyChunk) Add(key []byte) bool {
 	if !c.fits(keyHeaderSize + len(key)) {
 		return false
@@ -51,12 +51,12 @@ func (c *KeyChunk) Add(key []byte) bool {
 	return true
 }
 
-// RecordChunk collects records during [Snapshotter].Snapshot.
+// RecordChunk collects the records of one [Snapshotter].Snapshot call.
 type RecordChunk struct{ chunk }
 
-// Add adds a record, of which it keeps nothing, and reports whether there was
-// room. If there was none, the enumeration pauses: return the cursor of this
-// record. The first record of a chunk always finds room.
+// Add adds a copy of a record and reports whether there was room. If there was
+// none, the enumeration pauses: return the cursor of this record. The first
+// record of a chunk always has room.
 func (c *RecordChunk) Add(key, value []byte, expires int64) bool {
 	if !c.fits(recordHeaderSize + len(key) + len(value)) {
 		return false
@@ -65,9 +65,9 @@ func (c *RecordChunk) Add(key, value []byte, expires int64) bool {
 	return true
 }
 
-// AddRoom is Add for a value that does not lie in one piece: it returns room of
-// valueLen bytes, into which the caller writes the value before it adds
-// anything else.
+// AddRoom is Add for a value that does not lie in one piece. It returns room for
+// valueLen bytes; the caller writes the value there before it adds anything
+// else.
 func (c *RecordChunk) AddRoom(key []byte, valueLen int, expires int64) (value []byte, ok bool) {
 	n := recordHeaderSize + len(key) + valueLen
 	if !c.fits(n) {
@@ -90,8 +90,8 @@ type Records struct {
 	now  int64
 }
 
-// All enumerates the records that have not expired, each as a write without a
-// condition. It may be called more than once. Keys and values are valid until
+// All enumerates the records that have not expired, each as an unconditional
+// write. It may be called more than once. Keys and values are valid until
 // Restore returns.
 func (r Records) All() func(yield func(Write) bool) {
 	return func(yield func(Write) bool) {

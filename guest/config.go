@@ -7,13 +7,13 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Config is what an engine is opened with: the settings of whoever deployed it,
-// and what the host adds.
+// Config is what an engine is opened with: its deployer's settings, and what
+// the host adds.
 //
 // The methods that read a setting return its value, or the fallback if it is
-// not set. One that is malformed gives the fallback too, and Err tells. The SDK
-// looks at Err after Open; an engine looks itself before it does what a wrong
-// setting would make harmful.
+// not set. A malformed setting also gives the fallback, and Err reports it. The
+// SDK checks Err after Open. An engine checks Err itself before it does
+// anything that a wrong setting would make harmful.
 type Config struct {
 	settings []setting
 	asked    []string
@@ -25,8 +25,8 @@ type setting struct {
 	read        bool
 }
 
-// NewConfig makes a config of names and values in turn, for tests of an engine.
-// It panics on a name without a value.
+// NewConfig makes a config from alternating names and values, for tests of an
+// engine. It panics if the last name has no value.
 func NewConfig(namesAndValues ...string) *Config {
 	c := new(Config)
 	for i := 0; i < len(namesAndValues); i += 2 {
@@ -35,7 +35,7 @@ func NewConfig(namesAndValues ...string) *Config {
 	return c
 }
 
-// ParseConfig reads the list that session_open is given: names in ascending
+// ParseConfig reads the list that session_open receives: names in ascending
 // order, each followed by a NUL, its value and a NUL. It returns ErrInvalid for
 // anything else.
 func ParseConfig(list []byte) (*Config, error) {
@@ -56,7 +56,7 @@ func ParseConfig(list []byte) (*Config, error) {
 	}
 }
 
-// String reads a setting as it is.
+// String reads a setting as it stands.
 func (c *Config) String(name, fallback string) string {
 	if value, ok := c.lookup(name); ok {
 		return value
@@ -64,7 +64,7 @@ func (c *Config) String(name, fallback string) string {
 	return fallback
 }
 
-// Int reads a whole number that is at least least.
+// Int reads a whole number. It must be at least least.
 func (c *Config) Int(name string, fallback, least int64) int64 {
 	value, ok := c.lookup(name)
 	if !ok {
@@ -83,8 +83,8 @@ func (c *Config) Int(name string, fallback, least int64) int64 {
 }
 
 // Bytes reads a size, such as 4096, 512KiB or 1.5GB: a number that is not
-// negative, and perhaps one of the units B, KB, MB, GB (powers of 1000), KiB,
-// MiB and GiB (powers of 1024).
+// negative, and optionally a unit: B, KB, MB, GB (powers of 1000), KiB, MiB or
+// GiB (powers of 1024).
 func (c *Config) Bytes(name string, fallback int64) int64 {
 	value, ok := c.lookup(name)
 	if !ok {
@@ -99,8 +99,9 @@ func (c *Config) Bytes(name string, fallback int64) int64 {
 }
 
 // Duration reads a duration and returns it in milliseconds, the unit of every
-// time here: whole numbers with the units ms, s, m and h, as in 500ms, 15m or
-// 1h30m. (time.Duration would cost every engine a quarter of a megabyte.)
+// time in this package. A duration is whole numbers with the units ms, s, m and
+// h, as in 500ms, 15m or 1h30m. (time.Duration would add a quarter of a
+// megabyte to every engine.)
 func (c *Config) Duration(name string, fallbackMS int64) int64 {
 	value, ok := c.lookup(name)
 	if !ok {
@@ -130,30 +131,31 @@ func (c *Config) Bool(name string, fallback bool) bool {
 }
 
 // Shard returns the number of this instance, from 0. A key always goes to the
-// same instance, see [ShardOf], and instances share nothing but a directory, if
+// same instance (see [ShardOf]). Instances share nothing but a directory, if
 // there is one.
 func (c *Config) Shard() int { return int(c.Int(abi.ConfigShard, 0, 0)) }
 
 // Shards returns how many instances there are, at least 1.
 func (c *Config) Shards() int { return int(c.Int(abi.ConfigShards, 1, 1)) }
 
-// MemoryLimit returns how many bytes the memory of this instance may grow to.
-// It is fallback if the host does not say.
+// MemoryLimit returns how many bytes the memory of this instance may grow to,
+// or fallback if the host does not say.
 func (c *Config) MemoryLimit(fallback int64) int64 { return c.Bytes(abi.ConfigMemoryLimit, fallback) }
 
-// Refuse records that a setting cannot be accepted, for a reason that goes with
-// "the setting NAME": "must be less than max_bytes". The first reason counts.
+// Refuse records that a setting cannot be accepted. The reason completes
+// `the setting NAME is "VALUE": `, for example "must be less than max_bytes".
+// Only the first call counts.
 func (c *Config) Refuse(name, reason string) {
 	if c.err == nil {
 		value, _ := c.lookup(name)
-		c.err = Fail(ErrInvalid, "the setting "+name+" "+reason+", and is \""+value+"\"")
+		c.err = Fail(ErrInvalid, "the setting "+name+" is \""+value+"\": "+reason)
 	}
 }
 
-// Err returns ErrInvalid, with a message that names it, for the first setting
-// that was malformed, or else for the first one that was never read and thus
-// means nothing to the engine: call it when all have been read. The host's own
-// settings are left out.
+// Err returns ErrInvalid, with a message that names the setting, for the first
+// setting that was malformed. If there is none, it does so for the first
+// setting that was never read, which is unknown to the engine. Call it when all
+// settings have been read. The host's own settings are not checked.
 func (c *Config) Err() error {
 	if c.err != nil {
 		return c.err
@@ -182,7 +184,8 @@ func (c *Config) lookup(name string) (string, bool) {
 	return "", false
 }
 
-// ask remembers which settings there are, to tell whoever misspells one.
+// ask remembers the names of settings, so that the error for a misspelt one can
+// list them.
 func (c *Config) ask(name string) {
 	switch name {
 	case abi.ConfigShard, abi.ConfigShards, abi.ConfigMemoryLimit:

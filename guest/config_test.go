@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// read reads one setting in each way that there is.
+// readers read one setting in each way that there is.
 var readers = map[string]func(c *guest.Config) any{
 	"string":   func(c *guest.Config) any { return c.String("x", "fallback") },
 	"int":      func(c *guest.Config) any { return c.Int("x", 42, -5) },
@@ -44,8 +44,7 @@ func TestConfigReaders(t *testing.T) {
 		got := readers[test.reader](c)
 		if test.want == nil {
 			require.ErrorIs(t, c.Err(), guest.ErrInvalid, "%s %q", test.reader, test.value)
-			require.ErrorContains(t, c.Err(), `the setting x must be `, test.value)
-			require.ErrorContains(t, c.Err(), `and is "`+test.value+`"`)
+			require.ErrorContains(t, c.Err(), `the setting x is "`+test.value+`": must be `)
 			require.Equal(t, readers[test.reader](guest.NewConfig()), got, "the fallback")
 			continue
 		}
@@ -68,7 +67,7 @@ func TestConfigFindsUnknownSettings(t *testing.T) {
 	require.EqualError(t, err, "guest: INVALID: the setting max_entires is unknown: this engine has max_entries, max_bytes")
 	require.EqualError(t, guest.NewConfig("a", "b").Err(), "guest: INVALID: the setting a is unknown: this engine has none")
 	require.EqualError(t, read("max_bytes", "five", "max_entires", "7"),
-		`guest: INVALID: the setting max_bytes must be a size such as 4096, 512KiB or 64MiB, and is "five"`)
+		`guest: INVALID: the setting max_bytes is "five": must be a size such as 4096, 512KiB or 64MiB`)
 }
 
 func TestConfigOfTheHost(t *testing.T) {
@@ -95,7 +94,7 @@ func TestParseConfig(t *testing.T) {
 	require.NoError(t, c.Err())
 }
 
-// The SDK looks for wrong settings even if the engine does not.
+// The SDK checks for wrong settings even if the engine does not.
 func TestOpenRefusesUnknownSettings(t *testing.T) {
 	require.ErrorIs(t, guest.NewHarness(new(plain), info).Open("a", "1"), guest.ErrInvalid)
 	require.ErrorIs(t, guest.NewHarness(new(plain), info).Open("b", "1", "a", "1"), guest.ErrInvalid)

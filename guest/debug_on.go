@@ -2,7 +2,7 @@
 
 package guest
 
-// Debugging says whether this is a build for development, which is one with the
-// tag waddle_debug. What stands in "if guest.Debugging { … }" is not compiled
-// into any other.
+// Debugging says whether this is a development build, one with the tag
+// waddle_debug. Code inside "if guest.Debugging { … }" is compiled into no
+// other build.
 const Debugging = true

@@ -27,10 +27,10 @@ func TestDebug(t *testing.T) {
 	}, lines)
 }
 
-// Lines for development must be free where there is none.
+// Debug lines must cost nothing in a build without the tag.
 func TestDebugCostsNothingWithoutTheTag(t *testing.T) {
 	if guest.Debugging {
-		t.Skip("this is a build for development")
+		t.Skip("this is a development build")
 	}
 	n, text := 1_000_000, t.Name()
 	require.Zero(t, testing.AllocsPerRun(1000, func() {

@@ -6,16 +6,16 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Answers of an engine that are not success. The host gets the code of the one
-// that an error is or wraps, as [errors.Is] sees it.
+// Answers of an engine that are not success. The host receives the code of the
+// one that an error is or wraps, as [errors.Is] sees it.
 var (
 	ErrNotFound    error = codeError(abi.NotFound)    // no record under this key, or it has expired
-	ErrInvalid     error = codeError(abi.Invalid)     // an argument or setting that cannot be accepted
-	ErrTooLarge    error = codeError(abi.TooLarge)    // key or value larger than the engine takes
-	ErrNoSpace     error = codeError(abi.NoSpace)     // no room, and none can be made
-	ErrUnavailable error = codeError(abi.Unavailable) // not now; the same call may succeed later
+	ErrInvalid     error = codeError(abi.Invalid)     // the engine cannot accept an argument or setting
+	ErrTooLarge    error = codeError(abi.TooLarge)    // the key or value is larger than the engine takes
+	ErrNoSpace     error = codeError(abi.NoSpace)     // there is no room, and none can be made
+	ErrUnavailable error = codeError(abi.Unavailable) // not possible now; the same call may succeed later
 	ErrConflict    error = codeError(abi.Conflict)    // the stored revision is not the expected one
-	ErrCorrupt     error = codeError(abi.Corrupt)     // a record is stored and cannot be read
+	ErrCorrupt     error = codeError(abi.Corrupt)     // a record is stored but cannot be read
 	ErrDenied      error = codeError(abi.Denied)      // the backend refuses access
 	ErrUnsupported error = codeError(abi.Unsupported) // the engine does not have the operation
 	ErrInternal    error = codeError(abi.Internal)    // a fault within the engine

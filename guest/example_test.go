@@ -62,8 +62,7 @@ func (s *shelf) Clear(int64) error                { clear(s.books); return nil }
 func (s *shelf) Save(int64) error                 { return nil }
 
 func Example() {
-	// NewHarness runs an engine in a native test, in the way in which a host
-	// runs the module.
+	// NewHarness runs an engine in a native test the way a host runs the module.
 	shelf := guest.NewHarness(&shelf{}, guest.Info{Name: "shelf", Version: "1.0", CAS: true})
 	if err := shelf.Open("max_entries", "1"); err != nil {
 		fmt.Println(err)

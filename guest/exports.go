@@ -4,8 +4,8 @@ package guest
 
 import "github.com/waddle-sessions/waddle/abi"
 
-// The exports of abi/SPEC.md. What they do is in instance.go, where it can be
-// tested natively; here only regions become pointers.
+// The exports of abi/SPEC.md. Their behaviour is in instance.go, where it can
+// be tested natively; here only regions become pointers.
 
 //go:wasmexport session_abi_v1
 func sessionABIv1() {}
@@ -63,7 +63,7 @@ func sessionRestore(ptr, length uint32, now int64) int64 { return current.restor
 //go:wasmexport session_stats
 func sessionStats() int64 { return region(current.stats()) }
 
-// region makes a result of bytes, or of a code.
+// region makes a result from bytes, or from a code.
 func region(b []byte, code int64) int64 {
 	if code < 0 || len(b) == 0 {
 		return code

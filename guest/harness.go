@@ -5,33 +5,32 @@ package guest
 import "github.com/waddle-sessions/waddle/abi"
 
 // Harness drives an engine in native tests as a host drives the module: through
-// the exchange buffer, the codes and the lists of the interface. What it
-// returns as an error wraps one of this package's and carries the message that
-// the host would get. Package guesttest puts a whole suite of checks on top of
-// it.
+// the exchange buffer, the codes and the lists of the interface. The errors it
+// returns wrap one of this package's errors and carry the message that the host
+// would get. Package guesttest adds a whole suite of checks on top of it.
 //
-// It exists in native builds only. Calls of all harnesses of a program are made
-// one at a time, as a module's are: an engine that keeps a buffer in a package
-// variable is none the worse for there being several of it. What an engine
-// returns is valid until the next call of the same harness, and only if the
-// engine keeps it in no package variable.
+// It exists in native builds only. Calls of all harnesses in a program run one
+// at a time, as a module's do, so several engines may share a buffer in a
+// package variable. A value that an engine returns is valid until the next call
+// of the same harness, unless the engine keeps it in a package variable.
 type Harness struct{ instance instance }
 
-// ErrNoBuffer is what a call answers that was not made, since the engine has no
-// exchange buffer for what it should be given: more than Info allows, or a list
-// of records that a host then divides. It is ErrNoSpace as well.
+// ErrNoBuffer is returned when the engine has no exchange buffer for what it
+// should be given, so the call was not made. Either the argument is larger than
+// Info allows, or it is a list of records that a host would then divide. It is
+// ErrNoSpace as well.
 var ErrNoBuffer = Fail(ErrNoSpace, "session_alloc returned 0")
 
-// NewHarness returns a harness around an engine that is not open. It panics as
-// Register does.
+// NewHarness returns a harness around an engine that is not open. It panics
+// where Register does.
 func NewHarness(engine Engine, info Info) *Harness {
 	h := new(Harness)
 	h.instance.init(engine, info)
 	return h
 }
 
-// Open opens the engine with settings, names and values in turn, the names in
-// ascending order.
+// Open opens the engine with settings: alternating names and values, the names
+// in ascending order.
 func (h *Harness) Open(settings ...string) error {
 	h.enter()
 	defer h.leave()
@@ -46,8 +45,8 @@ func (h *Harness) Open(settings ...string) error {
 	return harnessError(h.instance.open(ptr, uint32(len(list))))
 }
 
-// Describe returns the list of names and values that the engine describes
-// itself by.
+// Describe returns the list of names and values by which the engine describes
+// itself.
 func (h *Harness) Describe() []byte {
 	h.enter()
 	defer h.leave()
@@ -182,8 +181,8 @@ func (h *Harness) Stats() ([]byte, error) {
 	return append([]byte(nil), b...), harnessError(code)
 }
 
-// enter begins a call: nobody else's runs until leave, Scratch serves this
-// instance, and no message is left of the call before.
+// enter begins a call. No other harness runs until leave, Scratch serves this
+// instance, and no message is left over from the previous call.
 func (h *Harness) enter() {
 	harnesses.mu.Lock()
 	harnesses.serving.Store(&h.instance)

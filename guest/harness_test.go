@@ -26,10 +26,10 @@ func TestScratchOfAHarnessIsItsExchangeBuffer(t *testing.T) {
 	h := opened(t, new(careless), info)
 	got, err := h.Get([]byte("abc"), 1)
 	require.NoError(t, err)
-	require.Equal(t, "==bc", string(got), "as it would come out of a module: the key was overwritten")
+	require.Equal(t, "==bc", string(got), "as a module would return it: the key was overwritten")
 	outside := guest.Scratch(4)
 	copy(outside, "....")
-	require.Equal(t, "==bc", string(got), "nothing of it is served to anybody else")
+	require.Equal(t, "==bc", string(got), "nobody else is served any of it")
 }
 
 // complaining answers each key with a message of its own.
@@ -60,7 +60,8 @@ func TestHarnessesSideBySide(t *testing.T) {
 	}
 }
 
-// forgetful says that a record is not there in more words than anybody hears.
+// forgetful answers that a record is not there, with a message that nobody
+// sees.
 type forgetful struct{ plain }
 
 func (f *forgetful) Delete([]byte, int64) error {
@@ -75,7 +76,7 @@ func TestAMessageBelongsToItsCall(t *testing.T) {
 	require.EqualError(t, h.Save(1), "guest: UNAVAILABLE")
 }
 
-// exploding panics, which must not keep others from being called.
+// exploding panics, which must not stop others from being called.
 type exploding struct{ plain }
 
 func (e *exploding) Clear(int64) error { panic("boom") }

@@ -10,7 +10,7 @@ func importLog(level int32, ptr unsafe.Pointer, length uint32)
 //go:wasmimport waddle_v1 fail
 func importFail(ptr unsafe.Pointer, length uint32)
 
-// serving is the instance whose engine runs.
+// serving is the instance whose engine is running.
 func serving() *instance { return &current }
 
 func hostLog(level int32, line string) {

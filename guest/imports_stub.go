@@ -19,13 +19,13 @@ var recorder struct {
 	fail  string
 }
 
-// harnesses makes one call at a time of all that there are.
+// harnesses lets one harness run at a time.
 var harnesses struct {
 	mu      sync.Mutex
 	serving atomic.Pointer[instance]
 }
 
-// serving is the instance whose engine runs.
+// serving is the instance whose engine is running.
 func serving() *instance {
 	if i := harnesses.serving.Load(); i != nil {
 		return i
@@ -36,9 +36,9 @@ func serving() *instance {
 // maxRecorded is how many lines are kept for Logged.
 const maxRecorded = 10_000
 
-// Logged returns the lines that Log was given since it was last called, the
-// first 10,000 of them. It exists in native tests only, where there is no host
-// to take them.
+// Logged returns the lines that Log has been given since the last call, at most
+// the first 10,000. It exists in native tests only, where there is no host to
+// receive them.
 func Logged() []Line {
 	recorder.mu.Lock()
 	defer recorder.mu.Unlock()
@@ -61,6 +61,6 @@ func hostFail(message string) {
 	recorder.fail = message
 }
 
-// address stands in for the place in linear memory that a native program does
-// not have. Only the exchange buffer is asked for here.
+// address stands in for an address in linear memory, which a native program
+// does not have. It is called only for the exchange buffer.
 func address([]byte) uint32 { return 1 << 16 }

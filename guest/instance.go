@@ -6,16 +6,16 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// current is the instance that the exports serve: a module has one.
+// current is the instance that the exports serve: a module has only one.
 var current instance
 
 // Sizes of the exchange buffer. It starts with room for any chunk and grows by
-// large factors, so that all buffers that there ever were are together little
-// more than the last one: memory that was given up may be in pieces by then.
+// large factors, so that all buffers together are little more than the last one:
+// memory that was freed may be fragmented by then.
 const (
 	minExchange    = chunkSize + exchangeMargin
 	growExchange   = 4
-	exchangeMargin = 256 // over the largest key and value, for the header of a record in a list
+	exchangeMargin = 256 // beyond the largest key and value, for the header of a record in a list
 )
 
 // instance stands between the interface and an engine.
@@ -27,7 +27,7 @@ type instance struct {
 
 	keyTooLarge, valueTooLarge error
 
-	// What the engine is beyond an Engine, nil where it is not.
+	// The optional interfaces of the engine, nil where it lacks one.
 	toucher     Toucher
 	sweeper     Sweeper
 	flusher     Flusher
@@ -36,15 +36,15 @@ type instance struct {
 	restorer    Restorer
 	counter     Counter
 
-	// exchange is the buffer that the host writes to, base its address.
-	// Results are built in it where they do not lie in the engine's memory.
+	// exchange is the buffer that the host writes to, and base its address.
+	// Results that do not lie in the engine's memory are built in it.
 	exchange []byte
 	base     uint32
 
-	// result keeps the bytes alive that the host may still look at.
+	// result keeps alive the bytes that the host may still read.
 	result []byte
 
-	counts []byte // the list of the last count, which is kept
+	counts []byte // the list of the last count, kept for reuse
 
 	keyChunk    KeyChunk
 	recordChunk RecordChunk
@@ -72,7 +72,7 @@ func (i *instance) describe() ([]byte, int64) {
 }
 
 func (i *instance) alloc(size uint32) uint32 {
-	// What fits as an argument fits as a chunk of one record, too.
+	// What fits as an argument also fits as a chunk of one record.
 	need := int64(size) + exchangeMargin
 	if need > int64(len(i.exchange)) {
 		largest := max(minExchange, i.info.MaxKey+i.info.MaxValue+2*exchangeMargin)
@@ -83,7 +83,7 @@ func (i *instance) alloc(size uint32) uint32 {
 		if grown > largest/2 {
 			grown = largest
 		}
-		i.exchange, i.result = nil, nil // not held while the next is made
+		i.exchange, i.result = nil, nil // not held while the next one is made
 		i.exchange = make([]byte, grown)
 		i.base = address(i.exchange)
 	}
@@ -260,8 +260,8 @@ func (i *instance) snapshot(cursor, now int64) ([]byte, int64) {
 	if cursor < 0 {
 		return nil, i.fail(errCursor)
 	}
-	// The whole buffer, although a chunk ends at chunkSize: a single record
-	// may be longer, and need not be copied elsewhere then.
+	// The whole buffer, although a chunk ends at chunkSize: a single record may
+	// be longer, and this way it need not be copied elsewhere.
 	i.recordChunk.begin(i.scratch(max(chunkSize, len(i.exchange))))
 	next, err := i.snapshotter.Snapshot(&i.recordChunk, cursor, now)
 	if err != nil {
@@ -271,7 +271,7 @@ func (i *instance) snapshot(cursor, now int64) ([]byte, int64) {
 	return i.result, 0
 }
 
-// mostCounted has 18 digits.
+// mostCounted is the largest number with 18 digits.
 const mostCounted = 1e18 - 1
 
 func (i *instance) stats() ([]byte, int64) {
@@ -329,18 +329,18 @@ var (
 	errNoEngine  = Fail(ErrInternal, "the module never called guest.Register")
 	errReopened  = Fail(ErrInvalid, "session_open was called a second time")
 	errOutside   = Fail(ErrInvalid, "an argument does not lie within the exchange buffer")
-	errNotOpen   = Fail(ErrInvalid, "the instance is not open: session_open comes first and must succeed")
-	errEmptyKey  = Fail(ErrInvalid, "the key is empty, and a key has at least one byte")
+	errNotOpen   = Fail(ErrInvalid, "the instance is not open: session_open must be called first and succeed")
+	errEmptyKey  = Fail(ErrInvalid, "the key is empty: must have at least one byte")
 	errCursor    = Fail(ErrInvalid, "the cursor is negative")
 	errMalformed = Fail(ErrInvalid, "the list ends within a record, or has a record without a key")
 )
 
 // argument returns the bytes that an operation was given. They must lie within
-// the exchange buffer, as everything that the host writes does.
+// the exchange buffer, like everything that the host writes.
 func (i *instance) argument(ptr, length uint32) ([]byte, bool) {
-	offset := ptr - i.base // below base it wraps round and is out of range
+	offset := ptr - i.base // below base it wraps around and is out of range
 	if uint64(offset)+uint64(length) > uint64(len(i.exchange)) {
-		return nil, length == 0 // the pointer of nothing is not looked at
+		return nil, length == 0 // with no length, the pointer is not used
 	}
 	end := offset + length
 	return i.exchange[offset:end:end], true
@@ -357,7 +357,7 @@ func (i *instance) refusal(inside bool) error {
 	return errEmptyKey
 }
 
-// checkSize allocates nothing: whoever sends too much, again and again, must not
+// checkSize allocates nothing: a caller that keeps sending too much must not
 // fill the memory with messages.
 func (i *instance) checkSize(key, value []byte) error {
 	if len(key) > i.info.MaxKey {
@@ -377,7 +377,7 @@ func (i *instance) done(err error) int64 {
 }
 
 // fail turns an error into its code and hands its message to the host. It is
-// inlined for the answers that are no surprise.
+// inlined for the common answers.
 func (i *instance) fail(err error) int64 {
 	if code, ok := err.(codeError); ok {
 		return int64(code)

@@ -19,7 +19,7 @@ func (n *nothing) Clear(int64) error                 { return nil }
 func (n *nothing) Save(int64) error                  { return nil }
 func (n *nothing) Touch([]byte, int64, int64) error  { n.calls++; return nil }
 
-// Whatever a host sends, nothing but the exchange buffer is read.
+// Whatever a host sends, only the exchange buffer is read.
 func TestArgumentsMustLieInTheExchangeBuffer(t *testing.T) {
 	engine := new(nothing)
 	var i instance
@@ -50,7 +50,7 @@ func TestArgumentsMustLieInTheExchangeBuffer(t *testing.T) {
 }
 
 // All exchange buffers together must stay little more than the last: an engine
-// that is full counts on it.
+// that is full relies on it.
 func TestExchangeBufferGrowsInLargeSteps(t *testing.T) {
 	for _, maxValue := range []int{4096, 100_000, 1 << 20, 16 << 20} {
 		var i instance

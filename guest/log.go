@@ -14,17 +14,17 @@ const (
 	LevelError = abi.LevelError
 )
 
-// Log writes a line to the host's log, which keeps its first 4096 bytes and may
-// drop lines of a guest that writes too many. A line must not contain keys or
-// values.
+// Log writes a line to the host's log. The host keeps its first 4096 bytes and
+// may drop lines of a guest that writes too many. A line must not contain keys
+// or values.
 func Log(level int32, line string) { hostLog(level, line[:min(len(line), abi.MaxLog)]) }
 
-// Debug writes a line of level debug to the host's log if [Debugging]; otherwise
-// it does nothing, and costs nothing but what it takes to make its arguments.
-// The parts are joined by spaces: strings, booleans, integers of all sizes and
-// errors as they are, anything else as "?".
+// Debug writes a line of level debug to the host's log if [Debugging]. Otherwise
+// it does nothing, and costs only the evaluation of its arguments. The parts are
+// joined by spaces: strings, booleans, integers of all sizes and errors as they
+// are, anything else as "?".
 //
-// A line must not contain keys or values, in a build for development either.
+// A line must not contain keys or values, even in a development build.
 func Debug(parts ...any) {
 	if Debugging {
 		debug(parts)

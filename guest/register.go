@@ -6,52 +6,52 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Info says what an engine is. The host reads it before it opens an instance.
+// Info describes an engine. The host reads it before it opens an instance.
 type Info struct {
 	// Name and Version are for people, up to 64 bytes each.
 	Name, Version string
 
-	// CAS says that Set compares and stores as one step. An engine whose
-	// data several processes share needs it; for any other it saves the
-	// host a read.
+	// CAS says that Set compares and stores as one step. An engine whose data
+	// several processes share needs it. For any other engine it saves the host a
+	// read.
 	CAS bool
 
-	// Reshard says that the engine keeps files and finds every record in them
-	// with whatever number of shards it is opened. Of any other engine the host
-	// opens a directory with the number that it was written with, and with no
-	// other, so that it need not look at the number at all. To divide its files
-	// anew is for the Open of shard 0, which returns before another begins; where
-	// that was cut short, the next must be able to begin again.
+	// Reshard says that the engine keeps files and finds every record in them,
+	// whatever number of shards it is opened with. Without it, the host opens a
+	// directory only with the number of shards that it was written with, so the
+	// engine need not check the number. The Open of shard 0 divides the files
+	// anew, and returns before any other shard is opened. If that is cut short,
+	// the next Open must be able to begin again.
 	Reshard bool
 
 	// Remote says that the engine keeps no record in the instance, but all of them
 	// elsewhere, as on a server: what one instance was told, every other one has at
-	// once. The host then has any instance serve any key, as many calls at a time as
-	// there are instances, and asks one of them for all records where it otherwise
-	// asks each: in Clear, Save, Sweep, Keys, Snapshot. It needs CAS, since no lock of
-	// the host stands between two writers of a record.
+	// once. The host then lets any instance serve any key, with as many calls at a
+	// time as there are instances. Where it otherwise asks each instance, it asks one
+	// of them for all records: in Clear, Save, Sweep, Keys, Snapshot. It needs CAS,
+	// since no lock of the host stands between two writers of a record.
 	Remote bool
 
-	// MaxKey and MaxValue are the largest key and value in bytes, the
-	// value's revision included. 0 means the most that the interface allows,
-	// abi.MaxKey and abi.MaxValue. An engine takes at least keys of 64 bytes
-	// and values of 4 KiB.
+	// MaxKey and MaxValue are the largest key and value in bytes, the value's
+	// revision included. 0 means the most that the interface allows, abi.MaxKey
+	// and abi.MaxValue. An engine must take at least keys of 64 bytes and values
+	// of 4 KiB.
 	MaxKey, MaxValue int
 }
 
-// Least that an engine takes, by the specification.
+// The least that an engine must take, by the specification.
 const (
 	minMaxKey   = 64
 	minMaxValue = 4 << 10
 	maxInfoText = 64
 )
 
-// Register makes engine the one that this module is. It is called once, from
-// an init function, and panics if it is called again or if info is out of the
-// bounds that its fields name.
+// Register makes engine this module's engine. It is called once, from an init
+// function. It panics if it is called again or if info is outside the bounds that
+// its fields name.
 func Register(engine Engine, info Info) {
 	if current.engine != nil {
-		panic("guest: Register was called twice, and a module is one engine")
+		panic("guest: Register was called twice: a module has one engine")
 	}
 	if engine == nil {
 		panic("guest: Register was called with a nil engine")
@@ -59,11 +59,11 @@ func Register(engine Engine, info Info) {
 	current.init(engine, info)
 }
 
-// Scratch returns n bytes to build a result in, which stay valid until the next
-// call. As a rule they lie in the exchange buffer and cost nothing; the key
-// and value of the current call lie there as well and are overwritten: take
-// Scratch when they are no longer needed. There is always room there for a
-// key and value that came in through Set or Restore.
+// Scratch returns n bytes to build a result in, valid until the next call. They
+// usually lie in the exchange buffer and cost nothing. The key and value of the
+// current call lie there too and are overwritten: take Scratch when they are no
+// longer needed. There is always room there for a key and value that came in
+// through Set or Restore.
 func Scratch(n int) []byte { return serving().scratch(n) }
 
 // checked returns info with its zero values filled in.
@@ -82,9 +82,9 @@ func (info Info) checked() Info {
 	case info.Remote && !info.CAS:
 		panic("guest: Info.Remote is set without Info.CAS: where records lie elsewhere the host cannot compare")
 	case info.MaxKey < minMaxKey || info.MaxKey > abi.MaxKey:
-		panic("guest: Info.MaxKey is " + strconv.Itoa(info.MaxKey) + " and must be 64 to 1024")
+		panic("guest: Info.MaxKey is " + strconv.Itoa(info.MaxKey) + ": must be 64 to 1024")
 	case info.MaxValue < minMaxValue || info.MaxValue > abi.MaxValue:
-		panic("guest: Info.MaxValue is " + strconv.Itoa(info.MaxValue) + " and must be 4096 to 16777216")
+		panic("guest: Info.MaxValue is " + strconv.Itoa(info.MaxValue) + ": must be 4096 to 16777216")
 	}
 	return info
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// plain is the least that an engine can be: a map, and no optional interface.
+// plain is the smallest possible engine: a map, and no optional interface.
 type plain struct {
 	values map[string][]byte
 	fail   error // what every operation returns, if not nil
@@ -116,7 +116,7 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, err, "an empty value is one")
 	require.Empty(t, got)
 	require.NoError(t, h.Delete(key, 1))
-	require.NoError(t, h.Delete(key, 1), "deleting what is not there is no error")
+	require.NoError(t, h.Delete(key, 1), "deleting an absent record is no error")
 	require.NoError(t, h.Save(1))
 	require.NoError(t, h.Clear(1))
 }
@@ -174,7 +174,7 @@ func TestWhatAnEngineLacksIsUnsupported(t *testing.T) {
 	require.ErrorIs(t, err, guest.ErrUnsupported)
 }
 
-// counting is an engine that tells what it is told to.
+// counting is an engine that returns the counts it is given.
 type counting struct {
 	plain
 	counts guest.Counts
@@ -213,7 +213,7 @@ func TestExpiredWriteOfAnEngineWithoutCAS(t *testing.T) {
 			require.True(t, engine.writes[1].Expired())
 			require.EqualValues(t, 7, engine.writes[1].Expect)
 		} else {
-			require.Empty(t, engine.values, "an engine that does not is told to delete")
+			require.Empty(t, engine.values, "an engine that does not compare is told to delete")
 		}
 	}
 }
@@ -292,7 +292,7 @@ func TestEnumerationInChunks(t *testing.T) {
 		engine.keys = append(engine.keys, key)
 		size := n % 300
 		if n%100 == 50 {
-			size = 70_000 + n // more than a chunk as a rule holds
+			size = 70_000 + n // more than a chunk usually holds
 		}
 		engine.values[string(key)] = bytes.Repeat([]byte{byte(n)}, size)
 	}

@@ -15,16 +15,17 @@ import (
 	"github.com/waddle-sessions/waddle/guest/internal/transcript"
 )
 
-// stepLimit bounds what a command of the tutorial takes. Nothing is measured
+// stepLimit bounds the time of one command of the tutorial. Nothing is measured
 // by it.
 const stepLimit = 10 * time.Minute
 
 // TestTutorial does what README.md says, in a temporary directory, and compares
-// what is printed; package transcript says how. What it does beside the page:
+// the output; package transcript says how. It departs from the page in three
+// ways:
 //
-//   - The checkout that is cloned there is this one, linked to.
-//   - The address of the server is one that is free.
-//   - Lines in which go tells of what it downloads are left out.
+//   - The checkout that is cloned there is a link to this one.
+//   - The address of the server is a free one.
+//   - Lines in which go reports downloads are left out.
 func TestTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds modules and runs the whole suite")
@@ -32,9 +33,9 @@ func TestTutorial(t *testing.T) {
 	for _, tool := range []string{"bash", "make", "curl", "go"} {
 		if _, err := exec.LookPath(tool); err != nil || runtime.GOOS == "windows" {
 			if os.Getenv("CI") == "true" {
-				t.Fatalf("the tutorial needs %s, which is not here", tool)
+				t.Fatalf("the tutorial needs %s, which is missing here", tool)
 			}
-			t.Skipf("SKIPPED: the tutorial needs %s, as on Unix, which is not here", tool)
+			t.Skipf("SKIPPED: the tutorial needs %s, as on Unix, which is missing here", tool)
 		}
 	}
 	page, err := os.ReadFile("README.md")
@@ -50,7 +51,7 @@ func TestTutorial(t *testing.T) {
 	shell, err := transcript.NewShell(dir, tutorialEnv(t, filepath.Join(dir, "bin")))
 	require.NoError(t, err)
 	defer func() {
-		_, _, _ = shell.Run("kill $(jobs -p); wait", time.Minute) // what a failure has left running
+		_, _, _ = shell.Run("kill $(jobs -p); wait", time.Minute) // whatever a failure has left running
 		_ = shell.Close()
 	}()
 	address := freeAddress(t)
@@ -63,8 +64,8 @@ func TestTutorial(t *testing.T) {
 		}
 		output, code, err := shell.Run(here(step.Command), stepLimit)
 		require.NoError(t, err, "README.md:%d", step.Line)
-		if code != 0 && !step.MayFail { // what comes after it would make no sense
-			t.Fatalf("README.md:%d: %s\nended with %d and not with 0:\n%s", step.Line, step.Command, code, output)
+		if code != 0 && !step.MayFail { // later steps would make no sense
+			t.Fatalf("README.md:%d: %s\nended with %d, want 0:\n%s", step.Line, step.Command, code, output)
 		}
 		if code == 0 && step.MayFail {
 			t.Fatalf("README.md:%d: %s\nended with 0, although it should fail:\n%s", step.Line, step.Command, output)
@@ -96,8 +97,8 @@ func writeStep(t *testing.T, shell *transcript.Shell, step transcript.Step, here
 }
 
 // tutorialEnv is the environment of somebody who has Go and nothing else: no
-// settings, a home without anything in it. What go has downloaded and built
-// already it finds again.
+// settings, and an empty home. What go has already downloaded and built is found
+// again.
 func tutorialEnv(t *testing.T, bin string) []string {
 	t.Helper()
 	env := []string{"HOME=" + t.TempDir(), "GOBIN=" + bin, "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}

@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// shelf is the least that an engine can be: no condition, nothing optional.
+// shelf is the smallest possible engine: no conditions, nothing optional.
 type shelf struct {
 	books map[string]book
 	most  int64
@@ -69,13 +69,13 @@ var (
 
 var ledgerInfo = guest.Info{Name: "ledger", Version: "1.0", CAS: true, MaxValue: 1 << 20}
 
-// ledger is an engine with all there is, written to a file at every save if it
-// has one.
+// ledger is an engine with every optional interface. If it has a file, every
+// save writes to it.
 type ledger struct {
 	lines  map[string]*line
 	number int64  // of the last line
-	sweep  int64  // the number of the line at which Sweep goes on
-	file   string // a directory until it is opened; "" for none
+	sweep  int64  // the number of the line at which Sweep continues
+	file   string // a directory until the ledger is opened; "" for none
 	opened func(*guest.Config)
 
 	failing error // what operations answer, if not nil
@@ -83,7 +83,7 @@ type ledger struct {
 	late, aliasing, blind, lazy, touchy, endless bool // faults, one each
 }
 
-// line is a record. Its number never changes, so that enumerations go by it.
+// line is a record. Its number never changes, so enumerations go by it.
 type line struct {
 	number  int64
 	key     string
@@ -261,7 +261,7 @@ func (l *ledger) each(cursor, now int64, add func(*line) bool) (next int64, err 
 	return 0, nil
 }
 
-// Restore takes all records or none: the list is in memory as a whole.
+// Restore takes all records or none: the whole list is in memory.
 func (l *ledger) Restore(records guest.Records, _ int64) error {
 	for w := range records.All() {
 		l.put(string(w.Key), bytes.Clone(w.Value), w.Expires)

@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// A test of one's own drives engines as the store that they are to a host.
+// A test can drive engines as the store that they are to a host.
 func ExampleOpen() {
 	ctx := context.Background()
 	engine := func(string) guest.Engine { return new(shelf) }

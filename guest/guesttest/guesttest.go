@@ -12,37 +12,38 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/nativetest"
 )
 
-// Options are how an engine is held to the contract. The zero value is ready to
-// use.
+// Options say how an engine is tested. The zero value is ready to use.
 type Options struct {
-	// Options are those of the suite. Target, MaxKey and MaxValue are what
-	// guest.Info says unless they are set here, which only makes sense for less.
+	// Options are those of the suite. Target, MaxKey and MaxValue come from
+	// guest.Info unless they are set here; it only makes sense to set lower
+	// limits.
 	storetest.Options
 
-	// Settings are what the engine is opened with, beside shard, shards and
-	// memory_limit.
+	// Settings are what the engine is opened with, in addition to shard, shards
+	// and memory_limit.
 	Settings map[string]string
 }
 
-// Run holds the engines that engine makes to the contract, in subtests with the
-// names of the checks. engine is called once for each shard of each store that a
-// check opens, and again if it broke the contract. At most one Options may be given.
+// Run runs the conformance suite on the engines that engine makes, in subtests
+// with the names of the checks. engine is called once for each shard of each store
+// that a check opens, and again if it broke the contract. At most one Options may
+// be given.
 //
-// What the engine logs is shown with -v or if a check fails, the first 200
-// lines of it.
+// The engine's log is shown with -v or if a check fails, at most the first 200
+// lines.
 func Run(t *testing.T, engine func() guest.Engine, info guest.Info, options ...Options) {
 	t.Helper()
 	run(t, func(string) guest.Engine { return engine() }, info, first(options))
 }
 
-// RunFiles is [Run] for an engine that keeps its records in files. engine is
-// given the directory that is mounted for all shards of a store in a module.
-// The checks of a durable store are run, too: what was saved is there when it
-// is opened again.
+// RunFiles is [Run] for an engine that keeps its records in files. engine
+// receives the directory that all shards of a store would have mounted in a
+// module. The checks of a durable store run, too: what was saved must be there
+// when the store is opened again.
 //
-// A module's files are closed when its instance ends. An engine that has a method
-// Close, with or without an error, is closed here when its store is; it must
-// not write there what Save should have written.
+// A module's files are closed when its instance ends. If an engine has a method
+// Close, with or without an error, it is called when the engine's store is
+// closed. It must not write what Save should have written.
 func RunFiles(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, options ...Options) {
 	t.Helper()
 	o := first(options)
@@ -74,13 +75,13 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 	}, options.Options)
 }
 
-// Open opens a store of engines, one for each shard, for tests of an author's
-// own: to hold it to single checks, to drive it by a session manager, or to look
-// into the engines while they work. engine is given setup.Dir, and called in the
-// order of the shards. What the engine logs is left to [guest.Logged].
+// Open opens a store of engines, one for each shard, for an author's own tests:
+// to run single checks, to drive the store by a session manager, or to look into
+// the engines while they work. engine is given setup.Dir and is called in the
+// order of the shards. The engine's log is left to [guest.Logged].
 //
 // An error is one of package store's under [errors.Is] and carries the message
-// that the host would get. The store may be used by many goroutines at once.
+// that the host would get. Many goroutines may use the store at once.
 func Open(ctx context.Context, engine func(dir string) guest.Engine, info guest.Info, settings map[string]string, setup storetest.Setup) (store.Store, error) {
 	return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: settings, Setup: setup})
 }

@@ -26,8 +26,8 @@ func TestEngineWithEverything(t *testing.T) {
 	guesttest.Run(t, func() guest.Engine { return new(ledger) }, ledgerInfo)
 }
 
-// Results lie where the next call's arguments come, and the host touches by
-// reading and writing.
+// Results lie where the next call's arguments are written, and the host touches
+// by reading and writing.
 func TestEngineWithResultsInScratch(t *testing.T) {
 	guesttest.Run(t, func() guest.Engine { return struct{ guest.Engine }{new(ledger)} }, ledgerInfo)
 }
@@ -61,9 +61,9 @@ func TestFaultsAreFound(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		engine  func(dir string) guest.Engine
-		only    string // the checks that run
+		only    string // the checks to run
 		failing string // one that must fail
-		found   string // and what it finds
+		found   string // what it must find
 	}{
 		{"expiry late by a millisecond", func(string) guest.Engine { return &ledger{late: true} },
 			"expiry", "expiry/exact-millisecond", "NOT_FOUND"},
@@ -176,7 +176,7 @@ func TestWhatAnEngineIsOpenedWith(t *testing.T) {
 	}{
 		{map[string]string{"color": "blue"}, storetest.Setup{}, "engine ledger: open in shard 0: INVALID: the setting color is unknown: this engine has colour"},
 		{map[string]string{"shards": "2"}, storetest.Setup{}, `store: invalid argument or setting: the setting "shards" is set by the host and not by Settings`},
-		{nil, storetest.Setup{Shards: 3}, "store: invalid argument or setting: 3 shards, and there should be a power of two"},
+		{nil, storetest.Setup{Shards: 3}, "store: invalid argument or setting: Setup.Shards is 3: must be a power of two"},
 	} {
 		_, err := guesttest.Open(ctx, engine, ledgerInfo, c.settings, c.setup)
 		require.ErrorIs(t, err, store.ErrInvalid)
@@ -184,8 +184,8 @@ func TestWhatAnEngineIsOpenedWith(t *testing.T) {
 	}
 }
 
-// What is stored when a store is closed is saved at the time that it last heard
-// of, not at one of the machine's.
+// A store that is closed saves at the time that it last heard of, not at the
+// machine's time.
 func TestCloseSavesAtTheLastTime(t *testing.T) {
 	dir := t.TempDir()
 	engine := func(dir string) guest.Engine { return &ledger{file: dir} }
@@ -206,7 +206,7 @@ func TestCloseSavesAtTheLastTime(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// closing counts how often it was closed, and may not open.
+// closing counts how often it was closed, and can be made not to open.
 type closing struct {
 	shelf
 	refusing bool

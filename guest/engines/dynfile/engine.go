@@ -79,15 +79,15 @@ func optionsOf(config *guest.Config) (segments.Options, error) {
 	case segmentBytes != 0 && (segmentBytes < segments.MinSegment || segmentBytes > segments.MaxSegment):
 		config.Refuse("segment_bytes", "must be "+decimal(segments.MinSegment)+" to "+decimal(segments.MaxSegment))
 	case maxBytes != 0 && maxBytes/shards < segments.MinBytes:
-		config.Refuse("max_bytes", "is for all shards together and must be at least "+decimal(segments.MinBytes*shards))
+		config.Refuse("max_bytes", "must be at least "+decimal(segments.MinBytes*shards)+", for all shards together")
 	case maxBytes != 0 && segmentBytes > maxBytes/shards/16:
-		config.Refuse("segment_bytes", "can be at most a sixteenth of a shard's part of max_bytes, "+decimal(maxBytes/shards/16))
+		config.Refuse("segment_bytes", "must be at most "+decimal(maxBytes/shards/16)+", a sixteenth of a shard's part of max_bytes")
 	}
 	if err := config.Err(); err != nil {
 		return options, err
 	}
 	if limit < leastMemoryLimit {
-		return options, guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes, and this engine needs at least "+
+		return options, guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes: must be at least "+
 			decimal(leastMemoryLimit))
 	}
 	return options, nil

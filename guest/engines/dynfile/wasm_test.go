@@ -69,11 +69,11 @@ func TestModuleRefuses(t *testing.T) {
 		settings []string
 		message  string
 	}{
-		{[]string{"max_bytes", "1MiB"}, "max_bytes is for all shards together and must be at least 8388608"},
-		{[]string{"max_bytes", "64MiB", "segment_bytes", "8MiB"}, "segment_bytes can be at most a sixteenth"},
-		{[]string{"segment_bytes", "1"}, "segment_bytes must be 65536 to"},
+		{[]string{"max_bytes", "1MiB"}, "max_bytes is \"1MiB\": must be at least 8388608"},
+		{[]string{"max_bytes", "64MiB", "segment_bytes", "8MiB"}, "segment_bytes is \"8MiB\": must be at most 4194304, a sixteenth"},
+		{[]string{"segment_bytes", "1"}, "segment_bytes is \"1\": must be 65536 to"},
 		{[]string{"colour", "blue"}, "the setting colour is unknown"},
-		{[]string{"memory_limit", "1MiB"}, "memory_limit is 1048576 bytes, and this engine needs at least"},
+		{[]string{"memory_limit", "1MiB"}, "memory_limit is 1048576 bytes: must be at least"},
 	} {
 		i := m.Instantiate(t, dir)
 		require.Equal(t, abi.Invalid, i.Open(c.settings...))

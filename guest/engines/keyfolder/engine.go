@@ -63,7 +63,7 @@ func (e *engine) Open(config *guest.Config) error {
 		return err
 	}
 	if limit < leastMemoryLimit {
-		return guest.Fail(guest.ErrInvalid, "memory_limit is "+strconv.FormatInt(limit, 10)+" bytes, and this engine needs at least "+
+		return guest.Fail(guest.ErrInvalid, "memory_limit is "+strconv.FormatInt(limit, 10)+" bytes: must be at least "+
 			strconv.Itoa(leastMemoryLimit)+" for each shard")
 	}
 	store, err := folder.Open(vfs.OS(e.dir), options)

@@ -176,7 +176,7 @@ func TestModuleLeastMemory(t *testing.T) {
 
 	m.MemoryLimit = least - 1
 	require.Equal(t, abi.Invalid, m.Instantiate(t, t.TempDir()).Open())
-	require.Equal(t, "memory_limit is 16777215 bytes, and this engine needs at least 16777216 for each shard", m.Failed)
+	require.Equal(t, "memory_limit is 16777215 bytes: must be at least 16777216 for each shard", m.Failed)
 }
 
 func TestModuleRefuses(t *testing.T) {

@@ -62,22 +62,22 @@ func (e *engine) Open(config *guest.Config) error {
 	}
 
 	if limit < leastMemoryLimit {
-		return guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes, and this engine needs at least "+
+		return guest.Fail(guest.ErrInvalid, "memory_limit is "+decimal(limit)+" bytes: must be at least "+
 			decimal(leastMemoryLimit)+" (6.5 MiB)")
 	}
 	if maxBytes != 0 {
 		switch share := maxBytes / shards; {
 		case share < cache.MinBytes:
-			config.Refuse("max_bytes", "is for all shards together and must be at least "+decimal(cache.MinBytes*shards))
+			config.Refuse("max_bytes", "must be at least "+decimal(cache.MinBytes*shards)+", for all shards together")
 		case share > room:
-			config.Refuse("max_bytes", "is for all shards together and can be at most "+decimal(room*shards)+
-				" with a memory_limit of "+decimal(limit))
+			config.Refuse("max_bytes", "must be at most "+decimal(room*shards)+
+				", for all shards together, with a memory_limit of "+decimal(limit))
 		default:
 			room = share
 		}
 	}
 	if maxEntries != 0 && maxEntries < shards {
-		config.Refuse("max_entries", "is for all shards together and must be at least their number, "+decimal(shards))
+		config.Refuse("max_entries", "must be at least "+decimal(shards)+", one for each shard")
 	}
 	if err := config.Err(); err != nil {
 		return err

@@ -126,7 +126,7 @@ func TestModuleRefusesTooLittleMemory(t *testing.T) {
 	m := wasmtest.Compile(t, 64<<20)
 	const least = 13 << 19
 	require.Equal(t, abi.Invalid, m.Instantiate(t, "").Open(abi.ConfigMemoryLimit, strconv.Itoa(least-1)))
-	require.Equal(t, "memory_limit is 6815743 bytes, and this engine needs at least 6815744 (6.5 MiB)", m.Failed)
+	require.Equal(t, "memory_limit is 6815743 bytes: must be at least 6815744 (6.5 MiB)", m.Failed)
 	require.Zero(t, m.Instantiate(t, "").Open(abi.ConfigMemoryLimit, strconv.Itoa(least)))
 }
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Match returns an error unless output is what a page says. Spaces at the ends
-// of lines and empty lines at the end do not count.
+// Match returns an error unless output is what a page says. It ignores spaces
+// at the ends of lines and empty lines at the end.
 func Match(want []string, output string) error {
 	var pattern strings.Builder
 	pattern.WriteString(`\A`)
@@ -27,7 +27,7 @@ func Match(want []string, output string) error {
 	if regexp.MustCompile(pattern.String()).MatchString(got.String()) {
 		return nil
 	}
-	return fmt.Errorf("the page says:\n%s\nand it printed:\n%s", indented(want), indented(strings.Split(got.String(), "\n")))
+	return fmt.Errorf("the page says:\n%s\nbut the command printed:\n%s", indented(want), indented(strings.Split(got.String(), "\n")))
 }
 
 // trimmed returns lines without spaces at their ends and empty ones at the end.
@@ -46,13 +46,13 @@ func indented(lines []string) string {
 	return "\t" + strings.Join(trimmed(lines), "\n\t")
 }
 
-// Change makes the change of a "```diff" block to the content of a file.
+// Change applies a "```diff" block to the content of a file.
 func Change(content, change string) (string, error) {
 	var before, after strings.Builder
 	for line := range strings.Lines(change) {
 		mark, rest := line[:1], line[1:]
 		switch mark {
-		case "\n": // an empty line, whose space an editor has taken
+		case "\n": // an empty line whose space an editor has removed
 			before.WriteString(line)
 			after.WriteString(line)
 		case " ":
@@ -70,7 +70,7 @@ func Change(content, change string) (string, error) {
 	case before.Len() == 0:
 		return "", fmt.Errorf("a change that does not say where")
 	case n != 1:
-		return "", fmt.Errorf("these lines stand %d times in the file, and should once:\n%s", n, before.String())
+		return "", fmt.Errorf("these lines appear %d times in the file: must appear once:\n%s", n, before.String())
 	}
 	return strings.Replace(content, before.String(), after.String(), 1), nil
 }

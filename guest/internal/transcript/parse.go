@@ -1,20 +1,17 @@
 // Package transcript runs a page of Markdown that shows commands with their
-// output, files and changes to files, so that a tutorial is what really happens.
+// output, files and changes to files, so that a tutorial shows what really
+// happens.
 //
-// Of the fenced blocks of a page, these are steps, in their order:
+// These fenced blocks of a page are steps, in their order:
 //
-//   - "```console" holds commands behind "$ ", each followed by what it prints
-//     to its standard output and error. A command goes on in the next line
-//     behind a backslash. It must succeed, unless the next one is "echo $?".
+//   - "```console" holds commands, each after "$ " and followed by what it prints to standard output and error. A backslash continues a command on the next line. A command must succeed, unless the next one is "echo $?".
 //   - "```go FILE" (or any other language, and the name of a file) is the whole
 //     content of that file.
-//   - "```diff FILE" is a change to that file: lines that begin with a space or
-//     with "-" stand in it, once, one after the other, and are replaced by those
-//     that begin with a space or with "+".
+//   - "```diff FILE" is a change to that file. The lines that begin with a space or with "-" must be in it once, one after the other. They are replaced by those that begin with a space or with "+".
 //
-// In output, … stands for any text within a line; on a line of its own it
-// stands for any number of lines. That is for what differs from run to run:
-// durations, sizes, hashes, directories. Blocks of any other kind are left alone.
+// In output, … stands for any text within a line; on a line of its own it stands
+// for any number of lines. It is for what differs from run to run: durations,
+// sizes, hashes, directories. Blocks of any other kind are ignored.
 package transcript
 
 import (
@@ -27,7 +24,7 @@ type Step struct {
 	Line int // in the page, from 1
 
 	Command string
-	Want    []string // the lines that the command prints
+	Want    []string // the lines that the command must print
 	MayFail bool     // the next command asks for the exit code
 
 	File    string
@@ -97,7 +94,7 @@ func parseConsole(lines []string, start int) (steps []Step, err error) {
 		}
 	}
 	if goesOn {
-		return nil, fmt.Errorf("line %d: a command that should go on ends with the block", start)
+		return nil, fmt.Errorf("line %d: the block ends within a continued command", start)
 	}
 	return steps, nil
 }

@@ -14,8 +14,8 @@ import (
 // mark ends the output of each command.
 const mark = "-- end of a command of the transcript: "
 
-// Shell is a bash that runs one command after the other, so that directories,
-// variables and jobs in the background stay from one to the next.
+// Shell is a bash that runs one command after another. Directories, variables
+// and background jobs carry over from one to the next.
 type Shell struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -23,7 +23,7 @@ type Shell struct {
 	pipe   *os.File
 }
 
-// NewShell starts a bash in a directory. Close it.
+// NewShell starts a bash in a directory. Close must be called.
 func NewShell(dir string, env []string) (*Shell, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -42,10 +42,11 @@ func NewShell(dir string, env []string) (*Shell, error) {
 	return s, nil
 }
 
-// Run runs a command and returns what it printed and its exit code. One that
-// takes longer than the limit is an error, and the shell is then of no more use.
+// Run runs a command and returns its output and its exit code. A command that
+// takes longer than the limit is an error, and the shell cannot be used after
+// that.
 func (s *Shell) Run(command string, limit time.Duration) (output string, code int, err error) {
-	// A command that reads finds nothing, and $? is for the next one to ask.
+	// A command that reads finds no input, and the next one can ask for $?.
 	_, err = fmt.Fprintf(s.stdin, "{ (exit ${transcript_code:-0})\n%s\n} </dev/null; transcript_code=$?; printf '\\n%s%%d\\n' $transcript_code\n", command, mark)
 	if err != nil {
 		return "", 0, err
@@ -62,7 +63,7 @@ func (s *Shell) Run(command string, limit time.Duration) (output string, code in
 		}
 		b.WriteString(line)
 		if err != nil {
-			return b.String(), 0, fmt.Errorf("%q has not come to its end: %w; it printed:\n%s", command, err, b.String())
+			return b.String(), 0, fmt.Errorf("%q has not ended: %w; it printed:\n%s", command, err, b.String())
 		}
 	}
 }

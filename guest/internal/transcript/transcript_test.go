@@ -52,7 +52,7 @@ go install nothing
 	for page, message := range map[string]string{
 		"'''console\n$ ls":           "line 1: a block that does not end",
 		"\n'''console\nls\n'''":      "line 3: output before the first command of a block",
-		"'''console\n$ ls \\\n'''":   "line 1: a command that should go on ends with the block",
+		"'''console\n$ ls \\\n'''":   "line 1: the block ends within a continued command",
 		"'''diff\n-a\n+b\n'''":       "line 1: a change without the name of a file",
 		"'''\nx\n'''\n'''go a.go\nx": "line 4: a block that does not end",
 	} {
@@ -75,7 +75,7 @@ func TestMatch(t *testing.T) {
 		err := transcript.Match(strings.Split(c.want, "\n"), c.got)
 		require.Equal(t, c.ok, err == nil, "%q and %q: %v", c.want, c.got, err)
 	}
-	require.EqualError(t, transcript.Match([]string{"a"}, "b\n"), "the page says:\n\ta\nand it printed:\n\tb")
+	require.EqualError(t, transcript.Match([]string{"a"}, "b\n"), "the page says:\n\ta\nbut the command printed:\n\tb")
 }
 
 func TestChange(t *testing.T) {
@@ -84,8 +84,8 @@ func TestChange(t *testing.T) {
 		{"-\tb\n+\tB\n", "a\n\tB\n\nc\na\n", ""},
 		{" a\n-\tb\n+x\n+y\n\n c\n", "a\nx\ny\n\nc\na\n", ""},
 		{"-\tb\n-\n", "a\nc\na\n", ""},
-		{"-a\n+z\n", "", "these lines stand 2 times in the file, and should once:\na\n"},
-		{"-d\n+z\n", "", "these lines stand 0 times in the file, and should once:\nd\n"},
+		{"-a\n+z\n", "", "these lines appear 2 times in the file: must appear once:\na\n"},
+		{"-d\n+z\n", "", "these lines appear 0 times in the file: must appear once:\nd\n"},
 		{"+z\n", "", "a change that does not say where"},
 		{"@@ 1\n", "", `the line "@@ 1" of a change begins with none of space, - and +`},
 	} {
@@ -101,7 +101,7 @@ func TestChange(t *testing.T) {
 
 func TestShell(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
-		t.Skip("there is no bash, or none with the pipes that this needs")
+		t.Skip("there is no bash, or none with the pipes that this test needs")
 	}
 	s, err := transcript.NewShell(t.TempDir(), append(os.Environ(), "FRUIT=pear"))
 	require.NoError(t, err)
