@@ -73,8 +73,8 @@ func BenchmarkEngine(b *testing.B) {
 	})
 }
 
-// BenchmarkPlain is what others do at the least: write a file anew, without a
-// sync, with one, and in the way that survives a power loss.
+// BenchmarkPlain is the minimum that other engines do: write a file anew,
+// without a sync, with one, and in the way that survives a power loss.
 func BenchmarkPlain(b *testing.B) {
 	v := value(1, 348)
 	dir := b.TempDir()

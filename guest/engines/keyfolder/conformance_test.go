@@ -8,7 +8,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// A folder is made for every session: there are fewer operations than usual.
+// Every session takes a folder, so there are fewer operations than usual.
 func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes many thousands of files")

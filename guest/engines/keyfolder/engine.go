@@ -15,16 +15,16 @@ var info = guest.Info{
 	MaxValue: maxValue,
 }
 
-// maxValue is what an instance with the memory that is usual can hold a few times
-// over: what comes in, what is read, and what the collector has not got to.
+// maxValue is what an instance with the default memory can hold a few times over:
+// what comes in, what is read, and what the collector has not freed yet.
 const maxValue = 4 << 20
 
 const (
 	defaultMemoryLimit = 64 << 20
 
 	// leastMemoryLimit has room for the largest values one after the other, as
-	// the tests of the module do it, beside as many changed keys as are kept in
-	// mind; 12 MiB were just enough.
+	// the module's tests write them, and for as many changed keys as are
+	// remembered. 12 MiB were just enough.
 	leastMemoryLimit = 16 << 20
 
 	// One part in pendingShare of the memory is for changed keys, which take
@@ -34,7 +34,7 @@ const (
 	leastPending = 1024
 )
 
-// engine opens a store as the settings want it.
+// engine opens a store according to the settings.
 type engine struct {
 	*folder.Store
 	dir string

@@ -18,7 +18,7 @@ import (
 )
 
 // The module over a real directory does what the store does over the simulated
-// one, through instances that come and go without a word.
+// one. Its instances come and go without notice.
 func TestModule(t *testing.T) {
 	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
 	i := m.Open(t, dir)
@@ -110,15 +110,15 @@ func TestModuleCalls(t *testing.T) {
 		{"save", func() abi.Code { return i.Save(1) },
 			map[string]int{"path_open": 1, "fd_sync": 1, "fd_close": 1, "fd_pwrite": 2, "fd_filestat_set_size": 1}},
 		{"save nothing", func() abi.Code { return i.Save(1) }, map[string]int{}},
-		{"get what is not there", func() abi.Code {
+		{"get an absent record", func() abi.Code {
 			if _, code := i.Get(key(2), 1); code != abi.NotFound {
 				return abi.Internal
 			}
 			return 0
 		}, map[string]int{"path_open": 1}},
-		{"set what is new, where no directory is", func() abi.Code { return i.Set([]byte("abc"), value(1, 300), 0, 1, abi.ExpectAbsent) },
+		{"set a new record, where there is no directory", func() abi.Code { return i.Set([]byte("abc"), value(1, 300), 0, 1, abi.ExpectAbsent) },
 			map[string]int{"path_filestat_get": 1, "path_open": 2, "path_create_directory": 5, "fd_filestat_set_size": 1, "fd_pwrite": 2, "fd_close": 1}},
-		{"delete what was read", func() abi.Code { return i.Delete(key(1), 1) },
+		{"delete a record that was read", func() abi.Code { return i.Delete(key(1), 1) },
 			map[string]int{"path_filestat_get": 1, "fd_pwrite": 1, "path_unlink_file": 1, "path_remove_directory": 1}},
 	} {
 		got := m.Counted(func() { require.Zero(t, c.do(), m.Failed) }, "fd_", "path_")
@@ -126,8 +126,8 @@ func TestModuleCalls(t *testing.T) {
 	}
 }
 
-// The largest values fit into the memory that instances have by default, one
-// after the other.
+// The largest values fit, one after the other, into the memory that instances have
+// by default.
 func TestModuleLargeValues(t *testing.T) {
 	m, dir := wasmtest.Compile(t, memoryLimit), t.TempDir()
 	i := m.Open(t, dir)
@@ -154,8 +154,9 @@ func TestModuleLargeValues(t *testing.T) {
 	}
 }
 
-// With the least memory that it opens with, the largest values fit, beside as many
-// changes as are kept in mind. With less it says so.
+// With the least memory that the engine opens with, the largest values fit, along
+// with as many changes as are remembered. With less, it refuses to open and says
+// so.
 func TestModuleLeastMemory(t *testing.T) {
 	const least = 16 << 20
 	m := wasmtest.Compile(t, least)
@@ -199,7 +200,7 @@ func TestModuleRefuses(t *testing.T) {
 	require.Contains(t, m.Failed, "it is of the engine dynfile, and this one is keyfolder")
 }
 
-// What a person finds in the directory is what README.md shows.
+// The directory looks as README.md shows it.
 func TestModuleOnDisk(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("modes are not those of files there")

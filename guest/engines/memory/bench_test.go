@@ -6,8 +6,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/wasmtest"
 )
 
-// The engine as a host calls it: key and value are written into the module, the
-// value that is read is looked at where it lies.
+// The engine as a host calls it: the benchmark writes key and value into the
+// module and looks at a value where it lies.
 func BenchmarkModule(b *testing.B) {
 	const records, size = 1000, 300
 	i := wasmtest.Compile(b, 64<<20).Open(b, "")

@@ -15,29 +15,29 @@ var info = guest.Info{
 	MaxValue: cache.MaxValue,
 }
 
-// What of an instance's memory is not for records. The test that runs the module
-// at its limits fails if a new Go version needs more.
+// The parts of an instance's memory that are not for records. The test that runs
+// the module at its limits fails if a new Go version needs more.
 const (
-	// runtimeSize is the module's own data, the Go runtime and its heap when
+	// runtimeSize is the module's own data, the Go runtime, and its heap when
 	// Open is called.
 	runtimeSize = 4 << 20
 
-	// exchangeSize is for all exchange buffers that there ever are: three,
-	// the largest with room for the largest value.
+	// exchangeSize is for all exchange buffers of an instance's life: three, the
+	// largest with room for the largest value.
 	exchangeSize = 3 << 19
 
-	// 1/overheadShare of the rest goes to what the runtime keeps for every
-	// piece of memory.
+	// 1/overheadShare of the rest is what the runtime keeps for every piece of
+	// memory.
 	overheadShare = 50
 
 	defaultMemoryLimit = 64 << 20
-	leastMemoryLimit   = 13 << 19 // 6.5 MiB: what is above, and twice cache.MinBytes
+	leastMemoryLimit   = 13 << 19 // 6.5 MiB: the above, and twice cache.MinBytes
 )
 
-// engine opens a cache as the settings want it.
+// engine opens a cache according to the settings.
 type engine struct {
 	*cache.Cache
-	limit string // the setting that bounds it first, as far as that can be told before
+	limit string // the setting that bounds it first, as far as can be told in advance
 }
 
 var (

@@ -46,7 +46,7 @@ func TestSettings(t *testing.T) {
 			require.NoError(t, err)
 			value := make([]byte, 1000)
 			key := make([]byte, 8)
-			for n := range 70_000 { // more than fit in the default
+			for n := range 70_000 { // more than fits by default
 				key[0], key[1], key[2] = byte(n), byte(n>>8), byte(n>>16)
 				if err := h.Set(guest.Write{Key: key, Value: value, Now: 1}); err != nil {
 					require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// The limits are what the specification asks of every guest, or more.
+// The limits are at least what the specification asks of every guest.
 func TestInfo(t *testing.T) {
 	require.GreaterOrEqual(t, info.MaxValue, 4096)
 	c, err := cache.New(cache.Options{MaxBytes: cache.MinBytes})

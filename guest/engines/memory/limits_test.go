@@ -19,8 +19,8 @@ func hashed(n int) []byte {
 	return key[:]
 }
 
-// The module must live within its memory limit however it is filled: running
-// out is a trap, which fails these tests.
+// The module must stay within its memory limit however it is filled: running out is a trap,
+// which fails these tests.
 func TestModuleNeverRunsOutOfMemory(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	phase := func(n, total, phases int) int { return n * phases / total }
@@ -100,7 +100,7 @@ func TestModuleNeverRunsOutOfMemory(t *testing.T) {
 	}
 }
 
-// Hundreds of thousands of calls of a full instance must not bring it any closer to its end.
+// Hundreds of thousands of calls to a full instance must not bring it any closer to its end.
 func TestModuleDoesNotGrowOnceFull(t *testing.T) {
 	const limit = 10 << 20
 	i := wasmtest.Compile(t, limit).Open(t, "")
@@ -130,7 +130,7 @@ func TestModuleRefusesTooLittleMemory(t *testing.T) {
 	require.Zero(t, m.Instantiate(t, "").Open(abi.ConfigMemoryLimit, strconv.Itoa(least)))
 }
 
-// What a session costs beyond key and value, all memory of the module counted.
+// What a session costs beyond key and value, counting all memory of the module.
 func TestModuleOverheadPerSession(t *testing.T) {
 	const sessions, size, limit = 250_000, 300, 256 << 20
 	i := wasmtest.Compile(t, limit).Open(t, "")

@@ -1,5 +1,6 @@
-// The in-memory engine: sessions in the linear memory of the module, bounded and
-// gone with the process. README.md beside this file says what it promises.
+// The in-memory engine keeps sessions in the linear memory of the module. They
+// are bounded, and lost with the process. README.md beside this file says what
+// it promises.
 package main
 
 import "github.com/waddle-sessions/waddle/guest"

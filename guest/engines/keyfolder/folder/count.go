@@ -1,22 +1,23 @@
 package folder
 
-// Stats say what a store holds, as far as it knows, and what it gave up.
+// Stats say what a store holds, as far as it knows, and what it has removed.
 type Stats struct {
-	// Records and Bytes are less than 0 as long as nobody knows: in a directory
-	// that was found with records, until a sweep has been round once. Bytes are
-	// the length of the files, about.
+	// Records and Bytes are negative while they are unknown: in a directory
+	// that was opened with records, until a sweep has completed one round.
+	// Bytes is approximately the length of the files.
 	Records, Bytes int64
 
 	Expired uint64 // records that were removed because they had expired
 }
 
-// tally counts records. A store that was made empty is counted exactly; in any
-// other, what a round of the sweeper has seen counts, with what happened since.
+// tally counts records. A store that was made empty is counted exactly. For any
+// other, the count is what a round of the sweeper has seen, updated by every
+// change since.
 type tally struct {
 	known, exact   bool
 	records, bytes int64
 
-	seenRecords, seenBytes int64 // by the round that runs
+	seenRecords, seenBytes int64 // by the current round
 	expired                uint64
 }
 
@@ -29,7 +30,7 @@ func (s *Store) Stats() Stats {
 	return Stats{Records: t.records, Bytes: t.bytes, Expired: t.expired}
 }
 
-// empty begins anew with a store that holds nothing.
+// empty starts the count again for a store that holds nothing.
 func (t *tally) empty() { *t = tally{known: true, exact: true, expired: t.expired} }
 
 func (t *tally) made(bytes int64) {
@@ -37,10 +38,10 @@ func (t *tally) made(bytes int64) {
 	t.bytes += bytes
 }
 
-// resized counts a file that has been replaced by one of another length.
+// resized counts a file that was replaced by one of another length.
 func (t *tally) resized(bytes int64) { t.bytes = max(0, t.bytes+bytes) }
 
-// lost counts a file that is gone; nobody looked how long it was.
+// lost counts a file that is gone. Its length is not known.
 func (t *tally) lost() {
 	if t.records <= 1 {
 		t.records, t.bytes = 0, 0
@@ -50,13 +51,13 @@ func (t *tally) lost() {
 	t.records--
 }
 
-// seen counts a record that a round has come by.
+// seen counts a record that a round has visited.
 func (t *tally) seen(bytes int64) {
 	t.seenRecords++
 	t.seenBytes += bytes
 }
 
-// round ends a round, and takes over what it has seen.
+// round ends a round and adopts what it has seen.
 func (t *tally) round() {
 	if !t.exact {
 		t.known, t.records, t.bytes = true, t.seenRecords, t.seenBytes
@@ -64,5 +65,5 @@ func (t *tally) round() {
 	t.seenRecords, t.seenBytes = 0, 0
 }
 
-// lengthFor is how long the file of a record of a size is.
+// lengthFor is the length of the file for a record of a size.
 func lengthFor(size int) int64 { return fileLength(slotSizeFor(size), true) }

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// A new store counts what it holds; one that is opened again knows it when a sweep
-// has been round.
+// A new store counts what it holds. A store that is opened again knows its count
+// when a sweep has completed a round.
 func TestStats(t *testing.T) {
 	disk := crash.New()
 	open := func() *folder.Store {

@@ -36,7 +36,7 @@ func writeFile(t testing.TB, fs vfs.FS, name string, b []byte) {
 }
 
 // damaged is a store with three records: one that was saved, one that was
-// written over since then, one that is new.
+// overwritten since, one that is new.
 func damaged(t testing.TB) (*crash.Disk, map[string]string) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -50,8 +50,8 @@ func damaged(t testing.TB) (*crash.Disk, map[string]string) {
 	}
 }
 
-// afterwards opens a store in which one file is not what it was. Every record is
-// what was stored or is none, and at most one is another than before.
+// afterwards opens a store in which one file was changed. Every record is as it
+// was stored or is absent, and at most one differs from before.
 func afterwards(t *testing.T, disk *crash.Disk, want map[string]string, file, where string) {
 	s, err := folder.Open(disk, folder.Options{Shards: 1})
 	if file == "format" && err != nil {
@@ -66,8 +66,8 @@ func afterwards(t *testing.T, disk *crash.Disk, want map[string]string, file, wh
 		case err == nil && string(got) == v:
 			continue
 		case err == nil:
-			// What was not saved is as if the power had gone: the record
-			// is the one that was.
+			// An unsaved record is treated as after a power loss: the previous
+			// record counts.
 			require.Equal(t, name(1), k, where)
 			require.Equal(t, string(value(2, 200)), string(got), where)
 		default:
@@ -77,7 +77,7 @@ func afterwards(t *testing.T, disk *crash.Disk, want map[string]string, file, wh
 	}
 	require.LessOrEqual(t, touched, 1, where)
 
-	// It works, and what is written heals what was damaged.
+	// The store works, and writing repairs the damage.
 	for k := range want {
 		require.NoError(t, s.Set(guest.Write{Key: []byte(k), Value: value(9, 50), Now: 1}), where)
 	}
@@ -139,7 +139,7 @@ func TestTruncatedAndLonger(t *testing.T) {
 	}
 }
 
-// A record in the folder of another key is nobody's.
+// A record in the folder of another key belongs to nobody.
 func TestOtherKey(t *testing.T) {
 	for _, size := range []int{100, 9000} {
 		disk := crash.New()
@@ -170,8 +170,8 @@ func TestOtherKey(t *testing.T) {
 	}
 }
 
-// What is not ours is not touched, not even by a sweep, and disturbs nobody; what
-// a killed process left behind goes.
+// Foreign files are not touched, not even by a sweep, and disturb nothing. What a
+// killed process left behind is removed.
 func TestForeignFiles(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -219,7 +219,7 @@ func TestForeignFiles(t *testing.T) {
 	require.Zero(t, sessions(t, disk))
 }
 
-// A record whose damage shows at once is removed by a sweep, and reported.
+// A sweep removes a record whose damage shows at once, and reports it.
 func TestSweepRemovesDamaged(t *testing.T) {
 	disk, _ := damaged(t)
 	s := open(t, disk)
@@ -241,8 +241,8 @@ func TestSweepRemovesDamaged(t *testing.T) {
 	require.Zero(t, sessions(t, disk))
 }
 
-// Once a record has been saved there is no older one that could take its place,
-// however many there were.
+// Once a record has been saved, no older one can take its place, however many
+// there were.
 func TestNothingOlder(t *testing.T) {
 	for _, size := range []int{100, 9000} {
 		disk := crash.New()
@@ -270,8 +270,8 @@ func TestNothingOlder(t *testing.T) {
 	}
 }
 
-// What is damaged while a store is open is no record either, although the one
-// before it is whole.
+// A record that is damaged while a store is open counts as absent, even if the
+// one before it is whole.
 func TestDamagedWhileOpen(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)

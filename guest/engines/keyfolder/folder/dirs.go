@@ -2,10 +2,10 @@ package folder
 
 import "github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 
-// dirs knows which of the directories above the folders have to be synced: those
-// in which names have changed, and those that an instance before this one may
-// have changed, which it did not live to tell. A directory that this instance has
-// synced once is free of such doubt.
+// dirs knows which of the directories above the folders must be synced: those in
+// which names have changed, and those that a previous instance may have changed
+// without recording it. Once this instance has synced a directory, it is certain
+// to be durable.
 type dirs struct {
 	dirtyLeaves map[int]struct{}
 	dirtyTops   map[int]struct{}
@@ -21,14 +21,14 @@ func newDirs() dirs {
 	return dirs{dirtyLeaves: make(map[int]struct{}), dirtyTops: make(map[int]struct{})}
 }
 
-// leaf, top, live: names in it have changed.
+// leaf, top and live note that names in the directory have changed.
 func (d *dirs) leaf(leaf int) { d.dirtyLeaves[leaf] = struct{}{} }
 func (d *dirs) top(top int)   { d.dirtyTops[top] = struct{}{} }
 func (d *dirs) live()         { d.dirtyLive = true }
 func (d *dirs) root()         { d.dirtyRoot = true }
 
-// doubt is for a folder that may be there and not be durable, with all that is
-// above it.
+// doubt notes that a folder, and the directories above it, may exist without
+// being durable.
 func (d *dirs) doubt(leaf int) {
 	if !d.syncedLeaves[leaf] {
 		d.leaf(leaf)
@@ -41,8 +41,8 @@ func (d *dirs) doubt(leaf int) {
 	}
 }
 
-// removedLeaf and removedTop: a directory is gone. If names in it were still to
-// be synced, now this is.
+// removedLeaf and removedTop note that a directory is gone. If names in it were
+// still to be synced, the directory above must now be synced instead.
 func (d *dirs) removedLeaf(leaf int) {
 	if _, dirty := d.dirtyLeaves[leaf]; dirty {
 		d.top(leaf >> 4)
@@ -60,7 +60,7 @@ func (d *dirs) dirty() bool {
 	return d.dirtyRoot || d.dirtyLive || len(d.dirtyTops) > 0 || len(d.dirtyLeaves) > 0
 }
 
-// sync syncs all that needs it.
+// sync syncs everything that needs it.
 func (d *dirs) sync(fs vfs.FS, paths paths) error {
 	for leaf := range d.dirtyLeaves {
 		if err := d.syncLeaf(fs, paths, leaf); err != nil {
@@ -75,7 +75,7 @@ func (d *dirs) sync(fs vfs.FS, paths paths) error {
 	return d.syncAbove(fs, paths)
 }
 
-// syncPath syncs what needs it of the directories that a leaf is reached by.
+// syncPath syncs those directories on the way to a leaf that need it.
 func (d *dirs) syncPath(fs vfs.FS, paths paths, leaf int) error {
 	if err := d.syncLeaf(fs, paths, leaf); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (d *dirs) syncPath(fs vfs.FS, paths paths, leaf int) error {
 	return d.syncAbove(fs, paths)
 }
 
-// A directory that is gone is so by the one above it, which needs it too then.
+// If a directory is gone, only a sync of the one above it makes that durable.
 
 func (d *dirs) syncLeaf(fs vfs.FS, paths paths, leaf int) error {
 	if _, dirty := d.dirtyLeaves[leaf]; !dirty {

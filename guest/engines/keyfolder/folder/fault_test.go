@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// visible requires a store to have for every key what was answered last.
+// visible requires that a store has, for every key, what was last answered.
 func (s *script) visible(t *testing.T, where string) {
 	t.Helper()
 	newest := make(history)
@@ -24,7 +24,8 @@ func (s *script) visible(t *testing.T, where string) {
 	found(t, s.store, newest, where)
 }
 
-// isAnswer requires an error to be one that the interface has for the operation.
+// isAnswer requires that an error is one that the interface allows for the
+// operation.
 func isAnswer(t *testing.T, err error, where string) {
 	t.Helper()
 	for _, answer := range []error{guest.ErrNoSpace, guest.ErrUnavailable, guest.ErrDenied} {
@@ -35,9 +36,9 @@ func isAnswer(t *testing.T, err error, where string) {
 	require.Fail(t, "not an answer", "%s: %v", where, err)
 }
 
-// Every operation on files fails once, in every way. What was asked for then
-// fails, or works all the same, and changes nothing in the first case; and what
-// the next Save that succeeds says is true.
+// Every operation on files fails once, in every way. The store's operation then
+// fails and changes nothing, or works all the same. What the next successful
+// Save promises is true.
 func TestFaults(t *testing.T) {
 	count := func() int {
 		n := 0
@@ -68,7 +69,7 @@ func TestFaults(t *testing.T) {
 		for _, times := range []int{1, 3, 1 << 30} {
 			t.Run(fmt.Sprintf("%s, %d times", c.name, times), func(t *testing.T) {
 				// Each kind of failure begins at another operation, so that
-				// together they look at them all.
+				// together they cover all of them.
 				step := 2
 				if testing.Short() || times > 1 {
 					step = 9
@@ -94,7 +95,7 @@ func TestFaults(t *testing.T) {
 							isAnswer(t, err, where)
 							require.NoError(t, s.open(), where)
 						}
-						if err != nil && !errors.Is(err, guest.ErrNotFound) { // what is touched may not be there
+						if err != nil && !errors.Is(err, guest.ErrNotFound) { // the touched record may be absent
 							isAnswer(t, err, where)
 						}
 						s.visible(t, where)
@@ -126,8 +127,8 @@ func takesRoom(op crash.Op) bool {
 	return false
 }
 
-// A sync that failed is not believed when it succeeds the next time: the record
-// is written again.
+// A failed sync is not believed when the next one succeeds: the record is
+// written again.
 func TestSyncFails(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		disk := crash.New()
@@ -154,7 +155,7 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
-// What is written after a sync that failed goes to a new file, once.
+// A write after a failed sync goes to a new file, once.
 func TestSetAfterSyncFailed(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -180,8 +181,8 @@ func TestSetAfterSyncFailed(t *testing.T) {
 	has(t, open(t, disk), key(1), value(3, 300), 1)
 }
 
-// A write that failed although all of it was done is not seen, by the next
-// instance either.
+// A write that failed although all of it was done is not seen, not even by the
+// next instance.
 func TestFailedWriteIsGone(t *testing.T) {
 	for _, before := range []string{"set", "delete"} {
 		disk := crash.New()
@@ -291,8 +292,8 @@ func TestFullDisk(t *testing.T) {
 	require.Empty(t, keys(t, s, 1))
 }
 
-// A deletion that the list has no room for is durable at once, for the sake of
-// the instance that comes next.
+// A deletion for which the list has no room is durable at once, for the sake of
+// the next instance.
 func TestDeleteWithoutRoomInTheList(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -313,8 +314,8 @@ func TestDeleteWithoutRoomInTheList(t *testing.T) {
 	has(t, open(t, disk), key(1), nil, 1)
 }
 
-// A write that failed may have reached the file all the same, and what takes it
-// back may not have reached the disk when the power goes.
+// A write that failed may have reached the file all the same, and the write that
+// undoes it may not have reached the disk when the power goes.
 func TestRefusedIsNotThereAfterAPowerLoss(t *testing.T) {
 	survivals := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths}
 	for seed := range uint64(60) {

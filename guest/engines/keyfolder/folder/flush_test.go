@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// flush is a round, which saves what was there when it began.
+// flush runs a round, which saves what was there when it began.
 func flush(s *folder.Store, step int) error {
 	for {
 		if left, err := s.Flush(step, 1); left == 0 || err != nil {
@@ -22,8 +22,9 @@ func flush(s *folder.Store, step int) error {
 	}
 }
 
-// While rounds go on, sessions are written and removed, and then the power goes:
-// what was there when a round began that has ended is there, or what came after.
+// While rounds run, sessions are written and removed, and then the power goes.
+// Everything that was there when a completed round began is still there, or
+// something newer is.
 func TestFlushWhileOthersWrite(t *testing.T) {
 	for seed := range uint64(40 * chances(t)) {
 		rng := rand.New(rand.NewPCG(seed, 11))
@@ -68,8 +69,8 @@ func TestFlushWhileOthersWrite(t *testing.T) {
 	}
 }
 
-// A round costs about what Save costs, whatever the length of its steps, and
-// each step as much as its changes.
+// A round costs about as much as Save, whatever the length of its steps, and each
+// step costs in proportion to its changes.
 func TestFlushCosts(t *testing.T) {
 	const sessions = 200
 	syncs := func(save func(*folder.Store) error) (n int) {
@@ -108,8 +109,8 @@ func TestFlushCosts(t *testing.T) {
 	}
 }
 
-// A record that cannot be made durable keeps the round from nothing else, and its
-// end says so.
+// A record that cannot be made durable does not keep the round from saving
+// others, and the end of the round reports it.
 func TestFlushGoesOnAfterAFailure(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -134,7 +135,7 @@ func TestFlushGoesOnAfterAFailure(t *testing.T) {
 	require.Len(t, keys(t, open(t, disk), 1), 30)
 }
 
-// The list does not grow without end while no round finds all changes done.
+// The list does not grow without end if no round finds all changes done.
 func TestListWhileOthersWrite(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)

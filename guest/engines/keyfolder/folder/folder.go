@@ -1,9 +1,9 @@
-// Package folder keeps every record in a folder of its own: the inside of the
-// engine keyfolder. README.md of the engine says what lies where on the disk.
+// Package folder keeps every record in a folder of its own. It is the core of the
+// engine keyfolder, whose README.md says what lies where on the disk.
 //
-// A record that is written goes beside the one that was saved, in the same file,
-// complete when Set returns. Save syncs it, and only then makes the place of the
-// older one free: one or the other is there at any moment, whatever happens.
+// A new record is written beside the saved one, in the same file, and is complete
+// when Set returns. Save syncs it, and only then frees the place of the older one.
+// At any moment one of them is there, whatever happens.
 package folder
 
 import (
@@ -24,26 +24,26 @@ const Version = 1
 // Engine is the name in the stamp of a directory.
 const Engine = "keyfolder"
 
-// Options say what a Store is.
+// Options describe a Store.
 type Options struct {
-	// Shard is the number of this instance, of Shards that there are. A
-	// directory is opened by as many as it was made for.
+	// Shard is the number of this instance, out of Shards. A directory must be
+	// opened with the number of shards that it was made for.
 	Shard, Shards int
 
-	// MaxPending is how many changed keys are kept in mind between one Save
-	// and the next, at least 16. Beyond that, each change makes a few older
-	// ones durable first. 0 means 65536.
+	// MaxPending is how many changed keys are remembered between one Save and the
+	// next, at least 16. Beyond that, each change first makes a few older ones
+	// durable. 0 means 65536.
 	MaxPending int
 
-	// Scratch returns memory for a value that is large, valid as long as what
-	// Get returns; keys and values of the current call may lie there too.
-	// Without it, such a value is allocated.
+	// Scratch returns memory for a large value, valid as long as the result of Get.
+	// The key and value of the current call may lie there too. Without it, such a
+	// value is allocated.
 	Scratch func(n int) []byte
 }
 
 // Store keeps records. It is not safe for concurrent use. Its errors are those of
-// package guest, and its operations do what guest.Engine and the interfaces
-// beside it say.
+// package guest. Its operations behave as guest.Engine and its optional interfaces
+// specify.
 //
 // An operation that fails has changed nothing that a later one could see. Only if
 // the disk also refuses to have it taken back, until the process ends, the next
@@ -57,39 +57,39 @@ type Store struct {
 	list       list
 
 	dirs   dirs
-	bare   bool // there is no directory of what is alive, and that is as it should be
+	bare   bool // there is no live directory, and this is expected
 	recent recent
 	sweep  sweeper
 	trash  trash
 	tally  tally
-	flush  *flush // nil for none under way
+	flush  *flush // nil if none is running
 
 	buffer  []byte // a file that was read; Get returns part of it
-	out     []byte // the beginning of one that is written
-	key     []byte // a copy, where scratch may be overwritten
+	out     []byte // the beginning of a file to write
+	key     []byte // a copy, in case scratch is overwritten
 	scratch func(n int) []byte
 }
 
 const (
-	// keepSize is how large a buffer may become and be kept.
+	// keepSize is the largest buffer that is kept.
 	keepSize = 256 << 10
 
 	defaultMaxPending = 1 << 16
 	leastMaxPending   = 16
 )
 
-// Open opens the directory as a store, or makes an empty one a store. It looks
-// at no more than what the instance before it had not saved.
+// Open opens the directory as a store, or makes a store of an empty one. It looks
+// only at what the previous instance had not saved.
 func Open(fs vfs.FS, options Options) (*Store, error) {
 	if options.Shards < 1 || options.Shard < 0 || options.Shard >= options.Shards {
 		return nil, guest.Fail(guest.ErrInvalid, "the shard is "+strconv.Itoa(options.Shard)+" of "+
-			strconv.Itoa(options.Shards)+", and must be from 0 and below their number")
+			strconv.Itoa(options.Shards)+": must be at least 0 and less than their number")
 	}
 	if options.MaxPending == 0 {
 		options.MaxPending = defaultMaxPending
 	}
 	if options.MaxPending < leastMaxPending {
-		return nil, guest.Fail(guest.ErrInvalid, "the store must keep at least 16 changed keys in mind")
+		return nil, guest.Fail(guest.ErrInvalid, "MaxPending is too small: must be at least 16")
 	}
 	shard := strconv.Itoa(options.Shard)
 	s := &Store{
@@ -113,7 +113,7 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 	return s, nil
 }
 
-// recover takes over what the instance before left.
+// recover takes over what the previous instance left.
 func (s *Store) recover() (err error) {
 	if s.pending, err = s.list.read(); err != nil {
 		return err
@@ -121,8 +121,8 @@ func (s *Store) recover() (err error) {
 	for i := range s.pending {
 		s.dirs.doubt(i.leaf())
 	}
-	// Without room there is no new list, and perhaps, after Clear, no directory.
-	// Both are made later, and records are read and deleted meanwhile.
+	// Without room there is no new list and perhaps, after Clear, no directory.
+	// Both are made later; records can be read and deleted meanwhile.
 	if err := s.list.begin(s.pending); err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func (s *Store) recover() (err error) {
 	if err := s.trash.find(); err != nil {
 		return err
 	}
-	// From here on what Clear moved aside stays there.
+	// From here on, what Clear moved aside stays aside.
 	return s.fs.SyncDir("")
 }
 
@@ -174,14 +174,14 @@ func (s *Store) Set(w guest.Write) error {
 		return err
 	}
 	if w.Expired() {
-		t.close() // some systems remove no file that is open
+		t.close() // some systems cannot remove an open file
 		return vfs.Answer(s.remove(i, true), "removing a record")
 	}
 	return vfs.Answer(s.write(i, &t, w.Key, w.Value, w.Expires), "writing a record")
 }
 
-// Touch gives a record a new expiry. The record is written anew: a header that
-// is changed in place may be torn.
+// Touch gives a record a new expiry. The record is written anew, because a header
+// changed in place may be torn.
 func (s *Store) Touch(key []byte, expires, now int64) error {
 	if err := s.makeRoom(); err != nil {
 		return notFull(vfs.Answer(err, "making earlier changes durable"))
@@ -200,7 +200,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	case r.expires == expires:
 		return nil
 	}
-	// After load it is known where everything is: nothing is read again.
+	// After load everything's place is known: nothing is read again.
 	t, err := s.target(i, key)
 	if err != nil {
 		return notFull(vfs.Answer(err, "reading a record"))
@@ -209,8 +209,8 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	return notFull(vfs.Answer(s.write(i, &t, key, r.value, expires), "writing a record"))
 }
 
-// notFull says UNAVAILABLE where NO_SPACE is not among the answers that an
-// operation has.
+// notFull turns NO_SPACE into UNAVAILABLE, for operations that may not answer
+// NO_SPACE.
 func notFull(err error) error {
 	if errors.Is(err, guest.ErrNoSpace) {
 		return guest.Fail(guest.ErrUnavailable, err.Error())
@@ -218,9 +218,9 @@ func notFull(err error) error {
 	return err
 }
 
-// load reads the record of a key, whether it has expired or not; without a key,
-// whatever record the folder has. room is memory for a large one, in which the key
-// may lie.
+// load reads the record of a key, expired or not. Without a key it reads whatever
+// record the folder has. room returns memory for a large record; the key may lie in
+// that memory.
 func (s *Store) load(i id, key []byte, room func(int) []byte) (record, error) {
 	e, changed, err := s.lookup(i)
 	if err != nil {
@@ -271,8 +271,8 @@ func (s *Store) load(i id, key []byte, room func(int) []byte) (record, error) {
 	return r, nil
 }
 
-// lookup returns what is known of a changed key, after it has looked at what an
-// earlier instance left.
+// lookup returns what is known of a changed key. It first looks at what an earlier
+// instance left.
 func (s *Store) lookup(i id) (e entry, changed bool, err error) {
 	if len(s.pending) == 0 {
 		return e, false, nil
@@ -299,8 +299,8 @@ func (s *Store) lookup(i id) (e entry, changed bool, err error) {
 	return e, true, nil
 }
 
-// inspect finds out what is in a file that an instance left which was killed. Which
-// of the records was saved nobody knows: what comes next is a new file.
+// inspect finds out what is in a file that a killed instance left. Nobody knows
+// which of its records was saved, so the next write goes to a new file.
 func (s *Store) inspect(f vfs.File, e *entry) error {
 	c, err := s.readFile(f, nil)
 	switch {

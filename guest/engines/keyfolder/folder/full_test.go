@@ -15,9 +15,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// filling is a disk that can be full: then nothing can be made, and nothing
-// written but where files have blocks already, or, with a quota of bytes, but
-// within their lengths.
+// filling is a disk that can be full. Then nothing can be made, and writes work
+// only where files already have blocks or, with a quota of bytes, within their
+// lengths.
 type filling struct {
 	*crash.Disk
 	full, bytes bool
@@ -108,9 +108,9 @@ func (f *fillingFile) Truncate(to int64) error {
 	return f.File.Truncate(to)
 }
 
-// The process is killed at every change of the script, and when the next one comes
-// there is no room at all. It opens, has what was answered, deletes, and what it
-// then saves is saved, the deletions and the rest.
+// The process is killed at every change of the script, and the next one finds no
+// room at all. It opens, has what was answered, and deletes. What it then saves is
+// saved, deletions included.
 func TestKilledAndThenFull(t *testing.T) {
 	whole := newScript(crash.New())
 	require.NoError(t, whole.run())
@@ -169,8 +169,8 @@ func TestKilledAndThenFull(t *testing.T) {
 	require.Greater(t, opened, changes)
 }
 
-// A record whose sync has failed is written again, and where there is no room for a
-// new file, to its own slot, unless it may have been saved there.
+// A record whose sync has failed is written again. Where there is no room for a new
+// file, it is written to its own slot, unless it may have been saved there.
 func TestSyncFailsAndThenFull(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		disk := newFilling()
@@ -192,7 +192,7 @@ func TestSyncFailsAndThenFull(t *testing.T) {
 			disk.Kill(crash.Nothing)
 			s = openFilling(t, disk)
 			require.NoError(t, s.Delete(key(2), 1))
-			require.ErrorIs(t, s.Save(1), guest.ErrNoSpace, "a sync that follows one that failed is not believed")
+			require.ErrorIs(t, s.Save(1), guest.ErrNoSpace, "a sync after a failed one is not believed")
 			has(t, s, key(1), value(2, 300), 1)
 			disk.full = false
 		}
@@ -216,8 +216,8 @@ func openFilling(t testing.TB, disk *filling) *folder.Store {
 	return s
 }
 
-// One record that cannot be made durable keeps the others from nothing, log-outs
-// least of all.
+// One record that cannot be made durable keeps no other from being saved, least of
+// all a log-out.
 func TestSaveGoesOnAfterAFailure(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)

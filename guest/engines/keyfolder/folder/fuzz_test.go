@@ -11,14 +11,14 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// FuzzStore opens a directory with anything in its files.
+// FuzzStore opens a directory with arbitrary contents in its files.
 func FuzzStore(f *testing.F) {
 	disk, _ := damaged(f)
 	files := map[string][]byte{}
 	for _, name := range []string{"format", "pending-0"} {
 		files[name] = readFile(f, disk, name)
 	}
-	sum := sha256.Sum256(key(2)) // which is new, and was not saved
+	sum := sha256.Sum256(key(2)) // which is new and was not saved
 	session := fmt.Sprintf("sessions-0/%02x/%x/%x/session", sum[0], sum[1]>>4, sum[:16])
 	f.Add(files["format"], files["pending-0"], readFile(f, disk, session))
 	f.Add([]byte("waddle keyfolder 2\n"), []byte{}, []byte("waddle1\n"))
@@ -41,7 +41,7 @@ func FuzzStore(f *testing.F) {
 		for k := range want {
 			v, err := s.Get([]byte(k), 1)
 			if err == nil {
-				require.Contains(t, []string{want[k], string(value(2, 200))}, string(v), "a record that never was")
+				require.Contains(t, []string{want[k], string(value(2, 200))}, string(v), "a record that never existed")
 			}
 		}
 		keys(t, s, 1)

@@ -15,8 +15,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// Somebody lays hands on the files of a store that is in use. What is answered then
-// is true of what the next process will find, or it is an error.
+// Somebody changes the files of a store that is in use. Its answers then agree with
+// what the next process will find, or are errors.
 func TestFilesGoAwayWhileInUse(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: Windows does not let it")
@@ -42,7 +42,7 @@ func TestFilesGoAwayWhileInUse(t *testing.T) {
 			}
 			return nil
 		}},
-		"contents removed, but for what was written meanwhile": {true, func(t *testing.T, dir string) func() {
+		"contents removed, except what was written meanwhile": {true, func(t *testing.T, dir string) func() {
 			require.NoError(t, os.Remove(filepath.Join(dir, "format")))
 			require.NoError(t, os.Remove(filepath.Join(dir, "pending-0")))
 			return nil
@@ -124,7 +124,7 @@ func TestFilesGoAwayWhileInUse(t *testing.T) {
 			require.NoError(t, put(9))
 			require.NoError(t, s.Delete(key(2), 2))
 			require.NoError(t, s.Clear(2))
-			require.NoError(t, put(1), "what Clear took away is no loss")
+			require.NoError(t, put(1), "what Clear removed is no loss")
 			require.NoError(t, s.Save(2))
 		})
 	}
@@ -137,8 +137,8 @@ func sessionFiles(t *testing.T, dir string) []string {
 	return files
 }
 
-// The list that was removed is made anew, with all that is not saved: the instance
-// after a kill goes by it.
+// A list that was removed is made anew, with everything that is not saved: the
+// instance after a kill relies on it.
 func TestListRemoved(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -154,8 +154,8 @@ func TestListRemoved(t *testing.T) {
 	has(t, s, key(2), value(1, 300), 1)
 }
 
-// After Clear there is no directory of sessions, and on a full disk none when the
-// store is opened: that is no loss.
+// After Clear there is no directory of sessions, and on a full disk there is none
+// when the store is opened. Neither is a loss.
 func TestNoDirectoryOfSessions(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)

@@ -7,8 +7,8 @@ import (
 )
 
 // id names the folder of a key: the first half of the key's SHA-256. Keys are
-// hashed whatever they look like, so that folders are spread evenly and a name
-// is never what a stranger chose.
+// hashed whatever they look like, so that folders are spread evenly and a
+// stranger can never choose a name.
 type id [16]byte
 
 func idOf(key []byte) (i id) {
@@ -17,9 +17,9 @@ func idOf(key []byte) (i id) {
 	return i
 }
 
-// The fan-out: 256 directories, in each of them 16, in these the folders. Their
-// names are the first two hexadecimal digits of the folder's name, and the
-// third: ab/c/abc9….
+// The fan-out: 256 directories with 16 in each, which hold the folders. Their
+// names are the first two hexadecimal digits of the folder's name, and the third:
+// ab/c/abc9….
 const (
 	tops          = 256
 	leavesPerTop  = 16
@@ -27,10 +27,10 @@ const (
 	folderNameLen = 2 * len(id{})
 )
 
-// leaf is the number of the directory that a folder lies in.
+// leaf is the number of the directory that holds a folder.
 func (i id) leaf() int { return int(i[0])<<4 | int(i[1]>>4) }
 
-// prefix is the first 62 bits: what of an id fits into a cursor.
+// prefix is the first 62 bits, as much of an id as fits into a cursor.
 func (i id) prefix() int64 {
 	return int64(binary.BigEndian.Uint64(i[:]) >> 2)
 }
@@ -40,7 +40,7 @@ const (
 	leafBits   = 12
 )
 
-// leafOf returns the leaf that ids with a prefix lie in.
+// leafOf returns the leaf of ids with a prefix.
 func leafOf(prefix int64) int { return int(prefix >> (prefixBits - leafBits)) }
 
 // firstIn returns the lowest prefix in a leaf.
@@ -61,7 +61,8 @@ func parseID(name string) (i id, ok bool) {
 	return i, true
 }
 
-// digit is the value of a lower-case hexadecimal digit, and 255 of anything else.
+// digit is the value of a lower-case hexadecimal digit, or 255 for any other
+// byte.
 func digit(c byte) byte {
 	switch {
 	case c >= '0' && c <= '9':
@@ -76,7 +77,7 @@ const hexDigits = "0123456789abcdef"
 
 // paths makes the names of files and directories of one shard.
 type paths struct {
-	live string // the directory that everything alive is in
+	live string // the directory that holds everything alive
 }
 
 func (p paths) top(top int) string {
@@ -113,5 +114,5 @@ func (p paths) appendFolder(b []byte, i id) []byte {
 // The files in a folder.
 const (
 	sessionName = "session"
-	newName     = "session-new" // one that is about to be the other
+	newName     = "session-new" // one that is about to become the other
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// model is what a store is supposed to be: a map.
+// model is what a store should behave like: a map.
 type model struct {
 	t       testing.TB
 	fs      vfs.FS
@@ -85,7 +85,7 @@ func (m *model) check(k []byte) {
 	require.True(m.t, bytes.Equal(r.value, got), "step %d: another value", m.step)
 }
 
-// verify holds the whole store against the whole model.
+// verify compares the whole store with the whole model.
 func (m *model) verify() {
 	for k := range m.records {
 		m.check([]byte(k))
@@ -152,8 +152,8 @@ func (m *model) random(rng *rand.Rand, most int) {
 	m.lookup(k)
 }
 
-// Random operations, over a store that is opened again now and then, as after a
-// process that was killed.
+// Random operations on a store that is sometimes opened again, as after a
+// process was killed.
 func TestModel(t *testing.T) {
 	for name, c := range map[string]struct {
 		fs      func(*testing.T) vfs.FS
@@ -184,7 +184,7 @@ func TestModel(t *testing.T) {
 					}
 				}
 
-				// In the end nothing is left but what it takes.
+				// In the end only the store's own files are left.
 				m.now = 1 << 40
 				for k := range c.keys {
 					require.NoError(t, m.store.Delete(key(k), m.now))
@@ -235,7 +235,7 @@ func snapshot(t testing.TB, s *folder.Store, now int64) (list []guest.Write) {
 	}
 }
 
-// opened is a store as an engine that is open already.
+// opened is a store as an engine that is already open.
 type opened struct{ *folder.Store }
 
 func (opened) Open(*guest.Config) error { return nil }

@@ -16,38 +16,38 @@ type entry struct {
 	revision uint64
 
 	state    state
-	durable  int8 // the slot of the record that was saved, none if there is none
-	rewrite  bool // what was written may not be what is on the disk: write it again before it is synced
+	durable  int8 // the slot of the saved record, none if there is none
+	rewrite  bool // the disk may not have what was written: write it again before it is synced
 	spare    spare
 	unsynced bool // names in the folder have changed
 	listed   bool // it is in the list
 	refused  bool // it is gone, and there is a file all the same, of a write that was refused
 }
 
-// spare is what has to do for a record that should be written to a new file, while
-// the disk has no room for one.
+// spare is what may be done instead when a record should go to a new file and the
+// disk has no room for one.
 type spare uint8
 
 const (
 	noSpare    spare = iota // nothing: the record is not durable before there is room
 	spareSync               // a sync, since none of the file is known to have failed
-	spareAgain              // the slot that it is in, written once more: it was never saved there
+	spareAgain              // write it once more to its own slot: it was never saved there
 )
 
-// place is where in its file a record is.
+// place is where a record is in its file.
 type place struct {
 	slot     int8
 	slotSize int32
-	used     uint8 // slots, as bits, that have a record of whatever age
-	saved    bool  // the file's length says that one was synced
+	used     uint8 // slots, as bits, that have a record of any age
+	saved    bool  // the file's length says that a record was synced
 }
 
-// none is no slot.
+// none means no slot.
 const none = -1
 
-// victim returns the slot that the next record goes to: neither that of the
-// newest record, which a killed process must not lose, nor that of the saved one,
-// which a power loss must not.
+// victim returns the slot for the next record: neither that of the newest record,
+// which must survive a killed process, nor that of the saved one, which must
+// survive a power loss.
 func (e *entry) victim() int8 {
 	for slot := int8(0); ; slot++ {
 		if slot != e.slot && slot != e.durable {
@@ -56,20 +56,20 @@ func (e *entry) victim() int8 {
 	}
 }
 
-// state says how an entry is to be understood.
+// state says how to read an entry.
 type state uint8
 
 const (
 	there   state = iota // there is a record, in its place
-	gone                 // there is none, and no file
-	damaged              // there is a file without a record that can be read
+	gone                 // there is no record and no file
+	damaged              // there is a file without a readable record
 	unknown              // an earlier instance changed it, and nobody has looked yet
 )
 
-// The list of changed keys is kept in a file too, for the instance that comes
-// after this one if the process is killed: its Save makes durable what this one
-// wrote, without looking everywhere. A key is listed before it is changed. After a
-// power loss it does not matter what is in the list: what is there then is there.
+// The list of changed keys is also kept in a file, for the next instance if the
+// process is killed: its Save makes durable what this one wrote, without looking
+// everywhere. A key is listed before it is changed. After a power loss the contents
+// of the list do not matter: whatever is on the disk then is durable.
 //
 //	 0 32  "waddle keyfolder pending list 1\n"
 //	then for every change that is the first of its key since the last Save
@@ -92,8 +92,8 @@ type list struct {
 	buffer [listEntrySize]byte
 }
 
-// begin makes the list ready for an instance that found these entries in it. Where
-// there is no room for a new list, the one that is there goes on.
+// begin prepares the list for an instance that found these entries in it. If there
+// is no room for a new list, the existing one stays in use.
 func (l *list) begin(pending map[id]entry) error {
 	err := l.replace(pending)
 	if !vfs.NoSpace(err) || l.file != nil {
@@ -102,7 +102,7 @@ func (l *list) begin(pending map[id]entry) error {
 	return ignoreNotExist(l.open(0)) // add makes it when it can
 }
 
-// replace makes a new file of the entries, in place of what is there.
+// replace replaces the list by a new file with the entries.
 func (l *list) replace(pending map[id]entry) error {
 	b := make([]byte, 0, listEntrySize*(1+len(pending)))
 	b = append(b, listTitle...)
@@ -119,10 +119,10 @@ func (l *list) replace(pending map[id]entry) error {
 		err = closed
 	}
 	if err != nil {
-		_ = l.fs.Remove(temporary) // it has room that somebody needs
+		_ = l.fs.Remove(temporary) // it takes up room that is needed
 		return err
 	}
-	// Some systems rename no file that is open, and over none that is.
+	// Some systems cannot rename an open file, nor rename over one.
 	if l.file != nil {
 		_ = l.file.Close()
 		l.file = nil
@@ -143,7 +143,7 @@ func ignoreNoSpace(err error) error {
 	return err
 }
 
-// open opens the file that is there, to go on after its last whole entry.
+// open opens the existing file, to continue after its last whole entry.
 func (l *list) open(flag vfs.Flag) error {
 	f, err := l.fs.OpenFile(l.name, vfs.ReadWrite|flag)
 	if err != nil {
@@ -161,8 +161,8 @@ func (l *list) open(flag vfs.Flag) error {
 	return nil
 }
 
-// add writes an entry. It counts once it is there completely: one that failed is
-// overwritten by the next.
+// add writes an entry. It counts once it is completely written; the next one
+// overwrites one that failed.
 func (l *list) add(i id, syncFailed bool) error {
 	if l.file == nil { // there was no room for it, or replacing it failed
 		if err := l.open(vfs.Create); err != nil {
@@ -177,8 +177,8 @@ func (l *list) add(i id, syncFailed bool) error {
 	return nil
 }
 
-// reset empties the list, whose keys are all durable. If it fails, the list says
-// more than it need, which does no harm.
+// reset empties the list when all its keys are durable. If it fails, the list names
+// more keys than necessary, which does no harm.
 func (l *list) reset() {
 	if l.count > 0 && l.file != nil && l.file.Truncate(listEntrySize) == nil {
 		l.count = 0
@@ -197,8 +197,7 @@ func appendListEntry(b []byte, i id, syncFailed bool) []byte {
 	return b
 }
 
-// read returns what an earlier instance left. Entries that are damaged are left
-// out.
+// read returns what an earlier instance left. Damaged entries are ignored.
 func (l *list) read() (map[id]entry, error) {
 	pending := make(map[id]entry)
 	f, err := l.fs.OpenFile(l.name, 0)
@@ -222,8 +221,8 @@ func (l *list) read() (map[id]entry, error) {
 	}
 }
 
-// parseList adds the entries of a piece of the list. Nobody knows whether what they
-// stand for was synced. One that has failed once counts as failed.
+// parseList adds the entries of a part of the list. Nobody knows whether their
+// files were synced. A file whose sync failed once counts as failed.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
 		if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {

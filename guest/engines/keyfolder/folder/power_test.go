@@ -17,13 +17,13 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 )
 
-// history is what a key may be found to have: what it had at the last Save that
-// succeeded, and everything that was asked for since then. "" is nothing.
+// history is what a key may be found to have: its state at the last successful
+// Save, and everything requested since. "" means nothing.
 type history map[string][]string
 
 func (h history) note(k, v string) { h[k] = append(h[k], v) }
 
-// saved leaves the newest only.
+// saved keeps only the newest.
 func (h history) saved() {
 	for k, states := range h {
 		h[k] = states[len(states)-1:]
@@ -41,14 +41,14 @@ func (h history) clone() history {
 }
 
 // script is a workload that a failure ends. It notes what it is about to do, and
-// counts what it was told was done.
+// counts what was acknowledged.
 type script struct {
 	disk    *crash.Disk
-	fs      vfs.FS // the disk, or what is before it
-	step    int    // of Flush, in place of Save; 0 for Save
+	fs      vfs.FS // the disk, or what is in front of it
+	step    int    // of Flush, instead of Save; 0 for Save
 	store   *folder.Store
 	history history
-	acked   history // the newest is what was answered last
+	acked   history // the newest is what was last answered
 }
 
 func newScript(disk *crash.Disk) *script {
@@ -119,7 +119,7 @@ func (s *script) open() (err error) {
 	return err
 }
 
-// run does it all.
+// run runs all steps.
 func (s *script) run() error {
 	for _, step := range s.steps() {
 		if err := step(); err != nil {
@@ -129,8 +129,7 @@ func (s *script) run() error {
 	return nil
 }
 
-// steps are the operations. To open again in the middle is what a host does after
-// a trap.
+// steps are the operations. A host opens again in the middle after a trap.
 func (s *script) steps() []func() error {
 	return []func() error{
 		s.open,
@@ -190,7 +189,7 @@ func (s *script) steps() []func() error {
 	}
 }
 
-// survivals are all ways in which the power is cut in these tests.
+// survivals are all the ways in which these tests cut the power.
 func survivals(chances int) []crash.Survival {
 	list := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths}
 	for seed := range chances {
@@ -206,11 +205,11 @@ func found(t *testing.T, s *folder.Store, h history, where string) history {
 	for k, states := range h {
 		v, err := s.Get([]byte(k), 1)
 		if err != nil {
-			// Also what was never saved, and torn: that is no damage.
+			// An unsaved, torn record also counts as absent: that is no damage.
 			require.ErrorIs(t, err, guest.ErrNotFound, where)
 		}
 		if !slices.Contains(states, string(v)) {
-			require.Fail(t, "a value that should be gone, or that never was",
+			require.Fail(t, "a value that should be gone, or that never existed",
 				"%s: found %s, may be %s", where, short(string(v)), short(states...))
 		}
 		is.note(k, string(v))
@@ -226,7 +225,8 @@ func short(values ...string) (list string) {
 	return list
 }
 
-// chances is how often chance decides at each point. CHANCES=200 looks harder.
+// chances is how many random outcomes are tried at each point. CHANCES=200 tries
+// more.
 func chances(t *testing.T) int {
 	if n, err := strconv.Atoi(os.Getenv("CHANCES")); err == nil {
 		return n
@@ -238,7 +238,7 @@ func chances(t *testing.T) int {
 }
 
 // The power is cut at every change of the script. What was saved is there, or
-// what was written after it; and what is there stays.
+// something written after it; and what is there stays.
 func TestPowerLoss(t *testing.T) {
 	for _, step := range []int{0, 1} {
 		t.Run(fmt.Sprintf("steps of %d", step), func(t *testing.T) { testPowerLoss(t, step) })
@@ -262,8 +262,8 @@ func testPowerLoss(t *testing.T, step int) {
 
 			require.NoError(t, s.open(), where)
 			is := found(t, s.store, s.history, where)
-			// Looking changes nothing, nor does opening once more, and what
-			// was seen and then saved survives another power loss.
+			// Looking changes nothing, nor does opening once more. What was seen
+			// and then saved survives another power loss.
 			require.NoError(t, s.open(), where)
 			found(t, s.store, is, where+", opened again")
 			require.NoError(t, s.store.Save(1), where)
@@ -271,7 +271,7 @@ func testPowerLoss(t *testing.T, step int) {
 			require.NoError(t, s.open(), where)
 			found(t, s.store, is, where+", the second time")
 
-			// And it works.
+			// The store also works.
 			for n := range scriptKeys {
 				require.NoError(t, s.store.Set(guest.Write{Key: key(n), Value: value(99, 100), Now: 1}))
 			}
@@ -285,7 +285,7 @@ func testPowerLoss(t *testing.T, step int) {
 	}
 }
 
-// runUntilPower hides what an engine made of the error.
+// runUntilPower reveals the power loss behind the error that an engine made of it.
 func (s *script) runUntilPower() error {
 	err := s.run()
 	if err != nil && s.disk.Off() {
@@ -294,8 +294,8 @@ func (s *script) runUntilPower() error {
 	return err
 }
 
-// Two power losses in a row, the second at random during what follows the first:
-// what a first one left behind must not come back after the second.
+// Two power losses in a row, the second at a random point after the first: what
+// the first left behind must not come back after the second.
 func TestPowerLossTwice(t *testing.T) {
 	rounds := 60 * chances(t)
 	for round := range rounds {
@@ -312,8 +312,8 @@ func TestPowerLossTwice(t *testing.T) {
 				s.disk.Restart(crash.Some(rng))
 			}
 			require.NoError(t, s.open(), where)
-			// What is seen now is what there is; but it is saved only if it
-			// is saved.
+			// What is seen now is the state; but it is durable only once it is
+			// saved.
 			is := found(t, s.store, s.history, where)
 			for k, states := range is {
 				if s.history.newest(k) != states[0] {
@@ -327,8 +327,8 @@ func TestPowerLossTwice(t *testing.T) {
 	}
 }
 
-// A process that is killed has lost nothing of what was answered, and of the
-// operation it was in, all or nothing.
+// A killed process has lost nothing that was answered, and of its unfinished
+// operation all or nothing.
 func TestKill(t *testing.T) {
 	whole := newScript(crash.New())
 	require.NoError(t, whole.run())
@@ -345,7 +345,7 @@ func TestKill(t *testing.T) {
 			for k := range s.acked {
 				allowed.note(k, s.acked.newest(k))
 				if s.history.newest(k) != s.acked.newest(k) {
-					allowed.note(k, s.history.newest(k)) // the one it was in
+					allowed.note(k, s.history.newest(k)) // the unfinished one
 				}
 			}
 			is := found(t, s.store, allowed, where)

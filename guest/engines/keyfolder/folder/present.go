@@ -6,19 +6,19 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// What lies in the directory may be removed or moved while the store is open. A
-// record goes to a file that is opened by its name, so that it is found again
-// wherever it could be written; what has to be noticed is that the directories on
-// the way there are made anew, or that there is nothing left that a store would be
-// opened with. Both show on ways that a write seldom takes.
+// Somebody may remove or move what lies in the directory while the store is open.
+// A record goes to a file that is opened by name, so it is found again wherever it
+// could be written. Two things must be noticed: that the directories on the way
+// there are made anew, and that nothing is left with which a store would be
+// opened. Both show only on paths that a write seldom takes.
 var (
-	errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, the file "+format.Name+
-		" as well: what is written there now, no store would be opened with")
+	errEmptied = guest.Fail(guest.ErrUnavailable, "somebody has removed what was in the directory, including the file "+format.Name+
+		": no store would be opened with what is written there now")
 	errAway = guest.Fail(guest.ErrUnavailable, "somebody has removed or moved the directory of this shard's records while it was in use: "+
 		"put it back, or open the store again to begin without them")
 )
 
-// present returns an error if what is alive has lost its directory.
+// present returns an error if the live records have lost their directory.
 func (s *Store) present() error {
 	if s.bare {
 		return nil
@@ -40,8 +40,7 @@ func (s *Store) stamped() error {
 	return nil
 }
 
-// makeLive makes the directory that everything alive is in, where there should be
-// none.
+// makeLive makes the directory that holds everything alive, if none is expected.
 func (s *Store) makeLive() error {
 	if err := s.present(); err != nil {
 		return err
@@ -57,8 +56,8 @@ func (s *Store) makeLive() error {
 	return nil
 }
 
-// enlist puts a key into the list of those that have changed. Should somebody have
-// removed that, it is made anew: the instance after a kill goes by it.
+// enlist puts a key into the list of changed keys. If somebody has removed the
+// list, it is made anew: the instance after a kill relies on it.
 func (s *Store) enlist(i id) error {
 	if s.list.file != nil {
 		if _, err := s.fs.Stat(s.list.name); vfs.NotExist(err) {

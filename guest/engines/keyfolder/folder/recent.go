@@ -1,7 +1,7 @@
 package folder
 
-// recent remembers of records that were saved and read what it takes to replace
-// them: a record that is replaced was nearly always read just before. Nobody else
+// recent remembers what it takes to replace records that were saved and then
+// read: a record that is replaced was nearly always read just before. Nobody else
 // writes to the directory.
 type recent struct {
 	slots [1024]recentSlot

@@ -35,7 +35,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// header is what stands before key and value.
+// header is what precedes key and value.
 type header struct {
 	keyLen, valueLen int
 	expires          int64
@@ -45,7 +45,7 @@ type header struct {
 
 func (h header) size() int { return headerSize + h.keyLen + h.valueLen }
 
-// record is one that was read, and is what it says.
+// record is a record that was read and its decoded contents.
 type record struct {
 	header
 	key, value []byte // in the buffer that it was read into
@@ -55,11 +55,11 @@ func (r *record) revision() uint64 { return abi.Revision(r.value) }
 
 var (
 	errDamagedHeader = guest.Fail(guest.ErrCorrupt, "the header of a record is damaged")
-	errDamagedBody   = guest.Fail(guest.ErrCorrupt, "a record is damaged behind its header")
+	errDamagedBody   = guest.Fail(guest.ErrCorrupt, "a record is damaged after its header")
 	errOtherKey      = guest.Fail(guest.ErrCorrupt, "a record lies in the folder of another key")
 )
 
-// isDamage reports whether a file was read and has no record.
+// isDamage reports whether a file was read but has no record.
 func isDamage(err error) bool { return errors.Is(err, guest.ErrCorrupt) }
 
 // parseHeader reads a header from the first bytes of a record.
@@ -82,7 +82,7 @@ func parseHeader(b []byte) (h header, err error) {
 	return h, nil
 }
 
-// parseRecord reads a record at the beginning of b, whatever follows it.
+// parseRecord reads a record at the beginning of b and ignores what follows it.
 func parseRecord(b []byte) (r record, err error) {
 	if r.header, err = parseHeader(b); err != nil {
 		return r, err

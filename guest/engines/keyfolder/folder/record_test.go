@@ -68,12 +68,13 @@ func FuzzRecord(f *testing.F) {
 			require.True(t, isDamage(err))
 			return
 		}
-		// What is taken for a record is one, to the last bit.
+		// A record that is accepted is one, to the last bit.
 		require.Equal(t, b[:r.size()], encode(r.key, r.value, r.expires, r.sequence))
 	})
 }
 
-// FuzzSlots: a file has the newest of its records that are whole, or is damaged.
+// FuzzSlots: the result is the newest whole record of a file, or the file is
+// damaged.
 func FuzzSlots(f *testing.F) {
 	f.Add(encode([]byte("key"), []byte("first"), 5, 6), encode([]byte("key"), []byte("second"), 5, 7), []byte{})
 	f.Add([]byte{}, []byte{}, []byte{})
@@ -99,7 +100,7 @@ func FuzzSlots(f *testing.F) {
 	})
 }
 
-// An entry of the list that is damaged is left out, and no other.
+// A damaged entry of the list is ignored, and no other.
 func TestListLeavesOutDamaged(t *testing.T) {
 	first, second, third := idOf([]byte("a")), idOf([]byte("b")), idOf([]byte("c"))
 	whole := appendListEntry(appendListEntry(appendListEntry(nil, first, false), second, true), third, false)

@@ -6,8 +6,8 @@ import (
 
 // Delete removes a record, if there is one.
 func (s *Store) Delete(key []byte, _ int64) error {
-	// To make earlier changes durable may take room on the disk, and this gives
-	// some back. But they are kept in mind, and so there is an end to it.
+	// Making earlier changes durable may take room on the disk, and a removal frees
+	// some. But the changes are remembered in memory, so there is a limit.
 	if err := s.makeRoom(); err != nil && len(s.pending) >= 2*s.maxPending {
 		return notFull(vfs.Answer(err, "making earlier changes durable"))
 	}
@@ -16,8 +16,8 @@ func (s *Store) Delete(key []byte, _ int64) error {
 
 // remove removes whatever is stored under a key.
 //
-// remembered says that Save has to make it durable. A record that has expired is
-// gone by itself, should it come back.
+// remembered says that Save must make the removal durable. An expired record need
+// not be remembered: if it came back, it would still be expired.
 func (s *Store) remove(i id, remembered bool) error {
 	e, changed, err := s.lookup(i)
 	if err != nil || changed && e.state == gone {
@@ -40,11 +40,11 @@ func (s *Store) remove(i id, remembered bool) error {
 			return err
 		}
 		if e.listed = err == nil; !e.listed {
-			// It must not fail for want of room, and is durable at once
+			// It must not fail for lack of room, and is made durable at once
 			// instead.
 			defer s.syncRemoval(i)
 		}
-		s.pending[i] = e // as it is, should this fail
+		s.pending[i] = e // as it was, in case this fails
 		changed = true
 	}
 	switch err := s.fs.Remove(name); {
@@ -67,17 +67,17 @@ func (s *Store) remove(i id, remembered bool) error {
 	return nil
 }
 
-// syncRemoval has the disk know that a record is gone, by its folder or, if that is
-// gone as well, by the leaf. What fails is left to Save.
+// syncRemoval makes the disk record that a record is gone, by syncing its folder
+// or, if that is gone too, the leaf. A failure is left to Save.
 func (s *Store) syncRemoval(i id) {
 	if err := s.fs.SyncDir(s.paths.folder(i)); err == nil || vfs.NotExist(err) {
 		_ = s.fs.SyncDir(s.paths.leaf(i.leaf()))
 	}
 }
 
-// removeFolder removes the folder of a key that has no record any more, with
-// what an instance that was killed may have left in it. What cannot be removed
-// is for a later sweep.
+// removeFolder removes the folder of a key that no longer has a record, with
+// anything that a killed instance may have left in it. What cannot be removed is
+// left to a later sweep.
 func (s *Store) removeFolder(i id) {
 	if vfs.NotEmpty(s.fs.RemoveDir(s.paths.folder(i))) {
 		_ = s.fs.Remove(s.paths.file(i, newName))
@@ -85,8 +85,7 @@ func (s *Store) removeFolder(i id) {
 	}
 }
 
-// Clear removes all records: it moves them aside, and sweeps then give back
-// their space.
+// Clear removes all records: it moves them aside, and sweeps then free their space.
 func (s *Store) Clear(int64) error {
 	name := s.trash.newName()
 	switch err := s.fs.Rename(s.paths.live, name); {

@@ -10,10 +10,10 @@ import (
 )
 
 // Save makes durable what has changed since it last succeeded, and costs in
-// proportion to that: a sync for a record that replaced another, two more for one
-// that is new, one for one that was removed, nothing if nothing has changed.
-// Records that have expired meanwhile are dropped instead. If some of it fails,
-// the rest is durable all the same.
+// proportion to that: one sync for a record that replaced another, two more for a new
+// one, one for a removed one, nothing if nothing has changed. Records that have
+// expired meanwhile are dropped instead. If part of it fails, the rest is still made
+// durable.
 func (s *Store) Save(now int64) error {
 	s.flush = nil
 	failed := s.settle(slices.Collect(maps.Keys(s.pending)), now)
@@ -27,16 +27,16 @@ func (s *Store) Save(now int64) error {
 	return nil
 }
 
-// flush is a round of Flush that is under way.
+// flush is a running round of Flush.
 type flush struct {
 	left   []id
-	failed error // the first, which the end of the round tells
+	failed error // the first failure, reported at the end of the round
 }
 
-// Flush does the work of Save in steps, of about so many changes each. With the first
-// call a round begins, over what had changed by then. It returns how many of these
-// changes are left: 0 is the end of the round, and says what Save says of all that
-// came before its beginning. What comes later is for the next round.
+// Flush does the work of Save in steps, of about that many changes each. The first
+// call begins a round, over the changes made by then. It returns how many of these
+// are left. 0 ends the round and promises what Save does, for everything that came
+// before the round began. Later changes are left to the next round.
 func (s *Store) Flush(most int, now int64) (left int, err error) {
 	most = max(most, 1)
 	if s.flush == nil {
@@ -63,21 +63,21 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 		return 0, s.Save(now)
 	}
 	if s.list.count >= 2*len(s.pending)+listSlack {
-		_ = s.list.replace(s.pending) // it only gets longer otherwise
+		_ = s.list.replace(s.pending) // otherwise it only gets longer
 	}
 	return 0, vfs.Answer(f.failed, "saving")
 }
 
-// listSlack is how many entries more than it need the list has when it is made anew,
-// while sessions are written all the time.
+// listSlack is how many more entries than necessary the list has when it is made
+// anew, while sessions are constantly written.
 const listSlack = 1024
 
 // roomPerChange is how many older changes are made durable to make room for a
 // new one.
 const roomPerChange = 4
 
-// makeRoom keeps the number of changes within its bound. It reads records, and
-// so comes first in an operation.
+// makeRoom limits the number of remembered changes. It reads records, and so comes
+// first in an operation.
 func (s *Store) makeRoom() error {
 	if len(s.pending) < s.maxPending {
 		return nil
@@ -97,16 +97,16 @@ func (s *Store) makeRoom() error {
 	return nil
 }
 
-// mostFailures is after how many records that fail settle gives up. Those for which
-// there is no room do not count: they fail fast, and those that were removed must
-// have their turn.
+// mostFailures is how many failed records make settle give up. Records for which
+// there is no room do not count: they fail fast, and removed records must get their
+// turn.
 const mostFailures = 8
 
-// settle makes the changes of some keys durable and forgets them. Each step is
-// done for all before the next: syncs of one kind in a row are cheaper. What fails
-// is kept in mind, and is done again next time.
+// settle makes the changes of some keys durable and forgets them. Each step is done
+// for all keys before the next: syncs of one kind in a row are cheaper. A key that
+// fails is remembered and tried again next time.
 func (s *Store) settle(ids []id, now int64) (failed error) {
-	// Neighbours together, and the same order every time.
+	// Neighbours together, and always in the same order.
 	slices.SortFunc(ids, compareIDs)
 	failures := 0
 	done := func(do func(id) error) {
@@ -130,7 +130,7 @@ func (s *Store) settle(ids []id, now int64) (failed error) {
 		if !s.pending[i].unsynced {
 			return nil
 		}
-		// A folder that is gone is so by its leaf.
+		// If a folder is gone, syncing its leaf makes that durable.
 		if err := s.fs.SyncDir(s.paths.folder(i)); !vfs.NotExist(err) {
 			return err
 		}
@@ -152,8 +152,8 @@ func compareIDs(a, b id) int {
 	return cmp.Or(cmp.Compare(a.prefix(), b.prefix()), slices.Compare(a[:], b[:]))
 }
 
-// syncRecord brings a record to the disk and then makes the other slots of its
-// file empty: should the record be damaged one day, no older one takes its place.
+// syncRecord syncs a record and then empties the other slots of its file, so that no
+// older record takes its place if it is damaged one day.
 func (s *Store) syncRecord(i id, now int64) error {
 	e, _, err := s.lookup(i)
 	if err == nil && e.refused {
@@ -207,7 +207,7 @@ func (s *Store) syncRecord(i id, now int64) error {
 	return err
 }
 
-// removeRefused removes the file that a write which was refused could not.
+// removeRefused removes the file that a refused write could not remove.
 func (s *Store) removeRefused(i id) error {
 	if err := s.fs.Remove(s.paths.file(i, sessionName)); err != nil && !vfs.NotExist(err) {
 		return err
@@ -220,8 +220,8 @@ func (s *Store) removeRefused(i id) error {
 	return nil
 }
 
-// writeAgain writes a record to a new file, because what a system says of the one
-// that it is in cannot be believed.
+// writeAgain writes a record to a new file, because what the system says about its
+// current file cannot be believed.
 func (s *Store) writeAgain(i id) error {
 	r, err := s.load(i, nil, nil)
 	if err != nil {
@@ -239,8 +239,8 @@ func (s *Store) writeAgain(i id) error {
 	return nil
 }
 
-// writeInPlace writes a record once more to the slot that it is in, which takes no
-// room. Should the power go meanwhile, the saved record is in another one.
+// writeInPlace writes a record once more to its own slot, which takes no room. If the
+// power goes meanwhile, the saved record is in another slot.
 func (s *Store) writeInPlace(i id) error {
 	r, err := s.load(i, nil, nil)
 	if err != nil {

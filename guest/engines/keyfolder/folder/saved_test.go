@@ -30,8 +30,8 @@ func theSession(t testing.TB, fs vfs.FS) (found string) {
 	return found
 }
 
-// Whatever happens to what was saved, it is not taken for a session that never
-// was, however it came to be where it is.
+// Whatever happens to a saved session, it is never taken for one that never
+// existed, whichever way it reached its place.
 func TestDamageOfWhatWasSaved(t *testing.T) {
 	const size, long = 300, 9000
 	for name, prepare := range map[string]func(*testing.T, *crash.Disk, *folder.Store){
@@ -107,8 +107,8 @@ func TestDamageOfWhatWasSaved(t *testing.T) {
 	}
 }
 
-// What a power loss left of a session that was never saved is nothing, and no
-// damage.
+// What a power loss left of a session that was never saved counts as nothing,
+// and not as damage.
 func TestRemainsOfWhatWasNeverSaved(t *testing.T) {
 	for _, size := range []int{300, 4000, 9000} {
 		for _, writes := range []int{1, 2, 3} {
@@ -157,7 +157,7 @@ func TestRemainsOfWhatWasNeverSaved(t *testing.T) {
 				s = open(t, disk)
 				removed, err := s.Sweep(1000, 1)
 				require.NoError(t, err)
-				require.Zero(t, removed, "of sessions there was none")
+				require.Zero(t, removed, "there was no session")
 				require.Zero(t, sessions(t, disk), where)
 				lines := guest.Logged()
 				require.Len(t, lines, 1)
@@ -194,7 +194,7 @@ func TestLength(t *testing.T) {
 	}
 }
 
-// A file grows with its record, and shrinks when it is a good deal too large.
+// A file grows with its record, and shrinks when it is much too large.
 func TestSlotsFitTheRecord(t *testing.T) {
 	for _, saved := range []bool{false, true} {
 		disk := crash.New()

@@ -8,18 +8,18 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// A session file has three slots of one size, each for a record or empty. A new
-// record goes to a slot that neither the newest nor the saved record is in, so that
-// there is always one that is whole, and its sequence is higher than any in the
-// file, so that the highest one that is whole is the record. When it has been
-// synced, the others are made empty.
+// A session file has three slots of one size, each with a record or empty. A new
+// record goes to a slot that holds neither the newest nor the saved record, so that
+// one whole record always remains. Its sequence is higher than any in the file, so
+// the highest whole record is the current one. When it has been synced, the other
+// slots are emptied.
 //
-// The size of the slots is 4096 bytes, so that no two share a sector, or that
-// times a power of two. A slot is empty if it begins with 40 zeros.
+// The size of the slots is 4096 bytes, so that no two share a sector, or that times
+// a power of two. A slot is empty if it begins with 40 zeros.
 //
-// The length of a file is three times that, and one byte more once a record in it
-// has been synced. That byte tells what a power loss has left of a session that was
-// never saved, which is nothing, from a session that was saved and is damaged. A
+// The length of a file is three times that, plus one byte once a record in it has
+// been synced. That byte distinguishes a session that was saved and is damaged from
+// what a power loss left of one that was never saved, which counts as nothing. A
 // file of any other length was never saved.
 const (
 	slotCount    = 3
@@ -27,11 +27,11 @@ const (
 	mostSlot     = 32 << 20
 	leastFile    = slotCount * leastSlot
 	savedMark    = 1                         // bytes by which a saved file is longer
-	readSize     = leastFile + savedMark + 1 // one more shows that a file is longer still
-	shrinkFactor = 8                         // a file whose slots are that much too large is made anew
+	readSize     = leastFile + savedMark + 1 // one more byte shows that a file is longer still
+	shrinkFactor = 8                         // a file whose slots are too large by this factor is made anew
 )
 
-// slotSizeFor returns the size of slots for records of a size.
+// slotSizeFor returns the slot size for a record of a size.
 func slotSizeFor(size int) int32 {
 	slotSize := int32(leastSlot)
 	for int(slotSize) < size {
@@ -40,7 +40,7 @@ func slotSizeFor(size int) int32 {
 	return slotSize
 }
 
-// fileLength is what a file is long.
+// fileLength is the length of a file.
 func fileLength(slotSize int32, saved bool) int64 {
 	length := slotCount * int64(slotSize)
 	if saved {
@@ -60,18 +60,18 @@ func parseLength(length int64) (slotSize int32, saved, ok bool) {
 }
 
 var (
-	errNoRecord    = guest.ErrNotFound // a file that was never saved, and has none that is whole
-	errNothingLeft = guest.Fail(guest.ErrCorrupt, "a file had a record, and all of it is zeros")
+	errNoRecord    = guest.ErrNotFound // a file that was never saved and has no whole record
+	errNothingLeft = guest.Fail(guest.ErrCorrupt, "a saved file has no record: all of it is zeros")
 )
 
-// content is what a file has.
+// content is what a file contains.
 type content struct {
 	record record
 	place
 }
 
-// readFile finds the record in an open file. A file without a whole one is
-// errNoRecord, or damaged if it was saved. room is memory for a large record.
+// readFile finds the record in an open file. A file without a whole record is
+// errNoRecord, or damaged if it was saved. room returns memory for a large record.
 func (s *Store) readFile(f vfs.File, room func(int) []byte) (c content, err error) {
 	if len(s.buffer) > keepSize {
 		s.buffer = make([]byte, readSize)
@@ -105,8 +105,8 @@ func (s *Store) readFile(f vfs.File, room func(int) []byte) (c content, err erro
 	return c, err
 }
 
-// parseSlots finds the record in a file with the least slots. Without one that is
-// whole it is errNoRecord if all are empty.
+// parseSlots finds the record in a file with slots of the smallest size. If none is
+// whole, the result is errNoRecord if all slots are empty.
 func parseSlots(b []byte) (c content, err error) {
 	c.slot, c.slotSize = none, leastSlot
 	err = errNoRecord
@@ -130,8 +130,8 @@ func parseSlots(b []byte) (c content, err error) {
 	return c, err
 }
 
-// readLong is parseSlots for a file that is not read as a whole: the headers, and
-// then the newest of the records, and another only if that is not whole.
+// readLong is parseSlots for a file that is not read as a whole. It reads the
+// headers, then the newest record, and another only if that is not whole.
 func (s *Store) readLong(f vfs.File, slotSize int32, room func(int) []byte) (c content, err error) {
 	var headers [slotCount]header
 	var left [slotCount]bool
@@ -205,7 +205,7 @@ func (s *Store) readSlot(f vfs.File, p place, size int, room func(int) []byte) (
 	return parseRecord(b[:n])
 }
 
-// bufferOf returns memory to read into. What was read before is lost.
+// bufferOf returns memory to read into. The previous contents are lost.
 func (s *Store) bufferOf(size int, room func(int) []byte) []byte {
 	switch {
 	case size <= len(s.buffer):
@@ -214,7 +214,7 @@ func (s *Store) bufferOf(size int, room func(int) []byte) []byte {
 	case room != nil:
 		return room(size)
 	default:
-		// The memory is small: let go first what was read before.
+		// Memory is small: free the previous buffer first.
 		s.buffer = nil
 		runtime.GC()
 		s.buffer = make([]byte, max(size, readSize))

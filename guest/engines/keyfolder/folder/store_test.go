@@ -41,7 +41,7 @@ func open(t testing.TB, fs vfs.FS) *folder.Store {
 	return s
 }
 
-// key returns a key as the host has them.
+// key returns a key of the kind that a host uses.
 func key(n int) []byte {
 	sum := sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(n)))
 	return sum[:]
@@ -61,7 +61,7 @@ func set(t testing.TB, s *folder.Store, k, v []byte) {
 	require.NoError(t, s.Set(guest.Write{Key: k, Value: v, Now: 1}))
 }
 
-// has requires a value, or that there is none.
+// has requires that a key has a value, or none.
 func has(t testing.TB, s *folder.Store, k, v []byte, now int64) {
 	t.Helper()
 	got, err := s.Get(k, now)
@@ -74,7 +74,7 @@ func has(t testing.TB, s *folder.Store, k, v []byte, now int64) {
 }
 
 // tree lists all files and directories of a disk, sorted by their paths, and
-// what is in the files if it is asked for.
+// the contents of files if asked.
 func tree(t testing.TB, fs vfs.FS) []string {
 	var list []string
 	var visit func(dir string)
@@ -93,7 +93,7 @@ func tree(t testing.TB, fs vfs.FS) []string {
 	return list
 }
 
-// sessions counts the files of records.
+// sessions counts the files with records.
 func sessions(t testing.TB, fs vfs.FS) (n int) {
 	for _, name := range tree(t, fs) {
 		if strings.HasSuffix(name, "/session") {
@@ -219,8 +219,9 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// What is made durable to make room is read to be written again, after a killed
-// process: that must not get in the way of a value that was read before.
+// To make room, changes are made durable, and after a killed process their
+// records are read and written again. That must not disturb a value that was
+// read before.
 func TestTouchWithLittleRoom(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -259,7 +260,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Shards of one directory have nothing to do with one another.
+// Shards of one directory do not affect one another.
 func TestShards(t *testing.T) {
 	disk := crash.New()
 	var stores []*folder.Store
@@ -284,7 +285,7 @@ func TestShards(t *testing.T) {
 	has(t, s, key(1), value(4, 300), 1)
 }
 
-// What an operation asks the host for is most of what it costs.
+// The calls to the host are most of what an operation costs.
 func TestCalls(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -319,9 +320,9 @@ func TestCalls(t *testing.T) {
 		{"get absent", get(9), 1},
 		{"delete absent", func() error { return s.Delete(key(9), 1) }, 2},
 		{"set, not read before", put(1, 2, 1), 1 + 1 + 1 + 1 + 1 + 1},
-		{"get what is pending", get(1), 3},
-		{"set what is pending", put(1, 3, 2), 3},
-		{"set that without a condition", put(1, 4, 0), 3},
+		{"get a pending record", get(1), 3},
+		{"set a pending record", put(1, 3, 2), 3},
+		{"set it without a condition", put(1, 4, 0), 3},
 		{"save one, and make two slots empty", save, 3 + 2 + 1},
 		{"save nothing more", save, 0},
 		{"get", get(1), 3},
@@ -329,15 +330,15 @@ func TestCalls(t *testing.T) {
 		{"save one", save, 3 + 1 + 1},
 		{"set without a condition", put(1, 6, 0), 5},
 		{"touch", func() error { return s.Touch(key(1), 99, 1) }, 3 + 3},
-		{"delete what is pending", func() error { return s.Delete(key(1), 1) }, 2},
-		{"get what was deleted", get(1), 0},
+		{"delete a pending record", func() error { return s.Delete(key(1), 1) }, 2},
+		{"get a deleted record", get(1), 0},
 		{"save that", save, 1 + 3 + 1},
-		{"set what is new", put(1, 7, abi.ExpectAbsent), 1 + 2 + 1 + 4},
-		{"save that, and for the first time in this life what is above the leaf", save, 4 + 3 + 3*3 + 1},
+		{"set a new record", put(1, 7, abi.ExpectAbsent), 1 + 2 + 1 + 4},
+		{"save it and, for the first time in this life, what is above the leaf", save, 4 + 3 + 3*3 + 1},
 		{"delete", func() error { return s.Delete(key(1), 1) }, 4},
 		{"save that deletion", save, 1 + 3 + 1},
-		{"set what is new once more", put(1, 5, abi.ExpectAbsent), 1 + 2 + 1 + 4},
-		{"save that as well", save, 4 + 3 + 3 + 1},
+		{"set a new record once more", put(1, 5, abi.ExpectAbsent), 1 + 2 + 1 + 4},
+		{"save it as well", save, 4 + 3 + 3 + 1},
 	} {
 		require.Equal(t, c.want, calls(c.do), c.what)
 	}

@@ -7,22 +7,21 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// sweeper is where a round over all folders has come to: the directories at each
-// level that are still to be looked at. A round goes over what there was when it
-// came by; what comes later is for the next.
+// sweeper is the position of a round over all folders: the directories at each level that are
+// still to be visited. A round covers what was there when it reached a directory; later additions
+// are left to the next.
 type sweeper struct {
 	running bool
 	tops    []int
 	leaves  []int
 	folders []id
-	damaged int // records that this call found damaged and removed
-	unsaved int // files that were never saved, and have no record
+	damaged int // damaged records that this call removed
+	unsaved int // files that were never saved and have no record
 }
 
-// Sweep removes records that have expired, or that are damaged so that nobody
-// will ever read them, what a crash has left behind (both are logged), directories that are empty,
-// and what Clear moved aside. Each of these counts towards max, as does a record
-// that stays.
+// Sweep removes expired records, records so damaged that nobody can ever read them, what a crash
+// has left behind (it logs both of these), empty directories, and what Clear moved aside. Each of
+// these counts towards max, as does a record that stays.
 func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	s.sweep.damaged, s.sweep.unsaved = 0, 0
 	for seen := 0; seen < max; seen++ {
@@ -39,16 +38,16 @@ func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 		}
 	}
 	if s.sweep.damaged > 0 {
-		guest.Log(guest.LevelWarn, "records were damaged beyond reading, and removed: "+strconv.Itoa(s.sweep.damaged))
+		guest.Log(guest.LevelWarn, "damaged records that could not be read and were removed: "+strconv.Itoa(s.sweep.damaged))
 	}
 	if s.sweep.unsaved > 0 {
-		guest.Log(guest.LevelInfo, "files of records that a crash prevented from being written were removed: "+strconv.Itoa(s.sweep.unsaved))
+		guest.Log(guest.LevelInfo, "files of records that a crash interrupted, and that were removed: "+strconv.Itoa(s.sweep.unsaved))
 	}
 	return removed, notFull(vfs.Answer(err, "sweeping"))
 }
 
-// sweepStep looks at one folder, or goes on to the next directory. There is no
-// more when a round has come to its end.
+// sweepStep looks at one folder, or goes on to the next directory. more is false at the end of a
+// round.
 func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 	w := &s.sweep
 	switch {
@@ -86,8 +85,8 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 	return false, true, err
 }
 
-// removeLeaf removes a directory that is empty, and the one above it if it is so
-// then: neither is, if it has anything that is not ours.
+// removeLeaf removes a directory that is empty, and then the one above it if that is empty, too. A
+// directory with anything foreign in it is not empty.
 func (s *Store) removeLeaf(leaf int) {
 	if s.fs.RemoveDir(s.paths.leaf(leaf)) == nil {
 		s.dirs.removedLeaf(leaf)

@@ -9,12 +9,12 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// trash is what Clear moved aside, and is removed step by step.
+// trash is what Clear moved aside. It is removed step by step.
 type trash struct {
 	fs     vfs.FS
 	prefix string
-	levels []trashLevel // from a directory at the top down to the one that is being emptied
-	queue  []string     // further directories at the top
+	levels []trashLevel // from a directory at the top down to the one being emptied
+	queue  []string     // more directories at the top
 }
 
 type trashLevel struct {
@@ -23,14 +23,14 @@ type trashLevel struct {
 	entries []vfs.Entry
 }
 
-// newName is one that nothing has, and that no instance will give again.
+// newName is a name that nothing has, and that no instance will use again.
 func (t *trash) newName() string { return t.prefix + strconv.FormatUint(rand.Uint64(), 16) }
 
 func (t *trash) add(dir string) { t.queue = append(t.queue, dir) }
 
 func (t *trash) empty() bool { return len(t.levels) == 0 && len(t.queue) == 0 }
 
-// find finds what earlier instances did not get to.
+// find finds what earlier instances had not yet removed.
 func (t *trash) find() error {
 	entries, err := t.fs.ReadDir("")
 	if err != nil {
@@ -44,8 +44,8 @@ func (t *trash) find() error {
 	return nil
 }
 
-// step removes one file or directory, or looks into one. What cannot be removed
-// stays until the next instance comes.
+// step removes one file or directory, or reads one directory. What cannot be
+// removed stays until the next instance opens.
 func (t *trash) step() {
 	if len(t.levels) == 0 {
 		t.levels = append(t.levels, trashLevel{dir: t.queue[0]})
@@ -72,6 +72,6 @@ func (t *trash) step() {
 	}
 	if err != nil && !vfs.NotExist(err) {
 		t.levels = nil
-		guest.Log(guest.LevelWarn, "what was cleared cannot be removed, and is left for the next start: "+err.Error())
+		guest.Log(guest.LevelWarn, "what was cleared cannot be removed and is left for the next start: "+err.Error())
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// Bounds of one call of Keys or Snapshot.
+// Limits on one call of Keys or Snapshot.
 const (
 	walkRecords = 256
 	walkDirs    = 64
 )
 
-// Keys adds keys to a chunk. The cursor is, plus one, the first 62 bits of the id
-// at which the next call begins.
+// Keys adds keys to a chunk. The cursor is the first 62 bits of the id at which
+// the next call begins, plus one.
 func (s *Store) Keys(chunk *guest.KeyChunk, cursor, now int64) (next int64, err error) {
 	return s.walk(cursor, now, func(r *record) bool { return chunk.Add(r.key) })
 }
@@ -24,8 +24,7 @@ func (s *Store) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int6
 	return s.walk(cursor, now, func(r *record) bool { return chunk.Add(r.key, r.value, r.expires) })
 }
 
-// walk goes through the records in the order of their ids. Records that are
-// damaged are left out.
+// walk goes through the records in the order of their ids and skips damaged ones.
 func (s *Store) walk(cursor, now int64, add func(*record) bool) (next int64, err error) {
 	start := max(cursor-1, 0)
 	if start >= 1<<prefixBits {
@@ -80,8 +79,8 @@ func (s *Store) walk(cursor, now int64, add func(*record) bool) (next int64, err
 	return 0, nil
 }
 
-// listNumbers lists the directories whose names are numbers of some hexadecimal
-// digits, in ascending order.
+// listNumbers lists the directories whose names are numbers with that many
+// hexadecimal digits, in ascending order.
 func (s *Store) listNumbers(dir string, digits int) ([]int, error) {
 	entries, err := s.fs.ReadDir(dir)
 	if err != nil {

@@ -54,8 +54,8 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// Keys that stay are listed, whatever comes and goes during the enumeration, and
-// also if the instance is another one.
+// Keys that stay are listed, whatever else is added or removed during the
+// enumeration, even if the instance is another one.
 func TestWalkWhileChanging(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -96,7 +96,7 @@ func TestWalkRefusesCursor(t *testing.T) {
 	require.ErrorIs(t, err, guest.ErrInvalid)
 }
 
-// One call of Sweep is bounded, and enough of them remove all that has expired
+// One call of Sweep is bounded. Enough of them remove everything that has expired
 // and nothing else.
 func TestSweep(t *testing.T) {
 	const n = 600
@@ -138,7 +138,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// Save makes nothing durable that has expired, but removes it.
+// Save makes no expired record durable, but removes it.
 func TestSaveDropsWhatHasExpired(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -158,7 +158,7 @@ func TestSaveDropsWhatHasExpired(t *testing.T) {
 	}
 }
 
-// What Clear moved aside goes step by step, also for an instance that comes later.
+// What Clear moved aside is removed step by step, also by a later instance.
 func TestSweepRemovesWhatWasCleared(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -183,7 +183,7 @@ func TestSweepRemovesWhatWasCleared(t *testing.T) {
 }
 
 // With little room for changed keys, older changes are made durable on the way,
-// and the list of them does not grow for ever.
+// and their list does not grow for ever.
 func TestMaxPending(t *testing.T) {
 	disk := crash.New()
 	s, err := folder.Open(disk, folder.Options{Shards: 1, MaxPending: 16})

@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// target is what a new record is to be written over.
+// target is what a new record will be written over.
 type target struct {
 	file    vfs.File // open for writing, or nil
 	changed bool     // it is in pending
@@ -23,9 +23,9 @@ func (t *target) close() error {
 	return err
 }
 
-// target finds out where the record of a key is, and what one has to know to
-// replace it, with as little as it takes: often it is known. A record that cannot
-// be read for damage is none, and what is written heals it.
+// target finds out where the record of a key is, and what is needed to replace it,
+// with as few calls as possible: often it is known. A record that is damaged
+// beyond reading counts as absent, and the write repairs it.
 func (s *Store) target(i id, key []byte) (t target, err error) {
 	if t.entry, t.changed, err = s.lookup(i); t.changed || err != nil {
 		return t, err
@@ -63,8 +63,8 @@ func (s *Store) target(i id, key []byte) (t target, err error) {
 	return t, nil
 }
 
-// write stores a record: in a slot of the file that is there, or else in a new
-// one. The key and the value may lie in s.buffer: nothing is read here.
+// write stores a record, in a slot of the existing file or in a new one. The key
+// and the value may lie in s.buffer: nothing is read here.
 func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 	e := &t.entry
 	if !e.listed {
@@ -72,7 +72,7 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 			return err
 		}
 		e.listed = true
-		s.pending[i] = *e // as it was, should this fail
+		s.pending[i] = *e // as it was, in case this fails
 		t.changed = true
 	}
 	sequence, was := e.sequence+1, *e
@@ -102,9 +102,9 @@ func (s *Store) write(i id, t *target, key, value []byte, expires int64) error {
 	return nil
 }
 
-// compose puts together the first piece of a record: all of it, if it is not
-// large, and zeros up to the end of a block, which the system then need not read
-// to change it.
+// compose assembles the first part of a record: all of it if it is not large, and
+// zeros up to the end of a block, so that the system need not read the block to
+// change it.
 func (s *Store) compose(key, value []byte, expires int64, sequence uint64) {
 	s.out = append(appendHeader(s.out[:0], key, value, expires, sequence), key...)
 	if len(value) > keepSize {
@@ -127,15 +127,15 @@ func (s *Store) put(f vfs.File, offset int64, value []byte) error {
 	return err
 }
 
-// unput takes back what a write that failed may have left: all of it may be there,
-// and would be the newest. That is made durable at once, or a power loss could
-// leave the record, which was refused, and not what took it back.
+// unput undoes what a failed write may have left: all of it may be there, and
+// would be the newest record. It syncs at once. Otherwise a power loss could leave
+// the refused record without its undoing.
 func unput(f vfs.File, offset int64) bool {
 	_, err := f.WriteAt(zeros[:headerSize], offset)
 	return err == nil && f.Sync() == nil
 }
 
-// takeBack is unput for a file that is not open any more.
+// takeBack is unput for a file that is no longer open.
 func (s *Store) takeBack(name string, offset int64) bool {
 	f, err := s.fs.OpenFile(name, vfs.ReadWrite)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *Store) takeBack(name string, offset int64) bool {
 	return done
 }
 
-// writeOver writes to the slot that is free.
+// writeOver writes to the free slot.
 func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	e, name := &t.entry, s.paths.file(i, sessionName)
 	if t.file == nil {
@@ -166,7 +166,7 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 		err, clean = closed, s.takeBack(name, offset)
 	}
 	if !clean {
-		e.rewrite, e.spare = true, noSpare // the record that stands goes to another file
+		e.rewrite, e.spare = true, noSpare // the current record goes to another file
 		s.pending[i] = *e
 	}
 	if err == nil {
@@ -175,8 +175,8 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 	return err
 }
 
-// create makes a file for a record of which there was none, or none that can be
-// read, in a folder that it makes if need be.
+// create makes a file for a key without a record, or without a readable one. It
+// makes the folder if necessary.
 func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 	name := s.paths.file(i, sessionName)
 	_ = t.close()
@@ -205,10 +205,10 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 	return nil
 }
 
-// replace makes a file with slots of another size in place of the one that is
-// there: temporary, sync, rename; the folder is synced at Save. It happens when a
-// record outgrows its file, or a sync of the file has failed, and costs a sync at
-// once: without it, the name might become durable before what it stands for.
+// replace makes a file with slots of another size in place of the existing one:
+// temporary file, sync, rename; Save syncs the folder. It is needed when a record
+// outgrows its file or a sync of the file has failed, and costs a sync at once:
+// without it, the name might become durable before the contents.
 func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 	_ = t.close()
 	temporary := s.paths.file(i, newName)
@@ -225,8 +225,8 @@ func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 	return nil
 }
 
-// fill makes a file with a record in its first slot, and saves it if that is
-// wanted at once.
+// fill makes a file with a record in its first slot, and marks and syncs it as
+// saved if the caller wants that at once.
 func (s *Store) fill(name string, slotSize int32, saved bool, value []byte) error {
 	f, err := s.fs.OpenFile(name, vfs.ReadWrite|vfs.Create|vfs.Truncate)
 	if err != nil {
@@ -247,8 +247,7 @@ func (s *Store) fill(name string, slotSize int32, saved bool, value []byte) erro
 	return err
 }
 
-// makeFolder makes the folder of a key. As a rule the directories above it are
-// there.
+// makeFolder makes the folder of a key. Usually the directories above it exist.
 func (s *Store) makeFolder(i id) error {
 	leaf := i.leaf()
 	err := s.fs.Mkdir(s.paths.folder(i))

@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
 
-// fillings are ways in which memory comes to be full: each is a size for the
-// n-th write of total.
+// fillings are ways to fill memory. Each returns the size of the n-th of total
+// writes.
 var fillings = []struct {
 	name string
 	size func(random *rand.Rand, n, total int) int
@@ -69,7 +69,7 @@ func TestCacheStaysWithinItsBytes(t *testing.T) {
 	}
 }
 
-// Of the room that there is, values of one size must be able to use nearly all.
+// Values of one size must be able to use nearly all of the room.
 func TestCacheUsesItsBytes(t *testing.T) {
 	for _, size := range []int{40, 300, 1000, 4000} {
 		c, err := cache.New(cache.Options{MaxBytes: 4 << 20})
@@ -161,7 +161,8 @@ func TestCacheOptions(t *testing.T) {
 	}
 }
 
-// What fails must change nothing, and what is refused is told apart.
+// A write that fails must change nothing, and each kind of refusal has its own
+// error.
 func TestRefusedWritesChangeNothing(t *testing.T) {
 	c, err := cache.New(cache.Options{MaxBytes: cache.MinBytes})
 	require.NoError(t, err)
@@ -186,7 +187,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 		require.Equal(t, []byte{7, 0, 'v'}, value, test.name)
 		require.NoError(t, c.Verify(), test.name)
 	}
-	revision := int64(7) | int64('v')<<16 // of a value of three bytes the others count as zero
+	revision := int64(7) | int64('v')<<16 // missing bytes of a value of three bytes count as zero
 	require.NoError(t, c.Set(guest.Write{Key: []byte("k"), Value: make([]byte, c.MaxValue()), Now: 1, Expect: revision}))
 	value, err := c.Get([]byte("k"), 1)
 	require.NoError(t, err)
@@ -196,7 +197,7 @@ func TestRefusedWritesChangeNothing(t *testing.T) {
 }
 
 // No operation may leave garbage: the runtime collects only when memory has
-// doubled, and there is none to double into.
+// doubled, and there is no room to double into.
 func TestOperationsAllocateNothing(t *testing.T) {
 	c, err := cache.New(cache.Options{MaxBytes: cache.MinBytes})
 	require.NoError(t, err)

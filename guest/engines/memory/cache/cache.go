@@ -1,14 +1,13 @@
-// Package cache keeps records in memory, bounded in number and bytes: the inside
-// of the in-memory engine.
+// Package cache keeps records in memory, bounded in number and bytes. It is the
+// core of the in-memory engine.
 //
-// The data lies in blocks of bytes that the garbage collector does not look
-// into, and so does all that is known of it. Memory that a record gives up is
-// there for any other, of whatever size, at once: nothing is compacted, resized
-// or rehashed later, so that no operation takes long because of others before
-// it. Beyond key and value a record costs about 45 bytes, and up to 15 that its
-// bytes are rounded up by.
+// The records and the bookkeeping lie in blocks of bytes that the garbage
+// collector does not scan. Memory that one record frees is available at once to
+// any other, whatever its size. Nothing is compacted, resized or rehashed later,
+// so no operation takes long because of earlier ones. Beyond key and value a
+// record costs about 45 bytes, plus up to 15 for rounding up its size.
 //
-// When there is no room, records are evicted, expired ones and those that were
+// When there is no room, records are evicted: expired ones, and those that were
 // not used first (S3-FIFO).
 package cache
 
@@ -18,18 +17,17 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 )
 
-// Options say what a cache may take.
+// Options limit a cache.
 type Options struct {
-	// MaxBytes is how much memory the records may take, all that is kept
-	// with them included; at least MinBytes. It is rounded down to blocks of
-	// 32 KiB.
+	// MaxBytes is how much memory the records and everything kept for them may
+	// take, at least MinBytes. It is rounded down to blocks of 32 KiB.
 	MaxBytes int64
 
-	// MaxEntries is the most records; 0 is no bound of its own.
+	// MaxEntries is the most records; 0 means no limit on their number.
 	MaxEntries int64
 
 	// Scratch returns memory for a value that does not lie in one piece, valid
-	// as long as what Get returns. Without it, such a value is allocated.
+	// as long as the result of Get. Without it, such a value is allocated.
 	Scratch func(n int) []byte
 }
 
@@ -37,13 +35,13 @@ type Options struct {
 const MinBytes = 16 * blockSize
 
 // Cache keeps records. It is not safe for concurrent use. Its errors are those
-// of package guest, and its operations do what guest.Engine and the interfaces
-// beside it say.
+// of package guest. Its operations behave as guest.Engine and its optional
+// interfaces specify.
 type Cache struct {
 	options  Options
 	hash     hasher
 	maxValue int
-	entries  uint32 // the most that there may be
+	entries  uint32 // the most there may be
 
 	pool  pool
 	cells cells
@@ -57,11 +55,11 @@ type Cache struct {
 	bucketBlocks []uint32
 
 	small, main queue
-	pinned      uint32 // being rewritten: has no bytes and must not be evicted
+	pinned      uint32 // being rewritten: it has no bytes and must not be evicted
 
 	spared  int // records passed over for eviction during this write
 	sweepAt uint32
-	swept   int64 // the time that Sweep was told last, 0 for none
+	swept   int64 // the time that Sweep was last given, 0 for none
 	stats   Stats
 
 	revision [abi.RevisionSize]byte
@@ -69,12 +67,12 @@ type Cache struct {
 
 // Stats count what a cache has done since it was made.
 type Stats struct {
-	// Evicted counts records that went for want of room, Expired those that
-	// were found to have expired.
+	// Evicted counts records that were removed for lack of room, Expired those
+	// that were found expired.
 	Evicted, Expired uint64
 
-	// Crowded says that the last record that was evicted went because there
-	// were as many as there may be, and not for bytes.
+	// Crowded says that the last eviction was caused by MaxEntries, not by a
+	// lack of bytes.
 	Crowded bool
 }
 
@@ -85,7 +83,7 @@ func New(options Options) (*Cache, error) {
 		return nil, guest.Fail(guest.ErrInvalid, "a cache needs at least 512KiB for its records")
 	}
 	if options.MaxEntries < 0 {
-		return nil, guest.Fail(guest.ErrInvalid, "the most entries cannot be less than none")
+		return nil, guest.Fail(guest.ErrInvalid, "MaxEntries is negative: must be at least 0")
 	}
 	c := &Cache{
 		options: options,
@@ -96,8 +94,8 @@ func New(options Options) (*Cache, error) {
 	if options.MaxEntries > 0 {
 		c.entries = uint32(min(options.MaxEntries, 1<<31-1))
 	}
-	// A value takes at most half of the room: whatever it is, it finds some,
-	// and the slot and the bucket of its record as well.
+	// A value takes at most half of the room. Whatever it is, there is then also
+	// room for its record's slot and bucket.
 	c.maxValue = min(MaxValue, int(c.pool.limit/2)*blockSize)
 	c.reset()
 	return c, nil
@@ -106,18 +104,17 @@ func New(options Options) (*Cache, error) {
 // MaxValue returns the largest value that this cache takes.
 func (c *Cache) MaxValue() int { return c.maxValue }
 
-// Len returns how many records there are, with those that have expired and were
-// not found yet.
+// Len returns how many records there are, including expired ones that were not
+// found yet.
 func (c *Cache) Len() int { return int(c.count) }
 
-// Bytes returns how much memory the records take, with all that is kept for
-// them.
+// Bytes returns how much memory the records and everything kept for them take.
 func (c *Cache) Bytes() int64 { return int64(c.pool.inUse()) * blockSize }
 
 // Stats returns the counts.
 func (c *Cache) Stats() Stats { return c.stats }
 
-// hashOf returns the bits of a key's hash that a slot has room for.
+// hashOf returns as many bits of a key's hash as a slot has room for.
 func (c *Cache) hashOf(key []byte) uint32 { return c.hash.sum(key) >> 1 }
 
 func (c *Cache) reset() {
@@ -129,7 +126,7 @@ func (c *Cache) reset() {
 	c.slotPages, c.slotBlocks = c.slotPages[:0], c.slotBlocks[:0]
 	c.bucketPages, c.bucketBlocks = c.bucketPages[:0], c.bucketBlocks[:0]
 
-	// One bucket there always is.
+	// There is always at least one bucket.
 	id, _ := c.pool.take()
 	c.bucketPages = append(c.bucketPages, c.pool.bucketPage(id))
 	c.bucketBlocks = append(c.bucketBlocks, id)
@@ -245,8 +242,8 @@ func (c *Cache) rewrite(id uint32, s *slot, w *guest.Write) error {
 	if chain == 0 && oldChain == 0 && classOf(need) == classOf(oldNeed) {
 		copy(c.pool.cell(s.ref)[ownerSize+len(w.Key):][:inCell], w.Value)
 	} else {
-		// The old bytes go first, so that there need not be room for both. The
-		// slot keeps its place in all orders, though not its number.
+		// The old bytes are freed first, so that there need not be room for
+		// both. The slot keeps its place in every order, though not its number.
 		c.freeBytes(s)
 		s.ref = noRef
 		c.pinned = id
@@ -266,13 +263,13 @@ func (c *Cache) rewrite(id uint32, s *slot, w *guest.Write) error {
 	return nil
 }
 
-// store writes a record's bytes and returns its cell, whose owner the caller
-// enters. It makes room for a slot and a bucket too, so that nothing needs to be
-// evicted while a cell has no owner.
+// store writes a record's bytes and returns its cell; the caller enters the
+// cell's owner. It makes room for a slot and a bucket too, so that nothing needs
+// to be evicted while a cell has no owner.
 func (c *Cache) store(w *guest.Write) (ref uint32, ok bool) {
 	chain, inCell, need := shape(len(w.Key), len(w.Value))
 	first := noBlock
-	for ; chain > 0; chain-- { // the last one first: each knows the one after it
+	for ; chain > 0; chain-- { // the last one first: each holds the number of the next
 		id, ok := c.takeBlock(w.Now)
 		if !ok {
 			c.freeChain(first)
@@ -305,7 +302,7 @@ func (c *Cache) store(w *guest.Write) (ref uint32, ok bool) {
 	return ref, true
 }
 
-// freeBytes gives back all bytes of a record. Its slot still has their ref.
+// freeBytes frees all bytes of a record. Its slot still holds the old ref.
 func (c *Cache) freeBytes(s *slot) {
 	chain, _, need := shape(s.keyLen(), s.valueLen())
 	if chain > 0 {

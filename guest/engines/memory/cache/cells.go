@@ -3,47 +3,48 @@ package cache
 import "math/bits"
 
 // A record's bytes lie in a cell. Cells of one size fill blocks without gaps:
-// when one is given back, the last of its size moves into its place. So there is
+// when one is freed, the last of its size moves into its place. So there is
 // never more than one part-filled block per size, nothing is ever collected, and
-// the longest thing that happens is the copy of one cell.
+// the longest step is the copy of one cell.
 //
-// A cell begins with the number of the slot that owns it, for the move.
+// A cell begins with the number of the slot that owns it, so that the slot can
+// be found when the cell moves.
 //
-// What is too long for a block has the head of its value in a cell, behind the
+// A record too long for one block has a cell with the head of its value and the
 // number of the first of a chain of whole blocks, which hold the rest. A block
 // of a chain ends with the number of the next one and never moves.
 const (
-	granule    = 16 // cells begin at, and are, multiples of it
+	granule    = 16 // cells begin at multiples of it and have sizes that are multiples of it
 	refBits    = 11 // a ref is block<<refBits | offset/granule
 	ownerSize  = 4
 	chainSize  = 4
-	linkAt     = blockSize - 4 // where a block of a chain has the next one's number
-	chainBytes = linkAt        // bytes of a value in a block of a chain
+	linkAt     = blockSize - 4 // where a block of a chain holds the next one's number
+	chainBytes = linkAt        // bytes of a value that a block of a chain holds
 
-	fineMax    = 512 // sizes are a granule apart up to here, a sixteenth of a power of two above
+	fineMax    = 512 // sizes are a granule apart up to here, and a sixteenth of a power of two above
 	fineSizes  = fineMax / granule
 	sizesPer2x = 16
 	sizes      = fineSizes + 6*sizesPer2x // up to blockSize
 )
 
-// noRef is the ref of no cell.
+// noRef means no cell.
 const noRef = ^uint32(0)
 
-// cellClass is what all cells of one size have in common.
+// cellClass is what all cells of one size share.
 type cellClass struct {
 	size int    // of a cell
-	per  uint32 // cells in a block
-	last uint32 // the block that is not full, noBlock if there is no cell at all
-	used uint32 // cells in it
+	per  uint32 // cells per block
+	last uint32 // the block that is not full, noBlock if there is no cell
+	used uint32 // cells used in it
 }
 
 type cells struct {
 	classes [sizes]cellClass
-	below   []uint32 // by block: the block of its class that was the last before it
+	below   []uint32 // by block: the block of its class that was last before it
 }
 
-// classByStep makes sizes that fit a block equally often one class: that of the
-// smallest of them by number, of the largest by size.
+// classByStep merges sizes of which equally many fit into a block into one
+// class. The class has the number of the smallest and the size of the largest.
 var classByStep = func() (table [sizes]uint8) {
 	for step := range sizes {
 		table[step] = uint8(step)
@@ -81,7 +82,7 @@ func (c *cells) reset() {
 	}
 }
 
-// take returns a cell of a class, unless that needs a block and there is none.
+// take returns a cell of a class, unless that takes a block and there is none.
 func (c *cells) take(p *pool, class uint8) (uint32, bool) {
 	k := &c.classes[class]
 	if k.last == noBlock || k.used == k.per {
@@ -100,8 +101,8 @@ func (c *cells) take(p *pool, class uint8) (uint32, bool) {
 	return ref, true
 }
 
-// give takes a cell back. If another one moved into its place, moved is where
-// that one lies now, and noRef otherwise.
+// give frees a cell. If another cell moved into its place, moved is the ref
+// where that one lies now, and noRef otherwise.
 func (c *cells) give(p *pool, class uint8, ref uint32) (moved uint32) {
 	k := &c.classes[class]
 	last := k.ref(k.used - 1)
@@ -124,9 +125,9 @@ func (k *cellClass) ref(index uint32) uint32 {
 	return k.last<<refBits | index*uint32(k.size/granule)
 }
 
-// shape says how a record of this key and value lies: how many blocks of a chain
-// it has, how many bytes of the value are in the cell, and how many bytes of
-// the cell that needs.
+// shape says how a record of these lengths lies: how many blocks its chain has,
+// how many bytes of the value are in the cell, and how many bytes of the cell
+// are needed.
 func shape(keyLen, valueLen int) (chain, inCell, need int) {
 	need = ownerSize + keyLen + valueLen
 	if need <= blockSize {

@@ -10,12 +10,13 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
 
-// opened makes an engine of a cache that exists.
+// opened turns an existing cache into an engine.
 type opened struct{ *cache.Cache }
 
 func (opened) Open(*guest.Config) error { return nil }
 
-// driver runs a cache through the interface, for what goes in chunks.
+// driver runs a cache through the interface, for operations that work in
+// chunks.
 type driver struct {
 	t       testing.TB
 	harness *guest.Harness

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
 
-// FuzzOperations takes its input as operations of four bytes: what to do, with
-// which key, and a number whose meaning depends on it.
+// FuzzOperations reads its input as operations of four bytes: what to do, with
+// which key, and a number whose meaning depends on the operation.
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 200, 1, 1, 0, 0, 2, 1, 0, 0})
 	f.Fuzz(func(t *testing.T, program []byte) {
@@ -60,7 +60,7 @@ func FuzzOperations(f *testing.F) {
 	})
 }
 
-// FuzzRestore holds restoring against arbitrary lists: it must refuse or store
+// FuzzRestore tests restoring against arbitrary lists: it must refuse or store
 // them, and never break.
 func FuzzRestore(f *testing.F) {
 	list := abi.AppendRecord(nil, []byte("key"), []byte("value"), 0)

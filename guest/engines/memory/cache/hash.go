@@ -2,10 +2,11 @@ package cache
 
 import "math/rand/v2"
 
-// hasher is a universal hash: whoever does not know its random numbers cannot
-// choose keys of which more fall into one bucket than of any others. It is NH
-// (Black et al., UMAC, 1999), a multiplication for eight bytes, so that it costs
-// little where there is none of 128 bits, and a multiplicative hash of the sum.
+// hasher is a universal hash: someone who does not know its random numbers
+// cannot choose keys that crowd into one bucket. It consists of NH (Black et
+// al., UMAC, 1999), which takes one multiplication for eight bytes and so costs
+// little where there is no 128-bit multiplication, and a multiplicative hash of
+// the sum.
 type hasher struct {
 	words        [1024/8 + 2]uint64
 	factor, term uint64
@@ -33,8 +34,8 @@ func (h *hasher) sum(key []byte) uint32 {
 		}
 		sum += product(word, words[whole])
 	}
-	// Twice, with the halves folded in between: keys that are counted up would
-	// else fall into the buckets in steps.
+	// Twice, with the halves folded in between: otherwise keys that count up
+	// would fall into the buckets in steps.
 	sum = (sum + h.term) * h.factor
 	sum = (sum ^ sum>>32) * h.factor
 	return uint32(sum >> 32)
@@ -44,8 +45,8 @@ func product(word, secret uint64) uint64 {
 	return uint64(uint32(word)+uint32(secret)) * uint64(uint32(word>>32)+uint32(secret>>32))
 }
 
-// equal compares keys of one length. The runtime's own comparison takes as long
-// as all the rest of a read on WebAssembly.
+// equal compares keys of one length. On WebAssembly the runtime's own comparison
+// takes as long as all the rest of a read.
 func equal(a, b []byte) bool {
 	whole := len(a) / 8
 	for i := range whole {

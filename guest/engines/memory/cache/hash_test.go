@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Keys that look alike must be spread like any others, for every secret.
+// Keys that look alike must be spread as well as any others, for every secret.
 func TestHashSpreadsKeysThatLookAlike(t *testing.T) {
 	const keys, buckets = 1 << 14, 1 << 12
 	families := map[string]func(n uint64) []byte{
@@ -31,8 +31,8 @@ func TestHashSpreadsKeysThatLookAlike(t *testing.T) {
 			for _, count := range counts {
 				most = max(most, count)
 			}
-			// 4 keys per bucket on average; 22 or more in any of 4096 has a
-			// chance below one in a million.
+			// There are 4 keys per bucket on average. The chance of 22 or more
+			// in any of 4096 is below one in a million.
 			require.Less(t, most, 22, name)
 		}
 	}
@@ -51,7 +51,7 @@ func TestEqual(t *testing.T) {
 	}
 }
 
-// Every need must have a cell that is large enough, and not by far.
+// Every need must have a cell that is large enough, and not far too large.
 func TestCellClasses(t *testing.T) {
 	var c cells
 	c.reset()

@@ -1,15 +1,16 @@
 package cache
 
-// The index is a hash table that grows by one bucket at a time: there is about
-// one bucket per record, and no moment at which a table is copied. Chains run
-// through the slots.
+// The index is a hash table that grows by one bucket at a time. It has about
+// one bucket per record and is never copied as a whole. Chains run through the
+// slots.
 
 // bucket is an entry of the table.
 type bucket struct {
 	head uint32 // the first slot of the chain
 
-	// ghost is the hash of the record that was evicted from here last, with
-	// mainBit, or 0. There is one per bucket, so as many as there are records.
+	// ghost is the hash of the record last evicted from this bucket, with
+	// mainBit set, or 0. There is one per bucket, so there are as many as
+	// records.
 	ghost uint32
 }
 
@@ -35,8 +36,8 @@ func (c *Cache) indexInsert(id uint32, s *slot) {
 	b := c.bucket(s.hash)
 	s.chain = b.head
 	b.head = id
-	// One bucket more per record, two while there are fewer than records
-	// after a time without room for buckets.
+	// Add one bucket per record, or two while there are fewer buckets than
+	// records after a time without room for buckets.
 	for range 2 {
 		if c.table.Buckets() < c.count && c.hasBucketPage() {
 			c.split()
@@ -50,7 +51,7 @@ func (c *Cache) indexRemove(id uint32, s *slot) {
 
 func (c *Cache) indexReplace(hash, from, to uint32) { *c.linkTo(hash, from) = to }
 
-// linkTo returns what points at a slot: its bucket or the slot before it.
+// linkTo returns what points to a slot: its bucket or the slot before it.
 func (c *Cache) linkTo(hash, id uint32) *uint32 {
 	link := &c.bucket(hash).head
 	for *link != id {
@@ -64,7 +65,7 @@ func (c *Cache) hasBucketPage() bool {
 	return int(c.table.Buckets()/bucketsPerPage) < len(c.bucketPages)
 }
 
-// reserveBucket makes room for one more bucket, evicting for it if need be.
+// reserveBucket makes room for one more bucket, evicting records if necessary.
 func (c *Cache) reserveBucket(now int64) bool {
 	for c.table.Buckets() <= c.count && !c.hasBucketPage() {
 		id, ok := c.takeBlock(now)
@@ -81,8 +82,8 @@ func (c *Cache) reserveBucket(now int64) bool {
 	return true
 }
 
-// split adds a bucket and moves into it what belongs there out of the one that
-// stood for both.
+// split adds a bucket and moves into it what belongs there from the bucket that
+// it was split from.
 func (c *Cache) split() {
 	parent, added := c.table.Grow()
 	from, to := c.bucketAt(parent), c.bucketAt(added)
@@ -106,8 +107,8 @@ func (c *Cache) split() {
 	*stay, *move = noSlot, noSlot
 }
 
-// indexShrink takes buckets away when there are many more than records, and the
-// pages that neither a bucket nor the next one lies in.
+// indexShrink removes buckets when there are many more than records, and the
+// pages that hold neither a bucket nor the next one.
 func (c *Cache) indexShrink() {
 	for range 2 {
 		if c.table.Roomy(c.count) {
@@ -120,7 +121,7 @@ func (c *Cache) indexShrink() {
 	}
 }
 
-// merge takes the last bucket away.
+// merge removes the last bucket.
 func (c *Cache) merge() {
 	parent, removed := c.table.Shrink()
 	chain := c.bucketAt(removed).head

@@ -13,20 +13,20 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
 
-// model is what a cache is supposed to be: a map. It never evicts, so a record
-// that the cache no longer has is taken out of it, if the cache says that it
-// evicted one.
+// model is what a cache should behave like: a map. It never evicts. If a record
+// is missing from the cache and the cache reports an eviction, the record is
+// removed from the model.
 type model struct {
 	t       testing.TB
 	cache   *cache.Cache
 	records map[string]record
 	now     int64
 	step    int
-	// Evictions that were noticed by a record that is missing.
+	// Evictions that a missing record revealed.
 	missed uint64
 
 	restores int
-	evicted  uint64 // by caches before the present one
+	evicted  uint64 // by the caches before the current one
 }
 
 type record struct {
@@ -40,8 +40,8 @@ func newModel(t testing.TB, options cache.Options) *model {
 	return &model{t: t, cache: c, records: make(map[string]record), now: 1}
 }
 
-// lookup returns what is under a key, after it has brought model and cache
-// together as far as evictions go.
+// lookup returns what is under a key, after removing evicted records from the
+// model.
 func (m *model) lookup(key []byte) (record, bool) {
 	r, ok := m.records[string(key)]
 	if ok && guest.Expired(r.expires, m.now) {
@@ -59,7 +59,7 @@ func (m *model) lookup(key []byte) (record, bool) {
 			ok = false
 		}
 	case !ok:
-		require.Fail(m.t, "the cache has a record that there is not", "step %d: %d bytes", m.step, len(value))
+		require.Fail(m.t, "the cache has a record that does not exist", "step %d: %d bytes", m.step, len(value))
 	default:
 		require.True(m.t, bytes.Equal(r.value, value), "step %d: a value of %d bytes is not the one of %d that was stored",
 			m.step, len(value), len(r.value))
@@ -101,12 +101,12 @@ func (m *model) touch(key []byte, expires int64) {
 	m.verifyHas(key)
 }
 
-// verifyHas checks one key right after an operation on it, when it cannot have
-// been evicted.
+// verifyHas checks one key right after an operation on it, when the key cannot
+// have been evicted.
 func (m *model) verifyHas(key []byte) {
 	missed := m.missed
 	m.lookup(key)
-	require.Equal(m.t, missed, m.missed, "step %d: the record of this very operation is gone", m.step)
+	require.Equal(m.t, missed, m.missed, "step %d: the record that this operation stored is gone", m.step)
 }
 
 func (m *model) delete(key []byte) {
@@ -121,7 +121,7 @@ func (m *model) clear() {
 	require.Zero(m.t, m.cache.Len())
 }
 
-// verify holds the whole cache against the whole model.
+// verify compares the whole cache with the whole model.
 func (m *model) verify() {
 	require.NoError(m.t, m.cache.Verify(), "step %d", m.step)
 	for key := range m.records {
@@ -130,13 +130,13 @@ func (m *model) verify() {
 	require.Equal(m.t, len(m.records), m.cache.Len()-m.expired(), "step %d", m.step)
 }
 
-// expired counts records that the cache still has and that nobody can see.
+// expired counts records that the cache still has but does not show.
 func (m *model) expired() int {
 	alive := 0
 	for cursor, n := int64(0), 0; ; {
 		keys, next := listKeys(m.t, m.cache, cursor, m.now)
 		for _, key := range keys {
-			require.Contains(m.t, m.records, string(key), "step %d: a key is listed that there is not", m.step)
+			require.Contains(m.t, m.records, string(key), "step %d: a key is listed that does not exist", m.step)
 		}
 		if n += len(keys); next == 0 {
 			alive = n
@@ -147,8 +147,8 @@ func (m *model) expired() int {
 	return m.cache.Len() - alive
 }
 
-// restoreElsewhere takes a snapshot and goes on with a cache that is restored
-// from it.
+// restoreElsewhere takes a snapshot and continues with a cache restored from
+// it.
 func (m *model) restoreElsewhere(options cache.Options) {
 	for key := range m.records { // settle evictions
 		m.lookup([]byte(key))
@@ -220,7 +220,7 @@ func TestCacheAgainstModel(t *testing.T) {
 				case 0:
 					return 0
 				case 1:
-					return m.now + int64(random.IntN(20)) - 1 // 0 at first, which is never
+					return m.now + int64(random.IntN(20)) - 1 // 0 at first, which means never
 				}
 				return m.now + 1 + int64(random.IntN(5000))
 			}

@@ -1,25 +1,25 @@
 package cache
 
 // Eviction is S3-FIFO (Yang et al., SOSP 2023) with one bit of use per record.
-// A new record stands in a small queue and, unless it is used before its turn
-// comes, goes soon: crawlers and visitors who never return do not displace
-// users. What was used moves to the main queue and stays there for a round more
-// whenever it was used in the last one. The hashes of what went are
-// remembered for a while (see bucket.ghost); what comes back within that time
-// joins the main queue at once. A read sets a bit and moves nothing.
+// A new record enters a small queue and, unless it is used before its turn
+// comes, is soon evicted: crawlers and visitors who never return do not
+// displace users. A record that was used moves to the main queue, and stays
+// there for another round whenever it was used in the last one. The hashes of
+// evicted records are remembered for a while (see bucket.ghost); a record that
+// comes back within that time joins the main queue at once. A read sets a bit
+// and moves nothing.
 
 const (
-	// smallShare is which share of the records the small queue keeps: one
-	// in so many.
+	// The small queue keeps one in smallShare of the records.
 	smallShare = 10
 
-	// maxSpared bounds how many records are passed over during one write,
-	// which may evict a hundred, so that no single call is long. After that,
-	// records go whether they were used or not.
+	// maxSpared bounds how many records are passed over during one write, which
+	// may evict a hundred, so that no single call takes long. After that,
+	// records are evicted whether they were used or not.
 	maxSpared = 512
 )
 
-// queue is an order of records, linked by their slots.
+// queue is an order of records, linked through their slots.
 type queue struct {
 	newest, oldest uint32
 	count          uint32
@@ -32,7 +32,7 @@ func (c *Cache) queueOf(s *slot) *queue {
 	return &c.small
 }
 
-// enqueue makes a record the newest of the queue that it says it is in.
+// enqueue makes a record the newest of the queue that its slot names.
 func (c *Cache) enqueue(id uint32, s *slot) {
 	q := c.queueOf(s)
 	s.newer, s.older = noSlot, q.newest
@@ -60,7 +60,7 @@ func (c *Cache) dequeue(s *slot) {
 	q.count--
 }
 
-// requeue turns the links of the neighbours of a slot that has a new number.
+// requeue updates the links of the neighbours of a slot that has a new number.
 func (c *Cache) requeue(s *slot, id uint32) {
 	q := c.queueOf(s)
 	if s.newer != noSlot {
@@ -75,7 +75,7 @@ func (c *Cache) requeue(s *slot, id uint32) {
 	}
 }
 
-// evict removes one record. It reports false if there is none but the pinned
+// evict removes one record. It returns false if there is none but the pinned
 // one.
 func (c *Cache) evict(now int64) bool {
 	if c.count == 0 || c.count == 1 && c.pinned != noSlot {

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/memory/cache"
 )
 
-// lru is least recently used, exactly, to compare with.
+// lru is an exact least-recently-used cache to compare with.
 type lru struct {
 	capacity int
 	order    list.List
@@ -34,7 +34,7 @@ func (l *lru) use(key uint64) (hit bool) {
 	return false
 }
 
-// use reads a record, and writes it if it is not there, as a host does.
+// use reads a record, and writes it if it is absent, as a host does.
 func use(t *testing.T, c *cache.Cache, key uint64) (hit bool) {
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], key)
@@ -57,8 +57,8 @@ func zipf(s float64, keys uint64, uses int) trace {
 	}
 }
 
-// mixed interrupts a trace every so often by a run of other keys: new ones each
-// time (a scan, such as a crawler's sessions), or the same ones (a loop).
+// mixed interrupts a trace at intervals with a run of other keys: new ones each time
+// (a scan, such as a crawler's sessions), or always the same (a loop).
 func mixed(base trace, every, run int, loop bool) trace {
 	return func(random *rand.Rand, yield func(uint64)) {
 		uses, next := 0, uint64(1<<40)
@@ -103,7 +103,7 @@ func TestEvictionIsAtLeastAsGoodAsLRU(t *testing.T) {
 	tests := []struct {
 		name  string
 		trace trace
-		// margin is how much better, in points of the hit ratio, it has to be.
+		// margin is how much better the hit ratio must be, in points.
 		margin float64
 	}{
 		{"zipf 1.01", zipf(1.01, 100_000, 300_000), 0.02},
@@ -116,8 +116,8 @@ func TestEvictionIsAtLeastAsGoodAsLRU(t *testing.T) {
 		{"loop larger than the cache", mixed(zipf(3, 2, 100), 1, 1500, true), 0},
 		{"loop smaller than the cache", mixed(zipf(3, 2, 100), 1, 900, true), 0},
 		{"crawlers between many users", mixed(drifting(900, 200_000, 50), 10, 2, false), 0.1},
-		// Nothing but recency tells here who comes back, so that LRU is the
-		// best there is: it may be better by half a point, no more.
+		// Here only recency predicts who comes back, so LRU is the best there is. It
+		// may be better by half a point, no more.
 		{"fewer users than room, come and go", drifting(700, 200_000, 50), -0.0005},
 		{"as many users as room, come and go", drifting(900, 200_000, 50), -0.005},
 		{"more users than room, come and go", drifting(1500, 200_000, 50), -0.005},
@@ -146,7 +146,7 @@ func TestEvictionIsAtLeastAsGoodAsLRU(t *testing.T) {
 }
 
 // When every record is in use and one of another size needs a whole block, some
-// hundred records go; they must not each be looked for among thousands.
+// hundred records are evicted. Finding each must not mean passing over thousands.
 func TestOneWriteSparesABoundedNumber(t *testing.T) {
 	c, err := cache.New(cache.Options{MaxBytes: 8 << 20})
 	require.NoError(t, err)
@@ -165,9 +165,9 @@ func TestOneWriteSparesABoundedNumber(t *testing.T) {
 	require.Less(t, most, 2000)
 }
 
-// Once it is swept, a cache removes nothing that has expired by a later time than it
-// was swept by, whatever operations say: a clock that leaps ahead and is set right has
-// cost nothing.
+// Once it has been swept, a cache removes no record as expired by a later time than
+// the sweep's, whatever time operations give: a clock that leaps ahead and is set
+// right costs nothing.
 func TestClockThatLeaps(t *testing.T) {
 	const now, year = int64(1 << 40), int64(365 * 86400_000)
 	c, err := cache.New(cache.Options{MaxBytes: cache.MinBytes, MaxEntries: 100})

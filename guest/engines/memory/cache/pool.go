@@ -2,17 +2,17 @@ package cache
 
 import "unsafe"
 
-// This file has all casts of the package. They are sound: the types hold no
-// pointers and are no larger than what they are cut from, and an extent is
-// aligned to a page of the runtime. Numbers within bytes are read and written
-// in the order of the processor, whose bytes never leave the process, and whole
-// words without a check of bounds that the caller has made: on WebAssembly a read
-// of a record takes a tenth longer with it.
+// This file has all the casts of the package. They are sound: the types hold no
+// pointers and are no larger than the memory they are cut from, and an extent is
+// aligned to a page of the runtime. Numbers within bytes are read and written in
+// the processor's order, since the bytes never leave the process. Whole words are
+// read without the bounds check that the caller has already made: with it,
+// reading a record on WebAssembly takes a tenth longer.
 
-// Everything that grows lives in blocks of one size, so that memory given back
-// by one kind of content serves any other, whatever came in between. Blocks are
-// cut from extents, which are asked of the Go runtime once and kept: they hold
-// no pointers, so the collector never looks into them.
+// Everything that grows lives in blocks of one size, so that memory freed by one
+// kind of content serves any other, in any order. Blocks are cut from extents,
+// which are requested from the Go runtime once and kept. They hold no pointers,
+// so the collector never scans them.
 const (
 	blockSize       = 32 << 10
 	extentSize      = 256 << 10
@@ -24,18 +24,18 @@ type (
 	extent [extentSize]byte
 )
 
-// noBlock is the number of no block.
+// noBlock means no block.
 const noBlock = ^uint32(0)
 
 // pool hands out blocks, at most limit of them.
 type pool struct {
 	extents []*extent
-	free    []uint32 // numbers of blocks that were given back
+	free    []uint32 // numbers of blocks that were freed
 	made    uint32   // blocks that were ever handed out: 0 to made-1
 	limit   uint32
 }
 
-// take returns a block with whatever was in it, unless all are in use.
+// take returns a block with its old contents, unless all are in use.
 func (p *pool) take() (uint32, bool) {
 	if last := len(p.free) - 1; last >= 0 {
 		id := p.free[last]
@@ -55,7 +55,7 @@ func (p *pool) take() (uint32, bool) {
 
 func (p *pool) give(id uint32) { p.free = append(p.free, id) }
 
-// giveAll takes every block back at once.
+// giveAll frees every block at once.
 func (p *pool) giveAll() {
 	p.free = p.free[:0]
 	for id := p.made; id > 0; id-- {
@@ -97,7 +97,7 @@ func uint32At(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[:4][0])) }
 
 func putUint32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
 
-// wordAt returns bytes 8i to 8i+7, which the caller knows to be there.
+// wordAt returns bytes 8i to 8i+7. The caller knows that they exist.
 func wordAt(b []byte, i int) uint64 {
 	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), 8*i))
 }

@@ -2,12 +2,11 @@ package cache
 
 import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 
-// slot is what the cache knows of one record. Slots are dense: number 0 to
-// count-1. When one is given up, the last moves into its place; so they need no
-// list of free ones, shrink as well as they grow, and can be walked in small
-// steps.
+// slot is what the cache knows about one record. Slots are dense, numbered 0 to
+// count-1. When one is freed, the last moves into its place. So they need no free
+// list, shrink as well as they grow, and can be walked in small steps.
 type slot struct {
-	hash    uint32 // 31 bits of it, and mainBit
+	hash    uint32 // 31 bits of the hash, and mainBit
 	chain   uint32 // the next slot of the same bucket
 	newer   uint32 // in the same queue
 	older   uint32
@@ -16,14 +15,14 @@ type slot struct {
 	expires int64
 }
 
-// noSlot is the number of no slot.
+// noSlot means no slot.
 const noSlot = linearhash.End
 
-// MaxValue is the largest value in bytes that a cache takes. One with little
-// memory takes less: see Cache.MaxValue.
+// MaxValue is the largest value in bytes that any cache takes. A cache with
+// little memory takes less: see Cache.MaxValue.
 const MaxValue = 1 << 20
 
-// mainBit in slot.hash says that the record stands in the main queue.
+// mainBit in slot.hash says that the record is in the main queue.
 const mainBit = 1 << 31
 
 // Bits of slot.sizes: 10 of the key's length, 21 of the value's, one for use.
@@ -42,7 +41,7 @@ func (s *slot) valueLen() int { return int(s.sizes &^ usedBit >> valueLenShift) 
 func (s *slot) main() bool    { return s.hash&mainBit != 0 }
 func (s *slot) used() bool    { return s.sizes&usedBit != 0 }
 
-// inCell reports whether the record lies in its cell as a whole: what shape says,
+// inCell reports whether the whole record lies in its cell. It agrees with shape,
 // in fewer steps, for reads.
 func (s *slot) inCell() bool { return ownerSize+s.keyLen()+s.valueLen() <= blockSize }
 
@@ -52,7 +51,7 @@ func (c *Cache) slot(id uint32) *slot {
 	return &c.slotPages[id/slotsPerPage][id%slotsPerPage]
 }
 
-// reserveSlot makes room for one more slot, evicting for it if need be.
+// reserveSlot makes room for one more slot, evicting records if necessary.
 func (c *Cache) reserveSlot(now int64) bool {
 	for int(c.count/slotsPerPage) >= len(c.slotPages) {
 		id, ok := c.takeBlock(now)
@@ -61,12 +60,12 @@ func (c *Cache) reserveSlot(now int64) bool {
 		}
 		c.slotPages = append(c.slotPages, c.pool.slotPage(id))
 		c.slotBlocks = append(c.slotBlocks, id)
-		c.trimSlots() // evictions may have made the page needless
+		c.trimSlots() // evictions may have made the page unnecessary
 	}
 	return true
 }
 
-// trimSlots gives back pages that neither a slot nor the next one lies in.
+// trimSlots frees pages that hold neither a slot nor the next one.
 func (c *Cache) trimSlots() {
 	for last := len(c.slotPages) - 1; last > int(c.count/slotsPerPage); last-- {
 		c.pool.give(c.slotBlocks[last])
@@ -74,7 +73,8 @@ func (c *Cache) trimSlots() {
 	}
 }
 
-// insert makes a slot for a record whose cell is ready. There is room for it.
+// insert makes a slot for a record whose cell is ready. The caller has made room
+// for it.
 func (c *Cache) insert(hash, ref, sizes uint32, expires int64) uint32 {
 	id := c.count
 	c.count++
@@ -89,7 +89,7 @@ func (c *Cache) insert(hash, ref, sizes uint32, expires int64) uint32 {
 	return id
 }
 
-// remove gives up a record and all it holds.
+// remove frees a record and all it holds.
 func (c *Cache) remove(id uint32) {
 	s := c.slot(id)
 	if s.ref != noRef {
@@ -108,8 +108,8 @@ func (c *Cache) remove(id uint32) {
 	c.indexShrink()
 }
 
-// moveSlot puts the record of one slot into another one that is free, and turns
-// everything that pointed at it.
+// moveSlot moves the record of one slot to a free one and updates everything that
+// pointed to it.
 func (c *Cache) moveSlot(from, to uint32) {
 	s := c.slot(from)
 	c.indexReplace(s.hash, from, to)

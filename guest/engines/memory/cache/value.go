@@ -5,12 +5,12 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// Errors that are made once: a cache that is told nonsense, over and over, must
-// not fill its memory with messages.
+// Errors that are made once: repeated bad calls must not fill the memory with
+// messages.
 var (
-	errKey    = guest.Fail(guest.ErrInvalid, "a key has 1 to 1024 bytes")
-	errValue  = guest.Fail(guest.ErrTooLarge, "a value takes at most 1 MiB, and at most half of the memory of an instance")
-	errNoRoom = guest.Fail(guest.ErrNoSpace, "no room for the record, although all others were evicted")
+	errKey    = guest.Fail(guest.ErrInvalid, "the key has the wrong length: must have 1 to 1024 bytes")
+	errValue  = guest.Fail(guest.ErrTooLarge, "the value is too large: must have at most 1 MiB and at most half of an instance's memory")
+	errNoRoom = guest.Fail(guest.ErrNoSpace, "there is no room for the record, although all others were evicted")
 )
 
 // keyOf returns the key of a record.
@@ -37,7 +37,8 @@ func (c *Cache) value(s *slot) []byte {
 	return whole
 }
 
-// copyValue writes a value from its beginning into a buffer that may be shorter.
+// copyValue writes the beginning of a value into a buffer, which may be shorter
+// than the value.
 func (c *Cache) copyValue(to []byte, s *slot) {
 	chain, inCell, _ := shape(s.keyLen(), s.valueLen())
 	cell := c.pool.cell(s.ref)[ownerSize:]
@@ -54,7 +55,7 @@ func (c *Cache) copyValue(to []byte, s *slot) {
 	}
 }
 
-// revisionOf returns the first bytes of a value, as many as are its revision.
+// revisionOf returns the first bytes of a value, as many as its revision has.
 func (c *Cache) revisionOf(s *slot) []byte {
 	revision := c.revision[:min(abi.RevisionSize, s.valueLen())]
 	c.copyValue(revision, s)

@@ -6,8 +6,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 )
 
-// Verify checks that everything that the cache keeps agrees with everything
-// else, by walking all of it.
+// Verify checks that all the cache's bookkeeping is consistent, by walking all
+// of it.
 func (c *Cache) Verify() error {
 	if err := c.verifyBlocks(); err != nil {
 		return err
@@ -101,18 +101,18 @@ func (c *Cache) verifyBlocks() error {
 		}
 	}
 	if c.pool.made > c.pool.limit {
-		return fmt.Errorf("%d blocks, and the most is %d", c.pool.made, c.pool.limit)
+		return fmt.Errorf("%d blocks: must be at most %d", c.pool.made, c.pool.limit)
 	}
 	return nil
 }
 
-// verifyIndex checks that every slot is found in the one bucket of its hash.
+// verifyIndex checks that every slot is in the one bucket of its hash.
 func (c *Cache) verifyIndex() error {
 	found := make([]bool, c.count)
 	n := 0
 	for b := range c.table.Buckets() {
 		if ghost := c.bucketAt(b).ghost; ghost != 0 && c.table.Bucket(ghost) != b {
-			return fmt.Errorf("bucket %d has the ghost of what belongs to %d", b, c.table.Bucket(ghost))
+			return fmt.Errorf("bucket %d has a ghost that belongs to %d", b, c.table.Bucket(ghost))
 		}
 		for id := c.bucketAt(b).head; id != noSlot; id = c.slot(id).chain {
 			if id >= c.count || found[id] {
@@ -122,7 +122,7 @@ func (c *Cache) verifyIndex() error {
 			n++
 			s := c.slot(id)
 			if hash := c.hashOf(c.keyOf(s)); hash != s.hash&^mainBit || c.table.Bucket(hash) != b {
-				return fmt.Errorf("slot %d is in bucket %d and belongs to %d", id, b, c.table.Bucket(hash))
+				return fmt.Errorf("slot %d is in bucket %d but belongs to %d", id, b, c.table.Bucket(hash))
 			}
 		}
 	}
@@ -135,7 +135,8 @@ func (c *Cache) verifyIndex() error {
 	return nil
 }
 
-// verifyOrder checks that every slot is in the queue it says, once.
+// verifyOrder checks that every slot is, exactly once, in the queue that it
+// names.
 func (c *Cache) verifyOrder() error {
 	if c.small.count+c.main.count != c.count {
 		return fmt.Errorf("%d and %d of %d slots are in the queues", c.small.count, c.main.count, c.count)
@@ -156,7 +157,7 @@ func (c *Cache) verifyOrder() error {
 			newer = id
 		}
 		if n != q.count || q.oldest != newer {
-			return fmt.Errorf("a queue of %d ends after %d at slot %d, and should at %d", q.count, n, newer, q.oldest)
+			return fmt.Errorf("a queue of %d ends after %d at slot %d, want %d", q.count, n, newer, q.oldest)
 		}
 	}
 	if c.pinned != noSlot {

@@ -2,9 +2,9 @@ package cache
 
 import "github.com/waddle-sessions/waddle/guest"
 
-// Walks go from the last slot to the first. A removal moves the last slot into
-// the gap, so on the way down a slot may be met twice, but one that was not met
-// yet stays below.
+// Walks go from the last slot to the first. A removal moves the last slot into the
+// gap. On the way down a slot may therefore be met twice, but a slot that was not
+// yet met stays below.
 
 const (
 	sweepPerSet  = 2    // slots that every Set looks at for expired records
@@ -12,14 +12,14 @@ const (
 	maxWalk      = 4096 // slots that one chunk of an enumeration looks at
 )
 
-// Sweep removes expired records among the next max.
+// Sweep looks at the next max records and removes the expired ones.
 func (c *Cache) Sweep(max int, now int64) (removed int, err error) {
 	c.swept = now
 	return c.sweep(min(max, int(c.count)), now), nil
 }
 
-// Save removes expired records among the next few thousand. Nothing here is
-// durable.
+// Save looks at the next few thousand records and removes the expired ones.
+// Nothing here is durable.
 func (c *Cache) Save(now int64) error {
 	c.sweep(min(sweepPerSave, int(c.count)), now)
 	return nil
@@ -39,10 +39,10 @@ func (c *Cache) sweep(slots int, now int64) (removed int) {
 	return removed
 }
 
-// believed is the time by which records are removed that have expired: that of an
-// operation, but no later than what Sweep was told. A host sees to it that the
-// clock has not leapt there; in an operation it may have, and be set right in
-// the next.
+// believed is the time by which expired records are removed: the operation's time,
+// but no later than the time that Sweep was last given. The host makes sure that
+// the clock has not leapt there. An operation's clock may have leapt, and be right
+// again in the next.
 func (c *Cache) believed(now int64) int64 {
 	if c.swept == 0 {
 		return now // nobody sweeps
@@ -51,7 +51,7 @@ func (c *Cache) believed(now int64) int64 {
 }
 
 // expireFor removes a record that has expired by the time of an operation, if that
-// is believed.
+// time is believed.
 func (c *Cache) expireFor(id uint32, s *slot, now int64) {
 	if s.expired(c.believed(now)) {
 		c.expire(id)
@@ -77,8 +77,8 @@ func (c *Cache) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int6
 	}), nil
 }
 
-// walk shows records that have not expired to add, until it declines one. A
-// cursor is the number of the slot that was last met, plus one for it not to be
+// walk passes records that have not expired to add, until add declines one. A
+// cursor is the number of the slot that was met last, plus one so that it is not
 // 0.
 func (c *Cache) walk(cursor, now int64, add func(*slot) bool) (next int64) {
 	at := int64(c.count)
@@ -95,9 +95,8 @@ func (c *Cache) walk(cursor, now int64, add func(*slot) bool) (next int64) {
 	return 0
 }
 
-// Restore stores the records of a snapshot, or none if there is one that is
-// larger than this cache takes. As with any writes, some may be evicted for
-// others.
+// Restore stores the records of a snapshot, or none if one is larger than this
+// cache takes. As with any writes, some may be evicted for others.
 func (c *Cache) Restore(records guest.Records, _ int64) error {
 	for w := range records.All() {
 		if len(w.Value) > c.maxValue {

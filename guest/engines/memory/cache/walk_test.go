@@ -20,7 +20,7 @@ func filled(t *testing.T, records int, expires func(n int) int64) *cache.Cache {
 	return c
 }
 
-// What has expired is not listed, even while it is still there.
+// An expired record is not listed, even while it is still there.
 func TestWalksLeaveOutWhatHasExpired(t *testing.T) {
 	const records = 1000
 	c := filled(t, records, func(n int) int64 { return []int64{0, 99, 100, 101}[n%4] })
@@ -84,7 +84,8 @@ func TestWalksMeetWhatStays(t *testing.T) {
 	require.Empty(t, missing)
 }
 
-// Sweep looks at no more than it is told, and comes round.
+// Sweep looks at no more records than it is told to, and starts over at the
+// end.
 func TestSweepGoesOnWhereItEnded(t *testing.T) {
 	c := filled(t, 1000, func(n int) int64 { return int64(n%2) * 100 })
 	removed := 0
