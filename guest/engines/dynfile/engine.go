@@ -17,15 +17,16 @@ var info = guest.Info{
 	MaxValue: segments.MaxValue,
 }
 
-// What of an instance's memory is not for the index: the module and the Go
-// runtime, exchange buffers, and buffers for records, compaction and hints.
+// The parts of an instance's memory that are not for the index: the module and
+// the Go runtime, exchange buffers, and buffers for records, compaction and
+// hints.
 const (
 	fixedMemory        = 20 << 20
 	defaultMemoryLimit = 64 << 20
 	leastMemoryLimit   = fixedMemory + 1<<20
 )
 
-// engine opens a store as the settings want it.
+// engine opens a store according to the settings.
 type engine struct {
 	*segments.Store
 	dir     string
@@ -52,8 +53,8 @@ func (e *engine) Open(config *guest.Config) error {
 	return err
 }
 
-// Count implements guest.Counter. Nothing is ever evicted: what does not fit is
-// refused.
+// Count implements guest.Counter. Nothing is ever evicted: a session that does
+// not fit is refused.
 func (e *engine) Count() guest.Counts {
 	stats := e.Stats()
 	c := guest.Counts{Records: stats.Sessions, Bytes: stats.FileBytes, Expired: stats.Expired, Limit: abi.ConfigMemoryLimit}

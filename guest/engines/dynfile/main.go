@@ -1,6 +1,6 @@
-// The segment-file engine: sessions in append-only files that survive crashes
-// and power losses. README.md beside this file says what it promises and what
-// lies where on disk.
+// The segment-file engine keeps sessions in append-only files that survive
+// crashes and power losses. README.md beside this file says what it promises
+// and what lies where on disk.
 package main
 
 import "github.com/waddle-sessions/waddle/guest"

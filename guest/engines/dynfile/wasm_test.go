@@ -16,7 +16,7 @@ import (
 
 const limit = 64 << 20
 
-// keyOf makes a key like those that the host makes of ids.
+// keyOf makes a key like those that the host derives from ids.
 func keyOf(n int) []byte {
 	key := make([]byte, 32)
 	binary.LittleEndian.PutUint64(key, uint64(n)*0x9e3779b97f4a7c15)
@@ -43,14 +43,14 @@ func TestModule(t *testing.T) {
 		require.Equal(t, want, calls, "calls of the system for %s", what)
 	}
 	count("a get", 1, func() { i.Get(keyOf(1), 1) })
-	count("a get of nothing", 0, func() { i.Get(keyOf(9), 1) })
+	count("a get of an absent record", 0, func() { i.Get(keyOf(9), 1) })
 	count("a set", 1, func() { require.Zero(t, i.Set(keyOf(2), value, 0, 1, 0)) })
 	count("a set with a condition", 1, func() { require.Zero(t, i.Set(keyOf(2), value, 0, 1, 1)) })
 	count("a save", 3, func() { require.Zero(t, i.Save(1)) })
-	count("a save of nothing", 0, func() { require.Zero(t, i.Save(1)) })
+	count("a save with nothing to do", 0, func() { require.Zero(t, i.Save(1)) })
 	count("a delete", 1, func() { require.Zero(t, i.Delete(keyOf(2), 1)) })
 
-	i.Close() // as a process that is killed: nothing is said
+	i.Close() // like a killed process, without notice
 	i = m.Open(t, dir)
 	got, code = i.Get(keyOf(1), 1)
 	require.Zero(t, code)
@@ -85,7 +85,8 @@ func TestModuleRefuses(t *testing.T) {
 	require.Empty(t, entries, "what is refused writes nothing")
 }
 
-// TestModuleCompacts writes much more than is kept, and finds all of it again.
+// TestModuleCompacts writes much more than it keeps, and finds everything it
+// keeps.
 func TestModuleCompacts(t *testing.T) {
 	m, dir := wasmtest.Compile(t, limit), t.TempDir()
 	settings := []string{"max_bytes", "16MiB"}
@@ -118,9 +119,10 @@ func TestModuleCompacts(t *testing.T) {
 	}
 }
 
-// TestModuleWithinItsMemory fills an instance with as many sessions as its
-// memory has room for, and its files with more that are gone, and opens it again:
-// that takes no more memory than to run, and what does not fit is refused.
+// TestModuleWithinItsMemory fills an instance with as many sessions as its memory
+// has room for, fills its files with more that are gone, and opens it again.
+// Opening takes no more memory than running, and a session that does not fit is
+// refused.
 func TestModuleWithinItsMemory(t *testing.T) {
 	const limit = 24 << 20
 	m, dir := wasmtest.Compile(t, limit), t.TempDir()
@@ -141,7 +143,7 @@ func TestModuleWithinItsMemory(t *testing.T) {
 	require.Greater(t, sessions, 80_000)
 	require.Zero(t, i.Delete(keyOf(0), 1))
 	large := make([]byte, 1<<20)
-	// Twice as many come and go, and records of every size.
+	// Twice as many come and go, with records of every size.
 	for n := range 2 * sessions {
 		gone := keyOf(10_000_000 + n)
 		require.Zero(t, i.Set(gone, value, 0, 1, 0), m.Failed)
@@ -211,7 +213,7 @@ func BenchmarkSetAndSave(b *testing.B) {
 	}
 }
 
-// BenchmarkAppend is what BenchmarkSet is held against.
+// BenchmarkAppend is what BenchmarkSet is compared with.
 func BenchmarkAppend(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	require.NoError(b, err)
@@ -225,7 +227,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkAppendAndSync is what BenchmarkSetAndSave is held against.
+// BenchmarkAppendAndSync is what BenchmarkSetAndSave is compared with.
 func BenchmarkAppendAndSync(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
 	require.NoError(b, err)
@@ -240,8 +242,8 @@ func BenchmarkAppendAndSync(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens a quarter of a million sessions, one shard's part of a
-// million, by hints and without.
+// BenchmarkOpen opens a quarter of a million sessions, one shard's share of a
+// million, with hints and without.
 func BenchmarkOpen(b *testing.B) {
 	const sessions = 250_000
 	m, dir := wasmtest.Compile(b, limit), b.TempDir()
@@ -278,7 +280,7 @@ func BenchmarkOpen(b *testing.B) {
 	b.Run("scan", run)
 }
 
-// BenchmarkPause writes with compaction at work all the time, and reports the
+// BenchmarkPause writes while compaction works all the time, and reports the
 // longest call.
 func BenchmarkPause(b *testing.B) {
 	i := wasmtest.Compile(b, limit).Open(b, b.TempDir(), "max_bytes", "64MiB")

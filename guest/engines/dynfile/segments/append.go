@@ -14,14 +14,14 @@ import (
 // room returns a buffer for a record.
 func (s *Store) room(size int) []byte {
 	if size > len(s.buffer) {
-		// A power of two: values that grow a little each time leave no row of
-		// buffers to the collector.
+		// A power of two, so that values that grow a little each time do not leave a row
+		// of buffers to the collector.
 		s.buffer = make([]byte, 1<<bits.Len(uint(max(size, 8<<10)-1)))
 	}
 	return s.buffer[:size]
 }
 
-// read returns key and value of a slot's record, which lie in the buffer.
+// read returns the key and value of a slot's record, which lie in the buffer.
 func (s *Store) read(sl *slot) (key, value []byte, err error) {
 	g := s.table[sl.at.segment()]
 	file, err := s.open(g)
@@ -49,8 +49,8 @@ func (s *Store) read(sl *slot) (key, value []byte, err error) {
 	return key, b[headerSize+r.keyLen : end : end], nil
 }
 
-// append writes a record, of which key and value are in place in b, to the
-// current segment, and gives it its sequence number.
+// append writes a record to the current segment and gives it its sequence number. Its
+// key and value are in place in b.
 func (s *Store) append(b []byte, r *record) (place, error) {
 	if s.gone {
 		return 0, errGone
@@ -86,7 +86,7 @@ func (s *Store) write(b []byte, r *record) (place, error) {
 	}
 	g := s.hot
 	r.seq = s.nextSeq
-	s.nextSeq++ // also if it fails: what takes its place has a number of its own
+	s.nextSeq++ // also if the write fails: what replaces it gets a number of its own
 	r.watermark = watermark(g)
 	g.seal(b, r, g.size)
 	if _, err := g.file.WriteAt(b, g.size); err != nil {
@@ -105,11 +105,11 @@ func (s *Store) write(b []byte, r *record) (place, error) {
 	return at, nil
 }
 
-// A write that goes where nobody will find it is not to be acknowledged. To look
-// costs two thirds of what a write costs, and is done once a millisecond by the callers'
-// clock: what was answered within the last one is no worse off than what was
-// answered just before somebody laid hands on the files. Should the clock stand
-// still, it is done at one write of looksEvery.
+// A write to a file that nobody will find must not be acknowledged. Checking costs two
+// thirds as much as a write, and is done once a millisecond by the callers' clock. What
+// was answered within the last millisecond is no worse off than what was answered just
+// before somebody changed the files. If the clock stands still, one write in looksEvery
+// is checked.
 const looksEvery = 64
 
 func (s *Store) lookDue() bool {
@@ -121,17 +121,17 @@ func (s *Store) lookDue() bool {
 	return true
 }
 
-// reached reports an error unless what was written to a segment, up to an end, is
-// in the file that the next process will open by its name. A file can be written
-// and synced long after somebody removed it, moved it, or put a copy in its place;
-// the copy does not grow with it.
+// reached returns an error unless everything written to a segment, up to an end, is in
+// the file that the next process will open by its name. A file can be written and synced
+// long after somebody has removed it, moved it, or put a copy in its place; the copy
+// does not grow with it.
 func (s *Store) reached(g *segment, end int64) error {
 	info, err := s.fs.Stat(s.path(g, segmentSuffix))
 	if err == nil && info.Size >= end {
 		return nil
 	}
 	if err != nil && !vfs.NotExist(err) {
-		return vfs.Answer(err, "looking at a segment")
+		return vfs.Answer(err, "checking a segment")
 	}
 	s.gone = true
 	return errGone
@@ -145,8 +145,8 @@ func (s *Store) grow(g *segment, n int) {
 	s.total += int64(n)
 }
 
-// count notes of a record what tells later whether its segment may have
-// something that is needed, although no session in it is in the index.
+// count notes the properties of a record that later tell whether its segment may hold
+// something needed, even when no session in it is in the index.
 func (g *segment) count(r *record) {
 	if !r.tombstone() {
 		g.outlived = g.outlived || r.outlived()
@@ -166,10 +166,10 @@ func (g *segment) count(r *record) {
 	g.tombExpires = later(g.tombExpires, r.expires)
 }
 
-// unwrite takes back what a write that failed may have left behind the end: all of
-// it may be there. That is made durable at once, or a power loss could leave the
-// record, which was refused, and not what took it back. If that fails too, the
-// segment is not written to again, and what is needed of it goes elsewhere.
+// unwrite undoes what a failed write may have left after the end: all of it may be
+// there. It syncs at once. Otherwise a power loss could leave the refused record without
+// its undoing. If unwrite fails too, the segment is not written to again, and what is
+// needed of it goes elsewhere.
 func (s *Store) unwrite(g *segment) {
 	err := g.file.Truncate(g.size)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // TestClockThatJumpsAheadAndComesBack: what is stored once the clock is right
-// again lives as long as it says, whatever the clock was before.
+// again lives as long as it should, whatever the clock was before.
 func TestClockThatJumpsAheadAndComesBack(t *testing.T) {
 	for _, c := range []struct {
 		ahead, life time.Duration
@@ -31,7 +31,7 @@ func TestClockThatJumpsAheadAndComesBack(t *testing.T) {
 				t.Helper()
 				require.NoError(t, s.Set(guest.Write{Key: []byte(key), Value: []byte(value), Expires: now + life, Now: now}))
 			}
-			// churn makes waste, for compaction to go through everything.
+			// churn makes waste, so that compaction goes through everything.
 			churn := func() {
 				for n := range 400 {
 					set(fmt.Sprintf("other %d", n%7), strings.Repeat("x", 900))
@@ -55,8 +55,8 @@ func TestClockThatJumpsAheadAndComesBack(t *testing.T) {
 			for range 5 {
 				churn()
 			}
-			require.Greater(t, s.Stats().Compacted, compacted, "nothing was compacted: the test looks at nothing")
-			for range 2 { // as it is, and opened again
+			require.Greater(t, s.Stats().Compacted, compacted, "nothing was compacted: the test checks nothing")
+			for range 2 { // as it is, and after opening again
 				for n := range 100 {
 					got, err := s.Get(fmt.Appendf(nil, "session %d", n), now)
 					require.NoError(t, err, "session %d", n)
@@ -70,8 +70,9 @@ func TestClockThatJumpsAheadAndComesBack(t *testing.T) {
 	}
 }
 
-// TestOlderVersionsStayGoneUnderAClockThatJumps: of a session that was swept
-// while the clock was ahead, no older version comes up when it is right again.
+// TestOlderVersionsStayGoneUnderAClockThatJumps: if a session was swept while the
+// clock was ahead, no older version of it reappears when the clock is right
+// again.
 func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 	const start, minute = int64(1_800_000_000_000), int64(60_000)
 	for _, c := range []struct {
@@ -79,7 +80,7 @@ func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 		stays, sessions, bulk int
 	}{
 		{"their segment becomes waste", 80, 3, 80},
-		{"they are all that is in their segment", 600, 200, 0},
+		{"nothing else is in their segment", 600, 200, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := crash.New()
@@ -90,8 +91,8 @@ func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 				value += strings.Repeat(".", 900)
 				require.NoError(t, s.Set(guest.Write{Key: fmt.Appendf(nil, "%s %d", name, n), Value: []byte(value), Expires: expires, Now: now}))
 			}
-			// The first versions lie in segments that stay for the sake of
-			// what else is in them.
+			// The first versions lie in segments that stay because of what else
+			// is in them.
 			for n := range c.stays {
 				set("stays", n, "", 0)
 				if n < c.sessions {
@@ -108,7 +109,7 @@ func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 
 			now = start + 40*minute
 			for range 20 {
-				require.NoError(t, s.Save(now)) // which sweeps, and compacts nothing
+				require.NoError(t, s.Save(now)) // which sweeps, but compacts nothing
 			}
 			require.EqualValues(t, c.stays+c.bulk, s.Stats().Sessions)
 			require.Zero(t, s.Stats().Compacted)
@@ -131,9 +132,9 @@ func TestOlderVersionsStayGoneUnderAClockThatJumps(t *testing.T) {
 	}
 }
 
-// TestDeletedStaysSoUnderAClockThatJumps: what says that a session was deleted is
-// not given up by a time that the sweeper was never told, since the session
-// itself may still lie in another segment.
+// TestDeletedStaysSoUnderAClockThatJumps: a tombstone is not dropped by a time
+// that the sweeper was never told, since the session itself may still lie in
+// another segment.
 func TestDeletedStaysSoUnderAClockThatJumps(t *testing.T) {
 	const start, day = int64(1_800_000_000_000), int64(86_400_000)
 	disk := crash.New()

@@ -6,26 +6,26 @@ import (
 )
 
 // Compaction moves what is needed out of a segment, the victim, into the cold
-// segment, and removes the victim when everything that took its place is
-// durable: the records that were moved, and the ones for whose sake others were
-// left behind. Until then the victim stays, and a power loss finds both.
+// segment. It removes the victim when everything that takes its place is durable:
+// the records that were moved, and the newer ones because of which others were left
+// behind. Until then the victim stays, and after a power loss both are found.
 
-// compaction is what is being moved, in steps.
+// compaction is the state of a move, which goes in steps.
 type compaction struct {
 	mover
-	buffer []byte // of the scanner, kept
+	buffer []byte // the scanner's, kept for reuse
 }
 
 // mover takes the needed records out of a segment.
 type mover struct {
 	victim *segment
 	scan   *scanner
-	// stays: the victim is not going to be removed.
+	// stays: the victim will not be removed.
 	stays bool
 
-	out   []byte // records that are to be written
+	out   []byte // records to be written
 	moves []move
-	done  int64 // offset in the victim up to which they have been
+	done  int64 // offset in the victim up to which they have been written
 }
 
 type move struct {
@@ -33,12 +33,12 @@ type move struct {
 	from, to place
 }
 
-// choose picks the segment that is worth most, and reports false if none is
-// worth the work. It is the victim then, or drained already.
+// choose picks the segment that is most worth compacting; it is then the victim, or
+// already drained. choose returns false if none is worth the work.
 func (s *Store) choose() bool {
 	var (
 		best               *segment
-		bestShare          = int64(75) // percent that is waste
+		bestShare          = int64(75) // percentage that is waste
 		oldest, smallest   *segment
 		segments           int64
 		tombs              int64
@@ -81,9 +81,9 @@ func (s *Store) choose() bool {
 	switch {
 	case best != nil:
 	case tombs > s.live/4+s.options.SegmentBytes:
-		best = oldest // for its sake the tombstones are kept
+		best = oldest // it is what the tombstones guard against
 	case segments > 8+2*s.total/s.options.SegmentBytes && smallest.size < s.options.SegmentBytes/4:
-		best = smallest // of many that were never filled
+		best = smallest // one of many that were never filled
 	default:
 		return false
 	}
@@ -96,12 +96,12 @@ func (s *Store) choose() bool {
 	return true
 }
 
-// wasted reports whether it is known without reading a segment that nothing in it
+// wasted reports whether it is known, without reading a segment, that nothing in it
 // is needed.
 func (s *Store) wasted(g *segment) bool {
 	return g.liveCount == 0 && !g.outlived &&
 		(g.tombs == 0 || !s.needsTombstone(s.oldestBeside(g), g.tombSeq, g.tombExpires)) &&
-		// None was swept, so that others took their places; or all expired long ago.
+		// None was swept, so others took their places; or all expired long ago.
 		(g.firstExpires == 0 || g.firstExpires > s.sweptExpires || s.longExpired(g.lastExpires))
 }
 
@@ -135,7 +135,7 @@ func (s *Store) begin(victim *segment) bool {
 	return true
 }
 
-// drainVictim goes through about so many bytes of the victim.
+// drainVictim goes through about that many bytes of the victim.
 func (s *Store) drainVictim(budget int) error {
 	c := &s.compaction
 	victim := c.victim
@@ -161,7 +161,7 @@ func (s *Store) drainVictim(budget int) error {
 }
 
 // drain moves records until it has gone through about budget bytes, and reports
-// whether the end was reached.
+// whether it reached the end.
 func (s *Store) drain(m *mover, budget int) (ended bool, err error) {
 	beside := m.victim
 	if m.stays {
@@ -212,15 +212,15 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 		case here:
 			s.expire(id, sl)
 		case r.expires == 0 || r.expires > s.sweptExpires:
-			// It was not swept. Another record took its place, and stands for
-			// what it stood for.
+			// It was not swept, so another record took its place and covers whatever
+			// it covered.
 			return nil
 		}
 		if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
 			return nil // a write that was cut short never counted
 		}
-		// It may be the newest record of its key, and older ones must stay
-		// as gone as it is.
+		// It may be the newest record of its key, and older ones must stay gone as
+		// well.
 		r.kind, r.keyLen, r.valueLen = kindTombstone, 0, 0
 		if f.outlived() {
 			r.expires = 0
@@ -232,7 +232,7 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 	return s.emit(m, &r, nil, from)
 }
 
-// emit puts a record among those that are to be written to the cold segment.
+// emit adds a record to those that will be written to the cold segment.
 func (s *Store) emit(m *mover, r *record, body []byte, from place) error {
 	size := r.size()
 	if s.cold != nil && s.cold.size+int64(len(m.out)+size) > s.options.SegmentBytes {
@@ -264,7 +264,7 @@ func (s *Store) emit(m *mover, r *record, body []byte, from place) error {
 	return nil
 }
 
-// flush writes what was taken along, up to where the scanner is.
+// flush writes the collected records, up to the scanner's position.
 func (s *Store) flush(m *mover) error {
 	err := s.flushUpTo(m, m.scan.at)
 	if err != nil {
@@ -298,8 +298,8 @@ func (s *Store) flushUpTo(m *mover, done int64) error {
 	return nil
 }
 
-// release removes the segments that nothing is needed of any more, after it has
-// made sure that all that took their place is durable.
+// release removes the segments that are no longer needed, after making everything
+// durable that took their place.
 func (s *Store) release() error {
 	if s.countDrained() == 0 {
 		return nil
@@ -317,11 +317,11 @@ func (s *Store) release() error {
 	return s.syncDir()
 }
 
-// syncAll makes everything durable that an operation has written; what
-// compaction has copied only if asked for, since the originals are still there.
+// syncAll makes durable everything that an operation has written. Copies made by
+// compaction are included only if asked for, since the originals are still there.
 func (s *Store) syncAll(cold bool) error {
 	for _, g := range s.table {
-		// Of what was copied before it was durable, the copy counts.
+		// A copy counts if its segment was itself compacted before it was durable.
 		cold = cold || g != nil && g.drained && g.synced < g.size
 	}
 	for slot := 0; slot < len(s.table); slot++ { // it may grow meanwhile
@@ -334,7 +334,7 @@ func (s *Store) syncAll(cold bool) error {
 				return err
 			}
 			cold = true
-			slot = -1 // the segment that it was rescued to may lie before
+			slot = -1 // the segment that the records were rescued to may come before
 			continue
 		}
 		if err := s.sync(g); err != nil {
@@ -364,8 +364,8 @@ func (s *Store) syncDir() error {
 	return nil
 }
 
-// rescue writes again what is needed of a segment whose sync failed, from the
-// end of what is known to be durable.
+// rescue writes again what is needed of a segment whose sync failed, from the end of
+// the part that is known to be durable.
 func (s *Store) rescue(g *segment) error {
 	file, err := s.open(g)
 	if err != nil {
@@ -385,7 +385,7 @@ func (s *Store) rescue(g *segment) error {
 		}
 	}
 	g.suspect, g.unhintable, g.uncertain = false, true, true
-	g.synced = g.size // of the rest nothing is needed
+	g.synced = g.size // nothing is needed of the rest
 	if from == recordsAt && g.liveCount == 0 {
 		// Nothing in it was ever durable.
 		return s.forget(g)

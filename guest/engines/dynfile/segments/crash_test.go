@@ -17,7 +17,7 @@ import (
 )
 
 // world runs random operations on a store and knows what may be found after a
-// crash: of each key, what it was at the last save, and everything since.
+// crash: for each key, its state at the last save and every state since.
 type world struct {
 	t       testing.TB
 	disk    *crash.Disk
@@ -26,19 +26,19 @@ type world struct {
 	rng     *rand.Rand
 	keys    int
 	largest int
-	saving  int // a save every so many operations
+	saving  int // operations between saves
 
 	now, latest int64
 	serial      int
 	history     map[string][]state // the last is the current one
 
-	// unsure has the keys of which a crash left nothing to be seen, but
-	// perhaps something that has expired: a clock that goes back may show it.
+	// unsure holds the keys of which a crash left nothing visible, but perhaps
+	// something expired: a clock that goes back may show it.
 	unsure map[string]bool
 }
 
 type state struct {
-	value   string // "" is none
+	value   string // "" means none
 	expires int64
 }
 
@@ -64,7 +64,7 @@ func (w *world) value() string {
 	return head + strings.Repeat("x", w.rng.IntN(w.largest))
 }
 
-// try does an operation that makes a key be in a state. It reports whether the
+// try does an operation that brings a key into a state. It returns whether the
 // machine still runs.
 func (w *world) try(key string, next state, op func() error) bool {
 	if len(w.history[key]) == 0 {
@@ -80,7 +80,7 @@ func (w *world) try(key string, next state, op func() error) bool {
 	case w.disk.Off():
 		return false
 	case errors.Is(err, guest.ErrNoSpace), errors.Is(err, guest.ErrUnavailable), errors.Is(err, guest.ErrDenied):
-		// What fails has changed nothing.
+		// A failed operation has changed nothing.
 		w.history[key] = w.history[key][:len(w.history[key])-1]
 		w.unsure[key] = unsure
 		return true
@@ -157,7 +157,7 @@ func (w *world) settle(key string, is state) {
 	delete(w.unsure, key)
 }
 
-// look holds a key against what it must be.
+// look compares a key with what it must be.
 func (w *world) look(key string) {
 	got, err := w.store.Get([]byte(key), w.now)
 	if w.disk.Off() {
@@ -170,11 +170,11 @@ func (w *world) look(key string) {
 	w.allow(key, allowed, string(got), err)
 }
 
-// allow fails the test unless what was found is one of some states.
+// allow fails the test unless the result is one of some states.
 func (w *world) allow(key string, allowed []state, got string, err error) {
 	w.t.Helper()
 	if err == nil && got == "" {
-		require.Fail(w.t, "an empty value was found, and none was stored")
+		require.Fail(w.t, "found an empty value, but none was stored")
 	}
 	if err != nil {
 		require.ErrorIs(w.t, err, guest.ErrNotFound)
@@ -194,10 +194,10 @@ func (w *world) allow(key string, allowed []state, got string, err error) {
 	for _, a := range allowed {
 		may = append(may, fmt.Sprintf("%.9s until %d", a.value, a.expires))
 	}
-	require.Failf(w.t, "not what was stored", "%s is %.9s at %d, and may be one of %v", key, got, w.now, may)
+	require.Failf(w.t, "not what was stored", "%s is %.9s at %d, want one of %v", key, got, w.now, may)
 }
 
-// restart opens the store again after a crash and looks at everything. What is
+// restart opens the store again after a crash and checks everything. What is
 // found must stay from then on, whatever happens.
 func (w *world) restart(power bool) {
 	w.open()
@@ -228,7 +228,7 @@ func (w *world) restart(power bool) {
 	}
 }
 
-// expiryOf returns what a snapshot says.
+// expiryOf returns a key's expiry according to a snapshot.
 func (w *world) expiryOf(key string) int64 {
 	expires, ok := w.store.ExpiryOf([]byte(key))
 	require.True(w.t, ok)
@@ -311,8 +311,8 @@ func (w *world) survival() crash.Survival {
 	return crash.Some(w.rng)
 }
 
-// TestPowerCutAtEveryChange runs one and the same workload again and again and
-// cuts the power at its first change, its second, and so on.
+// TestPowerCutAtEveryChange runs the same workload again and again and cuts the
+// power at its first change, its second, and so on.
 func TestPowerCutAtEveryChange(t *testing.T) {
 	const steps = 350
 	run := func(cut int) *world {
@@ -338,7 +338,7 @@ func TestPowerCutAtEveryChange(t *testing.T) {
 			crash.Some(rand.New(rand.NewPCG(uint64(cut), 1))), crash.Some(rand.New(rand.NewPCG(uint64(cut), 2))),
 		}
 		if os.Getenv("DYNFILE_EVERY_SURVIVAL") == "" {
-			survivals = []crash.Survival{survivals[cut%7], survivals[(cut+3)%7]} // all of them take minutes
+			survivals = []crash.Survival{survivals[cut%7], survivals[(cut+3)%7]} // all of them would take minutes
 		}
 		for _, survival := range survivals {
 			w := run(cut)
@@ -351,7 +351,8 @@ func TestPowerCutAtEveryChange(t *testing.T) {
 			}
 			w.disk.Restart(survival)
 			w.restart(true)
-			// And a second time, while what was found is still all there is.
+			// Then a second time, while everything that was found is still
+			// there.
 			w.disk.Restart(crash.Nothing)
 			w.restart(true)
 		}

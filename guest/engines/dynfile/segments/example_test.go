@@ -24,7 +24,7 @@ func Example() {
 	}
 	now := int64(1_767_225_600_000)
 	fmt.Println(store.Set(guest.Write{Key: []byte("key"), Value: []byte("value"), Expires: now + 60_000, Now: now}))
-	fmt.Println(store.Save(now)) // it survives a power loss now
+	fmt.Println(store.Save(now)) // it will survive a power loss now
 	store.Close()
 
 	store, err = segments.Open(vfs.OS(dir), options)

@@ -9,8 +9,8 @@ import (
 // WithHash replaces the hash of keys.
 func WithHash(hash func([]byte) uint64) func(*Options) { return func(o *Options) { o.hash = hash } }
 
-// Verify checks that the accounts agree with the index, and the index with
-// itself.
+// Verify checks that the accounts agree with the index, and that the index is
+// consistent.
 func (s *Store) Verify() error {
 	live := make(map[uint16]int64)
 	counts := make(map[uint16]int)
@@ -24,7 +24,7 @@ func (s *Store) Verify() error {
 			return fmt.Errorf("slot %d lies in segment %d, which is not there", id, sl.at.segment())
 		}
 		if g := s.table[sl.at.segment()]; sl.at.offset()+int64(sl.at.size()) > g.size {
-			return fmt.Errorf("slot %d ends behind its segment", id)
+			return fmt.Errorf("slot %d ends after its segment", id)
 		}
 		if sl.flags&slotGone != 0 {
 			return fmt.Errorf("slot %d is gone", id)
@@ -34,7 +34,7 @@ func (s *Store) Verify() error {
 		all += int64(sl.at.size())
 	}
 	if all != s.live {
-		return fmt.Errorf("%d bytes are live, and %d are thought to be", all, s.live)
+		return fmt.Errorf("%d bytes are live, the account says %d", all, s.live)
 	}
 	total, files := int64(0), 0
 	for i, g := range s.table {
@@ -42,7 +42,7 @@ func (s *Store) Verify() error {
 			continue
 		}
 		if g.live != live[uint16(i)] || g.liveCount != counts[uint16(i)] {
-			return fmt.Errorf("segment %d has %d live records, and %d are thought to be", g.number, counts[uint16(i)], g.liveCount)
+			return fmt.Errorf("segment %d has %d live records, the account says %d", g.number, counts[uint16(i)], g.liveCount)
 		}
 		if g.drained && g.liveCount > 0 {
 			return fmt.Errorf("segment %d is drained and has %d live records", g.number, g.liveCount)
@@ -53,7 +53,7 @@ func (s *Store) Verify() error {
 		total += g.size + g.hint
 	}
 	if total != s.total || files != s.openFiles {
-		return fmt.Errorf("%d bytes in files, %d open, and %d, %d are thought to be", total, files, s.total, s.openFiles)
+		return fmt.Errorf("%d bytes in files, %d open, the account says %d, %d", total, files, s.total, s.openFiles)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (s *Store) ExpiryOf(key []byte) (int64, bool) {
 	return sl.expires, true
 }
 
-// Renumber gives a segment another number, with the checksums that go with it.
+// Renumber gives a segment another number, with matching checksums.
 func Renumber(b []byte, number uint32) []byte {
 	return rehead(b, func(h *segmentHeader) { h.number = number }, segmentVersion)
 }
@@ -90,8 +90,8 @@ func rehead(b []byte, change func(*segmentHeader), version uint32) []byte {
 	return append(header, b[recordsAt:]...)
 }
 
-// Reseal gives bytes that follow a segment the checksums of records, where they
-// could be some.
+// Reseal gives bytes that follow a segment the checksums of records, wherever
+// they could be one.
 func Reseal(segment, b []byte) []byte {
 	h, _, _ := decodeHeader(segment)
 	seeds := seedsOf(h.salt)
@@ -108,7 +108,7 @@ func Reseal(segment, b []byte) []byte {
 	return b
 }
 
-// ResealHint gives a hint the checksum that it should have.
+// ResealHint gives a hint the correct checksum.
 func ResealHint(b []byte) []byte {
 	b = append([]byte(nil), b...)
 	if len(b) >= hintHeaderSize {

@@ -15,9 +15,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// TestFaultsAtRandom lets operations of the file system fail, one in twenty,
-// among random histories with crashes: what fails has changed nothing, and what
-// was saved between two faults is safe.
+// TestFaultsAtRandom makes one in twenty file system operations fail, among
+// random histories with crashes. An operation that fails has changed nothing,
+// and what was saved between two faults is safe.
 func TestFaultsAtRandom(t *testing.T) {
 	for seed := range uint64(20) {
 		w := newWorld(t, 100+seed, func(*segments.Options) {})
@@ -25,7 +25,7 @@ func TestFaultsAtRandom(t *testing.T) {
 		errnos := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}
 		for range 10 {
 			w.disk.Hook(func(op crash.Op) (int, error) {
-				// A file that cannot be read tells nothing of the store.
+				// A file that cannot be read says nothing about the store.
 				if op.Kind == crash.Read || op.Kind == crash.Open || op.Kind == crash.Stat || w.rng.IntN(20) > 0 {
 					return 0, nil
 				}
@@ -76,7 +76,7 @@ func TestErrorsOfTheDisk(t *testing.T) {
 		requireValue(t, s, "a", "before")
 		disk.Hook(nil)
 		requireNone(t, s, "b")
-		for range 64 { // within so many calls it is noticed that there is room
+		for range 64 { // the room is noticed within that many calls
 			require.NoError(t, s.Save(1))
 		}
 		require.NoError(t, s.Set(write("b", "later", 0)))
@@ -90,8 +90,9 @@ func TestErrorsOfTheDisk(t *testing.T) {
 	}
 }
 
-// TestWriteThatWasDone: the disk says that a write failed, and it was done. What
-// was answered with an error must not be there when the store is opened again.
+// TestWriteThatWasDone: the disk reports that a write failed, although it was
+// done. What was answered with an error must not be there when the store is
+// opened again.
 func TestWriteThatWasDone(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -111,9 +112,9 @@ func TestWriteThatWasDone(t *testing.T) {
 	requireNone(t, s, "b")
 }
 
-// TestRecordsElsewhere puts whole records where they were not written: into
-// the middle of a value, to another place of their segment, and into another
-// segment. They are no records there.
+// TestRecordsElsewhere puts whole records where they were not written: into the
+// middle of a value, to another place in their segment, and into another
+// segment. They must not be read as records there.
 func TestRecordsElsewhere(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -150,8 +151,8 @@ func TestRecordsElsewhere(t *testing.T) {
 	require.Zero(t, s.Stats().Sessions)
 }
 
-// TestFailedSync: the system says once that it could not write, and from then
-// on that all is well.
+// TestFailedSync: the system says once that it could not write, and from then on
+// that all is well.
 func TestFailedSync(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -199,7 +200,7 @@ func list(t testing.TB, fs vfs.FS) (names []string) {
 	entries, err := fs.ReadDir("shard-0")
 	require.NoError(t, err)
 	for _, e := range entries {
-		if e.Name != "reserve" && e.Name != "saved" { // which hold no session
+		if e.Name != "reserve" && e.Name != "saved" { // which hold no sessions
 			names = append(names, e.Name)
 		}
 	}
@@ -229,8 +230,8 @@ func replace(t testing.TB, fs vfs.FS, name string, b []byte) {
 	require.NoError(t, f.Close())
 }
 
-// sample makes a store with sessions that were overwritten and deleted, all of
-// it saved, and with hints if asked for.
+// sample makes a saved store with sessions that were overwritten and deleted,
+// and with hints if asked for.
 func sample(t testing.TB, hints bool) (disk *crash.Disk, want map[string]string) {
 	disk, want = crash.New(), map[string]string{}
 	s := open(t, disk)
@@ -246,7 +247,7 @@ func sample(t testing.TB, hints bool) (disk *crash.Disk, want map[string]string)
 		}
 		require.NoError(t, s.Save(1))
 	}
-	require.NoError(t, s.Set(write("last", "one", 0))) // says that all before it is durable
+	require.NoError(t, s.Set(write("last", "one", 0))) // says that everything before it is durable
 	want["last"] = "one"
 	if hints {
 		for range 100 {
@@ -259,9 +260,8 @@ func sample(t testing.TB, hints bool) (disk *crash.Disk, want map[string]string)
 	return disk, want
 }
 
-// check opens a store that was damaged, and returns how many of the sessions
-// are lost. All others must be there, and none that was deleted, or in an older
-// version.
+// check opens a damaged store and returns how many of the sessions are lost. All
+// others must be there, and none may be a deleted one or an older version.
 func check(t testing.TB, disk *crash.Disk, want map[string]string, what string) (lost int) {
 	s, err := tryOpen(disk)
 	if err != nil {
@@ -320,7 +320,7 @@ func TestBitFlips(t *testing.T) {
 			for n := range 150 {
 				b := bytes.Clone(whole)
 				at := rng.IntN(len(b))
-				if n < 40 { // headers, above all
+				if n < 40 { // headers above all
 					at = rng.IntN(min(len(b), 300))
 				}
 				b[at] ^= 1 << rng.IntN(8)
@@ -334,7 +334,7 @@ func TestBitFlips(t *testing.T) {
 					}
 				}
 				lost := check(t, disk, want, name+" at "+decimal(at))
-				require.LessOrEqual(t, lost, 1, "%s at %d: a bit costs one session at most", name, at)
+				require.LessOrEqual(t, lost, 1, "%s at %d: a bit costs at most one session", name, at)
 			}
 		}
 	}
@@ -349,7 +349,7 @@ func TestTruncated(t *testing.T) {
 			name := names[rng.IntN(len(names))]
 			b := contents(t, disk, "shard-0/"+name)
 			replace(t, disk, "shard-0/"+name, b[:rng.IntN(len(b))])
-			// Without a hint nothing tells that a segment was longer.
+			// Without a hint nothing shows that a segment was longer.
 			hinted := slices.Contains(names, name[:8]+".hint")
 			s, err := tryOpen(disk)
 			require.NoError(t, err)
@@ -368,8 +368,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestLostStretch overwrites a stretch of a segment with zeros or with noise:
-// what is not in it stays.
+// TestLostStretch overwrites a stretch of a segment with zeros or noise:
+// everything outside it stays.
 func TestLostStretch(t *testing.T) {
 	for n := range 60 {
 		rng := rand.New(rand.NewPCG(uint64(n), 2))
@@ -407,7 +407,7 @@ func TestForeignFiles(t *testing.T) {
 	replace(t, disk, "shard-0/000000fe.segment", nil)
 	require.NoError(t, disk.Mkdir("shard-0/00000100.segment"))
 
-	// A segment of another store, whose sessions must not appear here.
+	// The segment of another store, whose sessions must not appear here.
 	foreign := crash.New()
 	s := open(t, foreign, func(o *segments.Options) { o.Random = random(99) })
 	require.NoError(t, s.Set(write("intruder", "x", 0)))
@@ -457,8 +457,8 @@ func TestRefusedDirectories(t *testing.T) {
 	require.ErrorContains(t, err, "version 2")
 }
 
-// TestRefusedIsNotThereAfterAPowerLoss: a write that failed may have reached the
-// file all the same, and what takes it back may not have reached the disk.
+// TestRefusedIsNotThereAfterAPowerLoss: a failed write may have reached the file
+// all the same, and its undoing may not have reached the disk.
 func TestRefusedIsNotThereAfterAPowerLoss(t *testing.T) {
 	survivals := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths}
 	for seed := range uint64(60) {

@@ -10,8 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// FuzzSegment opens a store with any bytes behind, or in place of, a segment's
-// header. Whatever they are, the store opens or refuses, and works.
+// FuzzSegment opens a store with arbitrary bytes after, or in place of, a
+// segment's header. Whatever they are, the store opens and works, or refuses to
+// open.
 func FuzzSegment(f *testing.F) {
 	disk, _ := sample(f, false)
 	whole := contents(f, disk, "shard-0/"+list(f, disk)[0])
@@ -53,9 +54,9 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
-// FuzzHint reads any bytes as the hint of a segment. A hint that does not fit
-// its segment may cost sessions, which only one that was made for that does;
-// it never makes one up.
+// FuzzHint reads arbitrary bytes as the hint of a segment. A hint that does not
+// fit its segment may cost sessions, but only if it was made to fit; it never
+// invents one.
 func FuzzHint(f *testing.F) {
 	disk, _ := sample(f, true)
 	for _, name := range list(f, disk) {

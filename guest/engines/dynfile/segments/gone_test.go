@@ -15,8 +15,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// Somebody lays hands on the files of a store that is in use. The next write is not
-// acknowledged, whatever it is, and is not there when they are put back.
+// Somebody changes the files of a store that is in use. The next write, whatever it
+// is, is not acknowledged, and is not there when the files are put back.
 func TestFilesGoAwayWhileInUse(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: Windows does not let it")
@@ -94,7 +94,7 @@ func TestFilesGoAwayWhileInUse(t *testing.T) {
 				back := takeAway(t, dir, found[0])
 				if err := op(s, 2); first != "save" || !strings.HasSuffix(what, "copy") {
 					require.ErrorIs(t, err, guest.ErrUnavailable)
-				} // a copy has all that there is to save
+				} // a copy has everything that is to be saved
 				w := write("b", "3", 0)
 				for now := range int64(5) {
 					w.Now = 3 + now
@@ -124,8 +124,8 @@ func openOn(t *testing.T, fs vfs.FS) *segments.Store {
 	return s
 }
 
-// It is looked once a millisecond where writes go, and now and then under a clock
-// that stands still.
+// The store checks once a millisecond where writes go, and occasionally if the
+// clock stands still.
 func TestLooksWhereWritesGo(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -149,7 +149,7 @@ func TestLooksWhereWritesGo(t *testing.T) {
 	require.Equal(t, 100, looks)
 }
 
-// What compaction copies is not where it will be found, either, before the file is.
+// What compaction copies is not where it will be found, either, until the file is.
 func TestCopiesThatNobodyWillFindReplaceNothing(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = segments.MinSegment })
@@ -161,7 +161,7 @@ func TestCopiesThatNobodyWillFindReplaceNothing(t *testing.T) {
 		}
 		return 0, nil
 	})
-	// Each file of copies goes away as soon as it is made.
+	// Each file of copies disappears as soon as it is made.
 	before := map[string]bool{}
 	for _, name := range list(t, disk) {
 		before[name] = true
@@ -188,6 +188,6 @@ func TestCopiesThatNobodyWillFindReplaceNothing(t *testing.T) {
 	}
 	require.True(t, gone, "it is noticed")
 	for name := range removed {
-		require.NotContains(t, name, ".segment", "nothing is given back for the sake of copies that are away")
+		require.NotContains(t, name, ".segment", "no space is freed for copies that have disappeared")
 	}
 }

@@ -9,30 +9,30 @@ import (
 
 // A hint has what the index needs to know of a segment, without keys and values,
 // so that a store is opened without reading all of them. It is made some time
-// after a segment is full and durable, and without it nothing is lost but time:
-// one that is missing, cut short or damaged is ignored.
+// after a segment is full and durable. A missing hint costs only time; one that
+// is cut short or damaged is ignored.
 const (
 	hintMagic      = "waddyhnt"
 	hintHeaderSize = segmentHeaderSize + 16
 	hintEntrySize  = 32
 
-	// maxHint bounds the memory that reading one takes. A segment of so many
-	// small records has none.
+	// maxHint bounds the memory that reading a hint takes. A segment with so
+	// many small records that its hint would be larger has none.
 	maxHint = 4 << 20
 )
 
-// hinting is a hint being written.
+// hinting is a hint that is being written.
 type hinting struct {
 	segment *segment
 	scan    *scanner
 	file    vfs.File
 	out     []byte
-	at      int64  // where out goes
+	at      int64  // offset where out goes
 	sum     uint32 // of all entries up to there
 	count   int64
 }
 
-// hintStep goes on with a hint, or begins one.
+// hintStep continues a hint, or begins one.
 func (s *Store) hintStep(budget int) error {
 	if s.hinting == nil && !s.beginHint() {
 		return nil
@@ -68,7 +68,7 @@ func (s *Store) hintStep(budget int) error {
 	return s.writeHint()
 }
 
-// beginHint finds a segment that has no hint and makes the file of one.
+// beginHint finds a segment that has no hint and creates the file for it.
 func (s *Store) beginHint() bool {
 	for _, g := range s.table {
 		if g == nil || g == s.hot || g == s.cold || g.hint > 0 || g.unhintable || g.suspect || g.drained ||
@@ -109,7 +109,7 @@ func (s *Store) writeHint() error {
 	return nil
 }
 
-// endHint writes the header, without which all before it counts for nothing.
+// endHint writes the header, without which the rest does not count.
 func (s *Store) endHint() error {
 	if err := s.writeHint(); err != nil {
 		return err
@@ -147,7 +147,7 @@ func appendHint(b []byte, r *record, offset int64) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(r.kind)<<24|uint32(r.size()/unit))
 }
 
-// hintEntry is what a hint says of a record.
+// hintEntry is what a hint says about a record.
 type hintEntry struct {
 	record
 	offset int64
@@ -168,7 +168,7 @@ func decodeHint(b []byte) hintEntry {
 	}
 }
 
-// encodeHint makes the header: that of the segment under another name, the
+// encodeHint makes the header: that of the segment with another magic, the
 // segment's size, and the number of entries.
 func encodeHint(g *segment, count int64, entries uint32) []byte {
 	b := make([]byte, hintHeaderSize)
@@ -185,7 +185,7 @@ func hintSum(header []byte, entries uint32) uint32 {
 	return crc32.Update(sum, castagnoli, header[16:hintHeaderSize])
 }
 
-// hint is one that was read and is whole.
+// hint is a hint that was read and is whole.
 type hint struct {
 	header  segmentHeader
 	size    int64 // of the segment
@@ -193,8 +193,8 @@ type hint struct {
 	bytes   int64 // of the hint itself
 }
 
-// readHint reads a hint, into the buffer if it fits, and reports false for one
-// that is not whole. It gives the buffer back, perhaps a larger one.
+// readHint reads a hint, into the buffer if it fits. It returns false for one
+// that is not whole. It returns the buffer, perhaps replaced by a larger one.
 func readHint(fs vfs.FS, name string, most int64, buffer []byte) (h hint, _ []byte, ok bool) {
 	file, err := fs.OpenFile(name, 0)
 	if err != nil {
@@ -235,7 +235,7 @@ func parseHint(b []byte) (h hint, ok bool) {
 	end := int64(recordsAt)
 	for rest := h.entries; len(rest) > 0; rest = rest[hintEntrySize:] {
 		e := decodeHint(rest)
-		// In order, without gaps: what a whole segment has.
+		// In order and without gaps, as in a whole segment.
 		if e.offset != end || e.seq >= maxSeq || e.size < headerSize || e.size > maxRecord ||
 			e.kind&^flagOutlived != kindPut && e.kind != kindTombstone || e.tombstone() && e.size != headerSize {
 			return h, false

@@ -2,14 +2,13 @@ package segments
 
 import "github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 
-// The index knows of every session where its record lies, and lives in memory:
-// a hash table with chains through dense slots, which grows by one bucket at a
-// time, so that there is no moment at which a table is copied. It has no
-// pointers that the garbage collector would follow, and takes 36 bytes a
-// session.
+// The index knows where every session's record lies. It is in memory: a hash
+// table with chains through dense slots, which grows by one bucket at a time
+// and is never copied as a whole. It has no pointers for the garbage collector
+// to follow, and takes 36 bytes per session.
 //
-// A hash is in it once: two keys with the same hash, of 64 bits and with a
-// secret key, cannot be stored at the same time. See Store.identify.
+// Each hash appears only once: two keys with the same hash, which has 64 bits
+// and a secret key, cannot be stored at the same time. See Store.identify.
 type index struct {
 	count     uint32
 	slotPages []*slotPage
@@ -18,8 +17,8 @@ type index struct {
 	headPages []*headPage
 
 	// While a store is loading, seqs has the sequence number of each slot from
-	// base on, and no page is given back: how much memory loading takes must
-	// not depend on when the collector runs.
+	// base on, and no page is freed: how much memory loading takes must not
+	// depend on when the collector runs.
 	loading bool
 	base    uint32
 	seqs    []*seqPage
@@ -37,7 +36,7 @@ type slot struct {
 // Flags of a slot.
 const (
 	slotOutlived uint32 = 1 << iota // as flagOutlived
-	slotGone                        // while opening: a tombstone is the newest record
+	slotGone                        // while opening: the newest record is a tombstone
 )
 
 func (s *slot) expired(now int64) bool { return s.expires != 0 && now >= s.expires }
@@ -79,7 +78,7 @@ func (x *index) reset() {
 
 func (x *index) slot(id uint32) *slot { return &x.slotPages[id/slotsPerPage][id%slotsPerPage] }
 
-// seq is for slots from base on, while loading.
+// seq returns the sequence number of a slot from base on, while loading.
 func (x *index) seq(id uint32) *uint64 {
 	id -= x.base
 	return &x.seqs[id/slotsPerPage][id%slotsPerPage]
@@ -89,7 +88,7 @@ func (x *index) head(bucket uint32) *uint32 {
 	return &x.headPages[bucket/headsPerPage][bucket%headsPerPage]
 }
 
-// first returns the place of the first slot of a hash's bucket.
+// first returns the variable that holds the first slot of a hash's bucket.
 func (x *index) first(hash uint64) *uint32 { return x.head(x.table.Bucket(uint32(hash))) }
 
 // find returns the slot of a hash, or nil.
@@ -104,7 +103,7 @@ func (x *index) find(hash uint64) (uint32, *slot) {
 	return noSlot, nil
 }
 
-// insert adds a hash that is not there.
+// insert adds a hash that is not in the index.
 func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint32, *slot) {
 	id := x.count
 	if int(id/slotsPerPage) == len(x.slotPages) {
@@ -124,7 +123,7 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 	return id, s
 }
 
-// remove gives up a slot. The last one takes its number.
+// remove frees a slot. The last one takes its number.
 func (x *index) remove(id uint32) {
 	s := x.slot(id)
 	*x.linkTo(s.hash, id) = s.chain
@@ -148,7 +147,7 @@ func (x *index) remove(id uint32) {
 	x.giveBack()
 }
 
-// giveBack drops pages that are not needed any more.
+// giveBack frees pages that are no longer needed.
 func (x *index) giveBack() {
 	// One page more than needed stays, for sessions that come and go.
 	if most := int(x.count/slotsPerPage) + 2; len(x.slotPages) > most {
@@ -170,7 +169,7 @@ func (x *index) loaded() {
 	x.giveBack()
 }
 
-// linkTo returns what points at a slot: its bucket or the slot before it.
+// linkTo returns what points to a slot: its bucket or the slot before it.
 func (x *index) linkTo(hash uint64, id uint32) *uint32 {
 	link := x.first(hash)
 	for *link != id {
@@ -179,8 +178,8 @@ func (x *index) linkTo(hash uint64, id uint32) *uint32 {
 	return link
 }
 
-// split adds a bucket and moves into it what belongs there out of the one that
-// stood for both.
+// split adds a bucket and moves into it what belongs there from the bucket that
+// it was split from.
 func (x *index) split() {
 	parent, added := x.table.Grow()
 	if int(added/headsPerPage) == len(x.headPages) {
@@ -202,7 +201,7 @@ func (x *index) split() {
 	*stay, *move = noSlot, noSlot
 }
 
-// merge takes the last bucket away.
+// merge removes the last bucket.
 func (x *index) merge() {
 	parent, removed := x.table.Shrink()
 	chain := *x.head(removed)

@@ -11,13 +11,13 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// loader reads segments into the index. The order in which it reads them does
-// not matter: of each hash, the record with the highest sequence number counts.
+// loader reads segments into the index. It may read them in any order: for each
+// hash, the record with the highest sequence number counts.
 //
-// Until all segments have been read, hashes of sessions that are long gone take
-// memory too. If there is not enough for all at once, the index is built in
-// parts: of the hashes in one range, then of those in the next, and the segments
-// are read as often.
+// Until all segments have been read, hashes of sessions that are long gone also
+// take memory. If there is not enough for all at once, the index is built in
+// parts: for the hashes in one range, then for those in the next. The segments
+// are read once for each part.
 type loader struct {
 	*Store
 	hintBuffer, scanBuffer []byte
@@ -26,8 +26,8 @@ type loader struct {
 	again       bool   // the segments have been read before
 }
 
-// What loading takes of memory: for a session, and for the sequence number of
-// one in the range that is being read.
+// The memory that loading takes for a session, and for the sequence number of one
+// in the current range.
 const (
 	slotBytes = 40
 	seqBytes  = 8
@@ -89,7 +89,7 @@ func (l *loader) fit() error {
 		}
 		l.last = l.first + (l.last-l.first)/2
 		for id := x.count; id > x.base; {
-			id-- // the last slot, which takes the place of one that is removed, was met before
+			id-- // the last slot takes the place of the removed one, and was visited before
 			if sl := x.slot(id); sl.hash > l.last {
 				if sl.flags&slotGone == 0 {
 					l.disown(sl)
@@ -107,7 +107,7 @@ type opened struct {
 	fileNumber uint32
 }
 
-// look reads the header of a segment. It returns nil for one that has none.
+// look reads the header of a segment. It returns nil if there is none.
 func (l *loader) look(number uint32) (*opened, error) {
 	name := l.dir + "/" + fileName(number, segmentSuffix)
 	file, err := l.fs.OpenFile(name, 0)
@@ -145,9 +145,9 @@ func (l *loader) hint(number uint32) (hint, []byte, bool) {
 	return readHint(l.fs, l.dir+"/"+fileName(number, hintSuffix), maxHint, l.hintBuffer)
 }
 
-// commonKey returns the key that most segments have: that of this store, should
-// those of another one have been put among them. A store without segments gets
-// a new key.
+// commonKey returns the key that most segments have. That is the key of this
+// store, even if somebody has put segments of another store among them. A store
+// without segments gets a new key.
 func (s *Store) commonKey(found []*opened) siphash.Key {
 	count := make(map[siphash.Key]int)
 	best := siphash.Key{K0: s.options.Random(), K1: s.options.Random()}
@@ -198,7 +198,7 @@ func (l *loader) read(g *segment) error {
 	return l.fromRecords(g, size)
 }
 
-// say counts and logs what is found, the first time.
+// say counts and logs findings, the first time only.
 func (l *loader) say(count *uint64, n int, message string) {
 	if l.again || n == 0 {
 		return
@@ -209,8 +209,8 @@ func (l *loader) say(count *uint64, n int, message string) {
 	}
 }
 
-// setAside deals with a segment whose headers are both unreadable. Usually it
-// was made just before a power loss, and has nothing.
+// setAside deals with a segment that has no readable header. Usually it was made
+// just before a power loss and holds nothing.
 func (l *loader) setAside(number uint32, size int64) error {
 	name := l.dir + "/" + fileName(number, segmentSuffix)
 	if size <= recordsAt && l.saved.noted[number].durable == 0 {
@@ -230,7 +230,7 @@ func (l *loader) setAside(number uint32, size int64) error {
 }
 
 func (l *loader) cutShort(g *segment) {
-	l.say(&l.stats.Damaged, 1, "segment "+fileName(g.number, "")+" has been cut short; sessions behind its end are lost")
+	l.say(&l.stats.Damaged, 1, "segment "+fileName(g.number, "")+" has been cut short; sessions after the cut are lost")
 }
 
 func (l *loader) fromHint(g *segment, h *hint, size int64) error {
@@ -280,10 +280,10 @@ func (l *loader) fromRecords(g *segment, size int64) error {
 	}
 }
 
-// judge decides what bytes mean that are no whole record. Behind what was
-// durable, they are writes that a power loss has cut short: nobody was told
-// that they would survive it, and what they replaced still stands. Before that,
-// they are damage.
+// judge decides what bytes mean that are not a whole record. After the durable
+// part, they are writes that a power loss cut short: nobody was told that these
+// would survive it, and what they would have replaced still counts. Before its
+// end, they are damage.
 func (l *loader) judge(g *segment, broken, gaps []find, durable int64) error {
 	lost, torn := 0, 0
 	for i := range broken {
@@ -295,8 +295,8 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) error {
 			continue
 		}
 		g.size = max(g.size, f.offset+int64(f.size()))
-		// It is known which session this was. It stays in the index, so that
-		// it is told to be damaged and no older record comes up.
+		// It is known which session this was. It stays in the index, so that it
+		// is reported as damaged and no older record reappears.
 		lost++
 		if err := l.take(g, &f.record, placeOf(g.slot, f.offset, f.size())); err != nil {
 			return err
@@ -314,11 +314,11 @@ func (l *loader) judge(g *segment, broken, gaps []find, durable int64) error {
 		g.unhintable = true
 	}
 	l.say(&l.stats.Torn, torn, "")
-	l.say(&l.stats.Damaged, lost, "segment "+fileName(g.number, "")+" is damaged in "+strconv.Itoa(lost)+" places; sessions there are lost")
+	l.say(&l.stats.Damaged, lost, "segment "+fileName(g.number, "")+" is damaged in "+strconv.Itoa(lost)+" places; the sessions there are lost")
 	return nil
 }
 
-// take enters a record into the index if it is newer than what is there.
+// take enters a record into the index if it is newer than the one there.
 func (l *loader) take(g *segment, r *record, at place) error {
 	if !l.again {
 		l.nextSeq = max(l.nextSeq, r.seq+1)
@@ -348,10 +348,10 @@ func (l *loader) take(g *segment, r *record, at place) error {
 	return l.fit()
 }
 
-// finish takes out of the range what is gone, now that nothing older can turn up.
+// finish removes dead entries from the range, now that nothing older can turn up.
 func (l *loader) finish() {
 	for id := l.index.count; id > l.index.base; {
-		id-- // the last slot, which takes the place of one that is removed, was met before
+		id-- // the last slot takes the place of the removed one, and was visited before
 		sl := l.index.slot(id)
 		switch {
 		case sl.flags&slotGone != 0:

@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// TestIndexBuiltInParts opens stores whose files know of many more keys than
-// there are sessions, with room for little more than these.
+// TestIndexBuiltInParts opens stores whose files contain many more keys than
+// there are sessions, with memory for little more than the sessions.
 func TestIndexBuiltInParts(t *testing.T) {
 	const sessions, dead = 3000, 9000
 	most := func(n int64) func(*segments.Options) {
@@ -77,7 +77,7 @@ func TestIndexBuiltInParts(t *testing.T) {
 					require.ErrorContains(t, err, "raise it")
 					continue
 				}
-				require.NoError(t, err, "%d sessions at most", c.most)
+				require.NoError(t, err, "at most %d sessions", c.most)
 				require.NoError(t, s.Verify())
 				got := s.Stats()
 				require.Equal(t, c.inParts, got.Ranges > 1, "%d parts with at most %d", got.Ranges, c.most)
@@ -106,7 +106,7 @@ func TestIndexBuiltInParts(t *testing.T) {
 }
 
 // TestPartsOfOneHash: where nearly all keys have one hash, no range is small
-// enough to part them, and what is not damaged is found all the same.
+// enough to separate them. Everything undamaged is found all the same.
 func TestPartsOfOneHash(t *testing.T) {
 	disk := crash.New()
 	few := func(o *segments.Options) { o.MaxSessions = 40 }
@@ -133,8 +133,8 @@ func TestPartsOfOneHash(t *testing.T) {
 	}
 }
 
-// TestWarnsBeforeSessionsAreRefused: at seven eighths of what memory allows, and
-// again only after there was room.
+// TestWarnsBeforeSessionsAreRefused: there is a warning at seven eighths of what
+// memory allows, and another only after there was room.
 func TestWarnsBeforeSessionsAreRefused(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk, func(o *segments.Options) { o.MaxSessions = 800 })
@@ -146,7 +146,7 @@ func TestWarnsBeforeSessionsAreRefused(t *testing.T) {
 		}
 		return n
 	}
-	warned() // of tests before
+	warned() // of earlier tests
 	for round := range 2 {
 		for n := range 800 {
 			require.NoError(t, s.Set(write(decimal(n), "", 0)))

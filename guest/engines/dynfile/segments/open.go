@@ -10,9 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/stamp"
 )
 
-// Open opens the store of a shard in a directory, or makes it. What is damaged
-// there it leaves out, counts and logs. It returns guest.ErrInvalid for options
-// out of their bounds and for a directory that holds something else.
+// Open opens the store of a shard in a directory, or creates it. It leaves out,
+// counts and logs what is damaged there. It returns guest.ErrInvalid for options
+// outside their bounds and for a directory that holds something else.
 func Open(fs vfs.FS, options Options) (*Store, error) {
 	if err := options.complete(); err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 	return s, nil
 }
 
-// Close gives back the open files. It saves nothing.
+// Close closes the open files. It saves nothing.
 func (s *Store) Close() {
 	for _, g := range s.table {
 		if g != nil {
@@ -54,17 +54,17 @@ func (o *Options) complete() error {
 	}
 	switch {
 	case o.Shards < 1 || o.Shard < 0 || o.Shard >= o.Shards:
-		return invalid("shard " + strconv.Itoa(o.Shard) + " of " + strconv.Itoa(o.Shards) + " there cannot be")
+		return invalid("the shard is " + strconv.Itoa(o.Shard) + " of " + strconv.Itoa(o.Shards) + ": must be at least 0 and less than their number")
 	case o.SegmentBytes < MinSegment || o.SegmentBytes > MaxSegment:
-		return invalid("a segment has 64KiB to 128MiB")
+		return invalid("SegmentBytes is " + strconv.FormatInt(o.SegmentBytes, 10) + ": must be 64KiB to 128MiB")
 	case o.MaxBytes != 0 && o.MaxBytes < MinBytes:
-		return invalid("a shard needs room for 8MiB at least")
+		return invalid("MaxBytes is " + strconv.FormatInt(o.MaxBytes, 10) + ": must be 0 or at least 8MiB")
 	case o.MaxBytes != 0 && o.MaxBytes/16 < o.SegmentBytes:
-		return invalid("a shard needs room for 16 segments at least")
+		return invalid("MaxBytes is " + strconv.FormatInt(o.MaxBytes, 10) + ": must have room for at least 16 segments")
 	case o.MaxSessions < 0 || o.MaxOpen < 4:
-		return invalid("the most sessions cannot be less than none, nor the most open files less than four")
+		return invalid("MaxSessions and MaxOpen are " + strconv.FormatInt(o.MaxSessions, 10) + " and " + strconv.Itoa(o.MaxOpen) + ": must be at least 0 and at least 4")
 	case o.Random == nil:
-		return invalid("a store needs random numbers")
+		return invalid("Random is nil: must return random numbers")
 	}
 	return nil
 }
@@ -85,8 +85,8 @@ func (s *Store) load() error {
 	if err := s.loadSegments(numbers); err != nil {
 		return err
 	}
-	// What a process wrote that was then killed is in the files, but not
-	// for certain on the disk, and everything from here on builds on it.
+	// What a killed process wrote is in the files, but is not certain to be on
+	// the disk, and everything from here on builds on it.
 	s.dirChanged = true
 	if err := s.syncAll(true); err != nil {
 		return err
@@ -98,8 +98,8 @@ func (s *Store) load() error {
 	return nil
 }
 
-// list returns the numbers of all segments, and takes away what is left of hints
-// whose segments are gone.
+// list returns the numbers of all segments, and removes hints whose segments are
+// gone.
 func (s *Store) list() ([]uint32, error) {
 	entries, err := s.fs.ReadDir(s.dir)
 	if err != nil {
@@ -133,10 +133,10 @@ func (s *Store) list() ([]uint32, error) {
 	return numbers, nil
 }
 
-// resume makes the newest segment the one that is written to, if it has room,
-// and cuts off what a write that was cut short has left at its end. In one that
-// has such remains in its middle, what is written could not say any more how much
-// of it was durable before them.
+// resume makes the newest segment the current one, if it has room, and cuts off
+// what an interrupted write has left at its end. A segment with such remains in
+// its middle cannot be used: later records could no longer say how much before
+// them was durable.
 func (s *Store) resume(numbers []uint32) error {
 	if len(s.table) == 0 {
 		return nil

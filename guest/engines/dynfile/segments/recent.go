@@ -2,10 +2,10 @@ package segments
 
 import "encoding/binary"
 
-// recent remembers key and revision of records that were read or written
-// lately, so that the write that follows a read, as nearly every one does, need
-// not read again what it replaces. A session's record never changes, so what is
-// remembered of a place stays true for ever.
+// recent remembers the keys and revisions of records that were read or written
+// lately. Nearly every write follows a read, and so need not read again what it
+// replaces. A session's record never changes, so what is remembered about a
+// place stays true for ever.
 type recent struct{ entries [recentEntries]recentEntry }
 
 const (
@@ -43,7 +43,7 @@ func (r *recent) look(hash, where uint64) (key []byte, revision uint64, ok bool)
 	return e.key[:e.keyLen], e.revision, true
 }
 
-// revisionBytes is a revision as Write.Check wants it.
+// revisionBytes returns a revision in the form that Write.Check takes.
 func revisionBytes(buffer *[8]byte, revision uint64) []byte {
 	binary.LittleEndian.PutUint64(buffer[:], revision)
 	return buffer[:]

@@ -12,20 +12,20 @@ import (
 // README.md of this engine shows every byte of it.
 const (
 	headerSize = 40
-	unit       = 8 // records begin at, and are, multiples of it
+	unit       = 8 // records begin at multiples of it and have sizes that are multiples of it
 )
 
 // MaxValue is the largest value in bytes. It bounds what one step of compaction
-// has to move.
+// must move.
 const MaxValue = 1 << 20
 
 // Kinds of records.
 const (
 	kindPut       byte = 1 // a session
-	kindTombstone byte = 2 // that there is none: no key, no value
+	kindTombstone byte = 2 // there is no session: no key, no value
 
-	// An older record of the key may expire later than this one, which
-	// therefore must not be forgotten just because it has expired itself.
+	// An older record of the key may expire later than this one. This one must
+	// therefore not be forgotten just because it has expired itself.
 	flagOutlived byte = 0x80
 )
 
@@ -39,16 +39,15 @@ const (
 type record struct {
 	hash, seq uint64
 
-	// expires is when a session is gone. Of a tombstone, it is when the last
-	// session that it stands against is. 0 is never.
+	// expires is when a session expires. For a tombstone, it is when the last
+	// session that it covers expires. 0 means never.
 	expires int64
 
 	keyLen, valueLen int
-	kind             byte // with flags
+	kind             byte // including flags
 
 	// watermark is how much of the segment was durable when the record was
-	// written, in units: what is damaged before it was not torn by a power
-	// loss.
+	// written, in units. Damage before it was not caused by a power loss.
 	watermark uint32
 
 	bodySum uint32
@@ -67,10 +66,10 @@ const maxRecord = (headerSize + abi.MaxKey + MaxValue + unit - 1) &^ (unit - 1)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// seeds begin the checksums of a segment's records. They come from the
-// segment's salt, so that bytes of another segment, which a file system may show
-// after a power loss, or of a value that was made to look like records, are no
-// records here. The offset goes into the header's checksum too.
+// seeds begin the checksums of a segment's records. They come from the segment's
+// salt. Bytes of another segment, which a file system may show after a power
+// loss, or of a value made to look like records, are therefore not records here.
+// The offset goes into the header's checksum too.
 type seeds struct{ header, body uint32 }
 
 func seedsOf(salt uint64) seeds { return seeds{uint32(salt >> 32), uint32(salt)} }
@@ -81,8 +80,8 @@ func (s seeds) headerSum(header []byte, offset int64) uint32 {
 
 func (s seeds) bodySum(body []byte) uint32 { return crc32.Update(s.body, castagnoli, body) }
 
-// seal writes the header and the padding of a record whose key and value are in
-// place behind it. b is the whole record.
+// seal writes the header and the padding of a record whose key and value are
+// already in place after it. b is the whole record.
 func (s seeds) seal(b []byte, r *record, offset int64) {
 	end := headerSize + r.keyLen + r.valueLen
 	clear(b[end:])
@@ -95,14 +94,14 @@ func (s seeds) seal(b []byte, r *record, offset int64) {
 	binary.LittleEndian.PutUint32(b, s.headerSum(b, offset))
 }
 
-// open reads a header, and reports false for bytes that are none.
+// open reads a header. It returns false for bytes that are not one.
 func (s seeds) open(header []byte, offset int64) (record, bool) {
 	r := fields(header)
-	// The fields are looked at first: they tell most of what is not a header.
+	// The fields are checked first: they reject most of what is not a header.
 	return r, r.plausible() && s.headerSum(header, offset) == binary.LittleEndian.Uint32(header)
 }
 
-// whole reports whether the body, key and value, is the one of the header.
+// whole reports whether the body, key and value, belongs to the header.
 func (s seeds) whole(b []byte, r *record) bool {
 	return s.bodySum(b[headerSize:headerSize+r.keyLen+r.valueLen]) == r.bodySum
 }
@@ -138,9 +137,9 @@ func (r *record) plausible() bool {
 	return false
 }
 
-// repair turns back a single flipped bit of a header, in place, and reports
-// whether there was just one. It is for places where a record is known to be:
-// of arbitrary bytes, some would pass.
+// repair corrects a single flipped bit of a header, in place, and reports
+// whether there was exactly one. Use it only where a record is known to be: some
+// arbitrary bytes would pass.
 func (s seeds) repair(header []byte, offset int64) bool {
 	difference := s.headerSum(header, offset) ^ binary.LittleEndian.Uint32(header)
 	if difference == 0 {
@@ -154,7 +153,7 @@ func (s seeds) repair(header []byte, offset int64) bool {
 	for bit := 4 * 8; bit < headerSize*8; bit++ {
 		var flipped [headerSize]byte
 		flipped[bit/8] = 1 << (bit % 8)
-		// The checksum is linear: what a flipped bit does to it does not
+		// The checksum is linear: the effect of a flipped bit on it does not
 		// depend on the others.
 		if crc32.Update(0, castagnoli, flipped[4:])^crc32.Update(0, castagnoli, zeroHeader[4:]) == difference {
 			header[bit/8] ^= 1 << (bit % 8)
@@ -174,5 +173,5 @@ func later(a, b int64) int64 {
 	return max(a, b)
 }
 
-// outlives reports whether an expiry comes after another one.
+// outlives reports whether one expiry comes after another.
 func outlives(a, b int64) bool { return b != 0 && (a == 0 || a > b) }

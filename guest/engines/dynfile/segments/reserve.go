@@ -8,42 +8,43 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// A disk can be full, and to delete is to write: a tombstone, or the segment that
-// clears all others. A file that holds nothing keeps room for that. It is removed
-// when there is no other room, and from then on sessions are refused, lest they
-// take what it has left, until there is room to make it again.
+// A disk can be full, and deleting takes a write: a tombstone, or the segment that
+// clears all others. A file without content keeps room for that. When there is no
+// other room, it is removed. From then on, until there is room to make it again,
+// sessions are refused, lest they use up the room.
 const (
 	reserveName  = "reserve"
 	reserveBytes = 256 << 10
 
-	// spareBytes is what of it deletions may take. The rest is for Clear.
+	// spareBytes is how much of it deletions may use. The rest is for Clear.
 	spareBytes = reserveBytes / 4 * 3
 
-	// smallMove is how much compaction may write at a time while it is spent.
+	// smallMove is how much compaction may write at a time while the reserve is
+	// spent.
 	smallMove = reserveBytes / 8
 
-	// reserveEvery is at how many calls, of those that would like to have it
-	// back, one tries.
+	// reserveEvery: of the calls that want the reserve back, one in reserveEvery
+	// tries to make it.
 	reserveEvery = 64
 
-	// A call that would be refused for want of it tries at once. Where there is
-	// no room that takes a millisecond of some file systems, so that of the calls
-	// of reserveRest milliseconds only so many do, and, should their clock stand
-	// still, one of reserveEvery.
+	// A call that would be refused for lack of the reserve tries at once. On some
+	// file systems a vain attempt takes a millisecond. Therefore only reserveTries
+	// calls try within reserveRest milliseconds and, if their clock stands still,
+	// one in reserveEvery.
 	reserveTries = 4
 	reserveRest  = 100
 )
 
-var errShort = guest.Fail(guest.ErrNoSpace, "the disk is full, and what room there is, is kept for deletions")
+var errShort = guest.Fail(guest.ErrNoSpace, "the disk is full, and the remaining room is kept for deletions")
 
 // reserve is the state of the file.
 type reserve struct {
-	held  bool  // it is there
-	short bool  // it is not, for want of room
+	held  bool  // it exists
+	short bool  // it does not exist, for lack of room
 	spare int64 // while short: bytes that deletions and compaction may still write
-	wait  int   // calls until it is tried again, of those that are not refused
+	wait  int   // calls that are not refused until the next attempt
 
-	since int64 // when the calls that were refused began to try
+	since int64 // when refused calls began to try
 	tried int   // how many of them did
 	asked int64 // when the last one came
 	still int   // how many came at that time
@@ -82,7 +83,7 @@ func (s *Store) openReserve() {
 func (s *Store) reservePath() string { return s.dir + "/" + reserveName }
 func (s *Store) reserveNew() string  { return s.reservePath() + ".new" }
 
-// spend removes the reserve if an operation failed for want of room, and reports
+// spend removes the reserve if an operation failed for lack of room, and reports
 // whether there may be some now.
 func (s *Store) spend(err error) bool {
 	if !s.reserve.held || !errors.Is(err, guest.ErrNoSpace) || errors.Is(err, errSegments) {
@@ -92,7 +93,7 @@ func (s *Store) spend(err error) bool {
 		return false
 	}
 	if !s.full {
-		guest.Log(guest.LevelWarn, "dynfile: the disk is full: until there is room, sessions can be deleted, but none stored")
+		guest.Log(guest.LevelWarn, "dynfile: the disk is full: until there is room, sessions can be deleted but not stored")
 		s.full = true
 	}
 	s.reserve = reserve{short: true, spare: spareBytes}
@@ -103,8 +104,8 @@ func (s *Store) spend(err error) bool {
 }
 
 // restore makes the reserve again, at some of the calls. Only a lack of room keeps
-// sessions from being stored without it: of anything else that is wrong, writing
-// them tells.
+// sessions from being stored without it: any other problem shows when they are
+// written.
 func (s *Store) restore() {
 	switch {
 	case s.reserve.held || s.gone:
@@ -115,8 +116,8 @@ func (s *Store) restore() {
 	}
 }
 
-// demand makes the reserve again for a call that is refused otherwise, and reports
-// whether it need not be.
+// demand makes the reserve again for a call that would otherwise be refused, and
+// reports whether the call can proceed.
 func (s *Store) demand() bool {
 	if s.reserve.short && !s.gone && s.reserve.allows(s.told) {
 		s.tryReserve()
@@ -138,7 +139,7 @@ func (s *Store) tryReserve() {
 	s.reserve.wait = reserveEvery - 1
 }
 
-// makeReserve writes the file under another name, for it never to have the right
+// makeReserve writes the file under another name, so that it never has the right
 // size without the room.
 func (s *Store) makeReserve() error {
 	file, err := s.fs.OpenFile(s.reserveNew(), vfs.ReadWrite|vfs.Create|vfs.Truncate)
@@ -159,8 +160,8 @@ func (s *Store) makeReserve() error {
 	return err
 }
 
-// noise is what a file system can neither compress, leave out as a hole, nor
-// share with that of another shard.
+// noise is data that a file system can neither compress, store as a hole, nor
+// share with another shard's.
 func noise(seed uint64) []byte {
 	b := make([]byte, 0, reserveBytes)
 	for x := seed + 0x9e3779b97f4a7c15; len(b) < reserveBytes; {
@@ -172,8 +173,8 @@ func noise(seed uint64) []byte {
 	return b
 }
 
-// retireWaste lets compaction have the segment that is written to, while space is
-// short: it may be all that there is to give back.
+// retireWaste lets compaction work on the current segment while space is short:
+// there may be nothing else to free.
 func (s *Store) retireWaste() {
 	g := s.hot
 	if g == nil || g.size <= min(s.options.SegmentBytes/2, reserveBytes) {

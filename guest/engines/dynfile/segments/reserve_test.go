@@ -16,7 +16,7 @@ import (
 
 const reserve = "shard-0/reserve"
 
-// limited is a disk with so many blocks for the contents of files.
+// limited is a disk with that many blocks for the contents of files.
 type limited struct {
 	vfs.FS
 	blocks int64
@@ -81,7 +81,7 @@ func (f *limitedFile) WriteAt(b []byte, offset int64) (int, error) {
 		return f.File.WriteAt(b, offset)
 	}
 	f.disk.sizes[f.name] = was
-	// As systems do: what still fits the last block is written.
+	// As systems do: what still fits into the last block is written.
 	fits := min(max((was+block-1)/block*block-offset, 0), int64(len(b)))
 	n, err := f.File.WriteAt(b[:fits], offset)
 	if err == nil {
@@ -108,7 +108,7 @@ func there(t testing.TB, fs vfs.FS, name string) bool {
 	return true
 }
 
-// fillDisk sets sessions of about a kilobyte until the disk is full.
+// fillDisk stores sessions of about a kilobyte until the disk is full.
 func fillDisk(t testing.TB, s *segments.Store) (n int) {
 	for ; ; n++ {
 		if err := s.Set(write("k"+decimal(n), strings.Repeat("v", 1000), 0)); err != nil {
@@ -131,7 +131,7 @@ func TestFullDisk(t *testing.T) {
 		s, n := full()
 		require.NoError(t, s.Delete([]byte("k0"), 1))
 		requireNone(t, s, "k0")
-		require.NoError(t, s.Set(guest.Write{Key: []byte("k1"), Now: 2, Expires: 1}), "one that has expired is a deletion")
+		require.NoError(t, s.Set(guest.Write{Key: []byte("k1"), Now: 2, Expires: 1}), "an expired write is a deletion")
 		requireNone(t, s, "k1")
 		gone := 2
 		for ; there(t, disk, reserve); gone++ { // the last block had some room
@@ -146,7 +146,7 @@ func TestFullDisk(t *testing.T) {
 		require.NoError(t, s.Save(1))
 		require.NoError(t, s.Verify())
 
-		// All can log out, and then others can log in.
+		// Everybody can log out, and then others can log in.
 		for i := gone; i < n; i++ {
 			require.NoError(t, s.Delete([]byte("k"+decimal(i)), 1), "session %d of %d", i, n)
 			if i%50 == 0 {
@@ -164,7 +164,8 @@ func TestFullDisk(t *testing.T) {
 		require.EqualValues(t, 1, s.Stats().Sessions)
 		s.Close()
 
-		// Opened again when full and the reserve is spent, and cleared.
+		// The store is opened again when it is full and the reserve is spent, and
+		// cleared.
 		s, _ = full()
 		for i := 0; there(t, disk, reserve); i++ {
 			require.NoError(t, s.Delete([]byte("k"+decimal(i)), 1))
@@ -192,8 +193,9 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestDeletionsLeaveRoomToClear: more deletions than the reserve has room for,
-// spread so that nothing can be given back, are refused before Clear is.
+// TestDeletionsLeaveRoomToClear: there are more deletions than the reserve has
+// room for, spread so that no space can be freed. They are refused before Clear
+// is.
 func TestDeletionsLeaveRoomToClear(t *testing.T) {
 	for _, segment := range []int64{1 << 20, segments.DefaultSegment} {
 		disk := newLimited(12 << 20)
@@ -215,7 +217,7 @@ func TestDeletionsLeaveRoomToClear(t *testing.T) {
 				_, _ = s.Sweep(64, 1) // in small steps, each of which would find room
 			}
 		}
-		require.Zero(t, s.Stats().Compacted, "what is too much to be moved is not begun")
+		require.Zero(t, s.Stats().Compacted, "a move that is too large is not begun")
 		require.Greater(t, deleted, 4000)
 		require.Less(t, deleted, n/2, "the test has too few sessions")
 		require.NoError(t, s.Verify())
@@ -225,7 +227,7 @@ func TestDeletionsLeaveRoomToClear(t *testing.T) {
 	}
 }
 
-// TestSaveOnAFullDisk: some systems find out when they sync that there is no room.
+// TestSaveOnAFullDisk: some systems notice only in a sync that there is no room.
 func TestSaveOnAFullDisk(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -278,8 +280,8 @@ func TestReserveThatIsNone(t *testing.T) {
 	})
 }
 
-// TestReserveLost: it cannot be made, for want of room or for another reason;
-// how often that is tried is bounded, and it comes back without a new start.
+// TestReserveLost: the reserve cannot be made, for lack of room or another reason.
+// The number of attempts is bounded, and the reserve comes back without a restart.
 func TestReserveLost(t *testing.T) {
 	for _, errno := range []error{syscall.ENOSPC, syscall.EIO} {
 		disk := crash.New()
@@ -299,7 +301,7 @@ func TestReserveLost(t *testing.T) {
 			_, err := s.Sweep(10, 1)
 			require.NoError(t, err)
 		}
-		require.LessOrEqual(t, attempts, 2+1280/64, "one to open, and one for the session")
+		require.LessOrEqual(t, attempts, 2+1280/64, "one for opening, and one for the session")
 		require.GreaterOrEqual(t, attempts, 1280/64)
 		disk.Hook(nil)
 		for range 64 {
@@ -310,10 +312,10 @@ func TestReserveLost(t *testing.T) {
 	}
 }
 
-// TestRoomIsFoundWhenAsked: others have filled the disk and make room again. The
-// next session is stored, at once where few are refused, and where many are, a
-// moment later, by the callers' clock or, if that stands still, by their number.
-// What is tried in vain meanwhile is bounded.
+// TestRoomIsFoundWhenAsked: others have filled the disk, and make room again. If
+// few sessions are refused, the next one is stored at once. If many are, one is
+// stored a moment later, by the callers' clock or, if that stands still, by their
+// number. The number of vain attempts meanwhile is bounded.
 func TestRoomIsFoundWhenAsked(t *testing.T) {
 	const (
 		moment = 100 // milliseconds
@@ -323,7 +325,7 @@ func TestRoomIsFoundWhenAsked(t *testing.T) {
 		name     string
 		calls    int
 		interval float64 // milliseconds between them
-		late     float64 // how much later the first comes that is stored
+		late     float64 // how much later the first stored one comes
 		attempts int     // at most
 	}{
 		{"none is refused", 0, 1, 0, 0},

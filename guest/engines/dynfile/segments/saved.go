@@ -9,21 +9,20 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// What stands at the end of a segment and cannot be read may have been torn by a
-// power loss, or it was saved and is damaged now. Records say how much before
-// them was durable, but nothing stands behind the last one. So each save notes
-// in a file of its own how far segments are durable that have no hint yet. The
-// note is not synced: whatever of it survives was true when it was written, and
-// stays so.
+// Unreadable data at the end of a segment may have been torn by a power loss, or
+// it was saved and is now damaged. Records say how much before them was durable,
+// but nothing follows the last one. So each save notes in a file of its own how
+// far the segments that have no hint yet are durable. The note is not synced:
+// whatever survives of it was true when it was written, and stays true.
 const (
 	savedName  = "saved"
 	savedMagic = "waddysav"
 
-	// The file has two slots, which are written in turn: one that was torn
-	// leaves the other.
+	// The file has two slots, which are written in turn: if one is torn, the
+	// other remains.
 	savedSlot   = 1024
 	savedHeader = 24 // magic, checksum, number of entries, turn
-	savedEntry  = 16 // salt and number of a segment, how much of it is durable in units
+	savedEntry  = 16 // salt and number of a segment, and how much of it is durable, in units
 	maxSaved    = (savedSlot - savedHeader) / savedEntry
 )
 
@@ -31,12 +30,12 @@ const (
 type saved struct {
 	file  vfs.File // nil if not open
 	turn  uint64
-	noted map[uint32]savedNote // by number, as written last
+	noted map[uint32]savedNote // by number, as last written
 	room  []*segment           // for durable
 }
 
-// savedNote is how far a segment is durable. The salt tells it from another one
-// that a power loss gave the same number.
+// savedNote is how far a segment is durable. The salt distinguishes it from
+// another segment that got the same number after a power loss.
 type savedNote struct {
 	salt    uint64
 	durable int64
@@ -46,8 +45,8 @@ func (g *segment) savedNote() savedNote { return savedNote{g.salt, g.synced} }
 
 func (s *Store) savedPath() string { return s.dir + "/" + savedName }
 
-// noteSaved writes down how far segments are durable. That it cannot be written
-// is no failure of the save: what was saved is.
+// noteSaved writes down how far segments are durable. If it fails, the save does
+// not: what was saved is saved.
 func (s *Store) noteSaved() {
 	durable := s.durable()
 	if len(durable) == len(s.saved.noted) && !slices.ContainsFunc(durable, func(g *segment) bool {
@@ -73,8 +72,7 @@ func (s *Store) noteSaved() {
 	}
 }
 
-// durable returns the segments of which something is to be noted, the newest if
-// there are too many.
+// durable returns the segments to be noted, the newest if there are too many.
 func (s *Store) durable() []*segment {
 	durable := s.saved.room[:0]
 	for _, g := range s.table {
@@ -111,12 +109,12 @@ func encodeSaved(durable []*segment, turn uint64) []byte {
 	return b
 }
 
-// readSaved reads the slot that was written last and is whole.
+// readSaved reads the newest slot that is whole.
 func (s *Store) readSaved() {
 	s.saved.noted = make(map[uint32]savedNote)
 	file, err := s.fs.OpenFile(s.savedPath(), 0)
 	if err != nil {
-		return // without it, the end of a segment is not known to have been saved
+		return // without it, nobody knows whether the end of a segment had been saved
 	}
 	defer file.Close()
 	b := make([]byte, 2*savedSlot)
@@ -127,7 +125,7 @@ func (s *Store) readSaved() {
 			continue
 		}
 		for number := range noted {
-			s.nextNumber = max(s.nextNumber, number+1) // lest it come again
+			s.nextNumber = max(s.nextNumber, number+1) // so that it is not used again
 		}
 		if turn > s.saved.turn {
 			s.saved.turn, s.saved.noted = turn, noted

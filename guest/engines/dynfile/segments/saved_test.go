@@ -19,8 +19,8 @@ const (
 	savedFile   = "shard-0/saved"
 )
 
-// stopped makes a disk with two versions of some sessions, one that was deleted,
-// and a clean stop after them.
+// stopped makes a disk with two versions of some sessions, a deleted one, and
+// then a clean stop.
 func stopped(t *testing.T) *crash.Disk {
 	disk := crash.New()
 	s := open(t, disk)
@@ -38,8 +38,8 @@ func stopped(t *testing.T) *crash.Disk {
 	return disk
 }
 
-// rotten opens a store whose segment was changed, and returns the keys that are
-// not what was saved, without an error that says so.
+// rotten opens a store whose segment was changed, and returns the keys that
+// differ from what was saved without an error that says so.
 func rotten(t *testing.T, disk *crash.Disk, segment []byte) (silent []string, damaged uint64) {
 	replace(t, disk, onlySegment, segment)
 	s := open(t, disk)
@@ -58,8 +58,8 @@ func rotten(t *testing.T, disk *crash.Disk, segment []byte) (silent []string, da
 	return silent, s.Stats().Damaged
 }
 
-// TestSavedToTheLastByte: after a clean stop, a bit that flips anywhere in what
-// was saved brings up no older version and takes no session away.
+// TestSavedToTheLastByte: after a clean stop, a flipped bit anywhere in what was
+// saved brings back no older version and loses no session.
 func TestSavedToTheLastByte(t *testing.T) {
 	disk := stopped(t)
 	whole := contents(t, disk, onlySegment)
@@ -75,8 +75,8 @@ func TestSavedToTheLastByte(t *testing.T) {
 	}
 }
 
-// TestDamageThatWasSavedIsSaid: where more than a bit is lost, nobody may know
-// whose it was, but it is counted and logged.
+// TestDamageThatWasSavedIsSaid: if more than a bit is lost, nobody may know
+// whose it was, but the damage is counted and logged.
 func TestDamageThatWasSavedIsSaid(t *testing.T) {
 	disk := stopped(t)
 	whole := contents(t, disk, onlySegment)
@@ -105,8 +105,8 @@ func TestDamageThatWasSavedIsSaid(t *testing.T) {
 	}
 }
 
-// TestSavedIsNoTruthOfItsOwn: what happens to the note takes nothing from what
-// is in the segments.
+// TestSavedIsNoTruthOfItsOwn: whatever happens to the note, everything in the
+// segments is still found.
 func TestSavedIsNoTruthOfItsOwn(t *testing.T) {
 	disk := stopped(t)
 	whole := contents(t, disk, onlySegment)
@@ -127,8 +127,8 @@ func TestSavedIsNoTruthOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestSavedThatCannotBeWritten: a save does not fail for it, and says no more
-// than is true.
+// TestSavedThatCannotBeWritten: a save does not fail if the note cannot be
+// written, and the note says no more than is true.
 func TestSavedThatCannotBeWritten(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
@@ -149,8 +149,8 @@ func TestSavedThatCannotBeWritten(t *testing.T) {
 	require.Zero(t, s.Stats().Damaged)
 }
 
-// TestSavedOfManySegments: more segments than the note has room for, in use one
-// after the other.
+// TestSavedOfManySegments: more segments than the note has room for are used,
+// one after the other.
 func TestSavedOfManySegments(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)

@@ -7,26 +7,25 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// scanner goes through the records of a segment in the order in which they lie
-// there. Where there is none, it looks for the next one, and tells of what it
-// passed.
+// scanner goes through the records of a segment in file order. Where there is
+// none, it looks for the next one and reports what it skipped.
 type scanner struct {
 	file  vfs.File
 	seeds seeds
 	end   int64 // where to stop
 
-	// headersOnly leaves it to the caller to look whether key and value are
+	// headersOnly leaves it to the caller to check whether key and value are
 	// whole, where it needs them.
 	headersOnly bool
 
-	at     int64 // of what comes next
+	at     int64 // offset of what comes next
 	buffer []byte
-	start  int64 // offset in the file of what is in the buffer
+	start  int64 // offset in the file of the buffer's contents
 	filled int
-	ended  bool // the file has nothing behind the buffer
+	ended  bool // the file has nothing after the buffer
 }
 
-// find is what a scanner comes by.
+// find is something that a scanner meets.
 type find struct {
 	record
 	offset int64
@@ -42,8 +41,8 @@ type found uint8
 const (
 	foundEnd    found = iota
 	foundRecord       // a record
-	foundBroken       // a record whose header is right and whose key or value is not
-	foundGap          // bytes that are no record, from offset to the next one or to the end
+	foundBroken       // a record whose header is right but whose key or value is not
+	foundGap          // bytes that are not a record, from offset to the next one or to the end
 )
 
 const scanBuffer = 128 << 10
@@ -55,7 +54,7 @@ func newScanner(file vfs.File, seeds seeds, end int64, buffer []byte) *scanner {
 	return &scanner{file: file, seeds: seeds, end: end, at: recordsAt, buffer: buffer}
 }
 
-// rewind goes on at an offset that it was at before.
+// rewind continues at an offset that it was at before.
 func (sc *scanner) rewind(at int64) { sc.at = at }
 
 // window returns n bytes of the file, or fewer at its end.
@@ -80,14 +79,15 @@ func (sc *scanner) window(at int64, n int) ([]byte, error) {
 	return sc.buffer[from:min(from+n, sc.filled)], nil
 }
 
-// next returns what comes next. With an error it stays where it is.
+// next returns what comes next. On an error it stays where it is.
 func (sc *scanner) next() (find, error) {
 	f, err := sc.try(sc.at, true)
 	if err != nil || f.what == foundEnd {
 		return f, err
 	}
 	if f.what != foundGap {
-		// Also of a broken record: the lengths passed their checksum.
+		// This also holds for a broken record: the lengths passed their
+		// checksum.
 		sc.at += int64(f.size())
 		return f, nil
 	}
@@ -119,8 +119,8 @@ func (sc *scanner) try(at int64, known bool) (find, error) {
 	r, ok := sc.seeds.open(header, at)
 	repaired := false
 	if !ok && known && sc.seeds.repair(header, at) {
-		// Of bytes that are no record some could be repaired into one, but
-		// then the body's checksum is wrong too.
+		// Some bytes that are not a record could be repaired into one, but then
+		// the body's checksum is wrong too.
 		r, ok = sc.seeds.open(header, at)
 		repaired = true
 	}

@@ -19,18 +19,18 @@ const (
 	recordsAt         = 2 * segmentHeaderSize
 )
 
-// segmentHeader is what a segment says of itself.
+// segmentHeader is what a segment says about itself.
 type segmentHeader struct {
 	number        uint32
 	shard, shards uint32
 	salt          uint64
 
-	// first is the sequence number that was next when the segment was
-	// made. Every record made before it is in segments with a lower one.
+	// first is the sequence number that was next when the segment was made.
+	// Every record made before it has a lower one.
 	first uint64
 
-	// floor is the sequence number below which no record counts in any
-	// segment: the shard was cleared then.
+	// floor is the sequence number below which no record counts, in any segment:
+	// the shard was cleared then.
 	floor uint64
 
 	key siphash.Key // of the hash of keys
@@ -53,13 +53,13 @@ func (h *segmentHeader) encode() []byte {
 	return b
 }
 
-// headerSum is over all of a header but the sum itself.
+// headerSum covers all of a header but the sum itself.
 func headerSum(b []byte) uint32 {
 	return crc32.Update(crc32.Update(0, castagnoli, b[:12]), castagnoli, b[16:segmentHeaderSize])
 }
 
-// decodeHeader reads a segment's header from whichever copy is whole. What the
-// version is it says even if it is not one of ours.
+// decodeHeader reads a segment's header from whichever copy is whole. It returns
+// the version even if it is not one of ours.
 func decodeHeader(b []byte) (h segmentHeader, version uint32, ok bool) {
 	for ; len(b) >= segmentHeaderSize; b = b[segmentHeaderSize:] {
 		if string(b[:8]) != segmentMagic || headerSum(b) != binary.LittleEndian.Uint32(b[12:]) {
@@ -83,7 +83,7 @@ func headerFields(b []byte) segmentHeader {
 	}
 }
 
-// maxFile is the largest that a segment's file can be.
+// maxFile is the largest size that a segment's file can have.
 const maxFile = 1 << offsetBits * unit
 
 // segment is a file of records.
@@ -92,22 +92,21 @@ type segment struct {
 	seeds
 	slot uint16 // its place in Store.table
 
-	size   int64 // where the next record goes, and all that is known to be there
+	size   int64 // where the next record goes; everything before it is known to be there
 	synced int64 // how much of it is durable
 
 	// live is how much of it is sessions that are in the index.
 	live      int64
 	liveCount int
 
-	// tombs is how much of it is tombstones, that with the highest sequence
-	// number and the latest expiry (0 is never) tells whether they are
-	// needed.
+	// tombs is how much of it is tombstones. The highest sequence number and the
+	// latest expiry among them (0 is never) tell whether they are needed.
 	tombs       int64
 	tombSeq     uint64
 	tombExpires int64
 
-	// Of all sessions in it that ever expire, the first and the last to do so,
-	// 0 if there is none; and whether there are any with flagOutlived.
+	// The first and the last expiry of all sessions in it that ever expire, 0 if
+	// there is none; and whether any has flagOutlived.
 	firstExpires, lastExpires int64
 	outlived                  bool
 
@@ -115,20 +114,20 @@ type segment struct {
 
 	// unhintable: it has damaged records, which a hint would hide.
 	unhintable bool
-	// suspect: a sync failed, so that of what lies behind synced nothing is
-	// certain; it is written again elsewhere before the next sync.
+	// suspect: a sync failed, so nothing after synced is certain. That part is
+	// written again elsewhere before the next sync.
 	suspect bool
-	// uncertain: it has bytes before its end that were never durable, of a sync
-	// that failed or a write that a power loss cut short.
+	// uncertain: it has bytes before its end that were never durable, from a
+	// failed sync or from a write that a power loss cut short.
 	uncertain bool
-	// drained: nothing in it is needed any more, once all that took its place
-	// is durable.
+	// drained: nothing in it is needed once everything that took its place is
+	// durable.
 	drained bool
-	// stuck: it was drained and has sessions left that cannot be read.
+	// stuck: it was drained, but has sessions left that cannot be read.
 	stuck bool
 
 	file  vfs.File // nil if not open
-	used  uint64   // when, in Store.uses
+	used  uint64   // last use, in Store.uses
 	grown bool     // this store has written records to it
 }
 
@@ -151,7 +150,7 @@ func parseName(name, suffix string) (number uint32, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 16, 32)
-	// Half of the numbers are never used, so that there is always a next one.
+	// Half of the numbers are never used, so there is always a next one.
 	return uint32(n), err == nil && n < 1<<31 && fileName(uint32(n), suffix) == name
 }
 
@@ -160,9 +159,9 @@ func (s *Store) path(g *segment, suffix string) string {
 }
 
 // oldestBeside returns the lowest first of all segments but one. A segment that
-// waits for its removal counts; one that was removed does not, although that may
-// not be durable yet, since it is before the next removal, which is what takes
-// a tombstone away.
+// waits for its removal counts. One that was removed does not, although the
+// removal may not be durable yet: it will be before the next removal, which is
+// what takes a tombstone away.
 func (s *Store) oldestBeside(g *segment) uint64 {
 	oldest := ^uint64(0)
 	for _, other := range s.table {
@@ -173,19 +172,20 @@ func (s *Store) oldestBeside(g *segment) uint64 {
 	return oldest
 }
 
-// needsTombstone reports whether a segment, the oldest of which has this first,
-// could have a session that a tombstone stands against.
+// needsTombstone reports whether a segment could have a session that a tombstone
+// covers, if the oldest segment has this first.
 func (s *Store) needsTombstone(oldest, seq uint64, expires int64) bool {
 	return oldest <= seq && !s.longExpired(expires)
 }
 
-// longExpired reports whether nobody will ever see again what expires then.
+// longExpired reports whether an expiry is so long ago that nobody will ever see
+// its record again.
 func (s *Store) longExpired(expires int64) bool {
 	return expires != 0 && expires <= s.now-clockGrace
 }
 
-// clockGrace is how far the clock may go backwards between calls, in
-// milliseconds, before something that has expired could be seen again.
+// clockGrace is how far, in milliseconds, the clock may go backwards between
+// calls before an expired record could be seen again.
 const clockGrace = 3_600_000
 
 // create makes a new segment to write to. floor is for Clear.
@@ -214,7 +214,7 @@ func (s *Store) create(floor uint64) (*segment, error) {
 		}
 		name := s.path(g, segmentSuffix)
 		file, err := s.fs.OpenFile(name, vfs.ReadWrite|vfs.Create|vfs.Exclusive)
-		if vfs.Exist(err) { // left behind by a creation that failed
+		if vfs.Exist(err) { // left by a creation that failed
 			s.nextNumber++
 			continue
 		}
@@ -258,9 +258,9 @@ func (s *Store) open(g *segment) (vfs.File, error) {
 	return file, nil
 }
 
-// makeRoom closes the file that was not used for longest, if as many are open as
-// may be. What is not durable stays open, for its sync to tell of errors in
-// writing it; if need be, it is synced.
+// makeRoom closes the file that has been unused for longest, if the maximum
+// number is open. A file that is not durable stays open, since its sync reports
+// errors in writing it; if necessary, it is synced.
 func (s *Store) makeRoom() error {
 	for s.openFiles >= s.options.MaxOpen {
 		var clean, dirty *segment
@@ -289,7 +289,7 @@ func (s *Store) makeRoom() error {
 
 func (s *Store) close(g *segment) {
 	if g.file != nil {
-		_ = g.file.Close() // what it could tell, Sync has told
+		_ = g.file.Close() // Sync has already reported all errors
 		g.file = nil
 		s.openFiles--
 	}
@@ -316,13 +316,13 @@ func (s *Store) sync(g *segment) error {
 		err = vfs.Answer(err, "syncing a segment")
 	}
 	// The system may have dropped what it could not write, and would report
-	// success the next time: what was not durable is written again elsewhere.
+	// success the next time. What was not durable is written again elsewhere.
 	g.suspect = true
 	s.retire(g)
 	return err
 }
 
-// retire takes care that nothing more is written to a segment.
+// retire ensures that nothing more is written to a segment.
 func (s *Store) retire(g *segment) {
 	if s.hot == g {
 		s.hot = nil
@@ -338,7 +338,7 @@ func (s *Store) forget(g *segment) error {
 	if s.hinting != nil && s.hinting.segment == g {
 		s.abandonHint()
 	}
-	if g.hint > 0 { // first: it is nothing without its segment
+	if g.hint > 0 { // first: it is useless without its segment
 		if err := s.fs.Remove(s.path(g, hintSuffix)); err != nil && !vfs.NotExist(err) {
 			return vfs.Answer(err, "removing a hint")
 		}

@@ -11,12 +11,12 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
 )
 
-// What giving space back does while the disk is full. These tests fill it at a
-// moment of their choice, as somebody else may.
+// These tests check how space is freed while the disk is full. They fill it at a
+// chosen moment, as somebody else may.
 
-// shortage is a store whose first segment is full of sessions that take a
-// kilobyte each. The next one, which is written to, has so many that it is
-// never worth moving, and some to spend the reserve with.
+// shortage is a store whose first segment is full of sessions that take a kilobyte
+// each. The next one, the current one, has so many that it is never worth moving,
+// and some for spending the reserve.
 type shortage struct {
 	t     testing.TB
 	disk  *limited
@@ -27,7 +27,7 @@ type shortage struct {
 
 const (
 	kilobyte   = 1 << 10
-	mostMoved  = 32 // of such sessions, at a time, when space is short
+	mostMoved  = 32 // sessions of that size moved at a time when space is short
 	forSpend   = 300
 	inTheFirst = "shard-0/00000000.segment"
 )
@@ -58,7 +58,7 @@ func newShortage(t testing.TB, segment int64) *shortage {
 	return h
 }
 
-// keep deletes all of the first segment but the last so many.
+// keep deletes all of the first segment but its last sessions.
 func (h *shortage) keep(left int) {
 	for n := 0; len(h.kept) > left; n++ {
 		if h.kept[n] {
@@ -68,7 +68,7 @@ func (h *shortage) keep(left int) {
 	}
 }
 
-// fill leaves the disk no more room.
+// fill leaves no room on the disk.
 func (h *shortage) fill() { h.disk.blocks = h.disk.used() }
 
 // spend deletes sessions until the reserve is gone.
@@ -87,12 +87,12 @@ func (h *shortage) sweep(times, max int) {
 	}
 }
 
-// requireMoved checks that the first segment is gone, and nothing that was kept
-// of it.
+// requireMoved checks that the first segment is gone, and that everything kept of
+// it is there.
 func (h *shortage) requireMoved() {
 	h.t.Helper()
 	_, err := h.disk.Stat(inTheFirst)
-	require.Error(h.t, err, "the segment was given back")
+	require.Error(h.t, err, "the space of the segment was freed")
 	for n := range h.kept {
 		requireValue(h.t, h.store, kilobyteKey(n), kilobyteValue(n))
 	}
@@ -107,9 +107,9 @@ func (h *shortage) requireWaiting() {
 	require.False(h.t, there(h.t, h.disk, reserve))
 }
 
-// TestSmallMovesWhileShort: what room the reserve has left is not for copies of
-// a segment of which much is needed; one of which little is needed gives more
-// than it takes, also if it would not be worth it at other times.
+// TestSmallMovesWhileShort: the remaining room of the reserve is not for copying a
+// segment of which much is needed. A segment of which little is needed frees more
+// than it takes, and is moved even if it would not be worth it at other times.
 func TestSmallMovesWhileShort(t *testing.T) {
 	for _, segment := range []int64{segments.MinSegment, 1 << 20} {
 		for left, moved := range map[int]bool{1: true, mostMoved: true, mostMoved + 1: false} {
@@ -134,10 +134,10 @@ func TestSmallMovesWhileShort(t *testing.T) {
 	}
 }
 
-// TestMoveThatBecomesTooLarge: a move is under way when the reserve is spent. If
+// TestMoveThatBecomesTooLarge: a move is running when the reserve is spent. If
 // much is still to be copied, it waits until there is room; if little, it goes on.
 func TestMoveThatBecomesTooLarge(t *testing.T) {
-	const left, step = 240, 32 // step: slots a sweep looks at, and so 16 KiB that it goes through
+	const left, step = 240, 32 // step: slots that a sweep looks at, for which it goes through 16 KiB
 	for _, test := range []struct {
 		name   string
 		toCopy int
@@ -174,13 +174,13 @@ func TestMoveThatBecomesTooLarge(t *testing.T) {
 }
 
 // TestMoveSpendsTheReserve: nobody deletes anything, and the disk is full when a
-// segment that is nearly all waste is moved. That takes the reserve, and gives
-// it back.
+// segment that is nearly all waste is moved. The move removes the reserve, and
+// makes it again.
 func TestMoveSpendsTheReserve(t *testing.T) {
 	const left = 20
 	h := newShortage(t, 1<<20)
 	h.keep(left)
-	require.Less(t, h.store.Stats().Copied, uint64(left/2*kilobyte), "the most of it is still to be copied")
+	require.Less(t, h.store.Stats().Copied, uint64(left/2*kilobyte), "most of it is still to be copied")
 	h.fill()
 	require.True(t, there(t, h.disk, reserve))
 	for n := 0; h.store.Stats().Compacted == 0; n++ {
@@ -199,8 +199,8 @@ func TestMoveSpendsTheReserve(t *testing.T) {
 	require.Contains(t, said[0], "the disk is full")
 }
 
-// TestMoveIsNotWorthTheReserve: nor does it come back for it over and over, if
-// there is nothing but what is too much to be moved.
+// TestMoveIsNotWorthTheReserve: a move does not remove the reserve over and over
+// if everything there is is too large to be moved.
 func TestMoveIsNotWorthTheReserve(t *testing.T) {
 	h := newShortage(t, 1<<20)
 	h.keep(100)
@@ -209,7 +209,7 @@ func TestMoveIsNotWorthTheReserve(t *testing.T) {
 	const sweeps = 640
 	h.sweep(sweeps, 1000)
 	require.LessOrEqual(t, h.disk.spent, sweeps/64+1)
-	require.Len(t, guest.Logged(), 1, "it is said once, until a session could be stored")
+	require.Len(t, guest.Logged(), 1, "it is logged once, until a session could be stored")
 	_, err := h.disk.Stat(inTheFirst)
 	require.NoError(t, err)
 	for n := range h.kept {
@@ -221,16 +221,15 @@ func TestMoveIsNotWorthTheReserve(t *testing.T) {
 	require.True(t, there(t, h.disk, reserve))
 }
 
-// TestDeletionsPayMoreWhileShort: deletions alone, without a save or a sweep,
-// find a segment of nothing but old versions, go through it and give it back, long
-// before the reserve has no room for more of them. It may be the one that is
-// written to.
+// TestDeletionsPayMoreWhileShort: deletions alone, without a save or a sweep, find
+// a segment of nothing but old versions, go through it and free it, long before
+// the reserve has no room for more of them. It may be the current segment.
 func TestDeletionsPayMoreWhileShort(t *testing.T) {
 	const (
 		segment = 1 << 20
 		tiny    = 5000
-		// A deletion writes 40 bytes and pays for 16 times as much, in steps of
-		// 64 KiB. The segment takes 16 of those, and begins with the second.
+		// A deletion writes 40 bytes and pays for 16 times as much, in steps of 64
+		// KiB. The segment takes 16 of those, beginning with the second.
 		most = (segment + 2*64<<10) / (40 * 16)
 	)
 	for name, waste := range map[string]int{"a full segment": 1024, "the current segment": 1000} {
@@ -254,7 +253,7 @@ func TestDeletionsPayMoreWhileShort(t *testing.T) {
 			}
 			require.False(t, there(t, disk, reserve))
 			before := s.Stats().Segments
-			for n := range 64<<10/(40*16) + 1 { // one step more removes it
+			for n := range 64<<10/(40*16) + 1 { // one more step removes it
 				require.NoError(t, s.Delete([]byte("tiny"+decimal(deleted+n)), 1))
 			}
 			require.Less(t, s.Stats().Segments, before)

@@ -6,25 +6,26 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// Space, if it is bounded: two segments are in reserve, one for tombstones, so
-// that what is full can be emptied, and one for compaction, which writes before
-// it removes. Of the rest, sessions may take three quarters: with a quarter of
-// all that is written being waste, giving back a byte takes no more than moving
-// three, however full it is.
+// If space is bounded, two segments are in reserve: one for tombstones, so that a
+// full store can be emptied, and one for compaction, which writes before it
+// removes. Sessions may take three quarters of the rest. At least a quarter of
+// what is written is then waste, so freeing a byte takes moving at most three,
+// however full the store is.
 
-// maxTouched is how much space Touch sees to; a larger record may be refused
-// until more was given back.
+// maxTouched is the largest record for which Touch makes space. A larger one may
+// be refused until more is freed.
 const maxTouched = 64 << 10
 
-// budget is what segments may take before sessions find no room.
+// budget is how much segments may take before sessions find no room.
 func (s *Store) budget() int64 { return s.options.MaxBytes - 2*s.options.SegmentBytes }
 
-// tight reports whether space runs out.
+// tight reports whether space is running out.
 func (s *Store) tight() bool {
 	return s.reserve.short || s.options.MaxBytes > 0 && s.total > s.budget()/16*15
 }
 
-// admit decides whether a session of a size has room, in place of that of a slot.
+// admit decides whether there is room for a session of a size, in place of a
+// slot's.
 func (s *Store) admit(sl *slot, size int) error {
 	old := int64(0)
 	if sl != nil {
@@ -46,8 +47,8 @@ func (s *Store) admit(sl *slot, size int) error {
 	return nil
 }
 
-// admitSession decides whether the index has room for one more, and warns when
-// it soon has none.
+// admitSession decides whether the index has room for one more session, and warns
+// when it soon has none.
 func (s *Store) admitSession() error {
 	most, have := s.options.MaxSessions, int64(s.index.count)
 	switch {
@@ -72,8 +73,8 @@ func (s *Store) admitTombstone() error {
 	return nil
 }
 
-// makeSpace gives space back at once if a record of a size has none. The
-// background work, which comes in time, leaves it nothing to do as a rule.
+// makeSpace frees space at once if there is none for a record of a size. Usually
+// the background work has already done so.
 func (s *Store) makeSpace(size int) error {
 	if s.options.MaxBytes == 0 {
 		return nil
@@ -91,7 +92,7 @@ func (s *Store) makeSpace(size int) error {
 		if s.compaction.victim == nil && !s.choose() {
 			return nil // admit knows whether that is too little
 		}
-		// There may be no victim, but one that was drained at once.
+		// There may be no victim but one that was drained at once.
 		for s.compaction.victim != nil {
 			if err := s.drainVictim(stepBytes); err != nil {
 				return err
@@ -101,17 +102,17 @@ func (s *Store) makeSpace(size int) error {
 	return nil
 }
 
-// Background work is paid for by what is written: for each byte, so many may be
-// gone through.
+// Writes pay for background work: for each byte written, that many may be gone
+// through.
 const (
 	paceNormal = 4
 	paceTight  = 16
-	stepBytes  = 64 << 10  // that one step goes through, as a rule
+	stepBytes  = 64 << 10  // that one step usually goes through
 	maxStep    = 512 << 10 // that one call goes through
 	maxCredit  = 16 << 20  // that is kept, after large records, for the next calls
 )
 
-// earn lets the background work go on when enough was written.
+// earn lets the background work continue when enough was written.
 func (s *Store) earn(written int) {
 	pace := int64(paceNormal)
 	if s.tight() {
@@ -127,12 +128,12 @@ func (s *Store) earn(written int) {
 }
 
 // background moves what is needed out of segments that are mostly waste, and
-// writes hints. An error is not one of the operation that paid for it: it is
-// logged, and what was to be done is tried again later.
+// writes hints. An error does not belong to the operation that paid for the work:
+// it is logged, and the work is tried again later.
 func (s *Store) background(budget int) {
 	err := s.work(budget)
 	if err != nil && !s.troubled {
-		guest.Log(guest.LevelWarn, "dynfile: space is not given back for now: "+err.Error())
+		guest.Log(guest.LevelWarn, "dynfile: space cannot be freed for now: "+err.Error())
 	}
 	s.troubled = err != nil
 }
@@ -146,7 +147,7 @@ func (s *Store) work(budget int) error {
 	if s.reserve.short {
 		s.retireWaste()
 		if c := &s.compaction; c.victim != nil && c.victim.live > smallMove {
-			c.victim, c.scan = nil, nil // for when there is room
+			c.victim, c.scan = nil, nil // to be done when there is room
 		}
 	}
 	if s.compaction.victim != nil || s.choose() {
@@ -155,7 +156,7 @@ func (s *Store) work(budget int) error {
 		}
 		err := s.drainVictim(budget)
 		if err != nil && s.spend(err) {
-			// It goes on with what there is room for now, before the reserve
+			// It continues with the room that there is now, before the reserve
 			// takes that again.
 			s.reserve.wait = reserveEvery - 1
 			return s.work(budget)
@@ -168,7 +169,7 @@ func (s *Store) work(budget int) error {
 	return s.hintStep(budget)
 }
 
-// maxDrained is how many segments may wait for Save or Sweep to be removed.
+// maxDrained is how many segments may wait for Save or Sweep to remove them.
 const maxDrained = 16
 
 func (s *Store) countDrained() (n int) {

@@ -30,14 +30,14 @@ func TestBoundedSteps(t *testing.T) {
 			}
 			return 0, nil
 		})
-		const keys = 6000 // 18 MB on the average, of at most 22
+		const keys = 6000 // 18 MB on average, of at most 22
 		for n := range 40_000 {
 			moved, syncs = 0, 0
 			key := []byte("key-" + decimal(rng.IntN(keys)))
 			require.NoError(t, s.Set(guest.Write{Key: key, Value: value[:rng.IntN(len(value))], Now: 1}), "%d", n)
 			worst = max(worst, moved)
 			if maxBytes == 0 {
-				require.Zero(t, syncs, "Save and Sweep see to that")
+				require.Zero(t, syncs, "Save and Sweep take care of it")
 			}
 			if n%1000 == 0 {
 				require.NoError(t, s.Save(1))
@@ -55,8 +55,8 @@ func TestBoundedSteps(t *testing.T) {
 	}
 }
 
-// TestFull fills a store until there is no room: what is stored stays, and can
-// be replaced for ever, and what is deleted makes room.
+// TestFull fills a store until there is no room. What is stored stays and can be
+// replaced for ever, and deletions make room.
 func TestFull(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk, func(o *segments.Options) { o.SegmentBytes, o.MaxBytes = 0, segments.MinBytes })
@@ -91,8 +91,8 @@ func TestFull(t *testing.T) {
 	require.NoError(t, s.Set(write("3", "replaced", 0)))
 }
 
-// TestSpaceIsGivenBack lets sessions come and go: neither they, nor what says
-// that they are gone, pile up.
+// TestSpaceIsGivenBack lets sessions come and go: neither they nor their
+// tombstones pile up.
 func TestSpaceIsGivenBack(t *testing.T) {
 	tests := []struct {
 		name string
@@ -146,8 +146,8 @@ func TestSpaceIsGivenBack(t *testing.T) {
 	}
 }
 
-// TestManyRestarts: each leaves a segment that is hardly filled, if the store
-// could not go on with it; they are put together.
+// TestManyRestarts: if the store cannot continue a segment, each restart leaves
+// one that is hardly filled. These are merged.
 func TestManyRestarts(t *testing.T) {
 	disk := crash.New()
 	for n := range 200 {
@@ -165,8 +165,8 @@ func TestManyRestarts(t *testing.T) {
 	require.Less(t, s.Stats().Segments, 8+3*int(s.Stats().FileBytes/small))
 }
 
-// TestHints opens a store by hints: it finds the same, and reads no segments but
-// the last ones.
+// TestHints opens a store by hints: it finds the same, and reads only the last
+// segments.
 func TestHints(t *testing.T) {
 	disk, want := sample(t, true)
 	s := open(t, disk)
@@ -180,7 +180,7 @@ func TestHints(t *testing.T) {
 	}
 	require.EqualValues(t, len(want), st.Sessions)
 
-	// A hint of another segment is none.
+	// A hint of another segment is ignored.
 	hints := 0
 	for _, name := range list(t, disk) {
 		if name[9:] == "hint" {
@@ -196,14 +196,14 @@ func TestHints(t *testing.T) {
 	require.NotZero(t, hints)
 }
 
-// TestDamagedLive meets a damaged session while it gives space back: it is told
-// apart from one that is not there, and costs no other.
+// TestDamagedLive meets a damaged session while it frees space. The session is
+// reported as damaged, not as absent, and costs no other.
 func TestDamagedLive(t *testing.T) {
 	disk := crash.New()
 	s := open(t, disk)
 	fill(t, s, 150, "k")
 	require.NoError(t, s.Save(1))
-	require.NoError(t, s.Set(write("k-149", "says that what is before it was durable", 0)))
+	require.NoError(t, s.Set(write("k-149", "says that everything before it was durable", 0)))
 	b := contents(t, disk, "shard-0/00000000.segment")
 	b[144+40+3] ^= 0x10 // the key of k-0
 	replace(t, disk, "shard-0/00000000.segment", b)
@@ -233,9 +233,9 @@ func TestDamagedLive(t *testing.T) {
 	requireNone(t, s, "k-0")
 }
 
-// TestClockGoesBack: a session has expired and its segment was given back, while
-// an older version of it, which had expired by then, lies in another. When the
-// clock goes back, that one must not be seen.
+// TestClockGoesBack: a session has expired and its segment was freed, while an
+// older version of it, which had expired by then, lies in another. When the
+// clock goes back, that version must not be seen.
 func TestClockGoesBack(t *testing.T) {
 	const now = 100 * hour
 	disk := crash.New()

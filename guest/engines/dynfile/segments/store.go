@@ -1,11 +1,11 @@
-// Package segments keeps sessions in files to which records are only ever
-// appended: the inside of the engine dynfile.
+// Package segments keeps sessions in files to which records are only ever appended.
+// It is the core of the engine dynfile.
 //
-// Where the record of each session lies is known in memory; the files are the
-// truth. A write is one write to the current file, a read one read. What is no
-// longer needed is given back by moving the rest of a file elsewhere, in small
-// steps, and removing the file. README.md of the engine describes the format and
-// why it survives what it does.
+// An index in memory says where the record of each session lies; the files are the
+// truth. A write is one write to the current file, a read one read. Space is freed
+// by moving the needed rest of a file elsewhere, in small steps, and removing the
+// file. README.md of the engine describes the format and why it survives what it
+// does.
 package segments
 
 import (
@@ -19,38 +19,38 @@ import (
 
 // Options say how a store works.
 type Options struct {
-	// Shard is the number of this store among Shards in one directory.
+	// Shard is the number of this store, out of Shards in one directory.
 	Shard, Shards int
 
 	// SegmentBytes is the size at which a segment is full, MinSegment to
-	// MaxSegment; 0 is DefaultSegment.
+	// MaxSegment. 0 means DefaultSegment.
 	SegmentBytes int64
 
-	// MaxBytes is how much room the files may take; 0 is no bound. At least
-	// MinBytes, and 16 segments. Sessions fill at most three quarters of
-	// what is left of it without a reserve of two segments; the rest is what
-	// giving space back needs to go on. What Open keeps for deletions on a
-	// full disk, 256 KiB, is not part of it.
+	// MaxBytes is how much room the files may take: at least MinBytes, and 16
+	// segments. 0 means no limit. Two segments are in reserve. Sessions fill at
+	// most three quarters of the rest; the remaining quarter is what compaction
+	// needs to keep going. The 256 KiB that Open keeps for deletions on a full disk
+	// are not counted.
 	MaxBytes int64
 
-	// MaxSessions is how many sessions there may be; 0 is no bound. With one,
-	// the index takes at most SessionBytes for each, also while the store is
+	// MaxSessions is how many sessions there may be; 0 means no limit. With a
+	// limit, the index takes at most SessionBytes for each, also while the store is
 	// opened.
 	MaxSessions int64
 
-	// MaxOpen is how many segments may be open at a time; 0 is 64.
+	// MaxOpen is how many segments may be open at a time; 0 means 64.
 	MaxOpen int
 
-	// Random returns random bits: secrets that keep what is no record from
-	// being taken for one.
+	// Random returns random bits, for secrets that keep other data from being taken
+	// for records.
 	Random func() uint64
 
-	// hash replaces the hash of keys, in tests of those that collide.
+	// hash replaces the hash of keys, in tests of collisions.
 	hash func(key []byte) uint64
 }
 
-// SessionBytes is the memory to be reckoned for a session: 40 bytes in the index,
-// and some for what opening a store needs beside it.
+// SessionBytes is the memory to plan per session: 40 bytes in the index, and some
+// that opening a store needs beside it.
 const SessionBytes = 52
 
 // Bounds of options.
@@ -61,11 +61,11 @@ const (
 	MinBytes       = 8 << 20
 )
 
-// Store keeps sessions. It is not safe for concurrent use. Its errors are those
-// of package guest, and its operations do what guest.Engine and the interfaces
-// beside it say.
+// Store keeps sessions. It is not safe for concurrent use. Its errors are those of
+// package guest. Its operations behave as guest.Engine and its optional interfaces
+// specify.
 //
-// An operation that has returned survives the end of the process; it survives a
+// An operation that has returned survives the end of the process. It survives a
 // power loss if Save succeeded after it.
 type Store struct {
 	options Options
@@ -75,20 +75,20 @@ type Store struct {
 
 	index  index
 	recent recent
-	now    int64 // the time by which space is given back; see tick
-	told   int64 // the time as whoever called last has it
+	now    int64 // the time by which space is freed; see tick
+	told   int64 // the time that the last caller gave
 
-	looked   int64 // the time at which it was last looked where writes go
+	looked   int64 // when it was last checked where writes go
 	unlooked int   // writes since then
 
-	table      []*segment // by slot; nil where none is
-	hot        *segment   // that operations write to, nil until there is one
-	cold       *segment   // that compaction writes to, as well
+	table      []*segment // by slot; nil where there is none
+	hot        *segment   // the segment that operations write to, nil until there is one
+	cold       *segment   // the segment that compaction writes to, likewise
 	nextNumber uint32
 	nextSeq    uint64
 	floor      uint64
 	total      int64 // size of all files
-	live       int64 // of which are sessions in the index
+	live       int64 // the part that is sessions in the index
 	buffer     []byte
 
 	uses      uint64
@@ -100,39 +100,39 @@ type Store struct {
 
 	compaction compaction
 	hinting    *hinting
-	hintScan   []byte // buffers of the last hint, kept
+	hintScan   []byte // buffers of the last hint, kept for reuse
 	hintOut    []byte
 	credit     int64 // bytes that the background work may go through
 	troubled   bool  // the background work failed last time
 	gone       bool  // what is written goes to files that nobody will find
 	reserve    reserve
-	full       bool // it was said that the disk is, and no session was stored since
+	full       bool // the full disk was logged, and no session was stored since
 	saved      saved
-	crowded    bool // it was said that sessions are close to MaxSessions
+	crowded    bool // it was logged that sessions are close to MaxSessions
 
 	sweepAt      uint32
-	swept        int64 // the time that Sweep was told last, 0 for none
-	sweptExpires int64 // the latest expiry of all sessions that were swept
+	swept        int64 // the time that Sweep was last given, 0 for none
+	sweptExpires int64 // the latest expiry of all swept sessions
 	stats        Stats
 }
 
 // Stats count what a store has seen since it was opened.
 type Stats struct {
-	Sessions  int64 // in the index, with expired ones not found yet
+	Sessions  int64 // in the index, including expired ones that were not found yet
 	Segments  int
 	FileBytes int64 // of all segments and hints
-	LiveBytes int64 // of which are records of those sessions
+	LiveBytes int64 // the part that is records of those sessions
 
-	Expired uint64 // sessions that were found to have expired
-	Crowded bool   // a session was refused since there were as many as there may be
+	Expired uint64 // sessions that were found expired
+	Crowded bool   // a session was refused because of MaxSessions
 
 	Damaged   uint64 // records or stretches that could not be read
 	Torn      uint64 // ends of writes that a power loss or a crash cut short
-	Compacted uint64 // segments that were given back
+	Compacted uint64 // segments that were freed
 	Copied    uint64 // bytes written by compaction
-	Hints     uint64 // segments opened by their hint
-	Scanned   uint64 // segments read through at open
-	Ranges    uint64 // parts in which the index was built at open, for want of memory
+	Hints     uint64 // segments opened by their hints
+	Scanned   uint64 // segments read completely at open
+	Ranges    uint64 // parts in which the index was built at open, for lack of memory
 }
 
 // Stats returns the counts.
@@ -149,19 +149,20 @@ func (s *Store) Stats() Stats {
 
 // Errors that are made once.
 var (
-	errKey       = guest.Fail(guest.ErrInvalid, "a key has 1 to 1024 bytes")
-	errValue     = guest.Fail(guest.ErrTooLarge, "a value takes at most 1 MiB")
+	errKey       = guest.Fail(guest.ErrInvalid, "the key has the wrong length: must have 1 to 1024 bytes")
+	errValue     = guest.Fail(guest.ErrTooLarge, "the value is too large: must have at most 1 MiB")
 	errFull      = guest.Fail(guest.ErrNoSpace, "sessions fill the room that max_bytes leaves them")
-	errWaiting   = guest.Fail(guest.ErrNoSpace, "max_bytes is reached, and space could not be given back yet")
-	errSessions  = guest.Fail(guest.ErrNoSpace, "no memory for the index of more sessions: raise memory_limit")
-	errSegments  = guest.Fail(guest.ErrNoSpace, "there are 65536 segments, and there cannot be more")
+	errWaiting   = guest.Fail(guest.ErrNoSpace, "max_bytes is reached, and no space could be freed yet")
+	errSessions  = guest.Fail(guest.ErrNoSpace, "there is no memory for the index of more sessions: raise memory_limit")
+	errSegments  = guest.Fail(guest.ErrNoSpace, "there are 65536 segments, which is the maximum")
 	errCollision = guest.Fail(guest.ErrUnavailable, "another key has the same hash: try again with another key")
 	errDamaged   = guest.Fail(guest.ErrCorrupt, "the record fails its checksum")
-	errGone      = guest.Fail(guest.ErrUnavailable, "somebody has removed, moved or replaced files of the store while it was in use, and what is written would not be found again: put them back if you can, and open the store again")
+	errGone      = guest.Fail(guest.ErrUnavailable, "somebody has removed, moved or replaced files of the store while it was in use, and writes would not be found again: put the files back if you can, and open the store again")
 )
 
-// tick notes what time it is. It is not the latest time ever seen: a clock that was
-// ahead for a while would go on ending sessions after it was right again.
+// tick notes the time. It is not the latest time ever seen: if the clock was ahead
+// for a while, that time would go on ending sessions after the clock is right
+// again.
 func (s *Store) tick(now int64) { s.now, s.told = s.believed(now), now }
 
 func (s *Store) hashOf(key []byte) uint64 {
@@ -199,7 +200,7 @@ func (s *Store) Set(w guest.Write) error {
 	if len(w.Value) > MaxValue {
 		return errValue
 	}
-	// Giving space back can move slots: it comes first.
+	// Freeing space can move slots, so it comes first.
 	size := recordSize(len(w.Key), len(w.Value))
 	noSpace := s.makeSpace(size)
 	hash := s.hashOf(w.Key)
@@ -247,8 +248,8 @@ func (s *Store) check(sl *slot, w *guest.Write) error {
 	return w.Check(revisionBytes(&buffer, revision), true)
 }
 
-// identify makes sure that a slot is the key's, and returns the revision of
-// what is stored.
+// identify ensures that a slot belongs to the key, and returns the revision of what
+// is stored.
 func (s *Store) identify(sl *slot, key []byte) (revision uint64, err error) {
 	stored, revision, ok := s.recent.look(sl.hash, s.where(sl))
 	if !ok {
@@ -264,8 +265,8 @@ func (s *Store) identify(sl *slot, key []byte) (revision uint64, err error) {
 	return revision, nil
 }
 
-// put appends a session whose key and value are in place in b, and turns the
-// index to it. sl is the slot that its hash has, or nil.
+// put appends a session whose key and value are in place in b, and updates the
+// index. sl is the slot with its hash, or nil.
 func (s *Store) put(b []byte, r *record, sl *slot) error {
 	if sl != nil && (sl.flags&slotOutlived != 0 || outlives(sl.expires, r.expires)) {
 		r.kind |= flagOutlived
@@ -285,7 +286,7 @@ func (s *Store) put(b []byte, r *record, sl *slot) error {
 	return nil
 }
 
-// own makes a slot that of a record in a place.
+// own assigns a record in a place to a slot.
 func (s *Store) own(sl *slot, at place, r *record) {
 	sl.at, sl.expires, sl.flags = at, r.expires, 0
 	if r.outlived() {
@@ -297,7 +298,7 @@ func (s *Store) own(sl *slot, at place, r *record) {
 	s.live += int64(at.size())
 }
 
-// disown takes a slot's record from the account of its segment.
+// disown removes a slot's record from the account of its segment.
 func (s *Store) disown(sl *slot) {
 	g := s.table[sl.at.segment()]
 	g.live -= int64(sl.at.size())
@@ -319,7 +320,7 @@ func (s *Store) where(sl *slot) uint64 {
 }
 
 // Touch gives a session a new expiry. It writes the session again: records are
-// small, and one record per session is what keeps everything else simple.
+// small, and having one record per session keeps everything else simple.
 func (s *Store) Touch(key []byte, expires, now int64) error {
 	s.tick(now)
 	noSpace := s.makeSpace(maxTouched)
@@ -352,7 +353,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	if err := s.admit(sl, size); err != nil {
 		return err
 	}
-	// What was read lies where it is written from.
+	// What was read already lies where it is written from.
 	r := record{hash: hash, expires: expires, kind: kindPut, keyLen: len(stored), valueLen: len(value)}
 	if err := s.put(s.buffer[:size], &r, sl); err != nil {
 		return err
@@ -370,7 +371,7 @@ func (s *Store) Delete(key []byte, now int64) error {
 	if sl == nil {
 		return s.buryAbsent(hash)
 	}
-	// What cannot be read is taken for the key's: the hash is.
+	// A record that cannot be read is taken to be the key's, since the hash is.
 	if _, err := s.identify(sl, key); err != nil && !errors.Is(err, guest.ErrCorrupt) {
 		if errors.Is(err, errCollision) {
 			return nil
@@ -397,9 +398,9 @@ func (s *Store) bury(id uint32, sl *slot) error {
 	return nil
 }
 
-// buryAbsent removes what is not in the index. That is nothing, but for a session
-// that has expired and was swept not long ago: should the clock go back a little
-// and the store be opened again, it must not be there.
+// buryAbsent removes a session that is not in the index. There is nothing to do,
+// unless the session has expired and was swept recently: if the clock goes back a
+// little and the store is opened again, it must not be there.
 func (s *Store) buryAbsent(hash uint64) error {
 	if s.sweptExpires == 0 || s.longExpired(s.sweptExpires) {
 		return nil
@@ -411,8 +412,8 @@ func (s *Store) buryAbsent(hash uint64) error {
 	return err
 }
 
-// expire removes a session that has expired from the index. On disk nothing
-// needs to change.
+// expire removes an expired session from the index. Nothing needs to change on
+// disk.
 func (s *Store) expire(id uint32, sl *slot) {
 	s.stats.Expired++
 	s.sweptExpires = max(s.sweptExpires, sl.expires)

@@ -16,7 +16,7 @@ import (
 
 const small = segments.MinSegment
 
-// random returns a source that is the same in every run.
+// random returns a source with the same numbers in every run.
 func random(seed uint64) func() uint64 { return rand.New(rand.NewPCG(seed, 7)).Uint64 }
 
 func open(t testing.TB, fs vfs.FS, change ...func(*segments.Options)) *segments.Store {
@@ -58,7 +58,7 @@ func TestOperations(t *testing.T) {
 	require.NoError(t, s.Set(write("c", "gone", 0)))
 	require.NoError(t, s.Delete([]byte("c"), 1))
 	require.NoError(t, s.Delete([]byte("never was"), 1))
-	for range 2 { // as it is, and opened again
+	for range 2 { // as it is, and after opening again
 		requireValue(t, s, "a", "value of a")
 		requireValue(t, s, "b", "")
 		requireNone(t, s, "c")
@@ -84,7 +84,7 @@ func TestTouch(t *testing.T) {
 	got, err := s.Get([]byte("a"), 29)
 	require.NoError(t, err)
 	require.Equal(t, "kept", string(got))
-	require.NoError(t, s.Touch([]byte("a"), 20, 29), "an expiry that has passed removes")
+	require.NoError(t, s.Touch([]byte("a"), 20, 29), "an expiry in the past removes")
 	_, err = s.Get([]byte("a"), 1)
 	require.ErrorIs(t, err, guest.ErrNotFound)
 	s = open(t, disk)
@@ -118,7 +118,7 @@ func TestClear(t *testing.T) {
 	require.NoError(t, s.Save(1))
 	require.NoError(t, s.Clear(1))
 	require.Zero(t, s.Stats().Sessions)
-	require.Less(t, s.Stats().FileBytes, int64(1000), "the space is given back")
+	require.Less(t, s.Stats().FileBytes, int64(1000), "the space is freed")
 	require.NoError(t, s.Set(write("after", "it", 0)))
 	for range 2 {
 		requireNone(t, s, "before-0")
@@ -162,7 +162,7 @@ func TestSaveCosts(t *testing.T) {
 	require.Equal(t, []crash.Kind{crash.Write}, kinds())
 	record()
 	require.NoError(t, s.Set(write("b", "2", 0)))
-	require.Equal(t, []crash.Kind{crash.Write}, kinds(), "what is replaced was written lately, and is not read")
+	require.Equal(t, []crash.Kind{crash.Write}, kinds(), "what is replaced was written recently, and is not read")
 	record()
 	require.NoError(t, s.Save(1))
 	require.Equal(t, []crash.Kind{crash.Sync, crash.Stat, crash.Write}, kinds(), "and a note of it, which nobody waits for")
@@ -188,7 +188,7 @@ func TestSaveCosts(t *testing.T) {
 	later := write("b", "2", 0)
 	later.Now = 2
 	require.NoError(t, s.Set(later))
-	require.Equal(t, []crash.Kind{crash.Write, crash.Stat}, kinds(), "once a millisecond it is looked where writes go")
+	require.Equal(t, []crash.Kind{crash.Write, crash.Stat}, kinds(), "once a millisecond the store checks where writes go")
 }
 
 func TestCollision(t *testing.T) {
@@ -257,9 +257,8 @@ func TestSweep(t *testing.T) {
 	require.EqualValues(t, 500, s.Stats().Sessions)
 }
 
-// Once it is swept, a store removes nothing on the side of a write that has expired by
-// a later time than it was swept by: a clock that leaps ahead and is set right has cost
-// nothing.
+// Once it has been swept, a write removes as a side effect no session that expired by a
+// later time than the sweep's: a clock that leaps ahead and is set right costs nothing.
 func TestClockThatLeaps(t *testing.T) {
 	const year = int64(365 * 86400_000)
 	s := open(t, crash.New())

@@ -6,9 +6,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// Walks go from the last slot to the first. A removal moves the last slot into
-// the gap, so on the way down a slot may be met twice, but one that was not met
-// yet stays below.
+// Walks go from the last slot to the first. A removal moves the last slot into the
+// gap. On the way down a slot may therefore be met twice, but a slot that was not yet
+// met stays below.
 
 const (
 	sweepPerSet  = 2    // slots that every Set looks at for expired sessions
@@ -16,7 +16,7 @@ const (
 	maxWalk      = 2048 // slots that one chunk of an enumeration looks at
 
 	bytesPerSwept = 512     // that Sweep goes through on disk, for each slot it may look at
-	syncCold      = 1 << 20 // of copies that wait for a sync: Sweep sees to it, for none to be long
+	syncCold      = 1 << 20 // bytes of copies that wait for a sync; Sweep keeps syncs short by it
 )
 
 // Save returns when everything that was written before is durable.
@@ -26,16 +26,16 @@ func (s *Store) Save(now int64) error {
 		return errGone
 	}
 	err := s.syncAll(false)
-	if err != nil && s.spend(err) { // what a failed sync had is written again
+	if err != nil && s.spend(err) { // after a failed sync, its records are written again
 		err = s.syncAll(false)
 	}
 	if err != nil {
 		return err
 	}
 	if err := s.release(); err != nil {
-		// What was to be saved is. Only space is not given back.
+		// What was to be saved is saved. Only space is not freed.
 		if !s.troubled {
-			guest.Log(guest.LevelWarn, "dynfile: space is not given back for now: "+err.Error())
+			guest.Log(guest.LevelWarn, "dynfile: space cannot be freed for now: "+err.Error())
 		}
 		s.troubled = true
 	}
@@ -45,8 +45,8 @@ func (s *Store) Save(now int64) error {
 	return nil
 }
 
-// Sweep removes expired sessions among the next max, and goes on giving back
-// what they and others have left on disk.
+// Sweep looks at the next max sessions and removes the expired ones, and continues to
+// free the space that they and others have left on disk.
 func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	s.swept = now
 	s.tick(now)
@@ -62,9 +62,10 @@ func (s *Store) Sweep(max int, now int64) (removed int, err error) {
 	return removed, err
 }
 
-// believed is the time by which an operation removes others that have expired: its
-// own, but no later than what Sweep was told. A host sees to it that the clock has not
-// leapt there; in a write it may have, and be set right in the next.
+// believed is the time by which an operation removes other expired sessions: its own
+// time, but no later than the time that Sweep was last given. The host makes sure that
+// the clock has not leapt there. A write's clock may have leapt, and be right again in
+// the next.
 func (s *Store) believed(now int64) int64 {
 	if s.swept == 0 {
 		return now // nobody sweeps
@@ -86,8 +87,8 @@ func (s *Store) sweep(slots int, now int64) (removed int) {
 	return removed
 }
 
-// Clear removes all sessions. It makes a new segment, which says that what is in
-// all others counts for nothing, and then removes those.
+// Clear removes all sessions. It makes a new segment, which says that nothing in the
+// others counts, and then removes those.
 func (s *Store) Clear(now int64) error {
 	s.tick(now)
 	if s.gone {
@@ -111,9 +112,9 @@ func (s *Store) Clear(now int64) error {
 			other.live, other.liveCount, other.suspect, other.drained = 0, 0, false, true
 		}
 	}
-	// It is done; what fails now is tried again by Save.
+	// It is done; if something fails now, Save tries it again.
 	if err := s.release(); err != nil {
-		guest.Log(guest.LevelWarn, "dynfile: space is not given back for now: "+err.Error())
+		guest.Log(guest.LevelWarn, "dynfile: space cannot be freed for now: "+err.Error())
 	}
 	return nil
 }
@@ -136,9 +137,9 @@ func (s *Store) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int6
 	})
 }
 
-// walk shows sessions that have not expired to add, until it declines one. What
-// is damaged is left out. A cursor is the number of the slot that was last met,
-// plus one for it not to be 0.
+// walk passes sessions that have not expired to add, until add declines one, and skips
+// damaged ones. A cursor is the number of the slot that was met last, plus one so that
+// it is not 0.
 func (s *Store) walk(cursor, now int64, add func(*slot) (bool, error)) (next int64, err error) {
 	at := int64(s.index.count)
 	if cursor > 0 {
