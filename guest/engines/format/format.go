@@ -1,11 +1,11 @@
-// Package format is the text file at the top of a directory that a bundled engine
-// keeps its records in, which says which engine, in what version, and for how many
-// shards:
+// Package format reads and writes the text file at the top of a directory in which a
+// bundled engine keeps its records. The file names the engine, the version of the
+// layout, and the number of shards:
 //
 //	waddle keyfolder 1
 //	shards 4
 //
-// Engines write it and hosts read it.
+// Engines write it, and hosts read it.
 package format
 
 import (
@@ -13,27 +13,27 @@ import (
 	"strings"
 )
 
-// Name is the file.
+// Name is the name of the file.
 const Name = "format"
 
-// MaxSize is how much of the file is looked at.
+// MaxSize is how much of the file is read.
 const MaxSize = 256
 
 // Format is what the file says.
 type Format struct {
-	Engine  string // its name
+	Engine  string // the engine's name
 	Version int    // of the layout on disk
-	Shards  int    // keys are spread over that many
+	Shards  int    // how many shards the keys are spread over
 }
 
-// String returns the text as it stands in the file.
+// String returns the text of the file.
 func (f Format) String() string {
 	return "waddle " + f.Engine + " " + strconv.Itoa(f.Version) + "\nshards " + strconv.Itoa(f.Shards) + "\n"
 }
 
-// Parse reads the text of a file, of which the first two lines count. What a version
-// above 1 says after its first line is its own business: Shards is 0 if it is not
-// said there as version 1 says it.
+// Parse reads the text of a file; only the first two lines count. A version above 1
+// may say anything after its first line: Shards is 0 unless the second line gives it
+// as in version 1.
 func Parse(text string) (f Format, ok bool) {
 	first, rest, ok := strings.Cut(text, "\n")
 	if !ok {

@@ -187,7 +187,7 @@ func TestModuleRefuses(t *testing.T) {
 		settings []string
 		message  string
 	}{
-		{[]string{abi.ConfigShard, "0", abi.ConfigShards, "8"}, "made for 4 shards, and there are 8"},
+		{[]string{abi.ConfigShard, "0", abi.ConfigShards, "8"}, "made for 4 shards, not for 8"},
 		{[]string{"size", "4"}, "the setting size is unknown"},
 	} {
 		m.Failed = ""
@@ -197,7 +197,7 @@ func TestModuleRefuses(t *testing.T) {
 	other := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(other, "format"), []byte("waddle dynfile 1\nshards 1\n"), 0o600))
 	require.Equal(t, abi.Invalid, m.Instantiate(t, other).Open())
-	require.Contains(t, m.Failed, "it is of the engine dynfile, and this one is keyfolder")
+	require.Contains(t, m.Failed, "it belongs to the engine dynfile, not to keyfolder")
 }
 
 // The directory looks as README.md shows it.

@@ -182,7 +182,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			_, err = engines[name](ctx, dir, config)
 			require.ErrorIs(t, err, plugin.ErrOpen)
 			require.ErrorIs(t, err, store.ErrInvalid)
-			require.ErrorContains(t, err, "made for 4 shards, and there are 2 now")
+			require.ErrorContains(t, err, "made for 4 shards, not for 2")
 			config.Shards = 0
 			p = open(t, name, dir, config)
 			require.Equal(t, 4, p.Info().Shards)

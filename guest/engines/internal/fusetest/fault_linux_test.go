@@ -9,14 +9,14 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// fault is what a disk suffers from for a while.
+// fault is what is wrong with a disk for a while.
 type fault struct {
 	name  string
 	ops   []crash.Kind
 	errs  []syscall.Errno
-	oneIn int           // one operation in so many fails
+	oneIn int           // one operation in that many fails
 	short bool          // a write is not refused, but ends early
-	slow  time.Duration // an operation takes up to so long
+	slow  time.Duration // an operation takes up to that long
 }
 
 var (
@@ -51,7 +51,8 @@ var faults = []*fault{
 	},
 }
 
-// strike decides whether an operation fails, and how much of it is done then.
+// strike decides whether an operation fails, and how much of it is done in that
+// case.
 func (f *fault) strike(op crash.Op, rng *rand.Rand) (keep int, err error) {
 	switch {
 	case f == nil || f.slow > 0 || !slices.Contains(f.ops, op.Kind) || rng.IntN(f.oneIn) != 0:

@@ -14,14 +14,14 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// What visitors ask for.
+// The requests that visitors make.
 var (
 	all   = []string{visitors.Bump, visitors.Bump, visitors.Bump, visitors.LogIn, visitors.End}
 	bumps = []string{visitors.Bump}
 )
 
 // crashes is how often the power goes. Starting the server takes most of the time, so
-// it is not often unless WADDLE_CRASHES says how often.
+// it is only a few times unless WADDLE_CRASHES says how often.
 func crashes(t *testing.T) int {
 	text := os.Getenv("WADDLE_CRASHES")
 	if text == "" {
@@ -32,17 +32,17 @@ func crashes(t *testing.T) int {
 	return n
 }
 
-// spread is over how many rounds the faults are.
+// spread is over how many rounds the faults are distributed.
 const spread = 3
 
 // TestServerOnADiskThatFails: a disk fails in every way that disks do, one after the
-// other, and after each it is well again, and in the end its power goes. Nothing that
-// was answered is lost, nothing is mixed up, nothing that was ended comes back, and
-// who is refused is told to try again. Once nothing is wrong with the disk, nothing is
-// refused any more.
+// other. After each fault it is well again, and in the end its power goes. Nothing that
+// was answered is lost, nothing is mixed up, nothing that was ended comes back, and a
+// refused client is told to try again. Once nothing is wrong with the disk, nothing is
+// refused.
 //
-// With durability at every commit a power cut loses nothing, whatever the disk
-// suffered from. With durability in intervals it loses what was not saved, and a killed
+// With durability at every commit a power cut loses nothing, whatever was wrong with
+// the disk. With durability at intervals it loses what was not saved, and a killed
 // process loses nothing.
 func TestServerOnADiskThatFails(t *testing.T) {
 	if testing.Short() {
@@ -105,7 +105,8 @@ func TestServerOnADiskThatFails(t *testing.T) {
 	}
 }
 
-// check has a well disk and its server answer for all that was told.
+// check requires that the server, on a disk that is well, has everything that visitors
+// were told.
 func (s *site) check(t *testing.T) {
 	t.Helper()
 	s.well.Store(true)
@@ -115,7 +116,8 @@ func (s *site) check(t *testing.T) {
 	}
 }
 
-// suffer has the disk suffer for a while. As soon as it is well again, so is the site.
+// suffer gives the disk a fault for a while. As soon as the disk is well again, so is
+// the site.
 func (s *site) suffer(t *testing.T, f *fault, rng *rand.Rand) {
 	t.Helper()
 	refused := s.refused.Load()
@@ -136,15 +138,16 @@ func (s *site) suffer(t *testing.T, f *fault, rng *rand.Rand) {
 	s.check(t)
 	s.struck += hits
 	if t.Failed() {
-		t.Fatalf("that was after this: %s\n%s", f.name, s.log)
+		t.Fatalf("that was after this fault: %s\n%s", f.name, s.log)
 	}
 }
 
-// cut lets visitors go on until the power goes, or the process if that is what the
-// caller makes of it, in the middle of what the disk suffers from, or soon after.
+// cut lets visitors continue until the power goes during a fault or soon after it. The
+// caller may make it the end of the process instead.
 func (s *site) cut(rng *rand.Rand, may []string, f *fault) {
 	s.machine.suffer(f)
-	// A disk that refuses everything would never get to the change that is the last.
+	// A disk that refuses everything would never reach the change at which the power
+	// goes.
 	well := time.AfterFunc(300*time.Millisecond, func() { s.machine.suffer(nil) })
 	s.machine.cutAt(1 + rng.IntN(400))
 	s.visit(rng, may, s.unlessFailed)
@@ -154,8 +157,8 @@ func (s *site) cut(rng *rand.Rand, may []string, f *fault) {
 	s.machine.suffer(nil)
 }
 
-// cutWhileStarting lets the power go while the server starts, or soon after. With
-// durability in intervals only the process ends.
+// cutWhileStarting cuts the power while the server starts, or soon after. With
+// durability at intervals only the process ends.
 func (s *site) cutWhileStarting(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	s.machine.cutAt(1 + rng.IntN(40))
@@ -167,13 +170,13 @@ func (s *site) cutWhileStarting(t *testing.T, rng *rand.Rand) {
 	s.machine.ends(s.durability == "commit", rng)
 }
 
-// cutWhatWasNotSaved lets the power go when visitors went on for a moment after all
-// was saved. That it was is seen by there being nothing to sync any more: a save is
-// tried every second as long as something is not.
+// cutWhatWasNotSaved cuts the power when visitors have continued for a moment after
+// everything was saved. Everything is saved when there is nothing left to sync: while
+// something is unsaved, a save is tried every second.
 func (s *site) cutWhatWasNotSaved(t *testing.T, rng *rand.Rand) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.machine.calm() > 2500*time.Millisecond }, 2*time.Minute, 50*time.Millisecond,
-		"what was written is saved")
+		"everything written is saved")
 	for _, v := range s.everybody {
 		v.Saved()
 	}
@@ -184,10 +187,10 @@ func (s *site) cutWhatWasNotSaved(t *testing.T, rng *rand.Rand) {
 	}
 }
 
-// unlessFailed lets everything be done until something is wrong.
+// unlessFailed allows everything until the test has failed.
 func (s *site) unlessFailed() bool { return !s.T.Failed() }
 
-// times lets so much be done.
+// times allows that many actions.
 func times(n int64) func() bool {
 	var done atomic.Int64
 	return func() bool { return done.Add(1) <= n }

@@ -16,25 +16,24 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// machine has a simulated disk, which is mounted while the machine is up. Whoever
-// looks into the mount sees the disk's files, and what is asked of them is asked of
-// the disk.
+// machine has a simulated disk, which is mounted while the machine is up. Programs see the
+// disk's files in the mount, and their requests go to the disk.
 type machine struct {
 	t   *testing.T
 	dir string // where the disk is mounted
 
-	mu    sync.Mutex // the disk is for one at a time
+	mu    sync.Mutex // the disk serves one at a time
 	disk  *crash.Disk
 	rng   *rand.Rand
-	fault *fault // what the disk suffers from, nil for nothing
-	hits  int    // how often it did
+	fault *fault // what is wrong with the disk, nil for nothing
+	hits  int    // how often the fault struck
 	off   bool   // gone is closed
 
-	synced time.Time // when something was synced last
+	synced time.Time // when something was last synced
 
-	changed map[uint64]time.Time // when a file or directory was changed last, by its number
+	changed map[uint64]time.Time // when a file or directory was last changed, by its number
 
-	gone     chan struct{} // closed when the power is
+	gone     chan struct{} // closed when the power goes
 	released chan struct{} // closed when nobody is left who could see an answer
 
 	server *fuse.Server // nil while the machine is down
@@ -51,8 +50,8 @@ func newMachine(t *testing.T, rng *rand.Rand) *machine {
 	return m
 }
 
-// boot mounts the disk. Without a way to mount it the test is skipped, but in CI a
-// system that has FUSE has to let it be used.
+// boot mounts the disk. If it cannot be mounted, the test is skipped; in CI, a system that
+// has FUSE must allow mounting.
 func (m *machine) boot() {
 	m.t.Helper()
 	m.gone, m.released, m.off = make(chan struct{}), make(chan struct{}), false
@@ -69,14 +68,14 @@ func (m *machine) boot() {
 	m.server = server
 }
 
-// rootNumber is that of the disk's own directory.
+// rootNumber is the number of the disk's root directory.
 const rootNumber = 1
 
-var errNoFUSE = errors.New("a file system that fails needs FUSE, which is not here")
+var errNoFUSE = errors.New("a file system that fails needs FUSE, which is missing here")
 
-// mount does without the program fusermount. And it opens the device itself: a
-// program that inherits the descriptor, as the server would if the package opened
-// it, waits for ever for a file system that ended with its test.
+// mount does not use the program fusermount. It opens the device itself. If the package
+// opened it, the server would inherit the descriptor and wait for ever for a file system
+// that ended with its test.
 func mount(dir string, root fs.InodeEmbedder) (*fuse.Server, error) {
 	device, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.ENXIO) {
@@ -93,7 +92,7 @@ func mount(dir string, root fs.InodeEmbedder) (*fuse.Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, syscall.Unmount(dir, syscall.MNT_DETACH))
 	}
-	// Nothing is remembered by the kernel, so that all that is asked is asked of the disk.
+	// The kernel caches nothing, so every request reaches the disk.
 	var never time.Duration
 	server, err := fs.Mount(fmt.Sprintf("/dev/fd/%d", fd), root, &fs.Options{
 		EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never,
@@ -107,12 +106,12 @@ func mount(dir string, root fs.InodeEmbedder) (*fuse.Server, error) {
 	return server, nil
 }
 
-// halt takes the disk out of a machine on which nothing runs any more.
+// halt unmounts the disk of a machine on which nothing is running any more.
 func (m *machine) halt() {
 	m.t.Helper()
 	m.release()
 	var err error
-	for range 200 { // the kernel gives back what a program had open a moment after it has ended
+	for range 200 { // the kernel closes a program's open files a moment after it has ended
 		if err = syscall.Unmount(m.dir, 0); !errors.Is(err, syscall.EBUSY) {
 			break
 		}
@@ -126,7 +125,7 @@ func (m *machine) halt() {
 	m.server = nil
 }
 
-// release lets go of everybody who waits for an answer after the power was cut.
+// release lets go of everyone who waits for an answer after the power was cut.
 func (m *machine) release() {
 	select {
 	case <-m.released:
@@ -135,15 +134,15 @@ func (m *machine) release() {
 	}
 }
 
-// cutAt lets the power go at the n-th change from here.
+// cutAt cuts the power at the n-th change from now.
 func (m *machine) cutAt(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk.CutAt(n)
 }
 
-// ends is the end of what the machine did, which has been halted: its power was cut, or
-// the process was killed and the machine went on.
+// ends applies the end of a halted machine to its disk: a power cut, or a killed process
+// on a machine that went on.
 func (m *machine) ends(power bool, rng *rand.Rand) {
 	survivals := []crash.Survival{crash.Nothing, crash.Everything, crash.NamesOnly, crash.DataOnly, crash.Lengths, crash.Some(rng)}
 	survival := survivals[rng.IntN(len(survivals))]
@@ -154,8 +153,8 @@ func (m *machine) ends(power bool, rng *rand.Rand) {
 	}
 }
 
-// suffer has the disk suffer from f, or from nothing, and returns how often it
-// suffered from what it had before.
+// suffer gives the disk the fault f, or none, and returns how often the previous fault
+// struck.
 func (m *machine) suffer(f *fault) (hits int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,8 +178,8 @@ func (m *machine) isGone() bool {
 	}
 }
 
-// do has the disk do something. Once the power is off nobody is answered: who asked
-// waits, and never hears that it went.
+// do performs an operation on the disk. Once the power is off nobody is answered: the
+// caller waits, and never hears the result.
 func (m *machine) do(f func() error) syscall.Errno {
 	m.mu.Lock()
 	slow := m.fault.delay(m.rng)
@@ -205,7 +204,7 @@ func (m *machine) do(f func() error) syscall.Errno {
 	return fs.ToErrno(err)
 }
 
-// ask is asked by the disk before each operation.
+// ask is called by the disk before each operation.
 func (m *machine) ask(op crash.Op) (keep int, err error) {
 	if op.Kind == crash.Sync || op.Kind == crash.SyncDir {
 		m.synced = time.Now()

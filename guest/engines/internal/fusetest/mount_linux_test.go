@@ -11,9 +11,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// What the tests of the server rely on: the mount is the disk. What is asked of a
-// file or directory reaches it, an error comes back as it is, and what was synced is
-// there after a power cut, and nothing else.
+// The tests of the server rely on this: the mount is the disk. Operations on a file
+// or directory reach it, errors come back unchanged, and after a power cut exactly
+// what was synced is there.
 func TestMountIsTheDisk(t *testing.T) {
 	m := newMachine(t, rand.New(rand.NewPCG(1, 1)))
 	m.boot()
@@ -79,7 +79,7 @@ func TestMountIsTheDisk(t *testing.T) {
 	require.Equal(t, "12345", string(text), "what was written later was not synced")
 	text, err = os.ReadFile(at("made/other"))
 	require.NoError(t, err)
-	require.Empty(t, text, "its name was synced, and it was not")
+	require.Empty(t, text, "its name was synced, but the file was not")
 	require.NoFileExists(t, at("made/late"))
 	require.NoDirExists(t, at("lost"))
 	entries, err := os.ReadDir(at("made"))

@@ -46,8 +46,8 @@ type handle struct{ vfs.File }
 func (n *node) name() string             { return n.Path(nil) }
 func (n *node) child(name string) string { return path.Join(n.name(), name) }
 
-// here reports whether the disk has the node still, under the name that the kernel
-// knows it by. The machine's lock is held.
+// here reports whether the disk still has the node, under the name by which the kernel
+// knows it. The machine's lock is held.
 func (n *node) here() bool {
 	number, err := n.machine.disk.Number(n.name())
 	return err == nil && number == n.StableAttr().Ino
@@ -71,7 +71,7 @@ func (n *node) enter(ctx context.Context, name string, info vfs.Info, out *fuse.
 	return n.NewInode(ctx, &node{machine: n.machine}, fs.StableAttr{Mode: out.Attr.Mode & syscall.S_IFMT, Ino: number}), nil
 }
 
-// describe says what there is to say of a file or directory. The machine's lock is held.
+// describe fills in the attributes of a file or directory. The machine's lock is held.
 func (m *machine) describe(number uint64, info vfs.Info, out *fuse.Attr) {
 	changed, ok := m.changed[number]
 	if !ok {
@@ -213,8 +213,8 @@ func (n *node) Create(ctx context.Context, name string, flags, _ uint32, out *fu
 	return made, h, fuse.FOPEN_DIRECT_IO, errno
 }
 
-// Open has the kernel pass on each read and write as it is: it keeps no pages, and a
-// short write is one.
+// Open makes the kernel pass on each read and write unchanged: it keeps no pages, and a
+// short write stays short.
 func (n *node) Open(_ context.Context, flags uint32) (h fs.FileHandle, how uint32, errno syscall.Errno) {
 	errno = n.machine.do(func() error {
 		if !n.here() {
@@ -251,7 +251,7 @@ func (n *node) Read(_ context.Context, f fs.FileHandle, dest []byte, offset int6
 	return result, errno
 }
 
-// Write is an error only where nothing was written, as write(2) has it.
+// Write returns an error only if nothing was written, like write(2).
 func (n *node) Write(_ context.Context, f fs.FileHandle, data []byte, offset int64) (written uint32, errno syscall.Errno) {
 	errno = n.machine.do(func() error {
 		done, err := f.(*handle).WriteAt(data, offset)
@@ -264,20 +264,20 @@ func (n *node) Write(_ context.Context, f fs.FileHandle, data []byte, offset int
 	return written, errno
 }
 
-// Fsync is that of files and of directories.
+// Fsync syncs files and directories.
 func (n *node) Fsync(_ context.Context, f fs.FileHandle, _ uint32) syscall.Errno {
 	return n.machine.do(func() error {
 		if h, ok := f.(*handle); ok {
 			return h.Sync()
 		}
-		if !n.here() { // of what is removed nothing needs to survive
+		if !n.here() { // nothing of a removed file needs to survive
 			return nil
 		}
 		return n.machine.disk.SyncDir(n.name())
 	})
 }
 
-// Flush is what close waits for.
+// Flush is called by close, which waits for it.
 func (n *node) Flush(context.Context, fs.FileHandle) syscall.Errno {
 	return n.machine.do(func() error {
 		_, err := n.machine.ask(crash.Op{Kind: crash.Close})
@@ -285,7 +285,7 @@ func (n *node) Flush(context.Context, fs.FileHandle) syscall.Errno {
 	})
 }
 
-// Release is not waited for by anybody, and happens to the handles of the dead, too.
+// Release is waited for by nobody. It is also called for the handles of ended processes.
 func (n *node) Release(_ context.Context, f fs.FileHandle) syscall.Errno {
 	if h, ok := f.(*handle); ok {
 		n.machine.mu.Lock()

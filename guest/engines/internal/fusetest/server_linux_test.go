@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// site is the program, as it runs on a machine, and those who visit it.
+// site is the program running on a machine, and its visitors.
 type site struct {
 	visitors.Site
 	machine    *machine
@@ -67,11 +67,11 @@ type site struct {
 	everybody  []*visitors.Visitor
 
 	process *exec.Cmd
-	log     *lines // what the program says
+	log     *lines // what the program logs
 	client  http.Transport
 
 	struck            int         // how often the disk failed
-	well              atomic.Bool // nothing is wrong with the disk, and nothing may be refused
+	well              atomic.Bool // nothing is wrong with the disk, so nothing may be refused
 	answered, refused atomic.Int64
 }
 
@@ -111,15 +111,15 @@ func (s *site) start(t *testing.T) bool {
 		return false
 	case line := <-lines:
 		address := regexp.MustCompile(`http://\S+`).FindString(line)
-		require.NotEmpty(t, address, "the program said %q, and %s", line, s.log)
+		require.NotEmpty(t, address, "the program said %q, then %s", line, s.log)
 		s.URL, err = url.Parse(address)
 		require.NoError(t, err)
 		return true
 	}
 }
 
-// kill ends the program at once. It may be waiting for its disk, and cannot end
-// before it is given an answer, with which it does nothing any more.
+// kill ends the program at once. It may be waiting for its disk, and cannot end before
+// it is answered; it does nothing with the answer.
 func (s *site) kill() {
 	if s.process == nil {
 		return
@@ -134,11 +134,11 @@ func (s *site) kill() {
 	}
 }
 
-// mostLines bounds the log of a process, of which thousands of requests may be refused
-// for some dozens of reasons.
+// mostLines bounds the log of one process, in which thousands of requests may be
+// refused for some dozens of reasons.
 const mostLines = 150
 
-// lines is a log that is written while it is read.
+// lines is a log that can be read while it is written.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -156,7 +156,8 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// visit has everybody make requests until the power is gone, or while more is true.
+// visit makes all visitors send requests until the power is gone, or while more
+// returns true.
 func (s *site) visit(rng *rand.Rand, may []string, more func() bool) {
 	var wait sync.WaitGroup
 	for _, v := range s.everybody {
@@ -166,7 +167,7 @@ func (s *site) visit(rng *rand.Rand, may []string, more func() bool) {
 	wait.Wait()
 }
 
-// ask is [visitors.Site.Ask] of the playground's interface.
+// ask implements [visitors.Site.Ask] with the playground's interface.
 func (s *site) ask(jar http.CookieJar, what, who string) (n int, ok bool) {
 	switch what {
 	case visitors.Show:
@@ -196,9 +197,9 @@ func (s *site) ask(jar http.CookieJar, what, who string) (n int, ok bool) {
 	return count.Value, ok
 }
 
-// request reports whether it was done. If it was not, it is to be said that trying
-// again may help, unless the power is gone: the disk fails, and nothing is wrong
-// with the request.
+// request reports whether the request was done. If it was not, the answer must say
+// that trying again may help, unless the power is gone: the disk failed, and nothing
+// is wrong with the request.
 func (s *site) request(jar http.CookieJar, method, path, body string, into any) bool {
 	r, err := http.NewRequest(method, s.URL.String()+path, strings.NewReader(body))
 	require.NoError(s.T, err)
@@ -220,14 +221,14 @@ func (s *site) request(jar http.CookieJar, method, path, body string, into any) 
 	case status != http.StatusServiceUnavailable:
 		s.T.Errorf("%s %s is answered with %d: %s", method, path, status, answer)
 	case s.well.Load() && !s.Gone():
-		s.T.Errorf("%s %s is refused, and nothing is wrong with the disk: %s", method, path, answer)
+		s.T.Errorf("%s %s is refused, although nothing is wrong with the disk: %s", method, path, answer)
 	}
 	s.refused.Add(1)
 	return false
 }
 
-// answer makes a request. While the power is gone the server may not answer before
-// it is killed.
+// answer makes a request. While the power is gone the server may not answer before it
+// is killed.
 func (s *site) answer(client *http.Client, r *http.Request) (body []byte, status int, err error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()

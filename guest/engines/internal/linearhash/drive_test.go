@@ -6,8 +6,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/linearhash"
 )
 
-// hashes is a multiset of hashes in the buckets that a table says. It moves what
-// the table asks for, and nothing else.
+// hashes is a multiset of hashes in the buckets that a table assigns. It moves
+// what the table asks for, and nothing else.
 type hashes struct {
 	table   linearhash.Table
 	buckets [][]uint32
@@ -22,7 +22,7 @@ func (h *hashes) insert(hash uint32) {
 	h.count++
 }
 
-// remove takes out the last of the first bucket from this one on that has any.
+// remove takes out the last hash of the first non-empty bucket from this one on.
 func (h *hashes) remove(from uint32) {
 	for b := from % h.table.Buckets(); ; b = (b + 1) % h.table.Buckets() {
 		if last := len(h.buckets[b]) - 1; last >= 0 {
@@ -58,13 +58,13 @@ func (h *hashes) shrink() (parent, removed uint32) {
 // verify checks that every hash is in the bucket that it belongs to.
 func (h *hashes) verify() error {
 	if int(h.table.Buckets()) != len(h.buckets) {
-		return fmt.Errorf("%d buckets, and there should be %d", h.table.Buckets(), len(h.buckets))
+		return fmt.Errorf("%d buckets, want %d", h.table.Buckets(), len(h.buckets))
 	}
 	for bucket, all := range h.buckets {
 		for _, hash := range all {
 			b, want := h.table.Bucket(hash), bucketOf(hash, uint32(len(h.buckets)))
 			if b != want || int(b) != bucket {
-				return fmt.Errorf("%#x lies in bucket %d of %d, is looked for in %d and belongs to %d",
+				return fmt.Errorf("%#x is in bucket %d of %d, is looked for in %d and belongs to %d",
 					hash, bucket, len(h.buckets), b, want)
 			}
 		}
@@ -72,9 +72,9 @@ func (h *hashes) verify() error {
 	return nil
 }
 
-// bucketOf says in another way than a table does where a hash belongs: with as
-// many of its lowest bits as make the number of a bucket, and no more than the
-// last bucket's number has.
+// bucketOf computes where a hash belongs, in another way than a table does: the
+// bucket's number is as many of the hash's lowest bits as the last bucket's
+// number has, or one fewer if that number is too large.
 func bucketOf(hash, buckets uint32) uint32 {
 	for size := uint64(1) << 32; ; size /= 2 {
 		if b := uint64(hash) % size; b < uint64(buckets) && size < 2*uint64(buckets) {

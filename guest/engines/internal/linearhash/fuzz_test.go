@@ -6,9 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzTable lets hashes come and go, few of which differ in more than some bits,
-// and the table grow and shrink as it likes: after each step every hash is where
-// it belongs.
+// FuzzTable adds and removes hashes that mostly differ in only a few bits, while
+// the table grows and shrinks. After each step every hash is where it belongs.
 func FuzzTable(f *testing.F) {
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		h := newHashes()

@@ -36,8 +36,8 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-// TestGrowAndShrink: each step moves hashes between the two buckets that it names,
-// after which all are where they belong, and the way back is the way there.
+// TestGrowAndShrink: each step moves hashes only between the two buckets that it
+// names. Afterwards all are where they belong, and shrinking reverses growing.
 func TestGrowAndShrink(t *testing.T) {
 	h := newHashes()
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -83,7 +83,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// TestRoomy: buckets follow the records down, two at a time, and not at once.
+// TestRoomy: the number of buckets follows that of records down, two at a time,
+// with a delay.
 func TestRoomy(t *testing.T) {
 	const most = 20_000
 	table := linearhash.OfSize(most)

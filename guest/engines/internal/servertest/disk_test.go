@@ -70,21 +70,20 @@ func (c committed) saved(ctx context.Context, now store.Millis, err error) error
 	return store.Save(ctx, c, now)
 }
 
-// noFault is so rare that it does not happen.
+// noFault is so rare that it never happens.
 const noFault = 1 << 60
 
-// unreliable is a disk under a store of one shard. Nothing but the store touches it
-// while the store is open.
+// unreliable is a disk under a store of one shard. Only the store uses it while the
+// store is open.
 type unreliable struct {
 	disk  *crash.Disk
 	rng   *rand.Rand
-	fault atomic.Int64 // one change in so many fails; 0 for none, and no cut either
+	fault atomic.Int64 // one change in that many fails; 0 for none, and no power cut either
 	off   chan struct{}
 	once  *sync.Once
 }
 
-// open brings the machine up. Once there are faults, the cut-th change is the one that
-// the power goes at.
+// open starts the machine. Once there are faults, the power goes at the cut-th change.
 func (u *unreliable) open(t *testing.T, name string, cut int) store.Store {
 	t.Helper()
 	u.fault.Store(0)
@@ -118,7 +117,7 @@ func (u *unreliable) open(t *testing.T, name string, cut int) store.Store {
 	return committed{s}
 }
 
-// gone reports whether the power is.
+// gone reports whether the power is gone.
 func (u *unreliable) gone() bool {
 	select {
 	case <-u.off:

@@ -62,7 +62,7 @@ func serve(t *testing.T, s store.Store) *httptest.Server {
 	})))
 }
 
-// site is a server and the disk that it is on.
+// site is a server and the disk that it uses.
 type site struct {
 	visitors.Site
 	disk   *unreliable
@@ -103,8 +103,8 @@ func forever() bool { return true }
 
 // TestServerOverAFailingDisk: whatever fails, and whenever the power goes, nothing
 // that was answered is lost, nothing is mixed up, and nothing that was ended comes
-// back. A renewal or a log-in that is refused leaves the session under the old id or
-// the new.
+// back. A refused renewal or log-in leaves the session under the old id or the new
+// one.
 func TestServerOverAFailingDisk(t *testing.T) {
 	rounds := 12
 	if text := os.Getenv("WADDLE_CRASHES"); text != "" {

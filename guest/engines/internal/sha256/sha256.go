@@ -1,6 +1,6 @@
-// Package sha256 has SHA-256, which crypto/sha256 would do at the cost of half a
-// megabyte in a module: all of Go's FIPS 140 module comes with it. Nothing secret
-// depends on this one, it makes names.
+// Package sha256 implements SHA-256. crypto/sha256 would add half a megabyte to a
+// module, since all of Go's FIPS 140 module comes with it. Nothing secret depends
+// on this one: it makes names.
 package sha256
 
 import (

@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/sha256"
 )
 
-// TestVectors are those of FIPS 180-4's examples.
+// TestVectors checks the examples of FIPS 180-4.
 func TestVectors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -23,7 +23,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestIsTheStandardLibrarys with every length around the ends of blocks.
+// TestIsTheStandardLibrarys compares every length around the ends of blocks.
 func TestIsTheStandardLibrarys(t *testing.T) {
 	b := make([]byte, 1200)
 	random := rand.NewChaCha8([32]byte{})

@@ -1,7 +1,7 @@
-// Package siphash has SipHash-1-3 (Aumasson and Bernstein, 2012; the rounds are
-// those that Rust and Python hash with), the hash that engines find keys by
-// where it is written to disk: whoever does not know its secret cannot choose
-// keys whose hashes are equal, or fall into one bucket.
+// Package siphash implements SipHash-1-3 (Aumasson and Bernstein, 2012; Rust and
+// Python hash with the same rounds). Engines use it to find keys where the hash
+// is written to disk. Someone who does not know its secret cannot choose keys
+// whose hashes are equal or fall into one bucket.
 package siphash
 
 import (
@@ -12,14 +12,14 @@ import (
 // Key is the secret of a hash. Two random numbers make one; keys can be compared.
 type Key struct{ K0, K1 uint64 }
 
-// Sum returns the hash of b, which is the same on all machines. It does not
-// allocate, and may be called from several goroutines.
+// Sum returns the hash of b, the same on all machines. It does not allocate.
+// Several goroutines may call it.
 func (k Key) Sum(b []byte) uint64 {
 	v0 := k.K0 ^ 0x736f6d6570736575
 	v1 := k.K1 ^ 0x646f72616e646f6d
 	v2 := k.K0 ^ 0x6c7967656e657261
 	v3 := k.K1 ^ 0x7465646279746573
-	last := uint64(len(b)) << 56 // the length's lowest byte, behind what is left of b
+	last := uint64(len(b)) << 56 // the length's lowest byte, after what is left of b
 	for len(b) >= 8 {
 		m := binary.LittleEndian.Uint64(b)
 		v3 ^= m

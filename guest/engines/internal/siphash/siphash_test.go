@@ -22,8 +22,8 @@ func counted(n int) []byte {
 	return b
 }
 
-// plain is SipHash-c-d as the paper writes it down, byte by byte. It stands for
-// itself: with two rounds and four, for which the paper has a value, that comes out.
+// plain is SipHash-c-d as the paper gives it, byte by byte. The test checks it
+// against the value in the paper, which is for two rounds and four.
 func plain(k siphash.Key, c, d int, b []byte) uint64 {
 	v := [4]uint64{k.K0 ^ 0x736f6d6570736575, k.K1 ^ 0x646f72616e646f6d, k.K0 ^ 0x6c7967656e657261, k.K1 ^ 0x7465646279746573}
 	rotate := func(i, n int) { v[i] = v[i]<<n | v[i]>>(64-n) }
@@ -67,7 +67,7 @@ func TestSum(t *testing.T) {
 	require.Equal(t, uint64(0xa129ca6149be45e5), plain(published, 2, 4, counted(15)))
 
 	rng := rand.New(rand.NewPCG(1, 1))
-	for length := range 300 { // beyond 255, where the length's byte begins anew
+	for length := range 300 { // beyond 255, where the length's byte starts over
 		b := make([]byte, length)
 		for range 20 {
 			for i := range b {
@@ -79,8 +79,8 @@ func TestSum(t *testing.T) {
 	}
 }
 
-// TestSumStays: what is written to disk must come out for ever. The values are
-// those of another implementation, Rust's DefaultHasher, whose key is zero.
+// TestSumStays: hashes written to disk must stay the same for ever. The values come
+// from another implementation, Rust's DefaultHasher, whose key is zero.
 func TestSumStays(t *testing.T) {
 	for length, want := range map[int]uint64{
 		0:    0xd1fba762150c532c,
@@ -115,7 +115,7 @@ func BenchmarkSum(b *testing.B) {
 }
 
 func Example() {
-	secret := siphash.Key{K0: 0x0123456789abcdef, K1: 0xfedcba9876543210} // random numbers, as a rule
+	secret := siphash.Key{K0: 0x0123456789abcdef, K1: 0xfedcba9876543210} // use random numbers in real code
 	fmt.Println(secret.Sum([]byte("duck")) == secret.Sum([]byte("goose")))
 	// Output: false
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest"
 )
 
-// Answer makes what an engine answers of an error of a file system: NO_SPACE,
-// DENIED or UNAVAILABLE, with what was being done. Errors of package guest, and
-// nil, stay what they are.
+// Answer turns an error of a file system into an engine's answer: NO_SPACE,
+// DENIED or UNAVAILABLE, with what was being done. It leaves errors of package
+// guest, and nil, unchanged.
 func Answer(err error, doing string) error {
 	switch {
 	case err == nil:

@@ -13,7 +13,7 @@ import (
 
 // OS returns a directory of the operating system as an FS.
 //
-// On Windows, which syncs no directories, SyncDir does nothing.
+// On Windows, which cannot sync directories, SyncDir does nothing.
 func OS(dir string) FS { return osFS(dir) }
 
 type osFS string
@@ -43,7 +43,7 @@ func (dir osFS) OpenFile(name string, flag Flag) (File, error) {
 
 func (dir osFS) Mkdir(name string) error { return errnoOf(os.Mkdir(dir.path(name), 0o700)) }
 
-// Remove does not remove directories, as os.Remove does.
+// Remove does not remove directories, unlike os.Remove.
 func (dir osFS) Remove(name string) error {
 	info, err := os.Lstat(dir.path(name))
 	if err == nil && info.IsDir() {
@@ -116,14 +116,14 @@ func kindOf(mode fs.FileMode) Kind {
 	return Other
 }
 
-// errnoOf gives the errors that FS promises the same number everywhere.
+// errnoOf gives the errors that FS promises the same number on every platform.
 func errnoOf(err error) error {
 	if err == nil {
 		return nil
 	}
 	var errno syscall.Errno
 	switch {
-	case errors.Is(err, syscall.ENOTEMPTY): // which to package fs is an ErrExist
+	case errors.Is(err, syscall.ENOTEMPTY): // which package fs takes for an ErrExist
 		return syscall.ENOTEMPTY
 	case errors.Is(err, fs.ErrNotExist):
 		return syscall.ENOENT

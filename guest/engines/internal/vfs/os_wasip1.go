@@ -7,12 +7,12 @@ import (
 	"unsafe"
 )
 
-// OS returns a directory that the host has mounted, by the name that it is mounted
-// under, such as "/data". If there is none, every operation is ENOENT.
+// OS returns a directory that the host has mounted, by the name under which it is
+// mounted, such as "/data". If there is none, every operation returns ENOENT.
 //
-// It calls WASI itself, relative to the mount: package os asks the host twice or
-// three times where once is enough, and package syscall puts together and takes
-// apart an absolute path for each call.
+// It calls WASI directly, relative to the mount. Package os asks the host two or
+// three times where once is enough, and package syscall assembles and takes apart
+// an absolute path for each call.
 func OS(dir string) FS { return osFS(preopened(dir)) }
 
 // osFS is the descriptor of the mount.
@@ -127,7 +127,7 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		// The last entry may be cut off, and comes again; a listing that
+		// The last entry may be cut off, and is then read again. A listing that
 		// does not fill the buffer is the last.
 		list, progress := buffer[:n], false
 		for len(list) >= direntSize {

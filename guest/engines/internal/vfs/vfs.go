@@ -1,10 +1,10 @@
-// Package vfs is the file system as the file engines need it: few operations,
-// each a single call to the host where that can be had, and the syncs that
-// durability is made of as operations of their own.
+// Package vfs is the file system that the file engines need: few operations,
+// each a single call to the host where possible, with the syncs needed for
+// durability as separate operations.
 //
 // [OS] is a directory of the operating system, natively or through WASI. The
 // package crash beside this one has a simulated disk for tests, which loses and
-// tears what was not synced.
+// tears unsynced data.
 package vfs
 
 import (
@@ -16,14 +16,14 @@ import (
 // FS is a directory and what lies below it.
 //
 // Names are relative to it, with forward slashes, without "." and ".." and
-// without a slash at either end; the directory itself is "". Whoever makes
-// names out of what a stranger says has to see to that.
+// without a slash at either end; the directory itself is "". A caller that makes
+// names from a stranger's input must ensure this.
 //
-// Files are made for their owner alone (0600), directories as well (0700).
+// Files are made for their owner alone (0600), and directories as well (0700).
 //
 // An error is or wraps a [syscall.Errno]. ENOENT, EEXIST, ENOTEMPTY, ENOSPC,
-// EROFS and EIO are those on every platform. An operation that fails has changed
-// nothing, but for a WriteAt or Sync, see there.
+// EROFS and EIO are the same on every platform. An operation that fails has
+// changed nothing, except WriteAt and Sync; see there.
 //
 // An FS and its files are not safe for concurrent use.
 type FS interface {
@@ -36,11 +36,11 @@ type FS interface {
 	// Remove removes a file.
 	Remove(name string) error
 
-	// RemoveDir removes an empty directory, and is ENOTEMPTY for another.
+	// RemoveDir removes an empty directory. For any other it returns ENOTEMPTY.
 	RemoveDir(name string) error
 
-	// Rename gives a file or a directory another name. A file that has the
-	// new name is replaced: whoever opens the name meanwhile finds the one or
+	// Rename gives a file or a directory another name. It replaces a file that
+	// already has the new name: whoever opens that name meanwhile finds one or
 	// the other.
 	Rename(oldName, newName string) error
 
@@ -51,20 +51,20 @@ type FS interface {
 	Stat(name string) (Info, error)
 
 	// SyncDir returns when the names in a directory, those made, removed and
-	// renamed, would survive a power loss. It says nothing of what is in the
-	// files and directories that have these names.
+	// renamed, would survive a power loss. It says nothing about the contents of
+	// the files and directories that have these names.
 	SyncDir(name string) error
 }
 
 // File is an open file.
 type File interface {
-	// ReadAt is that of [io.ReaderAt]. At the end of the file it returns
-	// fewer bytes and io.EOF, in one call to the host: it does not ask a
-	// second time whether that was really the end.
+	// ReadAt is that of [io.ReaderAt]. At the end of the file it returns fewer
+	// bytes and io.EOF, in one call to the host: it does not ask a second time
+	// whether that was really the end.
 	io.ReaderAt
 
-	// WriteAt is that of [io.WriterAt]. If it fails, any part of what was to
-	// be written may have been.
+	// WriteAt is that of [io.WriterAt]. If it fails, any part of the data may
+	// have been written.
 	io.WriterAt
 
 	// Truncate changes the length.
@@ -73,16 +73,15 @@ type File interface {
 	// Size returns the length.
 	Size() (int64, error)
 
-	// Sync returns when contents and length would survive a power loss. It
-	// says nothing of the name: that is for SyncDir.
+	// Sync returns when contents and length would survive a power loss. It says
+	// nothing about the name: that is for SyncDir.
 	//
-	// After a Sync that failed nobody knows what is on the disk, and a later
-	// one that succeeds does not change that: systems may forget what they
-	// could not write. Only what is written again and then synced is
-	// durable.
+	// After a failed Sync nobody knows what is on the disk, and a later one that
+	// succeeds does not change that: systems may forget what they could not
+	// write. Only what is written again and then synced is durable.
 	Sync() error
 
-	// Close gives back the handle. It syncs nothing.
+	// Close closes the handle. It syncs nothing.
 	Close() error
 }
 
@@ -92,9 +91,9 @@ type Flag uint8
 // Flags of OpenFile. Without ReadWrite a file is opened for reading.
 const (
 	ReadWrite Flag = 1 << iota // for reading and writing
-	Create                     // make it if it is not there
-	Exclusive                  // with Create: EEXIST if it is there
-	Truncate                   // cut what is there to nothing
+	Create                     // make it if it does not exist
+	Exclusive                  // with Create: EEXIST if it exists
+	Truncate                   // truncate the file to nothing
 )
 
 // Kind is what an entry of a directory is.
@@ -104,7 +103,7 @@ type Kind uint8
 const (
 	Regular Kind = iota // a file
 	Dir                 // a directory
-	Other               // anything else: no business of ours
+	Other               // anything else: not used here
 )
 
 // Entry is a name in a directory.
@@ -119,8 +118,8 @@ type Info struct {
 	Size int64
 }
 
-// NotExist reports whether an operation failed because a name, or one of the
-// directories on the way to it, is not there.
+// NotExist reports whether an operation failed because a name, or a directory on
+// the way to it, does not exist.
 func NotExist(err error) bool { return errors.Is(err, syscall.ENOENT) }
 
 // Exist reports whether an operation failed because a name is taken.
@@ -130,13 +129,13 @@ func Exist(err error) bool { return errors.Is(err, syscall.EEXIST) }
 // in it.
 func NotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }
 
-// NoSpace reports whether there was no room: on the disk, or in a quota.
+// NoSpace reports whether there was no room, on the disk or in a quota.
 func NoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// Denied reports whether the operation is not allowed here: for want of
-// permission, or because nothing may be written at all.
+// Denied reports whether the operation is not allowed here, for lack of
+// permission or because nothing may be written at all.
 func Denied(err error) bool {
 	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM)
 }

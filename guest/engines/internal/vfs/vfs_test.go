@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 )
 
-// Both file systems answer alike: what is tested on the simulated one then says
+// Both file systems give the same answers, so tests on the simulated one say
 // something about the real one.
 func TestFS(t *testing.T) {
 	for name, make := range map[string]func(*testing.T) vfs.FS{

@@ -78,8 +78,8 @@ type prestat struct {
 	nameLen uint32
 }
 
-// preopened finds the descriptor of a mount by its name; -1, which nothing is, if
-// there is none.
+// preopened finds the descriptor of a mount by its name. If there is none, it
+// returns -1, which no descriptor has.
 func preopened(name string) int32 {
 	for fd := int32(3); ; fd++ {
 		var p prestat

@@ -17,7 +17,7 @@ import (
 // Instance is one instance of a [Module]. A trap ends the test.
 type Instance struct {
 	Memory   api.Memory
-	Exchange uint32 // where the exchange buffer lies, which Write fills
+	Exchange uint32 // the address of the exchange buffer, which Write fills
 
 	t      testing.TB
 	module *Module
@@ -28,7 +28,7 @@ type Instance struct {
 	get, set, del, touch api.Function // looking one up takes microseconds
 }
 
-// Close ends the instance as one ends whose process is killed: it is told nothing.
+// Close ends the instance without notice, as when its process is killed.
 func (i *Instance) Close() { _ = i.mod.Close(context.Background()) }
 
 // Call calls an export.
@@ -44,7 +44,7 @@ func (i *Instance) call(f api.Function, params ...uint64) int64 {
 	return int64(i.stack[0])
 }
 
-// Write puts arguments into the exchange buffer, one behind the other, and reports
+// Write puts arguments into the exchange buffer, one after another. It returns
 // false if the engine has no room for them.
 func (i *Instance) Write(parts ...[]byte) bool {
 	size := uint32(0)
@@ -61,33 +61,33 @@ func (i *Instance) Write(parts ...[]byte) bool {
 	at := i.Exchange
 	for _, p := range parts {
 		if !i.Memory.Write(at, p) {
-			i.t.Fatal("the exchange buffer lies outside of the memory")
+			i.t.Fatal("the exchange buffer lies outside the memory")
 		}
 		at += uint32(len(p))
 	}
 	return true
 }
 
-// Read returns the region that a result names. It is the guest's, and valid until
-// the next call.
+// Read returns the region that a result names. It belongs to the guest and is
+// valid until the next call.
 func (i *Instance) Read(result int64) []byte {
 	ptr, length := abi.Unpack(result)
 	b, ok := i.Memory.Read(ptr, length)
 	if length > 0 && !ok {
-		i.t.Fatal("a result lies outside of the memory")
+		i.t.Fatal("a result lies outside the memory")
 	}
 	return b
 }
 
-// Open opens the instance with pairs of names and values, among which the limit of
-// its memory is unless it is given.
+// Open opens the instance with pairs of names and values. The memory limit is
+// added unless it is among them.
 func (i *Instance) Open(settings ...string) abi.Code {
 	all := map[string]string{abi.ConfigMemoryLimit: strconv.Itoa(i.module.MemoryLimit)}
 	for n := 0; n < len(settings); n += 2 {
 		all[settings[n]] = settings[n+1]
 	}
 	var list []byte
-	for _, name := range slices.Sorted(maps.Keys(all)) { // as the contract has it
+	for _, name := range slices.Sorted(maps.Keys(all)) { // in the order that the contract requires
 		list = abi.AppendPair(list, name, all[name])
 	}
 	if !i.Write(make([]byte, 4096)) || !i.Write(list) {
@@ -106,7 +106,7 @@ func (i *Instance) Get(key []byte, now int64) ([]byte, abi.Code) {
 	return i.Read(r), 0
 }
 
-// Set answers NoSpace as well where the arguments found no room.
+// Set also answers NoSpace if there was no room for the arguments.
 func (i *Instance) Set(key, value []byte, expires, now, expect int64) abi.Code {
 	if !i.Write(key, value) {
 		return abi.NoSpace

@@ -1,8 +1,9 @@
 //go:build !wasip1
 
-// Package wasmtest has an engine's tests drive its module as a host does, with
-// wazero alone: what only the module shows, such as how much memory it takes and
-// what it asks of the system, and what the sandbox of package plugin would hide.
+// Package wasmtest lets an engine's tests drive its module as a host does, using
+// only wazero. It shows what only the module can show, such as how much memory it
+// takes and what it asks of the system, and what the sandbox of package plugin
+// would hide.
 package wasmtest
 
 import (
@@ -42,23 +43,23 @@ var build = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(out)
 })
 
-// compiled keeps what compiling made, for the tests after the first.
+// compiled keeps compiled code for later tests.
 var compiled = wazero.NewCompilationCache()
 
-// Module is the engine compiled, with the imports that it needs.
+// Module is the compiled engine, with the imports that it needs.
 type Module struct {
-	// MemoryLimit is what instances are told to keep to, in bytes.
+	// MemoryLimit is the limit in bytes that instances are given.
 	MemoryLimit int
 	// Failed is the last message of the import fail.
 	Failed string
 
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
-	calls    map[string]int // of WASI functions, by name, if they are counted
+	calls    map[string]int // calls of WASI functions by name, if they are counted
 }
 
 // Compile builds and compiles the engine whose package the test is in. Instances
-// can have so many bytes of memory.
+// can have that many bytes of memory.
 func Compile(t testing.TB, memoryLimit int) *Module {
 	return compile(t, context.Background(), &Module{MemoryLimit: memoryLimit})
 }
@@ -101,7 +102,7 @@ func compile(t testing.TB, ctx context.Context, m *Module) *Module {
 type counter struct{ m *Module }
 
 func (c counter) NewFunctionListener(f api.FunctionDefinition) experimental.FunctionListener {
-	// A host function is defined in WASI's module, or is a guest's import.
+	// A host function is either defined in WASI's module or is a guest's import.
 	if f.ModuleName() != wasi_snapshot_preview1.ModuleName {
 		return nil
 	}
@@ -110,8 +111,8 @@ func (c counter) NewFunctionListener(f api.FunctionDefinition) experimental.Func
 	})
 }
 
-// Counted returns what WASI calls are made during f, by name: of functions whose
-// names begin so, or of all.
+// Counted returns the WASI calls made during f, by name: those of functions whose
+// names begin with a prefix, or all.
 func (m *Module) Counted(f func(), prefixes ...string) map[string]int {
 	clear(m.calls)
 	f()
@@ -129,8 +130,8 @@ func (m *Module) Counted(f func(), prefixes ...string) map[string]int {
 	return counted
 }
 
-// Instantiate makes an instance that has yet to be opened, over a directory unless
-// that is empty.
+// Instantiate makes an instance that is not open yet, over a directory unless dir
+// is empty.
 func (m *Module) Instantiate(t testing.TB, dir string) *Instance {
 	config := wazero.NewModuleConfig().
 		WithName("").WithStartFunctions(abi.ExportInitialize).WithStderr(os.Stderr).

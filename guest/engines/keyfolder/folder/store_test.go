@@ -252,7 +252,7 @@ func TestOpenRefuses(t *testing.T) {
 		{folder.Options{Shards: 4, Shard: 4}, "the shard is 4 of 4"},
 		{folder.Options{Shards: 4, Shard: -1}, "the shard is -1 of 4"},
 		{folder.Options{Shards: 4, MaxPending: 15}, "at least 16"},
-		{folder.Options{Shards: 2}, "made for 4 shards, and there are 2"},
+		{folder.Options{Shards: 2}, "made for 4 shards, not for 2"},
 	} {
 		_, err := folder.Open(disk, c.options)
 		require.ErrorIs(t, err, guest.ErrInvalid)

@@ -1,5 +1,6 @@
-// Package visitors has browsers for tests of what a server may lose: each makes
-// requests, remembers what it was told, and says when that is no longer so.
+// Package visitors simulates browsers for tests of what a server may lose. Each
+// makes requests, remembers what it was told, and reports when that is no longer
+// true.
 package visitors
 
 import (
@@ -12,27 +13,27 @@ import (
 	"testing"
 )
 
-// What a visitor asks a server for. A server without a renewal of its own may log
-// in for it.
+// What a visitor asks a server for. A server without a renewal of its own may use a
+// log-in instead.
 const (
-	Bump  = "/bump"  // counts one up, and answers with the count
+	Bump  = "/bump"  // increments the count, and answers with it
 	Renew = "/renew" // gives the session another id
-	LogIn = "/login" // the same, and says whose it is
-	End   = "/end"   // ends the session, whose cookie is of no use then
+	LogIn = "/login" // the same, and says whose session it is
+	End   = "/end"   // ends the session, whose cookie is then useless
 	Show  = "/show"  // answers with the count, 0 if there is no session
 )
 
-// Site is a server, as visitors see it.
+// Site is a server as visitors see it.
 type Site struct {
 	T   testing.TB
 	URL *url.URL
 
-	// Ask makes a request for who, with the cookies in jar, which it keeps up to
-	// date. It returns the count and whether the answer was that it is done. It
-	// sees to it that a session that is shown is the visitor's own.
+	// Ask makes a request for who, with the cookies in jar, and updates the jar. It
+	// returns the count, and whether the request was done. It checks that a session
+	// that is shown is the visitor's own.
 	Ask func(jar http.CookieJar, what, who string) (n int, ok bool)
 
-	// Gone reports whether the power is, or the server.
+	// Gone reports whether the power or the server is gone.
 	Gone func() bool
 }
 
@@ -42,18 +43,18 @@ func (s *Site) clone(jar http.CookieJar) http.CookieJar {
 	return to
 }
 
-// Visitor is a browser, and what it was told.
+// Visitor is a browser that remembers what it was told.
 type Visitor struct {
 	Name string
 
-	jars   []http.CookieJar // where the session may be: after a renewal that failed, under either id
-	least  int              // the count as answered last, 0 before the first answer
-	most   int              // with those that were asked for and refused
+	jars   []http.CookieJar // where the session may be: after a failed renewal, under either id
+	least  int              // the count as last answered, 0 before the first answer
+	most   int              // including those that were asked for and refused
 	saved  int              // the count that was durable when Saved was called
-	ending bool             // an end was asked for and refused
+	ending bool             // an end was asked for but refused
 	cut    string           // what was asked for when the power went
 	ended  []http.CookieJar
-	story  []string // what was asked for and answered, for when it goes wrong
+	story  []string // requests and answers, for when something goes wrong
 }
 
 func (v *Visitor) tell(s *Site, what string, jar http.CookieJar, n int, ok bool) {
@@ -69,8 +70,8 @@ func (v *Visitor) note(line string) {
 	v.story = v.story[max(0, len(v.story)-40):]
 }
 
-// Visit makes requests, each for one of what it may ask for, while more reports
-// true, and until the power is gone. It has to begin with a Bump whatever it may.
+// Visit makes requests, chosen from what it may ask for, while more returns true and
+// until the power is gone. It begins with a Bump in any case.
 func (v *Visitor) Visit(s *Site, rng *rand.Rand, may []string, more func() bool) {
 	for !s.Gone() && more() {
 		if len(v.jars) == 0 {
@@ -90,7 +91,7 @@ func (v *Visitor) Visit(s *Site, rng *rand.Rand, may []string, more func() bool)
 	}
 }
 
-// ask makes a request that changes something, and reports whether there is to be
+// ask makes a request that changes something, and reports whether there should be
 // another.
 func (v *Visitor) ask(s *Site, what string) (goOn bool) {
 	jar := v.jars[0]
@@ -113,7 +114,7 @@ func (v *Visitor) ask(s *Site, what string) (goOn bool) {
 		v.jars = []http.CookieJar{jar, before}
 	case what == Bump:
 		if n <= v.least || n > v.most+1 {
-			s.T.Errorf("%s was at %d to %d, and the next answer was %d:\n%s", v.Name, v.least, v.most, n, v.told())
+			s.T.Errorf("%s was at %d to %d, but the next answer was %d:\n%s", v.Name, v.least, v.most, n, v.told())
 			return false
 		}
 		v.least, v.most = n, n
@@ -127,7 +128,7 @@ func (v *Visitor) ask(s *Site, what string) (goOn bool) {
 
 func (v *Visitor) told() string { return strings.Join(v.story, "\n") }
 
-// find has the visitor know where its session is, and reports whether it does.
+// find finds out where the visitor's session is, and reports whether it could.
 func (v *Visitor) find(s *Site) bool {
 	if len(v.jars) == 1 && !v.ending || v.least == 0 {
 		v.jars = v.jars[:1]
@@ -141,22 +142,23 @@ func (v *Visitor) find(s *Site) bool {
 		}
 		if n != 0 {
 			if n < v.least || n > v.most {
-				s.T.Errorf("%s was at %d to %d, and has %d:\n%s", v.Name, v.least, v.most, n, v.told())
+				s.T.Errorf("%s was at %d to %d, but has %d:\n%s", v.Name, v.least, v.most, n, v.told())
 			}
 			v.jars, v.least, v.most, v.ending = []http.CookieJar{jar}, n, n, false
 			return true
 		}
 	}
-	// Who asks for an end may get it without being told. Of a renewal that the power
-	// went in, nobody was told the new id.
+	// A visitor who asks for an end may get it without being told. If the power went
+	// during a renewal, nobody was told the new id.
 	if !v.ending && v.cut != End && v.cut != Renew && v.cut != LogIn {
-		s.T.Errorf("%s was at %d to %d, and has no session:\n%s", v.Name, v.least, v.most, v.told())
+		s.T.Errorf("%s was at %d to %d, but has no session:\n%s", v.Name, v.least, v.most, v.told())
 	}
 	v.jars = nil
 	return false
 }
 
-// Check has a server that is well answer for everything that the visitor was told.
+// Check requires that a server that is well still has everything that the visitor
+// was told.
 func (v *Visitor) Check(s *Site) {
 	s.T.Helper()
 	for i, jar := range v.ended {
@@ -179,14 +181,14 @@ func (v *Visitor) Check(s *Site) {
 		v.jars = nil
 	}
 	v.cut = ""
-	v.note("all that was told was there")
+	v.note("everything that was told was there")
 }
 
-// Saved says that all that the visitor was told so far is durable.
+// Saved notes that everything that the visitor was told so far is durable.
 func (v *Visitor) Saved() { v.saved = v.least }
 
-// Unsaved says that what the visitor was told since Saved, which may be bumps alone,
-// may be lost.
+// Unsaved notes that what the visitor was told since Saved, which must be bumps
+// alone, may be lost.
 func (v *Visitor) Unsaved() {
 	if v.least = v.saved; v.least == 0 {
 		v.jars = nil

@@ -38,7 +38,7 @@ func write(t *testing.T, fs vfs.FS, name, text string, offset int64) vfs.File {
 	return f
 }
 
-// read returns what is in a file, or "-" if there is none.
+// read returns the contents of a file, or "-" if there is none.
 func read(t *testing.T, fs vfs.FS, name string) string {
 	f, err := fs.OpenFile(name, 0)
 	if vfs.NotExist(err) {
@@ -82,8 +82,8 @@ func TestPowerLoss(t *testing.T) {
 	}
 }
 
-// What was synced is there whatever else is, and a rename that was not leaves
-// one of the two, never neither.
+// What was synced is there whatever else is. A rename that was not synced leaves one
+// of the two files, never neither.
 func TestChance(t *testing.T) {
 	seen := make(map[string]int)
 	for seed := range uint64(300) {
@@ -144,8 +144,8 @@ func TestCut(t *testing.T) {
 		require.Equal(t, "-", read(t, disk, "d/f"), "cut at %d", n)
 	}
 
-	// A process that is killed leaves all that it wrote, and part of what it
-	// was writing.
+	// A killed process leaves everything that it had written, and part of what it was
+	// writing.
 	for seed := range uint64(20) {
 		disk := crash.New()
 		disk.CutAt(3)
@@ -177,8 +177,8 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, 2, n)
 	require.Equal(t, "ned", read(t, disk, "a"))
 
-	// A sync that failed is not made good by one that succeeds, but by another
-	// write and a sync.
+	// A failed sync is not mended by one that succeeds, but only by another write and
+	// a sync.
 	disk.Hook(func(op crash.Op) (int, error) {
 		if op.Kind == crash.Sync {
 			return 0, syscall.EIO
@@ -200,7 +200,8 @@ func TestFaults(t *testing.T) {
 	require.Equal(t, "new", read(t, disk, "a"))
 }
 
-// A number stays with a file through renames and power losses, and is never another's.
+// A file keeps its number through renames and power losses, and no other file ever
+// gets it.
 func TestNumbers(t *testing.T) {
 	disk := crash.New()
 	number := func(name string) uint64 {

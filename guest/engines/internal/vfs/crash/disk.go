@@ -1,10 +1,10 @@
-// Package crash has a disk in memory for tests of what survives: a process that
-// is killed, a power loss, an error in the middle.
+// Package crash has a disk in memory for tests of what survives a killed process, a
+// power loss, or an error in the middle.
 //
-// A Disk keeps two truths, as an operating system does: what programs see, and
-// what of it is on the medium. They meet when a file or a directory is synced.
-// When the power comes back, of what was not synced any part may be there, as a
-// [Survival] decides for every write, sector by sector, and every name.
+// A Disk keeps two states, as an operating system does: what programs see, and how
+// much of it is on the medium. Syncing a file or a directory makes them equal. When
+// the power comes back, any part of what was not synced may be there: a [Survival]
+// decides for every name and for every write, sector by sector.
 //
 //	disk := crash.New()
 //	disk.CutAt(n)                 // the n-th change from here is the last, and not quite done
@@ -26,8 +26,8 @@ var ErrPower = errors.New("crash: the power is off")
 // Disk is a file system on a simulated disk. It implements [vfs.FS].
 type Disk struct {
 	root    *node
-	numbers uint64 // how many were given
-	life    int    // counts restarts: a handle of an earlier one is dead
+	numbers uint64 // how many numbers were given out
+	life    int    // counts restarts: handles from before a restart are dead
 	off     bool
 	changes int
 	cutAt   int // the value of changes at which the power goes, 0 for never
@@ -43,7 +43,7 @@ type Kind string
 // Kinds of operations.
 const (
 	Open     Kind = "open"
-	Create   Kind = "create" // an open that makes a file, or cuts one to nothing
+	Create   Kind = "create" // an open that makes a file, or truncates one to nothing
 	Mkdir    Kind = "mkdir"
 	Remove   Kind = "remove"
 	Rename   Kind = "rename"
@@ -60,11 +60,11 @@ const (
 // Op is an operation that is about to be done.
 type Op struct {
 	Kind Kind
-	Name string // for Rename the new one
-	Size int    // bytes to be read or written
+	Name string // for Rename, the new one
+	Size int    // bytes to read or write
 }
 
-// Change reports whether the operation is one that the power can be cut at.
+// Change reports whether the power can be cut at the operation.
 func (o Op) Change() bool {
 	switch o.Kind {
 	case Open, ReadDir, Stat, Read, Close:
@@ -86,21 +86,21 @@ func (d *Disk) numbered(n *node) *node {
 	return n
 }
 
-// Changes returns how many changes there were so far: operations that alter
-// something, or sync it.
+// Changes returns the number of changes so far: operations that alter or sync
+// something.
 func (d *Disk) Changes() int { return d.changes }
 
-// Calls returns how many operations there were so far, closing files included,
-// which is what a guest would have asked its host for.
+// Calls returns the number of operations so far, including closing files: the calls
+// that a guest would have made to its host.
 func (d *Disk) Calls() int { return d.calls }
 
-// CutAt lets the power go at the n-th change from here, n at least 1. That
-// change counts as begun: any part of it may survive.
+// CutAt cuts the power at the n-th change from now, n at least 1. That change counts
+// as begun: any part of it may survive.
 func (d *Disk) CutAt(n int) { d.cutAt = d.changes + n }
 
-// Number returns what tells a file or directory from all others, whatever its name
-// is: what other file systems call its inode. That of the disk's own directory is 1.
-// To ask is no operation, and never fails for another reason than that there is none.
+// Number returns what distinguishes a file or directory from all others, whatever its
+// name: what other file systems call its inode. The disk's root directory has number
+// 1. Asking is not an operation, and fails only if there is no such file.
 func (d *Disk) Number(name string) (uint64, error) {
 	n, err := d.lookup(name)
 	if err != nil {
@@ -112,24 +112,24 @@ func (d *Disk) Number(name string) (uint64, error) {
 // Off reports whether the power is off.
 func (d *Disk) Off() bool { return d.off }
 
-// Hook lets f look at every operation before it is done. If f returns an error,
-// the operation fails with it; of a write, the first keep bytes are done all the
-// same. A sync that fails so leaves behind what Linux may leave: pages that are
-// thought to be clean and are not on the disk, so that a later sync of the same
-// contents succeeds and means nothing.
+// Hook makes f see every operation before it is done. If f returns an error, the
+// operation fails with it; if it is a write, its first keep bytes are still written.
+// A sync that fails like this leaves what Linux may leave: pages that are considered
+// clean but are not on the disk. A later sync of the same contents then succeeds and
+// means nothing.
 func (d *Disk) Hook(f func(Op) (keep int, err error)) { d.hook = f }
 
-// Restart ends whatever the machine was doing and brings it up again, with what
-// survived. All handles are dead from then on. The hook goes, too.
+// Restart ends whatever the machine was doing and starts it again with what survived.
+// All earlier handles are dead. The hook is removed, too.
 func (d *Disk) Restart(s Survival) {
 	d.reset()
 	d.root.settle(s)
 }
 
-// Kill ends the process, but not the machine: all that was written is there.
-// All handles are dead from then on. A change that the power was cut at counts
-// as one in the middle of which the process was killed: of a write, the part
-// that s decides on is there, and all else is.
+// Kill ends the process, but not the machine: everything that was written is there.
+// All earlier handles are dead. If the power was cut at a change, the process counts
+// as killed in the middle of it: of a write, the part that s decides on is there, and
+// everything else is there completely.
 func (d *Disk) Kill(s Survival) {
 	d.reset()
 	d.root.killed(s)
@@ -140,7 +140,7 @@ func (d *Disk) reset() {
 	d.life++
 }
 
-// do is asked before every operation.
+// do is called before every operation.
 func (d *Disk) do(op Op) (keep int, err error) {
 	d.calls++
 	if d.off {
@@ -158,7 +158,7 @@ func (d *Disk) do(op Op) (keep int, err error) {
 	return 0, nil
 }
 
-// done is what an operation that was begun returns.
+// done is the result of an operation that was begun.
 func (d *Disk) done() error {
 	if d.off {
 		return ErrPower
@@ -261,8 +261,9 @@ func (d *Disk) remove(name string, allowed func(*node) error) error {
 	return d.done()
 }
 
-// Rename implements vfs.FS. Within a directory it is one change that survives
-// or does not; from one directory to another it is two, of which any may.
+// Rename implements vfs.FS. Within a directory it is one change, which survives or
+// does not. Between two directories it is two changes, and either may survive without
+// the other.
 func (d *Disk) Rename(oldName, newName string) error {
 	if _, err := d.do(Op{Kind: Rename, Name: newName}); err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
 )
 
-// node is a file or a directory: what programs see of it, what of that is on
-// the medium, and the changes between the two, in order.
+// node is a file or a directory: what programs see of it, how much of that is
+// on the medium, and the changes between the two, in order.
 type node struct {
 	dir    bool
 	number uint64
@@ -24,18 +24,18 @@ type node struct {
 	names         []naming
 }
 
-// write is a change of a file: bytes at an offset, or another length.
+// write is a change of a file: bytes at an offset, or a new length.
 type write struct {
 	truncate bool
-	offset   int64 // or the length
+	offset   int64 // or the new length
 	data     []byte
-	synced   bool // on the medium, and here only because of an earlier one that is not
-	dropped  bool // a sync failed: no sync will bring it there any more
+	synced   bool // on the medium, and kept here only because of an earlier write that is not
+	dropped  bool // a sync failed: no later sync will bring it to the medium
 	cut      bool // the power went meanwhile
 }
 
-// naming is a change of a directory: to has what node is, from is gone. Either
-// may be missing.
+// naming is a change of a directory: the name to now has node, and the name
+// from is gone. Either may be missing.
 type naming struct {
 	from, to string
 	node     *node
@@ -123,7 +123,7 @@ func (n *node) sync() {
 	}
 }
 
-// drop is a sync that failed.
+// drop is the effect of a failed sync.
 func (n *node) drop() {
 	for i := range n.writes {
 		n.writes[i].dropped = !n.writes[i].synced
@@ -148,7 +148,7 @@ func resize(data []byte, size int) []byte {
 	return append(data, make([]byte, size-len(data))...)
 }
 
-// settle makes what survived a power loss the truth.
+// settle makes what survived a power loss the new state.
 func (n *node) settle(s Survival) {
 	if !n.dir {
 		data := slices.Clone(n.stable)
@@ -173,12 +173,12 @@ func (n *node) settle(s Survival) {
 		}
 	}
 	n.entries, n.stableEntries, n.names = entries, maps.Clone(entries), nil
-	for _, name := range slices.Sorted(maps.Keys(entries)) { // in one order, for s may roll dice
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in a fixed order, since s may be random
 		entries[name].settle(s)
 	}
 }
 
-// killed lets a write that was under way be any part of itself.
+// killed lets any part of an unfinished write remain.
 func (n *node) killed(s Survival) {
 	if n.dir {
 		for i := range n.names {

@@ -2,27 +2,27 @@ package crash
 
 import "math/rand/v2"
 
-// Survival decides what of the changes that were not synced is on the medium
-// when the power comes back.
+// Survival decides which unsynced changes are on the medium when the power
+// comes back.
 type Survival interface {
-	// write returns data with what there is of a write.
+	// write returns data with the surviving part of a write.
 	write(data []byte, w write) []byte
 
-	// naming reports whether the next change of a directory is there.
+	// naming reports whether the next change of a directory survived.
 	naming() bool
 
-	// prefix returns how much of a write of n bytes a process did that was
-	// killed in the middle.
+	// prefix returns how much of a write of n bytes was done by a process that
+	// was killed in the middle.
 	prefix(n int) int
 }
 
 // Survivals that decide the same for everything.
 var (
 	Nothing    Survival = all(false)  // only what was synced is there
-	Everything Survival = all(true)   // everything is there, the change that was cut as well
-	NamesOnly  Survival = namesOnly{} // all names are there, and nothing of what is in the files
+	Everything Survival = all(true)   // everything is there, including the change that was cut
+	NamesOnly  Survival = namesOnly{} // all names are there, and no contents of files
 	DataOnly   Survival = dataOnly{}  // contents are there, and no changes of names
-	Lengths    Survival = lengths{}   // names and lengths are there, and zeros in place of contents
+	Lengths    Survival = lengths{}   // names and lengths are there, and zeros instead of contents
 )
 
 type all bool
@@ -62,9 +62,9 @@ func (lengths) write(data []byte, w write) []byte {
 func (lengths) naming() bool     { return true }
 func (lengths) prefix(n int) int { return min(n, 1) }
 
-// Some lets chance decide, for every change and within a write for every
+// Some lets chance decide, for every change and, within a write, for every
 // sector, whose size varies from one byte to a page: it is there, or not, or
-// zeros are, or something else.
+// replaced by zeros or by something else.
 func Some(rng *rand.Rand) Survival { return some{rng} }
 
 type some struct{ rng *rand.Rand }

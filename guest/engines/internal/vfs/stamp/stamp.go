@@ -1,5 +1,5 @@
-// Package stamp marks a directory as the store of one engine, by the file of package
-// format.
+// Package stamp marks a directory as the store of one engine, with the file of
+// package format.
 package stamp
 
 import (
@@ -14,11 +14,10 @@ import (
 
 const temporaryPrefix = format.Name + "-new-"
 
-// Claim makes sure that a directory has the stamp, and returns guest.ErrInvalid,
-// with what is there and what should be, if it has another one or belongs to
-// somebody else. An empty directory gets the stamp, which is durable when Claim
-// returns. Every shard claims; in what order, or whether two at once, makes no
-// difference.
+// Claim makes sure that a directory has the stamp. If the directory has another
+// stamp or belongs to somebody else, it returns guest.ErrInvalid, with what is there
+// and what should be. An empty directory gets the stamp, which is durable when Claim
+// returns. Every shard claims, in any order, even two at once.
 func Claim(fs vfs.FS, want format.Format, shard int) error {
 	text, err := read(fs)
 	if vfs.NotExist(err) {
@@ -33,17 +32,17 @@ func Claim(fs vfs.FS, want format.Format, shard int) error {
 	found, ok := format.Parse(text)
 	switch {
 	case !ok:
-		return refuse("its file " + format.Name + " is not one of ours, and should begin \"waddle " + want.Engine + "\"")
+		return refuse("its file " + format.Name + " is not one of ours: must begin with \"waddle " + want.Engine + "\"")
 	case found.Engine != want.Engine:
-		return refuse("it is of the engine " + found.Engine + ", and this one is " + want.Engine)
+		return refuse("it belongs to the engine " + found.Engine + ", not to " + want.Engine)
 	case found.Version != want.Version:
-		return refuse("it has version " + strconv.Itoa(found.Version) + " of the layout, and this engine knows version " +
+		return refuse("it has version " + strconv.Itoa(found.Version) + " of the layout: this engine knows version " +
 			strconv.Itoa(want.Version))
 	case found.Shards != want.Shards:
-		return refuse("it was made for " + count(found.Shards) + ", and there are " + strconv.Itoa(want.Shards) +
-			" now: open it with the number it was made for, or carry its records over to another directory")
+		return refuse("it was made for " + count(found.Shards) + ", not for " + strconv.Itoa(want.Shards) +
+			": open it with the number it was made for, or carry its records over to another directory")
 	}
-	// It may be there because of a shard that could not sync it, or has yet to.
+	// It may come from a shard that could not sync it, or has not done so yet.
 	return vfs.Answer(fs.SyncDir(""), "syncing the directory")
 }
 
@@ -58,9 +57,9 @@ func count(shards int) string {
 	return strconv.Itoa(shards) + " shards"
 }
 
-// vacant refuses a directory that somebody else has put something into. What
-// begins with a dot, a file system's own lost+found, and a stamp that was never
-// finished do not count.
+// vacant refuses a directory that somebody else has put something into. Names that
+// begin with a dot, a file system's own lost+found, and an unfinished stamp do not
+// count.
 func vacant(fs vfs.FS) error {
 	entries, err := fs.ReadDir("")
 	if err != nil {
@@ -70,7 +69,7 @@ func vacant(fs vfs.FS) error {
 		if strings.HasPrefix(e.Name, ".") || e.Name == "lost+found" || strings.HasPrefix(e.Name, temporaryPrefix) {
 			continue
 		}
-		return refuse("it is not empty, and has no file " + format.Name + " that says what it is")
+		return refuse("it is not empty, but has no file " + format.Name + " that says what it is")
 	}
 	return nil
 }
@@ -89,7 +88,7 @@ func read(fs vfs.FS) (string, error) {
 	return string(b[:n]), nil
 }
 
-// write makes the file under another name first, one for each shard.
+// write makes the file under a temporary name first, one for each shard.
 func write(fs vfs.FS, want format.Format, shard int) (err error) {
 	temporary := temporaryPrefix + strconv.Itoa(shard)
 	defer func() { err = vfs.Answer(err, "writing the file "+format.Name) }()

@@ -27,7 +27,7 @@ func Example() {
 	// Output:
 	// <nil>
 	// <nil>
-	// guest: INVALID: the directory cannot be used: it is of the engine keyfolder, and this one is dynfile
+	// guest: INVALID: the directory cannot be used: it belongs to the engine keyfolder, not to dynfile
 }
 
 func put(t *testing.T, fs vfs.FS, name, text string) {
@@ -41,12 +41,12 @@ func TestClaim(t *testing.T) {
 	for _, c := range []struct{ file, message string }{
 		{"waddle keyfolder 1\nshards 4\n", ""},
 		{"waddle keyfolder 1\nshards 4\nmore\n", ""},
-		{"waddle dynfile 1\nshards 4\n", "it is of the engine dynfile"},
-		{"waddle dynfile 9\nwhatever\n", "it is of the engine dynfile"},
-		{"waddle keyfolder 2\nshards 4\n", "version 2 of the layout, and this engine knows version 1"},
+		{"waddle dynfile 1\nshards 4\n", "it belongs to the engine dynfile"},
+		{"waddle dynfile 9\nwhatever\n", "it belongs to the engine dynfile"},
+		{"waddle keyfolder 2\nshards 4\n", "version 2 of the layout: this engine knows version 1"},
 		{"waddle keyfolder 2\nwhatever\n", "version 2 of the layout"},
-		{"waddle keyfolder 1\nshards 8\n", "made for 8 shards, and there are 4"},
-		{"waddle keyfolder 1\nshards 1\n", "made for 1 shard, and there are 4"},
+		{"waddle keyfolder 1\nshards 8\n", "made for 8 shards, not for 4"},
+		{"waddle keyfolder 1\nshards 1\n", "made for 1 shard, not for 4"},
 		{"waddle keyfolder 1\nshards 4", "not one of ours"},
 		{"waddle keyfolder 1\nshards 04\n", "not one of ours"},
 		{"waddle keyfolder 1\n", "not one of ours"},
