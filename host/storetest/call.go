@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Call is one call that was made and what came back, in words.
+// Call is one call that was made and its result, in words.
 type Call struct {
 	Store  int    `json:"store"` // which of the check's stores, from 1
 	Op     string `json:"op"`    // "set"
@@ -29,8 +29,8 @@ func (c Call) String() string {
 	return strings.TrimRight(fmt.Sprintf("%-9s %s", op, c.Args), " ") + " -> " + c.Result
 }
 
-// call is a call as it is kept until somebody asks: words cost more than most
-// calls.
+// call is a call in the form in which it is kept until somebody asks: putting
+// it into words costs more than most calls.
 type call struct {
 	store      int
 	op         string
@@ -44,8 +44,8 @@ type call struct {
 	result     []byte
 }
 
-// concerns reports whether the call can have to do with one of the keys, or,
-// without any, with whatever failed.
+// concerns reports whether the call can concern one of the keys. Without keys,
+// every call can.
 func (c *call) concerns(keys [][]byte) bool {
 	if c.key == nil || len(keys) == 0 {
 		return true
@@ -99,8 +99,8 @@ func (c *call) words() Call {
 // shown is how many bytes are written out on either side of a gap.
 const shown = 8
 
-// bytesInWords writes bytes as quoted text and in hexadecimal, and of long ones
-// the beginning, the end and the length.
+// bytesInWords writes bytes as quoted text and in hexadecimal. Of long ones it
+// writes the beginning, the end and the length.
 func bytesInWords(b []byte) string {
 	switch {
 	case b == nil:
@@ -114,7 +114,7 @@ func bytesInWords(b []byte) string {
 	return fmt.Sprintf("%q…%q (% x … % x, %d bytes)", head, tail, head, tail, len(b))
 }
 
-// timeInWords writes a time relative to Now, or as it is if it is far away.
+// timeInWords writes a time relative to Now, or as a number if it is far away.
 func timeInWords(ms store.Millis) string {
 	const near = 1000 * 24 * 3600 * 1000
 	switch d := ms - Now; {
@@ -154,7 +154,7 @@ var namesOfErrors = []struct {
 	{store.ErrInternal, abi.Internal.String()}, {store.ErrClosed, "closed"},
 }
 
-// errorInWords writes an error with the name that the specification has for it.
+// errorInWords writes an error by its name in the specification.
 func errorInWords(err error) string {
 	if err == nil {
 		return "success"

@@ -2,8 +2,8 @@ package storetest
 
 import "encoding/binary"
 
-// groups returns all checks, by group, in the order in which they run: what
-// others build upon comes first.
+// groups returns all checks, by group, in the order in which they run: a group
+// comes after those that it builds on.
 func groups() [][]Test {
 	return [][]Test{
 		lifeTests(), getTests(), setTests(), keyTests(), limitTests(), deleteTests(), clearTests(), saveTests(),
@@ -25,14 +25,14 @@ const (
 	secLife      = "2. Life of an instance"
 )
 
-// value makes a value of a revision.
+// value makes a value with a revision.
 func value(revision uint64, body string) []byte {
 	b := make([]byte, 8, 8+len(body))
 	binary.LittleEndian.PutUint64(b, revision)
 	return append(b, body...)
 }
 
-// Value makes a value of a revision and of so many bytes in all, of which the
+// Value makes a value with a revision and that many bytes in all, of which the
 // first eight are the revision. No two are alike, and no part of one is found in
 // another.
 func Value(revision uint64, size int) []byte { return filled(revision, size) }

@@ -47,7 +47,7 @@ func getTests() []Test {
 				}
 			}},
 		{Name: "get/result-is-the-callers", Section: secMemory,
-			Requires: "a result is a copy: what is done with it, and what is called later, changes nothing",
+			Requires: "a result is a copy: neither changing it nor later calls change anything",
 			Run: func(p *Probe) {
 				s := p.Store()
 				want := filled(1, 300)
@@ -59,7 +59,7 @@ func getTests() []Test {
 				s.Get(k("other"), Now, filled(3, 300))
 				s.Delete(k("key"), Now)
 				if !equal(got, want) {
-					p.Fail("the value that was got before is now "+differ(got, want), "that it stays as it was")
+					p.Fail("the value returned earlier is now "+differ(got, want), "that it stays as it was")
 				}
 				s.Put(k("key"), want)
 				got, err = s.TryGet(k("key"), Now)
@@ -75,7 +75,7 @@ func getTests() []Test {
 func setTests() []Test {
 	return []Test{
 		{Name: "set/arguments-are-the-callers", Section: secMemory,
-			Requires: "who wants to keep a key or value copies it",
+			Requires: "a guest that keeps a key or value copies it",
 			Run: func(p *Probe) {
 				s := p.Store()
 				key, v := k("key"), value(1, "body")
@@ -88,13 +88,13 @@ func setTests() []Test {
 			Requires: "session_set stores the value in place of what was there",
 			Run:      func(p *Probe) { overwrite(p, 100, 100) }},
 		{Name: "set/overwrite-longer", Section: secRequired,
-			Requires: "session_set stores the value in place of what was there, also if it is longer",
+			Requires: "session_set stores the value in place of what was there, even if it is longer",
 			Run:      func(p *Probe) { overwrite(p, 20, 21); overwrite(p, 9, p.ValueSize(5000)) }},
 		{Name: "set/overwrite-shorter", Section: secRequired,
-			Requires: "session_set stores the value in place of what was there, also if it is shorter",
+			Requires: "session_set stores the value in place of what was there, even if it is shorter",
 			Run:      func(p *Probe) { overwrite(p, 21, 20); overwrite(p, p.ValueSize(5000), 9) }},
 		{Name: "set/overwrite-often", Section: secRequired,
-			Requires: "of many values that are set one after the other, the last one is there",
+			Requires: "if many values are set one after the other, the last one is there",
 			Run: func(p *Probe) {
 				s := p.Store()
 				random := p.Random()
@@ -108,7 +108,7 @@ func setTests() []Test {
 				s.Get(k("other"), Now, other)
 			}},
 		{Name: "set/empty-value", Section: secRequired,
-			Requires: "an empty value that is stored is a success with len 0",
+			Requires: "a stored empty value is a success with len 0",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("empty"), nil)
@@ -134,7 +134,7 @@ func setTests() []Test {
 				}
 			}},
 		{Name: "set/sizes", Section: secRequired,
-			Requires: "a value of any size is stored, and no other record suffers from it",
+			Requires: "a value of any size is stored, and no other record is affected",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("before"), filled(1, 100))
@@ -173,7 +173,7 @@ func setTests() []Test {
 	}
 }
 
-// overwrite sets a value over one of another size, between two neighbours.
+// overwrite replaces a value by one of another size, between two neighbours.
 func overwrite(p *Probe, from, to int) {
 	p.forget()
 	s := p.Store()

@@ -9,18 +9,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// betweenTests are about what lies between the chunks of an enumeration, and
-// where chunks end.
+// betweenTests are about what happens between the chunks of an enumeration, and where
+// chunks end.
 func betweenTests() []Test {
 	return []Test{
 		{Name: "keys/reads-meanwhile", Section: secOptional, needs: needKeys,
-			Requires: everyKey + ", whatever is called between two chunks that is no write",
+			Requires: everyKey + ", whatever calls other than writes come between two chunks",
 			Run:      func(p *Probe) { notAWriteMeanwhile(p, keysOf) }},
 		{Name: "snapshot/reads-meanwhile", Section: secOptional, needs: needSnapshot,
-			Requires: "a record that is stored throughout the enumeration appears at least once, whatever is called between two chunks that is no write",
+			Requires: "a record that is stored throughout the enumeration appears at least once, whatever calls other than writes come between two chunks",
 			Run:      func(p *Probe) { notAWriteMeanwhile(p, recordsOf) }},
 		{Name: "snapshot/overwritten-meanwhile", Section: secOptional, needs: needSnapshot,
-			Requires: "a record that is stored throughout the enumeration appears at least once, with the one value or the other if it is written over meanwhile",
+			Requires: "a record that is stored throughout the enumeration appears at least once, with either value if it is overwritten meanwhile",
 			Run:      overwrittenMeanwhile},
 		{Name: "keys/ends-of-chunks", Section: secOptional, needs: needKeys,
 			Requires: everyKey + ", wherever a chunk ends",
@@ -37,8 +37,8 @@ func betweenTests() []Test {
 	}
 }
 
-// enumeration is Keys or Snapshot: it returns how often each key was named, and
-// calls during with each.
+// enumeration is Keys or Snapshot: it returns how often each key was named, and calls
+// during with each.
 type enumeration func(s *Subject, now store.Millis, during func(key []byte)) map[string]int
 
 func keysOf(s *Subject, now store.Millis, during func([]byte)) map[string]int {
@@ -57,8 +57,8 @@ func recordsOf(s *Subject, now store.Millis, during func([]byte)) map[string]int
 	return named
 }
 
-// hasAll wants an enumeration to have named each of the keys that is there. One
-// that is not was dropped to make room.
+// hasAll requires that an enumeration has named each of the keys that is there. A key
+// that is not there was dropped to make room.
 func (s *Subject) hasAll(named map[string]int, keys [][]byte, now store.Millis, how string) {
 	for _, key := range keys {
 		if named[string(key)] > 0 {
@@ -67,7 +67,7 @@ func (s *Subject) hasAll(named map[string]int, keys [][]byte, now store.Millis, 
 		if _, err := s.target.Get(s.ctx(), key, now); errors.Is(err, store.ErrNotFound) {
 			continue
 		}
-		s.probe.failAbout(key, fmt.Sprintf("%s: the key %s is missing among %d", how, bytesInWords(key), len(named)), "each key that is stored, at least once")
+		s.probe.failAbout(key, fmt.Sprintf("%s: the key %s is missing among %d", how, bytesInWords(key), len(named)), "each stored key, at least once")
 	}
 }
 
@@ -82,8 +82,8 @@ func (s *Subject) stores(keys [][]byte, body func(i int) []byte) [][]byte {
 	return keys
 }
 
-// severalChunks stores as many records as take several chunks of 64 KiB, and
-// returns their keys: with long keys, where they are taken, so that it needs few.
+// severalChunks stores enough records for several chunks of 64 KiB, and returns their
+// keys. It uses long keys, if the store takes them, so that it needs few.
 func severalChunks(s *Subject) (keys [][]byte, body func(i int) []byte) {
 	const all = 160 << 10
 	length := min(s.probe.Options().MaxKey, 1000)
@@ -94,8 +94,8 @@ func severalChunks(s *Subject) (keys [][]byte, body func(i int) []byte) {
 	return s.stores(keys, body), body
 }
 
-// notAWriteMeanwhile goes through an enumeration with one kind of operation
-// after each key that was named, and once more with all of them.
+// notAWriteMeanwhile runs an enumeration with one kind of operation after each key
+// that was named, and once more with all kinds.
 func notAWriteMeanwhile(p *Probe, enumerate enumeration) {
 	s := p.Store()
 	keys, body := severalChunks(s)
@@ -107,14 +107,14 @@ func notAWriteMeanwhile(p *Probe, enumerate enumeration) {
 		do   func()
 	}{
 		{"get", func() { i := other(); s.getOrGone(keys[i], Now, body(i), true) }},
-		{"get of nothing", func() { s.Absent(absent, Now) }},
+		{"get of an absent key", func() { s.Absent(absent, Now) }},
 		{"touch", func() {
 			if err := s.TryTouch(keys[other()], 0, Now); !errors.Is(err, store.ErrNotFound) {
 				s.want(err, nil)
 			}
 		}},
-		{"touch of nothing", func() { s.TouchFails(absent, Now+1, Now, store.ErrNotFound) }},
-		{"delete of nothing", func() { s.Delete(absent, Now) }},
+		{"touch of an absent key", func() { s.TouchFails(absent, Now+1, Now, store.ErrNotFound) }},
+		{"delete of an absent key", func() { s.Delete(absent, Now) }},
 		{"a refused write", func() {
 			s.SetFails(store.Write{Key: absent, Value: body(0), Now: Now, Expect: 1 << 40}, store.ErrConflict)
 			s.SetFails(store.Write{Key: keys[other()], Value: body(0), Now: Now, Expect: 1 << 41}, store.ErrConflict)
@@ -129,7 +129,7 @@ func notAWriteMeanwhile(p *Probe, enumerate enumeration) {
 	for _, o := range operations {
 		step := 0
 		named := enumerate(s, Now, func([]byte) {
-			// Of what is a matter for the disk, a few will do.
+			// For operations that go to the disk, a few are enough.
 			if step++; o.name != "save" || step%(len(keys)/8+1) == 0 {
 				o.do()
 			}
@@ -138,8 +138,8 @@ func notAWriteMeanwhile(p *Probe, enumerate enumeration) {
 	}
 }
 
-// overwrittenMeanwhile writes over each record once during a snapshot, some of
-// them before they were named and some behind that.
+// overwrittenMeanwhile overwrites each record once during a snapshot, some before and
+// some after they were named.
 func overwrittenMeanwhile(p *Probe) {
 	s := p.Store()
 	keys, body := severalChunks(s)
@@ -151,7 +151,7 @@ func overwrittenMeanwhile(p *Probe) {
 		if written[i] || dropped[string(keys[i])] {
 			return
 		}
-		// What was dropped to make room must not be stored anew.
+		// A record that was dropped to make room must not be stored again.
 		err := s.TrySet(store.Write{Key: keys[i], Value: after(i), Now: Now, Expect: int64(i + 1)})
 		switch {
 		case errors.Is(err, store.ErrConflict):
@@ -166,7 +166,7 @@ func overwrittenMeanwhile(p *Probe) {
 		named[key]++
 	}
 	s.hasAll(named, slices.DeleteFunc(slices.Clone(keys), func(key []byte) bool { return dropped[string(key)] }), Now,
-		"with writes over what is there between the chunks")
+		"with records overwritten between the chunks")
 	for i, key := range keys {
 		if r, ok := got[string(key)]; ok && !equal(r.Value, body(i)) && !equal(r.Value, after(i)) {
 			p.failAbout(key, "the record "+bytesInWords(key)+" with "+differ(r.Value, body(i)), "one of the two values that it had meanwhile")
@@ -174,9 +174,9 @@ func overwrittenMeanwhile(p *Probe) {
 	}
 }
 
-// endsOfChunks enumerates records of one size, behind one of every size up to
-// that: sooner or later a chunk is exactly full, whatever it holds. The header
-// is that of a record in the list.
+// endsOfChunks enumerates records of one size after one record, whose size takes
+// every value up to that: sooner or later a chunk is exactly full, whatever it holds.
+// The header is that of a record in the list.
 func endsOfChunks(p *Probe, enumerate enumeration, header, value int) {
 	s := p.Store()
 	const each = 128
@@ -188,7 +188,7 @@ func endsOfChunks(p *Probe, enumerate enumeration, header, value int) {
 	}
 	step := 1
 	if p.suite.have&needDurable != 0 {
-		step = 8 // every record is a matter for the disk
+		step = 8 // every record goes to the disk
 	}
 	for odd := 2; odd < length; odd += step {
 		p.forget()
@@ -215,7 +215,7 @@ func gaps(p *Probe, enumerate enumeration) {
 		for _, key := range stored[from : from+run] {
 			s.Delete(key, Now)
 		}
-		how := fmt.Sprintf("after the removal of %d records in a row", run)
+		how := fmt.Sprintf("after %d records in a row were removed", run)
 		named := enumerate(s, Now, nil)
 		s.hasAll(named, stored[:from], Now, how)
 		s.hasAll(named, stored[from+run:], Now, how)

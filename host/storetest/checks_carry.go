@@ -56,7 +56,7 @@ func listTests() []Test {
 				}
 				s.HasExactly(s.Keys(Now, nil), keys...)
 			}},
-		{Name: "keys/after-removal", Section: secOptional, Requires: "keys that are stored are enumerated, and no others", needs: needKeys,
+		{Name: "keys/after-removal", Section: secOptional, Requires: "stored keys are enumerated, and no others", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
 				var left [][]byte
@@ -80,7 +80,7 @@ func listTests() []Test {
 				s.Clear(Now)
 				s.HasExactly(s.Keys(Now, nil))
 			}},
-		{Name: "keys/changes-meanwhile", Section: secOptional, Requires: everyKey + "; one that comes or goes meanwhile may or may not", needs: needKeys,
+		{Name: "keys/changes-meanwhile", Section: secOptional, Requires: everyKey + "; one that is added or removed meanwhile may or may not", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
 				n := p.Records(2400, 2*LeastRecords) / 2
@@ -92,8 +92,8 @@ func listTests() []Test {
 						stays[string(long(i))] = true
 					}
 				}
-				// Of what goes, comes and is overwritten meanwhile there is
-				// enough to have a table grow and chains be moved.
+				// Enough records are removed, added and overwritten meanwhile
+				// to make a table grow and chains move.
 				step := 0
 				keys := s.Keys(Now, func([]byte) {
 					if step++; step > n {
@@ -114,11 +114,11 @@ func listTests() []Test {
 				for key := range keys {
 					var i int
 					if c, _ := fmt.Sscanf(key, "a longer key, so that there are several chunks, %d", &i); c != 1 || i > 2*n || key != string(long(i)) {
-						p.Failf("only keys that are stored", "the key %s, which never was stored", bytesInWords([]byte(key)))
+						p.Failf("only keys that are stored", "the key %s, which was never stored", bytesInWords([]byte(key)))
 					}
 				}
 			}},
-		{Name: "keys/others-removed", Section: secOptional, Requires: everyKey + ", also if those that were named before it go", needs: needKeys,
+		{Name: "keys/others-removed", Section: secOptional, Requires: everyKey + ", even if those that were named before it are removed", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
 				n := p.Records(1000, 2*LeastRecords)
@@ -155,7 +155,7 @@ func listTests() []Test {
 				s.HasExactly(seen, keys...)
 				s.HasExactly(s.Keys(Now, nil))
 			}},
-		{Name: "keys/left-early", Section: secOptional, Requires: "an enumeration may be left, and another begun", needs: needKeys,
+		{Name: "keys/left-early", Section: secOptional, Requires: "an enumeration may be abandoned, and another begun", needs: needKeys,
 			Run: func(p *Probe) {
 				s := p.Store()
 				var keys [][]byte
@@ -176,8 +176,8 @@ func listTests() []Test {
 	}
 }
 
-// patience is how long one call of a check may take about, as far as the check
-// can see to it.
+// patience is about how long one call of a check may take, as far as the check
+// can control it.
 const patience = time.Second
 
 func snapshotTests() []Test {
@@ -190,7 +190,7 @@ func snapshotTests() []Test {
 				s.HasRecords(s.Snapshot(Now, nil), want)
 				s.HasRecords(s.Snapshot(Now, nil), want)
 			}},
-		{Name: "snapshot/newest", Section: secOptional, Requires: "a snapshot has of each record the value and the expiry that it has now", needs: needSnapshot,
+		{Name: "snapshot/newest", Section: secOptional, Requires: "a snapshot has, for each record, the value and the expiry that it has now", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				want := variety(s)
@@ -221,7 +221,7 @@ func snapshotTests() []Test {
 				s.Clear(Now)
 				s.HasRecords(s.Snapshot(Now, nil), nil)
 			}},
-		{Name: "snapshot/records-are-the-callers", Section: secMemory, Requires: "a record is a copy: what is done with it changes nothing", needs: needSnapshot,
+		{Name: "snapshot/records-are-the-callers", Section: secMemory, Requires: "a record is a copy: changing it changes nothing", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), filled(1, 50))
@@ -232,7 +232,7 @@ func snapshotTests() []Test {
 				s.Absent(k("Xey"), Now)
 				s.HasRecords(s.Snapshot(Now, nil), map[string]store.Record{"key": {Key: k("key"), Value: filled(1, 50)}})
 			}},
-		{Name: "snapshot/large-records", Section: secOptional, Requires: "records of any size are in a snapshot", needs: needSnapshot,
+		{Name: "snapshot/large-records", Section: secOptional, Requires: "a snapshot includes records of any size", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Open(Setup{Shards: 1, MemoryLimit: 256 << 20})
 				want := make(map[string]store.Record)
@@ -240,14 +240,14 @@ func snapshotTests() []Test {
 				for i, size := range []int{10, 65535, 65536, 65537, 300_000, 1 << 20, 100} {
 					key := fmt.Appendf(nil, "size %d", size)
 					if most < 1<<20 {
-						size = min(size, most/4) // so that all have room
+						size = min(size, most/4) // so that there is room for all
 					}
 					want[string(key)] = store.Record{Key: key, Value: filled(uint64(i+1), size), Expires: Now + store.Millis(size)}
 					s.Set(store.Write{Key: key, Value: want[string(key)].Value, Expires: Now + store.Millis(size), Now: Now})
 				}
 				s.HasRecords(s.Snapshot(Now, nil), want)
 			}},
-		{Name: "snapshot/changes-meanwhile", Section: secOptional, Requires: "a record that is stored throughout appears at least once, as it is", needs: needSnapshot,
+		{Name: "snapshot/changes-meanwhile", Section: secOptional, Requires: "a record that is stored throughout appears at least once, unchanged", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				n := p.Records(1200, 2*LeastRecords) / 2
@@ -313,7 +313,7 @@ func restoreTests() []Test {
 				s.Get(k("a"), Now+199, value(3, "newer"))
 				s.Absent(k("a"), Now+200)
 			}},
-		{Name: "restore/leaves-out-the-expired", Section: secOptional, Requires: "records that have expired are left out", needs: needSnapshot,
+		{Name: "restore/leaves-out-the-expired", Section: secOptional, Requires: "expired records are left out", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("a"), value(9, "kept"))
@@ -375,8 +375,8 @@ func restoreTests() []Test {
 				for i := range p.Records(2000, LeastRecords) {
 					list = append(list, store.Record{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), i%300), Expires: Now + 10 + store.Millis(i%2)})
 				}
-				// A list is one call, which must not take too long: where every
-				// record is a matter for a slow disk, it is a shorter one.
+				// A list is one call, which must not take too long: if every
+				// record goes to a slow disk, the list is shorter.
 				started, few := time.Now(), list[:LeastRecords/2]
 				s.Restore(records(few...), Now)
 				if each := time.Since(started) / time.Duration(len(few)); each > 0 {
@@ -390,10 +390,10 @@ func restoreTests() []Test {
 				s.Get(list[1].Key, Now+10, list[1].Value)
 				s.Absent(list[1].Key, Now+11)
 			}},
-		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends it, and is returned (host/store, Restorer)", needs: needSnapshot,
+		{Name: "restore/ends-at-an-error", Section: secOptional, Requires: "an error in what is restored ends the restore and is returned (host/store, Restorer)", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
-				fault := errors.New("an error in the sequence that is restored")
+				fault := errors.New("an error in the sequence to restore")
 				err := s.TryRestore(func(yield func(store.Record, error) bool) {
 					_ = yield(rec("a", value(1, "x"), 0), nil) && yield(store.Record{}, fault)
 				}, Now)

@@ -13,19 +13,19 @@ import (
 func concurrentTests() []Test {
 	const order = "operations on one key have one order (host/store, Store)"
 	return []Test{
-		{Name: "concurrent/every-increment-counts", Section: secRevisions, Requires: "compare and store are one step",
+		{Name: "concurrent/every-increment-counts", Section: secRevisions, Requires: "comparing and storing are one step",
 			Run: func(p *Probe) {
 				s := p.Store()
 				const goroutines, rounds = 16, 25
 				s.Put(k("counter"), value(1, "x"))
 				p.Together(goroutines, func(int) {
 					for range rounds {
-						// Each conflict is somebody else's success, so that
-						// there cannot be more of them than increments.
+						// Each conflict is somebody else's success, so there
+						// cannot be more conflicts than increments.
 						for conflicts := 0; ; conflicts++ {
 							if conflicts > goroutines*rounds {
 								p.Failf("a conflict only if somebody else has stored meanwhile",
-									"%d conflicts in a row, and there are %d increments in all", conflicts, goroutines*rounds)
+									"%d conflicts in a row, but only %d increments in all", conflicts, goroutines*rounds)
 							}
 							old, err := s.TryGet(k("counter"), Now)
 							s.want(err, nil)
@@ -40,7 +40,7 @@ func concurrentTests() []Test {
 				})
 				s.Get(k("counter"), Now, value(1+goroutines*rounds, "x"))
 			}},
-		{Name: "concurrent/one-creates", Section: secRevisions, Requires: "of many that create only if absent, one does",
+		{Name: "concurrent/one-creates", Section: secRevisions, Requires: "of many that create only if absent, exactly one succeeds",
 			Run: func(p *Probe) {
 				s := p.Store()
 				const goroutines = 8
@@ -63,7 +63,7 @@ func concurrentTests() []Test {
 					s.Get(fmt.Appendf(nil, "key %d", i), Now, value(uint64(winners[i].Load()), ""))
 				}
 			}},
-		{Name: "concurrent/readers-see-whole-values", Section: secResults, Requires: order + ": a reader sees a value that was stored, and never one that is older than one it saw",
+		{Name: "concurrent/readers-see-whole-values", Section: secResults, Requires: order + ": a reader sees a value that was stored, and never one older than a value it saw before",
 			Run: func(p *Probe) {
 				s := p.Store()
 				const writes = 300
@@ -108,7 +108,7 @@ func concurrentTests() []Test {
 					seeds[i] = source.Uint64()
 				}
 				p.Together(goroutines+1, func(g int) {
-					if g == goroutines { // one who enumerates, sweeps and saves
+					if g == goroutines { // one that enumerates, sweeps and saves
 						for !done.Load() {
 							if p.suite.have&needKeys != 0 {
 								s.Keys(Now, nil)

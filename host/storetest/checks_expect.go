@@ -11,7 +11,7 @@ func expectTests() []Test {
 	v, w := value(5, "first"), value(6, "the second")
 	const conflict = "if expect does not allow it, the guest stores nothing and returns CONFLICT"
 	return []Test{
-		{Name: "expect/any", Section: secRevisions, Requires: "expect 0 stores always",
+		{Name: "expect/any", Section: secRevisions, Requires: "expect 0 always stores",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Set(store.Write{Key: k("key"), Value: v, Now: Now, Expect: store.Any})
@@ -19,7 +19,7 @@ func expectTests() []Test {
 				s.Set(store.Write{Key: k("key"), Value: w, Now: Now, Expect: store.Any})
 				s.Get(k("key"), Now, w)
 			}},
-		{Name: "expect/create-only", Section: secRevisions, Requires: "expect -1 stores only if no record is there",
+		{Name: "expect/create-only", Section: secRevisions, Requires: "expect -1 stores only if there is no record",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Set(store.Write{Key: k("key"), Value: v, Expires: Now + 100, Now: Now, Expect: store.Absent})
@@ -29,7 +29,7 @@ func expectTests() []Test {
 				s.SetFails(store.Write{Key: k("key"), Value: v, Now: Now + 99, Expect: store.Absent}, store.ErrConflict)
 				s.Absent(k("key"), Now+100)
 			}},
-		{Name: "expect/create-only-over-any-value", Section: secRevisions, Requires: "expect -1 asks whether a record is there, not what it holds",
+		{Name: "expect/create-only-over-any-value", Section: secRevisions, Requires: "expect -1 depends on whether there is a record, not on its value",
 			Run: func(p *Probe) {
 				s := p.Store()
 				for i, old := range [][]byte{nil, {0}, make([]byte, 8), {1}, value(1<<64-1, ""), filled(3, 500)} {
@@ -39,7 +39,7 @@ func expectTests() []Test {
 					s.Get(key, Now, old)
 				}
 			}},
-		{Name: "expect/create-after-delete", Section: secRevisions, Requires: "expect -1 stores if no record is there any more",
+		{Name: "expect/create-after-delete", Section: secRevisions, Requires: "expect -1 stores if there is no longer a record",
 			Run: func(p *Probe) {
 				s := p.Store()
 				for range 3 {
@@ -49,7 +49,7 @@ func expectTests() []Test {
 				s.Set(store.Write{Key: k("key"), Value: w, Now: Now, Expect: store.Absent})
 				s.Get(k("key"), Now, w)
 			}},
-		{Name: "expect/replace", Section: secRevisions, Requires: "any other expect stores only if a record is there and its revision is expect",
+		{Name: "expect/replace", Section: secRevisions, Requires: "any other expect stores only if there is a record and its revision is expect",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), v)
@@ -57,7 +57,7 @@ func expectTests() []Test {
 				s.Get(k("key"), Now+99, w)
 				s.Absent(k("key"), Now+100)
 			}},
-		{Name: "expect/replace-chain", Section: secRevisions, Requires: "a revision is that of the value that was stored last",
+		{Name: "expect/replace-chain", Section: secRevisions, Requires: "a record's revision is that of the value stored last",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), filled(1, 8))
@@ -76,7 +76,7 @@ func expectTests() []Test {
 				}
 				s.Get(k("key"), Now, v)
 			}},
-		{Name: "expect/revision-of-nothing", Section: secRevisions, Requires: "a revision asks for a record that is stored",
+		{Name: "expect/revision-of-nothing", Section: secRevisions, Requires: "a revision as expect requires a stored record",
 			Run: func(p *Probe) {
 				s := p.Store()
 				for _, expect := range []int64{5, 1, -2, 1 << 40} {
@@ -88,7 +88,7 @@ func expectTests() []Test {
 				s.SetFails(store.Write{Key: k("key"), Value: w, Now: Now, Expect: 5}, store.ErrConflict)
 				s.Absent(k("key"), Now)
 			}},
-		{Name: "expect/every-byte", Section: secRevisions, Requires: "a revision is a little-endian number of 64 bits, of which every one counts",
+		{Name: "expect/every-byte", Section: secRevisions, Requires: "a revision is a little-endian number of 64 bits, all of which count",
 			Run: func(p *Probe) {
 				s := p.Store()
 				const base = 0x1122334455667788
@@ -111,12 +111,12 @@ func expectTests() []Test {
 					s.Get(k("key"), Now, w)
 				}
 			}},
-		{Name: "expect/short-values", Section: secRevisions, Requires: "of a value shorter than eight bytes, the missing bytes count as zero",
+		{Name: "expect/short-values", Section: secRevisions, Requires: "if a value is shorter than eight bytes, the missing bytes count as zero",
 			Run: func(p *Probe) {
 				s := p.Store()
 				for size := 1; size < 8; size++ {
-					// What was there before must not fill the missing bytes,
-					// nor what other values have left behind.
+					// The missing bytes must not come from the value that was
+					// there before, nor from other values.
 					for range 3 {
 						s.Put(k("key"), bytes.Repeat([]byte{0xff}, 8))
 						s.Put(k("key"), bytes.Repeat([]byte{0xff}, 8+size))

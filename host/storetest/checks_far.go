@@ -10,11 +10,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// farTests take what other checks do to the ends of what there is: sizes, times,
-// keys with one hash.
+// farTests go to the extremes of what other checks cover: sizes, times, keys
+// with one hash.
 func farTests() []Test {
 	v, w := value(5, "first"), value(6, "the second")
-	// far are expiries that do not fit into less than 64 bits, or into a
+	// far are expiries that fit neither into less than 64 bits nor into a
 	// floating-point number.
 	far := []store.Millis{Now + 1<<31, Now + 1<<31 + 1, Now + 1<<32, Now + 1<<33 - 1, 1<<53 - 1, 1 << 53, 1<<53 + 1, 1<<62 + 1, math.MaxInt64 - 1, math.MaxInt64}
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
@@ -39,7 +39,7 @@ func farTests() []Test {
 				for _, size := range powersOfTwo(p.Options().MaxValue) {
 					v := filled(uint64(size+2), size)
 					if !s.fits(store.Write{Key: k("key"), Value: v, Now: Now}) {
-						continue // there is no need to have room for it
+						continue // the store need not have room for it
 					}
 					s.Get(k("key"), Now, v)
 				}
@@ -113,7 +113,7 @@ func farTests() []Test {
 				s.HasRecords(s.Snapshot(Now, nil), want)
 				there(s)
 			}},
-		{Name: "expect/after-restore", Section: secRevisions, Requires: "a revision is that of the value that was stored last, by a restore too", needs: needSnapshot,
+		{Name: "expect/after-restore", Section: secRevisions, Requires: "a record's revision is that of the value stored last, even by a restore", needs: needSnapshot,
 			Run: func(p *Probe) {
 				s := p.Store()
 				for turn := range uint64(3) {
@@ -126,7 +126,7 @@ func farTests() []Test {
 					s.Get(k("key"), Now, w)
 				}
 			}},
-		{Name: "sweep/after-clear", Section: secOptional, Requires: "session_sweep returns how many records it removed, and goes on at the next call where this one ended, also if there is less than there was", needs: needSweep,
+		{Name: "sweep/after-clear", Section: secOptional, Requires: "session_sweep returns how many records it removed, and continues at the next call where this one ended, even if there are fewer records than before", needs: needSweep,
 			Run: func(p *Probe) {
 				s := p.Store()
 				for turn := range store.Millis(3) {
@@ -141,7 +141,7 @@ func farTests() []Test {
 					s.Clear(now + 100)
 					for range 10 {
 						if got := s.Sweep(1000, now+100); got != 0 {
-							p.Failf("0, since there is nothing", "%d records removed after a clear", got)
+							p.Failf("0, since there are none", "%d records removed after a clear", got)
 						}
 					}
 					for i := range 5 {

@@ -9,15 +9,15 @@ import (
 
 func growthTests() []Test {
 	return []Test{
-		{Name: "growth/many-records", Section: secLimits, Requires: "a guest lives within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
+		{Name: "growth/many-records", Section: secLimits, Requires: "a guest stays within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
 			Run: func(p *Probe) {
 				n := 10_000
 				if p.suite.have&needDurable != 0 {
-					n = 3000 // every one is a matter for the disk
+					n = 3000 // every one goes to the disk
 				}
 				grow(p, n)
 			}},
-		{Name: "growth/long-values", Section: secLimits, Requires: "a guest lives within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
+		{Name: "growth/long-values", Section: secLimits, Requires: "a guest stays within memory_limit: it evicts, or answers NO_SPACE; and what it holds is right",
 			Run: func(p *Probe) {
 				s := p.Store()
 				size := p.ValueSize(100_000)
@@ -31,12 +31,12 @@ func growthTests() []Test {
 					s.getOrGone(fmt.Appendf(nil, "key %d", i), Now, filled(uint64(i+1), size), held[i])
 				}
 			}},
-		{Name: "growth/full", Section: secResults, Requires: "a guest that is full evicts, or answers NO_SPACE and has changed nothing; it goes on when there is room again",
+		{Name: "growth/full", Section: secResults, Requires: "a guest that is full evicts, or answers NO_SPACE and has changed nothing; it continues when there is room again",
 			Run: func(p *Probe) { fill(p) }},
 	}
 }
 
-// grow stores more and more records and looks at all of them now and then.
+// grow stores more and more records and checks all of them from time to time.
 func grow(p *Probe, n int) {
 	s := p.Store()
 	key := func(i int) []byte { return fmt.Appendf(nil, "session %d", i) }
@@ -68,7 +68,7 @@ func grow(p *Probe, n int) {
 	look()
 }
 
-// fits stores a value, or reports that there is no room.
+// fits stores a value, or returns false if there is no room.
 func (s *Subject) fits(w store.Write) bool {
 	err := s.TrySet(w)
 	if errors.Is(err, store.ErrNoSpace) {
@@ -78,7 +78,8 @@ func (s *Subject) fits(w store.Write) bool {
 	return true
 }
 
-// getOrGone wants the value, or none where it was not kept or has been dropped.
+// getOrGone requires the value, or its absence if it was not kept or has been
+// dropped.
 func (s *Subject) getOrGone(key []byte, now store.Millis, want []byte, held bool) (found bool) {
 	got, err := s.TryGet(key, now)
 	if errors.Is(err, store.ErrNotFound) {
@@ -94,9 +95,9 @@ func (s *Subject) getOrGone(key []byte, now store.Millis, want []byte, held bool
 	return true
 }
 
-// fill stores what does not fit into a small memory.
+// fill stores more than fits into a small memory.
 func fill(p *Probe) {
-	// Some engines need more from the start.
+	// Some engines need more memory from the start.
 	var s *Subject
 	limit := int64(8 << 20)
 	for ; ; limit *= 2 {
@@ -111,7 +112,7 @@ func fill(p *Probe) {
 	size := min(16<<10, p.Options().MaxValue)
 	n := int(limit/int64(size)) * 5 / 4
 	if p.suite.have&needDurable != 0 {
-		n /= 2 // such a one is bound by the disk, and slower
+		n /= 2 // it is bound by the disk, and slower
 	}
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
 	body := func(i, turn int) []byte { return filled(uint64(turn*100_000+i+1), size-i%64) }
@@ -126,10 +127,10 @@ func fill(p *Probe) {
 	}
 	full := stored < n
 	if full {
-		s.Absent(key(stored), Now) // what was refused is not there
+		s.Absent(key(stored), Now) // a refused record is not there
 	}
-	// Overwriting with more is refused at last, and changes nothing then. A store
-	// may evict some records before it refuses others.
+	// Overwriting with more is refused in the end, and then changes nothing. A
+	// store may evict some records before it refuses others.
 	larger, evicts := make(map[int][]byte), false
 	for i := range min(stored, 50) {
 		there := s.getOrGone(key(i), Now, body(i, 0), true)
@@ -175,7 +176,7 @@ func fill(p *Probe) {
 	for i := range min(stored, 100) {
 		if !s.fits(store.Write{Key: key(i), Value: body(i, 3), Now: Now, Expect: store.Absent}) {
 			if i < stored/2 {
-				p.Failf("success", "NO_SPACE for record %d after all were cleared, and before there was room for %d", i, stored)
+				p.Failf("success", "NO_SPACE for record %d after all were cleared, although there was room for %d before", i, stored)
 			}
 			break
 		}

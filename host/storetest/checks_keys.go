@@ -51,7 +51,7 @@ func keyTests() []Test {
 				}
 				apart(p, keys)
 			}},
-		{Name: "key/nul", Section: secLimits, Requires: distinct + "; NUL is a byte as any other",
+		{Name: "key/nul", Section: secLimits, Requires: distinct + "; NUL is a byte like any other",
 			Run: func(p *Probe) {
 				apart(p, [][]byte{k("a"), k("a\x00"), k("a\x00\x00"), k("a\x00b"), k("a\x00c"), k("\x00"), k("\x00\x00"),
 					k("\x00a"), k("\x00b"), bytes.Repeat([]byte{0}, 32), bytes.Repeat([]byte{0}, 64)})
@@ -83,7 +83,7 @@ func keyTests() []Test {
 					k("a"), k("a "), k("a."), k("\\"), k("a\\b"), k("C:\\a"), k("nul"), k("con"), k("*"), k("?"), k("%00"), k("%"),
 					k("~"), k("-rf"), k("0"), k("00"), k("1"), k("01"), k("\n"), k("\r\n"), k("\t"), k("'"), k("\""), k("format")})
 			}},
-		{Name: "key/collisions", Section: secLimits, Requires: distinct + ", whatever a hash says of them",
+		{Name: "key/collisions", Section: secLimits, Requires: distinct + ", whatever a hash makes of them",
 			Run: func(p *Probe) { apart(p, colliding()) }},
 		{Name: "key/lengths", Section: secLimits, Requires: "a guest takes keys up to 64 bytes, or up to the limit that it describes",
 			Run: func(p *Probe) {
@@ -95,12 +95,12 @@ func keyTests() []Test {
 				}
 				apart(p, keys)
 			}},
-		{Name: "key/long", Section: secLimits, Requires: distinct + ", those behind the first 64 too",
+		{Name: "key/long", Section: secLimits, Requires: distinct + ", including those after the first 64",
 			Run: func(p *Probe) {
 				var keys [][]byte
 				for _, n := range []int{65, 66, 72, 100, 128, 129, 200, 256, 257, 511, 512, 1000, 1023, 1024} {
 					if n = min(n, p.Options().MaxKey); n <= 64 {
-						p.Skip(fmt.Sprintf("not asked: max_key is %d", p.Options().MaxKey))
+						p.Skip(fmt.Sprintf("not checked: max_key is %d", p.Options().MaxKey))
 					}
 					base := bytes.Repeat([]byte("long"), n/4+1)[:n]
 					keys = append(keys, base)
@@ -128,8 +128,8 @@ func keyTests() []Test {
 	}
 }
 
-// colliding returns pairs of keys that well-known hash functions of 32 bits do
-// not tell apart, or sums of bytes in whatever order.
+// colliding returns pairs of keys for which well-known 32-bit hash functions, or
+// sums of bytes in any order, are equal.
 func colliding() [][]byte {
 	var keys [][]byte
 	for _, pair := range hashPairs {
@@ -138,8 +138,8 @@ func colliding() [][]byte {
 	return keys
 }
 
-// hashPairs are pairs of keys with the same hash, by the function's name; a
-// test computes those that it can.
+// hashPairs are pairs of keys with the same hash, with the function's name. A
+// test computes the hashes it can.
 var hashPairs = []struct{ hash, a, b string }{
 	{"fnv-1a", "costarring", "liquid"},
 	{"fnv-1a", "declinate", "macallums"},
@@ -156,12 +156,12 @@ var hashPairs = []struct{ hash, a, b string }{
 	{"xor of words", "12345678abcdefghABCDEFGH", "ABCDEFGHabcdefgh12345678"},
 }
 
-// apart stores a value under every key, and then holds each operation on one of
-// them to leave the others alone.
+// apart stores a value under every key, and then checks that each operation on
+// one of them leaves the others alone.
 func apart(p *Probe, keys [][]byte) {
 	keys = slices.CompactFunc(slices.SortedFunc(slices.Values(keys), bytes.Compare), bytes.Equal)
 	p.Random().Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	// A store that holds fewer gets them part by part.
+	// A store that holds fewer keys gets them in parts.
 	for part := range slices.Chunk(keys, p.Records(len(keys), 1)) {
 		p.forget()
 		apartAtOnce(p, part)
@@ -239,7 +239,7 @@ func limitTests() []Test {
 				s.Get(key, Now+4, value(1, "one"))
 				s.Absent(key, Now+5)
 			}},
-		{Name: "limits/largest-value", Section: secLimits, Requires: "a guest takes values up to the limit that it describes, or 16 MiB, where it holds nothing else; over another value it may answer NO_SPACE, and has changed nothing",
+		{Name: "limits/largest-value", Section: secLimits, Requires: "a guest takes values up to the limit that it describes, or 16 MiB, if it holds nothing else; over another value it may answer NO_SPACE, and then has changed nothing",
 			Run: func(p *Probe) {
 				s := p.Open(Setup{Shards: 1, MemoryLimit: 256 << 20})
 				most := p.Options().MaxValue
@@ -260,7 +260,8 @@ func limitTests() []Test {
 				s.Get(k("key"), Now, value(9, "small"))
 				s.Delete(k("key"), Now)
 				s.Absent(k("key"), Now)
-				// A neighbour may have to go to make room, and is else as it was.
+				// A neighbour may be evicted to make room. Otherwise it is
+				// unchanged.
 				s.Put(k("neighbour"), filled(1, 100))
 				fits := s.fits(store.Write{Key: k("key"), Value: held, Now: Now})
 				s.getOrGone(k("neighbour"), Now, filled(1, 100), true)

@@ -10,9 +10,9 @@ import (
 
 func randomTests() []Test {
 	return []Test{
-		{Name: "random/sequences", Section: secResults, Requires: "whatever is called in whatever order, the answers are those of a map with expiry and revisions",
+		{Name: "random/sequences", Section: secResults, Requires: "whatever is called in any order, the answers are those of a map with expiry and revisions",
 			Run: sequences},
-		{Name: "soak/mixed", Section: secLife, Requires: "an instance answers rightly for as long as it lives",
+		{Name: "soak/mixed", Section: secLife, Requires: "an instance answers correctly for as long as it lives",
 			Run: func(p *Probe) {
 				g := soaking(p, p.Store())
 				for i := range p.Options().Soak {
@@ -28,17 +28,17 @@ func randomTests() []Test {
 
 const (
 	sequenceLength = 80
-	// perStore is how many sequences are played in one store: opening one can
+	// perStore is how many sequences are played in one store: opening a store can
 	// cost more than a sequence.
 	perStore = 10
-	// mostTrials and mostTime bound how often, and for how long, a failing
-	// sequence is tried in parts.
+	// mostTrials and mostTime bound how often, and for how long, parts of a
+	// failing sequence are tried.
 	mostTrials = 500
 	mostTime   = 5 * time.Second
 )
 
-// sequences plays random sequences, a few in each store, which is cleared
-// between them. What fails is made as short as possible.
+// sequences plays random sequences, a few in each store, which is cleared between
+// them. A failing sequence is made as short as possible.
 func sequences(p *Probe) {
 	random := p.Random()
 	for i := 0; i < p.Options().Sequences; i += perStore {
@@ -54,7 +54,7 @@ func sequences(p *Probe) {
 		if failed == nil {
 			continue
 		}
-		// Most often the last sequence alone fails too.
+		// Most often the last sequence fails by itself, too.
 		candidate := ops[:done]
 		if last := ops[(done-1)/(sequenceLength+1)*(sequenceLength+1) : done]; len(last) < len(candidate) {
 			if f, _ := p.try(last); f != nil {
@@ -77,8 +77,8 @@ func sequences(p *Probe) {
 	}
 }
 
-// try plays a sequence and returns how it failed, nil if it did not, and how
-// many operations were done.
+// try plays a sequence. It returns how the sequence failed, nil if it did not,
+// and how many operations were done.
 func (p *Probe) try(ops []operation) (failed *Failure, done int) {
 	if err := p.Context().Err(); err != nil {
 		p.Skip("the run was ended: " + err.Error())
@@ -103,7 +103,8 @@ func (p *Probe) try(ops []operation) (failed *Failure, done int) {
 	return failed, done
 }
 
-// sequenceKeys are few, so that operations meet, and easily confused.
+// sequenceKeys are few, so that operations concern the same keys, and easily
+// confused.
 var sequenceKeys = [][]byte{k("a"), k("ab"), k("a\x00"), k("A"), k("costarring"), k("liquid"), k("session 1"), k("session 2"),
 	k("\xff\xff\xff\xff"), filled(1, 32), filled(2, 64)}
 
@@ -159,7 +160,7 @@ func draw(random *rand.Rand, w weights, keys int) operation {
 	return o
 }
 
-// soak is a long play with more keys.
+// soak is a long random sequence with more keys.
 type soak struct {
 	play
 	random *rand.Rand
@@ -168,9 +169,9 @@ type soak struct {
 
 const soakKeys = 400
 
-// Soak returns a function that does one operation of the soak on the store, which
-// must be empty, and holds it to a model; and one that compares all that the
-// store holds with it.
+// Soak returns two functions: step does one operation of the soak on the store,
+// which must be empty, and on a model, and compares the results; compare compares
+// everything that the store holds with the model.
 func (p *Probe) Soak(s *Subject) (step, compare func()) {
 	g := soaking(p, s)
 	return g.step, g.all

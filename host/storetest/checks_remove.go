@@ -47,7 +47,7 @@ func deleteTests() []Test {
 					}
 				}
 			}},
-		{Name: "delete/then-set", Section: secRequired, Requires: "what is set after a deletion is there",
+		{Name: "delete/then-set", Section: secRequired, Requires: "a value set after a deletion is there",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("other"), value(1, "other"))
@@ -82,7 +82,7 @@ func clearTests() []Test {
 					s.HasExactly(s.Keys(Now, nil))
 				}
 			}},
-		{Name: "clear/usable-after", Section: secRequired, Requires: "after session_clear the instance goes on as if it were new",
+		{Name: "clear/usable-after", Section: secRequired, Requires: "after session_clear the instance continues as if it were new",
 			Run: func(p *Probe) {
 				s := p.Store()
 				n := p.Records(40, LeastRecords)
@@ -129,7 +129,7 @@ func saveTests() []Test {
 					}
 				}
 			}},
-		{Name: "save/expired-stays-absent", Section: secTime, Requires: "an expired record is absent, whether or not its space has been given back",
+		{Name: "save/expired-stays-absent", Section: secTime, Requires: "an expired record is absent, whether or not its space has been freed",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Set(store.Write{Key: k("a"), Value: value(1, "a"), Expires: Now + 10, Now: Now})
@@ -164,7 +164,7 @@ func saveTests() []Test {
 	}
 }
 
-// lifeTests are about the Store around the operations.
+// lifeTests are about a Store as a whole.
 func lifeTests() []Test {
 	return []Test{
 		{Name: "life/empty", Section: secLife, Requires: "a new store holds nothing",
@@ -187,7 +187,7 @@ func lifeTests() []Test {
 				}
 				a.Get(k("key"), Now, value(1, "a"))
 			}},
-		{Name: "life/cancelled", Section: secLife, Requires: "a context that is cancelled before an operation has begun ends it without effect (host/store, Store)",
+		{Name: "life/cancelled", Section: secLife, Requires: "a context that is cancelled before an operation begins ends it without effect (host/store, Store)",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), value(1, "kept"))
@@ -201,7 +201,7 @@ func lifeTests() []Test {
 				s.Get(k("key"), Now, value(1, "kept"))
 				s.Absent(k("new"), Now)
 			}},
-		{Name: "life/closed", Section: secLife, Requires: "after Close operations return ErrClosed, and a second Close nothing (host/store, Closer)", needs: needClose,
+		{Name: "life/closed", Section: secLife, Requires: "after Close operations return ErrClosed, and a second Close does nothing (host/store, Closer)", needs: needClose,
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Put(k("key"), value(1, "x"))

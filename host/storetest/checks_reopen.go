@@ -12,14 +12,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Reopen closes a store and opens it again over the same directory.
+// Reopen closes a store and opens it again on the same directory.
 func (p *Probe) Reopen(s *Subject) *Subject {
 	s.Close()
 	return p.Open(s.setup)
 }
 
-// Crashed opens a store over a copy of the directory as it is now: what a
-// process that is killed at this moment leaves.
+// Crashed opens a store on a copy of the directory as it is now, which is what
+// a process killed at this moment leaves.
 func (p *Probe) Crashed(s *Subject) *Subject {
 	setup := s.setup
 	setup.Dir = p.Dir()
@@ -56,7 +56,7 @@ func copyDir(to, from string) error {
 func reopenTests() []Test {
 	const durable = "when session_save returns success, every write that was answered before is durable"
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
-	// holds wants the records as they are now, which leaves all of them there.
+	// holds requires the records as they are now. It leaves all of them there.
 	holds := func(s *Subject, want map[string]store.Record) {
 		var keys [][]byte
 		for _, key := range slices.Sorted(maps.Keys(want)) { // the same failure every time
@@ -67,14 +67,14 @@ func reopenTests() []Test {
 			s.HasExactly(s.Keys(Now, nil), keys...)
 		}
 	}
-	// check wants the records as they are now and when they expire, after which
-	// no more can be asked of the store or its directory.
+	// check requires the records as they are now and at their expiries. After
+	// that, neither the store nor its directory can be used for more checks.
 	check := func(s *Subject, want map[string]store.Record) {
 		holds(s, want)
 		s.expireInTurn(want)
 	}
-	// change overwrites, touches, removes and lets go a part of what variety
-	// stored.
+	// change overwrites, touches, removes and lets expire a part of what
+	// variety stored.
 	change := func(s *Subject, want map[string]store.Record) {
 		for i := range 200 {
 			r, stored := want[string(key(i))]
@@ -133,7 +133,7 @@ func reopenTests() []Test {
 					check(p.Reopen(s), want)
 				}
 			}},
-		{Name: "reopen/after-close", Section: secLife, Requires: "a host that shuts down in order calls session_save just before", needs: needDurable,
+		{Name: "reopen/after-close", Section: secLife, Requires: "a host that shuts down in an orderly way calls session_save just before", needs: needDurable,
 			Run: func(p *Probe) {
 				for _, setup := range setups {
 					p.forget()
@@ -142,7 +142,7 @@ func reopenTests() []Test {
 					check(p.Reopen(s), want)
 				}
 			}},
-		{Name: "reopen/changes", Section: secRequired, Requires: durable + ", removals and expiries among them", needs: needDurable,
+		{Name: "reopen/changes", Section: secRequired, Requires: durable + ", including removals and expiries", needs: needDurable,
 			Run: func(p *Probe) {
 				for _, setup := range setups {
 					p.forget()
@@ -168,7 +168,7 @@ func reopenTests() []Test {
 					check(p.Reopen(s), want)
 				}
 			}},
-		{Name: "reopen/clear", Section: secRequired, Requires: durable + ", session_clear among them", needs: needDurable,
+		{Name: "reopen/clear", Section: secRequired, Requires: durable + ", including session_clear", needs: needDurable,
 			Run: func(p *Probe) {
 				s := p.Store()
 				variety(s)
@@ -238,7 +238,7 @@ func reopenTests() []Test {
 					}
 				}
 			}},
-		{Name: "reopen/one-change", Section: secRequired, Requires: durable + ", also if it is the only one since the last save", needs: needDurable,
+		{Name: "reopen/one-change", Section: secRequired, Requires: durable + ", even if it is the only one since the last save", needs: needDurable,
 			Run: func(p *Probe) {
 				for _, c := range []struct {
 					name   string
@@ -250,8 +250,8 @@ func reopenTests() []Test {
 					{"delete", func(s *Subject) { s.Delete(k("key"), Now) }, nil, 0},
 					{"touch", func(s *Subject) { s.Touch(k("key"), Now+500, Now) }, value(5, "old"), Now + 500},
 					{"touch to never", func(s *Subject) { s.Touch(k("key"), 0, Now) }, value(5, "old"), 0},
-					{"touch that removes", func(s *Subject) { s.Touch(k("key"), Now, Now) }, nil, 0},
-					{"write that removes", func(s *Subject) { s.Set(store.Write{Key: k("key"), Value: value(6, ""), Expires: Now, Now: Now}) }, nil, 0},
+					{"a touch that removes", func(s *Subject) { s.Touch(k("key"), Now, Now) }, nil, 0},
+					{"a write that removes", func(s *Subject) { s.Set(store.Write{Key: k("key"), Value: value(6, ""), Expires: Now, Now: Now}) }, nil, 0},
 					{"clear", func(s *Subject) { s.Clear(Now) }, nil, 0},
 				} {
 					for _, killed := range []bool{false, true} {
@@ -291,7 +291,7 @@ func reopenTests() []Test {
 				s = p.Crashed(s)
 				s.Get(k("key"), Now, value(1, "x"))
 			}},
-		{Name: "reopen/long-value", Section: secMemory, Requires: "a value that was saved comes back whole, whatever size the exchange buffer has", needs: needDurable,
+		{Name: "reopen/long-value", Section: secMemory, Requires: "a saved value comes back whole, whatever size the exchange buffer has", needs: needDurable,
 			Run: func(p *Probe) {
 				s := p.Store()
 				v := filled(1, p.ValueSize(1<<20))
@@ -317,7 +317,7 @@ func reopenTests() []Test {
 					check(p.Crashed(s), nil)
 				}
 			}},
-		{Name: "reopen/killed-without-save", Section: secRequired, Requires: "of writes that were not saved nothing need come back, and what does is what was stored at some time since", needs: needDurable,
+		{Name: "reopen/killed-without-save", Section: secRequired, Requires: "writes that were not saved need not come back, and a value that does was stored at some time since the last save", needs: needDurable,
 			Run: func(p *Probe) {
 				s := p.Store()
 				n := p.Records(60, LeastRecords)

@@ -7,8 +7,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// savedTests kill a host after a save, as those of reopenTests do, where one may
-// think that there was nothing to save.
+// savedTests kill a host after a save, as those of reopenTests do, where a store
+// might think that there was nothing to save.
 func savedTests() []Test {
 	const durable = "when session_save returns success, every write that was answered before is durable"
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
@@ -44,8 +44,8 @@ func savedTests() []Test {
 						s.SetFails(store.Write{Key: key(1), Value: value(9, "no"), Now: Now, Expect: 7}, store.ErrConflict)
 						s.SetFails(store.Write{Key: key(1), Value: value(9, "no"), Now: Now, Expect: store.Absent}, store.ErrConflict)
 					}},
-					{"touch of nothing", func(s *Subject) { s.TouchFails(absent, Now+1, Now, store.ErrNotFound) }},
-					{"delete of nothing", func(s *Subject) { s.Delete(absent, Now) }},
+					{"touch of an absent key", func(s *Subject) { s.TouchFails(absent, Now+1, Now, store.ErrNotFound) }},
+					{"delete of an absent key", func(s *Subject) { s.Delete(absent, Now) }},
 					{"sweep", func(s *Subject) {
 						if p.suite.have&needSweep != 0 {
 							s.Sweep(100, Now)
@@ -90,7 +90,7 @@ func savedTests() []Test {
 				for i := range n {
 					held[i] = s.fits(store.Write{Key: key(i), Value: filled(uint64(i+1), 20), Now: Now})
 				}
-				for i := range n { // what was dropped to make room need not come back
+				for i := range n { // a record that was dropped to make room need not come back
 					if held[i] {
 						_, err := s.TryGet(key(i), Now)
 						held[i] = !errors.Is(err, store.ErrNotFound)

@@ -7,9 +7,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// spaceTests hold the room that a store counts to what it holds. A store that
-// leaves something in its count is full in the end, or drops what it was just
-// given, although it holds next to nothing.
+// spaceTests compare the room that a store counts with what it holds. A store
+// that leaves something in its count is full in the end, or drops what it was
+// just given, although it holds next to nothing.
 func spaceTests() []Test {
 	const requires = "NO_SPACE says that there is no room and that none can be made: "
 	var tests []Test
@@ -18,9 +18,9 @@ func spaceTests() []Test {
 			Run: func(p *Probe) { useSpace(p, w) }})
 	}
 	return append(tests,
-		Test{Name: "space/refused", Section: secResults, Requires: requires + "what was refused takes none",
+		Test{Name: "space/refused", Section: secResults, Requires: requires + "a refused write takes none",
 			Run: func(p *Probe) { refuseSpace(p, nil) }},
-		Test{Name: "space/restore-refused", Section: secResults, needs: needSnapshot, Requires: requires + "a list that was refused takes none",
+		Test{Name: "space/restore-refused", Section: secResults, needs: needSnapshot, Requires: requires + "a refused list takes none",
 			Run: func(p *Probe) {
 				refuseSpace(p, func(s *Subject, size int) error {
 					var list []store.Record
@@ -36,7 +36,7 @@ func spaceTests() []Test {
 	)
 }
 
-// A way to store records and to have them removed again, or refused.
+// A way to store records, and then to remove them or have them refused.
 type wayToUseSpace struct {
 	name     string
 	needs    need
@@ -46,7 +46,7 @@ type wayToUseSpace struct {
 }
 
 func waysToUseSpace() []wayToUseSpace {
-	const removed = "what was removed takes none"
+	const removed = "a removed record takes none"
 	each := func(f func(u *user, key []byte)) func(*user) {
 		return func(u *user) {
 			for _, key := range u.keys {
@@ -54,7 +54,8 @@ func waysToUseSpace() []wayToUseSpace {
 			}
 		}
 	}
-	// expired has records that expire in the next millisecond, and lets it pass.
+	// expired stores records that expire in the next millisecond, and lets it
+	// pass.
 	expired := func(u *user) {
 		for _, key := range u.keys {
 			u.set(store.Write{Key: key, Value: u.body, Expires: store.Millis(u.now + 1), Now: store.Millis(u.now)})
@@ -65,15 +66,15 @@ func waysToUseSpace() []wayToUseSpace {
 	remove := func(u *user, key []byte) { u.s.Delete(key, store.Millis(u.now)) }
 	return []wayToUseSpace{
 		{"delete", 0, removed, each(func(u *user, key []byte) { put(u, key); remove(u, key) })},
-		{"delete-of-nothing", 0, "nothing takes none", each(func(u *user, key []byte) { remove(u, key); u.used += len(u.body) / 4 })},
+		{"delete-of-nothing", 0, "an absent record takes none", each(func(u *user, key []byte) { remove(u, key); u.used += len(u.body) / 4 })},
 		{"clear", 0, removed, func(u *user) { each(put)(u); u.s.Clear(store.Millis(u.now)) }},
-		{"overwrite", 0, "what was written over takes none", each(func(u *user, key []byte) {
+		{"overwrite", 0, "an overwritten record takes none", each(func(u *user, key []byte) {
 			for range 4 {
 				put(u, key)
 			}
 			remove(u, key)
 		})},
-		{"overwrite-with-less", 0, "what was written over takes none", each(func(u *user, key []byte) {
+		{"overwrite-with-less", 0, "an overwritten record takes none", each(func(u *user, key []byte) {
 			for range 4 {
 				put(u, key)
 				u.set(store.Write{Key: key, Value: u.body[:8], Now: store.Millis(u.now)})
@@ -92,16 +93,16 @@ func waysToUseSpace() []wayToUseSpace {
 			remove(u, key)
 		})},
 		{"touch-that-removes", 0, removed, each(func(u *user, key []byte) { put(u, key); u.touch(key, store.Millis(u.now)) })},
-		{"create-refused", 0, "what was refused takes none", each(func(u *user, key []byte) { u.refused(key, store.Absent) })},
-		{"replace-refused", 0, "what was refused takes none", each(func(u *user, key []byte) { u.refused(key, 1<<40) })},
-		{"expired-and-saved", 0, "what has expired takes none once session_save has dropped it", func(u *user) { expired(u); u.s.Save(store.Millis(u.now)) }},
-		{"expired-and-swept", needSweep, "what has expired takes none once session_sweep has removed it", func(u *user) {
+		{"create-refused", 0, "a refused write takes none", each(func(u *user, key []byte) { u.refused(key, store.Absent) })},
+		{"replace-refused", 0, "a refused write takes none", each(func(u *user, key []byte) { u.refused(key, 1<<40) })},
+		{"expired-and-saved", 0, "an expired record takes none once session_save has dropped it", func(u *user) { expired(u); u.s.Save(store.Millis(u.now)) }},
+		{"expired-and-swept", needSweep, "an expired record takes none once session_sweep has removed it", func(u *user) {
 			expired(u)
 			for range 3 {
 				u.s.Sweep(1<<10, store.Millis(u.now))
 			}
 		}},
-		{"expired-and-read", 0, "what has expired takes none once session_save has dropped it", func(u *user) {
+		{"expired-and-read", 0, "an expired record takes none once session_save has dropped it", func(u *user) {
 			expired(u)
 			for _, key := range u.keys {
 				u.s.Absent(key, store.Millis(u.now))
@@ -109,14 +110,14 @@ func waysToUseSpace() []wayToUseSpace {
 			u.tidy()
 		}},
 		{"expired-and-deleted", 0, removed, func(u *user) { expired(u); each(remove)(u) }},
-		{"expired-and-replaced", 0, "what was written over takes none", func(u *user) {
+		{"expired-and-replaced", 0, "an overwritten record takes none", func(u *user) {
 			expired(u)
 			for _, key := range u.keys {
 				u.set(store.Write{Key: key, Value: u.body, Now: store.Millis(u.now), Expect: store.Absent})
 				remove(u, key)
 			}
 		}},
-		{"restore", needSnapshot, "what was written over takes none", func(u *user) {
+		{"restore", needSnapshot, "an overwritten record takes none", func(u *user) {
 			for range 4 {
 				var list []store.Record
 				for _, key := range u.keys {
@@ -132,7 +133,7 @@ func waysToUseSpace() []wayToUseSpace {
 const (
 	// usedRecords is how many records a round stores.
 	usedRecords = 24
-	// usedMemory is how often over the memory is used.
+	// usedMemory is how many times the memory is used.
 	usedMemory = 3
 )
 
@@ -144,12 +145,12 @@ type user struct {
 	now  store.Millis
 	keys [][]byte
 	body []byte
-	used int // bytes that were given to the store
+	used int // bytes that the store was given
 	fit  int // records that it held at first
 }
 
-// useSpace goes through rounds until the store was given a multiple of what it
-// may hold. It must then hold as much as at first, or nearly.
+// useSpace runs rounds until the store was given a multiple of what it may hold.
+// It must then hold nearly as much as at first.
 func useSpace(p *Probe, way wayToUseSpace) {
 	s, limit := p.small()
 	size := min(16<<10, p.Options().MaxValue)
@@ -164,7 +165,7 @@ func useSpace(p *Probe, way wayToUseSpace) {
 	u.keys = u.keys[:u.fit]
 	most := usedMemory * int(limit)
 	if p.suite.have&needDurable != 0 {
-		most /= 16 // every write is a matter for the disk
+		most /= 16 // every write goes to the disk
 	}
 	u.used = 0
 	for u.used < most {
@@ -200,7 +201,7 @@ func (u *user) holds() (n int) {
 	return n
 }
 
-// tidy lets the store give back what it gives back by and by.
+// tidy lets the store free what it frees gradually.
 func (u *user) tidy() {
 	u.s.Save(store.Millis(u.now))
 	if u.p.suite.have&needSweep != 0 {
@@ -224,7 +225,8 @@ func (u *user) restore(list []store.Record) {
 	u.used += len(list) * len(u.body)
 	err := u.s.TryRestore(records(list...), store.Millis(u.now))
 	if errors.Is(err, store.ErrNoSpace) {
-		// A list may need more room than what it replaces, until it is stored.
+		// A list may need more room than the records that it replaces, until it
+		// is stored.
 		u.s.Clear(store.Millis(u.now))
 		if err = u.s.TryRestore(records(list...), store.Millis(u.now)); errors.Is(err, store.ErrNoSpace) {
 			u.full(fmt.Sprintf("a list of %d records of %d bytes", len(list), len(u.body)))
@@ -233,7 +235,7 @@ func (u *user) restore(list []store.Record) {
 	u.s.want(err, nil)
 }
 
-// touch may find that the record was dropped to make room.
+// touch touches a record, which may have been dropped to make room.
 func (u *user) touch(key []byte, expires store.Millis) {
 	u.used += len(u.body)
 	err := u.s.TryTouch(key, expires, store.Millis(u.now))
@@ -245,7 +247,7 @@ func (u *user) touch(key []byte, expires store.Millis) {
 	}
 }
 
-// refused has writes refused over a record that is there.
+// refused makes writes over an existing record that are refused.
 func (u *user) refused(key []byte, expect int64) {
 	u.set(store.Write{Key: key, Value: u.body[:8], Now: store.Millis(u.now)})
 	for range 4 {
@@ -260,7 +262,7 @@ func (u *user) refused(key []byte, expect int64) {
 }
 
 func (u *user) full(what string) {
-	u.p.Failf(fmt.Sprintf("success: no more than %d records are stored, which fitted at first", u.fit),
+	u.p.Failf(fmt.Sprintf("success: at most %d records are stored, which fitted at first", u.fit),
 		"NO_SPACE for %s, after %d bytes were stored and removed again (%s)", what, u.used, u.way.name)
 }
 
@@ -278,12 +280,12 @@ func (p *Probe) small() (*Subject, int64) {
 }
 
 // filledUp stores records until one is refused, and returns how many there are.
-// A store that never refuses one ends the check. Records of up to largest bytes
-// are to come: the exchange buffer of a guest has room for them.
+// It skips the check for a store that never refuses one. Records of up to largest
+// bytes will follow: the exchange buffer of a guest has room for them.
 func (p *Probe) filledUp(s *Subject, limit int64, size, largest int) (stored int) {
 	n := int(limit/int64(size)) * 5 / 4
 	if p.suite.have&needDurable != 0 {
-		p.Skip("the store keeps files: what fills it is not its memory")
+		p.Skip("the store keeps files: it is not its memory that gets full")
 	}
 	if key := k("a key that is longer than the others"); s.fits(store.Write{Key: key, Value: filled(1, largest), Now: Now}) {
 		s.Delete(key, Now)
@@ -297,12 +299,12 @@ func (p *Probe) filledUp(s *Subject, limit int64, size, largest int) (stored int
 			p.Progress(stored, n)
 		}
 	}
-	p.Skip("the store makes room: it answered no NO_SPACE")
+	p.Skip("the store makes room: it never answered NO_SPACE")
 	return 0
 }
 
-// refuseSpace has a store that is full refuse writes, or what try does, and then
-// removes all: it must hold again what it held.
+// refuseSpace makes a full store refuse writes, or what try does, and then
+// removes everything: the store must then hold as much as before.
 func refuseSpace(p *Probe, try func(s *Subject, size int) error) {
 	s, limit := p.small()
 	size := min(16<<10, p.Options().MaxValue)
@@ -327,7 +329,7 @@ func refuseSpace(p *Probe, try func(s *Subject, size int) error) {
 		refusals++
 	}
 	if s.Clear(Now); refusals == 0 {
-		p.Skip("the store makes room: it answered no NO_SPACE")
+		p.Skip("the store makes room: it never answered NO_SPACE")
 	}
 	for i := range held / 2 {
 		if !s.fits(store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(uint64(i+1), size), Now: Now}) {
@@ -336,7 +338,7 @@ func refuseSpace(p *Probe, try func(s *Subject, size int) error) {
 	}
 }
 
-// refusedIsNowhere looks for what NO_SPACE has refused.
+// refusedIsNowhere looks for records that were refused with NO_SPACE.
 func refusedIsNowhere(p *Probe) {
 	s, limit := p.small()
 	size := min(16<<10, p.Options().MaxValue)
@@ -355,11 +357,11 @@ func refusedIsNowhere(p *Probe) {
 		s.SetFails(store.Write{Key: key(i), Value: filled(8, 8), Now: Now, Expect: 9}, store.ErrConflict)
 	}
 	if refused == 0 {
-		p.Skip("the store makes room: it answered no NO_SPACE")
+		p.Skip("the store makes room: it never answered NO_SPACE")
 	}
 	if p.suite.have&needKeys != 0 {
 		keys, err := s.tryKeys(Now, nil)
-		if !errors.Is(err, store.ErrUnavailable) { // as it may be with no room left for a chunk
+		if !errors.Is(err, store.ErrUnavailable) { // which may happen when there is no room for a chunk
 			s.want(err, nil)
 		}
 		for i := range 20 {
@@ -368,7 +370,7 @@ func refusedIsNowhere(p *Probe) {
 			}
 		}
 	}
-	// Larger values over those that are there, with another expiry.
+	// Larger values over existing ones, with another expiry.
 	over := make([]bool, min(held, 20))
 	for i := range over {
 		w := store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: filled(99, larger), Expires: Now + 5000, Now: Now}

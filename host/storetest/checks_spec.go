@@ -13,11 +13,11 @@ import (
 // overlook.
 func pageTests() []Test {
 	const (
-		own = "other enumerations may take place between two chunks: the cursor alone says where one is"
+		own = "other enumerations may take place between two chunks: the cursor alone says where an enumeration is"
 		n   = 600
 	)
 	long := func(i int) []byte { return fmt.Appendf(nil, "a longer key, so that there are several chunks, %07d", i) }
-	// fill stores records of which every third goes while enumerations go on.
+	// fill stores records, every third of which is removed while enumerations run.
 	fill := func(s *Subject) (stays [][]byte) {
 		for i := range n {
 			fits(s, long(i), filled(uint64(i+1), 20+i%40))
@@ -91,17 +91,18 @@ func pageTests() []Test {
 	}
 }
 
-// fits stores a value, or skips the check in a store that is too small for it.
+// fits stores a value, or skips the check if the store is too small for it.
 func fits(s *Subject, key, value []byte) {
 	err := s.TrySet(store.Write{Key: key, Value: value, Now: Now})
 	if errors.Is(err, store.ErrNoSpace) {
-		s.probe.Skip("the store has no room for as many records as it takes to have several chunks")
+		s.probe.Skip("the store has no room for the records that several chunks take")
 	}
 	s.want(err, nil)
 }
 
-// inTurn takes two enumerations a step at a time, with changes in between, and a
-// third one that is left, and wants of both what stays throughout.
+// inTurn runs two enumerations a step at a time, with changes in between, and a
+// third one that is abandoned. It requires both to have everything that stays
+// throughout.
 func inTurn[A, B any](s *Subject, change func(s *Subject, step int), stays [][]byte, first func() iter.Seq2[A, error], second func() iter.Seq2[B, error],
 	keyOfA func(A) []byte, keyOfB func(B) []byte) {
 	p := s.probe

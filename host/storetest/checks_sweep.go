@@ -6,18 +6,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// idleSweeps bounds the calls of a sweep in small steps that remove nothing: a
-// store may count the empty places of its table among what it looks at.
+// idleSweeps bounds how many sweeps in small steps may remove nothing: a store
+// may count empty places of its table among those it looks at.
 const idleSweeps = 10_000
 
 func sweepTests() []Test {
 	const (
-		goesOn = "session_sweep gives back the space of expired records, a few at a call, and goes on at the next where this one ended"
+		goesOn = "session_sweep frees the space of expired records, a few at a call, and continues at the next where this one ended"
 		counts = "session_sweep returns how many records it removed"
 	)
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
-	// fill stores n records: the even ones expire at Now+100, of the others
-	// every second at Now+200 and the rest never.
+	// fill stores n records: the even ones expire at Now+100, every second of
+	// the others at Now+200, and the rest never.
 	fill := func(s *Subject, n int) {
 		for i := range n {
 			expires := [4]store.Millis{Now + 100, Now + 200, Now + 100, 0}[i%4]
@@ -103,7 +103,7 @@ func sweepTests() []Test {
 			Run: func(p *Probe) {
 				s := p.Store()
 				const n = 400
-				life := p.Records(40, LeastRecords) / 2 // as many are there that a sweep has not come to
+				life := p.Records(40, LeastRecords) / 2 // as many are there as a sweep has not reached
 				for i := range n {
 					now := Now + store.Millis(i)
 					s.Set(store.Write{Key: key(i), Value: filled(uint64(i+1), 30), Expires: now + store.Millis(life), Now: now})

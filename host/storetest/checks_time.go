@@ -22,7 +22,8 @@ func expiryTests() []Test {
 		{Name: "expiry/exact-millisecond", Section: secTime, Requires: "a record is there while now_ms < expires_ms",
 			Run: func(p *Probe) {
 				for i, life := range []store.Millis{1, 2, 60_000, 604_800_000} {
-					// A store of its own: it would be far to go back in time.
+					// It uses a store of its own: going back in time would be
+					// too far.
 					p.forget()
 					s, key, at := p.Store(), fmt.Appendf(nil, "key %d", i), Now+life
 					s.Set(store.Write{Key: key, Value: v, Expires: at, Now: Now})
@@ -104,7 +105,7 @@ func expiryTests() []Test {
 					}
 				}
 			}},
-		{Name: "expiry/clock-goes-back", Section: secTime, Requires: "now_ms may go backwards; a record that was seen as expired may be seen again or not, and then as it was",
+		{Name: "expiry/clock-goes-back", Section: secTime, Requires: "now_ms may go backwards; a record that was seen as expired may be visible again or not, and if it is, it is unchanged",
 			Run: func(p *Probe) {
 				s := expired(p)
 				s.Set(store.Write{Key: k("other"), Value: w, Expires: Now + 200, Now: Now})
@@ -140,7 +141,7 @@ func expiryTests() []Test {
 					s.Absent(k("key"), Now+c.after)
 				}
 			}},
-		{Name: "expiry/absent-for-create", Section: secRevisions, Requires: "expect -1 stores if no record, or an expired one, is there",
+		{Name: "expiry/absent-for-create", Section: secRevisions, Requires: "expect -1 stores if there is no record, or an expired one",
 			Run: func(p *Probe) {
 				s := expired(p)
 				s.SetFails(store.Write{Key: k("key"), Value: w, Now: Now + 99, Expect: store.Absent}, store.ErrConflict)
@@ -198,7 +199,7 @@ func expiryTests() []Test {
 					s.Put(k("other"), v)
 					s.Set(store.Write{Key: key, Value: w, Expires: at, Now: Now + 10})
 					s.Absent(key, Now+10)
-					s.Absent(key, Now) // it is removed, and not just as good as absent
+					s.Absent(key, Now) // it is really removed, and not merely treated as absent
 					s.Get(k("other"), Now+10, v)
 					s.Set(store.Write{Key: key, Value: w, Now: Now + 10, Expect: store.Absent})
 					s.Get(key, Now+10, w)
@@ -262,7 +263,7 @@ func touchTests() []Test {
 				s.Get(k("key"), Now+49, v)
 				s.Absent(k("key"), Now+50)
 			}},
-		{Name: "touch/to-never-and-from", Section: secOptional, Requires: "session_touch gives an existing record a new expiry, of which 0 is one",
+		{Name: "touch/to-never-and-from", Section: secOptional, Requires: "session_touch gives an existing record a new expiry, which may be 0",
 			Run: func(p *Probe) {
 				s := p.Store()
 				s.Set(store.Write{Key: k("key"), Value: v, Expires: Now + 100, Now: Now})

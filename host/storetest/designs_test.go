@@ -20,16 +20,16 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// design is a store that does what the contract says, and does it in a way of its
-// own. Limits are 0 for none.
+// design is a store that fulfils the contract in its own way. Limits are 0 for
+// none.
 type design struct {
 	*store.Memory
 	mu   sync.Mutex
-	file string // of a durable one
+	file string // of a durable store
 
-	purges       bool   // whatever is called removes what has expired by then
-	records      int    // it holds so many
-	bytes        int    // and so many bytes of values
+	purges       bool   // every call removes the records that have expired by then
+	records      int    // how many records it holds
+	bytes        int    // and how many bytes of values
 	makesRoom    string // "oldest", "any", "half", or "" to answer NO_SPACE
 	maxKey       int
 	maxValue     int
@@ -37,7 +37,7 @@ type design struct {
 	keysTwice    bool // and in random order
 
 	order []string // the oldest first
-	upper int      // bytes that are there at most
+	upper int      // an upper bound on the bytes that are there
 }
 
 func (d *design) called(now store.Millis) {
@@ -55,7 +55,7 @@ func (d *design) Get(c context.Context, key []byte, now store.Millis) ([]byte, e
 	return d.Memory.Get(c, key, now)
 }
 
-// sizes are the values that are there, by key.
+// sizes are the sizes of the values that are there, by key.
 func (d *design) sizes(now store.Millis) map[string]int {
 	out := make(map[string]int)
 	for r, err := range d.Memory.Snapshot(ctx, now) {
@@ -66,7 +66,7 @@ func (d *design) sizes(now store.Millis) map[string]int {
 	return out
 }
 
-// room makes room for a write, or says that there is none.
+// room makes room for a write, or returns an error if there is none.
 func (d *design) room(w store.Write) error {
 	if d.records == 0 && d.bytes == 0 {
 		return nil
@@ -81,7 +81,7 @@ func (d *design) room(w store.Write) error {
 		total += size
 	}
 	named := make(map[string]bool)
-	slices.Reverse(d.order) // of those that are there twice, the newest counts
+	slices.Reverse(d.order) // if a key is there twice, the newest counts
 	d.order = slices.DeleteFunc(d.order, func(key string) bool {
 		_, there := held[key]
 		twice := named[key]
@@ -124,7 +124,8 @@ func (d *design) Set(c context.Context, w store.Write) error {
 	if err := c.Err(); err != nil {
 		return d.Memory.Set(c, w)
 	}
-	// What is refused for another reason must not cost another record its place.
+	// A write that is refused for another reason must not cost another record its
+	// place.
 	if old, err := d.Memory.Get(c, w.Key, w.Now); w.Expires != 0 && w.Expires <= w.Now || len(w.Key) == 0 ||
 		w.Expect == store.Absent && err == nil || w.Expect > 0 && (err != nil || string(old[:min(8, len(old))]) != string(storetest.Value(uint64(w.Expect), 8))) || w.Expect < -1 {
 		return d.Memory.Set(c, w)
@@ -190,7 +191,7 @@ func (d *design) Snapshot(c context.Context, now store.Millis) iter.Seq2[store.R
 	return d.Memory.Snapshot(c, now)
 }
 
-// Restore is by Set, record by record.
+// Restore sets record by record.
 func (d *design) Restore(c context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	for r, err := range records {
 		if err != nil {
@@ -249,14 +250,14 @@ func (d *design) load() error {
 	}, 0)
 }
 
-// TestConformingDesigns: what the contract allows, the suite does not fail.
+// TestConformingDesigns: the suite does not fail what the contract allows.
 func TestConformingDesigns(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		design  func() *design
 		durable bool
 		options storetest.Options
-		held    int // how many records the report says are asked for, at most
+		held    int // how many records the report says were asked for, at most
 	}{
 		{"removes what has expired whenever it is called", func() *design { return &design{purges: true} }, true, storetest.Options{}, 0},
 		{"evicts the oldest at 200 records", func() *design { return &design{records: 200, makesRoom: "oldest"} }, true, storetest.Options{}, 200},
@@ -268,8 +269,8 @@ func TestConformingDesigns(t *testing.T) {
 		{"evicts at 100,000 bytes", func() *design { return &design{bytes: 100_000, makesRoom: "oldest"} }, false, storetest.Options{Bytes: 100_000}, 2000},
 		{"refuses at 40,000 bytes", func() *design { return &design{bytes: 40_000} }, false, storetest.Options{Bytes: 40_000}, 2000},
 		{"evicts at 1000 and says so", func() *design { return &design{records: 1000, makesRoom: "any"} }, false, storetest.Options{Records: 1000}, 1000},
-		{"takes the least that it must", func() *design { return &design{maxKey: 64, maxValue: 4096} }, true, storetest.Options{MaxKey: 64, MaxValue: 4096}, 0},
-		{"takes the least, and little of it", func() *design { return &design{maxKey: 64, maxValue: 4096, records: 20, makesRoom: "oldest"} }, true,
+		{"takes the minimum that it must", func() *design { return &design{maxKey: 64, maxValue: 4096} }, true, storetest.Options{MaxKey: 64, MaxValue: 4096}, 0},
+		{"takes the minimum, and little of it", func() *design { return &design{maxKey: 64, maxValue: 4096, records: 20, makesRoom: "oldest"} }, true,
 			storetest.Options{MaxKey: 64, MaxValue: 4096}, 20},
 		{"sweeps one at a time", func() *design { return &design{sweepsSingly: true} }, false, storetest.Options{}, 0},
 		{"names keys twice and in random order", func() *design { return &design{keysTwice: true} }, false, storetest.Options{}, 0},

@@ -19,7 +19,7 @@ func ExampleRun() {
 	}
 }
 
-// Outside of go test there is a report.
+// Outside of go test, Check returns a report.
 func ExampleCheck() {
 	open := func(context.Context, storetest.Setup) (store.Store, error) { return store.NewMemory(), nil }
 	report := storetest.Check(context.Background(), open, storetest.Options{Only: []string{"expiry", "touch/extends"}})
@@ -37,7 +37,7 @@ func (f forgetful) Get(ctx context.Context, key []byte, _ store.Millis) ([]byte,
 	return f.Memory.Get(ctx, key, 0)
 }
 
-// A failure says what was called, what came back, and what should have.
+// A failure says what was called, what came back, and what was expected.
 func ExampleReport_WriteText() {
 	open := func(context.Context, storetest.Setup) (store.Store, error) { return forgetful{store.NewMemory()}, nil }
 	report := storetest.Check(context.Background(), open, storetest.Options{Target: "forgetful", Only: []string{"reopen/one-record", "touch/shortens"}, Seed: 1})

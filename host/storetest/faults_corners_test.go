@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// counting returns a store that refuses what would take its count of bytes above
-// most. count says how the count changes with a call that was answered.
+// counting returns a store that refuses writes that would take its count of
+// bytes above most. count says how an answered call changes the count.
 func counting(most int, count func(held *int, op string, size int, err error)) *faulty {
 	var mu sync.Mutex
 	held := 0
@@ -42,7 +42,7 @@ func counting(most int, count func(held *int, op string, size int, err error)) *
 	}
 }
 
-// faultsOfCorners are faults where few come by.
+// faultsOfCorners are faults in places that few calls reach.
 var faultsOfCorners = []fault{
 	{"clear keeps the count of bytes", func() *faulty {
 		return counting(8<<20, func(held *int, op string, size int, err error) {
@@ -84,7 +84,7 @@ var faultsOfCorners = []fault{
 			}
 			return m.Set(ctx, w)
 		}}
-	}, []string{"set/every-power-of-two"}, "1048575 bytes in place of 1048576"},
+	}, []string{"set/every-power-of-two"}, "1048575 bytes instead of 1048576"},
 	{"times have no sign", func() *faulty {
 		return &faulty{get: func(m *store.Memory, key []byte, now store.Millis) ([]byte, error) {
 			if now < 0 {
@@ -120,7 +120,7 @@ var faultsOfCorners = []fault{
 			},
 		}
 	}, []string{"snapshot/overwritten-meanwhile"}, "is missing"},
-	{"a read during an enumeration has it leave one out", func() *faulty {
+	{"a read during an enumeration makes it skip one", func() *faulty {
 		var mu sync.Mutex
 		read := false
 		return &faulty{

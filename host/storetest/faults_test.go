@@ -26,8 +26,8 @@ type fault struct {
 	found  string // a part of what the first of them reports
 }
 
-// faults has of each fault the checks that must find it; random/sequences, the
-// soak and other checks may find it too.
+// faults lists, for each fault, the checks that must find it. random/sequences,
+// the soak and other checks may find it too.
 var faults = append([]fault{
 	{"get forgets expiry", func() *faulty {
 		return &faulty{get: func(m *store.Memory, key []byte, _ store.Millis) ([]byte, error) { return m.Get(ctx, key, 1) }}
@@ -59,7 +59,7 @@ var faults = append([]fault{
 			}
 			return m.Set(ctx, w)
 		}}
-	}, []string{"set/short-values", "expect/short-values"}, "8 bytes in place of 1"},
+	}, []string{"set/short-values", "expect/short-values"}, "8 bytes instead of 1"},
 	{"results share memory", func() *faulty {
 		shared := make([]byte, 0, 1<<20)
 		var mu sync.Mutex
@@ -72,7 +72,7 @@ var faults = append([]fault{
 			defer mu.Unlock()
 			return append(shared[:0], v...), nil
 		}}
-	}, []string{"get/result-is-the-callers"}, "the value that was got before"},
+	}, []string{"get/result-is-the-callers"}, "the value returned earlier"},
 	{"keys end at a NUL", func() *faulty {
 		cut := func(key []byte) []byte {
 			if i := bytes.IndexByte(key, 0); i > 0 {
@@ -332,7 +332,7 @@ var faults = append([]fault{
 			w.Value = w.Value[:min(len(w.Value), 1<<16)]
 			return m.Set(ctx, w)
 		}}
-	}, []string{"set/sizes", "limits/largest-value"}, "65536 bytes in place of 65537"},
+	}, []string{"set/sizes", "limits/largest-value"}, "65536 bytes instead of 65537"},
 	{"closing fails", func() *faulty {
 		return &faulty{close: func(m *store.Memory) error { _ = m.Close(ctx); return store.ErrInternal }}
 	}, []string{"get/not-found", "life/closed"}, "INTERNAL"},
@@ -367,7 +367,7 @@ var faults = append([]fault{
 	}, []string{"get/not-found"}, "a fault for tests"},
 }, faultsOfCorners...)
 
-// TestFaults: for every fault, the checks that are about it fail, and say so.
+// TestFaults: for every fault, the checks that are about it fail and report it.
 func TestFaults(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
@@ -391,8 +391,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsInAFullRun: the whole suite over each fault fails, too, and what it
-// is not about passes.
+// TestFaultsInAFullRun: the whole suite over each fault also fails, and the
+// checks that are not about it pass.
 func TestFaultsInAFullRun(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("a full run for every fault, in which the race detector finds nothing to do")

@@ -7,7 +7,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// faulty is a store in memory with one fault: a nil function is the right one.
+// faulty is a store in memory with one fault: a nil function means correct
+// behaviour.
 type faulty struct {
 	*store.Memory
 	get      func(m *store.Memory, key []byte, now store.Millis) ([]byte, error)
@@ -102,7 +103,7 @@ func (f *faulty) Close(c context.Context) error {
 	return f.Memory.Close(c)
 }
 
-// mapped returns records as a function changes them; false leaves one out.
+// mapped returns records as a function changes them; false leaves a record out.
 func mapped(m *store.Memory, now store.Millis, change func(i int, r store.Record) (store.Record, bool)) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		i := 0

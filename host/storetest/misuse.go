@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// misuse is what stands in the place of the checks where nothing could be checked.
+// misuse is the name of the check reported when nothing could be checked.
 const misuse = "suite/options"
 
-// Misused is the report of a suite of which nothing was run, for a reason that is
-// none of the store's.
+// Misused is the report of a suite that ran nothing, for a reason that is not the
+// store's fault.
 func Misused(target string, err error) *Report {
 	r := &Report{Target: target, Misuse: err.Error(), Results: []Result{}}
 	r.Add(Result{Name: misuse, Status: Fail, Requires: "there is something to check, and the options fit it",
@@ -19,8 +19,8 @@ func Misused(target string, err error) *Report {
 	return r
 }
 
-// CheckPatterns says which patterns of Only and Skip fit none of the tests, and
-// what may have been meant.
+// CheckPatterns returns an error that says which patterns of Only and Skip match
+// none of the tests, and which names may have been meant.
 func (o Options) CheckPatterns(tests []Test) error {
 	for _, p := range slices.Concat(o.Only, o.Skip) {
 		if _, err := path.Match(p, ""); err != nil {
@@ -30,13 +30,13 @@ func (o Options) CheckPatterns(tests []Test) error {
 			continue
 		}
 		if near := nearNames(p, tests); len(near) > 0 {
-			return fmt.Errorf("the pattern %q fits no check; perhaps %s was meant", p, strings.Join(near, " or "))
+			return fmt.Errorf("the pattern %q matches no check; perhaps %s was meant", p, strings.Join(near, " or "))
 		}
 		var groups []string
 		for _, t := range tests {
 			groups = append(groups, groupOf(t.Name))
 		}
-		return fmt.Errorf("the pattern %q fits no check; there are the groups %s, the checks in them, and patterns such as %q",
+		return fmt.Errorf("the pattern %q matches no check: use the groups %s, the checks in them, and patterns such as %q",
 			p, strings.Join(slices.Compact(groups), ", "), "expiry/*")
 	}
 	return nil
@@ -47,8 +47,8 @@ func fitsName(pattern, name string) bool {
 	return ok || pattern == groupOf(name)
 }
 
-// nearNames returns the names of groups and checks that a misspelt one is nearest
-// to, three at most.
+// nearNames returns the names of groups and checks that are nearest to a misspelt
+// one, at most three.
 func nearNames(misspelt string, tests []Test) []string {
 	var names []string
 	for _, t := range tests {
@@ -72,8 +72,8 @@ func nearNames(misspelt string, tests []Test) []string {
 	return near
 }
 
-// distance is how many letters must be put in, left out, replaced or swapped with
-// the next to make one text of the other.
+// distance is how many letters must be inserted, left out, replaced or swapped
+// with the next to turn one text into the other.
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -8,12 +8,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// model is what a store should hold: the specification, as simple as it gets.
+// model is what a store should hold: the specification in its simplest form.
 type model struct {
 	now     store.Millis
 	records map[string]modelRecord
-	expired int // records that have expired and that no sweep has counted
-	swept   int // records that a sweep has counted, since the store was opened
+	expired int // expired records that no sweep has counted
+	swept   int // records that a sweep has counted since the store was opened
 }
 
 type modelRecord struct {
@@ -81,15 +81,15 @@ const (
 	opAdvance
 )
 
-// operation is one step of a random sequence. It means something after whatever
-// came before, so that a part of a sequence is a sequence.
+// operation is one step of a random sequence. It makes sense after any other,
+// so every part of a sequence is a sequence.
 type operation struct {
 	kind     opKind
 	key      int
 	size     int
 	revision uint64
-	expires  store.Millis // from the time of the operation; 0 is never
-	expect   int          // 0 any, 1 absent, 2 the revision that is there, 3 another
+	expires  store.Millis // relative to the time of the operation; 0 is never
+	expect   int          // 0 any, 1 absent, 2 the stored revision, 3 another
 	amount   int64        // of time, or of records
 }
 
@@ -113,7 +113,7 @@ func (o operation) simpler() []operation {
 	return out
 }
 
-// play does operations on a store and on the model, and ends the check where
+// play does operations on a store and on the model, and ends the check when
 // they differ.
 type play struct {
 	p    *Probe
@@ -184,7 +184,7 @@ func (g *play) do(o operation) {
 	case opReopen:
 		if g.p.suite.have&needDurable != 0 {
 			g.s = g.p.Reopen(g.s)
-			// Nobody promises that the removal of what has expired is saved.
+			// Nothing guarantees that the removal of expired records is saved.
 			g.m.expired += g.m.swept
 			g.m.swept = 0
 		}

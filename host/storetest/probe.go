@@ -14,17 +14,17 @@ import (
 const (
 	// keptCalls is how many calls of a check are kept, in case it fails.
 	keptCalls = 1024
-	// shownCalls is how many of them a failure shows, lastCalls how many of
-	// the last ones at least.
+	// shownCalls is how many of them a failure shows. At least lastCalls of
+	// them are the last ones.
 	shownCalls = 24
 	lastCalls  = 6
 )
 
-// Probe is what a check works with. It opens stores, keeps what was called, and
-// ends the check when something is not as it should be: its methods and those
-// of [Subject] return only if all is well.
+// Probe is what a check works with. It opens stores, keeps the calls, and ends
+// the check when something is wrong: its methods and those of [Subject] return
+// only if all is well.
 //
-// A Probe may be used by the goroutines of [Probe.Together] at once.
+// The goroutines of [Probe.Together] may use a Probe at once.
 type Probe struct {
 	suite *suite
 	test  *Test
@@ -36,7 +36,7 @@ type Probe struct {
 	live     []*Subject
 	cleanups []func() error
 	ends     []func() error // of directories
-	asked    bool           // how many records the store holds
+	asked    bool           // the store was asked how many records it holds
 }
 
 // Context is the context of the run.
@@ -45,11 +45,11 @@ func (p *Probe) Context() context.Context { return p.suite.ctx }
 // Options are the options of the run, with sizes and numbers filled in.
 func (p *Probe) Options() Options { return p.suite.options }
 
-// Random returns a source of random numbers that depends on the seed and the
-// name of the check only.
+// Random returns a source of random numbers that depends only on the seed and
+// the name of the check.
 func (p *Probe) Random() *rand.Rand { return p.random() }
 
-// has reports whether the store has what a check would need.
+// has reports whether the store has what a check needs.
 func (p *Probe) has(n need) bool { return p.suite.have&n == n }
 
 // Skip ends the check without a verdict.
@@ -58,7 +58,7 @@ func (p *Probe) Skip(reason string) { panic(skipped(reason)) }
 // Fail ends the check as failed.
 func (p *Probe) Fail(found, expected string) { panic(p.failure(found, expected)) }
 
-// failAbout is Fail where the last call does not say which key it is about.
+// failAbout is Fail for a key that the last call does not name.
 func (p *Probe) failAbout(key []byte, found, expected string) { panic(p.failure(found, expected, key)) }
 
 // Failf is Fail with what was found as a format.
@@ -66,13 +66,13 @@ func (p *Probe) Failf(expected, format string, args ...any) {
 	p.Fail(fmt.Sprintf(format, args...), expected)
 }
 
-// Progress tells how far a long check is.
+// Progress reports how far a long check is.
 func (p *Probe) Progress(done, total int) {
 	p.suite.tell(Progress{Check: p.test.Name, Done: done, Total: total})
 }
 
-// failure makes a failure that shows the last calls, and of those before them
-// the ones that have to do with the key that the last one, or focus, is about.
+// failure makes a failure that shows the last calls and, of those before them,
+// the ones that concern the key that the last one, or focus, is about.
 func (p *Probe) failure(found, expected string, focus ...[]byte) *Failure {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,15 +105,15 @@ func (p *Probe) note(c call) {
 	p.mu.Unlock()
 }
 
-// forget drops the calls that were kept, for a check that begins anew.
+// forget drops the kept calls, for a check that starts over.
 func (p *Probe) forget() {
 	p.mu.Lock()
 	p.calls, p.number = nil, 0
 	p.mu.Unlock()
 }
 
-// Cleanup has f called when the check ends, before directories are removed. An
-// error fails the check.
+// Cleanup registers f to be called when the check ends, before directories are
+// removed. An error fails the check.
 func (p *Probe) Cleanup(f func() error) {
 	p.mu.Lock()
 	p.cleanups = append(p.cleanups, f)
@@ -147,8 +147,8 @@ func makeDir(parent string) (dir string, remove func() error, err error) {
 	return dir, func() error { return os.RemoveAll(dir) }, nil
 }
 
-// Open opens a store, in a directory of its own if setup names none. It is
-// closed when the check ends, unless that is done before.
+// Open opens a store, in a directory of its own if setup names none. The store
+// is closed when the check ends, unless it was closed before.
 func (p *Probe) Open(setup Setup) *Subject {
 	s, err := p.TryOpen(setup)
 	if err != nil {
@@ -179,11 +179,11 @@ func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
 	return s, nil
 }
 
-// Store opens a store as the target likes it.
+// Store opens a store with the target's own choices.
 func (p *Probe) Store() *Subject { return p.Open(Setup{}) }
 
 // Together runs f in n goroutines at once, with numbers from 0, and waits for
-// all. The first failure among them is the check's.
+// all. The first failure among them is the check's failure.
 func (p *Probe) Together(n int, f func(i int)) {
 	ended := make([]any, n)
 	var wait sync.WaitGroup
@@ -214,7 +214,7 @@ func (p *Probe) end() {
 		}
 	}
 	for i := len(p.ends) - 1; i >= 0; i-- {
-		// What cannot be removed is no fault of the store.
+		// If a directory cannot be removed, that is not the store's fault.
 		_ = p.ends[i]()
 	}
 	if failed != nil {
@@ -222,7 +222,7 @@ func (p *Probe) end() {
 	}
 }
 
-// differ says how a value differs from the one that was expected.
+// differ says how a value differs from the expected one.
 func differ(found, expected []byte) string {
 	at := 0
 	for at < len(found) && at < len(expected) && found[at] == expected[at] {
@@ -232,9 +232,9 @@ func differ(found, expected []byte) string {
 	case len(found) == len(expected):
 		return fmt.Sprintf("the value %s, which differs from byte %d on", bytesInWords(found), at)
 	case at == min(len(found), len(expected)):
-		return fmt.Sprintf("the value %s, %d bytes in place of %d", bytesInWords(found), len(found), len(expected))
+		return fmt.Sprintf("the value %s, %d bytes instead of %d", bytesInWords(found), len(found), len(expected))
 	}
-	return fmt.Sprintf("the value %s, %d bytes in place of %d, which differ from byte %d on", bytesInWords(found), len(found), len(expected), at)
+	return fmt.Sprintf("the value %s, %d bytes instead of %d, which differ from byte %d on", bytesInWords(found), len(found), len(expected), at)
 }
 
 func equal(a, b []byte) bool { return bytes.Equal(a, b) }

@@ -14,12 +14,12 @@ import (
 // unusual is how many records of variety are not numbered.
 const unusual = 12
 
-// expireInTurn wants each record until it expires, the first to expire first:
-// time does not go back, since a store may remove what has expired whenever it is
-// called.
+// expireInTurn requires each record until it expires, in the order of their
+// expiries: time does not go back, since a store may remove expired records
+// whenever it is called.
 func (s *Subject) expireInTurn(want map[string]store.Record) {
 	all := slices.SortedFunc(maps.Values(want), func(a, b store.Record) int {
-		// What never expires comes last, and of two the same one every time.
+		// Records that never expire come last; ties are always in the same order.
 		return cmp.Or(cmp.Compare(uint64(a.Expires-1), uint64(b.Expires-1)), bytes.Compare(a.Key, b.Key))
 	})
 	for i, r := range all {
@@ -39,7 +39,7 @@ func (s *Subject) expireInTurn(want map[string]store.Record) {
 	}
 }
 
-// records makes a sequence, as Restore takes it.
+// records makes a sequence of the kind that Restore takes.
 func records(list ...store.Record) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for _, r := range list {
@@ -50,8 +50,8 @@ func records(list ...store.Record) iter.Seq2[store.Record, error] {
 	}
 }
 
-// variety stores records of many kinds and returns them: 200 under keys that
-// are numbered, and some of unusual sizes, or fewer in a store that holds fewer.
+// variety stores records of many kinds and returns them: 200 under numbered keys,
+// and some of unusual sizes, or fewer if the store holds fewer.
 func variety(s *Subject) map[string]store.Record {
 	out := make(map[string]store.Record)
 	n := s.probe.RecordsIn(s.setup, 200+unusual, LeastRecords)

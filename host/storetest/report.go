@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Status is what became of a check.
+// Status is the outcome of a check.
 type Status string
 
 // The statuses.
@@ -18,13 +18,12 @@ const (
 	Skip Status = "skip"
 )
 
-// Report is what became of all checks.
+// Report is the outcome of all checks.
 type Report struct {
 	Target string `json:"target"`
 
-	// Misuse says what is wrong with the options, or that there was nothing
-	// that could be checked: nothing was run, and the one failure that is
-	// counted is none of the store's.
+	// Misuse says what is wrong with the options, or that there was nothing to
+	// check. Nothing was run then, and the one counted failure is not the store's.
 	Misuse string `json:"misuse,omitempty"`
 
 	Seed    uint64   `json:"seed,string"`
@@ -33,15 +32,15 @@ type Report struct {
 	Failed  int      `json:"failed"`
 	Skipped int      `json:"skipped"`
 
-	// Records and Bytes are how much of either the checks asked for at once,
-	// where the store does not hold as much as they would have liked; else 0.
+	// Records and Bytes are how much of either the checks asked for at once, if
+	// the store does not hold as much as they would have liked; otherwise 0.
 	Records int `json:"records,omitempty"`
 	Bytes   int `json:"bytes,omitempty"`
 
 	Duration time.Duration `json:"duration_ns"`
 }
 
-// Result is what became of one check.
+// Result is the outcome of one check.
 type Result struct {
 	Name     string        `json:"name"`
 	Section  string        `json:"section"`
@@ -54,9 +53,9 @@ type Result struct {
 
 // Failure says how a check failed.
 type Failure struct {
-	// Calls are what was called, oldest first. Of many there are only the
-	// last ones and those before them that have to do with the same key;
-	// Omitted says how many are left out.
+	// Calls are the calls, oldest first. If there were many, they are only the
+	// last ones and those before them that concern the same key; Omitted says how
+	// many are left out.
 	Calls   []Call `json:"calls"`
 	Omitted int    `json:"omitted,omitempty"`
 
@@ -99,8 +98,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// WriteText writes the report for people: what failed in full, what was skipped
-// with the reason, and how many passed in each group.
+// WriteText writes the report for people: failures in full, skips with their
+// reasons, and how many passed in each group.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	if r.Misuse != "" {
@@ -109,10 +108,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "%s, seed %d\n", r.Target, r.Seed)
 	if r.Records > 0 {
-		fmt.Fprintf(&b, "some checks ask for %d records at once, since it did not hold more\n", r.Records)
+		fmt.Fprintf(&b, "some checks ask for %d records at once, since the store did not hold more\n", r.Records)
 	}
 	if r.Bytes > 0 {
-		fmt.Fprintf(&b, "some checks ask for %d bytes at once, since it did not hold more\n", r.Bytes)
+		fmt.Fprintf(&b, "some checks ask for %d bytes at once, since the store did not hold more\n", r.Bytes)
 	}
 	for i := 0; i < len(r.Results); {
 		group, passed := groupOf(r.Results[i].Name), 0
@@ -147,8 +146,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// writeSkips writes one line for checks that were skipped for the same reason, one
-// after the other.
+// writeSkips writes one line for consecutive checks that were skipped for the same
+// reason.
 func writeSkips(b *strings.Builder, skipped []Result) {
 	first, last := skipped[0].Name, skipped[len(skipped)-1].Name
 	switch n := len(skipped); {

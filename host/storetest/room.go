@@ -7,39 +7,39 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The specification names no number of records that a store must hold: it may
-// evict, or answer NO_SPACE, at any. So the suite finds out how much a store
-// holds, unless it is told, and asks for no more than that.
+// The specification gives no number of records that a store must hold: it may
+// evict, or answer NO_SPACE, at any number. So the suite finds out how much a
+// store holds, unless it is told, and asks for no more than that.
 
 const (
-	// LeastRecords is how many records a store has to hold at once, in one
-	// instance, for the checks that do not ask how many it holds.
+	// LeastRecords is how many records a store must hold at once, in one instance,
+	// for the checks that do not ask how many it holds.
 	LeastRecords = 16
 	// LeastBytes is what those checks store at once, at most: a few values of the
 	// size that every guest must take.
 	LeastBytes = 32 << 10
 
-	// roomValue is the size of the values by which records are counted. Few
-	// checks have larger ones on the average.
+	// roomValue is the size of the values by which records are counted. Few checks
+	// have larger ones on average.
 	roomValue = 300
-	// roomBlock is the size of those by which bytes are counted.
+	// roomBlock is the size of the values by which bytes are counted.
 	roomBlock = 16 << 10
 )
 
-// roomLevels and byteLevels are how far a store is filled to find out: no
-// further than some check needs, since every record can be a matter for a disk.
+// roomLevels and byteLevels are how far a store is filled to find out: no further
+// than some check needs, since every record may go to a disk.
 var (
 	roomLevels = []int{64, 256, 1024, 2500, 5000}
 	byteLevels = []int{64 << 10, 512 << 10, 3 << 20}
 )
 
-// measure says what was measured: with so many shards, filled so far, by records
-// of that size.
+// measure identifies a measurement: the number of shards, how many records the
+// store was filled with, and their size.
 type measure struct{ shards, records, size int }
 
-// Records returns how many records a check may have stored at once, of the n that
-// it would like to: all of them, or as many as the store holds. It skips the check
-// if that is less than least.
+// Records returns how many of the n records that a check would like to store at
+// once it may store: all of them, or as many as the store holds. It skips the
+// check if that is less than least.
 func (p *Probe) Records(n, least int) int { return p.RecordsIn(Setup{}, n, least) }
 
 // RecordsIn is [Probe.Records] for a store that is opened with a setup.
@@ -48,7 +48,7 @@ func (p *Probe) RecordsIn(setup Setup, n, least int) int {
 	held := p.suite.options.Records
 	switch {
 	case held > 0:
-	case setup.Shards > 1: // of which one may be full when the others have nothing
+	case setup.Shards > 1: // one of which may be full when the others are empty
 		held = p.measureRecords(setup, n)
 	case n > LeastRecords:
 		held = max(p.measureRecords(setup, n), LeastRecords)
@@ -59,13 +59,13 @@ func (p *Probe) RecordsIn(setup Setup, n, least int) int {
 		p.suite.report.Records = held
 	}
 	if held < least {
-		p.Skip(fmt.Sprintf("not asked: the store holds %d records at once, and this takes %d (Options.Records, waddle test --records)", held, least))
+		p.Skip(fmt.Sprintf("not checked: the store holds %d records at once, and this takes %d (Options.Records, waddle test --records)", held, least))
 	}
 	return min(n, held)
 }
 
 // ValueSize returns the size of the largest value that a check may store beside
-// others, of the n bytes that it would like to.
+// others, at most n bytes.
 func (p *Probe) ValueSize(n int) int {
 	n = min(n, p.suite.options.MaxValue)
 	if n <= LeastBytes/4 {
@@ -74,7 +74,7 @@ func (p *Probe) ValueSize(n int) int {
 	return min(n, max(p.bytes(2*n)/2, LeastBytes/4))
 }
 
-// bytes returns how many bytes of n the store holds at once.
+// bytes returns how many of n bytes the store holds at once.
 func (p *Probe) bytes(n int) int {
 	if told := p.suite.options.Bytes; told > 0 {
 		return min(n, told)
@@ -91,8 +91,8 @@ func (p *Probe) bytes(n int) int {
 	return min(n, held)
 }
 
-// measureRecords returns how many records the store holds that is opened with a
-// setup, or n if it holds as many.
+// measureRecords returns how many records a store with a setup holds, or n if it
+// holds as many.
 func (p *Probe) measureRecords(setup Setup, n int) int {
 	shards := setup.Shards
 	// Keys do not spread evenly: one shard is full before the others.
@@ -107,7 +107,7 @@ func (p *Probe) measureRecords(setup Setup, n int) int {
 	case shards > 1:
 		return held / 2
 	}
-	return held - held/8 // values differ, and so does what is kept with them
+	return held - held/8 // values differ in size, and so does their overhead
 }
 
 func levelOf(levels []int, n int) int {
@@ -119,10 +119,10 @@ func levelOf(levels []int, n int) int {
 	return n
 }
 
-// fillUp stores records in a store of its own until it answers NO_SPACE or has
-// as many as asked, and returns how many of them are there then: a store that
-// evicts holds that many at least. What else may go wrong is left to the checks
-// to find.
+// fillUp stores records in a store of its own until it answers NO_SPACE or has the
+// requested number. It returns how many of them are there then: a store that
+// evicts holds at least that many. Anything else that goes wrong is left to the
+// checks to find.
 func (p *Probe) fillUp(m measure, setup Setup) int {
 	if held, known := p.suite.rooms[m]; known {
 		return held
@@ -158,8 +158,8 @@ func (p *Probe) fillUp(m measure, setup Setup) int {
 	return held
 }
 
-// aboutRoom is what a failure adds to what was expected where a store that holds
-// less than was taken for granted would fail too.
+// aboutRoom is what a failure adds to what was expected if a store that holds less
+// than the suite assumed would also fail.
 func (p *Probe) aboutRoom(err error) string {
 	switch {
 	case errors.Is(err, store.ErrNoSpace):

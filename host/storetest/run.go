@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// need is what a check needs of a store beyond the required operations.
+// need is what a check needs from a store beyond the required operations.
 type need int
 
 const (
@@ -29,7 +29,7 @@ const (
 	needDurable
 )
 
-// lacks says what of it a target does not have, "" for nothing.
+// lacks says what a target lacks, "" for nothing.
 func (n need) lacks(have need) string {
 	for _, one := range []struct {
 		need   need
@@ -65,8 +65,8 @@ type suite struct {
 	report  *Report
 }
 
-// run runs the checks that are chosen. Each goes through around, if there is
-// one, which calls result once.
+// run runs the chosen checks. Each goes through around, if there is one, which
+// calls result once.
 func run(ctx context.Context, open Open, options Options, around func(name string, result func() Result)) *Report {
 	started := time.Now()
 	s := &suite{ctx: ctx, open: open, options: options.withDefaults(), rooms: make(map[measure]int)}
@@ -102,8 +102,8 @@ func run(ctx context.Context, open Open, options Options, around func(name strin
 	return s.report
 }
 
-// Combine puts more before all, and those with a name that is there in its
-// place, as Run does with [Options.More].
+// Combine puts more before all. A check in more replaces one of all with the same
+// name, as Run does with [Options.More].
 func Combine(all, more []Test) []Test {
 	var before []Test
 	for _, m := range more {
@@ -122,7 +122,7 @@ func (s *suite) tell(p Progress) {
 	}
 }
 
-// choose returns the tests that are to be run or to be reported as skipped.
+// choose returns the tests to run or to report as skipped.
 func choose(all []Test, o Options) (tests []Test) {
 	fits := func(patterns []string, name string) bool {
 		return slices.ContainsFunc(patterns, func(p string) bool { return fitsName(p, name) })
@@ -163,8 +163,8 @@ func (s *suite) one(test Test) (result Result) {
 	if end := p.guard(p.end); ended == nil {
 		ended = end
 	}
-	// What a store answers to a context that was cancelled meanwhile, if only that
-	// it does not open, is no failure of it.
+	// If the context was cancelled meanwhile, nothing that the store answers is its
+	// failure, not even that it does not open.
 	if err := s.ctx.Err(); ended != nil && err != nil {
 		ended = skipped("the run was ended: " + err.Error())
 	}
@@ -178,11 +178,11 @@ func (s *suite) one(test Test) (result Result) {
 	return result
 }
 
-// look finds out, once, what the target has. If it does not open, one check is
-// failed for it, unless others have failed before, and the rest is skipped.
+// look finds out, once, what the target has. If it does not open, one check fails
+// for that, unless others have failed before, and the rest is skipped.
 func (s *suite) look(p *Probe) {
 	if s.broken != nil {
-		p.Skip("it does not open, see " + s.blamed)
+		p.Skip("it does not open: see " + s.blamed)
 	}
 	if s.looked {
 		return
@@ -202,7 +202,7 @@ func (s *suite) look(p *Probe) {
 		for _, r := range s.report.Results {
 			if r.Status == Fail {
 				s.blamed = r.Name
-				p.Skip("it does not open, see " + s.blamed)
+				p.Skip("it does not open: see " + s.blamed)
 			}
 		}
 		p.Fail("it does not open: "+err.Error(), "a store that opens")
@@ -224,16 +224,16 @@ func (s *suite) look(p *Probe) {
 	has(needClear, may[store.Clearer](target, func() error { return store.Clear(s.ctx, target, Now) }))
 	has(needSave, may[store.Saver](target, func() error { return store.Save(s.ctx, target, Now) }))
 	has(needRestore, may[store.Restorer](target, func() error { return store.Restore(s.ctx, target, records(), Now) }))
-	innermost := target // closing tells nothing of whether something was closed
+	innermost := target // closing does not reveal whether something was closed
 	for w, wraps := target.(store.Wrapper); wraps; w, wraps = innermost.(store.Wrapper) {
 		innermost = w.Unwrap()
 	}
 	has(needClose, may[store.Closer](innermost, nil))
 }
 
-// may returns ErrUnsupported if a store has nothing that is a T, or is a wrapper
-// whose own is of no use with what is beneath, as calling it tells. Of a store that
-// is no wrapper the method is believed: the checks would fail if it did nothing.
+// may returns ErrUnsupported if a store has no T, or if it is a wrapper whose T
+// does not work on the store beneath, which calling it shows. A store that is not a
+// wrapper is trusted to have the method: the checks would fail if it did nothing.
 func may[T any](target store.Store, call func() error) error {
 	if _, ok := store.As[T](target); !ok {
 		return store.ErrUnsupported
@@ -244,7 +244,7 @@ func may[T any](target store.Store, call func() error) error {
 	return nil
 }
 
-// first returns the error that an enumeration begins with.
+// first returns the error with which an enumeration begins.
 func first[T any](list iter.Seq2[T, error]) error {
 	for _, err := range list {
 		return err
@@ -252,11 +252,11 @@ func first[T any](list iter.Seq2[T, error]) error {
 	return nil
 }
 
-// skipped and *Failure are what a check panics with to end itself.
+// A check panics with skipped or *Failure to end itself.
 type skipped string
 
-// guard calls f and returns what it ended with, nil if it came to its end. Any
-// other panic is a failure.
+// guard calls f and returns what f panicked with to end the check, nil if it
+// returned. Any other panic is a failure.
 func (p *Probe) guard(f func()) (ended any) {
 	defer func() {
 		switch v := recover().(type) {
@@ -271,7 +271,7 @@ func (p *Probe) guard(f func()) (ended any) {
 	return nil
 }
 
-// random returns a source that the seed and the name of the check decide.
+// random returns a source that depends only on the seed and the name of the check.
 func (p *Probe) random() *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(p.test.Name))

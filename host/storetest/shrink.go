@@ -2,10 +2,10 @@ package storetest
 
 import "slices"
 
-// shrink makes a list for which fails holds as short and its items as simple as
-// it can with so many trials: it leaves out parts, halves first and single items
-// last, and then puts simpler items in the place of those that are left. What
-// it returns fails, or is the list itself.
+// shrink makes a list for which fails holds as short, and its items as simple,
+// as it can with that many trials. It leaves out parts, halves first and single
+// items last, and then replaces the remaining items by simpler ones. Its result
+// fails, or is the list itself.
 func shrink[T any](items []T, simpler func(T) []T, fails func([]T) bool, trials int) []T {
 	try := func(candidate []T) bool {
 		if trials <= 0 {
@@ -17,7 +17,7 @@ func shrink[T any](items []T, simpler func(T) []T, fails func([]T) bool, trials 
 	for changed := true; changed && trials > 0; {
 		changed = false
 		for part := max(1, len(items)/2); part >= 1; part /= 2 {
-			// From the end: what comes after the fault is of no use.
+			// From the end: what comes after the fault is useless.
 			for end := len(items); end > 0; {
 				start := max(0, end-part)
 				candidate := slices.Delete(slices.Clone(items), start, end)

@@ -46,12 +46,12 @@ func TestShrink(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want, storetest.Shrink(long, halved, c.fails, 5000))
 			require.Len(t, long, 200)
-			require.Equal(t, 199, long[199], "what it is given stays as it is")
+			require.Equal(t, 199, long[199], "the argument stays as it is")
 		})
 	}
 }
 
-// TestShrinkKeepsToItsBounds: what it returns fails, with however few trials.
+// TestShrinkKeepsToItsBounds: the result fails, however few trials there are.
 func TestShrinkKeepsToItsBounds(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 200 {

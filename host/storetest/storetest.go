@@ -12,83 +12,85 @@ import (
 )
 
 // Now is the time at which every check begins, in Unix milliseconds: the
-// beginning of 2026. A store that has a clock beside the times it is given,
-// for work in the background, should be given one that starts here.
+// beginning of 2026. If a store has a clock of its own for background work,
+// give it one that starts here.
 const Now store.Millis = 1_767_225_600_000
 
-// Setup says what store a check wants.
+// Setup says what kind of store a check needs.
 type Setup struct {
-	// Shards is a number of shards, for a store that has any. 0: the
+	// Shards is a number of shards, for a store that has shards. 0 means the
 	// target's own choice.
 	Shards int
 
-	// Dir is a directory of the store's own, which exists. Opened again with
-	// the same Dir, a durable store finds what was saved.
+	// Dir is an existing directory for this store alone. When a durable store
+	// is opened again with the same Dir, it finds what was saved.
 	Dir string
 
-	// MemoryLimit is how many bytes the store may take, as far as it can be
-	// told. 0: the target's own choice.
+	// MemoryLimit is how many bytes the store may take, if it can be limited. 0
+	// means the target's own choice.
 	MemoryLimit int64
 }
 
-// Open opens a store. Unless Dir is one that was opened before, it is empty.
+// Open opens a store. The store is empty, unless Dir was opened before.
 type Open func(ctx context.Context, setup Setup) (store.Store, error)
 
-// Options are how a suite is run. The zero value is ready to use.
+// Options say how a suite is run. The zero value is ready to use.
 type Options struct {
-	// Target is what the report calls the store. "": its type.
+	// Target is what the report calls the store. "" means its type.
 	Target string
 
-	// Durable says that what was saved is found by a store that is opened
-	// again with the same Dir.
+	// Durable says that a store that is opened again with the same Dir finds
+	// what was saved.
 	Durable bool
 
-	// MaxKey and MaxValue are the largest key and value in bytes that the
-	// store takes. 0: abi.MaxKey, abi.MaxValue.
+	// MaxKey and MaxValue are the largest key and value in bytes that the store
+	// takes. 0 means abi.MaxKey and abi.MaxValue.
 	MaxKey, MaxValue int
 
 	// Records and Bytes are how many small records, and how many bytes of
 	// values, the store holds at once before it evicts or answers NO_SPACE.
-	// Checks ask for no more. 0: found out, by filling a store as far as the
-	// checks would. No store is asked for less than 16 records and 32 KiB.
+	// Checks ask for no more. 0 means that the suite finds out, by filling a
+	// store as far as the checks would. Every store is asked for at least 16
+	// records and 32 KiB.
 	Records, Bytes int
 
-	// Soak is the number of operations of the soak. 0: 100,000.
+	// Soak is the number of operations of the soak. 0 means 100,000.
 	Soak int
 
-	// Sequences is the number of random sequences of operations that are held
-	// against the model. 0: 100.
+	// Sequences is the number of random sequences of operations that are
+	// compared with the model. 0 means 100.
 	Sequences int
 
-	// Seed of all that is random. 0: drawn, and told in the report.
+	// Seed is the seed of everything random. 0 means a random one, which the
+	// report names.
 	Seed uint64
 
 	// Only and Skip choose checks by name, with patterns of [path.Match]; the
-	// name of a group stands for all of its checks. With a pattern that fits no
-	// check nothing is run, and the report has a Misuse.
+	// name of a group stands for all of its checks. If a pattern matches no
+	// check, nothing is run, and the report has a Misuse.
 	Only, Skip []string
 
-	// Dir is where directories for the stores are made, and removed. "": the
-	// temporary directory.
+	// Dir is where directories for the stores are made and removed. "" means
+	// the temporary directory.
 	Dir string
 
-	// Explain adds to what a report says of an error that a store answered; ""
-	// adds nothing. It may be nil.
+	// Explain adds to what a report says about an error that a store answered;
+	// "" adds nothing. It may be nil.
 	Explain func(error) string
 
 	// Progress is told how far the suite is: once per check, and in long ones
-	// now and then. It may be nil.
+	// from time to time. It may be nil.
 	Progress func(Progress)
 
-	// More are checks beside those of the suite, which run before them, or, if
-	// they have the name of one, in its place.
+	// More are checks in addition to those of the suite. They run first. A
+	// check with the name of one of the suite replaces that one.
 	More []Test
 }
 
 // Progress is how far a suite is.
 type Progress struct {
-	Check       string // the name of the check that runs
-	Number, Of  int    // which one it is, from 1, of how many
+	Check       string // the name of the running check
+	Number, Of  int    // its number, from 1, and the total
 	Done, Total int    // operations of a long check; 0 for others
 }
 
@@ -98,9 +100,10 @@ type Test struct {
 	Name string
 	// Section is the heading in abi/SPEC.md that the check is about.
 	Section string
-	// Requires is what is required there, in a sentence.
+	// Requires is what that section requires, in a sentence.
 	Requires string
-	// Run checks it. It must not leave goroutines behind that use the probe.
+	// Run runs the check. It must not leave goroutines behind that use the
+	// probe.
 	Run func(*Probe)
 
 	needs need
@@ -112,7 +115,7 @@ func Tests() []Test {
 	for _, group := range groups() {
 		all = append(all, group...)
 	}
-	// One group may come out of several lists.
+	// One group may come from several lists.
 	first := make(map[string]int)
 	for i, t := range all {
 		if _, seen := first[groupOf(t.Name)]; !seen {
@@ -132,8 +135,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Run holds the stores that open opens to the contract, in subtests with the
-// names of the checks. At most one Options may be given.
+// Run checks the stores that open opens against the contract, in subtests with
+// the names of the checks. At most one Options may be given.
 func Run(t *testing.T, open Open, options ...Options) {
 	t.Helper()
 	var o Options
@@ -160,8 +163,8 @@ func Run(t *testing.T, open Open, options ...Options) {
 	})
 }
 
-// Check holds the stores that open opens to the contract. A context that is
-// cancelled ends it early: the checks that are left count as skipped.
+// Check checks the stores that open opens against the contract. Cancelling ctx
+// ends it early: the remaining checks count as skipped.
 func Check(ctx context.Context, open Open, options Options) *Report {
 	return run(ctx, open, options, nil)
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Subject is an open store whose calls are kept. The methods that begin with
-// Try return what the store answered; the others end the check unless it is
-// what their comment says.
+// Subject is an open store whose calls are kept. The methods that begin with Try
+// return what the store answered. The others end the check unless the answer is what
+// their comment says.
 type Subject struct {
 	probe  *Probe
 	number int
@@ -26,10 +26,10 @@ type Subject struct {
 	closed bool
 }
 
-// Target is the store itself; calls of it are not kept.
+// Target is the store itself; calls to it are not kept.
 func (s *Subject) Target() store.Store { return s.target }
 
-// Setup is what the store was opened with, its directory included.
+// Setup is what the store was opened with, including its directory.
 func (s *Subject) Setup() Setup { return s.setup }
 
 func (s *Subject) note(c call) {
@@ -87,7 +87,7 @@ func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now store.M
 	return err
 }
 
-// Get wants the value under a key.
+// Get requires the value under a key.
 func (s *Subject) Get(key []byte, now store.Millis, want []byte) {
 	value, err := s.TryGet(key, now)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Subject) Get(key []byte, now store.Millis, want []byte) {
 	}
 }
 
-// Absent wants no record under a key.
+// Absent requires that there is no record under a key.
 func (s *Subject) Absent(key []byte, now store.Millis) {
 	value, err := s.TryGet(key, now)
 	if err == nil {
@@ -107,22 +107,22 @@ func (s *Subject) Absent(key []byte, now store.Millis) {
 	s.want(err, store.ErrNotFound)
 }
 
-// Set wants the value to be stored, or for an expiry that has passed removed.
+// Set requires that the value is stored, or removed if its expiry has passed.
 func (s *Subject) Set(w store.Write) { s.want(s.TrySet(w), nil) }
 
-// SetFails wants the error for a write.
+// SetFails requires that a write fails with the error.
 func (s *Subject) SetFails(w store.Write, want error) { s.want(s.TrySet(w), want) }
 
 // Put stores a value that never expires, at Now, whatever is there.
 func (s *Subject) Put(key, value []byte) { s.Set(store.Write{Key: key, Value: value, Now: Now}) }
 
-// Touch wants a record to be touched.
+// Touch requires that a record is touched.
 func (s *Subject) Touch(key []byte, expires, now store.Millis) {
 	s.want(s.TryTouch(key, expires, now), nil)
 }
 
-// retime gives a record, whose value is given, another expiry: by Touch, or in a store
-// that has none by writing it again.
+// retime gives a record, whose value is given, another expiry: by Touch or, in a store
+// without Touch, by writing it again.
 func (s *Subject) retime(key, value []byte, expires, now store.Millis) {
 	if s.probe.has(needTouch) {
 		s.Touch(key, expires, now)
@@ -131,15 +131,15 @@ func (s *Subject) retime(key, value []byte, expires, now store.Millis) {
 	s.Set(store.Write{Key: key, Value: value, Expires: expires, Now: now})
 }
 
-// TouchFails wants the error for a touch.
+// TouchFails requires that a touch fails with the error.
 func (s *Subject) TouchFails(key []byte, expires, now store.Millis, want error) {
 	s.want(s.TryTouch(key, expires, now), want)
 }
 
-// Delete wants success.
+// Delete requires success.
 func (s *Subject) Delete(key []byte, now store.Millis) { s.want(s.TryDelete(key, now), nil) }
 
-// Clear wants success.
+// Clear requires success.
 func (s *Subject) Clear(now store.Millis) {
 	s.needs(needClear)
 	err := store.Clear(s.ctx(), s.target, now)
@@ -147,7 +147,7 @@ func (s *Subject) Clear(now store.Millis) {
 	s.want(err, nil)
 }
 
-// Save wants success. A store that has no Save keeps what it accepted as well as it
+// Save requires success. A store that has no Save keeps what it accepted as well as it
 // ever will.
 func (s *Subject) Save(now store.Millis) {
 	if !s.probe.has(needSave) {
@@ -158,7 +158,7 @@ func (s *Subject) Save(now store.Millis) {
 	s.want(err, nil)
 }
 
-// Sweep wants success and returns how many records were removed.
+// Sweep requires success and returns how many records were removed.
 func (s *Subject) Sweep(max int, now store.Millis) int {
 	removed, err := store.Sweep(s.ctx(), s.target, max, now)
 	s.note(call{op: "sweep", expect: int64(max), now: now, count: removed, err: err})
@@ -169,8 +169,8 @@ func (s *Subject) Sweep(max int, now store.Millis) int {
 	return removed
 }
 
-// Keys wants all keys; how often each was named is the value. during, if it is
-// not nil, is called with each.
+// Keys requires that the enumeration succeeds, and returns how often each key was
+// named. during, if it is not nil, is called with each key.
 func (s *Subject) Keys(now store.Millis, during func(key []byte)) map[string]int {
 	keys, err := s.tryKeys(now, during)
 	s.want(err, nil)
@@ -193,8 +193,8 @@ func (s *Subject) tryKeys(now store.Millis, during func(key []byte)) (map[string
 	return keys, failed
 }
 
-// Snapshot wants all records, and of each the last that was given. during, if
-// it is not nil, is called with each.
+// Snapshot requires that the enumeration succeeds, and returns the last record of each
+// key. during, if it is not nil, is called with each record.
 func (s *Subject) Snapshot(now store.Millis, during func(store.Record)) map[string]store.Record {
 	records := make(map[string]store.Record)
 	var failed error
@@ -212,29 +212,30 @@ func (s *Subject) Snapshot(now store.Millis, during func(store.Record)) map[stri
 	return records
 }
 
-// Restore wants success.
+// Restore requires success.
 func (s *Subject) Restore(records iter.Seq2[store.Record, error], now store.Millis) {
 	s.want(s.TryRestore(records, now), nil)
 }
 
-// needs ends the check without a verdict if the store lacks what it goes on with.
+// needs skips the rest of the check if the store lacks what it needs.
 func (s *Subject) needs(n need) {
 	if reason := n.lacks(s.probe.suite.have); reason != "" {
 		s.probe.Skip(reason)
 	}
 }
 
-// abandon takes away what a durable store would save at the end of a check, for
-// nobody to read: that would be most of the time that a suite takes.
+// abandon removes what a durable store would save at the end of a check for nobody to
+// read: saving it would be most of the time that a suite takes.
 func (s *Subject) abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed && s.probe.suite.have&needDurable != 0 {
-		_ = store.Clear(context.WithoutCancel(s.ctx()), s.target, Now) // closing tells what is wrong
+		_ = store.Clear(context.WithoutCancel(s.ctx()), s.target, Now) // closing reports what is wrong
 	}
 }
 
-// Close closes the store and wants success. Closed already, it does nothing.
+// Close closes the store and requires success. If the store is already closed, Close
+// does nothing.
 func (s *Subject) Close() {
 	s.mu.Lock()
 	closed := s.closed
@@ -243,13 +244,13 @@ func (s *Subject) Close() {
 	if closed {
 		return
 	}
-	// Also after a run that was cancelled, it has to end.
+	// It must end even after a run was cancelled.
 	err := store.Close(context.WithoutCancel(s.ctx()), s.target)
 	s.note(call{op: "close", err: err})
 	s.want(err, nil)
 }
 
-// want ends the check if the outcome of the last call is another one.
+// want ends the check if the last call had another outcome.
 func (s *Subject) want(err, want error) {
 	if want == nil && err == nil || want != nil && errors.Is(err, want) {
 		return
@@ -257,7 +258,7 @@ func (s *Subject) want(err, want error) {
 	s.end(err, errorInWords(want))
 }
 
-// end ends the check for an error that was not expected.
+// end ends the check for an unexpected error.
 func (s *Subject) end(err error, expected string) {
 	if cancelled := s.ctx().Err(); cancelled != nil && errors.Is(err, cancelled) {
 		s.probe.Skip("the run was ended: " + cancelled.Error())
@@ -271,15 +272,15 @@ func (s *Subject) end(err error, expected string) {
 	s.probe.Fail(found, expected+s.probe.aboutRoom(err))
 }
 
-// HasExactly wants an enumeration to have named these keys, each of them once or
-// more, and no other.
+// HasExactly requires that an enumeration has named exactly these keys, each at least
+// once.
 func (s *Subject) HasExactly(got map[string]int, want ...[]byte) {
 	wanted := make(map[string]bool, len(want))
 	for _, key := range want {
 		wanted[string(key)] = true
 		if got[string(key)] == 0 {
 			s.probe.failAbout(key, fmt.Sprintf("the key %s is missing among %d", bytesInWords(key), len(got)),
-				"each key that is stored, at least once"+s.probe.aboutRoom(store.ErrNotFound))
+				"each stored key, at least once"+s.probe.aboutRoom(store.ErrNotFound))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
@@ -289,7 +290,7 @@ func (s *Subject) HasExactly(got map[string]int, want ...[]byte) {
 	}
 }
 
-// HasRecords wants exactly these records in a snapshot.
+// HasRecords requires exactly these records in a snapshot.
 func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.Record) {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		w := want[key]
@@ -297,7 +298,7 @@ func (s *Subject) HasRecords(got map[string]store.Record, want map[string]store.
 		switch {
 		case !ok:
 			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s is missing among %d", bytesInWords(w.Key), len(got)),
-				"each record that is stored, at least once"+s.probe.aboutRoom(store.ErrNotFound))
+				"each stored record, at least once"+s.probe.aboutRoom(store.ErrNotFound))
 		case !bytes.Equal(r.Value, w.Value):
 			s.probe.failAbout(w.Key, fmt.Sprintf("the record %s with %s", bytesInWords(w.Key), differ(r.Value, w.Value)), "the value "+bytesInWords(w.Value))
 		case r.Expires != w.Expires:

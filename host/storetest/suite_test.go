@@ -21,7 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/internal/readme"
 )
 
-// update writes the tables of the READMEs anew.
+// update rewrites the tables of the READMEs.
 var update = flag.Bool("update", false, "write the table of checks in README.md")
 
 // TestSections: every section that a check names is a heading of the
@@ -39,10 +39,10 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// TestTableOfChecks: the README lists the checks that there are.
+// TestTableOfChecks: the README lists all checks.
 func TestTableOfChecks(t *testing.T) { readme.RequireTable(t, "README.md", storetest.Tests(), *update) }
 
-// hashes are the functions that the suite's colliding keys are made for.
+// hashes are the functions for which the suite has colliding keys.
 var hashes = map[string]func([]byte) uint32{
 	"fnv-1a": func(b []byte) uint32 { h := fnv.New32a(); h.Write(b); return h.Sum32() },
 	"fnv-1":  func(b []byte) uint32 { h := fnv.New32(); h.Write(b); return h.Sum32() },
@@ -89,7 +89,7 @@ func TestCollidingKeysCollide(t *testing.T) {
 	}
 }
 
-// TestKeysOfOneHash: of each family, all 64 keys have one hash and one length.
+// TestKeysOfOneHash: in each family, all 64 keys have one hash and one length.
 func TestKeysOfOneHash(t *testing.T) {
 	families := storetest.OneHash()
 	require.Len(t, families, 6)
@@ -105,7 +105,7 @@ func TestKeysOfOneHash(t *testing.T) {
 	}
 }
 
-// plain is a store with the required operations only.
+// plain is a store with only the required operations.
 type plain struct{ store.Store }
 
 func TestWhatAStoreLacksIsSkipped(t *testing.T) {
@@ -122,7 +122,7 @@ func TestWhatAStoreLacksIsSkipped(t *testing.T) {
 	}
 	require.Equal(t, "the store does not sweep", report.Result("sweep/counts").Reason)
 
-	// One that answers UNSUPPORTED counts as one that has not.
+	// An operation that answers UNSUPPORTED counts as absent.
 	unsupported := func(context.Context, storetest.Setup) (store.Store, error) {
 		return &faulty{Memory: store.NewMemory(),
 			sweep: func(*store.Memory, int, store.Millis) (int, error) { return 0, store.ErrUnsupported },
@@ -137,7 +137,7 @@ func TestWhatAStoreLacksIsSkipped(t *testing.T) {
 func TestAStoreThatDoesNotOpen(t *testing.T) {
 	broken := errors.New("a fault for tests")
 	report := storetest.Check(ctx, func(context.Context, storetest.Setup) (store.Store, error) { return nil, broken }, storetest.Options{Dir: t.TempDir()})
-	require.Equal(t, 1, report.Failed, "one check tells")
+	require.Equal(t, 1, report.Failed, "one check reports it")
 	require.Zero(t, report.Passed)
 	require.Contains(t, report.Results[0].Failure.Found, "a fault for tests")
 }
@@ -156,9 +156,9 @@ func TestOnlyAndSkip(t *testing.T) {
 	require.Contains(t, names(storetest.Options{Skip: []string{"nothing/*"}, Only: []string{"expect/any"}}), "fail suite/options")
 	require.Equal(t, []string{"fail suite/options"}, names(storetest.Options{Only: []string{"[bad"}}))
 	for misspelt, says := range map[string]string{
-		"gte": "perhaps get was meant", "delet": `"delet" fits no check; perhaps delete or space/delete was meant`, "exact-milisecond": "perhaps expiry/exact-millisecond was meant",
-		"touch/extend": "perhaps touch/extends was meant", "no such thing": "there are the groups life, get, set", "[bad": "not well formed",
-		"delete/*/*": "there are the groups",
+		"gte": "perhaps get was meant", "delet": `"delet" matches no check; perhaps delete or space/delete was meant`, "exact-milisecond": "perhaps expiry/exact-millisecond was meant",
+		"touch/extend": "perhaps touch/extends was meant", "no such thing": "use the groups life, get, set", "[bad": "not well formed",
+		"delete/*/*": "use the groups",
 	} {
 		report := storetest.Check(ctx, openMemory, storetest.Options{Skip: []string{misspelt}, Dir: t.TempDir()})
 		require.Contains(t, report.Misuse, says)
@@ -180,7 +180,7 @@ func TestCancelledRun(t *testing.T) {
 	require.Equal(t, len(storetest.Tests())-4, report.Skipped)
 }
 
-// What a store answers because the run was ended is not held against it.
+// An error because the run was ended does not count against the store.
 func TestCancelledWhileOpening(t *testing.T) {
 	cancelled, cancel := context.WithCancel(ctx)
 	report := storetest.Check(cancelled, func(ctx context.Context, _ storetest.Setup) (store.Store, error) {
@@ -210,7 +210,8 @@ func TestSeed(t *testing.T) {
 	require.NotZero(t, drawn.Seed)
 	require.Equal(t, drawn.Seed, drawn.Results[0].Failure.Seed)
 
-	// What is shown is all that is needed: open, a few calls, the wrong answer.
+	// The failure shows only what is needed: open, a few calls, the wrong
+	// answer.
 	require.LessOrEqual(t, len(a.Results[0].Failure.Calls), 8)
 	require.Contains(t, a.Results[0].Failure.Expected, "shrunk to")
 }
@@ -268,7 +269,7 @@ func TestMoreChecks(t *testing.T) {
 	}
 	report := storetest.Check(ctx, openMemory, storetest.Options{Only: []string{"own", "get/again"}, More: []storetest.Test{own("own/one"), own("get/again")}, Dir: t.TempDir()})
 	require.Len(t, report.Results, 2)
-	require.Equal(t, 2, report.Failed, "the second took the place of the suite's")
+	require.Equal(t, 2, report.Failed, "the second replaced the suite's")
 	require.Equal(t, "own/one", report.Results[0].Name)
 }
 

@@ -10,14 +10,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Wrapper holds a wrapper to what [store.Wrapper] asks of one, in subtests: nothing
+// Wrapper checks what [store.Wrapper] requires of a wrapper, in subtests: nothing
 // that the store beneath can do is lost, nothing that it cannot do is claimed, and
-// what is done past the wrapper's own Get and Set fits them. Whether it is a Store
-// otherwise, [Run] tells, over a wrapped [store.Memory].
+// optional operations fit the wrapper's own Get and Set. [Run], over a wrapped
+// [store.Memory], checks whether it is a Store in other respects.
 //
-// wrap is called with several stores, and each time should wrap in the same way, as
-// with the same keys: what one wrapper has stored and given in a snapshot another
-// one must be able to take and read.
+// wrap is called with several stores, and should wrap each in the same way, for
+// example with the same keys: one wrapper must be able to take and read what
+// another has stored and given in a snapshot.
 func Wrapper(t *testing.T, wrap func(store.Store) store.Store) {
 	t.Helper()
 	for _, c := range wrapperChecks() {
@@ -37,7 +37,7 @@ type wrapperCheck struct {
 // plain is a store without any optional interface.
 type plain struct{ store.Store }
 
-// each of these adds one to it.
+// Each of these adds one to it.
 type (
 	withTouch = struct {
 		plain
@@ -86,7 +86,7 @@ func wrapperChecks() []wrapperCheck {
 		}
 		return nil
 	}
-	// reads wants the record to be there, or not.
+	// reads requires that the record is there, or not.
 	reads := func(ctx context.Context, s store.Store, now store.Millis, there bool) error {
 		got, err := s.Get(ctx, key, now)
 		switch {
@@ -95,17 +95,17 @@ func wrapperChecks() []wrapperCheck {
 		case there && !bytes.Equal(got, value):
 			return fmt.Errorf("Get of the record: %s", differ(got, value))
 		case !there && !errors.Is(err, store.ErrNotFound):
-			return fmt.Errorf("Get of a record that should be gone: %s, and it must be NOT_FOUND", errorInWords(err))
+			return fmt.Errorf("Get of an expired record: %s, want NOT_FOUND", errorInWords(err))
 		}
 		return nil
 	}
 	is := func(what string, err, want error) error {
 		if !errors.Is(err, want) {
-			return fmt.Errorf("%s: %s, and it must be %s", what, errorInWords(err), errorInWords(want))
+			return fmt.Errorf("%s: %s, want %s", what, errorInWords(err), errorInWords(want))
 		}
 		return nil
 	}
-	// keeps checks one thing that the store beneath can do.
+	// keeps checks one operation of the store beneath.
 	keeps := func(name string, inner func(*store.Memory) store.Store, run func(ctx context.Context, s store.Store, beneath *store.Memory) error) wrapperCheck {
 		return wrapperCheck{"keeps/" + name, func(ctx context.Context, wrap wrapping) error {
 			m := store.NewMemory()
@@ -123,11 +123,11 @@ func wrapperChecks() []wrapperCheck {
 				return err
 			}
 			again := store.Write{Key: key, Value: value, Expires: Now + 10, Now: Now, Expect: store.Absent}
-			if err := is("Set of a record that is there, if it is absent", s.Set(ctx, again), store.ErrConflict); err != nil {
+			if err := is("Set of an existing record, if absent", s.Set(ctx, again), store.ErrConflict); err != nil {
 				return err
 			}
 			if again.Expect = 1; s.Set(ctx, again) != nil {
-				return errors.New("the revision that was set is not the one that is compared")
+				return errors.New("the revision that was set differs from the one that is compared")
 			}
 			if err := errors.Join(reads(ctx, s, Now+9, true), reads(ctx, s, Now+10, false)); err != nil {
 				return err
@@ -160,7 +160,7 @@ func wrapperChecks() []wrapperCheck {
 					return fmt.Errorf("Save: %w", err)
 				}
 				if n := beneath.Len(); n != 0 {
-					return fmt.Errorf("Save: it did not reach the store beneath, which has %d expired records still", n)
+					return fmt.Errorf("Save did not reach the store beneath, which still has %d expired records", n)
 				}
 				return nil
 			}),
@@ -168,7 +168,7 @@ func wrapperChecks() []wrapperCheck {
 			func(ctx context.Context, s store.Store, beneath *store.Memory) error {
 				n, err := store.Sweep(ctx, s, 1<<20, Now+10)
 				if left := beneath.Len(); err != nil || n != 1 || left != 0 {
-					return fmt.Errorf("Sweep: %d removed, %d left, %s, and of one expired record one must be removed", n, left, errorInWords(err))
+					return fmt.Errorf("Sweep of one expired record: %d removed, %d left, %s, want one removed", n, left, errorInWords(err))
 				}
 				return nil
 			}),
@@ -177,11 +177,11 @@ func wrapperChecks() []wrapperCheck {
 				n := 0
 				for got, err := range store.Keys(ctx, s, Now) {
 					if n++; err != nil || !bytes.Equal(got, key) {
-						return fmt.Errorf("Keys: %q, %s, and it must be the key that was set, %q", got, errorInWords(err), key)
+						return fmt.Errorf("Keys: %q, %s, want the key that was set, %q", got, errorInWords(err), key)
 					}
 				}
 				if n != 1 {
-					return fmt.Errorf("Keys: %d, and it must be the one that was set", n)
+					return fmt.Errorf("Keys: %d, want only the one that was set", n)
 				}
 				return nil
 			}),
@@ -214,7 +214,7 @@ func wrapperChecks() []wrapperCheck {
 				return fmt.Errorf("GetAtMost: %w", err)
 			}
 			if counted.gets != 0 {
-				return errors.New("GetAtMost: the store beneath was asked by Get, so that a large value is copied before it is refused: " +
+				return errors.New("GetAtMost called Get of the store beneath, so that a large value is copied before it is refused: " +
 					"implement store.Bounded and pass it on by store.AtMost")
 			}
 			return nil
@@ -228,11 +228,11 @@ func wrapperChecks() []wrapperCheck {
 				bounded := store.AtMost(s)
 				got, err := bounded.GetAtMost(ctx, key, Now, len(value))
 				if err != nil || !bytes.Equal(got, value) {
-					return fmt.Errorf("GetAtMost of a value of that size: %q, %s, and it must be what Get returns, %q", got, errorInWords(err), value)
+					return fmt.Errorf("GetAtMost of a value of that size: %q, %s, want what Get returns, %q", got, errorInWords(err), value)
 				}
 				_, large := bounded.GetAtMost(ctx, key, Now, len(value)-1)
 				_, absent := bounded.GetAtMost(ctx, key, Now+10, len(value))
-				if err := errors.Join(is("GetAtMost of a larger value", large, store.ErrOversized), is("GetAtMost of what has expired", absent, store.ErrNotFound)); err != nil {
+				if err := errors.Join(is("GetAtMost of a larger value", large, store.ErrOversized), is("GetAtMost of an expired record", absent, store.ErrNotFound)); err != nil {
 					return err
 				}
 			}
@@ -245,13 +245,13 @@ func wrapperChecks() []wrapperCheck {
 			}
 			_, sweep := store.Sweep(ctx, s, 10, Now)
 			return errors.Join(
-				is("Touch of a store that has none", store.Touch(ctx, s, key, Now+20, Now), store.ErrUnsupported),
-				is("Clear of a store that has none", store.Clear(ctx, s, Now), store.ErrUnsupported),
-				is("Save of a store that has none", store.Save(ctx, s, Now), store.ErrUnsupported),
-				is("Sweep of a store that has none", sweep, store.ErrUnsupported),
-				is("Keys of a store that has none", first(store.Keys(ctx, s, Now)), store.ErrUnsupported),
-				is("Snapshot of a store that has none", first(store.Snapshot(ctx, s, Now)), store.ErrUnsupported),
-				is("Restore of a store that has none", store.Restore(ctx, s, records(), Now), store.ErrUnsupported),
+				is("Touch of a store without it", store.Touch(ctx, s, key, Now+20, Now), store.ErrUnsupported),
+				is("Clear of a store without it", store.Clear(ctx, s, Now), store.ErrUnsupported),
+				is("Save of a store without it", store.Save(ctx, s, Now), store.ErrUnsupported),
+				is("Sweep of a store without it", sweep, store.ErrUnsupported),
+				is("Keys of a store without it", first(store.Keys(ctx, s, Now)), store.ErrUnsupported),
+				is("Snapshot of a store without it", first(store.Snapshot(ctx, s, Now)), store.ErrUnsupported),
+				is("Restore of a store without it", store.Restore(ctx, s, records(), Now), store.ErrUnsupported),
 				closed(store.Close(ctx, s)),
 				reads(ctx, s, Now, true))
 		}},
@@ -260,7 +260,7 @@ func wrapperChecks() []wrapperCheck {
 
 func closed(err error) error {
 	if err != nil {
-		return fmt.Errorf("Close of a store that has none: %w, and it must be nil", err)
+		return fmt.Errorf("Close of a store without it: %w, want nil", err)
 	}
 	return nil
 }

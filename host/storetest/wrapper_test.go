@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// seeThrough is a wrapper as simple as one can be.
+// seeThrough is the simplest possible wrapper.
 type seeThrough struct{ store.Store }
 
 func (w seeThrough) Unwrap() store.Store { return w.Store }
@@ -26,7 +26,8 @@ func TestWrapper(t *testing.T) {
 	Wrapper(t, func(s store.Store) store.Store { return reversed{seeThrough{s}} })
 }
 
-// reversed is a wrapper that changes values, in all ways to read and to write one.
+// reversed is a wrapper that changes values, in every way of reading and writing
+// one.
 type reversed struct{ seeThrough }
 
 func turned(b []byte) []byte {
@@ -54,15 +55,15 @@ func (w reversed) Set(ctx context.Context, wr store.Write) error {
 	return w.Store.Set(ctx, wr)
 }
 
-// The wrappers below are each wrong in one way.
+// Each of the wrappers below has one fault.
 type (
 	loses     struct{ store.Store }   // has no Unwrap
-	unbounded struct{ seeThrough }    // changes Get and has the GetAtMost of what it is made of
+	unbounded struct{ seeThrough }    // changes Get, but has the GetAtMost of the store beneath
 	prefixed  struct{ seeThrough }    // changes keys and has Unwrap
-	claims    struct{ seeThrough }    // says yes to what is not there
+	claims    struct{ seeThrough }    // claims what is not there
 	keepsOpen struct{ seeThrough }    // does not pass on what it implements
-	panics    struct{ store.Lister }  // believes that what it was given has one
-	shortens  struct{ seeThrough }    // has a GetAtMost that is not its Get
+	panics    struct{ store.Lister }  // assumes that the store it was given has one
+	shortens  struct{ seeThrough }    // has a GetAtMost that differs from its Get
 	unrevised struct{ store.Wrapper } // loses Expect
 )
 
@@ -118,7 +119,7 @@ func (w unrevised) Set(ctx context.Context, wr store.Write) error {
 	return w.Wrapper.Set(ctx, wr)
 }
 
-// TestWrapperFinds tells what is wrong with each, and nothing else.
+// TestWrapperFinds: Wrapper reports what is wrong with each, and nothing else.
 func TestWrapperFinds(t *testing.T) {
 	for name, c := range map[string]struct {
 		wrap  func(store.Store) store.Store
@@ -146,8 +147,8 @@ func TestWrapperFinds(t *testing.T) {
 	}
 }
 
-// TestStoreOfThreeMethods passes the suite: what it lacks is left out, and all that
-// it has is checked.
+// TestStoreOfThreeMethods: such a store passes the suite. What it lacks is left
+// out, and everything it has is checked.
 func TestStoreOfThreeMethods(t *testing.T) {
 	report := Check(t.Context(), func(context.Context, Setup) (store.Store, error) { return plain{store.NewMemory()}, nil },
 		Options{Soak: 5000, Sequences: 20, Dir: t.TempDir()})
@@ -165,7 +166,7 @@ func TestStoreOfThreeMethods(t *testing.T) {
 	require.Greater(t, passed, 50)
 }
 
-// TestWrappedStore passes all that the store itself does.
+// TestWrappedStore: a wrapped store passes everything that the store itself does.
 func TestWrappedStore(t *testing.T) {
 	counts := func(wrap func(store.Store) store.Store) map[Status]int {
 		n := map[Status]int{}

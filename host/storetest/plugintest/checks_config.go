@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// configTests are about what a guest describes and how it reads its config.
+// configTests are about how a guest describes itself and how it reads its config.
 func (h *harness) configTests() []storetest.Test {
 	return []storetest.Test{
 		{Name: "module/describes-the-same", Section: secLimits, Requires: "a guest describes its limits, and answers TOO_LARGE above them: they are the same for all instances",
@@ -30,14 +30,14 @@ func (h *harness) configTests() []storetest.Test {
 					}
 				}
 			}},
-		{Name: "module/behind-other-settings", Section: secConfig, Requires: "the config is a list of pairs, however many, and a value may be empty: what comes behind others counts",
+		{Name: "module/behind-other-settings", Section: secConfig, Requires: "the config is a list of any number of pairs, and a value may be empty: pairs after others count",
 			Run: h.unknownBehindOthers},
 	}
 }
 
-// unknownBehindOthers wants a setting that nobody knows to be refused behind many
-// others, by a guest that refuses it otherwise. The others are those of a later
-// host, of which the first is empty.
+// unknownBehindOthers requires that a guest that refuses an unknown setting also
+// refuses it behind many others. The others are those of a later host, the first
+// with an empty value.
 func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	h.needsOpen(p)
 	const unknown, others = "zz_no_such_setting", 40
@@ -49,7 +49,8 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	}
 	settings := maps.Clone(config.Settings)
 	delete(settings, unknown)
-	// The host has its own settings behind these, and all before the unknown one.
+	// The host's own settings come after these, and all of them before the
+	// unknown one.
 	offset := 0
 	for other, its := range settings {
 		if other < "host0" {
@@ -58,7 +59,7 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	}
 	var offsets []int
 	for i := range others {
-		name, value := fmt.Sprintf("host0%02d", i), "some value" // the host's only on its way, see module/host-setting
+		name, value := fmt.Sprintf("host0%02d", i), "some value" // it gets the prefix of the host's names only on its way: see module/host-setting
 		if i == 0 {
 			value = ""
 		}
@@ -87,12 +88,12 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	}
 	var answer *plugin.Error
 	if !errors.As(err, &answer) || answer.Code != abi.Invalid {
-		p.Failf("INVALID, as without them", "with the setting %s behind %d settings of a later host, of which the first is empty: %s", unknown, others, outcome(err))
+		p.Failf("INVALID, as without them", "with the setting %s behind %d settings of a later host, the first of them empty: %s", unknown, others, outcome(err))
 	}
 }
 
-// small opens the module with little memory; some need more from the start. It
-// returns how much that is.
+// small opens the module with little memory, and returns how much. Some modules
+// need more from the start.
 func (h *harness) small(p *storetest.Probe, wasm []byte) (*plugin.Plugin, int64) {
 	dir := p.Dir()
 	for limit := int64(8 << 20); ; limit *= 2 {

@@ -9,17 +9,17 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// goOnTests are about work that is done a part at a call.
+// goOnTests are about work that is done one part per call.
 func (h *harness) goOnTests() []storetest.Test {
 	return []storetest.Test{
-		{Name: "instance/sweep-goes-on", Section: secOptional, Requires: "session_sweep goes on at the next call where this one ended, whatever is called in between",
+		{Name: "instance/sweep-goes-on", Section: secOptional, Requires: "session_sweep continues at the next call where this one ended, whatever is called in between",
 			Run: h.sweepGoesOn},
 	}
 }
 
-// sweepGoesOn sweeps in small steps with another operation after each. Whether the
-// expired are gone in the end, session_stats tells: other operations may remove
-// them, too, so that what sweeps return does not.
+// sweepGoesOn sweeps in small steps, with another operation after each.
+// session_stats shows whether the expired records are gone in the end. The result
+// of a sweep does not, since other operations may remove records, too.
 func (h *harness) sweepGoesOn(p *storetest.Probe) {
 	h.needsOpen(p)
 	if !h.exports(abi.ExportSweep) || !h.exports(abi.ExportStats) {
@@ -65,13 +65,13 @@ func (h *harness) sweepGoesOn(p *storetest.Probe) {
 			}
 			err := g.Set(p.Context(), w)
 			if errors.Is(err, store.ErrNoSpace) {
-				p.Skip("the guest does not hold as many records")
+				p.Skip("the guest holds fewer records")
 			}
 			do("session_set", err)
 		}
 		left := func() int64 { return g.Stats().Counts.Records }
 		if c := g.Stats().Counts; !c.Told || c.Records != living+expiring {
-			p.Skip("the guest does not tell how many records it holds, or dropped some")
+			p.Skip("the guest does not report how many records it holds, or dropped some")
 		}
 		for i := 0; ; i++ {
 			if _, err := g.Sweep(p.Context(), step, now); errors.Is(err, store.ErrUnsupported) {

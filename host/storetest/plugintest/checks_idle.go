@@ -11,18 +11,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// idleTests hold memory to a plateau where nothing stays that was not there. One check
-// goes round through all that there is, and finds out which it was only if there
-// is something to find: it would take many times as long one by one.
+// idleTests require that memory reaches a plateau while nothing is added. One check
+// runs all operations in turn, and finds out which is to blame only if there is a
+// leak: checking them one by one would take many times as long.
 func (h *harness) idleTests() []storetest.Test {
 	return []storetest.Test{
-		{Name: "memory/idle", Section: secLimits, Requires: "a guest lives within memory_limit however long it runs: operations that leave everything as it is take nothing",
+		{Name: "memory/idle", Section: secLimits, Requires: "a guest stays within memory_limit however long it runs: operations that leave everything unchanged take no memory",
 			Run: h.idle},
 	}
 }
 
-// idleOperation is one that leaves everything as it is, but for a record that
-// expires in the next millisecond.
+// idleOperation leaves everything unchanged, except for a record that expires in the
+// next millisecond.
 type idleOperation struct {
 	name string
 	do   func(ctx context.Context, g *guest, now store.Millis) error
@@ -40,8 +40,7 @@ func idleOperations() []idleOperation {
 		}
 		return err
 	}
-	// expire stores a record that has expired a millisecond later, over the one
-	// before it.
+	// expire stores a record that expires a millisecond later, over the previous one.
 	expire := func(ctx context.Context, g *guest, now store.Millis, expect int64) error {
 		return g.Set(ctx, store.Write{Key: passing, Value: storetest.Value(5, 60), Expires: now + 1, Now: now, Expect: expect})
 	}
@@ -51,26 +50,26 @@ func idleOperations() []idleOperation {
 			_, err := g.Sweep(ctx, 4, now)
 			return may(err)
 		}},
-		{"get of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"get of an expired record", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Any); err != nil {
 				return err
 			}
 			_, err := g.Get(ctx, passing, now+1)
 			return may(err, store.ErrNotFound)
 		}},
-		{"touch of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"touch of an expired record", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
 			return may(g.Touch(ctx, passing, now+5, now+1), store.ErrNotFound)
 		}},
-		{"replacement of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"replacement of an expired record", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
 			return may(g.Set(ctx, store.Write{Key: passing, Value: storetest.Value(6, 50), Now: now + 1, Expect: 5}), store.ErrConflict)
 		}},
-		{"delete of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"delete of an expired record", func(ctx context.Context, g *guest, now store.Millis) error {
 			if err := expire(ctx, g, now, store.Absent); err != nil {
 				return err
 			}
@@ -79,19 +78,19 @@ func idleOperations() []idleOperation {
 		{"write that removes nothing", func(ctx context.Context, g *guest, now store.Millis) error {
 			return g.Set(ctx, store.Write{Key: []byte("absent"), Value: storetest.Value(2, 50), Expires: now, Now: now})
 		}},
-		{"keys that are left early", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"keys, abandoned early", func(ctx context.Context, g *guest, now store.Millis) error {
 			for _, err := range g.Keys(ctx, now) {
 				return may(err)
 			}
 			return nil
 		}},
-		{"snapshot that is left early", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"snapshot, abandoned early", func(ctx context.Context, g *guest, now store.Millis) error {
 			for _, err := range g.Snapshot(ctx, now) {
 				return may(err)
 			}
 			return nil
 		}},
-		{"restore of what has expired", func(ctx context.Context, g *guest, now store.Millis) error {
+		{"restore of an expired record", func(ctx context.Context, g *guest, now store.Millis) error {
 			return may(g.Restore(ctx, func(yield func(store.Record, error) bool) {
 				_ = yield(store.Record{Key: passing, Value: storetest.Value(1, 60), Expires: now - 1}, nil)
 			}, now))
@@ -137,19 +136,19 @@ func (h *harness) idle(p *storetest.Probe) {
 		}
 		return g.Stats().Memory
 	}
-	// A leak is one in so many operations and has to fill pages all the same, so
-	// that a round is long, and the memory it is compared with that of the start.
+	// A leak may be in one of many operations and must fill whole pages to show. So a
+	// round is long, and the memory is compared with that at the start.
 	first := round(10 * len(operations))
 	calls := 2 * leakRound
 	if each := max(time.Since(began)/time.Duration(at), 1); h.mounted {
-		calls = min(calls, int(firstRound/each)) // what expires is a matter for the disk
+		calls = min(calls, int(firstRound/each)) // records that expire go to the disk
 	}
 	limit := max(leastLeak, min(3*first, (g.Info().ShardMemory-first)/2))
 	for before := first; ; {
 		after := round(max(calls, len(operations)))
 		switch grown := after - first; {
 		case grown > limit:
-			p.Failf("that it reaches a plateau", "memory grew from %d bytes to %d bytes in %d operations that leave everything as it is, and went on growing%s",
+			p.Failf("that it reaches a plateau", "memory grew from %d bytes to %d bytes in %d operations that leave everything unchanged, and went on growing%s",
 				first, after, at, h.culprits(p, operations, run))
 		case after <= before:
 			return
@@ -160,8 +159,7 @@ func (h *harness) idle(p *storetest.Probe) {
 	}
 }
 
-// culprits says which of the operations have memory grow when they are repeated
-// alone.
+// culprits says which of the operations make memory grow when they are repeated alone.
 func (h *harness) culprits(p *storetest.Probe, operations []idleOperation, run func(*guest, []idleOperation, int)) string {
 	var names []string
 	for i, o := range operations {

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// failed says if an instance of the guest failed since it was opened, although
-// every call may have been answered.
+// failed returns an error if an instance of the guest has failed since it was
+// opened, even if every call was answered.
 func (g *guest) failed() error {
 	s := g.Stats()
 	if s.Restarts == g.replaced && s.Waiting == 0 {
@@ -26,7 +26,7 @@ func (g *guest) failed() error {
 	return fmt.Errorf("%d instances were replaced", s.Restarts-g.replaced)
 }
 
-// recordsFor returns how many records of n the guest holds with each of these
+// recordsFor returns how many of n records the guest holds with each of these
 // numbers of shards.
 func recordsFor(p *storetest.Probe, n int, shards ...int) int {
 	for _, s := range shards {
@@ -35,8 +35,8 @@ func recordsFor(p *storetest.Probe, n int, shards ...int) int {
 	return n
 }
 
-// enumerates reports whether the guest enumerates keys, which it may also answer
-// with UNSUPPORTED.
+// enumerates reports whether the guest enumerates keys. It may export
+// session_keys and answer UNSUPPORTED.
 func enumerates(p *storetest.Probe, s *storetest.Subject) bool {
 	for _, err := range s.Target().(*guest).Keys(p.Context(), storetest.Now) {
 		return !errors.Is(err, store.ErrUnsupported)
@@ -52,7 +52,8 @@ func givesSnapshots(p *storetest.Probe, s *storetest.Subject) bool {
 	return true
 }
 
-// instanceTests are about instances that live, and shards that share nothing.
+// instanceTests are about instances that stay alive, and shards that share
+// nothing.
 func (h *harness) instanceTests() []storetest.Test {
 	const now = storetest.Now
 	key := func(i int) []byte { return fmt.Appendf(nil, "key %d", i) }
@@ -65,10 +66,10 @@ func (h *harness) instanceTests() []storetest.Test {
 					step()
 				}
 				if err := s.Target().(*guest).failed(); err != nil {
-					p.Fail(err.Error(), "instances that live on")
+					p.Fail(err.Error(), "instances that stay alive")
 				}
 			}},
-		{Name: "instance/log", Section: secImports, Requires: "a host may drop lines of a guest that writes too many: everyday work is not worth a line",
+		{Name: "instance/log", Section: secImports, Requires: "a host may drop lines of a guest that writes too many: routine work is not worth a line",
 			Run: func(p *storetest.Probe) {
 				s := p.Store()
 				step, _ := p.Soak(s)
@@ -76,7 +77,7 @@ func (h *harness) instanceTests() []storetest.Test {
 					step()
 				}
 				if n := s.Target().(*guest).Stats().DroppedLogLines; n > 0 {
-					p.Skip(fmt.Sprintf("the guest wrote %d lines more in 5000 operations than the host keeps: it is allowed to, but those that matter may be among the lost", n))
+					p.Skip(fmt.Sprintf("the guest wrote %d more lines in 5000 operations than the host keeps: this is allowed, but important lines may be lost", n))
 				}
 			}},
 		{Name: "instance/messages", Section: secImports, Requires: "a message of fail must not contain keys or values",
@@ -98,7 +99,7 @@ func (h *harness) instanceTests() []storetest.Test {
 					}
 				}
 			}},
-		{Name: "instance/recycled", Section: secOptional, Requires: "snapshot and restore let a stateful guest survive the replacement of its instances; files do the same",
+		{Name: "instance/recycled", Section: secOptional, Requires: "snapshot and restore let a stateful guest survive the replacement of its instances; so do files",
 			Run: func(p *storetest.Probe) {
 				s, n := p.Store(), p.Records(300, 8)
 				for i := range n - 3 {
@@ -128,7 +129,7 @@ func (h *harness) instanceTests() []storetest.Test {
 				s.Get(key(1002), now, storetest.Value(1, 100))
 				s.SetFails(store.Write{Key: key(2), Value: storetest.Value(9, 9), Now: now, Expect: store.Absent}, store.ErrConflict)
 			}},
-		{Name: "instance/snapshot-file", Section: secOptional, Requires: "records that a guest keeps in memory come back from a snapshot when it is opened again, with whatever number of shards",
+		{Name: "instance/snapshot-file", Section: secOptional, Requires: "records that a guest keeps in memory come back from a snapshot when it is opened again, with any number of shards",
 			Run: func(p *storetest.Probe) {
 				h.needsOpen(p)
 				if h.mounted || !h.exports(abi.ExportSnapshot) || !h.exports(abi.ExportRestore) {
@@ -163,7 +164,7 @@ func (h *harness) instanceTests() []storetest.Test {
 					}
 				}
 			}},
-		{Name: "instance/stats", Section: secOptional, Requires: "session_stats tells how many records are stored, and what was evicted and has expired since session_open",
+		{Name: "instance/stats", Section: secOptional, Requires: "session_stats reports how many records are stored, and how many were evicted and have expired since session_open",
 			Run: func(p *storetest.Probe) { h.checkStats(p) }},
 		{Name: "shard/isolated", Section: secLife, Requires: "each key always goes to the same shard, and instances share nothing",
 			Run: func(p *storetest.Probe) {
@@ -186,11 +187,12 @@ func (h *harness) instanceTests() []storetest.Test {
 					}
 					return s, named
 				}
-				// A guest may name a key twice, with one shard as with four.
+				// A guest may name a key twice, with one shard as well as with
+				// four.
 				_, alone := open(1)
 				s, named := open(shards)
 				if named > 2*alone {
-					p.Failf("that each key is enumerated by the shard that it belongs to", "%d keys were named %d times by %d shards, and %d times by one",
+					p.Failf("that each key is enumerated by the shard that it belongs to", "%d keys were named %d times by %d shards, but %d times by one",
 						n, named, shards, alone)
 				}
 				var left [][]byte

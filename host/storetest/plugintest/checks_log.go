@@ -15,10 +15,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// logTests are about what a guest says to the log and to its standard output.
+// logTests are about what a guest writes to the log and to its standard output.
 func (h *harness) logTests() []storetest.Test {
 	return []storetest.Test{
-		{Name: "instance/log-keys", Section: secImports, Requires: "a guest writes keys and values nowhere but into its storage: neither to the log nor to its standard output",
+		{Name: "instance/log-keys", Section: secImports, Requires: "a guest writes keys and values only to its storage: neither to the log nor to its standard output",
 			Run: func(p *storetest.Probe) {
 				h.needsOpen(p)
 				var kept keptLines
@@ -28,7 +28,8 @@ func (h *harness) logTests() []storetest.Test {
 				if err != nil {
 					p.Fail(err.Error(), "a plugin that opens")
 				}
-				// What is written may be refused, or evicted: it is what is said of it that counts.
+				// A write may be refused, or its record evicted: only what the guest says about it
+				// counts.
 				parts := sayEverything(p.Context(), g, h.info.MaxKey, h.info.MaxValue)
 				if err := g.Close(p.Context()); err != nil {
 					p.Fail(err.Error(), "success")
@@ -46,8 +47,8 @@ func (h *harness) logTests() []storetest.Test {
 	}
 }
 
-// sayEverything gives a guest reasons to talk, good and bad ones, and returns what
-// must not be in what it says.
+// sayEverything gives a guest good and bad reasons to write to the log. It returns what the log
+// must not contain.
 func sayEverything(ctx context.Context, g *guest, maxKey, maxValue int) map[string]string {
 	const now = storetest.Now
 	parts := map[string]string{"the key": "a-key-that-nobody-may-read", "the value": "a-value-that-nobody-may-read"}
@@ -91,16 +92,16 @@ func sayEverything(ctx context.Context, g *guest, maxKey, maxValue int) map[stri
 	return parts
 }
 
-// formsOf are the ways in which bytes are written by programs that mean to show
-// them, and what a message calls each.
+// formsOf are the ways in which programs usually print bytes, with the words by which a failure
+// names each.
 func formsOf(part string) map[string]string {
-	// Of base64 the middle, which is there whatever stands before.
+	// For base64, the middle, which is there whatever comes before it.
 	encoded := base64.StdEncoding.EncodeToString([]byte(part))
 	return map[string]string{"": part, ", in hexadecimal": hex.EncodeToString([]byte(part)), ", in hexadecimal, spaced": fmt.Sprintf("% x", part),
 		", in decimal": strings.Trim(fmt.Sprint([]byte(part)), "[]"), ", in base64": encoded[4 : len(encoded)-4]}
 }
 
-// keptLines is a log that keeps what the guest itself has written.
+// keptLines is a log that keeps the lines that the guest itself has written.
 type keptLines struct {
 	mu    sync.Mutex
 	lines []string

@@ -12,41 +12,41 @@ import (
 )
 
 const (
-	// leakCalls is how often one operation is repeated at first; fewer times
+	// leakCalls is how often one operation is repeated at first, or fewer times
 	// if that takes longer than firstRound.
 	leakCalls  = 20_000
 	leakLeast  = 100
 	firstRound = 300 * time.Millisecond
-	// leakRound is the number of calls after which memory that has not grown
-	// is believed: it grows by pages, which a small leak takes a while to
-	// fill. firstRound is the patience for that, too.
+	// leakRound is how many calls without growth show that memory is stable:
+	// memory grows by pages, which a small leak takes a while to fill. firstRound
+	// limits the time of these, too.
 	leakRound = 8192
-	// leakTime ends a check that cannot tell: an engine whose every write is
-	// a matter for the disk.
+	// leakTime ends a check that cannot decide: an engine whose every write goes
+	// to the disk.
 	leakTime      = 4 * time.Second
 	leakTimeFiles = time.Second
-	// leastLeak is how much memory must grow, at least, to be called a leak,
-	// and of what the guest may have three quarters: it may take that for
-	// whatever it likes, a garbage collector's heap above all, and it need
-	// not take it at once.
+	// leastLeak is how much memory must at least grow to count as a leak. It must
+	// also grow by three quarters of what the guest may have. A guest may take
+	// that much for any purpose, above all for a garbage collector's heap, and
+	// need not take it at once.
 	leastLeak = 1 << 20
 	// smallMemory is what a guest may have while leaks are looked for, if it
-	// opens with that: leaks fill it sooner. One that has megabytes from the
+	// opens with that: leaks fill it sooner. A guest that has megabytes from the
 	// start gets a multiple.
 	smallMemory   = 8 << 20
 	memoryOfStart = 6
 )
 
 // watched is the guest whose memory is watched, what it does meanwhile, and how
-// much it had before.
+// much memory it had before.
 type watched struct {
 	guest  *guest
 	what   string
 	before int64
 }
 
-// full fails the check for a guest that has no room left, if its memory has grown
-// until then: what it holds has not.
+// full fails the check if the guest has no room left and its memory has grown: it
+// holds no more than before.
 func (w *watched) full(p *storetest.Probe, err error) {
 	if now := w.guest.Stats().Memory; now-w.before >= leastLeak {
 		p.Failf("that it reaches a plateau", "memory grew from %d to %d bytes (%s), and then: %s", w.before, now, w.what, err)
@@ -67,9 +67,9 @@ func (h *harness) openSmall(p *storetest.Probe) *storetest.Subject {
 	return p.Open(storetest.Setup{Shards: 1})
 }
 
-// plateau wants memory to stop growing while step is called, n times first and
-// then twice as many times in each round. It fails if memory grew in every
-// round, and by most of what the guest may have.
+// plateau requires that memory stops growing while step is called, n times at
+// first and then twice as many times in each round. It fails if memory grew in
+// every round, and by most of what the guest may have.
 func (h *harness) plateau(p *storetest.Probe, g *guest, n int, what string, step func(i int)) {
 	started := time.Now()
 	most := leakTime
@@ -109,10 +109,10 @@ func (h *harness) plateau(p *storetest.Probe, g *guest, n int, what string, step
 	}
 }
 
-// memoryTests hold memory to reach a plateau.
+// memoryTests require that memory reaches a plateau.
 func (h *harness) memoryTests() []storetest.Test {
 	const now = storetest.Now
-	const reuses = "memory that is no longer needed is used again: a guest lives within memory_limit however long it runs"
+	const reuses = "memory that is no longer needed is used again: a guest stays within memory_limit however long it runs"
 	keys := make([][]byte, 12) // so few that every guest holds them
 	for i := range keys {
 		keys[i] = fmt.Appendf(nil, "session %d", i)
@@ -135,7 +135,7 @@ func (h *harness) memoryTests() []storetest.Test {
 			p.Fail(h.inWords(err), "success")
 		}
 	}
-	// leak makes a check that repeats one thing, very often.
+	// leak makes a check that repeats one thing very often.
 	leak := func(name, export, what string, prepare func(p *storetest.Probe, g *guest), step func(ctx context.Context, p *storetest.Probe, g *guest, i int)) storetest.Test {
 		return storetest.Test{Name: "memory/" + name, Section: secLimits, Requires: reuses, Run: func(p *storetest.Probe) {
 			if export != "" && !h.exports(export) {
@@ -167,7 +167,7 @@ func (h *harness) memoryTests() []storetest.Test {
 			_, err := g.Get(ctx, key(i), now)
 			must(p, err)
 		}),
-		leak("get-absent", "", "get of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+		leak("get-absent", "", "get of absent records", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			_, err := g.Get(ctx, absent, now)
 			must(p, err, store.ErrNotFound)
 		}),
@@ -198,10 +198,10 @@ func (h *harness) memoryTests() []storetest.Test {
 				must(p, g.Delete(ctx, key(i/2), now))
 			}
 		}),
-		leak("delete-absent", "", "delete of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+		leak("delete-absent", "", "delete of absent records", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			must(p, g.Delete(ctx, absent, now))
 		}),
-		leak("touch", "", "touch of records and of nothing", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+		leak("touch", "", "touch of stored and absent records", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			if i%4 == 0 {
 				must(p, g.Touch(ctx, absent, now+10, now), store.ErrNotFound)
 			} else {
@@ -255,14 +255,14 @@ func (h *harness) memoryTests() []storetest.Test {
 				must(p, err, store.ErrUnsupported)
 			}
 		}),
-		leak("restore", abi.ExportRestore, "restore over what is there", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
+		leak("restore", abi.ExportRestore, "restore over existing records", fill, func(ctx context.Context, p *storetest.Probe, g *guest, i int) {
 			must(p, g.Restore(ctx, func(yield func(store.Record, error) bool) {
 				_ = yield(store.Record{Key: key(i), Value: bodies[i*7%len(bodies)]}, nil) &&
 					yield(store.Record{Key: key(i + 1), Value: bodies[i%len(bodies)], Expires: now}, nil)
 			}, now))
 		}),
-		// In the place of the suite's own, which does not see memory.
-		{Name: "soak/mixed", Section: secLimits, Requires: "an instance answers rightly for as long as it lives; " + reuses,
+		// It replaces the suite's own, which does not watch memory.
+		{Name: "soak/mixed", Section: secLimits, Requires: "an instance answers correctly for as long as it lives; " + reuses,
 			Run: func(p *storetest.Probe) {
 				s := p.Open(storetest.Setup{Shards: 1})
 				step, compare := p.Soak(s)

@@ -34,7 +34,7 @@ func (h *harness) tests() []storetest.Test {
 
 var requiredExports = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}
 
-// moduleTests look at the module, before any of its code runs.
+// moduleTests check the module before any of its code runs.
 func (h *harness) moduleTests() []storetest.Test {
 	// refusedFor fails the check if the host refuses the module for one of
 	// these reasons.
@@ -51,7 +51,7 @@ func (h *harness) moduleTests() []storetest.Test {
 	}
 	return []storetest.Test{
 		{Name: "module/valid", Section: secModule,
-			Requires: "a guest is one core WebAssembly module with one memory, without a start section and features that are not listed",
+			Requires: "a guest is one core WebAssembly module with one memory, without a start section and without features that are not listed",
 			Run: func(p *storetest.Probe) {
 				refusedFor(p, "a module that the host takes", plugin.ErrModule, plugin.ErrFeature, plugin.ErrLimits)
 			}},
@@ -74,7 +74,7 @@ func (h *harness) moduleTests() []storetest.Test {
 					p.Fail("the module does not export "+strings.Join(missing, ", "), "each of "+strings.Join(requiredExports, ", ")+" and the memory")
 				}
 			}},
-		{Name: "module/signatures", Section: secRequired, Requires: "every export has the signature that is written there",
+		{Name: "module/signatures", Section: secRequired, Requires: "every export has the signature in the specification",
 			Run: func(p *storetest.Probe) {
 				if h.outline != nil {
 					for _, name := range append([]string{abi.ExportMemory}, requiredExports...) {
@@ -85,11 +85,11 @@ func (h *harness) moduleTests() []storetest.Test {
 				}
 				refusedFor(p, "the signature of the specification", plugin.ErrExport)
 			}},
-		{Name: "module/imports", Section: secImports, Requires: "a module imports what is listed there, and nothing else",
+		{Name: "module/imports", Section: secImports, Requires: "a module imports only what is listed there",
 			Run: func(p *storetest.Probe) {
 				refusedFor(p, "imports that the specification lists", plugin.ErrImport)
 			}},
-		{Name: "module/describes", Section: secOptional, Requires: "session_describe returns a list of pairs, and numbers that are at least what every guest must take",
+		{Name: "module/describes", Section: secOptional, Requires: "session_describe returns a list of pairs, with numbers that are at least what every guest must take",
 			Run: func(p *storetest.Probe) {
 				err := h.opens(p)
 				if strings.Contains(err.Error(), abi.ExportDescribe) || strings.Contains(err.Error(), "describe") {
@@ -125,7 +125,7 @@ func (h *harness) moduleTests() []storetest.Test {
 				g, err := h.openModule(p.Context(), h.wasm, config)
 				if err == nil {
 					_ = g.Close(p.Context())
-					p.Skip("the guest takes a setting that it cannot know: it is allowed to, but a misspelt one is not found")
+					p.Skip("the guest takes a setting that it cannot know: this is allowed, but a misspelt setting is not found")
 				}
 				var answer *plugin.Error
 				if !errors.As(err, &answer) || answer.Kind != nil || answer.Code != abi.Invalid {
@@ -138,8 +138,8 @@ func (h *harness) moduleTests() []storetest.Test {
 		{Name: "module/host-setting", Section: secConfig, Requires: "a guest must ignore unknown names that begin with host_",
 			Run: func(p *storetest.Probe) {
 				h.needsOpen(p)
-				// The name becomes one of the host's only on its way: a host
-				// does not let its user set it.
+				// The name gets the host's prefix only on its way: a host does not let
+				// its user set it.
 				config := h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
 				const name = "host0later"
 				offset := len("host")
@@ -166,8 +166,8 @@ func (h *harness) moduleTests() []storetest.Test {
 
 var errNone = errors.New("none")
 
-// opens opens and closes the guest and returns why that failed, or errNone. A
-// module that is refused is skipped.
+// opens opens and closes the guest and returns why that failed, or errNone. It skips the
+// check if the module is refused.
 func (h *harness) opens(p *storetest.Probe) error {
 	if h.refused != nil {
 		p.Skip("the module is refused")
@@ -200,8 +200,8 @@ func (h *harness) imports(module, name string) bool {
 
 func (h *harness) exports(name string) bool { return h.outline != nil && h.outline.Export(name) != nil }
 
-// openDirect opens the module that passes calls of get on, in the directory that
-// it returns.
+// openDirect opens the module that passes on calls of get, in a new directory, which it
+// also returns.
 func (h *harness) openDirect(p *storetest.Probe) (*plugin.Plugin, string) {
 	h.needsDirect(p)
 	dir := p.Dir()
@@ -213,7 +213,7 @@ func (h *harness) openDirect(p *storetest.Probe) (*plugin.Plugin, string) {
 	return g.Plugin, dir
 }
 
-// needsDirect makes the module that passes calls on, or skips the check.
+// needsDirect makes the module that passes on calls, or skips the check.
 func (h *harness) needsDirect(p *storetest.Probe) {
 	h.needsOpen(p)
 	if h.direct != nil {
@@ -266,7 +266,7 @@ func (h *harness) exportTests() []storetest.Test {
 					n := h.info.MaxValue + 1
 					refused(fmt.Sprintf("a value of %d bytes, where the largest is %d", n, n-1), set(p, g, []byte("key"), storetest.Value(2, n)))
 					if got, err := get(p, g, directGet, []byte("key")); err != nil || string(got) != string(kept) {
-						p.Failf("the value as it was", "the record that was there, after TOO_LARGE: %d bytes, %s", len(got), outcome(err))
+						p.Failf("the value unchanged", "the existing record, after TOO_LARGE: %d bytes, %s", len(got), outcome(err))
 					}
 				}
 				if n := h.info.MaxKey + 1; n <= abi.MaxKey {
@@ -334,7 +334,7 @@ func (h *harness) exportTests() []storetest.Test {
 					if err != nil {
 						p.Fail("session_sweep: "+err.Error(), "success")
 					}
-					// "About" is generous: a guest may go by pages or shelves.
+					// "About" is read generously: a guest may work in pages or shelves.
 					if len(got) > max(n/2, 2*most) {
 						p.Failf("about 8", "%d records removed by one call with max %d, of %d that have expired", len(got), most, n)
 					}
@@ -346,7 +346,7 @@ func (h *harness) exportTests() []storetest.Test {
 					p.Failf(fmt.Sprintf("%d, as many as had expired", n), "%d records removed by many calls with max %d", total, most)
 				}
 			}},
-		{Name: "export/flush-ends", Section: secOptional, Requires: "each call of session_flush makes about max of the writes durable, and returns about how many are left; what is written meanwhile may be left to the next round",
+		{Name: "export/flush-ends", Section: secOptional, Requires: "each call of session_flush makes about max of the writes durable, and returns about how many are left; writes made meanwhile may be left to the next round",
 			Run: func(p *storetest.Probe) {
 				if !h.exports(abi.ExportFlush) {
 					p.Skip("the guest does not export " + abi.ExportFlush)
@@ -376,7 +376,8 @@ func (h *harness) exportTests() []storetest.Test {
 						if len(left) == 0 {
 							break
 						}
-						// Others wait while it runs. "About" is generous, as for sweeps.
+						// Other operations wait while it runs. "About" is read
+						// generously, as for sweeps.
 						if before-len(left) > n/2 {
 							p.Failf("about 8", "%d of %d writes made durable by one call with max %d", before-len(left), before, most)
 						}

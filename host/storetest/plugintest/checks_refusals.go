@@ -11,7 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// refuser is a guest that is given what a host would not give it: see direct.
+// refuser is a guest that receives arguments that a host would not give it: see
+// direct.
 type refuser struct {
 	*plugin.Plugin
 	h *harness
@@ -34,14 +35,14 @@ func (r refuser) get(key []byte) ([]byte, error) {
 
 func (r refuser) restore(list []byte) error { return r.set(restoreKey, list) }
 
-// must ends the check if what is said to be done failed.
+// must ends the check if an operation, named by what, failed.
 func (r refuser) must(what string, err error) {
 	if err != nil {
 		r.p.Fail(what+": "+err.Error(), "success")
 	}
 }
 
-// holds wants the value under the key, or nothing if it is nil.
+// holds requires the value under the key, or its absence if it is nil.
 func (r refuser) holds(after string, key, value []byte) {
 	got, err := r.get(key)
 	switch {
@@ -59,8 +60,8 @@ type refusal struct {
 	do   func(r refuser) error
 }
 
-// refusals returns those that the guest can be brought to. It tries, with a guest
-// of its own.
+// refusals returns the refusals that the guest can be brought to. It tries them on
+// a guest of its own.
 func (h *harness) refusals(p *storetest.Probe) (list []refusal) {
 	r, _ := h.refuser(p)
 	if h.info.MaxKey < abi.MaxKey {
@@ -90,7 +91,7 @@ func (r refuser) refuse(x refusal) error {
 	return err
 }
 
-// refusalTests are about what a guest refuses, and what it does after that.
+// refusalTests are about what a guest refuses, and what it does afterwards.
 func (h *harness) refusalTests() []storetest.Test {
 	const nothing = "an operation that answers an error has changed nothing that a later operation could see"
 	return []storetest.Test{
@@ -98,7 +99,7 @@ func (h *harness) refusalTests() []storetest.Test {
 			Run: h.restoreAllOrNothing},
 		{Name: "export/refused-takes-no-room", Section: secResults, Requires: "NO_SPACE says that there is no room and that none can be made: what TOO_LARGE and INVALID have refused takes none",
 			Run: h.refusedTakesNoRoom},
-		{Name: "export/after-a-refusal", Section: secResults, Requires: nothing + ": the next one is done as any other",
+		{Name: "export/after-a-refusal", Section: secResults, Requires: nothing + ": the next one is done like any other",
 			Run: h.afterARefusal},
 		{Name: "export/messages", Section: secImports, Requires: "fail attaches a message to the error code that the current call is going to return, and to no other",
 			Run: h.messagesOfTheirOwn},
@@ -112,7 +113,7 @@ func (h *harness) restoreAllOrNothing(p *storetest.Probe) {
 	case !h.exports(abi.ExportRestore):
 		p.Skip("the guest does not export " + abi.ExportRestore)
 	case h.mounted:
-		p.Skip("the guest keeps files: what fills it is not its memory")
+		p.Skip("the guest keeps files: it is not its memory that gets full")
 	}
 	r, limit := h.refuser(p)
 	size := min(16<<10, h.info.MaxValue)
@@ -121,14 +122,14 @@ func (h *harness) restoreAllOrNothing(p *storetest.Probe) {
 	list := func(turn, n int) (list []byte) {
 		for i := range n {
 			list = abi.AppendRecord(list, fmt.Appendf(nil, "new %d %d", turn, i), body(1000+i), 0)
-			if i == 0 { // over one that is there
+			if i == 0 { // over an existing one
 				list = abi.AppendRecord(list, key(0), body(2000+turn), 0)
 			}
 		}
 		return list
 	}
 	// The exchange buffer grows first: it needs room as well, and some guests have
-	// but a small one.
+	// only a small one.
 	for {
 		err := r.restore(list(0, 8))
 		if errors.Is(err, store.ErrUnsupported) {
@@ -162,7 +163,7 @@ func (h *harness) restoreAllOrNothing(p *storetest.Probe) {
 		}
 		err = r.restore(list(turn, 8))
 		if err == nil {
-			p.Skip("the guest makes room: it answered no NO_SPACE")
+			p.Skip("the guest makes room: it never answered NO_SPACE")
 		}
 		if !errors.Is(err, store.ErrNoSpace) {
 			p.Fail("session_restore of a list for which there is no room: "+err.Error(), "success, or NO_SPACE")
@@ -207,7 +208,7 @@ func (h *harness) refusedTakesNoRoom(p *storetest.Probe) {
 	for _, x := range refusals {
 		times := 5000
 		if x.want == store.ErrTooLarge && h.info.MaxValue > 1<<16 {
-			times = min(times, 512<<20/h.info.MaxValue) // a matter of copying
+			times = min(times, 512<<20/h.info.MaxValue) // it depends on how much is copied
 		}
 		for range times {
 			_ = r.refuse(x)
@@ -240,7 +241,7 @@ func (h *harness) afterARefusal(p *storetest.Probe) {
 			{"session_touch", func() error { return r.Touch(ctx, key, storetest.Now, storetest.Now) }, nil},
 		} {
 			if c.op == abi.ExportTouch && !h.exports(c.op) {
-				continue // a host does without, by session_get, which is another one here
+				continue // a host does this with session_get, which is replaced here
 			}
 			r.must("session_set", r.set(key, old))
 			r.holds("before a refusal", key, old)
@@ -266,9 +267,9 @@ func (h *harness) messagesOfTheirOwn(p *storetest.Probe) {
 	}
 	all := h.refusals(p)
 	if len(all) < 2 {
-		p.Skip("there are no two errors that the guest can be brought to: it describes no limits below those of the host, or does not restore")
+		p.Skip("the guest cannot be brought to two errors: it describes no limits below those of the host, or does not restore")
 	}
-	// What each says alone, in an instance of its own.
+	// The message of each one alone, in an instance of its own.
 	alone := make([]string, len(all))
 	for i, x := range all {
 		fresh, _ := h.refuser(p)
@@ -322,7 +323,7 @@ func (h *harness) flushIsDurable(p *storetest.Probe) {
 	}
 	again, err := h.openModule(p.Context(), h.wasm, h.config(storetest.Setup{Dir: copied, Shards: 1}))
 	if err != nil {
-		p.Fail("over the files that session_flush left: "+err.Error(), "a plugin that opens")
+		p.Fail("with the files that session_flush left: "+err.Error(), "a plugin that opens")
 	}
 	p.Cleanup(func() error { return again.Close(p.Context()) })
 	for i := range n {

@@ -27,19 +27,20 @@ func (h *harness) shardsTests() []storetest.Test {
 	}
 }
 
-// shardRecords are what the checks of shards store: of many sizes, half of them
-// with an expiry.
+// shardRecords are the records that the checks of shards store: of many sizes,
+// half of them with an expiry.
 type shardRecords map[string]store.Record
 
 func (r shardRecords) set(s *storetest.Subject, key []byte, revision uint64) {
 	w := store.Write{Key: key, Value: storetest.Value(revision, 8+int(revision*37%900)), Expires: store.Millis(revision%2) * (storetest.Now + 1000), Now: storetest.Now}
 	if s.TrySet(w) != nil {
-		return // which is no matter of shards; what is not stored is not looked for
+		return // which is not about shards; what is not stored is not looked for
 	}
 	r[string(key)] = store.Record{Key: key, Value: w.Value, Expires: w.Expires}
 }
 
-// settle forgets what the guest has dropped to make room: a cache may.
+// settle forgets the records that the guest has dropped to make room, which a
+// cache may do.
 func (r shardRecords) settle(s *storetest.Subject, keys [][]byte) {
 	for _, key := range keys {
 		if _, err := s.TryGet(key, storetest.Now); errors.Is(err, store.ErrNotFound) {
@@ -48,7 +49,7 @@ func (r shardRecords) settle(s *storetest.Subject, keys [][]byte) {
 	}
 }
 
-// held wants exactly these records, of the keys that there ever were.
+// held requires exactly these records, out of all keys ever used.
 func (r shardRecords) held(p *storetest.Probe, s *storetest.Subject, keys [][]byte) {
 	const now = storetest.Now
 	var there [][]byte
@@ -114,7 +115,7 @@ func (h *harness) otherNumber(p *storetest.Probe, from, to int) {
 	}
 	want.settle(s, keys)
 	s.Close()
-	// And back, where files of before may still lie about.
+	// And back, where files from before may still lie about.
 	if s, err = p.TryOpen(first); err != nil {
 		h.refusesShards(p, err)
 		s = p.Open(second)
@@ -123,8 +124,8 @@ func (h *harness) otherNumber(p *storetest.Probe, from, to int) {
 	s.Close()
 }
 
-// refusesShards wants a refusal for the number of shards, and if it is the guest's
-// own, that it says why.
+// refusesShards requires that the number of shards is refused, and that a refusal
+// by the guest itself says why.
 func (h *harness) refusesShards(p *storetest.Probe, err error) {
 	const expected = "the records, or INVALID with a message that says for how many shards the files are"
 	if !errors.Is(err, plugin.ErrShards) {

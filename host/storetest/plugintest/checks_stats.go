@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// checkStats holds what a guest tells of itself against what was done to it.
+// checkStats compares what a guest reports about itself with what was done to it.
 func (h *harness) checkStats(p *storetest.Probe) {
 	h.needsOpen(p)
 	if !h.exports(abi.ExportStats) {
@@ -68,7 +68,8 @@ func (h *harness) checkStats(p *storetest.Probe) {
 	}
 	records("20 of 50 were deleted", 30)
 	do("session_save", g.Save(p.Context(), storetest.Now+1000))
-	// One that has no session_sweep needs none: session_save is enough for so few.
+	// A guest without session_sweep does not need one: session_save is enough for
+	// so few records.
 	for idle := 0; idle < 20; idle++ {
 		removed, err := g.Sweep(p.Context(), 1000, storetest.Now+1000)
 		if err != nil {

@@ -14,13 +14,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
-// designs are guests that do what the specification says in a way of their own,
-// which testdata/mutants/designs.h explains: the suite must find nothing.
+// designs are guests that follow the specification in their own way, which
+// testdata/mutants/designs.h explains: the suite must find nothing.
 var designs = []struct {
 	name string
-	// checks are those that such a guest has most to do with, apart by spaces.
+	// checks are the checks that concern such a guest most, separated by spaces.
 	checks string
-	// held is how many records it holds, 0 for whatever it is given.
+	// held is how many records it holds, 0 if it holds whatever it is given.
 	held int
 }{
 	{"removes_on_read", "expiry touch restore snapshot sweep instance", 0},
@@ -53,9 +53,9 @@ var designs = []struct {
 	{"logs_every_call", "instance", 0},
 }
 
-// TestDesigns: what the specification allows is not failed. Each guest is held to
-// the whole suite, with WADDLE_CONFORMANCE=full to all of its operations as well,
-// and in short to what it has most to do with.
+// TestDesigns: the suite does not fail what the specification allows. Each guest is
+// checked by the whole suite, with WADDLE_CONFORMANCE=full with all operations, and
+// in short mode by the checks that concern it most.
 func TestDesigns(t *testing.T) {
 	for _, d := range designs {
 		t.Run(d.name, func(t *testing.T) {
@@ -73,8 +73,8 @@ func TestDesigns(t *testing.T) {
 	}
 }
 
-// passes wants no check to fail, and those that ask for much to ask for what is
-// held.
+// passes requires that no check fails, and that those that would like much ask only
+// for what is held.
 func passes(t *testing.T, report *storetest.Report, held int) {
 	t.Helper()
 	var text strings.Builder
@@ -111,8 +111,8 @@ func listed(t *testing.T, file, begin string) (names []string) {
 	return names
 }
 
-// TestBundledEngineThatEvicts: an engine with a setting that users give it passes
-// without being told of.
+// TestBundledEngineThatEvicts: an engine passes with a setting that users give it,
+// although the suite is not told of it.
 func TestBundledEngineThatEvicts(t *testing.T) {
 	wasm, err := memory.Module()
 	require.NoError(t, err)
@@ -124,8 +124,8 @@ func TestBundledEngineThatEvicts(t *testing.T) {
 	passes(t, plugintest.Check(t.Context(), wasm, o), 1000)
 }
 
-// TestDeadlineIsNamed: a guest may be slower than the deadline, which is not of the
-// specification, and a failure says who can give it more.
+// TestDeadlineIsNamed: a guest may be slower than the deadline, which is not part
+// of the specification, and a failure says how to raise it.
 func TestDeadlineIsNamed(t *testing.T) {
 	wasm, err := os.ReadFile("testdata/mutants/wasm/slow.wasm")
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ func ExampleRun() {
 	}
 }
 
-// Outside of go test there is a report.
+// Outside of go test, Check returns a report.
 func ExampleCheck() {
 	wasm, err := os.ReadFile("testdata/mutants/wasm/base.wasm")
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// misused says whether a guest that does not open is to blame for that, or its
-// settings are, or other options that the host refuses.
+// misused finds out why a guest does not open: because of the guest, of its
+// settings, or of other options that the host refuses.
 func (h *harness) misused(ctx context.Context, err error) error {
 	if errors.Is(err, plugin.ErrConfig) {
 		return fmt.Errorf("the options do not fit: %w", err)
@@ -59,7 +59,8 @@ func (h *harness) opensWithoutSettings(ctx context.Context) bool {
 	return p.Close(context.WithoutCancel(ctx)) == nil
 }
 
-// explain says of a call that took too long how long it may take, and who says so.
+// explain says, for a call that took too long, how long it may take and which
+// option says so.
 func (h *harness) explain(err error) string {
 	if !errors.Is(err, plugin.ErrDeadline) {
 		return ""

@@ -1,7 +1,7 @@
 package plugintest_test
 
-// mutantsOfCorners have their faults where few come by: at the ends of what there
-// is, between two calls that go together, behind an error, in a count of room.
+// mutantsOfCorners have their faults in rare places: at the limits, between two
+// calls that belong together, after an error, in a count of room.
 var mutantsOfCorners = []mutant{
 	// Times.
 	{"expiry_negative_never", "expiry/negative-times", `get …found: the value…expected: NOT_FOUND`},
@@ -15,20 +15,20 @@ var mutantsOfCorners = []mutant{
 	{"revision_before_restore", "expect/after-restore", `expect revision 100…found: success…expected: CONFLICT`},
 
 	// Sizes and keys.
-	{"value_2048", "set/every-power-of-two", `get …2047 bytes in place of 2048`},
-	{"value_half_mib", "set/every-power-of-two", `get …524287 bytes in place of 524288`},
+	{"value_2048", "set/every-power-of-two", `get …2047 bytes instead of 2048`},
+	{"value_half_mib", "set/every-power-of-two", `get …524287 bytes instead of 524288`},
 	{"restore_half_mib", "restore/every-power-of-two", `get …found: NOT_FOUND…expected: the value…524289 bytes`},
 	{"key_chain_of_eight", "key/one-hash", `get…found: NOT_FOUND…expected: the value`},
 
 	// Sweeps.
-	{"sweep_counts_cleared", "sweep/after-clear", `sweep …found: 14 records removed after a clear…expected: 0, since there is nothing`},
+	{"sweep_counts_cleared", "sweep/after-clear", `sweep …found: 14 records removed after a clear…expected: 0, since there are none`},
 	{"sweep_lost", "sweep/after-clear", `sweep …found: 0 records removed by sweeps after a clear…expected: 5`},
 	{"sweep_get_restarts", "instance/sweep-goes-on", `found: 80 records are stored…with session_get after each…expected: 60`},
 	{"sweep_set_restarts", "instance/sweep-goes-on", `found: 80 records are stored…with session_set after each…expected: 60`},
 	{"sweep_keys_restarts", "instance/sweep-goes-on", `found: 80 records are stored…with session_keys after each…expected: 60`},
 
 	// Enumerations.
-	{"snapshot_no_newer", "snapshot/overwritten-meanwhile", `found: with writes over what is there between the chunks: the key…is missing`},
+	{"snapshot_no_newer", "snapshot/overwritten-meanwhile", `found: with records overwritten between the chunks: the key…is missing`},
 	{"keys_get_slips", "keys/reads-meanwhile", `found: with get between the chunks: the key…is missing`},
 	{"keys_touch_slips", "keys/reads-meanwhile", `found: with touch between the chunks: the key…is missing`},
 	{"keys_save_slips", "keys/reads-meanwhile", `found: with save between the chunks: the key…is missing`},
@@ -38,7 +38,7 @@ var mutantsOfCorners = []mutant{
 	{"snapshot_touch_slips", "snapshot/reads-meanwhile", `found: with touch between the chunks: the key…is missing`},
 	{"keys_full_chunk", "keys/ends-of-chunks", `found: with two keys of 116 bytes around 71 of 124: the key…is missing`},
 	{"snapshot_full_chunk", "snapshot/ends-of-chunks", `found: with two keys of 80 bytes around 71 of 88: the key…is missing`},
-	{"keys_gap_ends", "keys/gaps", `found: after the removal of 128 records in a row: the key…is missing`},
+	{"keys_gap_ends", "keys/gaps", `found: after 128 records in a row were removed: the key…is missing`},
 
 	// Lists for which there is no room.
 	{"restore_fills", "export/restore-all-or-nothing", `found: after NO_SPACE for a list of 9 records…success…expected: NOT_FOUND`},
@@ -76,10 +76,10 @@ var mutantsOfCorners = []mutant{
 
 	// Memory.
 	{"save_leaks", "memory/idle", `found: memory grew…alone it does with: save`},
-	{"get_expired_leaks", "memory/idle", `found: memory grew…alone it does with: get of what has expired`},
+	{"get_expired_leaks", "memory/idle", `found: memory grew…alone it does with: get of an expired record`},
 	{"stats_leaks", "memory/idle", `found: memory grew…alone it does with: stats`},
-	{"keys_left_leaks", "memory/idle", `found: memory grew…alone it does with: keys that are left early`},
-	{"restore_past_leaks", "memory/idle", `found: memory grew…alone it does with: restore of what has expired`},
+	{"keys_left_leaks", "memory/idle", `found: memory grew…alone it does with: keys, abandoned early`},
+	{"restore_past_leaks", "memory/idle", `found: memory grew…alone it does with: restore of an expired record`},
 	{"sweep_idle_leaks", "memory/idle", `found: memory grew…alone it does with: sweep`},
 
 	// Config.

@@ -15,11 +15,10 @@ import (
 // mutant is a guest with one fault, which testdata/mutants/faults.h explains.
 type mutant struct {
 	name string
-	// checks are those that must fail, apart by spaces.
+	// checks are the checks that must fail, separated by spaces.
 	checks string
-	// says is what the failure of the first of them has to be about: its last
-	// call, what was found and what was expected, with "…" for what lies
-	// between.
+	// says is what the failure of the first of them must mention: its last call,
+	// what was found and what was expected, with "…" between the parts.
 	says string
 }
 
@@ -56,7 +55,7 @@ var mutants = []mutant{
 	{"revision_sign", "expect/high-revisions", `expect revision 9223372036854775808…found: CONFLICT…expected: success`},
 	{"revision_over_end", "expect/short-values", `expect revision…found: CONFLICT…expected: success`},
 	{"revision_short_none", "expect/short-values", `expect revision…found: CONFLICT…expected: success`},
-	{"conflict_writes", "expect/conflict-keeps-the-value", `get …found: …in place of…expected: the value`},
+	{"conflict_writes", "expect/conflict-keeps-the-value", `get …found: …instead of…expected: the value`},
 	{"conflict_expiry", "expect/conflict-keeps-the-expiry", `get …found: the value…expected: NOT_FOUND`},
 	{"conflict_removes", "expect/conflict-keeps-the-value", `get …found: NOT_FOUND…expected: the value`},
 	{"conflict_leaks", "memory/set-conflict", `found: memory grew…refused with CONFLICT`},
@@ -64,14 +63,14 @@ var mutants = []mutant{
 
 	// Values.
 	{"value_previous", "set/overwrite-same set/overwrite-shorter", `get …found: the value "\x03…differs from byte 0…expected: the value "\x04`},
-	{"value_longer_stays", "set/overwrite-shorter", `get …21 bytes in place of 20`},
-	{"value_truncated", "set/overwrite-longer", `get …20 bytes in place of 21`},
+	{"value_longer_stays", "set/overwrite-shorter", `get …21 bytes instead of 20`},
+	{"value_truncated", "set/overwrite-longer", `get …20 bytes instead of 21`},
 	{"value_first_stays", "set/overwrite-same", `get …found: the value "\x03…expected: the value "\x04`},
 	{"value_empty_absent", "set/empty-value", `get …found: NOT_FOUND…expected: the value ""`},
 	{"value_empty_deletes", "set/empty-value", `get …found: NOT_FOUND…expected: the value ""`},
-	{"value_padded", "set/short-values", `get …8 bytes in place of 0`},
-	{"value_16_bits", "set/sizes", `get …0 bytes in place of 65536`},
-	{"value_text", "get/what-was-set", `get …8 bytes in place of 264`},
+	{"value_padded", "set/short-values", `get …8 bytes instead of 0`},
+	{"value_16_bits", "set/sizes", `get …0 bytes instead of 65536`},
+	{"value_text", "get/what-was-set", `get …8 bytes instead of 264`},
 	{"value_not_copied", "get/again", `get …key "a"…found: the value "\x02…expected: the value "\x01`},
 
 	// Keys.
@@ -85,7 +84,7 @@ var mutants = []mutant{
 	{"key_length_signed", "key/lengths", `get …found: INVALID…expected: NOT_FOUND`},
 
 	// Answers.
-	{"get_too_long", "get/what-was-set", `get …12 bytes in place of 11`},
+	{"get_too_long", "get/what-was-set", `get …12 bytes instead of 11`},
 	{"get_one_off", "get/what-was-set", `get …differs from byte 0`},
 	{"get_positive", "get/not-found", `get …found: the value…expected: NOT_FOUND`},
 	{"get_internal", "get/not-found", `get …found: INTERNAL…expected: NOT_FOUND`},
@@ -120,7 +119,7 @@ var mutants = []mutant{
 	// Touch.
 	{"touch_creates", "touch/never-creates", `touch …found: success…expected: NOT_FOUND`},
 	{"touch_bumps", "touch/keeps-the-value", `get …differs from byte 0`},
-	{"touch_empties", "touch/keeps-the-value", `get …found: the value "" (0 bytes)…in place of`},
+	{"touch_empties", "touch/keeps-the-value", `get …found: the value "" (0 bytes)…instead of`},
 	{"touch_revives", "expiry/absent-for-touch", `touch …found: success…expected: NOT_FOUND`},
 	{"touch_past_ignored", "touch/past-removes", `get …found: the value…expected: NOT_FOUND`},
 	{"touch_to_never", "touch/extends", `get …found: the value…expected: NOT_FOUND`},
@@ -183,7 +182,7 @@ var mutants = []mutant{
 	{"limit_key_unchecked", "export/limits-of-its-own", `found: session_set with a key of 513 bytes…expected: TOO_LARGE`},
 	{"no_space_loses", "growth/full", `get …found: NOT_FOUND…expected: the value`},
 	{"no_space_traps", "growth/full", `set …the guest trapped…expected: success`},
-	{"no_space_silent", "growth/full", `get …16383 bytes in place of 24576`},
+	{"no_space_silent", "growth/full", `get …16383 bytes instead of 24576`},
 	{"growth_corrupts", "growth/many-records", `get …which differs from byte`},
 
 	// Config.
@@ -195,7 +194,7 @@ var mutants = []mutant{
 	{"file_unread", "reopen/one-record", `get#2…found: NOT_FOUND…expected: the value`},
 	{"file_last_lost", "reopen/one-record", `get#2…found: NOT_FOUND…expected: the value`},
 	{"file_keeps_one", "reopen/after-save", `get#2…found: NOT_FOUND…expected: the value`},
-	{"file_once", "reopen/changes reopen/one-change", `get#2…found: the value…in place of…expected: the value`},
+	{"file_once", "reopen/changes reopen/one-change", `get#2…found: the value…instead of…expected: the value`},
 	{"file_delete_back", "reopen/one-change", `get…found: the value…old…expected: NOT_FOUND`},
 	{"file_clear_back", "reopen/one-change", `get…found: the value…old…expected: NOT_FOUND`},
 	{"file_touch_back", "reopen/one-change", `get…T+499…found: NOT_FOUND…expected: the value…old`},
@@ -205,14 +204,14 @@ var mutants = []mutant{
 	{"file_expiry_lost", "reopen/one-record reopen/expired", `get#2…now T+100 ->…found: the value…expected: NOT_FOUND`},
 	{"file_expiry_seconds", "reopen/one-record", `get#2…now T+99 ->…found: NOT_FOUND…expected: the value`},
 	{"file_key_text", "reopen/after-save", `get#2…\x00…found: NOT_FOUND…expected: the value`},
-	{"file_value_text", "reopen/after-save", `get#2…in place of`},
-	{"file_value_4k", "reopen/long-value", `get#2…4096 bytes in place of 1048576`},
+	{"file_value_text", "reopen/after-save", `get#2…instead of`},
+	{"file_value_4k", "reopen/long-value", `get#2…4096 bytes instead of 1048576`},
 	{"file_empty_lost", "reopen/after-save", `get#2…key "size 0"…found: NOT_FOUND…expected: the value ""`},
-	// Shards are saved side by side: one may find the file gone that it made.
+	// Shards are saved side by side: one may find that the file it made is gone.
 	{"file_shared", "reopen/after-save", `found: …expected: `},
 	{"file_other_shards", "reopen/changes-after-reopening", `get…found: the value…expected: `},
 	{"file_empty_refused", "reopen/save-of-nothing", `found: NO_SPACE…save in shard…expected: success`},
-	// The copy lands on the list of free blocks; saving stumbles over that.
+	// The copy lands on the list of free blocks; saving fails because of that.
 	{"file_get_overflows", "reopen/long-value", `close#2…found: UNAVAILABLE…save in shard…expected: success`},
 	{"expiry_unsigned", "expiry/negative-times", `found: NOT_FOUND…expected: the value`},
 	{"keys_one_at_a_time", "keys/two-at-once", `found: …expected: `},
@@ -230,10 +229,10 @@ var mutants = []mutant{
 
 func allMutants() []mutant { return slices.Concat(mutants, mutantsOfCorners) }
 
-// TestMutants holds the suite to account: it must fail every guest that is
-// wrong, where it is wrong. Each is held to the checks that must find the fault, and
-// each fortieth to the whole suite, or all with WADDLE_CONFORMANCE=full: that takes
-// eight seconds of a processor for each.
+// TestMutants tests the suite itself: it must fail every guest with a fault,
+// because of that fault. Each is checked by the checks that must find the fault.
+// One in forty is also checked by the whole suite, or all with
+// WADDLE_CONFORMANCE=full, which takes eight seconds of a processor for each.
 func TestMutants(t *testing.T) {
 	full := os.Getenv("WADDLE_CONFORMANCE") == "full"
 	for i, m := range allMutants() {
@@ -248,7 +247,7 @@ func TestMutants(t *testing.T) {
 			for i, name := range checks {
 				result := report.Result(name)
 				require.NotNil(t, result, "the suite has no check %s", name)
-				require.Equal(t, storetest.Fail, result.Status, "%s passed, and the guest is wrong\n%s", name, result.Reason)
+				require.Equal(t, storetest.Fail, result.Status, "%s passed, although the guest has a fault\n%s", name, result.Reason)
 				if i == 0 {
 					requireSays(t, result.Failure, m.says)
 				}
@@ -280,13 +279,13 @@ func requireSays(t *testing.T, f *storetest.Failure, parts string) {
 	}
 }
 
-// TestGuestsWithoutFault: what finds fault with every guest finds nothing.
+// TestGuestsWithoutFault: the checks find nothing in guests without a fault.
 func TestGuestsWithoutFault(t *testing.T) {
 	const (
-		// What needs files,
+		// The checks that need files,
 		files = "reopen shard/other export/flush-is-durable"
-		// and what is only for guests that keep none: a host writes snapshots for
-		// them, and their memory can be full.
+		// and those that are only for guests that keep none: a host writes
+		// snapshots for them, and their memory can be full.
 		memory = "instance/snapshot-file export/restore-all-or-nothing space/refused space/restore-refused"
 	)
 	for name, left := range map[string]string{
@@ -330,8 +329,8 @@ func TestMutantsAreListed(t *testing.T) {
 	require.ElementsMatch(t, append(listed(t, "designs.h", "enum design {"), faults...), built, "faults.h, designs.h and what build.sh built of them")
 	require.GreaterOrEqual(t, len(faults)-len(guests), 40)
 
-	// Two guests with the same bytes are one: then a fault is nowhere in the
-	// source.
+	// Two guests with the same bytes are the same guest: then one fault is
+	// missing from the source.
 	seen := make(map[string]string)
 	for _, f := range files {
 		wasm, err := os.ReadFile(f)

@@ -9,19 +9,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// Some of what a guest must do its host hides: it looks at sizes before it
-// calls, takes the NOT_FOUND of a deletion for success, restores well-formed
-// lists only. To see it all the same, such checks run a copy of the module with
-// a function added to it, which stands in the place of an export and passes
-// calls on to others: the host runs the guest as it runs any, and a session_get
-// is really, say, a session_restore.
+// A host hides some of what a guest must do: it checks sizes before it calls, takes
+// NOT_FOUND for a deletion as success, and restores only well-formed lists. To see
+// it all the same, these checks run a copy of the module with an added function. It
+// replaces an export and passes calls on to others. The host runs the guest like
+// any other, and a session_get is really, say, a session_restore.
 
-// patch is a module taken apart as far as that needs.
+// patch is a module taken apart as far as is needed.
 type patch struct {
 	module   *wasmbin.Module
 	exports  []wasmbin.Export
-	imported uint32          // functions that are imported; the others follow
-	types    []wasmbin.Index // of the functions that are not, and of added ones
+	imported uint32          // imported functions; the others follow
+	types    []wasmbin.Index // of functions that are not imported, including added ones
 	bodies   []wasmbin.Body  // likewise
 }
 
@@ -66,13 +65,13 @@ func (p *patch) function(name string) (index uint32, ok bool) {
 	return 0, false
 }
 
-// drop takes an export away.
+// drop removes an export.
 func (p *patch) drop(name string) {
 	p.exports = slices.DeleteFunc(p.exports, func(e wasmbin.Export) bool { return e.Name == name })
 }
 
-// replace puts a function with the code in the place of an exported one of the
-// same signature. The code has locals of its own behind the parameters, all i32.
+// replace replaces an exported function by one of the same signature with the given
+// code. The code has locals of its own after the parameters, all i32.
 func (p *patch) replace(name string, locals uint32, code wasmbin.Code) error {
 	f, ok := p.function(name)
 	if !ok {
@@ -82,7 +81,7 @@ func (p *patch) replace(name string, locals uint32, code wasmbin.Code) error {
 		return fmt.Errorf("%w: %s is an import", errPatch, name)
 	}
 	if f -= p.imported; uint64(f) >= uint64(len(p.types)) {
-		return fmt.Errorf("%w: %s is no function of it", errPatch, name)
+		return fmt.Errorf("%w: %s is not one of its functions", errPatch, name)
 	}
 	for i := range p.exports {
 		if p.exports[i].Name == name {
@@ -98,7 +97,7 @@ func (p *patch) replace(name string, locals uint32, code wasmbin.Code) error {
 	return nil
 }
 
-// bytes puts the module together.
+// bytes assembles the module.
 func (p *patch) bytes() []byte {
 	wasmbin.SetItems(p.module, wasmbin.SectionFunction, p.types)
 	wasmbin.SetItems(p.module, wasmbin.SectionExport, p.exports)
@@ -106,27 +105,27 @@ func (p *patch) bytes() []byte {
 	return p.module.Append(nil)
 }
 
-// locals are the local variables of that number, one behind the other.
+// locals declares the local variables with these numbers, one after the other.
 func locals(c *wasmbin.Code, numbers ...uint32) {
 	for _, n := range numbers {
 		c.Op(wasmbin.OpLocalGet, n)
 	}
 }
 
-// What the first byte of a key stands for in a module made by direct.
+// The meaning of the first byte of a key in a module made by direct.
 const (
 	directGet byte = iota
 	directDelete
 	directRestore
-	directSweep // behind it, max as u32
+	directSweep // followed by max as u32
 	directFlush // likewise
 )
 
-// direct returns the module without its description, whose session_get passes
-// on to the export that the first byte of the key names: with the rest of the
-// key as the key, the list or the number. One that is absent answers
-// UNSUPPORTED. What session_sweep and session_flush return comes as the length of a
-// value. Its session_set is that of replaceSet.
+// direct returns the module without its description and with another session_get.
+// This one calls the export that the first byte of the key names, with the rest of
+// the key as the key, the list or the number. An absent export answers UNSUPPORTED.
+// The result of session_sweep and session_flush comes as the length of a value. Its
+// session_set is that of replaceSet.
 func direct(wasm []byte) ([]byte, error) {
 	p, err := takeApart(wasm)
 	if err != nil {

@@ -5,12 +5,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// restoreKey is the key whose session_set, in a module made by direct, is really a
-// session_restore of the value: a key, which direct takes lists from too, is short.
+// restoreKey is the key with which session_set, in a module made by direct, is
+// really a session_restore of the value: direct also takes lists from keys, but a
+// key is short.
 var restoreKey = []byte{1}
 
-// replaceSet has session_set take the value for a list and pass it on to
-// session_restore if the key is restoreKey.
+// replaceSet makes session_set pass its value as a list to session_restore if the
+// key is restoreKey.
 func (p *patch) replaceSet() error {
 	set, ok := p.function(abi.ExportSet)
 	if !ok {

@@ -25,8 +25,8 @@ func fixtures(t testing.TB) map[string][]byte {
 	return out
 }
 
-// TestPatch: a module that the host takes is one that it takes with something
-// added, and the same module with nothing added.
+// TestPatch: if the host takes a module, it also takes it with something added,
+// and nothing added gives the same module.
 func TestPatch(t *testing.T) {
 	tried := 0
 	for name, wasm := range fixtures(t) {
@@ -64,8 +64,8 @@ func TestPatch(t *testing.T) {
 	require.Greater(t, tried, 5)
 }
 
-// FuzzPatch: whatever it is given, it comes to an end, and a module that the
-// host would read stays one.
+// FuzzPatch: it ends whatever it is given, and a module that the host would
+// read stays one.
 func FuzzPatch(f *testing.F) {
 	all := fixtures(f)
 	for _, name := range []string{"tiny.wasm", "store.wasm", "import_wasi.wasm", "marker_missing.wasm"} {

@@ -18,38 +18,36 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// Options are how a module is held to the suite. The zero value is ready to
-// use.
+// Options say how a module is tested. The zero value is ready to use.
 type Options struct {
-	// Options of the suite. Target is by default how the guest calls itself,
-	// MaxKey and MaxValue what it describes. Durable is set for a guest that
-	// is given a mount.
+	// Options of the suite. By default Target is the guest's own name, and MaxKey
+	// and MaxValue are what it describes. Durable is set for a guest that is
+	// given a mount.
 	storetest.Options
 
 	// Settings are passed to the guest, in addition to those of Config.
 	Settings map[string]string
 
-	// Mount is a directory, made if there is none, for a guest that keeps
-	// files: each store is given an empty one within it, which is removed
-	// afterwards. "": the temporary directory, if the module imports
+	// Mount is a directory, made if it does not exist, for a guest that keeps
+	// files. Each store is given an empty directory within it, which is removed
+	// afterwards. "" means the temporary directory, if the module imports
 	// path_open and so can open files, or if Config.Mounts has an entry. The
-	// guest finds it under [plugin.DefaultMountPath], or under the Path of
-	// that entry.
+	// guest finds it under [plugin.DefaultMountPath], or under the Path of that
+	// entry.
 	Mount string
 
 	// MountBytes and MountFiles are the quotas of that directory, if the entry of
-	// Config.Mounts has none. 0 is the default of [plugin.Mount].
+	// Config.Mounts has none. 0 means the default of [plugin.Mount].
 	MountBytes, MountFiles int64
 
-	// Config is how the guest is run. Mounts are replaced as said above; the
-	// intervals, the clock and Snapshots are the suite's. By default there
-	// is one shard of 32 MiB, a Deadline of half a minute, so that a
-	// call without end is a failure of the guest and not of the suite, no
-	// cache directory and no log.
+	// Config says how the guest is run. Mounts are replaced as described above;
+	// the suite sets the intervals, the clock and Snapshots. By default there is
+	// one shard of 32 MiB, a Deadline of half a minute, so that a call without
+	// end fails the guest and not the suite, no cache directory and no log.
 	Config plugin.Config
 
-	// Trusted runs the guest without any Deadline, as a host runs one that it
-	// trusts. That is faster, and a call without end is one of the suite too.
+	// Trusted runs the guest without any Deadline, as a host runs a trusted
+	// guest. That is faster, but a call without end also hangs the suite.
 	Trusted bool
 }
 
@@ -59,8 +57,8 @@ const (
 	defaultDeadline = 30 * time.Second
 )
 
-// Run holds the module in a file to the suite, in subtests with the names of
-// the checks. At most one Options may be given.
+// Run runs the suite on the module in a file, in subtests with the names of the
+// checks. At most one Options may be given.
 func Run(t *testing.T, file string, options ...Options) {
 	t.Helper()
 	var o Options
@@ -91,9 +89,9 @@ func RunModule(t *testing.T, wasm []byte, options Options) {
 	storetest.Run(t, h.open, suite)
 }
 
-// Check holds a module to the suite. A context that is cancelled ends it early:
-// the checks that are left count as skipped. Of what is no module, or with
-// settings that the guest refuses, nothing is run, and the report has a Misuse.
+// Check runs the suite on a module. Cancelling ctx ends it early: the remaining
+// checks count as skipped. If wasm is not a module, or if the guest refuses its
+// settings, nothing is run, and the report has a Misuse.
 func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report {
 	h, suite, err := prepare(ctx, wasm, options)
 	defer h.close()
@@ -103,8 +101,8 @@ func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report 
 	return storetest.Check(ctx, h.open, suite)
 }
 
-// Tests returns the checks of a module in the order in which they run: those
-// that only a module has, and then those of package storetest.
+// Tests returns the checks of a module in the order in which they run: those that
+// only a module has, and then those of package storetest.
 func Tests() []storetest.Test { return storetest.Combine(storetest.Tests(), OwnTests()) }
 
 // OwnTests returns the checks that only a module has.
@@ -114,13 +112,13 @@ func OwnTests() []storetest.Test { return new(harness).tests() }
 type harness struct {
 	wasm    []byte
 	options Options
-	outline *preflight.Module // nil if there is none to be had
+	outline *preflight.Module // nil if it cannot be read
 	refused error             // why the host refuses the module
 	mounted bool
 	path    string // of the mount
 
-	keepers []*plugin.Plugin // keep compiled code for the others
-	opened  bool             // the guest opens
+	keepers []*plugin.Plugin // keep compiled code for the other plugins
+	opened  bool             // whether the guest opens
 	dirs    []string
 	info    plugin.Info
 	direct  []byte // see direct; made when it is first needed
@@ -128,7 +126,8 @@ type harness struct {
 }
 
 // prepare finds out what can be known of the module before the checks, and makes
-// the options of the suite. The error is one of whoever gave the options.
+// the options of the suite. An error is the fault of the caller, who gave the
+// options.
 func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options, error) {
 	h := &harness{wasm: wasm, options: o}
 	h.outline, _ = preflight.Read(wasm, preflight.DefaultLimits())
@@ -167,7 +166,7 @@ func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.O
 	return h, suite, misuse
 }
 
-// opensFiles reports whether the module can open files, if it is let.
+// opensFiles reports whether the module can open files if it is allowed to.
 func (h *harness) opensFiles() bool {
 	if h.outline == nil {
 		return false
@@ -180,8 +179,8 @@ func (h *harness) opensFiles() bool {
 	return false
 }
 
-// keep opens a module for as long as the suite runs, so that it is compiled
-// once only. If that fails, a check will tell.
+// keep opens a module for as long as the suite runs, so that it is compiled only
+// once. If that fails, a check will report it.
 func (h *harness) keep(ctx context.Context, wasm []byte) (*plugin.Plugin, error) {
 	dir, err := h.makeDir()
 	if err != nil {
@@ -195,7 +194,7 @@ func (h *harness) keep(ctx context.Context, wasm []byte) (*plugin.Plugin, error)
 	return keeper, nil
 }
 
-// makeDir makes a directory that is there as long as the suite runs.
+// makeDir makes a directory that exists as long as the suite runs.
 func (h *harness) makeDir() (string, error) {
 	if h.options.Dir != "" {
 		if err := os.MkdirAll(h.options.Dir, 0o700); err != nil {
@@ -212,15 +211,15 @@ func (h *harness) makeDir() (string, error) {
 
 func (h *harness) close() {
 	for _, keeper := range h.keepers {
-		_ = keeper.Close(context.Background()) // it was given nothing
+		_ = keeper.Close(context.Background()) // nothing was stored in it
 	}
 	for _, dir := range h.dirs {
 		_ = os.RemoveAll(dir)
 	}
 }
 
-// now is the guest's clock beside the times of the calls. It stands still: what
-// expires must not depend on how fast a check is.
+// now is the guest's clock, apart from the times of the calls. It stands still:
+// what expires must not depend on how fast a check is.
 func (h *harness) now() time.Time { return time.UnixMilli(int64(storetest.Now)) }
 
 // config says how the guest is run.
@@ -258,7 +257,7 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 	return c
 }
 
-// open is what the suite opens stores with.
+// open is the function with which the suite opens stores.
 func (h *harness) open(ctx context.Context, setup storetest.Setup) (store.Store, error) {
 	return h.openModule(ctx, h.wasm, h.config(setup))
 }
@@ -271,10 +270,10 @@ func (h *harness) openModule(ctx context.Context, wasm []byte, config plugin.Con
 	return &guest{Plugin: p}, nil
 }
 
-// guest is a plugin that does not close quietly if an instance failed.
+// guest is a plugin whose Close returns an error if an instance failed.
 type guest struct {
 	*plugin.Plugin
-	replaced uint64 // instances that were replaced by request
+	replaced uint64 // instances that were replaced on request
 }
 
 func (g *guest) Close(ctx context.Context) error {

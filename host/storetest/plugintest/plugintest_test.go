@@ -17,11 +17,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
-// TestBundledEngines holds the engines that come with the host to the suite. Of
-// those that keep files, each record is a matter for the disk, and each instance takes
-// half a second to open: their own tests hold them to the whole suite natively, and
-// here they are held to what a module may do wrong. WADDLE_CONFORMANCE=full asks for
-// all of it.
+// TestBundledEngines runs the suite on the engines that come with the host. For
+// those that keep files, every record goes to the disk, and each instance takes half
+// a second to open. Their own tests run the whole suite natively; here they are
+// checked for what a module may do wrong. WADDLE_CONFORMANCE=full asks for everything.
 func TestBundledEngines(t *testing.T) {
 	t.Parallel()
 	brief := []string{"module/opens", "instance/recycled", "instance/stats", "get/what-was-set", "set/sizes", "expiry/exact-millisecond",
@@ -61,8 +60,8 @@ func fixture(t *testing.T, name string) []byte {
 	return wasm
 }
 
-// TestRefusedModules: a module that the host refuses fails one check of the
-// module, the one that is about it, and the rest is skipped.
+// TestRefusedModules: a module that the host refuses fails the one check that is
+// about the reason, and the rest is skipped.
 func TestRefusedModules(t *testing.T) {
 	for _, c := range []struct{ name, check, says string }{
 		{"marker_missing", "module/marker", "session_abi_v1"},
@@ -97,8 +96,8 @@ func TestRefusedModules(t *testing.T) {
 	}
 }
 
-// TestWhatIsNoModule: it is refused in one line, and a module with nothing in it
-// in few.
+// TestWhatIsNoModule: such a file is refused in one line, and an empty module in
+// few.
 func TestWhatIsNoModule(t *testing.T) {
 	text := func(wasm []byte) (*storetest.Report, string) {
 		report := plugintest.Check(context.Background(), wasm, plugintest.Options{})
@@ -120,7 +119,7 @@ func TestWhatIsNoModule(t *testing.T) {
 	require.Less(t, strings.Count(says, "\n"), 45, says)
 }
 
-// TestMisuse: what is wrong with the options is not told as a fault of the guest.
+// TestMisuse: wrong options are not reported as a fault of the guest.
 func TestMisuse(t *testing.T) {
 	wasm, err := memory.Module()
 	require.NoError(t, err)
@@ -143,14 +142,14 @@ func TestMisuse(t *testing.T) {
 			require.Len(t, report.Results, 1)
 		})
 	}
-	// A guest that refuses whatever it is given is to blame itself.
+	// A guest that refuses whatever it is given is itself to blame.
 	report := plugintest.Check(context.Background(), fixture(t, "open_refuses"), plugintest.Options{Settings: map[string]string{"name": "1"}})
 	require.Empty(t, report.Misuse)
 	require.Equal(t, storetest.Fail, report.Result("module/opens").Status)
 }
 
-// TestSmallGuests: guests with few exports are skipped what they do not have,
-// with a reason, and limits of their own are found.
+// TestSmallGuests: for a guest with few exports, the checks of what it lacks are
+// skipped with a reason, and its own limits are found.
 func TestSmallGuests(t *testing.T) {
 	report := plugintest.Check(context.Background(), fixture(t, "store"), plugintest.Options{
 		Options: storetest.Options{Skip: []string{"key/many", "growth", "memory"}, Soak: 2000, Sequences: 20, Dir: t.TempDir()}})
@@ -185,7 +184,7 @@ func TestSettingsAndMounts(t *testing.T) {
 	require.Equal(t, 1, report.Passed)
 	require.Equal(t, storetest.Skip, report.Result("reopen/one-record").Status)
 
-	// A guest that is given a mount, and keeps nothing there.
+	// A guest that is given a mount, but keeps nothing there.
 	report = check(wasm, plugintest.Options{Config: plugin.Config{Mounts: []plugin.Mount{{}}}})
 	require.Equal(t, storetest.Fail, report.Result("reopen/one-record").Status)
 

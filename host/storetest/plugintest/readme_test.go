@@ -27,7 +27,7 @@ func TestSections(t *testing.T) {
 	}
 }
 
-// TestTableOfChecks: the README lists the checks that there are.
+// TestTableOfChecks: the README lists all checks.
 func TestTableOfChecks(t *testing.T) {
 	readme.RequireTable(t, "README.md", plugintest.OwnTests(), *update)
 }

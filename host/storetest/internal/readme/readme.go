@@ -1,5 +1,5 @@
-// Package readme holds the tables of checks in README files to the checks that
-// there are.
+// Package readme checks the tables of checks in README files against the actual
+// checks.
 package readme
 
 import (
@@ -17,7 +17,7 @@ const (
 	end   = "<!-- end of checks -->\n"
 )
 
-// Table writes the checks, one a row.
+// Table writes the checks, one per row.
 func Table(tests []storetest.Test) string {
 	var b strings.Builder
 	b.WriteString("\n| check | section of SPEC.md | requires that |\n|---|---|---|\n")
@@ -28,13 +28,13 @@ func Table(tests []storetest.Test) string {
 	return b.String()
 }
 
-// RequireTable fails the test if the table between the marks of a file is another
-// one, or, with update, writes it there.
+// RequireTable fails the test if the table between the marks of a file differs.
+// With update, it writes the table instead.
 func RequireTable(t *testing.T, file string, tests []storetest.Test, update bool) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	// As it is on a machine whose checkout has other line ends, too.
+	// This also holds on a machine whose checkout has other line endings.
 	before, rest, ok := strings.Cut(strings.ReplaceAll(string(text), "\r\n", "\n"), begin)
 	require.True(t, ok, "%s has no line %q", file, begin)
 	table, after, ok := strings.Cut(rest, end)
@@ -43,5 +43,5 @@ func RequireTable(t *testing.T, file string, tests []storetest.Test, update bool
 		require.NoError(t, os.WriteFile(file, []byte(before+begin+Table(tests)+end+after), 0o644))
 		return
 	}
-	require.Equal(t, Table(tests), table, "the table in %s is not of the checks that there are: go test -update writes it", file)
+	require.Equal(t, Table(tests), table, "the table in %s is out of date: go test -update writes it", file)
 }
