@@ -1,5 +1,5 @@
-// Package histogram counts durations, so that millions of single operations can
-// be recorded while they are measured.
+// Package histogram counts durations, so that millions of single operations can be
+// recorded while they are measured.
 package histogram
 
 import (
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Histogram counts durations in buckets whose width is a 64th of their size at
-// most: 64 to each power of two. The greatest and the sum are kept exactly. Samples
-// kept and sorted would give exact quantiles and cost eight bytes each, some tens
-// of megabytes a second, which the garbage collector and the caches would feel, and
-// so what is measured.
+// Histogram counts durations in buckets that are at most a 64th of their size wide:
+// 64 for each power of two. It keeps the maximum and the sum exactly. Keeping and
+// sorting samples would give exact quantiles, but would take eight bytes each, some
+// tens of megabytes a second. That would burden the garbage collector and the
+// caches, and so disturb what is measured.
 //
 // The zero value is ready to use, by one goroutine at a time. A negative duration
 // counts as 0.
@@ -32,7 +32,7 @@ func (h *Histogram) Add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
-// Merge adds what another one counted.
+// Merge adds what another histogram counted.
 func (h *Histogram) Merge(other *Histogram) {
 	for i, n := range other.counts {
 		h.counts[i] += n
@@ -48,11 +48,11 @@ func (h *Histogram) Count() uint64 { return h.total }
 // Sum returns the sum of all.
 func (h *Histogram) Sum() time.Duration { return h.sum }
 
-// Max returns the greatest, 0 if there is none.
+// Max returns the longest duration, 0 if there is none.
 func (h *Histogram) Max() time.Duration { return h.max }
 
 // Quantile returns a duration that the share q of all does not exceed: the end of
-// the bucket where that is reached, and the greatest of all if that is less.
+// the bucket where that share is reached, or the maximum if that is less.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := max(uint64(math.Ceil(q*float64(h.total))), 1)
 	var seen uint64
@@ -70,8 +70,8 @@ const (
 	buckets  = (64 - stepBits) * steps // the last of which begin above any duration
 )
 
-// bucketOf returns the bucket of a number: below 64, one to each; above, the
-// six bits that follow the highest one choose within a power of two.
+// bucketOf returns the bucket of a number. Below 64 each number has its own; above,
+// the six bits after the highest one choose within a power of two.
 func bucketOf(n uint64) int {
 	if n < steps {
 		return int(n)

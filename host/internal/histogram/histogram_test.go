@@ -22,7 +22,7 @@ func TestBuckets(t *testing.T) {
 		require.Equal(t, b, bucketOf(leastOf(b)))
 		require.Equal(t, b, bucketOf(leastOf(b+1)-1))
 		if from, to := leastOf(b), leastOf(b+1); to-from > 1 {
-			require.LessOrEqual(t, float64(to-from)/float64(from), 1./steps, "a bucket is a 64th wide at most")
+			require.LessOrEqual(t, float64(to-from)/float64(from), 1./steps, "a bucket is at most a 64th wide")
 		}
 	}
 }

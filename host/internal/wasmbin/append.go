@@ -24,8 +24,8 @@ func AppendSigned(b []byte, n int64) []byte {
 	}
 }
 
-// AppendBytes appends a length and that many bytes. Names, bodies of functions and
-// contents of sections are written so.
+// AppendBytes appends a length and that many bytes. This is the form of names,
+// bodies of functions and contents of sections.
 func AppendBytes[T ~[]byte | ~string](b []byte, content T) []byte {
 	return append(AppendU32(b, uint32(len(content))), content...)
 }
@@ -35,5 +35,5 @@ func AppendSection[T ~[]byte | ~string](b []byte, id byte, content T) []byte {
 	return AppendBytes(append(b, id), content)
 }
 
-// AppendHeader appends what a module begins with.
+// AppendHeader appends the header that every module begins with.
 func AppendHeader(b []byte) []byte { return append(b, header...) }

@@ -1,7 +1,7 @@
 package wasmbin
 
-// Code is instructions in the making. A body begins with its locals and ends with an
-// end of its own: see [Code.Body].
+// Code is a sequence of instructions being written. A body begins with its locals
+// and ends with an end of its own: see [Code.Body].
 type Code []byte
 
 // Op appends an instruction with its immediates, each of which is an unsigned
@@ -19,13 +19,13 @@ func (c *Code) I32(n int32) { *c = AppendSigned(OpI32Const.Append(*c), int64(n))
 // I64 appends a constant.
 func (c *Code) I64(n int64) { *c = AppendSigned(OpI64Const.Append(*c), n) }
 
-// Block appends the beginning of a block, loop or if with one result or with
+// Block appends the beginning of a block, loop or if, with one result or with
 // [NoResult]. An end closes it.
 func (c *Code) Block(op Opcode, result ValueType) {
 	*c = append(op.Append(*c), byte(result))
 }
 
-// Code appends what has been written elsewhere.
+// Code appends code written elsewhere.
 func (c *Code) Code(more Code) { *c = append(*c, more...) }
 
 // Body returns the body of a function with that code and those locals.

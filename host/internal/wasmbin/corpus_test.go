@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// corpus are the tree's modules: fixtures, engines, mutants of the conformance suite.
+// corpus is all modules in the tree: fixtures, engines, mutants of the conformance
+// suite.
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)

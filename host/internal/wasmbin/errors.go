@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// What is wrong with bytes that are no module. Every error of this package is one
-// of these under [errors.Is].
+// What is wrong with bytes that are not a module. Every error of this package is
+// one of these under [errors.Is].
 var (
 	ErrNotWasm   = errors.New("not a WebAssembly module")
 	ErrMalformed = errors.New("malformed module")

@@ -4,14 +4,14 @@ package wasmbin
 // list of them.
 type Index uint32
 
-// Index reads a number of a thing.
+// Index reads an index.
 func (r *Reader) Index() Index { return Index(r.U32()) }
 
-// Append appends the number.
+// Append appends the index.
 func (i Index) Append(b []byte) []byte { return AppendU32(b, uint32(i)) }
 
-// Import is an entry of the import section. Which of the fields behind Kind have a
-// meaning depends on it.
+// Import is an entry of the import section. Kind decides which of the fields after
+// it have a meaning.
 type Import struct {
 	Module, Name string
 	Kind         Kind

@@ -13,8 +13,8 @@ const (
 	Is64
 )
 
-// Limits reads those of what is named, "table" or "memory". Flags are right also where
-// the sizes that follow have a fault.
+// Limits reads the limits of a "table" or "memory", as named by what. Flags are right
+// even if the sizes that follow have a fault.
 func (r *Reader) Limits(what string) Limits {
 	l := Limits{Flags: r.Byte()}
 	if r.Err == nil && l.Flags > HasMax|Shared|Is64 {

@@ -5,23 +5,24 @@ import (
 	"slices"
 )
 
-// Module is a module as a list of sections, to be changed and written back.
+// Module is a module as a list of sections, which can be changed and written back.
 type Module struct {
 	Sections []Section
 }
 
-// Section is a section of a [Module]. The content of a custom one begins with its name.
+// Section is a section of a [Module]. The content of a custom section begins with its
+// name.
 type Section struct {
 	ID      byte
 	Content []byte
-	Offset  int // of the content in the module that was read
+	Offset  int // of the content, in the module that was read
 }
 
 // Reader returns a reader of the content.
 func (s *Section) Reader() Reader { return NewReader(s.Content, s.Offset) }
 
-// Parse takes a module apart. The contents are parts of wasm. No section is looked
-// into, and sections may be missing or stand in another order than they should.
+// Parse takes a module apart. The contents are parts of wasm. It does not look into
+// sections, which may be missing or out of order.
 func Parse(wasm []byte) (*Module, error) {
 	r, err := Sections(wasm)
 	if err != nil {
@@ -47,7 +48,7 @@ func (m *Module) Append(b []byte) []byte {
 	return b
 }
 
-// Section returns the first section of that number, or nil.
+// Section returns the first section with that number, or nil.
 func (m *Module) Section(id byte) *Section {
 	i := slices.IndexFunc(m.Sections, func(s Section) bool { return s.ID == id })
 	if i < 0 {
@@ -56,8 +57,8 @@ func (m *Module) Section(id byte) *Section {
 	return &m.Sections[i]
 }
 
-// Custom returns the first custom section of that name, with a reader of what
-// follows the name; nil if there is none.
+// Custom returns the first custom section with that name, and a reader of what follows
+// the name. It returns nil if there is none.
 func (m *Module) Custom(name string) (*Section, Reader) {
 	for i := range m.Sections {
 		if s := &m.Sections[i]; s.ID == SectionCustom {
@@ -69,8 +70,8 @@ func (m *Module) Custom(name string) (*Section, Reader) {
 	return nil, Reader{}
 }
 
-// Set gives a section another content. One that is missing is put where it belongs,
-// a custom one at the end.
+// Set replaces the content of a section. A missing section is inserted where it
+// belongs, a custom one at the end.
 func (m *Module) Set(id byte, content []byte) {
 	if s := m.Section(id); s != nil && id != SectionCustom {
 		s.Content = content
@@ -85,13 +86,13 @@ func (m *Module) Set(id byte, content []byte) {
 	m.Sections = slices.Insert(m.Sections, at, Section{ID: id, Content: content})
 }
 
-// Item is what sections are lists of.
+// Item is an element of the list in a section.
 type Item interface{ Append([]byte) []byte }
 
-// SetItems gives a section of a module other items.
+// SetItems replaces the items of a section of a module.
 func SetItems[T Item](m *Module, id byte, items []T) { m.Set(id, AppendItems(nil, items)) }
 
-// AppendItems appends a list of items behind their number.
+// AppendItems appends the number of items and then the items.
 func AppendItems[T Item](b []byte, items []T) []byte {
 	b = AppendU32(b, uint32(len(items)))
 	for _, item := range items {
@@ -100,8 +101,8 @@ func AppendItems[T Item](b []byte, items []T) []byte {
 	return b
 }
 
-// Items reads the list that a section of a module is, such as
-// Items(m, SectionImport, (*Reader).Import). It is empty if there is no such section.
+// Items reads the list in a section of a module, as in Items(m, SectionImport,
+// (*Reader).Import). It is empty if there is no such section.
 func Items[T any](m *Module, id byte, read func(*Reader) T) ([]T, error) {
 	s := m.Section(id)
 	if s == nil {

@@ -1,6 +1,6 @@
 package wasmbin
 
-// Subsection is a part of the section "name", which is a custom one.
+// Subsection is a part of the custom section "name".
 type Subsection struct {
 	ID      byte
 	Content []byte
@@ -25,8 +25,8 @@ type Naming struct {
 	Name  string
 }
 
-// Naming reads one.
+// Naming reads a naming.
 func (r *Reader) Naming() Naming { return Naming{r.U32(), r.Name()} }
 
-// Append appends it.
+// Append appends the naming.
 func (n Naming) Append(b []byte) []byte { return AppendBytes(AppendU32(b, n.Index), n.Name) }

@@ -2,14 +2,14 @@ package wasmbin
 
 import "fmt"
 
-// Opcode is an instruction, and the key of tables about instructions: its first
-// byte, or where that is a prefix, one of [Bulk] or [Vector].
+// Opcode is an instruction, and the key of tables about instructions. It is the
+// instruction's first byte or, if that is a prefix, a [Bulk] or [Vector] number.
 type Opcode uint16
 
-// Opcodes is how many there may be: tables by opcode have that many entries.
+// Opcodes is the number of possible opcodes: tables by opcode have that many entries.
 const Opcodes = 0x400
 
-// What instructions of two parts begin with.
+// The prefixes of instructions with two parts.
 const (
 	prefixBulk   = 0xfc
 	prefixVector = 0xfd
@@ -21,8 +21,8 @@ const (
 	unknownVector = Opcodes - 1
 )
 
-// Bulk returns the instruction that stands behind the prefix 0xfc: conversions that
-// saturate, and operations on much memory or a table at once.
+// Bulk returns the instruction that follows the prefix 0xfc: saturating conversions, and
+// operations on ranges of memory or a table.
 func Bulk(number uint32) Opcode {
 	if number < unknownBulk-bulkBase {
 		return bulkBase + Opcode(number)
@@ -30,7 +30,7 @@ func Bulk(number uint32) Opcode {
 	return unknownBulk
 }
 
-// Vector returns the instruction that stands behind the prefix 0xfd.
+// Vector returns the instruction that follows the prefix 0xfd.
 func Vector(number uint32) Opcode {
 	if number < unknownVector-vectorBase {
 		return vectorBase + Opcode(number)
@@ -38,7 +38,7 @@ func Vector(number uint32) Opcode {
 	return unknownVector
 }
 
-// Opcodes of control structure, and of what added code is made of.
+// Opcodes of control structures, and those that added code is made of.
 const (
 	OpUnreachable  Opcode = 0x00
 	OpNop          Opcode = 0x01
@@ -87,7 +87,7 @@ const (
 	OpI8x16Shuffle Opcode = vectorBase + 13
 )
 
-// Prefix returns what the instruction begins with and, behind a prefix, its number.
+// Prefix returns the instruction's first byte and, after a prefix, its number.
 func (op Opcode) Prefix() (first byte, number uint32) {
 	switch {
 	case op >= vectorBase:
@@ -107,20 +107,19 @@ func (op Opcode) Append(b []byte) []byte {
 	return b
 }
 
-// Known reports whether there is such an instruction, as far as this package knows.
+// Known reports whether this package knows the instruction.
 func (op Opcode) Known() bool { return op.Feature() != NoFeature }
 
-// Feature returns what the instruction came into the format with.
+// Feature returns the feature that brought the instruction into the format.
 func (op Opcode) Feature() Feature { return table[op%Opcodes].feature }
 
 // Layout returns what follows the instruction.
 func (op Opcode) Layout() Layout { return layouts[op%Opcodes] }
 
-// Align returns the most that the alignment of a load or store may be, as a power of two.
+// Align returns the largest allowed alignment of a load or store, as a power of two.
 func (op Opcode) Align() uint32 { return uint32(table[op%Opcodes].align) }
 
-// Lanes returns how many lanes there are to choose from, of an instruction with the
-// number of a lane.
+// Lanes returns how many lanes an instruction with a lane number can choose from.
 func (op Opcode) Lanes() int { return int(table[op%Opcodes].lanes) }
 
 // String returns the instruction's name in the text format.
@@ -135,19 +134,19 @@ func (op Opcode) String() string {
 	return fmt.Sprintf("0x%02x", first)
 }
 
-// Feature is a part of the format that came at one time.
+// Feature is a part of the format that was added at one time.
 type Feature byte
 
 // The features.
 const (
 	NoFeature      Feature = iota // no instruction
-	FirstVersion                  // what the format began with
+	FirstVersion                  // the format's first version
 	SignExtension                 //
 	Saturating                    // conversions
 	BulkMemory                    //
 	Vectors                       // of fixed width
 	ReferenceTypes                //
-	Exceptions                    // of those that follow, immediates are not read
+	Exceptions                    // from here on immediates are not read
 	TailCalls                     // and typed references to functions
 	Garbage                       // collection
 	Threads                       //
@@ -157,7 +156,7 @@ const (
 // Layout is what follows an opcode.
 type Layout byte
 
-// The layouts. What the immediates are called is told by [Instruction].
+// The layouts. [Instruction] says what the immediates are called.
 const (
 	LayoutUnread           Layout = iota // not known here
 	LayoutNothing                        // follows

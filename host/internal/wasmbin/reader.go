@@ -2,11 +2,12 @@ package wasmbin
 
 import "unicode/utf8"
 
-// Reader walks over a part of a module and never reads beyond its end. The first
-// fault stays in Err and every read after it gives zero, so that a caller may look
-// at Err once per item rather than once per byte.
+// Reader walks over a part of a module and never reads beyond its end. The first fault
+// stays in Err, and every read after it returns zero. So a caller may check Err once
+// per item rather than once per byte.
 type Reader struct {
-	// Err is the first fault. A caller sets it to stop reading for a reason of its own.
+	// Err is the first fault. A caller may set it to stop reading for a reason of its
+	// own.
 	Err error
 
 	b    []byte
@@ -14,7 +15,7 @@ type Reader struct {
 	base int // offset of b in the module
 }
 
-// NewReader returns a reader of b, which begins at that offset of the module.
+// NewReader returns a reader of b, which begins at that offset in the module.
 func NewReader(b []byte, offset int) Reader { return Reader{b: b, base: offset} }
 
 // Offset returns the position in the module.
@@ -23,16 +24,16 @@ func (r *Reader) Offset() int { return r.base + r.pos }
 // Left returns how many bytes are left.
 func (r *Reader) Left() int { return len(r.b) - r.pos }
 
-// More reports whether there is something left to read, and no fault.
+// More reports whether anything is left to read and there is no fault.
 func (r *Reader) More() bool { return r.Err == nil && r.pos < len(r.b) }
 
-// Rest returns the bytes that are left, and does not read them.
+// Rest returns the remaining bytes without reading them.
 func (r *Reader) Rest() []byte { return r.b[r.pos:len(r.b):len(r.b)] }
 
-// Skip reads over all that is left.
+// Skip skips everything that is left.
 func (r *Reader) Skip() { r.pos = len(r.b) }
 
-// Fail notes a fault at the position and ends the reading.
+// Fail records a fault at the position and ends the reading.
 func (r *Reader) Fail(format string, args ...any) {
 	if r.Err == nil {
 		r.Err = Malformed(r.Offset(), format, args...)
@@ -40,7 +41,7 @@ func (r *Reader) Fail(format string, args ...any) {
 	}
 }
 
-// End notes a fault if something is left.
+// End records a fault if anything is left.
 func (r *Reader) End() {
 	if r.More() {
 		r.Fail("%d bytes that belong to nothing", r.Left())
@@ -60,7 +61,7 @@ func (r *Reader) Byte() byte {
 
 func (r *Reader) ended() { r.Fail("ends in the middle of an item") }
 
-// Bytes reads n bytes. The result is part of what the reader was given.
+// Bytes reads n bytes. The result is part of the reader's input.
 func (r *Reader) Bytes(n uint32) []byte {
 	if uint64(n) > uint64(r.Left()) {
 		r.Fail("an item of %d bytes, and %d are left", n, r.Left())
@@ -71,7 +72,7 @@ func (r *Reader) Bytes(n uint32) []byte {
 	return b
 }
 
-// Sub gives the next n bytes as a reader of their own.
+// Sub returns a reader of the next n bytes.
 func (r *Reader) Sub(n uint32) Reader {
 	base := r.Offset()
 	b := r.Bytes(n)
@@ -105,8 +106,8 @@ func (r *Reader) longU32() uint32 {
 	return 0
 }
 
-// U64 reads an unsigned LEB128 number of at most ten bytes, as the sizes of 64-bit
-// memories are.
+// U64 reads an unsigned LEB128 number of at most ten bytes, such as the size of a
+// 64-bit memory.
 func (r *Reader) U64() uint64 {
 	var v uint64
 	for shift := uint(0); shift < 70; shift += 7 {
@@ -123,8 +124,8 @@ func (r *Reader) U64() uint64 {
 	return 0
 }
 
-// Signed reads a signed LEB128 number that has as many bytes as that many bits take,
-// at most. Those bits of the last byte that are not needed are not looked at.
+// Signed reads a signed LEB128 number with at most as many bytes as that many bits
+// take. It ignores the unneeded bits of the last byte.
 func (r *Reader) Signed(bits uint) (v int64) {
 	for shift := uint(0); shift < bits; shift += 7 {
 		b := r.Byte()
@@ -150,7 +151,7 @@ func (r *Reader) Count(what string) int {
 	return int(n)
 }
 
-// Carries notes a fault if fewer than n bytes are left for n items.
+// Carries records a fault if fewer than n bytes are left for n items.
 func (r *Reader) Carries(what string, n uint32) {
 	if r.Err == nil && uint64(n) > uint64(r.Left()) {
 		r.Fail("%d %s, and %d bytes are left", n, what, r.Left())

@@ -10,8 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// rewrite takes apart every section whose items have a type here, writes them again,
-// and every instruction of every body. It reports false for what cannot be read.
+// rewrite takes apart every section whose items have a type here, and writes the items and
+// every instruction of every body again. It returns false for a module that cannot be
+// read.
 func rewrite(t testing.TB, wasm []byte) ([]byte, bool) {
 	m, err := wasmbin.Parse(wasm)
 	if err != nil {
@@ -38,7 +39,8 @@ type rewriter struct {
 	ok bool // everything could be read
 }
 
-// items puts a section together of its items, which say the same when they are read again.
+// items assembles a section from its items, which must be the same when they are read
+// again.
 func items[T wasmbin.Item](a *rewriter, id byte, read func(*wasmbin.Reader) T) {
 	s := a.m.Section(id)
 	if s == nil {
@@ -60,8 +62,9 @@ func items[T wasmbin.Item](a *rewriter, id byte, read func(*wasmbin.Reader) T) {
 	}
 }
 
-// same holds what was written to what was read: no longer, and the same bytes if it
-// is as long, which is to say that each number was written as short as it can be.
+// same compares what was written with what was read. It must not be longer, and if it is
+// as long, the bytes must be the same, which means that each number was written as short
+// as possible.
 func (a *rewriter) same(before, after []byte) {
 	if len(after) > len(before) {
 		a.t.Fatalf("% x became longer: % x", before, after)
@@ -71,8 +74,8 @@ func (a *rewriter) same(before, after []byte) {
 	}
 }
 
-// loose reports whether they may differ nevertheless: bits of a signed number's last
-// byte that are not looked at.
+// loose reports whether they may differ all the same: in the ignored bits of a signed
+// number's last byte.
 func loose(before, after []byte) bool {
 	for i := range before {
 		if x := before[i] ^ after[i]; x&0x8f != 0 {
@@ -111,7 +114,7 @@ func (a *rewriter) names() {
 	s.Content = out
 }
 
-// bodies copies the bodies one instruction after the other.
+// bodies copies the bodies one instruction after another.
 func (a *rewriter) bodies() {
 	bodies, err := wasmbin.Items(a.m, wasmbin.SectionCode, (*wasmbin.Reader).Body)
 	if err != nil || len(bodies) == 0 {
@@ -145,8 +148,8 @@ func (a *rewriter) bodies() {
 	wasmbin.SetItems(a.m, wasmbin.SectionCode, bodies)
 }
 
-// What toolchains write comes out as it went in, where numbers are as short as they
-// can be, and otherwise says the same.
+// What toolchains write comes out unchanged if numbers are as short as possible, and
+// otherwise means the same.
 func TestRewritten(t *testing.T) {
 	exact := 0
 	for name, wasm := range corpus(t) {
@@ -171,13 +174,13 @@ func TestRewritten(t *testing.T) {
 		require.Equal(t, before.Work, after.Work, name)
 		again, ok := rewrite(t, out)
 		require.True(t, ok)
-		require.True(t, bytes.Equal(out, again), "%s: what is canonical does not stay as it is", name)
+		require.True(t, bytes.Equal(out, again), "%s: a canonical module does not stay as it is", name)
 	}
 	require.Greater(t, exact, 50, "modules that come out byte by byte")
 }
 
-// FuzzRewrite: what can be read says the same when it is written again, and what is
-// written in the shortest way stays byte by byte.
+// FuzzRewrite: what can be read means the same when it is written again, and what is
+// written in the shortest way stays the same, byte by byte.
 func FuzzRewrite(f *testing.F) {
 	for _, wasm := range corpus(f) {
 		if len(wasm) < 1<<10 {
@@ -199,7 +202,7 @@ func FuzzRewrite(f *testing.F) {
 			t.Fatalf("refused before: %v, after: %v", whyBefore, whyAfter)
 		}
 		if whyBefore == nil && (before.Work != after.Work || !reflect.DeepEqual(before.Exports, after.Exports)) {
-			t.Fatalf("it says another thing: %+v and %+v", before, after)
+			t.Fatalf("it means another thing: %+v and %+v", before, after)
 		}
 	})
 }

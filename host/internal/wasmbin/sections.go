@@ -20,8 +20,8 @@ const (
 	SectionTag       byte = 13
 )
 
-// sectionOrder says where each section stands among the others: the data count
-// comes between the elements and the code, tags between memories and globals.
+// sectionOrder gives each section's place among the others: the data count comes
+// between the elements and the code, tags between memories and globals.
 var sectionOrder = [...]int{
 	SectionType: 1, SectionImport: 2, SectionFunction: 3, SectionTable: 4, SectionMemory: 5, SectionTag: 6, SectionGlobal: 7,
 	SectionExport: 8, SectionStart: 9, SectionElement: 10, SectionDataCount: 11, SectionCode: 12, SectionData: 13,
@@ -34,7 +34,7 @@ var sectionNames = [...]string{
 	SectionDataCount: "data count", SectionTag: "tag",
 }
 
-// SectionName returns the name of a section's number.
+// SectionName returns the name of the section with a number.
 func SectionName(id byte) string {
 	if KnownSection(id) {
 		return sectionNames[id]
@@ -42,11 +42,12 @@ func SectionName(id byte) string {
 	return fmt.Sprintf("number %d", id)
 }
 
-// KnownSection reports whether the format has a section of that number.
+// KnownSection reports whether the format has a section with that number.
 func KnownSection(id byte) bool { return int(id) < len(sectionNames) }
 
 // SectionOrder returns a number that is larger for each section that comes later in
-// a module, and 0 for custom sections, which may stand anywhere, and unknown ones.
+// a module. It returns 0 for custom sections, which may come anywhere, and for
+// unknown ones.
 func SectionOrder(id byte) int {
 	if int(id) < len(sectionOrder) {
 		return sectionOrder[id]
@@ -55,7 +56,7 @@ func SectionOrder(id byte) int {
 }
 
 // Section reads a section's number and its content. After a fault the number is
-// that of the section that has it.
+// that of the section with the fault.
 func (r *Reader) Section() (id byte, content Reader) {
 	id = r.Byte()
 	return id, r.Sub(r.U32())
@@ -66,18 +67,18 @@ const (
 	header = magic + "\x01\x00\x00\x00"
 )
 
-// Sections returns a reader of the sections of a module, behind its header.
+// Sections returns a reader of the sections of a module, after its header.
 func Sections(wasm []byte) (Reader, error) {
 	r := NewReader(wasm, 0)
 	switch {
 	case len(wasm) < 8 || string(wasm[:4]) != magic:
-		return r, fmt.Errorf("%w: it begins with %q, and should begin with %q and a version",
+		return r, fmt.Errorf("%w: it begins with %q: must begin with %q and a version",
 			ErrNotWasm, wasm[:min(len(wasm), 8)], magic)
 	case string(wasm[:8]) == header:
 		r.pos = len(header)
 		return r, nil
 	case wasm[6] == 1 && wasm[7] == 0:
-		return r, fmt.Errorf("%w: it is a component, and should be a core module", ErrNotWasm)
+		return r, fmt.Errorf("%w: it is a component: must be a core module", ErrNotWasm)
 	}
-	return r, fmt.Errorf("%w: it has version % x of the format, and should have 01 00 00 00", ErrNotWasm, wasm[4:8])
+	return r, fmt.Errorf("%w: it has version % x of the format: must be 01 00 00 00", ErrNotWasm, wasm[4:8])
 }

@@ -3,8 +3,8 @@ package wasmbin
 // Expression is a constant expression in binary form, with its end.
 type Expression []byte
 
-// Expression reads one; it may be any instructions up to the end that belongs to
-// none of them.
+// Expression reads a constant expression. It may contain any instructions up to the
+// end that closes none of them.
 func (r *Reader) Expression() Expression {
 	w := NewWalker(*r)
 	w.Begin()
@@ -21,8 +21,8 @@ func (r *Reader) Expression() Expression {
 // Data is an entry of the data section.
 type Data struct {
 	Mode   uint32     // [DataActive], [DataPassive] or [DataIndexed]
-	Memory uint32     // of one that is [DataIndexed]
-	Offset Expression // of one that is not passive
+	Memory uint32     // if Mode is [DataIndexed]
+	Offset Expression // unless passive
 	Bytes  []byte
 }
 
@@ -33,7 +33,8 @@ const (
 	DataIndexed // active, with the number of the memory
 )
 
-// DataHeader reads what the data are for. An expression follows if they are active.
+// DataHeader reads the mode of a data segment. An expression follows if it is
+// active.
 func (r *Reader) DataHeader() (d Data) {
 	d.Mode = r.U32()
 	switch {
@@ -73,10 +74,10 @@ func (d Data) Append(b []byte) []byte {
 
 // Elements are an entry of the element section.
 type Elements struct {
-	Mode        uint32     // flags: [ElementsPassive] and those behind it
-	Table       uint32     // of those that are active, with [ElementsIndexed]
-	Offset      Expression // of those that are active
-	Type        byte       // of the entries, where it is written
+	Mode        uint32     // flags: [ElementsPassive] and those after it
+	Table       uint32     // if active, with [ElementsIndexed]
+	Offset      Expression // if active
+	Type        byte       // of the entries, if it is written
 	Functions   []uint32   // without [ElementsExpressions]
 	Expressions []Expression
 }
@@ -84,12 +85,12 @@ type Elements struct {
 // The flags of [Elements].
 const (
 	ElementsPassive     uint32 = 1 << iota // not written into a table at the start
-	ElementsIndexed                        // of active ones: with the number of the table; of others: declarative
+	ElementsIndexed                        // if active: with the number of the table; otherwise: declarative
 	ElementsExpressions                    // entries are expressions
 )
 
-// ElementsHeader reads what the elements are for. An expression follows if they are
-// active, and then a type if they are typed.
+// ElementsHeader reads the mode of an element segment. An expression follows if it
+// is active, and then a type if it is typed.
 func (r *Reader) ElementsHeader() (e Elements) {
 	e.Mode = r.U32()
 	switch {

@@ -2,7 +2,7 @@ package wasmbin
 
 import "strings"
 
-// entry is what is known of an instruction beside its layout.
+// entry is what is known of an instruction besides its layout.
 type entry struct {
 	name    string
 	feature Feature
@@ -10,15 +10,15 @@ type entry struct {
 	lanes   uint8
 }
 
-// The table of instructions. Layouts stand apart because the walker asks for nothing
+// The table of instructions. Layouts are separate because the walker needs nothing
 // else.
 var (
 	table   [Opcodes]entry
 	layouts [Opcodes]Layout
 )
 
-// rows are spans of instructions that have their immediates in common. A later row
-// replaces an earlier one.
+// rows are spans of instructions with the same immediates. A later row replaces an
+// earlier one.
 var rows = []struct {
 	from, to Opcode
 	feature  Feature
@@ -74,10 +74,11 @@ var rows = []struct {
 	{vectorBase + 256, vectorBase + 275, RelaxedVectors, LayoutUnread},
 }
 
-// unusedVectors are numbers among the vector instructions that have no instruction.
+// unusedVectors are numbers between vector instructions that stand for no
+// instruction.
 const unusedVectors = "\x9a\xa2\xa5\xa6\xaf\xb0\xb2\xb3\xb4\xbb\xc2\xc5\xc6\xcf\xd0\xd2\xd3\xd4\xe2\xee"
 
-// Which loads and stores may be aligned to 1, 2, 4, 8 and 16 bytes.
+// The loads and stores that may be aligned to 1, 2, 4, 8 and 16 bytes.
 var (
 	plainAligned  = []string{"\x2c\x2d\x30\x31\x3a\x3c", "\x2e\x2f\x32\x33\x3b\x3d", "\x28\x2a\x34\x35\x36\x38\x3e", "\x29\x2b\x37\x39"}
 	vectorAligned = []string{"\x07\x54\x58", "\x08\x55\x59", "\x09\x56\x5a\x5c", "\x01\x02\x03\x04\x05\x06\x0a\x57\x5b\x5d", "\x00\x0b"}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ValueType is the type of a parameter, result, local or global, in its binary
-// form. Of a reference to a type that follows, it is the first byte.
+// ValueType is the type of a parameter, result, local or global, in its binary form.
+// For a reference type in long form, it is only the first byte.
 type ValueType byte
 
 // The value types.
@@ -22,7 +22,7 @@ const (
 )
 
 const (
-	refNull ValueType = 0x63 // the type of what is referred to follows
+	refNull ValueType = 0x63 // the type referred to follows
 	ref     ValueType = 0x64
 )
 
@@ -56,8 +56,8 @@ func (t ValueType) String() string {
 	return "0x" + strconv.FormatUint(uint64(t), 16)
 }
 
-// ValueType reads a value type. What a reference of the longer form refers to is
-// read over.
+// ValueType reads a value type. It skips the type that a reference in the longer form
+// refers to.
 func (r *Reader) ValueType() ValueType {
 	t := ValueType(r.Byte())
 	switch {
@@ -70,7 +70,7 @@ func (r *Reader) ValueType() ValueType {
 	return t
 }
 
-// shortType reads a value type of one byte, which is all of it when it is written back.
+// shortType reads a value type of one byte, which can be written back as it is.
 func (r *Reader) shortType() ValueType {
 	t := r.ValueType()
 	if t == ref || t == refNull {
@@ -114,7 +114,7 @@ func (t FuncType) String() string {
 	return b.String()
 }
 
-// Append appends the type as it stands in the type section.
+// Append appends the type in the form of the type section.
 func (t FuncType) Append(b []byte) []byte {
 	b = append(b, FormFunc)
 	for _, types := range [][]ValueType{t.Params, t.Results} {
@@ -126,13 +126,13 @@ func (t FuncType) Append(b []byte) []byte {
 	return b
 }
 
-// FormFunc is what a function's type begins with in the type section.
+// FormFunc begins a function's type in the type section.
 const FormFunc = 0x60
 
 // FuncType reads an entry of the type section.
 func (r *Reader) FuncType() (t FuncType) {
 	if form := r.Byte(); r.Err == nil && form != FormFunc {
-		r.Fail("a type of form 0x%02x, and only functions (0x60) are read", form)
+		r.Fail("a type of form 0x%02x: only functions (0x60) are read", form)
 	}
 	for _, types := range []*[]ValueType{&t.Params, &t.Results} {
 		for n := r.Count("parameters or results of a type"); n > 0 && r.Err == nil; n-- {

@@ -1,34 +1,34 @@
 package wasmbin
 
-// Walker goes over the instructions of one piece of code: a function's, behind its
+// Walker goes over the instructions of one piece of code: a function's, after its
 // locals, or a constant expression. After [Walker.Begin], each [Walker.Next] reads an
-// instruction into the fields of the embedded [Instruction], until the end that
-// belongs to no block has been read or there is a fault. It allocates nothing.
+// instruction into the fields of the embedded [Instruction], until it has read the end
+// that closes no block, or there is a fault. It allocates nothing.
 //
-// [Walker.Opcode] reads the opcode alone, for whoever has something to say before
-// the immediates are read; [Walker.Immediates] reads them then, or the next Opcode.
+// [Walker.Opcode] reads only the opcode, for a caller that must decide something before
+// the immediates are read. [Walker.Immediates], or the next Opcode, then reads them.
 type Walker struct {
 	Reader
 	Instruction
 
-	start  int // where the instruction begins in what is read
-	depth  int // blocks that have not ended, the code as a whole counted
+	start  int // where the instruction begins in the reader's bytes
+	depth  int // open blocks, including the code as a whole
 	unread bool
-	labels uint64 // of a branch table, that are left
+	labels uint64 // of a branch table: labels left to read
 }
 
 // NewWalker returns a walker over what a reader has left.
 func NewWalker(r Reader) Walker { return Walker{Reader: r} }
 
-// Instruction is an instruction with its immediates. A field that it does not have
-// is 0.
+// Instruction is an instruction with its immediates. A field that it does not have is
+// 0.
 type Instruction struct {
 	At        int    // offset in the module
-	Behind    int    // offset behind the first of several immediates, if that could be read
+	Behind    int    // offset after the first of several immediates, if it could be read
 	Value     int64  // a constant, the bits of one, or the number of a block's type
-	Number    uint32 // behind a prefix, also of an unknown instruction
-	First     uint32 // of the numbers of things, as the layout says
-	Second    uint32 // of the second thing, or of the memory of a load or store
+	Number    uint32 // after a prefix, even of an unknown instruction
+	First     uint32 // the first index, as the layout says
+	Second    uint32 // the second index, or the memory of a load or store
 	Align     uint32 // of a load or store, as a power of two
 	MemOffset uint32 // of a load or store
 	Op        Opcode
@@ -36,21 +36,22 @@ type Instruction struct {
 	Type      ValueType // of a block's result, [NoResult] if it has none, or 0 if Value is the number of its type
 }
 
-// NoResult stands for the type of a block without parameters and results.
+// NoResult is the type of a block without parameters and results.
 const NoResult ValueType = 0x40
 
-// multiMemory is the bit of an alignment that says that the number of a memory follows.
+// multiMemory is the bit of an alignment which says that the number of a memory
+// follows.
 const multiMemory = 0x40
 
 // Begin begins at the position.
 func (w *Walker) Begin() { w.depth, w.unread, w.labels = 1, false, 0 }
 
-// Depth is how many blocks have not ended, with the code as a whole. It is 0 behind
-// the last end.
+// Depth is how many blocks are open, including the code as a whole. It is 0 after the
+// last end.
 func (w *Walker) Depth() int { return w.depth }
 
-// Next reads an instruction. It returns false at the end of the code and after a
-// fault, such as an instruction whose immediates are not known.
+// Next reads an instruction. It returns false at the end of the code and after a fault,
+// such as an instruction whose immediates are not known.
 func (w *Walker) Next() bool {
 	if !w.Opcode() {
 		return false
@@ -59,7 +60,7 @@ func (w *Walker) Next() bool {
 	return w.Err == nil
 }
 
-// Opcode reads an opcode. One that is not known is no fault here.
+// Opcode reads an opcode. An unknown one is not a fault here.
 func (w *Walker) Opcode() bool {
 	if w.unread || w.labels > 0 {
 		w.finish()
@@ -96,8 +97,8 @@ func (w *Walker) finish() {
 	}
 }
 
-// Immediates reads what follows the opcode, once. Of a branch table that is the
-// number of its labels, which [Walker.Label] reads, or the next Opcode.
+// Immediates reads what follows the opcode, once. For a branch table, that is the
+// number of its labels, which [Walker.Label] or the next Opcode reads.
 func (w *Walker) Immediates() {
 	if !w.unread {
 		return
@@ -141,7 +142,7 @@ func (w *Walker) Immediates() {
 	}
 }
 
-// signed is Signed with a quick way for what is short.
+// signed is Signed with a fast path for short numbers.
 func (w *Walker) signed(bits uint) int64 {
 	if w.pos < len(w.b) {
 		if b := w.b[w.pos]; b < 0x80 {
@@ -207,14 +208,14 @@ func (w *Walker) Label() uint32 {
 	return w.U32()
 }
 
-// Raw returns the bytes of the instruction, all its labels with it.
+// Raw returns the bytes of the instruction, including all its labels.
 func (w *Walker) Raw() []byte {
 	w.finish()
 	return w.b[w.start:w.pos:w.pos]
 }
 
-// Append appends the instruction as its fields say, which may have been changed. The
-// labels of a branch table and vectors are those that were read.
+// Append appends the instruction as its fields describe it; they may have been changed.
+// The labels of a branch table and vectors are those that were read.
 func (w *Walker) Append(b []byte) []byte {
 	raw := w.Raw()
 	b = w.Op.Append(b)
@@ -230,7 +231,7 @@ func (w *Walker) Append(b []byte) []byte {
 	case LayoutConst32, LayoutConst64:
 		return AppendSigned(b, w.Value)
 	case LayoutBlockType, LayoutHeapType:
-		if w.Type == 0 && w.Value < 0 { // no type; in one byte, it would be another
+		if w.Type == 0 && w.Value < 0 { // not a type: in one byte, it would be read as one
 			return append(b, raw[1:]...)
 		}
 		return AppendBlockType(b, w.Type, w.Value)
@@ -268,7 +269,7 @@ func appendBits(b []byte, v int64, n int) []byte {
 	return b
 }
 
-// AppendBlockType appends the type of a block as [Instruction] has it.
+// AppendBlockType appends the type of a block in the form of [Instruction].
 func AppendBlockType(b []byte, t ValueType, index int64) []byte {
 	if t != 0 {
 		return append(b, byte(t))

@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// Each layout's immediates are told, with where they are.
+// Each layout's immediates are reported, with their positions.
 func TestImmediates(t *testing.T) {
 	const at = 100
 	for name, c := range map[string]struct {
@@ -55,7 +55,7 @@ func TestImmediates(t *testing.T) {
 	}
 }
 
-// Labels of a branch table are read one by one, or passed over.
+// Labels of a branch table are read one by one, or skipped.
 func TestLabels(t *testing.T) {
 	const code = "\x02\x40\x0e\x02\x01\x00\x81\x01\x01\x0b\x0b"
 	w := wasmbin.NewWalker(wasmbin.NewReader([]byte(code), 0))
@@ -101,11 +101,11 @@ func TestStops(t *testing.T) {
 	for w.Begin(); w.Next(); {
 	}
 	require.NoError(t, w.Err)
-	require.Equal(t, 1, w.Left(), "what is behind the last end is another's")
+	require.Equal(t, 1, w.Left(), "bytes after the last end belong to something else")
 }
 
-// The table's numbers: how many instructions of each feature there are, and that each
-// has a name.
+// The table's numbers: how many instructions each feature has, and that each has a
+// name.
 func TestTable(t *testing.T) {
 	count := make(map[wasmbin.Feature]int)
 	seen := make(map[string]bool)

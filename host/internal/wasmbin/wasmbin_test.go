@@ -13,7 +13,7 @@ func reader(s string) *wasmbin.Reader {
 	return &r
 }
 
-// Numbers are written in the shortest form and read from any that has room for them.
+// Numbers are written in the shortest form and read from any that fits.
 func TestNumbers(t *testing.T) {
 	for _, n := range []uint32{0, 1, 127, 128, 300, 1<<14 - 1, 1 << 14, 1<<31 - 1, 1 << 31, math.MaxUint32} {
 		b := wasmbin.AppendU32(nil, n)
@@ -35,7 +35,7 @@ func TestNumbers(t *testing.T) {
 	require.Equal(t, []byte{0xdf, 0}, wasmbin.AppendSigned(nil, '_'))
 }
 
-// A fault says where it is, and nothing is read behind it.
+// A fault says where it is, and nothing after it is read.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		in   string
@@ -92,7 +92,7 @@ func TestNotWasm(t *testing.T) {
 	require.ErrorContains(t, err, "section code")
 }
 
-// A section that was not there comes where it belongs.
+// A missing section is inserted where it belongs.
 func TestSetPutsInOrder(t *testing.T) {
 	m := new(wasmbin.Module)
 	m.Set(wasmbin.SectionCustom, []byte("\x01a"))
@@ -115,7 +115,7 @@ func TestSetPutsInOrder(t *testing.T) {
 	require.Nil(t, s)
 }
 
-// An added function with code in it runs through the walker as it was written.
+// The walker reads an added function as it was written.
 func TestCode(t *testing.T) {
 	var c wasmbin.Code
 	c.Op(wasmbin.OpLocalGet, 300)
