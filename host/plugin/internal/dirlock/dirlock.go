@@ -1,14 +1,14 @@
 // Package dirlock keeps a directory to one process at a time.
 //
-// The lock is one of the operating system on the directory and on a file in it. It
+// The lock is an operating system lock on the directory and on a file in it. It
 // ends with [Lock.Close] or with the process, however that ends: there is never a
-// stale lock to remove. The file says who holds the lock, for people and for
-// the error that others get; what it says plays no part in locking.
+// stale lock to remove. The file says who holds the lock, for people and for the
+// error that others get. Its contents play no part in locking.
 //
-// Somebody may remove the file, or put another one in its place, while the lock is
-// held: the lock of the directory still keeps others out. Where directories cannot
-// be locked, as on NFS, that of the file is all there is, and removing it lets a
-// second process in. On Windows nobody can remove the file while it is locked.
+// Somebody may remove the file, or replace it, while the lock is held: the lock on
+// the directory still keeps others out. Where directories cannot be locked, as on
+// NFS, the lock on the file is all there is, and removing the file lets a second
+// process in. On Windows nobody can remove the file while it is locked.
 package dirlock
 
 import (
@@ -24,20 +24,20 @@ import (
 	"time"
 )
 
-// FileName is the lock file. It is left behind, empty, by Close: where directories
+// FileName is the lock file. Close leaves it behind, empty: where directories
 // cannot be locked, removing it would let two processes lock two files of the same
 // name.
 const FileName = ".waddle.lock"
 
-// ErrInUse is what every [*InUseError] is, for [errors.Is].
+// ErrInUse is what every [*InUseError] matches under [errors.Is].
 var ErrInUse = errors.New("dirlock: directory is in use")
 
-// InUseError says that somebody else holds the lock. Test for it with
+// InUseError is returned when somebody else holds the lock. Test for it with
 // [errors.As].
 type InUseError struct {
 	Dir   string
-	PID   int       // of the holder, 0 if it did not say
-	Host  string    // of the holder, which is another one on a shared disk
+	PID   int       // of the holder, 0 if it gave none
+	Host  string    // of the holder; on a shared disk it may be another machine
 	Since time.Time // when the holder began, or the zero time
 }
 
@@ -75,18 +75,18 @@ type Lock struct {
 // How often Acquire starts again because somebody removes the lock file.
 const attempts = 16
 
-// lockFile is lock; tests put a file system without locks in its place.
+// lockFile is lock; tests replace it by a file system without locks.
 var lockFile = lock
 
-// ErrNoLocks is what Acquire returns where files cannot be locked. It is
-// [errors.ErrUnsupported] as well.
+// ErrNoLocks is returned when files cannot be locked. It is [errors.ErrUnsupported]
+// as well.
 var ErrNoLocks = fmt.Errorf("dirlock: the file system has no file locks: %w", errors.ErrUnsupported)
 
-// Acquire locks an existing directory for this process. It does not wait: if
-// the lock is held, by this process or another, it returns an [*InUseError].
-// Other errors are those of the file system, or [ErrNoLocks].
+// Acquire locks an existing directory for this process. It does not wait: if this
+// process or another holds the lock, it returns an [*InUseError]. Other errors are
+// those of the file system, or [ErrNoLocks].
 //
-// On a network file system the lock is as good as that one's locks.
+// On a network file system the lock is only as good as that file system's locks.
 func Acquire(dir string) (*Lock, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -103,7 +103,7 @@ func Acquire(dir string) (*Lock, error) {
 }
 
 // acquire tries once. It returns neither a lock nor an error if the file that it
-// locked is not in the directory any more.
+// locked is no longer in the directory.
 func acquire(root *os.Root, dir string) (*Lock, error) {
 	l := &Lock{dir: dir}
 	taken := false
@@ -125,7 +125,7 @@ func acquire(root *os.Root, dir string) (*Lock, error) {
 	held, err = lockFile(l.f)
 	switch {
 	case noLocks(err):
-		return nil, fmt.Errorf("%w (%v): %s would not be kept to one process; use a directory on a local disk, or mount "+
+		return nil, fmt.Errorf("%w (%v): %s could be used by more than one process; use a directory on a local disk, or mount "+
 			"this one with locks (NFS: without nolock, with a server that has a lock manager; FUSE: with a driver that passes flock on)", ErrNoLocks, err, dir)
 	case err != nil:
 		return nil, fmt.Errorf("dirlock: locking %s in %s: %w", FileName, dir, err)
@@ -149,20 +149,20 @@ func acquire(root *os.Root, dir string) (*Lock, error) {
 // Dir returns the directory as it was given to Acquire.
 func (l *Lock) Dir() string { return l.dir }
 
-// Before returns when the one before took the lock or let it go, by the clock of
-// then; for a new lock, that is now.
+// Before returns when the previous holder took or released the lock, by the clock
+// at that time. For a new lock, that is now.
 func (l *Lock) Before() time.Time { return l.before }
 
 // Close releases the lock. Closing twice is not an error.
 func (l *Lock) Close() (err error) {
 	l.once.Do(func() {
-		// An empty file says that nobody is there.
+		// An empty file means that nobody holds the lock.
 		err = errors.Join(l.f.Truncate(0), l.release())
 	})
 	return err
 }
 
-// release closes what is open, which is what unlocks.
+// release closes what is open, which unlocks it.
 func (l *Lock) release() error {
 	var errs []error
 	for _, f := range [...]*os.File{l.f, l.pinned} {
@@ -208,8 +208,8 @@ func current(root *os.Root, f *os.File) bool {
 	return err1 == nil && err2 == nil && os.SameFile(there, here)
 }
 
-// sign writes who holds the lock. On a full disk the file does not say: the lock is
-// none the worse for it, and whoever ends sessions there makes room.
+// sign writes who holds the lock. On a full disk the file does not say. The lock is
+// just as good, and the store, once opened, can end sessions to make room.
 func sign(f *os.File) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -225,8 +225,8 @@ func sign(f *os.File) error {
 	return err
 }
 
-// reader reads who holds the lock from the file that is in the directory, if there
-// is one. Whoever holds the directory may have lost his.
+// reader reads who holds the lock from the file in the directory, if there is one.
+// The holder of the directory may have lost its file.
 func reader(root *os.Root) *InUseError {
 	if info, err := root.Lstat(FileName); err != nil || !info.Mode().IsRegular() {
 		return &InUseError{}
@@ -239,8 +239,8 @@ func reader(root *os.Root) *InUseError {
 	return holder(f)
 }
 
-// holder reads who holds the lock. The holder writes right after it has locked,
-// so that the file may still be empty, or say who died before.
+// holder reads who holds the lock. The holder writes right after locking, so the
+// file may still be empty, or name a previous holder that has ended.
 func holder(f *os.File) *InUseError {
 	for i := 0; ; i++ {
 		buf := make([]byte, 1024)

@@ -18,7 +18,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 )
 
-// A process of its own holds a lock: this binary again.
+// A separate process holds a lock: this binary again.
 const helperVariable = "WADDLE_DIRLOCK_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -51,7 +51,7 @@ func holder(t *testing.T, dir string) *exec.Cmd {
 
 func TestAnotherProcessHoldsTheLock(t *testing.T) {
 	dir := t.TempDir()
-	for range 3 { // the text of a dead holder is not taken for that of the next
+	for range 3 { // the next holder must not be confused with the dead one
 		began := time.Now().Add(-2 * time.Second)
 		cmd := holder(t, dir)
 		_, err := dirlock.Acquire(dir)
@@ -66,7 +66,7 @@ func TestAnotherProcessHoldsTheLock(t *testing.T) {
 		require.WithinRange(t, inUse.Since, began, time.Now())
 		require.ErrorContains(t, err, fmt.Sprintf("directory %s is in use by process %d on ", dir, cmd.Process.Pid))
 
-		// It ends with the process, which had no chance to clean up.
+		// The lock ends with the process, which had no chance to clean up.
 		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 		lock, err := dirlock.Acquire(dir)
@@ -97,14 +97,14 @@ func TestTheSameProcessHoldsTheLock(t *testing.T) {
 	require.NoError(t, lock.Close())
 }
 
-// The text says who holds the lock and nothing else: neither does it lock, nor
-// does what cannot be read keep the error from coming.
+// The text only says who holds the lock. It does not lock, and unreadable text
+// does not suppress the error.
 func TestTextOfTheFile(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	long := strings.Repeat("x", 2000)
 	for _, text := range []string{"", "1\n", "x\ny\nz\n", "0\nh\n2026-01-02T03:04:05Z\n", "-5\nh\n2026-01-02T03:04:05Z\n", long,
-		// Nobody has this number: it is above the largest.
+		// No process has this number: it is above the largest.
 		"1073741824\n" + host + "\n2026-01-02T03:04:05Z\n"} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, dirlock.FileName)
@@ -152,7 +152,7 @@ func TestWhatCannotBeLocked(t *testing.T) {
 }
 
 // However many try at once, and although somebody keeps removing the file, at
-// most one lock that is in the directory is held.
+// most one lock in the directory is held.
 func TestOnlyOneHolds(t *testing.T) {
 	dir := t.TempDir()
 	var held, acquired, refused atomic.Int32

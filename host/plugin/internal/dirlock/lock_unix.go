@@ -11,8 +11,8 @@ import (
 // openFlags keep an open from waiting for the other end of a pipe.
 const openFlags = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-// pin takes the lock of the directory, or reports that somebody holds it. It
-// returns nil where directories have none.
+// pin locks the directory, or returns held if somebody else has. It returns nil
+// where directories cannot be locked.
 func pin(root *os.Root) (f *os.File, held bool) {
 	f, err := root.Open(".")
 	if err != nil {
@@ -28,7 +28,7 @@ func pin(root *os.Root) (f *os.File, held bool) {
 // pinFile has nothing to do: the directory is locked.
 func (l *Lock) pinFile() bool { return true }
 
-// lock takes the lock of f, or reports that somebody holds it.
+// lock locks f, or returns held if somebody else has.
 func lock(f *os.File) (held bool, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -49,13 +49,13 @@ func lock(f *os.File) (held bool, err error) {
 	return false, err
 }
 
-// alive reports whether a process of this machine may still be there.
+// alive reports whether a process of this machine may still exist.
 func alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// noLocks tells a file system that cannot lock from one that did not. NFS without a
-// lock manager says ENOLCK, FUSE and others one of the rest.
+// noLocks distinguishes a file system that cannot lock from one that failed to. NFS
+// without a lock manager returns ENOLCK, FUSE and others one of the rest.
 func noLocks(err error) bool {
 	for _, errno := range []syscall.Errno{syscall.ENOLCK, syscall.ENOSYS, syscall.ENOTSUP, syscall.EOPNOTSUPP} {
 		if errors.Is(err, errno) {

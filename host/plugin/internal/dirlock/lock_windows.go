@@ -25,10 +25,10 @@ const (
 // pin has nothing to do: directories have no locks.
 func pin(*os.Root) (f *os.File, held bool) { return nil, false }
 
-// pinFile opens the file that was locked once more, in a way that lets nobody
-// remove or rename it, and reports whether it is still in the directory. Package os
-// shares files it opens by their path for reading and writing, and those it opens
-// within a root for removing as well.
+// pinFile opens the locked file once more, in a way that lets nobody remove or
+// rename it, and reports whether it is still in the directory. Package os shares
+// files that it opens by path for reading and writing, and those that it opens
+// within a root also for removing.
 func (l *Lock) pinFile() bool {
 	pinned, err := os.Open(filepath.Join(l.dir, FileName))
 	if err != nil {
@@ -44,8 +44,8 @@ func (l *Lock) pinFile() bool {
 	return true
 }
 
-// lock takes the lock of f, or reports that somebody holds it. Locked bytes
-// cannot be read by others, so it is one far behind the text.
+// lock locks f, or returns held if somebody else has. Others cannot read locked
+// bytes, so the locked byte is far behind the text.
 func lock(f *os.File) (held bool, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -66,7 +66,7 @@ func lock(f *os.File) (held bool, err error) {
 	return false, err
 }
 
-// alive reports whether a process of this machine may still be there.
+// alive reports whether a process of this machine may still exist.
 func alive(pid int) bool {
 	const queryLimitedInformation = 0x1000
 	h, err := syscall.OpenProcess(queryLimitedInformation, false, uint32(pid))
@@ -79,5 +79,5 @@ func alive(pid int) bool {
 	return syscall.GetExitCodeProcess(h, &code) != nil || code == stillActive
 }
 
-// noLocks tells a file system that cannot lock from one that did not.
+// noLocks distinguishes a file system that cannot lock from one that failed to.
 func noLocks(err error) bool { return err == errorInvalidFunction || err == errorNotSupported }

@@ -4,5 +4,5 @@ package dirlock
 
 import "syscall"
 
-// WithoutLocks are what file systems say that have no locks.
+// WithoutLocks are the errors of file systems that have no locks.
 var WithoutLocks = []error{syscall.ENOLCK, syscall.ENOSYS, syscall.ENOTSUP, syscall.EOPNOTSUPP}

@@ -1,4 +1,4 @@
 package dirlock
 
-// WithoutLocks are what file systems say that have no locks.
+// WithoutLocks are the errors of file systems that have no locks.
 var WithoutLocks = []error{errorInvalidFunction, errorNotSupported}

@@ -11,9 +11,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 )
 
-// Somebody removes the lock file, or puts another one in its place, while a process
-// holds the lock. The directory is still that process's, whoever comes, and free
-// when it has ended.
+// Somebody removes the lock file, or replaces it, while a process holds the lock.
+// The directory still belongs to that process, whoever else comes, and is free when
+// it has ended.
 func TestTheFileGoesWhileItIsHeld(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: Windows does not let it")

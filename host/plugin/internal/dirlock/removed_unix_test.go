@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who has opened the file before somebody removes it must not take a lock on
-// what is not in the directory any more.
+// A process that opened the file before somebody removed it must not lock a
+// file that is no longer in the directory.
 func TestFileIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	root, err := os.OpenRoot(dir)

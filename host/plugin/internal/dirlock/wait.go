@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// pollEvery is how often a lock that somebody holds is tried again. The system can
-// wait for a lock by itself, but nothing can call that off.
+// pollEvery is how often to retry a lock that somebody holds. The system can wait
+// for a lock by itself, but nothing can cancel that.
 const pollEvery = 50 * time.Millisecond
 
-// Wait is [Acquire] that tries for so long to get a lock that somebody holds.
-// told, if it is not nil, is called for whom it waits: at once, and again whenever
-// that is somebody else. When the time or the context is over it returns an error
-// that is the last [*InUseError], and the context's.
+// Wait is [Acquire] that keeps trying, for at most that time, while somebody else
+// holds the lock. told, if it is not nil, is called with the holder: at once, and
+// again whenever the holder changes. When the time or the context is over, it
+// returns an error that wraps the last [*InUseError], and the context's.
 func Wait(ctx context.Context, dir string, most time.Duration, told func(*InUseError)) (*Lock, error) {
 	began := time.Now()
 	end := time.NewTimer(most)
@@ -26,7 +26,7 @@ func Wait(ctx context.Context, dir string, most time.Duration, told func(*InUseE
 		if !errors.As(err, &held) || most <= 0 {
 			return lock, err
 		}
-		// A holder that has locked and not signed yet is nobody new.
+		// A holder that has locked but not signed yet is not a new one.
 		if told != nil && (last.Dir == "" || held.PID != 0 && (held.PID != last.PID || held.Host != last.Host)) {
 			last = *held
 			told(held)

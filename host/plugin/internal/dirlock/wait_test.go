@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 )
 
-// A process waits for another one that has the directory, and says for whom.
+// A process waits for another one that has the directory, and says which.
 func TestWait(t *testing.T) {
 	dir := t.TempDir()
 	cmd := holder(t, dir)

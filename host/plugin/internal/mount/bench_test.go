@@ -91,7 +91,7 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkReplace is how a record is replaced, but for the syncs.
+// BenchmarkReplace replaces a record, without the syncs.
 func BenchmarkReplace(b *testing.B) {
 	replace := func(b *testing.B, m sys.FS, dir string) {
 		f, errno := m.OpenFile(dir+"/tmp", readWrite|sys.O_EXCL, 0o600)
@@ -127,8 +127,8 @@ func BenchmarkReplace(b *testing.B) {
 	})
 }
 
-// BenchmarkCall is what it costs a call that errors reach the guest: the call
-// itself asks where an open file is.
+// BenchmarkCall measures what it costs a call that errors reach the guest: the
+// call itself asks for the position of an open file.
 func BenchmarkCall(b *testing.B) {
 	ctx := context.Background()
 	tell := func(b *testing.B, g *guest) {
@@ -156,7 +156,7 @@ func BenchmarkCall(b *testing.B) {
 	})
 }
 
-// BenchmarkCount is what Open costs for each file there is.
+// BenchmarkCount measures what Open costs for each existing file.
 func BenchmarkCount(b *testing.B) {
 	dir := b.TempDir()
 	const dirs, files = 100, 100

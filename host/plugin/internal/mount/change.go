@@ -31,8 +31,7 @@ func (m *FS) Stat(path string) (wasys.Stat_t, sys.Errno) {
 	return st, errno
 }
 
-// Readlink implements sys.FS. What a link says is none of a guest's business:
-// EPERM.
+// Readlink implements sys.FS. A guest must not know what a link says: EPERM.
 func (m *FS) Readlink(path string) (string, sys.Errno) {
 	st, errno := m.Lstat(path)
 	if errno != 0 {
@@ -50,7 +49,7 @@ func (m *FS) Symlink(_, link string) sys.Errno { return m.refuse(link) }
 // Link implements sys.FS: EPERM.
 func (m *FS) Link(_, link string) sys.Errno { return m.refuse(link) }
 
-// Chmod implements sys.FS. Modes are the host's: EPERM.
+// Chmod implements sys.FS. Modes belong to the host: EPERM.
 func (m *FS) Chmod(path string, _ fs.FileMode) sys.Errno { return m.refuse(path) }
 
 func (m *FS) refuse(path string) sys.Errno {
@@ -113,9 +112,9 @@ func (m *FS) Rmdir(path string) sys.Errno {
 	return 0
 }
 
-// Unlink implements sys.FS. It removes whatever is not a directory, so that a
-// guest can clean up what it may not open. The bytes of a file that is open
-// count until it is closed.
+// Unlink implements sys.FS. It removes anything that is not a directory, so that a
+// guest can clean up what it may not open. The bytes of an open file count until
+// it is closed.
 func (m *FS) Unlink(path string) sys.Errno {
 	n, errno := m.target(path)
 	if errno != 0 {
@@ -145,9 +144,9 @@ func (m *FS) Unlink(path string) sys.Errno {
 }
 
 // Rename implements sys.FS. A file replaces a file in one step. A directory can
-// take the place of an empty one, which is removed just before. It is not moved to
-// where something in it would be deeper than a path can be (ENAMETOOLONG), nor
-// deeper than it is if it has more than 2¹⁶ entries (EXDEV).
+// replace an empty one, which is removed just before. It cannot be moved to a
+// place where something in it would be deeper than a path can be (ENAMETOOLONG),
+// nor to any deeper place if it has more than 2¹⁶ entries (EXDEV).
 func (m *FS) Rename(from, to string) sys.Errno {
 	a, errno := m.target(from)
 	if errno != 0 {
@@ -193,8 +192,8 @@ func (m *FS) renameFile(a, b name, source, target wasys.Stat_t, there bool) sys.
 	case there && target.Mode.IsDir():
 		return sys.EISDIR
 	case there && same(a, b, source, target):
-		// Two names of one file: POSIX leaves both, and on a filesystem that
-		// ignores case this is how the case of a name is changed.
+		// These are two names of one file. POSIX leaves both; on a file system
+		// that ignores case, this is how the case of a name is changed.
 	case there:
 		v = m.victim(b, target)
 	}
@@ -219,8 +218,7 @@ func (m *FS) renameDirectory(a, b name, source, target wasys.Stat_t, there bool)
 		return errno
 	}
 	if there && !same(a, b, source, target) {
-		// Package os replaces no directory. That it is empty is for the
-		// system to say.
+		// Package os replaces no directory. The system checks that it is empty.
 		if err := m.root.Remove(b.path); err != nil {
 			return m.errno(err)
 		}
@@ -250,7 +248,8 @@ func (m *FS) Utimens(path string, atim, mtim int64) sys.Errno {
 	return m.errno(m.root.Chtimes(n.path, timeOf(atim), timeOf(mtim)))
 }
 
-// timeOf is the zero time, which changes nothing, for a time that is left out.
+// timeOf returns the zero time, which changes nothing, for a time that is left
+// out.
 func timeOf(nanos int64) time.Time {
 	if nanos == sys.UTIME_OMIT {
 		return time.Time{}
@@ -258,8 +257,8 @@ func timeOf(nanos int64) time.Time {
 	return time.Unix(0, nanos)
 }
 
-// victim is a file that is about to lose its name. Its path is locked alone, so
-// that nobody opens it meanwhile.
+// victim is a file that is about to lose its name. Its path is locked exclusively,
+// so that nobody opens it meanwhile.
 type victim struct {
 	m    *FS
 	node *node // detached, if the file is open
@@ -279,7 +278,7 @@ func (m *FS) victim(n name, st wasys.Stat_t) victim {
 		return v
 	}
 	if v.node = m.handles.detach(id); v.node == nil {
-		// The last handle may have been closed since, after a write.
+		// The last handle may have been closed since then, after a write.
 		if st, errno := m.look(n); errno == 0 {
 			v.size = st.Size
 		}
@@ -287,7 +286,7 @@ func (m *FS) victim(n name, st wasys.Stat_t) victim {
 	return v
 }
 
-// gone counts what went with the name.
+// gone counts what was lost with the name.
 func (v victim) gone() {
 	if v.m == nil {
 		return

@@ -10,14 +10,14 @@ import (
 const (
 	// maxTreeEntries bounds a tree that is counted.
 	maxTreeEntries = 1 << 24
-	// maxHeld is how many directories above each other are held open at once. What
-	// is below is reached again from the top when the rest is done: other processes
-	// make trees of any depth, and the mount must be of use all the same.
+	// maxHeld is how many nested directories are held open at once. Anything deeper
+	// is reached again from the top when the rest is done: other processes make
+	// trees of any depth, and the mount must be usable all the same.
 	maxHeld = 128
 )
 
-// count adds up what is in a tree, without what is hidden from guests. Only
-// regular files have bytes; each name of a file counts.
+// count adds up what is in a tree, without what is hidden from guests. Only regular
+// files have bytes; each name of a file counts.
 func count(root *os.Root) (bytes, files int64, err error) {
 	c := counter{deep: []string{"."}}
 	for len(c.deep) > 0 && err == nil {
@@ -31,13 +31,13 @@ func count(root *os.Root) (bytes, files int64, err error) {
 
 type counter struct {
 	bytes, files int64
-	deep         []string // directories that are too deep to go on to
+	deep         []string // directories that are too deep to continue into
 }
 
-// below counts what is in a directory of another one. The names lead to it.
+// below counts what is in a subdirectory. The names lead to it.
 func (c *counter) below(dir *os.Root, name string, names []string) error {
-	// The dot makes package os open the name as a directory or not at all; a pipe
-	// put there meanwhile would block otherwise.
+	// The dot makes package os open the name as a directory or not at all.
+	// Otherwise a pipe put there meanwhile would block.
 	sub, err := dir.OpenRoot(name + "/.")
 	if os.IsNotExist(err) {
 		return nil
@@ -62,8 +62,8 @@ func (c *counter) below(dir *os.Root, name string, names []string) error {
 	return nil
 }
 
-// entries counts what is directly in a directory and returns the names of the
-// directories. The stream is closed before anybody goes deeper.
+// entries counts what is directly in a directory and returns the names of its
+// directories. The stream is closed before anything deeper is opened.
 func (c *counter) entries(dir *os.Root) (below []string, err error) {
 	f, err := dir.Open(".")
 	if err != nil {

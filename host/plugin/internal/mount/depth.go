@@ -8,20 +8,20 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// maxMoved is how many entries a directory may have, all those below it counted, to
-// be moved deeper: they are looked at while nothing else in the mount changes names.
+// maxMoved is how many entries, at all levels, a directory may have to be moved
+// deeper: they are checked while nothing else in the mount can change names.
 const maxMoved = 1 << 16
 
-// errTooDeep and errTooMany are why a directory cannot be moved deeper.
+// errTooDeep and errTooMany say why a directory cannot be moved deeper.
 var (
 	errTooDeep = errors.New("deeper than a path can name")
-	errTooMany = errors.New("more than can be looked at")
+	errTooMany = errors.New("more than can be checked")
 )
 
-// sinks says whether a directory can take a place that is deeper than its own: what
-// is in it must stay within the depth of paths, or the guest could not name it any
-// more. ENAMETOOLONG if not; EXDEV, for which libraries copy, if it has too much in
-// it to tell. No name changes meanwhile.
+// sinks checks whether a directory can move to a place deeper than its own. Its
+// contents must stay within the depth of paths, or the guest could not name them any
+// more. It returns ENAMETOOLONG if they would not, and EXDEV, after which libraries
+// copy, if there are too many to tell. No name changes meanwhile.
 func (m *FS) sinks(from, to name) sys.Errno {
 	if to.depth <= from.depth {
 		return 0
@@ -43,7 +43,7 @@ func (m *FS) sinks(from, to name) sys.Errno {
 	return 0
 }
 
-// fits reports whether what is in a directory is no more than so many levels deep,
+// fits reports whether a directory's contents are at most that many levels deep,
 // looking at no more entries than are left.
 func fits(dir *os.Root, levels int, left *int) error {
 	below, err := namesBelow(dir, levels, left)
@@ -67,7 +67,7 @@ func fits(dir *os.Root, levels int, left *int) error {
 	return nil
 }
 
-// namesBelow returns the directories in a directory that may have so many levels.
+// namesBelow returns the directories in a directory that may have that many levels.
 func namesBelow(dir *os.Root, levels int, left *int) (below []string, err error) {
 	f, err := dir.Open(".")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// How much is looked at before a directory moves deeper has a bound.
+// The number of entries checked before a directory moves deeper is bounded.
 func TestWhatMovesDeeperIsLookedAtInPart(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 10 {

@@ -19,7 +19,7 @@ type directory struct {
 	m        *FS
 	f        *os.File
 	dev, ino uint64
-	charged  bool // to the quota of open files
+	charged  bool // counts against the quota of open files
 	closed   atomic.Bool
 	listing  listing
 }
@@ -46,8 +46,8 @@ func (d *directory) seek(offset int64, whence int) (int64, sys.Errno) {
 	return 0, plain(d.errno(err))
 }
 
-// Readdir implements sys.File. wazero keeps the entries until it has others: if
-// there is no more room for them, ENOMEM.
+// Readdir implements sys.File. wazero keeps the entries until it gets others. If
+// there is no more room for them, the error is ENOMEM.
 func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
 	if entries, errno = d.entries(n); errno == 0 && !d.listing.keep(&d.m.quota, entries) {
 		return nil, ENOMEM
@@ -55,8 +55,8 @@ func (d *directory) Readdir(n int) (entries []sys.Dirent, errno sys.Errno) {
 	return entries, errno
 }
 
-// entries reads the next n. Fewer mean the end, so that what is hidden has to be
-// made up for.
+// entries reads the next n. Fewer would mean the end, so hidden entries must be
+// replaced by others.
 func (d *directory) entries(n int) (entries []sys.Dirent, errno sys.Errno) {
 	for {
 		want := -1
@@ -69,8 +69,7 @@ func (d *directory) entries(n int) (entries []sys.Dirent, errno sys.Errno) {
 				continue
 			}
 			entry := sys.Dirent{Name: e.Name(), Type: e.Type()}
-			// The name has been looked up already, as it always is within
-			// an os.Root.
+			// The name has already been looked up, as always within an os.Root.
 			if info, err := e.Info(); err == nil {
 				entry.Ino = wasys.NewStat_t(info).Ino
 			}
@@ -87,8 +86,8 @@ func (d *directory) entries(n int) (entries []sys.Dirent, errno sys.Errno) {
 	}
 }
 
-// Sync implements sys.File. When it returns 0, the names that were made,
-// replaced and removed in the directory before are on the disk.
+// Sync implements sys.File. When it returns 0, all names made, replaced and
+// removed in the directory before are on the disk.
 func (d *directory) Sync() sys.Errno { return d.errno(syncDirectory(d.f)) }
 
 // Datasync implements sys.File. The names are a directory's data.
@@ -116,8 +115,8 @@ func (d *directory) Close() sys.Errno {
 	return plain(d.m.errno(err))
 }
 
-// errno is that of the mount, but that package os has several errors for a file
-// that is closed.
+// errno is the mount's errno, except that package os has several errors for a
+// closed file.
 func (d *directory) errno(err error) sys.Errno {
 	if err != nil && d.closed.Load() {
 		return sys.EBADF

@@ -9,12 +9,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// The disk is full before the quota is: the guest is told the same, and what is
-// counted stays what is there.
+// The disk is full before the quota is: the guest is told the same, and the
+// counts stay right.
 func TestDiskIsFull(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k,nr_inodes=6"); err != nil {
-		t.Skipf("SKIPPED: a small file system, which takes rights to mount: %v", err)
+		t.Skipf("SKIPPED: a small file system, which takes privileges to mount: %v", err)
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	m, err := mount.Open(dir, mount.Options{MaxBytes: 1 << 20, MaxFiles: 100})
@@ -52,12 +52,12 @@ func TestDiskIsFull(t *testing.T) {
 	require.EqualValues(t, 10_000, m.Usage().Bytes)
 }
 
-// A disk that is mounted for reading only says so.
+// A disk that is mounted read-only says so.
 func TestDiskIsReadOnly(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/f", []byte("text"), 0o600))
 	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
-		t.Skipf("SKIPPED: a read-only file system, which takes rights to mount: %v", err)
+		t.Skipf("SKIPPED: a read-only file system, which takes privileges to mount: %v", err)
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
 	require.NoError(t, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

@@ -10,8 +10,9 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// Errors of WASI that wazero's Errno has no number for. It would turn them into
-// EIO on their way to a guest; [ExportFunctions] sees to it that they arrive.
+// Errors of WASI for which wazero's Errno has no number. It would turn them
+// into EIO on their way to a guest; [ExportFunctions] makes sure that they
+// arrive.
 const (
 	EBUSY     = beyond + 10
 	EDQUOT    = beyond + 19
@@ -35,7 +36,7 @@ const (
 // beyond is added to the number that WASI gives to an error.
 const beyond sys.Errno = 1 << 8
 
-// plain is an error that wazero knows, for where nothing else may come out.
+// plain is an error that wazero knows, for places where no other may come out.
 func plain(errno sys.Errno) sys.Errno {
 	if errno >= beyond {
 		return sys.EIO
@@ -43,7 +44,7 @@ func plain(errno sys.Errno) sys.Errno {
 	return errno
 }
 
-// errnoOf is the error of WASI for an error of package os or syscall; EIO if
+// errnoOf is the WASI error for an error of package os or syscall, or EIO if
 // there is none.
 func errnoOf(err error) sys.Errno {
 	var code syscall.Errno

@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// errnos has no entry for EIO and for what stands for the same.
+// errnos has no entry for EIO and its equivalents.
 var errnos = map[syscall.Errno]sys.Errno{
 	syscall.EACCES:       sys.EACCES,
 	syscall.EAGAIN:       sys.EAGAIN,
@@ -54,7 +54,7 @@ func errnoOfCode(code syscall.Errno) sys.Errno {
 	if code == 0 {
 		return 0
 	}
-	if code == syscall.EOPNOTSUPP { // another number than ENOTSUP on some systems
+	if code == syscall.EOPNOTSUPP { // differs from ENOTSUP on some systems
 		return sys.ENOTSUP
 	}
 	return sys.EIO

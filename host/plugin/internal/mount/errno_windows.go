@@ -6,7 +6,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// Numbers of winerror.h that package syscall has no names for.
+// Numbers of winerror.h that package syscall does not name.
 const (
 	errorTooManyOpenFiles   syscall.Errno = 4
 	errorInvalidHandle      syscall.Errno = 6
@@ -64,7 +64,7 @@ var errnos = map[syscall.Errno]sys.Errno{
 	errorCantAccessFile:              sys.EACCES,
 	errorCantResolveName:             sys.ELOOP,
 
-	// Package os makes these up.
+	// Package os invents these.
 	syscall.EISDIR:       sys.EISDIR,
 	syscall.ELOOP:        sys.ELOOP,
 	syscall.EEXIST:       sys.EEXIST,

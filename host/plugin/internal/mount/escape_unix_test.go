@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// house is a directory that is mounted, in a directory with things that must
-// not be reached.
+// house is a mounted directory, inside a directory with things that must not be
+// reached.
 func house(t testing.TB) (inside, outside string) {
 	base := t.TempDir()
 	inside, outside = filepath.Join(base, "inside"), filepath.Join(base, "outside")
@@ -31,7 +31,7 @@ func house(t testing.TB) (inside, outside string) {
 	return inside, outside
 }
 
-// untouched checks that all outside is as house made it.
+// untouched checks that everything outside is as house made it.
 func untouched(t testing.TB, outside string) {
 	t.Helper()
 	var found []string
@@ -163,7 +163,7 @@ func TestGuestsDoNotEscape(t *testing.T) {
 					continue // of the link itself, which is allowed
 				}
 				if name == "create directory" || name == "rename to" || name == "create" || name == "rmdir" || name == "unlink" || name == "readlink" {
-					// What is there already counts before what it is.
+					// That something exists counts before what it is.
 					want = append([]uint64{exist, notdir, isdir}, want...)
 				}
 				switch name {
@@ -174,7 +174,7 @@ func TestGuestsDoNotEscape(t *testing.T) {
 				untouched(t, outside)
 			}
 			if strings.HasSuffix(tc.path, "link") {
-				// Gone is the link, not what it pointed at.
+				// The link is gone, not what it pointed to.
 				require.EqualValues(t, success, g.unlink(tc.path))
 				require.NoFileExists(t, filepath.Join(inside, tc.path))
 				untouched(t, outside)
@@ -198,7 +198,7 @@ var tries = map[string]func(g *guest, path string) uint64{
 	"list": func(g *guest, path string) uint64 { _, errno := g.open(path, oDirectory, rightRead, 0); return errno },
 	"create": func(g *guest, path string) uint64 {
 		if g.stat(path, false) == noent {
-			return noent // it would be made, inside, and rightly so
+			return noent // it would be made inside, which is right
 		}
 		_, errno := g.open(path, oCreat|oExcl, rightWrite, 0)
 		return errno
@@ -220,7 +220,7 @@ var tries = map[string]func(g *guest, path string) uint64{
 	"rename to": func(g *guest, path string) uint64 {
 		errno := g.stat(path, false)
 		if errno == noent || errno == success {
-			return perm // it would be replaced, inside, and rightly so
+			return perm // it would be replaced inside, which is right
 		}
 		return g.rename("file", path)
 	},
@@ -261,7 +261,7 @@ func TestOpenDirectoryIsNoWayOut(t *testing.T) {
 		require.EqualValues(t, want, at("path_create_directory", path), path)
 	}
 
-	// Moved out by somebody else, and a link to outside put in its place.
+	// Somebody else moves it out and puts a link to outside in its place.
 	require.NoError(t, os.Rename(inside+"/dir", filepath.Dir(inside)+"/moved"))
 	require.NoError(t, os.Symlink("../outside", inside+"/dir"))
 	require.EqualValues(t, loop, at("path_create_directory", "new"))
@@ -285,7 +285,7 @@ func TestSpecialFilesAreRefused(t *testing.T) {
 	if err := makeDevice(inside + "/null"); err == nil {
 		want = append(want, "null")
 	} else {
-		t.Logf("SKIPPED: a device, which takes rights to make: %v", err)
+		t.Logf("SKIPPED: a device, which takes privileges to make: %v", err)
 	}
 	m, err := mount.Open(inside, mount.Options{MaxBytes: 1 << 20, MaxFiles: 100})
 	require.NoError(t, err)

@@ -10,9 +10,9 @@ import (
 	wasys "github.com/tetratelabs/wazero/sys"
 )
 
-// file is an open regular file. Where it reads and writes next, and whether it
-// appends, are kept here and not by the system: then the quota knows before
-// each write how large the file will be, and no call is needed to seek.
+// file is an open regular file. Its position, and whether it appends, are kept
+// here and not by the system. The quota then knows before each write how large
+// the file will be, and seeking needs no call.
 type file struct {
 	seeker[int64]
 
@@ -89,7 +89,7 @@ func (f *file) Write(buf []byte) (n int, errno sys.Errno) {
 }
 
 // Pwrite implements sys.File. It writes at off even if the file appends, as
-// POSIX has it and Linux has not.
+// POSIX requires and Linux does not.
 func (f *file) Pwrite(buf []byte, off int64) (n int, errno sys.Errno) {
 	if !f.write || f.closed.Load() {
 		return 0, sys.EBADF
@@ -144,8 +144,8 @@ func (f *file) put(buf []byte, off int64) (n int, errno sys.Errno) {
 	return n, f.errno(err)
 }
 
-// putCounted writes under the lock of the node, whose size is known. It takes
-// what the file grows by from the quota first, and gives back what was not
+// putCounted writes under the lock of the node, whose size is known. It first
+// takes the growth of the file from the quota, and gives back what was not
 // written.
 func (f *file) putCounted(buf []byte, off int64) (n int, errno sys.Errno) {
 	if off > math.MaxInt64-int64(len(buf)) {
@@ -161,7 +161,7 @@ func (f *file) putCounted(buf []byte, off int64) (n int, errno sys.Errno) {
 	n, errno = f.put(buf, off)
 	grown := growth
 	if errno != 0 {
-		// Some of it may have been written, which package os does not say.
+		// Some of it may have been written, which package os does not report.
 		grown = 0
 		if size, err := sizeOf(f.f); err == nil {
 			grown = min(max(size-f.node.size, 0), growth)
@@ -185,8 +185,8 @@ func (f *file) learn() sys.Errno {
 	return 0
 }
 
-// correct takes note of a size that the system has told. What another process
-// did to the file counts too, even if it is beyond the limit.
+// correct records a size that the system has reported. What another process did
+// to the file counts too, even beyond the limit.
 func (f *file) correct(size int64) {
 	if f.node.known {
 		if d := size - f.node.size; d > 0 {
@@ -294,8 +294,8 @@ func (f *file) Close() sys.Errno {
 	return plain(f.m.errno(err))
 }
 
-// errno is that of the mount, but that package os has several errors for a file
-// that is closed.
+// errno is the mount's errno, except that package os has several errors for a
+// closed file.
 func (f *file) errno(err error) sys.Errno {
 	if err != nil && f.closed.Load() {
 		return sys.EBADF
@@ -303,8 +303,8 @@ func (f *file) errno(err error) sys.Errno {
 	return f.m.errno(err)
 }
 
-// sizeOf asks by the position of the end, which takes no memory as Stat does.
-// The position is not used for anything.
+// sizeOf asks for the position of the end, which allocates nothing, unlike
+// Stat. The position is not used for anything else.
 func sizeOf(f *os.File) (int64, error) { return f.Seek(0, io.SeekEnd) }
 
 func statOf(f *os.File) (wasys.Stat_t, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// The standard library's test of a file system for reading.
+// The standard library's test of a read-only file system.
 func TestFS(t *testing.T) {
 	m, dir := open(t, mount.Options{MaxBytes: 1 << 20})
 	require.NoError(t, os.WriteFile(dir+"/.waddle.lock", []byte("1"), 0o600))

@@ -12,7 +12,7 @@ import (
 )
 
 // Whatever path a guest gives, its one form names something in the mount, and
-// what it does there happens there.
+// operations on it happen there.
 func FuzzPath(f *testing.F) {
 	for _, p := range []string{
 		"", ".", "/", "f", "d/f", "d/", "./d//f/.", "..", "d/../../outside", "/outside", "link", "link/outside", "up/outside",

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// Package os of a Go guest finds a file system that behaves as it knows them.
+// Package os of a Go guest finds a file system that behaves as it expects.
 func TestGoGuest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: a guest would have to be compiled")
@@ -27,7 +27,7 @@ func TestGoGuest(t *testing.T) {
 	require.NoError(t, err)
 
 	m, _ := open(t, mount.Options{MaxBytes: 1000, MaxFiles: 10, MaxOpen: 8})
-	// To compile the guest would take longer than all it does.
+	// Compiling the guest would take longer than running it.
 	r := newRuntimeWith(t, wazero.NewRuntimeConfigInterpreter(), nil)
 	compiled, err := r.CompileModule(context.Background(), wasm)
 	require.NoError(t, err)

@@ -50,7 +50,7 @@ const (
 	secondPathAt = 0x400
 )
 
-// guest makes file calls through WASI, as calls.wat does what it is told.
+// guest makes file calls through WASI; calls.wat does what it is told.
 type guest struct {
 	t   testing.TB
 	mod api.Module
@@ -90,7 +90,8 @@ func (g *guest) call(name string, args ...uint64) uint64 {
 	return results[0]
 }
 
-// path writes a path into the guest's memory and returns where and how long.
+// path writes a path into the guest's memory and returns its address and
+// length.
 func (g *guest) path(at uint64, path string) (uint64, uint64) {
 	require.True(g.t, g.mod.Memory().WriteString(uint32(at), path))
 	return at, uint64(len(path))

@@ -6,17 +6,17 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// fileID tells files apart, whatever their names.
+// fileID distinguishes files, whatever their names.
 type fileID struct{ dev, ino uint64 }
 
 // node is a file that is open at least once, or that is being removed.
 type node struct {
 	id       fileID
 	refs     int  // guarded by handles.mu
-	unlinked bool // guarded by handles.mu; its bytes go with the last reference
+	unlinked bool // guarded by handles.mu; its bytes are freed with the last reference
 
 	// mu is held while a file is written or truncated, as the system itself
-	// does, so that size is what the file has.
+	// does, so that size is the file's size.
 	mu    sync.Mutex
 	size  int64
 	known bool // size is valid
@@ -61,15 +61,15 @@ func (h *handles) detach(id fileID) *node {
 	return n
 }
 
-// attach undoes detach, but for the reference: the file has kept its name.
+// attach undoes detach, except for the reference: the file has kept its name.
 func (h *handles) attach(n *node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.nodes[n.id] = n
 }
 
-// unlink notes that the file of a detached node has lost its name, and what its
-// size is if nobody knew.
+// unlink records that the file of a detached node has lost its name, and its
+// size if that was not known.
 func (h *handles) unlink(n *node, size int64) {
 	n.mu.Lock()
 	if !n.known {
@@ -81,8 +81,8 @@ func (h *handles) unlink(n *node, size int64) {
 	h.mu.Unlock()
 }
 
-// release drops a reference and returns how many bytes went with it. The file
-// itself must still be open, unless its node is detached.
+// release drops a reference and returns how many bytes were freed with it. The
+// file itself must still be open, unless its node is detached.
 func (h *handles) release(n *node) (bytes int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -119,7 +119,7 @@ func (h *handles) remove(f sys.File) {
 	delete(h.open, f)
 }
 
-// end refuses further files and returns those that are open.
+// end refuses further files and returns the open ones.
 func (h *handles) end() []sys.File {
 	h.mu.Lock()
 	defer h.mu.Unlock()

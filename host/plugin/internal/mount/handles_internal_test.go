@@ -7,9 +7,9 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// Between a file losing its name and that being counted, its last handle may be
-// closed and its number given to a new file: a found bug had that file
-// take over the bytes of the old one.
+// After a file loses its name and before that is counted, its last handle may
+// be closed and its number given to a new file. A bug once made that file take
+// over the bytes of the old one.
 func TestNumberOfAFileIsUsedAgain(t *testing.T) {
 	m, err := Open(t.TempDir(), Options{MaxBytes: 1000})
 	require.NoError(t, err)

@@ -11,21 +11,22 @@ const (
 	// take in the host.
 	maxListed = 32 << 20
 	// maxWindow is how many entries of a directory wazero keeps at most: as many as
-	// could be told at once, and two.
+	// could be reported at once, and two.
 	maxWindow = maxReaddirBuffer/24 + 2
-	// entrySize is what an entry takes beside its name.
+	// entrySize is what an entry takes besides its name.
 	entrySize = 64
 )
 
 // listing counts what wazero keeps of a directory that is being listed: the last
-// entries that it was given, until it begins anew. The zero value is of none.
+// entries that it was given, until the listing starts over. The zero value counts
+// none.
 type listing struct {
-	mu               sync.Mutex // a mount that is closed closes what a guest is at
-	entries, longest int64      // since the beginning: how many, and the longest name
+	mu               sync.Mutex // closing a mount closes what a guest is using
+	entries, longest int64      // since the beginning: their number, and the longest name
 	held             int64
 }
 
-// keep adds entries, and reports false if there is no more room for them.
+// keep adds entries, and returns false if there is no more room for them.
 func (l *listing) keep(q *quota, entries []sys.Dirent) bool {
 	if len(entries) == 0 {
 		return true
@@ -44,7 +45,7 @@ func (l *listing) keep(q *quota, entries []sys.Dirent) bool {
 	return true
 }
 
-// forget gives back what was kept.
+// forget frees what was kept.
 func (l *listing) forget(q *quota) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,11 +7,12 @@ import (
 	wasys "github.com/tetratelabs/wazero/sys"
 )
 
-// look says what is at a path: not behind it, if that is a symbolic link. A
+// look says what is at a path. It does not follow a symbolic link there. A
 // symbolic link on the way is refused with ELOOP.
 //
-// What it says may be over a moment later. It decides about errors and about
-// what is counted, never about what is reached: that is for os.Root alone.
+// Its answer may be out of date a moment later. It decides about errors and
+// about what is counted, never about what is reached: only os.Root decides
+// that.
 func (m *FS) look(n name) (wasys.Stat_t, sys.Errno) {
 	if st, errno, ok := m.lookAtOnce(n.path); ok {
 		return st, errno
@@ -42,7 +43,7 @@ func (m *FS) lookStepwise(path string) (wasys.Stat_t, sys.Errno) {
 }
 
 // same reports whether two paths name one file. Where files have no numbers,
-// they do if they differ in case only.
+// paths that differ only in case do.
 func same(a, b name, sta, stb wasys.Stat_t) bool {
 	if sta.Ino == 0 && stb.Ino == 0 {
 		return foldsTo(a.path, b.path)

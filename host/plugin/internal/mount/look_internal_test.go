@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Both ways of looking say the same.
+// Both ways of looking give the same answer.
 func TestLook(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("SKIPPED: there is one way of looking here")
+		t.Skip("SKIPPED: there is only one way of looking here")
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(dir+"/a/b", 0o700))

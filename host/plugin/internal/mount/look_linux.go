@@ -11,7 +11,7 @@ import (
 	wasys "github.com/tetratelabs/wazero/sys"
 )
 
-// top is the mounted directory for openat2, which looks a whole path up at
+// top is the mounted directory for openat2, which looks up a whole path at
 // once.
 type top struct {
 	f       *os.File
@@ -41,7 +41,8 @@ const (
 	resolveBeneath      = 0x08
 )
 
-// lookAtOnce is look by system calls whose number does not grow with the path.
+// lookAtOnce is look with a number of system calls that does not grow with the
+// path.
 func (m *FS) lookAtOnce(path string) (st wasys.Stat_t, errno sys.Errno, ok bool) {
 	if m.top.missing.Load() {
 		return st, 0, false

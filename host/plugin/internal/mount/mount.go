@@ -1,10 +1,10 @@
 // Package mount lets a guest see one directory of the host and nothing else.
 //
-// An [FS] is wazero's filesystem interface over an [os.Root]: no path, link,
-// race or swap of directories by another process leads outside of the
-// directory. On top of that it refuses what a guest has no business with
-// (links, devices, pipes, sockets), hides the names that belong to the host,
-// makes everything private to the user of the process, and keeps quotas.
+// An [FS] is wazero's filesystem interface over an [os.Root]: no path, link, race
+// or swap of directories by another process leads outside the directory. It also
+// refuses what a guest must not use (links, devices, pipes, sockets), hides the
+// names that belong to the host, makes everything private to the user of the
+// process, and keeps quotas.
 //
 // README.md in this folder says what is promised on which system.
 package mount
@@ -29,18 +29,18 @@ type Options struct {
 	// ReadOnly refuses every change, with EROFS.
 	ReadOnly bool
 
-	// MaxBytes is how large all files may be together, as the sum of their
-	// sizes; holes count. 0 is no limit. A write or truncation that would
-	// go beyond it changes nothing and fails with [ENOSPC].
+	// MaxBytes is the largest sum of the sizes of all files; holes count. 0 means
+	// no limit. A write or truncation that would go beyond it changes nothing and
+	// fails with [ENOSPC].
 	MaxBytes int64
 
-	// MaxFiles is how many files and directories there may be, the mounted
-	// directory itself not counted. 0 is no limit. Creating one more
-	// fails with [ENOSPC].
+	// MaxFiles is how many files and directories there may be, not counting the
+	// mounted directory itself. 0 means no limit. Creating one more fails with
+	// [ENOSPC].
 	MaxFiles int64
 
-	// MaxOpen is how many files and directories all guests of the mount may
-	// hold open together. 0 is [DefaultMaxOpen]. Opening one more fails with
+	// MaxOpen is how many files and directories all guests of the mount may hold
+	// open together. 0 means [DefaultMaxOpen]. Opening one more fails with
 	// [EMFILE].
 	MaxOpen int
 }
@@ -52,11 +52,11 @@ type Usage struct {
 	Open         int
 }
 
-// FS is a directory that guests may use. It implements wazero's sys.FS; give it
-// to a guest by [FS.Config].
+// FS is a directory that guests may use. It implements wazero's sys.FS;
+// [FS.Config] gives it to a guest.
 //
-// All methods may be called by many goroutines at once; one open file belongs
-// to one guest instance.
+// Many goroutines may call all methods at once; one open file belongs to one guest
+// instance.
 type FS struct {
 	sys.UnimplementedFS
 
@@ -76,16 +76,16 @@ type FS struct {
 
 var _ sys.FS = (*FS)(nil)
 
-// Open mounts an existing directory. If there is a quota of bytes or files it
-// goes through the whole tree once to count what is there; it may find more
-// than the quota allows, and then nothing can be added until enough is gone.
+// Open mounts an existing directory. With a quota of bytes or files it goes
+// through the whole tree once to count what is there. If it finds more than the
+// quota allows, nothing can be added until enough is removed.
 //
-// It returns an error if dir is not a directory that can be read, or if its
-// tree has more than 2²⁴ entries. What is deeper in it than a guest's paths can be
-// is counted, and the guest can remove or move what is above.
+// It returns an error if dir is not a readable directory, or if its tree has more
+// than 2²⁴ entries. What is deeper in it than a guest's paths can be is counted,
+// and the guest can remove or move what is above.
 func Open(dir string, opts Options) (*FS, error) {
 	if opts.MaxBytes < 0 || opts.MaxFiles < 0 || opts.MaxOpen < 0 {
-		return nil, fmt.Errorf("mount: limits of %d bytes, %d files and %d open files: none may be negative, and 0 means the default",
+		return nil, fmt.Errorf("mount: the limits are %d bytes, %d files and %d open files: must not be negative; 0 means the default",
 			opts.MaxBytes, opts.MaxFiles, opts.MaxOpen)
 	}
 	root, err := os.OpenRoot(dir)
@@ -131,8 +131,8 @@ func (m *FS) Usage() Usage {
 	}
 }
 
-// Exceeds reports whether there is more than the quotas allow, as there may be of
-// what was there before.
+// Exceeds reports whether there is more than the quotas allow, which is possible
+// if it was there before.
 func (m *FS) Exceeds() bool {
 	return m.quota.bytes.Load() > m.quota.maxBytes || m.quota.files.Load() > m.quota.maxFiles
 }
@@ -140,9 +140,9 @@ func (m *FS) Exceeds() bool {
 // String returns the directory as it was given to Open.
 func (m *FS) String() string { return m.dir }
 
-// Close closes the directory and all that guests hold open in it; what they do
-// with it afterwards fails with EBADF. An operation that has begun may still
-// end. Closing twice is not an error.
+// Close closes the directory and everything that guests hold open in it. Later
+// operations on these fail with EBADF; one that has begun may still end. Closing
+// twice is not an error.
 func (m *FS) Close() (err error) {
 	m.closing.Do(func() {
 		m.closed.Store(true)
@@ -155,7 +155,7 @@ func (m *FS) Close() (err error) {
 	return err
 }
 
-// errno is what a guest is told of an error of package os.
+// errno is the error that a guest gets for an error of package os.
 func (m *FS) errno(err error) sys.Errno {
 	if err == nil {
 		return 0

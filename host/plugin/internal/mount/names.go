@@ -9,7 +9,7 @@ import (
 )
 
 // HiddenPrefix begins the names that belong to the host, at any depth. A guest
-// does not see them, and cannot make them.
+// can neither see nor make them.
 const HiddenPrefix = ".waddle"
 
 // Longest path, name, and number of names in a path. Each name on the way costs
@@ -20,19 +20,19 @@ const (
 	maxDepth = 32
 )
 
-// name is a path of a guest in its one form: names with single slashes between
+// name is a guest's path in its one form: names with single slashes between
 // them, "." for the mounted directory itself.
 type name struct {
 	path   string
 	depth  int
-	isDir  bool // a slash at the end says that it must be a directory
+	isDir  bool // a slash at the end means that it must be a directory
 	hidden bool
 }
 
 func (n name) isRoot() bool { return n.depth == 0 }
 
-// parse brings a path into its one form. wazero has dealt with ".." before, so
-// whatever still has it is refused. A slash at the beginning means the mounted
+// parse brings a path into its one form. wazero has already resolved "..", so a
+// path that still has it is refused. A slash at the beginning means the mounted
 // directory: wazero puts it there if "." was opened as a directory.
 func parse(path string) (n name, errno sys.Errno) {
 	if path == "" {
@@ -95,8 +95,8 @@ func join(path string) string {
 	return b.String()
 }
 
-// hidden reports whether a name belongs to the host. Some filesystems ignore
-// case, and some ignore characters that cannot be seen.
+// hidden reports whether a name belongs to the host. Some file systems ignore
+// case, and some ignore invisible characters.
 func hidden(part string) bool {
 	if part[0] != HiddenPrefix[0] && part[0] < utf8.RuneSelf {
 		return false
@@ -119,7 +119,7 @@ func hidden(part string) bool {
 	return i == len(HiddenPrefix)
 }
 
-// ignorable reports whether HFS+ leaves a character out when it compares names.
+// ignorable reports whether HFS+ ignores a character when it compares names.
 func ignorable(r rune) bool {
 	return 0x200c <= r && r <= 0x200f || 0x202a <= r && r <= 0x202e || 0x206a <= r && r <= 0x206f || r == 0xfeff
 }
@@ -137,7 +137,7 @@ func reserved(part string) bool {
 	return found && short != "" && '0' <= short[0] && short[0] <= '9'
 }
 
-// find is parse for something to look at.
+// find is parse for a path to look at.
 func (m *FS) find(path string) (n name, errno sys.Errno) {
 	if n, errno = parse(path); errno == 0 && n.hidden {
 		errno = sys.ENOENT
@@ -145,7 +145,7 @@ func (m *FS) find(path string) (n name, errno sys.Errno) {
 	return n, errno
 }
 
-// target is parse for something that is about to change.
+// target is parse for a path that is about to change.
 func (m *FS) target(path string) (n name, errno sys.Errno) {
 	switch n, errno = parse(path); {
 	case errno != 0:

@@ -75,8 +75,8 @@ func readAll(t *testing.T, d sys.File, n int) (all []string) {
 	}
 }
 
-// Fewer entries than asked for mean the end to wazero, so hidden ones must not
-// show as such.
+// To wazero, fewer entries than asked for mean the end, so hidden ones must not
+// cause that.
 func TestReaddir(t *testing.T) {
 	eachWay(t, func(t *testing.T, m *mount.FS, dir string) {
 		var want []string

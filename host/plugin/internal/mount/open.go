@@ -18,10 +18,10 @@ const (
 // replaced the file between two system calls.
 const maxOpenAttempts = 16
 
-// OpenFile implements sys.FS. Only regular files and directories are opened,
-// never a symbolic link (ELOOP), and neither a device, a pipe or a socket nor a
-// file that has a second name somewhere, perhaps outside (EPERM). A file that
-// is created is 0600, whatever perm says.
+// OpenFile implements sys.FS. It opens only regular files and directories. It
+// never opens a symbolic link (ELOOP), nor a device, a pipe, a socket or a file
+// that has a second name somewhere, perhaps outside (EPERM). A file that is
+// created is 0600, whatever perm says.
 func (m *FS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
 	n, errno := parse(path)
 	if errno != 0 {
@@ -32,7 +32,7 @@ func (m *FS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 	}
 	write := flag&(sys.O_RDWR|sys.O_WRONLY) != 0
 	if flag&sys.O_DIRECTORY != 0 {
-		// Some guests ask for all rights, always.
+		// Some guests always ask for all rights.
 		write = false
 		if flag&sys.O_CREAT != 0 {
 			return nil, sys.EINVAL
@@ -70,8 +70,8 @@ func (m *FS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, 
 // openRoot opens the mounted directory itself.
 //
 // wazero opens it for each instance, on first use and with perm 0, which is not
-// how it opens anything for a guest. It panics over any error but ENOENT, so
-// that is the only one it gets, and no quota applies.
+// how it opens anything for a guest. It panics on any error but ENOENT, so that
+// is the only one it gets, and no quota applies.
 func (m *FS) openRoot(flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
 	preopen := perm == 0 && flag == sys.O_RDONLY
 	if !preopen {
@@ -116,8 +116,8 @@ func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
 	return d, 0
 }
 
-// tryOpen looks what is there, opens it, and makes sure that it opened what it
-// had looked at.
+// tryOpen looks up what is there, opens it, and makes sure that it opened what
+// it had looked up.
 func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
 	st, errno := m.look(n)
 	if errno == sys.ENOENT && flag&sys.O_CREAT != 0 {
@@ -150,7 +150,7 @@ func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool
 	return m.admit(opened, &st, flag, write)
 }
 
-// notFile is the error for what is no regular file.
+// notFile is the error for something that is not a regular file.
 func notFile(st wasys.Stat_t) sys.Errno {
 	if st.Mode&fs.ModeSymlink != 0 {
 		return sys.ELOOP
@@ -158,7 +158,8 @@ func notFile(st wasys.Stat_t) sys.Errno {
 	return sys.EPERM
 }
 
-// notDirectory is the error for what is no directory and should be one.
+// notDirectory is the error for something that should be a directory and is
+// not.
 func notDirectory(st wasys.Stat_t) sys.Errno {
 	if st.Mode&fs.ModeSymlink != 0 {
 		return sys.ELOOP
@@ -166,7 +167,8 @@ func notDirectory(st wasys.Stat_t) sys.Errno {
 	return sys.ENOTDIR
 }
 
-// create makes a new file. Whoever finds it there already opens it instead.
+// create makes a new file. If the file already exists, the caller opens it
+// instead.
 func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
 	if m.counted && !m.quota.takeFile() {
 		return nil, false, ENOSPC
@@ -184,8 +186,8 @@ func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool,
 	return nil, false, m.errno(err)
 }
 
-// admit makes a handle of a file that has been opened. Seen is what was there
-// before, or nil for a file that was created.
+// admit makes a handle for an opened file. seen is what was there before, or
+// nil for a file that was created.
 func (m *FS) admit(opened *os.File, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
 	info, err := opened.Stat()
 	if err != nil {
@@ -227,7 +229,7 @@ func (m *FS) admit(opened *os.File, seen *wasys.Stat_t, flag sys.Oflag, write bo
 }
 
 // osFlags are the flags for package os. Creating, truncating and appending are
-// done by other means, since they have to be counted.
+// done by other means, since they must be counted.
 func osFlags(flag sys.Oflag, write bool) int {
 	flags := openFile
 	switch {

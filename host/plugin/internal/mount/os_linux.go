@@ -8,7 +8,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
-// utimeOmit is UTIME_OMIT of Linux, in place of nanoseconds.
+// utimeOmit is UTIME_OMIT of Linux, used instead of nanoseconds.
 const utimeOmit = 1<<30 - 2
 
 func datasync(f *os.File) error {

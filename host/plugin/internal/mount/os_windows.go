@@ -15,7 +15,7 @@ const (
 	openDirectory = 0
 )
 
-// identify returns which file f is and how many names it has.
+// identify returns the identity of file f and how many names it has.
 func identify(f *os.File, _ fs.FileInfo) (id fileID, links uint64, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
@@ -34,7 +34,7 @@ func identify(f *os.File, _ fs.FileInfo) (id fileID, links uint64, err error) {
 	return fileID{uint64(info.VolumeSerialNumber), index}, uint64(info.NumberOfLinks), nil
 }
 
-// identifyPath opens the file, since Windows tells the number of open files
+// identifyPath opens the file, since Windows reports the number of open files
 // only.
 func identifyPath(root *os.Root, path string, _ wasys.Stat_t) (id fileID, known bool) {
 	f, err := root.Open(path)

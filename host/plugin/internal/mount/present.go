@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// ErrMoved is what [FS.Present] returns, wrapped, if the directory is not where it
-// was.
+// ErrMoved is returned, wrapped, when the directory is not where it was: see
+// [FS.Present].
 var ErrMoved = errors.New("mount: the directory has been removed or moved")
 
-// Present returns nil if the directory is still found under the name that it was
-// opened by. One that was moved can still be used, and one that was removed as
-// well as far as files are open, but nobody will find there what is written. It asks
-// the system each time, which takes about a microsecond. Where the system does not
-// tell, it is present.
+// Present returns nil if the directory is still found under the name by which it was
+// opened. A moved directory can still be used, and so can open files of a removed
+// one, but nobody will find what is written there. It asks the system each time,
+// which takes about a microsecond. Where the system does not tell, the directory
+// counts as present.
 func (m *FS) Present() error {
 	if m.closed.Load() || m.place.same() {
 		return nil

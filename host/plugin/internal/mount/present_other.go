@@ -4,7 +4,7 @@ package mount
 
 import "os"
 
-// place is nothing where a directory that is open cannot be removed or moved.
+// place is empty on systems where an open directory cannot be removed or moved.
 type place struct{}
 
 func placeOf(*os.Root, string) (place, error) { return place{}, nil }

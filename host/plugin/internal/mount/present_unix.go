@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// place is a directory's name and which it is.
+// place is a directory's name and identity.
 type place struct {
-	name string // absolute: the process may go elsewhere
+	name string // absolute: the process may change its directory
 	is   syscall.Stat_t
 }
 
@@ -28,7 +28,7 @@ func placeOf(root *os.Root, dir string) (p place, err error) {
 	return p, nil
 }
 
-// same reports whether the name still has the directory.
+// same reports whether the name still leads to the directory.
 func (p *place) same() bool {
 	var found syscall.Stat_t
 	switch err := syscall.Stat(p.name, &found); err {
@@ -37,5 +37,5 @@ func (p *place) same() bool {
 	case syscall.ENOENT, syscall.ENOTDIR:
 		return false
 	}
-	return true // what is wrong, the write itself will tell
+	return true // the write itself will report what is wrong
 }

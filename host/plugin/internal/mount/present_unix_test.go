@@ -22,7 +22,7 @@ func TestPresent(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, m.Present())
 		t.Chdir(t.TempDir())
-		require.NoError(t, m.Present(), "the process may go elsewhere")
+		require.NoError(t, m.Present(), "the process may change its directory")
 
 		require.NoError(t, os.Rename(dir, dir+"2"))
 		require.ErrorIs(t, m.Present(), mount.ErrMoved)
@@ -35,7 +35,7 @@ func TestPresent(t *testing.T) {
 		require.NoError(t, os.Rename(dir+"2", dir))
 		require.NoError(t, m.Present(), "back again")
 		require.NoError(t, m.Close())
-		require.NoError(t, m.Present(), "what is closed nobody writes to")
+		require.NoError(t, m.Present(), "nobody writes to a closed directory")
 		t.Chdir(above)
 	}
 }

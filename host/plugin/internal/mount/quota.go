@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// quota counts what is in use. Other processes may change files behind its
-// back, so that a count is wrong by what they did; it never goes below zero.
+// quota counts what is in use. Other processes may change files without it, so
+// a count can be wrong by what they did; it never goes below zero.
 type quota struct {
 	bytes, files, open, listed  atomic.Int64
 	maxBytes, maxFiles, maxOpen int64

@@ -164,7 +164,7 @@ func TestQuotaOfBytes(t *testing.T) {
 			again, err := mount.Open(dir, mount.Options{MaxBytes: 100})
 			require.NoError(t, err)
 			defer again.Close()
-			require.Equal(t, again.Usage(), m.Usage(), "what is counted is not what is there")
+			require.Equal(t, again.Usage(), m.Usage(), "the counts differ from what is there")
 		})
 	}
 }
@@ -178,7 +178,7 @@ func TestQuotaOfFiles(t *testing.T) {
 	_, errno := m.OpenFile("h", readWrite, 0o600)
 	require.Equal(t, mount.ENOSPC, errno)
 	require.Equal(t, mount.ENOSPC, m.Mkdir("c", 0))
-	require.Equal(t, sys.EEXIST, m.Mkdir("a", 0), "that it exists comes before that there is no room")
+	require.Equal(t, sys.EEXIST, m.Mkdir("a", 0), "an existing file is reported before the lack of room")
 	require.NoFileExists(t, dir+"/h")
 	put(t, m, "g", 2) // exists
 	require.EqualValues(t, 4, m.Usage().Files)
@@ -216,7 +216,7 @@ func TestQuotaOfOpenFiles(t *testing.T) {
 	}
 	_, errno := m.OpenFile("new", readWrite, 0o600)
 	require.Equal(t, mount.EMFILE, errno)
-	// wazero itself must get in, for each instance, or it panics.
+	// wazero itself must get in for each instance, or it panics.
 	preopen, errno := m.OpenFile(".", sys.O_RDONLY, 0)
 	require.Zero(t, errno)
 	for _, f := range append(files, preopen) {
@@ -240,7 +240,7 @@ func TestUsageIsCountedAtOpen(t *testing.T) {
 	defer m.Close()
 	require.Equal(t, mount.Usage{Bytes: 15, Files: 4}, m.Usage())
 
-	// Over its quota, a mount takes nothing more, but lets go.
+	// Over its quota, a mount takes nothing more, but lets things be removed.
 	f := mustOpen(t, m, "g", sys.O_RDWR)
 	_, errno := f.Pwrite([]byte("x"), 5)
 	require.Equal(t, mount.ENOSPC, errno)
@@ -258,8 +258,8 @@ func TestUsageIsCountedAtOpen(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-// A tree of any depth, as other processes make it, is counted, and the guest gets hold
-// of what is in it by moving it up.
+// A tree of any depth, as other processes make it, is counted, and the guest can reach
+// its contents by moving them up.
 func TestDeepTreesAreCounted(t *testing.T) {
 	const deep = 1500
 	dir := t.TempDir()
@@ -285,7 +285,7 @@ func TestDeepTreesAreCounted(t *testing.T) {
 	}
 }
 
-// A directory is moved to where all that is in it can be named, and no deeper.
+// A directory can be moved to where everything in it can be named, and no deeper.
 func TestDirectoriesMoveWithinTheDepthOfPaths(t *testing.T) {
 	m, _ := open(t, mount.Options{})
 	mkdirs := func(path string) {
@@ -317,7 +317,7 @@ func TestDirectoriesMoveWithinTheDepthOfPaths(t *testing.T) {
 	require.Zero(t, m.Rename("l", "b"+strings.Repeat("/b", 14)+"/l"))
 }
 
-// What others do behind the mount's back makes counts wrong, never negative.
+// What others do without the mount makes counts wrong, but never negative.
 func TestUsageDoesNotUnderflow(t *testing.T) {
 	m, dir := open(t, mount.Options{MaxBytes: 100, MaxFiles: 10})
 	put(t, m, "f", 10)
@@ -327,7 +327,7 @@ func TestUsageDoesNotUnderflow(t *testing.T) {
 	require.Zero(t, m.Unlink("g"))
 	require.Zero(t, m.Usage())
 
-	// An append sees what others wrote, and puts the count right.
+	// An append sees what others wrote, and corrects the count.
 	f := mustOpen(t, m, "h", readWrite|sys.O_APPEND)
 	_, errno := f.Write([]byte("one"))
 	require.Zero(t, errno)
@@ -345,8 +345,8 @@ func TestUsageDoesNotUnderflow(t *testing.T) {
 	require.Equal(t, "one.", string(text))
 }
 
-// Many goroutines do all there is to do on few names; what is counted in the
-// end is what is there, and it was never more than the quota.
+// Many goroutines do everything possible with few names. In the end the counts match
+// what is there, and they never exceeded the quota.
 func TestUsageIsExactUnderConcurrency(t *testing.T) {
 	const maxBytes, maxFiles = 3000, 12
 	m, dir := open(t, mount.Options{MaxBytes: maxBytes, MaxFiles: maxFiles})

@@ -2,8 +2,8 @@ package mount
 
 import "github.com/tetratelabs/wazero/experimental/sys"
 
-// seeker has the method Seek of sys.File, with N as int64. A method with int64
-// itself would be taken for a misspelt io.Seeker by go vet.
+// seeker has the method Seek of sys.File, with N as int64. go vet would take a
+// method with int64 itself for a misspelt io.Seeker.
 type seeker[N int64] struct {
 	to func(offset int64, whence int) (int64, sys.Errno)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpecificationOfPaths: what abi/SPEC.md says of a directory is what is granted.
+// TestSpecificationOfPaths: the limits of a directory in abi/SPEC.md are those that
+// hold here.
 func TestSpecificationOfPaths(t *testing.T) {
 	b, err := os.ReadFile("../../../../abi/SPEC.md")
 	require.NoError(t, err)

@@ -10,13 +10,13 @@ const stripeCount = 64
 
 var stripeSeed = maphash.MakeSeed()
 
-// stripes are locks over paths. Whoever opens or creates a path holds its lock
-// shared, whoever removes or replaces what is there holds it alone: only then
-// is it certain whose bytes are given back. Two paths that differ in case may
-// be the same, so they share a lock.
+// stripes are locks over paths. Opening or creating a path holds its lock
+// shared; removing or replacing what is there holds it exclusively. Only then
+// is it certain whose bytes are freed. Two paths that differ in case may be the
+// same, so they share a lock.
 //
-// A lock is held over system calls that change a directory, never over reading,
-// writing or synchronising a file.
+// A lock is held during system calls that change a directory, never while a
+// file is read, written or synced.
 type stripes [stripeCount]sync.RWMutex
 
 func stripeOf(path string) uint64 {
@@ -35,7 +35,7 @@ func (s *stripes) alone(path string) *sync.RWMutex {
 	return l
 }
 
-// both locks two paths alone and returns the function that unlocks them.
+// both locks two paths exclusively and returns the function that unlocks them.
 func (s *stripes) both(a, b string) (unlock func()) {
 	i, j := stripeOf(a), stripeOf(b)
 	if i > j {
@@ -53,7 +53,8 @@ func (s *stripes) both(a, b string) (unlock func()) {
 	}
 }
 
-// all locks every path alone: when a directory moves, so does all beneath it.
+// all locks every path exclusively: when a directory moves, so does everything
+// beneath it.
 func (s *stripes) all() (unlock func()) {
 	for i := range s {
 		s[i].Lock()

@@ -72,8 +72,8 @@ func start(t *testing.T, helper, dir string) {
 	require.Equal(t, "ready\n", line)
 }
 
-// storms lets the guest try for some time, and longer until done is content; it
-// is given how many of the guest's writes worked, wherever they went.
+// storms lets the guest try for some time, and longer until done is satisfied.
+// done is given how many of the guest's writes worked, wherever they went.
 func storms(t *testing.T, r wazero.Runtime, config wazero.FSConfig, d time.Duration, done func(worked uint64) bool) {
 	mod := instantiate(t, r, stormWasm, config)
 	storm := mod.ExportedFunction("storm")
@@ -82,7 +82,7 @@ func storms(t *testing.T, r wazero.Runtime, config wazero.FSConfig, d time.Durat
 		results, err := storm.Call(context.Background(), 100)
 		require.NoError(t, err)
 		worked += results[0]
-		require.Less(t, time.Since(begin), time.Minute, "the guest never got anywhere, so that nothing was tried")
+		require.Less(t, time.Since(begin), time.Minute, "the guest never got anywhere, so nothing was tried")
 	}
 	t.Logf("%d writes of the guest worked", worked)
 }
@@ -103,8 +103,8 @@ func TestAnotherProcessSwapsDirectories(t *testing.T) {
 			require.Zero(t, m.Usage().Open)
 			untouched(t, outside)
 
-			// The same through a mount that follows links does get out, or the
-			// test would prove nothing.
+			// A mount that follows links does let the guest out, or the test
+			// would prove nothing.
 			config := wazero.NewFSConfig().(sysfs.FSConfig).WithSysFSMount(sysfs.DirFS(inside), "/")
 			storms(t, r, config, 0, func(uint64) bool {
 				text, err := os.ReadFile(outside + "/target")

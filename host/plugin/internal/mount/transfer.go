@@ -7,21 +7,22 @@ import (
 )
 
 // MaxTransfer is how many bytes one call reads or writes at most: room for the
-// largest value that a guest can be given and for what it puts beside it. What is
-// more is left for the next call, as POSIX allows. Nothing can end a call of the
-// host, so that it must end by itself.
+// largest value that a guest can be given and what it stores beside it. The rest is
+// left to the next call, as POSIX allows. Nothing can end a call of the host, so it
+// must end by itself.
 const MaxTransfer = 17 << 20
 
 // vectorSize is the size of an iovec: a pointer and a length.
 const vectorSize = 8
 
-// fewer returns how many of the vectors a call is given, so that they have no more
-// than MaxTransfer bytes together: those before the one that is too much, or that
+// fewer returns how many of the vectors a call is given, so that they have at most
+// MaxTransfer bytes together: those before the one that exceeds it, or only that
 // one if it is the first, of which the file then takes a part.
 //
-// wazero goes on to the next vector after a part of one was written, so that it
-// must not be given any behind that. Nor behind one that leads into the list, which
-// wazero looks at while it reads: what the file has for that would be a new list.
+// wazero continues with the next vector after part of one was written, so it must
+// not be given any after that one. It must not be given any after one that points
+// into the list either. wazero reads the list while it reads the file, so the
+// file's contents would become a new list.
 func fewer(mod api.Module, vectors, n uint32) uint32 {
 	list, ok := mod.Memory().Read(vectors, n*vectorSize)
 	if !ok {

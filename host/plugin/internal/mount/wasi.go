@@ -15,19 +15,19 @@ import (
 )
 
 // Config returns base with the directory mounted at guestPath. The guest's WASI
-// must be that of [ExportFunctions]: with wazero's own, an error that it has no
-// number for ends the call with a panic.
+// must be that of [ExportFunctions]: with wazero's own, an error for which it has
+// no number ends the call with a panic.
 func (m *FS) Config(base wazero.FSConfig, guestPath string) wazero.FSConfig {
 	return base.(sysfs.FSConfig).WithSysFSMount(guestFS{m}, guestPath)
 }
 
-// ExportFunctions adds WASI preview 1 to a module that is being built: wazero's
-// functions, but that errors like ENOSPC and EMFILE reach the guest, and that
-// what they cost the host has a bound. Functions exported after it take the
-// place of those it exported.
+// ExportFunctions adds WASI preview 1 to a module that is being built. The
+// functions are wazero's, except that errors like ENOSPC and EMFILE reach the
+// guest, and that their cost to the host is bounded. Functions exported later
+// replace those it exported.
 //
-// Unless it is nil, before runs at the beginning of each function that deals
-// with files. It may panic in order to end the guest.
+// Unless it is nil, before runs at the beginning of each function that deals with
+// files. It may panic to end the guest.
 func ExportFunctions(b wazero.HostModuleBuilder, before func(context.Context)) {
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	for name, definition := range wasiFunctions() {
@@ -45,7 +45,7 @@ func ExportFunctions(b wazero.HostModuleBuilder, before func(context.Context)) {
 	}
 }
 
-// wasiFunctions are wazero's own, which only a compiled module gives out.
+// wasiFunctions are wazero's own, which only a compiled module gives access to.
 var wasiFunctions = sync.OnceValue(func() map[string]api.FunctionDefinition {
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
@@ -57,8 +57,7 @@ var wasiFunctions = sync.OnceValue(func() map[string]api.FunctionDefinition {
 	return module.ExportedFunctions()
 })
 
-// limit is what a parameter of a function may be at most, and the error if it
-// is more.
+// limit is the maximum of a parameter of a function, and the error above it.
 type limit struct {
 	param int
 	most  uint32
@@ -72,11 +71,10 @@ const (
 	wasiNametoolong = 37
 )
 
-// What wazero does for one call grows with these numbers, which are the
-// guest's: with vectors the system calls, with a buffer for entries the memory
-// to hold them, with a path its copies, and with the number of a descriptor the
-// table of descriptors, to gigabytes. How many bytes it moves is bounded by
-// [MaxTransfer].
+// What wazero does for one call grows with these numbers, which the guest
+// chooses: system calls with vectors, memory with a buffer for entries, copies
+// with a path, and the table of descriptors, up to gigabytes, with the number of
+// a descriptor. [MaxTransfer] bounds how many bytes a call moves.
 const (
 	maxVectors       = 1024
 	maxReaddirBuffer = 128 << 10
@@ -107,11 +105,12 @@ var limits = map[string][]limit{
 // vectored are the functions that read or write a list of vectors.
 var vectored = map[string]bool{"fd_pread": true, "fd_pwrite": true, "fd_read": true, "fd_write": true}
 
-// function is one of wazero's with its limits and its way for errors.
+// function is one of wazero's functions with its limits and its way of passing
+// errors.
 type function struct {
 	wasi     api.GoModuleFunction
 	limits   []limit
-	vectored bool // its second and third parameter are a list of vectors
+	vectored bool // its second and third parameters are a list of vectors
 	before   func(context.Context)
 }
 
@@ -134,7 +133,7 @@ func (f *function) Call(ctx context.Context, mod api.Module, stack []uint64) {
 }
 
 // thrown is an error on its way past wazero, as a panic. wazero's functions
-// between here and the file keep no locks and have nothing to undo, and nothing
+// between the file and here hold no locks and have nothing to undo, and nothing
 // else belongs to one call alone: instances share the mount and the functions.
 type thrown sys.Errno
 
@@ -192,7 +191,7 @@ func (g guestFS) Unlink(path string) sys.Errno              { return throw(g.FS.
 func (g guestFS) Utimens(path string, a, m int64) sys.Errno { return throw(g.FS.Utimens(path, a, m)) }
 
 // guestFile is a file or directory whose errors reach the guest. The methods that
-// are not here have no errors that wazero does not know.
+// are not here return no errors unknown to wazero.
 type guestFile struct{ sys.File }
 
 func (g guestFile) Stat() (wasys.Stat_t, sys.Errno) {

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// Errors that wazero has no number for arrive at the guest as what they are.
+// Errors for which wazero has no number arrive at the guest unchanged.
 func TestErrorsReachTheGuest(t *testing.T) {
 	m, dir := open(t, mount.Options{MaxBytes: 100, MaxFiles: 3, MaxOpen: 2})
 	g := newGuest(t, m)
@@ -40,7 +40,7 @@ func TestErrorsReachTheGuest(t *testing.T) {
 	require.EqualValues(t, mfile, errno)
 	require.EqualValues(t, mfile, g.touch("f", false), "which opens the file")
 
-	// Nothing of it harmed the guest, and the other errors are as they were.
+	// None of this harmed the guest, and other errors are as before.
 	require.EqualValues(t, badf, g.write(other, "x"))
 	require.EqualValues(t, success, g.call("fd_close", other))
 	require.EqualValues(t, badf, g.call("fd_close", other))
@@ -54,7 +54,7 @@ func TestErrorsReachTheGuest(t *testing.T) {
 	_ = dir
 }
 
-// A guest that opens for ever gets EMFILE; its end gives everything back.
+// A guest that opens files for ever gets EMFILE; when it ends, everything is freed.
 func TestGuestOpensForEver(t *testing.T) {
 	m, _ := open(t, mount.Options{})
 	put(t, m, "f", 1)
@@ -88,7 +88,7 @@ func TestGuestListsDirectories(t *testing.T) {
 	}
 }
 
-// What one call costs the host has a bound, whatever numbers the guest gives.
+// The cost of one call to the host is bounded, whatever numbers the guest gives.
 func TestCallsAreBounded(t *testing.T) {
 	m, _ := open(t, mount.Options{})
 	put(t, m, "f", 10)
@@ -128,8 +128,8 @@ func TestCallsAreBounded(t *testing.T) {
 	require.EqualValues(t, success, g.call("fd_close", 1000))
 }
 
-// A guest may have the list of vectors overwritten while it is gone through: what comes
-// into it is not followed.
+// A guest may let the list of vectors be overwritten while it is read: what comes into
+// it is not followed.
 func TestVectorsInTheWayOfARead(t *testing.T) {
 	m, dir := open(t, mount.Options{})
 	vector := func(at, length uint32) []byte {
@@ -147,8 +147,8 @@ func TestVectorsInTheWayOfARead(t *testing.T) {
 	}
 }
 
-// What a listing keeps in the host has a bound for all directories together, and is
-// given back when the directory is closed or gone through anew.
+// What a listing keeps in the host is bounded for all directories together, and is
+// freed when the directory is closed or listed again.
 func TestListingsAreBounded(t *testing.T) {
 	m, dir := open(t, mount.Options{MaxOpen: 200})
 	for i := range 4000 {
@@ -175,7 +175,7 @@ func TestListingsAreBounded(t *testing.T) {
 	require.Greater(t, listed, 8)
 	require.Less(t, listed, 64)
 	for range 3 {
-		require.EqualValues(t, success, list(fds[0], 0), "the one before is gone then")
+		require.EqualValues(t, success, list(fds[0], 0), "the previous one is gone then")
 		require.EqualValues(t, nomem, list(fds[99], 0))
 	}
 	require.EqualValues(t, success, g.call("fd_close", fds[0]))
@@ -190,7 +190,7 @@ func TestListingsAreBounded(t *testing.T) {
 	require.Len(t, names, 4002)
 }
 
-// The embedder looks at each call first, and can end the guest.
+// The embedder is called before each call, and can end the guest.
 func TestBefore(t *testing.T) {
 	m, _ := open(t, mount.Options{})
 	calls, deadline := 0, error(nil)

@@ -92,7 +92,7 @@ func main() {
 	_, err = segment.Write(make([]byte, 1<<20))
 	expect(err, syscall.ENOSPC, "write beyond the quota")
 	_, err = os.Open("/store/../../etc/passwd")
-	expect(err, syscall.EBADF, "open outside") // this guest knows of no directory there
+	expect(err, syscall.EBADF, "open outside") // this guest knows no directory there
 	expect(os.Symlink("/etc", "/store/link"), fs.ErrPermission, "symlink")
 	expect(os.Link("/store/segment", "/store/link"), fs.ErrPermission, "link")
 	expect(os.Mkdir("/store/.waddle.lock", 0o700), fs.ErrPermission, "hidden name")
