@@ -1,6 +1,6 @@
 // Command bundled counts visits in a session that a bundled engine keeps: the one
 // that SESSION_STORAGE names, memory unless set. With a directory the sessions are
-// saved there, and are there again after a restart.
+// saved there and survive a restart.
 //
 //	SESSION_STORAGE=dynfile SESSION_DIR=sessions go run ./bundled
 //	curl -c jar -b jar http://127.0.0.1:8080/   # again and again
@@ -37,7 +37,7 @@ func main() {
 		log.Fatal(err)
 	}
 	err = run(ctx, *addr, engine)
-	// Closing saves, so it comes last, and whatever has gone wrong before.
+	// Closing saves, so it comes last, whatever has gone wrong before.
 	if err := errors.Join(err, store.Close(context.Background(), engine)); err != nil {
 		log.Fatal(err)
 	}
@@ -52,7 +52,8 @@ func run(ctx context.Context, addr string, engine store.Store) error {
 	return serve(ctx, addr, sessions.Handler(http.HandlerFunc(counter)))
 }
 
-// serve answers requests until ctx ends, and then waits for those under way.
+// serve answers requests until ctx ends, and then waits for those that are still
+// running.
 func serve(ctx context.Context, addr string, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command custom keeps its sessions in a storage plugin that is loaded from a
-// file: store.wasm, built from ./store, or any other that speaks the interface.
+// Command custom keeps its sessions in a storage plugin loaded from a file: store.wasm,
+// built from ./store, or any other that implements the interface.
 //
 //	cd examples
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o store.wasm ./custom/store
@@ -40,7 +40,7 @@ func main() {
 		log.Fatal(err)
 	}
 	err = run(ctx, *addr, store)
-	// Closing has the plugin save, so it comes last, and whatever has gone wrong before.
+	// Closing makes the plugin save, so it comes last, whatever has gone wrong before.
 	if err := errors.Join(err, store.Close(context.Background())); err != nil {
 		log.Fatal(err)
 	}
@@ -55,7 +55,8 @@ func run(ctx context.Context, addr string, store *plugin.Plugin) error {
 	return serve(ctx, addr, sessions.Handler(http.HandlerFunc(counter)))
 }
 
-// serve answers requests until ctx ends, and then waits for those under way.
+// serve answers requests until ctx ends, and then waits for those that are still
+// running.
 func serve(ctx context.Context, addr string, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -1,17 +1,17 @@
-// Package frameworks shows how Waddle's sessions are put into web frameworks of
-// Go. The one rule: handlers must write to the ResponseWriter that
-// [session.Manager.Handler] gives them, and have the request that it gives them.
+// Package frameworks shows how to use Waddle's sessions in Go web frameworks.
+// There is one rule: handlers must use the ResponseWriter and the request that
+// [session.Manager.Handler] gives them.
 //
-// Around a whole application that holds by itself, whatever the framework:
+// Around a whole application this works with any framework:
 //
 //	server := &http.Server{Addr: addr, Handler: sessions.Handler(router)}
 //
-// The server is ended as in examples/bundled: a signal, Shutdown, and then the
-// engine's Close, which saves. Do so with the framework's own way to run, too,
-// unless it returns when a signal comes: sessions that were not saved are lost.
+// The server ends as in examples/bundled: a signal, Shutdown, and then the
+// engine's Close, which saves. Do the same if the framework has its own way to
+// run, unless that returns on a signal: sessions that were not saved are lost.
 //
-// For a part of one, chi takes a manager's Handler as it is, and echo has a
-// function for that:
+// For a part of an application, chi takes a manager's Handler as it is, and echo
+// has a function for it:
 //
 //	router.Use(sessions.Handler)                      // chi
 //	group.Use(echo.WrapMiddleware(sessions.Handler))  // echo
@@ -20,5 +20,5 @@
 //
 //	group.Use(frameworks.Gin(sessions))
 //
-// The tests of this package hold all of that, over real servers.
+// The tests of this package check all of this with real servers.
 package frameworks

@@ -25,7 +25,7 @@ var (
 	visits = session.NewKey[int]("visits")
 )
 
-// site is a manager and what it tells.
+// site is a manager and its events.
 type site struct {
 	*session.Manager
 	mu     sync.Mutex
@@ -55,7 +55,7 @@ func (s *site) failures() error {
 	return errors.Join(s.failed...)
 }
 
-// user reads whom the session of a cookie is of.
+// user returns the user that a cookie's session belongs to.
 func (s *site) user(t *testing.T, cookie *http.Cookie) string {
 	t.Helper()
 	require.NotNil(t, cookie)
@@ -95,7 +95,7 @@ func get(t *testing.T, server *httptest.Server, path string, cookies ...*http.Co
 	return resp, string(body), nil
 }
 
-// TestChi: its own middlewares may lie outside and inside.
+// TestChi: chi's own middlewares may be outside or inside.
 func TestChi(t *testing.T) {
 	s := newSite(t)
 	pattern := make(chan string, 1)
@@ -121,7 +121,7 @@ func TestChi(t *testing.T) {
 	require.NoError(t, s.failures())
 }
 
-// TestEcho: with what echo answers itself for an error that a handler returns.
+// TestEcho includes echo's own answer to an error that a handler returns.
 func TestEcho(t *testing.T) {
 	for name, around := range map[string]bool{"a group": false, "around everything": true} {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestPlain: a ServeMux of which a part has sessions.
+// TestPlain: part of a ServeMux has sessions.
 func TestPlain(t *testing.T) {
 	s := newSite(t)
 	site := http.NewServeMux()

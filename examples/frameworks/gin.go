@@ -11,12 +11,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// Gin is the middleware for a group of routes of gin. Copy it into your program.
-// Handlers then have their session by session.From(c.Request).
+// Gin is the middleware for a group of gin's routes. Copy it into your program.
+// Handlers then get their session by session.From(c.Request).
 func Gin(m *session.Manager) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outer := c.Writer
-		// After a panic, too: what then answers is not to save the session.
+		// This also happens after a panic: whatever answers then must not save
+		// the session.
 		defer func() { c.Writer = outer }()
 		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c.Request, c.Writer = r, &ginWriter{outer, w}
@@ -25,8 +26,8 @@ func Gin(m *session.Manager) gin.HandlerFunc {
 	}
 }
 
-// ginWriter is gin's writer, which knows status and size, with the one of the
-// session before it.
+// ginWriter is gin's writer, which knows status and size, with the session's
+// writer in front of it.
 type ginWriter struct {
 	gin.ResponseWriter
 	session http.ResponseWriter // which writes to gin's
@@ -42,7 +43,7 @@ func (w *ginWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.session).Hijack()
 }
 
-// WriteHeaderNow sends the status that gin was told.
+// WriteHeaderNow sends the status that gin has recorded.
 func (w *ginWriter) WriteHeaderNow() {
 	if !w.Written() {
 		w.session.WriteHeader(w.Status())

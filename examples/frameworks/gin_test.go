@@ -20,7 +20,7 @@ import (
 
 func init() { gin.SetMode(gin.ReleaseMode) }
 
-// mounts are the ways to put sessions into gin that are right.
+// mounts are the right ways to put sessions into gin.
 var mounts = map[string]func(s *site, engine *gin.Engine) http.Handler{
 	"around everything": func(s *site, engine *gin.Engine) http.Handler { return s.Handler(engine) },
 	"in a group": func(s *site, engine *gin.Engine) http.Handler {
@@ -49,7 +49,7 @@ func overMounts(t *testing.T, f func(t *testing.T, s *site, serveWith func(route
 	}
 }
 
-// TestGin: however a handler answers, the session is saved before.
+// TestGin: however a handler answers, the session is saved first.
 func TestGin(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file.txt")
 	require.NoError(t, os.WriteFile(file, []byte("contents"), 0o600))
@@ -96,7 +96,7 @@ func TestGin(t *testing.T) {
 	})
 }
 
-// TestGinPanicSavesNothing: where the sessions are inside of gin's Recovery.
+// TestGinPanicSavesNothing: the sessions are inside gin's Recovery.
 func TestGinPanicSavesNothing(t *testing.T) {
 	s := newSite(t)
 	engine := gin.New()
@@ -113,7 +113,7 @@ func TestGinPanicSavesNothing(t *testing.T) {
 }
 
 // TestGinStreams: c.Stream asks for CloseNotify and Flush, and c.SSEvent writes
-// what it streams; a client that goes is noticed.
+// the stream. A client that disconnects is noticed.
 func TestGinStreams(t *testing.T) {
 	overMounts(t, func(t *testing.T, s *site, serveWith func(func(*gin.Engine)) http.Handler) {
 		next, gone := make(chan int), make(chan struct{})
@@ -154,7 +154,7 @@ func TestGinStreams(t *testing.T) {
 	})
 }
 
-// TestGinHijack: a connection that is taken over has its session saved first.
+// TestGinHijack: the session is saved before a connection is taken over.
 func TestGinHijack(t *testing.T) {
 	overMounts(t, func(t *testing.T, s *site, serveWith func(func(*gin.Engine)) http.Handler) {
 		server := serve(t, serveWith(func(engine *gin.Engine) {
@@ -180,8 +180,8 @@ func TestGinHijack(t *testing.T) {
 	})
 }
 
-// TestNaiveGin: the middleware that one writes first, in which gin goes on writing
-// to its own writer. Cookies of new sessions cannot go out, and that is said.
+// TestNaiveGin: in the obvious middleware, gin goes on writing to its own writer.
+// Cookies of new sessions cannot go out, and an error says so.
 func TestNaiveGin(t *testing.T) {
 	s := newSite(t)
 	engine := gin.New()
@@ -200,5 +200,5 @@ func TestNaiveGin(t *testing.T) {
 	require.Nil(t, cookie)
 	require.Len(t, s.failed, 1)
 	require.ErrorIs(t, s.failed[0], session.ErrHeadersSent)
-	require.ErrorContains(t, s.failed[0], "have the framework write to that one, or put Handler around the whole framework")
+	require.ErrorContains(t, s.failed[0], "make the framework write to that one, or put Handler around the whole framework")
 }

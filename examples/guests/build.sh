@@ -1,14 +1,14 @@
 #!/bin/sh
-# Builds the guests, each if its toolchain is there. What is missing is said; with
-# CI=true it is a failure for C and AssemblyScript.
+# Builds the guests whose toolchains are installed. Missing ones are reported; with
+# CI=true, C and AssemblyScript must not be missing.
 #
 #   build.sh             writes LANGUAGE/store.wasm
 #   build.sh -verify     builds elsewhere and compares with the committed modules
 #
-# The committed modules are of the versions below. Others make other bytes, so that
-# with them -verify only tries whether the sources build.
+# The committed modules were built with the versions below. Other versions produce
+# other bytes, so for them -verify only checks that the sources build.
 #
-# Tools are taken from the path, or named: ZIG, RUSTC, LINKER (of Rust), NPM, WASI_SDK.
+# Tools are found in the path, or named: ZIG, RUSTC, LINKER (of Rust), NPM, WASI_SDK.
 set -eu
 cd "$(dirname "$0")"
 

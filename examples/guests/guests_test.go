@@ -1,5 +1,5 @@
-// Package guests_test holds the storage plugins of this folder, one store in
-// five languages, to the conformance suite and to what they promise beyond it.
+// Package guests_test runs the conformance suite on the storage plugins of this folder, one
+// store in five languages, and checks what they promise beyond it.
 package guests_test
 
 import (
@@ -69,11 +69,11 @@ func open(t *testing.T, file string, config plugin.Config) *plugin.Plugin {
 
 func key(i int) []byte { return fmt.Appendf(nil, "the key of session %d", i) }
 
-// skipLong skips what would take minutes.
+// skipLong skips tests that would take minutes.
 func skipLong(t *testing.T) {
 	t.Helper()
 	if raceEnabled || testing.Short() {
-		t.Skip("takes long, under the race detector above all")
+		t.Skip("takes long, especially under the race detector")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestEveryFolderIsTested(t *testing.T) {
 	require.Equal(t, languages, folders)
 }
 
-// TestDescription: they are one store, and say so.
+// TestDescription: they are one store and describe themselves as such.
 func TestDescription(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {
 		info := open(t, file, quiet()).Info()
@@ -119,7 +119,7 @@ func TestSettings(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {
 		for _, c := range []struct {
 			name, value string
-			says        string // "" if it is taken
+			says        string // "" if it is accepted
 		}{
 			{"max_records", "4", ""},
 			{"max_records", "999999999", ""},
@@ -177,7 +177,7 @@ func TestMaxRecords(t *testing.T) {
 		require.NoError(t, p.Delete(t.Context(), key(3), now+2))
 		require.NoError(t, set(13, 0, int64(now+2)))
 
-		// What is too much is refused as a whole.
+		// A list that is too large is refused as a whole.
 		before := records(t, p, int64(now+2))
 		err = p.Restore(t.Context(), list(
 			store.Record{Key: key(13), Value: value(99, 9)}, store.Record{Key: key(14), Value: value(99, 9)}), now+2)
@@ -185,7 +185,7 @@ func TestMaxRecords(t *testing.T) {
 		require.Equal(t, before, records(t, p, int64(now+2)), "an error has changed nothing")
 		require.NoError(t, p.Restore(t.Context(), list(store.Record{Key: key(13), Value: value(99, 9)}), now+2))
 		require.NoError(t, p.Restore(t.Context(), list(
-			store.Record{Key: key(14), Value: value(99, 9)}), now+5), "those that have expired make room")
+			store.Record{Key: key(14), Value: value(99, 9)}), now+5), "expired records make room")
 		require.NoError(t, p.Clear(t.Context(), now))
 		for i := range 10 {
 			require.NoError(t, set(i, 0, int64(now)))
@@ -218,8 +218,8 @@ func records(t *testing.T, p *plugin.Plugin, at int64) map[string]string {
 	return found
 }
 
-// TestMemoryLimit: a guest that is given more than its memory holds answers that
-// it has no space, keeps what it has, and takes more when there is room again.
+// TestMemoryLimit: a guest that is given more than its memory holds answers NO_SPACE, keeps
+// what it has, and takes more when there is room again.
 func TestMemoryLimit(t *testing.T) {
 	skipLong(t)
 	for name, size := range map[string]func(*rand.Rand) int{
@@ -242,8 +242,8 @@ func fillAndEmpty(t *testing.T, file string, size func(*rand.Rand) int) {
 	for round := range 3 {
 		held := map[int]int{} // sizes by number
 		stored = 0
-		// Half of them expire; half of those that were refused are followed
-		// by others, which may be smaller.
+		// Half of them expire. Half of the refused ones are followed by others, which may be
+		// smaller.
 		for i, refused := 0, 0; refused < 20; i++ {
 			n := size(random)
 			expires := int64(0)
@@ -263,9 +263,9 @@ func fillAndEmpty(t *testing.T, file string, size func(*rand.Rand) int) {
 		if round == 0 {
 			before = stored
 		}
-		require.Greater(t, stored, before*3/4, "what was given up is there for others in round %d", round)
+		require.Greater(t, stored, before*3/4, "freed memory is used for others in round %d", round)
 
-		// All at its limit, everything is still there and can be changed.
+		// When each is at its limit, everything is still there and can be changed.
 		for i, n := range held {
 			got, err := p.Get(t.Context(), key(i), now)
 			if err != nil || !bytes.Equal(got, value(i, n)) {
@@ -279,7 +279,7 @@ func fillAndEmpty(t *testing.T, file string, size func(*rand.Rand) int) {
 		}
 		require.Equal(t, len(held), seen)
 		switch round % 3 {
-		case 0: // what has expired makes room without being swept
+		case 0: // an expired record makes room without being swept
 			n := 0
 			for i := range len(held) / 4 {
 				if p.Set(t.Context(), store.Write{Key: key(1e6 + i), Value: value(i, size(random)), Now: now + 1000}) == nil {
@@ -354,8 +354,8 @@ func TestRecycle(t *testing.T) {
 	})
 }
 
-// TestRecordsThatFillTheBuffer: a record that just fits when it comes in fits when
-// it goes out as well, with what a chunk puts in front of it.
+// TestRecordsThatFillTheBuffer: a record that just fits when it comes in also fits when it
+// goes out, with what a chunk puts in front of it.
 func TestRecordsThatFillTheBuffer(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {
 		for _, size := range []int{4096, 8192, 64 << 10, abi.MaxKey + maxValue} {
@@ -363,7 +363,7 @@ func TestRecordsThatFillTheBuffer(t *testing.T) {
 			for less := range 40 {
 				k := bytes.Repeat([]byte{byte(size >> 8), byte(less), 'k'}, abi.MaxKey)[:abi.MaxKey]
 				v := value(less, size-less-len(k))
-				// The second one lies behind the buffer, if that is how memory is given out.
+				// The second one lies after the buffer, if that is how memory is allocated.
 				w := store.Write{Key: k, Value: v, Now: now}
 				require.NoError(t, p.Set(t.Context(), w))
 				w.Key = bytes.ToUpper(k)
@@ -395,7 +395,7 @@ func TestEnumerationDuringChanges(t *testing.T) {
 			for k, err := range p.Keys(t.Context(), now) {
 				require.NoError(t, err)
 				seen[string(k)] = true
-				// Odd keys come and go, even ones stay and are overwritten.
+				// Odd keys are added and removed; even ones stay and are overwritten.
 				i := random.IntN(n)
 				if i%2 == 0 {
 					err = p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, random.IntN(60)), Now: now})

@@ -2,6 +2,6 @@
 
 package guests_test
 
-// The guests run in one thread each, so that the race detector finds little and
-// takes its time: what is long is shortened under it.
+// Each guest runs in one thread, so the race detector finds little and takes
+// long: long tests are shortened under it.
 const raceEnabled = true

@@ -1,13 +1,12 @@
 #!/bin/sh
-# Builds the guests with what each toolchain does by default, and with what it can be
-# told, and asks waddle what becomes of the modules: each is loaded, or refused with
-# the flag that helps. What is missing is said.
+# Builds the guests with each toolchain's defaults and with its options, and asks waddle about the
+# modules: each is loaded, or refused with the flag that helps. Missing toolchains are reported.
 #
 #   toolchains.sh        prints a line for each build, and fails if one is not as it should be
 #
-# Tools are taken from the path, or named, several of each: CLANG, ASC, RUSTC, ZIG, GO. WADDLE
-# is the command line of this checkout; CLANG_FLAGS, of a clang without files of its own for
-# wasm32, may name others' (-resource-dir) and a linker (-fuse-ld); RUSTC_FLAGS a linker of Rust's.
+# Tools are found in the path, or named, several of each: CLANG, ASC, RUSTC, ZIG, GO. WADDLE is the
+# command line of this checkout. For a clang without its own files for wasm32, CLANG_FLAGS may name
+# another's (-resource-dir) and a linker (-fuse-ld). RUSTC_FLAGS may name a linker for Rust.
 set -u
 cd "$(dirname "$0")"
 : "${CLANG=clang-22 clang-19 clang}" "${ASC=asc}" "${RUSTC=rustc}" "${ZIG=zig}" "${GO=go}" "${WADDLE=waddle}"

@@ -1,4 +1,4 @@
-;; A plugin that loads, and whose every operation is a loop without end.
+;; A plugin that loads, and whose every operation is an endless loop.
 (module
   (memory (export "memory") 1)
   (func (export "session_abi_v1"))

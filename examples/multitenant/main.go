@@ -1,7 +1,6 @@
-// Command multitenant serves three customers from one process. Each has a
-// storage plugin of its own, with its own memory, time limit, cookie and secret,
-// and is told apart by the host name of the request. The plugin of one of them
-// is hostile; the others notice nothing.
+// Command multitenant serves three customers from one process. Each has its own storage
+// plugin, memory, time limit, cookie and secret. The host name of the request says whose
+// it is. The plugin of one of them is hostile; the others notice nothing.
 //
 //	cd examples
 //	go run ./multitenant
@@ -30,18 +29,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// hostile is a plugin whose every operation is a loop without end; hostile.wat
-// beside it is its text.
+// hostile is a plugin whose every operation is an endless loop; hostile.wat beside it is
+// its text.
 //
 //go:embed hostile.wasm
 var hostile []byte
 
-// tenant is what a customer brings.
+// tenant is what a customer provides.
 type tenant struct {
-	host   string // of the requests that are theirs
+	host   string // of their requests
 	wasm   []byte // their plugin
 	memory int64  // bytes that it may use
-	secret string // that seals their sessions; a real one comes from a vault
+	secret string // seals their sessions; a real one comes from a vault
 }
 
 func tenants() ([]tenant, error) {
@@ -68,7 +67,7 @@ func main() {
 		log.Fatal(err)
 	}
 	err = serve(ctx, *addr, handler)
-	// Closing has the plugins save, so it comes last, and whatever has gone wrong before.
+	// Closing makes the plugins save, so it comes last, whatever has gone wrong before.
 	closeAll()
 	if err != nil {
 		log.Fatal(err)
@@ -76,7 +75,7 @@ func main() {
 	log.Print("stopped")
 }
 
-// serve answers requests until ctx ends, and then waits for those under way.
+// serve answers requests until ctx ends, and then waits for those that are still running.
 func serve(ctx context.Context, addr string, handler http.Handler) error {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -96,14 +95,14 @@ func serve(ctx context.Context, addr string, handler http.Handler) error {
 	return <-idle
 }
 
-// open opens each tenant's plugin and sessions, and returns a handler that sends
-// a request to the tenant of its host name.
+// open opens each tenant's plugin and sessions, and returns a handler that sends a
+// request to the tenant with its host name.
 func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll func(), err error) {
 	var plugins []*plugin.Plugin
 	closeAll = func() {
 		for _, p := range plugins {
 			if err := p.Close(context.Background()); err != nil {
-				log.Printf("what this tenant had not saved is lost: %v", err)
+				log.Printf("everything that this tenant had not saved is lost: %v", err)
 			}
 		}
 	}
@@ -113,7 +112,7 @@ func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll fu
 			Name:        t.host,
 			Shards:      2,
 			MemoryLimit: t.memory,
-			Deadline:    2 * time.Second, // of one call: the guest is not trusted
+			Deadline:    2 * time.Second, // for one call: the guest is not trusted
 		})
 		if err != nil {
 			closeAll()

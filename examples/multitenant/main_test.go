@@ -23,7 +23,7 @@ func TestTenantsAreApartAndUnharmed(t *testing.T) {
 	status, _ := client.Get("nobody.localhost")
 	require.Equal(t, http.StatusNotFound, status)
 
-	// While mallory's plugin is kept busy, the others go on counting.
+	// While mallory's plugin is kept busy, the others continue to count.
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {

@@ -1,4 +1,4 @@
-// A storage plugin of one's own: sessions in a Go map.
+// A custom storage plugin that keeps sessions in a Go map.
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o store.wasm ./custom/store
 package main
@@ -61,7 +61,7 @@ func (r records) Clear(now int64) error {
 	return nil
 }
 
-// Save has nothing to write down; it drops what has expired.
+// Save has nothing to write; it drops expired records.
 func (r records) Save(now int64) error {
 	for key, found := range r {
 		if guest.Expired(found.expires, now) {

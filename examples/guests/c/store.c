@@ -1,13 +1,13 @@
-// store.c - a storage plugin for Waddle in C: keeps sessions in memory.
+// store.c - a storage plugin for Waddle in C that keeps sessions in memory.
 //
-// A host calls the functions marked EXPORT, one at a time, so there are no
-// locks. It passes keys and values in one buffer, which session_alloc gives it,
-// and is told in answers where in memory to find bytes. No function looks at a
-// clock: each is told what time it is.
+// A host calls the functions marked EXPORT, one at a time, so there are no locks.
+// It passes keys and values in one buffer, which it gets from session_alloc.
+// Answers tell it where in memory to find bytes. No function reads a clock: each
+// call carries the time.
 //
-// Records lie in one list, and a hash table finds them by key. Memory is bounded
-// by the host: malloc returns NULL when there is no more, and the answer then is
-// NO_SPACE, unless something has expired that can be dropped.
+// Records lie in one list, and a hash table finds them by key. The host limits
+// memory: malloc returns NULL when there is no more. The answer then is NO_SPACE,
+// unless expired records can be dropped.
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@
 #define MAX_VALUE 1048576
 
 enum {
-	CHUNK = 64 << 10,  // what a chunk of keys or records grows to
+	CHUNK = 64 << 10,  // the size at which a chunk of keys or records ends
 	CURSOR = 8,        // bytes before a chunk
 	HEADER = 16,       // bytes before each record of a list
 };
@@ -28,7 +28,7 @@ struct record {
 	struct record *next;  // of the same bucket
 	int64_t expires_ms;
 	uint32_t hash;
-	uint32_t place;  // in records
+	uint32_t place;  // index in records
 	uint32_t key_len, value_len;
 	uint8_t bytes[];  // the key, then the value
 };
@@ -40,15 +40,16 @@ static uint32_t count, capacity;
 
 static uint32_t max_records = UINT32_MAX;
 
-// No record expires before soonest: until then it is no use to look for any.
+// No record expires before soonest: until then there is no point in looking for
+// expired ones.
 static int64_t soonest = INT64_MAX;
 
-// Where session_sweep goes on: it has yet to look at this many.
+// Where session_sweep continues: it has yet to look at this many.
 static uint32_t unswept;
 
-// The exchange buffer, which the host writes to and lists are built in. It never
-// becomes smaller: the largest record came in through it, and fits with what
-// comes before it in a list.
+// The exchange buffer, which the host writes to and in which lists are built. It
+// never becomes smaller: the largest record came in through it, and fits with what
+// precedes it in a list.
 static uint8_t *exchange;
 static uint32_t exchange_size;
 
@@ -88,7 +89,7 @@ static void unlink_record(struct record *r) {
 	*at = r->next;
 }
 
-// drop removes a record. The last of the list takes its place.
+// drop removes a record. The last of the list moves to its place.
 static void drop(struct record *r) {
 	unlink_record(r);
 	struct record *last = records[--count];
@@ -97,7 +98,7 @@ static void drop(struct record *r) {
 	free(r);
 }
 
-// drop_expired removes all that has expired and returns how many there were.
+// drop_expired removes all expired records and returns how many there were.
 static uint32_t drop_expired(int64_t now_ms) {
 	if (now_ms < soonest) return 0;
 	uint32_t before = count;
@@ -133,8 +134,8 @@ static bool has_room(uint32_t new_keys) {
 	return true;
 }
 
-// new_record copies key and value, which lie one behind the other. It returns
-// NULL if there is no memory.
+// new_record copies key and value, which lie one after the other. It returns NULL
+// if there is no memory.
 static struct record *new_record(const uint8_t *key, uint32_t key_len, uint32_t value_len, int64_t expires_ms) {
 	struct record *r = malloc(sizeof *r + key_len + value_len);
 	if (!r) return NULL;
@@ -143,8 +144,8 @@ static struct record *new_record(const uint8_t *key, uint32_t key_len, uint32_t 
 	return r;
 }
 
-// put stores a record in place of the one with the same key. has_room has been
-// asked before: it cannot fail.
+// put stores a record, replacing the one with the same key. The caller has called
+// has_room, so it cannot fail.
 static void put(struct record *r) {
 	struct record *old = find(r->bytes, r->key_len);
 	if (old) {
@@ -161,7 +162,7 @@ static void put(struct record *r) {
 
 // ---- Settings ---------------------------------------------------------------
 
-// refuse returns INVALID and says which setting is why.
+// refuse returns INVALID and says which setting is the reason.
 static int64_t refuse(const char *name, const char *why) {
 	static char message[256] = "the setting ";
 	size_t used = strlen("the setting "), room = sizeof message - 1;
@@ -182,7 +183,7 @@ static uint32_t number(const char *text) {
 	return n;
 }
 
-// The settings come as names and values in turn, each with a NUL at its end.
+// The settings come as alternating names and values, each ended by a NUL.
 EXPORT("session_open") int64_t session_open(const char *config, uint32_t length) {
 	const char *most = NULL, *end = config + length;
 	uint32_t shards = 1;
@@ -224,7 +225,8 @@ EXPORT("session_describe") int64_t session_describe(void) {
 }
 
 EXPORT("session_alloc") void *session_alloc(uint32_t size) {
-	// Two sizes do: one for chunks and most values, one for whatever there can be.
+	// Two sizes are enough: one for chunks and most values, one for the largest
+	// record.
 	uint32_t wanted = (size <= CHUNK ? CHUNK : MAX_KEY + MAX_VALUE) + CURSOR + HEADER;
 	if (size > wanted) return NULL;
 	if (wanted > exchange_size) {
@@ -265,7 +267,7 @@ int64_t session_set(const uint8_t *key, uint32_t key_len, const uint8_t *value, 
 		if (!old || revision(old->bytes + old->key_len, old->value_len) != expect) return CONFLICT;
 	}
 
-	if (expired(expires_ms, now_ms)) {  // what would be stored is gone already
+	if (expired(expires_ms, now_ms)) {  // it would already have expired
 		if (old) drop(old);
 		return 0;
 	}
@@ -307,15 +309,15 @@ EXPORT("session_clear") int64_t session_clear(int64_t now_ms) {
 	return 0;
 }
 
-// There is nothing to write down.
+// There is nothing to write.
 EXPORT("session_save") int64_t session_save(int64_t now_ms) {
 	drop_expired(now_ms);
 	return 0;
 }
 
-// The list is gone through from its end, here and in the two functions below.
-// When a record is removed, the last one takes its place, which then is further
-// on: it may be seen twice, but never missed.
+// This function and the two below go through the list from its end. When a record
+// is removed, the last one moves to its place. That one may then be seen twice,
+// but none is missed.
 EXPORT("session_sweep") int64_t session_sweep(int64_t now_ms, uint32_t max) {
 	int64_t removed = 0;
 	for (uint32_t looks = max < count ? max : count; looks > 0; looks--) {
@@ -329,7 +331,7 @@ EXPORT("session_sweep") int64_t session_sweep(int64_t now_ms, uint32_t max) {
 	return removed;
 }
 
-// A cursor says how many records are still to be seen; the first one is 0.
+// A cursor is the number of records still to be seen; the first one is 0.
 static uint32_t begin(int64_t cursor) {
 	return cursor == 0 || cursor > count ? count : (uint32_t)cursor;
 }
@@ -340,8 +342,8 @@ static int64_t end(uint64_t cursor, uint32_t used) {
 	return region(exchange, used);
 }
 
-// no_room reports whether a chunk has to end before n more bytes. One that is
-// empty takes whatever comes.
+// no_room reports whether a chunk must end before n more bytes. An empty one takes
+// any entry.
 static bool no_room(uint32_t used, uint32_t n) { return used > CURSOR && used + n > CHUNK; }
 
 EXPORT("session_keys") int64_t session_keys(int64_t cursor, int64_t now_ms) {
@@ -385,8 +387,8 @@ static void free_list(struct record *r) {
 	}
 }
 
-// copy_list makes records of a list. It returns false if there is no room for
-// them all, and then has changed nothing.
+// copy_list makes records from a list. If there is no room for them all, it
+// returns false and has changed nothing.
 static bool copy_list(const uint8_t *at, const uint8_t *end, int64_t now_ms, struct record **copies) {
 	struct record **tail = copies;
 	uint32_t new_keys = 0;
@@ -411,7 +413,7 @@ static bool copy_list(const uint8_t *at, const uint8_t *end, int64_t now_ms, str
 	return false;
 }
 
-// All of a list is stored or, on an error, nothing: it is checked first, then
+// The whole list is stored or, on an error, nothing: it is checked first, then
 // copied, and only then put.
 EXPORT("session_restore") int64_t session_restore(const uint8_t *list, uint32_t length, int64_t now_ms) {
 	const uint8_t *end = list + length;

@@ -1,7 +1,7 @@
-// A storage plugin for Waddle in Go: keeps sessions in memory.
+// A storage plugin for Waddle in Go that keeps sessions in memory.
 //
-// Package guest makes the exports of a plugin from the methods of an engine,
-// which is in store.go. Nobody calls main; the toolchain wants it.
+// Package guest makes a plugin's exports from the methods of an engine, which
+// is in store.go. Nobody calls main, but the toolchain requires it.
 package main
 
 import "github.com/waddle-sessions/waddle/guest"

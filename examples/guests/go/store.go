@@ -8,16 +8,16 @@ import (
 
 // engine keeps records in one list, without gaps and in no particular order, and
 // a map that finds them by key. A host makes one call at a time, so there are no
-// locks, and tells each call what time it is.
+// locks, and each call carries the time.
 type engine struct {
 	records []record
-	places  map[string]int // of each key, in records
+	places  map[string]int // each key's index in records
 
 	bytes, maxBytes int64 // what the records take, and what they may
 	maxRecords      int
 
-	// No record expires before soonest: until then it is no use to look for
-	// any.
+	// No record expires before soonest: until then there is no point in looking
+	// for expired ones.
 	soonest int64
 
 	unswept int // Sweep has yet to look at this many records
@@ -29,7 +29,7 @@ type record struct {
 	expires int64
 }
 
-// The engine is more than it must be: the host finds out what from its methods.
+// The engine has optional methods: the host finds out which.
 var (
 	_ guest.Engine      = (*engine)(nil)
 	_ guest.Toucher     = (*engine)(nil)
@@ -40,17 +40,18 @@ var (
 )
 
 const (
-	// overhead is about what the list, the map and the allocator need for a
+	// overhead is roughly what the list, the map and the allocator need for a
 	// record beyond key and value.
 	overhead = 160
 
 	// A Go program without records, with buffers for the largest value.
 	runtimeSize = 7 << 20
-	// least is what there must be beyond that.
+	// least is what must be available beyond that.
 	least = 1 << 20
 )
 
-// Open reads the settings. One that it does not ask for is refused by name.
+// Open reads the settings. A setting that it does not ask for is refused by
+// name.
 func (e *engine) Open(config *guest.Config) error {
 	limit := config.MemoryLimit(64 << 20)
 	shards := int64(config.Shards())
@@ -59,11 +60,11 @@ func (e *engine) Open(config *guest.Config) error {
 		config.Refuse("max_records", "must be a whole number up to 999999999, and at least 1 for each shard")
 	}
 	if limit < runtimeSize+least {
-		return guest.Fail(guest.ErrInvalid, "memory_limit is less than 8 MiB for each shard, which a store in Go needs")
+		return guest.Fail(guest.ErrInvalid, "memory_limit is too small: must be at least 8 MiB for each shard, since a store in Go needs that")
 	}
 
-	// Go runs out of memory with a crash, and its garbage collector lets the
-	// heap become twice as large as what is in use, and there are gaps: records
+	// When Go runs out of memory it crashes. Its garbage collector lets the heap
+	// become twice as large as what is in use, and there are gaps. So records
 	// get a quarter.
 	e.maxBytes = (limit - runtimeSize) / 4
 	e.maxRecords = int(most / shards) // this instance is one of the shards
@@ -115,7 +116,7 @@ func (e *engine) Clear(int64) error {
 	return nil
 }
 
-// Save has nothing to write down.
+// Save has nothing to write.
 func (e *engine) Save(now int64) error {
 	e.dropExpired(now)
 	return nil
@@ -135,9 +136,9 @@ func (e *engine) Touch(key []byte, expires, now int64) error {
 	return nil
 }
 
-// Sweep implements guest.Sweeper. It goes through the list from its end, as Keys
-// and Snapshot do: when a record is removed, the last one takes its place, which
-// then is further on. It may be seen twice, but never missed.
+// Sweep implements guest.Sweeper. Like Keys and Snapshot, it goes through the
+// list from its end. When a record is removed, the last one moves to its place.
+// That one may then be seen twice, but none is missed.
 func (e *engine) Sweep(max int, now int64) (removed int, err error) {
 	for range min(max, len(e.records)) {
 		if e.unswept == 0 || e.unswept > len(e.records) {
@@ -152,7 +153,7 @@ func (e *engine) Sweep(max int, now int64) (removed int, err error) {
 	return removed, nil
 }
 
-// Keys implements guest.Lister. A cursor says how many records are still to be
+// Keys implements guest.Lister. A cursor is the number of records still to be
 // seen; the first one is 0.
 func (e *engine) Keys(chunk *guest.KeyChunk, cursor, now int64) (next int64, err error) {
 	unseen := e.begin(cursor)
@@ -177,7 +178,7 @@ func (e *engine) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int
 	return int64(unseen), nil
 }
 
-// Restore implements guest.Restorer: all of the list is stored or, on an error,
+// Restore implements guest.Restorer: the whole list is stored or, on an error,
 // nothing.
 func (e *engine) Restore(list guest.Records, now int64) error {
 	for {
@@ -205,14 +206,14 @@ var errFull = guest.Fail(guest.ErrNoSpace, "the store is full: raise max_records
 // find returns the record under a key, or nil if there is none or it has
 // expired.
 func (e *engine) find(key []byte, now int64) *record {
-	place, ok := e.places[string(key)] // the compiler makes no string for this
+	place, ok := e.places[string(key)] // the compiler allocates no string for this
 	if !ok || guest.Expired(e.records[place].expires, now) {
 		return nil
 	}
 	return &e.records[place]
 }
 
-// demand returns how many records and bytes more there will be after a write.
+// demand returns how many more records and bytes there will be after a write.
 func (e *engine) demand(w guest.Write) (records int, bytes int64) {
 	if place, ok := e.places[string(w.Key)]; ok {
 		return 0, int64(len(w.Value) - cap(e.records[place].value))
@@ -226,7 +227,7 @@ func (e *engine) roomFor(records int, bytes int64) bool {
 	return len(e.records)+records <= e.maxRecords && (bytes <= 0 || e.bytes+bytes <= e.maxBytes)
 }
 
-// put stores a record. The key and value of a write are the host's and are
+// put stores a record. The key and value of a write belong to the host and are
 // copied.
 func (e *engine) put(w guest.Write) {
 	place, ok := e.places[string(w.Key)]
@@ -245,7 +246,8 @@ func (e *engine) put(w guest.Write) {
 }
 
 // overwrite returns a copy of value, in the memory of old if that is neither too
-// small nor far too large: what is not asked for needs no garbage collector.
+// small nor far too large: memory that is not allocated needs no garbage
+// collection.
 func overwrite(old, value []byte) []byte {
 	if cap(old) < len(value) || cap(old) > 2*len(value)+64 {
 		old = make([]byte, len(value))
@@ -253,7 +255,7 @@ func overwrite(old, value []byte) []byte {
 	return append(old[:0], value...)
 }
 
-// drop removes a record. The last of the list takes its place.
+// drop removes a record. The last of the list moves to its place.
 func (e *engine) drop(place int) {
 	r, last := e.records[place], len(e.records)-1
 	e.bytes -= size(len(r.key), cap(r.value))
@@ -264,7 +266,7 @@ func (e *engine) drop(place int) {
 	e.records = e.records[:last]
 }
 
-// dropExpired removes all that has expired and returns how many there were.
+// dropExpired removes all expired records and returns how many there were.
 func (e *engine) dropExpired(now int64) int {
 	if now < e.soonest {
 		return 0
@@ -281,7 +283,7 @@ func (e *engine) dropExpired(now int64) int {
 	return before - len(e.records)
 }
 
-// expect keeps soonest true after a record was given an expiry.
+// expect updates soonest after a record was given an expiry.
 func (e *engine) expect(expires int64) {
 	if expires != 0 {
 		e.soonest = min(e.soonest, expires)

@@ -7,8 +7,8 @@ import (
 	"github.com/waddle-sessions/waddle/guest/guesttest"
 )
 
-// The engine as a native program: quick, with a debugger and coverage at hand.
-// What only the module has, waddle test checks.
+// The engine as a native program: quick, with debugger and coverage. waddle
+// test checks what only the module has.
 func TestEngine(t *testing.T) {
 	guesttest.Run(t, func() guest.Engine { return new(engine) }, info)
 }

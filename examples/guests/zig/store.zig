@@ -1,13 +1,12 @@
-//! A storage plugin for Waddle in Zig: keeps sessions in memory.
+//! A storage plugin for Waddle in Zig that keeps sessions in memory.
 //!
 //! A host calls the exported functions, one at a time, so there are no locks. It
-//! passes keys and values in one buffer, which session_alloc gives it, and is told
-//! in answers where in memory to find bytes. No function looks at a clock: each is
-//! told what time it is.
+//! passes keys and values in one buffer, which it gets from session_alloc. Answers
+//! tell it where in memory to find bytes. No function reads a clock: each call
+//! carries the time.
 //!
-//! Memory is bounded by the host: the allocator says OutOfMemory when there is no
-//! more, and the answer then is NoSpace, unless something has expired that can be
-//! dropped.
+//! The host limits memory: the allocator returns OutOfMemory when there is no more.
+//! The answer then is NoSpace, unless expired records can be dropped.
 
 const std = @import("std");
 const waddle = @import("waddle.zig");
@@ -20,7 +19,7 @@ const version = "1.0.0";
 const max_key = 1024;
 const max_value = 1048576;
 
-const chunk_size = 64 << 10; // what a chunk of keys or records grows to
+const chunk_size = 64 << 10; // the size at which a chunk of keys or records ends
 const cursor_size = 8; // bytes before a chunk
 const header_size = 16; // bytes before each record of a list
 
@@ -40,20 +39,22 @@ const Record = struct {
 };
 
 /// The records by key. An array hash map has them in one list without gaps: when
-/// one is removed, the last one takes its place. The keys are those in the records.
+/// one is removed, the last one moves to its place. The keys are those in the
+/// records.
 var records = std.StringArrayHashMapUnmanaged(Record){};
 
 var max_records: usize = std.math.maxInt(usize);
 
-/// No record expires before soonest: until then it is no use to look for any.
+/// No record expires before soonest: until then there is no point in looking for
+/// expired ones.
 var soonest: i64 = std.math.maxInt(i64);
 
-/// Where session_sweep goes on: it has yet to look at this many.
+/// Where session_sweep continues: it has yet to look at this many.
 var unswept: usize = 0;
 
-/// The exchange buffer, which the host writes to and lists are built in. It never
-/// becomes smaller: the largest record came in through it, and fits with what comes
-/// before it in a list.
+/// The exchange buffer, which the host writes to and in which lists are built. It
+/// never becomes smaller: the largest record came in through it, and fits with what
+/// precedes it in a list.
 var exchange: []u8 = &.{};
 
 // ---- What a host calls ------------------------------------------------------
@@ -69,7 +70,8 @@ export fn session_describe() i64 {
 }
 
 export fn session_alloc(size: u32) ?[*]u8 {
-    // Two sizes do: one for chunks and most values, one for whatever there can be.
+    // Two sizes are enough: one for chunks and most values, one for the largest
+    // record.
     const most: usize = if (size <= chunk_size) chunk_size else max_key + max_value;
     const wanted = most + cursor_size + header_size;
     if (size > wanted) return null;
@@ -126,15 +128,15 @@ export fn session_clear(_: i64) i64 {
     return 0;
 }
 
-/// There is nothing to write down.
+/// There is nothing to write.
 export fn session_save(now: i64) i64 {
     _ = dropExpired(now);
     return 0;
 }
 
-/// The list is gone through from its end, here and in the functions below. When a
-/// record is removed, the last one takes its place, which then is further on: it
-/// may be seen twice, but never missed.
+/// This function and those below go through the list from its end. When a record is
+/// removed, the last one moves to its place. That one may then be seen twice, but
+/// none is missed.
 export fn session_sweep(now: i64, max: u32) i64 {
     var removed: i64 = 0;
     var looks = @min(max, records.count());
@@ -163,7 +165,7 @@ export fn session_restore(pointer: [*]const u8, length: u32, now: i64) i64 {
 
 // ---- Settings ---------------------------------------------------------------
 
-/// They come as names and values in turn, each with a NUL at its end.
+/// They come as alternating names and values, each ended by a NUL.
 fn open(config: []const u8) Error!void {
     var most: ?[]const u8 = null;
     var shards: ?usize = 1;
@@ -234,7 +236,7 @@ fn set(bytes: []const u8, key_len: usize, expires: i64, now: i64, expect: i64) E
         else => if (old) |record| waddle.revision(record.value()) == expect else false,
     };
     if (!allowed) return error.Conflict;
-    if (expired(expires, now)) return delete(key); // what would be stored is gone already
+    if (expired(expires, now)) return delete(key); // it would already have expired
 
     while (true) {
         if (makeRoom(if (records.contains(key)) 0 else 1)) {
@@ -262,8 +264,8 @@ fn makeRoom(new_keys: usize) !void {
     try records.ensureUnusedCapacity(allocator, new_keys);
 }
 
-/// Stores a record in place of the one with the same key. makeRoom has been asked
-/// before: nothing here asks for memory.
+/// Stores a record, replacing the one with the same key. The caller has called
+/// makeRoom: nothing here asks for memory.
 fn put(record: Record) void {
     const entry = records.getOrPutAssumeCapacity(record.key());
     if (entry.found_existing) allocator.free(entry.value_ptr.bytes);
@@ -282,7 +284,7 @@ fn drop(place: usize) void {
     allocator.free(bytes);
 }
 
-/// Removes all that has expired and returns how many there were.
+/// Removes all expired records and returns how many there were.
 fn dropExpired(now: i64) usize {
     if (now < soonest) return 0;
     const before = records.count();
@@ -296,14 +298,14 @@ fn dropExpired(now: i64) usize {
     return before - records.count();
 }
 
-/// Keeps soonest true after a record was given an expiry.
+/// Updates soonest after a record was given an expiry.
 fn expectExpiry(expires: i64) void {
     if (expires != 0) soonest = @min(soonest, expires);
 }
 
 // ---- Lists ------------------------------------------------------------------
 
-/// Builds a chunk in the exchange buffer. A cursor says how many records are still
+/// Builds a chunk in the exchange buffer. A cursor is the number of records still
 /// to be seen; the first one is 0.
 fn list(cursor: i64, now: i64, comptime what: enum { keys, snapshot }) Error![]const u8 {
     if (cursor < 0) return fail(error.Invalid, "the cursor is negative");
@@ -314,7 +316,7 @@ fn list(cursor: i64, now: i64, comptime what: enum { keys, snapshot }) Error![]c
         const record = records.values()[unseen - 1];
         if (expired(record.expires, now)) continue;
         const size = if (what == .keys) 4 + record.key_len else header_size + record.bytes.len;
-        // A chunk that is empty takes whatever comes.
+        // An empty chunk takes any record.
         if (used > cursor_size and used + size > chunk_size) break;
         used = append(used, std.mem.asBytes(&@as(u32, @intCast(record.key_len))));
         if (what == .keys) {
@@ -334,7 +336,7 @@ fn append(used: usize, bytes: []const u8) usize {
     return used + bytes.len;
 }
 
-/// A list of records, of which it cuts off one after the other.
+/// A list of records, from which next cuts off one after the other.
 const List = struct {
     rest: []const u8,
 
@@ -355,7 +357,7 @@ const List = struct {
     }
 };
 
-/// All of a list is stored or, on an error, nothing: it is checked first, then
+/// The whole list is stored or, on an error, nothing: it is checked first, then
 /// copied, and only then put.
 fn restore(bytes: []const u8, now: i64) Error!void {
     var count: usize = 0;

@@ -1,20 +1,20 @@
 //! The storage interface of Waddle, version 1, as Zig sees it.
 //!
-//! The contract itself, with what each function must do, is
+//! The contract itself, which says what each function must do, is
 //! https://github.com/waddle-sessions/waddle/blob/main/abi/SPEC.md
 
 /// What an operation answers when it has not succeeded.
 pub const Error = error{
     NotFound, // no record is stored under the key, or it has expired
-    Invalid, // an argument or setting that cannot be accepted
-    TooLarge, // key or value is larger than this store takes
-    NoSpace, // no room, and none can be made
-    Unavailable, // not now; the same call may succeed later
+    Invalid, // an argument or setting cannot be accepted
+    TooLarge, // the key or value is larger than this store takes
+    NoSpace, // there is no room, and none can be made
+    Unavailable, // not possible now; the same call may succeed later
     Conflict, // the stored revision is not the expected one
-    Corrupt, // a record is stored and cannot be read
+    Corrupt, // a record is stored but cannot be read
     Denied, // the backend refuses access
-    Unsupported, // there is no such operation here
-    Internal, // a fault of the store
+    Unsupported, // the store does not have this operation
+    Internal, // a fault within the store
 };
 
 fn code(err: Error) i64 {
@@ -32,7 +32,7 @@ fn code(err: Error) i64 {
     };
 }
 
-/// What expect can be beside a revision.
+/// What expect can be other than a revision.
 pub const expect_any: i64 = 0;
 pub const expect_absent: i64 = -1;
 
@@ -46,27 +46,27 @@ pub fn fail(err: Error, why: []const u8) Error {
     return err;
 }
 
-/// The answer of an operation that gives bytes: where they are and how many. They
-/// must stay as they are until the next call.
+/// The answer of an operation that returns bytes: where they are and how many.
+/// They must stay as they are until the next call.
 pub fn region(result: Error![]const u8) i64 {
     const bytes = result catch |err| return code(err);
     return @as(i64, @intCast(@intFromPtr(bytes.ptr))) << 32 | @as(i64, @intCast(bytes.len));
 }
 
-/// The answer of an operation that gives nothing.
+/// The answer of an operation that returns nothing.
 pub fn done(result: Error!void) i64 {
     result catch |err| return code(err);
     return 0;
 }
 
-/// Whether a record is gone: expires is the first millisecond at which it is, and
-/// 0 is never.
+/// Whether a record is gone: expires is the first millisecond at which it is; 0
+/// means never.
 pub fn expired(expires: i64, now: i64) bool {
     return expires != 0 and now >= expires;
 }
 
-/// The first eight bytes of a value as a number. What a shorter value lacks counts
-/// as zero. WebAssembly is little-endian, and so are revisions.
+/// The first eight bytes of a value as a number. Missing bytes of a shorter value
+/// count as zero. WebAssembly is little-endian, and so are revisions.
 pub fn revision(value: []const u8) i64 {
     var first = [_]u8{0} ** 8;
     const n = @min(value.len, 8);

@@ -17,7 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Build builds the program of the current folder and returns its file.
+// Build builds the program of the current folder and returns the path of its
+// file.
 func Build(t testing.TB) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -34,7 +35,7 @@ type Program struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	addr  string
-	ended chan string // all that it logged
+	ended chan string // everything that it logged
 }
 
 // Start starts a program that takes -addr and logs where it listens.
@@ -72,7 +73,7 @@ func NewJar(t testing.TB) http.CookieJar {
 	return jar
 }
 
-// Get asks for the front page under a host name and returns what was answered.
+// Get asks for the front page under a host name and returns the answer.
 func (p *Program) Get(jar http.CookieJar, host string) string {
 	p.t.Helper()
 	client := http.Client{Jar: jar}
@@ -87,8 +88,8 @@ func (p *Program) Get(jar http.CookieJar, host string) string {
 	return string(body)
 }
 
-// Terminate sends the signal that service managers send, and requires an end
-// without an error, after everything was closed.
+// Terminate sends the signal that service managers send, and requires the
+// program to end without an error, after it has closed everything.
 func (p *Program) Terminate() {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGTERM))

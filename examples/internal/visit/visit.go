@@ -1,4 +1,4 @@
-// Package visit is a browser's worth of HTTP client for the tests of the
+// Package visit is a minimal browser-like HTTP client for the tests of the
 // examples.
 package visit
 
@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Client has a cookie jar, and a server to itself that it finds under any host
+// Client has a cookie jar and its own server, which it finds under any host
 // name.
 type Client struct {
 	t    testing.TB
@@ -49,7 +49,7 @@ func (c *Client) Get(host string) (status int, body string) {
 	return r.StatusCode, string(text)
 }
 
-// OK is Get where nothing but success will do.
+// OK is Get, but requires success.
 func (c *Client) OK(host string) (body string) {
 	c.t.Helper()
 	status, body := c.Get(host)
@@ -60,7 +60,7 @@ func (c *Client) OK(host string) (body string) {
 // Cookies returns what the client would send to a host.
 func (c *Client) Cookies(host string) []*http.Cookie { return c.http.Jar.Cookies(page(host)) }
 
-// SetCookies has the client send cookies to a host.
+// SetCookies makes the client send cookies to a host.
 func (c *Client) SetCookies(host string, cookies []*http.Cookie) {
 	c.http.Jar.SetCookies(page(host), cookies)
 }

@@ -1,9 +1,8 @@
-// A storage plugin for Waddle in AssemblyScript: keeps sessions in memory.
+// A storage plugin for Waddle in AssemblyScript that keeps sessions in memory.
 //
 // A host calls the functions exported here, one at a time. It passes keys and
-// values in one buffer, which session_alloc gives it, and is told in answers where
-// in memory to find bytes. No function looks at a clock: each is told what time it
-// is.
+// values in one buffer, which it gets from session_alloc. Answers tell it where in
+// memory to find bytes. No function reads a clock: each call carries the time.
 
 import { CONFLICT, EXPECT_ABSENT, EXPECT_ANY, INVALID, NOT_FOUND, NO_SPACE, TOO_LARGE } from "./waddle";
 import { expired, fail, region, revision } from "./waddle";
@@ -14,7 +13,7 @@ const VERSION = "1.0.0";
 const MAX_KEY: u32 = 1024;
 const MAX_VALUE: u32 = 1048576;
 
-const CHUNK: u32 = 64 << 10; // what a chunk of keys or records grows to
+const CHUNK: u32 = 64 << 10; // the size at which a chunk of keys or records ends
 const CURSOR = 8; // bytes before a chunk
 const HEADER = 16; // bytes before each record of a list
 
@@ -26,12 +25,12 @@ let maxRecords = i32.MAX_VALUE;
 // records take and stops well before the limit.
 let maxBytes: i64 = 0;
 
-// Where session_sweep goes on: it has yet to look at this many records.
+// Where session_sweep continues: it has yet to look at this many records.
 let unswept = 0;
 
-// The exchange buffer, which the host writes to and lists are built in. It never
-// becomes smaller: the largest record came in through it, and fits with what comes
-// before it in a list.
+// The exchange buffer, which the host writes to and in which lists are built. It
+// never becomes smaller: the largest record came in through it, and fits with what
+// precedes it in a list.
 let exchange = new StaticArray<u8>(0);
 
 const description = String.UTF8.encode(
@@ -47,14 +46,15 @@ export function session_describe(): i64 {
 }
 
 export function session_alloc(size: u32): usize {
-  // Two sizes do: one for chunks and most values, one for whatever there can be.
+  // Two sizes are enough: one for chunks and most values, one for the largest
+  // record.
   const wanted: u32 = (size <= CHUNK ? CHUNK : MAX_KEY + MAX_VALUE) + CURSOR + HEADER;
   if (size > wanted) return 0;
   if (wanted > <u32>exchange.length) exchange = new StaticArray<u8>(wanted);
   return changetype<usize>(exchange);
 }
 
-// The settings come as names and values in turn, each with a NUL at its end.
+// The settings come as alternating names and values, each ended by a NUL.
 export function session_open(config: usize, length: i32): i64 {
   const parts = String.UTF8.decodeUnsafe(config, length).split("\0");
   if (parts.pop() != "" || parts.length % 2 != 0) {
@@ -115,7 +115,7 @@ export function session_set(
     if (!old || revision(old.value, old.valueLength) != expect) return CONFLICT;
   }
 
-  if (expired(expires, now)) { // what would be stored is gone already
+  if (expired(expires, now)) { // it would already have expired
     if (old) table.drop(old);
     return 0;
   }
@@ -137,7 +137,7 @@ function full(): i64 {
   return fail(NO_SPACE, "the store is full: raise max_records or the memory limit");
 }
 
-// How many records and bytes more there are after a write.
+// How many more records and bytes there are after a write.
 function newRecords(key: usize, keyLength: i32): i32 {
   return table.find(key, keyLength) ? 0 : 1;
 }
@@ -174,15 +174,15 @@ export function session_clear(now: i64): i64 {
   return 0;
 }
 
-// There is nothing to write down.
+// There is nothing to write.
 export function session_save(now: i64): i64 {
   table.dropExpired(now);
   return 0;
 }
 
-// The list is gone through from its end, here and in the two functions below. When
-// a record is removed, the last one takes its place, which then is further on: it
-// may be seen twice, but never missed.
+// This function and the two below go through the list from its end. When a record
+// is removed, the last one moves to its place. That one may then be seen twice,
+// but none is missed.
 export function session_sweep(now: i64, max: u32): i64 {
   let removed = 0;
   for (let looks = min<u32>(max, table.count); looks > 0; looks--) {
@@ -196,7 +196,7 @@ export function session_sweep(now: i64, max: u32): i64 {
   return removed;
 }
 
-// A cursor says how many records are still to be seen; the first one is 0.
+// A cursor is the number of records still to be seen; the first one is 0.
 function begin(cursor: i64): i32 {
   return cursor == 0 || cursor > table.count ? table.count : <i32>cursor;
 }
@@ -208,8 +208,7 @@ function end(cursor: i32, used: i32): i64 {
   return region(chunk, used);
 }
 
-// Whether a chunk has to end before n more bytes. One that is empty takes whatever
-// comes.
+// Whether a chunk must end before n more bytes. An empty one takes any entry.
 function noRoom(used: i32, n: i32): bool {
   return used > CURSOR && used + n > <i32>CHUNK;
 }
@@ -246,8 +245,9 @@ export function session_snapshot(cursor: i64, now: i64): i64 {
   return end(unseen, used);
 }
 
-// All of a list is stored or, on an error, nothing: it is gone through to see
-// whether it is well formed, how much room it needs, and then to store it.
+// The whole list is stored or, on an error, nothing. It is gone through to check
+// whether it is well formed, then to see how much room it needs, and then to store
+// it.
 export function session_restore(list: usize, length: u32, now: i64): i64 {
   const listEnd = list + length;
   for (let at = list; at < listEnd; at = next(at)) {
@@ -280,7 +280,7 @@ function hasRoomForList(list: usize, listEnd: usize, now: i64): bool {
   return hasRoom(records, bytes);
 }
 
-// Where the record behind this one begins.
+// Where the record after this one begins.
 function next(at: usize): usize {
   return at + HEADER + load<u32>(at) + load<u32>(at + 4);
 }

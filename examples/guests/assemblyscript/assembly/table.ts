@@ -7,7 +7,7 @@ export class Record {
   next: Record | null = null; // of the same bucket
   place: i32 = 0; // in the list
 
-  /** A record has a copy of the key and the value, which lie one behind the other at key. */
+  /** A record has a copy of the key and the value, one after the other, at key. */
   constructor(key: usize, public keyLength: i32, valueLength: i32, public hash: u32, public expires: i64) {
     this.bytes = new StaticArray<u8>(keyLength + valueLength);
     memory.copy(changetype<usize>(this.bytes), key, keyLength + valueLength);
@@ -38,7 +38,7 @@ export class Table {
   bytes: i64 = 0; // what all of them take
 
   /**
-   * No record expires before soonest: until then it is no use to look for any.
+   * No record expires before soonest: until then there is no point in looking for one.
    */
   soonest: i64 = i64.MAX_VALUE;
 
@@ -64,7 +64,7 @@ export class Table {
     return r && !expired(r.expires, now) ? r : null;
   }
 
-  /** Stores a record in place of the one with the same key. */
+  /** Stores a record, replacing the one with the same key. */
   put(key: usize, keyLength: i32, valueLength: i32, expires: i64): void {
     const old = this.find(key, keyLength);
     const r = new Record(key, keyLength, valueLength, hashOf(key, keyLength), expires);
@@ -82,7 +82,7 @@ export class Table {
     this.expect(expires);
   }
 
-  /** Removes a record. The last of the list takes its place. */
+  /** Removes a record. The last of the list moves to its place. */
   drop(r: Record): void {
     this.unlink(r);
     this.bytes -= sizeOf(r.keyLength, r.valueLength);
@@ -93,7 +93,7 @@ export class Table {
     }
   }
 
-  /** Removes all that has expired and returns how many there were. */
+  /** Removes all expired records and returns how many there were. */
   dropExpired(now: i64): i32 {
     if (now < this.soonest) return 0;
     const before = this.count;
@@ -106,7 +106,7 @@ export class Table {
     return before - this.count;
   }
 
-  /** Keeps soonest true after a record was given an expiry. */
+  /** Updates soonest after a record was given an expiry. */
   expect(expires: i64): void {
     if (expires != 0 && expires < this.soonest) this.soonest = expires;
   }
@@ -118,7 +118,7 @@ export class Table {
     this.soonest = i64.MAX_VALUE;
   }
 
-  /** There are a power of two of buckets, and never more records than buckets. */
+  /** The number of buckets is a power of two, and never less than that of records. */
   private bucket(hash: u32): i32 {
     return hash & (this.buckets.length - 1);
   }

@@ -1,21 +1,21 @@
 // The storage interface of Waddle, version 1, as AssemblyScript sees it.
 //
-// The contract itself, with what each function must do, is
+// The contract itself, which says what each function must do, is
 // https://github.com/waddle-sessions/waddle/blob/main/abi/SPEC.md
 
 // Answers less than zero are errors.
 export const NOT_FOUND: i64 = -1; // no record is stored under the key, or it has expired
-export const INVALID: i64 = -2; // an argument or setting that cannot be accepted
-export const TOO_LARGE: i64 = -3; // key or value is larger than this store takes
-export const NO_SPACE: i64 = -4; // no room, and none can be made
-export const UNAVAILABLE: i64 = -5; // not now; the same call may succeed later
+export const INVALID: i64 = -2; // an argument or setting cannot be accepted
+export const TOO_LARGE: i64 = -3; // the key or value is larger than this store takes
+export const NO_SPACE: i64 = -4; // there is no room, and none can be made
+export const UNAVAILABLE: i64 = -5; // not possible now; the same call may succeed later
 export const CONFLICT: i64 = -6; // the stored revision is not the expected one
-export const CORRUPT: i64 = -7; // a record is stored and cannot be read
+export const CORRUPT: i64 = -7; // a record is stored but cannot be read
 export const DENIED: i64 = -8; // the backend refuses access
-export const UNSUPPORTED: i64 = -9; // there is no such operation here
-export const INTERNAL: i64 = -10; // a fault of the store
+export const UNSUPPORTED: i64 = -9; // the store does not have this operation
+export const INTERNAL: i64 = -10; // a fault within the store
 
-// What expect can be beside a revision.
+// What expect can be other than a revision.
 export const EXPECT_ANY: i64 = 0;
 export const EXPECT_ABSENT: i64 = -1;
 
@@ -30,19 +30,19 @@ export function fail(code: i64, why: string): i64 {
 }
 
 /**
- * The answer of an operation that gives bytes: where they are and how many. They
+ * The answer of an operation that returns bytes: where they are and how many. They
  * must stay as they are until the next call.
  */
 export function region(pointer: usize, length: i32): i64 {
   return (<i64>pointer << 32) | <i64>length;
 }
 
-/** Whether a record is gone: expires is the first millisecond at which it is, and 0 is never. */
+/** Whether a record is gone: expires is the first millisecond at which it is; 0 means never. */
 export function expired(expires: i64, now: i64): bool {
   return expires != 0 && now >= expires;
 }
 
-/** The first eight bytes of a value as a number. What a shorter value lacks counts as zero. */
+/** The first eight bytes of a value as a number. Missing bytes of a shorter value count as zero. */
 export function revision(value: usize, length: i32): i64 {
   if (length >= 8) return load<i64>(value);
   let number: i64 = 0;

@@ -1,9 +1,9 @@
-//! A storage plugin for Waddle in Rust: keeps sessions in memory.
+//! A storage plugin for Waddle in Rust that keeps sessions in memory.
 //!
 //! A host calls the functions below, one at a time. It passes keys and values in
-//! one buffer, which `session_alloc` gives it, and is told in answers where in
-//! memory to find bytes. What they do is in `store.rs`; what is unsafe about it
-//! stays here and in `waddle.rs`.
+//! one buffer, which it gets from `session_alloc`. Answers tell it where in
+//! memory to find bytes. `store.rs` does the work; everything unsafe is here and
+//! in `waddle.rs`.
 #![allow(clippy::missing_safety_doc)] // it is the same for all: see waddle::bytes
 
 mod store;
@@ -69,7 +69,7 @@ pub extern "C" fn session_clear(_now: i64) -> i64 {
     0
 }
 
-/// There is nothing to write down.
+/// There is nothing to write.
 #[no_mangle]
 pub extern "C" fn session_save(now: i64) -> i64 {
     with(|store| store.drop_expired(now));

@@ -1,11 +1,9 @@
-//! The store: records in one list, without gaps and in no particular order, and a
-//! map that finds them by key. No function looks at a clock: each is told what
-//! time it is.
+//! The store: records in one list, without gaps and in no particular order, and a map
+//! that finds them by key. No function reads a clock: each call carries the time.
 //!
-//! Memory is bounded by the host. Wherever much of it is asked for, it is asked
-//! for with `try_reserve`, since a failure elsewhere would end the instance with
-//! all that it holds; the answer is `NoSpace`, unless something has expired that
-//! can be dropped.
+//! The host limits memory. Large amounts are requested with `try_reserve`, since a
+//! failure elsewhere would end the instance and lose everything it holds. The answer
+//! then is `NoSpace`, unless expired records can be dropped.
 
 use crate::waddle::{expired, fail, revision, Error, EXPECT_ABSENT, EXPECT_ANY};
 use std::collections::HashMap;
@@ -13,7 +11,7 @@ use std::collections::HashMap;
 macro_rules! max_key { () => { 1024 } }
 macro_rules! max_value { () => { 1048576 } }
 
-/// What the host is told about this store, as names and values in turn.
+/// What the host is told about this store, as alternating names and values.
 pub const DESCRIPTION: &str = concat!(
     "name\0example-store\0version\01.0.0\0capabilities\0cas\0",
     "max_key\0", max_key!(), "\0max_value\0", max_value!(), "\0",
@@ -22,7 +20,7 @@ pub const DESCRIPTION: &str = concat!(
 const MAX_KEY: usize = max_key!();
 const MAX_VALUE: usize = max_value!();
 
-const CHUNK: usize = 64 << 10; // what a chunk of keys or records grows to
+const CHUNK: usize = 64 << 10; // the size at which a chunk of keys or records ends
 const CURSOR: usize = 8; // bytes before a chunk
 const HEADER: usize = 16; // bytes before each record of a list
 
@@ -32,8 +30,8 @@ struct Record {
     expires: i64,
 }
 
-/// A record that is about to be stored, with the key once more for the map if it
-/// is a new one.
+/// A record that is about to be stored, with a second copy of the key for the map if
+/// it is new.
 struct Copy {
     record: Record,
     new_key: Option<Vec<u8>>,
@@ -41,18 +39,19 @@ struct Copy {
 
 pub struct Store {
     records: Vec<Record>,
-    places: HashMap<Vec<u8>, usize>, // of each key, in records
+    places: HashMap<Vec<u8>, usize>, // each key's index in records
     max_records: usize,
 
-    /// No record expires before soonest: until then it is no use to look for any.
+    /// No record expires before soonest: until then there is no point in looking for
+    /// expired ones.
     soonest: i64,
 
     /// `sweep` has yet to look at this many records.
     unswept: usize,
 
-    /// The exchange buffer, which the host writes to and lists are built in. It
-    /// never becomes smaller: the largest record came in through it, and fits
-    /// with what comes before it in a list.
+    /// The exchange buffer, which the host writes to and in which lists are built. It
+    /// never becomes smaller: the largest record came in through it, and fits with
+    /// what precedes it in a list.
     exchange: Vec<u8>,
 }
 
@@ -68,7 +67,7 @@ impl Store {
         }
     }
 
-    /// The settings come as names and values in turn, each with a NUL at its end.
+    /// The settings come as alternating names and values, each ended by a NUL.
     pub fn open(&mut self, config: &[u8]) -> Result<(), Error> {
         let malformed = "the config is not a list of names and values that end with NUL";
         let (mut most, mut shards) = (None, Some(1));
@@ -101,7 +100,8 @@ impl Store {
 
     /// A buffer of at least `size` bytes, or null.
     pub fn exchange(&mut self, size: usize) -> *mut u8 {
-        // Two sizes do: one for chunks and most values, one for whatever there can be.
+        // Two sizes are enough: one for chunks and most values, one for the largest
+        // record.
         let wanted = if size <= CHUNK { CHUNK } else { MAX_KEY + MAX_VALUE } + CURSOR + HEADER;
         if size > wanted {
             return std::ptr::null_mut();
@@ -131,7 +131,7 @@ impl Store {
             return Err(Error::Conflict);
         }
         if expired(expires, now) {
-            self.delete(key); // what would be stored is gone already
+            self.delete(key); // it would already have expired
             return Ok(());
         }
         loop {
@@ -170,11 +170,11 @@ impl Store {
         self.soonest = i64::MAX;
     }
 
-    /// Removes what has expired, looking at no more than `max` records.
+    /// Removes expired records, looking at no more than `max` records.
     ///
-    /// The list is gone through from its end, here and in the functions below.
-    /// When a record is removed, the last one takes its place, which then is
-    /// further on: it may be seen twice, but never missed.
+    /// This function and those below go through the list from its end. When a record
+    /// is removed, the last one moves to its place. That one may then be seen twice,
+    /// but none is missed.
     pub fn sweep(&mut self, now: i64, max: usize) -> i64 {
         let mut removed = 0;
         for _ in 0..max.min(self.records.len()) {
@@ -207,7 +207,7 @@ impl Store {
         })
     }
 
-    /// All of a list is stored or, on an error, nothing: it is checked first, then
+    /// The whole list is stored or, on an error, nothing: it is checked first, then
     /// copied, and only then put.
     pub fn restore(&mut self, list: &[u8], now: i64) -> Result<(), Error> {
         let mut rest = list;
@@ -230,7 +230,7 @@ impl Store {
         }
     }
 
-    /// Removes all that has expired and returns how many there were.
+    /// Removes all expired records and returns how many there were.
     pub fn drop_expired(&mut self, now: i64) -> usize {
         if now < self.soonest {
             return 0;
@@ -282,8 +282,8 @@ impl Store {
         if self.has_room(new_keys) { Some(copies) } else { None }
     }
 
-    /// Stores a record in place of the one with the same key. `has_room` has been
-    /// asked before: nothing here asks for memory.
+    /// Stores a record, replacing the one with the same key. The caller has called
+    /// `has_room`: nothing here asks for memory.
     fn put(&mut self, copy: Copy) {
         self.expect(copy.record.expires);
         match (self.places.get(&copy.record.key), copy.new_key) {
@@ -296,7 +296,7 @@ impl Store {
         }
     }
 
-    /// Removes a record. The last of the list takes its place.
+    /// Removes a record. The last of the list moves to its place.
     fn drop(&mut self, place: usize) {
         let record = self.records.swap_remove(place);
         self.places.remove(&record.key);
@@ -307,15 +307,15 @@ impl Store {
         }
     }
 
-    /// Keeps `soonest` true after a record was given an expiry.
+    /// Updates `soonest` after a record was given an expiry.
     fn expect(&mut self, expires: i64) {
         if expires != 0 {
             self.soonest = self.soonest.min(expires);
         }
     }
 
-    /// Builds a chunk in the exchange buffer. A cursor says how many records are
-    /// still to be seen; the first one is 0.
+    /// Builds a chunk in the exchange buffer. A cursor is the number of records still
+    /// to be seen; the first one is 0.
     fn list(
         &mut self, cursor: i64, now: i64, size: impl Fn(&Record) -> usize, add: impl Fn(&mut Vec<u8>, &Record),
     ) -> Result<&[u8], Error> {
@@ -332,7 +332,7 @@ impl Store {
         while unseen > 0 {
             let record = &self.records[unseen - 1];
             if !expired(record.expires, now) {
-                // A chunk that is empty takes whatever comes.
+                // An empty chunk takes any record.
                 if chunk.len() > CURSOR && chunk.len() + size(record) > CHUNK {
                     break;
                 }

@@ -1,6 +1,6 @@
 //! The storage interface of Waddle, version 1, as Rust sees it.
 //!
-//! The contract itself, with what each function must do, is
+//! The contract itself, which says what each function must do, is
 //! <https://github.com/waddle-sessions/waddle/blob/main/abi/SPEC.md>
 
 /// What an operation answers when it has not succeeded.
@@ -9,18 +9,18 @@
 #[repr(i64)]
 pub enum Error {
     NotFound = -1,    // no record is stored under the key, or it has expired
-    Invalid = -2,     // an argument or setting that cannot be accepted
-    TooLarge = -3,    // key or value is larger than this store takes
-    NoSpace = -4,     // no room, and none can be made
-    Unavailable = -5, // not now; the same call may succeed later
+    Invalid = -2,     // an argument or setting cannot be accepted
+    TooLarge = -3,    // the key or value is larger than this store takes
+    NoSpace = -4,     // there is no room, and none can be made
+    Unavailable = -5, // not possible now; the same call may succeed later
     Conflict = -6,    // the stored revision is not the expected one
-    Corrupt = -7,     // a record is stored and cannot be read
+    Corrupt = -7,     // a record is stored but cannot be read
     Denied = -8,      // the backend refuses access
-    Unsupported = -9, // there is no such operation here
-    Internal = -10,   // a fault of the store
+    Unsupported = -9, // the store does not have this operation
+    Internal = -10,   // a fault within the store
 }
 
-/// What `expect` can be beside a revision.
+/// What `expect` can be other than a revision.
 pub const EXPECT_ANY: i64 = 0;
 pub const EXPECT_ABSENT: i64 = -1;
 
@@ -36,8 +36,8 @@ pub fn fail(error: Error, why: &str) -> Error {
     error
 }
 
-/// The answer of an operation that gives bytes: where they are and how many. They
-/// must stay as they are until the next call.
+/// The answer of an operation that returns bytes: where they are and how many.
+/// They must stay as they are until the next call.
 pub fn region(result: Result<&[u8], Error>) -> i64 {
     match result {
         Ok(bytes) => (bytes.as_ptr() as i64) << 32 | bytes.len() as i64,
@@ -45,7 +45,7 @@ pub fn region(result: Result<&[u8], Error>) -> i64 {
     }
 }
 
-/// The answer of an operation that gives nothing.
+/// The answer of an operation that returns nothing.
 pub fn done(result: Result<(), Error>) -> i64 {
     match result {
         Ok(()) => 0,
@@ -64,14 +64,14 @@ pub unsafe fn bytes<'a>(pointer: *const u8, length: usize) -> &'a [u8] {
     std::slice::from_raw_parts(pointer, length)
 }
 
-/// Whether a record is gone: `expires` is the first millisecond at which it is,
-/// and 0 is never.
+/// Whether a record is gone: `expires` is the first millisecond at which it is; 0
+/// means never.
 pub fn expired(expires: i64, now: i64) -> bool {
     expires != 0 && now >= expires
 }
 
-/// The first eight bytes of a value as a number. What a shorter value lacks counts
-/// as zero.
+/// The first eight bytes of a value as a number. Missing bytes of a shorter value
+/// count as zero.
 pub fn revision(value: &[u8]) -> i64 {
     let mut first = [0; 8];
     let n = value.len().min(8);

@@ -1,5 +1,5 @@
-// What abi/SPEC.md says, as C, and the few pieces of a C library that the guest
-// needs: it is built without one.
+// abi/SPEC.md in C, and the few parts of a C library that the guest needs,
+// which is built without one.
 #pragma once
 
 typedef unsigned char u8;
@@ -20,12 +20,12 @@ enum { EXPECT_ANY = 0, EXPECT_ABSENT = -1 };
 
 IMPORT("waddle_v1", fail) void fail(const char *message, u32 len);
 
-struct part { const void *at; u32 len; }; // of what WASI reads or writes
+struct part { const void *at; u32 len; }; // of bytes that WASI reads or writes
 
 // region makes the result of an operation that answers bytes.
 static i64 region(const void *at, u32 len) { return (i64)(u32)at << 32 | len; }
 
-#define copy __builtin_memcpy // one instruction of WebAssembly, as is the next
+#define copy __builtin_memcpy // becomes one WebAssembly instruction, as does the next
 #define fill __builtin_memset
 
 static int equal(const u8 *a, const u8 *b, u32 len) {

@@ -1,6 +1,6 @@
 // The count of a guest that holds no more than a part of its memory: space_base
-// and the faults behind it. The other guests end where their memory does, and the
-// compiler drops all this.
+// and the faults after it. The other guests are limited only by their memory, and
+// the compiler drops all this.
 #pragma once
 #include "heap.h"
 
@@ -17,5 +17,5 @@ static void set_budget(const char *digits) {
 	budget /= 4;
 }
 
-// fits says whether so many bytes are left.
+// fits says whether that many bytes are left.
 static int fits(i64 more) { return !COUNTS || spent + more <= budget; }

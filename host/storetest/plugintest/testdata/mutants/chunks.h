@@ -1,4 +1,4 @@
-// Records as lists: the chunks that keys and snapshot answer and a file is made
+// Records as lists: the chunks that keys and snapshot return and a file consists
 // of, and the lists that restore and a file give back.
 #pragma once
 #include "table.h"
@@ -8,14 +8,14 @@ enum { HEADER = 16 }; // of a record in a list
 
 static int reading; // the list is from a file
 
-static u32 began;   // the writes there were when a snapshot began
+static u32 began;   // the number of writes when a snapshot began
 static int slipped; // a fault has moved the cursor
 
-// What a restore wrote over, for a fault.
+// What a restore overwrote, for a fault.
 static u32 restored_over;
 static u64 revision_before;
 
-// listed says whether a record belongs into a chunk.
+// listed says whether a record belongs in a chunk.
 static int listed(u32 at, i64 now, enum kind kind) {
 	struct record *r = &records[at];
 	if (!r->key) return 0;
@@ -63,9 +63,9 @@ static u8 *entry(u8 *to, u32 at, enum kind kind) {
 	return to + HEADER + r.key_len + r.value_len;
 }
 
-// next_chunk answers what is listed from the place after the cursor on.
+// next_chunk returns what is listed after the place in the cursor.
 static i64 next_chunk(i64 cursor, i64 now, enum kind kind) {
-	static u32 place; // of whatever enumeration came last
+	static u32 place; // of the latest enumeration
 	int shared = (kind == KEYS && FAULT(keys_one_at_a_time)) || (kind == SNAPSHOT && FAULT(snapshot_one_at_a_time));
 	if (shared && cursor) cursor = place;
 	u32 from = (u32)cursor + 1, to = from, size = 8, n = 0, skip = 0;
@@ -145,7 +145,7 @@ static i64 take_list(const u8 *list, u32 len, i64 now) {
 		at = next;
 	}
 	// Each is made before the first is put in place. Until then they form a list,
-	// the last one first.
+	// with the last one first.
 	u32 staged = 0, first = 0;
 	i64 more = 0, code = OK;
 	for (const u8 *at = list; at < end; at = cut(at, end)) {
@@ -183,7 +183,7 @@ static i64 take_list(const u8 *list, u32 len, i64 now) {
 		records[one].next = staged;
 		staged = one;
 	}
-	while (staged) { // turned round, so that of two records with one key the later stays
+	while (staged) { // reversed, so that of two records with one key the later stays
 		u32 next = records[staged].next;
 		records[staged].next = first;
 		first = staged;

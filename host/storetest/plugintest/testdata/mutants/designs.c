@@ -1,11 +1,11 @@
-// The guests of designs.h: guest.c without a fault, whose functions others stand
-// before. What a design leaves alone goes straight to it.
+// The guests of designs.h: guest.c without a fault, with other functions in
+// front of its exports. A design passes straight on what it does not change.
 #define EXPORT(name) name
 #ifdef DESIGN_file_unsupported
 #define DESIGN_unsupported
 #endif
 #if defined(DESIGN_bare) || defined(DESIGN_no_touch) || defined(DESIGN_unsupported)
-#define MAX_KEY 1024 // who describes no limits has those of the page
+#define MAX_KEY 1024 // a guest that describes no limits has those of the page
 #define MAX_VALUE (16 << 20)
 #endif
 #include "guest.c"
@@ -56,7 +56,7 @@ static void enter(i64 now) {
 		__builtin_wasm_memory_grow(0, 1);
 }
 
-// answer puts what an operation answers where the design has it.
+// answer puts an operation's result where the design wants it.
 static i64 answer(i64 result) {
 	static u8 *arena;
 	static u32 at;
@@ -76,7 +76,7 @@ static i64 answer(i64 result) {
 	return region(to, len);
 }
 
-// evict makes room for what has been stored already.
+// evict makes room after a record was stored.
 static void evict(void) {
 	u32 most = MOST;
 	for (int first = 1; stored > most; first = 0) {
@@ -213,8 +213,8 @@ AS(session_stats)(void) {
 	return region(list, (u32)(end - list));
 }
 
-// An enumeration goes through a list of places that was made when it began. Some
-// are kept, so that others may begin meanwhile.
+// An enumeration goes through a list of places that is made when it begins.
+// Several are kept, so that others may begin meanwhile.
 static struct { u32 *places, n; } lists[8];
 static u32 list_of_now;
 

@@ -1,8 +1,8 @@
 // The faults: one mutant for each, built with -DMUTANT=name. Those whose names
 // begin with file_ are faults of the guest that keeps its records in a file.
 //
-// The comment says what is wrong; the table in mutants_test.go, which check of
-// the suite has to find it.
+// The comment says what is wrong; the table in mutants_test.go says which check of
+// the suite must find it.
 #pragma once
 
 #ifndef MUTANT
@@ -11,10 +11,10 @@
 #define FAULT(name) (MUTANT == name)
 
 enum fault {
-	base,      // nothing: what every mutant is but for its fault
+	base,      // nothing: every mutant is this guest with one fault
 	file_base, // nothing, with records in a file
 	file_reshards, // nothing: the files are divided anew for another number of shards
-	file_refuses,  // nothing: another number of shards is refused, which the guest notices itself
+	file_refuses,  // nothing: another number of shards is refused, which the guest itself notices
 
 	// Expiry.
 	expiry_forgotten,    // records never expire
@@ -28,11 +28,11 @@ enum fault {
 	expiry_signed_32,    // times above 2^31 seconds count as passed
 	time_refused,        // operations at times above 2^41 answer INTERNAL
 	expiry_unsigned,     // times are compared as unsigned numbers, so that those before 1970 lie far ahead
-	expiry_negative_never, // an expiry before 1970 stands for none
+	expiry_negative_never, // an expiry before 1970 counts as none
 	expiry_negative_past, // an expiry before 1970 has always passed
 	touch_far,           // a touch with an expiry above 2^53 answers INVALID
-	save_32_bits,        // save takes what lives for 2^31 milliseconds or more for expired
-	sweep_32_bits,       // sweep takes what lives for 2^31 milliseconds or more for expired
+	save_32_bits,        // save treats what lives for 2^31 milliseconds or more as expired
+	sweep_32_bits,       // sweep treats what lives for 2^31 milliseconds or more as expired
 	restore_far_never,   // an expiry above 2^53 is restored as none
 	get_slides,          // reading a record gives it another minute
 	past_write_ignored,  // a write that has expired already leaves what is there
@@ -42,18 +42,18 @@ enum fault {
 	now_equal_refused,   // a write that expires at now_ms is kept for one millisecond
 
 	// Revisions and expect.
-	create_overwrites,   // create-only writes over what is there
+	create_overwrites,   // create-only overwrites what is there
 	create_sees_expired, // create-only answers CONFLICT over an expired record
 	replace_unchecked,   // a revision is not compared
 	replace_creates,     // replacing what is absent creates it
 	replace_not_found,   // replacing what is absent answers NOT_FOUND
 	replace_expired,     // an expired record can be replaced by its revision
-	replace_older,       // any stored revision up to the expected one will do
+	replace_older,       // any stored revision up to the expected one is accepted
 	revision_32_bits,    // only the lower half of revisions is compared
 	revision_high_half,  // only the upper half of revisions is compared
 	revision_big_endian, // revisions are read in the other byte order
-	revision_sign,       // revisions from 2^63 on are taken for create-only
-	revision_over_end,   // the revision of a short value takes in what lies behind it
+	revision_sign,       // revisions from 2^63 on are treated as create-only
+	revision_over_end,   // the revision of a short value includes what lies after it
 	revision_short_none, // a value below eight bytes has no revision: every one conflicts
 	conflict_writes,     // CONFLICT, and the value is stored
 	conflict_expiry,     // CONFLICT, and the expiry is changed
@@ -71,7 +71,7 @@ enum fault {
 	value_empty_deletes, // setting an empty value deletes
 	value_padded,        // values below eight bytes are filled up with zeros
 	value_16_bits,       // the length of a value is kept in 16 bits
-	value_text,          // a value ends at the first NUL behind its revision
+	value_text,          // a value ends at the first NUL after its revision
 	value_not_copied,    // a value is left in the exchange buffer
 	value_2048,          // a value of 2048 bytes loses its last one
 	value_half_mib,      // a value of 512 KiB loses its last byte
@@ -80,12 +80,12 @@ enum fault {
 	key_prefix,          // keys are compared over the shorter length
 	key_text,            // keys end at the first NUL
 	key_case,            // keys are compared without regard to case
-	key_64_bytes,        // of a key, 64 bytes are compared
+	key_64_bytes,        // only 64 bytes of a key are compared
 	key_last_byte,       // the last byte of a key above 64 bytes is not compared
-	key_hash_only,       // keys of one length are the same if a hash of 16 bits is
-	key_ff_traps,        // a key of 0xff bytes only traps
-	key_length_signed,   // the key length is taken as a signed byte: keys above 127 are INVALID
-	key_chain_of_eight,  // of the keys with one place in the index, the newest eight are found
+	key_hash_only,       // keys of one length are the same if a 16-bit hash is
+	key_ff_traps,        // a key of only 0xff bytes traps
+	key_length_signed,   // the key length is read as a signed byte: keys above 127 are INVALID
+	key_chain_of_eight,  // of the keys with one place in the index, only the newest eight are found
 
 	// Answers.
 	get_too_long,        // a result is one byte too long
@@ -103,17 +103,17 @@ enum fault {
 	// Delete and clear.
 	delete_ignored,      // nothing is removed
 	delete_neighbour,    // the record in the next place goes with it
-	delete_cuts_chain,   // what hashed to the same place after it goes with it
+	delete_cuts_chain,   // everything that hashed to the same place after it goes with it
 	delete_not_found,    // NOT_FOUND if there is nothing to delete
 	delete_empties,      // the record stays, with an empty value
 	delete_expiring,     // a record without expiry is not deleted
-	delete_leaks,        // what is deleted keeps its memory
+	delete_leaks,        // a deleted record keeps its memory
 	clear_ignored,       // nothing is removed
 	clear_leaves_first,  // the first record stays
 	clear_leaves_last,   // the last record stays
-	clear_ends_writes,   // writes after a clear are answered with success and lost
-	clear_leaks,         // what is cleared keeps its memory
-	overwrite_leaks,     // a value that is written over keeps its memory
+	clear_ends_writes,   // writes after a clear are answered with success but lost
+	clear_leaks,         // cleared records keep their memory
+	overwrite_leaks,     // an overwritten value keeps its memory
 
 	// Save.
 	save_drops_living,   // what has not expired is dropped
@@ -122,14 +122,14 @@ enum fault {
 
 	// Touch.
 	touch_creates,       // an absent record is created
-	touch_bumps,         // the revision is counted up
+	touch_bumps,         // the revision is incremented
 	touch_empties,       // the value is emptied
 	touch_revives,       // an expired record is there again
 	touch_past_ignored,  // an expiry that has passed changes nothing
 	touch_to_never,      // the expiry becomes none, whatever was asked
-	touch_never_ignored, // an expiry of none changes nothing
-	touch_shortens_not,  // an expiry before the present one changes nothing
-	touch_absent_good,   // touching what is absent is a success
+	touch_never_ignored, // an expiry of never changes nothing
+	touch_shortens_not,  // an expiry before the current one changes nothing
+	touch_absent_good,   // touching an absent record is a success
 
 	// Sweep.
 	sweep_drops_living,  // what has not expired is removed
@@ -140,12 +140,12 @@ enum fault {
 	sweep_unbounded,     // everything is looked at whatever max says
 	sweep_starts_over,   // every call begins at the first record
 	sweep_early,         // what expires in the next millisecond is removed
-	sweep_leaks,         // what is removed keeps its memory
-	sweep_counts_cleared, // what had expired before a clear is counted by the next sweep
+	sweep_leaks,         // a removed record keeps its memory
+	sweep_counts_cleared, // records that had expired before a clear are counted by the next sweep
 	sweep_lost,          // a sweep that stands behind what a clear has left finds nothing any more
-	sweep_get_restarts,  // a get has the next sweep begin at the first record
-	sweep_set_restarts,  // a set has the next sweep begin at the first record
-	sweep_keys_restarts, // an enumeration has the next sweep begin at the first record
+	sweep_get_restarts,  // a get makes the next sweep begin at the first record
+	sweep_set_restarts,  // a set makes the next sweep begin at the first record
+	sweep_keys_restarts, // an enumeration makes the next sweep begin at the first record
 
 	// Keys and snapshot.
 	keys_miss_edge,      // the first key of each chunk but the first is left out
@@ -160,16 +160,16 @@ enum fault {
 	snapshot_expired,    // expired records are given
 	snapshot_stale,      // the value before the last one is given
 	snapshot_no_empty,   // records with an empty value are left out
-	snapshot_no_newer,   // records that were written over since it began are left out
-	keys_get_slips,      // a get between two chunks has the next begin a record later
-	keys_touch_slips,    // a touch between two chunks has the next begin a record later
-	keys_save_slips,     // a save between two chunks has the next begin a record later
-	keys_sweep_slips,    // a sweep between two chunks has the next begin a record later
-	keys_refusal_slips,  // a CONFLICT between two chunks has the next begin a record later
-	snapshot_get_slips,  // a get between two chunks has the next begin a record later
-	snapshot_touch_slips, // a touch between two chunks has the next begin a record later
-	keys_full_chunk,     // the key behind a chunk of exactly 4096 bytes is left out
-	snapshot_full_chunk, // the record behind a chunk of exactly 4096 bytes is left out
+	snapshot_no_newer,   // records that were overwritten since it began are left out
+	keys_get_slips,      // a get between two chunks makes the next begin a record later
+	keys_touch_slips,    // a touch between two chunks makes the next begin a record later
+	keys_save_slips,     // a save between two chunks makes the next begin a record later
+	keys_sweep_slips,    // a sweep between two chunks makes the next begin a record later
+	keys_refusal_slips,  // a CONFLICT between two chunks makes the next begin a record later
+	snapshot_get_slips,  // a get between two chunks makes the next begin a record later
+	snapshot_touch_slips, // a touch between two chunks makes the next begin a record later
+	keys_full_chunk,     // the key after a chunk of exactly 4096 bytes is left out
+	snapshot_full_chunk, // the record after a chunk of exactly 4096 bytes is left out
 	keys_gap_ends,       // a hundred free places in a row are taken for the end
 
 	// Restore.
@@ -198,59 +198,59 @@ enum fault {
 	no_space_expiry,     // NO_SPACE, and the record that was there has the new expiry
 
 	// Enumerations and messages beside others.
-	keys_one_at_a_time,  // where an enumeration of keys is, the guest remembers, and not the cursor
-	snapshot_one_at_a_time, // likewise of a snapshot
-	log_keys,            // the key of what is deleted is logged
-	log_hex,             // the key of what is deleted is written to standard output, in hexadecimal
+	keys_one_at_a_time,  // the guest, and not the cursor, remembers the place of an enumeration of keys
+	snapshot_one_at_a_time, // likewise for a snapshot
+	log_keys,            // the key of a deleted record is logged
+	log_hex,             // the key of a deleted record is written to standard output, in hexadecimal
 
 	// Room that is counted: these guests refuse what would take more than a quarter
 	// of the memory, and each but the first counts wrongly in one place.
 	space_base,          // nothing
-	space_clear,         // what is cleared stays in the count
-	space_delete,        // what is deleted stays in the count
-	space_delete_expired, // what is deleted after it expired stays in the count
-	space_delete_absent, // deleting nothing counts as a block
-	space_overwrite,     // what is written over stays in the count
-	space_shrink,        // what is written over by something shorter stays in the count
-	space_create_again,  // what create-only replaces after it expired stays in the count
-	space_past_write,    // what is removed by a write that has expired stays in the count
+	space_clear,         // cleared records stay in the count
+	space_delete,        // deleted records stay in the count
+	space_delete_expired, // a record that is deleted after it expired stays in the count
+	space_delete_absent, // deleting an absent record counts as a block
+	space_overwrite,     // an overwritten record stays in the count
+	space_shrink,        // a record overwritten by a shorter one stays in the count
+	space_create_again,  // a record that create-only replaces after it expired stays in the count
+	space_past_write,    // a record removed by a write that has expired stays in the count
 	space_touch,         // every touch counts as a write
-	space_touch_past,    // what is removed by a touch stays in the count
-	space_save,          // what save drops stays in the count
-	space_sweep,         // what sweep drops stays in the count
-	space_read_expired,  // what a get finds expired is dropped, and stays in the count
-	space_conflict,      // what a CONFLICT over a revision refuses is counted
-	space_create_refused, // what a CONFLICT of create-only refuses is counted
-	space_refused,       // what NO_SPACE refuses is counted
-	space_restore,       // what a restore writes over stays in the count
-	space_restore_refused, // a list that NO_SPACE refuses is counted
-	space_too_large,     // what TOO_LARGE refuses is counted
-	space_restore_invalid, // a list that INVALID refuses is counted
+	space_touch_past,    // a record removed by a touch stays in the count
+	space_save,          // records that save drops stay in the count
+	space_sweep,         // records that sweep drops stay in the count
+	space_read_expired,  // a record that a get finds expired is dropped, but stays in the count
+	space_conflict,      // a write that is a CONFLICT over a revision is counted
+	space_create_refused, // a write that is a CONFLICT of create-only is counted
+	space_refused,       // a write refused with NO_SPACE is counted
+	space_restore,       // records that a restore overwrites stay in the count
+	space_restore_refused, // a list refused with NO_SPACE is counted
+	space_too_large,     // a write refused with TOO_LARGE is counted
+	space_restore_invalid, // a list refused with INVALID is counted
 
 	// Errors, and what comes after them.
-	fail_lingers,        // the message of an error is said again with the next one
-	too_large_then_set,  // the set after a TOO_LARGE is answered and lost
-	invalid_then_set,    // the set after an INVALID is answered and lost
-	invalid_then_delete, // the delete after an INVALID is answered and ignored
+	fail_lingers,        // the message of an error is repeated with the next one
+	too_large_then_set,  // the set after a TOO_LARGE is answered but lost
+	invalid_then_set,    // the set after an INVALID is answered but lost
+	invalid_then_delete, // the delete after an INVALID is answered but ignored
 
 	// Memory that is never given back.
 	save_leaks,          // by a save that has nothing to do
-	get_expired_leaks,   // by a get of what has expired
+	get_expired_leaks,   // by a get of an expired record
 	stats_leaks,         // by session_stats
-	keys_left_leaks,     // by an enumeration that is not gone through to its end
-	restore_past_leaks,  // by a restore of what has expired
+	keys_left_leaks,     // by an enumeration that is abandoned
+	restore_past_leaks,  // by a restore of an expired record
 	sweep_idle_leaks,    // by a sweep that finds nothing
 
 	// Config.
-	describe_changes,    // the largest value is described by chance
-	open_stops_at_empty, // what comes behind a setting with an empty value is not read
-	open_reads_eight,    // what comes behind the eighth setting is not read
-	open_internal,       // a setting that nobody knows is answered INTERNAL
-	open_nameless,       // a setting that nobody knows is INVALID, and the message does not name it
+	describe_changes,    // the largest value described is random
+	open_stops_at_empty, // settings after one with an empty value are not read
+	open_reads_eight,    // settings after the eighth are not read
+	open_internal,       // an unknown setting is answered with INTERNAL
+	open_nameless,       // an unknown setting is INVALID, but the message does not name it
 	open_refuses_host,   // a later host's setting is INVALID
 
 	// Files.
-	file_unread,         // the file is written and never read
+	file_unread,         // the file is written but never read
 	file_last_lost,      // the last write before a save is not saved
 	file_keeps_one,      // one record is saved
 	file_once,           // only the first save writes
@@ -258,21 +258,21 @@ enum fault {
 	file_clear_back,     // a clear alone is not seen as a change to save
 	file_touch_back,     // a touch alone is not seen as a change to save
 	stats_deleted_stay,  // what is deleted, swept or cleared counts as stored
-	stats_counts_writes, // every write counts as a record more
-	stats_clear_adds,    // clear counts as a record more
+	stats_counts_writes, // every write counts as one more record
+	stats_clear_adds,    // clear counts as one more record
 	stats_no_bytes,      // records take no space
-	stats_evicts,        // writing over a record counts as an eviction
-	stats_expired_anew,  // the count of what has expired begins anew whenever it is told
+	stats_evicts,        // overwriting a record counts as an eviction
+	stats_expired_anew,  // the count of expired records starts over whenever it is reported
 	stats_half_a_pair,   // the list ends within its last value
 	flush_endless,       // a round of flushes never ends
 	flush_loses,         // the end of a round loses a record
-	file_write_back,     // writing over a record is not seen as a change to save
-	file_appends,        // saves are appended, so that what was deleted comes back
+	file_write_back,     // overwriting a record is not seen as a change to save
+	file_appends,        // saves are appended, so that deleted records come back
 	file_old_wins,       // saves are appended, and of two versions the older is read
 	file_expiry_lost,    // expiry is not saved
 	file_expiry_seconds, // expiry is saved in whole seconds
 	file_key_text,       // keys are saved up to their first NUL
-	file_value_text,     // values are saved up to the first NUL behind their revision
+	file_value_text,     // values are saved up to the first NUL after their revision
 	file_value_4k,       // values are saved up to 4 KiB
 	file_empty_lost,     // records with an empty value are not saved
 	file_shared,         // all shards save to one file
@@ -281,14 +281,14 @@ enum fault {
 	file_get_overflows,  // a result is copied over the exchange buffer, however short that is
 	file_drops_saved,    // a save empties the memory, which is read again only when opened
 	file_reshard_not,    // the guest describes reshard, and each shard reads the file of its number
-	file_reshard_some,   // of another number of shards only the first file is divided
-	file_reshard_stale,  // files that there were of this number of shards before are taken for its own
+	file_reshard_some,   // for another number of shards only the first file is divided
+	file_reshard_stale,  // files from an earlier use of this number of shards are taken as its own
 	file_reshard_copies, // every shard is given the records of all
 	file_reshard_expiry, // expiry is lost when files are divided
-	file_refuses_mute,   // another number of shards is answered UNAVAILABLE, without a message
+	file_refuses_mute,   // another number of shards is answered with UNAVAILABLE, without a message
 	file_restore_back,   // a restore alone is not seen as a change to save
 	file_conflict_clean, // after a CONFLICT there seems to be nothing to save
 	file_sweep_clean,    // after a sweep there seems to be nothing to save
 	file_first_thousand, // a save writes a thousand records at most
-	file_flush_idle,     // a round of flushes ends without a word to the file
+	file_flush_idle,     // a round of flushes ends without writing to the file
 };

@@ -1,5 +1,5 @@
-// The file of a shard: a list of records as a snapshot has it. A save writes it
-// beside the one that is there and puts it in its place.
+// The file of a shard: a list of records in the form of a snapshot. A save writes
+// a new file and then replaces the old one.
 #pragma once
 #include "reshard.h"
 
@@ -15,7 +15,7 @@ WASI(fd_sync)(int file);
 WASI(fd_close)(int file);
 
 enum { DIR = 3, CREATE = 1, TRUNCATE = 8, APPEND = 1, NOENT = 44, NOSPC = 51, DQUOT = 19 };
-enum { SIZE = 32 }; // where a file's size is in what is known of it
+enum { SIZE = 32 }; // the offset of the size in a file's status
 enum { APPENDS = FAULT(file_appends) || FAULT(file_old_wins) };
 
 static i64 code(int errno) { return errno == NOSPC || errno == DQUOT ? NO_SPACE : UNAVAILABLE; }
@@ -52,7 +52,8 @@ static i64 read_file(const char *number) {
 			if (fd_read(file, &rest, 1, &done)) break;
 			have += done;
 		}
-		// Whatever has expired meanwhile is left in until its time is asked for.
+		// Records that have expired meanwhile are kept until their time is asked
+		// for.
 		reading = 1;
 		if (list && have == size) answer = take_list(list, size, 0) == OK ? OK : CORRUPT;
 		reading = 0;
@@ -111,8 +112,8 @@ static i64 write_file(i64 now) {
 	return OK;
 }
 
-// note_shards writes down for how many shards the files are, beside what is there
-// first.
+// note_shards writes down how many shards the files are for, first to a temporary
+// file.
 static i64 note_shards(void) {
 	int file, errno = open_file("shards.new", CREATE | TRUNCATE, &file);
 	if (errno) return code(errno);
@@ -141,8 +142,8 @@ static void forget(void) {
 		if (records[at].key) drop(at, 0);
 }
 
-// divide writes the files of the shards that there are now from those that there
-// were before. What was before stays as it is until all of them are there.
+// divide writes the files of the current number of shards from those of the
+// previous one. The old files stay until all new ones are there.
 static i64 divide(char *before) {
 	char *own = shard, of[8];
 	u32 from = number(before), to = number(shards);
@@ -164,7 +165,7 @@ static i64 divide(char *before) {
 		name_file(path, shard, ".records");
 		dirty = 1;
 		if (FAULT(file_reshard_stale) && !open_file(path, 0, &there)) fd_close(there);
-		else if (!answer) answer = write_file(0); // whatever has expired is left in
+		else if (!answer) answer = write_file(0); // expired records are kept
 		forget();
 	}
 	shard = own;

@@ -1,9 +1,9 @@
-// A storage plugin that does what abi/SPEC.md says, all optional operations
-// included, except for one fault: see faults.h. It keeps its records in memory,
-// or, built with -DFILES, also in a file.
+// A storage plugin that does what abi/SPEC.md says, including all optional
+// operations, except for one fault: see faults.h. It keeps its records in
+// memory or, built with -DFILES, also in a file.
 #include "table.h"
 
-#ifndef MAX_KEY // what the description says, or a design does
+#ifndef MAX_KEY // as the description says, unless a design differs
 #define MAX_KEY 512
 #define MAX_VALUE (1 << 20)
 #endif
@@ -13,7 +13,7 @@ static int dirty;   // something changed since the last save
 static int cleared; // ever
 static u32 swept_to; // where the last sweep ended
 
-// What the last calls were, for faults.
+// The last calls, for faults.
 static i64 today;
 static int creating, refused;
 static u32 reserved[64], refusals, uncounted;
@@ -81,7 +81,7 @@ static int is(const char *a, const char *b) {
 	return length(a) == n && equal((const u8 *)a, (const u8 *)b, n);
 }
 
-// refuse says why, and what name is meant.
+// refuse gives the reason, and the name that it is about.
 static i64 refuse(const char *why, const char *name) {
 	static char message[128];
 	u32 n = length(why), m = length(name);
@@ -161,8 +161,8 @@ static u64 revision(const struct record *r) {
 	return n;
 }
 
-// allowed says whether the value may be stored where there is now what is at
-// that place, or nothing, if it is 0.
+// allowed says whether the value may be stored over the record at that place,
+// or over none if it is 0.
 static int allowed(u32 at, i64 expect) {
 	if (expect == EXPECT_ANY) return 1;
 	if (expect == EXPECT_ABSENT || (FAULT(revision_sign) && expect < 0)) return !at || FAULT(create_overwrites);
@@ -176,13 +176,13 @@ static int allowed(u32 at, i64 expect) {
 	return stored == (u64)expect;
 }
 
-// make_room drops what has expired, in a guest that counts.
+// make_room drops expired records, in a guest that counts.
 static void make_room(void) {
 	for (u32 at = 1; at <= used; at++)
 		if (records[at].key && !alive(&records[at], today)) drop(at, 0);
 }
 
-// put stores a record in place of what is there.
+// put stores a record, replacing what is there.
 static i64 put(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 expires) {
 	u32 at = find(key, key_len);
 	if (FAULT(no_space_loses) && at) drop(at, 0);
@@ -197,7 +197,7 @@ static i64 put(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 e
 	if (!staged && FAULT(no_space_expiry) && at) records[at].expires = expires;
 	if (!staged && FAULT(no_space_reserves)) reserved[refusals++ % 64] = hash(key, key_len);
 	if (!staged && FAULT(no_space_listed) && !at) {
-		// What is left of the attempt: a record that expired long ago.
+		// The attempt leaves a record that expired long ago.
 		u32 left = stage(key, key_len, value, 0, 1);
 		if (left) commit(left);
 	}
@@ -209,7 +209,7 @@ static i64 put(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64 e
 
 static i64 conflict(u32 at, const u8 *value, u32 value_len, i64 expires) {
 	if (FAULT(conflict_writes) && at) {
-		// As put does it, and the answer is forgotten.
+		// As put does it, but the result is ignored.
 		struct record *r = &records[at];
 		put(r->key, r->key_len, value, value_len, r->expires);
 	}
@@ -407,8 +407,8 @@ i64 EXPORT(session_sweep)(i64 now, u32 max) {
 	return FAULT(sweep_counts_seen) ? seen : FAULT(sweep_counts_none) ? 0 : removed;
 }
 
-// A round is over what is stored at its beginning; its last call is what makes
-// that durable, where anything is.
+// A round covers what is stored when it begins. Its last call makes all of that
+// durable, if there are files.
 i64 EXPORT(session_flush)(i64 now, u32 max) {
 	static u32 left;
 	static int round;

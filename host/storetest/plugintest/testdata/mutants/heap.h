@@ -1,5 +1,5 @@
 // The heap: blocks whose sizes are powers of two, and for each size a list of
-// those that were given back. Who gives a block back says how large it was.
+// freed blocks. The caller that frees a block says how large it was.
 #pragma once
 #include "abi.h"
 #include "faults.h"
@@ -33,7 +33,7 @@ static void *take(u32 size) {
 			if (FAULT(no_space_traps)) __builtin_trap();
 			return 0;
 		}
-		// A realloc that takes the old end for the start of what is new.
+		// A realloc that mistakes the old end for the start of the new part.
 		if (FAULT(growth_corrupts)) fill((void *)(u32)(memory - 64), 0, 64);
 	}
 	block = (void *)heap_end;

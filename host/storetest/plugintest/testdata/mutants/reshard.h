@@ -1,9 +1,10 @@
-// Numbers of shards: what a guest needs to know that finds its records with any.
+// Numbers of shards: what a guest needs to know to find its records with any
+// number.
 #pragma once
 #include "chunks.h"
 
-// Whether the guest describes that it does, and whether it has the number in the
-// names of its files.
+// Whether the guest describes the capability, and whether the names of its files
+// contain the number.
 enum {
 	NUMBERED = FAULT(file_reshards) || FAULT(file_reshard_some) || FAULT(file_reshard_stale) || FAULT(file_reshard_copies) ||
 	           FAULT(file_reshard_expiry) || FAULT(file_refuses) || FAULT(file_refuses_mute),
@@ -26,7 +27,7 @@ static char *digits(char *to, u32 n) {
 	return to;
 }
 
-// shard_of returns which of so many shards a key belongs to.
+// shard_of returns which of that many shards a key belongs to.
 static u32 shard_of(const u8 *key, u32 len, u32 shards) {
 	const u64 prime = 0x9e3779b97f4a7c15u;
 	u64 h = len;

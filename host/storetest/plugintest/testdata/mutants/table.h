@@ -1,14 +1,14 @@
-// The table: records in numbered places that stay the same for as long as a
-// record is stored, whatever is written over it, and an index of them by key.
+// The table: records in numbered places, and an index of them by key. A record
+// keeps its place as long as it is stored, even when it is overwritten.
 #pragma once
 #include "budget.h"
 
 struct record {
-	u8 *key, *value; // key is 0 in a place that is free
+	u8 *key, *value; // key is 0 in a free place
 	u32 key_len, value_len;
 	i64 expires;
 	u32 next; // in the index, or the next free place; 0 = none
-	u32 written; // when, in writes
+	u32 written; // when, counted in writes
 };
 
 enum { PLACES = 4096 }; // of the index
@@ -16,11 +16,11 @@ enum { PLACES = 4096 }; // of the index
 static struct record *records; // from 1 on
 static u32 room, used, free_place, last_written, writes;
 
-// What session_stats tells.
+// What session_stats reports.
 static u32 stored, stored_bytes, evicted, expired;
 static u32 index_of[PLACES];
 
-// What a value was before it was written over the last time: faults answer it.
+// A value before it was last overwritten: faults return it.
 enum { KEEPS_PREVIOUS = FAULT(value_previous) || FAULT(snapshot_stale) };
 static struct record previous;
 static u32 previous_of;
@@ -94,7 +94,7 @@ static u32 living(const u8 *key, u32 len, i64 now) {
 	return at && alive(&records[at], now) ? at : 0;
 }
 
-// discard frees a place that the index does not have, or no longer.
+// discard frees a place that is not, or no longer, in the index.
 static void discard(u32 at, int leaks) {
 	struct record *r = &records[at];
 	if (!leaks) {
@@ -156,15 +156,15 @@ static u32 stage(const u8 *key, u32 key_len, const u8 *value, u32 value_len, i64
 	return at;
 }
 
-// What commit has to forget of a record that is written over, apart from the room
-// that it took.
+// What commit must forget about an overwritten record, besides the room that it
+// took.
 static int keeps_count(const struct record *old, const struct record *new) {
 	if (FAULT(space_overwrite)) return 1;
 	return FAULT(space_shrink) && new->value_len < old->value_len;
 }
 
-// commit puts a staged record in place of what is stored under its key. It
-// cannot fail.
+// commit puts a staged record in place of the one with the same key. It cannot
+// fail.
 static void commit(u32 staged) {
 	struct record *new = &records[staged];
 	u32 at = find(new->key, new->key_len);
