@@ -8,9 +8,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// bareFile does with one file what a store with a log cannot do without: each set
-// writes as many bytes at the end, each get reads as many of those. It keeps no
-// records. What the same load over it stalls for, the disk and the system stall for.
+// bareFile does with one file the minimum that a store with a log must do: each set
+// appends that many bytes, and each get reads as many. It keeps no records. If the
+// same load stalls over it, the disk or the system has stalled.
 type bareFile struct {
 	nothing
 	file   *os.File
@@ -18,7 +18,7 @@ type bareFile struct {
 	record []byte
 }
 
-// bareFileRecords is how many fit into the file before it begins again.
+// bareFileRecords is how many fit into the file before it starts over.
 const bareFileRecords = 1 << 20
 
 func newBareFile(name string) (*bareFile, error) {

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkRequests is one peer at a time, for profiles; the program is what
-// compares.
+// BenchmarkRequests runs one peer at a time, for profiles; the program does the
+// comparing.
 func BenchmarkRequests(b *testing.B) {
 	for _, p := range peers() {
 		b.Run(p.name, func(b *testing.B) {

@@ -12,15 +12,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Sizes of the bare operation: a session's key is a SHA-256, and 300 bytes are a
-// session of some values.
+// Sizes of the bare operation: a session's key is a SHA-256, and 300 bytes hold
+// a session with some values.
 const (
 	callKeys  = 1024
 	keySize   = 32
 	valueSize = 300
 )
 
-// callee is a store under test with the records prepared. One goroutine at a
+// callee is a store under test with its records prepared. One goroutine at a
 // time uses it.
 type callee interface {
 	name() string
@@ -29,8 +29,8 @@ type callee interface {
 	close() error
 }
 
-// record makes the key and value that all callees store as number i: the first
-// eight bytes of the value are its revision, for those who have such.
+// record makes the key and value that all callees store as number i. The first
+// eight bytes of the value are its revision, for callees that have revisions.
 func record(i int) (key, value []byte) {
 	random := rand.NewChaCha8([32]byte{1: byte(i), 2: byte(i >> 8), 3: byte(i >> 16)})
 	key, value = make([]byte, keySize), make([]byte, valueSize)
@@ -69,8 +69,8 @@ func (c *storeCallee) set(i int) error {
 		Expires: c.now + store.Span(time.Hour), Now: c.now, Expect: abi.ExpectAny})
 }
 
-// runCalls measures the bare operation, on one core: an Extism plugin is for one
-// goroutine at a time.
+// runCalls measures the bare operation on one core, since only one goroutine at
+// a time may use an Extism plugin.
 func runCalls(ctx context.Context, p plan) ([]samples, error) {
 	native := newStoreCallee(ctx, "native store", store.NewMemory())
 	engine, err := openEngine(ctx, engineSmall)
@@ -121,7 +121,7 @@ func verifyCallee(c callee) error {
 	for i := range callKeys {
 		_, want := record(i)
 		if got, err := c.get(i); err != nil || !bytes.Equal(got, want) {
-			return fmt.Errorf("get: %d bytes, %v, and should be the %d bytes that were set", len(got), err, len(want))
+			return fmt.Errorf("get: %d bytes, %v, want the %d bytes that were set", len(got), err, len(want))
 		}
 	}
 	return nil
@@ -136,7 +136,7 @@ func callCell(c callee, op operation, fault *error) cell {
 		each = func() error {
 			value, err := c.get(at)
 			if err == nil && len(value) != valueSize {
-				err = fmt.Errorf("a value of %d bytes, and it should have %d", len(value), valueSize)
+				err = fmt.Errorf("a value of %d bytes, want %d", len(value), valueSize)
 			}
 			return err
 		}

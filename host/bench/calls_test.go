@@ -12,7 +12,7 @@ func TestVerifyCalleeFindsFaults(t *testing.T) {
 	key, _ := record(17)
 	for _, s := range []faultyStore{{lose: key}, {change: key}} {
 		s.Memory = store.NewMemory()
-		require.ErrorContains(t, verifyCallee(newStoreCallee(context.Background(), "faulty", s)), "should be the 300 bytes that were set")
+		require.ErrorContains(t, verifyCallee(newStoreCallee(context.Background(), "faulty", s)), "want the 300 bytes that were set")
 	}
 	sound := newStoreCallee(context.Background(), "sound", store.NewMemory())
 	require.NoError(t, verifyCallee(sound))
@@ -20,7 +20,7 @@ func TestVerifyCalleeFindsFaults(t *testing.T) {
 	require.ErrorIs(t, verifyCallee(sound), store.ErrClosed)
 }
 
-// A callee that stops giving whole values is noticed while it is measured.
+// A callee that stops returning whole values is noticed while it is measured.
 func TestCallCellNotesFaults(t *testing.T) {
 	c := newStoreCallee(context.Background(), "short", store.NewMemory())
 	for i := range c.values {

@@ -44,7 +44,7 @@ func (c *httpClient) carries() bool { return c.server.inCookie }
 
 func (c *httpClient) request(op operation) {
 	// A server makes a Request for every request, and some libraries write to
-	// it: everybody gets a fresh copy, which costs no allocation.
+	// it. So everybody gets a fresh copy, which costs no allocation.
 	c.now = c.made
 	clear(c.answer.header)
 	c.server.pages[op].ServeHTTP(&c.answer, &c.now)
@@ -55,7 +55,7 @@ func (c *httpClient) fetch(op operation) (string, error) {
 	return c.keep(c.server.pages[op], &r)
 }
 
-// keep serves a request and does what a browser does with the cookies.
+// keep serves a request and handles the cookies as a browser does.
 func (c *httpClient) keep(page http.Handler, r *http.Request) (string, error) {
 	w := httptest.NewRecorder()
 	page.ServeHTTP(w, r)

@@ -41,7 +41,7 @@ func (c *countingStore) Delete(ctx context.Context, key []byte, now store.Millis
 }
 
 // countStoreCalls returns how many calls of the store a number of requests of
-// one operation makes, in all, through our middleware.
+// one operation makes in all, through our middleware.
 func countStoreCalls(ctx context.Context, op operation, requests int) (int, error) {
 	var f faults
 	counting := &countingStore{Store: store.NewMemory()}

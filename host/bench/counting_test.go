@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// TestCountingStore does all that the store beneath does.
+// TestCountingStore: it does everything that the store beneath does.
 func TestCountingStore(t *testing.T) {
 	storetest.Wrapper(t, func(s store.Store) store.Store { return &countingStore{Store: s} })
 }

@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 )
 
-// filesystemMemory is what fsName answers for one that keeps files in memory:
-// durability costs nothing there, and nothing can be said about it.
+// filesystemMemory is what fsName returns for a file system in memory: durability
+// costs nothing there, so nothing can be said about it.
 const filesystemMemory = "tmpfs"
 
-// scratchDir makes a directory for files that are measured: within parent, or,
-// if none is named, in the first usual place that is on a disk. It returns the
-// name of its filesystem, too.
+// scratchDir makes a directory for the measured files: within parent or, if none
+// is named, in the first usual place that is on a disk. It also returns the name
+// of the file system.
 func scratchDir(parent string) (dir, filesystem string, err error) {
 	places := []string{parent}
 	if parent == "" {
@@ -38,9 +38,8 @@ func scratchDir(parent string) (dir, filesystem string, err error) {
 	return "", "", err
 }
 
-// diskUse sums up the files of a directory, and of those below it: how
-// long they are, and what the disk has set aside for them and the directories (0
-// where that is not known).
+// diskUse sums up the files of a directory and below: their lengths, and what the
+// disk has allocated for them and the directories (0 if unknown).
 func diskUse(dir string) (length, allocated int64, err error) {
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -62,8 +61,8 @@ func diskUse(dir string) (length, allocated int64, err error) {
 	return length, allocated, err
 }
 
-// cool has the system forget what it holds in memory of the files of a directory.
-// It reports whether it could.
+// cool makes the system drop what it has cached of the files of a directory. It
+// reports whether it could.
 func cool(dir string) (bool, error) {
 	flush(dir)
 	all := true

@@ -32,8 +32,8 @@ func fsName(dir string) string {
 	return fmt.Sprintf("filesystem 0x%x", uint32(st.Type))
 }
 
-// flush has the disk take over what was written in the filesystem of dir, so
-// that nobody pays for what others wrote before.
+// flush makes the disk take over what was written to the file system of dir, so
+// that nobody pays for earlier writes of others.
 func flush(dir string) {
 	if f, err := os.Open(dir); err == nil {
 		_ = unix.Syncfs(int(f.Fd()))

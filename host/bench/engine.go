@@ -10,15 +10,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// Memory limits of the engine: for some sessions, and for a crowd without any
-// being evicted.
+// Memory limits of the engine: for some sessions, and for a crowd without
+// evicting any.
 const (
 	engineSmall = 64 << 20
 	engineCrowd = 1 << 30
 )
 
-// openEngine runs the bundled memory engine as an application would, with
-// the number of shards that is the default for the machine.
+// openEngine runs the bundled memory engine as an application would, with the
+// machine's default number of shards.
 func openEngine(ctx context.Context, limit int64) (*plugin.Plugin, error) {
 	return memory.Open(ctx, plugin.Config{MemoryLimit: limit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
@@ -32,7 +32,8 @@ func openWasm(ctx context.Context, _ string, f *faults) (server, error) {
 	return waddleServer(ctx, engine, f)
 }
 
-// heapMeter says by how much the heap has grown since it was made.
+// heapMeter returns a function that says how much the heap has grown since
+// then.
 func heapMeter() func() int64 {
 	live := func() int64 {
 		var m runtime.MemStats

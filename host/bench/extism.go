@@ -16,8 +16,8 @@ const (
 	extismGuest  = "github.com/waddle-sessions/waddle/host/bench/extismguest"
 )
 
-// extismCallee is the storage operation as a plugin of Extism, called as its
-// documentation has it: Plugin.Call with the input as bytes.
+// extismCallee is the storage operation as an Extism plugin, called as Extism's
+// documentation says: Plugin.Call with the input as bytes.
 type extismCallee struct {
 	ctx    context.Context
 	plugin *extism.Plugin
@@ -57,8 +57,8 @@ func (c *extismCallee) set(i int) error {
 	return err
 }
 
-// buildExtismGuest builds the plugin from its sources, which takes some seconds
-// when the standard library was not built for WebAssembly before.
+// buildExtismGuest builds the plugin from its sources. This takes some seconds
+// if the standard library was not built for WebAssembly before.
 func buildExtismGuest(ctx context.Context) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "sessions-bench-guest-")
 	if err != nil {

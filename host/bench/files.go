@@ -23,14 +23,14 @@ import (
 type fileEngine struct {
 	name string
 	open func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error)
-	// crowd is how many sessions the engine is loaded with, of those that
-	// are asked for.
+	// crowd is how many sessions the engine is loaded with, given the number asked
+	// for.
 	crowd func(records int) int
-	// packs are files that hold many sessions each and are given back when they
-	// are waste; hints are files without which opening takes longer. Names, with *
-	// for what differs; "" for none.
+	// packs are files that hold many sessions each and are removed when they are
+	// waste. hints are files without which opening takes longer. Both are name
+	// patterns with *; "" means none.
 	packs, hints string
-	// settings are for the engine, beside its defaults.
+	// settings are for the engine, in addition to its defaults.
 	settings map[string]string
 	// code is a directory for compiled code, where no other program changes it.
 	code string
@@ -39,7 +39,8 @@ type fileEngine struct {
 // fileEngines are in the order of the tables.
 var fileEngines = []fileEngine{
 	{name: nameDynfile, open: dynfile.Open, crowd: func(records int) int { return records }, packs: "*.segment", hints: "*.hint"},
-	// A folder and a file each: fewer of them make the point, and are removed sooner.
+	// Each session takes a folder and a file. Fewer of them make the point, and are
+	// removed sooner.
 	{name: nameKeyfolder, open: keyfolder.Open, crowd: func(records int) int { return max(records/100, 1) }},
 }
 
@@ -56,7 +57,7 @@ const (
 	oneShard = ", one shard" // after the name of an engine
 )
 
-// What is measured of a record.
+// The operations on records that are measured.
 const (
 	opUnsynced = "write, not synced"
 	opSecond   = "write, synced each second"
@@ -65,21 +66,21 @@ const (
 	opFetch    = "read"
 )
 
-// manyWriters is how many goroutines share the syncs. syncedKeys are the records
-// where each write is synced, so that storing them all does not take longer than
-// the measurement.
+// manyWriters is how many goroutines share the syncs. syncedKeys is how many records
+// there are when each write is synced, so that storing them all does not take longer
+// than the measurement.
 const (
 	manyWriters = 64
 	syncedKeys  = 4 * manyWriters
 )
 
-// filesEffort is how much is measured of engines that keep files.
+// filesEffort is how much of the engines that keep files is measured.
 type filesEffort struct {
 	unsynced, synced, second, requests plan
 	crowd                              crowd
 }
 
-// filesResult is what a run found out of them.
+// filesResult is what a run found out about them.
 type filesResult struct {
 	Filesystem string            `json:"filesystem"`
 	Records    []row             `json:"records"`
@@ -87,12 +88,12 @@ type filesResult struct {
 	Crowds     []fileCrowdResult `json:"crowds"`
 }
 
-// recordCase is one store and the operations that it is measured in.
+// recordCase is one store and the operations in which it is measured.
 type recordCase struct {
 	subject string
 	ops     []string
 	reads   string // the subject's name in the table of reads; "" for none
-	alone   bool   // one writer also where others have many
+	alone   bool   // one writer even where others have many
 	open    func(ctx context.Context, dir string) (recordStore, error)
 }
 
@@ -125,7 +126,7 @@ func recordCases(engines []fileEngine) (cases []recordCase) {
 	)
 }
 
-// runFiles measures in a directory that it makes within parent and removes.
+// runFiles measures in a directory that it makes within parent and then removes.
 func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, error) {
 	dir, filesystem, err := scratchDir(parent)
 	if err != nil {
@@ -157,9 +158,9 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 	return r, nil
 }
 
-// runRecords measures single records. What waits for the disk is apart from what
-// does not: the writes that one leaves to the system would be in the syncs of the
-// other.
+// runRecords measures single records. Operations that wait for the disk are measured
+// apart from those that do not: otherwise the writes that one leaves to the system
+// would be in the syncs of the other.
 func runRecords(ctx context.Context, engines []fileEngine, e filesEffort, dir string) (all []samples, err error) {
 	var unsynced, synced, second []cell
 	var settled []*recordSubject // of the cells of second
@@ -225,7 +226,7 @@ func runRecords(ctx context.Context, engines []fileEngine, e filesEffort, dir st
 	return all, nil
 }
 
-// start opens the engine over a directory; no shards are its default.
+// start opens the engine over a directory; 0 shards means its default.
 func (e fileEngine) start(ctx context.Context, dir string, d plugin.Durability, shards int) (*plugin.Plugin, error) {
 	return e.open(ctx, dir, plugin.Config{Durability: d, Shards: shards, Settings: e.settings,
 		CacheDir: e.code, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
@@ -280,11 +281,11 @@ func filePeers(engines []fileEngine) (all []peer) {
 	}
 	return append(all,
 		peer{name: nameGorillaFiles, module: moduleGorilla, keeps: true, open: openGorillaFiles,
-			note: "syncs nothing and overwrites in place: a crash while it writes leaves a torn file; of a record, a write is one Session.Save"},
+			note: "syncs nothing and overwrites in place: a crash while it writes leaves a torn file; for single records, a write is one Session.Save"},
 		peer{name: nameBolt, module: moduleBoltstore, keeps: true, open: openSCSBolt,
 			note: "where not synced, with bbolt's NoSync"},
 		peer{name: nameBadger, module: moduleBadger, keeps: true, open: openSCSBadger,
-			note: "a store of this program, one transaction of Badger's for each call; scs's own badgerstore module was not to be had"},
+			note: "a store of this program, with one Badger transaction for each call; scs's own badgerstore module was not available"},
 	)
 }
 

@@ -13,20 +13,20 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// fileCrowdResult is what one engine that keeps files did with very many sessions.
+// fileCrowdResult is the result of one engine that keeps files, with very many sessions.
 type fileCrowdResult struct {
 	Engine    string        `json:"engine"`
 	Records   int           `json:"records"`
 	Fill      latency       `json:"fill"`
-	Close     time.Duration `json:"close_ns"` // which makes all durable
+	Close     time.Duration `json:"close_ns"` // which makes everything durable
 	Openings  []opening     `json:"openings"`
 	Memory    int64         `json:"memory_bytes"` // of all instances, after the first opening
 	Length    int64         `json:"disk_length_bytes"`
 	Allocated int64         `json:"disk_allocated_bytes"` // 0 if unknown
 
-	// A load of overwrites and deletes, so much that space is given back
-	// meanwhile. Removed are files of many sessions that were there before it or
-	// between its slices, and are gone at the end.
+	// A load of overwrites and deletes, long enough that space is freed meanwhile.
+	// Removed counts files of many sessions that existed before it or between its
+	// slices, and are gone at the end.
 	Load    latency `json:"load"`
 	Sweep   latency `json:"sweep_steps"`
 	Bare    latency `json:"bare_file"`
@@ -35,12 +35,12 @@ type fileCrowdResult struct {
 	Worn    int64   `json:"disk_length_after_load_bytes"`
 }
 
-// opening is one way to open the engine over what it holds.
+// opening is one way to open the engine with what it holds.
 type opening struct {
 	What      string        `json:"what"`
 	Took      time.Duration `json:"ns"`
 	Processor time.Duration `json:"cpu_ns"`  // 0 if unknown
-	Code      time.Duration `json:"code_ns"` // of which until the module's code was ready
+	Code      time.Duration `json:"code_ns"` // the part of it until the module's code was ready
 	From      string        `json:"code_from"`
 }
 
@@ -51,8 +51,7 @@ const (
 	openWithoutHint = "files cached, no hints"
 )
 
-// runFileCrowd fills the engine, opens it again in some ways, and has it give
-// space back.
+// runFileCrowd fills the engine, opens it again in several ways, and lets it free space.
 func runFileCrowd(ctx context.Context, e fileEngine, c crowd, dir string) (r fileCrowdResult, err error) {
 	r = fileCrowdResult{Engine: e.name, Records: e.crowd(c.records)}
 	p, err := e.start(ctx, dir, plugin.DurabilityInterval, 0)
@@ -124,16 +123,17 @@ func runFileCrowd(ctx context.Context, e fileEngine, c crowd, dir string) (r fil
 	return r, p.Close(ctx)
 }
 
-// activePart is which part of the sessions the load of writes goes to, as those of
-// the visitors who are there: so often that files become waste in some seconds.
+// activePart: the load of writes goes to one in activePart of the sessions, like those
+// of the visitors who are there. It hits them so often that files become waste in some
+// seconds.
 const activePart = 16
 
-// patience is how many times longer than planned the load goes on at most, if no space
-// has been given back.
+// patience is how many times longer than planned the load may go on if no space has been
+// freed.
 const patience = 8
 
-// wear puts a load of writes on the engine, beside the same over a bare file and
-// over nothing.
+// wear puts a load of writes on the engine, and the same load on a bare file and on
+// nothing.
 func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c crowd, dir, packs string) error {
 	packed, err := filesLike(dir, packs)
 	if err != nil {
@@ -155,7 +155,7 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 		if err := l.slice(workers, c.span, &worn, &sweeps); err != nil {
 			return fmt.Errorf("load of writes: %w", err)
 		}
-		if err := p.Save(ctx, store.At(time.Now())); err != nil { // nothing is removed before what takes its place is durable
+		if err := p.Save(ctx, store.At(time.Now())); err != nil { // nothing is removed before its replacement is durable
 			return err
 		}
 		now, err := filesLike(dir, packs)
@@ -184,8 +184,8 @@ func (r *fileCrowdResult) wear(ctx context.Context, l *load, p *plugin.Plugin, c
 	return err
 }
 
-// settle has the engine do what it leaves for later, as it would in a server's idle
-// time: until nothing changes on the disk any more.
+// settle makes the engine do what it leaves for later, as in a server's idle time, until
+// nothing changes on the disk any more.
 func settle(ctx context.Context, p *plugin.Plugin, dir string) error {
 	const steps = 100
 	for before := int64(-1); ; {
@@ -205,8 +205,8 @@ func settle(ctx context.Context, p *plugin.Plugin, dir string) error {
 	}
 }
 
-// removeHints removes the files of that name and returns how many there were. Files that
-// are not full yet have none.
+// removeHints removes the files with that name and returns how many there were. Files
+// that are not full yet have none.
 func removeHints(dir, name string) (int, error) {
 	names, err := filesLike(dir, name)
 	for _, name := range names {
@@ -215,8 +215,8 @@ func removeHints(dir, name string) (int, error) {
 	return len(names), err
 }
 
-// filesLike returns the paths of files below an engine's directory, where each shard has
-// a folder.
+// filesLike returns the paths of files below an engine's directory, in which each shard
+// has a folder.
 func filesLike(dir, name string) ([]string, error) {
 	if name == "" {
 		return nil, nil

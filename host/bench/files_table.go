@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// files prints how engines do that keep sessions in files.
+// files prints the results of engines that keep sessions in files.
 func (t table) files(f *filesResult) {
 	t.line("\nfiles: records of %d bytes under keys of %d, without HTTP, on %s", valueSize, keySize, f.Filesystem)
 	for _, op := range []string{opUnsynced, opSecond, opSynced, opMany, opFetch} {
@@ -36,13 +36,13 @@ func (t table) fileCrowd(c fileCrowdResult) {
 		t.line("  opened in %s (cpu %s; %s of it for code, %s), %s", short(o.Took), short(o.Processor), short(o.Code), o.From, o.What)
 	}
 	each := func(n int64) string { return fmt.Sprintf("%.0f", float64(n)/float64(c.Records)) }
-	t.line("  %.1f MiB in use, %s bytes per session; %s bytes per session on the disk, %s of it set aside; after the load %s",
+	t.line("  %.1f MiB in use, %s bytes per session; %s bytes per session on the disk, %s allocated; after the load %s",
 		float64(c.Memory)/(1<<20), each(c.Memory), each(c.Length), each(c.Allocated), each(c.Worn))
 	t.latencies(namedLatency{"fill", c.Fill}, namedLatency{"load of writes", c.Load},
 		namedLatency{"steps of the sweep beside it", c.Sweep}, namedLatency{"the same load, bare file", c.Bare},
 		namedLatency{"the same load, no store", c.Noise})
 	if c.Removed > 0 {
-		t.line("  %d files were given back meanwhile", c.Removed)
+		t.line("  %d files were freed meanwhile", c.Removed)
 	}
 }
 

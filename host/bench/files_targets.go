@@ -9,14 +9,14 @@ import (
 const (
 	targetUnsynced  = 20.0 // times gorilla's writes per second
 	targetKeyfolder = 3.0
-	targetSynced    = 1.3 // times what a bare append and its sync take
+	targetSynced    = 1.3 // times as long as a bare append and its sync
 	targetGroup     = 5.0 // times the bare loop's throughput
 	targetOpen      = 3 * time.Second
 	targetPause     = 10 * time.Millisecond
 )
 
-// judgeFiles gives a verdict on each target of the engines that keep files. Those go
-// by the clock: waiting for the disk is what they are about.
+// judgeFiles gives a verdict on each target of the engines that keep files. These
+// use wall-clock time, since they are about waiting for the disk.
 func judgeFiles(f *filesResult, cores int, add func(met bool, target, found string, args ...any)) {
 	onDisk := f.Filesystem != filesystemMemory
 	for _, c := range []struct {
@@ -47,8 +47,8 @@ func judgeFiles(f *filesResult, cores int, add func(met bool, target, found stri
 			add(o.Took < targetOpen, fmt.Sprintf("%s: %d sessions opened under %v, %s", c.Engine, c.Records, targetOpen, o.What),
 				"%s, processor time %s", short(o.Took), short(o.Processor))
 		}
-		add(c.Load.Max < targetPause && c.Removed > 0, fmt.Sprintf("%s: worst operation while space is given back under %v", c.Engine, targetPause),
-			"%s by the clock; the same load over a bare file: %s, over nothing: %s; worst in processor time: %s, of a step of the sweep %s; %d files given back",
+		add(c.Load.Max < targetPause && c.Removed > 0, fmt.Sprintf("%s: worst operation while space is freed under %v", c.Engine, targetPause),
+			"%s of wall-clock time; the same load over a bare file: %s, over nothing: %s; worst in processor time: %s, of a step of the sweep %s; %d files freed",
 			short(c.Load.Max), short(c.Bare.Max), short(c.Noise.Max), short(c.Load.MaxProcessor), short(c.Sweep.MaxProcessor), c.Removed)
 	}
 }

@@ -21,7 +21,7 @@ var tinyFiles = filesEffort{
 	crowd:    crowd{records: 2000, slices: 1, span: 100 * time.Millisecond},
 }
 
-// checkFiles looks whether every case is in the result, in each of its operations, with
+// checkFiles requires every case to be in the result, in each of its operations, with
 // what it is compared to.
 func checkFiles(t *testing.T, r *filesResult) {
 	require.NotEmpty(t, r.Filesystem)
@@ -65,8 +65,8 @@ func checkFiles(t *testing.T, r *filesResult) {
 	}
 }
 
-// The reason for a load of writes is that space is given back, and the one for hints
-// that opening goes by them: both happen, here with files that are small enough.
+// A load of writes is run to see space freed, and hints exist to speed up opening: both
+// happen, here with files that are small enough.
 func TestFileCrowdGivesSpaceBack(t *testing.T) {
 	e := fileEngines[0]
 	e.settings = map[string]string{"segment_bytes": "65536"}
@@ -126,8 +126,8 @@ func TestRecordsFindFaults(t *testing.T) {
 		store faultyRecords
 		want  string
 	}{
-		{"a write is lost", faultyRecords{lose: 17, change: -1, fail: -1}, "record 17 is not what was written last"},
-		{"a bit changes", faultyRecords{lose: -1, change: 18, fail: -1}, "record 18 is not what was written last"},
+		{"a write is lost", faultyRecords{lose: 17, change: -1, fail: -1}, "record 17 is not as it was last written"},
+		{"a bit changes", faultyRecords{lose: -1, change: 18, fail: -1}, "record 18 is not as it was last written"},
 		{"an error", faultyRecords{lose: -1, change: -1, fail: 19}, "made to fail"},
 		{"none", faultyRecords{lose: -1, change: -1, fail: -1}, ""},
 	} {

@@ -21,20 +21,21 @@ const guestGo = "go"
 type guestFacts struct {
 	Language string `json:"language"`
 	Size     int    `json:"size"` // of the module, in bytes
-	// Compile is how long it took to make machine code of the module, with no
-	// cache; Open how long to open it once it was made.
+	// Compile is how long it took to compile the module, with no cache; Open is
+	// how long it took to open it once compiled.
 	Compile time.Duration `json:"compile"`
 	Open    time.Duration `json:"open"`
 	Memory  int64         `json:"memory"` // of an instance that has no records yet, in bytes
 }
 
-// guestsResult are the figures of one store in several languages.
+// guestsResult contains the figures of one store in several languages.
 type guestsResult struct {
 	Facts []guestFacts `json:"facts"`
 	Rows  []row        `json:"rows"`
 }
 
-// findGuests returns the languages that dir has a module for: LANGUAGE/store.wasm.
+// findGuests returns the languages for which dir has a module:
+// LANGUAGE/store.wasm.
 func findGuests(dir fs.FS) ([]string, error) {
 	files, err := fs.Glob(dir, "*/store.wasm")
 	if err != nil {
@@ -45,7 +46,7 @@ func findGuests(dir fs.FS) ([]string, error) {
 		languages = append(languages, path.Dir(file))
 	}
 	if !slices.Contains(languages, guestGo) {
-		return nil, fmt.Errorf("there is no %s/store.wasm among %q: say with -guests where the example guests are", guestGo, languages)
+		return nil, fmt.Errorf("there is no %s/store.wasm among %q: give the directory of the example guests with -guests", guestGo, languages)
 	}
 	return languages, nil
 }
@@ -83,8 +84,8 @@ func runGuests(ctx context.Context, dir string, p plan) (*guestsResult, error) {
 	return result, nil
 }
 
-// openGuest opens a guest twice, the second time with the code that the first
-// has made, and returns the second.
+// openGuest opens a guest twice, the second time with the code compiled by the
+// first, and returns the second.
 func openGuest(ctx context.Context, dir fs.FS, language string) (*plugin.Plugin, *guestFacts, error) {
 	wasm, err := fs.ReadFile(dir, path.Join(language, "store.wasm"))
 	if err != nil {

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// cell is one thing to measure under one number of cores.
+// cell is one thing to measure with one number of cores.
 type cell struct {
 	subject   string
 	operation string
 	cores     int
 	workers   int // goroutines
 
-	// waits says that operations wait for a disk: batches are sized by the clock
-	// then, since little of the time is processor time.
+	// waits says that operations wait for a disk: batches are then sized by
+	// wall-clock time, since little of the time is processor time.
 	waits bool
-	// before, if there is one, is called before each batch and not timed.
+	// before, if it is not nil, is called before each batch and not timed.
 	before func()
 
-	// run does an operation n times. It is called by each worker, from 0 on,
-	// many times.
+	// run does an operation n times. Each worker, numbered from 0, calls it many
+	// times.
 	run func(worker, n int)
 }
 
@@ -32,16 +32,16 @@ type plan struct {
 	span   time.Duration // of one cell in one round
 }
 
-// samples are what the rounds of one cell gave, each per operation.
+// samples are the results of the rounds of one cell, per operation.
 type samples struct {
 	cell
 	ns, cpu, allocs, bytes []float64
 }
 
-// measure runs all cells round by round, so that the cells of one round share
-// the state that the machine is in. Each round has an order of its own: what one
-// leaves behind, in caches and in the heap, slows its successor down. The cells
-// of one subject and operation, which differ in the cores, stay together.
+// measure runs all cells round by round, so that the cells of one round share the
+// state of the machine. Each round has an order of its own, because what one cell
+// leaves behind, in caches and in the heap, slows down the next. The cells of one
+// subject and operation, which differ in the cores, stay together.
 func measure(cells []cell, p plan) []samples {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	all := make([]samples, len(cells))
@@ -74,9 +74,9 @@ func group(cells []cell) (groups [][]int) {
 	return groups
 }
 
-// calibrate warms the cell up and returns how many operations take about span. The
-// quickest of some tries counts: a stall of the machine must not make a
-// batch so small that what surrounds it is measured.
+// calibrate warms the cell up and returns how many operations take about span. It
+// uses the fastest of several tries: a stall of the machine must not make a batch
+// so small that its overhead is measured.
 func calibrate(c cell, span time.Duration) int {
 	for n := 1; ; n *= 2 {
 		took := c.size(sample(c, n))
@@ -92,7 +92,7 @@ func calibrate(c cell, span time.Duration) int {
 	}
 }
 
-// size is the time of a batch by which batches are sized.
+// size is the time of a batch that decides the size of batches.
 func (c cell) size(u usage) time.Duration {
 	if c.waits {
 		return u.took
@@ -107,9 +107,9 @@ type usage struct {
 	mallocs, bytes uint64
 }
 
-// undisturbed is the time by the clock or, if others kept the process waiting
-// for a core, the processor time: a batch must be long enough to pay for the
-// collection of its garbage, however busy the machine was when it was sized.
+// undisturbed is the wall-clock time or, if others kept the process waiting for a
+// core, the processor time: a batch must be long enough to pay for the collection
+// of its garbage, however busy the machine was when it was sized.
 func (u usage) undisturbed() time.Duration {
 	if u.cpu > 0 {
 		return min(u.took, u.cpu)
@@ -117,7 +117,7 @@ func (u usage) undisturbed() time.Duration {
 	return u.took
 }
 
-// sample measures one batch, beginning with no garbage of others.
+// sample measures one batch, starting without garbage from others.
 func sample(c cell, n int) usage {
 	var took time.Duration
 	u := c.measured(func() { took = c.batch(n) })
@@ -125,7 +125,7 @@ func sample(c cell, n int) usage {
 	return u
 }
 
-// measured says what something took, beginning with no garbage of others.
+// measured measures what work takes, starting without garbage from others.
 func (c cell) measured(work func()) usage {
 	runtime.GOMAXPROCS(c.cores)
 	if c.before != nil {
@@ -142,9 +142,9 @@ func (c cell) measured(work func()) usage {
 	return usage{took, cpu, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}
 }
 
-// sustain runs each cell for span in each round, however many operations that
-// are, and what ends it. For what does something only now and then: a batch must be
-// so long that its share of that is in it.
+// sustain runs each cell for span in each round, however many operations that is,
+// and then end. It is for subjects that do something only from time to time: a
+// batch must be long enough to include its share of that.
 func sustain(cells []cell, p plan, end func(cell int)) []samples {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	const portion = 16
@@ -168,8 +168,8 @@ func sustain(cells []cell, p plan, end func(cell int)) []samples {
 	return all
 }
 
-// batch has the workers share n operations. They take small portions until none
-// is left, so that one that is held up does not hold up the end.
+// batch divides n operations among the workers. They take small portions until none
+// is left, so that a delayed worker does not delay the end.
 func (c cell) batch(n int) time.Duration {
 	if c.workers == 1 {
 		start := time.Now()

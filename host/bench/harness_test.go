@@ -17,7 +17,7 @@ func TestBatchRunsEveryOperationOnce(t *testing.T) {
 		busy := map[int]bool{}
 		work := cell{cores: 1, workers: c.workers, run: func(worker, n int) {
 			mu.Lock()
-			require.False(t, busy[worker], "a worker is called by one goroutine at a time")
+			require.False(t, busy[worker], "only one goroutine at a time calls a worker")
 			require.Less(t, worker, c.workers)
 			busy[worker] = true
 			mu.Unlock()
@@ -33,7 +33,8 @@ func TestBatchRunsEveryOperationOnce(t *testing.T) {
 
 var kept []*[512]byte
 
-// What costs four times as much must show as such, and an allocation as one.
+// An operation that costs four times as much must show as such, and an
+// allocation as one.
 func TestMeasure(t *testing.T) {
 	kept = make([]*[512]byte, 1)
 	once := func(worker, n int) { spin(worker, n) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// machine is where the figures come from.
+// machine describes where the figures come from.
 type machine struct {
 	CPU   string `json:"cpu"`
 	Cores int    `json:"cores"`
@@ -59,8 +59,8 @@ func procModel() string {
 	return ""
 }
 
-// versions returns the versions of the modules that are compared, as this
-// program was built with them.
+// versions returns the versions of the compared modules with which this program
+// was built.
 func versions() map[string]string {
 	want := map[string]bool{"github.com/tetratelabs/wazero": true, moduleExtism: true, moduleBolt: true}
 	for _, p := range append(peers(), filePeers(fileEngines)...) {

@@ -1,6 +1,6 @@
-// Command bench measures Waddle's session middleware beside other session
-// libraries, its plugin calls beside those of another plugin system, and its
-// engines that keep files beside others that do, all in one run. See README.md for the method.
+// Command bench compares, in one run, Waddle's session middleware with other session
+// libraries, its plugin calls with those of another plugin system, and its engines that keep
+// files with others that do. See README.md for the method.
 package main
 
 import (
@@ -72,15 +72,15 @@ var (
 	}
 )
 
-// run does what the arguments say. Missed targets are told and are no error.
+// run does what the arguments say. Missed targets are reported, but are not an error.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
-	quick := flags.Bool("quick", false, "a rough look in some seconds; too rough to judge by")
+	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
 	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million (default all)")
-	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "where the part guests finds one folder with a store.wasm per language, a `directory`")
-	dir := flags.String("dir", "", "where the part files makes its files, a `directory` on a disk (default the temporary directory, or another if that is in memory)")
+	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the part guests")
+	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -192,16 +192,16 @@ func chooseParts(only string) (map[string]bool, error) {
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q; there are requests, calls, guests, files, million", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files or million", only, name)
 		}
 		chosen[name] = true
 	}
 	return chosen, nil
 }
 
-// runCrowds loads the engine and then, for scale, the native store. One after
-// the other: the native store's records are on the heap, and while the collector
-// looks through them nothing else should be measured.
+// runCrowds loads the engine and then, for scale, the native store. They run one after the
+// other: the native store's records are on the heap, and nothing else should be measured while
+// the collector scans them.
 func runCrowds(ctx context.Context, c crowd) ([]crowdResult, error) {
 	engine, err := openEngine(ctx, engineCrowd)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestMeasureAll(t *testing.T) {
 	require.NoError(t, err)
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Empty(t, left, "what was made is removed")
+	require.Empty(t, left, "everything that was made is removed")
 
 	path := filepath.Join(t.TempDir(), "results.json")
 	require.NoError(t, made.write(path))
@@ -85,7 +85,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything"; there are requests, calls, guests, files, million`},
+		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files or million`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// crowd says how the store is loaded that holds very many sessions.
+// crowd says how a store is loaded with very many sessions.
 type crowd struct {
 	records int
 	slices  int           // of mixed load, each followed by one of noise
@@ -29,7 +29,7 @@ type crowdStore interface {
 	store.Sweeper
 }
 
-// crowdResult is what one store did with a crowd.
+// crowdResult is the result of one store with a crowd.
 type crowdResult struct {
 	Store    string  `json:"store"`
 	Records  int     `json:"records"`
@@ -45,8 +45,8 @@ type crowdResult struct {
 	Noise latency `json:"noise"`
 }
 
-// runCrowd fills a store, looks at its memory, and puts a mixed load on it, a
-// sweep running all the while. memory says how many bytes the store has in use.
+// runCrowd fills a store, measures its memory, and puts a mixed load on it, while
+// a sweep runs all the time. memory returns how many bytes the store has in use.
 func runCrowd(ctx context.Context, name string, st crowdStore, memory func() int64, c crowd) (crowdResult, error) {
 	l := &load{ctx: ctx, store: st, mix: mixServing, present: make([]bool, c.records)}
 	fill, err := l.fill()
@@ -86,7 +86,7 @@ type load struct {
 	ctx     context.Context
 	store   crowdStore
 	mix     mix
-	active  int    // how many records, the first ones, are used at all; 0 for all
+	active  int    // only the first records, so many of them, are used; 0 means all
 	present []bool // whether the record should be there
 	swept   int
 }
@@ -100,7 +100,8 @@ var (
 	mixWriting = mix{gets: 30, sets: 50}
 )
 
-// crowdKey writes the key of record i: fast, spread evenly, the same at each call.
+// crowdKey writes the key of record i: quickly, evenly spread, the same at each
+// call.
 func crowdKey(key []byte, i int) {
 	for word := range keySize / 8 {
 		x := uint64(i)<<2 + uint64(word) + 1
@@ -144,8 +145,8 @@ func (l *load) fill() (*recorder, error) {
 	return r, nil
 }
 
-// verify reads every record: what should be there is, byte for byte. What a
-// store evicted would show here.
+// verify reads every record and requires everything that should be there, byte for
+// byte. An eviction would show here.
 func (l *load) verify() error {
 	key, want := make([]byte, keySize), make([]byte, valueSize)
 	missing := 0
@@ -170,7 +171,7 @@ func (l *load) verify() error {
 }
 
 // slice puts the mixed load on the store for a while. Each worker has its own
-// part of the records.
+// share of the records.
 func (l *load) slice(workers int, span time.Duration, mixed, sweeps *recorder) error {
 	ctx, stop := context.WithCancel(l.ctx)
 	defer stop()
@@ -204,7 +205,7 @@ const (
 	sweepPause   = time.Millisecond
 )
 
-// sweep drops what has expired, in small steps, until the context ends.
+// sweep removes expired records in small steps until the context ends.
 func (l *load) sweep(ctx context.Context, r *recorder) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -225,16 +226,15 @@ func (l *load) sweep(ctx context.Context, r *recorder) error {
 	}
 }
 
-// gone is how many records of a worker are missing at most at one time, and
-// shortLife how long those live, in milliseconds, that expire instead of being
-// deleted.
+// gone is how many records of a worker are missing at most at one time. shortLife
+// is how long, in milliseconds, records live that expire instead of being deleted.
 const (
 	gone      = 4096
 	shortLife = 20
 )
 
-// work does gets, sets, deletes and creations as the mix says, each timed.
-// Deletion is in turns a Delete and an expiry that comes soon.
+// work does gets, sets, deletes and creations according to the mix, each timed.
+// Deletions alternate between a Delete and an expiry that comes soon.
 func (l *load) work(first, end int, until time.Time, r *recorder) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -40,7 +40,7 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// faultyStore does to one record what a store must not.
+// faultyStore does something wrong to one record.
 type faultyStore struct {
 	*store.Memory
 	lose, change []byte

@@ -6,8 +6,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// nothing is a store that does nothing at once. The same load over it shows what
-// the machine, the scheduler and the clock add to every timed operation.
+// nothing is a store that does nothing and returns at once. The same load over
+// it shows what the machine, the scheduler and the clock add to every timed
+// operation.
 type nothing struct{}
 
 func (nothing) Get(context.Context, []byte, store.Millis) ([]byte, error)         { return nil, nil }

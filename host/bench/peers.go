@@ -9,29 +9,29 @@ const (
 	nameSCS    = "scs, memstore"
 )
 
-// peer is a session library with the store it runs on here.
+// peer is a session library with the store that it uses here.
 type peer struct {
 	name   string
 	module string // whose version is reported; "" for none
-	note   string // what a reader has to know of how it is run
-	keeps  bool   // sessions; a peer without measures only opUnused
+	note   string // what a reader must know about how it is run
+	keeps  bool   // sessions; a peer without sessions measures only opUnused
 
 	// open starts the application. dir is an empty directory of its own. A
-	// handler that reads a wrong value tells f.
+	// handler that reads a wrong value reports it to f.
 	open func(ctx context.Context, dir string, f *faults) (server, error)
 }
 
 // server is an application in this process whose pages are the operations.
 type server interface {
-	// login begins a session that has all values, the counter at 0.
+	// login begins a session that has all values, with the counter at 0.
 	login(user string) (client, error)
 	close() error
 }
 
 // client is the browser of one visitor. One goroutine at a time may use it.
 type client interface {
-	// request asks for a page and throws the answer away. The request was
-	// made in advance; no network is involved.
+	// request asks for a page and discards the answer. The request was made in
+	// advance; no network is involved.
 	request(op operation)
 
 	// fetch asks for a page, keeps the cookies that come with it, and returns
@@ -39,7 +39,7 @@ type client interface {
 	fetch(op operation) (string, error)
 
 	// carries reports whether the values travel in the cookie, so that a
-	// session only advances for a client that keeps cookies.
+	// session only advances if the client keeps cookies.
 	carries() bool
 }
 

@@ -107,7 +107,7 @@ func (s *fiberServer) login(user string) (client, error) {
 	return c, nil
 }
 
-// fiberClient has one RequestCtx, as a connection of a fasthttp server has.
+// fiberClient has one RequestCtx, like a connection of a fasthttp server.
 type fiberClient struct {
 	server *fiberServer
 	ctx    fasthttp.RequestCtx

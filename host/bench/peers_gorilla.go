@@ -29,7 +29,8 @@ func gorillaKey() []byte {
 }
 
 func gorillaServer(store sessions.Store, f *faults) *httpServer {
-	// open and save are what a handler does at its begin and before it answers.
+	// open and save are what a handler does at its beginning and before it
+	// answers.
 	open := func(r *http.Request) *sessions.Session {
 		session, err := store.Get(r, gorillaName)
 		if err != nil {

@@ -6,10 +6,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/histogram"
 )
 
-// recorder times single operations, by the clock and by the processor time of the
-// thread. The one is what a caller waits, stalls of the machine and of the
-// scheduler included; the other is what the operation itself does. Its user is
-// locked to a thread.
+// recorder times single operations, by wall-clock time and by the thread's
+// processor time. The first is what a caller waits, including stalls of the
+// machine and of the scheduler. The second is what the operation itself does. Its
+// user is locked to a thread.
 type recorder struct {
 	clock        histogram.Histogram
 	maxProcessor time.Duration
@@ -18,7 +18,7 @@ type recorder struct {
 	used         time.Duration
 }
 
-// marks are durations for which it is counted how often they were exceeded.
+// marks are durations; the recorder counts how often each is exceeded.
 var marks = [...]time.Duration{time.Millisecond, 5 * time.Millisecond}
 
 // begin returns the time at which the operation begins.
@@ -28,7 +28,7 @@ func (r *recorder) begin() time.Time {
 	return r.began
 }
 
-// end follows the operation at once.
+// end must be called right after the operation.
 func (r *recorder) end() {
 	r.add(time.Since(r.began), threadTime()-r.used)
 }
@@ -62,7 +62,7 @@ type latency struct {
 	Over1ms    uint64        `json:"over_1ms"`
 	Over5ms    uint64        `json:"over_5ms"`
 
-	// MaxProcessor is the worst in processor time; 0 where that is not known.
+	// MaxProcessor is the maximum in processor time, or 0 if that is unknown.
 	MaxProcessor time.Duration `json:"max_processor_ns"`
 }
 

@@ -8,11 +8,11 @@ import (
 )
 
 // recordStore keeps records in files, without HTTP. Operations on different
-// records may be concurrent. value is not used after set has returned.
+// records may be concurrent. set does not use value after it has returned.
 type recordStore interface {
 	set(i int, value []byte) error
 	get(i int) ([]byte, error)
-	// sync has the disk take over all that was set.
+	// sync makes the disk take over everything that was set.
 	sync() error
 	close() error
 }
@@ -53,7 +53,8 @@ func (s *recordSubject) fillUnverified() error {
 	return nil
 }
 
-// set writes the next value of a record, which says how often that was done.
+// set writes the next value of a record, which contains the number of its
+// writes.
 func (s *recordSubject) set(i int) error {
 	s.writes[i]++
 	binary.LittleEndian.PutUint64(s.values[i][8:], s.writes[i])
@@ -63,12 +64,12 @@ func (s *recordSubject) set(i int) error {
 func (s *recordSubject) get(i int) error {
 	value, err := s.store.get(i)
 	if err == nil && len(value) != valueSize {
-		err = fmt.Errorf("a value of %d bytes, and it should have %d", len(value), valueSize)
+		err = fmt.Errorf("a value of %d bytes, want %d", len(value), valueSize)
 	}
 	return err
 }
 
-// verify reads all records: each must be as it was written last.
+// verify reads all records: each must be as it was last written.
 func (s *recordSubject) verify() error {
 	if err := s.fault.Load(); err != nil {
 		return fmt.Errorf("%s: %w", s.label, *err)
@@ -79,7 +80,7 @@ func (s *recordSubject) verify() error {
 			return fmt.Errorf("%s: record %d: %w", s.label, i, err)
 		}
 		if !bytes.Equal(got, want) {
-			return fmt.Errorf("%s: record %d is not what was written last", s.label, i)
+			return fmt.Errorf("%s: record %d is not as it was last written", s.label, i)
 		}
 	}
 	return nil
@@ -102,8 +103,8 @@ func (s *recordSubject) run(each func(i int) error, worker, workers, n int) {
 
 func (s *recordSubject) note(err error) { s.fault.CompareAndSwap(nil, &err) }
 
-// cell measures an operation. Each batch begins with a disk that has nothing
-// left to do.
+// cell measures an operation. Each batch begins when the disk has nothing left
+// to do.
 func (s *recordSubject) cell(operation string, each func(i int) error, cores, workers int, dir string) cell {
 	return cell{
 		subject: s.label, operation: operation, cores: cores, workers: workers, waits: true,

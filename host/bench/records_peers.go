@@ -19,7 +19,8 @@ import (
 )
 
 // gorillaRecords are sessions of one value each. A set is one Save, a get one New,
-// with a request and a response that were made in advance. For one goroutine.
+// with a request and a response that were made in advance. Only one goroutine may
+// use it.
 type gorillaRecords struct {
 	store    *sessions.FilesystemStore
 	sessions []*sessions.Session
@@ -123,9 +124,9 @@ func openBoltRecords(synced bool) func(context.Context, string) (recordStore, er
 	}
 }
 
-// badgerStore keeps sessions of scs in Badger: one transaction each, and the
+// badgerStore keeps scs's sessions in Badger: one transaction each, with the
 // expiry as the entry's time to live. It stands for scs's own badgerstore, whose
-// module was not to be had when this was written.
+// module was not available when this was written.
 type badgerStore struct{ db *badger.DB }
 
 var _ scs.Store = badgerStore{}
@@ -174,9 +175,9 @@ func openBadgerRecords(synced bool) func(context.Context, string) (recordStore, 
 	}
 }
 
-// appends is the least that a store with a log can do: each record, key and value,
-// is appended to one file, and where the newest one lies is known. For one
-// goroutine.
+// appends does the minimum of a store with a log: each record, key and value, is
+// appended to one file, and the place of the newest is known. Only one goroutine
+// may use it.
 type appends struct {
 	file   *os.File
 	synced bool
@@ -185,7 +186,7 @@ type appends struct {
 	record []byte
 }
 
-// appendHeader is what a record has beside its value: a key, a length.
+// appendHeader is what a record has besides its value: a key, a length.
 const appendHeader = keySize + 8
 
 func openAppends(synced bool) func(context.Context, string) (recordStore, error) {
@@ -217,8 +218,8 @@ func (a *appends) get(i int) ([]byte, error) {
 func (a *appends) sync() error  { return a.file.Sync() }
 func (a *appends) close() error { return a.file.Close() }
 
-// wholeFiles has a file for each record, written with os.WriteFile: what is torn
-// stays torn. For one goroutine.
+// wholeFiles has a file for each record, written with os.WriteFile: a torn file
+// stays torn. Only one goroutine may use it.
 type wholeFiles struct {
 	names   []string
 	synced  bool
@@ -257,7 +258,7 @@ func (w *wholeFiles) sync() error {
 
 func (w *wholeFiles) close() error { return nil }
 
-// writeSynced is os.WriteFile that has the disk take the file over.
+// writeSynced is os.WriteFile followed by a sync of the file.
 func writeSynced(name string, value []byte) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

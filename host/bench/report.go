@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// report is all that a run found out. Ratios are of medians of rounds, pair by
-// pair; see README.md.
+// report is everything that a run found out. Ratios are medians over rounds,
+// computed pair by pair; see README.md.
 type report struct {
 	Time     time.Time         `json:"time"`
 	Quick    bool              `json:"quick"`
 	Machine  machine           `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Notes    map[string]string `json:"notes"`
-	// FileNotes are those of the part files.
+	// FileNotes are the notes of the part files.
 	FileNotes map[string]string `json:"file_notes,omitempty"`
 
 	Requests []row         `json:"requests,omitempty"`
@@ -37,8 +37,8 @@ type row struct {
 	Allocs    float64 `json:"allocs"`
 	Bytes     float64 `json:"bytes"`
 
-	// Ratios is the time of this subject divided by that of others of ours.
-	// RatiosCPU is the same of the processor time.
+	// Ratios is the time of this subject divided by that of each of our subjects.
+	// RatiosCPU is the same for processor time.
 	Ratios    map[string]float64 `json:"ratios"`
 	RatiosCPU map[string]float64 `json:"ratios_cpu"`
 	// Scaling is the throughput of all cores divided by that of one.
@@ -84,9 +84,9 @@ func (r results) rows(ours ...string) []row {
 	return rows
 }
 
-// cost is the ratio to a subject of ours that a target is judged by: of processor
-// time, which others on the machine do not add to, or by the clock where that
-// is all there is.
+// cost is the ratio to one of our subjects by which a target is judged. It is the
+// ratio of processor time, which others on the machine do not add to, or of
+// wall-clock time if that is all there is.
 func (r *row) cost(to string) float64 {
 	if ratio, ok := r.RatiosCPU[to]; ok {
 		return ratio
@@ -94,7 +94,7 @@ func (r *row) cost(to string) float64 {
 	return r.Ratios[to]
 }
 
-// cpuOrClock is the time of an operation that a target is judged by.
+// cpuOrClock is the time of an operation by which a target is judged.
 func (r *row) cpuOrClock() float64 {
 	if r.CPU > 0 {
 		return r.CPU

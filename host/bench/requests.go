@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 )
 
-// users is how many visitors each peer has. Requests go round among them.
+// users is how many visitors each peer has. Requests go to them in turn.
 const users = 64
 
-// application is a peer that runs, with its visitors logged in.
+// application is a running peer with its visitors logged in.
 type application struct {
 	peer
 	server  server
@@ -44,9 +44,9 @@ func startPeer(ctx context.Context, p peer, dir string, workers int) (*applicati
 	return a, nil
 }
 
-// verify looks at every visitor's session as a browser would: that the values
-// are there and are the visitor's own, that every measured write has arrived,
-// and that one more does.
+// verify checks every visitor's session as a browser would: the values are
+// there and are the visitor's own, every measured write has arrived, and one
+// more does.
 func (a *application) verify() error {
 	if err := a.faults.err(); err != nil {
 		return fmt.Errorf("%s: %w", a.name, err)
@@ -69,7 +69,7 @@ func (a *application) verifyClient(n int, c client) error {
 	for range 2 {
 		want := expected(userName(n), a.counts[n])
 		if body, err := c.fetch(opInspect); err != nil || body != want {
-			return fmt.Errorf("the session is %q, %v, and should be %q", body, err, want)
+			return fmt.Errorf("the session is %q, %v, want %q", body, err, want)
 		}
 		if body, err := c.fetch(opRead); err != nil || body != userName(n) {
 			return fmt.Errorf("the page that reads answered %q, %v", body, err)
@@ -96,10 +96,11 @@ func (a *application) cells(op operation, cores []int) []cell {
 	return cells
 }
 
-// workersPerCore is how many goroutines make requests when all cores do.
+// workersPerCore is how many goroutines per core make requests when all cores
+// do.
 const workersPerCore = 2
 
-// run makes n requests, each of the next visitor among the worker's own share.
+// run makes n requests, each for the next visitor of the worker's own share.
 func (a *application) run(op operation, worker, workers, n int) {
 	first, end := worker*users/workers, (worker+1)*users/workers
 	at := min(max(first, a.turn[worker]), end-1)
@@ -116,8 +117,8 @@ func (a *application) run(op operation, worker, workers, n int) {
 	a.turn[worker] = at
 }
 
-// nameControl is arithmetic that shares nothing and allocates nothing: how it
-// scales is what the machine has to give at the moment.
+// nameControl is arithmetic that shares nothing and allocates nothing: its
+// scaling is the best that the machine allows at the moment.
 const nameControl = "control, arithmetic only"
 
 func controlCells(cores []int) []cell {
@@ -132,7 +133,7 @@ func controlCells(cores []int) []cell {
 	return cells
 }
 
-// spun keeps the compiler from leaving spin's work out.
+// spun keeps the compiler from removing spin's work.
 var spun atomic.Uint64
 
 func spin(worker, n int) {
@@ -148,8 +149,8 @@ func spin(worker, n int) {
 	spun.Store(x)
 }
 
-// runRequests measures all peers side by side and verifies afterwards that they
-// did what was measured.
+// runRequests measures all peers side by side, and verifies afterwards that
+// they did what was measured.
 func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 	scratch, err := os.MkdirTemp("", "sessions-bench-")
 	if err != nil {
@@ -159,15 +160,15 @@ func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 	return runPeers(ctx, p, cores, peers(), measured, scratch)
 }
 
-// runPeers measures some peers, each with a directory of its own below dir, in
-// some operations.
+// runPeers measures some peers in some operations, each with a directory of its
+// own below dir.
 func runPeers(ctx context.Context, p plan, cores []int, peers []peer, ops []operation, dir string) ([]samples, error) {
 	workers := 1
 	for _, n := range cores {
 		workers = max(workers, workersPerCore*n)
 	}
 	if workers > users {
-		return nil, fmt.Errorf("%d workers, and there are %d visitors: use fewer cores (GOMAXPROCS)", workers, users)
+		return nil, fmt.Errorf("%d workers, but only %d visitors: use fewer cores (GOMAXPROCS)", workers, users)
 	}
 	var apps []*application
 	for i, peer := range peers {

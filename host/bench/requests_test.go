@@ -41,7 +41,7 @@ func TestPeersDoTheWork(t *testing.T) {
 	}
 }
 
-// What verification is there to find, done to each peer.
+// The faults that verification must find, done to each peer.
 func TestVerifyFinds(t *testing.T) {
 	for _, p := range peers() {
 		if !p.keeps {
@@ -71,8 +71,8 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
-// resync reads the counters anew, which a verification that failed half-way has
-// left behind, and verifies.
+// resync reads the counters again, since a verification that failed half-way
+// has left them behind, and verifies.
 func (a *application) resync(t *testing.T) error {
 	for n, c := range a.clients {
 		body, err := c.fetch(opInspect)

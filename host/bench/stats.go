@@ -23,8 +23,8 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// ratios divides round by round. What slows the whole machine down for a while
-// slows both sides of a pair, and so cancels.
+// ratios divides round by round. A slowdown of the whole machine slows both
+// sides of a pair, and so cancels out.
 func ratios(of, to []float64) []float64 {
 	n := min(len(of), len(to))
 	r := make([]float64, n)

@@ -33,7 +33,7 @@ func TestQuantile(t *testing.T) {
 	require.True(t, math.IsNaN(median(nil)))
 }
 
-// A machine that is slower for some rounds changes every figure and no ratio.
+// A machine that is slower for some rounds changes every figure but no ratio.
 func TestRatiosCancelDrift(t *testing.T) {
 	drift := []float64{1, 1, 5, 1, 30, 2, 1}
 	ours, theirs := make([]float64, len(drift)), make([]float64, len(drift))
@@ -64,14 +64,14 @@ func TestRows(t *testing.T) {
 	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).Ratios["a"])
 	require.Equal(t, 9.0, one.CPU)
 	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).RatiosCPU["a"])
-	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).cost("a"), "processor time goes before the clock")
+	require.Equal(t, 4.0, findRow(rows, "b", "read", 1).cost("a"), "processor time takes precedence over wall-clock time")
 	delete(findRow(rows, "b", "read", 1).RatiosCPU, "a")
 	require.Equal(t, 3.0, findRow(rows, "b", "read", 1).cost("a"))
 	require.Empty(t, findRow(rows, "b", "write", 1).Ratios, "nothing of ours to compare with")
 	require.Nil(t, findRow(rows, "b", "write", 2))
 }
 
-// What two workers recorded is told as one.
+// What two workers recorded is reported as one.
 func TestRecordersAreMerged(t *testing.T) {
 	var halves [2]recorder
 	for i := range 10_000 {

@@ -22,7 +22,7 @@ func (t table) head(r *report) {
 	}
 }
 
-// what says what the operations of a table mean.
+// what explains the operations of a table.
 var what = map[string]string{
 	"unused": "a request that does not touch its session",
 	"read":   "a request that reads two of the five values of its session",
@@ -69,7 +69,7 @@ func (t table) calls(rows []row) {
 	}
 }
 
-// crowd prints how a store does that holds very many sessions.
+// crowd prints the results of a store with very many sessions.
 func (t table) crowd(results []crowdResult) {
 	for _, c := range results {
 		t.line("\n%d sessions of %d bytes: %s", c.Records, c.Value, c.Store)
@@ -92,7 +92,7 @@ func (t table) latencies(all ...namedLatency) {
 	}
 }
 
-// short rounds a duration to three digits or so.
+// short rounds a duration to about three digits.
 func short(d time.Duration) string {
 	switch {
 	case d >= time.Millisecond:

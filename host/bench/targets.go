@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Targets, as they were set before anything was built.
+// Targets, set before anything was built.
 const (
 	targetRead     = 12.0 // times cheaper than scs with memstore
 	targetWrite    = 8.0
@@ -17,14 +17,14 @@ const (
 	targetCrowd    = 1_000_000
 )
 
-// verdict is what became of one target.
+// verdict is the result for one target.
 type verdict struct {
 	Target string `json:"target"`
 	Found  string `json:"found"`
 	Met    bool   `json:"met"`
 }
 
-// judge gives a verdict on each target that the run has figures for.
+// judge gives a verdict on each target for which the run has figures.
 // storeCalls is how many calls of the store unused sessions made.
 func judge(r *report, storeCalls int) []verdict {
 	var all []verdict
@@ -35,7 +35,7 @@ func judge(r *report, storeCalls int) []verdict {
 		if s := findRow(r.Requests, nameSCS, op, 1); s != nil {
 			got := s.cost(nameNative)
 			add(got >= want, fmt.Sprintf("%s at least %g times cheaper than scs with memstore", op, want),
-				"%.1f times, by the clock %.1f; through the wasm engine %.1f and %.1f",
+				"%.1f times, by wall-clock time %.1f; through the wasm engine %.1f and %.1f",
 				got, s.Ratios[nameNative], s.cost(nameWasm), s.Ratios[nameWasm])
 		}
 	}
@@ -45,14 +45,14 @@ func judge(r *report, storeCalls int) []verdict {
 		if s := findRow(r.Requests, nameWasm, op, 1); s != nil {
 			got := s.cost(nameNative)
 			add(got <= targetWasm, fmt.Sprintf("%s: the wasm engine within %g times of the native store", op, targetWasm),
-				"%.2f times, by the clock %.2f", got, s.Ratios[nameNative])
+				"%.2f times, by wall-clock time %.2f", got, s.Ratios[nameNative])
 		}
 	}
 	for _, name := range []string{nameNative, nameWasm} {
 		if s := findRow(r.Requests, name, "unused", 1); s != nil {
 			add(s.cpuOrClock() < float64(targetUnused) && storeCalls == 0,
 				fmt.Sprintf("unused session under %v, no store call (%s)", targetUnused, name),
-				"%.0f ns, by the clock %.0f, %d store calls", s.cpuOrClock(), s.NS, storeCalls)
+				"%.0f ns, by wall-clock time %.0f, %d store calls", s.cpuOrClock(), s.NS, storeCalls)
 		}
 	}
 	machine := 0.0
@@ -64,7 +64,7 @@ func judge(r *report, storeCalls int) []verdict {
 			if s := findRow(r.Requests, name, op, r.Machine.Cores); s != nil && s.Scaling > 0 {
 				want := targetScaling * float64(s.Cores)
 				add(s.Scaling >= want, fmt.Sprintf("%s: throughput of %d cores at least %.1f times one core's (%s)", op, s.Cores, want, name),
-					"%.2f times, where plain arithmetic got %.2f times out of the machine", s.Scaling, machine)
+					"%.2f times, where plain arithmetic reached %.2f times", s.Scaling, machine)
 			}
 		}
 	}
@@ -78,7 +78,7 @@ func judge(r *report, storeCalls int) []verdict {
 		add(c.Overhead <= targetOverhead,
 			fmt.Sprintf("%d sessions: at most %d bytes each beyond key and value", c.Records, targetOverhead), "%.1f bytes", c.Overhead)
 		add(c.Mixed.Max < targetWorst, fmt.Sprintf("%d sessions: worst operation of a mixed load under %v", c.Records, targetWorst),
-			"%s by the clock, %d of %d above the target; the same load without a store: %s, %d of %d; worst in processor time: %s, of a step of the sweep %s",
+			"%s of wall-clock time, %d of %d above the target; the same load without a store: %s, %d of %d; worst in processor time: %s, of a step of the sweep %s",
 			short(c.Mixed.Max), c.Mixed.Over5ms, c.Mixed.Operations, short(c.Noise.Max), c.Noise.Over5ms, c.Noise.Operations,
 			short(c.Mixed.MaxProcessor), short(c.Sweep.MaxProcessor))
 	}

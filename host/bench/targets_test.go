@@ -67,7 +67,7 @@ func TestJudge(t *testing.T) {
 		{"64 writers", func(r *report) { r.Files.Records[3].Ratios[nameBareAppends] = 1 / 4.9 }, 0, []string{"waddle, dynfile, 64 writers"}},
 		{"opening", func(r *report) { r.Files.Crowds[0].Openings[1].Took = targetOpen }, 0, []string{"waddle, dynfile: 1000000 sessions opened under 3s"}},
 		{"pause", func(r *report) { r.Files.Crowds[0].Load.Max = targetPause }, 0, []string{"waddle, dynfile: worst operation while space"}},
-		{"no space was given back", func(r *report) { r.Files.Crowds[0].Removed = 0 }, 0, []string{"waddle, dynfile: worst operation while space"}},
+		{"no space was freed", func(r *report) { r.Files.Crowds[0].Removed = 0 }, 0, []string{"waddle, dynfile: worst operation while space"}},
 		{"syncs of a filesystem in memory", func(r *report) {
 			r.Files.Filesystem = filesystemMemory
 			for i := range r.Files.Records {
@@ -95,7 +95,7 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
-	require.Empty(t, judge(&report{}, 0), "nothing measured, nothing judged")
+	require.Empty(t, judge(&report{}, 0), "without measurements there are no verdicts")
 	few := figures()
 	few.Requests, few.Files.Records, few.Crowd[0].Records = nil, nil, targetCrowd-1
 	few.Files.Crowds[0].Records = targetCrowd - 1

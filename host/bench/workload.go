@@ -17,15 +17,15 @@ const (
 	operations
 )
 
-// measured are the operations whose time is taken.
+// measured are the operations that are timed.
 var measured = []operation{opUnused, opRead, opWrite}
 
 func (o operation) String() string {
 	return [...]string{"unused", "read", "write", "inspect"}[o]
 }
 
-// The values of every session: four strings and a counter. A visitor's own name
-// is among them, so that a mixed-up session is noticed.
+// The values of every session: four strings and a counter. One is the visitor's
+// own name, so that a mixed-up session is noticed.
 const (
 	keyUser   = "user"
 	keyTheme  = "theme"
@@ -40,21 +40,22 @@ const (
 
 func userName(n int) string { return fmt.Sprintf("user-%05d@example.org", n) }
 
-// pageUnused is the answer of a page that has no use for the session. The other
+// pageUnused is the answer of a page that does not use the session. The other
 // pages answer with the visitor's name, which has about this length.
 const pageUnused = "a page for everybody!!"
 
-// inspection is what the page of opInspect answers.
+// inspection is the answer of the page of opInspect.
 func inspection(user, theme, locale, csrf string, count int) string {
 	return fmt.Sprintf("%s|%s|%s|%s|%d", user, theme, locale, csrf, count)
 }
 
-// expected is what the inspection of a right session says.
+// expected is the inspection of a correct session.
 func expected(user string, count int) string {
 	return inspection(user, valueTheme, valueLocale, valueCSRF, count)
 }
 
-// faults collects what handlers find wrong while nobody looks at their answers.
+// faults collects what handlers find wrong, since nobody looks at their
+// answers.
 type faults struct {
 	n     atomic.Int64
 	first atomic.Pointer[error]
@@ -73,14 +74,14 @@ func (f *faults) err() error {
 	return nil
 }
 
-// checkRead looks at what the page of opRead got.
+// checkRead checks what the page of opRead got.
 func (f *faults) checkRead(user, csrf string) {
 	if !strings.HasPrefix(user, "user-") || csrf != valueCSRF {
 		f.note(fmt.Errorf("read user %q and csrf %q", user, csrf))
 	}
 }
 
-// checkWrite looks at what the page of opWrite got.
+// checkWrite checks what the page of opWrite got.
 func (f *faults) checkWrite(user string, count int) {
 	if !strings.HasPrefix(user, "user-") || count < 0 {
 		f.note(fmt.Errorf("read user %q and count %d", user, count))

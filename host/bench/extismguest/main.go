@@ -1,7 +1,7 @@
 //go:build wasip1
 
-// Command extismguest is the storage operation of the comparison, as a plugin
-// for Extism: values under keys of 32 bytes in a Go map.
+// Command extismguest is the storage operation of the comparison as an Extism
+// plugin: values under keys of 32 bytes in a Go map.
 package main
 
 import pdk "github.com/extism/go-pdk"
@@ -10,7 +10,7 @@ const keySize = 32
 
 var values = map[[keySize]byte][]byte{}
 
-// get takes a key and puts out the value.
+// get takes a key and outputs the value.
 //
 //go:wasmexport get
 func get() int32 {
@@ -28,7 +28,7 @@ func get() int32 {
 	return 0
 }
 
-// set takes a key with the value directly behind it.
+// set takes a key followed directly by the value.
 //
 //go:wasmexport set
 func set() int32 {
