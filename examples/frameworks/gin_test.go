@@ -13,7 +13,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/examples/frameworks"
 	"github.com/waddle-sessions/waddle/host/session"
 )

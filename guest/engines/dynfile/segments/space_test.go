@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/dynfile/segments"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero/api"
-
 	"github.com/waddle-sessions/waddle/abi"
 )
 

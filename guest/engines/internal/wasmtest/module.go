@@ -21,7 +21,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-
 	"github.com/waddle-sessions/waddle/abi"
 )
 
