@@ -45,9 +45,9 @@ type Options struct {
 // package guest. Its operations behave as guest.Engine and its optional interfaces
 // specify.
 //
-// An operation that fails has changed nothing that a later one could see. Only if
-// the disk also refuses to have it taken back, until the process ends, the next
-// instance may find what was refused.
+// An operation that fails has changed nothing that a later one could see. If the
+// disk also refuses to undo it until the process ends, the next instance may find
+// the refused write.
 type Store struct {
 	fs    vfs.FS
 	paths paths

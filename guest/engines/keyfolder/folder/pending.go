@@ -21,7 +21,7 @@ type entry struct {
 	spare    spare
 	unsynced bool // names in the folder have changed
 	listed   bool // it is in the list
-	refused  bool // it is gone, and there is a file all the same, of a write that was refused
+	refused  bool // it is gone, but a file from a refused write is still there
 }
 
 // spare is what may be done instead when a record should go to a new file and the

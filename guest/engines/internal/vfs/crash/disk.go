@@ -54,7 +54,7 @@ const (
 	Write    Kind = "write"
 	Truncate Kind = "truncate"
 	Sync     Kind = "sync"
-	Close    Kind = "close" // if it fails, the handle is given back all the same
+	Close    Kind = "close" // if it fails, the handle is still closed
 )
 
 // Op is an operation that is about to be done.
