@@ -108,8 +108,8 @@ func TestTestRefuses(t *testing.T) {
 		{"text", []string{file}, 1, `is no module: plugin: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
 		{"refused", []string{hostileGuest("start")}, 1, "failed"},
 		{"endless", []string{hostileGuest("open_loop"), "--only", "get", "--deadline", "100ms"}, 1, "failed"},
-		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" fits no check; perhaps expiry or reopen/expired was meant`},
-		{"unknown group", []string{base, "--skip", "whatever/else"}, 2, "there are the groups"},
+		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" matches no check; perhaps expiry or reopen/expired was meant`},
+		{"unknown group", []string{base, "--skip", "whatever/else"}, 2, "use the groups"},
 		{"bad pattern", []string{base, "--only", "[get"}, 2, "not well formed"},
 		{"unknown setting", []string{"memory", "--only", "get", "-c", "max_entires=7"}, 2, "refuses the settings that it was given (max_entires)"},
 		{"setting of the host", []string{"memory", "--only", "get", "-c", "shards=7"}, 2, `"shards" is set by the host`},
@@ -223,7 +223,7 @@ func TestTestExampleOfHelp(t *testing.T) {
 	only := "key/many,keys,restore,growth/many-records"
 	r := run(t, nil, "test", "../../../examples/guests/c/store.wasm", "--config", "max_records=1000", "-v", "--only", only)
 	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
-	require.Contains(t, r.stdout, "records at once, since it did not hold more")
+	require.Contains(t, r.stdout, "records at once, since the store did not hold more")
 	require.Contains(t, r.stdout, " 0 failed")
 
 	// What is found out can be told instead, also if it is less.
