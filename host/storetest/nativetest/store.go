@@ -69,7 +69,7 @@ func Open(ctx context.Context, config Config) (store.Store, error) {
 	setup := config.Setup
 	shards := cmp.Or(setup.Shards, 1)
 	if shards < 0 || bits.OnesCount(uint(shards)) != 1 {
-		return nil, fmt.Errorf("%w: %d shards, and there should be a power of two", store.ErrInvalid, shards)
+		return nil, fmt.Errorf("%w: Setup.Shards is %d: must be a power of two", store.ErrInvalid, shards)
 	}
 	for _, name := range []string{abi.ConfigShard, abi.ConfigShards, abi.ConfigMemoryLimit} {
 		if _, ok := config.Settings[name]; ok {
