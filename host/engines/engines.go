@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
@@ -33,8 +32,9 @@ var ErrSettings = errors.New("engines: invalid settings")
 // bundled engine memory without a directory.
 type Settings struct {
 	// Storage is memory, keyfolder, dynfile, or the path of a .wasm file. A
-	// plugin from a file is not trusted: each of its calls ends after
-	// Config.Deadline, two seconds if that is 0. SESSION_STORAGE, default memory.
+	// plugin from a file is not trusted unless Config.Trusted says so: each of its
+	// calls ends after Config.Deadline, [plugin.DefaultDeadline] if that is 0.
+	// SESSION_STORAGE, default memory.
 	Storage string
 
 	// Dir is the directory that sessions are kept in, made if there is none:
@@ -105,15 +105,8 @@ func (s Settings) Open(ctx context.Context) (*plugin.Plugin, error) {
 	return s.openFile(ctx)
 }
 
-// guestDeadline bounds each call of a plugin from a file, whoever wrote it: one
-// that never returns must not take the server with it.
-const guestDeadline = 2 * time.Second
-
 func (s *Settings) openFile(ctx context.Context) (*plugin.Plugin, error) {
 	cfg := s.Config
-	if cfg.Deadline == 0 {
-		cfg.Deadline = guestDeadline
-	}
 	if s.Dir != "" {
 		if err := plugin.MakeDir(s.Dir); err != nil {
 			return nil, fmt.Errorf("the directory for the sessions, %s: %w", s.name("Dir"), err)

@@ -77,7 +77,7 @@ func fixture(name string) func() ([]byte, error) {
 // untrusted is a Config with a deadline that no call exceeds that comes to an end.
 func untrusted() plugin.Config {
 	c := quiet()
-	c.Shards, c.Deadline = 1, patientDeadline
+	c.Trusted, c.Shards, c.Deadline = false, 1, patientDeadline
 	return c
 }
 
@@ -153,7 +153,7 @@ func attacksOnOperations() (all []attack) {
 func failEverywhere(wasm []byte, f failing) error {
 	clock := newClock()
 	config := quiet()
-	config.Shards, config.Deadline, config.Now = 1, f.deadline, clock.Now
+	config.Trusted, config.Shards, config.Deadline, config.Now = false, 1, f.deadline, clock.Now
 	p, err := plugin.Open(ctx, wasm, config)
 	if err != nil {
 		return err

@@ -71,7 +71,7 @@ func TestCacheDirectory(t *testing.T) {
 		require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
 	}
 	limited := cached(dir)
-	limited.Deadline = time.Minute
+	limited.Trusted, limited.Deadline = false, time.Minute
 	require.Equal(t, "compiled", use(t, limited), "code with other limits is other code")
 	require.Equal(t, "directory", use(t, limited))
 

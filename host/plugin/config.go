@@ -15,8 +15,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// Config says how a guest is run. The zero value runs a trusted guest with
-// sensible limits.
+// Config says how a guest is run. The zero value runs any guest, whoever wrote
+// it, with sensible limits.
 type Config struct {
 	// Name is what logs and errors call the plugin. Empty means the name that
 	// the guest gives itself, or else the name of the file.
@@ -46,13 +46,18 @@ type Config struct {
 	// memory is used as the guest asks for it.
 	MemoryLimit int64
 
-	// Deadline bounds each call of a guest that is not trusted. 0 means a
-	// trusted guest, without any such bound; see the package's comment for
-	// what that means and for what a deadline costs.
+	// Trusted says that the guest may do without bounds in time, for the sake of
+	// speed. Set it for a module that you would as well link into your program, as
+	// the bundled engines are: a loop without end in it stops the whole process.
+	// See the package's comment.
+	Trusted bool
+
+	// Deadline bounds each call of the guest. 0 means [DefaultDeadline], and no
+	// bound for a trusted guest. The package's comment says what a deadline costs.
 	Deadline time.Duration
 
-	// OpenDeadline bounds each step of bringing up an instance of a guest
-	// that is not trusted. 0 means ten seconds, or Deadline if that is longer.
+	// OpenDeadline bounds each step of bringing up an instance of a guest that has
+	// a Deadline. 0 means ten seconds, or Deadline if that is longer.
 	OpenDeadline time.Duration
 
 	// CacheDir keeps compiled code, which makes the next start faster. The
@@ -99,13 +104,13 @@ type Config struct {
 	LockWait time.Duration
 
 	// Mounts are the directories that the guest is granted. There are none
-	// otherwise. With a Deadline each has quotas, also if none are set; see
-	// [Mount].
+	// otherwise. Unless the guest is trusted each has quotas, also if none are set;
+	// see [Mount].
 	Mounts []Mount
 
 	// DebugInfo reads the debug sections of the module (DWARF 2 to 4), so that
 	// the traces of failures have files and lines and not functions alone. It
-	// is for a trusted guest under development, and cannot be had with a
+	// is for a guest under development that is Trusted, and cannot be had with a
 	// Deadline: reading these sections takes time and memory that nothing
 	// bounds. If they are of no use, the log says why.
 	DebugInfo bool
@@ -129,6 +134,14 @@ type Config struct {
 	root                                string // of /proc and /sys
 	passed                              func() time.Duration
 }
+
+const (
+	// DefaultDeadline is the Deadline of a guest that is not trusted.
+	DefaultDeadline = 5 * time.Second
+
+	// defaultOpenDeadline is longer: a guest may have much to read when it opens.
+	defaultOpenDeadline = 10 * time.Second
+)
 
 const (
 	// defaultPatience is how long what goes on beside operations waits for one
@@ -168,9 +181,14 @@ func (c Config) settle() (settled, error) {
 		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
 	case c.Deadline < 0 || c.OpenDeadline < 0:
 		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+	case c.Trusted && c.Deadline == 0 && c.OpenDeadline > 0:
+		return s, configError("OpenDeadline is %v for a trusted guest without a Deadline: set Deadline too, or leave both out", c.OpenDeadline)
+	case c.DebugInfo && !c.Trusted:
+		return s, configError("DebugInfo is set for a guest that is not trusted, and nothing bounds how long debug sections are read: " +
+			"set Trusted if you trust the guest, or leave DebugInfo out")
 	case c.DebugInfo && c.Deadline > 0:
-		return s, configError("DebugInfo together with a Deadline, which does not hold while debug sections are read: " +
-			"DebugInfo is for trusted guests")
+		return s, configError("DebugInfo is set together with a Deadline, which does not hold while debug sections are read: " +
+			"set one of the two")
 	case c.Durability < 0 || c.Durability >= durabilities:
 		return s, configError("Durability is %d, and should be one of the constants", c.Durability)
 	case c.Snapshots != "" && c.Durability == DurabilityCommit:
@@ -188,6 +206,9 @@ func (c Config) settle() (settled, error) {
 		if err := checkSetting(name, value); err != nil {
 			return s, err
 		}
+	}
+	if s.Deadline == 0 && !s.Trusted {
+		s.Deadline = DefaultDeadline
 	}
 	s.settleMounts()
 	// The numbers that the host adds take no more than 64 bytes.
@@ -215,7 +236,7 @@ func (c Config) settle() (settled, error) {
 		s.MaxModule = defaultModule
 	}
 	if s.OpenDeadline == 0 {
-		s.OpenDeadline = max(s.Deadline, 10*time.Second)
+		s.OpenDeadline = max(s.Deadline, defaultOpenDeadline)
 	}
 	if s.Durability == DurabilityDefault {
 		s.Durability = DurabilityClose

@@ -94,7 +94,7 @@ func TestTraceHasLines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := cached(dir)
-			config.Shards, config.DebugInfo, config.Deadline = 1, c.debug, c.deadline
+			config.Shards, config.DebugInfo, config.Trusted, config.Deadline = 1, c.debug, c.deadline == 0, c.deadline
 			p := open(t, wasm, config)
 			require.Equal(t, c.source, p.Stats().CodeSource)
 			require.Equal(t, c.trace, failure(t, p, 1).Trace)
@@ -145,7 +145,7 @@ func TestDebugInfoThatIsOfNoUse(t *testing.T) {
 	config.Deadline = time.Second
 	_, err := plugin.Open(ctx, guest(t, "named"), config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
-	require.ErrorContains(t, err, "DebugInfo is for trusted guests")
+	require.ErrorContains(t, err, "DebugInfo is set together with a Deadline")
 }
 
 func TestTraceOfWhatAFunctionOfTheHostFinds(t *testing.T) {

@@ -25,7 +25,7 @@ const (
 // a number of times, and returns how often it was done and the error that ended it.
 func digging(t *testing.T, m plugin.Mount, deadline time.Duration) func(act store.Millis, most int) (errno, n int) {
 	config := quiet()
-	config.Shards, config.Deadline, config.Mounts = 1, deadline, []plugin.Mount{m}
+	config.Shards, config.Trusted, config.Deadline, config.Mounts = 1, deadline == 0, deadline, []plugin.Mount{m}
 	p := open(t, guest(t, "digs"), config)
 	return func(act store.Millis, most int) (errno, n int) {
 		value, err := p.Get(ctx, binary.LittleEndian.AppendUint32(nil, uint32(most)), act)
@@ -65,7 +65,7 @@ func TestEmptyFilesCountTowardsAQuotaOfBytes(t *testing.T) {
 func TestMountHasAQuotaByDefault(t *testing.T) {
 	for deadline, bounded := range map[time.Duration]bool{0: false, time.Minute: true} {
 		config := quiet()
-		config.Shards, config.Deadline, config.Mounts = 1, deadline, []plugin.Mount{{Dir: t.TempDir()}}
+		config.Shards, config.Trusted, config.Deadline, config.Mounts = 1, deadline == 0, deadline, []plugin.Mount{{Dir: t.TempDir()}}
 		p := open(t, guest(t, "digs"), config)
 		bytes, files := p.MountQuota(0)
 		require.Zero(t, config.Mounts[0].MaxBytes, "the caller's list is not changed")

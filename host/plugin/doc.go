@@ -17,14 +17,17 @@
 // that doubles from 10 ms to 30 s while it goes on failing. Other shards and
 // other plugins notice nothing.
 //
-// Time is not bounded unless [Config.Deadline] is set. Without it the guest is
-// trusted: a loop without end blocks its shard for ever and, since native code
-// cannot be interrupted, the next garbage collection of the process too. With
-// it, loops are interrupted, at a price: about a microsecond for each call and
-// loops that run several times slower. The check sits at the head of loops
-// only, so that code that recurses widely without any loop runs on until the
-// recursion itself ends. Endless recursion overflows its stack, after a fifth of
-// a second and up to 130 MB of it.
+// Time is bounded: a call that takes longer than [Config.Deadline] ends with
+// [ErrDeadline], and its instance with it. That has its price: about a microsecond
+// for each call and loops that run several times slower. The check sits at the
+// head of loops only, so that code that recurses widely without any loop runs on
+// until the recursion itself ends. Endless recursion overflows its stack, after a
+// fifth of a second and up to 130 MB of it.
+//
+// [Config.Trusted] does away with the bound and its price, as the bundled engines
+// do for themselves. A loop without end in a trusted guest blocks its shard for
+// ever and, since native code cannot be interrupted, the whole process at the next
+// garbage collection.
 //
 // Memory is bounded, for what a guest has, for what compiling it takes, and for
 // what a module that is refused costs; the package's README.md has the figures.

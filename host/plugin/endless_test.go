@@ -21,7 +21,8 @@ const (
 // neverEnding opens the guest of endless.wat with one shard. Its chunks are as like says.
 func neverEnding(t *testing.T, like string, deadline time.Duration, change func(*plugin.Config)) *plugin.Plugin {
 	config := quiet()
-	config.Shards, config.MemoryLimit, config.Deadline, config.SaveInterval = 1, endlessMemory, deadline, time.Hour
+	config.Shards, config.MemoryLimit, config.SaveInterval = 1, endlessMemory, time.Hour
+	config.Trusted, config.Deadline = deadline == 0, deadline
 	if like == "waits" || like == "drains" {
 		plugin.HurrySequences(&config, 100*time.Millisecond)
 	}

@@ -32,6 +32,9 @@ func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
 func (p *Plugin) SetDeadline(d time.Duration) { p.machine.limit.Store(int64(d)) }
 
+// Deadlines are how long a call may take, and a step of opening; 0 for no bound.
+func (p *Plugin) Deadlines() (call, open time.Duration) { return p.machine.callLimit(), p.machine.openLimit }
+
 // Hurry shortens how long a plugin waits for what does not come back.
 func Hurry(c *Config, patience, closeGrace time.Duration) {
 	c.patience, c.closeGrace = patience, closeGrace

@@ -24,7 +24,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		config := quiet()
-		config.Shards, config.Deadline, config.OpenDeadline = 1, 5*time.Millisecond, 5*time.Millisecond
+		config.Trusted, config.Shards, config.Deadline, config.OpenDeadline = false, 1, 5*time.Millisecond, 5*time.Millisecond
 		p, err := plugin.Open(ctx, wasm, config)
 		if err != nil {
 			var refused *plugin.LoadError

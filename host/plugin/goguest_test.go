@@ -23,7 +23,7 @@ func TestGuestBuiltWithGo(t *testing.T) {
 	for name, deadline := range map[string]time.Duration{"trusted": 0, "with a deadline": 10 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			config := cached(dir)
-			config.Deadline = deadline
+			config.Trusted, config.Deadline = deadline == 0, deadline
 			p := open(t, wasm, config)
 			for i := range 200 {
 				require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, "key", i), Value: value(uint64(i+1), "v"), Expires: 1 << 50, Now: 1}))

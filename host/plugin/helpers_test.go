@@ -27,9 +27,10 @@ func guest(t testing.TB, name string) []byte {
 	return wasm
 }
 
-// quiet is a Config for tests: nothing in the user's cache directory, no log.
+// quiet is a Config for tests: a trusted guest, nothing in the user's cache
+// directory, no log.
 func quiet() plugin.Config {
-	return plugin.Config{NoCache: true, Shards: 2, MemoryLimit: 64 << 20, SweepInterval: -1,
+	return plugin.Config{Trusted: true, NoCache: true, Shards: 2, MemoryLimit: 64 << 20, SweepInterval: -1,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 

@@ -85,7 +85,7 @@ func last[T any](seq iter.Seq2[T, error]) (err error) {
 func hostile(t testing.TB, deadline time.Duration) (*plugin.Plugin, *clock) {
 	clock := newClock()
 	config := quiet()
-	config.Name, config.Shards, config.Deadline, config.Now = "hostile", 1, deadline, clock.Now
+	config.Name, config.Shards, config.Trusted, config.Deadline, config.Now = "hostile", 1, deadline == 0, deadline, clock.Now
 	return open(t, guest(t, "hostile"), config), clock
 }
 

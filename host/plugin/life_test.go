@@ -18,7 +18,7 @@ func TestCloseWhileCallsRun(t *testing.T) {
 	for name, deadline := range map[string]time.Duration{"trusted": 0, "with a deadline": time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			config := quiet()
-			config.Deadline = deadline
+			config.Trusted, config.Deadline = deadline == 0, deadline
 			p := open(t, guest(t, "store"), config)
 			started := make(chan struct{}, 16)
 			var wait sync.WaitGroup
@@ -185,7 +185,7 @@ func TestRecycleKeepsWhatItCannotCarry(t *testing.T) {
 func TestMemoryGrowsToItsLimit(t *testing.T) {
 	config := quiet()
 	config.Shards, config.MemoryLimit = 1, 4<<20
-	config.Deadline = 50 * time.Millisecond
+	config.Trusted, config.Deadline = false, 50*time.Millisecond
 	p := open(t, guest(t, "hostile"), config)
 	done := make(chan error, 1)
 	go func() { done <- p.Clear(ctx, actGrow) }()

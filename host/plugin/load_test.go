@@ -19,7 +19,7 @@ import (
 
 func TestRefusals(t *testing.T) {
 	limited := quiet()
-	limited.Deadline, limited.OpenDeadline = 50*time.Millisecond, 100*time.Millisecond
+	limited.Trusted, limited.Deadline, limited.OpenDeadline = false, 50*time.Millisecond, 100*time.Millisecond
 	small := quiet()
 	small.MaxModule = 100
 	config := func(change func(*plugin.Config)) plugin.Config {

@@ -34,9 +34,9 @@ type Mount struct {
 	// that has it.
 	ReadOnly bool
 
-	// MaxBytes bounds the sum of the sizes of all files. 0 means no bound for a
-	// trusted guest, and [DefaultMountBytes] for one with a Deadline; less than 0
-	// means no bound for either.
+	// MaxBytes bounds the sum of the sizes of all files. 0 means
+	// [DefaultMountBytes], and no bound for a trusted guest; less than 0 means no
+	// bound for either.
 	MaxBytes int64
 
 	// MaxFiles bounds the number of files and directories, which take room on a
@@ -51,8 +51,7 @@ type Mount struct {
 	MaxOpen int
 }
 
-// DefaultMountBytes is the MaxBytes of a mount of a guest that is not trusted: one
-// with a Deadline.
+// DefaultMountBytes is the MaxBytes of a mount of a guest that is not trusted.
 const DefaultMountBytes = 1 << 30
 
 const (
@@ -77,7 +76,7 @@ func (s *settled) settleMounts() {
 	s.Mounts = slices.Clone(s.Mounts)
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
-		if m.MaxBytes == 0 && s.Deadline > 0 {
+		if m.MaxBytes == 0 && !s.Trusted {
 			m.MaxBytes = DefaultMountBytes
 		}
 		m.MaxBytes = max(m.MaxBytes, 0)

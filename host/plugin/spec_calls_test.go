@@ -87,7 +87,7 @@ func TestSpecDeadline(t *testing.T) {
 		m := specGuest(t)
 		m.export(name).body = append(slices.Clone(loop), m.export(name).code()...)
 		config := specConfigOf(nil)
-		config.Deadline, config.Shards, config.MemoryLimit = 50*time.Millisecond, 2, 128<<20
+		config.Trusted, config.Deadline, config.Shards, config.MemoryLimit = false, 50*time.Millisecond, 2, 128<<20
 		p := open(t, m.bytes(), config)
 		err := specOperations[strings.TrimPrefix(name, "session_")](p)
 		require.ErrorIs(t, err, plugin.ErrDeadline, name)
@@ -97,7 +97,7 @@ func TestSpecDeadline(t *testing.T) {
 		m := specGuest(t)
 		m.export(name).body = append(slices.Clone(loop), m.export(name).code()...)
 		config := specConfigOf(nil)
-		config.Deadline, config.OpenDeadline = 50*time.Millisecond, 50*time.Millisecond
+		config.Trusted, config.Deadline, config.OpenDeadline = false, 50*time.Millisecond, 50*time.Millisecond
 		_, err := plugin.Open(ctx, m.bytes(), config)
 		require.ErrorIs(t, err, plugin.ErrOpen, name)
 		require.ErrorContains(t, err, "longer than 50ms", name)

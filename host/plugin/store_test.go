@@ -36,7 +36,7 @@ func TestContract(t *testing.T) {
 	config := quiet()
 	config.Shards, config.MemoryLimit, config.Now = 32, 64<<20, func() time.Time { return time.UnixMilli(int64(storetest.Now)) }
 	limited := config
-	limited.Deadline = time.Minute
+	limited.Trusted, limited.Deadline = false, time.Minute
 	for _, c := range []struct {
 		name   string
 		wasm   []byte
@@ -222,7 +222,7 @@ func TestClientThatHangsUp(t *testing.T) {
 	for name, deadline := range map[string]int64{"trusted": 0, "with a deadline": 1 << 40} {
 		t.Run(name, func(t *testing.T) {
 			config := quiet()
-			config.Deadline = durationOf(deadline)
+			config.Trusted, config.Deadline = deadline == 0, durationOf(deadline)
 			p := open(t, guest(t, "store"), config)
 			require.NoError(t, p.Set(ctx, store.Write{Key: []byte("k"), Value: value(1, ""), Now: 1}))
 			cancelled, cancel := context.WithCancel(ctx)

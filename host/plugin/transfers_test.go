@@ -15,7 +15,7 @@ import (
 // with however many vectors of whatever length: nothing ends a call of the host.
 func TestTransfersAreBounded(t *testing.T) {
 	config := quiet()
-	config.Shards, config.MemoryLimit, config.Deadline = 1, 64<<20, time.Minute
+	config.Trusted, config.Shards, config.MemoryLimit, config.Deadline = false, 1, 64<<20, time.Minute
 	config.Mounts = []plugin.Mount{{Dir: t.TempDir(), MaxBytes: 3 << 30}}
 	p := open(t, guest(t, "transfers"), config)
 	call := func(act store.Millis) (errno, n int) {

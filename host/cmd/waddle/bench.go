@@ -45,12 +45,14 @@ trust.
 A module that uses files gets a temporary directory, or one within --mount, which
 decides on which disk they lie; so does the engine beside it.
 
-Modules run as trusted ones do, without a deadline for calls, after one short
-trial with a deadline. --deadline measures what one costs.
+A module from a file is not trusted: it runs with a deadline for each call, which
+makes loops slower, and so does the engine beside it. --trusted runs both without
+one, as bundled engines are run, after one short trial with a deadline.
 
 The exit code is 1 if any operation failed. An interrupt (Ctrl-C) ends it with
 what is known so far.`,
 		Example: `  waddle bench my-engine.wasm
+  waddle bench my-engine.wasm --trusted
   waddle bench my-engine.wasm --operations get,set --value-size 300 --concurrency 1,4,16
   waddle bench my-engine.wasm --against keyfolder --mount . --duration 5s
   waddle bench memory --against none --shards 1,2,4 --json`,
@@ -70,7 +72,8 @@ what is known so far.`,
 	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "with so many workers at once, a `LIST`")
 	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure for `DURATION` each store and each figure")
 	f.IntVar(&flags.rounds, "rounds", 5, "in `N` rounds, in which the stores take turns")
-	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call; 0 for none")
+	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call (default 5s, and none with --trusted)")
+	addTrusted(cmd, &flags.trusted)
 	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them")
 	addQuota(cmd, &flags.quota)
 	addConfig(cmd, &flags.settings)
@@ -94,7 +97,18 @@ type benchFlags struct {
 	mount               string
 	quota               quota
 	settings            map[string]string
+	trusted             bool
 	json, verbose       bool
+}
+
+// configOf is how both are run. A figure beside that of an engine which has no
+// deadline would compare the deadline.
+func (f benchFlags) configOf(bundled bool) plugin.Config {
+	cfg := plugin.Config{Trusted: f.trusted || bundled, Deadline: f.deadline}
+	if !cfg.Trusted {
+		cfg.Deadline = cmp.Or(cfg.Deadline, plugin.DefaultDeadline)
+	}
+	return cfg
 }
 
 func operationNames() []cobra.Completion {
@@ -141,7 +155,7 @@ func (f benchFlags) plan() (loadtest.Plan, error) {
 	case f.duration/time.Duration(f.rounds) < time.Millisecond:
 		return p, usagef("--duration is %v in %d rounds, and a round must have a millisecond at least", f.duration, f.rounds)
 	case f.deadline < 0:
-		return p, usagef("--deadline is %v, and may not be negative; 0 stands for none", f.deadline)
+		return p, usagef("--deadline is %v, and may not be negative", f.deadline)
 	}
 	return p, cmp.Or(checkMount(f.mount), f.quota.check())
 }
@@ -177,7 +191,8 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 		return err
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelWarn)
-	base := plugin.Config{Deadline: flags.deadline, Logger: log}
+	base := flags.configOf(engines.IsBundled(m.name))
+	base.Logger = log
 	own := base
 	own.Settings = flags.settings
 	open := openModule(m, flags.mount != "", flags.quota)

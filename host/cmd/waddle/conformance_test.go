@@ -108,6 +108,7 @@ func TestTestRefuses(t *testing.T) {
 		{"text", []string{file}, 1, `is no module: plugin: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
 		{"refused", []string{hostileGuest("start")}, 1, "failed"},
 		{"endless", []string{hostileGuest("open_loop"), "--only", "get", "--deadline", "100ms"}, 1, "failed"},
+		{"endless, trusted, with a deadline", []string{hostileGuest("open_loop"), "--only", "get", "--trusted", "--deadline", "100ms"}, 1, "failed"},
 		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" matches no check; perhaps expiry or reopen/expired was meant`},
 		{"unknown group", []string{base, "--skip", "whatever/else"}, 2, "use the groups"},
 		{"bad pattern", []string{base, "--only", "[get"}, 2, "not well formed"},

@@ -17,6 +17,12 @@ func addConfig(cmd *cobra.Command, settings *map[string]string) {
 	mustComplete(cmd, "config", completeConfig)
 }
 
+// addTrusted adds the flag for a module from a file that its user vouches for.
+func addTrusted(cmd *cobra.Command, value *bool) {
+	cmd.Flags().BoolVar(value, "trusted", false, "trust a module from a file as a bundled engine: no bounds in time, and full speed; "+
+		"a loop without end in it stops the program")
+}
+
 func addJSON(cmd *cobra.Command, value *bool) {
 	cmd.Flags().BoolVar(value, "json", false, "write JSON, and nothing else, to standard output")
 }

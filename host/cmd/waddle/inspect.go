@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+	"github.com/waddle-sessions/waddle/host/engines"
 )
 
 func newInspect(env *environment) *cobra.Command {
@@ -22,8 +23,8 @@ func newInspect(env *environment) *cobra.Command {
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile. None of its code is run.
 It shows what the module exports and imports, its memory, table and sizes, its
-SHA-256, what it could do by what it imports, and every reason for which a host
-would refuse it.
+SHA-256, what it could do by what it imports, whether it is trusted, and every
+reason for which a host would refuse it.
 
 With --describe the module is run after all, up to its first operation: in one
 instance, with little memory, two seconds for each step, and a temporary
@@ -66,6 +67,7 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 		return err
 	}
 	report := inspect.Of(m.name, m.wasm, m.size)
+	report.Trusted = engines.IsBundled(m.name)
 	if flags.describe && report.Accepted {
 		description, err := describeModule(ctx, m, flags, env)
 		if err != nil {

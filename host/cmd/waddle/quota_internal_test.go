@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
@@ -49,6 +50,39 @@ func TestRunGivesAQuota(t *testing.T) {
 		}
 		require.Equal(t, c.most, made, c.args)
 	}
+}
+
+// A plugin from a file has a bound in time, and none of a trusted one's freedoms,
+// unless the flag says so.
+func TestRunTrustsNoFile(t *testing.T) {
+	for _, c := range []struct {
+		args     []string
+		trusted  bool
+		deadline time.Duration // of the benchmark's
+	}{
+		{nil, false, plugin.DefaultDeadline},
+		{[]string{"--trusted"}, true, 0},
+	} {
+		var flags runFlags
+		cmd := &cobra.Command{}
+		addTrusted(cmd, &flags.trusted)
+		require.NoError(t, cmd.ParseFlags(c.args))
+		require.Equal(t, c.trusted, flags.trusted)
+		config := benchFlags{trusted: flags.trusted}.configOf(false)
+		require.Equal(t, c.trusted, config.Trusted)
+		require.Equal(t, c.deadline, config.Deadline)
+	}
+	require.Zero(t, benchFlags{}.configOf(true).Deadline, "a bundled engine")
+	require.Equal(t, time.Second, benchFlags{trusted: true, deadline: time.Second}.configOf(false).Deadline)
+
+	settings := engines.Settings{Storage: filepath.Join("..", "..", "plugin", "testdata", "hostile.wasm")}
+	settings.Config.Logger = slog.New(slog.DiscardHandler)
+	s, _, err := openStorage(t.Context(), settings)
+	require.NoError(t, err)
+	defer store.Close(t.Context(), s)
+	const loops = 2 // this guest does what the time says
+	_, err = s.Get(t.Context(), []byte("key"), loops)
+	require.ErrorIs(t, err, plugin.ErrDeadline)
 }
 
 func TestSizes(t *testing.T) {

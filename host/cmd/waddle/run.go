@@ -30,6 +30,8 @@ func newRun(env *environment) *cobra.Command {
 		Long: settingsInHelp(`
 The sessions are kept by the storage plugin FILE.wasm; without one, by what
 SESSION_STORAGE names; without that, by the bundled engine "memory".
+Each call of a plugin from a file has a bound in time, 5 seconds, unless
+--trusted says that it needs none.
 
 Settings come from the environment, those of a session by the names they have
 everywhere:
@@ -84,6 +86,7 @@ The JSON interface beneath the page is there for scripts:
 		"answer for the host `NAME` as well, as behind a proxy; else only for localhost and the address it listens on (default $WADDLE_HOSTS)")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
 	addQuota(cmd, &flags.quota)
+	addTrusted(cmd, &flags.trusted)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
 }
@@ -101,10 +104,10 @@ func settingsInHelp(text string) string {
 }
 
 type runFlags struct {
-	addr    string
-	hosts   []string
-	verbose bool
-	quota   quota
+	addr             string
+	hosts            []string
+	verbose, trusted bool
+	quota            quota
 }
 
 func runPlayground(ctx context.Context, files []string, flags runFlags, env *environment) error {
@@ -120,6 +123,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if len(files) > 0 {
 		kept.Storage = files[0]
 	}
+	kept.Config.Trusted = flags.trusted
 	kept.MaxBytes, kept.MaxFiles = int64(flags.quota.bytes), flags.quota.files
 	if err := cmp.Or(checkAddr(addr), flags.quota.check()); err != nil {
 		return err

@@ -33,6 +33,10 @@ growing. A failure says what was called with which bytes, what came back, and
 what the specification says, with its section. The same seed gives the same
 checks again.
 
+The module is run as one that is not trusted: a call that takes longer than
+--deadline is ended. --trusted runs it as the bundled engines are run, without
+one unless it is set; a call without an end is then one of the suite.
+
 A module that needs a directory gets a temporary one at /data, or one that is
 made within --mount; what it saves there must be found when it is opened again.
 
@@ -58,6 +62,7 @@ the suite with what is known so far.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := untilPipeBreaks(cmd.Context())
 			defer cancel()
+			flags.deadlineSet = cmd.Flags().Changed("deadline")
 			return testModule(ctx, args[0], flags, env)
 		},
 	}
@@ -74,6 +79,7 @@ the suite with what is known so far.`,
 	f.IntVar(&flags.bytes, "bytes", 0, "the module holds `N` bytes of values at once (default found out)")
 	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default 1)")
 	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end the module's start, or a call of it, that takes longer than `DURATION`")
+	addTrusted(cmd, &flags.trusted)
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
 	directories(cmd, "mount")
@@ -91,7 +97,8 @@ type testFlags struct {
 	soak, sequences, shards int
 	records, bytes          int
 	deadline                time.Duration
-	json, verbose           bool
+	deadlineSet             bool // by whoever runs the suite
+	trusted, json, verbose  bool
 }
 
 func (f testFlags) check() error {
@@ -158,8 +165,11 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		MountBytes: int64(flags.quota.bytes),
 		MountFiles: flags.quota.files,
 		// Errors of the guest are what checks provoke and report themselves.
-		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Deadline: flags.deadline,
-			OpenDeadline: flags.deadline, Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Trusted: flags.trusted,
+			Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+	}
+	if !flags.trusted || flags.deadlineSet {
+		options.Config.Deadline, options.Config.OpenDeadline = flags.deadline, flags.deadline
 	}
 	var found *storetest.Report
 	err = awaitLonger(ctx, patience, func() { found = plugintest.Check(ctx, m.wasm, options) })

@@ -28,7 +28,8 @@ const Name = "dynfile"
 // Of cfg.MemoryLimit, 512 MiB by default, the index of the sessions takes about
 // 52 bytes each and every shard some 20 MiB.
 //
-// cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
+// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is
+// set. cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
 // [plugin.ErrMount] for a directory that cannot be used, [plugin.ErrShards] for one
 // with another number of shards, and [plugin.ErrOpen] for one of another engine or
 // of a newer version.

@@ -24,7 +24,8 @@ const Name = "keyfolder"
 // gets [plugin.ErrInUse]. cfg.Shards 0 stands for the number that the directory
 // was made for, 4 for a new one; any other must be that number.
 //
-// cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
+// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is
+// set. cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
 // [plugin.ErrMount] for a directory that cannot be used, [plugin.ErrShards] for one
 // with another number of shards, and [plugin.ErrOpen] for one of another engine or
 // of a newer version.

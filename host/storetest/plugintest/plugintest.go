@@ -44,11 +44,9 @@ type Options struct {
 	// the suite sets the intervals, the clock and Snapshots. By default there is
 	// one shard of 32 MiB, a Deadline of half a minute, so that a call without
 	// end fails the guest and not the suite, no cache directory and no log.
+	// Config.Trusted removes the Deadline unless it is set. That is faster, but a
+	// call without end also hangs the suite.
 	Config plugin.Config
-
-	// Trusted runs the guest without any Deadline, as a host runs a trusted
-	// guest. That is faster, but a call without end also hangs the suite.
-	Trusted bool
 }
 
 const (
@@ -232,8 +230,8 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 	maps.Copy(c.Settings, h.options.Settings)
 	c.Shards = cmp.Or(setup.Shards, c.Shards, defaultShards)
 	c.MemoryLimit = cmp.Or(setup.MemoryLimit, c.MemoryLimit, int64(c.Shards)*memoryOfShard)
-	if c.Deadline = cmp.Or(c.Deadline, defaultDeadline); h.options.Trusted {
-		c.Deadline = 0
+	if !c.Trusted {
+		c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
 	}
 	c.NoCache = c.CacheDir == ""
 	c.SweepInterval, c.Durability, c.SaveInterval, c.Snapshots = -1, plugin.DurabilityClose, 0, ""

@@ -47,7 +47,7 @@ func TestBundledEngines(t *testing.T) {
 			}
 			wasm, err := c.module()
 			require.NoError(t, err)
-			plugintest.RunModule(t, wasm, plugintest.Options{Options: o, Trusted: true})
+			plugintest.RunModule(t, wasm, plugintest.Options{Options: o, Config: plugin.Config{Trusted: true}})
 		})
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// Open opens an engine over a directory, which it makes if there is none.
+// Open opens an engine over a directory, which it makes if there is none. These
+// engines are trusted.
 func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	switch {
 	case dir == "":
@@ -34,7 +35,8 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		}
 		cfg.Shards = shards
 	}
-	// The engine is trusted with the directory, also where its calls have a deadline.
+	cfg.Trusted = true
+	// It is trusted with the directory too, also where its calls have a deadline.
 	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: -1, MaxFiles: -1}}
 	return plugin.Open(ctx, wasm, cfg)
 }

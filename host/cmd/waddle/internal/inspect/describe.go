@@ -38,8 +38,9 @@ const (
 	describeDeadline = 2 * time.Second
 )
 
-// Describe runs the guest up to its first operation, in one instance with
-// little memory and a deadline for each step, and without a cache of code. The
+// Describe runs the guest, which is not trusted, up to its first operation, in one
+// instance with little memory and a deadline for each step, and without a cache of
+// code. The
 // directory, if there is one, is mounted for it; what it writes to its log goes
 // to log. It returns an error only if the context ended first.
 func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir string, log *slog.Logger) (*Description, error) {

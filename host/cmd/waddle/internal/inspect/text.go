@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
 // maxRows bounds what the text shows of lists that a module may make long.
@@ -29,6 +30,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	t.exports(r)
 	t.imports(r)
+	t.trust(r)
 	if r.Description != nil {
 		t.description(r.Description)
 	}
@@ -143,6 +145,19 @@ func (t *text) imports(r *Report) {
 	case r.Capabilities[n-1].Name != canUnknown.Name:
 		t.line("  and nothing else but compute in its own memory: no network, no other files, no other program")
 	}
+}
+
+func (t *text) trust(r *Report) {
+	if len(r.Sections) == 0 {
+		return
+	}
+	t.line("\nTrust")
+	if r.Trusted {
+		t.line("  it is a bundled engine, which is trusted: its calls have no bound in time")
+		return
+	}
+	t.line("  it is not trusted unless its host says so (Config.Trusted, --trusted): each call has a bound in time,\n"+
+		"  %v unless another is set", plugin.DefaultDeadline)
 }
 
 func (t *text) verdict(r *Report) {
