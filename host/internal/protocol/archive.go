@@ -48,6 +48,12 @@ func (st *Store) copyAll(ctx context.Context, now store.Millis) error {
 		if keep[i] = !s.opened.Load(); keep[i] {
 			continue
 		}
+		if kept, asleep := s.sleeping(); asleep {
+			for _, list := range kept {
+				c.Add(list)
+			}
+			continue
+		}
 		patient, cancel := context.WithTimeout(ctx, st.config.Patience)
 		for chunk, err := range s.chunks(patient, extents.shard(), opSnapshot, now) {
 			if err != nil {
@@ -95,13 +101,17 @@ func (s *shard) copyShard(c Copy, x *extent, in *runner, now store.Millis, moves
 		}
 		moves.Add(1)
 		if !c.Add(list) {
-			return fmt.Errorf("plugin %s: shard %d came too late for the snapshot: %w", s.store.Name(), s.index, store.ErrUnavailable)
+			return s.tooLate()
 		}
 		if next == 0 {
 			return nil
 		}
 		cursor = next
 	}
+}
+
+func (s *shard) tooLate() error {
+	return fmt.Errorf("plugin %s: shard %d came too late for the snapshot: %w", s.store.Name(), s.index, store.ErrUnavailable)
 }
 
 func (st *Store) archiveError(err error) error {

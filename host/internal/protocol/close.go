@@ -182,7 +182,7 @@ func (s *shard) close(now store.Millis, c *closing) error {
 	}
 	s.closed = true
 	if s.in == nil {
-		return nil
+		return s.closeAsleep(c)
 	}
 	c.moves.Add(1)
 	in := s.in

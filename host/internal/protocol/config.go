@@ -26,6 +26,10 @@ type Config struct {
 	// admits all.
 	Admit func(*Description) error
 
+	// Opened is told when a shard has got an instance, whose lock is held: it must not
+	// call the store. Nil for nobody.
+	Opened func(shard int)
+
 	// Fail makes the error that a caller gets.
 	Fail func(*Failure) error
 

@@ -61,8 +61,8 @@ func (s *shard) one(ctx context.Context, op opKind, f func(*shard, *runner) erro
 			o.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		}
 	}()
-	// What was never open has accepted nothing.
-	if op == opSave && !s.opened.Load() {
+	// What was never open has accepted nothing, and what sleeps has been saved.
+	if op == opSave && s.resting() {
 		if s.store.closing.Load() {
 			o.err = store.ErrClosed
 		}

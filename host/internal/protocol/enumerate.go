@@ -74,9 +74,9 @@ func (st *Store) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store
 // chunks enumerates one shard. Each chunk is a copy and well formed.
 func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		var generation uint64
+		var instance uint64
 		for cursor := int64(0); ; {
-			next, chunk, err := s.chunk(ctx, x, op, cursor, now, &generation)
+			next, chunk, err := s.chunk(ctx, x, op, cursor, now, &instance)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -89,17 +89,17 @@ func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Mill
 	}
 }
 
-// chunk makes one step, in an instance of the generation that the first step notes.
-func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, now store.Millis, generation *uint64) (next int64, chunk []byte, err error) {
+// chunk makes one step, in the instance that the first step notes.
+func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, now store.Millis, instance *uint64) (next int64, chunk []byte, err error) {
 	in, err := s.lock(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer s.unlock()
-	if *generation != 0 && *generation != s.generation {
+	if *instance != 0 && *instance != s.instances {
 		return 0, nil, s.newError(op.String(), &Answer{Code: abi.Unavailable, Message: "the instance was replaced during the enumeration"})
 	}
-	*generation = s.generation
+	*instance = s.instances
 	next, list, err := s.step(x, in, op, cursor, now)
 	if err != nil {
 		return 0, nil, err

@@ -55,8 +55,8 @@ func (l lines) split() []string {
 	return list
 }
 
-// complain logs an error unless it was said often enough.
-func (st *Store) complain(message string, err error, args ...any) {
+// Complain logs an error unless it was said often enough.
+func (st *Store) Complain(message string, err error, args ...any) {
 	ok, unsaid := st.said.Take(message+": "+err.Error(), st.config.Now())
 	if !ok {
 		return

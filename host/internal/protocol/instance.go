@@ -105,6 +105,9 @@ type Fault struct {
 // Error implements error.
 func (f *Fault) Error() string { return f.Kind.Error() + ": " + f.Message }
 
+// Unwrap returns the kind.
+func (f *Fault) Unwrap() error { return f.Kind }
+
 // Broken is the fault of a result that breaks the contract.
 func Broken(format string, args ...any) *Fault {
 	return &Fault{Kind: ErrProtocol, Message: fmt.Sprintf(format, args...)}
@@ -119,5 +122,6 @@ var (
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
 	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
 	ErrEndless  = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
+	ErrBudget   = errors.New("plugin: the host's budget is spent")
 	ErrHung     = errors.New("plugin: the guest does not come back from a call")
 )

@@ -33,12 +33,20 @@ func (st *Store) Parts() int {
 	return len(st.shards)
 }
 
+// locking is how a shard is taken: whether one that sleeps is woken.
+type locking func(*shard, context.Context) (*runner, error)
+
+var (
+	waking locking = (*shard).lock
+	awake  locking = (*shard).lockAwake
+)
+
 // enterPart takes an instance for a step of sweeping.
-func (s *shard) enterPart(ctx context.Context) (*shard, *runner, error) {
+func (s *shard) enterPart(ctx context.Context, lock locking) (*shard, *runner, error) {
 	if s.store.remote() {
 		return s.store.free(ctx)
 	}
-	in, err := s.lock(ctx)
+	in, err := lock(s, ctx)
 	return s, in, err
 }
 

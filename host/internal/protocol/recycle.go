@@ -8,7 +8,7 @@ import (
 )
 
 // Recycle replaces every instance by a new one that holds the same records, shard by
-// shard, and leaves out those that were never open. Operations on that shard wait. A
+// shard, and leaves out those that were never open or sleep. Operations on that shard wait. A
 // guest that keeps files saves, and the next instance finds them; any other must have
 // snapshot and restore, and needs as much memory again for one shard meanwhile. A guest
 // whose records lie elsewhere saves once.
@@ -25,7 +25,7 @@ func (st *Store) Recycle(ctx context.Context, now store.Millis) error {
 		}
 	}
 	for _, s := range st.shards {
-		if !s.opened.Load() && !st.closing.Load() {
+		if s.resting() && !st.closing.Load() {
 			continue
 		}
 		if err := s.recycle(ctx, extents.shard(), now); err != nil {

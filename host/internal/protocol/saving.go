@@ -155,7 +155,7 @@ func (st *Store) SaveAll(ctx context.Context, now store.Millis) error {
 	}
 	err := st.saveAll(ctx, now)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		st.complain("the snapshot could not be written, or not as a whole", err)
+		st.Complain("the snapshot could not be written, or not as a whole", err)
 		for _, s := range st.shards {
 			s.progress.copied = 0
 		}
@@ -172,10 +172,7 @@ func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
 
 // saveRemote has one instance save if any took a write since the last time.
 func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
-	written := uint64(0)
-	for _, s := range st.shards {
-		written += s.progress.written.Load()
-	}
+	written := st.written()
 	if written == st.savedUpTo {
 		return nil
 	}
@@ -184,6 +181,31 @@ func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
 		st.savedUpTo = written
 	}
 	return err
+}
+
+// written is how many writes there were altogether.
+func (st *Store) written() (n uint64) {
+	for _, s := range st.shards {
+		n += s.progress.written.Load()
+	}
+	return n
+}
+
+// Unsaved reports whether a step of saving may have something to do for a shard. It
+// does not wait.
+func (st *Store) Unsaved(shard int) bool {
+	if st.rests(shard) {
+		return false
+	}
+	if st.remote() {
+		return st.written() != st.savedUpTo
+	}
+	p := &st.shards[shard].progress
+	if !p.mu.TryLock() {
+		return true // somebody saves
+	}
+	defer p.mu.Unlock()
+	return p.written.Load() > p.saved
 }
 
 // SaveShard is a step of saving: it makes durable what was written to a shard since
@@ -196,19 +218,26 @@ func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) err
 		err = st.shards[shard].saveWritten(ctx, now)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		st.complain("what was written could not be made durable", err, "shard", shard)
+		st.Complain("what was written could not be made durable", err, "shard", shard)
 	}
 	return err
 }
 
 // saveWritten saves if there was a write since the last time.
 func (s *shard) saveWritten(ctx context.Context, now store.Millis) error {
-	if !s.opened.Load() {
+	if s.resting() {
 		return nil
 	}
-	m, err := s.mark(ctx)
-	if err != nil || m.written == 0 {
+	if _, err := s.lockAwake(ctx); err != nil {
+		if err == errAsleep {
+			return nil
+		}
 		return err
+	}
+	m := mark{s.progress.written.Load(), s.generation}
+	s.unlock()
+	if m.written == 0 {
+		return nil
 	}
 	able, _, err := s.flush(ctx, m, now)
 	switch {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -32,10 +33,17 @@ type shard struct {
 	told     bool // the failure stands in the log
 	lastErr  string
 	restarts uint64
-	// generation counts instances, so that an enumeration notices a new one. It is
-	// 0 until the shard is opened for the first time.
+	// generation counts instances but for those that hold all of the one before, so
+	// that a write is known to be lost. It is 0 until the shard is opened for the
+	// first time.
 	generation uint64
 	opened     atomic.Bool // generation is above 0
+	// asleep says that the instance was closed with all that it held saved, or kept
+	// here. An enumeration does not go on in the next one, as instances tells.
+	asleep     atomic.Bool
+	kept       [][]byte // lists of records
+	instances  uint64
+	seenCalls  uint64 // by the step that puts idle shards to sleep
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
 	progress   progress
@@ -167,8 +175,8 @@ func (s *shard) wake() {
 	}
 }
 
-// revive opens an instance where there is none: the first one, or one in place of one
-// that failed.
+// revive opens an instance where there is none: the first one, one in place of one
+// that failed, or one in place of one that was put to sleep.
 func (s *shard) revive() (*runner, error) {
 	if s.closed {
 		return nil, store.ErrClosed
@@ -180,13 +188,16 @@ func (s *shard) revive() (*runner, error) {
 	}
 	began := config.Now()
 	in, err := s.store.bringUp(s.index)
+	if err == nil {
+		err = s.refill(in)
+	}
 	if err != nil {
-		if _, answered := CodeOf(err); answered {
+		if _, answered := CodeOf(err); answered || errors.Is(err, ErrBudget) { // there may be room at any moment
 			return nil, s.refused(err, config.Now().Sub(began))
 		}
 		return nil, s.failed(nil, "open", err)
 	}
-	if s.generation > 0 {
+	if s.generation > 0 && !s.asleep.Load() {
 		s.restarts++
 	}
 	s.install(in)
@@ -213,11 +224,19 @@ func (s *shard) first() error {
 func (s *shard) install(in *runner) {
 	s.in = in
 	s.refusals = 0
-	s.generation++
+	s.instances++
+	if !s.asleep.Load() {
+		s.generation++
+	}
+	s.kept = nil
+	s.asleep.Store(false)
 	s.opened.Store(true)
 	s.counted.replaced()
 	if s.index == 0 {
 		s.store.begun()
+	}
+	if opened := s.store.config.Opened; opened != nil {
+		opened(s.index)
 	}
 }
 

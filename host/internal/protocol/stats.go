@@ -37,7 +37,7 @@ type State int
 const (
 	Running State = iota
 	Waiting       // the instance failed; another attempt follows
-	Resting       // it was never open
+	Resting       // it was never open, or sleeps
 	Closed
 )
 
@@ -99,7 +99,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		out.State = Closed
 	case s.in != nil:
 		out.Memory = s.in.Memory()
-	case s.generation == 0 && s.failures+s.refusals == 0:
+	case s.resting() && s.failures+s.refusals == 0:
 		out.State = Resting
 	default:
 		out.State = Waiting

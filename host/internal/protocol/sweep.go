@@ -27,7 +27,7 @@ func (st *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed 
 	part := (max + len(parts) - 1) / len(parts)
 	var errs []error
 	for _, s := range parts {
-		swept, err := s.sweep(ctx, part, now)
+		swept, err := s.sweep(ctx, part, now, waking)
 		removed += swept.removed
 		errs = append(errs, err)
 	}
@@ -42,8 +42,8 @@ type swept struct {
 }
 
 // sweep has the part of a shard looked at, so many records of it.
-func (s *shard) sweep(ctx context.Context, most int, now store.Millis) (done swept, err error) {
-	s, in, err := s.enterPart(ctx)
+func (s *shard) sweep(ctx context.Context, most int, now store.Millis, lock locking) (done swept, err error) {
+	s, in, err := s.enterPart(ctx, lock)
 	if err != nil {
 		return swept{}, err
 	}
@@ -70,14 +70,14 @@ const (
 
 // SweepShard is a step of sweeping: it removes expired records of a shard, going on
 // where the last step ended, one stretch of records or several if many have expired.
-// Others use the shard meanwhile. A shard that never was open is left alone. It
+// Others use the shard meanwhile. A shard that never was open, or sleeps, is left alone. It
 // reports false if the guest does not sweep; a failure is in the log.
 //
 // Each call of the guest is told the time anew. A clock that is set back meanwhile
 // must not cost what was written by the right time.
 func (st *Store) SweepShard(ctx context.Context, shard int, now func() store.Millis) (able bool) {
 	s := st.shards[shard]
-	if !s.opened.Load() {
+	if st.rests(shard) {
 		return true
 	}
 	for range sweepStretches {
@@ -97,10 +97,10 @@ func (st *Store) SweepShard(ctx context.Context, shard int, now func() store.Mil
 // does not sweep.
 func (st *Store) TellTime(ctx context.Context, shard int, now store.Millis) (able bool) {
 	s := st.shards[shard]
-	if !s.opened.Load() {
+	if st.rests(shard) {
 		return true
 	}
-	done, _ := s.sweep(ctx, 1, now) // a failure is in the log
+	done, _ := s.sweep(ctx, 1, now, awake) // a failure is in the log
 	return !done.absent
 }
 
@@ -109,7 +109,7 @@ func (st *Store) TellTime(ctx context.Context, shard int, now store.Millis) (abl
 func (s *shard) sweepInSteps(ctx context.Context, now func() store.Millis) (all swept, err error) {
 	for looked := 0; looked < sweepStretch; {
 		size := min(s.sweeping.records(), sweepStretch-looked)
-		done, err := s.sweep(ctx, size, now())
+		done, err := s.sweep(ctx, size, now(), awake)
 		all.removed, all.absent = all.removed+done.removed, done.absent
 		if err != nil {
 			return all, err
