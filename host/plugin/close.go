@@ -16,9 +16,9 @@ import "context"
 //
 // A second Close waits until everything has been given back, or for its context.
 func (p *Plugin) Close(ctx context.Context) error {
-	p.stopLoops()
+	p.chores.end()
 	return p.store.Close(ctx, p.judged(), func() error {
-		p.loops.Wait() // they come back from calls of shards that have been closed
+		p.chores.wait() // they come back from calls of shards that have been closed
 		p.store.CountLast()
 		return p.free()
 	})

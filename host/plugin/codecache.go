@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // codeKey tells apart all that compiles to different code, and where it is kept.
@@ -21,40 +22,49 @@ type codeKey struct {
 	engine engineKind
 }
 
-// code is the compiled code of one module, shared by all plugins of the process
-// that run it. Each module has a cache of its own within wazero, so that its
-// code is given back when the last plugin that runs it is closed.
+// codes is the compiled code that a host has.
+type codes struct {
+	mu  sync.Mutex
+	all map[codeKey]*code
+}
+
+// code is the compiled code of one module, shared by all plugins of the host that
+// run it, with the functions of the host that it imports. It is given back when the
+// last plugin that runs it is closed, and the last [Module] of it.
 type code struct {
+	host *Host
 	key  codeKey
 	turn chan struct{} // held while compiling: nothing is compiled twice at once
 
-	// The following belong to the holder of turn.
-	cache wazero.CompilationCache
-	old   []wazero.CompilationCache
-	disk  *codeDir // nil if memory only
+	// compiled belongs to the holder of turn until it is there. It does not change
+	// then, before the last reference is gone. So do the caches, which it came from.
+	compiled *compiled
+	caches   []wazero.CompilationCache
 
 	refs int // guarded by codes.mu
 }
 
-var codes = struct {
-	mu  sync.Mutex
-	all map[codeKey]*code
-}{all: make(map[codeKey]*code)}
-
-func acquireCode(key codeKey) *code {
-	codes.mu.Lock()
-	defer codes.mu.Unlock()
-	c, ok := codes.all[key]
+func (h *Host) acquireCode(key codeKey) *code {
+	h.codes.mu.Lock()
+	defer h.codes.mu.Unlock()
+	c, ok := h.codes.all[key]
 	if !ok {
-		c = &code{key: key, turn: make(chan struct{}, 1)}
-		codes.all[key] = c
+		c = &code{host: h, key: key, turn: make(chan struct{}, 1)}
+		h.codes.all[key] = c
 	}
 	c.refs++
 	return c
 }
 
-// release gives the code back. All runtimes that use it must be closed before.
+func (c *codes) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.all)
+}
+
+// release gives the code back. No instance of whoever had it may be left.
 func (c *code) release() error {
+	codes := &c.host.codes
 	codes.mu.Lock()
 	c.refs--
 	last := c.refs == 0
@@ -66,20 +76,26 @@ func (c *code) release() error {
 		return nil
 	}
 	var errs []error
-	for _, cache := range append(c.old, c.cache) {
-		if cache != nil {
-			errs = append(errs, cache.Close(context.Background()))
-		}
+	if c.compiled != nil {
+		errs = append(errs, c.compiled.close())
+		c.host.budgets.mappings.give(mappingsOfCode)
+	}
+	for _, cache := range c.caches {
+		errs = append(errs, cache.Close(context.Background()))
 	}
 	return errors.Join(errs...)
 }
 
-// compiled is a module ready to be instantiated in its runtime.
+// compiled is a module ready to be instantiated in its runtime, any number of times.
 type compiled struct {
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
-	took    time.Duration
-	source  string // where the code came from
+}
+
+// loading is how code was come by.
+type loading struct {
+	took   time.Duration
+	source string // where the code came from
 }
 
 // Where code came from.
@@ -89,72 +105,98 @@ const (
 	sourceDisk     = "directory"
 )
 
-// compile compiles the module, or takes what this process or an earlier one
-// has compiled. Trouble with the directory is reported to warn and costs no more
+// load compiles the module, or takes what this host or an earlier process has
+// compiled. Trouble with the directory is reported to warn and costs no more
 // than the time to compile.
-func (c *code) compile(ctx context.Context, wasm []byte, config wazero.RuntimeConfig, warn func(string, error)) (*compiled, error) {
+func (c *code) load(ctx context.Context, wasm []byte, outline *preflight.Module, warn func(string, error)) (loading, error) {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return loading{}, ctx.Err()
 	}
 	defer func() { <-c.turn }()
 
 	start := time.Now()
-	out := &compiled{source: sourceMemory}
-	if c.cache == nil {
-		out.source = sourceCompiled
-		c.cache = wazero.NewCompilationCache()
-		if c.key.dir != "" {
-			disk, cache, err := openCodeDir(c.key)
-			switch {
-			case err != nil:
-				warn("compiled code is kept in memory only", err)
-			case disk.hit:
-				out.source = sourceDisk
-				fallthrough
-			default:
-				c.disk, c.cache = disk, cache
-			}
+	done := loading{source: sourceMemory}
+	if c.compiled == nil {
+		if err := c.host.budgets.mappings.take(mappingsOfCode); err != nil {
+			return loading{}, err
+		}
+		var err error
+		if done.source, err = c.compile(ctx, wasm, outline, warn); err != nil {
+			c.host.budgets.mappings.give(mappingsOfCode)
+			return loading{}, err
+		}
+		c.host.compiled.Add(1)
+	}
+	done.took = time.Since(start)
+	return done, nil
+}
+
+// compile returns where the code came from.
+func (c *code) compile(ctx context.Context, wasm []byte, outline *preflight.Module, warn func(string, error)) (source string, err error) {
+	source = sourceCompiled
+	var disk *codeDir
+	var cache wazero.CompilationCache
+	if c.key.dir != "" {
+		disk, cache, err = openCodeDir(c.key)
+		if err != nil {
+			warn("compiled code is kept in memory only", err)
+			disk = nil
 		}
 	}
-	err := out.build(ctx, wasm, config.WithCompilationCache(c.cache))
-	if err != nil && c.disk != nil && isCacheFault(err) {
-		warn("compiled code is kept in memory only", err)
-		c.old = append(c.old, c.cache)
-		c.cache, c.disk = wazero.NewCompilationCache(), nil
-		out.source = sourceCompiled
-		err = out.build(ctx, wasm, config.WithCompilationCache(c.cache))
+	if disk != nil {
+		c.caches = append(c.caches, cache)
+		if disk.hit {
+			source = sourceDisk
+		}
+		c.compiled, err = c.build(ctx, wasm, outline, cache)
+		if err != nil && isCacheFault(err) {
+			warn("compiled code is kept in memory only", err)
+			disk, source = nil, sourceCompiled
+		}
+	}
+	if disk == nil {
+		c.compiled, err = c.build(ctx, wasm, outline, nil)
 	}
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if c.disk != nil && !c.disk.readOnly && out.source != sourceMemory {
-		grown, err := c.disk.grown()
+	if disk != nil && !disk.readOnly {
+		grown, err := disk.grown()
 		if grown {
-			out.source = sourceCompiled
-			err = c.disk.seal()
+			source = sourceCompiled
+			err = disk.seal()
 		}
 		if err != nil {
 			warn("compiled code cannot be kept", err)
 		}
 	}
-	out.took = time.Since(start)
-	return out, nil
+	return source, nil
 }
 
 // build compiles on one goroutine: a panic of wazero's compiler can be
-// recovered from there, and could not be on a worker of its own.
-func (out *compiled) build(ctx context.Context, wasm []byte, config wazero.RuntimeConfig) error {
+// recovered from there, and could not be on a worker of its own. How much memory an
+// instance may have is not compiled in, but held by [linearMemory].
+func (c *code) build(ctx context.Context, wasm []byte, outline *preflight.Module, cache wazero.CompilationCache) (*compiled, error) {
+	config := limitConfig(runtimeConfig(c.key.engine), c.key.mode).WithMemoryLimitPages(maxPages)
+	if cache != nil {
+		config = config.WithCompilationCache(cache)
+	}
+	out := new(compiled)
 	err := guarded(func() (err error) {
 		out.runtime = wazero.NewRuntimeWithConfig(ctx, config)
 		out.module, err = out.runtime.CompileModule(ctx, wasm)
 		return err
 	})
-	if err != nil {
-		out.close()
+	if err == nil {
+		err = provide(out.runtime, outline)
 	}
-	return err
+	if err != nil {
+		_ = out.close()
+		return nil, err
+	}
+	return out, nil
 }
 
 func (out *compiled) close() error {
@@ -166,7 +208,6 @@ func (out *compiled) close() error {
 	if out.runtime != nil {
 		errs = append(errs, out.runtime.Close(ctx))
 	}
-	out.module, out.runtime = nil, nil
 	return errors.Join(errs...)
 }
 

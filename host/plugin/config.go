@@ -22,6 +22,23 @@ type Config struct {
 	// the guest gives itself, or else the name of the file.
 	Name string
 
+	// Host is what the plugin shares with others: compiled code, budgets and a
+	// scheduler. Nil means [DefaultHost].
+	Host *Host
+
+	// Lazy has no instance brought up before it is needed. Open then takes little
+	// time, and does not find out what only running the guest can tell, as that it
+	// refuses its Settings: the first operation does. Directories that were written
+	// with another number of shards, and a snapshot, have the guest run all the same.
+	Lazy bool
+
+	// SleepAfter is after how long without a call an instance is closed, and what it
+	// takes is given back; it is looked at in such intervals, so that it can be twice
+	// as long. The next call brings it up again, with all records: a guest that keeps
+	// files is saved first, and of any other the host keeps what session_snapshot
+	// gives, which the guest must export, and session_restore. 0 means never.
+	SleepAfter time.Duration
+
 	// Settings are passed to the guest, which defines what it knows. Names
 	// consist of a–z, 0–9 and _; shard, shards, memory_limit and names that
 	// begin with host_ are the host's own.
@@ -158,6 +175,7 @@ const (
 	maxShards     = abi.MaxShards
 	maxAutoShards = 64
 	pageSize      = 1 << 16
+	maxPages      = abi.MaxMemory / pageSize
 	maxConfig     = 1 << 16 // bytes of the list that session_open is given
 )
 
@@ -174,6 +192,7 @@ type settled struct {
 func (c Config) settle() (settled, error) {
 	s := settled{Config: c}
 	s.Settings = maps.Clone(c.Settings)
+	s.Host = cmp.Or(c.Host, DefaultHost())
 	switch {
 	case c.Shards != 0 && !possibleShards(c.Shards):
 		return s, configError("Shards is %d, and should be 0 or a power of two up to %d", c.Shards, maxShards)
@@ -193,6 +212,8 @@ func (c Config) settle() (settled, error) {
 		return s, configError("Durability is %d, and should be one of the constants", c.Durability)
 	case c.Snapshots != "" && c.Durability == DurabilityCommit:
 		return s, configError("DurabilityCommit together with Snapshots, which would write every record at every write: use a guest that keeps files")
+	case c.SleepAfter < 0:
+		return s, configError("SleepAfter is %v, and may not be negative", c.SleepAfter)
 	case c.SaveInterval < 0:
 		return s, configError("SaveInterval is %v, and may not be negative", c.SaveInterval)
 	case c.LockWait < 0:

@@ -7,6 +7,10 @@
 // so that an engine may keep its data in its own memory and needs no locks. An
 // operation is one call into the guest.
 //
+// Plugins share a [Host]: compiled code, budgets of memory, mappings and handles, and
+// a scheduler. [Host.Compile] gives a [Module], of which plugins are opened at little
+// cost: their shards come up when they are first needed, and sleep when they are idle.
+//
 // # What a guest can do to its host
 //
 // A guest sees its own memory, which is bounded, and what it imports: a log and

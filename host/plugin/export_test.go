@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
@@ -10,8 +11,13 @@ import (
 // OpenInterpreted is Open with the interpreter, as on a platform without a
 // compiler.
 func OpenInterpreted(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
-	return open(ctx, wasm, config, "guest", engineInterpreter)
+	config.Host = interpreting()
+	return Open(ctx, wasm, config)
 }
+
+var interpreting = sync.OnceValue(func() *Host {
+	return newHost(HostConfig{}, "/", func() engineKind { return engineInterpreter })
+})
 
 // MaxChunks bounds an enumeration of one shard, MaxBuffer the exchange buffer.
 const (
@@ -20,11 +26,7 @@ const (
 )
 
 // SharedCode is how many modules are compiled at this moment.
-func SharedCode() int {
-	codes.mu.Lock()
-	defer codes.mu.Unlock()
-	return len(codes.all)
-}
+func SharedCode() int { return DefaultHost().codes.count() }
 
 // SetSetting changes what instances that are opened from now on are told.
 func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }
@@ -33,7 +35,16 @@ func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string
 func (p *Plugin) SetDeadline(d time.Duration) { p.machine.limit.Store(int64(d)) }
 
 // Deadlines are how long a call may take, and a step of opening; 0 for no bound.
-func (p *Plugin) Deadlines() (call, open time.Duration) { return p.machine.callLimit(), p.machine.openLimit }
+func (p *Plugin) Deadlines() (call, open time.Duration) {
+	return p.machine.callLimit(), p.machine.openLimit
+}
+
+// Rounds is how often a host has done what goes on beside operations.
+func (h *Host) Rounds() uint64 {
+	h.schedule.mu.Lock()
+	defer h.schedule.mu.Unlock()
+	return h.schedule.rounds
+}
 
 // Hurry shortens how long a plugin waits for what does not come back.
 func Hurry(c *Config, patience, closeGrace time.Duration) {

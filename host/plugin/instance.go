@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -24,6 +25,9 @@ type machine struct {
 	limit     atomic.Int64  // of an operation's call, a time.Duration; 0 for none
 	openLimit time.Duration // of each call that brings up an instance, 0 for none
 	debug     bool          // debug sections are read
+
+	budgets     *budgets // of the host
+	memoryLimit uint64   // of an instance
 }
 
 func (m *machine) callLimit() time.Duration { return time.Duration(m.limit.Load()) }
@@ -55,7 +59,7 @@ var _ protocol.Instance = (*instance)(nil)
 
 // newInstance makes an instance of which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	in := &instance{machine: m, shard: shard, memory: new(linearMemory)}
+	in := &instance{machine: m, shard: shard, memory: &linearMemory{account: account{m.budgets}}}
 	in.stdout = &stream{in: in, level: slog.LevelInfo, name: "stdout"}
 	in.stderr = &stream{in: in, level: slog.LevelWarn, name: "stderr"}
 	in.ctx = context.WithValue(context.Background(), instanceKey{}, in)
@@ -75,7 +79,7 @@ func (in *instance) Memory() int64 { return int64(in.mem.Size()) }
 func (in *instance) instantiate() error {
 	ctx := experimental.WithMemoryAllocator(in.ctx, experimental.MemoryAllocatorFunc(
 		func(_, most uint64) experimental.LinearMemory {
-			in.memory.reserve(most)
+			in.memory.reserve(min(most, in.machine.memoryLimit))
 			return in.memory
 		}))
 	config := wazero.NewModuleConfig().
@@ -95,6 +99,9 @@ func (in *instance) instantiate() error {
 	if err != nil {
 		if in.memory.err != nil {
 			err = in.memory.err
+		}
+		if errors.Is(err, ErrBudget) {
+			return &protocol.Fault{Kind: ErrBudget, Message: spentOf(err)}
 		}
 		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: in.Output()}
 	}

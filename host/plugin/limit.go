@@ -113,6 +113,9 @@ func (in *instance) fault(err error) *protocol.Fault {
 		return &protocol.Fault{Kind: ErrMemory, Message: errBadPointer.Error(), Trace: trace}
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
+	if errors.Is(in.memory.err, ErrBudget) {
+		message += "; its memory could not grow: " + spentOf(in.memory.err)
+	}
 	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
 }
 

@@ -7,6 +7,7 @@ import "fmt"
 // linearMemory is one instance's memory, on the Go heap. Growing it copies it,
 // to twice the size as far as the limit allows.
 type linearMemory struct {
+	account
 	limit uint64
 	b     []byte
 	err   error
@@ -17,6 +18,12 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	if size > m.limit {
 		m.err = fmt.Errorf("%d bytes of memory, and the limit is %d", size, m.limit)
 		return nil
+	}
+	if size > uint64(len(m.b)) {
+		if err := m.take(size - uint64(len(m.b))); err != nil {
+			m.err = err
+			return nil
+		}
 	}
 	if size > uint64(cap(m.b)) {
 		larger := make([]byte, size, min(max(size, 2*uint64(cap(m.b))), m.limit))
@@ -33,6 +40,7 @@ func (m *linearMemory) Free() {}
 func (m *linearMemory) reserve(size uint64) { m.limit = size }
 
 func (m *linearMemory) release() error {
+	m.give(uint64(len(m.b)))
 	m.b, m.limit = nil, 0
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 // place, so that growing costs the same at any size, and lies outside of the Go
 // heap.
 type linearMemory struct {
+	account
 	reserved []byte
 	usable   uint64
 	err      error
@@ -23,8 +24,13 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if size > m.usable {
+		if err := m.take(size - m.usable); err != nil {
+			m.err = err
+			return nil
+		}
 		err := syscall.Mprotect(m.reserved[m.usable:size], syscall.PROT_READ|syscall.PROT_WRITE)
 		if err != nil {
+			m.give(size - m.usable)
 			m.err = fmt.Errorf("making %d bytes of memory usable: %w", size, err)
 			return nil
 		}
@@ -41,8 +47,12 @@ func (m *linearMemory) reserve(size uint64) {
 	if size == 0 {
 		return
 	}
+	if m.err = m.takeSpace(size); m.err != nil {
+		return
+	}
 	b, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
+		m.giveSpace(size)
 		m.err = fmt.Errorf("reserving %d bytes of address space: %w", size, err)
 		return
 	}
@@ -51,9 +61,11 @@ func (m *linearMemory) reserve(size uint64) {
 
 func (m *linearMemory) release() error {
 	b := m.reserved
-	m.reserved, m.usable = nil, 0
 	if b == nil {
 		return nil
 	}
+	m.give(m.usable)
+	m.giveSpace(uint64(len(b)))
+	m.reserved, m.usable = nil, 0
 	return syscall.Munmap(b)
 }

@@ -108,7 +108,26 @@ type mounts struct {
 	// those in which the number is to be noted then.
 	others  []*ShardsError
 	unnoted []string
+
+	handles int64 // that are taken of the host's
 }
+
+// handlesOfMount is what a mount itself has open: the directory, twice, and two for
+// its lock.
+const handlesOfMount = 4
+
+// guestHandles are what guests of a plugin have open, of the host's.
+type guestHandles struct{ p *Plugin }
+
+func (h guestHandles) Take() bool {
+	err := h.p.config.Host.budgets.handles.take(1)
+	if err != nil {
+		h.p.store.Complain("the guest cannot open a file", err)
+	}
+	return err == nil
+}
+
+func (h guestHandles) Give() { h.p.config.Host.budgets.handles.give(1) }
 
 func (p *Plugin) mount(ctx context.Context) error {
 	if len(p.config.Mounts) == 0 {
@@ -125,6 +144,10 @@ func (p *Plugin) mount(ctx context.Context) error {
 			return configError("the mount of %q at %q: a path must be absolute, clean, and there once", m.Dir, at)
 		}
 		seen[at] = true
+		if err := p.config.Host.budgets.handles.take(handlesOfMount); err != nil {
+			return loadError(ErrLimits, err, "%v", err)
+		}
+		p.mounts.handles += handlesOfMount
 		if !m.ReadOnly {
 			lock, err := p.lockDir(ctx, m.Dir)
 			if err != nil {
@@ -138,7 +161,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 		if m.MaxOpen == 0 {
 			m.MaxOpen = max(leastMaxOpen, openPerShard*p.config.Shards)
 		}
-		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen})
+		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen, Handles: guestHandles{p}})
 		if err != nil {
 			return mountError(m, err)
 		}
@@ -220,7 +243,8 @@ func (s *settled) keepsFiles() bool {
 }
 
 // close gives the directories back. No instance may be left.
-func (m *mounts) close() error {
+func (m *mounts) close(handles *budget) error {
+	handles.give(m.handles)
 	var errs []error
 	for _, fs := range m.open {
 		errs = append(errs, fs.Close())

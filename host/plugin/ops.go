@@ -53,6 +53,24 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now store.Millis) error
 // what else is about all records.
 func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.store.Clear(ctx, now) }
 
+// Sleep closes every instance and gives back what it takes. The next call that needs
+// one brings it up again, with all records: a guest that may write to a mount is saved
+// first and finds its files, and of any other the host keeps what session_snapshot
+// gives. A guest that has neither, or no session_restore, goes on, and Sleep fails with
+// [store.ErrUnsupported]. See [Config.SleepAfter].
+func (p *Plugin) Sleep(ctx context.Context) error {
+	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
+		if p.store.Resting() {
+			return ctx.Err()
+		}
+		return fmt.Errorf("plugin %s: sleeping needs the exports %s and %s: %w", p.config.Name,
+			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
+	}
+	err := p.store.Sleep(ctx, p.judged())
+	p.chores.rest()
+	return err
+}
+
 // Save implements [store.Saver]. Every shard is saved, also if one fails or hangs; the
 // errors are joined. The snapshot, if there is one, is written with what the
 // shards hold; of one that failed it keeps what it had before. After a leap of the
@@ -99,7 +117,7 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 // done all the same, and the errors are joined. A context that is cancelled
 // stops it, and the shard at which it is then keeps its instance, too.
 func (p *Plugin) Recycle(ctx context.Context) error {
-	if !p.config.keepsFiles() && !p.store.Description().Remote && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
+	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}

@@ -3,21 +3,18 @@ package plugin
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path"
 	"path/filepath"
 	"runtime"
 	"sync"
-	"time"
 
+	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/abi"
-	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/internal/repeats"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
@@ -26,29 +23,28 @@ import (
 // Plugin is a guest that runs. It is a [store.Store] and may be used by many
 // goroutines at once.
 type Plugin struct {
-	config      settled
-	module      *preflight.Module
-	store       *protocol.Store
-	machine     machine
-	engine      engineKind
-	code        *code
-	compileTime time.Duration
-	codeSource  string
+	config  settled
+	module  *preflight.Module
+	store   *protocol.Store
+	machine machine
+	code    *code
+	loading loading
 
 	clock     *steadyClock
 	mounts    mounts
 	snapshots *snapshots // nil for none
 
-	stopLoops context.CancelFunc
-	loops     sync.WaitGroup
+	chores chores
 }
 
 // Open runs a guest from the bytes of its module, which it does not keep. The
 // context can end waiting, for another Open of the same module or for a directory
 // (see [Config.LockWait]); it has no influence on the plugin afterwards. A guest that is refused gives a
 // [*LoadError]. Close the plugin when it is no longer needed.
+//
+// Who opens many plugins of one module has [Host.Compile] check and compile it once.
 func Open(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
-	return open(ctx, wasm, config, "guest", bestEngine())
+	return open(ctx, wasm, config, "guest")
 }
 
 // OpenFile is [Open] for a file.
@@ -82,63 +78,78 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, wasm, config, name, bestEngine())
+	return open(ctx, wasm, config, name)
 }
 
 // open runs a guest under the name of the config, or else the one it gives
 // itself, or else the one given here.
-func open(ctx context.Context, wasm []byte, config Config, name string, engine engineKind) (_ *Plugin, err error) {
-	defer func() {
-		var refused *LoadError
-		if errors.As(err, &refused) && refused.Plugin == "" {
-			refused.Plugin = cmp.Or(config.Name, name)
-		}
-	}()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
+	defer nameRefused(&err, cmp.Or(config.Name, name))
 	settled, err := config.settle()
 	if err != nil {
 		return nil, err
 	}
-	limits := settled.Limits
-	limits.Module = int(min(settled.MaxModule, math.MaxInt32))
-	module, err := check(wasm, limits)
+	if err := settled.Host.refuses(ctx); err != nil {
+		return nil, err
+	}
+	b, err := settled.read(wasm)
 	if err != nil {
 		return nil, err
 	}
-	if err := settled.divide(module, engine == engineInterpreter); err != nil {
+	return b.open(ctx, settled, name)
+}
+
+// nameRefused says in an error of opening which plugin it is about.
+func nameRefused(err *error, name string) {
+	var refused *LoadError
+	if errors.As(*err, &refused) && refused.Plugin == "" {
+		refused.Plugin = name
+	}
+}
+
+// open runs the guest.
+func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Plugin, err error) {
+	if err := settled.divide(b.outline, settled.Host.runtime() == engineInterpreter); err != nil {
 		return nil, err
 	}
-	p := &Plugin{config: settled, engine: engine, module: module}
-	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: config.Name}
+	p := &Plugin{config: settled, module: b.outline}
+	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: settled.Name}
 	p.store = protocol.New(p.protocol(name))
 	p.machine.log = &guestLog{logger: settled.Logger, name: p.store.Name, now: settled.Now, said: repeats.Filter{First: logRepeats}}
 	p.machine.limit.Store(int64(settled.Deadline))
 	if settled.Deadline > 0 {
 		p.machine.openLimit = settled.OpenDeadline
 	}
+	p.machine.budgets, p.machine.memoryLimit = settled.Host.budgets, uint64(settled.shardLimit)
 	p.config.sayMemory()
-	if engine == engineInterpreter {
-		settled.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
-			"plugin", config.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
-	}
-	if err := p.compile(ctx, wasm); err != nil {
+	p.config.sayInterpreted()
+	if p.code, p.loading, err = b.load(ctx, &p.config); err != nil {
 		return nil, err
 	}
+	p.machine.compiled = p.code.compiled
 	for _, step := range []func() error{
 		func() error { return p.mount(ctx) },
 		func() error { return p.start() },
+		p.checkSleep,
 		func() error { return p.adopt() },
 		func() error { return p.restoreSnapshot(ctx) },
+		func() error { return p.config.Host.enter(p) },
 	} {
 		if err := step(); err != nil {
 			p.discard()
 			return nil, err
 		}
 	}
-	p.startLoops()
+	p.chores.begin(p)
 	return p, nil
+}
+
+// sayInterpreted says in the log why the guest is slow.
+func (s *settled) sayInterpreted() {
+	if s.Host.runtime() == engineInterpreter {
+		s.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
+			"plugin", s.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
+	}
 }
 
 // protocol is what the guest's store is made with.
@@ -149,6 +160,7 @@ func (p *Plugin) protocol(name string) protocol.Config {
 		New:         func(shard int) (protocol.Instance, error) { return newInstance(&p.machine, shard) },
 		Pairs:       p.config.pairs,
 		Admit:       p.admit,
+		Opened:      func(shard int) { p.chores.opened(shard) },
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
 		Queue:       p.config.Deadline > 0,
 		MemoryLimit: p.config.shardLimit,
@@ -170,17 +182,62 @@ func (p *Plugin) protocol(name string) protocol.Config {
 	return c
 }
 
+// checkSleep refuses to put a guest to sleep that could not be woken with its records.
+func (p *Plugin) checkSleep() error {
+	if p.config.SleepAfter == 0 || p.config.keepsFiles() {
+		return nil
+	}
+	err := p.needs("SleepAfter", abi.ExportSnapshot, abi.ExportRestore)
+	if err == nil {
+		return nil
+	}
+	// Whose records lie elsewhere needs neither.
+	d, refused := p.description()
+	switch {
+	case refused != nil:
+		return refused
+	case d.Remote:
+		return nil
+	}
+	return err
+}
+
+// description returns what the guest says of itself, which it takes an instance to
+// know.
+func (p *Plugin) description() (*protocol.Description, error) {
+	if err := p.store.Open(0); err != nil {
+		return nil, p.refuse(0, err)
+	}
+	return p.store.Description(), nil
+}
+
+// remote reports whether the guest has said that its records lie elsewhere.
+func (p *Plugin) remote() bool {
+	d := p.store.Description()
+	return d != nil && d.Remote
+}
+
+// needs refuses a guest without exports that a field of the config needs.
+func (p *Plugin) needs(field string, exports ...string) error {
+	for _, export := range exports {
+		if !p.has(export) {
+			return loadError(ErrExport, nil, "%s needs the export %s, which the guest does not have", field, export)
+		}
+	}
+	return nil
+}
+
 // restoreSnapshot gives the guest what the last run of the program left it.
 func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	if p.config.Snapshots == "" {
 		return nil
 	}
-	for _, export := range []string{abi.ExportSnapshot, abi.ExportRestore} {
-		if !p.has(export) {
-			return loadError(ErrExport, nil, "Snapshots needs the export %s, which the guest does not have", export)
-		}
+	if err := p.needs("Snapshots", abi.ExportSnapshot, abi.ExportRestore); err != nil {
+		return err
 	}
-	if p.store.Description().Remote {
+	if d, err := p.description(); err != nil {
+		return err
+	} else if d.Remote {
 		return configError("Snapshots for a guest whose records lie elsewhere: to restore them would undo what others did there since")
 	}
 	if p.snapshots, err = p.openSnapshots(ctx, p.config.Snapshots); err != nil {
@@ -193,52 +250,20 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	return nil
 }
 
-func (p *Plugin) compile(ctx context.Context, wasm []byte) error {
-	dir := prepareCacheDir(&p.config)
-	if p.engine == engineInterpreter {
-		dir = "" // it keeps nothing in files
-	}
-	if p.config.DebugInfo {
-		if err := checkDebugInfo(p.module, wasm); err != nil {
-			p.config.DebugInfo = false
-			p.config.Logger.Warn("the debug sections are not used", "plugin", p.config.Name, "error", err)
-		}
-	}
-	mode := p.config.mode()
-	p.code = acquireCode(codeKey{module: sha256.Sum256(wasm), dir: dir, mode: mode, engine: p.engine})
-	config := limitConfig(runtimeConfig(p.engine), mode).WithMemoryLimitPages(uint32(p.config.shardLimit / pageSize))
-	var err error
-	p.machine.compiled, err = p.code.compile(ctx, wasm, config, func(message string, err error) {
-		p.config.Logger.Warn(message, "plugin", p.config.Name, "error", err)
-	})
-	if err == nil {
-		p.compileTime, p.codeSource = p.machine.compiled.took, p.machine.compiled.source
-		err = p.provide()
-	}
-	if err == nil {
-		return nil
-	}
-	p.discard()
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return err
-	}
-	return loadError(ErrModule, err, "it does not compile: %s", printable.Clean(string(printable.Cut([]byte(err.Error()), maxFault))))
-}
-
 // provide instantiates the host's modules that the guest imports.
-func (p *Plugin) provide() error {
+func provide(r wazero.Runtime, outline *preflight.Module) error {
 	ctx := context.Background()
 	wanted := make(map[string]bool)
-	for _, i := range p.module.Imports {
+	for _, i := range outline.Imports {
 		wanted[i.Module] = true
 	}
 	if wanted[abi.ModuleName] {
-		if _, err := waddleModule(p.machine.compiled.runtime).Instantiate(ctx); err != nil {
+		if _, err := waddleModule(r).Instantiate(ctx); err != nil {
 			return err
 		}
 	}
 	if wanted[abi.ModuleWASI] {
-		if _, err := wasiModule(p.machine.compiled.runtime).Instantiate(ctx); err != nil {
+		if _, err := wasiModule(r).Instantiate(ctx); err != nil {
 			return err
 		}
 	}
@@ -246,9 +271,14 @@ func (p *Plugin) provide() error {
 }
 
 // start brings up all shards: the first, which says what the guest is, and then
-// the others side by side.
+// the others side by side. If the config leaves that to the calls, it does so only
+// where the guest has to say whether it takes a directory.
 func (p *Plugin) start() error {
 	p.machine.files, p.machine.debug = p.mounts.config, p.config.DebugInfo
+	if p.config.Lazy && len(p.mounts.others)+len(p.mounts.unnoted) == 0 {
+		p.config.Name = p.store.Name()
+		return nil
+	}
 	errs := make([]error, p.config.Shards)
 	errs[0] = p.store.Open(0)
 	p.config.Name = p.store.Name()
@@ -302,14 +332,12 @@ func (p *Plugin) discard() {
 // free gives back the code. No instance may be left.
 func (p *Plugin) free() error {
 	var errs []error
-	if p.machine.compiled != nil {
-		errs = append(errs, p.machine.compiled.close())
-	}
+	p.config.Host.leave(p)
 	if p.code != nil {
 		errs = append(errs, p.code.release())
 	}
 	p.machine.compiled, p.code = nil, nil
-	errs = append(errs, p.mounts.close())
+	errs = append(errs, p.mounts.close(p.config.Host.budgets.handles))
 	if p.snapshots != nil {
 		errs = append(errs, p.snapshots.close())
 	}

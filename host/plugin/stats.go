@@ -71,9 +71,9 @@ type Stats struct {
 // a guest that tells what it holds is asked for it, in one short call a shard.
 func (p *Plugin) Stats() Stats {
 	out := Stats{
-		Engine:          p.engine.String(),
-		CompileTime:     p.compileTime,
-		CodeSource:      p.codeSource,
+		Engine:          p.config.Host.runtime().String(),
+		CompileTime:     p.loading.took,
+		CodeSource:      p.loading.source,
 		Ops:             make(map[string]OpStats),
 		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
 		DroppedLogLines: p.machine.log.lost(),

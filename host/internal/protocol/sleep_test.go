@@ -42,7 +42,7 @@ func TestSleepLosesNothing(t *testing.T) {
 	require.Equal(t, saves+4, f.count("save"), "saved first")
 	for i := range 4 {
 		require.NoError(t, st.SaveShard(t.Context(), i, 1))
-		require.True(t, st.SweepShard(t.Context(), i, 1))
+		require.True(t, st.SweepShard(t.Context(), i, at(1)))
 		require.True(t, st.TellTime(t.Context(), i, 1))
 		require.False(t, st.Awake(i))
 		require.False(t, st.Unsaved(i))
@@ -134,7 +134,7 @@ func TestIdleShardsSleep(t *testing.T) {
 	step()
 	require.True(t, st.Awake(1))
 	require.NoError(t, st.Save(t.Context(), 1))
-	require.True(t, st.SweepShard(t.Context(), 1, 1))
+	require.True(t, st.SweepShard(t.Context(), 1, at(1)))
 	step()
 	require.False(t, st.Awake(1), "what the host does is no call")
 	_, err = st.Get(t.Context(), key, 1)

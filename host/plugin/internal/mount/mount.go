@@ -43,6 +43,18 @@ type Options struct {
 	// open together. 0 means [DefaultMaxOpen]. Opening one more fails with
 	// [EMFILE].
 	MaxOpen int
+
+	// Handles are shared with other mounts, and asked for each file and directory
+	// that a guest opens besides. Nil stands for as many as there are.
+	Handles Handles
+}
+
+// Handles count what is open in several mounts.
+type Handles interface {
+	// Take reports whether one more may be open, which fails with [EMFILE] if not.
+	Take() bool
+	// Give gives back what Take has taken.
+	Give()
 }
 
 // Usage is what counts against the quotas of a mount. Bytes and Files are 0 if

@@ -10,10 +10,12 @@ import (
 type quota struct {
 	bytes, files, open, listed  atomic.Int64
 	maxBytes, maxFiles, maxOpen int64
+	handles                     Handles // nil for none
 }
 
 func (q *quota) limit(opts Options) {
 	q.maxBytes, q.maxFiles, q.maxOpen = opts.MaxBytes, opts.MaxFiles, int64(opts.MaxOpen)
+	q.handles = opts.Handles
 	if q.maxBytes == 0 {
 		q.maxBytes = math.MaxInt64
 	}
@@ -52,5 +54,21 @@ func (q *quota) takeBytes(n int64) bool { return take(&q.bytes, n, q.maxBytes) }
 func (q *quota) giveBytes(n int64)      { give(&q.bytes, n) }
 func (q *quota) takeFile() bool         { return take(&q.files, 1, q.maxFiles) }
 func (q *quota) giveFile()              { give(&q.files, 1) }
-func (q *quota) takeOpen() bool         { return take(&q.open, 1, q.maxOpen) }
-func (q *quota) giveOpen()              { give(&q.open, 1) }
+
+func (q *quota) takeOpen() bool {
+	if !take(&q.open, 1, q.maxOpen) {
+		return false
+	}
+	if q.handles != nil && !q.handles.Take() {
+		give(&q.open, 1)
+		return false
+	}
+	return true
+}
+
+func (q *quota) giveOpen() {
+	give(&q.open, 1)
+	if q.handles != nil {
+		q.handles.Give()
+	}
+}

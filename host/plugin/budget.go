@@ -1,0 +1,150 @@
+package plugin
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
+)
+
+// ErrBudget says that a [Host] has no more of something that its plugins share: of
+// memory, address space, mappings or handles.
+var ErrBudget = protocol.ErrBudget
+
+// budget bounds what all plugins of a host take of one thing.
+type budget struct {
+	what   string // of which there are so many
+	field  string // of HostConfig
+	source string // of the limit, if the machine has it
+	limit  int64  // less than 0 for none
+	used   atomic.Int64
+}
+
+// take takes n, or returns an error that is [ErrBudget] and takes nothing.
+func (b *budget) take(n int64) error {
+	if used := b.used.Add(n); b.limit >= 0 && used > b.limit {
+		b.used.Add(-n)
+		return b.spent(n, used-n)
+	}
+	return nil
+}
+
+// give gives back what was taken.
+func (b *budget) give(n int64) {
+	b.used.Add(-n)
+}
+
+func (b *budget) spent(wanted, used int64) error {
+	allowed := fmt.Sprintf("HostConfig.%s is %d", b.field, b.limit)
+	if b.source != "" {
+		allowed = fmt.Sprintf("HostConfig.%s is %d by default (%s)", b.field, b.limit, b.source)
+	}
+	return fmt.Errorf("%w: %d more %s are wanted, plugins of this host have %d, and %s: close plugins, have idle ones sleep (Config.SleepAfter), "+
+		"or raise HostConfig.%s", ErrBudget, wanted, b.what, used, allowed, b.field)
+}
+
+// Usage is how much of a budget is used.
+type Usage struct {
+	Used  int64
+	Limit int64 // less than 0 for none
+}
+
+// spentOf is what an error says that is [ErrBudget], without saying that it is one.
+func spentOf(err error) string { return strings.TrimPrefix(err.Error(), ErrBudget.Error()+": ") }
+
+func (b *budget) usage() Usage { return Usage{b.used.Load(), b.limit} }
+
+// budgets are what the plugins of a host share.
+type budgets struct {
+	memory   *budget // bytes that guests have taken
+	space    *budget // bytes of address space that are reserved for them
+	mappings *budget
+	handles  *budget
+}
+
+// account is what one instance's memory takes of its host's budgets. The zero value
+// has no bounds.
+type account struct{ budgets *budgets }
+
+func (a account) take(bytes uint64) error {
+	if a.budgets == nil {
+		return nil
+	}
+	return a.budgets.memory.take(int64(bytes))
+}
+
+func (a account) give(bytes uint64) {
+	if a.budgets != nil {
+		a.budgets.memory.give(int64(bytes))
+	}
+}
+
+// takeSpace and giveSpace are for the address space that the memory may grow into.
+func (a account) takeSpace(bytes uint64) error {
+	if a.budgets == nil {
+		return nil
+	}
+	if err := a.budgets.mappings.take(mappingsOfMemory); err != nil {
+		return err
+	}
+	if err := a.budgets.space.take(int64(bytes)); err != nil {
+		a.budgets.mappings.give(mappingsOfMemory)
+		return err
+	}
+	return nil
+}
+
+func (a account) giveSpace(bytes uint64) {
+	if a.budgets != nil {
+		a.budgets.mappings.give(mappingsOfMemory)
+		a.budgets.space.give(int64(bytes))
+	}
+}
+
+const (
+	// mappingsOfMemory is how many mappings an instance's memory is: what may be used
+	// of it, and the rest that is reserved. Compiled code is one or two.
+	mappingsOfMemory = 2
+	mappingsOfCode   = 2
+
+	// budgetMemory is the part of what the process may have that guests get together:
+	// the rest is for Go and for what the kernel counts besides.
+	budgetMemory = 0.75
+	// budgetMappings and budgetHandles leave room for the program's own: for Go's heap,
+	// and for connections, each of which takes a handle.
+	budgetMappings = 0.75
+	budgetHandles  = 0.5
+
+	// mostSpace is half of the address space of a process with 47 bits of it.
+	mostSpace = 1 << 46
+)
+
+func (c HostConfig) budgets(root string) *budgets {
+	m := limitsOfMachine(root)
+	return &budgets{
+		memory:   newBudget("bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
+		space:    newBudget("bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
+		mappings: newBudget("memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
+		handles:  newBudget("file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
+	}
+}
+
+func newBudget(what, field string, said int64, found machineLimit, part float64) *budget {
+	b := &budget{what: what, field: field, limit: said}
+	if said != 0 {
+		return b
+	}
+	b.limit = -1
+	if found.limit > 0 {
+		b.limit, b.source = int64(float64(found.limit)*part), fmt.Sprintf("%.0f %% of %d, which is %s", 100*part, found.limit, found.source)
+	}
+	return b
+}
+
+// machineLimit is what the machine allows this process, 0 if nobody says.
+type machineLimit struct {
+	limit  int64
+	source string
+}
+type machineLimits struct{ memory, space, mappings, handles machineLimit }

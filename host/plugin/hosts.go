@@ -1,0 +1,145 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// HostConfig bounds what all plugins of a [Host] take together. What is 0 follows
+// from the machine, and less than 0 means no bound. Where a system does not say what
+// it has, there is none by default.
+//
+// What would go beyond a bound fails with [ErrBudget] and says which: an instance is
+// not brought up, until there is room, and a guest's memory does not grow.
+type HostConfig struct {
+	// Memory is how many bytes of memory guests have. 0 means three quarters of what
+	// the process may have: what its control group allows, or GOMEMLIMIT, or else
+	// what the machine has.
+	Memory int64
+
+	// AddressSpace is how many bytes are reserved for guests. 0 means half of what
+	// the process can have.
+	AddressSpace int64
+
+	// Mappings is how many memory mappings guests have: two for an instance and two
+	// for a module. 0 means three quarters of vm.max_map_count.
+	Mappings int
+
+	// Handles is how many files and directories are open for guests, those of the
+	// mounts themselves included. 0 means half of RLIMIT_NOFILE.
+	Handles int
+}
+
+// Host owns what plugins share: compiled code, budgets of memory, mappings and
+// handles, and the scheduler that sweeps and saves for all of them. Plugins are
+// opened on the default host unless [Config.Host] names another one.
+//
+// A Host may be used by many goroutines at once.
+type Host struct {
+	runtime  func() engineKind
+	budgets  *budgets
+	schedule *scheduler
+	codes    codes
+	compiled atomic.Uint64 // how often code was compiled, or read from a directory
+
+	mu      sync.Mutex
+	closed  bool
+	plugins map[*Plugin]struct{}
+}
+
+// NewHost makes a host. Close it when it is no longer needed.
+func NewHost(config HostConfig) *Host {
+	return newHost(config, "/", bestEngine)
+}
+
+func newHost(config HostConfig, root string, runtime func() engineKind) *Host {
+	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), schedule: newScheduler(),
+		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
+}
+
+// defaultHost is that of plugins which name none. It lives as long as the process,
+// and holds nothing while there are no plugins.
+var defaultHost = sync.OnceValue(func() *Host { return NewHost(HostConfig{}) })
+
+// DefaultHost returns the host of plugins that name no other. It cannot be closed.
+func DefaultHost() *Host { return defaultHost() }
+
+// HostStats is what a host has at this moment.
+type HostStats struct {
+	Plugins  int    // that are open
+	Modules  int    // of which there is compiled code
+	Compiled uint64 // how often code was made since the host was: compiled, or read from a directory
+	Tasks    int    // of the scheduler: sweeping, saving and the like
+
+	Memory, AddressSpace, Mappings, Handles Usage
+}
+
+// Stats returns what the host has.
+func (h *Host) Stats() HostStats {
+	h.mu.Lock()
+	plugins := len(h.plugins)
+	h.mu.Unlock()
+	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
+		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
+		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage()}
+}
+
+// Close closes all plugins of the host, as [Plugin.Close] does, and refuses others
+// from then on with [store.ErrClosed]. Its modules must be closed by those who
+// compiled them.
+func (h *Host) Close(ctx context.Context) error {
+	if h == defaultHost() {
+		return configError("the default host cannot be closed: close its plugins, or make a host with NewHost")
+	}
+	h.mu.Lock()
+	h.closed = true
+	plugins := make([]*Plugin, 0, len(h.plugins))
+	for p := range h.plugins {
+		plugins = append(plugins, p)
+	}
+	h.mu.Unlock()
+	var wait sync.WaitGroup
+	errs := make([]error, len(plugins))
+	turns := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	for i, p := range plugins {
+		turns <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-turns }()
+			errs[i] = p.Close(ctx)
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// refuses returns why nothing can be opened.
+func (h *Host) refuses(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return store.ErrClosed
+	}
+	return ctx.Err()
+}
+
+// enter and leave note which plugins are open.
+func (h *Host) enter(p *Plugin) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return store.ErrClosed
+	}
+	h.plugins[p] = struct{}{}
+	return nil
+}
+
+func (h *Host) leave(p *Plugin) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.plugins, p)
+}

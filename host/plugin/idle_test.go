@@ -1,0 +1,255 @@
+package plugin_test
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// settled is how many goroutines there are, once those that end have ended.
+func settledGoroutines() (n int) {
+	least := runtime.NumGoroutine()
+	for range 20 {
+		time.Sleep(5 * time.Millisecond)
+		least = min(least, runtime.NumGoroutine())
+	}
+	return least
+}
+
+// Two hundred plugins of one module: compiled once, opened at a fraction of the first
+// one's price, without a goroutine, memory or a mapping of their own before they are
+// used, and without a goroutine after.
+func TestManyPluginsOfAModule(t *testing.T) {
+	const plugins = 200
+	h := hosted(t, plugin.HostConfig{})
+	wasm, err := memory.Module()
+	require.NoError(t, err)
+	config := quiet()
+	config.SweepInterval, config.Durability, config.SaveInterval = time.Hour, plugin.DurabilityInterval, time.Hour
+	goroutines := settledGoroutines()
+
+	began := time.Now()
+	m, err := h.Compile(ctx, wasm, config)
+	require.NoError(t, err)
+	defer m.Close()
+	all := []*plugin.Plugin{openModule(t, m, config)}
+	set(t, all[0], "k")
+	first := time.Since(began)
+	// What is done once, at the beginning, is done: sweeping, counting and saving are left.
+	require.Eventually(t, func() bool { return h.Stats().Tasks == 3 }, time.Minute, time.Millisecond)
+	used := h.Stats()
+	require.Positive(t, used.Memory.Used)
+
+	began = time.Now()
+	for range plugins - 1 {
+		all = append(all, openModule(t, m, config))
+	}
+	each := time.Since(began) / (plugins - 1)
+	t.Logf("the first took %v, another one %v", first, each)
+	require.Less(t, each, first/20)
+
+	s := h.Stats()
+	require.EqualValues(t, 1, s.Compiled)
+	require.Equal(t, 1, s.Modules)
+	require.Equal(t, plugins, s.Plugins)
+	require.Equal(t, used.Memory, s.Memory, "who is not used has none")
+	require.Equal(t, used.AddressSpace, s.AddressSpace)
+	require.Equal(t, used.Mappings, s.Mappings)
+	require.Equal(t, used.Tasks, s.Tasks, "and nothing to be done")
+	require.LessOrEqual(t, settledGoroutines(), goroutines+1, "the scheduler's")
+
+	for i, p := range all {
+		require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(uint64(i)+1, "v"), Now: 1}))
+	}
+	require.LessOrEqual(t, settledGoroutines(), goroutines+1)
+	for i, p := range all {
+		got, err := p.Get(ctx, key, 1)
+		require.NoError(t, err)
+		require.Equal(t, value(uint64(i)+1, "v"), got, "each has its own")
+		require.NoError(t, p.Close(ctx))
+	}
+	require.LessOrEqual(t, settledGoroutines(), goroutines)
+}
+
+// A lazy plugin is refused for what can be known without running it, and says what the
+// guest says at the first call.
+func TestLazyPluginSaysAtTheFirstCall(t *testing.T) {
+	config := quiet()
+	config.Lazy = true
+	_, err := plugin.Open(ctx, guest(t, "export_missing"), config)
+	require.ErrorIs(t, err, plugin.ErrExport)
+	p := open(t, guest(t, "open_refuses"), config)
+	require.NoError(t, p.Save(ctx, 1))
+	_, err = p.Get(ctx, key, 1)
+	require.ErrorIs(t, err, store.ErrInvalid)
+	require.ErrorContains(t, err, "unknown setting: colour")
+
+	config.Lazy = false
+	_, err = plugin.Open(ctx, guest(t, "open_refuses"), config)
+	require.ErrorIs(t, err, plugin.ErrOpen)
+
+	config.Lazy, config.Mounts = true, []plugin.Mount{{Dir: t.TempDir() + "/none"}}
+	_, err = plugin.Open(ctx, guest(t, "store"), config)
+	require.ErrorIs(t, err, plugin.ErrMount)
+}
+
+// A directory of another number of shards is for the guest to judge, at once.
+func TestLazyPluginOverADirectoryOfAnotherNumber(t *testing.T) {
+	dir, wasm := t.TempDir(), fileGuest(t)
+	p := open(t, wasm, overDir(dir, 2))
+	fillShards(t, p, 10)
+	require.NoError(t, p.Close(ctx))
+	config := overDir(dir, 4)
+	config.Lazy = true
+	_, err := plugin.Open(ctx, wasm, config)
+	require.ErrorIs(t, err, plugin.ErrShards)
+	config.Shards = 2
+	p = open(t, wasm, config)
+	require.Zero(t, p.Stats().Memory)
+	_, err = p.Get(ctx, []byte("key 7"), 1)
+	require.NoError(t, err)
+}
+
+// fillIdle and requireFull write records and look for them.
+func fillIdle(t *testing.T, p *plugin.Plugin, n int) {
+	t.Helper()
+	for i := range n {
+		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Appendf(nil, "key %d", i), Value: value(uint64(i)+1, "v"), Now: 1}))
+	}
+}
+
+func requireFull(t *testing.T, p *plugin.Plugin, n int) {
+	t.Helper()
+	for i := range n {
+		got, err := p.Get(ctx, fmt.Appendf(nil, "key %d", i), 1)
+		require.NoError(t, err)
+		require.Equal(t, value(uint64(i)+1, "v"), got)
+	}
+}
+
+// What sleeps takes no memory, no mapping, no task and no open file, and has all its
+// records at the next call: in files, or with the host.
+func TestSleepGivesEverythingBack(t *testing.T) {
+	engine, err := memory.Module()
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		wasm      []byte
+		files     bool
+		snapshots bool
+		tasks     int // sweeping, counting and saving, as far as there is something to do
+	}{
+		"small guest":   {wasm: guest(t, "store"), tasks: 1},
+		"memory engine": {wasm: engine, tasks: 2},
+		"with a file":   {wasm: engine, snapshots: true, tasks: 3},
+		"files":         {wasm: fileGuest(t), files: true, tasks: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := hosted(t, plugin.HostConfig{})
+			config := quiet()
+			config.Host, config.MemoryLimit, config.SweepInterval = h, 128<<20, time.Hour
+			if c.files {
+				config.Mounts = []plugin.Mount{{Dir: t.TempDir()}}
+			}
+			if c.snapshots {
+				config.Snapshots = t.TempDir()
+			}
+			p := open(t, c.wasm, config)
+			fillIdle(t, p, 60)
+			told := func(tasks int) { // what is done once, at the beginning, is done
+				require.Eventually(t, func() bool { return h.Stats().Tasks == tasks }, time.Minute, time.Millisecond)
+			}
+			told(c.tasks)
+			awake := h.Stats()
+			for range 3 {
+				require.NoError(t, p.Sleep(ctx))
+				s := h.Stats()
+				require.Zero(t, s.Memory.Used)
+				require.Zero(t, s.AddressSpace.Used)
+				require.Zero(t, s.Tasks)
+				require.Less(t, s.Mappings.Used, awake.Mappings.Used)
+				require.Equal(t, plugin.StateResting, p.Stats().Shards[0].State)
+				requireFull(t, p, 60)
+				s = h.Stats()
+				require.Equal(t, awake.Mappings, s.Mappings)
+				told(c.tasks)
+				require.Zero(t, p.Stats().Restarts)
+			}
+			require.NoError(t, p.Sleep(ctx))
+			require.NoError(t, p.Close(ctx))
+			if c.files || c.snapshots {
+				p = open(t, c.wasm, config)
+				requireFull(t, p, 60)
+				require.NoError(t, p.Close(ctx))
+			}
+		})
+	}
+}
+
+// With SleepAfter the host does it by itself, and only what nobody uses.
+func TestIdlePluginsSleep(t *testing.T) {
+	h := hosted(t, plugin.HostConfig{})
+	config := quiet()
+	config.Host, config.SleepAfter = h, 20*time.Millisecond
+	p := open(t, guest(t, "store"), config)
+	fillIdle(t, p, 40)
+	for range 3 {
+		require.Eventually(t, func() bool { return h.Stats().Memory.Used == 0 }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return h.Stats().Tasks == 0 }, time.Minute, time.Millisecond, "nothing is left to be done")
+		requireFull(t, p, 40)
+	}
+}
+
+// A guest whose records would be gone is refused with SleepAfter, and never closed.
+func TestWhatCannotSleep(t *testing.T) {
+	config := quiet()
+	config.SleepAfter = time.Millisecond
+	tiny := guest(t, "tiny")
+	for _, lazy := range []bool{false, true} {
+		config.Lazy = lazy
+		_, err := plugin.Open(ctx, tiny, config)
+		require.ErrorIs(t, err, plugin.ErrExport)
+		require.ErrorContains(t, err, "SleepAfter needs the export session_snapshot")
+	}
+	config.Lazy, config.SleepAfter = false, 0
+	p := open(t, tiny, config)
+	require.ErrorIs(t, p.Sleep(ctx), store.ErrUnsupported)
+	require.Positive(t, p.Stats().Memory)
+
+	config.SleepAfter = -1
+	_, err := plugin.Open(ctx, tiny, config)
+	require.ErrorIs(t, err, plugin.ErrConfig)
+}
+
+// When the budget is spent, a plugin that sleeps waits until there is room, with an error
+// meanwhile and its records kept.
+func TestWakingNeedsRoom(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		t.Skip("memory is on the heap here")
+	}
+	h := hosted(t, plugin.HostConfig{Mappings: 5}) // code and one instance
+	clock := newClock()
+	config := quiet()
+	config.Host, config.Shards, config.Lazy, config.Now = h, 1, true, clock.Now
+	p, q := open(t, guest(t, "store"), config), open(t, guest(t, "store"), config)
+	fillIdle(t, p, 5)
+	require.NoError(t, p.Sleep(ctx))
+	fillIdle(t, q, 1)
+	var failures atomic.Int64
+	for range 10 {
+		_, err := p.Get(ctx, []byte("key 1"), 1)
+		require.ErrorIs(t, err, store.ErrUnavailable)
+		if clock.advance(time.Second); failures.Add(1) == 1 {
+			require.ErrorIs(t, err, plugin.ErrBudget)
+			require.ErrorContains(t, err, "HostConfig.Mappings is 5")
+		}
+	}
+	require.NoError(t, q.Sleep(ctx))
+	requireFull(t, p, 5)
+}

@@ -1,0 +1,179 @@
+package plugin
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Module is a guest's module that has been checked and compiled, and of which
+// plugins can be opened at little cost. All of them share its code, which is given
+// back when the module and the last of them have been closed.
+//
+// A Module may be used by many goroutines at once.
+type Module struct {
+	host    *Host
+	checked checked
+	name    string // of plugins that have no other
+
+	mu     sync.Mutex
+	codes  map[*code]struct{} // each of which the module holds once
+	closed bool
+}
+
+// Compile checks a module and compiles it, as [Open] does, and does not run it. Of
+// the config it uses what says how: Trusted, Deadline and DebugInfo, which decide
+// what the code has to look at; MaxModule and Limits; CacheDir and NoCache; Name and
+// Logger. Close the module when no more plugins are to be opened of it.
+func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Module, err error) {
+	name := cmp.Or(config.Name, "guest")
+	defer nameRefused(&err, name)
+	if config.Host = cmp.Or(config.Host, h); config.Host != h {
+		return nil, errOtherHost
+	}
+	if err := h.refuses(ctx); err != nil {
+		return nil, err
+	}
+	settled, err := config.settle()
+	if err != nil {
+		return nil, err
+	}
+	// Other code of it may be wanted later, when the caller's bytes are others.
+	b, err := settled.read(bytes.Clone(wasm))
+	if err != nil {
+		return nil, err
+	}
+	m := &Module{host: h, checked: b, name: name, codes: make(map[*code]struct{})}
+	code, _, err := b.load(ctx, &settled)
+	if err != nil {
+		return nil, err
+	}
+	m.hold(code)
+	return m, nil
+}
+
+// Open opens a plugin of the module, of which no instance is there before it is
+// needed, as with [Config.Lazy]. A guest may be trusted in one plugin and not in
+// another: other code is compiled then, once. What [Host.Compile] has decided is not
+// looked at again: MaxModule, Limits, CacheDir and NoCache.
+func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error) {
+	name := cmp.Or(config.Name, m.name)
+	defer nameRefused(&err, name)
+	if config.Host = cmp.Or(config.Host, m.host); config.Host != m.host {
+		return nil, errOtherHost
+	}
+	if m.isClosed() {
+		return nil, store.ErrClosed
+	}
+	config.Lazy = true
+	settled, err := config.settle()
+	if err != nil {
+		return nil, err
+	}
+	p, err := m.checked.open(ctx, settled, name)
+	if err != nil {
+		return nil, err
+	}
+	m.hold(m.host.acquireCode(p.code.key))
+	return p, nil
+}
+
+var errOtherHost = configError("Host is not the host of the module: leave Host out")
+
+// hold keeps code for later plugins, unless it is held already. The reference is the
+// module's from here on.
+func (m *Module) hold(c *code) {
+	m.mu.Lock()
+	_, held := m.codes[c]
+	if !held && !m.closed {
+		m.codes[c] = struct{}{}
+		m.mu.Unlock()
+		return
+	}
+	m.mu.Unlock()
+	_ = c.release() // it is not the last
+}
+
+func (m *Module) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
+
+// Outline is what the module consists of. It is shared and must not be changed.
+func (m *Module) Outline() *preflight.Module { return m.checked.outline }
+
+// Close has no more plugins be opened. Those that are open go on, and the code goes
+// with the last of them.
+func (m *Module) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	var errs []error
+	for c := range m.codes {
+		errs = append(errs, c.release())
+	}
+	m.codes = nil
+	return errors.Join(errs...)
+}
+
+// checked is a module's bytes, checked.
+type checked struct {
+	wasm    []byte
+	sum     [sha256.Size]byte
+	outline *preflight.Module
+	dir     string // where its code is kept, "" for memory only
+}
+
+// read checks the bytes of a module, which it keeps.
+func (s *settled) read(wasm []byte) (checked, error) {
+	limits := s.Limits
+	limits.Module = int(min(s.MaxModule, math.MaxInt32))
+	outline, err := check(wasm, limits)
+	if err != nil {
+		return checked{}, err
+	}
+	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, dir: s.codeDir()}, nil
+}
+
+// codeDir decides where code is kept.
+func (s *settled) codeDir() string {
+	if s.Host.runtime() == engineInterpreter {
+		return "" // it keeps nothing in files
+	}
+	return prepareCacheDir(s)
+}
+
+// load returns the code that the config needs, with a reference to it. DebugInfo is
+// taken away from the config if it is of no use.
+func (b *checked) load(ctx context.Context, s *settled) (*code, loading, error) {
+	if s.DebugInfo {
+		if err := checkDebugInfo(b.outline, b.wasm); err != nil {
+			s.DebugInfo = false
+			s.Logger.Warn("the debug sections are not used", "plugin", s.Name, "error", err)
+		}
+	}
+	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, mode: s.mode(), engine: s.Host.runtime()})
+	how, err := c.load(ctx, b.wasm, b.outline, func(message string, err error) {
+		s.Logger.Warn(message, "plugin", s.Name, "error", err)
+	})
+	if err == nil {
+		return c, how, nil
+	}
+	_ = c.release()
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil, how, err
+	case errors.Is(err, ErrBudget):
+		return nil, how, loadError(ErrLimits, err, "%v", err)
+	}
+	return nil, how, loadError(ErrModule, err, "it does not compile: %s", printable.Clean(string(printable.Cut([]byte(err.Error()), maxFault))))
+}
