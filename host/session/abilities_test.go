@@ -24,10 +24,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Writers that can do one thing each, to put together.
+// These writers can each do one thing, and are combined below.
 type (
 	canFlush  struct{}
-	canFail   struct{} // to flush, and say so
+	canFail   struct{} // to flush, and reports it
 	canHijack struct{}
 	canNotify struct{}
 	canPush   struct{}
@@ -39,7 +39,7 @@ func (canHijack) Hijack() (net.Conn, *bufio.ReadWriter, error)   { return nil, n
 func (canNotify) CloseNotify() <-chan bool                       { return nil }
 func (canPush) Push(target string, opts *http.PushOptions) error { return errFault }
 
-// claimed lists what a writer says that it can do.
+// claimed lists the abilities that a writer claims.
 func claimed(w http.ResponseWriter) (list string) {
 	if _, ok := w.(http.Flusher); ok {
 		list += "F"
@@ -65,8 +65,8 @@ func (w unwrapping) Unwrap() http.ResponseWriter { return w.beneath }
 
 type bare struct{ http.ResponseWriter }
 
-// TestClaimsWhatIsBeneath: handlers ask by assertion what a writer can do, and
-// get the answer that they would get without sessions.
+// TestClaimsWhatIsBeneath: handlers that ask for a writer's abilities by
+// assertion get the same answer as without sessions.
 func TestClaimsWhatIsBeneath(t *testing.T) {
 	var w http.ResponseWriter = bare{httptest.NewRecorder()}
 	for want, beneath := range map[string]http.ResponseWriter{
@@ -192,8 +192,8 @@ func TestClaimsWhatIsBeneath(t *testing.T) {
 	})
 }
 
-// TestClaimsOfServers: what net/http's own writers claim, of each protocol, and
-// within http.TimeoutHandler, is what handlers see.
+// TestClaimsOfServers: handlers see what net/http's own writers claim, for each
+// protocol and within http.TimeoutHandler.
 func TestClaimsOfServers(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		for name, around := range map[string]func(http.Handler) http.Handler{
@@ -216,7 +216,8 @@ func TestClaimsOfServers(t *testing.T) {
 	})
 }
 
-// TestCloseNotify: a client that goes is told of to those who still ask so.
+// TestCloseNotify: handlers that still use CloseNotify hear when a client
+// leaves.
 func TestCloseNotify(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		begun, told := make(chan struct{}), make(chan struct{})
@@ -240,7 +241,8 @@ func TestCloseNotify(t *testing.T) {
 	})
 }
 
-// TestFlushThatCannotBe: nothing has begun, and the session can still be new.
+// TestFlushThatCannotBe: a failed flush begins no response, so the session can
+// still be new.
 func TestFlushThatCannotBe(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	recorder := httptest.NewRecorder()
@@ -251,7 +253,7 @@ func TestFlushThatCannotBe(t *testing.T) {
 	require.Equal(t, "ada", a.peek((&reply{Response: recorder.Result()}).cookie().Value))
 }
 
-// TestPush: HTTP/2 has it, although Go's client refuses to be pushed to.
+// TestPush: HTTP/2 supports it, although Go's client refuses pushes.
 func TestPush(t *testing.T) {
 	s := newSite(t, true, func(w http.ResponseWriter, r *http.Request) {
 		require.NoError(t, session.From(r).Set("user", "ada"))
@@ -260,7 +262,8 @@ func TestPush(t *testing.T) {
 	require.NotNil(t, s.get().cookie(), "a push is no beginning")
 }
 
-// TestDeadlines: what http.ResponseController sets holds for the connection.
+// TestDeadlines: deadlines set by http.ResponseController apply to the
+// connection.
 func TestDeadlines(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		failed := make(chan error, 1)
@@ -285,7 +288,7 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// TestFullDuplex: a handler that answers while it reads.
+// TestFullDuplex: a handler can answer while it reads.
 func TestFullDuplex(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		s := newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
@@ -303,7 +306,7 @@ func TestFullDuplex(t *testing.T) {
 		r, err := http.NewRequest(http.MethodPost, s.url, body)
 		require.NoError(t, err)
 		if !http2 {
-			go func() { _, _ = io.WriteString(sender, "zero\n") }() // the client sends no headers without
+			go func() { _, _ = io.WriteString(sender, "zero\n") }() // without this the client sends no headers
 		}
 		resp, err := s.client.Do(r)
 		require.NoError(t, err)
@@ -324,7 +327,7 @@ func TestFullDuplex(t *testing.T) {
 	})
 }
 
-// TestReverseProxy: streams and upgrades go through one behind sessions.
+// TestReverseProxy: streams and upgrades pass through a proxy behind sessions.
 func TestReverseProxy(t *testing.T) {
 	next := make(chan struct{})
 	backend := serveOver(t, false, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -377,8 +380,8 @@ func TestReverseProxy(t *testing.T) {
 	require.Equal(t, "quack\n", line)
 }
 
-// TestRangesOfAFile: what http.ServeContent does with a file, it does with
-// sessions around it.
+// TestRangesOfAFile: http.ServeContent serves a file's ranges with sessions
+// around it, too.
 func TestRangesOfAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "large.bin")
 	contents := strings.Repeat("0123456789", 100_000)
@@ -400,8 +403,8 @@ func TestRangesOfAFile(t *testing.T) {
 	})
 }
 
-// TestMaxBytes: the limit holds either way. net/http learns of a body that is too
-// large, and closes the connection, only where http.MaxBytesHandler is outside or
+// TestMaxBytes: the limit holds either way. net/http notices a body that is too
+// large, and closes the connection, only if http.MaxBytesHandler is outside or
 // the answer asks for it.
 func TestMaxBytes(t *testing.T) {
 	read := func(t *testing.T, w http.ResponseWriter, r *http.Request) {

@@ -12,8 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestAllocationsOfALife: what a session's life is made of is read without
-// allocating.
+// TestAllocationsOfALife: reading a session's life allocates nothing.
 func TestAllocationsOfALife(t *testing.T) {
 	settings := session.Defaults()
 	settings.OnEvent = session.Events()
@@ -40,8 +39,8 @@ func TestAllocationsOfALife(t *testing.T) {
 	}
 }
 
-// TestAllocations holds down what a request allocates over the native store: an
-// addition that is not used must not be paid for.
+// TestAllocations bounds what a request allocates over the native store. An
+// unused addition must cost nothing.
 func TestAllocations(t *testing.T) {
 	for _, sealed := range []bool{false, true} {
 		settings := session.Defaults()
@@ -82,8 +81,8 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// fewest returns how many allocations a call takes at best: under the race
-// detector a sync.Pool forgets some of what it is given, at random.
+// fewest returns the fewest allocations of a call. Under the race detector a
+// sync.Pool drops some values at random.
 func fewest(f func()) float64 {
 	n := testing.AllocsPerRun(1, f)
 	for range 100 {

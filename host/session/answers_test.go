@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestVary: on every form of access, and not without one.
+// TestVary: every form of access sets Vary, and nothing else does.
 func TestVary(t *testing.T) {
 	for name, f := range map[string]func(s *session.Session){
 		"get":            func(s *session.Session) { _, _ = s.Get("a", new(int)) },
@@ -70,13 +70,13 @@ func TestVary(t *testing.T) {
 func plusOne(n int) (int, error) { return n + 1, nil }
 func failing(n int) (int, error) { return 0, errFault }
 
-// TestHeadersOfTheHandlerAreKept: what a handler says of caching stays, unless
-// it would give one visitor's cookie to another.
+// TestHeadersOfTheHandlerAreKept: the handler's caching headers stay, unless
+// they would give one visitor's cookie to another.
 func TestHeadersOfTheHandlerAreKept(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		header       http.Header
-		read, write  []string // Cache-Control of a look, and of a new session
+		read, write  []string // Cache-Control after an access, and for a new session
 		vary         []string
 		cookiesAsked bool
 	}{
@@ -114,8 +114,8 @@ func TestHeadersOfTheHandlerAreKept(t *testing.T) {
 	}
 }
 
-// TestStorageThatFails: the default answers, at load and at commit, by the kind
-// of error; the handler's own answer and what it said of it are gone.
+// TestStorageThatFails: the default answers, on load and on commit, depend on
+// the kind of error. The handler's own answer and its headers are gone.
 func TestStorageThatFails(t *testing.T) {
 	for _, c := range []struct {
 		err    error
@@ -198,7 +198,7 @@ func TestStorageThatFails(t *testing.T) {
 }
 
 // TestSavedCookieSurvivesALaterFailure: the first id of a session that was
-// stored and renewed is dead, so that the browser must hear of the new one.
+// stored and renewed is dead, so the browser must get the new one.
 func TestSavedCookieSurvivesALaterFailure(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.browser()
@@ -234,7 +234,8 @@ func TestOnError(t *testing.T) {
 	require.ErrorIs(t, seen[0], store.ErrNoSpace)
 }
 
-// TestCorruptRecord: not an error for ever, but a fresh session and an event.
+// TestCorruptRecord: a corrupt record is a fresh session and an event, not a
+// permanent error.
 func TestCorruptRecord(t *testing.T) {
 	good := func(t *testing.T, a *app, id string) []byte {
 		b, err := a.store.Store.Get(context.Background(), []byte(storageKeyOf(id)), a.clock.millis())

@@ -17,7 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct{ ms atomic.Int64 }
 
 const clockStart = 1767225600000 // 2026-01-01T00:00:00Z
@@ -74,7 +74,7 @@ func newApp(t *testing.T, s store.Store, change ...func(*session.Settings)) *app
 	return a
 }
 
-// route makes a handler reachable, with sessions, and returns its address.
+// route serves a handler with sessions and returns its address.
 func (a *app) route(h http.HandlerFunc) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -100,7 +100,8 @@ func (a *app) takeEvents() []session.Event {
 	return events
 }
 
-// browser keeps cookies by name as a browser does, by the application's clock.
+// browser keeps cookies by name as a browser does, using the application's
+// clock.
 type browser struct {
 	a   *app
 	jar map[string]stored
@@ -113,7 +114,7 @@ type stored struct {
 
 func (a *app) browser() *browser { return &browser{a: a, jar: make(map[string]stored)} }
 
-// close closes the browser's window and opens another one.
+// close closes the browser's window and opens a new one.
 func (b *browser) close() {
 	for name, c := range b.jar {
 		if c.expires.IsZero() {
@@ -192,7 +193,7 @@ func (b *browser) set(key string, v any) *reply {
 	return got
 }
 
-// values returns all of the browser's values.
+// values returns all values of the browser's session.
 func (b *browser) values() map[string]any {
 	b.a.t.Helper()
 	all := map[string]any{}
@@ -210,7 +211,7 @@ func (b *browser) values() map[string]any {
 	return all
 }
 
-// with sends one request with Cookie lines as they are.
+// with sends one request with the given Cookie lines unchanged.
 func (a *app) with(cookies []string, f func(s *session.Session)) *reply {
 	a.t.Helper()
 	r, err := http.NewRequest(http.MethodGet, a.route(func(_ http.ResponseWriter, r *http.Request) { f(session.From(r)) }), nil)
@@ -248,7 +249,7 @@ func fetch(t *testing.T, client *http.Client, r *http.Request) *reply {
 	return &reply{resp, string(body)}
 }
 
-// on returns a fault for operations of one name.
+// on returns a fault for operations of the given name.
 func on(name string, err error) func(operation) error {
 	return func(o operation) error {
 		if o.name == name {

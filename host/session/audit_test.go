@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestAnAuditFollowsAUser from the anonymous session through log-in, rotation
-// and log-out, by labels alone.
+// TestAnAuditFollowsAUser: labels alone let an audit follow a user from the
+// anonymous session through log-in, rotation and log-out.
 func TestAnAuditFollowsAUser(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, sealed := range []bool{false, true} {
@@ -45,7 +45,7 @@ func TestAnAuditFollowsAUser(t *testing.T) {
 			})
 			require.Equal(t, []session.Event{{Kind: session.EventDestroyed, Session: rotated, User: user}}, a.takeEvents())
 
-			// A log-in without a session before it, and ends from outside.
+			// A log-in without an earlier session, and ends from outside.
 			b = a.browser()
 			b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 			events = a.takeEvents()
@@ -58,7 +58,7 @@ func TestAnAuditFollowsAUser(t *testing.T) {
 	})
 }
 
-// TestALogOutThatLooksAtNothing tells whose it was all the same.
+// TestALogOutThatLooksAtNothing: its event still names the user's label.
 func TestALogOutThatLooksAtNothing(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.browser()
@@ -70,7 +70,8 @@ func TestALogOutThatLooksAtNothing(t *testing.T) {
 	require.Equal(t, a.manager.UserLabels("ada")[0], events[0].User)
 }
 
-// TestUserLabels tell users apart and, with a keyring, tell a guesser nothing.
+// TestUserLabels: labels tell users apart and, with a keyring, tell a guesser
+// nothing.
 func TestUserLabels(t *testing.T) {
 	labels := func(secrets ...string) func(user string) []string {
 		return newApp(t, store.NewMemory(), func(s *session.Settings) {

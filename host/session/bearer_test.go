@@ -32,7 +32,7 @@ func TestBearer(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			lines  []string
-			user   string // with the cookie beside it
+			user   string // if the cookie comes too
 			reject bool
 		}{
 			{"bearer", []string{"Bearer " + id}, "by token", false},
@@ -103,7 +103,7 @@ func TestBearer(t *testing.T) {
 }
 
 // TestTokenForOtherOrigins: scripts of other origins can read the header with a
-// new id if, and only if, the response is for them.
+// new id only if the response is for them, and then always.
 func TestTokenForOtherOrigins(t *testing.T) {
 	const (
 		origin      = "Access-Control-Allow-Origin"

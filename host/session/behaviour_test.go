@@ -10,15 +10,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestWhatARequestCosts says for each use of a session which calls of the store
-// it makes.
+// TestWhatARequestCosts lists the store calls that each use of a session makes.
 func TestWhatARequestCosts(t *testing.T) {
 	var v string
 	for _, c := range []struct {
 		name  string
 		f     func(t *testing.T, s *session.Session)
-		fresh []string // of a visitor without a session
-		known []string // of one who has
+		fresh []string // for a visitor without a session
+		known []string // for a visitor with one
 	}{
 		{"nothing", func(*testing.T, *session.Session) {}, nil, nil},
 		{"asking for changes", func(t *testing.T, s *session.Session) {
@@ -100,7 +99,7 @@ func TestWhatARequestCosts(t *testing.T) {
 	}
 }
 
-// TestLoadIsSharedWithinARequest: goroutines of one request that ask at once
+// TestLoadIsSharedWithinARequest: goroutines of one request that load at once
 // make one call.
 func TestLoadIsSharedWithinARequest(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -191,7 +190,7 @@ func TestSessionKnowsItsState(t *testing.T) {
 	})
 }
 
-// TestRepeatedChangesDoNotLeakIntoUnmodified: each kind of change is a change.
+// TestWhatCountsAsChange: each kind of change counts as a change.
 func TestWhatCountsAsChange(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -332,8 +331,8 @@ func TestManagerOpen(t *testing.T) {
 	})
 }
 
-// TestOpenDoesNotSpeakForTheBrowser: what a background job saves was told to no
-// browser, so the next response has to tell it.
+// TestOpenDoesNotSpeakForTheBrowser: a background job's save tells no browser,
+// so the next response must.
 func TestOpenDoesNotSpeakForTheBrowser(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -345,7 +344,7 @@ func TestOpenDoesNotSpeakForTheBrowser(t *testing.T) {
 		require.NoError(t, job.Save())
 		a.clock.advance(day / 2)
 		require.NotNil(t, b.set("clicked", true).cookie())
-		a.clock.advance(day) // beyond what the browser was told first
+		a.clock.advance(day) // beyond the expiry that the browser was told first
 		require.Equal(t, "ada", b.values()["user"])
 	})
 }

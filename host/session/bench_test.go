@@ -17,8 +17,8 @@ var (
 	benchCount = session.NewKey[int]("count")
 )
 
-// BenchmarkMiddleware measures a request through the middleware over the
-// native store, without network: the cost that the library itself adds.
+// BenchmarkMiddleware measures a request through the middleware over the native
+// store, without a network: the cost of the library itself.
 func BenchmarkMiddleware(b *testing.B) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	b.Run("open", func(b *testing.B) { benchmarkMiddleware(b, session.Defaults()) })
@@ -93,7 +93,7 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(int)             {}
 
-// BenchmarkSet measures what a value costs to encode, with the look whether it
+// BenchmarkSet measures the cost of encoding a value and of checking whether it
 // would come back.
 func BenchmarkSet(b *testing.B) {
 	m, err := session.New(store.NewMemory(), session.Settings{})

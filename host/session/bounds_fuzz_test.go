@@ -8,9 +8,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// FuzzCodecs holds the decoders to three things, whatever the bytes: they do not
-// panic, they take no more memory than the bytes are worth, and what they read can
-// be written and read again, or is refused as it is written.
+// FuzzCodecs checks the decoders on any bytes: they do not panic, they take
+// memory in proportion to the bytes, and what they read can be written and read
+// again, or is refused when it is written.
 func FuzzCodecs(f *testing.F) {
 	for json, codec := range []session.Codec{session.CBOR, session.JSON} {
 		plain, values := hostileValues(codec, 2000)

@@ -22,7 +22,7 @@ func cborHead(major byte, n int) []byte {
 	return []byte{major<<5 | 26, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
-// cborArray is an array of as many of an item as make about size bytes.
+// cborArray is an array of about size bytes that repeats an item.
 func cborArray(size int, item []byte) []byte {
 	n := size / len(item)
 	return append(cborHead(4, n), bytes.Repeat(item, n)...)
@@ -36,8 +36,8 @@ func jsonArray(size int, item []byte) []byte {
 	return []byte("[" + strings.Repeat(string(item)+",", size/(len(item)+1)) + "0]")
 }
 
-// hostileValues are those of which a decoder makes the most, by codec. Plain is
-// what the others are compared with.
+// hostileValues are the values that cost each codec's decoder most. The others
+// are compared with plain.
 func hostileValues(codec session.Codec, size int) (plain []byte, values map[string][]byte) {
 	if codec == session.CBOR {
 		return cborArray(size, []byte{1}), map[string][]byte{
@@ -82,13 +82,13 @@ func hostileValues(codec session.Codec, size int) (plain []byte, values map[stri
 	}
 }
 
-// TestDecodingIsWorthItsLength: whatever bytes, decoding them takes time and
-// memory of the order of what a plain value of the same length takes.
+// TestDecodingIsWorthItsLength: decoding any bytes takes time and memory of the
+// same order as a plain value of the same length.
 func TestDecodingIsWorthItsLength(t *testing.T) {
 	const (
 		size   = 400_000
 		slower = 150
-		memory = 250 // bytes for a byte
+		memory = 250 // bytes per byte
 	)
 	quickest := func(f func()) time.Duration {
 		best := time.Hour
@@ -131,8 +131,9 @@ func TestDecodingIsWorthItsLength(t *testing.T) {
 	}
 }
 
-// TestMemoryOfTheLargestValue is bounded by what a value may consist of: the
-// longest that a store takes does not cost a hundred times its length.
+// TestMemoryOfTheLargestValue: the bounds on a value's parts bound its memory.
+// The longest value that a store takes does not cost a hundred times its
+// length.
 func TestMemoryOfTheLargestValue(t *testing.T) {
 	const size = 16<<20 - 100
 	for name, codec := range map[string]session.Codec{"CBOR": session.CBOR, "JSON": session.JSON} {
@@ -148,7 +149,7 @@ func TestMemoryOfTheLargestValue(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeReadIsNotWritten: the bounds of reading are those of Set.
+// TestWhatCannotBeReadIsNotWritten: Set and reading have the same bounds.
 func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 	deep := func(n int) any {
 		v := any(int64(1))
@@ -168,7 +169,7 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 		name  string
 		codec session.Codec
 		value any
-		says  string // empty for what is taken
+		says  string // empty if it is accepted
 	}{
 		{"arrays", session.CBOR, deep(1000), ""},
 		{"arrays, too deep", session.CBOR, deep(1001), "1000"},
@@ -228,8 +229,8 @@ func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
 	}
 }
 
-// TestAVisitorsNestedJSON that is kept as it came is refused once, and costs
-// nothing at each request after that.
+// TestAVisitorsNestedJSON: raw nested JSON from a visitor is refused once and
+// costs later requests nothing.
 func TestAVisitorsNestedJSON(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	address := a.route(func(w http.ResponseWriter, r *http.Request) {

@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestCasesNamesTestsThatExist holds CASES.md to what there is.
+// TestCasesNamesTestsThatExist checks CASES.md against the tests.
 func TestCasesNamesTestsThatExist(t *testing.T) {
 	tests := make(map[string]bool)
 	files, err := filepath.Glob("*_test.go")
@@ -48,8 +48,8 @@ func TestCasesNamesTestsThatExist(t *testing.T) {
 	require.Greater(t, rows, 100)
 }
 
-// TestReservedNames: what the library keeps in a session is neither seen nor
-// reached nor overwritten by way of its name.
+// TestReservedNames: nobody can see, reach or overwrite the library's own
+// values in a session by name.
 func TestReservedNames(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		b := newApp(t, s).browser()
@@ -92,7 +92,7 @@ func TestReservedNames(t *testing.T) {
 	})
 }
 
-// TestAllOfNothing: a session without values is one.
+// TestAllOfNothing: a session without values is a session.
 func TestAllOfNothing(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		b := newApp(t, s, seal).browser()
@@ -139,7 +139,8 @@ func TestChangesInARow(t *testing.T) {
 	}
 }
 
-// TestRenewTwice: in one request that is one new id, and saving again is none.
+// TestRenewTwice: renewing twice in one request gives one new id, and saving
+// again gives none.
 func TestRenewTwice(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)

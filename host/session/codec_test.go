@@ -45,14 +45,13 @@ func TestTypedValuesComeBack(t *testing.T) {
 	})
 }
 
-// TestTextThatIsNotUTF8ComesBack: strings of Go are bytes. JSON cannot say
-// them; CBOR can, and promises to be exact.
+// TestTextThatIsNotUTF8ComesBack: Go strings are bytes. JSON cannot represent
+// them all. CBOR can, and promises to be exact.
 func TestTextThatIsNotUTF8ComesBack(t *testing.T) {
 	check(t, newApp(t, store.NewMemory()), "bytes", "\xff\xfe not text")
 }
 
-// TestLargeNumbersOfUnknownTypeComeBack: through JSON they would be rounded as
-// floats.
+// TestLargeNumbersOfUnknownTypeComeBack: JSON would round them as floats.
 func TestLargeNumbersOfUnknownTypeComeBack(t *testing.T) {
 	overCodecs(t, func(t *testing.T, a *app) {
 		b := a.browser()
@@ -61,7 +60,7 @@ func TestLargeNumbersOfUnknownTypeComeBack(t *testing.T) {
 	})
 }
 
-// TestLargeMapComesBack although CBOR's decoder has a bound for maps by default.
+// TestLargeMapComesBack, although CBOR's decoder limits maps by default.
 func TestLargeMapComesBack(t *testing.T) {
 	check(t, newApp(t, store.NewMemory()), "large map", largeMap(150_000))
 }

@@ -19,7 +19,7 @@ func codecs(write session.Codec, read ...session.Codec) func(*session.Settings) 
 	return func(s *session.Settings) { s.Codec, s.ReadCodecs = write, read }
 }
 
-// TestAChangeOfCodecKeepsEveryValue, with its type, whichever way it is read.
+// TestAChangeOfCodecKeepsEveryValue with its type, however it is read.
 func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s, codecs(session.CBOR))
@@ -39,7 +39,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 			require.NoError(t, s.Set("user", "ada"))
 			require.NoError(t, flash.Add(s, note("first")))
 		})
-		before.clock.advance(time.Millisecond) // messages are in the order of their milliseconds
+		before.clock.advance(time.Millisecond) // messages are ordered by their milliseconds
 		untouched := func(s *session.Session) {
 			requireValue(t, s, "at", moment)
 			requireValue(t, s, "bytes", map[int][]byte{1: {0xff}})
@@ -78,7 +78,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 			require.NoError(t, s.Set("user", "ada"))
 		})
 		b.at(after).do(untouched)
-		// When each value was set, the record is of one codec again.
+		// Once each value has been set, the record is of one codec again.
 		b.at(after).do(func(s *session.Session) {
 			require.NoError(t, bytes.Set(s, map[int][]byte{1: {0xff}}))
 			require.NoError(t, benchCount.Set(s, 43))
@@ -108,8 +108,8 @@ func requireValue[T any](t *testing.T, s *session.Session, key string, want T) {
 	require.Equal(t, want, got)
 }
 
-// TestAValueOfACodecThatIsReadNoMore is as one that does not decode: absent,
-// with an event, and the rest of the session stays.
+// TestAValueOfACodecThatIsReadNoMore: the value is absent, as one that does not
+// decode, with an event, and the rest of the session stays.
 func TestAValueOfACodecThatIsReadNoMore(t *testing.T) {
 	before := newApp(t, store.NewMemory(), codecs(session.CBOR))
 	b := before.browser()
@@ -131,7 +131,8 @@ func TestAValueOfACodecThatIsReadNoMore(t *testing.T) {
 	require.ErrorContains(t, events[0].Err, `"user" is of codec 1`)
 }
 
-// TestReleasesOfTwoCodecsMerge what they change at the same time.
+// TestReleasesOfTwoCodecsMerge: releases of two codecs merge simultaneous
+// changes.
 func TestReleasesOfTwoCodecsMerge(t *testing.T) {
 	one := newApp(t, store.NewMemory(), codecs(session.CBOR, session.JSON))
 	other := release(t, one, codecs(session.JSON, session.CBOR))
@@ -156,8 +157,8 @@ func TestReleasesOfTwoCodecsMerge(t *testing.T) {
 	}
 }
 
-// TestRandomReleases has three releases of different codecs change one session
-// at random, and compares it with a map.
+// TestRandomReleases: three releases with different codecs change one session
+// at random. A map says what it must hold.
 func TestRandomReleases(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -220,7 +221,7 @@ func TestRandomReleases(t *testing.T) {
 	}
 }
 
-// tagged is a codec whose data no other one reads.
+// tagged is a codec whose data no other codec reads.
 type tagged struct{}
 
 func (tagged) ID() uint8 { return 200 }
@@ -237,7 +238,7 @@ func (tagged) Unmarshal(data []byte, v any) error {
 	return json.Unmarshal(data[2:], v)
 }
 
-// TestALookChangesNoCodec: it must not make a record larger.
+// TestALookChangesNoCodec: an access must not make a record larger.
 func TestALookChangesNoCodec(t *testing.T) {
 	before := newApp(t, store.NewMemory(), codecs(session.CBOR))
 	b := before.browser()

@@ -14,7 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// managers makes several on one store, as several processes would have them.
+// managers returns several managers over one store, as several processes would
+// have.
 func managers(t *testing.T, s store.Store, n int) []*session.Manager {
 	t.Helper()
 	list := make([]*session.Manager, n)
@@ -28,7 +29,7 @@ func managers(t *testing.T, s store.Store, n int) []*session.Manager {
 	return list
 }
 
-// together runs f n times at once and waits for all.
+// together runs f n times at once and waits for all calls.
 func together(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -39,7 +40,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// TestUpdateIsExact: two hundred at once, each counted once.
+// TestUpdateIsExact: two hundred updates at once are each counted once.
 func TestUpdateIsExact(t *testing.T) {
 	const writers = 200
 	count := session.NewKey[int]("count")
@@ -60,8 +61,8 @@ func TestUpdateIsExact(t *testing.T) {
 	})
 }
 
-// TestDifferentKeysBothStay: requests that change different values of one
-// session at once all keep their change, over HTTP.
+// TestDifferentKeysBothStay: over HTTP, requests that change different values
+// of one session at once all keep their change.
 func TestDifferentKeysBothStay(t *testing.T) {
 	const writers = 32
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -102,9 +103,9 @@ func TestDifferentKeysBothStay(t *testing.T) {
 	})
 }
 
-// TestWritersAgainstAnEnding: many write while one destroys or renews. In the
+// TestWritersAgainstAnEnding: many write while one destroys or renews. At the
 // end the old id reaches nothing, every writer was told whether its change
-// counts, and after a renewal those that count are there.
+// counts, and after a renewal the changes that count are there.
 func TestWritersAgainstAnEnding(t *testing.T) {
 	const writers = 16
 	for _, ending := range []string{"destroy", "renew"} {
@@ -168,7 +169,7 @@ func TestWritersAgainstAnEnding(t *testing.T) {
 	}
 }
 
-// TestRenewalsAtOnce: one wins, and there is one session.
+// TestRenewalsAtOnce: one renewal wins, and there is one session.
 func TestRenewalsAtOnce(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		ms := managers(t, s, 2)
@@ -178,7 +179,7 @@ func TestRenewalsAtOnce(t *testing.T) {
 			together(len(ids), func(i int) {
 				s := ms[i%len(ms)].Open(context.Background(), id)
 				if ok, err := s.Has("secret"); err != nil || !ok {
-					return // too late to have seen it
+					return // too late to see it
 				}
 				if err := s.Renew(); err != nil {
 					t.Error(err)
@@ -205,7 +206,7 @@ func TestRenewalsAtOnce(t *testing.T) {
 	})
 }
 
-// TestGoroutinesOfOneRequest use its session together.
+// TestGoroutinesOfOneRequest: the goroutines of one request share its session.
 func TestGoroutinesOfOneRequest(t *testing.T) {
 	count := session.NewKey[int]("count")
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -244,7 +245,7 @@ func TestGoroutinesOfOneRequest(t *testing.T) {
 	})
 }
 
-// TestNewSessionOfOneRequestIsMadeOnce although several goroutines save it.
+// TestNewSessionOfOneRequestIsMadeOnce, although several goroutines save it.
 func TestNewSessionOfOneRequestIsMadeOnce(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -265,8 +266,8 @@ func TestNewSessionOfOneRequestIsMadeOnce(t *testing.T) {
 	})
 }
 
-// TestConflictsWithoutEnd: a storage that never lets a change through is an
-// error after bounded tries, and the changes are still there.
+// TestConflictsWithoutEnd: if a storage never lets a change through, the result
+// is an error after a bounded number of tries, and the changes are still there.
 func TestConflictsWithoutEnd(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)

@@ -17,7 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestCookieAttributes: the line that goes out, by the settings.
+// TestCookieAttributes: each setting gives the cookie line that it should.
 func TestCookieAttributes(t *testing.T) {
 	const age = "Expires=Thu, 08 Jan 2026 00:00:00 GMT; Max-Age=604800; "
 	for _, c := range []struct {
@@ -68,15 +68,15 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-// TestCookiesThatAreNotAdopted: whatever comes in under our name, a session
-// that is not ours to give is a fresh one, made at the first write under a
-// fresh id, and reading makes nothing.
+// TestCookiesThatAreNotAdopted: a cookie under our name that we did not issue
+// leads to a fresh session. The first write creates it under a fresh id, and
+// reading creates nothing.
 func TestCookiesThatAreNotAdopted(t *testing.T) {
-	valid := strings.Repeat("A", 43) // well-formed, and of nobody
+	valid := strings.Repeat("A", 43) // well-formed, but nobody issued it
 	for _, c := range []struct {
 		name  string
 		lines []string
-		loads int // engine calls of a read
+		loads int // engine calls for a read
 		event bool
 	}{
 		{"none", nil, 0, false},
@@ -154,8 +154,8 @@ func manyIDs(n int) string {
 	return b.String()
 }
 
-// TestCandidates: of several well-formed cookies, the first that is somebody's
-// counts, if it is among the first four.
+// TestCandidates: of several well-formed cookies, the first that names a
+// session counts, if it is among the first four.
 func TestCandidates(t *testing.T) {
 	unknown := func(n int) string {
 		return strings.TrimSuffix(manyIDs(n), "; ")
@@ -189,8 +189,8 @@ func TestCandidates(t *testing.T) {
 	})
 }
 
-// TestExpiredIdIsNotRevived: under the id of a session that has ended nothing
-// is read and nothing is ever stored again.
+// TestExpiredIdIsNotRevived: under the id of an ended session nothing can be
+// read, and nothing is ever stored again.
 func TestExpiredIdIsNotRevived(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -208,9 +208,10 @@ func TestExpiredIdIsNotRevived(t *testing.T) {
 	})
 }
 
-// TestNoIdLeavesTheHost: everything that the store, the events and the log see
-// in the life of some sessions is searched for their ids, and the events and the
-// log for what leads to a record, and for users' names and values.
+// TestNoIdLeavesTheHost searches everything that the store, the events and the
+// log see during the life of some sessions for the ids. It also searches the
+// events and the log for values, users' names and anything that leads to a
+// record.
 func TestNoIdLeavesTheHost(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()
@@ -287,14 +288,14 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 		for _, id := range ids {
 			require.NotContains(t, seen.String(), id)
 		}
-		for _, id := range ids { // nor what would lead to the record
+		for _, id := range ids { // nor anything that would lead to the record
 			require.NotContains(t, told, hex.EncodeToString([]byte(storageKeyOf(id)))[:16])
 		}
 	})
 }
 
-// TestEventsTellSessionsApart: the same words for the same session, others for
-// another.
+// TestEventsTellSessionsApart: events use the same label for the same session
+// and different ones for different sessions.
 func TestEventsTellSessionsApart(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	first, second := a.login("ada"), a.login("bob")
@@ -310,7 +311,7 @@ func TestEventsTellSessionsApart(t *testing.T) {
 }
 
 // FuzzCookie: no header leads to a panic, to another person's session, or to an
-// id that we did not make.
+// id that we did not issue.
 func FuzzCookie(f *testing.F) {
 	id := strings.Repeat("A", 43)
 	f.Add("session_id="+id, "")

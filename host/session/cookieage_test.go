@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestCookiesOfMoreThan400Days: browsers keep none for longer, so none is sent
-// for longer, and one is sent again in time, looks being enough.
+// TestCookiesOfMoreThan400Days: browsers keep no cookie for longer, so none is
+// sent for longer. It is sent again in time, and an access is enough for that.
 func TestCookiesOfMoreThan400Days(t *testing.T) {
 	most := 400 * day
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 	})
 }
 
-// TestAnonymousDuration: who is nobody is forgotten soon.
+// TestAnonymousDuration: anonymous visitors are forgotten soon.
 func TestAnonymousDuration(t *testing.T) {
 	short := func(s *session.Settings) { s.AnonymousDuration = hour }
 	logIn := func(s *session.Session) { _ = s.LogIn("ada", nil) }

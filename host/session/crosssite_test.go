@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// from sends a request as a browser does for a page elsewhere.
+// from sends a request as a browser does for a page of another site.
 func (a *app) from(site, method, cookie string, do func(s *session.Session)) *reply {
 	a.t.Helper()
 	r, err := http.NewRequest(method, a.route(func(_ http.ResponseWriter, r *http.Request) { do(session.From(r)) }), nil)
@@ -25,8 +25,8 @@ func (a *app) from(site, method, cookie string, do func(s *session.Session)) *re
 	return fetch(a.t, a.server.Client(), r)
 }
 
-// TestCrossSitePost: a request whose cookie the browser kept back must not give
-// it another one.
+// TestCrossSitePost: if the browser held back the cookie, the request must not
+// give it another one.
 func TestCrossSitePost(t *testing.T) {
 	begin := func(s *session.Session) { _ = s.Set("n", 1) }
 	none := func(s *session.Settings) {
@@ -76,7 +76,8 @@ func TestCrossSitePost(t *testing.T) {
 	}
 }
 
-// TestCrossSitePostEveryWay: whatever would begin a session says why it does not.
+// TestCrossSitePostEveryWay: everything that would begin a session reports why
+// it does not.
 func TestCrossSitePostEveryWay(t *testing.T) {
 	n := session.NewKey[int]("n")
 	for name, do := range map[string]func(s *session.Session) error{
@@ -119,7 +120,8 @@ func TestCrossSitePostEveryWay(t *testing.T) {
 	})
 }
 
-// TestCrossSitePostWithoutASession: such a request can do whatever needs none.
+// TestCrossSitePostWithoutASession: such a request can do everything that needs
+// no session.
 func TestCrossSitePostWithoutASession(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.TokenHeader = "X-Session-Token" })
 	got := a.from("cross-site", "POST", "", func(s *session.Session) {

@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// csrfToken gets a token as a page would have it.
+// csrfToken gets a token as a page would.
 func (b *browser) csrfToken() (token string) {
 	b.a.t.Helper()
 	b.do(func(s *session.Session) {
@@ -42,7 +42,7 @@ func TestCSRFToken(t *testing.T) {
 		require.NoError(t, b.check(second))
 		require.Empty(t, b.values(), "it is not among the values")
 
-		// No byte of it is the same for long.
+		// Every byte of it changes soon.
 		raw := func(token string) []byte {
 			bits, err := base64.RawURLEncoding.DecodeString(token)
 			require.NoError(t, err)
@@ -99,8 +99,8 @@ func flip(token string) string {
 	return base64.RawURLEncoding.EncodeToString(bits)
 }
 
-// TestCSRFTokensOfPagesAtOnce: two tabs of one session that are opened at the
-// same time both get a token that works.
+// TestCSRFTokensOfPagesAtOnce: two tabs of one session that open at the same
+// time both get a valid token.
 func TestCSRFTokensOfPagesAtOnce(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -120,8 +120,8 @@ func TestCSRFTokensOfPagesAtOnce(t *testing.T) {
 	})
 }
 
-// TestClearEndsTokens: of a session whose id stays, and whether or not a new
-// token is asked for meanwhile.
+// TestClearEndsTokens: Clear ends the tokens of a session whose id stays,
+// whether or not a new token was requested meanwhile.
 func TestClearEndsTokens(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, ask := range []bool{false, true} {

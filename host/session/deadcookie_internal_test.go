@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestDeadCookiesAreBounded: whoever sends made-up ids without end makes this
-// forget, and no more.
+// TestDeadCookiesAreBounded: endless made-up ids make this forget, and do
+// nothing more.
 func TestDeadCookiesAreBounded(t *testing.T) {
 	var d deadCookies
 	key := func(n int) (k storageKey) {

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// page sends a request with a cookie as a browser does that loads a page, and
-// script as one that a page sends.
+// page sends a request with a cookie as a browser that loads a page, and script
+// as a page's script.
 func (a *app) page(id string, do func(s *session.Session)) *reply {
 	return a.navigate(map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, id, do)
 }
@@ -43,10 +43,10 @@ func takenBack(t *testing.T, got *reply) bool {
 	return true
 }
 
-// nobody is an id that is well-formed and that nobody issued.
+// nobody is a well-formed id that nobody issued.
 var nobody = strings.Repeat("A", 43)
 
-// TestDeadCookieIsTakenBack once, when what it names is over for certain.
+// TestDeadCookieIsTakenBack: once, when its session is certainly over.
 func TestDeadCookieIsTakenBack(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -103,8 +103,9 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 	}
 }
 
-// TestDeadCookieIsTakenBackByScripts, of which several run at a time, only when
-// none of those that run beside it can have begun a session.
+// TestDeadCookieIsTakenBackByScripts: several scripts' requests run at a time.
+// One takes the cookie back only if none of those beside it can have begun a
+// session.
 func TestDeadCookieIsTakenBackByScripts(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -120,8 +121,8 @@ func TestDeadCookieIsTakenBackByScripts(t *testing.T) {
 	})
 }
 
-// TestDeadCookieThatWasReplacedAWhileAgo: what takes half an hour to answer still takes
-// nothing back.
+// TestDeadCookieThatWasReplacedAWhileAgo: even a response that takes half an
+// hour takes nothing back.
 func TestDeadCookieThatWasReplacedAWhileAgo(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -134,8 +135,8 @@ func TestDeadCookieThatWasReplacedAWhileAgo(t *testing.T) {
 	})
 }
 
-// TestDeadCookieThatWasReplaced: a response that comes late must not take back
-// the cookie of the session that another one began.
+// TestDeadCookieThatWasReplaced: a late response must not take back the cookie
+// of a session that another response began.
 func TestDeadCookieThatWasReplaced(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for name, send := range map[string]func(*app, string, func(*session.Session)) *reply{"page": (*app).page, "script": (*app).script} {
@@ -157,7 +158,7 @@ func TestDeadCookieThatWasReplaced(t *testing.T) {
 	})
 }
 
-// TestCookieThatMayNotBeDead stays where it is.
+// TestCookieThatMayNotBeDead: it is left alone.
 func TestCookieThatMayNotBeDead(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -201,7 +202,7 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 				} else {
 					c.make(a, id)
 				}
-				for range 50 { // for as long as a request may be under way
+				for range 50 { // for as long as a request may run
 					got := a.page(id, c.do)
 					if got.cookie() != nil {
 						require.Positive(t, got.cookie().MaxAge)
@@ -213,8 +214,8 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 	}
 }
 
-// TestCookieOfASessionThatWasEnded stays for as long as the storage knows of the
-// end: the browser may have another one by now.
+// TestCookieOfASessionThatWasEnded: it stays as long as the storage knows of
+// the end, since the browser may have another one by now.
 func TestCookieOfASessionThatWasEnded(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -231,7 +232,8 @@ func TestCookieOfASessionThatWasEnded(t *testing.T) {
 	})
 }
 
-// TestCookieOfWhatAnotherProcessEnded: this one knows of it by the storage alone.
+// TestCookieOfWhatAnotherProcessEnded: this process knows of the end only from
+// the storage.
 func TestCookieOfWhatAnotherProcessEnded(t *testing.T) {
 	for name, end := range map[string]func(s *session.Session) error{
 		"renewed": func(s *session.Session) error { return s.LogIn("eve", nil) },
@@ -254,7 +256,8 @@ func TestCookieOfWhatAnotherProcessEnded(t *testing.T) {
 	}
 }
 
-// TestCookiesOfWhichOneIsAlive: the others have its name, and would take it along.
+// TestCookiesOfWhichOneIsAlive: removing a dead one would remove the live one
+// of the same name.
 func TestCookiesOfWhichOneIsAlive(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	id := a.login("ada")

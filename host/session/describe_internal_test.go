@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// Each variable is described, but for the second names of Duration and Keyring,
-// and each is one that this package is known to read.
+// TestVariablesAreDescribed: every variable is described, except the second
+// names of Duration and Keyring, and this package is known to read each.
 func TestVariablesAreDescribed(t *testing.T) {
 	described := make(map[string]bool)
 	for _, s := range Defaults().Describe() {
@@ -30,7 +30,7 @@ func TestVariablesAreDescribed(t *testing.T) {
 	require.ElementsMatch(t, environ.Names(environ.Sessions), read)
 }
 
-// What is not known is not printed.
+// TestInWordsKeepsSecrets: a value of unknown type is not printed.
 func TestInWordsKeepsSecrets(t *testing.T) {
 	type settings struct {
 		Secret string

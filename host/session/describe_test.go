@@ -16,8 +16,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// TestDescribeIsComplete: a field that is changed shows, whichever it is. A field
-// of a new type needs a sample here.
+// TestDescribeIsComplete: a change to any field shows. A field of a new type
+// needs a sample here.
 func TestDescribeIsComplete(t *testing.T) {
 	usual := session.Defaults().Describe()
 	typ := reflect.TypeFor[session.Settings]()
@@ -47,7 +47,7 @@ func TestDescribeIsComplete(t *testing.T) {
 	}
 }
 
-// otherThan returns a value that is not the field's.
+// otherThan returns a value that differs from the field's.
 func otherThan(t *testing.T, f reflect.Value) reflect.Value {
 	t.Helper()
 	switch f.Interface().(type) {
@@ -86,8 +86,8 @@ func otherThan(t *testing.T, f reflect.Value) reflect.Value {
 	return v
 }
 
-// What is described can be set: the environment made of it gives the settings
-// that it describes.
+// TestDescribeIsWhatTheEnvironmentTakes: an environment made from the
+// description gives the settings that it describes.
 func TestDescribeIsWhatTheEnvironmentTakes(t *testing.T) {
 	for _, env := range [][]string{
 		nil,
@@ -110,7 +110,7 @@ func TestDescribeIsWhatTheEnvironmentTakes(t *testing.T) {
 		got, err := session.FromEnv(again)
 		require.NoError(t, err, "%q", again)
 		require.Equal(t, want.Describe(), got.Describe())
-		want.Now, got.Now = nil, nil // functions do not compare
+		want.Now, got.Now = nil, nil // functions cannot be compared
 		require.Equal(t, want, got, "%q", again)
 	}
 }

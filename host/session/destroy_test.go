@@ -64,7 +64,7 @@ func TestDestroyTakesBackACookie(t *testing.T) {
 	})
 }
 
-// TestDestroyEndsEveryCandidate: of several cookies of the name, none is left
+// TestDestroyEndsEveryCandidate: of several cookies with the name, none is left
 // that would become the session when the first one is gone.
 func TestDestroyEndsEveryCandidate(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -84,8 +84,8 @@ func TestDestroyEndsEveryCandidate(t *testing.T) {
 	})
 }
 
-// TestDestroyIsFinal: whatever a request that began before the logout does
-// afterwards, the session stays ended.
+// TestDestroyIsFinal: whatever an earlier request does after the log-out, the
+// session stays ended.
 func TestDestroyIsFinal(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -141,8 +141,8 @@ func TestDestroyIsFinal(t *testing.T) {
 	}
 }
 
-// requireTombstone: under the id there is what is left of a session, in a store
-// that is not sealed.
+// requireTombstone requires a session's tombstone under the id, in an unsealed
+// store.
 func requireTombstone(t *testing.T, a *app, id string) {
 	t.Helper()
 	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
@@ -150,7 +150,7 @@ func requireTombstone(t *testing.T, a *app, id string) {
 	require.EqualValues(t, session.RecordEnded, b[10]>>5&3)
 }
 
-// TestDestroyDoesNotNeedTheClient: a logout counts although the browser did not
+// TestDestroyDoesNotNeedTheClient: a log-out counts even if the browser did not
 // wait for the answer.
 func TestDestroyDoesNotNeedTheClient(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -163,7 +163,7 @@ func TestDestroyDoesNotNeedTheClient(t *testing.T) {
 	})
 }
 
-// TestDestroyThatFails says so and leaves the session as it was.
+// TestDestroyThatFails: it returns the error and leaves the session as it was.
 func TestDestroyThatFails(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)

@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// full is a store without room: it removes, and stores nothing.
+// full is a full store: it removes but stores nothing.
 type full struct {
 	store.Store
 	is bool
@@ -23,7 +23,7 @@ func (f *full) Set(ctx context.Context, w store.Write) error {
 	return f.Store.Set(ctx, w)
 }
 
-// Whoever logs out while nothing can be stored is logged out.
+// TestDestroyWithoutRoom: a log-out works even if nothing can be stored.
 func TestDestroyWithoutRoom(t *testing.T) {
 	s := &full{Store: store.NewMemory()}
 	a := newApp(t, s)

@@ -9,7 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A removal that fails too, or meets a change, is not taken for one that ended it.
+// TestEndingThatIsRefused: a removal that fails or conflicts does not count as
+// an end.
 func TestEndingThatIsRefused(t *testing.T) {
 	for _, second := range []error{store.ErrConflict, store.ErrUnavailable, store.ErrNoSpace} {
 		a := newApp(t, store.NewMemory())

@@ -17,8 +17,8 @@ const (
 	endedKept  = hour
 )
 
-// endings are what another request does to a session; renewed is whether it lives
-// on under a new id.
+// endings are what another request does to a session. renewed says whether the
+// session lives on under a new id.
 var endings = []struct {
 	name    string
 	by      error
@@ -41,8 +41,8 @@ var endings = []struct {
 	}},
 }
 
-// ended makes a browser's session with a value, which is then ended, and returns
-// the id that it had.
+// ended makes a browser's session with a value, ends it, and returns its old
+// id.
 func ended(t *testing.T, a *app, do func(t *testing.T, a *app, b *browser)) (old string, b *browser) {
 	t.Helper()
 	b = a.browser()
@@ -56,10 +56,10 @@ func ended(t *testing.T, a *app, do func(t *testing.T, a *app, b *browser)) (old
 	return old, b
 }
 
-// TestRequestThatArrivesAfterTheEnd of its session: within the grace it reads
-// nothing, what it changes is dropped aloud, and it sends no cookie, which would
-// replace the one that the browser has by now. After the grace its id is as
-// unknown as any.
+// TestRequestThatArrivesAfterTheEnd: within the grace the request reads
+// nothing, its changes are dropped with an error, and it sends no cookie, which
+// would replace the browser's newer one. After the grace its id is as unknown
+// as any other.
 func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 	late := []struct {
 		name string
@@ -152,7 +152,7 @@ func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestTokenThatArrivesAfterTheEnd: ids in a header are held to the same.
+// TestTokenThatArrivesAfterTheEnd: the same holds for ids in a header.
 func TestTokenThatArrivesAfterTheEnd(t *testing.T) {
 	const header = "X-Session-Token"
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.TokenHeader = header })
@@ -172,14 +172,14 @@ func TestTokenThatArrivesAfterTheEnd(t *testing.T) {
 	require.NotNil(t, got.cookie(), "as a cookie it never was an id")
 }
 
-// TestUploadAcrossTheEnd: what counts is when a request began. An upload that
-// was under way at the log-in, or began within the grace, first looks at its
-// session much later.
+// TestUploadAcrossTheEnd: the beginning of a request counts. An upload that was
+// running at the log-in, or began within the grace, first accesses its session
+// much later.
 func TestUploadAcrossTheEnd(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		begin time.Duration // after the log-in
-		last  time.Duration // that it takes
+		last  time.Duration // how long it takes
 		gone  bool
 	}{
 		{"before", -time.Second, 20 * time.Minute, true},
@@ -225,7 +225,7 @@ func TestUploadAcrossTheEnd(t *testing.T) {
 	}
 }
 
-// slowBody is a body whose first byte comes when it is let.
+// slowBody is a body whose first byte comes when the test lets it.
 type slowBody struct {
 	io.Reader
 	let chan struct{}
@@ -236,7 +236,8 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// TestUploadAcrossARotation is led on, and does not log its client out.
+// TestUploadAcrossARotation: the upload follows the rotation and does not log
+// its client out.
 func TestUploadAcrossARotation(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating)
@@ -259,8 +260,8 @@ func TestUploadAcrossARotation(t *testing.T) {
 	})
 }
 
-// TestSeveralCookiesOneOfThemEnded: the one that is somebody's counts, and with
-// none the browser is told nothing.
+// TestSeveralCookiesOneOfThemEnded: the cookie that names a session counts. If
+// none does, the browser gets no cookie.
 func TestSeveralCookiesOneOfThemEnded(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -283,8 +284,8 @@ func TestSeveralCookiesOneOfThemEnded(t *testing.T) {
 	})
 }
 
-// TestDestroyEndsWhatCannotBeRead: a program that has the key again must not find
-// the session that another one logged out of.
+// TestDestroyEndsWhatCannotBeRead: a program that gets the key back must not
+// find the session that another one logged out of.
 func TestDestroyEndsWhatCannotBeRead(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
@@ -302,8 +303,8 @@ func TestDestroyEndsWhatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestPageOfASessionThatEnded: the log-in page that a client gets within the grace
-// works, with its token, though nothing can be stored for it.
+// TestPageOfASessionThatEnded: the log-in page that a client gets within the
+// grace works with its token, though nothing can be stored for it.
 func TestPageOfASessionThatEnded(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for _, ending := range endings {
@@ -335,8 +336,8 @@ func TestPageOfASessionThatEnded(t *testing.T) {
 	})
 }
 
-// TestLogInAfterTheEnd is a fresh one: a double click, or somebody whose sessions
-// were all ended and who logs in at once.
+// TestLogInAfterTheEnd gives a fresh session: after a double click, or to a
+// user who logs in at once after all sessions were ended.
 func TestLogInAfterTheEnd(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for _, ending := range endings {

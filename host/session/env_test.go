@@ -15,7 +15,7 @@ func TestFromEnv(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		env    []string
-		change func(*session.Settings) // what it makes of the defaults
+		change func(*session.Settings) // how it changes the defaults
 	}{
 		{"nothing", nil, func(*session.Settings) {}},
 		{"the records of this package", []string{"SESSION_ENGINE=records"}, func(*session.Settings) {}},
@@ -78,7 +78,7 @@ func TestFromEnv(t *testing.T) {
 			c.change(&want)
 			got, err := session.FromEnv(c.env)
 			require.NoError(t, err)
-			want.Now, got.Now = nil, nil // functions do not compare
+			want.Now, got.Now = nil, nil // functions cannot be compared
 			require.Equal(t, want, got)
 		})
 	}
@@ -151,8 +151,8 @@ func TestFromEnvRefuses(t *testing.T) {
 	}
 }
 
-// FuzzFromEnv: whatever the environment holds, the settings are right or there
-// is an error.
+// FuzzFromEnv: for any environment, the settings are valid or there is an
+// error.
 func FuzzFromEnv(f *testing.F) {
 	f.Add("SESSION_DURATION", "60")
 	f.Add("SESSION_COOKIE_NAME", "__Host-x")

@@ -16,8 +16,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestEvents says for each thing that can happen which events it makes, no more
-// and no fewer, and that none holds an id, a value or a user.
+// TestEvents lists exactly the events that each occurrence makes. None holds an
+// id, a value or a user.
 func TestEvents(t *testing.T) {
 	const (
 		created, renewed, destroyed = session.EventCreated, session.EventRenewed, session.EventDestroyed

@@ -19,7 +19,7 @@ import (
 
 var visits = session.NewKey[int]("visits")
 
-// A server that counts each visitor's visits, and a browser that comes twice.
+// A server counts each visitor's visits, and a browser comes twice.
 func Example() {
 	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
@@ -29,7 +29,7 @@ func Example() {
 	hello := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
 		n, err := session.Increment(s, visits, 1)
-		s.Check(err) // the response answers for it
+		s.Check(err) // on an error, the response reports it
 		fmt.Fprintf(w, "visit %d", n)
 	}
 	server := httptest.NewServer(m.Handler(http.HandlerFunc(hello)))
@@ -52,8 +52,8 @@ func Example() {
 	// visit 2, a cookie comes along: false
 }
 
-// Logging in binds the session to a user and renews its id, so that an id from
-// before is worth nothing; logging out ends the session. A user's sessions can be
+// Logging in binds the session to a user and renews its id, so that an earlier
+// id is worthless. Logging out ends the session. A user's sessions can be
 // listed, and ended from elsewhere.
 func Example_login() {
 	m, err := session.New(store.NewMemory(), session.Settings{})
@@ -63,8 +63,8 @@ func Example_login() {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
-		// After the password was checked. The note is for the user to recognise
-		// this session by.
+		// The password has been checked. The note helps the user to recognise
+		// this session.
 		s := session.From(r)
 		s.Check(s.LogIn(r.FormValue("user"), map[string]string{"browser": r.UserAgent()}))
 	})
@@ -135,12 +135,12 @@ func Example_login() {
 	// desk /logout; desk: nobody, phone: nobody
 }
 
-// A page reads what it needs and says nothing of errors. While the storage is
-// down the response is an error, and nothing that the page wrote is seen.
+// A page reads what it needs without handling errors. While the storage is
+// down, the response is an error, and nobody sees what the page wrote.
 func ExampleKey_Value() {
 	name, theme := session.NewKey[string]("name"), session.NewKey[string]("theme")
 
-	sessions := sessiontest.NewStore(store.NewMemory()) // which fails when it is told to
+	sessions := sessiontest.NewStore(store.NewMemory()) // it fails when told to
 	m, err := session.New(sessions, session.Defaults())
 	if err != nil {
 		fmt.Println(err)
@@ -170,11 +170,11 @@ func ExampleKey_Value() {
 	// 503 The session storage is not available. Please try again.
 }
 
-// Whoever asks for the error answers for it: a page that can do without.
+// A page that can do without its session asks for the error and answers itself.
 func ExampleSession_Err() {
 	name := session.NewKey[string]("name")
 	settings := session.Defaults()
-	settings.OnEvent = session.Events() // the outage is a part of the example
+	settings.OnEvent = session.Events() // the outage is part of the example
 	down := sessiontest.NewStore(store.NewMemory())
 	down.Fail(store.ErrUnavailable)
 	m, err := session.New(down, settings)
@@ -254,8 +254,8 @@ func ExampleFromEnv() {
 	// session: invalid settings: the environment sets SESSION_COOKIE_SECRUE, which is no setting; was SESSION_COOKIE_SECURE meant?
 }
 
-// Others are logged out after half an hour without a look, and after a day in any
-// case; who ticked the box is remembered for 90 days.
+// Other users are logged out after half an hour without an access, and after a
+// day in any case. A user who ticked the box is remembered for 90 days.
 func ExampleSession_SetExpiry() {
 	settings := session.Defaults()
 	settings.IdleTimeout, settings.AbsoluteTimeout = 30*time.Minute, 24*time.Hour
@@ -276,8 +276,8 @@ func ExampleSession_SetExpiry() {
 	// 2160h0m0s <nil>
 }
 
-// A box to tick: the browser keeps the cookie for a month, or forgets it when it
-// closes.
+// With a box ticked, the browser keeps the cookie for a month. Otherwise it
+// forgets it when it closes.
 func ExampleSession_SetBrowserClose() {
 	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {

@@ -17,15 +17,15 @@ const (
 	day  = 24 * time.Hour
 )
 
-// TestExpiry follows one session along a time line. Steps are done at a time
-// after the start; each says whether the session is still there before its
-// change, and until when it lives after it.
+// TestExpiry follows one session along a time line. Each step happens at a time
+// after the start. It says whether the session is still there before its
+// change, and when it ends after that.
 func TestExpiry(t *testing.T) {
 	type step struct {
 		at    time.Duration
 		gone  bool
 		do    func(s *session.Session)
-		until time.Duration // after the step; 0: do not ask
+		until time.Duration // after the step; 0: not checked
 	}
 	look := func(s *session.Session) { _, _ = s.Has("user") }
 	change := func(s *session.Session) { _ = s.Set("n", 1) }
@@ -133,7 +133,8 @@ func TestExpiry(t *testing.T) {
 				for i, step := range c.steps {
 					a.clock.ms.Store(clockStart + step.at.Milliseconds())
 					if step.gone {
-						// The store has lost it too, and so has whoever kept the cookie.
+						// The store has lost it too, and so has a client that
+						// kept the cookie.
 						require.Empty(t, a.peek(b.id()), "step %d", i)
 						keys, err := a.manager.Open(context.Background(), b.id()).Keys()
 						require.NoError(t, err)
@@ -156,7 +157,7 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// storedExpiry is until when the store was told to keep a session's record.
+// storedExpiry is the expiry that the store was given for a session's record.
 func storedExpiry(t *testing.T, a *app, id string) int64 {
 	t.Helper()
 	a.store.mu.Lock()
@@ -165,7 +166,7 @@ func storedExpiry(t *testing.T, a *app, id string) int64 {
 	return a.store.expires[storageKeyOf(id)]
 }
 
-// TestExpiresTellsWhatSavingMakesOfIt: within the request, before it is saved.
+// TestExpiresTellsWhatSavingMakesOfIt: within the request, before the save.
 func TestExpiresTellsWhatSavingMakesOfIt(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	b := a.browser()
@@ -210,7 +211,7 @@ func TestSetExpiryBounds(t *testing.T) {
 	}
 }
 
-// TestIdleRefreshIsThrottled counts what looking costs.
+// TestIdleRefreshIsThrottled counts what accesses cost.
 func TestIdleRefreshIsThrottled(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, func(s *session.Settings) { s.IdleTimeout = hour })
@@ -244,7 +245,8 @@ func TestIdleRefreshIsThrottled(t *testing.T) {
 	})
 }
 
-// TestAbsoluteTimeoutThatWasShortened counts for records of before.
+// TestAbsoluteTimeoutThatWasShortened: the shorter timeout also applies to
+// earlier records.
 func TestAbsoluteTimeoutThatWasShortened(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -258,14 +260,14 @@ func TestAbsoluteTimeoutThatWasShortened(t *testing.T) {
 	})
 }
 
-// late is a store whose clock is behind: it still has what has ended.
+// late is a store whose clock is behind: it still has records that have ended.
 type late struct{ store.Store }
 
 func (s late) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return s.Store.Get(ctx, key, now-store.Span(hour))
 }
 
-// TestStoreThatKeepsWhatHasEnded is not believed.
+// TestStoreThatKeepsWhatHasEnded: such a record does not count.
 func TestStoreThatKeepsWhatHasEnded(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, late{s})
@@ -279,8 +281,8 @@ func TestStoreThatKeepsWhatHasEnded(t *testing.T) {
 	})
 }
 
-// TestSessionThatEndsDuringARequest: what was changed cannot be kept, and that
-// is said, also where an expiry was set for it.
+// TestSessionThatEndsDuringARequest: the changes cannot be kept, and an error
+// says so, even if an expiry was set for the session.
 func TestSessionThatEndsDuringARequest(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -358,8 +360,8 @@ func TestBrowserClose(t *testing.T) {
 	})
 }
 
-// TestCookieFollowsTheSession: the browser's copy is renewed when it would be
-// forgotten noticeably too early or kept for too long, and only then.
+// TestCookieFollowsTheSession: the cookie is renewed only when the browser
+// would forget it noticeably too early or keep it too long.
 func TestCookieFollowsTheSession(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -395,9 +397,9 @@ func TestCookieFollowsTheSession(t *testing.T) {
 	}
 }
 
-// TestLateRefreshOfTheCookie: when the headers have left, a change is stored
-// and the cookie waits for the next response; what the handler asked for, it is
-// told that it comes too late.
+// TestLateRefreshOfTheCookie: once the headers have left, a change is stored
+// and the cookie waits for the next response. If the handler asked for the new
+// cookie, it gets an error that this is too late.
 func TestLateRefreshOfTheCookie(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)

@@ -12,10 +12,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// FuzzErrors does things with a session in any order while the storage fails
-// now and then, and holds the response and what is stored against a model: what
-// was committed before the first error is there, nothing that came after it is,
-// and a handler that did not ask is answered for.
+// FuzzErrors does things with a session in any order while the storage
+// sometimes fails, and compares the response and the stored values with a
+// model. What was committed before the first error is there, nothing after it
+// is, and the middleware answers for a handler that did not ask.
 func FuzzErrors(f *testing.F) {
 	for _, seed := range []string{"v.", "pv.", "p!v.", "!vp.", "!vPew.", "u!vu.", "s!gvw.", "!ve.", "!vec.", "w!vp.", "u!cCuU", "fp!v", "l!vp"} {
 		f.Add(seed)
@@ -34,7 +34,7 @@ func FuzzErrors(f *testing.F) {
 		status := 200
 		h := a.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := session.From(r)
-			_, _ = countKey.Get(s) // later faults meet a session that is loaded, and saves alone
+			_, _ = countKey.Get(s) // later faults meet only saves of a loaded session
 			other := session.NewKey[int]("other")
 			begin := func() {
 				if begun {
@@ -91,7 +91,7 @@ func FuzzErrors(f *testing.F) {
 					wants := failed || down
 					switch _, there := pending["other"]; {
 					case op == 'l' && !there:
-						wants = false // nothing to take
+						wants = false // there is nothing to take
 					case op == 'U' && !failed:
 						wants = err != nil // there may be nothing to save
 					}
@@ -119,8 +119,8 @@ func FuzzErrors(f *testing.F) {
 					_, err := s.User()
 					require.NoError(t, err)
 				case 'w', 'f':
-					// The first byte saves, and must not meet the fault: that
-					// is another test.
+					// The first byte saves, and must not meet the fault.
+					// Another test covers that.
 					a.store.fail(nil, nil)
 					if op == 'f' {
 						_ = http.NewResponseController(w).Flush()

@@ -22,7 +22,8 @@ var (
 	countKey = session.NewKey[int]("count")
 )
 
-// failAt returns a fault at one of the operations of a name, counted from 1.
+// failAt returns a fault at the at-th operation of the given name, counted from
+// 1.
 func failAt(name string, at int, err error) func(operation) error {
 	seen := 0
 	return func(o operation) error {
@@ -36,7 +37,7 @@ func failAt(name string, at int, err error) func(operation) error {
 	}
 }
 
-// someone is a browser with a session that is bound to a user, and values in it.
+// someone is a browser with a session that has a user and values.
 func (a *app) someone() *browser {
 	a.t.Helper()
 	b := a.browser()
@@ -48,7 +49,7 @@ func (a *app) someone() *browser {
 	return b
 }
 
-// TestValuesWithoutErrors: what is read, and what is changed, as by Get and Set.
+// TestValuesWithoutErrors: Value and Put read and change as Get and Set do.
 func TestValuesWithoutErrors(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -77,7 +78,7 @@ func TestValuesWithoutErrors(t *testing.T) {
 	})
 }
 
-// TestRecordThatCannotBeRead is a fresh session and no error, as with Get.
+// TestRecordThatCannotBeRead: a fresh session and no error, as with Get.
 func TestRecordThatCannotBeRead(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -92,8 +93,9 @@ func TestRecordThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// TestTheResponseAnswersForAnError: in whatever way a handler answers, one that
-// met an error before and did not ask is answered for, and nothing is stored.
+// TestTheResponseAnswersForAnError: however a handler answers, if it met an
+// error before and did not ask for it, the middleware answers and nothing is
+// stored.
 func TestTheResponseAnswersForAnError(t *testing.T) {
 	page := func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "page.txt", time.Unix(1e9, 0), strings.NewReader("this must not be seen"))
@@ -150,7 +152,7 @@ func TestTheResponseAnswersForAnError(t *testing.T) {
 			w.Header().Set("X-Sum", "1")
 		}},
 	} {
-		for at := 1; at <= 2; at++ { // the session's record, and its user's list
+		for at := 1; at <= 2; at++ { // the session's record and its user's list
 			t.Run(fmt.Sprintf("%s, read %d", c.name, at), func(t *testing.T) {
 				overStores(t, func(t *testing.T, s store.Store) {
 					a := newApp(t, s)
@@ -211,11 +213,12 @@ func TestTheResponseAnswersForAnError(t *testing.T) {
 	}
 }
 
-// TestStatusOfAnError: as Manager.Error answers, whoever met it.
+// TestStatusOfAnError: the status is that of Manager.Error, whoever met the
+// error.
 func TestStatusOfAnError(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		err    error // of the storage, if any
+		err    error // from the storage, if any
 		do     func(s *session.Session)
 		status int
 		retry  bool
@@ -250,15 +253,15 @@ func TestStatusOfAnError(t *testing.T) {
 	}
 }
 
-// TestHandlerThatAsks: whoever asks Err and is given an error answers, if it
-// does.
+// TestHandlerThatAsks: a handler that gets an error from Err answers for it, if
+// it writes anything.
 func TestHandlerThatAsks(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		do      func(m *session.Manager, w http.ResponseWriter, r *http.Request, s *session.Session)
 		status  int
 		body    string
-		answers int // of OnError
+		answers int // by OnError
 		dropped bool
 	}{
 		{"asks and answers", func(_ *session.Manager, w http.ResponseWriter, _ *http.Request, s *session.Session) {
@@ -318,7 +321,7 @@ func TestHandlerThatAsks(t *testing.T) {
 					nameKey.Value(s)
 					c.do(a.manager, w, r, s)
 				})
-				r, err := http.NewRequest("POST", address, nil) // which no client sends again
+				r, err := http.NewRequest("POST", address, nil) // no client repeats a POST
 				require.NoError(t, err)
 				r.AddCookie(&http.Cookie{Name: "session_id", Value: b.id()})
 				if c.status == 0 {
@@ -346,8 +349,8 @@ func TestHandlerThatAsks(t *testing.T) {
 	}
 }
 
-// TestNothingIsStoredAfterAnError, although the storage is back by then: what
-// the handler goes on with may be zero values.
+// TestNothingIsStoredAfterAnError, although the storage is back by then: the
+// handler may go on with zero values.
 func TestNothingIsStoredAfterAnError(t *testing.T) {
 	is := func(err error) error {
 		if !errors.Is(err, store.ErrUnavailable) {
@@ -408,7 +411,7 @@ func TestNothingIsStoredAfterAnError(t *testing.T) {
 					})
 					b := a.someone()
 					id := b.id()
-					a.clock.advance(30 * time.Minute) // a look is to be noted, and the id to be rotated
+					a.clock.advance(30 * time.Minute) // an access is to be noted and the id rotated
 					got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 						s := session.From(r)
 						require.NoError(t, themeKey.Set(s, "lost"))
@@ -477,8 +480,8 @@ func TestWhatWasSavedBeforeAnErrorStays(t *testing.T) {
 	})
 }
 
-// TestErrorAfterTheFirstByte: the response is under way, and an event tells; so
-// it is once.
+// TestErrorAfterTheFirstByte: the response has begun, so an event reports the
+// error, once.
 func TestErrorAfterTheFirstByte(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -536,8 +539,8 @@ func TestErrorAfterTheFirstByte(t *testing.T) {
 	})
 }
 
-// TestErrorBesideOtherMiddleware: timeouts and buffers, around and inside, and
-// sessions of two managers.
+// TestErrorBesideOtherMiddleware: with timeouts and buffers around and inside,
+// and with sessions of two managers.
 func TestErrorBesideOtherMiddleware(t *testing.T) {
 	read := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"1"`)
@@ -609,7 +612,7 @@ func TestErrorBesideOtherMiddleware(t *testing.T) {
 	})
 }
 
-// TestHijackAfterAnError is refused, unless the handler has taken the error.
+// TestHijackAfterAnError: it fails, unless the handler has taken the error.
 func TestHijackAfterAnError(t *testing.T) {
 	for _, asks := range []bool{false, true} {
 		s := newSite(t, false, func(w http.ResponseWriter, r *http.Request) {
@@ -636,7 +639,8 @@ func TestHijackAfterAnError(t *testing.T) {
 	}
 }
 
-// TestEndedSessionIsNoErrorToRead: another request logged the visitor out.
+// TestEndedSessionIsNoErrorToRead, although another request logged the visitor
+// out.
 func TestEndedSessionIsNoErrorToRead(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -660,7 +664,7 @@ func TestEndedSessionIsNoErrorToRead(t *testing.T) {
 	})
 }
 
-// TestSessionWithoutAResponse: nobody asks but the program.
+// TestSessionWithoutAResponse: only the program can ask for the error.
 func TestSessionWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	id := a.login("ada")
@@ -677,7 +681,7 @@ func TestSessionWithoutAResponse(t *testing.T) {
 	require.False(t, ok)
 }
 
-// TestErrorsOfManyGoroutines of one request: one is kept.
+// TestErrorsOfManyGoroutines: one error of one request is kept.
 func TestErrorsOfManyGoroutines(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.someone()
@@ -705,7 +709,7 @@ func TestErrorsOfManyGoroutines(t *testing.T) {
 }
 
 // TestRenewalBeforeAnErrorIsFinished: the old id reaches nothing, although the
-// storage did not say so when it was asked.
+// storage did not say so when asked.
 func TestRenewalBeforeAnErrorIsFinished(t *testing.T) {
 	for _, asks := range []bool{false, true} {
 		overStores(t, func(t *testing.T, s store.Store) {

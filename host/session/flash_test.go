@@ -117,8 +117,8 @@ func TestFlash(t *testing.T) {
 	require.Equal(t, []string{"x"}, b.takeFlash(longest))
 }
 
-// TestZeroValues: a Key or Flash that nobody made neither loses nor damages
-// what is in the session.
+// TestZeroValues: a zero Key or Flash neither loses nor damages values of the
+// session.
 func TestZeroValues(t *testing.T) {
 	b := newApp(t, store.NewMemory()).browser()
 	b.set("user", "ada")
@@ -140,7 +140,8 @@ func TestZeroValues(t *testing.T) {
 	require.Equal(t, map[string]any{"user": "ada"}, b.values())
 }
 
-// TestTakenOnce: of many requests that take or pop at once, exactly one gets it.
+// TestTakenOnce: of many requests that take or pop at once, exactly one gets
+// the value.
 func TestTakenOnce(t *testing.T) {
 	coupon := session.NewKey[string]("coupon")
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
@@ -152,7 +153,7 @@ func TestTakenOnce(t *testing.T) {
 			var flashes, pops atomic.Int64
 			url := a.route(func(_ http.ResponseWriter, r *http.Request) {
 				s := session.From(r)
-				if _, err := s.Has("x"); err != nil { // all have seen it before the first takes
+				if _, err := s.Has("x"); err != nil { // all have seen it before the first takes it
 					t.Error(err)
 				}
 				got, err := notices.Take(s)
@@ -184,7 +185,7 @@ func TestTakenOnce(t *testing.T) {
 	})
 }
 
-// TestPopMeetsAnother: the value that both have seen goes to the first.
+// TestPopMeetsAnother: if two requests have seen the value, the first gets it.
 func TestPopMeetsAnother(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		b := newApp(t, s).browser()
@@ -213,8 +214,8 @@ func TestPopMeetsAnother(t *testing.T) {
 	})
 }
 
-// TestDeleteMeetsAnother: removing what was not there is no change, and so does
-// not remove what another request sets meanwhile.
+// TestDeleteMeetsAnother: removing an absent value is no change, so it does not
+// remove a value that another request sets meanwhile.
 func TestDeleteMeetsAnother(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		b := newApp(t, s).browser()
@@ -257,7 +258,7 @@ func TestIncrement(t *testing.T) {
 	})
 }
 
-// increments checks sums, and pairs that have none.
+// increments checks sums, and pairs whose sum overflows.
 func increments[T session.Integer](t *testing.T, b *browser, sums [][3]T, overflows [][2]T) {
 	t.Helper()
 	k := session.NewKey[T]("number")

@@ -13,11 +13,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestHammer: hundreds of goroutines and several processes' worth of managers
-// work on one session of one engine at once, each with every kind of change.
-// Counters are exact, nothing that anybody set is lost, what was to be taken is
-// taken once; and after a log-out in the midst of it all the session is gone
-// for good.
+// TestHammer: hundreds of goroutines and the managers of several processes work
+// on one session of one engine at once, with every kind of change. Counters are
+// exact, nothing that was set is lost, and what can be taken is taken once.
+// After a log-out in the midst of it, the session is gone for good.
 func TestHammer(t *testing.T) {
 	const (
 		workers = 240
@@ -31,7 +30,7 @@ func TestHammer(t *testing.T) {
 		for i := range ms {
 			ms[i] = newApp(t, s, seal, func(s *session.Settings) {
 				s.OnEvent = session.Events()
-				s.StoreTimeout = time.Hour // how fast the machine is does not matter here
+				s.StoreTimeout = time.Hour // the machine's speed does not matter here
 			}).manager
 		}
 		start := ms[0].Open(ctx, "")
@@ -49,7 +48,7 @@ func TestHammer(t *testing.T) {
 		together(workers, func(i int) {
 			random := rand.New(rand.NewPCG(uint64(i), 0))
 			for round := range rounds {
-				// A request each.
+				// Each goroutine makes a request.
 				s := ms[(i+round)%len(ms)].Open(ctx, id)
 				if round%2 == 0 {
 					look(s)
@@ -118,7 +117,7 @@ func TestHammer(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "ada", user)
 
-		// The log-out, in the midst of writers that never give up.
+		// The log-out happens amid writers that never give up.
 		var over atomic.Bool
 		together(workers, func(i int) {
 			m := ms[i%len(ms)]

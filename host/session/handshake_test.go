@@ -15,9 +15,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestHandshakes: a WebSocket of another origin would speak with the visitor's
-// session, so that its handshake is refused like a change, by hand over a real
-// connection.
+// TestHandshakes: a WebSocket from another origin would use the visitor's
+// session, so its handshake is refused like a change. The test does it by hand
+// over a real connection.
 func TestHandshakes(t *testing.T) {
 	trusting := http.NewCrossOriginProtection()
 	require.NoError(t, trusting.AddTrustedOrigin("https://partner.example"))
@@ -91,8 +91,8 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// TestHandshakesOverHTTP2: extended CONNECT, RFC 8441, as net/http hands it on,
-// and as servers of HTTP/3 do.
+// TestHandshakesOverHTTP2: extended CONNECT (RFC 8441), as net/http and servers
+// of HTTP/3 pass it on.
 func TestHandshakesOverHTTP2(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -123,9 +123,9 @@ func TestHandshakesOverHTTP2(t *testing.T) {
 	}
 }
 
-// TestDenyHandler: who answers a request that is refused, for each reason. The
-// origins' own handler is for where requests come from, wherever it was set; a
-// token that is missing is an error of the session's.
+// TestDenyHandler: for each reason, the right handler answers a refused
+// request. The origins' own handler answers refusals by origin, wherever it was
+// set. A missing token is an error of the session.
 func TestDenyHandler(t *testing.T) {
 	teapot := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Path", r.URL.Path)

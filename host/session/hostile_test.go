@@ -16,8 +16,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// traitor is a storage that keeps every version of everything it was ever
-// given, reads all of it, and answers as it likes.
+// traitor is a storage that keeps every version of everything it was given,
+// reads all of it, and answers as it likes.
 type traitor struct {
 	store.Store
 	mu     sync.Mutex
@@ -56,16 +56,16 @@ func (x *traitor) tell(f func(key string) []byte) {
 	x.answer = f
 }
 
-// TestTraitor: whatever a storage gives back, in place of a session, of a list
-// of sessions, or of what leads from an old id to the new one, nobody gets what
-// is not theirs; and of all that it reads nothing tells it an id, a value, a
-// user, a handle or a note.
+// TestTraitor: whatever a storage returns in place of a session, of a list of
+// sessions, or of the link from an old id to the new one, nobody gets another's
+// data. Nothing that it reads tells it an id, a value, a user, a handle or a
+// note.
 func TestTraitor(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		x := newTraitor(s)
 		a := newApp(t, x, rotating, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
 		secrets := map[string]bool{}
-		owners := map[string]string{} // who an id belongs to
+		owners := map[string]string{} // whom an id belongs to
 		for _, user := range []string{"alice@example", "mallory@example"} {
 			b := a.browser()
 			b.set("secret", "the secret of "+user)
@@ -103,7 +103,7 @@ func TestTraitor(t *testing.T) {
 			require.False(t, bytes.Contains(all.Bytes(), []byte(secret)), "the storage reads %q", secret)
 		}
 
-		// check asks for everything; lies must not lead to another's.
+		// check reads everything. Lies must not lead to another's data.
 		check := func(what string) {
 			for id, owner := range owners {
 				s := a.manager.Open(ctx, id)
@@ -145,7 +145,7 @@ func TestTraitor(t *testing.T) {
 				}
 			}
 		}
-		// Older versions in their own place are the owner's own, at most.
+		// In their own place, older versions are at most the owner's own.
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 200 {
 			x.tell(func(key string) []byte {
@@ -180,8 +180,8 @@ func TestTraitor(t *testing.T) {
 }
 
 // TestRollBackIsNoticedWhereItCanBe: a commit that still knows the newer
-// revision meets the older record as a conflict and lays its change over that,
-// and what was destroyed comes back at most as it was, until its expiry.
+// revision sees the older record as a conflict and applies its change to it. A
+// destroyed session comes back at most as it was, until its expiry.
 func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	x := newTraitor(store.NewMemory())
 	a := newApp(t, x, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })

@@ -17,7 +17,7 @@ var (
 	lateFlash = session.NewFlash[string]("late")
 )
 
-// looks are all the ways to learn something of a session.
+// looks are all the ways to learn something about a session.
 var looks = map[string]func(s *session.Session) error{
 	"Get":       func(s *session.Session) error { var v string; _, err := s.Get("user", &v); return err },
 	"Key.Get":   func(s *session.Session) error { _, err := lateName.Get(s); return err },
@@ -41,13 +41,13 @@ var looks = map[string]func(s *session.Session) error{
 	"Alive":     func(s *session.Session) error { _, err := s.Alive(); return err },
 }
 
-// changesOnly are the methods that tell nothing of what is stored.
+// changesOnly are the methods that reveal nothing stored.
 var changesOnly = []string{
 	"Set", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
 	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetBrowserClose",
 }
 
-// TestLooksAreAllThereAre: a new method is in one of the lists.
+// TestLooksAreAllThereAre: every method is in one of the lists.
 func TestLooksAreAllThereAre(t *testing.T) {
 	for method := range reflect.TypeFor[*session.Session]().Methods() {
 		if looks[method.Name] == nil {
@@ -56,8 +56,8 @@ func TestLooksAreAllThereAre(t *testing.T) {
 	}
 }
 
-// TestLateLook: a session that is first looked at when a response has left that
-// any cache may keep is not shown, and somebody hears of it, once.
+// TestLateLook: if a session is first accessed after a cacheable response has
+// left, it is not shown, and an event reports it, once.
 func TestLateLook(t *testing.T) {
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestLateLook(t *testing.T) {
 	}
 }
 
-// TestLateLookThatHarmsNobody: where no cache will give the response to others,
-// or none keeps it, it may depend on whom it is for.
+// TestLateLookThatHarmsNobody: if no cache keeps the response or gives it to
+// others, it may depend on the visitor.
 func TestLateLookThatHarmsNobody(t *testing.T) {
 	answer := func(header, value string) func(http.ResponseWriter, *session.Session) {
 		return func(w http.ResponseWriter, _ *session.Session) {
@@ -165,8 +165,8 @@ func TestLateLookThatHarmsNobody(t *testing.T) {
 	}
 }
 
-// TestLateDeletion: a change that shows nothing of the session is saved, as any
-// late change of a known session is.
+// TestLateDeletion: a change that reveals nothing of the session is saved, as
+// any late change of a known session is.
 func TestLateDeletion(t *testing.T) {
 	for name, change := range map[string]func(s *session.Session) error{
 		"Delete": func(s *session.Session) error { return s.Delete("user") },
@@ -184,8 +184,8 @@ func TestLateDeletion(t *testing.T) {
 	}
 }
 
-// TestLateCSRFToken: a token of a session that the visitor will never have is
-// none. One of a session that is there is.
+// TestLateCSRFToken: the token of a session that the visitor will never have is
+// no token. The token of an existing session is.
 func TestLateCSRFToken(t *testing.T) {
 	var token string
 	var err error
@@ -227,8 +227,8 @@ func count[T comparable](list []T, what T) (n int) {
 	return n
 }
 
-// frameworkWriter stands for a writer of a framework, which knows whether its
-// response has begun and tells so in one of the ways that are in use.
+// frameworkWriter stands for a framework's writer. It knows whether its
+// response has begun, and tells so in one of the usual ways.
 type frameworkWriter struct {
 	http.ResponseWriter
 	n int
@@ -249,9 +249,9 @@ func (w writtenWriter) Written() bool   { return w.n > 0 }
 func (w bytesWriter) BytesWritten() int { return w.n }
 func (w sizeWriter) Size() int          { return w.n }
 
-// TestResponseThatWentPast: a handler that writes to the writer beneath has its
-// answer out before anything can be added to it. Known sessions are saved, what
-// needs a header is told of.
+// TestResponseThatWentPast: if a handler writes to the writer beneath, its
+// answer is out before anything can be added. Known sessions are saved. An
+// event reports changes that need a header.
 func TestResponseThatWentPast(t *testing.T) {
 	set := func(s *session.Session) { _ = s.Set("user", "bob") }
 	for name, writer := range map[string]func(*frameworkWriter) http.ResponseWriter{

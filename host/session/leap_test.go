@@ -12,9 +12,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A clock that is ahead for a while makes sessions count as over that are there again
-// when it is right. Whoever ends all sessions of a user meanwhile ends those as well,
-// and who logs in takes none of them away.
+// While a clock is ahead, sessions count as over that are back when it is
+// right. Ending all sessions of a user meanwhile ends those too, and a log-in
+// takes none of them away.
 func TestEndAllUnderAClockThatIsAhead(t *testing.T) {
 	for _, ahead := range []time.Duration{8 * day, 5 * 365 * day} {
 		for what, end := range map[string]func(t *testing.T, m *session.Manager, handle string){
@@ -76,8 +76,8 @@ func TestLogInUnderAClockThatIsAhead(t *testing.T) {
 	}
 }
 
-// A page that is loaded while the clock is ahead does not take back the cookie of a
-// session that is there again when the clock is right. Once the storage has swept the
+// A page load while the clock is ahead does not take back the cookie of a
+// session that is back when the clock is right. Once the storage has swept the
 // session away, it is over.
 func TestCookieUnderAClockThatIsAhead(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -111,9 +111,10 @@ func TestCookieUnderAClockThatIsAhead(t *testing.T) {
 	})
 }
 
-// TestUsersUnderAClockThatJumps does at random what people and administrators do,
-// while the clock leaps and comes back, and compares with what should be: a session that
-// was not ended is alive whenever the clock says so, and one that was ended never is.
+// TestUsersUnderAClockThatJumps does at random what people and administrators
+// do, while the clock leaps and comes back. It compares the result with the
+// rule: a session that was not ended is alive whenever the clock says so, and
+// an ended one never is.
 func TestUsersUnderAClockThatJumps(t *testing.T) {
 	rounds := 60
 	if testing.Short() {
@@ -129,7 +130,7 @@ func TestUsersUnderAClockThatJumps(t *testing.T) {
 
 type leaper struct {
 	id, handle, user string
-	until            store.Millis // by which clock it is over
+	until            store.Millis // when its life is over by the clock
 	ended            bool
 }
 
@@ -151,16 +152,16 @@ func (l *leaps) run(steps int) {
 	users := []string{"ada", "bob"}
 	for step := range steps {
 		if step%10 == 0 {
-			// What sweeps does not believe a clock that is ahead by more than a day:
-			// see package plugin, and store.Memory.
+			// The sweep does not believe a clock that is ahead by more than a
+			// day: see package plugin, and store.Memory.
 			l.a.clock.ms.Store(l.right)
 			sweep(l.t, l.a.store.Store, l.a)
 		}
 		l.right += l.rng.Int64N((20 * time.Minute).Milliseconds())
 		var ahead time.Duration
 		if step%2 == 0 {
-			// The clock is right again before it leaps anew, and somebody else is
-			// there to show it.
+			// The clock is right again before the next leap, and another
+			// visitor's request shows that to the sweep.
 			l.a.clock.ms.Store(l.right)
 			logIn(l.t, l.a.manager, "eve")
 		} else {
@@ -249,8 +250,8 @@ func (l *leaps) check(user string) {
 	}
 }
 
-// Lists are loaded whatever time it is. That does not go for the end of the time for
-// which unsealed ones are read.
+// Lists are loaded whatever the time is. The end of the time for unsealed ones
+// still applies.
 func TestUnsealedListAfterItsTime(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s)

@@ -13,15 +13,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// lesson is something that went wrong in another session library.
+// lesson is a fault that another session library had.
 type lesson struct {
 	name string
 	test func(t *testing.T, s store.Store)
 }
 
 // TestWhatWentWrongInDuck has one case for each fault of the session system
-// whose settings this package takes over. What only a store can get wrong, how
-// it orders its shards and bounds its memory, is tested with the stores.
+// whose settings this package takes over. Faults that only a store can have, in
+// ordering its shards and bounding its memory, are tested with the stores.
 func TestWhatWentWrongInDuck(t *testing.T) {
 	for _, l := range []lesson{
 		{"the cookie's value is no path", func(t *testing.T, s store.Store) {

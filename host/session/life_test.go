@@ -11,12 +11,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// lives follows one browser along a time line: at each step the session is
-// still there, or gone, and until then its cookie is with the browser.
+// lives follows one browser along a time line. At each step the session is
+// still there or gone. Until it is gone, the browser has its cookie.
 type lives struct {
 	at    time.Duration
 	do    func(s *session.Session)
-	until time.Duration // the session's end after the step; 0: do not ask
+	until time.Duration // the session's end after the step; 0: not checked
 	age   time.Duration // of the cookie that the response sends; 0: none
 	gone  bool
 }
@@ -56,8 +56,8 @@ func (a *app) live(t *testing.T, steps []lives) {
 
 func change(s *session.Session) { _ = s.Set("n", 1) }
 
-// TestOwnTimeouts: a session can have timeouts of its own beside the general
-// ones, for as long as it lives.
+// TestOwnTimeouts: a session can have its own timeouts instead of the general
+// ones for all its life.
 func TestOwnTimeouts(t *testing.T) {
 	strict := func(s *session.Settings) {
 		s.Duration, s.IdleTimeout, s.AbsoluteTimeout = 12*hour, hour/2, 24*hour
@@ -157,8 +157,8 @@ func TestOwnTimeouts(t *testing.T) {
 	}
 }
 
-// TestOldIdOfASessionWithTimeoutsOfItsOwn: what leads on from the old id is not
-// ended by the timeout that others have.
+// TestOldIdOfASessionWithTimeoutsOfItsOwn: the general timeout does not end the
+// link from the old id.
 func TestOldIdOfASessionWithTimeoutsOfItsOwn(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating, func(s *session.Settings) { s.AbsoluteTimeout = hour })
@@ -175,8 +175,8 @@ func TestOldIdOfASessionWithTimeoutsOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestAbsoluteTimeoutThatHasPassedEndsTheSession without an error: the handler
-// asked for it.
+// TestAbsoluteTimeoutThatHasPassedEndsTheSession without an error, since the
+// handler asked for it.
 func TestAbsoluteTimeoutThatHasPassedEndsTheSession(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -194,8 +194,8 @@ func TestAbsoluteTimeoutThatHasPassedEndsTheSession(t *testing.T) {
 	})
 }
 
-// TestLifeThatCannotBeHad: what the session asks for and would silently not get
-// is an error, which says what stands in the way, and changes nothing.
+// TestLifeThatCannotBeHad: a request for a life that the session would silently
+// not get is an error. It says what stands in the way and changes nothing.
 func TestLifeThatCannotBeHad(t *testing.T) {
 	idle := func(s *session.Settings) { s.IdleTimeout = hour / 2 }
 	absolute := func(s *session.Settings) { s.AbsoluteTimeout = 30 * day }
@@ -212,7 +212,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		name     string
 		settings func(*session.Settings)
 		do       func(s *session.Session) error
-		says     string // empty: it can be had
+		says     string // empty: it is possible
 	}{
 		{"longer than others, idle", idle, expiry(90 * day), "IdleTimeout would end it after 30m0s"},
 		{"longer than others by little, idle", idle, expiry(7*day + ms), "Session.SetIdleTimeout first"},
@@ -273,7 +273,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 	})
 }
 
-// TestRolling: who comes back stays, and so does the cookie.
+// TestRolling: a visitor who comes back stays logged in, and the cookie stays.
 func TestRolling(t *testing.T) {
 	rolling := func(s *session.Settings) { s.Rolling = true }
 	for _, c := range []struct {

@@ -14,9 +14,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestRenewalNobodyWaitsFor: a log-in that is saved when its client has gone, or a
-// time-out outside has answered, takes no effect: the visitor has the session of
-// before, and no list has one that nobody holds.
+// TestRenewalNobodyWaitsFor: a log-in takes no effect if its client has left or
+// an outer time-out has answered before it is saved. The visitor keeps the
+// earlier session, and no list has a session that nobody holds.
 func TestRenewalNobodyWaitsFor(t *testing.T) {
 	leave := map[string]func(a *app, h http.Handler) (http.Handler, context.Context){
 		"client gone": func(a *app, h http.Handler) (http.Handler, context.Context) {
@@ -98,7 +98,7 @@ func TestRenewalNobodyWaitsFor(t *testing.T) {
 	}
 }
 
-// TestRotationNobodyWaitsFor waits for the next request.
+// TestRotationNobodyWaitsFor: the rotation waits for the next request.
 func TestRotationNobodyWaitsFor(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating)
@@ -118,7 +118,7 @@ func TestRotationNobodyWaitsFor(t *testing.T) {
 }
 
 // TestLostAnswerOfALogIn: a client that never got the new id logs in again as
-// the same user, and has its session; the list has one.
+// the same user and gets its session. The list has one.
 func TestLostAnswerOfALogIn(t *testing.T) {
 	logIn := func(user string) func(s *session.Session) error {
 		return func(s *session.Session) error { return s.LogIn(user, nil) }
@@ -139,8 +139,8 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 	whole := map[string]any{"basket": int64(3), "mine": true}
 	for _, c := range []struct {
 		name  string
-		first []func(s *session.Session) error // whose answers get lost, each with the old id
-		held  func(s *session.Session) error   // what somebody who has the new id does
+		first []func(s *session.Session) error // their answers get lost; each has the old id
+		held  func(s *session.Session) error   // what a client with the new id does
 		again func(s *session.Session) error
 		want  map[string]any
 		ada   int // sessions in her list
@@ -247,15 +247,15 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 	})
 }
 
-// browserWith is a browser that has got one answer.
+// browserWith is a browser that has received one answer.
 func browserWith(a *app, got *reply) *browser {
 	b := a.browser()
 	b.keep(got)
 	return b
 }
 
-// TestDoubleClickOnLogIn: both requests began with the same session. Whichever
-// is answered last has it, with what was in it.
+// TestDoubleClickOnLogIn: both requests began with the same session. The one
+// answered last has it, with its values.
 func TestDoubleClickOnLogIn(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal)
@@ -280,10 +280,9 @@ func TestDoubleClickOnLogIn(t *testing.T) {
 	})
 }
 
-// TestLogInMeetsAnotherPage: a log-in that has seen the session is for that one.
-// Where another page renewed it meanwhile, or somebody else logged in with it, the
-// log-in is refused, and the cookie that the browser has by then keeps what
-// it leads to.
+// TestLogInMeetsAnotherPage: a log-in that has seen the session is for that
+// one. If another page renewed it meanwhile, or another user logged in with it,
+// the log-in is refused, and the browser's newer cookie still works.
 func TestLogInMeetsAnotherPage(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for name, other := range map[string]func(s *session.Session) error{
@@ -311,8 +310,8 @@ func TestLogInMeetsAnotherPage(t *testing.T) {
 	})
 }
 
-// TestLogInsOfOneIDAtOnce: each is answered with a session of the user, and what
-// is alive is what is listed.
+// TestLogInsOfOneIDAtOnce: each is answered with a session of the user, and
+// exactly the listed sessions are alive.
 func TestLogInsOfOneIDAtOnce(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		ms := make([]*session.Manager, 3)
@@ -353,8 +352,8 @@ func TestLogInsOfOneIDAtOnce(t *testing.T) {
 	})
 }
 
-// TestLogInWhoseRecordIsInDoubt leaves none that nobody holds: neither in the list
-// nor beside it.
+// TestLogInWhoseRecordIsInDoubt leaves no session that nobody holds, in the
+// list or outside it.
 func TestLogInWhoseRecordIsInDoubt(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal)
@@ -380,9 +379,9 @@ func TestLogInWhoseRecordIsInDoubt(t *testing.T) {
 }
 
 // TestRenewalIsNeverHalf: the storage fails from any call on, for one call or
-// several, before or after it did its work. The browser, with whatever cookie it
-// was told, has the session of before or the new one; and if a renewal was said to
-// be done, the old id reaches nothing.
+// several, before or after it did its work. With whatever cookie it got, the
+// browser has the earlier session or the new one. If a renewal was reported as
+// done, the old id reaches nothing.
 func TestRenewalIsNeverHalf(t *testing.T) {
 	actions := map[string]func(s *session.Session) error{
 		"renewal": func(s *session.Session) error { return s.Renew() },

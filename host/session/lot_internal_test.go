@@ -43,8 +43,8 @@ func write(t testing.TB, s store.Store, key string, revision byte) {
 	require.NoError(t, s.Set(context.Background(), store.Write{Key: []byte(key), Value: value}))
 }
 
-// TestNoncesAreNeverUsedTwice, by many goroutines, over the end of a lot, and
-// also with a source of random bits that gives the same again and again.
+// TestNoncesAreNeverUsedTwice: by many goroutines, across the end of a lot, and
+// even if the source of random bits repeats itself.
 func TestNoncesAreNeverUsedTwice(t *testing.T) {
 	for name, random := range map[string]io.Reader{"random": rand.Reader, "the same bits each time": new(sameSalts)} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestNoncesAreNeverUsedTwice(t *testing.T) {
 	}
 }
 
-// sameSalts gives different salts, as it must, and the same bits for nonces.
+// sameSalts gives different salts, as it must, but the same bits for nonces.
 type sameSalts struct{ n byte }
 
 func (r *sameSalts) Read(p []byte) (int, error) {
@@ -84,8 +84,8 @@ func (r *sameSalts) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestLotsOfOthers: what another process sealed is opened, before and after
-// its lot is known, and a made-up lot is not taken in.
+// TestLotsOfOthers: another process's records are opened, before and after
+// their lot is known. A made-up lot is not accepted.
 func TestLotsOfOthers(t *testing.T) {
 	memory := &last{Store: store.NewMemory()}
 	writer, reader := sealed(t, memory, rand.Reader), sealed(t, memory, rand.Reader)
@@ -108,7 +108,7 @@ func TestLotsOfOthers(t *testing.T) {
 	require.Len(t, *k.lots.known.Load(), 1)
 }
 
-// TestLotsAreBounded: however many processes have ever written.
+// TestLotsAreBounded, however many processes have ever written.
 func TestLotsAreBounded(t *testing.T) {
 	memory := store.NewMemory()
 	reader := sealed(t, memory, rand.Reader)
@@ -146,7 +146,7 @@ func TestSealCoversEverything(t *testing.T) {
 	}
 }
 
-// TestSealWithoutRandomBits is an error and stores nothing.
+// TestSealWithoutRandomBits: it is an error and stores nothing.
 func TestSealWithoutRandomBits(t *testing.T) {
 	memory := store.NewMemory()
 	s := sealed(t, memory, bytes.NewReader(make([]byte, saltSize+8)))

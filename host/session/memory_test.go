@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Sessions that nobody comes back to are forgotten by the native store, without
-// anybody who sweeps it.
+// TestNativeStoreForgetsVisitors: the native store forgets sessions of visitors
+// who do not come back, although nobody sweeps it.
 func TestNativeStoreForgetsVisitors(t *testing.T) {
 	const alive = 500 // visitors within a session's life
 	memory := store.NewMemory()
