@@ -32,7 +32,7 @@ func TestBearer(t *testing.T) {
 		for _, c := range []struct {
 			name   string
 			lines  []string
-			user   string // if the cookie comes too
+			user   string // with the cookie sent too
 			reject bool
 		}{
 			{"bearer", []string{"Bearer " + id}, "by token", false},

@@ -72,7 +72,7 @@ func (m *model) run(steps int) {
 		case n < 25:
 			most := int64(40 * time.Minute)
 			if m.random.IntN(2) == 0 {
-				most = int64(time.Minute) // about the grace of what is left of a session
+				most = int64(time.Minute) // about the grace of a tombstone
 			}
 			m.clock.advance(time.Duration(m.random.Int64N(most)))
 		case n < 28:
@@ -95,8 +95,8 @@ func (m *model) run(steps int) {
 	m.settle()
 }
 
-// TestModel runs random histories. WADDLE_MODEL_SEED runs one again, and
-// WADDLE_MODEL_RUNS says how many.
+// TestModel runs random histories. WADDLE_MODEL_SEED repeats one, and
+// WADDLE_MODEL_RUNS sets how many there are.
 func TestModel(t *testing.T) {
 	runs, first := 150, rand.Uint64()
 	if n, err := strconv.Atoi(os.Getenv("WADDLE_MODEL_RUNS")); err == nil {

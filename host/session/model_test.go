@@ -16,9 +16,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The model says in plain maps what sessions are meant to be. Several browsers
-// have requests under way at once; each step does one thing in one request, in
-// the implementation and in the model, and both must agree on what it shows.
+// The model states in plain maps what sessions should be. Several browsers have
+// requests running at once. Each step does one thing in one request, in the
+// implementation and in the model, and both must agree on the result.
 
 // modelSession is a session that was stored under an id.
 type modelSession struct {
@@ -31,7 +31,7 @@ type modelSession struct {
 	left     *modelTombstone // under its id, if it was ended or renewed
 }
 
-// modelTombstone is what is left of a session.
+// modelTombstone is what an ended or renewed session leaves.
 type modelTombstone struct {
 	at      store.Millis
 	renewed bool
@@ -53,7 +53,7 @@ type model struct {
 	clock    *clock
 	store    *spy
 	manager  *session.Manager
-	sessions map[string]*modelSession // by id, dead ones among them
+	sessions map[string]*modelSession // by id, including dead ones
 	trail    []string
 }
 
@@ -69,7 +69,7 @@ func (l *modelTombstone) why() error {
 	return session.ErrGone
 }
 
-// left is what the storage still has of a session that was ended.
+// left is what the storage still has of an ended session.
 func (m *model) left(s *modelSession) *modelTombstone {
 	if s.left == nil || m.clock.millis() >= s.left.at+modelKept {
 		return nil
@@ -79,7 +79,7 @@ func (m *model) left(s *modelSession) *modelTombstone {
 
 func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.millis() < s.expires }
 
-// modelRequest is a request that has begun and not ended.
+// modelRequest is a request that has begun and not yet ended.
 type modelRequest struct {
 	name    string
 	browser *modelBrowser
@@ -87,9 +87,9 @@ type modelRequest struct {
 	done    chan struct{}
 	answer  *httptest.ResponseRecorder
 
-	// What the request knows and wants.
+	// The request's knowledge and wishes.
 	cookie    string
-	brought   string // the cookie, whatever becomes of it
+	brought   string // the cookie that it came with, whatever becomes of it
 	loaded    bool
 	session   *modelSession
 	base      map[string]int
@@ -100,7 +100,7 @@ type modelRequest struct {
 	lifetime  *store.Millis
 	sent      bool
 	destroyed bool
-	ended     error  // another request ended its session, and nothing it sets is kept
+	ended     error  // another request ended its session, so nothing it sets is kept
 	told      string // id of the last cookie that must go out
 }
 
@@ -137,7 +137,7 @@ func (m *model) load(r *modelRequest) {
 	}
 }
 
-// over lays the request's changes over values.
+// over applies the request's changes to values.
 func (r *modelRequest) over(base map[string]int) map[string]int {
 	all := map[string]int{}
 	if !r.cleared {
@@ -163,12 +163,12 @@ func (m *model) lookup(r *modelRequest, key string) (int, bool) {
 	return v, ok
 }
 
-// modelEdit changes the values that are to be stored, and reports whether there
-// is anything to store.
+// modelEdit changes the values to be stored, and reports whether there is
+// anything to store.
 type modelEdit func(values map[string]int) bool
 
-// commit is what Save and the end of the request do; with an edit, what Update
-// and Pop do. It returns the error that the implementation must have.
+// commit does what Save and the end of the request do, and with an edit, what
+// Update and Pop do. It returns the error that the implementation must return.
 func (m *model) commit(r *modelRequest, edit modelEdit) error {
 	if edit == nil && !r.modified() {
 		return nil
@@ -184,7 +184,7 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 	if s != nil && !m.live(s) {
 		left := m.left(s)
 		if now >= s.created+modelAbsolute && left == nil {
-			// Its time is over, and it was destroyed as if asked for.
+			// Its time is over, so it is destroyed as if by request.
 			r.forget()
 			r.destroyed, r.cookie, r.told = true, "", ""
 			return session.ErrGone
@@ -214,7 +214,7 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 	next.expires = min(next.expires, next.created+modelAbsolute)
 	next.values = r.over(next.values)
 	if edit != nil && !edit(next.values) {
-		// What others stored meanwhile is known by now.
+		// The request knows by now what others stored meanwhile.
 		r.base = maps.Clone(s.values)
 		return nil
 	}
@@ -228,13 +228,13 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 	r.session, r.base = next, maps.Clone(next.values)
 	r.destroyed, r.ended = false, nil
 	if fresh {
-		next.id = "" // learnt by the caller
+		next.id = "" // the caller learns it
 	}
 	r.drop()
 	return nil
 }
 
-// learn tells the model the id that a session got.
+// learn tells the model the id that a session received.
 func (m *model) learn(r *modelRequest, id string) {
 	if r.session != nil && r.session.id == "" {
 		require.NotEmpty(m.t, id)
@@ -266,8 +266,8 @@ func (m *model) begin(b *modelBrowser, name string) *modelRequest {
 	return r
 }
 
-// in runs f with the request's session and waits for it. A check that fails
-// there ends the test here.
+// in runs f with the request's session and waits for it. A failed check there
+// ends the test here.
 func (m *model) in(r *modelRequest, f func(w http.ResponseWriter, s *session.Session)) {
 	done := make(chan struct{})
 	r.ops <- func(w http.ResponseWriter, s *session.Session) { defer close(done); f(w, s) }
@@ -277,7 +277,7 @@ func (m *model) in(r *modelRequest, f func(w http.ResponseWriter, s *session.Ses
 	}
 }
 
-// same holds an error against the one that the model expects.
+// same compares an error with the one that the model expects.
 func (m *model) same(want, got error) {
 	m.t.Helper()
 	if want == nil {
@@ -289,8 +289,8 @@ func (m *model) same(want, got error) {
 
 var modelKeys = []string{"a", "b", "c"}
 
-// step does one random thing in a request. With faulty, the storage answers
-// nothing meanwhile, and what needs it must fail without effect.
+// step does one random thing in a request. With faulty, the storage is down
+// meanwhile, and an operation that needs it must fail without effect.
 func (m *model) step(r *modelRequest, faulty bool) {
 	key := modelKeys[m.random.IntN(len(modelKeys))]
 	op := m.random.IntN(15)
@@ -347,7 +347,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			r.force = true
 		case 7:
 			if r.sent {
-				return // whether that needs a cookie is tested elsewhere
+				return // other tests cover whether that needs a cookie
 			}
 			m.load(r)
 			life := store.Millis(1+m.random.IntN(7200)) * 1000
@@ -380,7 +380,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 			m.learnFrom(r, s)
 		case 11:
 			if m.random.IntN(3) > 0 {
-				return // destroyed too often, nothing would live long enough
+				return // if destroyed too often, nothing would live long enough
 			}
 			require.NoError(m.t, s.Destroy())
 			m.load(r)
@@ -390,7 +390,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 				return
 			}
 			m.beforeHeaders(r)
-			w.Header().Set("Vary", "Cookie") // what happens without is tested elsewhere
+			w.Header().Set("Vary", "Cookie") // other tests cover what happens without
 			w.WriteHeader(http.StatusOK)
 			m.learnFrom(r, s)
 		case 13:
@@ -415,8 +415,8 @@ func (m *model) step(r *modelRequest, faulty bool) {
 	})
 }
 
-// destroy ends what the request knows of. Where another one was faster, nothing
-// is said to the browser.
+// destroy ends what the request knows of. If another request was faster, the
+// browser gets no cookie.
 func (m *model) destroy(r *modelRequest) {
 	had := r.cookie != "" || r.session != nil
 	ended, by := false, r.ended
@@ -453,7 +453,7 @@ func (m *model) learnFrom(r *modelRequest, s *session.Session) {
 	}
 }
 
-// faultyStep: with the storage away, changes are still taken and everything
+// faultyStep: while the storage is down, changes are still accepted. Everything
 // else is an error that changes nothing.
 func (m *model) faultyStep(r *modelRequest, key string, op int) {
 	m.in(r, func(_ http.ResponseWriter, s *session.Session) {
@@ -467,11 +467,11 @@ func (m *model) faultyStep(r *modelRequest, key string, op int) {
 		case 1:
 			needed = r.modified() && (!r.loaded && r.cookie != "")
 			if !needed && r.modified() {
-				return // it may end for reasons of its own; what those are the other steps test
+				return // it may end for reasons of its own, which the other steps test
 			}
 			err = s.Save()
 		case 2:
-			// An id that leads to nothing is looked up all the same.
+			// An id that leads to nothing is still looked up.
 			needed = r.cookie != "" || r.session != nil
 			err = s.Destroy()
 			if !needed {
@@ -499,7 +499,7 @@ func (m *model) beforeHeaders(r *modelRequest) (status int) {
 	renew := r.renew
 	err := m.commit(r, nil)
 	r.sent = true
-	if errors.Is(err, session.ErrGone) && renew { // by now, and not at the first look
+	if errors.Is(err, session.ErrGone) && renew { // by now, and not at the first access
 		return http.StatusConflict
 	}
 	return http.StatusOK

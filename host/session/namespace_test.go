@@ -10,8 +10,8 @@ import (
 )
 
 // TestNamespaces: over one store and with one keyring, an id and a user's list
-// mean something only to managers of the namespace that they were made in,
-// however the id is brought.
+// mean something only to managers of the namespace that made them, however the
+// id arrives.
 func TestNamespaces(t *testing.T) {
 	const header = "X-Session-Token"
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
@@ -37,7 +37,7 @@ func TestNamespaces(t *testing.T) {
 					return newApp(t, s, seal, func(s *session.Settings) { s.TokenHeader = header }, change)
 				}
 				site, admin := with(c.site), with(c.other)
-				id, _ := logIn(t, site.manager, "ada") // takes any transport
+				id, _ := logIn(t, site.manager, "ada") // it takes any transport
 				user := func(s *session.Session) string {
 					user, err := s.User()
 					require.NoError(t, err)
@@ -66,8 +66,8 @@ func TestNamespaces(t *testing.T) {
 	})
 }
 
-// TestNamespaceInTheStore: keys are what the documentation says, whatever the
-// length of the namespace.
+// TestNamespaceInTheStore: keys match the documentation, whatever the length of
+// the namespace.
 func TestNamespaceInTheStore(t *testing.T) {
 	for _, namespace := range []string{"", "x", "Ünï cödé", strings.Repeat("n", session.MaxNamespace)} {
 		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.Namespace = namespace })

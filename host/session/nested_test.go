@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// plainWriter is what many middlewares put around a ResponseWriter: it counts,
-// and does not say what it wraps.
+// plainWriter is what many middlewares put around a ResponseWriter. It counts,
+// and does not reveal what it wraps.
 type plainWriter struct {
 	http.ResponseWriter
 	status int
@@ -42,8 +42,7 @@ func buffering(next http.Handler) http.Handler {
 	})
 }
 
-// withoutItsCookie has the request go on without a cookie that is the
-// middleware's own.
+// withoutItsCookie removes the middleware's own cookie from the request.
 func withoutItsCookie(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := r.Clone(r.Context())
@@ -57,8 +56,8 @@ func withoutItsCookie(next http.Handler) http.Handler {
 	})
 }
 
-// TestHandlerTwice: one session, one cookie, however often a manager's Handler
-// is around a handler and whatever lies between.
+// TestHandlerTwice: there is one session and one cookie, however often a
+// manager's Handler is around a handler and whatever lies between.
 func TestHandlerTwice(t *testing.T) {
 	other := session.Defaults()
 	other.CookieName = "admin_id"
@@ -103,7 +102,8 @@ func TestHandlerTwice(t *testing.T) {
 	}
 }
 
-// TestHandlerTwiceSavesAtTheEnd: what is changed after the response began, too.
+// TestHandlerTwiceSavesAtTheEnd: this includes changes after the response
+// began.
 func TestHandlerTwiceSavesAtTheEnd(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	h := a.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -117,9 +117,9 @@ func TestHandlerTwiceSavesAtTheEnd(t *testing.T) {
 	require.Equal(t, "bob", a.peek(id))
 }
 
-// TestRequestOfAHandler: a request that a handler makes itself with the context
-// that it has is in the same session only if it is the same visitor's and the
-// first request is still there to save it.
+// TestRequestOfAHandler: a handler may make a request itself with its context.
+// That is in the same session only if it is the same visitor's and the first
+// request can still save it.
 func TestRequestOfAHandler(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	h := a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -162,7 +162,7 @@ func TestRequestOfAHandler(t *testing.T) {
 	require.True(t, has(carol), "the first request is over, and would save nothing")
 }
 
-// clashes counts the events that tell of two managers with one cookie.
+// clashes counts the events about two managers with one cookie.
 type clashes struct {
 	mu   sync.Mutex
 	errs []error
@@ -190,8 +190,8 @@ func (c *clashes) manager(t *testing.T, name, path string) *session.Manager {
 
 func newVisitor(_ http.ResponseWriter, r *http.Request) { _ = session.From(r).Set("n", 1) }
 
-// TestManagersWithOneCookie: one within the other, or side by side at one
-// server, is said once, with both named; what does no harm is not.
+// TestManagersWithOneCookie: a nested pair, or one side by side at one server,
+// is reported once, with both named. Harmless pairs are not reported.
 func TestManagersWithOneCookie(t *testing.T) {
 	h := http.HandlerFunc(newVisitor)
 	for _, c := range []struct {
@@ -242,7 +242,8 @@ func TestManagersWithOneCookie(t *testing.T) {
 	}
 }
 
-// TestPathsOfTwoManagers: only paths that one request can have both cookies of.
+// TestPathsOfTwoManagers: paths clash only if one request can have both
+// cookies.
 func TestPathsOfTwoManagers(t *testing.T) {
 	h := http.HandlerFunc(newVisitor)
 	for _, c := range []struct {
@@ -256,7 +257,7 @@ func TestPathsOfTwoManagers(t *testing.T) {
 			ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 		require.Equal(t, c.said, len(said.errs) == 1, "%s and %s", c.a, c.b)
 
-		// The same where the paths come from a function.
+		// The same holds if the paths come from a function.
 		said.errs = nil
 		by := func(path string) http.Handler {
 			settings := said.settings("session_id", "/x")
@@ -330,8 +331,8 @@ func TestDomainsOfTwoManagers(t *testing.T) {
 	}
 }
 
-// TestManyManagersSayNothing: tests make many, of the default name, each with a
-// server of its own or none.
+// TestManyManagersSayNothing: tests make many with the default name, each with
+// its own server or none.
 func TestManyManagersSayNothing(t *testing.T) {
 	var said clashes
 	h := http.HandlerFunc(newVisitor)

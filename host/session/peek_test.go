@@ -17,8 +17,8 @@ var peeks = map[string]func(s *session.Session) (time.Time, error){
 	"Created": (*session.Session).Created,
 }
 
-// TestPeeksExtendNothing: a page that shows how long is left, and asks for it
-// every few seconds, must not be what keeps the session alive.
+// TestPeeksExtendNothing: a page that shows the time left, and asks for it
+// every few seconds, must not keep the session alive.
 func TestPeeksExtendNothing(t *testing.T) {
 	for name, peek := range peeks {
 		for setting, change := range map[string]func(*session.Settings){
@@ -62,7 +62,7 @@ func TestPeeksExtendNothing(t *testing.T) {
 	}
 }
 
-// TestPeekOfNothing: no session has no times.
+// TestPeekOfNothing: without a session there are no times.
 func TestPeekOfNothing(t *testing.T) {
 	for name, peek := range peeks {
 		t.Run(name, func(t *testing.T) {
@@ -77,8 +77,8 @@ func TestPeekOfNothing(t *testing.T) {
 	}
 }
 
-// TestExpiresIsTrue: what Expires says is what the session comes to, if nothing
-// else happens: to the millisecond, and whatever was done before it was asked.
+// TestExpiresIsTrue: the session ends when Expires says, to the millisecond, if
+// nothing else happens, and whatever was done before.
 func TestExpiresIsTrue(t *testing.T) {
 	changed := func(s *session.Session) { _ = s.Set("n", 1) }
 	for _, c := range []struct {
@@ -136,8 +136,8 @@ func TestExpiresIsTrue(t *testing.T) {
 	}
 }
 
-// TestExpiresAfterTheFirstByte: an id that cannot be changed any more is no
-// reason for a save.
+// TestExpiresAfterTheFirstByte: an id that can no longer change is no reason
+// for a save.
 func TestExpiresAfterTheFirstByte(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout, s.RotateEvery = hour, time.Minute })
 	b := a.browser()
@@ -154,7 +154,7 @@ func TestExpiresAfterTheFirstByte(t *testing.T) {
 	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 }
 
-// TestAliveExtendsNothing: it asks whether the session is there, and no more.
+// TestAliveExtendsNothing: Alive only asks whether the session is there.
 func TestAliveExtendsNothing(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	b := a.browser()
@@ -169,8 +169,8 @@ func TestAliveExtendsNothing(t *testing.T) {
 	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 }
 
-// TestExpiresOfWhatIsDropped: a session that another request ended does not get
-// an end by changes that are not kept.
+// TestExpiresOfWhatIsDropped: changes that are dropped give no expiry to a
+// session that another request ended.
 func TestExpiresOfWhatIsDropped(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.browser()
@@ -185,7 +185,7 @@ func TestExpiresOfWhatIsDropped(t *testing.T) {
 	})
 }
 
-// TestExpiresWithoutAResponse: nothing is saved there unless it is asked for.
+// TestExpiresWithoutAResponse: nothing is saved there without a call of Save.
 func TestExpiresWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	id := a.login("ada")

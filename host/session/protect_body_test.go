@@ -30,7 +30,7 @@ const largeFile = 40 << 20
 
 var contents = bytes.Repeat([]byte("what is in the file. "), 1000)
 
-// filler is a file's contents, without the memory for it.
+// filler produces a file's contents without using memory for them.
 type filler struct{ left int }
 
 func (f *filler) Read(p []byte) (int, error) {
@@ -47,8 +47,8 @@ func (f *filler) Read(p []byte) (int, error) {
 
 const formBoundary = "a-boundary-of-a-form"
 
-// formWithFile is a form with a file of some size, and the token before or behind it,
-// or not at all.
+// formWithFile is a form with a file of the given size. The token is before it,
+// behind it, or absent.
 func formWithFile(size int, before, behind string) io.Reader {
 	part := func(header, text string) io.Reader {
 		return strings.NewReader("--" + formBoundary + "\r\nContent-Disposition: form-data; " + header + "\r\n\r\n" + text)
@@ -73,7 +73,7 @@ func digest(t *testing.T, r io.Reader) string {
 	return fmt.Sprintf("%d %x", n, h.Sum(nil))
 }
 
-// protected serves handler behind Protect, and returns its address and the
+// protected serves handler behind Protect. It returns its address and the
 // cookie and token of a session.
 func protected(t *testing.T, handler http.Handler) (a *app, address, id, token string) {
 	t.Helper()
@@ -103,8 +103,8 @@ func sendAs(t *testing.T, method, address, id, contentType string, body io.Reade
 	return fetch(t, http.DefaultClient, r)
 }
 
-// TestBodyBelongsToTheHandler: behind Protect, whatever it had to look at, a
-// reverse proxy passes the same bytes on, and a handler reads parts as a stream.
+// TestBodyBelongsToTheHandler: whatever Protect had to read, a reverse proxy
+// behind it passes on the same bytes, and a handler reads parts as a stream.
 func TestBodyBelongsToTheHandler(t *testing.T) {
 	var got string
 	var length int64
@@ -141,7 +141,7 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, chunked %v", c.name, chunked), func(t *testing.T) {
 				got = ""
 				body := c.body()
-				if !chunked { // net/http knows the length
+				if !chunked { // net/http sets the length
 					text, err := io.ReadAll(body)
 					require.NoError(t, err)
 					body = bytes.NewReader(text)
@@ -204,7 +204,7 @@ func TestBodyBelongsToTheHandler(t *testing.T) {
 	})
 }
 
-// counting counts what is read of a body.
+// counting counts the bytes read from a body.
 type counting struct {
 	io.Reader
 	read   int
@@ -219,8 +219,8 @@ func (c *counting) Read(p []byte) (int, error) {
 
 func (c *counting) Close() error { c.closed = true; return nil }
 
-// TestRefusalReadsLittle: what is read of a body that is refused is bounded,
-// whatever it is, and none is read where there is nothing to look for.
+// TestRefusalReadsLittle: the part read from a refused body is bounded,
+// whatever the body is. If there is nothing to look for, none is read.
 func TestRefusalReadsLittle(t *testing.T) {
 	const look = 256 << 10
 	a := newApp(t, store.NewMemory())
@@ -287,7 +287,7 @@ func (b *breaksOff) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestBodyThatBreaksOff: the handler meets the same error, at the same place.
+// TestBodyThatBreaksOff: the handler gets the same error at the same place.
 func TestBodyThatBreaksOff(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.browser()
@@ -314,8 +314,8 @@ func TestBodyThatBreaksOff(t *testing.T) {
 	require.True(t, closed.closed)
 }
 
-// TestRefusedUploadLeavesNothing: 40 MB and a 403, and no file stays, for any
-// number of them; nor does one of an upload that is let through.
+// TestRefusedUploadLeavesNothing: any number of uploads of 40 MB, refused with
+// 403 or accepted, leaves no file behind.
 func TestRefusedUploadLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	setTempDir(t, dir)
@@ -352,7 +352,7 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 			sent := make(chan struct{})
 			go func() {
 				defer close(sent)
-				_, _ = io.Copy(conn, body) // the server may close before it has all
+				_, _ = io.Copy(conn, body) // the server may close before it has all of it
 			}()
 			line, err := textproto.NewReader(bufio.NewReader(conn)).ReadLine()
 			require.NoError(t, err)
@@ -368,8 +368,8 @@ func TestRefusedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestDenyHandlerThatParses: the files of a form that a handler of refusals
-// parses are removed, and so are those of OnError.
+// TestDenyHandlerThatParses: the files of a form are removed if a deny handler
+// parsed it, and also if OnError did.
 func TestDenyHandlerThatParses(t *testing.T) {
 	dir := t.TempDir()
 	setTempDir(t, dir)
@@ -407,8 +407,8 @@ func TestDenyHandlerThatParses(t *testing.T) {
 	}
 }
 
-// TestUploadOfNobodyIsNotLookedAt: without a session there is nothing to ride
-// on, and nothing is read.
+// TestUploadOfNobodyIsNotLookedAt: without a session there is nothing to abuse,
+// so nothing is read.
 func TestUploadOfNobodyIsNotLookedAt(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	body := &counting{Reader: formWithFile(1<<20, "", "")}

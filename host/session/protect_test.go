@@ -28,7 +28,7 @@ func TestProtect(t *testing.T) {
 		header  http.Header
 		token   string // "good", "bad", or none; in the header, or "form" or "multipart"
 		origins *http.CrossOriginProtection
-		nobody  bool // no session
+		nobody  bool // without a session
 		passes  bool
 	}{
 		{name: "reading", method: "GET", passes: true},
@@ -176,7 +176,7 @@ func ExampleManager_Protect() {
 	h := m.Handler(m.Protect(nil)(transfer))
 
 	r := httptest.NewRequest("POST", "/transfer", nil)
-	for _, from := range []string{"same-origin", "cross-site"} { // as browsers say it
+	for _, from := range []string{"same-origin", "cross-site"} { // as browsers send it
 		r.Header.Set("Sec-Fetch-Site", from)
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)

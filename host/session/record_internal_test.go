@@ -23,8 +23,8 @@ func sample(t testing.TB) Record {
 	}
 }
 
-// TestRecordForm holds the stored form still: records of an older release must
-// be read by the next.
+// TestRecordForm holds the stored form fixed: the next release must read the
+// records of an older one.
 func TestRecordForm(t *testing.T) {
 	r := sample(t)
 	require.Equal(t, ""+
@@ -46,8 +46,7 @@ func TestRecordForm(t *testing.T) {
 	require.Equal(t, r, got)
 }
 
-// TestRecordWithTimeouts: a session that has timeouts of its own is longer by
-// them, and others are not.
+// TestRecordWithTimeouts: only a session with its own timeouts is longer.
 func TestRecordWithTimeouts(t *testing.T) {
 	plain := sample(t)
 	size := len(plain.encode())
@@ -79,7 +78,7 @@ func TestRecordWithTimeouts(t *testing.T) {
 }
 
 // TestRecordWithRoom: a commit writes the header into the room before the
-// values, and that is the same record.
+// values, and the result is the same record.
 func TestRecordWithRoom(t *testing.T) {
 	r := sample(t)
 	want := r.encode()
@@ -89,8 +88,8 @@ func TestRecordWithRoom(t *testing.T) {
 	require.Equal(t, want, r.encode())
 }
 
-// FuzzRecord: no bytes lead to a panic or to more memory than they are; what
-// is read is written again as it was.
+// FuzzRecord: no bytes lead to a panic or to more memory than their length. A
+// record that can be read is written again unchanged.
 func FuzzRecord(f *testing.F) {
 	r := sample(f)
 	f.Add(r.encode())
@@ -120,7 +119,7 @@ func FuzzRecord(f *testing.F) {
 		require.Equal(t, r.Values.n, count)
 		require.LessOrEqual(t, size, len(b))
 
-		// Laying changes over it gives values that can be read.
+		// Applying changes to it gives values that can be read.
 		var o overlay
 		o.set("set", []byte("x"))
 		o.delete("removed", r.Values)
@@ -137,11 +136,12 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// FuzzValues is FuzzRecord for the form that a RecordStore of an application handles.
+// FuzzValues does the same for the form that an application's RecordStore
+// handles.
 func FuzzValues(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 'a', 1, 'x', 1, 'b', 0})
-	f.Add([]byte{1, 'a', 0x81, 0x00, 'x'}) // a length in a longer form than it needs
+	f.Add([]byte{1, 'a', 0x81, 0x00, 'x'}) // a length in a longer form than needed
 	f.Add([]byte{1, 'a', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Add([]byte{0, 0})
 	f.Fuzz(func(t *testing.T, block []byte) {
@@ -162,7 +162,7 @@ func FuzzValues(f *testing.F) {
 	})
 }
 
-// makeValues makes values of names and what they have.
+// makeValues makes values from names and their contents.
 func makeValues(pairs iter.Seq2[string, []byte]) Values {
 	var o overlay
 	for key, value := range pairs {

@@ -13,12 +13,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// table is a RecordStore of an application: it keeps records as they are, in a map
-// of its own.
+// table is an application's RecordStore. It keeps records as they are, in its
+// own map.
 type table struct {
 	mu      sync.Mutex
 	rows    map[string]session.Record
-	zeroRev bool // as a form that knows of no revisions would
+	zeroRev bool // as a form without revisions would
 }
 
 func (e *table) Load(_ context.Context, key []byte, now store.Millis) (session.Record, error) {
@@ -46,7 +46,7 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect i
 		delete(e.rows, string(key))
 		return nil
 	}
-	// A RecordStore writes the parts down and makes the record of them again.
+	// A RecordStore stores the parts and rebuilds the record from them.
 	values, err := session.ParseValues(bytes.Clone(r.Values.Bytes()))
 	if err != nil {
 		return err
@@ -110,8 +110,8 @@ func TestRecordsThatCannotBeOpened(t *testing.T) {
 	require.ErrorContains(t, err, "Records is a function that returned nil: must return a RecordStore or an error")
 }
 
-// TestRecordsNamed: the environment chooses among what a program has, which is
-// named if the choice is wrong.
+// TestRecordsNamed: the environment chooses among the program's forms, and the
+// error for a wrong choice names them.
 func TestRecordsNamed(t *testing.T) {
 	e := &table{rows: make(map[string]session.Record)}
 	open := func(store.Store) (session.RecordStore, error) { return e, nil }
@@ -146,7 +146,7 @@ func TestRecordsNamed(t *testing.T) {
 	}
 }
 
-// counted is a RecordStore that counts what it is asked.
+// counted is a RecordStore that counts calls.
 type counted struct {
 	session.RecordStore
 	loads, stores int
@@ -162,8 +162,8 @@ func (e *counted) Store(ctx context.Context, key []byte, r *session.Record, expe
 	return e.RecordStore.Store(ctx, key, r, expect, now)
 }
 
-// An application keeps its sessions in a form of its own, here simply counted,
-// if SESSION_ENGINE says so.
+// An application keeps its sessions in its own form, here simply counted, if
+// SESSION_ENGINE says so.
 func ExampleRecordsNamed() {
 	count := &counted{RecordStore: &table{rows: make(map[string]session.Record)}}
 	settings, err := session.FromEnv([]string{"SESSION_ENGINE=counted"}, // in a program: os.Environ()

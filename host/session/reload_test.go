@@ -13,7 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// stream is a request that has begun its response and runs until it is let go.
+// stream is a request that has begun its response and runs until it is
+// released.
 type stream struct {
 	t    *testing.T
 	ops  chan func(s *session.Session)
@@ -27,11 +28,11 @@ func (st *stream) do(f func(s *session.Session)) {
 	st.ops <- func(s *session.Session) { defer close(done); f(s) }
 	<-done
 	if st.t.Failed() {
-		st.t.FailNow() // the stream ended with the check
+		st.t.FailNow() // the check ended the stream
 	}
 }
 
-// stream begins a response with one id that goes on over a connection of its own.
+// stream begins a response with an id. It goes on over a connection of its own.
 func (a *app) stream(id string) *stream {
 	a.t.Helper()
 	st := &stream{t: a.t, ops: make(chan func(*session.Session)), done: make(chan struct{})}
@@ -56,8 +57,8 @@ func (a *app) stream(id string) *stream {
 }
 
 // TestStreamIsLedOn: a stream outlives rotations of its session's id, and many
-// graces. What it stores is in the session, what it reads anew is that of the
-// session, and it is told of the log-out.
+// graces. Its changes are in the session, its new reads see the session, and it
+// hears of the log-out.
 func TestStreamIsLedOn(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, rotating, seal)
@@ -92,7 +93,7 @@ func TestStreamIsLedOn(t *testing.T) {
 			require.Equal(t, b.id(), id)
 		})
 		rotate(4)
-		st.do(func(s *session.Session) { // without a look in between
+		st.do(func(s *session.Session) { // without an access in between
 			_, err := session.Increment(s, session.NewKey[int]("position"), 1)
 			require.NoError(t, err)
 		})
@@ -118,8 +119,9 @@ func TestStreamIsLedOn(t *testing.T) {
 	})
 }
 
-// TestStreamThatIsQuietForLong is led on if it looks once an hour, or once in
-// sixty-four rotations, and what rotation leaves is bounded by the same.
+// TestStreamThatIsQuietForLong: the stream follows rotations if it accesses the
+// session once an hour, or once in sixty-four rotations. The same numbers bound
+// what rotation leaves.
 func TestStreamThatIsQuietForLong(t *testing.T) {
 	for _, c := range []struct {
 		every, kept time.Duration
@@ -160,7 +162,7 @@ func TestStreamThatIsQuietForLong(t *testing.T) {
 	}
 }
 
-// TestStreamMeetsARenewal: a log-in of another request ends what the stream has,
+// TestStreamMeetsARenewal: another request's log-in ends the stream's session,
 // and the error says that the session lives on.
 func TestStreamMeetsARenewal(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
@@ -212,7 +214,7 @@ func TestStreamMeetsARenewal(t *testing.T) {
 	})
 }
 
-// TestReload: what is stored by now, beneath what this request has changed.
+// TestReload: the request sees what is stored now, beneath its own changes.
 func TestReload(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal)
@@ -281,8 +283,8 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestIdleEndOfALongRequest moves as often as the request looks, also beside
-// others that change the session; Alive is no look.
+// TestIdleEndOfALongRequest: it moves at each access of the request, also
+// beside other requests that change the session. Alive is no access.
 func TestIdleEndOfALongRequest(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -66,11 +66,11 @@ func TestRenewKeepsTimesAndOwnExpiry(t *testing.T) {
 	})
 }
 
-// TestRenewMeetsOthers: what another request stored under the old id while the
-// renewal was under way goes along; what ended the session wins.
+// TestRenewMeetsOthers: changes that another request stored under the old id
+// during the renewal are kept. If it ended the session, that wins.
 func TestRenewMeetsOthers(t *testing.T) {
-	// Each case does something under the old id after the renewing request
-	// has looked, or between its two writes.
+	// Each case does something under the old id after the renewing request has
+	// accessed the session, or between its two writes.
 	for _, c := range []struct {
 		name  string
 		other func(t *testing.T, a *app, old string)
@@ -133,8 +133,8 @@ func TestRenewMeetsOthers(t *testing.T) {
 	}
 }
 
-// TestChangeMeetsRenewal is the other side: a slow request that ends after the
-// renewal must neither bring the old id back nor reach the new session.
+// TestChangeMeetsRenewal is the reverse: a slow request that ends after the
+// renewal must neither bring back the old id nor reach the new session.
 func TestChangeMeetsRenewal(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -154,8 +154,8 @@ func TestChangeMeetsRenewal(t *testing.T) {
 	})
 }
 
-// TestRenewSurvivesFaults: whichever write fails, the visitor still has a
-// session with the cookie that the browser has then.
+// TestRenewSurvivesFaults: whichever write fails, the cookie that the browser
+// has then still names a session.
 func TestRenewSurvivesFaults(t *testing.T) {
 	newRecord := func(o operation) bool { return o.name == "set" && o.expect == store.Absent }
 	oldRecord := func(o operation) bool { return o.name == "set" && o.expect > 0 }
@@ -232,7 +232,7 @@ func TestRenewSurvivesFaults(t *testing.T) {
 	})
 }
 
-// TestFreshIdThatIsTaken: a broken source of random bits must not hand one
+// TestFreshIdThatIsTaken: a broken source of random bits must not give one
 // visitor's session to another.
 func TestFreshIdThatIsTaken(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {

@@ -17,7 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// upload sends a file that is too large to be kept in memory.
+// upload sends a file that is too large for memory.
 func upload(t *testing.T, client *http.Client, url string) (*http.Response, error) {
 	t.Helper()
 	var body bytes.Buffer
@@ -39,8 +39,8 @@ func upload(t *testing.T, client *http.Client, url string) (*http.Response, erro
 	return resp, err
 }
 
-// TestUploadsLeaveNothingBehind: the files of a parsed form are removed when the
-// handler is done, however it ends and whoever copied the request outside.
+// TestUploadsLeaveNothingBehind: the files of a parsed form are removed when
+// the handler is done, however it ends and whoever copied the request outside.
 func TestUploadsLeaveNothingBehind(t *testing.T) {
 	parse := func(t *testing.T, dir string, r *http.Request) {
 		require.NoError(t, r.ParseMultipartForm(1000))
@@ -53,7 +53,7 @@ func TestUploadsLeaveNothingBehind(t *testing.T) {
 		name   string
 		around func(h http.Handler) http.Handler
 		then   func(t *testing.T, w http.ResponseWriter, r *http.Request)
-		http1  bool // alone
+		http1  bool // HTTP/1 only
 	}{
 		{name: "answered", then: func(t *testing.T, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "thank you") }},
 		{name: "with a session", then: func(t *testing.T, _ http.ResponseWriter, r *http.Request) {
@@ -95,7 +95,7 @@ func TestUploadsLeaveNothingBehind(t *testing.T) {
 					defer close(done)
 					h.ServeHTTP(w, r)
 				}))
-				_, _ = upload(t, server.Client(), server.URL) // which fails where the handler panics
+				_, _ = upload(t, server.Client(), server.URL) // this fails if the handler panics
 				<-done
 				server.Close()
 				files, err := os.ReadDir(dir)
@@ -106,8 +106,8 @@ func TestUploadsLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// TestCopiedRequestIsNotOurs: what is parsed on a copy that a handler inside made
-// cannot be found from outside, with this package as without it.
+// TestCopiedRequestIsNotOurs: if a handler inside parses a copy of the request,
+// nobody outside can find the files, with or without this package.
 func TestCopiedRequestIsNotOurs(t *testing.T) {
 	for name, sessions := range map[string]bool{"net/http": false, "with sessions": true} {
 		t.Run(name, func(t *testing.T) {
@@ -132,8 +132,8 @@ func TestCopiedRequestIsNotOurs(t *testing.T) {
 	}
 }
 
-// TestOutsideSeesTheRequest: what a handler learns of its request is there for
-// the middleware around Handler, which logs and traces.
+// TestOutsideSeesTheRequest: the middleware around Handler, which logs and
+// traces, sees what a handler learns about its request.
 func TestOutsideSeesTheRequest(t *testing.T) {
 	for name, panics := range map[string]bool{"answered": false, "a panic": true} {
 		t.Run(name, func(t *testing.T) {
@@ -162,8 +162,8 @@ func TestOutsideSeesTheRequest(t *testing.T) {
 	}
 }
 
-// TestFormOfTheOutside: a form that was parsed outside is the server's to remove,
-// and is still whole when the handler has returned.
+// TestFormOfTheOutside: the server removes a form that was parsed outside. It
+// is still whole when the handler has returned.
 func TestFormOfTheOutside(t *testing.T) {
 	dir := t.TempDir()
 	setTempDir(t, dir)
@@ -190,7 +190,7 @@ func TestFormOfTheOutside(t *testing.T) {
 	require.Empty(t, files)
 }
 
-// serveOver starts a server of one protocol.
+// serveOver starts a server for one protocol.
 func serveOver(t *testing.T, http2 bool, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -205,8 +205,8 @@ func serveOver(t *testing.T, http2 bool, h http.Handler) *httptest.Server {
 	return server
 }
 
-// setTempDir has the process make its temporary files in a directory, for a test.
-// The variables are those of Unix and of Windows.
+// setTempDir makes the process create its temporary files in a directory, for a
+// test. The variables are those of Unix and Windows.
 func setTempDir(t *testing.T, dir string) {
 	t.Helper()
 	for _, name := range []string{"TMPDIR", "TMP"} {

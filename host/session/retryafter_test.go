@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// delayed is an error of a store that knows when to try again.
+// delayed is an error of a store that knows when to retry.
 type delayed struct {
 	error
 	wait time.Duration
@@ -22,7 +22,8 @@ type delayed struct {
 func (d delayed) RetryIn() time.Duration { return d.wait }
 func (d delayed) Unwrap() error          { return d.error }
 
-// Retry-After says what the store says, in whole seconds, and never less than one.
+// TestRetryAfterIsTheStores: Retry-After gives the store's time, in whole
+// seconds, and at least one.
 func TestRetryAfterIsTheStores(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -62,7 +63,8 @@ func TestRetryAfterIsTheStores(t *testing.T) {
 	}
 }
 
-// TestWhatARetryMayCure is all that a storage says of its own state, and no more.
+// TestWhatARetryMayCure: these are exactly the errors by which a storage
+// reports its own state.
 func TestWhatARetryMayCure(t *testing.T) {
 	for _, err := range []error{
 		store.ErrUnavailable, store.ErrNoSpace, store.ErrDenied, store.ErrClosed,

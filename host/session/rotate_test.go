@@ -19,7 +19,7 @@ func rotating(s *session.Settings) { s.RotateEvery, s.RotateGrace = every, grace
 
 func look(s *session.Session) { _, _ = s.Has("user") }
 
-// at sends a request with one id, by cookie.
+// at sends a request with one id, in a cookie.
 func (a *app) at(id string, f func(s *session.Session)) *reply {
 	a.t.Helper()
 	return a.with([]string{"session_id=" + id}, f)
@@ -44,7 +44,7 @@ func TestRotation(t *testing.T) {
 		require.Equal(t, map[string]any{"user": "ada"}, b.values())
 		require.Equal(t, int((7*day - every).Seconds()), got.cookie().MaxAge, "a look does not extend the session")
 
-		// The response got lost: the client comes back with the old id.
+		// The response is lost, so the client comes back with the old id.
 		for _, wait := range []time.Duration{0, grace - ms} {
 			a.clock.ms.Store(clockStart + (every + wait).Milliseconds())
 			got = a.at(first, func(s *session.Session) {
@@ -70,7 +70,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// records counts the records that a store with a list of its keys holds.
+// records counts the records of a store that can list its keys.
 func records(t *testing.T, a *app) int {
 	t.Helper()
 	n := 0
@@ -81,7 +81,8 @@ func records(t *testing.T, a *app) int {
 	return n
 }
 
-// TestRotationExtendsNothing: who only looks stays no longer than without it.
+// TestRotationExtendsNothing: a visitor who only reads stays no longer than
+// without rotation.
 func TestRotationExtendsNothing(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating, func(s *session.Settings) { s.Duration = hour })
@@ -96,7 +97,7 @@ func TestRotationExtendsNothing(t *testing.T) {
 	})
 }
 
-// TestRotationOnlyWhereTheClientHearsOfIt.
+// TestRotationOnlyWhereTheClientHearsOfIt: otherwise the id stays.
 func TestRotationOnlyWhereTheClientHearsOfIt(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating, func(s *session.Settings) { s.TokenHeader = "X-Session-Token" })
@@ -154,7 +155,7 @@ func TestGraceBeginsWithTheResponse(t *testing.T) {
 }
 
 // TestRotationOfParallelRequests: pages load many things at once. All are
-// answered, one new id is made, and whoever got any cookie is still in.
+// answered, there is one new id, and any cookie that a client got still works.
 func TestRotationOfParallelRequests(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, change := range []bool{false, true} {
@@ -212,7 +213,7 @@ func TestRotationOfParallelRequests(t *testing.T) {
 }
 
 // TestRotationMeetsOthers: something happens to the session under the old id
-// after the rotating request has looked, or at each of its writes.
+// after the rotating request's access, or at each of its writes.
 func TestRotationMeetsOthers(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -234,7 +235,7 @@ func TestRotationMeetsOthers(t *testing.T) {
 		}, map[string]any{}},
 		{"another rotation", func(t *testing.T, a *app, old string) { a.at(old, look) }, map[string]any{"user": "ada"}},
 	} {
-		for when := range 5 { // 0: after the look; then before and after each write
+		for when := range 5 { // 0: after the access; then before and after each write
 			for _, mine := range []bool{false, true} {
 				t.Run(c.name, func(t *testing.T) {
 					overStores(t, func(t *testing.T, s store.Store) {
@@ -285,13 +286,15 @@ func TestRotationMeetsOthers(t *testing.T) {
 							left["mine"] = true
 						}
 						if when == 4 && c.name != "a change" && c.name != "another rotation" {
-							// It came last, and acted on the new id through the old one.
+							// It came last and reached the new id through the
+							// old one.
 							left = map[string]any{}
 						}
 						if len(c.left) > 0 || when == 4 {
 							require.Equal(t, left, b.values())
 						}
-						// In the end there is one session at most that any id leads to.
+						// In the end, all ids together lead to one session at
+						// most.
 						require.LessOrEqual(t, records(t, a), 3)
 						if len(c.left) == 0 {
 							require.Empty(t, a.peek(old))
@@ -304,8 +307,8 @@ func TestRotationMeetsOthers(t *testing.T) {
 	}
 }
 
-// TestRenewalWithinTheGrace: after a log-in no id of before reaches anything,
-// also one that was led on a moment ago.
+// TestRenewalWithinTheGrace: after a log-in no earlier id reaches anything,
+// even one that led on a moment ago.
 func TestRenewalWithinTheGrace(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for name, end := range map[string]func(s *session.Session) error{
@@ -334,8 +337,8 @@ func TestRenewalWithinTheGrace(t *testing.T) {
 	})
 }
 
-// TestGraceOutlivesTheManager: another process, or one that was started again
-// without rotation, leads old ids on as well.
+// TestGraceOutlivesTheManager: another process, or one restarted without
+// rotation, also follows old ids.
 func TestGraceOutlivesTheManager(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, rotating, seal)
@@ -376,7 +379,8 @@ func TestManyRotationsWithinTheGrace(t *testing.T) {
 	})
 }
 
-// TestLookThatFails is an event and not a failed request, and tried once.
+// TestLookThatFails: it is an event and not a failed request, and it is tried
+// once.
 func TestLookThatFails(t *testing.T) {
 	for name, settings := range map[string]func(*session.Settings){
 		"rotation": rotating,
@@ -442,8 +446,8 @@ func TestRotationSettings(t *testing.T) {
 	})
 }
 
-// TestOldIDOfASessionWithoutAnAbsoluteTimeout leads on, although others of its age are
-// over.
+// TestOldIDOfASessionWithoutAnAbsoluteTimeout: its old id leads on, although
+// other sessions of its age are over.
 func TestOldIDOfASessionWithoutAnAbsoluteTimeout(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, rotating, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })

@@ -12,7 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestCookieDomains: those that browsers drop are refused, with what to do.
+// TestCookieDomains: domains that browsers reject are errors, which say what to
+// do.
 func TestCookieDomains(t *testing.T) {
 	for domain, says := range map[string]string{
 		"":                                "",
@@ -78,8 +79,8 @@ func TestCookieDomains(t *testing.T) {
 	}
 }
 
-// TestDomainOfAnotherHost: a domain that the host being served is not under is
-// said, once.
+// TestDomainOfAnotherHost: a domain that does not cover the host being served
+// is reported once.
 func TestDomainOfAnotherHost(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -173,7 +174,7 @@ func TestCookieFor(t *testing.T) {
 }
 
 // TestCookieForThatCannotWork: a change that needs the cookie fails before
-// anything is stored, and it is said once.
+// anything is stored, and that is reported once.
 func TestCookieForThatCannotWork(t *testing.T) {
 	for name, c := range map[string]struct {
 		scope  session.CookieScope

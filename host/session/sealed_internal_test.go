@@ -10,8 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// TestSealedStoreAsAWrapper does all that the store beneath does, under the seal: what is
-// carried over by a snapshot is sealed on its way and opens where it arrives.
+// TestSealedStoreAsAWrapper: it does everything that the store beneath does,
+// under the seal. A snapshot's records stay sealed on their way and open where
+// they arrive.
 func TestSealedStoreAsAWrapper(t *testing.T) {
 	storetest.Wrapper(t, func(s store.Store) store.Store { return sealed(t, s, rand.Reader) })
 	t.Run("open-only", func(t *testing.T) {

@@ -16,8 +16,8 @@ const (
 	secretNew = "bmV3IHNlY3JldCBmb3IgdGVzdHMgb25seSwgMg=="
 )
 
-// meddler is a store that shows what it is given and may change what it gives
-// back.
+// meddler is a store that shows what it is given and may change what it
+// returns.
 type meddler struct {
 	store.Store
 	seen  map[string][][]byte // every value ever set, by key
@@ -48,7 +48,7 @@ func keyring(t *testing.T, secrets ...string) *session.Keyring {
 	return k
 }
 
-// sealedManager returns a manager whose corrupt events are counted.
+// sealedManager returns a manager and counts its corrupt events.
 func sealedManager(t *testing.T, s store.Store, k *session.Keyring) (m *session.Manager, corrupt *int) {
 	t.Helper()
 	corrupt = new(int)
@@ -97,7 +97,7 @@ func TestSealedStoreLearnsNothing(t *testing.T) {
 			}
 		}
 	}
-	// The same value sealed twice does not look the same.
+	// The same value looks different when it is sealed twice.
 	saveNew(t, m, "attack at dawn")
 	var tails []string
 	for _, values := range s.seen {
@@ -176,7 +176,7 @@ func TestSecretsRotateWithoutLoggingOut(t *testing.T) {
 	require.Equal(t, "kept", value)
 	changed := during.Open(context.Background(), id)
 	require.NoError(t, changed.Set("other", 1))
-	require.NoError(t, changed.Save()) // sealed anew, with the new key
+	require.NoError(t, changed.Save()) // sealed again, with the new key
 
 	after, _ := sealedManager(t, s, keyring(t, secretNew))
 	value, ok = read(t, after, id)
@@ -217,7 +217,7 @@ func TestWeakSecretsAreRefusedByName(t *testing.T) {
 }
 
 func ExampleNewKeyring() {
-	// The first secret seals new records, all of them open old ones.
+	// The first secret seals new records. All of them open old ones.
 	k, err := session.NewKeyring(
 		"bmV3IHNlY3JldCBmb3IgdGVzdHMgb25seSwgMg==",
 		"b2xkIHNlY3JldCBmb3IgdGVzdHMgb25seSwgMQ==",

@@ -16,7 +16,7 @@ import (
 )
 
 // TestSecretsFromEnv: a secret in the environment seals, or there is an error.
-// Nobody runs unsealed and believes otherwise.
+// Nobody runs unsealed while believing otherwise.
 func TestSecretsFromEnv(t *testing.T) {
 	dir := t.TempDir()
 	file := func(text string) string {
@@ -29,7 +29,7 @@ func TestSecretsFromEnv(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		environ []string
-		opens   []string // secrets whose records it opens
+		opens   []string // secrets that open its records
 		seals   string
 		is      []error
 		not     error
@@ -106,7 +106,8 @@ func TestSecretsFromEnv(t *testing.T) {
 	}
 }
 
-// TestKeyringShowsNothing however it is printed: settings end up in logs.
+// TestKeyringShowsNothing, however it is printed, since settings end up in
+// logs.
 func TestKeyringShowsNothing(t *testing.T) {
 	k := keyring(t, secretNew)
 	var out strings.Builder

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzForwarded: whatever else a header says, https in it is heard, and it is
-// taken for plain HTTP only if it can be read and all of it says so.
+// FuzzForwarded: https in a header counts, whatever else it says. The header
+// means plain HTTP only if it can be read and all of it says so.
 func FuzzForwarded(f *testing.F) {
 	f.Add("proto=https")
 	f.Add(`for="a,b;proto=https"`)

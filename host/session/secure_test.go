@@ -25,7 +25,7 @@ var proxies = []netip.Prefix{
 }
 
 // TestSecureAuto says for each kind of connection whether the cookie is Secure,
-// and whether the manager has something to say about it.
+// and whether the manager reports something.
 func TestSecureAuto(t *testing.T) {
 	const (
 		proxy    = "10.1.2.3:1234"
@@ -169,8 +169,8 @@ func TestSecureAuto(t *testing.T) {
 	}
 }
 
-// TestSecureAutoBehindReverseProxy: the one of net/http tells the client's
-// address alone, and nobody has listed it.
+// TestSecureAutoBehindReverseProxy: net/http's proxy sends only the client's
+// address, and nobody has listed the proxy.
 func TestSecureAutoBehindReverseProxy(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	backend := httptest.NewServer(a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -187,8 +187,9 @@ func TestSecureAutoBehindReverseProxy(t *testing.T) {
 	a.requireSaid("does not say whether")
 }
 
-// TestSecureAutoBehindMiddleware: something that replaces RemoteAddr by what a
-// header says, with or without a port, has no cookie go out without Secure.
+// TestSecureAutoBehindMiddleware: a middleware may replace RemoteAddr with what
+// a header says, with or without a port. No cookie goes out without Secure
+// because of it.
 func TestSecureAutoBehindMiddleware(t *testing.T) {
 	for name, replace := range map[string]func(r *http.Request){
 		"chi's RealIP":           func(r *http.Request) { r.RemoteAddr = r.Header.Get("X-Real-Ip") },
@@ -212,8 +213,8 @@ func TestSecureAutoBehindMiddleware(t *testing.T) {
 	}
 }
 
-// TestSecureAutoOverUnixSocket uses a real one, which the listener tells of even
-// where RemoteAddr was replaced.
+// TestSecureAutoOverUnixSocket uses a real socket. The listener reveals it even
+// if RemoteAddr was replaced.
 func TestSecureAutoOverUnixSocket(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -265,8 +266,8 @@ func TestSecureAutoOverUnixSocket(t *testing.T) {
 	}
 }
 
-// requireSaid asserts what the manager had to say of its settings since the
-// last call, one thing for each string; none for an empty one.
+// requireSaid checks what the manager reported about its settings since the
+// last call, one notice for each string and none for an empty one.
 func (a *app) requireSaid(says ...string) {
 	a.t.Helper()
 	var said []error
@@ -284,8 +285,8 @@ func (a *app) requireSaid(says ...string) {
 	}
 }
 
-// TestNoticesAreGivenOnce: one for each class of peers, so that a stranger who
-// sends a header does not use up what would be said of one's own proxy.
+// TestNoticesAreGivenOnce: one for each class of peers, so a stranger who sends
+// a header does not use up the notice about one's own proxy.
 func TestNoticesAreGivenOnce(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	send := func(peer string) {
@@ -305,8 +306,8 @@ func TestNoticesAreGivenOnce(t *testing.T) {
 	a.requireSaid("")
 }
 
-// TestSecureIsMissed: a cookie that goes out without Secure over an encrypted
-// connection is said once.
+// TestSecureIsMissed: a cookie without Secure over an encrypted connection is
+// reported once.
 func TestSecureIsMissed(t *testing.T) {
 	for _, c := range []struct {
 		name   string

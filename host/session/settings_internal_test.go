@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestZeroSettings: no field need be set, whichever it is. What a manager has of
-// settings whose field is zero is what it has of those that Defaults fills in.
+// TestZeroSettings: no field needs to be set. A zero field gives a manager the
+// same value as Defaults does.
 func TestZeroSettings(t *testing.T) {
 	inForce := func(s Settings) reflect.Value {
 		require.NoError(t, s.Check())
@@ -23,7 +23,7 @@ func TestZeroSettings(t *testing.T) {
 		for i := range want.NumField() {
 			name, a, b := want.Type().Field(i).Name, want.Field(i), got.Field(i)
 			if a.Kind() == reflect.Func {
-				// Functions compare by where they begin.
+				// Functions are compared by their address.
 				require.Equal(t, a.Pointer(), b.Pointer(), name)
 				continue
 			}

@@ -11,7 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestDefaults are Duck's, but for CookieSecure: its false is SecureNever.
+// TestDefaults: they are Duck's, except for CookieSecure, whose false is
+// SecureNever.
 func TestDefaults(t *testing.T) {
 	s := session.Defaults()
 	require.Nil(t, s.Records)
@@ -34,12 +35,12 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, s.Check())
 }
 
-// TestCheck: each case changes the defaults; says is what the error must name.
+// TestCheck: each case changes the defaults. says is what the error must name.
 func TestCheck(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*session.Settings)
-		says   string // empty: it is right
+		says   string // empty: it is valid
 	}{
 		{"codecs to read", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON, tagged{}} }, ""},
 		{"no codec to read", func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON, nil} }, "ReadCodecs is nil at 1"},
@@ -155,7 +156,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestOff: a time that is Off is no more than none, whatever its default.
+// TestOff: a time that is Off is the same as none, whatever its default.
 func TestOff(t *testing.T) {
 	s := session.Settings{
 		AnonymousDuration: session.Off, IdleTimeout: session.Off, AbsoluteTimeout: session.Off, SeenEvery: session.Off,
@@ -174,17 +175,17 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// TestWithDefaults changes nothing that is set.
+// TestWithDefaults: it changes nothing that is set.
 func TestWithDefaults(t *testing.T) {
 	s := session.Defaults()
 	s.Duration, s.CookieName, s.MaxSize, s.RotateGrace = hour, "sid", 1<<10, session.Off
 	again := s.WithDefaults()
-	s.Now, again.Now = nil, nil // functions do not compare
+	s.Now, again.Now = nil, nil // functions cannot be compared
 	require.Equal(t, s, again)
 }
 
-// TestSealedSessionOfFullSize: the seal adds to what is stored, and whatever
-// MaxSize allows can be stored all the same or is ErrTooLarge.
+// TestSealedSessionOfFullSize: the seal adds to the stored size. Whatever
+// MaxSize allows can still be stored or is ErrTooLarge.
 func TestSealedSessionOfFullSize(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) {
 		s.MaxSize = 16 << 20

@@ -39,7 +39,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// langTag has its content in unexported fields and says it as text, as
+// langTag has its content in unexported fields and writes it as text, as
 // language.Tag of golang.org/x/text does.
 type langTag struct{ base, region string }
 
@@ -50,7 +50,7 @@ func (l *langTag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// uid says itself as bytes and as text, as the types of UUID packages do.
+// uid writes itself as bytes and as text, as types of UUID packages do.
 type uid [16]byte
 
 func (u uid) MarshalBinary() ([]byte, error) { return u[:], nil }
@@ -64,13 +64,13 @@ func (u *uid) UnmarshalText(b []byte) error {
 	return err
 }
 
-// jsonDate knows JSON only.
+// jsonDate has only JSON methods.
 type jsonDate struct{ day int }
 
 func (d jsonDate) MarshalJSON() ([]byte, error)  { return json.Marshal(d.day) }
 func (d *jsonDate) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &d.day) }
 
-// jsonHalf has a field that only its JSON knows of.
+// jsonHalf has a field that only its JSON methods know.
 type jsonHalf struct {
 	Shown  int
 	hidden int
@@ -84,17 +84,17 @@ func (d *jsonHalf) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// jsonView has JSON for an API, of which nothing is read back.
+// jsonView writes JSON for an API. Nothing reads it back.
 type jsonView struct{ Name string }
 
 func (v jsonView) MarshalJSON() ([]byte, error) { return json.Marshal("Mx " + v.Name) }
 
-// redacted hides itself from logs, and has no way back.
+// redacted hides itself from logs and cannot be read back.
 type redacted string
 
 func (redacted) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
-// code is a string that is written in another way.
+// code is a string that is written in a different form.
 type code string
 
 func (c code) MarshalText() ([]byte, error) { return []byte("code " + string(c)), nil }
@@ -194,7 +194,7 @@ type (
 	}
 )
 
-// That nothing reads these fields is what they are there for.
+// These fields exist because nothing reads them.
 var _ = []any{partly{}.cache, selfEmbed{}.selfEmbed}
 
 func (s stampOwn) MarshalText() ([]byte, error) { return s.MarshalBinary() }
@@ -210,12 +210,12 @@ type ctxKey struct{}
 
 const (
 	comes  = iota // it comes back equal
-	looser        // it comes back as one of the codec's own types, for an interface held it
+	looser        // it comes back as one of the codec's own types, because an interface held it
 	refuse        // Set refuses it
 )
 
-// TestNothingIsStoredAsNothing: of each type, a value comes back equal or is
-// refused when it is set, by the name of its type and the way to it.
+// TestNothingIsStoredAsNothing: a value of each type comes back equal, or Set
+// refuses it and names its type and the path to it.
 func TestNothingIsStoredAsNothing(t *testing.T) {
 	day := time.Date(2026, 5, 4, 3, 2, 1, 123456789, time.UTC)
 	addr := netip.MustParseAddr("2001:db8::1%eth0")
@@ -237,7 +237,7 @@ func TestNothingIsStoredAsNothing(t *testing.T) {
 		name       string
 		v          any
 		cbor, json int
-		says       []string // in each refusal
+		says       []string // contained in each refusal
 	}{
 		{"text", langTag{"pl", "PL"}, comes, comes, nil},
 		{"text, by pointer", &langTag{"pl", "PL"}, comes, comes, nil},
@@ -404,7 +404,7 @@ func TestNothingIsStoredAsNothing(t *testing.T) {
 	}
 }
 
-// requireSame compares by value where pointers and caches within differ.
+// requireSame compares by value, since pointers and internal caches differ.
 func requireSame(t *testing.T, want, got any) {
 	t.Helper()
 	switch want := want.(type) {
@@ -435,8 +435,7 @@ func openSession(t *testing.T, c session.Codec) *session.Session {
 	return m.Open(ctx, "")
 }
 
-// TestWholeNumbersOfUnknownTypeHaveOneType whatever their sign, and wherever
-// they stand.
+// TestWholeNumbersOfUnknownTypeHaveOneType, whatever their sign and position.
 func TestWholeNumbersOfUnknownTypeHaveOneType(t *testing.T) {
 	s := openSession(t, session.CBOR)
 	require.NoError(t, s.Set("n", map[string]any{"a": 1, "b": []any{-1, uint8(2), map[string]any{"c": uint64(math.MaxInt64)}}, "d": int64(math.MinInt64)}))
@@ -462,7 +461,7 @@ func TestWholeNumbersOfUnknownTypeHaveOneType(t *testing.T) {
 	require.Equal(t, []any{json.Number("1"), json.Number("-1"), json.Number("1.5"), json.Number("9223372036854775808")}, got)
 }
 
-// TestFlashesAndUpdatesRefuseAsSetDoes: there is no other way in.
+// TestFlashesAndUpdatesRefuseAsSetDoes, so there is no other way in.
 func TestFlashesAndUpdatesRefuseAsSetDoes(t *testing.T) {
 	s := openSession(t, session.CBOR)
 	require.ErrorIs(t, session.NewFlash[hidden]("f").Add(s, hidden{1}), session.ErrEncode)
@@ -473,7 +472,8 @@ func TestFlashesAndUpdatesRefuseAsSetDoes(t *testing.T) {
 	require.False(t, exists)
 }
 
-// TestChecksAreSafeForManyGoroutines, with types that none has met before.
+// TestChecksAreSafeForManyGoroutines, with types that none of them has met
+// before.
 func TestChecksAreSafeForManyGoroutines(t *testing.T) {
 	type a struct{ N []any }
 	type b struct {

@@ -2,8 +2,8 @@ package session_test
 
 import "crypto/sha256"
 
-// storageKeyOf is what the store is to see of an id with the default settings,
-// by the documentation and not by the code under test.
+// storageKeyOf is the key that the store should see for an id with the default
+// settings, computed from the documentation and not by the code under test.
 func storageKeyOf(id string) string { return storageKeyIn("session_id", id) }
 
 func storageKeyIn(namespace, id string) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// stores are what every test of behaviour runs over.
+// stores are the stores that every behaviour test runs over.
 var stores = []struct {
 	name string
 	open func(t *testing.T) store.Store
@@ -23,17 +23,17 @@ var stores = []struct {
 	{"memory engine", memoryEngine},
 }
 
-// engine is started once, since a test is over sooner than that takes, and
-// cleared for each.
+// engine is started once, since starting takes longer than a test, and cleared
+// for each test.
 var engine = sync.OnceValues(func() (p *plugin.Plugin, err error) {
 	running, err = memory.Open(context.Background(), plugin.Config{
 		Shards: 2, MemoryLimit: 256 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),
-		SweepInterval: -1, // by the real clock, at which everything in these tests has expired
+		SweepInterval: -1, // by the real clock, everything in these tests has expired
 	})
 	return running, err
 })
 
-var running *plugin.Plugin // if any test has asked for it
+var running *plugin.Plugin // nil until a test asks for it
 
 func memoryEngine(t *testing.T) store.Store {
 	t.Helper()
@@ -43,7 +43,7 @@ func memoryEngine(t *testing.T) store.Store {
 	return leftOpen{p}
 }
 
-// leftOpen is an engine that the next test uses as well.
+// leftOpen is an engine that the next test also uses.
 type leftOpen struct{ *plugin.Plugin }
 
 func (leftOpen) Close(context.Context) error { return nil }
@@ -78,14 +78,14 @@ type operation struct {
 	expires, expect int64
 }
 
-// spy is a store that writes down what it is asked and fails where it is told
-// to: before anything is done, or after it was done but before the answer.
+// spy is a store that records its calls and fails on request: before the
+// operation, or after it but before the answer.
 type spy struct {
 	store.Store
 
 	mu      sync.Mutex
 	log     []operation
-	expires map[string]int64 // what was said last, by key
+	expires map[string]int64 // the latest by key
 	before  func(operation) error
 	after   func(operation) error
 }
@@ -144,7 +144,7 @@ func (s *spy) fail(before, after func(operation) error) {
 	s.before, s.after = before, after
 }
 
-// take returns what was asked since the last call of take.
+// take returns the operations since the last call of take.
 func (s *spy) take() []operation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,8 +153,7 @@ func (s *spy) take() []operation {
 	return log
 }
 
-// names lists the names of operations, which is how tests say what a request
-// cost.
+// names lists the names of operations. Tests use it to say what a request cost.
 func names(log []operation) []string {
 	list := []string{}
 	for _, o := range log {

@@ -15,13 +15,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// stuck is a store that does not answer operations of some names, and waits as
-// a store may that honours its context.
+// stuck is a store that does not answer certain operations. It waits as a store
+// that honours its context may.
 type stuck struct {
 	store.Store
 	wait  func(ctx context.Context) error
 	which atomic.Pointer[string]
-	ctx   atomic.Pointer[context.Context] // of the last operation that was stuck
+	ctx   atomic.Pointer[context.Context] // of the last stuck operation
 }
 
 func (s *stuck) stop(name string) { s.which.Store(&name) }
@@ -55,7 +55,7 @@ func (s *stuck) Delete(ctx context.Context, key []byte, now store.Millis) error 
 	return s.Store.Delete(ctx, key, now)
 }
 
-// The ways in which a store can wait until its context ends.
+// waits are the ways in which a store can wait until its context ends.
 var waits = map[string]func(context.Context) error{
 	"Done": func(ctx context.Context) error {
 		<-ctx.Done()
@@ -87,8 +87,8 @@ const patience = 50 * time.Millisecond
 
 func patient(s *session.Settings) { s.StoreTimeout = patience }
 
-// TestStoreThatDoesNotAnswer holds no request for longer than StoreTimeout, be
-// it reading or writing, whatever way it waits.
+// TestStoreThatDoesNotAnswer: it holds no request for longer than StoreTimeout,
+// in reads or writes, however it waits.
 func TestStoreThatDoesNotAnswer(t *testing.T) {
 	for name, wait := range waits {
 		for _, c := range []struct {
@@ -131,8 +131,8 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestSaveOutlivesTheClientButNotForEver: who hangs up does not end a save, and
-// a save that hangs ends all the same.
+// TestSaveOutlivesTheClientButNotForEver: a client that hangs up does not end a
+// save, but a save that hangs still ends.
 func TestSaveOutlivesTheClientButNotForEver(t *testing.T) {
 	s := &stuck{Store: store.NewMemory(), wait: waits["Done"]}
 	a := newApp(t, s, patient)
@@ -155,11 +155,11 @@ func TestSaveOutlivesTheClientButNotForEver(t *testing.T) {
 	require.Contains(t, a.kinds(), session.EventUnavailable)
 }
 
-// TestClientThatLeavesEndsItsLoad ends a load at once, and that is no fault of the store.
+// TestClientThatLeavesEndsItsLoad at once, and that is not the store's fault.
 func TestClientThatLeavesEndsItsLoad(t *testing.T) {
 	for name, wait := range waits {
 		if name == "Deadline" {
-			continue // it looks at nothing else
+			continue // it accesses nothing else
 		}
 		t.Run(name, func(t *testing.T) {
 			s := &stuck{Store: store.NewMemory(), wait: wait}
@@ -188,8 +188,8 @@ func TestClientThatLeavesEndsItsLoad(t *testing.T) {
 	})
 }
 
-// TestStoreWithATimeoutOfItsOwn: what it gives up on is its fault, not that of a
-// client that is still there.
+// TestStoreWithATimeoutOfItsOwn: if the store gives up, that is its own fault
+// and not that of a client that is still there.
 func TestStoreWithATimeoutOfItsOwn(t *testing.T) {
 	for _, own := range []error{context.DeadlineExceeded, context.Canceled} {
 		for _, timeout := range []time.Duration{0, time.Hour} {
@@ -206,7 +206,7 @@ func TestStoreWithATimeoutOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestListsDoNotWaitForEver: what is done without a session has the same bound.
+// TestListsDoNotWaitForEver: operations without a session have the same bound.
 func TestListsDoNotWaitForEver(t *testing.T) {
 	for name, do := range map[string]func(m *session.Manager, handle string) error{
 		"Sessions": func(m *session.Manager, _ string) error { _, err := m.Sessions(ctx, "ada"); return err },
@@ -225,8 +225,8 @@ func TestListsDoNotWaitForEver(t *testing.T) {
 	}
 }
 
-// TestContextOfAnOperation is over when the operation is, as any other that is
-// made for one, and knows the values of the request.
+// TestContextOfAnOperation: the context ends with its operation, as usual, and
+// knows the values of the request.
 func TestContextOfAnOperation(t *testing.T) {
 	type name struct{}
 	s := &stuck{Store: store.NewMemory()}

@@ -17,8 +17,8 @@ import (
 )
 
 // TestServerSentEvents: the session is stored and the cookie sent before the
-// first event; what is changed while the stream goes on is stored with Save, and
-// at the end, and a log-out elsewhere is seen.
+// first event. Save and the end of the stream store changes made during it. The
+// stream notices a log-out elsewhere.
 func TestServerSentEvents(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		next := make(chan struct{})
@@ -43,7 +43,7 @@ func TestServerSentEvents(t *testing.T) {
 					require.ErrorIs(t, err, session.ErrGone)
 				}
 			}
-			require.NoError(t, s.Set("late", true)) // in a session that is no more
+			require.NoError(t, s.Set("late", true)) // in a session that no longer exists
 		})
 		resp, err := s.client.Get(s.url)
 		require.NoError(t, err)
@@ -86,15 +86,16 @@ func TestServerSentEvents(t *testing.T) {
 	})
 }
 
-// TestWebSocket: a handshake as RFC 6455 has it, by a server that hijacks and
-// writes the answer itself, as libraries do, and a client over a connection.
+// TestWebSocket: a handshake according to RFC 6455, with a server that hijacks
+// and writes the answer itself, as libraries do, and a client over a
+// connection.
 func TestWebSocket(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		known   bool // the visitor has a session
 		prepare func(s *session.Session) error
 		refused bool // the connection cannot be taken over
-		cookie  bool // the answer has one
+		cookie  bool // the answer has a cookie
 	}{
 		{"of a known session", true, func(s *session.Session) error { _, err := s.Has("user"); return err }, false, false},
 		{"with a change of a known one", true, func(s *session.Session) error { return s.Set("n", 1) }, false, false},
@@ -185,7 +186,7 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// writeFrame writes a short text message; clients mask theirs.
+// writeFrame writes a short text message. Clients mask theirs.
 func writeFrame(w io.Writer, text string, masked bool) error {
 	frame := []byte{0x81, byte(len(text))}
 	payload := []byte(text)
@@ -223,7 +224,7 @@ func readFrame(r io.Reader) (string, error) {
 }
 
 // TestEarlyHintsThenRotation: an informational response is not the response, so
-// that the new id and what is changed after it still go out.
+// the new id and later changes still go out.
 func TestEarlyHintsThenRotation(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		s := newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
@@ -241,8 +242,8 @@ func TestEarlyHintsThenRotation(t *testing.T) {
 	})
 }
 
-// TestRotationOfAStream: a response that goes on for hours rotates when it
-// begins and never after.
+// TestRotationOfAStream: a response that takes hours rotates when it begins and
+// never later.
 func TestRotationOfAStream(t *testing.T) {
 	var a *app
 	h := func(w http.ResponseWriter, r *http.Request) {

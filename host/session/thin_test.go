@@ -64,7 +64,8 @@ func repeated(lines []map[string]any) (n int) {
 	return n
 }
 
-// TestAStoreThatIsDownGivesAHandfulOfLines, and each failure is counted in one.
+// TestAStoreThatIsDownGivesAHandfulOfLines, and each failure is counted in one
+// of them.
 func TestAStoreThatIsDownGivesAHandfulOfLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook
@@ -88,13 +89,13 @@ func TestAStoreThatIsDownGivesAHandfulOfLines(t *testing.T) {
 		require.NotContains(t, last, "session", "they were of many")
 		require.Contains(t, last, "within")
 
-		// When it is over for long enough, the next failure is news again.
+		// After a long enough pause, the next failure is news again.
 		log(ctx, session.Event{Kind: session.EventUnavailable, Err: store.ErrUnavailable})
 		require.Len(t, book.take(t), 1)
 	})
 }
 
-// TestOneRecordThatWarnsForDaysIsThinned to ever fewer lines.
+// TestOneRecordThatWarnsForDaysIsThinned to fewer and fewer lines.
 func TestOneRecordThatWarnsForDaysIsThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook
@@ -118,7 +119,7 @@ func TestOneRecordThatWarnsForDaysIsThinned(t *testing.T) {
 }
 
 // TestOnlyWhatIsTheSameIsThinned: other kinds, other reasons, some other
-// sessions, and all that is no failure are written at once.
+// sessions, and events that are not failures are written at once.
 func TestOnlyWhatIsTheSameIsThinned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook
@@ -146,7 +147,7 @@ func TestOnlyWhatIsTheSameIsThinned(t *testing.T) {
 	})
 }
 
-// TestThinningHoldsItsMemory whatever the reasons are.
+// TestThinningHoldsItsMemory, whatever the reasons are.
 func TestThinningHoldsItsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook
@@ -164,8 +165,8 @@ func TestThinningHoldsItsMemory(t *testing.T) {
 	})
 }
 
-// TestTheDefaultThinsForEachManager: a request through a manager whose storage is
-// down, many times.
+// TestTheDefaultThinsForEachManager: many requests go through a manager whose
+// storage is down.
 func TestTheDefaultThinsForEachManager(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var book logBook

@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// overLarge runs a test over stores that take megabytes, one that can be asked
-// for a value up to a size and one that cannot, in the clear and sealed.
+// overLarge runs a test over stores that accept megabytes, in the clear and
+// sealed. One can be asked for a value up to a size and one cannot.
 func overLarge(t *testing.T, f func(t *testing.T, s store.Store, seal func(*session.Settings))) {
 	for name, open := range map[string]func() store.Store{
 		"bounded":   func() store.Store { return store.NewMemory() },
@@ -26,8 +26,8 @@ func overLarge(t *testing.T, f func(t *testing.T, s store.Store, seal func(*sess
 	}
 }
 
-// TestRecordsAboveMaxSize are not loaded, whoever wrote them: that is a fresh
-// session and an event that says which setting it is.
+// TestRecordsAboveMaxSize: they are not loaded, whoever wrote them. The request
+// gets a fresh session, and an event names the setting.
 func TestRecordsAboveMaxSize(t *testing.T) {
 	overLarge(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		writer := newApp(t, s, seal, func(s *session.Settings) { s.MaxSize = 8 << 20 })
@@ -55,8 +55,8 @@ func TestRecordsAboveMaxSize(t *testing.T) {
 	})
 }
 
-// TestALowerMaxSize ends no session that was written under the default: it is
-// read, can shrink, and cannot grow.
+// TestALowerMaxSize: it ends no session that was written under the default.
+// Such a session can be read and can shrink, but cannot grow.
 func TestALowerMaxSize(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		before := newApp(t, s, seal)

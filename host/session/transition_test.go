@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// release is an application as one of its releases has it, over the same store
-// and by the same clock as the others.
+// release is one release of an application, over the same store and with the
+// same clock as the others.
 func release(t *testing.T, first *app, change ...func(*session.Settings)) *app {
 	t.Helper()
 	a := newApp(t, first.store.Store, append(change, func(s *session.Settings) { s.Now = first.clock.Now })...)
@@ -20,7 +20,7 @@ func release(t *testing.T, first *app, change ...func(*session.Settings)) *app {
 	return a
 }
 
-// at has a browser visit another release.
+// at makes a browser visit another release.
 func (b *browser) at(a *app) *browser { return &browser{a: a, jar: b.jar} }
 
 func withKeyring(t *testing.T) func(*session.Settings) {
@@ -33,7 +33,7 @@ func until(end time.Time) func(*session.Settings) {
 
 func unsealed(s *session.Settings) { s.WriteUnsealed = true }
 
-// sealedNow reports whether what is stored of a session is sealed.
+// sealedNow reports whether the stored session is sealed.
 func (a *app) sealedNow(id string) bool {
 	a.t.Helper()
 	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
@@ -42,7 +42,7 @@ func (a *app) sealedNow(id string) bool {
 	return b[abi.RevisionSize] == 2
 }
 
-// TestTurningSealingOnLogsNobodyOut: until the date old records are read, and
+// TestTurningSealingOnLogsNobodyOut: until the date, old records are read, and
 // sealed when they are written. After it they are refused, and an event says
 // why.
 func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
@@ -64,7 +64,7 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 		require.Equal(t, "ada", after.peek(ada.id()))
 		require.True(t, after.sealedNow(ada.id()))
 
-		// A rotation, too, leads from one form to the other.
+		// A rotation also converts one form to the other.
 		after.clock.advance(every)
 		was := eve.id()
 		eve.at(after).do(look)
@@ -98,8 +98,9 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 	})
 }
 
-// TestTurningSealingOnKeepsLogIns: whoever comes back before the date is logged
-// in after it, though the list of their sessions would have needed no change.
+// TestTurningSealingOnKeepsLogIns: a user who comes back before the date is
+// logged in after it, though the list of their sessions would have needed no
+// change.
 func TestTurningSealingOnKeepsLogIns(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s)
@@ -119,8 +120,8 @@ func TestTurningSealingOnKeepsLogIns(t *testing.T) {
 	})
 }
 
-// TestSealedAndUnsealedRecordsSayWhatTheyAre to who finds them with the wrong
-// settings.
+// TestSealedAndUnsealedRecordsSayWhatTheyAre to a program that finds them with
+// the wrong settings.
 func TestSealedAndUnsealedRecordsSayWhatTheyAre(t *testing.T) {
 	plain := newApp(t, store.NewMemory())
 	sealed := release(t, plain, withKeyring(t))
@@ -143,8 +144,9 @@ func TestSealedAndUnsealedRecordsSayWhatTheyAre(t *testing.T) {
 	}
 }
 
-// TestWhatReadingUnsealedOpens: until the date, who can write to the storage
-// makes sessions, also in the place of sealed ones. After it nobody can.
+// TestWhatReadingUnsealedOpens: until the date, anyone who can write to the
+// storage can make sessions, also in place of sealed ones. After it, nobody
+// can.
 func TestWhatReadingUnsealedOpens(t *testing.T) {
 	plain := newApp(t, store.NewMemory())
 	sealed := release(t, plain, withKeyring(t), until(plain.clock.at(day)))

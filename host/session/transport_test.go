@@ -15,7 +15,7 @@ const tokenHeader = "X-Session-Token"
 
 func tokens(s *session.Settings) { s.TokenHeader = tokenHeader }
 
-// token sends a request that brings its id in the header.
+// token sends a request with the id in the header.
 func (a *app) token(id string, f func(s *session.Session)) *reply {
 	a.t.Helper()
 	return a.headers(http.Header{tokenHeader: {id}}, f)
@@ -83,7 +83,8 @@ func TestTokenTransport(t *testing.T) {
 	})
 }
 
-// TestTransportsAreKeptApart: an id that came one way opens nothing the other.
+// TestTransportsAreKeptApart: an id that came one way opens nothing the other
+// way.
 func TestTransportsAreKeptApart(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, tokens)

@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// contrary is a store that calls every conditional write a conflict, when it is
-// told to, and takes its time for that.
+// contrary is a store that on request calls every conditional write a conflict,
+// and takes its time to do so.
 type contrary struct {
 	store.Store
 	takes time.Duration
@@ -32,7 +32,7 @@ func (c *contrary) Set(ctx context.Context, w store.Write) error {
 	return store.ErrConflict
 }
 
-// conflicting are the ways to meet conflicts, each in a loop of its own.
+// conflicting are the ways to meet conflicts, each with its own loop.
 var conflicting = map[string]func(s *session.Session, m *session.Manager, handle string) error{
 	"Save": func(s *session.Session, _ *session.Manager, _ string) error {
 		return errors.Join(s.Set("n", 2), s.Save())
@@ -66,9 +66,9 @@ var conflicting = map[string]func(s *session.Session, m *session.Manager, handle
 	},
 }
 
-// TestAStoreThatCallsEverythingAConflict holds nobody for longer than half of
-// StoreTimeout and the write under way, however long it takes to say so, and for
-// no more than a bounded number of tries, however fast it is.
+// TestAStoreThatCallsEverythingAConflict: however slow it is, it holds nobody
+// for longer than half of StoreTimeout plus the running write. However fast it
+// is, the number of tries is bounded.
 func TestAStoreThatCallsEverythingAConflict(t *testing.T) {
 	const timeout = 2 * time.Second
 	for name, do := range conflicting {
@@ -117,8 +117,8 @@ func TestAStoreThatCallsEverythingAConflict(t *testing.T) {
 	}
 }
 
-// TestAReadOfWhatIsAlwaysAConflict: a session that its user's list does not have
-// is removed by who reads it, which is a conditional write as well.
+// TestAReadOfWhatIsAlwaysAConflict: reading a session that is not in its user's
+// list removes it, which is also a conditional write.
 func TestAReadOfWhatIsAlwaysAConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := store.NewMemory()
@@ -150,7 +150,7 @@ func TestAReadOfWhatIsAlwaysAConflict(t *testing.T) {
 	})
 }
 
-// TestAConflictWithoutEndIsAnswered with 503 and when to try again.
+// TestAConflictWithoutEndIsAnswered with 503 and the time for a retry.
 func TestAConflictWithoutEndIsAnswered(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		beneath := &contrary{Store: s, takes: 5 * time.Millisecond}
@@ -164,7 +164,7 @@ func TestAConflictWithoutEndIsAnswered(t *testing.T) {
 			require.Equal(t, "1", got.Header.Get("Retry-After"))
 			require.Less(t, beneath.tries.Swap(0), int64(50))
 			require.Contains(t, a.kinds(), session.EventUnavailable)
-			a.clock.advance(2 * time.Hour) // the next is due for a new id
+			a.clock.advance(2 * time.Hour) // the next request must rotate the id
 		}
 		beneath.on.Store(false)
 		require.Equal(t, "ada", a.peek(id))

@@ -10,8 +10,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// BenchmarkUserSessions measures what the number of a user's sessions does to a
-// look at one of them and to one more log-in, over the native store.
+// BenchmarkUserSessions measures, over the native store, how the number of a
+// user's sessions affects an access to one of them and one more log-in.
 func BenchmarkUserSessions(b *testing.B) {
 	for _, sealed := range []bool{false, true} {
 		for _, n := range []int{0, 1, 10, 100, 1000, 10_000} {
@@ -62,7 +62,7 @@ func BenchmarkUserSessions(b *testing.B) {
 	}
 }
 
-// benchFill gives a list n more entries.
+// benchFill adds n entries to a list.
 func benchFill(b *testing.B, m *Manager, n int) {
 	now := m.now()
 	require.NoError(b, m.changeIndex(context.Background(), "ada", now+m.duration, func(e map[string]indexEntry) bool {

@@ -11,9 +11,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestLargestList: as many sessions as the settings allow, each with as many ids
-// as requests may be giving it, are within what a list may take, and it is
-// always the newest that is let in.
+// TestLargestList: the maximum number of sessions, each with as many ids as
+// requests may be giving it, fits into the list's bound, and the newest is
+// always admitted.
 func TestLargestList(t *testing.T) {
 	s := store.NewMemory()
 	settings := Defaults()
@@ -41,7 +41,7 @@ func TestLargestList(t *testing.T) {
 	require.Greater(t, size(), maxIndex/2)
 	require.ErrorIs(t, fill(maxEntryKeys), ErrTooLarge)
 
-	// As near to the bound as it goes.
+	// As close to the bound as possible.
 	n := (maxIndex - 2*recordHeader) / (rowLength + entryTimes + 2*len(storageKey{}))
 	require.Less(t, n, maxUserSessions)
 	for keys, room := 2, true; room; keys++ {
@@ -72,8 +72,8 @@ func TestLargestList(t *testing.T) {
 	require.Equal(t, "ada", user)
 }
 
-// TestStoreWithRoomForFewSessions: its bound counts where it is below the
-// setting's, and it is still the oldest that give way.
+// TestStoreWithRoomForFewSessions: the store's bound counts if it is below the
+// setting's, and the oldest still give way.
 func TestStoreWithRoomForFewSessions(t *testing.T) {
 	for _, sealed := range []bool{false, true} {
 		s := &limited{Store: store.NewMemory()}
@@ -124,8 +124,8 @@ func TestStoreWithRoomForFewSessions(t *testing.T) {
 	})
 }
 
-// TestEntryFollows: the key under which a session is alive is never dropped from
-// its entry, whatever requests are about to give it a new one.
+// TestEntryFollows: the key under which a session is alive is never dropped
+// from its entry, whatever new ids requests are about to give it.
 func TestEntryFollows(t *testing.T) {
 	key := func(n byte) storageKey { return storageKey{n} }
 	e := indexEntry{added: 1000, keys: []storageKey{key(0)}}
@@ -142,7 +142,7 @@ func TestEntryFollows(t *testing.T) {
 	require.Equal(t, []storageKey{key(99), key(3)}, e.keys)
 }
 
-// limited takes no more than a page, or than it is said to.
+// limited accepts no more than a page, or than its stated limit.
 type limited struct {
 	store.Store
 	most, refused int
@@ -156,8 +156,8 @@ func (l *limited) Set(ctx context.Context, w store.Write) error {
 	return l.Store.Set(ctx, w)
 }
 
-// FuzzBinding: what a session or a list of sessions may hold, read from any
-// bytes, leads to no panic, and what is read is written again as it was.
+// FuzzBinding: no bytes that a session or a list of sessions may hold lead to a
+// panic, and what is read from them is written again unchanged.
 func FuzzBinding(f *testing.F) {
 	b := binding{user: "ada", handle: "h", note: map[string]string{"browser": "x"}, until: 5}
 	f.Add(b.encode())
@@ -180,8 +180,8 @@ func FuzzBinding(f *testing.F) {
 	})
 }
 
-// FuzzIndexBlock: a list read from any bytes is corrupt or is written again as
-// it was, and a look into it finds what decoding it finds.
+// FuzzIndexBlock: a list read from any bytes is corrupt or is written again
+// unchanged, and a lookup in it finds what decoding finds.
 func FuzzIndexBlock(f *testing.F) {
 	handle := func(n int) string { return fmt.Sprintf("%022d", n) }
 	f.Add([]byte(makeIndexBlock(nil)), 1)
@@ -208,7 +208,7 @@ func FuzzIndexBlock(f *testing.F) {
 		}
 		again := makeIndexBlock(entries)
 		if !slices.Equal(again, block) {
-			return // rows that are not in order, or come twice
+			return // rows that are out of order or repeated
 		}
 		require.Equal(t, slices.Contains(entries[handle(n)].keys, storageKey{2}), found)
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestListLastsAsLongAsItsSessions, whatever makes those last.
+// TestListLastsAsLongAsItsSessions, whatever extends those.
 func TestListLastsAsLongAsItsSessions(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -83,7 +83,7 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 }
 
 // TestListHealsItself: sessions that the storage lost, or that ended by
-// themselves, are shown no more and in the end forgotten.
+// themselves, are no longer shown and are forgotten in the end.
 func TestListHealsItself(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal)
@@ -124,7 +124,7 @@ func TestListHealsItself(t *testing.T) {
 	})
 }
 
-// sweep is what a server has its storage do now and then.
+// sweep does what a server makes its storage do now and then.
 func sweep(t *testing.T, s store.Store, a *app) {
 	t.Helper()
 	for range 100 {
@@ -136,7 +136,8 @@ func sweep(t *testing.T, s store.Store, a *app) {
 	}
 }
 
-// TestListStaysSmall: of somebody who logs in again and again and never out.
+// TestListStaysSmall: the list of a user who keeps logging in and never logs
+// out.
 func TestListStaysSmall(t *testing.T) {
 	s := store.NewMemory()
 	a := newApp(t, s, func(s *session.Settings) { s.Duration = hour })
@@ -160,7 +161,8 @@ func TestListIsNotBoundByMaxSize(t *testing.T) {
 	require.Len(t, handles(t, m, "ada"), 30)
 }
 
-// TestListThatIsCorrupt: an event that does not say whose, and log-ins go on.
+// TestListThatIsCorrupt: an event does not say whose list it is, and log-ins go
+// on.
 func TestListThatIsCorrupt(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -176,8 +178,8 @@ func TestListThatIsCorrupt(t *testing.T) {
 	})
 }
 
-// TestSecretsRotateWithoutLosingLists: with the old secret kept for twice the
-// duration, as NewKeyring asks, no session is ever alive and not listed.
+// TestSecretsRotateWithoutLosingLists: if the old secret is kept for twice the
+// duration, as NewKeyring asks, every live session stays listed.
 func TestSecretsRotateWithoutLosingLists(t *testing.T) {
 	s := store.NewMemory()
 	before := newApp(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretOld) })

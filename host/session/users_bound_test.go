@@ -18,8 +18,9 @@ func atMost(n int) func(*session.Settings) {
 	return func(s *session.Settings) { s.MaxUserSessions = n }
 }
 
-// TestMaxUserSessions: whoever logs in once more than is allowed is let in, and
-// the session whose log-in is the oldest is ended, for good and with an event.
+// TestMaxUserSessions: a user with the maximum number of sessions can log in
+// once more. The session with the oldest log-in is then ended, for good and
+// with an event.
 func TestMaxUserSessions(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal, atMost(3))
@@ -59,8 +60,8 @@ func TestMaxUserSessions(t *testing.T) {
 	})
 }
 
-// TestOldestIsByLogIn, and neither by when the session began nor by what was done
-// with it since.
+// TestOldestIsByLogIn, and neither by when the session began nor by how it was
+// used since.
 func TestOldestIsByLogIn(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, atMost(2), func(s *session.Settings) { s.RotateEvery = time.Minute })
@@ -81,12 +82,12 @@ func TestOldestIsByLogIn(t *testing.T) {
 		logs(second)
 		logs(early)
 		a.clock.advance(time.Minute)
-		second.set("busy", true) // and has a new id
+		second.set("busy", true) // and it has a new id
 		third := a.browser()
 		logs(third)
 		is(false, second)
 		is(true, early)
-		logs(early) // again: now it is the newest
+		logs(early) // again: it is now the newest
 		logs(a.browser())
 		is(false, third)
 		is(true, early)
@@ -98,8 +99,8 @@ func TestOldestIsByLogIn(t *testing.T) {
 	})
 }
 
-// TestOldestUnderAClockThatWasAhead: log-ins by a clock that was ahead are older
-// than those after it was right again, and give way to them.
+// TestOldestUnderAClockThatWasAhead: log-ins by a clock that was ahead count as
+// older than those after it was right again, and give way to them.
 func TestOldestUnderAClockThatWasAhead(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, atMost(3))
@@ -126,7 +127,7 @@ func TestOldestUnderAClockThatWasAhead(t *testing.T) {
 	})
 }
 
-// TestLogInAgainWithOneSession ends no session but the one that it replaces.
+// TestLogInAgainWithOneSession: it ends only the session that it replaces.
 func TestLogInAgainWithOneSession(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal, atMost(1))
@@ -148,8 +149,8 @@ func TestLogInAgainWithOneSession(t *testing.T) {
 	})
 }
 
-// TestEndedSessionsGiveWayFirst: a session that is alive stays, old as it is,
-// while others in the list have ended by themselves.
+// TestEndedSessionsGiveWayFirst: however old, a live session stays while others
+// in the list have ended by themselves.
 func TestEndedSessionsGiveWayFirst(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, atMost(4), func(s *session.Settings) { s.IdleTimeout = hour })
@@ -167,8 +168,8 @@ func TestEndedSessionsGiveWayFirst(t *testing.T) {
 	})
 }
 
-// TestLogInsAtOnceKeepTheBound, through several managers, and leave none alive
-// that is not listed.
+// TestLogInsAtOnceKeepTheBound, through several managers, and leave no live
+// session unlisted.
 func TestLogInsAtOnceKeepTheBound(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		const most = 5
@@ -184,7 +185,8 @@ func TestLogInsAtOnceKeepTheBound(t *testing.T) {
 				if err := s.LogIn("ada", nil); err != nil {
 					t.Error(err)
 				}
-				// Of so many at once, some are the oldest before they are stored.
+				// With so many at once, some are the oldest before they are
+				// stored.
 				if err := s.Save(); err != nil {
 					if !errors.Is(err, session.ErrGone) {
 						t.Error(err)
@@ -215,7 +217,7 @@ func TestLogInsAtOnceKeepTheBound(t *testing.T) {
 }
 
 // TestLogInFaultsKeepTheBound: whichever call fails while the oldest gives way,
-// nobody is alive and not listed, there are no more than allowed, and the next
+// no unlisted session is alive, there are no more than allowed, and the next
 // log-in succeeds.
 func TestLogInFaultsKeepTheBound(t *testing.T) {
 	for _, after := range []bool{false, true} {
@@ -259,7 +261,8 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 				listed := len(handles(t, a.manager, "ada"))
 				require.LessOrEqual(t, listed, 2, "step %d", step)
 				if after {
-					// One may be stored whose id got lost with the answer.
+					// One session may be stored whose id got lost with the
+					// answer.
 					require.LessOrEqual(t, living, listed, "step %d", step)
 				} else {
 					require.Equal(t, living, listed, "step %d", step)
@@ -275,8 +278,9 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 	}
 }
 
-// TestProbe: a monitor that logs in each minute and never out is let in for
-// weeks (until its sessions expire, and beyond), and what it leaves does not grow.
+// TestProbe: a monitor that logs in each minute and never logs out can log in
+// for weeks (until its sessions expire, and beyond), and what it leaves does
+// not grow.
 func TestProbe(t *testing.T) {
 	s := store.NewMemory()
 	clock := newClock()
@@ -313,7 +317,7 @@ func TestProbe(t *testing.T) {
 	require.Equal(t, settings.MaxUserSessions, n)
 }
 
-// TestLowerMaxUserSessions holds from the next log-in.
+// TestLowerMaxUserSessions: it applies from the next log-in.
 func TestLowerMaxUserSessions(t *testing.T) {
 	s := store.NewMemory()
 	before := newApp(t, s, atMost(50))

@@ -14,12 +14,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// trial is one user's session, in a browser, and all ids that were ever met.
+// trial is one user's session, in a browser, and all ids that it ever had.
 type trial struct {
 	t       *testing.T
 	a       *app
 	b       *browser
-	outside *session.Manager // over the same store, past the faults
+	outside *session.Manager // over the same store, without the faults
 	ids     map[string]bool
 }
 
@@ -46,7 +46,7 @@ func newTrial(t *testing.T, s store.Store, seal func(*session.Settings)) *trial 
 	return tr
 }
 
-// request sends one request of the browser and notes the id it gets.
+// request sends one request of the browser and records the id it gets.
 func (tr *trial) request(do func(s *session.Session)) *reply {
 	got := tr.b.do(do)
 	if c := got.cookie(); c != nil && c.MaxAge >= 0 {
@@ -55,8 +55,8 @@ func (tr *trial) request(do func(s *session.Session)) *reply {
 	return got
 }
 
-// listed checks that no session is alive and not in its user's list, and returns
-// how many are alive.
+// listed checks that every live session is in its user's list, and returns how
+// many are alive.
 func (tr *trial) listed(when string) (n int) {
 	tr.t.Helper()
 	known := make(map[string]bool)
@@ -80,12 +80,12 @@ func (tr *trial) listed(when string) (n int) {
 	return n
 }
 
-// trials are what a user's session goes through in one request.
+// trials are what happens to a user's session in one request.
 var trials = []struct {
 	name string
 	wait time.Duration
 	do   func(s *session.Session) error
-	keep bool // the session is to live on whatever fails
+	keep bool // the session should live on, whatever fails
 }{
 	{"a look with rotation", trialRotation, func(s *session.Session) error { _, err := s.Has("basket"); return err }, true},
 	{"a look that moves the idle end", 0, func(s *session.Session) error { _, err := s.Has("basket"); return err }, true},
@@ -99,9 +99,9 @@ var trials = []struct {
 	{"clear", 0, func(s *session.Session) error { return s.Clear() }, true},
 }
 
-// TestFaultsAtEachStep: whichever call of the storage fails, before or after it
-// did its work, nobody is alive and not listed, the visitor keeps the session
-// where nothing else was asked for, and ending all afterwards ends all.
+// TestFaultsAtEachStep: whichever storage call fails, before or after it did
+// its work, no unlisted session is alive, the visitor keeps the session unless
+// the request ends it, and ending all afterwards ends all.
 func TestFaultsAtEachStep(t *testing.T) {
 	for _, c := range trials {
 		for _, after := range []bool{false, true} {
@@ -154,8 +154,8 @@ func TestFaultsAtEachStep(t *testing.T) {
 	}
 }
 
-// TestFaultsWhileEnding: whichever call fails, EndAll says so, and called again
-// it ends what is left.
+// TestFaultsWhileEnding: whichever call fails, EndAll returns an error, and a
+// second call ends the rest.
 func TestFaultsWhileEnding(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
@@ -206,9 +206,9 @@ func TestFaultsWhileEnding(t *testing.T) {
 	}
 }
 
-// TestEndAllAtEachStep: somebody ends all sessions of the user just when another
-// request is at a given step with one of them. It does not come back, save by a
-// log-in, which is a session of its own.
+// TestEndAllAtEachStep: all sessions of the user are ended while another
+// request is at a given step with one of them. It comes back only by a log-in,
+// which is a session of its own.
 func TestEndAllAtEachStep(t *testing.T) {
 	for _, c := range trials {
 		for _, after := range []bool{false, true} {
@@ -244,7 +244,8 @@ func TestEndAllAtEachStep(t *testing.T) {
 						}
 						switch c.name {
 						case "log-in again", "log-in of another", "clear":
-							// That of another is not the user's any more.
+							// Another user's session is not this user's any
+							// more.
 						default:
 							require.Zero(t, alive, "step %d: a session came back", step)
 							require.Empty(t, handles(t, tr.outside, "ada"))
@@ -261,7 +262,7 @@ func TestEndAllAtEachStep(t *testing.T) {
 	}
 }
 
-// TestLogInsAndEndings at once, through several managers.
+// TestLogInsAndEndings happen at once, through several managers.
 func TestLogInsAndEndings(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		ms := managers(t, s, 4)

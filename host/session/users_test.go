@@ -32,7 +32,7 @@ func overSeals(t *testing.T, f func(t *testing.T, s store.Store, seal func(*sess
 	})
 }
 
-// logIn makes a session of a user without a browser.
+// logIn makes a session for a user without a browser.
 func logIn(t *testing.T, m *session.Manager, user string) (id, handle string) {
 	t.Helper()
 	s := m.Open(ctx, "")
@@ -45,7 +45,7 @@ func logIn(t *testing.T, m *session.Manager, user string) (id, handle string) {
 	return id, handle
 }
 
-// alive reports whether an id reaches a session, and whose.
+// alive reports whether an id reaches a session, and whose it is.
 func alive(t *testing.T, m *session.Manager, id string) (user string, ok bool) {
 	t.Helper()
 	s := m.Open(ctx, id)
@@ -67,7 +67,7 @@ func handles(t *testing.T, m *session.Manager, user string) []string {
 	return all
 }
 
-// listOf is the record of a user's list, nil if there is none.
+// listOf is the record of a user's list, or nil if there is none.
 func listOf(t *testing.T, a *app, user string) []byte {
 	t.Helper()
 	value, err := a.store.Store.Get(ctx, listKeyOf(user), a.clock.millis())
@@ -189,7 +189,7 @@ func TestLogInRefuses(t *testing.T) {
 	})
 }
 
-// TestUnbinding: who is no longer a user's session is in no list of theirs, and
+// TestUnbinding: a session that is no longer a user's is not in their list, and
 // ending theirs does not end it.
 func TestUnbinding(t *testing.T) {
 	for _, c := range []struct {
@@ -296,8 +296,8 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestChangeOfPassword is the use that EndAll documents: everything that was
-// there before is ended, and the session at hand goes on.
+// TestChangeOfPassword shows the use that EndAll documents: everything from
+// before is ended, and the current session goes on.
 func TestChangeOfPassword(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -324,8 +324,8 @@ func TestChangeOfPassword(t *testing.T) {
 	})
 }
 
-// TestEndedUnderARequest: what a request of an ended session does afterwards is
-// dropped, and the browser is not given the session back.
+// TestEndedUnderARequest: later changes of a request whose session was ended
+// are dropped, and the browser does not get the session back.
 func TestEndedUnderARequest(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -360,7 +360,7 @@ func TestEndedUnderARequest(t *testing.T) {
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				id := b.id()
-				a.clock.advance(hour / 2) // a look is to be noted, and the id to be rotated
+				a.clock.advance(hour / 2) // an access is to be noted and the id rotated
 				got := b.do(func(s *session.Session) {
 					_, err := s.User()
 					require.NoError(t, err)
@@ -381,7 +381,7 @@ func TestEndedUnderARequest(t *testing.T) {
 	}
 }
 
-// TestSeen: by looks with SeenEvery, to its accuracy and at its price.
+// TestSeen: SeenEvery records accesses to its accuracy and at its price.
 func TestSeen(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, func(s *session.Settings) { s.SeenEvery = time.Minute })
@@ -424,7 +424,7 @@ func ExampleSession_LogIn() {
 	list, err := m.Sessions(ctx, "ada")
 	fmt.Println(len(list), err)
 
-	// The phone got lost.
+	// The phone is lost.
 	i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.Note["browser"] == "phone" })
 	fmt.Println(m.End(ctx, "ada", list[i].Handle))
 	list, err = m.Sessions(ctx, "ada")

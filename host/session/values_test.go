@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestPopOfFalsyValues: a value that counts for nothing is a value all the same.
+// TestPopOfFalsyValues: a zero value is still a value.
 func TestPopOfFalsyValues(t *testing.T) {
 	overCodecs(t, func(t *testing.T, a *app) {
 		for name, v := range map[string]any{"zero": 0, "empty": "", "false": false, "nil": nil, "no items": []int{}} {
@@ -59,8 +59,8 @@ func TestKeyPop(t *testing.T) {
 	})
 }
 
-// TestNestedChangesNeitherLeakNorStay: what a request does to a value it got
-// is its own affair until it sets it again.
+// TestNestedChangesNeitherLeakNorStay: a request's changes to a value it read
+// stay private until it sets the value again.
 func TestNestedChangesNeitherLeakNorStay(t *testing.T) {
 	key := session.NewKey[profile]("profile")
 	first := func() profile { return profile{"ada", []string{"a"}, map[string]int{"n": 1}} }
@@ -99,8 +99,8 @@ func TestNestedChangesNeitherLeakNorStay(t *testing.T) {
 	})
 }
 
-// TestMembershipAndLengthBeforeLoad: each asked as the first thing a request
-// does.
+// TestMembershipAndLengthBeforeLoad: each is the first thing that a request
+// asks.
 func TestMembershipAndLengthBeforeLoad(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		b := newApp(t, s).browser()
@@ -264,12 +264,12 @@ func TestTimeOfAnotherFormIsAbsent(t *testing.T) {
 	})
 }
 
-// foreign is a codec that writes as CBOR does, under another id.
+// foreign is a codec that writes as CBOR does but has another id.
 type foreign struct{ session.Codec }
 
 func (foreign) ID() uint8 { return 200 }
 
-// TestRecordOfAnotherCodecIsAFreshSession and is never decoded by guesswork.
+// TestRecordOfAnotherCodecIsAFreshSession: it is never decoded by guesswork.
 func TestRecordOfAnotherCodecIsAFreshSession(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -420,7 +420,7 @@ func TestParseValues(t *testing.T) {
 	}
 	for n := 1; n < len(block); n++ {
 		cut, err := session.ParseValues(block[:n])
-		if n == 4 { // behind the first value
+		if n == 4 { // after the first value
 			require.NoError(t, err)
 			require.Len(t, maps.Collect(cut.All()), 1)
 			continue

@@ -22,8 +22,8 @@ func visitorCookie(got *reply) *http.Cookie {
 	return nil
 }
 
-// TestTokenOfAVisitorStoresNothing: a page with a form, seen by any number of
-// visitors and programs, makes no session.
+// TestTokenOfAVisitorStoresNothing: a page with a form creates no session,
+// however many visitors and programs read it.
 func TestTokenOfAVisitorStoresNothing(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -76,7 +76,8 @@ func TestTokenOfAVisitorStoresNothing(t *testing.T) {
 	})
 }
 
-// TestTokensOfAVisitorWhoGetsASession says which pages hold after what.
+// TestTokensOfAVisitorWhoGetsASession says which pages stay valid after which
+// event.
 func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, rotating, seal)
@@ -207,8 +208,9 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 	})
 }
 
-// TestVisitorsCookieDoesNotCountBesideASession: who can set a cookie in another's
-// browser, as a host of the same domain can, gains no token of a session.
+// TestVisitorsCookieDoesNotCountBesideASession: anyone who can set a cookie in
+// another's browser, as a host of the same domain can, gains no token for a
+// session.
 func TestVisitorsCookieDoesNotCountBesideASession(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
@@ -229,7 +231,7 @@ func TestVisitorsCookieDoesNotCountBesideASession(t *testing.T) {
 	})
 }
 
-// TestVisitorsCookie: its name and attributes by the settings.
+// TestVisitorsCookie: its name and attributes follow the settings.
 func TestVisitorsCookie(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -297,7 +299,7 @@ func TestVisitorsCookie(t *testing.T) {
 	}
 }
 
-// TestTokenAfterTheFirstByte: one that could never hold is an error.
+// TestTokenAfterTheFirstByte: a token that could never be valid is an error.
 func TestTokenAfterTheFirstByte(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	late := func(b *browser, before func(s *session.Session)) (token string, err error) {
@@ -328,8 +330,8 @@ func TestTokenAfterTheFirstByte(t *testing.T) {
 	require.NoError(t, b.check(token))
 }
 
-// TestTokenWithoutCookies: clients of the token header keep none, and Open has
-// no response.
+// TestTokenWithoutCookies: clients of the token header keep no cookies, and
+// Open has no response.
 func TestTokenWithoutCookies(t *testing.T) {
 	a := newApp(t, store.NewMemory(), tokens)
 	var token string
@@ -354,8 +356,8 @@ func TestTokenWithoutCookies(t *testing.T) {
 	require.ErrorIs(t, a.manager.Open(context.Background(), "").CheckCSRF(token), session.ErrCSRF)
 }
 
-// TestProtectOfVisitors: a browser that has seen a form and says nothing of
-// where a request comes from brings the form's token, session or not.
+// TestProtectOfVisitors: a browser that has seen a form and does not say where
+// a request comes from must send the form's token, with or without a session.
 func TestProtectOfVisitors(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	b := a.browser()

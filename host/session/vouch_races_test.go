@@ -13,7 +13,7 @@ import (
 
 func everyMinute(s *session.Settings) { s.RotateEvery, s.RotateGrace = time.Minute, time.Minute }
 
-// onList returns a hook that runs f once, when ada's list has been written.
+// onList returns a hook that runs f once, after ada's list has been written.
 func onList(f func()) func(operation) error {
 	var once sync.Once
 	return func(o operation) error {
@@ -24,8 +24,8 @@ func onList(f func()) func(operation) error {
 	}
 }
 
-// TestNewIdsBetweenRecordAndList: a session that gets two new ids after a request
-// read its record and before it reads the list is not taken for one that ended.
+// TestNewIdsBetweenRecordAndList: a session may get two new ids after a request
+// read its record and before it reads the list. It does not count as ended.
 func TestNewIdsBetweenRecordAndList(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a, slow := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
@@ -60,8 +60,9 @@ func TestNewIdsBetweenRecordAndList(t *testing.T) {
 	})
 }
 
-// TestLaterNewIdThatLoses: a request that is late in giving the session a new id
-// does not take the one that another request is just giving it out of the list.
+// TestLaterNewIdThatLoses: a request that is late in giving the session a new
+// id does not remove from the list the one that another request is just giving
+// it.
 func TestLaterNewIdThatLoses(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		first, second := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
@@ -87,7 +88,7 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 		require.NotEqual(t, before, b.id())
 		close(won)
 		wg.Wait()
-		for range 2 { // the second time with what the first has left
+		for range 2 { // the second time with what the first one left
 			b.do(look)
 			late.do(look)
 			require.Equal(t, b.id(), late.id())
@@ -103,8 +104,8 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 	})
 }
 
-// TestListedWhileItGetsANewId: a session is in the list of its user at every
-// moment of a rotation, also while the list is being read.
+// TestListedWhileItGetsANewId: a session is in its user's list at every moment
+// of a rotation, even while the list is being read.
 func TestListedWhileItGetsANewId(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a, reader := newApp(t, s, everyMinute), newApp(t, s, everyMinute)

@@ -18,8 +18,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// evicting keeps a number of records and drops the one written first for each
-// further one, however often it is read: an engine that forgets at its worst.
+// evicting keeps a fixed number of records. For each further one it drops the
+// one written first, however often that is read: an engine that forgets in the
+// worst way.
 type evicting struct {
 	store.Store
 	room    int
@@ -42,7 +43,7 @@ func (e *evicting) Set(ctx context.Context, w store.Write) error {
 	return nil
 }
 
-// sharded is several stores as one, each of which can be lost.
+// sharded combines several stores, each of which can be lost.
 type sharded struct {
 	store.Store
 	shards []store.Store
@@ -70,12 +71,12 @@ func (s *sharded) Delete(ctx context.Context, key []byte, now store.Millis) erro
 	return s.shards[s.of(key)].Delete(ctx, key, now)
 }
 
-// TestEndAllOverAnEngineThatEvicts: the memory engine drops first what was
-// written once and never read. A user's list must not be that.
+// TestEndAllOverAnEngineThatEvicts: the memory engine first drops records that
+// were written once and never read. A user's list must not be such a record.
 func TestEndAllOverAnEngineThatEvicts(t *testing.T) {
 	p, err := memory.Open(ctx, plugin.Config{
 		Shards: 1, Settings: map[string]string{"max_entries": "64"}, NoCache: true, Logger: slog.New(slog.DiscardHandler),
-		SweepInterval: -1, // by the real clock, at which everything in these tests has expired
+		SweepInterval: -1, // by the real clock, everything in these tests has expired
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
@@ -92,15 +93,15 @@ func TestEndAllOverAnEngineThatEvicts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	for range 200 {
-		saveNew(t, m, "anonymous") // also what says that it has ended may be evicted
+		saveNew(t, m, "anonymous") // even tombstones may be evicted
 	}
 	_, ok := alive(t, m, id)
 	require.False(t, ok)
 }
 
-// TestWhateverIsForgotten: through random log-ins, looks, changes, renewals and
-// endings over a store that evicts at its worst, who is alive is listed, and
-// after an ending nobody that it was about is alive.
+// TestWhateverIsForgotten: through random log-ins, accesses, changes, renewals
+// and endings over a store that evicts in the worst way, every live session is
+// listed, and none is alive that an ending was about.
 func TestWhateverIsForgotten(t *testing.T) {
 	for seed := range uint64(60) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -155,15 +156,15 @@ func TestWhateverIsForgotten(t *testing.T) {
 	}
 }
 
-// TestListThatIsLost takes the sessions that it listed with it, with an event
-// that says why, and without leaving their records.
+// TestListThatIsLost: its sessions end with it, with an event that says why,
+// and their records are removed.
 func TestListThatIsLost(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		lose func(t *testing.T, a *app)
 		kind session.EventKind
 		why  string
-		left bool // the records stay: the list may only be unreadable to this program
+		left bool // the records stay: perhaps only this program cannot read the list
 	}{
 		{"evicted", func(t *testing.T, a *app) {
 			require.NoError(t, a.store.Store.Delete(ctx, listKeyOf("ada"), clockStart))
@@ -219,7 +220,7 @@ func TestListThatIsLost(t *testing.T) {
 }
 
 // TestShardThatIsLost: whichever of a user's sessions and the list were on it,
-// those that live on are listed, and ending all ends all.
+// the sessions that live on are listed, and ending all ends all.
 func TestShardThatIsLost(t *testing.T) {
 	for lost := range 4 {
 		s := newSharded(4)
@@ -252,8 +253,8 @@ func TestShardThatIsLost(t *testing.T) {
 	}
 }
 
-// TestListLostUnderARequest: what a request loaded before its list was lost, or
-// before the session was ended in a list that was lost then, does not come back.
+// TestListLostUnderARequest: a session that a request loaded does not come back
+// after its list was lost, or after it was ended and the list was lost then.
 func TestListLostUnderARequest(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -297,7 +298,7 @@ func TestListLostUnderARequest(t *testing.T) {
 	}
 }
 
-// TestVouchingThatFails is an error of the storage and not a log-out.
+// TestVouchingThatFails: it is an error of the storage and not a log-out.
 func TestVouchingThatFails(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		a := newApp(t, s, seal)
@@ -334,7 +335,7 @@ func TestVouchingThatFails(t *testing.T) {
 }
 
 // TestWhatVouchingCosts: one more read for a session with a user, and nothing
-// for anybody else.
+// for others.
 func TestWhatVouchingCosts(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	look := func(s *session.Session) {
@@ -362,8 +363,8 @@ func TestWhatVouchingCosts(t *testing.T) {
 	require.Equal(t, []string{"get"}, names(a.store.take()), "nobody's any more")
 }
 
-// TestManyNewIdsAtOnce: many requests that come just when the id is due give the
-// session one new id, which its list knows, whoever was first.
+// TestManyNewIdsAtOnce: many requests that arrive when a new id is due give the
+// session one new id, which its list knows, whichever was first.
 func TestManyNewIdsAtOnce(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, func(s *session.Settings) { s.RotateEvery = time.Minute })
@@ -383,7 +384,7 @@ func TestManyNewIdsAtOnce(t *testing.T) {
 			})
 			together(len(browsers), func(i int) { browsers[i].send(http.MethodGet, address) })
 			for _, b := range browsers {
-				b.serve(func(w http.ResponseWriter, r *http.Request) { // whoever was late is told the new id now
+				b.serve(func(w http.ResponseWriter, r *http.Request) { // late requests get the new id now
 					_, err := session.From(r).User()
 					require.NoError(t, err)
 				})

@@ -21,7 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// site is one handler with sessions behind a real server of one protocol.
+// site is one handler with sessions behind a real server for one protocol.
 type site struct {
 	*app
 	url    string
@@ -29,8 +29,8 @@ type site struct {
 	trace  *trace
 }
 
-// trace writes down what reaches the ResponseWriter beneath the middleware, and
-// what reaches the store, in one order.
+// trace records what reaches the ResponseWriter beneath the middleware and what
+// reaches the store, in one order.
 type trace struct {
 	mu    sync.Mutex
 	steps []string
@@ -85,7 +85,7 @@ func (w *traced) FlushError() error {
 func newSite(t *testing.T, http2 bool, h http.HandlerFunc, change ...func(*session.Settings)) *site {
 	t.Helper()
 	s := &site{app: newApp(t, store.NewMemory(), change...), trace: new(trace)}
-	s.store.fail(func(o operation) error { s.trace.add(o.name); return nil }, nil) // no fault, only a look
+	s.store.fail(func(o operation) error { s.trace.add(o.name); return nil }, nil) // no fault, only a trace
 	wrapped := s.manager.Handler(h)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wrapped.ServeHTTP(&traced{w, s.trace}, r)
@@ -122,8 +122,8 @@ func overProtocols(t *testing.T, f func(t *testing.T, http2 bool)) {
 	}
 }
 
-// TestSavedBeforeTheResponseBegins: in whatever way a handler begins, the store
-// has the session first and the cookie is in the headers.
+// TestSavedBeforeTheResponseBegins: however a handler begins its response, the
+// store has the session first and the headers have the cookie.
 func TestSavedBeforeTheResponseBegins(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file.txt")
 	require.NoError(t, os.WriteFile(file, []byte("contents"), 0o600))
@@ -147,7 +147,7 @@ func TestSavedBeforeTheResponseBegins(t *testing.T) {
 		}, []string{"flush"}, 200, ""},
 		{"ReadFrom", func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
-		}, []string{"write"}, 200, "x"}, // a strings.Reader writes itself
+		}, []string{"write"}, 200, "x"}, // strings.Reader writes itself
 		{"ServeFile", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) },
 			[]string{"header 200", "read from", "a file"}, 200, "contents"},
 		{"ServeContent", func(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +160,7 @@ func TestSavedBeforeTheResponseBegins(t *testing.T) {
 			_, _ = io.CopyN(w, f, 8)
 		}, []string{"read from", "a file"}, 200, "contents"},
 		{"two headers", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
-			[]string{"header 201", "header 500"}, 201, ""}, // which net/http logs
+			[]string{"header 201", "header 500"}, 201, ""}, // net/http logs the second
 		{"no content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, []string{"header 204"}, 204, ""},
 		{"not modified", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) }, []string{"header 304"}, 304, ""},
 	} {
@@ -193,7 +193,7 @@ func TestSavedBeforeTheResponseBegins(t *testing.T) {
 	}
 }
 
-// TestWhoHasTheResponseFindsTheSession: while the handler still runs.
+// TestWhoHasTheResponseFindsTheSession, while the handler still runs.
 func TestWhoHasTheResponseFindsTheSession(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		release := make(chan struct{})
@@ -219,7 +219,7 @@ func TestWhoHasTheResponseFindsTheSession(t *testing.T) {
 	})
 }
 
-// TestInformationalResponsesDoNotCount: what is changed after a 103 is in time.
+// TestInformationalResponsesDoNotCount: a change after a 103 is in time.
 func TestInformationalResponsesDoNotCount(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		s := newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
@@ -354,8 +354,8 @@ func TestPanicSavesNothing(t *testing.T) {
 	})
 }
 
-// TestClientThatHangsUp: what the handler did is saved, whether or not anybody
-// waits for the answer.
+// TestClientThatHangsUp: the handler's changes are saved, whether or not
+// anybody waits for the answer.
 func TestClientThatHangsUp(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		reached, saved := make(chan struct{}), make(chan struct{})
