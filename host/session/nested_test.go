@@ -117,9 +117,9 @@ func TestHandlerTwiceSavesAtTheEnd(t *testing.T) {
 	require.Equal(t, "bob", a.peek(id))
 }
 
-// TestRequestOfAHandler: a handler may make a request itself with its context.
-// That is in the same session only if it is the same visitor's and the first
-// request can still save it.
+// TestRequestOfAHandler: a request that a handler makes with its own context
+// shares the session only if it is the same visitor's and the first request can
+// still save it.
 func TestRequestOfAHandler(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	h := a.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
