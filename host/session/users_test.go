@@ -360,7 +360,7 @@ func TestEndedUnderARequest(t *testing.T) {
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				id := b.id()
-				a.clock.advance(hour / 2) // an access is to be noted and the id rotated
+				a.clock.advance(hour / 2) // an access is due to be noted, and a rotation is due
 				got := b.do(func(s *session.Session) {
 					_, err := s.User()
 					require.NoError(t, err)
