@@ -96,6 +96,7 @@ func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 	c.do("go", "build", "-o", program, ".")
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
+	c.env = append(c.env, "SESSION_DIR="+filepath.Join(c.dir, "sessions"))
 	c.serve(program, func() {
 		require.Equal(t, "visit 1\n", get(t, jar, addr))
 		require.Equal(t, "visit 2\n", get(t, jar, addr))
@@ -157,7 +158,7 @@ func readmeProgram(t *testing.T) string {
 	block := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(readme)
 	require.NotNil(t, block)
 	imports := []string{"context", "errors", "fmt", "log", "net/http", "os", "os/signal", "syscall", "time",
-		rootModule + "/host/engines/memory", rootModule + "/host/plugin", rootModule + "/host/session"}
+		rootModule + "/host/engines", rootModule + "/host/session", rootModule + "/host/store"}
 	var text strings.Builder
 	text.WriteString("package main\n\nimport (\n")
 	for _, path := range imports {
