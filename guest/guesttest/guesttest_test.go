@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -209,7 +210,7 @@ func TestCloseSavesAtTheLastTime(t *testing.T) {
 type closing struct {
 	shelf
 	refusing bool
-	count    *int
+	count    *atomic.Int32 // instances are closed at the same time
 }
 
 func (c *closing) Open(config *guest.Config) error {
@@ -219,20 +220,20 @@ func (c *closing) Open(config *guest.Config) error {
 	return c.shelf.Open(config)
 }
 
-func (c *closing) Close() { *c.count++ }
+func (c *closing) Close() { c.count.Add(1) }
 
 func TestEnginesAreClosed(t *testing.T) {
-	count := 0
+	var count atomic.Int32
 	info := guest.Info{Name: "closing"}
 	s, err := guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count} }, info, nil, storetest.Setup{Shards: 4})
 	require.NoError(t, err)
 	require.NoError(t, store.Close(ctx, s))
 	require.NoError(t, store.Close(ctx, s))
-	require.Equal(t, 4, count)
-	count = 0
+	require.EqualValues(t, 4, count.Load())
+	count.Store(0)
 	_, err = guesttest.Open(ctx, func(string) guest.Engine { return &closing{count: &count, refusing: true} }, info, nil, storetest.Setup{Shards: 4})
 	require.ErrorIs(t, err, store.ErrDenied)
-	require.Equal(t, 2, count, "those before the one that did not open")
+	require.EqualValues(t, 2, count.Load(), "those before the one that did not open")
 }
 
 // A list of records is divided for an engine that has no exchange buffer for it.
