@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// abilities are what a ResponseWriter can do beside its three methods, one bit
-// for each interface that handlers ask for by assertion.
+// abilities is a set of what a ResponseWriter can do beyond its three methods:
+// one bit for each interface that handlers ask for by type assertion.
 type abilities uint8
 
 const (
@@ -17,12 +17,12 @@ const (
 	canPush
 )
 
-// abilitiesOf tells what a writer can do, by itself or, as
-// [http.ResponseController] has it, by what it wraps.
+// abilitiesOf returns what a writer can do, by itself or, as
+// [http.ResponseController] does it, through the writers it wraps.
 func abilitiesOf(w http.ResponseWriter) (can abilities) {
 	for {
 		if own, ok := w.(interface{ core() *responseWriter }); ok {
-			return can | own.core().can // which has FlushError in any case
+			return can | own.core().can // not by its FlushError, which it always has
 		}
 		switch w.(type) {
 		case http.Flusher, interface{ FlushError() error }:
@@ -60,11 +60,10 @@ func beneath[T any](w *responseWriter) (t T, ok bool) {
 	}
 }
 
-// The types below are the one writer of a request as it is shown to handlers:
-// each claims some of what a writer can do. All lie at the same place in memory,
-// and those of one shape are converted into each other. Writers that can do
-// several things but not flush exist in thought only; they are shown as able to
-// do one of them.
+// The types below show handlers the one writer of a request. Each claims some of
+// what a writer can do. All lie at the same place in memory, and those of one
+// shape are converted into each other. No real writer does several things but not
+// flush; one that does is shown as able to do one of them.
 type (
 	hijacker      struct{ responseWriter }
 	closeNotifier struct{ responseWriter }
@@ -77,10 +76,10 @@ type (
 	flusherHijackerCloseNotifier struct{ flusher }
 	flusherHijackerPusher        struct{ flusher }
 	flusherCloseNotifierPusher   struct{ flusher }
-	ableWriter                   struct{ flusher } // to do all of it
+	ableWriter                   struct{ flusher } // can do all of it
 )
 
-// as returns the writer as one that claims what is given, and notes that.
+// as returns the writer as a type that claims these abilities, and records them.
 func (w *ableWriter) as(can abilities) http.ResponseWriter {
 	w.can = can
 	switch can {
@@ -146,7 +145,7 @@ func (w *responseWriter) closeNotify() <-chan bool {
 	if n, ok := beneath[http.CloseNotifier](w); ok {
 		return n.CloseNotify()
 	}
-	return nil // never: it is claimed where it is beneath
+	return nil // never reached: it is claimed only if a writer beneath has it
 }
 
 func (w *responseWriter) push(target string, o *http.PushOptions) error {

@@ -7,27 +7,27 @@ import (
 	"fmt"
 )
 
-// What is stored may have come from a visitor, as the value of an any say, and a
-// storage may give back anything. Decoding it must not take more time and memory
-// than its length is worth: both decoders go over what lies deep, and over tags
-// that enclose each other, several times, and make of two bytes a few hundred. So
-// the form of a value is looked at before it is decoded, in one pass without
-// recursion, and just so before it is stored, so that nothing is written that
-// cannot be read.
+// Stored data may have come from a visitor, for example as the value of an any,
+// and a storage may return anything. Decoding it must not take more time and
+// memory than its length justifies. Both decoders go over deeply nested parts,
+// and over tags that enclose each other, several times, and turn two bytes into a
+// few hundred. So the form of a value is checked before it is decoded, in one
+// pass without recursion. It is checked before it is stored too, so that nothing
+// is written that cannot be read.
 const (
-	// maxNesting is how deep arrays, maps, objects and tags may lie in each other.
+	// maxNesting is how deep arrays, maps, objects and tags may be nested.
 	maxNesting = 1000
 
-	// maxItems is how many elements, keys and values, at all depths together, a
-	// value may have. One takes up to some 200 bytes of memory.
+	// maxItems is how many elements, keys and values, at all depths together, a value
+	// may have. Each takes up to about 200 bytes of memory.
 	maxItems = 500_000
 
-	// maxTags is how many tags of CBOR may enclose each other directly. None of
-	// Go's types are written with more than one.
+	// maxTags is how many CBOR tags may enclose each other directly. No Go type is
+	// written with more than one.
 	maxTags = 4
 
-	// maxDigits is how long a number of JSON may be. To make a big.Int of one
-	// takes a time that is the square of its length.
+	// maxDigits is how long a JSON number may be. Making a big.Int of it takes time
+	// quadratic in its length.
 	maxDigits = 10_000
 
 	// unbounded is the length up to which the form makes no difference.
@@ -35,18 +35,18 @@ const (
 )
 
 var (
-	errTooDeep      = fmt.Errorf("arrays and maps lie in each other more than %d deep, and the most is %d", maxNesting, maxNesting)
-	errTooManyItems = fmt.Errorf("more than %d elements, keys and values; keep less in a session, or bytes that you encode yourself", maxItems)
-	errTags         = fmt.Errorf("more than %d tags of CBOR around one value", maxTags)
-	errIndefinite   = errors.New("CBOR of indefinite length, which costs decoders too much; write lengths in front")
-	errTooLong      = fmt.Errorf("a number of more than %d characters", maxDigits)
+	errTooDeep      = fmt.Errorf("arrays and maps are nested too deep: must be at most %d deep", maxNesting)
+	errTooManyItems = fmt.Errorf("too many items: must be at most %d elements, keys and values; keep less in a session, or bytes that you encode yourself", maxItems)
+	errTags         = fmt.Errorf("too many CBOR tags around one value: must be at most %d", maxTags)
+	errIndefinite   = errors.New("a length in the CBOR is indefinite, which costs decoders too much: must be written in front")
+	errTooLong      = fmt.Errorf("a number is too long: must be at most %d characters", maxDigits)
 )
 
-// boundCBOR returns what is out of bounds in an encoded value. Whether it is CBOR
-// at all is for the decoder to tell.
+// boundCBOR returns an error if an encoded value is out of bounds. Whether it is
+// CBOR at all is left to the decoder.
 func boundCBOR(data []byte) error {
 	var shallow [32]uint32
-	left := append(shallow[:0], 1) // to come, by depth
+	left := append(shallow[:0], 1) // items still to come, by depth
 	items, tags := 0, 0
 	for len(data) > 0 {
 		major, low := data[0]>>5, data[0]&31
@@ -105,8 +105,8 @@ func boundCBOR(data []byte) error {
 	return nil
 }
 
-// boundJSON returns what is out of bounds in an encoded value. Whether it is JSON
-// at all is for the decoder to tell.
+// boundJSON returns an error if an encoded value is out of bounds. Whether it is
+// JSON at all is left to the decoder.
 func boundJSON(data []byte) error {
 	depth, items := 0, 1
 	for i := 0; i < len(data); i++ {
@@ -138,7 +138,7 @@ func boundJSON(data []byte) error {
 	return nil
 }
 
-// ofNumber are the characters of which numbers are made behind the first digit.
+// ofNumber holds the characters that may follow the first digit of a number.
 var ofNumber = [256]bool{'0': true, '1': true, '2': true, '3': true, '4': true, '5': true, '6': true, '7': true,
 	'8': true, '9': true, '.': true, 'e': true, 'E': true, '+': true, '-': true}
 

@@ -10,14 +10,15 @@ import (
 	"weak"
 )
 
-// nestedIn tells of a manager around this one that has the same cookie.
+// nestedIn reports a clash if outer, a manager around this one, has the same
+// cookie.
 func (m *Manager) nestedIn(outer *Manager, r *http.Request) {
 	if m.settings.CookieName == outer.settings.CookieName {
 		m.clashes(outer, r, "is around")
 	}
 }
 
-// clashes tells, once for both, that two managers are in each other's way.
+// clashes reports, once for both, that two managers get in each other's way.
 func (m *Manager) clashes(other *Manager, r *http.Request, how string) {
 	if !pathsMeet(m.wanted(r).Path, other.wanted(r).Path) || m.clash.Load() && other.clash.Load() {
 		return
@@ -31,8 +32,8 @@ func (m *Manager) clashes(other *Manager, r *http.Request, how string) {
 		ErrSettings, other.describe(), how, m.describe())})
 }
 
-// wanted is the scope of a request's cookie as far as it matters here: with
-// Secure as the settings have it, and unchecked.
+// wanted returns the scope of a request's cookie as far as it matters here: with
+// Secure as set, and unchecked.
 func (m *Manager) wanted(r *http.Request) CookieScope {
 	scope := m.settings.scope()
 	if m.settings.CookieFor != nil {
@@ -49,7 +50,7 @@ func (m *Manager) describe() string {
 	return fmt.Sprintf("%q (path %s, %s)", m.settings.CookieName, m.settings.CookiePath, where)
 }
 
-// callerOfNew tells where in its program a manager is made.
+// callerOfNew returns where in the program a manager is made.
 func callerOfNew() string {
 	_, file, line, ok := runtime.Caller(2)
 	if !ok {
@@ -65,11 +66,11 @@ func beneathPath(a, b string) bool {
 	return a == b || strings.HasPrefix(b, a) && (strings.HasSuffix(a, "/") || b[len(a)] == '/')
 }
 
-// cookiePlaces notes who of the process's managers sends new cookies where, since
-// managers that stand side by side see nothing of each other. Two that send in
-// turns are in use at the same time; one that took another's place is not.
-// Managers without a server, as in tests, and those of several servers, do not
-// meet. Entries keep nothing alive.
+// cookiePlaces records which of the process's managers sends new cookies where,
+// since managers side by side do not see each other. Two that send in turns are
+// in use at the same time; one that only took another's place is not. Managers
+// without a server, as in tests, and managers of different servers do not meet.
+// Entries keep nothing alive.
 var cookiePlaces struct {
 	mu     sync.Mutex
 	places map[cookiePlace][]cookieSender
@@ -85,23 +86,23 @@ type cookieSender struct {
 	manager weak.Pointer[Manager]
 	path    string
 	last    uint64 // when it last sent a cookie
-	back    bool   // it has sent one, another did, and it sent one again
+	back    bool   // it sent one, then another did, then it sent one again
 }
 
-// Hosts are for clients to choose, so that there is an end to them.
+// Clients choose the hosts, so the entries are bounded.
 const (
 	maxPlaces  = 1024
 	maxSenders = 8
 )
 
-// sendsCookie notes that a new cookie goes out.
+// sendsCookie records that a new cookie goes out.
 func (m *Manager) sendsCookie(r *http.Request) {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server == nil || m.clash.Load() {
 		return
 	}
-	// What a proxy says of the host only tells sites apart that it serves under
-	// one name.
+	// The host that a proxy reports only tells apart sites that it serves under one
+	// name.
 	site := strings.ToLower(strings.Join(append([]string{r.Host}, r.Header["X-Forwarded-Host"]...), " "))
 	scope := m.wanted(r)
 	hosts := [2]string{site, scope.Domain}
@@ -163,7 +164,7 @@ func (m *Manager) sendsTo(place cookiePlace, path string) (other *Manager) {
 	return other
 }
 
-// forgetPlaces drops places whose server or managers are no more, and reports
+// forgetPlaces drops places whose server or managers are gone, and reports
 // whether there is room again.
 func forgetPlaces() bool {
 	for place, senders := range cookiePlaces.places {

@@ -15,17 +15,16 @@ import (
 // Codec encodes the values of a session. It must be safe for use by many
 // goroutines at once.
 //
-// An application's own has to bound what it decodes: values may be a visitor's,
-// and without a Keyring the storage can give back anything, up to
-// Settings.MaxSize. Time and memory should not grow faster than the length of what is
-// decoded, and what cannot be read again should not be written. [CBOR] and [JSON] take
-// arrays and maps that lie in each other up to 1000 deep, and 500,000 elements,
-// keys and values together; beyond that Marshal returns an error and so does
-// Unmarshal.
+// An application's own codec must bound what it decodes: values may come from a
+// visitor, and without a Keyring the storage can return anything, up to
+// Settings.MaxSize. Time and memory should not grow faster than the length of the
+// data, and what cannot be read again should not be written. [CBOR] and [JSON]
+// accept arrays and maps nested up to 1000 deep, and 500,000 elements, keys and
+// values together. Beyond that both Marshal and Unmarshal return an error.
 type Codec interface {
-	// ID is written into every record. A record with another id than the
-	// manager's codec is taken as corrupt and never decoded by guesswork. Ids
-	// from 128 on are for applications.
+	// ID is written into every record. A record with another id than the manager's
+	// codec is treated as corrupt and never decoded by guesswork. Ids from 128 on are
+	// for applications.
 	ID() uint8
 
 	Marshal(v any) ([]byte, error)
@@ -35,23 +34,22 @@ type Codec interface {
 // CBOR encodes values as CBOR (RFC 8949): compact, fast, and exact for Go's
 // types. Times keep their nanoseconds. It is the default.
 //
-// A type is written by its MarshalCBOR, MarshalBinary or MarshalText, if it
-// has one, else field by field, under the names in the tags `cbor` or `json`.
-// What would not come back is refused with ErrEncode: see [Session.Set].
+// A type is written by its MarshalCBOR, MarshalBinary or MarshalText if it has
+// one, otherwise field by field under the names in the tags `cbor` or `json`. A
+// value that would not come back is refused with ErrEncode: see [Session.Set].
 //
-// What is read into an interface is a bool, an int64 (a [big.Int] beyond its
-// range), a float64, a string, a []byte, a [time.Time], a []any or a
-// map[string]any, or nil, wherever it stands: also a struct that was stored
-// comes back as a map there.
+// A value read into an interface, at any depth, is a bool, an int64 (a [big.Int]
+// beyond its range), a float64, a string, a []byte, a [time.Time], a []any, a
+// map[string]any, or nil. A stored struct comes back as a map there.
 var CBOR Codec = newCBOR()
 
 // JSON encodes values as JSON (RFC 8259), for records that programs in other
-// languages read. A type is written by its MarshalJSON or MarshalText, if it
-// has one, else field by field. What would not come back is refused with
-// ErrEncode, as by [CBOR], and so is text that is not UTF-8.
+// languages read. A type is written by its MarshalJSON or MarshalText if it has
+// one, otherwise field by field. As with [CBOR], a value that would not come back
+// is refused with ErrEncode, and so is text that is not UTF-8.
 //
-// Numbers that are read into an interface, whole or not, are [json.Number], so
-// that large ones survive; times and bytes are strings there.
+// Numbers read into an interface, whole or not, are [json.Number], so that large
+// ones survive. Times and bytes are strings there.
 var JSON Codec = jsonCodec{}
 
 var (
@@ -69,14 +67,14 @@ func newCBOR() Codec {
 		Sort:    cbor.SortNone,
 		Time:    cbor.TimeRFC3339Nano,
 		TimeTag: cbor.EncTagRequired,
-		// Types of which the text is all that there is to see.
+		// For types that show nothing but their text.
 		TextMarshaler: cbor.TextMarshalerTextString,
 	}.EncMode()
 	if err != nil {
 		panic(err) // the options are constants
 	}
-	// What could be encoded and stored must be decoded: the encoder takes strings
-	// that are not UTF-8, and what boundCBOR lets pass is bounded.
+	// Whatever could be encoded and stored must be decodable: the encoder takes strings
+	// that are not UTF-8, and boundCBOR has already bounded the rest.
 	dec, err := cbor.DecOptions{
 		DupMapKey:        cbor.DupMapKeyEnforcedAPF,
 		DefaultMapType:   reflect.TypeFor[map[string]any](),
@@ -135,7 +133,7 @@ func (jsonCodec) Marshal(v any) ([]byte, error) {
 	}
 	data, err := json.Marshal(v)
 	if err == nil && replaced(data) {
-		return nil, fmt.Errorf("text that is not UTF-8 cannot be said in JSON; use []byte")
+		return nil, fmt.Errorf("text is not UTF-8: must be UTF-8 in JSON; use []byte")
 	}
 	if err == nil {
 		err = boundJSON(data)
@@ -146,9 +144,8 @@ func (jsonCodec) Marshal(v any) ([]byte, error) {
 	return data, nil
 }
 
-// replaced reports whether json.Marshal put something else in place of text
-// that it could not write: it then writes an escape which it uses for nothing
-// else.
+// replaced reports whether json.Marshal replaced text that it could not write. It
+// then writes an escape that it uses for nothing else.
 func replaced(data []byte) bool {
 	for {
 		at := bytes.Index(data, []byte(`\ufffd`))
@@ -178,7 +175,7 @@ func (jsonCodec) Unmarshal(data []byte, v any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("session: more than one JSON value")
+		return fmt.Errorf("session: more than one JSON value: must be one")
 	}
 	return nil
 }

@@ -7,32 +7,31 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Save stores the session's changes now instead of when the response begins,
-// for whoever must know that they are stored. The cookie, if one is needed,
-// still goes out with the response. A new session without changes is
-// not stored unless SetModified was called.
+// Save stores the session's changes now instead of when the response begins, for
+// callers that must know that they are stored. The cookie, if one is needed,
+// still goes out with the response. A new session without changes is not stored
+// unless SetModified was called.
 //
 // It returns ErrGone if another request ended the session; ErrRenewed, which is
 // an ErrGone too, if it lives on under a new id; ErrHeadersSent if a cookie is
 // needed and the headers have left; ErrTooLarge, ErrConflict, or an error of the
-// storage. The changes then stay as they were, unsaved, but are dropped after
-// ErrGone.
+// storage. The changes then stay pending, except after ErrGone, which drops them.
 func (s *Session) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.commit(nil)
 }
 
-// Renew gives the session a new id when it is saved, as must be done when
-// somebody logs in or gets more rights: whoever knew the old id then
-// has nothing. The values stay. Requests that still run under the old id get
-// ErrRenewed for what they change after that. It returns ErrHeadersSent if it is
-// too late for a new cookie.
+// Renew gives the session a new id when it is saved. This must be done when
+// somebody logs in or gains rights: the old id is then worthless to anyone who
+// knew it. The values stay. Requests that still run under the old id get
+// ErrRenewed for what they change after that. Renew returns ErrHeadersSent if it
+// is too late for a new cookie.
 //
 // The save fails, and changes nothing, if the request's context has ended by
-// then, because nobody would get the new id. Where another request has ended or
-// renewed the session a moment ago, and this one had not looked at it before,
-// Renew begins a new session.
+// then, because nobody would get the new id. If another request ended or renewed
+// the session a moment ago, and this one had not looked at it before, Renew
+// begins a new session.
 func (s *Session) Renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +44,7 @@ func (s *Session) renewLocked() error {
 	}
 	s.touched = true
 	s.renew = true
-	// A token that was handed out under the old id is worth nothing any more.
+	// A token handed out under the old id is no longer worth anything.
 	s.overlay.put(change{key: csrfKey, deleted: true})
 	s.dropVisitor()
 	return nil
@@ -64,8 +63,8 @@ func (s *Session) changesSaved() {
 	s.force, s.renew, s.bind, s.life = false, false, nil, lifeChange{}
 }
 
-// canSendID reports whether the client can still be told a new id, or that it
-// has one no more.
+// canSendID returns an error if the client can no longer be told of a new id, or
+// of having none any more.
 func (s *Session) canSendID() error {
 	switch {
 	case s.w == nil || !s.w.sent:
@@ -77,7 +76,8 @@ func (s *Session) canSendID() error {
 	}
 }
 
-// canScope reports whether the cookie that is to be sent has a scope that works.
+// canScope returns an error if the cookie to be sent has a scope that does not
+// work.
 func (s *Session) canScope() error {
 	if s.manager.settings.CookieFor == nil || s.transport != TransportCookie {
 		return nil
@@ -86,17 +86,17 @@ func (s *Session) canScope() error {
 	return err
 }
 
-// edit changes an overlay by what it finds in it and in the newest stored
-// values. It is called again if those were changed before the result was
-// stored. errNothing has the commit end without storing anything.
+// edit changes an overlay according to what it finds there and in the newest
+// stored values. It is called again if those changed before the result was
+// stored. With errNothing the commit ends without storing anything.
 type edit func(o *overlay, base Values) error
 
 var errNothing = errors.New("session: nothing to change")
 
-// editError is what an edit itself failed with.
+// editError is an error of an edit itself.
 type editError struct{ error }
 
-// commit stores the pending changes, and those that e makes, if there are any.
+// commit stores the pending changes, and those that e makes, if it is not nil.
 // The lock is held.
 func (s *Session) commit(e edit) error {
 	s.tries.begin()
@@ -131,11 +131,11 @@ func (s *Session) commit(e edit) error {
 	return err
 }
 
-// commitLoaded stores the changes of a session that was loaded; saw is whether
-// that was before, so that the request may have acted on what it read.
+// commitLoaded stores the changes of a loaded session. saw is whether it was
+// loaded before, so that the request may have acted on what it read.
 func (s *Session) commitLoaded(e edit, saw bool) error {
 	if s.ended != nil {
-		saw = false // what was read was nothing
+		saw = false // nothing was there to be read
 		if err := s.survives(s.ended, saw); err != nil {
 			return err
 		}
@@ -153,9 +153,9 @@ func (s *Session) commitLoaded(e edit, saw bool) error {
 	}
 }
 
-// commitLook stores what having looked at the session changes. It is not worth
-// failing a request for: what the request was after, it has got. Whoever changed
-// or ended the session in between has done better.
+// commitLook stores what looking at the session changes. A failure here does not
+// fail the request: the handler already has its data. A change or end by another
+// request in between takes its place.
 func (s *Session) commitLook() {
 	if !s.exists || !s.used || !s.manager.looksMatter(&s.record) {
 		return
@@ -174,8 +174,8 @@ func (s *Session) commitLook() {
 
 func (s *Session) look(now store.Millis, rotate bool) error {
 	if s.stale {
-		// A request that goes on for long met the change of another, and would
-		// never be up to date again.
+		// A long request met the change of another one, and would never be up to date
+		// again.
 		if err := s.refetch(&s.saving); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (s *Session) look(now store.Millis, rotate bool) error {
 		s.lookAgain = now + s.manager.lookPause(&s.record)
 	}
 	if s.manager.expires(&s.record, now) <= now {
-		return nil // it has ended, or is to end as the record has it
+		return nil // it has ended, or ends at the time in the record
 	}
 	again, err := s.try(nil, now)
 	if s.stale = again; again {
@@ -195,17 +195,16 @@ func (s *Session) look(now store.Millis, rotate bool) error {
 	return err
 }
 
-// reload fetches the session after a conflict. A commit of a session that was
-// there never creates it again, so that ending a session is final.
+// reload fetches the session after a conflict. A commit never creates a session
+// again that was there before, so ending a session is final.
 func (s *Session) reload(saw bool) error {
 	s.event(EventConflict, nil)
 	if !s.exists {
-		// A fresh id that is taken was taken by the end of the session: see
-		// Manager.End.
+		// Only the end of the session can have taken a fresh id: see Manager.End.
 		return s.gone(ErrGone)
 	}
 	if s.inherited() {
-		// Somebody has it after all, or ended it.
+		// Somebody has its id after all, or ended it.
 		s.renounce()
 		return s.survives(s.ended, saw)
 	}
@@ -218,23 +217,23 @@ func (s *Session) reload(saw bool) error {
 
 // attempt is one try to store the pending changes.
 type attempt struct {
-	next   Record // to be stored
-	expect int64  // over what
+	next   Record // the record to store
+	expect int64  // the revision that it replaces
 	id     string
 	key    *storageKey
 	look   bool         // nothing was changed: the idle end moves, the duration only if it rolls
-	fresh  bool         // id is a new one
-	left   *Record      // to be left under the old id, if there is one
-	half   bool         // the record is stored, and whether left is too is not known
-	until  store.Millis // that the cookie is to be kept, if it is to be sent
-	send   bool         // the cookie, or the token
+	fresh  bool         // id is new
+	left   *Record      // the record to leave under the old id, if there is one
+	half   bool         // the record is stored; whether left is too is not known
+	until  store.Millis // when the cookie ends, if it is sent
+	send   bool         // send the cookie, or the token
 }
 
-// try stores the pending changes and those of e upon the record as it is known.
-// It asks to be called again if the stored session is another by now.
+// try stores the pending changes and those of e on top of the record as last
+// known. It asks to be called again if the stored session has changed since.
 func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	if s.renew && s.ctx.Err() != nil {
-		return false, fmt.Errorf("session: the request ended before its session had a new id, which nobody would have learnt; nothing was saved: %w", s.ctx.Err())
+		return false, fmt.Errorf("session: the request ended before its session had a new id, which its client would never have learnt; nothing was saved: %w", s.ctx.Err())
 	}
 	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
 	rotate := !s.renew && s.rotationDue(now) && s.idMayChange()
@@ -265,7 +264,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 		return errors.Is(err, errUnlisted), err
 	}
 	if size := len(t.next.room); size > s.manager.settings.MaxSize {
-		return false, fmt.Errorf("%w: %d bytes, and Settings.MaxSize is %d", ErrTooLarge, size, s.manager.settings.MaxSize)
+		return false, fmt.Errorf("%w: %d bytes: must be at most %d, Settings.MaxSize", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
 	err = s.store(&t, now)
 	if err != nil && !t.half {
@@ -296,24 +295,24 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	return false, err
 }
 
-// held reports whether somebody has the session's id: who changed it before, or
-// this request, unless it made the id itself.
+// held reports whether somebody has the session's id: a client that changed the
+// session before, or this request, unless it made the id itself.
 func (s *Session) held() bool { return s.record.Held || s.id != "" && !s.issued }
 
-// planID decides on the id of what is stored, and whether to tell the client.
+// planID decides the id of the record to store, and whether to tell the client.
 func (s *Session) planID(t *attempt, rotate bool, now store.Millis) (err error) {
 	t.until = s.manager.cookieUntil(&t.next, now)
 	asked := s.life.pending()
-	// Without a response nobody tells the client: the next response does. A
-	// token has no end that the client would have to know.
+	// Without a response nobody tells the client: the next response does. A client need
+	// not know when a token ends.
 	t.send = s.w != nil && (t.fresh || s.transport == TransportCookie &&
 		(s.resend || asked && t.next.CookieUntil != t.until ||
 			(!t.look || s.cookieFollowsLooks(&t.next)) && cookieStale(t.next.CookieUntil, t.until, now)))
 	if t.send {
 		err := s.canSendID()
-		// A cookie that is forgotten somewhat early because it could not be
-		// sent again with a late change is sent with the next one. What
-		// the handler asked for must not fail unseen.
+		// If the cookie cannot be sent again with a late change, the browser forgets it
+		// somewhat early unless the next change sends it. What the handler asked for
+		// must not fail unseen.
 		if err != nil && (t.fresh || asked) {
 			return err
 		}
@@ -347,9 +346,9 @@ func (s *Session) planID(t *attempt, rotate bool, now store.Millis) (err error) 
 	return nil
 }
 
-// planValues lays the changes over the values as they are known. Only what is
-// stored in the end counts as changed: those of e, and of the list of a user's
-// sessions, are made to a copy.
+// planValues lays the changes over the values as last known. Only what is stored
+// in the end counts as changed: the changes of e and of the list of a user's
+// sessions are made to a copy.
 func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 	o := &s.overlay
 	if e != nil {
@@ -369,15 +368,15 @@ func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 	return nil
 }
 
-// end removes a session whose time is over when it is saved: because the
-// handler said so, or because it ran out while the request was under way.
+// end removes a session that is over when it is saved, because the handler said
+// so or because it ran out while the request was under way.
 func (s *Session) end(e edit, now store.Millis) error {
 	asked := e == nil && s.life.ends(&s.record, now)
 	if err := s.destroy(); err != nil || asked {
 		return err
 	}
-	// Unless another request was faster, the next change begins a session of its
-	// own, as after Destroy.
+	// Unless another request was faster, the next change begins a new session, as after
+	// Destroy.
 	by := ErrGone
 	if s.ended != nil {
 		by = s.ended

@@ -8,14 +8,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// maxCandidates bounds how many cookies of our name in one request are looked
-// up. More than one is there legitimately when a cookie for a domain and one
-// for the host, or for two paths, are both in the browser.
+// maxCandidates bounds how many cookies of our name are looked up per request. A
+// browser legitimately sends more than one if it has one for a domain and one for
+// the host, or for two paths.
 const maxCandidates = 4
 
 // idsFromCookies appends the well-formed and distinct ids among the request's
-// cookies of this name, in the order sent, and counts the other values under
-// the name.
+// cookies of this name, in the order sent, and counts the other values under that
+// name.
 func idsFromCookies(ids []string, header http.Header, name string) (_ []string, rejected int) {
 	for _, line := range header["Cookie"] {
 		for len(line) > 0 {
@@ -51,7 +51,7 @@ func contains(ids []string, id string) bool {
 	return false
 }
 
-// cookie returns the cookie as the settings want it, without value and age.
+// cookie returns the cookie that the settings describe, without value and age.
 func (s *Settings) cookie(scope CookieScope) *http.Cookie {
 	return &http.Cookie{
 		Name:        s.CookieName,
@@ -70,8 +70,8 @@ func (s *Settings) setCookie(scope CookieScope, id string, until, now store.Mill
 	c := s.cookie(scope)
 	c.Value = id
 	if until != 0 {
-		// Rounded up: a cookie that outlives its session by a part of a
-		// second is harmless, one that dies before it is not.
+		// Rounded up: a cookie that outlives its session by part of a second is
+		// harmless, one that dies before it is not.
 		c.MaxAge = max(1, int((until-now+999)/1000))
 		c.Expires = (until + 999).Time().UTC()
 	}

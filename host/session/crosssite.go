@@ -5,14 +5,13 @@ import (
 	"net/http"
 )
 
-// notKeptBack returns ErrCrossSite for a request whose browser may have a cookie
-// of ours that it does not send: one of another site that changes something. It
-// looks like one of a new visitor, and browsers take a new cookie from the
-// answer all the same.
+// notKeptBack returns ErrCrossSite if the browser may have a cookie of ours that
+// it does not send: for a request of another site that changes something. It
+// looks like a new visitor's, yet browsers take a new cookie from the response.
 //
-// A link that is followed from elsewhere comes without a Strict cookie as well.
-// Nobody could begin a session there if that were refused, be it the first page
-// of a visitor who comes from a search engine.
+// A link followed from elsewhere also comes without a Strict cookie. If that were
+// refused, nobody could begin a session there, not even a visitor from a search
+// engine.
 func (s *Session) notKeptBack() error {
 	if s.w == nil || s.manager.settings.CookieSameSite == http.SameSiteNoneMode {
 		return nil
@@ -28,6 +27,6 @@ func (s *Session) notKeptBack() error {
 	if s.manager.settings.CookieSameSite == http.SameSiteStrictMode {
 		name = "Strict"
 	}
-	return fmt.Errorf("%w: a %s comes without a cookie that is SameSite=%s, and the cookie of a new session would replace it; "+
+	return fmt.Errorf("%w: a %s comes without a SameSite=%s cookie, and the cookie of a new session would replace it; "+
 		`the ways to do it are in host/session/README.md, "Answers that come from another site"`, ErrCrossSite, r.Method, name)
 }

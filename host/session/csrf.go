@@ -10,8 +10,8 @@ import (
 	"io"
 )
 
-// ErrCSRF is a request that changes something and does not show that it comes
-// from a page of this application.
+// ErrCSRF is returned when a request changes something and does not show that it
+// comes from a page of this application.
 var ErrCSRF = errors.New("session: the request does not come from a page of this site")
 
 const (
@@ -26,17 +26,18 @@ const (
 )
 
 // CSRFToken returns a token for the forms of this session's pages. It looks
-// different each time, so that compressing a page does not give it away, and
-// holds until the session ends, is cleared, or gets a new id by Renew or LogIn.
+// different each time, so that compressing a page does not reveal it. It holds
+// until the session ends, is cleared, or gets a new id by Renew or LogIn.
 //
-// Nothing is stored for it: a session's token comes from its id. A visitor who
-// has no session gets a cookie for it, without an end of its own, and the
-// token then holds until somebody logs in, also for a session that begins
-// meanwhile. A session that travels in the header for tokens is begun, since its
-// client keeps no cookies.
+// Nothing is stored for it: a session's token is derived from its id. A visitor
+// without a session gets a cookie for it, which has no end of its own. The token
+// then holds until somebody logs in, also for a session that begins meanwhile. A
+// session that travels in the token header is begun, since its client keeps no
+// cookies.
 //
-// Of a client whose session was ended or renewed a moment ago, it comes from the
-// id that the client still sends, and holds for as long, an hour at most.
+// If the client's session was ended or renewed a moment ago, the token is derived
+// from the id that the client still sends, and holds as long as that does, an
+// hour at most.
 //
 // It returns ErrHeadersSent if a cookie is needed and the headers have left, or
 // the storage's error.
@@ -48,7 +49,7 @@ func (s *Session) CSRFToken() (string, error) {
 		secret, err = s.newCSRFSecret()
 	}
 	if err == nil && !s.exists && s.overlay.find(csrfKey) != nil {
-		err = s.canSendID() // a token of a session that nobody will have is none
+		err = s.canSendID() // a token is worthless if nobody will have its session
 	}
 	if err != nil {
 		return "", err
@@ -62,8 +63,8 @@ func (s *Session) CSRFToken() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(token[:]), nil
 }
 
-// CheckCSRF returns nil for a token that CSRFToken gave to this session or, as
-// long as there is none, to this visitor, and ErrCSRF for any other.
+// CheckCSRF returns nil for a token that CSRFToken gave to this session or, if
+// there is none yet, to this visitor. It returns ErrCSRF for any other.
 func (s *Session) CheckCSRF(token string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +87,8 @@ func (s *Session) CheckCSRF(token string) error {
 }
 
 // csrfSecret returns the secret behind the tokens, or nil if there is none yet.
-// It is among the values where it cannot come from the id: of a session whose
-// id is to come, or that had another one, or none, when pages were made.
+// It is stored as a value if it cannot be derived from the id: if the id is still
+// to come, or was another one, or none, when pages were made.
 func (s *Session) csrfSecret() ([]byte, error) {
 	secret, ok, err := s.lookup(csrfKey)
 	if err != nil || ok && len(secret) == csrfSize {
@@ -105,21 +106,21 @@ func (s *Session) csrfSecret() ([]byte, error) {
 	if secret := s.visitorSecret(); secret != nil || s.ended == nil {
 		return secret, nil
 	}
-	// Another request ended the session a moment ago. The page that asks, a
-	// log-in as a rule, has to work all the same, and no cookie may be sent.
+	// Another request ended the session a moment ago. The page that asks, usually a
+	// log-in, must still work, and no cookie may be sent.
 	return csrfOf(s.endedID), nil
 }
 
-// csrfOf makes a session's secret of its id, which it tells nothing of. The
-// store, which knows no id, cannot make it.
+// csrfOf derives a session's secret from its id, without revealing the id. The
+// store, which does not know the id, cannot do it.
 func csrfOf(id string) []byte {
 	h := hmac.New(sha256.New, []byte(id))
 	h.Write([]byte("waddle csrf 1"))
 	return h.Sum(nil)
 }
 
-// newCSRFSecret makes a secret where there is none. It goes into the session if
-// that is to be stored anyway, and else into the visitor's cookie.
+// newCSRFSecret makes a secret if there is none. It goes into the session if that
+// will be stored anyway, otherwise into the visitor's cookie.
 func (s *Session) newCSRFSecret() ([]byte, error) {
 	if err := s.canSendID(); err != nil && !s.exists {
 		return nil, err
@@ -136,9 +137,9 @@ func (s *Session) newCSRFSecret() ([]byte, error) {
 	return secret, nil
 }
 
-// keepCSRF has pages that were made before still hold when a session begins
-// or its id rotates: their secret goes into the record with what is stored. A
-// renewal has dropped the visitor's.
+// keepCSRF keeps earlier pages valid when a session begins or its id rotates: it
+// puts their secret into the record to be stored. A renewal has dropped the
+// visitor's.
 func (s *Session) keepCSRF(t *attempt, o *overlay) *overlay {
 	var secret []byte
 	if _, ok := o.lookup(s.record.Values, csrfKey); !ok {

@@ -9,38 +9,37 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// deadCookies remembers, for a while and in this process, cookies that name
-// nothing any more, so that each is taken back once.
+// deadCookies remembers, for a while and in this process, cookies that no longer
+// name anything, so that each is taken back once.
 //
-// To take one back is to remove whatever cookie the browser has under the name by
-// the time that it gets the response: a new session's, if another request of the
-// same page began one. A page that is loaded stands at the beginning, so that
-// with it a dead cookie goes at once. Requests that pages send come several at a
-// time; with one of those it goes if it was there some time before and no
-// session was begun in its place.
+// Taking one back removes whatever cookie the browser has under the name when it
+// gets the response: a new session's, if another request of the same page began
+// one. Loading a page comes first, so its request takes a dead cookie back at
+// once. Pages send several requests at a time: one of those takes the cookie back
+// if it was seen some time before and no session was begun in its place.
 type deadCookies struct {
 	mu    sync.Mutex
 	known map[storageKey]deadCookie
-	ring  []storageKey // of those known
-	next  int          // to be forgotten, once the ring is full
+	ring  []storageKey // the keys of known
+	next  int          // the one to forget next, once the ring is full
 }
 
 type deadCookie struct {
-	seen  store.Millis // first
-	until store.Millis // that it is left alone: it was taken back, or replaced
+	seen  store.Millis // for the first time
+	until store.Millis // left alone until then: it was taken back, or replaced
 }
 
 const (
 	deadCookiesKept = 1024
-	// deadFor is how long the requests of a page that is loaded may take to
-	// arrive, and then some.
+	// deadFor is how long the requests of a loading page may take to arrive, with a
+	// margin.
 	deadFor = store.Millis(10 * time.Second / time.Millisecond)
 	// replacedFor outlasts the requests that were sent before a cookie was
 	// replaced.
 	replacedFor = store.Millis(time.Hour / time.Millisecond)
 )
 
-// takeBack reports whether a cookie is to be taken back with this response.
+// takeBack reports whether this response takes a cookie back.
 func (d *deadCookies) takeBack(key storageKey, page bool, now store.Millis) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -56,14 +55,14 @@ func (d *deadCookies) takeBack(key storageKey, page bool, now store.Millis) bool
 	return true
 }
 
-// replaced notes that a client which came with a cookie is given another one.
+// replaced records that a client that sent a cookie gets another one.
 func (d *deadCookies) replaced(key storageKey, now store.Millis) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.keep(key, deadCookie{seen: now, until: now + replacedFor})
 }
 
-// mayBeDue reports false if takeBack is certain to do so.
+// mayBeDue returns false if takeBack certainly does.
 func (d *deadCookies) mayBeDue(key storageKey, page bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,9 +88,9 @@ func (d *deadCookies) keep(key storageKey, c deadCookie) {
 	d.known[key] = c
 }
 
-// takeBackDead reports whether the cookie that the client sent is to be taken
-// back: all that it names is over for certain, nothing new is sent, and it is
-// not known to be replaced.
+// takeBackDead reports whether this response takes back the cookie that the
+// client sent: all that it names is certainly over, nothing new is sent, and it
+// is not known to be replaced.
 func (s *Session) takeBackDead() bool {
 	if !s.dead || s.exists || s.manager.clash.Load() {
 		return false // it may be another manager's
@@ -109,16 +108,16 @@ func (s *Session) takeBackDead() bool {
 	return due
 }
 
-// stillStored reports whether the storage has, or may have, a session that is over by
-// the clock. By one that is ahead all are, and are there again when it is right: such
-// a cookie has time until the storage has swept the session away.
+// stillStored reports whether the storage has, or may have, a session that is
+// over by the clock. If the clock is ahead, all are over, and return when it is
+// right: such a cookie has time until the storage has swept its session away.
 func (s *Session) stillStored(key storageKey) bool {
 	r, err := s.manager.records.Load(&s.saving, key[:], unjudged)
 	return err == nil && r.State == RecordSession || err != nil && !errors.Is(err, store.ErrNotFound)
 }
 
-// replaced notes that the client gets a new id in place of the one that its
-// cookie has.
+// replaced records that the client gets a new id in place of the one in its
+// cookie.
 func (s *Session) replaced(now store.Millis) {
 	if s.exists {
 		s.manager.dead.replaced(s.key, now)

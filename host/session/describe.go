@@ -11,21 +11,21 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// Setting is one of the [Settings] in words, for a page, a log or a command line
-// to show.
+// Setting describes one of the [Settings] in words, for a page, a log or a
+// command line.
 type Setting struct {
 	Field    string // of Settings
 	Variable string // of the environment; empty if only a program can set it
 	Value    string
-	Changed  bool // from what Defaults has
+	Changed  bool // from its default
 }
 
-// Describe returns all settings that are in force, in words, in the order of the
-// fields. Where a setting has a variable, the value is one that the variable takes,
-// or "none" where nothing is set, or "set by the program" where it takes none.
+// Describe returns all settings in force, in words, in the order of the fields.
+// The value of a setting with a variable is one that the variable takes, "none"
+// if nothing is set, or "set by the program" if the variable takes no such value.
 //
-// No secret is among them: of a keyring it tells the number of keys, of functions
-// and other things that have no text only whether the program set them.
+// It contains no secret. For a keyring it gives the number of keys; for functions
+// and other things without a text, only whether the program set them.
 func (s Settings) Describe() []Setting {
 	s = s.WithDefaults()
 	defaults := Defaults()
@@ -33,7 +33,7 @@ func (s Settings) Describe() []Setting {
 	v, d := reflect.ValueOf(s), reflect.ValueOf(defaults)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		// TrustUnixSockets is shown among the TrustedProxies, as the variable has it.
+		// TrustUnixSockets is shown among the TrustedProxies, as in the variable.
 		if !field.IsExported() || field.Name == "TrustUnixSockets" {
 			continue
 		}
@@ -51,8 +51,8 @@ func (s Settings) Describe() []Setting {
 	return all
 }
 
-// inWords returns a field's value as text. What it does not know it does not
-// print: somebody may keep a secret there one day.
+// inWords returns a field's value as text. It does not print types that it does
+// not know: one of them may hold a secret some day.
 func inWords(name string, v, usual reflect.Value) string {
 	switch value := v.Interface().(type) {
 	case time.Duration:
@@ -83,7 +83,7 @@ func inWords(name string, v, usual reflect.Value) string {
 		}
 		return v.String()
 	case v.Kind() == reflect.Bool, v.CanInt(), v.CanUint(), v.CanFloat():
-		// By its own String method, where the type has one.
+		// With its own String method, if the type has one.
 		return fmt.Sprint(v.Interface())
 	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.String:
 		return listInWords(v.Convert(reflect.TypeFor[[]string]()).Interface().([]string), func(s string) string { return s })
@@ -103,7 +103,7 @@ func inWords(name string, v, usual reflect.Value) string {
 	return "set by the program"
 }
 
-// durationInWords returns a time as its variable takes it.
+// durationInWords returns a duration as its variable takes it.
 func durationInWords(d time.Duration) string {
 	if d == Off {
 		d = 0

@@ -1,6 +1,6 @@
 // Package session is HTTP session middleware over a [store.Store].
 //
-// A [Manager] wraps handlers. Inside of one, [From] gives the request's
+// A [Manager] wraps handlers. In a handler, [From] returns the request's
 // [Session], and a [Key] reads and writes one value of it with its type:
 //
 //	var name, visits = session.NewKey[string]("name"), session.NewKey[int]("visits")
@@ -12,12 +12,12 @@
 //		fmt.Fprintf(w, "Hello %s, visit %d", name.Value(s), n)
 //	}
 //
-// A session is loaded when a handler first looks into it and saved, if it
-// was changed, just before the first byte of the response leaves. A request
-// that never touches its session costs no storage call and no header.
+// A session is loaded when a handler first looks into it. It is saved, if it was
+// changed, just before the first byte of the response leaves. A request that
+// never touches its session costs no storage call and no header.
 //
-// [Key.Value], [Key.Put] and [Value] return no error: the first one is kept, and
-// the response answers for it in the handler's place; see [Session.Err].
+// [Key.Value], [Key.Put] and [Value] return no error: the session keeps the first
+// one, and the response answers for it in the handler's place; see [Session.Err].
 //
 // # What is guaranteed
 //
@@ -28,7 +28,7 @@
 //   - Two requests that change different values of one session both keep
 //     their change. [Key.Update] makes a read-modify-write of one value
 //     atomic.
-//   - A session that was destroyed stays so: no request that was still
+//   - A session that was destroyed stays destroyed: no request that was still
 //     running brings it back, and none that arrives late replaces the cookie
 //     of a newer one.
 //   - Values are encoded when they are set and decoded when they are read, so

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// checkDomain returns what is wrong with a cookie's domain: browsers drop a
-// cookie for one that others share or that is none, and say nothing.
+// checkDomain returns what is wrong with a cookie's domain. Browsers silently
+// drop a cookie whose domain is shared with others or is not a domain.
 func checkDomain(domain string) error {
 	if domain == "" {
 		return nil
@@ -21,7 +21,7 @@ func checkDomain(domain string) error {
 		return fmt.Errorf("must have no scheme; write %q", rest)
 	}
 	if rest, ok := strings.CutPrefix(lower, "."); ok {
-		return fmt.Errorf("must not begin with a dot, since subdomains have the cookie anyway; write %q", rest)
+		return fmt.Errorf("must not begin with a dot, since subdomains get the cookie anyway; write %q", rest)
 	}
 	bare := strings.Trim(lower, "[]")
 	if _, err := netip.ParseAddrPort(lower); err == nil || numeric(lower) {
@@ -42,15 +42,15 @@ func checkDomain(domain string) error {
 		return fmt.Errorf("must have at most 253 characters, not %d", len(lower))
 	}
 	if !strings.Contains(lower, ".") {
-		return errors.New("must have a dot in it, or browsers drop the cookie; leave it empty for a cookie of the one host")
+		return errors.New("must contain a dot, or browsers drop the cookie; leave it empty for a cookie of this host only")
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(lower); suffix == lower {
-		return errors.New("must not be one under which anybody can have a domain (publicsuffix.org), since browsers drop the cookie; name your own domain, or leave it empty for a cookie of the one host")
+		return errors.New("must not be a public suffix (publicsuffix.org), under which anybody can have a domain: browsers drop the cookie; name your own domain, or leave it empty for a cookie of this host only")
 	}
 	return nil
 }
 
-// checkLabel returns what is wrong with a part of a domain between dots.
+// checkLabel returns what is wrong with one part of a domain, between dots.
 func checkLabel(label string) error {
 	if label == "" || len(label) > 63 {
 		return errors.New("must consist of names of 1 to 63 characters with dots between")
@@ -58,20 +58,20 @@ func checkLabel(label string) error {
 	for i := range len(label) {
 		c := label[i]
 		if c >= 0x80 {
-			return errors.New("must be written in ASCII, as names with other letters are in the DNS (xn--…)")
+			return errors.New("must be in ASCII, with other letters as the DNS writes them (xn--…)")
 		}
 		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
-			return fmt.Errorf("must be without %q, which cannot stand in a Domain", c)
+			return fmt.Errorf("must not contain %q, which no domain can have", c)
 		}
 	}
 	if label[0] == '-' || label[len(label)-1] == '-' {
-		return errors.New("must have no name in it that begins or ends with a hyphen")
+		return errors.New("must not contain a name that begins or ends with a hyphen")
 	}
 	return nil
 }
 
-// numeric reports whether browsers take a host for an IPv4 address, short and
-// hexadecimal forms included: those whose last part is a number.
+// numeric reports whether browsers take a host for an IPv4 address, including
+// short and hexadecimal forms: whether its last part is a number.
 func numeric(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	digits := "0123456789"
@@ -84,7 +84,7 @@ func numeric(host string) bool {
 	return last != "" && strings.Trim(last, digits) == ""
 }
 
-// reaches reports whether a browser that asked for a host takes a cookie for a
+// reaches reports whether a browser that asked for a host accepts a cookie for a
 // domain.
 func reaches(domain, host string) bool {
 	domain = strings.ToLower(domain)
@@ -92,8 +92,8 @@ func reaches(domain, host string) bool {
 	return ok && (name == "" || strings.HasSuffix(name, "."))
 }
 
-// servedUnder reports whether a request may be one for a host of a domain, by
-// its own account or by that of a proxy that asks for another host.
+// servedUnder reports whether a request may be for a host of a domain, according
+// to itself or to a proxy that asks for another host.
 func servedUnder(r *http.Request, domain string) bool {
 	if reaches(domain, hostName(r.Host)) {
 		return true

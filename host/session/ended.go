@@ -9,31 +9,31 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A request that was sent before a log-in or log-out may arrive after it. Were
-// its id simply unknown by then, the first change would begin a new session,
-// whose cookie replaces the one that the log-in gave. So a session that is
-// ended or renewed leaves a tombstone, a RecordEnded, under its id. For requests
-// that began within the grace it leads nowhere: they read nothing, what they
-// change is dropped, and they send no cookie of any kind.
+// A request sent before a log-in or log-out may arrive after it. If its id were
+// simply unknown by then, its first change would begin a new session, whose
+// cookie would replace the one from the log-in. So a session that is ended or
+// renewed leaves a tombstone, a RecordEnded, under its id. Requests that began
+// within the grace and meet it read nothing, lose what they change, and send no
+// cookie of any kind.
 const (
-	// endedGrace is for how long after the end a request with the id may begin
-	// and still be taken for one that was sent before it.
+	// endedGrace is how long after the end a request with the id may begin and still
+	// count as sent before it.
 	endedGrace = store.Millis(30 * time.Second / time.Millisecond)
 
 	// endedFor is how long a tombstone is kept. It outlasts any request that
 	// began within the grace, or was storing the session.
 	endedFor = store.Millis(time.Hour / time.Millisecond)
 
-	// endedRevision is one that no session reaches, so that no commit takes it
-	// for what it knows.
+	// endedRevision is a revision that no session reaches, so that no commit takes it
+	// for the one it knows.
 	endedRevision = 1 << 62
 
-	// successorKey is the name of the value by which the tombstone of a renewal
-	// says under which storage key the session goes on. No id can be made of it.
+	// successorKey names the value in which a renewal's tombstone gives the storage key
+	// under which the session goes on. No id can be made from it.
 	successorKey = reservedPrefix + "successor"
 )
 
-// tombstone makes the record that is left of a session.
+// tombstone returns the record that is left of a session.
 func (m *Manager) tombstone(revision uint64, t Transport, now store.Millis) *Record {
 	return &Record{
 		Revision:    revision,
@@ -46,10 +46,10 @@ func (m *Manager) tombstone(revision uint64, t Transport, now store.Millis) *Rec
 	}
 }
 
-// storeEnd puts a tombstone in the place of a session. Where there is no room for it,
-// the session is removed, on the same condition: a log-out must not fail for a full
-// disk, and what a tombstone is for, that nobody stores the session again, there is no
-// room for either.
+// storeEnd replaces a session with a tombstone. If there is no room for one, it
+// removes the session, on the same condition: a log-out must not fail because a
+// disk is full. The tombstone would only keep others from storing the session
+// again, and there is no room for that either.
 func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect int64, now store.Millis) error {
 	err := m.records.Store(ctx, key, left, expect, now)
 	if !errors.Is(err, store.ErrNoSpace) {
@@ -58,14 +58,14 @@ func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect
 	gone := *left
 	gone.Expires = 1
 	if m.records.Store(ctx, key, &gone, expect, now) != nil {
-		// A conflict may be with the tombstone itself, which is there and was not
-		// made durable: that would be taken for the end that another request made.
+		// A conflict may be with the tombstone itself, which was written but not made
+		// durable. It would be taken for an end that another request made.
 		return err
 	}
 	return nil
 }
 
-// setSuccessor notes in a tombstone where the session goes on.
+// setSuccessor records in a tombstone where the session goes on.
 func (r *Record) setSuccessor(key storageKey) {
 	var o overlay
 	o.set(successorKey, key[:])
@@ -80,7 +80,7 @@ func (r *Record) successor() (key storageKey, ok bool) {
 	return storageKey(data), true
 }
 
-// endedBy is what a tombstone says of the session: ErrGone or ErrRenewed.
+// endedBy returns what a tombstone says of the session: ErrGone or ErrRenewed.
 func (r *Record) endedBy() error {
 	if _, renewed := r.successor(); renewed {
 		return ErrRenewed
@@ -88,9 +88,8 @@ func (r *Record) endedBy() error {
 	return ErrGone
 }
 
-// withinGrace reports whether the request began before the grace of what is left
-// of a session was over. Of one that is not known to have begun earlier that is
-// now.
+// withinGrace reports whether the request began before the grace of an ended
+// session was over. A request that is not known to have begun earlier begins now.
 func (s *Session) withinGrace(left *Record, now store.Millis) bool {
 	if s.began != 0 {
 		now = s.began
@@ -98,13 +97,13 @@ func (s *Session) withinGrace(left *Record, now store.Millis) bool {
 	return now < left.CookieUntil
 }
 
-// Destroy ends the session: it is removed from the storage at once, with all
-// changes of this request, and the browser is told to forget the cookie. What
-// the request sets after that goes into a new session.
+// Destroy ends the session. It removes it from the storage at once, with all
+// changes of this request, and tells the browser to forget the cookie. What the
+// request sets after that goes into a new session.
 //
-// Where another request has ended or renewed the session a moment ago, Destroy
-// does nothing and says nothing to the browser, which may have a newer cookie by
-// now; what the request sets after that is dropped.
+// If another request ended or renewed the session a moment ago, Destroy does
+// nothing and tells the browser nothing, since it may have a newer cookie by now.
+// What the request sets after that is dropped.
 func (s *Session) Destroy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,8 +155,7 @@ func (s *Session) destroy() error {
 }
 
 // remove ends the session of an id and returns its values. It returns
-// store.ErrNotFound where there is none, and ErrGone where another request was
-// faster.
+// store.ErrNotFound if there is none, and ErrGone if another request was faster.
 func (s *Session) remove(id string) (Values, error) {
 	known := s.exists && id == s.id
 	now := s.manager.now()
@@ -169,8 +167,8 @@ func (s *Session) remove(id string) (Values, error) {
 				return Values{}, err
 			}
 		}
-		// What is removed must be what was found: under a rotation that goes on
-		// at the same time, the session would live on under an id that nobody saw.
+		// Only the record that was found may be removed: if the id rotates at the same
+		// time, the session would live on under an id that nobody saw.
 		left := s.manager.tombstone(max(r.Revision+1, 1), r.Transport, now)
 		left.Held = true
 		if expect == store.Any {
@@ -190,8 +188,8 @@ func (s *Session) remove(id string) (Values, error) {
 	}
 }
 
-// findToEnd gets what is to be ended with an id, and on what condition. What
-// cannot be read is ended as well: a program that has its key or codec may.
+// findToEnd returns the record to end for an id, and the condition. A record that
+// cannot be read is ended as well: another program may have its key or codec.
 func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storageKey, r Record, expect int64, err error) {
 	for range maxLeads + maxMoves {
 		key = s.manager.keyOf(id)
@@ -200,8 +198,8 @@ func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storag
 		case isCorrupt(err), err == nil && int64(r.Revision) <= 0:
 			return key, Record{Transport: TransportAny}, store.Any, nil
 		case errors.Is(err, store.ErrNotFound):
-			// By a clock that is ahead it may only seem to be over, and would be
-			// back when the clock is right again.
+			// If the clock is ahead, it may only seem to be over, and would be back
+			// when the clock is right again.
 			if err := s.manager.records.Delete(&s.saving, key[:], now); err != nil {
 				return key, r, 0, err
 			}
@@ -226,8 +224,8 @@ func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storag
 	return key, r, 0, store.ErrNotFound
 }
 
-// lose makes this the session of a client whose session another request has
-// ended: empty, and nothing that is set from now on is kept.
+// lose makes this the session of a client whose session another request ended:
+// empty, and keeping nothing that is set from now on.
 func (s *Session) lose(by error) {
 	id := s.endedID
 	if s.id != "" {
@@ -245,11 +243,11 @@ func (s *Session) gone(by error) error {
 	return err
 }
 
-// survives decides what becomes of the pending changes of a session that turns
-// out to have ended. They are dropped, but a log-in or renewal of a request that
-// had not seen the session, saw says so, begins a new one: who asked for it has
-// shown anew who they are. One that has seen the session was for what it saw, and
-// goes on only with just that.
+// survives decides what becomes of the pending changes of a session that has
+// ended. They are dropped. But a log-in or renewal begins a new session if its
+// request had not seen the old one (saw is false): the user has just shown who
+// they are. A log-in whose request has seen the session was meant for what it
+// saw, and goes on only with exactly that.
 func (s *Session) survives(by error, saw bool) error {
 	if !s.renew {
 		return s.gone(by)
@@ -268,14 +266,14 @@ func (s *Session) survives(by error, saw bool) error {
 	return nil
 }
 
-// inherit has a log-in go on with the session that an earlier log-in of the same
-// user made of the one that was ended, if nobody has come with its id: the
-// response that told it got lost. That session's values are the client's own,
-// and it would stay in the list as one that nobody holds. What another
-// user's log-in, or a renewal alone, made is not to be had: whoever gave the
-// client its old id may be the one who asks.
+// inherit makes a log-in go on with the session that an earlier log-in of the
+// same user made from the ended one, if nobody has come with its id: the response
+// that told it got lost. That session's values are the client's own, and it would
+// stay in the list with nobody holding it. A session made by another user's
+// log-in, or by a renewal alone, is not inherited: whoever planted the client's
+// old id may be the one who asks.
 //
-// Until it has its new id, such a session exists without one.
+// Until it gets its new id, such a session exists without one.
 func (s *Session) inherit() error {
 	if s.bind == nil || s.endedID == "" {
 		return nil
@@ -306,20 +304,20 @@ func (s *Session) inherit() error {
 	return nil
 }
 
-// inherited reports whether the session is one of inherit.
+// inherited reports whether the session comes from inherit.
 func (s *Session) inherited() bool { return s.exists && s.id == "" }
 
-// renounce takes inherit back.
+// renounce undoes inherit.
 func (s *Session) renounce() {
 	if s.inherited() {
 		s.key, s.record, s.exists = storageKey{}, Record{}, false
 	}
 }
 
-// halfEnded is a session that was renewed and of which the storage did not say
-// whether the old record is gone.
+// halfEnded is a session that was renewed without the storage saying whether the
+// old record is gone.
 type halfEnded struct {
-	id  string // empty for a session of inherit
+	id  string // empty for a session from inherit
 	key storageKey
 }
 
@@ -339,10 +337,10 @@ func (s *Session) endRest() error {
 		return nil
 	}
 	s.storageFailed(err)
-	return fmt.Errorf("session: the session has its new id, and what the old one had could not be removed: %w", err)
+	return fmt.Errorf("session: the session has its new id, but the old one could not be ended: %w", err)
 }
 
-// fetchKey is fetch of another key than the session's own.
+// fetchKey is fetch for another key than the session's own.
 func (s *Session) fetchKey(ctx context.Context, key storageKey, now store.Millis) (Record, error) {
 	kept := s.key
 	defer func() { s.key = kept }()

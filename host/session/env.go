@@ -12,14 +12,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// variable is a setting of the environment's.
+// variable is an environment variable for a setting.
 type variable struct {
 	name  string
 	field string
 	set   func(s *Settings, value string) error
 
-	// show returns what the variable would be set to for the settings in force;
-	// nil for a field whose value says so itself.
+	// show returns the variable's value for the settings in force; nil for a field that
+	// shows it itself.
 	show func(s *Settings) string
 }
 
@@ -51,7 +51,7 @@ var variables = []variable{
 	{"SESSION_READ_UNSEALED_UNTIL", "ReadUnsealedUntil", date(func(s *Settings) *time.Time { return &s.ReadUnsealedUntil }), nil},
 	{"SESSION_WRITE_UNSEALED", "WriteUnsealed", boolean(func(s *Settings) *bool { return &s.WriteUnsealed }), nil},
 
-	// These are read apart from the others.
+	// These are read separately.
 	{engineVariable, "Records", nil, showRecords},
 	{secretVariable, "Keyring", nil, nil},
 	{secretFileVariable, "Keyring", nil, nil},
@@ -67,29 +67,29 @@ func variableOf(field string) *variable {
 	return nil
 }
 
-// FromEnv returns Defaults with the settings of an environment, as [os.Environ]
-// gives it. A variable that is set to nothing counts as not set.
+// FromEnv returns Defaults with the settings of an environment, in the form of
+// [os.Environ]. An empty variable counts as not set.
 //
-// Settings.Keyring is made of the secrets in WADDLE_SECRET, separated by white
-// space, or of those in the file that WADDLE_SECRET_FILE names, one on each
-// line, newest first; lines there that begin with # are left out. Here a
-// variable that is set must give a secret: beside ErrSettings, a weak one or
-// none is ErrSecret, and a file that cannot be read ErrSecretFile.
+// Settings.Keyring is made from the secrets in WADDLE_SECRET, separated by white
+// space, or from those in the file that WADDLE_SECRET_FILE names, one per line,
+// newest first; lines that begin with # are skipped. If one of these two is set,
+// even to nothing, it must give a secret: a weak or missing one is ErrSecret as
+// well as ErrSettings, and an unreadable file is ErrSecretFile.
 //
-// Times are whole seconds, or numbers with units as [time.ParseDuration] takes
-// them, and 0 or off where they are to be off; yes and no are true, false, yes,
-// no, on, off, 1 or 0, in any case. SESSION_ENGINE is "records", or a name that
-// an option gives; see [RecordsNamed].
+// Times are whole seconds, or numbers with units as in [time.ParseDuration]; 0 or
+// off turns them off. Yes and no are true, false, yes, no, on, off, 1 or 0, in
+// any case. SESSION_ENGINE is "records", or a name from an option; see
+// [RecordsNamed].
 //
 // It returns ErrSettings, naming the variable, for a value it cannot take, for
-// SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting),
-// and for a name that can only be a misspelt setting: one that begins with
-// SESSION_COOKIE_, or is a letter or two away from a setting. Other variables
-// that begin with SESSION_, such as a desktop's SESSION_MANAGER, are left alone;
-// not so names that begin with WADDLE_SECRET, WADDLE_KEY or SESSION_KEYRING, nor,
-// where no secret is set, with SESSION_SECRET. Those that choose the storage,
-// SESSION_STORAGE and others, are for package engines, which opens it and looks
-// at their spelling. Where settings do not go together, it names their variables.
+// SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting), and
+// for a name that can only be a misspelt setting: one that begins with
+// SESSION_COOKIE_, WADDLE_SECRET, WADDLE_KEY or SESSION_KEYRING, or with
+// SESSION_SECRET if no secret is set, or is a letter or two away from a setting.
+// Other variables that begin with SESSION_, such as a desktop's SESSION_MANAGER,
+// are ignored. SESSION_STORAGE and others that choose the storage are for package
+// engines, which opens it and checks their spelling. If settings do not go
+// together, the error names their variables.
 func FromEnv(environment []string, options ...EnvOption) (Settings, error) {
 	var o envOptions
 	for _, option := range options {
@@ -160,7 +160,7 @@ func userSessions(s *Settings, value string) error {
 	return nil
 }
 
-// duration: what is set to 0 is to be off, whatever the default is.
+// duration turns a setting off if its variable is 0, whatever the default is.
 func duration(field func(*Settings) *time.Duration) func(*Settings, string) error {
 	return func(s *Settings, value string) error {
 		d, err := environ.Duration(value)

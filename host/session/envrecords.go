@@ -10,7 +10,7 @@ import (
 // EnvOption adds to what [FromEnv] knows.
 type EnvOption func(*envOptions)
 
-// RecordsNamed has SESSION_ENGINE=name choose a function for Settings.Records.
+// RecordsNamed makes SESSION_ENGINE=name choose open as Settings.Records.
 func RecordsNamed(name string, open func(store.Store) (RecordStore, error)) EnvOption {
 	return func(o *envOptions) { o.named = append(o.named, namedRecords{name, open}) }
 }
@@ -28,13 +28,13 @@ type namedRecords struct {
 	open func(store.Store) (RecordStore, error)
 }
 
-// records returns what the variable chooses.
+// records returns the function that the variable chooses.
 func (o *envOptions) records(chosen string) (open func(store.Store) (RecordStore, error), err error) {
 	known := []string{ownRecords}
 	for _, n := range o.named {
 		switch {
 		case n.name == "" || n.name != strings.TrimSpace(n.name):
-			return nil, fmt.Errorf("%w: the name %q of RecordsNamed: must be a word that %s can have", ErrSettings, n.name, engineVariable)
+			return nil, fmt.Errorf("%w: the name of RecordsNamed is %q: must be a word that %s can have", ErrSettings, n.name, engineVariable)
 		case n.open == nil:
 			return nil, fmt.Errorf("%w: the function of RecordsNamed(%q) is nil: must return a RecordStore", ErrSettings, n.name)
 		case contains(known, n.name):
@@ -51,7 +51,7 @@ func (o *envOptions) records(chosen string) (open func(store.Store) (RecordStore
 	return open, nil
 }
 
-// showRecords: a function has no name, whoever chose it.
+// showRecords returns no name: a function has none, whoever chose it.
 func showRecords(s *Settings) string {
 	if s.Records == nil {
 		return ownRecords
