@@ -66,7 +66,7 @@ func TestCrossSitePost(t *testing.T) {
 				}
 				require.Equal(t, http.StatusForbidden, got.StatusCode)
 				require.Nil(t, got.cookie())
-				require.Contains(t, got.body, "kept the session's cookie back")
+				require.Contains(t, got.body, "did not send the session's cookie")
 				require.Contains(t, got.body, "SameSite")
 				require.Contains(t, got.body, "host/session/README.md")
 				require.Empty(t, a.store.take(), "nothing is asked of the storage")

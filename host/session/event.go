@@ -17,38 +17,35 @@ const (
 	EventRenewed
 	// EventDestroyed: a session was removed.
 	EventDestroyed
-	// EventExpired: a request came with a session that had ended, and the
-	// store still had it.
+	// EventExpired: a request came with a session that had ended but was still in the
+	// store.
 	EventExpired
-	// EventRejected: a request came with something that is no id of ours, or
-	// with the id of a session that travels another way.
+	// EventRejected: a request came with something that is not an id of ours, or with
+	// the id of a session that travels another way.
 	EventRejected
-	// EventConflict: a change met the change of another request and was
-	// merged with it.
+	// EventConflict: a change met another request's change and was merged with it.
 	EventConflict
-	// EventCorrupt: a record or value could not be decoded and was taken as
-	// absent. Err says why.
-	EventCorrupt
-	// EventUnavailable: the storage did not do what it was asked. Err says why.
-	EventUnavailable
-	// EventGone: a change was dropped because another request had ended
-	// the session, or renewed its id. Err is ErrGone, in the latter case
-	// ErrRenewed.
-	EventGone
-	// EventFailed: a change could not be stored, or a session not be looked at,
-	// and the response had already begun, so that nobody but this event tells.
+	// EventCorrupt: a record or value could not be decoded and was treated as absent.
 	// Err says why.
+	EventCorrupt
+	// EventUnavailable: a call of the storage failed. Err says why.
+	EventUnavailable
+	// EventGone: a change was dropped because another request had ended the session, or
+	// renewed its id. Err is ErrGone, or ErrRenewed.
+	EventGone
+	// EventFailed: a change could not be stored, or a session could not be looked at,
+	// after the response had begun. Nothing but this event tells of it. Err says why.
 	EventFailed
-	// EventUnlisted: a request came with a session that is bound to a user, and the
-	// list of that user's sessions, by which they are shown and ended, does not
-	// have it. It counts as ended and is removed. Err says what the storage lost.
+	// EventUnlisted: a request came with a session that is bound to a user but missing
+	// from the list of that user's sessions, by which they are shown and ended. It
+	// counts as ended and is removed. Err says what the storage lost.
 	EventUnlisted
-	// EventClash: two managers of this program send cookies of one name to the
-	// same pages, so that each may take the other's visitors for strangers.
-	// Told once; Err names both.
+	// EventClash: two managers of this program send cookies of the same name to the
+	// same pages, so that each may take the other's visitors for strangers. It is sent
+	// once; Err names both.
 	EventClash
-	// EventMisconfigured: a request shows that a setting does not fit how the
-	// program is run. Err says which and what to do. Each is said once.
+	// EventMisconfigured: a request shows that a setting does not fit how the program
+	// is run. Err says which and what to do. Each is sent once.
 	EventMisconfigured
 )
 
@@ -90,27 +87,25 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind EventKind
 
-	// Session tells sessions apart in a log: the same words for the same id,
-	// and nothing that leads to it. Empty if there is none.
+	// Session tells sessions apart in a log: it is the same for the same id, and does
+	// not lead to the id. It is empty if there is none.
 	Session string
 
-	// Previous is what Session was before EventRenewed: with it a log tells of a
-	// log-in which session it began in, and follows one through its ids.
+	// Previous is Session from before EventRenewed: with it a log shows in which
+	// session a log-in began, and follows a session through its ids.
 	Previous string
 
-	// User tells users apart, for the audit of who logged in and out: the same
-	// word for the same name, see [Manager.UserLabels]. It is there where a
-	// session that is bound to a user was created, renewed, destroyed, or found
-	// to have expired or to be unlisted.
+	// User tells users apart, to audit who logged in and out: it is the same for the
+	// same name, see [Manager.UserLabels]. It is set if a session that is bound to a
+	// user was created, renewed, destroyed, or found to be expired or unlisted.
 	User string
 
-	// Err is the reason, where there is one.
+	// Err is the reason, if there is one.
 	Err error
 }
 
-// Level is the event's weight in a log: errors are what somebody has to mend,
-// warnings what should not go unseen, information what a session's life is
-// made of, and the rest is for debugging.
+// Level is the event's level in a log: errors must be mended, warnings should not
+// go unseen, information records a session's life, and the rest is for debugging.
 func (e Event) Level() slog.Level {
 	switch e.Kind {
 	case EventFailed, EventUnavailable, EventClash:
@@ -124,14 +119,14 @@ func (e Event) Level() slog.Level {
 }
 
 // LogEvents returns a function for Settings.OnEvent that writes events to a
-// logger, at the event's level; nil stands for [slog.Default] at the time of the
-// event.
+// logger at their level. A nil logger stands for [slog.Default] at the time of
+// the event.
 //
-// Warnings and errors that repeat are thinned, so that a storage that is down
-// does not fill the disk: the first of each kind and reason are written at once,
-// what follows within a minute as one line with its number under "repeated";
-// as long as it goes on, the minutes double, up to an hour. Other events are each
-// written, and so is what other functions of [Events] are told.
+// Repeated warnings and errors are thinned, so that a storage that is down does
+// not fill the disk. The first of each kind and reason are written at once; those
+// that follow within a minute become one line with their number under "repeated".
+// As long as it goes on, the minutes double, up to an hour. All other events are
+// written, and other functions of [Events] get every event.
 func LogEvents(logger *slog.Logger) func(context.Context, Event) {
 	return (&thinner{logger: logger}).event
 }

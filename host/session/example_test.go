@@ -271,7 +271,7 @@ func ExampleSession_SetExpiry() {
 	expires, err := s.Expires()
 	fmt.Println(time.Until(expires).Round(24*time.Hour), err)
 	// Output:
-	// session: invalid expiry: a session is to live for 2160h0m0s, and its AbsoluteTimeout would end it after 24h0m0s; give it another by Session.SetAbsoluteTimeout first
+	// session: invalid expiry: the time to live is 2160h0m0s, but AbsoluteTimeout would end the session after 24h0m0s; change that by Session.SetAbsoluteTimeout first
 	// <nil>
 	// 2160h0m0s <nil>
 }

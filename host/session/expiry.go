@@ -7,21 +7,20 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// SetExpiry gives this session a time to live of its own, counted from each
-// change, instead of Settings.Duration. A visitor is remembered for 90 days
-// beside an idle timeout of half an hour that others have by
+// SetExpiry gives this session its own time to live, counted from each change,
+// instead of Settings.Duration. To remember a visitor for 90 days where others
+// have an idle timeout of half an hour:
 //
 //	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour))
 //	s.SetBrowserClose(session.BrowserKeeps)
 //
-// It returns ErrExpiry, and changes nothing, for a time below one second or
-// above a hundred years, and for one that the session could not have: longer
-// than its absolute timeout, or longer than Settings.Duration where
-// Settings.IdleTimeout would end it before. Give the session timeouts of its own
-// first.
+// It returns ErrExpiry, and changes nothing, for a time below one second or above
+// a hundred years, and for one that the session could not have: longer than its
+// absolute timeout, or longer than Settings.Duration where Settings.IdleTimeout
+// would end it before. Give the session its own timeouts first.
 func (s *Session) SetExpiry(d time.Duration) error {
 	if d < time.Second || d > maxLifetime {
-		return fmt.Errorf("%w: a session's expiry of %v, and it must be from 1s to %v", ErrExpiry, d, maxLifetime)
+		return fmt.Errorf("%w: the time to live is %v: must be from 1s to %v", ErrExpiry, d, maxLifetime)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,9 +39,9 @@ func (s *Session) SetExpiry(d time.Duration) error {
 	return nil
 }
 
-// SetExpiryTime gives this session a fixed end that changes do not move. One
-// that has passed ends the session when it is saved. It returns ErrExpiry for
-// an end that the session could not live to see, as SetExpiry does.
+// SetExpiryTime gives this session a fixed end that changes do not move. An end
+// that has passed ends the session when it is saved. Like SetExpiry, it returns
+// ErrExpiry for an end that the session could not live to see.
 func (s *Session) SetExpiryTime(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +52,7 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	end := max(1, store.At(t))
 	left := min(end-now, store.Span(maxLifetime)+1).Duration()
 	if left > maxLifetime {
-		return fmt.Errorf("%w: a session's end at %v, and the latest is %v from now", ErrExpiry, t, maxLifetime)
+		return fmt.Errorf("%w: the end is %v: must be at most %v from now", ErrExpiry, t, maxLifetime)
 	}
 	if absolute := s.manager.absoluteOf(&r); absolute != 0 && end > r.Created+absolute {
 		return cut("AbsoluteTimeout", left, r.Created+absolute-now)
@@ -65,8 +64,8 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	return nil
 }
 
-// SetIdleTimeout gives this session an idle timeout of its own instead of
-// Settings.IdleTimeout; 0 is none. It returns ErrExpiry for a time below one
+// SetIdleTimeout gives this session its own idle timeout instead of
+// Settings.IdleTimeout; 0 means none. It returns ErrExpiry for a time below one
 // second or above a hundred years.
 func (s *Session) SetIdleTimeout(d time.Duration) error {
 	ms, err := ownTimeout("idle timeout", d)
@@ -80,10 +79,10 @@ func (s *Session) SetIdleTimeout(d time.Duration) error {
 	return nil
 }
 
-// SetAbsoluteTimeout ends this session so long after it was created, instead of
-// Settings.AbsoluteTimeout, whatever happens; 0 is never. One that has passed
-// ends the session when it is saved. It returns ErrExpiry for a time below one
-// second or above a hundred years.
+// SetAbsoluteTimeout ends this session that long after its creation, whatever
+// happens, instead of Settings.AbsoluteTimeout; 0 means never. A timeout that has
+// passed ends the session when it is saved. It returns ErrExpiry for a time below
+// one second or above a hundred years.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	ms, err := ownTimeout("absolute timeout", d)
 	if err != nil {
@@ -96,8 +95,8 @@ func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	return nil
 }
 
-// ResetExpiry makes the session follow the settings again, timeouts and the
-// end of its cookie included.
+// ResetExpiry makes the session follow the settings again, including its timeouts
+// and the end of its cookie.
 func (s *Session) ResetExpiry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +104,8 @@ func (s *Session) ResetExpiry() {
 	s.life = lifeChange{set: true, setIdle: true, setAbsolute: true, setBrowser: true}
 }
 
-// SetBrowserClose says for this session what Settings.ExpireAtBrowserClose says
-// for all: "remember me" is SetBrowserClose(BrowserKeeps).
+// SetBrowserClose overrides Settings.ExpireAtBrowserClose for this session:
+// "remember me" is SetBrowserClose(BrowserKeeps).
 func (s *Session) SetBrowserClose(b BrowserClose) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,9 +113,9 @@ func (s *Session) SetBrowserClose(b BrowserClose) {
 	s.life.setBrowser, s.life.browser = true, min(b, BrowserKeeps)
 }
 
-// Seen returns when the session was last looked at or changed, as far as that
-// is kept: looks are noted with IdleTimeout and Rolling, once in a tenth of the
-// time, and with SeenEvery. It is the zero time for a session that is not
+// Seen returns when the session was last looked at or changed, as far as that is
+// recorded. Looks are recorded with IdleTimeout and Rolling, once in a tenth of
+// the time, and with SeenEvery. It is the zero time for a session that is not
 // stored.
 //
 // Seen, Created and Expires are about the session's life and do not count as
@@ -141,10 +140,10 @@ func (s *Session) Created() (time.Time, error) {
 	return s.record.Created.Time(), nil
 }
 
-// Expires returns when the session ends if nothing happens to it but what this
-// request has done: what it changed counts as saved now, and so does its having
-// looked, where that will move the end. It is the zero time for a session that
-// is not stored and not about to be. It does not count as a look; see Seen.
+// Expires returns when the session ends if nothing happens after this request:
+// its changes count as saved now, and so does its look, if that will move the
+// end. It is the zero time for a session that is not stored and will not be. It
+// does not count as a look; see Seen.
 func (s *Session) Expires() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +153,7 @@ func (s *Session) Expires() (time.Time, error) {
 	m, r, now := s.manager, s.record, s.manager.now()
 	switch {
 	case s.ended != nil:
-		return time.Time{}, nil // what was changed is dropped
+		return time.Time{}, nil // its changes are dropped
 	case s.modified():
 		if !s.exists {
 			r = Record{Created: now}
@@ -180,7 +179,7 @@ type lifeChange struct {
 
 func (c *lifeChange) pending() bool { return c.set || c.setIdle || c.setAbsolute || c.setBrowser }
 
-// apply gives a record what is to be changed.
+// apply makes the changes to a record.
 func (c *lifeChange) apply(r *Record) {
 	if c.set {
 		r.Lifetime, r.Fixed = c.lifetime, c.fixed
@@ -196,25 +195,25 @@ func (c *lifeChange) apply(r *Record) {
 	}
 }
 
-// ends reports whether the change itself says that a session is over.
+// ends reports whether the change itself ends a session.
 func (c *lifeChange) ends(r *Record, now store.Millis) bool {
 	return c.set && c.fixed && c.lifetime <= now ||
 		c.setAbsolute && c.absolute > 0 && r.Created+c.absolute <= now
 }
 
-// ownTimeout returns a timeout as a record has it.
+// ownTimeout returns a timeout in the form that records have.
 func ownTimeout(name string, d time.Duration) (store.Millis, error) {
 	switch {
 	case d == 0:
 		return timeoutNone, nil
 	case d < time.Second || d > maxLifetime:
-		return 0, fmt.Errorf("%w: a session's %s of %v, and it must be 0 for none, or from 1s to %v", ErrExpiry, name, d, maxLifetime)
+		return 0, fmt.Errorf("%w: the %s is %v: must be 0 for none, or from 1s to %v", ErrExpiry, name, d, maxLifetime)
 	}
 	return store.Span(d), nil
 }
 
-// lifeToChange returns what is known of the session's life, pending changes
-// included.
+// lifeToChange returns what is known of the session's life, including pending
+// changes.
 func (s *Session) lifeToChange() (r Record, now store.Millis, err error) {
 	if err := s.loadUnseen(s.ctx); err != nil {
 		return r, 0, err
@@ -227,8 +226,8 @@ func (s *Session) lifeToChange() (r Record, now store.Millis, err error) {
 	return r, now, nil
 }
 
-// cutByIdle returns an error for an end that is further away than that of other
-// sessions, where the idle timeout that those have would come first.
+// cutByIdle returns an error for an end beyond Settings.Duration if
+// Settings.IdleTimeout would come first.
 func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 	m := s.manager
 	if m.idle == 0 || r.IdleTimeout != 0 || end-now <= m.duration {
@@ -238,12 +237,12 @@ func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 }
 
 func cut(timeout string, wanted time.Duration, after store.Millis) error {
-	return fmt.Errorf("%w: a session is to live for %v, and its %s would end it after %v; give it another by Session.Set%s first",
+	return fmt.Errorf("%w: the time to live is %v, but %s would end the session after %v; change that by Session.Set%s first",
 		ErrExpiry, wanted, timeout, after.Duration(), timeout)
 }
 
-// changesHands reports whether another user logs in with the session than the one
-// that it was of. How that one wished to be remembered is no wish of this one.
+// changesHands reports whether another user than before logs in with the session.
+// How the one before wished to be remembered is not this one's wish.
 func (s *Session) changesHands() bool {
 	if s.bind == nil || !s.exists {
 		return false
@@ -252,8 +251,8 @@ func (s *Session) changesHands() bool {
 	return ok && before.user != s.bind.user
 }
 
-// age gives a record that is saved now its times, as the settings and the
-// pending changes of this session have it.
+// age sets the times of a record that is saved now, by the settings and the
+// pending changes of this session.
 func (s *Session) age(r *Record, now store.Millis) {
 	if s.changesHands() {
 		r.Lifetime, r.Fixed, r.IdleTimeout, r.AbsoluteTimeout, r.Browser = 0, false, 0, 0, BrowserDefault

@@ -2,22 +2,23 @@ package session
 
 import "fmt"
 
-// Reading and changing a session without an error at each step: the first error
+// These read and change a session without an error at each step: the first error
 // is kept, and the response answers for it.
 
 // Err returns the first error that [Key.Value], [Key.Put], [Value] or
-// [Session.Check] met, or nil. Once there is one, nothing that the request
-// changed in its session is stored any more: what it read may have been no more
-// than a zero value. Of the other methods, those that save return the error and
-// store nothing; Get and its like try anew; Destroy and Manager.End work.
+// [Session.Check] met, or nil. After one, nothing that the request changed in its
+// session is stored any more, because a value that it read may have been a mere
+// zero value. Of the other methods, those that save return the error and store
+// nothing; Get and its like try anew; Destroy and Manager.End work.
 //
-// The middleware answers for the error before the first byte, as
-// [Manager.Error] does, in place of whatever the handler writes: no handler has
-// to ask. One that does, and is given an error, answers for it: what it then
-// writes is the response. If it writes nothing, the middleware answers after
-// all. After the first byte nothing but an EventFailed can tell.
+// The middleware answers for the error before the first byte, as [Manager.Error]
+// does, in place of whatever the handler writes. The handler need not call Err.
+// If it does and gets an error, it answers for it: what it then writes is the
+// response. If it writes nothing, the middleware answers after all. After the
+// first byte only an EventFailed can tell of the error.
 //
-// A session without a response, of [Manager.Open], has nobody who asks: do.
+// For a session without a response, from [Manager.Open], nobody else calls Err:
+// do.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -25,8 +26,8 @@ func (s *Session) Err() error {
 	return s.failure
 }
 
-// Check keeps err as Value keeps its own, if it is not nil and the first, and
-// reports whether there is none so far. It brings the other methods into that
+// Check keeps err, as Value keeps its own error, if it is not nil and the first,
+// and reports whether there is none so far. It brings the other methods into that
 // form, and hands an error that the handler took by Err back to the middleware:
 //
 //	s.Check(s.LogIn(name, nil))
@@ -43,9 +44,9 @@ func (s *Session) Check(err error) (ok bool) {
 	return s.failure == nil
 }
 
-// Value returns what read does, and its zero value for an error, which is kept
-// for [Session.Err]. After an error read is not called. It is for the methods
-// that [Key.Value] does not cover:
+// Value returns what read returns. On an error it returns the zero value and
+// keeps the error for [Session.Err]; after one it does not call read. It is for
+// the methods that [Key.Value] does not cover:
 //
 //	user := session.Value(s, s.User)
 //	token := session.Value(s, s.CSRFToken)
@@ -63,17 +64,17 @@ func Value[T any](s *Session, read func() (T, error)) T {
 
 // fail keeps the first error, for the middleware to answer. The lock is held.
 func (s *Session) fail(err error) {
-	s.touched = true // the response depends on the session by now
+	s.touched = true // the response now depends on the session
 	s.failureTaken = false
 	if s.failure == nil {
 		s.failure = err
 	}
 }
 
-// takeFailure is for a handler that answers for an error by itself.
+// takeFailure says that the handler answers for the error itself.
 func (s *Session) takeFailure() { _ = s.Err() }
 
-// endFailed ends a response whose session has met an error: it returns that,
+// endFailed ends a response whose session has met an error. It returns the error
 // for the middleware to answer, unless the handler has taken it and answers.
 func (s *Session) endFailed() error {
 	dropped := s.modified()
@@ -88,7 +89,7 @@ func (s *Session) endFailed() error {
 		}
 		err = nil
 	}
-	// A renewal from before the error is not to leave its old id behind.
+	// A renewal from before the error must not leave its old id behind.
 	if rest := s.endRest(); err == nil {
 		err = rest
 	}

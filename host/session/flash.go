@@ -8,23 +8,23 @@ import (
 	"strings"
 )
 
-// Flash is a queue of messages, each of which is shown once: by the next page,
-// as a rule, after the one that added it.
+// Flash is a queue of messages, each of which is shown once, usually by the page
+// after the one that added it.
 type Flash[T any] struct{ prefix string }
 
 // flashPrefix begins the names of all messages.
 const flashPrefix = reservedPrefix + "flash."
 
-// NewFlash returns the queue of a name. It panics if the name is empty or
+// NewFlash returns the queue with a name. It panics if the name is empty or
 // longer than 200 bytes.
 func NewFlash[T any](name string) Flash[T] {
 	if len(name) == 0 || len(name) > 200 {
-		panic(fmt.Errorf("%w: a queue's name of %d bytes, and it has 1 to 200", ErrKey, len(name)))
+		panic(fmt.Errorf("%w: a queue's name has %d bytes: must have 1 to 200", ErrKey, len(name)))
 	}
 	return Flash[T]{flashPrefix + name + "."}
 }
 
-// Add puts a message into the queue. It is a value of its own: messages that
+// Add puts a message into the queue. Each is a value of its own, so messages that
 // several requests add at the same time are all kept. Errors are those of
 // [Session.Set].
 func (f Flash[T]) Add(s *Session, message T) error {
@@ -47,13 +47,12 @@ func (f Flash[T]) Add(s *Session, message T) error {
 	return nil
 }
 
-// flashName is how long the name of a message is, behind the prefix of its
-// queue: the time in milliseconds, a dot, its number within the request, and
-// random bits.
+// flashName is the length of a message's name after the prefix of its queue: the
+// time in milliseconds, a dot, its number within the request, and random bits.
 const flashName = 13 + 1 + 4 + 12
 
 // has reports whether a value is a message of this queue, and not of one whose
-// name begins with this one's and a dot.
+// name begins with this queue's and a dot.
 func (f Flash[T]) has(name string) bool {
 	return len(name) == len(f.prefix)+flashName && strings.HasPrefix(name, f.prefix)
 }
@@ -65,10 +64,11 @@ func (f Flash[T]) check() error {
 	return nil
 }
 
-// Take returns all messages and empties the queue. Those that one request added
-// come in that order, others in the order of the milliseconds. Of several requests that take at the same
-// time exactly one gets a message, so Take saves the session if there is any;
-// its errors are those of [Session.Save].
+// Take returns all messages and empties the queue. The messages of one request
+// come in the order in which it added them, others in the order of the
+// milliseconds. If several requests take at the same time, exactly one gets a
+// message; so Take saves the session if there is any. Its errors are those of
+// [Session.Save].
 func (f Flash[T]) Take(s *Session) ([]T, error) {
 	if err := f.check(); err != nil {
 		return nil, err

@@ -9,13 +9,13 @@ import (
 	"net/url"
 )
 
-// maxFormLook bounds what is read of a form to find the token in it. A server
+// maxFormLook bounds how much of a form is read to find the token in it. A server
 // reads as much of a body that the handler left unread.
 const maxFormLook = 256 << 10
 
-// formToken returns the token in the form that a request brings, looking at the
-// beginning of its body, and gives the body back whole. Nothing is parsed that
-// the handler may want to parse otherwise, and nothing is put into files.
+// formToken returns the token in a request's form. It reads the beginning of the
+// body and gives the body back whole. It parses nothing that the handler may want
+// to parse otherwise, and puts nothing into files.
 func formToken(r *http.Request) string {
 	if token := r.PostForm.Get(CSRFField); token != "" || r.Body == nil {
 		return token
@@ -43,7 +43,7 @@ func urlencodedToken(body *lookedAt) string {
 		pair, rest, more := bytes.Cut(form, []byte{'&'})
 		form = rest
 		if !more && body.err != io.EOF {
-			break // it may be longer than what was read of it
+			break // it may be longer than the part that was read
 		}
 		name, value, _ := bytes.Cut(pair, []byte{'='})
 		if name, err := url.QueryUnescape(string(name)); err != nil || name != CSRFField {
@@ -72,11 +72,11 @@ func multipartToken(body *lookedAt, boundary string) string {
 	}
 }
 
-// lookedAt is a body whose beginning was read before, and is to be read again.
+// lookedAt is a body whose beginning was read once and will be read again.
 type lookedAt struct {
 	io.ReadCloser
 	head []byte
-	err  error // that came after it, if it is all that was to be read
+	err  error // the error after it, if nothing more was to be read
 }
 
 // look returns a reader of the beginning that leaves it in place.

@@ -6,32 +6,32 @@ import (
 	"slices"
 )
 
-// Handler wraps a handler with sessions, as one does with middleware: it may
-// be passed where a func(http.Handler) http.Handler is asked for.
+// Handler wraps a handler with sessions. It is middleware: it may be passed as a
+// func(http.Handler) http.Handler.
 //
-// The session's changes are saved before the response begins, so that whoever
-// has the response can rely on them, and once more when the handler has
+// The session's changes are saved before the response begins, so that a client
+// with the response can rely on them, and once more when the handler has
 // returned. A handler that panics saves nothing beyond what was stored by then:
 // at the response's beginning, or by Save or Update.
 //
-// A response whose handler looked at the session says "Vary: Cookie", and
+// If its handler looked at the session, a response says "Vary: Cookie", and
 // "Cache-Control: private" unless the handler said something of its own. A
 // handler that first looks after the response has begun gets ErrHeadersSent,
-// unless the response said "Vary: Cookie", "private" or "no-store" by itself: a
-// cache between could else show one visitor's page to others.
+// unless the response itself said "Vary: Cookie", "private" or "no-store": a
+// cache in between could otherwise show one visitor's page to others.
 //
-// The handler must write to the ResponseWriter that it is given. Frameworks
-// that have one of their own need to be told: see the package's README.
+// The handler must write to the ResponseWriter that it is given. Frameworks with
+// their own must be told to: see the package's README.
 //
-// The handler's request is a copy. Its Pattern and its parsed forms are handed
-// back, so that middleware around this one sees them; path values are not.
-// Files of an upload are removed from the temporary directory when the handler
-// has returned or panicked, except for a form that was parsed outside, or on
-// another copy: of http.StripPrefix, http.MaxBytesHandler and
-// http.TimeoutHandler inside, which belong around this Handler.
+// The handler gets a copy of the request. The copy's Pattern and parsed forms are
+// handed back, so that middleware around this one sees them; path values are not.
+// Uploaded files are removed from the temporary directory when the handler has
+// returned or panicked, except for a form that was parsed outside, or on another
+// copy. Inside, http.StripPrefix, http.MaxBytesHandler and http.TimeoutHandler
+// make such copies: they belong around this Handler.
 //
-// Around a handler that has this manager's Handler around it already it does
-// nothing: there is one session and one cookie.
+// Inside another Handler of this manager it does nothing: there is one session
+// and one cookie.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		outer, _ := FromContext(r.Context())
@@ -47,7 +47,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		core.ResponseWriter, core.request, core.session, core.outer = w, r, &q.session, outer
 		q.session.attach(m, r.Context(), core)
 		if r.ContentLength != 0 {
-			// What has a body may have been under way for long when the handler
+			// A request with a body may have been under way for long when the handler
 			// first looks at the session.
 			q.session.began = m.now()
 		}
@@ -61,21 +61,21 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// serveWithin serves a request that has this manager's session already.
+// serveWithin serves a request that already has this manager's session.
 func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.Request, s *Session) {
 	if innermost, _ := FromContext(r.Context()); innermost == s {
 		next.ServeHTTP(w, r)
 		return
 	}
-	// Another manager is in between, and From is to find the innermost.
+	// Another manager is in between, and From must find the innermost.
 	inner := r.WithContext(&requestContext{r.Context(), s})
 	defer handBack(r, inner)
 	next.ServeHTTP(w, inner)
 }
 
 // reaches looks for a manager's session among those around a handler, beginning
-// with this one. A request that a handler makes itself, of the context that it
-// has, may be somebody else's: it has the session only if it brings the same.
+// with this one. A request that a handler makes itself, with its own context, may
+// be somebody else's: it has the session only if it brings the same ids.
 func (s *Session) reaches(m *Manager, r *http.Request) *Session {
 	for ; s != nil && s.w != nil; s = s.w.outer {
 		if s.w.over.Load() || !s.manager.sameClient(s.w.request, r) {
@@ -90,7 +90,7 @@ func (s *Session) reaches(m *Manager, r *http.Request) *Session {
 }
 
 // sameClient reports whether two requests bring the same ids in the same way.
-// Other cookies may be gone: a middleware in between has had its own.
+// Other cookies may be gone: middleware in between has taken its own.
 func (m *Manager) sameClient(a, b *http.Request) bool {
 	var roomA, roomB [1]string
 	idsA, byA, rejectedA := m.idsOf(roomA[:0], a.Header)
@@ -98,9 +98,9 @@ func (m *Manager) sameClient(a, b *http.Request) bool {
 	return byA == byB && rejectedA == rejectedB && slices.Equal(idsA, idsB)
 }
 
-// handBack gives the request that Handler was given what a handler learnt of
-// its copy. net/http removes the files of the forms that it knows, but not
-// after a panic or a hijack, and not where somebody outside made a copy too.
+// handBack gives the request that Handler was given what a handler learnt about
+// its copy. net/http removes the files of the forms that it knows, but not after
+// a panic or a hijack, and not if somebody outside made a copy too.
 func handBack(to, from *http.Request) {
 	if from.Pattern != to.Pattern {
 		to.Pattern = from.Pattern
@@ -117,7 +117,7 @@ func handBack(to, from *http.Request) {
 	}
 }
 
-// request is all that a request needs, in one piece of memory.
+// request holds all that a request needs in one piece of memory.
 type request struct {
 	context requestContext
 	session Session
@@ -141,8 +141,8 @@ func (c *requestContext) Value(key any) any {
 }
 
 // From returns the session of a request. It panics if no manager's Handler is
-// around the handler that asks: there is then no session to be had. Of several
-// managers it takes the innermost; see [Manager.From].
+// around the calling handler: there is then no session. With several managers it
+// returns the innermost one's; see [Manager.From].
 func From(r *http.Request) *Session {
 	s, ok := FromContext(r.Context())
 	if !ok {
@@ -157,8 +157,8 @@ func FromContext(ctx context.Context) (s *Session, ok bool) {
 	return s, ok
 }
 
-// From returns this manager's session of a request, for an application that
-// has several managers. It panics as the function From does.
+// From returns this manager's session of a request, for an application with
+// several managers. It panics like the function From.
 func (m *Manager) From(r *http.Request) *Session {
 	s, ok := r.Context().Value(m).(*Session)
 	if !ok {

@@ -64,7 +64,7 @@ func (w *responseWriter) addVary(h http.Header, on string) {
 	h.Add("Vary", on)
 }
 
-// sendID puts the session's id among the headers at once, where a handler that
+// sendID puts the session's id into the headers at once, where a handler that
 // writes the response itself finds it.
 func (w *responseWriter) sendID(id string, until, now store.Millis) {
 	h, m := w.Header(), w.session.manager
@@ -79,8 +79,8 @@ func (w *responseWriter) sendID(id string, until, now store.Millis) {
 	w.placeCookie(h)
 }
 
-// setCookie makes the cookie for an id, if there is a scope for it: where there
-// is none, a commit that needs the cookie has failed before.
+// setCookie makes the cookie for an id, if there is a scope for it. If there is
+// none, a commit that needs the cookie has failed before.
 func (w *responseWriter) setCookie(id string, until, now store.Millis) {
 	m := w.session.manager
 	if scope, err := m.scope(w.request); err == nil {
@@ -88,7 +88,7 @@ func (w *responseWriter) setCookie(id string, until, now store.Millis) {
 	}
 }
 
-// dropID takes an id back that was to go out.
+// dropID takes back an id that was about to go out.
 func (w *responseWriter) dropID() {
 	if !w.sent {
 		w.removeCookieLine(w.Header())
@@ -99,8 +99,8 @@ func (w *responseWriter) dropID() {
 	w.cookie, w.token = "", false
 }
 
-// placeToken makes sure that the session's id is among the headers, or, after
-// the session was ended, an empty one, which tells the client to forget.
+// placeToken makes sure that the headers have the session's id or, after the
+// session was ended, an empty one, which tells the client to forget it.
 func (w *responseWriter) placeToken(h http.Header) (told bool) {
 	s := w.session
 	if s.transport != TransportHeader {
@@ -118,8 +118,8 @@ func (w *responseWriter) placeToken(h http.Header) (told bool) {
 	return true
 }
 
-// placeCookie makes sure that our cookie is among the headers: a handler may
-// have replaced them since.
+// placeCookie makes sure that our cookie is in the headers: a handler may have
+// replaced them.
 func (w *responseWriter) placeCookie(h http.Header) {
 	if w.cookie != "" && !contains(h["Set-Cookie"], w.cookie) {
 		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)

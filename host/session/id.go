@@ -13,8 +13,8 @@ const (
 	idChars = 43 // of base64url without padding
 )
 
-// idEncoding refuses an id whose last character has bits set that belong to
-// no byte, so that each id has one spelling.
+// idEncoding refuses an id whose last character has bits that belong to no byte,
+// so that each id has one spelling.
 var idEncoding = base64.RawURLEncoding.Strict()
 
 // newID makes an id of fresh random bits.
@@ -38,21 +38,21 @@ func validID(id string) bool {
 	return err == nil && n == idBytes
 }
 
-// storageKey is all that a store learns of an id: a store that is stolen or
-// hostile cannot make a cookie from it.
+// storageKey is all that a store learns of an id: a stolen or hostile store
+// cannot make a cookie from it.
 type storageKey [sha256.Size]byte
 
-// The domains keep what is hashed for one purpose from being taken for what is
-// hashed for another. A namespace has no NUL, which thus ends it.
+// The domains keep hashes for one purpose from being taken for hashes for
+// another. A namespace contains no NUL, so a NUL ends it.
 const (
 	sessionDomain = "waddle session 2\x00"
 	listDomain    = "waddle user index 2\x00"
 )
 
-// keyOf returns the key that a valid id has with this manager. A manager of
-// another namespace finds nothing under it.
+// keyOf returns the key of a valid id with this manager. A manager of another
+// namespace finds nothing under it.
 func (m *Manager) keyOf(id string) storageKey {
-	// On the stack, where a conversion of id would not be.
+	// On the stack; a conversion of id would not be.
 	var text [len(sessionDomain) + MaxNamespace + 1 + idChars]byte
 	n := copy(text[:], sessionDomain)
 	n += copy(text[n:], m.namespace)

@@ -12,9 +12,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// indexBlock is the list of a user's sessions as it is stored, the one value of
-// its record. Each look at a session looks up its entry, so that a list has a
-// table to search in. Little-endian:
+// indexBlock is the stored list of a user's sessions, the one value of its
+// record. Each look at a session looks up its entry, so the list has a table to
+// search in. Little-endian:
 //
 //	how many entries                       u32
 //	a row for each, ordered by handle:
@@ -33,13 +33,13 @@ const (
 	rowLength    = handleLength + 4
 )
 
-// indexBlockOf returns the block of a list's record. It returns ErrDecode for
-// one that is not whole.
+// indexBlockOf returns the block of a list's record, or ErrDecode for one that is
+// not whole.
 func indexBlockOf(list *Record) (indexBlock, error) {
 	value, ok := list.Values.lookup(indexKey)
 	b := indexBlock(value)
 	if !ok || list.Values.n != 1 || len(b) < blockHeader || (len(b)-blockHeader)/rowLength < b.len() {
-		return nil, fmt.Errorf("%w: the record is no list", ErrDecode)
+		return nil, fmt.Errorf("%w: the record is not a list", ErrDecode)
 	}
 	return b, nil
 }
@@ -50,7 +50,7 @@ func (b indexBlock) handle(i int) []byte {
 	return b[blockHeader+i*rowLength:][:handleLength]
 }
 
-// entry returns what is stored of an entry, nil if it is out of bounds.
+// entry returns an entry's stored bytes, or nil if they are out of bounds.
 func (b indexBlock) entry(i int) []byte {
 	begin := func(i int) int {
 		return int(binary.LittleEndian.Uint32(b[blockHeader+i*rowLength+handleLength:]))
@@ -112,12 +112,12 @@ func makeIndexBlock(entries map[string]indexEntry) indexBlock {
 }
 
 // indexEntry is a session in the list: when its user logged in, when the entry
-// was changed last, when it is over for certain, and the keys that it is, or is
-// about to be, stored under.
+// was last changed, when the session is certainly over, and the keys under which
+// it is, or is about to be, stored.
 //
-// The last of the keys is where it was; those before it are where requests have
-// been about to store it since. Which of these was first, the list cannot know,
-// so that it keeps them all until a request is seen to go on from one of them.
+// The last key is where it was. The keys before it are where requests have been
+// about to store it since. The list cannot know which of these was first, so it
+// keeps them all until a request is seen to go on from one of them.
 type indexEntry struct {
 	since, added, until store.Millis
 	keys                []storageKey
@@ -126,16 +126,15 @@ type indexEntry struct {
 const (
 	entryTimes = 3 * 8
 
-	// maxEntryKeys bounds how many requests may be about to give one session a
-	// new id.
+	// maxEntryKeys bounds how many requests may be giving one session a new id.
 	maxEntryKeys = 8
 )
 
-// follow adds the key that a session is to be stored under next, coming from
-// another one of the entry's. It reports false if too many are at that already.
+// follow adds the key under which a session will be stored next, coming from
+// another key of the entry. It returns false if too many requests do so already.
 func (e *indexEntry) follow(from, to storageKey, now store.Millis) bool {
 	if from != e.keys[len(e.keys)-1] || len(e.keys) >= maxEntryKeys && now-e.added > healAfterFull {
-		// The session was found under from, so none of the others is it.
+		// The session was found under from, so it is under none of the others.
 		e.keys = []storageKey{to, from}
 		return true
 	}

@@ -9,8 +9,8 @@ import (
 // package variables, and may be used by many goroutines.
 type Key[T any] struct{ name string }
 
-// NewKey returns the key of a name. It panics if the name is empty, longer
-// than MaxKey bytes, or begins with "waddle.", which is the library's own.
+// NewKey returns the key of a name. It panics if the name is empty, longer than
+// MaxKey bytes, or begins with the library's own "waddle.".
 func NewKey[T any](name string) Key[T] {
 	if err := checkName(name); err != nil {
 		panic(err)
@@ -29,10 +29,10 @@ func (k Key[T]) Get(s *Session) (T, error) {
 	return v, err
 }
 
-// Value is Get without the error: for one it returns T's zero value, and the
+// Value is Get without the error: on one it returns T's zero value, and the
 // response answers for it; see [Session.Err]. After an error it returns zero
-// values without asking the storage. Use Get where the error is to be met on
-// the spot, and Lookup where zero and absent are not the same.
+// values without asking the storage. Use Get to handle the error on the spot, and
+// Lookup where zero and absent differ.
 func (k Key[T]) Value(s *Session) (v T) {
 	if !s.value(k.name, &v) {
 		var zero T
@@ -76,14 +76,14 @@ func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 	return v, true, nil
 }
 
-// Update replaces the value by what fn makes of it (of T's zero value if there
-// is none), as one step that no other request comes between, and saves the
-// session with all its changes. It returns the value that was stored.
+// Update replaces the value by the result of fn, in one step that no other
+// request interrupts, and saves the session with all its changes. If there is no
+// value, fn gets T's zero value. Update returns the value that was stored.
 //
-// fn is called again with the newer value when another request changed the
-// session in between, so it should have no effects but its result, and it must
-// not use the session. An error of fn is returned as it is, and nothing is
-// stored. Other errors are those of [Session.Save].
+// fn is called again with the newer value if another request changed the session
+// in between. So it should have no effects but its result, and it must not use
+// the session. An error of fn is returned as it is, and nothing is stored. Other
+// errors are those of [Session.Save].
 func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
 	var result, zero T
 	if err := checkName(k.name); err != nil {
@@ -114,7 +114,7 @@ func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
 	return result, nil
 }
 
-// ErrOverflow is a number that would leave the range of its type.
+// ErrOverflow is returned when a number would leave the range of its type.
 var ErrOverflow = errors.New("session: number out of range")
 
 // Integer is any type of whole numbers.
@@ -122,14 +122,14 @@ type Integer interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// Increment adds to a number, as one step and saved at once as by
-// [Key.Update], and returns the sum. It returns ErrOverflow, and changes
-// nothing, if the sum is out of T's range.
+// Increment adds to a number and saves it at once, in one step like [Key.Update],
+// and returns the sum. It returns ErrOverflow, and changes nothing, if the sum is
+// out of T's range.
 func Increment[T Integer](s *Session, k Key[T], by T) (T, error) {
 	return k.Update(s, func(old T) (T, error) {
 		sum := old + by
 		if by >= 0 && sum < old || by < 0 && sum > old {
-			return old, fmt.Errorf("%w: %d and %d as %T", ErrOverflow, old, by, old)
+			return old, fmt.Errorf("%w: %d plus %d as %T", ErrOverflow, old, by, old)
 		}
 		return sum, nil
 	})

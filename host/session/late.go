@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// mayLook reports whether the session may still be looked at. Once a response
-// has begun that any cache may keep and give to anybody, what is in it must not
-// depend on who asked. All ways of looking come by here, with the lock held.
+// mayLook returns an error if the session may no longer be looked at. Once a
+// response has begun that any cache may keep and give to anybody, its content
+// must not depend on who asked. All ways of looking call it, with the lock held.
 func (s *Session) mayLook() error {
 	w := s.w
 	if w == nil || !w.sent || w.lookable || w.failed != nil || s.saysItVaries(w.Header()) {
@@ -21,12 +21,12 @@ func (s *Session) mayLook() error {
 	return errLateLook
 }
 
-// errLateLook is told when it happens.
-var errLateLook = fmt.Errorf("%w: caches may keep this response and give it to others, so that it is too late to look at the session; "+
+// errLateLook is reported when it happens.
+var errLateLook = fmt.Errorf("%w: caches may keep this response and give it to others, so it is too late to look at the session; "+
 	`look before the first write, Flush or WriteHeader, or send "Vary: Cookie" or "Cache-Control: private"`, ErrHeadersSent)
 
-// saysItVaries reports whether the headers of a response keep caches from
-// giving it to somebody else, without this package's doing.
+// saysItVaries reports whether the headers of a response keep caches from giving
+// it to somebody else, without the help of this package.
 func (s *Session) saysItVaries(h http.Header) bool {
 	if lists(h["Cache-Control"], "private") || lists(h["Cache-Control"], "no-store") || lists(h["Vary"], "*") {
 		return true
@@ -35,7 +35,7 @@ func (s *Session) saysItVaries(h http.Header) bool {
 	return lists(h["Vary"], "Cookie") && (token == "" || lists(h["Vary"], token))
 }
 
-// lists reports whether a word is among those that a header lists.
+// lists reports whether the list in a header contains a word.
 func lists(lines []string, word string) bool {
 	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
@@ -47,9 +47,9 @@ func lists(lines []string, word string) bool {
 	return false
 }
 
-// wentPast is for a response that the handler wrote to a writer beneath ours,
-// so that nothing can be added to it any more: what needs no header is saved,
-// and the rest is told.
+// wentPast ends a response that the handler wrote to a writer beneath ours, so
+// that nothing can be added to it any more. It saves what needs no header and
+// reports the rest.
 func (s *Session) wentPast() {
 	s.w.sent, s.w.bypassed = true, true
 	err := s.commitAtEnd()
@@ -62,10 +62,10 @@ func (s *Session) wentPast() {
 }
 
 const bypass = "the handler wrote to another ResponseWriter than the one that Handler gave it: " +
-	"have the framework write to that one, or put Handler around the whole framework"
+	"make the framework write to that one, or put Handler around the whole framework"
 
 // begunBeneath reports whether a writer beneath knows that its response has
-// begun. net/http's own tells nobody; those of frameworks do.
+// begun. net/http's own does not tell; those of frameworks do.
 func (w *responseWriter) begunBeneath() bool {
 	if f, ok := beneath[interface{ Written() bool }](w); ok && f.Written() { // gin, negroni
 		return true

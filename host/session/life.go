@@ -6,21 +6,21 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What a session's record and the settings make of its life. Times are Unix
-// milliseconds.
+// These compute the life of a session from its record and the settings. Times are
+// Unix milliseconds.
 
-// maxCookieAge is how long browsers keep a cookie at most, whatever they are
-// told.
+// maxCookieAge is the longest time for which browsers keep a cookie, whatever
+// they are told.
 const maxCookieAge = store.Millis(400 * 24 * time.Hour / time.Millisecond)
 
-// timeoutNone is a session's own timeout that says that it has none.
+// timeoutNone in a record says that the session has no timeout.
 const timeoutNone = -1
 
 func (m *Manager) idleOf(r *Record) store.Millis { return timeout(r.IdleTimeout, m.idle) }
 
 func (m *Manager) absoluteOf(r *Record) store.Millis { return timeout(r.AbsoluteTimeout, m.absolute) }
 
-// timeout returns the one that counts, 0 for none.
+// timeout returns the one that applies, or 0 for none.
 func timeout(own, general store.Millis) store.Millis {
 	switch {
 	case own == 0:
@@ -45,7 +45,7 @@ func (m *Manager) lifeOf(r *Record) store.Millis {
 // lasts returns when a record ends if its session is never idle.
 func (m *Manager) lasts(r *Record) store.Millis { return m.lastsSeen(r, r.Seen) }
 
-// lastsSeen is lasts for a session that was last looked at then.
+// lastsSeen is lasts for a session that was last looked at when seen says.
 func (m *Manager) lastsSeen(r *Record, seen store.Millis) store.Millis {
 	from := r.Saved
 	if m.rolling {
@@ -61,7 +61,7 @@ func (m *Manager) lastsSeen(r *Record, seen store.Millis) store.Millis {
 	return end
 }
 
-// expires returns when a record ends whose session was looked at now.
+// expires returns when a record ends if its session is looked at now.
 func (m *Manager) expires(r *Record, now store.Millis) store.Millis {
 	end := m.lastsSeen(r, now)
 	if idle := m.idleOf(r); idle != 0 {
@@ -70,8 +70,8 @@ func (m *Manager) expires(r *Record, now store.Millis) store.Millis {
 	return end
 }
 
-// endOf returns when a record is over, whatever the store thinks of it. The
-// absolute timeout is looked at anew: it may have been shortened since.
+// endOf returns when a record is over, whatever the store thinks. The absolute
+// timeout is applied anew, since it may have been shortened.
 func (m *Manager) endOf(r *Record) store.Millis {
 	if absolute := m.absoluteOf(r); absolute != 0 {
 		return min(r.Expires, r.Created+absolute)
@@ -86,8 +86,8 @@ func (m *Manager) looksMatter(r *Record) bool {
 	return m.looksCount || r.IdleTimeout > 0 || m.outlivesCookies(r)
 }
 
-// lookStep returns how far a look must move the end of a session to be worth a
-// write: a tenth of the time that looks extend, 0 if they extend nothing.
+// lookStep returns how far a look must move a session's end to be worth a write:
+// a tenth of the time that looks extend, or 0 if they extend nothing.
 func (m *Manager) lookStep(r *Record) store.Millis {
 	span := m.idleOf(r)
 	if m.rolling && !r.Fixed && (span == 0 || m.lifeOf(r) < span) {
@@ -99,7 +99,7 @@ func (m *Manager) lookStep(r *Record) store.Millis {
 	return max(1, span/10)
 }
 
-// lookPause returns after how long a look at a session that could not be noted is
+// lookPause returns how long to wait before a look that could not be recorded is
 // tried anew.
 func (m *Manager) lookPause(r *Record) store.Millis {
 	pause := m.lookStep(r)
@@ -109,8 +109,7 @@ func (m *Manager) lookPause(r *Record) store.Millis {
 	return max(1, pause)
 }
 
-// refreshDue reports whether the look at the session that the request had is to
-// be saved.
+// refreshDue reports whether the request's look at the session should be saved.
 func (s *Session) refreshDue(now store.Millis) bool {
 	m, r := s.manager, &s.record
 	if !s.exists || !s.used || now < s.lookAgain || s.modified() {
@@ -125,19 +124,19 @@ func (s *Session) refreshDue(now store.Millis) bool {
 	return s.w != nil && !s.w.sent && s.cookieFollowsLooks(r) && cookieStale(r.CookieUntil, m.cookieUntil(r, now), now)
 }
 
-// outlivesCookies reports whether a session may be there for longer than a
-// browser keeps its cookie.
+// outlivesCookies reports whether a session may live longer than a browser keeps
+// its cookie.
 func (m *Manager) outlivesCookies(r *Record) bool { return m.lasts(r)-r.Saved > maxCookieAge }
 
-// cookieFollowsLooks reports whether a session is one whose cookie is sent
-// again although nothing was changed.
+// cookieFollowsLooks reports whether a session's cookie is sent again even if
+// nothing was changed.
 func (s *Session) cookieFollowsLooks(r *Record) bool {
 	return s.transport == TransportCookie && (s.manager.rolling || s.manager.outlivesCookies(r))
 }
 
-// cookieUntil returns until when the browser should keep the cookie of a
-// record, 0 for until it closes. Being idle does not count: the cookie
-// need not be sent again whenever somebody looks.
+// cookieUntil returns until when the browser should keep the cookie of a record,
+// or 0 for until it closes. Being idle does not count: the cookie need not be
+// sent again with every look.
 func (m *Manager) cookieUntil(r *Record, now store.Millis) store.Millis {
 	closes := m.settings.ExpireAtBrowserClose
 	switch r.Browser {
@@ -152,10 +151,10 @@ func (m *Manager) cookieUntil(r *Record, now store.Millis) store.Millis {
 	return min(m.lasts(r), now+maxCookieAge)
 }
 
-// cookieStale reports whether the browser's copy of the cookie, kept until
-// told, should be replaced by one kept until want: it would be forgotten when
-// more than a tenth of its time is still to come, or kept for too long, as is
-// one that the browser was told to keep for longer than browsers do.
+// cookieStale reports whether the browser's copy of the cookie, kept until told,
+// should be replaced by one kept until want. It should if the browser would
+// forget it with more than a tenth of its time still to come, or keep it for too
+// long. The latter includes a cookie sent for longer than browsers keep one.
 func cookieStale(told, want, now store.Millis) bool {
 	if told == 0 || want == 0 {
 		return told != want

@@ -214,7 +214,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		do       func(s *session.Session) error
 		says     string // empty: it is possible
 	}{
-		{"longer than others, idle", idle, expiry(90 * day), "IdleTimeout would end it after 30m0s"},
+		{"longer than others, idle", idle, expiry(90 * day), "IdleTimeout would end the session after 30m0s"},
 		{"longer than others by little, idle", idle, expiry(7*day + ms), "Session.SetIdleTimeout first"},
 		{"as long as others, idle", idle, expiry(7 * day), ""},
 		{"shorter than others, idle", idle, expiry(2 * hour), ""},
@@ -223,17 +223,17 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		{"an end that is further than others', idle", idle, later(90 * day), "IdleTimeout"},
 		{"an end that is as far as others', idle", idle, later(7*day + hour), ""},
 		{"an end, idle of its own", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(0) }, later(90*day)), ""},
-		{"longer than the absolute timeout", absolute, expiry(30*day + ms), "AbsoluteTimeout would end it after 720h0m0s"},
+		{"longer than the absolute timeout", absolute, expiry(30*day + ms), "AbsoluteTimeout would end the session after 720h0m0s"},
 		{"as long as the absolute timeout", absolute, expiry(30 * day), ""},
 		{"longer, absolute of its own", absolute, first(func(s *session.Session) error { return s.SetAbsoluteTimeout(90 * day) }, expiry(90*day)), ""},
 		{"longer than its own absolute timeout", absolute, first(func(s *session.Session) error { return s.SetAbsoluteTimeout(80 * day) }, expiry(90*day)), "AbsoluteTimeout"},
 		{"an end behind the absolute one", absolute, later(30*day + hour + ms), "Session.SetAbsoluteTimeout first"},
 		{"an end at the absolute one", absolute, later(30 * day), ""},
-		{"an end in a hundred years and more", func(*session.Settings) {}, later(101 * 365 * day), "the latest"},
+		{"an end in a hundred years and more", func(*session.Settings) {}, later(101 * 365 * day), "must be at most"},
 		{"an end that has passed", absolute, later(-day), ""},
 		{"an end before all time", absolute, func(s *session.Session) error { return s.SetExpiryTime(time.Time{}) }, ""},
-		{"no such idle timeout", idle, func(s *session.Session) error { return s.SetIdleTimeout(ms) }, "idle timeout of 1ms"},
-		{"a negative absolute timeout", idle, func(s *session.Session) error { return s.SetAbsoluteTimeout(-hour) }, "absolute timeout of -1h0m0s"},
+		{"no such idle timeout", idle, func(s *session.Session) error { return s.SetIdleTimeout(ms) }, "idle timeout is 1ms"},
+		{"a negative absolute timeout", idle, func(s *session.Session) error { return s.SetAbsoluteTimeout(-hour) }, "absolute timeout is -1h0m0s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := newApp(t, store.NewMemory(), c.settings)

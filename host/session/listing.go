@@ -12,17 +12,17 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// errUnlisted is a session that its user's list does not have any more as it
-// was loaded: it was ended, or has got another id.
-var errUnlisted = errors.New("session: the session is not listed any more as it was loaded")
+// errUnlisted is returned when a user's list no longer has a session as it was
+// loaded: it was ended, or has got another id.
+var errUnlisted = errors.New("session: the list no longer has the session as it was loaded")
 
-// list sees to it that a session which is bound to a user is in the list of the
-// user's sessions before it is stored under a key that the list does not have,
-// and that the list lasts as long as the session. It returns the changes with
-// what is to be remembered of that.
+// list makes sure that a session bound to a user is in the list of the user's
+// sessions before it is stored under a key that the list does not have, and that
+// the list lasts as long as the session. It returns the changes, and with them
+// what must be remembered of that.
 //
-// Only a log-in adds a session. One that was listed and is not any more was
-// ended: errUnlisted, whatever this request still knows of it.
+// Only a log-in adds a session. One that was listed and no longer is was ended:
+// errUnlisted, whatever this request still knows of it.
 func (s *Session) list(t *attempt, o *overlay, now store.Millis) (*overlay, error) {
 	var b binding
 	if s.bind != nil {
@@ -32,9 +32,9 @@ func (s *Session) list(t *attempt, o *overlay, now store.Millis) (*overlay, erro
 	} else {
 		return o, nil
 	}
-	// The end that looks move the session's to, at most: they need not each
-	// change the list. Only as long as lists that are not sealed are believed for a
-	// time: one of a session that is saved by then is to count after it.
+	// last is the latest end to which looks move the session's, so that not every look
+	// changes the list. The exception is the time for which unsealed lists are
+	// believed: the list of a session that is saved before its end must count after it.
 	last := s.manager.lasts(&t.next)
 	if s.bind == nil && !t.fresh && last <= b.until && now >= s.manager.unsealedUntil() {
 		return o, nil
@@ -54,7 +54,7 @@ func (s *Session) list(t *attempt, o *overlay, now store.Millis) (*overlay, erro
 	return &with, nil
 }
 
-// listLogIn adds a session that somebody has logged in with.
+// listLogIn adds a session with which somebody has logged in.
 func (s *Session) listLogIn(t *attempt, b *binding, now store.Millis) error {
 	entry := indexEntry{since: now, added: now, until: b.until, keys: []storageKey{*t.key}}
 	if s.exists {
@@ -63,7 +63,7 @@ func (s *Session) listLogIn(t *attempt, b *binding, now store.Millis) error {
 	}
 	own := []string{b.handle}
 	if old, ok := bindingOf(&overlay{}, s.record.Values); ok && old.user == b.user {
-		own = append(own, old.handle) // it goes when this one is stored
+		own = append(own, old.handle) // removed when this one is stored
 	}
 	return s.manager.enlist(&s.saving, b, own, func(e map[string]indexEntry) error {
 		e[b.handle] = entry
@@ -88,8 +88,8 @@ func (s *Session) listAgain(t *attempt, b *binding, now store.Millis) error {
 }
 
 // enlist changes the list of the user of a binding and keeps it within its
-// bounds: the sessions whose log-ins are the oldest are ended for that, but none
-// of those whose handles are the caller's own.
+// bounds. For that it ends the sessions whose log-ins are the oldest, but none
+// whose handles are the caller's own.
 func (m *Manager) enlist(ctx context.Context, b *binding, own []string, change func(map[string]indexEntry) error) error {
 	limit := m.settings.MaxUserSessions
 	room := makeRoom{manager: m, user: b.user, own: own, is: make(map[string]presence)}
@@ -107,8 +107,8 @@ func (m *Manager) enlist(ctx context.Context, b *binding, own []string, change f
 			return failed
 		}
 		if errors.Is(err, ErrTooLarge) && listed > 0 {
-			// A store that takes less than the list as it may be. Some steps
-			// beneath its bound, so that not each log-in finds it anew.
+			// The store takes less than the longest list allowed. The limit is now some
+			// steps beneath its bound, so that not every log-in meets it anew.
 			limit = listed * 3 / 4
 			continue
 		}
@@ -119,17 +119,17 @@ func (m *Manager) enlist(ctx context.Context, b *binding, own []string, change f
 	}
 }
 
-// makeRoom is what a list that is full takes.
+// makeRoom holds what making room in a full list needs.
 type makeRoom struct {
 	manager *Manager
 	user    string
 	own     []string
-	is      map[string]presence // by handle, as far as it was looked up
+	is      map[string]presence // by handle, as far as looked up
 	ended   map[string]indexEntry
 }
 
 // lookPast is how many of the oldest entries are looked up in a full list:
-// those whose sessions have ended by themselves go first.
+// entries whose sessions have ended by themselves go first.
 const lookPast = 8
 
 func (r *makeRoom) owned(e map[string]indexEntry) (n int) {
@@ -141,8 +141,8 @@ func (r *makeRoom) owned(e map[string]indexEntry) (n int) {
 	return n
 }
 
-// make takes entries out of a list until there are no more than the limit, its
-// own new one included.
+// make removes entries from a list until it is within the limit, its own new one
+// included.
 func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int) error {
 	r.ended = nil
 	over := len(e) - r.owned(e) + 1 - max(1, limit)
@@ -161,8 +161,8 @@ func (r *makeRoom) make(ctx context.Context, e map[string]indexEntry, limit int)
 		}
 		since := entry.since
 		if since > now {
-			// By a clock that was ahead then: it is older than what came after
-			// the clock was right again.
+			// The clock was ahead then: the entry is older than those made after the
+			// clock was right again.
 			since -= math.MaxInt64
 		}
 		others = append(others, listedSince{since, handle})
@@ -211,8 +211,8 @@ func (r *makeRoom) look(ctx context.Context, handle string, entry indexEntry) (i
 	return is, err
 }
 
-// end removes what is left of the sessions that were taken out of the list. That
-// one could not be removed does no harm: it is not listed.
+// end removes what is left of the sessions that were taken out of the list. A
+// failure does no harm: the session is not listed.
 func (r *makeRoom) end(ctx context.Context) {
 	for _, entry := range r.ended {
 		for _, key := range entry.keys {
@@ -221,19 +221,19 @@ func (r *makeRoom) end(ctx context.Context) {
 	}
 }
 
-// errTooManySessions is why a session was ended that nobody ended.
+// errTooManySessions is the reason for the end of a session that nobody ended.
 var errTooManySessions = errors.New("session: its user has logged in again; that makes more sessions than Settings.MaxUserSessions, or than the store takes")
 
-// stillBound returns the binding that the changes leave, if there is one.
+// stillBound returns the binding that the changes leave, if any.
 func (s *Session) stillBound(o *overlay) (b binding, ok bool) {
 	if !s.record.Values.own {
-		return b, false // as is the rule: nothing of ours is in it
+		return b, false // the usual case: nothing of ours is in it
 	}
 	return bindingOf(o, s.record.Values)
 }
 
-// unlist takes a session that was ended, or bound to another user, out of the
-// list it was in. That it stays there does no harm: lists drop what is no more.
+// unlist removes a session that was ended, or bound to another user, from its
+// list. A failure does no harm: lists drop sessions that are gone.
 func (s *Session) unlist(values Values) {
 	if b, ok := bindingOf(&overlay{}, values); ok {
 		_ = s.manager.changeIndex(&s.saving, b.user, 0, func(e map[string]indexEntry) bool {
@@ -252,7 +252,7 @@ func (s *Session) unlistUnbound() {
 	}
 }
 
-// drop takes entries out of a list, if they are still what they were.
+// drop removes entries from a list if they are still what they were.
 func (m *Manager) drop(ctx context.Context, user string, vanished map[string]indexEntry) error {
 	if len(vanished) == 0 {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// load fetches the stored session, for whoever asks what is in it.
+// load fetches the stored session for a caller that reads its content.
 func (s *Session) load(ctx context.Context) error {
 	if err := s.mayLook(); err != nil {
 		return err
@@ -15,13 +15,13 @@ func (s *Session) load(ctx context.Context) error {
 	return s.loadUnseen(ctx)
 }
 
-// loadUnseen is load for a change, of which nobody learns what the session was.
+// loadUnseen is load for a change that tells nobody what the session was.
 func (s *Session) loadUnseen(ctx context.Context) error {
 	s.used = true
 	return s.fetchOnce(ctx)
 }
 
-// peek is load for whoever asks how long the session lives.
+// peek is load for a caller that asks how long the session lives.
 func (s *Session) peek(ctx context.Context) error {
 	if err := s.mayLook(); err != nil {
 		return err
@@ -29,9 +29,9 @@ func (s *Session) peek(ctx context.Context) error {
 	return s.fetchOnce(ctx)
 }
 
-// fetchOnce fetches the stored session unless that was done before. Holding the
-// session's own lock meanwhile makes goroutines of the one request that ask at
-// the same time share one fetch.
+// fetchOnce fetches the stored session unless that was done before. It holds the
+// session's own lock meanwhile, so goroutines of one request that ask at the same
+// time share one fetch.
 func (s *Session) fetchOnce(ctx context.Context) error {
 	s.touched = true
 	if s.loaded {
@@ -62,14 +62,14 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 	return nil
 }
 
-// find gets the session of an id into r, with the id that it has by now if its
-// id was rotated. Where there is none, r is what it was. It returns ErrGone, or
-// ErrRenewed, and the last id, where another request ended the session: for
-// clients that is so within the grace alone, as is being led on, and for a
+// find gets the session of an id into r, and returns the id that it has by now if
+// its id was rotated. If there is none, r stays as it was. If another request
+// ended the session, it returns ErrGone or ErrRenewed, and the last id. It does
+// so, and follows rotated ids, for clients only within the grace, and for a
 // session that was loaded before as long as the storage knows.
 func (s *Session) find(ctx context.Context, id string, now store.Millis, r *Record, loaded bool) (current string, key storageKey, err error) {
-	// The key lies within the session meanwhile: engines make what they are
-	// given escape, and a load is to allocate nothing for it.
+	// The key lies within the session meanwhile: what engines are given escapes, and a
+	// load must allocate nothing for it.
 	kept := s.key
 	defer func() { s.key = kept }()
 	moves := maxMoves
@@ -87,7 +87,7 @@ func (s *Session) find(ctx context.Context, id string, now store.Millis, r *Reco
 			*r = record
 			return id, s.key, nil
 		case !loaded && !s.withinGrace(&record, now):
-			s.unsure = true // for as long as it is there: its cookie may have been replaced
+			s.unsure = true // as long as the record is there: its cookie may have been replaced
 			if record.State == RecordEnded {
 				s.endedID = id
 			}

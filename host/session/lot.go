@@ -14,15 +14,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A lot is an AES-256-GCM key for a bounded number of records, derived from a
-// key of the keyring and a salt that is drawn anew for each lot. Every process
-// seals with lots of its own, so that no two ever count nonces of one key; the
-// salt stands in each record, so that every process opens them all.
+// A lot is an AES-256-GCM key for a bounded number of records, derived from a key
+// of the keyring and a salt that is drawn anew for each lot. Every process seals
+// with its own lots, so no two ever count nonces of one key. The salt is in each
+// record, so every process opens them all.
 //
 // A nonce is the number of the record in its lot, which makes it unique, and 64
-// random bits, which keep it so where a machine is copied while it runs and
-// both copies go on counting. Deriving a key for each record instead, as
-// XAES-256-GCM does, would be as safe and cost more than the sealing.
+// random bits, which keep it unique if a running machine is copied and both
+// copies go on counting. Deriving a key for each record instead, as XAES-256-GCM
+// does, would be as safe and cost more than the sealing.
 type lot struct {
 	salt [saltSize]byte
 	aead cipher.AEAD
@@ -34,12 +34,12 @@ const (
 	nonceSize = 12
 	tagSize   = 16
 
-	// lotSize keeps the number within its 32 bits, and what is sealed under
-	// one key far below what AES-GCM bears.
+	// lotSize keeps the number within its 32 bits, and the amount sealed under one key
+	// far below what AES-GCM bears.
 	lotSize = 1 << 28
 
-	// maxLots bounds the lots that are kept for opening. One more is derived
-	// in a microsecond or two.
+	// maxLots bounds the lots kept for opening. Deriving another takes a microsecond or
+	// two.
 	maxLots = 256
 )
 
@@ -59,11 +59,11 @@ func deriveLot(master []byte, salt [saltSize]byte) *lot {
 	return &lot{salt: salt, aead: aead}
 }
 
-// nonce writes the next nonce of the lot. It reports false if there is none.
+// nonce writes the next nonce of the lot. It returns false if there is none.
 func (l *lot) nonce(nonce []byte, random io.Reader) (ok bool, err error) {
 	n := l.used.Add(1)
 	if n > lotSize {
-		l.used.Store(lotSize) // so that it never begins anew
+		l.used.Store(lotSize) // so that it never starts over
 		return false, nil
 	}
 	binary.LittleEndian.PutUint32(nonce, n)
@@ -73,8 +73,8 @@ func (l *lot) nonce(nonce []byte, random io.Reader) (ok bool, err error) {
 	return true, nil
 }
 
-// lots are the lots of one key of a keyring that were met. Only a record that
-// was opened brings one in: a storage cannot fill them with salts of its own.
+// lots are the known lots of one key of a keyring. Only a record that was opened
+// adds one: a storage cannot fill them with salts of its own.
 type lots struct {
 	mu    sync.Mutex
 	known atomic.Pointer[map[[saltSize]byte]*lot] // replaced, never changed

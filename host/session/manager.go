@@ -13,7 +13,7 @@ import (
 )
 
 // Manager makes the sessions of an application. It may be used by many
-// goroutines. It does not own the store: close that after the server.
+// goroutines. It does not own the store: close the store after the server.
 type Manager struct {
 	settings  Settings
 	namespace string // of its keys in the store
@@ -24,8 +24,8 @@ type Manager struct {
 	rolling                             bool
 	looksCount                          bool // looking at a session may change its record
 
-	madeAt string      // a place in the program
-	clash  atomic.Bool // it was told that another manager has the same cookie
+	madeAt string      // the place in the program
+	clash  atomic.Bool // another manager with the same cookie was reported
 
 	said saidNotices
 	dead deadCookies
@@ -72,10 +72,10 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	return m, nil
 }
 
-// Open returns the session with an id, or a new one for an id that is empty,
-// unknown or expired, for uses without a request and its cookie: a background
-// job, a token in a header. Nothing is saved but by Save and Update. [Session.ID]
-// then tells the id. The id of a session that was ended or renewed a moment ago
+// Open returns the session with an id, or a new one if the id is empty, unknown
+// or expired. It is for uses without a request and its cookie: a background job,
+// a token in a header. Only Save and Update save anything; [Session.ID] then
+// returns the id. The id of a session that was ended or renewed a moment ago
 // gives an empty one whose changes are ErrGone.
 func (m *Manager) Open(ctx context.Context, id string) *Session {
 	s := &Session{haveIDs: true, transport: TransportAny, began: m.now()}
@@ -88,10 +88,10 @@ func (m *Manager) Open(ctx context.Context, id string) *Session {
 	return s
 }
 
-// Error answers a request as Settings.OnError says, for a handler that met an
-// error of its session and says so at once; Session.Check leaves it to the
-// response. Headers that the handler set for its own answer's body, for caches,
-// and for where the client is to go are dropped first; cookies and all others stay.
+// Error answers a request with Settings.OnError, for a handler that met an error
+// of its session and says so at once; Session.Check leaves it to the response. It
+// first drops headers that the handler set for its own answer's body, for caches,
+// and for where the client should go; cookies and all others stay.
 func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
 	if s, ok := r.Context().Value(m).(*Session); ok {
 		s.takeFailure()
@@ -104,7 +104,7 @@ func (m *Manager) now() store.Millis { return store.At(m.settings.Now()) }
 
 func (m *Manager) event(ctx context.Context, e Event) { m.settings.OnEvent(ctx, e) }
 
-// seconds is a time as Retry-After has it.
+// seconds returns a time in the form of Retry-After.
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
@@ -117,9 +117,9 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 		w.Header().Set("Retry-After", seconds(wait))
 		http.Error(w, "The session storage is not available. Please try again.", http.StatusServiceUnavailable)
 	case errors.Is(err, ErrCrossSite):
-		http.Error(w, "This request came from another site, and the browser kept the session's cookie back, as the cookie's SameSite attribute tells it to. "+
+		http.Error(w, "This request came from another site, so the browser did not send the session's cookie, as the cookie's SameSite attribute demands. "+
 			"A new session would have replaced the one that the browser still has, so none was begun. "+
-			"For whoever develops this site: host/session/README.md of Waddle, \"Answers that come from another site\", has the ways to do it.", http.StatusForbidden)
+			"For the developers of this site: host/session/README.md of Waddle, \"Answers that come from another site\", shows the ways to do it.", http.StatusForbidden)
 	case errors.Is(err, ErrCSRF):
 		http.Error(w, refused, http.StatusForbidden)
 	case errors.Is(err, ErrGone):

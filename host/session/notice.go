@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// notice is something about how a program is set up that requests show, and
-// that is said once.
+// notice is something about a program's setup that requests show and that is
+// reported once.
 type notice uint8
 
 const (
@@ -15,15 +15,15 @@ const (
 	noticeSilentProxy
 	noticeDomain
 	noticeCookieFor
-	noticeUnbelieved // and as many more as there are classes of peers
+	noticeUnbelieved // the first of one for each class of peers
 	notices          = noticeUnbelieved + notice(peerClasses)
 )
 
 // saidNotices are the notices that a manager has given.
 type saidNotices [notices]atomic.Bool
 
-// sayOnce tells of something that the settings do not fit to. It is for
-// whoever runs the program: no request fails by it.
+// sayOnce reports something that the settings do not fit. It is for the people
+// who run the program: no request fails because of it.
 func (m *Manager) sayOnce(ctx context.Context, n notice, format string, args ...any) {
 	if m.said[n].Load() || m.said[n].Swap(true) {
 		return

@@ -6,32 +6,32 @@ import (
 	"strings"
 )
 
-// Protect returns middleware, for inside of Handler, that lets requests which
-// change something through only if no other site can have made a browser send
-// them. All but GET, HEAD and OPTIONS change something, and so does the
+// Protect returns middleware, for use inside Handler, that lets a request that
+// changes something through only if no other site can have made a browser send
+// it. All methods but GET, HEAD and OPTIONS change something, and so does the
 // handshake of a WebSocket or another protocol, whatever its method.
 //
 //	handler := m.Handler(m.Protect(nil)(app))
 //
 // Browsers say where a request comes from, and [http.CrossOriginProtection]
-// decides by that: origins to trust and paths from which any origin may come are
-// set on it, and nil stands for one without any. A pattern that leaves out a
+// decides by that. It holds the origins to trust and the paths that any origin
+// may request; nil stands for one without any. A pattern that leaves out a
 // handshake must name no method.
 //
-// What a request without a word on its origin can still do is ride on a session:
-// if it has one by cookie, it must bring the session's token, in the header
-// CSRFHeader or the form field CSRFField. The field must be within the first
-// 256 KiB of the form, before large files and texts: no more is read, and the
-// handler gets the whole body to read. Programs that have no session, or bring
-// its id in Settings.TokenHeader, need nothing, and neither do handshakes:
-// browsers say the origin of each.
+// A request that says nothing of its origin can still ride on a session. If it
+// has one by cookie, it must bring the session's token, in the header CSRFHeader
+// or the form field CSRFField. The field must be within the first 256 KiB of the
+// form, before large files and texts: no more is read, and the handler gets the
+// whole body to read. Programs that have no session, or send its id in
+// Settings.TokenHeader, need nothing, and neither do handshakes: browsers say the
+// origin of each.
 //
-// Who may not come from elsewhere is answered as origins says, by the handler of
-// SetDenyHandler; to a handshake that handler is shown as a POST. A token that is
-// missing is an ErrCSRF, which Settings.OnError answers, by default with 403, and
-// which also stands for the other refusals if origins is nil.
+// A request from an origin that is not allowed gets the answer that origins
+// gives, from the handler of SetDenyHandler, which sees a handshake as a POST. A
+// missing token is an ErrCSRF, which Settings.OnError answers, by default with
+// 403. If origins is nil, so are the other refusals.
 //
-// Handlers that must not be protected are not wrapped: route around it.
+// Do not wrap handlers that must not be protected: route around it.
 func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler) http.Handler {
 	if origins == nil {
 		origins = http.NewCrossOriginProtection()
@@ -41,11 +41,11 @@ func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler
 	}
 	return func(next http.Handler) http.Handler {
 		checked := origins.Handler(&tokenCheck{m, next})
-		// What it lets through is a copy that nobody is to serve.
+		// The request that it lets through is a copy that nobody should serve.
 		refusal := origins.Handler(http.HandlerFunc(denied))
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if change := asChange(r); change != r && origins.Check(change) != nil {
-				defer handBack(r, change) // the files of a form, say
+				defer handBack(r, change) // for example the files of a form
 				refusal.ServeHTTP(w, change)
 				return
 			}
@@ -54,7 +54,7 @@ func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler
 	}
 }
 
-// tokenCheck asks for the token where the origin is not known.
+// tokenCheck asks for the token if the origin is not known.
 type tokenCheck struct {
 	manager *Manager
 	next    http.Handler
@@ -85,8 +85,7 @@ func (m *Manager) checkToken(r *http.Request) error {
 	return s.CheckCSRF(token)
 }
 
-// rides reports whether a browser would send what makes this session known by
-// itself.
+// rides reports whether a browser sends by itself what identifies this session.
 func (s *Session) rides() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +113,7 @@ func changes(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead && method != http.MethodOptions
 }
 
-// asChange returns a request, with a method that changes something if it is to
+// asChange returns a request, with a method that changes something if it would
 // change the connection's protocol.
 func asChange(r *http.Request) *http.Request {
 	if changes(r.Method) || strings.Join(r.Header["Upgrade"], "") == "" {
