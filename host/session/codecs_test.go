@@ -128,7 +128,7 @@ func TestAValueOfACodecThatIsReadNoMore(t *testing.T) {
 	events := alone.takeEvents()
 	require.Len(t, events, 1)
 	require.Equal(t, session.EventCorrupt, events[0].Kind)
-	require.ErrorContains(t, events[0].Err, `"user" is of codec 1`)
+	require.ErrorContains(t, events[0].Err, `"user" has codec 1`)
 }
 
 // TestReleasesOfTwoCodecsMerge: releases of two codecs merge simultaneous

@@ -10,26 +10,26 @@ import (
 
 // Record is a session as it is stored. Times are Unix milliseconds.
 type Record struct {
-	// Revision changes with every write; see [store.Write.Expect]. A stored
-	// record has one from 1 to 2⁶³−1; one without counts as corrupt.
+	// Revision changes with every write; see [store.Write.Expect]. A stored record has
+	// one from 1 to 2⁶³−1; a record without one counts as corrupt.
 	Revision uint64
 
 	// Codec is the id of the codec of the values.
 	Codec uint8
 
-	// Created is when the session was first stored, Saved when it was last
-	// changed, Seen when it was last looked at, as exactly as the settings
-	// ask for, Issued when it got its id.
+	// Created is when the session was first stored, Saved when it was last changed,
+	// Seen when it was last looked at, as exactly as the settings ask for, and Issued
+	// when it got its id.
 	Created, Saved, Seen, Issued store.Millis
 
-	// Expires is the first millisecond at which the session has ended, idle
-	// timeout included.
+	// Expires is the first millisecond at which the session has ended, including its
+	// idle timeout.
 	Expires store.Millis
 
-	// CookieUntil is what the browser was last told, 0 for "until you close".
-	// Of what is left of a session it is when the grace for clients ends: a
-	// request that began before is led on by a RecordMoved, and gets no new
-	// session where a RecordEnded is.
+	// CookieUntil is what the browser was last told, or 0 for "until you close".
+	// In what is left of a session it is the end of the grace for clients: a
+	// request that began before it is led on by a RecordMoved, and gets no new
+	// session from a RecordEnded.
 	CookieUntil store.Millis
 
 	// Lifetime is the session's own time to live after a change, or its own
@@ -42,7 +42,7 @@ type Record struct {
 
 	Fixed bool
 
-	// Browser is whether the cookie ends with the browser.
+	// Browser says whether the cookie ends with the browser.
 	Browser BrowserClose
 
 	// Transport is how the session's id travels.
@@ -51,23 +51,23 @@ type Record struct {
 	// State is what the record is: a session, or what is left of one.
 	State RecordState
 
-	// Held is whether the session was changed, or ended, by a request that
-	// came with its id: somebody got the response that told it.
+	// Held says whether a request that came with the session's id changed or ended it:
+	// somebody got the response that told it.
 	Held bool
 
 	bound bool // to a user; kept only with Settings.AnonymousDuration
 
 	Values Values
 
-	// room, where set, is fresh memory for the stored form in which the values
-	// stand already, so that a commit does not copy them twice.
+	// room, if set, is fresh memory for the stored form that already holds the values,
+	// so that a commit does not copy them twice.
 	room []byte
 }
 
-// BrowserClose is whether a session's cookie ends when the browser closes.
+// BrowserClose says whether a session's cookie ends when the browser closes.
 type BrowserClose uint8
 
-// What a session says of its cookie's end.
+// What a session says of the end of its cookie.
 const (
 	BrowserDefault BrowserClose = iota // as the settings say
 	BrowserEnds                        // the cookie ends with the browser
@@ -95,7 +95,7 @@ const (
 	RecordSession RecordState = iota
 	// RecordEnded is left for a while under the id of a session that was ended
 	// or renewed. It leads nowhere, and keeps the session from being written
-	// again. Of a renewal it has the storage key that the session got.
+	// again. After a renewal it holds the storage key that the session got.
 	RecordEnded
 	// RecordMoved is left for a while under an old id when a session's id was
 	// rotated. Its value leads from the old id to the new.
@@ -126,9 +126,9 @@ const (
 	timeoutsSize = 16
 	maxRecord    = abi.MaxValue
 
-	// leastRead is what of a record is read however small Settings.MaxSize is:
-	// lowering it is not to end the sessions that are there, and a list of a
-	// user's sessions may be as large as that.
+	// leastRead is how much of a record is read however small Settings.MaxSize is:
+	// lowering it must not end existing sessions, and a list of a user's sessions may
+	// be as large as that.
 	leastRead = maxIndex
 
 	flagFixed      = 1
@@ -141,7 +141,7 @@ const (
 
 func (r *Record) hasTimeouts() bool { return r.IdleTimeout != 0 || r.AbsoluteTimeout != 0 }
 
-// headerSize is how long everything but the values is.
+// headerSize is the length of everything but the values.
 func (r *Record) headerSize() int {
 	if r.hasTimeouts() {
 		return recordHeader + timeoutsSize
@@ -186,7 +186,7 @@ func (r *Record) encode() []byte {
 	return append(b, r.Values.block...)
 }
 
-// setValues gives the record the values that an overlay makes of a base.
+// setValues sets the values that an overlay makes of a base.
 func (r *Record) setValues(o *overlay, base Values) {
 	r.Values, r.room = o.apply(r.headerSize(), base)
 }
@@ -194,30 +194,30 @@ func (r *Record) setValues(o *overlay, base Values) {
 // decodeRecord is the opposite of encode. The record's values share b's memory.
 func decodeRecord(b []byte) (Record, error) {
 	if len(b) < recordHeader {
-		return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least is %d", ErrDecode, len(b), recordHeader)
+		return Record{}, fmt.Errorf("%w: the record has %d bytes: must have at least %d", ErrDecode, len(b), recordHeader)
 	}
 	if b[8] == sealedVersion {
 		return Record{}, fmt.Errorf("%w: the record is sealed and no keyring is set; set Settings.Keyring, or WADDLE_SECRET, to the secret that it was sealed with", ErrDecode)
 	}
 	if b[8] != formVersion {
-		return Record{}, fmt.Errorf("%w: a record of form %d, and this program reads form %d", ErrDecode, b[8], formVersion)
+		return Record{}, fmt.Errorf("%w: the record has form %d: must have form %d, which this program reads", ErrDecode, b[8], formVersion)
 	}
 	flags := b[10]
 	browser := BrowserClose(flags >> browserShift & 3)
 	state := RecordState(flags >> stateShift & 3)
 	transport := Transport(flags >> transportShift & 3)
 	if b[11]&^flagHeld != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
-		return Record{}, fmt.Errorf("%w: a record with unknown flags %#x %#x", ErrDecode, flags, b[11])
+		return Record{}, fmt.Errorf("%w: the record has unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	header := recordHeader
 	var idle, absolute store.Millis
 	if flags&flagTimeouts != 0 {
 		if header += timeoutsSize; len(b) < header {
-			return Record{}, fmt.Errorf("%w: a record of %d bytes, and the least with timeouts of its own is %d", ErrDecode, len(b), header)
+			return Record{}, fmt.Errorf("%w: the record has %d bytes: must have at least %d, with its own timeouts", ErrDecode, len(b), header)
 		}
 		idle, absolute = store.Millis(binary.LittleEndian.Uint64(b[72:])), store.Millis(binary.LittleEndian.Uint64(b[80:]))
 		if idle < timeoutNone || absolute < timeoutNone || idle == 0 && absolute == 0 {
-			return Record{}, fmt.Errorf("%w: a record whose own timeouts are %d and %d", ErrDecode, idle, absolute)
+			return Record{}, fmt.Errorf("%w: the record's own timeouts are %d and %d: must be at least -1, and not both 0", ErrDecode, idle, absolute)
 		}
 	}
 	values, err := ParseValues(b[header:])
@@ -225,7 +225,7 @@ func decodeRecord(b []byte) (Record, error) {
 		return Record{}, err
 	}
 	if n := binary.LittleEndian.Uint32(b[12:]); uint64(values.n) != uint64(n) {
-		return Record{}, fmt.Errorf("%w: a record with %d values that says it has %d", ErrDecode, values.n, n)
+		return Record{}, fmt.Errorf("%w: the record has %d values, but says that it has %d", ErrDecode, values.n, n)
 	}
 	r := Record{
 		Revision:    binary.LittleEndian.Uint64(b),
@@ -248,7 +248,7 @@ func decodeRecord(b []byte) (Record, error) {
 		AbsoluteTimeout: absolute,
 	}
 	if r.Expires == 0 {
-		return Record{}, fmt.Errorf("%w: a record that never expires", ErrDecode)
+		return Record{}, fmt.Errorf("%w: the record's Expires is 0: must be a time", ErrDecode)
 	}
 	return r, nil
 }

@@ -8,35 +8,35 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// RecordStore turns stored records into sessions and back. An application gives
-// one of its own, by Settings.Records, to keep sessions in a form of its own; the
+// RecordStore turns stored records into sessions and back. An application
+// provides one, by Settings.Records, to keep sessions in a form of its own; the
 // default keeps each [Record] as one value of a [store.Store].
 //
-// A record must come back with every exported field as it was stored: State,
-// for one, tells a session from what is left of one that was ended. Of a record's
-// values Bytes is all, and [ParseValues] makes them of it again.
+// A record must come back with every exported field as it was stored: State, for
+// example, tells a session from what is left of one that was ended. Bytes gives
+// all of a record's values, and [ParseValues] makes them from it again.
 //
 // It is used by many goroutines at once. The key is a hash of the session's id;
 // a RecordStore never learns the id.
 type RecordStore interface {
-	// Load returns the record under key. now is 1 for one that is wanted
-	// although it has expired, as long as it is there. It returns
-	// [store.ErrNotFound] if there is none or it has expired by now, and [ErrDecode] or [store.ErrCorrupt]
-	// if there is one that cannot be read. What it gets from a store it bounds
-	// by [store.AtMost]: a storage may have anything, of any size.
+	// Load returns the record under key. If now is 1, it does so even if the record has
+	// expired, as long as it is there. It returns [store.ErrNotFound] if there is none
+	// or it has expired by now, and [ErrDecode] or [store.ErrCorrupt] if there is one
+	// that cannot be read. It bounds what it gets from a store by [store.AtMost]: a
+	// storage may have anything, of any size.
 	Load(ctx context.Context, key []byte, now store.Millis) (Record, error)
 
-	// Store puts a record under key on the condition of
-	// [store.Write.Expect], to be dropped at r.Expires. A record whose
-	// Expires has passed removes what is there, on the same condition. It
-	// returns [store.ErrConflict] where the condition does not hold.
+	// Store puts a record under key on the condition of [store.Write.Expect], to be
+	// dropped at r.Expires. A record whose Expires has passed removes what is there, on
+	// the same condition. It returns [store.ErrConflict] if the condition does not
+	// hold.
 	Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error
 
-	// Delete removes the record. That there is none is not an error.
+	// Delete removes the record. It is not an error if there is none.
 	Delete(ctx context.Context, key []byte, now store.Millis) error
 }
 
-// openRecords returns what keeps the records of a manager's sessions in a store.
+// openRecords returns the RecordStore of a manager over a store.
 func (s *Settings) openRecords(in store.Store) (RecordStore, error) {
 	if s.Records == nil {
 		return records{in, store.AtMost(in), max(s.MaxSize, leastRead)}, nil
@@ -54,15 +54,15 @@ func (s *Settings) openRecords(in store.Store) (RecordStore, error) {
 // records is the default RecordStore.
 type records struct {
 	store store.Store
-	reads store.Bounded // of the store
-	most  int           // bytes of a record that is read
+	reads store.Bounded // of the store, with a bound
+	most  int           // that a record may have to be read, in bytes
 }
 
 func (r records) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
 	b, err := r.reads.GetAtMost(ctx, key, now, r.most)
 	if errors.Is(err, store.ErrOversized) {
-		err = fmt.Errorf("%w: the record is larger than this program reads, which is Settings.MaxSize, and %d bytes where that is less; "+
-			"if it was written with a larger MaxSize, set that until sessions of then have ended: %v", ErrDecode, leastRead, err)
+		err = fmt.Errorf("%w: the record is larger than this program reads, which is at most Settings.MaxSize, or %d bytes if that is more; "+
+			"if it was written with a larger MaxSize, set that until the sessions from then have ended: %v", ErrDecode, leastRead, err)
 	}
 	if err != nil {
 		return Record{}, err
@@ -78,7 +78,7 @@ func (r records) Delete(ctx context.Context, key []byte, now store.Millis) error
 	return r.store.Delete(ctx, key, now)
 }
 
-// isCorrupt reports whether a record is there and cannot be read.
+// isCorrupt reports whether a record is there but cannot be read.
 func isCorrupt(err error) bool {
 	return errors.Is(err, ErrDecode) || errors.Is(err, store.ErrCorrupt)
 }

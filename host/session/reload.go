@@ -7,17 +7,17 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Reload looks at the session again: what is read next is what is stored by
-// now. That is for requests that go on for long, a stream or a WebSocket, since a
-// request otherwise sees the session as it was at its first look. Changes of
-// this request that are not saved stay, laid over what is newer.
+// Reload looks at the session again: later reads return what is stored now. It is
+// for long requests, such as a stream or a WebSocket, since a request otherwise
+// sees the session as it was at its first look. Unsaved changes of this request
+// stay, on top of what is newer.
 //
-// It counts as a look, and what a look changes, the end by IdleTimeout for one,
-// is stored at once. It returns ErrGone if another request ended the session,
+// It counts as a look, and what a look changes, such as the end by IdleTimeout,
+// is stored at once. It returns ErrGone if another request ended the session, and
 // ErrRenewed if one renewed it; the session is then empty, and unsaved changes
-// are dropped. After a rotation of the id (Settings.RotateEvery) it goes on
-// under the new one, provided that the request looked, or saved something, since
-// the last hour, or sixty-four times RotateEvery if that is less.
+// are dropped. After a rotation of the id (Settings.RotateEvery) it goes on under
+// the new one, provided that the request looked, or saved something, within the
+// last hour, or within sixty-four times RotateEvery if that is less.
 func (s *Session) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,9 +46,9 @@ func (s *Session) Reload() error {
 }
 
 // Alive asks the storage whether the session is still there, under the id that it
-// has by now, for requests that go on for long to notice a log-out. It is no
-// look: it extends nothing, and what the request reads and has changed stays as
-// it is. It is false for a session that is not stored.
+// has by now, so that long requests notice a log-out. It is not a look: it
+// extends nothing, and what the request reads and has changed stays as it is. It
+// is false for a session that is not stored.
 func (s *Session) Alive() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +75,7 @@ func (s *Session) Alive() (bool, error) {
 }
 
 // refetch gets the stored session of one that was loaded before. It returns
-// ErrGone if there is none any more.
+// ErrGone if it is no longer there.
 func (s *Session) refetch(ctx context.Context) error {
 	id, key, err := s.find(ctx, s.id, s.manager.now(), &s.record, true)
 	if errors.Is(err, store.ErrNotFound) {
@@ -89,9 +89,9 @@ func (s *Session) refetch(ctx context.Context) error {
 	return nil
 }
 
-// follow goes on under the id that the session has by now. A record that was
-// known under another is stale: its revision is not that of the newer one, so that
-// no commit takes it for what is stored.
+// follow goes on under the id that the session has by now. A record known under
+// another is stale: its revision differs from that of the newer one, so no commit
+// takes it for what is stored.
 func (s *Session) follow(id string, key storageKey) {
 	s.resend = s.resend || id != s.id
 	s.id, s.key = id, key

@@ -9,31 +9,30 @@ import (
 )
 
 const (
-	// maxMoves bounds how many ids back a client may be. More than one is only
-	// possible with a grace that is longer than the time between rotations.
+	// maxMoves bounds how many ids behind a client may be. More than one is possible
+	// only with a grace longer than the time between rotations.
 	maxMoves = 4
 
-	// maxLeads bounds how many ids back a request may be that has loaded its
-	// session and goes on for long, a stream for one, and with it the records
-	// that rotation leaves of one session.
+	// maxLeads bounds how many ids behind a long request, such as a stream, may be that
+	// has loaded its session, and so how many records rotation leaves of one session.
 	maxLeads = 64
 )
 
-// leadsFor returns for how long a record leads from an old id to the next one.
-// Clients are led on for the grace alone; the rest is for requests that run.
+// leadsFor returns how long a record leads from an old id to the next one.
+// Clients are led on only within the grace; the rest is for running requests.
 func (m *Manager) leadsFor() store.Millis {
 	return max(m.grace, min(endedFor, maxLeads*m.rotateEvery))
 }
 
-// moveKey is the name of the value by which a RecordMoved leads on.
+// moveKey names the value by which a RecordMoved leads on.
 const moveKey = reservedPrefix + "moved"
 
 const moveSaltSize = 32
 
-// rotatedID makes the id that follows another one in a timed rotation. Of a
-// client that sends the old id within the grace, the host can make the new one
-// and tell it again, should the response that told it have got lost; the
-// store, which has the salt, knows neither id.
+// rotatedID makes the id that follows another one in a timed rotation. If a
+// client sends the old id within the grace, the host can make the new one and
+// tell it again, in case the response that told it got lost. The store, which has
+// the salt, knows neither id.
 func rotatedID(id string, salt []byte) string {
 	h := sha256.New()
 	h.Write([]byte("waddle rotated id 1\x00"))
@@ -42,12 +41,11 @@ func rotatedID(id string, salt []byte) string {
 	return idEncoding.EncodeToString(h.Sum(nil))
 }
 
-// movedTo returns the id that a session has got, from the record that was left
-// under the old one.
+// movedTo returns a session's next id, from the record left under the old one.
 func movedTo(id string, r *Record) (string, error) {
 	salt, ok := r.Values.lookup(moveKey)
 	if !ok || len(salt) != moveSaltSize {
-		return "", fmt.Errorf("%w: a record of a session that got a new id, without the way to it", ErrDecode)
+		return "", fmt.Errorf("%w: the record of a session that got a new id does not lead to it", ErrDecode)
 	}
 	return rotatedID(id, salt), nil
 }
@@ -59,11 +57,11 @@ func (s *Session) rotationDue(now store.Millis) bool {
 		now-s.record.Issued >= every
 }
 
-// idMayChange reports whether this is the moment to tell the client another
-// id. That is just before the response begins: the grace of the old id would
-// otherwise run while the handler still works.
+// idMayChange reports whether the client can be told another id now: just before
+// the response begins, since the grace of the old id would otherwise run while
+// the handler still works.
 //
-// Nobody would learn it from a request that has ended.
+// A request that has ended tells it to nobody.
 func (s *Session) idMayChange() bool { return s.w != nil && s.w.beginning && s.ctx.Err() == nil }
 
 // moved makes the record that is left under the old id.
@@ -83,7 +81,7 @@ func (m *Manager) moved(from *Record, now store.Millis) (r *Record, salt []byte,
 		Transport:   from.Transport,
 		State:       RecordMoved,
 
-		AbsoluteTimeout: from.AbsoluteTimeout, // or the general one would end it
+		AbsoluteTimeout: from.AbsoluteTimeout, // otherwise the general one would end it
 	}
 	r.Values, _ = o.apply(0, Values{})
 	return r, salt, nil

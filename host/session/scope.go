@@ -8,12 +8,12 @@ import (
 
 // CookieScope says where a browser sends a cookie.
 type CookieScope struct {
-	Domain string // with its subdomains; empty for the host that sent it alone
+	Domain string // with its subdomains; empty for only the host that sent it
 	Path   string
 	Secure bool
 }
 
-// scope returns the scope of a request's cookie, and ErrSettings if
+// scope returns the scope of a request's cookie, or ErrSettings if
 // Settings.CookieFor returned one that cannot work.
 func (m *Manager) scope(r *http.Request) (CookieScope, error) {
 	c := m.settings.scope()
@@ -36,7 +36,7 @@ func (s *Settings) scope() CookieScope {
 	return CookieScope{Domain: s.CookieDomain, Path: s.CookiePath, Secure: s.CookieSecure == SecureAlways}
 }
 
-// checkScope returns ErrSettings, with what is wrong, for a scope in which the
+// checkScope returns ErrSettings, with the reason, for a scope in which the
 // cookie cannot work.
 func (s *Settings) checkScope(c CookieScope) error {
 	if s.CookieSameSite == http.SameSiteNoneMode && !c.Secure {
@@ -48,7 +48,7 @@ func (s *Settings) checkScope(c CookieScope) error {
 	if !strings.HasPrefix(c.Path, "/") {
 		return wrong("%s is %q: must begin with /", setting("CookiePath"), c.Path)
 	}
-	// Browsers compare the prefixes without regard to case.
+	// Browsers compare the prefixes regardless of case.
 	name := strings.ToLower(s.CookieName)
 	if strings.HasPrefix(name, "__secure-") && !c.Secure {
 		return needsSecure("%s begins with __Secure-", setting("CookieName"))
@@ -74,8 +74,8 @@ func (s *Settings) checkScope(c CookieScope) error {
 	return nil
 }
 
-// needsSecure is what is wrong with a cookie that browsers refuse if it is not
-// Secure: format says which, and naming its field.
+// needsSecure returns the error for a cookie that browsers refuse unless it is
+// Secure: format says which cookie, and naming which field.
 func needsSecure(format string, naming setting) error {
 	return wrong(format+", and browsers refuse such a cookie without Secure: %s must be %s", naming, setting("CookieSecure"), secureValue(SecureAlways))
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// sealedStore puts a seal on every value, so that the store learns nothing of
-// it and cannot change it, nor pass off the value of one key or revision as
-// that of another. What it cannot know is whether a store gives an older value
-// back, together with the revision that it had.
+// sealedStore seals every value, so that the store learns nothing of it, cannot
+// change it, and cannot pass off the value of one key or revision as that of
+// another. It cannot detect a store that returns an older value together with its
+// revision.
 //
-// The sealed form, behind the revision, which the store needs to see:
+// The sealed form, after the revision, which the store needs to see:
 //
 //	 8  form    u8   sealedVersion
 //	 9  key     4 bytes, the name of the key that sealed it
@@ -30,16 +30,16 @@ import (
 // storage key.
 type sealedStore struct {
 	store.Store
-	reads   store.Bounded // of the store
+	reads   store.Bounded // of the store, with a bound
 	keyring *Keyring
 	random  io.Reader
 
 	clock         func() time.Time
-	unsealedUntil store.Millis // records that are not sealed are read until then, by the clock: not all are asked for by it
-	openOnly      bool         // none is sealed any more, or none yet
+	unsealedUntil store.Millis // unsealed records are read until then, by the clock: not every call's now is the clock's
+	openOnly      bool         // seal nothing any more, or nothing yet
 
 	mu      sync.Mutex
-	current atomic.Pointer[lot] // that seals
+	current atomic.Pointer[lot] // the one that seals
 }
 
 const (
@@ -51,7 +51,7 @@ const (
 	sealContext   = "waddle record 2\x00"
 )
 
-// newSealedStore puts seals on what is written to a store, as the settings say.
+// newSealedStore seals what is written to a store, as the settings say.
 func newSealedStore(s store.Store, settings *Settings) *sealedStore {
 	sealed := &sealedStore{Store: s, reads: store.AtMost(s), keyring: settings.Keyring, random: settings.Rand, clock: settings.Now, openOnly: settings.WriteUnsealed}
 	switch {
@@ -63,7 +63,7 @@ func newSealedStore(s store.Store, settings *Settings) *sealedStore {
 	return sealed
 }
 
-// sealRoom is memory that sealing needs for the time of a call.
+// sealRoom is memory that sealing needs during a call.
 type sealRoom struct {
 	data  []byte
 	value []byte
@@ -89,8 +89,9 @@ func (r *sealRoom) sealData(key, value []byte) []byte {
 	return r.data
 }
 
-// Unwrap lets what needs no key be done by the store itself: keys and expiries are as
-// they are, and a snapshot has the sealed values, which is what is to be carried over.
+// Unwrap lets the store itself do what needs no key: keys and expiries are as
+// they are, and a snapshot has the sealed values, which are what should be
+// carried over.
 func (s *sealedStore) Unwrap() store.Store { return s.Store }
 
 func (s *sealedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
@@ -105,16 +106,16 @@ func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now store.Milli
 	}
 	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
 		if s.unsealedUntil != 0 && store.At(s.clock()) < s.unsealedUntil {
-			// The room for a seal was for none.
+			// Without a seal the bound is most.
 			if err := store.CheckSize(len(b), most); err != nil {
 				return nil, err
 			}
 			return b, nil
 		}
-		return nil, fmt.Errorf("%w: the record is not sealed, and with a keyring only sealed ones are believed; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)
+		return nil, fmt.Errorf("%w: the record is not sealed: must be sealed where a keyring is set; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)
 	}
 	if len(b) < sealedHeader+tagSize {
-		return nil, fmt.Errorf("%w: a sealed record of %d bytes, and the least is %d", ErrDecode, len(b), sealedHeader+tagSize)
+		return nil, fmt.Errorf("%w: the sealed record has %d bytes: must have at least %d", ErrDecode, len(b), sealedHeader+tagSize)
 	}
 	name := [keyNameSize]byte(b[abi.RevisionSize+1:])
 	k := s.keyring.find(name)

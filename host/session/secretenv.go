@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/environ"
 )
 
-// ErrSecretFile is a file of secrets that cannot be read.
+// ErrSecretFile is returned when the file of secrets cannot be read.
 var ErrSecretFile = errors.New("session: the file of secrets cannot be read")
 
 // The variables that give Settings.Keyring.
@@ -19,9 +19,9 @@ const (
 	secretFileVariable = environ.SecretFile
 )
 
-// secretsOf makes the keyring of an environment. Whoever names a secret wants
-// sessions sealed: what gives none, such as a variable that was set to another
-// one that is empty, is an error and not a server that seals nothing.
+// secretsOf makes the keyring of an environment. Someone who names a secret wants
+// sessions sealed. So a variable that gives none, for example because it was set
+// to another one that is empty, is an error, not a server that seals nothing.
 func secretsOf(values map[string]string) (*Keyring, error) {
 	secret, isSet := values[secretVariable]
 	file, fileIsSet := values[secretFileVariable]
@@ -51,8 +51,8 @@ func secretsOf(values map[string]string) (*Keyring, error) {
 // maxSecretFile keeps a name such as /dev/zero from being read for ever.
 const maxSecretFile = 64 << 10
 
-// readSecrets reads secrets, one on each line, newest first. Lines that begin
-// with # are left out.
+// readSecrets reads secrets, one per line, newest first. It skips lines that
+// begin with #.
 func readSecrets(name string) (secrets []string, err error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -64,7 +64,7 @@ func readSecrets(name string) (secrets []string, err error) {
 		return nil, err
 	}
 	if len(text) > maxSecretFile {
-		return nil, fmt.Errorf("%s has more than %d bytes", name, maxSecretFile)
+		return nil, fmt.Errorf("%s is too large: must have at most %d bytes", name, maxSecretFile)
 	}
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {

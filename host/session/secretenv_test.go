@@ -58,7 +58,7 @@ func TestSecretsFromEnv(t *testing.T) {
 		{name: "an empty file", environ: []string{fileName + file("")}, is: is{session.ErrSecret}, says: []string{"WADDLE_SECRET_FILE:", "at least one"}},
 		{name: "no file", environ: []string{fileName + filepath.Join(dir, "none")}, is: is{session.ErrSecretFile, fs.ErrNotExist}, not: session.ErrSecret, says: []string{"WADDLE_SECRET_FILE"}},
 		{name: "a directory", environ: []string{fileName + dir}, is: is{session.ErrSecretFile}, not: session.ErrSecret, says: []string{"WADDLE_SECRET_FILE"}},
-		{name: "a file without end", environ: []string{fileName + file(strings.Repeat(secretNew+"\n", 1<<12))}, is: is{session.ErrSecretFile}, not: session.ErrSecret, says: []string{"more than 65536 bytes"}},
+		{name: "a file without end", environ: []string{fileName + file(strings.Repeat(secretNew+"\n", 1<<12))}, is: is{session.ErrSecretFile}, not: session.ErrSecret, says: []string{"at most 65536 bytes"}},
 
 		{name: "misspelt", environ: []string{"WADDLE_SECERT=" + secretNew}, not: session.ErrSecret, says: []string{"WADDLE_SECERT", "WADDLE_SECRET meant"}},
 		{name: "plural", environ: []string{"WADDLE_SECRETS=" + secretNew}, says: []string{"WADDLE_SECRET meant"}},

@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// SecureMode is when a cookie is Secure, which keeps it off plain HTTP.
+// SecureMode says when a cookie is Secure, which keeps it off plain HTTP.
 type SecureMode uint8
 
 const (
-	// SecureAuto leaves Secure off for those clients alone whose connection is
-	// known not to be encrypted, where the same server answers others as well: it
-	// came straight from the client, and nothing in the request says HTTPS, or a
-	// proxy of Settings.TrustedProxies says http in X-Forwarded-Proto or
-	// Forwarded. A request that it is not known of, as one by a unix socket, or
-	// one with X-Forwarded-For from a proxy that says no more, gets a Secure
-	// cookie, and with EventMisconfigured it is said once how to make it known.
+	// SecureAuto leaves Secure off only for clients whose connection is known not to be
+	// encrypted, where the same server answers others as well. It is known if the
+	// request came straight from the client and nothing in it says HTTPS, or if a proxy
+	// of Settings.TrustedProxies says http in X-Forwarded-Proto or Forwarded. If it is
+	// not known, as for a request by a unix socket, or one with X-Forwarded-For from a
+	// proxy that says no more, the cookie is Secure, and EventMisconfigured says once
+	// how to make it known.
 	SecureAuto SecureMode = iota
 
-	// SecureAlways makes every cookie Secure. A browser on plain HTTP drops it, but
-	// for some on localhost.
+	// SecureAlways makes every cookie Secure. A browser on plain HTTP drops it, except
+	// some on localhost.
 	SecureAlways
 
-	// SecureNever makes none Secure: whoever listens to a plain connection of the
-	// visitor's, which any page can cause, has the session.
+	// SecureNever makes none Secure: anyone who listens to a plain connection of the
+	// visitor, which any page can cause, has the session.
 	SecureNever
 )
 
@@ -44,11 +44,11 @@ func (m SecureMode) String() string {
 	return secureNames[m]
 }
 
-// secure reports whether the cookies of a response are to be Secure. Where that
-// follows the connection, they go without only if the client's own connection
-// is known not to be encrypted. A Secure cookie on plain HTTP is one that the
-// browser drops, which everybody notices; one without Secure is one that
-// whoever listens can have, which nobody does.
+// secure reports whether the cookies of a response should be Secure. If that
+// follows the connection, they go without only if the client's own connection is
+// known not to be encrypted. Browsers drop a Secure cookie on plain HTTP, which
+// everybody notices. Anyone who listens can have one without Secure, which nobody
+// notices.
 func (m *Manager) secure(r *http.Request) bool {
 	mode := m.settings.CookieSecure
 	if mode == SecureAlways || mode == SecureAuto && r.TLS != nil {
@@ -65,23 +65,23 @@ func (m *Manager) secure(r *http.Request) bool {
 	switch {
 	case m.trusts(peer, addr):
 		if word == saidNothing {
-			m.sayOnce(r.Context(), noticeSilentProxy, "a proxy of TrustedProxies (%s) does not say whether the client's connection is encrypted, and the cookie is Secure for that; have the proxy set X-Forwarded-Proto", peer)
+			m.sayOnce(r.Context(), noticeSilentProxy, "a proxy of TrustedProxies (%s) does not say whether the client's connection is encrypted, so the cookie is Secure; make the proxy set X-Forwarded-Proto", peer)
 		}
 		return word != saidPlain
 	case peer.unknown():
-		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "the request has %s, so that it is not known whether the client's connection is encrypted, and the cookie is Secure for that; %s", peer, peer.remedy())
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "the request has %s, so it is not known whether the client's connection is encrypted, and the cookie is Secure; %s", peer, peer.remedy())
 		return true
 	case word != saidNothing:
-		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that came from elsewhere than TrustedProxies (%s) shows that a proxy is in front, which is not believed when it says http; list its address there", peer)
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that did not come from TrustedProxies (%s) shows that a proxy is in front, which is not believed when it says http; list its address there", peer)
 	case forwarded(r.Header):
-		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that came from elsewhere than TrustedProxies (%s) shows that a proxy is in front, which does not say whether the client's connection is encrypted, and the cookie is Secure for that; list its address there, and have it set X-Forwarded-Proto", peer)
+		m.sayOnce(r.Context(), noticeUnbelieved+notice(peer), "a request that did not come from TrustedProxies (%s) shows that a proxy is in front, which does not say whether the client's connection is encrypted, so the cookie is Secure; list its address there, and make it set X-Forwarded-Proto", peer)
 		return true
 	}
 	return word >= saidUnclear
 }
 
 // forwarded reports whether a proxy has passed a request on, whatever else it
-// says: many tell the client's address and not the scheme.
+// says: many give the client's address but not the scheme.
 func forwarded(h http.Header) bool {
 	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Forwarded", "Via"} {
 		if len(h[name]) > 0 {
@@ -91,7 +91,7 @@ func forwarded(h http.Header) bool {
 	return false
 }
 
-// trusts reports whether a peer is one of the proxies that are believed.
+// trusts reports whether a peer is a trusted proxy.
 func (m *Manager) trusts(peer peerClass, addr netip.Addr) bool {
 	if peer == peerUnix {
 		return m.settings.TrustUnixSockets
@@ -125,7 +125,7 @@ func (c peerClass) String() string {
 	}[c]
 }
 
-// unknown reports whether the peer may be a proxy of any kind.
+// unknown reports whether the peer may be any kind of proxy.
 func (c peerClass) unknown() bool { return c >= peerUnix }
 
 func (c peerClass) remedy() string {
@@ -135,9 +135,9 @@ func (c peerClass) remedy() string {
 	return "put the session's Handler outside of what replaces RemoteAddr, or set CookieSecure to SecureAlways or SecureNever"
 }
 
-// peerOf tells who is at the other end of a request's connection. The listener
-// knows about unix sockets even where something has replaced RemoteAddr. An
-// address without a port was put there by such a thing, and is the client's.
+// peerOf returns what is at the other end of a request's connection. The listener
+// knows about unix sockets even if something has replaced RemoteAddr. An address
+// without a port was put there by such a replacement, and is the client's.
 func peerOf(r *http.Request) (peerClass, netip.Addr) {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && strings.HasPrefix(local.Network(), "unix") {
 		return peerUnix, netip.Addr{}
@@ -163,20 +163,19 @@ func peerOf(r *http.Request) (peerClass, netip.Addr) {
 	return peerNone, netip.Addr{}
 }
 
-// schemeWord is what a request says of the scheme between client and server.
+// schemeWord is what a request says about the scheme between client and server.
 type schemeWord uint8
 
 const (
 	saidNothing schemeWord = iota
-	saidPlain              // every word on it
+	saidPlain              // all that is said
 	saidUnclear
-	saidEncrypted // one of them, whoever said it
+	saidEncrypted // any of what is said, by anyone
 )
 
-// schemeSaid reads all that a request says of the scheme. A chain of proxies
-// says several things: that one of the connections is encrypted means that the
-// client's may be. Anybody may say so, who gets nothing by it but a cookie
-// that stays off plain HTTP.
+// schemeSaid reads all that a request says about the scheme. A chain of proxies
+// says several things: if one of the connections is encrypted, the client's may
+// be. Anybody may say so, and gains only a cookie that stays off plain HTTP.
 func schemeSaid(r *http.Request) (word schemeWord) {
 	h := r.Header
 	for _, name := range [...]string{"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Url-Scheme", "X-Scheme", "Cloudfront-Forwarded-Proto"} {
@@ -206,7 +205,7 @@ func schemeSaid(r *http.Request) (word schemeWord) {
 	if r.URL != nil {
 		word = max(word, schemeNamed(r.URL.Scheme))
 	}
-	// Browsers send this over HTTPS alone, and on the machine itself.
+	// Browsers send this only over HTTPS, and on the machine itself.
 	if h["Sec-Fetch-Site"] != nil && !ownMachine(hostName(r.Host)) {
 		word = saidEncrypted
 	}
@@ -225,7 +224,7 @@ func schemeNamed(scheme string) schemeWord {
 	return saidUnclear
 }
 
-// ownMachine reports whether a host is what browsers trust without encryption.
+// ownMachine reports whether browsers trust a host without encryption.
 func ownMachine(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return addr.IsLoopback()
@@ -233,7 +232,7 @@ func ownMachine(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// hostName returns the name or address of a Host header, in small letters and
+// hostName returns the name or address in a Host header, in lower case and
 // without port and brackets.
 func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
@@ -243,8 +242,8 @@ func hostName(host string) string {
 }
 
 // forwardedPairs calls f for each parameter of Forwarded headers, RFC 7239, and
-// reports whether they could be read to the end. What a proxy quotes, the
-// client may have chosen.
+// reports whether they could be read to the end. The client may have chosen what
+// a proxy quotes.
 func forwardedPairs(lines []string, f func(name, value string)) (readable bool) {
 	readable = true
 	for _, line := range lines {
@@ -273,8 +272,8 @@ func forwardedPairs(lines []string, f func(name, value string)) (readable bool) 
 	return readable
 }
 
-// unmapped returns prefixes in the form in which addresses are compared: those
-// of IPv4 addresses that are written as IPv6 ones match IPv4 addresses.
+// unmapped returns prefixes in the form in which addresses are compared: prefixes
+// of IPv4 addresses written as IPv6 ones match IPv4 addresses.
 func unmapped(prefixes []netip.Prefix) []netip.Prefix {
 	list := make([]netip.Prefix, 0, len(prefixes))
 	for _, p := range prefixes {

@@ -9,32 +9,32 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Session is what a visitor left behind, as one request sees it: encoded
-// values under names. It is loaded at the first look and saved, if it was
-// changed, just before the response begins.
+// Session is the request's view of a visitor's session: encoded values by name.
+// It is loaded on first use and saved, if it was changed, just before the
+// response begins.
 //
 // Its methods may be called by several goroutines of the request. Save, Destroy
-// and [Key.Update] put the cookie among the response's headers, if one is
-// needed, so that they must not run while another goroutine uses those.
+// and [Key.Update] put the cookie into the response's headers, if one is needed,
+// so they must not run while another goroutine uses those.
 //
-// All use the request's context. A method that looks into the session may have
-// to load it and then returns the storage's error if that fails; it tries anew
-// the next time. [Key.Value], [Key.Put], [Value] and [Session.Check] keep the
-// error instead, and the response answers for it; see [Session.Err].
+// All use the request's context. A method that looks into the session may have to
+// load it. If that fails, it returns the storage's error, and tries anew the next
+// time. [Key.Value], [Key.Put], [Value] and [Session.Check] keep the error
+// instead, and the response answers for it; see [Session.Err].
 type Session struct {
 	manager *Manager
 	ctx     context.Context
-	loading loadingContext  // ctx for what is read from the storage
+	loading loadingContext  // ctx for reading from the storage
 	saving  savingContext   // ctx for what must be done even if the client left
 	call    operation       // of the storage, one at a time
-	tries   tries           // of what the request is after at the moment
+	tries   tries           // of what the request is doing at the moment
 	w       *responseWriter // nil for a session without a response
-	began   store.Millis    // when the request began, 0: not before its first look
+	began   store.Millis    // when the request began; 0: not before its first look
 
 	transport Transport
 
 	mu      sync.Mutex
-	ids     []string // that the client sent, well-formed
+	ids     []string // well-formed ones that the client sent
 	idRoom  [1]string
 	haveIDs bool
 	brought bool       // the client sent something that was meant for us
@@ -42,13 +42,13 @@ type Session struct {
 	key     storageKey // of id
 	issued  bool       // this request made the id
 	loaded  bool
-	dead    bool   // all that the client's ids name is over, for certain
+	dead    bool   // all that the client's ids name is certainly over
 	unsure  bool   // an id may not be dead, or its cookie may have been replaced
 	exists  bool   // a record is stored under key
 	record  Record // as stored, if exists
 	touched bool   // the request looked at the session or changed it
 	stale   bool   // another request has changed the record
-	used    bool   // the request did more than to ask how long the session lives
+	used    bool   // the request did more than ask how long the session lives
 
 	ended   error      // another request ended the session, a moment ago: ErrGone or ErrRenewed
 	endedID string     // of that session, or of one that ended a while ago
@@ -57,29 +57,29 @@ type Session struct {
 	overlay   overlay
 	force     bool // save even if no value changed
 	renew     bool
-	resend    bool // the client has an old id and is to be told the new one
+	resend    bool // the client has an old id and must be told the new one
 	bind      *binding
 	life      lifeChange
-	lookAgain store.Millis // when what a look is to change may be tried again
+	lookAgain store.Millis // when the changes of a look may be tried again
 	flashes   uint16
 	visitor   visitor
-	destroyed bool // by this request: the cookie is to go unless a new session comes
+	destroyed bool // by this request: the cookie goes unless a new session comes
 
-	failure      error // the first that a method without an error of its own met
+	failure      error // the first one met by a method that returns none
 	failureTaken bool  // the handler was told, and answers for it
 }
 
 // Get decodes the value under key into v, a pointer, and reports whether there
 // was one. A value that does not decode into v's type counts as absent and is
-// reported as EventCorrupt, so that a change of type between two releases does
-// not lock visitors out. What v points to is then unspecified; [Key] is safer.
+// reported as EventCorrupt, so that changing a type between two releases does not
+// lock visitors out. What v points to is then unspecified; [Key] is safer.
 func (s *Session) Get(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.get(key, v)
 }
 
-// value is Get that keeps its error, see [Session.Err].
+// value is Get that keeps its error; see [Session.Err].
 func (s *Session) value(key string, v any) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ type stored struct {
 func (s *Session) decode(key string, value stored, v any) bool {
 	codec := s.manager.codec(value.codec)
 	if codec == nil {
-		s.event(EventCorrupt, fmt.Errorf("%w: value %q is of codec %d, which is neither Codec nor one of ReadCodecs", ErrDecode, key, value.codec))
+		s.event(EventCorrupt, fmt.Errorf("%w: value %q has codec %d: must have Codec or one of ReadCodecs", ErrDecode, key, value.codec))
 		return false
 	}
 	if err := codec.Unmarshal(value.data, v); err != nil {
@@ -155,17 +155,16 @@ func (s *Session) Len() (int, error) {
 	return len(keys), err
 }
 
-// Set puts a value under key. It is encoded at once: a later change to what v
-// refers to does not reach the session. It returns ErrKey or ErrEncode and
-// then changes nothing.
+// Set puts a value under key. It encodes the value at once: a later change to
+// what v refers to does not reach the session. If it returns ErrKey or ErrEncode,
+// it changes nothing.
 //
-// With the codecs of this package nothing is stored as less than it is: a value
-// of which something would not come back is ErrEncode, which names the type and
-// the way to it. Such are structs without exported fields and without methods
-// that write them, methods that write and none that read, channels, functions,
-// interfaces with methods, and fields that hide one another. Fields that are
-// not exported, beside others that are, are left out, and so are those whose
-// tag says so.
+// The codecs of this package store no value incompletely. A value of which
+// something would not come back is ErrEncode, which names the type and the way to
+// it. Such are structs without exported fields and without methods that write
+// them, types with methods that write and none that read, channels, functions,
+// interfaces with methods, and fields that hide one another. Unexported fields
+// beside exported ones are left out, and so are those whose tag says so.
 func (s *Session) Set(key string, v any) error {
 	if err := checkName(key); err != nil {
 		return err
@@ -189,15 +188,15 @@ func (s *Session) encode(key string, v any) ([]byte, error) {
 	return value, nil
 }
 
-// Delete removes the value under key. That there is none is not an error and
-// changes nothing.
+// Delete removes the value under key. If there is none, it changes nothing, and
+// that is not an error.
 func (s *Session) Delete(key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if reserved(key) {
 		return nil
 	}
-	// Also for one that was just set: there may be another beneath it.
+	// Also for a value that was just set: another may be beneath it.
 	if err := s.loadUnseen(s.ctx); err != nil {
 		return err
 	}
@@ -205,9 +204,9 @@ func (s *Session) Delete(key string) error {
 	return nil
 }
 
-// Pop takes a value out of the session: it is decoded into v as by Get, and
-// removed. Of several requests that pop the same value exactly one gets it, so
-// Pop saves the session, with all its changes, where there is something to
+// Pop takes a value out of the session: it decodes the value into v, like Get,
+// and removes it. If several requests pop the same value, exactly one gets it.
+// For that, Pop saves the session, with all its changes, if there is something to
 // take; its errors are those of Save.
 func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	s.mu.Lock()
@@ -243,9 +242,9 @@ func (s *Session) Pop(key string, v any) (ok bool, err error) {
 	return s.decode(key, taken, v), nil
 }
 
-// Clear removes all values, also those that other requests add until this one
-// is saved, and unbinds it from its user. The session itself stays, with its
-// id; to end it, use Destroy.
+// Clear removes all values, including those that other requests add until this
+// one is saved, and unbinds the session from its user. The session itself stays,
+// with its id; to end it, use Destroy.
 func (s *Session) Clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +256,7 @@ func (s *Session) Clear() error {
 		s.overlay.reset()
 		return nil
 	}
-	// The tokens of before are to hold no more, though the id stays.
+	// Earlier tokens must no longer hold, though the id stays.
 	secret, err := s.manager.newCSRFSecret()
 	if err != nil {
 		return err
@@ -268,8 +267,8 @@ func (s *Session) Clear() error {
 	return nil
 }
 
-// Exists reports whether the session is stored. A new one is not until it is
-// saved, whatever was changed in it.
+// Exists reports whether the session is stored. A new one is not stored until it
+// is saved, whatever was changed in it.
 func (s *Session) Exists() (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -277,8 +276,8 @@ func (s *Session) Exists() (bool, error) {
 	return s.exists, err
 }
 
-// ID returns the id of a stored session, which whoever has it can use: keep
-// it out of logs. It is empty as long as the session is not stored.
+// ID returns the id of a stored session. Anyone who has it can use it: keep it
+// out of logs. It is empty as long as the session is not stored.
 func (s *Session) ID() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,7 +287,7 @@ func (s *Session) ID() (string, error) {
 	return s.id, nil
 }
 
-// Modified reports whether there are changes that are not saved.
+// Modified reports whether there are unsaved changes.
 func (s *Session) Modified() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,9 +298,9 @@ func (s *Session) modified() bool {
 	return !s.overlay.empty() || s.force || s.renew || s.bind != nil || s.life.pending()
 }
 
-// SetModified has the session saved although no value was changed; its
-// expiry begins anew. A session that is not stored yet is created, empty as it
-// may be.
+// SetModified makes the next save store the session even if no value was changed;
+// its expiry begins anew. A session that is not stored yet is created, even if it
+// is empty.
 func (s *Session) SetModified() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -309,7 +308,7 @@ func (s *Session) SetModified() {
 	s.force = true
 }
 
-// lookup finds a value in the changes of this request or, having loaded it, in
+// lookup finds a value among the changes of this request or, after loading it, in
 // the stored session.
 func (s *Session) lookup(key string) (value []byte, ok bool, err error) {
 	s.touched = true
@@ -323,8 +322,8 @@ func (s *Session) lookup(key string) (value []byte, ok bool, err error) {
 	return value, ok, nil
 }
 
-// clientIDs returns the ids that the client sent, having read them from the
-// request at the first call.
+// clientIDs returns the ids that the client sent. The first call reads them from
+// the request.
 func (s *Session) clientIDs() []string {
 	if !s.haveIDs {
 		s.haveIDs = true
@@ -355,7 +354,7 @@ func (s *Session) fetch(ctx context.Context, now store.Millis) (Record, error) {
 		}
 		listed, err := s.vouched(ctx, &record, now)
 		if err != nil {
-			s.unsure = true // the list is another record, and may be read another time
+			s.unsure = true // the list is another record, and may be readable another time
 			return Record{}, err
 		}
 		if listed {
@@ -371,11 +370,11 @@ func (s *Session) fetch(ctx context.Context, now store.Millis) (Record, error) {
 func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, error) {
 	record, err := s.manager.records.Load(ctx, s.key[:], now)
 	if err == nil && record.State == RecordSession && s.manager.codec(record.Codec) == nil {
-		err = fmt.Errorf("%w: a record of codec %d, and this program uses codec %d; to read both, have the other one in Settings.ReadCodecs",
+		err = fmt.Errorf("%w: the record has codec %d, but this program uses codec %d; to read both, put the other one into Settings.ReadCodecs",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
 	}
 	if err == nil && int64(record.Revision) <= 0 {
-		err = fmt.Errorf("%w: a record of revision %d, which no host writes", ErrDecode, record.Revision)
+		err = fmt.Errorf("%w: the record has revision %d: must have at least 1", ErrDecode, record.Revision)
 	}
 	switch {
 	case err == nil && record.State == RecordEnded && now >= record.Expires:
@@ -393,21 +392,21 @@ func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, er
 		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})
 		return Record{}, store.ErrNotFound
 	case isCorrupt(err):
-		s.unsure = true // to another host, or with another secret, it may not be
+		s.unsure = true // another host, or another secret, may be able to read it
 		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
 		return Record{}, store.ErrNotFound
 	}
 	return Record{}, err
 }
 
-// attach gives a new session its surroundings.
+// attach gives a new session its manager, context and response.
 func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 	s.manager, s.ctx, s.w = m, ctx, w
 	s.loading.session, s.saving.session = s, s
 }
 
-// storageFailed tells of a storage that does not do what it was asked. A client
-// that has gone, or a change that was wrong by itself, is no fault of it.
+// storageFailed reports that the storage failed. A client that has gone, or a
+// change that was wrong by itself, is not its fault.
 func (s *Session) storageFailed(err error) {
 	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrCrossSite, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, other) {

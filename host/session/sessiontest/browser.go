@@ -13,32 +13,31 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// Browser visits an application: it keeps the cookies it gets, sends them where
-// they belong, drops them when their time is over by the test's [Clock], and
-// follows redirects.
+// Browser visits an application. It keeps the cookies it gets, sends them where
+// they belong, drops them when they expire by the test's [Clock], and follows
+// redirects.
 //
-// Addresses without a host are of https://example.com, or of the server the
-// browser was made for. Its methods end the test where there is no response,
-// and thus are for the test's own goroutine; Client may be used by any.
+// Addresses without a host are at https://example.com, or at the server the
+// browser was made for. Its methods end the test if there is no response, so only
+// the test's own goroutine may call them; any may use Client.
 type Browser struct {
 	// Client sends the browser's requests and may be changed: a CheckRedirect
 	// that returns [http.ErrUseLastResponse] lets the test see redirects.
 	Client *http.Client
 
-	// Header goes out with each request that does not have a value of its own
-	// for it: a language, an Origin, a token.
+	// Header goes out with each request that does not set the same header itself: a
+	// language, an Origin, a token.
 	Header http.Header
 
 	sessions *Sessions
 	jar      *jar
 	base     *url.URL
-	page     *url.URL // that sends the requests, nil for the person before it
+	page     *url.URL // the one that sends the requests; nil for a person typing addresses
 }
 
 // Browser returns a browser whose requests go straight to a handler, without a
-// network between them. With options it has been there before: it has the
-// cookie of a session which was stored a moment ago, as with
-// [Sessions.Request].
+// network in between. With options it has been there before: it has the cookie of
+// a session that was stored a moment ago, as with [Sessions.Request].
 //
 // Responses are those of [httptest.ResponseRecorder], and come when the handler
 // has returned; for a stream or an upgrade use BrowserOf.
@@ -47,7 +46,7 @@ func (s *Sessions) Browser(h http.Handler, options ...Option) *Browser {
 	return s.browser(origin, &http.Client{Transport: direct{h}}, options)
 }
 
-// BrowserOf returns a browser for a server that is running, over the network.
+// BrowserOf returns a browser for a running server, over the network.
 func (s *Sessions) BrowserOf(server *httptest.Server, options ...Option) *Browser {
 	s.helper()
 	client := *server.Client()
@@ -97,12 +96,12 @@ func (b *Browser) send(method, target string, body io.Reader, contentType string
 	return b.Do(r)
 }
 
-// Do sends a request. Its body is read whole, and so is the response's, which
-// needs no closing.
+// Do sends a request. It reads the whole body of the request and of the response,
+// which needs no closing.
 func (b *Browser) Do(r *http.Request) *http.Response {
 	b.sessions.helper()
 	r = r.Clone(r.Context())
-	if r.RequestURI != "" { // made for a server, with a host that is nobody's
+	if r.RequestURI != "" { // made for a server, with a made-up host
 		r.RequestURI, r.Host = "", r.URL.Host
 	}
 	r.URL = b.base.ResolveReference(r.URL)
@@ -128,7 +127,7 @@ func (b *Browser) Do(r *http.Request) *http.Response {
 }
 
 // Session returns the session of the browser's cookie, as [Sessions.After] does.
-// It does not exist if the browser has no cookie, or one of a session that has
+// It does not exist if the browser has no cookie, or that of a session that has
 // ended.
 func (b *Browser) Session() *session.Session {
 	r := httptest.NewRequest(http.MethodGet, origin, nil)
@@ -138,17 +137,17 @@ func (b *Browser) Session() *session.Session {
 	return b.sessions.After(r, nil)
 }
 
-// From returns the same browser with a page open: requests are links followed
-// and forms sent on that page. If it is one of another site, cookies are kept
-// back as their SameSite says, and for the addresses for which browsers say
-// where a request comes from, Sec-Fetch-Site and Origin do. An identity provider
-// that answers by a form is
+// From returns the same browser with a page open: requests are links followed and
+// forms sent on that page. If the page is of another site, cookies are kept back
+// as their SameSite says. For addresses that browsers tell where a request comes
+// from, Sec-Fetch-Site and Origin do so. An identity provider that answers by a
+// form is
 //
 //	b.From("https://idp.example/").PostForm("/signed-in", answer)
 //
-// A host within the other is of the same site, and two of which neither is are of
-// two sites: which domains belong to whom, as browsers know, this package does
-// not. Requests of the browser itself are those of a person who types addresses.
+// A host within the other is of the same site; otherwise two hosts are of two
+// sites. This package does not know, as browsers do, which domains belong to
+// whom. Requests of the browser itself are those of a person who types addresses.
 func (b *Browser) From(page string) *Browser {
 	b.sessions.helper()
 	address, err := url.Parse(page)
@@ -160,8 +159,8 @@ func (b *Browser) From(page string) *Browser {
 	return &from
 }
 
-// Restart closes the browser and opens it again: cookies that were given no time
-// are gone.
+// Restart closes the browser and opens it again: cookies without an end of their
+// own are gone.
 func (b *Browser) Restart() { b.jar.restart() }
 
 // direct serves a client's requests by calling a handler.
@@ -171,7 +170,7 @@ func (d direct) RoundTrip(r *http.Request) (response *http.Response, err error) 
 	served := r.Clone(r.Context())
 	served.RequestURI = r.URL.RequestURI()
 	served.URL, _ = url.ParseRequestURI(served.RequestURI)
-	served.RemoteAddr = "192.0.2.1:1234" // of those set aside for examples
+	served.RemoteAddr = "192.0.2.1:1234" // an address set aside for examples
 	if served.Host == "" {
 		served.Host = r.URL.Host
 	}
@@ -186,7 +185,7 @@ func (d direct) RoundTrip(r *http.Request) (response *http.Response, err error) 
 	defer func() {
 		switch p := recover(); p {
 		case nil:
-		case http.ErrAbortHandler: // which a server answers by hanging up
+		case http.ErrAbortHandler: // a server answers it by hanging up
 			response, err = nil, io.ErrUnexpectedEOF
 		default:
 			panic(p)

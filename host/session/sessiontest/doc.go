@@ -10,7 +10,7 @@
 //		…
 //	}
 //
-// A single request that comes with a session, and what it leaves behind:
+// A single request with a session, and what it leaves behind:
 //
 //	r := sessions.Request("POST", "/cart", body, sessiontest.LoggedIn("ada"), sessiontest.With("items", 2))
 //	w := httptest.NewRecorder()
@@ -25,7 +25,7 @@
 //	sessions.Clock.Advance(31 * time.Minute)
 //	b.Get("/account") // logged out?
 //
-// What pages of other sites cause, for which browsers keep some cookies back:
+// Requests from pages of other sites, for which browsers keep some cookies back:
 //
 //	b.From("https://idp.example/").PostForm("/signed-in", answer)
 //
@@ -33,10 +33,10 @@
 //
 //	sessions.Store.Fail(store.ErrUnavailable)
 //
-// Nothing in it is faked but the clock and the faults: requests go through the
-// middleware itself, and a session that a test begins is stored and given its
-// cookie as one that a handler begins.
+// Only the clock and the faults are fake: requests go through the middleware
+// itself, and a session that a test begins is stored and given its cookie like
+// one that a handler begins.
 //
-// The package is for tests alone and depends on package testing by its types
-// only.
+// The package is for tests alone. It depends on package testing only for its
+// types.
 package sessiontest

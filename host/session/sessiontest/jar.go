@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// jar is the standard library's cookie jar by another clock: that one knows
-// which cookie belongs where, this one when it goes.
+// jar is the standard library's cookie jar with another clock: the inner jar
+// knows which cookie belongs where, this one when it goes.
 type jar struct {
 	clock *Clock
 
@@ -37,7 +37,7 @@ func newJar(clock *Clock) *jar {
 	return &jar{clock: clock, jar: inner, kept: make(map[kept]life)}
 }
 
-// longest is how long a browser keeps a cookie at most.
+// longest is the longest time for which a browser keeps a cookie.
 const longest = 400 * 24 * time.Hour
 
 // SetCookies implements [http.CookieJar].
@@ -55,7 +55,7 @@ func (j *jar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 		case !c.Expires.IsZero():
 			until = c.Expires
 		}
-		// Browsers keep none for longer, whatever they are told.
+		// Browsers keep no cookie longer, whatever they are told.
 		if latest := now.Add(longest); until.After(latest) {
 			until = latest
 		}
@@ -77,7 +77,7 @@ func (j *jar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 	}
 }
 
-// identify says which cookie of an earlier response this one replaces.
+// identify returns which cookie of an earlier response this one replaces.
 func identify(from *url.URL, c *http.Cookie) kept {
 	id := kept{domain: strings.ToLower(strings.TrimPrefix(c.Domain, ".")), path: c.Path, name: c.Name}
 	if id.domain == "" {
@@ -108,7 +108,7 @@ func (j *jar) Cookies(to *url.URL) []*http.Cookie {
 	return j.jar.Cookies(to)
 }
 
-// sameSite returns what a cookie that goes to an address says of other sites.
+// sameSite returns the SameSite of a cookie that goes to an address.
 func (j *jar) sameSite(to *url.URL, name, value string) http.SameSite {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -117,7 +117,7 @@ func (j *jar) sameSite(to *url.URL, name, value string) http.SameSite {
 			return l.cookie.SameSite
 		}
 	}
-	return http.SameSiteNoneMode // none of the browser's: whoever made the request put it there
+	return http.SameSiteNoneMode // not the browser's: the author of the request put it there
 }
 
 // named returns the cookies of a name, wherever they belong.

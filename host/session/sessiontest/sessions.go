@@ -12,14 +12,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Sessions are the sessions of an application under test. Its methods may be
-// called by the test's own goroutine, since they end the test when they fail.
+// Sessions are the sessions of an application under test. Only the test's own
+// goroutine may call its methods, since they end the test when they fail.
 type Sessions struct {
 	// Manager is the sessions' manager; sessions.Handler wraps a handler.
 	*session.Manager
 
-	// Settings are the manager's. An application that makes a manager of its
-	// own, of these and Store, shares the sessions.
+	// Settings are the manager's. An application that makes its own manager of these
+	// and Store shares the sessions.
 	Settings session.Settings
 
 	// Store is where the sessions are kept, and Clock the time by which they
@@ -30,11 +30,11 @@ type Sessions struct {
 	t testing.TB
 }
 
-// New makes sessions in the memory of this process, with the default settings
-// and what the functions change in them. Settings.Now is the Clock's in any
-// case. Settings that cannot work end the test.
+// New makes sessions in the memory of this process, with the default settings and
+// what the functions change in them. Settings.Now is always the Clock's. Settings
+// that cannot work end the test.
 //
-// A nil t is for examples: what would end the test is then a panic.
+// A nil t is for examples: what would end the test then panics.
 func New(t testing.TB, change ...func(*session.Settings)) *Sessions {
 	if t != nil {
 		t.Helper()
@@ -47,8 +47,8 @@ func New(t testing.TB, change ...func(*session.Settings)) *Sessions {
 	return s
 }
 
-// NewOver is [New] over a store of the caller's, such as a plugin, which it does
-// not close.
+// NewOver is [New] over a store of the caller, such as a plugin. It does not
+// close the store.
 func NewOver(t testing.TB, over store.Store, change ...func(*session.Settings)) *Sessions {
 	s := &Sessions{Settings: session.Defaults(), Store: NewStore(over), Clock: new(Clock), t: t}
 	for _, f := range change {
@@ -66,7 +66,7 @@ func NewOver(t testing.TB, over store.Store, change ...func(*session.Settings)) 
 }
 
 // Option prepares the session that a request comes with. Any function of this
-// type is one, for what [With], [WithKey] and [LoggedIn] do not do.
+// type is an option, for what [With], [WithKey] and [LoggedIn] do not do.
 type Option func(*session.Session) error
 
 // With puts a value into the session.
@@ -74,7 +74,7 @@ func With(name string, v any) Option {
 	return func(s *session.Session) error { return s.Set(name, v) }
 }
 
-// WithKey puts a value into the session under a key with a type.
+// WithKey puts a value into the session under a typed key.
 func WithKey[T any](key session.Key[T], v T) Option {
 	return func(s *session.Session) error { return key.Set(s, v) }
 }
@@ -85,8 +85,8 @@ func LoggedIn(user string) Option {
 }
 
 // Request returns a request for a handler under test, as [httptest.NewRequest]
-// makes it, that brings the cookie of a session which was stored a moment ago
-// as the options have it. Without options it brings none.
+// makes it. It brings the cookie of a session that the options prepared and that
+// was stored a moment ago. Without options it brings none.
 //
 // The test ends if the session cannot be stored: set faults after that.
 func (s *Sessions) Request(method, target string, body io.Reader, options ...Option) *http.Request {
@@ -98,13 +98,13 @@ func (s *Sessions) Request(method, target string, body io.Reader, options ...Opt
 	return r
 }
 
-// Token returns the id of a session which was stored a moment ago as the
-// options have it, for a client that sends it in the header
-// Settings.TokenHeader. The test ends if that is not set or nothing is stored.
+// Token returns the id of a session that the options prepared and that was stored
+// a moment ago, for a client that sends it in the header Settings.TokenHeader.
+// The test ends if that is not set or nothing is stored.
 func (s *Sessions) Token(options ...Option) string {
 	s.helper()
 	if s.Settings.TokenHeader == "" {
-		s.fatalf("sessiontest: Token needs Settings.TokenHeader, which is empty")
+		s.fatalf("sessiontest: Settings.TokenHeader is empty: must be set for Token")
 	}
 	r := httptest.NewRequest(http.MethodGet, origin, nil)
 	r.Header[s.Settings.TokenHeader] = []string{""}
@@ -115,9 +115,9 @@ func (s *Sessions) Token(options ...Option) string {
 	return token
 }
 
-// After returns the session that a client has when its request was answered: the
-// one whose id the response gives it, or else the one that the request brought.
-// It is a look at what is stored, as [session.Manager.Open] gives it, and does
+// After returns the session that a client has once its request is answered: the
+// one whose id the response gives it, otherwise the one that the request brought.
+// It is a look at what is stored, like one by [session.Manager.Open], and does
 // not exist if the session was ended. A nil response is for a look before the
 // request is answered.
 func (s *Sessions) After(r *http.Request, response *http.Response) *session.Session {
@@ -133,7 +133,7 @@ func (s *Sessions) idAfter(r *http.Request, response *http.Response) string {
 		return r.Header.Get(header)
 	}
 	if response != nil {
-		// The last one counts, as it does with a browser.
+		// The last one counts, as in a browser.
 		sent := response.Cookies()
 		for i := len(sent) - 1; i >= 0; i-- {
 			switch c := sent[i]; {
@@ -153,8 +153,8 @@ func (s *Sessions) idAfter(r *http.Request, response *http.Response) string {
 	return ""
 }
 
-// cookies stores a session as the options have it and returns what a browser
-// gets of that.
+// cookies stores a session that the options prepare and returns the cookies that
+// a browser gets for it.
 func (s *Sessions) cookies(options []Option) []*http.Cookie {
 	s.helper()
 	if len(options) == 0 {
@@ -163,7 +163,7 @@ func (s *Sessions) cookies(options []Option) []*http.Cookie {
 	return s.begin(httptest.NewRequest(http.MethodGet, origin, nil), options).Cookies()
 }
 
-// begin has the middleware answer a request whose handler applies the options.
+// begin makes the middleware answer a request whose handler applies the options.
 func (s *Sessions) begin(r *http.Request, options []Option) *http.Response {
 	s.helper()
 	var err error
@@ -183,7 +183,7 @@ func (s *Sessions) begin(r *http.Request, options []Option) *http.Response {
 	return w.Result()
 }
 
-// Value returns what a session has under a key, the zero value if nothing. The
+// Value returns what a session has under a key, or the zero value if nothing. The
 // test ends if the session cannot be read. A nil t is for examples, as with
 // [New].
 func Value[T any](t testing.TB, from *session.Session, key session.Key[T]) T {
@@ -197,9 +197,10 @@ func Value[T any](t testing.TB, from *session.Session, key session.Key[T]) T {
 	return v
 }
 
-// Values returns all that a session has, decoded into whatever types the codec
-// chooses when it is not told: with CBOR, whole numbers become int64. The test ends if the session cannot be read or a value
-// cannot be decoded. A nil t is for examples, as with [New].
+// Values returns all values of a session, decoded into the types that the codec
+// chooses by itself: with CBOR, whole numbers become int64. The test ends if the
+// session cannot be read or a value cannot be decoded. A nil t is for examples,
+// as with [New].
 func Values(t testing.TB, from *session.Session) map[string]any {
 	if t != nil {
 		t.Helper()
@@ -222,8 +223,8 @@ func Values(t testing.TB, from *session.Session) map[string]any {
 	return values
 }
 
-// origin is where the requests of this package go if they do not say: over TLS,
-// so that cookies that need it are sent.
+// origin is where the requests of this package go unless they say otherwise: over
+// TLS, so that cookies that need it are sent.
 const origin = "https://example.com/"
 
 func (s *Sessions) helper() {

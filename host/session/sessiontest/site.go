@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// pageKey is what a request's context knows its page by.
+// pageKey is the key of a request's page in its context.
 type pageKey struct{}
 
 // sites sends the requests of pages as browsers do: without the cookies that are
-// not for other sites, and with a word on where they come from.
+// not for other sites, and with headers that say where they come from.
 type sites struct {
 	next http.RoundTripper // nil for http.DefaultTransport
 	jar  *jar
@@ -36,7 +36,7 @@ func (s sites) RoundTrip(r *http.Request) (*http.Response, error) {
 			case http.SameSiteNoneMode:
 			case http.SameSiteStrictMode:
 				continue
-			default: // Lax, as is one that says nothing
+			default: // Lax, like one that says nothing
 				if changes {
 					continue
 				}
@@ -50,8 +50,8 @@ func (s sites) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if told(r.URL) {
-		// That of the whole way here: an answer of elsewhere does not become
-		// one of this site by going through it.
+		// That of the whole way here: a response from elsewhere does not become one of
+		// this site by going through it.
 		site := relation(page, r.URL)
 		for hop := r.Response; hop != nil; hop = hop.Request.Response {
 			site = max(site, relation(page, hop.Request.URL))
@@ -66,7 +66,7 @@ func (s sites) RoundTrip(r *http.Request) (*http.Response, error) {
 	return next.RoundTrip(r)
 }
 
-// site is how near a request's address is to the page that it comes from.
+// site is how near a request's address is to its page.
 type site int
 
 const (
@@ -89,13 +89,13 @@ func relation(page, to *url.URL) site {
 	return crossSite
 }
 
-// within reports whether a host is a domain or one within it.
+// within reports whether a host is a domain or lies within it.
 func within(host, domain string) bool {
 	return domain != "" && (host == domain || strings.HasSuffix(host, "."+domain) && net.ParseIP(host) == nil)
 }
 
 // told reports whether browsers tell an address where a request comes from: one
-// that nobody on the way can have written.
+// where nobody on the way can have written it.
 func told(to *url.URL) bool {
 	host := to.Hostname()
 	ip := net.ParseIP(host)

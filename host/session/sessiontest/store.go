@@ -27,11 +27,11 @@ const (
 	Restore  Op = "restore"
 )
 
-// Store is a store that fails when a test wants it to, and counts what it is
-// asked. It may be used by many goroutines.
+// Store is a store that fails when a test tells it to, and counts its calls. It
+// may be used by many goroutines.
 //
-// It has the optional interfaces of package store; they answer
-// [store.ErrUnsupported] where neither the store beneath nor one that it wraps has
+// It has the optional interfaces of package store. They return
+// [store.ErrUnsupported] if neither the store beneath nor one that it wraps has
 // them.
 type Store struct {
 	store store.Store
@@ -55,7 +55,7 @@ var (
 	_ store.Closer      = (*Store)(nil)
 )
 
-// NewStore returns a Store over another one. It panics if there is none.
+// NewStore returns a Store over another one. It panics if that is nil.
 func NewStore(s store.Store) *Store {
 	if s == nil {
 		panic("sessiontest: NewStore needs a store")
@@ -63,15 +63,15 @@ func NewStore(s store.Store) *Store {
 	return &Store{store: s}
 }
 
-// Fail has the operations named, or all if none is named, answer err from now
-// on, without effect; nil has them work again. An operation that was named
-// before keeps its own error until it is named again or all are meant.
+// Fail makes the named operations, or all if none is named, return err from now
+// on, without effect; nil makes them work again. An operation named before keeps
+// its own error until it is named again or all are meant.
 //
 //	s.Fail(store.ErrUnavailable)               // an outage
 //	s.Fail(store.ErrNoSpace, sessiontest.Set)  // a full disk
 //	s.Fail(nil)                                // all is well
 //
-// Close still closes what is beneath.
+// Close still closes the store beneath.
 func (s *Store) Fail(err error, ops ...Op) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,10 +87,10 @@ func (s *Store) Fail(err error, ops ...Op) {
 	}
 }
 
-// Calls returns how often the store was asked for the operations named, or for
-// any if none is named, since it was made. Those that were made to fail count
-// as well, and so do those by which [Sessions.Request] and [Sessions.After] put
-// sessions in and look at them: take the difference around what is tested.
+// Calls returns how often the named operations, or any if none is named, were
+// called since the store was made. Calls that were made to fail count too. So do
+// those by which [Sessions.Request] and [Sessions.After] store sessions and look
+// at them: take the difference around what is tested.
 func (s *Store) Calls(ops ...Op) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,8 +103,8 @@ func (s *Store) Calls(ops ...Op) int {
 	return n
 }
 
-// enter counts an operation and returns the error it is to fail with. That of
-// the context comes first, as with any store.
+// enter counts an operation and returns the error with which it must fail. The
+// context's error comes first, as with any store.
 func (s *Store) enter(ctx context.Context, op Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
