@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Check returns ErrSettings, with what is wrong and how to mend it, for
-// settings that would not work, or that browsers would refuse or ignore.
+// Check returns ErrSettings, with what is wrong and how to mend it, for settings
+// that would not work, or that browsers would refuse or ignore.
 func (s Settings) Check() error {
 	s = s.WithDefaults()
 	for _, check := range [...]func() error{s.checkTimes, s.checkTransition, s.checkEffect, s.checkNumbers, s.checkNames, s.checkSecure} {
@@ -22,11 +22,11 @@ const (
 	// maxLifetime keeps sums of times within range and below what browsers take.
 	maxLifetime = 100 * 365 * 24 * time.Hour
 
-	// maxUserSessions is what a list of a user's sessions has room for.
+	// maxUserSessions is how many sessions a user's list has room for.
 	maxUserSessions = 10_000
 )
 
-// checkTimes looks at each time by itself.
+// checkTimes checks each time by itself.
 func (s *Settings) checkTimes() error {
 	for _, t := range s.times() {
 		switch d := *t.value; {
@@ -42,17 +42,17 @@ func (s *Settings) checkTimes() error {
 	return nil
 }
 
-// checkEffect looks at the times beside each other: one that has no effect is
-// not what somebody meant who set it.
+// checkEffect checks the times together: nobody sets one so that it has no
+// effect.
 func (s *Settings) checkEffect() error {
 	for _, t := range []struct {
 		name   setting
 		value  time.Duration
-		before setting // what ends the session by then
+		before setting // what ends the session first
 		end    time.Duration
 		hint   string
 	}{
-		{"AnonymousDuration", s.AnonymousDuration, "Duration", s.Duration, "; sessions without a user are to live shorter than others"},
+		{"AnonymousDuration", s.AnonymousDuration, "Duration", s.Duration, "; sessions without a user must live shorter than others"},
 		{"AnonymousDuration", s.AnonymousDuration, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
 		{"IdleTimeout", s.IdleTimeout, "Duration", s.Duration, "; sessions that live longer than others can have a timeout of their own, by Session.SetIdleTimeout"},
 		{"IdleTimeout", s.IdleTimeout, "AbsoluteTimeout", s.AbsoluteTimeout, ""},

@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// settingsError is ErrSettings with what is wrong. It keeps apart the fields
-// that it names, so that whoever gave them in another way reads of them by the
-// names that were used there.
+// settingsError is ErrSettings with what is wrong. It keeps the fields that it
+// names apart, so that people who gave them in another way read the names that
+// they used.
 type settingsError struct {
 	format string
-	args   []any // those that have a name in the environment are environmental
+	args   []any // those with a name in the environment are environmental
 }
 
-// environmental is what an environment has another name for.
+// environmental is something that has another name in an environment.
 type environmental interface {
-	// in returns that name. Of several variables it is the one that is set.
+	// in returns that name; of several variables, the one that is set.
 	in(values map[string]string) string
 }
 
@@ -34,7 +34,7 @@ func (e *settingsError) Error() string {
 
 func (e *settingsError) Unwrap() error { return ErrSettings }
 
-// inVariables is an error of Check for settings that came from an environment.
+// inVariables returns an error of Check in the names of the environment's variables.
 func inVariables(err error, values map[string]string) error {
 	var wrong *settingsError
 	if !errors.As(err, &wrong) {
@@ -49,7 +49,7 @@ func inVariables(err error, values map[string]string) error {
 	return &settingsError{wrong.format, args}
 }
 
-// in: a field that the environment cannot give keeps its name.
+// in keeps the name of a field that the environment cannot give.
 func (s setting) in(values map[string]string) string {
 	switch {
 	case s == "Duration" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":

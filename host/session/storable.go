@@ -11,23 +11,23 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// form is what a codec of this package makes of Go's types, as far as it
+// form describes how a codec of this package encodes Go's types, as far as it
 // matters for whether a value comes back. Both encoders write "nothing" without
 // an error for a struct whose fields they cannot see; a form finds such types
 // before they are stored.
 //
-// A type is judged once. Only what a type does not tell is looked at in each
-// value: what interfaces hold, and how deep a type that contains itself goes.
+// A type is judged once. Each value is checked only for what its type does not
+// tell: what interfaces hold, and how deep a type that contains itself goes.
 type form struct {
 	name    string
 	methods []methods      // in the order in which the encoder prefers them
-	known   []reflect.Type // that the encoder knows by itself
+	known   []reflect.Type // types that the encoder knows by itself
 	json    bool
 
 	judged [2]sync.Map // of reflect.Type to *verdict; the second for held values
 }
 
-// methods are two that belong together: what one writes, the other reads.
+// methods are a pair: what one writes, the other reads.
 type methods struct {
 	marshal, unmarshal         reflect.Type
 	marshalName, unmarshalName string
@@ -60,9 +60,9 @@ var (
 // verdict is what is known of a type.
 type verdict struct {
 	fault     *fault
-	walk      bool    // its values have to be looked at
-	fields    []field // of a struct that is written field by field
-	byPointer bool    // only a pointer to it is written rightly
+	walk      bool    // its values must be checked
+	fields    []field // of a struct written field by field
+	byPointer bool    // only a pointer to it is written correctly
 }
 
 // fault is why a value cannot be stored.
@@ -91,10 +91,10 @@ func (f *fault) at(step string) *fault {
 	return f
 }
 
-// maxPath keeps the way to what lies very deep readable.
+// maxPath keeps the path to something very deep readable.
 const maxPath = 200
 
-// copy returns a fault that may be changed: those of verdicts are shared.
+// copy returns a fault that may be changed: verdicts share theirs.
 func (f *fault) copy() *fault {
 	if f == nil {
 		return nil
@@ -103,8 +103,8 @@ func (f *fault) copy() *fault {
 	return &c
 }
 
-// check returns why a value cannot be stored, if so, and whether a pointer to
-// it is to be encoded in its place.
+// check returns why a value cannot be stored, if so, and whether a pointer to it
+// must be encoded in its place.
 func (f *form) check(v any) (byPointer bool, err error) {
 	switch v.(type) {
 	case nil, string, bool, int, int64, uint64, float64, []byte, []string:
@@ -134,8 +134,9 @@ func (f *form) check(v any) (byPointer bool, err error) {
 }
 
 // judge returns what is known of a type. A value is held if an interface holds
-// it: CBOR is then read without its type, and JSON does not find methods that
-// have a pointer receiver, for it has no address; so for values of maps.
+// it: CBOR is then read without its type, and JSON does not find methods with a
+// pointer receiver, since the value has no address. JSON treats values of maps
+// the same way.
 func (f *form) judge(t reflect.Type, held bool) *verdict {
 	cache := &f.judged[0]
 	if held {
@@ -163,11 +164,11 @@ type inspected struct {
 	held bool
 }
 
-// inspect judges a type by all that it is made of.
+// inspect judges a type by all its parts.
 func (f *form) inspect(t reflect.Type, held bool, above map[inspected]bool) (walk bool, _ *fault) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
-		held = held && !f.json // what a pointer leads to has an address
+		held = held && !f.json // a value behind a pointer has an address
 	}
 	this := inspected{t, held}
 	if above[this] {
@@ -185,10 +186,10 @@ func (f *form) inspect(t reflect.Type, held bool, above map[inspected]bool) (wal
 	}
 	switch t.Kind() {
 	case reflect.Complex64, reflect.Complex128, reflect.Chan, reflect.Func, reflect.UnsafePointer:
-		return false, &fault{typ: t, why: "cannot be said in " + f.name}
+		return false, &fault{typ: t, why: "cannot be written in " + f.name}
 	case reflect.Uintptr:
 		if !f.json {
-			return false, &fault{typ: t, why: "cannot be said in " + f.name}
+			return false, &fault{typ: t, why: "cannot be written in " + f.name}
 		}
 	case reflect.Interface:
 		return true, nil
@@ -221,10 +222,10 @@ func (f *form) writtenBy(t reflect.Type) *methods {
 
 func (f *form) inspectMethods(t reflect.Type, m *methods, held bool, above map[inspected]bool) (walk bool, _ *fault) {
 	if !reflect.PointerTo(t).Implements(m.unmarshal) {
-		return false, &fault{typ: t, why: fmt.Sprintf("has %s but no %s, so that it would not come back", m.marshalName, m.unmarshalName)}
+		return false, &fault{typ: t, why: fmt.Sprintf("has %s but no %s, so it would not come back", m.marshalName, m.unmarshalName)}
 	}
 	if f.json && held && !t.Implements(m.marshal) {
-		return false, &fault{typ: t, why: fmt.Sprintf("has a %s that only a pointer has, and stands in a map or an interface, where JSON does not find it: put a pointer there", m.marshalName)}
+		return false, &fault{typ: t, why: fmt.Sprintf("has a %s that only a pointer has, and is in a map or an interface, where JSON does not find it: put a pointer there", m.marshalName)}
 	}
 	embedded, wrong := promoted(t, m)
 	if wrong != nil || embedded == nil {
@@ -240,14 +241,14 @@ func (f *form) inspectMap(t reflect.Type, held bool, above map[inspected]bool) (
 	written := reflect.PointerTo(key)
 	switch {
 	case f.json && key.Kind() == reflect.String && written.Implements(textMethods.marshal) && written.Implements(textMethods.unmarshal):
-		return false, &fault{typ: t, why: "has keys that are strings with MarshalText, which JSON does not write them by, and UnmarshalText, which it reads them by; use strings without these, or the codec session.CBOR"}
+		return false, &fault{typ: t, why: "has keys that are strings with MarshalText and UnmarshalText: JSON writes them without the one and reads them with the other; use strings without these, or the codec session.CBOR"}
 	case f.json && key.Kind() == reflect.String:
 	case f.json && m == nil && key.Kind() >= reflect.Int && key.Kind() <= reflect.Uintptr:
 	case f.json && (!key.Implements(textMethods.marshal) || !reflect.PointerTo(key).Implements(textMethods.unmarshal)):
-		return false, &fault{typ: t, why: "has keys that JSON cannot say: it takes strings, whole numbers, and types with MarshalText and UnmarshalText"}
+		return false, &fault{typ: t, why: "has keys that JSON cannot write: must be strings, whole numbers, or types with MarshalText and UnmarshalText"}
 	case f.json:
 	case held && !isText && key.Kind() != reflect.Interface:
-		return false, &fault{typ: t, why: "has keys that are not text, and stands in an interface, where it comes back as a map of strings: use a map of strings, or a type without the interface"}
+		return false, &fault{typ: t, why: "has keys that are not text, and is in an interface, where it comes back as a map of strings: use a map of strings, or a type without the interface"}
 	default:
 		w, wrong := f.inspect(key, held, above)
 		if wrong != nil {
@@ -268,11 +269,11 @@ func (f *form) inspectStruct(t reflect.Type, held bool, above map[inspected]bool
 		return false, &fault{typ: t, why: "has " + f.opaque(t)}
 	}
 	if j := jsonMethods; !f.json && unseen && reflect.PointerTo(t).Implements(j.marshal) && reflect.PointerTo(t).Implements(j.unmarshal) {
-		return false, &fault{typ: t, why: "has fields that are not exported and that only its MarshalJSON may know of; give it MarshalText, MarshalBinary or MarshalCBOR and what reads them, or use the codec session.JSON"}
+		return false, &fault{typ: t, why: "has unexported fields that only its MarshalJSON may know of; give it MarshalText, MarshalBinary or MarshalCBOR and the method that reads it, or use the codec session.JSON"}
 	}
 	for _, field := range fields {
 		if held && field.byNumber {
-			return false, &fault{typ: t, why: fmt.Sprintf("has the field %s, which is stored under a number, and stands in an interface, where it comes back as a map of strings", field.path)}
+			return false, &fault{typ: t, why: fmt.Sprintf("has the field %s, which is stored under a number, and is in an interface, where it comes back as a map of strings", field.path)}
 		}
 		w, wrong := f.inspect(field.typ, held && !(f.json && field.behindPointer), above)
 		if wrong != nil {
@@ -283,7 +284,7 @@ func (f *form) inspectStruct(t reflect.Type, held bool, above map[inspected]bool
 	return walk, nil
 }
 
-// opaque says what a struct lacks of which nothing is stored.
+// opaque says what is missing from a struct of which nothing is stored.
 func (f *form) opaque(t reflect.Type) string {
 	names := make([]string, 0, len(f.methods))
 	for _, m := range f.methods {
@@ -293,7 +294,7 @@ func (f *form) opaque(t reflect.Type) string {
 	if p := reflect.PointerTo(t); !f.json && p.Implements(jsonMethods.marshal) && p.Implements(jsonMethods.unmarshal) {
 		hint = ", or, since it has MarshalJSON, use the codec session.JSON"
 	}
-	return fmt.Sprintf(`no exported fields and none of %s, so that nothing of it would be stored; store what it is made from%s, or leave the field out with the tag %s`,
+	return fmt.Sprintf(`no exported fields and none of %s, so nothing of it would be stored; store what it is made from%s, or leave the field out with the tag %s`,
 		strings.Join(names, ", "), hint, f.leaveOut())
 }
 

@@ -8,8 +8,7 @@ import (
 	"unicode"
 )
 
-// field is a field of a struct that is stored, be it of a struct that is
-// embedded in it.
+// field is a stored field of a struct, or of a struct embedded in it.
 type field struct {
 	name          string // under which it is stored
 	byNumber      bool
@@ -20,10 +19,10 @@ type field struct {
 	behindPointer bool
 }
 
-// fieldsOf returns the fields of a struct that are stored, by the rules that
-// both encoders share with encoding/json, and whether there are others. An
-// exported field that would be left out without its tag saying so is a fault:
-// another one has its name, or its type cannot be reached.
+// fieldsOf returns the stored fields of a struct, by the rules that both encoders
+// share with encoding/json, and whether there are others. An exported field that
+// would be left out although its tag does not say so is a fault: another field
+// has its name, or its type cannot be reached.
 func (f *form) fieldsOf(t reflect.Type) (fields []field, unseen bool, _ *fault) {
 	unseen, wrong := f.gather(t, field{}, []reflect.Type{t}, &fields)
 	if wrong != nil {
@@ -47,7 +46,7 @@ func (f *form) fieldsOf(t reflect.Type) (fields []field, unseen bool, _ *fault) 
 	return fields, unseen, nil
 }
 
-// gather appends the fields of a struct that stands at a place in another.
+// gather appends the fields of a struct that is at a place in another.
 func (f *form) gather(t reflect.Type, at field, within []reflect.Type, fields *[]field) (unseen bool, _ *fault) {
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -77,7 +76,7 @@ func (f *form) gather(t reflect.Type, at field, within []reflect.Type, fields *[
 		}
 		for _, outer := range within {
 			if outer == base {
-				return unseen, &fault{path: "." + this.path, typ: sf.Type, why: "is embedded in itself, so that it would not be stored; give the field a name"}
+				return unseen, &fault{path: "." + this.path, typ: sf.Type, why: "is embedded in itself, so it would not be stored; give the field a name"}
 			}
 		}
 		this.behindPointer = this.behindPointer || sf.Type.Kind() == reflect.Pointer
@@ -91,15 +90,15 @@ func (f *form) gather(t reflect.Type, at field, within []reflect.Type, fields *[
 		case sf.IsExported() && !stored && base.Size() > 0:
 			return unseen, &fault{path: "." + this.path, typ: sf.Type, why: "is embedded and has " + f.opaque(base)}
 		case !sf.IsExported() && stored && sf.Type.Kind() == reflect.Pointer:
-			return unseen, &fault{path: "." + this.path, typ: sf.Type, why: "is a pointer in a field that is not exported, so that it would not come back; embed the struct itself"}
+			return unseen, &fault{path: "." + this.path, typ: sf.Type, why: "is a pointer in an unexported field, so it would not come back; embed the struct itself"}
 		}
 		unseen = unseen || unseenBelow
 	}
 	return unseen, nil
 }
 
-// nameOf reads a field's tag: the name there, whether the field is left out,
-// and whether the name is a number.
+// nameOf returns the name in a field's tag, whether the field is left out, and
+// whether the name is a number.
 func (f *form) nameOf(sf reflect.StructField) (name string, left, byNumber bool) {
 	tag := ""
 	if !f.json {
@@ -113,7 +112,7 @@ func (f *form) nameOf(sf reflect.StructField) (name string, left, byNumber bool)
 	}
 	name, options, _ := strings.Cut(tag, ",")
 	if f.json && strings.ContainsFunc(name, badInName) {
-		name = "" // encoding/json overlooks it
+		name = "" // encoding/json ignores it
 	}
 	if !f.json {
 		for option := range strings.SplitSeq(options, ",") {
@@ -127,9 +126,9 @@ func badInName(r rune) bool {
 	return !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
-// promoted returns the embedded field of a struct whose methods are the ones
-// that write the struct, if it has none of its own. The struct's other fields
-// are then lost, which is a fault if it has any.
+// promoted returns the embedded field whose methods write a struct that has none
+// of its own. The struct's other fields are then lost, which is a fault if it has
+// any.
 func promoted(t reflect.Type, m *methods) (embedded reflect.Type, _ *fault) {
 	if t.Kind() != reflect.Struct {
 		return nil, nil
@@ -151,13 +150,13 @@ func promoted(t reflect.Type, m *methods) (embedded reflect.Type, _ *fault) {
 	case embedded.Kind() == reflect.Pointer || embedded.Kind() == reflect.Interface:
 		return nil, &fault{typ: t, why: fmt.Sprintf("has the %s and %s of %v, which is embedded and would not be there to read what was stored; give the field a name", m.marshalName, m.unmarshalName, embedded)}
 	case others > 0:
-		return nil, &fault{typ: t, why: fmt.Sprintf("has the %s or %s of %v, which is embedded and knows nothing of the other fields; give the field a name, or the struct methods of its own", m.marshalName, m.unmarshalName, embedded)}
+		return nil, &fault{typ: t, why: fmt.Sprintf("has the %s or %s of %v, which is embedded and knows nothing of the other fields; give the field a name, or the struct its own methods", m.marshalName, m.unmarshalName, embedded)}
 	}
 	return embedded, nil
 }
 
 // madeByCompiler reports whether a method is that of an embedded field: the
-// compiler then writes one for the struct, which stands in no file.
+// compiler then writes one for the struct, which is in no file.
 func madeByCompiler(t reflect.Type, name string) bool {
 	method, ok := t.MethodByName(name)
 	if !ok {

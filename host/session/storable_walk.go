@@ -6,12 +6,12 @@ import (
 	"reflect"
 )
 
-// maxWalk is how deep a value is followed. What is encoded of it may be less
-// deep, since pointers and interfaces are steps here and not there.
+// maxWalk is how deep a value is followed. Its encoding may be less deep, since
+// pointers and interfaces are steps here and not there.
 const maxWalk = 3 * maxNesting
 
-// walk looks for what the types of a value do not tell. Only what may hold
-// something of the kind is visited.
+// walk checks what the types of a value do not tell. It visits only what may hold
+// such a thing.
 func (f *form) walk(v reflect.Value, held bool, depth int) *fault {
 	if depth > maxWalk {
 		return tooDeep(v.Type())
@@ -39,7 +39,7 @@ func (f *form) walk(v reflect.Value, held bool, depth int) *fault {
 		for _, field := range f.judge(v.Type(), held).fields {
 			at, err := v.FieldByIndexErr(field.index)
 			if err != nil {
-				continue // of an embedded pointer that is nil
+				continue // the embedded pointer to it is nil
 			}
 			if wrong := f.walkInto(at, held && !(f.json && field.behindPointer), depth+1); wrong != nil {
 				return wrong.at("." + field.path)
@@ -49,7 +49,7 @@ func (f *form) walk(v reflect.Value, held bool, depth int) *fault {
 	return nil
 }
 
-// walkInto is walk for what may have to be visited or not.
+// walkInto is walk for a value that may not need a visit.
 func (f *form) walkInto(v reflect.Value, held bool, depth int) *fault {
 	if v.Kind() != reflect.Interface && !f.judge(v.Type(), held).walk {
 		return nil
@@ -57,20 +57,20 @@ func (f *form) walkInto(v reflect.Value, held bool, depth int) *fault {
 	return f.walk(v, held, depth)
 }
 
-// walkInterface judges what an interface holds, which is read back as one of
-// the codec's own types.
+// walkInterface judges what an interface holds, which is read back as one of the
+// codec's own types.
 func (f *form) walkInterface(v reflect.Value, depth int) *fault {
 	if v.IsNil() {
 		return nil
 	}
 	if v.NumMethod() > 0 {
-		return &fault{typ: v.Type(), why: fmt.Sprintf("holds a %v and is an interface with methods, of which no codec knows what to read into; store the value's own type", v.Elem().Type())}
+		return &fault{typ: v.Type(), why: fmt.Sprintf("holds a %v and is an interface with methods: no codec knows what to read it into; store the value's own type", v.Elem().Type())}
 	}
 	return f.walkHeld(v.Interface(), depth)
 }
 
 // walkHeld is walk for what an interface holds, with a short way for what
-// interfaces hold as a rule.
+// interfaces usually hold.
 func (f *form) walkHeld(x any, depth int) *fault {
 	if depth > maxWalk {
 		return tooDeep(reflect.TypeOf(x))
@@ -81,7 +81,7 @@ func (f *form) walkHeld(x any, depth int) *fault {
 	case map[string]any:
 		for _, each := range x {
 			if wrong := f.walkHeld(each, depth+1); wrong != nil {
-				return wrong.at("[]") // a key is data, and data belongs into no error
+				return wrong.at("[]") // a key is data, and no error may contain data
 			}
 		}
 		return nil
@@ -108,7 +108,7 @@ func tooDeep(t reflect.Type) *fault {
 }
 
 func (f *form) walkMap(v reflect.Value, held bool, depth int) *fault {
-	var keys map[any]bool // as they are read back, where that may make two into one
+	var keys map[any]bool // as they are read back, if that may make two into one
 	if v.Type().Key().Kind() == reflect.Interface {
 		keys = make(map[any]bool, v.Len())
 	}
@@ -133,8 +133,8 @@ func (f *form) walkMap(v reflect.Value, held bool, depth int) *fault {
 	return nil
 }
 
-// keyRead returns what becomes of a key that an interface holds. Only what
-// CBOR reads back as itself may be one.
+// keyRead returns what a key that an interface holds is read back as. CBOR must
+// read it back as itself.
 func keyRead(key reflect.Value, held bool) (read any, ok bool) {
 	if !key.IsValid() || cborForm.writtenBy(key.Type()) != nil {
 		return nil, false

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// boundedRecords gives each call of a RecordStore a time after which it is not
-// waited for any more, as far as the storage looks at its context.
+// boundedRecords bounds how long each call of a RecordStore is waited for, as far
+// as the storage looks at its context.
 type boundedRecords struct {
 	RecordStore
 	timeout time.Duration // 0: none
@@ -34,7 +34,7 @@ func (b boundedRecords) Delete(ctx context.Context, key []byte, now store.Millis
 	return o.end(b.RecordStore.Delete(o, key, now))
 }
 
-// begin returns a context for one call. A session's own has room for it.
+// begin returns a context for one call. A session has room for it.
 func (b boundedRecords) begin(ctx context.Context) *operation {
 	var room *operation
 	switch c := ctx.(type) {
@@ -50,7 +50,7 @@ func (b boundedRecords) begin(ctx context.Context) *operation {
 	return room
 }
 
-// loadingContext is a session's context, for what is read from the storage.
+// loadingContext is a session's context for reading from the storage.
 type loadingContext struct{ session *Session }
 
 func (c *loadingContext) Deadline() (time.Time, bool) { return c.session.ctx.Deadline() }
@@ -60,7 +60,7 @@ func (c *loadingContext) Value(key any) any           { return c.session.ctx.Val
 
 // savingContext is a session's context that does not end with the request: what
 // the handler has done is saved, whether or not the client waited for the answer.
-// It is [context.WithoutCancel] that lies within the session.
+// It is a [context.WithoutCancel] within the session.
 type savingContext struct{ session *Session }
 
 func (*savingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -69,9 +69,9 @@ func (*savingContext) Err() error                  { return nil }
 func (c *savingContext) Value(key any) any         { return c.session.ctx.Value(key) }
 
 // operation is the context of one call of the storage. Its time begins when the
-// storage waits: asks for the context's end, or a second time whether it is over.
-// Most answer at once and ask once, and they are not to pay for a timer, nor for
-// knowing what time it is.
+// storage waits: when it asks for the context's end, or for a second time whether
+// it is over. Most storages answer at once and ask once, and should pay neither
+// for a timer nor for knowing what time it is.
 type operation struct {
 	mu      sync.Mutex
 	base    context.Context // nil when the call is over
@@ -82,8 +82,8 @@ type operation struct {
 	cancel  context.CancelFunc
 }
 
-// take reserves the room of a session for a call. One whose context somebody may
-// still wait for is not used again.
+// take reserves a session's room for a call. If somebody may still wait for its
+// context, it is not used again.
 func (o *operation) take() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -94,7 +94,7 @@ func (o *operation) take() bool {
 	return true
 }
 
-// end tells what became of the call.
+// end ends the call and returns its error.
 func (o *operation) end(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,8 +108,8 @@ func (o *operation) end(err error) error {
 	return err
 }
 
-// explain makes an error of the storage out of a time that ran out while the
-// request's had not: that is no client who left.
+// explain returns an error of the storage if a time ran out but the request's did
+// not: no client has left then.
 func (o *operation) explain(err error) error {
 	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	if !ended && !errors.Is(err, os.ErrDeadlineExceeded) || o.base.Err() != nil {
@@ -131,7 +131,7 @@ func (o *operation) explain(err error) error {
 	return err
 }
 
-// bound starts the time. The lock is held.
+// bound starts the timeout. The lock is held.
 func (o *operation) bound() context.Context {
 	switch {
 	case o.bounded != nil:
@@ -145,7 +145,7 @@ func (o *operation) bound() context.Context {
 	return o.bounded
 }
 
-// over is what a context is that somebody kept and never waited for.
+// over stands for the context of somebody who kept one and never waited for it.
 var over = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -9,16 +9,16 @@ import (
 )
 
 // A storage that is down fails every request, and one cookie of a record that
-// cannot be read warns at each. Logged one by one, what repeats drowns the rest
-// and fills the disk. So of warnings and errors of one class the first ones are
-// written at once, and what follows is counted: one line for each interval says
-// how many there were. The interval doubles for as long as it goes on. Other
-// events, which tell of a session's life, are each written.
+// cannot be read warns at each. Logged one by one, repetitions drown the rest and
+// fill the disk. So the first warnings and errors of a class are written at once,
+// and those that follow are counted: one line for each interval gives their
+// number. The interval doubles for as long as it goes on. All other events, which
+// tell of a session's life, are written.
 const (
 	thinFirst    = time.Minute
 	thinLongest  = time.Hour
-	thinLines    = 3  // of a class are written at once
-	thinClasses  = 64 // are kept apart; of more, only the kinds are
+	thinLines    = 3  // of a class that are written at once
+	thinClasses  = 64 // that are kept apart; beyond them, only the kinds are
 	thinClassLen = 120
 )
 
@@ -30,18 +30,18 @@ type thinner struct {
 	classes map[eventClass]*repetition
 }
 
-// eventClass is what makes two events the same news.
+// eventClass tells which events are the same news.
 type eventClass struct {
 	kind   EventKind
 	reason string
 }
 
-// repetition is what is known of a class in the current interval.
+// repetition is the state of a class in the current interval.
 type repetition struct {
 	interval time.Duration
 	sessions []string // of the lines that were written
-	count    int      // of events since that were not
-	last     Event    // of these
+	count    int      // events since then that were not
+	last     Event    // the last of these
 	mixed    bool     // they were of several sessions
 }
 
@@ -63,7 +63,7 @@ func (t *thinner) to() *slog.Logger {
 	return t.logger
 }
 
-// first reports whether an event is to be written, and counts it if not.
+// first reports whether to write an event, and counts it if not.
 func (t *thinner) first(e Event) bool {
 	class := eventClass{e.Kind, reasonClass(e.Err)}
 	t.mu.Lock()
@@ -78,8 +78,8 @@ func (t *thinner) first(e Event) bool {
 			t.classes = make(map[eventClass]*repetition)
 		}
 		t.classes[class] = &repetition{interval: thinFirst, sessions: []string{e.Session}}
-		// It runs on for as long as events come, and ends by itself: nobody has
-		// to close a logger.
+		// It goes on as long as events come, and ends by itself: nobody has to close a
+		// logger.
 		time.AfterFunc(thinFirst, func() { t.summarize(class) })
 		return true
 	}
@@ -93,7 +93,7 @@ func (t *thinner) first(e Event) bool {
 	return false
 }
 
-// summarize says, at the end of an interval, how often a class came again.
+// summarize writes, at the end of an interval, how often a class came again.
 func (t *thinner) summarize(class eventClass) {
 	t.mu.Lock()
 	r := *t.classes[class]
@@ -112,8 +112,8 @@ func (t *thinner) summarize(class eventClass) {
 	writeEvent(context.Background(), t.to(), r.last, slog.Int("repeated", r.count), slog.Duration("within", r.interval))
 }
 
-// reasonClass is an error's text without the numbers, which are ports, sizes
-// and times as a rule.
+// reasonClass returns an error's text without its numbers, which are usually
+// ports, sizes and times.
 func reasonClass(err error) string {
 	if err == nil {
 		return ""

@@ -7,16 +7,16 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A session outlives a change of the codec: its record is then one of several
-// codecs. Record.Codec is the one that wrote last. The values that others wrote
-// are told by a value of the library's own: for each the codec's id, one byte,
-// and the name, behind its length.
+// A session outlives a change of the codec: its record then has values of several
+// codecs. Record.Codec is the one that wrote last. A value of the library's own
+// lists those that others wrote: for each the codec's id, one byte, and the name,
+// after its length.
 //
-// Decoding the values and encoding them anew would lose what only the
-// application knows, their types.
+// Decoding the values and encoding them anew would lose their types, which only
+// the application knows.
 const codecsKey = reservedPrefix + "codecs"
 
-// checkTransition looks at the settings for a change of form.
+// checkTransition checks the settings for a change of form.
 func (s *Settings) checkTransition() error {
 	known := map[uint8]bool{s.Codec.ID(): true}
 	for i, c := range s.ReadCodecs {
@@ -24,7 +24,7 @@ func (s *Settings) checkTransition() error {
 			return wrong("%s is nil at %d: must have codecs only", setting("ReadCodecs"), i)
 		}
 		if known[c.ID()] {
-			return wrong("%s has a second codec of id %d at %d: must have each id once, and without that of %s, which is read anyway", setting("ReadCodecs"), c.ID(), i, setting("Codec"))
+			return wrong("%s has a second codec of id %d at %d: must have each id once, and not that of %s, which is read anyway", setting("ReadCodecs"), c.ID(), i, setting("Codec"))
 		}
 		known[c.ID()] = true
 	}
@@ -40,8 +40,8 @@ func (s *Settings) checkTransition() error {
 	return nil
 }
 
-// unsealedUntil is the end of the time for which Settings.ReadUnsealedUntil has
-// records believed, 0 where none is set.
+// unsealedUntil returns the time until which Settings.ReadUnsealedUntil makes
+// unsealed records count, or 0 if it is not set.
 func (m *Manager) unsealedUntil() store.Millis {
 	if m.settings.ReadUnsealedUntil.IsZero() {
 		return 0
@@ -49,7 +49,7 @@ func (m *Manager) unsealedUntil() store.Millis {
 	return store.At(m.settings.ReadUnsealedUntil)
 }
 
-// codec returns the codec of an id, nil for one that is not read.
+// codec returns the codec with an id, or nil if it is not read.
 func (m *Manager) codec(id uint8) Codec {
 	if c := m.settings.Codec; c.ID() == id {
 		return c
@@ -62,8 +62,8 @@ func (m *Manager) codec(id uint8) Codec {
 	return nil
 }
 
-// codecOf returns the id of the codec that wrote a value, as an overlay over
-// the stored session has it.
+// codecOf returns the id of the codec that wrote a value, seen through an overlay
+// over the stored session.
 func (s *Session) codecOf(o *overlay, key string) uint8 {
 	if !s.exists || o.cleared || o.find(key) != nil {
 		return s.manager.settings.Codec.ID()
@@ -76,8 +76,7 @@ func (s *Session) codecOf(o *overlay, key string) uint8 {
 	return s.record.Codec
 }
 
-// codecIn returns the codec of a name in a list, or another one if it is not in
-// it.
+// codecIn returns the codec of a name in a list, or other if it is not in there.
 func codecIn(list []byte, key string, other uint8) uint8 {
 	for len(list) >= 2 {
 		id, end := list[0], 2+int(list[1])
@@ -92,13 +91,13 @@ func codecIn(list []byte, key string, other uint8) uint8 {
 	return other
 }
 
-// encoded reports whether a value is one that a codec wrote: the library's own
-// have forms of their own, but for messages.
+// encoded reports whether a codec wrote a value: all of the library's own, except
+// messages, have their own forms.
 func encoded(key string) bool { return !reserved(key) || strings.HasPrefix(key, flashPrefix) }
 
 // keepCodecs notes in the changes which values the codec of new ones did not
-// write, and gives the next record that codec. A record into which nothing is
-// set keeps the one that it has.
+// write, and gives the next record that codec. A record into which nothing is set
+// keeps its own.
 func (s *Session) keepCodecs(next *Record, o *overlay) *overlay {
 	writes := s.manager.settings.Codec.ID()
 	if !s.exists || o.cleared {

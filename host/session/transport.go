@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// idsOf returns the ids that a request brings, and how it brought them. A
-// request that has the header for tokens is one of a client that does not use
-// cookies: those it has all the same are not looked at, so that a page that
-// makes a browser send cookies gains nothing by them.
+// idsOf returns the ids that a request brings, and how it brought them. A request
+// with the token header comes from a client that does not use cookies. If it has
+// some all the same, they are ignored, so that a page that makes a browser send
+// cookies gains nothing by them.
 func (m *Manager) idsOf(room []string, header http.Header) (ids []string, t Transport, rejected int) {
 	if m.settings.TokenHeader != "" {
 		if token, n := m.settings.token(header); n > 0 {
@@ -26,13 +26,13 @@ func (m *Manager) idsOf(room []string, header http.Header) (ids []string, t Tran
 	return ids, TransportCookie, rejected
 }
 
-// BearerHeader is the response header that tells a new id where requests bring
-// theirs in Authorization, which has no meaning in a response.
+// BearerHeader is the response header that gives a new id if requests send theirs
+// in Authorization, which has no meaning in a response.
 const BearerHeader = "X-Session-Token"
 
 const authorization = "Authorization"
 
-// tokenAnswer is the response header by which a client gets its id.
+// tokenAnswer returns the response header by which a client gets its id.
 func (s *Settings) tokenAnswer() string {
 	if s.TokenHeader == authorization {
 		return BearerHeader
@@ -40,7 +40,7 @@ func (s *Settings) tokenAnswer() string {
 	return s.TokenHeader
 }
 
-// token returns what a request has in the header for tokens, and how often it
+// token returns the value of a request's token header, and how often the request
 // has it.
 func (s *Settings) token(header http.Header) (token string, n int) {
 	lines := header[s.TokenHeader]
@@ -60,8 +60,8 @@ func (s *Settings) token(header http.Header) (token string, n int) {
 	return "", 0
 }
 
-// expose lets scripts of other origins read the header that tells a new id,
-// where the response is for them at all.
+// expose lets scripts of other origins read the header with a new id, if the
+// response is for them at all.
 func (s *Settings) expose(h http.Header) {
 	const list = "Access-Control-Expose-Headers"
 	if h.Get("Access-Control-Allow-Origin") == "" {
@@ -71,7 +71,7 @@ func (s *Settings) expose(h http.Header) {
 	for _, line := range h[list] {
 		for exposed := range strings.SplitSeq(line, ",") {
 			exposed = strings.TrimSpace(exposed)
-			// With credentials, a star is a header of that name.
+			// With credentials, a star is just a header of that name.
 			if strings.EqualFold(exposed, name) || exposed == "*" && h.Get("Access-Control-Allow-Credentials") != "true" {
 				return
 			}
@@ -109,9 +109,9 @@ func checkTokenHeader(name string) error {
 	return nil
 }
 
-// accepts reports whether an id that came by this session's transport may open
-// a record. An id that travels in a header may be within a script's reach and
-// must not become a cookie, nor the reverse.
+// accepts reports whether an id that came by this session's transport may open a
+// record. An id from a header may be within a script's reach and must not become
+// a cookie, nor the reverse.
 func (s *Session) accepts(t Transport) bool {
 	return s.transport == TransportAny || t == TransportAny || t == s.transport
 }

@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// maxTries bounds how often something is tried again because others changed
-	// the session in between. Each failed try means that another one succeeded, so
-	// that only a storage that lies, or very many writers at once, reach it.
+	// maxTries bounds how often an operation is tried again because others changed the
+	// session in between. Each failed try means that another one succeeded, so only a
+	// storage that lies, or very many writers at once, reach it.
 	maxTries = 256
 
-	// triesWithin is for how long, where Settings.StoreTimeout does not say.
+	// triesWithin bounds the time for tries if Settings.StoreTimeout does not.
 	triesWithin = 5 * time.Second
 )
 
-// tries are those of one thing that a request, or a caller of the manager, is
-// after. All loops that it takes share them: a list is changed within a commit,
-// which may itself have to be made again, and numbers of tries would multiply.
+// tries counts the tries of one operation of a request, or of a caller of the
+// manager. All its loops share them: a list is changed within a commit, which may
+// itself have to be made again, and numbers of tries would multiply.
 type tries struct {
-	users  int // that are under way and share them
+	users  int // loops under way that share them
 	failed int
-	since  time.Time // of the first that failed; until then nobody asks the time
+	since  time.Time // when the first one failed; until then nobody asks the time
 }
 
-// begin and end stand around whatever may have to be tried again.
+// begin and end enclose whatever may have to be tried again.
 func (t *tries) begin() { t.users++ }
 
 func (t *tries) end() {
@@ -47,9 +47,9 @@ func triesOf(ctx context.Context) *tries {
 	return new(tries)
 }
 
-// again waits after a try that met the change of another, for many writers of one
-// session not to hinder each other for ever. It returns ErrConflict if that is
-// enough of it.
+// again waits after a try that met another's change, so that many writers of one
+// session do not hinder each other for ever. It returns ErrConflict after too
+// many tries.
 func (m *Manager) again(t *tries, what string) error {
 	t.failed++
 	if t.failed == 1 {

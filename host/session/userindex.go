@@ -11,7 +11,7 @@ import (
 )
 
 // userIndex is the list of a user's sessions. It is a record like any other,
-// under a key made of the user's name, and works with an engine that cannot
+// under a key made from the user's name, and works with an engine that cannot
 // enumerate.
 type userIndex struct {
 	record  Record
@@ -26,22 +26,23 @@ func (m *Manager) userIndexKey(user string) storageKey {
 	return sha256.Sum256(append(text, user...))
 }
 
-// newIndex makes the record of a list that is not there. Unlike a session's, a
-// list's key comes again after the list was removed: were its revisions to begin
-// anew, whoever read the last list could take the next one for it and write over
-// what that one has.
+// newIndex makes the record of a list that is not there. Unlike a session's key,
+// a list's key comes again after the list was removed. If its revisions began
+// anew, somebody who read the last list could take the next one for it and
+// overwrite it.
 func newIndex(now store.Millis) Record {
 	return Record{Created: now, Revision: 1 + rand.Uint64N(1<<61)}
 }
 
-// unjudged is the time by which lists are loaded, and what they list. By it nothing is
-// over. Whether a session is, its own record says; were the list judged as well, a
-// clock that is ahead for a while would have a log-in begin a new list in place of one
-// that counts again when the clock is right, and sessions would not be found that
-// are to be ended.
+// unjudged is the time by which lists, and what they list, are loaded: by it
+// nothing is over. A session's own record says whether it is over. If the list
+// were judged as well, a clock that is ahead for a while would make a log-in
+// begin a new list in place of one that counts again when the clock is right, and
+// sessions that should be ended would not be found.
 const unjudged = 1
 
-// loadIndex loads the list of a user's sessions, over or not: now is for a new one.
+// loadIndex loads the list of a user's sessions, over or not; now is for a new
+// list.
 func (m *Manager) loadIndex(ctx context.Context, user string, now store.Millis) (userIndex, error) {
 	key := m.userIndexKey(user)
 	u := userIndex{entries: make(map[string]indexEntry)}
@@ -57,7 +58,7 @@ func (m *Manager) loadIndex(ctx context.Context, user string, now store.Millis) 
 		u.record, u.expect = newIndex(now), store.Absent
 		return u, nil
 	case isCorrupt(err):
-		// Without a word of which user: the key is a hash of the name alone.
+		// Without naming the user: the key is only a hash of the name.
 		m.event(ctx, Event{Kind: EventCorrupt, Err: fmt.Errorf("the list of a user's sessions: %w", err)})
 		u.record, u.expect, u.corrupt = newIndex(now), store.Any, true
 		u.entries = make(map[string]indexEntry)
@@ -69,11 +70,11 @@ func (m *Manager) loadIndex(ctx context.Context, user string, now store.Millis) 
 	return u, nil
 }
 
-// changeIndex changes the list of a user's sessions as one step, so that it
-// lasts until the given time at least. fn reports whether it changed anything;
-// it is called again if the list was changed meanwhile. A list that cannot be
-// read is replaced in any case: what it lists does not count, and is not to
-// count again should it become readable.
+// changeIndex changes the list of a user's sessions in one step, and makes it
+// last at least until the given time. fn reports whether it changed anything; it
+// is called again if the list was changed meanwhile. A list that cannot be read
+// is replaced in any case: what it lists does not count, and must not count again
+// if it becomes readable.
 func (m *Manager) changeIndex(ctx context.Context, user string, until store.Millis, fn func(map[string]indexEntry) bool) error {
 	key := m.userIndexKey(user)
 	absent := make(map[string]bool)
@@ -92,7 +93,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 		}
 		r, at := u.record, now
 		if u.expect != store.Absent && r.Expires <= now {
-			at = unjudged // to the store it would not be there
+			at = unjudged // otherwise it would not be there to the store
 		}
 		r.Revision++
 		r.Codec = m.settings.Codec.ID()
@@ -106,7 +107,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 		r.setValues(&o, Values{})
 		err = nil
 		if len(r.room) > maxIndex {
-			err = fmt.Errorf("%w: the list of a user's %d sessions has %d bytes, and the most is %d; end some",
+			err = fmt.Errorf("%w: the list of a user's %d sessions has %d bytes: must have at most %d; end some",
 				ErrTooLarge, len(u.entries), len(r.room), maxIndex)
 		} else if err = m.records.Store(ctx, key[:], &r, u.expect, at); errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: the list of a user's %d sessions: %w", ErrTooLarge, len(u.entries), err)
@@ -120,9 +121,9 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 	}
 }
 
-// prune takes out of a list what is over by the clock, and of which the storage has
-// nothing any more: by a clock that is ahead all may be over. It looks at some at a
-// time. absent are those of which it is known, over several calls.
+// prune removes from a list the entries that are over by the clock and of which
+// the storage has nothing left: by a clock that is ahead, all may be over. It
+// looks up some at a time. absent remembers the results over several calls.
 func (m *Manager) prune(ctx context.Context, user string, e map[string]indexEntry, absent map[string]bool, now store.Millis) {
 	looks := 0
 	for handle, entry := range e {

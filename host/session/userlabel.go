@@ -7,14 +7,14 @@ import (
 	"io"
 )
 
-// UserLabels returns what events call a user: with it, whoever knows a name
-// finds the log-ins and log-outs in a log. Of several, for a keyring of several
-// secrets, the first is what events have now, and the others what they had
-// when their secret was the newest.
+// UserLabels returns what events call a user: with it, someone who knows a name
+// finds its log-ins and log-outs in a log. A keyring of several secrets gives
+// several. The first is what events have now, and the others what they had when
+// their secret was the newest.
 //
-// With a Keyring nobody can tell the name from a label, or try names, without
-// the secret. Without one, a label is a plain hash, and whoever reads the log can
-// try names that they guess.
+// With a Keyring nobody can tell the name from a label, or try names, without the
+// secret. Without one, a label is a plain hash, and anyone who reads the log can
+// try guessed names.
 func (m *Manager) UserLabels(user string) []string {
 	k := m.settings.Keyring
 	if k == nil {
@@ -27,8 +27,7 @@ func (m *Manager) UserLabels(user string) []string {
 	return labels
 }
 
-// labelSize is of 48 bits: enough to tell a million users apart, and a log's
-// line short.
+// labelSize is 48 bits: enough to tell a million users apart, and short in a log.
 const labelSize = 6
 
 func userLabel(k *sealingKey, user string) string {
@@ -41,8 +40,8 @@ func userLabel(k *sealingKey, user string) string {
 	return hex.EncodeToString(h.Sum(nil)[:labelSize])
 }
 
-// boundLabel is the label of the user that a session of these values is bound
-// to, empty for nobody.
+// boundLabel returns the label of the user to whom a session of these values is
+// bound, or empty for nobody.
 func (m *Manager) boundLabel(v Values) string {
 	if !v.own {
 		return ""

@@ -18,68 +18,68 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Errors of what LogIn is given.
+// Errors of LogIn's arguments.
 var (
-	// ErrUser is a user's name that cannot be kept.
+	// ErrUser is returned when a user's name cannot be kept.
 	ErrUser = errors.New("session: invalid user")
 
-	// ErrNote is a note about a session that cannot be kept.
+	// ErrNote is returned when a note about a session cannot be kept.
 	ErrNote = errors.New("session: invalid note")
 )
 
-// Limits of what LogIn takes, in bytes.
+// Limits of LogIn's arguments, in bytes.
 const (
 	MaxUser = 1024
 	MaxNote = 4096 // names and values together
 )
 
-// UserSession is a session of a user as lists of them show it.
+// UserSession is a session of a user in a list of them.
 type UserSession struct {
-	// Handle names the session towards its user: it stays the same while the
-	// session lives, and whoever knows it can do nothing but ask the
-	// application to end the session.
+	// Handle names the session to its user. It stays the same while the session lives,
+	// and someone who knows it can do nothing but ask the application to end the
+	// session.
 	Handle string
 
-	// LoggedIn is when the user logged in with it, which may be later than when
-	// it was Created.
+	// LoggedIn is when the user logged in with it, which may be later than Created.
 	LoggedIn, Created, Seen, Expires time.Time
 
-	// Note is what the application had to say at log-in: the browser, the
-	// address, whatever it chose.
+	// Note is what the application recorded at log-in: the browser, the address,
+	// whatever it chose.
 	Note map[string]string
 }
 
 // LogIn binds the session to a user, in place of the one it was bound to, and
-// renews its id. The session is then found by [Manager.Sessions] and ended by
-// [Manager.End]. The note is for the user to recognise the session by; keep in
-// it what the law and your users agree to, such as
+// renews its id. [Manager.Sessions] then finds the session, and [Manager.End]
+// ends it. By the note the user recognises the session; keep in it what the law
+// and your users agree to, such as
 //
 //	map[string]string{"browser": r.UserAgent(), "address": r.RemoteAddr}
 //
-// It takes effect when the session is saved. It returns ErrUser for a name
-// that is empty, too long, or has a NUL in it, ErrNote for a note that is too long or
-// has one, and ErrHeadersSent as [Session.Renew] does. A user who then has more sessions than
-// Settings.MaxUserSessions loses the one whose log-in is the oldest.
+// It takes effect when the session is saved. It returns ErrUser for a name that
+// is empty, too long, or has a NUL in it, ErrNote for a note that is too long or
+// has one, and ErrHeadersSent like [Session.Renew]. A user who then has more
+// sessions than Settings.MaxUserSessions loses the one whose log-in is the
+// oldest.
 //
-// The values stay, and so do an expiry and timeouts of the session's own, unless
-// they were those of another user. Where values of another user may be in it,
-// begin anew with [Session.Destroy], or remove them with [Session.Clear].
+// The values stay, and so do the session's own expiry and timeouts, unless they
+// were another user's. If values of another user may be in it, begin anew with
+// [Session.Destroy], or remove them with [Session.Clear].
 //
-// A client that never got the answer of a log-in and logs in again as the same
-// user, within half a minute, has the session of the first.
+// A client that never got the answer to a log-in and logs in again as the same
+// user, within half a minute, gets the session of the first.
 func (s *Session) LogIn(user string, note map[string]string) error {
 	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
-		return fmt.Errorf("%w: a user's name has 1 to %d bytes and no NUL; this one has %d", ErrUser, MaxUser, len(user))
+		return fmt.Errorf("%w: a user's name has %d bytes: must have 1 to %d and no NUL", ErrUser, len(user), MaxUser)
 	}
 	size := 0
 	for name, value := range note {
 		size += len(name) + len(value)
 		if strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0) {
-			return fmt.Errorf("%w: the note %.40q has a NUL", ErrNote, name)
+			return fmt.Errorf("%w: the note %.40q has a NUL: must have none", ErrNote, name)
 		}
 	}
 	if size > MaxNote {
-		return fmt.Errorf("%w: a note of %d bytes, and the most is %d", ErrNote, size, MaxNote)
+		return fmt.Errorf("%w: the note has %d bytes: must have at most %d", ErrNote, size, MaxNote)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,14 +94,14 @@ func (s *Session) LogIn(user string, note map[string]string) error {
 	return nil
 }
 
-// User returns whom the session is bound to, empty for nobody. Clear and
-// Destroy unbind it.
+// User returns the user to whom the session is bound, or empty for nobody. Clear
+// and Destroy unbind it.
 func (s *Session) User() (string, error) {
 	b, err := s.bound()
 	return b.user, err
 }
 
-// Handle returns what this session is called in its user's list, empty if it is
+// Handle returns the name of this session in its user's list, or empty if it is
 // bound to nobody.
 func (s *Session) Handle() (string, error) {
 	b, err := s.bound()
@@ -121,10 +121,9 @@ func (s *Session) bound() (binding, error) {
 	return b, nil
 }
 
-// Sessions lists the sessions of a user, oldest log-in first. It lists every
-// one that is alive: a session that is not in the list does not count, whatever
-// the storage has lost. Entries of sessions that are no more are dropped on the
-// way.
+// Sessions lists the sessions of a user, oldest log-in first. It lists every one
+// that is alive: a session that is not in the list does not count, whatever the
+// storage has lost. It drops entries of sessions that are gone.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, error) {
 	now := m.now()
 	list, err := m.loadIndex(ctx, user, now)
@@ -132,9 +131,9 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 		return nil, err
 	}
 	var sessions []UserSession
-	// A session that gets a new id while its keys are looked up can be missed
-	// under both. An entry counts as one of nothing when its keys were looked up
-	// twice while it did not change.
+	// A session that gets a new id while its keys are looked up can be missed under
+	// both. An entry counts as gone once its keys were looked up twice while it did not
+	// change.
 	entries, missed := list.entries, make(map[string]int)
 	vanished := make(map[string]indexEntry)
 	t := triesOf(ctx)
@@ -177,7 +176,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 			}
 		}
 	}
-	// An entry that could not be dropped is as little shown the next time.
+	// An entry that could not be dropped is not shown the next time either.
 	_ = m.drop(ctx, user, vanished)
 	slices.SortFunc(sessions, func(a, b UserSession) int {
 		return cmp.Or(a.LoggedIn.Compare(b.LoggedIn), strings.Compare(a.Handle, b.Handle))
@@ -186,8 +185,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 }
 
 // End ends the session of a user that has the handle, and reports whether there
-// was one. When it has returned without an error, no request brings the session
-// back, be it one that was just about to make it, and whatever the storage loses:
+// was one. After it has returned without an error, no request brings the session
+// back, not even one that was just about to make it, whatever the storage loses:
 // see [EventUnlisted]. Errors are those of the storage; call it again then.
 func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err error) {
 	n, err := m.endWhere(ctx, user, func(h string) bool { return h == handle })
@@ -195,11 +194,11 @@ func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err
 }
 
 // EndAll ends all sessions of a user but those whose handles are given, and
-// returns how many; it is otherwise as End. It ends those that were there when
+// returns how many; otherwise it is like End. It ends those that were there when
 // it was called: one that the user begins meanwhile may stay.
 //
-// To end all but the session of a request, after a change of the password say,
-// let it be saved first, so that what it was before is not ended with it:
+// To end all but the session of a request, for example after a change of the
+// password, save it first. Otherwise what it was before would be ended:
 //
 //	err := errors.Join(s.LogIn(user, note), s.Save())
 //	handle, _ := s.Handle()
@@ -224,8 +223,8 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	err = m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
 		changed := false
 		for handle := range targets {
-			// The entry as it is now: a session that got a new id meanwhile
-			// has it here before it is stored under it.
+			// The entry as it is now: a session that got a new id meanwhile has it here
+			// before it is stored under it.
 			entry, ok := e[handle]
 			if !ok {
 				entry = targets[handle]
@@ -257,10 +256,10 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	return len(were), nil
 }
 
-// endKey puts in place of a session, or of one that is about to be stored, a
-// record that says that it has ended, and reports whether there was one. The
-// revision is one that no session reaches, so that no commit takes it for what
-// it knows. The event gives the reason why, where there is one to give.
+// endKey replaces a session, or one that is about to be stored, by a record that
+// says that it has ended, and reports whether there was one. No session reaches
+// the record's revision, so no commit takes it for what it knows. The event gives
+// the reason, if there is one.
 func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
 	now, user, transport := m.now(), "", TransportAny
 	switch old, err := m.records.Load(ctx, key[:], unjudged); {
@@ -282,9 +281,9 @@ func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bo
 }
 
 const (
-	// healAfter is how long an entry may wait for its session: it is listed
-	// first, so that a session is never alive and not listed. Where the list
-	// is full, entries wait for the shorter time.
+	// healAfter is how long an entry may wait for its session: it is listed first, so
+	// that a session is never alive and not listed. In a full list, entries wait for
+	// the shorter time.
 	healAfter     = endedFor
 	healAfterFull = store.Millis(time.Minute / time.Millisecond)
 
@@ -292,7 +291,7 @@ const (
 	maxIndex = 1 << 20
 )
 
-// presence is what there is of a session that is listed.
+// presence is what exists of a listed session.
 type presence uint8
 
 const (
@@ -301,7 +300,8 @@ const (
 	sessionAlive
 )
 
-// listed returns what a list says of an entry's session, if that is alive.
+// listed looks up an entry's session, and returns it as lists show it if it is
+// alive.
 func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
 	for _, key := range entry.keys {
 		r, err := m.records.Load(ctx, key[:], unjudged)
@@ -335,7 +335,7 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 type binding struct {
 	user, handle string
 	note         map[string]string
-	until        store.Millis // that the list of the user's sessions lasts
+	until        store.Millis // how long the list of the user's sessions lasts
 }
 
 const (
@@ -360,11 +360,11 @@ func (b *binding) encode() []byte {
 	return data
 }
 
-// boundTo is the part of bindingOf that each read of a session needs. What it
-// returns lies within the values.
+// boundTo is the part of bindingOf that each read of a session needs. Its results
+// lie within the values.
 func boundTo(values Values) (user, handle []byte, ok bool) {
 	if !values.own {
-		return nil, nil, false // as is the rule: nothing of ours is in it
+		return nil, nil, false // the usual case: nothing of ours is in it
 	}
 	data, ok := values.lookup(userKey)
 	if !ok || len(data) < 8 {

@@ -11,22 +11,22 @@ import (
 // MaxKey is the longest name of a value, in bytes.
 const MaxKey = 255
 
-// Values are the encoded values of a session under their names, as a
-// [RecordStore] keeps them: Bytes, and ParseValues to make them of that again.
-// They never change once made, and the zero Values has none.
+// Values are the encoded values of a session by name, as a [RecordStore] keeps
+// them: Bytes returns them, and ParseValues makes them from that again. They
+// never change once made, and the zero Values has none.
 //
-// They are kept as one block of bytes, as they are stored: name length (one
-// byte), name, value length (uvarint), value, and so on. Looking a name up
-// walks the block, which for the handful of values that sessions have is
-// faster than building a map for every request would be.
+// They are kept as one block of bytes, in their stored form: name length (one
+// byte), name, value length (uvarint), value, and so on. Looking up a name walks
+// the block, which for the handful of values in a session is faster than building
+// a map for every request.
 type Values struct {
 	block []byte
 	n     int
 	own   bool // the library's own values may be among them
 }
 
-// ParseValues takes a block that Bytes gave. It returns ErrDecode if the block
-// is not one. It keeps the block, which must not be changed any more.
+// ParseValues takes a block from Bytes. It returns ErrDecode if the block is not
+// one. It keeps the block, which must not be changed any more.
 func ParseValues(block []byte) (Values, error) {
 	v := Values{block: block}
 	for rest := block; len(rest) > 0; v.n++ {
@@ -95,8 +95,8 @@ func appendValue(block []byte, key string, value []byte) []byte {
 	return append(block, value...)
 }
 
-// reservedPrefix begins the names of values that are the library's own. The
-// methods of a session neither show nor change them.
+// reservedPrefix begins the names of the library's own values. The methods of a
+// session neither show nor change them.
 const reservedPrefix = "waddle."
 
 func reserved(key string) bool { return strings.HasPrefix(key, reservedPrefix) }
@@ -111,16 +111,16 @@ func checkName(key string) error {
 
 func checkKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKey {
-		return fmt.Errorf("%w: %.40q has %d bytes, and a key has 1 to %d", ErrKey, key, len(key), MaxKey)
+		return fmt.Errorf("%w: %.40q has %d bytes: must have 1 to %d", ErrKey, key, len(key), MaxKey)
 	}
 	return nil
 }
 
-// overlay is what a request changed: laid over whatever the newest stored
-// values are, it gives the values to store. That is how two requests that
-// change different values both keep their change.
+// overlay holds what a request changed: applied to the newest stored values, it
+// gives the values to store. So two requests that change different values both
+// keep their change.
 type overlay struct {
-	cleared bool // the values beneath count for nothing
+	cleared bool // the values beneath do not count
 	changes []change
 }
 
@@ -136,7 +136,7 @@ func (o *overlay) reset() { *o = overlay{changes: o.changes[:0]} }
 
 func (o *overlay) set(key string, value []byte) { o.put(change{key: key, value: value}) }
 
-// delete removes a value. Of one that is not beneath nothing remains.
+// delete removes a value. Nothing remains of one that is not beneath.
 func (o *overlay) delete(key string, beneath Values) {
 	if _, ok := beneath.lookup(key); ok && !o.cleared {
 		o.put(change{key: key, deleted: true})
@@ -198,8 +198,8 @@ func (o *overlay) all(base Values) iter.Seq2[string, []byte] {
 	}
 }
 
-// apply makes the values that the changes leave of the base. They stand at the
-// end of all, behind as many bytes of room.
+// apply makes the values that the changes leave of the base. They are at the end
+// of all, after room bytes.
 func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
 	size := room + len(base.block)
 	for _, c := range o.changes {

@@ -6,16 +6,15 @@ import (
 )
 
 // visitor is what a browser without a session has for the tokens of pages: a
-// secret, in a cookie of its own. It is bound to nothing, there being nothing
-// to bind it to, and so counts only as long as there is no session. It goes to
-// the one host and, over HTTPS, has the prefix __Host-, so that no other host
-// can set it.
+// secret, in its own cookie. There is nothing to bind it to, so it counts only as
+// long as there is no session. It goes to this host only and, over HTTPS, has the
+// prefix __Host-, so that no other host can set it.
 type visitor struct {
 	cookie  string // its value; empty for none
-	read    bool   // the request was asked for it
+	read    bool   // the request was searched for it
 	brought bool   // the browser has one
-	fresh   bool   // the response is to set it
-	dropped bool   // what the browser has counts no more
+	fresh   bool   // the response must set it
+	dropped bool   // what the browser has no longer counts
 }
 
 // hasVisitor reports whether there is a browser to keep a cookie.
@@ -59,13 +58,14 @@ func (s *Session) setVisitor(secret []byte) {
 	s.visitor.cookie, s.visitor.fresh = idEncoding.EncodeToString(secret), true
 }
 
-// dropVisitor has the pages of before count no more: somebody logs in or out.
+// dropVisitor invalidates earlier pages: somebody logs in or out.
 func (s *Session) dropVisitor() {
 	s.visitor.dropped, s.visitor.fresh = true, false
 }
 
-// placeVisitor puts the visitor's cookie among the headers, if it is to be set
-// or removed. What a session that began meanwhile knows itself needs no cookie.
+// placeVisitor puts the visitor's cookie into the headers, if it must be set or
+// removed. A session that began meanwhile has the secret itself, without a
+// cookie.
 func (w *responseWriter) placeVisitor(h http.Header) (placed bool) {
 	s := w.session
 	v := &s.visitor

@@ -8,14 +8,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// vouched reports whether a session that was just read counts: one that is
-// bound to a user does as long as the list of the user's sessions has it under
-// the key at hand. Ending sessions rests on that. Were the list only a help to
-// find sessions, an engine that evicted it would make them unendable.
+// vouched reports whether a session that was just read counts. One that is bound
+// to a user does as long as the list of the user's sessions has it under the key
+// at hand. Ending sessions rests on that: if the list only helped to find
+// sessions, an engine that evicted it would make them unendable.
 //
-// One that is not listed is removed, which is also the proof that it was not
-// renewed between the two reads: where it was, vouched returns false without an
-// error and asks to have the session read again.
+// A session that is not listed is removed, which also proves that it was not
+// renewed between the two reads. If it was, vouched returns false without an
+// error, and the session must be read again.
 func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (listed bool, err error) {
 	if r.State != RecordSession {
 		return true, nil
@@ -25,7 +25,7 @@ func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (lis
 		return true, nil
 	}
 	m, key := s.manager, s.key
-	s.key = m.userIndexKey(string(user)) // for the time of the call, as in find
+	s.key = m.userIndexKey(string(user)) // during the call, as in find
 	list, err := m.records.Load(ctx, s.key[:], unjudged)
 	s.key = key
 	var block indexBlock
@@ -54,7 +54,7 @@ var (
 )
 
 // removeUnlisted removes the session that was read as r. It returns nil if that
-// is not there any more as it was.
+// is no longer there as it was.
 func (s *Session) removeUnlisted(r *Record, why error, now store.Millis) error {
 	gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
 	err := s.manager.records.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)

@@ -8,17 +8,17 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// store writes the record: over the one it was made from, or, for a new id,
-// beside it.
+// store writes the record over the one it was made from or, for a new id, beside
+// it.
 func (s *Session) store(t *attempt, now store.Millis) error {
 	defer func() { t.next.room = nil }()
 	records, ctx := s.manager.records, &s.saving
 	if !t.fresh {
 		return records.Store(ctx, t.key[:], &t.next, t.expect, now)
 	}
-	// The new record is there before the old one goes, so that a crash in
-	// between loses nobody. The old one goes only if it is still what the new
-	// one was made from: else a change made meanwhile would be lost.
+	// The new record is there before the old one goes, so that a crash in between loses
+	// nobody. The old one goes only if it is still what the new one was made from:
+	// otherwise a change made meanwhile would be lost.
 	if err := s.create(t, now); err != nil || !s.exists {
 		return err
 	}
@@ -26,8 +26,8 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		left, known := s.isLeft(t, now)
 		if left {
-			// The answer got lost, or it is there and not durable: then a power
-			// loss would bring the old record back. It is written once more.
+			// The answer got lost, or the record is there but not durable, so that a
+			// power loss would bring the old one back. It is written once more.
 			err = records.Store(ctx, s.key[:], t.left, int64(t.left.Revision), now)
 			if err == nil || errors.Is(err, store.ErrConflict) {
 				return nil
@@ -38,34 +38,34 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 		case !known && t.left.State == RecordMoved:
 			return err // the client has the old id, which may lead to the new one
 		case !known:
-			// The client is to have the new id: under the old one there may be
-			// nothing any more. The rest is for endRest.
+			// The client must get the new id: there may be nothing left under the old
+			// one. endRest does the rest.
 			t.half = true
-			return fmt.Errorf("session: the session has its new id, and whether the old one is gone is not known: %w", err)
+			return fmt.Errorf("session: the session has its new id, but it is not known whether the old one is gone: %w", err)
 		}
 	}
 	if err != nil {
-		// Nobody knows the new id yet; what is left of it if this fails too
-		// expires unseen.
+		// Nobody knows the new id yet. If this fails too, what is left of it expires
+		// unseen.
 		_ = records.Delete(ctx, t.key[:], now)
 	}
 	return err
 }
 
-// isLeft reports whether under the old id there is by now what was to be left
-// there, if that can be known.
+// isLeft reports whether the record to be left under the old id is there by now,
+// if that can be known.
 func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 	r, err := s.manager.records.Load(&s.saving, s.key[:], now)
 	if err != nil {
-		// Where there is nothing a rotation has nothing to go on with, and a
-		// renewal nothing to fear.
+		// If there is nothing, a rotation has nothing to go on with, and a renewal
+		// nothing to fear.
 		return false, errors.Is(err, store.ErrNotFound) && t.left.State == RecordMoved
 	}
 	return r.State == t.left.State && bytes.Equal(r.Values.Bytes(), t.left.Values.Bytes()), true
 }
 
-// create writes a record under a new key. What can be there already is the end
-// of the session that is being stored, see Manager.End, and that is a conflict.
+// create writes a record under a new key. Only the end of the session that is
+// being stored can be there already, see Manager.End, and that is a conflict.
 func (s *Session) create(t *attempt, now store.Millis) error {
 	records, ctx := s.manager.records, &s.saving
 	err := records.Store(ctx, t.key[:], &t.next, store.Absent, now)
@@ -73,7 +73,7 @@ func (s *Session) create(t *attempt, now store.Millis) error {
 		return nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
-		// It may be there all the same, in a user's list even, and nobody has it.
+		// It may be there all the same, even in a user's list, and nobody has it.
 		_ = records.Delete(ctx, t.key[:], now)
 		return err
 	}

@@ -18,15 +18,15 @@ type responseWriter struct {
 	session *Session
 	outer   *Session // of a manager around this one, nil if there is none
 
-	can       abilities   // of what is beneath
+	can       abilities   // of the writer beneath
 	returned  bool        // the handler has returned
-	over      atomic.Bool // and whatever is to come after it is done
+	over      atomic.Bool // and everything that comes after it is done
 	beginning bool        // the headers are about to be completed
 
 	sent     bool   // the headers have left, or are about to
-	lookable bool   // whoever looks at the session now harms no cache
+	lookable bool   // looking at the session now harms no cache
 	bypassed bool   // the response went out beneath this writer
-	told     bool   // of a look that came too late
+	told     bool   // a look that came too late was reported
 	failed   error  // the session could not be saved: OnError has answered
 	cookie   string // our Set-Cookie line among the headers
 	token    bool   // the session's id is among the headers
@@ -41,8 +41,8 @@ var _ io.ReaderFrom = (*responseWriter)(nil)
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *responseWriter) WriteHeader(status int) {
-	// Informational responses come before the response; switching protocols
-	// is one.
+	// Informational responses come before the response; switching protocols is the
+	// response.
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		w.ResponseWriter.WriteHeader(status)
 		return
@@ -70,8 +70,8 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 	return io.WriteString(w.ResponseWriter, s)
 }
 
-// ReadFrom keeps the path on which net/http sends files without copying. It
-// works over any writer, and so it is claimed over any.
+// ReadFrom keeps the path on which net/http sends files without copying. It works
+// over any writer, so it is claimed over any.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	if err := w.begin(); err != nil {
 		return 0, err
@@ -79,8 +79,8 @@ func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(w.ResponseWriter, r)
 }
 
-// FlushError is there even if nothing beneath can flush:
-// [http.ResponseController] would go past this writer otherwise.
+// FlushError exists even if nothing beneath can flush: otherwise
+// [http.ResponseController] would go past this writer.
 func (w *responseWriter) FlushError() error {
 	if w.can&canFlush == 0 {
 		return http.ErrNotSupported
@@ -91,11 +91,11 @@ func (w *responseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// hijack saves the session first. Whoever hijacks writes the headers and may or
-// may not look at those of the ResponseWriter: a session that is new at
-// this moment is refused with ErrHeadersSent, since nobody could see that its
-// cookie got lost. One that was saved before, and its cookie found in the
-// headers, is the caller's to send.
+// hijack saves the session first. The caller writes the headers and may or may
+// not look at those of the ResponseWriter. So a session that is new at this
+// moment is refused with ErrHeadersSent, since nobody could see that its cookie
+// got lost. If a session was saved before, its cookie is in the headers, and the
+// caller must send it.
 func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	began, err := w.session.beforeHijack()
 	if err != nil {
@@ -103,7 +103,7 @@ func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil && began {
-		// HTTP/2, for one, cannot: an ordinary response is still to come.
+		// HTTP/2, for example, cannot: an ordinary response is still to come.
 		w.session.notHijacked()
 	}
 	if err == nil {
@@ -112,9 +112,9 @@ func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, err
 }
 
-// begin saves the session and completes the headers, once. If the session
-// cannot be saved, OnError answers in place of the handler, and what the
-// handler writes goes nowhere.
+// begin saves the session and completes the headers, once. If the session cannot
+// be saved, OnError answers in place of the handler, and what the handler writes
+// goes nowhere.
 func (w *responseWriter) begin() error {
 	if w.sent {
 		return w.failed
@@ -126,9 +126,9 @@ func (w *responseWriter) begin() error {
 	return nil
 }
 
-// fail answers with the error instead of what the handler meant to say. A
-// cookie that is among the headers stays: its session is stored, and the id
-// before it may be gone.
+// fail answers with the error in place of the handler's response. A cookie that
+// is in the headers stays: its session is stored, and the id before it may be
+// gone.
 func (w *responseWriter) fail(err error) {
 	w.failed = err
 	dropContentHeaders(w.Header())
@@ -136,8 +136,8 @@ func (w *responseWriter) fail(err error) {
 }
 
 // contentHeaders describe a body that will not come after all, say how long it
-// may be kept, or what the client is to do next. All others stay: cookies, and
-// what keeps a page safe or is the same for every response.
+// may be kept, or tell the client what to do next. All others stay: cookies, and
+// those that keep a page safe or are the same for every response.
 var contentHeaders = []string{
 	"Content-Length", "Content-Encoding", "Content-Type", "Content-Disposition", "Content-Range", "Content-Language", "Content-Location",
 	"Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5", "Trailer",
@@ -145,7 +145,7 @@ var contentHeaders = []string{
 	"Cache-Control", "Expires", "Pragma", "Age", "Cdn-Cache-Control", "Surrogate-Control",
 }
 
-// dropContentHeaders makes room for an error, which no cache is to keep.
+// dropContentHeaders makes room for an error, which no cache may keep.
 func dropContentHeaders(h http.Header) {
 	for _, name := range contentHeaders {
 		h.Del(name)
@@ -153,7 +153,7 @@ func dropContentHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
-// noCaches notes that what follows is no response that a cache would keep.
+// noCaches records that what follows is not a response that a cache would keep.
 func (w *responseWriter) noCaches() {
 	w.session.mu.Lock()
 	defer w.session.mu.Unlock()
@@ -191,8 +191,8 @@ func (s *Session) beforeHeaders() error {
 	return err
 }
 
-// beforeHijack saves the session where no cookie can be sent, and reports
-// whether it is this that ends the time for cookies.
+// beforeHijack saves the session when no cookie can be sent, and reports whether
+// this call ended the time for cookies.
 func (s *Session) beforeHijack() (began bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,14 +207,14 @@ func (s *Session) beforeHijack() (began bool, err error) {
 	return true, nil
 }
 
-// notHijacked takes beforeHijack back.
+// notHijacked undoes beforeHijack.
 func (s *Session) notHijacked() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.w.sent = false
 }
 
-// afterHeaders saves what was changed since.
+// afterHeaders saves what was changed since then.
 func (s *Session) afterHeaders() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,11 +223,11 @@ func (s *Session) afterHeaders() {
 	}
 }
 
-// commitAtEnd is the commit of the middleware. That another request ended the
-// session meanwhile is no fault of this one, and what else it did counts: the
-// response goes out and an event tells. Only where the id was to be
-// renewed must the client hear of it, who would otherwise believe to be
-// logged in.
+// commitAtEnd is the commit of the middleware. If another request ended the
+// session meanwhile, this one is not at fault, and what else it did counts: the
+// response goes out and an event tells of it. Only if the id had to be renewed
+// must the client hear of it, since it would otherwise believe that it is logged
+// in.
 func (s *Session) commitAtEnd() error {
 	if s.failure != nil {
 		return s.endFailed()
