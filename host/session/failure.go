@@ -81,7 +81,7 @@ func (s *Session) endFailed() error {
 	s.changesSaved()
 	err := s.failure
 	if dropped {
-		err = fmt.Errorf("%w; what the request changed in its session was dropped", err)
+		err = fmt.Errorf("%w; the changes to its session were dropped", err)
 	}
 	if w := s.w; s.failureTaken && !(w.returned && w.beginning) {
 		if dropped {

@@ -112,7 +112,7 @@ func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now store.Milli
 			}
 			return b, nil
 		}
-		return nil, fmt.Errorf("%w: the record is not sealed: must be sealed where a keyring is set; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, takes others for a time", ErrDecode)
+		return nil, fmt.Errorf("%w: the record is not sealed: must be sealed where a keyring is set; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, accepts others for a time", ErrDecode)
 	}
 	if len(b) < sealedHeader+tagSize {
 		return nil, fmt.Errorf("%w: the sealed record has %d bytes: must have at least %d", ErrDecode, len(b), sealedHeader+tagSize)
