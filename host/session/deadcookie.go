@@ -62,7 +62,7 @@ func (d *deadCookies) replaced(key storageKey, now store.Millis) {
 	d.keep(key, deadCookie{seen: now, until: now + replacedFor})
 }
 
-// mayBeDue returns false if takeBack certainly does.
+// mayBeDue returns false if takeBack would certainly do so.
 func (d *deadCookies) mayBeDue(key storageKey, page bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

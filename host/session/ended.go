@@ -268,7 +268,7 @@ func (s *Session) survives(by error, saw bool) error {
 
 // inherit makes a log-in go on with the session that an earlier log-in of the
 // same user made from the ended one, if nobody has come with its id: the response
-// that told it got lost. That session's values are the client's own, and it would
+// with the id got lost. That session's values are the client's own, and it would
 // stay in the list with nobody holding it. A session made by another user's
 // log-in, or by a renewal alone, is not inherited: whoever planted the client's
 // old id may be the one who asks.

@@ -14,8 +14,8 @@ var (
 	// ErrSettings is returned when a setting is wrong by itself or beside another.
 	ErrSettings = errors.New("session: invalid settings")
 
-	// ErrExpiry is returned when a session cannot have the time to live, end or
-	// timeout.
+	// ErrExpiry is returned when a time to live, an end or a timeout is one that a
+	// session cannot have.
 	ErrExpiry = errors.New("session: invalid expiry")
 
 	// ErrHeadersSent is returned when a change needs a cookie and the response's

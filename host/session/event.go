@@ -125,8 +125,8 @@ func (e Event) Level() slog.Level {
 // Repeated warnings and errors are thinned, so that a storage that is down does
 // not fill the disk. The first of each kind and reason are written at once; those
 // that follow within a minute become one line with their number under "repeated".
-// As long as it goes on, the minutes double, up to an hour. All other events are
-// written, and other functions of [Events] get every event.
+// As long as that goes on, the interval doubles, up to an hour. All other events
+// are written, and other functions of [Events] get every event.
 func LogEvents(logger *slog.Logger) func(context.Context, Event) {
 	return (&thinner{logger: logger}).event
 }

@@ -115,8 +115,8 @@ func (s *Session) SetBrowserClose(b BrowserClose) {
 
 // Seen returns when the session was last looked at or changed, as far as that is
 // recorded. Looks are recorded with IdleTimeout and Rolling, once in a tenth of
-// the time, and with SeenEvery. It is the zero time for a session that is not
-// stored.
+// the time, and with SeenEvery. It returns the zero time for a session that is
+// not stored.
 //
 // Seen, Created and Expires are about the session's life and do not count as
 // looks into it: a page that shows how much of it is left does not prolong it.
@@ -142,8 +142,8 @@ func (s *Session) Created() (time.Time, error) {
 
 // Expires returns when the session ends if nothing happens after this request:
 // its changes count as saved now, and so does its look, if that will move the
-// end. It is the zero time for a session that is not stored and will not be. It
-// does not count as a look; see Seen.
+// end. It returns the zero time for a session that is not stored and will not be.
+// It does not count as a look; see Seen.
 func (s *Session) Expires() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,8 +17,8 @@ import "fmt"
 // response. If it writes nothing, the middleware answers after all. After the
 // first byte only an EventFailed can tell of the error.
 //
-// For a session without a response, from [Manager.Open], nobody else calls Err:
-// do.
+// For a session without a response, from [Manager.Open], call Err: nobody else
+// does.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -76,7 +76,7 @@ func multipartToken(body *lookedAt, boundary string) string {
 type lookedAt struct {
 	io.ReadCloser
 	head []byte
-	err  error // the error after it, if nothing more was to be read
+	err  error // what ended the body, if head is all of it
 }
 
 // look returns a reader of the beginning that leaves it in place.

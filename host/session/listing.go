@@ -34,7 +34,7 @@ func (s *Session) list(t *attempt, o *overlay, now store.Millis) (*overlay, erro
 	}
 	// last is the latest end to which looks move the session's, so that not every look
 	// changes the list. The exception is the time for which unsealed lists are
-	// believed: the list of a session that is saved before its end must count after it.
+	// believed: a list must count after that time if its session is saved before.
 	last := s.manager.lasts(&t.next)
 	if s.bind == nil && !t.fresh && last <= b.until && now >= s.manager.unsealedUntil() {
 		return o, nil

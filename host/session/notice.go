@@ -15,7 +15,7 @@ const (
 	noticeSilentProxy
 	noticeDomain
 	noticeCookieFor
-	noticeUnbelieved // the first of one for each class of peers
+	noticeUnbelieved // from here on, one for each class of peers
 	notices          = noticeUnbelieved + notice(peerClasses)
 )
 

@@ -29,7 +29,7 @@ import (
 // A request from an origin that is not allowed gets the answer that origins
 // gives, from the handler of SetDenyHandler, which sees a handshake as a POST. A
 // missing token is an ErrCSRF, which Settings.OnError answers, by default with
-// 403. If origins is nil, so are the other refusals.
+// 403. If origins is nil, the other refusals are an ErrCSRF, too.
 //
 // Do not wrap handlers that must not be protected: route around it.
 func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler) http.Handler {

@@ -22,7 +22,7 @@ type RecordStore interface {
 	// Load returns the record under key. If now is 1, it does so even if the record has
 	// expired, as long as it is there. It returns [store.ErrNotFound] if there is none
 	// or it has expired by now, and [ErrDecode] or [store.ErrCorrupt] if there is one
-	// that cannot be read. It bounds what it gets from a store by [store.AtMost]: a
+	// that cannot be read. It must bound what it gets from a store by [store.AtMost]: a
 	// storage may have anything, of any size.
 	Load(ctx context.Context, key []byte, now store.Millis) (Record, error)
 
@@ -54,7 +54,7 @@ func (s *Settings) openRecords(in store.Store) (RecordStore, error) {
 // records is the default RecordStore.
 type records struct {
 	store store.Store
-	reads store.Bounded // of the store, with a bound
+	reads store.Bounded // reads the store with a bound
 	most  int           // that a record may have to be read, in bytes
 }
 

@@ -30,7 +30,7 @@ import (
 // storage key.
 type sealedStore struct {
 	store.Store
-	reads   store.Bounded // of the store, with a bound
+	reads   store.Bounded // reads the store with a bound
 	keyring *Keyring
 	random  io.Reader
 

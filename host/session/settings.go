@@ -185,8 +185,8 @@ type Settings struct {
 	// Loads also end with their client; saves go on after the client left, within this
 	// time. It binds a storage as far as that looks at its context, see [store.Store].
 	//
-	// A change that met the changes of others is made again for half of it, 256 times
-	// at most, and then is ErrConflict; with [Off] for five seconds.
+	// A change that met the changes of others is made again for half of StoreTimeout,
+	// 256 times at most, and then is ErrConflict; with [Off] for five seconds.
 	// SESSION_STORE_TIMEOUT, default 10 seconds.
 	StoreTimeout time.Duration
 

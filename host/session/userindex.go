@@ -93,7 +93,7 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 		}
 		r, at := u.record, now
 		if u.expect != store.Absent && r.Expires <= now {
-			at = unjudged // otherwise it would not be there to the store
+			at = unjudged // otherwise the store would take it for gone
 		}
 		r.Revision++
 		r.Codec = m.settings.Codec.ID()

@@ -50,7 +50,7 @@ type UserSession struct {
 
 // LogIn binds the session to a user, in place of the one it was bound to, and
 // renews its id. [Manager.Sessions] then finds the session, and [Manager.End]
-// ends it. By the note the user recognises the session; keep in it what the law
+// ends it. The user recognises the session by the note; keep in it what the law
 // and your users agree to, such as
 //
 //	map[string]string{"browser": r.UserAgent(), "address": r.RemoteAddr}
@@ -198,7 +198,7 @@ func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err
 // it was called: one that the user begins meanwhile may stay.
 //
 // To end all but the session of a request, for example after a change of the
-// password, save it first. Otherwise what it was before would be ended:
+// password, save it first, or what it was before is ended, too:
 //
 //	err := errors.Join(s.LogIn(user, note), s.Save())
 //	handle, _ := s.Handle()

@@ -225,8 +225,8 @@ func (s *Session) afterHeaders() {
 
 // commitAtEnd is the commit of the middleware. If another request ended the
 // session meanwhile, this one is not at fault, and what else it did counts: the
-// response goes out and an event tells of it. Only if the id had to be renewed
-// must the client hear of it, since it would otherwise believe that it is logged
+// response goes out and an event tells of it. The client must hear of it only if
+// the id had to be renewed, since it would otherwise believe that it is logged
 // in.
 func (s *Session) commitAtEnd() error {
 	if s.failure != nil {

@@ -139,9 +139,9 @@ func (b *Browser) Session() *session.Session {
 
 // From returns the same browser with a page open: requests are links followed and
 // forms sent on that page. If the page is of another site, cookies are kept back
-// as their SameSite says. For addresses that browsers tell where a request comes
-// from, Sec-Fetch-Site and Origin do so. An identity provider that answers by a
-// form is
+// as their SameSite says. Sec-Fetch-Site and Origin say where a request comes
+// from, for the addresses that browsers tell. An identity provider that answers
+// by a form is
 //
 //	b.From("https://idp.example/").PostForm("/signed-in", answer)
 //

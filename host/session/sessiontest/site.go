@@ -50,8 +50,8 @@ func (s sites) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	if told(r.URL) {
-		// That of the whole way here: a response from elsewhere does not become one of
-		// this site by going through it.
+		// It covers the whole way here: a response from elsewhere does not become one
+		// of this site by going through it.
 		site := relation(page, r.URL)
 		for hop := r.Response; hop != nil; hop = hop.Request.Response {
 			site = max(site, relation(page, hop.Request.URL))
@@ -94,8 +94,8 @@ func within(host, domain string) bool {
 	return domain != "" && (host == domain || strings.HasSuffix(host, "."+domain) && net.ParseIP(host) == nil)
 }
 
-// told reports whether browsers tell an address where a request comes from: one
-// where nobody on the way can have written it.
+// told reports whether browsers tell an address where a request comes from: they
+// do if nobody on the way can have written it.
 func told(to *url.URL) bool {
 	host := to.Hostname()
 	ip := net.ParseIP(host)
