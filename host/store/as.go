@@ -6,28 +6,30 @@ import (
 	"iter"
 )
 
-// Wrapper is a Store around another one. To have Unwrap is to say: what I do not
-// implement may be asked of the store beneath, with the same arguments. So:
+// Wrapper is a Store around another one. By its Unwrap it says that callers may ask
+// the store beneath for anything it does not implement, with the same arguments.
+// So:
 //
 //   - A wrapper that must see an operation, to change, refuse or count it,
-//     implements it, and passes it on by the function of this package with its
-//     name, which answers ErrUnsupported if nothing beneath has it.
-//   - A wrapper that changes keys, or what expires when, has Unwrap only if it
-//     implements everything that takes or gives a key or a time.
-//   - [Bounded] is never looked for beneath: a wrapper without it has its Get called.
+//     implements it. It passes the operation on by this package's function of that
+//     name, which returns ErrUnsupported if nothing beneath has it.
+//   - A wrapper that changes keys or expiries has Unwrap only if it implements
+//     every method that takes or returns a key or a time.
+//   - [As] never looks for [Bounded] beneath a wrapper: it uses the Get of a wrapper
+//     that lacks it.
 //
-// host/storetest's Wrapper holds a wrapper to this.
+// Wrapper in host/storetest tests a wrapper for this.
 type Wrapper interface {
 	Store
 	Unwrap() Store
 }
 
-// As returns what of a store is a T, an optional interface or a type: the store
-// itself, or else the first that is one among those that it wraps. ok is false if
-// there is none. A T that is there may still answer ErrUnsupported, if what it can
-// do depends on what is beneath it.
+// As returns a store as a T, an optional interface or a type: the store itself, or
+// else the first store beneath it that is a T. ok is false if there is none. A T
+// that is found may still return ErrUnsupported, if its abilities depend on the
+// store beneath it.
 //
-// Of [Bounded], which is a form of Get, the store itself alone is asked.
+// For [Bounded], which is a form of Get, As looks only at the store itself.
 func As[T any](s Store) (t T, ok bool) {
 	_, form := any(&t).(*Bounded)
 	for s != nil {
@@ -44,10 +46,11 @@ func As[T any](s Store) (t T, ok bool) {
 }
 
 func unsupported(s Store, method string) error {
-	return fmt.Errorf("%w: %T has no %s, and wraps no store that has", ErrUnsupported, s, method)
+	return fmt.Errorf("%w: %T has no %s and wraps no store that has it", ErrUnsupported, s, method)
 }
 
-// Touch is [Toucher] of what [As] finds, and ErrUnsupported if there is none.
+// Touch calls the [Toucher] that [As] finds. It returns ErrUnsupported if there is
+// none.
 func Touch(ctx context.Context, s Store, key []byte, expires, now Millis) error {
 	if t, ok := As[Toucher](s); ok {
 		return t.Touch(ctx, key, expires, now)
@@ -55,7 +58,8 @@ func Touch(ctx context.Context, s Store, key []byte, expires, now Millis) error 
 	return unsupported(s, "Touch")
 }
 
-// Clear is [Clearer] of what [As] finds, and ErrUnsupported if there is none.
+// Clear calls the [Clearer] that [As] finds. It returns ErrUnsupported if there is
+// none.
 func Clear(ctx context.Context, s Store, now Millis) error {
 	if t, ok := As[Clearer](s); ok {
 		return t.Clear(ctx, now)
@@ -63,8 +67,8 @@ func Clear(ctx context.Context, s Store, now Millis) error {
 	return unsupported(s, "Clear")
 }
 
-// Save is [Saver] of what [As] finds, and ErrUnsupported if there is none: then
-// every Set is as durable as it will be.
+// Save calls the [Saver] that [As] finds. It returns ErrUnsupported if there is
+// none: then every Set is already as durable as it will be.
 func Save(ctx context.Context, s Store, now Millis) error {
 	if t, ok := As[Saver](s); ok {
 		return t.Save(ctx, now)
@@ -72,7 +76,8 @@ func Save(ctx context.Context, s Store, now Millis) error {
 	return unsupported(s, "Save")
 }
 
-// Sweep is [Sweeper] of what [As] finds, and ErrUnsupported if there is none.
+// Sweep calls the [Sweeper] that [As] finds. It returns ErrUnsupported if there is
+// none.
 func Sweep(ctx context.Context, s Store, max int, now Millis) (removed int, err error) {
 	if t, ok := As[Sweeper](s); ok {
 		return t.Sweep(ctx, max, now)
@@ -80,7 +85,8 @@ func Sweep(ctx context.Context, s Store, max int, now Millis) (removed int, err 
 	return 0, unsupported(s, "Sweep")
 }
 
-// Keys is [Lister] of what [As] finds, and yields ErrUnsupported if there is none.
+// Keys calls the [Lister] that [As] finds. It yields ErrUnsupported if there is
+// none.
 func Keys(ctx context.Context, s Store, now Millis) iter.Seq2[[]byte, error] {
 	if t, ok := As[Lister](s); ok {
 		return t.Keys(ctx, now)
@@ -88,8 +94,8 @@ func Keys(ctx context.Context, s Store, now Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) { yield(nil, unsupported(s, "Keys")) }
 }
 
-// Snapshot is [Snapshotter] of what [As] finds, and yields ErrUnsupported if there
-// is none.
+// Snapshot calls the [Snapshotter] that [As] finds. It yields ErrUnsupported if
+// there is none.
 func Snapshot(ctx context.Context, s Store, now Millis) iter.Seq2[Record, error] {
 	if t, ok := As[Snapshotter](s); ok {
 		return t.Snapshot(ctx, now)
@@ -97,7 +103,8 @@ func Snapshot(ctx context.Context, s Store, now Millis) iter.Seq2[Record, error]
 	return func(yield func(Record, error) bool) { yield(Record{}, unsupported(s, "Snapshot")) }
 }
 
-// Restore is [Restorer] of what [As] finds, and ErrUnsupported if there is none.
+// Restore calls the [Restorer] that [As] finds. It returns ErrUnsupported if there
+// is none.
 func Restore(ctx context.Context, s Store, records iter.Seq2[Record, error], now Millis) error {
 	if t, ok := As[Restorer](s); ok {
 		return t.Restore(ctx, records, now)
@@ -105,8 +112,8 @@ func Restore(ctx context.Context, s Store, records iter.Seq2[Record, error], now
 	return unsupported(s, "Restore")
 }
 
-// Close is [Closer] of what [As] finds. If there is none, there is nothing to give
-// back, and Close returns nil.
+// Close calls the [Closer] that [As] finds. If there is none, there is nothing to
+// release, and Close returns nil.
 func Close(ctx context.Context, s Store) error {
 	if t, ok := As[Closer](s); ok {
 		return t.Close(ctx)

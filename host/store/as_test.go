@@ -37,7 +37,7 @@ func (w doubled) Get(ctx context.Context, key []byte, now store.Millis) ([]byte,
 	return append(value, value...), err
 }
 
-// TestAs finds what a store has behind wrappers, the outermost first.
+// TestAs finds optional interfaces behind wrappers, the outermost first.
 func TestAs(t *testing.T) {
 	memory, touched := store.NewMemory(), 0
 	for _, s := range []store.Store{memory, wrapper{memory}, wrapper{touching{wrapper{wrapper{memory}}, &touched}}} {
@@ -55,7 +55,7 @@ func TestAs(t *testing.T) {
 	require.NoError(t, store.Touch(context.Background(), wrapper{touching{wrapper{memory}, &touched}}, []byte("k"), now+20, now))
 	require.Equal(t, 1, touched, "the wrapper sees what it implements")
 	require.ErrorIs(t, store.Touch(context.Background(), touching{wrapper{plain{memory}}, &touched}, []byte("k"), 0, now), store.ErrUnsupported,
-		"and answers as what is beneath does")
+		"and answers like the store beneath")
 
 	for _, s := range []store.Store{nil, plain{memory}, wrapper{plain{memory}}, wrapper{nil}} {
 		_, ok := store.As[store.Sweeper](s)
@@ -65,7 +65,8 @@ func TestAs(t *testing.T) {
 	}
 }
 
-// TestGetAtMostIsNotFoundBeneath: a wrapper that changes Get is not gone past.
+// TestGetAtMostIsNotFoundBeneath: GetAtMost does not bypass a wrapper that changes
+// Get.
 func TestGetAtMostIsNotFoundBeneath(t *testing.T) {
 	ctx, memory := context.Background(), store.NewMemory()
 	put(t, memory, "k", "body", 0)
@@ -84,8 +85,8 @@ func TestGetAtMostIsNotFoundBeneath(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrOversized)
 }
 
-// TestAskedInOneLine: each function does what the method does, and says so where
-// there is none.
+// TestAskedInOneLine: each function does what the method does, and says when there
+// is none.
 func TestAskedInOneLine(t *testing.T) {
 	ctx := context.Background()
 	first := func(list iter.Seq2[[]byte, error]) error {
@@ -121,13 +122,13 @@ func TestAskedInOneLine(t *testing.T) {
 		require.ErrorContains(t, err, "store_test.wrapper has no "+name+",")
 	}
 	memory := store.NewMemory()
-	require.NoError(t, store.Close(ctx, plain{memory}), "there is nothing to give back")
+	require.NoError(t, store.Close(ctx, plain{memory}), "nothing to release")
 	require.NoError(t, store.Save(ctx, memory, now))
 	require.NoError(t, store.Close(ctx, wrapper{memory}))
 	require.ErrorIs(t, store.Save(ctx, memory, now), store.ErrClosed)
 }
 
-// TestMillis are times and spans, there and back.
+// TestMillis converts times and spans, there and back.
 func TestMillis(t *testing.T) {
 	at := time.Date(2026, 1, 1, 0, 0, 0, 999_999, time.UTC)
 	require.Equal(t, store.Millis(now), store.At(at), "cut off below a millisecond")

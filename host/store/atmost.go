@@ -6,25 +6,24 @@ import (
 	"fmt"
 )
 
-// ErrOversized is a stored value that is larger than was asked for. It is no
-// ErrTooLarge, which a store may answer for reasons of its own.
+// ErrOversized is returned when a stored value is larger than the caller allows. It
+// is not ErrTooLarge, which a store may return for reasons of its own.
 var ErrOversized = errors.New("store: the stored value is larger than was asked for")
 
-// Bounded is a Store that can be asked for a value up to a size. What is larger
-// never leaves it: a value that somebody made very large costs whoever asks for it
-// no memory.
+// Bounded is a Store that returns a value only up to a given size. A larger value
+// never leaves the store, so a very large one costs its reader no memory.
 //
-// GetAtMost is another form of Get, and not an ability of its own. So it is asked of
-// the outermost store alone, by [As] too: the one beneath a wrapper would answer
-// past the wrapper's Get. A wrapper that implements it passes it on by [AtMost].
+// GetAtMost is another form of Get, not an ability of its own. So callers, and [As]
+// too, look for it only on the outermost store: the store beneath a wrapper would
+// bypass the wrapper's Get. A wrapper that implements it passes it on by [AtMost].
 type Bounded interface {
-	// GetAtMost is Get that returns ErrOversized for a value of more than most
-	// bytes, without having made a copy of it.
+	// GetAtMost is Get, but returns ErrOversized for a value of more than most
+	// bytes without copying it.
 	GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error)
 }
 
-// AtMost returns a store's own Bounded, or for a store that has none one that gets
-// values by the store's Get and drops what is too large.
+// AtMost returns the store itself if it is Bounded. Otherwise it returns a Bounded
+// that calls the store's Get and drops values that are too large.
 func AtMost(s Store) Bounded {
 	if b, ok := s.(Bounded); ok {
 		return b
@@ -45,11 +44,10 @@ func (d dropping) GetAtMost(ctx context.Context, key []byte, now Millis, most in
 	return value, nil
 }
 
-// CheckSize returns ErrOversized for a value of more than most bytes that is
-// stored.
+// CheckSize returns ErrOversized for a stored value of more than most bytes.
 func CheckSize(size, most int) error {
 	if size > most {
-		return fmt.Errorf("%w: a stored value of %d bytes, and at most %d are wanted", ErrOversized, size, most)
+		return fmt.Errorf("%w: the value is %d bytes: must be at most %d", ErrOversized, size, most)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestAtMost gives what Get gives, but nothing that is larger than was asked for.
+// TestAtMost: GetAtMost returns what Get returns, but no value larger than allowed.
 func TestAtMost(t *testing.T) {
 	ctx, memory := context.Background(), store.NewMemory()
 	put(t, memory, "k", "0123456789", 0)
@@ -29,5 +29,5 @@ func TestAtMost(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrNotFound, name)
 	}
 	_, own := store.AtMost(memory).(*store.Memory)
-	require.True(t, own, "its own is taken")
+	require.True(t, own, "the store's own is used")
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// BenchmarkMemory is what an operation costs on a store with as many records as
-// are made within a session's life, all of which expire in the end.
+// BenchmarkMemory measures an operation on a store with as many records as are made
+// within a session's life. All of them expire in the end.
 func BenchmarkMemory(b *testing.B) {
 	const live = 100_000
 	ctx, body := context.Background(), value(1, "what a small session holds, and some more of it")

@@ -6,7 +6,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Errors of a Store. A caller decides by them with [errors.Is].
+// Errors of a Store. Test for them with [errors.Is].
 var (
 	ErrNotFound    = errors.New("store: no such record")
 	ErrInvalid     = errors.New("store: invalid argument or setting")

@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A record lives until its expiry, and can be replaced on the condition that
-// nobody else has done so.
+// A record lives until its expiry. It can be replaced on condition that nobody else
+// has replaced it.
 func Example() {
 	ctx := context.Background()
 	var s store.Store = store.NewMemory()

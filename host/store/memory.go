@@ -12,14 +12,13 @@ import (
 const memoryShards = 64
 
 // Memory is a Store in Go maps of this process. It is the reference for what a
-// Store does and the baseline of the benchmarks. It evicts nothing and thus has
-// no bound but the machine's.
+// Store does and the baseline of the benchmarks. It evicts nothing, so only the
+// machine's memory bounds it.
 //
-// Expired records are removed by writes, Set and Touch, each of which looks at a
-// few records as well as its own: the more is written, the more is removed, and
-// there are at most about twice as many records as are alive. A store to which
-// nothing is written does not grow, and keeps what it has until Sweep or Save
-// finds it.
+// Writes, Set and Touch, remove expired records: each looks at a few records
+// besides its own. The more is written, the more is removed, and the store holds at
+// most about twice as many records as are alive. A store that is not written to
+// does not grow, and keeps expired records until Sweep or Save finds them.
 //
 // The zero value is ready to use.
 type Memory struct {
@@ -61,7 +60,7 @@ func (m *Memory) init() {
 	})
 }
 
-// lock returns the shard of a key, locked, unless the operation cannot begin.
+// lock locks and returns the shard of a key, unless the operation cannot begin.
 func (m *Memory) lock(ctx context.Context, key []byte) (*memoryShard, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -186,8 +185,8 @@ func (m *Memory) Clear(ctx context.Context, _ Millis) error {
 	return m.each(ctx, (*memoryShard).clear)
 }
 
-// Save implements Saver. Nothing here outlives the process; Save drops what has
-// expired.
+// Save implements Saver. Nothing here outlives the process; Save only drops expired
+// records.
 func (m *Memory) Save(ctx context.Context, now Millis) error {
 	return m.each(ctx, func(s *memoryShard) { s.sweep(len(s.records), now) })
 }
@@ -226,7 +225,7 @@ func (m *Memory) Keys(ctx context.Context, now Millis) iter.Seq2[[]byte, error] 
 	}
 }
 
-// Snapshot implements Snapshotter. No lock is held while the caller has a
+// Snapshot implements Snapshotter. It holds no lock while the caller handles a
 // record.
 func (m *Memory) Snapshot(ctx context.Context, now Millis) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
@@ -260,7 +259,7 @@ func (m *Memory) Snapshot(ctx context.Context, now Millis) iter.Seq2[Record, err
 	}
 }
 
-// Restore implements Restorer. Records that have expired are left out.
+// Restore implements Restorer. It leaves out expired records.
 func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], now Millis) error {
 	for r, err := range records {
 		if err != nil {
@@ -276,8 +275,8 @@ func (m *Memory) Restore(ctx context.Context, records iter.Seq2[Record, error], 
 	return nil
 }
 
-// Len returns how many records are held, expired ones that no sweep has found
-// yet among them.
+// Len returns the number of records held, including expired ones that no sweep has
+// found yet.
 func (m *Memory) Len() int {
 	m.init()
 	n := 0

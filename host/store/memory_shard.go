@@ -2,18 +2,18 @@ package store
 
 import "sync"
 
-// memoryShard keeps its records in a slice, so that a sweep can go on where the
-// last one ended, which the order of a map does not allow.
+// memoryShard keeps its records in a slice, so that a sweep can resume where the
+// last one ended. The order of a map does not allow that.
 type memoryShard struct {
 	mu      sync.Mutex
 	closed  bool
-	index   map[string]int // of a key in records
+	index   map[string]int // from key to position in records
 	records []memoryRecord
-	gaps    []int // in records
-	next    int   // is looked at next by a sweep
+	gaps    []int // free positions in records
+	next    int   // the position where the next sweep begins
 }
 
-// memoryRecord is a gap if it has no key.
+// memoryRecord is a gap if its key is empty.
 type memoryRecord struct {
 	key     string
 	value   []byte
@@ -22,22 +22,22 @@ type memoryRecord struct {
 
 func (r *memoryRecord) expired(now Millis) bool { return r.expires != 0 && now >= r.expires }
 
-// What a write looks at for records that have expired. Each write adds one record
-// at most. As it looks at two, the whole shard has been looked at when half as many
-// writes have been made as it has records, and it holds at most twice as many as are
-// alive. Where some have expired, more are likely to have, and the search goes
-// on, so that a burst of visitors who never come back is forgotten soon; the second
-// number keeps any one write from paying for all of them.
+// Bounds on the records that a write checks for expiry. Each write adds at most one
+// record and looks at two. So half as many writes as the shard has records cover the
+// whole shard, and it holds at most twice as many records as are alive. Where one
+// record has expired, others probably have too, so the search goes on: a burst of
+// visitors who never come back is forgotten soon. The second number keeps one write
+// from paying for all of them.
 const (
 	looksPerWrite = 2
 	mostPerWrite  = 16
 )
 
-// leastToGiveBack is for how many records a shard has room at least when it gives
-// some back.
+// leastToGiveBack is the least room, in records, from which a shard gives memory
+// back.
 const leastToGiveBack = 1024
 
-// find returns the record of a key unless there is none, or it has expired.
+// find returns the record of a key, or nil if there is none or it has expired.
 func (s *memoryShard) find(key []byte, now Millis) *memoryRecord {
 	if i, ok := s.index[string(key)]; ok && !s.records[i].expired(now) {
 		return &s.records[i]
@@ -45,7 +45,7 @@ func (s *memoryShard) find(key []byte, now Millis) *memoryRecord {
 	return nil
 }
 
-// put stores a record under a key, whatever is there.
+// put stores a record under a key, replacing any other.
 func (s *memoryShard) put(key, value []byte, expires Millis) {
 	value = append(make([]byte, 0, len(value)), value...)
 	if i, ok := s.index[string(key)]; ok {
@@ -77,8 +77,8 @@ func (s *memoryShard) removeAt(i int) {
 	}
 }
 
-// giveBack moves the records to memory of their size, in their order, so that a
-// sweep finds its place again. A map never gives any back by itself.
+// giveBack moves the records to memory of their size. It keeps their order, so that
+// a sweep finds its place again. A map never gives memory back by itself.
 func (s *memoryShard) giveBack() {
 	old, next := s.records, s.next
 	s.clear()
@@ -94,7 +94,7 @@ func (s *memoryShard) giveBack() {
 	}
 }
 
-// sweepSome is done with each write, by the time that is believed.
+// sweepSome runs with each write, by the time that steadyTime believes.
 func (s *memoryShard) sweepSome(now Millis) {
 	if s.sweep(looksPerWrite, now) == 0 {
 		return
@@ -106,7 +106,7 @@ func (s *memoryShard) sweepSome(now Millis) {
 	}
 }
 
-// sweep looks at so many records and removes those that have expired.
+// sweep looks at that many records and removes those that have expired.
 func (s *memoryShard) sweep(looks int, now Millis) (removed int) {
 	for range looks {
 		if s.next >= len(s.records) {

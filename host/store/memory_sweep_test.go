@@ -9,11 +9,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// slack is what shards may hold beyond their part: the least of them has no
-// record alive, and keeps some until it is written to.
+// slack is how many records shards may hold beyond their share: a shard with no
+// live record keeps some expired ones until it is written to.
 const slack = 64 * 16
 
-// Nobody sweeps: what has expired goes by the writes themselves.
+// Nobody sweeps: the writes themselves remove expired records.
 func TestMemoryStaysBounded(t *testing.T) {
 	const lifetime = 10_000
 	random := rand.New(rand.NewPCG(1, 2))
@@ -43,13 +43,13 @@ func TestMemoryStaysBounded(t *testing.T) {
 					require.LessOrEqual(t, s.Len(), 2*lifetime+slack, "after %d lifetimes", (at-now)/lifetime)
 				}
 			}
-			require.Less(t, s.Room(), 8*lifetime, "twice as many as records, which are twice as many as are alive, and as many again")
+			require.Less(t, s.Room(), 8*lifetime, "room for twice the records, which are twice those alive, and as much again")
 		})
 	}
 }
 
-// A crowd that never comes back is forgotten while a few go on, and its memory is
-// given back.
+// While a few visitors go on, a crowd that never comes back is forgotten and its
+// memory released.
 func TestMemoryAfterABurst(t *testing.T) {
 	s := store.NewMemory()
 	for i := range 200_000 {
@@ -71,8 +71,8 @@ func TestMemoryAfterABurst(t *testing.T) {
 	}
 }
 
-// What a write removes by the way is never alive, whatever is put, removed and
-// moved meanwhile.
+// A write's sweep never removes a live record, whatever is put, removed and moved
+// meanwhile.
 func TestMemorySweepsNothingAlive(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	s := store.NewMemory()
@@ -113,12 +113,12 @@ func TestMemorySweepsNothingAlive(t *testing.T) {
 			found--
 		}
 	}
-	require.Zero(t, found, "all that is alive was found")
+	require.Zero(t, found, "every live record was found")
 	require.NoError(t, s.Save(t.Context(), at+1_000_000))
 	require.Zero(t, s.Len())
 }
 
-// A clock that leaps does not have writes remove what others wrote.
+// A clock that leaps does not make writes remove others' records.
 func TestMemorySweepsNothingByALeap(t *testing.T) {
 	const records, hour, leap = 1000, 3_600_000, 80 * 365 * 24 * 3_600_000
 	fill := func(s *store.Memory) {
@@ -136,7 +136,7 @@ func TestMemorySweepsNothingByALeap(t *testing.T) {
 	for range 3 {
 		write(s, 10*records, now+leap)
 		write(s, 10*records, now+leap+hour/2)
-		write(s, 100*records, now+1) // it was set right
+		write(s, 100*records, now+1) // the clock was corrected
 		require.Equal(t, records+100*records, s.Len())
 		require.NoError(t, s.Clear(t.Context(), now))
 		fill(s)
@@ -146,7 +146,7 @@ func TestMemorySweepsNothingByALeap(t *testing.T) {
 	require.Equal(t, 11*records, s.Len())
 	write(s, 10*records, now+leap+hour)
 	write(s, 10*records, now+leap+hour+1)
-	require.Equal(t, 10*records, s.Len(), "it goes on steadily, and is right")
+	require.Equal(t, 10*records, s.Len(), "a clock that advances steadily is believed")
 
 	// Where little is written, each write seems to be a leap.
 	s = store.NewMemory()

@@ -20,13 +20,13 @@ func value(revision uint64, body string) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, revision), body...)
 }
 
-// TestContract is the whole of what a Store does.
+// TestContract covers everything a Store does.
 func TestContract(t *testing.T) {
 	storetest.Run(t, func(context.Context, storetest.Setup) (store.Store, error) { return store.NewMemory(), nil },
 		storetest.Options{Soak: 20_000})
 }
 
-// TestKeysTooLong are refused by every operation.
+// TestKeysTooLong: every operation refuses keys that are too long.
 func TestKeysTooLong(t *testing.T) {
 	ctx, s, key := context.Background(), store.NewMemory(), make([]byte, abi.MaxKey+1)
 	_, err := s.Get(ctx, key, now)
@@ -105,7 +105,7 @@ func TestChecksSayWhatIsWrong(t *testing.T) {
 	err := store.CheckKey(bytes.Repeat([]byte("secret"), 200))
 	require.ErrorContains(t, err, "1200 bytes")
 	require.ErrorContains(t, err, "1024")
-	require.NotContains(t, err.Error(), "secret", "a key does not belong into an error")
+	require.NotContains(t, err.Error(), "secret", "a key does not belong in an error")
 	err = store.CheckWrite(store.Write{Key: []byte("k"), Value: make([]byte, abi.MaxValue+1)})
 	require.ErrorContains(t, err, "16777217 bytes")
 }

@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// Delayed is implemented by an error that knows for how long it is of no use to try
-// again.
+// Delayed is an error that knows how long a retry is useless.
 type Delayed interface {
 	error
 	RetryIn() time.Duration
 }
 
-// RetryIn returns what an error, or one that it wraps, says of when the operation may
-// be tried again; 0 if it says nothing.
+// RetryIn returns how long to wait before trying the operation again, according to an
+// error or one that it wraps. It returns 0 if they do not say.
 func RetryIn(err error) time.Duration {
 	var d Delayed
 	if errors.As(err, &d) {

@@ -7,24 +7,25 @@ import (
 )
 
 const (
-	// mostLeap is how far the time of a write may be beyond what was believed before
-	// and be believed at once.
+	// mostLeap is how far the time of a write may exceed the believed time and still
+	// be believed at once.
 	mostLeap = Millis(24 * time.Hour / time.Millisecond)
-	// proofTime is how long a time that leapt further must go on without going back.
+	// proofTime is how long a time that leapt further must advance without going
+	// back.
 	proofTime = Millis(time.Hour / time.Millisecond)
-	// judgeEvery is how far time goes on until it is judged again. A write within it
-	// only reads what all writers share.
+	// judgeEvery is how far time advances until it is judged again. A write within
+	// it only reads the state that all writers share.
 	judgeEvery = Millis(time.Minute / time.Millisecond)
 )
 
-// steadyTime is the time by which a write takes others' records for expired. A write
-// that is told the year 2099, by a clock that is set right a moment later, must not
-// cost sessions that nobody asked for. There is no other clock to compare with, so a
-// long time without writes looks like a leap too, and what has expired meanwhile is
+// steadyTime is the time by which a write takes other records for expired. A write
+// whose clock says 2099, and is corrected a moment later, must not remove sessions
+// that nobody asked for. There is no other clock to compare with, so a long time
+// without writes looks like a leap too. Records that expired meanwhile are then
 // removed an hour later, or by the write after the next.
 //
-// All shards of a store share one: each sees few of the writes, and would not notice
-// that the clock was set right.
+// All shards of a store share one steadyTime: each shard sees few of the writes and
+// would not notice a corrected clock.
 type steadyTime struct {
 	believed atomic.Int64
 	doubted  atomic.Bool // leapt is set
@@ -32,7 +33,7 @@ type steadyTime struct {
 	leapt    Millis // the first time after a leap that is not believed yet, or 0
 }
 
-// judge is told the time of a write and returns what is believed.
+// judge takes the time of a write and returns the believed time.
 func (t *steadyTime) judge(now Millis) Millis {
 	believed := Millis(t.believed.Load())
 	if now >= believed && now < believed+judgeEvery && !t.doubted.Load() {
