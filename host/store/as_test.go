@@ -119,7 +119,7 @@ func TestAskedInOneLine(t *testing.T) {
 		require.NoError(t, ask(wrapper{memory}), name)
 		err := ask(wrapper{plain{memory}})
 		require.ErrorIs(t, err, store.ErrUnsupported, name)
-		require.ErrorContains(t, err, "store_test.wrapper has no "+name+",")
+		require.ErrorContains(t, err, "store_test.wrapper has no "+name+" and")
 	}
 	memory := store.NewMemory()
 	require.NoError(t, store.Close(ctx, plain{memory}), "nothing to release")
