@@ -184,7 +184,7 @@ func TestSnapshotWithoutAShard(t *testing.T) {
 	p.Fail(1)
 	err := p.Save(ctx, store.At(time.Now()))
 	require.ErrorIs(t, err, plugin.ErrBreaker)
-	require.ErrorContains(t, err, "shard 1 is in the snapshot with what it held at an earlier one")
+	require.ErrorContains(t, err, "the snapshot has shard 1 as it was at an earlier one")
 	p.Fail(1)
 	require.NoError(t, p.Close(ctx))
 	p, _ = stalling(t, nil, dir)

@@ -70,9 +70,9 @@ func TestCountsThatAreNone(t *testing.T) {
 	outside := specGuest(t)
 	outside.returns(abi.ExportStats, abi.Pack(1<<30, 9))
 	for what, wasm := range map[string][]byte{
-		"the guest pointed outside of its memory":   outside.bytes(),
-		`records is "many", and should be a number`: telling(t, "records", "many"),
-		`bytes is "-1", and should be a number`:     telling(t, "bytes", "-1"),
+		"the guest pointed outside its memory": outside.bytes(),
+		`records is "many": must be a number`:  telling(t, "records", "many"),
+		`bytes is "-1": must be a number`:      telling(t, "bytes", "-1"),
 		"session_stats: ends in 3 bytes that are not a pair": func() []byte {
 			m := specGuest(t)
 			m.returns(abi.ExportStats, abi.Pack(uint32(m.text([]byte("odd"))), 3))

@@ -17,7 +17,7 @@ var (
 	ErrTrap     = protocol.ErrTrap     // the guest trapped
 	ErrExit     = protocol.ErrExit     // the guest exited
 	ErrDeadline = protocol.ErrDeadline // the guest exceeded its deadline
-	ErrMemory   = protocol.ErrMemory   // the guest pointed outside of its memory
+	ErrMemory   = protocol.ErrMemory   // the guest pointed outside its memory
 	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
 	ErrBreaker  = protocol.ErrBreaker  // the guest is not running after a failure
 	// ErrEndless is an [ErrProtocol]: an enumeration that goes round, that gives

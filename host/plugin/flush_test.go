@@ -107,7 +107,7 @@ func TestFlushThatFails(t *testing.T) {
 			})
 			write(t, p, c.trick, 1)
 			require.Eventually(t, func() bool { return disk.times(c.then) > c.errors }, 10*time.Second, time.Millisecond)
-			require.GreaterOrEqual(t, disk.times("what was written could not be made durable"), c.errors)
+			require.GreaterOrEqual(t, disk.times("writes could not be made durable"), c.errors)
 			require.EqualValues(t, c.errors, p.Stats().Ops["flush"].Errors)
 			write(t, p, "a", 1)
 			before := disk.times(c.then)

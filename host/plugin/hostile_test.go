@@ -244,7 +244,7 @@ func TestEnumerationsThatLie(t *testing.T) {
 	}{
 		{actCursorEndless, "cursor 5 comes again", false},
 		{actCursorsAlternate, "comes again", false},
-		{actCursorNegative, "cursor -5", true},
+		{actCursorNegative, "the cursor is -5", true},
 		{actKeyCut, "6 bytes", true},
 		{actKeyEmpty, "of 0", true},
 		{actChunkShort, "7 bytes", true},

@@ -69,7 +69,7 @@ func TestCloseSaysThatItCouldNotSave(t *testing.T) {
 	p := open(t, guest(t, "hostile"), config)
 	err := p.Close(ctx)
 	require.ErrorIs(t, err, plugin.ErrTrap)
-	require.ErrorContains(t, err, "closing without everything saved")
+	require.ErrorContains(t, err, "not everything was saved")
 	require.NoError(t, p.Close(ctx))
 	_, err = p.Get(ctx, key, actWork)
 	require.ErrorIs(t, err, store.ErrClosed)

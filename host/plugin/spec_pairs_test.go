@@ -50,7 +50,7 @@ func TestSpecDescribe(t *testing.T) {
 	require.Equal(t, leastValue, info.MaxValue)
 
 	for name, n := range map[string]int{"max_key": leastKey, "max_value": leastValue} {
-		refused(t, describing(t, name, strconv.Itoa(n-1)), plugin.ErrOpen, fmt.Sprintf("%s is %q, and should be a number of at least %d", name, strconv.Itoa(n-1), n))
+		refused(t, describing(t, name, strconv.Itoa(n-1)), plugin.ErrOpen, fmt.Sprintf("%s is %q: must be a number of at least %d", name, strconv.Itoa(n-1), n))
 	}
 }
 

@@ -9,33 +9,33 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Archive keeps the records of a guest that holds them in its memory, in a file for
-// one.
+// Archive keeps the records of a guest that holds them in memory, for example in a
+// file.
 type Archive interface {
-	// Begin begins a new copy of all records, beside the one there is. After the
-	// last one no other takes its place.
+	// Begin begins a new copy of all records beside the current one. No other copy
+	// replaces the last one.
 	Begin(last bool) (Copy, error)
 }
 
-// Copy is a copy of all records that is being made. Finish or Abort must follow.
+// Copy is a copy of all records in the making. Finish or Abort must end it.
 type Copy interface {
-	// Add adds a list of records and reports false if it came too late. Shards may
-	// add side by side.
+	// Add adds a list of records and reports false if it came too late. Several
+	// shards may add at once.
 	Add(list []byte) bool
 
-	// Finish puts the copy in the place of the one before. Of the shards to keep it
-	// has what the one before had of them as well, as far as room allows: it is
-	// asked for each record of such a shard.
+	// Finish replaces the previous copy by this one. For each shard in keep it also
+	// takes over the previous copy's records, as far as room allows: Finish calls
+	// room for each of them.
 	Finish(keep []bool, room func(shard int, r store.Record) bool) error
 	Abort()
 }
 
-// SetArchive has Save and Close copy all records. It must be called before anything
-// else is.
+// SetArchive makes Save and Close copy all records. It must be called before any
+// other method.
 func (st *Store) SetArchive(a Archive) { st.archive = a }
 
-// copyAll has the archive hold what the guest holds. Operations go on meanwhile: one
-// that falls into that time may or may not be in it.
+// copyAll copies what the guest holds into the archive. Operations go on meanwhile,
+// and the copy may or may not include them.
 func (st *Store) copyAll(ctx context.Context, now store.Millis) error {
 	c, err := st.archive.Begin(false)
 	if err != nil {
@@ -75,8 +75,8 @@ func (st *Store) copyAll(ctx context.Context, now store.Millis) error {
 	return errors.Join(append(errs, st.archiveError(c.Finish(keep, st.room())))...)
 }
 
-// room bounds what is taken over for a shard from the copy before: a guest that fails
-// each time in the middle has a part taken over each time, and another one added.
+// room bounds what a shard takes over from the previous copy: if a guest fails in the
+// middle each time, each copy takes over one part and adds another.
 func (st *Store) room() func(shard int, r store.Record) bool {
 	extents := st.extents()
 	left := make([]*extent, len(st.shards))
@@ -89,10 +89,10 @@ func (st *Store) room() func(shard int, r store.Record) bool {
 }
 
 func (st *Store) notCopied(s *shard, err error) error {
-	return fmt.Errorf("plugin %s: shard %d is in the snapshot with what it held at an earlier one: %w", st.Name(), s.index, err)
+	return fmt.Errorf("plugin %s: the snapshot has shard %d as it was at an earlier one: %w", st.Name(), s.index, err)
 }
 
-// copyShard adds what a shard that is being closed holds. Its lock is held.
+// copyShard adds the records of a shard that is being closed. Its lock is held.
 func (s *shard) copyShard(c Copy, x *extent, in *runner, now store.Millis, moves *atomic.Uint64) error {
 	for cursor := int64(0); ; {
 		next, list, err := s.step(x, in, opSnapshot, cursor, now)
@@ -118,5 +118,5 @@ func (st *Store) archiveError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("plugin %s: the snapshot was not written, the one before is kept: %w: %w", st.Name(), store.ErrUnavailable, err)
+	return fmt.Errorf("plugin %s: the snapshot was not written, the previous one is kept: %w: %w", st.Name(), store.ErrUnavailable, err)
 }

@@ -11,18 +11,17 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Close saves every shard and ends the store. It waits for calls that run, and
-// operations that come later get [store.ErrClosed]. Shards that were never open are
-// left alone.
+// Close saves every shard and ends the store. It waits for running calls; later
+// operations get [store.ErrClosed]. It skips shards that were never open.
 //
-// The shards are saved side by side. If the context ends while some of them do
-// not come back, Close goes on for as long as others make progress, CloseGrace from one
-// sign of it to the next, and then returns an error that is [ErrHung] and the context's,
-// and names them. The others have been saved by then, and the archive, if there is
-// one, has been written; for a shard that is missing it keeps what it had of it.
+// Close saves all shards at once. If the context ends while some do not return from a
+// call, Close goes on as long as others make progress, at most CloseGrace from one sign
+// of it to the next. It then returns an error that wraps [ErrHung] and the context's,
+// and names the missing shards. The others are saved by then and the archive, if there
+// is one, is written; it keeps its previous copy of a missing shard.
 //
-// free is called when the last shard has ended, be it after Close has returned. A
-// second Close waits until then, or for its context.
+// Close calls free when the last shard has ended, possibly after Close has
+// returned. A second Close waits until then, or for its context.
 func (st *Store) Close(ctx context.Context, now store.Millis, free func() error) error {
 	if st.closing.Swap(true) {
 		select {
@@ -52,7 +51,7 @@ func (st *Store) Close(ctx context.Context, now store.Millis, free func() error)
 	return errors.Join(err, <-freed)
 }
 
-// Discard ends the instances of a store that is not to be, of which nothing is saved.
+// Discard ends the instances of a store that failed to open. It saves nothing.
 func (st *Store) Discard() {
 	for _, s := range st.shards {
 		s.mu.Lock()
@@ -65,14 +64,14 @@ func (st *Store) Discard() {
 	}
 }
 
-// closing is a Close that runs.
+// closing is a running Close.
 type closing struct {
 	st      *Store
 	last    Copy // nil for none
 	extents *extents
-	errs    []error // those of shards belong to them until they have ended
-	shards  []error
-	whole   []atomic.Bool // the shard is in the snapshot with all it holds
+	errs    []error
+	shards  []error       // each belongs to its shard until that has ended
+	whole   []atomic.Bool // the snapshot has all that the shard holds
 	saved   atomic.Bool   // by one instance
 	moves   atomic.Uint64 // signs of progress
 	outcome chan int      // shards as they end
@@ -96,8 +95,8 @@ func (st *Store) beginClosing(now store.Millis) *closing {
 	return c
 }
 
-// wait returns which shards have ended: all, unless the context ends and nothing
-// moves any more.
+// wait returns which shards have ended: all, unless the context ends and progress
+// stops.
 func (c *closing) wait(ctx context.Context) []bool {
 	ended := make([]bool, len(c.st.shards))
 	left, done := len(ended), ctx.Done()
@@ -111,7 +110,7 @@ func (c *closing) wait(ctx context.Context) []bool {
 			c.moves.Add(1)
 			continue
 		case <-done:
-			done = nil // from here on it is time that counts
+			done = nil // from here on only progress counts
 		case <-still:
 			if c.moves.Load() == moves {
 				return ended
@@ -123,7 +122,7 @@ func (c *closing) wait(ctx context.Context) []bool {
 	return ended
 }
 
-// finish completes the snapshot, and returns what went wrong so far.
+// finish completes the snapshot and returns the errors so far.
 func (c *closing) finish(ended []bool) error {
 	errs := c.errs
 	for i, err := range c.shards {
@@ -146,8 +145,8 @@ func (c *closing) finish(ended []bool) error {
 	return errors.Join(errs...)
 }
 
-// endless reports whether the enumeration of a shard did not end: a file with what
-// it gave is of use to nobody.
+// endless reports whether the enumeration of a shard did not end. A file with its
+// records is useless.
 func (c *closing) endless(ended []bool) bool {
 	for i, is := range ended {
 		if is && errors.Is(c.shards[i], ErrEndless) {
@@ -162,15 +161,15 @@ func (c *closing) rest(ended []bool) {
 	for _, is := range ended {
 		if !is {
 			if i := <-c.outcome; c.shards[i] != nil {
-				c.st.config.Logger.Error("a shard that came back late could not be saved", "plugin", c.st.Name(), "error", c.shards[i])
+				c.st.config.Logger.Error("a shard that returned late could not be saved", "plugin", c.st.Name(), "error", c.shards[i])
 			}
 		}
 	}
 }
 
-// close saves and ends the shard, and adds what it holds to the last snapshot.
-// It waits for the call that runs. A guest that cannot save may still be able to
-// say what it holds.
+// close saves and ends the shard, and adds its records to the last snapshot. It
+// waits for the running call. A guest that cannot save may still be able to list
+// its records.
 func (s *shard) close(now store.Millis, c *closing) error {
 	if s.queue != nil {
 		s.queue <- struct{}{}
@@ -187,7 +186,7 @@ func (s *shard) close(now store.Millis, c *closing) error {
 	c.moves.Add(1)
 	in := s.in
 	var err error
-	// One instance speaks for all where records lie elsewhere.
+	// If records are stored elsewhere, one instance saves for all.
 	if !s.store.remote() || !c.saved.Swap(true) {
 		err = s.flushAll(in, now, func() { c.moves.Add(1) })
 		if s.in != nil {
@@ -208,7 +207,7 @@ func (s *shard) close(now store.Millis, c *closing) error {
 		s.in = nil
 	}
 	if err != nil {
-		return fmt.Errorf("closing without everything saved: %w", err)
+		return fmt.Errorf("not everything was saved: %w", err)
 	}
 	return nil
 }
@@ -222,7 +221,8 @@ func missing(ended []bool) bool {
 	return false
 }
 
-// hung names the shards that have not ended; those of nil are not known.
+// hung returns the error that names the shards that have not ended. Nil means that
+// they are not known.
 func (st *Store) hung(ended []bool, cause error) error {
 	var names []string
 	for i, is := range ended {
@@ -237,6 +237,6 @@ func (st *Store) hung(ended []bool, cause error) error {
 	case len(names) > 1:
 		shards = "shards " + strings.Join(names, ", ")
 	}
-	return fmt.Errorf("plugin %s: %s of %d had not come back from a call when the context ended: %w: %w: %w",
+	return fmt.Errorf("plugin %s: %s of %d had not returned from a call when the context ended: %w: %w: %w",
 		st.Name(), shards, len(st.shards), store.ErrUnavailable, ErrHung, cause)
 }

@@ -8,48 +8,48 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Config is what a [Store] needs to know. New, Pairs and Fail must be set.
+// Config configures a [Store]. New, Pairs and Fail must be set.
 type Config struct {
-	// Name is what logs and errors call the plugin. Empty means the name that the
-	// guest gives itself, or else DefaultName.
+	// Name is the plugin's name in logs and errors. If it is empty, the guest's own
+	// name is used, or else DefaultName.
 	Name, DefaultName string
 
-	// Shards is how many instances there are at most, a power of two.
+	// Shards is the largest number of instances, a power of two.
 	Shards int
 
-	// New makes an instance of which nothing has been called yet, and Pairs what
-	// its Open is given.
+	// New makes an instance on which nothing has been called yet. Pairs returns the
+	// argument for its Open.
 	New   func(shard int) (Instance, error)
 	Pairs func(shard int) []byte
 
-	// Admit may refuse a guest by what it describes, before it is opened. Nil
-	// admits all.
+	// Admit may refuse a guest by its description, before it is opened. Nil admits
+	// all.
 	Admit func(*Description) error
 
 	// Opened is told when a shard has got an instance, whose lock is held: it must not
 	// call the store. Nil for nobody.
 	Opened func(shard int)
 
-	// Fail makes the error that a caller gets.
+	// Fail turns a failure into the error that a caller gets.
 	Fail func(*Failure) error
 
-	// Writable is asked before each write; what it returns is the write's error.
-	// Nil means that nothing can be in the way.
+	// Writable is called before each write; an error that it returns becomes the
+	// write's. Nil means that writing is always possible.
 	Writable func() error
 
-	// Queue is for guests that may hold a call for long: whoever waits for one does so
-	// where its context can end it.
+	// Queue is for guests whose calls may take long: callers wait where their context
+	// can end the wait.
 	Queue bool
 
-	// MemoryLimit is the memory of an instance and FileBytes what all of them
-	// may have in files, less than 0 for no bound: by these an enumeration is
-	// known not to end. Sequence is how long calls may take of which the guest
-	// says how many there are; 0 means no bound.
+	// MemoryLimit bounds the memory of one instance and FileBytes the files of all
+	// of them, less than 0 for no bound. An enumeration that exceeds them does not
+	// end. Sequence bounds the time of a series of calls whose number the guest
+	// decides; 0 means no bound.
 	MemoryLimit, FileBytes int64
 	Sequence               time.Duration
 
-	// KeepsFiles says that the next instance finds what the last one saved, and
-	// that two instances of one shard must not be open at once.
+	// KeepsFiles says that a new instance finds what the last one saved, and that
+	// two instances of one shard must not be open at once.
 	KeepsFiles bool
 
 	// SaveEach makes every write durable before it returns.
@@ -58,20 +58,20 @@ type Config struct {
 	Logger *slog.Logger     // nil for none
 	Now    func() time.Time // the clock of pauses; nil for [time.Now]
 
-	// Judge is the time by which records are taken for expired where a save is the
-	// host's idea, given what a caller says it is. Nil means what the caller says.
+	// Judge takes the caller's time and returns the time by which saves and sweeps
+	// that the host starts take records for expired. Nil means the caller's time.
 	Judge func(now store.Millis) store.Millis
 
-	// Patience is how long Save waits for a snapshot of one shard, and CloseGrace
-	// how long Close waits for a sign of life after its context has ended. 0 means
-	// ten seconds and two.
+	// Patience is how long Save waits for a snapshot of one shard; 0 means ten
+	// seconds. CloseGrace is how long Close waits for a sign of life after its
+	// context has ended; 0 means two seconds.
 	Patience, CloseGrace time.Duration
 }
 
 const (
 	defaultPatience = 10 * time.Second
-	// A context that has ended before Close, as that of a server's shutdown may
-	// have, must not cost what was written.
+	// A context that ended before Close, as a server's shutdown context may, must
+	// not lose writes.
 	defaultCloseGrace = 2 * time.Second
 )
 

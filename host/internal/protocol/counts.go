@@ -7,29 +7,29 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Counts are what a guest tells of itself with session_stats. Records and Bytes
-// are what it holds now; Evicted and Expired count on over instances that were
-// replaced, from what each told last.
+// Counts are the figures that a guest reports with session_stats. Records and Bytes
+// are what it holds now. Evicted and Expired continue across replaced instances,
+// from the last figures of each.
 type Counts struct {
-	// Told says that the guest tells anything. The rest is zero otherwise.
+	// Told says that the guest reports figures. Otherwise the rest is zero.
 	Told bool
 
-	// Records are those that are stored, those among them that have expired
-	// and were not found yet; Bytes is the space that they take, with all that
-	// is kept for them. -1 stands for what the guest does not know: of a
-	// shard, or of any of the shards.
+	// Records is the number of stored records, including expired ones not found
+	// yet. Bytes is the space that they take with everything kept for them. -1
+	// means that the guest does not know the figure for this shard, or for one of
+	// the shards.
 	Records, Bytes int64
 
-	// Evicted counts records that the guest removed for want of room and that
-	// had not expired, Expired those that it removed because they had.
+	// Evicted counts unexpired records that the guest removed to make room, Expired
+	// those that it removed because they had expired.
 	Evicted, Expired uint64
 
-	// Limit is the setting that has the guest evict, or refuse what is new, in
-	// the guest's words. MemoryLimit is called memory_limit there.
+	// Limit is the setting that makes the guest evict, or refuse new records, by
+	// the guest's name for it. MemoryLimit is called memory_limit there.
 	Limit string
 }
 
-// add makes the counts of all shards.
+// add adds the counts of another shard.
 func (c *Counts) add(other Counts) {
 	if !other.Told {
 		return
@@ -39,7 +39,7 @@ func (c *Counts) add(other Counts) {
 		return
 	}
 	c.Records, c.Bytes = addKnown(c.Records, other.Records), addKnown(c.Bytes, other.Bytes)
-	// The limit that is in the way is that of the shard that evicts.
+	// The limit of a shard that evicts is the one reached.
 	if other.Limit != "" && (c.Limit == "" || c.Evicted == 0 && other.Evicted > 0) {
 		c.Limit = other.Limit
 	}
@@ -54,11 +54,11 @@ func addKnown(a, b int64) int64 {
 	return a + b
 }
 
-// counted is what a shard knows of its guest's counts. Its lock is held.
+// counted is what a shard knows about its guest's counts. The shard's lock guards it.
 type counted struct {
-	now  Counts // of the instance that runs, as it told last
+	now  Counts // of the running instance, as last reported
 	past Counts // Evicted and Expired of those before it
-	at   uint64 // how many writes there were then
+	at   uint64 // the number of writes at that time
 }
 
 func (c *counted) total() Counts {
@@ -69,14 +69,14 @@ func (c *counted) total() Counts {
 	return sum
 }
 
-// replaced says that another instance begins at nothing.
+// replaced notes that a new instance begins at zero.
 func (c *counted) replaced() {
 	c.past = c.total()
 	c.now = Counts{Told: c.past.Told, Limit: c.past.Limit}
 }
 
-// count asks the guest what it holds and has given up. The shard's lock is held.
-// An instance that fails at it is ended, as at any operation.
+// count asks the guest for its counts. The shard's lock is held. As in any
+// operation, a failure ends the instance.
 func (s *shard) count() {
 	in := s.in
 	if in == nil || in.lacks.stats {
@@ -95,11 +95,11 @@ func (s *shard) count() {
 	case answered && code == abi.Unsupported:
 		in.lacks.stats = true
 	case !answered:
-		_ = s.failed(in, "stats", err) // which is in the log
+		_ = s.failed(in, "stats", err) // the failure is in the log
 	}
 }
 
-// parseCounts takes the answer of session_stats.
+// parseCounts parses the answer of session_stats.
 func parseCounts(list []byte) (Counts, error) {
 	c := Counts{Told: true, Records: -1, Bytes: -1}
 	for {
@@ -119,10 +119,10 @@ func parseCounts(list []byte) (Counts, error) {
 		switch name {
 		case abi.StatsRecords, abi.StatsBytes, abi.StatsEvicted, abi.StatsExpired:
 			var err error
-			// 18 digits: what is added up over shards stays within 64 bits.
+			// 18 digits: the sum over shards stays within 64 bits.
 			if n, err = strconv.ParseUint(value, 10, 63); err != nil || len(value) > 18 {
 				return c, badCounts(name + " is " + strconv.Quote(short(value)) +
-					", and should be a number of up to 18 digits")
+					": must be a number of up to 18 digits")
 			}
 		}
 		switch name {
@@ -142,18 +142,18 @@ func badCounts(what string) error {
 	return &Fault{Kind: ErrProtocol, Message: abi.ExportStats + ": " + what}
 }
 
-// evictionInterval is how often the log says that a guest goes on evicting.
+// evictionInterval is how often the log repeats that a guest evicts.
 const evictionInterval = time.Minute
 
-// evictionsTold is what the log has of evictions; the counting step's.
+// evictionsTold is what the log has about evictions. Only the counting step uses it.
 type evictionsTold struct {
 	evicted uint64
 	next    time.Time
 }
 
-// Count is a step of counting: it asks shards that were written to since the last one,
-// and that are not in use, and has the log say when the guest evicts: at once the
-// first time, and then how often in each minute.
+// Count is a step of counting: it asks those shards that were written to since the
+// last step and are not in use. It logs evictions: at once the first time, and then
+// their number once a minute.
 func (st *Store) Count() {
 	all := make([]Counts, len(st.shards))
 	for i, s := range st.shards {
@@ -172,8 +172,8 @@ func (st *Store) Count() {
 	}
 }
 
-// CountLast has the log say what no Count came to: as all that a program evicts which
-// runs for less than a second. It is for a store that was closed.
+// CountLast logs the evictions that no Count has seen, such as all those of a program
+// that runs for less than a second. It is for a closed store.
 func (st *Store) CountLast() {
 	all := make([]Counts, len(st.shards))
 	for i, s := range st.shards {
@@ -184,8 +184,8 @@ func (st *Store) CountLast() {
 	st.logEvictions(st.total(all))
 }
 
-// total adds up what shards tell. Of a guest whose records lie elsewhere each tells
-// what all of them hold, and for itself what it removed.
+// total adds up the counts of shards. If records are stored elsewhere, each shard
+// reports what all of them hold, but only its own removals.
 func (st *Store) total(shards []Counts) (sum Counts) {
 	for _, c := range shards {
 		if st.remote() && sum.Told && c.Told {
@@ -196,7 +196,7 @@ func (st *Store) total(shards []Counts) (sum Counts) {
 	return sum
 }
 
-// countWritten asks the guest if it was written to. The shard's lock is held.
+// countWritten asks the guest for its counts if it was written to. The shard's lock is held.
 func (s *shard) countWritten() {
 	if s.progress.written.Load() != s.counted.at {
 		s.count()

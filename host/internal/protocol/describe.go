@@ -9,31 +9,31 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 )
 
-// Description is what a guest says of itself.
+// Description is what a guest says about itself.
 type Description struct {
-	Name, Version    string // "" if it does not say
+	Name, Version    string // "" if not given
 	Capabilities     []string
 	MaxKey, MaxValue int // bytes
 
-	CAS     bool // it compares and sets by itself
-	Reshard bool // it finds its records with any number of shards
-	Remote  bool // its records lie elsewhere: any instance serves any key
+	CAS     bool // it has its own compare-and-set
+	Reshard bool // it finds its records under any number of shards
+	Remote  bool // its records are stored elsewhere: any instance serves any key
 }
 
 // MaxDescription bounds the lists of session_describe and session_stats.
 const MaxDescription = 64 << 10
 
 const (
-	maxDescribed = 64 // bytes of name and version
-	// What is beyond it cannot be known to this version.
+	maxDescribed = 64 // bytes each of name and version
+	// A longer list names capabilities that this version does not know.
 	maxCapabilities = 64
-	// What every guest must take.
+	// Every guest must take at least these.
 	leastKey   = 64
 	leastValue = 4096
 )
 
-// parseDescription takes the answer of session_describe. One that is not a
-// description is a fault.
+// parseDescription parses the answer of session_describe. A malformed one is a
+// fault.
 func parseDescription(list []byte) (*Description, error) {
 	d := &Description{MaxKey: abi.MaxKey, MaxValue: abi.MaxValue}
 	for {
@@ -56,13 +56,13 @@ func parseDescription(list []byte) (*Description, error) {
 		case abi.DescribeMaxKey:
 			n, err := strconv.ParseUint(value, 10, 63)
 			if err != nil || n < leastKey {
-				return nil, badDescription("%s is %q, and should be a number of at least %d", name, value, leastKey)
+				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, leastKey)
 			}
 			d.MaxKey = int(min(n, abi.MaxKey))
 		case abi.DescribeMaxValue:
 			n, err := strconv.ParseUint(value, 10, 63)
 			if err != nil || n < leastValue {
-				return nil, badDescription("%s is %q, and should be a number of at least %d", name, value, leastValue)
+				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, leastValue)
 			}
 			d.MaxValue = int(min(n, abi.MaxValue))
 		}
@@ -71,8 +71,8 @@ func parseDescription(list []byte) (*Description, error) {
 	d.Reshard = slices.Contains(d.Capabilities, abi.CapabilityReshard)
 	d.Remote = slices.Contains(d.Capabilities, abi.CapabilityRemote)
 	if d.Remote && !d.CAS {
-		return nil, badDescription("has the capability %s and not %s: where records lie elsewhere, others write them as well, and "+
-			"the host cannot compare for a guest then", abi.CapabilityRemote, abi.CapabilityCAS)
+		return nil, badDescription("has the capability %s and not %s: others write records that are stored elsewhere, so "+
+			"the host cannot compare and set for the guest", abi.CapabilityRemote, abi.CapabilityCAS)
 	}
 	return d, nil
 }

@@ -1,12 +1,12 @@
-// Package protocol is what a host does around the instances of a guest, whatever
-// runs them: which instance serves a call, locks, failures and the pauses after
-// them, what a guest lacks (compare-and-set, touch, restoring), enumerations,
-// saving and the end.
+// Package protocol manages the instances of a guest, whatever runs them: it chooses
+// the instance for a call, and handles locks, failures and the pauses after them,
+// operations that a guest lacks (compare-and-set, touch, restoring), enumerations,
+// saving and closing.
 //
 // An [Instance] is the guest's side: one method for each export of abi/SPEC.md.
 // Package plugin has one that runs on wazero, package guesttest one that is Go code.
-// The [Store] that comes of them is a store.Store.
+// A [Store] made of instances is a store.Store.
 //
-// Nothing here runs by itself: there is neither goroutine nor ticker between two
-// calls. Sweeping, saving and counting are steps for somebody's scheduler.
+// Nothing here runs by itself: no goroutine or ticker exists between calls.
+// Sweeping, saving and counting are steps that a scheduler calls.
 package protocol

@@ -10,9 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// each has every shard do something, all at once: one that hangs keeps neither the
-// others from it nor, when the context ends, the caller. What comes before it takes the
-// shard's lock by itself.
+// each runs f on every shard at once. A shard that hangs does not hold up the others,
+// nor the caller once the context ends. The functions in before take the shard's lock
+// themselves.
 func (st *Store) each(ctx context.Context, op opKind, f func(*shard, *runner) error, before ...func(*shard) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -41,12 +41,12 @@ func (st *Store) each(ctx context.Context, op opKind, f func(*shard, *runner) er
 	return errors.Join(errs...)
 }
 
-// everyShard is each with nothing before it.
+// everyShard is each without functions before f.
 func (st *Store) everyShard(ctx context.Context, op opKind, f func(*shard, *runner) error) error {
 	return st.each(ctx, op, f)
 }
 
-// outcome is what became of one shard.
+// outcome is the result of one shard.
 type outcome struct {
 	shard    int
 	err      error
@@ -55,7 +55,7 @@ type outcome struct {
 
 func (s *shard) one(ctx context.Context, op opKind, f func(*shard, *runner) error, before []func(*shard) error) (o outcome) {
 	o.shard = s.index
-	// A guest that is Go code panics where its caller can recover.
+	// A guest that is Go code must panic where its caller can recover.
 	defer func() {
 		if r := recover(); r != nil {
 			o.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())

@@ -9,14 +9,14 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// restoreBatch is how many bytes of records are restored with one call.
+// restoreBatch is how many bytes of records one call restores.
 const restoreBatch = 256 << 10
 
-// Keys implements [store.Lister]. The keys are the caller's. No lock is held
-// while the caller has one. It fails with [store.ErrUnsupported] if the guest
-// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is
-// replaced before the shard is done, and with [ErrEndless] if it gives more than
-// the guest has room for.
+// Keys implements [store.Lister]. The keys belong to the caller. Keys holds no lock
+// while the caller handles one. It fails with [store.ErrUnsupported] if the guest
+// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is replaced
+// before the shard is done, and with [ErrEndless] if the guest returns more than it
+// has room for.
 func (st *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		extents := st.extents()
@@ -117,7 +117,7 @@ func (r *runner) chunk(op opKind, cursor int64, now store.Millis) (next int64, l
 		return 0, nil, err
 	}
 	if next < 0 {
-		return 0, nil, Broken("the cursor %d, and it should not be negative", next)
+		return 0, nil, Broken("the cursor is %d: must not be negative", next)
 	}
 	return next, list, check(list)
 }
@@ -129,9 +129,9 @@ func checkKeys(list []byte) error {
 		case !ok && len(rest) == 0:
 			return nil
 		case !ok:
-			return Broken("a chunk that ends in %d bytes that are not a key", len(rest))
+			return Broken("a chunk ends in %d bytes that are not a key", len(rest))
 		case len(key) == 0 || len(key) > abi.MaxKey:
-			return Broken("a chunk with a key of %d bytes, and a key has 1 to %d", len(key), abi.MaxKey)
+			return Broken("a chunk has a key of %d bytes: must be 1 to %d", len(key), abi.MaxKey)
 		}
 		list = rest
 	}
@@ -144,17 +144,17 @@ func checkRecords(list []byte) error {
 		case !ok && len(rest) == 0:
 			return nil
 		case !ok:
-			return Broken("a chunk that ends in %d bytes that are not a record", len(rest))
+			return Broken("a chunk ends in %d bytes that are not a record", len(rest))
 		case len(key) == 0 || len(key) > abi.MaxKey || len(value) > abi.MaxValue:
-			return Broken("a chunk with a key of %d and a value of %d bytes, and they have 1 to %d and up to %d",
+			return Broken("a chunk has a key of %d bytes and a value of %d: must be 1 to %d and at most %d",
 				len(key), len(value), abi.MaxKey, abi.MaxValue)
 		}
 		list = rest
 	}
 }
 
-// Restore implements [store.Restorer]. Records go to the guest in batches if
-// it exports session_restore, else one by one.
+// Restore implements [store.Restorer]. It passes records to the guest in batches if
+// the guest exports session_restore, and otherwise one by one.
 func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, error], now store.Millis) error {
 	batches := make([][]byte, len(st.shards))
 	flush := func(i int) error {

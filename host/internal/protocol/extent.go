@@ -10,23 +10,22 @@ import (
 )
 
 const (
-	// extentFactor is how much more an enumeration may give than the guest has room
-	// for: records can be kept compressed, and some that change while it goes on
-	// come more than once.
+	// extentFactor is how many times its room a guest may return in an enumeration:
+	// it may keep records compressed, and records that change meanwhile may come
+	// more than once.
 	extentFactor = 4
-	// chunkCost is what a chunk counts for beside what is in it.
+	// chunkCost is what a chunk counts in addition to its content.
 	chunkCost = 8
 	// MaxChunks bounds an enumeration of one shard.
 	MaxChunks = 1 << 24
 )
 
-// extents bound one enumeration of all shards by what the guest has room for: each
-// shard by its memory, and all of them by the files that they share. Without a
-// bound it would be the guest that decides how large a snapshot becomes and how
-// long Save and Close take.
+// extents bound one enumeration of all shards by the guest's room: each shard by
+// its memory, and all of them by the files that they share. Without a bound the
+// guest would decide how large a snapshot becomes and how long Save and Close take.
 type extents struct {
 	config *Config
-	files  atomic.Int64 // bytes that are left
+	files  atomic.Int64 // bytes left
 }
 
 func (st *Store) extents() *extents {
@@ -35,7 +34,7 @@ func (st *Store) extents() *extents {
 	return e
 }
 
-// fileExtent is what a guest can give from files.
+// fileExtent is how many bytes a guest can return from files.
 func (c *Config) fileExtent() (bytes int64) {
 	if c.FileBytes < 0 || c.FileBytes > math.MaxInt64/extentFactor {
 		return math.MaxInt64
@@ -43,11 +42,11 @@ func (c *Config) fileExtent() (bytes int64) {
 	return extentFactor * c.FileBytes
 }
 
-// extent is that of one shard.
+// extent bounds the enumeration of one shard.
 type extent struct {
 	all     *extents
-	memory  int64         // bytes that are left
-	time    time.Duration // of the guest that is left, if it is limited
+	memory  int64         // bytes left
+	time    time.Duration // left to the guest, if limited
 	given   int64
 	cursors cycle
 }
@@ -56,27 +55,27 @@ func (e *extents) shard() *extent {
 	return &extent{all: e, memory: extentFactor * e.config.MemoryLimit, time: e.config.Sequence}
 }
 
-// take counts a chunk, which took the guest so long and is followed by the one at
-// next. What it returns is a *Fault, and the enumeration must not go on then.
+// take counts a chunk that took the guest that long and is followed by the one at
+// next. Its error is a *Fault and ends the enumeration.
 func (x *extent) take(next int64, list []byte, took time.Duration) error {
 	if !x.cursors.add(next) {
 		return endless("the cursor %d comes again", next)
 	}
 	if x.cursors.n > MaxChunks {
-		return endless("it has given %d chunks, and that is the most", x.cursors.n)
+		return endless("it returned %d chunks: must be at most %d", x.cursors.n, MaxChunks)
 	}
 	if !x.bytes(int64(len(list)) + chunkCost) {
-		return endless("it has given %d bytes, and a guest with %d bytes of memory and quotas of %d bytes for files cannot have more than %d times as much",
-			x.given, x.all.config.MemoryLimit, x.all.config.FileBytes, extentFactor)
+		return endless("it returned %d bytes: must be at most %d times the guest's %d bytes of memory and %d bytes of file quotas",
+			x.given, extentFactor, x.all.config.MemoryLimit, x.all.config.FileBytes)
 	}
 	if x.time -= took; x.all.config.Sequence > 0 && x.time < 0 && next != 0 {
-		return endless("it has taken more than %v of the guest's time; a longer Deadline allows more", x.all.config.Sequence)
+		return endless("it took more than %v of the guest's time: a longer Deadline allows more", x.all.config.Sequence)
 	}
 	return nil
 }
 
-// bytes takes n bytes, first of what the memory allows, and reports false if there
-// are not so many left.
+// bytes takes n bytes, first from the memory's allowance, and reports false if
+// fewer are left.
 func (x *extent) bytes(n int64) bool {
 	x.given += n
 	if x.memory >= n {
@@ -90,8 +89,8 @@ func endless(format string, args ...any) error {
 	return &Fault{Kind: ErrEndless, Message: fmt.Sprintf(format, args...)}
 }
 
-// cycle notices that a sequence of cursors runs in a circle, by comparing each
-// with one that it remembers for longer and longer (Brent's way).
+// cycle detects a sequence of cursors that runs in a circle. It compares each with
+// one that it remembers for longer and longer (Brent's algorithm).
 type cycle struct {
 	kept           int64
 	seen, until, n int
@@ -113,9 +112,9 @@ func (c *cycle) add(cursor int64) bool {
 	return true
 }
 
-// step makes the next step of an enumeration of the shard, whose lock is held. What
-// it returns lies in the guest's memory. A guest whose enumeration does not end
-// lives on: it does what else it is asked for.
+// step makes the next step of an enumeration of the shard, whose lock is held. The
+// list lies in the guest's memory. A guest whose enumeration does not end lives on:
+// its other operations may work.
 func (s *shard) step(x *extent, in *runner, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
 	began := time.Now()
 	next, list, err = in.chunk(op, cursor, now)

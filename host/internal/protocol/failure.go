@@ -9,11 +9,11 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Failure is an operation that failed in the guest: with a code that it answered, or
-// with a fault of a Kind. [Config].Fail makes of it what callers get.
+// Failure is an operation that failed in the guest, with a code that it answered or
+// with a fault of a Kind. [Config].Fail turns it into the error that callers get.
 type Failure struct {
 	Plugin     string
-	Op         string // "get", "set", …; "open" if an instance could not be brought up
+	Op         string // "get", "set", …; "open" if an instance could not be opened
 	Shard      int
 	Code       abi.Code
 	Kind       error
@@ -24,7 +24,7 @@ type Failure struct {
 	RetryAfter time.Duration // until the shard gets a new instance, if it has none
 }
 
-// Text says what went wrong, in one line.
+// Text describes the failure in one line.
 func (f *Failure) Text() string {
 	var b strings.Builder
 	switch {

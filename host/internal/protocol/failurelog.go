@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// logFailure reports an instance that failed, unless the same was said often enough,
-// and whether it did: as one record with the trace and
-// the last output, and at debug level the trace once more with a record for each
-// line, since handlers that write text put a value of several lines into one.
-// What the guest wrote stands in the log already, line by line.
+// logFailure logs an instance that failed, unless the log has the same often enough,
+// and reports whether it did. The record has the trace and the last output. At debug
+// level the trace follows with a record for each line, since text handlers put a
+// value of several lines into one. The guest's output is already in the log, line by
+// line.
 func (st *Store) logFailure(f *Failure, failures int, next time.Duration) bool {
 	ok, unsaid := st.said.Take("the guest failed: "+f.Op+": "+f.Text(), st.config.Now())
 	if !ok {
@@ -34,8 +34,7 @@ func (st *Store) logFailure(f *Failure, failures int, next time.Duration) bool {
 	return true
 }
 
-// lines is text for people: a list for machines, a text of several lines for
-// everybody else.
+// lines is text of several lines. In JSON it is a list.
 type lines string
 
 // String implements [fmt.Stringer].

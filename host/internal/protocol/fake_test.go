@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// fake is a guest in Go that keeps records in a map for all its instances, as a
-// server elsewhere does, or in one for each.
+// fake is a guest in Go. It keeps records in one map for all its instances, as a
+// server elsewhere does, or in a map for each.
 type fake struct {
 	mu        sync.Mutex
 	describes []string // pairs
@@ -24,7 +24,7 @@ type fake struct {
 	opened    []int          // shards, in order
 	fail      map[string]error
 
-	// within is called in each call of an instance, without a lock.
+	// within runs in each call of an instance, without a lock.
 	within func(op string, shard int)
 }
 
@@ -34,7 +34,7 @@ func newFake(describes ...string) *fake {
 
 var errFake = errors.New("fake")
 
-// open opens a store of it, eagerly.
+// open opens a store of the fake with all its shards.
 func (f *fake) open(t testing.TB, config Config) *Store {
 	st := f.lazy(t, config)
 	for i := range st.shards {
@@ -72,7 +72,7 @@ func (f *fake) instance(shard int) (Instance, error) {
 	return &fakeInstance{f: f, shard: shard, records: records}, nil
 }
 
-// call counts a call and returns the error that it is to have.
+// call counts a call and returns the error set for it.
 func (f *fake) call(op string, shard int) error {
 	f.within(op, shard)
 	f.mu.Lock()
@@ -214,7 +214,7 @@ func (i *fakeInstance) Snapshot(cursor int64, now store.Millis) (int64, []byte, 
 	})
 }
 
-// enumerate gives a record a chunk, in the order of the keys.
+// enumerate returns one record per chunk, in the order of the keys.
 func (i *fakeInstance) enumerate(op string, cursor int64, now store.Millis, add func([]byte, store.Record) []byte) (int64, []byte, error) {
 	if err := i.f.call(op, i.shard); err != nil {
 		return 0, nil, err

@@ -9,33 +9,33 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// round is a round of session_flush that is under way in an instance: at its end
-// what was written before its beginning is durable. The shard's lock guards it.
+// round is a round of session_flush in progress in an instance. At its end every
+// write from before its beginning is durable. The shard's lock guards it.
 type round struct {
 	running bool
 	mark    mark
 	course  course
 }
 
-// course is how a round goes. A guest whose rounds do not come to an end would
-// keep Save and Close from theirs: it is not asked for steps any more, and
-// session_save does it all.
+// course is the progress of a round. A guest whose rounds do not end would keep
+// Save and Close from ending. The host then asks it for no more steps, and
+// session_save does all the work.
 type course struct {
 	calls, idle  int64
 	first, least int64
 }
 
 const (
-	// idleFlushes is how many calls in a row may leave as much as there was.
+	// idleFlushes is how many calls in a row may make no progress.
 	idleFlushes = 64
 
 	// spareFlushes is how many calls a round may take beyond twice the number of
-	// changes that it began with, mostFlushed if there are more.
+	// changes that it began with, of which at most mostFlushed count.
 	spareFlushes = 1000
 	mostFlushed  = 1 << 20
 )
 
-// goesOn reports whether the round may go on, given what a call has left.
+// goesOn reports whether the round may go on, given the changes that a call has left.
 func (c *course) goesOn(left int64) bool {
 	if c.calls++; c.calls == 1 {
 		c.first, c.least = left, left
@@ -48,16 +48,16 @@ func (c *course) goesOn(left int64) bool {
 	return c.idle < idleFlushes && c.calls < spareFlushes+2*min(c.first, mostFlushed)
 }
 
-// distrust has the guest save all at once from now on.
+// distrust makes the guest save everything at once from now on.
 func (s *shard) distrust(in *runner) {
 	in.lacks.flush = true
-	s.store.config.Logger.Warn("a round of session_flush does not end; what is written is saved all at once from now on", "plugin", s.store.Name())
+	s.store.config.Logger.Warn("a round of session_flush does not end: the guest saves everything at once from now on", "plugin", s.store.Name())
 }
 
-// flush has the guest save in steps, between which others use the shard, until a write
-// is durable and all that came before it. It reports false if the guest can only save
-// all at once. An error ends it, and it reports whether the guest answered that;
-// session_save then says what stands.
+// flush makes the guest save in steps, between which others use the shard, until a
+// write and all before it are durable. able is false if the guest can only save
+// everything at once. An error ends it, and answered says whether the guest answered
+// that error; session_save then reports the outcome.
 func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able, answered bool, err error) {
 	p := &s.progress
 	p.flushing.Lock()
@@ -71,8 +71,7 @@ func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able, answ
 			p.note(step.upTo)
 			continue
 		}
-		// A mutex gives the shard to whoever asks last, as a rule, which would
-		// be the next step.
+		// A mutex usually goes to the latest arrival, which would be the next step.
 		select {
 		case <-time.After(min(step.took/2, mostPause)):
 		case <-ctx.Done():
@@ -82,15 +81,15 @@ func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able, answ
 	return true, false, nil
 }
 
-// mostPause is how long others have the shard between two steps at most.
+// mostPause is the longest pause between two steps, in which others use the shard.
 const mostPause = 5 * time.Millisecond
 
-// step is what a call of session_flush did.
+// step is the result of a call of session_flush.
 type step struct {
-	able     bool // there was one
+	able     bool // the guest has session_flush
 	answered bool // with an error
 	took     time.Duration
-	ended    bool // the round, and what it was over is durable
+	ended    bool // the round ended, and its writes are durable
 	upTo     mark
 }
 
@@ -126,9 +125,9 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 	return done, s.done(opFlush, in, err)
 }
 
-// flushAll does what is left of the work of session_save, step by step, before the
-// instance ends. moved is called after each of them. What goes wrong session_save
-// will tell, unless the instance has failed.
+// flushAll does the work of session_save step by step before the instance ends, and
+// calls moved after each step. It ignores errors that the guest answers, since
+// session_save will report them; it returns a failure of the instance.
 func (s *shard) flushAll(in *runner, now store.Millis, moved func()) error {
 	rounds := 1
 	if s.round.running {
@@ -157,7 +156,7 @@ func (s *shard) flushAll(in *runner, now store.Millis, moved func()) error {
 	return nil
 }
 
-// flushSome makes one call, and chooses how large the next one is.
+// flushSome makes one call and chooses the size of the next.
 func (r *runner) flushSome(now store.Millis) (left int64, err error) {
 	began := time.Now()
 	left, err = r.Flush(r.flushSize.changes(), now)
@@ -165,13 +164,14 @@ func (r *runner) flushSome(now store.Millis) (left int64, err error) {
 	return left, err
 }
 
-// flushSize is how many changes a step makes durable: a sync can take a tenth of a
-// millisecond or a tenth of a second. The zero value is ready to use.
+// flushSize is how many changes a step makes durable. It adapts, since a sync can
+// take a tenth of a millisecond or a tenth of a second. The zero value is ready to
+// use.
 type flushSize int
 
 const (
-	// flushTime is how long a step may take that is followed by one as large:
-	// about as long as a write takes that is made durable by itself.
+	// flushTime is the longest step after which the next is as large: about the
+	// time of one write made durable by itself.
 	flushTime = 4 * time.Millisecond
 
 	firstFlush, mostFlush = 4, 4096
@@ -179,7 +179,7 @@ const (
 
 func (s flushSize) changes() int { return cmp.Or(int(s), firstFlush) }
 
-// adapt makes the next step larger or smaller by how long one took.
+// adapt makes the next step larger or smaller according to how long one took.
 func (s *flushSize) adapt(took time.Duration) {
 	size := s.changes()
 	switch {

@@ -10,7 +10,7 @@ import (
 
 const module = "github.com/waddle-sessions/waddle/"
 
-// A protocol that knows what runs its instances is one for that alone.
+// A protocol that knew its runtime would serve only that one.
 func TestProtocolKnowsNoRuntime(t *testing.T) {
 	for _, line := range list(t, "-deps", module+"host/internal/protocol") {
 		name, _, _ := strings.Cut(line, " ")
@@ -19,7 +19,7 @@ func TestProtocolKnowsNoRuntime(t *testing.T) {
 	}
 }
 
-// Of the host's packages, plugin alone imports wazero.
+// Only plugin, of the host's packages, imports wazero.
 func TestWhoImportsWazero(t *testing.T) {
 	var importers []string
 	for _, line := range list(t, module+"host/...") {
@@ -34,11 +34,11 @@ func TestWhoImportsWazero(t *testing.T) {
 	}
 }
 
-// list returns packages, each with what it imports.
+// list returns packages, each with its imports.
 func list(t *testing.T, args ...string) []string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("asks the go command")
+		t.Skip("runs the go command")
 	}
 	out, err := exec.Command("go", append([]string{"list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}"}, args...)...).CombinedOutput()
 	require.NoError(t, err, "%s", out)

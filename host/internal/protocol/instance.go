@@ -11,12 +11,11 @@ import (
 // Instance is one running guest: the exports of abi/SPEC.md. Its calls are made one
 // at a time.
 //
-// An error is [store.ErrNotFound], [store.ErrConflict] or an [*Answer] if the guest
-// answered, and the instance lives on. Anything else, a [*Fault] as a rule, ends the
-// instance. An export that the guest does not have answers [Absent].
+// If the guest answered an error, it is [store.ErrNotFound], [store.ErrConflict] or
+// an [*Answer], and the instance lives on. Anything else, usually a [*Fault], ends
+// the instance. The method of an export that the guest lacks returns [Absent].
 //
-// What a method returns is valid until the next call. What it is given it does not
-// keep.
+// Results are valid until the next call. Methods do not keep their arguments.
 type Instance interface {
 	// Initialize, Describe and Open are called once each, in this order, before
 	// anything else.
@@ -35,19 +34,19 @@ type Instance interface {
 	Flush(most int, now store.Millis) (left int64, err error)
 	Keys(cursor int64, now store.Millis) (next int64, list []byte, err error)
 	Snapshot(cursor int64, now store.Millis) (next int64, list []byte, err error)
-	// Restore may take longer for an instance that is being opened.
+	// Restore may take longer while the instance is being opened.
 	Restore(list []byte, now store.Millis, opening bool) error
 	Stats() (pairs []byte, err error)
 
-	// Memory is how many bytes the instance has taken.
+	// Memory is how many bytes of memory the instance has taken.
 	Memory() int64
-	// Output is the end of what the instance wrote, for the error of a failure.
+	// Output is the end of the instance's output, for the error of a failure.
 	Output() string
-	// Close gives everything back. The instance may have failed at any point.
+	// Close releases everything. The instance may have failed at any point.
 	Close()
 }
 
-// Answer is a code that the guest answered.
+// Answer is an error code that the guest answered.
 type Answer struct {
 	Code    abi.Code
 	Message string // the guest's own
@@ -59,11 +58,11 @@ type Answer struct {
 // Error implements error.
 func (a *Answer) Error() string { return a.Code.String() + ": " + a.Message }
 
-// Absent is what an export answers that the guest does not have.
+// Absent is returned when the guest lacks the export.
 var Absent = &Answer{Code: abi.Unsupported, Message: "the guest does not export it"}
 
-// AnswerOf returns the error of a code that the guest answered. The two that
-// everyday work brings cost nothing.
+// AnswerOf returns the error of a code that the guest answered. The two everyday
+// ones allocate nothing.
 func AnswerOf(code abi.Code, message string) error {
 	if code < abi.Internal {
 		code = abi.Internal
@@ -108,20 +107,20 @@ func (f *Fault) Error() string { return f.Kind.Error() + ": " + f.Message }
 // Unwrap returns the kind.
 func (f *Fault) Unwrap() error { return f.Kind }
 
-// Broken is the fault of a result that breaks the contract.
+// Broken returns the fault for a result that breaks the contract.
 func Broken(format string, args ...any) *Fault {
 	return &Fault{Kind: ErrProtocol, Message: fmt.Sprintf(format, args...)}
 }
 
-// What ended an instance or kept a call from being made.
+// Reasons why an instance ended or a call was not made.
 var (
 	ErrTrap     = errors.New("plugin: the guest trapped")
 	ErrExit     = errors.New("plugin: the guest exited")
 	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
-	ErrMemory   = errors.New("plugin: the guest pointed outside of its memory")
+	ErrMemory   = errors.New("plugin: the guest pointed outside its memory")
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
 	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
 	ErrEndless  = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
 	ErrBudget   = errors.New("plugin: the host's budget is spent")
-	ErrHung     = errors.New("plugin: the guest does not come back from a call")
+	ErrHung     = errors.New("plugin: the guest does not return from a call")
 )

@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// keyOf returns a key of a shard.
+// keyOf returns a key that belongs to a shard.
 func keyOf(shard, shards int) []byte {
 	for n := 0; ; n++ {
 		if key := fmt.Append(nil, "key", n); abi.ShardOf(key, shards) == shard {
@@ -21,7 +21,7 @@ func keyOf(shard, shards int) []byte {
 	}
 }
 
-// A shard opens at its first call, after the first one, and no other does.
+// A shard opens at its first call, after the first shard, and no other shard does.
 func TestShardsOpenWhenNeeded(t *testing.T) {
 	f := newFake()
 	st := f.lazy(t, Config{Shards: 8})
@@ -33,7 +33,7 @@ func TestShardsOpenWhenNeeded(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 	require.Equal(t, []int{0, 5, 3}, f.opened)
 
-	// What the host does of its own accord brings nothing up.
+	// The host's own steps open no shard.
 	require.NoError(t, st.Save(t.Context(), 1))
 	require.Equal(t, 3, f.count("save"))
 	for i := range 8 {
@@ -50,7 +50,7 @@ func TestShardsOpenWhenNeeded(t *testing.T) {
 	}
 	require.Equal(t, map[State]int{Running: 3, Resting: 5}, states)
 
-	require.NoError(t, st.Clear(t.Context(), 1), "is about records of all shards")
+	require.NoError(t, st.Clear(t.Context(), 1), "concerns the records of all shards")
 	require.Equal(t, 8, f.count("clear"))
 	require.NoError(t, st.Close(t.Context(), 1, nil))
 	require.Equal(t, f.count("new"), f.count("close"))
@@ -71,8 +71,8 @@ func TestClosedBeforeItWasOpen(t *testing.T) {
 	require.Zero(t, f.count("new"))
 }
 
-// What keeps a shard from opening at its first call has the same consequences as
-// where one is to be replaced: calls fail at once until it is time for another attempt.
+// A shard that fails to open at its first call is treated like one whose replacement
+// fails: calls fail at once until it is time for another attempt.
 func TestFailuresOfTheFirstCall(t *testing.T) {
 	now := time.UnixMilli(1_767_225_600_000)
 	for _, c := range []struct {
@@ -109,7 +109,7 @@ func TestFailuresOfTheFirstCall(t *testing.T) {
 	}
 }
 
-// Many first calls at once open each shard once.
+// Many simultaneous first calls open each shard once.
 func TestFirstCallsAtOnce(t *testing.T) {
 	f := newFake()
 	st := f.lazy(t, Config{Shards: 8})
@@ -138,8 +138,8 @@ func TestLimitsOfTheFirstCall(t *testing.T) {
 	require.Equal(t, "fake", st.Name(), "the config's comes first")
 }
 
-// A panic of a guest that is Go code comes to the goroutine of the call, with no lock
-// left behind.
+// A panic of a guest that is Go code reaches the goroutine of the call and leaves no
+// lock held.
 func TestPanicOfAGuest(t *testing.T) {
 	f := newFake()
 	st := f.open(t, Config{Shards: 4})

@@ -10,22 +10,22 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Which instance serves a call is decided by what the guest describes. One that keeps
-// its records in the instance, or in files that belong to it, is asked by key: a key
-// always goes to the same instance, and has one order of operations. Of a guest whose
-// records lie elsewhere any instance serves any key, and so as many calls are made at
-// once as there are instances, also of one key; the order is that of the backend. What is
-// about all records is then asked of one instance, and not of each.
+// The guest's description decides which instance serves a call. If records are kept in
+// the instance, or in files that belong to it, a key always goes to the same instance,
+// and its operations have one order. If records are stored elsewhere, any instance serves
+// any key, so as many calls run at once as there are instances, even for one key, and the
+// backend orders them. An operation on all records then goes to one instance instead of
+// each.
 
 // remote reports whether any instance serves any key. It is false until the first shard
-// has been open.
+// has opened.
 func (st *Store) remote() bool {
 	d := st.opened.Load()
 	return d != nil && d.Remote
 }
 
-// Parts is how many steps of sweeping and of saving there are in a round: one for each
-// shard, or one for all of them.
+// Parts returns the number of sweeping or saving steps in a round: one for each shard,
+// or one for all of them.
 func (st *Store) Parts() int {
 	if st.remote() {
 		return 1
@@ -50,7 +50,7 @@ func (s *shard) enterPart(ctx context.Context, lock locking) (*shard, *runner, e
 	return s, in, err
 }
 
-// parts are the shards that what is about all records must be asked of.
+// parts returns the shards that an operation on all records must use.
 func (st *Store) parts(ctx context.Context) ([]*shard, error) {
 	if _, err := st.description(ctx); err != nil || !st.remote() {
 		return st.shards, err
@@ -63,7 +63,7 @@ func (st *Store) parts(ctx context.Context) ([]*shard, error) {
 	return []*shard{s}, nil
 }
 
-// once runs an operation about all records in one instance.
+// once runs an operation on all records in one instance.
 func (st *Store) once(ctx context.Context, op opKind, f func(*shard, *runner) error) error {
 	s, in, err := st.free(ctx)
 	if err != nil {
@@ -73,9 +73,10 @@ func (st *Store) once(ctx context.Context, op opKind, f func(*shard, *runner) er
 	return s.done(op, in, f(s, in))
 }
 
-// free takes an instance that nobody uses. It waits for one, no longer than the context
-// lasts, if all are in use. One that runs is taken first, so that no more are opened
-// than are needed at once, and one that failed is left out as long as there is another.
+// free takes an instance that is not in use. If all are in use, it waits for one, no
+// longer than the context lasts. It prefers a running instance, so that no more are
+// opened than are needed at once, and skips one that failed as long as there is
+// another.
 func (st *Store) free(ctx context.Context) (*shard, *runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -88,7 +89,7 @@ func (st *Store) free(ctx context.Context) (*shard, *runner, error) {
 	wake := make(chan struct{}, 1)
 	st.waiting.add(wake, false)
 	for {
-		// Only now: what was let go of before would have woken somebody else.
+		// Not before joining the line: an instance released earlier would have woken another call.
 		s, in, again, err := st.tryFree(ctx)
 		if s != nil || err != nil {
 			st.waiting.leave(wake)
@@ -109,12 +110,12 @@ func (st *Store) free(ctx context.Context) (*shard, *runner, error) {
 	}
 }
 
-// tryFree takes an instance that nobody uses, and returns neither that nor an error if all
-// are in use. again says when another attempt is worth while though nobody lets go of
-// one: when the pause of an instance that failed is over.
+// tryFree takes an instance that is not in use. If all are in use it returns neither an
+// instance nor an error. again says when to try again even if none is released: when the
+// pause of a failed instance is over.
 func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.Duration, err error) {
 	busy := false
-	var next *shard // without an instance, the one that may have one soonest
+	var next *shard // of the shards without an instance, the one that may have one soonest
 	var at time.Time
 	for _, s := range st.shards {
 		if !s.tryLock() {
@@ -146,7 +147,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 	case err == nil:
 		return next, in, 0, nil
 	case busy && err != store.ErrClosed && ctx.Err() == nil:
-		// The failure is in the log, and those that run serve the call.
+		// The failure is in the log, and a running instance will serve the call.
 		return nil, nil, firstBackoff, nil
 	}
 	return nil, nil, 0, err
@@ -169,7 +170,7 @@ func (s *shard) tryLock() bool {
 	return false
 }
 
-// waiting are the calls that wait for any instance, the one that came first in front.
+// waiting are the calls that wait for any instance, the earliest first.
 type waiting struct {
 	n    atomic.Int32 // how many there are
 	mu   sync.Mutex
@@ -192,13 +193,14 @@ func (w *waiting) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.line) > 0 {
-		w.line[0] <- struct{}{} // which has room
+		w.line[0] <- struct{}{} // has room for one
 		w.line = slices.Delete(w.line, 0, 1)
 		w.n.Add(-1)
 	}
 }
 
-// leave is for who does not wait any more. If it was woken in vain, it wakes the next.
+// leave is for a call that no longer waits. If it was woken in vain, it wakes the
+// next.
 func (w *waiting) leave(wake chan struct{}) {
 	w.mu.Lock()
 	i := slices.Index(w.line, wake)

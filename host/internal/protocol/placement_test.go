@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// elsewhere is a guest whose records lie elsewhere.
+// elsewhere is a guest whose records are stored elsewhere.
 func elsewhere() *fake {
 	f := newFake(abi.DescribeCapabilities, abi.CapabilityCAS+" "+abi.CapabilityRemote)
 	f.shared = make(map[string]store.Record)
@@ -27,7 +27,7 @@ func revised(revision uint64, text string) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, revision), text...)
 }
 
-// meeting holds calls until so many are within the guest at once.
+// meeting holds calls until a given number are in the guest at once.
 type meeting struct {
 	op     string
 	wanted int32
@@ -62,8 +62,8 @@ func newMeeting(f *fake, op string, wanted int) *meeting {
 	return m
 }
 
-// By key, two calls for one key are made in turn; where records lie elsewhere as many
-// are made at once as there are instances, and no more.
+// If keys choose the instance, two calls for one key run in turn. If records are
+// stored elsewhere, as many run at once as there are instances, and no more.
 func TestPlacement(t *testing.T) {
 	for _, queue := range []bool{false, true} {
 		for _, c := range []struct {
@@ -93,7 +93,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// No more instances are opened than calls are made at once.
+// No more instances open than calls run at once.
 func TestInstancesOpenAsCallsDo(t *testing.T) {
 	f := elsewhere()
 	st := f.lazy(t, Config{Shards: 8})
@@ -111,8 +111,8 @@ func TestInstancesOpenAsCallsDo(t *testing.T) {
 	require.LessOrEqual(t, len(f.opened), 3)
 }
 
-// What is about all records is asked of one instance, and what one was told every one
-// of them has.
+// An operation on all records goes to one instance, and all instances see the records
+// that one has stored.
 func TestOnceForAll(t *testing.T) {
 	f := elsewhere()
 	st := f.open(t, Config{Shards: 4})
@@ -147,7 +147,7 @@ func TestOnceForAll(t *testing.T) {
 	stats := st.Stats()
 	require.Len(t, stats, 4)
 	total := st.Total(stats)
-	require.EqualValues(t, 10, total.Records, "those that all of them hold")
+	require.EqualValues(t, 10, total.Records, "the records that all of them hold")
 	require.EqualValues(t, 4, total.Evicted, "what each has evicted")
 
 	removed, err := st.Sweep(t.Context(), 1000, 200)
@@ -179,7 +179,7 @@ func TestOnceForAll(t *testing.T) {
 }
 
 // A call that waits for any instance ends with its context, and the next one in line is
-// not forgotten over it.
+// still woken.
 func TestWaitingForAnyInstance(t *testing.T) {
 	f := elsewhere()
 	st := f.open(t, Config{Shards: 2})
@@ -227,7 +227,7 @@ func TestWaitingForAnyInstance(t *testing.T) {
 	require.Empty(t, st.waiting.line)
 }
 
-// Whoever looks at an instance for a moment lets those go on who wait for one.
+// A brief look at an instance wakes the calls that wait for one.
 func TestLookersWakeWhoWaits(t *testing.T) {
 	for name, look := range map[string]func(*Store){"stats": func(st *Store) { st.Stats() }, "count": (*Store).Count} {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestLookersWakeWhoWaits(t *testing.T) {
 	}
 }
 
-// A call that was woken and does not need it any more wakes the next.
+// A call that was woken but no longer needs an instance wakes the next.
 func TestWakingIsPassedOn(t *testing.T) {
 	var w waiting
 	calls := make([]chan struct{}, 3)
@@ -265,7 +265,7 @@ func TestWakingIsPassedOn(t *testing.T) {
 		w.add(calls[i], false)
 	}
 	w.wake()
-	require.Len(t, calls[0], 1, "who came first")
+	require.Len(t, calls[0], 1, "the call that came first")
 	w.leave(calls[0])
 	require.Len(t, calls[1], 1)
 	w.leave(calls[2])
@@ -275,8 +275,8 @@ func TestWakingIsPassedOn(t *testing.T) {
 	require.Empty(t, w.line)
 }
 
-// An instance that failed is left out until its pause is over, as long as there is
-// another, and a call fails only where there is none.
+// An instance that failed is skipped until its pause is over, as long as there is
+// another. A call fails only if there is none.
 func TestFailuresOfAnyInstance(t *testing.T) {
 	var mu sync.Mutex
 	now := time.UnixMilli(1_767_225_600_000)
@@ -304,7 +304,7 @@ func TestFailuresOfAnyInstance(t *testing.T) {
 	require.Equal(t, 4, len(f.opened))
 }
 
-// A call that found others busy and this one paused does not wait for ever for those.
+// A call that found others busy and this one paused does not wait for the others for ever.
 func TestPauseEndsWhileOthersHang(t *testing.T) {
 	f := elsewhere()
 	var asked atomic.Int32
@@ -333,7 +333,7 @@ func TestPauseEndsWhileOthersHang(t *testing.T) {
 	set.Wait()
 }
 
-// Where records lie elsewhere the host cannot compare for a guest.
+// If records are stored elsewhere, the host cannot compare for a guest.
 func TestRemoteNeedsCAS(t *testing.T) {
 	f := newFake(abi.DescribeCapabilities, abi.CapabilityRemote)
 	st := f.lazy(t, Config{Shards: 2})
@@ -343,7 +343,7 @@ func TestRemoteNeedsCAS(t *testing.T) {
 	require.Empty(t, f.opened)
 }
 
-// A touch by reading and writing neither writes over what others store meanwhile nor
+// A touch by reading and writing neither overwrites what others store meanwhile nor
 // brings back what they remove.
 func TestTouchWhereOthersWrite(t *testing.T) {
 	key := []byte("key")

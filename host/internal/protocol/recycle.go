@@ -13,9 +13,9 @@ import (
 // snapshot and restore, and needs as much memory again for one shard meanwhile. A guest
 // whose records lie elsewhere saves once.
 //
-// If a shard cannot be carried over it keeps its instance, the other shards are
-// done all the same, and the errors are joined. A context that is cancelled
-// stops it, and the shard at which it is then keeps its instance, too.
+// If a shard's records cannot be carried over, the shard keeps its instance, and
+// Recycle goes on with the others and joins the errors. A cancelled context stops
+// it, and the current shard keeps its instance too.
 func (st *Store) Recycle(ctx context.Context, now store.Millis) error {
 	var errs []error
 	extents := st.extents()
@@ -88,7 +88,8 @@ func (s *shard) carry(ctx context.Context, x *extent, old, next *runner, now sto
 		if err != nil {
 			return err
 		}
-		// The list lies in the memory of the one and is copied to the other's.
+		// The list lies in the old instance's memory; restore copies it to the new
+		// one's.
 		if err := next.restore(list, now, true); err != nil {
 			return s.newError("restore", err)
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// runner is an instance that is open, with what the host does for a guest that
-// cannot do it itself. It belongs to the holder of its shard's lock.
+// runner is an open instance together with the operations that the host emulates.
+// It belongs to the holder of its shard's lock.
 type runner struct {
 	Instance
 	opened    time.Time
@@ -19,11 +19,11 @@ type runner struct {
 	flushSize flushSize
 }
 
-// lacks are exports that answered that they are not there, as they do always.
+// lacks are exports that answered UNSUPPORTED. They always will.
 type lacks struct{ touch, flush, restore, stats bool }
 
-// bringUp makes an instance and takes it through the steps that come before
-// operations.
+// bringUp makes an instance and takes it through the steps before the
+// first operation.
 func (st *Store) bringUp(shard int) (*runner, error) {
 	in, err := st.config.New(shard)
 	if err != nil {
@@ -41,7 +41,7 @@ func (st *Store) bringUp(shard int) (*runner, error) {
 	return r, nil
 }
 
-// introduce lets the guest say what it is, and opens it.
+// introduce gets the guest's description and opens the guest.
 func (st *Store) introduce(r *runner, shard int) error {
 	if err := r.Initialize(); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (st *Store) introduce(r *runner, shard int) error {
 	if err != nil {
 		return err
 	}
-	// What the first one answers counts for all.
+	// The answer of the first instance holds for all.
 	if !st.described.CompareAndSwap(nil, d) {
 		d = st.described.Load()
 	}
@@ -70,7 +70,7 @@ func (st *Store) introduce(r *runner, shard int) error {
 	return r.Open(st.config.Pairs(shard))
 }
 
-// The following return answers and faults.
+// The following methods return answers and faults.
 
 func (r *runner) set(w *store.Write) error {
 	if w.Expect != store.Any && !r.cas {
@@ -87,8 +87,8 @@ func (r *runner) compareAndSet(w store.Write) error {
 	return r.Set(w)
 }
 
-// compare does for a guest without compare-and-set what it does not do itself.
-// The lock of the shard makes one step of it and of the write that follows.
+// compare checks the condition of a write for a guest without compare-and-set. The
+// shard's lock makes it one step with the write that follows.
 func (r *runner) compare(w store.Write) error {
 	value, err := r.Get(w.Key, w.Now)
 	switch {
@@ -104,7 +104,7 @@ func (r *runner) compare(w store.Write) error {
 	return nil
 }
 
-// touch uses scratch for the value of a record that has to be written again.
+// touch uses scratch for the value of a record that it must rewrite.
 func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) error {
 	if !r.lacks.touch {
 		err := r.Touch(key, expires, now)
@@ -126,8 +126,8 @@ func (r *runner) touch(key []byte, expires, now store.Millis, scratch *[]byte) e
 	return r.rewrite(key, value, expires, now, store.Any, scratch)
 }
 
-// rewrite stores a value that lies in the guest's memory, where the next call may move
-// it.
+// rewrite stores a value that lies in the guest's memory. It copies the value first,
+// since the next call may move it.
 func (r *runner) rewrite(key, value []byte, expires, now store.Millis, expect int64, scratch *[]byte) error {
 	*scratch = append((*scratch)[:0], value...)
 	err := r.set(&store.Write{Key: key, Value: *scratch, Expires: expires, Now: now, Expect: expect})
@@ -137,11 +137,11 @@ func (r *runner) rewrite(key, value []byte, expires, now store.Millis, expect in
 	return err
 }
 
-// touchAttempts is how often a record is read again that others change meanwhile.
+// touchAttempts is how often touch rereads a record that others change meanwhile.
 const touchAttempts = 16
 
-// touchRemote touches where others write, whom the lock of the shard does not keep from
-// it: what they store must not be written over, nor what they remove come back.
+// touchRemote touches a record that others may write too: the shard's lock does not
+// stop them. It must neither overwrite what they store nor bring back what they remove.
 func (r *runner) touchRemote(key []byte, expires, now store.Millis, scratch *[]byte) error {
 	for range touchAttempts {
 		value, err := r.Get(key, now)
@@ -150,19 +150,19 @@ func (r *runner) touchRemote(key []byte, expires, now store.Millis, scratch *[]b
 		}
 		expect := int64(abi.Revision(value))
 		if expect == store.Any || expect == store.Absent {
-			return &Answer{Code: abi.Unsupported, Message: "the guest cannot touch, and the record has no revision by which the host could do it"}
+			return &Answer{Code: abi.Unsupported, Message: "the guest cannot touch, and the record has no revision that the host could compare"}
 		}
 		if err := r.rewrite(key, value, expires, now, expect, scratch); err != store.ErrConflict {
 			return err
 		}
 	}
-	return &Answer{Code: abi.Unavailable, Message: "others changed the record again and again while it was touched"}
+	return &Answer{Code: abi.Unavailable, Message: "others kept changing the record while it was touched"}
 }
 
 func (r *runner) remove(key []byte, now store.Millis) error {
 	err := r.Delete(key, now)
 	if err == store.ErrNotFound {
-		return nil // what is absent has been deleted
+		return nil // an absent record counts as deleted
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (r *runner) restore(list []byte, now store.Millis, opening bool) error {
 	if !r.lacks.restore {
 		err := r.Restore(list, now, opening)
 		if a, ok := err.(*Answer); ok && a.NoBuffer {
-			// A guest for small values may have no buffer for a long list.
+			// A guest for small values may lack a buffer for a long list.
 			first, second := halves(list)
 			if len(second) == 0 {
 				return err
@@ -200,13 +200,13 @@ func (r *runner) restore(list []byte, now store.Millis, opening bool) error {
 	}
 }
 
-// halves divides a list of records into two of about the same size; the second is
-// empty if there is but one record.
+// halves divides a list of records into two of about the same size. The second is
+// empty if there is only one record.
 func halves(list []byte) (first, second []byte) {
 	for rest := list; ; {
 		_, _, _, after, ok := abi.NextRecord(rest)
 		if !ok || len(after) == 0 {
-			// The last record is half of it all, or more.
+			// The last record is at least half of the list.
 			at := len(list) - len(rest)
 			if at == 0 {
 				return list, nil

@@ -11,18 +11,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Save implements [store.Saver]. Every shard that was ever open is saved, also if one
-// fails or hangs; the errors are joined. The archive, if there is one, gets what the
-// shards hold; of one that failed it keeps what it had before. Nothing is dropped that
-// has only expired by a leap of the host's clock.
+// Save implements [store.Saver]. It saves every shard that was ever open, even if one
+// fails or hangs, and joins the errors. It copies what the shards hold to the archive,
+// if there is one; for a shard that failed the archive keeps its previous copy. Save
+// drops no record that has expired only because the host's clock leapt.
 func (st *Store) Save(ctx context.Context, now store.Millis) error {
 	now = st.config.judge(now)
 	if st.remote() {
 		return st.once(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
 	}
 	err := st.each(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) }, func(s *shard) error {
-		// In steps as far as it goes. What the guest has to say, it says again when
-		// the rest is saved.
+		// In steps as far as possible. An error that the guest answers comes again
+		// when the rest is saved.
 		m, err := s.mark(ctx)
 		if err != nil {
 			return err
@@ -39,28 +39,28 @@ func (st *Store) Save(ctx context.Context, now store.Millis) error {
 	return errors.Join(err, st.copyAll(ctx, now))
 }
 
-// progress is how far a shard has got in making writes durable.
+// progress is how far a shard's writes are durable.
 type progress struct {
-	// written counts the writes of the shard. It grows under the shard's lock,
-	// and is read without: a shard that hangs can still be told from one that
-	// has nothing to save.
+	// written counts the writes of the shard. It grows under the shard's lock and
+	// is read without it: a shard that hangs can still be told from one with
+	// nothing to save.
 	written atomic.Uint64
-	copied  uint64 // of written, when a copy was begun; the saver's
+	copied  uint64 // written as the last copy began; only the saver uses it
 
-	// arriving counts the writers that want the shard's lock, where every
-	// write is saved.
+	// arriving counts the writers that want the shard's lock, if every write is
+	// saved.
 	arriving atomic.Int32
 
-	// mu is held by whoever has the guest save; those that wait for it find
-	// their write saved with the others'.
+	// The goroutine that makes the guest save holds mu. Those that wait for mu find
+	// their writes saved with the others.
 	mu         sync.Mutex
-	saved      uint64 // of written
+	saved      uint64 // how many of written are durable
 	generation uint64 // of the instance that saved
 
-	flushing sync.Mutex // is held by whoever has the guest save in steps
+	flushing sync.Mutex // held by the goroutine that makes the guest save in steps
 }
 
-// has reports whether a write is durable, and note that it is.
+// has reports whether a write is durable; note records that it is.
 func (p *progress) has(m mark) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,8 +75,8 @@ func (p *progress) note(m mark) {
 	}
 }
 
-// mark is a write that is to be made durable: the instance that took it, and
-// how many writes there were.
+// mark identifies a write to make durable: the instance that took it, and the
+// number of writes up to it.
 type mark struct{ written, generation uint64 }
 
 // wrote counts a write. The shard's lock is held.
@@ -84,7 +84,7 @@ func (s *shard) wrote() mark {
 	return mark{s.progress.written.Add(1), s.generation}
 }
 
-// mark is the last write so far.
+// mark returns the last write so far.
 func (s *shard) mark(ctx context.Context) (mark, error) {
 	if _, err := s.lock(ctx); err != nil {
 		return mark{}, err
@@ -93,10 +93,10 @@ func (s *shard) mark(ctx context.Context) (mark, error) {
 	return mark{s.progress.written.Load(), s.generation}, nil
 }
 
-// maxTurns bounds how long a save lets others go first.
+// maxTurns bounds how often a save yields to other goroutines.
 const maxTurns = 1000
 
-// arrive and leave stand around a write.
+// arrive and leave enclose a write.
 func (s *shard) arrive() {
 	if s.store.config.SaveEach {
 		s.progress.arriving.Add(1)
@@ -109,9 +109,9 @@ func (s *shard) leave() {
 	}
 }
 
-// saveUpTo has the guest save unless it did so since the write. A write that
-// one instance took cannot be made durable by the next one, which does not
-// know what became of it.
+// saveUpTo makes the guest save unless it has saved since the write. A new instance
+// cannot make a write durable that the previous one took, since it does not know
+// the write's fate.
 func (s *shard) saveUpTo(m mark, now store.Millis) error {
 	p := &s.progress
 	p.mu.Lock()
@@ -119,8 +119,8 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 	if p.saved >= m.written && p.generation == m.generation {
 		return nil
 	}
-	// Who waited while the last save ran goes first, and shares this one. A
-	// mutex alone would as a rule give the shard to whoever asks last, to us.
+	// Goroutines that waited while the last save ran go first and share this one. A
+	// mutex alone usually goes to the latest arrival, this goroutine.
 	for turn := 0; turn < maxTurns && p.arriving.Load() > 0; turn++ {
 		runtime.Gosched()
 	}
@@ -141,8 +141,8 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 }
 
 // SaveAll is a step of saving for a store with an archive: it copies everything if
-// there was a write since the last time. It waits for a shard for so long and no
-// longer. What goes wrong is in the log.
+// there was a write since the last step. It waits for shards no longer than
+// [Config].Patience. It logs errors.
 func (st *Store) SaveAll(ctx context.Context, now store.Millis) error {
 	written := false
 	for _, s := range st.shards {
@@ -155,7 +155,7 @@ func (st *Store) SaveAll(ctx context.Context, now store.Millis) error {
 	}
 	err := st.saveAll(ctx, now)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		st.Complain("the snapshot could not be written, or not as a whole", err)
+		st.Complain("the snapshot was not written, or only in part", err)
 		for _, s := range st.shards {
 			s.progress.copied = 0
 		}
@@ -170,7 +170,7 @@ func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
 	return errors.Join(saved, st.copyAll(ctx, now))
 }
 
-// saveRemote has one instance save if any took a write since the last time.
+// saveRemote makes one instance save if any took a write since the last time.
 func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
 	written := st.written()
 	if written == st.savedUpTo {
@@ -208,8 +208,8 @@ func (st *Store) Unsaved(shard int) bool {
 	return p.written.Load() > p.saved
 }
 
-// SaveShard is a step of saving: it makes durable what was written to a shard since
-// the last time, or to all of them if there is but one part. What goes wrong is in the log.
+// SaveShard is a step of saving: it makes durable the writes to a shard since the last
+// step, or to all shards if there is only one part. It logs errors.
 func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) error {
 	var err error
 	if st.remote() {
@@ -218,7 +218,7 @@ func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) err
 		err = st.shards[shard].saveWritten(ctx, now)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
-		st.Complain("what was written could not be made durable", err, "shard", shard)
+		st.Complain("writes could not be made durable", err, "shard", shard)
 	}
 	return err
 }

@@ -11,26 +11,27 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// shard is the place of one instance. By key, it has a part of the keys.
+// shard is the place of one instance. If keys choose the instance, it has its part
+// of the keys.
 type shard struct {
 	store *Store
 	index int
 
-	// queue has room for one. Who waits for a guest that is not trusted waits
-	// here, where a context can end it. Nil for a trusted guest.
+	// queue has room for one. Callers of an untrusted guest wait here, where a
+	// context can end the wait. It is nil for a trusted guest.
 	queue chan struct{}
 
-	// line has room for one as well: for who is next where a guest is trusted
-	// and has the lock for long.
+	// line also has room for one: the next caller of a trusted guest that holds the
+	// lock for long.
 	line chan struct{}
 
 	mu       sync.Mutex
 	in       *runner // nil if closed, not open yet, or waiting for another attempt
 	closed   bool
 	failures int // in a row
-	refusals int // to open, in a row: the guest answered an error
+	refusals int // errors that the guest answered to opening, in a row
 	retryAt  time.Time
-	told     bool // the failure stands in the log
+	told     bool // the failure is in the log
 	lastErr  string
 	restarts uint64
 	// generation counts instances but for those that hold all of the one before, so
@@ -48,7 +49,7 @@ type shard struct {
 	scratch    []byte // of touch
 	progress   progress
 	round      round
-	sweeping   sweepSize // of the step to come; the sweeper's
+	sweeping   sweepSize // of the next step; only the sweeper uses it
 	counted    counted
 	lastCounts Counts // of the last Count
 	_          [64]byte
@@ -57,17 +58,17 @@ type shard struct {
 const (
 	firstBackoff = 10 * time.Millisecond
 	maxBackoff   = 30 * time.Second
-	// healthy is how long an instance has to run for its failure to count as
-	// the first again.
+	// healthy is how long an instance must run for its failure to count as the
+	// first again.
 	healthy = 30 * time.Second
-	// refusedShare bounds what it costs to open a guest that answers an error, one
-	// part in so many of the time. The pause is no longer than that makes it: what
-	// the guest needs, room on a disk, may be there at any moment.
+	// refusedShare bounds the cost of opening a guest that answers an error to one
+	// part in refusedShare of the time. The pause is no longer than that, because
+	// the guest's needs, such as room on a disk, may be met at any moment.
 	refusedShare = 20
 )
 
-// lock takes the shard for one operation and returns its instance, which it
-// makes if there is none and it is time to.
+// lock takes the shard for one operation and returns its instance. If there is none
+// and the pause is over, it makes one.
 func (s *shard) lock(ctx context.Context) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -102,13 +103,14 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 	return in, nil
 }
 
-// turnsAtLock is how often a goroutine lets others run before it has another one
-// wait in its place: most calls of a guest take less than that.
+// turnsAtLock is how often a goroutine yields before it starts another to wait in
+// its place. Most calls of a guest take less than that.
 const turnsAtLock = 8
 
-// await takes the shard's lock when whoever holds it lets go, or returns the
-// context's error. A guest that never comes back must not hold those who can be
-// called off: one goroutine waits in their place, and the others in line for that.
+// await takes the shard's lock when its holder releases it, or returns the
+// context's error. A guest that never returns must not hold callers whose context
+// can end: one goroutine waits in their place, and the other callers wait in line
+// for it.
 func (s *shard) await(ctx context.Context) error {
 	for range turnsAtLock {
 		runtime.Gosched()
@@ -116,7 +118,7 @@ func (s *shard) await(ctx context.Context) error {
 			return nil
 		}
 	}
-	// Only now: a context may be one that begins its time when it is asked.
+	// Not earlier: a context may start its time when Done is called.
 	done := ctx.Done()
 	if done == nil {
 		s.mu.Lock()
@@ -162,13 +164,13 @@ func (s *shard) letGo() {
 	}
 }
 
-// release is unlock for who did not wait in the queue.
+// release is unlock for a caller that did not wait in the queue.
 func (s *shard) release() {
 	s.mu.Unlock()
 	s.wake()
 }
 
-// wake tells a call that waits for any instance that this one can be had.
+// wake tells a call that waits for any instance that this one is free.
 func (s *shard) wake() {
 	if s.store.waiting.n.Load() > 0 {
 		s.store.waiting.wake()
@@ -207,7 +209,7 @@ func (s *shard) revive() (*runner, error) {
 	return in, nil
 }
 
-// first opens the shard if it never was open, and returns what the instance says.
+// first opens the shard if it was never open, and returns the instance's error.
 func (s *shard) first() error {
 	s.mu.Lock()
 	defer s.release()
@@ -240,8 +242,8 @@ func (s *shard) install(in *runner) {
 	}
 }
 
-// done turns the outcome of an operation into what its caller gets, counts it,
-// and ends the instance if that failed.
+// done counts an operation, turns its outcome into the caller's error, and ends the
+// instance if it failed.
 func (s *shard) done(op opKind, in *runner, err error) error {
 	o := &s.ops[op]
 	o.Calls++
@@ -263,13 +265,13 @@ func (s *shard) done(op opKind, in *runner, err error) error {
 	return s.failed(in, op.String(), err)
 }
 
-// newError makes of an answer or a fault what a caller gets.
+// newError turns an answer or a fault into the caller's error.
 func (s *shard) newError(op string, err error) error {
 	return s.store.config.Fail(s.store.Failure(op, s.index, err))
 }
 
-// failed notes a failure, ends the instance, if there is one, and plans the
-// next attempt.
+// failed records a failure, ends the instance if there is one, and plans the next
+// attempt.
 func (s *shard) failed(in *runner, op string, err error) error {
 	now := s.store.config.Now()
 	f := s.store.Failure(op, s.index, err)
@@ -290,19 +292,19 @@ func (s *shard) failed(in *runner, op string, err error) error {
 	return s.pause(f, s.failures, backoff)
 }
 
-// refused notes that the guest answered an error when it was to open again, which
-// took so long, and plans the next attempt.
+// refused records an error that the guest answered to opening, which took that
+// long, and plans the next attempt.
 func (s *shard) refused(err error, took time.Duration) error {
 	s.refusals++
 	return s.pause(s.store.Failure("open", s.index, err), s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
 }
 
-// pause has calls fail until it is time for another instance.
+// pause makes calls fail until it is time for another instance.
 func (s *shard) pause(f *Failure, failures int, backoff time.Duration) error {
 	s.retryAt = s.store.config.Now().Add(backoff)
 	s.lastErr = f.Op + ": " + f.Text()
 	f.RetryAfter = backoff
-	// It is said that the guest runs again if it was that it does not.
+	// The log says that the guest runs again only if it said that it failed.
 	told := s.store.logFailure(f, failures, backoff)
 	s.told = told || f.Op == "open" && s.told
 	return s.store.config.Fail(f)

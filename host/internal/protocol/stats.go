@@ -24,13 +24,13 @@ var opNames = [numOps]string{"get", "set", "touch", "delete", "clear", "save", "
 
 func (o opKind) String() string { return opNames[o] }
 
-// OpStats counts one operation. The answers NOT_FOUND and CONFLICT are no Errors; all of
-// them are among Calls.
+// OpStats counts one operation. The answers NOT_FOUND and CONFLICT are not Errors. Calls
+// includes all of them.
 type OpStats struct {
 	Calls, NotFound, Conflicts, Errors uint64
 }
 
-// State is what a shard does.
+// State is the state of a shard.
 type State int
 
 // States of a shard.
@@ -44,8 +44,8 @@ const (
 // ShardStats is the state of one shard.
 type ShardStats struct {
 	State State
-	// Seen says that the figures were seen at all, Busy that the shard was within a
-	// call and they are those that were seen last.
+	// Seen says that the figures were ever read. Busy says that the shard was in a
+	// call, so that the figures are the last ones read.
 	Seen, Busy bool
 	Memory     int64 // bytes that the instance has taken
 	Restarts   uint64
@@ -56,8 +56,8 @@ type ShardStats struct {
 	Counts     Counts
 }
 
-// Stats returns the state of each shard. It does not wait for a call that runs; a
-// guest that tells what it holds is asked for it, in one short call a shard.
+// Stats returns the state of each shard. It does not wait for running calls. It
+// asks a guest that reports counts for them, in one short call per shard.
 func (st *Store) Stats() []ShardStats {
 	st.statsMu.Lock()
 	defer st.statsMu.Unlock()
@@ -67,7 +67,7 @@ func (st *Store) Stats() []ShardStats {
 	return append([]ShardStats(nil), st.lastStats...)
 }
 
-// Total adds up what shards tell of what they hold.
+// Total adds up the counts of shards.
 func (st *Store) Total(shards []ShardStats) Counts {
 	all := make([]Counts, len(shards))
 	for i := range shards {
@@ -76,7 +76,7 @@ func (st *Store) Total(shards []ShardStats) Counts {
 	return st.total(all)
 }
 
-// tryStats looks at the shard, for a moment also if it is in use.
+// tryStats reads the shard's state. If the shard is in use it tries only for a moment.
 func (s *shard) tryStats(out *ShardStats) bool {
 	for wait := time.Microsecond; !s.mu.TryLock(); wait *= 2 {
 		if wait > 256*time.Microsecond {

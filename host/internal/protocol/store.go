@@ -12,20 +12,21 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Store is a guest that runs: its instances, and which of them serves a call. It is a
-// [store.Store] with everything optional, and may be used by many goroutines at once.
+// Store is a running guest: it owns the instances and chooses the one that serves a
+// call. It is a [store.Store] with every optional interface. Many goroutines may use
+// it at once.
 type Store struct {
 	config    Config
 	described atomic.Pointer[Description] // by the first instance
-	opened    atomic.Pointer[Description] // the same, once the first shard has been open
+	opened    atomic.Pointer[Description] // the same, once the first shard has opened
 	shards    []*shard
-	waiting   waiting // for any instance
+	waiting   waiting // calls that wait for any instance
 	said      repeats.Filter
 	archive   Archive // nil for none
 	closing   atomic.Bool
-	ended     chan struct{} // closed when everything has been given back
+	ended     chan struct{} // closed when everything has been released
 	told      evictionsTold
-	savedUpTo uint64 // of the writes of all shards; the saver's
+	savedUpTo uint64 // of the writes of all shards; only the saver uses it
 
 	statsMu   sync.Mutex
 	lastStats []ShardStats
@@ -43,11 +44,11 @@ var (
 	_ store.Restorer    = (*Store)(nil)
 )
 
-// saidRepeats is how many lines of a class the host itself writes at once.
+// saidRepeats is how many log lines of one class the host itself writes at once.
 const saidRepeats = 3
 
-// New returns a store of which no shard is open yet: each opens at the first call that
-// is its own, the first shard before any other.
+// New returns a store with no open shard: each opens at its first call, the first
+// shard before any other.
 func New(config Config) *Store {
 	st := &Store{config: config.settle(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
 		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
@@ -60,12 +61,12 @@ func New(config Config) *Store {
 	return st
 }
 
-// Open opens a shard if it never was open. The first shard must be open before any
-// other is. The error is that of its instance, as [Store.Failure] takes it; the shard
-// can be opened by a call or another Open then.
+// Open opens a shard that was never open. The first shard must be open before any
+// other. The error is the instance's, as [Store.Failure] takes it; a call or another
+// Open can then still open the shard.
 func (st *Store) Open(shard int) error { return st.shards[shard].first() }
 
-// Name is what logs and errors call the plugin.
+// Name returns the plugin's name in logs and errors.
 func (st *Store) Name() string {
 	name := st.config.Name
 	if d := st.described.Load(); name == "" && d != nil {
@@ -77,8 +78,8 @@ func (st *Store) Name() string {
 // Shards returns the number of shards.
 func (st *Store) Shards() int { return len(st.shards) }
 
-// Description returns what the guest says of itself, nil as long as no instance
-// has. It is shared and must not be changed.
+// Description returns the guest's description, or nil until an instance has given
+// it. It is shared and must not be changed.
 func (st *Store) Description() *Description { return st.described.Load() }
 
 // Poison ends the instance of a shard as if it had failed.
@@ -91,7 +92,7 @@ func (st *Store) Poison(shard int, err error) {
 
 func (st *Store) begun() { st.opened.Store(st.described.Load()) }
 
-// description returns what the guest is, which it takes the first shard to know.
+// description returns the guest's description. It opens the first shard if necessary.
 func (st *Store) description(ctx context.Context) (*Description, error) {
 	if d := st.opened.Load(); d != nil {
 		return d, nil
@@ -109,7 +110,7 @@ func (st *Store) begin(ctx context.Context) (*Description, error) {
 
 func (st *Store) shardOf(key []byte) *shard { return st.shards[abi.ShardOf(key, len(st.shards))] }
 
-// checkKey returns what the guest is, if it takes a key.
+// checkKey returns the guest's description if the guest takes the key.
 func (st *Store) checkKey(ctx context.Context, key []byte) (*Description, error) {
 	if err := store.CheckKey(key); err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func (st *Store) checkKey(ctx context.Context, key []byte) (*Description, error)
 		return nil, err
 	}
 	if len(key) > d.MaxKey {
-		return nil, fmt.Errorf("%w: a key of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(key), st.Name(), d.MaxKey)
+		return nil, fmt.Errorf("%w: the key is %d bytes: must be at most %d for the plugin %s", store.ErrTooLarge, len(key), d.MaxKey, st.Name())
 	}
 	return d, nil
 }
@@ -133,13 +134,12 @@ func (st *Store) checkWrite(ctx context.Context, w *store.Write) (*Description, 
 		if err := store.CheckWrite(*w); err != nil {
 			return nil, err
 		}
-		return nil, fmt.Errorf("%w: a value of %d bytes, and the plugin %s takes %d", store.ErrTooLarge, len(w.Value), st.Name(), d.MaxValue)
+		return nil, fmt.Errorf("%w: the value is %d bytes: must be at most %d for the plugin %s", store.ErrTooLarge, len(w.Value), d.MaxValue, st.Name())
 	}
 	return d, nil
 }
 
-// Get implements [store.Store]. It allocates the value that it returns and
-// nothing else.
+// Get implements [store.Store]. It allocates only the value that it returns.
 func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return st.GetAtMost(ctx, key, now, abi.MaxValue)
 }
@@ -192,7 +192,7 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 	return s.saveUpTo(m, st.config.judge(w.Now))
 }
 
-// set is write for the most frequent of them, without a function in between.
+// set is write for the most frequent operation, without a function call in between.
 func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 	s.arrive()
 	defer s.leave()
@@ -211,8 +211,8 @@ func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 	return m, s.done(opSet, in, in.compareAndSet(*w))
 }
 
-// Touch implements [store.Toucher]. Of a guest that cannot do it by itself, the
-// record is read and written, in one turn of its shard.
+// Touch implements [store.Toucher]. For a guest that has no touch, the host reads
+// and writes the record under one lock of its shard.
 func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	d, err := st.checkKey(ctx, key)
 	if err != nil {
@@ -230,8 +230,8 @@ func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error
 	return st.write(ctx, d, opDelete, key, now, func(_ *shard, in *runner) error { return in.remove(key, now) })
 }
 
-// write runs an operation that changes a record, and makes it durable if that is
-// promised of each.
+// write runs an operation that changes a record, and makes it durable if the store
+// saves each write.
 func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
 	var s *shard
 	var m mark
@@ -284,8 +284,8 @@ func (st *Store) writable() error {
 	return st.config.Writable()
 }
 
-// Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
-// errors are joined.
+// Clear implements [store.Clearer]. It clears every shard even if one fails, and
+// joins the errors.
 func (st *Store) Clear(ctx context.Context, now store.Millis) error {
 	if _, err := st.description(ctx); err != nil {
 		return err

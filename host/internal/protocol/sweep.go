@@ -11,10 +11,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Sweep implements [store.Sweeper]. Each shard looks at its part of max
-// records, in one call, during which its other operations wait. It fails with
-// [store.ErrUnsupported] if the guest does not sweep. Nothing is removed that has only
-// expired by a leap of the host's clock.
+// Sweep implements [store.Sweeper]. Each shard looks at its part of max records in one
+// call, during which its other operations wait. Sweep fails with
+// [store.ErrUnsupported] if the guest does not sweep. It removes no record that has
+// expired only because the host's clock leapt.
 func (st *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
 	if max <= 0 {
 		return 0, ctx.Err()
@@ -34,14 +34,14 @@ func (st *Store) Sweep(ctx context.Context, max int, now store.Millis) (removed 
 	return removed, errors.Join(errs...)
 }
 
-// swept is what a call of session_sweep did.
+// swept is the result of a call of session_sweep.
 type swept struct {
 	removed int
 	took    time.Duration
 	absent  bool // the guest does not sweep
 }
 
-// sweep has the part of a shard looked at, so many records of it.
+// sweep makes the guest look at up to most records of the shard's part.
 func (s *shard) sweep(ctx context.Context, most int, now store.Millis, lock locking) (done swept, err error) {
 	s, in, err := s.enterPart(ctx, lock)
 	if err != nil {
@@ -54,15 +54,15 @@ func (s *shard) sweep(ctx context.Context, most int, now store.Millis, lock lock
 	done.absent = code == abi.Unsupported
 	done.took = time.Since(began)
 	if err == nil {
-		// It looked at about as many, and cannot have removed more.
+		// It looked at about that many and cannot have removed more.
 		done.removed = int(min(n, int64(most)))
 	}
 	return done, s.done(opSweep, in, err)
 }
 
 const (
-	// sweepStretch is how many records a shard looks at before it is decided
-	// whether more of them are worth a look.
+	// sweepStretch is how many records a shard looks at before the host decides
+	// whether to look at more.
 	sweepStretch = 4096
 	// sweepStretches bounds one round.
 	sweepStretches = 64
@@ -92,20 +92,20 @@ func (st *Store) SweepShard(ctx context.Context, shard int, now func() store.Mil
 	return true
 }
 
-// TellTime has a shard look at one record. A guest that has been told the time removes
-// nothing by a later one on the side of other operations. It reports false if the guest
-// does not sweep.
+// TellTime makes a shard look at one record. A guest that knows the time does not
+// remove records by a later one as a side effect of other operations. It reports false
+// if the guest does not sweep.
 func (st *Store) TellTime(ctx context.Context, shard int, now store.Millis) (able bool) {
 	s := st.shards[shard]
 	if st.rests(shard) {
 		return true
 	}
-	done, _ := s.sweep(ctx, 1, now, awake) // a failure is in the log
+	done, _ := s.sweep(ctx, 1, now, awake) // failures are logged
 	return !done.absent
 }
 
-// sweepInSteps goes over one stretch, in steps between which others use the shard.
-// Steps of one shard's sweep are made one at a time.
+// sweepInSteps sweeps one stretch in steps, between which others use the shard.
+// Only one sweep of a shard runs at a time.
 func (s *shard) sweepInSteps(ctx context.Context, now func() store.Millis) (all swept, err error) {
 	for looked := 0; looked < sweepStretch; {
 		size := min(s.sweeping.records(), sweepStretch-looked)
@@ -116,19 +116,18 @@ func (s *shard) sweepInSteps(ctx context.Context, now func() store.Millis) (all 
 		}
 		looked += size
 		s.sweeping.adapt(size, done.took)
-		runtime.Gosched() // to whoever waits for the shard
+		runtime.Gosched() // let waiting goroutines have the shard
 	}
 	return all, nil
 }
 
-// sweepSize is how many records a step looks at. To look at one costs tens of
-// nanoseconds where it lies in memory and tens of microseconds where it is a file,
-// and how many others wait for a step is a matter of time. The zero value is ready
-// to use.
+// sweepSize is how many records a step looks at. Looking at a record costs tens of
+// nanoseconds in memory and tens of microseconds in a file, and others wait for a
+// step, so its size follows the time it takes. The zero value is ready to use.
 type sweepSize int
 
 const (
-	// sweepTime is how long a step may take that is followed by one as large.
+	// sweepTime is the longest step after which the next is as large.
 	sweepTime = time.Millisecond
 
 	leastStep, firstStep, mostStep = 16, 128, sweepStretch
@@ -136,8 +135,8 @@ const (
 
 func (s sweepSize) records() int { return cmp.Or(int(s), firstStep) }
 
-// adapt makes the next step larger or smaller by how long one took that looked at
-// so many.
+// adapt makes the next step larger or smaller according to how long a step over
+// looked records took.
 func (s *sweepSize) adapt(looked int, took time.Duration) {
 	full := s.records()
 	switch {

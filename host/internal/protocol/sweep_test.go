@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The sweeper's stretch is several calls, between which others have their turn: on
-// one processor, where nobody runs whom it does not let run.
+// The sweeper's stretch is several calls, between which others have their turn. The
+// test uses one processor, where others run only if the sweeper yields.
 func TestSweepInSteps(t *testing.T) {
 	f := newFake()
 	p := f.open(t, Config{Shards: 1})
