@@ -1,13 +1,13 @@
-// Package engines opens the storage engine that a program's settings name: one of
-// the bundled ones, or a plugin in a file.
+// Package engines opens the storage engine that a program's settings name: a
+// bundled one or a plugin in a file.
 //
 //	engine, err := engines.OpenFromEnv(ctx, os.Environ())
 //	sessions, err := session.New(engine, session.Settings{})
 //	…
 //	err = store.Close(ctx, engine)
 //
-// All bundled engines are part of a program that imports it. One that needs a
-// certain engine imports the package of that alone, beneath this one.
+// A program that imports this package contains all bundled engines. A program that
+// needs only one imports that engine's package, beneath this one.
 package engines
 
 import (
@@ -24,12 +24,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// ErrSettings is returned when a setting is wrong by itself or beside another
-// one. The error says which, what it must be, and by which name it was set.
+// ErrSettings is returned when a setting is wrong by itself or in combination with
+// another. The error names the setting as it was set and says what it must be.
 var ErrSettings = errors.New("engines: invalid settings")
 
-// Settings say which engine keeps the sessions, and where. The zero value is the
-// bundled engine memory without a directory.
+// Settings choose the engine that keeps the sessions, and its directory. The zero
+// value is the bundled engine memory without a directory.
 type Settings struct {
 	// Storage is memory, keyfolder, dynfile, or the path of a .wasm file. A
 	// plugin from a file is not trusted unless Config.Trusted says so: each of its
@@ -37,26 +37,26 @@ type Settings struct {
 	// SESSION_STORAGE, default memory.
 	Storage string
 
-	// Dir is the directory that sessions are kept in, made if there is none:
-	// by keyfolder and dynfile, which need one; by memory, for its snapshots;
-	// by a plugin from a file, which finds it as its directory. SESSION_DIR.
+	// Dir is the directory for the sessions. It is made if there is none. Engines
+	// keyfolder and dynfile need it; memory keeps its snapshots there; a plugin
+	// from a file gets it as its directory. SESSION_DIR.
 	Dir string
 
-	// MaxBytes and MaxFiles are what a plugin from a file may have in Dir, as in
+	// MaxBytes and MaxFiles limit what a plugin from a file may have in Dir, as in
 	// [plugin.Mount].
 	MaxBytes, MaxFiles int64
 
-	// Config is how the engine is run. Of it, SESSION_DURABILITY sets Durability,
-	// to commit, interval or close, and SESSION_LOCK_WAIT sets LockWait. Snapshots
-	// and the mount of Dir are set here, by Dir.
+	// Config configures the engine. SESSION_DURABILITY sets its Durability, to
+	// commit, interval or close, and SESSION_LOCK_WAIT its LockWait. Dir sets its
+	// Snapshots and the mount of Dir.
 	Config plugin.Config
 
-	given map[string]string // what was set in an environment, by variable
+	given map[string]string // values that an environment set, by variable
 }
 
-// OpenFromEnv opens the engine that an environment names, as [os.Environ] gives
-// it: see [FromEnv] and [Settings.Open]. It is to be closed, by [store.Close],
-// when the server has ended.
+// OpenFromEnv opens the engine that an environment names, in the form of
+// [os.Environ]: see [FromEnv] and [Settings.Open]. Close it by [store.Close] when
+// the server has ended.
 func OpenFromEnv(ctx context.Context, environ []string) (store.Store, error) {
 	s, err := FromEnv(environ)
 	if err != nil {
@@ -81,13 +81,13 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 	dynfile.Name:   dynfile.Open,
 }
 
-// allowed says what a storage may be.
+// allowed lists what a storage may be.
 const allowed = "memory, keyfolder, dynfile or the path of a .wasm file"
 
 // IsBundled reports whether a storage is a bundled engine.
 func IsBundled(storage string) bool { return bundled[storage] != nil }
 
-// Open opens the engine. Errors are ErrSettings, and those of [plugin.Open] and
+// Open opens the engine. It returns ErrSettings and the errors of [plugin.Open] and
 // of the engine's own Open.
 func (s Settings) Open(ctx context.Context) (*plugin.Plugin, error) {
 	if s.Storage == "" {

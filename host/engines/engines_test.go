@@ -24,7 +24,7 @@ import (
 var (
 	ctx     = context.Background()
 	silent  = slog.New(slog.DiscardHandler)
-	hostile = filepath.Join("..", "plugin", "testdata", "hostile.wasm") // which does what the time says
+	hostile = filepath.Join("..", "plugin", "testdata", "hostile.wasm") // its behaviour depends on the time it is given
 )
 
 const endlessLoop = store.Millis(2)
@@ -39,14 +39,14 @@ func memoryFile(t *testing.T) string {
 	return name
 }
 
-// TestOpenFromEnv: what the environment names keeps a session of a real server,
-// and has it again after a restart where there is a directory.
+// TestOpenFromEnv: the engine that the environment names keeps a session of a real
+// server, across a restart if there is a directory.
 func TestOpenFromEnv(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		env   []string
 		is    string // the plugin's name
-		keeps bool   // beyond a restart
+		keeps bool   // across a restart
 	}{
 		{"nothing", nil, "memory", false},
 		{"set to nothing", []string{"SESSION_STORAGE= ", "SESSION_DIR="}, "memory", false},
@@ -97,8 +97,8 @@ func TestOpenFromEnv(t *testing.T) {
 	}
 }
 
-// TestFileIsNotTrusted: a plugin from a file that never returns ends by itself,
-// without a setting, and one set is kept.
+// TestFileIsNotTrusted: a call of a plugin from a file that never returns is ended
+// even without a setting. A deadline that is set is kept.
 func TestFileIsNotTrusted(t *testing.T) {
 	for _, c := range []struct {
 		deadline time.Duration
@@ -143,7 +143,7 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 
-	// What a program sets has the names that it has there.
+	// Settings made by a program are named by their fields.
 	for _, c := range []struct {
 		s    engines.Settings
 		says string
@@ -160,11 +160,11 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	s.Storage = "redis"
 	_, err = s.Open(ctx)
-	require.ErrorContains(t, err, `: Storage is "redis"`, "the environment has set another one")
+	require.ErrorContains(t, err, `: Storage is "redis"`, "the environment set another value")
 }
 
-// TestMisspeltOnce: a misspelt name is reported by the package whose setting was
-// meant, and by no other; what nobody can have meant, by none.
+// TestMisspeltOnce: only the package whose setting was meant reports a misspelt
+// name. No package reports a name that cannot be a misspelt setting.
 func TestMisspeltOnce(t *testing.T) {
 	for name, meant := range map[string]string{
 		"SESSION_STORAG": "SESSION_STORAGE", "SESSION_DIRS": "SESSION_DIR", "session_dir": "SESSION_DIR", "SESION_DURABILITY": "SESSION_DURABILITY",
@@ -187,7 +187,7 @@ func TestMisspeltOnce(t *testing.T) {
 		if err == nil {
 			err = ofStorage
 		}
-		require.ErrorContains(t, err, "the environment sets "+name+", which is no setting; was "+meant)
+		require.ErrorContains(t, err, "the environment sets "+name+", which is not a setting; was "+meant)
 	}
 }
 
@@ -222,8 +222,8 @@ func TestDescribe(t *testing.T) {
 	require.Equal(t, s.Config.LockWait, same.Config.LockWait)
 }
 
-// TestPackageGraph: who imports sessions has no engine and no wazero, and who
-// imports one engine has not the bytes of the others.
+// TestPackageGraph: importing sessions brings no engine and no wazero, and
+// importing one engine does not bring the bytes of the others.
 func TestPackageGraph(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("SKIPPED: the graph of packages, which needs the go command")

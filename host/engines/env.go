@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// variable is a setting of the environment's.
+// variable is a setting that the environment can give.
 type variable struct {
 	name  string
 	field string
@@ -36,12 +36,12 @@ var variables = []variable{
 		func(s *Settings) string { return environ.FormatDuration(s.Config.LockWait) }},
 }
 
-// FromEnv returns the settings that an environment gives, as [os.Environ] gives
-// it. A variable that is set to nothing counts as not set.
+// FromEnv returns the settings from an environment in the form of [os.Environ]. An
+// empty variable counts as not set.
 //
-// It returns ErrSettings, naming the variable, for a value it cannot take, and
-// for a name that can only be a misspelt one of these variables. Those of
-// sessions are for package session, which looks at their spelling.
+// It returns ErrSettings, naming the variable, for a value that is not allowed and
+// for a name that can only be one of these variables misspelt. Package session
+// checks the spelling of its own variables.
 func FromEnv(environment []string) (Settings, error) {
 	if err := environ.Misspelt(environment, environ.Storage); err != nil {
 		return Settings{}, fmt.Errorf("%w: %w", ErrSettings, err)
@@ -58,15 +58,15 @@ func FromEnv(environment []string) (Settings, error) {
 		}
 		s.given[v.name] = v.show(&s)
 	}
-	// What the environment has nothing for it may be asked for by its name.
+	// An error about a missing directory must name its variable.
 	if s.Dir == "" {
 		s.given["SESSION_DIR"] = ""
 	}
 	return s, nil
 }
 
-// name returns what a setting is called where it was set: by its variable, if
-// the environment gave the value that it has.
+// name returns the name of a setting where it was set: its variable, if the
+// environment gave its value, or else its field.
 func (s *Settings) name(field string) string {
 	for i := range variables {
 		v := &variables[i]
@@ -86,8 +86,8 @@ func setDurability(s *Settings, value string) error {
 	return nil
 }
 
-// showDurability: what is not set is left to the engine, which makes nothing
-// durable that has no directory.
+// showDurability shows the default that the engine chooses if nothing is set:
+// without a directory it makes nothing durable.
 func showDurability(s *Settings) string {
 	switch {
 	case s.Config.Durability != plugin.DurabilityDefault:
@@ -98,18 +98,16 @@ func showDurability(s *Settings) string {
 	return ""
 }
 
-// Setting is one of the [Settings] in words, for a page, a log or a command line
-// to show.
+// Setting is one of the [Settings] as text, for a page, a log or a command line.
 type Setting struct {
 	Field    string // of Settings
 	Variable string // of the environment
 	Value    string
-	Changed  bool // from the default
+	Changed  bool // differs from the default
 }
 
-// Describe returns the settings that are in force, of those that the environment
-// can give, in words. The value is one that the variable takes, or "none" where
-// nothing is set.
+// Describe returns the settings in force, those that the environment can give, as
+// text. The value is one that the variable takes, or "none" if nothing is set.
 func (s Settings) Describe() []Setting {
 	if s.Storage == "" {
 		s.Storage = memory.Name

@@ -251,7 +251,7 @@ func ExampleFromEnv() {
 	fmt.Println(err)
 	// Output:
 	// 10h0m0s 30m0s SecureAlways <nil>
-	// session: invalid settings: the environment sets SESSION_COOKIE_SECRUE, which is no setting; was SESSION_COOKIE_SECURE meant?
+	// session: invalid settings: the environment sets SESSION_COOKIE_SECRUE, which is not a setting; was SESSION_COOKIE_SECURE meant?
 }
 
 // Other users are logged out after half an hour without an access, and after a

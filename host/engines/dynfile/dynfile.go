@@ -1,7 +1,6 @@
-// Package dynfile opens the bundled engine that packs sessions into files which
-// only ever grow at their end: a WebAssembly guest, compiled from
-// guest/engines/dynfile and embedded in the program. Its README says what lies
-// where.
+// Package dynfile opens the bundled engine that packs sessions into files that only
+// grow at their end: a WebAssembly guest, compiled from guest/engines/dynfile and
+// embedded in the program. Its README describes the files.
 package dynfile
 
 import (
@@ -20,19 +19,19 @@ var packed []byte
 // otherwise.
 const Name = "dynfile"
 
-// Open starts the engine over a directory, which is made, private to the user,
-// if there is none, and is for one plugin of one process at a time: another
-// gets [plugin.ErrInUse]. cfg.Shards 0 stands for the number that the directory
-// was made for, 4 for a new one; any other must be that number.
+// Open starts the engine over a directory, which it makes, private to the user, if
+// there is none. Only one plugin of one process at a time may use the directory:
+// another gets [plugin.ErrInUse]. cfg.Shards 0 means the number that the directory
+// was made for, 4 for a new one; any other value must be that number.
 //
-// Of cfg.MemoryLimit, 512 MiB by default, the index of the sessions takes about
-// 52 bytes each and every shard some 20 MiB.
+// The index takes about 52 bytes of cfg.MemoryLimit, 512 MiB by default, for each
+// session, and every shard takes about 20 MiB.
 //
-// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is
-// set. cfg.Durability says what a crash can take. Errors are those of [plugin.Open],
-// [plugin.ErrMount] for a directory that cannot be used, [plugin.ErrShards] for one
-// with another number of shards, and [plugin.ErrOpen] for one of another engine or
-// of a newer version.
+// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is set.
+// cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
+// [plugin.ErrMount] for an unusable directory, [plugin.ErrShards] for one with
+// another number of shards, and [plugin.ErrOpen] for one of another engine or of a
+// newer version.
 func Open(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	wasm, err := Module()
 	if err != nil {

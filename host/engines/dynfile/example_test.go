@@ -18,7 +18,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 
-	// Every write is on the disk when it returns.
+	// Every write is on disk when it returns.
 	engine, err := dynfile.Open(ctx, dir, plugin.Config{Durability: plugin.DurabilityCommit})
 	if err != nil {
 		fmt.Println(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// spoil changes a byte in the value of a record of fill, wherever it is stored.
+// spoil changes a byte in the value of a record of fill, in whatever file it is.
 func spoil(t *testing.T, dir string, i int) {
 	t.Helper()
 	text := value(i)[8:40]
@@ -33,8 +33,8 @@ func spoil(t *testing.T, dir string, i int) {
 	require.Positive(t, spoilt)
 }
 
-// TestRecordThatCannotBeRead: a session that the disk has spoilt is an error to read
-// and no obstacle: it can be ended and written over, and harms no other.
+// TestRecordThatCannotBeRead: reading a session that the disk has damaged is an
+// error. It can still be ended and overwritten, and harms no other session.
 func TestRecordThatCannotBeRead(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		const n = 20

@@ -22,7 +22,7 @@ import (
 )
 
 // crashes is how often each server is killed. Starting one takes most of the time,
-// so it is not often unless WADDLE_CRASHES says how often; asked is whether it does.
+// so the number is small unless WADDLE_CRASHES sets it; asked says whether it does.
 func crashes(t *testing.T) (n int, asked bool) {
 	text := os.Getenv("WADDLE_CRASHES")
 	if text == "" {
@@ -33,11 +33,11 @@ func crashes(t *testing.T) (n int, asked bool) {
 	return n, true
 }
 
-// TestKilledServer: with durability at every commit nothing that was answered
-// is lost, nothing comes back torn, mixed or under another id, and nothing that
-// was ended returns, whenever the process is killed. With any other durability,
-// all of that but the first holds too, and for a killed process, whose writes the
-// operating system has, the first as well.
+// TestKilledServer: with durability at every commit no answered write is lost,
+// nothing comes back torn, mixed or under another id, and no ended session returns,
+// whenever the process is killed. With any other durability all but the first holds
+// too. For a killed process the first holds as well, since the operating system has
+// its writes.
 func TestKilledServer(t *testing.T) {
 	for name := range engines {
 		for _, durability := range []string{"commit", "interval", "close"} {
@@ -78,16 +78,16 @@ type harness struct {
 	first              chan struct{} // closed at the first answer of a round; nil then
 }
 
-// visitor is a browser, and what it was told.
+// visitor is a browser with the answers it got.
 type visitor struct {
 	name string
 	jar  http.CookieJar // nil for one without a session
 
-	count   int  // as answered last; 0 before the first answer
-	bumping bool // asked for one more, and not answered
-	ending  bool // asked to end the session, and not answered
+	count   int  // the last answer; 0 before the first
+	bumping bool // an increment is not answered yet
+	ending  bool // a log-out is not answered yet
 
-	// ended are sessions whose end was answered: they must not come back.
+	// ended are sessions whose end was confirmed: they must not come back.
 	ended []http.CookieJar
 }
 
@@ -120,8 +120,8 @@ func (h *harness) kill() {
 	_ = h.process.Wait()
 }
 
-// load has all visitors busy until the server is ended in the midst of it, some
-// time after its first answer.
+// load keeps all visitors busy until it kills the server in the middle of the work,
+// some time after the first answer.
 func (h *harness) load(after time.Duration, end func()) {
 	var wait sync.WaitGroup
 	first := make(chan struct{})
@@ -145,8 +145,8 @@ func (h *harness) load(after time.Duration, end func()) {
 
 var errNoAnswer = errors.New("no answer")
 
-// ask returns the body of an answer of success. Anything else counts as no
-// answer: the server is being killed.
+// ask returns the body of a successful answer. Anything else counts as no answer:
+// the server is being killed.
 func (h *harness) ask(jar http.CookieJar, method, path string, form url.Values) (string, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	client := http.Client{Jar: jar, Transport: transport, Timeout: 30 * time.Second}
@@ -217,7 +217,7 @@ func copyJar(jar http.CookieJar, base *url.URL) http.CookieJar {
 	return to
 }
 
-// check holds what the server has against what it had answered.
+// check compares the server's sessions with its earlier answers.
 func (h *harness) check() {
 	for _, v := range h.visitors {
 		v.check(h)
@@ -235,7 +235,7 @@ func (v *visitor) check(h *harness) {
 		v.ended = v.ended[len(v.ended)-8:]
 	}
 	if v.jar == nil || v.count == 0 {
-		// Nothing was answered: whether a session was made, nobody was told.
+		// There was no answer, so a session may or may not exist.
 		v.jar, v.bumping, v.ending = nil, false, false
 		return
 	}

@@ -57,7 +57,7 @@ func fill(t *testing.T, s store.Store, n int) {
 	}
 }
 
-// held returns how many of the records of fill are there, whole.
+// held returns how many of the records of fill are present and whole.
 func held(t *testing.T, s store.Store, n int) (found int) {
 	t.Helper()
 	for i := range n {
@@ -130,7 +130,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			name     string
 			make     func(t *testing.T, dir string)
 			says     string
-			thorough bool // the engines' own tests have it too
+			thorough bool // the engines' own tests cover it too
 		}{
 			{"of another engine", func(t *testing.T, dir string) {
 				config := quiet()
@@ -176,8 +176,8 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 			require.ErrorIs(t, err, plugin.ErrShards)
 			require.ErrorContains(t, err, "4 shards")
 
-			// A copy by a pattern leaves out what begins with a dot. The engine
-			// itself has the number, too.
+			// A copy by a pattern leaves out names that begin with a dot. The
+			// engine itself has the number too.
 			require.NoError(t, os.Remove(filepath.Join(dir, ".waddle.shards")))
 			_, err = engines[name](ctx, dir, config)
 			require.ErrorIs(t, err, plugin.ErrOpen)
@@ -202,8 +202,9 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 	})
 }
 
-// TestSecondProcess: the directory of a server that runs is refused to another
-// process, by name and with the pid of who has it, and is free when that is killed.
+// TestSecondProcess: another process cannot open the directory of a running server.
+// The error names the directory and the pid of its holder. The directory is free
+// when that process is killed.
 func TestSecondProcess(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir()}
@@ -217,7 +218,7 @@ func TestSecondProcess(t *testing.T) {
 	})
 }
 
-// waitingLog is a log that tells when somebody waits.
+// waitingLog is a log that signals when somebody waits.
 type waitingLog struct {
 	b    bytes.Buffer
 	seen chan struct{}
@@ -232,7 +233,7 @@ func (l *waitingLog) Write(line []byte) (int, error) {
 }
 
 // TestRollingRestart: the next process waits for the directory of the one that still
-// runs, says for whom, and finds what that one answered.
+// runs, logs which one, and finds every session that it answered.
 func TestRollingRestart(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		h := &harness{t: t, engine: name, durability: "commit", dir: t.TempDir()}
@@ -285,9 +286,9 @@ func TestRollingRestart(t *testing.T) {
 	})
 }
 
-// TestDamage: whatever happens to a file, opening is an error that says so or
-// what is still whole is there, and every record that is there is the one that
-// was stored.
+// TestDamage: whatever happens to a file, opening either fails with an error that
+// says so or keeps what is still whole. Every record that is present is the one
+// that was stored.
 func TestDamage(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		const records = 20
@@ -320,8 +321,8 @@ func TestDamage(t *testing.T) {
 			{"zeros", func(b []byte) []byte { return make([]byte, len(b)) }},
 			{"grown", func(b []byte) []byte { return append(b, bytes.Repeat([]byte{0xff}, 100)...) }},
 		}
-		// Some files and what happens to each: all at once, where each has records of
-		// its own, or one at a time.
+		// Files and the damage to each: all at once if each has records of its own,
+		// otherwise one at a time.
 		type harm struct{ file, damage int }
 		var cases [][]harm
 		_, thorough := crashes(t)

@@ -13,7 +13,7 @@ import (
 )
 
 // Other programs fill the disk, and the server is killed. It starts again, shows
-// every session, and those who log out are logged out, for good.
+// every session, and visitors who log out stay logged out.
 func TestKilledOnADiskThatIsFull(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		for _, durability := range []string{"interval", "commit"} {
@@ -57,7 +57,7 @@ func TestKilledOnADiskThatIsFull(t *testing.T) {
 	})
 }
 
-// A server that was stopped well starts on a full disk, too.
+// A server that was stopped properly also starts on a full disk.
 func TestStartOnAFullDisk(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		disk := smallDisk(t, "24m")
@@ -95,10 +95,10 @@ func TestFullDisk(t *testing.T) {
 		}
 		require.ErrorIs(t, err, store.ErrNoSpace)
 		require.Positive(t, stored)
-		require.Equal(t, stored, held(t, p, stored), "what was there before is intact")
+		require.Equal(t, stored, held(t, p, stored), "earlier records are intact")
 		require.Zero(t, p.Stats().Restarts, "a full disk does not fail the instance")
 		for i := range min(stored, 500) {
-			require.NoError(t, p.Delete(ctx, key(i), 1), "session %d of %d: what is full can be emptied", i, stored)
+			require.NoError(t, p.Delete(ctx, key(i), 1), "session %d of %d: a full store can be emptied", i, stored)
 			_, err = p.Get(ctx, key(i), 1)
 			require.ErrorIs(t, err, store.ErrNotFound)
 		}
@@ -108,6 +108,6 @@ func TestFullDisk(t *testing.T) {
 			_, _ = p.Sweep(ctx, 4096, 1)
 			err = p.Set(ctx, store.Write{Key: key(0), Value: value(0), Now: 1})
 		}
-		require.NoError(t, err, "space that was given back is used again")
+		require.NoError(t, err, "freed space is used again")
 	})
 }

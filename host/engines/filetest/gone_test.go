@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A directory that goes away while it is in use takes with it what was there, and
-// nobody is told that anything has been written to it since.
+// A directory that disappears while in use takes its sessions with it. No later
+// write to it is acknowledged.
 func TestDirectoryGoesAwayWhileRunning(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: Windows does not let it")
@@ -73,9 +73,9 @@ func TestDirectoryGoesAwayWhileRunning(t *testing.T) {
 	})
 }
 
-// Somebody lays hands on what is in the directory while it is in use. Whatever is
-// acknowledged from then on is there for the process that opens it next; most often
-// it is nothing.
+// Somebody changes the contents of the directory while it is in use. Everything
+// acknowledged from then on is there for the next process that opens it; usually
+// nothing is acknowledged.
 func TestFilesGoAwayWhileRunning(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: Windows does not let it")
@@ -151,11 +151,11 @@ func TestFilesGoAwayWhileRunning(t *testing.T) {
 						require.Zero(t, refused)
 					case what == "contents removed":
 						require.Equal(t, 2*records, refused)
-						return // there is nothing to be opened
+						return // nothing to open
 					default: // the other shard goes on
 						require.InDelta(t, records, refused, records/2)
 					}
-					// What a process would find if this one were killed now.
+					// A new process would find this if the current one were killed now.
 					left := t.TempDir()
 					require.NoError(t, os.CopyFS(left, os.DirFS(dir)))
 					for _, path := range entries(t, left, ".waddle*") {

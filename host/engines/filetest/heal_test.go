@@ -20,7 +20,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// logLines is a log that is written while it is read.
+// logLines is a log that can be read while it is written.
 type logLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -78,7 +78,7 @@ func newGuestbook(t *testing.T, name, dir string, durability plugin.Durability, 
 	return g
 }
 
-// ask makes a request with a session, of which it returns the cookie.
+// ask makes a request with a session and returns its cookie.
 func (g *guestbook) ask(path, cookie string) (status int, body, newCookie string, header http.Header) {
 	g.t.Helper()
 	r, err := http.NewRequest(http.MethodPost, g.server.URL+path, nil)
@@ -97,10 +97,10 @@ func (g *guestbook) ask(path, cookie string) (status int, body, newCookie string
 	return response.StatusCode, string(b), cookie, response.Header
 }
 
-// Other programs fill the disk, for a while. Until there is room again visitors are
-// told to come back, those who have a session have it, and those who end it have
-// ended it. From the moment that there is room nobody is turned away, on a site with
-// few visitors and on one with many. The log says what is wrong, and not each time.
+// Other programs fill the disk for a while. Until there is room again, new visitors
+// are told to come back, existing sessions remain, and sessions can be ended. As
+// soon as there is room, nobody is turned away, on a site with few visitors and on
+// one with many. The log reports the fault, but not each time.
 func TestTheDiskWasFullForAWhile(t *testing.T) {
 	overEngines(t, func(t *testing.T, name string) {
 		for _, durability := range []plugin.Durability{plugin.DurabilityInterval, plugin.DurabilityCommit} {
@@ -120,7 +120,7 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 							fillUp(t, disk)
 							status, body, _, header := g.ask("/count", "")
 							if status == http.StatusOK {
-								continue // it had a place in what was there already
+								continue // it fitted into the existing space
 							}
 							turned++
 							require.Equal(t, http.StatusServiceUnavailable, status, body)
@@ -134,7 +134,7 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 						}
 						for _, cookie := range cookies[2*round:][:2] {
 							status, _, _, _ := g.ask("/end", cookie)
-							require.Equal(t, http.StatusOK, status, "to log out takes no room")
+							require.Equal(t, http.StatusOK, status, "a log-out takes no room")
 						}
 						makeRoom(t, disk)
 						if refused > 100 {
@@ -160,8 +160,8 @@ func TestTheDiskWasFullForAWhile(t *testing.T) {
 	})
 }
 
-// A snapshot that finds no room is said to be missing a few times, not at each
-// attempt, and is there soon after there is room.
+// The log reports a snapshot that finds no room a few times, not at each attempt.
+// The snapshot is written soon after there is room.
 func TestSnapshotOnADiskThatWasFull(t *testing.T) {
 	disk := smallDisk(t, "24m")
 	log := new(logLines)

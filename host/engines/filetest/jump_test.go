@@ -16,10 +16,10 @@ import (
 
 const day = 24 * time.Hour
 
-// TestClockThatJumps: a server's clock goes wrong and is set right again, while
-// clients go on and space is swept and given back. Whoever came after it was right
-// is there, whatever the clock has been, and who was told that a session had ended
-// never sees it again, whenever it was made and ended.
+// TestClockThatJumps: a server's clock goes wrong and is corrected, while clients
+// go on and space is swept and freed. Sessions made after the correction are there,
+// whatever the clock was before. An ended session never returns, whenever it was
+// made and ended.
 func TestClockThatJumps(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: servers start many times")
@@ -81,7 +81,7 @@ func TestClockThatJumps(t *testing.T) {
 	}
 }
 
-// jumper is a visitor who is told what a session holds.
+// jumper is a test of a clock that jumps, with its visitors.
 type jumper struct {
 	name, cookie string
 	count        int
@@ -92,14 +92,14 @@ type jumpTest struct {
 	s     *site
 	ended []jumper
 
-	// Clients go on beside, but for the time in which the server does not run.
+	// Other clients go on meanwhile, except while the server is down.
 	running sync.RWMutex
 	over    atomic.Bool
 	went    atomic.Int64
 	clients sync.WaitGroup
 }
 
-// goOn has clients come and go until goOff.
+// goOn makes clients come and go until goOff.
 func (j *jumpTest) goOn() {
 	for range 2 {
 		j.clients.Go(func() {
@@ -161,7 +161,7 @@ func (j *jumpTest) bump(all []*jumper) {
 	}
 }
 
-// end has visitors log out. Who had their cookies keeps them.
+// end logs visitors out. They keep copies of their cookies.
 func (j *jumpTest) end(all []*jumper) {
 	j.t.Helper()
 	for _, v := range all {
@@ -170,7 +170,7 @@ func (j *jumpTest) end(all []*jumper) {
 	}
 }
 
-// churn fills segments, so that the engine has space to give back.
+// churn fills segments, so that the engine has space to free.
 func (j *jumpTest) churn() {
 	j.t.Helper()
 	var v *jumper
@@ -206,8 +206,8 @@ func (j *jumpTest) setClock(ahead time.Duration) {
 	j.s.setClock(ahead)
 }
 
-// restart kills the server and starts it again; one that keeps sessions in memory has
-// the time to write them.
+// restart kills the server and starts it again. A server that keeps sessions in
+// memory gets time to write them.
 func (j *jumpTest) restart() {
 	j.t.Helper()
 	j.running.Lock()

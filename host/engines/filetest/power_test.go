@@ -12,17 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPowerCut: with durability at every commit nothing that was answered is lost
-// when the machine loses its power, nothing comes back torn, mixed or under another
-// id, and nothing that was ended returns. The files are on ext4, and what a round
-// starts from is what the disk had when the round before lost its power. The power
-// also goes while a server starts over what the last cut left.
+// TestPowerCut: with durability at every commit no answered write is lost when the
+// machine loses its power, nothing comes back torn, mixed or under another id, and
+// no ended session returns. The files are on ext4. Each round starts from the disk
+// as the last power cut left it. The power also fails while a server starts after a
+// cut.
 func TestPowerCut(t *testing.T) {
 	for name := range engines {
 		for _, options := range []string{
 			"data=ordered",
-			// Without what ext4 does for programs that do not sync: names reach the disk
-			// before what they name.
+			// Without ext4's help for programs that do not sync: names reach the disk
+			// before the data they name.
 			"data=writeback,noauto_da_alloc",
 		} {
 			t.Run(name+"/"+options, func(t *testing.T) {
@@ -61,12 +61,12 @@ func TestPowerCut(t *testing.T) {
 
 // poweredDisk is a disk with ext4 that can lose its power.
 //
-// The disk is a file, and what is in the file is what the disk was given; what the
-// operating system has not written yet is not. The file is on a file system of its
-// own, the shelf, which can be frozen: a freeze lets each write of a block that has
-// begun end, and none begin. So a copy that is taken then is of one moment, and no
-// sync that needs a block written ends after that moment. The disk itself forgets
-// nothing: it is one without a volatile cache.
+// The disk is a file. The file holds what the disk was given, but not what the
+// operating system has yet to write. The file is on a file system of its own, the
+// shelf, which can be frozen: a freeze lets block writes that have begun end, and
+// none begin. So a copy taken then shows one moment, and no sync that needs a block
+// written ends after that moment. The disk itself forgets nothing: it has no
+// volatile cache.
 type poweredDisk struct {
 	t       *testing.T
 	options string
@@ -74,7 +74,7 @@ type poweredDisk struct {
 	dir   string // where the disk is mounted
 	shelf string // the file system that the disk's file is on
 	image string // the disk's file
-	copy  string // what a cut left
+	copy  string // the image after a cut
 
 	frozen bool
 }
@@ -108,13 +108,13 @@ func newPoweredDisk(t *testing.T, options string) *poweredDisk {
 	require.NoError(t, makeExt4(d.image, 64<<20))
 	require.NoError(t, command("mount", "-o", "loop,"+options, d.image, d.dir))
 	t.Cleanup(func() {
-		_ = d.thaw() // nothing can be unmounted before
+		_ = d.thaw() // unmounting needs this
 		unmount(t, d.dir)
 	})
 	return d
 }
 
-// cut takes the power from the disk and from the server at one moment, and gives it
+// cut takes the power from the disk and the server at one moment, and then gives it
 // back to the disk.
 func (d *poweredDisk) cut(h *harness) {
 	t := d.t
@@ -123,8 +123,8 @@ func (d *poweredDisk) cut(h *harness) {
 	require.NoError(t, command("cp", "--sparse=always", d.image, d.copy))
 	time.Sleep(10 * time.Millisecond)
 	require.NoError(t, command("cmp", d.image, d.copy), "the freeze does not hold the disk")
-	// The server may be waiting for the disk, and cannot end before that is given to
-	// it. It does not get to answer anybody.
+	// The server may be waiting for the disk and cannot end before it is thawed. It
+	// can no longer answer anybody.
 	_ = h.process.Process.Kill()
 	require.NoError(t, d.thaw())
 	_ = h.process.Wait()
@@ -160,8 +160,8 @@ func makeExt4(file string, size int64, options ...string) error {
 	return command("mkfs.ext4", append(options, "-q", "-F", file)...)
 }
 
-// unmount also gives the loop device back. The server that was killed last may take
-// a moment to go.
+// unmount also frees the loop device. The server killed last may take a moment to
+// end.
 func unmount(t *testing.T, dir string) {
 	var err error
 	for range 100 {

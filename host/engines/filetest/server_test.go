@@ -22,7 +22,7 @@ var engines = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 	dynfile.Name:   dynfile.Open,
 }
 
-// Variables that make a process of the test binary the server that is killed.
+// Variables that turn a process of the test binary into the server to be killed.
 const (
 	engineVariable     = "WADDLE_CRASH_ENGINE"
 	dirVariable        = "WADDLE_CRASH_DIR"
@@ -44,8 +44,8 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// run keeps an engine of each kind open during the tests: as long as one is, its
-// code need not be loaded again for the next.
+// run keeps an engine of each kind open during the tests, so that its code need not
+// be loaded again for the next.
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "filetest-")
 	if err != nil {
@@ -64,8 +64,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// What a session holds: how often it was bumped, who it belongs to, and a text
-// that follows from both, so that a mixed record shows.
+// The content of a session: how often it was bumped, its owner, and a text derived
+// from both, so that a mixed record is detected.
 var (
 	count = session.NewKey[int]("count")
 	owner = session.NewKey[string]("owner")
@@ -76,7 +76,7 @@ func textOf(owner string, n int) string {
 	return strings.Repeat(fmt.Sprintf("%s/%d ", owner, n), 20+n%50)
 }
 
-// serve runs until it is killed. The first line of its output is its address.
+// serve runs until killed. The first line of its output is its address.
 func serve(name string) error {
 	ctx := context.Background()
 	durability, err := plugin.ParseDurability(os.Getenv(durabilityVariable))

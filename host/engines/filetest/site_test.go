@@ -28,19 +28,19 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// siteVariable makes a process of the test binary a server that runs as the JSON of
-// siteOptions in it says, until its standard input ends.
+// siteVariable turns a process of the test binary into a server that runs until its
+// standard input ends. Its value is siteOptions in JSON.
 const siteVariable = "WADDLE_SITE"
 
-// siteEngines has the engine in memory beside those in files: it keeps snapshots.
+// siteEngines includes memory besides the engines that keep files, since it keeps snapshots.
 var siteEngines = []string{"keyfolder", "dynfile", "memory"}
 
 type siteOptions struct {
 	Engine, Dir     string
 	Duration        time.Duration // 0 for the default
 	MaxUserSessions int           // 0 for the default
-	Ahead           time.Duration // how far the server's clock is ahead of the right one
-	Speed           int           // how many seconds its clock counts in one
+	Ahead           time.Duration // how far the server's clock is ahead of the real one
+	Speed           int           // seconds of its clock per real second
 }
 
 // siteClock is the server's clock, which can be set.
@@ -63,7 +63,7 @@ func (c *siteClock) set(ahead time.Duration) {
 	c.ahead = ahead
 }
 
-// siteSample is what a server takes of its machine.
+// siteSample is the server's use of its machine.
 type siteSample struct{ RSS, Descriptors, Goroutines int64 }
 
 func takeSample() siteSample {
@@ -98,7 +98,7 @@ func serveSite(text string) error {
 		engine, err = memory.Open(ctx, config)
 	default:
 		if o.Engine == dynfile.Name {
-			config.Settings = map[string]string{"segment_bytes": "65536"} // so that space is given back soon
+			config.Settings = map[string]string{"segment_bytes": "65536"} // so that space is freed soon
 		}
 		engine, err = engines[o.Engine](ctx, o.Dir, config)
 	}
@@ -182,7 +182,7 @@ func siteHandler(sessions *session.Manager, clock *siteClock) http.Handler {
 	return all
 }
 
-// site is such a server, as a test has it.
+// site is such a server, seen from a test.
 type site struct {
 	t       *testing.T
 	options siteOptions
@@ -229,7 +229,7 @@ func (s *site) start() {
 	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: time.Minute}
 }
 
-// stop has the server finish as it should.
+// stop shuts the server down properly.
 func (s *site) stop() {
 	s.t.Helper()
 	s.client.CloseIdleConnections()
@@ -246,11 +246,11 @@ func (s *site) kill() {
 	s.process = nil
 }
 
-// errEnded is what a request is told whose session ends while it changes it.
+// errEnded is returned when a session ends while a request changes it.
 var errEnded = errors.New("the session has ended")
 
-// post makes a request with a session, of which it returns the cookie as the answer
-// leaves it.
+// post makes a request with a session and returns the cookie as the answer leaves
+// it.
 func (s *site) post(path, cookie string, form url.Values) (body, newCookie string, err error) {
 	r, err := http.NewRequest(http.MethodPost, s.base+path, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -25,8 +25,8 @@ func smallDisk(t *testing.T, size string) string {
 	return dir
 }
 
-// fillUp has another program take all the room there is, what was given back since
-// the last time included.
+// fillUp makes another program take all free space, including space freed since the
+// last time.
 func fillUp(t *testing.T, disk string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(disk, "filler"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -40,7 +40,7 @@ func fillUp(t *testing.T, disk string) {
 	}
 }
 
-// makeRoom has that program give it back.
+// makeRoom makes that program free it.
 func makeRoom(t *testing.T, disk string) {
 	t.Helper()
 	require.NoError(t, os.Remove(filepath.Join(disk, "filler")))

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// soakTime is how long a soak of each engine takes: some seconds, or what WADDLE_SOAK
-// says. The first third of it is warm-up. What leaks slowly takes minutes to show:
+// soakTime is how long a soak of each engine takes: some seconds, or the value of
+// WADDLE_SOAK. The first third of it is warm-up. Slow leaks take minutes to show:
 //
 //	WADDLE_SOAK=10m go test -run TestSoak -timeout 1h -v ./host/engines/filetest
 func soakTime(t *testing.T) time.Duration {
@@ -33,7 +33,7 @@ func soakTime(t *testing.T) time.Duration {
 }
 
 // A quantity is flat if the median of the last third of its samples is at most
-// factor times that of the first third, and slack.
+// factor times that of the first third plus slack.
 var flat = map[string]struct {
 	factor float64
 	slack  int64
@@ -45,10 +45,9 @@ var flat = map[string]struct {
 }
 
 // TestSoak: visitors come, change their sessions, log in, log out, or stay away until
-// their sessions expire, and there are always as many. What the server takes
-// of its machine is then the same at the end as after it had warmed up. Its clock counts
-// an hour in a second, so that sessions expire soon, and so does what is left for an
-// hour of one that was ended.
+// their sessions expire; their number stays the same. The server must use no more of its
+// machine at the end than after warm-up. Its clock counts an hour per second, so that
+// sessions expire soon, and so do the records that an ended session leaves for an hour.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: a soak takes seconds")
@@ -67,7 +66,7 @@ func TestSoak(t *testing.T) {
 			var wait sync.WaitGroup
 			for worker := range 4 {
 				wait.Go(func() {
-					time.Sleep(time.Duration(worker) * 450 * time.Millisecond) // so that they are not all away at a time
+					time.Sleep(time.Duration(worker) * 450 * time.Millisecond) // so that they are not all away at once
 					for turn := 0; !over.Load(); turn++ {
 						if err := soakVisits(s, worker, turn, &requests, &expired); err != nil {
 							t.Error(err)
@@ -110,16 +109,16 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soakVisits lets ten visitors of a worker do what visitors do, a step each by turns.
-// Every second one logs in, one in three of those logs out, and the others leave
-// their sessions to expire. Some look whether theirs has.
+// soakVisits runs the ten visitors of a worker, one step each in turn. Every second
+// one logs in, one in three of those logs out, and the others let their sessions
+// expire. Some check whether theirs has.
 func soakVisits(s *site, worker, turn int, requests, expired *atomic.Int64) error {
 	var cookies [10]string
 	post := func(i int, path string, form url.Values) (body string, err error) {
 		requests.Add(1)
 		time.Sleep(10 * time.Millisecond)
 		body, cookies[i], err = s.post(path, cookies[i], form)
-		if errors.Is(err, errEnded) { // it expired while it was changed: this machine is busy
+		if errors.Is(err, errEnded) { // it expired during the change: this machine is busy
 			cookies[i], err = "", nil
 		}
 		return body, err
@@ -153,7 +152,7 @@ func median(of []int64) int64 {
 	return of[len(of)/2]
 }
 
-// bytesIn adds up the files of a directory, as far as they stay while it looks.
+// bytesIn adds up the files of a directory, skipping those that vanish meanwhile.
 func bytesIn(dir string) (sum int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

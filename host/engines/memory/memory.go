@@ -1,7 +1,7 @@
 // Package memory opens the bundled engine that keeps sessions in memory: a
 // WebAssembly guest, compiled from guest/engines/memory and embedded in the
-// program. It evicts what was not used when it reaches its bounds, and what it
-// holds is gone when the program ends.
+// program. At its bounds it evicts unused sessions. All sessions are lost when the
+// program ends.
 package memory
 
 import (
@@ -15,15 +15,14 @@ import (
 //go:embed memory.wasm.gz
 var packed []byte
 
-// Name is what the engine is called in logs and errors unless Config.Name says
-// otherwise.
+// Name is the engine's name in logs and errors, unless Config.Name is set.
 const Name = "memory"
 
 // Open starts the engine. Its bounds are cfg.MemoryLimit and these
 // cfg.Settings, each for all shards together:
 //
-//   - max_entries: how many records are kept; default no bound but memory
-//   - max_bytes: how many bytes they may take; default what fits into memory
+//   - max_entries: the number of records; by default only memory bounds it
+//   - max_bytes: the bytes that they may take; by default what fits into memory
 //
 // The engine is trusted: it runs without bounds in time, unless cfg.Deadline is
 // set. Errors are those of [plugin.Open].

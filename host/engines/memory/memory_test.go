@@ -45,7 +45,7 @@ func fill(t *testing.T, s store.Store, n int) {
 	}
 }
 
-// held returns how many of the keys of fill are there, all with their values.
+// held returns how many of the keys of fill are present, all with their values.
 func held(t *testing.T, s store.Store, n int) (found int) {
 	t.Helper()
 	for i := range n {
@@ -93,7 +93,7 @@ func TestSnapshotCarriesSessionsOver(t *testing.T) {
 			fill(t, p, 500)
 			require.NoError(t, c.save(p))
 
-			// What a crash leaves is the directory as it is now, without its lock.
+			// A crash leaves the directory as it is now, without its lock.
 			config.Snapshots = copyDir(t, config.Snapshots)
 			config.Shards = 8
 			config.MemoryLimit = 64 << 20
@@ -144,7 +144,7 @@ func TestSnapshotDamaged(t *testing.T) {
 			require.NoError(t, os.WriteFile(damaged, c.alter(bytes.Clone(whole)), 0o600))
 			p := open(t, config)
 			found := held(t, p, 20000)
-			require.Positive(t, found, "what is intact is there")
+			require.Positive(t, found, "the intact part is there")
 			_, err := os.Stat(damaged + ".damaged")
 			require.NoError(t, err, "the damaged file is kept")
 			require.NoError(t, p.Close(ctx))
@@ -207,7 +207,7 @@ func Example() {
 	// Output: memory
 }
 
-// What goes for want of room is counted, and said with the limit that is in the way.
+// Evictions are counted, and reported with the limit that caused them.
 func TestEvictionsAreCounted(t *testing.T) {
 	for limit, settings := range map[string]map[string]string{
 		"max_entries":  {"max_entries": "64"},
@@ -229,7 +229,7 @@ func TestEvictionsAreCounted(t *testing.T) {
 			counts := p.Stats().Counts
 			require.Equal(t, strings.TrimSpace(limit), counts.Limit)
 			require.NotZero(t, counts.Evicted)
-			require.Equal(t, int64(n), counts.Records+int64(counts.Evicted), "what is not there any more was counted")
+			require.Equal(t, int64(n), counts.Records+int64(counts.Evicted), "every missing record was counted")
 			require.Greater(t, counts.Bytes, counts.Records*300)
 			require.Less(t, counts.Bytes, int64(8<<20))
 
@@ -240,7 +240,7 @@ func TestEvictionsAreCounted(t *testing.T) {
 			require.EqualValues(t, removed, after.Expired)
 			require.Zero(t, after.Records)
 			require.NoError(t, p.Recycle(ctx))
-			require.Equal(t, counts.Evicted, p.Stats().Counts.Evicted, "a new instance does not begin anew")
+			require.Equal(t, counts.Evicted, p.Stats().Counts.Evicted, "a new instance does not start the count again")
 		})
 	}
 }

@@ -1,6 +1,6 @@
-// Package environ is what settings have in common that come from an
-// environment: which variables there are, whoever reads them, and how values are
-// written. A package that reads settings reports the misspelt names of its own.
+// Package environ holds what all settings from an environment share: the names of
+// all variables, whichever package reads them, and the form of values. A package
+// that reads settings reports misspelt names of its own variables.
 package environ
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The variables that give secrets. [Misspelt] looks at names like theirs.
+// The variables that give secrets. [Misspelt] also checks names like theirs.
 const (
 	Secret     = "WADDLE_SECRET"
 	SecretFile = "WADDLE_SECRET_FILE"
@@ -28,7 +28,7 @@ const (
 	Storage               // host/engines
 )
 
-// owners tells for each variable which package reads it.
+// owners maps each variable to the package that reads it.
 var owners = map[string]Owner{
 	"SESSION_STORAGE":    Storage,
 	"SESSION_DIR":        Storage,
@@ -64,7 +64,7 @@ var owners = map[string]Owner{
 	"SESSION_WRITE_UNSEALED":          Sessions,
 }
 
-// names are all variables, in an order that is always the same.
+// names are all variables in a fixed order.
 var names = slices.Sorted(maps.Keys(owners))
 
 // Names returns the variables that a package reads.
@@ -77,8 +77,8 @@ func Names(of Owner) (list []string) {
 	return list
 }
 
-// Values returns the variables of an environment, as [os.Environ] gives it. Of
-// several with one name the last counts.
+// Values returns the variables of an environment in the form of [os.Environ]. If a
+// name occurs more than once, the last value counts.
 func Values(environ []string) map[string]string {
 	values := make(map[string]string, len(environ))
 	for _, entry := range environ {
@@ -89,8 +89,8 @@ func Values(environ []string) map[string]string {
 	return values
 }
 
-// Misspelt returns what is wrong with the first name of an environment that can
-// only be a misspelt setting of the owner's.
+// Misspelt returns an error for the first name of an environment that can only be a
+// misspelt setting of the owner's.
 func Misspelt(environ []string, of Owner) error {
 	values := Values(environ)
 	sealed := values[Secret] != "" || values[SecretFile] != ""
@@ -103,15 +103,15 @@ func Misspelt(environ []string, of Owner) error {
 			continue
 		}
 		if meant := nearest(name, sealed); meant != "" && owners[meant] == of {
-			return fmt.Errorf("the environment sets %s, which is no setting; was %s meant?", name, meant)
+			return fmt.Errorf("the environment sets %s, which is not a setting; was %s meant?", name, meant)
 		}
 	}
 	return nil
 }
 
-// nearest returns the setting that a name was meant to be, if it can only be
-// a misspelt one. Where there is a secret already, another framework's is its
-// own affair.
+// nearest returns the setting that a name was meant to be, if it can only be a
+// misspelt one. If a secret is set already, SESSION_SECRET may belong to another
+// framework.
 func nearest(name string, sealed bool) string {
 	upper := strings.ToUpper(name)
 	best, least := "", len(name)
@@ -120,7 +120,7 @@ func nearest(name string, sealed bool) string {
 			best, least = known, d
 		}
 	}
-	// The shorter the name proper, the likelier it is a word of its own:
+	// The shorter the name after the prefix, the likelier it is a different word:
 	// SESSION_ID is not SESSION_DIR.
 	_, proper, _ := strings.Cut(best, "_")
 	allowed := 2
@@ -140,8 +140,8 @@ func nearest(name string, sealed bool) string {
 	return ""
 }
 
-// editDistance counts the letters to insert, remove, replace or swap with
-// their neighbour that lead from a to b.
+// editDistance counts the letters to insert, remove, replace or swap with their
+// neighbour to get from a to b.
 func editDistance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
@@ -165,7 +165,7 @@ func editDistance(a, b string) int {
 	return last[len(b)]
 }
 
-// Bool reads yes or no.
+// Bool reads a truth value.
 func Bool(value string) (bool, error) {
 	switch strings.ToLower(value) {
 	case "true", "yes", "on", "1":
@@ -190,13 +190,13 @@ func Duration(value string) (time.Duration, error) {
 		}
 	}
 	if err != nil || d < 0 {
-		return 0, errors.New("seconds, or a time such as 90m or 168h, and not negative")
+		return 0, errors.New("seconds or a time such as 90m or 168h, not negative")
 	}
 	return d, nil
 }
 
-// FormatDuration is the opposite of Duration: 168h rather than 168h0m0s, and off
-// for 0.
+// FormatDuration is the inverse of Duration: 168h rather than 168h0m0s, and off for
+// 0.
 func FormatDuration(d time.Duration) string {
 	if d == 0 {
 		return "off"

@@ -45,7 +45,8 @@ func TestBool(t *testing.T) {
 	}
 }
 
-// TestValues: of several with one name the last counts, as it does for a process.
+// TestValues: if a name occurs more than once, the last value counts, as in a
+// process.
 func TestValues(t *testing.T) {
 	require.Equal(t, map[string]string{"A": "2", "B": "x=y", "": ""}, Values([]string{"A=1", "B=x=y", "A=2", "C", "="}))
 }

@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// Unpack returns the module that a gzipped one holds.
+// Unpack decompresses a gzipped module.
 func Unpack(packed []byte) ([]byte, error) {
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

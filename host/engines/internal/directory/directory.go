@@ -21,9 +21,9 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 	case dir == "":
 		return nil, refuse(cfg, nil, "no directory was given for the sessions (SESSION_DIR)")
 	case len(cfg.Mounts) > 0:
-		return nil, refuse(cfg, nil, "Config.Mounts is set, and this engine mounts its directory itself")
+		return nil, refuse(cfg, nil, "Config.Mounts is set: must be empty, since this engine mounts its directory itself")
 	case cfg.Snapshots != "":
-		return nil, refuse(cfg, nil, "Config.Snapshots is set, and this engine keeps its sessions in files anyway")
+		return nil, refuse(cfg, nil, "Config.Snapshots is set: must be empty, since this engine keeps its sessions in files")
 	}
 	if err := plugin.MakeDir(dir); err != nil {
 		return nil, refuse(cfg, err, err.Error())
@@ -41,11 +41,11 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 	return plugin.Open(ctx, wasm, cfg)
 }
 
-// shardsOf reads for how many shards a directory was made, 0 if it does not say.
-// The host keeps that number for every guest. These engines have it in a file of
-// their own as well, which their layout depends on, and which is still there if a
-// copy has left out the host's, whose name begins with a dot. What is wrong with
-// the directory otherwise, the engine says better.
+// shardsOf reads the number of shards that a directory was made for, 0 if it does
+// not say. The host keeps that number for every guest. These engines also have it
+// in a file of their own, because their layout depends on it. That file survives a
+// copy that leaves out the host's, whose name begins with a dot. The engine reports
+// other faults of the directory better.
 func shardsOf(dir string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(dir, format.Name))
 	if errors.Is(err, fs.ErrNotExist) {

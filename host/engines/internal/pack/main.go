@@ -1,5 +1,5 @@
-// Command pack compresses a bundled engine for embedding, or, with -verify,
-// compares an embedded one with one that was just built.
+// Command pack compresses a bundled engine for embedding. With -verify it compares
+// an embedded engine with one just built.
 //
 //	pack ENGINE.wasm                         writes ENGINE.wasm.gz and removes ENGINE.wasm
 //	pack -verify ENGINE.wasm.gz BUILT.wasm   fails if they differ
