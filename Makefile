@@ -1,55 +1,55 @@
-# Everything here needs Go and make only, unless a line says otherwise; what a
-# machine lacks is skipped aloud, and in CI it is a failure.
+# Everything here needs only Go and make, unless a line says otherwise. If a machine
+# lacks something, the step is skipped with a notice; in CI it fails.
 
 GO ?= go
 
-# The bundled engines are built with one version of Go, so that everybody
-# gets the same bytes; the go command fetches it if another is installed.
+# The bundled engines are built with one version of Go, so that everybody gets the
+# same bytes. The go command fetches it if another is installed.
 ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile
 
-# Modules beside the root: what they need must not reach an importer.
+# The modules. Those beside the root have dependencies that must not reach an importer.
 MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest .ci/tools
 
-# Those that others import, by tags of their own.
+# The modules that others import, each with its own tags.
 PUBLISHED := . host/otel
 
-# What looks at the code is a tool of a module beside the root, in one version for
+# The tools that check the code are in a module beside the root, in one version for
 # everybody.
 TOOLS := $(CURDIR)/.ci/tools/go.mod
 
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-# Tests of packages that are raced, which compile large modules: the race detector
-# makes wazero's compiler, which has one goroutine here, ten times slower.
+# Tests in raced packages that compile large modules. The race detector makes
+# wazero's compiler, which has one goroutine here, ten times slower.
 COMPILE := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
 
 .PHONY: help run test vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
-	@echo 'make run             the playground, on http://127.0.0.1:8080'
-	@echo 'make test            all tests, with the race detector where it can run; some need Linux and root, and'
-	@echo '                     one of them FUSE; WADDLE_CRASHES=12 has servers crash more often'
-	@echo 'make bench           measures beside other libraries; prints a table, writes host/bench/results.json'
-	@echo 'make fuzz            each fuzz target for FUZZTIME (default 20s)'
+	@echo 'make run             serves the playground on http://127.0.0.1:8080'
+	@echo 'make test            runs all tests, with the race detector where it can run; some need Linux and root,'
+	@echo '                     one of them FUSE; WADDLE_CRASHES=12 makes servers crash more often'
+	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json'
+	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
-	@echo 'make vet lint cross  go vet and gofmt; staticcheck; go vet for all platforms'
-	@echo 'make vuln apidiff    known vulnerabilities that are called; the Go API beside that of the last tag'
-	@echo 'make arm64 windows   some of the tests on an emulated arm64 (needs qemu-user) and Windows (needs wine64)'
-	@echo 'make engines         builds the bundled engines again'
+	@echo 'make vet lint cross  runs go vet and gofmt; staticcheck; go vet for all platforms'
+	@echo 'make vuln apidiff    finds known vulnerabilities that are called; compares the Go API with the last tag'
+	@echo 'make arm64 windows   runs some tests on an emulated arm64 (needs qemu-user) and Windows (needs wine64)'
+	@echo 'make engines         rebuilds the bundled engines'
 	@echo 'make verify-engines  fails if the committed engines are not what the sources build'
-	@echo 'make guests          builds the example guests again, in each language whose toolchain is there'
-	@echo 'make fixtures        builds the test guests again from their text (needs wat2wasm)'
-	@echo 'make mutants         builds the faulty guests again that test the conformance suite (needs clang-19, lld-19)'
+	@echo 'make guests          rebuilds the example guests, in each language whose toolchain is installed'
+	@echo 'make fixtures        rebuilds the test guests from their text (needs wat2wasm)'
+	@echo 'make mutants         rebuilds the faulty guests that test the conformance suite (needs clang-19, lld-19)'
 	@echo '                     make verify-guests, verify-fixtures and verify-mutants build and compare'
-	@echo 'make templates       packs the example guests again for "waddle new"'
+	@echo 'make templates       repacks the example guests for "waddle new"'
 
-# Not by "go run", which ends as an error when its program is interrupted. And
-# Ctrl-C goes to all that is in a terminal's foreground: make would end by it, with
-# a status that says so, so the playground gets the foreground to itself (set -m),
-# where there is one. It could then be stopped by Ctrl-Z, and nobody would notice.
+# "go run" would end with an error when its program is interrupted. Ctrl-C goes to
+# every process in a terminal's foreground and would end make with an error status,
+# so the playground gets the foreground to itself (set -m), if there is one. Ctrl-Z
+# is ignored, since nobody would notice that it had stopped the playground.
 run:
 	@echo 'building waddle, which takes about a minute the first time'
 	@$(GO) build -o bin/ ./host/cmd/waddle
@@ -58,30 +58,30 @@ run:
 	  *) exec bin/waddle run;; \
 	esac
 
-# Packages whose tests have other programs do the work, or engines and guests that
-# run in one thread: the race detector costs minutes there and sees nothing.
+# Packages whose tests leave the work to other programs, or to engines and guests
+# that run in one thread. The race detector costs minutes there and finds nothing.
 UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines$$|/host/engines/filetest$$|/host/bench|/browsertest|/examples/guests|^tools$$
 
 test:
 ifeq ($(RACE),)
 	@echo 'SKIPPED: the race detector, which needs a C compiler'
 endif
-	@# Some tests build programs, which the cache of test results does not see.
+	@# Some tests build programs, which the test cache does not track.
 	@set -e; for module in $(MODULES); do ( \
 	  cd $$module; all=$$($(GO) list ./...); \
 	  raced=$$(echo "$$all" | grep -vE '$(UNRACED)' || true); rest=$$(echo "$$all" | grep -E '$(UNRACED)' || true); \
 	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test -timeout 30m $(RACE) -skip '$(COMPILE)' $$raced; fi; \
-	  if [ -n "$$rest" ]; then echo "== $$module, what runs in one thread or in other programs"; $(GO) test -timeout 30m -count=1 $$rest; fi; \
+	  if [ -n "$$rest" ]; then echo "== $$module, tests in one thread or in other programs"; $(GO) test -timeout 30m -count=1 $$rest; fi; \
 	); done
-	@echo '== what compiles large modules'
+	@echo '== tests that compile large modules'
 	@$(GO) test -timeout 30m -run '$(COMPILE)' ./host/plugin
 	@echo '== the suite over the native store, with the race detector'
 	@$(GO) test $(RACE) -run '^TestMemory$$' ./host/storetest
-	@echo '== guest, as its authors build it for development'
+	@echo '== guest, as authors build it for development'
 	@$(GO) test -short -tags waddle_debug ./guest
 
-# $(1) packages, $(2) flags: vetted for the system that GOOS names and without their
-# tests, which do not build for all that the packages build for.
+# $(1) packages, $(2) flags. Vets them for the system that GOOS names, without their
+# tests, which do not build for every system that the packages build for.
 define vet-sources
 $(GO) list $(2) -f '{{$$d := .Dir}}{{range .GoFiles}}{{$$d}}/{{.}} {{end}}' $(1) | \
   while read -r files; do $(GO) vet $(2) $$files || exit 1; done
@@ -91,16 +91,16 @@ vet:
 	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 	@set -e; for module in $(MODULES); do echo "== vet $$module"; (cd $$module && $(GO) vet ./...); done
-	@# Guests are built for wasip1, and for development with a tag.
+	@# Guests are built for wasip1, and with a tag for development.
 	@set -e; export GOOS=wasip1 GOARCH=wasm; \
-	echo '== vet what guests are built from'; $(call vet-sources,./abi $(GUESTS)); \
+	echo '== vet the sources of guests'; $(call vet-sources,./abi $(GUESTS)); \
 	$(call vet-sources,./guest,-tags waddle_debug); \
 	(cd examples; $(call vet-sources,$(EXAMPLE_GUESTS)))
 	$(GO) vet -tags waddle_debug ./guest
 	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./guest/...
 
-# What of guest/ and examples/ is compiled to WebAssembly. The rest is for tests, and
-# for the systems that those run on.
+# The packages of guest/ and examples/ that are compiled to WebAssembly. The rest is
+# for tests and runs on the tests' systems.
 GUESTS         := ./guest ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
 EXAMPLE_GUESTS := ./custom/store ./guests/go
 
@@ -110,7 +110,7 @@ bin/tools/staticcheck: .ci/tools/go.mod .ci/tools/go.sum
 lint: bin/tools/staticcheck
 	@set -e; for module in $(MODULES); do echo "== staticcheck $$module"; \
 	  (cd $$module && $(CURDIR)/bin/tools/staticcheck ./...); done
-	@# It does not know go:wasmexport, and takes what is reached from there for unused (U1000).
+	@# staticcheck does not know go:wasmexport and takes code reached from there for unused (U1000).
 	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 ./abi $(GUESTS)
 	cd examples && GOOS=wasip1 GOARCH=wasm $(CURDIR)/bin/tools/staticcheck -tests=false -checks inherit,-U1000 $(EXAMPLE_GUESTS)
 	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 -tags waddle_debug ./guest
@@ -144,7 +144,7 @@ fuzz:
 	  done; \
 	done
 
-# Prints the worst that it finds, and fails where that is above the bound.
+# Prints the worst module found, and fails if it exceeds the bound.
 SEARCHTIME ?= 1h
 search:
 	WADDLE_SEARCH=$(SEARCHTIME) $(GO) test -v -run '^TestSearchCompileCosts$$' -timeout 24h ./host/plugin
@@ -168,7 +168,7 @@ verify-engines:
 	  $(GO) run ./host/engines/internal/pack -verify host/engines/$$engine/$$engine.wasm.gz $$dir/$$engine.wasm; \
 	done
 
-# $(1) source, $(2) output file. Some name the flags that they need in their first line.
+# $(1) source, $(2) output file. Some sources name the flags they need in their first line.
 define build-fixture
 wat2wasm $$(sed -n '1s/^;; wat2wasm: //p' $(1)) $(1) -o $(2)
 endef

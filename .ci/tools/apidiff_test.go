@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// clone is a repository with two modules, as this one has, that a test may tag and
-// break. Looking at all of the real ones each time would take minutes.
+// clone is a repository with two modules, like this one, that a test may tag and
+// break. Checking the real modules each time would take minutes.
 type clone struct {
 	t   *testing.T
 	dir string
@@ -66,8 +66,8 @@ func (c clone) apidiff() (said string, err error) {
 	return string(out), err
 }
 
-// What breaks an importer is said, and let through only as far as the version
-// allows it and CHANGELOG.md tells of it.
+// Incompatible changes are reported, and allowed only if the version permits them
+// and CHANGELOG.md names them.
 func TestBreakingChangesOfTheAPI(t *testing.T) {
 	c := newClone(t)
 	said, err := c.apidiff()
@@ -90,7 +90,7 @@ func TestBreakingChangesOfTheAPI(t *testing.T) {
 	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `session.Manager.Error`")
 	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `WithAttributes`")
 
-	// Named in what is released already is not enough.
+	// A name in a released part is not enough.
 	c.change("CHANGELOG.md", "## Unreleased", "## Unreleased\n\n### Changed\n- `session.NewKey` takes a name, `session.Manager.Error` is gone.\n\n## v0.1.0\n- `WithAttributes`\n")
 	said, err = c.apidiff()
 	require.Error(t, err, said)

@@ -19,16 +19,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// consumer is a project of somebody who has no checkout.
+// consumer is the project of somebody without a checkout.
 type consumer struct {
 	t   *testing.T
 	dir string
 	env []string
 }
 
-// newConsumer makes a project whose go command knows the tree's modules from a
-// proxy, as version, and those of others from the cache of modules or from where
-// they are usually fetched.
+// newConsumer makes a project whose go command gets the tree's modules from a
+// proxy, as version. It gets other modules from the module cache or from their
+// usual source.
 func newConsumer(t *testing.T, proxy string) *consumer {
 	t.Helper()
 	c := &consumer{t: t, dir: t.TempDir()}
@@ -36,8 +36,8 @@ func newConsumer(t *testing.T, proxy string) *consumer {
 	proxies := []string{"file://" + filepath.ToSlash(proxy), "file://" + filepath.ToSlash(cache) + "/cache/download", usual}
 	c.env = append(os.Environ(),
 		"GOPROXY="+strings.Join(proxies, ","),
-		// The cache of modules is one of its own: this version must not stay in
-		// that of whoever runs the test.
+		// The project has a module cache of its own: this version must not stay in
+		// the cache of whoever runs the test.
 		"GOMODCACHE="+filepath.Join(t.TempDir(), "mod"), "GOFLAGS=-modcacherw", "GOWORK=off",
 		"GOPRIVATE=", "GONOPROXY=", "GONOSUMDB="+rootModule+","+rootModule+"/*", "GOSUMDB="+sumDB(c.goEnv("GOSUMDB")),
 		"GOBIN="+filepath.Join(c.dir, "bin"))
@@ -45,8 +45,8 @@ func newConsumer(t *testing.T, proxy string) *consumer {
 	return c
 }
 
-// sumDB turns the data base of checksums off, if somebody else has or if it cannot
-// be reached. The modules that it would vouch for are in our go.sum.
+// sumDB turns the checksum database off if it is off already or cannot be reached.
+// Our go.sum has the modules that it would verify.
 func sumDB(usual string) string {
 	host, _, _ := strings.Cut(usual, " ")
 	if conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, "443"), 3*time.Second); err == nil {
@@ -80,8 +80,8 @@ func (c *consumer) write(name, text string) {
 	require.NoError(c.t, os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644))
 }
 
-// Somebody fetches the modules, builds the program that README.md begins with,
-// and sees it count.
+// Somebody fetches the modules, builds the first program of README.md and sees it
+// count.
 func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 	c := newConsumer(t, publish(t))
 	c.do("go", "get", rootModule+"@"+version)
@@ -104,8 +104,8 @@ func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 	c.serve(program, func() { require.Equal(t, "visit 3\n", get(t, jar, addr), "it was saved when the program ended") })
 }
 
-// Whoever fetches a module beside the root gets the root by it: what it requires is
-// all that says which.
+// Fetching a module beside the root also fetches the root, in the version that the
+// module requires.
 func TestTelemetryIsFetchedByItself(t *testing.T) {
 	c := newConsumer(t, publish(t))
 	c.do("go", "get", rootModule+"/host/otel@"+version)
@@ -127,12 +127,12 @@ func main() {}
 	require.Contains(t, list, rootModule+"/host/otel "+version+"\n")
 }
 
-// README.md tells how to install the command.
+// README.md explains how to install the command.
 func TestCommandIsInstalledFromAnywhere(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
 	require.NoError(t, err)
 	install := regexp.MustCompile(`go install (\S+)@latest`).FindSubmatch(readme)
-	require.NotNil(t, install, "README.md tells how to install the command")
+	require.NotNil(t, install, "README.md explains how to install the command")
 
 	c := newConsumer(t, publish(t))
 	c.do("go", "install", string(install[1])+"@"+version)
@@ -141,7 +141,7 @@ func TestCommandIsInstalledFromAnywhere(t *testing.T) {
 	c.do(waddle, "new", "c", "my-store")
 	require.FileExists(t, filepath.Join(c.dir, "my-store", "Makefile"))
 
-	// A project in Go requires the release that the command is of.
+	// A project in Go requires the command's own release.
 	c.do(waddle, "new", "go", "my-engine", "--module", "example.org/my-engine")
 	c.dir = filepath.Join(c.dir, "my-engine")
 	c.env = append(c.env, "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
@@ -150,7 +150,7 @@ func TestCommandIsInstalledFromAnywhere(t *testing.T) {
 	require.FileExists(t, filepath.Join(c.dir, "engine.wasm"))
 }
 
-// readmeProgram is the first Go of README.md as a whole program.
+// readmeProgram returns the first Go code of README.md as a whole program.
 func readmeProgram(t *testing.T) string {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
@@ -171,8 +171,8 @@ func readmeProgram(t *testing.T) string {
 	return text.String()
 }
 
-// requireSmall fails if importing sessions and an engine brings modules that only
-// our tests, examples or commands need.
+// requireSmall fails if importing sessions and an engine brings in modules that
+// only our tests, examples or commands need.
 func requireSmall(t *testing.T, c *consumer) {
 	t.Helper()
 	used := strings.Fields(c.do("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "."))
@@ -186,7 +186,7 @@ func requireSmall(t *testing.T, c *consumer) {
 	}
 }
 
-// serve runs a program for as long as use takes, and then has it end by SIGTERM.
+// serve runs a program for as long as use takes, and then ends it by SIGTERM.
 func (c *consumer) serve(program string, use func()) {
 	c.t.Helper()
 	if runtime.GOOS == "windows" {

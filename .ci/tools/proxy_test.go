@@ -19,18 +19,18 @@ import (
 const (
 	repository = "../.."
 	rootModule = "github.com/waddle-sessions/waddle"
-	version    = "v0.1.0" // what is published next
+	version    = "v0.1.0" // the next version to publish
 )
 
-// published are the modules that others require, by their folder. The others are
-// for a checkout.
+// published are the modules that others require, by their folder. The other modules
+// are used only in a checkout.
 var published = map[string]string{
 	rootModule:                ".",
 	rootModule + "/host/otel": "host/otel",
 }
 
-// publish makes a module proxy out of the tree: the files that a tag of it would
-// have, as the go command packs them.
+// publish makes a module proxy from the tree, with the files that a tag of it would
+// have, packed as the go command does.
 func publish(t *testing.T) (proxy string) {
 	t.Helper()
 	proxy = t.TempDir()
@@ -53,7 +53,7 @@ func publish(t *testing.T) (proxy string) {
 	return proxy
 }
 
-// tracked are the files under a folder that are committed, or will be with the
+// tracked returns the files under a folder that are committed, or will be with the
 // next commit.
 func tracked(t *testing.T, folder string) []zip.File {
 	t.Helper()

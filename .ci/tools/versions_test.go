@@ -11,9 +11,9 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// Each module of the repository requires the version that is published next, so
-// that an importer gets what was tested together, and has the checkout in its place.
-// The root has nothing of the kind: "go install …@version" refuses it.
+// Each module of the repository requires the next version to be published, so that
+// an importer gets modules that were tested together, and replaces it by the
+// checkout. The root has no replacements: "go install …@version" refuses them.
 func TestModulesRequireEachOther(t *testing.T) {
 	list := exec.Command("git", "ls-files", "-co", "--exclude-standard", "go.mod", "*/go.mod")
 	list.Dir = repository

@@ -35,8 +35,8 @@ func entries(t *testing.T, module, versionFrom, pkg, symbol string) string {
 	return "file://" + dir
 }
 
-// A database that cannot be had is one thing, code that is vulnerable another,
-// and code that cannot be looked at a third.
+// An unavailable database, vulnerable code and code that cannot be checked are told
+// apart.
 func TestVulnerableIsNotWithoutADatabase(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -68,9 +68,9 @@ func main() { println(semver.IsValid(os.Args[0])) }
 
 	said, err = vuln(t, dir, entries(t, "golang.org/x/mod", "0", "golang.org/x/mod/semver", "Sort"))
 	require.NoError(t, err, said)
-	require.Contains(t, said, "calls nothing that is known to be vulnerable")
+	require.Contains(t, said, "calls no known vulnerability")
 
-	// Go itself is chosen by whoever builds.
+	// Whoever builds a program chooses its Go version.
 	said, err = vuln(t, dir, entries(t, "stdlib", "0", "os", "runtime_args"))
 	require.NoError(t, err, said)
 	require.Contains(t, said, "NOTICE: all of them are in the standard library of "+runtime.Version())
