@@ -13,16 +13,16 @@ import (
 func checkAddr(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return usagef("the address %q must be HOST:PORT, such as %s or :8080", addr, defaultAddr)
+		return usagef("the address is %q: must be HOST:PORT, such as %s or :8080", addr, defaultAddr)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return usagef("the address %q has the port %q, and a port is a number from 0 to 65535", addr, port)
+		return usagef("the port of the address %q is %q: must be a number from 0 to 65535", addr, port)
 	}
 	return nil
 }
 
-// hostsOf are the names that the playground answers for, beside those that it
-// has by itself: those told, and the name that it listens on.
+// hostsOf returns the names that the playground answers for in addition to its
+// built-in ones: the given names and the name that it listens on.
 func hostsOf(addr string, told, variables []string) (hosts []string, err error) {
 	if told == nil {
 		for name := range strings.SplitSeq(lookup(variables, "WADDLE_HOSTS"), ",") {
@@ -40,7 +40,7 @@ func hostsOf(addr string, told, variables []string) (hosts []string, err error) 
 	return told, nil
 }
 
-// reachable returns an address as a browser on this machine can use it.
+// reachable returns an address in a form that a browser on this machine can use.
 func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
@@ -52,17 +52,17 @@ func reachable(addr net.Addr) string {
 	return tcp.String()
 }
 
-// warnings are settings that work, and perhaps not as they were meant.
+// warnings reports settings that work, but perhaps not as intended.
 func warnings(addr net.Addr, s *session.Settings) (list []string) {
-	// With auto and a proxy to believe, who comes by TLS has a secure cookie.
+	// With auto and a trusted proxy, a visitor who comes by TLS has a secure cookie.
 	secure := s.CookieSecure == session.SecureAlways || s.CookieSecure == session.SecureAuto && (len(s.TrustedProxies) > 0 || s.TrustUnixSockets)
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !secure {
 		list = append(list, "listening on "+addr.String()+", where others can connect, without SESSION_COOKIE_SECURE=true: "+
-			"the session cookie can be read on the way; put TLS in front and set SESSION_COOKIE_SECURE=true (or leave it at auto, and name what is in front in SESSION_TRUSTED_PROXIES), or listen on "+defaultAddr)
+			"the session cookie can be read in transit; put TLS in front and set SESSION_COOKIE_SECURE=true (or leave it at auto, and name the proxy in SESSION_TRUSTED_PROXIES), or listen on "+defaultAddr)
 	}
 	if path := strings.TrimSuffix(s.CookiePath, "/"); path != "" && path != "/api" {
 		list = append(list, "SESSION_COOKIE_PATH is "+strconv.Quote(s.CookiePath)+
-			", and the playground's own requests go to /api/: no browser will send the cookie there, and each request gets a new session")
+			", but the playground's own requests go to /api/: no browser will send the cookie there, and each request gets a new session")
 	}
 	return list
 }

@@ -28,29 +28,29 @@ func newBench(env *environment) *cobra.Command {
 	var flags benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench FILE.wasm",
-		Short: "measure a module beside a bundled engine",
+		Short: "compare a module's speed with a bundled engine's",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile.
 
-It measures operations per second and how long they take (the median, and what
-90, 99 and 99.9 per cent do not exceed, and the longest), for every combination
-of operation, size of values, number of shards and number of workers at once.
-The operations are get, set, get+set (a read, and a write if nobody wrote
-meanwhile) and mix (nine reads to one such pair), each on one of up to 10,000
-records, chosen at random. Module and bundled engine take turns, round by round,
-so that what disturbs the machine disturbs both; their ratio is the figure to
-trust.
+bench measures operations per second and how long they take (the median, the
+times that 90, 99 and 99.9 per cent do not exceed, and the longest), for every
+combination of operation, size of values, number of shards and number of
+concurrent workers. The operations are get, set, get+set (a read, and a write if
+nobody wrote meanwhile) and mix (nine reads to one such pair), each on one of up
+to 10,000 records, chosen at random. Module and bundled engine take turns, round
+by round, so that a disturbance of the machine affects both. Trust their ratio
+most.
 
 A module that uses files gets a temporary directory, or one within --mount, which
-decides on which disk they lie; so does the engine beside it.
+chooses their disk. So does the bundled engine.
 
 A module from a file is not trusted: it runs with a deadline for each call, which
 makes loops slower, and so does the engine beside it. --trusted runs both without
 one, as bundled engines are run, after one short trial with a deadline.
 
-The exit code is 1 if any operation failed. An interrupt (Ctrl-C) ends it with
-what is known so far.`,
+The exit code is 1 if any operation failed. After an interrupt (Ctrl-C) bench
+reports what it has measured so far.`,
 		Example: `  waddle bench my-engine.wasm
   waddle bench my-engine.wasm --trusted
   waddle bench my-engine.wasm --operations get,set --value-size 300 --concurrency 1,4,16
@@ -65,16 +65,16 @@ what is known so far.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.against, "against", memory.Name, "measure `ENGINE` beside it: memory, keyfolder, dynfile, or none")
-	f.StringSliceVar(&flags.operations, "operations", []string{"get", "set", "get+set", "mix"}, "measure these, a `LIST` with commas")
-	f.StringSliceVar(&flags.sizes, "value-size", []string{"128", "4KiB", "64KiB"}, "with values of these sizes, a `LIST` such as 300,4KiB,1MiB")
-	f.IntSliceVar(&flags.shards, "shards", []int{0}, "with these numbers of instances, a `LIST` of powers of two; 0 for the host's own choice")
-	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "with so many workers at once, a `LIST`")
-	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure for `DURATION` each store and each figure")
-	f.IntVar(&flags.rounds, "rounds", 5, "in `N` rounds, in which the stores take turns")
+	f.StringVar(&flags.against, "against", memory.Name, "compare with `ENGINE`: memory, keyfolder, dynfile, or none")
+	f.StringSliceVar(&flags.operations, "operations", []string{"get", "set", "get+set", "mix"}, "measure these operations, a `LIST` with commas")
+	f.StringSliceVar(&flags.sizes, "value-size", []string{"128", "4KiB", "64KiB"}, "use values of these sizes, a `LIST` such as 300,4KiB,1MiB")
+	f.IntSliceVar(&flags.shards, "shards", []int{0}, "run these numbers of instances, a `LIST` of powers of two; 0 for the host's own choice")
+	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "run these numbers of workers at once, a `LIST`")
+	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure each store for `DURATION` per figure")
+	f.IntVar(&flags.rounds, "rounds", 5, "measure in `N` rounds, in which the stores take turns")
 	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call (default 5s, and none with --trusted)")
 	addTrusted(cmd, &flags.trusted)
-	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them")
+	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them at the end")
 	addQuota(cmd, &flags.quota)
 	addConfig(cmd, &flags.settings)
 	addJSON(cmd, &flags.json)
@@ -120,13 +120,13 @@ func operationNames() []cobra.Completion {
 	}
 }
 
-// plan makes a plan of the flags, without its targets.
+// plan makes a plan from the flags, without its targets.
 func (f benchFlags) plan() (loadtest.Plan, error) {
 	p := loadtest.Plan{Shards: f.shards, Concurrency: f.concurrency, Duration: f.duration, Rounds: f.rounds}
 	for _, name := range f.operations {
 		op := loadtest.Operation(name)
 		if !slices.Contains(loadtest.Operations(), op) {
-			return p, usagef("--operations has %q, and there are get, set, get+set and mix", name)
+			return p, usagef("--operations has %q: must be get, set, get+set or mix", name)
 		}
 		p.Operations = append(p.Operations, op)
 	}
@@ -139,21 +139,21 @@ func (f benchFlags) plan() (loadtest.Plan, error) {
 	}
 	for _, n := range f.shards {
 		if n != 0 && !powerOfTwo(n) {
-			return p, usagef("--shards has %d, and must have powers of two, or 0 for the host's own choice", n)
+			return p, usagef("--shards has %d: must be powers of two, or 0 for the host's own choice", n)
 		}
 	}
 	for _, n := range f.concurrency {
 		if n < 1 || n > maxWorkers {
-			return p, usagef("--concurrency has %d, and must have numbers from 1 to %d", n, maxWorkers)
+			return p, usagef("--concurrency has %d: must be numbers from 1 to %d", n, maxWorkers)
 		}
 	}
 	switch {
 	case len(p.Operations)*len(p.ValueSizes)*len(p.Shards)*len(p.Concurrency) == 0:
 		return p, usagef("one of --operations, --value-size, --shards and --concurrency is empty: there is nothing to measure")
 	case f.rounds < 1:
-		return p, usagef("--rounds is %d, and must be at least 1", f.rounds)
+		return p, usagef("--rounds is %d: must be at least 1", f.rounds)
 	case f.duration/time.Duration(f.rounds) < time.Millisecond:
-		return p, usagef("--duration is %v in %d rounds, and a round must have a millisecond at least", f.duration, f.rounds)
+		return p, usagef("--duration is %v in %d rounds: must be at least a millisecond per round", f.duration, f.rounds)
 	case f.deadline < 0:
 		return p, usagef("--deadline is %v, and may not be negative", f.deadline)
 	}
@@ -172,7 +172,7 @@ func parseSize(text string) (int, error) {
 	}
 	n, err := strconv.Atoi(number)
 	if err != nil || n > math.MaxInt32 || n*unit < abi.RevisionSize || n*unit > abi.MaxValue {
-		return 0, usagef("--value-size has %q, and must have sizes from %d bytes, which a revision takes, to %d MiB, such as 300, 4KiB or 1MiB",
+		return 0, usagef("--value-size has %q: must be sizes from %d bytes, the size of a revision, to %d MiB, such as 300, 4KiB or 1MiB",
 			text, abi.RevisionSize, abi.MaxValue>>20)
 	}
 	return n * unit, nil
@@ -243,8 +243,8 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	return nil
 }
 
-// openModule opens a module as what it is: a bundled engine, or a module of
-// others, which gets the directory if it has a use for one.
+// openModule opens a bundled engine, or a module from a file, which gets the
+// directory if it uses files.
 func openModule(m *module, mount bool, q quota) opener {
 	if engines.IsBundled(m.name) {
 		return openBundled(m.name)
@@ -283,8 +283,8 @@ func benchTarget(open opener, parent string, cfg plugin.Config) func(ctx context
 // trialDeadline bounds each call of the trial.
 const trialDeadline = 5 * time.Second
 
-// tryModule calls each operation that is measured once, with a deadline: what
-// never returns is found here, where it can be ended.
+// tryModule calls each measured operation once, with a deadline: a call that never
+// returns is found here, where it can be ended.
 func tryModule(ctx context.Context, open opener, parent string, cfg plugin.Config) error {
 	cfg.Deadline, cfg.OpenDeadline = trialDeadline, trialDeadline
 	opened, err := benchTarget(open, parent, cfg)(ctx, 1)

@@ -52,8 +52,8 @@ func TestBenchText(t *testing.T) {
 	require.NotContains(t, r.stdout, "ratio is")
 }
 
-// Both engines that keep files get directories within the one that is given, and
-// nothing is left there.
+// Both engines that keep files get directories within the given one, and nothing
+// remains there.
 func TestBenchMount(t *testing.T) {
 	dir := t.TempDir()
 	long := time.Now().Add(-time.Hour)
@@ -84,7 +84,7 @@ func TestBenchRefuses(t *testing.T) {
 		{"unknown setting", []string{"memory", "-c", "max_entires=7"}, 1, "max_entires"},
 		{"no file", []string{"nothing.wasm"}, 2, `no file "nothing.wasm"`},
 		{"engine", []string{base, "--against", "redis"}, 2, `--against is "redis": must be memory, keyfolder, dynfile or none`},
-		{"operation", []string{base, "--operations", "get,put"}, 2, `"put", and there are get, set, get+set and mix`},
+		{"operation", []string{base, "--operations", "get,put"}, 2, `"put": must be get, set, get+set or mix`},
 		{"size", []string{base, "--value-size", "4kb"}, 2, `"4kb"`},
 		{"size below a revision", []string{base, "--value-size", "7"}, 2, "8 bytes"},
 		{"size above the most", []string{base, "--value-size", "17MiB"}, 2, "16 MiB"},
@@ -93,10 +93,10 @@ func TestBenchRefuses(t *testing.T) {
 		{"no number", []string{base, "--shards", "two"}, 2, "whole numbers with commas"},
 		{"workers", []string{base, "--concurrency", "0"}, 2, "from 1 to 1024"},
 		{"nothing to do", []string{base, "--operations", ""}, 2, "nothing to measure"},
-		{"duration", []string{base, "--duration", "4ms"}, 2, "a millisecond at least"},
+		{"duration", []string{base, "--duration", "4ms"}, 2, "at least a millisecond"},
 		{"rounds", []string{base, "--rounds", "0"}, 2, "--rounds is 0"},
-		{"deadline", []string{base, "--deadline", "-1s"}, 2, "may not be negative"},
-		{"mount", []string{base, "--mount", base}, 2, "which is a file"},
+		{"deadline", []string{base, "--deadline", "-1s"}, 2, "must not be negative"},
+		{"mount", []string{base, "--mount", base}, 2, "a file: must be a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, nil, append([]string{"bench"}, c.args...)...)
@@ -107,7 +107,7 @@ func TestBenchRefuses(t *testing.T) {
 	}
 }
 
-// An interrupt ends the measurement with what is known, and leaves nothing
+// After an interrupt the measurement reports what is known and leaves nothing
 // behind.
 func TestBenchInterrupted(t *testing.T) {
 	needsSignals(t)
@@ -117,8 +117,8 @@ func TestBenchInterrupted(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	require.NoError(t, cmd.Start())
-	// Long enough to be within the rounds, and it need not be: before them
-	// there is only less to report.
+	// Usually long enough to be within the rounds. Before them there is only less
+	// to report.
 	time.Sleep(time.Second)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	require.Error(t, cmd.Wait())

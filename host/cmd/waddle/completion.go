@@ -27,8 +27,8 @@ func newCompletion(env *environment) *cobra.Command {
 		Short: "write a script that completes waddle's arguments",
 		Long: `
 The script goes to standard output, for SHELL: ` + shellNames + `.
-What it offers it asks waddle for each time, so it need not be written again
-when waddle changes.`,
+It asks waddle for its suggestions each time, so it stays valid when waddle
+changes.`,
 		Example: `  source <(waddle completion bash)                # bash, this shell only
   waddle completion bash > ~/.local/share/bash-completion/completions/waddle
   source <(waddle completion zsh)                 # zsh, this shell only
@@ -38,7 +38,7 @@ when waddle changes.`,
 		ValidArgs: shells,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("completion takes one shell, and got %d: %s; there are %s", len(args), strings.Join(args, " "), shellNames)
+				return usagef("completion takes one shell of %s, got %d: %s", shellNames, len(args), strings.Join(args, " "))
 			}
 			return nil
 		},
@@ -54,7 +54,7 @@ when waddle changes.`,
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(env.stdout)
 			}
-			return usagef("there is no completion for %q; there are %s", args[0], shellNames)
+			return usagef("the shell is %q: must be %s", args[0], shellNames)
 		},
 	}
 }
@@ -73,9 +73,8 @@ func completeModule(cmd *cobra.Command, args []string, start string) ([]cobra.Co
 	if len(args) > 0 || len(found) == 0 {
 		return wasmFiles(cmd, args, start)
 	}
-	// Shells complete either files or what they are given. What is typed so
-	// far has no slash, or it would not begin a name, so that the files that
-	// could be meant lie here.
+	// Shells complete either files or the given names. The text so far begins a
+	// name and so has no slash, so matching files lie in this directory.
 	entries, err := os.ReadDir(".")
 	if err != nil {
 		return found, cobra.ShellCompDirectiveNoFileComp
@@ -102,7 +101,7 @@ var bundledEngines = []cobra.Completion{
 	cobra.CompletionWithDesc(dynfile.Name, "bundled: sessions packed into files that grow"),
 }
 
-// beginning returns the completions that begin with what was typed.
+// beginning returns the completions that begin with start.
 func beginning(all []cobra.Completion, start string) []cobra.Completion {
 	return slices.DeleteFunc(slices.Clone(all), func(c cobra.Completion) bool { return !strings.HasPrefix(c, start) })
 }
@@ -112,7 +111,7 @@ func fixed(cmd *cobra.Command, flag string, all ...cobra.Completion) {
 	mustComplete(cmd, flag, cobra.FixedCompletions(all, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
 }
 
-// listed completes the last of a flag's values that are separated by commas.
+// listed completes the last of a flag's comma-separated values.
 func listed(cmd *cobra.Command, flag string, all func() []cobra.Completion) {
 	mustComplete(cmd, flag, func(_ *cobra.Command, _ []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		before := start[:strings.LastIndexByte(start, ',')+1]
@@ -120,8 +119,8 @@ func listed(cmd *cobra.Command, flag string, all func() []cobra.Completion) {
 		for _, c := range all() {
 			name, _, _ := strings.Cut(c, "\t")
 			if before != "" {
-				// With a description, bash would compare what was typed with
-				// the same in quotes, which commas get, and find it different.
+				// With a description, bash would compare the typed text with a
+				// quoted form of it, since it contains commas, and find no match.
 				c = name
 			}
 			if !slices.Contains(strings.Split(before, ","), name) && strings.HasPrefix(before+c, start) {
@@ -140,21 +139,21 @@ func directories(cmd *cobra.Command, flag string) {
 
 func mustComplete(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, f); err != nil {
-		panic(err) // the flag is missing, or has one already
+		panic(err) // the flag does not exist or already has a function
 	}
 }
 
-// engineSettings are the settings that the bundled engines know.
+// engineSettings are the settings of the bundled engines.
 var engineSettings = map[string][]cobra.Completion{
 	memory.Name: {
-		cobra.CompletionWithDesc("max_entries=", "how many records are kept"),
-		cobra.CompletionWithDesc("max_bytes=", "how many bytes they may take"),
+		cobra.CompletionWithDesc("max_entries=", "the largest number of records"),
+		cobra.CompletionWithDesc("max_bytes=", "the bytes that they may take"),
 	},
-	dynfile.Name: {cobra.CompletionWithDesc("max_bytes=", "how many bytes the files may take")},
+	dynfile.Name: {cobra.CompletionWithDesc("max_bytes=", "the bytes that the files may take")},
 }
 
-// completeConfig completes the flag --config of a verb that takes a module,
-// where the settings of that are known.
+// completeConfig completes the flag --config of a verb that takes a module, if the
+// module's settings are known.
 func completeConfig(_ *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// bashScript has bash complete a command line: the words are arguments, the last
-// one is that under the cursor.
+// bashScript makes bash complete a command line. Its arguments are the words; the
+// last is the one under the cursor.
 const bashScript = `
 shopt -s extglob
 _get_comp_words_by_ref() { :; } # of the package bash-completion, which need not be there
@@ -75,8 +75,8 @@ func TestCompletionInBash(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
-		want []string // these, and no other
-		some []string // these among others
+		want []string // exactly these
+		some []string // at least these
 	}{
 		{"verbs", []string{""}, nil, []string{"run", "inspect", "test", "bench", "completion", "version", "help"}},
 		{"verb", []string{"ins"}, []string{"inspect"}, nil},
@@ -110,7 +110,7 @@ func TestCompletionInBash(t *testing.T) {
 	}
 }
 
-// The scripts are what their shells can read, where these are.
+// Each shell that is installed can read its script.
 func TestCompletionScripts(t *testing.T) {
 	for shell, check := range map[string][]string{
 		"bash":       {"bash", "-n"},
@@ -133,8 +133,8 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-// Every flag with a value completes it, or says that there is nothing to
-// complete: offering files for a number is worse than nothing.
+// Every flag with a value completes it, or says that there is nothing to complete:
+// offering files for a number is worse than offering nothing.
 func TestCompletionOffersNoFilesForNumbers(t *testing.T) {
 	for _, args := range [][]string{
 		{"test", "x", "--seed", ""}, {"test", "x", "--soak", ""}, {"test", "x", "--deadline", ""}, {"test", "x", "--shards", ""},
@@ -152,10 +152,10 @@ func TestCompletionDescribes(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{""}, "test\thold a module to the conformance suite"},
+		{[]string{""}, "test\trun the conformance suite on a module"},
 		{[]string{"bench", "x", "--against", ""}, "keyfolder\tbundled: a folder for each session"},
 		{[]string{"test", "x", "--only", "get/a"}, "get/again\tsession_get changes nothing"},
-		{[]string{"test", "memory", "-c", ""}, "max_entries=\thow many records are kept"},
+		{[]string{"test", "memory", "-c", ""}, "max_entries=\tthe largest number of records"},
 	} {
 		r := run(t, nil, append([]string{"__complete"}, c.args...)...)
 		require.Equal(t, 0, r.code, r.stderr)

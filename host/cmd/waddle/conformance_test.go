@@ -15,13 +15,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// faulty has small guests: base, which is as it should be, and others with one
-// fault each.
+// faulty holds small guests: base, which is correct, and others with one fault
+// each.
 const faulty = "../../storetest/plugintest/testdata/mutants/wasm"
 
 func faultyGuest(name string) string { return filepath.Join(faulty, name+".wasm") }
 
-// inTemp gives a program a temporary directory of its own and returns that.
+// inTemp gives a program a temporary directory of its own and returns it.
 func inTemp(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -83,7 +83,7 @@ func TestTestChoosesChecks(t *testing.T) {
 	require.NotNil(t, found.Result("delete/absent"))
 }
 
-// What a guest logs, and where it trapped, is shown if it is asked for.
+// A guest's log and the stack of its trap are shown on request.
 func TestTestShowsStacks(t *testing.T) {
 	r := run(t, nil, "test", hostileGuest("named"), "--only", "get/again")
 	require.Equal(t, 1, r.code)
@@ -105,7 +105,7 @@ func TestTestRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		{"text", []string{file}, 1, `is no module: plugin: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
+		{"text", []string{file}, 1, `is not a module: plugin: not a Waddle plugin: not a WebAssembly module: it begins with "text"`},
 		{"refused", []string{hostileGuest("start")}, 1, "failed"},
 		{"endless", []string{hostileGuest("open_loop"), "--only", "get", "--deadline", "100ms"}, 1, "failed"},
 		{"endless, trusted, with a deadline", []string{hostileGuest("open_loop"), "--only", "get", "--trusted", "--deadline", "100ms"}, 1, "failed"},
@@ -114,19 +114,19 @@ func TestTestRefuses(t *testing.T) {
 		{"bad pattern", []string{base, "--only", "[get"}, 2, "not well formed"},
 		{"unknown setting", []string{"memory", "--only", "get", "-c", "max_entires=7"}, 2, "refuses the settings that it was given (max_entires)"},
 		{"setting of the host", []string{"memory", "--only", "get", "-c", "shards=7"}, 2, `"shards" is set by the host`},
-		{"records", []string{base, "--records", "3"}, 2, "--records is 3, and must be at least 16"},
-		{"bytes", []string{base, "--bytes", "-1"}, 2, "--bytes is -1, and must be at least 32768"},
+		{"records", []string{base, "--records", "3"}, 2, "--records is 3: must be at least 16"},
+		{"bytes", []string{base, "--bytes", "-1"}, 2, "--bytes is -1: must be at least 32768"},
 		{"no file", []string{"nothing.wasm"}, 2, `no file "nothing.wasm"`},
 		{"no module", nil, 2, "test needs a module"},
-		{"seed", []string{base, "--seed", "-1"}, 2, `--seed is "-1", and must be a whole number that is not negative`},
+		{"seed", []string{base, "--seed", "-1"}, 2, `--seed is "-1": must be a whole number that is not negative`},
 		{"soak", []string{base, "--soak", "0"}, 2, "--skip soak"},
 		{"sequences", []string{base, "--sequences", "0"}, 2, "--sequences is 0"},
 		{"shards", []string{base, "--shards", "3"}, 2, "power of two"},
 		{"deadline", []string{base, "--deadline", "0"}, 2, "--deadline is 0s"},
 		{"deadline without unit", []string{base, "--deadline", "5"}, 2, "a duration such as 500ms"},
-		{"mount that is not there", []string{base, "--mount", file + "s"}, 2, "a directory that exists"},
-		{"mount that is a file", []string{base, "--mount", file}, 2, "which is a file"},
-		{"unknown flag", []string{base, "--onyl", "get"}, 2, "test has no flag --onyl; there are --bytes, --config,"},
+		{"mount that is not there", []string{base, "--mount", file + "s"}, 2, "an existing directory"},
+		{"mount that is a file", []string{base, "--mount", file}, 2, "a file: must be a directory"},
+		{"unknown flag", []string{base, "--onyl", "get"}, 2, "test has no flag --onyl; its flags are --bytes, --config,"},
 		{"one dash", []string{base, "-only", "get"}, 2, "two dashes: --only"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestTestRefuses(t *testing.T) {
 	}
 }
 
-// Two programs may make their directories in one, and leave it as it was.
+// Two programs may make their directories in the same one, and leave it as it was.
 func TestTestMount(t *testing.T) {
 	dir := t.TempDir()
 	long := time.Now().Add(-time.Hour)
@@ -163,7 +163,7 @@ func TestTestMount(t *testing.T) {
 	require.Greater(t, info.ModTime(), long.Add(time.Minute), "the directories were made here")
 }
 
-// An interrupt ends the suite with what is known, and leaves nothing behind.
+// After an interrupt the suite reports what is known and leaves nothing behind.
 func TestTestInterrupted(t *testing.T) {
 	needsSignals(t)
 	cmd := command(t, nil, "test", faultyGuest("base"), "--only", "get,soak", "--soak", "1000000000", "--json")
@@ -187,8 +187,7 @@ func TestTestInterrupted(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// When nobody reads what a program writes, it ends without a word, and leaves
-// nothing behind.
+// When nobody reads a program's output, it ends silently and leaves nothing behind.
 func TestClosedOutput(t *testing.T) {
 	for _, args := range [][]string{
 		{"inspect", "memory"},
@@ -216,8 +215,8 @@ func TestClosedOutput(t *testing.T) {
 	}
 }
 
-// TestTestExampleOfHelp: what the help shows first with a setting is what people
-// try first, and it passes.
+// TestTestExampleOfHelp: people first try the help's first example with a setting,
+// so it must pass.
 func TestTestExampleOfHelp(t *testing.T) {
 	help := run(t, nil, "help", "test")
 	require.Contains(t, help.stdout, "waddle test my-engine.wasm --config max_records=1000 -v")
@@ -227,11 +226,11 @@ func TestTestExampleOfHelp(t *testing.T) {
 	require.Contains(t, r.stdout, "records at once, since the store did not hold more")
 	require.Contains(t, r.stdout, " 0 failed")
 
-	// What is found out can be told instead, also if it is less.
+	// A flag can give what the suite would find, even a smaller number.
 	r = run(t, nil, "test", "memory", "--config", "max_entries=1000", "--records", "900", "--only", only, "--json")
 	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
 	require.Equal(t, 900, report(t, r.stdout).Records)
-	// Told more than it holds, it fails, and the failure says what to do.
+	// With a number above what the module holds, the suite fails and says what to do.
 	r = run(t, nil, "test", "memory", "--config", "max_entries=1000", "--records", "2000", "--only", "keys/many")
 	require.Equal(t, 1, r.code, "%s%s", r.stdout, r.stderr)
 	require.Contains(t, r.stdout, "waddle test --records and --bytes")

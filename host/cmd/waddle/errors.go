@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, env *environment) int {
 		return exitDone
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		return exitFailed // whoever read the output has ended: there is nobody to tell
+		return exitFailed // the reader of the output has ended: there is nobody to tell
 	}
 	fmt.Fprintln(env.stderr, "waddle:", err)
 	var usage *usageError
@@ -38,8 +38,8 @@ func run(ctx context.Context, args []string, env *environment) int {
 	return exitFailed
 }
 
-// usageError is a mistake of the caller: an argument or setting that cannot
-// work. It says what to do about it.
+// usageError is a mistake of the caller: an argument or setting that cannot work.
+// It says what to do.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
@@ -47,7 +47,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// flagError says what is wrong with a flag, and what there is instead.
+// flagError says what is wrong with a flag and which flags there are.
 func flagError(cmd *cobra.Command, err error) error {
 	if !cmd.HasParent() && cmd.Flags().NArg() > 0 {
 		return unknownVerb(cmd, cmd.Flags().Arg(0))
@@ -64,19 +64,19 @@ func flagError(cmd *cobra.Command, err error) error {
 		if long := cmd.Flags().Lookup(absent.GetSpecifiedShortnames()); long != nil {
 			return usagef("a flag of more than one letter has two dashes: --%s", long.Name)
 		}
-		return usagef("%s has no flag -%s; there are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
+		return usagef("%s has no flag -%s; its flags are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
 	case errors.As(err, &absent):
-		return usagef("%s has no flag --%s; there are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
+		return usagef("%s has no flag --%s; its flags are %s: see %s", cmd.Name(), absent.GetSpecifiedName(), flagNames(cmd), see)
 	case errors.As(err, &bare):
 		name, _ := pflag.UnquoteUsage(bare.GetFlag())
 		return usagef("the flag --%s needs a value: --%[1]s %s; see %s", bare.GetFlag().Name, name, see)
 	case errors.As(err, &bad):
-		return usagef("the flag --%s is %q, and must be %s; see %s", bad.GetFlag().Name, bad.GetValue(), wanted(bad), see)
+		return usagef("--%s is %q: must be %s; see %s", bad.GetFlag().Name, bad.GetValue(), wanted(bad), see)
 	}
 	return usagef("%w; see %s", err, see)
 }
 
-// wanted says what a flag takes.
+// wanted describes the values that a flag takes.
 func wanted(bad *pflag.InvalidValueError) string {
 	switch bad.GetFlag().Value.Type() {
 	case "int":

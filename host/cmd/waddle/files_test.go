@@ -62,7 +62,7 @@ func TestRunRefusesStorageSettings(t *testing.T) {
 	}
 }
 
-// A directory is for one program at a time, and the second is told whose it is.
+// A directory is for one program at a time, and the second learns who has it.
 func TestRunDirectoryInUse(t *testing.T) {
 	needsSignals(t)
 	settings := []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + t.TempDir()}

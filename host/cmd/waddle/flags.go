@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// addConfig adds the flag for settings of the module. Unlike a list, a value
-// may have commas.
+// addConfig adds the flag for settings of the module. Unlike in a list, a value may
+// contain commas.
 func addConfig(cmd *cobra.Command, settings *map[string]string) {
 	cmd.Flags().VarP((*settingsFlag)(settings), "config", "c", "give the module the setting `NAME=VALUE`; may be repeated")
 	mustComplete(cmd, "config", completeConfig)
@@ -24,11 +24,11 @@ func addTrusted(cmd *cobra.Command, value *bool) {
 }
 
 func addJSON(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVar(value, "json", false, "write JSON, and nothing else, to standard output")
+	cmd.Flags().BoolVar(value, "json", false, "write only JSON to standard output")
 }
 
 func addVerbose(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVarP(value, "verbose", "v", false, "show what the module logs, for debugging too")
+	cmd.Flags().BoolVarP(value, "verbose", "v", false, "show the module's log, including debug level")
 }
 
 // settingsFlag collects settings.
@@ -51,7 +51,7 @@ func (f *settingsFlag) Set(text string) error {
 		*f = make(map[string]string)
 	}
 	if _, twice := (*f)[name]; twice {
-		return fmt.Errorf("a setting that is given once; %s is there twice", name)
+		return fmt.Errorf("a setting not given before; %s is given twice", name)
 	}
 	(*f)[name] = value
 	return nil

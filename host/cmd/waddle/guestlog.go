@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// guestLogger shows what a module logs: from the level on, or everything.
+// guestLogger shows a module's log: from the level up, or everything.
 func guestLogger(env *environment, verbose bool, level slog.Level) *slog.Logger {
 	if verbose {
 		level = slog.LevelDebug
@@ -16,9 +16,9 @@ func guestLogger(env *environment, verbose bool, level slog.Level) *slog.Logger 
 	return slog.New(newBlockHandler(env.stderr, level))
 }
 
-// blockHandler writes lines as slog's text handler does, but for values of
-// several lines, such as a stack: these follow the line, indented, so that
-// they can be read. Empty values are left out.
+// blockHandler writes lines as slog's text handler does, except that values of
+// several lines, such as a stack, follow the line, indented for reading. It leaves
+// out empty values.
 type blockHandler struct {
 	slog.Handler
 	w  io.Writer
@@ -49,7 +49,7 @@ func (h *blockHandler) Handle(ctx context.Context, record slog.Record) error {
 		return true
 	})
 	if repeated && record.Level == slog.LevelDebug {
-		return nil // a line of the stack that was shown with its failure
+		return nil // the stack was already shown with its failure
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// block is what a stack comes as: a type that says itself how it is written.
+// block is like the type of a stack: it decides itself how it is written.
 type block string
 
 func (b block) String() string { return string(b) }
@@ -45,7 +45,7 @@ func TestGuestLogger(t *testing.T) {
 	}
 }
 
-// The line of progress is for a terminal.
+// The line of progress appears only on a terminal.
 func TestProgressIsForTerminals(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&environment{stderr: &b}, false)

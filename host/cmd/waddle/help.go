@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// helpWidth is how wide the text of flags becomes at most.
+// helpWidth is the largest width of the text of flags.
 const helpWidth = 90
 
 func newHelp() *cobra.Command {
@@ -20,7 +20,7 @@ func newHelp() *cobra.Command {
   waddle help test`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("help takes one verb, and got %d", len(args))
+				return usagef("help takes one verb, got %d", len(args))
 			}
 			return nil
 		},
@@ -52,7 +52,7 @@ func overview(w io.Writer, root *cobra.Command) {
 	for _, v := range verbs(root) {
 		fmt.Fprintf(w, "  waddle %-26s %s\n", v.Use, v.Short)
 	}
-	fmt.Fprint(w, "\n'waddle help VERB' tells more about one, with examples.\n")
+	fmt.Fprint(w, "\n'waddle help VERB' explains a verb, with examples.\n")
 }
 
 func explain(w io.Writer, cmd *cobra.Command) {
@@ -73,7 +73,7 @@ func explain(w io.Writer, cmd *cobra.Command) {
 
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
-// wrapped breaks a text into lines, all but the first indented.
+// wrapped breaks a text into lines and indents all but the first.
 func wrapped(text string, width, indent int) string {
 	var b strings.Builder
 	column := 0

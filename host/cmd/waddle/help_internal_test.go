@@ -11,8 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// What help gives as an example can be typed: the verb takes these arguments
-// and flags.
+// The examples in the help work: each verb takes these arguments and flags.
 func TestExamples(t *testing.T) {
 	env := &environment{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 	end := regexp.MustCompile(` +(#|>|\|) .*$`)
@@ -52,7 +51,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 	}
 }
 
-// Every setting has its name in the help of the verb that takes it.
+// The help of the verb that takes settings names every setting.
 func TestHelpNamesEverySetting(t *testing.T) {
 	var b strings.Builder
 	env := &environment{stdout: &b}

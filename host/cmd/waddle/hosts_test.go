@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is served answers to the names that it was told, and to no others.
+// The playground answers for the given names and for no others.
 func TestRunAnswersItsOwnHosts(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -18,7 +18,7 @@ func newInspect(env *environment) *cobra.Command {
 	var flags inspectFlags
 	cmd := &cobra.Command{
 		Use:   "inspect FILE.wasm",
-		Short: "say what a module is, what it may do, and why it would be refused",
+		Short: "show what a module is, what it may do, and why it would be refused",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile. None of its code is run.
@@ -26,14 +26,13 @@ It shows what the module exports and imports, its memory, table and sizes, its
 SHA-256, what it could do by what it imports, whether it is trusted, and every
 reason for which a host would refuse it.
 
-With --describe the module is run after all, up to its first operation: in one
-instance, with little memory, two seconds for each step, and a temporary
-directory at /data. It then shows name, version, capabilities and limits as the
-module gives them. A module that opens only with settings needs --config.
+--describe does run the module, up to its first operation: in one instance, with
+little memory, two seconds for each step, and a temporary directory at /data. The
+report then also shows the module's own name, version, capabilities and limits.
+A module that opens only with settings needs --config.
 
-The exit code is 0 for a module against which nothing was found and 1 for one
-that would be refused. What a module says of itself, and whether it opens, is
-found only with --describe.`,
+The exit code is 0 if nothing was found against the module and 1 if it would be
+refused. Only --describe finds the module's own description and whether it opens.`,
 		Example: `  waddle inspect my-engine.wasm
   waddle inspect my-engine.wasm --describe --config max_records=100
   waddle inspect memory
@@ -60,7 +59,7 @@ type inspectFlags struct {
 
 func inspectModule(ctx context.Context, name string, flags inspectFlags, env *environment) error {
 	if len(flags.settings) > 0 && !flags.describe {
-		return usagef("--config is for a module that is run: add --describe")
+		return usagef("--config is only for a module that is run: add --describe")
 	}
 	m, err := readModule(ctx, name, env)
 	if err != nil {
@@ -100,7 +99,7 @@ func describeModule(ctx context.Context, m *module, flags inspectFlags, env *env
 	return description, nil
 }
 
-// report is what a verb found out.
+// report is the result of a verb.
 type report interface{ WriteText(w io.Writer) error }
 
 func write(w io.Writer, r report, asJSON bool) error {

@@ -13,18 +13,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hostile has modules with one fault each, their sources beside them.
+// hostile holds modules with one fault each, with their sources beside them.
 const hostile = "../../plugin/testdata"
 
 func hostileGuest(name string) string { return filepath.Join(hostile, name+".wasm") }
 
-// lastLine is what the program says at the end.
+// lastLine returns the last line of the program's output.
 func lastLine(r result) string {
 	lines := strings.Split(strings.TrimSpace(r.stderr), "\n")
 	return lines[len(lines)-1]
 }
 
-// object reads JSON that must be all there is.
+// object reads JSON, which must be the whole output.
 func object(t *testing.T, text string) map[string]any {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -74,7 +74,7 @@ func TestInspect(t *testing.T) {
 		{"cut", []string{cut}, 1, []string{"session_alloc", "cannot be read to its end"}, "would be refused"},
 		{"text", []string{text}, 1, []string{"not a WebAssembly module", `"hello"`}, "would be refused"},
 		{"empty", []string{empty}, 1, []string{"not a WebAssembly module"}, "would be refused"},
-		{"huge", []string{huge}, 1, []string{"64.0 GiB", "68719476736 bytes, and the most is 33554432"}, "would be refused"},
+		{"huge", []string{huge}, 1, []string{"64.0 GiB", "68719476736 bytes: must be at most 33554432"}, "would be refused"},
 		{"directory", []string{dir}, 2, nil, "is a directory; a module is"},
 		{"absent", []string{"nothing.wasm"}, 2, nil, `no file "nothing.wasm"; a module is`},
 		{"none", nil, 2, nil, "inspect needs a module"},
@@ -126,7 +126,7 @@ func TestInspectStandardInput(t *testing.T) {
 	require.Equal(t, "standard input", object(t, string(out))["file"])
 }
 
-// What a module logs is shown if it is asked for, and only then.
+// A module's log is shown only on request.
 func TestInspectLog(t *testing.T) {
 	quiet := run(t, nil, "inspect", hostileGuest("open_shouts"), "--describe")
 	require.Equal(t, 0, quiet.code)
@@ -137,7 +137,7 @@ func TestInspectLog(t *testing.T) {
 	require.NotContains(t, r.stderr, "\x00")
 }
 
-// A web page in place of the module, as a download that failed leaves it.
+// A web page in place of the module, as left by a failed download.
 func TestInspectDownload(t *testing.T) {
 	s := serve(t, nil, "--addr", "127.0.0.1:0")
 	response, err := http.Get(s.address + "/")

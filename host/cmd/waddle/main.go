@@ -1,16 +1,16 @@
 // Command waddle works with sessions whose storage is a WebAssembly plugin.
 //
 //	waddle run [FILE.wasm]      serve the playground
-//	waddle inspect FILE.wasm    say what a module is, and what it may do
-//	waddle test FILE.wasm       hold a module to the conformance suite
-//	waddle bench FILE.wasm      measure a module beside a bundled engine
+//	waddle inspect FILE.wasm    show what a module is and what it may do
+//	waddle test FILE.wasm       run the conformance suite on a module
+//	waddle bench FILE.wasm      compare a module's speed with a bundled engine's
 //	waddle new LANGUAGE DIR     make a project for a plugin of your own
 //	waddle completion SHELL     write a script that completes waddle's arguments
-//	waddle version              say which waddle this is
+//	waddle version              show the version of waddle
 //	waddle help [VERB]          explain a verb
 //
-// It ends with 0 if all went well, 1 if something failed, and 2 if it was
-// called with arguments or settings that cannot work.
+// The exit code is 0 on success, 1 if something failed, and 2 for arguments or
+// settings that cannot work.
 package main
 
 import (
@@ -27,8 +27,8 @@ func main() {
 	signal.Notify(asked, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-asked
-		// With nobody listening any more, a second signal ends the process at
-		// once, however long the first takes.
+		// After this a second signal ends the process at once, however long the
+		// first takes.
 		signal.Stop(asked)
 		cancel()
 	}()
@@ -36,8 +36,8 @@ func main() {
 }
 
 // untilPipeBreaks returns a context that ends when nobody reads the output any
-// more. That would end the process at once otherwise, and leave behind what a
-// verb has made.
+// more. Otherwise that would end the process at once and leave a verb's files
+// behind.
 func untilPipeBreaks(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	broken := make(chan os.Signal, 1)
@@ -55,9 +55,9 @@ func untilPipeBreaks(ctx context.Context) (context.Context, context.CancelFunc) 
 	}
 }
 
-// environment is what a verb has beside its arguments.
+// environment is a verb's input besides its arguments, and its output.
 type environment struct {
-	variables      []string // as os.Environ gives them
+	variables      []string // in the form of os.Environ
 	stdin          io.Reader
 	stdout, stderr io.Writer
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ctrl-C is how "make run" is meant to end: no error, and no status of one.
+// Ctrl-C is the normal end of "make run": no error message and no error status.
 func TestMakeRunEndsWithCtrlC(t *testing.T) {
 	m := makeRun(t)
 	m.waitFor(t, "listening on http://")
@@ -25,7 +25,7 @@ func TestMakeRunEndsWithCtrlC(t *testing.T) {
 	m.ends(t)
 }
 
-// Whoever waits for the first build is told what for.
+// A user who waits for the first build is told why.
 func TestMakeRunSaysThatItBuilds(t *testing.T) {
 	m := makeRun(t)
 	m.waitFor(t, "building")
@@ -35,7 +35,7 @@ func TestMakeRunSaysThatItBuilds(t *testing.T) {
 	m.ends(t)
 }
 
-// Ctrl-Z must not leave a playground behind that nobody can reach any more.
+// Ctrl-Z must not leave behind a playground that nobody can reach.
 func TestMakeRunIsNotLostByCtrlZ(t *testing.T) {
 	m := makeRun(t)
 	m.waitFor(t, "listening on http://")
@@ -45,8 +45,8 @@ func TestMakeRunIsNotLostByCtrlZ(t *testing.T) {
 	m.ends(t)
 }
 
-// Without a terminal the signal reaches make as well, which then ends by it, as
-// whoever sent it will expect; the playground has ended well all the same.
+// Without a terminal the signal also reaches make, which then ends by it, as its
+// sender expects. The playground still ends properly.
 func TestMakeRunWithoutTerminal(t *testing.T) {
 	cmd := makeCommand(t)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -64,15 +64,15 @@ func TestMakeRunWithoutTerminal(t *testing.T) {
 	require.NotContains(t, screen.String(), "make: ***")
 }
 
-// made is "make run" on a terminal of its own.
+// made is a "make run" with its own terminal.
 type made struct {
 	cmd      *exec.Cmd
 	terminal *os.File
 	screen   *lockedBuffer
-	read     chan struct{} // closed when all of it is on the screen
+	read     chan struct{} // closed when all output is on the screen
 }
 
-// ends waits for an end without an error.
+// ends waits until it ends, without an error.
 func (m *made) ends(t *testing.T) {
 	t.Helper()
 	err := m.cmd.Wait()
@@ -113,11 +113,11 @@ func makeRun(t *testing.T) *made {
 	m := &made{cmd, terminal, new(lockedBuffer), make(chan struct{})}
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = terminal.Close() // hangs up on whoever else is there
+		_ = terminal.Close() // hangs up on any other process there
 	})
 	go func() {
 		defer close(m.read)
-		_, _ = io.Copy(m.screen, terminal) // fails when nobody is on the terminal any more
+		_, _ = io.Copy(m.screen, terminal) // fails when no process is on the terminal any more
 	}()
 	return m
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 )
 
-// moduleNames says what may stand for a module.
+// moduleNames says how a module can be named.
 const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder or dynfile"
 
 // bundledModules are the modules that have a name.
@@ -27,16 +27,15 @@ var bundledModules = map[string]func() ([]byte, error){
 	dynfile.Name:   dynfile.Module,
 }
 
-// module is a WebAssembly module as a verb was given it.
+// module is a WebAssembly module given to a verb.
 type module struct {
 	name string
 	wasm []byte // its beginning, if it is larger than a host takes
-	size int64  // of the whole; -1 if it is larger and not known
+	size int64  // of the whole; -1 if it is larger and unknown
 }
 
-// readModule reads the module that an argument names: at most a byte more than
-// a host takes, so that one that is too large is found to be without reading it
-// to its end.
+// readModule reads the module that an argument names: at most one byte more than a
+// host takes, which is enough to know that a module is too large.
 func readModule(ctx context.Context, name string, env *environment) (*module, error) {
 	if unpack, ok := bundledModules[name]; ok {
 		wasm, err := unpack()
@@ -60,7 +59,7 @@ func readModule(ctx context.Context, name string, env *environment) (*module, er
 func readModuleFile(name string) (*module, error) {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("there is no file %q; a module is %s", name, moduleNames)
+		return nil, usagef("there is no file %q: must be %s", name, moduleNames)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the module cannot be read: %w", err)
@@ -71,7 +70,7 @@ func readModuleFile(name string) (*module, error) {
 		return nil, fmt.Errorf("the module cannot be read: %w", err)
 	}
 	if info.IsDir() {
-		return nil, usagef("%q is a directory; a module is %s", name, moduleNames)
+		return nil, usagef("%q is a directory: must be %s", name, moduleNames)
 	}
 	size := int64(-1)
 	if info.Mode().IsRegular() {
@@ -91,7 +90,7 @@ func readAll(name string, r io.Reader, size int64) (*module, error) {
 	return &module{name, wasm, size}, nil
 }
 
-// await returns what f returns, or the context's error if that ends before.
+// await returns f's error, or errInterrupted if the context ends first.
 func await(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -105,7 +104,7 @@ func await(ctx context.Context, f func() error) error {
 
 var errInterrupted = errors.New("interrupted")
 
-// oneModule is the check of a verb's arguments that takes one module.
+// oneModule checks the arguments of a verb that takes one module.
 func oneModule(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 1:
@@ -113,5 +112,5 @@ func oneModule(cmd *cobra.Command, args []string) error {
 	case 0:
 		return usagef("%s needs a module: %s", cmd.Name(), moduleNames)
 	}
-	return usagef("%s takes one module, and got %d: %s", cmd.Name(), len(args), strings.Join(args, " "))
+	return usagef("%s takes one module, got %d: %s", cmd.Name(), len(args), strings.Join(args, " "))
 }

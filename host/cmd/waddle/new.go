@@ -23,15 +23,14 @@ func newNew(env *environment) *cobra.Command {
 		Use:   "new LANGUAGE DIR",
 		Short: "make a project for a plugin of your own",
 		Long: `
-The project is a whole store that keeps sessions in memory: small, with comments,
-ready to build, and one that passes 'waddle test'. It is meant to be changed into
-a store of your own. DIR must be empty, or not be there yet. What each LANGUAGE
-takes to build:
+The project is a complete store that keeps sessions in memory: small, commented
+and ready to build. It passes 'waddle test'. Change it into a store of your own.
+DIR must be empty or not exist yet. To build, each LANGUAGE needs:
 
 ` + needs.String() + `
-A Go project is built against the release of Waddle that this program is. One
-that was built from a checkout is no release: --checkout then says which checkout
-to build against.`,
+A Go project is built against this program's own release of Waddle. If this
+program was built from a checkout, it has no release: --checkout then names the
+checkout to build against.`,
 		Example: `  waddle new c my-engine
   waddle new go my-engine --module example.com/me/my-engine
   waddle new go my-engine --checkout ~/src/waddle
@@ -40,7 +39,7 @@ to build against.`,
 			if len(args) == 2 {
 				return nil
 			}
-			return usagef("new takes a language and a directory, and got %d arguments: waddle new LANGUAGE DIR; languages are %s",
+			return usagef("new takes a language and a directory, got %d arguments: waddle new LANGUAGE DIR; languages are %s",
 				len(args), languageNames())
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -59,8 +58,8 @@ to build against.`,
 		RunE: func(_ *cobra.Command, args []string) error { return newProject(args[0], args[1], flags, env) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.options.Name, "name", "", "the plugin calls itself `NAME` (default that of the directory)")
-	f.StringVar(&flags.options.Module, "module", "", "the `PATH` of a Go project's module (default the name, or NAME-store where Go has a meaning of its own for that)")
+	f.StringVar(&flags.options.Name, "name", "", "the plugin's own `NAME` (default: the directory's name)")
+	f.StringVar(&flags.options.Module, "module", "", "the `PATH` of a Go project's module (default: the name, or NAME-store if the name means something to Go)")
 	f.StringVar(&flags.options.Checkout, "checkout", "", "build a Go project against the checkout of Waddle in `DIR`")
 	addJSON(cmd, &flags.json)
 	directories(cmd, "checkout")
@@ -103,24 +102,24 @@ func newProject(language, dir string, flags newFlags, env *environment) error {
 	return write(env.stdout, &made, flags.json)
 }
 
-// created is what was made.
+// created describes a new project.
 type created struct {
 	Directory string   `json:"directory"`
 	Language  string   `json:"language"`
 	Files     []string `json:"files"`
 	Needs     string   `json:"needs"`
-	Commands  []string `json:"commands"` // what to do next, for a shell
+	Commands  []string `json:"commands"` // the next steps, for a shell
 	title     string
 }
 
-// WriteText writes it for people.
+// WriteText writes the description for people.
 func (c *created) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "A storage plugin in %s is in %s:\n\n", c.title, c.Directory)
 	for _, name := range c.Files {
 		fmt.Fprintf(&b, "  %s\n", name)
 	}
-	fmt.Fprintf(&b, "\nTo build it takes %s. Next:\n\n", c.Needs)
+	fmt.Fprintf(&b, "\nBuilding it needs %s. Next:\n\n", c.Needs)
 	for _, command := range c.Commands {
 		fmt.Fprintf(&b, "  %s\n", command)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// checkout is this checkout.
+// checkout is the path of this checkout.
 const checkout = "../../.."
 
 func TestNew(t *testing.T) {
@@ -48,12 +48,12 @@ func TestNewRefuses(t *testing.T) {
 		args []string
 		says string
 	}{
-		{"nothing", nil, "takes a language and a directory, and got 0 arguments"},
+		{"nothing", nil, "takes a language and a directory, got 0 arguments"},
 		{"no directory", []string{"c"}, "languages are assemblyscript, c, go, rust, zig"},
-		{"language", []string{"cobol", dir}, `"cobol", and there are`},
+		{"language", []string{"cobol", dir}, `"cobol": must be one of`},
 		{"name", []string{"c", dir, "--name", "My Engine"}, `"My Engine"`},
-		{"module of C", []string{"c", dir, "--module", "example.com/x"}, "are for Go"},
-		{"word of Go", []string{"go", dir, "--module", "go"}, `the go command has a meaning of its own for "go"`},
+		{"module of C", []string{"c", dir, "--module", "example.com/x"}, "only for Go"},
+		{"word of Go", []string{"go", dir, "--module", "go"}, `"go" means something to the go command`},
 		{"package of Go", []string{"go", dir, "--module", "sync/store"}, "standard library"},
 		{"no checkout", []string{"go", dir, "--checkout", t.TempDir()}, "is not a checkout of Waddle"},
 		{"no release", []string{"go", dir}, "--checkout DIR"},
@@ -68,8 +68,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// The commands that it says make a plugin that passes, here only the quick part
-// of the suite: package project has the rest.
+// The printed commands make a plugin that passes. Only the quick part of the suite
+// runs here; package project runs the rest.
 func TestNewCommands(t *testing.T) {
 	for _, c := range []struct {
 		language string

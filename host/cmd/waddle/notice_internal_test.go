@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A line is written for whoever waits, and for nobody else.
+// The line is written only if the user has to wait.
 func TestAfterAWhile(t *testing.T) {
 	for took, want := range map[time.Duration]string{0: "", noticeAfter - 1: "", noticeAfter + 1: "a line\n", time.Minute: "a line\n"} {
 		synctest.Test(t, func(t *testing.T) {

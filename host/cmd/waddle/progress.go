@@ -17,8 +17,8 @@ type progress struct {
 	dirty bool
 }
 
-// newProgress returns a line on standard error, and none if that is not a
-// terminal or if other lines are to be expected on it.
+// newProgress returns a line on standard error. It shows nothing if that is not a
+// terminal or if other lines are expected on it.
 func newProgress(env *environment, others bool) *progress {
 	f, ok := env.stderr.(*os.File)
 	if !ok || others {
@@ -43,7 +43,7 @@ func (p *progress) show(format string, args ...any) {
 	}
 }
 
-// end takes the line away.
+// end removes the line.
 func (p *progress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// quota is what a module of others may have in its directory.
+// quota limits what a module from a file may have in its directory.
 type quota struct {
 	bytes bytesFlag
 	files int64
@@ -21,15 +21,15 @@ type quota struct {
 // addQuota adds the flags of a quota.
 func addQuota(cmd *cobra.Command, q *quota) {
 	q.bytes = plugin.DefaultMountBytes
-	cmd.Flags().Var(&q.bytes, "mount-bytes", "a module from a file may have files of `SIZE` in its directory, such as 500MiB")
-	cmd.Flags().Int64Var(&q.files, "mount-files", 0, "and `N` files and directories; 0 for one for each 4 KiB of its size")
+	cmd.Flags().Var(&q.bytes, "mount-bytes", "limit the files of a module from a file to `SIZE`, such as 500MiB")
+	cmd.Flags().Int64Var(&q.files, "mount-files", 0, "limit them to `N` files and directories; 0 for one for each 4 KiB of --mount-bytes")
 	fixed(cmd, "mount-bytes", "100MiB", "1GiB", "10GiB")
 	fixed(cmd, "mount-files", "10000", "100000", "1000000")
 }
 
 func (q quota) check() error {
 	if q.files < 0 {
-		return usagef("--mount-files is %d, and must be a number of files and directories, or 0 for one for each 4 KiB of --mount-bytes", q.files)
+		return usagef("--mount-files is %d: must be a number of files and directories, or 0 for one for each 4 KiB of --mount-bytes", q.files)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (f *bytesFlag) Set(text string) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 1 || n > math.MaxInt64/unit {
-		return errors.New("a number of bytes from 1 on, or of KiB, MiB or GiB, such as 500MiB")
+		return errors.New("at least 1 byte, in bytes, KiB, MiB or GiB, such as 500MiB")
 	}
 	*f = bytesFlag(n * unit)
 	return nil

@@ -23,7 +23,7 @@ func TestRunGivesAQuota(t *testing.T) {
 		args []string
 		most uint32
 	}{
-		{nil, 3000}, // as many as it asks for
+		{nil, 3000}, // as much as it asks for
 		{[]string{"--mount-bytes", "1KiB"}, 1024},
 		{[]string{"--mount-bytes", "1GiB", "--mount-files", "7"}, 7},
 	} {

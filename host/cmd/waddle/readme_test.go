@@ -20,11 +20,11 @@ import (
 
 var root = filepath.Join("..", "..", "..")
 
-// What a README names is there: options, types, functions, variables. A reader
-// who copies a name that is not has lost an hour.
+// Everything a README names exists: options, types, functions, variables. A reader
+// who copies a name that does not exist loses an hour.
 func TestReadmesNameWhatExists(t *testing.T) {
 	s := readSources(t)
-	// Words in capitals that are nobody's names here: of cookies, headers, net/http.
+	// Capitalised words that are not names of this project: of cookies, headers, net/http.
 	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry",
 		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By",
 		"LockFileEx"}
@@ -71,8 +71,8 @@ func TestReadmeHasEverySetting(t *testing.T) {
 	}
 }
 
-// What the documents at the top say is tested is tested by tests that there are, and
-// what they say to run can be run.
+// The tests that the top-level documents name exist, and the commands that they name
+// can be run.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
@@ -114,10 +114,10 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 }
 
-// sources are the names that the repository declares.
+// sources holds the names that the repository declares.
 type sources struct {
 	readmes  []string
-	packages map[string]map[string]bool // by package: what is declared at its top, and methods
+	packages map[string]map[string]bool // by package: top-level declarations and methods
 	names    map[string]map[string]bool // by folder: fields and parameters as well
 	text     string
 }
@@ -145,11 +145,11 @@ func readSources(t *testing.T) sources {
 		}
 		text.Write(data)
 		if filepath.Ext(path) != ".go" {
-			return nil // a script of .ci, which has variables of its own
+			return nil // a script of .ci: only its variables count
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, data, parser.SkipObjectResolution)
 		if err != nil {
-			return nil // a test's own sample of what does not compile
+			return nil // a test's own sample that does not compile
 		}
 		folder, err := filepath.Rel(root, filepath.Dir(path))
 		s.declared(filepath.ToSlash(folder), file)
@@ -159,8 +159,8 @@ func readSources(t *testing.T) sources {
 	return s
 }
 
-// known reports whether a README's folder, or a package that all of them speak
-// of, declares a name.
+// known reports whether a README's folder, or a package that all READMEs mention,
+// declares a name.
 func (s *sources) known(folder, name string) bool {
 	folder = filepath.ToSlash(folder)
 	for in, names := range s.names {

@@ -43,7 +43,7 @@ func TestRefused(t *testing.T) {
 		code     int
 		says     []string
 	}{
-		{"no verb", nil, nil, 2, []string{"a verb is missing", "waddle run"}},
+		{"no verb", nil, nil, 2, []string{"no verb was given", "waddle run"}},
 		{"unknown verb", nil, []string{"rum"}, 2, []string{`"rum"`, "run, inspect, test, bench, new, completion, version, help"}},
 		{"help for an unknown verb", nil, []string{"help", "rum"}, 2, []string{`"rum"`, "run, inspect, test, bench, new, completion, version, help"}},
 		{"help for two", nil, []string{"help", "run", "version"}, 2, []string{"one verb"}},
@@ -56,7 +56,7 @@ func TestRefused(t *testing.T) {
 		{"address from the environment", []string{"WADDLE_ADDR=localhost"}, []string{"run"}, 2, []string{`"localhost"`, "HOST:PORT"}},
 		{"port out of range", nil, []string{"run", "--addr", "localhost:65536"}, 2, []string{`"65536"`, "0 to 65535"}},
 		{"port by name", nil, []string{"run", "--addr", "localhost:http"}, 2, []string{`"http"`, "0 to 65535"}},
-		{"port taken", nil, []string{"run", "--addr", taken.Addr().String()}, 1, []string{"another program listens", "--addr 127.0.0.1:0"}},
+		{"port taken", nil, []string{"run", "--addr", taken.Addr().String()}, 1, []string{"another program already listens", "--addr 127.0.0.1:0"}},
 		{"bad setting", []string{"SESSION_COOKIE_AGE=tomorrow"}, []string{"run"}, 2, []string{"SESSION_COOKIE_AGE", `"tomorrow"`, "seconds"}},
 		{"misspelt setting of the storage", []string{"SESSION_STORAG=x"}, []string{"run"}, 2, []string{"SESSION_STORAG,", "SESSION_STORAGE meant"}},
 		{"misspelt setting", []string{"SESSION_COOKIE_NAMES=x"}, []string{"run"}, 2, []string{"SESSION_COOKIE_NAMES", "SESSION_COOKIE_NAME meant"}},

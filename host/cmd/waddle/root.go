@@ -7,19 +7,19 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newRoot makes the program's commands. They are listed in the order in which
-// people meet them.
+// newRoot makes the program's commands, listed in the order in which people need
+// them.
 func newRoot(env *environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "waddle",
 		Short:         "work with sessions whose storage is a WebAssembly plugin",
 		SilenceErrors: true, // run writes them
 		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs, // so that an unknown verb comes to RunE
+		Args:          cobra.ArbitraryArgs, // so that an unknown verb reaches RunE
 		RunE: func(cmd *cobra.Command, args []string) error {
-			// Not by cobra's own field: its template, which would have to be
-			// set, brings text/template, and with that every method of every
-			// type: three megabytes.
+			// cobra's own field would need a template, which brings in
+			// text/template and with it every method of every type: three
+			// megabytes.
 			if asked, _ := cmd.Flags().GetBool("version"); asked {
 				return version().WriteText(env.stdout)
 			}
@@ -27,11 +27,11 @@ func newRoot(env *environment) *cobra.Command {
 				return unknownVerb(cmd, args[0])
 			}
 			overview(env.stderr, cmd)
-			return usagef("a verb is missing; 'waddle run' starts the playground")
+			return usagef("no verb was given; 'waddle run' starts the playground")
 		},
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // there is newCompletion
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // newCompletion takes its place
 	}
-	// Where nothing is said of a flag, its value is no file.
+	// By default, the value of a flag is not a file.
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
@@ -54,20 +54,20 @@ func newRoot(env *environment) *cobra.Command {
 		cmd.Flags().BoolP("help", "h", false, "explain "+cmd.Name())
 	}
 	root.Flags().BoolP("help", "h", false, "explain waddle")
-	root.Flags().BoolP("version", "v", false, "say which waddle this is")
+	root.Flags().BoolP("version", "v", false, "show the version of waddle")
 	return root
 }
 
 func unknownVerb(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return usagef("there is no verb %q; perhaps %s was meant; there are %s: see 'waddle help'",
+		return usagef("%q is not a verb; perhaps %s was meant; the verbs are %s: see 'waddle help'",
 			name, strings.Join(near, " or "), names(root))
 	}
-	return usagef("there is no verb %q; there are %s: see 'waddle help'", name, names(root))
+	return usagef("%q is not a verb; the verbs are %s: see 'waddle help'", name, names(root))
 }
 
-// verbs are the commands that people call, without those of the shells.
+// verbs returns the commands that people call, without those of the shells.
 func verbs(root *cobra.Command) []*cobra.Command {
 	return slices.DeleteFunc(slices.Clone(root.Commands()), func(c *cobra.Command) bool { return c.Hidden })
 }

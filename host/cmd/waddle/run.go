@@ -28,42 +28,42 @@ func newRun(env *environment) *cobra.Command {
 		Use:   "run [FILE.wasm]",
 		Short: "serve the playground, a page that shows a session and its engine at work",
 		Long: settingsInHelp(`
-The sessions are kept by the storage plugin FILE.wasm; without one, by what
-SESSION_STORAGE names; without that, by the bundled engine "memory".
+The storage plugin FILE.wasm keeps the sessions. Without it, the storage that
+SESSION_STORAGE names keeps them, or else the bundled engine "memory".
 Each call of a plugin from a file has a bound in time, 5 seconds, unless
 --trusted says that it needs none.
 
-Settings come from the environment, those of a session by the names they have
+Settings come from the environment. Those of sessions have the same names as
 everywhere:
 
-  WADDLE_ADDR                where to listen, unless --addr says it
-  WADDLE_HOSTS               names under which the page is reached, unless --host
-                             says them; separated by commas
+  WADDLE_ADDR                where to listen, unless --addr is given
+  WADDLE_HOSTS               names under which the page is reached, separated by
+                             commas, unless --host is given
   SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
-                             memory, or for your own plugin, as /data: with a quota
-                             then, --mount-bytes and --mount-files
+                             memory, or for your own plugin, as /data; --mount-bytes
+                             and --mount-files then limit it
   SESSION_DURABILITY         commit, interval or close: when files are made durable
   SESSION_LOCK_WAIT          how long to wait for a directory that another process
-                             still has, as in a rolling restart
+                             still holds, as in a rolling restart
   SESSION_DURATION           how long a session lives: 604800, 168h
-  SESSION_IDLE_TIMEOUT       ends a session nobody uses for so long
-  SESSION_ABSOLUTE_TIMEOUT   ends a session so long after its beginning
+  SESSION_IDLE_TIMEOUT       ends a session that is unused for this long
+  SESSION_ABSOLUTE_TIMEOUT   ends a session this long after it began
   SESSION_COOKIE_SECURE      auto, true or false: keeps the cookie off plain HTTP
-  WADDLE_SECRET              seals the sessions: 32 bytes or more that nobody can
-                             guess; several, newest first, to change it
-  WADDLE_SECRET_FILE         a file with such secrets, one on each line
+  WADDLE_SECRET              seals the sessions: at least 32 bytes that nobody can
+                             guess; to change it, give several, newest first
+  WADDLE_SECRET_FILE         a file with such secrets, one per line
 
 OTHERS
 
-An interrupt (Ctrl-C) or SIGTERM finishes the requests under way and saves the
-sessions, if there is a directory to save them in; a second one ends the program
-at once.`),
+After an interrupt (Ctrl-C) or SIGTERM the program finishes the requests in
+progress and saves the sessions, if there is a directory for them. A second one
+ends it at once.`),
 		Example: `  waddle run
   waddle run my-engine.wasm --addr 127.0.0.1:0 -v
   SESSION_STORAGE=keyfolder SESSION_DIR=sessions waddle run
 
-The JSON interface beneath the page is there for scripts:
+Scripts can use the JSON interface beneath the page:
 
   curl -i -c jar -b jar http://` + defaultAddr + `/api/session
   curl -i -c jar -b jar -X POST http://` + defaultAddr + `/api/session/visits/increment
@@ -72,7 +72,7 @@ The JSON interface beneath the page is there for scripts:
 		ValidArgsFunction: wasmFiles,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("run takes one file, and got %d: %s", len(args), strings.Join(args, " "))
+				return usagef("run takes one file, got %d: %s", len(args), strings.Join(args, " "))
 			}
 			return nil
 		},
@@ -81,17 +81,17 @@ The JSON interface beneath the page is there for scripts:
 		},
 	}
 	cmd.Flags().StringVar(&flags.addr, "addr", "",
-		"listen on `ADDR`, as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
+		"listen on `ADDR`, given as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
 	cmd.Flags().StringSliceVar(&flags.hosts, "host", nil,
-		"answer for the host `NAME` as well, as behind a proxy; else only for localhost and the address it listens on (default $WADDLE_HOSTS)")
-	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show what the plugin logs for debugging, too")
+		"also answer for the host `NAME`, for instance behind a proxy; without it only for localhost and the address it listens on (default $WADDLE_HOSTS)")
+	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show the plugin's log, including debug level")
 	addQuota(cmd, &flags.quota)
 	addTrusted(cmd, &flags.trusted)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
 }
 
-// settingsInHelp puts into a text, for OTHERS, the variables that it does not
+// settingsInHelp replaces OTHERS in a text by the variables that it does not
 // explain, so that none is left out.
 func settingsInHelp(text string) string {
 	var others []string
@@ -133,15 +133,15 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 		return err
 	}
 
-	// The address first: whoever has the playground running already should not
-	// wait for an engine to be compiled before hearing of it.
+	// Listen first: if the playground is already running, the user should hear so
+	// before waiting for an engine to be compiled.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return cannotListen(addr, err)
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
-	opened := afterAWhile(env.stderr, "waddle: starting "+kept.Storage+"; the first start compiles it, later ones read it from a cache")
+	opened := afterAWhile(env.stderr, "waddle: starting "+kept.Storage+"; the first start compiles it, later ones use a cache")
 	kept.Config.Logger = log
 	storage, engine, err := openStorage(ctx, kept)
 	opened()
@@ -171,15 +171,15 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	return nil
 }
 
-// farewell says what became of the sessions, now that all went well.
+// farewell says what happened to the sessions after a clean end.
 func farewell(kept engines.Settings) string {
 	if kept.Dir == "" {
-		return "and the sessions are gone: they were in memory only (SESSION_DIR names a directory to keep them in)"
+		return "and the sessions are lost: they were only in memory (SESSION_DIR names a directory to keep them in)"
 	}
 	return "sessions saved"
 }
 
-// noticeAfter is how long somebody waits without wondering.
+// noticeAfter is how long a user waits without wondering.
 const noticeAfter = 500 * time.Millisecond
 
 // afterAWhile writes a line if done is not called soon.
@@ -188,7 +188,7 @@ func afterAWhile(w io.Writer, line string) (done func()) {
 	return func() { timer.Stop() }
 }
 
-// lookup returns a variable of the environment; of several the last counts.
+// lookup returns a variable of the environment. If it occurs more than once, the last counts.
 func lookup(variables []string, name string) (value string) {
 	for _, v := range variables {
 		if n, rest, ok := strings.Cut(v, "="); ok && n == name {
@@ -201,9 +201,9 @@ func lookup(variables []string, name string) (value string) {
 func cannotListen(addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "Only one usage of each socket address"):
-		return fmt.Errorf("another program listens on %s already; end it, or choose another address: waddle run --addr 127.0.0.1:0 takes a free port", addr)
+		return fmt.Errorf("another program already listens on %s; end it, or choose another address: waddle run --addr 127.0.0.1:0 takes a free port", addr)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listening on %s is not permitted; choose a port from 1024 on: %w", addr, err)
+		return fmt.Errorf("listening on %s is not permitted; choose a port of at least 1024: %w", addr, err)
 	}
 	return fmt.Errorf("cannot listen on %s; choose another address with --addr or WADDLE_ADDR: %w", addr, err)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// openStorage opens what keeps the sessions, and says on the page what that is.
+// openStorage opens the storage of the sessions and describes it for the page.
 func openStorage(ctx context.Context, settings engines.Settings) (store.Store, playground.Engine, error) {
 	p, err := settings.Open(ctx)
 	switch {
@@ -41,8 +41,8 @@ func openStorage(ctx context.Context, settings engines.Settings) (store.Store, p
 	}, nil
 }
 
-// keeps says where the sessions are, and for how long. Without a directory a
-// plugin has its memory and nothing else.
+// keeps says where the sessions are, and for how long. Without a directory a plugin
+// has only its memory.
 func keeps(settings engines.Settings) string {
 	switch {
 	case settings.Dir == "":
@@ -55,7 +55,7 @@ func keeps(settings engines.Settings) string {
 	return "as the plugin does, with SESSION_DIR for files"
 }
 
-// described are the settings of a storage in the words of those of sessions.
+// described returns the settings of a storage in the form of session settings.
 func described(settings engines.Settings) (list []session.Setting) {
 	for _, s := range settings.Describe() {
 		list = append(list, session.Setting(s))
@@ -63,11 +63,11 @@ func described(settings engines.Settings) (list []session.Setting) {
 	return list
 }
 
-// opener opens a plugin over a directory, which is empty and its own.
+// opener opens a plugin over an empty directory of its own.
 type opener func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error)
 
-// openBundled opens an engine by its name. The one that keeps nothing in files
-// would write snapshots to a directory.
+// openBundled opens an engine by its name. Engine memory gets no directory, since
+// it would write snapshots to it.
 func openBundled(name string) opener {
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 		if name == memory.Name {

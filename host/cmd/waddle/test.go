@@ -22,36 +22,35 @@ func newTest(env *environment) *cobra.Command {
 	var flags testFlags
 	cmd := &cobra.Command{
 		Use:   "test FILE.wasm",
-		Short: "hold a module to the conformance suite",
+		Short: "run the conformance suite on a module",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile.
 
-The suite checks everything that abi/SPEC.md asks of a module, from its exports
-to a hundred thousand operations after which its memory must have stopped
-growing. A failure says what was called with which bytes, what came back, and
-what the specification says, with its section. The same seed gives the same
-checks again.
+The suite checks everything that abi/SPEC.md requires of a module, from its
+exports to a hundred thousand operations after which its memory must have stopped
+growing. A failure shows the call with its bytes, the result, and the requirement
+with its section of the specification. The same seed gives the same checks again.
 
 The module is run as one that is not trusted: a call that takes longer than
 --deadline is ended. --trusted runs it as the bundled engines are run, without
 one unless it is set; a call without an end is then one of the suite.
 
-A module that needs a directory gets a temporary one at /data, or one that is
-made within --mount; what it saves there must be found when it is opened again.
+A module that needs a directory gets a temporary one at /data, or one made within
+--mount. It must find what it saved there when it is opened again.
 
 The specification lets a module evict, or answer NO_SPACE, at any number of
-records. The suite finds out at which: it asks for up to 2500 small records at
-once, and 3 MB, or for what the module holds, and of every one for 16 records
-and 32 KiB. What takes more than there is room for is skipped with the reason.
---records and --bytes say what the module holds, where that is known better.
+records. The suite finds that number: it asks for up to 2500 small records at
+once and 3 MB, or for as much as the module holds. Every module must hold 16
+records and 32 KiB. Checks that need more room are skipped with the reason.
+--records and --bytes set what the module holds, if you know it better.
 
-With --verbose the module's own log is shown, its debug level included, and for
-a trap the stack, with names of functions if the module was built with them.
+--verbose shows the module's own log, including debug level, and the stack of a
+trap, with names of functions if the module was built with them.
 
 The exit code is 0 if no check failed, 1 if one did, and 2 for a mistake in the
-arguments, a misspelt check or setting among them. An interrupt (Ctrl-C) ends
-the suite with what is known so far.`,
+arguments, including a misspelt check or setting. After an interrupt (Ctrl-C) the
+suite reports what it has found so far.`,
 		Example: `  waddle test my-engine.wasm
   waddle test my-engine.wasm --config max_records=1000 -v
   waddle test my-engine.wasm --only expiry,'set/over*' --seed 42
@@ -68,17 +67,17 @@ the suite with what is known so far.`,
 	}
 	f := cmd.Flags()
 	addConfig(cmd, &flags.settings)
-	f.StringVar(&flags.mount, "mount", "", "make the module's directories in `DIR`, and remove them")
+	f.StringVar(&flags.mount, "mount", "", "make the module's directories in `DIR`, and remove them at the end")
 	addQuota(cmd, &flags.quota)
-	f.StringSliceVar(&flags.only, "only", nil, "run these checks only: a `PATTERN`, or several with commas; a group's name stands for all of it")
-	f.StringSliceVar(&flags.skip, "skip", nil, "leave out the checks that fit a `PATTERN`")
-	f.Uint64Var(&flags.seed, "seed", 0, "the seed `N` of all that is random (default drawn, and shown)")
-	f.IntVar(&flags.soak, "soak", 100_000, "the soak has `N` operations")
-	f.IntVar(&flags.sequences, "sequences", 100, "hold `N` random sequences of operations against the reference")
-	f.IntVar(&flags.records, "records", 0, "the module holds `N` small records at once (default found out)")
-	f.IntVar(&flags.bytes, "bytes", 0, "the module holds `N` bytes of values at once (default found out)")
-	f.IntVar(&flags.shards, "shards", 0, "run `N` instances where a check does not choose: a power of two (default 1)")
-	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end the module's start, or a call of it, that takes longer than `DURATION`")
+	f.StringSliceVar(&flags.only, "only", nil, "run only these checks: a `PATTERN`, or several with commas; a group's name stands for all its checks")
+	f.StringSliceVar(&flags.skip, "skip", nil, "skip the checks that match a `PATTERN`")
+	f.Uint64Var(&flags.seed, "seed", 0, "use the seed `N` for everything random (default drawn at random and shown)")
+	f.IntVar(&flags.soak, "soak", 100_000, "run a soak of `N` operations")
+	f.IntVar(&flags.sequences, "sequences", 100, "compare `N` random sequences of operations with the reference")
+	f.IntVar(&flags.records, "records", 0, "the module holds `N` small records at once (default: found by the suite)")
+	f.IntVar(&flags.bytes, "bytes", 0, "the module holds `N` bytes of values at once (default: found by the suite)")
+	f.IntVar(&flags.shards, "shards", 0, "run `N` instances, a power of two, unless a check chooses the number (default 1)")
+	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a start of the module, or a call, that takes longer than `DURATION`")
 	addTrusted(cmd, &flags.trusted)
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
@@ -104,34 +103,34 @@ type testFlags struct {
 func (f testFlags) check() error {
 	switch {
 	case f.soak < 1:
-		return usagef("--soak is %d, and must be at least 1; leave the soak out with --skip soak", f.soak)
+		return usagef("--soak is %d: must be at least 1; --skip soak leaves the soak out", f.soak)
 	case f.sequences < 1:
-		return usagef("--sequences is %d, and must be at least 1", f.sequences)
+		return usagef("--sequences is %d: must be at least 1", f.sequences)
 	case f.records != 0 && f.records < storetest.LeastRecords:
-		return usagef("--records is %d, and must be at least %d, or 0 to be found out", f.records, storetest.LeastRecords)
+		return usagef("--records is %d: must be at least %d, or 0 to let the suite find it", f.records, storetest.LeastRecords)
 	case f.bytes != 0 && f.bytes < storetest.LeastBytes:
-		return usagef("--bytes is %d, and must be at least %d, or 0 to be found out", f.bytes, storetest.LeastBytes)
+		return usagef("--bytes is %d: must be at least %d, or 0 to let the suite find it", f.bytes, storetest.LeastBytes)
 	case !powerOfTwo(f.shards) && f.shards != 0:
-		return usagef("--shards is %d, and must be a power of two", f.shards)
+		return usagef("--shards is %d: must be a power of two", f.shards)
 	case f.deadline <= 0:
-		return usagef("--deadline is %v, and must be more than nothing: a call without an end would be one of the suite", f.deadline)
+		return usagef("--deadline is %v: must be above 0, since a call that never ends would hang the suite", f.deadline)
 	}
 	return cmp.Or(checkMount(f.mount), f.quota.check())
 }
 
 func powerOfTwo(n int) bool { return n > 0 && n&(n-1) == 0 }
 
-// checkMount says what is wrong with a directory that others are to be made in.
+// checkMount says what is wrong with a directory in which others will be made.
 func checkMount(dir string) error {
 	if dir == "" {
 		return nil
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return usagef("--mount is %q, and must be a directory that exists: %w", dir, err)
+		return usagef("--mount is %q: must be an existing directory: %w", dir, err)
 	}
 	if !info.IsDir() {
-		return usagef("--mount is %q, which is a file, and must be a directory", dir)
+		return usagef("--mount is %q, a file: must be a directory", dir)
 	}
 	return nil
 }
@@ -142,7 +141,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	}
 	patterns := storetest.Options{Only: flags.only, Skip: flags.skip}
 	if err := patterns.CheckPatterns(plugintest.Tests()); err != nil {
-		return usagef("%w; 'waddle help test' tells more", err)
+		return usagef("%w; see 'waddle help test'", err)
 	}
 	m, err := readModule(ctx, name, env)
 	if err != nil {
@@ -164,7 +163,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		Mount:      flags.mount,
 		MountBytes: int64(flags.quota.bytes),
 		MountFiles: flags.quota.files,
-		// Errors of the guest are what checks provoke and report themselves.
+		// Checks provoke the guest's errors and report them themselves.
 		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Trusted: flags.trusted,
 			Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
 	}
@@ -178,7 +177,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		return err
 	}
 	if _, err := plugin.Check(m.wasm); found.Misuse != "" && err != nil {
-		return fmt.Errorf("%s is no module: %w", found.Target, err)
+		return fmt.Errorf("%s is not a module: %w", found.Target, err)
 	} else if found.Misuse != "" {
 		return usagef("%s", found.Misuse)
 	}
@@ -194,12 +193,12 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	return nil
 }
 
-// patience is how long to wait, after an interrupt, for a call of a module that is
-// under way, or for its compilation.
+// patience is how long to wait, after an interrupt, for a running call of a module
+// or for its compilation.
 const patience = 5 * time.Second
 
 // awaitLonger waits for f, which ends soon after the context does. If it does not
-// within the time, it is left behind.
+// end in time, awaitLonger leaves it behind.
 func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
 	done := make(chan struct{})
 	go func() {
@@ -215,12 +214,12 @@ func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
 	case <-done:
 		return nil
 	case <-time.After(longer):
-		return fmt.Errorf("%w, while the module was being compiled or in a call, so that there is nothing to report", errInterrupted)
+		return fmt.Errorf("%w while the module was being compiled or called: there is nothing to report", errInterrupted)
 	}
 }
 
-// checkProgress shows which check runs and, within a long one, how far it is,
-// which is told without the check's number.
+// checkProgress shows which check runs and, within a long one, its progress. Such a
+// report comes without the check's number.
 func checkProgress(line *progress) func(storetest.Progress) {
 	var number, of atomic.Int64
 	return func(p storetest.Progress) {
@@ -236,7 +235,7 @@ func checkProgress(line *progress) func(storetest.Progress) {
 	}
 }
 
-// checkNames are the names of groups and checks for completion.
+// checkNames returns the names of groups and checks for completion.
 func checkNames() []cobra.Completion {
 	var all []cobra.Completion
 	last := ""

@@ -13,13 +13,13 @@ func newVersion(env *environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "say which waddle this is",
+		Short: "show the version of waddle",
 		Example: `  waddle version
   waddle version --json`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("version takes no arguments, and got %q", args[0])
+				return usagef("version takes no arguments, got %q", args[0])
 			}
 			return nil
 		},
@@ -29,7 +29,7 @@ func newVersion(env *environment) *cobra.Command {
 	return cmd
 }
 
-// build is what the go command noted when it built the program.
+// build is what the go command recorded when it built the program.
 type build struct {
 	Version  string `json:"version"`
 	Commit   string `json:"commit,omitempty"`
@@ -54,7 +54,7 @@ func version() build {
 	return b
 }
 
-// WriteText writes it in a line.
+// WriteText writes the build on one line.
 func (b build) WriteText(w io.Writer) error {
 	commit, modified := "", ""
 	if b.Commit != "" {

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds what a test waits for. Nothing is measured by it.
+// patience bounds every wait of a test. It measures nothing.
 const patience = time.Minute
 
 // program is the command, built from this folder.
@@ -49,8 +49,8 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// command returns the program with arguments, and with those settings in its
-// environment only.
+// command returns the program with arguments and with only the given settings in
+// its environment.
 func command(t *testing.T, settings []string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -65,7 +65,7 @@ func command(t *testing.T, settings []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// result is what a program that has ended left.
+// result is the outcome of a program that has ended.
 type result struct {
 	code           int
 	stdout, stderr string
@@ -132,7 +132,7 @@ func serve(t *testing.T, settings []string, args ...string) *serving {
 	return s
 }
 
-// stop asks the program to end and returns what it said since.
+// stop asks the program to end and returns its output since the last read.
 func (s *serving) stop(t *testing.T, signal os.Signal) string {
 	t.Helper()
 	require.NoError(t, s.cmd.Process.Signal(signal))
@@ -175,14 +175,14 @@ func TestRun(t *testing.T) {
 		require.Contains(t, about, `"name":"memory"`)
 		require.Contains(t, about, "WebAssembly")
 		said := s.stop(t, signal)
-		require.Contains(t, said, "stopped, and the sessions are gone")
+		require.Contains(t, said, "stopped, and the sessions are lost")
 		require.NotContains(t, said, "saved")
 		require.NotContains(t, s.stderr.String(), "warning")
 	}
 }
 
-// A request that was accepted is answered, and its session saved, although the
-// program was told to end in the middle of it.
+// An accepted request is answered and its session saved, even if the program was
+// told to end in the middle of it.
 func TestRunFinishesRequests(t *testing.T) {
 	needsSignals(t)
 	s := serve(t, []string{"WADDLE_ADDR=127.0.0.1:0"})
@@ -335,7 +335,7 @@ func TestRunWarns(t *testing.T) {
 	}
 }
 
-// Where a plugin trapped is shown so that it can be read.
+// The stack of a plugin's trap is shown in readable form.
 func TestRunShowsStacks(t *testing.T) {
 	needsSignals(t)
 	s := serve(t, nil, "--addr", "127.0.0.1:0", "-v", hostileGuest("named"))

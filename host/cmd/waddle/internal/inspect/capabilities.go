@@ -7,8 +7,8 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Capability is something that the module could do beyond computing in its own
-// memory, by the functions that it imports.
+// Capability is something that the module's imports let it do beyond computing in
+// its own memory.
 type Capability struct {
 	Name    string   `json:"name"`
 	Meaning string   `json:"meaning"`
@@ -18,19 +18,19 @@ type Capability struct {
 // Files is the name of the capability to use files.
 const Files = "files"
 
-// The capabilities, in the order in which they are told.
+// The capabilities, in the order of the report.
 var (
 	canLog     = Capability{Name: "log", Meaning: "write lines to the host's log"}
 	canExplain = Capability{Name: "fail", Meaning: "explain the errors it answers"}
 	canPrint   = Capability{Name: "output", Meaning: "write to standard output and error, which go to the host's log"}
-	canFiles   = Capability{Name: Files, Meaning: "read, make, change and remove files in a directory that is mounted for it; without a mount there are none"}
+	canFiles   = Capability{Name: Files, Meaning: "read, make, change and remove files in a directory mounted for it; without a mount it has none"}
 	canClocks  = Capability{Name: "clocks", Meaning: "read the real time and a steady clock"}
 	canRandom  = Capability{Name: "random", Meaning: "draw random bytes, which are cryptographically secure"}
-	canWait    = Capability{Name: "wait", Meaning: "sleep for a millisecond in each call at most"}
+	canWait    = Capability{Name: "wait", Meaning: "sleep for at most a millisecond in each call"}
 	canExit    = Capability{Name: "exit", Meaning: "end its own instance, which counts as a failure"}
-	canAsk     = Capability{Name: "environment", Meaning: "look for arguments and environment variables, of which there are none"}
-	canSockets = Capability{Name: "sockets", Meaning: "ask for sockets, of which there are none"}
-	canUnknown = Capability{Name: "unknown", Meaning: "call what a host of this version does not have"}
+	canAsk     = Capability{Name: "environment", Meaning: "read arguments and environment variables; there are none"}
+	canSockets = Capability{Name: "sockets", Meaning: "ask for sockets; there are none"}
+	canUnknown = Capability{Name: "unknown", Meaning: "call functions that a host of this version lacks"}
 
 	capabilities = []*Capability{&canLog, &canExplain, &canPrint, &canFiles, &canClocks, &canRandom, &canWait,
 		&canExit, &canAsk, &canSockets, &canUnknown}
@@ -56,9 +56,9 @@ func capabilitiesOf(imports []Import) []Capability {
 	return out
 }
 
-// opensFiles tells what leads from a mounted directory to what is in it. All
-// else that works on descriptors finds the standard streams only without one of
-// these.
+// opensFiles reports whether an import leads from a mounted directory to its
+// contents. Without such an import, all other functions on descriptors find only
+// the standard streams.
 func opensFiles(i Import) bool {
 	return i.Module == abi.ModuleWASI && (strings.HasPrefix(i.Name, "path_") || i.Name == "fd_readdir")
 }

@@ -12,8 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// Description is what the guest says of itself, which is known only by running
-// it.
+// Description is the guest's own description, which only running it reveals.
 type Description struct {
 	Name         string   `json:"name"`
 	Version      string   `json:"version"`
@@ -21,18 +20,18 @@ type Description struct {
 	MaxKey       int      `json:"max_key"`
 	MaxValue     int      `json:"max_value"`
 	Memory       int64    `json:"memory"` // bytes that an instance takes before the first operation
-	// OpenTime is how long it took until one instance stood ready, compiling
-	// aside; nanoseconds in JSON.
+	// OpenTime is how long one instance took to be ready, without compiling;
+	// nanoseconds in JSON.
 	OpenTime time.Duration `json:"open_time"`
 
-	// Failure is why there is no description. Trace is the guest's stack and
-	// Output the end of what it wrote, if it failed.
+	// Failure is why there is no description. If the guest failed, Trace is its
+	// stack and Output the end of its output.
 	Failure string `json:"failure,omitempty"`
 	Trace   string `json:"trace,omitempty"`
 	Output  string `json:"output,omitempty"`
 }
 
-// Limits under which a guest is asked for its description.
+// Limits on a guest while it is described.
 const (
 	describeMemory   = 64 << 20
 	describeDeadline = 2 * time.Second
@@ -79,7 +78,7 @@ func failed(err error) *Description {
 	return d
 }
 
-// await returns what f returns, or the context's error if that ends before.
+// await returns f's error, or the context's error if that ends first.
 func await(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()
@@ -92,9 +91,9 @@ func await(ctx context.Context, f func() error) error {
 }
 
 func (t *text) description(d *Description) {
-	t.line("\nIts own description (it was run for this)")
+	t.line("\nIts own description (the module was run for this)")
 	if d.Failure != "" {
-		t.line("  it could not be had: %s", plain(d.Failure))
+		t.line("  not available: %s", plain(d.Failure))
 		t.block("stack", d.Trace)
 		t.block("output", d.Output)
 		return
@@ -110,7 +109,7 @@ func (t *text) description(d *Description) {
 // placement says which instance serves a call.
 func placement(capabilities []string) string {
 	if slices.Contains(capabilities, abi.CapabilityRemote) {
-		return "any free instance serves a key: the records lie elsewhere"
+		return "any free instance serves a key: the records are stored elsewhere"
 	}
 	return "a key always goes to the same instance"
 }

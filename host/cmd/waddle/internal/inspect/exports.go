@@ -8,7 +8,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Role is what an export is to the host.
+// Role is the use of an export to the host.
 type Role string
 
 // The roles.
@@ -22,17 +22,17 @@ const (
 var required = []string{abi.ExportMemory, abi.ExportMarker, abi.ExportAlloc, abi.ExportOpen, abi.ExportGet,
 	abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}
 
-// optional says what a host does without each of these exports.
+// optional says what follows if a guest lacks each of these exports.
 var optional = []Absent{
-	{abi.ExportInitialize, "nothing is run before session_open"},
+	{abi.ExportInitialize, "no code runs before session_open"},
 	{abi.ExportDescribe, "it has no name or version of its own, and the host compares revisions for it"},
 	{abi.ExportTouch, "the host reads and writes a record to give it a new expiry"},
-	{abi.ExportSweep, "expired records are dropped by session_save only"},
-	{abi.ExportFlush, "it saves all at once, while others wait"},
+	{abi.ExportSweep, "only session_save drops expired records"},
+	{abi.ExportFlush, "it saves everything at once, while other calls wait"},
 	{abi.ExportKeys, "its keys cannot be listed"},
-	{abi.ExportSnapshot, "what it holds in memory ends with the instance"},
-	{abi.ExportRestore, "it cannot take over the records of another"},
-	{abi.ExportStats, "nobody can tell how many records it holds, nor that it evicts any"},
+	{abi.ExportSnapshot, "records in its memory are lost with the instance"},
+	{abi.ExportRestore, "it cannot take over records from another instance"},
+	{abi.ExportStats, "the host cannot tell how many records it holds or evicts"},
 }
 
 func roleOf(name string) Role {
@@ -47,8 +47,8 @@ func roleOf(name string) Role {
 	return RoleUnused
 }
 
-// sortExports puts those of the interface first, in the order of the
-// specification, and leaves the others as they are.
+// sortExports puts the exports of the interface first, in the order of the
+// specification, and keeps the order of the others.
 func sortExports(exports []Export) {
 	rank := make(map[string]int)
 	for i, name := range required {

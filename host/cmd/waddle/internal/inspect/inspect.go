@@ -1,6 +1,6 @@
-// Package inspect says what a WebAssembly module is to a Waddle host, without
-// running any of it: what it exports and imports, what it could do if it ran,
-// and every reason why it would be refused.
+// Package inspect describes a WebAssembly module as a Waddle host sees it, without
+// running it: its exports and imports, what it could do if it ran, and every reason
+// why it would be refused.
 package inspect
 
 import (
@@ -15,31 +15,30 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// MaxModule is the largest module in bytes that a host takes, and that [Of]
-// looks into.
+// MaxModule is the largest module in bytes that a host accepts and that [Of] reads.
 var MaxModule = int64(preflight.DefaultLimits().Module)
 
-// Report is what can be said of a module. It is complete only if the module can
-// be read to its end; of a damaged one it has what stands before the damage.
+// Report describes a module. It is complete only if the module can be read to its
+// end; for a damaged one it covers the part before the damage.
 type Report struct {
 	File   string `json:"file"`
 	Size   int64  `json:"size"`             // bytes; -1 if not known
 	SHA256 string `json:"sha256,omitempty"` // of the whole; empty above MaxModule
 
-	// Accepted says that nothing speaks against the module: nothing in its file
-	// and, if there is a Description, nothing in how it opened. Refused is empty
-	// then.
+	// Accepted says that nothing was found against the module: nothing in its file
+	// and, if there is a Description, nothing in how it opened. Refused is then
+	// empty.
 	Accepted bool      `json:"accepted"`
 	Refused  []Refusal `json:"refused"`
 
-	// Incomplete says that the module could not be read to its end: there
-	// may be more of everything below.
+	// Incomplete says that the module could not be read to its end: the lists below
+	// may lack entries.
 	Incomplete   bool         `json:"incomplete"`
 	Sections     []Section    `json:"sections"`
 	Memory       *Memory      `json:"memory"` // nil if there is none
 	Table        *Table       `json:"table"`
 	Exports      []Export     `json:"exports"`
-	Absent       []Absent     `json:"absent"` // of what a guest may export
+	Absent       []Absent     `json:"absent"` // optional exports that are missing
 	Imports      []Import     `json:"imports"`
 	Capabilities []Capability `json:"capabilities"`
 	Code         Code         `json:"code"`
@@ -51,10 +50,10 @@ type Report struct {
 	Description *Description `json:"description,omitempty"`
 }
 
-// Refusal is one reason for which a host would not load the module.
+// Refusal is one reason why a host would not load the module.
 type Refusal struct {
 	Kind   string `json:"kind"`
-	Detail string `json:"detail"` // what was found, and what should be there
+	Detail string `json:"detail"` // what was found and what must be there
 }
 
 // Section is a part of the module's file.
@@ -84,13 +83,13 @@ type Export struct {
 	Role      Role   `json:"role"`
 }
 
-// Absent is an optional export that the module does not have.
+// Absent is an optional export that the module lacks.
 type Absent struct {
 	Name        string `json:"name"`
 	Consequence string `json:"consequence"`
 }
 
-// Import is something that the module wants from its host.
+// Import is something that the module requires from its host.
 type Import struct {
 	Module    string `json:"module"`
 	Name      string `json:"name"`
@@ -107,8 +106,8 @@ type Code struct {
 	LargestBody int   `json:"largest_body"`
 	Globals     int   `json:"globals"`
 	// Names and Debug say whether a stack after a trap can name functions, and
-	// whether the module carries debug information. DebugFault is why a host
-	// could not use that.
+	// whether the module has debug information. DebugFault is why a host could not
+	// use the debug information.
 	Names      bool   `json:"names"`
 	Debug      bool   `json:"debug"`
 	DebugFault string `json:"debug_fault,omitempty"`
@@ -122,9 +121,9 @@ func Of(file string, wasm []byte, size int64) *Report {
 	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
 		Absent: []Absent{}, Imports: []Import{}, Capabilities: []Capability{}}
 	if int64(len(wasm)) > MaxModule {
-		found := fmt.Sprintf("%d bytes, and the most is %d", size, MaxModule)
+		found := fmt.Sprintf("%d bytes: must be at most %d", size, MaxModule)
 		if size < 0 {
-			found = fmt.Sprintf("more than %d bytes, which is the most", MaxModule)
+			found = fmt.Sprintf("more than %d bytes, the largest size", MaxModule)
 		}
 		r.Refused = append(r.Refused, Refusal{plugin.ErrLimits.Error(), found})
 		return r
@@ -141,8 +140,8 @@ func Of(file string, wasm []byte, size int64) *Report {
 	return r
 }
 
-// Add adds what was learnt by running the module, with which it is refused if it
-// did not open.
+// Add adds the result of running the module. The module is refused if it did not
+// open.
 func (r *Report) Add(d *Description) {
 	r.Description = d
 	if d.Failure != "" {
@@ -151,8 +150,8 @@ func (r *Report) Add(d *Description) {
 	}
 }
 
-// secondOfWork is about what the compiler does in a second for what toolchains
-// make. For a module made to be slow it is less; see [preflight.Module].
+// secondOfWork is about the compiler's work in a second on the output of
+// toolchains. On a module made to be slow it does less; see [preflight.Module].
 const secondOfWork = 40_000_000
 
 func (r *Report) outline(m *preflight.Module, wasm []byte) {
@@ -195,7 +194,7 @@ func (r *Report) outline(m *preflight.Module, wasm []byte) {
 	r.Capabilities = capabilitiesOf(r.Imports)
 }
 
-// namesFunctions reports whether a section of names has one of a function.
+// namesFunctions reports whether a name section names a function.
 func namesFunctions(section []byte) bool {
 	number := func() (n int) {
 		v, size := binary.Uvarint(section)

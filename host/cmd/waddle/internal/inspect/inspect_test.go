@@ -25,7 +25,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// guests has modules with one fault each, their sources beside them.
+// guests holds modules with one fault each, with their sources beside them.
 const guests = "../../../../plugin/testdata"
 
 func guest(t testing.TB, name string) []byte {
@@ -65,7 +65,7 @@ func TestOfAccepted(t *testing.T) {
 	require.Positive(t, r.Code.Bytes)
 	require.False(t, r.Code.Names)
 	shown := text(t, r)
-	for _, says := range []string{"x.wasm", r.SHA256, "session_abi_v1", "18 pages", "session_set", "compute in its own memory, and nothing else", "Nothing in the file speaks against it"} {
+	for _, says := range []string{"x.wasm", r.SHA256, "session_abi_v1", "18 pages", "session_set", "only compute in its own memory", "Nothing in the file was found against it"} {
 		require.Contains(t, shown, says)
 	}
 }
@@ -82,7 +82,7 @@ func custom(wasm []byte, name string, content ...byte) []byte {
 	return append(append(bytes.Clone(wasm), 0, byte(len(section))), section...)
 }
 
-// What helps to find a fault is told as the host finds it.
+// The report on debugging aids matches what the host finds.
 func TestOfDebugging(t *testing.T) {
 	const none = "no names of functions"
 	store := guest(t, "store")
@@ -97,10 +97,10 @@ func TestOfDebugging(t *testing.T) {
 		{"a name of the module", custom(store, "name", 0, 2, 1, 'm'), none, "debug "},
 		{"no function's name", custom(store, "name", 1, 1, 0), none, "debug "},
 		{"a function's name", custom(store, "name", 1, 4, 1, 0, 1, 'f'), "names of functions", none},
-		{"debug information alone", usable, none + " in a stack after a trap; build without stripping for that; debug information", "of no use"},
+		{"debug information alone", usable, none + " in a stack after a trap; build without stripping to get them; debug information", "unusable"},
 		{"debug information and names", custom(usable, "name", 1, 4, 1, 0, 1, 'f'), "names of functions; debug information", none},
-		{"lines alone", custom(store, ".debug_line", 1, 2, 3), "debug sections of no use", "debug information\n"},
-		{"damaged", custom(store, ".debug_info", 1, 2, 3), "debug sections of no use", "debug information\n"},
+		{"lines alone", custom(store, ".debug_line", 1, 2, 3), "unusable debug sections", "debug information\n"},
+		{"damaged", custom(store, ".debug_info", 1, 2, 3), "unusable debug sections", "debug information\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			shown := text(t, of(c.wasm))
@@ -110,7 +110,7 @@ func TestOfDebugging(t *testing.T) {
 	}
 }
 
-// What a module may do is told by what it imports.
+// A module's imports show what it may do.
 func TestCapabilities(t *testing.T) {
 	names := func(r *inspect.Report) (all []string) {
 		for _, c := range r.Capabilities {
@@ -132,7 +132,7 @@ func TestCapabilities(t *testing.T) {
 	r = of(wasm)
 	require.Contains(t, names(r), inspect.Files)
 
-	// A descriptor leads to no file as long as none can be opened.
+	// A descriptor leads to no file if none can be opened.
 	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "random_get"))
 	require.Equal(t, []string{"output", "random"}, names(r))
 	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "fd_readdir"))
@@ -181,7 +181,7 @@ func TestOfRefused(t *testing.T) {
 			for _, says := range c.says {
 				require.Contains(t, shown, says)
 			}
-			require.Contains(t, shown, "session_alloc", "what can be shown is shown")
+			require.Contains(t, shown, "session_alloc", "the readable part is shown")
 		})
 	}
 	t.Run("all reasons", func(t *testing.T) {
@@ -191,8 +191,8 @@ func TestOfRefused(t *testing.T) {
 	})
 }
 
-// A module that was cut off anywhere gives a report, of what stands before the
-// cut, and no panic.
+// A module cut off anywhere gives a report of the part before the cut, and no
+// panic.
 func TestOfTruncated(t *testing.T) {
 	wasm := guest(t, "store")
 	exports, accepted := 0, 0
@@ -203,15 +203,15 @@ func TestOfTruncated(t *testing.T) {
 		}
 		require.False(t, r.Incomplete && r.Accepted, "%d bytes", n)
 		if shown := text(t, r); r.Incomplete {
-			require.NotContains(t, shown, "nothing else", "of what was not read nothing is known")
+			require.NotContains(t, shown, "only compute", "nothing is known about the unread part")
 			if len(r.Exports) == 0 {
-				require.Empty(t, r.Absent, "nor is what it lacks")
+				require.Empty(t, r.Absent, "missing exports are unknown too")
 			}
 		}
 		exports = max(exports, len(r.Exports))
 	}
 	require.Equal(t, len(of(wasm).Exports), exports)
-	require.Equal(t, 1, accepted, "only where the last section, its data, begins is it a module that could be a guest")
+	require.Equal(t, 1, accepted, "only a cut at the start of the last section, its data, leaves a possible guest")
 }
 
 func TestOfTooLarge(t *testing.T) {
@@ -220,13 +220,13 @@ func TestOfTooLarge(t *testing.T) {
 	require.False(t, r.Accepted)
 	require.Equal(t, int64(1<<40), r.Size)
 	require.Empty(t, r.SHA256)
-	require.Contains(t, text(t, r), fmt.Sprintf("%d bytes, and the most is %d", int64(1<<40), inspect.MaxModule))
+	require.Contains(t, text(t, r), fmt.Sprintf("%d bytes: must be at most %d", int64(1<<40), inspect.MaxModule))
 	r = inspect.Of("big", wasm, -1)
-	require.Contains(t, text(t, r), "not known")
+	require.Contains(t, text(t, r), "unknown")
 	require.Contains(t, text(t, r), "more than 33554432 bytes")
 }
 
-// What a module calls itself must not act upon the terminal.
+// A module's names must not control the terminal.
 func TestTextIsPlain(t *testing.T) {
 	r := of(importing("env", "\x1b[2J\u202egone"))
 	shown := text(t, r)
@@ -291,7 +291,7 @@ func TestDescribeFailure(t *testing.T) {
 			require.NotContains(t, text(t, r), "would be loaded")
 			_, err := plugin.Open(t.Context(), guest(t, c.guest), plugin.Config{Shards: 1, NoCache: true, MemoryLimit: 64 << 20,
 				Deadline: 2 * time.Second, OpenDeadline: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)})
-			require.Error(t, err, "as a host has it")
+			require.Error(t, err, "as in a host")
 		})
 	}
 }
@@ -303,7 +303,7 @@ func TestDescribeEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// Whatever the bytes are, there is a report, which prints.
+// Any bytes give a report that can be printed.
 func FuzzOf(f *testing.F) {
 	for _, name := range []string{"store", "start", "import_module", "nested"} {
 		if wasm := guest(f, name); len(wasm) < 10_000 {

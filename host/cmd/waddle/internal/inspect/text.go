@@ -12,11 +12,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// maxRows bounds what the text shows of lists that a module may make long.
+// maxRows bounds the rows shown of each list, since a module may make lists long.
 const maxRows = 64
 
-// WriteText writes the report for people. What comes from the module is
-// written so that it cannot act upon a terminal.
+// WriteText writes the report for people. It writes text from the module so that it
+// cannot control a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	t := &text{}
 	t.line("%s", plain(r.File))
@@ -26,7 +26,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.outline(r)
 	}
 	if r.Incomplete && len(r.Sections) > 0 {
-		t.line("  it cannot be read to its end: what follows is what stands before the damage")
+		t.line("  it cannot be read to its end: the following comes before the damage")
 	}
 	t.exports(r)
 	t.imports(r)
@@ -39,7 +39,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
-// text is what has been written so far.
+// text is the text written so far.
 type text struct{ strings.Builder }
 
 func (t *text) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
@@ -71,13 +71,13 @@ func (t *text) outline(r *Report) {
 	t.field("code", "%s, %s, the largest %s; compiling takes %s",
 		count(r.Code.Functions, "function"), size(r.Code.Bytes), size(int64(r.Code.LargestBody)), compiling(r.Code.CompileTime))
 	t.field("data", "%s", size(r.Code.DataBytes))
-	debugging := "no names of functions in a stack after a trap; build without stripping for that"
+	debugging := "no names of functions in a stack after a trap; build without stripping to get them"
 	if r.Code.Names {
 		debugging = "names of functions"
 	}
 	switch {
 	case r.Code.DebugFault != "":
-		debugging += "; debug sections of no use: " + plain(r.Code.DebugFault)
+		debugging += "; unusable debug sections: " + plain(r.Code.DebugFault)
 	case r.Code.Debug:
 		debugging += "; debug information"
 	}
@@ -139,11 +139,11 @@ func (t *text) imports(r *Report) {
 	}
 	switch n := len(r.Capabilities); {
 	case r.Incomplete:
-		t.line("  as far as it could be read; the rest is not known")
+		t.line("  as far as it could be read; the rest is unknown")
 	case n == 0:
-		t.line("  compute in its own memory, and nothing else")
+		t.line("  only compute in its own memory")
 	case r.Capabilities[n-1].Name != canUnknown.Name:
-		t.line("  and nothing else but compute in its own memory: no network, no other files, no other program")
+		t.line("  otherwise only compute in its own memory: no network, no other files, no other program")
 	}
 }
 
@@ -163,7 +163,7 @@ func (t *text) trust(r *Report) {
 func (t *text) verdict(r *Report) {
 	switch n := len(r.Refused); {
 	case r.Accepted && r.Description == nil:
-		t.line("\nNothing in the file speaks against it. Whether it opens, only running it tells: add --describe.")
+		t.line("\nNothing in the file was found against it. Only running it shows whether it opens: add --describe.")
 		return
 	case r.Accepted:
 		t.line("\nIt would be loaded.")
@@ -189,7 +189,7 @@ func (m *Memory) String() string {
 	}
 	s := fmt.Sprintf("%s at first (%s)", count(int(m.Min), "page"), size(m.Min<<16))
 	if m.Max < 0 {
-		return s + ", no bound of its own but the host's memory_limit"
+		return s + ", bounded only by the host's memory_limit"
 	}
 	return s + fmt.Sprintf(", at most %s (%s)", count(int(m.Max), "page"), size(m.Max<<16))
 }
@@ -216,7 +216,7 @@ func count(n int, what string) string {
 func size(bytes int64) string {
 	switch {
 	case bytes < 0:
-		return "not known"
+		return "unknown"
 	case bytes < 1<<10:
 		return fmt.Sprintf("%d bytes", bytes)
 	case bytes < 1<<20:
@@ -229,7 +229,7 @@ func size(bytes int64) string {
 
 func compiling(estimate time.Duration) string {
 	if estimate < 10*time.Millisecond {
-		return "some milliseconds at most"
+		return "a few milliseconds at most"
 	}
 	return "about " + estimate.Round(10*time.Millisecond).String()
 }
@@ -241,7 +241,7 @@ func orNone(text, none string) string {
 	return text
 }
 
-// plain replaces what does not print.
+// plain replaces unprintable characters.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {

@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// crew is the workers that use one store for one figure. Each has records of
-// its own, as each user of a server has a session: a pair of read and write then
+// crew is the set of workers that use one store for one figure. Each has records of
+// its own, as each user of a server has a session, so a pair of read and write
 // never meets another writer.
 type crew struct {
 	workers []*worker
@@ -24,7 +24,7 @@ type worker struct {
 	op    Operation
 	keys  [][]byte
 	value []byte
-	// revision is above that of every record the worker may find.
+	// revision is above the revision of every record the worker may find.
 	revision uint64
 	random   *rand.Rand
 
@@ -50,8 +50,8 @@ func newCrew(s store.Store, figure *Figure, keys [][]byte) *crew {
 	return c
 }
 
-// round lets all workers work for a time and returns how many operations they
-// did in a second. Only a round that counts is kept.
+// round lets all workers work for a time and returns their operations per second.
+// It discards the figures of a round that does not count.
 func (c *crew) round(ctx context.Context, length time.Duration, counts bool) float64 {
 	var wait sync.WaitGroup
 	operations := make([]uint64, len(c.workers))
@@ -73,8 +73,8 @@ func (c *crew) round(ctx context.Context, length time.Duration, counts bool) flo
 	return float64(sum) / elapsed.Seconds()
 }
 
-// work does operations until the time is over. The end of one is the beginning
-// of the next, so that the time is taken once for each.
+// work does operations until the time is over. The end of one is the start of the
+// next, so that each reads the clock once.
 func (w *worker) work(ctx context.Context, begun time.Time, length time.Duration) (n uint64) {
 	started := store.At(begun)
 	last := time.Since(begun)
@@ -133,7 +133,7 @@ func revision(value []byte) uint64 {
 	return binary.LittleEndian.Uint64(value)
 }
 
-// sum fills in what the workers found.
+// sum fills in the workers' results.
 func (c *crew) sum(r *Result) {
 	var all histogram.Histogram
 	for _, w := range c.workers {

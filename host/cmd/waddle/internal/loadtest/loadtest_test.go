@@ -103,7 +103,7 @@ func TestRunMeasuresAllCombinations(t *testing.T) {
 
 	var text strings.Builder
 	require.NoError(t, report.WriteText(&text))
-	require.Contains(t, text.String(), "one beside two")
+	require.Contains(t, text.String(), "one compared with two")
 	require.Contains(t, text.String(), "get+set")
 	require.Equal(t, 2+1+2*32+2, strings.Count(text.String(), "\n")-1, text.String())
 	asJSON, err := json.Marshal(report)
@@ -113,7 +113,7 @@ func TestRunMeasuresAllCombinations(t *testing.T) {
 	require.Equal(t, *report, back)
 }
 
-// What is timed is what the store takes: a store that sleeps is seen to.
+// The measured time is the store's own: a store that sleeps shows it.
 func TestRunTimesTheStore(t *testing.T) {
 	const slept = 2 * time.Millisecond
 	var gets atomic.Int64
@@ -153,7 +153,7 @@ func TestRunTellsOfErrors(t *testing.T) {
 			continue
 		}
 		require.Positive(t, f.Results[0].Errors)
-		require.Nil(t, f.Ratio, "what fails is fast, and not to be compared")
+		require.Nil(t, f.Ratio, "failing operations are fast and must not be compared")
 		require.Zero(t, f.Results[1].Errors)
 	}
 	var text strings.Builder
@@ -188,14 +188,14 @@ func TestRunUsesWhatFits(t *testing.T) {
 	p.Operations, p.ValueSizes, p.Shards, p.Concurrency = []loadtest.Operation{loadtest.Get}, []int{8, 2 << 20}, []int{1}, []int{1, 200}
 	report, err := loadtest.Run(t.Context(), p)
 	require.NoError(t, err)
-	require.Equal(t, 75, report.Figures[0].Records, "three quarters of what the smaller store took")
+	require.Equal(t, 75, report.Figures[0].Records, "three quarters of the smaller store's capacity")
 	require.Zero(t, report.Figures[0].Results[1].Errors)
 	require.Contains(t, report.Figures[1].Skipped, "75 records", "fewer than there are workers")
 	require.Contains(t, report.Figures[2].Skipped, "up to 1048576 bytes")
 	require.Len(t, report.Figures, 4)
 	var text strings.Builder
 	require.NoError(t, report.WriteText(&text))
-	require.Contains(t, text.String(), "get with 2 MiB not measured: roomy takes values up to 1048576 bytes")
+	require.Contains(t, text.String(), "get with 2 MiB was not measured: roomy takes values up to 1048576 bytes")
 }
 
 func TestRunEndsAtOnce(t *testing.T) {
@@ -214,9 +214,9 @@ func TestRunEndsAtOnce(t *testing.T) {
 	require.True(t, report.Interrupted)
 	require.Len(t, report.Figures, 1)
 	for _, r := range report.Figures[0].Results {
-		require.Len(t, r.Rounds, 3, "rounds that all stores have made")
+		require.Len(t, r.Rounds, 3, "only rounds that all stores completed")
 		require.Positive(t, r.OpsPerSecond)
-		require.Zero(t, r.Errors, "that it was ended is no error: %s", r.Error)
+		require.Zero(t, r.Errors, "an interrupt is not an error: %s", r.Error)
 	}
 	require.Equal(t, int32(2), closed.Load())
 	var text strings.Builder
@@ -231,14 +231,14 @@ func TestRunRefuses(t *testing.T) {
 	report, err := loadtest.Run(t.Context(), plan(target("one", &faulty{closed: &closed}), unopened))
 	require.ErrorIs(t, err, broken)
 	require.Empty(t, report.Figures)
-	require.Equal(t, int32(1), closed.Load(), "what was opened is closed")
+	require.Equal(t, int32(1), closed.Load(), "every opened store is closed")
 
 	_, err = loadtest.Run(t.Context(), plan(target("one", &faulty{set: func(store.Write) error { return broken }})))
 	require.ErrorIs(t, err, broken)
 	require.ErrorContains(t, err, "record 1 of 8 bytes in one")
 }
 
-// An operation costs what the store costs, and nothing is allocated beside.
+// An operation costs only what the store costs and allocates nothing more.
 func BenchmarkRun(b *testing.B) {
 	b.ReportAllocs()
 	p := plan(target("one", new(faulty)))

@@ -1,6 +1,6 @@
-// Package loadtest measures how many operations per second stores do, and how
-// long each takes, side by side: rounds of all stores take turns, so that what
-// disturbs the machine disturbs all of them.
+// Package loadtest compares stores by operations per second and by the time of each
+// operation. Rounds of all stores take turns, so that a disturbance of the machine
+// affects all of them.
 package loadtest
 
 import (
@@ -13,11 +13,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Operation is what is measured.
+// Operation is a measured operation.
 type Operation string
 
-// The operations. Every one concerns a record that exists, chosen at random
-// among those of the worker.
+// The operations. Each uses an existing record, chosen at random among the worker's
+// own.
 const (
 	Get    Operation = "get"
 	Set    Operation = "set"
@@ -25,45 +25,44 @@ const (
 	Mix    Operation = "mix"     // nine reads to one such pair
 )
 
-// Operations are all of them.
+// Operations returns all operations.
 func Operations() []Operation { return []Operation{Get, Set, GetSet, Mix} }
 
-// Target is a store to be measured.
+// Target is a store to measure.
 type Target struct {
 	Name string
-	// Open opens the store, empty, with a number of shards; 0 stands for its
-	// own choice.
+	// Open opens the store, empty, with a number of shards; 0 means the store's own
+	// choice.
 	Open func(ctx context.Context, shards int) (Opened, error)
 }
 
 // Opened is a store that has been opened.
 type Opened struct {
 	Store store.Store
-	// Shards is how many there are.
+	// Shards is the number of shards.
 	Shards int
-	// MaxValue is the largest value that it takes.
+	// MaxValue is the largest value in bytes that it accepts.
 	MaxValue int
-	// Close closes the store and removes what it leaves.
+	// Close closes the store and removes its files.
 	Close func() error
 }
 
-// Plan is what to measure. All combinations are.
+// Plan is what to measure: all combinations of these.
 type Plan struct {
-	// Targets are measured side by side; the first is compared to the others.
+	// Targets are measured in turns; the first is compared with the second.
 	Targets     []Target
 	Operations  []Operation
-	ValueSizes  []int // bytes, 8 of revision included
+	ValueSizes  []int // bytes, including 8 of revision
 	Shards      []int
 	Concurrency []int // workers at once
-	// Duration is how long each target is measured for each figure, in Rounds
-	// of equal length.
+	// Duration is the time per target and figure, in Rounds of equal length.
 	Duration time.Duration
 	Rounds   int
-	// Progress is told before each round; it may be nil.
+	// Progress is called before each round; it may be nil.
 	Progress func(done, total int, figure Figure)
 }
 
-// Report is what was found.
+// Report is the result of a run.
 type Report struct {
 	Module      string        `json:"module"`
 	Against     string        `json:"against,omitempty"`
@@ -72,23 +71,23 @@ type Report struct {
 	Processors  int           `json:"processors"`
 	Duration    time.Duration `json:"duration_ns"` // of each figure of each store
 	Rounds      int           `json:"rounds"`
-	Clock       time.Duration `json:"clock_ns"` // what taking the time costs, which is within every operation
+	Clock       time.Duration `json:"clock_ns"` // the cost of reading the clock, part of every operation
 	Interrupted bool          `json:"interrupted"`
 	Figures     []Figure      `json:"figures"`
 }
 
-// Figure is what was found for one combination.
+// Figure is the result for one combination.
 type Figure struct {
 	Operation   Operation `json:"operation"`
 	ValueSize   int       `json:"value_size"`
-	Shards      int       `json:"shards"` // asked for; 0 for the stores' own choice
+	Shards      int       `json:"shards"` // requested; 0 for the stores' own choice
 	Concurrency int       `json:"concurrency"`
-	Records     int       `json:"records"` // that were stored
+	Records     int       `json:"records"` // stored
 	Skipped     string    `json:"skipped,omitempty"`
 	Results     []Result  `json:"results"` // in the order of the targets
-	// Ratio is the operations per second of the first target to those of the
-	// second, in the median of rounds, with the least and the most. It is nil
-	// if there is no second, or something failed.
+	// Ratio is the first target's operations per second divided by the second's:
+	// the median of rounds, with the least and the most. It is nil if there is no
+	// second target or something failed.
 	Ratio *Ratio `json:"ratio,omitempty"`
 }
 
@@ -99,24 +98,23 @@ type Ratio struct {
 	Most   float64 `json:"most"`
 }
 
-// Result is what one store did.
+// Result is the result of one store.
 type Result struct {
 	Target string `json:"target"`
-	Shards int    `json:"shards"` // that it had
+	Shards int    `json:"shards"` // actual number
 	// OpsPerSecond is the median of Rounds.
 	OpsPerSecond float64   `json:"ops_per_second"`
 	Rounds       []float64 `json:"rounds"`
 	Latency      Latency   `json:"latency"`
 	Operations   uint64    `json:"operations"`
-	// Missing counts records that were read and not found, since the store
-	// had dropped them to make room.
+	// Missing counts reads of records that the store had dropped to make room.
 	Missing uint64 `json:"missing"`
 	// Errors counts operations that failed, with the first one's text.
 	Errors uint64 `json:"errors"`
 	Error  string `json:"error,omitempty"`
 }
 
-// Latency is how long operations took, to 1.6 per cent; Max is exact.
+// Latency is the time of operations, to within 1.6 per cent; Max is exact.
 type Latency struct {
 	P50  time.Duration `json:"p50_ns"`
 	P90  time.Duration `json:"p90_ns"`
@@ -125,7 +123,7 @@ type Latency struct {
 	Max  time.Duration `json:"max_ns"`
 }
 
-// Failed counts the operations of all stores that failed.
+// Failed counts the failed operations of all stores and returns the first error.
 func (r *Report) Failed() (n uint64, first string) {
 	for _, f := range r.Figures {
 		for _, result := range f.Results {
@@ -137,7 +135,7 @@ func (r *Report) Failed() (n uint64, first string) {
 	return n, first
 }
 
-// newReport says where it was measured.
+// newReport returns a report that describes the machine and the plan.
 func newReport(p *Plan) *Report {
 	r := &Report{Module: p.Targets[0].Name, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Processors: runtime.GOMAXPROCS(0), Duration: p.Duration, Rounds: p.Rounds, Clock: clockCost(), Figures: []Figure{}}
@@ -147,7 +145,7 @@ func newReport(p *Plan) *Report {
 	return r
 }
 
-// clockCost measures what taking the time costs.
+// clockCost measures the cost of reading the clock.
 func clockCost() time.Duration {
 	const n = 1000
 	var best time.Duration

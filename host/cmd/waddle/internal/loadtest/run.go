@@ -11,16 +11,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// How many records are stored at most: so many, and so many bytes of them.
+// The largest number of stored records, and of their bytes.
 const (
 	maxRecords = 10_000
 	maxBytes   = 64 << 20
 )
 
-// Run measures. A context that is cancelled ends it at once: the report then has
-// what was measured until then, and says that it was interrupted. An error
-// means that a store could not be opened or filled; the report has what was
-// measured before.
+// Run measures. A cancelled context ends it at once: the report then has the
+// results so far and says that it was interrupted. An error means that a store
+// could not be opened or filled; the report has the results before that.
 func Run(ctx context.Context, plan Plan) (*Report, error) {
 	r := &runner{plan: &plan, report: newReport(&plan)}
 	r.total = len(plan.Shards) * len(plan.ValueSizes) * len(plan.Concurrency) * len(plan.Operations) * plan.Rounds
@@ -69,7 +68,7 @@ func (r *runner) shards(ctx context.Context, shards int) (err error) {
 				figure := Figure{Operation: op, ValueSize: size, Shards: shards, Concurrency: workers,
 					Records: len(records), Skipped: skipped, Results: []Result{}}
 				if skipped == "" && len(records) < workers {
-					figure.Skipped = fmt.Sprintf("there is room for %d records, and each of %d workers needs one", len(records), workers)
+					figure.Skipped = fmt.Sprintf("there is room for only %d records: must be one for each of %d workers", len(records), workers)
 				}
 				if figure.Skipped == "" {
 					r.measure(ctx, &figure, open, records)
@@ -90,7 +89,7 @@ func (r *runner) shards(ctx context.Context, shards int) (err error) {
 }
 
 // fill stores records in all targets and returns the keys that all of them
-// took, or why there are none.
+// accepted, or why there are none.
 func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]byte, skipped string, err error) {
 	count := max(min(maxRecords, maxBytes/size), 1)
 	for i := range count {
@@ -111,8 +110,8 @@ func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]by
 			binary.LittleEndian.PutUint64(value, 1)
 			err := o.Store.Set(ctx, store.Write{Key: key, Value: value, Now: now, Expires: now + lifetime, Expect: store.Any})
 			if errors.Is(err, store.ErrNoSpace) {
-				// A margin, so that what a log or an allocator needs beside
-				// the records is there when they are written again.
+				// Leave a margin for what a log or an allocator needs when the
+				// records are written again.
 				keys = keys[:n*3/4]
 				break
 			}
@@ -130,8 +129,8 @@ func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]by
 // lifetime of a record in milliseconds.
 const lifetime = 3_600_000
 
-// measure runs the rounds of one figure: all targets in each, and each round
-// begins with the next one.
+// measure runs the rounds of one figure. All targets run in each round, and each
+// round begins with the next target.
 func (r *runner) measure(ctx context.Context, figure *Figure, open []Opened, keys [][]byte) {
 	crews := make([]*crew, len(open))
 	for i, o := range open {
@@ -139,7 +138,7 @@ func (r *runner) measure(ctx context.Context, figure *Figure, open []Opened, key
 		figure.Results = append(figure.Results, Result{Target: r.plan.Targets[i].Name, Shards: o.Shards, Rounds: []float64{}})
 	}
 	slice := r.plan.Duration / time.Duration(r.plan.Rounds)
-	for _, c := range crews { // warm what is cold: caches, pages, code
+	for _, c := range crews { // warm up caches, pages and code
 		c.round(ctx, slice/4, false)
 	}
 	for n := range r.plan.Rounds {
@@ -151,7 +150,7 @@ func (r *runner) measure(ctx context.Context, figure *Figure, open []Opened, key
 			at := (i + n) % len(crews)
 			rates[at] = crews[at].round(ctx, slice, true)
 			if ctx.Err() != nil {
-				break // a round that not all have made counts for none
+				break // an incomplete round does not count
 			}
 		}
 		if ctx.Err() != nil {

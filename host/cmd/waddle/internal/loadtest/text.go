@@ -9,16 +9,16 @@ import (
 	"unicode"
 )
 
-// WriteText writes the report for people: one table, with a line for each store
-// and figure.
+// WriteText writes the report for people: a table with a line for each store and
+// figure.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", r.Module)
 	if r.Against != "" {
-		fmt.Fprintf(&b, " beside %s", r.Against)
+		fmt.Fprintf(&b, " compared with %s", r.Against)
 	}
 	fmt.Fprintf(&b, ", on %s with %d processors, %s\n", r.Platform, r.Processors, r.Go)
-	fmt.Fprintf(&b, "Each store and figure for %v in %d rounds; taking the time costs %v of every operation.\n\n",
+	fmt.Fprintf(&b, "Each store and figure ran for %v in %d rounds; reading the clock costs %v of every operation.\n\n",
 		r.Duration, r.Rounds, r.Clock)
 	if len(r.Figures) > 0 {
 		r.table(&b)
@@ -27,7 +27,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "\nThe ratio is %s's operations per second to %s's, the median of rounds (least to most).\n", r.Module, r.Against)
 	}
 	if r.Interrupted {
-		b.WriteString("\nInterrupted: this is what was measured until then.\n")
+		b.WriteString("\nInterrupted: these are the results so far.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -45,7 +45,7 @@ func (r *Report) table(w io.Writer) {
 	for _, f := range r.Figures {
 		if f.Skipped != "" {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t-\t-\t-\t-\t-\t-\t-\t-\t\n", f.Operation, size(f.ValueSize), shards(f.Shards), f.Concurrency)
-			note("%s with %s not measured: %s", f.Operation, size(f.ValueSize), f.Skipped)
+			note("%s with %s was not measured: %s", f.Operation, size(f.ValueSize), f.Skipped)
 			continue
 		}
 		for i, result := range f.Results {
@@ -60,7 +60,7 @@ func (r *Report) table(w io.Writer) {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", what, plain(result.Target), rate(result.OpsPerSecond),
 				short(l.P50), short(l.P90), short(l.P99), short(l.P999), short(l.Max), ratio)
 			if result.Missing > 0 {
-				note("%s with %s: %s had dropped %d of %d records that were asked for", f.Operation, size(f.ValueSize),
+				note("%s with %s: %s had dropped %d of %d requested records", f.Operation, size(f.ValueSize),
 					plain(result.Target), result.Missing, result.Operations)
 			}
 			if result.Errors > 0 {
@@ -131,7 +131,7 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%dns", d)
 }
 
-// plain replaces what does not print.
+// plain replaces unprintable characters.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

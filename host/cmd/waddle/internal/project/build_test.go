@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// tool is what a project is built with here: environment for its build, or why
-// it is not to be had.
+// tool is a toolchain for a project: the environment for its build, or what is
+// missing.
 type tool struct {
 	environment []string
 	missing     string
@@ -79,8 +79,8 @@ func toolchain(t *testing.T, language string) tool {
 	return tool{}
 }
 
-// TestProjectsBuildAndPass does what somebody does who begins: the command that
-// Languages names, and then waddle test.
+// TestProjectsBuildAndPass does what a beginner does: the command that Languages
+// names, and then waddle test.
 func TestProjectsBuildAndPass(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a project in each language")
@@ -109,7 +109,7 @@ func TestProjectsBuildAndPass(t *testing.T) {
 				run(t, dir, environment, "make", "test")
 				return
 			}
-			// The same sources are held to all of it beside the examples.
+			// The whole suite runs on the same sources beside the examples.
 			run(t, dir, nil, waddle, "test", "store.wasm", "--skip", "memory,growth,random,soak,concurrent")
 			if l.Name == "go" {
 				run(t, dir, nil, "go", "test", "-short", ".")
@@ -118,8 +118,8 @@ func TestProjectsBuildAndPass(t *testing.T) {
 	}
 }
 
-// TestWordsOfALanguageAsNames: whoever calls a store by a word that the language
-// has a meaning for gets a project that builds all the same.
+// TestWordsOfALanguageAsNames: a store named by a keyword of its language still
+// gives a project that builds.
 func TestWordsOfALanguageAsNames(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds projects in each language")

@@ -16,7 +16,7 @@ const (
 	goVersion    = "1.26"
 )
 
-// ErrVersion says that there is no published version to build against.
+// ErrVersion is returned when there is no published version to build against.
 var ErrVersion = errors.New("no published version of Waddle")
 
 // goMod makes the go.mod of a Go project.
@@ -34,7 +34,7 @@ func goMod(options Options) ([]byte, error) {
 	return fmt.Appendf(nil, "module %s\n\ngo %s\n\nrequire %s %s\n%s", options.Module, goVersion, waddleModule, version, replace), nil
 }
 
-// quoted quotes a path in the way of go.mod, if it has to be.
+// quoted quotes a path for go.mod if necessary.
 func quoted(path string) string {
 	if strings.ContainsAny(path, " \t\"'`()[]{},;=>") || strings.Contains(path, "//") {
 		return strconv.Quote(path)
@@ -42,7 +42,7 @@ func quoted(path string) string {
 	return path
 }
 
-// pseudo is the end of a version that the go command makes up for a commit.
+// pseudo matches the end of a version that the go command makes up for a commit.
 var pseudo = regexp.MustCompile(`[-.]\d{14}-[0-9a-f]{12}$`)
 
 // published returns the version of Waddle that a program was built with.
@@ -58,8 +58,8 @@ func published(info *debug.BuildInfo) (string, error) {
 		if module.Path == waddleModule {
 			version, local = module.Version, module.Replace != nil
 		}
-		// One built within a checkout has a made-up version for a commit that
-		// nobody else may have.
+		// A program built within a checkout has a made-up version for a commit that
+		// perhaps nobody else has.
 		for _, s := range info.Settings {
 			local = local || s.Key == "vcs.revision" && module.Path == info.Main.Path && pseudo.MatchString(version)
 		}
@@ -82,5 +82,5 @@ func checkCheckout(dir string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: %s is not a checkout of Waddle: its go.mod is not of %s", ErrOption, dir, waddleModule)
+	return fmt.Errorf("%w: %s is not a checkout of Waddle: its go.mod is not that of %s", ErrOption, dir, waddleModule)
 }

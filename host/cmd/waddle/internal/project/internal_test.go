@@ -27,12 +27,12 @@ func TestArchiveIsWhatTheExamplesMake(t *testing.T) {
 	}
 	require.Len(t, folders, len(languages))
 
-	// The comparison finds what is changed, missing and superfluous.
+	// The comparison finds changed, missing and superfluous files.
 	changed := append([]sources.File(nil), files...)
 	changed[3].Content = append([]byte("x"), changed[3].Content...)
 	require.ErrorContains(t, sources.Compare(archive, changed), changed[3].Name+" has changed")
 	require.ErrorContains(t, sources.Compare(archive, append(files[:3:3], files[4:]...)), "lacks "+files[4].Name)
-	require.ErrorContains(t, sources.Compare(archive, files[:len(files)-1]), files[len(files)-1].Name+", which is not there")
+	require.ErrorContains(t, sources.Compare(archive, files[:len(files)-1]), files[len(files)-1].Name+", which no longer exists")
 	require.ErrorContains(t, sources.Compare(archive, append(files[:len(files):len(files)], sources.File{Name: "zzz/a"})), "lacks zzz/a")
 }
 

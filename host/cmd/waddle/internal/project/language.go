@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Language is one that a project can be written in.
+// Language is a language that a project can be written in.
 type Language struct {
-	Name  string // as it is asked for: "c"
+	Name  string // as an argument: "c"
 	Title string // as people write it: "C"
-	Needs string // the toolchain, and where it comes from
+	Needs string // the toolchain and its source
 	Build string // the command that makes store.wasm, for a shell in the project
 }
 
@@ -24,10 +24,10 @@ var languages = []Language{
 	{"zig", "Zig", "zig, and make", "make"},
 }
 
-// Languages returns all there are, in alphabetical order.
+// Languages returns all languages in alphabetical order.
 func Languages() []Language { return slices.Clone(languages) }
 
-// ErrLanguage says that there is no such language.
+// ErrLanguage is returned when there is no such language.
 var ErrLanguage = errors.New("no such language")
 
 func lookup(name string) (Language, error) {
@@ -38,5 +38,5 @@ func lookup(name string) (Language, error) {
 		}
 		names[i] = l.Name
 	}
-	return Language{}, fmt.Errorf("%w: %q, and there are %s", ErrLanguage, name, strings.Join(names, ", "))
+	return Language{}, fmt.Errorf("%w: the language is %q: must be one of %s", ErrLanguage, name, strings.Join(names, ", "))
 }

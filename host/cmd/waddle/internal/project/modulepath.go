@@ -10,21 +10,21 @@ import (
 var (
 	modulePattern = regexp.MustCompile(`^[A-Za-z0-9_~][A-Za-z0-9._~-]*(/[A-Za-z0-9_~][A-Za-z0-9._~-]*)*$`)
 
-	// windowsNames are those of devices, which no path may have, and shortNames are
-	// those that Windows makes up for long ones.
+	// windowsNames are device names, which no path may contain. shortNames are
+	// names that Windows makes up for long ones.
 	windowsNames = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?$`)
 	shortNames   = regexp.MustCompile(`~[0-9]+$`)
 
-	// firstVersions are those that a path does not say.
+	// firstVersions are versions that a path must not end in.
 	firstVersions = regexp.MustCompile(`/v([01]|0[0-9]*)$`)
 )
 
-// goWords mean something else to the go command where a path of a module or a
-// package is asked for.
+// goWords mean something else to the go command in place of the path of a module or
+// a package.
 var goWords = []string{"all", "cmd", "go", "std", "tool", "toolchain", "work"}
 
-// goPackages are the first elements of the paths of the standard library, which
-// the go command takes before any other.
+// goPackages are the first elements of paths in the standard library, which take
+// precedence in the go command.
 var goPackages = []string{"archive", "bufio", "builtin", "bytes", "cmp", "compress", "container", "context", "crypto", "database",
 	"debug", "embed", "encoding", "errors", "expvar", "flag", "fmt", "hash", "html", "image", "index", "io", "iter", "log",
 	"maps", "math", "mime", "net", "os", "path", "plugin", "reflect", "regexp", "runtime", "slices", "sort", "strconv", "strings",
@@ -33,26 +33,26 @@ var goPackages = []string{"archive", "bufio", "builtin", "bytes", "cmp", "compre
 // checkModule says why the go command would refuse the path of a module.
 func checkModule(path string) error {
 	if !modulePattern.MatchString(path) {
-		return fmt.Errorf("%w: the module path %q: it should look like example.com/me/store", ErrOption, path)
+		return fmt.Errorf("%w: the module path is %q: must be like example.com/me/store", ErrOption, path)
 	}
 	first, _, _ := strings.Cut(path, "/")
 	switch {
 	case slices.Contains(goWords, first):
-		return fmt.Errorf("%w: the module path %q: the go command has a meaning of its own for %q; choose one like example.com/me/store", ErrOption, path, first)
+		return fmt.Errorf("%w: the module path is %q, but %q means something to the go command: must be like example.com/me/store", ErrOption, path, first)
 	case slices.Contains(goPackages, first):
-		return fmt.Errorf("%w: the module path %q: %q belongs to Go's standard library; choose one like example.com/me/store", ErrOption, path, first)
+		return fmt.Errorf("%w: the module path is %q, but %q belongs to Go's standard library: must be like example.com/me/store", ErrOption, path, first)
 	case firstVersions.MatchString(path):
-		return fmt.Errorf("%w: the module path %q: a path ends in its version only from /v2 on", ErrOption, path)
+		return fmt.Errorf("%w: the module path is %q: must not end in a version below /v2", ErrOption, path)
 	}
 	for element := range strings.SplitSeq(path, "/") {
 		if windowsNames.MatchString(element) || shortNames.MatchString(element) || strings.HasSuffix(element, ".") {
-			return fmt.Errorf("%w: the module path %q: %q cannot be the name of a directory on Windows, and Go refuses it everywhere", ErrOption, path, element)
+			return fmt.Errorf("%w: the module path is %q: must not contain %q, which cannot name a directory on Windows; Go refuses it everywhere", ErrOption, path, element)
 		}
 	}
 	return nil
 }
 
-// moduleOf makes the path of a module of a plugin's name.
+// moduleOf makes the path of a module from a plugin's name.
 func moduleOf(name string) string {
 	if checkModule(name) != nil {
 		return name + "-store"

@@ -10,12 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestGoPackagesAreAll: a version of Go with another package in its standard
-// library has one more name that no module may have.
+// TestGoPackagesAreAll: if a version of Go adds a package to its standard library,
+// no module may have that name either.
 func TestGoPackagesAreAll(t *testing.T) {
 	out, err := exec.Command("go", "list", "std").Output()
 	require.NoError(t, err)
-	first := map[string]bool{"internal": true, "vendor": true} // which are nobody's
+	first := map[string]bool{"internal": true, "vendor": true} // nobody can import these
 	for path := range strings.FieldsSeq(string(out)) {
 		name, _, _ := strings.Cut(path, "/")
 		if !first[name] && name != "go" {
@@ -25,8 +25,8 @@ func TestGoPackagesAreAll(t *testing.T) {
 	}
 }
 
-// TestModulePaths holds what is refused, and what is made instead, to the go
-// command itself.
+// TestModulePaths compares refused paths and their replacements with the go command
+// itself.
 func TestModulePaths(t *testing.T) {
 	accepts := func(t *testing.T, path string) error {
 		dir := t.TempDir()
@@ -49,8 +49,8 @@ func TestModulePaths(t *testing.T) {
 			if testing.Short() {
 				return
 			}
-			if path != "net/store" && path != "example.com/x/v0" && path != "example.com/x/v1" { // which work until somebody else imports it
-				require.Error(t, accepts(t, path), "it is refused for nothing")
+			if path != "net/store" && path != "example.com/x/v0" && path != "example.com/x/v1" { // these work until somebody else imports them
+				require.Error(t, accepts(t, path), "refused without need")
 			}
 			if name := strings.NewReplacer("/", "-", ".", "-", "~", "-").Replace(path); namePattern.MatchString(name) {
 				require.NoError(t, accepts(t, moduleOf(name)))

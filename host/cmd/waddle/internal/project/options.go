@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrOption says that an option cannot be as it is.
+// ErrOption is returned when an option is not allowed.
 var ErrOption = errors.New("not a possible option")
 
 var (
@@ -22,12 +22,12 @@ func (o *Options) settle(l Language, base string) error {
 	case o.Name == "":
 		o.Name = nameFrom(base)
 	case !namePattern.MatchString(o.Name):
-		return fmt.Errorf("%w: the name %q: a name has 1 to 60 lower-case letters, digits and hyphens, begins with a letter and does not end with a hyphen",
+		return fmt.Errorf("%w: the name is %q: must be 1 to 60 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen",
 			ErrOption, o.Name)
 	}
 	if l.Name != "go" {
 		if o.Module != "" || o.Checkout != "" {
-			return fmt.Errorf("%w: a module and a checkout are for Go, and this project is in %s", ErrOption, l.Title)
+			return fmt.Errorf("%w: a module or a checkout is set: only for Go, but this project is in %s", ErrOption, l.Title)
 		}
 		return nil
 	}
@@ -50,7 +50,7 @@ func (o *Options) settle(l Language, base string) error {
 	return nil
 }
 
-// nameFrom makes a name of that of a directory.
+// nameFrom makes a name from a directory's name.
 func nameFrom(base string) string {
 	name := notOfName.ReplaceAllString(strings.ToLower(base), "-")
 	name = strings.TrimLeft(name, "-0123456789")

@@ -18,33 +18,31 @@ import (
 //go:embed projects.zip
 var archive []byte
 
-// placeholder is what the examples are called, wherever they name themselves.
+// placeholder is the examples' name, wherever they name themselves.
 const placeholder = "example-store"
 
-// Options are what a project is made with. The zero value is ready to use.
+// Options describe a new project. The zero value is ready to use.
 type Options struct {
-	// Name is what the plugin calls itself: up to 60 lower-case letters,
-	// digits and hyphens that begin with a letter. "": the name of the
-	// directory, as far as it is one.
+	// Name is the plugin's name: up to 60 lower-case letters, digits and hyphens,
+	// beginning with a letter. "" means a name made from the directory's.
 	Name string
 
-	// Module is the path of a Go project's module. "": the name, with -store
-	// behind it where Go has a meaning of its own for that.
+	// Module is the path of a Go project's module. "" means the name, followed by
+	// -store if the name means something to Go.
 	Module string
 
-	// Checkout is a checkout of Waddle that a Go project is built against. ""
-	// is the version that this program was built from, which must have been
-	// published.
+	// Checkout is a checkout of Waddle to build a Go project against. "" means the
+	// version that this program was built from, which must be published.
 	Checkout string
 }
 
-// ErrNotEmpty says that there is something already where the project should be.
+// ErrNotEmpty is returned when the project's place is taken.
 var ErrNotEmpty = errors.New("not an empty directory")
 
-// Write makes a project in dir, which must be an empty directory or not be there,
-// and returns the files in it, relative to dir, with slashes and in order. On an
-// error there is nothing in dir. It returns ErrLanguage, ErrOption, ErrVersion or
-// ErrNotEmpty, with what to do, or the error of an operation on files.
+// Write makes a project in dir, which must be empty or not exist, and returns its
+// files, relative to dir, with slashes and in order. On an error it leaves nothing
+// in dir. It returns ErrLanguage, ErrOption, ErrVersion or ErrNotEmpty, with
+// advice, or the error of an operation on files.
 func Write(dir, language string, options Options) ([]string, error) {
 	l, err := lookup(language)
 	if err != nil {
@@ -123,8 +121,8 @@ func read(entry *zip.File) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// inspect reports whether the directory is there, and fails if it is something
-// else or has something in it.
+// inspect reports whether the directory exists. It fails if dir is a file or a
+// directory that is not empty.
 func inspect(dir string) (exists bool, err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -150,7 +148,7 @@ func inspect(dir string) (exists bool, err error) {
 	return false, fmt.Errorf("%w: %s has %s%s: choose another place for the project", ErrNotEmpty, dir, strings.Join(names, ", "), more)
 }
 
-// create makes the project beside its place, and then moves it there whole.
+// create makes the project beside its place and then moves it there as a whole.
 func create(dir string, files []file) error {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
@@ -164,8 +162,8 @@ func create(dir string, files []file) error {
 	return os.Rename(made, dir)
 }
 
-// fill makes the project within its directory, which may be where somebody's
-// shell is and is kept, and then moves everything one level up.
+// fill makes the project within its directory and then moves everything one level
+// up. It keeps the directory, which may be somebody's current one.
 func fill(dir string, files []file) error {
 	made, clean, err := prepare(dir, files)
 	defer clean()
@@ -193,8 +191,8 @@ func prepare(parent string, files []file) (made string, clean func(), err error)
 	if err != nil {
 		return "", func() {}, err
 	}
-	clean = func() { _ = os.RemoveAll(temporary) } // what is left of it does no harm
-	// A directory of its own, with the permissions that the user's files have.
+	clean = func() { _ = os.RemoveAll(temporary) } // leftovers do no harm
+	// A separate directory with the permissions of the user's other files.
 	made = filepath.Join(temporary, "project")
 	if err := os.Mkdir(made, 0o777); err != nil {
 		return "", clean, err

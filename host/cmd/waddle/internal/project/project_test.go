@@ -83,16 +83,16 @@ func TestWrite(t *testing.T) {
 			require.GreaterOrEqual(t, strings.Count(text, "my-store"), 2, "in the heading and in the description at least")
 			entries, err := os.ReadDir(filepath.Dir(dir))
 			require.NoError(t, err)
-			require.Len(t, entries, 1, "nothing else is left beside it")
+			require.Len(t, entries, 1, "nothing else is left beside the project")
 			if runtime.GOOS != "windows" {
 				info, err := os.Stat(dir)
 				require.NoError(t, err)
-				require.NotZero(t, info.Mode().Perm()&0o055, "a directory as any other: %v", info.Mode())
+				require.NotZero(t, info.Mode().Perm()&0o055, "a directory like any other: %v", info.Mode())
 			}
 
 			_, err = project.Write(dir, l.Name, options(l.Name))
 			require.ErrorIs(t, err, project.ErrNotEmpty)
-			require.Equal(t, text, contents(t, dir), "what is there stays as it is")
+			require.Equal(t, text, contents(t, dir), "existing files stay unchanged")
 		})
 	}
 }
@@ -102,7 +102,7 @@ func TestWriteIntoAnEmptyDirectory(t *testing.T) {
 	t.Chdir(dir)
 	files, err := project.Write(".", "rust", project.Options{Name: "shelf"})
 	require.NoError(t, err)
-	require.Equal(t, tree(t, "."), files, "the directory is the same as before, and nothing else is in it")
+	require.Equal(t, tree(t, "."), files, "the directory is kept, with nothing else in it")
 	require.Contains(t, contents(t, dir), `name = "shelf"`)
 }
 
@@ -132,8 +132,8 @@ func TestOptions(t *testing.T) {
 		err      error
 		says     string
 	}{
-		"no such language":     {"cobol", project.Options{}, project.ErrLanguage, `"cobol", and there are assemblyscript, c, go, rust, zig`},
-		"no language":          {"", project.Options{}, project.ErrLanguage, "and there are"},
+		"no such language":     {"cobol", project.Options{}, project.ErrLanguage, `"cobol": must be one of assemblyscript, c, go, rust, zig`},
+		"no language":          {"", project.Options{}, project.ErrLanguage, "must be one of"},
 		"a name in capitals":   {"c", project.Options{Name: "Shelf"}, project.ErrOption, `"Shelf"`},
 		"a name with a quote":  {"c", project.Options{Name: `a"b`}, project.ErrOption, "lower-case"},
 		"a name with a hyphen": {"c", project.Options{Name: "a-"}, project.ErrOption, "hyphen"},
@@ -144,7 +144,7 @@ func TestOptions(t *testing.T) {
 		"a module from a path": {"go", project.Options{Module: "../a", Checkout: root}, project.ErrOption, "example.com/me"},
 		"a module of two":      {"go", project.Options{Module: "a\nreplace x => y", Checkout: root}, project.ErrOption, "example.com/me"},
 		"no checkout there":    {"go", project.Options{Checkout: root + "nothing"}, project.ErrOption, "not a checkout"},
-		"another checkout":     {"go", project.Options{Checkout: root + "examples"}, project.ErrOption, "not of github.com/waddle-sessions/waddle"},
+		"another checkout":     {"go", project.Options{Checkout: root + "examples"}, project.ErrOption, "not that of github.com/waddle-sessions/waddle"},
 		"a test's own version": {"go", project.Options{}, project.ErrVersion, "checkout"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestOptions(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 			entries, err := os.ReadDir(parent)
 			require.NoError(t, err)
-			require.Empty(t, entries, "nothing is made on an error")
+			require.Empty(t, entries, "an error leaves no files")
 		})
 	}
 }

@@ -1,5 +1,5 @@
-// Command pack makes the archive of what new projects are made of, from the
-// examples. It is run in the root of the repository.
+// Command pack makes the archive for new projects from the examples. Run it in the
+// root of the repository.
 //
 //	pack            writes projects.zip
 //	pack -verify    fails if projects.zip is not what the examples make

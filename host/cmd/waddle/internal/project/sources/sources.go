@@ -1,5 +1,5 @@
-// Package sources reads what belongs to the archive of new projects, for the
-// program that makes it and for the test that compares.
+// Package sources reads the files for the archive of new projects, for the program
+// that makes it and for the test that compares it.
 package sources
 
 import (
@@ -13,21 +13,20 @@ import (
 	"strings"
 )
 
-// File is one of the archive.
+// File is a file of the archive.
 type File struct {
 	Name    string // language/path, with slashes
 	Content []byte
 }
 
-// made is what a build leaves behind.
+// made lists files that a build leaves behind.
 var made = map[string]bool{
 	"node_modules": true, "target": true, "zig-cache": true, ".zig-cache": true,
 	"package-lock.json": true, "Cargo.lock": true,
 }
 
-// Read returns the files of all languages under dir, in order. What is made by
-// building them is left out, and so are the files that are not in a language's
-// folder.
+// Read returns the files of all languages under dir, in order. It leaves out build
+// products and files outside a language's folder.
 func Read(dir string) ([]File, error) {
 	var files []File
 	root := os.DirFS(dir)
@@ -48,7 +47,7 @@ func Read(dir string) ([]File, error) {
 	return files, err
 }
 
-// Compare returns an error that names a difference between an archive and files.
+// Compare returns an error that names a difference between an archive and files, or nil.
 func Compare(packed []byte, files []File) error {
 	r, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
 	if err != nil {
@@ -57,7 +56,7 @@ func Compare(packed []byte, files []File) error {
 	const mend = "run go run ./host/cmd/waddle/internal/project/pack and commit the result"
 	for i, f := range files {
 		if i >= len(r.File) || r.File[i].Name != f.Name {
-			return fmt.Errorf("the archive lacks %s, or has something in front of it: %s", f.Name, mend)
+			return fmt.Errorf("the archive lacks %s, or has another file before it: %s", f.Name, mend)
 		}
 		entry, err := r.File[i].Open()
 		if err != nil {
@@ -72,7 +71,7 @@ func Compare(packed []byte, files []File) error {
 		}
 	}
 	if len(r.File) > len(files) {
-		return fmt.Errorf("the archive has %s, which is not there any more: %s", r.File[len(files)].Name, mend)
+		return fmt.Errorf("the archive has %s, which no longer exists: %s", r.File[len(files)].Name, mend)
 	}
 	return nil
 }
