@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// methods are the handlers of one address, by method. HEAD is answered as GET.
+// methods are the handlers of one address, by method. GET also answers HEAD.
 type methods map[string]http.HandlerFunc
 
 func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,7 +37,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	slices.Sort(names)
 	allowed := strings.Join(names, ", ")
 	w.Header().Set("Allow", allowed)
-	writeError(w, http.StatusMethodNotAllowed, r.Method+" is not for this address, which takes: "+allowed)
+	writeError(w, http.StatusMethodNotAllowed, "the method is "+r.Method+": must be one of "+allowed)
 }
 
 func writeError(w http.ResponseWriter, status int, message string) {
@@ -64,8 +64,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // sessionErrors returns an OnError that answers for a session that could not be loaded
-// or saved. What is wrong with the storage an event tells already; what else is an
-// error of the server goes to log.
+// or saved. An event already reports faults of the storage; other errors of the server
+// go to log.
 func sessionErrors(log func(context.Context, session.Event)) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		if status := answerError(w, err); status == http.StatusInternalServerError {
@@ -74,8 +74,8 @@ func sessionErrors(log func(context.Context, session.Event)) func(http.ResponseW
 	}
 }
 
-// answerError tells the visitor what to do and keeps the engine's own words, which may
-// name paths and hosts, for the log.
+// answerError tells the visitor what to do. The engine's own words may name paths and
+// hosts, so only the log gets them.
 func answerError(w http.ResponseWriter, err error) (status int) {
 	status = http.StatusInternalServerError
 	message := "the session could not be loaded or saved"

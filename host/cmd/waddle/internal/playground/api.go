@@ -11,15 +11,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// maxValues bounds how many values a visitor's session takes here, so that the
-// page stays a page.
+// maxValues bounds the number of values in a visitor's session, so that the page
+// stays readable.
 const maxValues = 256
 
 // api is the JSON interface.
 type api struct{ manager *session.Manager }
 
-// newAPI returns the routes of the interface. Patterns come without a method
-// and each route checks its own, so that a wrong one is answered in JSON too.
+// newAPI returns the routes of the interface. Patterns have no method: each route
+// checks its own, so that the answer to a wrong one is JSON too.
 func newAPI(manager *session.Manager, about about) http.Handler {
 	a := api{manager}
 	mux := http.NewServeMux()
@@ -41,7 +41,7 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path)+
-			"; there are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout, "+
+			"; the addresses are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout, "+
 			"/api/devices, /api/devices/{handle}, /api/flash, /api/csrf, /api/csrf/check and /api/about")
 	})
 	return mux
@@ -59,8 +59,8 @@ func (a api) show(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r)
 	v := view{Values: make(map[string]json.RawMessage)}
 	for _, key := range session.Value(s, s.Keys) {
-		// The page shows what can be shown: a value that is not JSON counts
-		// as absent, and an event tells of it.
+		// A value that is not JSON cannot be shown: it counts as absent, and an
+		// event reports it.
 		if value := session.NewKey[json.RawMessage](key).Value(s); value != nil {
 			v.Values[key] = value
 		}
@@ -122,20 +122,20 @@ func (a api) increment(w http.ResponseWriter, r *http.Request) {
 	}{value})
 }
 
-// hasRoom reports whether the session takes a value under key. If it does not
-// the response answers for it.
+// hasRoom reports whether the session has room for a value under key. If not, it
+// has answered the request.
 func (a api) hasRoom(w http.ResponseWriter, r *http.Request, key string) bool {
 	s := session.From(r)
 	has, err := s.Has(key)
 	s.Check(err)
 	if n := session.Value(s, s.Len); !has && n >= maxValues {
-		writeError(w, http.StatusConflict, fmt.Sprintf("the session has %d values, and this is the most; remove one first", n))
+		writeError(w, http.StatusConflict, fmt.Sprintf("the session has %d values, the largest number; remove one first", n))
 		return false
 	}
 	return s.Check(nil)
 }
 
-// notIncrementable is a value that increment leaves as it is.
+// notIncrementable is an error about a value that increment leaves unchanged.
 type notIncrementable struct{ message string }
 
 func (e *notIncrementable) Error() string { return e.message }
@@ -157,7 +157,7 @@ func plusOne(key string, old json.RawMessage) (json.RawMessage, error) {
 	return strconv.AppendInt(nil, n+1, 10), nil
 }
 
-// excerpt returns a value as an error message shows it.
+// excerpt returns a value in the form for an error message.
 func excerpt(value []byte) string {
 	const most = 40
 	if text := []rune(string(value)); len(text) > most {

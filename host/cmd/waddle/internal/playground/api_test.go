@@ -30,7 +30,7 @@ func TestSession(t *testing.T) {
 		require.JSONEq(t, `{"values":{},"new":true,"modified":false,"expires":""}`, a.text)
 		require.Equal(t, "application/json", a.Header.Get("Content-Type"))
 		require.Equal(t, "no-store", a.Header.Get("Cache-Control"))
-		require.Empty(t, a.Cookies(), "looking at a session makes none")
+		require.Empty(t, a.Cookies(), "reading a session does not make one")
 
 		a = v.ok("PUT", "/api/session/colour", `"green"`)
 		require.JSONEq(t, `{"values":{"colour":"green"},"new":true,"modified":true,"expires":"2030-01-02T04:04:05.678Z"}`, a.text)
@@ -50,7 +50,7 @@ func TestSession(t *testing.T) {
 		require.Len(t, v.ok("DELETE", "/api/session/colour", "").session(t).Values, 1)
 		require.Equal(t, map[string]string{"visits": "2"}, v.values())
 		a = v.ok("DELETE", "/api/session/never-there", "")
-		require.False(t, a.session(t).Modified, "removing what is not there changes nothing")
+		require.False(t, a.session(t).Modified, "removing a missing value changes nothing")
 
 		now = now.Add(time.Hour)
 		require.True(t, v.session().New, "the session's time is over")
@@ -165,7 +165,7 @@ func TestTakenAsJSON(t *testing.T) {
 		a := v.do("PUT", "/api/session/k", "1", "Content-Type", contentType)
 		require.Equal(t, 200, a.StatusCode, "%q: %s", contentType, a.text)
 	}
-	// A browser's own requests, and scripts that say nothing of their origin.
+	// A browser's own requests, and scripts that send no origin.
 	require.Equal(t, 200, v.do("PUT", "/api/session/k", "1", "Origin", v.address, "Sec-Fetch-Site", "same-origin").StatusCode)
 }
 
@@ -236,7 +236,7 @@ func TestStorageDown(t *testing.T) {
 	}
 }
 
-// aboutPage is what the interface says about the playground.
+// aboutPage is the interface's description of the playground.
 type aboutPage struct {
 	Engine   playground.Engine
 	Sealing  string
@@ -297,7 +297,7 @@ func TestAbout(t *testing.T) {
 	require.Equal(t, "none", a.Sealing)
 }
 
-// Whatever settings there are: none is left out.
+// No setting is left out.
 func TestAboutShowsEverySetting(t *testing.T) {
 	a, settings := visit(t, serve(t, store.NewMemory())).about()
 	require.Len(t, settings, len(a.Settings), "each by a name of its own")

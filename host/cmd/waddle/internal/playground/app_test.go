@@ -50,7 +50,7 @@ func serve(t testing.TB, s store.Store, change ...func(*session.Settings)) strin
 	return server.URL
 }
 
-// visitor is a client with cookies of its own.
+// visitor is a client with its own cookies.
 type visitor struct {
 	t       testing.TB
 	client  *http.Client
@@ -145,7 +145,7 @@ func (v *visitor) id() string {
 	return ""
 }
 
-// with returns a visitor who has nothing but an id.
+// with returns a visitor who has only an id.
 func (v *visitor) with(id string) *visitor {
 	v.t.Helper()
 	other := visit(v.t, v.address)
@@ -155,7 +155,7 @@ func (v *visitor) with(id string) *visitor {
 	return other
 }
 
-// faulty is a store whose operations fail as told.
+// faulty is a store whose operations fail as configured.
 type faulty struct {
 	store.Store
 	get, set, save, close error

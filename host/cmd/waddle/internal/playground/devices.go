@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// device is a session of the visitor's user, as the visitor may see it.
+// device is a session of the visitor's user, with the details that the visitor may see.
 type device struct {
 	Handle     string `json:"handle"`
 	Browser    string `json:"browser"`
@@ -22,7 +22,7 @@ type device struct {
 	Expires    string `json:"expires"`
 }
 
-// devices answers with where the visitor is logged in.
+// devices answers with the list of devices where the visitor is logged in.
 func (a api) devices(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r)
 	name, own := who(s)
@@ -47,7 +47,7 @@ func (a api) devices(w http.ResponseWriter, r *http.Request) {
 	}{name, list})
 }
 
-// endDevice ends one session of the visitor's user, be it the visitor's own.
+// endDevice ends one session of the visitor's user, possibly the visitor's own.
 func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 	name, own, ok := a.loggedIn(w, r)
 	if !ok {
@@ -55,7 +55,7 @@ func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 	}
 	handle := r.PathValue("handle")
 	if handle == own {
-		// By Destroy, which also has the browser forget the cookie.
+		// Destroy also makes the browser forget the cookie.
 		s := session.From(r)
 		s.Check(s.Destroy())
 		writeEnded(w, 1)
@@ -69,7 +69,7 @@ func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 	writeEnded(w, 1)
 }
 
-// endOthers ends all sessions of the visitor's user but the visitor's own.
+// endOthers ends all sessions of the visitor's user except the visitor's own.
 func (a api) endOthers(w http.ResponseWriter, r *http.Request) {
 	name, own, ok := a.loggedIn(w, r)
 	if !ok {
@@ -86,14 +86,14 @@ func writeEnded(w http.ResponseWriter, n int) {
 	}{n})
 }
 
-// who returns the visitor's user and the handle of this session, empty if nobody
-// is logged in.
+// who returns the visitor's user and the handle of this session. They are empty if
+// nobody is logged in.
 func who(s *session.Session) (name, handle string) {
 	return session.Value(s, s.User), session.Value(s, s.Handle)
 }
 
-// loggedIn is who for a visitor who must be somebody. If it is nobody, or that is
-// not known, the response answers for it.
+// loggedIn is who for requests that need a log-in. If nobody is logged in, or that
+// cannot be found out, it has answered the request.
 func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
 	if name, handle = who(session.From(r)); name == "" {
 		writeError(w, http.StatusConflict, "nobody is logged in; log in first")
@@ -104,8 +104,8 @@ func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, handle stri
 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
-// browserOf says in few words what a User-Agent header stands for. It is for
-// people to recognise their own device by, and decides nothing.
+// browserOf describes a User-Agent header in a few words. It helps people recognise
+// their own device, and decides nothing.
 func browserOf(agent string) string {
 	first := func(table [][2]string) string {
 		for _, row := range table {
@@ -115,7 +115,7 @@ func browserOf(agent string) string {
 		}
 		return ""
 	}
-	// Each claims to be those below it.
+	// Each browser claims to be those below it.
 	browser := first([][2]string{
 		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
 		{"CriOS/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client/", "a Go program"},
@@ -138,7 +138,7 @@ func browserOf(agent string) string {
 		return c
 	}, product)
 	if product == "" {
-		return "something that does not say what it is"
+		return "an unnamed program"
 	}
 	return excerpt([]byte(product))
 }

@@ -29,7 +29,7 @@ func (v *visitor) devices() (user string, list []listed) {
 	}
 	text := v.ok("GET", "/api/devices", "").text
 	require.NoError(v.t, json.Unmarshal([]byte(text), &body), text)
-	require.NotNil(v.t, body.Devices, "a list, be it empty")
+	require.NotNil(v.t, body.Devices, "a list, even if empty")
 	return body.User, body.Devices
 }
 
@@ -68,7 +68,7 @@ func TestDevices(t *testing.T) {
 		require.Nil(t, list[1].Remembered)
 		require.NotEqual(t, list[0].Handle, list[1].Handle)
 
-		// Nobody ends what is not theirs, and what is named wrongly ends nothing.
+		// A visitor cannot end a session of another user. An unknown handle ends nothing.
 		require.Equal(t, 404, stranger.do("DELETE", "/api/devices/"+list[0].Handle, "").StatusCode)
 		require.Equal(t, 404, desk.do("DELETE", "/api/devices/nothing-such", "").StatusCode)
 		require.JSONEq(t, `{"ended":0}`, stranger.ok("DELETE", "/api/devices", "").text)
@@ -88,7 +88,7 @@ func TestDevices(t *testing.T) {
 		user, _ = stranger.devices()
 		require.Equal(t, "eve", user)
 
-		// Ending one's own is logging out, cookie and all.
+		// Ending one's own session logs out and removes the cookie.
 		require.JSONEq(t, `{"ended":1}`, desk.ok("DELETE", "/api/devices/"+list[0].Handle, "").text)
 		require.Empty(t, desk.id())
 	})
@@ -106,8 +106,8 @@ func TestTheValueUserIsNoLogin(t *testing.T) {
 	require.Equal(t, 409, thief.do("DELETE", "/api/devices", "").StatusCode)
 }
 
-// The list names a browser by what it says of itself, and nothing else of the
-// request: anybody may log in under any name here.
+// The list shows only a browser's own description of itself and nothing else from
+// the request: anybody may log in under any name here.
 func TestDevicesShowBrowsersOnly(t *testing.T) {
 	v := visit(t, serve(t, store.NewMemory()))
 	for agent, want := range map[string]string{
@@ -121,8 +121,8 @@ func TestDevicesShowBrowsersOnly(t *testing.T) {
 		"curl/8.5.0":         "curl",
 		"Go-http-client/1.1": "a Go program",
 		"<b>bot</b>/1 (x)":   "<b>bot</b>/1",
-		"":                   "something that does not say what it is",
-		" ":                  "something that does not say what it is",
+		"":                   "an unnamed program",
+		" ":                  "an unnamed program",
 		"Endless-0123456789-0123456789-0123456789-0123456789": "Endless-0123456789-0123456789-0123456789…",
 	} {
 		v.login(`{"user":"ada"}`, agent)

@@ -14,7 +14,7 @@ var flash = session.NewFlash[string]("page")
 // maxMessage bounds a message, in characters.
 const maxMessage = 200
 
-// addFlash leaves a message for the next page that is loaded.
+// addFlash leaves a message for the next page load.
 func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Message string `json:"message"`
@@ -23,7 +23,7 @@ func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if n := utf8.RuneCountInString(body.Message); n == 0 || n > maxMessage {
-		writeError(w, http.StatusBadRequest, fmt.Sprintf(`the message has %d characters, and must have 1 to %d: {"message":"text"}`, n, maxMessage))
+		writeError(w, http.StatusBadRequest, fmt.Sprintf(`the message has %d characters: must be {"message":"text"} with 1 to %d`, n, maxMessage))
 		return
 	}
 	s := session.From(r)
@@ -31,8 +31,7 @@ func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
 	a.show(w, r)
 }
 
-// takeFlash answers with the messages and removes them: it is what a page does
-// that shows them.
+// takeFlash answers with the messages and removes them, for a page that shows them.
 func (a api) takeFlash(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r)
 	messages, err := flash.Take(s)

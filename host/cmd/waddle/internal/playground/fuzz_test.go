@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Whatever bytes are sent as a value: they come back as they were, but for
-// white space, or are refused, and the session can be read either way.
+// Any bytes sent as a value come back unchanged except for white space, or are
+// refused. The session stays readable either way.
 func FuzzValue(f *testing.F) {
 	for _, seed := range []string{`1`, `"é"`, `{"a":[1,2,{"b":null}]}`, `[[[[`, "\"\xff\"", `1e999`, ` 7 `, `"\ud800"`, ``} {
 		f.Add([]byte(seed))

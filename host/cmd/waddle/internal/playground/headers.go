@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// Headers that tell the page what it cannot see for itself: the session cookie
-// is not for scripts.
+// Headers that show the page the session cookie, which scripts cannot read.
 const (
 	headerReceived = "Waddle-Cookie-Received"
 	headerSet      = "Waddle-Cookie-Set"
 )
 
-// traced gives each request a trace and its answer the headers that show it. It
-// stands around the session's own middleware, which saves just before the
-// response begins: by the time the headers pass here, everything has been done.
+// traced gives each request a trace and adds it to the answer's headers. It wraps
+// the session's own middleware, which saves just before the response begins: when
+// the headers pass here, all work is done.
 func traced(cookieName string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t := &trace{began: time.Now()}
@@ -37,7 +36,7 @@ type tracedWriter struct {
 	begun      bool
 }
 
-// Unwrap lets http.ResponseController reach what is beneath.
+// Unwrap lets http.ResponseController reach the writer beneath.
 func (w *tracedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *tracedWriter) WriteHeader(status int) {
@@ -78,8 +77,8 @@ func (w *tracedWriter) begin() {
 	}
 }
 
-// masked returns enough of an id to see that it changed, and too little to use
-// it: six of its 43 characters.
+// masked returns six of an id's 43 characters: enough to see that it changed, too
+// little to use it.
 func masked(id string) string {
 	if id == "" {
 		return ""

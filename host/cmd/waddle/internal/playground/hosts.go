@@ -9,31 +9,31 @@ import (
 	"strings"
 )
 
-// hosts are the names that a playground answers for. A page of any site can have
-// its own name lead to 127.0.0.1 and then read what is served there as its own;
-// only the Host header tells.
+// hosts are the names that a playground answers for. Any site can point its own
+// name at 127.0.0.1, and its pages can then read the responses there as their own.
+// Only the Host header reveals that.
 type hosts []string
 
-// newHosts returns those of a playground, or an error for what is no name.
+// newHosts returns the hosts of a playground, or an error for an invalid name.
 func newHosts(more []string) (hosts, error) {
 	all := hosts{"127.0.0.1", "localhost", "::1"}
 	for _, name := range more {
 		host := bareHost(name)
 		if host == "" || strings.ContainsAny(name, "/*@ ") || strings.Contains(host, ":") && !isAddress(host) {
-			return nil, fmt.Errorf("playground: the host %q is none; give a name or an address as it stands in a browser's address line, without scheme and path, such as playground.example", name)
+			return nil, fmt.Errorf("playground: the host is %q: must be a name or an address as in a browser's address bar, without scheme and path, such as playground.example", name)
 		}
 		all = append(all, host)
 	}
 	return all, nil
 }
 
-// CheckHosts says what is wrong with a Config.Hosts.
+// CheckHosts returns an error for an invalid Config.Hosts.
 func CheckHosts(names []string) error {
 	_, err := newHosts(names)
 	return err
 }
 
-// bareHost is a Host header without its port.
+// bareHost returns a Host header without its port.
 func bareHost(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -47,8 +47,8 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// has reports whether a request asks for one of the hosts, or for the very
-// address at which it arrived.
+// has reports whether a request names one of the hosts, or the address at which it
+// arrived.
 func (h hosts) has(r *http.Request) bool {
 	host := bareHost(r.Host)
 	if slices.Contains(h, host) {
@@ -63,14 +63,14 @@ func (h hosts) has(r *http.Request) bool {
 	return err == nil && at.Addr().Unmap().WithZone("") == asked.Unmap().WithZone("")
 }
 
-// only answers requests for other hosts itself, whatever they ask for.
+// only refuses all requests for other hosts.
 func (h hosts) only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h.has(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		message := fmt.Sprintf("this playground does not answer for the host %.100q, but for 127.0.0.1, localhost, [::1] and the address it listens on; "+
+		message := fmt.Sprintf("this playground does not answer for the host %.100q, only for 127.0.0.1, localhost, [::1] and the address it listens on; "+
 			"if the name is yours, start it with: waddle run --host NAME (or WADDLE_HOSTS, or Config.Hosts)", r.Host)
 		if strings.HasPrefix(r.URL.Path, "/api/") {
 			writeError(w, http.StatusMisdirectedRequest, message)

@@ -16,7 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// ask sends a request with a Host header as it is given, which no client would.
+// ask sends a request with exactly the given Host header, which no client would.
 func ask(t *testing.T, server *httptest.Server, path, host string) (status int, body string, cookies int) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -32,8 +32,8 @@ func ask(t *testing.T, server *httptest.Server, path, host string) (status int, 
 	return response.StatusCode, string(b), len(response.Cookies())
 }
 
-// TestOnlyItsOwnHosts: a name that leads here and that nobody told the playground
-// may be that of a page elsewhere, which would read the visitor's sessions.
+// TestOnlyItsOwnHosts: an unknown name that leads here may belong to a page
+// elsewhere, which would read the visitor's sessions.
 func TestOnlyItsOwnHosts(t *testing.T) {
 	listen := func(t *testing.T, address string, hosts ...string) *httptest.Server {
 		handler, err := playground.New(playground.Config{Store: store.NewMemory(), Settings: session.Defaults(), Hosts: hosts})

@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// However many increment at once, each gets a number of its own and none is lost.
+// However many increments run at once, each gets its own number and none is lost.
 func TestIncrementTogether(t *testing.T) {
 	onStores(t, func(t *testing.T, s store.Store) {
 		const clients, each = 25, 20

@@ -7,12 +7,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// user is the value that shows among the others who is logged in. What counts
-// is [session.Session.User], which no visitor can set by hand.
+// user is the value that shows who is logged in, among the other values. Decisions
+// use [session.Session.User], which no visitor can set by hand.
 var user = session.NewKey[string]("user")
 
-// Names in the note that a log-in leaves for the list of devices. The address is
-// not among them: anybody may log in under any name here, and see that list.
+// Names in the note that a log-in leaves for the list of devices. The note has no
+// address, since anybody may log in under any name here and see that list.
 const (
 	noteBrowser    = "browser"
 	noteRemembered = "remembered"
@@ -23,7 +23,7 @@ func (a api) login(w http.ResponseWriter, r *http.Request) {
 		User     string `json:"user"`
 		Remember *bool  `json:"remember"`
 	}
-	const form = `{"user":"name"}, with a name that is a string and not empty, and "remember":true or false if you like`
+	const form = `{"user":"name"}, where the name is a string and not empty, and optionally "remember":true or false`
 	if !readFields(w, r, &body, form) {
 		return
 	}
@@ -39,15 +39,15 @@ func (a api) login(w http.ResponseWriter, r *http.Request) {
 	if body.Remember != nil {
 		note[noteRemembered] = strconv.FormatBool(*body.Remember)
 	}
-	// LogIn renews the id: whoever knew it before, knows nothing now.
+	// LogIn renews the id: the old one is worthless to anybody who knew it.
 	s.Check(s.LogIn(body.User, note))
 	user.Put(s, body.User)
 	s.SetBrowserClose(rememberMe(body.Remember))
 	a.show(w, r)
 }
 
-// rememberMe is what the box of that name means for the cookie. Without the box,
-// the settings decide.
+// rememberMe translates the "Remember me" box for the cookie. Without the box, the
+// settings decide.
 func rememberMe(box *bool) session.BrowserClose {
 	switch {
 	case box == nil:

@@ -63,7 +63,7 @@ func TestLogout(t *testing.T) {
 	})
 }
 
-// A request that was under way when its visitor logged out brings nothing back.
+// A request that was running when its visitor logged out brings nothing back.
 func TestLogoutIsFinal(t *testing.T) {
 	slow := &slowStore{Store: store.NewMemory(), reached: make(chan struct{}), release: make(chan struct{})}
 	v := visit(t, serve(t, slow))
@@ -81,7 +81,7 @@ func TestLogoutIsFinal(t *testing.T) {
 	require.Empty(t, v.with(id).values())
 }
 
-// slowStore holds up the next Get, once armed, after it has read.
+// slowStore, once armed, delays the next Get after its read.
 type slowStore struct {
 	store.Store
 	armed            chan struct{}

@@ -20,13 +20,13 @@ type asset struct {
 	tag         string
 }
 
-// page serves the page and the files beside it. None of them touches a session:
-// the page asks for it as any script would.
+// page serves the page and its files. None of them touches a session: the page
+// requests it as any script would.
 type page map[string]asset
 
 func newPage() page {
-	// The operating system's table of types is not asked: it differs from
-	// one machine to the next.
+	// The operating system's table of types is not used: it differs between
+	// machines.
 	types := map[string]string{
 		".html": "text/html; charset=utf-8",
 		".css":  "text/css; charset=utf-8",

@@ -51,7 +51,7 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
-// The page needs nothing but what is embedded beside it.
+// The page needs only the files embedded with it.
 func TestPageIsSelfContained(t *testing.T) {
 	v := visit(t, serve(t, store.NewMemory()))
 	page := v.ok("GET", "/", "").text

@@ -8,26 +8,26 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Config is what a playground shows.
+// Config configures a playground.
 type Config struct {
-	// Store keeps the sessions. It stays the caller's to close; see [Server].
+	// Store keeps the sessions. The caller must close it; see [Server].
 	Store store.Store
 
-	// Kept are the settings of the store, for the page to list.
+	// Kept are the settings of the store, which the page lists.
 	Kept []session.Setting
 
-	// Settings are those of the sessions, as [session.FromEnv] gives them.
-	// The playground sets Codec and OnError itself, since values and answers
-	// are JSON here, and hears of each event before OnEvent does.
+	// Settings are the settings of the sessions, as from [session.FromEnv]. The
+	// playground sets Codec and OnError itself, since values and answers are JSON
+	// here, and sees each event before OnEvent does.
 	Settings session.Settings
 
-	// Engine is what the page says about the engine.
+	// Engine is the page's description of the engine.
 	Engine Engine
 
-	// Hosts are names under which the playground is reached, beside 127.0.0.1,
-	// localhost, [::1] and the address at which a request arrives. It answers
-	// for no others: a page of another site, whose name leads to this machine,
-	// could read the sessions else.
+	// Hosts are names under which the playground is reached, besides 127.0.0.1,
+	// localhost, [::1] and the address at which a request arrives. It answers for
+	// no others: otherwise a page of another site whose name leads to this machine
+	// could read the sessions.
 	Hosts []string
 }
 
@@ -39,12 +39,11 @@ type Engine struct {
 	Keeps   string `json:"keeps,omitempty"` // where and for how long, such as "in memory, until the program ends"
 }
 
-// New returns a handler with the page and its JSON interface. It may be used by
-// many goroutines. It returns [session.ErrSettings] for settings that cannot
-// work.
+// New returns a handler with the page and its JSON interface. Many goroutines may
+// use it. New returns [session.ErrSettings] for settings that cannot work.
 func New(c Config) (http.Handler, error) {
 	if c.Store == nil {
-		return nil, errors.New("playground: Config.Store is nil; give it a store, such as store.NewMemory()")
+		return nil, errors.New("playground: Config.Store is nil: must be a store, such as store.NewMemory()")
 	}
 	hosts, err := newHosts(c.Hosts)
 	if err != nil {
@@ -52,7 +51,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	settings := c.Settings.WithDefaults()
 	settings.Codec = codec{session.JSON}
-	log := session.LogEvents(nil) // which thins what repeats
+	log := session.LogEvents(nil) // thins out repeated events
 	settings.OnError = sessionErrors(log)
 	settings.OnEvent = traceEvents(c.Settings.OnEvent, log)
 	manager, err := session.New(tracedStore{c.Store}, settings)
@@ -62,7 +61,7 @@ func New(c Config) (http.Handler, error) {
 
 	crossOrigin := http.NewCrossOriginProtection()
 	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, http.StatusForbidden, "a page of another origin may not change this session")
+		writeError(w, http.StatusForbidden, "a page of another origin must not change this session")
 	}))
 
 	api := newAPI(manager, aboutOf(c.Engine, c.Kept, settings))
@@ -72,8 +71,8 @@ func New(c Config) (http.Handler, error) {
 	return secured(hosts.only(mux)), nil
 }
 
-// secured adds the headers that keep the page to itself: it loads nothing from
-// elsewhere, runs nothing but its own script, and is shown in no frame.
+// secured adds the headers that isolate the page: it loads nothing from elsewhere,
+// runs only its own script, and appears in no frame.
 func secured(next http.Handler) http.Handler {
 	headers := [][2]string{
 		{"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +

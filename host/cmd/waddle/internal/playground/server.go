@@ -11,24 +11,24 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Server serves a playground until it is told to stop, and leaves nothing
-// behind that was answered and is not saved.
+// Server serves a playground until it is told to stop. At the end it saves
+// everything that was answered.
 type Server struct {
 	Handler http.Handler
 
-	// Store is saved and closed when the server has stopped.
+	// Store is the store that the server saves and closes after it has stopped.
 	Store store.Store
 
-	// Grace is how long requests under way may take to finish; default 10 s.
+	// Grace is how long running requests may take to finish; default 10 s.
 	Grace time.Duration
 
 	// Now is the clock; default [time.Now].
 	Now func() time.Time
 }
 
-// Serve answers requests until ctx is done. It then takes no more, waits for
-// those under way, saves the store and closes it, and returns nil if all of
-// that went well. It closes the listener. A server serves once.
+// Serve answers requests until ctx is done. It then accepts no more, waits for
+// running ones, saves and closes the store, and returns nil if all of that
+// succeeded. It closes the listener. A server serves once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           s.Handler,
@@ -52,7 +52,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return errors.Join(failed, s.save())
 }
 
-// finish waits for the requests under way.
+// finish waits for the running requests.
 func (s *Server) finish(server *http.Server) error {
 	grace := s.Grace
 	if grace == 0 {
@@ -67,8 +67,8 @@ func (s *Server) finish(server *http.Server) error {
 	return nil
 }
 
-// save saves and closes the store. It is closed even if it cannot be saved; and what
-// there was no time for, closing saves.
+// save saves and closes the store. It closes the store even if saving fails. Closing
+// saves what there was no time for.
 func (s *Server) save() error {
 	now := time.Now
 	if s.Now != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// journal notes the order in which a store is written, saved and closed.
+// journal records the order in which a store is written, saved and closed.
 type journal struct {
 	store.Store
 	entries []string
@@ -38,7 +38,7 @@ func (j *journal) Close(ctx context.Context) error {
 	return store.Close(ctx, j.Store)
 }
 
-// listening is a server under way.
+// listening is a running server.
 type listening struct {
 	address string
 	stop    context.CancelFunc
@@ -77,7 +77,7 @@ func TestServerFinishesAndSaves(t *testing.T) {
 		_, err := net.Dial("tcp", server.address[len("http://"):])
 		return err != nil
 	}, time.Minute, time.Millisecond, "no new requests are taken")
-	require.Empty(t, j.entries, "nothing is saved while a request is under way")
+	require.Empty(t, j.entries, "nothing is saved while a request runs")
 	close(finish)
 
 	require.Equal(t, 200, (<-got).StatusCode)
@@ -148,8 +148,8 @@ func TestServerDoesNotWaitForEver(t *testing.T) {
 	})
 }
 
-// A store that has much to save goes on with it as it is closed: what ends well is
-// no failure.
+// A store with much to save goes on saving while it closes: a good end is not a
+// failure.
 func TestServerWaitsForWhatClosingSaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := playground.Server{Handler: http.NotFoundHandler(), Store: slow{store.NewMemory()}}
@@ -159,7 +159,7 @@ func TestServerWaitsForWhatClosingSaves(t *testing.T) {
 	})
 }
 
-// slow does not save in any time that it is given, until it is closed.
+// slow never finishes saving in time until it is closed.
 type slow struct{ store.Store }
 
 func (slow) Save(ctx context.Context, _ store.Millis) error {
@@ -167,7 +167,7 @@ func (slow) Save(ctx context.Context, _ store.Millis) error {
 	return ctx.Err()
 }
 
-// hanging does not even close.
+// hanging does not even finish closing.
 type hanging struct{ slow }
 
 func (hanging) Close(ctx context.Context) error {

@@ -14,12 +14,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// maxCalls bounds how many calls of one request are listed one by one; the sum
-// counts all of them. An increment under heavy concurrency makes hundreds, and
-// headers have an end.
+// maxCalls bounds how many calls of one request are listed singly; the sum counts
+// all of them. An increment under heavy concurrency makes hundreds, and headers
+// have a size limit.
 const maxCalls = 32
 
-// trace is what the engine and the session did for one request.
+// trace records the work of the engine and the session for one request.
 type trace struct {
 	began time.Time
 
@@ -54,8 +54,8 @@ func (t *trace) call(c call) {
 	}
 }
 
-// serverTiming returns the trace as a Server-Timing header: each call, then
-// what became of the session, then the sums.
+// serverTiming returns the trace as a Server-Timing header: each call, then the
+// events of the session, then the sums.
 func (t *trace) serverTiming(now time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,13 +78,13 @@ func counted(calls int) string {
 	return strconv.Itoa(calls) + " calls"
 }
 
-// milliseconds returns a time as Server-Timing wants it, to 0.1 µs.
+// milliseconds returns a time in the form for Server-Timing, to 0.1 µs.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 4, 64)
 }
 
-// traceEvents returns an OnEvent that puts events into the request's trace and
-// then does what next does, or if it is nil has log write what should not go unseen.
+// traceEvents returns an OnEvent that adds events to the request's trace and then
+// calls next. If next is nil, it calls log for warnings and errors.
 func traceEvents(next, log func(context.Context, session.Event)) func(context.Context, session.Event) {
 	return func(ctx context.Context, e session.Event) {
 		if t := traceOf(ctx); t != nil {
@@ -102,8 +102,8 @@ func traceEvents(next, log func(context.Context, session.Event)) func(context.Co
 	}
 }
 
-// tracedStore is a store whose calls are noted in the trace of the request they
-// are made for, if there is one.
+// tracedStore is a store that records its calls in the trace of their request, if
+// there is one.
 type tracedStore struct{ store.Store }
 
 func (s tracedStore) Unwrap() store.Store { return s.Store }
@@ -148,7 +148,7 @@ func (s tracedStore) Delete(ctx context.Context, key []byte, now store.Millis) e
 	return err
 }
 
-// note puts a call into the request's trace.
+// note adds a call to the request's trace.
 func note(ctx context.Context, began time.Time, name string, err error, done func() string) {
 	took := time.Since(began)
 	t := traceOf(ctx)
@@ -162,7 +162,7 @@ func note(ctx context.Context, began time.Time, name string, err error, done fun
 	t.call(call{name, took, result})
 }
 
-// outcome says in few words how a call failed, and nothing if it did not. The
+// outcome says in a few words how a call failed, or returns "" if it did not. The
 // engine's own words stay in the log.
 func outcome(err error) string {
 	if err == nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
-// TestTracedStore does all that the store beneath does.
+// TestTracedStore: a traced store does everything that the store beneath does.
 func TestTracedStore(t *testing.T) {
 	storetest.Wrapper(t, func(s store.Store) store.Store { return tracedStore{s} })
 }

@@ -41,7 +41,7 @@ func timings(t *testing.T, a answer) (all []timing) {
 	return all
 }
 
-// told is the trace without its durations, which are checked by themselves.
+// told returns the trace without its durations, which are checked separately.
 func told(t *testing.T, a answer) (all []string) {
 	t.Helper()
 	var calls, engine, total float64
@@ -82,7 +82,7 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-// Many calls are counted one and all, and listed as far as a header goes.
+// All of many calls are counted, and as many listed as a header allows.
 func TestTraceOfManyCalls(t *testing.T) {
 	s := &contested{Store: store.NewMemory()}
 	v := visit(t, serve(t, s))
@@ -144,7 +144,7 @@ func TestCookieHeaders(t *testing.T) {
 	require.Equal(t, "session_id=...", v.with("abc").ok("GET", "/api/session", "").Header.Get("Waddle-Cookie-Received"))
 }
 
-// A caller's own OnEvent hears of all that the trace hears of.
+// A caller's own OnEvent gets every event that the trace gets.
 func TestEventsReachTheCaller(t *testing.T) {
 	var kinds []session.EventKind
 	v := visit(t, serve(t, store.NewMemory(), func(s *session.Settings) {
@@ -168,7 +168,7 @@ func TestTraceOfFailures(t *testing.T) {
 	require.Equal(t, []string{"get failed", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
 }
 
-// A storage that is down does not fill the disk with lines about it.
+// A storage that is down does not fill the disk with log lines.
 func TestFailuresInTheLog(t *testing.T) {
 	for what, err := range map[string]error{
 		"may pass":         fmt.Errorf("at db.internal: %w", store.ErrUnavailable),

@@ -1,5 +1,5 @@
-// The page asks the JSON interface as any script would, and shows what the
-// answers and their headers say. Nothing here is markup: text goes in as text.
+// The page uses the JSON interface as any script would, and shows the answers and
+// their headers. Nothing here is markup: text is inserted as text.
 
 const $ = (id) => document.getElementById(id);
 const shown = 8; // requests in the list
@@ -15,7 +15,7 @@ const parse = (text) =>
 
 const isInteger = (text) => /^-?\d+$/.test(text);
 
-// element makes one, with attributes and children.
+// element makes an element with attributes and children.
 function element(name, attributes = {}, ...children) {
   const e = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -33,12 +33,12 @@ function say(text, bad = false) {
   const duck = $("duck");
   duck.classList.remove("go");
   if (!bad) {
-    duck.getBoundingClientRect(); // so that the movement begins anew
+    duck.getBoundingClientRect(); // restarts the animation
     duck.classList.add("go");
   }
 }
 
-// ask sends a request, notes what its headers tell, and returns the answer.
+// ask sends a request, shows its headers, and returns the answer.
 async function ask(method, path, body, cookie = true) {
   const options = { method, headers: {} };
   if (body !== undefined) {
@@ -61,7 +61,7 @@ async function ask(method, path, body, cookie = true) {
   return answer;
 }
 
-// act does what a button is for, and says how it went.
+// act runs a button's action and reports the result.
 async function act(action, done) {
   try {
     const answer = await action();
@@ -91,7 +91,7 @@ const remove = (key) => act(() => ask("DELETE", address(key)), `${key} is remove
 const increment = (key) =>
   act(async () => {
     const answer = await ask("POST", `${address(key)}/increment`);
-    // The cookie of interest is the one that the increment may have brought.
+    // Keep showing the cookie that the increment may have set.
     showSession(await ask("GET", "/api/session", undefined, false));
     return answer;
   }, (answer) => `${key} is now ${JSON.stringify(answer.value)}, in one atomic step.`);
@@ -114,7 +114,7 @@ function showSession(answer) {
 }
 
 // relative says how far off a time is: "in 7 days", "2 minutes ago". It rounds to
-// the nearest, in a unit of which there are two, or as good as two.
+// the nearest, in the largest unit that fits nearly twice.
 function relative(time) {
   const seconds = (new Date(time) - Date.now()) / 1000;
   const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]]
@@ -138,7 +138,7 @@ function showTimes() {
   }
 }
 
-// showValues keeps the rows that stay, so that a button keeps its focus.
+// showValues keeps existing rows, so that a button keeps its focus.
 function showValues() {
   const body = $("values");
   const before = new Map([...body.rows].map((row) => [row.dataset.key, row]));
@@ -166,7 +166,7 @@ function newRow(key) {
     const next = gone.closest("tr").nextElementSibling;
     if (await remove(key)) (next?.querySelector(".remove") ?? $("key")).focus();
   });
-  // The roles are said aloud because a narrow page lays rows out as no table.
+  // The roles are explicit because a narrow page does not lay rows out as a table.
   const row = element("tr", { role: "row" },
     element("td", { role: "cell" }, key),
     element("td", { role: "cell" }, element("div", { className: "text" })),
@@ -177,8 +177,8 @@ function newRow(key) {
 
 // The visitor's devices
 
-// look asks where the visitor is logged in. A visitor without a session is
-// nobody, without asking.
+// look asks where the visitor is logged in. It does not ask for a visitor without a
+// session, who is not logged in.
 async function look() {
   visitor = state.new && !state.modified ? { user: "", devices: [] } : await ask("GET", "/api/devices", undefined, false);
   const { user, devices } = visitor;
@@ -218,7 +218,7 @@ const endAt = (path) =>
     return JSON.stringify(ended);
   }, (ended) => (ended === "1" ? "One session has ended. It is logged out for good." : `${ended} sessions have ended. They are logged out for good.`));
 
-// Messages: what the page before this one left, shown once
+// Messages: left by the previous page, shown once
 
 async function takeMessages() {
   if (state.new) return;
@@ -245,7 +245,7 @@ function showToken() {
   $("check-token").disabled = token === "";
 }
 
-// The cookie, as the server's headers tell
+// The cookie, from the server's headers
 
 function showCookie(headers) {
   const received = headers.get("Waddle-Cookie-Received");
@@ -265,7 +265,7 @@ function showCookie(headers) {
     element("div", { className: "chips" }, ...attributes.map((a) => element("span", { className: "chip" }, a))));
 }
 
-// The requests and the engine's calls, as Server-Timing tells
+// The requests and the engine's calls, from Server-Timing
 
 function timings(header) {
   const list = [];
@@ -332,7 +332,7 @@ async function showAbout() {
   $("settings").replaceChildren(...about.settings.map((s) =>
     element("div", { className: s.changed ? "changed" : "" }, element("dt", {}, s.name), element("dd", {}, s.value))));
   const changed = about.settings.filter((s) => s.changed).length;
-  $("changed").textContent = changed ? `${about.settings.length}, of which ${changed} differ from the default` : `${about.settings.length}, all as by default`;
+  $("changed").textContent = changed ? `${about.settings.length}, ${changed} changed from the default` : `${about.settings.length}, all at their defaults`;
 }
 
 // The buttons
@@ -398,8 +398,8 @@ $("get-token").addEventListener("click", () => act(async () => {
 $("check-token").addEventListener("click", async () => {
   await act(async () => {
     const { valid } = await ask("POST", "/api/csrf/check", JSON.stringify({ token }));
-    if (!valid) throw new Error("Refused: the token is not one of this session as it is now. Get a new one.");
-  }, "Accepted: the token is one of this session.");
+    if (!valid) throw new Error("Refused: the token is not valid for this session any more. Get a new one.");
+  }, "Accepted: the token is valid for this session.");
 });
 
 $("origin").textContent = location.origin;

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience bounds what the browser is waited for. Nothing is measured by it.
+// patience bounds every wait for the browser. It measures nothing.
 const patience = time.Minute
 
 // chromium returns the path of the browser, or ends the test.
@@ -107,7 +107,7 @@ func serve(t *testing.T, settings ...string) string {
 	return address
 }
 
-// tab is a page in a browser of its own, empty of all cookies.
+// tab is a page in a browser of its own, without any cookies.
 type tab struct {
 	t       *testing.T
 	context context.Context
@@ -148,18 +148,18 @@ func open(t *testing.T, settings ...string) *tab {
 	return b
 }
 
-// spoke is true when the page has loaded its session and said so.
+// spoke is true when the page has loaded its session and reported it.
 const spoke = `document.querySelector("#status")?.textContent`
 
-// listen notes what the browser has to complain of: exceptions, and what the
-// page's own Content-Security-Policy forbade it.
+// listen records the browser's complaints: exceptions, and violations of the page's
+// own Content-Security-Policy.
 func (b *tab) listen(event any) {
 	var problem string
 	switch e := event.(type) {
 	case *cdpruntime.EventExceptionThrown:
 		problem = (&chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}).Error()
 	case *log.EventEntryAdded:
-		// A status of 4xx is logged too, and is for the tests to expect.
+		// The browser also logs a status of 4xx, which tests may expect.
 		if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
 			problem = e.Entry.Text
 		}
@@ -185,7 +185,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(b.t, chromedp.Do(ctx, steps...))
 }
 
-// get runs an action and returns what it gives.
+// get runs an action and returns its result.
 func get[T any](b *tab, action chromedp.Action[T]) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.context, patience)
@@ -205,13 +205,13 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 	return r
 }
 
-// eval returns what an expression gives in the page.
+// eval returns the value of an expression in the page.
 func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
 	return get(b, chromedp.Evaluate[T](expression))
 }
 
-// until waits for an expression to be true.
+// until waits until an expression is true.
 func (b *tab) until(expression string) {
 	b.t.Helper()
 	for began := time.Now(); !eval[bool](b, "!!("+expression+")"); time.Sleep(20 * time.Millisecond) {
@@ -221,7 +221,7 @@ func (b *tab) until(expression string) {
 	}
 }
 
-// said waits for the page to say something.
+// said waits until the page reports a text.
 func (b *tab) said(text string) {
 	b.t.Helper()
 	b.until(fmt.Sprintf(`document.querySelector("#status").textContent.includes(%q)`, text))

@@ -1,10 +1,9 @@
 // Package browsertest drives the playground with a real browser: Chromium, from
-// $CHROMIUM or found in PATH, against the program "waddle run" as it is built
-// from this checkout. Its tests are skipped aloud where there is no browser,
-// unless CI=true, where they fail.
+// $CHROMIUM or found in PATH, against "waddle run" built from this checkout.
+// Without a browser its tests are skipped with a notice; with CI=true they fail.
 //
-// It is a module of its own, so that nobody who imports the root module pulls
-// what drives a browser.
+// It is a module of its own, so that importers of the root module do not get the
+// dependencies that drive a browser.
 //
-// With SCREENSHOTS set to a directory, pictures of the page are left there.
+// If SCREENSHOTS names a directory, the tests leave pictures of the page there.
 package browsertest

@@ -68,7 +68,7 @@ func TestPage(t *testing.T) {
 	b.noProblems()
 }
 
-// Everything that is pressed or filled in has a name for those who do not see it.
+// Every button and field has an accessible name.
 func TestPageIsLabelled(t *testing.T) {
 	b := open(t)
 	b.fill("#key", "visits")
@@ -83,14 +83,14 @@ func TestPageIsLabelled(t *testing.T) {
 	b.noProblems()
 }
 
-// outside lists the elements that stick out of the card they are in.
+// outside lists the elements that extend beyond their card.
 const outside = `[...document.querySelectorAll(".card *")].filter((e) => {
 	const box = e.getBoundingClientRect(), card = e.closest(".card").getBoundingClientRect();
 	return box.width > 1 && (box.left < card.left - 1 || box.right > card.right + 1);
 }).map((e) => e.outerHTML.slice(0, 120))`
 
-// pale lists the texts whose contrast is below 4.5, the least that the Web
-// Content Accessibility Guidelines take for ordinary text.
+// pale lists the texts whose contrast is below 4.5, the minimum of the Web Content
+// Accessibility Guidelines for ordinary text.
 const pale = `(() => {
 	const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
 	const rgba = (colour) => {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where somebody is logged in, as two browsers and a phone see it.
+// The list of devices, as two browsers and a phone see it.
 func TestDevices(t *testing.T) {
 	b := open(t)
 	require.Contains(t, b.text("#devices-empty"), "Log in")
@@ -46,7 +46,7 @@ func TestDevices(t *testing.T) {
 	require.Equal(t, "ada", b.text("#who"))
 	require.True(t, eval[bool](b, `document.querySelector("#end-others").hidden`), "there are no others")
 
-	// Ended elsewhere, this one notices at its next request.
+	// This browser notices at its next request that its session was ended elsewhere.
 	desk := another(b, "ada", "curl/8.5")
 	desk.do(http.MethodDelete, "/api/devices", "")
 	b.click("#reload")
@@ -120,7 +120,7 @@ func TestFormToken(t *testing.T) {
 	b.noProblems()
 }
 
-// The page says how the sessions are kept: all settings, and no secret.
+// The page shows how the sessions are kept: all settings, but no secret.
 func TestAbout(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef"
 	b := open(t, "WADDLE_SECRET="+secret, "SESSION_COOKIE_SECURE=auto", "SESSION_IDLE_TIMEOUT=90m")
@@ -156,7 +156,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// other is a client beside the browser, with cookies of its own.
+// other is a client besides the browser, with its own cookies.
 type other struct {
 	b      *tab
 	agent  string

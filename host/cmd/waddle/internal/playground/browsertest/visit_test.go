@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A visit from its first page to its log-out, as one person makes it.
+// One person's visit from the first page to the log-out.
 func TestVisit(t *testing.T) {
 	b := open(t)
 
-	// Looking leaves nothing behind.
+	// Viewing the page stores nothing.
 	b.said("no session yet")
 	require.Equal(t, "new", b.text("#new"))
 	require.Empty(t, b.values())
@@ -37,14 +37,14 @@ func TestVisit(t *testing.T) {
 	require.Contains(t, b.text("#requests li"), "stored")
 	require.Contains(t, b.text("#requests li"), "µs")
 
-	// JSON stays what it is, to the last digit.
+	// JSON stays unchanged to the last digit.
 	b.fill("#key", "large")
 	b.fill("#value", `{"n":12345678901234567890123}`)
 	b.click("#set")
 	b.said("large is set")
 	require.Equal(t, `{"n":12345678901234567890123}`, b.values()["large"])
 
-	// Counting, from nothing and by the row's own button.
+	// Counting, from nothing and with the row's own button.
 	b.fill("#key", "visits")
 	b.click("#increment")
 	b.said("visits is now 1,")
@@ -54,14 +54,14 @@ func TestVisit(t *testing.T) {
 	require.Equal(t, "Increment visits", eval[string](b, `document.activeElement.getAttribute("aria-label")`),
 		"the button must keep the focus")
 
-	// What cannot be incremented stays, and the page says why.
+	// A value that cannot be incremented stays, and the page says why.
 	b.fill("#key", "colour")
 	b.click("#increment")
 	b.said("not an integer")
 	require.True(t, eval[bool](b, `document.querySelector("#status").classList.contains("bad")`))
 	require.Equal(t, `"pond green"`, b.values()["colour"])
 
-	// All of it is there after a reload.
+	// Everything is still there after a reload.
 	b.reload()
 	b.said("Welcome back")
 	require.Equal(t, map[string]string{"colour": `"pond green"`, "large": `{"n":12345678901234567890123}`, "visits": "2"}, b.values())
@@ -72,7 +72,7 @@ func TestVisit(t *testing.T) {
 	b.said("large is removed")
 	require.NotContains(t, b.values(), "large")
 
-	// Logging in: another id, the same values, and nothing under the old id.
+	// Logging in gives another id with the same values; the old id has nothing.
 	b.fill("#user", "ada")
 	b.click("#login")
 	b.said("Welcome, ada")
@@ -90,7 +90,7 @@ func TestVisit(t *testing.T) {
 	b.said("Welcome back")
 	require.Equal(t, "ada", b.text("#who"))
 
-	// Logging out: no values, no cookie, and the old id is worth nothing.
+	// Logging out leaves no values and no cookie; the old id is worthless.
 	b.click("#logout")
 	b.said("Logged out")
 	require.Empty(t, b.values())
@@ -107,7 +107,7 @@ func TestVisit(t *testing.T) {
 	b.noProblems()
 }
 
-// session returns the one cookie there is.
+// session returns the only cookie.
 func (b *tab) session() *network.Cookie {
 	b.t.Helper()
 	all := b.cookies()
@@ -116,7 +116,7 @@ func (b *tab) session() *network.Cookie {
 	return all[0]
 }
 
-// with loads the page anew with a session cookie put into the browser.
+// with reloads the page after giving the browser a session cookie.
 func (b *tab) with(id string) {
 	b.t.Helper()
 	httpOnly := true
