@@ -15,7 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// cases are the ways to have a store observed.
+// cases are the ways to observe a store.
 func cases() []struct {
 	name string
 	wrap func(store.Store) store.Store
@@ -44,10 +44,10 @@ func cases() []struct {
 	}
 }
 
-// value300 is as large as sessions often are.
+// value300 has a common size of sessions.
 var value300 = make([]byte, 300)
 
-// What is not traced must not allocate.
+// Untraced operations must not allocate.
 func TestAllocations(t *testing.T) {
 	measure := func(i int) float64 {
 		c := cases()[i]

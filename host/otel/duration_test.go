@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// slow takes a second for each step of its own.
+// slow takes a second for each of its own steps.
 type slow struct{ store.Store }
 
 func (slow) Save(context.Context, store.Millis) error { time.Sleep(time.Second); return nil }
@@ -45,8 +45,8 @@ func (slow) Restore(_ context.Context, records iter.Seq2[store.Record, error], _
 	return nil
 }
 
-// Durations are the store's own: what the caller does between two records, or to
-// make one, does not count.
+// Durations are the store's own: they exclude the caller's time between two
+// records, or to make one.
 func TestDurations(t *testing.T) {
 	ten := func(keys ...string) iter.Seq2[store.Record, error] {
 		return func(yield func(store.Record, error) bool) {
@@ -103,7 +103,7 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// The caller's time does not count either if the caller panics.
+// The caller's time does not count even if the caller panics.
 func TestDurationOfAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newTelemetry()

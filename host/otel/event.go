@@ -15,16 +15,15 @@ import (
 
 const eventKey = attribute.Key("waddle.session.event")
 
-// OnEvent returns a function for Settings.OnEvent that counts events by their
-// kind and notes each on the request's span, if that records. It takes the
-// place of the default, which logs what should not go unseen; to have both, use
-// [session.Events].
+// OnEvent returns a function for Settings.OnEvent that counts events by kind and
+// adds each to the request's span, if that is recording. It replaces the default,
+// which logs important events; use [session.Events] for both.
 //
-// It may be called by many goroutines.
+// Many goroutines may call it.
 func OnEvent(options ...Option) func(context.Context, session.Event) {
 	config := setup.New(options)
 	counter, err := config.Meter(scope).Int64Counter("waddle.session.events",
-		metric.WithUnit("{event}"), metric.WithDescription("What happened to sessions."))
+		metric.WithUnit("{event}"), metric.WithDescription("Events of sessions."))
 	if err != nil {
 		otel.Handle(err)
 	}
@@ -39,10 +38,10 @@ func OnEvent(options ...Option) func(context.Context, session.Event) {
 type eventObserver struct {
 	config  *setup.Config
 	counter metric.Int64Counter
-	kinds   []kindOptions // by kind; the first is for those that are not known
+	kinds   []kindOptions // by kind; the first is for unknown kinds
 }
 
-// kindOptions are made once, since making them allocates.
+// kindOptions are made in advance, since making them allocates.
 type kindOptions struct {
 	name string
 	add  []metric.AddOption

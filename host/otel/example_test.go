@@ -19,7 +19,7 @@ import (
 )
 
 func Example() {
-	// A program would set these up once, with exporters, and need no options.
+	// A program would set these up once, with exporters, and would need no options.
 	reader := metric.NewManualReader()
 	meters := waddleotel.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader)))
 	spans := tracetest.NewInMemoryExporter()

@@ -25,7 +25,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// telemetry is an SDK that keeps what it gets.
+// telemetry is an SDK that keeps everything it receives.
 type telemetry struct {
 	reader *metric.ManualReader
 	meters *metric.MeterProvider
@@ -46,7 +46,7 @@ func (o *telemetry) options(more ...waddleotel.Option) []waddleotel.Option {
 	}, more...)
 }
 
-// server is what a tracing middleware does around a handler.
+// server does what a tracing middleware does around a handler.
 func (o *telemetry) server(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, span := o.traces.Tracer("server").Start(r.Context(), "request", trace.WithSpanKind(trace.SpanKindServer))
@@ -66,8 +66,8 @@ func (o *telemetry) metrics(t testing.TB) []metricdata.Metrics {
 	return all
 }
 
-// counts returns the figures of a counter, or the numbers of a histogram's
-// measurements, by their attributes.
+// counts returns the figures of a counter, or the numbers of measurements of a
+// histogram, by attributes.
 func (o *telemetry) counts(t testing.TB, name string) map[string]int64 {
 	t.Helper()
 	counts := map[string]int64{}
@@ -91,7 +91,7 @@ func (o *telemetry) counts(t testing.TB, name string) map[string]int64 {
 	return counts
 }
 
-// words shows attributes without the names that all have in common.
+// words shows attributes without their common prefixes.
 func words(attributes []attribute.KeyValue) string {
 	list := []string{}
 	for _, a := range attributes {
@@ -110,7 +110,7 @@ var stores = []struct {
 	{"memory engine", engine},
 }
 
-// running is started once, since that takes longer than a test.
+// running is started once, since starting takes longer than a test.
 var running = sync.OnceValues(func() (p *plugin.Plugin, err error) {
 	opened, err = memory.Open(context.Background(), plugin.Config{
 		Shards: 2, MemoryLimit: 128 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),

@@ -20,12 +20,11 @@ var (
 	_ store.Closer      = (*measured)(nil)
 )
 
-// Unwrap returns the store that is measured.
+// Unwrap returns the measured store.
 func (m *measured) Unwrap() store.Store { return m.store }
 
-// absent reports whether nothing beneath is a T. A program that asks for what is not
-// there, as a loop that sweeps whatever it is given does, has not made an operation
-// fail, so that this is not measured.
+// absent reports whether nothing beneath is a T. Asking for a missing operation, as
+// a loop does that sweeps any store, is not a failed operation and is not measured.
 func absent[T any](m *measured) bool {
 	_, ok := store.As[T](m.store)
 	return !ok
@@ -123,8 +122,8 @@ func (m *measured) Restore(ctx context.Context, records iter.Seq2[store.Record, 
 	return err
 }
 
-// enumerate measures an enumeration from its first step to its end, whoever ends
-// it.
+// enumerate measures an enumeration from its first step until the store or the
+// caller ends it.
 func enumerate[T any](m *measured, ctx context.Context, op operation, of func(context.Context) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		c := m.begin(ctx, op)

@@ -8,15 +8,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
 )
 
-// scope is the name under which this package measures and traces.
+// scope is the name of this package's meter and tracer.
 const scope = "github.com/waddle-sessions/waddle/host/otel"
 
-// Option changes where a function of this module records to, and as what.
+// Option changes where a function of this module records, and with which attributes.
 type Option = setup.Option
 
-// WithMeterProvider has metrics go to p instead of the process-wide provider. One
-// that does nothing, of go.opentelemetry.io/otel/metric/noop, turns them off. Nil
-// changes nothing.
+// WithMeterProvider sends metrics to p instead of the process-wide provider. A
+// no-op one, of go.opentelemetry.io/otel/metric/noop, turns them off. Nil changes
+// nothing.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return func(c *setup.Config) {
 		if p != nil {
@@ -25,11 +25,10 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	}
 }
 
-// WithTracerProvider has spans go to p instead of the process-wide provider. One
-// that does nothing, of go.opentelemetry.io/otel/trace/noop, turns them off. Nil
-// changes nothing.
+// WithTracerProvider sends spans to p instead of the process-wide provider. A no-op
+// one, of go.opentelemetry.io/otel/trace/noop, turns them off. Nil changes nothing.
 //
-// Events are noted on the request's own span and thus go where that goes.
+// Events are added to the request's own span and go where that span goes.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return func(c *setup.Config) {
 		if p != nil {
@@ -38,9 +37,9 @@ func WithTracerProvider(p trace.TracerProvider) Option {
 	}
 }
 
-// WithAttributes adds attributes to all that is recorded, to tell stores,
-// applications or tenants apart. They must be few, and must not differ from
-// request to request.
+// WithAttributes adds attributes to everything recorded, to tell stores,
+// applications or tenants apart. They must be few and must not vary between
+// requests.
 func WithAttributes(attributes ...attribute.KeyValue) Option {
 	return func(c *setup.Config) { c.Attributes = append(c.Attributes, attributes...) }
 }

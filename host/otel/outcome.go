@@ -10,9 +10,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// outcome is how an operation of a store ended. That there is no record, or
-// another one than expected, is an answer and no failure, and neither is a
-// client that left before the operation began.
+// outcome is how an operation of a store ended. A missing record, or one other than
+// expected, is an answer and not a failure. Neither is a client that left before
+// the operation began a failure.
 type outcome int
 
 const (
@@ -45,8 +45,8 @@ func outcomeOf(err error) outcome {
 // errPanic stands for an operation that did not return.
 var errPanic = errors.New("panic")
 
-// errorTypes are the words of error.type. The first that fits counts: an error
-// of a session comes wrapped around that of its store.
+// errorTypes are the words of error.type. The first match counts: an error of a
+// session wraps that of its store.
 var errorTypes = []struct {
 	err  error
 	word string
@@ -73,8 +73,8 @@ var errorTypes = []struct {
 	{errPanic, "panic"},
 }
 
-// errorType returns the word for an error. Its text is not for telemetry: that
-// of a plugin's may hold whatever the plugin likes.
+// errorType returns the word for an error. Telemetry does not get its text: a
+// plugin may write anything into it.
 func errorType(err error) string {
 	for _, t := range errorTypes {
 		if errors.Is(err, t.err) {

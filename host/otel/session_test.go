@@ -29,7 +29,7 @@ const user, secret = "ada-is-a-user", "london-is-a-value"
 // app is an application with telemetry behind a real server.
 type app struct {
 	*telemetry
-	happened chan session.Event    // what the sessions tell of
+	happened chan session.Event    // events of the sessions
 	sessions *sessiontest.Sessions // over the wrapper
 	faults   *sessiontest.Store    // beneath it
 	server   *httptest.Server
@@ -73,8 +73,8 @@ func newApp(t testing.TB, s store.Store, options ...waddleotel.Option) *app {
 	return a
 }
 
-// Each request leaves exactly the events, measurements and spans of what it
-// did, over both stores.
+// Each request leaves exactly the events, measurements and spans of its own work,
+// over both stores.
 func TestRequests(t *testing.T) {
 	for _, st := range stores {
 		t.Run(st.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestRequests(t *testing.T) {
 				name, path string
 				before     func()
 				status     int
-				event      string   // the last one that the session tells of
+				event      string   // the session's last event
 				operations []string // outcome by operation, in order, as the spans have them
 				failed     string   // error.type
 			}{
@@ -158,8 +158,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// waitForRequest returns the spans of the one request since the last Reset. Its
-// own comes last, some time after the client has the response.
+// waitForRequest returns the spans of the only request since the last Reset. The
+// request's own comes last, some time after the client has the response.
 func (a *app) waitForRequest(t *testing.T) tracetest.SpanStubs {
 	t.Helper()
 	var spans tracetest.SpanStubs
@@ -179,8 +179,7 @@ func value(attributes []attribute.KeyValue, key string) string {
 	return ""
 }
 
-// Nothing that is recorded has an id, a key, a value, a user or the words of an
-// error in it.
+// Nothing recorded contains an id, a key, a value, a user or the text of an error.
 func TestNothingPrivateIsRecorded(t *testing.T) {
 	for _, st := range stores {
 		t.Run(st.name, func(t *testing.T) {
@@ -200,7 +199,7 @@ func TestNothingPrivateIsRecorded(t *testing.T) {
 				}
 				for key, err := range a.faults.Keys(t.Context(), store.At(a.sessions.Clock.Now())) {
 					require.NoError(t, err)
-					// The first bytes are what logs call a session.
+					// Logs name a session by its first bytes.
 					private = append(private, fmt.Sprintf("%x", key[:6]), string(key))
 				}
 			}
@@ -251,7 +250,7 @@ func TestNothingPrivateIsRecorded(t *testing.T) {
 	}
 }
 
-// Every kind of event that there is, and one that there is not yet.
+// Every existing kind of event, and one that does not exist yet.
 func TestEveryKindIsCounted(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
@@ -269,7 +268,7 @@ func TestEveryKindIsCounted(t *testing.T) {
 	on(context.Background(), session.Event{Kind: 1000})
 	want["event=unknown"] = 2
 	require.Equal(t, want, o.counts(t, "waddle.session.events"))
-	require.Empty(t, o.spans.GetSpans(), "without a request there is no span to note it on")
+	require.Empty(t, o.spans.GetSpans(), "without a request there is no span for it")
 }
 
 func TestManyRequestsAtOnce(t *testing.T) {

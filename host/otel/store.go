@@ -21,19 +21,19 @@ const (
 	outcomeKey   = attribute.Key("waddle.store.outcome")
 )
 
-// Store returns a store that does what s does and records how long each
-// operation takes and how it ends. It has all optional interfaces; what neither s
-// nor a store that s wraps has answers [store.ErrUnsupported] and is not measured.
-// [store.As] finds s and what s wraps in it. Closing it closes s. It panics if s is
-// nil.
+// Store returns a store that does what s does and records how long each operation
+// takes and how it ends. It has all optional interfaces; an operation that neither
+// s nor a store beneath it has returns [store.ErrUnsupported] and is not measured.
+// [store.As] finds s and the stores beneath it. Closing it closes s. Store panics
+// if s is nil.
 //
-// An operation is a span if its context has a span that is sampled, to be the
-// parent, and else is measured only: what runs in the background makes no
-// traces. The context that s gets has the new span.
+// An operation is a span if its context has a sampled span, which becomes the
+// parent. Otherwise it is only measured: background work makes no traces. The
+// context that s gets has the new span.
 //
-// The duration of Keys, Snapshot and Restore is the store's own: the time that
-// the caller takes with a record, or for one, is not counted, but is within the
-// span. It may be used by as many goroutines as s.
+// The duration of Keys, Snapshot and Restore is the store's own: it excludes the
+// caller's time for using or getting a record, which the span includes. As many
+// goroutines may use it as s.
 func Store(s store.Store, options ...Option) store.Store {
 	if s == nil {
 		panic("waddleotel: Store needs a store")
@@ -55,14 +55,14 @@ func Store(s store.Store, options ...Option) store.Store {
 	return m
 }
 
-// buckets reach from an engine in memory, whose operations take less than a
-// microsecond, to a network that is stuck.
+// buckets range from an engine in memory, whose operations take less than a
+// microsecond, to a stuck network.
 var buckets = []float64{
 	500e-9, 1e-6, 2.5e-6, 5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
 	1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5, 10,
 }
 
-// operation is what a store is asked for.
+// operation is an operation of a store.
 type operation int
 
 const (
@@ -93,15 +93,15 @@ var spanNames = func() (names [operations]string) {
 
 func (op operation) String() string { return operationNames[op] }
 
-// measured is the wrapper.
+// measured is the wrapper that Store returns.
 type measured struct {
 	store    store.Store
-	reads    store.Bounded // of the store
+	reads    store.Bounded // the store's GetAtMost
 	config   *setup.Config
 	tracer   trace.Tracer
 	duration metric.Float64Histogram
 
-	// Made once, since making them allocates.
+	// Made in advance, since making them allocates.
 	start  [operations][]trace.SpanStartOption
 	record [operations][outcomeError][]metric.RecordOption
 }
@@ -110,18 +110,17 @@ func (m *measured) attributes(op operation, o outcome, more ...attribute.KeyValu
 	return metric.WithAttributeSet(m.config.Set(append(more, operationKey.String(op.String()), outcomeKey.String(o.String()))...))
 }
 
-// call is an operation under way.
+// call is a running operation.
 type call struct {
 	op      operation
 	ctx     context.Context
 	span    trace.Span    // nil if there is none
-	began   time.Time     // zero if nobody wants to know
+	began   time.Time     // zero if the duration is not recorded
 	left    time.Time     // zero if the clock runs
-	outside time.Duration // for which it did not
+	outside time.Duration // how long the clock did not run
 }
 
-// begin starts the clock of an operation. The store is to be called with the
-// call's context.
+// begin starts the clock of an operation. Call the store with the call's context.
 func (m *measured) begin(ctx context.Context, op operation) call {
 	c := call{op: op, ctx: ctx}
 	// A request that is not sampled costs nothing here.
@@ -134,8 +133,8 @@ func (m *measured) begin(ctx context.Context, op operation) call {
 	return c
 }
 
-// end is deferred with the operation's result, which is errPanic until there is
-// one.
+// end is deferred with the operation's result, which is errPanic until the
+// operation returns.
 func (m *measured) end(c *call, result *error) {
 	err := *result
 	o := outcomeOf(err)

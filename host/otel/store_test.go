@@ -65,8 +65,8 @@ var all = map[string]func(ctx context.Context, s store.Store) error{
 	},
 }
 
-// However an operation ends, measurement and span say so, and the caller gets
-// what the store answered.
+// However an operation ends, the measurement and span show it, and the caller gets
+// the store's answer.
 func TestOutcomes(t *testing.T) {
 	wrapped := func(err error) error { return fmt.Errorf("%w: with detail", err) }
 	for _, c := range []struct {
@@ -120,8 +120,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// An operation is a span where the request is traced. What runs in the
-// background, and requests that are not sampled, are measured and no more.
+// An operation is a span if its request is traced. Background work and requests
+// that are not sampled are only measured.
 func TestSpansNeedASampledParent(t *testing.T) {
 	never := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
 	unsampled, span := never.Tracer("test").Start(t.Context(), "parent")
@@ -149,7 +149,7 @@ func TestSpansNeedASampledParent(t *testing.T) {
 	}
 }
 
-// spy notes the context it was called with.
+// spy records the context it was called with.
 type spy struct {
 	store.Store
 	span trace.SpanContext
@@ -160,7 +160,7 @@ func (s *spy) Save(ctx context.Context, _ store.Millis) error {
 	return nil
 }
 
-// What the store beneath traces lies within the operation.
+// Spans of the store beneath are children of the operation's span.
 func TestTheStoreGetsTheSpan(t *testing.T) {
 	o := newTelemetry()
 	beneath := &spy{}
@@ -191,8 +191,8 @@ func TestEachHalfCanBeTurnedOff(t *testing.T) {
 
 var processWide bool
 
-// Without options, and with nil for one, the process-wide providers count, also
-// if they are set later.
+// Without options, or with a nil one, the process-wide providers are used, even if
+// they are set later.
 func TestProcessWideProviders(t *testing.T) {
 	if processWide {
 		t.Skip("a process gets its providers once; this run has had them")
@@ -218,8 +218,8 @@ func TestProcessWideProviders(t *testing.T) {
 	require.Len(t, o.spans.GetSpans(), 2)
 }
 
-// The wrapper can do what the store beneath can, and measures no operation that is not
-// there.
+// The wrapper has the operations of the store beneath, and does not measure one that
+// is missing.
 func TestOptionalInterfaces(t *testing.T) {
 	storetest.Wrapper(t, func(s store.Store) store.Store { return waddleotel.Store(s, newTelemetry().options()...) })
 
@@ -238,7 +238,7 @@ func TestOptionalInterfaces(t *testing.T) {
 	for _, n := range o.counts(t, "waddle.store.operation.duration") {
 		sum += n
 	}
-	require.EqualValues(t, len(all)+3, sum, "that of each turn, and get, set and delete")
+	require.EqualValues(t, len(all)+3, sum, "one for each turn, and get, set and delete")
 
 	memory := store.NewMemory()
 	beneath, ok := store.As[*store.Memory](waddleotel.Store(memory, o.options()...))
@@ -247,7 +247,7 @@ func TestOptionalInterfaces(t *testing.T) {
 	require.Panics(t, func() { waddleotel.Store(nil) })
 }
 
-// What goes in and out is what it would be without the wrapper.
+// Arguments and results are the same as without the wrapper.
 func TestTransparent(t *testing.T) {
 	ctx := t.Context()
 	beneath := store.NewMemory()
@@ -296,7 +296,7 @@ func TestTransparent(t *testing.T) {
 	require.ErrorIs(t, store.Save(ctx, s, 1), store.ErrClosed)
 }
 
-// broken is a store with a mistake in it.
+// broken is a store with a bug.
 type broken struct{ store.Store }
 
 func (broken) Get(context.Context, []byte, store.Millis) ([]byte, error) { panic("a mistake") }

@@ -1,5 +1,5 @@
-// Package pluginotel observes WebAssembly plugins with OpenTelemetry: what they
-// hold in memory, whether they run, and what they were asked.
+// Package pluginotel observes WebAssembly plugins with OpenTelemetry: their memory,
+// whether they run, and calls to them.
 //
 //	engine, err := memory.Open(ctx, plugin.Config{})
 //	…
@@ -7,18 +7,19 @@
 //	…
 //	defer registration.Unregister()
 //
-// The figures are those of [plugin.Stats], read when metrics are collected and at
-// no other time: a plugin that is observed runs as one that is not.
+// The figures are those of [plugin.Stats]. They are read only when metrics are
+// collected, so observing does not change how a plugin runs.
 //
 // # What is recorded
 //
-// All with waddle.plugin.name, the plugin's name as in its errors and logs:
+// All have waddle.plugin.name, the plugin's name in errors and logs:
 //
 //   - waddle.plugin.memory.usage, up-down counter of By: linear memory that all
 //     instances have taken
-//   - waddle.plugin.memory.limit, up-down counter of By: what they may take
-//   - waddle.plugin.restarts, counter of {restart}: instances that replaced one
-//     that had failed, or was recycled
+//   - waddle.plugin.memory.limit, up-down counter of By: linear memory that they
+//     may take
+//   - waddle.plugin.restarts, counter of {restart}: instances that replaced a
+//     failed or recycled one
 //   - waddle.plugin.shards, up-down counter of {shard}: shards by
 //     waddle.plugin.shard.state: running, waiting (the breaker is open: the
 //     instance failed and another attempt follows) and closed
@@ -26,15 +27,14 @@
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
 //     such record), conflict (another request was faster) and error
 //
-// And of a guest that tells what it holds (see [plugin.Counts]), what it knows:
+// For a guest that reports what it holds (see [plugin.Counts]), also, as far as it knows:
 //
-//   - waddle.plugin.records, up-down counter of {record}: records that are stored
+//   - waddle.plugin.records, up-down counter of {record}: stored records
 //   - waddle.plugin.records.size, up-down counter of By: the space that they take
-//   - waddle.plugin.evictions, counter of {record}: records that were removed for
-//     want of room and had not expired; sessions that are lost, and a limit to
-//     raise
-//   - waddle.plugin.expirations, counter of {record}: records that were removed
-//     because they had expired
+//   - waddle.plugin.evictions, counter of {record}: unexpired records removed to
+//     make room; these are lost sessions, so raise the limit
+//   - waddle.plugin.expirations, counter of {record}: records removed because they
+//     had expired
 package pluginotel
 
 import (
@@ -58,7 +58,7 @@ const (
 	outcomeKey   = attribute.Key("waddle.plugin.outcome")
 )
 
-// Source is what is observed: a [plugin.Plugin], or what stands for one.
+// Source is what Observe observes: a [plugin.Plugin] or a substitute.
 type Source interface {
 	Info() plugin.Info
 	Stats() plugin.Stats
@@ -66,13 +66,12 @@ type Source interface {
 
 var _ Source = (*plugin.Plugin)(nil)
 
-// Observe has a plugin's figures collected until the registration is
-// unregistered, which is to be done when the plugin is closed. Plugins that are
-// observed at the same time must differ by name, or by
-// [waddleotel.WithAttributes]: they are told apart by nothing else. It panics if
-// there is no plugin.
+// Observe collects a plugin's figures until the registration is unregistered.
+// Unregister it when the plugin is closed. Plugins observed at the same time must
+// differ in name or in [waddleotel.WithAttributes]: nothing else tells them apart.
+// Observe panics if p is nil.
 //
-// An error is one of the meter provider's.
+// Errors are those of the meter provider.
 func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error) {
 	if p == nil {
 		panic("pluginotel: Observe needs a plugin")
@@ -87,7 +86,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances may take."))
 	o.restarts, errs[2] = meter.Int64ObservableCounter("waddle.plugin.restarts", metric.WithUnit("{restart}"),
-		metric.WithDescription("Instances that took the place of another one."))
+		metric.WithDescription("Instances that replaced another one."))
 	o.shards, errs[3] = meter.Int64ObservableUpDownCounter("waddle.plugin.shards", metric.WithUnit("{shard}"),
 		metric.WithDescription("Shards of the plugin by their state."))
 	o.calls, errs[4] = meter.Int64ObservableCounter("waddle.plugin.calls", metric.WithUnit("{call}"),
@@ -97,9 +96,9 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	o.size, errs[6] = meter.Int64ObservableUpDownCounter("waddle.plugin.records.size", metric.WithUnit("By"),
 		metric.WithDescription("Space that the plugin's records take."))
 	o.evictions, errs[7] = meter.Int64ObservableCounter("waddle.plugin.evictions", metric.WithUnit("{record}"),
-		metric.WithDescription("Records that were removed for want of room before they expired."))
+		metric.WithDescription("Records removed to make room before they expired."))
 	o.expirations, errs[8] = meter.Int64ObservableCounter("waddle.plugin.expirations", metric.WithUnit("{record}"),
-		metric.WithDescription("Records that were removed because they had expired."))
+		metric.WithDescription("Records removed because they had expired."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -150,8 +149,8 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	for i := range stats.Shards {
 		count[stats.Shards[i].State]++
 	}
-	// Also a state that no shard is in: an alarm is set on a figure, not on one
-	// that is missing.
+	// Report a state even if no shard is in it: an alarm needs a figure, not a
+	// missing one.
 	for state, with := range o.states {
 		to.ObserveInt64(o.shards, count[state], with)
 	}

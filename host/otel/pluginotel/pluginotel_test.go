@@ -24,7 +24,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// open runs a guest that does what the time of an operation says.
+// open runs a guest whose behaviour depends on the time of an operation.
 func open(t *testing.T, name string, clock *sessiontest.Clock) *plugin.Plugin {
 	t.Helper()
 	p, err := plugin.OpenFile(context.Background(), "../../plugin/testdata/hostile.wasm", plugin.Config{
@@ -111,7 +111,7 @@ func TestObserve(t *testing.T) {
 			shards(2, 0, 0)
 			want["restarts name=acme"] = 1
 		}},
-		// The guest makes nothing of the time at which it is to save.
+		// The guest ignores the time of a save.
 		{"closed", func() { require.Error(t, p.Close(ctx)) }, func() {
 			shards(0, 0, 2)
 			want["calls name=acme operation=save outcome=error"] = 2
@@ -146,7 +146,7 @@ func TestObserve(t *testing.T) {
 	require.Empty(t, figures)
 }
 
-// Several plugins are told apart by their names, or by what the program adds.
+// Several plugins are told apart by their names or by the program's attributes.
 func TestSeveralPlugins(t *testing.T) {
 	ctx := context.Background()
 	clock := new(sessiontest.Clock)
@@ -183,7 +183,7 @@ func TestErrors(t *testing.T) {
 	require.Panics(t, func() { _, _ = pluginotel.Observe(nil) })
 }
 
-// counting is a plugin whose guest tells what it holds.
+// counting is a plugin whose guest reports what it holds.
 type counting struct {
 	pluginotel.Source
 	counts plugin.Counts
@@ -191,7 +191,7 @@ type counting struct {
 
 func (c *counting) Stats() plugin.Stats { return plugin.Stats{Counts: c.counts} }
 
-// What a guest tells of itself is told on, and what it does not know is left out.
+// A guest's own figures are passed on; figures that it does not know are left out.
 func TestCounts(t *testing.T) {
 	source := &counting{Source: open(t, "acme", new(sessiontest.Clock))}
 	reader := sdk.NewManualReader()

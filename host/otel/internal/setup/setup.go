@@ -1,4 +1,4 @@
-// Package setup has the options that the packages of this module share.
+// Package setup holds the options that the packages of this module share.
 package setup
 
 import (
@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Config is what options change.
+// Config holds the values that options change.
 type Config struct {
 	Meters     metric.MeterProvider
 	Tracers    trace.TracerProvider
@@ -19,7 +19,7 @@ type Config struct {
 // Option changes a Config.
 type Option func(*Config)
 
-// New applies options to the process-wide providers.
+// New returns a Config with the process-wide providers, changed by options.
 func New(options []Option) *Config {
 	c := &Config{Meters: otel.GetMeterProvider(), Tracers: otel.GetTracerProvider()}
 	for _, o := range options {
@@ -38,12 +38,12 @@ func (c *Config) Tracer(name string) trace.Tracer {
 	return c.Tracers.Tracer(name, trace.WithSchemaURL(semconv.SchemaURL))
 }
 
-// With returns the common attributes and others.
+// With returns the common attributes followed by more.
 func (c *Config) With(more ...attribute.KeyValue) []attribute.KeyValue {
 	return append(append(make([]attribute.KeyValue, 0, len(c.Attributes)+len(more)), c.Attributes...), more...)
 }
 
-// Set is With as a set.
+// Set returns the attributes of With as a set.
 func (c *Config) Set(more ...attribute.KeyValue) attribute.Set {
 	return attribute.NewSet(c.With(more...)...)
 }
