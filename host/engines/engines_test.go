@@ -211,7 +211,7 @@ func TestDescribe(t *testing.T) {
 		{Field: "Config.LockWait", Variable: "SESSION_LOCK_WAIT", Value: "1m30s", Changed: true},
 	}, s.Describe())
 
-	// What is described can be set.
+	// Every described value can be set.
 	var again []string
 	for _, d := range s.Describe() {
 		again = append(again, d.Variable+"="+d.Value)

@@ -148,7 +148,7 @@ func TestMemorySweepsNothingByALeap(t *testing.T) {
 	write(s, 10*records, now+leap+hour+1)
 	require.Equal(t, 10*records, s.Len(), "a clock that advances steadily is believed")
 
-	// Where little is written, each write seems to be a leap.
+	// If writes are rare, each seems to be a leap.
 	s = store.NewMemory()
 	for i := range 5000 {
 		at := now + store.Millis(i)*48*hour

@@ -115,8 +115,8 @@ type Code struct {
 	CompileTime time.Duration `json:"compile_time_estimate"`
 }
 
-// Of reports on the module. size is that of the file if wasm is only its
-// beginning, because it is larger than [MaxModule]; -1 if that is not known.
+// Of reports on the module. size is the file's size if wasm is only its beginning,
+// because it is larger than [MaxModule]; -1 if that is not known.
 func Of(file string, wasm []byte, size int64) *Report {
 	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
 		Absent: []Absent{}, Imports: []Import{}, Capabilities: []Capability{}}

@@ -94,7 +94,7 @@ func TestProjectsBuildAndPass(t *testing.T) {
 				if tool.required && os.Getenv("CI") == "true" {
 					t.Fatalf("missing: %s", tool.missing)
 				}
-				t.Skipf("SKIPPED: a project in %s is not built, for want of %s", l.Title, tool.missing)
+				t.Skipf("SKIPPED: a project in %s is not built: it needs %s", l.Title, tool.missing)
 			}
 			dir := filepath.Join(t.TempDir(), "shelf")
 			_, err := project.Write(dir, l.Name, options(l.Name))
@@ -133,7 +133,7 @@ func TestWordsOfALanguageAsNames(t *testing.T) {
 	} {
 		tool := toolchain(t, language)
 		if tool.missing != "" {
-			t.Logf("SKIPPED: %s, for want of %s", language, tool.missing)
+			t.Logf("SKIPPED: %s, which needs %s", language, tool.missing)
 			continue
 		}
 		if language == "assemblyscript" && os.Getenv("CI") != "true" && exec.Command("npm", "view", "assemblyscript", "version").Run() != nil {

@@ -318,7 +318,7 @@ function showRequest(method, path, response) {
   while ($("requests").children.length > shown) $("requests").lastElementChild.remove();
 }
 
-// What the page is about
+// The engine and the settings
 
 async function showAbout() {
   const about = await (await fetch("/api/about")).json();
