@@ -45,9 +45,9 @@ most.
 A module that uses files gets a temporary directory, or one within --mount, which
 chooses their disk. So does the bundled engine.
 
-A module from a file is not trusted: it runs with a deadline for each call, which
-makes loops slower, and so does the engine beside it. --trusted runs both without
-one, as bundled engines are run, after one short trial with a deadline.
+A module from a file is not trusted: it and the bundled engine run with a deadline
+for each call, which makes loops slower. --trusted runs both like bundled engines,
+without a deadline, after one short trial with one.
 
 The exit code is 1 if any operation failed. After an interrupt (Ctrl-C) bench
 reports what it has measured so far.`,
@@ -72,7 +72,7 @@ reports what it has measured so far.`,
 	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "run these numbers of workers at once, a `LIST`")
 	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure each store for `DURATION` per figure")
 	f.IntVar(&flags.rounds, "rounds", 5, "measure in `N` rounds, in which the stores take turns")
-	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call (default 5s, and none with --trusted)")
+	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call (default 5s, none with --trusted)")
 	addTrusted(cmd, &flags.trusted)
 	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them at the end")
 	addQuota(cmd, &flags.quota)
@@ -101,8 +101,8 @@ type benchFlags struct {
 	json, verbose       bool
 }
 
-// configOf is how both are run. A figure beside that of an engine which has no
-// deadline would compare the deadline.
+// configOf is the configuration of both. If only one had a deadline, the figures
+// would compare the deadline.
 func (f benchFlags) configOf(bundled bool) plugin.Config {
 	cfg := plugin.Config{Trusted: f.trusted || bundled, Deadline: f.deadline}
 	if !cfg.Trusted {
@@ -155,7 +155,7 @@ func (f benchFlags) plan() (loadtest.Plan, error) {
 	case f.duration/time.Duration(f.rounds) < time.Millisecond:
 		return p, usagef("--duration is %v in %d rounds: must be at least a millisecond per round", f.duration, f.rounds)
 	case f.deadline < 0:
-		return p, usagef("--deadline is %v, and may not be negative", f.deadline)
+		return p, usagef("--deadline is %v: must not be negative", f.deadline)
 	}
 	return p, cmp.Or(checkMount(f.mount), f.quota.check())
 }

@@ -17,10 +17,10 @@ func addConfig(cmd *cobra.Command, settings *map[string]string) {
 	mustComplete(cmd, "config", completeConfig)
 }
 
-// addTrusted adds the flag for a module from a file that its user vouches for.
+// addTrusted adds the flag for a module from a file that the user vouches for.
 func addTrusted(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVar(value, "trusted", false, "trust a module from a file as a bundled engine: no bounds in time, and full speed; "+
-		"a loop without end in it stops the program")
+	cmd.Flags().BoolVar(value, "trusted", false, "trust a module from a file like a bundled engine: full speed without bounds in time; "+
+		"an endless loop in it stops the program")
 }
 
 func addJSON(cmd *cobra.Command, value *bool) {

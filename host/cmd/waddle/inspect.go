@@ -22,9 +22,9 @@ func newInspect(env *environment) *cobra.Command {
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile. None of its code is run.
-It shows what the module exports and imports, its memory, table and sizes, its
-SHA-256, what it could do by what it imports, whether it is trusted, and every
-reason for which a host would refuse it.
+The report shows the module's exports and imports, its memory, table and sizes,
+its SHA-256, what its imports would let it do, whether it is trusted, and every
+reason why a host would refuse it.
 
 --describe does run the module, up to its first operation: in one instance, with
 little memory, two seconds for each step, and a temporary directory at /data. The

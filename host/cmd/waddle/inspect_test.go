@@ -58,30 +58,30 @@ func TestInspect(t *testing.T) {
 		stdout []string
 		says   string // the last line on standard error
 	}{
-		{"bundled", []string{"memory"}, 0, []string{"session_abi_v1", "session_snapshot", "wasi_snapshot_preview1.random_get", "it is a bundled engine, which is trusted", "Nothing in the file speaks against it"}, ""},
-		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "5s unless another is set", "Nothing in the file speaks against it"}, ""},
+		{"bundled", []string{"memory"}, 0, []string{"session_abi_v1", "session_snapshot", "wasi_snapshot_preview1.random_get", "it is a bundled engine and trusted", "Nothing in the file was found against it"}, ""},
+		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "by default 5s", "Nothing in the file was found against it"}, ""},
 		{"described", []string{hostileGuest("store"), "--describe"}, 0, []string{"tiny store", "1.0", "cas", "7.8 KiB", "It would be loaded."}, ""},
 		{"described with a directory", []string{"keyfolder", "--describe"}, 0, []string{"name        keyfolder"}, ""},
 		{"described with settings", []string{"--describe", "memory", "-c", "max_entries=1000"}, 0, []string{"name        memory"}, ""},
 		{"described with a wrong setting", []string{"--describe", "memory", "-c", "max_entires=1000"}, 1, []string{"max_entires", "It would be refused"}, "would be refused"},
 		{"describes what is refused", []string{"--describe", hostileGuest("describe_small")}, 1, []string{"max_key", "It would be refused"}, "would be refused"},
 		{"describes limits that are none", []string{"--describe", hostileGuest("describe_limits"), "--json"}, 1, []string{`"accepted": false`, "max_value"}, "would be refused"},
-		{"never called", []string{hostileGuest("init_loop")}, 0, []string{"_initialize", "Nothing in the file speaks against it"}, ""},
+		{"never called", []string{hostileGuest("init_loop")}, 0, []string{"_initialize", "Nothing in the file was found against it"}, ""},
 		{"endless", []string{hostileGuest("init_loop"), "--describe"}, 1, []string{"longer than 2s"}, "would be refused"},
 		{"exits", []string{hostileGuest("init_exit"), "--describe"}, 1, []string{"exited with code 2"}, "would be refused"},
-		{"refused", []string{hostileGuest("import_module")}, 1, []string{"env.abort", "It would be refused", "what a host of this version does not have"}, "would be refused"},
+		{"refused", []string{hostileGuest("import_module")}, 1, []string{"env.abort", "It would be refused", "functions that a host of this version lacks"}, "would be refused"},
 		{"refused, not run", []string{hostileGuest("start"), "--describe"}, 1, []string{"start section"}, "would be refused"},
 		{"cut", []string{cut}, 1, []string{"session_alloc", "cannot be read to its end"}, "would be refused"},
 		{"text", []string{text}, 1, []string{"not a WebAssembly module", `"hello"`}, "would be refused"},
 		{"empty", []string{empty}, 1, []string{"not a WebAssembly module"}, "would be refused"},
 		{"huge", []string{huge}, 1, []string{"64.0 GiB", "68719476736 bytes: must be at most 33554432"}, "would be refused"},
-		{"directory", []string{dir}, 2, nil, "is a directory; a module is"},
-		{"absent", []string{"nothing.wasm"}, 2, nil, `no file "nothing.wasm"; a module is`},
+		{"directory", []string{dir}, 2, nil, "is a directory: must be the path"},
+		{"absent", []string{"nothing.wasm"}, 2, nil, `no file "nothing.wasm": must be the path`},
 		{"none", nil, 2, nil, "inspect needs a module"},
-		{"two", []string{"a.wasm", "b.wasm"}, 2, nil, "takes one module, and got 2"},
+		{"two", []string{"a.wasm", "b.wasm"}, 2, nil, "takes one module, got 2"},
 		{"settings without running", []string{"memory", "-c", "max_entries=7"}, 2, nil, "add --describe"},
 		{"bad setting", []string{"memory", "-c", "max_entries"}, 2, nil, "max_entries=100"},
-		{"setting twice", []string{"memory", "--describe", "-c", "a=1", "-c", "a=2"}, 2, nil, "a is there twice"},
+		{"setting twice", []string{"memory", "--describe", "-c", "a=1", "-c", "a=2"}, 2, nil, "a is given twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, nil, append([]string{"inspect"}, c.args...)...)

@@ -52,8 +52,8 @@ func TestRunGivesAQuota(t *testing.T) {
 	}
 }
 
-// A plugin from a file has a bound in time, and none of a trusted one's freedoms,
-// unless the flag says so.
+// A plugin from a file has a bound in time and is not trusted, unless the flag says
+// so.
 func TestRunTrustsNoFile(t *testing.T) {
 	for _, c := range []struct {
 		args     []string
@@ -80,7 +80,7 @@ func TestRunTrustsNoFile(t *testing.T) {
 	s, _, err := openStorage(t.Context(), settings)
 	require.NoError(t, err)
 	defer store.Close(t.Context(), s)
-	const loops = 2 // this guest does what the time says
+	const loops = 2 // this guest's behaviour depends on the time
 	_, err = s.Get(t.Context(), []byte("key"), loops)
 	require.ErrorIs(t, err, plugin.ErrDeadline)
 }

@@ -30,8 +30,8 @@ func newRun(env *environment) *cobra.Command {
 		Long: settingsInHelp(`
 The storage plugin FILE.wasm keeps the sessions. Without it, the storage that
 SESSION_STORAGE names keeps them, or else the bundled engine "memory".
-Each call of a plugin from a file has a bound in time, 5 seconds, unless
---trusted says that it needs none.
+Each call of a plugin from a file must end within 5 seconds, unless --trusted
+is given.
 
 Settings come from the environment. Those of sessions have the same names as
 everywhere:

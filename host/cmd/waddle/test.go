@@ -32,9 +32,9 @@ exports to a hundred thousand operations after which its memory must have stoppe
 growing. A failure shows the call with its bytes, the result, and the requirement
 with its section of the specification. The same seed gives the same checks again.
 
-The module is run as one that is not trusted: a call that takes longer than
---deadline is ended. --trusted runs it as the bundled engines are run, without
-one unless it is set; a call without an end is then one of the suite.
+The module is not trusted: a call that takes longer than --deadline is ended.
+--trusted runs it like a bundled engine, without a deadline unless one is set; a
+call that never ends then hangs the suite.
 
 A module that needs a directory gets a temporary one at /data, or one made within
 --mount. It must find what it saved there when it is opened again.
@@ -96,7 +96,7 @@ type testFlags struct {
 	soak, sequences, shards int
 	records, bytes          int
 	deadline                time.Duration
-	deadlineSet             bool // by whoever runs the suite
+	deadlineSet             bool // the user set it
 	trusted, json, verbose  bool
 }
 

@@ -15,8 +15,7 @@ import (
 //go:embed keyfolder.wasm.gz
 var packed []byte
 
-// Name is what the engine is called in logs and errors unless Config.Name says
-// otherwise.
+// Name is the engine's name in logs and errors, unless Config.Name is set.
 const Name = "keyfolder"
 
 // Open starts the engine over a directory, which it makes, private to the user, if

@@ -26,8 +26,8 @@ type Config struct {
 	// all.
 	Admit func(*Description) error
 
-	// Opened is told when a shard has got an instance, whose lock is held: it must not
-	// call the store. Nil for nobody.
+	// Opened is called when a shard has got an instance. It must not call the store,
+	// since the shard's lock is held. Nil means no call.
 	Opened func(shard int)
 
 	// Fail turns a failure into the error that a caller gets.

@@ -61,7 +61,8 @@ func (s *shard) one(ctx context.Context, op opKind, f func(*shard, *runner) erro
 			o.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		}
 	}()
-	// What was never open has accepted nothing, and what sleeps has been saved.
+	// A shard that was never open has accepted nothing, and one that sleeps has
+	// been saved.
 	if op == opSave && s.resting() {
 		if s.store.closing.Load() {
 			o.err = store.ErrClosed

@@ -89,7 +89,7 @@ func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Mill
 	}
 }
 
-// chunk makes one step, in the instance that the first step notes.
+// chunk makes one step, in the instance that the first step recorded.
 func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, now store.Millis, instance *uint64) (next int64, chunk []byte, err error) {
 	in, err := s.lock(ctx)
 	if err != nil {

@@ -54,7 +54,7 @@ func (l lines) split() []string {
 	return list
 }
 
-// Complain logs an error unless it was said often enough.
+// Complain logs an error unless the log has it often enough.
 func (st *Store) Complain(message string, err error, args ...any) {
 	ok, unsaid := st.said.Take(message+": "+err.Error(), st.config.Now())
 	if !ok {

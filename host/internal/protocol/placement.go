@@ -33,7 +33,7 @@ func (st *Store) Parts() int {
 	return len(st.shards)
 }
 
-// locking is how a shard is taken: whether one that sleeps is woken.
+// locking is a way to take a shard, which may or may not wake one that sleeps.
 type locking func(*shard, context.Context) (*runner, error)
 
 var (
@@ -126,7 +126,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			return s, s.in, 0, nil
 		}
 		closed, retryAt := s.closed, s.retryAt
-		s.letGo() // there is nothing to be had, which nobody is woken for
+		s.letGo() // there is no instance, so nobody is woken
 		if closed {
 			return nil, nil, 0, store.ErrClosed
 		}

@@ -7,11 +7,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Recycle replaces every instance by a new one that holds the same records, shard by
-// shard, and leaves out those that were never open or sleep. Operations on that shard wait. A
-// guest that keeps files saves, and the next instance finds them; any other must have
-// snapshot and restore, and needs as much memory again for one shard meanwhile. A guest
-// whose records lie elsewhere saves once.
+// Recycle replaces every instance by a new one with the same records, shard by shard, and
+// skips shards that were never open or sleep. Operations on the shard wait meanwhile. A
+// guest that keeps files saves, and the new instance finds them. Any other guest must have
+// snapshot and restore, and one shard at a time needs twice its memory. A guest whose
+// records are stored elsewhere saves once.
 //
 // If a shard's records cannot be carried over, the shard keeps its instance, and
 // Recycle goes on with the others and joins the errors. A cancelled context stops

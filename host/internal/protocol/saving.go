@@ -183,7 +183,7 @@ func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
 	return err
 }
 
-// written is how many writes there were altogether.
+// written returns the number of writes to all shards.
 func (st *Store) written() (n uint64) {
 	for _, s := range st.shards {
 		n += s.progress.written.Load()
@@ -191,8 +191,8 @@ func (st *Store) written() (n uint64) {
 	return n
 }
 
-// Unsaved reports whether a step of saving may have something to do for a shard. It
-// does not wait.
+// Unsaved reports whether a step of saving may have work for a shard. It does not
+// wait.
 func (st *Store) Unsaved(shard int) bool {
 	if st.rests(shard) {
 		return false
@@ -202,7 +202,7 @@ func (st *Store) Unsaved(shard int) bool {
 	}
 	p := &st.shards[shard].progress
 	if !p.mu.TryLock() {
-		return true // somebody saves
+		return true // a save is running
 	}
 	defer p.mu.Unlock()
 	return p.written.Load() > p.saved

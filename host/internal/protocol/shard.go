@@ -34,17 +34,18 @@ type shard struct {
 	told     bool // the failure is in the log
 	lastErr  string
 	restarts uint64
-	// generation counts instances but for those that hold all of the one before, so
-	// that a write is known to be lost. It is 0 until the shard is opened for the
-	// first time.
+	// generation counts instances, except those that hold everything from the
+	// previous one, so that a lost write is noticed. It is 0 until the shard first
+	// opens.
 	generation uint64
 	opened     atomic.Bool // generation is above 0
-	// asleep says that the instance was closed with all that it held saved, or kept
-	// here. An enumeration does not go on in the next one, as instances tells.
+	// asleep says that the instance was closed after its records were saved, or
+	// kept here. An enumeration does not continue in the next instance, which it
+	// notices by instances.
 	asleep     atomic.Bool
 	kept       [][]byte // lists of records
 	instances  uint64
-	seenCalls  uint64 // by the step that puts idle shards to sleep
+	seenCalls  uint64 // by the last step that puts idle shards to sleep
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
 	progress   progress
@@ -177,8 +178,8 @@ func (s *shard) wake() {
 	}
 }
 
-// revive opens an instance where there is none: the first one, one in place of one
-// that failed, or one in place of one that was put to sleep.
+// revive opens an instance if there is none: the first one, or the replacement of
+// one that failed or was put to sleep.
 func (s *shard) revive() (*runner, error) {
 	if s.closed {
 		return nil, store.ErrClosed

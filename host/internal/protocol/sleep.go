@@ -7,12 +7,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Sleep closes every instance and gives back what it takes; the next call that needs
-// one brings it up again, with all records. A guest that keeps files has them there, and
-// one whose records lie elsewhere finds them. Of any other the host keeps the records: it must have snapshot, or Sleep fails with
-// [store.ErrUnsupported] and the instance goes on. A call that runs is waited for.
+// Sleep closes every instance and releases its resources; the next call that needs one
+// brings it up again, with all records. A guest that keeps files, or whose records are
+// stored elsewhere, finds its records again. For any other guest the host keeps the
+// records: the guest must have snapshot, or Sleep fails with [store.ErrUnsupported] and the
+// instance goes on. Sleep waits for running calls.
 //
-// Nothing is lost, and nothing is made durable that would not be by Save.
+// Sleep loses nothing, and makes durable only what Save would.
 func (st *Store) Sleep(ctx context.Context, now store.Millis) error {
 	now = st.config.judge(now)
 	extents := st.extents()
@@ -28,7 +29,7 @@ func (st *Store) Sleep(ctx context.Context, now store.Millis) error {
 }
 
 // SleepIfIdle is a step of a scheduler: it puts the shard to sleep if it had no call of
-// a caller since the step before. A shard that is within a call is left alone.
+// a caller since the last step. It skips a shard that is in a call.
 func (st *Store) SleepIfIdle(ctx context.Context, shard int, now store.Millis) error {
 	s := st.shards[shard]
 	if s.resting() || !s.mu.TryLock() {
@@ -46,12 +47,12 @@ func (st *Store) SleepIfIdle(ctx context.Context, shard int, now store.Millis) e
 	return err
 }
 
-// used reports whether there was a call since it was asked last. The lock is held.
+// used reports whether there was a call since used last ran. The lock is held.
 func (s *shard) used() bool {
 	calls := uint64(0)
 	for op, o := range s.ops {
 		switch opKind(op) {
-		case opSave, opSweep, opFlush: // which go on for a shard that nobody uses
+		case opSave, opSweep, opFlush: // these go on for an unused shard
 		default:
 			calls += o.Calls
 		}
@@ -61,8 +62,8 @@ func (s *shard) used() bool {
 	return used
 }
 
-// Resting reports whether no shard has an instance, because it was never needed or
-// sleeps.
+// Resting reports whether no shard has an instance, because each was never needed
+// or sleeps.
 func (st *Store) Resting() bool {
 	for _, s := range st.shards {
 		if !s.resting() {
@@ -72,12 +73,12 @@ func (st *Store) Resting() bool {
 	return true
 }
 
-// Awake reports whether there may be something to do for a part: its shard was open and
-// does not sleep.
+// Awake reports whether a step may have work for a part: its shard was open and does
+// not sleep.
 func (st *Store) Awake(part int) bool { return !st.rests(part) }
 
-// rests reports whether there is nothing to do for a part: for its shard, or for all of
-// them where any instance would do it.
+// rests reports whether a step has no work for a part: for its shard, or for all shards
+// if any instance would do the work.
 func (st *Store) rests(part int) bool {
 	if st.remote() {
 		return st.Resting()
@@ -88,7 +89,7 @@ func (st *Store) rests(part int) bool {
 // resting reports whether the shard has no instance and needs none so far.
 func (s *shard) resting() bool { return !s.opened.Load() || s.asleep.Load() }
 
-// sleeping returns the records of a shard that sleeps.
+// sleeping returns the kept records of a shard, and whether it sleeps.
 func (s *shard) sleeping() (kept [][]byte, asleep bool) {
 	if !s.asleep.Load() {
 		return nil, false
@@ -98,10 +99,10 @@ func (s *shard) sleeping() (kept [][]byte, asleep bool) {
 	return s.kept, s.asleep.Load()
 }
 
-// errAsleep is what lockAwake returns of a shard that sleeps.
+// errAsleep is returned by lockAwake when the shard sleeps.
 var errAsleep = errors.New("protocol: the shard sleeps")
 
-// lockAwake is lock for what is not worth to wake a shard for.
+// lockAwake is lock for work that must not wake a shard.
 func (s *shard) lockAwake(ctx context.Context) (*runner, error) {
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (s *shard) lockAwake(ctx context.Context) (*runner, error) {
 	return in, err
 }
 
-// acquire is lock for who needs no instance.
+// acquire is lock for callers that need no instance.
 func (s *shard) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -139,8 +140,8 @@ func (s *shard) acquire(ctx context.Context) error {
 	return err
 }
 
-// sleep saves, and closes the instance, unless there is none or may says otherwise
-// when the lock is held.
+// sleep saves and closes the instance, unless there is none or may, called with the
+// lock held, forbids it.
 func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func() bool) error {
 	if s.resting() && !s.store.closing.Load() {
 		return nil
@@ -172,7 +173,7 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func
 	}
 	s.countWritten()
 	if s.in == nil {
-		return nil // it failed at that
+		return nil // saving or collecting failed it
 	}
 	in.Close()
 	s.in, s.kept, s.round = nil, kept, round{}
@@ -180,8 +181,8 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func
 	return nil
 }
 
-// keeps reports whether the host has to keep the records of an instance that sleeps:
-// for the next one, or for the archive.
+// keeps reports whether the host must keep the records of a sleeping instance, for
+// the next one or for the archive.
 func (s *shard) keeps() bool {
 	return !s.store.remote() && (!s.store.config.KeepsFiles || s.store.archive != nil)
 }
@@ -206,11 +207,11 @@ func (s *shard) collect(ctx context.Context, x *extent, in *runner, now store.Mi
 	}
 }
 
-// refill gives an instance in the place of one that sleeps what that one held. What
-// is kept stays until the instance has it all.
+// refill restores the kept records of a sleeping instance to its replacement. They
+// stay kept until the replacement has them all.
 func (s *shard) refill(in *runner) error {
 	if s.store.config.KeepsFiles {
-		return nil // it has them
+		return nil // the guest has them
 	}
 	now := s.store.config.judge(store.At(s.store.config.Now()))
 	for _, list := range s.kept {
@@ -226,8 +227,8 @@ func (s *shard) refill(in *runner) error {
 	return nil
 }
 
-// closeAsleep ends a shard that has no instance. If it sleeps, the copy gets what is
-// kept of it.
+// closeAsleep ends a shard that has no instance. If it sleeps, the copy gets its
+// kept records.
 func (s *shard) closeAsleep(c *closing) error {
 	kept := s.kept
 	s.kept = nil

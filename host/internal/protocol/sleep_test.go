@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// fillSleeper writes so many records.
+// fillSleeper writes n records.
 func fillSleeper(t *testing.T, st *Store, n int) {
 	t.Helper()
 	for i := range n {
@@ -29,7 +29,7 @@ func requireFilled(t *testing.T, st *Store, n int) {
 	}
 }
 
-// A shard that sleeps has no instance and all its records; a call brings it up, and no
+// A shard that sleeps has no instance but all its records. A call brings it up; no
 // step of a scheduler does.
 func TestSleepLosesNothing(t *testing.T) {
 	f := newFake()
@@ -65,7 +65,7 @@ func TestSleepLosesNothing(t *testing.T) {
 	}
 }
 
-// A guest that keeps files finds them: the host keeps nothing of it.
+// A guest that keeps files finds them again: the host keeps none of its records.
 func TestSleepOfAGuestWithFiles(t *testing.T) {
 	f := newFake()
 	f.shared = make(map[string]store.Record)
@@ -77,7 +77,7 @@ func TestSleepOfAGuestWithFiles(t *testing.T) {
 	requireFilled(t, st, 10)
 }
 
-// One that can neither is left as it is.
+// A guest that can do neither is not put to sleep.
 func TestSleepIsNotForAGuestWithoutSnapshots(t *testing.T) {
 	f := newFake()
 	f.lacks = []string{"snapshot"}
@@ -89,8 +89,8 @@ func TestSleepIsNotForAGuestWithoutSnapshots(t *testing.T) {
 	requireFilled(t, st, 10)
 }
 
-// A save that fails keeps the instance, and a new instance that cannot take the records
-// leaves them where they are for the next attempt.
+// If saving fails, the instance stays. If a new instance cannot take the records, they
+// stay kept for the next attempt.
 func TestSleepThatFails(t *testing.T) {
 	f := newFake()
 	now := time.UnixMilli(1)
@@ -103,7 +103,7 @@ func TestSleepThatFails(t *testing.T) {
 	require.NoError(t, st.Sleep(t.Context(), 1))
 
 	for _, failure := range []error{&Answer{Code: abi.NoSpace}, &Fault{Kind: ErrTrap}, &Fault{Kind: ErrBudget}} {
-		for _, op := range []string{"new", "open", "set"} { // by which this guest is restored
+		for _, op := range []string{"new", "open", "set"} { // this guest is restored by these
 			f.failing(op, failure)
 			_, err := st.Get(t.Context(), []byte("key1"), 1)
 			require.ErrorIs(t, err, errFake)
@@ -127,7 +127,7 @@ func TestIdleShardsSleep(t *testing.T) {
 	}
 	require.NoError(t, st.Set(t.Context(), store.Write{Key: key, Value: []byte("12345678"), Now: 1}))
 	step()
-	require.False(t, st.Awake(0), "it never was called")
+	require.False(t, st.Awake(0), "it was never called")
 	require.True(t, st.Awake(1))
 	_, err := st.Get(t.Context(), key, 1)
 	require.NoError(t, err)
@@ -136,13 +136,13 @@ func TestIdleShardsSleep(t *testing.T) {
 	require.NoError(t, st.Save(t.Context(), 1))
 	require.True(t, st.SweepShard(t.Context(), 1, at(1)))
 	step()
-	require.False(t, st.Awake(1), "what the host does is no call")
+	require.False(t, st.Awake(1), "the host's own steps are not calls")
 	_, err = st.Get(t.Context(), key, 1)
 	require.NoError(t, err)
 	step()
 	require.True(t, st.Awake(1))
 
-	// One that is within a call is left alone, and keeps nobody waiting.
+	// A shard in a call is skipped, without waiting for it.
 	in, err := st.shards[1].lock(t.Context())
 	require.NoError(t, err)
 	require.NotNil(t, in)
@@ -151,8 +151,7 @@ func TestIdleShardsSleep(t *testing.T) {
 	require.True(t, st.Awake(1))
 }
 
-// An enumeration does not go on in an instance that has come in the place of another
-// one, whose cursors are others.
+// An enumeration does not continue in a replaced instance, whose cursors differ.
 func TestSleepDuringAnEnumeration(t *testing.T) {
 	f := newFake()
 	st := f.open(t, Config{Shards: 1})
@@ -188,7 +187,7 @@ func TestSleepBetweenAWriteAndItsSave(t *testing.T) {
 	require.NoError(t, s.saveUpTo(m, 1))
 }
 
-// The archive has what sleeps, in the copies in between and in the last one.
+// The archive has the records of sleeping shards, in each copy and in the last one.
 func TestArchiveOfWhatSleeps(t *testing.T) {
 	f := newFake()
 	st := f.open(t, Config{Shards: 4})
@@ -210,7 +209,7 @@ func TestArchiveOfWhatSleeps(t *testing.T) {
 	require.Empty(t, a.kept)
 }
 
-// Calls and sleep at the same time: no record is ever away.
+// Calls and sleep at the same time: no record is ever missing.
 func TestSleepUnderCalls(t *testing.T) {
 	f := newFake()
 	st := f.open(t, Config{Shards: 4})
@@ -232,7 +231,7 @@ func TestSleepUnderCalls(t *testing.T) {
 	wait.Wait()
 }
 
-// fakeArchive counts what it is given.
+// fakeArchive counts the records that it gets.
 type fakeArchive struct {
 	mu      sync.Mutex
 	records int

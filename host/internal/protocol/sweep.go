@@ -68,13 +68,13 @@ const (
 	sweepStretches = 64
 )
 
-// SweepShard is a step of sweeping: it removes expired records of a shard, going on
-// where the last step ended, one stretch of records or several if many have expired.
-// Others use the shard meanwhile. A shard that never was open, or sleeps, is left alone. It
-// reports false if the guest does not sweep; a failure is in the log.
+// SweepShard is a step of sweeping: it removes expired records of a shard and resumes where
+// the last step ended. It covers one stretch of records, or several if many have expired.
+// Others use the shard meanwhile. It skips a shard that was never open or sleeps. It
+// reports false if the guest does not sweep, and logs failures.
 //
-// Each call of the guest is told the time anew. A clock that is set back meanwhile
-// must not cost what was written by the right time.
+// Each call of the guest gets the time anew. A clock that is set back meanwhile
+// must not lose records written by the right time.
 func (st *Store) SweepShard(ctx context.Context, shard int, now func() store.Millis) (able bool) {
 	s := st.shards[shard]
 	if st.rests(shard) {

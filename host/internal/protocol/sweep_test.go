@@ -51,8 +51,8 @@ func TestSweepInSteps(t *testing.T) {
 // at is a clock that stands still.
 func at(now store.Millis) func() store.Millis { return func() store.Millis { return now } }
 
-// A clock that is set back while a shard is being swept is believed from the next call
-// of the guest on.
+// If a clock is set back during a sweep, the guest's next call already uses the new
+// time.
 func TestSweepBySetClock(t *testing.T) {
 	f := newFake()
 	p := f.open(t, Config{Shards: 1})

@@ -36,7 +36,7 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		cfg.Shards = shards
 	}
 	cfg.Trusted = true
-	// It is trusted with the directory too, also where its calls have a deadline.
+	// It is trusted with the directory too, even if its calls have a deadline.
 	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: -1, MaxFiles: -1}}
 	return plugin.Open(ctx, wasm, cfg)
 }

@@ -37,11 +37,10 @@ const (
 	describeDeadline = 2 * time.Second
 )
 
-// Describe runs the guest, which is not trusted, up to its first operation, in one
-// instance with little memory and a deadline for each step, and without a cache of
-// code. The
-// directory, if there is one, is mounted for it; what it writes to its log goes
-// to log. It returns an error only if the context ended first.
+// Describe runs the guest, untrusted, up to its first operation, in one instance
+// with little memory and a deadline for each step, and without the code cache. It
+// mounts the directory, if there is one. The guest's log goes to log. Describe
+// returns an error only if the context ended first.
 func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir string, log *slog.Logger) (*Description, error) {
 	config := plugin.Config{Settings: settings, Shards: 1, MemoryLimit: describeMemory, Deadline: describeDeadline,
 		OpenDeadline: describeDeadline, SweepInterval: -1, NoCache: true, Logger: log}

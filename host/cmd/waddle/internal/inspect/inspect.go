@@ -43,8 +43,8 @@ type Report struct {
 	Capabilities []Capability `json:"capabilities"`
 	Code         Code         `json:"code"`
 
-	// Trusted says that it is run without bounds in time, as a bundled engine. Any
-	// other module is run so only where its host is told to.
+	// Trusted says that the module is a bundled engine and runs without bounds in
+	// time. Any other module does so only if its host is told to.
 	Trusted bool `json:"trusted"`
 
 	Description *Description `json:"description,omitempty"`

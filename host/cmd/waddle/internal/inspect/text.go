@@ -153,11 +153,11 @@ func (t *text) trust(r *Report) {
 	}
 	t.line("\nTrust")
 	if r.Trusted {
-		t.line("  it is a bundled engine, which is trusted: its calls have no bound in time")
+		t.line("  it is a bundled engine and trusted: its calls have no bound in time")
 		return
 	}
 	t.line("  it is not trusted unless its host says so (Config.Trusted, --trusted): each call has a bound in time,\n"+
-		"  %v unless another is set", plugin.DefaultDeadline)
+		"  by default %v", plugin.DefaultDeadline)
 }
 
 func (t *text) verdict(r *Report) {
