@@ -52,11 +52,11 @@ var contract = []struct {
 // says what was found and what should be there: the first of [Review]'s. [Open]
 // begins with it.
 func Check(wasm []byte) (*preflight.Module, error) {
-	return check(wasm, preflight.Limits{})
+	return check(wasm, preflight.Limits{}, builtinPermissions())
 }
 
-func check(wasm []byte, limits preflight.Limits) (*preflight.Module, error) {
-	m, why := review(wasm, limits)
+func check(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, error) {
+	m, why := review(wasm, limits, table)
 	if len(why) > 0 {
 		return nil, why[0]
 	}
@@ -71,12 +71,13 @@ func check(wasm []byte, limits preflight.Limits) (*preflight.Module, error) {
 // judged.
 //
 // What only compiling, running, or a [Config] can tell, as whether the memory it
-// wants is there, is for [Open] to find.
+// wants is there or what it imports is granted to it, is for [Open] to find; [Uses]
+// says what it could be granted.
 func Review(wasm []byte) (*preflight.Module, []*LoadError) {
-	return review(wasm, preflight.Limits{})
+	return review(wasm, preflight.Limits{}, builtinPermissions())
 }
 
-func review(wasm []byte, limits preflight.Limits) (*preflight.Module, []*LoadError) {
+func review(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, []*LoadError) {
 	m, found := preflight.Review(wasm, limits)
 	var why []*LoadError
 	for _, err := range found {
@@ -87,7 +88,7 @@ func review(wasm []byte, limits preflight.Limits) (*preflight.Module, []*LoadErr
 	why = append(why, checkFeatures(m)...)
 	why = append(why, checkMemory(m)...)
 	why = append(why, checkExports(m)...)
-	why = append(why, checkImports(m)...)
+	why = append(why, table.check(m)...)
 	advise(m, why)
 	return m, why
 }
@@ -178,31 +179,6 @@ func wrongExport(e preflight.Export, want preflight.Signature) *LoadError {
 		found = "a function " + e.Signature.String()
 	}
 	return loadError(ErrExport, nil, "%q is %s, and should be a function %s", e.Name, found, want)
-}
-
-func checkImports(m *preflight.Module) (why []*LoadError) {
-	available := hostSignatures()
-	for _, i := range m.Imports {
-		if i.Kind != preflight.KindFunction {
-			continue // which has been refused for that
-		}
-		functions, ok := available[i.Module]
-		if !ok {
-			why = append(why, loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", printable.Clean(i.Module), printable.Clean(i.Name),
-				strings.Join(slices.Sorted(maps.Keys(available)), " and ")))
-			continue
-		}
-		want, ok := functions[i.Name]
-		switch {
-		case !ok:
-			why = append(why, loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, printable.Clean(i.Name), i.Module,
-				strings.Join(slices.Sorted(maps.Keys(functions)), ", ")))
-		case !i.Signature.Equal(want):
-			why = append(why, loadError(ErrImport, nil, "%q.%q as a function %s, and it is a function %s",
-				i.Module, i.Name, i.Signature, want))
-		}
-	}
-	return why
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

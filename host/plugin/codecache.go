@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // codeKey tells apart all that compiles to different code, and where it is kept.
@@ -108,7 +107,7 @@ const (
 // load compiles the module, or takes what this host or an earlier process has
 // compiled. Trouble with the directory is reported to warn and costs no more
 // than the time to compile.
-func (c *code) load(ctx context.Context, wasm []byte, outline *preflight.Module, warn func(string, error)) (loading, error) {
+func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (loading, error) {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -123,7 +122,7 @@ func (c *code) load(ctx context.Context, wasm []byte, outline *preflight.Module,
 			return loading{}, err
 		}
 		var err error
-		if done.source, err = c.compile(ctx, wasm, outline, warn); err != nil {
+		if done.source, err = c.compile(ctx, b, warn); err != nil {
 			c.host.budgets.mappings.give(mappingsOfCode)
 			return loading{}, err
 		}
@@ -134,7 +133,7 @@ func (c *code) load(ctx context.Context, wasm []byte, outline *preflight.Module,
 }
 
 // compile returns where the code came from.
-func (c *code) compile(ctx context.Context, wasm []byte, outline *preflight.Module, warn func(string, error)) (source string, err error) {
+func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
 	source = sourceCompiled
 	var disk *codeDir
 	var cache wazero.CompilationCache
@@ -150,14 +149,14 @@ func (c *code) compile(ctx context.Context, wasm []byte, outline *preflight.Modu
 		if disk.hit {
 			source = sourceDisk
 		}
-		c.compiled, err = c.build(ctx, wasm, outline, cache)
+		c.compiled, err = c.build(ctx, b, cache)
 		if err != nil && isCacheFault(err) {
 			warn("compiled code is kept in memory only", err)
 			disk, source = nil, sourceCompiled
 		}
 	}
 	if disk == nil {
-		c.compiled, err = c.build(ctx, wasm, outline, nil)
+		c.compiled, err = c.build(ctx, b, nil)
 	}
 	if err != nil {
 		return "", err
@@ -178,7 +177,7 @@ func (c *code) compile(ctx context.Context, wasm []byte, outline *preflight.Modu
 // build compiles on one goroutine: a panic of wazero's compiler can be
 // recovered from there, and could not be on a worker of its own. How much memory an
 // instance may have is not compiled in, but held by [linearMemory].
-func (c *code) build(ctx context.Context, wasm []byte, outline *preflight.Module, cache wazero.CompilationCache) (*compiled, error) {
+func (c *code) build(ctx context.Context, b *checked, cache wazero.CompilationCache) (*compiled, error) {
 	config := limitConfig(runtimeConfig(c.key.engine), c.key.mode).WithMemoryLimitPages(maxPages)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
@@ -186,11 +185,11 @@ func (c *code) build(ctx context.Context, wasm []byte, outline *preflight.Module
 	out := new(compiled)
 	err := guarded(func() (err error) {
 		out.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-		out.module, err = out.runtime.CompileModule(ctx, wasm)
+		out.module, err = out.runtime.CompileModule(ctx, b.wasm)
 		return err
 	})
 	if err == nil {
-		err = provide(out.runtime, outline)
+		err = b.permissions.export(out.runtime, b.outline.Imports)
 	}
 	if err != nil {
 		_ = out.close()

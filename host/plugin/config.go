@@ -150,6 +150,7 @@ type Config struct {
 	sequence                            time.Duration
 	root                                string // of /proc and /sys
 	passed                              func() time.Duration
+	permissions                         permissions // nil for the host's own
 }
 
 const (
@@ -184,6 +185,7 @@ type settled struct {
 	Config
 	autoShards bool
 	shardLimit int64 // bytes of memory for one instance
+	granted    permissions
 
 	container     int64 // what the process may take, 0 for no bound or one that was not asked for
 	containerSays string
@@ -252,6 +254,10 @@ func (c Config) settle() (settled, error) {
 		s.passed = func() time.Duration { return time.Since(began) }
 	}
 	s.root = cmp.Or(s.root, "/")
+	if s.permissions == nil {
+		s.permissions = builtinPermissions()
+	}
+	s.granted = s.permissions.grantedBy(&s.Config)
 	s.boundMemory()
 	if s.MaxModule == 0 {
 		s.MaxModule = defaultModule

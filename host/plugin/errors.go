@@ -108,6 +108,7 @@ var (
 	ErrVersion   = errors.New("version of the plugin interface that this host does not have")
 	ErrExport    = errors.New("export missing or of another signature")
 	ErrImport    = errors.New("import that is not available")
+	ErrGrant     = errors.New("import that is not granted")
 	ErrFeature   = errors.New("feature that is not available to a guest")
 	ErrLimits    = errors.New("module exceeds a limit")
 	ErrModule    = errors.New("module is not valid")

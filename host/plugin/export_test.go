@@ -2,9 +2,13 @@ package plugin
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
@@ -76,4 +80,27 @@ func (p *Plugin) Fail(shard int) {
 func (p *Plugin) MountQuota(i int) (bytes, files int64) {
 	m := p.config.Mounts[i]
 	return m.MaxBytes, m.MaxFiles
+}
+
+// ExtraGrant is a permission that a test adds to those of the host: function, of
+// module waddle_v1, without parameters and without a result. It counts what the
+// host does for it.
+type ExtraGrant struct {
+	Opened, Attached, Closed, Called atomic.Int64
+	Fault                            error // what opening it fails with
+}
+
+// Add gives the host of a config the row, and grants it or does not.
+func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
+	row := &permission{
+		name: "extra", meaning: "count calls",
+		functions: waddleFunction(function, func(context.Context, api.Module, []uint64) { g.Called.Add(1) }),
+		grant: &grant{
+			field: "Extra", given: func(*Config) bool { return granted },
+			open:  func(context.Context, *Plugin) error { g.Opened.Add(1); return g.Fault },
+			close: func(*Plugin) error { g.Closed.Add(1); return nil },
+		},
+		attach: func(_ *instance, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
+	}
+	c.permissions = append(slices.Clone(builtinPermissions()), row)
 }

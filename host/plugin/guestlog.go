@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/repeats"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 // guestLog writes what the guests of one plugin say to the host's log: cleaned,
@@ -130,7 +130,7 @@ const maxStreamWrite = 64 << 10
 // Write implements io.Writer for wazero's fd_write.
 func (s *stream) Write(p []byte) (int, error) {
 	s.in.checkDeadline()
-	n := min(len(p), mount.MaxTransfer)
+	n := min(len(p), wasi.MaxTransfer)
 	p = p[:n]
 	if n > maxStreamWrite {
 		s.in.machine.log.drop(1)

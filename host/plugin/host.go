@@ -3,8 +3,8 @@ package plugin
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,15 +12,117 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
-	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
+
+// builtinPermissions is what a guest may do on this host, in the order in which it
+// is told. A further permission is a further row.
+var builtinPermissions = sync.OnceValue(func() permissions {
+	system := wasiFunctions()
+	return permissions{
+		{
+			name: "log", meaning: "write lines to the host's log",
+			functions: waddleFunction(abi.ImportLog, hostLog, api.ValueTypeI32, api.ValueTypeI32, api.ValueTypeI32),
+		},
+		{
+			name: "fail", meaning: "explain the errors it answers",
+			functions: waddleFunction(abi.ImportFail, hostFail, api.ValueTypeI32, api.ValueTypeI32),
+		},
+		{
+			name: "output", meaning: "write to standard output and error, which go to the host's log",
+			functions: system("fd_", "-fd_readdir"),
+			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithStdout(in.stdout).WithStderr(in.stderr)
+			},
+		},
+		{
+			name: "files", meaning: "read, make, change and remove files in a directory that is mounted for it",
+			functions: system("path_", "fd_readdir"),
+			// What else works on descriptors finds the standard streams only, unless
+			// there is something that opens files.
+			shared: func(f hostFunction) bool {
+				return f.module == abi.ModuleWASI && strings.HasPrefix(f.name, "fd_") && f.name != "fd_write"
+			},
+			grant: &grant{
+				field: GrantMounts, given: func(c *Config) bool { return len(c.Mounts) > 0 },
+				without: "they find no directory, since runtime libraries import them whatever a guest is for",
+				open:    func(ctx context.Context, p *Plugin) error { return p.mount(ctx) },
+				close:   func(p *Plugin) error { return p.mounts.close(p.config.Host.budgets.handles) },
+			},
+			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithFSConfig(in.machine.files)
+			},
+		},
+		{
+			name: "clocks", meaning: "read the real time and a steady clock",
+			functions: system("clock_"),
+			attach: func(_ *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithSysWalltime().WithSysNanotime()
+			},
+		},
+		{
+			name: "random", meaning: "draw random bytes, which are cryptographically secure",
+			functions: system("random_get"),
+			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithRandSource(random{in})
+			},
+		},
+		{
+			name: "wait", meaning: "sleep for a millisecond in each call at most",
+			functions: system("poll_oneoff", "sched_yield"),
+		},
+		{
+			name: "exit", meaning: "end its own instance, which counts as a failure",
+			functions: system("proc_"),
+		},
+		{
+			name: "environment", meaning: "look for arguments and environment variables, of which there are none",
+			functions: system("args_", "environ_"),
+		},
+		{
+			name: "sockets", meaning: "ask for sockets, of which there are none",
+			functions: system("sock_"),
+		},
+	}
+})
+
+// waddleFunction is a function of module waddle_v1 without a result.
+func waddleFunction(name string, call api.GoModuleFunc, params ...api.ValueType) []hostFunction {
+	return []hostFunction{{module: abi.ModuleName, name: name, params: params, call: call}}
+}
+
+// wasiFunctions returns what picks functions of WASI by their names, or by how those
+// begin up to "_"; with "-" before it, one is left out.
+func wasiFunctions() func(names ...string) []hostFunction {
+	all := wasi.Functions(wasi.Hooks{
+		Before: func(ctx context.Context) { instanceOf(ctx).checkDeadline() },
+		Sleep:  func(ctx context.Context, d time.Duration) { instanceOf(ctx).sleep(int64(d)) },
+	})
+	return func(names ...string) (picked []hostFunction) {
+		for _, f := range all {
+			picks := false
+			for _, name := range names {
+				switch {
+				case f.Name == name, strings.HasSuffix(name, "_") && strings.HasPrefix(f.Name, name):
+					picks = true
+				case "-"+f.Name == name:
+					picks = false
+				}
+			}
+			if picks {
+				picked = append(picked, hostFunction{abi.ModuleWASI, f.Name, f.Params, f.Results, f.Call})
+			}
+		}
+		return picked
+	}
+}
 
 // Faults that a function of the host finds. It panics with them, which wazero
 // turns into a trap, and the runner tells them from the guest's own traps.
 var (
 	errOverrun    = errors.New("the deadline passed within a function of the host")
 	errBadPointer = errors.New("a region outside of the memory was given to a function of the host")
+	errNotGranted = errors.New("a function of the host was called that the plugin is not granted")
 )
 
 // instanceKey finds the instance in the context of a call. The context with it
@@ -28,19 +130,6 @@ var (
 type instanceKey struct{}
 
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
-
-// waddleModule makes the functions of module waddle_v1, in the order of the
-// specification.
-func waddleModule(r wazero.Runtime) wazero.HostModuleBuilder {
-	const i32 = api.ValueTypeI32
-	return r.NewHostModuleBuilder(abi.ModuleName).
-		NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(hostLog), []api.ValueType{i32, i32, i32}, nil).
-		Export(abi.ImportLog).
-		NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(hostFail), []api.ValueType{i32, i32}, nil).
-		Export(abi.ImportFail)
-}
 
 // hostLog is log (level, ptr, len i32) -> ().
 func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
@@ -67,117 +156,6 @@ func region(mod api.Module, ptr, length uint32) []byte {
 		panic(errBadPointer)
 	}
 	return b
-}
-
-// wasiModule makes WASI preview 1: wazero's, but for poll_oneoff, whose work
-// and memory there grow with a number that the guest chooses.
-func wasiModule(r wazero.Runtime) wazero.HostModuleBuilder {
-	const i32 = api.ValueTypeI32
-	b := r.NewHostModuleBuilder(abi.ModuleWASI)
-	mount.ExportFunctions(b, func(ctx context.Context) { instanceOf(ctx).checkDeadline() })
-	return b.NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(pollOneoff), []api.ValueType{i32, i32, i32, i32}, []api.ValueType{i32}).
-		Export("poll_oneoff")
-}
-
-const (
-	wasiSuccess = 0
-	wasiBadf    = 8
-	wasiFault   = 21
-	wasiInval   = 28
-)
-
-// pollOneoff is poll_oneoff (in, out, nsubscriptions, nevents i32) -> errno.
-// There is nothing to wait for: standard input is at its end, standard output
-// takes everything, and a clock has passed after a millisecond at most.
-func pollOneoff(ctx context.Context, mod api.Module, stack []uint64) {
-	const (
-		maxSubscriptions = 1024
-		subscriptionSize = 48
-		eventSize        = 32
-		eventClock       = 0
-		eventRead        = 1
-		eventWrite       = 2
-	)
-	in := instanceOf(ctx)
-	in.checkDeadline()
-	from, to, n, result := uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3])
-	if n == 0 || n > maxSubscriptions {
-		stack[0] = wasiInval
-		return
-	}
-	mem := mod.Memory()
-	subscriptions, ok1 := mem.Read(from, n*subscriptionSize)
-	events, ok2 := mem.Read(to, n*eventSize)
-	if !ok1 || !ok2 || !mem.WriteUint32Le(result, n) {
-		stack[0] = wasiFault
-		return
-	}
-	wait := time.Duration(-1)
-	for i := range int(n) {
-		s, e := subscriptions[i*subscriptionSize:][:subscriptionSize], events[i*eventSize:][:eventSize]
-		// The two regions may overlap: everything is read before it is written.
-		user, kind, fd := binary.LittleEndian.Uint64(s), s[8], binary.LittleEndian.Uint32(s[16:])
-		timeout, absolute := binary.LittleEndian.Uint64(s[24:]), s[40]&1 == 1
-		clear(e)
-		binary.LittleEndian.PutUint64(e, user)
-		e[10] = kind
-		switch kind {
-		case eventClock:
-			// A moment that lies ahead takes as long as may be slept at all.
-			d := maxSleep
-			if !absolute && timeout < uint64(maxSleep) {
-				d = time.Duration(timeout)
-			}
-			if wait < 0 || d < wait {
-				wait = d
-			}
-		case eventRead, eventWrite:
-			if fd > 2 {
-				e[8] = wasiBadf
-			}
-			wait = 0
-		default:
-			stack[0] = wasiInval
-			return
-		}
-	}
-	in.sleep(int64(wait))
-	stack[0] = wasiSuccess
-}
-
-// hostSignatures returns what a guest may import, by module and function.
-var hostSignatures = sync.OnceValue(func() map[string]map[string]preflight.Signature {
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(engineInterpreter))
-	defer r.Close(ctx)
-	all := make(map[string]map[string]preflight.Signature)
-	for name, builder := range map[string]wazero.HostModuleBuilder{
-		abi.ModuleName: waddleModule(r),
-		abi.ModuleWASI: wasiModule(r),
-	} {
-		module, err := builder.Compile(ctx)
-		if err != nil {
-			panic(err) // these functions are constants of the program
-		}
-		functions := make(map[string]preflight.Signature)
-		for export, definition := range module.ExportedFunctions() {
-			functions[export] = preflight.Signature{
-				Params:  valueTypes(definition.ParamTypes()),
-				Results: valueTypes(definition.ResultTypes()),
-			}
-		}
-		all[name] = functions
-	}
-	return all
-})
-
-func valueTypes(types []api.ValueType) []preflight.ValueType {
-	out := make([]preflight.ValueType, len(types))
-	for i, t := range types {
-		out[i] = preflight.ValueType(t)
-	}
-	return out
 }
 
 // random is the source of random_get.

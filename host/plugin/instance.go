@@ -20,6 +20,7 @@ import (
 // machine is what the instances of a plugin have in common.
 type machine struct {
 	compiled  *compiled
+	granted   permissions     // what the plugin may do, whoever else runs the same code
 	files     wazero.FSConfig // nil for none
 	log       *guestLog
 	limit     atomic.Int64  // of an operation's call, a time.Duration; 0 for none
@@ -82,16 +83,9 @@ func (in *instance) instantiate() error {
 			in.memory.reserve(min(most, in.machine.memoryLimit))
 			return in.memory
 		}))
-	config := wazero.NewModuleConfig().
+	config := in.machine.granted.attach(in, wazero.NewModuleConfig().
 		WithName(""). // anonymous, so that there can be many
-		WithStartFunctions().
-		WithStdout(in.stdout).WithStderr(in.stderr).
-		WithRandSource(random{in}).
-		WithSysWalltime().WithSysNanotime().
-		WithNanosleep(in.sleep)
-	if fs := in.machine.files; fs != nil {
-		config = config.WithFSConfig(fs)
-	}
+		WithStartFunctions())
 	err := guarded(func() (err error) {
 		in.mod, err = in.machine.compiled.runtime.InstantiateModule(ctx, in.machine.compiled.module, config)
 		return err

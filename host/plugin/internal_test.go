@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/waddle-sessions/waddle/abi"
 )
 
 func TestTail(t *testing.T) {
@@ -64,17 +63,4 @@ func TestLinearMemory(t *testing.T) {
 	none.reserve(0)
 	require.Empty(t, none.Reallocate(0))
 	require.NoError(t, none.release())
-}
-
-// The signatures of the contract stand in three places: here, in the host's
-// functions and in the specification; the first two must agree.
-func TestHostSignatures(t *testing.T) {
-	all := hostSignatures()
-	require.Len(t, all, 2)
-	require.Equal(t, "(i32, i32, i32) -> ()", all[abi.ModuleName][abi.ImportLog].String())
-	require.Equal(t, "(i32, i32) -> ()", all[abi.ModuleName][abi.ImportFail].String())
-	require.Len(t, all[abi.ModuleName], 2)
-	require.Equal(t, "(i32, i32, i32, i32) -> i32", all[abi.ModuleWASI]["poll_oneoff"].String())
-	require.Equal(t, "(i32) -> ()", all[abi.ModuleWASI]["proc_exit"].String())
-	require.Len(t, all[abi.ModuleWASI], 46)
 }

@@ -109,6 +109,8 @@ func (in *instance) fault(err error) *protocol.Fault {
 		return &protocol.Fault{Kind: ErrDeadline, Trace: trace}
 	case errors.As(err, &exit):
 		return &protocol.Fault{Kind: ErrExit, ExitCode: exit.ExitCode()}
+	case errors.Is(err, errNotGranted):
+		return &protocol.Fault{Kind: ErrGrant, Message: errNotGranted.Error(), Trace: trace}
 	case errors.Is(err, errBadPointer):
 		return &protocol.Fault{Kind: ErrMemory, Message: errBadPointer.Error(), Trace: trace}
 	}

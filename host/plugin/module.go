@@ -32,7 +32,7 @@ type Module struct {
 // Compile checks a module and compiles it, as [Open] does, and does not run it. Of
 // the config it uses what says how: Trusted, Deadline and DebugInfo, which decide
 // what the code has to look at; MaxModule and Limits; CacheDir and NoCache; Name and
-// Logger. Close the module when no more plugins are to be opened of it.
+// Logger. [Module.Open] grants what a guest needs, or refuses. Close the module when no more plugins are to be opened of it.
 func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Module, err error) {
 	name := cmp.Or(config.Name, "guest")
 	defer nameRefused(&err, name)
@@ -61,7 +61,8 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 }
 
 // Open opens a plugin of the module, of which no instance is there before it is
-// needed, as with [Config.Lazy]. A guest may be trusted in one plugin and not in
+// needed, as with [Config.Lazy]. The config grants what this plugin may do, whatever other
+// plugins of the module may. A guest may be trusted in one plugin and not in
 // another: other code is compiled then, once. What [Host.Compile] has decided is not
 // looked at again: MaxModule, Limits, CacheDir and NoCache.
 func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error) {
@@ -131,17 +132,19 @@ type checked struct {
 	sum     [sha256.Size]byte
 	outline *preflight.Module
 	dir     string // where its code is kept, "" for memory only
+
+	permissions permissions // that it was checked against
 }
 
 // read checks the bytes of a module, which it keeps.
 func (s *settled) read(wasm []byte) (checked, error) {
 	limits := s.Limits
 	limits.Module = int(min(s.MaxModule, math.MaxInt32))
-	outline, err := check(wasm, limits)
+	outline, err := check(wasm, limits, s.permissions)
 	if err != nil {
 		return checked{}, err
 	}
-	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, dir: s.codeDir()}, nil
+	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, permissions: s.permissions, dir: s.codeDir()}, nil
 }
 
 // codeDir decides where code is kept.
@@ -162,7 +165,7 @@ func (b *checked) load(ctx context.Context, s *settled) (*code, loading, error) 
 		}
 	}
 	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, mode: s.mode(), engine: s.Host.runtime()})
-	how, err := c.load(ctx, b.wasm, b.outline, func(message string, err error) {
+	how, err := c.load(ctx, b, func(message string, err error) {
 		s.Logger.Warn(message, "plugin", s.Name, "error", err)
 	})
 	if err == nil {

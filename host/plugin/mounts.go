@@ -15,6 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 // Mount grants a guest a directory. The guest sees it under a path of its own
@@ -129,10 +130,8 @@ func (h guestHandles) Take() bool {
 
 func (h guestHandles) Give() { h.p.config.Host.budgets.handles.give(1) }
 
+// mount opens the directories that the guest is granted.
 func (p *Plugin) mount(ctx context.Context) error {
-	if len(p.config.Mounts) == 0 {
-		return nil
-	}
 	config := wazero.NewFSConfig()
 	seen := make(map[string]bool)
 	for _, m := range p.config.Mounts {
@@ -174,7 +173,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 		if !m.ReadOnly {
 			p.mounts.written = append(p.mounts.written, fs)
 		}
-		config = fs.Config(config, at)
+		config = wasi.Mount(config, fs, at)
 	}
 	p.mounts.config = config
 	return nil

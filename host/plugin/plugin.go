@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/internal/repeats"
@@ -109,6 +108,9 @@ func nameRefused(err *error, name string) {
 
 // open runs the guest.
 func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Plugin, err error) {
+	if err := settled.permissions.admit(b.outline, &settled.Config); err != nil {
+		return nil, err
+	}
 	if err := settled.divide(b.outline, settled.Host.runtime() == engineInterpreter); err != nil {
 		return nil, err
 	}
@@ -120,6 +122,7 @@ func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Pl
 	if settled.Deadline > 0 {
 		p.machine.openLimit = settled.OpenDeadline
 	}
+	p.machine.granted = settled.granted
 	p.machine.budgets, p.machine.memoryLimit = settled.Host.budgets, uint64(settled.shardLimit)
 	p.config.sayMemory()
 	p.config.sayInterpreted()
@@ -128,7 +131,7 @@ func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Pl
 	}
 	p.machine.compiled = p.code.compiled
 	for _, step := range []func() error{
-		func() error { return p.mount(ctx) },
+		func() error { return p.config.granted.open(ctx, p) },
 		func() error { return p.start() },
 		p.checkSleep,
 		func() error { return p.adopt() },
@@ -250,26 +253,6 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	return nil
 }
 
-// provide instantiates the host's modules that the guest imports.
-func provide(r wazero.Runtime, outline *preflight.Module) error {
-	ctx := context.Background()
-	wanted := make(map[string]bool)
-	for _, i := range outline.Imports {
-		wanted[i.Module] = true
-	}
-	if wanted[abi.ModuleName] {
-		if _, err := waddleModule(r).Instantiate(ctx); err != nil {
-			return err
-		}
-	}
-	if wanted[abi.ModuleWASI] {
-		if _, err := wasiModule(r).Instantiate(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // start brings up all shards: the first, which says what the guest is, and then
 // the others side by side. If the config leaves that to the calls, it does so only
 // where the guest has to say whether it takes a directory.
@@ -337,7 +320,7 @@ func (p *Plugin) free() error {
 		errs = append(errs, p.code.release())
 	}
 	p.machine.compiled, p.code = nil, nil
-	errs = append(errs, p.mounts.close(p.config.Host.budgets.handles))
+	errs = append(errs, p.config.granted.close(p))
 	if p.snapshots != nil {
 		errs = append(errs, p.snapshots.close())
 	}

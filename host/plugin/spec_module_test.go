@@ -17,6 +17,7 @@ const (
 	opEnd, opCall, opDrop  = byte(wasmbin.OpEnd), byte(wasmbin.OpCall), byte(wasmbin.OpDrop)
 	opLocalGet             = byte(wasmbin.OpLocalGet)
 	opI32Const, opI64Const = byte(wasmbin.OpI32Const), byte(wasmbin.OpI64Const)
+	opI64ExtendI32         = 0xac
 )
 
 // specFunction is an import, or a function of the module that is exported.

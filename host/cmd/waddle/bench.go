@@ -15,13 +15,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
 	"github.com/waddle-sessions/waddle/abi"
-	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/loadtest"
 	"github.com/waddle-sessions/waddle/host/engines"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 func newBench(env *environment) *cobra.Command {
@@ -243,14 +242,20 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	return nil
 }
 
+// usesFiles reports whether a module could do anything with a mount.
+func usesFiles(m *preflight.Module) bool {
+	uses, _ := plugin.Uses(m)
+	return slices.ContainsFunc(uses, func(u plugin.Use) bool { return u.Grant == plugin.GrantMounts })
+}
+
 // openModule opens a bundled engine, or a module from a file, which gets the
 // directory if it uses files.
 func openModule(m *module, mount bool, q quota) opener {
 	if engines.IsBundled(m.name) {
 		return openBundled(m.name)
 	}
-	for _, c := range inspect.Of(m.name, m.wasm, m.size).Capabilities {
-		mount = mount || c.Name == inspect.Files
+	if module, refused := plugin.Review(m.wasm); len(refused) == 0 {
+		mount = mount || usesFiles(module)
 	}
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 		cfg.Name = filepath.Base(m.name)

@@ -11,34 +11,33 @@ import (
 )
 
 // Errors of WASI for which wazero's Errno has no number. It would turn them
-// into EIO on their way to a guest; [ExportFunctions] makes sure that they
-// arrive.
+// into EIO on their way to a guest; package wasi makes sure that they arrive.
 const (
-	EBUSY     = beyond + 10
-	EDQUOT    = beyond + 19
-	EFBIG     = beyond + 22
-	EILSEQ    = beyond + 25
-	EMFILE    = beyond + 33
-	EMLINK    = beyond + 34
-	ENFILE    = beyond + 41
-	ENODEV    = beyond + 43
-	ENOMEM    = beyond + 48
-	ENOSPC    = beyond + 51
-	ENXIO     = beyond + 60
-	EOVERFLOW = beyond + 61
-	ESPIPE    = beyond + 70
-	ESTALE    = beyond + 72
-	ETIMEDOUT = beyond + 73
-	ETXTBSY   = beyond + 74
-	EXDEV     = beyond + 75
+	EBUSY     = Beyond + 10
+	EDQUOT    = Beyond + 19
+	EFBIG     = Beyond + 22
+	EILSEQ    = Beyond + 25
+	EMFILE    = Beyond + 33
+	EMLINK    = Beyond + 34
+	ENFILE    = Beyond + 41
+	ENODEV    = Beyond + 43
+	ENOMEM    = Beyond + 48
+	ENOSPC    = Beyond + 51
+	ENXIO     = Beyond + 60
+	EOVERFLOW = Beyond + 61
+	ESPIPE    = Beyond + 70
+	ESTALE    = Beyond + 72
+	ETIMEDOUT = Beyond + 73
+	ETXTBSY   = Beyond + 74
+	EXDEV     = Beyond + 75
 )
 
-// beyond is added to the number that WASI gives to an error.
-const beyond sys.Errno = 1 << 8
+// Beyond is added to the number that WASI gives to an error.
+const Beyond sys.Errno = 1 << 8
 
 // plain is an error that wazero knows, for places where no other may come out.
 func plain(errno sys.Errno) sys.Errno {
-	if errno >= beyond {
+	if errno >= Beyond {
 		return sys.EIO
 	}
 	return errno

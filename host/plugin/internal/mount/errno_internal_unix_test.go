@@ -18,7 +18,7 @@ func TestErrnosOfUnix(t *testing.T) {
 		syscall.ENXIO: 60, syscall.EOVERFLOW: 61, syscall.ESPIPE: 70, syscall.ESTALE: 72,
 		syscall.ETIMEDOUT: 73, syscall.ETXTBSY: 74, syscall.EXDEV: 75,
 	} {
-		require.Equal(t, beyond+want, errnoOfCode(code), code.Error())
+		require.Equal(t, Beyond+want, errnoOfCode(code), code.Error())
 	}
 	for _, code := range []syscall.Errno{
 		syscall.EACCES, syscall.EAGAIN, syscall.EBADF, syscall.EEXIST, syscall.EFAULT, syscall.EINTR, syscall.EINVAL,

@@ -22,7 +22,7 @@ func ExampleOpen() {
 	}
 	defer m.Close()
 
-	// A guest does this through WASI, with m.Config and mount.ExportFunctions.
+	// A guest does this through WASI, with wasi.Mount and wasi.Functions.
 	f, _ := m.OpenFile("record", sys.O_RDWR|sys.O_CREAT, 0)
 	_, errno := f.Write(make([]byte, 60))
 	fmt.Println(errno == 0, m.Usage().Bytes)

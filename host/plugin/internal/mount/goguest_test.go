@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 // Package os of a Go guest finds a file system that behaves as it expects.
@@ -32,7 +33,7 @@ func TestGoGuest(t *testing.T) {
 	compiled, err := r.CompileModule(context.Background(), wasm)
 	require.NoError(t, err)
 	var stdout bytes.Buffer
-	config := wazero.NewModuleConfig().WithFSConfig(m.Config(wazero.NewFSConfig(), "/store")).
+	config := wazero.NewModuleConfig().WithFSConfig(wasi.Mount(wazero.NewFSConfig(), m, "/store")).
 		WithStdout(&stdout).WithStderr(&stdout).WithSysWalltime().WithSysNanotime()
 	_, err = r.InstantiateModule(context.Background(), compiled, config)
 	require.NoError(t, err, stdout.String())

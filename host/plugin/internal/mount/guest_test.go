@@ -10,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 var (
@@ -65,7 +66,9 @@ func newRuntimeWith(t testing.TB, config wazero.RuntimeConfig, before func(conte
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { r.Close(ctx) })
 	b := r.NewHostModuleBuilder("wasi_snapshot_preview1")
-	mount.ExportFunctions(b, before)
+	for _, f := range wasi.Functions(wasi.Hooks{Before: before}) {
+		b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
+	}
 	_, err := b.Instantiate(ctx)
 	require.NoError(t, err)
 	return r
@@ -80,7 +83,7 @@ func instantiate(t testing.TB, r wazero.Runtime, wasm []byte, config wazero.FSCo
 
 func newGuest(t testing.TB, m *mount.FS) *guest {
 	r := newRuntime(t, nil)
-	return &guest{t, instantiate(t, r, callsWasm, m.Config(wazero.NewFSConfig(), "/"))}
+	return &guest{t, instantiate(t, r, callsWasm, wasi.Mount(wazero.NewFSConfig(), m, "/"))}
 }
 
 func (g *guest) call(name string, args ...uint64) uint64 {

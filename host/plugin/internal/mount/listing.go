@@ -6,13 +6,17 @@ import (
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
 
+// MaxListing is how large a buffer for entries of a directory a guest may give at
+// once. What wazero keeps of a directory grows with it.
+const MaxListing = 128 << 10
+
 const (
 	// maxListed is how many bytes the listings of all directories of a mount may
 	// take in the host.
 	maxListed = 32 << 20
 	// maxWindow is how many entries of a directory wazero keeps at most: as many as
 	// could be reported at once, and two.
-	maxWindow = maxReaddirBuffer/24 + 2
+	maxWindow = MaxListing/24 + 2
 	// entrySize is what an entry takes besides its name.
 	entrySize = 64
 )

@@ -64,8 +64,8 @@ type Usage struct {
 	Open         int
 }
 
-// FS is a directory that guests may use. It implements wazero's sys.FS;
-// [FS.Config] gives it to a guest.
+// FS is a directory that guests may use. It implements wazero's sys.FS; package
+// wasi gives it to a guest.
 //
 // Many goroutines may call all methods at once; one open file belongs to one guest
 // instance.

@@ -15,7 +15,7 @@ const HiddenPrefix = ".waddle"
 // Longest path, name, and number of names in a path. Each name on the way costs
 // system calls that a guest is not charged for.
 const (
-	maxPath  = 4096
+	MaxPath  = 4096
 	maxName  = 255
 	maxDepth = 32
 )
@@ -38,7 +38,7 @@ func parse(path string) (n name, errno sys.Errno) {
 	if path == "" {
 		return n, sys.ENOENT
 	}
-	if len(path) > maxPath {
+	if len(path) > MaxPath {
 		return n, sys.ENAMETOOLONG
 	}
 	if strings.IndexByte(path, 0) >= 0 || !utf8.ValidString(path) {

@@ -15,6 +15,6 @@ func TestSpecificationOfPaths(t *testing.T) {
 	b, err := os.ReadFile("../../../../abi/SPEC.md")
 	require.NoError(t, err)
 	text := strings.Join(strings.Fields(string(b)), " ")
-	require.Contains(t, text, fmt.Sprintf("A path has up to %d bytes, in up to %d names of up to %d bytes", maxPath, maxDepth, maxName))
+	require.Contains(t, text, fmt.Sprintf("A path has up to %d bytes, in up to %d names of up to %d bytes", MaxPath, maxDepth, maxName))
 	require.Contains(t, text, "names begin with `"+HiddenPrefix+"`")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 func init() {
@@ -99,7 +100,7 @@ func TestAnotherProcessSwapsDirectories(t *testing.T) {
 			defer m.Close()
 			start(t, helper, inside)
 			r := newRuntime(t, nil)
-			storms(t, r, m.Config(wazero.NewFSConfig(), "/"), 1500*time.Millisecond, func(worked uint64) bool { return worked > 50 })
+			storms(t, r, wasi.Mount(wazero.NewFSConfig(), m, "/"), 1500*time.Millisecond, func(worked uint64) bool { return worked > 50 })
 			require.Zero(t, m.Usage().Open)
 			untouched(t, outside)
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 // Errors for which wazero has no number arrive at the guest unchanged.
@@ -199,7 +200,7 @@ func TestBefore(t *testing.T) {
 			panic(deadline)
 		}
 	})
-	g := &guest{t, instantiate(t, r, callsWasm, m.Config(wazero.NewFSConfig(), "/"))}
+	g := &guest{t, instantiate(t, r, callsWasm, wasi.Mount(wazero.NewFSConfig(), m, "/"))}
 	require.EqualValues(t, success, g.mkdir("d"))
 	require.Equal(t, 1, calls)
 	deadline = errors.New("too late")

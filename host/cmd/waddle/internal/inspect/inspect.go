@@ -33,15 +33,15 @@ type Report struct {
 
 	// Incomplete says that the module could not be read to its end: the lists below
 	// may lack entries.
-	Incomplete   bool         `json:"incomplete"`
-	Sections     []Section    `json:"sections"`
-	Memory       *Memory      `json:"memory"` // nil if there is none
-	Table        *Table       `json:"table"`
-	Exports      []Export     `json:"exports"`
-	Absent       []Absent     `json:"absent"` // optional exports that are missing
-	Imports      []Import     `json:"imports"`
-	Capabilities []Capability `json:"capabilities"`
-	Code         Code         `json:"code"`
+	Incomplete  bool         `json:"incomplete"`
+	Sections    []Section    `json:"sections"`
+	Memory      *Memory      `json:"memory"` // nil if there is none
+	Table       *Table       `json:"table"`
+	Exports     []Export     `json:"exports"`
+	Absent      []Absent     `json:"absent"` // optional exports that are missing
+	Imports     []Import     `json:"imports"`
+	Permissions []Permission `json:"permissions"`
+	Code        Code         `json:"code"`
 
 	// Trusted says that the module is a bundled engine and runs without bounds in
 	// time. Any other module does so only if its host is told to.
@@ -119,7 +119,7 @@ type Code struct {
 // because it is larger than [MaxModule]; -1 if that is not known.
 func Of(file string, wasm []byte, size int64) *Report {
 	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
-		Absent: []Absent{}, Imports: []Import{}, Capabilities: []Capability{}}
+		Absent: []Absent{}, Imports: []Import{}, Permissions: []Permission{}}
 	if int64(len(wasm)) > MaxModule {
 		found := fmt.Sprintf("%d bytes: must be at most %d", size, MaxModule)
 		if size < 0 {
@@ -191,7 +191,7 @@ func (r *Report) outline(m *preflight.Module, wasm []byte) {
 	for _, i := range m.Imports {
 		r.Imports = append(r.Imports, Import{i.Module, i.Name, i.Kind.String(), signatureOf(i.Kind, i.Signature)})
 	}
-	r.Capabilities = capabilitiesOf(r.Imports)
+	r.Permissions = permissionsOf(m)
 }
 
 // namesFunctions reports whether a name section names a function.

@@ -17,7 +17,6 @@ import (
 	"unicode"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
@@ -59,7 +58,7 @@ func TestOfAccepted(t *testing.T) {
 	require.Equal(t, inspect.Export{Name: "session_abi_v1", Kind: "function", Signature: "() -> ()", Role: inspect.RoleMarker}, r.Exports[1])
 	require.Equal(t, inspect.Export{Name: "session_get", Kind: "function", Signature: "(i32, i32, i64) -> i64", Role: inspect.RoleRequired}, r.Exports[4])
 	require.Empty(t, r.Imports)
-	require.Empty(t, r.Capabilities)
+	require.Empty(t, r.Permissions)
 	require.Len(t, r.Absent, 3)
 	require.Equal(t, "_initialize", r.Absent[0].Name)
 	require.Positive(t, r.Code.Bytes)
@@ -111,9 +110,9 @@ func TestOfDebugging(t *testing.T) {
 }
 
 // A module's imports show what it may do.
-func TestCapabilities(t *testing.T) {
+func TestPermissions(t *testing.T) {
 	names := func(r *inspect.Report) (all []string) {
-		for _, c := range r.Capabilities {
+		for _, c := range r.Permissions {
 			require.NotEmpty(t, c.Meaning)
 			require.NotEmpty(t, c.By)
 			all = append(all, c.Name)
@@ -125,24 +124,39 @@ func TestCapabilities(t *testing.T) {
 	r := of(wasm)
 	require.True(t, r.Accepted)
 	require.Equal(t, []string{"fail", "output", "clocks", "random", "wait", "exit", "environment"}, names(r))
-	require.Contains(t, text(t, r), "no network, no other files")
+	require.Contains(t, text(t, r), "no network, no files, no other program")
 
 	wasm, err = keyfolder.Module()
 	require.NoError(t, err)
 	r = of(wasm)
-	require.Contains(t, names(r), inspect.Files)
+	require.Contains(t, names(r), "files")
+	require.Contains(t, text(t, r), "only if it is granted, by Mounts of the plugin's Config; it is loaded without")
+	require.Contains(t, text(t, r), "no network, no other files, no other program")
 
 	// A descriptor leads to no file if none can be opened.
 	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "random_get"))
 	require.Equal(t, []string{"output", "random"}, names(r))
 	r = of(importing("wasi_snapshot_preview1", "fd_close", "fd_seek", "fd_write", "fd_readdir"))
 	require.Equal(t, []string{"output", "files"}, names(r))
-	require.Equal(t, []string{"fd_close", "fd_seek", "fd_readdir"}, r.Capabilities[1].By)
+	require.Equal(t, []string{"fd_close", "fd_seek", "fd_readdir"}, r.Permissions[1].By)
 
 	r = of(importing("waddle_v1", "log", "dial"))
 	require.Equal(t, []string{"log", "unknown"}, names(r))
-	require.Equal(t, []string{"waddle_v1.dial"}, r.Capabilities[1].By)
+	require.Equal(t, []string{"waddle_v1.dial"}, r.Permissions[1].By)
 	require.NotContains(t, text(t, r), "nothing else")
+}
+
+// What a module is refused without is told apart from what it can do without, and
+// what it then reaches is not said to be out of its reach.
+func TestGrantsAreTold(t *testing.T) {
+	r := of(guest(t, "store"))
+	r.Permissions = []inspect.Permission{{Name: "network", Meaning: "speak to a server", By: []string{"dial"}, Grant: "Network", Required: true}}
+	shown := text(t, r)
+	require.Contains(t, shown, "only if it is granted, by Network of the plugin's Config; it would be refused without")
+	require.Contains(t, shown, "no other network, no files")
+	out, err := json.Marshal(r.Permissions)
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"name":"network","meaning":"speak to a server","by":["dial"],"grant":"Network","required":true}]`, string(out))
 }
 
 // importing makes a module that imports functions without parameters.

@@ -125,26 +125,7 @@ func (t *text) imports(r *Report) {
 		}
 		t.line("  %-40s %s", plain(m.Module)+"."+plain(m.Name), what)
 	}
-	t.line("\nWhat it may do")
-	for _, c := range r.Capabilities {
-		by := make([]string, 0, len(c.By))
-		for i, name := range c.By {
-			if i == 4 && len(c.By) > 5 {
-				by = append(by, fmt.Sprintf("and %d more", len(c.By)-i))
-				break
-			}
-			by = append(by, plain(name))
-		}
-		t.field(c.Name, "%s\n  %-11s (%s)", c.Meaning, "", strings.Join(by, ", "))
-	}
-	switch n := len(r.Capabilities); {
-	case r.Incomplete:
-		t.line("  as far as it could be read; the rest is unknown")
-	case n == 0:
-		t.line("  only compute in its own memory")
-	case r.Capabilities[n-1].Name != canUnknown.Name:
-		t.line("  otherwise only compute in its own memory: no network, no other files, no other program")
-	}
+	t.permissions(r)
 }
 
 func (t *text) trust(r *Report) {

@@ -1,61 +1,23 @@
-package mount
+package wasi
 
 import (
 	"context"
 	"io/fs"
-	"strings"
-	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	wasys "github.com/tetratelabs/wazero/sys"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// Config returns base with the directory mounted at guestPath. The guest's WASI
-// must be that of [ExportFunctions]: with wazero's own, an error for which it has
-// no number ends the call with a panic.
-func (m *FS) Config(base wazero.FSConfig, guestPath string) wazero.FSConfig {
-	return base.(sysfs.FSConfig).WithSysFSMount(guestFS{m}, guestPath)
+// Mount returns base with a file system mounted at path. The guest's functions must
+// be those of [Functions]: with wazero's own, an error for which it has no number
+// ends the call with a panic.
+func Mount(base wazero.FSConfig, files sys.FS, path string) wazero.FSConfig {
+	return base.(sysfs.FSConfig).WithSysFSMount(guestFS{files}, path)
 }
-
-// ExportFunctions adds WASI preview 1 to a module that is being built. The
-// functions are wazero's, except that errors like ENOSPC and EMFILE reach the
-// guest, and that their cost to the host is bounded. Functions exported later
-// replace those it exported.
-//
-// Unless it is nil, before runs at the beginning of each function that deals with
-// files. It may panic to end the guest.
-func ExportFunctions(b wazero.HostModuleBuilder, before func(context.Context)) {
-	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-	for name, definition := range wasiFunctions() {
-		if !strings.HasPrefix(name, "fd_") && !strings.HasPrefix(name, "path_") {
-			continue
-		}
-		b.NewFunctionBuilder().
-			WithGoModuleFunction(&function{
-				wasi:     definition.GoFunction().(api.GoModuleFunction),
-				limits:   limits[name],
-				vectored: vectored[name],
-				before:   before,
-			}, definition.ParamTypes(), definition.ResultTypes()).
-			Export(name)
-	}
-}
-
-// wasiFunctions are wazero's own, which only a compiled module gives access to.
-var wasiFunctions = sync.OnceValue(func() map[string]api.FunctionDefinition {
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
-	module, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
-	if err != nil {
-		panic(err) // these functions are constants of the program
-	}
-	return module.ExportedFunctions()
-})
 
 // limit is the maximum of a parameter of a function, and the error above it.
 type limit struct {
@@ -64,32 +26,24 @@ type limit struct {
 	errno uint64
 }
 
-// Numbers of WASI.
-const (
-	wasiBadf        = 8
-	wasiInval       = 28
-	wasiNametoolong = 37
-)
-
 // What wazero does for one call grows with these numbers, which the guest
 // chooses: system calls with vectors, memory with a buffer for entries, copies
 // with a path, and the table of descriptors, up to gigabytes, with the number of
 // a descriptor. [MaxTransfer] bounds how many bytes a call moves.
 const (
-	maxVectors       = 1024
-	maxReaddirBuffer = 128 << 10
-	maxDescriptor    = 1 << 12
+	maxVectors    = 1024
+	maxDescriptor = 1 << 12
 )
 
-func pathLimit(param int) limit { return limit{param, maxPath, wasiNametoolong} }
+func pathLimit(param int) limit { return limit{param, mount.MaxPath, nametoolong} }
 
 var limits = map[string][]limit{
-	"fd_pread":                {{2, maxVectors, wasiInval}},
-	"fd_pwrite":               {{2, maxVectors, wasiInval}},
-	"fd_read":                 {{2, maxVectors, wasiInval}},
-	"fd_readdir":              {{2, maxReaddirBuffer, wasiInval}},
-	"fd_renumber":             {{1, maxDescriptor, wasiBadf}},
-	"fd_write":                {{2, maxVectors, wasiInval}},
+	"fd_pread":                {{2, maxVectors, inval}},
+	"fd_pwrite":               {{2, maxVectors, inval}},
+	"fd_read":                 {{2, maxVectors, inval}},
+	"fd_readdir":              {{2, mount.MaxListing, inval}},
+	"fd_renumber":             {{1, maxDescriptor, badf}},
+	"fd_write":                {{2, maxVectors, inval}},
 	"path_create_directory":   {pathLimit(2)},
 	"path_filestat_get":       {pathLimit(3)},
 	"path_filestat_set_times": {pathLimit(3)},
@@ -105,9 +59,9 @@ var limits = map[string][]limit{
 // vectored are the functions that read or write a list of vectors.
 var vectored = map[string]bool{"fd_pread": true, "fd_pwrite": true, "fd_read": true, "fd_write": true}
 
-// function is one of wazero's functions with its limits and its way of passing
+// fileFunction is one of wazero's functions with its limits and its way of passing
 // errors.
-type function struct {
+type fileFunction struct {
 	wasi     api.GoModuleFunction
 	limits   []limit
 	vectored bool // its second and third parameters are a list of vectors
@@ -115,10 +69,8 @@ type function struct {
 }
 
 // Call implements api.GoModuleFunction.
-func (f *function) Call(ctx context.Context, mod api.Module, stack []uint64) {
-	if f.before != nil {
-		f.before(ctx)
-	}
+func (f *fileFunction) Call(ctx context.Context, mod api.Module, stack []uint64) {
+	f.before(ctx)
 	for _, l := range f.limits {
 		if uint32(stack[l.param]) > l.most {
 			stack[0] = l.errno
@@ -141,7 +93,7 @@ func catch(stack []uint64) {
 	switch r := recover().(type) {
 	case nil:
 	case thrown:
-		stack[0] = uint64(sys.Errno(r) - beyond)
+		stack[0] = uint64(sys.Errno(r) - mount.Beyond)
 	default:
 		panic(r)
 	}
@@ -149,13 +101,13 @@ func catch(stack []uint64) {
 
 // throw passes on the errors that wazero knows and panics with the others.
 func throw(errno sys.Errno) sys.Errno {
-	if errno >= beyond {
+	if errno >= mount.Beyond {
 		panic(thrown(errno))
 	}
 	return errno
 }
 
-// guestFS is an FS whose errors reach the guest.
+// guestFS is a file system whose errors reach the guest.
 type guestFS struct{ sys.FS }
 
 func (g guestFS) OpenFile(path string, flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {

@@ -1,4 +1,4 @@
-package mount
+package wasi
 
 import (
 	"encoding/binary"

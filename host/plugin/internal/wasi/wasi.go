@@ -1,0 +1,83 @@
+// Package wasi is WASI preview 1 as a guest is given it: wazero's functions, but
+// that none of them costs the host more than a bounded amount, and that errors
+// of files such as ENOSPC and EMFILE reach the guest.
+//
+// Which of them a guest may import, and what stands behind them, is not decided
+// here.
+package wasi
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// Function is a function as a guest imports it.
+type Function struct {
+	Name            string
+	Params, Results []api.ValueType
+	Call            api.GoModuleFunction
+}
+
+// Hooks are what the embedder has to say.
+type Hooks struct {
+	// Before runs at the beginning of each function that deals with files or
+	// waits. It may panic in order to end the guest. Nil is nothing.
+	Before func(context.Context)
+
+	// Sleep is what poll_oneoff waits by, less long than it is asked to if the
+	// embedder so decides. Nil waits not at all.
+	Sleep func(context.Context, time.Duration)
+}
+
+// Functions are all functions of WASI preview 1, by their names in order.
+func Functions(hooks Hooks) []Function {
+	if hooks.Before == nil {
+		hooks.Before = func(context.Context) {}
+	}
+	if hooks.Sleep == nil {
+		hooks.Sleep = func(context.Context, time.Duration) {}
+	}
+	var all []Function
+	for name, definition := range wazeros() {
+		call := definition.GoFunction().(api.GoModuleFunction)
+		switch {
+		case name == pollName:
+			call = poll(hooks)
+		case strings.HasPrefix(name, "fd_"), strings.HasPrefix(name, "path_"):
+			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], before: hooks.Before}
+		}
+		all = append(all, Function{name, definition.ParamTypes(), definition.ResultTypes(), call})
+	}
+	slices.SortFunc(all, func(a, b Function) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// wazeros are wazero's own functions, which only a compiled module gives out.
+var wazeros = sync.OnceValue(func() map[string]api.FunctionDefinition {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	module, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
+	if err != nil {
+		panic(err) // these functions are constants of the program
+	}
+	return maps.Clone(module.ExportedFunctions())
+})
+
+// Numbers of WASI.
+const (
+	success     = 0
+	badf        = 8
+	fault       = 21
+	inval       = 28
+	nametoolong = 37
+)
