@@ -3,10 +3,15 @@ package plugin
 import (
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 func TestTail(t *testing.T) {
@@ -63,4 +68,20 @@ func TestLinearMemory(t *testing.T) {
 	none.reserve(0)
 	require.Empty(t, none.Reallocate(0))
 	require.NoError(t, none.release())
+}
+
+// A guest's runtime has the functions that its module imports, and no others.
+func TestOnlyWhatIsImportedIsExported(t *testing.T) {
+	ctx := t.Context()
+	r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(engineInterpreter))
+	defer r.Close(ctx)
+	var imports []preflight.Import
+	for _, name := range []string{"random_get", "fd_write", "random_get"} {
+		_, f := builtinPermissions().find(abi.ModuleWASI, name)
+		imports = append(imports, f.imported())
+	}
+	require.NoError(t, builtinPermissions().export(r, imports))
+	require.Nil(t, r.Module(abi.ModuleName))
+	functions := r.Module(abi.ModuleWASI).ExportedFunctionDefinitions()
+	require.ElementsMatch(t, []string{"fd_write", "random_get"}, slices.Collect(maps.Keys(functions)))
 }

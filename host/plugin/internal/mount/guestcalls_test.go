@@ -3,15 +3,12 @@ package mount_test
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
 // Errors for which wazero has no number arrive at the guest unchanged.
@@ -89,46 +86,6 @@ func TestGuestListsDirectories(t *testing.T) {
 	}
 }
 
-// The cost of one call to the host is bounded, whatever numbers the guest gives.
-func TestCallsAreBounded(t *testing.T) {
-	m, _ := open(t, mount.Options{})
-	put(t, m, "f", 10)
-	g := newGuest(t, m)
-	fd, errno := g.open("f", 0, rightRead|rightWrite, 0)
-	require.EqualValues(t, success, errno)
-	for _, tc := range []struct {
-		name string
-		args []uint64
-		want uint64
-	}{
-		{"fd_read", []uint64{fd, 0, 1025, 8}, inval},
-		{"fd_write", []uint64{fd, 0, 1025, 8}, inval},
-		{"fd_pread", []uint64{fd, 0, 1 << 29, 0, 8}, inval},
-		{"fd_pwrite", []uint64{fd, 0, 1<<32 - 1, 0, 8}, inval},
-		{"fd_readdir", []uint64{preopen, 0, 128<<10 + 1, 0, 8}, inval},
-		{"fd_renumber", []uint64{fd, 1<<31 - 1}, badf},
-		{"fd_renumber", []uint64{fd, 1<<12 + 1}, badf},
-		{"fd_renumber", []uint64{fd, 1<<32 - 1}, badf},
-		{"path_open", []uint64{preopen, 1, 0, 4097, 0, 0, 0, 0, 8}, nametoolong},
-		{"path_filestat_get", []uint64{preopen, 1, 0, 4097, 0}, nametoolong},
-		{"path_filestat_set_times", []uint64{preopen, 1, 0, 4097, 0, 0, 5}, nametoolong},
-		{"path_create_directory", []uint64{preopen, 0, 4097}, nametoolong},
-		{"path_remove_directory", []uint64{preopen, 0, 4097}, nametoolong},
-		{"path_unlink_file", []uint64{preopen, 0, 4097}, nametoolong},
-		{"path_readlink", []uint64{preopen, 0, 4097, 0, 1, 8}, nametoolong},
-		{"path_rename", []uint64{preopen, 0, 4097, preopen, 0, 1}, nametoolong},
-		{"path_rename", []uint64{preopen, 0, 1, preopen, 0, 4097}, nametoolong},
-		{"path_link", []uint64{preopen, 0, 0, 4097, preopen, 0, 1}, nametoolong},
-		{"path_link", []uint64{preopen, 0, 0, 1, preopen, 0, 4097}, nametoolong},
-		{"path_symlink", []uint64{0, 4097, preopen, 0, 1}, nametoolong},
-		{"path_symlink", []uint64{0, 1, preopen, 0, 4097}, nametoolong},
-	} {
-		require.Equal(t, tc.want, g.call(tc.name, tc.args...), "%s %d", tc.name, tc.args)
-	}
-	require.EqualValues(t, success, g.call("fd_renumber", fd, 1000))
-	require.EqualValues(t, success, g.call("fd_close", 1000))
-}
-
 // A guest may let the list of vectors be overwritten while it is read: what comes into
 // it is not followed.
 func TestVectorsInTheWayOfARead(t *testing.T) {
@@ -189,21 +146,4 @@ func TestListingsAreBounded(t *testing.T) {
 	names, errno := g.list(fd, 4096)
 	require.EqualValues(t, success, errno)
 	require.Len(t, names, 4002)
-}
-
-// The embedder is called before each call, and can end the guest.
-func TestBefore(t *testing.T) {
-	m, _ := open(t, mount.Options{})
-	calls, deadline := 0, error(nil)
-	r := newRuntime(t, func(context.Context) {
-		if calls++; deadline != nil {
-			panic(deadline)
-		}
-	})
-	g := &guest{t, instantiate(t, r, callsWasm, wasi.Mount(wazero.NewFSConfig(), m, "/"))}
-	require.EqualValues(t, success, g.mkdir("d"))
-	require.Equal(t, 1, calls)
-	deadline = errors.New("too late")
-	_, err := g.mod.ExportedFunction("fd_sync").Call(context.Background(), preopen)
-	require.ErrorIs(t, err, deadline)
 }
