@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ func idsFromCookies(ids []string, header http.Header, name string) (_ []string, 
 			switch {
 			case !validID(value):
 				rejected++
-			case contains(ids, value):
+			case slices.Contains(ids, value):
 			case len(ids) == maxCandidates:
 				rejected++
 			default:
@@ -40,15 +41,6 @@ func idsFromCookies(ids []string, header http.Header, name string) (_ []string, 
 		}
 	}
 	return ids, rejected
-}
-
-func contains(ids []string, id string) bool {
-	for _, other := range ids {
-		if other == id {
-			return true
-		}
-	}
-	return false
 }
 
 // cookie returns the cookie that the settings describe, without value and age.

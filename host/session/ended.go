@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -120,7 +121,7 @@ func (s *Session) destroy() error {
 		return err
 	}
 	ids := s.clientIDs()
-	if s.id != "" && !contains(ids, s.id) {
+	if s.id != "" && !slices.Contains(ids, s.id) {
 		ids = append(ids[:len(ids):len(ids)], s.id)
 	}
 	ended, by := false, s.ended

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -37,7 +38,7 @@ func (o *envOptions) records(chosen string) (open func(store.Store) (RecordStore
 			return nil, fmt.Errorf("%w: the name of RecordsNamed is %q: must be a word that %s can have", ErrSettings, n.name, engineVariable)
 		case n.open == nil:
 			return nil, fmt.Errorf("%w: the function of RecordsNamed(%q) is nil: must return a RecordStore", ErrSettings, n.name)
-		case contains(known, n.name):
+		case slices.Contains(known, n.name):
 			return nil, fmt.Errorf("%w: the name %q of RecordsNamed is taken: must be another", ErrSettings, n.name)
 		}
 		known = append(known, n.name)
@@ -45,7 +46,7 @@ func (o *envOptions) records(chosen string) (open func(store.Store) (RecordStore
 			open = n.open
 		}
 	}
-	if chosen != "" && !contains(known, chosen) {
+	if chosen != "" && !slices.Contains(known, chosen) {
 		return nil, fmt.Errorf("%w: %s is %q: must be one of those that this program has: %s", ErrSettings, engineVariable, chosen, strings.Join(known, ", "))
 	}
 	return open, nil

@@ -2,6 +2,7 @@ package session
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -121,7 +122,7 @@ func (w *responseWriter) placeToken(h http.Header) (told bool) {
 // placeCookie makes sure that our cookie is in the headers: a handler may have
 // replaced them.
 func (w *responseWriter) placeCookie(h http.Header) {
-	if w.cookie != "" && !contains(h["Set-Cookie"], w.cookie) {
+	if w.cookie != "" && !slices.Contains(h["Set-Cookie"], w.cookie) {
 		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)
 	}
 }

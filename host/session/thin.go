@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,7 +84,7 @@ func (t *thinner) first(e Event) bool {
 		time.AfterFunc(thinFirst, func() { t.summarize(class) })
 		return true
 	}
-	if r.interval == thinFirst && len(r.sessions) < thinLines && !contains(r.sessions, e.Session) {
+	if r.interval == thinFirst && len(r.sessions) < thinLines && !slices.Contains(r.sessions, e.Session) {
 		r.sessions = append(r.sessions, e.Session)
 		return true
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -103,7 +104,7 @@ func checkTokenHeader(name string) error {
 	if canonical := http.CanonicalHeaderKey(name); canonical != name {
 		return fmt.Errorf("must be written %q", canonical)
 	}
-	if contains(takenHeaders, name) {
+	if slices.Contains(takenHeaders, name) {
 		return fmt.Errorf("must be another, such as X-Session-Token, since this one has a meaning already")
 	}
 	return nil

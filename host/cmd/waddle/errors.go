@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
 // Exit codes.
@@ -29,6 +30,10 @@ func run(ctx context.Context, args []string, env *environment) int {
 	}
 	if errors.Is(err, syscall.EPIPE) {
 		return exitFailed // the reader of the output has ended: there is nobody to tell
+	}
+	var failed *plugin.Error
+	if errors.As(err, &failed) && failed.Trace+failed.Output != "" {
+		fmt.Fprint(env.stderr, failed.Details())
 	}
 	fmt.Fprintln(env.stderr, "waddle:", err)
 	var usage *usageError

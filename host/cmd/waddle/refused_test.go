@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 )
 
@@ -123,4 +122,18 @@ func TestVersionJSON(t *testing.T) {
 	r := run(t, nil, "version", "--json")
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Equal(t, runtime.Version(), object(t, r.stdout)["go"])
+}
+
+// A guest that fails while it opens is told with its stack and the end of its output,
+// and the reason comes last.
+func TestGuestThatFailsIsToldInDetail(t *testing.T) {
+	for _, args := range [][]string{{"bench"}, {"run", "--addr", "127.0.0.1:0"}} {
+		r := run(t, nil, append(args, hostileGuest("init_output"))...)
+		require.Equal(t, 1, r.code)
+		require.Contains(t, r.stderr, "the guest trapped: unreachable\ncall stack:\n\t$1()\noutput:\n\tno\ufffd disk here\n")
+		require.Contains(t, lastLine(r), "waddle: plugin init_output.wasm: guest does not open: shard 0: unreachable")
+		require.Empty(t, r.stdout)
+	}
+	r := run(t, nil, "run", "--addr", "127.0.0.1:0", hostileGuest("open_refuses"))
+	require.NotContains(t, r.stderr, "call stack", "of an answer there is none")
 }

@@ -1,4 +1,4 @@
-package filetest
+package e2e
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ import (
 // soakTime is how long a soak of each engine takes: some seconds, or the value of
 // WADDLE_SOAK. The first third of it is warm-up. Slow leaks take minutes to show:
 //
-//	WADDLE_SOAK=10m go test -run TestSoak -timeout 1h -v ./host/engines/filetest
+//	WADDLE_SOAK=10m go test -run TestSoak -timeout 1h -v ./host/internal/e2e
 func soakTime(t *testing.T) time.Duration {
 	text := os.Getenv("WADDLE_SOAK")
 	if text == "" {

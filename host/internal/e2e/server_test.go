@@ -1,4 +1,4 @@
-package filetest
+package e2e
 
 import (
 	"context"
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 // run keeps an engine of each kind open during the tests, so that its code need not
 // be loaded again for the next.
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "filetest-")
+	dir, err := os.MkdirTemp("", "e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

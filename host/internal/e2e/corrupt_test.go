@@ -1,4 +1,4 @@
-package filetest
+package e2e
 
 import (
 	"bytes"
