@@ -1,13 +1,14 @@
 package waddleotel
 
 import (
+	"cmp"
 	"context"
 	"errors"
-
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"strings"
 
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // outcome is how an operation of a store ended. A missing record, or one other than
@@ -45,41 +46,45 @@ func outcomeOf(err error) outcome {
 // errPanic stands for an operation that did not return.
 var errPanic = errors.New("panic")
 
-// errorTypes are the words of error.type. The first match counts: an error of a
-// session wraps that of its store.
-var errorTypes = []struct {
-	err  error
-	word string
-}{
+// The words of error.type, except those of a store's errors, which come from their
+// codes. The first match counts, of these, then of codes, then of the others: an error
+// of a session wraps that of its store.
+var sessionErrorTypes = []errorWord{
 	{session.ErrGone, "gone"},
 	{session.ErrHeadersSent, "headers_sent"},
 	{session.ErrConflict, "conflict"},
 	{session.ErrTooLarge, "too_large"},
 	{session.ErrDecode, "decode"},
 	{session.ErrEncode, "encode"},
-	{store.ErrNotFound, "not_found"},
-	{store.ErrConflict, "conflict"},
-	{store.ErrUnavailable, "unavailable"},
-	{store.ErrTooLarge, "too_large"},
-	{store.ErrNoSpace, "no_space"},
-	{store.ErrCorrupt, "corrupt"},
-	{store.ErrInvalid, "invalid"},
-	{store.ErrDenied, "denied"},
-	{store.ErrUnsupported, "unsupported"},
-	{store.ErrInternal, "internal"},
+}
+
+var otherErrorTypes = []errorWord{
 	{store.ErrClosed, "closed"},
 	{context.Canceled, "canceled"},
 	{context.DeadlineExceeded, "deadline_exceeded"},
 	{errPanic, "panic"},
 }
 
+type errorWord struct {
+	err  error
+	word string
+}
+
+func wordOf(err error, words []errorWord) string {
+	for _, w := range words {
+		if errors.Is(err, w.err) {
+			return w.word
+		}
+	}
+	return ""
+}
+
 // errorType returns the word for an error. Telemetry does not get its text: a
 // plugin may write anything into it.
 func errorType(err error) string {
-	for _, t := range errorTypes {
-		if errors.Is(err, t.err) {
-			return t.word
-		}
+	word := wordOf(err, sessionErrorTypes)
+	if code, ok := store.CodeOf(err); ok && word == "" {
+		word = strings.ToLower(code.String())
 	}
-	return semconv.ErrorTypeOther.Value.AsString()
+	return cmp.Or(word, wordOf(err, otherErrorTypes), semconv.ErrorTypeOther.Value.AsString())
 }

@@ -4,15 +4,14 @@ import (
 	"context"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
+	"github.com/waddle-sessions/waddle/host/store"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
-	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // Attributes of an operation of a store.
@@ -80,18 +79,20 @@ const (
 	operations
 )
 
-var operationNames = [operations]string{
-	"get", "set", "touch", "delete", "clear", "save", "close", "sweep", "keys", "snapshot", "restore",
+var operationNames = [operations]store.Op{
+	opGet: store.OpGet, opSet: store.OpSet, opTouch: store.OpTouch, opDelete: store.OpDelete, opClear: store.OpClear,
+	opSave: store.OpSave, opClose: store.OpClose, opSweep: store.OpSweep, opKeys: store.OpKeys,
+	opSnapshot: store.OpSnapshot, opRestore: store.OpRestore,
 }
 
 var spanNames = func() (names [operations]string) {
 	for op, name := range operationNames {
-		names[op] = "waddle.store." + name
+		names[op] = "waddle.store." + string(name)
 	}
 	return names
 }()
 
-func (op operation) String() string { return operationNames[op] }
+func (op operation) String() string { return string(operationNames[op]) }
 
 // measured is the wrapper that Store returns.
 type measured struct {

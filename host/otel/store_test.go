@@ -7,6 +7,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
+	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -14,12 +19,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
-
-	waddleotel "github.com/waddle-sessions/waddle/host/otel"
-	"github.com/waddle-sessions/waddle/host/session"
-	"github.com/waddle-sessions/waddle/host/session/sessiontest"
-	"github.com/waddle-sessions/waddle/host/store"
-	"github.com/waddle-sessions/waddle/host/storetest"
 )
 
 const key = "a-key"
@@ -63,6 +62,15 @@ var all = map[string]func(ctx context.Context, s store.Store) error{
 	"restore": func(ctx context.Context, s store.Store) error {
 		return store.Restore(ctx, s, records, 1)
 	},
+}
+
+// No operation of a store is left out.
+func TestEveryOperationIsTried(t *testing.T) {
+	var tried []store.Op
+	for name := range all {
+		tried = append(tried, store.Op(name))
+	}
+	require.ElementsMatch(t, store.Ops(), tried)
 }
 
 // However an operation ends, the measurement and span show it, and the caller gets

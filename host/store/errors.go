@@ -21,27 +21,42 @@ var (
 	ErrClosed      = errors.New("store: closed")
 )
 
+// codes are the errors that have a code in the plugin interface. An error that is
+// several of them has the first one's.
+var codes = [...]struct {
+	code abi.Code
+	err  error
+}{
+	{abi.NotFound, ErrNotFound},
+	{abi.Invalid, ErrInvalid},
+	{abi.TooLarge, ErrTooLarge},
+	{abi.NoSpace, ErrNoSpace},
+	{abi.Unavailable, ErrUnavailable},
+	{abi.Conflict, ErrConflict},
+	{abi.Corrupt, ErrCorrupt},
+	{abi.Denied, ErrDenied},
+	{abi.Unsupported, ErrUnsupported},
+	{abi.Internal, ErrInternal},
+}
+
 // FromCode returns the error that a code of the plugin interface stands for.
 func FromCode(code abi.Code) error {
-	switch code {
-	case abi.NotFound:
-		return ErrNotFound
-	case abi.Invalid:
-		return ErrInvalid
-	case abi.TooLarge:
-		return ErrTooLarge
-	case abi.NoSpace:
-		return ErrNoSpace
-	case abi.Unavailable:
-		return ErrUnavailable
-	case abi.Conflict:
-		return ErrConflict
-	case abi.Corrupt:
-		return ErrCorrupt
-	case abi.Denied:
-		return ErrDenied
-	case abi.Unsupported:
-		return ErrUnsupported
+	for _, c := range codes {
+		if c.code == code {
+			return c.err
+		}
 	}
 	return ErrInternal
+}
+
+// CodeOf returns the code of the plugin interface that stands for what err is or
+// wraps. It reports false if there is none, as for nil, [ErrClosed], and errors that
+// are not of this package.
+func CodeOf(err error) (abi.Code, bool) {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code, true
+		}
+	}
+	return 0, false
 }

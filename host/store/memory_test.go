@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -93,6 +94,15 @@ func TestFromCode(t *testing.T) {
 		require.Equal(t, want, store.FromCode(code), code.String())
 		require.False(t, seen[want])
 		seen[want] = true
+		for _, err := range []error{want, fmt.Errorf("%w: with detail", want), errors.Join(errors.New("first"), want)} {
+			back, ok := store.CodeOf(err)
+			require.True(t, ok)
+			require.Equal(t, code, back)
+		}
+	}
+	for _, err := range []error{nil, store.ErrClosed, context.Canceled, errors.New("something else")} {
+		_, ok := store.CodeOf(err)
+		require.False(t, ok, "%v", err)
 	}
 	for _, unknown := range []abi.Code{-11, -1 << 63} {
 		require.Equal(t, store.ErrInternal, store.FromCode(unknown))

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -29,11 +28,17 @@ func (c Call) String() string {
 	return strings.TrimRight(fmt.Sprintf("%-9s %s", op, c.Args), " ") + " -> " + c.Result
 }
 
+// A check also does what is no operation of a store.
+const (
+	opOpen   store.Op = "open"
+	opRecord store.Op = "record" // of those that a restore is given
+)
+
 // call is a call in the form in which it is kept until somebody asks: putting
 // it into words costs more than most calls.
 type call struct {
 	store      int
-	op         string
+	op         store.Op
 	key, value []byte
 	expires    store.Millis
 	now        store.Millis
@@ -54,41 +59,41 @@ func (c *call) concerns(keys [][]byte) bool {
 }
 
 func (c *call) words() Call {
-	out := Call{Store: c.store, Op: c.op}
+	out := Call{Store: c.store, Op: string(c.op)}
 	switch c.op {
-	case "open":
+	case opOpen:
 		if c.setup.Shards > 0 {
 			out.Args = fmt.Sprintf("shards %d", c.setup.Shards)
 		}
 		if c.setup.MemoryLimit > 0 {
 			out.Args = strings.TrimSpace(out.Args + fmt.Sprintf(" memory limit %d", c.setup.MemoryLimit))
 		}
-	case "get", "delete":
+	case store.OpGet, store.OpDelete:
 		out.Args = fmt.Sprintf("key %s, now %s", bytesInWords(c.key), timeInWords(c.now))
-	case "set":
+	case store.OpSet:
 		out.Args = fmt.Sprintf("key %s, value %s, expires %s, now %s, expect %s", bytesInWords(c.key), bytesInWords(c.value),
 			expiryInWords(c.expires), timeInWords(c.now), expectInWords(c.expect))
-	case "touch":
+	case store.OpTouch:
 		out.Args = fmt.Sprintf("key %s, expires %s, now %s", bytesInWords(c.key), expiryInWords(c.expires), timeInWords(c.now))
-	case "sweep":
+	case store.OpSweep:
 		out.Args = fmt.Sprintf("max %d, now %s", c.expect, timeInWords(c.now))
-	case "restore":
+	case store.OpRestore:
 		out.Args = fmt.Sprintf("%d records, now %s", c.count, timeInWords(c.now))
-	case "record":
+	case opRecord:
 		out.Op, out.Args = "  record", fmt.Sprintf("key %s, value %s, expires %s", bytesInWords(c.key), bytesInWords(c.value), expiryInWords(c.expires))
-	case "clear", "save", "keys", "snapshot":
+	case store.OpClear, store.OpSave, store.OpKeys, store.OpSnapshot:
 		out.Args = "now " + timeInWords(c.now)
 	}
 	switch {
 	case c.err != nil:
 		out.Result = errorInWords(c.err)
-	case c.op == "get":
+	case c.op == store.OpGet:
 		out.Result = bytesInWords(c.result)
-	case c.op == "sweep":
+	case c.op == store.OpSweep:
 		out.Result = fmt.Sprintf("%d removed", c.count)
-	case c.op == "keys":
+	case c.op == store.OpKeys:
 		out.Result = fmt.Sprintf("%d keys", c.count)
-	case c.op == "snapshot":
+	case c.op == store.OpSnapshot:
 		out.Result = fmt.Sprintf("%d records", c.count)
 	default:
 		out.Result = "success"
@@ -144,28 +149,20 @@ func expectInWords(expect int64) string {
 	return fmt.Sprintf("revision %d", uint64(expect))
 }
 
-var namesOfErrors = []struct {
-	err  error
-	name string
-}{
-	{store.ErrNotFound, abi.NotFound.String()}, {store.ErrInvalid, abi.Invalid.String()}, {store.ErrTooLarge, abi.TooLarge.String()},
-	{store.ErrNoSpace, abi.NoSpace.String()}, {store.ErrUnavailable, abi.Unavailable.String()}, {store.ErrConflict, abi.Conflict.String()},
-	{store.ErrCorrupt, abi.Corrupt.String()}, {store.ErrDenied, abi.Denied.String()}, {store.ErrUnsupported, abi.Unsupported.String()},
-	{store.ErrInternal, abi.Internal.String()}, {store.ErrClosed, "closed"},
-}
-
 // errorInWords writes an error by its name in the specification.
 func errorInWords(err error) string {
 	if err == nil {
 		return "success"
 	}
-	for _, n := range namesOfErrors {
-		if err == n.err {
-			return n.name
-		}
-		if errors.Is(err, n.err) {
-			return n.name + " (" + err.Error() + ")"
-		}
+	known, name := store.ErrClosed, "closed"
+	if code, ok := store.CodeOf(err); ok {
+		known, name = store.FromCode(code), code.String()
+	}
+	switch {
+	case err == known:
+		return name
+	case errors.Is(err, known):
+		return name + " (" + err.Error() + ")"
 	}
 	return "error: " + err.Error()
 }

@@ -38,7 +38,7 @@ func lifeTests() []Test {
 				cancel()
 				for _, op := range operations(ctx, s) {
 					if !errors.Is(op.err, context.Canceled) {
-						p.Failf("the error of the context, context.Canceled", "%s with a cancelled context: %s", op.name, errorInWords(op.err))
+						p.Failf("the error of the context, context.Canceled", "%s with a cancelled context: %s", op.op, errorInWords(op.err))
 					}
 				}
 				s.Get(k("key"), Now, value(1, "kept"))
@@ -51,7 +51,7 @@ func lifeTests() []Test {
 				s.Close()
 				for _, op := range operations(p.Context(), s) {
 					if !errors.Is(op.err, store.ErrClosed) {
-						p.Failf("closed", "%s after Close: %s", op.name, errorInWords(op.err))
+						p.Failf("closed", "%s after Close: %s", op.op, errorInWords(op.err))
 					}
 				}
 				if err := store.Close(p.Context(), s.target); err != nil {
@@ -62,8 +62,8 @@ func lifeTests() []Test {
 }
 
 type outcome struct {
-	name string
-	err  error
+	op  store.Op
+	err error
 }
 
 // operations calls each operation that the store has.
@@ -71,26 +71,26 @@ func operations(ctx context.Context, subject *Subject) []outcome {
 	s := subject.target
 	_, get := s.Get(ctx, k("key"), Now)
 	all := []outcome{
-		{"get", get},
-		{"set", s.Set(ctx, store.Write{Key: k("key"), Value: value(2, "changed"), Now: Now})},
-		{"set", s.Set(ctx, store.Write{Key: k("new"), Value: value(2, "new"), Now: Now})},
-		{"delete", s.Delete(ctx, k("key"), Now)},
+		{store.OpGet, get},
+		{store.OpSet, s.Set(ctx, store.Write{Key: k("key"), Value: value(2, "changed"), Now: Now})},
+		{store.OpSet, s.Set(ctx, store.Write{Key: k("new"), Value: value(2, "new"), Now: Now})},
+		{store.OpDelete, s.Delete(ctx, k("key"), Now)},
 	}
-	add := func(n need, name string, call func() error) {
+	add := func(n need, op store.Op, call func() error) {
 		if subject.probe.has(n) {
-			all = append(all, outcome{name, call()})
+			all = append(all, outcome{op, call()})
 		}
 	}
-	add(needTouch, "touch", func() error { return store.Touch(ctx, s, k("key"), Now+1, Now) })
-	add(needClear, "clear", func() error { return store.Clear(ctx, s, Now) })
-	add(needSave, "save", func() error { return store.Save(ctx, s, Now) })
-	add(needSweep, "sweep", func() error {
+	add(needTouch, store.OpTouch, func() error { return store.Touch(ctx, s, k("key"), Now+1, Now) })
+	add(needClear, store.OpClear, func() error { return store.Clear(ctx, s, Now) })
+	add(needSave, store.OpSave, func() error { return store.Save(ctx, s, Now) })
+	add(needSweep, store.OpSweep, func() error {
 		_, err := store.Sweep(ctx, s, 100, Now+1000)
 		return err
 	})
-	add(needKeys, "keys", func() error { return first(store.Keys(ctx, s, Now)) })
-	add(needSnapshot, "snapshot", func() error { return first(store.Snapshot(ctx, s, Now)) })
-	add(needRestore, "restore", func() error {
+	add(needKeys, store.OpKeys, func() error { return first(store.Keys(ctx, s, Now)) })
+	add(needSnapshot, store.OpSnapshot, func() error { return first(store.Snapshot(ctx, s, Now)) })
+	add(needRestore, store.OpRestore, func() error {
 		return store.Restore(ctx, s, records(store.Record{Key: k("new"), Value: value(2, "new")}), Now)
 	})
 	return all

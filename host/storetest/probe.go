@@ -168,7 +168,7 @@ func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
 	number := p.stores
 	p.mu.Unlock()
 	target, err := p.suite.open(p.suite.ctx, setup)
-	p.note(call{store: number, op: "open", setup: setup, err: err})
+	p.note(call{store: number, op: opOpen, setup: setup, err: err})
 	if err != nil {
 		return nil, err
 	}

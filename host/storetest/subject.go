@@ -42,14 +42,14 @@ func (s *Subject) ctx() context.Context { return s.probe.suite.ctx }
 // TryGet calls Get.
 func (s *Subject) TryGet(key []byte, now store.Millis) ([]byte, error) {
 	value, err := s.target.Get(s.ctx(), key, now)
-	s.note(call{op: "get", key: key, now: now, err: err, result: value})
+	s.note(call{op: store.OpGet, key: key, now: now, err: err, result: value})
 	return value, err
 }
 
 // TrySet calls Set.
 func (s *Subject) TrySet(w store.Write) error {
 	err := s.target.Set(s.ctx(), w)
-	s.note(call{op: "set", key: w.Key, value: w.Value, expires: w.Expires, now: w.Now, expect: w.Expect, err: err})
+	s.note(call{op: store.OpSet, key: w.Key, value: w.Value, expires: w.Expires, now: w.Now, expect: w.Expect, err: err})
 	return err
 }
 
@@ -57,14 +57,14 @@ func (s *Subject) TrySet(w store.Write) error {
 func (s *Subject) TryTouch(key []byte, expires, now store.Millis) error {
 	s.needs(needTouch)
 	err := store.Touch(s.ctx(), s.target, key, expires, now)
-	s.note(call{op: "touch", key: key, expires: expires, now: now, err: err})
+	s.note(call{op: store.OpTouch, key: key, expires: expires, now: now, err: err})
 	return err
 }
 
 // TryDelete calls Delete.
 func (s *Subject) TryDelete(key []byte, now store.Millis) error {
 	err := s.target.Delete(s.ctx(), key, now)
-	s.note(call{op: "delete", key: key, now: now, err: err})
+	s.note(call{op: store.OpDelete, key: key, now: now, err: err})
 	return err
 }
 
@@ -76,14 +76,14 @@ func (s *Subject) TryRestore(records iter.Seq2[store.Record, error], now store.M
 		for r, err := range records {
 			count++
 			if count <= keptCalls/4 {
-				s.note(call{op: "record", key: r.Key, value: r.Value, expires: r.Expires, err: err})
+				s.note(call{op: opRecord, key: r.Key, value: r.Value, expires: r.Expires, err: err})
 			}
 			if !yield(r, err) {
 				return
 			}
 		}
 	}, now)
-	s.note(call{op: "restore", count: count, now: now, err: err})
+	s.note(call{op: store.OpRestore, count: count, now: now, err: err})
 	return err
 }
 
@@ -143,7 +143,7 @@ func (s *Subject) Delete(key []byte, now store.Millis) { s.want(s.TryDelete(key,
 func (s *Subject) Clear(now store.Millis) {
 	s.needs(needClear)
 	err := store.Clear(s.ctx(), s.target, now)
-	s.note(call{op: "clear", now: now, err: err})
+	s.note(call{op: store.OpClear, now: now, err: err})
 	s.want(err, nil)
 }
 
@@ -154,14 +154,14 @@ func (s *Subject) Save(now store.Millis) {
 		return
 	}
 	err := store.Save(s.ctx(), s.target, now)
-	s.note(call{op: "save", now: now, err: err})
+	s.note(call{op: store.OpSave, now: now, err: err})
 	s.want(err, nil)
 }
 
 // Sweep requires success and returns how many records were removed.
 func (s *Subject) Sweep(max int, now store.Millis) int {
 	removed, err := store.Sweep(s.ctx(), s.target, max, now)
-	s.note(call{op: "sweep", expect: int64(max), now: now, count: removed, err: err})
+	s.note(call{op: store.OpSweep, expect: int64(max), now: now, count: removed, err: err})
 	s.want(err, nil)
 	if removed < 0 {
 		s.probe.Failf("a number of records", "%d records removed", removed)
@@ -189,7 +189,7 @@ func (s *Subject) tryKeys(now store.Millis, during func(key []byte)) (map[string
 			during(key)
 		}
 	}
-	s.note(call{op: "keys", now: now, count: len(keys), err: failed})
+	s.note(call{op: store.OpKeys, now: now, count: len(keys), err: failed})
 	return keys, failed
 }
 
@@ -207,7 +207,7 @@ func (s *Subject) Snapshot(now store.Millis, during func(store.Record)) map[stri
 			during(r)
 		}
 	}
-	s.note(call{op: "snapshot", now: now, count: len(records), err: failed})
+	s.note(call{op: store.OpSnapshot, now: now, count: len(records), err: failed})
 	s.want(failed, nil)
 	return records
 }
@@ -246,7 +246,7 @@ func (s *Subject) Close() {
 	}
 	// It must end even after a run was cancelled.
 	err := store.Close(context.WithoutCancel(s.ctx()), s.target)
-	s.note(call{op: "close", err: err})
+	s.note(call{op: store.OpClose, err: err})
 	s.want(err, nil)
 }
 

@@ -1,5 +1,4 @@
-// Package e2e holds no code but tests, of the engines that keep files, from the
-// store down to the disk: over real directories, with real processes that are
-// killed and a real file system that loses its power, and what a directory can
-// suffer besides.
+// Package e2e contains only tests, of the engines that keep files, from the store
+// down to the disk: over real directories, with real processes that are killed and a
+// real file system that loses its power, and with other damage to a directory.
 package e2e

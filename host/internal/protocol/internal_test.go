@@ -1,11 +1,13 @@
 package protocol
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func TestCycle(t *testing.T) {
@@ -77,4 +79,10 @@ func FuzzChunk(f *testing.F) {
 			n += 4 + len(key)
 		}
 	})
+}
+
+// Every operation of a store is counted under its name, except closing.
+func TestOperationsAreThoseOfAStore(t *testing.T) {
+	counted := slices.DeleteFunc(slices.Clone(opNames[:]), func(op store.Op) bool { return op == "flush" })
+	require.ElementsMatch(t, store.Ops(), append(counted, store.OpClose))
 }

@@ -1,6 +1,10 @@
 package protocol
 
-import "time"
+import (
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
 
 // opKind numbers the operations for their counters.
 type opKind int
@@ -20,9 +24,12 @@ const (
 	numOps
 )
 
-var opNames = [numOps]string{"get", "set", "touch", "delete", "clear", "save", "sweep", "flush", "keys", "snapshot", "restore"}
+// A flush is the host's own: it saves a store in steps.
+var opNames = [numOps]store.Op{opGet: store.OpGet, opSet: store.OpSet, opTouch: store.OpTouch, opDelete: store.OpDelete,
+	opClear: store.OpClear, opSave: store.OpSave, opSweep: store.OpSweep, opFlush: "flush", opKeys: store.OpKeys,
+	opSnapshot: store.OpSnapshot, opRestore: store.OpRestore}
 
-func (o opKind) String() string { return opNames[o] }
+func (o opKind) String() string { return string(opNames[o]) }
 
 // OpStats counts one operation. The answers NOT_FOUND and CONFLICT are not Errors. Calls
 // includes all of them.

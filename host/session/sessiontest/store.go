@@ -9,22 +9,22 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Op is an operation of a store.
-type Op string
+// Op is an operation of a store, as [Store.Fail] and [Store.Calls] take it.
+type Op = store.Op
 
 // The operations of [store.Store], and those of its optional interfaces.
 const (
-	Get      Op = "get"
-	Set      Op = "set"
-	Touch    Op = "touch"
-	Delete   Op = "delete"
-	Clear    Op = "clear"
-	Save     Op = "save"
-	Close    Op = "close"
-	Sweep    Op = "sweep"
-	Keys     Op = "keys"
-	Snapshot Op = "snapshot"
-	Restore  Op = "restore"
+	Get      = store.OpGet
+	Set      = store.OpSet
+	Touch    = store.OpTouch
+	Delete   = store.OpDelete
+	Clear    = store.OpClear
+	Save     = store.OpSave
+	Close    = store.OpClose
+	Sweep    = store.OpSweep
+	Keys     = store.OpKeys
+	Snapshot = store.OpSnapshot
+	Restore  = store.OpRestore
 )
 
 // Store is a store that fails when a test tells it to, and counts its calls. It

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +52,12 @@ var operations = map[sessiontest.Op]func(context.Context, *sessiontest.Store) er
 			yield(store.Record{Key: []byte("restored"), Value: []byte("revision")}, nil)
 		}, 1)
 	},
+}
+
+// No operation of a store is left out: neither here nor by what counts and fails.
+func TestOps(t *testing.T) {
+	all := slices.Collect(maps.Keys(operations))
+	require.ElementsMatch(t, store.Ops(), append(all, sessiontest.Close))
 }
 
 func filled(t *testing.T) *sessiontest.Store {

@@ -111,21 +111,21 @@ func (s tracedStore) Unwrap() store.Store { return s.Store }
 func (s tracedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	began := time.Now()
 	value, err := s.Store.Get(ctx, key, now)
-	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
+	note(ctx, began, store.OpGet, err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
 	return value, err
 }
 
 func (s tracedStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	began := time.Now()
 	value, err := store.AtMost(s.Store).GetAtMost(ctx, key, now, most)
-	note(ctx, began, "get", err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
+	note(ctx, began, store.OpGet, err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
 	return value, err
 }
 
 func (s tracedStore) Set(ctx context.Context, w store.Write) error {
 	began := time.Now()
 	err := s.Store.Set(ctx, w)
-	note(ctx, began, "set", err, func() string {
+	note(ctx, began, store.OpSet, err, func() string {
 		if w.Expires != 0 && w.Expires <= w.Now {
 			return "removed"
 		}
@@ -137,19 +137,19 @@ func (s tracedStore) Set(ctx context.Context, w store.Write) error {
 func (s tracedStore) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	began := time.Now()
 	err := store.Touch(ctx, s.Store, key, expires, now)
-	note(ctx, began, "touch", err, func() string { return "touched" })
+	note(ctx, began, store.OpTouch, err, func() string { return "touched" })
 	return err
 }
 
 func (s tracedStore) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	began := time.Now()
 	err := s.Store.Delete(ctx, key, now)
-	note(ctx, began, "delete", err, func() string { return "removed" })
+	note(ctx, began, store.OpDelete, err, func() string { return "removed" })
 	return err
 }
 
 // note adds a call to the request's trace.
-func note(ctx context.Context, began time.Time, name string, err error, done func() string) {
+func note(ctx context.Context, began time.Time, op store.Op, err error, done func() string) {
 	took := time.Since(began)
 	t := traceOf(ctx)
 	if t == nil {
@@ -159,7 +159,7 @@ func note(ctx context.Context, began time.Time, name string, err error, done fun
 	if result == "" {
 		result = done()
 	}
-	t.call(call{name, took, result})
+	t.call(call{string(op), took, result})
 }
 
 // outcome says in a few words how a call failed, or returns "" if it did not. The
@@ -168,18 +168,14 @@ func outcome(err error) string {
 	if err == nil {
 		return ""
 	}
+	if code, ok := store.CodeOf(err); ok {
+		return strings.ToLower(strings.ReplaceAll(code.String(), "_", " "))
+	}
 	for _, known := range []struct {
 		err  error
 		says string
 	}{
-		{store.ErrNotFound, "not found"},
-		{store.ErrConflict, "conflict"},
-		{store.ErrUnavailable, "unavailable"},
 		{store.ErrClosed, "closed"},
-		{store.ErrTooLarge, "too large"},
-		{store.ErrNoSpace, "no space"},
-		{store.ErrCorrupt, "corrupt"},
-		{store.ErrDenied, "denied"},
 		{context.Canceled, "cancelled"},
 		{context.DeadlineExceeded, "too late"},
 	} {

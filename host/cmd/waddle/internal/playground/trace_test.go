@@ -3,6 +3,7 @@ package playground_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -11,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -165,6 +165,10 @@ func TestTraceOfFailures(t *testing.T) {
 	require.Equal(t, 503, a.StatusCode)
 	require.Equal(t, []string{"get unavailable", "session unavailable", "engine 1 call"}, told(t, a))
 	s.get = store.ErrInternal
+	require.Equal(t, []string{"get internal", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
+	s.get = store.ErrNoSpace
+	require.Equal(t, []string{"get no space", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
+	s.get = errors.New("of nobody's")
 	require.Equal(t, []string{"get failed", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
 }
 
