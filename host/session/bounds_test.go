@@ -121,10 +121,15 @@ func TestDecodingIsWorthItsLength(t *testing.T) {
 					took := time.Since(begin)
 					runtime.ReadMemStats(&after)
 					require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(memory*size), "%s: %.80v", shape, err)
-					if took >= slower*yardstick { // the machine may have been busy
+					measure := yardstick
+					for range 4 { // the machine may have been busy, or have become it
+						if took < slower*measure {
+							break
+						}
+						measure = quickest(func() { _ = codec.Unmarshal(plain, new(any)) })
 						took = quickest(func() { _ = decode(data) })
 					}
-					require.Less(t, took, slower*yardstick, "%s: %.80v", shape, err)
+					require.Less(t, took, slower*measure, "%s: %.80v", shape, err)
 				}
 			})
 		}
