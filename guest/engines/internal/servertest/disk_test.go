@@ -51,6 +51,8 @@ func (e *dynfile) Open(c *guest.Config) (err error) {
 // durability at every commit.
 type committed struct{ store.Store }
 
+func (c committed) Unwrap() store.Store { return c.Store }
+
 func (c committed) Set(ctx context.Context, w store.Write) error {
 	return c.saved(ctx, w.Now, c.Store.Set(ctx, w))
 }
@@ -67,7 +69,7 @@ func (c committed) saved(ctx context.Context, now store.Millis, err error) error
 	if err != nil {
 		return err
 	}
-	return store.Save(ctx, c, now)
+	return store.Save(ctx, c.Store, now)
 }
 
 // noFault is so rare that it never happens.
