@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// memoryShare is which part of what the process may have guests get unless
-	// that is said: one in so many. The rest is for Go, for other plugins, and for
-	// what the kernel counts to a container besides.
+	// memoryShare divides the memory that the process may have: by default, guests
+	// get one part of it. The rest is for Go, for other plugins, and for
+	// what else the kernel charges to a container.
 	memoryShare = 2
-	// leastShard is what an instance gets at least by default: the bundled engines
-	// need up to 21 MiB, of address space and not of memory, to open.
+	// leastShard is the least that an instance gets by default. The bundled engines
+	// need up to 21 MiB to open, of address space and not of memory.
 	leastShard = 24 << 20
 )
 
-// available is how much memory this process may take altogether, and who says so;
-// 0 if nobody does. It is the least of what bounds the process's control group and
-// those above it, and of GOMEMLIMIT. root is where /proc and /sys are.
+// available returns how much memory this process may take in all, and where the
+// limit comes from; 0 if there is none. It is the lowest limit of the process's
+// control group, those above it, and GOMEMLIMIT. root is where /proc and /sys are.
 func available(root string) (limit int64, source string) {
 	limit = math.MaxInt64
 	lower := func(n int64, from string) {
@@ -35,7 +35,7 @@ func available(root string) (limit int64, source string) {
 		if err != nil {
 			break
 		}
-		// hierarchy:controllers:path, where the controllers of version 2 are none.
+		// The form is hierarchy:controllers:path. Version 2 has no controllers there.
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
 			continue
@@ -47,8 +47,8 @@ func available(root string) (limit int64, source string) {
 		case strings.Contains(","+parts[1]+",", ",memory,"):
 			mounts, files = []string{"sys/fs/cgroup/memory"}, []string{"memory.limit_in_bytes"}
 		}
-		// Within a container the path may be the host's, which is not there: its
-		// own group is then the root of what is.
+		// Within a container the path may be the host's and not exist here. The
+		// container's own group is then the root.
 		for dir := path.Clean("/" + parts[2]); ; dir = path.Dir(dir) {
 			for _, mount := range mounts {
 				for _, file := range files {
@@ -68,8 +68,8 @@ func available(root string) (limit int64, source string) {
 	return limit, source
 }
 
-// noLimit is what version 1 says, in whole pages, where there is none; and what
-// nobody has.
+// noLimit stands for no limit. Version 1 writes about that much, in whole pages,
+// where there is none, and no machine has it.
 const noLimit = 1 << 60
 
 // readLimit returns the number in a file, 0 if there is none.
@@ -85,8 +85,8 @@ func readLimit(name string) int64 {
 	return n
 }
 
-// boundMemory decides MemoryLimit where the config does not, and how many of the
-// shards that it does not fix that is enough for.
+// boundMemory sets MemoryLimit if the config does not. If the config does not set
+// Shards either, it lowers them to what that memory is enough for.
 func (s *settled) boundMemory() {
 	if s.MemoryLimit == 0 {
 		s.MemoryLimit = defaultMemory
@@ -101,18 +101,18 @@ func (s *settled) boundMemory() {
 	for s.autoShards && s.Shards > 1 && s.MemoryLimit/int64(s.Shards) < leastShard {
 		s.Shards /= 2
 	}
-	// Less would not be enough to open.
+	// An instance cannot open with less.
 	s.MemoryLimit = max(s.MemoryLimit, min(defaultMemory, leastShard*int64(s.Shards)))
 }
 
-// sayMemory says in the log what the machine has decided.
+// sayMemory logs a MemoryLimit that follows from the machine.
 func (s *settled) sayMemory() {
 	if s.container == 0 || s.MemoryLimit >= defaultMemory {
 		return
 	}
 	args := []any{"plugin", s.Name, "memory_limit", s.MemoryLimit, "shards", s.Shards, "limit_of_process", s.container, "by", s.containerSays}
 	if s.MemoryLimit > s.container/memoryShare {
-		s.Logger.Warn("guests may take more than half of the memory that this process may have, which is little: set MemoryLimit and fewer Shards", args...)
+		s.Logger.Warn("guests may take more than half of the little memory that this process may have: set MemoryLimit and fewer Shards", args...)
 		return
 	}
 	s.Logger.Info("guests may take half of the memory that this process may have, since MemoryLimit is not set", args...)

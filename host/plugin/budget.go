@@ -8,20 +8,20 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
-// ErrBudget says that a [Host] has no more of something that its plugins share: of
-// memory, address space, mappings or handles.
+// ErrBudget is returned when the plugins of a [Host] have used up something that they
+// share: memory, address space, mappings or handles.
 var ErrBudget = protocol.ErrBudget
 
-// budget bounds what all plugins of a host take of one thing.
+// budget bounds how much all plugins of a host take of one thing.
 type budget struct {
-	what   string // of which there are so many
+	what   string // the thing, in the plural
 	field  string // of HostConfig
-	source string // of the limit, if the machine has it
+	source string // of the limit, if it follows from the machine
 	limit  int64  // less than 0 for none
 	used   atomic.Int64
 }
 
-// take takes n, or returns an error that is [ErrBudget] and takes nothing.
+// take takes n. If that is too much it takes nothing and returns [ErrBudget].
 func (b *budget) take(n int64) error {
 	if used := b.used.Add(n); b.limit >= 0 && used > b.limit {
 		b.used.Add(-n)
@@ -40,7 +40,7 @@ func (b *budget) spent(wanted, used int64) error {
 	if b.source != "" {
 		allowed = fmt.Sprintf("HostConfig.%s is %d by default (%s)", b.field, b.limit, b.source)
 	}
-	return fmt.Errorf("%w: %d more %s are wanted, plugins of this host have %d, and %s: close plugins, have idle ones sleep (Config.SleepAfter), "+
+	return fmt.Errorf("%w: %d more %s are wanted, plugins of this host have %d, and %s: close plugins, let idle ones sleep (Config.SleepAfter), "+
 		"or raise HostConfig.%s", ErrBudget, wanted, b.what, used, allowed, b.field)
 }
 
@@ -50,12 +50,12 @@ type Usage struct {
 	Limit int64 // less than 0 for none
 }
 
-// spentOf is what an error says that is [ErrBudget], without saying that it is one.
+// spentOf returns the message of an [ErrBudget] without its prefix.
 func spentOf(err error) string { return strings.TrimPrefix(err.Error(), ErrBudget.Error()+": ") }
 
 func (b *budget) usage() Usage { return Usage{b.used.Load(), b.limit} }
 
-// budgets are what the plugins of a host share.
+// budgets holds the budgets of a host.
 type budgets struct {
 	memory   *budget // bytes that guests have taken
 	space    *budget // bytes of address space that are reserved for them
@@ -63,8 +63,8 @@ type budgets struct {
 	handles  *budget
 }
 
-// account is what one instance's memory takes of its host's budgets. The zero value
-// has no bounds.
+// account charges one instance's memory to its host's budgets. The zero value has
+// no bounds.
 type account struct{ budgets *budgets }
 
 func (a account) take(bytes uint64) error {
@@ -103,15 +103,15 @@ func (a account) giveSpace(bytes uint64) {
 }
 
 const (
-	// mappingsOfMemory is how many mappings an instance's memory is: what may be used
-	// of it, and the rest that is reserved. Compiled code is one or two.
+	// mappingsOfMemory is how many mappings an instance's memory has: the usable part
+	// and the reserved rest. Compiled code has one or two.
 	mappingsOfMemory = 2
 	mappingsOfCode   = 2
 
-	// budgetMemory is the part of what the process may have that guests get together:
-	// the rest is for Go and for what the kernel counts besides.
+	// budgetMemory is the part of the process's memory that all guests get together.
+	// The rest is for Go and for what else the kernel counts.
 	budgetMemory = 0.75
-	// budgetMappings and budgetHandles leave room for the program's own: for Go's heap,
+	// budgetMappings and budgetHandles leave room for the program itself: for Go's heap,
 	// and for connections, each of which takes a handle.
 	budgetMappings = 0.75
 	budgetHandles  = 0.5
@@ -142,7 +142,7 @@ func newBudget(what, field string, said int64, found machineLimit, part float64)
 	return b
 }
 
-// machineLimit is what the machine allows this process, 0 if nobody says.
+// machineLimit is a limit that the machine sets this process, 0 if it is not known.
 type machineLimit struct {
 	limit  int64
 	source string

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// limitsOfMachine asks the kernel. root is where /proc and /sys are.
+// limitsOfMachine asks the kernel for its limits. root is where /proc and /sys are.
 func limitsOfMachine(root string) (m machineLimits) {
 	m.memory.limit, m.memory.source = available(root)
 	if m.memory.limit == 0 {
@@ -25,7 +25,7 @@ func limitsOfMachine(root string) (m machineLimits) {
 	return m
 }
 
-// memoryOfMachine is MemTotal of /proc/meminfo, 0 if it cannot be read.
+// memoryOfMachine returns MemTotal of /proc/meminfo, 0 if it cannot be read.
 func memoryOfMachine(root string) int64 {
 	text, err := os.ReadFile(filepath.Join(root, "proc/meminfo"))
 	if err != nil {
@@ -41,7 +41,7 @@ func memoryOfMachine(root string) int64 {
 	return 0
 }
 
-// rlimit is a limit of this process, 0 for none.
+// rlimit returns a limit of this process, 0 if there is none.
 func rlimit(resource int) int64 {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(resource, &l); err != nil || l.Cur > math.MaxInt64 {

@@ -2,8 +2,7 @@
 
 package plugin
 
-// limitsOfMachine knows only what Go was told: elsewhere a budget is what
-// HostConfig says.
+// limitsOfMachine knows only GOMEMLIMIT. The other budgets are those of HostConfig.
 func limitsOfMachine(root string) (m machineLimits) {
 	m.memory.limit, m.memory.source = available(root)
 	return m

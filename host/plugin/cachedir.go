@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 )
 
-// prepareCacheDir decides where compiled code is kept; "" means in memory only. A
-// directory that is not safe, or cannot be had, costs time to compile and is no
-// reason not to run: the log says what is wrong with it.
+// prepareCacheDir returns the directory for compiled code, "" for memory only. If a
+// directory is not safe or cannot be made, the guest runs all the same and takes
+// longer to start. The log says what is wrong with the directory.
 func prepareCacheDir(c *settled) string {
 	if c.NoCache {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The exports of the contract, one call each.
+// Each method calls one export of the contract.
 
 // Initialize implements protocol.Instance.
 func (in *instance) Initialize() error {
@@ -151,7 +151,7 @@ func (in *instance) chunk(f api.Function, cursor int64, now store.Millis) (next 
 	}
 	next, list, ok := abi.CutCursor(b)
 	if !ok {
-		return 0, nil, protocol.Broken("a chunk of %d bytes, and it should begin with a cursor of 8", len(b))
+		return 0, nil, protocol.Broken("a chunk of %d bytes: must begin with a cursor of 8", len(b))
 	}
 	return next, list, nil
 }
@@ -183,7 +183,7 @@ func (in *instance) Stats() ([]byte, error) {
 	return in.result(protocol.MaxDescription)
 }
 
-// finish makes a call that gives nothing but success.
+// finish makes a call whose only result is success.
 func (in *instance) finish(f api.Function, limit time.Duration) error {
 	if err := in.run(f, limit); err != nil {
 		return err

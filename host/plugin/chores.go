@@ -9,29 +9,29 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// countInterval is how often a guest that was written to is asked whether
-// it has evicted.
+// countInterval is how often the host asks a guest that was written to whether it
+// has evicted records.
 const countInterval = time.Second
 
-// chores are what goes on beside a plugin's operations until Close, on its host's
-// scheduler. They are there only while a shard has an instance.
+// chores run beside a plugin's operations until Close, on its host's scheduler. They
+// are scheduled only while a shard has an instance.
 type chores struct {
 	p      *Plugin
 	ctx    context.Context
 	cancel context.CancelFunc
-	tell   *task   // that a shard which has opened be told the time
-	rounds []*task // what is done again and again
+	tell   *task   // tells the time to shards that have opened
+	rounds []*task // repeated at intervals
 
-	untold []atomic.Bool  // shards that have opened and not been told the time
+	untold []atomic.Bool  // shards that have opened and do not know the time
 	unable atomic.Bool    // the guest does not sweep
-	late   sync.WaitGroup // what a shard has not come back from
+	late   sync.WaitGroup // calls that shards have not returned from
 
 	mu    sync.Mutex
 	begun bool
 	ended bool
 }
 
-// begin says what is to be done, once the plugin stands.
+// begin sets up the tasks once the plugin is open.
 func (c *chores) begin(p *Plugin) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *chores) begin(p *Plugin) {
 	}
 }
 
-// opened has the chores done from now on: the shard has got an instance.
+// opened starts the chores: the shard has an instance now.
 func (c *chores) opened(shard int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +92,7 @@ func (c *chores) resume() {
 	}
 }
 
-// rest has nothing done any more if no shard has an instance.
+// rest stops the chores if no shard has an instance.
 func (c *chores) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,8 +111,8 @@ func (c *chores) pause() {
 	}
 }
 
-// end stops everything, and wait waits for what was under way. Calls of shards that
-// hang do not come back before these are closed.
+// end stops all chores, and wait waits for those under way. Calls of shards that
+// hang do not return before those shards are closed.
 func (c *chores) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +133,8 @@ func (c *chores) wait() {
 	c.late.Wait()
 }
 
-// tellTime tells a shard the time: a guest that knows it removes nothing by a later one
-// on the side of other operations.
+// tellTime tells a shard the time. After that, the guest removes nothing by a later
+// time on the side of other operations.
 func (c *chores) tellTime(shard int) {
 	if !c.p.store.TellTime(c.ctx, shard, c.p.judged()) {
 		c.unable.Store(true)
@@ -151,17 +151,17 @@ func (c *chores) sweep(shard int) {
 	}
 }
 
-// save saves what was written.
+// save saves the shard's writes.
 func (c *chores) save(shard int) { _ = c.p.store.SaveShard(c.ctx, shard, c.p.judged()) }
 
 func always(int) bool { return true }
 
-// sleep closes an instance that nobody used since the last time.
+// sleep closes an instance that had no call since the last round.
 func (c *chores) sleep(shard int) { _ = c.p.store.SleepIfIdle(c.ctx, shard, c.p.judged()) }
 
-// each returns what runs f for one shard after the other, of so many and of those that need it. One
-// that takes long is left to itself, and left out until it has come back: a shard that
-// hangs must not keep the others from what is done for them.
+// each returns a function that runs f for one shard after the other: for the first
+// of() of them, if they need it. It does not wait long for a shard, and skips it until
+// its call has returned: a shard that hangs must not hold up the others.
 func (c *chores) each(of func() int, needs func(shard int) bool, f func(shard int)) func() {
 	busy := make([]atomic.Bool, c.p.store.Shards())
 	return func() {
@@ -184,8 +184,7 @@ func (c *chores) each(of func() int, needs func(shard int) bool, f func(shard in
 	}
 }
 
-// patiently waits for f as long as it is worth it, and for no longer than the chores go
-// on.
+// patiently runs f, and waits for it until its patience or the chores end.
 func (c *chores) patiently(f func()) {
 	done := make(chan struct{})
 	c.late.Go(func() {

@@ -9,37 +9,37 @@ import (
 )
 
 const (
-	// mostLeap is how far the clock may have moved beyond what has passed and be
+	// mostLeap is how far the clock may run ahead of the time passed and still be
 	// believed at once: machines are suspended for hours.
 	mostLeap = 24 * time.Hour
-	// proofTime is how long a clock that leapt further must go steadily to be
-	// believed.
+	// proofTime is how long a clock that leapt further must run steadily before it
+	// is believed.
 	proofTime = time.Hour
 )
 
 // steadyClock is the time by which the host's own work (sweeping, saving,
-// snapshots) takes records for expired. A clock that leaps years ahead would have all
-// sessions swept away, and be set right a moment later; what an operation is told
-// is up to its caller, and removes one record at most.
+// snapshots) judges whether records have expired. A clock that leaps years ahead and is
+// corrected a moment later would otherwise cost all sessions. The time of an operation
+// comes from its caller, and removes one record at most.
 //
-// A leap is noticed by time that cannot leap. Until the clock has proved itself, time
-// goes on from where it was; to set it back is believed at once, since it removes
+// It notices a leap by a time that cannot leap. Until the clock has proved itself, time
+// goes on from where it was. A clock set back is believed at once, since that removes
 // nothing.
 type steadyClock struct {
 	now     func() time.Time
-	passed  func() time.Duration // since some moment, whatever becomes of the clock
+	passed  func() time.Duration // since some moment, whatever the clock does
 	log     *slog.Logger
 	name    string
 	mu      sync.Mutex
-	at      time.Time     // what was believed last, zero at the beginning
-	when    time.Duration // passed then
+	at      time.Time     // believed last, zero at the beginning
+	when    time.Duration // passed at that time
 	held    bool
-	leapt   time.Time // the clock, when it began to go steadily after a leap
+	leapt   time.Time // the clock when it began to run steadily after a leap
 	leaptAt time.Duration
 }
 
-// reference tells a time that the clock has had before this process, if there is
-// one: a leap since counts as well.
+// reference passes on a time that the clock had before this process, or zero: a leap
+// since then counts as well.
 func (c *steadyClock) reference(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +48,7 @@ func (c *steadyClock) reference(t time.Time) {
 	}
 }
 
-// time returns the time that is believed.
+// time returns the believed time.
 func (c *steadyClock) time() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,14 +68,14 @@ func (c *steadyClock) time() time.Time {
 		return c.at
 	case !c.held:
 		c.held, c.leapt, c.leaptAt = true, now, passed
-		c.log.Warn("the clock leapt ahead: no session is removed as expired by it until it has gone steadily for a while",
+		c.log.Warn("the clock leapt ahead: it removes no expired session until it has run steadily for a while",
 			"plugin", c.name, "clock", now, "believed", expected, "ahead", leap.Round(time.Second), "for", proofTime)
 	}
 	if drift := now.Sub(c.leapt) - (passed - c.leaptAt); drift.Abs() > mostLeap {
 		c.leapt, c.leaptAt = now, passed // it leapt again
 	}
 	if passed-c.leaptAt >= proofTime {
-		c.log.Warn("the clock has gone steadily since it leapt ahead, and is believed: what has expired by it is removed", "plugin", c.name, "clock", now)
+		c.log.Warn("the clock has run steadily since it leapt ahead, and is believed: sessions that have expired by it are removed", "plugin", c.name, "clock", now)
 		c.held, c.at = false, now
 		return c.at
 	}
@@ -89,11 +89,11 @@ func (c *steadyClock) isHeld() bool {
 	return c.held
 }
 
-// judged is the time by which the host's own work takes records for expired.
+// judged returns the time by which the host's own work judges expiry.
 func (p *Plugin) judged() store.Millis { return store.At(p.clock.time()) }
 
-// notAfterJudged is the time that a caller says it is, as long as the clock is
-// believed; after a leap, no later than what is.
+// notAfterJudged returns the caller's time while the clock is believed. After a leap
+// it returns no later time than the believed one.
 func (p *Plugin) notAfterJudged(now store.Millis) store.Millis {
 	believed := p.judged()
 	if p.clock.isHeld() {

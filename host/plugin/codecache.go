@@ -13,30 +13,30 @@ import (
 	"github.com/tetratelabs/wazero"
 )
 
-// codeKey tells apart all that compiles to different code, and where it is kept.
+// codeKey tells apart what compiles to different code or is kept elsewhere.
 type codeKey struct {
 	module [sha256.Size]byte
 	dir    string // "" for memory only
-	mode   string // how calls are limited, which is compiled in
+	mode   string // how calls are limited; it is compiled in
 	engine engineKind
 }
 
-// codes is the compiled code that a host has.
+// codes is the compiled code of a host.
 type codes struct {
 	mu  sync.Mutex
 	all map[codeKey]*code
 }
 
-// code is the compiled code of one module, shared by all plugins of the host that
-// run it, with the functions of the host that it imports. It is given back when the
-// last plugin that runs it is closed, and the last [Module] of it.
+// code is the compiled code of one module, with the functions of the host that it
+// imports. All plugins of the host that run it share it. It is released when the last
+// plugin that runs it and the last [Module] of it have been closed.
 type code struct {
 	host *Host
 	key  codeKey
 	turn chan struct{} // held while compiling: nothing is compiled twice at once
 
-	// compiled belongs to the holder of turn until it is there. It does not change
-	// then, before the last reference is gone. So do the caches, which it came from.
+	// compiled belongs to the holder of turn until it is set. After that it does not
+	// change before the last reference is gone. The same goes for its caches.
 	compiled *compiled
 	caches   []wazero.CompilationCache
 
@@ -61,7 +61,7 @@ func (c *codes) count() int {
 	return len(c.all)
 }
 
-// release gives the code back. No instance of whoever had it may be left.
+// release returns a reference to the code. Its holder may have no instance left.
 func (c *code) release() error {
 	codes := &c.host.codes
 	codes.mu.Lock()
@@ -91,7 +91,7 @@ type compiled struct {
 	module  wazero.CompiledModule
 }
 
-// loading is how code was come by.
+// loading says how the code was obtained.
 type loading struct {
 	took   time.Duration
 	source string // where the code came from
@@ -104,9 +104,9 @@ const (
 	sourceDisk     = "directory"
 )
 
-// load compiles the module, or takes what this host or an earlier process has
-// compiled. Trouble with the directory is reported to warn and costs no more
-// than the time to compile.
+// load compiles the module, or takes code that this host or an earlier process has
+// compiled. It reports trouble with the directory to warn; that costs no more than the
+// time to compile.
 func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (loading, error) {
 	select {
 	case c.turn <- struct{}{}:
@@ -132,7 +132,7 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 	return done, nil
 }
 
-// compile returns where the code came from.
+// compile compiles the module and returns where the code came from.
 func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
 	source = sourceCompiled
 	var disk *codeDir
@@ -174,9 +174,9 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 	return source, nil
 }
 
-// build compiles on one goroutine: a panic of wazero's compiler can be
-// recovered from there, and could not be on a worker of its own. How much memory an
-// instance may have is not compiled in, but held by [linearMemory].
+// build compiles on one goroutine: it can recover from a panic of wazero's compiler
+// there, and could not on a worker of the compiler. The memory limit of an instance is
+// not compiled in; [linearMemory] enforces it.
 func (c *code) build(ctx context.Context, b *checked, cache wazero.CompilationCache) (*compiled, error) {
 	config := limitConfig(runtimeConfig(c.key.engine), c.key.mode).WithMemoryLimitPages(maxPages)
 	if cache != nil {
@@ -210,8 +210,8 @@ func (out *compiled) close() error {
 	return errors.Join(errs...)
 }
 
-// isCacheFault tells trouble with the directory, after which compiling without
-// it may go well, from a module that does not compile.
+// isCacheFault tells trouble with the directory from a module that does not compile.
+// After the former, compiling without the directory may succeed.
 func isCacheFault(err error) bool {
 	var path *fs.PathError
 	var link *os.LinkError
