@@ -175,7 +175,7 @@ func TestWhatAnEngineIsOpenedWith(t *testing.T) {
 		message  string
 	}{
 		{map[string]string{"color": "blue"}, storetest.Setup{}, "engine ledger: open in shard 0: INVALID: the setting color is unknown: this engine has colour"},
-		{map[string]string{"shards": "2"}, storetest.Setup{}, `store: invalid argument or setting: the setting "shards" is set by the host and not by Settings`},
+		{map[string]string{"shards": "2"}, storetest.Setup{}, `store: invalid argument or setting: the setting "shards" is set by the host: remove it from Settings`},
 		{nil, storetest.Setup{Shards: 3}, "store: invalid argument or setting: Setup.Shards is 3: must be a power of two"},
 	} {
 		_, err := guesttest.Open(ctx, engine, ledgerInfo, c.settings, c.setup)

@@ -20,32 +20,32 @@ import (
 // codeDir keeps the compiled code of one module below the cache directory:
 //
 //	<SHA-256 of the module>-<mode>/wazero-…/…   wazero's own files
-//	<SHA-256 of the module>-<mode>/sums         what is sealed
+//	<SHA-256 of the module>-<mode>/sums         the sealed files
 //
-// wazero runs what it finds there and believes most of its numbers. A file that
-// was cut short or damaged would end the process, so that only files are left in
-// place for it whose checksum stands in sums. That is no defence against someone
-// who may write there, or put another directory in its place; the permissions of
-// the directory and of those above it are. Links in it are not followed.
+// wazero runs the code that it finds there and believes most of its numbers. A file
+// that was cut short or damaged would end the process, so only files whose checksum is
+// in sums stay in place. That is no defence against someone who may write there, or put
+// another directory in its place; the permissions of the directory and of those above
+// it are. Links in it are not followed.
 //
-// A directory that this process may not write to, as one that came with an image,
-// is used as it is: if all that lies there is sealed and nobody else may write to it.
+// A directory that this process may not write to, such as one from an image, is used as
+// it is, if everything in it is sealed and nobody else may write to it.
 type codeDir struct {
 	path     string
 	hit      bool            // holds sealed code
-	sealed   map[string]bool // the names of it
+	sealed   map[string]bool // the names of sealed files
 	readOnly bool
 }
 
 const (
 	sumsName = "sums"
-	// keepCode is how long code is kept that nobody used.
+	// keepCode is how long unused code is kept.
 	keepCode = 30 * 24 * time.Hour
 	// keepPartial is how long another process may take to write a file.
 	keepPartial = 10 * time.Minute
 )
 
-// openCodeDir makes ready the directory of one module, below a directory that
+// openCodeDir prepares the directory of one module, below a directory that
 // prepareCacheDir has accepted.
 func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 	d := &codeDir{path: filepath.Join(key.dir, hex.EncodeToString(key.module[:])+"-"+key.mode)}
@@ -68,11 +68,11 @@ func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 	return d, cache, nil
 }
 
-// prepare makes the directory, and removes from it what is not sealed.
+// prepare makes the directory, and removes files that are not sealed.
 func (d *codeDir) prepare() error {
 	info, err := os.Stat(filepath.Dir(d.path))
 	if err == nil && !ownedByProcess(info) {
-		return fs.ErrPermission // somebody else's, which is left as it is
+		return fs.ErrPermission // it is somebody else's and stays as it is
 	}
 	if err := os.Mkdir(d.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
@@ -83,9 +83,9 @@ func (d *codeDir) prepare() error {
 	return d.verify()
 }
 
-// checkDirectories returns an error unless the directory, and those in it, are
-// directories of one's own: into one that others may write to they can put code with
-// its checksum, and a link leads to where nothing has been looked at.
+// checkDirectories returns an error unless the directory, and those in it, are real
+// directories that others may not write to. Others could put code there with its
+// checksum, and a link leads to a place that was not checked.
 func (d *codeDir) checkDirectories() error {
 	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -94,7 +94,7 @@ func (d *codeDir) checkDirectories() error {
 		case err != nil:
 			return err
 		case path == d.path && !entry.IsDir():
-			return fmt.Errorf("%s is no directory: remove it", path)
+			return fmt.Errorf("%s is not a directory: remove it", path)
 		case !entry.IsDir():
 			return nil
 		}
@@ -109,13 +109,13 @@ func (d *codeDir) checkDirectories() error {
 	})
 }
 
-// inspect sees to it that all of a directory that is not written to is sealed, and
-// that nobody writes to it.
+// inspect checks a directory that the process may not write to: everything in it must
+// be sealed, and nobody may write to it.
 func (d *codeDir) inspect() error {
 	sealed, err := d.readSums()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s is not readable for the user of this process: chmod -R a+rX,go-w the cache directory: %w", d.path, err)
+		return fmt.Errorf("%s is not readable by the user of this process: chmod -R a+rX,go-w the cache directory: %w", d.path, err)
 	case err != nil:
 		return err
 	case len(sealed) == 0:
@@ -148,10 +148,10 @@ func (d *codeDir) inspect() error {
 	})
 }
 
-// isReadOnly tells that this process may not write to a directory.
+// isReadOnly reports whether err means that this process may not write to a directory.
 func isReadOnly(err error) bool { return errors.Is(err, fs.ErrPermission) || isReadOnlyDisk(err) }
 
-// verify removes what is not sealed.
+// verify removes files that are not sealed.
 func (d *codeDir) verify() error {
 	sealed, err := d.readSums()
 	if err != nil {
@@ -184,7 +184,7 @@ func private(path string, entry fs.DirEntry) bool {
 	return err == nil && checkPrivate(path, info) == nil
 }
 
-// walk calls f for everything below that is not a directory, but for sums.
+// walk calls f for everything in the directory but directories and sums.
 func (d *codeDir) walk(f func(path, name string, entry fs.DirEntry) error) error {
 	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -220,8 +220,8 @@ func (d *codeDir) readSums() (map[string]string, error) {
 	return sealed, nil // a damaged list seals less
 }
 
-// grown reports whether code has come that is not sealed. What was there may be
-// of another version of wazero, or for another processor, and of no use here.
+// grown reports whether there is new code that is not sealed. The code that was there
+// may be for another version of wazero or another processor, and of no use here.
 func (d *codeDir) grown() (grown bool, err error) {
 	err = d.walk(func(_, name string, entry fs.DirEntry) error {
 		grown = grown || !d.sealed[name] && !strings.HasSuffix(name, ".tmp") && entry.Type().IsRegular()
@@ -230,7 +230,7 @@ func (d *codeDir) grown() (grown bool, err error) {
 	return grown, err
 }
 
-// seal writes the checksums of all that is there now.
+// seal writes the checksums of all present files.
 func (d *codeDir) seal() error {
 	var lines []string
 	err := d.walk(func(path, name string, entry fs.DirEntry) error {
@@ -265,8 +265,8 @@ func (d *codeDir) seal() error {
 	return prune(filepath.Dir(d.path), time.Now())
 }
 
-// prune removes the code of modules that nobody has used for long. It touches
-// nothing whose name is not one that openCodeDir makes.
+// prune removes the code of modules that have not been used for keepCode. It touches
+// only directories with a name that openCodeDir makes.
 func prune(dir string, now time.Time) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -15,82 +15,81 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// Config says how a guest is run. The zero value runs any guest, whoever wrote
+// Config says how to run a guest. The zero value runs any guest, whoever wrote
 // it, with sensible limits.
 type Config struct {
-	// Name is what logs and errors call the plugin. Empty means the name that
+	// Name is the plugin's name in logs and errors. Empty means the name that
 	// the guest gives itself, or else the name of the file.
 	Name string
 
-	// Host is what the plugin shares with others: compiled code, budgets and a
-	// scheduler. Nil means [DefaultHost].
+	// Host holds what plugins share: compiled code, budgets and a scheduler. Nil
+	// means [DefaultHost].
 	Host *Host
 
-	// Lazy has no instance brought up before it is needed. Open then takes little
-	// time, and does not find out what only running the guest can tell, as that it
-	// refuses its Settings: the first operation does. Directories that were written
-	// with another number of shards, and a snapshot, have the guest run all the same.
+	// Lazy starts an instance only when it is first needed. Open then takes little
+	// time and misses what only running the guest shows, for instance that it refuses
+	// its Settings; the first operation finds that out. Open runs the guest all the same
+	// if a directory was written with another number of shards or there is a snapshot.
 	Lazy bool
 
-	// SleepAfter is after how long without a call an instance is closed, and what it
-	// takes is given back; it is looked at in such intervals, so that it can be twice
-	// as long. The next call brings it up again, with all records: a guest that keeps
-	// files is saved first, and of any other the host keeps what session_snapshot
-	// gives, which the guest must export, and session_restore. 0 means never.
+	// SleepAfter is how long an instance may be idle before the host closes it and
+	// frees its resources. The host checks at intervals of that length, so it can take
+	// twice as long. The next call starts the instance again, with all records: the host
+	// saves a guest that keeps files first, and keeps the records of any other. Such a
+	// guest must export session_snapshot and session_restore. 0 means never.
 	SleepAfter time.Duration
 
-	// Settings are passed to the guest, which defines what it knows. Names
+	// Settings are passed to the guest, which defines them. Names
 	// consist of a–z, 0–9 and _; shard, shards, memory_limit and names that
 	// begin with host_ are the host's own.
 	Settings map[string]string
 
-	// Shards is the number of instances, a power of two up to 1024. Which key
-	// belongs to which shard depends on it; see [ShardOf]. 0 means a power of
-	// two near twice the processors that Go uses, fewer if MemoryLimit is too
-	// small for so many. For a guest that keeps files (a mount that may be
-	// changed) 0 means the number that the directory was written with, and 4 for
-	// a new one, on every machine; another number gives [ErrShards], unless the
-	// guest says that it finds its records with any.
+	// Shards is the number of instances, a power of two up to 1024. It decides
+	// which shard a key belongs to; see [ShardOf]. 0 means a power of two near
+	// twice the processors that Go uses, fewer if MemoryLimit is too small for so
+	// many. For a guest that keeps files (in a writable mount) 0 means the number
+	// that the directory was written with, and 4 for a new one, on every machine.
+	// Another number gives [ErrShards], unless the guest says that it finds its
+	// records with any.
 	Shards int
 
 	// MemoryLimit bounds the memory of all instances together, in bytes. Each
-	// gets an equal part, of which it has at most 2 GiB for its own use: what the
-	// module's table, elements, globals and segments take in the host for an
-	// instance comes off, but for the first MiB. 0 means 512 MiB, or half of what
-	// the process may have if that is less: what its control group and those above it
-	// allow (a container's limit, of version 1 or 2), or GOMEMLIMIT; but 24 MiB
-	// for each shard. The log says so. The address space is reserved at once,
-	// memory is used as the guest asks for it.
+	// gets an equal part, of which it may use at most 2 GiB. The host subtracts what
+	// the module's table, elements, globals and segments take in the host for an
+	// instance, but for the first MiB. 0 means 512 MiB, or half of what the process
+	// may have if that is less: what its control group and those above it allow (a
+	// container's limit, of version 1 or 2), or GOMEMLIMIT; but at least 24 MiB for
+	// each shard. The log then says so. Address space is reserved at once, memory is
+	// used as the guest asks for it.
 	MemoryLimit int64
 
-	// Trusted says that the guest may do without bounds in time, for the sake of
-	// speed. Set it for a module that you would as well link into your program, as
-	// the bundled engines are: a loop without end in it stops the whole process.
-	// See the package's comment.
+	// Trusted lets the guest run without bounds in time, for speed. Set it for a
+	// module that you would also link into your program; the bundled engines set it.
+	// An endless loop in it stops the whole process. See the package's comment.
 	Trusted bool
 
 	// Deadline bounds each call of the guest. 0 means [DefaultDeadline], and no
 	// bound for a trusted guest. The package's comment says what a deadline costs.
 	Deadline time.Duration
 
-	// OpenDeadline bounds each step of bringing up an instance of a guest that has
-	// a Deadline. 0 means ten seconds, or Deadline if that is longer.
+	// OpenDeadline bounds each step of starting an instance of a guest that has a
+	// Deadline. 0 means ten seconds, or Deadline if that is longer.
 	OpenDeadline time.Duration
 
-	// CacheDir keeps compiled code, which makes the next start faster. The
-	// code in it is run as it is: the directory must belong to the user of the
+	// CacheDir keeps compiled code, which makes the next start faster. The host
+	// runs that code as it is. So the directory must belong to the user of the
 	// process, to root or to the owner of the program, and be writable by nobody
-	// else; so must those above it, and links on the way to it, but that others
-	// may write to one above it that is sticky, as /tmp is. It is made if there is
-	// none. One that the process may not write to, as in an image, is read only.
-	// One that cannot be used is done without, and the log says why. Empty means
-	// "waddle" in [os.UserCacheDir].
+	// else. The same holds for directories above it and links on the way to it,
+	// except that others may write to a sticky one such as /tmp. The host makes the
+	// directory if there is none. It only reads one that it may not write to, as in
+	// an image. If it cannot use the directory it does without, and the log says
+	// why. Empty means "waddle" in [os.UserCacheDir].
 	CacheDir string
 
 	// NoCache keeps compiled code in memory only.
 	NoCache bool
 
-	// Logger receives what the guest and its host have to say. Nil means
+	// Logger receives log records of the guest and its host. Nil means
 	// [slog.Default]. A handler must not call the plugin.
 	Logger *slog.Logger
 
@@ -98,54 +97,53 @@ type Config struct {
 	// can do that in steps. 0 means a minute, less than 0 never.
 	SweepInterval time.Duration
 
-	// Durability is when writes are made durable; see there. SaveInterval is
-	// how often for DurabilityInterval; 0 means a second, and with Snapshots a
+	// Durability says when writes are made durable; see the type. SaveInterval is
+	// the interval of DurabilityInterval; 0 means a second, and with Snapshots a
 	// minute.
 	Durability   Durability
 	SaveInterval time.Duration
 
-	// Snapshots is a directory for a guest that keeps its records in memory:
-	// its records are written to a file there when the plugin saves and
-	// closes, and restored from there when it opens, with whatever number of
-	// shards. It is made if there is none, and is for one plugin at a time. A
-	// session that was ended since the last save, before a crash, comes back
-	// with it. The guest must export session_snapshot and session_restore.
-	// Empty means none; DurabilityCommit is not to be had with it.
+	// Snapshots is a directory for a guest that keeps its records in memory.
+	// The plugin writes the records to a file there when it saves and closes, and
+	// restores them when it opens, with any number of shards. It makes the
+	// directory if there is none. One plugin at a time can use it. A session that
+	// ended after the last save comes back after a crash. The guest must export
+	// session_snapshot and session_restore. Empty means none. Snapshots exclude
+	// DurabilityCommit.
 	Snapshots string
 
-	// LockWait is how long Open waits for a directory, a mount that may be
-	// changed or Snapshots, that another process has: in a rolling restart the
-	// next process starts while the one before still drains. The log says for
-	// whom. 0 does not wait: Open then fails with [ErrInUse] at once, and
-	// otherwise when the time is over.
+	// LockWait is how long Open waits for a directory (a writable mount, or
+	// Snapshots) that another process holds: in a rolling restart the next
+	// process starts while the previous one still drains. The log says whom it
+	// waits for. After that time, and with 0 at once, Open fails with [ErrInUse].
 	LockWait time.Duration
 
-	// Mounts are the directories that the guest is granted. There are none
-	// otherwise. Unless the guest is trusted each has quotas, also if none are set;
-	// see [Mount].
+	// Mounts are the directories that the guest may use. There are no others.
+	// Unless the guest is trusted each mount has quotas, even if none are set; see
+	// [Mount].
 	Mounts []Mount
 
 	// DebugInfo reads the debug sections of the module (DWARF 2 to 4), so that
-	// the traces of failures have files and lines and not functions alone. It
-	// is for a guest under development that is Trusted, and cannot be had with a
-	// Deadline: reading these sections takes time and memory that nothing
-	// bounds. If they are of no use, the log says why.
+	// the traces of failures have files and lines and not only functions. It is
+	// for a guest under development. It needs Trusted and excludes a Deadline:
+	// nothing bounds the time and memory that reading these sections takes. If
+	// they are of no use, the log says why.
 	DebugInfo bool
 
 	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
 	MaxModule int64
 
 	// Limits bound what else a module may contain and what compiling it may
-	// take. What is 0 has the value of [preflight.DefaultLimits], and Module is
-	// MaxModule's.
+	// take. A field that is 0 has the value of [preflight.DefaultLimits]. Limits.Module
+	// is ignored: MaxModule sets it.
 	Limits preflight.Limits
 
 	// Now is the clock of pauses between restarts and of the sweeper. Nil
-	// means [time.Now]. If it leaps more than a day ahead, nothing is removed as
-	// expired by it until it has gone steadily for an hour; the log says so.
+	// means [time.Now]. If it leaps more than a day ahead, it removes no expired
+	// record until it has run steadily for an hour; the log says so.
 	Now func() time.Time
 
-	// What tests shorten.
+	// Tests set these.
 	patience, closeGrace, countInterval time.Duration
 	sequence                            time.Duration
 	root                                string // of /proc and /sys
@@ -162,12 +160,12 @@ const (
 )
 
 const (
-	// defaultPatience is how long what goes on beside operations waits for one
-	// shard before it goes on to the next.
+	// defaultPatience is how long chores wait for one shard before they go on to the
+	// next.
 	defaultPatience = 10 * time.Second
 
-	// sequenceCalls is how many times its deadline a guest may take for calls of
-	// which it says itself how many are to follow, and leastSequence the least.
+	// sequenceCalls is how many times its deadline a guest may take for a sequence of
+	// calls whose number it decides itself. leastSequence is the least time for one.
 	sequenceCalls = 30
 	leastSequence = 10 * time.Second
 
@@ -177,7 +175,7 @@ const (
 	maxAutoShards = 64
 	pageSize      = 1 << 16
 	maxPages      = abi.MaxMemory / pageSize
-	maxConfig     = 1 << 16 // bytes of the list that session_open is given
+	maxConfig     = 1 << 16 // bytes of session_open's list
 )
 
 // settled is a Config with everything decided.
@@ -187,7 +185,7 @@ type settled struct {
 	shardLimit int64 // bytes of memory for one instance
 	granted    permissions
 
-	container     int64 // what the process may take, 0 for no bound or one that was not asked for
+	container     int64 // bytes that the process may take, 0 for no bound or if MemoryLimit is set
 	containerSays string
 }
 
@@ -197,33 +195,33 @@ func (c Config) settle() (settled, error) {
 	s.Host = cmp.Or(c.Host, DefaultHost())
 	switch {
 	case c.Shards != 0 && !possibleShards(c.Shards):
-		return s, configError("Shards is %d, and should be 0 or a power of two up to %d", c.Shards, maxShards)
+		return s, configError("Shards is %d: must be 0 or a power of two up to %d", c.Shards, maxShards)
 	case c.MemoryLimit < 0:
-		return s, configError("MemoryLimit is %d, and should be 0 or a number of bytes", c.MemoryLimit)
+		return s, configError("MemoryLimit is %d: must be 0 or a number of bytes", c.MemoryLimit)
 	case c.Deadline < 0 || c.OpenDeadline < 0:
-		return s, configError("Deadline is %v and OpenDeadline %v, and neither may be negative", c.Deadline, c.OpenDeadline)
+		return s, configError("Deadline is %v and OpenDeadline %v: must be 0 or more", c.Deadline, c.OpenDeadline)
 	case c.Trusted && c.Deadline == 0 && c.OpenDeadline > 0:
 		return s, configError("OpenDeadline is %v for a trusted guest without a Deadline: set Deadline too, or leave both out", c.OpenDeadline)
 	case c.DebugInfo && !c.Trusted:
-		return s, configError("DebugInfo is set for a guest that is not trusted, and nothing bounds how long debug sections are read: " +
+		return s, configError("DebugInfo is set for a guest that is not trusted, and nothing bounds how long reading debug sections takes: " +
 			"set Trusted if you trust the guest, or leave DebugInfo out")
 	case c.DebugInfo && c.Deadline > 0:
-		return s, configError("DebugInfo is set together with a Deadline, which does not hold while debug sections are read: " +
+		return s, configError("DebugInfo is set together with a Deadline, which does not hold while wazero reads debug sections: " +
 			"set one of the two")
 	case c.Durability < 0 || c.Durability >= durabilities:
-		return s, configError("Durability is %d, and should be one of the constants", c.Durability)
+		return s, configError("Durability is %d: must be one of the constants", c.Durability)
 	case c.Snapshots != "" && c.Durability == DurabilityCommit:
-		return s, configError("DurabilityCommit together with Snapshots, which would write every record at every write: use a guest that keeps files")
+		return s, configError("Durability is DurabilityCommit and Snapshots is set: each write would write every record; use a guest that keeps files")
 	case c.SleepAfter < 0:
-		return s, configError("SleepAfter is %v, and may not be negative", c.SleepAfter)
+		return s, configError("SleepAfter is %v: must not be negative", c.SleepAfter)
 	case c.SaveInterval < 0:
-		return s, configError("SaveInterval is %v, and may not be negative", c.SaveInterval)
+		return s, configError("SaveInterval is %v: must not be negative", c.SaveInterval)
 	case c.LockWait < 0:
-		return s, configError("LockWait is %v, and may not be negative", c.LockWait)
+		return s, configError("LockWait is %v: must not be negative", c.LockWait)
 	case c.MaxModule < 0:
-		return s, configError("MaxModule is %d, and should be 0 or a number of bytes", c.MaxModule)
+		return s, configError("MaxModule is %d: must be 0 or a number of bytes", c.MaxModule)
 	case c.NoCache && c.CacheDir != "":
-		return s, configError("CacheDir is %q although NoCache is set", c.CacheDir)
+		return s, configError("CacheDir is %q and NoCache is set: set one of the two", c.CacheDir)
 	}
 	for name, value := range c.Settings {
 		if err := checkSetting(name, value); err != nil {
@@ -236,7 +234,7 @@ func (c Config) settle() (settled, error) {
 	s.settleMounts()
 	// The numbers that the host adds take no more than 64 bytes.
 	if n := len(s.pairs(0)); n > maxConfig-64 {
-		return s, configError("Settings have %d bytes as a list, and a guest takes %d", n, maxConfig-64)
+		return s, configError("Settings are %d bytes as a list: must be at most %d", n, maxConfig-64)
 	}
 	if s.Shards == 0 {
 		var err error
@@ -297,10 +295,10 @@ func possibleShards(n int) bool { return n > 0 && n <= maxShards && bits.OnesCou
 func checkSetting(name, value string) error {
 	switch {
 	case name == "" || !plainName(name):
-		return configError("the setting %q: a name consists of a-z, 0-9 and _", name)
+		return configError("the setting %q: its name must consist of a-z, 0-9 and _", name)
 	case name == abi.ConfigShard || name == abi.ConfigShards || name == abi.ConfigMemoryLimit ||
 		strings.HasPrefix(name, abi.ConfigHostPrefix):
-		return configError("the setting %q is set by the host and not by Settings", name)
+		return configError("the setting %q is set by the host: remove it from Settings", name)
 	case strings.ContainsRune(value, 0) || !utf8.ValidString(value):
 		return configError("the setting %q: its value must be UTF-8 without NUL", name)
 	}
@@ -316,14 +314,13 @@ func plainName(name string) bool {
 	return true
 }
 
-// freeInstance is what an instance takes in the host that is not counted: 200 KiB
-// for functions that the host has looked up, and what modules of a Go guest's kind
-// declare.
+// freeInstance is how many bytes an instance may take in the host without counting:
+// 200 KiB for functions that the host has looked up, and the declarations of modules
+// like a Go guest.
 const freeInstance = 1 << 20
 
-// divide fixes how much memory an instance gets: its part of MemoryLimit, less
-// what it takes in the host beside, and at least what the module needs from the
-// start.
+// divide fixes how much memory an instance gets: its part of MemoryLimit, less what
+// else it takes in the host. It must be at least what the module needs from the start.
 func (s *settled) divide(module *preflight.Module, interpreted bool) error {
 	beside := max(module.InstanceSize(interpreted)-freeInstance, 0)
 	need := max(module.Memory.Min, 1) * pageSize
@@ -349,7 +346,7 @@ func (s *settled) divide(module *preflight.Module, interpreted bool) error {
 		len(module.Imports), len(module.Exports), freeInstance, (need+beside)*int64(s.Shards))
 }
 
-// pairs is what session_open is given.
+// pairs returns the list for session_open.
 func (s *settled) pairs(shard int) []byte {
 	all := make(map[string]string, len(s.Settings)+3)
 	for name, value := range s.Settings {

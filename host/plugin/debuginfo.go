@@ -10,13 +10,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// CheckDebugInfo says why the debug sections of a module, of which Check gave the
-// outline, would be of no use to a host with Config.DebugInfo.
+// CheckDebugInfo returns why the debug sections of a module are of no use with
+// Config.DebugInfo, nil if they are of use. The outline comes from Check.
 func CheckDebugInfo(m *preflight.Module, wasm []byte) error { return checkDebugInfo(m, wasm) }
 
-// checkDebugInfo says why the debug sections of a module are of no use. wazero
-// goes over all their entries at every failure and does not notice when they
-// lead in a circle, so that one such walk is made here first, with an end.
+// checkDebugInfo returns why the debug sections of a module are of no use. wazero
+// walks all their entries at every failure and does not notice when they form a
+// circle, so this makes one such walk first, with an end.
 func checkDebugInfo(m *preflight.Module, wasm []byte) error {
 	found := make(map[string][]byte)
 	for _, s := range m.Sections {
@@ -39,7 +39,7 @@ func checkDebugInfo(m *preflight.Module, wasm []byte) error {
 			return fmt.Errorf("they cannot be read (version 2 to 4 of DWARF can): %w", err)
 		}
 		r := d.Reader()
-		for range len(info) + 1 { // an entry has a byte at least
+		for range len(info) + 1 { // an entry has at least one byte
 			entry, err := r.Next()
 			if err != nil {
 				return fmt.Errorf("they cannot be read (version 2 to 4 of DWARF can): %w", err)
@@ -48,6 +48,6 @@ func checkDebugInfo(m *preflight.Module, wasm []byte) error {
 				return nil
 			}
 		}
-		return errors.New("their entries lead in a circle")
+		return errors.New("their entries form a circle")
 	})
 }

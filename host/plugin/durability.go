@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Durability is when a plugin has its guest make durable what it was given:
-// what a crash can take. What "durable" means is up to the guest: for one that
-// keeps files, the disk has them.
+// Durability says when a plugin makes its guest save writes durably, and so how much
+// a crash can cost. The meaning of "durable" is up to the guest: if it keeps files,
+// they are on the disk.
 type Durability int
 
-// The durabilities, and what is lost if the process, or the machine, ends
-// without warning. In any case Save and Close make everything durable.
+// The durabilities, and the loss if the process or the machine ends without
+// warning. Save and Close make everything durable in any case.
 const (
 	// DurabilityDefault is DurabilityInterval for a guest that may write to a
 	// mount, and DurabilityClose for any other.
 	DurabilityDefault Durability = iota
-	// DurabilityClose: everything since the plugin was opened, or since the
+	// DurabilityClose loses everything since the plugin was opened, or since the
 	// last Save.
 	DurabilityClose
-	// DurabilityInterval: at most what was written within SaveInterval.
+	// DurabilityInterval loses at most the writes within SaveInterval.
 	DurabilityInterval
-	// DurabilityCommit: nothing. Every write has been made durable when it
-	// returns; writes of several goroutines share the effort.
+	// DurabilityCommit loses nothing. Every write is durable when it returns;
+	// writes of several goroutines share a save.
 	DurabilityCommit
 	durabilities
 )
 
-// The names of the durabilities, as settings spell them.
+// durabilityNames are the names of the durabilities in settings.
 var durabilityNames = [durabilities]string{"default", "close", "interval", "commit"}
 
 // String returns the name of the durability.
@@ -46,7 +46,7 @@ func ParseDurability(name string) (Durability, error) {
 			return d, nil
 		}
 	}
-	return 0, configError("the durability %q: it must be commit, interval or close", name)
+	return 0, configError("durability is %q: must be commit, interval or close", name)
 }
 
 const defaultSaveInterval = time.Second

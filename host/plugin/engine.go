@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// engineKind is how guest code is executed.
+// engineKind says how guest code is executed.
 type engineKind int
 
 const (
@@ -26,14 +26,13 @@ func (k engineKind) String() string {
 	return "compiler"
 }
 
-// features are what the contract allows a module to use. Reference types are
-// left out since table.grow, which comes with them, takes the host's memory
-// without any limit.
+// features are those that the contract allows a module to use. They exclude
+// reference types, because table.grow, which comes with them, takes the host's
+// memory without any limit.
 const features = api.CoreFeaturesV2 &^ api.CoreFeatureReferenceTypes
 
-// runtimeConfig is what all runtimes have in common. Debug sections are not
-// read unless that is asked for: they are the guest's, large, and serve only
-// line numbers in traces.
+// runtimeConfig returns the config that all runtimes share. It leaves out debug
+// sections: they come from the guest, are large, and only add line numbers to traces.
 func runtimeConfig(kind engineKind) wazero.RuntimeConfig {
 	config := wazero.NewRuntimeConfigCompiler()
 	if kind == engineInterpreter {
@@ -42,8 +41,8 @@ func runtimeConfig(kind engineKind) wazero.RuntimeConfig {
 	return config.WithCoreFeatures(features).WithDebugInfoEnabled(false)
 }
 
-// bestEngine finds out once whether the compiler works here: it needs a
-// processor it knows and an operating system that lets memory be executed.
+// bestEngine finds out once whether the compiler works here. It needs a known
+// processor and an operating system that allows executable memory.
 var bestEngine = sync.OnceValue(func() engineKind {
 	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
 		return engineInterpreter
@@ -67,8 +66,8 @@ var bestEngine = sync.OnceValue(func() engineKind {
 	return engineCompiler
 })
 
-// guarded turns a panic of the runtime into an error: it assumes more about a
-// module than was checked.
+// guarded turns a panic of the runtime into an error. The runtime assumes more about a
+// module than the host has checked.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

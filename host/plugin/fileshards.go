@@ -15,17 +15,16 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// ShardsError says that a directory was written with another number of shards
-// than the one that was asked for. Most guests would look for records where they
-// are not: what was stored would be lost without a word. It is in a [LoadError]
-// that is [ErrShards].
+// ShardsError is returned when a directory was written with another number of shards
+// than the config asks for. Most guests would look for records in the wrong place, and
+// those would be lost without a word. It is in a [LoadError] that is [ErrShards].
 type ShardsError struct {
-	Dir     string // as the mount has it
-	Written int    // the number of shards of what is in it
+	Dir     string // as in the mount
+	Written int    // the number of shards that wrote it
 	Asked   int    // Config.Shards
 }
 
-// Error says what was found and what to do.
+// Error says what was found and how to mend it.
 func (e *ShardsError) Error() string {
 	return fmt.Sprintf("%q was written with %s, and Shards is %d: set Shards to %d, or to 0 for the number that the directory has; "+
 		"to change it, carry the records over to another directory with Snapshot and Restore", e.Dir, shardCount(e.Written), e.Asked, e.Written)
@@ -38,8 +37,8 @@ func shardCount(n int) string {
 	return strconv.Itoa(n) + " shards"
 }
 
-// shardsName is the file in which the host keeps the number for each directory
-// that a guest may write to. Its name hides it from the guest.
+// shardsName is the file that holds the number, in each directory that a guest may
+// write to. Its name hides it from the guest.
 const (
 	shardsName      = mount.HiddenPrefix + ".shards"
 	shardsTemporary = shardsName + ".new"
@@ -47,12 +46,12 @@ const (
 )
 
 // defaultFileShards is the number for a new directory. It does not depend on the
-// machine: a directory is carried to others.
+// machine, since directories move to other machines.
 const defaultFileShards = 4
 
-// shardsOfFiles returns the number of shards where the config leaves it to the
-// directories: that of the first that has one, or else the one for new
-// directories; 0 if the guest is given none that it could keep records in.
+// shardsOfFiles returns the number of shards if the config leaves it to the
+// directories: that of the first directory that has one, or else the number for new
+// directories. It returns 0 if the guest has no directory to keep records in.
 func (s *settled) shardsOfFiles() (int, error) {
 	for _, m := range s.Mounts {
 		n, err := readShards(m.Dir)
@@ -66,8 +65,8 @@ func (s *settled) shardsOfFiles() (int, error) {
 	return 0, nil
 }
 
-// readShards reads the number of shards that a directory was written with, 0 if
-// nothing says so. What is wrong with the directory otherwise, mounting it says.
+// readShards reads the number of shards that a directory was written with, 0 if it has
+// none. Mounting the directory reports what else is wrong with it.
 func readShards(dir string) (int, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -85,16 +84,16 @@ func readShards(dir string) (int, error) {
 	}
 	var n int
 	if _, err := fmt.Sscanf(string(text), shardsForm, &n); err != nil || string(text) != fmt.Sprintf(shardsForm, n) || !possibleShards(n) {
-		return 0, mountError(Mount{Dir: dir}, fmt.Errorf("%s begins %q, and should be a line \"shards N\" with the number that the directory was written with: "+
+		return 0, mountError(Mount{Dir: dir}, fmt.Errorf("%s begins %q: must be a line \"shards N\" with the number that the directory was written with; "+
 			"write it there if you know it", shardsName, printable.Cut(text, 64)))
 	}
 	return n, nil
 }
 
-// checkShards compares the number of shards with that of a directory, whose lock is
-// held if it may be written to. It is noted in an empty one before the guest writes
-// anything there. In one that does not say, or says another, it is noted when the
-// guest has opened: it may refuse.
+// checkShards compares the number of shards with that of a directory. A writable
+// directory is locked by now. The host notes the number in an empty directory before
+// the guest writes there. In one that has no number, or another, it notes the number
+// only when the guest has opened, since the guest may refuse.
 func (p *Plugin) checkShards(m Mount) error {
 	written, err := readShards(m.Dir)
 	switch {
@@ -116,8 +115,8 @@ func (p *Plugin) checkShards(m Mount) error {
 	return nil
 }
 
-// admit returns the error with which a directory of another number of shards is
-// refused, to a guest that does not describe that it serves any.
+// admit returns an error if there is a directory of another number of shards and the
+// guest does not describe that it serves any number.
 func (p *Plugin) admit(d *protocol.Description) error {
 	if len(p.mounts.others) == 0 || d.Reshard || d.Remote {
 		return nil
@@ -125,8 +124,8 @@ func (p *Plugin) admit(d *protocol.Description) error {
 	return p.mounts.others[0]
 }
 
-// adopt notes the number of shards where the guest has opened directories of another
-// or of an unknown one.
+// adopt notes the number of shards in directories that had another number, or none,
+// and that the guest has opened.
 func (p *Plugin) adopt() error {
 	for _, other := range p.mounts.others {
 		p.config.Logger.Info("the directory is served with another number of shards from now on", "plugin", p.config.Name,
@@ -141,12 +140,12 @@ func (p *Plugin) adopt() error {
 	return nil
 }
 
-// noteShards writes the number into a directory. On a full disk the directory is
-// used all the same: ending sessions makes room, and the next Open writes it.
+// noteShards writes the number into a directory. If the disk is full it only warns:
+// sessions that end make room, and the next Open writes the number.
 func (p *Plugin) noteShards(dir string) error {
 	err := writeShards(dir, p.config.Shards)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		p.config.Logger.Warn("the disk is full: the directory does not say with how many shards it is written", "plugin", p.config.Name,
+		p.config.Logger.Warn("the disk is full: the directory does not note its number of shards", "plugin", p.config.Name,
 			"dir", dir, "shards", p.config.Shards, "error", err)
 		return nil
 	}
@@ -156,7 +155,7 @@ func (p *Plugin) noteShards(dir string) error {
 	return nil
 }
 
-// writeShards makes the file under another name first: it is whole, or as it was.
+// writeShards writes a new file and renames it, so the file is whole or unchanged.
 func writeShards(dir string, n int) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -180,7 +179,7 @@ func writeShards(dir string, n int) error {
 	return syncDir(dir)
 }
 
-// vacant reports whether nothing of a guest is in a directory.
+// vacant reports whether a directory has no files of a guest.
 func vacant(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -194,9 +193,9 @@ func vacant(dir string) bool {
 	return true
 }
 
-// refuseShards is what Open returns of an error before or in session_open, if it
-// is one about the number of shards; or nil. A guest that serves any number may
-// still have a reason to refuse this one.
+// refuseShards returns the error of Open if err, from before or in session_open, is
+// about the number of shards, and nil if not. A guest that serves any number may still
+// have a reason to refuse this one.
 func (p *Plugin) refuseShards(shard int, err error) *LoadError {
 	if len(p.mounts.others) == 0 {
 		return nil

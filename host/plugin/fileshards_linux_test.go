@@ -36,7 +36,7 @@ func TestShardsOnAFullDisk(t *testing.T) {
 	p = open(t, wasm, config)
 	require.Equal(t, 100, heldShards(p, 100))
 	require.ErrorIs(t, p.Close(ctx), store.ErrNoSpace, "which is what the guest says of its own files")
-	require.Contains(t, log.String(), "the disk is full: the directory does not say with how many shards it is written")
+	require.Contains(t, log.String(), "the disk is full: the directory does not note its number of shards")
 	left, err := filepath.Glob(filepath.Join(dir, ".waddle.shards*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "no part of a file is left behind")

@@ -164,7 +164,7 @@ func TestCacheWithSomethingElseInIt(t *testing.T) {
 			require.NoError(t, os.Chmod(one(t, dir+"/*-plain/wazero-*"), 0o777))
 		}, "compiled", "compiled", "0777"},
 		{"a module's directory that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain")) },
-			"compiled", "compiled", "is no directory"},
+			"compiled", "compiled", "is not a directory"},
 		{"a directory in it that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain/wazero-*")) },
 			"compiled", "directory", ""},
 		{"a file that all may write to", func(t *testing.T, dir string) {

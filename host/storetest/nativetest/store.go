@@ -73,7 +73,7 @@ func Open(ctx context.Context, config Config) (store.Store, error) {
 	}
 	for _, name := range []string{abi.ConfigShard, abi.ConfigShards, abi.ConfigMemoryLimit} {
 		if _, ok := config.Settings[name]; ok {
-			return nil, fmt.Errorf("%w: the setting %q is set by the host and not by Settings", store.ErrInvalid, name)
+			return nil, fmt.Errorf("%w: the setting %q is set by the host: remove it from Settings", store.ErrInvalid, name)
 		}
 	}
 	e := &engines{config: config, shards: shards}
