@@ -117,16 +117,16 @@ func wasiFunctions() func(names ...string) []hostFunction {
 	}
 }
 
-// Faults that a function of the host finds. It panics with them, which wazero
-// turns into a trap, and the runner tells them from the guest's own traps.
+// Faults that a function of the host finds. It panics with them, wazero turns the
+// panic into a trap, and the runner tells them from the guest's own traps.
 var (
 	errOverrun    = errors.New("the deadline passed within a function of the host")
 	errBadPointer = errors.New("a region outside of the memory was given to a function of the host")
 	errNotGranted = errors.New("a function of the host was called that the plugin is not granted")
 )
 
-// instanceKey finds the instance in the context of a call. The context with it
-// is made once for each instance.
+// instanceKey is the key of the instance in the context of a call. Each instance has
+// one such context.
 type instanceKey struct{}
 
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
@@ -161,10 +161,10 @@ func region(mod api.Module, ptr, length uint32) []byte {
 // random is the source of random_get.
 type random struct{ in *instance }
 
-// maxRandom is how many random bytes are made between two looks at the deadline.
+// maxRandom is how many random bytes Read makes between two checks of the deadline.
 const maxRandom = 64 << 10
 
-// Read implements io.Reader; it gives less than it is asked for if that is much.
+// Read implements io.Reader. It returns at most maxRandom bytes.
 func (r random) Read(p []byte) (int, error) {
 	r.in.checkDeadline()
 	return rand.Read(p[:min(len(p), maxRandom)])

@@ -10,34 +10,34 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// HostConfig bounds what all plugins of a [Host] take together. What is 0 follows
-// from the machine, and less than 0 means no bound. Where a system does not say what
-// it has, there is none by default.
+// HostConfig bounds what all plugins of a [Host] take together. 0 takes the bound from
+// the machine, and less than 0 means no bound. If a system does not tell what it has,
+// there is no bound by default.
 //
-// What would go beyond a bound fails with [ErrBudget] and says which: an instance is
-// not brought up, until there is room, and a guest's memory does not grow.
+// Going beyond a bound fails with [ErrBudget], which names the bound: an instance does
+// not start until there is room, and a guest's memory does not grow.
 type HostConfig struct {
-	// Memory is how many bytes of memory guests have. 0 means three quarters of what
-	// the process may have: what its control group allows, or GOMEMLIMIT, or else
+	// Memory is how many bytes of memory guests may have. 0 means three quarters of
+	// what the process may have: what its control group or GOMEMLIMIT allows, or else
 	// what the machine has.
 	Memory int64
 
-	// AddressSpace is how many bytes are reserved for guests. 0 means half of what
+	// AddressSpace is how many bytes may be reserved for guests. 0 means half of what
 	// the process can have.
 	AddressSpace int64
 
-	// Mappings is how many memory mappings guests have: two for an instance and two
+	// Mappings is how many memory mappings guests may have: two for an instance and two
 	// for a module. 0 means three quarters of vm.max_map_count.
 	Mappings int
 
-	// Handles is how many files and directories are open for guests, those of the
-	// mounts themselves included. 0 means half of RLIMIT_NOFILE.
+	// Handles is how many files and directories may be open for guests, including
+	// those of the mounts themselves. 0 means half of RLIMIT_NOFILE.
 	Handles int
 }
 
 // Host owns what plugins share: compiled code, budgets of memory, mappings and
-// handles, and the scheduler that sweeps and saves for all of them. Plugins are
-// opened on the default host unless [Config.Host] names another one.
+// handles, and the scheduler that sweeps and saves for all of them. Plugins use the
+// default host unless [Config.Host] names another one.
 //
 // A Host may be used by many goroutines at once.
 type Host struct {
@@ -62,24 +62,24 @@ func newHost(config HostConfig, root string, runtime func() engineKind) *Host {
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }
 
-// defaultHost is that of plugins which name none. It lives as long as the process,
+// defaultHost is the host of plugins that name none. It lives as long as the process,
 // and holds nothing while there are no plugins.
 var defaultHost = sync.OnceValue(func() *Host { return NewHost(HostConfig{}) })
 
 // DefaultHost returns the host of plugins that name no other. It cannot be closed.
 func DefaultHost() *Host { return defaultHost() }
 
-// HostStats is what a host has at this moment.
+// HostStats counts what a host has at this moment.
 type HostStats struct {
-	Plugins  int    // that are open
-	Modules  int    // of which there is compiled code
-	Compiled uint64 // how often code was made since the host was: compiled, or read from a directory
+	Plugins  int    // open plugins
+	Modules  int    // modules with compiled code
+	Compiled uint64 // how often the host has compiled code or read it from a directory
 	Tasks    int    // of the scheduler: sweeping, saving and the like
 
 	Memory, AddressSpace, Mappings, Handles Usage
 }
 
-// Stats returns what the host has.
+// Stats returns the host's counts and budgets.
 func (h *Host) Stats() HostStats {
 	h.mu.Lock()
 	plugins := len(h.plugins)
@@ -89,9 +89,9 @@ func (h *Host) Stats() HostStats {
 		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage()}
 }
 
-// Close closes all plugins of the host, as [Plugin.Close] does, and refuses others
-// from then on with [store.ErrClosed]. Its modules must be closed by those who
-// compiled them.
+// Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses
+// others with [store.ErrClosed]. Callers of Compile must close their modules
+// themselves.
 func (h *Host) Close(ctx context.Context) error {
 	if h == defaultHost() {
 		return configError("the default host cannot be closed: close its plugins, or make a host with NewHost")
@@ -117,7 +117,7 @@ func (h *Host) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// refuses returns why nothing can be opened.
+// refuses returns why the host can open nothing, or nil.
 func (h *Host) refuses(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -127,7 +127,7 @@ func (h *Host) refuses(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// enter and leave note which plugins are open.
+// enter and leave keep track of open plugins.
 func (h *Host) enter(p *Plugin) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

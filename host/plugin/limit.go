@@ -13,13 +13,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 )
 
-// How calls are limited. The limit is compiled into the guest's code, so that
-// the modes do not share any.
+// Modes of limiting calls. The limit is compiled into the guest's code, so the modes
+// share no code.
 const (
 	modeTrusted  = "plain"   // not at all
-	modeDeadline = "closing" // wazero looks at every loop whether the instance was closed
+	modeDeadline = "closing" // wazero checks at every loop whether the instance was closed
 
-	// debugSuffix stands behind the mode of code that knows which line it is of.
+	// debugSuffix ends the mode of code that knows its source lines.
 	debugSuffix = "-debug"
 )
 
@@ -34,14 +34,14 @@ func (s *settled) mode() string {
 	return mode
 }
 
-// limitConfig is what a mode needs of the runtime.
+// limitConfig sets up the runtime for a mode.
 func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig {
 	mode, debug := strings.CutSuffix(mode, debugSuffix)
 	return config.WithCloseOnContextDone(mode == modeDeadline).WithDebugInfoEnabled(debug)
 }
 
-// run is the one place where guest code is entered. It returns a fault, after
-// which the instance must not be used, or nil. limit 0 is for trusted guests.
+// run is the one place that enters guest code. It returns nil, or a fault, after
+// which the instance must not be used. limit 0 is for trusted guests.
 func (in *instance) run(f api.Function, limit time.Duration) error {
 	in.message, in.slept = in.message[:0], 0
 	if limit == 0 {
@@ -50,8 +50,8 @@ func (in *instance) run(f api.Function, limit time.Duration) error {
 		}
 		return nil
 	}
-	// The client's context is not this one's parent: wazero closes the
-	// instance when it is done.
+	// The client's context is not the parent of this one: wazero closes the
+	// instance when this one is done.
 	ctx, cancel := context.WithTimeout(in.ctx, limit)
 	in.deadline = time.Now().Add(limit)
 	err := in.call(ctx, f)
@@ -67,12 +67,12 @@ func (in *instance) call(ctx context.Context, f api.Function) error {
 	if !in.machine.debug {
 		return f.CallWithStack(ctx, in.stack[:])
 	}
-	// Debug sections are the guest's, and are read when it fails.
+	// When the guest fails, wazero reads its debug sections, which may be malformed.
 	return guarded(func() error { return f.CallWithStack(ctx, in.stack[:]) })
 }
 
 // checkDeadline ends the call if its time is up. Functions of the host call it,
-// since nothing interrupts them or code that calls them without a loop.
+// since nothing else interrupts them or loopless code that calls them.
 func (in *instance) checkDeadline() {
 	if !in.deadline.IsZero() && time.Now().After(in.deadline) {
 		panic(errOverrun)
@@ -96,7 +96,7 @@ const (
 	maxTrace = 8192
 )
 
-// fault says what an error of wazero means. There is no trace of an exit, nor of
+// fault turns an error of wazero into a fault. An exit has no trace, and neither has
 // a deadline that passed in the guest's own code.
 func (in *instance) fault(err error) *protocol.Fault {
 	var exit *sys.ExitError
@@ -121,13 +121,13 @@ func (in *instance) fault(err error) *protocol.Fault {
 	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
 }
 
-// cleanTrace leaves a function per line, each followed by the lines that it
-// stands at, if they are known, behind a tab.
+// cleanTrace returns one function per line, followed by its source lines, if they are
+// known, behind a tab.
 func cleanTrace(trace string) string {
 	var b strings.Builder
 	for line := range strings.Lines(string(printable.Cut([]byte(trace), maxTrace))) {
 		line = strings.TrimPrefix(line, "\t")
-		line = strings.TrimPrefix(line, ".") // behind the name of an instance, which has none
+		line = strings.TrimPrefix(line, ".") // it follows the instance's name, which is empty
 		b.WriteString(line)
 	}
 	return printable.CleanLines(b.String())

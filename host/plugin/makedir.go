@@ -11,20 +11,20 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 )
 
-// syncParent is syncDir; tests look at what it is called for.
+// syncParent is syncDir. Tests replace it to see its calls.
 var syncParent = syncDir
 
-// MakeDir makes a directory for a [Mount] with those above it, if they are not there,
-// for the user of the process alone, and has the disk know their names: what is synced
-// in a directory is lost with it if that has no name when the power comes back.
-// Where the system does not let the process sync the directory above, that is left
-// to the system.
+// MakeDir makes a directory for a [Mount], and those above it, if they do not exist.
+// Only the user of the process may use them. It syncs their names to disk: synced files
+// are lost with their directory if that has no name when the power comes back. If the
+// system does not let the process sync the directory above, MakeDir leaves that to the
+// system.
 func MakeDir(dir string) error {
 	at, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	var unsynced []string // directories with a name in them that may be new
+	var unsynced []string // directories that may hold a new name
 	for above := filepath.Dir(at); above != at; at, above = above, filepath.Dir(above) {
 		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
 			break
@@ -35,7 +35,7 @@ func MakeDir(dir string) error {
 		return err
 	}
 	if len(unsynced) == 0 && unused(dir) {
-		// Whoever made it may not have lived to sync it.
+		// The process that made it may have died before syncing it.
 		unsynced = append(unsynced, filepath.Dir(at))
 	}
 	for _, above := range unsynced {
@@ -46,7 +46,7 @@ func MakeDir(dir string) error {
 	return nil
 }
 
-// unused reports whether nothing is in a directory, but for what is the host's.
+// unused reports whether a directory has no files but the host's.
 func unused(dir string) bool {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -62,7 +62,7 @@ func unused(dir string) bool {
 	return true
 }
 
-// mayNotSync reports whether it is not the disk that failed.
+// mayNotSync reports whether the system refused to sync, rather than the disk failed.
 func mayNotSync(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported)
 }

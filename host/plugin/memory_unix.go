@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// linearMemory is one instance's memory: address space for all it may ever
-// have, of which as much is made usable as the guest asked for. It grows in
-// place, so that growing costs the same at any size, and lies outside of the Go
-// heap.
+// linearMemory is one instance's memory: address space for all it may ever have,
+// and usable as far as the guest asked for. It grows in place, so growing costs
+// the same at any size. It is outside of the Go heap.
 type linearMemory struct {
 	account
 	reserved []byte
@@ -39,8 +38,8 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return m.reserved[:size:size]
 }
 
-// Free does nothing. wazero calls it from within a call that exits, whose
-// stack still knows the memory; release follows when nothing does.
+// Free does nothing. wazero calls it within a call that exits, while the stack still
+// refers to the memory. release frees it when nothing does.
 func (m *linearMemory) Free() {}
 
 func (m *linearMemory) reserve(size uint64) {

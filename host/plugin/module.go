@@ -14,18 +14,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Module is a guest's module that has been checked and compiled, and of which
-// plugins can be opened at little cost. All of them share its code, which is given
-// back when the module and the last of them have been closed.
+// Module is a guest's module that has been checked and compiled. It opens plugins at
+// little cost. All of them share its code, which is released when the module and the
+// last of them have been closed.
 //
 // A Module may be used by many goroutines at once.
 type Module struct {
 	host    *Host
 	checked checked
-	name    string // of plugins that have no other
+	name    string // for plugins without another
 
 	mu     sync.Mutex
-	codes  map[*code]struct{} // each of which the module holds once
+	codes  map[*code]struct{} // the module holds each once
 	closed bool
 }
 
@@ -46,7 +46,7 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 	if err != nil {
 		return nil, err
 	}
-	// Other code of it may be wanted later, when the caller's bytes are others.
+	// Open may compile it again later, when the caller has changed the bytes.
 	b, err := settled.read(bytes.Clone(wasm))
 	if err != nil {
 		return nil, err
@@ -87,10 +87,10 @@ func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error)
 	return p, nil
 }
 
-var errOtherHost = configError("Host is not the host of the module: leave Host out")
+var errOtherHost = configError("Host is not the module's: leave Host out")
 
-// hold keeps code for later plugins, unless it is held already. The reference is the
-// module's from here on.
+// hold keeps code for later plugins, unless the module holds it already. It takes over
+// the caller's reference.
 func (m *Module) hold(c *code) {
 	m.mu.Lock()
 	_, held := m.codes[c]
@@ -109,11 +109,11 @@ func (m *Module) isClosed() bool {
 	return m.closed
 }
 
-// Outline is what the module consists of. It is shared and must not be changed.
+// Outline returns the module's outline. It is shared and must not be changed.
 func (m *Module) Outline() *preflight.Module { return m.checked.outline }
 
-// Close has no more plugins be opened. Those that are open go on, and the code goes
-// with the last of them.
+// Close ends the opening of plugins. Open ones go on, and the code is released with the
+// last of them.
 func (m *Module) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -147,7 +147,7 @@ func (s *settled) read(wasm []byte) (checked, error) {
 	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, permissions: s.permissions, dir: s.codeDir()}, nil
 }
 
-// codeDir decides where code is kept.
+// codeDir returns the directory that keeps code, "" for none.
 func (s *settled) codeDir() string {
 	if s.Host.runtime() == engineInterpreter {
 		return "" // it keeps nothing in files
@@ -155,8 +155,8 @@ func (s *settled) codeDir() string {
 	return prepareCacheDir(s)
 }
 
-// load returns the code that the config needs, with a reference to it. DebugInfo is
-// taken away from the config if it is of no use.
+// load returns the code that the config needs, with a reference to it. It clears
+// DebugInfo if that is of no use.
 func (b *checked) load(ctx context.Context, s *settled) (*code, loading, error) {
 	if s.DebugInfo {
 		if err := checkDebugInfo(b.outline, b.wasm); err != nil {

@@ -22,8 +22,7 @@ var (
 	_ store.Closer      = (*Plugin)(nil)
 )
 
-// Get implements [store.Store]. It allocates the value that it returns and
-// nothing else.
+// Get implements [store.Store]. It allocates only the value that it returns.
 func (p *Plugin) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return p.store.GetAtMost(ctx, key, now, abi.MaxValue)
 }
@@ -37,8 +36,8 @@ func (p *Plugin) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 // Set implements [store.Store].
 func (p *Plugin) Set(ctx context.Context, w store.Write) error { return p.store.Set(ctx, w) }
 
-// Touch implements [store.Toucher]. Of a guest that cannot do it by itself, the
-// record is read and written, in one turn of its shard.
+// Touch implements [store.Toucher]. If the guest cannot touch, the host reads and
+// writes the record, in one turn of its shard.
 func (p *Plugin) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
 	return p.store.Touch(ctx, key, expires, now)
 }
@@ -48,16 +47,17 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now store.Millis) error
 	return p.store.Delete(ctx, key, now)
 }
 
-// Clear implements [store.Clearer]. Every shard is cleared, also if one fails; the
-// errors are joined. A guest whose records lie elsewhere is asked once, as it is for
-// what else is about all records.
+// Clear implements [store.Clearer]. It clears every shard even if one fails, and joins
+// the errors. If a guest's records lie elsewhere it asks one instance, as do all other
+// operations on all records.
 func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.store.Clear(ctx, now) }
 
-// Sleep closes every instance and gives back what it takes. The next call that needs
-// one brings it up again, with all records: a guest that may write to a mount is saved
-// first and finds its files, and of any other the host keeps what session_snapshot
-// gives. A guest that has neither, or no session_restore, goes on, and Sleep fails with
-// [store.ErrUnsupported]. See [Config.SleepAfter].
+// Sleep closes every instance and frees its resources. The next call that needs an
+// instance starts it again, with all records. The host saves a guest that may write to
+// a mount first, and the guest finds its files; of any other the host keeps the records
+// that session_snapshot returns. A guest without mount and without session_snapshot or
+// session_restore goes on, and Sleep fails with [store.ErrUnsupported]. See
+// [Config.SleepAfter].
 func (p *Plugin) Sleep(ctx context.Context) error {
 	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		if p.store.Resting() {
@@ -71,25 +71,25 @@ func (p *Plugin) Sleep(ctx context.Context) error {
 	return err
 }
 
-// Save implements [store.Saver]. Every shard is saved, also if one fails or hangs; the
-// errors are joined. The snapshot, if there is one, is written with what the
-// shards hold; of one that failed it keeps what it had before. After a leap of the
-// host's clock nothing is dropped that has only expired by it.
+// Save implements [store.Saver]. It saves every shard even if one fails or hangs, and
+// joins the errors. If there is a snapshot, it is written with the records of the
+// shards, and keeps the previous records of a shard that failed. After a leap of the
+// host's clock no record is dropped that has expired only by that clock.
 func (p *Plugin) Save(ctx context.Context, now store.Millis) error { return p.store.Save(ctx, now) }
 
-// Sweep implements [store.Sweeper]. Each shard looks at its part of max
-// records, in one call, during which its other operations wait. It fails with
-// [store.ErrUnsupported] if the guest does not sweep. After a leap of the host's clock
-// nothing is removed that has only expired by it.
+// Sweep implements [store.Sweeper]. Each shard looks at its part of max records, in
+// one call, while its other operations wait. Sweep fails with [store.ErrUnsupported]
+// if the guest does not sweep. After a leap of the host's clock it removes no record
+// that has expired only by that clock.
 func (p *Plugin) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
 	return p.store.Sweep(ctx, max, now)
 }
 
-// Keys implements [store.Lister]. The keys are the caller's. No lock is held
-// while the caller has one. It fails with [store.ErrUnsupported] if the guest
-// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is
-// replaced before the shard is done, and with [ErrEndless] if it gives more than
-// the guest has room for.
+// Keys implements [store.Lister]. The keys belong to the caller. No lock is held
+// while the caller handles one. Keys fails with [store.ErrUnsupported] if the guest
+// cannot enumerate, with [store.ErrUnavailable] if a shard's instance is replaced
+// before the shard is done, and with [ErrEndless] if the guest returns more than it
+// has room for.
 func (p *Plugin) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return p.store.Keys(ctx, now)
 }
@@ -106,16 +106,15 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 }
 
 // Recycle replaces every instance by a new one that holds the same records,
-// shard by shard. It gives back memory, which a guest can only ever take more
-// of, and needs as much again for one shard while it works. Operations on that
-// shard wait.
+// shard by shard. It frees memory, which a guest by itself can only take more of.
+// While it works it needs as much again for one shard, and operations on that shard
+// wait.
 //
-// A guest that may write to a mount saves, and the next instance finds its files.
-// So it is with one whose records lie elsewhere. Any other must have snapshot and
-// restore, or Recycle fails with [store.ErrUnsupported].
-// If a shard cannot be carried over it keeps its instance, the other shards are
-// done all the same, and the errors are joined. A context that is cancelled
-// stops it, and the shard at which it is then keeps its instance, too.
+// A guest that may write to a mount, or whose records lie elsewhere, saves, and the
+// next instance finds its records. Any other must have snapshot and restore, or
+// Recycle fails with [store.ErrUnsupported]. A shard that cannot be carried over keeps
+// its instance; Recycle goes on with the others and joins the errors. A cancelled
+// context stops it, and the shard in progress keeps its instance, too.
 func (p *Plugin) Recycle(ctx context.Context) error {
 	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,

@@ -11,27 +11,26 @@ import (
 	"syscall"
 )
 
-// checkPrivate returns an error for a file or directory that belongs to somebody
-// who need not be trusted, or that others may write to.
+// checkPrivate returns an error if a file or directory belongs to a user who is not
+// trusted, or if others may write to it.
 func checkPrivate(name string, info fs.FileInfo) error {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && !trusted(int(st.Uid)) {
-		return fmt.Errorf("%s belongs to user %d, and should belong to the user of this process, %d, to root, or to whoever the program belongs to",
+		return fmt.Errorf("%s belongs to user %d: must belong to the user of this process, %d, to root, or to the owner of the program",
 			name, st.Uid, os.Geteuid())
 	}
 	if mode := info.Mode(); mode.Perm()&0o022 != 0 && mode.Type() != fs.ModeSymlink {
-		return fmt.Errorf("%s has the permissions %#o, and should not be writable by others: chmod 700 it, or go-w", name, mode.Perm())
+		return fmt.Errorf("%s has the permissions %#o: must not be writable by others; chmod 700 it, or go-w", name, mode.Perm())
 	}
 	return nil
 }
 
-// trusted says whose code may be run: of those who could as well change this
-// program.
+// trusted reports whether a user's code may run. It may if the user could change this
+// program anyway.
 func trusted(uid int) bool {
 	return uid == os.Geteuid() || uid == 0 || uid == programOwner()
 }
 
-// programOwner is who the file of the program belongs to, root if that cannot be
-// told.
+// programOwner returns the owner of the program's file, root if that is not known.
 var programOwner = sync.OnceValue(func() int {
 	name, err := os.Executable()
 	if err != nil {

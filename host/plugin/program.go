@@ -5,11 +5,11 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// exportStart is what toolchains call the beginning of a program.
+// exportStart is the name that toolchains give to a program's entry point.
 const exportStart = "_start"
 
-// reactors say for each toolchain what makes a library of a module: a "reactor",
-// which is initialised once and then called.
+// reactors says for each toolchain how to build a library: a "reactor", which is
+// initialised once and then called.
 var reactors = []flag{
 	{"TinyGo", "tinygo build -target=wasip1 -buildmode=c-shared"},
 	{"Go", "go build -buildmode=c-shared"},
@@ -19,13 +19,13 @@ var reactors = []flag{
 	{"C", "clang -mexec-model=reactor with wasi-libc, or -nostdlib -Wl,--no-entry without"},
 }
 
-// checkProgram refuses a module that is to be run once from its beginning to its
-// end: nobody would ever run it, and its own initialisation with it.
+// checkProgram refuses a module built to run once from start to end. The host would
+// not run its start function, and so not its initialisation.
 func checkProgram(m *preflight.Module) []*LoadError {
 	start := m.Export(exportStart)
 	if start == nil || start.Kind != preflight.KindFunction || m.Export(abi.ExportInitialize) != nil {
 		return nil
 	}
-	return []*LoadError{loadError(ErrExport, nil, "%q is exported, and %q is not: it was built as a program, and nothing of it would be "+
-		"initialised; build it as a library (a reactor), with %s", exportStart, abi.ExportInitialize, flagsFor(m, reactors))}
+	return []*LoadError{loadError(ErrExport, nil, "%q is exported, and %q is not: it was built as a program, and nothing would "+
+		"initialise it; build it as a library (a reactor), with %s", exportStart, abi.ExportInitialize, flagsFor(m, reactors))}
 }

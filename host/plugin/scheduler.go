@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// scheduler runs what goes on beside operations, for all plugins of a host: sweeping,
-// saving, counting, going to sleep. It is one goroutine, which is there only while
-// there is something to do, and one more for each task that runs, a few at a time.
+// scheduler runs the tasks beside operations, for all plugins of a host: sweeping,
+// saving, counting, going to sleep. It has one goroutine while there is something to
+// do, and one more for each running task, a few at a time.
 type scheduler struct {
 	mu      sync.Mutex
 	tasks   taskHeap
-	running bool          // the goroutine is there
-	changed chan struct{} // the first task is another one
-	turns   chan struct{} // held by tasks that run
-	rounds  uint64        // how often a task was done
+	running bool          // the goroutine runs
+	changed chan struct{} // the first task has changed
+	turns   chan struct{} // held by running tasks
+	rounds  uint64        // how often a task ran
 }
 
-// task is something that is done again and again, or once each time it is resumed.
+// task runs at intervals, or once each time it is resumed.
 type task struct {
 	every time.Duration // 0 for once
 	run   func()
 
 	// Guarded by the scheduler's mu.
 	next    time.Time
-	index   int // in the heap, -1 if it is not there
+	index   int // in the heap, -1 for none
 	wanted  bool
 	running bool
 
@@ -37,19 +37,19 @@ func newScheduler() *scheduler {
 	return &scheduler{changed: make(chan struct{}, 1), turns: make(chan struct{}, max(4, 2*runtime.GOMAXPROCS(0)))}
 }
 
-// turnTime is how long a task counts among those of which a few run at a time. One
-// that takes longer, which a guest that hangs can do to it, goes on beside them: it
-// keeps the tasks of other plugins waiting no longer.
+// turnTime is how long a task counts towards the few that run at a time. A task that
+// takes longer, because a guest hangs for instance, goes on beside them and keeps the
+// tasks of other plugins waiting no longer.
 const turnTime = time.Second
 
-// make makes a task that is paused. Once resumed it is done at intervals, never twice
-// at once. If it takes longer than the interval it is late, and what it missed is left
-// out. Without an interval it is done once, at once.
+// make returns a paused task. Once resumed it runs at intervals, never twice at once.
+// If it takes longer than the interval it runs late and skips what it missed. Without
+// an interval it runs once, immediately.
 func (s *scheduler) make(every time.Duration, f func()) *task {
 	return &task{every: every, run: f, index: -1}
 }
 
-// resume has a task done from now on, if it is not.
+// resume starts a task that is paused.
 func (s *scheduler) resume(t *task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *scheduler) resume(t *task) {
 	}
 }
 
-// pause has a task not done any more. It does not wait for it if it runs.
+// pause stops a task. It does not wait for the task if it runs.
 func (s *scheduler) pause(t *task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,17 +73,17 @@ func (s *scheduler) pause(t *task) {
 	}
 }
 
-// wait waits until a task that is paused does not run.
+// wait waits until a paused task does not run.
 func (t *task) wait() { t.pending.Wait() }
 
-// count is how many tasks there are, but for those that run at this moment.
+// count returns the number of tasks, without those that run at this moment.
 func (s *scheduler) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.tasks)
 }
 
-// push has the goroutine wait for a task. The lock is held.
+// push makes the goroutine wait for a task. The caller holds the lock.
 func (s *scheduler) push(t *task, next time.Time) {
 	t.next = next
 	heap.Push(&s.tasks, t)
@@ -103,7 +103,7 @@ func (s *scheduler) notify() {
 	}
 }
 
-// loop starts what is due, until nothing is left.
+// loop starts due tasks until none is left.
 func (s *scheduler) loop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -125,8 +125,7 @@ func (s *scheduler) loop() {
 	}
 }
 
-// due takes the task that is due, or says how long until one is, or that there is
-// none left.
+// due takes a due task, or returns how long until one is due, or that none is left.
 func (s *scheduler) due() (t *task, wait time.Duration, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +163,7 @@ func (s *scheduler) work(t *task) {
 	s.push(t, next)
 }
 
-// taskHeap has the task that is due first in front.
+// taskHeap has the task that is due first at the front.
 type taskHeap []*task
 
 func (h taskHeap) Len() int           { return len(h) }

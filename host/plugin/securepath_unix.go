@@ -12,16 +12,16 @@ import (
 	"syscall"
 )
 
-// maxLinks is how many symbolic links a path may lead over.
+// maxLinks is how many symbolic links a path may contain.
 const maxLinks = 40
 
-// privateDir returns the path of a directory, without links in it, that leads to the
-// same directory whatever others do: nobody who is not trusted may change a name on
-// it. It makes what is not there. What is looked at once can then be opened by its
-// path again and again, as wazero does.
+// privateDir returns a path without links to a directory. The path leads to the same
+// directory whatever others do: only trusted users may change a name on it. Missing
+// directories are made. So one check is enough, although wazero opens the path again
+// and again.
 //
-// A link is followed if it belongs to somebody who is trusted: it cannot be changed
-// by anybody else then, since nobody else may write to where it lies.
+// A link is followed if it belongs to a trusted user: nobody else can change it then,
+// since nobody else may write to the directory that holds it.
 func privateDir(dir string) (string, error) {
 	at, rest, links := "/", strings.Split(filepath.Clean(dir), "/"), 0
 	if err := checkAbove(at, dir); err != nil {
@@ -34,7 +34,7 @@ func privateDir(dir string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
-			at = filepath.Dir(at) // which is right: there are no links in it
+			at = filepath.Dir(at) // correct, since it has no links
 			continue
 		}
 		next := filepath.Join(at, name)
@@ -61,7 +61,7 @@ func privateDir(dir string) (string, error) {
 			rest = append(strings.Split(target, "/"), rest...)
 			continue
 		case !info.IsDir():
-			return "", fmt.Errorf("%s is a file, and should be a directory", next)
+			return "", fmt.Errorf("%s is a file: must be a directory", next)
 		}
 		if at = next; len(rest) > 0 {
 			if err := checkAbove(at, dir); err != nil {
@@ -76,18 +76,18 @@ func privateDir(dir string) (string, error) {
 	return at, checkPrivate(at, info)
 }
 
-// followed returns where a link leads.
+// followed returns the target of a link.
 func followed(path string, info fs.FileInfo) (string, error) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && !trusted(int(st.Uid)) {
-		return "", fmt.Errorf("%s is a symbolic link of user %d, who can have it lead elsewhere at any time: remove it, or name another directory",
+		return "", fmt.Errorf("%s is a symbolic link of user %d, who can point it elsewhere at any time: remove it, or name another directory",
 			path, st.Uid)
 	}
 	return os.Readlink(path)
 }
 
-// checkAbove returns an error for a directory, above another one, in which somebody
-// who is not trusted could put something else into its place: who owns it, and who
-// may write to it unless it is sticky, as /tmp is.
+// checkAbove returns an error if somebody who is not trusted could replace a name in
+// path, a directory above dir: the owner of path, and those who may write to it unless
+// it is sticky, like /tmp.
 func checkAbove(path, dir string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -97,7 +97,7 @@ func checkAbove(path, dir string) error {
 		return fmt.Errorf("%s, above %s, belongs to user %d, who could put another directory in its place: name one elsewhere", path, dir, st.Uid)
 	}
 	if mode := info.Mode(); mode.Perm()&0o022 != 0 && mode&fs.ModeSticky == 0 {
-		return fmt.Errorf("%s, above %s, has the permissions %#o, and whoever may write to it could put another directory in its place: chmod go-w it, or name one elsewhere",
+		return fmt.Errorf("%s, above %s, has the permissions %#o, and others who may write to it could put another directory in its place: chmod go-w it, or name one elsewhere",
 			path, dir, mode.Perm())
 	}
 	return nil

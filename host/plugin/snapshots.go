@@ -23,24 +23,24 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// snapshots carries the records of a guest that keeps them in its memory from
-// one run of the program to the next: a file that is written when the plugin
-// saves and closes, and read when it opens.
+// snapshots carries the records of a guest that keeps them in memory from one run
+// of the program to the next. The plugin writes a file when it saves and closes,
+// and reads it when it opens.
 //
-// The file is snapshotHeader, and then blocks: length u32, CRC-32C u32, and as
-// many bytes of records in the form of session_snapshot. A block of length 0
-// ends it, with the number of records, u64, in place of records. It replaces
-// the one before in one step, so that it is whole unless somebody damages it;
-// what is intact of a damaged one is used, and the file is kept aside.
+// The file has snapshotHeader, and then blocks: length u32, CRC-32C u32, and that
+// many bytes of records in the form of session_snapshot. The last block has length
+// 0, and the number of records, u64, in place of records. A new file replaces the
+// previous one in one step, so it is whole unless somebody damages it. The intact
+// part of a damaged file is used, and the file is kept aside.
 type snapshots struct {
 	dir  string
 	lock *dirlock.Lock
 	log  *slog.Logger // with the plugin's name
 
-	writing sync.Mutex // held by whoever writes a file, but for the last one
+	writing sync.Mutex // held by the writer of a file, except of the last one
 
-	mu    sync.Mutex // of what follows, and of the file's name
-	ended bool       // the last one has been begun: no other takes its place
+	mu    sync.Mutex // guards ended, and the file's name
+	ended bool       // the last file has been begun: no other replaces it
 }
 
 const (
@@ -52,7 +52,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// openSnapshots takes the directory, which it makes if there is none.
+// openSnapshots locks the directory, and makes it if there is none.
 func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, error) {
 	if err := MakeDir(dir); err != nil {
 		return nil, loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
@@ -66,7 +66,7 @@ func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, err
 
 func (s *snapshots) path() string { return filepath.Join(s.dir, snapshotName) }
 
-// restore gives the plugin what the file holds.
+// restore gives the plugin the records of the file.
 func (s *snapshots) restore(p *Plugin) error {
 	f, err := os.Open(s.path())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,14 +76,14 @@ func (s *snapshots) restore(p *Plugin) error {
 		return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
 	}
 	defer f.Close()
-	// The file was written by the clock of the run before.
+	// The file has a time of the previous run's clock.
 	if info, err := f.Stat(); err == nil {
 		p.clock.reference(info.ModTime())
 	}
 	r := bufio.NewReaderSize(f, snapshotBlock)
 	if header, ok := readHeader(r); !ok {
 		line, _, _ := strings.Cut(header, "\n")
-		return loadError(ErrMount, nil, "%q begins %q, and this program reads %q: move it away, or use the program that wrote it",
+		return loadError(ErrMount, nil, "%q begins %q: must begin %q; move it away, or use the program that wrote it",
 			s.path(), printable.Clean(line), strings.TrimSpace(snapshotHeader))
 	}
 	var damage error
@@ -103,7 +103,7 @@ func (s *snapshots) restore(p *Plugin) error {
 	}
 	if damage != nil {
 		aside := s.path() + snapshotDamaged
-		s.log.Error("the snapshot is damaged: what is intact of it was restored, and it is kept aside", "file", aside, "error", damage)
+		s.log.Error("the snapshot is damaged: its intact part was restored, and the file is kept aside", "file", aside, "error", damage)
 		if err := os.Rename(s.path(), aside); err != nil {
 			return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
 		}
@@ -117,8 +117,8 @@ func readHeader(r io.Reader) (header string, ok bool) {
 	return string(b), err == nil && string(b) == snapshotHeader
 }
 
-// readBlocks reads the blocks of a snapshot. An error is damage, and the last
-// thing it gives.
+// readBlocks reads the blocks of a snapshot. It yields an error if there is damage,
+// and then ends.
 func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		damaged := func(format string, args ...any) {
@@ -137,7 +137,7 @@ func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 				size = 8
 			}
 			if size > maxChunk {
-				damaged("block %d has %d bytes, and the most is %d", block, size, maxChunk)
+				damaged("block %d has %d bytes: must be at most %d", block, size, maxChunk)
 				return
 			}
 			list := make([]byte, size)
@@ -151,7 +151,7 @@ func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 			}
 			if last {
 				if n := binary.LittleEndian.Uint64(list); n != count {
-					damaged("it has %d records, and should have %d", count, n)
+					damaged("it has %d records: must have %d", count, n)
 				}
 				return
 			}
@@ -173,6 +173,6 @@ func readBlocks(r io.Reader) iter.Seq2[store.Record, error] {
 
 func (s *snapshots) close() error { return s.lock.Close() }
 
-// defaultSnapshotInterval is longer than that of guests that keep files: a
-// snapshot writes everything.
+// defaultSnapshotInterval is longer than the interval of guests that keep files,
+// because a snapshot writes everything.
 const defaultSnapshotInterval = time.Minute

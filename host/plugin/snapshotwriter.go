@@ -15,22 +15,22 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What a snapshot is called while it is written: one of those in between, the
-// last one, and one that takes over records from the file before.
+// Suffixes of a snapshot that is being written: one while the plugin runs, the
+// last one, and one that takes over records from the previous file.
 const (
 	snapshotNew    = ".new"
 	snapshotLast   = ".last"
 	snapshotMerged = ".merged"
 )
 
-// snapshotWriter writes a new file beside the one there is. Shards may add to it
-// side by side.
+// snapshotWriter writes a new file beside the current one. Shards may add to it
+// at the same time.
 type snapshotWriter struct {
 	s    *snapshots
 	last bool
 
 	mu       sync.Mutex
-	finished bool // nothing is added any more
+	finished bool // Add adds nothing any more
 	f        *os.File
 	w        *bufio.Writer
 	block    []byte
@@ -40,8 +40,8 @@ type snapshotWriter struct {
 
 var _ protocol.Archive = (*snapshots)(nil)
 
-// Begin implements protocol.Archive. Another file that is being written when the last
-// one is begun, and may never be finished, comes to nothing.
+// Begin implements protocol.Archive. If another file is being written when the last one
+// begins, it is discarded, finished or not.
 func (s *snapshots) Begin(last bool) (protocol.Copy, error) {
 	if last {
 		s.mu.Lock()
@@ -122,8 +122,8 @@ func (w *snapshotWriter) write(size uint32, list []byte) {
 	}
 }
 
-// Finish implements protocol.Copy: it puts the file in the place of the one before, and
-// has the disk know.
+// Finish implements protocol.Copy: it replaces the previous file, and syncs the file
+// and the directory.
 func (w *snapshotWriter) Finish(keep []bool, room func(shard int, r store.Record) bool) error {
 	defer w.done()
 	w.mu.Lock()
@@ -163,8 +163,8 @@ func (w *snapshotWriter) Finish(keep []bool, room func(shard int, r store.Record
 	return syncDir(w.s.dir)
 }
 
-// takeOver writes the file anew, with records of the file before in front: where
-// a shard told a part of what it holds, the newer record must come later.
+// takeOver writes the file anew, with records of the previous file first: if a shard
+// has given a part of its records, the newer record must come later.
 func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Record) bool) error {
 	old, err := os.Open(w.s.path())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +180,7 @@ func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Reco
 	}
 	suffix := snapshotMerged
 	if w.last {
-		suffix += snapshotLast // another writer may be at it
+		suffix += snapshotLast // another writer may use the other name
 	}
 	merged, err := w.s.create(suffix)
 	if err != nil {
@@ -188,7 +188,7 @@ func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Reco
 	}
 	for record, err := range readBlocks(r) {
 		if err != nil {
-			w.s.log.Error("the snapshot before is damaged: what is intact of it was taken over", "error", err)
+			w.s.log.Error("the previous snapshot is damaged: its intact part was taken over", "error", err)
 			break
 		}
 		if i := abi.ShardOf(record.Key, len(keep)); keep[i] && room(i, record) {
@@ -213,7 +213,7 @@ func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Reco
 	return nil
 }
 
-// drop removes the file that was begun.
+// drop removes the unfinished file.
 func (w *snapshotWriter) drop() {
 	_ = w.f.Close()
 	_ = os.Remove(w.f.Name())

@@ -10,9 +10,9 @@ import (
 // OpStats counts one operation.
 type OpStats struct {
 	Calls     uint64 // of any outcome
-	NotFound  uint64 // answers NOT_FOUND: a session that is not there, no fault
-	Conflicts uint64 // answers CONFLICT: another request was faster, and the change is made again
-	Errors    uint64 // all other answers that are errors, and failures
+	NotFound  uint64 // answers NOT_FOUND: no such session, which is no fault
+	Conflicts uint64 // answers CONFLICT: another request was faster, and the caller tries again
+	Errors    uint64 // failures, and all other error answers
 }
 
 func (o *OpStats) add(other OpStats) {
@@ -26,15 +26,15 @@ func (o *OpStats) add(other OpStats) {
 const (
 	StateRunning = "running"
 	StateWaiting = "waiting" // the instance failed; another attempt follows
-	StateResting = "resting" // no call needed it so far
+	StateResting = "resting" // no call has needed it so far
 	StateClosed  = "closed"
 )
 
 // ShardStats is the state of one shard.
 type ShardStats struct {
 	State string
-	// Busy says that the shard was within a call; the other figures are then
-	// those that were seen last.
+	// Busy says that the shard was within a call. The other figures are then
+	// the last known ones.
 	Busy        bool
 	Memory      int64 // bytes that the instance has taken
 	MemoryLimit int64
@@ -43,16 +43,16 @@ type ShardStats struct {
 	RetryAfter  time.Duration
 	LastError   string // of the last failure; it stays when the shard runs again
 	Ops         map[string]OpStats
-	Counts      Counts // what the guest tells of itself
+	Counts      Counts // as the guest tells
 }
 
 // Stats is the state of a plugin, with counts since it was opened.
 type Stats struct {
 	// Engine is "compiler" or "interpreter".
 	Engine string
-	// CompileTime is how long it took to have the code ready; CodeSource
-	// says where from: "compiled", "directory" or, if another plugin of the
-	// process runs the same module, "memory".
+	// CompileTime is how long it took to get the code. CodeSource is its
+	// source: "compiled", "directory" or, if another plugin of the process
+	// runs the same module, "memory".
 	CompileTime time.Duration
 	CodeSource  string
 
@@ -63,12 +63,12 @@ type Stats struct {
 	Memory          int64 // bytes that all instances have taken
 	MemoryLimit     int64
 	DroppedLogLines uint64
-	Counts          Counts // what the guest tells of itself, over all shards
+	Counts          Counts // as the guest tells, over all shards
 	Shards          []ShardStats
 }
 
-// Stats returns the state of the plugin. It does not wait for a call that runs;
-// a guest that tells what it holds is asked for it, in one short call a shard.
+// Stats returns the state of the plugin. It does not wait for a running call. If the
+// guest exports session_stats, Stats makes one short call for each shard.
 func (p *Plugin) Stats() Stats {
 	out := Stats{
 		Engine:          p.config.Host.runtime().String(),
@@ -124,29 +124,28 @@ func (p *Plugin) shardStats(seen protocol.ShardStats) ShardStats {
 	return s
 }
 
-// Counts are what a guest tells of itself with session_stats. Records and Bytes
-// are what it holds now; Evicted and Expired count on over instances that were
-// replaced, from what each told last.
+// Counts are the figures that a guest tells with session_stats. Records and Bytes
+// are what it holds now. Evicted and Expired also include replaced instances, with
+// what each told last.
 type Counts struct {
-	// Told says that the guest tells anything. The rest is zero otherwise.
+	// Told says that the guest tells anything. If not, the rest is zero.
 	Told bool
 
-	// Records are those that are stored, those among them that have expired
-	// and were not found yet; Bytes is the space that they take, with all that
-	// is kept for them. -1 stands for what the guest does not know: of a
-	// shard, or of any of the shards.
+	// Records counts stored records, including expired ones that were not found
+	// yet. Bytes is the space that they take, with everything kept for them. -1
+	// means that the guest does not know, for this shard or for any of them.
 	Records, Bytes int64
 
-	// Evicted counts records that the guest removed for want of room and that
-	// had not expired, Expired those that it removed because they had.
+	// Evicted counts records that had not expired and that the guest removed for
+	// lack of room. Expired counts records that it removed because they had expired.
 	Evicted, Expired uint64
 
-	// Limit is the setting that has the guest evict, or refuse what is new, in
-	// the guest's words. MemoryLimit is called memory_limit there.
+	// Limit is the setting that makes the guest evict, or refuse new records, as
+	// the guest names it. MemoryLimit is called memory_limit there.
 	Limit string
 }
 
-// Info is what is known of a guest from its module and its own description.
+// Info describes a guest, from its module and its own description.
 type Info struct {
 	Name         string // as in logs and errors
 	EngineName   string // as the guest describes itself, "" if it does not
@@ -159,8 +158,8 @@ type Info struct {
 	Module       *preflight.Module
 }
 
-// Info returns what is known of the guest. The module's outline is shared and
-// must not be changed.
+// Info describes the guest. The module's outline is shared and must not be
+// changed.
 func (p *Plugin) Info() Info {
 	d := p.store.Description()
 	return Info{

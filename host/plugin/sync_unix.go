@@ -4,7 +4,7 @@ package plugin
 
 import "os"
 
-// syncDir makes a renaming within a directory durable.
+// syncDir makes a rename within a directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// toolchains are those that a module may say it was made by: says are words of
-// its producers section, in lower case.
+// toolchains are the known ones. says are words of the producers section by which a
+// module names its toolchain, in lower case.
 var toolchains = []struct {
 	name string
 	says []string
@@ -22,14 +22,14 @@ var toolchains = []struct {
 	{"C", []string{"clang", "c", "c99", "c11", "c17", "c++"}},
 }
 
-// toolchainOf is what a module says it was made by, "" if it does not say.
+// toolchainOf returns the toolchain that a module names, "" for none.
 func toolchainOf(m *preflight.Module) string {
 	for _, t := range toolchains {
 		for _, p := range m.Producers {
 			name := strings.ToLower(p.Name)
 			for _, word := range t.says {
-				// "Debian clang", "C_plus_plus_14", "rustc": the whole name, its last
-				// word, or what stands before an underscore.
+				// Like "rustc", "Debian clang", "C_plus_plus_14": the whole name, its last
+				// word, or the part before an underscore.
 				_, last, _ := strings.Cut(name, " ")
 				first, _, _ := strings.Cut(name, "_")
 				if name == word || last == word || first == word || t.name == "TinyGo" && strings.Contains(name, word) {
@@ -41,14 +41,14 @@ func toolchainOf(m *preflight.Module) string {
 	return ""
 }
 
-// flag is what a toolchain is told so that something is otherwise.
+// flag is an option of a toolchain.
 type flag struct{ toolchain, flag string }
 
-// flagsFor returns those of the toolchain that made a module: of all that there
-// are, if the module does not say which it was.
+// flagsFor returns the flags of the toolchain that made a module, or all flags if the
+// module does not name its toolchain.
 func flagsFor(m *preflight.Module, flags []flag) string {
 	toolchain := toolchainOf(m)
-	// Zig's modules name the language C, of parts of its library, and no compiler.
+	// Zig's modules name the language C, for parts of Zig's library, and no compiler.
 	maybeZig := toolchain == "C" && !slices.ContainsFunc(m.Producers, func(p preflight.Producer) bool { return p.Field == "processed-by" })
 	var its, all []string
 	for _, f := range flags {
@@ -64,8 +64,8 @@ func flagsFor(m *preflight.Module, flags []flag) string {
 	return strings.Join(all, "; ")
 }
 
-// remedies say how to build without what a guest may not have, by words of the
-// reason for which it is refused.
+// remedies say how to build without a refused feature, by words in the reason for the
+// refusal.
 var remedies = []struct {
 	says  string
 	flags []flag
@@ -108,7 +108,7 @@ var threads = []flag{
 	{"AssemblyScript", "without asc --enable threads and --sharedMemory"},
 }
 
-// advise adds to why a module is refused how to build it otherwise.
+// advise adds to the reasons of a refusal how to build without the feature.
 func advise(m *preflight.Module, why []*LoadError) {
 	for _, e := range why {
 		if !errors.Is(e.Kind, ErrFeature) && !errors.Is(e.Kind, ErrImport) {

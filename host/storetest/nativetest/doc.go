@@ -1,4 +1,4 @@
-// Package nativetest runs engines that are written with package guest as a store,
-// natively and by the code that a host runs modules by. It is what package guesttest is
-// made of; use that.
+// Package nativetest runs engines that are written with package guest as a store. They
+// run natively, under the same code with which a host runs modules. Use package
+// guesttest, which is built on it.
 package nativetest

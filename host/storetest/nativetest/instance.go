@@ -51,7 +51,7 @@ func (i *instance) Get(key []byte, now store.Millis) ([]byte, error) {
 	defer i.told(now)
 	value, err := i.harness.Get(key, int64(now))
 	if err == nil && len(value) > abi.MaxValue {
-		return nil, protocol.Broken("a value of %d bytes, and the most is %d", len(value), abi.MaxValue)
+		return nil, protocol.Broken("a value of %d bytes: must be at most %d", len(value), abi.MaxValue)
 	}
 	return value, answer(err)
 }
@@ -136,8 +136,8 @@ func (i *instance) Memory() int64 { return 0 }
 // Output implements protocol.Instance.
 func (i *instance) Output() string { return "" }
 
-// Close implements protocol.Instance. It gives an engine that was opened the chance to
-// close its files, which the end of an instance does for a module's.
+// Close implements protocol.Instance. It lets an engine that was opened close its
+// files. For a module, the end of its instance does that.
 func (i *instance) Close() {
 	if !i.opened {
 		return
@@ -147,24 +147,24 @@ func (i *instance) Close() {
 	case interface{ Close() }:
 		e.Close()
 	case interface{ Close() error }:
-		_ = e.Close() // there is nobody to tell, and what counts was saved
+		_ = e.Close() // there is nobody to tell, and the records were saved
 	}
 }
 
-// told notes the time, for the save before closing: there is no clock here.
+// told notes the time for the save before closing, since there is no clock here.
 func (i *instance) told(now store.Millis) {
 	i.engines.last.Store(int64(now))
 	i.say()
 }
 
-// say hands on what the engine has logged.
+// say passes on the engine's log lines.
 func (i *instance) say() {
 	if log := i.engines.config.Log; log != nil {
 		log(i.shard, guest.Logged())
 	}
 }
 
-// codes are what an engine's errors stand for.
+// codes maps an engine's errors to codes.
 var codes = []struct {
 	err  error
 	code abi.Code
@@ -181,7 +181,7 @@ var codes = []struct {
 	{guest.ErrInternal, abi.Internal},
 }
 
-// answer makes of a harness's error what the protocol knows. Nil is nil.
+// answer turns a harness's error into an answer of the protocol. Nil stays nil.
 func answer(err error) error {
 	if err == nil {
 		return nil

@@ -20,19 +20,19 @@ import (
 )
 
 const (
-	defaultMemory = 512 << 20 // for all shards, as a host's
+	defaultMemory = 512 << 20 // for all shards, as in a host
 	pageSize      = 64 << 10
 )
 
-// Config is what a store of engines is made of.
+// Config configures a store of engines.
 type Config struct {
-	// Engine makes the engine of a shard, which is given Setup.Dir.
+	// Engine makes the engine of a shard. It gets Setup.Dir.
 	Engine func(dir string) guest.Engine
 	Info   guest.Info
-	// Settings are what an engine is opened with, beside the host's own.
+	// Settings are passed to an engine when it opens, beside the host's own.
 	Settings map[string]string
 	Setup    storetest.Setup
-	// Log is called with what an engine has logged. Nil leaves it to [guest.Logged].
+	// Log is called with an engine's log lines. Nil leaves them to [guest.Logged].
 	Log func(shard int, lines []guest.Line)
 }
 
@@ -41,8 +41,8 @@ type engines struct {
 	*protocol.Store
 	config Config
 	shards int
-	limit  int64        // bytes of memory for one
-	last   atomic.Int64 // the time that an engine was told last, 0 for none
+	limit  int64        // bytes of memory for one engine
+	last   atomic.Int64 // the time last told to an engine, 0 for none
 }
 
 var (
@@ -59,9 +59,9 @@ var (
 
 // Open opens a store of engines, one for each shard, in the order of the shards.
 //
-// An error is one of package store's under [errors.Is] and carries the message that the
+// Errors match those of package store by [errors.Is] and carry the message that the
 // host would get. The store may be used by many goroutines at once. A panic of an engine
-// comes to the goroutine of the call.
+// reaches the goroutine of the call.
 func Open(ctx context.Context, config Config) (store.Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func Open(ctx context.Context, config Config) (store.Store, error) {
 	return e, nil
 }
 
-// pairs is what the engine of a shard is opened with.
+// pairs returns the settings with which the engine of a shard opens.
 func (e *engines) pairs(shard int) (list []byte) {
 	all := map[string]string{
 		abi.ConfigShard:       strconv.Itoa(shard),
@@ -110,14 +110,12 @@ func (e *engines) pairs(shard int) (list []byte) {
 	return list
 }
 
-// Close implements store.Closer. It saves at the time that the last operation was
-// told.
+// Close implements store.Closer. It saves with the time of the last operation.
 func (e *engines) Close(ctx context.Context) error {
 	return e.Store.Close(ctx, cmp.Or(store.Millis(e.last.Load()), storetest.Now), nil)
 }
 
-// failure is what an engine answered, or how it broke the contract, in the words of a
-// host.
+// failure is an engine's answer, or its breach of the contract, worded as by a host.
 type failure protocol.Failure
 
 // Error implements error.
