@@ -9,8 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestValuesThatAreTooLargeStayInTheGuest: they cost the host no memory, and are
-// no fault of the guest.
+// TestValuesThatAreTooLargeStayInTheGuest: too large values cost the host no memory,
+// and are no fault of the guest.
 func TestValuesThatAreTooLargeStayInTheGuest(t *testing.T) {
 	const size = 7000
 	p := open(t, guest(t, "store"), quiet())

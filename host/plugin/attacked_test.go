@@ -27,22 +27,21 @@ const (
 	outcomePrefix    = "outcome "
 )
 
-// outcome is what became of an attack.
+// outcome is the result of an attack.
 type outcome struct {
 	Kind, Name string
 	Wrong      string // what the host did wrong
 	Neighbour  string // what another plugin noticed
 	Size       int    // bytes of the module
-	Grown      int64  // bytes that the process had more at its largest
+	Grown      int64  // bytes by which the process grew at its largest
 	Most       int64
-	Left       int64 // bytes of the Go heap that are not given back
+	Left       int64 // bytes of the Go heap that are not released
 	Took       time.Duration
 }
 
 // TestHostile tries every attack in a process of its own, beside another plugin
-// that serves all the while: the host answers with an error of the right kind
-// that can be read, keeps its memory within the bounds, and the other plugin
-// notices nothing.
+// that serves all the while. The host returns a readable error of the right kind
+// and keeps its memory within the bounds, and the other plugin notices nothing.
 func TestHostile(t *testing.T) {
 	if os.Getenv(attackedVariable) != "" {
 		t.Skip("this is the process that is attacked")
@@ -133,12 +132,12 @@ func try(a attack, n *neighbour) outcome {
 	o.Left = heapInUse() - heap
 	runtime.KeepAlive(wasm)
 	if shared := plugin.SharedCode(); shared != 1 && o.Wrong == "" {
-		o.Wrong = fmt.Sprintf("code of %d modules is held, and should be the neighbour's alone", shared)
+		o.Wrong = fmt.Sprintf("found code of %d modules, want only the neighbour's", shared)
 	}
 	return o
 }
 
-// neighbour is a plugin that is written to and read from without a pause.
+// neighbour is a plugin that the test writes and reads without a pause.
 type neighbour struct {
 	plugin *plugin.Plugin
 	served atomic.Int64
@@ -187,8 +186,8 @@ func (n *neighbour) serve(i uint64) error {
 	return err
 }
 
-// complaint is what went wrong since served operations were done, or that no
-// further ones are.
+// complaint returns what went wrong after the given number of operations, or that
+// there are no further ones.
 func (n *neighbour) complaint(served int64) string {
 	for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
 		n.mu.Lock()
@@ -223,11 +222,11 @@ func heapInUse() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// resetPeak lets the largest size of the process be measured anew. It does so on
-// Linux, and elsewhere there is nothing to measure it with.
+// resetPeak starts a new measurement of the largest size of the process. Only Linux
+// can measure it.
 func resetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
 
-// residentMemory reads a size of the process in bytes, 0 where it cannot be told.
+// residentMemory reads a size of the process in bytes, 0 if it is not known.
 func residentMemory(which string) (bytes int64) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -22,8 +22,8 @@ type attack struct {
 	try        func(wasm []byte) error
 }
 
-// What a host promises of its memory, beside what a guest may have for its own:
-// README.md has the same.
+// A host's promises about its memory, beside the guest's own. README.md has the same
+// figures.
 const (
 	boundRefusal   = 16 << 20
 	boundRunning   = 64 << 20
@@ -33,7 +33,7 @@ const (
 	testMemory     = 64 << 20  // MemoryLimit of most attacks
 )
 
-// The kinds of attacks that a host is known to withstand; each has one at least.
+// The kinds of attacks that a host withstands; each has at least one.
 const (
 	pointers   = "pointers and lengths out of range and overflowing"
 	signatures = "wrong signatures"
@@ -57,7 +57,7 @@ const (
 var attackKinds = []string{pointers, signatures, imports, tables, memories, starts, loops, recursions, growth, exits,
 	traps, floods, lies, nothing, bombs, endlessly, masses}
 
-// attacks are all of them.
+// attacks are all attacks.
 func attacks() []attack {
 	var all []attack
 	all = append(all, attacksOnOperations()...)
@@ -74,21 +74,21 @@ func fixture(name string) func() ([]byte, error) {
 	return func() ([]byte, error) { return os.ReadFile(filepath.Join("testdata", name+".wasm")) }
 }
 
-// untrusted is a Config with a deadline that no call exceeds that comes to an end.
+// untrusted is a Config with a deadline that only an endless call exceeds.
 func untrusted() plugin.Config {
 	c := quiet()
 	c.Trusted, c.Shards, c.Deadline = false, 1, patientDeadline
 	return c
 }
 
-// neverOpening is for guests that do not come to an end when they are opened.
+// neverOpening is for guests whose opening does not end.
 func neverOpening() plugin.Config {
 	c := untrusted()
 	c.OpenDeadline = 100 * time.Millisecond
 	return c
 }
 
-// refusal is a module that Open has to refuse, for that reason and in these words.
+// refusal is a module that Open must refuse for that reason, in these words.
 func refusal(attackKind, name string, most int64, wasm func() ([]byte, error), config plugin.Config, kind error, says ...string) attack {
 	return attack{attackKind, name, most, wasm, func(b []byte) error {
 		p, err := plugin.Open(ctx, b, config)
@@ -103,7 +103,7 @@ func refusal(attackKind, name string, most int64, wasm func() ([]byte, error), c
 	}}
 }
 
-// readable checks that an error is a line of text that says so much.
+// readable checks that an error is one line of text with these words.
 func readable(err error, says ...string) error {
 	text := err.Error()
 	for _, s := range says {
@@ -117,7 +117,7 @@ func readable(err error, says ...string) error {
 	return nil
 }
 
-// attacksOnOperations have the hostile guest fail in each export in turn.
+// attacksOnOperations make the hostile guest fail in each export in turn.
 func attacksOnOperations() (all []attack) {
 	kinds := map[int64]string{
 		int64(actTrap): traps, int64(actDivide): traps, int64(actEmptyTable): traps, int64(actLoop): loops, int64(actRecurse): recursions,
@@ -250,8 +250,8 @@ func attacksInOpening() (all []attack) {
 	return all
 }
 
-// attacksWithSignatures have each export of the contract with other parameters,
-// and with another result.
+// attacksWithSignatures change the parameters of each export of the contract, and
+// its result.
 func attacksWithSignatures() (all []attack) {
 	made := func(wasm []byte) func() ([]byte, error) { return func() ([]byte, error) { return wasm, nil } }
 	right := made(guestWith("", "", "", nil, plain))
@@ -278,7 +278,7 @@ func attacksWithSignatures() (all []attack) {
 	return all
 }
 
-// attacksThatOpen are guests that are taken, and then held to something.
+// attacksThatOpen are guests that open and must then keep to a rule.
 func attacksThatOpen() []attack {
 	opened := func(kind, name string, most int64, config plugin.Config, then func(*plugin.Plugin) error) attack {
 		return attack{kind, name, most, fixture(name), func(wasm []byte) error {
@@ -381,8 +381,8 @@ func attacksWithNothing() (all []attack) {
 	return all
 }
 
-// bombLimits are those of the attacks on the compiler: the default ones, but for
-// the time that a test has.
+// bombLimits are the limits for attacks on the compiler: the default ones, except
+// for the time that a test has.
 func bombLimits() preflight.Limits {
 	l := preflight.DefaultLimits()
 	l.Work /= 50
@@ -394,14 +394,14 @@ func bombLimits() preflight.Limits {
 	return l
 }
 
-// attacksOnTheCompiler are modules of up to the size that is allowed: what is
-// below the limits compiles within the bounds, and what is above is refused.
+// attacksOnTheCompiler are modules up to the allowed size. Those below the limits
+// compile within the bounds, and those above are refused.
 func attacksOnTheCompiler() (all []attack) {
 	const results = 256
 	wide := "\x60\x00" + vector(same(results, "\x7f")...)
 	for _, b := range []struct {
 		name string
-		most int // more of it is refused, and so is twice of it
+		most int // more is refused, and so is twice as much
 		make func(n int) []byte
 	}{
 		{"many functions", 1<<16 - 32, func(n int) []byte { return bomb(same(n, "\x00\x0b")...) }},
@@ -450,7 +450,7 @@ func attacksOnTheCompiler() (all []attack) {
 		{"locals through nested loops", 4000, func(n int) []byte { return bomb(nestedOverLocals(500, n)) }},
 		{"operands through ifs", 5000, func(n int) []byte { return bomb(ifsOverStack(n, 300)) }},
 		{"calls with many results", 60_000, func(n int) []byte {
-			// Calls of the function itself, whose results the return throws away.
+			// Calls of the function itself, whose results the return discards.
 			return guestWith("", "", "", []string{"\x00" + strings.Repeat("\x10"+string(uleb(len(contractExports))), n) + "\x00\x0b"}, wide)
 		}},
 		{"memory.fill", 20_000, func(n int) []byte { return bomb(repeated(n, "\x41\x00\x41\x00\x41\x00\xfc\x0b\x00")) }},
@@ -474,7 +474,7 @@ func compile(wasm []byte) error {
 	case err == nil:
 		return p.Close(ctx)
 	case raced && errors.Is(err, plugin.ErrLimits):
-		return nil // the limits are then so low that the least of some kinds is above
+		return nil // the limits are so low here that the least of some kinds exceeds them
 	}
 	return err
 }

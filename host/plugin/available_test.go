@@ -72,7 +72,7 @@ func TestDefaultMemoryKnowsTheContainers(t *testing.T) {
 	}
 }
 
-// What a config says counts, whatever the machine has.
+// The config counts, whatever the machine has.
 func TestMemoryLimitThatIsSet(t *testing.T) {
 	var log logBuffer
 	config := quiet()

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// lazy is a context with a deadline that counts who asked for it, as one does
-// that begins its time only then.
+// lazy is a context that counts calls of Done, like one whose time begins only with
+// the first of them.
 type lazy struct {
 	context.Context
 	mu    sync.Mutex
@@ -26,8 +26,8 @@ func (l *lazy) Done() <-chan struct{} {
 	return l.Context.Done()
 }
 
-// Those who give up on a shard that hangs leave nothing behind, however many they
-// are, but for one; and when the shard comes back, it is everybody's again.
+// Callers that give up on a shard that hangs leave nothing behind but one goroutine,
+// however many they are. When the shard returns, it serves everybody again.
 func TestGivingUpOnAShardThatHangs(t *testing.T) {
 	var armed sync.Map
 	s := newStall(t, func(shard int64, said string) bool {
@@ -79,7 +79,7 @@ func goroutines(most int) (n int) {
 	return n
 }
 
-// Who finds a shard free does not ask for the end of its context.
+// A caller that finds a shard free does not ask for the end of its context.
 func TestAFreeShardAsksForNoDeadline(t *testing.T) {
 	p, keys := stalling(t, nil, "")
 	c := &lazy{Context: ctx}

@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The guest searches its slots from the first on, so that what is measured with
-// a single record is the way to the guest and back and little more.
+// The guest searches its slots from the first on, so a single record measures little
+// more than the way to the guest and back.
 
 var benchKey = []byte("0123456789abcdef0123456789abcdef")
 
@@ -84,8 +84,8 @@ func BenchmarkGetParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkBareCall is the least that a get can take: the key written, the call,
-// the value read, without anything around it.
+// BenchmarkBareCall measures the least that a get can take: writing the key, the call,
+// reading the value, with nothing around it.
 func BenchmarkBareCall(b *testing.B) {
 	for name, config := range map[string]wazero.RuntimeConfig{
 		"plain": wazero.NewRuntimeConfig(), "closing": wazero.NewRuntimeConfig().WithCloseOnContextDone(true),
@@ -133,7 +133,7 @@ func BenchmarkOpen(b *testing.B) {
 	wasm := guest(b, "store")
 	config := quiet()
 	config.Shards = 1
-	open(b, wasm, config) // so that the code is there
+	open(b, wasm, config) // compiles the code
 	b.ReportAllocs()
 	for b.Loop() {
 		p, err := plugin.Open(ctx, wasm, config)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What a budget is by default comes from the machine.
+// The defaults of budgets come from the machine.
 func TestBudgetsOfTheMachine(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
@@ -38,7 +38,7 @@ func TestBudgetsOfTheMachine(t *testing.T) {
 	b.mappings.give(750)
 	require.Zero(t, b.mappings.used.Load())
 
-	// A control group says less.
+	// A control group sets a lower limit.
 	group := filepath.Join(root, "proc/self")
 	require.NoError(t, os.MkdirAll(group, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(group, "cgroup"), []byte("0::/box\n"), 0o600))
@@ -47,7 +47,7 @@ func TestBudgetsOfTheMachine(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(box, "memory.max"), []byte("1000000\n"), 0o600))
 	require.EqualValues(t, 750_000, HostConfig{}.budgets(root).memory.limit)
 
-	// What is said counts, and what nobody knows has no bound.
+	// A set value counts, and an unknown one means no bound.
 	b = HostConfig{Memory: 5, AddressSpace: 6, Mappings: 7, Handles: -1}.budgets(root)
 	require.EqualValues(t, []int64{5, 6, 7, -1}, []int64{b.memory.limit, b.space.limit, b.mappings.limit, b.handles.limit})
 	require.NoError(t, b.handles.take(1<<40))

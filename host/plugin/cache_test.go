@@ -25,7 +25,7 @@ func cached(dir string) plugin.Config {
 	return config
 }
 
-// use opens the guest, sees that it works, and says where its code came from.
+// use opens the guest, checks that it works, and returns where its code came from.
 func use(t *testing.T, config plugin.Config) string {
 	t.Helper()
 	p, err := plugin.Open(ctx, guest(t, "store"), config)
@@ -80,8 +80,8 @@ func TestCacheDirectory(t *testing.T) {
 	require.Equal(t, "compiled", use(t, none))
 }
 
-// TestCacheOfAnotherVersion: sealed code that wazero does not look for, as it is
-// of another version of it, keeps nothing from being kept.
+// TestCacheOfAnotherVersion: sealed code of another version of wazero, which this one
+// does not look for, does not keep new code from being kept.
 func TestCacheOfAnotherVersion(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	p := open(t, guest(t, "tiny"), quiet())
@@ -135,8 +135,8 @@ func TestCacheThatIsDamaged(t *testing.T) {
 	}
 }
 
-// A directory that is not safe is done without, and that is said: one that was named
-// and the default one alike.
+// An unsafe directory is not used, and the log says so: a configured one and the default
+// one alike.
 func TestCacheDirectoryThatIsNotSafe(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("permissions are lists here")
@@ -180,7 +180,7 @@ func TestCacheDirectoryThatIsNotSafe(t *testing.T) {
 	require.Empty(t, files(t, base))
 }
 
-// Code that cannot be written, as on a full disk, is no reason not to run.
+// A guest runs although its code cannot be written, as on a full disk.
 func TestCacheThatCannotBeWritten(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
 	compilerOnly(t, p.Stats().Engine)
@@ -251,7 +251,7 @@ func TestCodeIsSharedWithinTheProcess(t *testing.T) {
 	require.Equal(t, before, plugin.SharedCode())
 }
 
-// Several processes that start at the same time on one empty directory.
+// Several processes start at the same time on one empty directory.
 func TestCacheOfSeveralProcesses(t *testing.T) {
 	if dir := os.Getenv("WADDLE_TEST_CACHE"); dir != "" {
 		for range 5 {

@@ -34,7 +34,7 @@ func (m *machineTime) config(log *logBuffer) plugin.Config {
 
 const week = 7 * 24 * time.Hour
 
-// stored writes records that live for a week, by a clock that is right.
+// stored writes records that live for a week, by a correct clock.
 func stored(t *testing.T, p *plugin.Plugin, at time.Time) {
 	t.Helper()
 	now := store.At(at)
@@ -52,8 +52,8 @@ func left(t *testing.T, p *plugin.Plugin, at time.Time) (n int) {
 	return n
 }
 
-// A clock that leaps years ahead does not have the sweeper, Save, Sweep or Recycle
-// remove everything: not until it has gone steadily for an hour.
+// A clock that leaps years ahead does not make the sweeper, Save, Sweep or Recycle
+// remove everything before it has run steadily for an hour.
 func TestClockThatLeapsAhead(t *testing.T) {
 	for _, way := range []string{"sweeper", "save", "sweep", "recycle"} {
 		t.Run(way, func(t *testing.T) {
@@ -90,13 +90,13 @@ func TestClockThatLeapsAhead(t *testing.T) {
 			require.Equal(t, 20, left(t, p, right))
 			require.Equal(t, 1, strings.Count(log.String(), "the clock leapt ahead"), "once")
 
-			// It is set right: everything is as before.
+			// The clock is corrected: everything is as before.
 			m.advance(-20 * 365 * 24 * time.Hour)
 			remove()
 			require.Equal(t, 20, left(t, p, right))
 			require.Contains(t, log.String(), "the clock is right again")
 
-			// It leaps, and again, and then goes steadily: it is believed after all.
+			// It leaps, leaps again, and then runs steadily: it is believed after all.
 			m.advance(10 * 365 * 24 * time.Hour)
 			remove()
 			m.pass(50 * time.Minute)
@@ -113,8 +113,8 @@ func TestClockThatLeapsAhead(t *testing.T) {
 	}
 }
 
-// A machine that was suspended for hours, and time that passes, are no leap; a
-// device that boots in 1970 has its files swept by the time of its files.
+// Hours of suspension, and time that passes, are no leap. On a device that boots in
+// 1970 the time of its files decides what is swept.
 func TestClockThatIsRight(t *testing.T) {
 	var log logBuffer
 	m := &machineTime{clock: newClock()}
@@ -154,7 +154,7 @@ func TestClockThatBeginsWrong(t *testing.T) {
 		}
 	}
 
-	// Booted in 1970, and set right by leaping.
+	// It boots in 1970, and a leap corrects it.
 	written()
 	m.advance(-time.Duration(right.UnixNano()))
 	p = run(&log)
@@ -162,7 +162,7 @@ func TestClockThatBeginsWrong(t *testing.T) {
 	m.advance(time.Duration(right.UnixNano()))
 	require.NoError(t, p.Close(ctx))
 
-	// Booted years ahead, and set right in the next run.
+	// It boots years ahead, and is correct in the next run.
 	written()
 	m.advance(20 * 365 * 24 * time.Hour)
 	p = run(&log)

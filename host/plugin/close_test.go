@@ -16,13 +16,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// stall is a log that does not come back for one word of one shard, until it is
-// let go: what calls it hangs in a function of the host.
+// stall is a log that does not return for one word of one shard until it is let go:
+// the caller hangs in a function of the host.
 type stall struct {
 	slog.Handler
 	on func(shard int64, said string) bool
 
-	reached chan struct{} // closed when somebody hangs
+	reached chan struct{} // closed when a caller hangs
 	once    *sync.Once
 	let     chan struct{}
 	free    func() // closes let
@@ -81,7 +81,7 @@ func put(t *testing.T, p *plugin.Plugin, key []byte, body string) {
 	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, body), Now: store.At(time.Now())}))
 }
 
-// held are the bodies under keys, "" for what is not there.
+// held returns the bodies under keys, "" for missing ones.
 func held(t *testing.T, p *plugin.Plugin, keys [][]byte) (bodies []string) {
 	t.Helper()
 	for _, k := range keys {
@@ -96,8 +96,8 @@ func held(t *testing.T, p *plugin.Plugin, keys [][]byte) (bodies []string) {
 }
 
 // Wherever a shard hangs, Close returns when its context has ended, names the
-// shard, and has saved the others; of the one that hangs it keeps what was saved
-// before.
+// shard, and has saved the others. It keeps what was saved before of the one that
+// hangs.
 func TestCloseLeavesAShardThatHangs(t *testing.T) {
 	for _, at := range []string{"set", "save", "snapshot"} {
 		for _, dead := range []bool{false, true} {
@@ -170,7 +170,7 @@ func TestCloseLeavesAShardThatHangs(t *testing.T) {
 }
 
 // A shard whose save fails, or that is down, does not keep the others out of the
-// snapshot; and what a guest holds that cannot save is in it all the same.
+// snapshot. The records of a guest that cannot save are in it all the same.
 func TestSnapshotWithoutAShard(t *testing.T) {
 	dir := t.TempDir()
 	p, keys := stalling(t, nil, dir)
@@ -191,8 +191,8 @@ func TestSnapshotWithoutAShard(t *testing.T) {
 	require.Equal(t, []string{"acknowledged", "saved", "acknowledged", "acknowledged"}, held(t, p, keys))
 }
 
-// A shard that hangs keeps neither Save, when its context ends, nor what goes on
-// beside operations from the other shards.
+// A shard that hangs keeps neither the chores nor, when its context ends, Save from
+// the other shards.
 func TestOthersGoOnBesideAShardThatHangs(t *testing.T) {
 	s := newStall(t, func(shard int64, said string) bool { return shard == 0 && said == "set" })
 	config := quiet()

@@ -1,6 +1,6 @@
 package plugin_test
 
-// costly are modules that took far more than was once estimated.
+// costly are modules that took far more than an earlier estimate.
 var costly = []struct {
 	name string
 	shape

@@ -18,18 +18,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// compileVariable names the module that the process is to compile.
+// compileVariable names the module for the process to compile.
 const compileVariable = "WADDLE_TEST_COMPILE"
 
-// compileCost is what compiling a module took a process of its own.
+// compileCost is what it took a process of its own to compile a module.
 type compileCost struct {
 	Seconds float64 // of processors
-	Memory  int64   // bytes that the process grew by at its largest
+	Memory  int64   // bytes by which the process grew at its largest
 	Refused string
 	Died    string // the process did
 }
 
-// unlimited lets through whatever can be read, to see what it would have cost.
+// unlimited lets through every readable module, to see its cost.
 func unlimited() preflight.Limits {
 	l := preflight.DefaultLimits()
 	l.Work, l.CompileMemory = math.MaxInt64, math.MaxInt64
@@ -61,7 +61,7 @@ func TestCompileChild(t *testing.T) {
 	fmt.Printf("%s%s\n", outcomePrefix, text)
 }
 
-// What a process that compiles may take before it is ended.
+// Limits of a process that compiles, beyond which it is ended.
 const (
 	compileAddresses = 5 << 30
 	compileSeconds   = 60
@@ -100,25 +100,25 @@ func measureCompile(wasm []byte, dir string) compileCost {
 	return compileCost{Died: fmt.Sprintf("%v: %s", err, says), Seconds: process.ProcessState.UserTime().Seconds() + process.ProcessState.SystemTime().Seconds()}
 }
 
-// unitsPerSecond is how much work a processor is taken to do.
+// unitsPerSecond is how much work a processor is assumed to do.
 const unitsPerSecond = 25_000_000
 
-// mostTimeRatio is by how much a module may take longer than is estimated, so that
-// what the limits let through takes a minute of one core at most.
+// mostTimeRatio is how many times its estimate a module may take. Modules within the
+// limits thus take at most a minute of one core.
 var mostTimeRatio = 60 * unitsPerSecond / float64(preflight.DefaultLimits().Work)
 
-// ordinaryTime is what the module that is ordinary takes of the time that is
-// estimated, where the estimates were measured.
+// ordinaryTime is the part of its estimated time that the module ordinary takes on
+// the machine where the estimates were measured.
 const ordinaryTime = 0.45
 
-// ordinary is a module of what compilers make most.
+// ordinary is a module of the code that compilers make most.
 var ordinary = shape{Params: 3, Locals: 8, Parts: []part{{Kind: "if", N: 60, Inside: []part{{Kind: "load", N: 3},
 	{Kind: "op", N: 5, M: 37}, {Kind: "call", N: 2}, {Kind: "store", N: 2}, {Kind: "keep", N: 3}}}}}
 
-// TestCompileCosts compiles modules that once took far more than was estimated,
-// each in a process of its own: on a machine as fast as that where the estimates
-// were measured, which one that is ordinary tells, the limits stand for less than a
-// minute, and for no more memory than is promised.
+// TestCompileCosts compiles modules that once took far more than their estimates, each
+// in a process of its own. On a machine as fast as that of the measurements, by the
+// module ordinary, the limits stand for less than a minute, and for no more memory
+// than promised.
 func TestCompileCosts(t *testing.T) {
 	if testing.Short() || raced {
 		t.Skip("takes a minute")

@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// telling makes a guest tell pairs of itself.
+// telling makes a guest tell these pairs.
 func telling(t testing.TB, pairs ...string) []byte {
 	var list []byte
 	for i := 0; i < len(pairs); i += 2 {
@@ -23,7 +23,7 @@ func telling(t testing.TB, pairs ...string) []byte {
 	return m.bytes()
 }
 
-// TestSpecStats: every name of the specification, and names that it does not have.
+// TestSpecStats: every name of the specification, and names that are not in it.
 func TestSpecStats(t *testing.T) {
 	told := map[string]string{"records": "7", "bytes": "700", "evicted": "3", "expired": "2", "limit": "max_entries"}
 	var pairs []string
@@ -87,7 +87,7 @@ func TestCountsThatAreNone(t *testing.T) {
 	}
 }
 
-// What the guests of a shard evicted one after the other adds up.
+// The evictions of a shard's successive guests add up.
 func TestCountsOutliveAnInstance(t *testing.T) {
 	p := open(t, telling(t, "records", "7", "evicted", "3"), specConfigOf(nil))
 	require.EqualValues(t, 3, p.Stats().Counts.Evicted)
@@ -125,8 +125,8 @@ func TestEvictionsAreLogged(t *testing.T) {
 	require.Contains(t, log.String(), "evicted=3 evicted_altogether=4")
 }
 
-// What was evicted since the log said so last is in it when the plugin is closed:
-// a program that ends within a second would say nothing otherwise.
+// Close logs the evictions since the last log record about them: a program that ends
+// within a second would say nothing otherwise.
 func TestEvictionsAreLoggedAtTheEnd(t *testing.T) {
 	var log logBuffer
 	config := specConfigOf(log.logger())
@@ -144,8 +144,8 @@ func TestEvictionsAreLoggedAtTheEnd(t *testing.T) {
 // evicting returns a guest that says of each write that it evicted a record.
 func evicting(t *testing.T) []byte {
 	m := specGuest(t)
-	// Each digit of evicted is the number of calls of session_set so far, which
-	// stands at a place in memory.
+	// Each digit of evicted is the number of calls of session_set so far, which is in
+	// memory.
 	list := abi.AppendPair(abi.AppendPair(nil, "evicted", "0"), "limit", "max_entries")
 	at := m.text(list)
 	digit := sleb(int64(at + len("evicted") + 1))

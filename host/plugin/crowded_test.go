@@ -14,12 +14,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// crowd is what a guest has that each of its instances takes memory of the host for.
+// crowd is a declaration for which each instance takes memory of the host.
 type crowd struct {
 	table, active, segments, globals, data, functions int
 }
 
-// crowds have as much of one thing as a module may have, and of all of them.
+// crowds have as much of one thing, or of all, as a module may have.
 var crowds = map[string]crowd{
 	"a table":          {table: 1 << 18},
 	"active elements":  {table: 1 << 18, active: 1 << 18},
@@ -65,8 +65,7 @@ func withSections(wasm []byte, contents map[byte]string) []byte {
 // hostNeeds is what an instance of the simplest guest takes.
 const hostNeeds = 256 << 10
 
-// What an instance takes in the host is no more than is counted for it, and not
-// far less.
+// An instance takes no more in the host than the count for it, and not far less.
 func TestInstanceSizeIsCounted(t *testing.T) {
 	for engine, open := range map[string]func(context.Context, []byte, plugin.Config) (*plugin.Plugin, error){
 		"compiled": plugin.Open, "interpreted": plugin.OpenInterpreted,
@@ -88,8 +87,8 @@ func TestInstanceSizeIsCounted(t *testing.T) {
 	}
 }
 
-// A guest that would take more than it may is refused before any of it is compiled,
-// with the sum and what to set; with as much as the message says, it runs.
+// A guest that would take too much is refused before any of it is compiled, with the
+// sum and what to set. With as much as the message says, it runs.
 func TestInstancesThatTakeTooMuch(t *testing.T) {
 	wasm := crowds["everything"].module()
 	config := quiet()
@@ -110,12 +109,12 @@ func TestInstancesThatTakeTooMuch(t *testing.T) {
 	p := open(t, wasm, config)
 	require.EqualValues(t, 1<<16, p.Info().ShardMemory, "what is left is the page that it needs")
 
-	// As many shards as there is room for, if that is not fixed.
+	// There are as many shards as there is room for, if their number is not fixed.
 	config.Shards = 0
 	require.Equal(t, 2, open(t, wasm, config).Info().Shards)
 }
 
-// heapOfInstance is by how much the Go heap grows for another instance.
+// heapOfInstance returns how much the Go heap grows for another instance.
 func heapOfInstance(t *testing.T, wasm []byte, open func(context.Context, []byte, plugin.Config) (*plugin.Plugin, error)) int64 {
 	heap := func(shards int) int64 {
 		config := quiet()
@@ -131,8 +130,8 @@ func heapOfInstance(t *testing.T, wasm []byte, open func(context.Context, []byte
 	return (heap(16) - heap(8)) / 8
 }
 
-// attacksInMasses are guests of which each instance takes much of the host: they are
-// refused where MemoryLimit has no room for all instances, and stay within it.
+// attacksInMasses are guests whose instances each take much of the host. They are
+// refused if MemoryLimit has no room for all instances, and otherwise stay within it.
 func attacksInMasses() (all []attack) {
 	for name, c := range crowds {
 		made := func() ([]byte, error) { return c.module(), nil }
@@ -140,7 +139,7 @@ func attacksInMasses() (all []attack) {
 		little.Shards, little.MemoryLimit = 64, 4<<20
 		enough := little
 		enough.MemoryLimit = 1200 << 20
-		if name != "functions" && name != "globals" { // which are free
+		if name != "functions" && name != "globals" { // these are free
 			all = append(all, refusal(masses, name+", too much", boundRefusal, made, little, plugin.ErrLimits, "set MemoryLimit"))
 		}
 		all = append(all, attack{masses, name + ", as much as may be", enough.MemoryLimit + boundInstance*64 + boundRunning + boundCompile, made,

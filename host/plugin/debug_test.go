@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// failure makes the guest fail in a get and returns what came of it.
+// failure makes the guest fail in a get and returns the error.
 func failure(t *testing.T, p *plugin.Plugin, now store.Millis) *plugin.Error {
 	t.Helper()
 	_, err := p.Get(ctx, key, now)
@@ -103,7 +103,7 @@ func TestTraceHasLines(t *testing.T) {
 	}
 }
 
-// What is not debug information where it should be must harm nobody.
+// Malformed debug information harms nobody.
 func TestDebugInfoThatLies(t *testing.T) {
 	wasm, err := os.ReadFile("testdata/debug/debug.wasm")
 	require.NoError(t, err)

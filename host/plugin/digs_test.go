@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What the guest of digs.wat does, and the errors that it gets.
+// Actions of the guest of digs.wat, and the errors that it gets.
 const (
 	digFiles = iota + 1
 	digDirectories
@@ -21,8 +21,8 @@ const (
 	errnoNoSpace     = 51
 )
 
-// digging opens the guest of digs.wat over a directory. The function has it do something
-// a number of times, and returns how often it was done and the error that ended it.
+// digging opens the guest of digs.wat over a directory. The function makes it do an
+// action a number of times, and returns how often it did and the error that ended it.
 func digging(t *testing.T, m plugin.Mount, deadline time.Duration) func(act store.Millis, most int) (errno, n int) {
 	config := quiet()
 	config.Shards, config.Trusted, config.Deadline, config.Mounts = 1, deadline == 0, deadline, []plugin.Mount{m}
@@ -34,7 +34,7 @@ func digging(t *testing.T, m plugin.Mount, deadline time.Duration) func(act stor
 	}
 }
 
-// Files and directories without a byte in them are bounded by a quota of bytes alone.
+// A quota of bytes alone also bounds empty files and directories.
 func TestEmptyFilesCountTowardsAQuotaOfBytes(t *testing.T) {
 	for _, c := range []struct {
 		bytes, files int64
@@ -61,7 +61,7 @@ func TestEmptyFilesCountTowardsAQuotaOfBytes(t *testing.T) {
 	}
 }
 
-// A guest that is not trusted has a quota of both unless another one is set.
+// A guest that is not trusted has a quota of bytes and files unless another one is set.
 func TestMountHasAQuotaByDefault(t *testing.T) {
 	for deadline, bounded := range map[time.Duration]bool{0: false, time.Minute: true} {
 		config := quiet()
@@ -79,8 +79,8 @@ func TestMountHasAQuotaByDefault(t *testing.T) {
 	}
 }
 
-// Directories that are moved into each other stay within the depth in which a guest can
-// name them, and the directory can be mounted again.
+// Directories moved into each other stay within the depth in which a guest can name
+// them, and the directory can be mounted again.
 func TestDirectoriesDoNotBecomeTooDeep(t *testing.T) {
 	for _, deadline := range []time.Duration{0, time.Minute} {
 		m := plugin.Mount{Dir: t.TempDir(), MaxBytes: 1 << 30}

@@ -68,7 +68,7 @@ func TestDurabilityCommitIsSharedByWriters(t *testing.T) {
 func TestDurabilityIntervalSavesWhatWasWritten(t *testing.T) {
 	config := quiet()
 	config.Durability, config.SaveInterval = plugin.DurabilityInterval, time.Millisecond
-	config.Host = hosted(t, plugin.HostConfig{}) // which has nothing else to do
+	config.Host = hosted(t, plugin.HostConfig{}) // it has nothing else to do
 	p := open(t, guest(t, "store"), config)
 	eventually := func(f func() bool) { require.Eventually(t, f, time.Minute, time.Millisecond) }
 	set(t, p, "k")

@@ -12,13 +12,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// endlessMemory is what the guest of endless.wat has, and endlessMost what it may give.
+// endlessMemory is the memory of the guest of endless.wat, endlessMost what it may return.
 const (
 	endlessMemory = 1 << 20
 	endlessMost   = 4 * endlessMemory
 )
 
-// neverEnding opens the guest of endless.wat with one shard. Its chunks are as like says.
+// neverEnding opens the guest of endless.wat with one shard. like describes its chunks.
 func neverEnding(t *testing.T, like string, deadline time.Duration, change func(*plugin.Config)) *plugin.Plugin {
 	config := quiet()
 	config.Shards, config.MemoryLimit, config.SaveInterval = 1, endlessMemory, time.Hour
@@ -38,8 +38,8 @@ func become(t *testing.T, p *plugin.Plugin, like string) {
 	require.NoError(t, p.Set(ctx, store.Write{Key: []byte(like), Value: value(1, ""), Now: 1}))
 }
 
-// An enumeration that never comes to an end, though each of its cursors and keys is a
-// new one, is ended when it has given what the guest cannot have, or has taken too long.
+// An endless enumeration, whose cursors and keys are all new, ends when it has returned
+// more than the guest can have, or has taken too long.
 func TestEndlessEnumeration(t *testing.T) {
 	for _, c := range []struct {
 		like     string
@@ -78,7 +78,7 @@ func TestEndlessEnumeration(t *testing.T) {
 	}
 }
 
-// Files count as well: those of the quotas, and without a bound where there is none.
+// Files count as well: up to the quotas, and without a bound if there is none.
 func TestEnumerationOfFilesIsBoundedByTheirQuota(t *testing.T) {
 	for quota, most := range map[int64]int{0: 1 << 30, 5 << 20: 24 << 20} {
 		p := neverEnding(t, "large", 0, func(c *plugin.Config) {
@@ -102,8 +102,8 @@ func TestEnumerationOfFilesIsBoundedByTheirQuota(t *testing.T) {
 	}
 }
 
-// A snapshot of it is not written, nothing of it is left, the one before is kept, and
-// Save and Close come back.
+// A snapshot of it is not written and leaves nothing behind, the previous one is kept,
+// and Save and Close return.
 func TestEndlessSnapshot(t *testing.T) {
 	for _, like := range []string{"large", "tiny", "nothing", "waits"} {
 		t.Run(like, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestEndlessSnapshot(t *testing.T) {
 	}
 }
 
-// sizes are the sizes of what is in a directory.
+// sizes returns the sizes of the files in a directory.
 func sizes(t *testing.T, dir string) map[string]int64 {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -150,8 +150,8 @@ func sizes(t *testing.T, dir string) map[string]int64 {
 	return all
 }
 
-// Nor does the file grow by a guest that fails in the middle each time, so that what
-// was there before is taken over, and a part is added.
+// A guest that fails in the middle each time does not make the file grow either,
+// although the previous records are taken over and a part is added.
 func TestSnapshotsThatFailDoNotAddUp(t *testing.T) {
 	dir := t.TempDir()
 	clock := newClock()

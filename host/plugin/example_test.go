@@ -34,8 +34,8 @@ func Example() {
 	// true
 }
 
-// A guest is not trusted unless the config says so: each call has a deadline. What
-// it does wrong is an error of the one operation.
+// A guest is not trusted unless the config says so: each call has a deadline. Its fault
+// is an error of one operation.
 func Example_untrusted() {
 	ctx := context.Background()
 	p, err := plugin.OpenFile(ctx, "testdata/hostile.wasm", plugin.Config{

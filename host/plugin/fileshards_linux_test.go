@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestShardsOnAFullDisk: a directory that does not say its number, on a disk with no
-// room to say it, is opened, since ending sessions makes room; and says it later.
+// TestShardsOnAFullDisk: a directory without a number, on a disk with no room for it,
+// opens all the same, since ending sessions makes room. It gets the number later.
 func TestShardsOnAFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: making a small disk needs root")

@@ -47,8 +47,8 @@ func heldShards(p *plugin.Plugin, n int) (held int) {
 	return held
 }
 
-// TestOtherNumberOfShards: what was written with one number is not looked for with
-// another, where nothing of it would be found.
+// TestOtherNumberOfShards: records written with one number are not looked up with
+// another, by which none would be found.
 func TestOtherNumberOfShards(t *testing.T) {
 	wasm, dir := fileGuest(t), t.TempDir()
 	p := open(t, wasm, overDir(dir, 2))
@@ -70,13 +70,13 @@ func TestOtherNumberOfShards(t *testing.T) {
 		require.NoError(t, p.Close(ctx))
 	}
 
-	// Whoever does not ask for a number has the directory's.
+	// A config without a number gets the directory's.
 	p = open(t, wasm, overDir(dir, 0))
 	require.Equal(t, 2, p.Info().Shards)
 	require.Equal(t, 100, heldShards(p, 100))
 	require.NoError(t, p.Close(ctx))
 
-	// It goes where the directory goes.
+	// It moves with the directory.
 	copied := filepath.Join(t.TempDir(), "copy")
 	require.NoError(t, os.CopyFS(copied, os.DirFS(dir)))
 	_, err := plugin.Open(ctx, wasm, overDir(copied, 4))
@@ -89,8 +89,8 @@ func TestOtherNumberOfShards(t *testing.T) {
 	require.Equal(t, 2, open(t, specGuest(t).bytes(), config).Info().Shards)
 }
 
-// TestShardsOfAnEmptyDirectory: nothing can be lost of a directory with nothing in
-// it, whatever it was opened with before.
+// TestShardsOfAnEmptyDirectory: an empty directory has nothing to lose, whatever its
+// number was before.
 func TestShardsOfAnEmptyDirectory(t *testing.T) {
 	wasm, dir := fileGuest(t), t.TempDir()
 	for _, shards := range []int{4, 2, 1} {
@@ -111,8 +111,8 @@ func TestShardsOfAnEmptyDirectory(t *testing.T) {
 	open(t, wasm, overDir(dir, 4))
 }
 
-// TestDefaultShardsOfFiles: the number does not depend on the machine, where what
-// is written with it is read on another.
+// TestDefaultShardsOfFiles: the number does not depend on the machine, since files
+// written on one are read on another.
 func TestDefaultShardsOfFiles(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
@@ -133,8 +133,8 @@ func TestDefaultShardsOfFiles(t *testing.T) {
 	require.ErrorIs(t, err, plugin.ErrLimits, "fewer shards are not made of a small memory without being asked for")
 }
 
-// TestRecordOfShards: the file is the host's own, is whole or not there, and what
-// it says is not guessed at.
+// TestRecordOfShards: the file is the host's own, and is whole or does not exist. The
+// host does not guess at its contents.
 func TestRecordOfShards(t *testing.T) {
 	wasm, dir := fileGuest(t), t.TempDir()
 	p := open(t, wasm, overDir(dir, 2))
@@ -155,8 +155,7 @@ func TestRecordOfShards(t *testing.T) {
 		}
 	}
 
-	// A directory from before there was such a file, or that lost it, is taken for
-	// what the config says.
+	// If a directory never had such a file, or lost it, the config's number counts.
 	require.NoError(t, os.Remove(file))
 	p = open(t, wasm, overDir(dir, 2))
 	require.Equal(t, 10, heldShards(p, 10))

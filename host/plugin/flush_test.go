@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// slowDisk is a log that takes a while for each word "save" or "flush" of a guest, as
-// a disk does, and counts them.
+// slowDisk is a log that takes a while for each word "save" or "flush" of a guest, like
+// a disk, and counts them.
 type slowDisk struct {
 	slog.Handler
 	mu   sync.Mutex
@@ -56,7 +56,7 @@ func write(t *testing.T, p *plugin.Plugin, key string, times int) {
 	}
 }
 
-// What is saved at intervals is saved in steps, between which others have the shard.
+// Saving at intervals goes in steps, and other operations use the shard in between.
 func TestSaveLoopGoesInSteps(t *testing.T) {
 	disk := newSlowDisk(map[string]time.Duration{"flush": 30 * time.Millisecond, "save": time.Hour})
 	p := flushing(t, disk, func(c *plugin.Config) {
@@ -88,9 +88,8 @@ func TestSaveLoopGoesInSteps(t *testing.T) {
 	disk.mu.Unlock()
 }
 
-// An answer that it has no such operation is no failure: the guest saves at once.
-// One that fails is tried again, and what an instance had that is gone, the next
-// one saves.
+// The answer that there is no such operation is no failure: the guest saves at once.
+// A failed step is tried again, and the next instance saves what a lost one had.
 func TestFlushThatFails(t *testing.T) {
 	for _, c := range []struct {
 		trick, then string
@@ -125,7 +124,7 @@ func TestSaveGoesInSteps(t *testing.T) {
 	require.GreaterOrEqual(t, disk.times("flush"), 8)
 	require.Equal(t, 1, disk.times("save"))
 
-	// One that is called off leaves the round to the next.
+	// A cancelled one leaves the round to the next.
 	write(t, p, "a", 100)
 	brief, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
@@ -133,8 +132,7 @@ func TestSaveGoesInSteps(t *testing.T) {
 	require.NoError(t, p.Save(ctx, 1))
 }
 
-// Close waits for a save that gets on, however long it takes, and not for one that
-// does not.
+// Close waits for a save that makes progress, however long it takes, and for no other.
 func TestCloseWaitsForSteps(t *testing.T) {
 	disk := newSlowDisk(map[string]time.Duration{"flush": 30 * time.Millisecond})
 	p := flushing(t, disk, func(c *plugin.Config) { plugin.Hurry(c, time.Second, 300*time.Millisecond) })

@@ -10,8 +10,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// FuzzOpen runs modules that are nearly guests. Whatever is in them: an error or
-// a store, and neither a panic nor a call without an end.
+// FuzzOpen runs modules that are nearly guests. Any of them gives an error or a store,
+// and neither a panic nor an endless call.
 func FuzzOpen(f *testing.F) {
 	all, err := filepath.Glob("testdata/*.wasm")
 	require.NoError(f, err)

@@ -9,8 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// The following write modules in binary form, where their text would be too
-// large to keep.
+// These functions write modules in binary form whose text would be too large to keep.
 
 func module(sections ...[]byte) []byte {
 	return append(wasmbin.AppendHeader(nil), slices.Concat(sections...)...)
@@ -50,18 +49,18 @@ var contractExports = []struct{ name, params, results string }{
 	{"session_stats", "", "\x7e"},
 }
 
-// guestWith is a guest with all exports of the contract, whose functions give
-// zeros, or 1024 for the exchange buffer. The function named wrong has the
-// signature that is given. Further functions have the bodies given, and the type
-// () -> () or another.
+// guestWith returns a guest with all exports of the contract. Its functions return
+// zeros, or 1024 for the exchange buffer. The function named wrong has the given
+// signature. Further functions have the given bodies, and the type () -> () or
+// another.
 func guestWith(wrong, params, results string, further []string, furtherType string) []byte {
 	return guestParts{wrong: wrong, params: params, results: results, further: further, types: []string{furtherType}}.module()
 }
 
-// guestParts is what makes such a guest.
+// guestParts are the parts of such a guest.
 type guestParts struct {
 	wrong, params, results string
-	further                []string // bodies, whose type is the first of
+	further                []string // bodies, of the first type of
 	types                  []string
 	globals                []string // an i32 if there are none
 	elements               string   // a section's content, none if empty
@@ -127,15 +126,15 @@ func same(n int, body string) []string {
 	return all
 }
 
-// What functions of bombs consist of.
+// Parts of the functions of bombs.
 const (
-	load    = "\x41\x00\x28\x02\x00"         // i32.const 0, i32.load: a value that is not known
+	load    = "\x41\x00\x28\x02\x00"         // i32.const 0, i32.load: an unknown value
 	ifElse  = load + "\x04\x40\x05\x0b"      // if, else, end
 	oneLoop = "\x03\x40\x41\x00\x0d\x00\x0b" // loop, br_if 0, end
 )
 
-// loopsOverLocals keeps a number of locals alive through loops that stand one
-// behind the other: the compiler makes and removes a parameter for each in each.
+// loopsOverLocals keeps a number of locals alive through successive loops: for each
+// local, the compiler makes and removes a parameter in each loop.
 func loopsOverLocals(locals, loops int) string {
 	var b bytes.Buffer
 	b.WriteString("\x01" + string(uleb(locals)) + "\x7f")
@@ -163,7 +162,7 @@ func ifsOverLocals(locals, ifs int) string {
 	return b.String() + "\x0b"
 }
 
-// ifsOverStack has the values on the operand stack.
+// ifsOverStack keeps the values on the operand stack.
 func ifsOverStack(values, ifs int) string {
 	return "\x00" + strings.Repeat(load, values) + strings.Repeat(ifElse, ifs) + strings.Repeat("\x1a", values) + "\x0b"
 }
@@ -180,7 +179,7 @@ func nestedOverLocals(locals, loops int) string {
 	return b.String() + "\x0b"
 }
 
-// nested has nothing but blocks in each other, with a branch out of each.
+// nested has only nested blocks, with a branch out of each.
 func nested(blocks int) string {
 	return "\x00" + strings.Repeat("\x02\x40", blocks) + strings.Repeat("\x41\x00\x0d\x00\x0b", blocks) + "\x0b"
 }
@@ -192,7 +191,7 @@ func branchTable(targets int) string {
 
 func repeated(times int, code string) string { return "\x00" + strings.Repeat(code, times) + "\x0b" }
 
-// atMost returns what the largest n makes that preflight lets through under
+// atMost returns the module of the largest n that preflight lets through under
 // limits.
 func atMost(limits preflight.Limits, most int, make func(n int) []byte) []byte {
 	low, high := 1, most+1

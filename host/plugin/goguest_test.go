@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A guest as Go makes it: megabytes of code, thousands of functions, an
-// initialiser and WASI. It is the in-memory engine, built from its sources.
+// A guest built by Go has megabytes of code, thousands of functions, an initialiser
+// and WASI. This one is the in-memory engine, built from its sources.
 func TestGuestBuiltWithGo(t *testing.T) {
 	wasm := buildGuest(t, "../../guest/engines/memory", "-ldflags=-s -w")
 
@@ -51,7 +51,7 @@ func TestGuestBuiltWithGo(t *testing.T) {
 	require.ErrorContains(t, err, "no_such_setting")
 }
 
-// buildGuest builds a guest from the package of a directory, as an author does.
+// buildGuest builds a guest from the package in a directory, like an author.
 func buildGuest(t *testing.T, dir string, flags ...string) []byte {
 	t.Helper()
 	if testing.Short() {

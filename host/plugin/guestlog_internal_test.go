@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/repeats"
 )
 
-// What is no warning, and what a guest writes to its streams, is bounded by the rate.
+// The rate bounds a guest's output on its streams, and its messages below a warning.
 func TestRateOfGuestLines(t *testing.T) {
 	for _, c := range []struct {
 		level  slog.Level

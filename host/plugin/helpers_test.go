@@ -55,7 +55,7 @@ func without(t testing.TB, wasm []byte, exports ...string) []byte {
 	return wasm
 }
 
-// clock is a clock that is set by hand.
+// clock is a clock set by hand.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -75,7 +75,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// logBuffer is a log that can be read while it is written.
+// logBuffer is a log that tests can read while it is written.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -141,8 +141,8 @@ func withTimeout(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, d)
 }
 
-// mappedMemory returns the address space of the process in bytes, 0 where that
-// cannot be told.
+// mappedMemory returns the address space of the process in bytes, 0 if that
+// is not known.
 func mappedMemory(t testing.TB) int64 {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/statm")

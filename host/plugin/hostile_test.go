@@ -16,7 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What the guest of hostile.wat does at the time that an operation is told.
+// Actions of the guest of hostile.wat, by the time that it is told.
 const (
 	actWork store.Millis = iota
 	actTrap
@@ -57,7 +57,7 @@ const (
 
 var key = []byte("key")
 
-// operations are all calls that a guest can get, given what it shall do.
+// operations are all calls that a guest can get, given an action.
 var operations = map[string]func(p *plugin.Plugin, act store.Millis) error{
 	"get":      func(p *plugin.Plugin, act store.Millis) error { _, err := p.Get(ctx, key, act); return err },
 	"set":      func(p *plugin.Plugin, act store.Millis) error { return p.Set(ctx, store.Write{Key: key, Now: act}) },
@@ -89,21 +89,21 @@ func hostile(t testing.TB, deadline time.Duration) (*plugin.Plugin, *clock) {
 	return open(t, guest(t, "hostile"), config), clock
 }
 
-// shortDeadline is for calls that are to exceed it. Those that are not have
-// patientDeadline, however busy the machine is: see hurried.
+// shortDeadline is for calls that must exceed it. All others have patientDeadline,
+// however busy the machine is: see hurried.
 const (
 	shortDeadline   = 20 * time.Millisecond
 	patientDeadline = time.Minute
 )
 
-// hurried has a guest that has patientDeadline exceed the other one.
+// hurried makes a guest that has patientDeadline exceed the short one.
 func hurried(p *plugin.Plugin, call func() error) error {
 	p.SetDeadline(shortDeadline)
 	defer p.SetDeadline(patientDeadline)
 	return call()
 }
 
-// failures are what ends an instance, in whatever operation.
+// failures are the faults that end an instance, in any operation.
 var failures = []failing{
 	{"trap", store.Millis(actTrap), 0, plugin.ErrTrap, "unreachable", false},
 	{"trap of an untrusted guest", store.Millis(actTrap), time.Minute, plugin.ErrTrap, "unreachable", false},
@@ -139,7 +139,7 @@ type failing struct {
 	regions  bool // only where a region is the result
 }
 
-// in tells whether the failure can happen in an operation, and is worth it.
+// in reports whether the failure can happen in an operation, and is worth trying.
 func (f failing) in(operation string) bool {
 	if f.regions {
 		return operation == "get" || operation == "keys" || operation == "snapshot"
@@ -148,9 +148,8 @@ func (f failing) in(operation string) bool {
 	return f.act != actRecurse || operation == "get" || operation == "save"
 }
 
-// Whatever a guest does in whatever operation: the caller gets an error that
-// says what it was and that the storage is unavailable, and the shard works
-// again after the pause.
+// After any fault in any operation the caller gets an error that names the fault and
+// says that the storage is unavailable, and the shard works again after the pause.
 func TestFailures(t *testing.T) {
 	for _, c := range failures {
 
@@ -225,7 +224,7 @@ func TestCodes(t *testing.T) {
 	require.Zero(t, p.Stats().Restarts, "answers are no failures")
 }
 
-// The functions of WASI answer an error to a pointer that leads outside.
+// The functions of WASI answer a pointer outside of the memory with an error.
 func TestWasiRefusesPointers(t *testing.T) {
 	p, _ := hostile(t, 0)
 	require.NoError(t, operations["clear"](p, store.Millis(actWasiBeyond)))
@@ -304,8 +303,8 @@ func TestBackoffDoublesAndEnds(t *testing.T) {
 	require.Positive(t, clock.Now().Sub(start))
 }
 
-// A guest that could be opened once and cannot be again: the breaker counts
-// that like any other failure.
+// A guest opens once and then cannot open again: the breaker counts that like any
+// other failure.
 func TestFailureToOpenAgain(t *testing.T) {
 	clock := newClock()
 	config := quiet()
@@ -328,9 +327,9 @@ func TestFailureToOpenAgain(t *testing.T) {
 	require.NoError(t, p.Save(ctx, 1))
 }
 
-// A guest that answers an error when it is to open again is asked anew as soon as
-// that costs little, however often it did, and that is no reason to wait long when
-// it fails another time. It is not said each time.
+// If a guest answers an error when it opens again, the host asks anew as soon as that
+// costs little, however often it happens. It does not lengthen the pause of a later
+// failure, and the log does not say it each time.
 func TestRefusalToOpenAgain(t *testing.T) {
 	var log logBuffer
 	clock := newClock()
@@ -363,7 +362,7 @@ func TestRefusalToOpenAgain(t *testing.T) {
 	require.Equal(t, 20*time.Millisecond, store.RetryIn(err), "the second failure")
 }
 
-// An attempt to open that takes long is not made so often that it fills the time.
+// Long attempts to open are not so frequent that they fill the time.
 func TestRefusalThatTakesLong(t *testing.T) {
 	for step, most := range map[time.Duration]time.Duration{5 * time.Millisecond: 10 * time.Second, 10 * time.Second: 30 * time.Second} {
 		clock := newClock()
@@ -416,7 +415,7 @@ func TestLogFlood(t *testing.T) {
 		clock.advance(store.RetryIn(err))
 	}
 	for flood(); lines() < 10 && deadline < patientDeadline; flood() {
-		deadline *= 2 // on a busy machine it got to little
+		deadline *= 2 // a busy machine got little done
 	}
 	flood()
 	require.Equal(t, 10, lines(), "a warning that is the same over and over")
@@ -456,7 +455,7 @@ func TestSleep(t *testing.T) {
 	require.NoError(t, p.Set(ctx, store.Write{Key: key, Now: actPollFlood}), "refused with an errno")
 }
 
-// A hostile plugin beside another one in the same process.
+// A hostile plugin runs beside another one in the same process.
 func TestNeighbourIsUnharmed(t *testing.T) {
 	bad, clock := hostile(t, 20*time.Millisecond)
 	good := open(t, guest(t, "store"), quiet())
@@ -494,7 +493,7 @@ func TestNeighbourIsUnharmed(t *testing.T) {
 	require.Positive(t, bad.Stats().Restarts)
 }
 
-// One shard that fails leaves the others of its plugin alone.
+// A shard that fails leaves the others of its plugin alone.
 func TestOtherShardsAreUnharmed(t *testing.T) {
 	config := quiet()
 	config.Shards, config.Now = 2, newClock().Now // the pause after the failure does not end

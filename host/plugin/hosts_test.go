@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// hosted is a host of a test's own, which must be empty at its end.
+// hosted returns a host for one test, at whose end it must be empty.
 func hosted(t *testing.T, config plugin.HostConfig) *plugin.Host {
 	t.Helper()
 	h := plugin.NewHost(config)
@@ -55,7 +55,7 @@ func TestAModuleIsCompiledOnce(t *testing.T) {
 	for i := range 5 {
 		config := quiet()
 		config.Name = fmt.Sprint("tenant ", i)
-		config.MemoryLimit = int64(8+i) << 20 // which is not compiled in
+		config.MemoryLimit = int64(8+i) << 20 // it is not compiled in
 		p := openModule(t, m, config)
 		require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, config.Name), Now: 1}))
 		require.Equal(t, "memory", p.Stats().CodeSource)
@@ -64,7 +64,7 @@ func TestAModuleIsCompiledOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 1, h.Stats().Compiled)
 
-	// Trust is a plugin's, and other code is made for it, once and from the module's
+	// Trust belongs to a plugin. Other code is made for it, once and from the module's
 	// own bytes.
 	bounded := quiet()
 	bounded.Trusted = false
@@ -153,13 +153,13 @@ func TestHostClosesItsPlugins(t *testing.T) {
 	require.Zero(t, h.Stats().Modules)
 }
 
-// Each budget ends what would go beyond it, with an error that says what there is and
-// what to do, and nothing else. What is given back can be had again.
+// Each budget stops whatever would exceed it, and nothing else. The error says what
+// there is and what to do. Released resources can be taken again.
 func TestBudgets(t *testing.T) {
 	for name, c := range map[string]struct {
 		host  plugin.HostConfig
 		mount bool
-		unix  bool // where memory is reserved
+		unix  bool // only there memory is reserved
 		says  []string
 	}{
 		"memory":        {host: plugin.HostConfig{Memory: 40 << 16}, says: []string{"bytes of memory", "HostConfig.Memory is 2621440"}},
@@ -195,8 +195,8 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
-// A guest that asks for more than the host has is told so by memory.grow, as at its
-// own limit, and lives on if it can: this one grows for as long as it may.
+// If a guest asks for more than the host has, memory.grow tells it so, as at its own
+// limit, and the guest lives on if it can. This one grows for as long as it may.
 func TestMemoryBudgetOfAGuestThatGrows(t *testing.T) {
 	most := func(host plugin.HostConfig) int64 {
 		h := hosted(t, host)

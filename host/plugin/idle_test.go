@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// settled is how many goroutines there are, once those that end have ended.
+// settled returns how many goroutines are left once others have ended.
 func settledGoroutines() (n int) {
 	least := runtime.NumGoroutine()
 	for range 20 {
@@ -23,9 +23,9 @@ func settledGoroutines() (n int) {
 	return least
 }
 
-// Two hundred plugins of one module: compiled once, opened at a fraction of the first
-// one's price, without a goroutine, memory or a mapping of their own before they are
-// used, and without a goroutine after.
+// Two hundred plugins of one module are compiled once and open at a fraction of the
+// first one's price. They have no goroutine, memory or mapping of their own before
+// they are used, and no goroutine after.
 func TestManyPluginsOfAModule(t *testing.T) {
 	const plugins = 200
 	h := hosted(t, plugin.HostConfig{})
@@ -42,7 +42,7 @@ func TestManyPluginsOfAModule(t *testing.T) {
 	all := []*plugin.Plugin{openModule(t, m, config)}
 	set(t, all[0], "k")
 	first := time.Since(began)
-	// What is done once, at the beginning, is done: sweeping, counting and saving are left.
+	// The tasks of the beginning are done: sweeping, counting and saving are left.
 	require.Eventually(t, func() bool { return h.Stats().Tasks == 3 }, time.Minute, time.Millisecond)
 	used := h.Stats()
 	require.Positive(t, used.Memory.Used)
@@ -78,8 +78,8 @@ func TestManyPluginsOfAModule(t *testing.T) {
 	require.LessOrEqual(t, settledGoroutines(), goroutines)
 }
 
-// A lazy plugin is refused for what can be known without running it, and says what the
-// guest says at the first call.
+// A lazy plugin is refused for what shows without running it. The first call returns
+// the guest's own refusal.
 func TestLazyPluginSaysAtTheFirstCall(t *testing.T) {
 	config := quiet()
 	config.Lazy = true
@@ -100,7 +100,7 @@ func TestLazyPluginSaysAtTheFirstCall(t *testing.T) {
 	require.ErrorIs(t, err, plugin.ErrMount)
 }
 
-// A directory of another number of shards is for the guest to judge, at once.
+// The guest judges a directory of another number of shards at once.
 func TestLazyPluginOverADirectoryOfAnotherNumber(t *testing.T) {
 	dir, wasm := t.TempDir(), fileGuest(t)
 	p := open(t, wasm, overDir(dir, 2))
@@ -117,7 +117,7 @@ func TestLazyPluginOverADirectoryOfAnotherNumber(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// fillIdle and requireFull write records and look for them.
+// fillIdle writes records, and requireFull looks for them.
 func fillIdle(t *testing.T, p *plugin.Plugin, n int) {
 	t.Helper()
 	for i := range n {
@@ -134,8 +134,8 @@ func requireFull(t *testing.T, p *plugin.Plugin, n int) {
 	}
 }
 
-// What sleeps takes no memory, no mapping, no task and no open file, and has all its
-// records at the next call: in files, or with the host.
+// A sleeping plugin takes no memory, no mapping, no task and no open file, and has all
+// its records at the next call: in files, or with the host.
 func TestSleepGivesEverythingBack(t *testing.T) {
 	engine, err := memory.Module()
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 		wasm      []byte
 		files     bool
 		snapshots bool
-		tasks     int // sweeping, counting and saving, as far as there is something to do
+		tasks     int // sweeping, counting and saving, if there is something to do
 	}{
 		"small guest":   {wasm: guest(t, "store"), tasks: 1},
 		"memory engine": {wasm: engine, tasks: 2},
@@ -162,7 +162,7 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 			}
 			p := open(t, c.wasm, config)
 			fillIdle(t, p, 60)
-			told := func(tasks int) { // what is done once, at the beginning, is done
+			told := func(tasks int) { // the tasks of the beginning are done
 				require.Eventually(t, func() bool { return h.Stats().Tasks == tasks }, time.Minute, time.Millisecond)
 			}
 			told(c.tasks)
@@ -192,7 +192,7 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 	}
 }
 
-// With SleepAfter the host does it by itself, and only what nobody uses.
+// With SleepAfter the host puts idle shards, and only those, to sleep by itself.
 func TestIdlePluginsSleep(t *testing.T) {
 	h := hosted(t, plugin.HostConfig{})
 	config := quiet()
@@ -206,7 +206,7 @@ func TestIdlePluginsSleep(t *testing.T) {
 	}
 }
 
-// A guest whose records would be gone is refused with SleepAfter, and never closed.
+// A guest whose records would be lost is refused with SleepAfter, and never closed.
 func TestWhatCannotSleep(t *testing.T) {
 	config := quiet()
 	config.SleepAfter = time.Millisecond
@@ -227,8 +227,8 @@ func TestWhatCannotSleep(t *testing.T) {
 	require.ErrorIs(t, err, plugin.ErrConfig)
 }
 
-// When the budget is spent, a plugin that sleeps waits until there is room, with an error
-// meanwhile and its records kept.
+// When the budget is spent, a sleeping plugin returns an error until there is room, and
+// its records are kept.
 func TestWakingNeedsRoom(t *testing.T) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		t.Skip("memory is on the heap here")

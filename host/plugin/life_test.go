@@ -115,7 +115,7 @@ func TestSweeperOfItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, n, "the sweeper has removed them all")
 
-	// One that answers UNSUPPORTED is not asked for ever.
+	// A guest that answers UNSUPPORTED is not asked for ever.
 	config.Shards = 1
 	p = open(t, guest(t, "describe_unsupported"), config)
 	require.Eventually(t, func() bool { return p.Stats().Ops["sweep"].Calls == 1 }, 10*time.Second, time.Millisecond)
@@ -135,7 +135,7 @@ func TestRecycle(t *testing.T) {
 		require.Equal(t, value(uint64(i), "v"), got)
 	}
 
-	// While others read and write.
+	// Others read and write meanwhile.
 	var wait sync.WaitGroup
 	stop := make(chan struct{})
 	for i := range 4 {

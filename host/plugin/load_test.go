@@ -124,21 +124,21 @@ func TestNotWasm(t *testing.T) {
 	}
 }
 
-// A module that passes preflight and is not valid all the same is the
-// compiler's to refuse; that it panics on some must not matter.
+// The compiler refuses a module that passes preflight and is still not valid. It panics
+// on some, which must not matter.
 func TestInvalidCode(t *testing.T) {
 	wasm := guest(t, "tiny")
 	at := bytes.LastIndex(wasm, []byte{0x42, 0x00, 0x0b}) // i64.const 0, end
 	require.Positive(t, at)
 	broken := bytes.Clone(wasm)
-	broken[at] = 0x41 // i32.const where an i64 is due
+	broken[at] = 0x41 // i32.const in place of an i64
 	_, err := plugin.Open(ctx, broken, quiet())
 	require.ErrorIs(t, err, plugin.ErrModule)
 	require.ErrorContains(t, err, "does not compile")
 }
 
 func TestRefusalsTakeLittleMemory(t *testing.T) {
-	// Thirty bytes that declare four thousand million locals, and the like.
+	// Thirty bytes declare four thousand million locals, and the like.
 	module := func(sections ...string) []byte {
 		return []byte("\x00asm\x01\x00\x00\x00" + strings.Join(sections, ""))
 	}

@@ -2,13 +2,13 @@ package plugin_test
 
 import "strings"
 
-// operation is an instruction without control: what it takes and gives.
+// operation is an instruction without control: its operands and its result.
 type operation struct {
 	code, takes string
 	gives       byte
 }
 
-// operations1 are all that have one result.
+// operations1 are all operations with one result.
 var operations1 = func() (all []operation) {
 	add := func(from, to int, takes string, gives byte) {
 		for op := from; op <= to; op++ {
@@ -52,7 +52,7 @@ var operations1 = func() (all []operation) {
 	return append(all, vectors()...)
 }()
 
-// vectors are those of fixed-width SIMD that take vectors and give one.
+// vectors are the operations of fixed-width SIMD that take vectors and return one.
 func vectors() (all []operation) {
 	add := func(takes string, gives byte, immediate string, codes ...int) {
 		for _, c := range codes {
@@ -107,8 +107,8 @@ func vectors() (all []operation) {
 	return all
 }
 
-// writeOperation computes a value that is kept, by one operation or further ones
-// that use its result.
+// writeOperation computes a value and keeps it, by one operation or further ones that
+// use its result.
 func writeOperation(w *writer, o operation, further int) {
 	operand := func(t byte) { w.op("\x20", w.typed(t)) }
 	for i := range o.takes {
@@ -135,7 +135,7 @@ func writeOperation(w *writer, o operation, further int) {
 	}
 }
 
-// typed is the local that operands of that type come from.
+// typed returns the local with operands of that type.
 func (w *writer) typed(t byte) int {
 	if t == 0x7f {
 		return w.local()

@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// producers is the custom section by which toolchains name themselves.
+// producers returns the custom section in which toolchains name themselves.
 func producers(pairs ...string) []byte {
 	fields := []string{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -21,7 +21,7 @@ func producers(pairs ...string) []byte {
 	return section(0, text("producers")+vector(fields...))
 }
 
-// asProgram is a guest that has everything, and begins at _start.
+// asProgram returns a complete guest that begins at _start.
 func asProgram(t testing.TB) *specModule {
 	m := specGuest(t)
 	m.without(abi.ExportInitialize)
@@ -62,7 +62,7 @@ func TestProgramIsRefused(t *testing.T) {
 				named = named || w == flag
 			}
 			if flag == goFlag && len(c.want) == 1 && c.want[0] == tinygo {
-				continue // which has the words of Go's
+				continue // it has the words of Go's
 			}
 			if named {
 				require.ErrorContains(t, err, flag, c.says)
@@ -71,7 +71,7 @@ func TestProgramIsRefused(t *testing.T) {
 			}
 		}
 	}
-	// A section that is none makes no difference.
+	// A malformed section makes no difference.
 	for _, bad := range []string{"\xff\xff\xff\xff\x0f", "\x01\x08language", "\x01\x08language\xff\x01\x02Go", "\x02\x01\xff"} {
 		_, err := plugin.Open(ctx, append(specGuest(t).bytes(), section(0, text("producers")+bad)...), specConfigOf(nil))
 		require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestProgramIsRefused(t *testing.T) {
 	open(t, neither.bytes(), specConfigOf(nil))
 }
 
-// What the toolchains themselves build without the flag, and with it.
+// The toolchains themselves build a guest without the flag, and with it.
 func TestProgramsOfToolchains(t *testing.T) {
 	t.Run("Go", func(t *testing.T) {
 		_, err := plugin.Check(buildGuest(t, "testdata/goguest", "-buildmode=default"))

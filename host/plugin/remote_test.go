@@ -16,8 +16,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// meeting is a log that holds a guest where it says "get" until so many instances say
-// it, for a while, and counts what is said.
+// meeting is a log that holds a guest at the word "get" until so many instances say it,
+// for a while, and counts the words.
 type meeting struct {
 	slog.Handler
 	wanted int32
@@ -65,8 +65,8 @@ func (m *meeting) times(word string) int {
 	return m.said[word]
 }
 
-// A guest is in as many calls for one key at the same time as it has instances, if its
-// records lie elsewhere, and in one if they do not.
+// A guest whose records lie elsewhere is in as many calls for one key at the same time
+// as it has instances. Any other is in one.
 func TestCallsAtTheSameTime(t *testing.T) {
 	for _, c := range []struct {
 		remote string
@@ -109,7 +109,7 @@ func TestRecordsThatLieElsewhere(t *testing.T) {
 	p := open(t, wasm, config)
 	require.Equal(t, []string{"cas", "remote"}, p.Info().Capabilities)
 
-	// Each increment counts, whichever instances they are made by.
+	// Each increment counts, whichever instance makes it.
 	key := []byte("counter")
 	require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, ""), Now: 1}))
 	var writers sync.WaitGroup
@@ -162,7 +162,7 @@ func TestRecordsThatLieElsewhere(t *testing.T) {
 	require.NoError(t, p.Close(ctx))
 	require.Equal(t, saves+1, log.times("save"))
 
-	// The number of instances says nothing of where a record is.
+	// The number of instances does not say where a record is.
 	config.Shards = 1
 	p = open(t, wasm, config)
 	got, err = p.Get(ctx, key, 1)

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// reason is how a refusal is expected: its kind, and what its text must say.
+// reason is an expected refusal: its kind, and words of its text.
 type reason struct {
 	kind error
 	says string
@@ -73,9 +73,9 @@ func TestReviewOfWhatEndsEarly(t *testing.T) {
 			{plugin.ErrExport, "session_alloc"}, {plugin.ErrExport, "session_open"}, {plugin.ErrExport, "session_get"},
 			{plugin.ErrExport, "session_set"}, {plugin.ErrExport, "session_delete"}, {plugin.ErrExport, "session_clear"},
 			{plugin.ErrExport, "session_save"}}},
-		// Of exports that were not read, none is called missing.
+		// Exports that were not read are not called missing.
 		{"cut within the types", whole[:12], []reason{{plugin.ErrModule, "at byte 10: an item of"}}},
-		// What stands before the end is judged.
+		// Everything before the end is judged.
 		{"cut within the code", whole[:code-1], []reason{
 			{plugin.ErrModule, "(section code)"}, {plugin.ErrExport, `"session_save" is not exported`}}},
 	} {
@@ -92,8 +92,8 @@ func TestReviewOfWhatEndsEarly(t *testing.T) {
 	require.NotEmpty(t, m.Exports)
 }
 
-// Whatever a module is: what Check says is the first that Review says, and what
-// has no reasons is accepted by both.
+// For any module, Check returns the first reason of Review, and both accept a module
+// without reasons.
 func TestCheckIsTheFirstOfReview(t *testing.T) {
 	all, err := filepath.Glob("testdata/*.wasm")
 	require.NoError(t, err)

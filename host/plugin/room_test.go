@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// What toolchains make is far below what is allowed: a guest of each language and
-// each bundled engine, and a Go program with a web server in it.
+// The output of toolchains is far below the limits: a guest of each language, each
+// bundled engine, and a Go program with a web server in it.
 func TestGuestsHaveRoom(t *testing.T) {
 	limits := preflight.DefaultLimits()
 	room := func(t *testing.T, wasm []byte, times int64) {
@@ -52,7 +52,7 @@ func TestGuestsHaveRoom(t *testing.T) {
 	}
 }
 
-// largeGuest builds a Go program that does what these packages do most.
+// largeGuest builds a Go program that uses the main functions of these packages.
 func largeGuest(t *testing.T, imports string) []byte {
 	dir := t.TempDir()
 	source := "package main\n\nimport (" + imports + ")\n\nfunc main() {}\n\nvar kept []any\n\n" +

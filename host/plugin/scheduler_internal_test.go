@@ -14,7 +14,7 @@ func eventually(t *testing.T, f func() bool, what string) {
 	require.Eventually(t, f, time.Minute, time.Millisecond, what)
 }
 
-// However many tasks there are, one goroutine waits for them, and none if there are
+// One goroutine waits for the tasks, however many there are, and none if there are
 // none.
 func TestSchedulerIsOneGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
@@ -33,7 +33,7 @@ func TestSchedulerIsOneGoroutine(t *testing.T) {
 		s.pause(task)
 	}
 	require.Zero(t, s.count())
-	// Not require.Eventually, which has goroutines of its own.
+	// require.Eventually would start goroutines of its own.
 	for end := time.Now().Add(time.Minute); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		require.True(t, time.Now().Before(end), "it ends")
 	}
@@ -65,8 +65,7 @@ func TestSchedulerDoesTasksAgainAndAgain(t *testing.T) {
 	s.pause(second)
 }
 
-// A task is never done twice at once, what it missed is left out, and wait waits for
-// one that runs.
+// A task never runs twice at once, skips what it missed, and wait waits while it runs.
 func TestSchedulerTaskThatIsLate(t *testing.T) {
 	s := newScheduler()
 	var running, most, done atomic.Int64
@@ -87,8 +86,8 @@ func TestSchedulerTaskThatIsLate(t *testing.T) {
 	require.EqualValues(t, 1, most.Load())
 }
 
-// Tasks that hang do not keep others from being done, and only so many others are done
-// at once.
+// Tasks that hang do not keep others from running, and only so many others run at
+// once.
 func TestSchedulerTasksThatHang(t *testing.T) {
 	s := newScheduler()
 	hang := make(chan struct{})

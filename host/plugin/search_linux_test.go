@@ -15,28 +15,28 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// searchVariable is for how long TestSearchCompileCosts searches. Of
-// searchSeedVariable its luck depends.
+// searchVariable says how long TestSearchCompileCosts searches. searchSeedVariable
+// decides its luck.
 const (
 	searchVariable     = "WADDLE_SEARCH"
 	searchSeedVariable = "WADDLE_SEARCH_SEED"
 )
 
-// What a candidate of the search should be estimated to take, as far as a number
-// of equal functions can: enough that what is measured is no noise.
+// The estimate that a candidate should reach, as far as a number of equal functions
+// can: high enough that the measurement is no noise.
 const (
 	searchWork   = unitsPerSecond
 	searchMemory = 200 << 20
 )
 
-// found is a candidate and how far above the estimates it is.
+// found is a candidate, and how far it exceeds the estimates.
 type found struct {
 	shape
 	time, memory float64
 	cost         compileCost
 }
 
-// kinds is what of a candidate should differ from those that are kept.
+// kinds returns the kinds of parts of a candidate. Kept candidates differ in them.
 func (f found) kinds() string {
 	seen := make(map[string]bool)
 	var walk func(parts []part)
@@ -113,10 +113,10 @@ func (s shape) try(dir string) (found, bool) {
 	return f, true
 }
 
-// TestSearchCompileCosts searches for modules that take more to compile than is
-// estimated: it changes those that took most, each candidate in a process of its
-// own, for as long as WADDLE_SEARCH says. It fails if it finds one above the
-// bound, and logs the worst.
+// TestSearchCompileCosts searches for modules that take more to compile than the
+// estimate. For as long as WADDLE_SEARCH says it changes those that took most, and
+// measures each candidate in a process of its own. It fails if one is above the bound,
+// and logs the worst.
 func TestSearchCompileCosts(t *testing.T) {
 	text := os.Getenv(searchVariable)
 	if text == "" {

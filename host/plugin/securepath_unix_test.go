@@ -23,8 +23,8 @@ func asNobody(t *testing.T, name string, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// A cache directory that others could have lead elsewhere, at any time after it was
-// looked at, is done without, and nothing is written to where it leads.
+// If others could point a cache directory elsewhere at any time after it was checked,
+// it is not used, and nothing is written to its target.
 func TestCacheBehindSomebodyElse(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
 	compilerOnly(t, p.Stats().Engine)
@@ -36,7 +36,7 @@ func TestCacheBehindSomebodyElse(t *testing.T) {
 	const sticky = fs.ModeSticky | 0o777
 	for _, c := range []struct {
 		name string
-		root bool // only root can be somebody else
+		root bool // only root can act as another user
 		// make makes a directory within base, or none, and returns the path to it.
 		make func(t *testing.T, base string) string
 		says string // "" if it is used
@@ -110,7 +110,7 @@ func TestCacheBehindSomebodyElse(t *testing.T) {
 				t.Skip("only root can be somebody else")
 			}
 			base := t.TempDir()
-			require.NoError(t, os.Chmod(filepath.Dir(base), 0o755)) // for nobody to get there
+			require.NoError(t, os.Chmod(filepath.Dir(base), 0o755)) // lets the user nobody get there
 			dir := c.make(t, base)
 			var log logBuffer
 			config := cached(dir)
@@ -134,7 +134,7 @@ func TestCacheBehindSomebodyElse(t *testing.T) {
 	}
 }
 
-// Nor is a directory within it used, or a file, that others may write to, or a link.
+// A directory or file within it that others may write to is not used, nor is a link.
 func TestCacheWithSomethingElseInIt(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
 	compilerOnly(t, p.Stats().Engine)
@@ -152,7 +152,7 @@ func TestCacheWithSomethingElseInIt(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(t *testing.T, dir string)
-		source string // afterwards, and then once more
+		source string // after the change, and then once more
 		then   string
 		says   string
 	}{

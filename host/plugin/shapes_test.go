@@ -8,10 +8,10 @@ import (
 )
 
 // shape is a module in a few numbers, for the search for modules that compile
-// slowly: each function has the same parts, one behind the other.
+// slowly. Each function has the same parts, one after the other.
 type shape struct {
 	Functions  int    `json:",omitempty"` // with the parts
-	Empty      int    `json:",omitempty"` // with nothing, behind the others
+	Empty      int    `json:",omitempty"` // empty ones, after the others
 	Globals    int    `json:",omitempty"` // mutable, beside the four that parts use
 	Types      int    `json:",omitempty"` // that no function has
 	TypeParams int    `json:",omitempty"` // of each of those
@@ -30,7 +30,7 @@ type part struct {
 	Inside []part `json:",omitempty"` // depends on the kind
 }
 
-// The most that a shape may have of what has a limit.
+// The most that a shape may have of each limited thing.
 const (
 	mostBody      = 256 << 10
 	mostFunctions = 1<<16 - 64
@@ -43,7 +43,7 @@ type writer struct {
 	shape
 	b     []byte
 	depth int
-	next  int // of the locals, which take turns
+	next  int // the local whose turn it is
 }
 
 func (w *writer) put(s string)       { w.b = append(w.b, s...) }
@@ -60,7 +60,7 @@ func (w *writer) local() int {
 	return w.next % all
 }
 
-// global is one of those that the shape has, an i32.
+// global returns one of the shape's globals, an i32.
 func (w *writer) global(i int) int {
 	if w.Globals == 0 {
 		return 0
@@ -68,12 +68,12 @@ func (w *writer) global(i int) int {
 	return 4 + i%w.Globals
 }
 
-// partKinds are what a part can be. each writes a part once, i being how often it
-// was written before.
+// partKinds are the kinds of parts. Each function writes a part once; i is how often
+// it was written before.
 var partKinds map[string]func(w *writer, p part, i int)
 
 func init() {
-	partKinds = writePartKinds // an initialisation would go round in a circle
+	partKinds = writePartKinds // a plain initialisation would be circular
 	sortedPartKinds = slices.Sorted(maps.Keys(partKinds))
 }
 
@@ -255,7 +255,7 @@ func (w *writer) parts(parts []part) {
 	}
 }
 
-// body is the code of a function of the shape.
+// body returns the code of a function of the shape.
 func (s shape) body() string {
 	if s.Params+s.Locals == 0 {
 		s.Locals = 1 // parts use one
@@ -284,11 +284,11 @@ func (s shape) body() string {
 	return string(w.b)
 }
 
-// shapeGlobals are those that parts use, one of each type that a number has.
+// shapeGlobals are the globals that parts use, one of each number type.
 var shapeGlobals = []string{"\x7f\x01\x41\x00\x0b", "\x7e\x01\x42\x00\x0b", "\x7d\x01\x43\x00\x00\x00\x00\x0b",
 	"\x7c\x01\x44\x00\x00\x00\x00\x00\x00\x00\x00\x0b"}
 
-// module is a guest with the functions of the shape.
+// module returns a guest with the functions of the shape.
 func (s shape) module() []byte {
 	i32s := func(n int) string { return vector(same(n, "\x7f")...) }
 	m := guestParts{
@@ -299,7 +299,7 @@ func (s shape) module() []byte {
 	for range s.Globals {
 		m.globals = append(m.globals, "\x7f\x01\x41\x00\x0b")
 	}
-	for i := range s.Types { // each of them another
+	for i := range s.Types { // each is different
 		own := []byte(strings.Repeat("\x7f", s.TypeParams))
 		for j := 0; j < len(own) && j < 8; j++ {
 			own[j] = "\x7f\x7e\x7d\x7c"[i>>(2*j)&3]
@@ -318,7 +318,7 @@ func (s shape) has(kind string) bool {
 	return in(s.Parts)
 }
 
-// mutate gives a shape that differs a little.
+// mutate returns a shape that differs a little.
 func (s shape) mutate(r *rand.Rand) shape {
 	s.Parts = cloneParts(s.Parts)
 	scale := func(n *int, most int) {
@@ -379,7 +379,7 @@ func randomPart(r *rand.Rand) part {
 func mutateParts(parts []part, r *rand.Rand, scale func(*int, int), depth int) []part {
 	if len(parts) == 0 || r.IntN(5) == 0 && len(parts) < 5 {
 		p := randomPart(r)
-		if len(parts) > 0 && r.IntN(3) == 0 { // around one that is there
+		if len(parts) > 0 && r.IntN(3) == 0 { // around an existing one
 			i := r.IntN(len(parts))
 			p.Inside, p.N = []part{parts[i]}, 1
 			parts[i] = p

@@ -20,8 +20,8 @@ const (
 	nobody          = 12345
 )
 
-// Compiled code that came with an image: of root, and for a process of another user
-// to read. Each case changes it, and says where the process then has its code from.
+// Compiled code from an image belongs to root, and a process of another user reads it.
+// Each case changes it, and says where the process then gets its code.
 func TestCacheThatWasShipped(t *testing.T) {
 	if dir := os.Getenv(shippedVariable); dir != "" {
 		wasm, err := os.ReadFile(filepath.Join(dir, "store.wasm"))

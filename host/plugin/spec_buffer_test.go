@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// smallBuffer is a guest whose exchange buffer has at most a number of bytes. It
-// counts the bytes that come to session_restore, which session_sweep answers.
+// smallBuffer returns a guest whose exchange buffer has at most a number of bytes. It
+// counts the bytes passed to session_restore; session_sweep answers the count.
 func smallBuffer(t testing.TB, most int) *plugin.Plugin {
 	m := specGuest(t)
 	const counter = 1024
@@ -26,8 +26,8 @@ func smallBuffer(t testing.TB, most int) *plugin.Plugin {
 	return open(t, m.bytes(), specConfigOf(nil))
 }
 
-// A host that asks for more than it needs, so as not to ask again soon, must not
-// take the answer for one to what it needs.
+// A host may ask for more than it needs, so as not to ask again soon. It must not take
+// the answer for one about what it needs.
 func TestBufferThatCannotDouble(t *testing.T) {
 	p := smallBuffer(t, 100_000)
 	for _, size := range []int{10, 5000, 70_000, 99_999} {

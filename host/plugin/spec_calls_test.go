@@ -15,15 +15,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What a host does around calls: where there is no buffer, past a deadline, in the
-// midst of an enumeration.
+// These tests hold the host around calls: without a buffer, past a deadline, within an
+// enumeration.
 
-// words is a section as one line.
+// words returns a section as one line.
 func words(t testing.TB, section int) string {
 	return strings.Join(strings.Fields(specSection(t, section)), " ")
 }
 
-// TestSpecNoBuffer: without an exchange buffer no call is made, the answer is
+// TestSpecNoBuffer: without an exchange buffer the host makes no call, the answer is
 // NO_SPACE, the instance lives on, and the next call asks again.
 func TestSpecNoBuffer(t *testing.T) {
 	require.Contains(t, words(t, sectionMemory), "whoever called gets NO_SPACE, for every operation, as if the guest had answered it")
@@ -50,7 +50,7 @@ func TestSpecNoBuffer(t *testing.T) {
 	require.ErrorIs(t, p.Set(ctx, long), store.ErrNoSpace, "and takes the buffer with it")
 	for _, name := range slices.Sorted(maps.Keys(specOperations)) {
 		switch name {
-		case "clear", "save", "sweep", "keys", "snapshot": // which need no buffer
+		case "clear", "save", "sweep", "keys", "snapshot": // these need no buffer
 			continue
 		}
 		err := specOperations[name](p)
@@ -74,8 +74,8 @@ func TestSpecNoBuffer(t *testing.T) {
 	require.Equal(t, 16<<20+128<<10, plugin.MaxBuffer)
 }
 
-// TestSpecDeadline: a call past its deadline ends with its instance, which another
-// follows; other shards notice nothing.
+// TestSpecDeadline: a call past its deadline ends with its instance, and a new instance
+// follows. Other shards notice nothing.
 func TestSpecDeadline(t *testing.T) {
 	text := words(t, sectionLife)
 	for _, says := range []string{"An instance can end at any point, within a call and between two", "the calls of steps 2 to 5 included",
@@ -104,7 +104,7 @@ func TestSpecDeadline(t *testing.T) {
 	}
 }
 
-// TestSpecCursors: what ends an enumeration that does not end by itself.
+// TestSpecCursors: the host ends an enumeration that does not end by itself.
 func TestSpecCursors(t *testing.T) {
 	text := words(t, sectionOptional)
 	require.Contains(t, text, "no cursor may come twice, and there may be at most 2²⁴ chunks")
@@ -145,10 +145,10 @@ func TestSpecListsThatAreTooLong(t *testing.T) {
 	config.Settings["long"] = strings.Repeat("x", most)
 	_, err := plugin.Open(ctx, specGuest(t).bytes(), config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
-	require.ErrorContains(t, err, "Settings have")
+	require.ErrorContains(t, err, "Settings are")
 }
 
-// TestSpecMessagesOfOtherCalls: a message is of one call, and of an operation.
+// TestSpecMessagesOfOtherCalls: a message belongs to one call, and to an operation.
 func TestSpecMessagesOfOtherCalls(t *testing.T) {
 	require.Contains(t, words(t, sectionImports), "so is one of `session_alloc` and `_initialize`")
 	m := specGuest(t)

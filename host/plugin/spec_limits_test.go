@@ -37,7 +37,7 @@ func TestSpecLimitsOfKeysAndValues(t *testing.T) {
 	}
 	require.Zero(t, p.Stats().Restarts)
 
-	// What a guest returns is held to the same.
+	// The same limits hold for what a guest returns.
 	for length, want := range map[int]error{value[1]: nil, value[1] + 1: plugin.ErrProtocol} {
 		m := specGuest(t)
 		m.returns(abi.ExportGet, abi.Pack(specBuffer, uint32(length)))
@@ -73,7 +73,7 @@ func TestSpecLimitOfMemory(t *testing.T) {
 	require.ErrorIs(t, err, plugin.ErrLimits)
 }
 
-// specRecords is a chunk of a snapshot of n bytes, with one record of the largest
+// specRecords returns a snapshot chunk of n bytes, with one record of the largest
 // value.
 func specRecords(n int) (head []byte, second int, tail []byte) {
 	record := func(value int) []byte {

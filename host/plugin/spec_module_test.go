@@ -7,8 +7,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// The following make a whole guest of the signatures that the specification
-// gives, with a body of its own for each function.
+// These types make a whole guest of the signatures in the specification, with a body
+// of its own for each function.
 
 // Value types and a few instructions, in their binary form.
 const (
@@ -20,7 +20,7 @@ const (
 	opI64ExtendI32         = 0xac
 )
 
-// specFunction is an import, or a function of the module that is exported.
+// specFunction is an import, or an exported function of the module.
 type specFunction struct {
 	module          string // of an import
 	name            string
@@ -47,7 +47,7 @@ const (
 	specBuffer = 1 << 16 // where the exchange buffer lies, behind the data
 )
 
-// export returns the function of a name, to be changed.
+// export returns the function of a name, for changes.
 func (m *specModule) export(name string) *specFunction {
 	i := slices.IndexFunc(m.exports, func(f specFunction) bool { return f.name == name })
 	if i < 0 {
@@ -66,8 +66,8 @@ func (m *specModule) returns(name string, n int64) {
 	m.export(name).body = append([]byte{opI64Const}, sleb(n)...)
 }
 
-// imported returns the index of an imported function, which it imports first if
-// need be.
+// imported returns the index of an imported function, and imports it first if
+// necessary.
 func (m *specModule) imported(f specFunction) int {
 	i := slices.IndexFunc(m.imports, func(g specFunction) bool { return g.module == f.module && g.name == f.name })
 	if i >= 0 {

@@ -12,8 +12,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
-// limitRows are the rows of section 11 that the limits of a module stand in, by the
-// field of preflight.Limits.
+// limitRows are the rows of section 11 with the limits of a module, by the field of
+// preflight.Limits.
 var limitRows = map[string]string{
 	"Module":        "the binary",
 	"Types":         "function types",
@@ -35,8 +35,8 @@ var limitRows = map[string]string{
 	"CompileMemory": "the host's estimate of the memory for compiling it",
 }
 
-// TestSpecModuleLimits: the table has each limit that a module is held to, with its
-// number, and no other.
+// TestSpecModuleLimits: the table has each limit for a module, with its number, and no
+// other.
 func TestSpecModuleLimits(t *testing.T) {
 	_, after, ok := strings.Cut(specSection(t, sectionLimits), "### The module")
 	require.True(t, ok)

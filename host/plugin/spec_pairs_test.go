@@ -12,8 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// The lists of names and values: what a guest says of itself, and what it is
-// told.
+// The lists of names and values: a guest's description of itself, and its settings.
 
 // describing makes a guest describe itself by pairs.
 func describing(t testing.TB, pairs ...string) []byte {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The following read abi/SPEC.md.
+// These functions read abi/SPEC.md.
 
 // specSection returns a section of the specification, by its number.
 func specSection(t testing.TB, number int) string {
@@ -29,7 +29,7 @@ func specRows(t testing.TB, number int) (rows [][]string) {
 	return rowsOf(specSection(t, number))
 }
 
-// specRowsOf returns those that stand under the heading of a function.
+// specRowsOf returns the rows under the heading of a function.
 func specRowsOf(t testing.TB, number int, function string) [][]string {
 	t.Helper()
 	_, after, ok := strings.Cut(specSection(t, number), "### `"+function+" ")
@@ -83,7 +83,7 @@ func specNumbers(t testing.TB, pattern, text string) (numbers []int) {
 	return numbers
 }
 
-// specFunctions returns the functions that headings of a section tell of.
+// specFunctions returns the functions in the headings of a section.
 func specFunctions(t testing.TB, number int) (functions []specFunction) {
 	t.Helper()
 	headings := regexp.MustCompile("(?m)^### `(\\w+) \\(([^)]*)\\) → ([^`]*)`$").FindAllStringSubmatch(specSection(t, number), -1)
@@ -95,7 +95,7 @@ func specFunctions(t testing.TB, number int) (functions []specFunction) {
 			if len(words) > 0 {
 				waiting++
 			}
-			if len(words) == 2 { // "cfg_ptr, cfg_len i32": the type is that of all since the last one
+			if len(words) == 2 { // "cfg_ptr, cfg_len i32": the type holds for all since the last one
 				f.params = append(f.params, bytes.Repeat([]byte{specType(t, words[1])}, waiting)...)
 				waiting = 0
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Section 12: which shard is asked for a key, and whose directory it is.
+// Section 12: which shard serves a key, and which guest may open a directory.
 
 func mutant(t testing.TB, name string) []byte {
 	t.Helper()
@@ -25,7 +25,7 @@ func mutant(t testing.TB, name string) []byte {
 	return wasm
 }
 
-// TestSpecShardOfKeys: the keys of the table reach the shards that it says.
+// TestSpecShardOfKeys: the keys of the table reach the shards given there.
 func TestSpecShardOfKeys(t *testing.T) {
 	rows := specRows(t, sectionShards)
 	require.NotEmpty(t, rows)
@@ -69,7 +69,7 @@ func TestSpecFirstShard(t *testing.T) {
 	require.Regexp(t, `shard.0.shards.8.$`, said[1].Message)
 }
 
-// TestSpecReshard: a guest that finds its records with any number is opened with it,
+// TestSpecReshard: a guest that finds its records with any number opens with another,
 // which is the directory's from then on.
 func TestSpecReshard(t *testing.T) {
 	wasm, dir := mutant(t, "file_reshards"), t.TempDir()
@@ -85,15 +85,15 @@ func TestSpecReshard(t *testing.T) {
 		require.Equal(t, 100, heldShards(p, 100))
 		require.NoError(t, p.Close(ctx))
 	}
-	// The same directory under a guest that does not.
+	// The same directory, with a guest that does not.
 	_, err := plugin.Open(ctx, fileGuest(t), overDir(dir, 2))
 	var other *plugin.ShardsError
 	require.ErrorAs(t, err, &other)
 	require.Equal(t, 4, other.Written)
 }
 
-// TestSpecOwnRefusal: what a guest itself refuses is the same kind of error, with
-// both numbers and what the guest says, and changes nothing.
+// TestSpecOwnRefusal: a guest's own refusal gives the same kind of error, with both
+// numbers and the guest's message, and changes nothing.
 func TestSpecOwnRefusal(t *testing.T) {
 	wasm, dir := mutant(t, "file_refuses"), t.TempDir()
 	p := open(t, wasm, overDir(dir, 2))
@@ -134,8 +134,8 @@ func TestSpecOwnRefusal(t *testing.T) {
 	require.Equal(t, 2, open(t, mutant(t, "file_refuses"), overDir(dir, 2)).Info().Shards)
 }
 
-// TestSpecDirectory: the numbers and names of the directory. What else is said of it
-// the tests of internal/mount and internal/dirlock hold.
+// TestSpecDirectory: the numbers and names of the directory. The tests of internal/mount
+// and internal/dirlock hold the rest.
 func TestSpecDirectory(t *testing.T) {
 	text := strings.Join(strings.Fields(specSection(t, sectionShards)), " ")
 	require.Contains(t, text, "its name is `"+plugin.DefaultMountPath+"`")

@@ -21,10 +21,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// These tests read abi/SPEC.md and hold the host to it: what stands there is
-// tried with guests made of it. Package abi holds it against its constants.
+// These tests read abi/SPEC.md and hold the host to it, with guests made from its text.
+// Package abi compares it with its constants.
 
-// specGuest is a guest with every export that the specification has. It accepts
+// specGuest returns a guest with every export of the specification. It accepts
 // everything and keeps nothing.
 func specGuest(t testing.TB) *specModule {
 	m := &specModule{exports: append(specFunctions(t, sectionRequired), specFunctions(t, sectionOptional)...)}
@@ -57,7 +57,7 @@ func specConfigOf(logger *slog.Logger) plugin.Config {
 	return config
 }
 
-// refused wants a module to be refused for a reason that names something.
+// refused requires that a module is refused for a reason with these words.
 func refused(t *testing.T, wasm []byte, kind error, named string) {
 	t.Helper()
 	_, err := plugin.Open(ctx, wasm, specConfigOf(nil))
@@ -106,7 +106,7 @@ func TestSpecImports(t *testing.T) {
 	for i := range functions {
 		functions[i].module = abi.ModuleName
 	}
-	// What all functions of WASI are, the runtime's own implementation says.
+	// The runtime's own implementation says which functions WASI has.
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer r.Close(ctx)
 	wasi, err := wasi_snapshot_preview1.NewBuilder(r).Compile(ctx)
@@ -144,7 +144,7 @@ func TestSpecFeatures(t *testing.T) {
 		}
 		return names
 	}
-	// A feature is shown by code in the marker, which nobody calls, or by a section.
+	// Code in the marker, which nobody calls, or a section shows a feature.
 	body := func(code ...byte) func(*specModule) {
 		return func(m *specModule) { m.export(abi.ExportMarker).body = code }
 	}
@@ -199,7 +199,7 @@ func TestSpecFeatures(t *testing.T) {
 	refused(t, m.bytes(), plugin.ErrFeature, "start section")
 }
 
-// TestSpecLife: the steps of section 2, in their order.
+// TestSpecLife: the steps of section 2, in order.
 func TestSpecLife(t *testing.T) {
 	var said []string
 	for _, step := range regexp.MustCompile("(?m)^\\d\\. .*(?:\n   .*)*").FindAllString(specSection(t, sectionLife), -1) {
@@ -256,7 +256,7 @@ func guestLines(t testing.TB, b *logBuffer) (lines []guestLine) {
 	return lines
 }
 
-// operations of a store, by the names that the table of codes has for them.
+// operations of a store, by their names in the table of codes.
 var specOperations = map[string]func(p *plugin.Plugin) error{
 	"get":    func(p *plugin.Plugin) error { _, err := p.Get(ctx, []byte("k"), 1); return err },
 	"set":    func(p *plugin.Plugin) error { return p.Set(ctx, store.Write{Key: []byte("k"), Now: 1}) },
@@ -280,7 +280,7 @@ var specOperations = map[string]func(p *plugin.Plugin) error{
 	},
 }
 
-// TestSpecCodes: each code of each operation that may answer it is an error that
+// TestSpecCodes: each code, from each operation that may answer it, gives an error that
 // a caller can decide by, and leaves the instance alive.
 func TestSpecCodes(t *testing.T) {
 	fail := func(t *testing.T, operation string, code int64, want error) {
@@ -315,7 +315,7 @@ func TestSpecCodes(t *testing.T) {
 			for _, operation := range operations {
 				require.Contains(t, specOperations, operation)
 				if operation == "set" {
-					continue // below: here it is what shows that the instance lives
+					continue // below: here it shows that the instance lives
 				}
 				fail(t, operation, code, want)
 			}

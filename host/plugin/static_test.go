@@ -10,7 +10,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// What can be told without compiling, Check tells, and what it lets through opens.
+// Check finds every fault that shows without compiling, and a module that it accepts
+// opens.
 func TestCheckTellsWhatOpenWould(t *testing.T) {
 	code := func(body string) guestParts { return guestParts{further: []string{"\x00" + body + "\x0b"}} }
 	elements := func(content string) guestParts { return guestParts{elements: content} }
@@ -91,7 +92,7 @@ func TestCheckTellsWhatOpenWould(t *testing.T) {
 	}
 }
 
-// The types of operands are the compiler's to check: it refuses and does not panic.
+// The compiler checks the types of operands: it refuses and does not panic.
 func TestOpenTellsOfTypes(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing to drop":      "\x1a",
@@ -112,8 +113,8 @@ func TestOpenTellsOfTypes(t *testing.T) {
 	}
 }
 
-// What preflight knows of instructions is what the compiler does: each can be read
-// over, and none is there that is not.
+// Preflight knows the same instructions as the compiler: it can read over each, and
+// knows no others.
 func TestEveryInstructionIsKnown(t *testing.T) {
 	open := func(body string) error {
 		p, err := plugin.Open(ctx, guestParts{further: []string{body}, types: []string{plain}, globals: shapeGlobals}.module(), untrusted())

@@ -27,10 +27,10 @@ func value(revision uint64, rest string) []byte {
 	return append(b, rest...)
 }
 
-// TestContract holds the same guest with more and less of the optional exports
-// to the conformance suite, so that what it does itself and what the host does
-// for it are the same. The guests are small: many shards have room for all of
-// the suite's records, except where it wants values of megabytes.
+// TestContract runs the conformance suite with the same guest and more or fewer of the
+// optional exports, so the guest's own work and the host's in its place are the same.
+// The guests are small: many shards have room for all of the suite's records, except
+// for its values of megabytes.
 func TestContract(t *testing.T) {
 	full := guest(t, "store")
 	config := quiet()
@@ -62,7 +62,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// TestEverydayAnswersAreBare, so that they cost nothing.
+// TestEverydayAnswersAreBare: everyday answers are bare errors and cost nothing.
 func TestEverydayAnswersAreBare(t *testing.T) {
 	for _, name := range []string{"store", "tiny"} {
 		s, key := open(t, guest(t, name), quiet()), []byte("key")

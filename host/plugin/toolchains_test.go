@@ -17,13 +17,13 @@ func sections(all ...string) []byte {
 	return module(each...)
 }
 
-// producer is what a toolchain says of itself.
+// producer is a toolchain's entry about itself.
 func producer(name string) string {
 	return "\x00\x09producers\x01\x0cprocessed-by\x01" + string(rune(len(name))) + name + "\x011"
 }
 
-// Whoever is refused for what the toolchain did is told which flag helps: that of
-// the toolchain, if the module says which it was, and else those of all.
+// A refusal that the toolchain caused says which flag helps: that of the toolchain, if
+// the module names it, and else those of all.
 func TestRefusalsNameTheFlag(t *testing.T) {
 	const types = "\x01\x01\x60\x00\x00"
 	body := func(code string) []string {
@@ -35,7 +35,7 @@ func TestRefusalsNameTheFlag(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		sections []string
-		c        string // what clang is to be told; of all toolchains if empty
+		c        string // the flags for clang; those of all toolchains if empty
 		others   []string
 	}{
 		{"reference types", []string{"\x01\x01\x60\x01\x6f\x00"}, "-mno-reference-types", []string{"-C target-feature=-reference-types", "asc --enable reference-types", "-mcpu=generic-reference_types"}},

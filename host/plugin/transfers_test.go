@@ -12,7 +12,7 @@ import (
 )
 
 // No call of a guest moves more than one record's worth between its memory and a file,
-// with however many vectors of whatever length: nothing ends a call of the host.
+// however many vectors it has and however long: nothing ends a call of the host.
 func TestTransfersAreBounded(t *testing.T) {
 	config := quiet()
 	config.Trusted, config.Shards, config.MemoryLimit, config.Deadline = false, 1, 64<<20, time.Minute

@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// A guest that nobody vouches for needs no setting to be stopped: a loop without end
-// costs its caller a call, and the process nothing.
+// A guest that nobody vouches for is stopped without a setting: an endless loop costs
+// its caller a call, and the process nothing.
 func TestALoopEndsWithoutASetting(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	p, err := plugin.OpenFile(ctx, filepath.Join("testdata", "hostile.wasm"), plugin.Config{})
@@ -31,7 +31,7 @@ func TestALoopEndsWithoutASetting(t *testing.T) {
 		case err = <-looping:
 			ended = true
 		default:
-			// What a loop that cannot be interrupted would keep from ending.
+			// An uninterruptible loop would keep this from ending.
 			runtime.GC()
 			require.NoError(t, neighbour.Set(ctx, store.Write{Key: key, Value: value(1, ""), Now: 1}))
 			served++
@@ -43,7 +43,7 @@ func TestALoopEndsWithoutASetting(t *testing.T) {
 	require.Positive(t, served)
 }
 
-// What a guest may do without being trusted, and what else hangs on it.
+// The rights of a guest that is not trusted, and what else depends on trust.
 func TestTrust(t *testing.T) {
 	for _, c := range []struct {
 		name     string
