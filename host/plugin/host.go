@@ -36,7 +36,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			},
 		},
 		{
-			name: "files", meaning: "read, make, change and remove files in a directory that is mounted for it",
+			name: "files", meaning: "read, make, change and remove files in a directory mounted for it",
 			functions: system("path_", "fd_readdir"),
 			// What else works on descriptors finds the standard streams only, unless
 			// there is something that opens files.
@@ -68,7 +68,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			},
 		},
 		{
-			name: "wait", meaning: "sleep for a millisecond in each call at most",
+			name: "wait", meaning: "sleep for at most a millisecond in each call",
 			functions: system("poll_oneoff", "sched_yield"),
 		},
 		{
@@ -76,11 +76,11 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			functions: system("proc_"),
 		},
 		{
-			name: "environment", meaning: "look for arguments and environment variables, of which there are none",
+			name: "environment", meaning: "read arguments and environment variables; there are none",
 			functions: system("args_", "environ_"),
 		},
 		{
-			name: "sockets", meaning: "ask for sockets, of which there are none",
+			name: "sockets", meaning: "ask for sockets; there are none",
 			functions: system("sock_"),
 		},
 	}

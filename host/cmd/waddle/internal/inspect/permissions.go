@@ -59,7 +59,7 @@ func (t *text) permissions(r *Report) {
 	case r.Incomplete:
 		t.line("  as far as it could be read; the rest is not known")
 	case n == 0:
-		t.line("  compute in its own memory, and nothing else")
+		t.line("  only compute in its own memory")
 	case r.Permissions[n-1].Name != Unknown:
 		t.line("  and nothing else but compute in its own memory: no %s", strings.Join(notAmong(r.Permissions), ", no "))
 	}
