@@ -43,7 +43,7 @@ func TestRecordsAboveMaxSize(t *testing.T) {
 		require.Equal(t, session.EventCorrupt, events[0].Kind)
 		require.ErrorIs(t, events[0].Err, session.ErrDecode)
 		require.ErrorContains(t, events[0].Err, "Settings.MaxSize")
-		require.Regexp(t, `a stored value of 3145\d\d\d bytes`, events[0].Err.Error())
+		require.Regexp(t, `the value is 3145\d\d\d bytes`, events[0].Err.Error())
 
 		got := b.at(reader).do(func(s *session.Session) { require.NoError(t, s.Set("user", "eve")) })
 		require.Equal(t, http.StatusOK, got.StatusCode, "the visitor goes on, with another session")
