@@ -35,7 +35,7 @@ func permissionsOf(m *preflight.Module) []Permission {
 		out = append(out, p)
 	}
 	if len(unknown) > 0 {
-		p := Permission{Name: Unknown, Meaning: "call what a host of this version does not have"}
+		p := Permission{Name: Unknown, Meaning: "call functions that a host of this version lacks"}
 		for _, i := range unknown {
 			p.By = append(p.By, i.Module+"."+i.Name)
 		}
