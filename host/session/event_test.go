@@ -211,7 +211,7 @@ func TestLogEvents(t *testing.T) {
 	}
 	require.Equal(t, []map[string]any{
 		{"level": "INFO", "msg": "session created", "session": "0123456789ab"},
-		{"level": "ERROR", "msg": "session failed", "reason": store.ErrNoSpace.Error()},
+		{"level": "ERROR", "msg": "session failed", "error": store.ErrNoSpace.Error()},
 	}, lines)
 
 	t.Run("the default logger, as it is then", func(t *testing.T) {

@@ -141,7 +141,7 @@ func writeEvent(ctx context.Context, to *slog.Logger, e Event, more ...slog.Attr
 		}
 	}
 	if e.Err != nil {
-		attrs = append(attrs, slog.String("reason", e.Err.Error()))
+		attrs = append(attrs, slog.String("error", e.Err.Error()))
 	}
 	to.LogAttrs(ctx, e.Level(), "session "+e.Kind.String(), append(attrs, more...)...)
 }

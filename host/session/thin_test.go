@@ -83,7 +83,7 @@ func TestAStoreThatIsDownGivesAHandfulOfLines(t *testing.T) {
 		for _, line := range lines {
 			require.Equal(t, "ERROR", line["level"])
 			require.Equal(t, "session unavailable", line["msg"])
-			require.Contains(t, line["reason"], "connection refused")
+			require.Contains(t, line["error"], "connection refused")
 		}
 		last := lines[len(lines)-1]
 		require.NotContains(t, last, "session", "they were of many")
