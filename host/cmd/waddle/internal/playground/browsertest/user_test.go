@@ -123,12 +123,12 @@ func TestFormToken(t *testing.T) {
 // The page shows how the sessions are kept: all settings, but no secret.
 func TestAbout(t *testing.T) {
 	const secret = "0123456789abcdef0123456789abcdef"
-	b := open(t, "WADDLE_SECRET="+secret, "SESSION_COOKIE_SECURE=auto", "SESSION_IDLE_TIMEOUT=90m")
+	b := open(t, "WADDLE_SECRET="+secret, "SESSION_COOKIE_SECURE=false", "SESSION_IDLE_TIMEOUT=90m")
 	b.until(`document.querySelector("#settings div")`)
 	require.Contains(t, b.text("#sealing"), "1 key")
 	require.Contains(t, b.text("#engine-keeps"), "in memory")
 	settings := eval[map[string]string](b, `Object.fromEntries([...document.querySelectorAll("#settings div")].map((e) => [e.children[0].textContent, e.children[1].textContent]))`)
-	require.Equal(t, "auto", settings["SESSION_COOKIE_SECURE"])
+	require.Equal(t, "false", settings["SESSION_COOKIE_SECURE"])
 	require.Equal(t, "1h30m", settings["SESSION_IDLE_TIMEOUT"])
 	require.Equal(t, "1 key", settings["WADDLE_SECRET"])
 	require.Greater(t, len(settings), 25)
