@@ -152,7 +152,7 @@ func (c *chores) sweep(shard int) {
 }
 
 // save saves the shard's writes.
-func (c *chores) save(shard int) { _ = c.p.store.SaveShard(c.ctx, shard, c.p.judged()) }
+func (c *chores) save(shard int) { _ = c.p.store.SaveShard(c.ctx, shard, c.p.judged) }
 
 func always(int) bool { return true }
 

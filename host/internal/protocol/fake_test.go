@@ -23,6 +23,7 @@ type fake struct {
 	calls     map[string]int // by operation, over all instances
 	opened    []int          // shards, in order
 	fail      map[string]error
+	flush     func(now store.Millis) (left int64) // nil for a guest without session_flush
 
 	// within runs in each call of an instance, without a lock.
 	within func(op string, shard int)
@@ -202,7 +203,12 @@ func (i *fakeInstance) Sweep(most int, now store.Millis) (int64, error) {
 	return removed, nil
 }
 
-func (i *fakeInstance) Flush(int, store.Millis) (int64, error) { return 0, Absent }
+func (i *fakeInstance) Flush(_ int, now store.Millis) (int64, error) {
+	if i.f.flush == nil {
+		return 0, Absent
+	}
+	return i.f.flush(now), nil
+}
 
 func (i *fakeInstance) Keys(cursor int64, now store.Millis) (int64, []byte, error) {
 	return i.enumerate("keys", cursor, now, func(list []byte, r store.Record) []byte { return abi.AppendKey(list, r.Key) })

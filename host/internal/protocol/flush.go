@@ -58,12 +58,14 @@ func (s *shard) distrust(in *runner) {
 // write and all before it are durable. able is false if the guest can only save
 // everything at once. An error ends it, and answered says whether the guest answered
 // that error; session_save then reports the outcome.
-func (s *shard) flush(ctx context.Context, m mark, now store.Millis) (able, answered bool, err error) {
+//
+// Each step gets the time anew, for the reason that [Store.SweepShard] has.
+func (s *shard) flush(ctx context.Context, m mark, now func() store.Millis) (able, answered bool, err error) {
 	p := &s.progress
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
 	for !p.has(m) {
-		step, err := s.flushStep(ctx, m, now)
+		step, err := s.flushStep(ctx, m, now())
 		switch {
 		case err != nil || !step.able:
 			return step.able, step.answered, err

@@ -37,7 +37,7 @@ func TestShardsOpenWhenNeeded(t *testing.T) {
 	require.NoError(t, st.Save(t.Context(), 1))
 	require.Equal(t, 3, f.count("save"))
 	for i := range 8 {
-		require.NoError(t, st.SaveShard(t.Context(), i, 1))
+		require.NoError(t, st.SaveShard(t.Context(), i, at(1)))
 		require.True(t, st.SweepShard(t.Context(), i, at(1)))
 		require.True(t, st.TellTime(t.Context(), i, 1))
 	}

@@ -140,8 +140,8 @@ func TestOnceForAll(t *testing.T) {
 
 	require.NoError(t, st.Save(t.Context(), 1))
 	require.Equal(t, 1, f.count("save"))
-	require.NoError(t, st.SaveShard(t.Context(), 0, 1))
-	require.NoError(t, st.SaveShard(t.Context(), 0, 1), "nothing was written since")
+	require.NoError(t, st.SaveShard(t.Context(), 0, at(1)))
+	require.NoError(t, st.SaveShard(t.Context(), 0, at(1)), "nothing was written since")
 	require.Equal(t, 2, f.count("save"))
 
 	stats := st.Stats()

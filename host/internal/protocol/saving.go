@@ -27,7 +27,7 @@ func (st *Store) Save(ctx context.Context, now store.Millis) error {
 		if err != nil {
 			return err
 		}
-		_, answered, err := s.flush(ctx, m, now)
+		_, answered, err := s.flush(ctx, m, func() store.Millis { return now })
 		if answered {
 			return nil
 		}
@@ -210,10 +210,10 @@ func (st *Store) Unsaved(shard int) bool {
 
 // SaveShard is a step of saving: it makes durable the writes to a shard since the last
 // step, or to all shards if there is only one part. It logs errors.
-func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) error {
+func (st *Store) SaveShard(ctx context.Context, shard int, now func() store.Millis) error {
 	var err error
 	if st.remote() {
-		err = st.saveRemote(ctx, now)
+		err = st.saveRemote(ctx, now())
 	} else {
 		err = st.shards[shard].saveWritten(ctx, now)
 	}
@@ -224,7 +224,7 @@ func (st *Store) SaveShard(ctx context.Context, shard int, now store.Millis) err
 }
 
 // saveWritten saves if there was a write since the last time.
-func (s *shard) saveWritten(ctx context.Context, now store.Millis) error {
+func (s *shard) saveWritten(ctx context.Context, now func() store.Millis) error {
 	if s.resting() {
 		return nil
 	}
@@ -242,7 +242,7 @@ func (s *shard) saveWritten(ctx context.Context, now store.Millis) error {
 	able, _, err := s.flush(ctx, m, now)
 	switch {
 	case !able:
-		return s.saveUpTo(m, now)
+		return s.saveUpTo(m, now())
 	case err != nil:
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}

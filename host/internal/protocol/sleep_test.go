@@ -41,7 +41,7 @@ func TestSleepLosesNothing(t *testing.T) {
 	require.Equal(t, 4, f.count("close"))
 	require.Equal(t, saves+4, f.count("save"), "saved first")
 	for i := range 4 {
-		require.NoError(t, st.SaveShard(t.Context(), i, 1))
+		require.NoError(t, st.SaveShard(t.Context(), i, at(1)))
 		require.True(t, st.SweepShard(t.Context(), i, at(1)))
 		require.True(t, st.TellTime(t.Context(), i, 1))
 		require.False(t, st.Awake(i))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -64,6 +65,21 @@ func TestSweepBySetClock(t *testing.T) {
 	require.True(t, p.SweepShard(t.Context(), 0, clock))
 	require.Greater(t, told, 1)
 	require.Equal(t, uint64(told), p.Stats()[0].Ops["sweep"].Calls)
+}
+
+// The same goes for a shard that is being saved, since saving drops what has expired.
+func TestSaveBySetClock(t *testing.T) {
+	f := newFake()
+	var told []store.Millis
+	f.flush = func(now store.Millis) (left int64) {
+		told = append(told, now)
+		return int64(max(0, 3-len(told)))
+	}
+	p := f.open(t, Config{Shards: 1})
+	require.NoError(t, p.Set(t.Context(), store.Write{Key: []byte("key"), Value: make([]byte, abi.RevisionSize), Now: 1}))
+	clock := store.Millis(1000)
+	require.NoError(t, p.SaveShard(t.Context(), 0, func() store.Millis { clock--; return clock }))
+	require.Equal(t, []store.Millis{999, 998, 997}, told)
 }
 
 func TestSweepSize(t *testing.T) {
