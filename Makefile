@@ -22,7 +22,7 @@ TOOLS := $(CURDIR)/.ci/tools/go.mod
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
 # Tests in raced packages that compile large modules. The race detector makes
-# wazero's compiler, which has one goroutine here, ten times slower.
+# wazero's compiler, which has one goroutine here, six times slower.
 COMPILE := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
 
 .PHONY: help run test vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
