@@ -1,0 +1,50 @@
+// Package rewrite changes a module before it is compiled, so that a host can bound
+// what the module takes. It reads and writes modules with wasmbin. It knows nothing of
+// the engine's API, of plugins or of policy: it adds the counters, and the host decides.
+//
+// # Fuel
+//
+// Fuel is the work that a guest has done, in units: adding two numbers is one. With
+// [Options.Meter], the module counts its fuel down in a global that it exports as
+// [FuelExport]. Whenever the counter is negative at a check, the module calls an added
+// empty function, [Report.Hook]. A listener of that function sets the counter, or ends
+// the call.
+//
+// Each instruction belongs to one region: that of the innermost loop around it, or the
+// entry of its function if there is none. The instruction loop itself belongs to the
+// region around it. Entering a region charges the sum of its weights at once, whether
+// or not the instructions run: all of them count, even those that can never run. A
+// function's entry is entered by each call of it. A loop is entered from above and by
+// each branch to it. The weights are these:
+//
+//   - Each instruction has the weight that [Weight] gives, however often it is read or
+//     written as one region.
+//   - call and call_indirect weigh one more for each parameter and each result of the
+//     type, and one more for every [GlobalsPerUnit] mutable globals of the module as it
+//     was, rounded down.
+//   - block, loop and if weigh one more for each parameter and result of their type.
+//   - br, br_if and br_table weigh one more for each value that the label takes, of a
+//     table the last label. return weighs one more for each result of the function.
+//   - The entry of a function weighs one more for every [LocalsPerUnit] locals that it
+//     declares, rounded down. Parameters do not count here.
+//   - The call of a leaf weighs in addition what the entry of the leaf weighs.
+//
+// A leaf has no charge of its own. A function is a leaf if
+//
+//   - it is not imported or exported, is not the start function, is in no element
+//     segment, and no ref.func in the module names it;
+//   - it has no loop, no call_indirect and no instruction that is charged by length, and
+//     it calls leaves only;
+//   - its entry weighs at most [LeafWeight], the leaves that it calls included.
+//
+// Some instructions are charged by length besides, just before they run. An operand is
+// an unsigned number, and a charge is rounded down:
+//
+//   - memory.copy, memory.fill and memory.init: one for every [BytesPerUnit] bytes;
+//   - table.copy and table.init: one for each entry;
+//   - memory.grow: [UnitsPerPage] for each page, or nothing for more than 65536 pages,
+//     since that never succeeds.
+//
+// Fuel is therefore a function of the module and its input. It is the same on every
+// machine and in every engine.
+package rewrite
