@@ -103,7 +103,7 @@ func TestEveryFolderIsTested(t *testing.T) {
 func TestDescription(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {
 		info := open(t, file, quiet()).Info()
-		require.Equal(t, "example-store", info.EngineName)
+		require.Equal(t, "example-store", info.Name)
 		require.Equal(t, "1.0.0", info.Version)
 		require.Equal(t, []string{abi.CapabilityCAS}, info.Capabilities)
 		require.Equal(t, abi.MaxKey, info.MaxKey)
@@ -138,7 +138,7 @@ func TestSettings(t *testing.T) {
 			t.Run(c.name+"="+c.value, func(t *testing.T) {
 				config := quiet()
 				config.Shards = 4
-				config.Settings = map[string]string{c.name: c.value}
+				config.GuestConfig = map[string]string{c.name: c.value}
 				p, err := plugin.OpenFile(t.Context(), file, config)
 				if c.says == "" {
 					require.NoError(t, err)
@@ -156,7 +156,7 @@ func TestSettings(t *testing.T) {
 func TestMaxRecords(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {
 		config := quiet()
-		config.Settings = map[string]string{"max_records": "10"}
+		config.GuestConfig = map[string]string{"max_records": "10"}
 		p := open(t, file, config)
 		set := func(i int, expires, at int64) error {
 			return p.Set(t.Context(), store.Write{Key: key(i), Value: value(i, 100), Expires: store.Millis(expires), Now: store.Millis(at)})

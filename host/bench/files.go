@@ -228,7 +228,7 @@ func runRecords(ctx context.Context, engines []fileEngine, e filesEffort, dir st
 
 // start opens the engine over a directory; 0 shards means its default.
 func (e fileEngine) start(ctx context.Context, dir string, d plugin.Durability, shards int) (*plugin.Plugin, error) {
-	return e.open(ctx, dir, plugin.Config{Durability: d, Shards: shards, Settings: e.settings,
+	return e.open(ctx, dir, plugin.Config{Durability: d, Shards: shards, GuestConfig: e.settings,
 		CacheDir: e.code, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 

@@ -63,7 +63,7 @@ func TestOpenFromEnv(t *testing.T) {
 				require.NoError(t, err)
 				p, ok := store.As[*plugin.Plugin](s)
 				require.True(t, ok)
-				require.Equal(t, c.is, p.Info().Name)
+				require.Equal(t, c.is, p.Name())
 				m, err := session.New(s, session.Settings{})
 				require.NoError(t, err)
 				var found bool

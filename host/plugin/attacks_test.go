@@ -330,13 +330,13 @@ func attacksThatOpen() []attack {
 		}),
 		opened(lies, "describe_text", boundRunning, untrusted(), func(p *plugin.Plugin) error {
 			info := p.Info()
-			for _, s := range append(info.Capabilities, info.EngineName, info.Version, info.Name) {
+			for _, s := range append(info.Capabilities, info.Name, info.Version, p.Name()) {
 				if len(s) > 3*64 || strings.ContainsAny(s, "\x1b\x07\n\x00\u202e") || !utf8.ValidString(s) {
 					return fmt.Errorf("it is described as %q", s)
 				}
 			}
-			if !strings.HasPrefix(info.EngineName, "a\ufffd\ufffd[31m\ufffdxxx") {
-				return fmt.Errorf("it is called %q", info.EngineName)
+			if !strings.HasPrefix(info.Name, "a\ufffd\ufffd[31m\ufffdxxx") {
+				return fmt.Errorf("it is called %q", info.Name)
 			}
 			return nil
 		}),
@@ -385,13 +385,17 @@ func attacksWithNothing() (all []attack) {
 // for the time that a test has.
 func bombLimits() preflight.Limits {
 	l := preflight.DefaultLimits()
-	l.Work /= 50
+	l.CompileCost /= 50
 	if raced {
-		l.Work /= 16
+		l.CompileCost /= 16
 		l.CompileMemory /= 16
 	}
-	l.Module = 0 // left to Config.MaxModule
 	return l
+}
+
+// pluginLimits are those of the limits that a Config sets.
+func pluginLimits(l preflight.Limits) plugin.Limits {
+	return plugin.Limits{Module: int64(l.Module), CompileCost: l.CompileCost, CompileMemory: l.CompileMemory}
 }
 
 // attacksOnTheCompiler are modules up to the allowed size. Those below the limits
@@ -468,7 +472,7 @@ func attacksOnTheCompiler() (all []attack) {
 
 func compile(wasm []byte) error {
 	config := untrusted()
-	config.Limits, config.OpenDeadline = bombLimits(), 10*time.Second
+	config.Limits, config.OpenDeadline = pluginLimits(bombLimits()), 10*time.Second
 	p, err := plugin.Open(ctx, wasm, config)
 	switch {
 	case err == nil:

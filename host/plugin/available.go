@@ -87,7 +87,7 @@ func readLimit(name string) int64 {
 
 // boundMemory sets MemoryLimit if the config does not. If the config does not set
 // Shards either, it lowers them to what that memory is enough for.
-func (s *settled) boundMemory() {
+func (s *resolved) boundMemory() {
 	if s.MemoryLimit == 0 {
 		s.MemoryLimit = defaultMemory
 		s.container, s.containerSays = available(s.root)
@@ -106,7 +106,7 @@ func (s *settled) boundMemory() {
 }
 
 // sayMemory logs a MemoryLimit that follows from the machine.
-func (s *settled) sayMemory() {
+func (s *resolved) sayMemory() {
 	if s.container == 0 || s.MemoryLimit >= defaultMemory {
 		return
 	}

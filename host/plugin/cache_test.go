@@ -60,7 +60,7 @@ func compilerOnly(t *testing.T, p string) {
 
 func TestCacheDirectory(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 
 	dir := filepath.Join(t.TempDir(), "made", "on", "demand")
 	require.Equal(t, "compiled", use(t, cached(dir)))
@@ -85,7 +85,7 @@ func TestCacheDirectory(t *testing.T) {
 func TestCacheOfAnotherVersion(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	require.Equal(t, "compiled", use(t, cached(dir)))
 	for _, path := range files(t, dir) {
 		version := filepath.Dir(path)
@@ -103,7 +103,7 @@ func TestCacheOfAnotherVersion(t *testing.T) {
 
 func TestCacheThatIsDamaged(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	for name, damage := range map[string]func(b []byte) []byte{
 		"cut to nothing":  func([]byte) []byte { return nil },
 		"cut short":       func(b []byte) []byte { return b[:len(b)/2] },
@@ -183,7 +183,7 @@ func TestCacheDirectoryThatIsNotSafe(t *testing.T) {
 // A guest runs although its code cannot be written, as on a full disk.
 func TestCacheThatCannotBeWritten(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
 	sum := sha256.Sum256(guest(t, "store"))
@@ -198,7 +198,7 @@ func TestCacheThatCannotBeWritten(t *testing.T) {
 
 func TestOldCodeIsRemoved(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
 	old := filepath.Join(dir, strings.Repeat("ab", 32)+"-plain")

@@ -9,7 +9,7 @@ import (
 // prepareCacheDir returns the directory for compiled code, "" for memory only. If a
 // directory is not safe or cannot be made, the guest runs all the same and takes
 // longer to start. The log says what is wrong with the directory.
-func prepareCacheDir(c *settled) string {
+func prepareCacheDir(c *resolved) string {
 	if c.NoCache {
 		return ""
 	}

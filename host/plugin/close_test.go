@@ -183,7 +183,7 @@ func TestSnapshotWithoutAShard(t *testing.T) {
 	}
 	p.Fail(1)
 	err := p.Save(ctx, store.At(time.Now()))
-	require.ErrorIs(t, err, plugin.ErrBreaker)
+	require.ErrorIs(t, err, plugin.ErrBackoff)
 	require.ErrorContains(t, err, "the snapshot has shard 1 as it was at an earlier one")
 	p.Fail(1)
 	require.NoError(t, p.Close(ctx))

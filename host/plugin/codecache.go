@@ -15,10 +15,10 @@ import (
 
 // codeKey tells apart what compiles to different code or is kept elsewhere.
 type codeKey struct {
-	module [sha256.Size]byte
-	dir    string // "" for memory only
-	mode   string // how calls are limited; it is compiled in
-	engine engineKind
+	module  [sha256.Size]byte
+	dir     string // "" for memory only
+	mode    string // how calls are limited; it is compiled in
+	runtime runtimeKind
 }
 
 // codes is the compiled code of a host.
@@ -178,7 +178,7 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 // there, and could not on a worker of the compiler. The memory limit of an instance is
 // not compiled in; [linearMemory] enforces it.
 func (c *code) build(ctx context.Context, b *checked, cache wazero.CompilationCache) (*compiled, error) {
-	config := limitConfig(runtimeConfig(c.key.engine), c.key.mode).WithMemoryLimitPages(maxPages)
+	config := limitConfig(runtimeConfig(c.key.runtime), c.key.mode).WithMemoryLimitPages(maxPages)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}

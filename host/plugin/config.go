@@ -28,7 +28,7 @@ type Config struct {
 
 	// Lazy starts an instance only when it is first needed. Open then takes little
 	// time and misses what only running the guest shows, for instance that it refuses
-	// its Settings; the first operation finds that out. Open runs the guest all the same
+	// its GuestConfig; the first operation finds that out. Open runs the guest all the same
 	// if a directory was written with another number of shards or there is a snapshot.
 	Lazy bool
 
@@ -39,10 +39,10 @@ type Config struct {
 	// guest must export session_snapshot and session_restore. 0 means never.
 	SleepAfter time.Duration
 
-	// Settings are passed to the guest, which defines them. Names
-	// consist of a–z, 0–9 and _; shard, shards, memory_limit and names that
+	// GuestConfig is passed to the guest, which defines the settings in it. Their
+	// names consist of a–z, 0–9 and _; shard, shards, memory_limit and names that
 	// begin with host_ are the host's own.
-	Settings map[string]string
+	GuestConfig map[string]string
 
 	// Shards is the number of instances, a power of two up to 1024. It decides
 	// which shard a key belongs to; see [ShardOf]. 0 means a power of two near
@@ -130,13 +130,9 @@ type Config struct {
 	// they are of no use, the log says why.
 	DebugInfo bool
 
-	// MaxModule bounds the size of the module in bytes. 0 means 32 MiB.
-	MaxModule int64
-
-	// Limits bound what else a module may contain and what compiling it may
-	// take. A field that is 0 has the value of [preflight.DefaultLimits]. Limits.Module
-	// is ignored: MaxModule sets it.
-	Limits preflight.Limits
+	// Limits bound the size of the module and what compiling it may take. The zero
+	// value means [DefaultLimits]. [StrictLimits] are for modules from strangers.
+	Limits Limits
 
 	// Now is the clock of pauses between restarts and of the sweeper. Nil
 	// means [time.Now]. If it leaps more than a day ahead, it removes no expired
@@ -170,7 +166,6 @@ const (
 	leastSequence = 10 * time.Second
 
 	defaultMemory = 512 << 20
-	defaultModule = 32 << 20
 	maxShards     = abi.MaxShards
 	maxAutoShards = 64
 	pageSize      = 1 << 16
@@ -178,8 +173,8 @@ const (
 	maxConfig     = 1 << 16 // bytes of session_open's list
 )
 
-// settled is a Config with everything decided.
-type settled struct {
+// resolved is a Config with everything decided.
+type resolved struct {
 	Config
 	autoShards bool
 	shardLimit int64 // bytes of memory for one instance
@@ -189,9 +184,9 @@ type settled struct {
 	containerSays string
 }
 
-func (c Config) settle() (settled, error) {
-	s := settled{Config: c}
-	s.Settings = maps.Clone(c.Settings)
+func (c Config) resolve() (resolved, error) {
+	s := resolved{Config: c}
+	s.GuestConfig = maps.Clone(c.GuestConfig)
 	s.Host = cmp.Or(c.Host, DefaultHost())
 	switch {
 	case c.Shards != 0 && !possibleShards(c.Shards):
@@ -218,12 +213,16 @@ func (c Config) settle() (settled, error) {
 		return s, configError("SaveInterval is %v: must not be negative", c.SaveInterval)
 	case c.LockWait < 0:
 		return s, configError("LockWait is %v: must not be negative", c.LockWait)
-	case c.MaxModule < 0:
-		return s, configError("MaxModule is %d: must be 0 or a number of bytes", c.MaxModule)
+	case c.Limits.Module < 0:
+		return s, configError("Limits.Module is %d: must be 0 or a number of bytes", c.Limits.Module)
+	case c.Limits.CompileCost < 0:
+		return s, configError("Limits.CompileCost is %d: must be 0 or more", c.Limits.CompileCost)
+	case c.Limits.CompileMemory < 0:
+		return s, configError("Limits.CompileMemory is %d: must be 0 or a number of bytes", c.Limits.CompileMemory)
 	case c.NoCache && c.CacheDir != "":
 		return s, configError("CacheDir is %q and NoCache is set: set one of the two", c.CacheDir)
 	}
-	for name, value := range c.Settings {
+	for name, value := range c.GuestConfig {
 		if err := checkSetting(name, value); err != nil {
 			return s, err
 		}
@@ -231,10 +230,10 @@ func (c Config) settle() (settled, error) {
 	if s.Deadline == 0 && !s.Trusted {
 		s.Deadline = DefaultDeadline
 	}
-	s.settleMounts()
+	s.resolveMounts()
 	// The numbers that the host adds take no more than 64 bytes.
 	if n := len(s.pairs(0)); n > maxConfig-64 {
-		return s, configError("Settings are %d bytes as a list: must be at most %d", n, maxConfig-64)
+		return s, configError("GuestConfig is %d bytes as a list: must be at most %d", n, maxConfig-64)
 	}
 	if s.Shards == 0 {
 		var err error
@@ -257,9 +256,7 @@ func (c Config) settle() (settled, error) {
 	}
 	s.granted = s.permissions.grantedBy(&s.Config)
 	s.boundMemory()
-	if s.MaxModule == 0 {
-		s.MaxModule = defaultModule
-	}
+	s.Limits = s.Limits.orDefault()
 	if s.OpenDeadline == 0 {
 		s.OpenDeadline = max(s.Deadline, defaultOpenDeadline)
 	}
@@ -298,7 +295,7 @@ func checkSetting(name, value string) error {
 		return configError("the setting %q: its name must consist of a-z, 0-9 and _", name)
 	case name == abi.ConfigShard || name == abi.ConfigShards || name == abi.ConfigMemoryLimit ||
 		strings.HasPrefix(name, abi.ConfigHostPrefix):
-		return configError("the setting %q is set by the host: remove it from Settings", name)
+		return configError("the setting %q is set by the host: remove it from GuestConfig", name)
 	case strings.ContainsRune(value, 0) || !utf8.ValidString(value):
 		return configError("the setting %q: its value must be UTF-8 without NUL", name)
 	}
@@ -321,7 +318,7 @@ const freeInstance = 1 << 20
 
 // divide fixes how much memory an instance gets: its part of MemoryLimit, less what
 // else it takes in the host. It must be at least what the module needs from the start.
-func (s *settled) divide(module *preflight.Module, interpreted bool) error {
+func (s *resolved) divide(module *preflight.Module, interpreted bool) error {
 	beside := max(module.InstanceSize(interpreted)-freeInstance, 0)
 	need := max(module.Memory.Min, 1) * pageSize
 	for {
@@ -347,9 +344,9 @@ func (s *settled) divide(module *preflight.Module, interpreted bool) error {
 }
 
 // pairs returns the list for session_open.
-func (s *settled) pairs(shard int) []byte {
-	all := make(map[string]string, len(s.Settings)+3)
-	for name, value := range s.Settings {
+func (s *resolved) pairs(shard int) []byte {
+	all := make(map[string]string, len(s.GuestConfig)+3)
+	for name, value := range s.GuestConfig {
 		all[name] = value
 	}
 	all[abi.ConfigShard] = fmt.Sprint(shard)

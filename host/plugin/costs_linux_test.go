@@ -32,7 +32,7 @@ type compileCost struct {
 // unlimited lets through every readable module, to see its cost.
 func unlimited() preflight.Limits {
 	l := preflight.DefaultLimits()
-	l.Work, l.CompileMemory = math.MaxInt64, math.MaxInt64
+	l.CompileCost, l.CompileMemory = math.MaxInt64, math.MaxInt64
 	return l
 }
 
@@ -48,7 +48,7 @@ func TestCompileChild(t *testing.T) {
 	}
 	limitProcess(compileAddresses, compileSeconds)
 	config := untrusted()
-	config.Limits, config.OpenDeadline = unlimited(), time.Minute
+	config.Limits, config.OpenDeadline = pluginLimits(unlimited()), time.Minute
 	before, resident := processorTime(), residentMemory("VmRSS")
 	p, err := plugin.Open(ctx, wasm, config)
 	cost := compileCost{Seconds: (processorTime() - before).Seconds(), Memory: residentMemory("VmHWM") - resident}
@@ -105,7 +105,7 @@ const unitsPerSecond = 25_000_000
 
 // mostTimeRatio is how many times its estimate a module may take. Modules within the
 // limits thus take at most a minute of one core.
-var mostTimeRatio = 60 * unitsPerSecond / float64(preflight.DefaultLimits().Work)
+var mostTimeRatio = 60 * unitsPerSecond / float64(preflight.DefaultLimits().CompileCost)
 
 // ordinaryTime is the part of its estimated time that the module ordinary takes on
 // the machine where the estimates were measured.

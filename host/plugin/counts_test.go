@@ -51,7 +51,7 @@ func TestSpecStats(t *testing.T) {
 	for _, most := range []int{digits, digits + 1} {
 		p = open(t, telling(t, "evicted", strings.Repeat("9", most)), specConfigOf(nil))
 		p.Stats()
-		require.Equal(t, most > digits, p.Stats().Waiting == 1, most)
+		require.Equal(t, most > digits, p.Stats().Backoff == 1, most)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestCountsThatAreNone(t *testing.T) {
 	for _, m := range []*specModule{unsupported, later, absent} {
 		p := open(t, m.bytes(), specConfigOf(nil))
 		require.Equal(t, plugin.Counts{}, p.Stats().Counts)
-		require.Zero(t, p.Stats().Waiting)
+		require.Zero(t, p.Stats().Backoff)
 	}
 	outside := specGuest(t)
 	outside.returns(abi.ExportStats, abi.Pack(1<<30, 9))
@@ -82,7 +82,7 @@ func TestCountsThatAreNone(t *testing.T) {
 		p := open(t, wasm, specConfigOf(nil))
 		p.Stats()
 		stats := p.Stats()
-		require.Equal(t, 1, stats.Waiting, what)
+		require.Equal(t, 1, stats.Backoff, what)
 		require.Contains(t, stats.Shards[0].LastError, what)
 	}
 }

@@ -73,7 +73,7 @@ func TestInstanceSizeIsCounted(t *testing.T) {
 		for name, c := range crowds {
 			t.Run(engine+"/"+name, func(t *testing.T) {
 				wasm := c.module()
-				outline, err := preflight.Read(wasm, preflight.Limits{})
+				outline, err := preflight.Parse(wasm, preflight.Limits{})
 				require.NoError(t, err)
 				counted := outline.InstanceSize(engine == "interpreted")
 				taken := heapOfInstance(t, wasm, open)

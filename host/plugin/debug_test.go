@@ -107,7 +107,7 @@ func TestTraceHasLines(t *testing.T) {
 func TestDebugInfoThatLies(t *testing.T) {
 	wasm, err := os.ReadFile("testdata/debug/debug.wasm")
 	require.NoError(t, err)
-	m, err := plugin.Check(wasm)
+	m, err := plugin.Validate(wasm)
 	require.NoError(t, err)
 	config := quiet()
 	config.Shards, config.DebugInfo = 1, true

@@ -132,7 +132,7 @@ func TestMountsThatCannotBe(t *testing.T) {
 		kind   error
 		says   string
 	}{
-		{"no such directory", []plugin.Mount{{Dir: filepath.Join(dir, "none")}}, plugin.ErrMount, "none"},
+		{"no such directory", []plugin.Mount{{Dir: filepath.Join(dir, "none")}}, plugin.ErrDirectory, "none"},
 		{"relative path", []plugin.Mount{{Dir: dir, Path: "data"}}, plugin.ErrConfig, `"data"`},
 		{"path that is not clean", []plugin.Mount{{Dir: dir, Path: "/a/../b"}}, plugin.ErrConfig, "/a/../b"},
 		{"path twice", []plugin.Mount{{Dir: dir, ReadOnly: true}, {Dir: dir, ReadOnly: true}}, plugin.ErrConfig, "/data"},

@@ -19,7 +19,7 @@ var (
 	ErrDeadline = protocol.ErrDeadline // the guest exceeded its deadline
 	ErrMemory   = protocol.ErrMemory   // the guest pointed outside its memory
 	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
-	ErrBreaker  = protocol.ErrBreaker  // the guest is not running after a failure
+	ErrBackoff  = protocol.ErrBackoff  // the guest is in backoff after a failure
 	// ErrEndless is an [ErrProtocol]: an enumeration that goes round, that gives
 	// more than the guest has room for, or that takes too long.
 	ErrEndless = protocol.ErrEndless
@@ -59,7 +59,7 @@ type Error struct {
 	// ExitCode is what the guest exited with, for ErrExit.
 	ExitCode uint32
 	// RetryAfter says when the shard gets a new instance, if it has none: the
-	// instance failed in this operation, or, for ErrBreaker, in one before.
+	// instance failed in this operation, or, for ErrBackoff, in one before.
 	RetryAfter time.Duration
 }
 
@@ -112,7 +112,7 @@ var (
 	ErrFeature   = errors.New("feature that is not available to a guest")
 	ErrLimits    = errors.New("module exceeds a limit")
 	ErrModule    = errors.New("module is not valid")
-	ErrMount     = errors.New("directory that cannot be mounted")
+	ErrDirectory = errors.New("directory that cannot be used") // a mount's, or Snapshots
 	ErrInUse     = errors.New("directory that is in use")
 	ErrShards    = errors.New("directory of another number of shards") // and a *ShardsError
 	ErrOpen      = errors.New("guest does not open")

@@ -55,12 +55,12 @@ func Example_untrusted() {
 	// true true
 }
 
-func ExampleCheck() {
+func ExampleValidate() {
 	wasm, err := os.ReadFile("testdata/export_signature.wasm")
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = plugin.Check(wasm)
+	_, err = plugin.Validate(wasm)
 	fmt.Println(err)
 	// Output:
 	// plugin: export missing or of another signature: "session_get" is a function (i32, i32, i32) -> i64, and should be a function (i32, i32, i64) -> i64

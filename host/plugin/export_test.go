@@ -20,7 +20,7 @@ func OpenInterpreted(ctx context.Context, wasm []byte, config Config) (*Plugin, 
 }
 
 var interpreting = sync.OnceValue(func() *Host {
-	return newHost(HostConfig{}, "/", func() engineKind { return engineInterpreter })
+	return newHost(HostConfig{}, "/", func() runtimeKind { return runtimeInterpreter })
 })
 
 // MaxChunks bounds an enumeration of one shard, MaxBuffer the exchange buffer.
@@ -33,7 +33,9 @@ const (
 func SharedCode() int { return DefaultHost().codes.count() }
 
 // SetSetting changes what instances that are opened from now on are told.
-func (p *Plugin) SetSetting(name, value string) { p.config.Settings = map[string]string{name: value} }
+func (p *Plugin) SetSetting(name, value string) {
+	p.config.GuestConfig = map[string]string{name: value}
+}
 
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
 func (p *Plugin) SetDeadline(d time.Duration) { p.machine.limit.Store(int64(d)) }

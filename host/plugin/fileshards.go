@@ -52,7 +52,7 @@ const defaultFileShards = 4
 // shardsOfFiles returns the number of shards if the config leaves it to the
 // directories: that of the first directory that has one, or else the number for new
 // directories. It returns 0 if the guest has no directory to keep records in.
-func (s *settled) shardsOfFiles() (int, error) {
+func (s *resolved) shardsOfFiles() (int, error) {
 	for _, m := range s.Mounts {
 		n, err := readShards(m.Dir)
 		if n > 0 || err != nil {

@@ -149,7 +149,7 @@ func TestRecordOfShards(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(damaged), 0o600))
 		for _, shards := range []int{0, 2} {
 			_, err := plugin.Open(ctx, wasm, overDir(dir, shards))
-			require.ErrorIs(t, err, plugin.ErrMount, "%q", damaged)
+			require.ErrorIs(t, err, plugin.ErrDirectory, "%q", damaged)
 			require.ErrorContains(t, err, ".waddle.shards")
 			require.ErrorContains(t, err, "shards N")
 		}
@@ -165,6 +165,6 @@ func TestRecordOfShards(t *testing.T) {
 
 	missing := filepath.Join(dir, "missing")
 	_, err = plugin.Open(ctx, wasm, overDir(missing, 0))
-	require.ErrorIs(t, err, plugin.ErrMount)
+	require.ErrorIs(t, err, plugin.ErrDirectory)
 	require.True(t, errors.Is(err, fs.ErrNotExist))
 }

@@ -197,7 +197,7 @@ func atMost(limits preflight.Limits, most int, make func(n int) []byte) []byte {
 	low, high := 1, most+1
 	for high-low > 1 {
 		middle := (low + high) / 2
-		if _, err := preflight.Read(make(middle), limits); err == nil {
+		if _, err := preflight.Parse(make(middle), limits); err == nil {
 			low = middle
 		} else {
 			high = middle

@@ -46,7 +46,7 @@ func TestGuestBuiltWithGo(t *testing.T) {
 			require.Equal(t, uint64(2), p.Stats().Restarts, "those of the recycling")
 		})
 	}
-	_, err := plugin.Open(ctx, wasm, plugin.Config{NoCache: true, Settings: map[string]string{"no_such_setting": "1"}, Logger: quiet().Logger})
+	_, err := plugin.Open(ctx, wasm, plugin.Config{NoCache: true, GuestConfig: map[string]string{"no_such_setting": "1"}, Logger: quiet().Logger})
 	require.ErrorIs(t, err, plugin.ErrOpen)
 	require.ErrorContains(t, err, "no_such_setting")
 }

@@ -118,7 +118,7 @@ func logLevel(level int32) slog.Level {
 // stream takes what a guest writes to one of its standard streams: whole lines
 // go to the log, the end of it all is kept for the error that may follow.
 type stream struct {
-	in    *instance
+	inst  *instance
 	level slog.Level
 	name  string
 	line  []byte
@@ -129,14 +129,14 @@ const maxStreamWrite = 64 << 10
 
 // Write implements io.Writer for wazero's fd_write.
 func (s *stream) Write(p []byte) (int, error) {
-	s.in.checkDeadline()
+	s.inst.checkDeadline()
 	n := min(len(p), wasi.MaxTransfer)
 	p = p[:n]
 	if n > maxStreamWrite {
-		s.in.machine.log.drop(1)
+		s.inst.machine.log.drop(1)
 		p = p[n-maxStreamWrite:]
 	}
-	s.in.tail.write(p)
+	s.inst.tail.write(p)
 	for len(p) > 0 {
 		end := bytes.IndexByte(p, '\n')
 		part := p
@@ -157,7 +157,7 @@ func (s *stream) Write(p []byte) (int, error) {
 
 func (s *stream) flush() {
 	if len(s.line) > 0 {
-		s.in.machine.log.line(s.level, s.in.shard, s.name, s.line)
+		s.inst.machine.log.line(s.level, s.inst.shard, s.name, s.line)
 		s.line = s.line[:0]
 	}
 }

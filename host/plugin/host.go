@@ -31,8 +31,8 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 		{
 			name: "output", meaning: "write to standard output and error, which go to the host's log",
 			functions: system("fd_", "-fd_readdir"),
-			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithStdout(in.stdout).WithStderr(in.stderr)
+			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithStdout(inst.stdout).WithStderr(inst.stderr)
 			},
 		},
 		{
@@ -49,8 +49,8 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 				open:    func(ctx context.Context, p *Plugin) error { return p.mount(ctx) },
 				close:   func(p *Plugin) error { return p.mounts.close(p.config.Host.budgets.handles) },
 			},
-			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithFSConfig(in.machine.files)
+			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithFSConfig(inst.machine.files)
 			},
 		},
 		{
@@ -63,8 +63,8 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 		{
 			name: "random", meaning: "draw random bytes, which are cryptographically secure",
 			functions: system("random_get"),
-			attach: func(in *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithRandSource(random{in})
+			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithRandSource(random{inst})
 			},
 		},
 		{
@@ -133,18 +133,18 @@ func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{})
 
 // hostLog is log (level, ptr, len i32) -> ().
 func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
-	in := instanceOf(ctx)
-	in.checkDeadline()
+	inst := instanceOf(ctx)
+	inst.checkDeadline()
 	text := region(mod, uint32(stack[1]), uint32(stack[2]))
-	in.machine.log.line(logLevel(int32(uint32(stack[0]))), in.shard, logSource, text)
+	inst.machine.log.line(logLevel(int32(uint32(stack[0]))), inst.shard, logSource, text)
 }
 
 // hostFail is fail (ptr, len i32) -> ().
 func hostFail(ctx context.Context, mod api.Module, stack []uint64) {
-	in := instanceOf(ctx)
-	in.checkDeadline()
+	inst := instanceOf(ctx)
+	inst.checkDeadline()
 	text := region(mod, uint32(stack[0]), uint32(stack[1]))
-	in.message = append(in.message[:0], printable.Cut(text, abi.MaxMessage)...)
+	inst.message = append(inst.message[:0], printable.Cut(text, abi.MaxMessage)...)
 }
 
 func region(mod api.Module, ptr, length uint32) []byte {
@@ -159,13 +159,13 @@ func region(mod api.Module, ptr, length uint32) []byte {
 }
 
 // random is the source of random_get.
-type random struct{ in *instance }
+type random struct{ inst *instance }
 
 // maxRandom is how many random bytes Read makes between two checks of the deadline.
 const maxRandom = 64 << 10
 
 // Read implements io.Reader. It returns at most maxRandom bytes.
 func (r random) Read(p []byte) (int, error) {
-	r.in.checkDeadline()
+	r.inst.checkDeadline()
 	return rand.Read(p[:min(len(p), maxRandom)])
 }

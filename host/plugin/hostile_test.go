@@ -176,11 +176,11 @@ func TestFailures(t *testing.T) {
 				require.Equal(t, "hostile", e.Plugin)
 
 				_, err = p.Get(ctx, key, actWork)
-				require.ErrorIs(t, err, plugin.ErrBreaker, "after %s", name)
+				require.ErrorIs(t, err, plugin.ErrBackoff, "after %s", name)
 				require.ErrorIs(t, err, store.ErrUnavailable)
 				require.ErrorAs(t, err, &e)
 				require.Positive(t, e.RetryAfter)
-				require.Equal(t, plugin.StateWaiting, p.Stats().Shards[0].State)
+				require.Equal(t, plugin.StateBackoff, p.Stats().Shards[0].State)
 				clock.advance(e.RetryAfter)
 				value, err := p.Get(ctx, key, actWork)
 				require.NoError(t, err, "after %s and a pause", name)
@@ -291,7 +291,7 @@ func TestBackoffDoublesAndEnds(t *testing.T) {
 		require.Equal(t, want, shard.RetryAfter)
 		require.Equal(t, "clear: the guest trapped: unreachable", shard.LastError)
 		clock.advance(want - time.Nanosecond)
-		require.ErrorIs(t, p.Clear(ctx, actWork), plugin.ErrBreaker)
+		require.ErrorIs(t, p.Clear(ctx, actWork), plugin.ErrBackoff)
 		clock.advance(time.Nanosecond)
 		require.NoError(t, p.Clear(ctx, actWork))
 		want = min(2*want, 30*time.Second)
@@ -303,7 +303,7 @@ func TestBackoffDoublesAndEnds(t *testing.T) {
 	require.Positive(t, clock.Now().Sub(start))
 }
 
-// A guest opens once and then cannot open again: the breaker counts that like any
+// A guest opens once and then cannot open again: the backoff counts that like any
 // other failure.
 func TestFailureToOpenAgain(t *testing.T) {
 	clock := newClock()
@@ -343,7 +343,7 @@ func TestRefusalToOpenAgain(t *testing.T) {
 		wait := store.RetryIn(err)
 		require.Equal(t, 10*time.Millisecond, wait)
 		require.Equal(t, wait, p.Stats().Shards[0].RetryAfter)
-		require.ErrorIs(t, p.Save(ctx, 1), plugin.ErrBreaker)
+		require.ErrorIs(t, p.Save(ctx, 1), plugin.ErrBackoff)
 		clock.advance(wait)
 		err = p.Save(ctx, 1)
 		require.ErrorIs(t, err, store.ErrNoSpace)
@@ -510,7 +510,7 @@ func TestOtherShardsAreUnharmed(t *testing.T) {
 	_, err = p.Get(ctx, keys[1], actWork)
 	require.NoError(t, err)
 	err = p.Save(ctx, actWork)
-	require.ErrorIs(t, err, plugin.ErrBreaker, "of the one shard, while the other was saved")
+	require.ErrorIs(t, err, plugin.ErrBackoff, "of the one shard, while the other was saved")
 	require.Equal(t, uint64(1), p.Stats().Shards[1].Ops["save"].Calls)
 }
 
@@ -552,7 +552,7 @@ func TestErrorsFormat(t *testing.T) {
 	err = p.Clear(ctx, actTrap)
 	require.EqualError(t, err, "plugin hostile: clear in shard 0: the guest trapped: unreachable")
 	err = p.Clear(ctx, actWork)
-	require.EqualError(t, err, "plugin hostile: open in shard 0: the guest is not running after a failure, next attempt in 10ms: "+
+	require.EqualError(t, err, "plugin hostile: open in shard 0: the guest is in backoff after a failure, next attempt in 10ms: "+
 		"clear: the guest trapped: unreachable")
 	require.False(t, errors.Is(err, plugin.ErrTrap))
 }

@@ -41,7 +41,7 @@ type HostConfig struct {
 //
 // A Host may be used by many goroutines at once.
 type Host struct {
-	runtime  func() engineKind
+	runtime  func() runtimeKind
 	budgets  *budgets
 	schedule *scheduler
 	codes    codes
@@ -54,10 +54,10 @@ type Host struct {
 
 // NewHost makes a host. Close it when it is no longer needed.
 func NewHost(config HostConfig) *Host {
-	return newHost(config, "/", bestEngine)
+	return newHost(config, "/", bestRuntime)
 }
 
-func newHost(config HostConfig, root string, runtime func() engineKind) *Host {
+func newHost(config HostConfig, root string, runtime func() runtimeKind) *Host {
 	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), schedule: newScheduler(),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }

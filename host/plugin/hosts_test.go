@@ -59,7 +59,7 @@ func TestAModuleIsCompiledOnce(t *testing.T) {
 		p := openModule(t, m, config)
 		require.NoError(t, p.Set(ctx, store.Write{Key: key, Value: value(1, config.Name), Now: 1}))
 		require.Equal(t, "memory", p.Stats().CodeSource)
-		require.Equal(t, config.Name, p.Info().Name)
+		require.Equal(t, config.Name, p.Name())
 		plugins = append(plugins, p)
 	}
 	require.EqualValues(t, 1, h.Stats().Compiled)

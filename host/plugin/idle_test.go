@@ -86,6 +86,8 @@ func TestLazyPluginSaysAtTheFirstCall(t *testing.T) {
 	_, err := plugin.Open(ctx, guest(t, "export_missing"), config)
 	require.ErrorIs(t, err, plugin.ErrExport)
 	p := open(t, guest(t, "open_refuses"), config)
+	require.Equal(t, "guest", p.Name())
+	require.Zero(t, p.Info().MaxKey, "nothing is known of what a guest says of itself before it has run")
 	require.NoError(t, p.Save(ctx, 1))
 	_, err = p.Get(ctx, key, 1)
 	require.ErrorIs(t, err, store.ErrInvalid)
@@ -97,7 +99,7 @@ func TestLazyPluginSaysAtTheFirstCall(t *testing.T) {
 
 	config.Lazy, config.Mounts = true, []plugin.Mount{{Dir: t.TempDir() + "/none"}}
 	_, err = plugin.Open(ctx, guest(t, "store"), config)
-	require.ErrorIs(t, err, plugin.ErrMount)
+	require.ErrorIs(t, err, plugin.ErrDirectory)
 }
 
 // The guest judges a directory of another number of shards at once.

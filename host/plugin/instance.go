@@ -60,54 +60,54 @@ var _ protocol.Instance = (*instance)(nil)
 
 // newInstance makes an instance of which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	in := &instance{machine: m, shard: shard, memory: &linearMemory{account: account{m.budgets}}}
-	in.stdout = &stream{in: in, level: slog.LevelInfo, name: "stdout"}
-	in.stderr = &stream{in: in, level: slog.LevelWarn, name: "stderr"}
-	in.ctx = context.WithValue(context.Background(), instanceKey{}, in)
-	if err := in.instantiate(); err != nil {
-		in.Close()
+	inst := &instance{machine: m, shard: shard, memory: &linearMemory{account: account{m.budgets}}}
+	inst.stdout = &stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
+	inst.stderr = &stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
+	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
+	if err := inst.instantiate(); err != nil {
+		inst.Close()
 		return nil, err
 	}
-	return in, nil
+	return inst, nil
 }
 
 // Output implements protocol.Instance.
-func (in *instance) Output() string { return printable.CleanLines(string(in.tail.b)) }
+func (inst *instance) Output() string { return printable.CleanLines(string(inst.tail.b)) }
 
 // Memory implements protocol.Instance.
-func (in *instance) Memory() int64 { return int64(in.mem.Size()) }
+func (inst *instance) Memory() int64 { return int64(inst.mem.Size()) }
 
-func (in *instance) instantiate() error {
-	ctx := experimental.WithMemoryAllocator(in.ctx, experimental.MemoryAllocatorFunc(
+func (inst *instance) instantiate() error {
+	ctx := experimental.WithMemoryAllocator(inst.ctx, experimental.MemoryAllocatorFunc(
 		func(_, most uint64) experimental.LinearMemory {
-			in.memory.reserve(min(most, in.machine.memoryLimit))
-			return in.memory
+			inst.memory.reserve(min(most, inst.machine.memoryLimit))
+			return inst.memory
 		}))
-	config := in.machine.granted.attach(in, wazero.NewModuleConfig().
+	config := inst.machine.granted.attach(inst, wazero.NewModuleConfig().
 		WithName(""). // anonymous, so that there can be many
 		WithStartFunctions())
 	err := guarded(func() (err error) {
-		in.mod, err = in.machine.compiled.runtime.InstantiateModule(ctx, in.machine.compiled.module, config)
+		inst.mod, err = inst.machine.compiled.runtime.InstantiateModule(ctx, inst.machine.compiled.module, config)
 		return err
 	})
 	if err != nil {
-		if in.memory.err != nil {
-			err = in.memory.err
+		if inst.memory.err != nil {
+			err = inst.memory.err
 		}
 		if errors.Is(err, ErrBudget) {
 			return &protocol.Fault{Kind: ErrBudget, Message: spentOf(err)}
 		}
-		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: in.Output()}
+		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: inst.Output()}
 	}
-	in.mem = in.mod.Memory()
+	inst.mem = inst.mod.Memory()
 	for name, f := range map[string]*api.Function{
-		abi.ExportAlloc: &in.alloc, abi.ExportOpen: &in.open, abi.ExportGet: &in.get, abi.ExportSet: &in.set,
-		abi.ExportDelete: &in.del, abi.ExportClear: &in.clear, abi.ExportSave: &in.save,
-		abi.ExportInitialize: &in.initialize, abi.ExportDescribe: &in.describe, abi.ExportTouch: &in.touch,
-		abi.ExportSweep: &in.sweep, abi.ExportFlush: &in.flush, abi.ExportKeys: &in.keys, abi.ExportSnapshot: &in.snapshot,
-		abi.ExportRestore: &in.restore, abi.ExportStats: &in.stats,
+		abi.ExportAlloc: &inst.alloc, abi.ExportOpen: &inst.open, abi.ExportGet: &inst.get, abi.ExportSet: &inst.set,
+		abi.ExportDelete: &inst.del, abi.ExportClear: &inst.clear, abi.ExportSave: &inst.save,
+		abi.ExportInitialize: &inst.initialize, abi.ExportDescribe: &inst.describe, abi.ExportTouch: &inst.touch,
+		abi.ExportSweep: &inst.sweep, abi.ExportFlush: &inst.flush, abi.ExportKeys: &inst.keys, abi.ExportSnapshot: &inst.snapshot,
+		abi.ExportRestore: &inst.restore, abi.ExportStats: &inst.stats,
 	} {
-		*f = in.mod.ExportedFunction(name) // nil if it is not exported
+		*f = inst.mod.ExportedFunction(name) // nil if it is not exported
 	}
 	return nil
 }
@@ -124,16 +124,16 @@ const (
 
 // ensure makes the exchange buffer at least n bytes large. A buffer once had is
 // known to lie within the memory, which never shrinks.
-func (in *instance) ensure(n int, limit time.Duration) error {
-	if uint64(n) <= uint64(in.bufferSize) {
+func (inst *instance) ensure(n int, limit time.Duration) error {
+	if uint64(n) <= uint64(inst.bufferSize) {
 		return nil
 	}
-	size := uint32(max(n, min(2*int(in.bufferSize), maxBuffer), minBuffer))
-	ptr, err := in.callAlloc(size, limit)
+	size := uint32(max(n, min(2*int(inst.bufferSize), maxBuffer), minBuffer))
+	ptr, err := inst.callAlloc(size, limit)
 	if err == nil && ptr == 0 && size > uint32(n) {
 		// It was asked for more than it needs to take.
 		size = uint32(n)
-		ptr, err = in.callAlloc(size, limit)
+		ptr, err = inst.callAlloc(size, limit)
 	}
 	if err != nil {
 		return err
@@ -141,48 +141,48 @@ func (in *instance) ensure(n int, limit time.Duration) error {
 	if ptr == 0 {
 		return &protocol.Answer{Code: abi.NoSpace, Message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), NoBuffer: true}
 	}
-	if uint64(ptr)+uint64(size) > uint64(in.mem.Size()) {
+	if uint64(ptr)+uint64(size) > uint64(inst.mem.Size()) {
 		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) gave 0x%08x, and the memory has %d bytes",
-			abi.ExportAlloc, size, ptr, in.mem.Size())}
+			abi.ExportAlloc, size, ptr, inst.mem.Size())}
 	}
-	in.buffer, in.bufferSize = ptr, size
+	inst.buffer, inst.bufferSize = ptr, size
 	return nil
 }
 
 // callAlloc asks for a buffer. There is none from then on but what it returns.
-func (in *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
-	in.buffer, in.bufferSize = 0, 0
-	in.stack[0] = uint64(size)
-	err = in.run(in.alloc, limit)
-	return uint32(in.stack[0]), err
+func (inst *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
+	inst.buffer, inst.bufferSize = 0, 0
+	inst.stack[0] = uint64(size)
+	err = inst.run(inst.alloc, limit)
+	return uint32(inst.stack[0]), err
 }
 
 // put writes a key, and a value behind it, into the exchange buffer.
-func (in *instance) put(key, value []byte, limit time.Duration) error {
-	if err := in.ensure(len(key)+len(value), limit); err != nil {
+func (inst *instance) put(key, value []byte, limit time.Duration) error {
+	if err := inst.ensure(len(key)+len(value), limit); err != nil {
 		return err
 	}
-	in.mem.Write(in.buffer, key)
+	inst.mem.Write(inst.buffer, key)
 	if len(value) > 0 {
-		in.mem.Write(in.buffer+uint32(len(key)), value)
+		inst.mem.Write(inst.buffer+uint32(len(key)), value)
 	}
 	return nil
 }
 
 // number returns the result of the call before as a number, or the code as an
 // error.
-func (in *instance) number() (int64, error) {
-	r := int64(in.stack[0])
+func (inst *instance) number() (int64, error) {
+	r := int64(inst.stack[0])
 	if r < 0 {
-		return 0, in.answer(r)
+		return 0, inst.answer(r)
 	}
 	return r, nil
 }
 
 // result returns the region of the call before, which stays valid until the
 // next call, or the code as an error.
-func (in *instance) result(most uint32) ([]byte, error) {
-	r, err := in.number()
+func (inst *instance) result(most uint32) ([]byte, error) {
+	r, err := inst.number()
 	if err != nil {
 		return nil, err
 	}
@@ -193,33 +193,33 @@ func (in *instance) result(most uint32) ([]byte, error) {
 	if length > most {
 		return nil, protocol.Broken("a result of %d bytes, and the most is %d", length, most)
 	}
-	b, ok := in.mem.Read(ptr, length)
+	b, ok := inst.mem.Read(ptr, length)
 	if !ok {
 		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x, and the memory has %d bytes",
-			length, ptr, in.mem.Size())}
+			length, ptr, inst.mem.Size())}
 	}
 	return b, nil
 }
 
 // answer makes the error of a negative result.
-func (in *instance) answer(r int64) error {
+func (inst *instance) answer(r int64) error {
 	if abi.Code(r) == abi.NotFound {
 		return store.ErrNotFound // the most frequent one
 	}
-	if len(in.message) == 0 {
+	if len(inst.message) == 0 {
 		return protocol.AnswerOf(abi.Code(r), "")
 	}
-	return protocol.AnswerOf(abi.Code(r), printable.Clean(string(in.message)))
+	return protocol.AnswerOf(abi.Code(r), printable.Clean(string(inst.message)))
 }
 
 // Close implements protocol.Instance.
-func (in *instance) Close() {
-	if in.mod != nil {
-		_ = in.mod.Close(context.Background()) // closes nothing that could fail
+func (inst *instance) Close() {
+	if inst.mod != nil {
+		_ = inst.mod.Close(context.Background()) // closes nothing that could fail
 	}
-	in.stdout.flush()
-	in.stderr.flush()
-	if err := in.memory.release(); err != nil {
-		in.machine.log.logger.Error("memory of an instance was not given back", "plugin", in.machine.log.name(), "error", err)
+	inst.stdout.flush()
+	inst.stderr.flush()
+	if err := inst.memory.release(); err != nil {
+		inst.machine.log.logger.Error("memory of an instance was not given back", "plugin", inst.machine.log.name(), "error", err)
 	}
 }

@@ -29,21 +29,21 @@ func TestTail(t *testing.T) {
 }
 
 func TestLogLevel(t *testing.T) {
-	for in, want := range map[int32]slog.Level{
+	for level, want := range map[int32]slog.Level{
 		-4: slog.LevelDebug, 0: slog.LevelInfo, 4: slog.LevelWarn, 8: slog.LevelError,
 		-1 << 31: slog.LevelDebug, -1: slog.LevelDebug, 3: slog.LevelInfo, 7: slog.LevelWarn, 1<<31 - 1: slog.LevelError,
 	} {
-		require.Equal(t, want, logLevel(in), "%d", in)
+		require.Equal(t, want, logLevel(level), "%d", level)
 	}
 }
 
 func TestSleepIsBoundedForACall(t *testing.T) {
-	var in instance
+	var inst instance
 	for range 100 {
-		in.sleep(1 << 50)
-		in.sleep(-1)
+		inst.sleep(1 << 50)
+		inst.sleep(-1)
 	}
-	require.Equal(t, maxSleep, in.slept)
+	require.Equal(t, maxSleep, inst.slept)
 }
 
 func TestLinearMemory(t *testing.T) {
@@ -73,7 +73,7 @@ func TestLinearMemory(t *testing.T) {
 // A guest's runtime has the functions that its module imports, and no others.
 func TestOnlyWhatIsImportedIsExported(t *testing.T) {
 	ctx := t.Context()
-	r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(engineInterpreter))
+	r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(runtimeInterpreter))
 	defer r.Close(ctx)
 	var imports []preflight.Import
 	for _, name := range []string{"random_get", "fd_write", "random_get"} {

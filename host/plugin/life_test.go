@@ -225,7 +225,7 @@ func TestInterpreterSaysSo(t *testing.T) {
 	p, err := plugin.OpenInterpreted(ctx, guest(t, "store"), config)
 	require.NoError(t, err)
 	defer p.Close(ctx)
-	require.Equal(t, "interpreter", p.Stats().Engine)
+	require.Equal(t, "interpreter", p.Stats().Runtime)
 	require.Contains(t, log.String(), "level=WARN")
 	require.Contains(t, log.String(), "interpreted")
 }

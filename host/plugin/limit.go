@@ -23,7 +23,7 @@ const (
 	debugSuffix = "-debug"
 )
 
-func (s *settled) mode() string {
+func (s *resolved) mode() string {
 	mode := modeTrusted
 	if s.Deadline > 0 {
 		mode = modeDeadline
@@ -42,39 +42,39 @@ func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig 
 
 // run is the one place that enters guest code. It returns nil, or a fault, after
 // which the instance must not be used. limit 0 is for trusted guests.
-func (in *instance) run(f api.Function, limit time.Duration) error {
-	in.message, in.slept = in.message[:0], 0
+func (inst *instance) run(f api.Function, limit time.Duration) error {
+	inst.message, inst.slept = inst.message[:0], 0
 	if limit == 0 {
-		if err := in.call(in.ctx, f); err != nil {
-			return in.fault(err)
+		if err := inst.call(inst.ctx, f); err != nil {
+			return inst.fault(err)
 		}
 		return nil
 	}
 	// The client's context is not the parent of this one: wazero closes the
 	// instance when this one is done.
-	ctx, cancel := context.WithTimeout(in.ctx, limit)
-	in.deadline = time.Now().Add(limit)
-	err := in.call(ctx, f)
-	in.deadline = time.Time{}
+	ctx, cancel := context.WithTimeout(inst.ctx, limit)
+	inst.deadline = time.Now().Add(limit)
+	err := inst.call(ctx, f)
+	inst.deadline = time.Time{}
 	cancel()
 	if err != nil {
-		return in.fault(err)
+		return inst.fault(err)
 	}
 	return nil
 }
 
-func (in *instance) call(ctx context.Context, f api.Function) error {
-	if !in.machine.debug {
-		return f.CallWithStack(ctx, in.stack[:])
+func (inst *instance) call(ctx context.Context, f api.Function) error {
+	if !inst.machine.debug {
+		return f.CallWithStack(ctx, inst.stack[:])
 	}
 	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return f.CallWithStack(ctx, in.stack[:]) })
+	return guarded(func() error { return f.CallWithStack(ctx, inst.stack[:]) })
 }
 
 // checkDeadline ends the call if its time is up. Functions of the host call it,
 // since nothing else interrupts them or loopless code that calls them.
-func (in *instance) checkDeadline() {
-	if !in.deadline.IsZero() && time.Now().After(in.deadline) {
+func (inst *instance) checkDeadline() {
+	if !inst.deadline.IsZero() && time.Now().After(inst.deadline) {
 		panic(errOverrun)
 	}
 }
@@ -82,11 +82,11 @@ func (in *instance) checkDeadline() {
 // maxSleep is how long a guest may sleep in one call.
 const maxSleep = time.Millisecond
 
-func (in *instance) sleep(ns int64) {
-	in.checkDeadline()
-	d := min(time.Duration(ns), maxSleep-in.slept)
+func (inst *instance) sleep(ns int64) {
+	inst.checkDeadline()
+	d := min(time.Duration(ns), maxSleep-inst.slept)
 	if d > 0 {
-		in.slept += d
+		inst.slept += d
 		time.Sleep(d)
 	}
 }
@@ -98,12 +98,12 @@ const (
 
 // fault turns an error of wazero into a fault. An exit has no trace, and neither has
 // a deadline that passed in the guest's own code.
-func (in *instance) fault(err error) *protocol.Fault {
+func (inst *instance) fault(err error) *protocol.Fault {
 	var exit *sys.ExitError
 	message, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
 	trace = cleanTrace(trace)
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && in.machine.callLimit() > 0:
+	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && inst.machine.callLimit() > 0:
 		return &protocol.Fault{Kind: ErrDeadline}
 	case errors.Is(err, errOverrun):
 		return &protocol.Fault{Kind: ErrDeadline, Trace: trace}
@@ -115,8 +115,8 @@ func (in *instance) fault(err error) *protocol.Fault {
 		return &protocol.Fault{Kind: ErrMemory, Message: errBadPointer.Error(), Trace: trace}
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
-	if errors.Is(in.memory.err, ErrBudget) {
-		message += "; its memory could not grow: " + spentOf(in.memory.err)
+	if errors.Is(inst.memory.err, ErrBudget) {
+		message += "; its memory could not grow: " + spentOf(inst.memory.err)
 	}
 	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
 }

@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 	limited := quiet()
 	limited.Trusted, limited.Deadline, limited.OpenDeadline = false, 50*time.Millisecond, 100*time.Millisecond
 	small := quiet()
-	small.MaxModule = 100
+	small.Limits.Module = 100
 	config := func(change func(*plugin.Config)) plugin.Config {
 		c := quiet()
 		change(&c)
@@ -80,12 +80,12 @@ func TestRefusals(t *testing.T) {
 		{"tiny", config(func(c *plugin.Config) { c.MemoryLimit = 1 << 20 }), plugin.ErrLimits, []string{"524288", "1179648", "2359296"}},
 		{"tiny", config(func(c *plugin.Config) { c.MemoryLimit = 1 }), plugin.ErrLimits, []string{"leaves 0 bytes"}},
 		{"tiny", config(func(c *plugin.Config) { c.Deadline = -1 }), plugin.ErrConfig, []string{"Deadline"}},
-		{"tiny", config(func(c *plugin.Config) { c.MaxModule = -1 }), plugin.ErrConfig, []string{"MaxModule is -1"}},
+		{"tiny", config(func(c *plugin.Config) { c.Limits.Module = -1 }), plugin.ErrConfig, []string{"Limits.Module is -1"}},
 		{"tiny", config(func(c *plugin.Config) { c.CacheDir = "x" }), plugin.ErrConfig, []string{"CacheDir", "NoCache"}},
-		{"tiny", config(func(c *plugin.Config) { c.Settings = map[string]string{"Bad-Name": "1"} }), plugin.ErrConfig, []string{"Bad-Name", "a-z"}},
-		{"tiny", config(func(c *plugin.Config) { c.Settings = map[string]string{"shards": "1"} }), plugin.ErrConfig, []string{"shards"}},
-		{"tiny", config(func(c *plugin.Config) { c.Settings = map[string]string{"host_x": "1"} }), plugin.ErrConfig, []string{"host_x"}},
-		{"tiny", config(func(c *plugin.Config) { c.Settings = map[string]string{"a": "1\x00"} }), plugin.ErrConfig, []string{"NUL"}},
+		{"tiny", config(func(c *plugin.Config) { c.GuestConfig = map[string]string{"Bad-Name": "1"} }), plugin.ErrConfig, []string{"Bad-Name", "a-z"}},
+		{"tiny", config(func(c *plugin.Config) { c.GuestConfig = map[string]string{"shards": "1"} }), plugin.ErrConfig, []string{"shards"}},
+		{"tiny", config(func(c *plugin.Config) { c.GuestConfig = map[string]string{"host_x": "1"} }), plugin.ErrConfig, []string{"host_x"}},
+		{"tiny", config(func(c *plugin.Config) { c.GuestConfig = map[string]string{"a": "1\x00"} }), plugin.ErrConfig, []string{"NUL"}},
 	} {
 		t.Run(c.guest, func(t *testing.T) {
 			wasm := guest(t, c.guest)
@@ -172,12 +172,12 @@ func TestRefusalsTakeLittleMemory(t *testing.T) {
 func TestOpenFileAndFS(t *testing.T) {
 	p, err := plugin.OpenFile(ctx, filepath.Join("testdata", "tiny.wasm"), quiet())
 	require.NoError(t, err)
-	require.Equal(t, "tiny.wasm", p.Info().Name, "a guest without a name is called by its file")
+	require.Equal(t, "tiny.wasm", p.Name(), "a guest without a name is called by its file")
 	require.NoError(t, p.Close(ctx))
 
 	p, err = plugin.OpenFS(ctx, os.DirFS("testdata"), "store.wasm", quiet())
 	require.NoError(t, err)
-	require.Equal(t, "tiny store", p.Info().Name, "a guest's own name comes first")
+	require.Equal(t, "tiny store", p.Name(), "a guest's own name comes first")
 	require.NoError(t, p.Close(ctx))
 
 	config := quiet()
@@ -185,8 +185,8 @@ func TestOpenFileAndFS(t *testing.T) {
 	p, err = plugin.OpenFS(ctx, fstest.MapFS{"x": {Data: guest(t, "store")}}, "x", config)
 	require.NoError(t, err)
 	info := p.Info()
-	require.Equal(t, "mine", info.Name)
-	require.Equal(t, "tiny store", info.EngineName)
+	require.Equal(t, "mine", p.Name())
+	require.Equal(t, "tiny store", info.Name)
 	require.Equal(t, "1.0", info.Version)
 	require.Equal(t, []string{"cas"}, info.Capabilities)
 	require.Equal(t, 128, info.MaxKey)
@@ -200,7 +200,7 @@ func TestOpenFileAndFS(t *testing.T) {
 	require.ErrorContains(t, err, "plugin start.wasm: ")
 
 	config = quiet()
-	config.MaxModule = 100
+	config.Limits.Module = 100
 	_, err = plugin.OpenFS(ctx, endless{}, "endless", config)
 	require.ErrorIs(t, err, plugin.ErrLimits, "a file without an end is not read to it")
 }
@@ -216,7 +216,7 @@ func TestConfigReachesTheGuest(t *testing.T) {
 	var log logBuffer
 	config := quiet()
 	config.Logger, config.Shards, config.MemoryLimit = log.logger(), 2, 4<<20
-	config.Settings = map[string]string{"zebra": "z", "max_entries": "100", "apple": ""}
+	config.GuestConfig = map[string]string{"zebra": "z", "max_entries": "100", "apple": ""}
 	open(t, guest(t, "open_shouts"), config)
 	// A NUL does not print and is replaced in the log.
 	const pairs = "apple\ufffd\ufffdmax_entries\ufffd100\ufffdmemory_limit\ufffd2097152\ufffdshard\ufffd%\ufffdshards\ufffd2\ufffdzebra\ufffdz\ufffd"

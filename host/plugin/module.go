@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"math"
 	"sync"
 
 	"github.com/waddle-sessions/waddle/host/internal/printable"
@@ -31,7 +30,7 @@ type Module struct {
 
 // Compile checks a module and compiles it, as [Open] does, and does not run it. Of
 // the config it uses what says how: Trusted, Deadline and DebugInfo, which decide
-// what the code has to look at; MaxModule and Limits; CacheDir and NoCache; Name and
+// what the code has to look at; Limits; CacheDir and NoCache; Name and
 // Logger. [Module.Open] grants what a guest needs, or refuses. Close the module when no more plugins are to be opened of it.
 func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Module, err error) {
 	name := cmp.Or(config.Name, "guest")
@@ -42,17 +41,17 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 	if err := h.refuses(ctx); err != nil {
 		return nil, err
 	}
-	settled, err := config.settle()
+	resolved, err := config.resolve()
 	if err != nil {
 		return nil, err
 	}
 	// Open may compile it again later, when the caller has changed the bytes.
-	b, err := settled.read(bytes.Clone(wasm))
+	b, err := resolved.read(bytes.Clone(wasm))
 	if err != nil {
 		return nil, err
 	}
 	m := &Module{host: h, checked: b, name: name, codes: make(map[*code]struct{})}
-	code, _, err := b.load(ctx, &settled)
+	code, _, err := b.load(ctx, &resolved)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +63,7 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 // needed, as with [Config.Lazy]. The config grants what this plugin may do, whatever other
 // plugins of the module may. A guest may be trusted in one plugin and not in
 // another: other code is compiled then, once. What [Host.Compile] has decided is not
-// looked at again: MaxModule, Limits, CacheDir and NoCache.
+// looked at again: Limits, CacheDir and NoCache.
 func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error) {
 	name := cmp.Or(config.Name, m.name)
 	defer nameRefused(&err, name)
@@ -75,11 +74,11 @@ func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error)
 		return nil, store.ErrClosed
 	}
 	config.Lazy = true
-	settled, err := config.settle()
+	resolved, err := config.resolve()
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.checked.open(ctx, settled, name)
+	p, err := m.checked.open(ctx, resolved, name)
 	if err != nil {
 		return nil, err
 	}
@@ -137,10 +136,8 @@ type checked struct {
 }
 
 // read checks the bytes of a module, which it keeps.
-func (s *settled) read(wasm []byte) (checked, error) {
-	limits := s.Limits
-	limits.Module = int(min(s.MaxModule, math.MaxInt32))
-	outline, err := check(wasm, limits, s.permissions)
+func (s *resolved) read(wasm []byte) (checked, error) {
+	outline, err := validate(wasm, s.Limits.preflight(), s.permissions)
 	if err != nil {
 		return checked{}, err
 	}
@@ -148,8 +145,8 @@ func (s *settled) read(wasm []byte) (checked, error) {
 }
 
 // codeDir returns the directory that keeps code, "" for none.
-func (s *settled) codeDir() string {
-	if s.Host.runtime() == engineInterpreter {
+func (s *resolved) codeDir() string {
+	if s.Host.runtime() == runtimeInterpreter {
 		return "" // it keeps nothing in files
 	}
 	return prepareCacheDir(s)
@@ -157,14 +154,14 @@ func (s *settled) codeDir() string {
 
 // load returns the code that the config needs, with a reference to it. It clears
 // DebugInfo if that is of no use.
-func (b *checked) load(ctx context.Context, s *settled) (*code, loading, error) {
+func (b *checked) load(ctx context.Context, s *resolved) (*code, loading, error) {
 	if s.DebugInfo {
 		if err := checkDebugInfo(b.outline, b.wasm); err != nil {
 			s.DebugInfo = false
 			s.Logger.Warn("the debug sections are not used", "plugin", s.Name, "error", err)
 		}
 	}
-	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, mode: s.mode(), engine: s.Host.runtime()})
+	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, mode: s.mode(), runtime: s.Host.runtime()})
 	how, err := c.load(ctx, b, func(message string, err error) {
 		s.Logger.Warn(message, "plugin", s.Name, "error", err)
 	})

@@ -71,9 +71,9 @@ func filesFor(maxBytes int64) int64 {
 	return max(maxBytes/bytesPerFile, leastFiles)
 }
 
-// settleMounts fills in the quotas that are not said. Where there is no bound, it
+// resolveMounts fills in the quotas that are not said. Where there is no bound, it
 // leaves 0.
-func (s *settled) settleMounts() {
+func (s *resolved) resolveMounts() {
 	s.Mounts = slices.Clone(s.Mounts)
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
@@ -199,7 +199,7 @@ func (p *Plugin) lockDir(ctx context.Context, dir string) (*dirlock.Lock, error)
 }
 
 func mountError(m Mount, err error) error {
-	kind := ErrMount
+	kind := ErrDirectory
 	if errors.Is(err, dirlock.ErrInUse) {
 		kind = ErrInUse
 	}
@@ -219,7 +219,7 @@ func (m *mounts) present() error {
 
 // fileBytes is what the guest may have in all its directories, -1 if one of them has no
 // quota.
-func (s *settled) fileBytes() (bytes int64) {
+func (s *resolved) fileBytes() (bytes int64) {
 	for _, m := range s.Mounts {
 		if m.MaxBytes == 0 || m.MaxBytes > math.MaxInt64-bytes {
 			return -1
@@ -232,7 +232,7 @@ func (s *settled) fileBytes() (bytes int64) {
 // keepsFiles reports whether the guest can have its records in files. Two
 // instances of it must not be open at once, and the next finds what the last
 // one saved.
-func (s *settled) keepsFiles() bool {
+func (s *resolved) keepsFiles() bool {
 	for _, m := range s.Mounts {
 		if !m.ReadOnly {
 			return true

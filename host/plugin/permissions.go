@@ -37,7 +37,7 @@ type Use struct {
 }
 
 // Permissions returns all that a guest may do on this host, in the order in which
-// they are told. [Check], [Open] and [Uses] ask the same table.
+// they are told. [Validate], [Open] and [Uses] ask the same table.
 func Permissions() []Permission {
 	var all []Permission
 	for _, p := range builtinPermissions() {
@@ -48,7 +48,7 @@ func Permissions() []Permission {
 
 // Uses returns what a module could do, judged by its imports, and the imports that
 // this host does not have. It does not hold their signatures against anything, as
-// [Check] does.
+// [Validate] does.
 func Uses(m *preflight.Module) (uses []Use, unknown []preflight.Import) {
 	return builtinPermissions().uses(m.Imports)
 }

@@ -230,10 +230,10 @@ func (t permissions) grantedBy(c *Config) permissions {
 }
 
 // attach gives an instance what the rows that it is granted work with.
-func (t permissions) attach(in *instance, config wazero.ModuleConfig) wazero.ModuleConfig {
+func (t permissions) attach(inst *instance, config wazero.ModuleConfig) wazero.ModuleConfig {
 	for _, p := range t {
 		if p.attach != nil {
-			config = p.attach(in, config)
+			config = p.attach(inst, config)
 		}
 	}
 	return config

@@ -22,7 +22,7 @@ import (
 // Plugin is a guest that runs. It is a [store.Store] and may be used by many
 // goroutines at once.
 type Plugin struct {
-	config  settled
+	config  resolved
 	module  *preflight.Module
 	store   *protocol.Store
 	machine machine
@@ -67,13 +67,10 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string, config Config) (*Plugi
 }
 
 func openReader(ctx context.Context, r io.Reader, name string, config Config) (*Plugin, error) {
-	most := config.MaxModule
-	if most <= 0 {
-		most = defaultModule
-	}
+	most := config.Limits.orDefault().Module
 	// One byte more than allowed, so that a file that is too long is found to
-	// be without being read to its end.
-	wasm, err := io.ReadAll(io.LimitReader(r, most+1))
+	// be without being read to its end. A Module below 0 is refused later.
+	wasm, err := io.ReadAll(io.LimitReader(r, max(most, 0)+1))
 	if err != nil {
 		return nil, err
 	}
@@ -84,18 +81,18 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 // itself, or else the one given here.
 func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
 	defer nameRefused(&err, cmp.Or(config.Name, name))
-	settled, err := config.settle()
+	resolved, err := config.resolve()
 	if err != nil {
 		return nil, err
 	}
-	if err := settled.Host.refuses(ctx); err != nil {
+	if err := resolved.Host.refuses(ctx); err != nil {
 		return nil, err
 	}
-	b, err := settled.read(wasm)
+	b, err := resolved.read(wasm)
 	if err != nil {
 		return nil, err
 	}
-	return b.open(ctx, settled, name)
+	return b.open(ctx, resolved, name)
 }
 
 // nameRefused says in an error of opening which plugin it is about.
@@ -107,23 +104,23 @@ func nameRefused(err *error, name string) {
 }
 
 // open runs the guest.
-func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Plugin, err error) {
-	if err := settled.permissions.admit(b.outline, &settled.Config); err != nil {
+func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *Plugin, err error) {
+	if err := resolved.permissions.admit(b.outline, &resolved.Config); err != nil {
 		return nil, err
 	}
-	if err := settled.divide(b.outline, settled.Host.runtime() == engineInterpreter); err != nil {
+	if err := resolved.divide(b.outline, resolved.Host.runtime() == runtimeInterpreter); err != nil {
 		return nil, err
 	}
-	p := &Plugin{config: settled, module: b.outline}
-	p.clock = &steadyClock{now: settled.Now, passed: settled.passed, log: settled.Logger, name: settled.Name}
+	p := &Plugin{config: resolved, module: b.outline}
+	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: resolved.Name}
 	p.store = protocol.New(p.protocol(name))
-	p.machine.log = &guestLog{logger: settled.Logger, name: p.store.Name, now: settled.Now, said: repeats.Filter{First: logRepeats}}
-	p.machine.limit.Store(int64(settled.Deadline))
-	if settled.Deadline > 0 {
-		p.machine.openLimit = settled.OpenDeadline
+	p.machine.log = &guestLog{logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
+	p.machine.limit.Store(int64(resolved.Deadline))
+	if resolved.Deadline > 0 {
+		p.machine.openLimit = resolved.OpenDeadline
 	}
-	p.machine.granted = settled.granted
-	p.machine.budgets, p.machine.memoryLimit = settled.Host.budgets, uint64(settled.shardLimit)
+	p.machine.granted = resolved.granted
+	p.machine.budgets, p.machine.memoryLimit = resolved.Host.budgets, uint64(resolved.shardLimit)
 	p.config.sayMemory()
 	p.config.sayInterpreted()
 	if p.code, p.loading, err = b.load(ctx, &p.config); err != nil {
@@ -148,8 +145,8 @@ func (b *checked) open(ctx context.Context, settled settled, name string) (_ *Pl
 }
 
 // sayInterpreted says in the log why the guest is slow.
-func (s *settled) sayInterpreted() {
-	if s.Host.runtime() == engineInterpreter {
+func (s *resolved) sayInterpreted() {
+	if s.Host.runtime() == runtimeInterpreter {
 		s.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
 			"plugin", s.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
 	}

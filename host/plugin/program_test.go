@@ -88,11 +88,11 @@ func TestProgramIsRefused(t *testing.T) {
 // The toolchains themselves build a guest without the flag, and with it.
 func TestProgramsOfToolchains(t *testing.T) {
 	t.Run("Go", func(t *testing.T) {
-		_, err := plugin.Check(buildGuest(t, "testdata/goguest", "-buildmode=default"))
+		_, err := plugin.Validate(buildGuest(t, "testdata/goguest", "-buildmode=default"))
 		require.ErrorIs(t, err, plugin.ErrExport)
 		require.ErrorContains(t, err, "Go: go build -buildmode=c-shared")
 		require.NotContains(t, err.Error(), "clang")
-		_, err = plugin.Check(buildGuest(t, "testdata/goguest"))
+		_, err = plugin.Validate(buildGuest(t, "testdata/goguest"))
 		require.NoError(t, err)
 	})
 	t.Run("C", func(t *testing.T) {
@@ -126,7 +126,7 @@ int main(void) { return 0; }
 			require.NoError(t, err)
 			return wasm
 		}
-		_, err = plugin.Check(build())
+		_, err = plugin.Validate(build())
 		require.ErrorIs(t, err, plugin.ErrExport)
 		require.ErrorContains(t, err, "C: clang -mexec-model=reactor")
 		require.NotContains(t, err.Error(), "cdylib")

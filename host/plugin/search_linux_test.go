@@ -65,7 +65,7 @@ func (f found) kinds() string {
 func (s *shape) fit() (*preflight.Module, []byte, bool) {
 	outline := func() (*preflight.Module, []byte, error) {
 		wasm := s.module()
-		m, err := preflight.Read(wasm, preflight.Limits{})
+		m, err := preflight.Parse(wasm, preflight.Limits{})
 		return m, wasm, err
 	}
 	empty := s.Empty
@@ -74,15 +74,15 @@ func (s *shape) fit() (*preflight.Module, []byte, bool) {
 	if err != nil {
 		return nil, nil, false
 	}
-	one, left := max(m.Work, 1), int64(searchWork)
+	one, left := max(m.CompileCost, 1), int64(searchWork)
 	if s.Empty > 0 {
 		s.Empty = 0
 		alone, _, err := outline()
 		if err != nil {
 			return nil, nil, false
 		}
-		one, s.Empty = max(alone.Work, 1), min(empty, mostFunctions-1)
-		left -= m.Work - alone.Work
+		one, s.Empty = max(alone.CompileCost, 1), min(empty, mostFunctions-1)
+		left -= m.CompileCost - alone.CompileCost
 	}
 	body := len(s.body()) + 4
 	s.Functions = int(min(max(left/one, 1), int64(mostFunctions-s.Empty), int64(8<<20/body)))
@@ -105,7 +105,7 @@ func (s shape) try(dir string) (found, bool) {
 	if f.cost.Refused != "" {
 		return f, false
 	}
-	f.time = f.cost.Seconds / (float64(max(m.Work, searchWork/8)) / unitsPerSecond)
+	f.time = f.cost.Seconds / (float64(max(m.CompileCost, searchWork/8)) / unitsPerSecond)
 	f.memory = float64(f.cost.Memory) / float64(m.CompileMemory+boundCompile)
 	if f.cost.Died != "" {
 		f.time, f.memory = 1000, 1000

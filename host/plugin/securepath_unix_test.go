@@ -27,7 +27,7 @@ func asNobody(t *testing.T, name string, args ...string) {
 // it is not used, and nothing is written to its target.
 func TestCacheBehindSomebodyElse(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	mkdir := func(t *testing.T, path string, mode fs.FileMode) string {
 		require.NoError(t, os.MkdirAll(path, 0o700))
 		require.NoError(t, os.Chmod(path, mode))
@@ -137,7 +137,7 @@ func TestCacheBehindSomebodyElse(t *testing.T) {
 // A directory or file within it that others may write to is not used, nor is a link.
 func TestCacheWithSomethingElseInIt(t *testing.T) {
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	one := func(t *testing.T, pattern string) string {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)

@@ -36,7 +36,7 @@ func TestCacheThatWasShipped(t *testing.T) {
 		return
 	}
 	p := open(t, guest(t, "tiny"), quiet())
-	compilerOnly(t, p.Stats().Engine)
+	compilerOnly(t, p.Stats().Runtime)
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}

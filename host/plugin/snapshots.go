@@ -55,7 +55,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // openSnapshots locks the directory, and makes it if there is none.
 func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, error) {
 	if err := MakeDir(dir); err != nil {
-		return nil, loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
+		return nil, loadError(ErrDirectory, err, "%s", printable.Clean(err.Error()))
 	}
 	lock, err := p.lockDir(ctx, dir)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *snapshots) restore(p *Plugin) error {
 		return nil
 	}
 	if err != nil {
-		return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
+		return loadError(ErrDirectory, err, "%s", printable.Clean(err.Error()))
 	}
 	defer f.Close()
 	// The file has a time of the previous run's clock.
@@ -83,7 +83,7 @@ func (s *snapshots) restore(p *Plugin) error {
 	r := bufio.NewReaderSize(f, snapshotBlock)
 	if header, ok := readHeader(r); !ok {
 		line, _, _ := strings.Cut(header, "\n")
-		return loadError(ErrMount, nil, "%q begins %q: must begin %q; move it away, or use the program that wrote it",
+		return loadError(ErrDirectory, nil, "%q begins %q: must begin %q; move it away, or use the program that wrote it",
 			s.path(), printable.Clean(line), strings.TrimSpace(snapshotHeader))
 	}
 	var damage error
@@ -105,7 +105,7 @@ func (s *snapshots) restore(p *Plugin) error {
 		aside := s.path() + snapshotDamaged
 		s.log.Error("the snapshot is damaged: its intact part was restored, and the file is kept aside", "file", aside, "error", damage)
 		if err := os.Rename(s.path(), aside); err != nil {
-			return loadError(ErrMount, err, "%s", printable.Clean(err.Error()))
+			return loadError(ErrDirectory, err, "%s", printable.Clean(err.Error()))
 		}
 	}
 	return nil

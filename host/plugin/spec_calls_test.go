@@ -140,9 +140,9 @@ func TestSpecListsThatAreTooLong(t *testing.T) {
 	}
 	most = specNumbers(t, `The list has at most (\d+) KiB`, specSection(t, sectionConfig))[0] << 10
 	config := specConfigOf(nil)
-	config.Settings = map[string]string{"long": strings.Repeat("x", most-200)}
+	config.GuestConfig = map[string]string{"long": strings.Repeat("x", most-200)}
 	open(t, specGuest(t).bytes(), config)
-	config.Settings["long"] = strings.Repeat("x", most)
+	config.GuestConfig["long"] = strings.Repeat("x", most)
 	_, err := plugin.Open(ctx, specGuest(t).bytes(), config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
 	require.ErrorContains(t, err, "Settings are")

@@ -31,7 +31,7 @@ var limitRows = map[string]string{
 	"Depth":         "nested blocks of one function",
 	"Branches":      "blocks and branches of one function",
 	"AllLocals":     "locals, parameters and results of all functions together",
-	"Work":          "the host's estimate of the work of compiling it, in units of its own",
+	"CompileCost":   "the host's estimate of the work of compiling it, in units of its own",
 	"CompileMemory": "the host's estimate of the memory for compiling it",
 }
 

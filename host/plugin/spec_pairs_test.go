@@ -42,7 +42,7 @@ func TestSpecDescribe(t *testing.T) {
 	}
 	require.Len(t, pairs, 2*len(described))
 	info := open(t, describing(t, append(pairs, "colour", "blue")...), specConfigOf(nil)).Info()
-	require.Equal(t, long[:text], info.EngineName)
+	require.Equal(t, long[:text], info.Name)
 	require.Equal(t, long[:text], info.Version)
 	require.Equal(t, []string{"cas", "other"}, info.Capabilities)
 	require.Equal(t, leastKey, info.MaxKey)
@@ -59,7 +59,7 @@ func TestSpecConfig(t *testing.T) {
 	m.returns(abi.ExportOpen, int64(abi.Invalid))
 	m.export(abi.ExportOpen).body = append([]byte{opLocalGet, 0, opLocalGet, 1, opCall, byte(fail)}, m.export(abi.ExportOpen).body...)
 	config := specConfigOf(nil)
-	config.Shards, config.Settings = 2, map[string]string{"a_setting": "ż", "z": "1"}
+	config.Shards, config.GuestConfig = 2, map[string]string{"a_setting": "ż", "z": "1"}
 	config.MemoryLimit = 96 << 20
 	_, err := plugin.Open(ctx, m.bytes(), config)
 	var refused *plugin.LoadError
@@ -78,13 +78,13 @@ func TestSpecConfig(t *testing.T) {
 		require.Contains(t, values, name)
 		want[name] = values[name]
 
-		config.Settings = map[string]string{name: "1"}
+		config.GuestConfig = map[string]string{name: "1"}
 		_, err := plugin.Open(ctx, m.bytes(), config)
 		require.ErrorIs(t, err, plugin.ErrConfig, "%s is the host's own", name)
 	}
 	require.Equal(t, want, got)
 	for _, name := range []string{"", "A", "a-b", "ż", abi.ConfigHostPrefix + "x"} {
-		config.Settings = map[string]string{name: "1"}
+		config.GuestConfig = map[string]string{name: "1"}
 		_, err := plugin.Open(ctx, m.bytes(), config)
 		require.ErrorIs(t, err, plugin.ErrConfig, "%q", name)
 	}

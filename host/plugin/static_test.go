@@ -79,7 +79,7 @@ func TestCheckTellsWhatOpenWould(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.guest.types = []string{plain}
 			wasm := c.guest.module()
-			_, err := plugin.Check(wasm)
+			_, err := plugin.Validate(wasm)
 			if c.is != nil {
 				require.ErrorIs(t, err, c.is)
 				return
@@ -104,7 +104,7 @@ func TestOpenTellsOfTypes(t *testing.T) {
 		"parameters of a call": "\x10\x01",
 	} {
 		wasm := guestParts{further: []string{"\x00" + body + "\x0b"}, types: []string{plain}}.module()
-		_, err := plugin.Check(wasm)
+		_, err := plugin.Validate(wasm)
 		require.NoError(t, err, name)
 		_, err = plugin.Open(ctx, wasm, untrusted())
 		var refused *plugin.LoadError
@@ -137,7 +137,7 @@ func TestEveryInstructionIsKnown(t *testing.T) {
 		known[stores] = true
 	}
 	for sub := range 256 {
-		_, err := plugin.Check(guestParts{further: []string{"\x00\xfd" + string(uleb(sub)) + "\x0b"}, types: []string{plain}}.module())
+		_, err := plugin.Validate(guestParts{further: []string{"\x00\xfd" + string(uleb(sub)) + "\x0b"}, types: []string{plain}}.module())
 		unknown := err != nil && errors.Is(err, plugin.ErrModule) && strings.Contains(err.Error(), "unknown instruction")
 		require.Equal(t, !known[byte(sub)], unknown, "0xfd %d: %v", sub, err)
 	}

@@ -22,17 +22,20 @@ func (o *OpStats) add(other OpStats) {
 	o.Errors += other.Errors
 }
 
-// States of a shard.
+// State is the state of a shard.
+type State string
+
+// The states of a shard.
 const (
-	StateRunning = "running"
-	StateWaiting = "waiting" // the instance failed; another attempt follows
-	StateResting = "resting" // no call has needed it so far
-	StateClosed  = "closed"
+	StateRunning State = "running"
+	StateBackoff State = "backoff" // the instance failed; another attempt follows
+	StateResting State = "resting" // no call has needed an instance so far, or it sleeps
+	StateClosed  State = "closed"
 )
 
 // ShardStats is the state of one shard.
 type ShardStats struct {
-	State string
+	State State
 	// Busy says that the shard was within a call. The other figures are then
 	// the last known ones.
 	Busy        bool
@@ -48,8 +51,8 @@ type ShardStats struct {
 
 // Stats is the state of a plugin, with counts since it was opened.
 type Stats struct {
-	// Engine is "compiler" or "interpreter".
-	Engine string
+	// Runtime is "compiler" or "interpreter": how the guest's code runs.
+	Runtime string
 	// CompileTime is how long it took to get the code. CodeSource is its
 	// source: "compiled", "directory" or, if another plugin of the process
 	// runs the same module, "memory".
@@ -59,7 +62,7 @@ type Stats struct {
 	Ops             map[string]OpStats // by name of operation, over all shards
 	Calls, Errors   uint64             // of all operations
 	Restarts        uint64
-	Waiting         int   // shards that wait for another attempt
+	Backoff         int   // shards in StateBackoff
 	Memory          int64 // bytes that all instances have taken
 	MemoryLimit     int64
 	DroppedLogLines uint64
@@ -71,7 +74,7 @@ type Stats struct {
 // guest exports session_stats, Stats makes one short call for each shard.
 func (p *Plugin) Stats() Stats {
 	out := Stats{
-		Engine:          p.config.Host.runtime().String(),
+		Runtime:         p.config.Host.runtime().String(),
 		CompileTime:     p.loading.took,
 		CodeSource:      p.loading.source,
 		Ops:             make(map[string]OpStats),
@@ -84,8 +87,8 @@ func (p *Plugin) Stats() Stats {
 		out.Shards = append(out.Shards, shard)
 		out.Restarts += shard.Restarts
 		out.Memory += shard.Memory
-		if shard.State == StateWaiting {
-			out.Waiting++
+		if shard.State == StateBackoff {
+			out.Backoff++
 		}
 		for name, o := range shard.Ops {
 			sum := out.Ops[name]
@@ -99,8 +102,8 @@ func (p *Plugin) Stats() Stats {
 	return out
 }
 
-var stateNames = map[protocol.State]string{
-	protocol.Running: StateRunning, protocol.Waiting: StateWaiting, protocol.Resting: StateResting, protocol.Closed: StateClosed,
+var stateNames = map[protocol.State]State{
+	protocol.Running: StateRunning, protocol.Backoff: StateBackoff, protocol.Resting: StateResting, protocol.Closed: StateClosed,
 }
 
 func (p *Plugin) shardStats(seen protocol.ShardStats) ShardStats {
@@ -147,8 +150,7 @@ type Counts struct {
 
 // Info describes a guest, from its module and its own description.
 type Info struct {
-	Name         string // as in logs and errors
-	EngineName   string // as the guest describes itself, "" if it does not
+	Name         string // as the guest describes itself, "" if it does not; see also [Plugin.Name]
 	Version      string // the same
 	Capabilities []string
 	MaxKey       int // bytes
@@ -158,13 +160,20 @@ type Info struct {
 	Module       *preflight.Module
 }
 
-// Info describes the guest. The module's outline is shared and must not be
+// Name returns the plugin's name in logs and errors: [Config.Name], or else the name
+// that the guest gives itself, or else the name of the file.
+func (p *Plugin) Name() string { return p.store.Name() }
+
+// Info describes the guest. What the guest says of itself is missing until its first
+// instance has run; see [Config.Lazy]. The module's outline is shared and must not be
 // changed.
 func (p *Plugin) Info() Info {
 	d := p.store.Description()
+	if d == nil {
+		d = new(protocol.Description)
+	}
 	return Info{
-		Name:         p.config.Name,
-		EngineName:   d.Name,
+		Name:         d.Name,
 		Version:      d.Version,
 		Capabilities: append([]string(nil), d.Capabilities...),
 		MaxKey:       d.MaxKey,

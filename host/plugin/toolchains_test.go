@@ -60,7 +60,7 @@ func TestRefusalsNameTheFlag(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			text := func(wasm []byte) (all string) {
-				_, why := plugin.Review(wasm)
+				_, why := plugin.ValidateAll(wasm)
 				for _, e := range why {
 					all += e.Detail + "\n"
 				}

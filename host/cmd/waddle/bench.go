@@ -193,7 +193,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	base := flags.configOf(engines.IsBundled(m.name))
 	base.Logger = log
 	own := base
-	own.Settings = flags.settings
+	own.GuestConfig = flags.settings
 	open := openModule(m, flags.mount != "", flags.quota)
 	dir, err := os.MkdirTemp(flags.mount, "waddle-bench-")
 	if err != nil {
@@ -254,7 +254,7 @@ func openModule(m *module, mount bool, q quota) opener {
 	if engines.IsBundled(m.name) {
 		return openBundled(m.name)
 	}
-	if module, refused := plugin.Review(m.wasm); len(refused) == 0 {
+	if module, refused := plugin.ValidateAll(m.wasm); len(refused) == 0 {
 		mount = mount || usesFiles(module)
 	}
 	return func(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {

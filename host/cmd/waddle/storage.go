@@ -28,14 +28,14 @@ func openStorage(ctx context.Context, settings engines.Settings) (store.Store, p
 		shards = fmt.Sprintf("%d shards", info.Shards)
 	}
 	kind, origin := "WebAssembly", "from a file"
-	if how := p.Stats().Engine; how != "compiler" {
+	if how := p.Stats().Runtime; how != "compiler" {
 		kind += ", interpreted"
 	}
 	if engines.IsBundled(settings.Storage) {
 		origin = "bundled"
 	}
 	return p, playground.Engine{
-		Name: info.Name, Version: info.Version,
+		Name: p.Name(), Version: info.Version,
 		Kind:  fmt.Sprintf("%s, %s, %s", kind, origin, shards),
 		Keeps: keeps(settings),
 	}, nil

@@ -176,7 +176,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	if err != nil {
 		return err
 	}
-	if _, err := plugin.Check(m.wasm); found.Misuse != "" && err != nil {
+	if _, err := plugin.Validate(m.wasm); found.Misuse != "" && err != nil {
 		return fmt.Errorf("%s is not a module: %w", found.Target, err)
 	} else if found.Misuse != "" {
 		return usagef("%s", found.Misuse)

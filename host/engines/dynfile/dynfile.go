@@ -28,7 +28,7 @@ const Name = "dynfile"
 //
 // The engine is trusted: it runs without bounds in time, unless cfg.Deadline is set.
 // cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
-// [plugin.ErrMount] for an unusable directory, [plugin.ErrShards] for one with
+// [plugin.ErrDirectory] for an unusable directory, [plugin.ErrShards] for one with
 // another number of shards, and [plugin.ErrOpen] for one of another engine or of a
 // newer version.
 func Open(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {

@@ -25,6 +25,6 @@ func Example() {
 		return
 	}
 	defer engine.Close(ctx)
-	fmt.Println(engine.Info().EngineName, engine.Info().Shards)
+	fmt.Println(engine.Info().Name, engine.Info().Shards)
 	// Output: keyfolder 4
 }

@@ -19,7 +19,7 @@ var packed []byte
 const Name = "memory"
 
 // Open starts the engine. Its bounds are cfg.MemoryLimit and these
-// cfg.Settings, each for all shards together:
+// cfg.GuestConfig, each for all shards together:
 //
 //   - max_entries: the number of records; by default only memory bounds it
 //   - max_bytes: the bytes that they may take; by default what fits into memory

@@ -63,8 +63,8 @@ func held(t *testing.T, s store.Store, n int) (found int) {
 func TestOpenDescribesItself(t *testing.T) {
 	p := open(t, quiet())
 	info := p.Info()
+	require.Equal(t, "memory", p.Name())
 	require.Equal(t, "memory", info.Name)
-	require.Equal(t, "memory", info.EngineName)
 	require.Contains(t, info.Capabilities, "cas")
 	fill(t, p, 100)
 	require.Equal(t, 100, held(t, p, 100))
@@ -72,7 +72,7 @@ func TestOpenDescribesItself(t *testing.T) {
 
 func TestSettingsAreChecked(t *testing.T) {
 	config := quiet()
-	config.Settings = map[string]string{"max_entires": "7"}
+	config.GuestConfig = map[string]string{"max_entires": "7"}
 	_, err := memory.Open(ctx, config)
 	require.ErrorIs(t, err, plugin.ErrOpen)
 	require.ErrorContains(t, err, "max_entires")
@@ -161,7 +161,7 @@ func TestSnapshotDamaged(t *testing.T) {
 			foreign := filepath.Join(config.Snapshots, "sessions.snapshot")
 			require.NoError(t, os.WriteFile(foreign, []byte(c.content), 0o600))
 			_, err := memory.Open(ctx, config)
-			require.ErrorIs(t, err, plugin.ErrMount)
+			require.ErrorIs(t, err, plugin.ErrDirectory)
 			require.ErrorContains(t, err, "sessions.snapshot")
 			left, err := os.ReadFile(foreign)
 			require.NoError(t, err)
@@ -196,14 +196,14 @@ func copyDir(t *testing.T, dir string) string {
 func Example() {
 	engine, err := memory.Open(context.Background(), plugin.Config{
 		MemoryLimit: 64 << 20,
-		Settings:    map[string]string{"max_entries": "100000"},
+		GuestConfig: map[string]string{"max_entries": "100000"},
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer engine.Close(context.Background())
-	fmt.Println(engine.Info().EngineName)
+	fmt.Println(engine.Info().Name)
 	// Output: memory
 }
 
@@ -217,7 +217,7 @@ func TestEvictionsAreCounted(t *testing.T) {
 	} {
 		t.Run(limit, func(t *testing.T) {
 			config := quiet()
-			config.Shards, config.MemoryLimit, config.Settings = 1, 8<<20, settings
+			config.Shards, config.MemoryLimit, config.GuestConfig = 1, 8<<20, settings
 			p := open(t, config)
 			now := store.At(time.Now())
 			require.Equal(t, int64(0), p.Stats().Counts.Records)

@@ -190,14 +190,14 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		})
 		t.Run("no directory", func(t *testing.T) {
 			_, err := engines[name](ctx, "", quiet())
-			require.ErrorIs(t, err, plugin.ErrMount)
+			require.ErrorIs(t, err, plugin.ErrDirectory)
 			require.ErrorContains(t, err, "SESSION_DIR")
 		})
 		t.Run("a file", func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "file", "x")
 			_, err := engines[name](ctx, filepath.Join(dir, "file"), quiet())
-			require.ErrorIs(t, err, plugin.ErrMount)
+			require.ErrorIs(t, err, plugin.ErrDirectory)
 		})
 	})
 }

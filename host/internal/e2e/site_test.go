@@ -98,7 +98,7 @@ func serveSite(text string) error {
 		engine, err = memory.Open(ctx, config)
 	default:
 		if o.Engine == dynfile.Name {
-			config.Settings = map[string]string{"segment_bytes": "65536"} // so that space is freed soon
+			config.GuestConfig = map[string]string{"segment_bytes": "65536"} // so that space is freed soon
 		}
 		engine, err = engines[o.Engine](ctx, o.Dir, config)
 	}

@@ -93,9 +93,9 @@ func (st *Store) notCopied(s *shard, err error) error {
 }
 
 // copyShard adds the records of a shard that is being closed. Its lock is held.
-func (s *shard) copyShard(c Copy, x *extent, in *runner, now store.Millis, moves *atomic.Uint64) error {
+func (s *shard) copyShard(c Copy, x *extent, inst *runner, now store.Millis, moves *atomic.Uint64) error {
 	for cursor := int64(0); ; {
-		next, list, err := s.step(x, in, opSnapshot, cursor, now)
+		next, list, err := s.step(x, inst, opSnapshot, cursor, now)
 		if err != nil {
 			return err
 		}

@@ -55,9 +55,9 @@ func (st *Store) Close(ctx context.Context, now store.Millis, free func() error)
 func (st *Store) Discard() {
 	for _, s := range st.shards {
 		s.mu.Lock()
-		if s.in != nil {
-			s.in.Close()
-			s.in = nil
+		if s.inst != nil {
+			s.inst.Close()
+			s.inst = nil
 		}
 		s.closed = true
 		s.release()
@@ -180,31 +180,31 @@ func (s *shard) close(now store.Millis, c *closing) error {
 		return nil
 	}
 	s.closed = true
-	if s.in == nil {
+	if s.inst == nil {
 		return s.closeAsleep(c)
 	}
 	c.moves.Add(1)
-	in := s.in
+	inst := s.inst
 	var err error
 	// If records are stored elsewhere, one instance saves for all.
 	if !s.store.remote() || !c.saved.Swap(true) {
-		err = s.flushAll(in, now, func() { c.moves.Add(1) })
-		if s.in != nil {
-			err = s.done(opSave, in, in.Save(now))
+		err = s.flushAll(inst, now, func() { c.moves.Add(1) })
+		if s.inst != nil {
+			err = s.done(opSave, inst, inst.Save(now))
 		}
 	}
-	if s.in != nil && c.last != nil {
+	if s.inst != nil && c.last != nil {
 		c.moves.Add(1)
-		snapshot := s.copyShard(c.last, c.extents.shard(), in, now, &c.moves)
+		snapshot := s.copyShard(c.last, c.extents.shard(), inst, now, &c.moves)
 		c.whole[s.index].Store(snapshot == nil)
 		err = errors.Join(err, snapshot)
 	}
-	if s.in != nil {
+	if s.inst != nil {
 		s.countWritten()
 	}
-	if s.in != nil {
-		in.Close()
-		s.in = nil
+	if s.inst != nil {
+		inst.Close()
+		s.inst = nil
 	}
 	if err != nil {
 		return fmt.Errorf("not everything was saved: %w", err)

@@ -75,7 +75,7 @@ const (
 	defaultCloseGrace = 2 * time.Second
 )
 
-func (c Config) settle() Config {
+func (c Config) resolve() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

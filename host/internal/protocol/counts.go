@@ -78,12 +78,12 @@ func (c *counted) replaced() {
 // count asks the guest for its counts. The shard's lock is held. As in any
 // operation, a failure ends the instance.
 func (s *shard) count() {
-	in := s.in
-	if in == nil || in.lacks.stats {
+	inst := s.inst
+	if inst == nil || inst.lacks.stats {
 		return
 	}
 	s.counted.at = s.progress.written.Load()
-	list, err := in.Stats()
+	list, err := inst.Stats()
 	if err == nil {
 		var told Counts
 		if told, err = parseCounts(list); err == nil {
@@ -93,9 +93,9 @@ func (s *shard) count() {
 	}
 	switch code, answered := CodeOf(err); {
 	case answered && code == abi.Unsupported:
-		in.lacks.stats = true
+		inst.lacks.stats = true
 	case !answered:
-		_ = s.failed(in, "stats", err) // the failure is in the log
+		_ = s.failed(inst, "stats", err) // the failure is in the log
 	}
 }
 

@@ -74,12 +74,12 @@ func (s *shard) one(ctx context.Context, op opKind, f func(*shard, *runner) erro
 			return o
 		}
 	}
-	in, err := s.lock(ctx)
+	inst, err := s.lock(ctx)
 	if err != nil {
 		o.err = err
 		return o
 	}
 	defer s.unlock()
-	o.err = s.done(op, in, f(s, in))
+	o.err = s.done(op, inst, f(s, inst))
 	return o
 }

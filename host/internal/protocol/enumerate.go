@@ -91,7 +91,7 @@ func (s *shard) chunks(ctx context.Context, x *extent, op opKind, now store.Mill
 
 // chunk makes one step, in the instance that the first step recorded.
 func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, now store.Millis, instance *uint64) (next int64, chunk []byte, err error) {
-	in, err := s.lock(ctx)
+	inst, err := s.lock(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -100,7 +100,7 @@ func (s *shard) chunk(ctx context.Context, x *extent, op opKind, cursor int64, n
 		return 0, nil, s.newError(op.String(), &Answer{Code: abi.Unavailable, Message: "the instance was replaced during the enumeration"})
 	}
 	*instance = s.instances
-	next, list, err := s.step(x, in, op, cursor, now)
+	next, list, err := s.step(x, inst, op, cursor, now)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -194,7 +194,7 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 }
 
 func (st *Store) restore(ctx context.Context, part int, list []byte, now store.Millis) error {
-	restore := func(_ *shard, in *runner) error { return in.restore(list, now, false) }
+	restore := func(_ *shard, inst *runner) error { return inst.restore(list, now, false) }
 	var err error
 	if st.remote() {
 		_, _, err = st.writeAnywhere(ctx, opRestore, restore)

@@ -115,10 +115,10 @@ func (c *cycle) add(cursor int64) bool {
 // step makes the next step of an enumeration of the shard, whose lock is held. The
 // list lies in the guest's memory. A guest whose enumeration does not end lives on:
 // its other operations may work.
-func (s *shard) step(x *extent, in *runner, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
+func (s *shard) step(x *extent, inst *runner, op opKind, cursor int64, now store.Millis) (next int64, list []byte, err error) {
 	began := time.Now()
-	next, list, err = in.chunk(op, cursor, now)
-	if err = s.done(op, in, err); err != nil {
+	next, list, err = inst.chunk(op, cursor, now)
+	if err = s.done(op, inst, err); err != nil {
 		return 0, nil, err
 	}
 	if err := x.take(next, list, time.Since(began)); err != nil {

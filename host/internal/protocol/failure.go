@@ -32,8 +32,8 @@ func (f *Failure) Text() string {
 		b.WriteString(f.Code.String())
 	case f.Kind == ErrExit:
 		fmt.Fprintf(&b, "the guest exited with code %d", f.ExitCode)
-	case f.Kind == ErrBreaker:
-		fmt.Fprintf(&b, "the guest is not running after a failure, next attempt in %v", f.RetryAfter)
+	case f.Kind == ErrBackoff:
+		fmt.Fprintf(&b, "the guest is in backoff after a failure, next attempt in %v", f.RetryAfter)
 	default:
 		b.WriteString(strings.TrimPrefix(f.Kind.Error(), "plugin: "))
 	}

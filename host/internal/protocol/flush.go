@@ -49,8 +49,8 @@ func (c *course) goesOn(left int64) bool {
 }
 
 // distrust makes the guest save everything at once from now on.
-func (s *shard) distrust(in *runner) {
-	in.lacks.flush = true
+func (s *shard) distrust(inst *runner) {
+	inst.lacks.flush = true
 	s.store.config.Logger.Warn("a round of session_flush does not end: the guest saves everything at once from now on", "plugin", s.store.Name())
 }
 
@@ -97,7 +97,7 @@ type step struct {
 
 func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done step, err error) {
 	done.able = true
-	in, err := s.lock(ctx)
+	inst, err := s.lock(ctx)
 	if err != nil {
 		return done, err
 	}
@@ -105,46 +105,46 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 	switch {
 	case s.generation != m.generation:
 		return done, s.newError("flush", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
-	case in.lacks.flush:
+	case inst.lacks.flush:
 		return step{}, nil
 	case !s.round.running || s.round.mark.generation != s.generation:
 		s.round = round{running: true, mark: mark{s.progress.written.Load(), s.generation}}
 	}
 	began := time.Now()
-	left, err := in.flushSome(now)
+	left, err := inst.flushSome(now)
 	code, answered := CodeOf(err)
 	if code == abi.Unsupported {
-		in.lacks.flush = true
+		inst.lacks.flush = true
 		return step{}, nil
 	}
 	done.answered = answered
 	if err == nil && left > 0 && !s.round.course.goesOn(left) {
-		s.distrust(in)
+		s.distrust(inst)
 		return step{}, nil
 	}
 	s.round.running = err == nil && left > 0
 	done.took, done.ended, done.upTo = time.Since(began), left == 0, s.round.mark
-	return done, s.done(opFlush, in, err)
+	return done, s.done(opFlush, inst, err)
 }
 
 // flushAll does the work of session_save step by step before the instance ends, and
 // calls moved after each step. It ignores errors that the guest answers, since
 // session_save will report them; it returns a failure of the instance.
-func (s *shard) flushAll(in *runner, now store.Millis, moved func()) error {
+func (s *shard) flushAll(inst *runner, now store.Millis, moved func()) error {
 	rounds := 1
 	if s.round.running {
 		rounds++ // it began before the last writes
 	}
 	var c course
 	most := s.store.config.Sequence
-	for began := time.Now(); rounds > 0 && !in.lacks.flush; {
-		left, err := in.flushSome(now)
+	for began := time.Now(); rounds > 0 && !inst.lacks.flush; {
+		left, err := inst.flushSome(now)
 		moved()
 		if _, answered := CodeOf(err); answered {
 			return nil
 		}
 		if err != nil {
-			return s.done(opFlush, in, err)
+			return s.done(opFlush, inst, err)
 		}
 		s.ops[opFlush].Calls++
 		switch {
@@ -152,7 +152,7 @@ func (s *shard) flushAll(in *runner, now store.Millis, moved func()) error {
 			rounds--
 			c = course{}
 		case !c.goesOn(left), most > 0 && time.Since(began) > most:
-			s.distrust(in)
+			s.distrust(inst)
 		}
 	}
 	return nil

@@ -119,7 +119,7 @@ var (
 	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
 	ErrMemory   = errors.New("plugin: the guest pointed outside its memory")
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
-	ErrBreaker  = errors.New("plugin: the guest is not running after a failure")
+	ErrBackoff  = errors.New("plugin: the guest is in backoff after a failure")
 	ErrEndless  = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
 	ErrBudget   = errors.New("plugin: the host's budget is spent")
 	ErrHung     = errors.New("plugin: the guest does not return from a call")

@@ -92,9 +92,9 @@ func TestFailuresOfTheFirstCall(t *testing.T) {
 			require.ErrorContains(t, err, "open in shard 0")
 			require.ErrorContains(t, err, "no disk")
 			require.Equal(t, 1, f.count("open"))
-			require.ErrorIs(t, get(), ErrBreaker)
+			require.ErrorIs(t, get(), ErrBackoff)
 			require.Equal(t, 1, f.count("open"), "not before it is time")
-			require.Equal(t, Waiting, st.Stats()[0].State)
+			require.Equal(t, Backoff, st.Stats()[0].State)
 
 			f.failing("open", nil)
 			now = now.Add(firstBackoff)

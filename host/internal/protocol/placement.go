@@ -46,8 +46,8 @@ func (s *shard) enterPart(ctx context.Context, lock locking) (*shard, *runner, e
 	if s.store.remote() {
 		return s.store.free(ctx)
 	}
-	in, err := lock(s, ctx)
-	return s, in, err
+	inst, err := lock(s, ctx)
+	return s, inst, err
 }
 
 // parts returns the shards that an operation on all records must use.
@@ -65,12 +65,12 @@ func (st *Store) parts(ctx context.Context) ([]*shard, error) {
 
 // once runs an operation on all records in one instance.
 func (st *Store) once(ctx context.Context, op opKind, f func(*shard, *runner) error) error {
-	s, in, err := st.free(ctx)
+	s, inst, err := st.free(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.unlock()
-	return s.done(op, in, f(s, in))
+	return s.done(op, inst, f(s, inst))
 }
 
 // free takes an instance that is not in use. If all are in use, it waits for one, no
@@ -82,18 +82,18 @@ func (st *Store) free(ctx context.Context) (*shard, *runner, error) {
 		return nil, nil, err
 	}
 	if st.waiting.n.Load() == 0 {
-		if s, in, _, err := st.tryFree(ctx); s != nil || err != nil {
-			return s, in, err
+		if s, inst, _, err := st.tryFree(ctx); s != nil || err != nil {
+			return s, inst, err
 		}
 	}
 	wake := make(chan struct{}, 1)
 	st.waiting.add(wake, false)
 	for {
 		// Not before joining the line: an instance released earlier would have woken another call.
-		s, in, again, err := st.tryFree(ctx)
+		s, inst, again, err := st.tryFree(ctx)
 		if s != nil || err != nil {
 			st.waiting.leave(wake)
-			return s, in, err
+			return s, inst, err
 		}
 		var pause <-chan time.Time
 		if again > 0 {
@@ -122,8 +122,8 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			busy = true
 			continue
 		}
-		if s.in != nil {
-			return s, s.in, 0, nil
+		if s.inst != nil {
+			return s, s.inst, 0, nil
 		}
 		closed, retryAt := s.closed, s.retryAt
 		s.letGo() // there is no instance, so nobody is woken
@@ -142,10 +142,10 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			return nil, nil, again, nil
 		}
 	}
-	in, err := next.lock(ctx)
+	inst, err := next.lock(ctx)
 	switch {
 	case err == nil:
-		return next, in, 0, nil
+		return next, inst, 0, nil
 	case busy && err != store.ErrClosed && ctx.Err() == nil:
 		// The failure is in the log, and a running instance will serve the call.
 		return nil, nil, firstBackoff, nil

@@ -295,7 +295,7 @@ func TestFailuresOfAnyInstance(t *testing.T) {
 			}
 		}
 	}
-	require.ErrorIs(t, get(), ErrBreaker)
+	require.ErrorIs(t, get(), ErrBackoff)
 	mu.Lock()
 	now = now.Add(firstBackoff)
 	mu.Unlock()

@@ -68,7 +68,7 @@ func (s *shard) reopen(old *runner, now store.Millis) error {
 		return err
 	}
 	old.Close()
-	s.in = nil
+	s.inst = nil
 	next, err := s.store.bringUp(s.index)
 	if err != nil {
 		return s.failed(nil, "open", err)

@@ -25,17 +25,17 @@ type lacks struct{ touch, flush, restore, stats bool }
 // bringUp makes an instance and takes it through the steps before the
 // first operation.
 func (st *Store) bringUp(shard int) (*runner, error) {
-	in, err := st.config.New(shard)
+	inst, err := st.config.New(shard)
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{Instance: in, opened: st.config.Now()}
+	r := &runner{Instance: inst, opened: st.config.Now()}
 	if err := st.introduce(r, shard); err != nil {
 		var f *Fault
 		if errors.As(err, &f) {
-			f.Output = in.Output()
+			f.Output = inst.Output()
 		}
-		in.Close()
+		inst.Close()
 		return nil, err
 	}
 	return r, nil

@@ -18,9 +18,9 @@ import (
 func (st *Store) Save(ctx context.Context, now store.Millis) error {
 	now = st.config.judge(now)
 	if st.remote() {
-		return st.once(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+		return st.once(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) })
 	}
-	err := st.each(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) }, func(s *shard) error {
+	err := st.each(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) }, func(s *shard) error {
 		// In steps as far as possible. An error that the guest answers comes again
 		// when the rest is saved.
 		m, err := s.mark(ctx)
@@ -124,7 +124,7 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 	for turn := 0; turn < maxTurns && p.arriving.Load() > 0; turn++ {
 		runtime.Gosched()
 	}
-	in, err := s.lock(context.Background())
+	inst, err := s.lock(context.Background())
 	if err != nil {
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}
@@ -133,7 +133,7 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 		return s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
 	}
 	upTo := p.written.Load()
-	if err := s.done(opSave, in, in.Save(now)); err != nil {
+	if err := s.done(opSave, inst, inst.Save(now)); err != nil {
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}
 	p.saved, p.generation = upTo, m.generation
@@ -166,7 +166,7 @@ func (st *Store) SaveAll(ctx context.Context, now store.Millis) error {
 func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
 	patient, cancel := context.WithTimeout(ctx, st.config.Patience)
 	defer cancel()
-	saved := st.each(patient, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+	saved := st.each(patient, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) })
 	return errors.Join(saved, st.copyAll(ctx, now))
 }
 
@@ -176,7 +176,7 @@ func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
 	if written == st.savedUpTo {
 		return nil
 	}
-	err := st.once(ctx, opSave, func(_ *shard, in *runner) error { return in.Save(now) })
+	err := st.once(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) })
 	if err == nil {
 		st.savedUpTo = written
 	}

@@ -26,7 +26,7 @@ type shard struct {
 	line chan struct{}
 
 	mu       sync.Mutex
-	in       *runner // nil if closed, not open yet, or waiting for another attempt
+	inst     *runner // nil if closed, not open yet, or in backoff
 	closed   bool
 	failures int // in a row
 	refusals int // errors that the guest answered to opening, in a row
@@ -93,15 +93,15 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 			return nil, err
 		}
 	}
-	if s.in != nil {
-		return s.in, nil
+	if s.inst != nil {
+		return s.inst, nil
 	}
-	in, err := s.revive()
+	inst, err := s.revive()
 	if err != nil {
 		s.unlock()
 		return nil, err
 	}
-	return in, nil
+	return inst, nil
 }
 
 // turnsAtLock is how often a goroutine yields before it starts another to wait in
@@ -186,13 +186,13 @@ func (s *shard) revive() (*runner, error) {
 	}
 	config := &s.store.config
 	if wait := s.retryAt.Sub(config.Now()); wait > 0 {
-		return nil, config.Fail(&Failure{Plugin: s.store.Name(), Op: "open", Shard: s.index, Kind: ErrBreaker,
+		return nil, config.Fail(&Failure{Plugin: s.store.Name(), Op: "open", Shard: s.index, Kind: ErrBackoff,
 			RetryAfter: wait, Message: s.lastErr})
 	}
 	began := config.Now()
-	in, err := s.store.bringUp(s.index)
+	inst, err := s.store.bringUp(s.index)
 	if err == nil {
-		err = s.refill(in)
+		err = s.refill(inst)
 	}
 	if err != nil {
 		if _, answered := CodeOf(err); answered || errors.Is(err, ErrBudget) { // there may be room at any moment
@@ -203,29 +203,29 @@ func (s *shard) revive() (*runner, error) {
 	if s.generation > 0 && !s.asleep.Load() {
 		s.restarts++
 	}
-	s.install(in)
+	s.install(inst)
 	if s.told {
 		config.Logger.Info("the guest runs again", "plugin", s.store.Name(), "shard", s.index)
 	}
-	return in, nil
+	return inst, nil
 }
 
 // first opens the shard if it was never open, and returns the instance's error.
 func (s *shard) first() error {
 	s.mu.Lock()
 	defer s.release()
-	if s.in != nil || s.generation > 0 || s.closed {
+	if s.inst != nil || s.generation > 0 || s.closed {
 		return nil
 	}
-	in, err := s.store.bringUp(s.index)
+	inst, err := s.store.bringUp(s.index)
 	if err == nil {
-		s.install(in)
+		s.install(inst)
 	}
 	return err
 }
 
-func (s *shard) install(in *runner) {
-	s.in = in
+func (s *shard) install(inst *runner) {
+	s.inst = inst
 	s.refusals = 0
 	s.instances++
 	if !s.asleep.Load() {
@@ -245,7 +245,7 @@ func (s *shard) install(in *runner) {
 
 // done counts an operation, turns its outcome into the caller's error, and ends the
 // instance if it failed.
-func (s *shard) done(op opKind, in *runner, err error) error {
+func (s *shard) done(op opKind, inst *runner, err error) error {
 	o := &s.ops[op]
 	o.Calls++
 	if err == nil {
@@ -263,7 +263,7 @@ func (s *shard) done(op opKind, in *runner, err error) error {
 	if _, ok := CodeOf(err); ok {
 		return s.newError(op.String(), err)
 	}
-	return s.failed(in, op.String(), err)
+	return s.failed(inst, op.String(), err)
 }
 
 // newError turns an answer or a fault into the caller's error.
@@ -273,16 +273,16 @@ func (s *shard) newError(op string, err error) error {
 
 // failed records a failure, ends the instance if there is one, and plans the next
 // attempt.
-func (s *shard) failed(in *runner, op string, err error) error {
+func (s *shard) failed(inst *runner, op string, err error) error {
 	now := s.store.config.Now()
 	f := s.store.Failure(op, s.index, err)
-	if in != nil {
-		if now.Sub(in.opened) > healthy {
+	if inst != nil {
+		if now.Sub(inst.opened) > healthy {
 			s.failures = 0
 		}
-		f.Output = in.Output()
-		in.Close()
-		s.in = nil
+		f.Output = inst.Output()
+		inst.Close()
+		s.inst = nil
 		s.counted.replaced()
 	}
 	backoff := maxBackoff

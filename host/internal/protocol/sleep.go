@@ -107,18 +107,18 @@ func (s *shard) lockAwake(ctx context.Context) (*runner, error) {
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
 	}
-	if s.in == nil && s.asleep.Load() {
+	if s.inst == nil && s.asleep.Load() {
 		s.unlock()
 		return nil, errAsleep
 	}
-	if s.in != nil {
-		return s.in, nil
+	if s.inst != nil {
+		return s.inst, nil
 	}
-	in, err := s.revive()
+	inst, err := s.revive()
 	if err != nil {
 		s.unlock()
 	}
-	return in, err
+	return inst, err
 }
 
 // acquire is lock for callers that need no instance.
@@ -153,30 +153,30 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func
 	switch {
 	case s.closed:
 		return store.ErrClosed
-	case s.in == nil || !may():
+	case s.inst == nil || !may():
 		return nil
 	}
-	in := s.in
-	if err := s.flushAll(in, now, func() {}); err != nil {
+	inst := s.inst
+	if err := s.flushAll(inst, now, func() {}); err != nil {
 		return err
 	}
-	if err := s.done(opSave, in, in.Save(now)); err != nil {
+	if err := s.done(opSave, inst, inst.Save(now)); err != nil {
 		return err
 	}
 	s.progress.note(mark{s.progress.written.Load(), s.generation})
 	var kept [][]byte
 	if s.keeps() {
 		var err error
-		if kept, err = s.collect(ctx, x, in, now); err != nil {
+		if kept, err = s.collect(ctx, x, inst, now); err != nil {
 			return err
 		}
 	}
 	s.countWritten()
-	if s.in == nil {
+	if s.inst == nil {
 		return nil // saving or collecting failed it
 	}
-	in.Close()
-	s.in, s.kept, s.round = nil, kept, round{}
+	inst.Close()
+	s.inst, s.kept, s.round = nil, kept, round{}
 	s.asleep.Store(true)
 	return nil
 }
@@ -188,12 +188,12 @@ func (s *shard) keeps() bool {
 }
 
 // collect returns all records of an instance.
-func (s *shard) collect(ctx context.Context, x *extent, in *runner, now store.Millis) (kept [][]byte, err error) {
+func (s *shard) collect(ctx context.Context, x *extent, inst *runner, now store.Millis) (kept [][]byte, err error) {
 	for cursor := int64(0); ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		next, list, err := s.step(x, in, opSnapshot, cursor, now)
+		next, list, err := s.step(x, inst, opSnapshot, cursor, now)
 		if err != nil {
 			return nil, err
 		}
@@ -209,18 +209,18 @@ func (s *shard) collect(ctx context.Context, x *extent, in *runner, now store.Mi
 
 // refill restores the kept records of a sleeping instance to its replacement. They
 // stay kept until the replacement has them all.
-func (s *shard) refill(in *runner) error {
+func (s *shard) refill(inst *runner) error {
 	if s.store.config.KeepsFiles {
 		return nil // the guest has them
 	}
 	now := s.store.config.judge(store.At(s.store.config.Now()))
 	for _, list := range s.kept {
-		if err := in.restore(list, now, true); err != nil {
+		if err := inst.restore(list, now, true); err != nil {
 			var f *Fault
 			if errors.As(err, &f) {
-				f.Output = in.Output()
+				f.Output = inst.Output()
 			}
-			in.Close()
+			inst.Close()
 			return err
 		}
 	}

@@ -143,9 +143,9 @@ func TestIdleShardsSleep(t *testing.T) {
 	require.True(t, st.Awake(1))
 
 	// A shard in a call is skipped, without waiting for it.
-	in, err := st.shards[1].lock(t.Context())
+	inst, err := st.shards[1].lock(t.Context())
 	require.NoError(t, err)
-	require.NotNil(t, in)
+	require.NotNil(t, inst)
 	step()
 	st.shards[1].unlock()
 	require.True(t, st.Awake(1))
@@ -176,8 +176,8 @@ func TestSleepBetweenAWriteAndItsSave(t *testing.T) {
 	f.shared = make(map[string]store.Record)
 	st := f.open(t, Config{Shards: 1, KeepsFiles: true, SaveEach: true})
 	s := st.shards[0]
-	m, err := s.write(t.Context(), opSet, func(_ *shard, in *runner) error {
-		return in.set(&store.Write{Key: []byte("k"), Value: []byte("12345678"), Now: 1})
+	m, err := s.write(t.Context(), opSet, func(_ *shard, inst *runner) error {
+		return inst.set(&store.Write{Key: []byte("k"), Value: []byte("12345678"), Now: 1})
 	})
 	require.NoError(t, err)
 	require.NoError(t, st.Sleep(t.Context(), 1))

@@ -43,7 +43,7 @@ type State int
 // States of a shard.
 const (
 	Running State = iota
-	Waiting       // the instance failed; another attempt follows
+	Backoff       // the instance failed; another attempt follows
 	Resting       // it was never open, or sleeps
 	Closed
 )
@@ -104,12 +104,12 @@ func (s *shard) tryStats(out *ShardStats) bool {
 	switch {
 	case s.closed:
 		out.State = Closed
-	case s.in != nil:
-		out.Memory = s.in.Memory()
+	case s.inst != nil:
+		out.Memory = s.inst.Memory()
 	case s.resting() && s.failures+s.refusals == 0:
 		out.State = Resting
 	default:
-		out.State = Waiting
+		out.State = Backoff
 		out.RetryAfter = max(0, s.retryAt.Sub(s.store.config.Now()))
 	}
 	for op, o := range s.ops {

@@ -50,7 +50,7 @@ const saidRepeats = 3
 // New returns a store with no open shard: each opens at its first call, the first
 // shard before any other.
 func New(config Config) *Store {
-	st := &Store{config: config.settle(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
+	st := &Store{config: config.resolve(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
 		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
 	for i := range st.shards {
 		st.shards[i] = &shard{store: st, index: i, line: make(chan struct{}, 1)}
@@ -87,7 +87,7 @@ func (st *Store) Poison(shard int, err error) {
 	s := st.shards[shard]
 	s.mu.Lock()
 	defer s.release()
-	_ = s.failed(s.in, "poison", err)
+	_ = s.failed(s.inst, "poison", err)
 }
 
 func (st *Store) begun() { st.opened.Store(st.described.Load()) }
@@ -152,19 +152,19 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 		return nil, err
 	}
 	var s *shard
-	var in *runner
+	var inst *runner
 	if d.Remote {
-		s, in, err = st.free(ctx)
+		s, inst, err = st.free(ctx)
 	} else {
 		s = st.shardOf(key)
-		in, err = s.lock(ctx)
+		inst, err = s.lock(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer s.unlock()
-	b, err := in.Get(key, now)
-	if err = s.done(opGet, in, err); err != nil {
+	b, err := inst.Get(key, now)
+	if err = s.done(opGet, inst, err); err != nil {
 		return nil, err
 	}
 	if err := store.CheckSize(len(b), most); err != nil {
@@ -182,7 +182,7 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 		return err
 	}
 	if d.Remote {
-		return st.write(ctx, d, opSet, w.Key, w.Now, func(_ *shard, in *runner) error { return in.set(&w) })
+		return st.write(ctx, d, opSet, w.Key, w.Now, func(_ *shard, inst *runner) error { return inst.set(&w) })
 	}
 	s := st.shardOf(w.Key)
 	m, err := s.set(ctx, &w)
@@ -196,19 +196,19 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 	s.arrive()
 	defer s.leave()
-	in, err := s.lock(ctx)
+	inst, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
 	}
 	defer s.unlock()
 	if err := s.store.writable(); err != nil {
-		return mark{}, s.done(opSet, in, err)
+		return mark{}, s.done(opSet, inst, err)
 	}
 	m := s.wrote()
-	if w.Expect == store.Any || in.cas {
-		return m, s.done(opSet, in, in.Set(*w))
+	if w.Expect == store.Any || inst.cas {
+		return m, s.done(opSet, inst, inst.Set(*w))
 	}
-	return m, s.done(opSet, in, in.compareAndSet(*w))
+	return m, s.done(opSet, inst, inst.compareAndSet(*w))
 }
 
 // Touch implements [store.Toucher]. For a guest that has no touch, the host reads
@@ -218,7 +218,7 @@ func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Milli
 	if err != nil {
 		return err
 	}
-	return st.write(ctx, d, opTouch, key, now, func(s *shard, in *runner) error { return in.touch(key, expires, now, &s.scratch) })
+	return st.write(ctx, d, opTouch, key, now, func(s *shard, inst *runner) error { return inst.touch(key, expires, now, &s.scratch) })
 }
 
 // Delete implements [store.Store].
@@ -227,7 +227,7 @@ func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error
 	if err != nil {
 		return err
 	}
-	return st.write(ctx, d, opDelete, key, now, func(_ *shard, in *runner) error { return in.remove(key, now) })
+	return st.write(ctx, d, opDelete, key, now, func(_ *shard, inst *runner) error { return inst.remove(key, now) })
 }
 
 // write runs an operation that changes a record, and makes it durable if the store
@@ -251,30 +251,30 @@ func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byt
 func (s *shard) write(ctx context.Context, op opKind, f func(*shard, *runner) error) (mark, error) {
 	s.arrive()
 	defer s.leave()
-	in, err := s.lock(ctx)
+	inst, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
 	}
 	defer s.unlock()
-	return s.change(op, in, f)
+	return s.change(op, inst, f)
 }
 
 func (st *Store) writeAnywhere(ctx context.Context, op opKind, f func(*shard, *runner) error) (*shard, mark, error) {
-	s, in, err := st.free(ctx)
+	s, inst, err := st.free(ctx)
 	if err != nil {
 		return nil, mark{}, err
 	}
 	defer s.unlock()
-	m, err := s.change(op, in, f)
+	m, err := s.change(op, inst, f)
 	return s, m, err
 }
 
 // change runs an operation that changes something. The shard's lock is held.
-func (s *shard) change(op opKind, in *runner, f func(*shard, *runner) error) (mark, error) {
+func (s *shard) change(op opKind, inst *runner, f func(*shard, *runner) error) (mark, error) {
 	if err := s.store.writable(); err != nil {
-		return mark{}, s.done(op, in, err)
+		return mark{}, s.done(op, inst, err)
 	}
-	return s.wrote(), s.done(op, in, f(s, in))
+	return s.wrote(), s.done(op, inst, f(s, inst))
 }
 
 func (st *Store) writable() error {
@@ -294,12 +294,12 @@ func (st *Store) Clear(ctx context.Context, now store.Millis) error {
 	if st.remote() {
 		every = st.once
 	}
-	err := every(ctx, opClear, func(s *shard, in *runner) error {
+	err := every(ctx, opClear, func(s *shard, inst *runner) error {
 		if err := st.writable(); err != nil {
 			return err
 		}
 		s.wrote()
-		return in.Clear(now)
+		return inst.Clear(now)
 	})
 	if err == nil && st.config.SaveEach {
 		err = st.Save(ctx, now)

@@ -43,13 +43,13 @@ type swept struct {
 
 // sweep makes the guest look at up to most records of the shard's part.
 func (s *shard) sweep(ctx context.Context, most int, now store.Millis, lock locking) (done swept, err error) {
-	s, in, err := s.enterPart(ctx, lock)
+	s, inst, err := s.enterPart(ctx, lock)
 	if err != nil {
 		return swept{}, err
 	}
 	defer s.unlock()
 	began := time.Now()
-	n, err := in.Sweep(min(most, 1<<30), now)
+	n, err := inst.Sweep(min(most, 1<<30), now)
 	code, _ := CodeOf(err)
 	done.absent = code == abi.Unsupported
 	done.took = time.Since(began)
@@ -57,7 +57,7 @@ func (s *shard) sweep(ctx context.Context, most int, now store.Millis, lock lock
 		// It looked at about that many and cannot have removed more.
 		done.removed = int(min(n, int64(most)))
 	}
-	return done, s.done(opSweep, in, err)
+	return done, s.done(opSweep, inst, err)
 }
 
 const (

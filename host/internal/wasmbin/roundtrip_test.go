@@ -158,7 +158,7 @@ func TestRewritten(t *testing.T) {
 		if plain := m.Append(nil); len(plain) == len(wasm) {
 			require.True(t, bytes.Equal(wasm, plain), name)
 		}
-		before, why := preflight.Read(wasm, preflight.Limits{})
+		before, why := preflight.Parse(wasm, preflight.Limits{})
 		out, ok := rewrite(t, wasm)
 		if why != nil {
 			continue
@@ -167,11 +167,11 @@ func TestRewritten(t *testing.T) {
 		if bytes.Equal(wasm, out) {
 			exact++
 		}
-		after, err := preflight.Read(out, preflight.Limits{})
+		after, err := preflight.Parse(out, preflight.Limits{})
 		require.NoError(t, err, name)
 		require.Equal(t, before.Exports, after.Exports, name)
 		require.Equal(t, before.Imports, after.Imports, name)
-		require.Equal(t, before.Work, after.Work, name)
+		require.Equal(t, before.CompileCost, after.CompileCost, name)
 		again, ok := rewrite(t, out)
 		require.True(t, ok)
 		require.True(t, bytes.Equal(out, again), "%s: a canonical module does not stay as it is", name)
@@ -196,12 +196,12 @@ func FuzzRewrite(f *testing.F) {
 		if !ok || !bytes.Equal(out, again) {
 			t.Fatalf("% x\nis written as % x\nand then as % x", wasm, out, again)
 		}
-		before, whyBefore := preflight.Review(wasm, preflight.Limits{})
-		after, whyAfter := preflight.Review(out, preflight.Limits{})
+		before, whyBefore := preflight.ValidateAll(wasm, preflight.Limits{})
+		after, whyAfter := preflight.ValidateAll(out, preflight.Limits{})
 		if (whyBefore == nil) != (whyAfter == nil) {
 			t.Fatalf("refused before: %v, after: %v", whyBefore, whyAfter)
 		}
-		if whyBefore == nil && (before.Work != after.Work || !reflect.DeepEqual(before.Exports, after.Exports)) {
+		if whyBefore == nil && (before.CompileCost != after.CompileCost || !reflect.DeepEqual(before.Exports, after.Exports)) {
 			t.Fatalf("it means another thing: %+v and %+v", before, after)
 		}
 	})

@@ -21,8 +21,8 @@
 //   - waddle.plugin.restarts, counter of {restart}: instances that replaced a
 //     failed or recycled one
 //   - waddle.plugin.shards, up-down counter of {shard}: shards by
-//     waddle.plugin.shard.state: running, waiting (the breaker is open: the
-//     instance failed and another attempt follows) and closed
+//     waddle.plugin.shard.state: running, backoff (the instance
+//     failed and another attempt follows) and closed
 //   - waddle.plugin.calls, counter of {call}: calls into the guest by
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
 //     such record), conflict (another request was faster) and error
@@ -60,7 +60,7 @@ const (
 
 // Source is what Observe observes: a [plugin.Plugin] or a substitute.
 type Source interface {
-	Info() plugin.Info
+	Name() string
 	Stats() plugin.Stats
 }
 
@@ -103,11 +103,11 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		return nil, err
 	}
 
-	config.Attributes = config.With(nameKey.String(p.Info().Name))
+	config.Attributes = config.With(nameKey.String(p.Name()))
 	o.whole = attributes(config)
-	o.states = make(map[string]metric.MeasurementOption)
-	for _, state := range []string{plugin.StateRunning, plugin.StateWaiting, plugin.StateClosed} {
-		o.states[state] = attributes(config, stateKey.String(state))
+	o.states = make(map[plugin.State]metric.MeasurementOption)
+	for _, state := range []plugin.State{plugin.StateRunning, plugin.StateBackoff, plugin.StateClosed} {
+		o.states[state] = attributes(config, stateKey.String(string(state)))
 	}
 	o.operation = func(name, outcome string) metric.MeasurementOption {
 		return attributes(config, operationKey.String(name), outcomeKey.String(outcome))
@@ -126,7 +126,7 @@ type observer struct {
 	evictions, expirations metric.Int64ObservableCounter
 
 	whole     metric.MeasurementOption
-	states    map[string]metric.MeasurementOption
+	states    map[plugin.State]metric.MeasurementOption
 	operation func(name, outcome string) metric.MeasurementOption
 }
 
@@ -145,7 +145,7 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 		to.ObserveInt64(o.evictions, int64(c.Evicted), o.whole)
 		to.ObserveInt64(o.expirations, int64(c.Expired), o.whole)
 	}
-	count := make(map[string]int64, len(o.states))
+	count := make(map[plugin.State]int64, len(o.states))
 	for i := range stats.Shards {
 		count[stats.Shards[i].State]++
 	}

@@ -79,9 +79,9 @@ func TestObserve(t *testing.T) {
 
 	get := func(now store.Millis) { _, _ = p.Get(ctx, []byte("key"), now) }
 	want := map[string]int64{"restarts name=acme": 0}
-	shards := func(running, waiting, closed int64) {
+	shards := func(running, backoff, closed int64) {
 		want["shards name=acme shard.state=running"] = running
-		want["shards name=acme shard.state=waiting"] = waiting
+		want["shards name=acme shard.state=backoff"] = backoff
 		want["shards name=acme shard.state=closed"] = closed
 	}
 	gets := func(ok, notFound, conflicts, failed int64) {
@@ -105,7 +105,7 @@ func TestObserve(t *testing.T) {
 			get(invalid)
 		}, func() { gets(2, 1, 2, 1) }},
 		{"a trap", func() { get(traps) }, func() { gets(2, 1, 2, 2); shards(1, 1, 0) }},
-		{"refused by the breaker", func() { get(works) }, func() {}},
+		{"refused in backoff", func() { get(works) }, func() {}},
 		{"another instance", func() { clock.Advance(time.Hour); get(works) }, func() {
 			gets(3, 1, 2, 2)
 			shards(2, 0, 0)

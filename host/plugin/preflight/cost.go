@@ -15,7 +15,7 @@ const (
 
 // charge adds what a function takes to what the module does.
 func (m *Module) charge(b *Body) {
-	m.Work += b.work(m) + m.workEach(b)
+	m.CompileCost += b.work(m) + m.workEach(b)
 	m.output += memoryFunction + 2*b.code()
 	m.functionMemory = max(m.functionMemory, b.memory(m))
 	m.CompileMemory = m.functionMemory + m.output + m.typesMemory()
@@ -35,7 +35,9 @@ func (m *Module) workEach(b *Body) int64 {
 }
 
 // chargeTypes is what the types take, each of which gets code to be called from the host.
-func (m *Module) chargeTypes() { m.Work += workSignature*int64(m.TypeCount) + workType*m.typeValues }
+func (m *Module) chargeTypes() {
+	m.CompileCost += workSignature*int64(m.TypeCount) + workType*m.typeValues
+}
 
 func (m *Module) typesMemory() int64 {
 	return memorySignature*int64(m.TypeCount) + memoryType*m.typeValues

@@ -27,7 +27,7 @@ func TestFirstFaultIsTold(t *testing.T) {
 		"memory size, cut": {magic + section(5, "\x01\x04"), "a 64-bit memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := preflight.Read([]byte(c.module), preflight.Limits{})
+			_, err := preflight.Parse([]byte(c.module), preflight.Limits{})
 			require.ErrorContains(t, err, c.says)
 		})
 	}

@@ -5,7 +5,7 @@ import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 // cost is what an instruction does to the operand stack, and what it takes to compile.
 type cost struct {
 	height int8   // by how much the operand stack changes, where that is the same each time
-	work   uint16 // units of [Module.Work]
+	work   uint16 // units of [Module.CompileCost]
 	memory uint16 // bytes while its function is compiled
 	code   uint16 // bytes of machine code
 	usable bool   // by a guest

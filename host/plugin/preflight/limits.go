@@ -22,9 +22,9 @@ type Limits struct {
 	// AllLocals bounds the locals, parameters and results of all functions
 	// together, which a module declares at almost no cost in bytes.
 	AllLocals int
-	// Work bounds the estimate of what compiling all functions takes; see
-	// [Module.Work].
-	Work int64
+	// CompileCost bounds the estimate of the time that compiling all functions takes; see
+	// [Module.CompileCost].
+	CompileCost int64
 	// CompileMemory bounds the estimate of the bytes that compiling takes: the most
 	// costly function, all types, and the code that comes of the module; see
 	// [Module.CompileMemory].
@@ -32,7 +32,7 @@ type Limits struct {
 }
 
 // DefaultLimits are well above what toolchains make: a Go program of 11 MB with
-// net/http and crypto/tls uses a third of Work and of CompileMemory, and less of
+// net/http and crypto/tls uses a third of CompileCost and of CompileMemory, and less of
 // the others, but for Segments, where Go's linker itself stops at 100,000. What
 // passes takes wazero's compiler 30 seconds of one core as it is estimated, and
 // less than a minute whatever it is.
@@ -54,8 +54,8 @@ func DefaultLimits() Limits {
 		Depth:     1 << 12,
 		Branches:  10_000,
 		AllLocals: 1 << 22,
-		Work:      750_000_000,
 
+		CompileCost:   750_000_000,
 		CompileMemory: 512 << 20,
 	}
 }
@@ -74,8 +74,8 @@ func (l Limits) orDefault() Limits {
 			*f.at = *f.to
 		}
 	}
-	if l.Work == 0 {
-		l.Work = d.Work
+	if l.CompileCost == 0 {
+		l.CompileCost = d.CompileCost
 	}
 	if l.CompileMemory == 0 {
 		l.CompileMemory = d.CompileMemory

@@ -84,7 +84,7 @@ type Module struct {
 	CodeSize        int64 // bytes of all function bodies
 	Locals          int64 // locals, parameters and results of all functions
 	Largest         Body  // of each property, the largest that any function has
-	Work            int64 // estimate of what compiling takes, in units of which a core does 25 million a second
+	CompileCost     int64 // estimate of the time that compiling takes, in units of which a core does 25 million a second
 	CompileMemory   int64 // estimate of the bytes that compiling takes
 	CustomSize      int64 // bytes of all custom sections
 	TypeCount       int

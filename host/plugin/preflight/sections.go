@@ -288,10 +288,10 @@ func (m *Module) readCode(r *reader, l *Limits) {
 			locals = true
 			r.refuse(tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals)))
 		}
-		if m.Work > l.Work && !work {
+		if m.CompileCost > l.CompileCost && !work {
 			work = true
 			r.refuse(fmt.Errorf("%w: it would take too long to compile (more than %d units of work): make large functions smaller "+
-				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig, l.Work,
+				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig, l.CompileCost,
 				m.Largest.Blocks+m.Largest.Branches, m.Largest.Calls, m.Functions, m.TypeCount, m.Globals))
 		}
 	}

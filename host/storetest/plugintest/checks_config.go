@@ -42,12 +42,12 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	h.needsOpen(p)
 	const unknown, others = "zz_no_such_setting", 40
 	config := h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
-	config.Settings[unknown] = "1"
+	config.GuestConfig[unknown] = "1"
 	if g, err := h.openModule(p.Context(), h.wasm, config); err == nil {
 		_ = g.Close(p.Context())
 		p.Skip("the guest takes a setting that it cannot know")
 	}
-	settings := maps.Clone(config.Settings)
+	settings := maps.Clone(config.GuestConfig)
 	delete(settings, unknown)
 	// The host's own settings come after these, and all of them before the
 	// unknown one.
@@ -72,7 +72,7 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 		p.Skip(err.Error())
 	}
 	config = h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
-	config.Settings = settings
+	config.GuestConfig = settings
 	g, err := h.openModule(p.Context(), wasm, config)
 	if err != nil {
 		p.Failf("a plugin that opens", "with %d settings of a later host: %s", others, err.Error())
@@ -80,8 +80,8 @@ func (h *harness) unknownBehindOthers(p *storetest.Probe) {
 	// It stays open meanwhile, so that it is compiled once.
 	defer g.Close(p.Context())
 	config = h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
-	config.Settings = maps.Clone(settings)
-	config.Settings[unknown] = "1"
+	config.GuestConfig = maps.Clone(settings)
+	config.GuestConfig[unknown] = "1"
 	second, err := h.openModule(p.Context(), wasm, config)
 	if err == nil {
 		_ = second.Close(p.Context())

@@ -15,7 +15,7 @@ import (
 // opened, even if every call was answered.
 func (g *guest) failed() error {
 	s := g.Stats()
-	if s.Restarts == g.replaced && s.Waiting == 0 {
+	if s.Restarts == g.replaced && s.Backoff == 0 {
 		return nil
 	}
 	for i, shard := range s.Shards {

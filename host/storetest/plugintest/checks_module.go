@@ -121,7 +121,7 @@ func (h *harness) moduleTests() []storetest.Test {
 				const name = "no_such_setting_for_any_guest"
 				h.needsOpen(p)
 				config := h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
-				config.Settings[name] = "1"
+				config.GuestConfig[name] = "1"
 				g, err := h.openModule(p.Context(), h.wasm, config)
 				if err == nil {
 					_ = g.Close(p.Context())
@@ -143,12 +143,12 @@ func (h *harness) moduleTests() []storetest.Test {
 				config := h.config(storetest.Setup{Dir: p.Dir(), Shards: 1})
 				const name = "host0later"
 				offset := len("host")
-				for other, value := range config.Settings {
+				for other, value := range config.GuestConfig {
 					if other < name {
 						offset += len(other) + len(value) + 2
 					}
 				}
-				config.Settings[name] = "1"
+				config.GuestConfig[name] = "1"
 				wasm, err := withBytes(h.wasm, []int{offset}, '_')
 				if err != nil {
 					p.Skip(err.Error())

@@ -24,7 +24,7 @@ func (h *harness) misused(ctx context.Context, err error) error {
 	if !errors.As(err, &answer) || answer.Kind != nil || answer.Code != abi.Invalid {
 		return nil
 	}
-	settings := maps.Clone(h.options.Config.Settings)
+	settings := maps.Clone(h.options.Config.GuestConfig)
 	if settings == nil {
 		settings = make(map[string]string)
 	}
@@ -51,7 +51,7 @@ func (h *harness) opensWithoutSettings(ctx context.Context) bool {
 		return false
 	}
 	config := h.config(storetest.Setup{Dir: dir})
-	config.Settings = nil
+	config.GuestConfig = nil
 	p, err := plugin.Open(ctx, h.wasm, config)
 	if err != nil {
 		return false

@@ -30,7 +30,7 @@ func fixtures(t testing.TB) map[string][]byte {
 func TestPatch(t *testing.T) {
 	tried := 0
 	for name, wasm := range fixtures(t) {
-		before, err := plugin.Check(wasm)
+		before, err := plugin.Validate(wasm)
 		if err != nil {
 			continue
 		}
@@ -38,14 +38,14 @@ func TestPatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, err := takeApart(wasm)
 			require.NoError(t, err)
-			after, err := plugin.Check(p.bytes())
+			after, err := plugin.Validate(p.bytes())
 			require.NoError(t, err)
 			require.Equal(t, before.Exports, after.Exports)
 			require.Equal(t, before.Functions, after.Functions)
 
 			passing, err := direct(wasm)
 			require.NoError(t, err)
-			after, err = plugin.Check(passing)
+			after, err = plugin.Validate(passing)
 			require.NoError(t, err)
 			require.Nil(t, after.Export(abi.ExportDescribe))
 			require.Equal(t, before.Functions+2, after.Functions, "session_get and session_set")
@@ -57,7 +57,7 @@ func TestPatch(t *testing.T) {
 
 			changed, err := withBytes(wasm, []int{300, 400}, '_')
 			require.NoError(t, err)
-			_, err = plugin.Check(changed)
+			_, err = plugin.Validate(changed)
 			require.NoError(t, err)
 		})
 	}
@@ -74,7 +74,7 @@ func FuzzPatch(f *testing.F) {
 	}
 	f.Add([]byte("\x00asm\x01\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, wasm []byte) {
-		if _, err := preflight.Read(wasm, preflight.DefaultLimits()); err != nil {
+		if _, err := preflight.Parse(wasm, preflight.DefaultLimits()); err != nil {
 			_, _ = takeApart(wasm)
 			return
 		}
@@ -82,11 +82,11 @@ func FuzzPatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := preflight.Read(p.bytes(), preflight.DefaultLimits()); err != nil {
+		if _, err := preflight.Parse(p.bytes(), preflight.DefaultLimits()); err != nil {
 			t.Fatalf("taken apart and put together, it is refused: %v", err)
 		}
 		if passing, err := direct(wasm); err == nil {
-			if _, err := preflight.Read(passing, preflight.DefaultLimits()); err != nil {
+			if _, err := preflight.Parse(passing, preflight.DefaultLimits()); err != nil {
 				t.Fatalf("with a function added, it is refused: %v", err)
 			}
 		}

@@ -25,7 +25,7 @@ type Options struct {
 	// given a mount.
 	storetest.Options
 
-	// Settings are passed to the guest, in addition to those of Config.
+	// Settings are passed to the guest, in addition to those of Config.GuestConfig.
 	Settings map[string]string
 
 	// Mount is a directory, made if it does not exist, for a guest that keeps
@@ -128,8 +128,8 @@ type harness struct {
 // options.
 func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.Options, error) {
 	h := &harness{wasm: wasm, options: o}
-	h.outline, _ = preflight.Read(wasm, preflight.DefaultLimits())
-	_, h.refused = plugin.Check(wasm)
+	h.outline, _ = preflight.Parse(wasm, preflight.DefaultLimits())
+	_, h.refused = plugin.Validate(wasm)
 	if len(o.Config.Mounts) > 0 {
 		h.mounted, h.path = true, o.Config.Mounts[0].Path
 	}
@@ -223,11 +223,11 @@ func (h *harness) now() time.Time { return time.UnixMilli(int64(storetest.Now)) 
 // config says how the guest is run.
 func (h *harness) config(setup storetest.Setup) plugin.Config {
 	c := h.options.Config
-	c.Settings = maps.Clone(c.Settings)
-	if c.Settings == nil {
-		c.Settings = make(map[string]string)
+	c.GuestConfig = maps.Clone(c.GuestConfig)
+	if c.GuestConfig == nil {
+		c.GuestConfig = make(map[string]string)
 	}
-	maps.Copy(c.Settings, h.options.Settings)
+	maps.Copy(c.GuestConfig, h.options.Settings)
 	c.Shards = cmp.Or(setup.Shards, c.Shards, defaultShards)
 	c.MemoryLimit = cmp.Or(setup.MemoryLimit, c.MemoryLimit, int64(c.Shards)*memoryOfShard)
 	if !c.Trusted {

@@ -131,7 +131,7 @@ func TestMisuse(t *testing.T) {
 		{"misspelt setting", plugintest.Options{Settings: map[string]string{"max_entires": "7"}}, `guest refuses the settings that it was given (max_entires)`},
 		{"bad value", plugintest.Options{Settings: map[string]string{"max_entries": "many"}}, `max_entries`},
 		{"setting of the host", plugintest.Options{Settings: map[string]string{"shards": "7"}}, `the setting "shards" is set by the host`},
-		{"no name of a setting", plugintest.Options{Config: plugin.Config{Settings: map[string]string{"Max": "7"}}}, `the setting "Max": its name must consist of`},
+		{"no name of a setting", plugintest.Options{Config: plugin.Config{GuestConfig: map[string]string{"Max": "7"}}}, `the setting "Max": its name must consist of`},
 		{"shards", plugintest.Options{Config: plugin.Config{Shards: 3}}, `power of two`},
 		{"misspelt check", plugintest.Options{Options: storetest.Options{Only: []string{"expriy"}}}, `perhaps expiry was meant`},
 	} {

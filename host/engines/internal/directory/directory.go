@@ -65,5 +65,5 @@ func refuse(cfg plugin.Config, err error, detail string) error {
 	if err != nil {
 		detail = fmt.Sprintf("the directory for the sessions: %s", detail)
 	}
-	return &plugin.LoadError{Plugin: cfg.Name, Kind: plugin.ErrMount, Detail: detail, Err: err}
+	return &plugin.LoadError{Plugin: cfg.Name, Kind: plugin.ErrDirectory, Detail: detail, Err: err}
 }

@@ -42,9 +42,9 @@ const (
 // mounts the directory, if there is one. The guest's log goes to log. Describe
 // returns an error only if the context ended first.
 func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir string, log *slog.Logger) (*Description, error) {
-	config := plugin.Config{Settings: settings, Shards: 1, MemoryLimit: describeMemory, Deadline: describeDeadline,
+	config := plugin.Config{GuestConfig: settings, Shards: 1, MemoryLimit: describeMemory, Deadline: describeDeadline,
 		OpenDeadline: describeDeadline, SweepInterval: -1, NoCache: true, Logger: log}
-	if module, refused := plugin.Review(wasm); len(refused) == 0 {
+	if module, refused := plugin.ValidateAll(wasm); len(refused) == 0 {
 		config.MemoryLimit = max(config.MemoryLimit, module.Memory.Min<<16)
 	}
 	if dir != "" {
@@ -64,7 +64,7 @@ func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir 
 	took := time.Since(begun)
 	defer func() { _ = p.Close(context.Background()) }()
 	info, stats := p.Info(), p.Stats()
-	return &Description{Name: info.EngineName, Version: info.Version, Capabilities: append([]string{}, info.Capabilities...),
+	return &Description{Name: info.Name, Version: info.Version, Capabilities: append([]string{}, info.Capabilities...),
 		MaxKey: info.MaxKey, MaxValue: info.MaxValue, Memory: stats.Memory, OpenTime: took - stats.CompileTime}, nil
 }
 

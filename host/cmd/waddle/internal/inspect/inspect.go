@@ -16,7 +16,7 @@ import (
 )
 
 // MaxModule is the largest module in bytes that a host accepts and that [Of] reads.
-var MaxModule = int64(preflight.DefaultLimits().Module)
+var MaxModule = plugin.DefaultLimits().Module
 
 // Report describes a module. It is complete only if the module can be read to its
 // end; for a damaged one it covers the part before the damage.
@@ -131,7 +131,7 @@ func Of(file string, wasm []byte, size int64) *Report {
 	r.Size = int64(len(wasm))
 	sum := sha256.Sum256(wasm)
 	r.SHA256 = hex.EncodeToString(sum[:])
-	module, refused := plugin.Review(wasm)
+	module, refused := plugin.ValidateAll(wasm)
 	for _, e := range refused {
 		r.Refused = append(r.Refused, Refusal{e.Kind.Error(), e.Detail})
 	}
@@ -158,7 +158,7 @@ func (r *Report) outline(m *preflight.Module, wasm []byte) {
 	r.Incomplete = m.Incomplete
 	r.Code = Code{Functions: m.Functions, Bytes: m.CodeSize, DataBytes: m.DataSize, CustomBytes: m.CustomSize,
 		LargestBody: m.Largest.Size, Globals: m.Globals,
-		CompileTime: time.Duration(float64(m.Work) / secondOfWork * float64(time.Second)).Round(time.Millisecond)}
+		CompileTime: time.Duration(float64(m.CompileCost) / secondOfWork * float64(time.Second)).Round(time.Millisecond)}
 	for _, s := range m.Sections {
 		name := preflight.SectionName(s.ID)
 		if s.Name != "" {

@@ -152,7 +152,7 @@ func TestWordsOfALanguageAsNames(t *testing.T) {
 				}
 				wasm, err := os.ReadFile(filepath.Join(dir, "store.wasm"))
 				require.NoError(t, err)
-				_, err = plugin.Check(wasm)
+				_, err = plugin.Validate(wasm)
 				require.NoError(t, err)
 				if cargo, err := exec.LookPath("cargo"); err == nil && language == "rust" {
 					run(t, dir, nil, cargo, "metadata", "--no-deps", "--offline", "--format-version", "1")

@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// engineKind says how guest code is executed.
-type engineKind int
+// runtimeKind says how guest code is executed.
+type runtimeKind int
 
 const (
-	engineCompiler engineKind = iota
-	engineInterpreter
+	runtimeCompiler runtimeKind = iota
+	runtimeInterpreter
 )
 
-func (k engineKind) String() string {
-	if k == engineInterpreter {
+func (k runtimeKind) String() string {
+	if k == runtimeInterpreter {
 		return "interpreter"
 	}
 	return "compiler"
@@ -33,25 +33,25 @@ const features = api.CoreFeaturesV2 &^ api.CoreFeatureReferenceTypes
 
 // runtimeConfig returns the config that all runtimes share. It leaves out debug
 // sections: they come from the guest, are large, and only add line numbers to traces.
-func runtimeConfig(kind engineKind) wazero.RuntimeConfig {
+func runtimeConfig(kind runtimeKind) wazero.RuntimeConfig {
 	config := wazero.NewRuntimeConfigCompiler()
-	if kind == engineInterpreter {
+	if kind == runtimeInterpreter {
 		config = wazero.NewRuntimeConfigInterpreter()
 	}
 	return config.WithCoreFeatures(features).WithDebugInfoEnabled(false)
 }
 
-// bestEngine finds out once whether the compiler works here. It needs a known
+// bestRuntime finds out once whether the compiler works here. It needs a known
 // processor and an operating system that allows executable memory.
-var bestEngine = sync.OnceValue(func() engineKind {
+var bestRuntime = sync.OnceValue(func() runtimeKind {
 	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
-		return engineInterpreter
+		return runtimeInterpreter
 	}
 	// A module with one empty function, exported as "f".
 	const probe = "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x05\x01\x01f\x00\x00\x0a\x04\x01\x02\x00\x0b"
 	ctx := context.Background()
 	err := guarded(func() error {
-		r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(engineCompiler))
+		r := wazero.NewRuntimeWithConfig(ctx, runtimeConfig(runtimeCompiler))
 		defer r.Close(ctx)
 		module, err := r.Instantiate(ctx, []byte(probe))
 		if err != nil {
@@ -61,9 +61,9 @@ var bestEngine = sync.OnceValue(func() engineKind {
 		return err
 	})
 	if err != nil {
-		return engineInterpreter
+		return runtimeInterpreter
 	}
-	return engineCompiler
+	return runtimeCompiler
 })
 
 // guarded turns a panic of the runtime into an error. The runtime assumes more about a

@@ -163,7 +163,7 @@ func TestRefused(t *testing.T) {
 		"call_indirect of table 1":    {function("\x00\x41\x00\x11\x00\x01\x0b"), feature, "number 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := preflight.Read([]byte(c.module), preflight.Limits{})
+			m, err := preflight.Parse([]byte(c.module), preflight.Limits{})
 			require.Nil(t, m)
 			require.ErrorIs(t, err, kinds[c.kind])
 			require.ErrorContains(t, err, c.says)
@@ -172,8 +172,8 @@ func TestRefused(t *testing.T) {
 }
 
 // What can be read behind a fault is read, and every kind of fault is told.
-func TestReview(t *testing.T) {
-	m, why := preflight.Review([]byte(magic+
+func TestValidateAll(t *testing.T) {
+	m, why := preflight.ValidateAll([]byte(magic+
 		section(1, "\x02\x60\x02\x63\x05\x6f\x00\x60\x00\x00")+
 		section(2, "\x05\x01a\x01t\x01\x64\x05\x00\x01\x01a\x01m\x02\x07\x01\x02\x01a\x01g\x03\x7f\x00\x01a\x01x\x04\x00\x01\x01a\x01f\x00\x01")+
 		section(3, "\x03\x01\x01\x01")+
@@ -210,7 +210,7 @@ func TestReview(t *testing.T) {
 	require.Equal(t, uint32(2), m.Export("f").Index)
 
 	// A limit that hides what comes behind it ends the reading, and says where.
-	m, why = preflight.Review([]byte(magic+section(1, "\x02\x60\x00\x00\x60\x00\x00")+section(7, "\x00")), preflight.Limits{Types: 1, Module: 9})
+	m, why = preflight.ValidateAll([]byte(magic+section(1, "\x02\x60\x00\x00\x60\x00\x00")+section(7, "\x00")), preflight.Limits{Types: 1, Module: 9})
 	require.Len(t, why, 2)
 	require.ErrorContains(t, why[0], "bytes")
 	require.ErrorContains(t, why[1], "2 types, and the most is 1 (section type, read up to byte 11)")
@@ -253,7 +253,7 @@ func TestBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := c.code + "\x0b"
-			m, err := preflight.Read([]byte(magic+section(1, types)+section(3, "\x01"+string(rune(c.kind)))+section(4, "\x01\x70\x00\x00")+section(5, "\x01\x00\x01")+
+			m, err := preflight.Parse([]byte(magic+section(1, types)+section(3, "\x01"+string(rune(c.kind)))+section(4, "\x01\x70\x00\x00")+section(5, "\x01\x00\x01")+
 				section(10, "\x01"+string(rune(len(body)))+body)), preflight.Limits{})
 			require.NoError(t, err)
 			c.want.Size = len(body)
@@ -261,7 +261,7 @@ func TestBody(t *testing.T) {
 			require.Positive(t, got.Instructions)
 			got.Instructions, got.Memory, got.Code, got.Basic = 0, 0, 0, 0
 			require.Equal(t, c.want, got)
-			require.Positive(t, m.Work)
+			require.Positive(t, m.CompileCost)
 			require.Positive(t, m.CompileMemory)
 		})
 	}
@@ -281,7 +281,7 @@ func TestLimits(t *testing.T) {
 		section(10, "\x02\x0e\x02\x02\x7f\x01\x7e\x02\x40\x03\x40\x0c\x00\x0b\x0b\x0b\x02\x00\x0b") +
 		section(11, "\x02\x00\x41\x00\x0b\x03abc\x01\x02de"))
 	full := preflight.Limits{}
-	m, err := preflight.Read(module, full)
+	m, err := preflight.Parse(module, full)
 	require.NoError(t, err)
 	require.Equal(t, len(module), m.Size)
 	require.Equal(t, &preflight.Memory{Min: 1, Max: 2}, m.Memory)
@@ -318,13 +318,13 @@ func TestLimits(t *testing.T) {
 		"nested blocks": {preflight.Limits{Depth: 2}, preflight.Limits{Depth: 1}},
 		"branches":      {preflight.Limits{Branches: 3}, preflight.Limits{Branches: 2}},
 		"all functions": {preflight.Limits{AllLocals: 3}, preflight.Limits{AllLocals: 2}},
-		"too long to":   {preflight.Limits{Work: m.Work}, preflight.Limits{Work: m.Work - 1}},
+		"too long to":   {preflight.Limits{CompileCost: m.CompileCost}, preflight.Limits{CompileCost: m.CompileCost - 1}},
 		"of memory to":  {preflight.Limits{CompileMemory: m.CompileMemory}, preflight.Limits{CompileMemory: m.CompileMemory - 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := preflight.Read(module, c.at)
+			_, err := preflight.Parse(module, c.at)
 			require.NoError(t, err)
-			_, err = preflight.Read(module, c.below)
+			_, err = preflight.Parse(module, c.below)
 			require.ErrorIs(t, err, preflight.ErrTooBig)
 			require.ErrorContains(t, err, name)
 		})
@@ -338,7 +338,7 @@ func TestGuestsAreRead(t *testing.T) {
 	for _, name := range all {
 		wasm, err := os.ReadFile(name)
 		require.NoError(t, err)
-		m, err := preflight.Read(wasm, preflight.Limits{})
+		m, err := preflight.Parse(wasm, preflight.Limits{})
 		switch filepath.Base(name) {
 		case "data_outside.wasm", "elements_outside.wasm":
 			require.ErrorIs(t, err, preflight.ErrMalformed)
@@ -352,7 +352,7 @@ func TestGuestsAreRead(t *testing.T) {
 		}
 		// No prefix of a module is a module with the same number of functions.
 		for n := range wasm {
-			if cut, err := preflight.Read(wasm[:n], preflight.Limits{}); err == nil && m != nil {
+			if cut, err := preflight.Parse(wasm[:n], preflight.Limits{}); err == nil && m != nil {
 				require.Less(t, len(cut.Sections), len(m.Sections), "%s cut to %d bytes", name, n)
 			}
 		}
@@ -372,7 +372,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wasm []byte) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		m, err := preflight.Read(bytes.Clone(wasm), preflight.Limits{})
+		m, err := preflight.Parse(bytes.Clone(wasm), preflight.Limits{})
 		runtime.ReadMemStats(&after)
 		require.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20+256*len(wasm)))
 		if err != nil {
@@ -381,7 +381,7 @@ func FuzzRead(f *testing.F) {
 				known = known || errors.Is(err, kind)
 			}
 			require.True(t, known, "%v", err)
-			outline, why := preflight.Review(wasm, preflight.Limits{})
+			outline, why := preflight.ValidateAll(wasm, preflight.Limits{})
 			require.EqualError(t, why[0], err.Error())
 			require.LessOrEqual(t, len(why), 101)
 			require.NotNil(t, outline)
@@ -399,13 +399,13 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-func ExampleRead() {
+func ExampleParse() {
 	wasm, err := os.ReadFile("../testdata/hostile.wasm")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	m, err := preflight.Read(wasm, preflight.Limits{})
+	m, err := preflight.Parse(wasm, preflight.Limits{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,28 +10,26 @@ import (
 // SectionName returns the name of a section's number.
 func SectionName(id byte) string { return wasmbin.SectionName(id) }
 
-// Read returns the outline of a module, or the first of the reasons why it is
-// refused. The result holds no reference to wasm. Time and memory are bounded
-// by the module's length.
+// Parse returns the outline of a module, or the first of the reasons to refuse it. The
+// result holds no reference to wasm. The module's length bounds time and memory.
 //
-// A start section is no error here; Module.Start tells of it.
-func Read(wasm []byte, limits Limits) (*Module, error) {
-	m, why := Review(wasm, limits)
+// A start section is not an error here; Module.Start reports it.
+func Parse(wasm []byte, limits Limits) (*Module, error) {
+	m, why := ValidateAll(wasm, limits)
 	if len(why) > 0 {
 		return nil, why[0]
 	}
 	return m, nil
 }
 
-// Review is [Read] that goes on behind a reason to refuse the module wherever
-// what follows is still clear. It returns all reasons that it finds, in the
-// order of the module, each once and a hundred at most, and the outline as far
-// as it could be read, which is never nil. Where reading ended before the
-// module did, Module.Incomplete is set and the last reason has the offset.
+// ValidateAll is [Parse] that goes on after a reason to refuse the module wherever it
+// can still tell what follows. It returns all reasons that it finds, each once and at
+// most a hundred, in the order of the module. The outline is never nil and reaches as
+// far as the module could be read. If reading ended before the module did,
+// Module.Incomplete is set and the last reason has the offset.
 //
-// Of a function with an instruction that a guest may not use, the rest is not
-// looked at.
-func Review(wasm []byte, limits Limits) (*Module, []error) {
+// It skips the rest of a function after an instruction that a guest may not use.
+func ValidateAll(wasm []byte, limits Limits) (*Module, []error) {
 	l := limits.orDefault()
 	m, found := &Module{Size: len(wasm)}, new(reasons)
 	if len(wasm) > l.Module {

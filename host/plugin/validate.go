@@ -47,38 +47,36 @@ var contract = []struct {
 	{abi.ExportStats, false, signature(i64)},
 }
 
-// Check reads a module and holds it against the contract, without compiling or
-// running any of it. It returns the module's outline, or a [*LoadError] that
-// says what was found and what should be there: the first of [Review]'s. [Open]
-// begins with it.
-func Check(wasm []byte) (*preflight.Module, error) {
-	return check(wasm, preflight.Limits{}, builtinPermissions())
+// Validate compares a module with the contract, without compiling or running any of
+// it. It returns the module's outline, or the first [*LoadError] of [ValidateAll],
+// which says what was found and what should be there. [Open] begins with it.
+func Validate(wasm []byte) (*preflight.Module, error) {
+	return validate(wasm, preflight.Limits{}, builtinPermissions())
 }
 
-func check(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, error) {
-	m, why := review(wasm, limits, table)
+func validate(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, error) {
+	m, why := validateAll(wasm, limits, table)
 	if len(why) > 0 {
 		return nil, why[0]
 	}
 	return m, nil
 }
 
-// Review is [Check] that goes on behind the first reason: it returns all reasons
-// for which the module would be refused, none if it would not be, and the
-// module's outline, which is never nil. A module that cannot be read to its end
-// gives the outline so far (its Incomplete is set) and, among the reasons, what
-// is wrong with the offset where reading ended; what stands behind that is not
-// judged.
+// ValidateAll is [Validate] that goes on after the first reason. It returns all reasons
+// to refuse the module, and its outline, which is never nil. If the module cannot be
+// read to its end, the outline reaches as far as it was read and its Incomplete is set.
+// One of the reasons then says what is wrong, with the offset where reading ended.
+// ValidateAll does not judge what follows that offset.
 //
-// What only compiling, running, or a [Config] can tell, as whether the memory it
-// wants is there or what it imports is granted to it, is for [Open] to find; [Uses]
-// says what it could be granted.
-func Review(wasm []byte) (*preflight.Module, []*LoadError) {
-	return review(wasm, preflight.Limits{}, builtinPermissions())
+// [Open] may still refuse the module for what only compiling it, running it or a
+// [Config] can tell: whether it gets the memory that it wants, or what it imports.
+// [Uses] says what it could be granted.
+func ValidateAll(wasm []byte) (*preflight.Module, []*LoadError) {
+	return validateAll(wasm, preflight.Limits{}, builtinPermissions())
 }
 
-func review(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, []*LoadError) {
-	m, found := preflight.Review(wasm, limits)
+func validateAll(wasm []byte, limits preflight.Limits, table permissions) (*preflight.Module, []*LoadError) {
+	m, found := preflight.ValidateAll(wasm, limits)
 	var why []*LoadError
 	for _, err := range found {
 		why = append(why, fromPreflight(err))

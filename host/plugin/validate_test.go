@@ -34,8 +34,8 @@ func requireReasons(t *testing.T, want []reason, got []*plugin.LoadError) {
 	}
 }
 
-func TestReviewFindsEverything(t *testing.T) {
-	m, why := plugin.Review(guest(t, "faults"))
+func TestValidateAllFindsEverything(t *testing.T) {
+	m, why := plugin.ValidateAll(guest(t, "faults"))
 	requireReasons(t, []reason{
 		{plugin.ErrFeature, "the value type 0x6f (reference types are not available to a guest) (section type)"},
 		{plugin.ErrFeature, `the import of a table, "env"."table"`},
@@ -58,7 +58,7 @@ func TestReviewFindsEverything(t *testing.T) {
 	require.True(t, m.Start)
 }
 
-func TestReviewOfWhatEndsEarly(t *testing.T) {
+func TestValidateAllOfWhatEndsEarly(t *testing.T) {
 	whole := guest(t, "export_missing")
 	code := bytes.LastIndex(whole, []byte{0x0b})
 	for _, c := range []struct {
@@ -80,21 +80,21 @@ func TestReviewOfWhatEndsEarly(t *testing.T) {
 			{plugin.ErrModule, "(section code)"}, {plugin.ErrExport, `"session_save" is not exported`}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m, why := plugin.Review(c.wasm)
+			m, why := plugin.ValidateAll(c.wasm)
 			requireReasons(t, c.want, why)
 			require.NotNil(t, m)
 			require.Equal(t, len(c.wasm), m.Size)
 			require.Equal(t, c.name != "bare", m.Incomplete)
 		})
 	}
-	m, _ := plugin.Review(whole[:code-1])
+	m, _ := plugin.ValidateAll(whole[:code-1])
 	require.Equal(t, int64(1), m.Memory.Min, "the outline so far")
 	require.NotEmpty(t, m.Exports)
 }
 
-// For any module, Check returns the first reason of Review, and both accept a module
+// For any module, Validate returns the first reason of ValidateAll, and both accept a module
 // without reasons.
-func TestCheckIsTheFirstOfReview(t *testing.T) {
+func TestValidateIsTheFirstOfValidateAll(t *testing.T) {
 	all, err := filepath.Glob("testdata/*.wasm")
 	require.NoError(t, err)
 	require.NotEmpty(t, all)
@@ -102,8 +102,8 @@ func TestCheckIsTheFirstOfReview(t *testing.T) {
 		whole, err := os.ReadFile(name)
 		require.NoError(t, err)
 		for _, wasm := range [][]byte{whole, whole[:len(whole)/2], whole[:len(whole)/4], whole[:len(whole)-1], whole[1:]} {
-			outline, why := plugin.Review(wasm)
-			m, err := plugin.Check(wasm)
+			outline, why := plugin.ValidateAll(wasm)
+			m, err := plugin.Validate(wasm)
 			if len(why) == 0 {
 				require.NoError(t, err, name)
 				require.Equal(t, outline, m, name)
@@ -116,7 +116,7 @@ func TestCheckIsTheFirstOfReview(t *testing.T) {
 }
 
 // A module may have as many faults as bytes; the list stays short.
-func TestReviewIsBounded(t *testing.T) {
+func TestValidateAllIsBounded(t *testing.T) {
 	const functions = 5000
 	var types, bodies bytes.Buffer
 	for i := range functions {
@@ -133,7 +133,7 @@ func TestReviewIsBounded(t *testing.T) {
 		section(1, "\x01\x60\x00\x00"),
 		section(3, count+types.String()),
 		section(10, count+bodies.String()))
-	m, why := plugin.Review(wasm)
+	m, why := plugin.ValidateAll(wasm)
 	require.Equal(t, functions, m.Functions)
 	require.Less(t, len(why), 120)
 	require.ErrorContains(t, why[0], "16385 locals")
@@ -141,12 +141,12 @@ func TestReviewIsBounded(t *testing.T) {
 	require.ErrorIs(t, why[100], plugin.ErrNotPlugin, "the contract is held against it all the same")
 }
 
-func ExampleReview() {
+func ExampleValidateAll() {
 	wasm, err := os.ReadFile("testdata/faults.wasm")
 	if err != nil {
 		log.Fatal(err)
 	}
-	module, reasons := plugin.Review(wasm)
+	module, reasons := plugin.ValidateAll(wasm)
 	fmt.Println(module.Functions, "functions,", len(reasons), "reasons, among them:")
 	for _, r := range reasons[4:6] {
 		fmt.Println(r)
