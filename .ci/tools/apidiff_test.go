@@ -22,7 +22,7 @@ func newClone(t *testing.T) clone {
 	c := clone{t, t.TempDir()}
 	c.do("git", "init", "-q")
 	c.write("go.mod", "module "+rootModule+"\n\ngo 1.26.0\n")
-	c.write("host/session/session.go", "package session\n\ntype Manager struct{}\n\nfunc (*Manager) Error() {}\n")
+	c.write("host/session/session.go", "package session\n\ntype Manager struct{}\n\nfunc (*Manager) Refuse() {}\n")
 	c.write("host/session/key.go", "package session\n\nfunc NewKey() {}\n")
 	c.write("host/otel/go.mod", "module "+rootModule+"/host/otel\n\ngo 1.26.0\n")
 	c.write("host/otel/options.go", "package otel\n\nfunc WithAttributes() {}\n")
@@ -82,20 +82,20 @@ func TestBreakingChangesOfTheAPI(t *testing.T) {
 	require.Equal(t, 2, strings.Count(said, "is compatible with"), said)
 
 	c.change("host/session/key.go", "NewKey()", "NewKey(name string)")
-	c.change("host/session/session.go", "Error()", "Fail()")
+	c.change("host/session/session.go", "Refuse()", "Deny()")
 	c.change("host/otel/options.go", "WithAttributes()", "WithFixedAttributes()")
 	said, err = c.apidiff()
 	require.Error(t, err, said)
 	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `session.NewKey`")
-	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `session.Manager.Error`")
+	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `session.Manager.Refuse`")
 	require.Contains(t, said, "CHANGELOG.md does not name it under Unreleased: `WithAttributes`")
 
 	// A name in a released part is not enough.
-	c.change("CHANGELOG.md", "## Unreleased", "## Unreleased\n\n### Changed\n- `session.NewKey` takes a name, `session.Manager.Error` is gone.\n\n## v0.1.0\n- `WithAttributes`\n")
+	c.change("CHANGELOG.md", "## Unreleased", "## Unreleased\n\n### Changed\n- `session.NewKey` takes a name, `session.Manager.Refuse` is gone.\n\n## v0.1.0\n- `WithAttributes`\n")
 	said, err = c.apidiff()
 	require.Error(t, err, said)
 	require.NotContains(t, said, "under Unreleased: `session.NewKey`")
-	require.NotContains(t, said, "Manager.Error`")
+	require.NotContains(t, said, "Manager.Refuse`")
 	require.Contains(t, said, "does not name it under Unreleased: `WithAttributes`")
 
 	c.change("CHANGELOG.md", "### Changed\n", "### Changed\n- `WithAttributes` is gone.\n")

@@ -58,7 +58,7 @@ func (s *site) failures() error {
 func (s *site) user(t *testing.T, cookie *http.Cookie) string {
 	t.Helper()
 	require.NotNil(t, cookie)
-	name, err := user.Get(s.Open(t.Context(), cookie.Value))
+	name, err := user.Get(s.Session(t.Context(), cookie.Value))
 	require.NoError(t, err)
 	return name
 }

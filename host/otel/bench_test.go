@@ -5,14 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 	"go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
-
-	waddleotel "github.com/waddle-sessions/waddle/host/otel"
-	"github.com/waddle-sessions/waddle/host/session"
-	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // cases are the ways to observe a store.

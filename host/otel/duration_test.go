@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
 	"github.com/waddle-sessions/waddle/host/store"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 // slow takes a second for each of its own steps.

@@ -3,14 +3,13 @@ package waddleotel
 import (
 	"context"
 
+	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
+	"github.com/waddle-sessions/waddle/host/session"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
-	"github.com/waddle-sessions/waddle/host/session"
 )
 
 const eventKey = attribute.Key("waddle.session.event")

@@ -7,15 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-
-	waddleotel "github.com/waddle-sessions/waddle/host/otel"
-	"github.com/waddle-sessions/waddle/host/session"
-	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func Example() {
@@ -33,7 +32,7 @@ func Example() {
 	}
 	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := session.From(r).Set("city", "London"); err != nil {
-			sessions.Error(w, r, err)
+			sessions.WriteError(w, r, err)
 		}
 	}))
 

@@ -12,17 +12,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
+	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/waddle-sessions/waddle/host/engines/memory"
-	waddleotel "github.com/waddle-sessions/waddle/host/otel"
-	"github.com/waddle-sessions/waddle/host/plugin"
-	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // telemetry is an SDK that keeps everything it receives.

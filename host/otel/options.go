@@ -1,11 +1,10 @@
 package waddleotel
 
 import (
+	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
 )
 
 // scope is the name of this package's meter and tracer.

@@ -12,14 +12,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 var visits = session.NewKey[int]("visits-are-a-key")
@@ -47,14 +46,14 @@ func newApp(t testing.TB, s store.Store, options ...waddleotel.Option) *app {
 	mux.HandleFunc("/count", func(w http.ResponseWriter, r *http.Request) {
 		n, err := session.Increment(session.From(r), visits, 1)
 		if err != nil {
-			a.sessions.Error(w, r, err)
+			a.sessions.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprint(w, n)
 	})
 	mux.HandleFunc("/look", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := visits.Get(session.From(r)); err != nil {
-			a.sessions.Error(w, r, err)
+			a.sessions.WriteError(w, r, err)
 		}
 	})
 	mux.HandleFunc("/login", func(_ http.ResponseWriter, r *http.Request) {
@@ -190,9 +189,9 @@ func TestNothingPrivateIsRecorded(t *testing.T) {
 				s := b.Session()
 				id, err := s.ID()
 				require.NoError(t, err)
-				handle, err := s.Handle()
+				publicID, err := s.PublicID()
 				require.NoError(t, err)
-				for _, p := range []string{id, handle} {
+				for _, p := range []string{id, publicID} {
 					if p != "" {
 						private = append(private, p)
 					}

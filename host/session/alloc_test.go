@@ -16,10 +16,10 @@ import (
 func TestAllocationsOfALife(t *testing.T) {
 	settings := session.Defaults()
 	settings.OnEvent = session.Events()
-	settings.Rolling, settings.AnonymousDuration = true, time.Hour
+	settings.Rolling, settings.AnonymousLifetime = true, time.Hour
 	m, err := session.New(store.NewMemory(), settings)
 	require.NoError(t, err)
-	s := m.Open(t.Context(), saveNew(t, m, "x"))
+	s := m.Session(t.Context(), saveNew(t, m, "x"))
 	require.NoError(t, errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(90*24*time.Hour), s.SetExpiry(90*24*time.Hour),
 		s.LogIn("ada", nil), s.Save()))
 	id, err := s.ID()

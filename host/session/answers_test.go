@@ -34,7 +34,7 @@ func TestVary(t *testing.T) {
 		"set expiry":     func(s *session.Session) { _ = s.SetExpiry(hour) },
 		"expiry time":    func(s *session.Session) { s.SetExpiryTime(s0.Add(hour)) },
 		"reset expiry":   func(s *session.Session) { s.ResetExpiry() },
-		"browser close":  func(s *session.Session) { s.SetBrowserClose(session.BrowserEnds) },
+		"browser close":  func(s *session.Session) { s.SetPersistence(session.EndWithBrowser) },
 		"typed get":      func(s *session.Session) { _, _ = session.NewKey[int]("a").Get(s) },
 		"value":          func(s *session.Session) { session.NewKey[int]("a").Value(s) },
 		"put":            func(s *session.Session) { session.NewKey[int]("a").Put(s, 1) },
@@ -154,7 +154,7 @@ func TestStorageThatFails(t *testing.T) {
 						h.Set("X-Other", "kept")
 						if _, err := session.From(r).Has("user"); err != nil {
 							require.ErrorIs(t, err, c.err)
-							s.manager.Error(w, r, err)
+							s.manager.WriteError(w, r, err)
 							return
 						}
 						require.NoError(t, session.From(r).Set("n", 1))
@@ -188,7 +188,7 @@ func TestStorageThatFails(t *testing.T) {
 					}
 					require.Equal(t, 1, asked)
 					require.Equal(t, "ada", s.peek(id))
-					ok, err := s.manager.Open(context.Background(), id).Has("n")
+					ok, err := s.manager.Session(context.Background(), id).Has("n")
 					require.NoError(t, err)
 					require.False(t, ok)
 				})

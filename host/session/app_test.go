@@ -234,7 +234,7 @@ func (a *app) login(user string) string {
 // peek reads the user under an id without leaving a trace.
 func (a *app) peek(id string) (user string) {
 	a.t.Helper()
-	_, err := a.manager.Open(context.Background(), id).Get("user", &user)
+	_, err := a.manager.Session(context.Background(), id).Get("user", &user)
 	require.NoError(a.t, err)
 	return user
 }

@@ -9,11 +9,11 @@ import (
 )
 
 // TestAnAuditFollowsAUser: labels alone let an audit follow a user from the
-// anonymous session through log-in, rotation and log-out.
+// anonymous session through log-in, timed renewal and log-out.
 func TestAnAuditFollowsAUser(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, sealed := range []bool{false, true} {
-			a := newApp(t, s, rotating, func(s *session.Settings) {
+			a := newApp(t, s, renewing, func(s *session.Settings) {
 				if sealed {
 					s.Keyring = keyring(t, secretNew)
 				}
@@ -37,20 +37,20 @@ func TestAnAuditFollowsAUser(t *testing.T) {
 			events = a.takeEvents()
 			require.Len(t, events, 1)
 			require.Equal(t, session.Event{Kind: session.EventRenewed, Session: events[0].Session, Previous: bound, User: user}, events[0])
-			rotated := events[0].Session
+			renewed := events[0].Session
 
 			b.do(func(s *session.Session) {
 				look(s)
 				require.NoError(t, s.Destroy())
 			})
-			require.Equal(t, []session.Event{{Kind: session.EventDestroyed, Session: rotated, User: user}}, a.takeEvents())
+			require.Equal(t, []session.Event{{Kind: session.EventDestroyed, Session: renewed, User: user}}, a.takeEvents())
 
 			// A log-in without an earlier session, and ends from outside.
 			b = a.browser()
 			b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 			events = a.takeEvents()
 			require.Equal(t, []session.Event{{Kind: session.EventCreated, Session: events[0].Session, User: user}}, events)
-			n, err := a.manager.EndAll(ctx, "ada")
+			n, err := a.manager.RevokeAll(ctx, "ada")
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 			require.Equal(t, []session.Event{{Kind: session.EventDestroyed, Session: events[0].Session, User: user}}, a.takeEvents())

@@ -87,7 +87,7 @@ func TestBearer(t *testing.T) {
 			require.Empty(t, a.peek(id))
 			require.Equal(t, "by token", a.peek(renewed))
 			require.Equal(t, []string{""}, at(renewed, func(s *session.Session) error { return s.Destroy() })[session.BearerHeader], "forget it")
-			exists, err := a.manager.Open(context.Background(), renewed).Exists()
+			exists, err := a.manager.Session(context.Background(), renewed).Exists()
 			require.NoError(t, err)
 			require.False(t, exists)
 		})

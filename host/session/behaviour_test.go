@@ -209,7 +209,7 @@ func TestWhatCountsAsChange(t *testing.T) {
 		{"own expiry that is refused", func(s *session.Session) error { _ = s.SetExpiry(1); return nil }, false},
 		{"own end", func(s *session.Session) error { s.SetExpiryTime(s0.Add(5e9)); return nil }, true},
 		{"reset expiry", func(s *session.Session) error { s.ResetExpiry(); return nil }, true},
-		{"browser close", func(s *session.Session) error { s.SetBrowserClose(session.BrowserEnds); return nil }, true},
+		{"browser close", func(s *session.Session) error { s.SetPersistence(session.EndWithBrowser); return nil }, true},
 		{"set that cannot be encoded", func(s *session.Session) error { _ = s.Set("user", func() {}); return nil }, false},
 		{"set of no name", func(s *session.Session) error { _ = s.Set("", 1); return nil }, false},
 		{"destroy", func(s *session.Session) error { return s.Destroy() }, false},
@@ -284,7 +284,7 @@ func TestManagerOpen(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
 		ctx := context.Background()
-		fresh := a.manager.Open(ctx, "")
+		fresh := a.manager.Session(ctx, "")
 		require.NoError(t, fresh.Set("user", "job"))
 		id, err := fresh.ID()
 		require.NoError(t, err)
@@ -296,7 +296,7 @@ func TestManagerOpen(t *testing.T) {
 		require.Equal(t, "job", a.peek(id))
 
 		t.Run("renew", func(t *testing.T) {
-			s := a.manager.Open(ctx, id)
+			s := a.manager.Session(ctx, id)
 			require.NoError(t, s.Renew())
 			require.NoError(t, s.Save())
 			newer, err := s.ID()
@@ -308,7 +308,7 @@ func TestManagerOpen(t *testing.T) {
 		t.Run("an id that is none of ours", func(t *testing.T) {
 			a.takeEvents()
 			a.store.take()
-			s := a.manager.Open(ctx, "../../etc/passwd")
+			s := a.manager.Session(ctx, "../../etc/passwd")
 			require.Equal(t, []session.EventKind{session.EventRejected}, a.kinds())
 			exists, err := s.Exists()
 			require.NoError(t, err)
@@ -317,7 +317,7 @@ func TestManagerOpen(t *testing.T) {
 		})
 		t.Run("saves although the context has ended", func(t *testing.T) {
 			ended, cancel := context.WithCancel(ctx)
-			s := a.manager.Open(ended, "")
+			s := a.manager.Session(ended, "")
 			require.NoError(t, s.Set("user", "late"))
 			cancel()
 			require.NoError(t, s.Save())
@@ -325,7 +325,7 @@ func TestManagerOpen(t *testing.T) {
 		t.Run("does not load once the context has ended", func(t *testing.T) {
 			ended, cancel := context.WithCancel(ctx)
 			cancel()
-			_, err := a.manager.Open(ended, a.login("ada")).Has("user")
+			_, err := a.manager.Session(ended, a.login("ada")).Has("user")
 			require.ErrorIs(t, err, context.Canceled)
 		})
 	})
@@ -339,7 +339,7 @@ func TestOpenDoesNotSpeakForTheBrowser(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		a.clock.advance(6 * day)
-		job := a.manager.Open(context.Background(), b.id())
+		job := a.manager.Session(context.Background(), b.id())
 		require.NoError(t, job.Set("mail", 1))
 		require.NoError(t, job.Save())
 		a.clock.advance(day / 2)

@@ -109,7 +109,7 @@ func BenchmarkSet(b *testing.B) {
 		{"any", map[string]any{"user": "ada", "n": 1, "tags": []any{"a", "b"}, "on": true}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			s := m.Open(ctx, "")
+			s := m.Session(ctx, "")
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := s.Set("k", c.v); err != nil {

@@ -66,7 +66,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 			require.NoError(t, s.Set("user", "eve"))
 		})
 		b.at(after).do(func(s *session.Session) {
-			notes, err := flash.Take(s)
+			notes, err := flash.PopAll(s)
 			require.NoError(t, err)
 			require.Equal(t, []profile{note("first"), note("second")}, notes)
 			v, ok, err := at.Pop(s)
@@ -243,7 +243,7 @@ func TestALookChangesNoCodec(t *testing.T) {
 	before := newApp(t, store.NewMemory(), codecs(session.CBOR))
 	b := before.browser()
 	b.set("user", "ada")
-	after := release(t, before, codecs(session.JSON, session.CBOR), func(s *session.Settings) { s.SeenEvery = time.Second })
+	after := release(t, before, codecs(session.JSON, session.CBOR), func(s *session.Settings) { s.LastSeenResolution = time.Second })
 	after.clock.advance(time.Minute)
 	after.store.take()
 	require.Equal(t, http.StatusOK, b.at(after).do(look).StatusCode)

@@ -108,7 +108,7 @@ func (s *Session) commit(e edit) error {
 		return s.failure
 	}
 	if e == nil && !s.modified() {
-		s.commitLook()
+		s.commitRefresh()
 		return nil
 	}
 	if e != nil {
@@ -153,37 +153,37 @@ func (s *Session) commitLoaded(e edit, saw bool) error {
 	}
 }
 
-// commitLook stores what looking at the session changes. A failure here does not
-// fail the request: the handler already has its data. A change or end by another
-// request in between takes its place.
-func (s *Session) commitLook() {
-	if !s.exists || !s.used || !s.manager.looksMatter(&s.record) {
+// commitRefresh stores what looking at the session changes. A failure here does
+// not fail the request: the handler already has its data. A change or end by
+// another request in between takes its place.
+func (s *Session) commitRefresh() {
+	if !s.exists || !s.used || !s.manager.mayRefresh(&s.record) {
 		return
 	}
 	now := s.manager.now()
-	rotate := s.rotationDue(now) && s.idMayChange()
-	if !rotate && !s.refreshDue(now) {
+	timed := s.renewalDue(now) && s.idMayChange()
+	if !timed && !s.refreshDue(now) {
 		return
 	}
-	s.lookAgain = now + s.manager.lookPause(&s.record)
-	err := s.look(now, rotate)
+	s.refreshAgain = now + s.manager.refreshPause(&s.record)
+	err := s.refresh(now, timed)
 	if err != nil && !errors.Is(err, ErrGone) {
 		s.storageFailed(err)
 	}
 }
 
-func (s *Session) look(now store.Millis, rotate bool) error {
+func (s *Session) refresh(now store.Millis, timed bool) error {
 	if s.stale {
 		// A long request met the change of another one, and would never be up to date
 		// again.
 		if err := s.refetch(&s.saving); err != nil {
 			return err
 		}
-		s.lookAgain = 0
-		if due := s.refreshDue(now); !due && !rotate {
+		s.refreshAgain = 0
+		if due := s.refreshDue(now); !due && !timed {
 			return nil
 		}
-		s.lookAgain = now + s.manager.lookPause(&s.record)
+		s.refreshAgain = now + s.manager.refreshPause(&s.record)
 	}
 	if s.manager.expires(&s.record, now) <= now {
 		return nil // it has ended, or ends at the time in the record
@@ -200,7 +200,7 @@ func (s *Session) look(now store.Millis, rotate bool) error {
 func (s *Session) reload(saw bool) error {
 	s.event(EventConflict, nil)
 	if !s.exists {
-		// Only the end of the session can have taken a fresh id: see Manager.End.
+		// Only the end of the session can have taken a fresh id: see Manager.Revoke.
 		return s.gone(ErrGone)
 	}
 	if s.inherited() {
@@ -217,16 +217,16 @@ func (s *Session) reload(saw bool) error {
 
 // attempt is one try to store the pending changes.
 type attempt struct {
-	next   Record // the record to store
-	expect int64  // the revision that it replaces
-	id     string
-	key    *storageKey
-	look   bool         // nothing was changed: the idle end moves, the duration only if it rolls
-	fresh  bool         // id is new
-	left   *Record      // the record to leave under the old id, if there is one
-	half   bool         // the record is stored; whether left is too is not known
-	until  store.Millis // when the cookie ends, if it is sent
-	send   bool         // send the cookie, or the token
+	next    Record // the record to store
+	expect  int64  // the revision that it replaces
+	id      string
+	key     *storageKey
+	refresh bool         // nothing was changed: the idle end moves, the end by Lifetime only with Rolling
+	fresh   bool         // id is new
+	left    *Record      // the record to leave under the old id, if there is one
+	half    bool         // the record is stored; whether left is too is not known
+	until   store.Millis // when the cookie ends, if it is sent
+	send    bool         // send the cookie, or the token
 }
 
 // try stores the pending changes and those of e on top of the record as last
@@ -236,17 +236,17 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 		return false, fmt.Errorf("session: the request ended before its session had a new id, which its client would never have learnt; nothing was saved: %w", s.ctx.Err())
 	}
 	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
-	rotate := !s.renew && s.rotationDue(now) && s.idMayChange()
-	t.fresh = !s.exists || s.renew || rotate
+	timed := !s.renew && s.renewalDue(now) && s.idMayChange()
+	t.fresh = !s.exists || s.renew || timed
 	if !s.exists {
 		t.next = Record{Created: now, Transport: s.transport}
 		t.expect = store.Absent
 	}
 	t.next.Revision++
 	t.next.Held = !t.fresh && s.held()
-	t.look = e == nil && s.exists && !s.modified()
-	if t.look {
-		t.next.Seen = now
+	t.refresh = e == nil && s.exists && !s.modified()
+	if t.refresh {
+		t.next.LastSeen = now
 		t.next.Expires = s.manager.expires(&t.next, now)
 	} else {
 		s.age(&t.next, now)
@@ -254,7 +254,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	if t.next.Expires <= now {
 		return false, s.end(e, now)
 	}
-	if err := s.planID(&t, rotate, now); err != nil {
+	if err := s.planID(&t, timed, now); err != nil {
 		return false, err
 	}
 	if err := s.planValues(&t, e, now); err != nil {
@@ -281,7 +281,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 		s.replaced(now)
 		s.manager.event(s.ctx, e)
 	}
-	s.unlistUnbound()
+	s.unindexUnbound()
 	if t.half {
 		s.half = &halfEnded{s.id, s.key}
 	}
@@ -300,14 +300,14 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 func (s *Session) held() bool { return s.record.Held || s.id != "" && !s.issued }
 
 // planID decides the id of the record to store, and whether to tell the client.
-func (s *Session) planID(t *attempt, rotate bool, now store.Millis) (err error) {
+func (s *Session) planID(t *attempt, timed bool, now store.Millis) (err error) {
 	t.until = s.manager.cookieUntil(&t.next, now)
 	asked := s.life.pending()
 	// Without a response nobody tells the client: the next response does. A client need
 	// not know when a token ends.
 	t.send = s.w != nil && (t.fresh || s.transport == TransportCookie &&
 		(s.resend || asked && t.next.CookieUntil != t.until ||
-			(!t.look || s.cookieFollowsLooks(&t.next)) && cookieStale(t.next.CookieUntil, t.until, now)))
+			(!t.refresh || s.cookieRefreshes(&t.next)) && cookieStale(t.next.CookieUntil, t.until, now)))
 	if t.send {
 		err := s.canSendID()
 		// If the cookie cannot be sent again with a late change, the browser forgets it
@@ -327,18 +327,18 @@ func (s *Session) planID(t *attempt, rotate bool, now store.Millis) (err error) 
 		return nil
 	}
 	t.next.Issued = now
-	if rotate {
+	if timed {
 		var salt []byte
 		if t.left, salt, err = s.manager.moved(&s.record, now); err != nil {
 			return err
 		}
-		t.id = rotatedID(s.id, salt)
+		t.id = renewedID(s.id, salt)
 	} else if t.id, err = newID(s.manager.settings.Rand); err != nil {
 		return err
 	}
 	key := s.manager.keyOf(t.id)
 	t.key = &key
-	if s.exists && !rotate {
+	if s.exists && !timed {
 		t.left = s.manager.tombstone(t.next.Revision, s.record.Transport, now)
 		t.left.Held = s.held()
 		t.left.setSuccessor(key)
@@ -360,7 +360,7 @@ func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 		}
 		o = &edited
 	}
-	o, err := s.list(t, s.keepCSRF(t, o), now)
+	o, err := s.index(t, s.keepCSRF(t, o), now)
 	if err != nil {
 		return err
 	}

@@ -49,13 +49,13 @@ func TestUpdateIsExact(t *testing.T) {
 		id := saveNew(t, ms[0], "x")
 		var failed atomic.Int64
 		together(writers, func(i int) {
-			if _, err := count.Update(ms[i%len(ms)].Open(context.Background(), id), plusOne); err != nil {
+			if _, err := count.Update(ms[i%len(ms)].Session(context.Background(), id), plusOne); err != nil {
 				failed.Add(1)
 				t.Error(err)
 			}
 		})
 		require.Zero(t, failed.Load())
-		n, err := count.Get(ms[0].Open(context.Background(), id))
+		n, err := count.Get(ms[0].Session(context.Background(), id))
 		require.NoError(t, err)
 		require.Equal(t, writers, n)
 	})
@@ -97,7 +97,7 @@ func TestDifferentKeysBothStay(t *testing.T) {
 				t.Error(resp.Status)
 			}
 		})
-		n, err := a.manager.Open(context.Background(), id).Len()
+		n, err := a.manager.Session(context.Background(), id).Len()
 		require.NoError(t, err)
 		require.Equal(t, writers+1, n)
 	})
@@ -117,7 +117,7 @@ func TestWritersAgainstAnEnding(t *testing.T) {
 					var counts [writers]bool
 					newID := ""
 					together(writers+1, func(i int) {
-						s := ms[i%len(ms)].Open(context.Background(), id)
+						s := ms[i%len(ms)].Session(context.Background(), id)
 						if i == writers {
 							if ending == "destroy" {
 								if err := s.Destroy(); err != nil {
@@ -150,14 +150,14 @@ func TestWritersAgainstAnEnding(t *testing.T) {
 							t.Error(err)
 						}
 					})
-					keys, err := ms[0].Open(context.Background(), id).Keys()
+					keys, err := ms[0].Session(context.Background(), id).Keys()
 					require.NoError(t, err)
 					require.Empty(t, keys, "the old id")
 					if ending == "destroy" {
 						continue
 					}
 					require.NotEmpty(t, newID)
-					now := ms[0].Open(context.Background(), newID)
+					now := ms[0].Session(context.Background(), newID)
 					for i, counted := range counts {
 						ok, err := now.Has(fmt.Sprint("key ", i))
 						require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestRenewalsAtOnce(t *testing.T) {
 			id := saveNew(t, ms[0], "x")
 			ids := make([]string, 6)
 			together(len(ids), func(i int) {
-				s := ms[i%len(ms)].Open(context.Background(), id)
+				s := ms[i%len(ms)].Session(context.Background(), id)
 				if ok, err := s.Has("secret"); err != nil || !ok {
 					return // too late to see it
 				}
@@ -282,7 +282,7 @@ func TestConflictsWithoutEnd(t *testing.T) {
 			a.store.fail(nil, nil)
 		})
 		require.Equal(t, 200, got.StatusCode)
-		ok, err := a.manager.Open(context.Background(), id).Has("n")
+		ok, err := a.manager.Session(context.Background(), id).Has("n")
 		require.NoError(t, err)
 		require.True(t, ok)
 	})

@@ -35,8 +35,8 @@ func TestCookieAttributes(t *testing.T) {
 			s.CookieSameSite, s.CookieSecure = http.SameSiteNoneMode, session.SecureAlways
 		}, "Path=/; " + age + "HttpOnly; Secure; SameSite=None"},
 		{"partitioned", func(s *session.Settings) { s.CookiePartitioned, s.CookieSecure = true, session.SecureAlways }, "Path=/; " + age + "HttpOnly; Secure; SameSite=Lax; Partitioned"},
-		{"duration", func(s *session.Settings) { s.Duration = time.Hour }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
-		{"duration, rounded up", func(s *session.Settings) { s.Duration = time.Hour + ms }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:01 GMT; Max-Age=3601; HttpOnly; SameSite=Lax"},
+		{"lifetime", func(s *session.Settings) { s.Lifetime = time.Hour }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
+		{"lifetime, rounded up", func(s *session.Settings) { s.Lifetime = time.Hour + ms }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:01 GMT; Max-Age=3601; HttpOnly; SameSite=Lax"},
 		{"absolute timeout", func(s *session.Settings) { s.AbsoluteTimeout = time.Hour }, "Path=/; Expires=Thu, 01 Jan 2026 01:00:00 GMT; Max-Age=3600; HttpOnly; SameSite=Lax"},
 		{"idle timeout does not count", func(s *session.Settings) { s.IdleTimeout = time.Hour }, "Path=/; " + age + "HttpOnly; SameSite=Lax"},
 		{"until the browser closes", func(s *session.Settings) { s.ExpireAtBrowserClose = true }, "Path=/; HttpOnly; SameSite=Lax"},
@@ -241,7 +241,7 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 			ids = append(ids, b.id())
 			b.do(func(s *session.Session) { // a value of another type, then a conflict
 				_, _ = s.Get("user", new(int))
-				other := a.manager.Open(context.Background(), b.id())
+				other := a.manager.Session(context.Background(), b.id())
 				require.NoError(t, other.Set("n", 1))
 				require.NoError(t, other.Save())
 				require.NoError(t, s.Set("m", 1))
@@ -253,7 +253,7 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 			})
 			b.do(func(s *session.Session) { // gone
 				_, _ = s.Has("user")
-				require.NoError(t, a.manager.Open(context.Background(), b.id()).Destroy())
+				require.NoError(t, a.manager.Session(context.Background(), b.id()).Destroy())
 				require.NoError(t, s.Set("m", 2))
 			})
 			raw := make([]byte, 80)
@@ -299,8 +299,8 @@ func TestNoIdLeavesTheHost(t *testing.T) {
 func TestEventsTellSessionsApart(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	first, second := a.login("ada"), a.login("bob")
-	require.NoError(t, a.manager.Open(context.Background(), first).Destroy())
-	require.NoError(t, a.manager.Open(context.Background(), second).Destroy())
+	require.NoError(t, a.manager.Session(context.Background(), first).Destroy())
+	require.NoError(t, a.manager.Session(context.Background(), second).Destroy())
 	events := a.takeEvents()
 	require.Len(t, events, 4)
 	require.Equal(t, events[0].Session, events[2].Session)
@@ -325,7 +325,7 @@ func FuzzCookie(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	victim := m.Open(context.Background(), "")
+	victim := m.Session(context.Background(), "")
 	if err := victim.Set("user", "victim"); err != nil {
 		f.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 		settings func(*session.Settings)
 		steps    []lives
 	}{
-		{"duration", func(s *session.Settings) { s.Duration = 1000 * day }, []lives{
+		{"lifetime", func(s *session.Settings) { s.Lifetime = 1000 * day }, []lives{
 			{at: 0, do: look, until: 1000 * day, age: most},
 			{at: 40 * day, do: look, until: 1000 * day},
 			{at: 40*day + ms, do: look, until: 1000 * day, age: most},
@@ -38,7 +38,7 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 			{at: 399 * day, do: look, until: 1000 * day, age: most},
 			{at: 798 * day, do: change, until: 1000 * day, age: 202 * day},
 		}},
-		{"exactly", func(s *session.Settings) { s.Duration = most }, []lives{
+		{"exactly", func(s *session.Settings) { s.Lifetime = most }, []lives{
 			{at: 0, do: look, until: most, age: most},
 			{at: 399 * day, do: look, until: most},
 		}},
@@ -64,7 +64,7 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 
 // TestAnonymousDuration: anonymous visitors are forgotten soon.
 func TestAnonymousDuration(t *testing.T) {
-	short := func(s *session.Settings) { s.AnonymousDuration = hour }
+	short := func(s *session.Settings) { s.AnonymousLifetime = hour }
 	logIn := func(s *session.Session) { _ = s.LogIn("ada", nil) }
 	for _, c := range []struct {
 		name     string
@@ -94,23 +94,23 @@ func TestAnonymousDuration(t *testing.T) {
 		{"who has a life of his own", short, []lives{
 			{at: 0, do: func(s *session.Session) { _ = s.SetExpiry(2 * day) }, until: 2 * day, age: 2 * day},
 		}},
-		{"with an idle timeout", func(s *session.Settings) { s.AnonymousDuration, s.IdleTimeout = hour, 20*time.Minute }, []lives{
+		{"with an idle timeout", func(s *session.Settings) { s.AnonymousLifetime, s.IdleTimeout = hour, 20*time.Minute }, []lives{
 			{at: 0, do: look, until: 20 * time.Minute, age: hour},
 			{at: 19 * time.Minute, do: look, until: 39 * time.Minute},
 			{at: 38 * time.Minute, do: look, until: 58 * time.Minute},
 			{at: 57 * time.Minute, do: look, until: hour},
 			{at: hour, gone: true},
 		}},
-		{"rolling", func(s *session.Settings) { s.AnonymousDuration, s.Rolling = hour, true }, []lives{
+		{"rolling", func(s *session.Settings) { s.AnonymousLifetime, s.Rolling = hour, true }, []lives{
 			{at: 0, do: look, until: hour, age: hour},
 			{at: 50 * time.Minute, do: look, until: 110 * time.Minute, age: hour},
 			{at: 110 * time.Minute, gone: true},
 		}},
-		{"rolling, logged in", func(s *session.Settings) { s.AnonymousDuration, s.Rolling = hour, true }, []lives{
+		{"rolling, logged in", func(s *session.Settings) { s.AnonymousLifetime, s.Rolling = hour, true }, []lives{
 			{at: 0, do: logIn, until: 7 * day, age: 7 * day},
 			{at: 6 * day, do: look, until: 13 * day, age: 7 * day},
 		}},
-		{"rotated", func(s *session.Settings) { s.AnonymousDuration, s.RotateEvery = hour, 2*hour }, []lives{
+		{"renewed by age", func(s *session.Settings) { s.AnonymousLifetime, s.RenewEvery = hour, 2*hour }, []lives{
 			{at: 0, do: logIn, until: 7 * day, age: 7 * day},
 			{at: 3 * hour, do: look, until: 7 * day, age: 7*day - 3*hour},
 			{at: 4 * hour, do: change, until: 7*day + 4*hour},

@@ -137,9 +137,9 @@ func (s *Session) newCSRFSecret() ([]byte, error) {
 	return secret, nil
 }
 
-// keepCSRF keeps earlier pages valid when a session begins or its id rotates: it
-// puts their secret into the record to be stored. A renewal has dropped the
-// visitor's.
+// keepCSRF keeps earlier pages valid when a session begins or its id is renewed
+// by age: it puts their secret into the record to be stored. A renewal has
+// dropped the visitor's.
 func (s *Session) keepCSRF(t *attempt, o *overlay) *overlay {
 	var secret []byte
 	if _, ok := o.lookup(s.record.Values, csrfKey); !ok {

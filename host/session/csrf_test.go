@@ -28,7 +28,7 @@ func (b *browser) check(token string) (err error) {
 
 func TestCSRFToken(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
-		a := newApp(t, s, rotating, seal)
+		a := newApp(t, s, renewing, seal)
 		b := a.browser()
 		b.do(func(s *session.Session) { s.SetModified() })
 		a.store.take()
@@ -55,7 +55,7 @@ func TestCSRFToken(t *testing.T) {
 		ids := map[string]bool{}
 		for range 3 {
 			a.clock.advance(every)
-			require.NoError(t, b.check(first), "rotation keeps it")
+			require.NoError(t, b.check(first), "timed renewal keeps it")
 			ids[b.id()] = true
 		}
 		require.Len(t, ids, 3)

@@ -73,7 +73,7 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
 			a.clock.advance(hour)
 		}},
-		{"rotated long ago", rotating, func(a *app, id string) {
+		{"renewed long ago", renewing, func(a *app, id string) {
 			a.clock.advance(every)
 			a.at(id, look)
 			a.clock.advance(2 * hour)
@@ -180,7 +180,7 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 		{"renewed a moment ago", nil, func(a *app, id string) {
 			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
 		}, look},
-		{"rotated a moment ago", rotating, func(a *app, id string) {
+		{"renewed a moment ago", renewing, func(a *app, id string) {
 			a.clock.advance(every)
 			require.NotNil(a.t, a.at(id, look).cookie())
 			a.clock.advance(grace)
@@ -220,7 +220,7 @@ func TestCookieOfASessionThatWasEnded(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
 		id, _ := logIn(t, a.manager, "eve")
-		n, err := a.manager.EndAll(ctx, "eve")
+		n, err := a.manager.RevokeAll(ctx, "eve")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		for range 59 {

@@ -9,7 +9,7 @@ import (
 )
 
 // TestVariablesAreDescribed: every variable is described, except the second
-// names of Duration and Keyring, and this package is known to read each.
+// names of Lifetime and Keyring, and this package is known to read each.
 func TestVariablesAreDescribed(t *testing.T) {
 	described := make(map[string]bool)
 	for _, s := range Defaults().Describe() {

@@ -94,9 +94,9 @@ func TestDescribeIsWhatTheEnvironmentTakes(t *testing.T) {
 		{"SESSION_COOKIE_SECURE=auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8,::1", "SESSION_TOKEN_HEADER=X-Session"},
 		{"SESSION_COOKIE_SECURE=auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8,unix", "SESSION_TOKEN_HEADER=Authorization"},
 		{"SESSION_COOKIE_SECURE=auto", "SESSION_TRUSTED_PROXIES=unix"},
-		{"SESSION_DURATION=90m", "SESSION_IDLE_TIMEOUT=61s", "SESSION_ROTATE_EVERY=1h30m", "SESSION_ROTATE_GRACE=1500ms", "SESSION_SEEN_EVERY=30s"},
+		{"SESSION_DURATION=90m", "SESSION_IDLE_TIMEOUT=61s", "SESSION_RENEW_EVERY=1h30m", "SESSION_RENEW_GRACE=1500ms", "SESSION_LAST_SEEN_RESOLUTION=30s"},
 		{"SESSION_COOKIE_SAMESITE=None", "SESSION_COOKIE_SECURE=yes", "SESSION_COOKIE_PARTITIONED=yes", "SESSION_COOKIE_HTTPONLY=no"},
-		{"SESSION_STORE_TIMEOUT=0", "SESSION_ROTATE_GRACE=off", "SESSION_IDLE_TIMEOUT=0", "SESSION_COOKIE_SECURE=false"},
+		{"SESSION_STORE_TIMEOUT=0", "SESSION_RENEW_GRACE=off", "SESSION_IDLE_TIMEOUT=0", "SESSION_COOKIE_SECURE=false"},
 		{"SESSION_NAMESPACE=a b", "SESSION_COOKIE_PATH=/app", "SESSION_COOKIE_DOMAIN=example.org", "SESSION_ENGINE=records"},
 	} {
 		want, err := session.FromEnv(env)
@@ -124,7 +124,7 @@ func TestDescribe(t *testing.T) {
 	for _, d := range s.Describe() {
 		got[d.Field] = d
 	}
-	require.Equal(t, session.Setting{Field: "Duration", Variable: "SESSION_DURATION", Value: "168h"}, got["Duration"])
+	require.Equal(t, session.Setting{Field: "Lifetime", Variable: "SESSION_DURATION", Value: "168h"}, got["Lifetime"])
 	require.Equal(t, session.Setting{Field: "CookieSecure", Variable: "SESSION_COOKIE_SECURE", Value: "false", Changed: true}, got["CookieSecure"])
 	require.Equal(t, session.Setting{Field: "CookieScriptReadable", Variable: "SESSION_COOKIE_HTTPONLY", Value: "true"}, got["CookieScriptReadable"])
 	require.Equal(t, session.Setting{Field: "Keyring", Variable: "WADDLE_SECRET", Value: "2 keys", Changed: true}, got["Keyring"])

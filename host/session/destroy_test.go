@@ -158,7 +158,7 @@ func TestDestroyDoesNotNeedTheClient(t *testing.T) {
 		id := a.login("ada")
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		require.NoError(t, a.manager.Open(ctx, id).Destroy())
+		require.NoError(t, a.manager.Session(ctx, id).Destroy())
 		require.Empty(t, a.peek(id))
 	})
 }
@@ -173,7 +173,7 @@ func TestDestroyThatFails(t *testing.T) {
 		got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 			if err := session.From(r).Destroy(); err != nil {
 				require.ErrorIs(t, err, store.ErrUnavailable)
-				a.manager.Error(w, r, err)
+				a.manager.WriteError(w, r, err)
 			}
 		})
 		a.store.fail(nil, nil)

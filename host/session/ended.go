@@ -129,7 +129,7 @@ func (s *Session) destroy() error {
 		switch was, err := s.remove(id); {
 		case err == nil:
 			ended = true
-			s.unlist(was)
+			s.unindex(was)
 		case errors.Is(err, ErrGone):
 			by = err
 		case !errors.Is(err, store.ErrNotFound):
@@ -168,7 +168,7 @@ func (s *Session) remove(id string) (Values, error) {
 				return Values{}, err
 			}
 		}
-		// Only the record that was found may be removed: if the id rotates at the same
+		// Only the record that was found may be removed: if the id is renewed at the same
 		// time, the session would live on under an id that nobody saw.
 		left := s.manager.tombstone(max(r.Revision+1, 1), r.Transport, now)
 		left.Held = true
@@ -329,7 +329,7 @@ func (s *Session) endRest() error {
 	}
 	var err error
 	if s.half.id == "" {
-		_, err = s.manager.endKey(&s.saving, s.half.key, nil)
+		_, err = s.manager.revokeKey(&s.saving, s.half.key, nil)
 	} else {
 		_, err = s.remove(s.half.id)
 	}

@@ -35,7 +35,7 @@ var endings = []struct {
 		b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
 	}},
 	{"end of all", session.ErrGone, false, func(t *testing.T, a *app, _ *browser) {
-		n, err := a.manager.EndAll(ctx, "before")
+		n, err := a.manager.RevokeAll(ctx, "before")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 	}},
@@ -96,7 +96,7 @@ func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 		}, true},
 		{"flashes", func(t *testing.T, s *session.Session, _ error) { require.NoError(t, notices.Add(s, "hello")) }, true},
 		{"takes flashes", func(t *testing.T, s *session.Session, _ error) {
-			got, err := notices.Take(s)
+			got, err := notices.PopAll(s)
 			require.NoError(t, err)
 			require.Empty(t, got)
 		}, false},
@@ -140,7 +140,7 @@ func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 					if ending.renewed {
 						require.Equal(t, map[string]any{"user": "ada"}, b.values(), "the session goes on under its new id")
 						user := map[bool]string{true: "ada", false: "before"}[ending.name == "log-in"]
-						require.Len(t, handles(t, a.manager, user), 1, "and is listed")
+						require.Len(t, publicIDs(t, a.manager, user), 1, "and is listed")
 					}
 					a.clock.advance(ms)
 					got := a.at(old, func(s *session.Session) { require.NoError(t, s.Set("n", 1)) })
@@ -236,17 +236,17 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	return b.Reader.Read(p)
 }
 
-// TestUploadAcrossARotation: the upload follows the rotation and does not log
-// its client out.
-func TestUploadAcrossARotation(t *testing.T) {
+// TestUploadAcrossATimedRenewal: the upload follows the timed renewal and does
+// not log its client out.
+func TestUploadAcrossATimedRenewal(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating)
+		a := newApp(t, s, renewing)
 		b := a.browser()
 		b.set("user", "ada")
 		old := b.id()
 		a.clock.advance(every)
 		url := a.route(func(w http.ResponseWriter, r *http.Request) {
-			b.do(look) // rotates
+			b.do(look) // renews the id
 			a.clock.advance(5 * grace)
 			require.NoError(t, session.From(r).Set("uploaded", true))
 		})
@@ -356,7 +356,7 @@ func TestLogInAfterTheEnd(t *testing.T) {
 					})
 					require.Equal(t, http.StatusOK, got.StatusCode)
 					require.NotEqual(t, old, got.cookie().Value)
-					keys, err := a.manager.Open(ctx, got.cookie().Value).Keys()
+					keys, err := a.manager.Session(ctx, got.cookie().Value).Keys()
 					require.NoError(t, err)
 					require.Equal(t, []string{"mine"}, keys, "nothing is taken over")
 					require.Empty(t, a.peek(old))

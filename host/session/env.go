@@ -26,14 +26,14 @@ type variable struct {
 // variables are the settings that the environment can give, in the order in
 // which errors name them.
 var variables = []variable{
-	{"SESSION_DURATION", "Duration", duration(func(s *Settings) *time.Duration { return &s.Duration }), nil},
-	{"SESSION_COOKIE_AGE", "Duration", duration(func(s *Settings) *time.Duration { return &s.Duration }), nil},
-	{"SESSION_ANONYMOUS_DURATION", "AnonymousDuration", duration(func(s *Settings) *time.Duration { return &s.AnonymousDuration }), nil},
+	{"SESSION_DURATION", "Lifetime", duration(func(s *Settings) *time.Duration { return &s.Lifetime }), nil},
+	{"SESSION_COOKIE_AGE", "Lifetime", duration(func(s *Settings) *time.Duration { return &s.Lifetime }), nil},
+	{"SESSION_ANONYMOUS_DURATION", "AnonymousLifetime", duration(func(s *Settings) *time.Duration { return &s.AnonymousLifetime }), nil},
 	{"SESSION_ROLLING", "Rolling", boolean(func(s *Settings) *bool { return &s.Rolling }), nil},
 	{"SESSION_IDLE_TIMEOUT", "IdleTimeout", duration(func(s *Settings) *time.Duration { return &s.IdleTimeout }), nil},
-	{"SESSION_SEEN_EVERY", "SeenEvery", duration(func(s *Settings) *time.Duration { return &s.SeenEvery }), nil},
-	{"SESSION_ROTATE_EVERY", "RotateEvery", duration(func(s *Settings) *time.Duration { return &s.RotateEvery }), nil},
-	{"SESSION_ROTATE_GRACE", "RotateGrace", duration(func(s *Settings) *time.Duration { return &s.RotateGrace }), nil},
+	{"SESSION_LAST_SEEN_RESOLUTION", "LastSeenResolution", duration(func(s *Settings) *time.Duration { return &s.LastSeenResolution }), nil},
+	{"SESSION_RENEW_EVERY", "RenewEvery", duration(func(s *Settings) *time.Duration { return &s.RenewEvery }), nil},
+	{"SESSION_RENEW_GRACE", "RenewGrace", duration(func(s *Settings) *time.Duration { return &s.RenewGrace }), nil},
 	{"SESSION_ABSOLUTE_TIMEOUT", "AbsoluteTimeout", duration(func(s *Settings) *time.Duration { return &s.AbsoluteTimeout }), nil},
 	{"SESSION_MAX_USER_SESSIONS", "MaxUserSessions", userSessions, nil},
 	{"SESSION_STORE_TIMEOUT", "StoreTimeout", duration(func(s *Settings) *time.Duration { return &s.StoreTimeout }), nil},

@@ -14,9 +14,9 @@ var (
 	// ErrSettings is returned when a setting is wrong by itself or beside another.
 	ErrSettings = errors.New("session: invalid settings")
 
-	// ErrExpiry is returned when a time to live, an end or a timeout is one that a
-	// session cannot have.
-	ErrExpiry = errors.New("session: invalid expiry")
+	// ErrInvalidExpiry is returned when a time to live, an end or a timeout is one
+	// that a session cannot have.
+	ErrInvalidExpiry = errors.New("session: invalid expiry")
 
 	// ErrHeadersSent is returned when a change needs a cookie and the response's
 	// headers have already left.
@@ -32,9 +32,9 @@ var (
 	ErrGone = errors.New("session: the session was ended by another request")
 
 	// ErrRenewed, which is also an ErrGone, is returned when the session lives on:
-	// another request gave it a new id, by Renew or LogIn, and the old id is worthless.
-	// A session whose id was rotated (Settings.RotateEvery) is followed, without an
-	// error.
+	// another request gave it a new id, by Renew or LogIn, and the old id is
+	// worthless. A session whose id was renewed by age (Settings.RenewEvery) is
+	// followed, without an error.
 	ErrRenewed error = renewedError{}
 
 	// ErrConflict is returned when a change could not be stored within its time or

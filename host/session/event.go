@@ -13,7 +13,7 @@ const (
 	// EventCreated: a new session was stored.
 	EventCreated EventKind = iota + 1
 	// EventRenewed: a session got a new id; the old one leads nowhere, or, in a
-	// timed rotation, to the new one for a while.
+	// timed renewal, to the new one for a while.
 	EventRenewed
 	// EventDestroyed: a session was removed.
 	EventDestroyed

@@ -33,7 +33,7 @@ func TestEvents(t *testing.T) {
 		id string
 	}
 	set := func(e env, f func(s *session.Session)) { e.b.do(f) }
-	job := func(e env) *session.Session { return e.a.manager.Open(ctx, e.id) }
+	job := func(e env) *session.Session { return e.a.manager.Session(ctx, e.id) }
 	for _, c := range []struct {
 		name string
 		do   func(e env)
@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 		{"a log-in", func(e env) {
 			set(e, func(s *session.Session) { require.NoError(e, s.LogIn(user, map[string]string{"note": value})) })
 		}, []session.EventKind{renewed}},
-		{"a rotation", func(e env) { e.a.clock.advance(every); set(e, look) }, []session.EventKind{renewed}},
+		{"a timed renewal", func(e env) { e.a.clock.advance(every); set(e, look) }, []session.EventKind{renewed}},
 		{"a destruction", func(e env) { set(e, func(s *session.Session) { require.NoError(e, s.Destroy()) }) }, []session.EventKind{destroyed}},
 		{"a destruction of nobody", func(e env) {
 			e.a.with(nil, func(s *session.Session) { require.NoError(e, s.Destroy()) })
@@ -55,7 +55,7 @@ func TestEvents(t *testing.T) {
 		{"an ending from outside", func(e env) {
 			set(e, func(s *session.Session) { require.NoError(e, s.LogIn(user, nil)) })
 			e.a.kinds()
-			n, err := e.a.manager.EndAll(ctx, user)
+			n, err := e.a.manager.RevokeAll(ctx, user)
 			require.NoError(e, err)
 			require.Equal(e, 1, n)
 		}, []session.EventKind{destroyed}},
@@ -145,13 +145,13 @@ func TestEvents(t *testing.T) {
 		{"a client that has gone before anything was asked", func(e env) {
 			ended, cancel := context.WithCancel(ctx)
 			cancel()
-			_, err := e.a.manager.Open(ended, e.id).Has("user")
+			_, err := e.a.manager.Session(ended, e.id).Has("user")
 			require.ErrorIs(e, err, context.Canceled)
 		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {
-				a := newApp(t, s, rotating, tokens)
+				a := newApp(t, s, renewing, tokens)
 				b := a.browser()
 				b.set("user", user)
 				first := b.id()
@@ -263,7 +263,7 @@ func ExampleLogEvents() {
 		fmt.Println(err)
 		return
 	}
-	s := m.Open(context.Background(), "")
+	s := m.Session(context.Background(), "")
 	s.SetModified()
 	fmt.Println(s.Save())
 	fmt.Println(s.Destroy())

@@ -74,12 +74,12 @@ func Example_login() {
 	})
 	mux.HandleFunc("POST /logout-elsewhere", func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
-		user, this := session.Value(s, s.User), session.Value(s, s.Handle)
+		user, this := session.Value(s, s.User), session.Value(s, s.PublicID)
 		if user == "" {
 			http.Error(w, "Please log in.", http.StatusUnauthorized)
 			return
 		}
-		_, err := m.EndAll(r.Context(), user, this)
+		_, err := m.RevokeAll(r.Context(), user, this)
 		s.Check(err)
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func Example_login() {
 			fmt.Fprint(w, "nobody")
 			return
 		}
-		sessions, err := m.Sessions(r.Context(), user)
+		sessions, err := m.UserSessions(r.Context(), user)
 		s.Check(err)
 		fmt.Fprintf(w, "%s %d", user, len(sessions))
 	})
@@ -245,7 +245,7 @@ func ExampleFromEnv() {
 		"SESSION_COOKIE_SECURE=yes",
 		"SESSION_MANAGER=local/desktop",
 	})
-	fmt.Println(s.Duration, s.IdleTimeout, s.CookieSecure, err)
+	fmt.Println(s.Lifetime, s.IdleTimeout, s.CookieSecure, err)
 
 	_, err = session.FromEnv([]string{"SESSION_COOKIE_SECRUE=yes"})
 	fmt.Println(err)
@@ -265,7 +265,7 @@ func ExampleSession_SetExpiry() {
 		return
 	}
 	const remembered = 90 * 24 * time.Hour
-	s := m.Open(context.Background(), "") // in a handler: session.From(r)
+	s := m.Session(context.Background(), "") // in a handler: session.From(r)
 	fmt.Println(s.SetExpiry(remembered))
 	fmt.Println(errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(remembered), s.LogIn("ada", nil), s.Save()))
 	expires, err := s.Expires()
@@ -278,7 +278,7 @@ func ExampleSession_SetExpiry() {
 
 // With a box ticked, the browser keeps the cookie for a month. Otherwise it
 // forgets it when it closes.
-func ExampleSession_SetBrowserClose() {
+func ExampleSession_SetPersistence() {
 	m, err := session.New(store.NewMemory(), session.Settings{})
 	if err != nil {
 		fmt.Println(err)
@@ -287,7 +287,7 @@ func ExampleSession_SetBrowserClose() {
 	h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
 		if r.FormValue("remember") == "" {
-			s.SetBrowserClose(session.BrowserEnds)
+			s.SetPersistence(session.EndWithBrowser)
 			return
 		}
 		fmt.Println(s.SetExpiry(30 * 24 * time.Hour))

@@ -8,19 +8,20 @@ import (
 )
 
 // SetExpiry gives this session its own time to live, counted from each change,
-// instead of Settings.Duration. To remember a visitor for 90 days where others
+// instead of Settings.Lifetime. To remember a visitor for 90 days where others
 // have an idle timeout of half an hour:
 //
 //	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour))
-//	s.SetBrowserClose(session.BrowserKeeps)
+//	s.SetPersistence(session.Persist)
 //
-// It returns ErrExpiry, and changes nothing, for a time below one second or above
-// a hundred years, and for one that the session could not have: longer than its
-// absolute timeout, or longer than Settings.Duration where Settings.IdleTimeout
-// would end it before. Give the session its own timeouts first.
+// It returns ErrInvalidExpiry, and changes nothing, for a time below one second
+// or above a hundred years, and for one that the session could not have: longer
+// than its absolute timeout, or longer than Settings.Lifetime where
+// Settings.IdleTimeout would end it before. Give the session its own timeouts
+// first.
 func (s *Session) SetExpiry(d time.Duration) error {
 	if d < time.Second || d > maxLifetime {
-		return fmt.Errorf("%w: the time to live is %v: must be from 1s to %v", ErrExpiry, d, maxLifetime)
+		return fmt.Errorf("%w: the time to live is %v: must be from 1s to %v", ErrInvalidExpiry, d, maxLifetime)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +42,7 @@ func (s *Session) SetExpiry(d time.Duration) error {
 
 // SetExpiryTime gives this session a fixed end that changes do not move. An end
 // that has passed ends the session when it is saved. Like SetExpiry, it returns
-// ErrExpiry for an end that the session could not live to see.
+// ErrInvalidExpiry for an end that the session could not live to see.
 func (s *Session) SetExpiryTime(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,7 +53,7 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	end := max(1, store.At(t))
 	left := min(end-now, store.Span(maxLifetime)+1).Duration()
 	if left > maxLifetime {
-		return fmt.Errorf("%w: the end is %v: must be at most %v from now", ErrExpiry, t, maxLifetime)
+		return fmt.Errorf("%w: the end is %v: must be at most %v from now", ErrInvalidExpiry, t, maxLifetime)
 	}
 	if absolute := s.manager.absoluteOf(&r); absolute != 0 && end > r.Created+absolute {
 		return cut("AbsoluteTimeout", left, r.Created+absolute-now)
@@ -65,8 +66,8 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 }
 
 // SetIdleTimeout gives this session its own idle timeout instead of
-// Settings.IdleTimeout; 0 means none. It returns ErrExpiry for a time below one
-// second or above a hundred years.
+// Settings.IdleTimeout; 0 means none. It returns ErrInvalidExpiry for a time
+// below one second or above a hundred years.
 func (s *Session) SetIdleTimeout(d time.Duration) error {
 	ms, err := ownTimeout("idle timeout", d)
 	if err != nil {
@@ -80,9 +81,9 @@ func (s *Session) SetIdleTimeout(d time.Duration) error {
 }
 
 // SetAbsoluteTimeout ends this session that long after its creation, whatever
-// happens, instead of Settings.AbsoluteTimeout; 0 means never. A timeout that has
-// passed ends the session when it is saved. It returns ErrExpiry for a time below
-// one second or above a hundred years.
+// happens, instead of Settings.AbsoluteTimeout; 0 means never. A timeout that
+// has passed ends the session when it is saved. It returns ErrInvalidExpiry for
+// a time below one second or above a hundred years.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	ms, err := ownTimeout("absolute timeout", d)
 	if err != nil {
@@ -104,33 +105,33 @@ func (s *Session) ResetExpiry() {
 	s.life = lifeChange{set: true, setIdle: true, setAbsolute: true, setBrowser: true}
 }
 
-// SetBrowserClose overrides Settings.ExpireAtBrowserClose for this session:
-// "remember me" is SetBrowserClose(BrowserKeeps).
-func (s *Session) SetBrowserClose(b BrowserClose) {
+// SetPersistence overrides Settings.ExpireAtBrowserClose for this session:
+// "remember me" is SetPersistence(Persist).
+func (s *Session) SetPersistence(b Persistence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.life.setBrowser, s.life.browser = true, min(b, BrowserKeeps)
+	s.life.setBrowser, s.life.browser = true, min(b, Persist)
 }
 
-// Seen returns when the session was last looked at or changed, as far as that is
-// recorded. Looks are recorded with IdleTimeout and Rolling, once in a tenth of
-// the time, and with SeenEvery. It returns the zero time for a session that is
-// not stored.
+// LastSeen returns when the session was last looked at or changed, as far as
+// that is recorded. Looks are recorded with IdleTimeout and Rolling, once in a
+// tenth of the time, and with LastSeenResolution. It returns the zero time for
+// a session that is not stored.
 //
-// Seen, Created and Expires are about the session's life and do not count as
+// LastSeen, Created and Expires are about the session's life and do not count as
 // looks into it: a page that shows how much of it is left does not prolong it.
-func (s *Session) Seen() (time.Time, error) {
+func (s *Session) LastSeen() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.peek(s.ctx); err != nil || !s.exists {
 		return time.Time{}, err
 	}
-	return s.record.Seen.Time(), nil
+	return s.record.LastSeen.Time(), nil
 }
 
 // Created returns when the session was first stored, or the zero time. It does
-// not count as a look; see Seen.
+// not count as a look; see LastSeen.
 func (s *Session) Created() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,8 +143,8 @@ func (s *Session) Created() (time.Time, error) {
 
 // Expires returns when the session ends if nothing happens after this request:
 // its changes count as saved now, and so does its look, if that will move the
-// end. It returns the zero time for a session that is not stored and will not be.
-// It does not count as a look; see Seen.
+// end. It returns the zero time for a session that is not stored and will not
+// be. It does not count as a look; see LastSeen.
 func (s *Session) Expires() (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,8 +162,8 @@ func (s *Session) Expires() (time.Time, error) {
 		s.age(&r, now)
 	case !s.exists:
 		return time.Time{}, nil
-	case s.w != nil && (s.refreshDue(now) || s.rotationDue(now) && s.canSendID() == nil):
-		r.Seen = now
+	case s.w != nil && (s.refreshDue(now) || s.renewalDue(now) && s.canSendID() == nil):
+		r.LastSeen = now
 		r.Expires = m.expires(&r, now)
 	}
 	return m.endOf(&r).Time(), nil
@@ -174,7 +175,7 @@ type lifeChange struct {
 
 	set, fixed, setIdle, setAbsolute, setBrowser bool
 
-	browser BrowserClose
+	browser Persistence
 }
 
 func (c *lifeChange) pending() bool { return c.set || c.setIdle || c.setAbsolute || c.setBrowser }
@@ -191,7 +192,7 @@ func (c *lifeChange) apply(r *Record) {
 		r.AbsoluteTimeout = c.absolute
 	}
 	if c.setBrowser {
-		r.Browser = c.browser
+		r.Persistence = c.browser
 	}
 }
 
@@ -207,7 +208,7 @@ func ownTimeout(name string, d time.Duration) (store.Millis, error) {
 	case d == 0:
 		return timeoutNone, nil
 	case d < time.Second || d > maxLifetime:
-		return 0, fmt.Errorf("%w: the %s is %v: must be 0 for none, or from 1s to %v", ErrExpiry, name, d, maxLifetime)
+		return 0, fmt.Errorf("%w: the %s is %v: must be 0 for none, or from 1s to %v", ErrInvalidExpiry, name, d, maxLifetime)
 	}
 	return store.Span(d), nil
 }
@@ -226,11 +227,11 @@ func (s *Session) lifeToChange() (r Record, now store.Millis, err error) {
 	return r, now, nil
 }
 
-// cutByIdle returns an error for an end beyond Settings.Duration if
+// cutByIdle returns an error for an end beyond Settings.Lifetime if
 // Settings.IdleTimeout would come first.
 func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 	m := s.manager
-	if m.idle == 0 || r.IdleTimeout != 0 || end-now <= m.duration {
+	if m.idle == 0 || r.IdleTimeout != 0 || end-now <= m.lifetime {
 		return nil
 	}
 	return cut("IdleTimeout", (end - now).Duration(), m.idle)
@@ -238,7 +239,7 @@ func (s *Session) cutByIdle(r *Record, now, end store.Millis) error {
 
 func cut(timeout string, wanted time.Duration, after store.Millis) error {
 	return fmt.Errorf("%w: the time to live is %v, but %s would end the session after %v; change that by Session.Set%s first",
-		ErrExpiry, wanted, timeout, after.Duration(), timeout)
+		ErrInvalidExpiry, wanted, timeout, after.Duration(), timeout)
 }
 
 // changesHands reports whether another user than before logs in with the session.
@@ -255,13 +256,13 @@ func (s *Session) changesHands() bool {
 // pending changes of this session.
 func (s *Session) age(r *Record, now store.Millis) {
 	if s.changesHands() {
-		r.Lifetime, r.Fixed, r.IdleTimeout, r.AbsoluteTimeout, r.Browser = 0, false, 0, 0, BrowserDefault
+		r.Lifetime, r.Fixed, r.IdleTimeout, r.AbsoluteTimeout, r.Persistence = 0, false, 0, 0, PersistenceDefault
 	}
 	s.life.apply(r)
-	if s.manager.anonymous != 0 {
-		_, kept := s.stillBound(&s.overlay)
+	if s.manager.anonymousLifetime != 0 {
+		_, kept := s.bindingAfter(&s.overlay)
 		r.bound = kept || s.bind != nil
 	}
-	r.Saved, r.Seen = now, now
+	r.Saved, r.LastSeen = now, now
 	r.Expires = s.manager.expires(r, now)
 }

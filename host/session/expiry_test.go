@@ -34,17 +34,17 @@ func TestExpiry(t *testing.T) {
 		settings func(*session.Settings)
 		steps    []step
 	}{
-		{"duration, to the millisecond", nil, []step{
+		{"lifetime, to the millisecond", nil, []step{
 			{at: 0, until: 7 * day},
 			{at: 7*day - ms, do: look, until: 7 * day},
 			{at: 7 * day, gone: true},
 		}},
-		{"duration begins anew with a change", nil, []step{
+		{"lifetime begins anew with a change", nil, []step{
 			{at: day, do: change, until: 8 * day},
 			{at: 8*day - ms, do: look},
 			{at: 8 * day, gone: true},
 		}},
-		{"duration does not begin anew with a look", nil, []step{
+		{"lifetime does not begin anew with a look", nil, []step{
 			{at: day, do: look, until: 7 * day},
 			{at: 7 * day, gone: true},
 		}},
@@ -96,8 +96,8 @@ func TestExpiry(t *testing.T) {
 		{"idle is moved by a change at once", func(s *session.Settings) { s.IdleTimeout = hour }, []step{
 			{at: ms, do: change, until: hour + ms},
 		}},
-		{"idle never outlives the duration", func(s *session.Settings) {
-			s.IdleTimeout, s.Duration = hour, 90*time.Minute
+		{"idle never outlives the lifetime", func(s *session.Settings) {
+			s.IdleTimeout, s.Lifetime = hour, 90*time.Minute
 		}, []step{
 			{at: 45 * time.Minute, do: look, until: 90 * time.Minute},
 			{at: 90*time.Minute - ms, do: look, until: 90 * time.Minute},
@@ -136,7 +136,7 @@ func TestExpiry(t *testing.T) {
 						// The store has lost it too, and so has a client that
 						// kept the cookie.
 						require.Empty(t, a.peek(b.id()), "step %d", i)
-						keys, err := a.manager.Open(context.Background(), b.id()).Keys()
+						keys, err := a.manager.Session(context.Background(), b.id()).Keys()
 						require.NoError(t, err)
 						require.Empty(t, keys, "step %d", i)
 						continue
@@ -146,7 +146,7 @@ func TestExpiry(t *testing.T) {
 						b.do(step.do)
 					}
 					if step.until != 0 {
-						expires, err := a.manager.Open(context.Background(), b.id()).Expires()
+						expires, err := a.manager.Session(context.Background(), b.id()).Expires()
 						require.NoError(t, err)
 						require.Equal(t, a.clock.at(step.until).UnixMilli(), expires.UnixMilli(), "step %d", i)
 						require.Equal(t, expires.UnixMilli(), storedExpiry(t, a, b.id()), "step %d: the store's own time to live", i)
@@ -197,7 +197,7 @@ func TestExpiresTellsWhatSavingMakesOfIt(t *testing.T) {
 }
 
 func TestSetExpiryBounds(t *testing.T) {
-	s := newApp(t, store.NewMemory()).manager.Open(context.Background(), "")
+	s := newApp(t, store.NewMemory()).manager.Session(context.Background(), "")
 	for d, ok := range map[time.Duration]bool{
 		-time.Second: false, 0: false, time.Second - 1: false, time.Second: true,
 		100 * 365 * day: true, 100*365*day + 1: false,
@@ -206,7 +206,7 @@ func TestSetExpiryBounds(t *testing.T) {
 		if ok {
 			require.NoError(t, err, "%v", d)
 		} else {
-			require.ErrorIs(t, err, session.ErrExpiry, "%v", d)
+			require.ErrorIs(t, err, session.ErrInvalidExpiry, "%v", d)
 		}
 	}
 }
@@ -320,20 +320,20 @@ func TestBrowserClose(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		closes bool
-		say    session.BrowserClose
+		say    session.Persistence
 		keeps  bool
 	}{
-		{"by default the cookie stays", false, session.BrowserDefault, true},
-		{"as the settings say it goes", true, session.BrowserDefault, false},
-		{"one session's goes", false, session.BrowserEnds, false},
-		{"remember me", true, session.BrowserKeeps, true},
+		{"by default the cookie stays", false, session.PersistenceDefault, true},
+		{"as the settings say it goes", true, session.PersistenceDefault, false},
+		{"one session's goes", false, session.EndWithBrowser, false},
+		{"remember me", true, session.Persist, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {
 				a := newApp(t, s, func(s *session.Settings) { s.ExpireAtBrowserClose = c.closes })
 				b := a.browser()
 				got := b.do(func(s *session.Session) {
-					s.SetBrowserClose(c.say)
+					s.SetPersistence(c.say)
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				id := b.id()
@@ -346,7 +346,7 @@ func TestBrowserClose(t *testing.T) {
 				b.close()
 				require.Equal(t, c.keeps, b.id() != "")
 				a.clock.advance(7*day - ms)
-				require.Equal(t, "ada", a.peek(id), "the stored session lives for Duration")
+				require.Equal(t, "ada", a.peek(id), "the stored session lives for Lifetime")
 			})
 		})
 	}
@@ -354,7 +354,7 @@ func TestBrowserClose(t *testing.T) {
 		a := newApp(t, store.NewMemory())
 		b := a.browser()
 		b.set("user", "ada")
-		require.Zero(t, b.do(func(s *session.Session) { s.SetBrowserClose(session.BrowserEnds) }).cookie().MaxAge)
+		require.Zero(t, b.do(func(s *session.Session) { s.SetPersistence(session.EndWithBrowser) }).cookie().MaxAge)
 		require.Nil(t, b.set("n", 1).cookie(), "nothing new for the browser")
 		require.Positive(t, b.do(func(s *session.Session) { s.ResetExpiry() }).cookie().MaxAge)
 	})

@@ -6,19 +6,20 @@ import "fmt"
 // is kept, and the response answers for it.
 
 // Err returns the first error that [Key.Value], [Key.Put], [Value] or
-// [Session.Check] met, or nil. After one, nothing that the request changed in its
-// session is stored any more, because a value that it read may have been a mere
-// zero value. Of the other methods, those that save return the error and store
-// nothing; Get and its like try anew; Destroy and Manager.End work.
+// [Session.Check] met, or nil. After one, nothing that the request changed in
+// its session is stored any more, because a value that it read may have been a
+// mere zero value. Of the other methods, those that save return the error and
+// store nothing; Get and its like try anew; Destroy and Manager.Revoke work.
 //
-// The middleware answers for the error before the first byte, as [Manager.Error]
-// does, in place of whatever the handler writes. The handler need not call Err.
-// If it does and gets an error, it answers for it: what it then writes is the
-// response. If it writes nothing, the middleware answers after all. After the
-// first byte only an EventFailed can tell of the error.
+// The middleware answers for the error before the first byte, as
+// [Manager.WriteError] does, in place of whatever the handler writes. The
+// handler need not call Err. If it does and gets an error, it answers for it:
+// what it then writes is the response. If it writes nothing, the middleware
+// answers after all. After the first byte only an EventFailed can tell of the
+// error.
 //
-// For a session without a response, from [Manager.Open], call Err: nobody else
-// does.
+// For a session without a response, from [Manager.Session], call Err: nobody
+// else does.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -156,7 +156,7 @@ func FuzzErrors(f *testing.F) {
 		h.ServeHTTP(w, r)
 		require.Equal(t, status, w.Code, program)
 		got := map[string]int{}
-		s := a.manager.Open(t.Context(), b.id())
+		s := a.manager.Session(t.Context(), b.id())
 		for _, key := range []string{"count", "other"} {
 			var v int
 			ok, err := s.Get(key, &v)

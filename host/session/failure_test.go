@@ -213,7 +213,7 @@ func TestTheResponseAnswersForAnError(t *testing.T) {
 	}
 }
 
-// TestStatusOfAnError: the status is that of Manager.Error, whoever met the
+// TestStatusOfAnError: the status is that of Manager.WriteError, whoever met the
 // error.
 func TestStatusOfAnError(t *testing.T) {
 	for _, c := range []struct {
@@ -290,10 +290,10 @@ func TestHandlerThatAsks(t *testing.T) {
 			fmt.Fprint(w, "hello")
 		}, 503, "OnError\n", 1, false},
 		{"hands it to Error", func(m *session.Manager, w http.ResponseWriter, r *http.Request, s *session.Session) {
-			m.Error(w, r, s.Err())
+			m.WriteError(w, r, s.Err())
 		}, 503, "OnError\n", 1, false},
 		{"hands that of Save to Error", func(m *session.Manager, w http.ResponseWriter, r *http.Request, s *session.Session) {
-			m.Error(w, r, s.Save())
+			m.WriteError(w, r, s.Save())
 		}, 503, "OnError\n", 1, false},
 		{"hands it back", func(_ *session.Manager, w http.ResponseWriter, _ *http.Request, s *session.Session) {
 			require.False(t, s.Check(s.Err()))
@@ -379,7 +379,7 @@ func TestNothingIsStoredAfterAnError(t *testing.T) {
 			if err := f.Add(s, "hello"); err != nil {
 				return err
 			}
-			_, err := f.Take(s)
+			_, err := f.PopAll(s)
 			return is(err)
 		},
 		"log in": func(s *session.Session) error { return s.LogIn("eve", nil) },
@@ -407,11 +407,11 @@ func TestNothingIsStoredAfterAnError(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, asks %v", name, asks), func(t *testing.T) {
 				overStores(t, func(t *testing.T, s store.Store) {
 					a := newApp(t, s, func(s *session.Settings) {
-						s.IdleTimeout, s.RotateEvery, s.RotateGrace = hour, time.Minute, 30*time.Second
+						s.IdleTimeout, s.RenewEvery, s.RenewGrace = hour, time.Minute, 30*time.Second
 					})
 					b := a.someone()
 					id := b.id()
-					a.clock.advance(30 * time.Minute) // an access is due to be noted, and a rotation is due
+					a.clock.advance(30 * time.Minute) // an access is due to be noted, and a timed renewal is due
 					got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 						s := session.From(r)
 						require.NoError(t, themeKey.Set(s, "lost"))
@@ -668,7 +668,7 @@ func TestEndedSessionIsNoErrorToRead(t *testing.T) {
 func TestSessionWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	id := a.login("ada")
-	s := a.manager.Open(t.Context(), id)
+	s := a.manager.Session(t.Context(), id)
 	a.store.fail(on("get", store.ErrUnavailable), nil)
 	require.Empty(t, nameKey.Value(s))
 	a.store.fail(nil, nil)
@@ -676,7 +676,7 @@ func TestSessionWithoutAResponse(t *testing.T) {
 	require.ErrorIs(t, s.Err(), store.ErrUnavailable)
 	require.NoError(t, themeKey.Set(s, "dark"))
 	require.ErrorIs(t, s.Save(), store.ErrUnavailable)
-	ok, err := a.manager.Open(t.Context(), id).Has("theme")
+	ok, err := a.manager.Session(t.Context(), id).Has("theme")
 	require.NoError(t, err)
 	require.False(t, ok)
 }

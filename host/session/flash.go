@@ -64,12 +64,12 @@ func (f Flash[T]) check() error {
 	return nil
 }
 
-// Take returns all messages and empties the queue. The messages of one request
+// PopAll returns all messages and empties the queue. The messages of one request
 // come in the order in which it added them, others in the order of the
 // milliseconds. If several requests take at the same time, exactly one gets a
-// message; so Take saves the session if there is any. Its errors are those of
+// message; so PopAll saves the session if there is any. Its errors are those of
 // [Session.Save].
-func (f Flash[T]) Take(s *Session) ([]T, error) {
+func (f Flash[T]) PopAll(s *Session) ([]T, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}

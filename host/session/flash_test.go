@@ -18,7 +18,7 @@ func (b *browser) takeFlash(f session.Flash[string]) (messages []string) {
 	b.a.t.Helper()
 	b.do(func(s *session.Session) {
 		var err error
-		messages, err = f.Take(s)
+		messages, err = f.PopAll(s)
 		require.NoError(b.a.t, err)
 	})
 	return messages
@@ -50,10 +50,10 @@ func TestFlash(t *testing.T) {
 			for _, b := range []*browser{a.browser(), b} {
 				b.do(func(s *session.Session) {
 					require.NoError(t, notices.Add(s, "now"))
-					got, err := notices.Take(s)
+					got, err := notices.PopAll(s)
 					require.NoError(t, err)
 					require.Equal(t, []string{"now"}, got)
-					got, err = notices.Take(s)
+					got, err = notices.PopAll(s)
 					require.NoError(t, err)
 					require.Empty(t, got)
 				})
@@ -84,7 +84,7 @@ func TestFlash(t *testing.T) {
 			b.addFlash(notices, "text")
 			a.kinds()
 			b.do(func(s *session.Session) {
-				got, err := session.NewFlash[int]("notices").Take(s)
+				got, err := session.NewFlash[int]("notices").PopAll(s)
 				require.NoError(t, err)
 				require.Empty(t, got)
 			})
@@ -95,7 +95,7 @@ func TestFlash(t *testing.T) {
 			b.addFlash(notices, "kept")
 			a.store.fail(on("set", store.ErrUnavailable), nil)
 			b.do(func(s *session.Session) {
-				got, err := notices.Take(s)
+				got, err := notices.PopAll(s)
 				require.ErrorIs(t, err, store.ErrUnavailable)
 				require.Empty(t, got)
 				require.False(t, s.Modified())
@@ -125,7 +125,7 @@ func TestZeroValues(t *testing.T) {
 	b.do(func(s *session.Session) {
 		var f session.Flash[string]
 		require.ErrorIs(t, f.Add(s, "x"), session.ErrKey)
-		_, err := f.Take(s)
+		_, err := f.PopAll(s)
 		require.ErrorIs(t, err, session.ErrKey)
 		var k session.Key[int]
 		require.ErrorIs(t, k.Set(s, 1), session.ErrKey)
@@ -156,7 +156,7 @@ func TestTakenOnce(t *testing.T) {
 				if _, err := s.Has("x"); err != nil { // all have seen it before the first takes it
 					t.Error(err)
 				}
-				got, err := notices.Take(s)
+				got, err := notices.PopAll(s)
 				if err != nil {
 					t.Error(err)
 				}
@@ -290,10 +290,10 @@ func ExampleFlash() {
 		fmt.Println(err)
 		return
 	}
-	s := m.Open(ctx, "") // in a handler: session.From(r)
+	s := m.Session(ctx, "") // in a handler: session.From(r)
 	fmt.Println(saved.Add(s, "Your profile is saved."))
-	fmt.Println(saved.Take(s))
-	fmt.Println(saved.Take(s))
+	fmt.Println(saved.PopAll(s))
+	fmt.Println(saved.PopAll(s))
 	// Output:
 	// <nil>
 	// [Your profile is saved.] <nil>

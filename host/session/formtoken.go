@@ -9,9 +9,9 @@ import (
 	"net/url"
 )
 
-// maxFormLook bounds how much of a form is read to find the token in it. A server
+// maxFormPeek bounds how much of a form is read to find the token in it. A server
 // reads as much of a body that the handler left unread.
-const maxFormLook = 256 << 10
+const maxFormPeek = 256 << 10
 
 // formToken returns the token in a request's form. It reads the beginning of the
 // body and gives the body back whole. It parses nothing that the handler may want
@@ -24,7 +24,7 @@ func formToken(r *http.Request) string {
 	if err != nil {
 		return ""
 	}
-	body := &lookedAt{ReadCloser: r.Body}
+	body := &peekedBody{ReadCloser: r.Body}
 	switch kind {
 	case "application/x-www-form-urlencoded":
 		defer func() { r.Body = body }()
@@ -36,8 +36,8 @@ func formToken(r *http.Request) string {
 	return ""
 }
 
-func urlencodedToken(body *lookedAt) string {
-	_, _ = io.Copy(io.Discard, body.look())
+func urlencodedToken(body *peekedBody) string {
+	_, _ = io.Copy(io.Discard, body.peek())
 	form := body.head
 	for len(form) > 0 {
 		pair, rest, more := bytes.Cut(form, []byte{'&'})
@@ -55,8 +55,8 @@ func urlencodedToken(body *lookedAt) string {
 	return ""
 }
 
-func multipartToken(body *lookedAt, boundary string) string {
-	parts := multipart.NewReader(body.look(), boundary)
+func multipartToken(body *peekedBody, boundary string) string {
+	parts := multipart.NewReader(body.peek(), boundary)
 	for {
 		part, err := parts.NextPart()
 		if err != nil {
@@ -72,23 +72,23 @@ func multipartToken(body *lookedAt, boundary string) string {
 	}
 }
 
-// lookedAt is a body whose beginning was read once and will be read again.
-type lookedAt struct {
+// peekedBody is a body whose beginning was read once and will be read again.
+type peekedBody struct {
 	io.ReadCloser
 	head []byte
 	err  error // what ended the body, if head is all of it
 }
 
-// look returns a reader of the beginning that leaves it in place.
-func (b *lookedAt) look() io.Reader { return (*look)(b) }
+// peek returns a reader of the beginning that leaves it in place.
+func (b *peekedBody) peek() io.Reader { return (*bodyPeek)(b) }
 
-type look lookedAt
+type bodyPeek peekedBody
 
-func (b *look) Read(p []byte) (int, error) {
+func (b *bodyPeek) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	p = p[:min(len(p), maxFormLook-len(b.head))]
+	p = p[:min(len(p), maxFormPeek-len(b.head))]
 	if len(p) == 0 {
 		return 0, io.ErrUnexpectedEOF
 	}
@@ -97,7 +97,7 @@ func (b *look) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *lookedAt) Read(p []byte) (int, error) {
+func (b *peekedBody) Read(p []byte) (int, error) {
 	switch {
 	case len(b.head) > 0:
 		n := copy(p, b.head)

@@ -33,7 +33,7 @@ func TestHammer(t *testing.T) {
 				s.StoreTimeout = time.Hour // the machine's speed does not matter here
 			}).manager
 		}
-		start := ms[0].Open(ctx, "")
+		start := ms[0].Session(ctx, "")
 		require.NoError(t, start.LogIn("ada", nil))
 		for i := range coupons {
 			require.NoError(t, start.Set(fmt.Sprint("coupon ", i), i))
@@ -49,7 +49,7 @@ func TestHammer(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(i), 0))
 			for round := range rounds {
 				// Each goroutine makes a request.
-				s := ms[(i+round)%len(ms)].Open(ctx, id)
+				s := ms[(i+round)%len(ms)].Session(ctx, id)
 				if round%2 == 0 {
 					look(s)
 				}
@@ -75,7 +75,7 @@ func TestHammer(t *testing.T) {
 					_, err := stack.Update(s, func(old []int) ([]int, error) { return append(old, i), nil })
 					fail(err)
 				case 3:
-					got, err := notices.Take(s)
+					got, err := notices.PopAll(s)
 					fail(err)
 					shown.Add(int64(len(got)))
 				}
@@ -86,7 +86,7 @@ func TestHammer(t *testing.T) {
 		if t.Failed() {
 			return
 		}
-		end := ms[1].Open(ctx, id)
+		end := ms[1].Session(ctx, id)
 		n, err := total.Get(end)
 		require.NoError(t, err)
 		require.Equal(t, workers*rounds/4, n)
@@ -122,7 +122,7 @@ func TestHammer(t *testing.T) {
 		together(workers, func(i int) {
 			m := ms[i%len(ms)]
 			if i == workers/2 {
-				if err := m.Open(ctx, id).Destroy(); err != nil {
+				if err := m.Session(ctx, id).Destroy(); err != nil {
 					t.Error(err)
 				}
 				over.Store(true)
@@ -130,7 +130,7 @@ func TestHammer(t *testing.T) {
 			}
 			for range rounds {
 				before := over.Load()
-				s := m.Open(ctx, id)
+				s := m.Session(ctx, id)
 				exists, err := s.Exists()
 				if err != nil {
 					t.Error(err)
@@ -150,6 +150,6 @@ func TestHammer(t *testing.T) {
 		})
 		_, ok := alive(t, ms[3], id)
 		require.False(t, ok)
-		require.Empty(t, handles(t, ms[3], "ada"))
+		require.Empty(t, publicIDs(t, ms[3], "ada"))
 	})
 }

@@ -58,12 +58,12 @@ func (x *traitor) tell(f func(key string) []byte) {
 
 // TestTraitor: whatever a storage returns in place of a session, of a list of
 // sessions, or of the link from an old id to the new one, nobody gets another's
-// data. Nothing that it reads tells it an id, a value, a user, a handle or a
+// data. Nothing that it reads tells it an id, a value, a user, a public id or a
 // note.
 func TestTraitor(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		x := newTraitor(s)
-		a := newApp(t, x, rotating, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
+		a := newApp(t, x, renewing, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
 		secrets := map[string]bool{}
 		owners := map[string]string{} // whom an id belongs to
 		for _, user := range []string{"alice@example", "mallory@example"} {
@@ -81,7 +81,7 @@ func TestTraitor(t *testing.T) {
 			owners[b.id()] = user
 			b.set("secret", "the secret of "+user)
 			secrets[user], secrets["the secret of "+user], secrets["a message for "+user] = true, true, true
-			for _, h := range handles(t, a.manager, user) {
+			for _, h := range publicIDs(t, a.manager, user) {
 				secrets[h] = true
 			}
 		}
@@ -106,7 +106,7 @@ func TestTraitor(t *testing.T) {
 		// check reads everything. Lies must not lead to another's data.
 		check := func(what string) {
 			for id, owner := range owners {
-				s := a.manager.Open(ctx, id)
+				s := a.manager.Session(ctx, id)
 				user, err := s.User()
 				require.NoError(t, err)
 				var value string
@@ -120,7 +120,7 @@ func TestTraitor(t *testing.T) {
 				}
 			}
 			for _, user := range []string{"alice@example", "mallory@example"} {
-				list, err := a.manager.Sessions(ctx, user)
+				list, err := a.manager.UserSessions(ctx, user)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(list), 1, what)
 			}
@@ -187,7 +187,7 @@ func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	a := newApp(t, x, func(s *session.Settings) { s.Keyring = keyring(t, secretNew) })
 	id := a.login("ada")
 	key := storageKeyOf(id)
-	s := a.manager.Open(ctx, id)
+	s := a.manager.Session(ctx, id)
 	require.NoError(t, s.Set("n", 1))
 	require.NoError(t, s.Save())
 	old := x.kept[key][0]
@@ -197,7 +197,7 @@ func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	require.NoError(t, s.Save())
 	require.Equal(t, []session.EventKind{session.EventConflict}, a.kinds())
 
-	require.NoError(t, a.manager.Open(ctx, id).Destroy())
+	require.NoError(t, a.manager.Session(ctx, id).Destroy())
 	require.Empty(t, a.peek(id))
 	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: clockStart}))
 	require.Equal(t, "ada", a.peek(id), "this is what the documentation says cannot be noticed")

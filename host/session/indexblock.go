@@ -17,8 +17,8 @@ import (
 // search in. Little-endian:
 //
 //	how many entries                       u32
-//	a row for each, ordered by handle:
-//	    handle                             22 bytes
+//	a row for each, ordered by public id:
+//	    public id                          22 bytes
 //	    where its entry begins             u32
 //	the entries, in the same order:
 //	    since, added, until                i64 each
@@ -28,9 +28,9 @@ type indexBlock []byte
 const (
 	indexKey = reservedPrefix + "sessions"
 
-	blockHeader  = 4
-	handleLength = (handleSize*8 + 5) / 6 // in base64url without padding
-	rowLength    = handleLength + 4
+	blockHeader    = 4
+	publicIDLength = (publicIDSize*8 + 5) / 6 // in base64url without padding
+	rowLength      = publicIDLength + 4
 )
 
 // indexBlockOf returns the block of a list's record, or ErrDecode for one that is
@@ -46,14 +46,14 @@ func indexBlockOf(list *Record) (indexBlock, error) {
 
 func (b indexBlock) len() int { return int(binary.LittleEndian.Uint32(b)) }
 
-func (b indexBlock) handle(i int) []byte {
-	return b[blockHeader+i*rowLength:][:handleLength]
+func (b indexBlock) publicID(i int) []byte {
+	return b[blockHeader+i*rowLength:][:publicIDLength]
 }
 
 // entry returns an entry's stored bytes, or nil if they are out of bounds.
 func (b indexBlock) entry(i int) []byte {
 	begin := func(i int) int {
-		return int(binary.LittleEndian.Uint32(b[blockHeader+i*rowLength+handleLength:]))
+		return int(binary.LittleEndian.Uint32(b[blockHeader+i*rowLength+publicIDLength:]))
 	}
 	from, to := begin(i), len(b)
 	if i+1 < b.len() {
@@ -65,10 +65,10 @@ func (b indexBlock) entry(i int) []byte {
 	return b[from:to]
 }
 
-// has reports whether the list has an entry with a handle and a key.
-func (b indexBlock) has(handle []byte, key *storageKey) bool {
-	i := sort.Search(b.len(), func(i int) bool { return bytes.Compare(b.handle(i), handle) >= 0 })
-	if i == b.len() || !bytes.Equal(b.handle(i), handle) {
+// has reports whether the list has an entry with a public id and a key.
+func (b indexBlock) has(publicID []byte, key *storageKey) bool {
+	i := sort.Search(b.len(), func(i int) bool { return bytes.Compare(b.publicID(i), publicID) >= 0 })
+	if i == b.len() || !bytes.Equal(b.publicID(i), publicID) {
 		return false
 	}
 	for keys := b.entry(i); len(keys) >= entryTimes+sha256.Size; keys = keys[sha256.Size:] {
@@ -87,26 +87,26 @@ func (b indexBlock) entries() (map[string]indexEntry, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: entry %d of the list is cut off or out of bounds", ErrDecode, i)
 		}
-		entries[string(b.handle(i))] = e
+		entries[string(b.publicID(i))] = e
 	}
 	return entries, nil
 }
 
 func makeIndexBlock(entries map[string]indexEntry) indexBlock {
-	handles := slices.Sorted(maps.Keys(entries))
-	at := blockHeader + len(handles)*rowLength
+	publicIDs := slices.Sorted(maps.Keys(entries))
+	at := blockHeader + len(publicIDs)*rowLength
 	size := at
 	for _, e := range entries {
 		size += entryTimes + len(e.keys)*sha256.Size
 	}
-	b := binary.LittleEndian.AppendUint32(make([]byte, 0, size), uint32(len(handles)))
-	for _, handle := range handles {
-		b = append(b, handle...)
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, size), uint32(len(publicIDs)))
+	for _, publicID := range publicIDs {
+		b = append(b, publicID...)
 		b = binary.LittleEndian.AppendUint32(b, uint32(at))
-		at += entryTimes + len(entries[handle].keys)*sha256.Size
+		at += entryTimes + len(entries[publicID].keys)*sha256.Size
 	}
-	for _, handle := range handles {
-		b = entries[handle].append(b)
+	for _, publicID := range publicIDs {
+		b = entries[publicID].append(b)
 	}
 	return b
 }
@@ -133,7 +133,7 @@ const (
 // follow adds the key under which a session will be stored next, coming from
 // another key of the entry. It returns false if too many requests do so already.
 func (e *indexEntry) follow(from, to storageKey, now store.Millis) bool {
-	if from != e.keys[len(e.keys)-1] || len(e.keys) >= maxEntryKeys && now-e.added > healAfterFull {
+	if from != e.keys[len(e.keys)-1] || len(e.keys) >= maxEntryKeys && now-e.added > indexWaitFull {
 		// The session was found under from, so it is under none of the others.
 		e.keys = []storageKey{to, from}
 		return true

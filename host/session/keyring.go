@@ -14,7 +14,7 @@ var ErrSecret = errors.New("session: weak secret")
 // Keyring holds the keys that sealed sessions are made and read with: the first
 // seals, all open. To change the secret without logging anybody out, put the new
 // one in front in the keyrings of all processes. Remove the old one after twice
-// Settings.Duration, or after Duration and the longest time that
+// Settings.Lifetime, or after Lifetime and the longest time that
 // [Session.SetExpiry] gives: lists of users' sessions last that long.
 //
 // A Keyring never changes and may be used by many goroutines. [FromEnv] makes one

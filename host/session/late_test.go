@@ -30,11 +30,11 @@ var looks = map[string]func(s *session.Session) error{
 	"Exists":    func(s *session.Session) error { _, err := s.Exists(); return err },
 	"ID":        func(s *session.Session) error { _, err := s.ID(); return err },
 	"Created":   func(s *session.Session) error { _, err := s.Created(); return err },
-	"Seen":      func(s *session.Session) error { _, err := s.Seen(); return err },
+	"LastSeen":  func(s *session.Session) error { _, err := s.LastSeen(); return err },
 	"Expires":   func(s *session.Session) error { _, err := s.Expires(); return err },
 	"User":      func(s *session.Session) error { _, err := s.User(); return err },
-	"Handle":    func(s *session.Session) error { _, err := s.Handle(); return err },
-	"Take":      func(s *session.Session) error { _, err := lateFlash.Take(s); return err },
+	"PublicID":  func(s *session.Session) error { _, err := s.PublicID(); return err },
+	"Take":      func(s *session.Session) error { _, err := lateFlash.PopAll(s); return err },
 	"CSRFToken": func(s *session.Session) error { _, err := s.CSRFToken(); return err },
 	"CheckCSRF": func(s *session.Session) error { return s.CheckCSRF("of nobody") },
 	"Reload":    func(s *session.Session) error { return s.Reload() },
@@ -44,7 +44,7 @@ var looks = map[string]func(s *session.Session) error{
 // changesOnly are the methods that reveal nothing stored.
 var changesOnly = []string{
 	"Set", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
-	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetBrowserClose",
+	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetPersistence",
 }
 
 // TestLooksAreAllThereAre: every method is in one of the lists.
@@ -202,7 +202,7 @@ func TestLateCSRFToken(t *testing.T) {
 	id := s.login("ada")
 	s.get(id)
 	require.NoError(t, err)
-	require.NoError(t, s.manager.Open(ctx, id).CheckCSRF(token))
+	require.NoError(t, s.manager.Session(ctx, id).CheckCSRF(token))
 
 	early := newSite(t, false, func(w http.ResponseWriter, r *http.Request) {
 		first, err := session.From(r).CSRFToken()

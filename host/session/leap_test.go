@@ -17,13 +17,13 @@ import (
 // takes none of them away.
 func TestEndAllUnderAClockThatIsAhead(t *testing.T) {
 	for _, ahead := range []time.Duration{8 * day, 5 * 365 * day} {
-		for what, end := range map[string]func(t *testing.T, m *session.Manager, handle string){
+		for what, end := range map[string]func(t *testing.T, m *session.Manager, publicID string){
 			"all": func(t *testing.T, m *session.Manager, _ string) {
-				_, err := m.EndAll(ctx, "ada")
+				_, err := m.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 			},
-			"one": func(t *testing.T, m *session.Manager, handle string) {
-				_, err := m.End(ctx, "ada", handle)
+			"one": func(t *testing.T, m *session.Manager, publicID string) {
+				_, err := m.Revoke(ctx, "ada", publicID)
 				require.NoError(t, err)
 			},
 		} {
@@ -31,14 +31,14 @@ func TestEndAllUnderAClockThatIsAhead(t *testing.T) {
 				overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 					a := newApp(t, s, seal)
 					sweep(t, s, a)
-					id, handle := logIn(t, a.manager, "ada")
+					id, publicID := logIn(t, a.manager, "ada")
 					a.clock.advance(ahead)
-					require.Empty(t, handles(t, a.manager, "ada"), "by this clock it is over")
-					end(t, a.manager, handle)
+					require.Empty(t, publicIDs(t, a.manager, "ada"), "by this clock it is over")
+					end(t, a.manager, publicID)
 					a.clock.advance(-ahead)
 					_, ok := alive(t, a.manager, id)
 					require.False(t, ok, "it was ended")
-					require.Empty(t, handles(t, a.manager, "ada"))
+					require.Empty(t, publicIDs(t, a.manager, "ada"))
 				})
 			})
 		}
@@ -58,13 +58,13 @@ func TestLogInUnderAClockThatIsAhead(t *testing.T) {
 				before, _ := logIn(t, a.manager, "ada")
 				a.clock.advance(8 * day)
 				wrong, _ := logIn(t, a.manager, "ada")
-				require.Len(t, handles(t, a.manager, "ada"), 1)
+				require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 				a.clock.advance(-8 * day)
 				_, ok := alive(t, a.manager, wrong)
 				require.True(t, ok)
 				_, ok = alive(t, a.manager, before)
 				require.Equal(t, most != 1, ok, "it goes where there may be one alone")
-				n, err := a.manager.EndAll(ctx, "ada")
+				n, err := a.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				require.Equal(t, map[bool]int{true: 1, false: 2}[most == 1], n)
 				for _, id := range []string{before, wrong} {
@@ -129,9 +129,9 @@ func TestUsersUnderAClockThatJumps(t *testing.T) {
 }
 
 type leaper struct {
-	id, handle, user string
-	until            store.Millis // when its life is over by the clock
-	ended            bool
+	id, publicID, user string
+	until              store.Millis // when its life is over by the clock
+	ended              bool
 }
 
 type leaps struct {
@@ -148,7 +148,7 @@ type leaps struct {
 }
 
 func newLeaps(t *testing.T, s store.Store, seed uint64) *leaps {
-	a := newApp(t, s, func(s *session.Settings) { s.Duration = day })
+	a := newApp(t, s, func(s *session.Settings) { s.Lifetime = day })
 	_, sweepsItself := s.(*store.Memory)
 	return &leaps{sweepsItself: sweepsItself, t: t, a: a, rng: rand.New(rand.NewPCG(seed, 7)), right: clockStart, seed: seed}
 }
@@ -176,26 +176,26 @@ func (l *leaps) run(steps int) {
 		user := users[l.rng.IntN(len(users))]
 		switch l.rng.IntN(8) {
 		case 0, 1, 2:
-			id, handle := logIn(l.t, l.a.manager, user)
-			l.all = append(l.all, &leaper{id: id, handle: handle, user: user, until: l.now() + store.Span(day)})
+			id, publicID := logIn(l.t, l.a.manager, user)
+			l.all = append(l.all, &leaper{id: id, publicID: publicID, user: user, until: l.now() + store.Span(day)})
 		case 3:
-			_, err := l.a.manager.EndAll(ctx, user)
+			_, err := l.a.manager.RevokeAll(ctx, user)
 			require.NoError(l.t, err)
 			l.end(func(s *leaper) bool { return s.user == user })
 		case 4:
 			if s := l.any(); s != nil {
-				_, err := l.a.manager.End(ctx, s.user, s.handle)
+				_, err := l.a.manager.Revoke(ctx, s.user, s.publicID)
 				require.NoError(l.t, err)
 				s.ended = true
 			}
 		case 5:
 			if s := l.any(); s != nil {
-				require.NoError(l.t, l.a.manager.Open(ctx, s.id).Destroy())
+				require.NoError(l.t, l.a.manager.Session(ctx, s.id).Destroy())
 				s.ended = true
 			}
 		case 6:
 			if s := l.any(); s != nil && l.alive(s) {
-				open := l.a.manager.Open(ctx, s.id)
+				open := l.a.manager.Session(ctx, s.id)
 				require.NoError(l.t, open.Set("seen", l.now()))
 				require.NoError(l.t, open.Save())
 				s.until = l.now() + store.Span(day)
@@ -207,8 +207,8 @@ func (l *leaps) run(steps int) {
 	l.a.clock.ms.Store(l.right)
 	for _, user := range users {
 		l.check(user)
-		want := len(l.handles(user))
-		n, err := l.a.manager.EndAll(ctx, user)
+		want := len(l.publicIDs(user))
+		n, err := l.a.manager.RevokeAll(ctx, user)
 		require.NoError(l.t, err)
 		require.Equal(l.t, want, n, "seed %d", l.seed)
 		l.end(func(s *leaper) bool { return s.user == user })
@@ -233,11 +233,11 @@ func (l *leaps) end(which func(*leaper) bool) {
 	}
 }
 
-func (l *leaps) handles(user string) []string {
+func (l *leaps) publicIDs(user string) []string {
 	all := []string{}
 	for _, s := range l.all {
 		if s.user == user && l.alive(s) {
-			all = append(all, s.handle)
+			all = append(all, s.publicID)
 		}
 	}
 	slices.Sort(all)
@@ -246,9 +246,9 @@ func (l *leaps) handles(user string) []string {
 
 func (l *leaps) check(user string) {
 	l.t.Helper()
-	got := handles(l.t, l.a.manager, user)
+	got := publicIDs(l.t, l.a.manager, user)
 	slices.Sort(got)
-	require.Equal(l.t, l.handles(user), got, "seed %d", l.seed)
+	require.Equal(l.t, l.publicIDs(user), got, "seed %d", l.seed)
 	if s := l.any(); s != nil {
 		_, ok := alive(l.t, l.a.manager, s.id)
 		require.Equal(l.t, l.alive(s), ok, "seed %d", l.seed)
@@ -260,11 +260,11 @@ func (l *leaps) check(user string) {
 func TestUnsealedListAfterItsTime(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s)
-		id, handle := logIn(t, before.manager, "ada")
+		id, publicID := logIn(t, before.manager, "ada")
 		after := release(t, before, withKeyring(t), until(before.clock.at(day)))
-		require.Equal(t, []string{handle}, handles(t, after.manager, "ada"))
+		require.Equal(t, []string{publicID}, publicIDs(t, after.manager, "ada"))
 		before.clock.advance(day)
-		require.Empty(t, handles(t, after.manager, "ada"))
+		require.Empty(t, publicIDs(t, after.manager, "ada"))
 		require.Contains(t, after.kinds(), session.EventCorrupt)
 		_, ok := alive(t, after.manager, id)
 		require.False(t, ok)

@@ -19,10 +19,10 @@ type lesson struct {
 	test func(t *testing.T, s store.Store)
 }
 
-// TestWhatWentWrongInDuck has one case for each fault of the session system
+// TestLessonsOfPredecessor has one case for each fault of the session system
 // whose settings this package takes over. Faults that only a store can have, in
 // ordering its shards and bounding its memory, are tested with the stores.
-func TestWhatWentWrongInDuck(t *testing.T) {
+func TestLessonsOfPredecessor(t *testing.T) {
 	for _, l := range []lesson{
 		{"the cookie's value is no path", func(t *testing.T, s store.Store) {
 			dir := t.TempDir()
@@ -146,7 +146,7 @@ func TestWhatWentWrongInDuck(t *testing.T) {
 			b.do(func(s *session.Session) {
 				_, err := s.Has("user")
 				require.NoError(t, err)
-				other := a.manager.Open(context.Background(), b.id())
+				other := a.manager.Session(context.Background(), b.id())
 				require.NoError(t, other.Set("theirs", 1))
 				require.NoError(t, other.Save())
 				require.NoError(t, s.Set("mine", 1))
@@ -169,7 +169,7 @@ func TestWhatWentWrongInDuck(t *testing.T) {
 		}},
 		{"what Save promises, the storage was asked for", func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
-			session1 := a.manager.Open(context.Background(), "")
+			session1 := a.manager.Session(context.Background(), "")
 			require.NoError(t, session1.Set("user", "ada"))
 			require.NoError(t, session1.Save())
 			require.Equal(t, []string{"set"}, names(a.store.take()))
@@ -179,14 +179,14 @@ func TestWhatWentWrongInDuck(t *testing.T) {
 			a := newApp(t, s)
 			id := a.login("ada")
 			for want := 1; want <= 20; want++ {
-				s := a.manager.Open(context.Background(), id)
+				s := a.manager.Session(context.Background(), id)
 				n, err := count.Update(s, plusOne)
 				require.NoError(t, err)
 				require.Equal(t, want, n)
 				n, err = count.Get(s)
 				require.NoError(t, err)
 				require.Equal(t, want, n)
-				n, err = count.Get(a.manager.Open(context.Background(), id))
+				n, err = count.Get(a.manager.Session(context.Background(), id))
 				require.NoError(t, err)
 				require.Equal(t, want, n)
 			}
@@ -305,7 +305,7 @@ func TestRulesOfAdvisories(t *testing.T) {
 		{"ids are in no error and no event", func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
 			id := a.login("ada")
-			require.NoError(t, a.manager.Open(context.Background(), id).Destroy())
+			require.NoError(t, a.manager.Session(context.Background(), id).Destroy())
 			for _, e := range a.takeEvents() {
 				require.NotContains(t, fmt.Sprintf("%+v", e), id)
 			}
@@ -352,7 +352,7 @@ func TestRulesOfAdvisories(t *testing.T) {
 			a := newApp(t, s)
 			old := a.login("ada")
 			a.store.take()
-			renewed := a.manager.Open(context.Background(), old)
+			renewed := a.manager.Session(context.Background(), old)
 			require.NoError(t, renewed.Renew())
 			require.NoError(t, renewed.Save())
 			log := a.store.take()

@@ -36,14 +36,14 @@ func (m *Manager) lifeOf(r *Record) store.Millis {
 	switch {
 	case r.Lifetime != 0 && !r.Fixed:
 		return r.Lifetime
-	case m.anonymous != 0 && !r.bound:
-		return m.anonymous
+	case m.anonymousLifetime != 0 && !r.bound:
+		return m.anonymousLifetime
 	}
-	return m.duration
+	return m.lifetime
 }
 
 // lasts returns when a record ends if its session is never idle.
-func (m *Manager) lasts(r *Record) store.Millis { return m.lastsSeen(r, r.Seen) }
+func (m *Manager) lasts(r *Record) store.Millis { return m.lastsSeen(r, r.LastSeen) }
 
 // lastsSeen is lasts for a session that was last looked at when seen says.
 func (m *Manager) lastsSeen(r *Record, seen store.Millis) store.Millis {
@@ -81,14 +81,14 @@ func (m *Manager) endOf(r *Record) store.Millis {
 
 func (m *Manager) ended(r *Record, now store.Millis) bool { return now >= m.endOf(r) }
 
-// looksMatter reports whether looking at a session may change its record.
-func (m *Manager) looksMatter(r *Record) bool {
-	return m.looksCount || r.IdleTimeout > 0 || m.outlivesCookies(r)
+// mayRefresh reports whether looking at a session may change its record.
+func (m *Manager) mayRefresh(r *Record) bool {
+	return m.refreshes || r.IdleTimeout > 0 || m.outlivesCookies(r)
 }
 
-// lookStep returns how far a look must move a session's end to be worth a write:
-// a tenth of the time that looks extend, or 0 if they extend nothing.
-func (m *Manager) lookStep(r *Record) store.Millis {
+// refreshStep returns how far a look must move a session's end to be worth a
+// write: a tenth of the time that looks extend, or 0 if they extend nothing.
+func (m *Manager) refreshStep(r *Record) store.Millis {
 	span := m.idleOf(r)
 	if m.rolling && !r.Fixed && (span == 0 || m.lifeOf(r) < span) {
 		span = m.lifeOf(r)
@@ -99,12 +99,12 @@ func (m *Manager) lookStep(r *Record) store.Millis {
 	return max(1, span/10)
 }
 
-// lookPause returns how long to wait before a look that could not be recorded is
-// tried anew.
-func (m *Manager) lookPause(r *Record) store.Millis {
-	pause := m.lookStep(r)
-	if m.seenEvery != 0 && (pause == 0 || m.seenEvery < pause) {
-		pause = m.seenEvery
+// refreshPause returns how long to wait before a look that could not be
+// recorded is tried anew.
+func (m *Manager) refreshPause(r *Record) store.Millis {
+	pause := m.refreshStep(r)
+	if m.lastSeenResolution != 0 && (pause == 0 || m.lastSeenResolution < pause) {
+		pause = m.lastSeenResolution
 	}
 	return max(1, pause)
 }
@@ -112,25 +112,25 @@ func (m *Manager) lookPause(r *Record) store.Millis {
 // refreshDue reports whether the request's look at the session should be saved.
 func (s *Session) refreshDue(now store.Millis) bool {
 	m, r := s.manager, &s.record
-	if !s.exists || !s.used || now < s.lookAgain || s.modified() {
+	if !s.exists || !s.used || now < s.refreshAgain || s.modified() {
 		return false
 	}
-	if m.seenEvery != 0 && now-r.Seen >= m.seenEvery {
+	if m.lastSeenResolution != 0 && now-r.LastSeen >= m.lastSeenResolution {
 		return true
 	}
-	if step := m.lookStep(r); step != 0 && m.expires(r, now)-r.Expires >= step {
+	if step := m.refreshStep(r); step != 0 && m.expires(r, now)-r.Expires >= step {
 		return true
 	}
-	return s.w != nil && !s.w.sent && s.cookieFollowsLooks(r) && cookieStale(r.CookieUntil, m.cookieUntil(r, now), now)
+	return s.w != nil && !s.w.sent && s.cookieRefreshes(r) && cookieStale(r.CookieUntil, m.cookieUntil(r, now), now)
 }
 
 // outlivesCookies reports whether a session may live longer than a browser keeps
 // its cookie.
 func (m *Manager) outlivesCookies(r *Record) bool { return m.lasts(r)-r.Saved > maxCookieAge }
 
-// cookieFollowsLooks reports whether a session's cookie is sent again even if
+// cookieRefreshes reports whether a session's cookie is sent again even if
 // nothing was changed.
-func (s *Session) cookieFollowsLooks(r *Record) bool {
+func (s *Session) cookieRefreshes(r *Record) bool {
 	return s.transport == TransportCookie && (s.manager.rolling || s.manager.outlivesCookies(r))
 }
 
@@ -139,10 +139,10 @@ func (s *Session) cookieFollowsLooks(r *Record) bool {
 // sent again with every look.
 func (m *Manager) cookieUntil(r *Record, now store.Millis) store.Millis {
 	closes := m.settings.ExpireAtBrowserClose
-	switch r.Browser {
-	case BrowserEnds:
+	switch r.Persistence {
+	case EndWithBrowser:
 		closes = true
-	case BrowserKeeps:
+	case Persist:
 		closes = false
 	}
 	if closes {

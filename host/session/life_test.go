@@ -60,7 +60,7 @@ func change(s *session.Session) { _ = s.Set("n", 1) }
 // ones for all its life.
 func TestOwnTimeouts(t *testing.T) {
 	strict := func(s *session.Settings) {
-		s.Duration, s.IdleTimeout, s.AbsoluteTimeout = 12*hour, hour/2, 24*hour
+		s.Lifetime, s.IdleTimeout, s.AbsoluteTimeout = 12*hour, hour/2, 24*hour
 	}
 	must := func(errs ...error) { require.NoError(t, errors.Join(errs...)) }
 	for _, c := range []struct {
@@ -137,9 +137,9 @@ func TestOwnTimeouts(t *testing.T) {
 			{at: 0, do: func(s *session.Session) { must(s.SetIdleTimeout(2 * hour)) }, until: 2 * hour, age: 12 * hour},
 			{at: hour, do: func(s *session.Session) { must(s.Clear(), s.Set("user", "ada")) }, until: 3 * hour},
 		}},
-		{"through a rotation", func(s *session.Settings) {
+		{"through a timed renewal", func(s *session.Settings) {
 			strict(s)
-			s.RotateEvery, s.RotateGrace = 30*hour, hour
+			s.RenewEvery, s.RenewGrace = 30*hour, hour
 			s.AbsoluteTimeout = 31 * hour
 		}, []lives{
 			{at: 0, do: func(s *session.Session) {
@@ -161,7 +161,7 @@ func TestOwnTimeouts(t *testing.T) {
 // link from the old id.
 func TestOldIdOfASessionWithTimeoutsOfItsOwn(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating, func(s *session.Settings) { s.AbsoluteTimeout = hour })
+		a := newApp(t, s, renewing, func(s *session.Settings) { s.AbsoluteTimeout = hour })
 		b := a.browser()
 		b.do(func(s *session.Session) {
 			require.NoError(t, s.Set("user", "ada"))
@@ -240,7 +240,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 			b := a.browser()
 			b.set("user", "ada")
 			for _, id := range []string{"", b.id()} {
-				s := a.manager.Open(ctx, id)
+				s := a.manager.Session(ctx, id)
 				a.clock.ms.Store(clockStart + hour.Milliseconds())
 				err := c.do(s)
 				if c.says == "" {
@@ -248,7 +248,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 					require.True(t, s.Modified())
 					continue
 				}
-				require.ErrorIs(t, err, session.ErrExpiry)
+				require.ErrorIs(t, err, session.ErrInvalidExpiry)
 				require.NotErrorIs(t, err, session.ErrSettings)
 				require.ErrorContains(t, err, c.says)
 				a.clock.ms.Store(clockStart)
@@ -259,7 +259,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		a := newApp(t, store.NewMemory(), idle)
 		id := a.login("ada")
 		a.store.fail(on("get", store.ErrUnavailable), nil)
-		s := a.manager.Open(ctx, id)
+		s := a.manager.Session(ctx, id)
 		require.ErrorIs(t, s.SetExpiry(hour), store.ErrUnavailable)
 		require.ErrorIs(t, s.SetExpiryTime(s0), store.ErrUnavailable)
 		require.False(t, s.Modified())
@@ -306,7 +306,7 @@ func TestRolling(t *testing.T) {
 			{at: 7 * day, do: look, until: 8 * day},
 			{at: 8 * day, gone: true},
 		}},
-		{"with an idle timeout", func(s *session.Settings) { s.Rolling, s.Duration, s.IdleTimeout = true, day, hour }, []lives{
+		{"with an idle timeout", func(s *session.Settings) { s.Rolling, s.Lifetime, s.IdleTimeout = true, day, hour }, []lives{
 			{at: 0, do: look, until: hour, age: day},
 			{at: hour / 2, do: look, until: hour + hour/2},
 			{at: hour, do: look, until: 2 * hour},
@@ -320,7 +320,7 @@ func TestRolling(t *testing.T) {
 			{at: 7 * day, gone: true},
 		}},
 		{"browser close", func(s *session.Settings) { s.Rolling = true }, []lives{
-			{at: 0, do: func(s *session.Session) { s.SetBrowserClose(session.BrowserKeeps) }, until: 7 * day, age: 7 * day},
+			{at: 0, do: func(s *session.Session) { s.SetPersistence(session.Persist) }, until: 7 * day, age: 7 * day},
 			{at: 6 * day, do: look, until: 13 * day, age: 7 * day},
 		}},
 	} {

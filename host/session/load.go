@@ -62,11 +62,11 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 	return nil
 }
 
-// find gets the session of an id into r, and returns the id that it has by now if
-// its id was rotated. If there is none, r stays as it was. If another request
-// ended the session, it returns ErrGone or ErrRenewed, and the last id. It does
-// so, and follows rotated ids, for clients only within the grace, and for a
-// session that was loaded before as long as the storage knows.
+// find gets the session of an id into r, and returns the id that it has by now
+// if its id was renewed by age. If there is none, r stays as it was. If another
+// request ended the session, it returns ErrGone or ErrRenewed, and the last id.
+// It does so, and follows renewed ids, for clients only within the grace, and
+// for a session that was loaded before as long as the storage knows.
 func (s *Session) find(ctx context.Context, id string, now store.Millis, r *Record, loaded bool) (current string, key storageKey, err error) {
 	// The key lies within the session meanwhile: what engines are given escapes, and a
 	// load must allocate nothing for it.

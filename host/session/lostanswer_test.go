@@ -86,10 +86,10 @@ func TestRenewalNobodyWaitsFor(t *testing.T) {
 						}
 						require.True(t, errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded), err)
 						server.Close() // the handler has returned
-						require.Empty(t, handles(t, a.manager, "ada"))
+						require.Empty(t, publicIDs(t, a.manager, "ada"))
 						if id != "" {
 							require.Equal(t, "ada", a.peek(id))
-							ok, err := a.manager.Open(context.Background(), id).Has("admin")
+							ok, err := a.manager.Session(context.Background(), id).Has("admin")
 							require.NoError(t, err)
 							require.False(t, ok, "rights are not for the id of before")
 							require.Equal(t, 1, records(t, a))
@@ -104,10 +104,10 @@ func TestRenewalNobodyWaitsFor(t *testing.T) {
 	}
 }
 
-// TestRotationNobodyWaitsFor: the rotation waits for the next request.
-func TestRotationNobodyWaitsFor(t *testing.T) {
+// TestTimedRenewalNobodyWaitsFor: the timed renewal waits for the next request.
+func TestTimedRenewalNobodyWaitsFor(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating)
+		a := newApp(t, s, renewing)
 		id := a.login("ada")
 		a.clock.advance(every)
 		ctx, cancel := context.WithCancel(ctx)
@@ -193,8 +193,8 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 					require.Equal(t, http.StatusOK, got.StatusCode)
 					b.keep(got)
 					require.Equal(t, c.want, b.values())
-					require.Len(t, handles(t, a.manager, "ada"), c.ada)
-					_, err := a.manager.EndAll(ctx, "ada")
+					require.Len(t, publicIDs(t, a.manager, "ada"), c.ada)
+					_, err := a.manager.RevokeAll(ctx, "ada")
 					require.NoError(t, err)
 					require.NotContains(t, a.kinds(), session.EventGone)
 				})
@@ -282,7 +282,7 @@ func TestDoubleClickOnLogIn(t *testing.T) {
 		b.keep(first)
 		b.keep(second)
 		require.Equal(t, map[string]any{"basket": int64(3)}, b.values())
-		require.Len(t, handles(t, a.manager, "ada"), 1)
+		require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 	})
 }
 
@@ -310,7 +310,7 @@ func TestLogInMeetsAnotherPage(t *testing.T) {
 				require.Equal(t, http.StatusConflict, got.StatusCode)
 				require.Nil(t, got.cookie())
 				require.Equal(t, map[string]any{"basket": int64(3), "more": true}, b.values())
-				require.Len(t, handles(t, a.manager, "ada"), map[string]int{"used meanwhile": 1}[name])
+				require.Len(t, publicIDs(t, a.manager, "ada"), map[string]int{"used meanwhile": 1}[name])
 			})
 		}
 	})
@@ -328,7 +328,7 @@ func TestLogInsOfOneIDAtOnce(t *testing.T) {
 			id := saveNew(t, ms[0], "x")
 			ids := make([]string, 8)
 			together(len(ids), func(i int) {
-				s := ms[i%len(ms)].Open(ctx, id)
+				s := ms[i%len(ms)].Session(ctx, id)
 				if i%2 == 0 {
 					look(s)
 				}
@@ -348,10 +348,10 @@ func TestLogInsOfOneIDAtOnce(t *testing.T) {
 				}
 			}
 			require.NotZero(t, left)
-			require.Len(t, handles(t, ms[1], "ada"), left)
+			require.Len(t, publicIDs(t, ms[1], "ada"), left)
 			_, ok := read(t, ms[0], id)
 			require.False(t, ok)
-			n, err := ms[2].EndAll(ctx, "ada")
+			n, err := ms[2].RevokeAll(ctx, "ada")
 			require.NoError(t, err)
 			require.Equal(t, left, n)
 		}
@@ -378,7 +378,7 @@ func TestLogInWhoseRecordIsInDoubt(t *testing.T) {
 		a.store.fail(nil, nil)
 		require.Equal(t, 2, absent)
 		require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
-		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		require.Equal(t, map[string]any{"basket": int64(3)}, b.values())
 		require.Equal(t, 2, records(t, a), "the session of before, and the list")
 	})
@@ -438,7 +438,7 @@ func TestRenewalIsNeverHalf(t *testing.T) {
 								require.Error(t, saved, at)
 							}
 							for _, user := range []string{"ada", "eve"} {
-								_, err := a.manager.EndAll(ctx, user)
+								_, err := a.manager.RevokeAll(ctx, user)
 								require.NoError(t, err)
 							}
 							for _, id := range []string{old, b.id()} {

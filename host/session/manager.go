@@ -19,10 +19,10 @@ type Manager struct {
 	namespace string // of its keys in the store
 	records   RecordStore
 
-	duration, anonymous, idle, absolute store.Millis // milliseconds
-	seenEvery, rotateEvery, grace       store.Millis
-	rolling                             bool
-	looksCount                          bool // looking at a session may change its record
+	lifetime, anonymousLifetime, idle, absolute store.Millis // milliseconds
+	lastSeenResolution, renewEvery, grace       store.Millis
+	rolling                                     bool
+	refreshes                                   bool // looking at a session may change its record
 
 	madeAt string      // the place in the program
 	clash  atomic.Bool // another manager with the same cookie was reported
@@ -38,7 +38,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		return nil, err
 	}
 	settings = settings.WithDefaults()
-	settings.RotateGrace, settings.StoreTimeout = lasting(settings.RotateGrace), lasting(settings.StoreTimeout)
+	settings.RenewGrace, settings.StoreTimeout = lasting(settings.RenewGrace), lasting(settings.StoreTimeout)
 	settings.TrustedProxies = unmapped(settings.TrustedProxies)
 	settings.ReadCodecs = slices.Clone(settings.ReadCodecs)
 	if settings.Keyring != nil {
@@ -55,29 +55,29 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings.OnEvent = logSerious()
 	}
 	m := &Manager{
-		settings:    settings,
-		madeAt:      callerOfNew(),
-		namespace:   settings.namespace(),
-		records:     boundedRecords{records, settings.StoreTimeout},
-		duration:    store.Span(settings.Duration),
-		anonymous:   store.Span(settings.AnonymousDuration),
-		idle:        store.Span(settings.IdleTimeout),
-		absolute:    store.Span(settings.AbsoluteTimeout),
-		seenEvery:   store.Span(settings.SeenEvery),
-		rotateEvery: store.Span(settings.RotateEvery),
-		grace:       store.Span(settings.RotateGrace),
-		rolling:     settings.Rolling,
+		settings:           settings,
+		madeAt:             callerOfNew(),
+		namespace:          settings.namespace(),
+		records:            boundedRecords{records, settings.StoreTimeout},
+		lifetime:           store.Span(settings.Lifetime),
+		anonymousLifetime:  store.Span(settings.AnonymousLifetime),
+		idle:               store.Span(settings.IdleTimeout),
+		absolute:           store.Span(settings.AbsoluteTimeout),
+		lastSeenResolution: store.Span(settings.LastSeenResolution),
+		renewEvery:         store.Span(settings.RenewEvery),
+		grace:              store.Span(settings.RenewGrace),
+		rolling:            settings.Rolling,
 	}
-	m.looksCount = m.rolling || m.idle != 0 || m.seenEvery != 0 || m.rotateEvery != 0
+	m.refreshes = m.rolling || m.idle != 0 || m.lastSeenResolution != 0 || m.renewEvery != 0
 	return m, nil
 }
 
-// Open returns the session with an id, or a new one if the id is empty, unknown
-// or expired. It is for uses without a request and its cookie: a background job,
-// a token in a header. Only Save and Update save anything; [Session.ID] then
-// returns the id. The id of a session that was ended or renewed a moment ago
-// gives an empty one whose changes are ErrGone.
-func (m *Manager) Open(ctx context.Context, id string) *Session {
+// Session returns the session with an id, or a new one if the id is empty,
+// unknown or expired. It is for uses without a request and its cookie: a
+// background job, a token in a header. Only Save and Update save anything;
+// [Session.ID] then returns the id. The id of a session that was ended or
+// renewed a moment ago gives an empty one whose changes are ErrGone.
+func (m *Manager) Session(ctx context.Context, id string) *Session {
 	s := &Session{haveIDs: true, transport: TransportAny, began: m.now()}
 	s.attach(m, ctx, nil)
 	if validID(id) {
@@ -88,11 +88,12 @@ func (m *Manager) Open(ctx context.Context, id string) *Session {
 	return s
 }
 
-// Error answers a request with Settings.OnError, for a handler that met an error
-// of its session and says so at once; Session.Check leaves it to the response. It
-// first drops headers that the handler set for its own answer's body, for caches,
-// and for where the client should go; cookies and all others stay.
-func (m *Manager) Error(w http.ResponseWriter, r *http.Request, err error) {
+// WriteError answers a request with Settings.OnError, for a handler that met an
+// error of its session and says so at once; Session.Check leaves it to the
+// response. It first drops headers that the handler set for its own answer's
+// body, for caches, and for where the client should go; cookies and all others
+// stay.
+func (m *Manager) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if s, ok := r.Context().Value(m).(*Session); ok {
 		s.takeFailure()
 	}

@@ -18,7 +18,7 @@ func TestNativeStoreForgetsVisitors(t *testing.T) {
 	const alive = 500 // visitors within a session's life
 	memory := store.NewMemory()
 	sessions := sessiontest.NewOver(t, memory, func(s *session.Settings) {
-		s.Duration = alive * time.Second
+		s.Lifetime = alive * time.Second
 	})
 	app := sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		require.NoError(t, sessions.From(r).Set("visit", 1))

@@ -22,7 +22,7 @@ func (m *model) settle() {
 		if m.left(s) != nil {
 			left++
 		}
-		got := m.manager.Open(context.Background(), id)
+		got := m.manager.Session(context.Background(), id)
 		keys, err := got.Keys()
 		require.NoError(m.t, err)
 		if !m.live(s) {
@@ -114,7 +114,7 @@ func TestModel(t *testing.T) {
 			}
 			settings := session.Defaults()
 			settings.Now = m.clock.Now
-			settings.Duration = modelDuration.Duration()
+			settings.Lifetime = modelDuration.Duration()
 			settings.AbsoluteTimeout = modelAbsolute.Duration()
 			settings.OnEvent = func(context.Context, session.Event) {}
 			var err error

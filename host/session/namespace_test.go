@@ -44,23 +44,23 @@ func TestNamespaces(t *testing.T) {
 					return user
 				}
 				want := map[bool]string{true: "ada"}[c.shared]
-				require.Equal(t, want, user(admin.manager.Open(ctx, id)))
+				require.Equal(t, want, user(admin.manager.Session(ctx, id)))
 				admin.with([]string{"session_id=" + id + "; admin_id=" + id}, func(s *session.Session) { require.Equal(t, want, user(s)) })
 				admin.token(id, func(s *session.Session) { require.Equal(t, want, user(s)) })
 
-				require.Equal(t, c.shared, len(handles(t, admin.manager, "ada")) == 1)
+				require.Equal(t, c.shared, len(publicIDs(t, admin.manager, "ada")) == 1)
 				if c.shared {
 					return
 				}
-				require.NoError(t, admin.manager.Open(ctx, id).Destroy())
-				n, err := admin.manager.EndAll(ctx, "ada")
+				require.NoError(t, admin.manager.Session(ctx, id).Destroy())
+				n, err := admin.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				require.Zero(t, n)
 				admins, _ := logIn(t, admin.manager, "ada")
-				_, err = site.manager.EndAll(ctx, "ada")
+				_, err = site.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
-				require.Equal(t, "ada", user(admin.manager.Open(ctx, admins)), "the other's log-out is none here")
-				require.Empty(t, user(site.manager.Open(ctx, id)))
+				require.Equal(t, "ada", user(admin.manager.Session(ctx, admins)), "the other's log-out is none here")
+				require.Empty(t, user(site.manager.Session(ctx, id)))
 			})
 		}
 	})

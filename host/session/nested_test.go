@@ -134,7 +134,7 @@ func TestRequestOfAHandler(t *testing.T) {
 	}
 	ada, bob := a.login("ada"), a.login("bob")
 	has := func(id string) bool {
-		ok, err := a.manager.Open(ctx, id).Has("inside")
+		ok, err := a.manager.Session(ctx, id).Has("inside")
 		require.NoError(t, err)
 		return ok
 	}
@@ -155,7 +155,7 @@ func TestRequestOfAHandler(t *testing.T) {
 	})
 	require.True(t, has(ada))
 
-	require.NoError(t, a.manager.Open(ctx, ada).Destroy())
+	require.NoError(t, a.manager.Session(ctx, ada).Destroy())
 	carol := a.login("carol")
 	first.Header.Set("Cookie", "session_id="+carol)
 	h.ServeHTTP(httptest.NewRecorder(), request(first, "session_id="+carol))

@@ -13,7 +13,7 @@ import (
 // peeks are the ways to ask how long a session lives.
 var peeks = map[string]func(s *session.Session) (time.Time, error){
 	"Expires": (*session.Session).Expires,
-	"Seen":    (*session.Session).Seen,
+	"Seen":    (*session.Session).LastSeen,
 	"Created": (*session.Session).Created,
 }
 
@@ -22,10 +22,10 @@ var peeks = map[string]func(s *session.Session) (time.Time, error){
 func TestPeeksExtendNothing(t *testing.T) {
 	for name, peek := range peeks {
 		for setting, change := range map[string]func(*session.Settings){
-			"idle":     func(s *session.Settings) { s.IdleTimeout = hour },
-			"seen":     func(s *session.Settings) { s.SeenEvery = time.Minute },
-			"rotation": func(s *session.Settings) { s.RotateEvery = 10 * time.Minute },
-			"rolling":  func(s *session.Settings) { s.Rolling, s.Duration = true, hour },
+			"idle":          func(s *session.Settings) { s.IdleTimeout = hour },
+			"seen":          func(s *session.Settings) { s.LastSeenResolution = time.Minute },
+			"timed renewal": func(s *session.Settings) { s.RenewEvery = 10 * time.Minute },
+			"rolling":       func(s *session.Settings) { s.Rolling, s.Lifetime = true, hour },
 		} {
 			t.Run(name+", "+setting, func(t *testing.T) {
 				overStores(t, func(t *testing.T, s store.Store) {
@@ -91,9 +91,9 @@ func TestExpiresIsTrue(t *testing.T) {
 		{"asked alone", func(s *session.Settings) { s.IdleTimeout = hour }, 30 * time.Minute, nil, hour},
 		{"after a look", func(s *session.Settings) { s.IdleTimeout = hour }, 30 * time.Minute, look, 90 * time.Minute},
 		{"after a look that moves nothing", func(s *session.Settings) { s.IdleTimeout = hour }, 5 * time.Minute, look, hour},
-		{"after a look that is saved for its own sake", func(s *session.Settings) { s.IdleTimeout, s.SeenEvery = hour, time.Minute },
+		{"after a look that is saved for its own sake", func(s *session.Settings) { s.IdleTimeout, s.LastSeenResolution = hour, time.Minute },
 			5 * time.Minute, look, hour + 5*time.Minute},
-		{"after a look that is saved for a new id", func(s *session.Settings) { s.IdleTimeout, s.RotateEvery = hour, time.Minute },
+		{"after a look that is saved for a new id", func(s *session.Settings) { s.IdleTimeout, s.RenewEvery = hour, time.Minute },
 			5 * time.Minute, look, hour + 5*time.Minute},
 		{"after a change", func(s *session.Settings) { s.IdleTimeout = hour }, time.Minute, changed, hour + time.Minute},
 		{"rolling", func(s *session.Settings) { s.Rolling = true }, day, look, 8 * day},
@@ -123,7 +123,7 @@ func TestExpiresIsTrue(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, a.clock.at(c.until).UnixMilli(), expires.UnixMilli())
 				})
-				list, err := a.manager.Sessions(ctx, "ada")
+				list, err := a.manager.UserSessions(ctx, "ada")
 				require.NoError(t, err)
 				require.Len(t, list, 1)
 				require.Equal(t, a.clock.at(c.until).UnixMilli(), list[0].Expires.UnixMilli(), "and so says the list")
@@ -139,7 +139,7 @@ func TestExpiresIsTrue(t *testing.T) {
 // TestExpiresAfterTheFirstByte: an id that can no longer change is no reason
 // for a save.
 func TestExpiresAfterTheFirstByte(t *testing.T) {
-	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout, s.RotateEvery = hour, time.Minute })
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout, s.RenewEvery = hour, time.Minute })
 	b := a.browser()
 	b.set("user", "ada")
 	a.clock.advance(5 * time.Minute)
@@ -190,7 +190,7 @@ func TestExpiresWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	id := a.login("ada")
 	a.clock.advance(hour / 2)
-	s := a.manager.Open(ctx, id)
+	s := a.manager.Session(ctx, id)
 	look(s)
 	expires, err := s.Expires()
 	require.NoError(t, err)

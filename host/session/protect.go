@@ -36,7 +36,7 @@ func (m *Manager) Protect(origins *http.CrossOriginProtection) func(http.Handler
 	if origins == nil {
 		origins = http.NewCrossOriginProtection()
 		origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			m.Error(w, r, fmt.Errorf("%w: it comes from another one", ErrCSRF))
+			m.WriteError(w, r, fmt.Errorf("%w: it comes from another one", ErrCSRF))
 		}))
 	}
 	return func(next http.Handler) http.Handler {
@@ -63,7 +63,7 @@ type tokenCheck struct {
 func (c *tokenCheck) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if changes(r.Method) && !connects(r) && silent(r) {
 		if err := c.manager.checkToken(r); err != nil {
-			c.manager.Error(w, r, err)
+			c.manager.WriteError(w, r, err)
 			return
 		}
 	}

@@ -18,9 +18,9 @@ type Record struct {
 	Codec uint8
 
 	// Created is when the session was first stored, Saved when it was last changed,
-	// Seen when it was last looked at, as exactly as the settings ask for, and Issued
-	// when it got its id.
-	Created, Saved, Seen, Issued store.Millis
+	// LastSeen when it was last looked at, as exactly as the settings ask for, and
+	// Issued when it got its id.
+	Created, Saved, LastSeen, Issued store.Millis
 
 	// Expires is the first millisecond at which the session has ended, including its
 	// idle timeout.
@@ -42,8 +42,8 @@ type Record struct {
 
 	Fixed bool
 
-	// Browser says whether the cookie ends with the browser.
-	Browser BrowserClose
+	// Persistence says whether the cookie ends with the browser.
+	Persistence Persistence
 
 	// Transport is how the session's id travels.
 	Transport Transport
@@ -55,7 +55,7 @@ type Record struct {
 	// somebody got the response that told it.
 	Held bool
 
-	bound bool // to a user; kept only with Settings.AnonymousDuration
+	bound bool // to a user; kept only with Settings.AnonymousLifetime
 
 	Values Values
 
@@ -64,14 +64,14 @@ type Record struct {
 	room []byte
 }
 
-// BrowserClose says whether a session's cookie ends when the browser closes.
-type BrowserClose uint8
+// Persistence says whether a session's cookie ends when the browser closes.
+type Persistence uint8
 
 // What a session says of the end of its cookie.
 const (
-	BrowserDefault BrowserClose = iota // as the settings say
-	BrowserEnds                        // the cookie ends with the browser
-	BrowserKeeps                       // the cookie stays
+	PersistenceDefault Persistence = iota // as the settings say
+	EndWithBrowser                        // the cookie ends with the browser
+	Persist                               // the cookie stays
 )
 
 // Transport is how a session's id travels between client and server. A session
@@ -82,7 +82,7 @@ type Transport uint8
 const (
 	TransportCookie Transport = iota
 	TransportHeader           // Settings.TokenHeader
-	TransportAny              // made by Manager.Open: whichever the application uses
+	TransportAny              // made by Manager.Session: whichever the application uses
 	transports
 )
 
@@ -98,7 +98,7 @@ const (
 	// again. After a renewal it holds the storage key that the session got.
 	RecordEnded
 	// RecordMoved is left for a while under an old id when a session's id was
-	// rotated. Its value leads from the old id to the new.
+	// renewed by age. Its value leads from the old id to the new.
 	RecordMoved
 	recordStates
 )
@@ -161,11 +161,11 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 	if r.hasTimeouts() {
 		flags |= flagTimeouts
 	}
-	flags |= uint8(r.Browser)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
+	flags |= uint8(r.Persistence)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
 	b = append(b, formVersion, r.Codec, flags, more)
 	b = binary.LittleEndian.AppendUint32(b, uint32(values))
-	for _, n := range [...]store.Millis{r.Created, r.Saved, r.Seen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
+	for _, n := range [...]store.Millis{r.Created, r.Saved, r.LastSeen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
 	if r.hasTimeouts() {
@@ -203,10 +203,10 @@ func decodeRecord(b []byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: the record has form %d: must have form %d, which this program reads", ErrDecode, b[8], formVersion)
 	}
 	flags := b[10]
-	browser := BrowserClose(flags >> browserShift & 3)
+	browser := Persistence(flags >> browserShift & 3)
 	state := RecordState(flags >> stateShift & 3)
 	transport := Transport(flags >> transportShift & 3)
-	if b[11]&^flagHeld != 0 || browser > BrowserKeeps || transport >= transports || state >= recordStates {
+	if b[11]&^flagHeld != 0 || browser > Persist || transport >= transports || state >= recordStates {
 		return Record{}, fmt.Errorf("%w: the record has unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	header := recordHeader
@@ -232,13 +232,13 @@ func decodeRecord(b []byte) (Record, error) {
 		Codec:       b[9],
 		Created:     store.Millis(binary.LittleEndian.Uint64(b[16:])),
 		Saved:       store.Millis(binary.LittleEndian.Uint64(b[24:])),
-		Seen:        store.Millis(binary.LittleEndian.Uint64(b[32:])),
+		LastSeen:    store.Millis(binary.LittleEndian.Uint64(b[32:])),
 		Issued:      store.Millis(binary.LittleEndian.Uint64(b[40:])),
 		Expires:     store.Millis(binary.LittleEndian.Uint64(b[48:])),
 		CookieUntil: store.Millis(binary.LittleEndian.Uint64(b[56:])),
 		Lifetime:    store.Millis(binary.LittleEndian.Uint64(b[64:])),
 		Fixed:       flags&flagFixed != 0,
-		Browser:     browser,
+		Persistence: browser,
 		Transport:   transport,
 		State:       state,
 		Held:        b[11]&flagHeld != 0,

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -18,8 +17,8 @@ func sample(t testing.TB) Record {
 		_ = yield("user", []byte{0x63, 'a', 'd', 'a'}) && yield("n", nil)
 	})
 	return Record{
-		Revision: 5, Codec: 1, Created: 1000, Saved: 2000, Seen: 3000, Issued: 4000, Expires: 9000, CookieUntil: 8000,
-		Lifetime: 7000, Fixed: true, Browser: BrowserKeeps, Transport: TransportHeader, State: RecordMoved, Values: values,
+		Revision: 5, Codec: 1, Created: 1000, Saved: 2000, LastSeen: 3000, Issued: 4000, Expires: 9000, CookieUntil: 8000,
+		Lifetime: 7000, Fixed: true, Persistence: Persist, Transport: TransportHeader, State: RecordMoved, Values: values,
 	}
 }
 
@@ -137,7 +136,7 @@ func FuzzRecord(f *testing.F) {
 }
 
 // FuzzValues does the same for the form that an application's RecordStore
-// handles.
+// public ids.
 func FuzzValues(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 'a', 1, 'x', 1, 'b', 0})

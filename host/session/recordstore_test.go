@@ -52,8 +52,8 @@ func (e *table) Store(_ context.Context, key []byte, r *session.Record, expect i
 		return err
 	}
 	e.rows[string(key)] = session.Record{
-		Revision: r.Revision, Codec: r.Codec, Created: r.Created, Saved: r.Saved, Seen: r.Seen, Issued: r.Issued, Expires: r.Expires,
-		CookieUntil: r.CookieUntil, Lifetime: r.Lifetime, Fixed: r.Fixed, Browser: r.Browser,
+		Revision: r.Revision, Codec: r.Codec, Created: r.Created, Saved: r.Saved, LastSeen: r.LastSeen, Issued: r.Issued, Expires: r.Expires,
+		CookieUntil: r.CookieUntil, Lifetime: r.Lifetime, Fixed: r.Fixed, Persistence: r.Persistence,
 		Transport: r.Transport, State: r.State, Held: r.Held, Values: values,
 	}
 	return nil
@@ -122,7 +122,7 @@ func TestRecordsNamed(t *testing.T) {
 	require.NoError(t, err)
 	m, err := session.New(store.NewMemory(), s)
 	require.NoError(t, err)
-	begun := m.Open(context.Background(), "")
+	begun := m.Session(context.Background(), "")
 	require.NoError(t, begun.Set("user", "ada"))
 	require.NoError(t, begun.Save())
 	require.Len(t, e.rows, 1)
@@ -177,11 +177,11 @@ func ExampleRecordsNamed() {
 		fmt.Println(err)
 		return
 	}
-	s := m.Open(context.Background(), "")
+	s := m.Session(context.Background(), "")
 	fmt.Println(s.Set("user", "ada"), s.Save())
 	id, _ := s.ID()
 	var user string
-	ok, err := m.Open(context.Background(), id).Get("user", &user)
+	ok, err := m.Session(context.Background(), id).Get("user", &user)
 	fmt.Println(user, ok, err)
 	fmt.Println(count.loads, count.stores)
 	// Output:

@@ -13,11 +13,12 @@ import (
 // stay, on top of what is newer.
 //
 // It counts as a look, and what a look changes, such as the end by IdleTimeout,
-// is stored at once. It returns ErrGone if another request ended the session, and
-// ErrRenewed if one renewed it; the session is then empty, and unsaved changes
-// are dropped. After a rotation of the id (Settings.RotateEvery) it goes on under
-// the new one, provided that the request looked, or saved something, within the
-// last hour, or within sixty-four times RotateEvery if that is less.
+// is stored at once. It returns ErrGone if another request ended the session,
+// and ErrRenewed if one renewed it; the session is then empty, and unsaved
+// changes are dropped. After a timed renewal of the id (Settings.RenewEvery) it
+// goes on under the new one, provided that the request looked, or saved
+// something, within the last hour, or within sixty-four times RenewEvery if
+// that is less.
 func (s *Session) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +42,7 @@ func (s *Session) Reload() error {
 		s.storageFailed(err)
 		return err
 	}
-	s.commitLook()
+	s.commitRefresh()
 	return nil
 }
 

@@ -56,17 +56,17 @@ func (a *app) stream(id string) *stream {
 	return st
 }
 
-// TestStreamIsLedOn: a stream outlives rotations of its session's id, and many
-// graces. Its changes are in the session, its new reads see the session, and it
-// hears of the log-out.
+// TestStreamIsLedOn: a stream outlives timed renewals of its session's id, and
+// many graces. Its changes are in the session, its new reads see the session,
+// and it hears of the log-out.
 func TestStreamIsLedOn(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
-		a := newApp(t, s, rotating, seal)
+		a := newApp(t, s, renewing, seal)
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
 		st := a.stream(first)
-		rotate := func(times int) {
+		renew := func(times int) {
 			for range times {
 				a.clock.advance(every)
 				before := b.id()
@@ -77,7 +77,7 @@ func TestStreamIsLedOn(t *testing.T) {
 				require.NotEqual(t, before, b.id())
 			}
 		}
-		rotate(3)
+		renew(3)
 		require.Empty(t, a.peek(first), "a client of the first id is long too late")
 		st.do(func(s *session.Session) {
 			alive, err := s.Alive()
@@ -92,20 +92,20 @@ func TestStreamIsLedOn(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, b.id(), id)
 		})
-		rotate(4)
+		renew(4)
 		st.do(func(s *session.Session) { // without an access in between
 			_, err := session.Increment(s, session.NewKey[int]("position"), 1)
 			require.NoError(t, err)
 		})
 		require.Equal(t, map[string]any{"user": "ada", "pages": int64(7), "position": int64(2)}, b.values())
-		rotate(2)
+		renew(2)
 		st.do(func(s *session.Session) {
 			require.NoError(t, s.Reload())
 			n, err := session.NewKey[int]("pages").Get(s)
 			require.NoError(t, err)
 			require.Equal(t, 9, n)
 		})
-		rotate(1)
+		renew(1)
 		b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
 		st.do(func(s *session.Session) {
 			alive, err := s.Alive()
@@ -119,9 +119,9 @@ func TestStreamIsLedOn(t *testing.T) {
 	})
 }
 
-// TestStreamThatIsQuietForLong: the stream follows rotations if it accesses the
-// session once an hour, or once in sixty-four rotations. The same numbers bound
-// what rotation leaves.
+// TestStreamThatIsQuietForLong: the stream follows timed renewals if it
+// accesses the session once an hour, or once in sixty-four timed renewals. The
+// same numbers bound what timed renewal leaves.
 func TestStreamThatIsQuietForLong(t *testing.T) {
 	for _, c := range []struct {
 		every, kept time.Duration
@@ -131,7 +131,7 @@ func TestStreamThatIsQuietForLong(t *testing.T) {
 		{10 * time.Second, 640 * time.Second, 64},
 	} {
 		overStores(t, func(t *testing.T, s store.Store) {
-			a := newApp(t, s, func(s *session.Settings) { s.RotateEvery, s.RotateGrace = c.every, c.every/10 })
+			a := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = c.every, c.every/10 })
 			for _, late := range []bool{false, true} {
 				b := a.browser()
 				b.set("user", "ada")
@@ -167,16 +167,16 @@ func TestStreamThatIsQuietForLong(t *testing.T) {
 func TestStreamMeetsARenewal(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 		for _, ending := range endings {
-			for _, rotations := range []int{0, 2} {
+			for _, renewals := range []int{0, 2} {
 				require.NoError(t, store.Clear(ctx, s, clockStart))
-				a := newApp(t, s, rotating, seal)
+				a := newApp(t, s, renewing, seal)
 				b := a.browser()
 				b.do(func(s *session.Session) {
 					require.NoError(t, s.LogIn("before", nil))
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				writes, looks, idle := a.stream(b.id()), a.stream(b.id()), a.stream(b.id())
-				for range rotations {
+				for range renewals {
 					a.clock.advance(every)
 					b.do(look)
 				}
@@ -225,7 +225,7 @@ func TestReload(t *testing.T) {
 		b.do(func(s *session.Session) {
 			look(s)
 			require.NoError(t, s.Set("a", "mine"))
-			other := a.manager.Open(ctx, id)
+			other := a.manager.Session(ctx, id)
 			require.NoError(t, other.Set("a", "theirs"))
 			require.NoError(t, other.Set("b", "theirs"))
 			require.NoError(t, other.Save())
@@ -244,7 +244,7 @@ func TestReload(t *testing.T) {
 
 		t.Run("of nothing", func(t *testing.T) {
 			a.store.take()
-			fresh := a.manager.Open(ctx, "")
+			fresh := a.manager.Session(ctx, "")
 			require.NoError(t, fresh.Set("n", 1))
 			require.NoError(t, fresh.Reload())
 			ok, err := fresh.Alive()
@@ -254,19 +254,19 @@ func TestReload(t *testing.T) {
 			require.Empty(t, a.store.take())
 		})
 		t.Run("as the first look", func(t *testing.T) {
-			s := a.manager.Open(ctx, id)
+			s := a.manager.Session(ctx, id)
 			require.NoError(t, s.Reload())
 			a.store.take()
 			ok, err := s.Has("a")
 			require.NoError(t, err)
 			require.True(t, ok)
 			require.Empty(t, a.store.take())
-			ok, err = a.manager.Open(ctx, id).Alive()
+			ok, err = a.manager.Session(ctx, id).Alive()
 			require.NoError(t, err)
 			require.True(t, ok)
 		})
 		t.Run("that fails", func(t *testing.T) {
-			s := a.manager.Open(ctx, id)
+			s := a.manager.Session(ctx, id)
 			look(s)
 			require.NoError(t, s.Set("n", 1))
 			a.store.fail(on("get", store.ErrUnavailable), nil)

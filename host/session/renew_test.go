@@ -78,15 +78,15 @@ func TestRenewMeetsOthers(t *testing.T) {
 		left  map[string]any
 	}{
 		{"a change", func(t *testing.T, a *app, old string) {
-			s := a.manager.Open(context.Background(), old)
+			s := a.manager.Session(context.Background(), old)
 			require.NoError(t, s.Set("other", "x"))
 			require.NoError(t, s.Save())
 		}, false, map[string]any{"user": "ada", "mine": true, "other": "x"}},
 		{"a logout", func(t *testing.T, a *app, old string) {
-			require.NoError(t, a.manager.Open(context.Background(), old).Destroy())
+			require.NoError(t, a.manager.Session(context.Background(), old).Destroy())
 		}, true, nil},
 		{"another renewal", func(t *testing.T, a *app, old string) {
-			s := a.manager.Open(context.Background(), old)
+			s := a.manager.Session(context.Background(), old)
 			require.NoError(t, s.Renew())
 			require.NoError(t, s.Save())
 		}, true, nil},
@@ -242,7 +242,7 @@ func TestFreshIdThatIsTaken(t *testing.T) {
 		require.Equal(t, http.StatusInternalServerError, got.StatusCode)
 		require.Nil(t, got.cookie())
 		require.Equal(t, "ada", a.peek(id))
-		s2 := a.manager.Open(context.Background(), id)
+		s2 := a.manager.Session(context.Background(), id)
 		require.NoError(t, s2.Renew())
 		require.ErrorIs(t, s2.Save(), store.ErrInternal)
 		require.Equal(t, "ada", a.peek(id))

@@ -43,7 +43,7 @@ func TestRetryAfterIsTheStores(t *testing.T) {
 			var s *site
 			s = newSite(t, false, func(w http.ResponseWriter, r *http.Request) {
 				if _, err := session.From(r).Has("user"); err != nil {
-					s.manager.Error(w, r, err)
+					s.manager.WriteError(w, r, err)
 					return
 				}
 				require.NoError(t, session.From(r).Set("n", 1))

@@ -230,7 +230,7 @@ func TestCookieForThatCannotWork(t *testing.T) {
 			got := fetch(t, a.server.Client(), r)
 			require.Equal(t, http.StatusOK, got.StatusCode, "a log-out does not depend on it")
 			require.Empty(t, got.Cookies())
-			exists, err := a.manager.Open(context.Background(), made.Value).Exists()
+			exists, err := a.manager.Session(context.Background(), made.Value).Exists()
 			require.NoError(t, err)
 			require.False(t, exists)
 		})

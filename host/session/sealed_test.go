@@ -66,7 +66,7 @@ func sealedManager(t *testing.T, s store.Store, k *session.Keyring) (m *session.
 
 func saveNew(t *testing.T, m *session.Manager, value string) (id string) {
 	t.Helper()
-	s := m.Open(context.Background(), "")
+	s := m.Session(context.Background(), "")
 	require.NoError(t, s.Set("secret", value))
 	require.NoError(t, s.Save())
 	id, err := s.ID()
@@ -76,7 +76,7 @@ func saveNew(t *testing.T, m *session.Manager, value string) (id string) {
 
 func read(t *testing.T, m *session.Manager, id string) (value string, ok bool) {
 	t.Helper()
-	ok, err := m.Open(context.Background(), id).Get("secret", &value)
+	ok, err := m.Session(context.Background(), id).Get("secret", &value)
 	require.NoError(t, err)
 	return value, ok
 }
@@ -139,7 +139,7 @@ func TestSealedRecordsCannotBeAltered(t *testing.T) {
 			s := newMeddler()
 			m, corrupt := sealedManager(t, s, keyring(t, secretNew))
 			victim, attacker := saveNew(t, m, "victim's"), saveNew(t, m, "attacker's")
-			mine := m.Open(context.Background(), victim)
+			mine := m.Session(context.Background(), victim)
 			require.NoError(t, mine.Set("secret", "victim's, changed"))
 			require.NoError(t, mine.Save())
 			s.alter = c.alter(s, s.seen[storageKeyOf(attacker)][0])
@@ -174,7 +174,7 @@ func TestSecretsRotateWithoutLoggingOut(t *testing.T) {
 	value, ok := read(t, during, id)
 	require.True(t, ok)
 	require.Equal(t, "kept", value)
-	changed := during.Open(context.Background(), id)
+	changed := during.Session(context.Background(), id)
 	require.NoError(t, changed.Set("other", 1))
 	require.NoError(t, changed.Save()) // sealed again, with the new key
 

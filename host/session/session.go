@@ -54,16 +54,16 @@ type Session struct {
 	endedID string     // of that session, or of one that ended a while ago
 	half    *halfEnded // what a renewal left in doubt
 
-	overlay   overlay
-	force     bool // save even if no value changed
-	renew     bool
-	resend    bool // the client has an old id and must be told the new one
-	bind      *binding
-	life      lifeChange
-	lookAgain store.Millis // when the changes of a look may be tried again
-	flashes   uint16
-	visitor   visitor
-	destroyed bool // by this request: the cookie goes unless a new session comes
+	overlay      overlay
+	force        bool // save even if no value changed
+	renew        bool
+	resend       bool // the client has an old id and must be told the new one
+	bind         *binding
+	life         lifeChange
+	refreshAgain store.Millis // when the changes of a look may be tried again
+	flashes      uint16
+	visitor      visitor
+	destroyed    bool // by this request: the cookie goes unless a new session comes
 
 	failure      error // the first one met by a method that returns none
 	failureTaken bool  // the handler was told, and answers for it
@@ -384,7 +384,7 @@ func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, er
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
 		return Record{}, store.ErrNotFound
 	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
-		if s.manager.anonymous != 0 && record.Values.own {
+		if s.manager.anonymousLifetime != 0 && record.Values.own {
 			_, record.bound = record.Values.lookup(userKey)
 		}
 		return record, nil

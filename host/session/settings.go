@@ -23,50 +23,51 @@ type Settings struct {
 	// by name: SESSION_ENGINE, default "records"; see [RecordsNamed].
 	Records func(store.Store) (RecordStore, error)
 
-	// Duration is how long a session lives after its last change. The cookie lives as
+	// Lifetime is how long a session lives after its last change. The cookie lives as
 	// long, or up to a tenth less: it is not sent again for every change.
 	// SESSION_DURATION or SESSION_COOKIE_AGE, default 7 days.
-	Duration time.Duration
+	Lifetime time.Duration
 
-	// AnonymousDuration replaces Duration for sessions that are bound to no user: those
+	// AnonymousLifetime replaces Lifetime for sessions that are bound to no user: those
 	// of visitors who never log in, and of robots, where each request may begin one.
-	// [Session.LogIn] gives the session the full Duration. SESSION_ANONYMOUS_DURATION.
-	AnonymousDuration time.Duration
+	// [Session.LogIn] gives the session the full Lifetime. SESSION_ANONYMOUS_DURATION.
+	AnonymousLifetime time.Duration
 
 	// IdleTimeout ends a session that no request has looked into for that long. A look
 	// moves the end only when a tenth of the time has passed since it was last moved,
-	// so a session may end that much earlier. It must be below Duration, or it would
+	// so a session may end that much earlier. It must be below Lifetime, or it would
 	// never come first. A session with its own longer expiry can have its own timeout
 	// as well, see [Session.SetIdleTimeout]. SESSION_IDLE_TIMEOUT.
 	IdleTimeout time.Duration
 
-	// Rolling makes looks at a session extend it as changes do: Duration, or the
+	// Rolling makes looks at a session extend it as changes do: Lifetime, or the
 	// session's own expiry, then begins anew with them, and the cookie is sent again in
 	// time. As with IdleTimeout, a look counts only when a tenth of the time has
 	// passed. SESSION_ROLLING.
 	Rolling bool
 
-	// SeenEvery is how precisely the time of the last look is recorded, for lists of a
-	// user's sessions; otherwise that depends on IdleTimeout and on changes. Each
-	// update is a write to the storage. SESSION_SEEN_EVERY.
-	SeenEvery time.Duration
+	// LastSeenResolution is how precisely the time of the last look is recorded, for
+	// lists of a user's sessions; otherwise that depends on IdleTimeout and on
+	// changes. Each update is a write to the storage. SESSION_LAST_SEEN_RESOLUTION.
+	LastSeenResolution time.Duration
 
-	// RotateEvery gives a session a new id, with the first response after that time, so
-	// that an id that leaked is soon worthless. The old id works for RotateGrace more,
+	// RenewEvery gives a session a new id, with the first response after that time, so
+	// that an id that leaked is soon worthless. The old id works for RenewGrace more,
 	// for requests under way and for a client that missed the response, and leads to
-	// the new one; RotateGrace is at most RotateEvery. Long requests are led on beyond
-	// it, see [Session.Reload]. Only ids in cookies rotate. Managers that share a store
-	// should have the same values. SESSION_ROTATE_EVERY, and SESSION_ROTATE_GRACE,
-	// default 30 seconds; with [Off] the old id stops working at once.
-	RotateEvery time.Duration
-	RotateGrace time.Duration
+	// the new one; RenewGrace is at most RenewEvery. Long requests are led on beyond
+	// it, see [Session.Reload]. Only ids in cookies are renewed so. Managers that
+	// share a store should have the same values. SESSION_RENEW_EVERY, and
+	// SESSION_RENEW_GRACE, default 30 seconds; with [Off] the old id stops working at
+	// once.
+	RenewEvery time.Duration
+	RenewGrace time.Duration
 
 	// AbsoluteTimeout ends a session that long after it was created, whatever happens.
 	// SESSION_ABSOLUTE_TIMEOUT.
 	AbsoluteTimeout time.Duration
 
 	// ExpireAtBrowserClose makes a cookie that the browser forgets when it
-	// closes. The stored session still lives for Duration.
+	// closes. The stored session still lives for Lifetime.
 	// SESSION_EXPIRE_AT_BROWSER_CLOSE.
 	ExpireAtBrowserClose bool
 
@@ -157,7 +158,7 @@ type Settings struct {
 	// sealed are read, and sealed when they are written next, so that turning sealing
 	// on logs nobody out. Until then the seal protects only from reading: anyone who
 	// can write to the storage can put a session of any user there, or in the place of
-	// a sealed one. Duration from now is enough, or the longest time that
+	// a sealed one. Lifetime from now is enough, or the longest time that
 	// [Session.SetExpiry] gives. SESSION_READ_UNSEALED_UNTIL, as 2026-12-24 or
 	// 2026-12-24T18:00:00Z.
 	ReadUnsealedUntil time.Time
@@ -174,7 +175,7 @@ type Settings struct {
 	MaxSize int
 
 	// MaxUserSessions is how many sessions a user may have at a time. One more log-in
-	// ends the session whose log-in is the oldest, as [Manager.End] does, with an
+	// ends the session whose log-in is the oldest, as [Manager.Revoke] does, with an
 	// EventDestroyed that gives the reason. Sessions that ended by themselves go first,
 	// if they are among the oldest. Each look at a session reads its user's list, so
 	// thousands cost something. At most 10,000. SESSION_MAX_USER_SESSIONS, default 100.
@@ -210,7 +211,7 @@ type Settings struct {
 }
 
 // Off is the value that turns a time in [Settings] off: no limit for
-// StoreTimeout, no grace for RotateGrace. For times that are off by default it is
+// StoreTimeout, no grace for RenewGrace. For times that are off by default it is
 // the same as 0. In the environment it is written 0 or off.
 const Off time.Duration = -1
 
@@ -223,8 +224,8 @@ func Defaults() Settings { return Settings{}.WithDefaults() }
 // field that has one. OnError and OnEvent stay nil if they are, which stands for
 // their defaults.
 func (s Settings) WithDefaults() Settings {
-	s.Duration = cmp.Or(s.Duration, 7*24*time.Hour)
-	s.RotateGrace = cmp.Or(s.RotateGrace, 30*time.Second)
+	s.Lifetime = cmp.Or(s.Lifetime, 7*24*time.Hour)
+	s.RenewGrace = cmp.Or(s.RenewGrace, 30*time.Second)
 	s.StoreTimeout = cmp.Or(s.StoreTimeout, 10*time.Second)
 	s.CookieName = cmp.Or(s.CookieName, "session_id")
 	s.CookiePath = cmp.Or(s.CookiePath, "/")
@@ -259,13 +260,13 @@ type timeSetting struct {
 
 func (s *Settings) times() [8]timeSetting {
 	return [...]timeSetting{
-		{"Duration", &s.Duration, time.Second, false},
-		{"AnonymousDuration", &s.AnonymousDuration, 0, true},
+		{"Lifetime", &s.Lifetime, time.Second, false},
+		{"AnonymousLifetime", &s.AnonymousLifetime, 0, true},
 		{"IdleTimeout", &s.IdleTimeout, 0, true},
 		{"AbsoluteTimeout", &s.AbsoluteTimeout, 0, true},
-		{"SeenEvery", &s.SeenEvery, 0, true},
-		{"RotateEvery", &s.RotateEvery, 0, true},
-		{"RotateGrace", &s.RotateGrace, 0, false},
+		{"LastSeenResolution", &s.LastSeenResolution, 0, true},
+		{"RenewEvery", &s.RenewEvery, 0, true},
+		{"RenewGrace", &s.RenewGrace, 0, false},
 		{"StoreTimeout", &s.StoreTimeout, 0, false},
 	}
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// TestDefaults: they are Duck's, except for CookieSecure, whose false is
-// SecureNever.
+// TestDefaults: they are those of Duck, the web framework whose session settings
+// these are, except for CookieSecure, whose false is SecureNever.
 func TestDefaults(t *testing.T) {
 	s := session.Defaults()
 	require.Nil(t, s.Records)
-	require.Equal(t, 604800*time.Second, s.Duration)
+	require.Equal(t, 604800*time.Second, s.Lifetime)
 	require.Zero(t, s.IdleTimeout)
 	require.Zero(t, s.AbsoluteTimeout)
 	require.Equal(t, 10*time.Second, s.StoreTimeout)
@@ -62,40 +62,40 @@ func TestCheck(t *testing.T) {
 			s.CookieName, s.Namespace = strings.Repeat("n", session.MaxNamespace+1), "n"
 		}, ""},
 
-		{"duration of a second", func(s *session.Settings) { s.Duration = time.Second }, ""},
-		{"duration of less", func(s *session.Settings) { s.Duration = time.Second - 1 }, "Duration is 999.999999ms: must be at least 1s"},
-		{"duration of nothing", func(s *session.Settings) { s.Duration = session.Off }, "Duration is off: must be at least 1s"},
-		{"negative duration", func(s *session.Settings) { s.Duration = -time.Hour }, "Duration"},
-		{"duration of a century and more", func(s *session.Settings) { s.Duration = 101 * 365 * 24 * time.Hour }, "Duration"},
+		{"lifetime of a second", func(s *session.Settings) { s.Lifetime = time.Second }, ""},
+		{"lifetime of less", func(s *session.Settings) { s.Lifetime = time.Second - 1 }, "Lifetime is 999.999999ms: must be at least 1s"},
+		{"lifetime of nothing", func(s *session.Settings) { s.Lifetime = session.Off }, "Lifetime is off: must be at least 1s"},
+		{"negative lifetime", func(s *session.Settings) { s.Lifetime = -time.Hour }, "Lifetime"},
+		{"lifetime of a century and more", func(s *session.Settings) { s.Lifetime = 101 * 365 * 24 * time.Hour }, "Lifetime"},
 		{"negative idle timeout", func(s *session.Settings) { s.IdleTimeout = -2 }, "IdleTimeout is -2ns: must be 0 or at least 1ms"},
 		{"idle timeout that would be none", func(s *session.Settings) { s.IdleTimeout = time.Millisecond - 1 }, "IdleTimeout"},
 		{"absolute timeout that would be none", func(s *session.Settings) { s.AbsoluteTimeout = time.Microsecond }, "AbsoluteTimeout"},
 		{"absolute timeout of a millisecond", func(s *session.Settings) { s.AbsoluteTimeout = time.Millisecond }, ""},
 		{"endless absolute timeout", func(s *session.Settings) { s.AbsoluteTimeout = 1<<63 - 1 }, "AbsoluteTimeout"},
 
-		{"idle timeout at the duration", func(s *session.Settings) { s.IdleTimeout = s.Duration }, "IdleTimeout is 168h0m0s: must be 0 or below Duration, which is 168h0m0s and ends sessions before"},
-		{"idle timeout above the duration", func(s *session.Settings) { s.IdleTimeout, s.Duration = 2*hour, hour }, "Session.SetIdleTimeout"},
-		{"idle timeout below the duration", func(s *session.Settings) { s.IdleTimeout = s.Duration - ms }, ""},
+		{"idle timeout at the lifetime", func(s *session.Settings) { s.IdleTimeout = s.Lifetime }, "IdleTimeout is 168h0m0s: must be 0 or below Lifetime, which is 168h0m0s and ends sessions before"},
+		{"idle timeout above the lifetime", func(s *session.Settings) { s.IdleTimeout, s.Lifetime = 2*hour, hour }, "Session.SetIdleTimeout"},
+		{"idle timeout below the lifetime", func(s *session.Settings) { s.IdleTimeout = s.Lifetime - ms }, ""},
 		{"idle timeout at the absolute one", func(s *session.Settings) { s.IdleTimeout, s.AbsoluteTimeout = hour, hour }, "IdleTimeout is 1h0m0s: must be 0 or below AbsoluteTimeout"},
 		{"idle timeout below the absolute one", func(s *session.Settings) { s.IdleTimeout, s.AbsoluteTimeout = hour-ms, hour }, ""},
-		{"absolute timeout below the duration", func(s *session.Settings) { s.AbsoluteTimeout = hour }, ""},
-		{"looks that are never noted, duration", func(s *session.Settings) { s.SeenEvery = s.Duration }, "SeenEvery is 168h0m0s"},
-		{"looks that are never noted, idle", func(s *session.Settings) { s.SeenEvery, s.IdleTimeout = hour, hour }, "below IdleTimeout"},
-		{"looks that are never noted, absolute", func(s *session.Settings) { s.SeenEvery, s.AbsoluteTimeout = hour, hour }, "below AbsoluteTimeout"},
-		{"looks that are noted", func(s *session.Settings) { s.SeenEvery, s.IdleTimeout = time.Minute, hour }, ""},
-		{"ids that are never rotated", func(s *session.Settings) { s.RotateEvery, s.AbsoluteTimeout = hour, hour }, "RotateEvery is 1h0m0s"},
-		{"ids that are rotated less often than the duration", func(s *session.Settings) { s.RotateEvery = 30 * day }, ""},
+		{"absolute timeout below the lifetime", func(s *session.Settings) { s.AbsoluteTimeout = hour }, ""},
+		{"looks that are never noted, lifetime", func(s *session.Settings) { s.LastSeenResolution = s.Lifetime }, "LastSeenResolution is 168h0m0s"},
+		{"looks that are never noted, idle", func(s *session.Settings) { s.LastSeenResolution, s.IdleTimeout = hour, hour }, "below IdleTimeout"},
+		{"looks that are never noted, absolute", func(s *session.Settings) { s.LastSeenResolution, s.AbsoluteTimeout = hour, hour }, "below AbsoluteTimeout"},
+		{"looks that are noted", func(s *session.Settings) { s.LastSeenResolution, s.IdleTimeout = time.Minute, hour }, ""},
+		{"ids that are never renewed", func(s *session.Settings) { s.RenewEvery, s.AbsoluteTimeout = hour, hour }, "RenewEvery is 1h0m0s"},
+		{"ids that are renewed less often than the lifetime", func(s *session.Settings) { s.RenewEvery = 30 * day }, ""},
 		{"rolling", func(s *session.Settings) { s.Rolling = true }, ""},
-		{"rolling to an end that does not move", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Duration }, "Rolling is true and has no effect"},
-		{"rolling to a later end", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Duration+ms }, ""},
+		{"rolling to an end that does not move", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Lifetime }, "Rolling is true and has no effect"},
+		{"rolling to a later end", func(s *session.Settings) { s.Rolling, s.AbsoluteTimeout = true, s.Lifetime+ms }, ""},
 		{"rolling that only visitors have", func(s *session.Settings) {
-			s.Rolling, s.AbsoluteTimeout, s.AnonymousDuration = true, 12*hour, hour
+			s.Rolling, s.AbsoluteTimeout, s.AnonymousLifetime = true, 12*hour, hour
 		}, ""},
-		{"anonymous duration", func(s *session.Settings) { s.AnonymousDuration = hour }, ""},
-		{"anonymous duration at the duration", func(s *session.Settings) { s.AnonymousDuration = s.Duration }, "AnonymousDuration is 168h0m0s"},
-		{"anonymous duration above the absolute timeout", func(s *session.Settings) { s.AnonymousDuration, s.AbsoluteTimeout = 2*hour, hour }, "below AbsoluteTimeout"},
-		{"anonymous duration that would be none", func(s *session.Settings) { s.AnonymousDuration = time.Microsecond }, "AnonymousDuration is 1µs"},
-		{"negative anonymous duration", func(s *session.Settings) { s.AnonymousDuration = -hour }, "AnonymousDuration"},
+		{"anonymous lifetime", func(s *session.Settings) { s.AnonymousLifetime = hour }, ""},
+		{"anonymous lifetime at the lifetime", func(s *session.Settings) { s.AnonymousLifetime = s.Lifetime }, "AnonymousLifetime is 168h0m0s"},
+		{"anonymous lifetime above the absolute timeout", func(s *session.Settings) { s.AnonymousLifetime, s.AbsoluteTimeout = 2*hour, hour }, "below AbsoluteTimeout"},
+		{"anonymous lifetime that would be none", func(s *session.Settings) { s.AnonymousLifetime = time.Microsecond }, "AnonymousLifetime is 1µs"},
+		{"negative anonymous lifetime", func(s *session.Settings) { s.AnonymousLifetime = -hour }, "AnonymousLifetime"},
 
 		{"no store timeout", func(s *session.Settings) { s.StoreTimeout = session.Off }, ""},
 		{"negative store timeout", func(s *session.Settings) { s.StoreTimeout = -hour }, "StoreTimeout"},
@@ -159,16 +159,16 @@ func TestCheck(t *testing.T) {
 // TestOff: a time that is Off is the same as none, whatever its default.
 func TestOff(t *testing.T) {
 	s := session.Settings{
-		AnonymousDuration: session.Off, IdleTimeout: session.Off, AbsoluteTimeout: session.Off, SeenEvery: session.Off,
-		RotateEvery: session.Off, RotateGrace: session.Off, StoreTimeout: session.Off,
+		AnonymousLifetime: session.Off, IdleTimeout: session.Off, AbsoluteTimeout: session.Off, LastSeenResolution: session.Off,
+		RenewEvery: session.Off, RenewGrace: session.Off, StoreTimeout: session.Off,
 	}
 	require.NoError(t, s.Check())
 	for _, d := range s.Describe() {
 		switch d.Field {
-		case "RotateGrace", "StoreTimeout":
+		case "RenewGrace", "StoreTimeout":
 			require.Equal(t, "off", d.Value, d.Field)
 			require.True(t, d.Changed, d.Field)
-		case "AnonymousDuration", "IdleTimeout", "AbsoluteTimeout", "SeenEvery", "RotateEvery":
+		case "AnonymousLifetime", "IdleTimeout", "AbsoluteTimeout", "LastSeenResolution", "RenewEvery":
 			require.Equal(t, "off", d.Value, d.Field)
 			require.False(t, d.Changed, d.Field)
 		}
@@ -178,7 +178,7 @@ func TestOff(t *testing.T) {
 // TestWithDefaults: it changes nothing that is set.
 func TestWithDefaults(t *testing.T) {
 	s := session.Defaults()
-	s.Duration, s.CookieName, s.MaxSize, s.RotateGrace = hour, "sid", 1<<10, session.Off
+	s.Lifetime, s.CookieName, s.MaxSize, s.RenewGrace = hour, "sid", 1<<10, session.Off
 	again := s.WithDefaults()
 	s.Now, again.Now = nil, nil // functions cannot be compared
 	require.Equal(t, s, again)

@@ -52,25 +52,25 @@ func (s *Settings) checkEffect() error {
 		end    time.Duration
 		hint   string
 	}{
-		{"AnonymousDuration", s.AnonymousDuration, "Duration", s.Duration, "; sessions without a user must live shorter than others"},
-		{"AnonymousDuration", s.AnonymousDuration, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
-		{"IdleTimeout", s.IdleTimeout, "Duration", s.Duration, "; sessions that live longer than others can have a timeout of their own, by Session.SetIdleTimeout"},
+		{"AnonymousLifetime", s.AnonymousLifetime, "Lifetime", s.Lifetime, "; sessions without a user must live shorter than others"},
+		{"AnonymousLifetime", s.AnonymousLifetime, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"IdleTimeout", s.IdleTimeout, "Lifetime", s.Lifetime, "; sessions that live longer than others can have a timeout of their own, by Session.SetIdleTimeout"},
 		{"IdleTimeout", s.IdleTimeout, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
-		{"SeenEvery", s.SeenEvery, "Duration", s.Duration, ""},
-		{"SeenEvery", s.SeenEvery, "IdleTimeout", s.IdleTimeout, ""},
-		{"SeenEvery", s.SeenEvery, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
-		{"RotateEvery", s.RotateEvery, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"LastSeenResolution", s.LastSeenResolution, "Lifetime", s.Lifetime, ""},
+		{"LastSeenResolution", s.LastSeenResolution, "IdleTimeout", s.IdleTimeout, ""},
+		{"LastSeenResolution", s.LastSeenResolution, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
+		{"RenewEvery", s.RenewEvery, "AbsoluteTimeout", s.AbsoluteTimeout, ""},
 	} {
 		if t.value != 0 && t.end != 0 && t.value >= t.end {
 			return wrong("%s is %v: must be 0 or below %s, which is %v and ends sessions before%s", t.name, t.value, t.before, t.end, t.hint)
 		}
 	}
-	if s.Rolling && s.AnonymousDuration == 0 && s.AbsoluteTimeout != 0 && s.AbsoluteTimeout <= s.Duration {
+	if s.Rolling && s.AnonymousLifetime == 0 && s.AbsoluteTimeout != 0 && s.AbsoluteTimeout <= s.Lifetime {
 		return wrong("%s is true and has no effect: %s, which is %v, must be above %s, %v; or leave sessions not rolling",
-			setting("Rolling"), setting("AbsoluteTimeout"), s.AbsoluteTimeout, setting("Duration"), s.Duration)
+			setting("Rolling"), setting("AbsoluteTimeout"), s.AbsoluteTimeout, setting("Lifetime"), s.Lifetime)
 	}
-	if s.RotateEvery != 0 && s.RotateGrace > s.RotateEvery {
-		return wrong("%s is %v: must be at most %s, %v", setting("RotateGrace"), s.RotateGrace, setting("RotateEvery"), s.RotateEvery)
+	if s.RenewEvery != 0 && s.RenewGrace > s.RenewEvery {
+		return wrong("%s is %v: must be at most %s, %v", setting("RenewGrace"), s.RenewGrace, setting("RenewEvery"), s.RenewEvery)
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func inVariables(err error, values map[string]string) error {
 // in keeps the name of a field that the environment cannot give.
 func (s setting) in(values map[string]string) string {
 	switch {
-	case s == "Duration" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":
+	case s == "Lifetime" && values["SESSION_DURATION"] == "" && values["SESSION_COOKIE_AGE"] != "":
 		return "SESSION_COOKIE_AGE"
 	case s == "Keyring" && values[secretVariable] == "" && values[secretFileVariable] != "":
 		return secretFileVariable

@@ -432,7 +432,7 @@ func openSession(t *testing.T, c session.Codec) *session.Session {
 	settings.Codec = c
 	m, err := session.New(store.NewMemory(), settings)
 	require.NoError(t, err)
-	return m.Open(ctx, "")
+	return m.Session(ctx, "")
 }
 
 // TestWholeNumbersOfUnknownTypeHaveOneType, whatever their sign and position.

@@ -116,7 +116,7 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 						require.ErrorIs(t, err, store.ErrUnavailable)
 						require.ErrorContains(t, err, "did not answer within 50ms")
 						require.NotErrorIs(t, err, context.DeadlineExceeded, "which would be the client's")
-						a.manager.Error(w, r, err)
+						a.manager.WriteError(w, r, err)
 					})
 					require.GreaterOrEqual(t, time.Since(begin), patience)
 					require.Less(t, time.Since(begin), 10*time.Second)
@@ -139,7 +139,7 @@ func TestSaveOutlivesTheClientButNotForEver(t *testing.T) {
 	id := a.login("ada")
 	saved := func(stop string) error {
 		client, hangUp := context.WithCancel(ctx)
-		one := a.manager.Open(client, id)
+		one := a.manager.Session(client, id)
 		require.NoError(t, one.Set("n", 1))
 		look(one)
 		s.stop(stop)
@@ -169,7 +169,7 @@ func TestClientThatLeavesEndsItsLoad(t *testing.T) {
 			client, hangUp := context.WithCancel(ctx)
 			s.stop("get")
 			time.AfterFunc(10*time.Millisecond, hangUp)
-			_, err := a.manager.Open(client, id).Has("user")
+			_, err := a.manager.Session(client, id).Has("user")
 			require.ErrorIs(t, err, context.Canceled)
 			require.NotErrorIs(t, err, store.ErrUnavailable)
 			require.Empty(t, a.kinds())
@@ -182,7 +182,7 @@ func TestClientThatLeavesEndsItsLoad(t *testing.T) {
 		s.stop("get")
 		client, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
 		defer cancel()
-		_, err := a.manager.Open(client, id).Has("user")
+		_, err := a.manager.Session(client, id).Has("user")
 		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 		require.NotErrorIs(t, err, store.ErrUnavailable)
 	})
@@ -208,19 +208,19 @@ func TestStoreWithATimeoutOfItsOwn(t *testing.T) {
 
 // TestListsDoNotWaitForEver: operations without a session have the same bound.
 func TestListsDoNotWaitForEver(t *testing.T) {
-	for name, do := range map[string]func(m *session.Manager, handle string) error{
-		"Sessions": func(m *session.Manager, _ string) error { _, err := m.Sessions(ctx, "ada"); return err },
-		"End":      func(m *session.Manager, handle string) error { _, err := m.End(ctx, "ada", handle); return err },
-		"EndAll":   func(m *session.Manager, _ string) error { _, err := m.EndAll(ctx, "ada"); return err },
+	for name, do := range map[string]func(m *session.Manager, publicID string) error{
+		"Sessions":  func(m *session.Manager, _ string) error { _, err := m.UserSessions(ctx, "ada"); return err },
+		"Revoke":    func(m *session.Manager, publicID string) error { _, err := m.Revoke(ctx, "ada", publicID); return err },
+		"RevokeAll": func(m *session.Manager, _ string) error { _, err := m.RevokeAll(ctx, "ada"); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &stuck{Store: store.NewMemory(), wait: waits["Done"]}
 			a := newApp(t, s, patient)
-			_, handle := logIn(t, a.manager, "ada")
+			_, publicID := logIn(t, a.manager, "ada")
 			s.stop("get")
-			require.ErrorIs(t, do(a.manager, handle), store.ErrUnavailable)
+			require.ErrorIs(t, do(a.manager, publicID), store.ErrUnavailable)
 			s.stop("")
-			require.NoError(t, do(a.manager, handle))
+			require.NoError(t, do(a.manager, publicID))
 		})
 	}
 }
@@ -252,7 +252,7 @@ func TestContextOfAnOperation(t *testing.T) {
 		return nil
 	}
 	request := context.WithValue(ctx, name{}, "request")
-	one := a.manager.Open(request, id)
+	one := a.manager.Session(request, id)
 	s.stop("get")
 	look(one)
 	s.stop("set")

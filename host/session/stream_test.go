@@ -60,13 +60,13 @@ func TestServerSentEvents(t *testing.T) {
 		require.Equal(t, "ada", s.peek(id))
 		next <- struct{}{}
 		require.Equal(t, "data: 1", event())
-		position, err := session.NewKey[int]("position").Get(s.manager.Open(ctx, id))
+		position, err := session.NewKey[int]("position").Get(s.manager.Session(ctx, id))
 		require.NoError(t, err)
 		require.Zero(t, position)
 		require.NotContains(t, s.kinds(), session.EventFailed)
 		next <- struct{}{}
 		require.Equal(t, "data: 2", event())
-		require.NoError(t, s.manager.Open(ctx, id).Destroy())
+		require.NoError(t, s.manager.Session(ctx, id).Destroy())
 		next <- struct{}{}
 		require.Equal(t, "data: 3", event())
 		require.Equal(t, "text/event-stream", resp.Header.Get("Content-Type"))
@@ -174,7 +174,7 @@ func TestWebSocket(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, text, back)
 				if id != "" {
-					said, err := session.NewKey[string]("said").Get(s.manager.Open(ctx, id))
+					said, err := session.NewKey[string]("said").Get(s.manager.Session(ctx, id))
 					require.NoError(t, err)
 					require.Equal(t, text, said, "stored while the connection is open")
 				}
@@ -223,9 +223,9 @@ func readFrame(r io.Reader) (string, error) {
 	return string(payload), nil
 }
 
-// TestEarlyHintsThenRotation: an informational response is not the response, so
-// the new id and later changes still go out.
-func TestEarlyHintsThenRotation(t *testing.T) {
+// TestEarlyHintsThenTimedRenewal: an informational response is not the
+// response, so the new id and later changes still go out.
+func TestEarlyHintsThenTimedRenewal(t *testing.T) {
 	overProtocols(t, func(t *testing.T, http2 bool) {
 		s := newSite(t, http2, func(w http.ResponseWriter, r *http.Request) {
 			look(session.From(r))
@@ -233,7 +233,7 @@ func TestEarlyHintsThenRotation(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			require.NoError(t, session.From(r).Set("n", 1))
 			_, _ = io.WriteString(w, "x")
-		}, rotating)
+		}, renewing)
 		id := s.login("ada")
 		s.clock.advance(every)
 		got := s.get(id)
@@ -242,9 +242,9 @@ func TestEarlyHintsThenRotation(t *testing.T) {
 	})
 }
 
-// TestRotationOfAStream: a response that takes hours rotates when it begins and
-// never later.
-func TestRotationOfAStream(t *testing.T) {
+// TestTimedRenewalOfAStream: a response that takes hours gets its new id when
+// it begins and never later.
+func TestTimedRenewalOfAStream(t *testing.T) {
 	var a *app
 	h := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r)
@@ -254,7 +254,7 @@ func TestRotationOfAStream(t *testing.T) {
 		require.NoError(t, s.Set("n", 1))
 		require.NoError(t, s.Save())
 	}
-	a = newApp(t, store.NewMemory(), rotating)
+	a = newApp(t, store.NewMemory(), renewing)
 	b := a.browser()
 	b.set("user", "ada")
 	id := b.id()

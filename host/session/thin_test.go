@@ -179,7 +179,7 @@ func TestTheDefaultThinsForEachManager(t *testing.T) {
 		s.fail(on("get", store.ErrUnavailable), nil)
 		id := strings.Repeat("A", 43)
 		for range 1000 {
-			_, err := m.Open(ctx, id).Has("user")
+			_, err := m.Session(ctx, id).Has("user")
 			require.ErrorIs(t, err, store.ErrUnavailable)
 		}
 		require.Len(t, book.take(t), 1)

@@ -94,7 +94,7 @@ func TestWhatIsTooLargeIsNotCopied(t *testing.T) {
 		seal(&settings)
 		writer, err := session.New(s, settings)
 		require.NoError(t, err)
-		one := writer.Open(ctx, "")
+		one := writer.Session(ctx, "")
 		require.NoError(t, one.Set("big", make([]byte, size)))
 		require.NoError(t, one.Save())
 		id, err := one.ID()
@@ -112,7 +112,7 @@ func TestWhatIsTooLargeIsNotCopied(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		for range requests {
-			ok, err := reader.Open(ctx, id).Has("big")
+			ok, err := reader.Session(ctx, id).Has("big")
 			require.NoError(t, err)
 			require.False(t, ok)
 		}

@@ -47,7 +47,7 @@ func (a *app) sealedNow(id string) bool {
 // why.
 func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		before := newApp(t, s, rotating)
+		before := newApp(t, s, renewing)
 		end := before.clock.at(3 * day)
 		ada, eve, bob := before.browser(), before.browser(), before.browser()
 		ada.set("user", "ada")
@@ -57,14 +57,14 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 			require.NoError(t, s.Set("user", "bob"))
 		})
 
-		after := release(t, before, rotating, withKeyring(t), until(end))
+		after := release(t, before, renewing, withKeyring(t), until(end))
 		require.Equal(t, "ada", after.peek(ada.id()))
 		require.False(t, after.sealedNow(ada.id()), "a look writes nothing")
 		ada.at(after).set("n", 1)
 		require.Equal(t, "ada", after.peek(ada.id()))
 		require.True(t, after.sealedNow(ada.id()))
 
-		// A rotation also converts one form to the other.
+		// A timed renewal also converts one form to the other.
 		after.clock.advance(every)
 		was := eve.id()
 		eve.at(after).do(look)
@@ -72,12 +72,12 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 		require.True(t, after.sealedNow(eve.id()))
 		require.Equal(t, "eve", after.peek(was), "within the grace")
 
-		list, err := after.manager.Sessions(ctx, "bob")
+		list, err := after.manager.UserSessions(ctx, "bob")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, "bob", after.peek(bob.id()))
 		require.NotContains(t, after.kinds(), session.EventCorrupt)
-		n, err := after.manager.EndAll(ctx, "bob")
+		n, err := after.manager.RevokeAll(ctx, "bob")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		require.Empty(t, after.peek(bob.id()))
@@ -104,7 +104,7 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 func TestTurningSealingOnKeepsLogIns(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s)
-		life := session.Defaults().Duration
+		life := session.Defaults().Lifetime
 		bob := before.browser()
 		bob.do(func(s *session.Session) { require.NoError(t, s.LogIn("bob", nil)) })
 
@@ -113,7 +113,7 @@ func TestTurningSealingOnKeepsLogIns(t *testing.T) {
 		bob.at(after).set("user", "bob")
 		after.clock.advance(2 * day)
 		require.Equal(t, "bob", after.peek(bob.id()))
-		list, err := after.manager.Sessions(ctx, "bob")
+		list, err := after.manager.UserSessions(ctx, "bob")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.NotContains(t, after.kinds(), session.EventCorrupt)

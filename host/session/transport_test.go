@@ -137,7 +137,7 @@ func TestTransportsAreKeptApart(t *testing.T) {
 			require.Equal(t, "by token", a.peek(token))
 		})
 		t.Run("a refused one ends nothing", func(t *testing.T) {
-			for _, every := range []func(*session.Settings){tokens, func(s *session.Settings) { tokens(s); rotating(s) }} {
+			for _, every := range []func(*session.Settings){tokens, func(s *session.Settings) { tokens(s); renewing(s) }} {
 				other := newApp(t, s, every)
 				other.at(token, func(s *session.Session) { require.NoError(t, s.Destroy()) })
 				other.token(cookie, func(s *session.Session) { require.NoError(t, s.Destroy()) })
@@ -186,7 +186,7 @@ func TestTokenHeaderSetting(t *testing.T) {
 func TestTransportFromEnv(t *testing.T) {
 	s, err := session.FromEnv([]string{
 		"SESSION_COOKIE_SECURE=Auto", "SESSION_TRUSTED_PROXIES=10.0.0.0/8, Unix, 192.0.2.1,::ffff:10.1.2.3 , 2001:db8::/32",
-		"SESSION_TOKEN_HEADER=X-Session-Token", "SESSION_ROTATE_EVERY=600", "SESSION_ROTATE_GRACE=1m", "SESSION_SEEN_EVERY=60",
+		"SESSION_TOKEN_HEADER=X-Session-Token", "SESSION_RENEW_EVERY=600", "SESSION_RENEW_GRACE=1m", "SESSION_LAST_SEEN_RESOLUTION=60",
 	})
 	require.NoError(t, err)
 	require.Equal(t, session.SecureAuto, s.CookieSecure)
@@ -195,10 +195,10 @@ func TestTransportFromEnv(t *testing.T) {
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"),
 		netip.MustParsePrefix("::ffff:10.1.2.3/128"), netip.MustParsePrefix("2001:db8::/32"),
 	}, s.TrustedProxies)
-	require.Equal(t, []any{"X-Session-Token", every, grace, grace}, []any{s.TokenHeader, s.RotateEvery, s.RotateGrace, s.SeenEvery})
+	require.Equal(t, []any{"X-Session-Token", every, grace, grace}, []any{s.TokenHeader, s.RenewEvery, s.RenewGrace, s.LastSeenResolution})
 	for _, bad := range []string{
 		"SESSION_TRUSTED_PROXIES=10.0.0.0/33", "SESSION_TRUSTED_PROXIES=10.0.0.1,", "SESSION_TRUSTED_PROXIES=proxy", "SESSION_TRUSTED_PROXIES=unix:/run/x",
-		"SESSION_TOKEN_HEADER=X Token", "SESSION_COOKIE_SECURE=automatic", "SESSION_ROTATE_EVERY=x",
+		"SESSION_TOKEN_HEADER=X Token", "SESSION_COOKIE_SECURE=automatic", "SESSION_RENEW_EVERY=x",
 	} {
 		_, err := session.FromEnv([]string{bad})
 		require.ErrorIs(t, err, session.ErrSettings, bad)

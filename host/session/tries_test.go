@@ -33,7 +33,7 @@ func (c *contrary) Set(ctx context.Context, w store.Write) error {
 }
 
 // conflicting are the ways to meet conflicts, each with its own loop.
-var conflicting = map[string]func(s *session.Session, m *session.Manager, handle string) error{
+var conflicting = map[string]func(s *session.Session, m *session.Manager, publicID string) error{
 	"Save": func(s *session.Session, _ *session.Manager, _ string) error {
 		return errors.Join(s.Set("n", 2), s.Save())
 	},
@@ -56,12 +56,12 @@ var conflicting = map[string]func(s *session.Session, m *session.Manager, handle
 		return errors.Join(s.SetExpiry(time.Hour), s.Save())
 	},
 	"Destroy": func(s *session.Session, _ *session.Manager, _ string) error { return s.Destroy() },
-	"End": func(_ *session.Session, m *session.Manager, handle string) error {
-		_, err := m.End(ctx, "ada", handle)
+	"Revoke": func(_ *session.Session, m *session.Manager, publicID string) error {
+		_, err := m.Revoke(ctx, "ada", publicID)
 		return err
 	},
-	"EndAll": func(_ *session.Session, m *session.Manager, _ string) error {
-		_, err := m.EndAll(ctx, "ada")
+	"RevokeAll": func(_ *session.Session, m *session.Manager, _ string) error {
+		_, err := m.RevokeAll(ctx, "ada")
 		return err
 	},
 }
@@ -91,14 +91,14 @@ func TestAStoreThatCallsEverythingAConflict(t *testing.T) {
 					settings.OnEvent = func(context.Context, session.Event) {}
 					m, err := session.New(beneath, settings)
 					require.NoError(t, err)
-					id, handle := logIn(t, m, "ada")
-					s := m.Open(ctx, id)
+					id, publicID := logIn(t, m, "ada")
+					s := m.Session(ctx, id)
 					require.NoError(t, s.Set("user", "ada"))
 					require.NoError(t, s.Save())
 
 					beneath.on.Store(true)
 					begin := time.Now()
-					err = do(s, m, handle)
+					err = do(s, m, publicID)
 					took := time.Since(begin)
 					require.ErrorIs(t, err, session.ErrConflict)
 					require.Regexp(t, `\d+ tries in [\d.]+m?s to `, err.Error())
@@ -110,7 +110,7 @@ func TestAStoreThatCallsEverythingAConflict(t *testing.T) {
 					require.GreaterOrEqual(t, wait, time.Second)
 
 					beneath.on.Store(false)
-					require.NoError(t, do(m.Open(ctx, id), m, handle), "and nothing was broken by it")
+					require.NoError(t, do(m.Session(ctx, id), m, publicID), "and nothing was broken by it")
 				})
 			})
 		}
@@ -144,7 +144,7 @@ func TestAReadOfWhatIsAlwaysAConflict(t *testing.T) {
 			"Destroy": func(s *session.Session) error { return s.Destroy() },
 		} {
 			begin := time.Now()
-			require.ErrorIs(t, read(m.Open(ctx, id)), session.ErrConflict, name)
+			require.ErrorIs(t, read(m.Session(ctx, id)), session.ErrConflict, name)
 			require.LessOrEqual(t, time.Since(begin), 600*time.Millisecond, name)
 		}
 	})
@@ -154,7 +154,7 @@ func TestAReadOfWhatIsAlwaysAConflict(t *testing.T) {
 func TestAConflictWithoutEndIsAnswered(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		beneath := &contrary{Store: s, takes: 5 * time.Millisecond}
-		a := newApp(t, beneath, func(s *session.Settings) { s.StoreTimeout, s.RotateEvery = 200*time.Millisecond, time.Hour })
+		a := newApp(t, beneath, func(s *session.Settings) { s.StoreTimeout, s.RenewEvery = 200*time.Millisecond, time.Hour })
 		id := a.login("ada")
 		a.kinds()
 		beneath.on.Store(true)
@@ -164,7 +164,7 @@ func TestAConflictWithoutEndIsAnswered(t *testing.T) {
 			require.Equal(t, "1", got.Header.Get("Retry-After"))
 			require.Less(t, beneath.tries.Swap(0), int64(50))
 			require.Contains(t, a.kinds(), session.EventUnavailable)
-			a.clock.advance(2 * time.Hour) // the next request must rotate the id
+			a.clock.advance(2 * time.Hour) // the next request must renew the id
 		}
 		beneath.on.Store(false)
 		require.Equal(t, "ada", a.peek(id))

@@ -17,7 +17,7 @@ type userIndex struct {
 	record  Record
 	expect  int64
 	corrupt bool
-	entries map[string]indexEntry // by handle
+	entries map[string]indexEntry // by public id
 }
 
 func (m *Manager) userIndexKey(user string) storageKey {
@@ -126,22 +126,22 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 // looks up some at a time. absent remembers the results over several calls.
 func (m *Manager) prune(ctx context.Context, user string, e map[string]indexEntry, absent map[string]bool, now store.Millis) {
 	looks := 0
-	for handle, entry := range e {
+	for publicID, entry := range e {
 		if entry.until > now {
 			continue
 		}
-		gone, known := absent[handle]
+		gone, known := absent[publicID]
 		if !known {
-			if looks == lookPast {
+			if looks == indexLookups {
 				continue
 			}
 			looks++
-			_, is, err := m.listed(ctx, user, handle, entry, now)
+			_, is, err := m.indexedSession(ctx, user, publicID, entry, now)
 			gone = err == nil && is == sessionAbsent
-			absent[handle] = gone
+			absent[publicID] = gone
 		}
 		if gone {
-			delete(e, handle)
+			delete(e, publicID)
 		}
 	}
 }

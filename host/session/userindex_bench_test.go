@@ -26,7 +26,7 @@ func BenchmarkUserSessions(b *testing.B) {
 			m, err := New(store.NewMemory(), settings)
 			require.NoError(b, err)
 			ctx := context.Background()
-			s := m.Open(ctx, "")
+			s := m.Session(ctx, "")
 			if n > 0 {
 				require.NoError(b, s.LogIn("ada", nil))
 			}
@@ -38,7 +38,7 @@ func BenchmarkUserSessions(b *testing.B) {
 			b.Run(fmt.Sprintf("sealed=%v/look/%d", sealed, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					if ok, err := m.Open(ctx, s.id).Has("theme"); !ok || err != nil {
+					if ok, err := m.Session(ctx, s.id).Has("theme"); !ok || err != nil {
 						b.Fatal(ok, err)
 					}
 				}
@@ -49,7 +49,7 @@ func BenchmarkUserSessions(b *testing.B) {
 			b.Run(fmt.Sprintf("sealed=%v/login/%d", sealed, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					s := m.Open(ctx, "")
+					s := m.Session(ctx, "")
 					if err := s.LogIn("ada", nil); err != nil {
 						b.Fatal(err)
 					}
@@ -65,12 +65,12 @@ func BenchmarkUserSessions(b *testing.B) {
 // benchFill adds n entries to a list.
 func benchFill(b *testing.B, m *Manager, n int) {
 	now := m.now()
-	require.NoError(b, m.changeIndex(context.Background(), "ada", now+m.duration, func(e map[string]indexEntry) bool {
+	require.NoError(b, m.changeIndex(context.Background(), "ada", now+m.lifetime, func(e map[string]indexEntry) bool {
 		for i := range n {
-			handle := fmt.Sprintf("%022d", i)
+			publicID := fmt.Sprintf("%022d", i)
 			var key storageKey
 			binary.LittleEndian.PutUint64(key[:], uint64(i))
-			e[handle] = indexEntry{since: now, added: now, until: now + m.duration, keys: []storageKey{key}}
+			e[publicID] = indexEntry{since: now, added: now, until: now + m.lifetime, keys: []storageKey{key}}
 		}
 		return true
 	}))

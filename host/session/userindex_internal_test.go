@@ -29,10 +29,10 @@ func TestLargestList(t *testing.T) {
 		return len(value)
 	}
 	fill := func(keys int) error {
-		return m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
+		return m.changeIndex(ctx, "ada", now+m.lifetime, func(e map[string]indexEntry) bool {
 			clear(e)
 			for i := range maxUserSessions {
-				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.lifetime, keys: make([]storageKey, keys)}
 			}
 			return true
 		})
@@ -45,12 +45,12 @@ func TestLargestList(t *testing.T) {
 	n := (maxIndex - 2*recordHeader) / (rowLength + entryTimes + 2*len(storageKey{}))
 	require.Less(t, n, maxUserSessions)
 	for keys, room := 2, true; room; keys++ {
-		err := m.changeIndex(ctx, "ada", now+m.duration, func(e map[string]indexEntry) bool {
+		err := m.changeIndex(ctx, "ada", now+m.lifetime, func(e map[string]indexEntry) bool {
 			clear(e)
 			for i := range n {
-				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.duration, keys: make([]storageKey, 2)}
+				e[fmt.Sprintf("%022d", i)] = indexEntry{since: now - maxUserSessions + store.Millis(i), added: now, until: now + m.lifetime, keys: make([]storageKey, 2)}
 			}
-			e[fmt.Sprintf("%022d", n)] = indexEntry{since: now - maxUserSessions + store.Millis(n), added: now, until: now + m.duration, keys: make([]storageKey, keys)}
+			e[fmt.Sprintf("%022d", n)] = indexEntry{since: now - maxUserSessions + store.Millis(n), added: now, until: now + m.lifetime, keys: make([]storageKey, keys)}
 			return true
 		})
 		if room = err == nil; !room {
@@ -58,7 +58,7 @@ func TestLargestList(t *testing.T) {
 		}
 	}
 	require.Greater(t, size(), maxIndex-len(storageKey{}))
-	next := m.Open(ctx, "")
+	next := m.Session(ctx, "")
 	require.NoError(t, next.LogIn("ada", nil))
 	require.NoError(t, next.Save())
 	require.LessOrEqual(t, size(), maxIndex)
@@ -67,7 +67,7 @@ func TestLargestList(t *testing.T) {
 	has := func(i int) bool { _, ok := list.entries[fmt.Sprintf("%022d", i)]; return ok }
 	require.True(t, has(n), "of the others, the newest stay")
 	require.False(t, has(0))
-	user, err := m.Open(ctx, next.id).User()
+	user, err := m.Session(ctx, next.id).User()
 	require.NoError(t, err)
 	require.Equal(t, "ada", user)
 }
@@ -89,33 +89,33 @@ func TestStoreWithRoomForFewSessions(t *testing.T) {
 		ctx := context.Background()
 		var ids []string
 		for range 200 {
-			next := m.Open(ctx, "")
+			next := m.Session(ctx, "")
 			require.NoError(t, next.LogIn("ada", nil))
 			require.NoError(t, next.Save())
 			ids = append(ids, next.id)
 		}
-		list, err := m.Sessions(ctx, "ada")
+		list, err := m.UserSessions(ctx, "ada")
 		require.NoError(t, err)
 		require.Greater(t, len(list), 20)
 		require.Less(t, len(list), settings.MaxUserSessions)
 		require.Less(t, s.refused, 30, "not each log-in finds the bound anew")
 		living := 0
 		for _, id := range ids {
-			user, err := m.Open(ctx, id).User()
+			user, err := m.Session(ctx, id).User()
 			require.NoError(t, err)
 			if user == "ada" {
 				living++
 			}
 		}
 		require.Equal(t, len(list), living)
-		ended, err := m.EndAll(ctx, "ada")
+		ended, err := m.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, living, ended)
 	}
 	t.Run("for none", func(t *testing.T) {
 		m, err := New(&limited{Store: store.NewMemory(), most: 100}, Defaults())
 		require.NoError(t, err)
-		s := m.Open(context.Background(), "")
+		s := m.Session(context.Background(), "")
 		require.NoError(t, s.LogIn("ada", nil))
 		err = s.Save()
 		require.ErrorIs(t, err, ErrTooLarge)
@@ -133,10 +133,10 @@ func TestEntryFollows(t *testing.T) {
 		require.True(t, e.follow(key(0), key(n), 1000))
 	}
 	require.Len(t, e.keys, maxEntryKeys)
-	require.False(t, e.follow(key(0), key(99), 1000+healAfterFull), "all may still be at it")
+	require.False(t, e.follow(key(0), key(99), 1000+indexWaitFull), "all may still be at it")
 	require.Len(t, e.keys, maxEntryKeys)
 	late := indexEntry{added: e.added, keys: slices.Clone(e.keys)}
-	require.True(t, late.follow(key(0), key(99), 1000+healAfterFull+1), "they have failed")
+	require.True(t, late.follow(key(0), key(99), 1000+indexWaitFull+1), "they have failed")
 	require.Equal(t, []storageKey{key(99), key(0)}, late.keys)
 	require.True(t, e.follow(key(3), key(99), 1000), "the one that made it is seen by what comes from it")
 	require.Equal(t, []storageKey{key(99), key(3)}, e.keys)
@@ -159,7 +159,7 @@ func (l *limited) Set(ctx context.Context, w store.Write) error {
 // FuzzBinding: no bytes that a session or a list of sessions may hold lead to a
 // panic, and what is read from them is written again unchanged.
 func FuzzBinding(f *testing.F) {
-	b := binding{user: "ada", handle: "h", note: map[string]string{"browser": "x"}, until: 5}
+	b := binding{user: "ada", publicID: "h", note: map[string]string{"browser": "x"}, until: 5}
 	f.Add(b.encode())
 	f.Add(indexEntry{since: 1, added: 1, until: 2, keys: []storageKey{{1, 2, 3}}}.append(nil))
 	f.Add([]byte{})
@@ -183,11 +183,11 @@ func FuzzBinding(f *testing.F) {
 // FuzzIndexBlock: a list read from any bytes is corrupt or is written again
 // unchanged, and a lookup in it finds what decoding finds.
 func FuzzIndexBlock(f *testing.F) {
-	handle := func(n int) string { return fmt.Sprintf("%022d", n) }
+	publicID := func(n int) string { return fmt.Sprintf("%022d", n) }
 	f.Add([]byte(makeIndexBlock(nil)), 1)
 	f.Add([]byte(makeIndexBlock(map[string]indexEntry{
-		handle(1): {since: 1, added: 2, until: 3, keys: []storageKey{{1}}},
-		handle(2): {since: 1, added: 2, until: 3, keys: []storageKey{{1}, {2}, {3}}},
+		publicID(1): {since: 1, added: 2, until: 3, keys: []storageKey{{1}}},
+		publicID(2): {since: 1, added: 2, until: 3, keys: []storageKey{{1}, {2}, {3}}},
 	})), 2)
 	f.Add([]byte{255, 255, 255, 255}, 1)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
@@ -200,7 +200,7 @@ func FuzzIndexBlock(f *testing.F) {
 			require.ErrorIs(t, err, ErrDecode)
 			return
 		}
-		found := block.has([]byte(handle(n)), &storageKey{2})
+		found := block.has([]byte(publicID(n)), &storageKey{2})
 		entries, err := block.entries()
 		if err != nil {
 			require.ErrorIs(t, err, ErrDecode)
@@ -210,6 +210,6 @@ func FuzzIndexBlock(f *testing.F) {
 		if !slices.Equal(again, block) {
 			return // rows that are out of order or repeated
 		}
-		require.Equal(t, slices.Contains(entries[handle(n)].keys, storageKey{2}), found)
+		require.Equal(t, slices.Contains(entries[publicID(n)].keys, storageKey{2}), found)
 	})
 }

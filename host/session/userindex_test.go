@@ -20,20 +20,20 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 		every    time.Duration
 	}{
 		{"changes", nil, nil, func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
-		{"looks, with an expiry of its own", func(s *session.Settings) { s.Duration = hour },
+		{"looks, with an expiry of its own", func(s *session.Settings) { s.Lifetime = hour },
 			func(s *session.Session) error { return errors.Join(s.SetIdleTimeout(hour), s.SetExpiry(30*day)) },
 			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
-		{"looks, with an end of its own", func(s *session.Settings) { s.Duration = hour },
+		{"looks, with an end of its own", func(s *session.Settings) { s.Lifetime = hour },
 			func(s *session.Session) error {
 				return errors.Join(s.SetIdleTimeout(hour), s.SetExpiryTime(s0.Add(30*day)))
 			},
 			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
-		{"rolling looks", func(s *session.Settings) { s.Duration, s.Rolling = hour, true }, nil,
+		{"rolling looks", func(s *session.Settings) { s.Lifetime, s.Rolling = hour, true }, nil,
 			func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
-		{"an anonymous session that is bound", func(s *session.Settings) { s.AnonymousDuration = hour }, nil,
+		{"an anonymous session that is bound", func(s *session.Settings) { s.AnonymousLifetime = hour }, nil,
 			func(s *session.Session) error { return s.Set("n", 1) }, 6 * day},
-		{"looks and rotation", func(s *session.Settings) {
-			s.Duration, s.IdleTimeout, s.RotateEvery = 7*day, hour, hour/4
+		{"looks and timed renewal", func(s *session.Settings) {
+			s.Lifetime, s.IdleTimeout, s.RenewEvery = 7*day, hour, hour/4
 		}, nil, func(s *session.Session) error { _, err := s.Has("n"); return err }, hour / 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,9 +56,9 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 					user, ok := alive(t, a.manager, b.id())
 					require.True(t, ok, "step %d", i)
 					require.Equal(t, "ada", user)
-					require.Len(t, handles(t, a.manager, "ada"), 1, "step %d: alive and not listed", i)
+					require.Len(t, publicIDs(t, a.manager, "ada"), 1, "step %d: alive and not listed", i)
 				}
-				n, err := a.manager.EndAll(ctx, "ada")
+				n, err := a.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				require.Equal(t, 1, n)
 				_, ok := alive(t, a.manager, b.id())
@@ -66,18 +66,18 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 			})
 		})
 	}
-	t.Run("a longer duration after a restart", func(t *testing.T) {
+	t.Run("a longer lifetime after a restart", func(t *testing.T) {
 		s := store.NewMemory()
-		a := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = hour, hour-ms })
-		id, handle := logIn(t, a.manager, "ada")
-		longer := newApp(t, s, func(s *session.Settings) { s.Duration, s.IdleTimeout = 7*day, hour })
+		a := newApp(t, s, func(s *session.Settings) { s.Lifetime, s.IdleTimeout = hour, hour-ms })
+		id, publicID := logIn(t, a.manager, "ada")
+		longer := newApp(t, s, func(s *session.Settings) { s.Lifetime, s.IdleTimeout = 7*day, hour })
 		for range 10 {
 			longer.clock.advance(hour / 2)
-			look := longer.manager.Open(ctx, id)
+			look := longer.manager.Session(ctx, id)
 			_, err := look.User()
 			require.NoError(t, err)
 			require.NoError(t, look.Save())
-			require.Equal(t, []string{handle}, handles(t, longer.manager, "ada"))
+			require.Equal(t, []string{publicID}, publicIDs(t, longer.manager, "ada"))
 		}
 	})
 }
@@ -91,22 +91,22 @@ func TestListHealsItself(t *testing.T) {
 		_, kept := logIn(t, a.manager, "ada")
 		full := len(listOf(t, a, "ada"))
 		require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(lost)), clockStart))
-		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Equal(t, []string{kept}, publicIDs(t, a.manager, "ada"))
 		require.Len(t, listOf(t, a, "ada"), full, "it may be about to be stored")
 		a.clock.advance(hour + ms)
-		require.Equal(t, []string{kept}, handles(t, a.manager, "ada"))
+		require.Equal(t, []string{kept}, publicIDs(t, a.manager, "ada"))
 		require.Less(t, len(listOf(t, a, "ada")), full)
 		a.clock.advance(7 * day)
-		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		require.NotNil(t, listOf(t, a, "ada"), "the clock may be wrong, and the storage has the session")
 		sweep(t, s, a)
-		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		require.Nil(t, listOf(t, a, "ada"))
 
 		t.Run("one that cannot be read", func(t *testing.T) {
 			id, _ := logIn(t, a.manager, "eve")
 			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.millis()}))
-			require.Empty(t, handles(t, a.manager, "eve"))
+			require.Empty(t, publicIDs(t, a.manager, "eve"))
 		})
 		t.Run("a fault while healing hides nothing", func(t *testing.T) {
 			a.clock.ms.Store(clockStart)
@@ -115,9 +115,9 @@ func TestListHealsItself(t *testing.T) {
 			require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(gone)), clockStart))
 			a.clock.advance(hour + ms)
 			a.store.fail(on("set", store.ErrUnavailable), nil)
-			require.Equal(t, []string{stays}, handles(t, a.manager, "bob"))
+			require.Equal(t, []string{stays}, publicIDs(t, a.manager, "bob"))
 			a.store.fail(on("get", store.ErrUnavailable), nil)
-			_, err := a.manager.Sessions(ctx, "bob")
+			_, err := a.manager.UserSessions(ctx, "bob")
 			require.ErrorIs(t, err, store.ErrUnavailable)
 			a.store.fail(nil, nil)
 		})
@@ -140,7 +140,7 @@ func sweep(t *testing.T, s store.Store, a *app) {
 // out.
 func TestListStaysSmall(t *testing.T) {
 	s := store.NewMemory()
-	a := newApp(t, s, func(s *session.Settings) { s.Duration = hour })
+	a := newApp(t, s, func(s *session.Settings) { s.Lifetime = hour })
 	largest := 0
 	for range 100 {
 		sweep(t, s, a)
@@ -149,7 +149,7 @@ func TestListStaysSmall(t *testing.T) {
 		a.clock.advance(10 * time.Minute)
 	}
 	require.Less(t, largest, 13*100, "no more than two hours' worth")
-	require.Len(t, handles(t, a.manager, "ada"), 5)
+	require.Len(t, publicIDs(t, a.manager, "ada"), 5)
 }
 
 // TestListIsNotBoundByMaxSize, which is for a session.
@@ -158,7 +158,7 @@ func TestListIsNotBoundByMaxSize(t *testing.T) {
 	for range 30 {
 		logIn(t, m, "ada")
 	}
-	require.Len(t, handles(t, m, "ada"), 30)
+	require.Len(t, publicIDs(t, m, "ada"), 30)
 }
 
 // TestListThatIsCorrupt: an event does not say whose list it is, and log-ins go
@@ -167,19 +167,19 @@ func TestListThatIsCorrupt(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
 		require.NoError(t, s.Set(ctx, store.Write{Key: listKeyOf("ada"), Value: []byte("corrupt!!"), Now: clockStart}))
-		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		events := a.takeEvents()
 		require.Len(t, events, 1)
 		require.Equal(t, session.EventCorrupt, events[0].Kind)
 		require.Empty(t, events[0].Session, "a hash of the name would tell who it is")
 		require.NotContains(t, events[0].Err.Error(), "ada")
-		_, handle := logIn(t, a.manager, "ada")
-		require.Equal(t, []string{handle}, handles(t, a.manager, "ada"))
+		_, publicID := logIn(t, a.manager, "ada")
+		require.Equal(t, []string{publicID}, publicIDs(t, a.manager, "ada"))
 	})
 }
 
 // TestSecretsRotateWithoutLosingLists: if the old secret is kept for twice the
-// duration, as NewKeyring asks, every live session stays listed.
+// lifetime, as NewKeyring asks, every live session stays listed.
 func TestSecretsRotateWithoutLosingLists(t *testing.T) {
 	s := store.NewMemory()
 	before := newApp(t, s, func(s *session.Settings) { s.Keyring = keyring(t, secretOld) })
@@ -197,8 +197,8 @@ func TestSecretsRotateWithoutLosingLists(t *testing.T) {
 		user, ok := alive(t, a.manager, id)
 		require.True(t, ok, "day %d", day1)
 		require.Equal(t, "ada", user)
-		require.Len(t, handles(t, a.manager, "ada"), 1, "day %d", day1)
-		change := a.manager.Open(ctx, id)
+		require.Len(t, publicIDs(t, a.manager, "ada"), 1, "day %d", day1)
+		change := a.manager.Session(ctx, id)
 		require.NoError(t, change.Set("day", day1))
 		require.NoError(t, change.Save())
 		require.NotContains(t, a.kinds(), session.EventCorrupt)

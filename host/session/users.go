@@ -20,11 +20,11 @@ import (
 
 // Errors of LogIn's arguments.
 var (
-	// ErrUser is returned when a user's name cannot be kept.
-	ErrUser = errors.New("session: invalid user")
+	// ErrInvalidUser is returned when a user's name cannot be kept.
+	ErrInvalidUser = errors.New("session: invalid user")
 
-	// ErrNote is returned when a note about a session cannot be kept.
-	ErrNote = errors.New("session: invalid note")
+	// ErrInvalidNote is returned when a note about a session cannot be kept.
+	ErrInvalidNote = errors.New("session: invalid note")
 )
 
 // Limits of LogIn's arguments, in bytes.
@@ -35,13 +35,13 @@ const (
 
 // UserSession is a session of a user in a list of them.
 type UserSession struct {
-	// Handle names the session to its user. It stays the same while the session lives,
-	// and someone who knows it can do nothing but ask the application to end the
-	// session.
-	Handle string
+	// PublicID names the session to its user. It stays the same while the session
+	// lives, and someone who knows it can do nothing but ask the application to end
+	// the session.
+	PublicID string
 
 	// LoggedIn is when the user logged in with it, which may be later than Created.
-	LoggedIn, Created, Seen, Expires time.Time
+	LoggedIn, Created, LastSeen, Expires time.Time
 
 	// Note is what the application recorded at log-in: the browser, the address,
 	// whatever it chose.
@@ -49,17 +49,17 @@ type UserSession struct {
 }
 
 // LogIn binds the session to a user, in place of the one it was bound to, and
-// renews its id. [Manager.Sessions] then finds the session, and [Manager.End]
-// ends it. The user recognises the session by the note; keep in it what the law
-// and your users agree to, such as
+// renews its id. [Manager.UserSessions] then finds the session, and
+// [Manager.Revoke] ends it. The user recognises the session by the note; keep
+// in it what the law and your users agree to, such as
 //
 //	map[string]string{"browser": r.UserAgent(), "address": r.RemoteAddr}
 //
-// It takes effect when the session is saved. It returns ErrUser for a name that
-// is empty, too long, or has a NUL in it, ErrNote for a note that is too long or
-// has one, and ErrHeadersSent like [Session.Renew]. A user who then has more
-// sessions than Settings.MaxUserSessions loses the one whose log-in is the
-// oldest.
+// It takes effect when the session is saved. It returns ErrInvalidUser for a
+// name that is empty, too long, or has a NUL in it, ErrInvalidNote for a note
+// that is too long or has one, and ErrHeadersSent like [Session.Renew]. A user
+// who then has more sessions than Settings.MaxUserSessions loses the one whose
+// log-in is the oldest.
 //
 // The values stay, and so do the session's own expiry and timeouts, unless they
 // were another user's. If values of another user may be in it, begin anew with
@@ -69,28 +69,28 @@ type UserSession struct {
 // user, within half a minute, gets the session of the first.
 func (s *Session) LogIn(user string, note map[string]string) error {
 	if user == "" || len(user) > MaxUser || strings.ContainsRune(user, 0) {
-		return fmt.Errorf("%w: a user's name has %d bytes: must have 1 to %d and no NUL", ErrUser, len(user), MaxUser)
+		return fmt.Errorf("%w: a user's name has %d bytes: must have 1 to %d and no NUL", ErrInvalidUser, len(user), MaxUser)
 	}
 	size := 0
 	for name, value := range note {
 		size += len(name) + len(value)
 		if strings.ContainsRune(name, 0) || strings.ContainsRune(value, 0) {
-			return fmt.Errorf("%w: the note %.40q has a NUL: must have none", ErrNote, name)
+			return fmt.Errorf("%w: the note %.40q has a NUL: must have none", ErrInvalidNote, name)
 		}
 	}
 	if size > MaxNote {
-		return fmt.Errorf("%w: the note has %d bytes: must have at most %d", ErrNote, size, MaxNote)
+		return fmt.Errorf("%w: the note has %d bytes: must have at most %d", ErrInvalidNote, size, MaxNote)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	handle, err := s.manager.newHandle()
+	publicID, err := s.manager.newPublicID()
 	if err != nil {
 		return err
 	}
 	if err := s.renewLocked(); err != nil {
 		return err
 	}
-	s.bind = &binding{user: user, handle: handle, note: maps.Clone(note)}
+	s.bind = &binding{user: user, publicID: publicID, note: maps.Clone(note)}
 	return nil
 }
 
@@ -101,11 +101,11 @@ func (s *Session) User() (string, error) {
 	return b.user, err
 }
 
-// Handle returns the name of this session in its user's list, or empty if it is
-// bound to nobody.
-func (s *Session) Handle() (string, error) {
+// PublicID returns the name of this session in its user's list, or empty if it
+// is bound to nobody.
+func (s *Session) PublicID() (string, error) {
 	b, err := s.bound()
-	return b.handle, err
+	return b.publicID, err
 }
 
 func (s *Session) bound() (binding, error) {
@@ -121,10 +121,10 @@ func (s *Session) bound() (binding, error) {
 	return b, nil
 }
 
-// Sessions lists the sessions of a user, oldest log-in first. It lists every one
-// that is alive: a session that is not in the list does not count, whatever the
-// storage has lost. It drops entries of sessions that are gone.
-func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, error) {
+// UserSessions lists the sessions of a user, oldest log-in first. It lists
+// every one that is alive: a session that is not in the list does not count,
+// whatever the storage has lost. It drops entries of sessions that are gone.
+func (m *Manager) UserSessions(ctx context.Context, user string) ([]UserSession, error) {
 	now := m.now()
 	list, err := m.loadIndex(ctx, user, now)
 	if err != nil {
@@ -138,8 +138,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 	vanished := make(map[string]indexEntry)
 	t := triesOf(ctx)
 	for len(entries) > 0 {
-		for handle, entry := range entries {
-			session, is, err := m.listed(ctx, user, handle, entry, now)
+		for publicID, entry := range entries {
+			session, is, err := m.indexedSession(ctx, user, publicID, entry, now)
 			if err != nil {
 				return nil, err
 			}
@@ -147,7 +147,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 				sessions = append(sessions, session)
 			}
 			if is != sessionAbsent {
-				delete(entries, handle)
+				delete(entries, publicID)
 			}
 		}
 		if len(entries) == 0 {
@@ -159,60 +159,61 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]UserSession, err
 		if list, err = m.loadIndex(ctx, user, now); err != nil {
 			return nil, err
 		}
-		for handle, entry := range entries {
-			next, ok := list.entries[handle]
+		for publicID, entry := range entries {
+			next, ok := list.entries[publicID]
 			switch {
 			case !ok:
-				delete(entries, handle)
+				delete(entries, publicID)
 			case !next.same(entry):
-				entries[handle], missed[handle] = next, 0
-			case missed[handle] == 0:
-				missed[handle] = 1
+				entries[publicID], missed[publicID] = next, 0
+			case missed[publicID] == 0:
+				missed[publicID] = 1
 			default:
-				delete(entries, handle)
-				if now-entry.added > healAfter {
-					vanished[handle] = entry
+				delete(entries, publicID)
+				if now-entry.added > indexWait {
+					vanished[publicID] = entry
 				}
 			}
 		}
 	}
 	// An entry that could not be dropped is not shown the next time either.
-	_ = m.drop(ctx, user, vanished)
+	_ = m.dropVanished(ctx, user, vanished)
 	slices.SortFunc(sessions, func(a, b UserSession) int {
-		return cmp.Or(a.LoggedIn.Compare(b.LoggedIn), strings.Compare(a.Handle, b.Handle))
+		return cmp.Or(a.LoggedIn.Compare(b.LoggedIn), strings.Compare(a.PublicID, b.PublicID))
 	})
 	return sessions, nil
 }
 
-// End ends the session of a user that has the handle, and reports whether there
-// was one. After it has returned without an error, no request brings the session
-// back, not even one that was just about to make it, whatever the storage loses:
-// see [EventUnlisted]. Errors are those of the storage; call it again then.
-func (m *Manager) End(ctx context.Context, user, handle string) (ended bool, err error) {
-	n, err := m.endWhere(ctx, user, func(h string) bool { return h == handle })
+// Revoke ends the session of a user that has the public id, and reports whether
+// there was one. After it has returned without an error, no request brings the
+// session back, not even one that was just about to make it, whatever the
+// storage loses: see [EventUnlisted]. Errors are those of the storage; call it
+// again then.
+func (m *Manager) Revoke(ctx context.Context, user, publicID string) (ended bool, err error) {
+	n, err := m.revokeWhere(ctx, user, func(h string) bool { return h == publicID })
 	return n > 0, err
 }
 
-// EndAll ends all sessions of a user but those whose handles are given, and
-// returns how many; otherwise it is like End. It ends those that were there when
-// it was called: one that the user begins meanwhile may stay.
+// RevokeAll ends all sessions of a user but those whose public ids are given,
+// and returns how many; otherwise it is like Revoke. It ends those that were
+// there when it was called: one that the user begins meanwhile may stay.
 //
 // To end all but the session of a request, for example after a change of the
 // password, save it first, or what it was before is ended, too:
 //
 //	err := errors.Join(s.LogIn(user, note), s.Save())
-//	handle, _ := s.Handle()
-//	n, err := manager.EndAll(ctx, user, handle)
-func (m *Manager) EndAll(ctx context.Context, user string, except ...string) (n int, err error) {
-	return m.endWhere(ctx, user, func(h string) bool { return !slices.Contains(except, h) })
+//	publicID, _ := s.PublicID()
+//	n, err := manager.RevokeAll(ctx, user, publicID)
+func (m *Manager) RevokeAll(ctx context.Context, user string, except ...string) (n int, err error) {
+	return m.revokeWhere(ctx, user, func(h string) bool { return !slices.Contains(except, h) })
 }
 
-func (m *Manager) endWhere(ctx context.Context, user string, which func(handle string) bool) (n int, err error) {
+func (m *Manager) revokeWhere(ctx context.Context, user string, which func(publicID string) bool) (n int, err error) {
 	list, err := m.loadIndex(ctx, user, m.now())
 	if err != nil {
 		return 0, err
 	}
-	maps.DeleteFunc(list.entries, func(handle string, _ indexEntry) bool { return !which(handle) })
+	maps.DeleteFunc(list.entries, func(publicID string, _ indexEntry) bool { return !which(publicID) })
 	if len(list.entries) == 0 && !list.corrupt {
 		return 0, nil
 	}
@@ -222,27 +223,27 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	var failed error
 	err = m.changeIndex(ctx, user, 0, func(e map[string]indexEntry) bool {
 		changed := false
-		for handle := range targets {
+		for publicID := range targets {
 			// The entry as it is now: a session that got a new id meanwhile has it here
 			// before it is stored under it.
-			entry, ok := e[handle]
+			entry, ok := e[publicID]
 			if !ok {
-				entry = targets[handle]
+				entry = targets[publicID]
 			}
 			for _, key := range entry.keys {
 				if done[key] {
 					continue
 				}
 				var was bool
-				if was, failed = m.endKey(ctx, key, nil); failed != nil {
+				if was, failed = m.revokeKey(ctx, key, nil); failed != nil {
 					return false
 				}
 				done[key] = true
 				if was {
-					were[handle] = true
+					were[publicID] = true
 				}
 			}
-			delete(e, handle)
+			delete(e, publicID)
 			changed = changed || ok
 		}
 		return changed
@@ -256,11 +257,11 @@ func (m *Manager) endWhere(ctx context.Context, user string, which func(handle s
 	return len(were), nil
 }
 
-// endKey replaces a session, or one that is about to be stored, by a record that
-// says that it has ended, and reports whether there was one. No session reaches
-// the record's revision, so no commit takes it for what it knows. The event gives
-// the reason, if there is one.
-func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
+// revokeKey replaces a session, or one that is about to be stored, by a record
+// that says that it has ended, and reports whether there was one. No session
+// reaches the record's revision, so no commit takes it for what it knows. The
+// event gives the reason, if there is one.
+func (m *Manager) revokeKey(ctx context.Context, key storageKey, why error) (was bool, err error) {
 	now, user, transport := m.now(), "", TransportAny
 	switch old, err := m.records.Load(ctx, key[:], unjudged); {
 	case err == nil:
@@ -281,11 +282,11 @@ func (m *Manager) endKey(ctx context.Context, key storageKey, why error) (was bo
 }
 
 const (
-	// healAfter is how long an entry may wait for its session: it is listed first, so
+	// indexWait is how long an entry may wait for its session: it is listed first, so
 	// that a session is never alive and not listed. In a full list, entries wait for
 	// the shorter time.
-	healAfter     = endedFor
-	healAfterFull = store.Millis(time.Minute / time.Millisecond)
+	indexWait     = endedFor
+	indexWaitFull = store.Millis(time.Minute / time.Millisecond)
 
 	// maxIndex bounds a list in bytes; it has room for ten thousand sessions.
 	maxIndex = 1 << 20
@@ -300,9 +301,9 @@ const (
 	sessionAlive
 )
 
-// listed looks up an entry's session, and returns it as lists show it if it is
-// alive.
-func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
+// indexedSession looks up an entry's session, and returns it as lists show it
+// if it is alive.
+func (m *Manager) indexedSession(ctx context.Context, user, publicID string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
 	for _, key := range entry.keys {
 		r, err := m.records.Load(ctx, key[:], unjudged)
 		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
@@ -312,7 +313,7 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 			return u, sessionAbsent, err
 		}
 		b, ok := bindingOf(&overlay{}, r.Values)
-		if r.State != RecordSession || !ok || b.user != user || b.handle != handle {
+		if r.State != RecordSession || !ok || b.user != user || b.publicID != publicID {
 			continue
 		}
 		if m.ended(&r, now) {
@@ -320,10 +321,10 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 			continue
 		}
 		return UserSession{
-			Handle:   handle,
+			PublicID: publicID,
 			LoggedIn: entry.since.Time(),
 			Created:  r.Created.Time(),
-			Seen:     r.Seen.Time(),
+			LastSeen: r.LastSeen.Time(),
 			Expires:  m.endOf(&r).Time(),
 			Note:     b.note,
 		}, sessionAlive, nil
@@ -333,27 +334,27 @@ func (m *Manager) listed(ctx context.Context, user, handle string, entry indexEn
 
 // binding is what a session knows of its user; it is one of its values.
 type binding struct {
-	user, handle string
-	note         map[string]string
-	until        store.Millis // how long the list of the user's sessions lasts
+	user, publicID string
+	note           map[string]string
+	until          store.Millis // how long the list of the user's sessions lasts
 }
 
 const (
-	userKey    = reservedPrefix + "user"
-	handleSize = 16
+	userKey      = reservedPrefix + "user"
+	publicIDSize = 16
 )
 
-func (m *Manager) newHandle() (string, error) {
-	var bits [handleSize]byte
+func (m *Manager) newPublicID() (string, error) {
+	var bits [publicIDSize]byte
 	if _, err := io.ReadFull(m.settings.Rand, bits[:]); err != nil {
-		return "", fmt.Errorf("session: no random bits for a handle: %w", err)
+		return "", fmt.Errorf("session: no random bits for a public id: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(bits[:]), nil
 }
 
 func (b *binding) encode() []byte {
 	data := binary.LittleEndian.AppendUint64(nil, uint64(b.until))
-	data = abi.AppendPair(data, b.user, b.handle)
+	data = abi.AppendPair(data, b.user, b.publicID)
 	for _, name := range slices.Sorted(maps.Keys(b.note)) {
 		data = abi.AppendPair(data, name, b.note[name])
 	}
@@ -362,7 +363,7 @@ func (b *binding) encode() []byte {
 
 // boundTo is the part of bindingOf that each read of a session needs. Its results
 // lie within the values.
-func boundTo(values Values) (user, handle []byte, ok bool) {
+func boundTo(values Values) (user, publicID []byte, ok bool) {
 	if !values.own {
 		return nil, nil, false // the usual case: nothing of ours is in it
 	}
@@ -374,8 +375,8 @@ func boundTo(values Values) (user, handle []byte, ok bool) {
 	if !ok {
 		return nil, nil, false
 	}
-	handle, _, ok = bytes.Cut(data, []byte{0})
-	return user, handle, ok
+	publicID, _, ok = bytes.Cut(data, []byte{0})
+	return user, publicID, ok
 }
 
 // bindingOf reads the binding among a session's values.
@@ -385,7 +386,7 @@ func bindingOf(o *overlay, base Values) (b binding, ok bool) {
 		return b, false
 	}
 	b.until = store.Millis(binary.LittleEndian.Uint64(data))
-	b.user, b.handle, data, ok = abi.NextPair(data[8:])
+	b.user, b.publicID, data, ok = abi.NextPair(data[8:])
 	for ok && len(data) > 0 {
 		var name, value string
 		if name, value, data, ok = abi.NextPair(data); ok {

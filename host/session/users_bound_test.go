@@ -27,18 +27,18 @@ func TestMaxUserSessions(t *testing.T) {
 		bob, _ := logIn(t, a.manager, "bob")
 		var ids, names []string
 		for i := range 6 {
-			inFlight := a.manager.Open(ctx, "")
+			inFlight := a.manager.Session(ctx, "")
 			if i >= 3 {
-				inFlight = a.manager.Open(ctx, ids[i-3])
+				inFlight = a.manager.Session(ctx, ids[i-3])
 				user, err := inFlight.User()
 				require.NoError(t, err)
 				require.Equal(t, "ada", user, "the oldest, before")
 			}
 			a.takeEvents()
-			id, handle := logIn(t, a.manager, "ada")
-			ids, names = append(ids, id), append(names, handle)
+			id, publicID := logIn(t, a.manager, "ada")
+			ids, names = append(ids, id), append(names, publicID)
 			events := a.takeEvents()
-			require.Equal(t, names[max(0, i-2):], handles(t, a.manager, "ada"))
+			require.Equal(t, names[max(0, i-2):], publicIDs(t, a.manager, "ada"))
 			for j, id := range ids {
 				_, ok := alive(t, a.manager, id)
 				require.Equal(t, j > i-3, ok, "session %d after log-in %d", j, i)
@@ -64,7 +64,7 @@ func TestMaxUserSessions(t *testing.T) {
 // used since.
 func TestOldestIsByLogIn(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, atMost(2), func(s *session.Settings) { s.RotateEvery = time.Minute })
+		a := newApp(t, s, atMost(2), func(s *session.Settings) { s.RenewEvery = time.Minute })
 		early := a.browser()
 		early.set("basket", 1)
 		a.clock.advance(time.Second)
@@ -91,7 +91,7 @@ func TestOldestIsByLogIn(t *testing.T) {
 		logs(a.browser())
 		is(false, third)
 		is(true, early)
-		list, err := a.manager.Sessions(ctx, "ada")
+		list, err := a.manager.UserSessions(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, a.clock.at(0), list[0].Created)
 		require.Greater(t, list[0].LoggedIn.Sub(list[0].Created), time.Minute)
@@ -137,7 +137,7 @@ func TestLogInAgainWithOneSession(t *testing.T) {
 			got := b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 			require.Equal(t, http.StatusOK, got.StatusCode)
 			require.Equal(t, map[string]any{"basket": int64(1)}, b.values())
-			require.Len(t, handles(t, a.manager, "ada"), 1)
+			require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 		}
 		a.clock.advance(time.Second)
 		other := a.browser()
@@ -181,7 +181,7 @@ func TestLogInsAtOnceKeepTheBound(t *testing.T) {
 			var mu sync.Mutex
 			var ids []string
 			together(24, func(i int) {
-				s := ms[i%len(ms)].Open(ctx, "")
+				s := ms[i%len(ms)].Session(ctx, "")
 				if err := s.LogIn("ada", nil); err != nil {
 					t.Error(err)
 				}
@@ -206,11 +206,11 @@ func TestLogInsAtOnceKeepTheBound(t *testing.T) {
 			}
 			require.LessOrEqual(t, living, most)
 			require.NotZero(t, living)
-			require.Len(t, handles(t, ms[1], "ada"), living)
+			require.Len(t, publicIDs(t, ms[1], "ada"), living)
 			last, _ := logIn(t, ms[2], "ada")
 			_, ok := alive(t, ms[3], last)
 			require.True(t, ok, "the newest is not refused")
-			_, err := ms[0].EndAll(ctx, "ada")
+			_, err := ms[0].RevokeAll(ctx, "ada")
 			require.NoError(t, err)
 		}
 	})
@@ -244,7 +244,7 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 			} else {
 				a.store.fail(fault, nil)
 			}
-			next := a.manager.Open(ctx, "")
+			next := a.manager.Session(ctx, "")
 			require.NoError(t, next.LogIn("ada", nil))
 			_ = next.Save()
 			a.store.fail(nil, nil)
@@ -258,7 +258,7 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 						living++
 					}
 				}
-				listed := len(handles(t, a.manager, "ada"))
+				listed := len(publicIDs(t, a.manager, "ada"))
 				require.LessOrEqual(t, listed, 2, "step %d", step)
 				if after {
 					// One session may be stored whose id got lost with the
@@ -299,7 +299,7 @@ func TestProbe(t *testing.T) {
 		return n
 	}
 	for i := range 15_000 {
-		probe := m.Open(ctx, "")
+		probe := m.Session(ctx, "")
 		require.NoError(t, probe.LogIn("probe", nil))
 		require.NoError(t, probe.Save(), "log-in %d", i)
 		if i%500 == 499 {
@@ -307,12 +307,12 @@ func TestProbe(t *testing.T) {
 			require.NoError(t, err)
 			_, ok := alive(t, m, id)
 			require.True(t, ok)
-			require.Len(t, handles(t, m, "probe"), settings.MaxUserSessions)
+			require.Len(t, publicIDs(t, m, "probe"), settings.MaxUserSessions)
 			require.LessOrEqual(t, records(), 3*settings.MaxUserSessions, "log-in %d", i)
 		}
 		clock.advance(time.Minute)
 	}
-	n, err := m.EndAll(ctx, "probe")
+	n, err := m.RevokeAll(ctx, "probe")
 	require.NoError(t, err)
 	require.Equal(t, settings.MaxUserSessions, n)
 }
@@ -334,5 +334,5 @@ func TestLowerMaxUserSessions(t *testing.T) {
 		_, ok := alive(t, a.manager, id)
 		require.Equal(t, i >= 41, ok, fmt.Sprint(i))
 	}
-	require.Len(t, handles(t, a.manager, "ada"), 10)
+	require.Len(t, publicIDs(t, a.manager, "ada"), 10)
 }

@@ -23,11 +23,11 @@ type trial struct {
 	ids     map[string]bool
 }
 
-const trialRotation = time.Hour
+const trialRenewal = time.Hour
 
 func newTrial(t *testing.T, s store.Store, seal func(*session.Settings)) *trial {
 	t.Helper()
-	change := func(s *session.Settings) { s.RotateEvery, s.IdleTimeout = trialRotation, 3*hour }
+	change := func(s *session.Settings) { s.RenewEvery, s.IdleTimeout = trialRenewal, 3*hour }
 	tr := &trial{t: t, a: newApp(t, s, change, seal), ids: make(map[string]bool)}
 	tr.b = tr.a.browser()
 	settings := session.Defaults()
@@ -61,20 +61,20 @@ func (tr *trial) listed(when string) (n int) {
 	tr.t.Helper()
 	known := make(map[string]bool)
 	for _, user := range []string{"ada", "bob"} {
-		for _, handle := range handles(tr.t, tr.outside, user) {
-			known[user+" "+handle] = true
+		for _, publicID := range publicIDs(tr.t, tr.outside, user) {
+			known[user+" "+publicID] = true
 		}
 	}
 	for id := range tr.ids {
-		s := tr.outside.Open(ctx, id)
+		s := tr.outside.Session(ctx, id)
 		user, err := s.User()
 		require.NoError(tr.t, err)
 		if user == "" {
 			continue
 		}
-		handle, err := s.Handle()
+		publicID, err := s.PublicID()
 		require.NoError(tr.t, err)
-		require.True(tr.t, known[user+" "+handle], "%s: a session is alive and not listed", when)
+		require.True(tr.t, known[user+" "+publicID], "%s: a session is alive and not listed", when)
 		n++
 	}
 	return n
@@ -87,15 +87,15 @@ var trials = []struct {
 	do   func(s *session.Session) error
 	keep bool // the session should live on, whatever fails
 }{
-	{"a look with rotation", trialRotation, func(s *session.Session) error { _, err := s.Has("basket"); return err }, true},
+	{"a look with timed renewal", trialRenewal, func(s *session.Session) error { _, err := s.Has("basket"); return err }, true},
 	{"a look that moves the idle end", 0, func(s *session.Session) error { _, err := s.Has("basket"); return err }, true},
 	{"a change", 0, func(s *session.Session) error { return s.Set("n", 1) }, true},
-	{"a change with rotation", trialRotation, func(s *session.Session) error { return s.Set("n", 1) }, true},
+	{"a change with timed renewal", trialRenewal, func(s *session.Session) error { return s.Set("n", 1) }, true},
 	{"a longer life", 0, func(s *session.Session) error { return s.SetExpiry(30 * day) }, true},
 	{"renewal", 0, func(s *session.Session) error { return s.Renew() }, true},
 	{"log-in again", 0, func(s *session.Session) error { return s.LogIn("ada", nil) }, true},
 	{"log-in of another", 0, func(s *session.Session) error { return s.LogIn("bob", nil) }, true},
-	{"log-out", trialRotation, func(s *session.Session) error { return s.Destroy() }, false},
+	{"log-out", trialRenewal, func(s *session.Session) error { return s.Destroy() }, false},
 	{"clear", 0, func(s *session.Session) error { return s.Clear() }, true},
 }
 
@@ -140,7 +140,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 						}
 						tr.listed(fmt.Sprint("afterwards, step ", step))
 						for _, user := range []string{"ada", "bob"} {
-							_, err := tr.outside.EndAll(ctx, user)
+							_, err := tr.outside.RevokeAll(ctx, user)
 							require.NoError(t, err)
 						}
 						require.Zero(t, tr.listed("in the end"))
@@ -154,7 +154,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 	}
 }
 
-// TestFaultsWhileEnding: whichever call fails, EndAll returns an error, and a
+// TestFaultsWhileEnding: whichever call fails, RevokeAll returns an error, and a
 // second call ends the rest.
 func TestFaultsWhileEnding(t *testing.T) {
 	for _, after := range []bool{false, true} {
@@ -182,12 +182,12 @@ func TestFaultsWhileEnding(t *testing.T) {
 				} else {
 					a.store.fail(fault, nil)
 				}
-				_, err := a.manager.EndAll(ctx, "ada")
+				_, err := a.manager.RevokeAll(ctx, "ada")
 				a.store.fail(nil, nil)
 				if hit && err == nil {
 					t.Fatalf("call %d failed unseen", step)
 				}
-				shown := len(handles(t, a.manager, "ada"))
+				shown := len(publicIDs(t, a.manager, "ada"))
 				left := 0
 				for _, id := range ids {
 					if _, ok := alive(t, a.manager, id); ok {
@@ -195,7 +195,7 @@ func TestFaultsWhileEnding(t *testing.T) {
 					}
 				}
 				require.Equal(t, left, shown, "step %d", step)
-				_, err = a.manager.EndAll(ctx, "ada")
+				_, err = a.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				for _, id := range ids {
 					_, ok := alive(t, a.manager, id)
@@ -225,7 +225,7 @@ func TestEndAllAtEachStep(t *testing.T) {
 							if calls-1 == step {
 								once.Do(func() {
 									hit = true
-									_, err := tr.outside.EndAll(ctx, "ada")
+									_, err := tr.outside.RevokeAll(ctx, "ada")
 									require.NoError(t, err)
 								})
 							}
@@ -248,11 +248,11 @@ func TestEndAllAtEachStep(t *testing.T) {
 							// more.
 						default:
 							require.Zero(t, alive, "step %d: a session came back", step)
-							require.Empty(t, handles(t, tr.outside, "ada"))
+							require.Empty(t, publicIDs(t, tr.outside, "ada"))
 						}
-						_, err := tr.outside.EndAll(ctx, "ada")
+						_, err := tr.outside.RevokeAll(ctx, "ada")
 						require.NoError(t, err)
-						_, err = tr.outside.EndAll(ctx, "bob")
+						_, err = tr.outside.RevokeAll(ctx, "bob")
 						require.NoError(t, err)
 						require.Zero(t, tr.listed("in the end"))
 					}
@@ -272,12 +272,12 @@ func TestLogInsAndEndings(t *testing.T) {
 			together(24, func(i int) {
 				m := ms[i%len(ms)]
 				if i%6 == 5 {
-					if _, err := m.EndAll(ctx, "ada"); err != nil {
+					if _, err := m.RevokeAll(ctx, "ada"); err != nil {
 						t.Error(err)
 					}
 					return
 				}
-				s := m.Open(ctx, "")
+				s := m.Session(ctx, "")
 				if err := s.LogIn("ada", nil); err != nil {
 					t.Error(err)
 				}
@@ -298,8 +298,8 @@ func TestLogInsAndEndings(t *testing.T) {
 					left++
 				}
 			}
-			require.Len(t, handles(t, ms[0], "ada"), left, "alive and listed are the same")
-			n, err := ms[1].EndAll(ctx, "ada")
+			require.Len(t, publicIDs(t, ms[0], "ada"), left, "alive and listed are the same")
+			n, err := ms[1].RevokeAll(ctx, "ada")
 			require.NoError(t, err)
 			require.Equal(t, left, n)
 			for id := range ids {

@@ -33,22 +33,22 @@ func overSeals(t *testing.T, f func(t *testing.T, s store.Store, seal func(*sess
 }
 
 // logIn makes a session for a user without a browser.
-func logIn(t *testing.T, m *session.Manager, user string) (id, handle string) {
+func logIn(t *testing.T, m *session.Manager, user string) (id, publicID string) {
 	t.Helper()
-	s := m.Open(ctx, "")
+	s := m.Session(ctx, "")
 	require.NoError(t, s.LogIn(user, map[string]string{"browser": "of " + user}))
 	require.NoError(t, s.Save())
 	id, err := s.ID()
 	require.NoError(t, err)
-	handle, err = s.Handle()
+	publicID, err = s.PublicID()
 	require.NoError(t, err)
-	return id, handle
+	return id, publicID
 }
 
 // alive reports whether an id reaches a session, and whose it is.
 func alive(t *testing.T, m *session.Manager, id string) (user string, ok bool) {
 	t.Helper()
-	s := m.Open(ctx, id)
+	s := m.Session(ctx, id)
 	ok, err := s.Exists()
 	require.NoError(t, err)
 	user, err = s.User()
@@ -56,13 +56,13 @@ func alive(t *testing.T, m *session.Manager, id string) (user string, ok bool) {
 	return user, ok
 }
 
-func handles(t *testing.T, m *session.Manager, user string) []string {
+func publicIDs(t *testing.T, m *session.Manager, user string) []string {
 	t.Helper()
-	list, err := m.Sessions(ctx, user)
+	list, err := m.UserSessions(ctx, user)
 	require.NoError(t, err)
 	all := []string{}
 	for _, u := range list {
-		all = append(all, u.Handle)
+		all = append(all, u.PublicID)
 	}
 	return all
 }
@@ -90,9 +90,9 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 			user, err := s.User()
 			require.NoError(t, err)
 			require.Empty(t, user)
-			handle, err := s.Handle()
+			publicID, err := s.PublicID()
 			require.NoError(t, err)
-			require.Empty(t, handle)
+			require.Empty(t, publicID)
 			require.NoError(t, s.LogIn("ada", note))
 			note["browser"] = "changed afterwards"
 			user, err = s.User()
@@ -107,27 +107,27 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 
 		a.clock.advance(time.Minute)
 		b.set("more", true)
-		list, err := a.manager.Sessions(ctx, "ada")
+		list, err := a.manager.UserSessions(ctx, "ada")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, session.UserSession{
-			Handle: list[0].Handle, LoggedIn: a.clock.at(time.Minute), Created: a.clock.at(0), Seen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
+			PublicID: list[0].PublicID, LoggedIn: a.clock.at(time.Minute), Created: a.clock.at(0), LastSeen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
 			Note: map[string]string{"browser": "Firefox", "address": "192.0.2.1"},
 		}, list[0])
 		b.do(func(s *session.Session) {
-			handle, err := s.Handle()
+			publicID, err := s.PublicID()
 			require.NoError(t, err)
-			require.Equal(t, list[0].Handle, handle)
+			require.Equal(t, list[0].PublicID, publicID)
 			user, err := s.User()
 			require.NoError(t, err)
 			require.Equal(t, "ada", user)
 			require.NoError(t, s.Renew())
 		})
-		require.Equal(t, []string{list[0].Handle}, handles(t, a.manager, "ada"), "a handle stays when the id changes")
-		_, ok = alive(t, a.manager, list[0].Handle)
-		require.False(t, ok, "a handle is no id")
-		require.Empty(t, handles(t, a.manager, "bob"))
-		require.Empty(t, handles(t, a.manager, ""))
+		require.Equal(t, []string{list[0].PublicID}, publicIDs(t, a.manager, "ada"), "a public id stays when the id changes")
+		_, ok = alive(t, a.manager, list[0].PublicID)
+		require.False(t, ok, "a public id is no id")
+		require.Empty(t, publicIDs(t, a.manager, "bob"))
+		require.Empty(t, publicIDs(t, a.manager, ""))
 	})
 }
 
@@ -151,10 +151,10 @@ func TestLogInRefuses(t *testing.T) {
 		{"any letters", "añ\n=%\xff", map[string]string{"ä\xff": "=\r\n"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := m.Open(ctx, "")
+			s := m.Session(ctx, "")
 			err := s.LogIn(c.user, c.note)
 			if !c.ok {
-				wrong, right := session.ErrNote, session.ErrUser
+				wrong, right := session.ErrInvalidNote, session.ErrInvalidUser
 				if c.note != nil {
 					wrong, right = right, wrong
 				}
@@ -168,11 +168,11 @@ func TestLogInRefuses(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.NoError(t, s.Save())
-			handle, err := s.Handle()
+			publicID, err := s.PublicID()
 			require.NoError(t, err)
-			list, err := m.Sessions(ctx, c.user)
+			list, err := m.UserSessions(ctx, c.user)
 			require.NoError(t, err)
-			i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.Handle == handle })
+			i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.PublicID == publicID })
 			require.Equal(t, c.note, list[i].Note)
 		})
 	}
@@ -213,17 +213,17 @@ func TestUnbinding(t *testing.T) {
 				a := newApp(t, s, seal)
 				b := a.browser()
 				b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
-				require.Len(t, handles(t, a.manager, "ada"), 1)
+				require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 				b.do(func(s *session.Session) { require.NoError(t, c.do(s)) })
-				require.Empty(t, handles(t, a.manager, "ada"))
-				n, err := a.manager.EndAll(ctx, "ada")
+				require.Empty(t, publicIDs(t, a.manager, "ada"))
+				n, err := a.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				require.Zero(t, n)
 				user, ok := alive(t, a.manager, b.id())
 				require.Equal(t, c.alive, ok)
 				require.Equal(t, c.user, user)
 				if user != "" {
-					require.Len(t, handles(t, a.manager, user), 1)
+					require.Len(t, publicIDs(t, a.manager, user), 1)
 				}
 			})
 		})
@@ -237,7 +237,7 @@ func TestUnbinding(t *testing.T) {
 			if i == 1 {
 				size = len(listOf(t, a, "ada"))
 			}
-			require.Len(t, handles(t, a.manager, "ada"), 1)
+			require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 		}
 		require.Len(t, listOf(t, a, "ada"), size)
 	})
@@ -248,55 +248,55 @@ func TestEnd(t *testing.T) {
 		a := newApp(t, s, seal)
 		var ids, names []string
 		for range 3 {
-			id, handle := logIn(t, a.manager, "ada")
-			ids, names = append(ids, id), append(names, handle)
+			id, publicID := logIn(t, a.manager, "ada")
+			ids, names = append(ids, id), append(names, publicID)
 			a.clock.advance(time.Second)
 		}
 		bob, bobs := logIn(t, a.manager, "bob")
-		require.Equal(t, names, handles(t, a.manager, "ada"), "oldest first")
+		require.Equal(t, names, publicIDs(t, a.manager, "ada"), "oldest first")
 		a.kinds()
 
-		ended, err := a.manager.End(ctx, "ada", bobs)
+		ended, err := a.manager.Revoke(ctx, "ada", bobs)
 		require.NoError(t, err)
 		require.False(t, ended, "another user's session is not to be had")
-		ended, err = a.manager.End(ctx, "ada", "nonsense")
+		ended, err = a.manager.Revoke(ctx, "ada", "nonsense")
 		require.NoError(t, err)
 		require.False(t, ended)
 		require.Empty(t, a.kinds())
 
-		ended, err = a.manager.End(ctx, "ada", names[1])
+		ended, err = a.manager.Revoke(ctx, "ada", names[1])
 		require.NoError(t, err)
 		require.True(t, ended)
 		require.Equal(t, []session.EventKind{session.EventDestroyed}, a.kinds())
 		_, ok := alive(t, a.manager, ids[1])
 		require.False(t, ok)
-		require.Equal(t, []string{names[0], names[2]}, handles(t, a.manager, "ada"))
-		ended, err = a.manager.End(ctx, "ada", names[1])
+		require.Equal(t, []string{names[0], names[2]}, publicIDs(t, a.manager, "ada"))
+		ended, err = a.manager.Revoke(ctx, "ada", names[1])
 		require.NoError(t, err)
 		require.False(t, ended, "again")
 
-		n, err := a.manager.EndAll(ctx, "ada", names[2])
+		n, err := a.manager.RevokeAll(ctx, "ada", names[2])
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		_, ok = alive(t, a.manager, ids[0])
 		require.False(t, ok)
 		_, ok = alive(t, a.manager, ids[2])
 		require.True(t, ok, "all but this one")
-		n, err = a.manager.EndAll(ctx, "ada")
+		n, err = a.manager.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Empty(t, handles(t, a.manager, "ada"))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		require.Nil(t, listOf(t, a, "ada"), "a list of nothing is no record")
 		user, ok := alive(t, a.manager, bob)
 		require.True(t, ok)
 		require.Equal(t, "bob", user)
-		n, err = a.manager.EndAll(ctx, "nobody")
+		n, err = a.manager.RevokeAll(ctx, "nobody")
 		require.NoError(t, err)
 		require.Zero(t, n)
 	})
 }
 
-// TestChangeOfPassword shows the use that EndAll documents: everything from
+// TestChangeOfPassword shows the use that RevokeAll documents: everything from
 // before is ended, and the current session goes on.
 func TestChangeOfPassword(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
@@ -307,9 +307,9 @@ func TestChangeOfPassword(t *testing.T) {
 		stolen := b.id()
 		got := b.do(func(s *session.Session) {
 			require.NoError(t, errors.Join(s.LogIn("ada", nil), s.Save()))
-			handle, err := s.Handle()
+			publicID, err := s.PublicID()
 			require.NoError(t, err)
-			n, err := a.manager.EndAll(ctx, "ada", handle)
+			n, err := a.manager.RevokeAll(ctx, "ada", publicID)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 			require.NoError(t, s.Set("told", true))
@@ -320,7 +320,7 @@ func TestChangeOfPassword(t *testing.T) {
 			require.False(t, ok)
 		}
 		require.Equal(t, map[string]any{"told": true}, b.values())
-		require.Len(t, handles(t, a.manager, "ada"), 1)
+		require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 	})
 }
 
@@ -353,18 +353,18 @@ func TestEndedUnderARequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {
-				a := newApp(t, s, func(s *session.Settings) { s.IdleTimeout, s.RotateEvery = hour, time.Minute })
+				a := newApp(t, s, func(s *session.Settings) { s.IdleTimeout, s.RenewEvery = hour, time.Minute })
 				b := a.browser()
 				b.do(func(s *session.Session) {
 					require.NoError(t, s.LogIn("ada", nil))
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				id := b.id()
-				a.clock.advance(hour / 2) // an access is due to be noted, and a rotation is due
+				a.clock.advance(hour / 2) // an access is due to be noted, and a timed renewal is due
 				got := b.do(func(s *session.Session) {
 					_, err := s.User()
 					require.NoError(t, err)
-					n, err := a.manager.EndAll(ctx, "ada")
+					n, err := a.manager.RevokeAll(ctx, "ada")
 					require.NoError(t, err)
 					require.Equal(t, 1, n)
 					c.do(t, s)
@@ -375,24 +375,25 @@ func TestEndedUnderARequest(t *testing.T) {
 				}
 				_, ok := alive(t, a.manager, id)
 				require.False(t, ok)
-				require.Empty(t, handles(t, a.manager, "ada"))
+				require.Empty(t, publicIDs(t, a.manager, "ada"))
 			})
 		})
 	}
 }
 
-// TestSeen: SeenEvery records accesses to its accuracy and at its price.
+// TestSeen: LastSeenResolution records accesses to its accuracy and at its
+// price.
 func TestSeen(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, func(s *session.Settings) { s.SeenEvery = time.Minute })
+		a := newApp(t, s, func(s *session.Settings) { s.LastSeenResolution = time.Minute })
 		b := a.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		seen := func() time.Duration {
-			list, err := a.manager.Sessions(ctx, "ada")
+			list, err := a.manager.UserSessions(ctx, "ada")
 			require.NoError(t, err)
 			require.Len(t, list, 1)
 			require.Equal(t, a.clock.at(7*day), list[0].Expires, "a look does not extend the session")
-			return list[0].Seen.Sub(a.clock.at(0))
+			return list[0].LastSeen.Sub(a.clock.at(0))
 		}
 		for _, step := range []struct{ at, seen time.Duration }{
 			{time.Minute - ms, 0}, {time.Minute, time.Minute}, {2*time.Minute - ms, time.Minute}, {time.Hour, time.Hour},
@@ -402,7 +403,7 @@ func TestSeen(t *testing.T) {
 			require.Equal(t, step.seen, seen())
 		}
 		b.do(func(s *session.Session) {
-			at, err := s.Seen()
+			at, err := s.LastSeen()
 			require.NoError(t, err)
 			require.Equal(t, a.clock.at(time.Hour), at)
 		})
@@ -416,18 +417,18 @@ func ExampleSession_LogIn() {
 		return
 	}
 	// In a handler the session is session.From(r); these are two browsers.
-	phone, desktop := m.Open(ctx, ""), m.Open(ctx, "")
+	phone, desktop := m.Session(ctx, ""), m.Session(ctx, "")
 	fmt.Println(errors.Join(
 		phone.LogIn("ada", map[string]string{"browser": "phone"}), phone.Save(),
 		desktop.LogIn("ada", map[string]string{"browser": "desktop"}), desktop.Save()))
 
-	list, err := m.Sessions(ctx, "ada")
+	list, err := m.UserSessions(ctx, "ada")
 	fmt.Println(len(list), err)
 
 	// The phone is lost.
 	i := slices.IndexFunc(list, func(u session.UserSession) bool { return u.Note["browser"] == "phone" })
-	fmt.Println(m.End(ctx, "ada", list[i].Handle))
-	list, err = m.Sessions(ctx, "ada")
+	fmt.Println(m.Revoke(ctx, "ada", list[i].PublicID))
+	list, err = m.UserSessions(ctx, "ada")
 	fmt.Println(len(list), list[0].Note["browser"], err)
 	// Output:
 	// <nil>

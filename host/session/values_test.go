@@ -289,7 +289,7 @@ func TestRecordOfAnotherCodecIsAFreshSession(t *testing.T) {
 }
 
 func TestValuesThatCannotBeSet(t *testing.T) {
-	s := newApp(t, store.NewMemory()).manager.Open(context.Background(), "")
+	s := newApp(t, store.NewMemory()).manager.Session(context.Background(), "")
 	for _, c := range []struct {
 		name string
 		key  string
@@ -384,7 +384,7 @@ func TestUpdate(t *testing.T) {
 		})
 		t.Run("is done anew with the newer value", func(t *testing.T) {
 			var seen []int
-			n, err := count.Update(a.manager.Open(context.Background(), b.id()), func(n int) (int, error) {
+			n, err := count.Update(a.manager.Session(context.Background(), b.id()), func(n int) (int, error) {
 				if seen = append(seen, n); len(seen) == 1 {
 					b.set("count", 50)
 				}
@@ -397,7 +397,7 @@ func TestUpdate(t *testing.T) {
 		})
 		t.Run("a fault of the storage changes nothing", func(t *testing.T) {
 			a.store.fail(on("set", store.ErrUnavailable), nil)
-			s := a.manager.Open(context.Background(), b.id())
+			s := a.manager.Session(context.Background(), b.id())
 			_, err := count.Update(s, increment)
 			a.store.fail(nil, nil)
 			require.ErrorIs(t, err, store.ErrUnavailable)

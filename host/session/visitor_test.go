@@ -80,7 +80,7 @@ func TestTokenOfAVisitorStoresNothing(t *testing.T) {
 // event.
 func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
-		a := newApp(t, s, rotating, seal)
+		a := newApp(t, s, renewing, seal)
 		t.Run("by a form", func(t *testing.T) {
 			b := a.browser()
 			first := b.csrfToken()
@@ -92,7 +92,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 			require.NoError(t, b.check(first), "back, and once more")
 			require.NoError(t, b.check(b.csrfToken()))
 			a.clock.advance(every)
-			require.NoError(t, b.check(first), "rotation keeps it")
+			require.NoError(t, b.check(first), "timed renewal keeps it")
 			require.NoError(t, b.check(first))
 			b.set("cart", 2)
 			require.NoError(t, b.check(first))
@@ -137,7 +137,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 				}
 				a.clock.advance(every)
 				require.NoError(t, b.check(late))
-				require.ErrorIs(t, b.check(before), session.ErrCSRF, "also by rotation")
+				require.ErrorIs(t, b.check(before), session.ErrCSRF, "also by timed renewal")
 
 				got = b.do(func(s *session.Session) {
 					require.NoError(t, s.Destroy())
@@ -346,14 +346,14 @@ func TestTokenWithoutCookies(t *testing.T) {
 	require.NotEmpty(t, id)
 	a.token(id, func(s *session.Session) { require.NoError(t, s.CheckCSRF(token)) })
 
-	s := a.manager.Open(context.Background(), "")
+	s := a.manager.Session(context.Background(), "")
 	ask(s)
 	require.NoError(t, s.CheckCSRF(token))
 	require.NoError(t, s.Save())
 	id, err := s.ID()
 	require.NoError(t, err)
-	require.NoError(t, a.manager.Open(context.Background(), id).CheckCSRF(token))
-	require.ErrorIs(t, a.manager.Open(context.Background(), "").CheckCSRF(token), session.ErrCSRF)
+	require.NoError(t, a.manager.Session(context.Background(), id).CheckCSRF(token))
+	require.ErrorIs(t, a.manager.Session(context.Background(), "").CheckCSRF(token), session.ErrCSRF)
 }
 
 // TestProtectOfVisitors: a browser that has seen a form and does not say where

@@ -20,7 +20,7 @@ func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (lis
 	if r.State != RecordSession {
 		return true, nil
 	}
-	user, handle, ok := boundTo(r.Values)
+	user, publicID, ok := boundTo(r.Values)
 	if !ok {
 		return true, nil
 	}
@@ -33,7 +33,7 @@ func (s *Session) vouched(ctx context.Context, r *Record, now store.Millis) (lis
 		block, err = indexBlockOf(&list)
 	}
 	switch {
-	case err == nil && block.has(handle, &s.key):
+	case err == nil && block.has(publicID, &s.key):
 		return true, nil
 	case err == nil:
 		return false, s.removeUnlisted(r, errNotInList, now)

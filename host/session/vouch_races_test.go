@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-func everyMinute(s *session.Settings) { s.RotateEvery, s.RotateGrace = time.Minute, time.Minute }
+func everyMinute(s *session.Settings) { s.RenewEvery, s.RenewGrace = time.Minute, time.Minute }
 
 // onList returns a hook that runs f once, after ada's list has been written.
 func onList(f func()) func(operation) error {
@@ -29,7 +29,7 @@ func onList(f func()) func(operation) error {
 func TestNewIdsBetweenRecordAndList(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a, slow := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
-		fast := newApp(t, s, func(s *session.Settings) { s.RotateEvery, s.RotateGrace = 10*time.Second, 10*time.Second })
+		fast := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = 10*time.Second, 10*time.Second })
 		slow.clock.advance(time.Minute)
 		fast.clock.advance(70 * time.Second)
 		b, meanwhile := a.browser(), slow.browser()
@@ -92,11 +92,11 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 			b.do(look)
 			late.do(look)
 			require.Equal(t, b.id(), late.id())
-			require.Len(t, handles(t, first.manager, "ada"), 1)
+			require.Len(t, publicIDs(t, first.manager, "ada"), 1)
 			first.clock.advance(time.Minute)
 			second.clock.advance(time.Minute)
 		}
-		n, err := second.manager.EndAll(ctx, "ada")
+		n, err := second.manager.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		_, ok := alive(t, first.manager, b.id())
@@ -105,7 +105,7 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 }
 
 // TestListedWhileItGetsANewId: a session is in its user's list at every moment
-// of a rotation, even while the list is being read.
+// of a timed renewal, even while the list is being read.
 func TestListedWhileItGetsANewId(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a, reader := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
@@ -117,13 +117,13 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 				reader.clock.ms.Store(a.clock.ms.Load())
 				listed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 				before := b.id()
-				rotate := func() {
+				renew := func() {
 					b.do(func(s *session.Session) { _, _ = s.User() })
 					close(done)
 				}
 				if begun {
 					a.store.fail(nil, onList(func() { close(listed); <-goOn }))
-					go rotate()
+					go renew()
 					<-listed
 				}
 				calls := 0
@@ -132,7 +132,7 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 					if begun {
 						close(goOn)
 					} else {
-						go rotate()
+						go renew()
 					}
 					<-done
 				}
@@ -143,7 +143,7 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 					}
 					return nil
 				}, nil)
-				require.Len(t, handles(t, reader.manager, "ada"), 1, "a new id at step %d, begun before %v", step, begun)
+				require.Len(t, publicIDs(t, reader.manager, "ada"), 1, "a new id at step %d, begun before %v", step, begun)
 				if !hit {
 					finish()
 				}

@@ -81,15 +81,15 @@ func TestEndAllOverAnEngineThatEvicts(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close(ctx)) })
 	m := newApp(t, p).manager
-	id, handle := logIn(t, m, "ada")
+	id, publicID := logIn(t, m, "ada")
 	for i := range 500 {
 		user, ok := alive(t, m, id)
 		require.True(t, ok, "look %d", i)
 		require.Equal(t, "ada", user)
 		saveNew(t, m, "anonymous")
 	}
-	require.Equal(t, []string{handle}, handles(t, m, "ada"))
-	n, err := m.EndAll(ctx, "ada")
+	require.Equal(t, []string{publicID}, publicIDs(t, m, "ada"))
+	n, err := m.RevokeAll(ctx, "ada")
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	for range 200 {
@@ -118,14 +118,14 @@ func TestWhateverIsForgotten(t *testing.T) {
 						living = append(living, id)
 					}
 				}
-				require.Len(t, handles(t, m, user), len(living), "seed %d, %s: alive and listed differ", seed, when)
+				require.Len(t, publicIDs(t, m, user), len(living), "seed %d, %s: alive and listed differ", seed, when)
 			}
 		}
 		for step := range 60 {
 			user := users[random.IntN(2)]
 			when := fmt.Sprint("step ", step)
 			if n := len(ids[user]); n > 0 && random.IntN(3) > 0 {
-				s := m.Open(ctx, ids[user][random.IntN(n)])
+				s := m.Session(ctx, ids[user][random.IntN(n)])
 				if whose, err := s.User(); err == nil && whose == user {
 					if random.IntN(2) > 0 {
 						require.NoError(t, s.Renew())
@@ -144,7 +144,7 @@ func TestWhateverIsForgotten(t *testing.T) {
 				id, _ := logIn(t, m, user)
 				ids[user] = append(ids[user], id)
 			} else {
-				_, err := m.EndAll(ctx, user)
+				_, err := m.RevokeAll(ctx, user)
 				require.NoError(t, err)
 				for _, id := range ids[user] {
 					_, ok := alive(t, m, id)
@@ -207,7 +207,7 @@ func TestListThatIsLost(t *testing.T) {
 				} else {
 					require.ErrorIs(t, err, store.ErrNotFound)
 				}
-				_, err = a.manager.EndAll(ctx, "ada")
+				_, err = a.manager.RevokeAll(ctx, "ada")
 				require.NoError(t, err)
 				require.Nil(t, listOf(t, a, "ada"), "a list that cannot be read is not left to be read again")
 				_, ok := alive(t, a.manager, id)
@@ -242,8 +242,8 @@ func TestShardThatIsLost(t *testing.T) {
 		} else {
 			require.NotZero(t, living)
 		}
-		require.Len(t, handles(t, m, "ada"), living)
-		n, err := m.EndAll(ctx, "ada")
+		require.Len(t, publicIDs(t, m, "ada"), living)
+		n, err := m.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, living, n)
 		for _, id := range ids {
@@ -270,13 +270,13 @@ func TestListLostUnderARequest(t *testing.T) {
 				overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
 					a := newApp(t, s, seal)
 					id, _ := logIn(t, a.manager, "ada")
-					open := a.manager.Open(ctx, id)
+					open := a.manager.Session(ctx, id)
 					user, err := open.User()
 					require.NoError(t, err)
 					require.Equal(t, "ada", user)
 					require.NoError(t, s.Delete(ctx, listKeyOf("ada"), clockStart))
 					if end {
-						_, err := a.manager.EndAll(ctx, "ada")
+						_, err := a.manager.RevokeAll(ctx, "ada")
 						require.NoError(t, err)
 					}
 					require.NoError(t, c.do(open))
@@ -291,7 +291,7 @@ func TestListLostUnderARequest(t *testing.T) {
 						_, ok := alive(t, a.manager, id)
 						require.False(t, ok)
 					}
-					require.Empty(t, handles(t, a.manager, "ada"))
+					require.Empty(t, publicIDs(t, a.manager, "ada"))
 				})
 			})
 		}
@@ -367,7 +367,7 @@ func TestWhatVouchingCosts(t *testing.T) {
 // session one new id, which its list knows, whichever was first.
 func TestManyNewIdsAtOnce(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, func(s *session.Settings) { s.RotateEvery = time.Minute })
+		a := newApp(t, s, func(s *session.Settings) { s.RenewEvery = time.Minute })
 		first := a.browser()
 		first.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		for round := range 10 {
@@ -392,10 +392,10 @@ func TestManyNewIdsAtOnce(t *testing.T) {
 				require.True(t, ok, "round %d", round)
 				require.Equal(t, "ada", user)
 			}
-			require.Len(t, handles(t, a.manager, "ada"), 1, "round %d", round)
+			require.Len(t, publicIDs(t, a.manager, "ada"), 1, "round %d", round)
 			first = browsers[round]
 		}
-		n, err := a.manager.EndAll(ctx, "ada")
+		n, err := a.manager.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 		_, ok := alive(t, a.manager, first.id())

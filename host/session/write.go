@@ -57,7 +57,7 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 	r, err := s.manager.records.Load(&s.saving, s.key[:], now)
 	if err != nil {
-		// If there is nothing, a rotation has nothing to go on with, and a renewal
+		// If there is nothing, a timed renewal has nothing to go on with, and a renewal
 		// nothing to fear.
 		return false, errors.Is(err, store.ErrNotFound) && t.left.State == RecordMoved
 	}
@@ -65,7 +65,7 @@ func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 }
 
 // create writes a record under a new key. Only the end of the session that is
-// being stored can be there already, see Manager.End, and that is a conflict.
+// being stored can be there already, see Manager.Revoke, and that is a conflict.
 func (s *Session) create(t *attempt, now store.Millis) error {
 	records, ctx := s.manager.records, &s.saving
 	err := records.Store(ctx, t.key[:], &t.next, store.Absent, now)

@@ -348,7 +348,7 @@ func TestPanicSavesNothing(t *testing.T) {
 		_, err = s.client.Do(r)
 		require.Error(t, err)
 		require.Equal(t, "ada", s.peek(id))
-		ok, err := s.manager.Open(context.Background(), id).Has("kept")
+		ok, err := s.manager.Session(context.Background(), id).Has("kept")
 		require.NoError(t, err)
 		require.True(t, ok, "what Save stored is stored")
 	})

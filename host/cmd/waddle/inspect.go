@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
 	"github.com/waddle-sessions/waddle/host/engines"
 )

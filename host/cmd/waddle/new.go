@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/project"
 )
 

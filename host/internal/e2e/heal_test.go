@@ -71,7 +71,7 @@ func newGuestbook(t *testing.T, name, dir string, durability plugin.Durability, 
 			}
 		}
 		if err != nil {
-			sessions.Error(w, r, err)
+			sessions.WriteError(w, r, err)
 		}
 	})))
 	t.Cleanup(g.server.Close)

@@ -110,14 +110,14 @@ func serve(name string) error {
 			n, err = count.Update(s, func(n int) (int, error) { return n + 1, nil })
 		}
 		if err != nil {
-			sessions.Error(w, r, err)
+			sessions.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprint(w, n)
 	})
 	mux.HandleFunc("POST /end", func(w http.ResponseWriter, r *http.Request) {
 		if err := session.From(r).Destroy(); err != nil {
-			sessions.Error(w, r, err)
+			sessions.WriteError(w, r, err)
 		}
 	})
 	mux.HandleFunc("GET /show", func(w http.ResponseWriter, r *http.Request) {

@@ -109,7 +109,7 @@ func serveSite(text string) error {
 	settings.Now = clock.now
 	settings.OnEvent = func(context.Context, session.Event) {}
 	if o.Duration > 0 {
-		settings.Duration = o.Duration
+		settings.Lifetime = o.Duration
 	}
 	if o.MaxUserSessions > 0 {
 		settings.MaxUserSessions = o.MaxUserSessions
@@ -142,7 +142,7 @@ func siteHandler(sessions *session.Manager, clock *siteClock) http.Handler {
 		site.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			answer, err := f(session.From(r), r)
 			if err != nil {
-				sessions.Error(w, r, err)
+				sessions.WriteError(w, r, err)
 				return
 			}
 			fmt.Fprint(w, answer)

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"log"
 
-	"go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
 	"github.com/waddle-sessions/waddle/host/otel/pluginotel"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
 func ExampleObserve() {

@@ -41,12 +41,11 @@ import (
 	"context"
 	"errors"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
 	"github.com/waddle-sessions/waddle/host/otel/internal/setup"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
 )
 
 const scope = "github.com/waddle-sessions/waddle/host/otel/pluginotel"

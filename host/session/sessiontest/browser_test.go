@@ -71,10 +71,10 @@ func TestBrowserForgets(t *testing.T) {
 		keeps    bool
 	}{
 		{"before its time", nil, func(s *sessiontest.Sessions, _ *sessiontest.Browser) {
-			s.Clock.Advance(s.Settings.Duration - time.Second)
+			s.Clock.Advance(s.Settings.Lifetime - time.Second)
 		}, true},
 		{"at its time", nil, func(s *sessiontest.Sessions, _ *sessiontest.Browser) {
-			s.Clock.Advance(s.Settings.Duration)
+			s.Clock.Advance(s.Settings.Lifetime)
 		}, false},
 		{"never with the window", nil, func(_ *sessiontest.Sessions, b *sessiontest.Browser) { b.Restart() }, true},
 		{"with the window", func(s *session.Settings) { s.ExpireAtBrowserClose = true },

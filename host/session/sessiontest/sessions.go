@@ -116,12 +116,12 @@ func (s *Sessions) Token(options ...Option) string {
 }
 
 // After returns the session that a client has once its request is answered: the
-// one whose id the response gives it, otherwise the one that the request brought.
-// It is a look at what is stored, like one by [session.Manager.Open], and does
-// not exist if the session was ended. A nil response is for a look before the
-// request is answered.
+// one whose id the response gives it, otherwise the one that the request
+// brought. It is a look at what is stored, like one by
+// [session.Manager.Session], and does not exist if the session was ended. A nil
+// response is for a look before the request is answered.
 func (s *Sessions) After(r *http.Request, response *http.Response) *session.Session {
-	return s.Open(context.Background(), s.idAfter(r, response))
+	return s.Session(context.Background(), s.idAfter(r, response))
 }
 
 func (s *Sessions) idAfter(r *http.Request, response *http.Response) string {
@@ -146,7 +146,7 @@ func (s *Sessions) idAfter(r *http.Request, response *http.Response) string {
 		}
 	}
 	for _, c := range r.CookiesNamed(name) {
-		if exists, err := s.Open(context.Background(), c.Value).Exists(); exists || err != nil {
+		if exists, err := s.Session(context.Background(), c.Value).Exists(); exists || err != nil {
 			return c.Value
 		}
 	}

@@ -48,7 +48,7 @@ func TestRequestBringsItsSession(t *testing.T) {
 		"domain":        func(s *session.Settings) { s.CookieDomain = "example.com" },
 		"browser close": func(s *session.Settings) { s.ExpireAtBrowserClose = true },
 		"token header":  func(s *session.Settings) { s.TokenHeader = "X-Session-Token" },
-		"rotation":      func(s *session.Settings) { s.RotateEvery = time.Minute },
+		"timed renewal": func(s *session.Settings) { s.RenewEvery = time.Minute },
 		"a clock of its own": func(s *session.Settings) {
 			s.Now = func() time.Time { return time.Unix(0, 0) }
 		},
@@ -62,7 +62,7 @@ func TestRequestBringsItsSession(t *testing.T) {
 			require.Len(t, sessiontest.Values(t, before), 2)
 			expires, err := before.Expires()
 			require.NoError(t, err)
-			require.Equal(t, sessiontest.Start.Add(s.Settings.Duration), expires.UTC())
+			require.Equal(t, sessiontest.Start.Add(s.Settings.Lifetime), expires.UTC())
 
 			s.Clock.Advance(2 * time.Minute)
 			response := serve(s, r, func(_ http.ResponseWriter, r *http.Request) {
@@ -73,7 +73,7 @@ func TestRequestBringsItsSession(t *testing.T) {
 				require.NoError(t, err)
 			})
 			require.Equal(t, 42, sessiontest.Value(t, s.After(r, response), visits))
-			list, err := s.Manager.Sessions(context.Background(), "ada")
+			list, err := s.Manager.UserSessions(context.Background(), "ada")
 			require.NoError(t, err)
 			require.Len(t, list, 1)
 		})

@@ -51,7 +51,7 @@ func signIn(t *testing.T, s *sessiontest.Sessions) *session.Manager {
 	settings := s.Settings
 	settings.CookieName, settings.CookiePath = "signin", "/signin"
 	settings.CookieSameSite, settings.CookieSecure = http.SameSiteNoneMode, session.SecureAlways
-	settings.Duration = 10 * time.Minute
+	settings.Lifetime = 10 * time.Minute
 	m, err := session.New(s.Store, settings)
 	require.NoError(t, err)
 	return m
@@ -74,7 +74,7 @@ func application(s *sessiontest.Sessions, second *session.Manager) http.Handler 
 	mux.HandleFunc("GET /signin/start", func(w http.ResponseWriter, r *http.Request) {
 		once := rand.Text()
 		if err := state.Set(second.From(r), once); err != nil {
-			second.Error(w, r, err)
+			second.WriteError(w, r, err)
 			return
 		}
 		http.Redirect(w, r, providerSite+"/authorize?"+url.Values{"state": {once}, "answer_to": {r.FormValue("answer_to")}}.Encode(), http.StatusFound)
@@ -91,7 +91,7 @@ func application(s *sessiontest.Sessions, second *session.Manager) http.Handler 
 			err = signed.Set(second.From(r), r.FormValue("user"))
 		}
 		if err != nil {
-			second.Error(w, r, err)
+			second.WriteError(w, r, err)
 			return
 		}
 		http.Redirect(w, r, "/signin/done", http.StatusSeeOther)
@@ -102,7 +102,7 @@ func application(s *sessiontest.Sessions, second *session.Manager) http.Handler 
 			err = errors.Join(second.From(r).Destroy(), s.From(r).LogIn(user, nil))
 		}
 		if err != nil {
-			s.Error(w, r, err)
+			s.WriteError(w, r, err)
 			return
 		}
 		http.Redirect(w, r, "/account", http.StatusSeeOther)
@@ -110,7 +110,7 @@ func application(s *sessiontest.Sessions, second *session.Manager) http.Handler 
 	// What does not work: to log in where the form arrives.
 	mux.HandleFunc("POST /signin/wrong", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.From(r).LogIn(r.FormValue("user"), nil); err != nil {
-			s.Error(w, r, err)
+			s.WriteError(w, r, err)
 		}
 	})
 	return s.Handler(second.Handler(mux))
@@ -166,7 +166,7 @@ func TestSignInByAnAnswerOfAnotherSite(t *testing.T) {
 		after, err := b.Session().ID()
 		require.NoError(t, err)
 		require.NotEqual(t, before, after)
-		list, err := s.Sessions(t.Context(), "ada")
+		list, err := s.UserSessions(t.Context(), "ada")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 	})

@@ -55,7 +55,7 @@ func serve(t *testing.T, s store.Store) *httptest.Server {
 			}
 		}
 		if err != nil {
-			sessions.Error(w, r, err)
+			sessions.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprint(w, n)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/loadtest"
 	"github.com/waddle-sessions/waddle/host/store"
 )

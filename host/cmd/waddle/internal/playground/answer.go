@@ -86,7 +86,7 @@ func answerError(w http.ResponseWriter, err error) (status int) {
 	case errors.Is(err, session.ErrTooLarge), errors.Is(err, store.ErrTooLarge):
 		status, message = http.StatusRequestEntityTooLarge, "the session would become too large; remove a value first"
 	case errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode),
-		errors.Is(err, session.ErrUser), errors.Is(err, session.ErrNote):
+		errors.Is(err, session.ErrInvalidUser), errors.Is(err, session.ErrInvalidNote):
 		status, message = http.StatusBadRequest, err.Error()
 	case again:
 		seconds := (wait + time.Second - 1) / time.Second

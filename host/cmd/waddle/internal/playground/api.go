@@ -29,7 +29,7 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	mux.Handle("/api/login", methods{"POST": a.login})
 	mux.Handle("/api/logout", methods{"POST": a.logout})
 	mux.Handle("/api/devices", methods{"GET": a.devices, "DELETE": a.endOthers})
-	mux.Handle("/api/devices/{handle}", methods{"DELETE": a.endDevice})
+	mux.Handle("/api/devices/{publicId}", methods{"DELETE": a.endDevice})
 	mux.Handle("/api/flash", methods{"POST": a.addFlash, "DELETE": a.takeFlash})
 	mux.Handle("/api/csrf", methods{"POST": a.csrfToken})
 	mux.Handle("/api/csrf/check", methods{"POST": a.checkCSRF})
@@ -42,7 +42,7 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.URL.Path)+
 			"; the addresses are /api/session, /api/session/{key}, /api/session/{key}/increment, /api/login, /api/logout, "+
-			"/api/devices, /api/devices/{handle}, /api/flash, /api/csrf, /api/csrf/check and /api/about")
+			"/api/devices, /api/devices/{publicId}, /api/flash, /api/csrf, /api/csrf/check and /api/about")
 	})
 	return mux
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -23,7 +22,7 @@ func TestSession(t *testing.T) {
 		now := time.Date(2030, 1, 2, 3, 4, 5, 678e6, time.UTC)
 		v := visit(t, serve(t, s, func(s *session.Settings) {
 			s.Now = func() time.Time { return now }
-			s.Duration = time.Hour
+			s.Lifetime = time.Hour
 		}))
 
 		a := v.ok("GET", "/api/session", "")
@@ -268,7 +267,7 @@ func TestAbout(t *testing.T) {
 		s.CookieSameSite = http.SameSiteStrictMode
 		s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		s.TokenHeader = "X-Session"
-		s.RotateEvery = time.Hour
+		s.RenewEvery = time.Hour
 		s.Keyring = keyring
 	}))
 	a, settings := v.about()
@@ -278,7 +277,7 @@ func TestAbout(t *testing.T) {
 		"SESSION_DURATION": "168h", "SESSION_IDLE_TIMEOUT": "1h30m", "SESSION_ABSOLUTE_TIMEOUT": "off",
 		"SESSION_COOKIE_NAME": "session_id", "SESSION_COOKIE_SAMESITE": "Strict", "SESSION_COOKIE_SECURE": "auto",
 		"SESSION_COOKIE_HTTPONLY": "true", "SESSION_TRUSTED_PROXIES": "10.0.0.0/8", "SESSION_TOKEN_HEADER": "X-Session",
-		"SESSION_ROTATE_EVERY": "1h", "SESSION_ROTATE_GRACE": "30s", "SESSION_SEEN_EVERY": "off",
+		"SESSION_RENEW_EVERY": "1h", "SESSION_RENEW_GRACE": "30s", "SESSION_LAST_SEEN_RESOLUTION": "off",
 		"WADDLE_SECRET": "2 keys", "MaxSize": "1048576", "Codec": "JSON",
 	} {
 		require.Equal(t, value, settings[name], name)
@@ -308,6 +307,6 @@ func TestAboutShowsEverySetting(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	_, err := playground.New(playground.Config{Settings: session.Defaults()})
 	require.ErrorContains(t, err, "Config.Store")
-	_, err = playground.New(playground.Config{Store: store.NewMemory(), Settings: session.Settings{Duration: session.Off}})
+	_, err = playground.New(playground.Config{Store: store.NewMemory(), Settings: session.Settings{Lifetime: session.Off}})
 	require.ErrorIs(t, err, session.ErrSettings)
 }

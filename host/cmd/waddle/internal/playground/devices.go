@@ -13,12 +13,12 @@ import (
 
 // device is a session of the visitor's user, with the details that the visitor may see.
 type device struct {
-	Handle     string `json:"handle"`
+	PublicID   string `json:"publicId"`
 	Browser    string `json:"browser"`
 	Remembered *bool  `json:"remembered,omitempty"` // absent if the log-in did not say
 	Current    bool   `json:"current"`
 	Created    string `json:"created"`
-	Seen       string `json:"seen"`
+	LastSeen   string `json:"lastSeen"`
 	Expires    string `json:"expires"`
 }
 
@@ -28,12 +28,12 @@ func (a api) devices(w http.ResponseWriter, r *http.Request) {
 	name, own := who(s)
 	list := []device{}
 	if name != "" {
-		sessions, err := a.manager.Sessions(r.Context(), name)
+		sessions, err := a.manager.UserSessions(r.Context(), name)
 		s.Check(err)
 		for _, s := range sessions {
 			d := device{
-				Handle: s.Handle, Browser: s.Note[noteBrowser], Current: s.Handle == own,
-				Created: timestamp(s.Created), Seen: timestamp(s.Seen), Expires: timestamp(s.Expires),
+				PublicID: s.PublicID, Browser: s.Note[noteBrowser], Current: s.PublicID == own,
+				Created: timestamp(s.Created), LastSeen: timestamp(s.LastSeen), Expires: timestamp(s.Expires),
 			}
 			if remembered, err := strconv.ParseBool(s.Note[noteRemembered]); err == nil {
 				d.Remembered = &remembered
@@ -53,17 +53,17 @@ func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	handle := r.PathValue("handle")
-	if handle == own {
+	publicID := r.PathValue("publicId")
+	if publicID == own {
 		// Destroy also makes the browser forget the cookie.
 		s := session.From(r)
 		s.Check(s.Destroy())
 		writeEnded(w, 1)
 		return
 	}
-	ended, err := a.manager.End(r.Context(), name, handle)
+	ended, err := a.manager.Revoke(r.Context(), name, publicID)
 	if session.From(r).Check(err); !ended {
-		writeError(w, http.StatusNotFound, fmt.Sprintf("%s has no session with the handle %s; it may have ended already", name, excerpt([]byte(handle))))
+		writeError(w, http.StatusNotFound, fmt.Sprintf("%s has no session with the public id %s; it may have ended already", name, excerpt([]byte(publicID))))
 		return
 	}
 	writeEnded(w, 1)
@@ -75,7 +75,7 @@ func (a api) endOthers(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	n, err := a.manager.EndAll(r.Context(), name, own)
+	n, err := a.manager.RevokeAll(r.Context(), name, own)
 	session.From(r).Check(err)
 	writeEnded(w, n)
 }
@@ -86,20 +86,20 @@ func writeEnded(w http.ResponseWriter, n int) {
 	}{n})
 }
 
-// who returns the visitor's user and the handle of this session. They are empty if
-// nobody is logged in.
-func who(s *session.Session) (name, handle string) {
-	return session.Value(s, s.User), session.Value(s, s.Handle)
+// who returns the visitor's user and the public id of this session. They are
+// empty if nobody is logged in.
+func who(s *session.Session) (name, publicID string) {
+	return session.Value(s, s.User), session.Value(s, s.PublicID)
 }
 
 // loggedIn is who for requests that need a log-in. If nobody is logged in, or that
 // cannot be found out, it has answered the request.
-func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, handle string, ok bool) {
-	if name, handle = who(session.From(r)); name == "" {
+func (a api) loggedIn(w http.ResponseWriter, r *http.Request) (name, publicID string, ok bool) {
+	if name, publicID = who(session.From(r)); name == "" {
 		writeError(w, http.StatusConflict, "nobody is logged in; log in first")
 		return "", "", false
 	}
-	return name, handle, true
+	return name, publicID, true
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

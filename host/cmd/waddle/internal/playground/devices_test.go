@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -15,9 +14,9 @@ import (
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 type listed struct {
-	Handle, Browser, Created, Seen, Expires string
-	Remembered                              *bool
-	Current                                 bool
+	PublicID, Browser, Created, LastSeen, Expires string
+	Remembered                                    *bool
+	Current                                       bool
 }
 
 // devices returns what the interface lists.
@@ -66,14 +65,15 @@ func TestDevices(t *testing.T) {
 		require.False(t, list[1].Current)
 		require.Equal(t, "curl", list[1].Browser)
 		require.Nil(t, list[1].Remembered)
-		require.NotEqual(t, list[0].Handle, list[1].Handle)
+		require.NotEqual(t, list[0].PublicID, list[1].PublicID)
 
-		// A visitor cannot end a session of another user. An unknown handle ends nothing.
-		require.Equal(t, 404, stranger.do("DELETE", "/api/devices/"+list[0].Handle, "").StatusCode)
+		// A visitor cannot end a session of another user. An unknown public id ends
+		// nothing.
+		require.Equal(t, 404, stranger.do("DELETE", "/api/devices/"+list[0].PublicID, "").StatusCode)
 		require.Equal(t, 404, desk.do("DELETE", "/api/devices/nothing-such", "").StatusCode)
 		require.JSONEq(t, `{"ended":0}`, stranger.ok("DELETE", "/api/devices", "").text)
 
-		require.JSONEq(t, `{"ended":1}`, desk.ok("DELETE", "/api/devices/"+list[1].Handle, "").text)
+		require.JSONEq(t, `{"ended":1}`, desk.ok("DELETE", "/api/devices/"+list[1].PublicID, "").text)
 		require.True(t, phone.session().New, "it is logged out")
 		_, list = desk.devices()
 		require.Len(t, list, 1)
@@ -89,7 +89,7 @@ func TestDevices(t *testing.T) {
 		require.Equal(t, "eve", user)
 
 		// Ending one's own session logs out and removes the cookie.
-		require.JSONEq(t, `{"ended":1}`, desk.ok("DELETE", "/api/devices/"+list[0].Handle, "").text)
+		require.JSONEq(t, `{"ended":1}`, desk.ok("DELETE", "/api/devices/"+list[0].PublicID, "").text)
 		require.Empty(t, desk.id())
 	})
 }
@@ -139,7 +139,7 @@ func TestDevicesWithStorageDown(t *testing.T) {
 	v.login(`{"user":"ada"}`, firefox)
 	_, list := v.devices()
 	s.get = store.ErrUnavailable
-	for _, c := range [][2]string{{"GET", "/api/devices"}, {"DELETE", "/api/devices"}, {"DELETE", "/api/devices/" + list[0].Handle},
+	for _, c := range [][2]string{{"GET", "/api/devices"}, {"DELETE", "/api/devices"}, {"DELETE", "/api/devices/" + list[0].PublicID},
 		{"DELETE", "/api/flash"}, {"POST", "/api/csrf"}} {
 		a := v.do(c[0], c[1], "")
 		require.Equal(t, 503, a.StatusCode, "%v: %s", c, a.text)

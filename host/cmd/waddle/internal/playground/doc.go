@@ -19,9 +19,9 @@
 //	                                     gives the session a new id; with "remember":true the browser keeps
 //	                                     the cookie when it closes, with false it does not
 //	POST   /api/logout                   ends the session
-//	GET    /api/devices                  {"user":"name","devices":[{"handle":…,"browser":…,"current":bool,…},…]}
+//	GET    /api/devices                  {"user":"name","devices":[{"publicId":…,"browser":…,"current":bool,…},…]}
 //	DELETE /api/devices                  {"ended":n}: ends all sessions of the user but this one
-//	DELETE /api/devices/{handle}         {"ended":1}: ends one session of the user
+//	DELETE /api/devices/{publicId}         {"ended":1}: ends one session of the user
 //	POST   /api/flash                    {"message":"text"}: leaves a message to show once
 //	DELETE /api/flash                    {"messages":[…]}: takes the waiting messages
 //	POST   /api/csrf                     {"token":"…"}: a token for a form of this session

@@ -34,7 +34,7 @@ func (a api) addFlash(w http.ResponseWriter, r *http.Request) {
 // takeFlash answers with the messages and removes them, for a page that shows them.
 func (a api) takeFlash(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r)
-	messages, err := flash.Take(s)
+	messages, err := flash.PopAll(s)
 	s.Check(err)
 	if messages == nil {
 		messages = []string{}

@@ -42,20 +42,20 @@ func (a api) login(w http.ResponseWriter, r *http.Request) {
 	// LogIn renews the id: the old one is worthless to anybody who knew it.
 	s.Check(s.LogIn(body.User, note))
 	user.Put(s, body.User)
-	s.SetBrowserClose(rememberMe(body.Remember))
+	s.SetPersistence(rememberMe(body.Remember))
 	a.show(w, r)
 }
 
 // rememberMe translates the "Remember me" box for the cookie. Without the box, the
 // settings decide.
-func rememberMe(box *bool) session.BrowserClose {
+func rememberMe(box *bool) session.Persistence {
 	switch {
 	case box == nil:
-		return session.BrowserDefault
+		return session.PersistenceDefault
 	case *box:
-		return session.BrowserKeeps
+		return session.Persist
 	}
-	return session.BrowserEnds
+	return session.EndWithBrowser
 }
 
 func (a api) logout(w http.ResponseWriter, r *http.Request) {

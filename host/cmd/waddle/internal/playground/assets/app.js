@@ -198,13 +198,13 @@ function deviceRow(device) {
     name.append(element("span", { className: "pill" }, device.remembered ? "remembered" : "until the browser closes"));
   }
   const times = element("p", { className: "hint" },
-    "began ", element("time", { dateTime: device.created }), " · last seen ", element("time", { dateTime: device.seen }),
+    "began ", element("time", { dateTime: device.created }), " · last seen ", element("time", { dateTime: device.lastSeen }),
     " · ends ", element("time", { dateTime: device.expires, className: "future" }));
   const row = element("li", {}, element("div", {}, name, times));
   if (!device.current) {
     const end = element("button", { type: "button", className: "quiet danger", "aria-label": `End the session of ${device.browser}` }, "End");
     end.addEventListener("click", async () => {
-      if (await endAt(`/api/devices/${encodeURIComponent(device.handle)}`)) ($("devices").querySelector("button") ?? $("logout")).focus();
+      if (await endAt(`/api/devices/${encodeURIComponent(device.publicId)}`)) ($("devices").querySelector("button") ?? $("logout")).focus();
     });
     row.append(end);
   }

@@ -15,7 +15,7 @@ const (
 	grace = time.Minute
 )
 
-func rotating(s *session.Settings) { s.RotateEvery, s.RotateGrace = every, grace }
+func renewing(s *session.Settings) { s.RenewEvery, s.RenewGrace = every, grace }
 
 func look(s *session.Session) { _, _ = s.Has("user") }
 
@@ -25,9 +25,9 @@ func (a *app) at(id string, f func(s *session.Session)) *reply {
 	return a.with([]string{"session_id=" + id}, f)
 }
 
-func TestRotation(t *testing.T) {
+func TestTimedRenewal(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
-		a := newApp(t, s, rotating, seal)
+		a := newApp(t, s, renewing, seal)
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
@@ -81,11 +81,11 @@ func records(t *testing.T, a *app) int {
 	return n
 }
 
-// TestRotationExtendsNothing: a visitor who only reads stays no longer than
-// without rotation.
-func TestRotationExtendsNothing(t *testing.T) {
+// TestTimedRenewalExtendsNothing: a visitor who only reads stays no longer than
+// without timed renewal.
+func TestTimedRenewalExtendsNothing(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating, func(s *session.Settings) { s.Duration = hour })
+		a := newApp(t, s, renewing, func(s *session.Settings) { s.Lifetime = hour })
 		b := a.browser()
 		b.set("user", "ada")
 		for a.clock.Now().Before(a.clock.at(hour - ms)) {
@@ -97,15 +97,15 @@ func TestRotationExtendsNothing(t *testing.T) {
 	})
 }
 
-// TestRotationOnlyWhereTheClientHearsOfIt: otherwise the id stays.
-func TestRotationOnlyWhereTheClientHearsOfIt(t *testing.T) {
+// TestTimedRenewalOnlyWhereTheClientHearsOfIt: otherwise the id stays.
+func TestTimedRenewalOnlyWhereTheClientHearsOfIt(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating, func(s *session.Settings) { s.TokenHeader = "X-Session-Token" })
+		a := newApp(t, s, renewing, func(s *session.Settings) { s.TokenHeader = "X-Session-Token" })
 		b := a.browser()
 		b.set("user", "ada")
 		id := b.id()
 		a.clock.advance(2 * every)
-		job := a.manager.Open(ctx, id)
+		job := a.manager.Session(ctx, id)
 		require.NoError(t, job.Set("n", 1))
 		require.NoError(t, job.Save())
 		require.Equal(t, "ada", a.peek(id), "a job in the background does not change it")
@@ -135,7 +135,7 @@ func TestRotationOnlyWhereTheClientHearsOfIt(t *testing.T) {
 // logged out before anybody could know the new id.
 func TestGraceBeginsWithTheResponse(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating)
+		a := newApp(t, s, renewing)
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
@@ -154,13 +154,13 @@ func TestGraceBeginsWithTheResponse(t *testing.T) {
 	})
 }
 
-// TestRotationOfParallelRequests: pages load many things at once. All are
+// TestTimedRenewalOfParallelRequests: pages load many things at once. All are
 // answered, there is one new id, and any cookie that a client got still works.
-func TestRotationOfParallelRequests(t *testing.T) {
+func TestTimedRenewalOfParallelRequests(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for _, change := range []bool{false, true} {
 			require.NoError(t, store.Clear(ctx, s, clockStart))
-			a := newApp(t, s, rotating)
+			a := newApp(t, s, renewing)
 			first := a.login("ada")
 			a.clock.advance(every)
 			url := a.route(func(_ http.ResponseWriter, r *http.Request) {
@@ -203,7 +203,7 @@ func TestRotationOfParallelRequests(t *testing.T) {
 			require.Len(t, ids, 1)
 			for id := range ids {
 				require.Equal(t, "ada", a.peek(id))
-				n, err := session.NewKey[int]("n").Get(a.manager.Open(ctx, id))
+				n, err := session.NewKey[int]("n").Get(a.manager.Session(ctx, id))
 				require.NoError(t, err)
 				require.Equal(t, map[bool]int{true: requests}[change], n)
 			}
@@ -212,34 +212,34 @@ func TestRotationOfParallelRequests(t *testing.T) {
 	})
 }
 
-// TestRotationMeetsOthers: something happens to the session under the old id
-// after the rotating request's access, or at each of its writes.
-func TestRotationMeetsOthers(t *testing.T) {
+// TestTimedRenewalMeetsOthers: something happens to the session under the old id
+// after the renewing request's access, or at each of its writes.
+func TestTimedRenewalMeetsOthers(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		other func(t *testing.T, a *app, old string)
 		left  map[string]any
 	}{
 		{"a change", func(t *testing.T, a *app, old string) {
-			s := a.manager.Open(ctx, old)
+			s := a.manager.Session(ctx, old)
 			require.NoError(t, s.Set("other", "x"))
 			require.NoError(t, s.Save())
 		}, map[string]any{"user": "ada", "other": "x"}},
 		{"a log-out", func(t *testing.T, a *app, old string) {
-			require.NoError(t, a.manager.Open(ctx, old).Destroy())
+			require.NoError(t, a.manager.Session(ctx, old).Destroy())
 		}, map[string]any{}},
 		{"a renewal", func(t *testing.T, a *app, old string) {
-			s := a.manager.Open(ctx, old)
+			s := a.manager.Session(ctx, old)
 			require.NoError(t, s.Renew())
 			require.NoError(t, s.Save())
 		}, map[string]any{}},
-		{"another rotation", func(t *testing.T, a *app, old string) { a.at(old, look) }, map[string]any{"user": "ada"}},
+		{"another timed renewal", func(t *testing.T, a *app, old string) { a.at(old, look) }, map[string]any{"user": "ada"}},
 	} {
 		for when := range 5 { // 0: after the access; then before and after each write
 			for _, mine := range []bool{false, true} {
 				t.Run(c.name, func(t *testing.T) {
 					overStores(t, func(t *testing.T, s store.Store) {
-						a := newApp(t, s, rotating)
+						a := newApp(t, s, renewing)
 						b := a.browser()
 						b.set("user", "ada")
 						old := b.id()
@@ -285,7 +285,7 @@ func TestRotationMeetsOthers(t *testing.T) {
 						if mine && (len(left) > 0 || when == 4) {
 							left["mine"] = true
 						}
-						if when == 4 && c.name != "a change" && c.name != "another rotation" {
+						if when == 4 && c.name != "a change" && c.name != "another timed renewal" {
 							// It came last and reached the new id through the
 							// old one.
 							left = map[string]any{}
@@ -318,7 +318,7 @@ func TestRenewalWithinTheGrace(t *testing.T) {
 		} {
 			for _, by := range []string{"old", "new"} {
 				t.Run(name+" by the "+by+" id", func(t *testing.T) {
-					a := newApp(t, s, rotating)
+					a := newApp(t, s, renewing)
 					b := a.browser()
 					b.set("user", "ada")
 					first := b.id()
@@ -338,10 +338,10 @@ func TestRenewalWithinTheGrace(t *testing.T) {
 }
 
 // TestGraceOutlivesTheManager: another process, or one restarted without
-// rotation, also follows old ids.
+// timed renewal, also follows old ids.
 func TestGraceOutlivesTheManager(t *testing.T) {
 	overSeals(t, func(t *testing.T, s store.Store, seal func(*session.Settings)) {
-		a := newApp(t, s, rotating, seal)
+		a := newApp(t, s, renewing, seal)
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
@@ -357,10 +357,10 @@ func TestGraceOutlivesTheManager(t *testing.T) {
 	})
 }
 
-// TestManyRotationsWithinTheGrace: a client may be some ids behind.
-func TestManyRotationsWithinTheGrace(t *testing.T) {
+// TestManyTimedRenewalsWithinTheGrace: a client may be some ids behind.
+func TestManyTimedRenewalsWithinTheGrace(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, func(s *session.Settings) { s.RotateEvery, s.RotateGrace = grace, grace })
+		a := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = grace, grace })
 		b := a.browser()
 		b.set("user", "ada")
 		a.clock.advance(grace)
@@ -383,12 +383,12 @@ func TestManyRotationsWithinTheGrace(t *testing.T) {
 // once.
 func TestLookThatFails(t *testing.T) {
 	for name, settings := range map[string]func(*session.Settings){
-		"rotation": rotating,
-		"idle":     func(s *session.Settings) { s.IdleTimeout = hour },
-		"seen":     func(s *session.Settings) { s.SeenEvery = time.Minute },
+		"timed renewal": renewing,
+		"idle":          func(s *session.Settings) { s.IdleTimeout = hour },
+		"seen":          func(s *session.Settings) { s.LastSeenResolution = time.Minute },
 		"all": func(s *session.Settings) {
-			rotating(s)
-			s.IdleTimeout, s.SeenEvery = hour, time.Minute
+			renewing(s)
+			s.IdleTimeout, s.LastSeenResolution = hour, time.Minute
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -417,7 +417,7 @@ func TestLookThatFails(t *testing.T) {
 	}
 }
 
-func TestRotationSettings(t *testing.T) {
+func TestTimedRenewalSettings(t *testing.T) {
 	for _, c := range []struct {
 		every, grace time.Duration
 		ok           bool
@@ -427,7 +427,7 @@ func TestRotationSettings(t *testing.T) {
 		{session.Off, session.Off, true}, {time.Minute, session.Off, true}, {time.Second, 0, false},
 	} {
 		s := session.Defaults()
-		s.RotateEvery, s.RotateGrace = c.every, c.grace
+		s.RenewEvery, s.RenewGrace = c.every, c.grace
 		if c.ok {
 			require.NoError(t, s.Check(), "%v", c)
 		} else {
@@ -435,7 +435,7 @@ func TestRotationSettings(t *testing.T) {
 		}
 	}
 	t.Run("no grace", func(t *testing.T) {
-		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.RotateEvery, s.RotateGrace = every, session.Off })
+		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.RenewEvery, s.RenewGrace = every, session.Off })
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
@@ -450,7 +450,7 @@ func TestRotationSettings(t *testing.T) {
 // other sessions of its age are over.
 func TestOldIDOfASessionWithoutAnAbsoluteTimeout(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		a := newApp(t, s, rotating, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })
+		a := newApp(t, s, renewing, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })
 		id := a.login("ada")
 		a.at(id, func(s *session.Session) { require.NoError(t, s.SetAbsoluteTimeout(0)) })
 		a.clock.advance(3 * day)

@@ -10,18 +10,19 @@ import (
 
 const (
 	// maxMoves bounds how many ids behind a client may be. More than one is possible
-	// only with a grace longer than the time between rotations.
+	// only with a grace longer than the time between timed renewals.
 	maxMoves = 4
 
-	// maxLeads bounds how many ids behind a long request, such as a stream, may be that
-	// has loaded its session, and so how many records rotation leaves of one session.
+	// maxLeads bounds how many ids behind a long request, such as a stream, may be
+	// that has loaded its session, and so how many records timed renewal leaves of one
+	// session.
 	maxLeads = 64
 )
 
 // leadsFor returns how long a record leads from an old id to the next one.
 // Clients are led on only within the grace; the rest is for running requests.
 func (m *Manager) leadsFor() store.Millis {
-	return max(m.grace, min(endedFor, maxLeads*m.rotateEvery))
+	return max(m.grace, min(endedFor, maxLeads*m.renewEvery))
 }
 
 // moveKey names the value by which a RecordMoved leads on.
@@ -29,13 +30,13 @@ const moveKey = reservedPrefix + "moved"
 
 const moveSaltSize = 32
 
-// rotatedID makes the id that follows another one in a timed rotation. If a
+// renewedID makes the id that follows another one in a timed renewal. If a
 // client sends the old id within the grace, the host can make the new one and
-// tell it again, in case the response that told it got lost. The store, which has
-// the salt, knows neither id.
-func rotatedID(id string, salt []byte) string {
+// tell it again, in case the response that told it got lost. The store, which
+// has the salt, knows neither id.
+func renewedID(id string, salt []byte) string {
 	h := sha256.New()
-	h.Write([]byte("waddle rotated id 1\x00"))
+	h.Write([]byte("waddle renewed id 1\x00"))
 	h.Write(salt)
 	h.Write([]byte(id))
 	return idEncoding.EncodeToString(h.Sum(nil))
@@ -47,12 +48,12 @@ func movedTo(id string, r *Record) (string, error) {
 	if !ok || len(salt) != moveSaltSize {
 		return "", fmt.Errorf("%w: the record of a session that got a new id does not lead to it", ErrDecode)
 	}
-	return rotatedID(id, salt), nil
+	return renewedID(id, salt), nil
 }
 
-// rotationDue reports whether the session's id has served its time.
-func (s *Session) rotationDue(now store.Millis) bool {
-	every := s.manager.rotateEvery
+// renewalDue reports whether the session's id has served its time.
+func (s *Session) renewalDue(now store.Millis) bool {
+	every := s.manager.renewEvery
 	return every != 0 && s.exists && s.used && s.w != nil && s.record.Transport == TransportCookie &&
 		now-s.record.Issued >= every
 }
