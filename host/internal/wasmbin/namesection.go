@@ -11,6 +11,7 @@ const (
 	NamesModule    byte = 0 // a name
 	NamesFunctions byte = 1 // a list of [Naming]
 	NamesLocals    byte = 2 // for each function, its number and a list of [Naming]
+	NamesData      byte = 9 // a list of [Naming], of data segments
 )
 
 // Subsection reads a part's number and its content.
