@@ -1,6 +1,11 @@
 package rewrite
 
-import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
+)
 
 // Version is part of the key under which compiled code is kept. It goes up with each
 // change of what is written.
@@ -13,18 +18,24 @@ type Options struct {
 	// MergeData joins active data segments that lie at most [MaxGap] bytes apart. An
 	// instance evaluates and keeps each of them.
 	MergeData bool
+	// Entry adds one exported function, [EntryExport], that calls any of the exports
+	// whose names it lists, divided by spaces, by their numbers from 0 on. A host that
+	// looks up only this one has one stack an instance in place of one for each export.
+	Entry string
 }
 
-// The names of exports that a metered module has in addition. A module that already
+// The names of exports that a rewritten module has in addition. A module that already
 // exports a name that begins with [ReservedPrefix] is refused.
 const (
 	ReservedPrefix = "waddle:"
 	FuelExport     = ReservedPrefix + "fuel"  // mutable i64: fuel that is left until the next hook; 0 at the start
 	DepthExport    = ReservedPrefix + "depth" // mutable i64: bytes of stack that are left; DepthLimit at the start
+	EntryExport    = ReservedPrefix + "entry" // function of a number, an i32, and the parameters as i64, to i64
 )
 
-// Module rewrites a module that preflight has accepted. It refuses a module in which
-// an index is out of range, so that nothing can refer to what is added.
+// Module rewrites a module that preflight has accepted. That no index is out of range,
+// and so none can refer to what is added, has been found there. [Options.Meter], which
+// reads every instruction, finds it again.
 func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	r := &Report{SizeBefore: len(wasm), SizeAfter: len(wasm)}
 	if o == (Options{}) {
@@ -34,6 +45,14 @@ func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkReserved(m); err != nil {
+		return nil, nil, err
+	}
+	if o.Entry != "" {
+		if err := addEntry(m, o.Entry, r); err != nil {
+			return nil, nil, err
+		}
+	}
 	if o.MergeData {
 		if err := mergeData(m, r); err != nil {
 			return nil, nil, err
@@ -42,4 +61,18 @@ func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	out := m.Append(make([]byte, 0, len(wasm)))
 	r.SizeAfter = len(out)
 	return out, r, nil
+}
+
+// checkReserved refuses a module that exports a reserved name.
+func checkReserved(m *wasmbin.Module) error {
+	exports, err := wasmbin.Items(m, wasmbin.SectionExport, (*wasmbin.Reader).Export)
+	if err != nil {
+		return err
+	}
+	for _, e := range exports {
+		if strings.HasPrefix(e.Name, ReservedPrefix) {
+			return fmt.Errorf("%w: the export %q: no export may begin with %q", ErrReserved, e.Name, ReservedPrefix)
+		}
+	}
+	return nil
 }

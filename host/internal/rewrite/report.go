@@ -14,5 +14,7 @@ type Report struct {
 	Indirect  int    // indirect calls, around which it is counted, too
 	Chain     int64  // bytes of stack that calls between two counted places take at most
 
-	SegmentsBefore, SegmentsAfter int // active data segments
+	Entry uint32 // index of the added function that calls exports, or 0
+
+	SegmentsBefore, SegmentsAfter int // data segments
 }
