@@ -145,7 +145,7 @@ func TestSpecListsThatAreTooLong(t *testing.T) {
 	config.GuestConfig["long"] = strings.Repeat("x", most)
 	_, err := plugin.Open(ctx, specGuest(t).bytes(), config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
-	require.ErrorContains(t, err, "Settings are")
+	require.ErrorContains(t, err, "GuestConfig is")
 }
 
 // TestSpecMessagesOfOtherCalls: a message belongs to one call, and to an operation.
