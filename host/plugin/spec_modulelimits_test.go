@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
