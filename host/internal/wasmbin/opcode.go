@@ -61,6 +61,7 @@ const (
 	OpGlobalGet    Opcode = 0x23
 	OpGlobalSet    Opcode = 0x24
 	OpI32Load      Opcode = 0x28
+	OpI64Load      Opcode = 0x29
 	OpI32Load8U    Opcode = 0x2d
 	OpI32Store     Opcode = 0x36
 	OpI32Store8    Opcode = 0x3a

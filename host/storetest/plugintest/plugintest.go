@@ -120,6 +120,7 @@ type harness struct {
 	dirs    []string
 	info    plugin.Info
 	direct  []byte // see direct; made when it is first needed
+	routed  []byte // see routed; likewise
 	watched *watched
 }
 

@@ -76,6 +76,7 @@ func TestRefusedModules(t *testing.T) {
 		{"memory_huge", "module/valid", "memory"},
 		{"describe_small", "module/describes", "max_"},
 		{"describe_unpaired", "module/describes", "pair"},
+		{"describe_remote", "module/describes", "remote and not cas"},
 		{"open_refuses", "module/opens", ""},
 		{"init_trap", "module/opens", ""},
 	} {

@@ -1,15 +1,13 @@
 // Command remoteguest is a guest whose records lie elsewhere: in a directory that all
-// its instances have, a file for each key, as a server would have them. It says in the
-// log when it gets a record, so that a test can hold it there.
+// its instances have, a file for each key, as a server would have them. With the setting
+// "log" it says what it does, so that a test can hold it there. Without "touch" the host
+// touches by reading and writing. With "fault" it is one of the guests of faults.go.
 package main
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/waddle-sessions/waddle/guest"
 )
@@ -17,154 +15,183 @@ import (
 // remote is "no" in a build that is to be the same guest but for what it describes.
 var remote = "yes"
 
-const (
-	dir  = "/data/records"
-	lock = "/data/lock"
-)
-
 func main() {}
 
 func init() {
-	guest.Register(new(engine), guest.Info{Name: "elsewhere", Version: "1.0", CAS: true, Remote: remote == "yes"})
+	guest.Register(new(engine), guest.Info{Name: "elsewhere", Version: "1.0", CAS: true, Remote: remote == "yes", MaxKey: maxKey})
 }
 
-type engine struct{}
+type engine struct {
+	logs, touches bool
+	fault         string
+	shard         string
 
-func (e *engine) Open(*guest.Config) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	// What only a guest with a fault keeps in the instance.
+	own      map[string]bool   // the records that this instance wrote
+	seen     map[string][]byte // what it read or wrote last, nil for nothing
+	expiries map[string]int64
+	deleted  map[string]bool
+}
+
+func (e *engine) Open(c *guest.Config) error {
+	e.logs, e.touches = c.Bool("log", false), c.Bool("touch", true)
+	e.fault, e.shard = c.String("fault", ""), c.String("shard", "0")
+	e.own, e.seen = make(map[string]bool), make(map[string][]byte)
+	e.expiries, e.deleted = make(map[string]int64), make(map[string]bool)
+	for _, name := range []string{dir, unsaved} {
+		if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	if e.shard == "0" && e.fault == "save_own" {
+		return dropUnsaved()
 	}
 	return nil
 }
 
-func path(key []byte) string { return filepath.Join(dir, hex.EncodeToString(key)) }
-
-// locked makes one step of f for all instances: a directory can be made once.
-func locked(f func() error) error {
-	for {
-		err := os.Mkdir(lock, 0o700)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
+func (e *engine) log(word string) {
+	if e.logs {
+		guest.Log(guest.LevelInfo, word)
 	}
-	return errors.Join(f(), os.Remove(lock))
-}
-
-// read returns a record: its expiry, and its value.
-func read(name string, now int64) (expires int64, value []byte, err error) {
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil, guest.ErrNotFound
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	expires = int64(binary.LittleEndian.Uint64(b))
-	if guest.Expired(expires, now) {
-		return expires, nil, guest.ErrNotFound
-	}
-	return expires, b[8:], nil
-}
-
-func write(name string, expires int64, value []byte) error {
-	b := append(binary.LittleEndian.AppendUint64(nil, uint64(expires)), value...)
-	if err := os.WriteFile(name+".new", b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(name+".new", name)
 }
 
 func (e *engine) Get(key []byte, now int64) ([]byte, error) {
-	guest.Log(guest.LevelInfo, "get")
-	_, value, err := read(path(key), now)
+	e.log("get")
+	if value, err, ok := e.remembers(key); ok {
+		return value, err
+	}
+	_, value, err := e.read(key, now)
+	e.remember(key, value, err)
 	return value, err
 }
 
 func (e *engine) Set(w guest.Write) error {
-	return locked(func() error {
-		_, old, err := read(path(w.Key), w.Now)
+	store := func() error {
+		_, old, err := e.read(w.Key, w.Now)
 		if err != nil && !errors.Is(err, guest.ErrNotFound) {
 			return err
 		}
-		if err := w.Check(old, err == nil); err != nil {
+		found := err == nil
+		if e.fault == "compares_here" {
+			if known, ok := e.seen[string(w.Key)]; ok {
+				old, found = known, known != nil
+			}
+		}
+		if err := w.Check(old, found); err != nil {
 			return err
 		}
 		if w.Expired() {
-			return remove(path(w.Key))
+			return e.remove(w.Key)
 		}
-		return write(path(w.Key), w.Expires, w.Value)
+		return e.write(w)
+	}
+	if e.fault == "compares_apart" {
+		return store()
+	}
+	return locked(store)
+}
+
+func (e *engine) Touch(key []byte, expires, now int64) error {
+	if !e.touches {
+		return guest.ErrUnsupported
+	}
+	return locked(func() error {
+		_, value, err := e.read(key, now)
+		if err != nil {
+			return err
+		}
+		if e.fault == "touches_here" {
+			e.expiries[string(key)] = expires
+			return nil
+		}
+		if guest.Expired(expires, now) {
+			return e.remove(key)
+		}
+		return write(path(key), expires, value)
 	})
 }
 
-func remove(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 func (e *engine) Delete(key []byte, _ int64) error {
-	return locked(func() error { return remove(path(key)) })
+	return locked(func() error { return e.remove(key) })
 }
 
 func (e *engine) Clear(int64) error {
-	guest.Log(guest.LevelInfo, "clear")
-	return locked(func() error { _, err := each(func(name string) error { return remove(name) }); return err })
+	e.log("clear")
+	return locked(func() error {
+		return each(func(key []byte) error {
+			if e.fault == "clear_own" && !e.own[string(key)] {
+				return nil
+			}
+			return e.remove(key)
+		})
+	})
 }
 
 func (e *engine) Save(int64) error {
-	guest.Log(guest.LevelInfo, "save")
-	return nil
+	e.log("save")
+	return e.saved()
 }
 
 func (e *engine) Sweep(_ int, now int64) (removed int, err error) {
 	err = locked(func() error {
-		_, err := each(func(name string) error {
-			if _, _, err := read(name, now); !errors.Is(err, guest.ErrNotFound) {
+		return each(func(key []byte) error {
+			if e.fault == "sweep_own" && !e.own[string(key)] {
+				return nil
+			}
+			if _, _, err := e.read(key, now); !errors.Is(err, guest.ErrNotFound) {
 				return err
 			}
 			removed++
-			return remove(name)
+			return remove(path(key))
 		})
-		return err
 	})
 	return removed, err
 }
 
 func (e *engine) Keys(chunk *guest.KeyChunk, cursor, now int64) (next int64, err error) {
-	_, err = each(func(name string) error {
-		if _, _, err := read(name, now); err != nil {
-			if errors.Is(err, guest.ErrNotFound) {
-				return nil
-			}
-			return err
+	return from(cursor, func(key []byte) (bool, error) {
+		if e.fault == "keys_own" && !e.own[string(key)] {
+			return true, nil
 		}
-		key, err := hex.DecodeString(filepath.Base(name))
-		if err == nil && !chunk.Add(key) {
-			return guest.ErrNoSpace // a test has few
+		if _, _, err := e.read(key, now); err != nil {
+			return true, ignore(err, guest.ErrNotFound)
 		}
-		return err
+		return chunk.Add(key), nil
 	})
-	return 0, err
 }
 
-// each runs f for each record.
-func each(f func(name string) error) (n int, err error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return 0, err
-	}
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) == ".new" {
-			continue
+func (e *engine) Snapshot(chunk *guest.RecordChunk, cursor, now int64) (next int64, err error) {
+	return from(cursor, func(key []byte) (bool, error) {
+		if e.fault == "snapshot_own" && !e.own[string(key)] {
+			return true, nil
 		}
-		if err := f(filepath.Join(dir, entry.Name())); err != nil {
-			return n, err
+		expires, value, err := e.read(key, now)
+		if err != nil {
+			return true, ignore(err, guest.ErrNotFound)
 		}
-		n++
+		return chunk.Add(key, value, expires), nil
+	})
+}
+
+func (e *engine) Count() guest.Counts {
+	c := guest.Counts{Bytes: -1}
+	if each(func(key []byte) error {
+		if e.deleted[string(key)] {
+			return nil
+		}
+		if e.fault != "stats_own" || e.own[string(key)] {
+			c.Records++
+		}
+		return nil
+	}) != nil {
+		c.Records = -1
 	}
-	return n, nil
+	return c
+}
+
+func ignore(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
 }
