@@ -76,7 +76,7 @@ func TestCallsAtTheSameTime(t *testing.T) {
 			wasm := buildGuest(t, "testdata/remoteguest", "-ldflags=-X main.remote="+c.remote)
 			log := newMeeting(2)
 			config := quiet()
-			config.Logger, config.Settings = slog.New(log), map[string]string{"log": "true"}
+			config.Logger, config.GuestConfig = slog.New(log), map[string]string{"log": "true"}
 			config.Mounts = []plugin.Mount{{Dir: t.TempDir()}}
 			p := open(t, wasm, config)
 			key := []byte("key")
@@ -102,7 +102,7 @@ func TestRecordsThatLieElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	log := newMeeting(0)
 	config := quiet()
-	config.Logger, config.Settings = slog.New(log), map[string]string{"log": "true", "touch": "false"}
+	config.Logger, config.GuestConfig = slog.New(log), map[string]string{"log": "true", "touch": "false"}
 	config.Shards = 4
 	config.Durability = plugin.DurabilityClose
 	config.Mounts = []plugin.Mount{{Dir: dir}}

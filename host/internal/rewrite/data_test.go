@@ -377,8 +377,8 @@ func FuzzMergeData(f *testing.F) {
 		if err != nil {
 			return
 		}
-		outline, why := preflight.Read(before, preflight.Limits{})
-		_, whyAfter := preflight.Read(after, preflight.Limits{})
+		outline, why := preflight.Parse(before, preflight.Limits{})
+		_, whyAfter := preflight.Parse(after, preflight.Limits{})
 		if (why == nil) != (whyAfter == nil) {
 			t.Fatalf("refused before: %v, after: %v", why, whyAfter)
 		}

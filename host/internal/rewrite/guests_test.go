@@ -40,7 +40,7 @@ func guests(t testing.TB) map[string][]byte {
 
 // contents are what the data section makes of the memory.
 func contents(t testing.TB, wasm []byte) []byte {
-	outline, err := preflight.Read(wasm, preflight.Limits{})
+	outline, err := preflight.Parse(wasm, preflight.Limits{})
 	require.NoError(t, err)
 	memory := make([]byte, outline.Memory.Min*pageSize)
 	m, err := wasmbin.Parse(wasm)
