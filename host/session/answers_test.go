@@ -238,7 +238,7 @@ func TestOnError(t *testing.T) {
 // permanent error.
 func TestCorruptRecord(t *testing.T) {
 	good := func(t *testing.T, a *app, id string) []byte {
-		b, err := a.store.Store.Get(context.Background(), []byte(storageKeyOf(id)), a.clock.millis())
+		b, err := a.store.Store.Get(context.Background(), []byte(storageKeyOf(id)), store.At(a.clock.Now()))
 		require.NoError(t, err)
 		return b
 	}
@@ -269,7 +269,7 @@ func TestCorruptRecord(t *testing.T) {
 				b.set("user", "ada")
 				id := b.id()
 				require.NoError(t, s.Set(context.Background(), store.Write{
-					Key: []byte(storageKeyOf(id)), Value: damage(good(t, a, id)), Now: a.clock.millis(),
+					Key: []byte(storageKeyOf(id)), Value: damage(good(t, a, id)), Now: store.At(a.clock.Now()),
 				}))
 				a.kinds()
 				require.Equal(t, map[string]any{}, b.values())

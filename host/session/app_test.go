@@ -6,42 +6,32 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// clock is a clock that tests move.
-type clock struct{ ms atomic.Int64 }
+// at returns the time on the clock of a test that began a while ago.
+func at(since time.Duration) time.Time { return sessiontest.Start.Add(since).Local() }
 
-const clockStart = 1767225600000 // 2026-01-01T00:00:00Z
-
-func newClock() *clock {
-	c := new(clock)
-	c.ms.Store(clockStart)
-	return c
-}
-
-func (c *clock) Now() time.Time          { return time.UnixMilli(c.ms.Load()) }
-func (c *clock) millis() store.Millis    { return store.Millis(c.ms.Load()) }
-func (c *clock) advance(d time.Duration) { c.ms.Add(d.Milliseconds()) }
-func (c *clock) at(d time.Duration) time.Time {
-	return time.UnixMilli(clockStart + d.Milliseconds())
-}
+// clockStart is the time at which tests begin, as stores take it.
+var clockStart = store.At(sessiontest.Start)
 
 // app is an application with sessions behind a real HTTP server.
 type app struct {
-	t       *testing.T
-	clock   *clock
-	store   *spy
-	manager *session.Manager
-	server  *httptest.Server
+	t        *testing.T
+	clock    *sessiontest.Clock
+	store    *spy
+	manager  *session.Manager
+	sessions *sessiontest.Sessions
+	server   *httptest.Server
 
 	mu       sync.Mutex
 	handlers map[string]http.Handler
@@ -50,20 +40,16 @@ type app struct {
 
 func newApp(t *testing.T, s store.Store, change ...func(*session.Settings)) *app {
 	t.Helper()
-	a := &app{t: t, clock: newClock(), store: &spy{Store: s}, handlers: make(map[string]http.Handler)}
-	settings := session.Defaults()
-	settings.Now = a.clock.Now
-	settings.OnEvent = func(_ context.Context, e session.Event) {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.events = append(a.events, e)
+	a := &app{t: t, store: &spy{Store: s}, handlers: make(map[string]http.Handler)}
+	watch := func(s *session.Settings) {
+		s.OnEvent = func(_ context.Context, e session.Event) {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			a.events = append(a.events, e)
+		}
 	}
-	for _, f := range change {
-		f(&settings)
-	}
-	var err error
-	a.manager, err = session.New(a.store, settings)
-	require.NoError(t, err)
+	a.sessions = sessiontest.NewOver(t, a.store, append([]func(*session.Settings){watch}, change...)...)
+	a.clock, a.manager = a.sessions.Clock, a.sessions.Manager
 	a.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.mu.Lock()
 		h := a.handlers[r.URL.Path]
@@ -72,6 +58,17 @@ func newApp(t *testing.T, s store.Store, change ...func(*session.Settings)) *app
 	}))
 	t.Cleanup(a.server.Close)
 	return a
+}
+
+// follow makes an application live by the clock of another one.
+func (a *app) follow(other *app) {
+	a.t.Helper()
+	s := a.sessions
+	s.Clock, s.Settings.Now = other.clock, other.clock.Now
+	var err error
+	s.Manager, err = session.New(s.Store, s.Settings)
+	require.NoError(a.t, err)
+	a.clock, a.manager = s.Clock, s.Manager
 }
 
 // route serves a handler with sessions and returns its address.
@@ -100,36 +97,38 @@ func (a *app) takeEvents() []session.Event {
 	return events
 }
 
-// browser keeps cookies by name as a browser does, using the application's
-// clock.
+// browser is a browser whose requests the test answers itself.
 type browser struct {
-	a   *app
-	jar map[string]stored
+	*sessiontest.Browser
+	a *app
 }
 
-type stored struct {
-	value   string
-	expires time.Time // zero: until the browser closes
-}
-
-func (a *app) browser() *browser { return &browser{a: a, jar: make(map[string]stored)} }
-
-// close closes the browser's window and opens a new one.
-func (b *browser) close() {
-	for name, c := range b.jar {
-		if c.expires.IsZero() {
-			delete(b.jar, name)
-		}
-	}
-}
+func (a *app) browser() *browser { return &browser{a.sessions.BrowserOf(a.server), a} }
 
 // id is the session cookie that the browser would send.
-func (b *browser) id() string {
-	c, ok := b.jar["session_id"]
-	if !ok || !c.expires.IsZero() && !b.a.clock.Now().Before(c.expires) {
-		return ""
+func (b *browser) id() string { return b.cookie("session_id") }
+
+// cookie is the value of a cookie that the browser would send, or empty.
+func (b *browser) cookie(name string) string {
+	for _, c := range b.cookies() {
+		if c.Name == name {
+			return c.Value
+		}
 	}
-	return c.value
+	return ""
+}
+
+func (b *browser) cookies() []*http.Cookie { return b.Client.Jar.Cookies(b.home()) }
+
+// plant puts a cookie into the browser that no response gave it.
+func (b *browser) plant(name, value string) {
+	b.Client.Jar.SetCookies(b.home(), []*http.Cookie{{Name: name, Value: value, Path: "/"}})
+}
+
+func (b *browser) home() *url.URL {
+	home, err := url.Parse(b.a.server.URL + "/")
+	require.NoError(b.a.t, err)
+	return home
 }
 
 // reply is a response with its body read.
@@ -157,27 +156,12 @@ func (b *browser) send(method, address string) *reply {
 	b.a.t.Helper()
 	r, err := http.NewRequest(method, address, nil)
 	require.NoError(b.a.t, err)
-	for name, c := range b.jar {
-		if c.expires.IsZero() || b.a.clock.Now().Before(c.expires) {
-			r.AddCookie(&http.Cookie{Name: name, Value: c.value})
-		}
-	}
-	return b.keep(fetch(b.a.t, b.a.server.Client(), r))
+	return readReply(b.a.t, b.Do(r))
 }
 
-func (b *browser) keep(got *reply) *reply {
-	for _, c := range got.Cookies() {
-		switch {
-		case c.MaxAge < 0:
-			delete(b.jar, c.Name)
-		case c.MaxAge > 0:
-			b.jar[c.Name] = stored{c.Value, b.a.clock.Now().Add(time.Duration(c.MaxAge) * time.Second)}
-		default:
-			b.jar[c.Name] = stored{value: c.Value}
-		}
-	}
-	return got
-}
+// keep makes the browser keep the cookies of a response to somebody else's
+// request.
+func (b *browser) keep(got *reply) { b.Client.Jar.SetCookies(got.Request.URL, got.Cookies()) }
 
 // do runs f with the session of a request.
 func (b *browser) do(f func(s *session.Session)) *reply {
@@ -194,20 +178,9 @@ func (b *browser) set(key string, v any) *reply {
 }
 
 // values returns all values of the browser's session.
-func (b *browser) values() map[string]any {
+func (b *browser) values() (all map[string]any) {
 	b.a.t.Helper()
-	all := map[string]any{}
-	b.do(func(s *session.Session) {
-		keys, err := s.Keys()
-		require.NoError(b.a.t, err)
-		for _, key := range keys {
-			var v any
-			ok, err := s.Get(key, &v)
-			require.NoError(b.a.t, err)
-			require.True(b.a.t, ok)
-			all[key] = v
-		}
-	})
+	b.do(func(s *session.Session) { all = sessiontest.Values(b.a.t, s) })
 	return all
 }
 
@@ -244,6 +217,11 @@ func fetch(t *testing.T, client *http.Client, r *http.Request) *reply {
 	resp, err := client.Do(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
+	return readReply(t, resp)
+}
+
+func readReply(t *testing.T, resp *http.Response) *reply {
+	t.Helper()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return &reply{resp, string(body)}

@@ -32,7 +32,7 @@ func TestAnAuditFollowsAUser(t *testing.T) {
 			require.Equal(t, session.Event{Kind: session.EventRenewed, Session: events[0].Session, Previous: anonymous, User: user}, events[0])
 			bound := events[0].Session
 
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			b.do(look)
 			events = a.takeEvents()
 			require.Len(t, events, 1)

@@ -39,7 +39,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 			require.NoError(t, s.Set("user", "ada"))
 			require.NoError(t, flash.Add(s, note("first")))
 		})
-		before.clock.advance(time.Millisecond) // messages are ordered by their milliseconds
+		before.clock.Advance(time.Millisecond) // messages are ordered by their milliseconds
 		untouched := func(s *session.Session) {
 			requireValue(t, s, "at", moment)
 			requireValue(t, s, "bytes", map[int][]byte{1: {0xff}})
@@ -85,7 +85,7 @@ func TestAChangeOfCodecKeepsEveryValue(t *testing.T) {
 		})
 		b.at(alone).do(untouched)
 		require.Equal(t, "ada", alone.peek(b.id()))
-		raw, err := s.Get(ctx, []byte(storageKeyOf(b.id())), before.clock.millis())
+		raw, err := s.Get(ctx, []byte(storageKeyOf(b.id())), store.At(before.clock.Now()))
 		require.NoError(t, err)
 		require.NotContains(t, string(raw), "waddle.codecs")
 		for _, a := range []*app{before, after, back, alone} {
@@ -244,7 +244,7 @@ func TestALookChangesNoCodec(t *testing.T) {
 	b := before.browser()
 	b.set("user", "ada")
 	after := release(t, before, codecs(session.JSON, session.CBOR), func(s *session.Settings) { s.LastSeenResolution = time.Second })
-	after.clock.advance(time.Minute)
+	after.clock.Advance(time.Minute)
 	after.store.take()
 	require.Equal(t, http.StatusOK, b.at(after).do(look).StatusCode)
 	require.Equal(t, "ada", before.peek(b.id()), "still of the codec that wrote it")

@@ -195,7 +195,7 @@ func TestExpiredIdIsNotRevived(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
 		id := a.login("ada")
-		a.clock.advance(7 * day)
+		a.clock.Advance(7 * day)
 		got := a.with([]string{"session_id=" + id}, func(s *session.Session) {
 			ok, err := s.Has("user")
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -50,10 +51,10 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 	t.Run("a clock that was years ahead", func(t *testing.T) {
 		overStores(t, func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
-			a.clock.advance(3000 * day)
+			a.clock.Advance(3000 * day)
 			b := a.browser()
 			b.set("user", "ada")
-			a.clock.ms.Store(clockStart)
+			a.clock.Set(sessiontest.Start)
 			got := b.set("n", 1)
 			require.NotNil(t, got.cookie(), "what the browser made of that time is not known")
 			require.Equal(t, int((7 * day).Seconds()), got.cookie().MaxAge)

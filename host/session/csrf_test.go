@@ -54,7 +54,7 @@ func TestCSRFToken(t *testing.T) {
 
 		ids := map[string]bool{}
 		for range 3 {
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			require.NoError(t, b.check(first), "timed renewal keeps it")
 			ids[b.id()] = true
 		}

@@ -55,11 +55,11 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 	}{
 		{"never known", nil, func(*app, string) {}},
 		{"expired", nil, func(a *app, _ string) {
-			a.clock.advance(7 * day)
+			a.clock.Advance(7 * day)
 			sweep(a.t, a.store.Store, a)
 		}},
 		{"idle", func(s *session.Settings) { s.IdleTimeout = hour }, func(a *app, _ string) {
-			a.clock.advance(hour)
+			a.clock.Advance(hour)
 			sweep(a.t, a.store.Store, a)
 		}},
 		{"lost by the storage", nil, func(a *app, id string) {
@@ -67,16 +67,16 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 		}},
 		{"ended long ago", nil, func(a *app, id string) {
 			a.at(id, func(s *session.Session) { require.NoError(a.t, s.Destroy()) })
-			a.clock.advance(hour)
+			a.clock.Advance(hour)
 		}},
 		{"renewed long ago", nil, func(a *app, id string) {
 			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
-			a.clock.advance(hour)
+			a.clock.Advance(hour)
 		}},
 		{"renewed long ago", renewing, func(a *app, id string) {
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			a.at(id, look)
-			a.clock.advance(2 * hour)
+			a.clock.Advance(2 * hour)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestDeadCookieIsTakenBack(t *testing.T) {
 				require.True(t, takenBack(t, got))
 				require.Equal(t, []string{"Cookie"}, got.Header["Vary"])
 				require.Contains(t, got.Header.Get("Cache-Control"), "no-store")
-				a.clock.advance(hour)
+				a.clock.Advance(hour)
 				require.Nil(t, a.page(id, look).cookie(), "once: it did not help")
 			})
 		})
@@ -110,9 +110,9 @@ func TestDeadCookieIsTakenBackByScripts(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s)
 		require.Nil(t, a.script(nobody, look).cookie())
-		a.clock.advance(10*time.Second - ms)
+		a.clock.Advance(10*time.Second - ms)
 		require.Nil(t, a.script(nobody, look).cookie())
-		a.clock.advance(ms)
+		a.clock.Advance(ms)
 		require.True(t, takenBack(t, a.script(nobody, look)))
 		require.Nil(t, a.script(nobody, look).cookie())
 		other := strings.Repeat("B", 42) + "A"
@@ -128,9 +128,9 @@ func TestDeadCookieThatWasReplacedAWhileAgo(t *testing.T) {
 		a := newApp(t, s)
 		began := a.page(nobody, func(s *session.Session) { require.NoError(t, s.Set("n", 1)) })
 		require.NotEmpty(t, began.cookie().Value)
-		a.clock.advance(hour / 2)
+		a.clock.Advance(hour / 2)
 		require.Nil(t, a.page(nobody, look).cookie())
-		a.clock.advance(hour / 2)
+		a.clock.Advance(hour / 2)
 		require.True(t, takenBack(t, a.page(nobody, look)))
 	})
 }
@@ -143,10 +143,10 @@ func TestDeadCookieThatWasReplaced(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				a := newApp(t, s)
 				id := a.login("ada")
-				a.clock.advance(8 * day)
+				a.clock.Advance(8 * day)
 				sweep(t, s, a)
 				require.Nil(t, a.script(id, look).cookie(), "seen for the first time")
-				a.clock.advance(time.Minute)
+				a.clock.Advance(time.Minute)
 				got := send(a, id, func(s *session.Session) {
 					look(s)
 					began := a.script(id, func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
@@ -181,13 +181,13 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 			a.at(id, func(s *session.Session) { require.NoError(a.t, s.LogIn("eve", nil)) })
 		}, look},
 		{"renewed a moment ago", renewing, func(a *app, id string) {
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			require.NotNil(a.t, a.at(id, look).cookie())
-			a.clock.advance(grace)
+			a.clock.Advance(grace)
 		}, look},
 		{"a token", func(s *session.Settings) { s.TokenHeader = "X-Session-Token" }, nil, look},
 		{"a session that is there", nil, func(*app, string) {}, look},
-		{"one that is begun", nil, func(a *app, _ string) { a.clock.advance(8 * day) }, func(s *session.Session) { _ = s.Set("n", 1) }},
+		{"one that is begun", nil, func(a *app, _ string) { a.clock.Advance(8 * day) }, func(s *session.Session) { _ = s.Set("n", 1) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {
@@ -207,7 +207,7 @@ func TestCookieThatMayNotBeDead(t *testing.T) {
 					if got.cookie() != nil {
 						require.Positive(t, got.cookie().MaxAge)
 					}
-					a.clock.advance(time.Minute)
+					a.clock.Advance(time.Minute)
 				}
 			})
 		})
@@ -225,9 +225,9 @@ func TestCookieOfASessionThatWasEnded(t *testing.T) {
 		require.Equal(t, 1, n)
 		for range 59 {
 			require.Nil(t, a.page(id, look).cookie())
-			a.clock.advance(time.Minute)
+			a.clock.Advance(time.Minute)
 		}
-		a.clock.advance(time.Minute)
+		a.clock.Advance(time.Minute)
 		require.True(t, takenBack(t, a.page(id, look)))
 	})
 }
@@ -242,14 +242,14 @@ func TestCookieOfWhatAnotherProcessEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overStores(t, func(t *testing.T, s store.Store) {
 				a, other := newApp(t, s), newApp(t, s)
-				other.clock = a.clock
+				other.follow(a)
 				id := a.login("ada")
 				other.at(id, func(s *session.Session) { require.NoError(t, end(s)) })
 				for range 59 {
 					require.Nil(t, a.page(id, look).cookie())
-					a.clock.advance(time.Minute)
+					a.clock.Advance(time.Minute)
 				}
-				a.clock.advance(time.Minute)
+				a.clock.Advance(time.Minute)
 				require.True(t, takenBack(t, a.page(id, look)))
 			})
 		})

@@ -121,7 +121,7 @@ func TestDestroyIsFinal(t *testing.T) {
 				b := a.browser()
 				b.set("user", "ada")
 				id := b.id()
-				a.clock.advance(hour / 2)
+				a.clock.Advance(hour / 2)
 				slow := a.with([]string{"session_id=" + id}, func(s *session.Session) {
 					_, err := s.Has("user")
 					require.NoError(t, err)
@@ -145,7 +145,7 @@ func TestDestroyIsFinal(t *testing.T) {
 // store.
 func requireTombstone(t *testing.T, a *app, id string) {
 	t.Helper()
-	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
+	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), store.At(a.clock.Now()))
 	require.NoError(t, err)
 	require.EqualValues(t, session.RecordEnded, b[10]>>5&3)
 }

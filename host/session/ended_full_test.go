@@ -2,7 +2,6 @@ package session_test
 
 import (
 	"context"
-	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,8 +29,8 @@ func TestDestroyWithoutRoom(t *testing.T) {
 	b := a.browser()
 	b.set("user", "ada")
 	s.is = true
-	thief := *b
-	thief.jar = maps.Clone(b.jar)
+	thief := a.browser()
+	thief.plant("session_id", b.id())
 	b.do(func(s *session.Session) { require.NoError(t, s.Destroy()) })
 	require.Empty(t, thief.values())
 	require.Empty(t, b.values())

@@ -121,7 +121,7 @@ func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 					a := newApp(t, s, seal)
 					old, b := ended(t, a, ending.do)
 					for _, wait := range []time.Duration{0, endedGrace - ms} {
-						a.clock.ms.Store(clockStart + wait.Milliseconds())
+						a.clock.Set(at(wait))
 						got := a.at(old, func(s *session.Session) { c.do(t, s, ending.by) })
 						require.Equal(t, http.StatusOK, got.StatusCode)
 						require.Empty(t, got.Header["Set-Cookie"])
@@ -142,7 +142,7 @@ func TestRequestThatArrivesAfterTheEnd(t *testing.T) {
 						user := map[bool]string{true: "ada", false: "before"}[ending.name == "log-in"]
 						require.Len(t, publicIDs(t, a.manager, user), 1, "and is listed")
 					}
-					a.clock.advance(ms)
+					a.clock.Advance(ms)
 					got := a.at(old, func(s *session.Session) { require.NoError(t, s.Set("n", 1)) })
 					require.NotNil(t, got.cookie(), "after the grace")
 					require.NotEqual(t, old, got.cookie().Value)
@@ -203,15 +203,15 @@ func TestUploadAcrossTheEnd(t *testing.T) {
 				logIn := func() { b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) }) }
 				if c.begin >= 0 {
 					logIn()
-					s.clock.advance(c.begin)
+					s.clock.Advance(c.begin)
 				}
 				go func() {
 					<-began
 					if c.begin < 0 {
-						s.clock.advance(-c.begin)
+						s.clock.Advance(-c.begin)
 						logIn()
 					}
-					s.clock.advance(c.last)
+					s.clock.Advance(c.last)
 					close(body)
 				}()
 				r, err := http.NewRequest(http.MethodPost, s.url, &slowBody{strings.NewReader("upload"), body})
@@ -244,10 +244,10 @@ func TestUploadAcrossATimedRenewal(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		old := b.id()
-		a.clock.advance(every)
+		a.clock.Advance(every)
 		url := a.route(func(w http.ResponseWriter, r *http.Request) {
 			b.do(look) // renews the id
-			a.clock.advance(5 * grace)
+			a.clock.Advance(5 * grace)
 			require.NoError(t, session.From(r).Set("uploaded", true))
 		})
 		r, err := http.NewRequest(http.MethodPost, url, strings.NewReader("upload"))
@@ -320,7 +320,7 @@ func TestPageOfASessionThatEnded(t *testing.T) {
 				require.ErrorIs(t, s.CheckCSRF(""), session.ErrCSRF)
 			})
 			for _, wait := range []time.Duration{0, time.Minute} { // the grace is over by then
-				a.clock.advance(wait)
+				a.clock.Advance(wait)
 				a.at(old, func(s *session.Session) { require.NoError(t, s.CheckCSRF(token)) })
 				a.with(nil, func(s *session.Session) { require.ErrorIs(t, s.CheckCSRF(token), session.ErrCSRF) })
 				a.at(strings.Repeat("A", 43), func(s *session.Session) { require.ErrorIs(t, s.CheckCSRF(token), session.ErrCSRF) })

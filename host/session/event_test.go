@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 		{"a log-in", func(e env) {
 			set(e, func(s *session.Session) { require.NoError(e, s.LogIn(user, map[string]string{"note": value})) })
 		}, []session.EventKind{renewed}},
-		{"a timed renewal", func(e env) { e.a.clock.advance(every); set(e, look) }, []session.EventKind{renewed}},
+		{"a timed renewal", func(e env) { e.a.clock.Advance(every); set(e, look) }, []session.EventKind{renewed}},
 		{"a destruction", func(e env) { set(e, func(s *session.Session) { require.NoError(e, s.Destroy()) }) }, []session.EventKind{destroyed}},
 		{"a destruction of nobody", func(e env) {
 			e.a.with(nil, func(s *session.Session) { require.NoError(e, s.Destroy()) })
@@ -65,11 +65,11 @@ func TestEvents(t *testing.T) {
 		{"an id by another way", func(e env) { e.a.token(e.id, look) }, []session.EventKind{rejected}},
 		{"a session that has ended, where the store has it still", func(e env) {
 			strict := newApp(e.T, e.a.store, func(s *session.Settings) { s.AbsoluteTimeout = hour })
-			strict.clock.advance(hour)
+			strict.clock.Advance(hour)
 			strict.at(e.id, look)
 			e.a.events = strict.takeEvents()
 		}, []session.EventKind{expired}},
-		{"a session that has ended, and the store lost it", func(e env) { e.a.clock.advance(7 * day); set(e, look) }, nil},
+		{"a session that has ended, and the store lost it", func(e env) { e.a.clock.Advance(7 * day); set(e, look) }, nil},
 		{"a conflict", func(e env) {
 			set(e, func(s *session.Session) {
 				look(s)
@@ -87,7 +87,7 @@ func TestEvents(t *testing.T) {
 			})
 		}, []session.EventKind{destroyed, conflict, gone}},
 		{"a look at a session that is gone", func(e env) {
-			e.a.clock.advance(every)
+			e.a.clock.Advance(every)
 			set(e, func(s *session.Session) {
 				look(s)
 				require.NoError(e, job(e).Destroy())

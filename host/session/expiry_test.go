@@ -131,7 +131,7 @@ func TestExpiry(t *testing.T) {
 				b := a.browser()
 				b.set("user", "ada")
 				for i, step := range c.steps {
-					a.clock.ms.Store(clockStart + step.at.Milliseconds())
+					a.clock.Set(at(step.at))
 					if step.gone {
 						// The store has lost it too, and so has a client that
 						// kept the cookie.
@@ -148,7 +148,7 @@ func TestExpiry(t *testing.T) {
 					if step.until != 0 {
 						expires, err := a.manager.Session(context.Background(), b.id()).Expires()
 						require.NoError(t, err)
-						require.Equal(t, a.clock.at(step.until).UnixMilli(), expires.UnixMilli(), "step %d", i)
+						require.Equal(t, at(step.until).UnixMilli(), expires.UnixMilli(), "step %d", i)
 						require.Equal(t, expires.UnixMilli(), storedExpiry(t, a, b.id()), "step %d: the store's own time to live", i)
 					}
 				}
@@ -184,14 +184,14 @@ func TestExpiresTellsWhatSavingMakesOfIt(t *testing.T) {
 		{"own expiry", 31 * time.Minute, func(s *session.Session) { _ = s.SetExpiry(time.Minute) }, 32 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a.clock.ms.Store(clockStart + c.at.Milliseconds())
+			a.clock.Set(at(c.at))
 			b.do(func(s *session.Session) {
 				c.do(s)
 				expires, err := s.Expires()
 				require.NoError(t, err)
-				require.Equal(t, a.clock.at(c.until).UnixMilli(), expires.UnixMilli())
+				require.Equal(t, at(c.until).UnixMilli(), expires.UnixMilli())
 			})
-			require.Equal(t, a.clock.at(c.until).UnixMilli(), storedExpiry(t, a, b.id()))
+			require.Equal(t, at(c.until).UnixMilli(), storedExpiry(t, a, b.id()))
 		})
 	}
 }
@@ -219,7 +219,7 @@ func TestIdleRefreshIsThrottled(t *testing.T) {
 		b.set("user", "ada")
 		a.store.take()
 		for range 59 {
-			a.clock.advance(time.Minute)
+			a.clock.Advance(time.Minute)
 			require.Len(t, b.values(), 1)
 		}
 		writes := 0
@@ -231,7 +231,7 @@ func TestIdleRefreshIsThrottled(t *testing.T) {
 		require.Equal(t, 9, writes, "one for every six minutes")
 		require.NotContains(t, a.kinds(), session.EventConflict)
 		b.do(func(s *session.Session) {
-			a.clock.advance(30 * time.Minute)
+			a.clock.Advance(30 * time.Minute)
 			a.store.take()
 			require.NoError(t, s.Save())
 			require.Empty(t, a.store.take(), "nobody has looked")
@@ -252,9 +252,9 @@ func TestAbsoluteTimeoutThatWasShortened(t *testing.T) {
 		a := newApp(t, s)
 		id := a.login("ada")
 		strict := newApp(t, s, func(s *session.Settings) { s.AbsoluteTimeout = hour })
-		strict.clock.advance(hour - ms)
+		strict.clock.Advance(hour - ms)
 		require.Equal(t, "ada", strict.peek(id))
-		strict.clock.advance(ms)
+		strict.clock.Advance(ms)
 		require.Empty(t, strict.peek(id))
 		require.Equal(t, []session.EventKind{session.EventExpired}, strict.kinds())
 	})
@@ -273,9 +273,9 @@ func TestStoreThatKeepsWhatHasEnded(t *testing.T) {
 		a := newApp(t, late{s})
 		id := a.login("ada")
 		a.kinds()
-		a.clock.advance(7*day - ms)
+		a.clock.Advance(7*day - ms)
 		require.Equal(t, "ada", a.peek(id))
-		a.clock.advance(ms)
+		a.clock.Advance(ms)
 		require.Empty(t, a.peek(id))
 		require.Equal(t, []session.EventKind{session.EventExpired}, a.kinds())
 	})
@@ -301,12 +301,12 @@ func TestSessionThatEndsDuringARequest(t *testing.T) {
 				a := newApp(t, s, func(s *session.Settings) { s.AbsoluteTimeout = hour })
 				b := a.browser()
 				b.set("user", "ada")
-				a.clock.advance(hour - ms)
+				a.clock.Advance(hour - ms)
 				got := b.do(func(s *session.Session) {
 					_, err := s.Has("user")
 					require.NoError(t, err)
 					require.NoError(t, c.do(s))
-					a.clock.advance(ms)
+					a.clock.Advance(ms)
 					require.ErrorIs(t, s.Save(), session.ErrGone)
 				})
 				require.Negative(t, got.cookie().MaxAge)
@@ -343,9 +343,9 @@ func TestBrowserClose(t *testing.T) {
 					require.Zero(t, got.cookie().MaxAge)
 					require.True(t, got.cookie().Expires.IsZero())
 				}
-				b.close()
+				b.Restart()
 				require.Equal(t, c.keeps, b.id() != "")
-				a.clock.advance(7*day - ms)
+				a.clock.Advance(7*day - ms)
 				require.Equal(t, "ada", a.peek(id), "the stored session lives for Lifetime")
 			})
 		})
@@ -383,7 +383,7 @@ func TestCookieFollowsTheSession(t *testing.T) {
 				a := newApp(t, s)
 				b := a.browser()
 				b.set("user", "ada")
-				a.clock.advance(c.at)
+				a.clock.Advance(c.at)
 				got := b.do(c.do)
 				if c.maxAge == 0 {
 					require.Nil(t, got.cookie())
@@ -405,7 +405,7 @@ func TestLateRefreshOfTheCookie(t *testing.T) {
 		a := newApp(t, s)
 		b := a.browser()
 		b.set("user", "ada")
-		a.clock.advance(3 * day)
+		a.clock.Advance(3 * day)
 		got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write([]byte("too late"))
 			s := session.From(r)

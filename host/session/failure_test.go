@@ -411,7 +411,7 @@ func TestNothingIsStoredAfterAnError(t *testing.T) {
 					})
 					b := a.someone()
 					id := b.id()
-					a.clock.advance(30 * time.Minute) // an access is due to be noted, and a timed renewal is due
+					a.clock.Advance(30 * time.Minute) // an access is due to be noted, and a timed renewal is due
 					got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 						s := session.From(r)
 						require.NoError(t, themeKey.Set(s, "lost"))

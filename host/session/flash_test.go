@@ -40,7 +40,7 @@ func TestFlash(t *testing.T) {
 		require.Empty(t, b.takeFlash(notices))
 		require.Empty(t, b.id(), "looking for messages makes no session")
 		b.addFlash(notices, "1", "2", "3", "4", "5", "6", "7", "8")
-		a.clock.advance(ms)
+		a.clock.Advance(ms)
 		b.addFlash(notices, "9", "")
 		require.Empty(t, b.values(), "they are not among the values")
 		require.Equal(t, []string{"1", "2", "3", "4", "5", "6", "7", "8", "9", ""}, b.takeFlash(notices), "in order")

@@ -76,7 +76,7 @@ func TestTraitor(t *testing.T) {
 			owners[b.id()] = user
 			b.addFlash(notices, "a message for "+user)
 			secrets[b.csrfToken()] = true
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			b.do(look)
 			owners[b.id()] = user
 			b.set("secret", "the secret of "+user)
@@ -201,8 +201,8 @@ func TestRollBackIsNoticedWhereItCanBe(t *testing.T) {
 	require.Empty(t, a.peek(id))
 	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: clockStart}))
 	require.Equal(t, "ada", a.peek(id), "this is what the documentation says cannot be noticed")
-	a.clock.advance(7 * day)
-	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: a.clock.millis()}))
+	a.clock.Advance(7 * day)
+	require.NoError(t, x.Store.Set(ctx, store.Write{Key: []byte(key), Value: old, Now: store.At(a.clock.Now())}))
 	require.Empty(t, a.peek(id), "the expiry is sealed within")
 	require.Equal(t, []session.EventKind{session.EventDestroyed, session.EventExpired}, a.kinds())
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -32,10 +33,10 @@ func TestEndAllUnderAClockThatIsAhead(t *testing.T) {
 					a := newApp(t, s, seal)
 					sweep(t, s, a)
 					id, publicID := logIn(t, a.manager, "ada")
-					a.clock.advance(ahead)
+					a.clock.Advance(ahead)
 					require.Empty(t, publicIDs(t, a.manager, "ada"), "by this clock it is over")
 					end(t, a.manager, publicID)
-					a.clock.advance(-ahead)
+					a.clock.Advance(-ahead)
 					_, ok := alive(t, a.manager, id)
 					require.False(t, ok, "it was ended")
 					require.Empty(t, publicIDs(t, a.manager, "ada"))
@@ -56,10 +57,10 @@ func TestLogInUnderAClockThatIsAhead(t *testing.T) {
 				})
 				sweep(t, s, a)
 				before, _ := logIn(t, a.manager, "ada")
-				a.clock.advance(8 * day)
+				a.clock.Advance(8 * day)
 				wrong, _ := logIn(t, a.manager, "ada")
 				require.Len(t, publicIDs(t, a.manager, "ada"), 1)
-				a.clock.advance(-8 * day)
+				a.clock.Advance(-8 * day)
 				_, ok := alive(t, a.manager, wrong)
 				require.True(t, ok)
 				_, ok = alive(t, a.manager, before)
@@ -85,23 +86,23 @@ func TestCookieUnderAClockThatIsAhead(t *testing.T) {
 		sweep(t, s, a)
 		id := a.login("ada")
 		for range 2 {
-			a.clock.advance(8 * day)
+			a.clock.Advance(8 * day)
 			for range 3 {
 				require.Nil(t, a.page(id, func(s *session.Session) {
 					exists, err := s.Exists()
 					require.NoError(t, err)
 					require.False(t, exists, "by this clock it is over")
 				}).cookie())
-				a.clock.advance(time.Minute)
+				a.clock.Advance(time.Minute)
 			}
-			a.clock.ms.Store(clockStart)
+			a.clock.Set(sessiontest.Start)
 			_, ok := alive(t, a.manager, id)
 			require.True(t, ok)
 		}
-		a.clock.advance(8 * day)
+		a.clock.Advance(8 * day)
 		for range 3 {
 			require.Nil(t, a.script(id, look).cookie(), "nor do scripts, of which the second would")
-			a.clock.advance(time.Minute)
+			a.clock.Advance(time.Minute)
 		}
 		a.store.fail(on("get", store.ErrUnavailable), nil)
 		require.Nil(t, a.page(id, func(s *session.Session) { _, _ = s.User() }).cookie())
@@ -138,7 +139,7 @@ type leaps struct {
 	t     *testing.T
 	a     *app
 	rng   *rand.Rand
-	right int64 // what the clock should say
+	right time.Time // what the clock should say
 	all   []*leaper
 	seed  uint64
 
@@ -150,7 +151,7 @@ type leaps struct {
 func newLeaps(t *testing.T, s store.Store, seed uint64) *leaps {
 	a := newApp(t, s, func(s *session.Settings) { s.Lifetime = day })
 	_, sweepsItself := s.(*store.Memory)
-	return &leaps{sweepsItself: sweepsItself, t: t, a: a, rng: rand.New(rand.NewPCG(seed, 7)), right: clockStart, seed: seed}
+	return &leaps{sweepsItself: sweepsItself, t: t, a: a, rng: rand.New(rand.NewPCG(seed, 7)), right: sessiontest.Start, seed: seed}
 }
 
 func (l *leaps) run(steps int) {
@@ -158,21 +159,21 @@ func (l *leaps) run(steps int) {
 	for step := range steps {
 		if step%10 == 0 {
 			// The sweep does not believe such a clock: see package plugin.
-			l.a.clock.ms.Store(l.right)
+			l.a.clock.Set(l.right)
 			sweep(l.t, l.a.store.Store, l.a)
 		}
-		l.right += l.rng.Int64N((20 * time.Minute).Milliseconds())
+		l.right = l.right.Add(time.Duration(l.rng.Int64N((20 * time.Minute).Milliseconds())) * ms)
 		ahead := []time.Duration{0, 0, 20 * time.Hour, 3 * day, 365 * day}[l.rng.IntN(5)]
 		if l.sweepsItself {
 			// The clock is right again before each leap, and another visitor's
 			// log-in tells the store.
-			l.a.clock.ms.Store(l.right)
+			l.a.clock.Set(l.right)
 			logIn(l.t, l.a.manager, "eve")
 			if ahead > 0 {
 				ahead = max(ahead, 30*time.Hour)
 			}
 		}
-		l.a.clock.ms.Store(l.right + ahead.Milliseconds())
+		l.a.clock.Set(l.right.Add(ahead))
 		user := users[l.rng.IntN(len(users))]
 		switch l.rng.IntN(8) {
 		case 0, 1, 2:
@@ -204,7 +205,7 @@ func (l *leaps) run(steps int) {
 		l.check(user)
 	}
 	// The clock is right for good.
-	l.a.clock.ms.Store(l.right)
+	l.a.clock.Set(l.right)
 	for _, user := range users {
 		l.check(user)
 		want := len(l.publicIDs(user))
@@ -216,7 +217,7 @@ func (l *leaps) run(steps int) {
 	}
 }
 
-func (l *leaps) now() store.Millis { return l.a.clock.millis() }
+func (l *leaps) now() store.Millis { return store.At(l.a.clock.Now()) }
 
 func (l *leaps) alive(s *leaper) bool { return !s.ended && l.now() < s.until }
 
@@ -261,9 +262,9 @@ func TestUnsealedListAfterItsTime(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s)
 		id, publicID := logIn(t, before.manager, "ada")
-		after := release(t, before, withKeyring(t), until(before.clock.at(day)))
+		after := release(t, before, withKeyring(t), until(at(day)))
 		require.Equal(t, []string{publicID}, publicIDs(t, after.manager, "ada"))
-		before.clock.advance(day)
+		before.clock.Advance(day)
 		require.Empty(t, publicIDs(t, after.manager, "ada"))
 		require.Contains(t, after.kinds(), session.EventCorrupt)
 		_, ok := alive(t, after.manager, id)

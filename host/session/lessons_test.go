@@ -72,7 +72,7 @@ func TestLessonsOfPredecessor(t *testing.T) {
 		{"an expired session is neither read nor revived under its id", func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
 			id := a.login("ada")
-			a.clock.advance(7 * day)
+			a.clock.Advance(7 * day)
 			var user string
 			got := a.with([]string{"session_id=" + id}, func(s *session.Session) {
 				_, err := s.Get("user", &user)
@@ -165,7 +165,7 @@ func TestLessonsOfPredecessor(t *testing.T) {
 			a := newApp(t, s)
 			b := a.browser()
 			b.do(func(s *session.Session) { require.NoError(t, s.SetExpiry(hour)) })
-			require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
+			require.Equal(t, at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 		}},
 		{"what Save promises, the storage was asked for", func(t *testing.T, s store.Store) {
 			a := newApp(t, s)
@@ -238,7 +238,7 @@ func TestRulesOfAdvisories(t *testing.T) {
 			b := a.browser()
 			b.set("user", "ada")
 			id := b.id()
-			a.clock.advance(hour / 2)
+			a.clock.Advance(hour / 2)
 			a.store.take()
 			a.with([]string{"session_id=" + id}, func(s *session.Session) {
 				loaded(t, s)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -25,7 +26,7 @@ func (a *app) live(t *testing.T, steps []lives) {
 	t.Helper()
 	b := a.browser()
 	for i, step := range steps {
-		a.clock.ms.Store(clockStart + step.at.Milliseconds())
+		a.clock.Set(at(step.at))
 		if step.gone {
 			require.Empty(t, b.values(), "step %d", i)
 			continue
@@ -49,7 +50,7 @@ func (a *app) live(t *testing.T, steps []lives) {
 			require.False(t, got.cookie().Expires.After(a.clock.Now().Add(400*day+time.Second)), "step %d", i)
 		}
 		if step.until != 0 {
-			require.Equal(t, a.clock.at(step.until).UnixMilli(), storedExpiry(t, a, b.id()), "step %d", i)
+			require.Equal(t, at(step.until).UnixMilli(), storedExpiry(t, a, b.id()), "step %d", i)
 		}
 	}
 }
@@ -168,7 +169,7 @@ func TestOldIdOfASessionWithTimeoutsOfItsOwn(t *testing.T) {
 			require.NoError(t, s.SetAbsoluteTimeout(2*hour))
 		})
 		first := b.id()
-		a.clock.advance(hour + every)
+		a.clock.Advance(hour + every)
 		b.do(look)
 		require.NotEqual(t, first, b.id())
 		require.Equal(t, "ada", a.peek(first))
@@ -183,7 +184,7 @@ func TestAbsoluteTimeoutThatHasPassedEndsTheSession(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		id := b.id()
-		a.clock.advance(hour)
+		a.clock.Advance(hour)
 		got := b.do(func(s *session.Session) {
 			require.NoError(t, s.SetAbsoluteTimeout(hour))
 			require.NoError(t, s.Save())
@@ -241,7 +242,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 			b.set("user", "ada")
 			for _, id := range []string{"", b.id()} {
 				s := a.manager.Session(ctx, id)
-				a.clock.ms.Store(clockStart + hour.Milliseconds())
+				a.clock.Set(at(hour))
 				err := c.do(s)
 				if c.says == "" {
 					require.NoError(t, err)
@@ -251,7 +252,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 				require.ErrorIs(t, err, session.ErrInvalidExpiry)
 				require.NotErrorIs(t, err, session.ErrSettings)
 				require.ErrorContains(t, err, c.says)
-				a.clock.ms.Store(clockStart)
+				a.clock.Set(sessiontest.Start)
 			}
 		})
 	}
@@ -269,7 +270,7 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		b := a.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.SetIdleTimeout(0)) })
 		b.do(func(s *session.Session) { require.NoError(t, s.SetExpiry(90*day)) })
-		require.Equal(t, a.clock.at(90*day).UnixMilli(), storedExpiry(t, a, b.id()))
+		require.Equal(t, at(90*day).UnixMilli(), storedExpiry(t, a, b.id()))
 	})
 }
 
@@ -334,7 +335,7 @@ func TestRolling(t *testing.T) {
 		b.set("user", "ada")
 		a.store.take()
 		for range 7 * 24 {
-			a.clock.advance(hour)
+			a.clock.Advance(hour)
 			b.do(look)
 		}
 		writes := 0
@@ -349,17 +350,17 @@ func TestRolling(t *testing.T) {
 		a := newApp(t, store.NewMemory(), rolling)
 		b := a.browser()
 		b.set("user", "ada")
-		a.clock.advance(3 * day)
+		a.clock.Advance(3 * day)
 		got := b.serve(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "private")
 			_, _ = w.Write([]byte("begun"))
 			look(session.From(r))
 		})
 		require.Nil(t, got.cookie())
-		require.Equal(t, a.clock.at(10*day).UnixMilli(), storedExpiry(t, a, b.id()))
-		a.clock.advance(time.Minute)
+		require.Equal(t, at(10*day).UnixMilli(), storedExpiry(t, a, b.id()))
+		a.clock.Advance(time.Minute)
 		require.NotNil(t, b.do(look).cookie())
-		a.clock.advance(time.Minute)
+		a.clock.Advance(time.Minute)
 		require.Nil(t, b.do(look).cookie())
 	})
 }

@@ -109,7 +109,7 @@ func TestTimedRenewalNobodyWaitsFor(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, renewing)
 		id := a.login("ada")
-		a.clock.advance(every)
+		a.clock.Advance(every)
 		ctx, cancel := context.WithCancel(ctx)
 		w, r := httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 		r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
@@ -118,7 +118,7 @@ func TestTimedRenewalNobodyWaitsFor(t *testing.T) {
 			cancel()
 		})).ServeHTTP(w, r)
 		require.Empty(t, w.Result().Cookies())
-		a.clock.advance(hour)
+		a.clock.Advance(hour)
 		require.Equal(t, "ada", a.peek(id))
 	})
 }
@@ -179,7 +179,7 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 							a.at(lost.cookie().Value, func(s *session.Session) { require.NoError(t, c.held(s)) })
 						}
 					}
-					a.clock.advance(endedGrace - ms)
+					a.clock.Advance(endedGrace - ms)
 					a.kinds()
 					got := a.at(old, func(s *session.Session) {
 						if looks {
@@ -207,7 +207,7 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 		b.set("basket", 3)
 		old := b.id()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
-		a.clock.advance(endedGrace)
+		a.clock.Advance(endedGrace)
 		got := a.at(old, func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		require.Empty(t, browserWith(a, got).values())
 		require.Equal(t, map[string]any{"basket": int64(3)}, b.values())
@@ -216,7 +216,7 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 		a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.AbsoluteTimeout = hour })
 		b := a.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.SetExpiry(10*time.Minute)) })
-		a.clock.advance(5 * time.Minute)
+		a.clock.Advance(5 * time.Minute)
 		old := b.id()
 		for range 2 {
 			b.keep(a.at(old, func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) }))
@@ -224,10 +224,10 @@ func TestLostAnswerOfALogIn(t *testing.T) {
 		b.do(func(s *session.Session) {
 			created, err := s.Created()
 			require.NoError(t, err)
-			require.Equal(t, a.clock.at(0), created)
+			require.Equal(t, at(0), created)
 			expires, err := s.Expires()
 			require.NoError(t, err)
-			require.Equal(t, a.clock.at(15*time.Minute), expires)
+			require.Equal(t, at(15*time.Minute), expires)
 		})
 	})
 	t.Run("and what cannot be saved leaves everything as it was", func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -48,7 +49,7 @@ func (m *model) settle() {
 	}
 	if list, ok := m.store.Store.(store.Lister); ok {
 		stored := 0
-		for _, err := range list.Keys(context.Background(), m.clock.millis()) {
+		for _, err := range list.Keys(context.Background(), store.At(m.clock.Now())) {
 			require.NoError(m.t, err)
 			stored++
 		}
@@ -74,7 +75,7 @@ func (m *model) run(steps int) {
 			if m.random.IntN(2) == 0 {
 				most = int64(time.Minute) // about the grace of a tombstone
 			}
-			m.clock.advance(time.Duration(m.random.Int64N(most)))
+			m.clock.Advance(time.Duration(m.random.Int64N(most)))
 		case n < 28:
 			storm = 1 + m.random.IntN(5)
 			m.store.fail(func(o operation) error {
@@ -109,7 +110,7 @@ func TestModel(t *testing.T) {
 		for i := range runs {
 			seed := first + uint64(i)
 			m := &model{
-				t: t, random: rand.New(rand.NewPCG(seed, 0)), clock: newClock(),
+				t: t, random: rand.New(rand.NewPCG(seed, 0)), clock: new(sessiontest.Clock),
 				store: &spy{Store: s}, sessions: make(map[string]*modelSession),
 			}
 			settings := session.Defaults()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -44,13 +45,13 @@ const (
 
 func (m *model) bury(s *modelSession, renewed bool) {
 	s.dead = true
-	s.left = &modelTombstone{m.clock.millis(), renewed}
+	s.left = &modelTombstone{store.At(m.clock.Now()), renewed}
 }
 
 type model struct {
 	t        *testing.T
 	random   *rand.Rand
-	clock    *clock
+	clock    *sessiontest.Clock
 	store    *spy
 	manager  *session.Manager
 	sessions map[string]*modelSession // by id, including dead ones
@@ -71,13 +72,13 @@ func (l *modelTombstone) why() error {
 
 // left is what the storage still has of an ended session.
 func (m *model) left(s *modelSession) *modelTombstone {
-	if s.left == nil || m.clock.millis() >= s.left.at+modelKept {
+	if s.left == nil || store.At(m.clock.Now()) >= s.left.at+modelKept {
 		return nil
 	}
 	return s.left
 }
 
-func (m *model) live(s *modelSession) bool { return !s.dead && m.clock.millis() < s.expires }
+func (m *model) live(s *modelSession) bool { return !s.dead && store.At(m.clock.Now()) < s.expires }
 
 // modelRequest is a request that has begun and not yet ended.
 type modelRequest struct {
@@ -132,7 +133,7 @@ func (m *model) load(r *modelRequest) {
 	case s == nil:
 	case m.live(s):
 		r.session, r.base = s, maps.Clone(s.values)
-	case s.dead && m.clock.millis() < s.left.at+modelGrace:
+	case s.dead && store.At(m.clock.Now()) < s.left.at+modelGrace:
 		r.ended = s.left.why()
 	}
 }
@@ -174,7 +175,7 @@ func (m *model) commit(r *modelRequest, edit modelEdit) error {
 		return nil
 	}
 	m.load(r)
-	now := m.clock.millis()
+	now := store.At(m.clock.Now())
 	s := r.session
 	if r.ended != nil && !r.renew {
 		r.drop()
@@ -294,7 +295,7 @@ var modelKeys = []string{"a", "b", "c"}
 func (m *model) step(r *modelRequest, faulty bool) {
 	key := modelKeys[m.random.IntN(len(modelKeys))]
 	op := m.random.IntN(15)
-	m.trail = append(m.trail, fmt.Sprint(m.clock.millis()-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
+	m.trail = append(m.trail, fmt.Sprint(store.At(m.clock.Now())-clockStart, " ", r.name, " op ", op, " ", key, " faulty ", faulty))
 	if faulty {
 		m.store.fail(func(operation) error { return store.ErrUnavailable }, nil)
 		defer m.store.fail(nil, nil)
@@ -420,7 +421,7 @@ func (m *model) step(r *modelRequest, faulty bool) {
 func (m *model) destroy(r *modelRequest) {
 	had := r.cookie != "" || r.session != nil
 	ended, by := false, r.ended
-	now := m.clock.millis()
+	now := store.At(m.clock.Now())
 	candidates := []*modelSession{m.sessions[r.cookie]}
 	if r.session != candidates[0] {
 		candidates = append(candidates, r.session)
@@ -506,7 +507,7 @@ func (m *model) beforeHeaders(r *modelRequest) (status int) {
 }
 
 func (m *model) end(r *modelRequest) {
-	m.trail = append(m.trail, fmt.Sprint(m.clock.millis()-clockStart, " ", r.name, " ends"))
+	m.trail = append(m.trail, fmt.Sprint(store.At(m.clock.Now())-clockStart, " ", r.name, " ends"))
 	status, sentBefore := http.StatusOK, r.sent
 	if sentBefore {
 		_ = m.commit(r, nil)

@@ -84,7 +84,7 @@ func TestHandlerTwice(t *testing.T) {
 			}))
 			handler := c.between(h)
 			b := a.browser()
-			b.jar["visitor"] = stored{value: "of another middleware"}
+			b.plant("visitor", "of another middleware")
 			serve := func(w http.ResponseWriter, r *http.Request) {
 				require.NoError(t, session.From(r).Set("outside", true))
 				handler.ServeHTTP(w, r)
@@ -112,7 +112,7 @@ func TestHandlerTwiceSavesAtTheEnd(t *testing.T) {
 	}))
 	id := a.login("ada")
 	b := a.browser()
-	b.jar["session_id"] = stored{value: id}
+	b.plant("session_id", id)
 	b.serve(h.ServeHTTP)
 	require.Equal(t, "bob", a.peek(id))
 }
@@ -139,7 +139,7 @@ func TestRequestOfAHandler(t *testing.T) {
 		return ok
 	}
 	visitor := a.browser()
-	visitor.jar["session_id"] = stored{value: ada}
+	visitor.plant("session_id", ada)
 
 	visitor.serve(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(httptest.NewRecorder(), request(r, "session_id="+bob))

@@ -35,7 +35,7 @@ func TestPeeksExtendNothing(t *testing.T) {
 					until := storedExpiry(t, a, b.id())
 					a.store.take()
 					for range 5 {
-						a.clock.advance(10 * time.Minute)
+						a.clock.Advance(10 * time.Minute)
 						got := b.do(func(s *session.Session) {
 							at, err := peek(s)
 							require.NoError(t, err)
@@ -114,22 +114,22 @@ func TestExpiresIsTrue(t *testing.T) {
 				})
 				a := newApp(t, s, c.settings)
 				b.a = a
-				a.clock.advance(c.at)
+				a.clock.Advance(c.at)
 				b.do(func(s *session.Session) {
 					if c.do != nil {
 						c.do(s)
 					}
 					expires, err := s.Expires()
 					require.NoError(t, err)
-					require.Equal(t, a.clock.at(c.until).UnixMilli(), expires.UnixMilli())
+					require.Equal(t, at(c.until).UnixMilli(), expires.UnixMilli())
 				})
 				list, err := a.manager.UserSessions(ctx, "ada")
 				require.NoError(t, err)
 				require.Len(t, list, 1)
-				require.Equal(t, a.clock.at(c.until).UnixMilli(), list[0].Expires.UnixMilli(), "and so says the list")
-				a.clock.ms.Store(clockStart + c.until.Milliseconds() - 1)
+				require.Equal(t, at(c.until).UnixMilli(), list[0].Expires.UnixMilli(), "and so says the list")
+				a.clock.Set(at(c.until - ms))
 				require.Equal(t, "ada", a.peek(b.id()))
-				a.clock.advance(ms)
+				a.clock.Advance(ms)
 				require.Empty(t, a.peek(b.id()))
 			})
 		})
@@ -142,16 +142,16 @@ func TestExpiresAfterTheFirstByte(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout, s.RenewEvery = hour, time.Minute })
 	b := a.browser()
 	b.set("user", "ada")
-	a.clock.advance(5 * time.Minute)
+	a.clock.Advance(5 * time.Minute)
 	b.serve(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private")
 		_, _ = w.Write([]byte("begun"))
 		look(session.From(r))
 		expires, err := session.From(r).Expires()
 		require.NoError(t, err)
-		require.Equal(t, a.clock.at(hour), expires)
+		require.Equal(t, at(hour), expires)
 	})
-	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
+	require.Equal(t, at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 }
 
 // TestAliveExtendsNothing: Alive only asks whether the session is there.
@@ -159,14 +159,14 @@ func TestAliveExtendsNothing(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	b := a.browser()
 	b.set("user", "ada")
-	a.clock.advance(hour / 2)
+	a.clock.Advance(hour / 2)
 	got := b.do(func(s *session.Session) {
 		is, err := s.Alive()
 		require.NoError(t, err)
 		require.True(t, is)
 	})
 	require.Equal(t, []string{"Cookie"}, got.Header["Vary"])
-	require.Equal(t, a.clock.at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
+	require.Equal(t, at(hour).UnixMilli(), storedExpiry(t, a, b.id()))
 }
 
 // TestExpiresOfWhatIsDropped: changes that are dropped give no expiry to a
@@ -189,14 +189,14 @@ func TestExpiresOfWhatIsDropped(t *testing.T) {
 func TestExpiresWithoutAResponse(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout = hour })
 	id := a.login("ada")
-	a.clock.advance(hour / 2)
+	a.clock.Advance(hour / 2)
 	s := a.manager.Session(ctx, id)
 	look(s)
 	expires, err := s.Expires()
 	require.NoError(t, err)
-	require.Equal(t, a.clock.at(hour), expires)
+	require.Equal(t, at(hour), expires)
 	require.NoError(t, s.Save())
 	expires, err = s.Expires()
 	require.NoError(t, err)
-	require.Equal(t, a.clock.at(hour+hour/2), expires)
+	require.Equal(t, at(hour+hour/2), expires)
 }

@@ -72,7 +72,7 @@ func TestRecordsOfAnApplication(t *testing.T) {
 	a := newApp(t, store.NewMemory(), func(s *session.Settings) {
 		s.Records = func(s store.Store) (session.RecordStore, error) { given = s; return e, nil }
 	})
-	require.Same(t, a.store, given)
+	require.Same(t, a.sessions.Store, given)
 	b := a.browser()
 	b.set("user", "ada")
 	b.do(func(s *session.Session) {
@@ -83,7 +83,7 @@ func TestRecordsOfAnApplication(t *testing.T) {
 	require.Equal(t, map[string]any{"user": "ada", "n": int64(1)}, b.values())
 	require.Len(t, e.rows, 2, "the session, and what is left of its first id")
 	r := e.rows[storageKeyOf(b.id())]
-	require.Equal(t, store.At(a.clock.at(hour)), r.Expires)
+	require.Equal(t, store.At(at(hour)), r.Expires)
 	require.Equal(t, store.Span(hour), r.Lifetime)
 	require.Equal(t, session.CBOR.ID(), r.Codec)
 	require.Len(t, maps.Collect(r.Values.All()), 2)

@@ -68,7 +68,7 @@ func TestStreamIsLedOn(t *testing.T) {
 		st := a.stream(first)
 		renew := func(times int) {
 			for range times {
-				a.clock.advance(every)
+				a.clock.Advance(every)
 				before := b.id()
 				b.do(func(s *session.Session) {
 					_, err := session.Increment(s, session.NewKey[int]("pages"), 1)
@@ -137,15 +137,15 @@ func TestStreamThatIsQuietForLong(t *testing.T) {
 				b.set("user", "ada")
 				id := b.id()
 				st := a.stream(id)
-				a.clock.advance(c.every)
+				a.clock.Advance(c.every)
 				b.do(look)
 				for passed := time.Duration(0); passed < c.kept-c.every; passed += c.every {
-					a.clock.advance(c.every)
+					a.clock.Advance(c.every)
 					b.do(look)
 				}
-				a.clock.advance(c.every - ms)
+				a.clock.Advance(c.every - ms)
 				if late {
-					a.clock.advance(ms)
+					a.clock.Advance(ms)
 				}
 				st.do(func(s *session.Session) {
 					require.NoError(t, s.Set("n", 1))
@@ -177,7 +177,7 @@ func TestStreamMeetsARenewal(t *testing.T) {
 				})
 				writes, looks, idle := a.stream(b.id()), a.stream(b.id()), a.stream(b.id())
 				for range renewals {
-					a.clock.advance(every)
+					a.clock.Advance(every)
 					b.do(look)
 				}
 				ending.do(t, a, b)
@@ -307,7 +307,7 @@ func TestIdleEndOfALongRequest(t *testing.T) {
 						if others && i == 1 {
 							b.set("n", i)
 						}
-						a.clock.advance(hour / 4)
+						a.clock.Advance(hour / 4)
 						st.do(func(s *session.Session) { require.NoError(t, c.look(s)) })
 					}
 					require.Equal(t, c.lives, a.peek(b.id()) == "ada")
@@ -321,7 +321,7 @@ func TestIdleEndOfALongRequest(t *testing.T) {
 		st := a.stream(id)
 		a.store.take()
 		for range 60 {
-			a.clock.advance(time.Minute)
+			a.clock.Advance(time.Minute)
 			st.do(func(s *session.Session) { require.NoError(t, s.Reload()) })
 		}
 		sets := 0

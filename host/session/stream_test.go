@@ -235,7 +235,7 @@ func TestEarlyHintsThenTimedRenewal(t *testing.T) {
 			_, _ = io.WriteString(w, "x")
 		}, renewing)
 		id := s.login("ada")
-		s.clock.advance(every)
+		s.clock.Advance(every)
 		got := s.get(id)
 		require.NotEqual(t, id, got.cookie().Value)
 		require.Equal(t, "ada", s.peek(got.cookie().Value))
@@ -250,7 +250,7 @@ func TestTimedRenewalOfAStream(t *testing.T) {
 		s := session.From(r)
 		look(s)
 		_, _ = io.WriteString(w, "begun")
-		a.clock.advance(3 * every)
+		a.clock.Advance(3 * every)
 		require.NoError(t, s.Set("n", 1))
 		require.NoError(t, s.Save())
 	}

@@ -31,9 +31,9 @@ func TestTimedRenewal(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
-		a.clock.advance(every - ms)
+		a.clock.Advance(every - ms)
 		require.Nil(t, b.do(look).cookie(), "not yet")
-		a.clock.advance(ms)
+		a.clock.Advance(ms)
 		require.Nil(t, b.serve(func(http.ResponseWriter, *http.Request) {}).cookie(), "nobody looked")
 		a.kinds()
 		got := b.do(look)
@@ -46,7 +46,7 @@ func TestTimedRenewal(t *testing.T) {
 
 		// The response is lost, so the client comes back with the old id.
 		for _, wait := range []time.Duration{0, grace - ms} {
-			a.clock.ms.Store(clockStart + (every + wait).Milliseconds())
+			a.clock.Set(at(every + wait))
 			got = a.at(first, func(s *session.Session) {
 				id, err := s.ID()
 				require.NoError(t, err)
@@ -56,7 +56,7 @@ func TestTimedRenewal(t *testing.T) {
 			require.Equal(t, second, got.cookie().Value, "told again, the same one")
 			require.Equal(t, "ada", a.peek(first))
 		}
-		a.clock.advance(ms)
+		a.clock.Advance(ms)
 		require.Empty(t, a.peek(first), "after the grace")
 		got = a.at(first, func(s *session.Session) {
 			exists, err := s.Exists()
@@ -65,7 +65,7 @@ func TestTimedRenewal(t *testing.T) {
 		})
 		require.Nil(t, got.cookie())
 		require.Equal(t, "ada", a.peek(second))
-		a.clock.advance(hour - grace)
+		a.clock.Advance(hour - grace)
 		require.Equal(t, 1, records(t, a), "nothing is left behind")
 	})
 }
@@ -74,7 +74,7 @@ func TestTimedRenewal(t *testing.T) {
 func records(t *testing.T, a *app) int {
 	t.Helper()
 	n := 0
-	for _, err := range store.Keys(ctx, a.store.Store, a.clock.millis()) {
+	for _, err := range store.Keys(ctx, a.store.Store, store.At(a.clock.Now())) {
 		require.NoError(t, err)
 		n++
 	}
@@ -88,9 +88,9 @@ func TestTimedRenewalExtendsNothing(t *testing.T) {
 		a := newApp(t, s, renewing, func(s *session.Settings) { s.Lifetime = hour })
 		b := a.browser()
 		b.set("user", "ada")
-		for a.clock.Now().Before(a.clock.at(hour - ms)) {
+		for a.clock.Now().Before(at(hour - ms)) {
 			require.NotEmpty(t, b.values())
-			a.clock.advance(5 * time.Minute)
+			a.clock.Advance(5 * time.Minute)
 		}
 		require.Empty(t, b.values())
 		require.NotContains(t, a.kinds(), session.EventGone)
@@ -104,7 +104,7 @@ func TestTimedRenewalOnlyWhereTheClientHearsOfIt(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		id := b.id()
-		a.clock.advance(2 * every)
+		a.clock.Advance(2 * every)
 		job := a.manager.Session(ctx, id)
 		require.NoError(t, job.Set("n", 1))
 		require.NoError(t, job.Save())
@@ -124,7 +124,7 @@ func TestTimedRenewalOnlyWhereTheClientHearsOfIt(t *testing.T) {
 		require.NotEqual(t, id, b.id(), "but the response does")
 
 		token := a.token("", func(s *session.Session) { require.NoError(t, s.Set("user", "api")) }).Header.Get("X-Session-Token")
-		a.clock.advance(2 * every)
+		a.clock.Advance(2 * every)
 		got := a.token(token, look)
 		require.Empty(t, got.Header["X-Session-Token"], "a token stays")
 		require.Equal(t, "api", a.peek(token))
@@ -139,16 +139,16 @@ func TestGraceBeginsWithTheResponse(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
-		a.clock.advance(every)
+		a.clock.Advance(every)
 		b.do(func(s *session.Session) {
 			_, err := session.NewKey[int]("n").Update(s, plusOne)
 			require.NoError(t, err)
-			a.clock.advance(2 * grace)
+			a.clock.Advance(2 * grace)
 			require.Equal(t, "ada", a.peek(first))
 		})
 		require.NotEqual(t, first, b.id())
 		require.Equal(t, "ada", a.peek(first))
-		a.clock.advance(grace)
+		a.clock.Advance(grace)
 		require.Empty(t, a.peek(first))
 		require.Equal(t, "ada", a.peek(b.id()))
 	})
@@ -162,7 +162,7 @@ func TestTimedRenewalOfParallelRequests(t *testing.T) {
 			require.NoError(t, store.Clear(ctx, s, clockStart))
 			a := newApp(t, s, renewing)
 			first := a.login("ada")
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			url := a.route(func(_ http.ResponseWriter, r *http.Request) {
 				s := session.From(r)
 				var user string
@@ -243,7 +243,7 @@ func TestTimedRenewalMeetsOthers(t *testing.T) {
 						b := a.browser()
 						b.set("user", "ada")
 						old := b.id()
-						a.clock.advance(every)
+						a.clock.Advance(every)
 						done := false
 						other := func() {
 							if !done {
@@ -322,7 +322,7 @@ func TestRenewalWithinTheGrace(t *testing.T) {
 					b := a.browser()
 					b.set("user", "ada")
 					first := b.id()
-					a.clock.advance(every)
+					a.clock.Advance(every)
 					b.do(look)
 					second := b.id()
 					id := map[string]string{"old": first, "new": second}[by]
@@ -345,14 +345,14 @@ func TestGraceOutlivesTheManager(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
-		a.clock.advance(every)
+		a.clock.Advance(every)
 		b.do(look)
 		other := newApp(t, s, seal)
-		other.clock.advance(every + grace - ms)
+		other.clock.Advance(every + grace - ms)
 		got := other.at(first, func(s *session.Session) { require.NoError(t, s.Set("n", 1)) })
 		require.Equal(t, b.id(), got.cookie().Value)
 		require.Contains(t, b.values(), "n")
-		other.clock.advance(ms)
+		other.clock.Advance(ms)
 		require.Empty(t, other.peek(first))
 	})
 }
@@ -363,18 +363,18 @@ func TestManyTimedRenewalsWithinTheGrace(t *testing.T) {
 		a := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = grace, grace })
 		b := a.browser()
 		b.set("user", "ada")
-		a.clock.advance(grace)
+		a.clock.Advance(grace)
 		before := b.id()
 		for range 10 {
 			b.do(look)
 			require.NotEqual(t, before, b.id())
-			a.clock.advance(grace - ms)
+			a.clock.Advance(grace - ms)
 			require.Equal(t, "ada", a.peek(before))
-			a.clock.advance(ms)
+			a.clock.Advance(ms)
 			require.Empty(t, a.peek(before))
 			before = b.id()
 		}
-		a.clock.advance(hour)
+		a.clock.Advance(hour)
 		require.Equal(t, 1, records(t, a))
 	})
 }
@@ -398,7 +398,7 @@ func TestLookThatFails(t *testing.T) {
 					b := a.browser()
 					b.set("user", "ada")
 					id := b.id()
-					a.clock.advance(every)
+					a.clock.Advance(every)
 					a.kinds()
 					a.store.fail(on("set", fault), nil)
 					got := b.serve(func(w http.ResponseWriter, r *http.Request) {
@@ -439,7 +439,7 @@ func TestTimedRenewalSettings(t *testing.T) {
 		b := a.browser()
 		b.set("user", "ada")
 		first := b.id()
-		a.clock.advance(every)
+		a.clock.Advance(every)
 		b.do(look)
 		require.Empty(t, a.peek(first))
 		require.Equal(t, "ada", a.peek(b.id()))
@@ -453,7 +453,7 @@ func TestOldIDOfASessionWithoutAnAbsoluteTimeout(t *testing.T) {
 		a := newApp(t, s, renewing, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })
 		id := a.login("ada")
 		a.at(id, func(s *session.Session) { require.NoError(t, s.SetAbsoluteTimeout(0)) })
-		a.clock.advance(3 * day)
+		a.clock.Advance(3 * day)
 		next := a.at(id, look).cookie()
 		require.NotNil(t, next)
 		require.NotEqual(t, id, next.Value)

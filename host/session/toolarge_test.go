@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -89,7 +90,7 @@ func TestWhatIsTooLargeIsNotCopied(t *testing.T) {
 		}
 		settings := session.Defaults()
 		settings.MaxSize = size + 1<<20
-		settings.Now = newClock().Now
+		settings.Now = new(sessiontest.Clock).Now
 		settings.OnEvent = func(context.Context, session.Event) {}
 		seal(&settings)
 		writer, err := session.New(s, settings)

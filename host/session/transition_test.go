@@ -15,13 +15,13 @@ import (
 // same clock as the others.
 func release(t *testing.T, first *app, change ...func(*session.Settings)) *app {
 	t.Helper()
-	a := newApp(t, first.store.Store, append(change, func(s *session.Settings) { s.Now = first.clock.Now })...)
-	a.clock = first.clock
+	a := newApp(t, first.store.Store, change...)
+	a.follow(first)
 	return a
 }
 
 // at makes a browser visit another release.
-func (b *browser) at(a *app) *browser { return &browser{a: a, jar: b.jar} }
+func (b *browser) at(a *app) *browser { return &browser{b.Browser, a} }
 
 func withKeyring(t *testing.T) func(*session.Settings) {
 	return func(s *session.Settings) { s.Keyring = keyring(t, secretNew) }
@@ -36,7 +36,7 @@ func unsealed(s *session.Settings) { s.WriteUnsealed = true }
 // sealedNow reports whether the stored session is sealed.
 func (a *app) sealedNow(id string) bool {
 	a.t.Helper()
-	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), a.clock.millis())
+	b, err := a.store.Store.Get(ctx, []byte(storageKeyOf(id)), store.At(a.clock.Now()))
 	require.NoError(a.t, err)
 	require.Equal(a.t, !strings.Contains(string(b), "user"), b[abi.RevisionSize] == 2)
 	return b[abi.RevisionSize] == 2
@@ -48,7 +48,7 @@ func (a *app) sealedNow(id string) bool {
 func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		before := newApp(t, s, renewing)
-		end := before.clock.at(3 * day)
+		end := at(3 * day)
 		ada, eve, bob := before.browser(), before.browser(), before.browser()
 		ada.set("user", "ada")
 		eve.set("user", "eve")
@@ -65,7 +65,7 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 		require.True(t, after.sealedNow(ada.id()))
 
 		// A timed renewal also converts one form to the other.
-		after.clock.advance(every)
+		after.clock.Advance(every)
 		was := eve.id()
 		eve.at(after).do(look)
 		require.NotEqual(t, was, eve.id())
@@ -84,9 +84,9 @@ func TestTurningSealingOnLogsNobodyOut(t *testing.T) {
 
 		late := before.browser()
 		late.set("user", "late")
-		after.clock.advance(end.Sub(after.clock.Now()) - time.Millisecond)
+		after.clock.Advance(end.Sub(after.clock.Now()) - time.Millisecond)
 		require.Equal(t, "late", after.peek(late.id()))
-		after.clock.advance(time.Millisecond)
+		after.clock.Advance(time.Millisecond)
 		after.kinds()
 		require.Empty(t, after.peek(late.id()))
 		events := after.takeEvents()
@@ -108,10 +108,10 @@ func TestTurningSealingOnKeepsLogIns(t *testing.T) {
 		bob := before.browser()
 		bob.do(func(s *session.Session) { require.NoError(t, s.LogIn("bob", nil)) })
 
-		after := release(t, before, withKeyring(t), until(before.clock.at(life+day)))
-		after.clock.advance(life - time.Hour)
+		after := release(t, before, withKeyring(t), until(at(life+day)))
+		after.clock.Advance(life - time.Hour)
 		bob.at(after).set("user", "bob")
-		after.clock.advance(2 * day)
+		after.clock.Advance(2 * day)
 		require.Equal(t, "bob", after.peek(bob.id()))
 		list, err := after.manager.UserSessions(ctx, "bob")
 		require.NoError(t, err)
@@ -149,13 +149,13 @@ func TestSealedAndUnsealedRecordsSayWhatTheyAre(t *testing.T) {
 // can.
 func TestWhatReadingUnsealedOpens(t *testing.T) {
 	plain := newApp(t, store.NewMemory())
-	sealed := release(t, plain, withKeyring(t), until(plain.clock.at(day)))
+	sealed := release(t, plain, withKeyring(t), until(at(day)))
 	id := sealed.login("ada")
 	planted, err := plain.store.Store.Get(ctx, []byte(storageKeyOf(plain.login("admin"))), clockStart)
 	require.NoError(t, err)
 	require.NoError(t, plain.store.Store.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: planted, Now: clockStart}))
 	require.Equal(t, "admin", sealed.peek(id), "as the documentation of ReadUnsealedUntil says")
-	sealed.clock.advance(day)
+	sealed.clock.Advance(day)
 	require.Empty(t, sealed.peek(id))
 	require.Contains(t, sealed.kinds(), session.EventCorrupt)
 }
@@ -166,7 +166,7 @@ func TestAFleetTurnsSealingOnAndOff(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		none := newApp(t, s)
 		knows := release(t, none, withKeyring(t), unsealed)
-		seals := release(t, none, withKeyring(t), until(none.clock.at(30*day)))
+		seals := release(t, none, withKeyring(t), until(at(30*day)))
 		only := release(t, none, withKeyring(t))
 		b := none.browser()
 		b.set("user", "ada")

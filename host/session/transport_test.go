@@ -48,7 +48,7 @@ func TestTokenTransport(t *testing.T) {
 		})
 		require.Empty(t, got.Header[tokenHeader], "told once")
 		require.Empty(t, got.Header["Set-Cookie"])
-		a.clock.advance(6 * day)
+		a.clock.Advance(6 * day)
 		got = a.token(id, func(s *session.Session) {
 			require.NoError(t, s.Set("n", 2))
 			require.NoError(t, s.SetExpiry(30*day))

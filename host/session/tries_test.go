@@ -164,7 +164,7 @@ func TestAConflictWithoutEndIsAnswered(t *testing.T) {
 			require.Equal(t, "1", got.Header.Get("Retry-After"))
 			require.Less(t, beneath.tries.Swap(0), int64(50))
 			require.Contains(t, a.kinds(), session.EventUnavailable)
-			a.clock.advance(2 * time.Hour) // the next request must renew the id
+			a.clock.Advance(2 * time.Hour) // the next request must renew the id
 		}
 		beneath.on.Store(false)
 		require.Equal(t, "ada", a.peek(id))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -51,7 +52,7 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 					require.NoError(t, s.LogIn("ada", nil))
 				})
 				for i := range 20 {
-					a.clock.advance(c.every)
+					a.clock.Advance(c.every)
 					b.do(func(s *session.Session) { require.NoError(t, c.step(s)) })
 					user, ok := alive(t, a.manager, b.id())
 					require.True(t, ok, "step %d", i)
@@ -72,7 +73,7 @@ func TestListLastsAsLongAsItsSessions(t *testing.T) {
 		id, publicID := logIn(t, a.manager, "ada")
 		longer := newApp(t, s, func(s *session.Settings) { s.Lifetime, s.IdleTimeout = 7*day, hour })
 		for range 10 {
-			longer.clock.advance(hour / 2)
+			longer.clock.Advance(hour / 2)
 			look := longer.manager.Session(ctx, id)
 			_, err := look.User()
 			require.NoError(t, err)
@@ -93,10 +94,10 @@ func TestListHealsItself(t *testing.T) {
 		require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(lost)), clockStart))
 		require.Equal(t, []string{kept}, publicIDs(t, a.manager, "ada"))
 		require.Len(t, listOf(t, a, "ada"), full, "it may be about to be stored")
-		a.clock.advance(hour + ms)
+		a.clock.Advance(hour + ms)
 		require.Equal(t, []string{kept}, publicIDs(t, a.manager, "ada"))
 		require.Less(t, len(listOf(t, a, "ada")), full)
-		a.clock.advance(7 * day)
+		a.clock.Advance(7 * day)
 		require.Empty(t, publicIDs(t, a.manager, "ada"))
 		require.NotNil(t, listOf(t, a, "ada"), "the clock may be wrong, and the storage has the session")
 		sweep(t, s, a)
@@ -105,15 +106,15 @@ func TestListHealsItself(t *testing.T) {
 
 		t.Run("one that cannot be read", func(t *testing.T) {
 			id, _ := logIn(t, a.manager, "eve")
-			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: a.clock.millis()}))
+			require.NoError(t, s.Set(ctx, store.Write{Key: []byte(storageKeyOf(id)), Value: []byte("corrupt!!"), Now: store.At(a.clock.Now())}))
 			require.Empty(t, publicIDs(t, a.manager, "eve"))
 		})
 		t.Run("a fault while healing hides nothing", func(t *testing.T) {
-			a.clock.ms.Store(clockStart)
+			a.clock.Set(sessiontest.Start)
 			gone, _ := logIn(t, a.manager, "bob")
 			_, stays := logIn(t, a.manager, "bob")
 			require.NoError(t, s.Delete(ctx, []byte(storageKeyOf(gone)), clockStart))
-			a.clock.advance(hour + ms)
+			a.clock.Advance(hour + ms)
 			a.store.fail(on("set", store.ErrUnavailable), nil)
 			require.Equal(t, []string{stays}, publicIDs(t, a.manager, "bob"))
 			a.store.fail(on("get", store.ErrUnavailable), nil)
@@ -128,7 +129,7 @@ func TestListHealsItself(t *testing.T) {
 func sweep(t *testing.T, s store.Store, a *app) {
 	t.Helper()
 	for range 100 {
-		n, err := store.Sweep(ctx, s, 1000, a.clock.millis())
+		n, err := store.Sweep(ctx, s, 1000, store.At(a.clock.Now()))
 		require.NoError(t, err)
 		if n == 0 {
 			return
@@ -146,7 +147,7 @@ func TestListStaysSmall(t *testing.T) {
 		sweep(t, s, a)
 		logIn(t, a.manager, "ada")
 		largest = max(largest, len(listOf(t, a, "ada")))
-		a.clock.advance(10 * time.Minute)
+		a.clock.Advance(10 * time.Minute)
 	}
 	require.Less(t, largest, 13*100, "no more than two hours' worth")
 	require.Len(t, publicIDs(t, a.manager, "ada"), 5)
@@ -193,7 +194,7 @@ func TestSecretsRotateWithoutLosingLists(t *testing.T) {
 			ring = keyring(t, secretOld)
 		}
 		a := newApp(t, s, func(s *session.Settings) { s.Keyring = ring })
-		a.clock.advance(at)
+		a.clock.Advance(at)
 		user, ok := alive(t, a.manager, id)
 		require.True(t, ok, "day %d", day1)
 		require.Equal(t, "ada", user)

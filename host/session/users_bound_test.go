@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -53,7 +54,7 @@ func TestMaxUserSessions(t *testing.T) {
 				_, ok := alive(t, a.manager, ids[i-3])
 				require.False(t, ok)
 			}
-			a.clock.advance(time.Second)
+			a.clock.Advance(time.Second)
 		}
 		_, ok := alive(t, a.manager, bob)
 		require.True(t, ok, "another user's")
@@ -67,12 +68,12 @@ func TestOldestIsByLogIn(t *testing.T) {
 		a := newApp(t, s, atMost(2), func(s *session.Settings) { s.RenewEvery = time.Minute })
 		early := a.browser()
 		early.set("basket", 1)
-		a.clock.advance(time.Second)
+		a.clock.Advance(time.Second)
 		second := a.browser()
 		logs := func(b *browser) {
 			t.Helper()
 			require.Equal(t, http.StatusOK, b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) }).StatusCode)
-			a.clock.advance(time.Second)
+			a.clock.Advance(time.Second)
 		}
 		is := func(want bool, b *browser) {
 			t.Helper()
@@ -81,7 +82,7 @@ func TestOldestIsByLogIn(t *testing.T) {
 		}
 		logs(second)
 		logs(early)
-		a.clock.advance(time.Minute)
+		a.clock.Advance(time.Minute)
 		second.set("busy", true) // and it has a new id
 		third := a.browser()
 		logs(third)
@@ -93,7 +94,7 @@ func TestOldestIsByLogIn(t *testing.T) {
 		is(true, early)
 		list, err := a.manager.UserSessions(ctx, "ada")
 		require.NoError(t, err)
-		require.Equal(t, a.clock.at(0), list[0].Created)
+		require.Equal(t, at(0), list[0].Created)
 		require.Greater(t, list[0].LoggedIn.Sub(list[0].Created), time.Minute)
 		require.True(t, list[1].LoggedIn.After(list[0].LoggedIn))
 	})
@@ -106,15 +107,15 @@ func TestOldestUnderAClockThatWasAhead(t *testing.T) {
 		a := newApp(t, s, atMost(3))
 		logs := func() string {
 			id, _ := logIn(t, a.manager, "ada")
-			a.clock.advance(time.Second)
+			a.clock.Advance(time.Second)
 			return id
 		}
-		a.clock.advance(24 * time.Hour)
+		a.clock.Advance(24 * time.Hour)
 		var ahead []string
 		for range 3 {
 			ahead = append(ahead, logs())
 		}
-		a.clock.advance(-24 * time.Hour)
+		a.clock.Advance(-24 * time.Hour)
 		for n := range 3 {
 			id := logs()
 			for i, old := range ahead {
@@ -139,7 +140,7 @@ func TestLogInAgainWithOneSession(t *testing.T) {
 			require.Equal(t, map[string]any{"basket": int64(1)}, b.values())
 			require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 		}
-		a.clock.advance(time.Second)
+		a.clock.Advance(time.Second)
 		other := a.browser()
 		other.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		require.Empty(t, b.values())
@@ -157,7 +158,7 @@ func TestEndedSessionsGiveWayFirst(t *testing.T) {
 		old := a.browser()
 		old.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		for i := range 12 {
-			a.clock.advance(hour / 2)
+			a.clock.Advance(hour / 2)
 			logIn(t, a.manager, "ada")
 			require.Equal(t, http.StatusOK, old.do(func(s *session.Session) {
 				user, err := s.User()
@@ -227,7 +228,7 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 			for range 2 {
 				id, _ := logIn(t, a.manager, "ada")
 				ids = append(ids, id)
-				a.clock.advance(2 * time.Minute)
+				a.clock.Advance(2 * time.Minute)
 			}
 			hit = false
 			calls := 0
@@ -283,16 +284,16 @@ func TestLogInFaultsKeepTheBound(t *testing.T) {
 // not grow.
 func TestProbe(t *testing.T) {
 	s := store.NewMemory()
-	clock := newClock()
+	clock := new(sessiontest.Clock)
 	settings := session.Defaults()
 	settings.Now = clock.Now
 	settings.OnEvent = func(context.Context, session.Event) {}
 	m, err := session.New(s, settings)
 	require.NoError(t, err)
 	records := func() (n int) {
-		_, err := s.Sweep(ctx, 1<<30, clock.millis())
+		_, err := s.Sweep(ctx, 1<<30, store.At(clock.Now()))
 		require.NoError(t, err)
-		for _, err := range s.Keys(ctx, clock.millis()) {
+		for _, err := range s.Keys(ctx, store.At(clock.Now())) {
 			require.NoError(t, err)
 			n++
 		}
@@ -310,7 +311,7 @@ func TestProbe(t *testing.T) {
 			require.Len(t, publicIDs(t, m, "probe"), settings.MaxUserSessions)
 			require.LessOrEqual(t, records(), 3*settings.MaxUserSessions, "log-in %d", i)
 		}
-		clock.advance(time.Minute)
+		clock.Advance(time.Minute)
 	}
 	n, err := m.RevokeAll(ctx, "probe")
 	require.NoError(t, err)
@@ -325,10 +326,10 @@ func TestLowerMaxUserSessions(t *testing.T) {
 	for range 50 {
 		id, _ := logIn(t, before.manager, "ada")
 		ids = append(ids, id)
-		before.clock.advance(ms)
+		before.clock.Advance(ms)
 	}
 	a := newApp(t, s, atMost(10))
-	a.clock.advance(time.Second)
+	a.clock.Advance(time.Second)
 	id, _ := logIn(t, a.manager, "ada")
 	for i, id := range append(ids, id) {
 		_, ok := alive(t, a.manager, id)

@@ -110,7 +110,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 					for step := 0; ; step++ {
 						require.NoError(t, store.Clear(ctx, s, clockStart))
 						tr := newTrial(t, s, seal)
-						tr.a.clock.advance(c.wait + 19*time.Minute)
+						tr.a.clock.Advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false
 						fault := func(operation) error {
 							calls++
@@ -217,7 +217,7 @@ func TestEndAllAtEachStep(t *testing.T) {
 					for step := 0; ; step++ {
 						require.NoError(t, store.Clear(ctx, s, clockStart))
 						tr := newTrial(t, s, seal)
-						tr.a.clock.advance(c.wait + 19*time.Minute)
+						tr.a.clock.Advance(c.wait + 19*time.Minute)
 						calls, hit := 0, false
 						var once sync.Once
 						hook := func(operation) error {

@@ -70,7 +70,7 @@ func publicIDs(t *testing.T, m *session.Manager, user string) []string {
 // listOf is the record of a user's list, or nil if there is none.
 func listOf(t *testing.T, a *app, user string) []byte {
 	t.Helper()
-	value, err := a.store.Store.Get(ctx, listKeyOf(user), a.clock.millis())
+	value, err := a.store.Store.Get(ctx, listKeyOf(user), store.At(a.clock.Now()))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -84,7 +84,7 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 		b := a.browser()
 		b.set("basket", 3)
 		before := b.id()
-		a.clock.advance(time.Minute)
+		a.clock.Advance(time.Minute)
 		note := map[string]string{"browser": "Firefox", "address": "192.0.2.1"}
 		b.do(func(s *session.Session) {
 			user, err := s.User()
@@ -105,13 +105,13 @@ func TestLogInBindsListsAndRenews(t *testing.T) {
 		require.False(t, ok, "the id of before the log-in reaches nothing")
 		require.Equal(t, map[string]any{"basket": int64(3)}, b.values(), "values stay, and the library's own are not among them")
 
-		a.clock.advance(time.Minute)
+		a.clock.Advance(time.Minute)
 		b.set("more", true)
 		list, err := a.manager.UserSessions(ctx, "ada")
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 		require.Equal(t, session.UserSession{
-			PublicID: list[0].PublicID, LoggedIn: a.clock.at(time.Minute), Created: a.clock.at(0), LastSeen: a.clock.at(2 * time.Minute), Expires: a.clock.at(7*day + 2*time.Minute),
+			PublicID: list[0].PublicID, LoggedIn: at(time.Minute), Created: at(0), LastSeen: at(2 * time.Minute), Expires: at(7*day + 2*time.Minute),
 			Note: map[string]string{"browser": "Firefox", "address": "192.0.2.1"},
 		}, list[0])
 		b.do(func(s *session.Session) {
@@ -250,7 +250,7 @@ func TestEnd(t *testing.T) {
 		for range 3 {
 			id, publicID := logIn(t, a.manager, "ada")
 			ids, names = append(ids, id), append(names, publicID)
-			a.clock.advance(time.Second)
+			a.clock.Advance(time.Second)
 		}
 		bob, bobs := logIn(t, a.manager, "bob")
 		require.Equal(t, names, publicIDs(t, a.manager, "ada"), "oldest first")
@@ -360,7 +360,7 @@ func TestEndedUnderARequest(t *testing.T) {
 					require.NoError(t, s.Set("user", "ada"))
 				})
 				id := b.id()
-				a.clock.advance(hour / 2) // an access is due to be noted, and a timed renewal is due
+				a.clock.Advance(hour / 2) // an access is due to be noted, and a timed renewal is due
 				got := b.do(func(s *session.Session) {
 					_, err := s.User()
 					require.NoError(t, err)
@@ -392,20 +392,20 @@ func TestSeen(t *testing.T) {
 			list, err := a.manager.UserSessions(ctx, "ada")
 			require.NoError(t, err)
 			require.Len(t, list, 1)
-			require.Equal(t, a.clock.at(7*day), list[0].Expires, "a look does not extend the session")
-			return list[0].LastSeen.Sub(a.clock.at(0))
+			require.Equal(t, at(7*day), list[0].Expires, "a look does not extend the session")
+			return list[0].LastSeen.Sub(at(0))
 		}
 		for _, step := range []struct{ at, seen time.Duration }{
 			{time.Minute - ms, 0}, {time.Minute, time.Minute}, {2*time.Minute - ms, time.Minute}, {time.Hour, time.Hour},
 		} {
-			a.clock.ms.Store(clockStart + step.at.Milliseconds())
+			a.clock.Set(at(step.at))
 			require.Nil(t, b.do(func(s *session.Session) { _, _ = s.User() }).cookie())
 			require.Equal(t, step.seen, seen())
 		}
 		b.do(func(s *session.Session) {
-			at, err := s.LastSeen()
+			seen, err := s.LastSeen()
 			require.NoError(t, err)
-			require.Equal(t, a.clock.at(time.Hour), at)
+			require.Equal(t, at(time.Hour), seen)
 		})
 	})
 }

@@ -69,7 +69,7 @@ func TestTokenOfAVisitorStoresNothing(t *testing.T) {
 		require.ErrorIs(t, other.check(token), session.ErrCSRF, "another visitor")
 		require.Empty(t, a.store.take())
 
-		b.jar[visitorName] = stored{value: c.Value + "x"}
+		b.plant(visitorName, c.Value+"x")
 		require.ErrorIs(t, b.check(token), session.ErrCSRF)
 		_, got = page(b)
 		require.NotNil(t, visitorCookie(got), "junk is replaced")
@@ -91,7 +91,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 			require.NotEmpty(t, b.id())
 			require.NoError(t, b.check(first), "back, and once more")
 			require.NoError(t, b.check(b.csrfToken()))
-			a.clock.advance(every)
+			a.clock.Advance(every)
 			require.NoError(t, b.check(first), "timed renewal keeps it")
 			require.NoError(t, b.check(first))
 			b.set("cart", 2)
@@ -114,7 +114,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 			t.Run("by "+name, func(t *testing.T) {
 				b := a.browser()
 				before := b.csrfToken()
-				planted := b.jar[visitorName]
+				planted := b.cookie(visitorName)
 				var early, late string
 				got := b.do(func(s *session.Session) {
 					require.NoError(t, s.CheckCSRF(before), "the form of the log-in")
@@ -133,9 +133,9 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 					require.ErrorIs(t, b.check(before), session.ErrCSRF)
 					require.ErrorIs(t, b.check(early), session.ErrCSRF)
 					require.NoError(t, b.check(late))
-					b.jar[visitorName] = planted // somebody puts it back
+					b.plant(visitorName, planted) // somebody puts it back
 				}
-				a.clock.advance(every)
+				a.clock.Advance(every)
 				require.NoError(t, b.check(late))
 				require.ErrorIs(t, b.check(before), session.ErrCSRF, "also by timed renewal")
 
@@ -145,7 +145,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 					require.ErrorIs(t, s.CheckCSRF(before), session.ErrCSRF)
 				})
 				require.Negative(t, visitorCookie(got).MaxAge)
-				require.Empty(t, b.jar)
+				require.Empty(t, b.cookies())
 				require.ErrorIs(t, b.check(before), session.ErrCSRF)
 				require.ErrorIs(t, b.check(late), session.ErrCSRF)
 			})
@@ -201,7 +201,7 @@ func TestTokensOfAVisitorWhoGetsASession(t *testing.T) {
 			b := a.browser()
 			b.set("cart", 1)
 			token := b.csrfToken()
-			a.clock.advance(8 * day)
+			a.clock.Advance(8 * day)
 			require.ErrorIs(t, b.check(token), session.ErrCSRF)
 			require.NoError(t, b.check(b.csrfToken()))
 		})
@@ -222,7 +222,7 @@ func TestVisitorsCookieDoesNotCountBesideASession(t *testing.T) {
 		} {
 			b := a.browser()
 			b.do(func(s *session.Session) { require.NoError(t, login(s)) })
-			b.jar[visitorName] = attacker.jar[visitorName]
+			b.plant(visitorName, attacker.cookie(visitorName))
 			require.ErrorIs(t, b.check(known), session.ErrCSRF)
 			b.set("n", 1)
 			require.ErrorIs(t, b.check(known), session.ErrCSRF)
@@ -369,10 +369,10 @@ func TestProtectOfVisitors(t *testing.T) {
 		passes bool
 	}{
 		{"no browser", "", http.Header{}, true},
-		{"a browser with the token", b.jar[visitorName].value, http.Header{session.CSRFHeader: {token}}, true},
-		{"a browser without", b.jar[visitorName].value, http.Header{}, false},
-		{"a browser with another", b.jar[visitorName].value, http.Header{session.CSRFHeader: {flip(token)}}, false},
-		{"a browser that says where from", b.jar[visitorName].value, http.Header{"Sec-Fetch-Site": {"same-origin"}}, true},
+		{"a browser with the token", b.cookie(visitorName), http.Header{session.CSRFHeader: {token}}, true},
+		{"a browser without", b.cookie(visitorName), http.Header{}, false},
+		{"a browser with another", b.cookie(visitorName), http.Header{session.CSRFHeader: {flip(token)}}, false},
+		{"a browser that says where from", b.cookie(visitorName), http.Header{"Sec-Fetch-Site": {"same-origin"}}, true},
 		{"another site", "", http.Header{"Sec-Fetch-Site": {"cross-site"}}, false},
 	} {
 		reached := false

@@ -30,11 +30,11 @@ func TestNewIdsBetweenRecordAndList(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a, slow := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
 		fast := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = 10*time.Second, 10*time.Second })
-		slow.clock.advance(time.Minute)
-		fast.clock.advance(70 * time.Second)
+		slow.clock.Advance(time.Minute)
+		fast.clock.Advance(70 * time.Second)
 		b, meanwhile := a.browser(), slow.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
-		meanwhile.jar["session_id"] = b.jar["session_id"]
+		meanwhile.plant("session_id", b.id())
 		var once sync.Once
 		a.store.fail(func(o operation) error {
 			if o.name == "get" && string(o.key) == string(listKeyOf("ada")) {
@@ -68,9 +68,9 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 		first, second := newApp(t, s, everyMinute), newApp(t, s, everyMinute)
 		b, late := first.browser(), second.browser()
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
-		late.jar["session_id"] = b.jar["session_id"]
-		first.clock.advance(time.Minute)
-		second.clock.advance(time.Minute)
+		late.plant("session_id", b.id())
+		first.clock.Advance(time.Minute)
+		second.clock.Advance(time.Minute)
 		listed, won := make(chan struct{}), make(chan struct{})
 		look := func(s *session.Session) {
 			if user, err := s.User(); err != nil || user != "ada" {
@@ -93,8 +93,8 @@ func TestLaterNewIdThatLoses(t *testing.T) {
 			late.do(look)
 			require.Equal(t, b.id(), late.id())
 			require.Len(t, publicIDs(t, first.manager, "ada"), 1)
-			first.clock.advance(time.Minute)
-			second.clock.advance(time.Minute)
+			first.clock.Advance(time.Minute)
+			second.clock.Advance(time.Minute)
 		}
 		n, err := second.manager.RevokeAll(ctx, "ada")
 		require.NoError(t, err)
@@ -113,8 +113,8 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 		b.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		for _, begun := range []bool{false, true} { // before the list is read
 			for step, hit := 0, true; hit; step++ {
-				a.clock.advance(time.Minute)
-				reader.clock.ms.Store(a.clock.ms.Load())
+				a.clock.Advance(time.Minute)
+				reader.clock.Set(a.clock.Now())
 				listed, goOn, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 				before := b.id()
 				renew := func() {
@@ -143,7 +143,7 @@ func TestListedWhileItGetsANewId(t *testing.T) {
 					}
 					return nil
 				}, nil)
-				require.Len(t, publicIDs(t, reader.manager, "ada"), 1, "a new id at step %d, begun before %v", step, begun)
+				require.Len(t, publicIDs(t, reader.manager, "ada"), 1, "a new id at step %d, begun before %v", step, clockStart)
 				if !hit {
 					finish()
 				}

@@ -371,11 +371,11 @@ func TestManyNewIdsAtOnce(t *testing.T) {
 		first := a.browser()
 		first.do(func(s *session.Session) { require.NoError(t, s.LogIn("ada", nil)) })
 		for round := range 10 {
-			a.clock.advance(time.Minute)
+			a.clock.Advance(time.Minute)
 			browsers := make([]*browser, 24)
 			for i := range browsers {
 				browsers[i] = a.browser()
-				browsers[i].jar["session_id"] = first.jar["session_id"]
+				browsers[i].plant("session_id", first.id())
 			}
 			address := a.route(func(_ http.ResponseWriter, r *http.Request) {
 				if user, err := session.From(r).User(); err != nil || user != "ada" {
