@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -199,36 +200,37 @@ func TestStorageDown(t *testing.T) {
 	unavailable := fmt.Errorf("engine at db.internal: %w", store.ErrUnavailable)
 	for _, c := range []struct {
 		name         string
-		fault        faulty
+		fault        error
+		of           sessiontest.Op
 		method, path string
 		body         string
 		status       int
 	}{
-		{"loading", faulty{get: unavailable}, "GET", "/api/session", "", 503},
-		{"loading to set", faulty{get: unavailable}, "PUT", "/api/session/k", "1", 503},
-		{"loading to remove", faulty{get: unavailable}, "DELETE", "/api/session/k", "", 503},
-		{"loading to increment", faulty{get: unavailable}, "POST", "/api/session/k/increment", "", 503},
-		{"saving", faulty{set: unavailable}, "PUT", "/api/session/k", "1", 503},
-		{"saving an increment", faulty{set: unavailable}, "POST", "/api/session/k/increment", "", 503},
-		{"logging in", faulty{set: unavailable}, "POST", "/api/login", `{"user":"ada"}`, 503},
-		{"logging out", faulty{set: unavailable}, "POST", "/api/logout", "", 503},
-		{"closed", faulty{get: store.ErrClosed}, "GET", "/api/session", "", 503},
-		{"full", faulty{set: store.ErrNoSpace}, "PUT", "/api/session/k", "1", 503},
-		{"too large for it", faulty{set: store.ErrTooLarge}, "PUT", "/api/session/k", "1", 413},
-		{"broken", faulty{get: store.ErrInternal}, "GET", "/api/session", "", 500},
+		{"loading", unavailable, sessiontest.Get, "GET", "/api/session", "", 503},
+		{"loading to set", unavailable, sessiontest.Get, "PUT", "/api/session/k", "1", 503},
+		{"loading to remove", unavailable, sessiontest.Get, "DELETE", "/api/session/k", "", 503},
+		{"loading to increment", unavailable, sessiontest.Get, "POST", "/api/session/k/increment", "", 503},
+		{"saving", unavailable, sessiontest.Set, "PUT", "/api/session/k", "1", 503},
+		{"saving an increment", unavailable, sessiontest.Set, "POST", "/api/session/k/increment", "", 503},
+		{"logging in", unavailable, sessiontest.Set, "POST", "/api/login", `{"user":"ada"}`, 503},
+		{"logging out", unavailable, sessiontest.Set, "POST", "/api/logout", "", 503},
+		{"closed", store.ErrClosed, sessiontest.Get, "GET", "/api/session", "", 503},
+		{"full", store.ErrNoSpace, sessiontest.Set, "PUT", "/api/session/k", "1", 503},
+		{"too large for it", store.ErrTooLarge, sessiontest.Set, "PUT", "/api/session/k", "1", 413},
+		{"broken", store.ErrInternal, sessiontest.Get, "GET", "/api/session", "", 500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &faulty{Store: store.NewMemory()}
+			s := sessiontest.NewStore(store.NewMemory())
 			v := visit(t, serve(t, s))
 			v.ok("PUT", "/api/session/k", "7")
 			id := v.id()
-			s.get, s.set = c.fault.get, c.fault.set
+			s.Fail(c.fault, c.of)
 			a := v.do(c.method, c.path, c.body)
 			require.Equal(t, c.status, a.StatusCode, a.text)
 			require.Regexp(t, `^\{"error":".+"\}\n$`, a.text)
 			require.NotContains(t, a.text, "db.internal", "the engine's words are for the log")
 			require.Equal(t, c.status == 503, a.Header.Get("Retry-After") != "")
-			s.get, s.set = nil, nil
+			s.Fail(nil)
 			require.Equal(t, id, v.id())
 			require.Equal(t, map[string]string{"k": "7"}, v.values(), "nothing was lost")
 		})

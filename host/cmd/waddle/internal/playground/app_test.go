@@ -153,37 +153,3 @@ func (v *visitor) with(id string) *visitor {
 	other.client.Jar.SetCookies(r.URL, []*http.Cookie{{Name: "session_id", Value: id}})
 	return other
 }
-
-// faulty is a store whose operations fail as configured.
-type faulty struct {
-	store.Store
-	get, set, save, close error
-}
-
-func (f *faulty) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	if f.get != nil {
-		return nil, f.get
-	}
-	return f.Store.Get(ctx, key, now)
-}
-
-func (f *faulty) Set(ctx context.Context, w store.Write) error {
-	if f.set != nil {
-		return f.set
-	}
-	return f.Store.Set(ctx, w)
-}
-
-func (f *faulty) Save(ctx context.Context, now store.Millis) error {
-	if f.save != nil {
-		return f.save
-	}
-	return store.Save(ctx, f.Store, now)
-}
-
-func (f *faulty) Close(ctx context.Context) error {
-	if f.close != nil {
-		return f.close
-	}
-	return store.Close(ctx, f.Store)
-}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -134,18 +135,18 @@ func TestDevicesShowBrowsersOnly(t *testing.T) {
 }
 
 func TestDevicesWithStorageDown(t *testing.T) {
-	s := &faulty{Store: store.NewMemory()}
+	s := sessiontest.NewStore(store.NewMemory())
 	v := visit(t, serve(t, s))
 	v.login(`{"user":"ada"}`, firefox)
 	_, list := v.devices()
-	s.get = store.ErrUnavailable
+	s.Fail(store.ErrUnavailable, sessiontest.Get)
 	for _, c := range [][2]string{{"GET", "/api/devices"}, {"DELETE", "/api/devices"}, {"DELETE", "/api/devices/" + list[0].PublicID},
 		{"DELETE", "/api/flash"}, {"POST", "/api/csrf"}} {
 		a := v.do(c[0], c[1], "")
 		require.Equal(t, 503, a.StatusCode, "%v: %s", c, a.text)
 	}
 	require.Equal(t, 503, v.do("POST", "/api/csrf/check", `{"token":"x"}`).StatusCode)
-	s.get = nil
+	s.Fail(nil, sessiontest.Get)
 	_, list = v.devices()
 	require.Len(t, list, 1, "nothing was ended")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -108,17 +109,19 @@ func TestServerCutsOffWhatDoesNotFinish(t *testing.T) {
 func TestServerTellsWhatFails(t *testing.T) {
 	broken, stuck := errors.New("disk broken"), errors.New("stuck")
 	for _, c := range []struct {
-		name  string
-		fault faulty
-		wants []error
+		name        string
+		save, close error
+		wants       []error
 	}{
-		{"saving", faulty{save: broken}, []error{broken}},
-		{"closing", faulty{close: stuck}, []error{stuck}},
-		{"both", faulty{save: broken, close: stuck}, []error{broken, stuck}},
+		{"saving", broken, nil, []error{broken}},
+		{"closing", nil, stuck, []error{stuck}},
+		{"both", broken, stuck, []error{broken, stuck}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.fault.Store = store.NewMemory()
-			server := start(t, playground.Server{Handler: http.NotFoundHandler(), Store: &c.fault})
+			s := sessiontest.NewStore(store.NewMemory())
+			s.Fail(c.save, sessiontest.Save)
+			s.Fail(c.close, sessiontest.Close)
+			server := start(t, playground.Server{Handler: http.NotFoundHandler(), Store: s})
 			server.stop()
 			err := <-server.ended
 			for _, want := range c.wants {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -157,18 +158,18 @@ func TestEventsReachTheCaller(t *testing.T) {
 }
 
 func TestTraceOfFailures(t *testing.T) {
-	s := &faulty{Store: store.NewMemory()}
+	s := sessiontest.NewStore(store.NewMemory())
 	v := visit(t, serve(t, s))
 	v.ok("PUT", "/api/session/k", "1")
-	s.get = fmt.Errorf("at db.internal: %w", store.ErrUnavailable)
+	s.Fail(fmt.Errorf("at db.internal: %w", store.ErrUnavailable), sessiontest.Get)
 	a := v.do("GET", "/api/session", "")
 	require.Equal(t, 503, a.StatusCode)
 	require.Equal(t, []string{"get unavailable", "session unavailable", "engine 1 call"}, told(t, a))
-	s.get = store.ErrInternal
+	s.Fail(store.ErrInternal, sessiontest.Get)
 	require.Equal(t, []string{"get internal", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
-	s.get = store.ErrNoSpace
+	s.Fail(store.ErrNoSpace, sessiontest.Get)
 	require.Equal(t, []string{"get no space", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
-	s.get = errors.New("of nobody's")
+	s.Fail(errors.New("of nobody's"), sessiontest.Get)
 	require.Equal(t, []string{"get failed", "session unavailable", "engine 1 call"}, told(t, v.do("GET", "/api/session", "")))
 }
 
@@ -183,10 +184,10 @@ func TestFailuresInTheLog(t *testing.T) {
 			before := slog.Default()
 			slog.SetDefault(slog.New(slog.NewTextHandler(&text, nil)))
 			t.Cleanup(func() { slog.SetDefault(before) })
-			s := &faulty{Store: store.NewMemory()}
+			s := sessiontest.NewStore(store.NewMemory())
 			v := visit(t, serve(t, s))
 			v.ok("PUT", "/api/session/k", "1")
-			s.get = err
+			s.Fail(err, sessiontest.Get)
 			for range 100 {
 				require.GreaterOrEqual(t, v.do("GET", "/api/session", "").StatusCode, 500)
 			}
