@@ -63,5 +63,5 @@ func ExampleValidate() {
 	_, err = plugin.Validate(wasm)
 	fmt.Println(err)
 	// Output:
-	// plugin: export missing or of another signature: "session_get" is a function (i32, i32, i32) -> i64, and should be a function (i32, i32, i64) -> i64
+	// plugin: export missing or of another signature: "session_get" is a function (i32, i32, i32) -> i64: must be a function (i32, i32, i64) -> i64
 }

@@ -113,7 +113,7 @@ var failures = []failing{
 	{"division", store.Millis(actDivide), 0, plugin.ErrTrap, "integer divide by zero", false},
 	{"pointer beyond the memory", store.Millis(actBeyond), 0, plugin.ErrMemory, "0x7ffffff0", true},
 	{"pointer that overflows", store.Millis(actOverflow), 0, plugin.ErrMemory, "0x7fffffff", true},
-	{"one byte beyond", store.Millis(actOneByteBeyond), 0, plugin.ErrMemory, "8 bytes at 0x001ffff9, and the memory has 2097152", true},
+	{"one byte beyond", store.Millis(actOneByteBeyond), 0, plugin.ErrMemory, "8 bytes at 0x001ffff9: must lie within the memory, which has 2097152", true},
 	{"length above all limits", store.Millis(actTooLong), 0, plugin.ErrProtocol, "4294967295 bytes", true},
 	{"exit", store.Millis(actExit), 0, plugin.ErrExit, "exited with code 7", false},
 	{"exit of an untrusted guest", store.Millis(actExit), time.Minute, plugin.ErrExit, "exited with code 7", false},

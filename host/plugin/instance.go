@@ -142,7 +142,7 @@ func (inst *instance) ensure(n int, limit time.Duration) error {
 		return &protocol.Answer{Code: abi.NoSpace, Message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), NoBuffer: true}
 	}
 	if uint64(ptr)+uint64(size) > uint64(inst.mem.Size()) {
-		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) gave 0x%08x, and the memory has %d bytes",
+		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) returned 0x%08x: must be a region within the memory, which has %d bytes",
 			abi.ExportAlloc, size, ptr, inst.mem.Size())}
 	}
 	inst.buffer, inst.bufferSize = ptr, size
@@ -191,11 +191,11 @@ func (inst *instance) result(most uint32) ([]byte, error) {
 		return nil, nil
 	}
 	if length > most {
-		return nil, protocol.Broken("a result of %d bytes, and the most is %d", length, most)
+		return nil, protocol.Broken("a result of %d bytes: must be at most %d", length, most)
 	}
 	b, ok := inst.mem.Read(ptr, length)
 	if !ok {
-		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x, and the memory has %d bytes",
+		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x: must lie within the memory, which has %d bytes",
 			length, ptr, inst.mem.Size())}
 	}
 	return b, nil

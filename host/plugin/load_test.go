@@ -54,7 +54,7 @@ func TestRefusals(t *testing.T) {
 		{"start", quiet(), plugin.ErrFeature, []string{"start section", "_initialize"}},
 		{"table_huge", quiet(), plugin.ErrLimits, []string{"120000000", "262144"}},
 		{"nested", quiet(), plugin.ErrLimits, []string{"nested blocks", "4096"}},
-		{"data_outside", quiet(), plugin.ErrModule, []string{"data segment", "the memory has 1 pages"}},
+		{"data_outside", quiet(), plugin.ErrModule, []string{"data segment", "the memory, which has 1 pages"}},
 		{"init_trap", quiet(), plugin.ErrOpen, []string{"unreachable"}},
 		{"init_loop", limited, plugin.ErrOpen, []string{"longer than 100ms"}},
 		{"init_exit", quiet(), plugin.ErrOpen, []string{"exited with code 2"}},

@@ -140,7 +140,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 			at = DefaultMountPath
 		}
 		if !path.IsAbs(at) || path.Clean(at) != at || seen[at] {
-			return configError("the mount of %q at %q: a path must be absolute, clean, and there once", m.Dir, at)
+			return configError("the Path of the mount of %q is %q: must be absolute, clean and not another mount's", m.Dir, at)
 		}
 		seen[at] = true
 		if err := p.config.Host.budgets.handles.take(handlesOfMount); err != nil {

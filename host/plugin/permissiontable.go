@@ -138,17 +138,17 @@ func (t permissions) check(m *preflight.Module) (why []*LoadError) {
 		_, f := t.find(i.Module, i.Name)
 		if f != nil {
 			if want := f.signature(); !i.Signature.Equal(want) {
-				why = append(why, loadError(ErrImport, nil, "%q.%q as a function %s, and it is a function %s",
+				why = append(why, loadError(ErrImport, nil, "%q.%q is imported as a function %s: must be a function %s",
 					i.Module, i.Name, i.Signature, want))
 			}
 			continue
 		}
 		if names, ok := modules[i.Module]; ok {
-			why = append(why, loadError(ErrImport, nil, "%q.%q, and %s has %s", i.Module, printable.Clean(i.Name), i.Module, strings.Join(names, ", ")))
+			why = append(why, loadError(ErrImport, nil, "%q.%q: the function must be one of %s", i.Module, printable.Clean(i.Name), strings.Join(names, ", ")))
 			continue
 		}
-		why = append(why, loadError(ErrImport, nil, "%q.%q, and a guest may import from %s", printable.Clean(i.Module), printable.Clean(i.Name),
-			strings.Join(slices.Sorted(maps.Keys(modules)), " and ")))
+		why = append(why, loadError(ErrImport, nil, "%q.%q: the module must be %s", printable.Clean(i.Module), printable.Clean(i.Name),
+			strings.Join(slices.Sorted(maps.Keys(modules)), " or ")))
 	}
 	return why
 }
@@ -173,7 +173,7 @@ func (t permissions) admit(m *preflight.Module, c *Config) error {
 	for _, i := range m.Imports {
 		p, _ := t.find(i.Module, i.Name)
 		if p != nil && p.refuses() && !p.grantedBy(c) {
-			return loadError(ErrGrant, nil, "%q.%q, which is for guests that are granted %q (to %s): grant it by Config.%s, or use a guest "+
+			return loadError(ErrGrant, nil, "%q.%q is for guests that are granted %q (to %s): grant it by Config.%s, or use a guest "+
 				"that does not import it", i.Module, i.Name, p.name, p.meaning, p.grant.field)
 		}
 	}

@@ -126,7 +126,7 @@ func checkMarker(m *preflight.Module) []*LoadError {
 	case !m.ExportsRead():
 		return nil
 	case len(others) > 0:
-		return []*LoadError{loadError(ErrVersion, nil, "it exports %s, and this host has %s",
+		return []*LoadError{loadError(ErrVersion, nil, "it exports %s: must export %s",
 			strings.Join(others, ", "), abi.ExportMarker)}
 	}
 	return []*LoadError{loadError(ErrNotPlugin, nil,
@@ -137,8 +137,8 @@ func checkFeatures(m *preflight.Module) []*LoadError {
 	if !m.Start {
 		return nil
 	}
-	return []*LoadError{loadError(ErrFeature, nil, "a start section, whose function would run outside of the host's limits "+
-		"(initialisation belongs into the export %s; AssemblyScript: asc --exportStart %s)", abi.ExportInitialize, abi.ExportInitialize)}
+	return []*LoadError{loadError(ErrFeature, nil, "a start section, whose function would run outside the host's limits: "+
+		"export the initialisation as %s instead (AssemblyScript: asc --exportStart %s)", abi.ExportInitialize, abi.ExportInitialize)}
 }
 
 // checkMemory refuses what no Config could make room for.
@@ -146,23 +146,23 @@ func checkMemory(m *preflight.Module) []*LoadError {
 	if m.Memory == nil || m.Memory.Min <= abi.MaxMemory/pageSize {
 		return nil
 	}
-	return []*LoadError{loadError(ErrLimits, nil, "the module needs %d pages of memory from the start (%d bytes each), "+
-		"and a guest may have %d bytes", m.Memory.Min, pageSize, int64(abi.MaxMemory))}
+	return []*LoadError{loadError(ErrLimits, nil, "the memory has %d pages of %d bytes from the start: must have "+
+		"at most %d bytes", m.Memory.Min, pageSize, int64(abi.MaxMemory))}
 }
 
 func checkExports(m *preflight.Module) (why []*LoadError) {
 	switch e := m.Export(abi.ExportMemory); {
 	case e == nil && m.ExportsRead():
-		why = append(why, loadError(ErrExport, nil, "%q is not exported, and should be the module's memory", abi.ExportMemory))
+		why = append(why, loadError(ErrExport, nil, "%q is not exported: must be the module's memory", abi.ExportMemory))
 	case e == nil:
 	case e.Kind != preflight.KindMemory:
-		why = append(why, loadError(ErrExport, nil, "%q is a %s, and should be the module's memory", abi.ExportMemory, e.Kind))
+		why = append(why, loadError(ErrExport, nil, "%q is a %s: must be the module's memory", abi.ExportMemory, e.Kind))
 	}
 	for _, c := range contract {
 		e := m.Export(c.name)
 		switch {
 		case e == nil && c.required && m.ExportsRead():
-			why = append(why, loadError(ErrExport, nil, "%q is not exported, and should be a function %s", c.name, c.want))
+			why = append(why, loadError(ErrExport, nil, "%q is not exported: must be a function %s", c.name, c.want))
 		case e == nil:
 		case e.Kind != preflight.KindFunction || !e.Signature.Equal(c.want):
 			why = append(why, wrongExport(*e, c.want))
@@ -176,7 +176,7 @@ func wrongExport(e preflight.Export, want preflight.Signature) *LoadError {
 	if e.Kind == preflight.KindFunction {
 		found = "a function " + e.Signature.String()
 	}
-	return loadError(ErrExport, nil, "%q is %s, and should be a function %s", e.Name, found, want)
+	return loadError(ErrExport, nil, "%q is %s: must be a function %s", e.Name, found, want)
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

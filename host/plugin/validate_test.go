@@ -40,16 +40,16 @@ func TestValidateAllFindsEverything(t *testing.T) {
 		{plugin.ErrFeature, "the value type 0x6f (reference types are not available to a guest) (section type)"},
 		{plugin.ErrFeature, `the import of a table, "env"."table"`},
 		{plugin.ErrFeature, "the instruction 0xd0 (reference types are not available to a guest) (function 3) (section code)"},
-		{plugin.ErrExport, `"session_abi_v1" is a function (i32) -> (), and should be a function () -> ()`},
+		{plugin.ErrExport, `"session_abi_v1" is a function (i32) -> (): must be a function () -> ()`},
 		{plugin.ErrFeature, "a start section"},
-		{plugin.ErrLimits, "40000 pages of memory"},
-		{plugin.ErrExport, `"session_alloc" is not exported, and should be a function (i32) -> i32`},
+		{plugin.ErrLimits, "40000 pages"},
+		{plugin.ErrExport, `"session_alloc" is not exported: must be a function (i32) -> i32`},
 		{plugin.ErrExport, `"session_open" is not exported`},
 		{plugin.ErrExport, `"session_get" is a function (i32, externref) -> i64`},
-		{plugin.ErrExport, `"session_clear" is a global, and should be a function (i64) -> i64`},
-		{plugin.ErrImport, `"env"."abort", and a guest may import from waddle_v1 and wasi_snapshot_preview1`},
-		{plugin.ErrImport, `"waddle_v1"."log" as a function (i32) -> (), and it is a function (i32, i32, i32) -> ()`},
-		{plugin.ErrImport, `"wasi_snapshot_preview1"."sock_open", and wasi_snapshot_preview1 has`},
+		{plugin.ErrExport, `"session_clear" is a global: must be a function (i64) -> i64`},
+		{plugin.ErrImport, `"env"."abort": the module must be waddle_v1 or wasi_snapshot_preview1`},
+		{plugin.ErrImport, `"waddle_v1"."log" is imported as a function (i32) -> (): must be a function (i32, i32, i32) -> ()`},
+		{plugin.ErrImport, `"wasi_snapshot_preview1"."sock_open": the function must be one of args_get`},
 	}, why)
 	require.False(t, m.Incomplete)
 	require.Equal(t, 6, m.Functions)
@@ -153,6 +153,6 @@ func ExampleValidateAll() {
 	}
 	// Output:
 	// 6 functions, 13 reasons, among them:
-	// plugin: feature that is not available to a guest: a start section, whose function would run outside of the host's limits (initialisation belongs into the export _initialize; AssemblyScript: asc --exportStart _initialize)
-	// plugin: module exceeds a limit: the module needs 40000 pages of memory from the start (65536 bytes each), and a guest may have 2147483648 bytes
+	// plugin: feature that is not available to a guest: a start section, whose function would run outside the host's limits: export the initialisation as _initialize instead (AssemblyScript: asc --exportStart _initialize)
+	// plugin: module exceeds a limit: the memory has 40000 pages of 65536 bytes from the start: must have at most 2147483648 bytes
 }

@@ -131,14 +131,14 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 				m.reads.global(r.First, m.Globals)
 				b.Lookups += int64(s.chain)
 			} else if own := int64(r.First) - int64(m.importedGlobals); r.Err == nil && own >= 0 && !m.mutable[own] {
-				r.Fail("global %d is set, and cannot be", r.First)
+				r.Fail("global %d is set: must be mutable", r.First)
 			}
 		case wasmbin.LayoutNothing:
 			s.move(int(c.height))
 			switch r.Op {
 			case wasmbin.OpElse:
 				if f := s.frames[len(s.frames)-1]; !f.isIf || f.second {
-					r.Fail("an else that belongs to no if")
+					r.Fail("an else outside an if")
 					break
 				}
 				s.again()
@@ -171,7 +171,7 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 		}
 	}
 	if r.More() {
-		r.Fail("%d bytes behind the end of a function", r.Left())
+		r.Fail("%d bytes after the end of a function", r.Left())
 	}
 	b.Read = m.reads.count()
 	b.Live += points * b.Read
@@ -199,7 +199,7 @@ func (m *Module) blockType(r *reader) Signature {
 	case r.Err != nil:
 		return Signature{}
 	case uint64(r.Value) >= uint64(len(m.types)):
-		r.Fail("type %d of a block, and there are %d", r.Value, len(m.types))
+		r.noSuch("a block's type", uint64(r.Value), len(m.types))
 		return Signature{}
 	}
 	return m.types[r.Value]

@@ -21,5 +21,5 @@ func feature(format string, args ...any) error {
 }
 
 func tooBig(what string, found, limit int64) error {
-	return fmt.Errorf("%w: %d %s, and the most is %d", ErrTooBig, found, what, limit)
+	return fmt.Errorf("%w: %d %s: must be at most %d", ErrTooBig, found, what, limit)
 }

@@ -1,9 +1,13 @@
 package preflight
 
-import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
+import (
+	"fmt"
 
-// immediates checks the numbers behind an opcode that is not of control structure,
-// after they have been read.
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
+)
+
+// immediates checks the numbers that follow an opcode, after they have been read. The
+// opcodes of control structure are not its business.
 func (r *reader) immediates(m *Module) {
 	const theMemory, theTable = "the memory of an instruction", "the table of an instruction"
 	switch layout := r.Op.Layout(); layout {
@@ -36,7 +40,7 @@ func (r *reader) immediates(m *Module) {
 		r.below("element segment", r.First, m.ElementSegments)
 	case wasmbin.LayoutElementsAndTable:
 		if r.First >= uint32(m.ElementSegments) {
-			r.failBehind("element segment %d, and there are %d", r.First, m.ElementSegments)
+			r.failBehind("%s", outOfRange("element segment", uint64(r.First), m.ElementSegments))
 		}
 		r.zero(theTable, r.Second)
 		r.needTable(m)
@@ -54,62 +58,72 @@ func (r *reader) aligned() {
 	case r.Align&0x40 != 0:
 		r.Err = feature("a load or store with the number of a memory (a guest has one memory)")
 	case r.Align > most:
-		r.failBehind("a load or store aligned to 2^%d bytes, and the most is 2^%d", r.Align, most)
+		r.failBehind("a load or store aligned to 2^%d bytes: must be at most 2^%d", r.Align, most)
 	}
 }
 
-// below checks the number of a thing of which there are so many.
+// below checks the index of one of so many items.
 func (r *reader) below(what string, n uint32, all int) {
 	if r.Err == nil && uint64(n) >= uint64(all) {
-		r.Fail("%s %d, and there are %d", what, n, all)
+		r.noSuch(what, uint64(n), all)
 	}
 }
 
-// failBehind notes what is wrong with the first of several immediates. It is told
-// rather than a fault in those that follow.
+// noSuch refuses an index of which there is no item.
+func (r *reader) noSuch(what string, n uint64, all int) { r.Fail("%s", outOfRange(what, n, all)) }
+
+func outOfRange(what string, n uint64, all int) string {
+	if all == 0 {
+		return fmt.Sprintf("%s %d: there is none", what, n)
+	}
+	return fmt.Sprintf("%s %d: must be below %d", what, n, all)
+}
+
+// failBehind records what is wrong with the first of several immediates. It takes
+// precedence over a fault in those that follow.
 func (r *reader) failBehind(format string, args ...any) {
 	if r.Behind > 0 {
 		r.failAt(r.Behind, format, args...)
 	}
 }
 
-// failAt is Fail at another offset, which replaces a fault behind it.
+// failAt is Fail at another offset. It replaces a fault that follows that offset.
 func (r *reader) failAt(offset int, format string, args ...any) {
 	r.Err = wasmbin.Malformed(offset, format, args...)
 	r.Skip()
 }
 
-// dataSegment checks the number of one. Code may only use them if a section says in
-// advance how many there are.
+// dataSegment checks the index of a data segment. Code may use data segments only if a
+// section says in advance how many there are.
 func (r *reader) dataSegment(m *Module, fail func(format string, args ...any)) {
 	switch {
 	case !m.dataCounted:
-		fail("an instruction on a data segment, and no data count section")
+		fail("an instruction uses a data segment, but there is no data count section")
 	case int64(r.First) >= m.dataCount:
-		fail("data segment %d, and there are %d", r.First, m.dataCount)
+		fail("%s", outOfRange("data segment", uint64(r.First), int(m.dataCount)))
 	}
 }
 
 func (r *reader) needMemory(m *Module) {
 	if r.Err == nil && m.memories == 0 {
-		r.Fail("an instruction on memory, and there is none")
+		r.Fail("an instruction uses memory, but the module has none")
 	}
 }
 
 func (r *reader) needTable(m *Module) {
 	if r.Err == nil && m.tables == 0 {
-		r.Fail("an instruction on a table, and there is none")
+		r.Fail("an instruction uses a table, but the module has none")
 	}
 }
 
-// zero checks the number of a table or memory.
+// zero checks the index of a table or memory.
 func (r *reader) zero(what string, n uint32) {
 	if n != 0 {
 		r.refuse(notZero(what, n))
 	}
 }
 
-// firstZero checks the first of two numbers, also if there is a fault in the second.
+// firstZero checks the first of two indices, even if the second has a fault.
 func (r *reader) firstZero(what string) {
 	if r.Behind > 0 && r.First != 0 {
 		r.reasons.add(notZero(what, r.First))
@@ -117,5 +131,5 @@ func (r *reader) firstZero(what string) {
 }
 
 func notZero(what string, n uint32) error {
-	return feature("%s is number %d, and only number 0 is allowed (a guest has one table and one memory)", what, n)
+	return feature("%s is number %d: must be 0 (a guest has one table and one memory)", what, n)
 }

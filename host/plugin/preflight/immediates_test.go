@@ -15,13 +15,13 @@ func TestFirstFaultIsTold(t *testing.T) {
 			section(10, string(wasmbin.AppendItems(nil, []wasmbin.Body{wasmbin.Body(code)})))
 	}
 	for name, c := range map[string]struct{ module, says string }{
-		"alignment":        {in("\x00\x41\x00\x28\x03\x00\x1a\x0b"), "at byte 38: a load or store aligned to 2^3 bytes, and the most is 2^2"},
+		"alignment":        {in("\x00\x41\x00\x28\x03\x00\x1a\x0b"), "at byte 38: a load or store aligned to 2^3 bytes: must be at most 2^2"},
 		"alignment, cut":   {in("\x00\x41\x00\x28\x03"), "a load or store aligned to 2^3 bytes"},
 		"memory, cut":      {in("\x00\x41\x00\x28\x42"), "a load or store with the number of a memory"},
 		"copy, cut":        {in("\x00\xfc\x0a\x01"), "the memory of an instruction is number 1"},
 		"table copy, cut":  {in("\x00\xfc\x0e\x01"), "the table of an instruction is number 1"},
 		"memory.init, cut": {in("\x00\xfc\x08\x00"), "no data count section"},
-		"table.init, cut":  {in("\x00\xfc\x0c\x00"), "element segment 0, and there are 0"},
+		"table.init, cut":  {in("\x00\xfc\x0c\x00"), "element segment 0: there is none"},
 		"local, cut":       {in("\x01\x01\x63"), "the value type 0x63"},
 		"block, cut":       {in("\x00\x02\x64"), "the value type 0x64"},
 		"memory size, cut": {magic + section(5, "\x01\x04"), "a 64-bit memory"},

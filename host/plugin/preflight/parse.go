@@ -62,7 +62,7 @@ func (m *Module) read(r *reader, l *Limits) error {
 		switch {
 		case id == wasmbin.SectionTag:
 			r.refuse(feature("a tag section (exceptions)"))
-			first++ // it has said where it is
+			first++ // the message says where it is
 			body.Skip()
 		case !wasmbin.KnownSection(id):
 			return wasmbin.Malformed(at, "an unknown section, number %d", id)
@@ -77,7 +77,7 @@ func (m *Module) read(r *reader, l *Limits) error {
 				body.names(l)
 			}
 			if section.Name == "producers" && body.Err == nil && m.Producers == nil {
-				// What is wrong with it is nobody's concern.
+				// A fault in it does not matter.
 				said := newReader(body.Reader, new(reasons))
 				m.Producers = said.producers()
 			}
@@ -105,11 +105,11 @@ func (m *Module) read(r *reader, l *Limits) error {
 		return r.Err
 	}
 	if m.Functions != m.codes {
-		return wasmbin.Malformed(m.Size, "%d functions are declared and %d have code", m.Functions, m.codes)
+		return wasmbin.Malformed(m.Size, "%d functions have code: must be %d, as many as are declared", m.codes, m.Functions)
 	}
 	m.exportsRead = true // or there are none
 	if m.dataCounted && !m.dataRead && m.dataCount != 0 {
-		return wasmbin.Malformed(m.Size, "no data segments, and the data count section says %d", m.dataCount)
+		return wasmbin.Malformed(m.Size, "0 data segments: must be %d, as the data count section says", m.dataCount)
 	}
 	return nil
 }

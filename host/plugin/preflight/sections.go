@@ -13,7 +13,7 @@ func (m *Module) readTypes(r *reader, l *Limits) {
 	m.types = make([]Signature, 0, n)
 	for i := 0; i < n && r.Err == nil; i++ {
 		if form := r.Byte(); r.Err == nil && form != wasmbin.FormFunc {
-			r.Err = feature("a type of form 0x%02x (only functions are types here)", form)
+			r.Err = feature("a type of form 0x%02x (a guest has only function types)", form)
 			return
 		}
 		t := Signature{Params: r.valueTypes(l), Results: r.valueTypes(l)}
@@ -45,7 +45,7 @@ func (r *reader) valueType() ValueType {
 	return t
 }
 
-// noReference refuses the type of a reference, also if what follows it has a fault.
+// noReference refuses the type of a reference, even if what follows it has a fault.
 func (r *reader) noReference(t ValueType) {
 	if t.IsReference() {
 		r.reasons.add(noReferences(byte(t)))
@@ -78,9 +78,9 @@ func (m *Module) readImports(r *reader, l *Limits) {
 	}
 }
 
-// skipImport reads over what follows the kind of an import that is no function.
+// skipImport skips what follows the kind of an import that is not a function.
 func (m *Module) skipImport(r *reader, kind Kind) {
-	// A type is not looked at: one reason to refuse the import is enough.
+	// It does not judge the type: one reason to refuse the import is enough.
 	skipType := func() {
 		if b := r.Byte(); b == 0x63 || b == 0x64 {
 			r.Signed(33)
@@ -104,13 +104,13 @@ func (m *Module) skipImport(r *reader, kind Kind) {
 	}
 }
 
-// signature returns the type of that number and notes it for the next function.
+// signature returns the type of that index and records it for the next function.
 func (m *Module) signature(r *reader, index uint32) Signature {
 	if r.Err != nil {
 		return Signature{}
 	}
 	if uint64(index) >= uint64(len(m.types)) {
-		r.Fail("type number %d, and there are %d", index, len(m.types))
+		r.noSuch("type", uint64(index), len(m.types))
 		return Signature{}
 	}
 	m.functionTypes = append(m.functionTypes, index)
@@ -128,7 +128,7 @@ func (m *Module) readFunctions(r *reader, l *Limits) {
 func (m *Module) readTables(r *reader, l *Limits) {
 	n := r.U32()
 	if r.Err == nil && n > 1 {
-		r.refuse(feature("%d tables (a guest has at most one)", n))
+		r.refuse(feature("%d tables: must be at most 1", n))
 	}
 	for i := uint32(0); i < n && r.Err == nil; i++ {
 		switch kind := r.Byte(); {
@@ -159,13 +159,13 @@ func noSuchTable(kind byte) error {
 func (m *Module) readMemories(r *reader) {
 	n := r.U32()
 	if r.Err == nil && n > 1 {
-		r.refuse(feature("%d memories (a guest has exactly one)", n))
+		r.refuse(feature("%d memories: must be 1", n))
 	}
 	for i := uint32(0); i < n && r.Err == nil; i++ {
 		low, high, wide := r.limits("memory")
 		const mostPages = 1 << 16
 		if r.Err == nil && !wide && (low > mostPages || high > mostPages) {
-			r.Fail("a memory of %d to %d pages, and 32-bit memory has at most %d", low, high, mostPages)
+			r.Fail("a memory of %d to %d pages: must be at most %d", low, high, mostPages)
 		}
 		if r.Err != nil {
 			return
@@ -176,13 +176,13 @@ func (m *Module) readMemories(r *reader) {
 	}
 }
 
-// limits reads the size of a table or memory: of 64 bits if wide. high is -1 if there
-// is none; what is above an int64 is the largest one.
+// limits reads the size of a table or memory. wide says that it has 64 bits. high is -1
+// if there is none; a size above the largest int64 becomes the largest one.
 func (r *reader) limits(what string) (low, high int64, wide bool) {
 	before := r.Err
 	size := r.Limits(what)
 	wide = size.Flags&wasmbin.Is64 != 0
-	switch { // what is refused stands before a fault in what follows it
+	switch { // a refusal precedes a fault in what follows
 	case before != nil:
 	case wide:
 		r.reasons.add(feature("a 64-bit %s", what))
@@ -228,21 +228,21 @@ func (m *Module) readExports(r *reader, l *Limits) {
 		switch e.Kind {
 		case KindFunction:
 			if uint64(e.Index) >= uint64(len(m.functionTypes)) {
-				r.Fail("the export %q is function %d, and there are %d", e.Name, e.Index, len(m.functionTypes))
+				e.noSuch(r, len(m.functionTypes))
 				return
 			}
 			e.Signature = m.types[m.functionTypes[e.Index]]
 		case KindMemory:
 			if uint64(e.Index) >= uint64(m.memories) {
-				r.Fail("the export %q is memory %d, and there is none of that number", e.Name, e.Index)
+				e.noSuch(r, m.memories)
 			}
 		case KindTable:
 			if uint64(e.Index) >= uint64(m.tables) {
-				r.Fail("the export %q is table %d, and there is none of that number", e.Name, e.Index)
+				e.noSuch(r, m.tables)
 			}
 		case KindGlobal:
 			if all := m.importedGlobals + m.Globals; uint64(e.Index) >= uint64(all) {
-				r.Fail("the export %q is global %d, and there are %d", e.Name, e.Index, all)
+				e.noSuch(r, all)
 			}
 		case KindTag:
 			r.refuse(feature("the export of a tag, %q (exceptions)", e.Name))
@@ -253,13 +253,18 @@ func (m *Module) readExports(r *reader, l *Limits) {
 	}
 }
 
+// noSuch refuses an export of an item that is not there.
+func (e *Export) noSuch(r *reader, all int) {
+	r.Fail("the export %q is %s", e.Name, outOfRange(e.Kind.String(), uint64(e.Index), all))
+}
+
 func (m *Module) readCode(r *reader, l *Limits) {
 	m.codes = r.count("function bodies", l.Functions)
 	if r.Err == nil && m.codes != m.Functions {
-		r.Fail("%d functions are declared and %d have code", m.Functions, m.codes)
+		r.Fail("%d functions have code: must be %d, as many as are declared", m.codes, m.Functions)
 	}
 	imported := len(m.functionTypes) - m.Functions
-	locals, work, memory := false, false, false // has been refused for them
+	locals, cost, memory := false, false, false // already refused
 	for i := 0; i < m.codes && r.Err == nil; i++ {
 		size := r.U32()
 		code := r.sub(size)
@@ -280,7 +285,7 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		m.Largest.join(b)
 		if m.CompileMemory > l.CompileMemory && !memory {
 			memory = true
-			r.refuse(fmt.Errorf("%w: it would take about %d bytes of memory to compile, and the most is %d: make functions smaller "+
+			r.refuse(fmt.Errorf("%w: compiling takes about %d bytes of memory: must be at most %d; make functions smaller "+
 				"(function %d has %d bytes, %d blocks and branches, %d loads and stores, %d calls; %d globals can be set)", ErrTooBig,
 				m.CompileMemory, l.CompileMemory, imported+i, b.Size, b.points(), b.Accesses, b.Calls, m.Mutable))
 		}
@@ -288,17 +293,17 @@ func (m *Module) readCode(r *reader, l *Limits) {
 			locals = true
 			r.refuse(tooBig("locals, parameters and results of all functions", m.Locals, int64(l.AllLocals)))
 		}
-		if m.CompileCost > l.CompileCost && !work {
-			work = true
-			r.refuse(fmt.Errorf("%w: it would take too long to compile (more than %d units of work): make large functions smaller "+
-				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig, l.CompileCost,
-				m.Largest.Blocks+m.Largest.Branches, m.Largest.Calls, m.Functions, m.TypeCount, m.Globals))
+		if m.CompileCost > l.CompileCost && !cost {
+			cost = true
+			r.refuse(fmt.Errorf("%w: compiling costs at least %d units of time: must be at most %d; make large functions smaller "+
+				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig,
+				m.CompileCost, l.CompileCost, m.Largest.Blocks+m.Largest.Branches, m.Largest.Calls, m.Functions, m.TypeCount, m.Globals))
 		}
 	}
 }
 
-// function reads the code of the function of that number. Its length is known,
-// so that one that uses or takes too much does not hide those behind it.
+// function reads the code of the function of that index. Its length is known, so a
+// function that uses or takes too much does not hide those that follow.
 func (r *reader) function(m *Module, l *Limits, number int) Body {
 	first := len(r.reasons.all)
 	b := r.body(m, l, m.types[m.functionTypes[number]])

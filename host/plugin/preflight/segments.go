@@ -2,8 +2,8 @@ package preflight
 
 import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
-// constant reads a constant expression that gives a value of that type, and
-// returns it if it is an i32.
+// constant reads a constant expression, whose value must have that type. It returns
+// the value of an i32.
 func (r *reader) constant(m *Module, want ValueType) (value uint32) {
 	found := ValueType(0)
 	for r.Begin(); r.Opcode() && r.Op != wasmbin.OpEnd; {
@@ -27,7 +27,7 @@ func (r *reader) constant(m *Module, want ValueType) (value uint32) {
 		case wasmbin.OpRefFunc:
 			found = wasmbin.FuncRef
 		case wasmbin.OpRefNull:
-			found = 0x63 // to a type by its number
+			found = 0x63 // a reference to a type by its index
 		default:
 			r.notConstant()
 			return 0
@@ -40,13 +40,13 @@ func (r *reader) constant(m *Module, want ValueType) (value uint32) {
 				found = r.Type
 			}
 		case wasmbin.OpGlobalGet:
-			// Only imported ones may be used, and a guest imports none.
+			// It may use only imported globals, and a guest imports none.
 			if r.Err == nil && m.importedGlobals == 0 {
-				r.refuse(wasmbin.Malformed(r.Offset(), "global %d in a constant expression, where only imported ones may be", r.First))
+				r.refuse(wasmbin.Malformed(r.Offset(), "global %d in a constant expression: must be an imported one", r.First))
 			}
 		case wasmbin.OpRefFunc:
 			if r.Err == nil && uint64(r.First) >= uint64(len(m.functionTypes)) {
-				r.refuse(wasmbin.Malformed(r.Offset(), "a reference to function %d, and there are %d", r.First, len(m.functionTypes)))
+				r.refuse(wasmbin.Malformed(r.Offset(), "a reference to %s", outOfRange("function", uint64(r.First), len(m.functionTypes))))
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func (r *reader) constant(m *Module, want ValueType) (value uint32) {
 		if found == 0 {
 			r.refuse(wasmbin.Malformed(r.Offset(), "an empty constant expression"))
 		} else {
-			r.refuse(wasmbin.Malformed(r.Offset(), "a constant expression that gives %s, and should give %s", found, want))
+			r.refuse(wasmbin.Malformed(r.Offset(), "a constant expression gives %s: must give %s", found, want))
 		}
 	}
 	return value
@@ -84,7 +84,7 @@ func (m *Module) readElements(r *reader, l *Limits) {
 			r.zero("the table of an element segment", e.Table)
 			offset = r.constant(m, I32)
 			if r.Err == nil && m.tables == 0 {
-				r.refuse(wasmbin.Malformed(r.Offset(), "an element segment, and no table"))
+				r.refuse(wasmbin.Malformed(r.Offset(), "an element segment, but the module has no table"))
 			}
 		}
 		entry, known := wasmbin.FuncRef, len(r.reasons.all)
@@ -104,8 +104,7 @@ func (m *Module) readElements(r *reader, l *Limits) {
 			}
 		}
 		if !active && len(r.reasons.all) == known {
-			// Where reference types are not available, the runtime takes every segment
-			// for an active one.
+			// Without reference types, the runtime takes every segment for an active one.
 			r.refuse(feature("an element segment that is passive or declarative (only active ones, which fill the table at the start, " +
 				"are available to a guest; compile without reference types)"))
 		}
@@ -116,13 +115,13 @@ func (m *Module) readElements(r *reader, l *Limits) {
 			return
 		}
 		if most := m.Table; r.Err == nil && active && most != nil && int64(offset)+int64(count) > most.Min {
-			r.refuse(wasmbin.Malformed(r.Offset(), "an element segment of %d entries from number %d on, and the table has %d", count, offset, most.Min))
+			r.refuse(wasmbin.Malformed(r.Offset(), "an element segment of %d entries at %d: must lie within the table, which has %d", count, offset, most.Min))
 		}
 		for j := 0; j < count && r.Err == nil; j++ {
 			if expressions {
 				r.constant(m, entry)
 			} else if f := r.U32(); r.Err == nil && uint64(f) >= uint64(len(m.functionTypes)) {
-				r.Fail("function %d in an element segment, and there are %d", f, len(m.functionTypes))
+				r.noSuch("an element segment's function", uint64(f), len(m.functionTypes))
 			}
 		}
 	}
@@ -137,7 +136,7 @@ func (m *Module) readData(r *reader, l *Limits) {
 	m.Segments = r.count("data segments", l.Segments)
 	m.dataRead = true
 	if r.Err == nil && m.dataCounted && m.dataCount != int64(m.Segments) {
-		r.Fail("%d data segments, and the data count section says %d", m.Segments, m.dataCount)
+		r.Fail("%d data segments: must be %d, as the data count section says", m.Segments, m.dataCount)
 	}
 	for i := 0; i < m.Segments && r.Err == nil; i++ {
 		d, offset := r.DataHeader(), uint32(0)
@@ -151,9 +150,9 @@ func (m *Module) readData(r *reader, l *Limits) {
 		switch {
 		case r.Err != nil || !d.Active():
 		case m.memories == 0:
-			r.refuse(wasmbin.Malformed(r.Offset(), "a data segment, and no memory"))
+			r.refuse(wasmbin.Malformed(r.Offset(), "a data segment, but the module has no memory"))
 		case m.Memory != nil && int64(offset)+int64(n) > m.Memory.Min<<16:
-			r.refuse(wasmbin.Malformed(r.Offset(), "a data segment of %d bytes from byte %d on, and the memory has %d pages", n, offset, m.Memory.Min))
+			r.refuse(wasmbin.Malformed(r.Offset(), "a data segment of %d bytes at byte %d: must lie within the memory, which has %d pages", n, offset, m.Memory.Min))
 		}
 	}
 }
