@@ -7,8 +7,8 @@
 // Fuel is the work that a guest has done, in units: adding two numbers is one. With
 // [Options.Meter], the module counts its fuel down in a global that it exports as
 // [FuelExport]. Whenever the counter is negative at a check, the module calls an added
-// empty function, [Report.Hook]. A listener of that function sets the counter, or ends
-// the call.
+// empty function, [Report.Hook]. A listener of that function sets the counter to 0 or
+// more, or ends the call with a panic.
 //
 // Each instruction belongs to one region: that of the innermost loop around it, or the
 // entry of its function if there is none. The instruction loop itself belongs to the
@@ -17,17 +17,18 @@
 // function's entry is entered by each call of it. A loop is entered from above and by
 // each branch to it. The weights are these:
 //
-//   - Each instruction has the weight that [Weight] gives, however often it is read or
-//     written as one region.
+//   - Each instruction has the weight that [Weight] gives.
 //   - call and call_indirect weigh one more for each parameter and each result of the
-//     type, and one more for every [GlobalsPerUnit] mutable globals of the module as it
-//     was, rounded down.
+//     type.
+//   - The call of an imported function weighs [ImportWeight] more. So does every
+//     call_indirect, if an imported function is in an element segment or is named by
+//     a ref.func.
+//   - The call of a leaf weighs in addition what the entry of the leaf weighs.
 //   - block, loop and if weigh one more for each parameter and result of their type.
 //   - br, br_if and br_table weigh one more for each value that the label takes, of a
 //     table the last label. return weighs one more for each result of the function.
 //   - The entry of a function weighs one more for every [LocalsPerUnit] locals that it
 //     declares, rounded down. Parameters do not count here.
-//   - The call of a leaf weighs in addition what the entry of the leaf weighs.
 //
 // A leaf has no charge of its own. A function is a leaf if
 //
@@ -46,5 +47,20 @@
 //     since that never succeeds.
 //
 // Fuel is therefore a function of the module and its input. It is the same on every
-// machine and in every engine.
+// machine and in every engine. The hook may be called a little after the counter has
+// become negative: functions that do not check at their entry may charge some 65,000
+// units up to the next check. In addition comes the weight of the region that is entered.
+//
+// # Depth
+//
+// The stack of a guest is memory of the host. A metered module counts it down, in bytes,
+// in a second global, which it exports as [DepthExport]. Counting every call would be
+// slow. So only places through which every circle of calls passes count: each
+// call_indirect, and the fewest functions that can be found. Each takes what the calls
+// up to the next such place may need at most, and gives it back when it is left. If
+// the counter becomes negative, the module calls the hook, whose listener must end the
+// call: only the counter for fuel can be set.
+//
+// What a frame takes is estimated from above, by the values in the function that may have a
+// place on the stack.
 package rewrite

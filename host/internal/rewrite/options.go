@@ -48,6 +48,11 @@ func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	if err := checkReserved(m); err != nil {
 		return nil, nil, err
 	}
+	if o.Meter { // before anything else is added, since only the guest's own code is charged for
+		if err := meter(m, r); err != nil {
+			return nil, nil, err
+		}
+	}
 	if o.Entry != "" {
 		if err := addEntry(m, o.Entry, r); err != nil {
 			return nil, nil, err

@@ -4,11 +4,14 @@ import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
 // Constants of the charge: see the package's documentation.
 const (
-	LocalsPerUnit  = 8
-	GlobalsPerUnit = 2
-	LeafWeight     = 64
-	BytesPerUnit   = 8
-	UnitsPerPage   = 4096
+	LocalsPerUnit = 8
+	LeafWeight    = 64
+	BytesPerUnit  = 1 << bytesShift
+	UnitsPerPage  = 4096
+	ImportWeight  = 200
+
+	bytesShift = 3
+	mostPages  = 1 << 16 // that a memory may have
 )
 
 // Weight returns the weight of an instruction, without what depends on its type or
@@ -25,3 +28,12 @@ var weights = func() (w [wasmbin.Opcodes]uint8) {
 	w[wasmbin.OpCall] = 4
 	return w
 }()
+
+// byLength reports whether an instruction is charged by length.
+func byLength(op wasmbin.Opcode) bool {
+	switch op {
+	case wasmbin.OpMemoryGrow, wasmbin.OpMemoryInit, wasmbin.OpMemoryCopy, wasmbin.OpMemoryFill, wasmbin.OpTableInit, wasmbin.OpTableCopy:
+		return true
+	}
+	return false
+}
