@@ -105,6 +105,15 @@ func (m *module) indirectChains() []int64 {
 	return chains
 }
 
+// longestChain is the most stack that calls take from one place that counts it up to
+// the next, or from the host.
+func (m *module) longestChain() (most int64) {
+	for i := range m.own {
+		most = max(most, m.own[i].chain)
+	}
+	return most
+}
+
 func (m *module) typeKey(t uint32) string { return string(m.types[t].Append(nil)) }
 
 // entry is the weight of a function's entry.

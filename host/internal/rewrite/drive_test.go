@@ -17,7 +17,6 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
-	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 var (
@@ -29,7 +28,8 @@ var (
 	runtimes  = map[string]func() wazero.RuntimeConfig{"compiler": compiler, "interpreter": interpret}
 )
 
-const slice = 1 << 20
+// slice is how much fuel the hook gives at once. A host gives more.
+const slice = 1 << 16
 
 // run is a module that runs, metered or not.
 type run struct {
@@ -82,13 +82,7 @@ func (r *run) listen(f api.FunctionDefinition) experimental.FunctionListener {
 	if f.Index() != r.report.Hook {
 		return nil
 	}
-	return experimental.FunctionListenerFunc(func(_ context.Context, m api.Module, _ api.FunctionDefinition, _ []uint64, it experimental.StackIterator) {
-		if hotter != nil {
-			hotter(it)
-			r.globals(m)
-			r.fuel.Set(0)
-			return
-		}
+	return experimental.FunctionListenerFunc(func(_ context.Context, m api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 		if r.fuel == nil {
 			r.globals(m)
 		}
@@ -184,9 +178,7 @@ func openGuest(t testing.TB, config wazero.RuntimeConfig, wasm []byte, o rewrite
 }
 
 func (g *guest) begin() {
-	if hotter != nil {
-		g.fuel.Set(0)
-	} else if g.fuel != nil {
+	if g.fuel != nil {
 		g.fuel.Set(slice)
 	}
 }
@@ -237,10 +229,6 @@ func module(t testing.TB, path string) []byte {
 	return b
 }
 
-var _ = preflight.DefaultLimits
-
 func newRuntime() wazero.Runtime {
 	return wazero.NewRuntimeWithConfig(ctx, compiler().WithCoreFeatures(features))
 }
-
-var hotter func(experimental.StackIterator)

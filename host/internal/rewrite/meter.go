@@ -24,7 +24,7 @@ func meter(w *wasmbin.Module, report *Report) error {
 	}
 	m.decide()
 	e := &emitter{module: m, fuel: m.globals, depth: m.globals + 1, hook: uint32(len(m.functions)), chains: m.indirectChains(), report: report}
-	report.Functions, report.Hook = len(m.own), e.hook
+	report.Functions, report.Hook, report.Chain = len(m.own), e.hook, m.longestChain()
 	e.writeFunctions(e.writeTypes())
 	if err := e.writeGlobals(); err != nil {
 		return err

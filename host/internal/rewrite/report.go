@@ -8,7 +8,7 @@ type Report struct {
 	Hook      uint32 // index of the added function that is called when fuel or stack has run out, or 0
 	Leaves    int    // functions that their callers pay for
 	Charges   int    // places where fuel is charged
-	Checks    int    // those of them where it is also checked
+	Checks    int    // places where the hook may be called
 	Lengths   int    // instructions that are charged by length
 	Counted   int    // functions that count the stack that they take
 	Indirect  int    // indirect calls, around which it is counted, too
