@@ -98,9 +98,9 @@ func (b *building) wasm() []byte {
 // single is a module with one function, f0.
 func single(f fn) []byte { return (&building{functions: []fn{f}}).wasm() }
 
-// code writes instructions: opcodes, each followed by its immediates as ints, an int64
+// ops writes instructions: opcodes, each followed by its immediates as ints, an int64
 // for an i64.const, a ValueType for the type of a block.
-func code(parts ...any) (c wasmbin.Code) {
+func ops(parts ...any) (c wasmbin.Code) {
 	for i := 0; i < len(parts); i++ {
 		switch p := parts[i].(type) {
 		case wasmbin.Code:

@@ -38,26 +38,26 @@ func recursions() map[string][]byte {
 	locals := func(n int, load, store wasmbin.Code, t wasmbin.ValueType) fn {
 		f := fn{locals: sizes(n, t)}
 		for i := range n {
-			f.code.Code(code(load, set, i))
+			f.code.Code(ops(load, set, i))
 		}
-		f.code.Code(code(call, 0))
+		f.code.Code(ops(call, 0))
 		for i := range n {
-			f.code.Code(code(i32, 0, get, i, store))
+			f.code.Code(ops(i32, 0, get, i, store))
 		}
 		return f
 	}
 	// Loads are values that the compiler cannot make again.
-	load32 := code(i32, 0, wasmbin.OpI32Load, 2, 0)
-	store32 := code(wasmbin.OpI32Store, 2, 0)
-	load128 := code(i32, 0, wasmbin.Vector(0), 0, 0)
-	store128 := code(wasmbin.Vector(11), 0, 0)
+	load32 := ops(i32, 0, wasmbin.OpI32Load, 2, 0)
+	store32 := ops(wasmbin.OpI32Store, 2, 0)
+	load128 := ops(i32, 0, wasmbin.Vector(0), 0, 0)
+	store128 := ops(wasmbin.Vector(11), 0, 0)
 	kept := func(n int, load, store wasmbin.Code) fn {
 		var f fn
 		for range n {
-			f.code.Code(code(i32, 0))
+			f.code.Code(ops(i32, 0))
 			f.code.Code(load)
 		}
-		f.code.Code(code(call, 0))
+		f.code.Code(ops(call, 0))
 		for range n {
 			f.code.Code(store)
 		}
@@ -69,60 +69,60 @@ func recursions() map[string][]byte {
 	}
 	var pass wasmbin.Code
 	for i := range many {
-		pass.Code(code(get, i))
+		pass.Code(ops(get, i))
 	}
 	zeros := func() (c wasmbin.Code) {
 		for range many {
-			c.Code(code(i64, int64(0)))
+			c.Code(ops(i64, int64(0)))
 		}
 		return c
 	}()
 	diamond := func(deep int) []byte { // each calls the next from two branches, and the last the first
 		var f []fn
 		for i := range deep {
-			f = append(f, fn{code: code(i32, 1, if_, void, call, (i+1)%deep, els, call, (i+1)%deep, end)})
+			f = append(f, fn{code: ops(i32, 1, if_, void, call, (i+1)%deep, els, call, (i+1)%deep, end)})
 		}
 		return module(f...)
 	}
 	morestack := func(n int) []byte { // each may call function 0, which calls any by table
-		f := []fn{{code: code(i32, 1, indirect, 0, 0)}}
+		f := []fn{{code: ops(i32, 1, indirect, 0, 0)}}
 		for i := range n {
-			f = append(f, fn{code: code(i32, 0, if_, void, call, 0, end, call, 1+(i+1)%n)})
+			f = append(f, fn{code: ops(i32, 0, if_, void, call, 0, end, call, 1+(i+1)%n)})
 		}
 		return module(f...)
 	}
 	chain := func(n int) []byte { // a long way round
 		var f []fn
 		for i := range n {
-			f = append(f, fn{code: code(call, (i+1)%n)})
+			f = append(f, fn{code: ops(call, (i+1)%n)})
 		}
 		return module(f...)
 	}
 	return map[string][]byte{
-		"direct":              module(fn{code: code(call, 0)}),
-		"mutual":              module(fn{code: code(call, 1)}, fn{code: code(call, 0)}),
-		"three":               module(fn{code: code(call, 1)}, fn{code: code(call, 2)}, fn{code: code(call, 0)}),
+		"direct":              module(fn{code: ops(call, 0)}),
+		"mutual":              module(fn{code: ops(call, 1)}, fn{code: ops(call, 0)}),
+		"three":               module(fn{code: ops(call, 1)}, fn{code: ops(call, 2)}, fn{code: ops(call, 0)}),
 		"long":                chain(500),
-		"indirect":            module(fn{code: code(i32, 0, indirect, 0, 0)}),
-		"direct and indirect": module(fn{code: code(call, 1)}, fn{code: code(i32, 0, indirect, 0, 0)}),
+		"indirect":            module(fn{code: ops(i32, 0, indirect, 0, 0)}),
+		"direct and indirect": module(fn{code: ops(call, 1)}, fn{code: ops(i32, 0, indirect, 0, 0)}),
 		"diamonds":            diamond(30),
 		"morestack":           morestack(50),
 		"locals":              module(locals(500, load32, store32, wasmbin.I32)),
 		"wide locals":         module(locals(500, load128, store128, wasmbin.V128)),
-		"unused locals":       module(fn{locals: sizes(40_000, wasmbin.I64), code: code(call, 0)}),
+		"unused locals":       module(fn{locals: sizes(40_000, wasmbin.I64), code: ops(call, 0)}),
 		"operands":            module(kept(500, load32, store32)),
 		"wide operands":       module(kept(500, load128, store128)),
-		"parameters":          module(fn{params: many, code: code(pass, call, 0)}, fn{code: code(zeros, call, 0)}),
-		"results":             module(fn{results: many, code: code(call, 0)}, fn{code: append(code(call, 0), dropped(len(many))...)}),
-		"in a loop":           module(fn{code: code(loop, void, call, 0, br, 0, end)}),
-		"with results":        module(fn{results: types(wasmbin.I32), code: code(call, 0, i32, 1, add)}, fn{code: code(call, 0, drop)}),
+		"parameters":          module(fn{params: many, code: ops(pass, call, 0)}, fn{code: ops(zeros, call, 0)}),
+		"results":             module(fn{results: many, code: ops(call, 0)}, fn{code: append(ops(call, 0), dropped(len(many))...)}),
+		"in a loop":           module(fn{code: ops(loop, void, call, 0, br, 0, end)}),
+		"with results":        module(fn{results: types(wasmbin.I32), code: ops(call, 0, i32, 1, add)}, fn{code: ops(call, 0, drop)}),
 		"phis":                module(phis(60, 60)),
 	}
 }
 
 func dropped(n int) (c wasmbin.Code) {
 	for range n {
-		c.Code(code(drop))
+		c.Code(ops(drop))
 	}
 	return c
 }
@@ -130,25 +130,25 @@ func dropped(n int) (c wasmbin.Code) {
 // phis is a function in which many locals have one of two values at the end of each of many
 // blocks, and all of them live on behind a call.
 func phis(locals, blocks int) fn {
-	load := code(i32, 0, wasmbin.OpI32Load, 2, 0)
+	load := ops(i32, 0, wasmbin.OpI32Load, 2, 0)
 	var c wasmbin.Code
 	for range blocks {
-		c.Code(code(block, void))
+		c.Code(ops(block, void))
 	}
 	for l := range locals {
-		c.Code(code(load, set, l))
+		c.Code(ops(load, set, l))
 	}
 	for range blocks {
-		c.Code(code(load, brIf, 0))
+		c.Code(ops(load, brIf, 0))
 		for l := range locals {
-			c.Code(code(load, set, l))
+			c.Code(ops(load, set, l))
 		}
-		c.Code(code(end))
-		c.Code(code(load, if_, void, call, 0, end))
+		c.Code(ops(end))
+		c.Code(ops(load, if_, void, call, 0, end))
 	}
-	c.Code(code(call, 0))
+	c.Code(ops(call, 0))
 	for l := range locals {
-		c.Code(code(i32, 0, get, l, wasmbin.OpI32Store, 2, 0))
+		c.Code(ops(i32, 0, get, l, wasmbin.OpI32Store, 2, 0))
 	}
 	return fn{locals: sizes(locals, wasmbin.I32), code: c}
 }

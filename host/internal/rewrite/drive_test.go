@@ -20,12 +20,10 @@ import (
 )
 
 var (
-	ctx       = context.Background()
-	errFuel   = errors.New("out of fuel")
-	errDepth  = errors.New("too deep")
-	compiler  = wazero.NewRuntimeConfigCompiler
-	interpret = wazero.NewRuntimeConfigInterpreter
-	runtimes  = map[string]func() wazero.RuntimeConfig{"compiler": compiler, "interpreter": interpret}
+	ctx      = context.Background()
+	errFuel  = errors.New("out of fuel")
+	errDepth = errors.New("too deep")
+	compiler = wazero.NewRuntimeConfigCompiler
 )
 
 // slice is how much fuel the hook gives at once. A host gives more.
@@ -41,7 +39,6 @@ type run struct {
 	budget      int64 // of a call; 0 is unlimited
 	given       int64 // to the call so far
 	hooks       int
-	most        int64 // stack that was taken at a hook
 }
 
 const features = api.CoreFeaturesV2

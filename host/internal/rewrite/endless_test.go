@@ -17,27 +17,27 @@ func TestEndless(t *testing.T) {
 		return single(fn{locals: []wasmbin.Locals{{Count: 2, Type: wasmbin.I32}, {Count: 1, Type: wasmbin.F64}, {Count: 1, Type: wasmbin.F32}, {Count: 1, Type: wasmbin.V128}}, code: c})
 	}
 	for name, wasm := range map[string][]byte{
-		"loop":                  one(code(loop, void, br, 0, end)),
-		"branch":                one(code(loop, void, i32, 1, brIf, 0, end)),
-		"through blocks":        one(code(loop, void, block, void, block, void, br, 2, end, end, end)),
-		"nested":                one(code(loop, void, loop, void, i32, 0, brIf, 0, end, br, 0, end)),
-		"table":                 one(code(loop, void, i32, 5, brTable, 2, 0, 0, 0, end)),
-		"table to outer":        one(code(loop, void, loop, void, i32, 1, brTable, 1, 0, 1, end, end)),
-		"parameters":            one(code(i32, 1, i64, int64(2), loop, 1, br, 0, end, drop, drop)),
-		"in if":                 one(code(i32, 1, if_, void, loop, void, br, 0, end, end)),
-		"in else":               one(code(i32, 0, if_, void, els, loop, void, br, 0, end, end)),
-		"behind a branch":       one(code(block, void, br, 0, loop, void, br, 0, end, end, loop, void, br, 0, end)),
-		"counting":              one(code(loop, void, get, 0, i32, 1, add, set, 0, get, 2, set, 2, get, 3, set, 3, get, 4, set, 4, br, 0, end)),
-		"numbers on the stack":  one(code(i32, 1, loop, void, br, 0, end, drop)),
-		"filling":               one(code(loop, void, i32, 0, i32, 0, i32, 60000, wasmbin.OpMemoryFill, 0, br, 0, end)),
-		"copying":               one(code(loop, void, i32, 0, i32, 1, i32, 60000, wasmbin.OpMemoryCopy, 0, 0, br, 0, end)),
-		"copying tables":        one(code(loop, void, i32, 0, i32, 0, i32, 9, wasmbin.OpTableCopy, 0, 0, br, 0, end)),
-		"growing by nothing":    one(code(loop, void, i32, 0, wasmbin.OpMemoryGrow, 0, drop, br, 0, end)),
-		"growing by too much":   one(code(loop, void, i32, -1, wasmbin.OpMemoryGrow, 0, drop, br, 0, end)),
-		"calling a leaf":        (&building{hide: true, noTable: true, functions: []fn{{code: code(i32, 1, drop)}, {code: code(loop, void, call, 0, br, 0, end)}}}).wasm(),
-		"calling what is empty": (&building{hide: true, noTable: true, functions: []fn{{}, {code: code(loop, void, call, 0, br, 0, end)}}}).wasm(),
-		"calling":               (&building{functions: []fn{{}, {code: code(loop, void, call, 0, br, 0, end)}}}).wasm(),
-		"calling by table":      (&building{functions: []fn{{}, {code: code(loop, void, i32, 0, indirect, 0, 0, br, 0, end)}}}).wasm(),
+		"loop":                  one(ops(loop, void, br, 0, end)),
+		"branch":                one(ops(loop, void, i32, 1, brIf, 0, end)),
+		"through blocks":        one(ops(loop, void, block, void, block, void, br, 2, end, end, end)),
+		"nested":                one(ops(loop, void, loop, void, i32, 0, brIf, 0, end, br, 0, end)),
+		"table":                 one(ops(loop, void, i32, 5, brTable, 2, 0, 0, 0, end)),
+		"table to outer":        one(ops(loop, void, loop, void, i32, 1, brTable, 1, 0, 1, end, end)),
+		"parameters":            one(ops(i32, 1, i64, int64(2), loop, 1, br, 0, end, drop, drop)),
+		"in if":                 one(ops(i32, 1, if_, void, loop, void, br, 0, end, end)),
+		"in else":               one(ops(i32, 0, if_, void, els, loop, void, br, 0, end, end)),
+		"behind a branch":       one(ops(block, void, br, 0, loop, void, br, 0, end, end, loop, void, br, 0, end)),
+		"counting":              one(ops(loop, void, get, 0, i32, 1, add, set, 0, get, 2, set, 2, get, 3, set, 3, get, 4, set, 4, br, 0, end)),
+		"numbers on the stack":  one(ops(i32, 1, loop, void, br, 0, end, drop)),
+		"filling":               one(ops(loop, void, i32, 0, i32, 0, i32, 60000, wasmbin.OpMemoryFill, 0, br, 0, end)),
+		"copying":               one(ops(loop, void, i32, 0, i32, 1, i32, 60000, wasmbin.OpMemoryCopy, 0, 0, br, 0, end)),
+		"copying tables":        one(ops(loop, void, i32, 0, i32, 0, i32, 9, wasmbin.OpTableCopy, 0, 0, br, 0, end)),
+		"growing by nothing":    one(ops(loop, void, i32, 0, wasmbin.OpMemoryGrow, 0, drop, br, 0, end)),
+		"growing by too much":   one(ops(loop, void, i32, -1, wasmbin.OpMemoryGrow, 0, drop, br, 0, end)),
+		"calling a leaf":        (&building{hide: true, noTable: true, functions: []fn{{code: ops(i32, 1, drop)}, {code: ops(loop, void, call, 0, br, 0, end)}}}).wasm(),
+		"calling what is empty": (&building{hide: true, noTable: true, functions: []fn{{}, {code: ops(loop, void, call, 0, br, 0, end)}}}).wasm(),
+		"calling":               (&building{functions: []fn{{}, {code: ops(loop, void, call, 0, br, 0, end)}}}).wasm(),
+		"calling by table":      (&building{functions: []fn{{}, {code: ops(loop, void, i32, 0, indirect, 0, 0, br, 0, end)}}}).wasm(),
 		"wide, 31 deep":         wide(31, false),
 		"wide by table":         wide(31, true),
 	} {
@@ -46,7 +46,7 @@ func TestEndless(t *testing.T) {
 				if name == "parameters" {
 					wasm = withBlockType(wasm, wasmbin.FuncType{Params: types(wasmbin.I32, wasmbin.I64), Results: types(wasmbin.I32, wasmbin.I64)})
 				}
-				r, err := start(t, config(), wasm, metered)
+				r, err := start(t, config, wasm, metered)
 				require.NoError(t, err)
 				const budget = 5 * slice
 				_, used, err := r.call(budget, last(r))
@@ -73,9 +73,9 @@ func last(r *run) (name string) {
 func wide(deep int, byTable bool) []byte {
 	b := &building{functions: []fn{{}}}
 	for i := range deep {
-		c := code(call, i, call, i)
+		c := ops(call, i, call, i)
 		if byTable {
-			c = code(i32, i, indirect, 0, 0, i32, i, indirect, 0, 0)
+			c = ops(i32, i, indirect, 0, 0, i32, i, indirect, 0, 0)
 		}
 		b.functions = append(b.functions, fn{code: c})
 	}

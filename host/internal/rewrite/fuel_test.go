@@ -10,8 +10,8 @@ import (
 )
 
 // w is the weight of these instructions together.
-func w(ops ...wasmbin.Opcode) (n int64) {
-	for _, op := range ops {
+func w(list ...wasmbin.Opcode) (n int64) {
+	for _, op := range list {
 		n += rewrite.Weight(op)
 	}
 	return n
@@ -26,7 +26,7 @@ func TestFuel(t *testing.T) {
 		i32t               = wasmbin.I32
 	)
 	round := w(get, i32, sub, tee, brIf)
-	countdown := code(loop, void, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)
+	countdown := ops(loop, void, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)
 	inside := []wasmbin.ValueType{i32t, i32t}
 	for name, c := range map[string]struct {
 		module  building
@@ -35,59 +35,59 @@ func TestFuel(t *testing.T) {
 		fuel    int64
 	}{
 		"nothing":     {building{functions: []fn{{}}}, nil, nil, w(end)},
-		"a sum":       {building{functions: []fn{{results: types(i32t), code: code(i32, 1, i32, 2, add)}}}, nil, []uint64{3}, w(i32, i32, add, end)},
-		"not run":     {building{functions: []fn{{code: code(ret, i32, 1, i32, 2, add, drop)}}}, nil, nil, w(ret, i32, i32, add, drop, end)},
-		"result":      {building{functions: []fn{{results: types(i32t), code: code(i32, 1, ret)}}}, nil, []uint64{1}, w(i32, ret, end) + 1},
+		"a sum":       {building{functions: []fn{{results: types(i32t), code: ops(i32, 1, i32, 2, add)}}}, nil, []uint64{3}, w(i32, i32, add, end)},
+		"not run":     {building{functions: []fn{{code: ops(ret, i32, 1, i32, 2, add, drop)}}}, nil, nil, w(ret, i32, i32, add, drop, end)},
+		"result":      {building{functions: []fn{{results: types(i32t), code: ops(i32, 1, ret)}}}, nil, []uint64{1}, w(i32, ret, end) + 1},
 		"locals":      {building{functions: []fn{{locals: sizes(10*rewrite.LocalsPerUnit, i32t)}}}, nil, nil, w(end) + 10},
 		"some locals": {building{functions: []fn{{locals: sizes(11*rewrite.LocalsPerUnit-1, i32t)}}}, nil, nil, w(end) + 10},
-		"both halves": {building{functions: []fn{{code: code(i32, 0, if_, i32t, i32, 1, els, i32, 2, end, drop)}}}, nil, nil, w(i32, if_, i32, els, i32, end, drop, end) + 1},
-		"no else":     {building{functions: []fn{{code: code(i32, 0, if_, void, i32, 1, drop, end)}}}, nil, nil, w(i32, if_, i32, drop, end, end)},
+		"both halves": {building{functions: []fn{{code: ops(i32, 0, if_, i32t, i32, 1, els, i32, 2, end, drop)}}}, nil, nil, w(i32, if_, i32, els, i32, end, drop, end) + 1},
+		"no else":     {building{functions: []fn{{code: ops(i32, 0, if_, void, i32, 1, drop, end)}}}, nil, nil, w(i32, if_, i32, drop, end, end)},
 		"a loop":      {building{functions: []fn{{params: types(i32t), code: countdown}}}, []uint64{10}, nil, w(loop, end) + 10*(round+w(end))},
-		"no round":    {building{functions: []fn{{code: code(loop, void, i32, 1, drop, end)}}}, nil, nil, w(loop, i32, drop, end, end)},
-		"empty loop":  {building{functions: []fn{{code: code(loop, void, end)}}}, nil, nil, w(loop, end, end)},
-		"left by a branch": {building{functions: []fn{{code: code(block, void, loop, void, br, 1, end, end)}}}, nil, nil,
+		"no round":    {building{functions: []fn{{code: ops(loop, void, i32, 1, drop, end)}}}, nil, nil, w(loop, i32, drop, end, end)},
+		"empty loop":  {building{functions: []fn{{code: ops(loop, void, end)}}}, nil, nil, w(loop, end, end)},
+		"left by a branch": {building{functions: []fn{{code: ops(block, void, loop, void, br, 1, end, end)}}}, nil, nil,
 			w(block, loop, end, end) + w(br, end)},
-		"nested": {building{functions: []fn{{params: types(i32t), locals: sizes(1, i32t), code: code(
+		"nested": {building{functions: []fn{{params: types(i32t), locals: sizes(1, i32t), code: ops(
 			loop, void, i32, 5, set, 1, loop, void, get, 1, i32, 1, sub, tee, 1, brIf, 0, end, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)}}},
 			[]uint64{3}, nil, w(loop, end) + 3*(w(i32, set, loop, end)+round+5*(round+w(end)))},
-		"parameters of a loop": {building{functions: []fn{{results: types(i32t), code: code(i32, 4, i32, 3, loop, 0, i32, 1, sub, tee, 0, get, 0, brIf, 0, end, add),
+		"parameters of a loop": {building{functions: []fn{{results: types(i32t), code: ops(i32, 4, i32, 3, loop, 0, i32, 1, sub, tee, 0, get, 0, brIf, 0, end, add),
 			locals: sizes(1, i32t)}}, change: types0(inside, inside)}, nil, []uint64{4}, w(i32, i32, loop, add, end) + 4 + 3*(w(i32, sub, tee, get, brIf, end)+2)},
-		"a leaf": {building{hide: true, noTable: true, functions: []fn{{params: inside, results: types(i32t), code: code(get, 0, get, 1, add)},
-			{results: types(i32t), code: code(i32, 1, i32, 2, call, 0)}}}, nil, []uint64{3}, w(i32, i32, call, end) + 3 + w(get, get, add, end)},
-		"a leaf of leaves": {building{hide: true, noTable: true, functions: []fn{{code: code(i32, 1, drop)}, {code: code(call, 0, call, 0)},
-			{code: code(call, 1)}}}, nil, nil, w(call, end) + w(call, call, end) + 2*w(i32, drop, end)},
-		"no leaf: exported": {building{noTable: true, functions: []fn{{code: code(i32, 1, drop)}, {code: code(call, 0)}}}, nil, nil,
+		"a leaf": {building{hide: true, noTable: true, functions: []fn{{params: inside, results: types(i32t), code: ops(get, 0, get, 1, add)},
+			{results: types(i32t), code: ops(i32, 1, i32, 2, call, 0)}}}, nil, []uint64{3}, w(i32, i32, call, end) + 3 + w(get, get, add, end)},
+		"a leaf of leaves": {building{hide: true, noTable: true, functions: []fn{{code: ops(i32, 1, drop)}, {code: ops(call, 0, call, 0)},
+			{code: ops(call, 1)}}}, nil, nil, w(call, end) + w(call, call, end) + 2*w(i32, drop, end)},
+		"no leaf: exported": {building{noTable: true, functions: []fn{{code: ops(i32, 1, drop)}, {code: ops(call, 0)}}}, nil, nil,
 			w(call, end) + w(i32, drop, end)},
-		"a call not made": {building{noTable: true, hide: true, functions: []fn{{code: code(i32, 1, drop)}, {code: code(i32, 0, if_, void, call, 0, end)}}}, nil, nil,
+		"a call not made": {building{noTable: true, hide: true, functions: []fn{{code: ops(i32, 1, drop)}, {code: ops(i32, 0, if_, void, call, 0, end)}}}, nil, nil,
 			w(i32, if_, call, end, end) + w(i32, drop, end)},
-		"by table": {building{functions: []fn{{params: inside, results: types(i32t), code: code(get, 0, get, 1, add)},
-			{results: types(i32t), code: code(i32, 1, i32, 2, i32, 0, indirect, 0, 0)}}}, nil, []uint64{3}, w(i32, i32, i32, indirect, end) + 3 + w(get, get, add, end)},
+		"by table": {building{functions: []fn{{params: inside, results: types(i32t), code: ops(get, 0, get, 1, add)},
+			{results: types(i32t), code: ops(i32, 1, i32, 2, i32, 0, indirect, 0, 0)}}}, nil, []uint64{3}, w(i32, i32, i32, indirect, end) + 3 + w(get, get, add, end)},
 		"imported": {building{imports: []wasmbin.FuncType{{Params: inside, Results: types(i32t)}}, functions: []fn{
-			{code: code(i32, 1, i32, 2, call, 0, drop)}}}, nil, nil, w(i32, i32, call, drop, end) + 3 + rewrite.ImportWeight},
-		"imported by table": {building{imports: []wasmbin.FuncType{{}}, functions: []fn{{code: code(i32, 5, indirect, 0, 0)}}, change: inTable(5, 0)}, nil, nil,
+			{code: ops(i32, 1, i32, 2, call, 0, drop)}}}, nil, nil, w(i32, i32, call, drop, end) + 3 + rewrite.ImportWeight},
+		"imported by table": {building{imports: []wasmbin.FuncType{{}}, functions: []fn{{code: ops(i32, 5, indirect, 0, 0)}}, change: inTable(5, 0)}, nil, nil,
 			w(i32, indirect, end) + rewrite.ImportWeight},
-		"branch with values": {building{functions: []fn{{results: types(i32t), code: code(block, i32t, i32, 1, i32, 1, brIf, 0, end)}}}, nil, []uint64{1},
+		"branch with values": {building{functions: []fn{{results: types(i32t), code: ops(block, i32t, i32, 1, i32, 1, brIf, 0, end)}}}, nil, []uint64{1},
 			w(block, i32, i32, brIf, end, end) + 2},
-		"branch to the function": {building{functions: []fn{{results: types(i32t), code: code(i32, 7, i32, 0, brTable, 1, 0, 0)}}}, nil, []uint64{7},
+		"branch to the function": {building{functions: []fn{{results: types(i32t), code: ops(i32, 7, i32, 0, brTable, 1, 0, 0)}}}, nil, []uint64{7},
 			w(i32, i32, brTable, end) + 1},
-		"memory.fill":    {building{functions: []fn{{code: code(i32, 0, i32, 7, i32, 807, fill, 0)}}}, nil, nil, w(i32, i32, i32, fill, end) + 807/rewrite.BytesPerUnit},
-		"memory.copy":    {building{functions: []fn{{code: code(i32, 0, i32, 7, i32, 8, copy_, 0, 0)}}}, nil, nil, w(i32, i32, i32, copy_, end) + 8/rewrite.BytesPerUnit},
-		"memory.init":    {building{functions: []fn{{code: code(i32, 0, i32, 7, i32, 900, minit, 0, 0)}}}, nil, nil, w(i32, i32, i32, minit, end) + 900/rewrite.BytesPerUnit},
-		"nothing filled": {building{functions: []fn{{code: code(i32, 0, i32, 7, i32, 0, fill, 0)}}}, nil, nil, w(i32, i32, i32, fill, end)},
-		"table.copy":     {building{functions: []fn{{code: code(i32, 0, i32, 0, i32, 5, tcopy, 0, 0)}}}, nil, nil, w(i32, i32, i32, tcopy, end) + 5},
-		"memory.grow":    {building{functions: []fn{{results: types(i32t), code: code(i32, 3, grow, 0)}}}, nil, []uint64{1}, w(i32, grow, end) + 3*rewrite.UnitsPerPage},
-		"never grown":    {building{functions: []fn{{results: types(i32t), code: code(i32, 65537, grow, 0)}}}, nil, []uint64{1<<32 - 1}, w(i32, grow, end)},
-		"much grown":     {building{functions: []fn{{results: types(i32t), code: code(i32, 65536, grow, 0)}}}, nil, []uint64{1<<32 - 1}, w(i32, grow, end) + 65536*rewrite.UnitsPerPage},
-		"counted": {building{functions: []fn{{params: types(i32t), results: inside, code: code(
+		"memory.fill":    {building{functions: []fn{{code: ops(i32, 0, i32, 7, i32, 807, fill, 0)}}}, nil, nil, w(i32, i32, i32, fill, end) + 807/rewrite.BytesPerUnit},
+		"memory.copy":    {building{functions: []fn{{code: ops(i32, 0, i32, 7, i32, 8, copy_, 0, 0)}}}, nil, nil, w(i32, i32, i32, copy_, end) + 8/rewrite.BytesPerUnit},
+		"memory.init":    {building{functions: []fn{{code: ops(i32, 0, i32, 7, i32, 900, minit, 0, 0)}}}, nil, nil, w(i32, i32, i32, minit, end) + 900/rewrite.BytesPerUnit},
+		"nothing filled": {building{functions: []fn{{code: ops(i32, 0, i32, 7, i32, 0, fill, 0)}}}, nil, nil, w(i32, i32, i32, fill, end)},
+		"table.copy":     {building{functions: []fn{{code: ops(i32, 0, i32, 0, i32, 5, tcopy, 0, 0)}}}, nil, nil, w(i32, i32, i32, tcopy, end) + 5},
+		"memory.grow":    {building{functions: []fn{{results: types(i32t), code: ops(i32, 3, grow, 0)}}}, nil, []uint64{1}, w(i32, grow, end) + 3*rewrite.UnitsPerPage},
+		"never grown":    {building{functions: []fn{{results: types(i32t), code: ops(i32, 65537, grow, 0)}}}, nil, []uint64{1<<32 - 1}, w(i32, grow, end)},
+		"much grown":     {building{functions: []fn{{results: types(i32t), code: ops(i32, 65536, grow, 0)}}}, nil, []uint64{1<<32 - 1}, w(i32, grow, end) + 65536*rewrite.UnitsPerPage},
+		"counted": {building{functions: []fn{{params: types(i32t), results: inside, code: ops(
 			get, 0, eqz, if_, void, i32, 1, i32, 2, ret, end, block, void, i32, 3, i32, 4, get, 0, i32, 9, wasmbin.OpI32Eq, brIf, 1, drop, drop, end, get, 0, i32, 1, sub, call, 0)}}},
 			[]uint64{4}, []uint64{1, 2}, 5 * (w(get, eqz, if_, i32, i32, ret, end, block, i32, i32, get, i32, wasmbin.OpI32Eq, brIf, drop, drop, end, get, i32, sub, call, end) + 2 + 2 + 3)},
 	} {
 		for engine, config := range engines {
 			t.Run(name+"/"+engine, func(t *testing.T) {
 				wasm := c.module.wasm()
-				plain, err := start(t, config(), wasm, rewrite.Options{})
+				plain, err := start(t, config, wasm, rewrite.Options{})
 				require.NoError(t, err)
-				r, err := start(t, config(), wasm, metered)
+				r, err := start(t, config, wasm, metered)
 				require.NoError(t, err)
 				before, _, err := plain.call(0, last(plain), c.params...)
 				require.NoError(t, err)

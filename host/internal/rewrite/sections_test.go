@@ -10,7 +10,7 @@ import (
 
 // A trace names the functions as the module does, and the hook.
 func TestNames(t *testing.T) {
-	wasm := (&building{functions: []fn{{code: code(i32, 1, if_, void, unreachable, end)}, {code: code(loop, void, call, 1, br, 0, end)}},
+	wasm := (&building{functions: []fn{{code: ops(i32, 1, if_, void, unreachable, end)}, {code: ops(loop, void, call, 1, br, 0, end)}},
 		imports: []wasmbin.FuncType{{}},
 		names:   []wasmbin.Naming{{Index: 0, Name: "the_import"}, {Index: 1, Name: "the_trap"}, {Index: 2, Name: "the_caller"}}}).wasm()
 	r, err := start(t, compiler(), wasm, metered)
@@ -19,7 +19,7 @@ func TestNames(t *testing.T) {
 	require.ErrorContains(t, err, "the_trap()")
 	require.ErrorContains(t, err, "the_caller()")
 
-	wasm = (&building{functions: []fn{{code: code(loop, void, br, 0, end)}}, names: []wasmbin.Naming{{Index: 0, Name: "endless"}}}).wasm()
+	wasm = (&building{functions: []fn{{code: ops(loop, void, br, 0, end)}}, names: []wasmbin.Naming{{Index: 0, Name: "endless"}}}).wasm()
 	r, err = start(t, compiler(), wasm, metered)
 	require.NoError(t, err)
 	_, _, err = r.call(slice, "f0")
@@ -66,10 +66,10 @@ func TestCustomSections(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	b := &building{noTable: true, hide: true, imports: []wasmbin.FuncType{{}}, functions: []fn{
-		{code: code(i32, 1, drop)}, // a leaf
-		{code: code(call, 2)},      // calls itself
-		{code: code(loop, void, call, 1, br, 0, end)},
-		{code: code(i32, 0, indirect, 0, 0, i32, 0, i32, 0, i32, 0, wasmbin.OpMemoryFill, 0, call, 2, call, 3)},
+		{code: ops(i32, 1, drop)}, // a leaf
+		{code: ops(call, 2)},      // calls itself
+		{code: ops(loop, void, call, 1, br, 0, end)},
+		{code: ops(i32, 0, indirect, 0, 0, i32, 0, i32, 0, i32, 0, wasmbin.OpMemoryFill, 0, call, 2, call, 3)},
 	}}
 	wasm := b.wasm()
 	out, report, err := rewrite.Module(wasm, metered)
