@@ -2,8 +2,6 @@ package plugin_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -186,9 +184,14 @@ func TestCacheThatCannotBeWritten(t *testing.T) {
 	compilerOnly(t, p.Stats().Runtime)
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))
-	sum := sha256.Sum256(guest(t, "store"))
+	require.Equal(t, "compiled", use(t, cached(dir)))
 	// A file where the module's directory should be made.
-	require.NoError(t, os.WriteFile(filepath.Join(dir, hex.EncodeToString(sum[:])+"-plain"), nil, 0o600))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	module := filepath.Join(dir, entries[0].Name())
+	require.NoError(t, os.RemoveAll(module))
+	require.NoError(t, os.WriteFile(module, nil, 0o600))
 	var log logBuffer
 	config := cached(dir)
 	config.Logger = log.logger()

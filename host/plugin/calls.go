@@ -3,7 +3,6 @@ package plugin
 import (
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -13,18 +12,18 @@ import (
 
 // Initialize implements protocol.Instance.
 func (inst *instance) Initialize() error {
-	if inst.initialize == nil {
+	if !inst.machine.exports.has(exportInitialize) {
 		return nil
 	}
-	return inst.run(inst.initialize, inst.machine.openLimit)
+	return inst.run(exportInitialize, inst.machine.openLimit)
 }
 
 // Describe implements protocol.Instance.
 func (inst *instance) Describe() ([]byte, error) {
-	if inst.describe == nil {
+	if !inst.machine.exports.has(exportDescribe) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(inst.describe, inst.machine.openLimit); err != nil {
+	if err := inst.run(exportDescribe, inst.machine.openLimit); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
@@ -37,8 +36,7 @@ func (inst *instance) Open(pairs []byte) error {
 		return err
 	}
 	inst.mem.Write(inst.buffer, pairs)
-	inst.stack[0], inst.stack[1] = uint64(inst.buffer), uint64(len(pairs))
-	return inst.finish(inst.open, limit)
+	return inst.finish(exportOpen, limit, uint64(inst.buffer), uint64(len(pairs)))
 }
 
 // Get implements protocol.Instance.
@@ -47,8 +45,7 @@ func (inst *instance) Get(key []byte, now store.Millis) ([]byte, error) {
 	if err := inst.put(key, nil, limit); err != nil {
 		return nil, err
 	}
-	inst.stack[0], inst.stack[1], inst.stack[2] = uint64(inst.buffer), uint64(len(key)), uint64(now)
-	if err := inst.run(inst.get, limit); err != nil {
+	if err := inst.run(exportGet, limit, uint64(inst.buffer), uint64(len(key)), uint64(now)); err != nil {
 		return nil, err
 	}
 	return inst.result(abi.MaxValue)
@@ -60,28 +57,21 @@ func (inst *instance) Set(w store.Write) error {
 	if err := inst.put(w.Key, w.Value, limit); err != nil {
 		return err
 	}
-	inst.stack[0], inst.stack[1] = uint64(inst.buffer), uint64(len(w.Key))
-	inst.stack[2], inst.stack[3] = uint64(inst.buffer)+uint64(len(w.Key)), uint64(len(w.Value))
-	inst.stack[4], inst.stack[5], inst.stack[6] = uint64(w.Expires), uint64(w.Now), uint64(w.Expect)
-	if err := inst.run(inst.set, limit); err != nil {
-		return err
-	}
-	_, err := inst.number()
-	return err
+	return inst.finish(exportSet, limit, uint64(inst.buffer), uint64(len(w.Key)),
+		uint64(inst.buffer)+uint64(len(w.Key)), uint64(len(w.Value)),
+		uint64(w.Expires), uint64(w.Now), uint64(w.Expect))
 }
 
 // Touch implements protocol.Instance.
 func (inst *instance) Touch(key []byte, expires, now store.Millis) error {
-	if inst.touch == nil {
+	if !inst.machine.exports.has(exportTouch) {
 		return protocol.Absent
 	}
 	limit := inst.machine.callLimit()
 	if err := inst.put(key, nil, limit); err != nil {
 		return err
 	}
-	inst.stack[0], inst.stack[1] = uint64(inst.buffer), uint64(len(key))
-	inst.stack[2], inst.stack[3] = uint64(expires), uint64(now)
-	return inst.finish(inst.touch, limit)
+	return inst.finish(exportTouch, limit, uint64(inst.buffer), uint64(len(key)), uint64(expires), uint64(now))
 }
 
 // Delete implements protocol.Instance.
@@ -90,38 +80,34 @@ func (inst *instance) Delete(key []byte, now store.Millis) error {
 	if err := inst.put(key, nil, limit); err != nil {
 		return err
 	}
-	inst.stack[0], inst.stack[1], inst.stack[2] = uint64(inst.buffer), uint64(len(key)), uint64(now)
-	return inst.finish(inst.del, limit)
+	return inst.finish(exportDelete, limit, uint64(inst.buffer), uint64(len(key)), uint64(now))
 }
 
 // Clear implements protocol.Instance.
 func (inst *instance) Clear(now store.Millis) error {
-	inst.stack[0] = uint64(now)
-	return inst.finish(inst.clear, inst.machine.callLimit())
+	return inst.finish(exportClear, inst.machine.callLimit(), uint64(now))
 }
 
 // Save implements protocol.Instance.
 func (inst *instance) Save(now store.Millis) error {
-	inst.stack[0] = uint64(now)
-	return inst.finish(inst.save, inst.machine.callLimit())
+	return inst.finish(exportSave, inst.machine.callLimit(), uint64(now))
 }
 
 // Sweep implements protocol.Instance.
 func (inst *instance) Sweep(most int, now store.Millis) (removed int64, err error) {
-	return inst.someOf(inst.sweep, most, now)
+	return inst.someOf(exportSweep, most, now)
 }
 
 // Flush implements protocol.Instance.
 func (inst *instance) Flush(most int, now store.Millis) (left int64, err error) {
-	return inst.someOf(inst.flush, most, now)
+	return inst.someOf(exportFlush, most, now)
 }
 
-func (inst *instance) someOf(f api.Function, most int, now store.Millis) (int64, error) {
-	if f == nil {
+func (inst *instance) someOf(f export, most int, now store.Millis) (int64, error) {
+	if !inst.machine.exports.has(f) {
 		return 0, protocol.Absent
 	}
-	inst.stack[0], inst.stack[1] = uint64(now), uint64(most)
-	if err := inst.run(f, inst.machine.callLimit()); err != nil {
+	if err := inst.run(f, inst.machine.callLimit(), uint64(now), uint64(most)); err != nil {
 		return 0, err
 	}
 	return inst.number()
@@ -129,20 +115,19 @@ func (inst *instance) someOf(f api.Function, most int, now store.Millis) (int64,
 
 // Keys implements protocol.Instance.
 func (inst *instance) Keys(cursor int64, now store.Millis) (next int64, list []byte, err error) {
-	return inst.chunk(inst.keys, cursor, now)
+	return inst.chunk(exportKeys, cursor, now)
 }
 
 // Snapshot implements protocol.Instance.
 func (inst *instance) Snapshot(cursor int64, now store.Millis) (next int64, list []byte, err error) {
-	return inst.chunk(inst.snapshot, cursor, now)
+	return inst.chunk(exportSnapshot, cursor, now)
 }
 
-func (inst *instance) chunk(f api.Function, cursor int64, now store.Millis) (next int64, list []byte, err error) {
-	if f == nil {
+func (inst *instance) chunk(f export, cursor int64, now store.Millis) (next int64, list []byte, err error) {
+	if !inst.machine.exports.has(f) {
 		return 0, nil, protocol.Absent
 	}
-	inst.stack[0], inst.stack[1] = uint64(cursor), uint64(now)
-	if err := inst.run(f, inst.machine.callLimit()); err != nil {
+	if err := inst.run(f, inst.machine.callLimit(), uint64(cursor), uint64(now)); err != nil {
 		return 0, nil, err
 	}
 	b, err := inst.result(maxChunk)
@@ -158,7 +143,7 @@ func (inst *instance) chunk(f api.Function, cursor int64, now store.Millis) (nex
 
 // Restore implements protocol.Instance.
 func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error {
-	if inst.restore == nil {
+	if !inst.machine.exports.has(exportRestore) {
 		return protocol.Absent
 	}
 	limit := inst.machine.callLimit()
@@ -168,24 +153,23 @@ func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error
 	if err := inst.put(list, nil, limit); err != nil {
 		return err
 	}
-	inst.stack[0], inst.stack[1], inst.stack[2] = uint64(inst.buffer), uint64(len(list)), uint64(now)
-	return inst.finish(inst.restore, limit)
+	return inst.finish(exportRestore, limit, uint64(inst.buffer), uint64(len(list)), uint64(now))
 }
 
 // Stats implements protocol.Instance.
 func (inst *instance) Stats() ([]byte, error) {
-	if inst.stats == nil {
+	if !inst.machine.exports.has(exportStats) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(inst.stats, inst.machine.callLimit()); err != nil {
+	if err := inst.run(exportStats, inst.machine.callLimit()); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
 }
 
 // finish makes a call whose only result is success.
-func (inst *instance) finish(f api.Function, limit time.Duration) error {
-	if err := inst.run(f, limit); err != nil {
+func (inst *instance) finish(f export, limit time.Duration, params ...uint64) error {
+	if err := inst.run(f, limit, params...); err != nil {
 		return err
 	}
 	_, err := inst.number()

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
 // codeKey tells apart what compiles to different code or is kept elsewhere.
 type codeKey struct {
 	module  [sha256.Size]byte
-	dir     string // "" for memory only
-	mode    string // how calls are limited; it is compiled in
+	dir     string          // "" for memory only
+	mode    string          // how calls are limited; it is compiled in
+	rewrite rewrite.Options // what is added to the module before it is compiled
 	runtime runtimeKind
 }
 
@@ -132,8 +134,12 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 	return done, nil
 }
 
-// compile compiles the module and returns where the code came from.
+// compile rewrites and compiles the module and returns where the code came from.
 func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
+	wasm, _, err := rewrite.Module(b.wasm, c.key.rewrite)
+	if err != nil {
+		return "", err
+	}
 	source = sourceCompiled
 	var disk *codeDir
 	var cache wazero.CompilationCache
@@ -149,14 +155,14 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 		if disk.hit {
 			source = sourceDisk
 		}
-		c.compiled, err = c.build(ctx, b, cache)
+		c.compiled, err = c.build(ctx, b, wasm, cache)
 		if err != nil && isCacheFault(err) {
 			warn("compiled code is kept in memory only", err)
 			disk, source = nil, sourceCompiled
 		}
 	}
 	if disk == nil {
-		c.compiled, err = c.build(ctx, b, nil)
+		c.compiled, err = c.build(ctx, b, wasm, nil)
 	}
 	if err != nil {
 		return "", err
@@ -174,10 +180,10 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 	return source, nil
 }
 
-// build compiles on one goroutine: it can recover from a panic of wazero's compiler
+// build compiles wasm, what has been made of the module, on one goroutine: it can recover from a panic of wazero's compiler
 // there, and could not on a worker of the compiler. The memory limit of an instance is
 // not compiled in; [linearMemory] enforces it.
-func (c *code) build(ctx context.Context, b *checked, cache wazero.CompilationCache) (*compiled, error) {
+func (c *code) build(ctx context.Context, b *checked, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
 	config := limitConfig(runtimeConfig(c.key.runtime), c.key.mode).WithMemoryLimitPages(maxPages)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
@@ -185,7 +191,7 @@ func (c *code) build(ctx context.Context, b *checked, cache wazero.CompilationCa
 	out := new(compiled)
 	err := guarded(func() (err error) {
 		out.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-		out.module, err = out.runtime.CompileModule(ctx, b.wasm)
+		out.module, err = out.runtime.CompileModule(ctx, wasm)
 		return err
 	})
 	if err == nil {

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
 // codeDir keeps the compiled code of one module below the cache directory:
 //
-//	<SHA-256 of the module>-<mode>/wazero-…/…   wazero's own files
-//	<SHA-256 of the module>-<mode>/sums         the sealed files
+//	<SHA-256 of the module>-<mode>-<rewriting>/wazero-…/…   wazero's own files
+//	<SHA-256 of the module>-<mode>-<rewriting>/sums         the sealed files
 //
 // wazero runs the code that it finds there and believes most of its numbers. A file
 // that was cut short or damaged would end the process, so only files whose checksum is
@@ -48,7 +49,7 @@ const (
 // openCodeDir prepares the directory of one module, below a directory that
 // prepareCacheDir has accepted.
 func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
-	d := &codeDir{path: filepath.Join(key.dir, hex.EncodeToString(key.module[:])+"-"+key.mode)}
+	d := &codeDir{path: filepath.Join(key.dir, key.name())}
 	err := d.prepare()
 	if isReadOnly(err) {
 		d.readOnly = true
@@ -66,6 +67,13 @@ func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 		_ = os.Chtimes(filepath.Join(d.path, sumsName), now, now) // marks it as used; prune looks at it
 	}
 	return d, cache, nil
+}
+
+// name is the name of the directory. What the rewriter adds has no short name: a sum of
+// all its options stands for it, and of its version.
+func (k codeKey) name() string {
+	rewriting := sha256.Sum256(fmt.Appendf(nil, "%d %+v", rewrite.Version, k.rewrite))
+	return fmt.Sprintf("%x-%s-%x", k.module, k.mode, rewriting[:4])
 }
 
 // prepare makes the directory, and removes files that are not sealed.

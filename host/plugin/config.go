@@ -2,11 +2,12 @@ package plugin
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/bits"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -312,8 +313,7 @@ func plainName(name string) bool {
 }
 
 // freeInstance is how many bytes an instance may take in the host without counting:
-// 200 KiB for functions that the host has looked up, and the declarations of modules
-// like a Go guest.
+// 16 KiB for the host itself, and the declarations of modules like a Go guest.
 const freeInstance = 1 << 20
 
 // divide fixes how much memory an instance gets: its part of MemoryLimit, less what
@@ -345,16 +345,17 @@ func (s *resolved) divide(module *preflight.Module, interpreted bool) error {
 
 // pairs returns the list for session_open.
 func (s *resolved) pairs(shard int) []byte {
-	all := make(map[string]string, len(s.GuestConfig)+3)
-	for name, value := range s.GuestConfig {
-		all[name] = value
-	}
-	all[abi.ConfigShard] = fmt.Sprint(shard)
-	all[abi.ConfigShards] = fmt.Sprint(s.Shards)
-	all[abi.ConfigMemoryLimit] = fmt.Sprint(s.shardLimit)
-	var list []byte
-	for _, name := range sortedKeys(all) {
-		list = abi.AppendPair(list, name, all[name])
+	own := map[string]int64{abi.ConfigShard: int64(shard), abi.ConfigShards: int64(s.Shards), abi.ConfigMemoryLimit: s.shardLimit}
+	names := slices.AppendSeq(make([]string, 0, len(s.GuestConfig)+len(own)), maps.Keys(s.GuestConfig))
+	names = slices.AppendSeq(names, maps.Keys(own))
+	slices.Sort(names)
+	list := make([]byte, 0, 128)
+	for _, name := range names {
+		if n, ok := own[name]; ok {
+			list = abi.AppendPair(list, name, strconv.FormatInt(n, 10))
+		} else {
+			list = abi.AppendPair(list, name, s.GuestConfig[name])
+		}
 	}
 	return list
 }

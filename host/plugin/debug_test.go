@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -52,6 +55,27 @@ func TestTraceOfAGuestBuiltWithGo(t *testing.T) {
 		require.Regexp(t, `^\$\d+\(i32\) i32\n`, e.Trace)
 		require.Contains(t, e.Output, "goguest/main.go:40", "Go knows its lines without the sections")
 	})
+}
+
+// The function that the host adds to call the exports is not in a trace, whatever runs
+// the guest.
+func TestTraceEndsWithTheExport(t *testing.T) {
+	config := quiet()
+	config.Shards = 1
+	p, err := plugin.OpenInterpreted(ctx, guest(t, "named"), config)
+	require.NoError(t, err)
+	defer p.Close(ctx)
+	require.Equal(t, "sample.inner(i64) i64\nsample.outer(i64) i64\nsample.get(i32,i32,i64) i64", failure(t, p, 1).Trace)
+
+	// An export that traps by itself is a line of its own, without a name here.
+	for _, open := range []func(context.Context, []byte, plugin.Config) (*plugin.Plugin, error){plugin.Open, plugin.OpenInterpreted} {
+		m := specGuest(t)
+		m.export(abi.ExportGet).body = []byte{byte(wasmbin.OpUnreachable)}
+		p, err := open(ctx, m.bytes(), specConfigOf(nil))
+		require.NoError(t, err)
+		defer p.Close(ctx)
+		require.Regexp(t, `^\$\d+\(i32,i32,i64\) i64$`, failure(t, p, 1).Trace)
+	}
 }
 
 func TestTraceHasNames(t *testing.T) {

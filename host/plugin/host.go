@@ -32,7 +32,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			name: "output", meaning: "write to standard output and error, which go to the host's log",
 			functions: system("fd_", "-fd_readdir"),
 			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithStdout(inst.stdout).WithStderr(inst.stderr)
+				return c.WithStdout(&inst.stdout).WithStderr(&inst.stderr)
 			},
 		},
 		{
@@ -49,14 +49,14 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 				open:    func(ctx context.Context, p *Plugin) error { return p.mount(ctx) },
 				close:   func(p *Plugin) error { return p.mounts.close(p.config.Host.budgets.handles) },
 			},
-			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithFSConfig(inst.machine.files)
+			prepare: func(m *machine, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithFSConfig(m.files)
 			},
 		},
 		{
 			name: "clocks", meaning: "read the real time and a steady clock",
 			functions: system("clock_"),
-			attach: func(_ *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
+			prepare: func(_ *machine, c wazero.ModuleConfig) wazero.ModuleConfig {
 				return c.WithSysWalltime().WithSysNanotime()
 			},
 		},

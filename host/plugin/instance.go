@@ -14,14 +14,17 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // machine is what the instances of a plugin have in common.
 type machine struct {
 	compiled  *compiled
-	granted   permissions     // what the plugin may do, whoever else runs the same code
-	files     wazero.FSConfig // nil for none
+	exports   exports             // of the guest
+	granted   permissions         // what the plugin may do, whoever else runs the same code
+	config    wazero.ModuleConfig // what instances have in common
+	files     wazero.FSConfig     // nil for none
 	log       *guestLog
 	limit     atomic.Int64  // of an operation's call, a time.Duration; 0 for none
 	openLimit time.Duration // of each call that brings up an instance, 0 for none
@@ -29,6 +32,13 @@ type machine struct {
 
 	budgets     *budgets // of the host
 	memoryLimit uint64   // of an instance
+}
+
+// prepare makes the config of instances, after the files.
+func (m *machine) prepare() {
+	m.config = m.granted.prepare(m, wazero.NewModuleConfig().
+		WithName(""). // anonymous, so that there can be many
+		WithStartFunctions())
 }
 
 func (m *machine) callLimit() time.Duration { return time.Duration(m.limit.Load()) }
@@ -39,30 +49,29 @@ type instance struct {
 	shard   int
 	mod     api.Module
 	mem     api.Memory
-	memory  *linearMemory
+	memory  linearMemory
 	ctx     context.Context // of every call; carries the instance itself
 
-	// The functions are looked up once: doing so allocates a stack for each.
-	alloc, open, get, set, del, clear, save api.Function
-	initialize, describe                    api.Function
-	touch, sweep, flush, keys, snapshot     api.Function
-	restore, stats                          api.Function
-	stack                                   [8]uint64 // parameters and result of a call
-	buffer, bufferSize                      uint32    // the exchange buffer
-	message                                 []byte    // what the guest said by fail in this call
-	deadline                                time.Time // of this call, zero for none
-	slept                                   time.Duration
-	stdout, stderr                          *stream
-	tail                                    tail
+	// entry calls any export by its number. Each function that is looked up has a
+	// stack of its own, so it is the only one.
+	entry api.Function
+	stack [1 + maxParams]uint64 // the number and the parameters of a call, and its result
+
+	buffer, bufferSize uint32    // the exchange buffer
+	message            []byte    // what the guest said by fail in this call
+	deadline           time.Time // of this call, zero for none
+	slept              time.Duration
+	stdout, stderr     stream
+	tail               tail
 }
 
 var _ protocol.Instance = (*instance)(nil)
 
 // newInstance makes an instance of which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	inst := &instance{machine: m, shard: shard, memory: &linearMemory{account: account{m.budgets}}}
-	inst.stdout = &stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
-	inst.stderr = &stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
+	inst := &instance{machine: m, shard: shard, memory: linearMemory{account: account{m.budgets}}}
+	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
+	inst.stderr = stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
 	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
 	if err := inst.instantiate(); err != nil {
 		inst.Close()
@@ -81,11 +90,9 @@ func (inst *instance) instantiate() error {
 	ctx := experimental.WithMemoryAllocator(inst.ctx, experimental.MemoryAllocatorFunc(
 		func(_, most uint64) experimental.LinearMemory {
 			inst.memory.reserve(min(most, inst.machine.memoryLimit))
-			return inst.memory
+			return &inst.memory
 		}))
-	config := inst.machine.granted.attach(inst, wazero.NewModuleConfig().
-		WithName(""). // anonymous, so that there can be many
-		WithStartFunctions())
+	config := inst.machine.granted.attach(inst, inst.machine.config)
 	err := guarded(func() (err error) {
 		inst.mod, err = inst.machine.compiled.runtime.InstantiateModule(ctx, inst.machine.compiled.module, config)
 		return err
@@ -100,15 +107,7 @@ func (inst *instance) instantiate() error {
 		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: inst.Output()}
 	}
 	inst.mem = inst.mod.Memory()
-	for name, f := range map[string]*api.Function{
-		abi.ExportAlloc: &inst.alloc, abi.ExportOpen: &inst.open, abi.ExportGet: &inst.get, abi.ExportSet: &inst.set,
-		abi.ExportDelete: &inst.del, abi.ExportClear: &inst.clear, abi.ExportSave: &inst.save,
-		abi.ExportInitialize: &inst.initialize, abi.ExportDescribe: &inst.describe, abi.ExportTouch: &inst.touch,
-		abi.ExportSweep: &inst.sweep, abi.ExportFlush: &inst.flush, abi.ExportKeys: &inst.keys, abi.ExportSnapshot: &inst.snapshot,
-		abi.ExportRestore: &inst.restore, abi.ExportStats: &inst.stats,
-	} {
-		*f = inst.mod.ExportedFunction(name) // nil if it is not exported
-	}
+	inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
 	return nil
 }
 
@@ -152,8 +151,7 @@ func (inst *instance) ensure(n int, limit time.Duration) error {
 // callAlloc asks for a buffer. There is none from then on but what it returns.
 func (inst *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
 	inst.buffer, inst.bufferSize = 0, 0
-	inst.stack[0] = uint64(size)
-	err = inst.run(inst.alloc, limit)
+	err = inst.run(exportAlloc, limit, uint64(size))
 	return uint32(inst.stack[0]), err
 }
 

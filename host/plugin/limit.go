@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
 // Modes of limiting calls. The limit is compiled into the guest's code, so the modes
@@ -34,6 +34,12 @@ func (s *resolved) mode() string {
 	return mode
 }
 
+// rewriting says what is added to a module before it is compiled: whatever the
+// config, each guest gets few segments and one function that calls its exports.
+func (s *resolved) rewriting() rewrite.Options {
+	return rewrite.Options{MergeData: true, Entry: contractNames}
+}
+
 // limitConfig sets up the runtime for a mode.
 func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig {
 	mode, debug := strings.CutSuffix(mode, debugSuffix)
@@ -42,10 +48,12 @@ func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig 
 
 // run is the one place that enters guest code. It returns nil, or a fault, after
 // which the instance must not be used. limit 0 is for trusted guests.
-func (inst *instance) run(f api.Function, limit time.Duration) error {
+func (inst *instance) run(f export, limit time.Duration, params ...uint64) error {
+	inst.stack[0] = uint64(f)
+	copy(inst.stack[1:], params)
 	inst.message, inst.slept = inst.message[:0], 0
 	if limit == 0 {
-		if err := inst.call(inst.ctx, f); err != nil {
+		if err := inst.call(inst.ctx); err != nil {
 			return inst.fault(err)
 		}
 		return nil
@@ -54,7 +62,7 @@ func (inst *instance) run(f api.Function, limit time.Duration) error {
 	// instance when this one is done.
 	ctx, cancel := context.WithTimeout(inst.ctx, limit)
 	inst.deadline = time.Now().Add(limit)
-	err := inst.call(ctx, f)
+	err := inst.call(ctx)
 	inst.deadline = time.Time{}
 	cancel()
 	if err != nil {
@@ -63,12 +71,12 @@ func (inst *instance) run(f api.Function, limit time.Duration) error {
 	return nil
 }
 
-func (inst *instance) call(ctx context.Context, f api.Function) error {
+func (inst *instance) call(ctx context.Context) error {
 	if !inst.machine.debug {
-		return f.CallWithStack(ctx, inst.stack[:])
+		return inst.entry.CallWithStack(ctx, inst.stack[:])
 	}
 	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return f.CallWithStack(ctx, inst.stack[:]) })
+	return guarded(func() error { return inst.entry.CallWithStack(ctx, inst.stack[:]) })
 }
 
 // checkDeadline ends the call if its time is up. Functions of the host call it,
@@ -130,5 +138,18 @@ func cleanTrace(trace string) string {
 		line = strings.TrimPrefix(line, ".") // it follows the instance's name, which is empty
 		b.WriteString(line)
 	}
-	return printable.CleanLines(b.String())
+	return printable.CleanLines(withoutEntry(b.String()))
+}
+
+// entrySignature ends the line of the function by which an instance is called. No export
+// of the contract has it.
+var entrySignature = "(i32" + strings.Repeat(",i64", maxParams) + ") i64"
+
+// withoutEntry leaves out that function, which is nothing of the guest's. It is the
+// last in a trace that is complete.
+func withoutEntry(trace string) string {
+	if !strings.HasSuffix(trace, entrySignature) {
+		return trace
+	}
+	return trace[:max(strings.LastIndexByte(trace, '\n'), 0)]
 }

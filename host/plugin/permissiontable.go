@@ -26,8 +26,10 @@ type permission struct {
 
 	grant *grant // nil for what every guest has
 
-	// attach gives an instance what its functions work with. Nil is for nothing.
-	attach func(*instance, wazero.ModuleConfig) wazero.ModuleConfig
+	// prepare and attach give what the functions work with to all instances of a plugin
+	// alike, and to one. Nil is for nothing.
+	prepare func(*machine, wazero.ModuleConfig) wazero.ModuleConfig
+	attach  func(*instance, wazero.ModuleConfig) wazero.ModuleConfig
 }
 
 // grant is what makes a permission a matter of the config.
@@ -227,6 +229,16 @@ func (t permissions) grantedBy(c *Config) permissions {
 		}
 	}
 	return granted
+}
+
+// prepare gives all instances alike what the rows that a plugin is granted work with.
+func (t permissions) prepare(m *machine, config wazero.ModuleConfig) wazero.ModuleConfig {
+	for _, p := range t {
+		if p.prepare != nil {
+			config = p.prepare(m, config)
+		}
+	}
+	return config
 }
 
 // attach gives an instance what the rows that it is granted work with.

@@ -119,6 +119,7 @@ func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *
 	if resolved.Deadline > 0 {
 		p.machine.openLimit = resolved.OpenDeadline
 	}
+	p.machine.exports = exportsOf(b.outline)
 	p.machine.granted = resolved.granted
 	p.machine.budgets, p.machine.memoryLimit = resolved.Host.budgets, uint64(resolved.shardLimit)
 	p.config.sayMemory()
@@ -255,6 +256,7 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 // where the guest has to say whether it takes a directory.
 func (p *Plugin) start() error {
 	p.machine.files, p.machine.debug = p.mounts.config, p.config.DebugInfo
+	p.machine.prepare()
 	if p.config.Lazy && len(p.mounts.others)+len(p.mounts.unnoted) == 0 {
 		p.config.Name = p.store.Name()
 		return nil

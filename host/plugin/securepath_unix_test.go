@@ -158,19 +158,19 @@ func TestCacheWithSomethingElseInIt(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, string) {}, "directory", "directory", ""},
 		{"a module's directory that all may write to", func(t *testing.T, dir string) {
-			require.NoError(t, os.Chmod(one(t, dir+"/*-plain"), 0o777))
+			require.NoError(t, os.Chmod(one(t, dir+"/*-plain-*"), 0o777))
 		}, "compiled", "compiled", "0777"},
 		{"a directory in it that all may write to", func(t *testing.T, dir string) {
-			require.NoError(t, os.Chmod(one(t, dir+"/*-plain/wazero-*"), 0o777))
+			require.NoError(t, os.Chmod(one(t, dir+"/*-plain-*/wazero-*"), 0o777))
 		}, "compiled", "compiled", "0777"},
-		{"a module's directory that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain")) },
+		{"a module's directory that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain-*")) },
 			"compiled", "compiled", "is not a directory"},
-		{"a directory in it that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain/wazero-*")) },
+		{"a directory in it that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain-*/wazero-*")) },
 			"compiled", "directory", ""},
 		{"a file that all may write to", func(t *testing.T, dir string) {
-			require.NoError(t, os.Chmod(one(t, dir+"/*-plain/wazero-*/*"), 0o666))
+			require.NoError(t, os.Chmod(one(t, dir+"/*-plain-*/wazero-*/*"), 0o666))
 		}, "compiled", "directory", ""},
-		{"a file that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain/wazero-*/*")) },
+		{"a file that is a link", func(t *testing.T, dir string) { elsewhere(t, one(t, dir+"/*-plain-*/wazero-*/*")) },
 			"compiled", "directory", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

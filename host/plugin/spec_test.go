@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -92,6 +93,12 @@ func TestSpecExports(t *testing.T) {
 				open(t, m.bytes(), specConfigOf(nil))
 			}
 		})
+	}
+	require.Contains(t, specSection(t, sectionModule), "names that begin with `"+rewrite.ReservedPrefix+"`")
+	for _, name := range []string{rewrite.ReservedPrefix, rewrite.EntryExport, rewrite.ReservedPrefix + "x"} {
+		m := specGuest(t)
+		m.exports = append(m.exports, specFunction{name: name})
+		refused(t, m.bytes(), plugin.ErrExport, name)
 	}
 	require.Contains(t, specSection(t, sectionRequired), "### `"+abi.ExportMemory+"`")
 	refused(t, bytes.Replace(specGuest(t).bytes(), []byte("\x06memory"), []byte("\x06Memory"), 1), plugin.ErrExport, abi.ExportMemory)

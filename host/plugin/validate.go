@@ -2,50 +2,13 @@ package plugin
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
-
-func signature(results []preflight.ValueType, params ...preflight.ValueType) preflight.Signature {
-	return preflight.Signature{Params: params, Results: results}
-}
-
-var (
-	nothing = []preflight.ValueType(nil)
-	i32     = []preflight.ValueType{preflight.I32}
-	i64     = []preflight.ValueType{preflight.I64}
-)
-
-// contract lists the exports of version 1 with their signatures, in the order
-// of the specification.
-var contract = []struct {
-	name     string
-	required bool
-	want     preflight.Signature
-}{
-	{abi.ExportAlloc, true, signature(i32, preflight.I32)},
-	{abi.ExportOpen, true, signature(i64, preflight.I32, preflight.I32)},
-	{abi.ExportGet, true, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
-	{abi.ExportSet, true, signature(i64, preflight.I32, preflight.I32, preflight.I32, preflight.I32,
-		preflight.I64, preflight.I64, preflight.I64)},
-	{abi.ExportDelete, true, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
-	{abi.ExportClear, true, signature(i64, preflight.I64)},
-	{abi.ExportSave, true, signature(i64, preflight.I64)},
-	{abi.ExportInitialize, false, signature(nothing)},
-	{abi.ExportDescribe, false, signature(i64)},
-	{abi.ExportTouch, false, signature(i64, preflight.I32, preflight.I32, preflight.I64, preflight.I64)},
-	{abi.ExportSweep, false, signature(i64, preflight.I64, preflight.I32)},
-	{abi.ExportFlush, false, signature(i64, preflight.I64, preflight.I32)},
-	{abi.ExportKeys, false, signature(i64, preflight.I64, preflight.I64)},
-	{abi.ExportSnapshot, false, signature(i64, preflight.I64, preflight.I64)},
-	{abi.ExportRestore, false, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
-	{abi.ExportStats, false, signature(i64)},
-}
 
 // Validate compares a module with the contract, without compiling or running any of
 // it. It returns the module's outline, or the first [*LoadError] of [ValidateAll],
@@ -168,6 +131,12 @@ func checkExports(m *preflight.Module) (why []*LoadError) {
 			why = append(why, wrongExport(*e, c.want))
 		}
 	}
+	for _, e := range m.Exports {
+		if strings.HasPrefix(e.Name, rewrite.ReservedPrefix) {
+			why = append(why, loadError(ErrExport, nil, "%q is exported, and names that begin with %q are for what the host adds to a module",
+				printable.Clean(e.Name), rewrite.ReservedPrefix))
+		}
+	}
 	return why
 }
 
@@ -178,5 +147,3 @@ func wrongExport(e preflight.Export, want preflight.Signature) *LoadError {
 	}
 	return loadError(ErrExport, nil, "%q is %s: must be a function %s", e.Name, found, want)
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

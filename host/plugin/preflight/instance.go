@@ -6,7 +6,7 @@ package preflight
 const (
 	sizeOfEntry    = 8  // of a table
 	sizeOfElement  = 44 // an entry of an element segment: what a table's entry points to
-	sizeOfSegment  = 28 // of elements or data
+	sizeOfSegment  = 28 // of elements, or of data that the host cannot join with others
 	sizeOfGlobal   = 96
 	sizeOfImport   = 48
 	sizeOfExport   = 16 // a table notes who exports it
