@@ -59,16 +59,21 @@ func TestMeasureAll(t *testing.T) {
 	for _, r := range read.Calls {
 		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
 	}
-	require.Len(t, read.Guests.Facts, 5)
+	require.Len(t, read.Guests.Facts, 6, "five languages, and the bundled engine")
 	for _, f := range read.Guests.Facts {
 		require.Positive(t, f.Size)
 		require.Positive(t, f.Compile)
+		require.Positive(t, f.Instance)
+		require.Positive(t, f.Heap)
 		require.Positive(t, f.Memory)
 		for _, op := range []string{"get", "set"} {
 			require.Positive(t, findRow(read.Guests.Rows, f.Language, op, 1).Ratios[guestGo], "%s %s", f.Language, op)
 		}
-		require.Contains(t, out.String(), f.Language)
+		if f.Language != nameWasmCall {
+			require.Contains(t, out.String(), f.Language)
+		}
 	}
+	require.Contains(t, out.String(), "the bundled memory engine")
 	checkFiles(t, read.Files)
 	for _, c := range read.Files.Crowds {
 		require.Contains(t, out.String(), "sessions of 300 bytes in files: "+c.Engine)
