@@ -11,8 +11,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What ended an instance or kept a call from being made. An [Error] is also one
-// of these under [errors.Is].
+// Reasons why an instance ended or a call was not made. An [Error] is also one of
+// these under [errors.Is].
 var (
 	ErrTrap     = protocol.ErrTrap     // the guest trapped
 	ErrExit     = protocol.ErrExit     // the guest exited
@@ -20,46 +20,46 @@ var (
 	ErrMemory   = protocol.ErrMemory   // the guest pointed outside its memory
 	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
 	ErrBackoff  = protocol.ErrBackoff  // the guest is in backoff after a failure
-	// ErrEndless is an [ErrProtocol]: an enumeration that goes round, that gives
-	// more than the guest has room for, or that takes too long.
+	// ErrEndless is an [ErrProtocol]: an enumeration goes round, returns more than the
+	// guest has room for, or takes too long.
 	ErrEndless = protocol.ErrEndless
-	// ErrHung is not an [Error]'s: it is what Close and Save return, with the
-	// context's error, if the context ended before a shard came back.
+	// ErrHung is not an [Error]'s. Close and Save return it, with the context's error,
+	// if the context ended before a shard returned from a call.
 	ErrHung = protocol.ErrHung
 )
 
-// Error is an operation that failed in the guest. It is the error of package
-// store that callers decide by under [errors.Is]: the one of Code if the guest
-// answered a code, [store.ErrUnavailable] if the instance failed. Either way the
-// operation may be tried again; after RetryAfter, if that is set.
+// Error is returned when an operation fails in the guest. Under [errors.Is] it is the
+// error of package store that callers decide by: the one of Code if the guest answered
+// a code, or [store.ErrUnavailable] if the instance failed. Either way the caller may
+// try again, after RetryAfter if that is set.
 //
-// An operation that failed with the instance may have had its effect.
+// If the instance failed, the operation may have had its effect.
 type Error struct {
 	Plugin string
-	Op     string // "get", "set", …; "open" if an instance could not be brought up
+	Op     string // "get", "set", …; "open" if an instance could not be opened
 	Shard  int
 
-	// Code is what the guest answered, 0 if it did not come to an answer.
+	// Code is the guest's answer, or 0 if it did not answer.
 	Code abi.Code
-	// Kind is one of the errors of this package if the guest did not come to
-	// an answer, else nil.
+	// Kind is one of the errors of this package if the guest did not answer, else
+	// nil.
 	Kind error
-	// Message is the guest's own explanation of Code, or what is known of the
+	// Message is the guest's own explanation of Code, or a description of the
 	// failure. Control characters are replaced.
 	Message string
-	// Trace is the guest's call stack, the innermost function first, for
-	// ErrTrap and for what a function of the host found. A function is a line,
-	// with its name if the module has names and with its number if not; the
-	// places in its source follow behind a tab, if [Config.DebugInfo] is set.
+	// Trace is the guest's call stack, the innermost function first, for ErrTrap and
+	// for faults that a function of the host found. Each function is a line, with its
+	// name if the module has names and its number otherwise. If [Config.DebugInfo] is
+	// set, a tab and its places in the source follow.
 	Trace string
-	// Output is the end of what the instance wrote to its standard output and
-	// error, if the instance failed. Control characters but line ends are
-	// replaced.
+	// Output is the end of what the instance wrote to its standard output and error,
+	// if the instance failed. Control characters except line ends are replaced.
 	Output string
-	// ExitCode is what the guest exited with, for ErrExit.
+	// ExitCode is the code that the guest exited with, for ErrExit.
 	ExitCode uint32
-	// RetryAfter says when the shard gets a new instance, if it has none: the
-	// instance failed in this operation, or, for ErrBackoff, in one before.
+	// RetryAfter is the time until the shard gets a new instance, if it has none
+	// because the instance failed in this operation or, for ErrBackoff, in an earlier
+	// one.
 	RetryAfter time.Duration
 }
 
@@ -101,7 +101,7 @@ func (e *Error) Unwrap() []error {
 	return []error{store.ErrUnavailable, e.Kind}
 }
 
-// Why a module is refused. A [LoadError] is one of these under [errors.Is].
+// Reasons to refuse a module. A [LoadError] is one of these under [errors.Is].
 var (
 	ErrConfig    = errors.New("bad configuration")
 	ErrNotPlugin = errors.New("not a Waddle plugin")
@@ -118,17 +118,17 @@ var (
 	ErrOpen      = errors.New("guest does not open")
 )
 
-// ErrCache is in what the log says of a cache directory that is not used. It keeps
-// no plugin from being opened.
+// ErrCache is in the log record about a cache directory that cannot be used. Plugins
+// open all the same.
 var ErrCache = errors.New("cache directory is not safe to use")
 
-// LoadError says why a module was refused: what was found, and what should be
-// there.
+// LoadError is returned when a module is refused. It says what was found and what must
+// be there.
 type LoadError struct {
 	Plugin string
 	Kind   error  // one of the errors of this package
 	Detail string // in one line
-	Err    error  // what it came from, or nil
+	Err    error  // the cause, or nil
 }
 
 // Error describes the refusal in one line.

@@ -13,8 +13,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
-// guestLog writes what the guests of one plugin say to the host's log: cleaned,
-// cut, and no more of it than a rate. Warnings and errors that repeat are thinned.
+// guestLog writes the lines of a plugin's guest to the host's log. It cleans and cuts
+// them and bounds their rate. It thins out warnings and errors that repeat.
 type guestLog struct {
 	logger *slog.Logger
 	name   func() string
@@ -24,19 +24,19 @@ type guestLog struct {
 	mu       sync.Mutex
 	tokens   float64
 	filled   time.Time
-	dropped  uint64 // altogether
-	reported uint64 // of these, told of in the log
+	dropped  uint64 // in all
+	reported uint64 // of these, reported in the log
 }
 
 const (
 	logRate  = 50  // lines a second
 	logBurst = 200 // lines at once
 
-	// logRepeats is how many warnings of a class are written at once: each may be
-	// of another file.
+	// logRepeats is how many warnings of one class are written at once. Each may be
+	// about another file.
 	logRepeats = 10
 
-	// logSource is where lines come from that a guest logs, and does not write.
+	// logSource is the source of lines that a guest logs rather than writes.
 	logSource = "log"
 )
 
@@ -46,8 +46,8 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 		return
 	}
 	unsaid := 0
-	// What a guest writes to its standard streams has an order: lines of a trace are
-	// not to be had without those before.
+	// Lines of the standard streams are not thinned out: a line of a trace is useless
+	// without those before it.
 	if level >= slog.LevelWarn && source == logSource {
 		var ok bool
 		if ok, unsaid = g.said.Take(string(text[:min(len(text), repeats.ClassLen)]), g.now()); !ok {
@@ -68,8 +68,8 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 	g.logger.Log(ctx, level, printable.Clean(string(printable.Cut(text, abi.MaxLog))), args...)
 }
 
-// take asks for leave to write a line. With it comes the number of lines that
-// were dropped since the last one.
+// take reports whether a line may be written, and how many lines were dropped since the
+// last one.
 func (g *guestLog) take() (ok bool, lost uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,7 +102,7 @@ func (g *guestLog) drop(lines int) {
 	g.mu.Unlock()
 }
 
-// logLevel is the nearest level that the contract knows.
+// logLevel returns the nearest level that the contract knows.
 func logLevel(level int32) slog.Level {
 	switch {
 	case level < abi.LevelInfo:
@@ -115,8 +115,8 @@ func logLevel(level int32) slog.Level {
 	return slog.LevelError
 }
 
-// stream takes what a guest writes to one of its standard streams: whole lines
-// go to the log, the end of it all is kept for the error that may follow.
+// stream takes what a guest writes to one of its standard streams. It logs whole lines,
+// and keeps the end of the output for the error that may follow.
 type stream struct {
 	inst  *instance
 	level slog.Level
@@ -124,7 +124,7 @@ type stream struct {
 	line  []byte
 }
 
-// maxStreamWrite bounds how much of one write is looked at: its end.
+// maxStreamWrite bounds how much of one write is logged: its end.
 const maxStreamWrite = 64 << 10
 
 // Write implements io.Writer for wazero's fd_write.
@@ -162,7 +162,7 @@ func (s *stream) flush() {
 	}
 }
 
-// tail keeps the last bytes that were written.
+// tail keeps the last bytes of an output.
 type tail struct{ b []byte }
 
 const maxTail = 4096

@@ -15,8 +15,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
-// builtinPermissions is what a guest may do on this host, in the order in which it
-// is told. A further permission is a further row.
+// builtinPermissions lists what a guest may do on this host, in the order in which it
+// is shown. A new permission is a new row.
 var builtinPermissions = sync.OnceValue(func() permissions {
 	system := wasiFunctions()
 	return permissions{
@@ -38,8 +38,8 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 		{
 			name: "files", meaning: "read, make, change and remove files in a directory mounted for it",
 			functions: system("path_", "fd_readdir"),
-			// What else works on descriptors finds the standard streams only, unless
-			// there is something that opens files.
+			// The other functions on descriptors find only the standard streams, unless
+			// the guest can open files.
 			shared: func(f hostFunction) bool {
 				return f.module == abi.ModuleWASI && strings.HasPrefix(f.name, "fd_") && f.name != "fd_write"
 			},
@@ -91,8 +91,8 @@ func waddleFunction(name string, call api.GoModuleFunc, params ...api.ValueType)
 	return []hostFunction{{module: abi.ModuleName, name: name, params: params, call: call}}
 }
 
-// wasiFunctions returns what picks functions of WASI by their names, or by how those
-// begin up to "_"; with "-" before it, one is left out.
+// wasiFunctions returns a function that picks functions of WASI: by name, or, if the
+// name ends with "_", by how their names begin. A name after "-" is left out.
 func wasiFunctions() func(names ...string) []hostFunction {
 	all := wasi.Functions(wasi.Hooks{
 		Before: func(ctx context.Context) { instanceOf(ctx).checkDeadline() },
@@ -117,16 +117,15 @@ func wasiFunctions() func(names ...string) []hostFunction {
 	}
 }
 
-// Faults that a function of the host finds. It panics with them, wazero turns the
-// panic into a trap, and the runner tells them from the guest's own traps.
+// Faults that a function of the host finds. It panics with them, and wazero turns the
+// panic into a trap. The instance tells these traps from the guest's own.
 var (
 	errOverrun    = errors.New("the deadline passed within a function of the host")
-	errBadPointer = errors.New("a region outside of the memory was given to a function of the host")
-	errNotGranted = errors.New("a function of the host was called that the plugin is not granted")
+	errBadPointer = errors.New("the guest gave a function of the host a region outside its memory")
+	errNotGranted = errors.New("the guest called a function of the host that the plugin is not granted")
 )
 
-// instanceKey is the key of the instance in the context of a call. Each instance has
-// one such context.
+// instanceKey is the key of the instance in the context of its calls.
 type instanceKey struct{}
 
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
@@ -161,7 +160,7 @@ func region(mod api.Module, ptr, length uint32) []byte {
 // random is the source of random_get.
 type random struct{ inst *instance }
 
-// maxRandom is how many random bytes Read makes between two checks of the deadline.
+// maxRandom is how many random bytes Read draws between two checks of the deadline.
 const maxRandom = 64 << 10
 
 // Read implements io.Reader. It returns at most maxRandom bytes.

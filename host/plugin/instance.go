@@ -18,7 +18,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// machine is what the instances of a plugin have in common.
+// machine is what all instances of a plugin share.
 type machine struct {
 	compiled  *compiled
 	exports   exports             // of the guest
@@ -26,12 +26,12 @@ type machine struct {
 	config    wazero.ModuleConfig // what instances have in common
 	files     wazero.FSConfig     // nil for none
 	log       *guestLog
-	limit     atomic.Int64  // of an operation's call, a time.Duration; 0 for none
-	openLimit time.Duration // of each call that brings up an instance, 0 for none
-	debug     bool          // debug sections are read
+	limit     atomic.Int64  // of the call of an operation, a time.Duration; 0 for none
+	openLimit time.Duration // of each call that opens an instance, 0 for none
+	debug     bool          // wazero reads the debug sections
 
 	budgets     *budgets // of the host
-	memoryLimit uint64   // of an instance
+	memoryLimit uint64   // of one instance
 }
 
 // prepare makes the config of instances, after the files.
@@ -43,7 +43,7 @@ func (m *machine) prepare() {
 
 func (m *machine) callLimit() time.Duration { return time.Duration(m.limit.Load()) }
 
-// instance is one running guest: a [protocol.Instance] that wazero runs.
+// instance is one running guest: the [protocol.Instance] that wazero runs.
 type instance struct {
 	machine *machine
 	shard   int
@@ -67,7 +67,7 @@ type instance struct {
 
 var _ protocol.Instance = (*instance)(nil)
 
-// newInstance makes an instance of which nothing has been called yet.
+// newInstance makes an instance on which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
 	inst := &instance{machine: m, shard: shard, memory: linearMemory{account: account{m.budgets}}}
 	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
@@ -111,18 +111,18 @@ func (inst *instance) instantiate() error {
 	return nil
 }
 
-// The smallest exchange buffer takes a config, and a key with a small value;
-// the largest takes what a guest can be asked to restore at once.
+// The smallest exchange buffer has room for a config, or for a key with a small value.
+// The largest has room for the largest list that a guest restores at once.
 const (
 	minBuffer = 4096
 	maxBuffer = maxChunk + pageSize
-	// maxChunk is the largest chunk of an enumeration. It is above what the
-	// contract says by the room that the largest record needs.
+	// maxChunk is the largest chunk of an enumeration. It exceeds the contract's by
+	// the room that the largest record needs.
 	maxChunk = abi.MaxValue + pageSize
 )
 
-// ensure makes the exchange buffer at least n bytes large. A buffer once had is
-// known to lie within the memory, which never shrinks.
+// ensure makes the exchange buffer at least n bytes large. It checks a buffer once,
+// when it gets it: the memory never shrinks.
 func (inst *instance) ensure(n int, limit time.Duration) error {
 	if uint64(n) <= uint64(inst.bufferSize) {
 		return nil
@@ -130,7 +130,7 @@ func (inst *instance) ensure(n int, limit time.Duration) error {
 	size := uint32(max(n, min(2*int(inst.bufferSize), maxBuffer), minBuffer))
 	ptr, err := inst.callAlloc(size, limit)
 	if err == nil && ptr == 0 && size > uint32(n) {
-		// It was asked for more than it needs to take.
+		// That was more than the call needs.
 		size = uint32(n)
 		ptr, err = inst.callAlloc(size, limit)
 	}
@@ -148,14 +148,14 @@ func (inst *instance) ensure(n int, limit time.Duration) error {
 	return nil
 }
 
-// callAlloc asks for a buffer. There is none from then on but what it returns.
+// callAlloc asks the guest for a buffer. Doing so invalidates the previous one.
 func (inst *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
 	inst.buffer, inst.bufferSize = 0, 0
 	err = inst.run(exportAlloc, limit, uint64(size))
 	return uint32(inst.stack[0]), err
 }
 
-// put writes a key, and a value behind it, into the exchange buffer.
+// put writes a key, followed by a value, into the exchange buffer.
 func (inst *instance) put(key, value []byte, limit time.Duration) error {
 	if err := inst.ensure(len(key)+len(value), limit); err != nil {
 		return err
@@ -167,8 +167,7 @@ func (inst *instance) put(key, value []byte, limit time.Duration) error {
 	return nil
 }
 
-// number returns the result of the call before as a number, or the code as an
-// error.
+// number returns the result of the last call as a number. A code becomes an error.
 func (inst *instance) number() (int64, error) {
 	r := int64(inst.stack[0])
 	if r < 0 {
@@ -177,8 +176,8 @@ func (inst *instance) number() (int64, error) {
 	return r, nil
 }
 
-// result returns the region of the call before, which stays valid until the
-// next call, or the code as an error.
+// result returns the region that the last call returned. It stays valid until the next
+// call. A code becomes an error.
 func (inst *instance) result(most uint32) ([]byte, error) {
 	r, err := inst.number()
 	if err != nil {
@@ -199,7 +198,7 @@ func (inst *instance) result(most uint32) ([]byte, error) {
 	return b, nil
 }
 
-// answer makes the error of a negative result.
+// answer returns the error of a negative result.
 func (inst *instance) answer(r int64) error {
 	if abi.Code(r) == abi.NotFound {
 		return store.ErrNotFound // the most frequent one
@@ -213,11 +212,11 @@ func (inst *instance) answer(r int64) error {
 // Close implements protocol.Instance.
 func (inst *instance) Close() {
 	if inst.mod != nil {
-		_ = inst.mod.Close(context.Background()) // closes nothing that could fail
+		_ = inst.mod.Close(context.Background()) // nothing in it can fail
 	}
 	inst.stdout.flush()
 	inst.stderr.flush()
 	if err := inst.memory.release(); err != nil {
-		inst.machine.log.logger.Error("memory of an instance was not given back", "plugin", inst.machine.log.name(), "error", err)
+		inst.machine.log.logger.Error("the memory of an instance was not released", "plugin", inst.machine.log.name(), "error", err)
 	}
 }

@@ -18,37 +18,36 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )
 
-// Mount grants a guest a directory. The guest sees it under a path of its own
-// and nothing around it: no link, no path and no race leads out, devices and
-// the like are refused, and files are private to the user of the process
-// whatever the guest asks. internal/mount/README.md says exactly what holds.
+// Mount grants a guest a directory. The guest sees it under a path of its own, and
+// nothing around it: no link, path or race leads out. Devices and the like are refused.
+// Files are private to the user of the process whatever the guest asks for.
+// internal/mount/README.md says exactly what holds.
 type Mount struct {
 	// Dir is the directory, which must exist.
 	Dir string
 
-	// Path is where the guest finds it, absolute; empty means [DefaultMountPath].
+	// Path is the absolute path under which the guest finds it. Empty means
+	// [DefaultMountPath].
 	Path string
 
-	// ReadOnly refuses every change. A directory that may be changed is
-	// locked: a second plugin or process that would change it gets a
-	// [LoadError] that is [ErrInUse] and names the directory and the process
-	// that has it.
+	// ReadOnly refuses every change. A directory that may be changed is locked. A
+	// second plugin or process that may change it gets a [LoadError], which is
+	// [ErrInUse] and names the directory and the process that has it.
 	ReadOnly bool
 
-	// MaxBytes bounds the sum of the sizes of all files. 0 means
-	// [DefaultMountBytes], and no bound for a trusted guest; less than 0 means no
-	// bound for either.
+	// MaxBytes bounds the sum of the sizes of all files. 0 means [DefaultMountBytes],
+	// or no bound for a trusted guest. Less than 0 means no bound for any guest.
 	MaxBytes int64
 
-	// MaxFiles bounds the number of files and directories, which take room on a
-	// disk without a byte in them. 0 means one for each 4096 bytes of MaxBytes,
-	// 1024 at least, and no bound if there is none of bytes; less than 0 means
-	// no bound.
+	// MaxFiles bounds the number of files and directories, since even empty ones take
+	// room on a disk. 0 means one for each 4096 bytes of MaxBytes and at least 1024,
+	// or no bound if MaxBytes has none. Less than 0 means no bound.
 	MaxFiles int64
 
-	// MaxOpen bounds how many files and directories the guest's instances hold
-	// open together; 0 means 128 for each shard and at least 256. Beyond the
-	// bounds the guest gets ENOSPC and EMFILE, as from a real file system.
+	// MaxOpen bounds how many files and directories all instances of the guest hold
+	// open together. 0 means 128 for each shard and at least 256.
+	//
+	// Beyond these bounds the guest gets ENOSPC or EMFILE, as from a real file system.
 	MaxOpen int
 }
 
@@ -56,14 +55,14 @@ type Mount struct {
 const DefaultMountBytes = 1 << 30
 
 const (
-	// bytesPerFile is how many bytes of a quota allow one file: an empty one takes a
-	// place on the disk too, and one with a byte in it as much as this as a rule.
+	// bytesPerFile is how many bytes of a quota allow one file. A file of one byte
+	// usually takes that much of a disk, and even an empty one takes an inode.
 	bytesPerFile = 4096
 	leastFiles   = 1024
 )
 
-// filesFor is how many files and directories a quota of bytes allows if nothing is
-// said of them, 0 for no bound.
+// filesFor returns how many files and directories a quota of bytes allows by default, 0
+// for no bound.
 func filesFor(maxBytes int64) int64 {
 	if maxBytes == 0 {
 		return 0
@@ -71,8 +70,7 @@ func filesFor(maxBytes int64) int64 {
 	return max(maxBytes/bytesPerFile, leastFiles)
 }
 
-// resolveMounts fills in the quotas that are not said. Where there is no bound, it
-// leaves 0.
+// resolveMounts fills in the default quotas. 0 then means no bound.
 func (s *resolved) resolveMounts() {
 	s.Mounts = slices.Clone(s.Mounts)
 	for i := range s.Mounts {
@@ -88,36 +86,36 @@ func (s *resolved) resolveMounts() {
 	}
 }
 
-// DefaultMountPath is where a guest finds a mount that names no other path.
+// DefaultMountPath is the path of a mount that names no other.
 const DefaultMountPath = abi.MountPath
 
-// How many files guests may hold open unless the mount says. The bundled engines
-// hold less than openPerShard at a time.
+// How many files guests may hold open by default. The bundled engines hold fewer than
+// openPerShard at a time.
 const (
 	leastMaxOpen = 256
 	openPerShard = 128
 )
 
-// mounts are the directories of a plugin while it runs.
+// mounts are the open directories of a plugin.
 type mounts struct {
 	config  wazero.FSConfig // nil for none
 	open    []*mount.FS
 	written []*mount.FS // those of open that are not read-only
 	locks   []*dirlock.Lock
 
-	// Until the guest has opened: directories with another number of shards, and
-	// those in which the number is to be noted then.
+	// Set until the guest has opened: directories with another number of shards, and
+	// those in which the number will be noted.
 	others  []*ShardsError
 	unnoted []string
 
-	handles int64 // that are taken of the host's
+	handles int64 // taken from the host's budget
 }
 
-// handlesOfMount is what a mount itself has open: the directory, twice, and two for
-// its lock.
+// handlesOfMount is how many handles a mount itself has open: two of the directory and
+// two for its lock.
 const handlesOfMount = 4
 
-// guestHandles are what guests of a plugin have open, of the host's.
+// guestHandles counts what a plugin's guest has open against the host's budget.
 type guestHandles struct{ p *Plugin }
 
 func (h guestHandles) Take() bool {
@@ -179,8 +177,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 	return nil
 }
 
-// lockDir locks a directory, and waits for whoever has it as long as the config
-// says.
+// lockDir locks a directory. If another process has it, it waits for up to LockWait.
 func (p *Plugin) lockDir(ctx context.Context, dir string) (*dirlock.Lock, error) {
 	waited := false
 	began := time.Now()
@@ -206,8 +203,8 @@ func mountError(m Mount, err error) error {
 	return loadError(kind, err, "%s", printable.Clean(fmt.Sprintf("%q: %v", m.Dir, err)))
 }
 
-// present answers UNAVAILABLE if a directory that may be written to is not where it
-// was: what was written there nobody would find.
+// present answers UNAVAILABLE if a writable directory is no longer in its place: nobody
+// would find what the guest writes there.
 func (m *mounts) present() error {
 	for _, fs := range m.written {
 		if err := fs.Present(); err != nil {
@@ -217,8 +214,8 @@ func (m *mounts) present() error {
 	return nil
 }
 
-// fileBytes is what the guest may have in all its directories, -1 if one of them has no
-// quota.
+// fileBytes returns how many bytes the guest may have in all its directories, -1 if one
+// of them has no quota.
 func (s *resolved) fileBytes() (bytes int64) {
 	for _, m := range s.Mounts {
 		if m.MaxBytes == 0 || m.MaxBytes > math.MaxInt64-bytes {
@@ -229,9 +226,8 @@ func (s *resolved) fileBytes() (bytes int64) {
 	return bytes
 }
 
-// keepsFiles reports whether the guest can have its records in files. Two
-// instances of it must not be open at once, and the next finds what the last
-// one saved.
+// keepsFiles reports whether the guest can have its records in files. Two instances of
+// such a guest must not be open at once, and each finds what the previous one saved.
 func (s *resolved) keepsFiles() bool {
 	for _, m := range s.Mounts {
 		if !m.ReadOnly {
@@ -241,7 +237,7 @@ func (s *resolved) keepsFiles() bool {
 	return false
 }
 
-// close gives the directories back. No instance may be left.
+// close releases the directories. There must be no instance left.
 func (m *mounts) close(handles *budget) error {
 	handles.give(m.handles)
 	var errs []error

@@ -36,12 +36,13 @@ type Plugin struct {
 	chores chores
 }
 
-// Open runs a guest from the bytes of its module, which it does not keep. The
-// context can end waiting, for another Open of the same module or for a directory
-// (see [Config.LockWait]); it has no influence on the plugin afterwards. A guest that is refused gives a
-// [*LoadError]. Close the plugin when it is no longer needed.
+// Open runs a guest from the bytes of its module, which it does not keep. If the guest
+// is refused, the error is a [*LoadError]. Close the plugin when it is no longer needed.
 //
-// Who opens many plugins of one module has [Host.Compile] check and compile it once.
+// The context can end the time that Open waits: for another Open of the same module, or
+// for a directory (see [Config.LockWait]). It has no influence on the plugin afterwards.
+//
+// To open many plugins of one module, check and compile it once with [Host.Compile].
 func Open(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
 	return open(ctx, wasm, config, "guest")
 }
@@ -68,8 +69,8 @@ func OpenFS(ctx context.Context, fsys fs.FS, name string, config Config) (*Plugi
 
 func openReader(ctx context.Context, r io.Reader, name string, config Config) (*Plugin, error) {
 	most := config.Limits.orDefault().Module
-	// One byte more than allowed, so that a file that is too long is found to
-	// be without being read to its end. A Module below 0 is refused later.
+	// One byte more than allowed shows that a file is too long without reading it to
+	// its end. A Module below 0 is refused later.
 	wasm, err := io.ReadAll(io.LimitReader(r, max(most, 0)+1))
 	if err != nil {
 		return nil, err
@@ -77,8 +78,8 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 	return open(ctx, wasm, config, name)
 }
 
-// open runs a guest under the name of the config, or else the one it gives
-// itself, or else the one given here.
+// open runs a guest. Its name is the config's, or else its own, or else the one given
+// here.
 func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
 	defer nameRefused(&err, cmp.Or(config.Name, name))
 	resolved, err := config.resolve()
@@ -95,7 +96,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plug
 	return b.open(ctx, resolved, name)
 }
 
-// nameRefused says in an error of opening which plugin it is about.
+// nameRefused adds the name of the plugin to an error of opening it.
 func nameRefused(err *error, name string) {
 	var refused *LoadError
 	if errors.As(*err, &refused) && refused.Plugin == "" {
@@ -145,7 +146,7 @@ func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *
 	return p, nil
 }
 
-// sayInterpreted says in the log why the guest is slow.
+// sayInterpreted logs why the guest is slow.
 func (s *resolved) sayInterpreted() {
 	if s.Host.runtime() == runtimeInterpreter {
 		s.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
@@ -153,7 +154,7 @@ func (s *resolved) sayInterpreted() {
 	}
 }
 
-// protocol is what the guest's store is made with.
+// protocol returns the config of the guest's store.
 func (p *Plugin) protocol(name string) protocol.Config {
 	c := protocol.Config{
 		Name: p.config.Name, DefaultName: name,
@@ -183,7 +184,7 @@ func (p *Plugin) protocol(name string) protocol.Config {
 	return c
 }
 
-// checkSleep refuses to put a guest to sleep that could not be woken with its records.
+// checkSleep refuses SleepAfter for a guest that could not be woken with its records.
 func (p *Plugin) checkSleep() error {
 	if p.config.SleepAfter == 0 || p.config.keepsFiles() {
 		return nil
@@ -192,7 +193,7 @@ func (p *Plugin) checkSleep() error {
 	if err == nil {
 		return nil
 	}
-	// Whose records lie elsewhere needs neither.
+	// A guest whose records lie elsewhere needs neither.
 	d, refused := p.description()
 	switch {
 	case refused != nil:
@@ -203,8 +204,8 @@ func (p *Plugin) checkSleep() error {
 	return err
 }
 
-// description returns what the guest says of itself, which it takes an instance to
-// know.
+// description returns what the guest says of itself. To find out, it opens the first
+// instance.
 func (p *Plugin) description() (*protocol.Description, error) {
 	if err := p.store.Open(0); err != nil {
 		return nil, p.refuse(0, err)
@@ -212,13 +213,13 @@ func (p *Plugin) description() (*protocol.Description, error) {
 	return p.store.Description(), nil
 }
 
-// remote reports whether the guest has said that its records lie elsewhere.
+// remote reports whether the guest says that its records lie elsewhere.
 func (p *Plugin) remote() bool {
 	d := p.store.Description()
 	return d != nil && d.Remote
 }
 
-// needs refuses a guest without exports that a field of the config needs.
+// needs refuses a guest that lacks exports that a field of the config needs.
 func (p *Plugin) needs(field string, exports ...string) error {
 	for _, export := range exports {
 		if !p.has(export) {
@@ -228,7 +229,7 @@ func (p *Plugin) needs(field string, exports ...string) error {
 	return nil
 }
 
-// restoreSnapshot gives the guest what the last run of the program left it.
+// restoreSnapshot gives the guest the records of the program's last run.
 func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	if p.config.Snapshots == "" {
 		return nil
@@ -239,7 +240,7 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	if d, err := p.description(); err != nil {
 		return err
 	} else if d.Remote {
-		return configError("Snapshots for a guest whose records lie elsewhere: to restore them would undo what others did there since")
+		return configError("Snapshots is set for a guest whose records lie elsewhere: leave it out, since restoring a snapshot would undo what others did there since")
 	}
 	if p.snapshots, err = p.openSnapshots(ctx, p.config.Snapshots); err != nil {
 		return err
@@ -251,9 +252,9 @@ func (p *Plugin) restoreSnapshot(ctx context.Context) (err error) {
 	return nil
 }
 
-// start brings up all shards: the first, which says what the guest is, and then
-// the others side by side. If the config leaves that to the calls, it does so only
-// where the guest has to say whether it takes a directory.
+// start opens all shards: the first, which describes the guest, and then the others in
+// parallel. A lazy plugin opens its shards at their first call, unless the guest has to
+// say whether it takes a directory.
 func (p *Plugin) start() error {
 	p.machine.files, p.machine.debug = p.mounts.config, p.config.DebugInfo
 	p.machine.prepare()
@@ -284,7 +285,7 @@ func (p *Plugin) start() error {
 	return nil
 }
 
-// refuse says why an instance could not be brought up.
+// refuse returns the error of Open for an instance that could not be opened.
 func (p *Plugin) refuse(shard int, err error) error {
 	if other := p.refuseShards(shard, err); other != nil {
 		return other
@@ -311,7 +312,7 @@ func (p *Plugin) discard() {
 	_ = p.free()
 }
 
-// free gives back the code. No instance may be left.
+// free releases the code. There must be no instance left.
 func (p *Plugin) free() error {
 	var errs []error
 	p.config.Host.leave(p)

@@ -104,7 +104,7 @@ func checkFeatures(m *preflight.Module) []*LoadError {
 		"export the initialisation as %s instead (AssemblyScript: asc --exportStart %s)", abi.ExportInitialize, abi.ExportInitialize)}
 }
 
-// checkMemory refuses what no Config could make room for.
+// checkMemory refuses a memory that no Config could make room for.
 func checkMemory(m *preflight.Module) []*LoadError {
 	if m.Memory == nil || m.Memory.Min <= abi.MaxMemory/pageSize {
 		return nil

@@ -11,7 +11,7 @@ func available(op wasmbin.Opcode) bool {
 	return false
 }
 
-// notAllowed says why an instruction is refused that a guest may not use.
+// notAllowed refuses an instruction that a guest may not use, with the reason.
 func (r *reader) notAllowed() {
 	switch first, _ := r.Op.Prefix(); {
 	case first == 0xfc:
@@ -32,7 +32,7 @@ func (r *reader) notAllowed() {
 	r.Err = feature("the instruction 0x%02x (%s are not available to a guest)", byte(r.Op), name)
 }
 
-// unavailable are what a guest may not use, as messages call it.
+// unavailable has the features that a guest may not use, as messages call them.
 var unavailable = map[wasmbin.Feature]string{
 	wasmbin.Exceptions:     "exceptions",
 	wasmbin.TailCalls:      "tail calls or function references",

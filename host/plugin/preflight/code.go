@@ -2,36 +2,35 @@ package preflight
 
 import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
-// Body sums up the code of one function, as far as it decides what compiling it
-// costs.
+// Body summarises the code of one function: what decides the cost of compiling it.
 type Body struct {
 	Size     int // bytes of the body, locals included
 	Locals   int // locals declared, without parameters
 	Depth    int // how deep blocks, loops and ifs are nested
-	Loops    int // how deep loops are nested that go round
-	Blocks   int // how many blocks, loops and ifs; a memory.fill, which becomes a loop, counts as one
-	Branches int // how many branches, each target of a table counted, and two for a memory.fill
+	Loops    int // how deep the loops that branch back are nested
+	Blocks   int // how many blocks, loops and ifs; a memory.fill becomes a loop and counts as one
+	Branches int // how many branches, including each target of a table, and two for a memory.fill
 	Accesses int // how many loads and stores
-	Calls    int // how many calls, and what else may change memory and globals
-	Values   int // values that calls and blocks take and give
-	Stack    int // most values on the operand stack, at a block or branch
+	Calls    int // how many calls and other instructions that may change memory and globals
+	Values   int // parameters and results of calls and blocks
+	Stack    int // most values on the operand stack at a block or branch
 	Read     int // different locals and globals that are read
-	Live     int // values that are there at a block or branch, summed up: what is read, and the operand stack
+	Live     int // values that live at a block or branch, summed up: what is read, and the operand stack
 
-	Instructions int64 // work of all instructions by themselves
-	Memory       int64 // bytes of all instructions by themselves while they are compiled
+	Instructions int64 // cost of all instructions by themselves
+	Memory       int64 // bytes that compiling takes for all instructions by themselves
 	Code         int64 // bytes of machine code
 	Basic        int64 // basic blocks
-	Climbs       int64 // basic blocks that dominate each of them, summed up
-	Meets        int64 // the square of the branches that meet in a place, summed up
-	Lookups      int64 // basic blocks that reads of locals are searched for in
-	Merges       int64 // the same, for each local that is read behind where branches meet
-	Resets       int64 // addresses whose checks are looked at anew behind a call, summed up
-	Known        int64 // checked addresses that are remembered at the ends of blocks, summed up
+	Climbs       int64 // the numbers of basic blocks that dominate each, summed up
+	Meets        int64 // the squares of the numbers of branches that meet in one place, summed up
+	Lookups      int64 // basic blocks that the compiler searches for the values of locals that are read
+	Merges       int64 // the same for each local that is read after a place where branches meet
+	Resets       int64 // addresses whose checks are examined again after a call, summed up
+	Known        int64 // checked addresses that the compiler remembers at the ends of blocks, summed up
 }
 
-// body walks over one function's code. It knows every instruction that a guest may
-// use and nothing about types: those are the compiler's to check.
+// body walks over one function's code. It knows every instruction that a guest may use.
+// It does not know types, which the compiler checks.
 func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 	b.Size = r.Left()
 	groups := r.count("groups of locals in one function", l.Locals)
@@ -152,7 +151,7 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 			s.move(int(c.height))
 			b.Accesses++
 			s.known++
-			b.Lookups += 2 * int64(s.chain) // for where memory begins and ends
+			b.Lookups += 2 * int64(s.chain) // for the begin and the end of the memory
 		default:
 			r.immediates(m)
 			s.move(int(c.height))
@@ -182,13 +181,13 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 	return b
 }
 
-// call notes one that may change memory and globals.
+// call counts a call, which may change memory and globals.
 func (b *Body) call(s *operands) {
 	b.Calls++
 	b.Resets += int64(s.known)
 }
 
-// blockType returns the parameters and results of a block whose type has been read.
+// blockType returns the parameters and results of the block whose type was just read.
 func (m *Module) blockType(r *reader) Signature {
 	switch {
 	case r.Type == wasmbin.NoResult:

@@ -1,19 +1,19 @@
 package preflight
 
-// What compiling a module takes is estimated as wazero's compiler works, with
-// factors that were measured. A unit of work is a twenty-five millionth of a
-// second of one core.
+// The estimates of what compiling takes follow how wazero's compiler works. Their
+// factors were measured. A unit of cost is a twenty-five millionth of a second of one
+// core.
 const (
-	workFunction  = 200 // each function
-	workSignature = 60  // each type
-	workType      = 12  // each parameter and result of a type
+	workFunction  = 200 // of each function
+	workSignature = 60  // of each type
+	workType      = 12  // of each parameter and result of a type
 
 	memoryFunction  = 400
 	memorySignature = 1200
 	memoryType      = 130
 )
 
-// charge adds what a function takes to what the module does.
+// charge adds the cost of a function to the module's.
 func (m *Module) charge(b *Body) {
 	m.CompileCost += b.work(m) + m.workEach(b)
 	m.output += memoryFunction + 2*b.code()
@@ -27,14 +27,14 @@ func (m *Module) charge(b *Body) {
 	m.fullest = max(m.fullest, definitions)
 }
 
-// workEach is what the compiler does for each function, whatever is in it: it goes
-// through all types and globals, and what it keeps for basic blocks has the size
-// that the largest function before has needed.
+// workEach is the cost of each function whatever its code. The compiler goes through all
+// types and globals, and what it keeps for basic blocks is as large as the largest
+// function so far needed.
 func (m *Module) workEach(b *Body) int64 {
 	return workFunction + int64(m.TypeCount)/3 + int64(m.Globals)/3 + m.widest/4 + (b.points()+1)*m.fullest/16
 }
 
-// chargeTypes is what the types take, each of which gets code to be called from the host.
+// chargeTypes adds the cost of the types: each gets code for calls from the host.
 func (m *Module) chargeTypes() {
 	m.CompileCost += workSignature*int64(m.TypeCount) + workType*m.typeValues
 }
@@ -43,7 +43,7 @@ func (m *Module) typesMemory() int64 {
 	return memorySignature*int64(m.TypeCount) + memoryType*m.typeValues
 }
 
-// work estimates what a compiler has to do for the body.
+// work estimates the cost of compiling the body.
 func (b *Body) work(m *Module) int64 {
 	n, live, read := b.points(), min(int64(b.Live), 1<<31), int64(b.Read)
 	w := b.Instructions + b.Climbs/3 + b.Meets/3 + 2*n*int64(b.Loops) + b.Known/2 + 30*int64(b.Values)
@@ -56,15 +56,15 @@ func (b *Body) work(m *Module) int64 {
 	return min(w, 1<<40) // so that sums do not overflow
 }
 
-// memory estimates how many bytes the compiler needs for the body.
+// memory estimates how many bytes the compiler takes for the body.
 func (b *Body) memory(m *Module) int64 {
 	return b.Memory + 40*b.Known + 320*int64(b.Live) + 450*int64(b.Values) + 190*int64(b.Calls)*int64(m.Mutable)
 }
 
-// code estimates how many bytes of machine code come of the body.
+// code estimates how many bytes of machine code the body becomes.
 func (b *Body) code() int64 {
 	return b.Code + 16*int64(b.Values) + 3*int64(b.Live)
 }
 
-// points is about how many basic blocks there are.
+// points returns roughly the number of basic blocks.
 func (b *Body) points() int64 { return int64(b.Blocks + b.Branches) }

@@ -1,23 +1,22 @@
-// Package preflight reads the outline of a WebAssembly module (what it imports
-// and exports, its memory, table and sizes) and refuses, before anything is
-// compiled or run, one that is malformed, uses what a guest may not use, or
-// would cost the host more than its size allows for.
+// Package preflight reads the outline of a WebAssembly module: its imports and exports,
+// memory, table and sizes. Before anything is compiled or run, it refuses a module that
+// is malformed, uses something that a guest may not use, or would cost the host more
+// than its size allows for.
 //
-// It exists because compilers and instantiation trust a module further than a
-// host of foreign code can: thirty bytes can declare four thousand million
-// local variables or a table of a hundred million entries, and a hundred
-// kilobytes of nested blocks can keep an optimising compiler busy for a minute.
-// Everything here is bounded by the module's length: no count in a module is
-// believed that its remaining bytes do not carry.
+// Compilers and instantiation trust a module further than a host of foreign code can.
+// Thirty bytes can declare four thousand million local variables or a table of a hundred
+// million entries. A hundred kilobytes of nested blocks can keep an optimising compiler
+// busy for a minute. Everything in this package is bounded by the module's length: it
+// believes no count that the remaining bytes do not carry.
 //
-// What compiling takes is estimated as the compiler works, and not by size alone:
-// instructions by a table of what each takes; reads of locals by the basic blocks
-// they are searched for in; calls by the globals that may have changed behind them;
-// functions by the types and globals that the module has. Each term was measured. A
-// search for modules that take more than is estimated is among the tests of the
-// package above: WADDLE_SEARCH=1h go test -run TestSearchCompileCosts -timeout 2h.
+// The estimates of what compiling takes follow how the compiler works, not size alone.
+// They count instructions by a table of costs; reads of locals by the basic blocks that
+// the compiler searches for them; calls by the globals that they may have changed;
+// functions by the types and globals of the module. Each term was measured. A test of
+// the package above searches for modules that take more than the estimate:
+// WADDLE_SEARCH=1h go test -run TestSearchCompileCosts -timeout 2h.
 //
-// Every number that an instruction names is checked: of a local, global, function,
-// type, label, segment, lane. The types of operands are not: that is the compiler's
-// work, and it does it. A module that passes is thus not yet valid.
+// The package checks every index in an instruction: of a local, global, function, type,
+// label, segment or lane. It does not check the types of operands, which the compiler
+// does. So a module that passes is not yet valid.
 package preflight

@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// Why a module is refused. Every error of this package is one of these under
+// Reasons to refuse a module. Every error of this package is one of these under
 // [errors.Is].
 var (
 	ErrNotWasm   = wasmbin.ErrNotWasm

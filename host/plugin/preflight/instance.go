@@ -1,8 +1,8 @@
 package preflight
 
-// What an instance takes of the host's memory for each item that its module
-// declares, in bytes, as measured of wazero's compiler and rounded up. The module
-// pays a byte or none for most of them.
+// How many bytes of the host's memory an instance takes for each item that its module
+// declares, as measured with wazero's compiler and rounded up. Most of these items take
+// a byte of the module or none.
 const (
 	sizeOfEntry    = 8  // of a table
 	sizeOfElement  = 44 // an entry of an element segment: what a table's entry points to
@@ -10,12 +10,12 @@ const (
 	sizeOfGlobal   = 96
 	sizeOfImport   = 48
 	sizeOfExport   = 16 // a table notes who exports it
-	sizeOfFunction = 40 // only where code is interpreted
+	sizeOfFunction = 40 // only if the code is interpreted
 )
 
-// InstanceSize estimates how many bytes one instance takes in the host beside its
-// linear memory, for all that the module has declared: the table, elements,
-// globals, segments, imports. Functions count if the code is interpreted.
+// InstanceSize estimates how many bytes of the host's memory one instance takes beside
+// its linear memory, for everything that the module declares: table, elements, globals,
+// segments, imports, exports. Functions count only if the code is interpreted.
 func (m *Module) InstanceSize(interpreted bool) int64 {
 	size := sizeOfElement*int64(m.Elements) + sizeOfSegment*int64(m.ElementSegments+m.Segments) +
 		sizeOfGlobal*int64(m.Globals) + sizeOfImport*int64(len(m.Imports)) + sizeOfExport*int64(len(m.Exports))
@@ -26,8 +26,8 @@ func (m *Module) InstanceSize(interpreted bool) int64 {
 	return size
 }
 
-// TableSize is how many entries the table has, which do not become more. 0 if
-// there is none.
+// TableSize returns how many entries the table has, 0 if there is none. The table cannot
+// grow.
 func (m *Module) TableSize() int64 {
 	if m.Table == nil {
 		return 0

@@ -2,19 +2,19 @@ package preflight
 
 import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
-// cost is what an instruction does to the operand stack, and what it takes to compile.
+// cost is an instruction's effect on the operand stack and the cost of compiling it.
 type cost struct {
-	height int8   // by how much the operand stack changes, where that is the same each time
+	height int8   // by how much the operand stack changes, if always by the same
 	work   uint16 // units of [Module.CompileCost]
-	memory uint16 // bytes while its function is compiled
+	memory uint16 // bytes that compiling takes
 	code   uint16 // bytes of machine code
 	usable bool   // by a guest
 }
 
-// costs are those of all instructions that a guest may use.
+// costs has all instructions that a guest may use.
 var costs [wasmbin.Opcodes]cost
 
-// What instructions take was measured in rows of each. A unit of work is a
+// The costs of instructions, measured in long rows of each. A unit of work is a
 // twenty-five millionth of a second.
 var (
 	free    = cost{work: 2, memory: 32}
@@ -32,7 +32,7 @@ var (
 	choose  = cost{work: 150, memory: 3000, code: 40}     // select, of vectors too
 	fill    = cost{work: 3300, memory: 33_000, code: 500} // memory.fill, which becomes a loop
 	branch  = cost{work: 50, memory: 4500, code: 30}
-	round   = cost{work: 90, memory: 6500, code: 40}  // loop, which looks at the deadline
+	round   = cost{work: 90, memory: 6500, code: 40}  // loop, which checks the deadline
 	fork    = cost{work: 110, memory: 6000, code: 30} // if
 	enter   = cost{work: 25, memory: 1000, code: 10}
 	vector  = cost{work: 200, memory: 4500, code: 60}
@@ -73,7 +73,7 @@ func init() {
 	set(0x40, 0x40, direct, 0)   // memory.grow
 	set(0x41, 0x42, number, 1)   // constants
 	set(0x43, 0x44, simple, 1)   //
-	set(0x45, 0xc4, simple, -1)  // operations with two operands, but for those that follow
+	set(0x45, 0xc4, simple, -1)  // operations with two operands, except those below
 	set(0x45, 0x45, simple, 0)   // i32.eqz
 	set(0x50, 0x50, simple, 0)   // i64.eqz
 	set(0x67, 0x69, simple, 0)   // clz, ctz, popcnt
@@ -97,8 +97,8 @@ func init() {
 	set(wasmbin.OpMemoryFill, wasmbin.OpMemoryFill, fill, -3) //
 	set(wasmbin.OpElemDrop, wasmbin.OpElemDrop, bulk, 0)      //
 
-	// Of most the stack is taken to be as high as before, which is right for one
-	// operand and too much for two.
+	// Most are taken to leave the stack as high as before. That is right for one operand
+	// and too high for two.
 	v := wasmbin.Vector
 	set(v(0), v(255), vector, 0)
 	set(v(0), v(10), access, 0)                                     // loads

@@ -1,7 +1,7 @@
 package preflight
 
-// Limits bound what a module may contain. Those that are 0 have the value that
-// [DefaultLimits] gives them.
+// Limits bound what a module may contain. A field that is 0 has the value of
+// [DefaultLimits].
 type Limits struct {
 	Module    int // bytes of the whole binary
 	Types     int // function types
@@ -12,30 +12,29 @@ type Limits struct {
 	Exports   int
 	Elements  int // entries of all element segments
 	Segments  int // data segments
-	Table     int // entries that the table has at first
-	Name      int // bytes of a name of an import or export
+	Table     int // entries of the table
+	Name      int // bytes of the name of an import or export
 	Body      int // bytes of one function
 	Locals    int // locals of one function
 	Depth     int // nested blocks of one function
 	Branches  int // blocks and branches of one function
 
-	// AllLocals bounds the locals, parameters and results of all functions
-	// together, which a module declares at almost no cost in bytes.
+	// AllLocals bounds the locals, parameters and results of all functions together.
+	// Declaring them takes almost no bytes of a module.
 	AllLocals int
 	// CompileCost bounds the estimate of the time that compiling all functions takes; see
 	// [Module.CompileCost].
 	CompileCost int64
-	// CompileMemory bounds the estimate of the bytes that compiling takes: the most
-	// costly function, all types, and the code that comes of the module; see
-	// [Module.CompileMemory].
+	// CompileMemory bounds the estimate of the bytes that compiling takes, for the most
+	// costly function, all types and the resulting code; see [Module.CompileMemory].
 	CompileMemory int64
 }
 
-// DefaultLimits are well above what toolchains make: a Go program of 11 MB with
-// net/http and crypto/tls uses a third of CompileCost and of CompileMemory, and less of
-// the others, but for Segments, where Go's linker itself stops at 100,000. What
-// passes takes wazero's compiler 30 seconds of one core as it is estimated, and
-// less than a minute whatever it is.
+// DefaultLimits returns limits that are well above what toolchains make. A Go program of
+// 11 MB with net/http and crypto/tls uses a third of CompileCost and of CompileMemory,
+// and less of the others except Segments, where Go's linker stops at 100,000. A module
+// within the limits takes wazero's compiler 30 seconds of one core by the estimate, and
+// less than a minute whatever it contains.
 func DefaultLimits() Limits {
 	return Limits{
 		Module:    32 << 20,
@@ -60,7 +59,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// orDefault fills in what is 0.
+// orDefault replaces each 0 by the default.
 func (l Limits) orDefault() Limits {
 	d := DefaultLimits()
 	for _, f := range []struct{ at, to *int }{

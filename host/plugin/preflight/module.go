@@ -18,7 +18,7 @@ const (
 // Equal to another.
 type Signature = wasmbin.FuncType
 
-// Kind is what an import or export is.
+// Kind is the kind of an import or export.
 type Kind = wasmbin.Kind
 
 // The kinds, in their binary form.
@@ -30,15 +30,14 @@ const (
 	KindTag      = wasmbin.KindTag
 )
 
-// Import is something the module wants from its host. Signature is set for
-// functions.
+// Import is an item that the module wants from its host. Signature is set for functions.
 type Import struct {
 	Module, Name string
 	Kind         Kind
 	Signature    Signature
 }
 
-// Export is something the module offers. Signature is set for functions.
+// Export is an item that the module offers. Signature is set for functions.
 type Export struct {
 	Name      string
 	Kind      Kind
@@ -56,8 +55,8 @@ type Table struct {
 	Min, Max int64
 }
 
-// Section is one section's place in the module. ID is that of the binary
-// format; Name is set for custom sections.
+// Section is the place of one section in the module. ID is its number in the binary
+// format. Name is set for custom sections.
 type Section struct {
 	ID           byte
 	Name         string
@@ -76,31 +75,31 @@ type Module struct {
 	Mutable  int  // globals that can be set
 	Start    bool // has a start section
 
-	Functions       int // defined here, imports not counted
+	Functions       int // of the module's own, without imports
 	Elements        int // entries of all element segments
 	ElementSegments int
 	Segments        int   // data segments
 	DataSize        int64 // bytes of all data segments
 	CodeSize        int64 // bytes of all function bodies
 	Locals          int64 // locals, parameters and results of all functions
-	Largest         Body  // of each property, the largest that any function has
+	Largest         Body  // the largest value of each property over all functions
 	CompileCost     int64 // estimate of the time that compiling takes, in units of which a core does 25 million a second
 	CompileMemory   int64 // estimate of the bytes that compiling takes
 	CustomSize      int64 // bytes of all custom sections
 	TypeCount       int
 	Producers       []Producer // as the module says
 
-	// Incomplete tells that reading ended before the module did. What is
-	// here is then right as far as it goes.
+	// Incomplete says that reading ended before the module did. The outline is then
+	// right as far as it goes.
 	Incomplete bool
 
 	exportsRead            bool
 	types                  []Signature
-	functionTypes          []uint32 // of imports and then of the module's own
+	functionTypes          []uint32 // of imports, then of the module's own functions
 	codes                  int
-	memories               int // imports counted, as in the two that follow
+	memories               int // including imports, as tables
 	tables                 int
-	frames                 []frame // used for one function after the other
+	frames                 []frame // reused by one function after another
 	reads                  reads
 	mutable                []bool // of the module's own globals
 	dataCount              int64  // as the section says
@@ -112,8 +111,8 @@ type Module struct {
 	importedGlobals        int
 }
 
-// ExportsRead tells whether Exports is the whole list, which it may not be of
-// a module that is Incomplete.
+// ExportsRead reports whether Exports is the whole list. In an Incomplete module it may
+// not be.
 func (m *Module) ExportsRead() bool { return m.exportsRead }
 
 // Export returns the export of that name, or nil.

@@ -2,8 +2,8 @@ package preflight
 
 import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
-// names checks the custom section of names, which a runtime reads for its stack
-// traces and whose counts it believes.
+// names checks the custom section of names. A runtime reads it for stack traces and
+// believes its counts.
 func (r *reader) names(l *Limits) {
 	for r.More() {
 		id, content := r.Section()
@@ -22,7 +22,7 @@ func (r *reader) names(l *Limits) {
 				sub.nameMap(l)
 			}
 		default:
-			continue // of the extended name section; skipped by its size
+			continue // part of the extended name section, skipped by its size
 		}
 		if sub.End(); sub.Err != nil {
 			r.Err = sub.Err

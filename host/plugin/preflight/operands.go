@@ -2,21 +2,21 @@ package preflight
 
 import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 
-// operands follows the height of the operand stack and, along with it, the basic
-// blocks that the compiler makes. Of valid code the heights are right or too much;
-// code that is not valid is never compiled.
+// operands follows the height of the operand stack and the basic blocks that the
+// compiler makes. For valid code the heights are right or too high. Invalid code is
+// never compiled.
 type operands struct {
 	height int
 	frames []frame
-	dead   int // blocks that began behind a branch, in which nothing is compiled
+	dead   int // nested blocks that began after a branch, in which nothing is compiled
 	ended  bool
 
-	// How many blocks stand one behind the other up to this one, each of which has
-	// one predecessor. The compiler goes back through them in search of the value
-	// of a local, and keeps nothing of what it finds.
+	// chain counts consecutive basic blocks up to this one, each with one predecessor.
+	// The compiler goes back through them to find the value of a local, and does not
+	// keep what it finds.
 	chain int
-	depth int // how many basic blocks dominate this one, or more
-	known int // loads and stores whose addresses are remembered to have been checked
+	depth int // at least how many basic blocks dominate this one
+	known int // loads and stores whose addresses the compiler knows to be checked
 	body  *Body
 }
 
@@ -25,23 +25,23 @@ type frame struct {
 	base            int // height below the block's parameters
 	params, results int
 	loop            bool
-	isIf, second    bool // it was begun by an if, whose else has come
-	loops           int  // how deep loops that go round are nested in it
+	isIf, second    bool // an if began it; its else has come
+	loops           int  // how deep the loops that branch back are nested in it
 
-	// The branches to the block's end, or to its beginning if it is a loop.
-	ways        int   // how many
-	walk, chain int64 // their chains altogether, and the last of them
-	known       int   // the least that any of them knows
-	depth       int   // the least that any of them has
+	// Of the branches to the block's end, or to its beginning if it is a loop:
+	ways        int   // their number
+	walk, chain int64 // the sum of their chains, and the last one
+	known       int   // the least of them
+	depth       int   // the least of them
 
-	// Where an if began.
+	// Values at the beginning of an if.
 	chainBefore, knownBefore, depthBefore int
 }
 
 func (s *operands) move(by int) {
 	s.height += by
 	if n := len(s.frames); n > 0 {
-		// Behind a branch the stack may be taken to hold anything.
+		// After a branch the stack may hold anything.
 		s.height = max(s.height, s.frames[n-1].base)
 	}
 }
@@ -65,7 +65,7 @@ func (s *operands) enter(t Signature, op wasmbin.Opcode) {
 	s.height = base + len(t.Params)
 }
 
-// step goes on to another basic block, which so many others dominate.
+// step goes on to another basic block, which depth others dominate.
 func (s *operands) step(depth int) {
 	s.body.Known += int64(s.known)
 	s.body.Climbs += int64(depth)
@@ -73,7 +73,7 @@ func (s *operands) step(depth int) {
 	s.depth = depth
 }
 
-// come notes a branch from here.
+// come records a branch from here.
 func (f *frame) come(s *operands) {
 	if f.ways == 0 || s.known < f.known {
 		f.known = s.known
@@ -86,7 +86,7 @@ func (f *frame) come(s *operands) {
 	f.walk += f.chain
 }
 
-// branch notes branches to a label, each from a basic block of its own.
+// branch records a branch to a label, from a basic block of its own.
 func (s *operands) branch(label uint32) {
 	if uint64(label) >= uint64(len(s.frames)) || s.ended {
 		return
@@ -98,7 +98,7 @@ func (s *operands) branch(label uint32) {
 	}
 }
 
-// gives is how many values the innermost block takes and gives.
+// gives returns how many parameters and results the innermost block has.
 func (s *operands) gives() int {
 	f := s.frames[len(s.frames)-1]
 	return f.params + f.results
@@ -132,7 +132,7 @@ func (s *operands) leave() {
 	defer func() { s.body.Meets += int64(f.ways) * int64(f.ways) }()
 	s.body.Loops = max(s.body.Loops, f.loops)
 	if n == 0 {
-		return // and nothing is read behind the function
+		return // nothing is read after the function
 	}
 	if parent := &s.frames[n-1]; parent.loop {
 		parent.loops = max(parent.loops, f.loops+1)
@@ -140,7 +140,7 @@ func (s *operands) leave() {
 		parent.loops = max(parent.loops, f.loops)
 	}
 	if f.loop {
-		// The block behind has one predecessor, which is the end of the loop.
+		// The next block has one predecessor, the end of the loop.
 		s.body.Merges += f.walk
 		s.step(s.depth + 1)
 		s.chain++
@@ -168,7 +168,7 @@ func (s *operands) leave() {
 	}
 }
 
-// round notes an instruction that becomes a loop.
+// round records an instruction that becomes a loop.
 func (s *operands) round() {
 	if s.ended {
 		return
@@ -181,10 +181,10 @@ func (s *operands) round() {
 	s.chain = 0
 }
 
-// end notes that nothing runs behind this instruction.
+// end records that nothing after this instruction runs.
 func (s *operands) end() { s.ended = true }
 
-// call takes the parameters and gives the results, of which it returns the number.
+// call takes the parameters, gives the results, and returns the number of both.
 func (s *operands) call(t Signature) int {
 	s.move(-len(t.Params))
 	s.move(len(t.Results))

@@ -1,19 +1,19 @@
 package preflight
 
-// Producer is what a toolchain says of itself in the custom section "producers".
-// It says what it likes: nothing may depend on it but words for people.
+// Producer is what a toolchain says of itself in the custom section "producers". It may
+// say anything, so nothing but text for people may depend on it.
 type Producer struct {
 	Field         string // "language", "processed-by" or "sdk"
 	Name, Version string
 }
 
-// What is read of the section; toolchains write a few lines.
+// Bounds on what is read of the section. Toolchains write a few lines.
 const (
 	maxProducers    = 32
 	maxProducerText = 256
 )
 
-// producers reads the section as far as it is one.
+// producers reads the section as far as it is well formed.
 func (r *reader) producers() (found []Producer) {
 	for fields := r.U32(); fields > 0 && r.Err == nil; fields-- {
 		field := r.name(maxProducerText)

@@ -8,8 +8,7 @@ import (
 
 // reader walks over a part of the module.
 //
-// There are two ways to refuse: Err, after which nothing more can be read, and
-// refuse, after which reading goes on.
+// There are two ways to refuse a module. Err ends the reading. After refuse it goes on.
 type reader struct {
 	wasmbin.Walker
 	reasons *reasons
@@ -19,13 +18,13 @@ func newReader(r wasmbin.Reader, found *reasons) reader {
 	return reader{wasmbin.NewWalker(r), found}
 }
 
-// reasons are why a module is refused, each once.
+// reasons are the reasons to refuse a module, each once.
 type reasons struct {
 	all  []error
 	seen map[string]bool
 }
 
-// maxReasons bounds the list: a module may have as many faults as bytes.
+// maxReasons bounds the list, since a module may have as many faults as bytes.
 const maxReasons = 100
 
 func (s *reasons) add(err error) {
@@ -39,27 +38,27 @@ func (s *reasons) add(err error) {
 	s.all = append(s.all, err)
 }
 
-// place adds where they were found to the reasons from number first on.
+// place adds to the reasons from index first on where they were found.
 func (s *reasons) place(first int, where string) {
 	for i, err := range s.all[first:] {
 		s.all[first+i] = fmt.Errorf("%w (%s)", err, where)
 	}
 }
 
-// refuse notes a reason that does not keep the rest from being read.
+// refuse records a reason after which reading can go on.
 func (r *reader) refuse(err error) {
 	if r.Err == nil {
 		r.reasons.add(err)
 	}
 }
 
-// sub gives the next n bytes as a reader of their own.
+// sub returns a reader of the next n bytes.
 func (r *reader) sub(n uint32) reader { return newReader(r.Sub(n), r.reasons) }
 
 // count reads the length of a vector whose items take at least one byte each.
 func (r *reader) count(what string, limit int) int { return r.counted(what, r.U32(), limit) }
 
-// counted checks a length that has been read, and returns it.
+// counted checks and returns a length that has been read.
 func (r *reader) counted(what string, n uint32, limit int) int {
 	if r.Err == nil && uint64(n) > uint64(limit) {
 		r.Err = tooBig(what, int64(n), int64(limit))

@@ -1,9 +1,9 @@
 package preflight
 
-// reads counts the different locals and globals that a function reads. It is used
-// for one function after the other, so that most of them cost no memory.
+// reads counts the different locals and globals that a function reads. One function
+// after another uses it, so most functions take no memory.
 type reads struct {
-	function        uint32 // number of the function
+	function        uint32 // a number for the function
 	locals, globals []uint32
 	found, declared int
 }
@@ -19,7 +19,7 @@ func (r *reads) global(n uint32, declared int) { r.note(&r.globals, n, declared)
 
 func (r *reads) count() int { return r.found }
 
-// note marks one with the number of the function that reads it.
+// note marks a local or global with the number of the function that reads it.
 func (r *reads) note(marks *[]uint32, n uint32, declared int) {
 	if uint64(n) >= uint64(declared) {
 		return
