@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -134,8 +135,10 @@ func TestSettings(t *testing.T) {
 			{"max_records", "4x", "must be"},
 			{"max_records", "1000000000", "must be"},
 			{"max_records", "18446744073709551620", "must be"},
+			{"max_records", strings.Repeat("7", 600), "must be"},
+			{strings.Repeat("m", 600), "4", "is unknown"},
 		} {
-			t.Run(c.name+"="+c.value, func(t *testing.T) {
+			t.Run(start(c.name)+"="+start(c.value), func(t *testing.T) {
 				config := quiet()
 				config.Shards = 4
 				config.GuestConfig = map[string]string{c.name: c.value}
@@ -146,12 +149,30 @@ func TestSettings(t *testing.T) {
 					return
 				}
 				require.ErrorIs(t, err, plugin.ErrOpen)
-				require.ErrorContains(t, err, "the setting "+c.name)
+				require.ErrorContains(t, err, "the setting "+start(c.name))
+				if c.name == "max_records" {
+					require.ErrorContains(t, err, `is "`+start(c.value))
+					require.ErrorContains(t, err, `": must be`)
+				}
 				require.ErrorContains(t, err, c.says)
 			})
 		}
 	})
 }
+
+// TestSmallMemoryLimit: languages whose runtimes need memory of their own refuse less.
+func TestSmallMemoryLimit(t *testing.T) {
+	for language, limit := range map[string]int64{"go": 7 << 20, "assemblyscript": 2 << 20} {
+		config := quiet()
+		config.MemoryLimit = limit
+		_, err := plugin.OpenFile(t.Context(), file(language), config)
+		require.ErrorIs(t, err, plugin.ErrOpen, language)
+		require.ErrorContains(t, err, fmt.Sprintf(`the setting memory_limit is "%d": must be at least `, limit), language)
+	}
+}
+
+// start returns as much of a text as a message must show.
+func start(text string) string { return text[:min(len(text), 100)] }
 
 func TestMaxRecords(t *testing.T) {
 	eachGuest(t, func(t *testing.T, file string) {

@@ -162,12 +162,16 @@ static void put(struct record *r) {
 
 // ---- Settings ---------------------------------------------------------------
 
-// refuse returns INVALID and says which setting is the reason.
-static int64_t refuse(const char *name, const char *why) {
-	static char message[256] = "the setting ";
-	size_t used = strlen("the setting "), room = sizeof message - 1;
-	for (; *name && used < room / 2; name++) message[used++] = *name;
-	for (; *why && used < room; why++) message[used++] = *why;
+// refuse returns INVALID and says which setting is wrong, what its value is, if that is
+// not NULL, and why. It shows the first 100 bytes of the name and of the value.
+static int64_t refuse(const char *name, const char *value, const char *why) {
+	static char message[512];
+	const char *const parts[] = {"the setting ", name, value ? " is \"" : " ", value ? value : "", value ? "\": " : "", why};
+	size_t used = 0;
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		const char *part = parts[i];
+		for (size_t n = 0; part[n] && n < 100; n++) message[used++] = part[n];
+	}
 	message[used] = 0;
 	return fail(INVALID, message);
 }
@@ -197,14 +201,14 @@ EXPORT("session_open") int64_t session_open(const char *config, uint32_t length)
 		} else if (strcmp(name, "shards") == 0) {
 			shards = number(value);
 		} else if (strcmp(name, "shard") != 0 && strcmp(name, "memory_limit") != 0 && strncmp(name, "host_", 5) != 0) {
-			return refuse(name, " is unknown: this engine has max_records");
+			return refuse(name, NULL, "is unknown: this engine has max_records");
 		}
 	}
 	if (most) {
 		// It is for all shards together, and this instance is one of them.
 		max_records = shards ? number(most) / shards : 0;
 		if (max_records == 0) {
-			return refuse("max_records", " must be a whole number up to 999999999, and at least 1 for each shard");
+			return refuse("max_records", most, "must be a whole number up to 999999999, and at least 1 for each shard");
 		}
 	}
 	return 0;

@@ -60,7 +60,8 @@ func (e *engine) Open(config *guest.Config) error {
 		config.Refuse("max_records", "must be a whole number up to 999999999, and at least 1 for each shard")
 	}
 	if limit < runtimeSize+least {
-		return guest.Fail(guest.ErrInvalid, "memory_limit is too small: must be at least 8 MiB for each shard, since a store in Go needs that")
+		config.Refuse("memory_limit", "must be at least 8 MiB for each shard, since a store in Go needs that")
+		return nil
 	}
 
 	// When Go runs out of memory it crashes. Its garbage collector lets the heap

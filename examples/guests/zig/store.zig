@@ -180,14 +180,14 @@ fn open(config: []const u8) Error!void {
         } else if (!std.mem.eql(u8, setting, "shard") and !std.mem.eql(u8, setting, "memory_limit") and
             !std.mem.startsWith(u8, setting, "host_"))
         {
-            return refuse(setting, "is unknown: this engine has max_records");
+            return refuse(&.{ setting, " is unknown: this engine has max_records" });
         }
     }
     if (most) |text| {
         // It is for all shards together, and this instance is one of them.
         max_records = (number(text) orelse 0) / (shards orelse std.math.maxInt(usize));
         if (max_records == 0) {
-            return refuse("max_records", "must be a whole number up to 999999999, and at least 1 for each shard");
+            return refuse(&.{ "max_records is \"", text, "\": must be a whole number up to 999999999, and at least 1 for each shard" });
         }
     }
 }
@@ -210,11 +210,18 @@ fn number(text: []const u8) ?usize {
     return if (n > 0) n else null;
 }
 
-fn refuse(setting: []const u8, why: []const u8) Error {
-    var buffer: [256]u8 = undefined;
-    const shown = setting[0..@min(setting.len, 100)];
-    const message = std.fmt.bufPrint(&buffer, "the setting {s} {s}", .{ shown, why }) catch why;
-    return fail(error.Invalid, message);
+/// Says what is wrong with a setting. Of each part it shows the first 100 bytes.
+fn refuse(parts: []const []const u8) Error {
+    const start = "the setting ";
+    var message: [512]u8 = undefined;
+    message[0..start.len].* = start.*;
+    var used: usize = start.len;
+    for (parts) |part| {
+        const shown = part[0..@min(part.len, 100)];
+        @memcpy(message[used..][0..shown.len], shown);
+        used += shown.len;
+    }
+    return fail(error.Invalid, message[0..used]);
 }
 
 // ---- Records ----------------------------------------------------------------

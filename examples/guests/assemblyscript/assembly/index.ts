@@ -62,26 +62,33 @@ export function session_open(config: usize, length: i32): i64 {
   }
   let most: string | null = null;
   let shards: i64 = 1;
-  let limit: i64 = 64 << 20;
+  let memory = "67108864"; // bytes
   for (let i = 0; i < parts.length; i += 2) {
     const name = parts[i], value = parts[i + 1];
     if (name == "max_records") most = value;
     else if (name == "shards") shards = number(value, 9);
-    else if (name == "memory_limit") limit = number(value, 10);
+    else if (name == "memory_limit") memory = value;
     else if (name != "shard" && !name.startsWith("host_")) {
-      return fail(INVALID, "the setting " + name + " is unknown: this engine has max_records");
+      return fail(INVALID, "the setting " + name.slice(0, 100) + " is unknown: this engine has max_records");
     }
   }
   if (most != null) {
     // It is for all shards together, and this instance is one of them.
     maxRecords = shards > 0 ? <i32>(number(most, 9) / shards) : 0;
     if (maxRecords < 1) {
-      return fail(INVALID, "the setting max_records must be a whole number up to 999999999, and at least 1 for each shard");
+      return refuse("max_records", most, "must be a whole number up to 999999999, and at least 1 for each shard");
     }
   }
-  maxBytes = (limit - 3 * <i64>MAX_VALUE) / 3;
-  if (maxBytes <= 0) return fail(INVALID, "memory_limit is less than 4 MiB for each shard, which a store in AssemblyScript needs");
+  maxBytes = (number(memory, 10) - 3 * <i64>MAX_VALUE) / 3;
+  if (maxBytes <= 0) {
+    return refuse("memory_limit", memory, "must be at least 4 MiB for each shard, since a store in AssemblyScript needs that");
+  }
   return 0;
+}
+
+/** Says what the value of a setting is, of which it shows the start, and why it is wrong. */
+function refuse(name: string, value: string, why: string): i64 {
+  return fail(INVALID, "the setting " + name + ' is "' + value.slice(0, 100) + '": ' + why);
 }
 
 /** A whole number from 1 on, or 0 for anything else. */

@@ -82,7 +82,7 @@ impl Store {
                         "shards" => shards = number(value),
                         "shard" | "memory_limit" => {}
                         _ if name.starts_with("host_") => {}
-                        _ => return Err(refuse(name, "is unknown: this engine has max_records")),
+                        _ => return Err(refuse(&[name, " is unknown: this engine has max_records"])),
                     }
                 }
                 _ => return Err(fail(Error::Invalid, malformed)),
@@ -92,7 +92,10 @@ impl Store {
             // It is for all shards together, and this instance is one of them.
             self.max_records = match (number(most), shards) {
                 (Some(most), Some(shards)) if most >= shards => most / shards,
-                _ => return Err(refuse("max_records", "must be a whole number up to 999999999, and at least 1 for each shard")),
+                _ => {
+                    let why = "\": must be a whole number up to 999999999, and at least 1 for each shard";
+                    return Err(refuse(&["max_records is \"", most, why]));
+                }
             }
         }
         Ok(())
@@ -362,8 +365,13 @@ fn full() -> Error {
     fail(Error::NoSpace, "the store is full: raise max_records or the memory limit")
 }
 
-fn refuse(name: &str, why: &str) -> Error {
-    fail(Error::Invalid, &["the setting", name, why].join(" "))
+/// Says what is wrong with a setting. Of each part it shows the first 100 characters.
+fn refuse(parts: &[&str]) -> Error {
+    let mut message = String::from("the setting ");
+    for part in parts {
+        message.extend(part.chars().take(100));
+    }
+    fail(Error::Invalid, &message)
 }
 
 /// A whole number from 1 on, of up to nine digits.
