@@ -151,7 +151,7 @@ func (r *reader) body(m *Module, l *Limits, self Signature) (b Body) {
 			s.move(int(c.height))
 			b.Accesses++
 			s.known++
-			b.Lookups += 2 * int64(s.chain) // for the begin and the end of the memory
+			b.Lookups += 2 * int64(s.chain) // for the beginning and end of the memory
 		default:
 			r.immediates(m)
 			s.move(int(c.height))

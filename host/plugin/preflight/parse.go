@@ -7,7 +7,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// SectionName returns the name of a section's number.
+// SectionName returns the name of the section of that number.
 func SectionName(id byte) string { return wasmbin.SectionName(id) }
 
 // Parse returns the outline of a module, or the first of the reasons to refuse it. The
