@@ -31,12 +31,15 @@ import (
 const unsaved = "/data/unsaved"
 
 // remembers returns what the instance answers without a look at the directory.
-func (e *engine) remembers(key []byte) (value []byte, err error, ok bool) {
-	known, seen := e.seen[string(key)]
+func (e *engine) remembers(key []byte, now int64) (value []byte, err error, ok bool) {
+	known, ok := e.seen[string(key)]
 	switch {
-	case e.fault == "caches_values" && known != nil:
-		return known, nil, true
-	case e.fault == "caches_absence" && seen && known == nil:
+	case e.fault == "caches_values" && known.value != nil:
+		if guest.Expired(known.expires, now) {
+			return nil, guest.ErrNotFound, true
+		}
+		return known.value, nil, true
+	case e.fault == "caches_absence" && ok && known.value == nil:
 		return nil, guest.ErrNotFound, true
 	case e.fault == "deletes_here" && e.deleted[string(key)]:
 		return nil, guest.ErrNotFound, true
@@ -44,16 +47,16 @@ func (e *engine) remembers(key []byte) (value []byte, err error, ok bool) {
 	return nil, nil, false
 }
 
-// remember keeps what was read or written.
-func (e *engine) remember(key, value []byte, err error) {
-	if err != nil {
-		value = nil
-	} else if value == nil {
-		value = []byte{}
-	}
+// seen is what an instance read or wrote last under a key.
+type seen struct {
+	value   []byte // nil for nothing
+	expires int64
+}
+
+func (e *engine) remember(key, value []byte, expires int64) {
 	switch e.fault {
 	case "caches_values", "caches_absence", "compares_here":
-		e.seen[string(key)] = slices.Clone(value)
+		e.seen[string(key)] = seen{slices.Clone(value), expires}
 	}
 }
 
@@ -76,7 +79,7 @@ func (e *engine) write(w guest.Write) error {
 	delete(e.deleted, string(w.Key))
 	delete(e.expiries, string(w.Key))
 	e.own[string(w.Key)] = true
-	e.remember(w.Key, w.Value, nil)
+	e.remember(w.Key, append([]byte{}, w.Value...), w.Expires)
 	switch e.fault {
 	case "save_own":
 		if err := os.WriteFile(e.unsaved(path(w.Key)), nil, 0o600); err != nil {
@@ -91,7 +94,7 @@ func (e *engine) write(w guest.Write) error {
 func (e *engine) remove(key []byte) error {
 	delete(e.own, string(key))
 	delete(e.expiries, string(key))
-	e.remember(key, nil, guest.ErrNotFound)
+	e.remember(key, nil, 0)
 	if e.fault == "deletes_here" {
 		e.deleted[string(key)] = true
 		return nil

@@ -27,8 +27,8 @@ type engine struct {
 	shard         string
 
 	// What only a guest with a fault keeps in the instance.
-	own      map[string]bool   // the records that this instance wrote
-	seen     map[string][]byte // what it read or wrote last, nil for nothing
+	own      map[string]bool // the records that this instance wrote
+	seen     map[string]seen
 	expiries map[string]int64
 	deleted  map[string]bool
 }
@@ -36,7 +36,7 @@ type engine struct {
 func (e *engine) Open(c *guest.Config) error {
 	e.logs, e.touches = c.Bool("log", false), c.Bool("touch", true)
 	e.fault, e.shard = c.String("fault", ""), c.String("shard", "0")
-	e.own, e.seen = make(map[string]bool), make(map[string][]byte)
+	e.own, e.seen = make(map[string]bool), make(map[string]seen)
 	e.expiries, e.deleted = make(map[string]int64), make(map[string]bool)
 	for _, name := range []string{dir, unsaved} {
 		if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -57,11 +57,13 @@ func (e *engine) log(word string) {
 
 func (e *engine) Get(key []byte, now int64) ([]byte, error) {
 	e.log("get")
-	if value, err, ok := e.remembers(key); ok {
+	if value, err, ok := e.remembers(key, now); ok {
 		return value, err
 	}
-	_, value, err := e.read(key, now)
-	e.remember(key, value, err)
+	expires, value, err := e.read(key, now)
+	if err == nil || errors.Is(err, guest.ErrNotFound) {
+		e.remember(key, value, expires)
+	}
 	return value, err
 }
 
@@ -74,7 +76,7 @@ func (e *engine) Set(w guest.Write) error {
 		found := err == nil
 		if e.fault == "compares_here" {
 			if known, ok := e.seen[string(w.Key)]; ok {
-				old, found = known, known != nil
+				old, found = known.value, known.value != nil && !guest.Expired(known.expires, w.Now)
 			}
 		}
 		if err := w.Check(old, found); err != nil {
@@ -100,6 +102,7 @@ func (e *engine) Touch(key []byte, expires, now int64) error {
 		if err != nil {
 			return err
 		}
+		e.remember(key, value, expires)
 		if e.fault == "touches_here" {
 			e.expiries[string(key)] = expires
 			return nil
