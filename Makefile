@@ -21,11 +21,17 @@ TOOLS := $(CURDIR)/.ci/tools/go.mod
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-# Tests in raced packages that compile large modules. The race detector makes
-# wazero's compiler, which has one goroutine here, six times slower.
-COMPILE := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
+# Tests in raced packages that keep one goroutine busy: they compile large modules, or
+# run a guest for as long as it may. The race detector makes that six times slower and
+# has nothing to find.
+ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
 
-.PHONY: help run test vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
+# How many tests and checks run side by side. Some wait for a disk or for time, so there
+# is one more than there are cores. A make that cannot keep their output apart, such as
+# that of macOS, runs one at a time.
+JOBS ?= $(if $(filter output-sync,$(.FEATURES)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),1)
+
+.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -35,6 +41,7 @@ help:
 	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json'
 	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
+	@echo 'make check           runs all that a change must pass, JOBS at a time; .ci/run also installs what that needs'
 	@echo 'make vet lint cross  runs go vet and gofmt; staticcheck; go vet for all platforms'
 	@echo 'make vuln apidiff    finds known vulnerabilities that are called; compares the Go API with the last tag'
 	@echo 'make arm64 windows   runs some tests on an emulated arm64 (needs qemu-user) and Windows (needs wine64)'
@@ -62,23 +69,80 @@ run:
 # that run in one thread. The race detector costs minutes there and finds nothing.
 UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines$$|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools$$
 
-test:
-ifeq ($(RACE),)
-	@echo 'SKIPPED: the race detector, which needs a C compiler'
-endif
-	@# Some tests build programs, which the test cache does not track.
-	@set -e; for module in $(MODULES); do ( \
-	  cd $$module; all=$$($(GO) list ./...); \
-	  raced=$$(echo "$$all" | grep -vE '$(UNRACED)' || true); rest=$$(echo "$$all" | grep -E '$(UNRACED)' || true); \
-	  if [ -n "$$raced" ]; then echo "== $$module, with the race detector"; $(GO) test -timeout 30m $(RACE) -skip '$(COMPILE)' $$raced; fi; \
-	  if [ -n "$$rest" ]; then echo "== $$module, tests in one thread or in other programs"; $(GO) test -timeout 30m -count=1 $$rest; fi; \
-	); done
-	@echo '== tests that compile large modules'
-	@$(GO) test -timeout 30m -run '$(COMPILE)' ./host/plugin
+# The tests are jobs: "make test/host/session" runs those of a package of the root
+# module, "make test/examples" those of another module. Each of these packages is a job
+# of its own, since it takes half a minute or more; test/others is the rest of the root
+# module. The jobs that take longest come first, so that none is left alone at the end.
+LONG := host/plugin host/storetest/plugintest host/internal/e2e host/session host/cmd/waddle/internal/project \
+        guest/engines/keyfolder host/storetest guest host/cmd/waddle guest/engines/keyfolder/folder
+TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session guest/engines/internal/fusetest \
+        host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
+        .ci/tools guest/engines/keyfolder/folder host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
+
+test: built
+	@.ci/jobs $(JOBS) $(TESTS)
+
+# All that a change must pass. What compiles for the same system is kept apart: commands
+# that run side by side would compile the same code twice.
+CHECKS := $(TESTS) cross verify-guests lint vet verify-mutants verify-engines vuln arm64 windows apidiff verify-fixtures
+check: built tools
+	@.ci/jobs $(JOBS) $(CHECKS)
+
+# $(1) packages, $(2) those of them to leave out. Sets raced and rest.
+define split
+all=$$($(GO) list $(1)) || exit 1; $(if $(2),all=$$(echo "$$all" | grep -vE '$(2)');) \
+raced=$$(echo "$$all" | grep -vE '$(UNRACED)') || true; rest=$$(echo "$$all" | grep -E '$(UNRACED)') || true
+endef
+
+# $(1) packages, $(2) their title, $(3) those to leave out. Some of the unraced tests
+# build programs, which the test cache does not track. "make vet" vets more than a test
+# would. A make that is run by a test must not take itself for a part of this one.
+define run-tests
+unset MAKEFLAGS MFLAGS; failed=; $(call split,$(1),$(3)); \
+if [ -n "$$raced" ]; then \
+  echo '== $(2), $(if $(RACE),with the race detector,SKIPPED: the race detector$(comma) which needs a C compiler)'; \
+  $(GO) test -vet=off -timeout 30m $(RACE) -skip '$(ONE_THREAD)' $$raced || failed=1; \
+fi; \
+if [ -n "$$rest" ]; then \
+  echo '== $(2), tests in one thread or in other programs'; \
+  $(GO) test -vet=off -timeout 30m -count=1 $$rest || failed=1; \
+fi; \
+test -z "$$failed"
+endef
+comma := ,
+
+# Compiles what the test programs consist of. Jobs that run side by side would each
+# compile it, for they do not wait for each other. A package that does not compile is
+# reported by its test.
+built:
+	@for module in $(MODULES); do ( cd $$module; $(call split,./...); \
+	  test -z "$$raced" || $(GO) list -e -export -deps -test $(RACE) $$raced; \
+	  test -z "$$rest" || $(GO) list -e -export -deps -test $$rest; \
+	) >/dev/null 2>&1 || true; done
+
+PACKAGE_TESTS := $(addprefix test/,$(LONG))
+MODULE_TESTS  := $(addprefix test/,$(filter-out .,$(MODULES)))
+.PHONY: $(PACKAGE_TESTS) $(MODULE_TESTS) test/others test/one-thread test/small
+
+$(PACKAGE_TESTS): test/%:
+	@$(call run-tests,./$*,$*)
+
+$(MODULE_TESTS): test/%:
+	@cd $*; $(call run-tests,./...,$*)
+
+empty :=
+test/others:
+	@$(call run-tests,./...,the other packages of the root module,/waddle/($(subst $(empty) $(empty),|,$(strip $(LONG))))$$)
+
+test/one-thread:
+	@echo '== host/plugin, tests in one thread'
+	@$(GO) test -vet=off -timeout 30m -run '$(ONE_THREAD)' ./host/plugin
+
+test/small:
 	@echo '== the suite over the native store, with the race detector'
-	@$(GO) test $(RACE) -run '^TestMemory$$' ./host/storetest
+	@$(GO) test -vet=off $(RACE) -run '^TestMemory$$' ./host/storetest
 	@echo '== guest, as authors build it for development'
-	@$(GO) test -short -tags waddle_debug ./guest
+	@$(GO) test -vet=off -short -tags waddle_debug ./guest
 
 # $(1) packages, $(2) flags. Vets them for the system that GOOS names, without their
 # tests, which do not build for every system that the packages build for.
@@ -103,6 +167,10 @@ vet:
 # for tests and runs on the tests' systems.
 GUESTS         := ./guest ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
 EXAMPLE_GUESTS := ./custom/store ./guests/go
+
+# Checks and tests that run at the same time use these and must find them up to date.
+tools: bin/tools/staticcheck
+	@$(GO) build -modfile=$(TOOLS) -o bin/tools/ golang.org/x/vuln/cmd/govulncheck golang.org/x/exp/cmd/apidiff
 
 bin/tools/staticcheck: .ci/tools/go.mod .ci/tools/go.sum
 	@$(GO) build -modfile=$(TOOLS) -o $@ honnef.co/go/tools/cmd/staticcheck
