@@ -1,8 +1,6 @@
 package plugin
 
 import (
-	"time"
-
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -15,7 +13,7 @@ func (inst *instance) Initialize() error {
 	if !inst.machine.exports.has(exportInitialize) {
 		return nil
 	}
-	return inst.run(exportInitialize, inst.machine.openLimit)
+	return inst.run(exportInitialize, inst.machine.openAllowed)
 }
 
 // Describe implements protocol.Instance.
@@ -23,7 +21,7 @@ func (inst *instance) Describe() ([]byte, error) {
 	if !inst.machine.exports.has(exportDescribe) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(exportDescribe, inst.machine.openLimit); err != nil {
+	if err := inst.run(exportDescribe, inst.machine.openAllowed); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
@@ -31,21 +29,21 @@ func (inst *instance) Describe() ([]byte, error) {
 
 // Open implements protocol.Instance.
 func (inst *instance) Open(pairs []byte) error {
-	limit := inst.machine.openLimit
-	if err := inst.ensure(len(pairs), limit); err != nil {
+	allowed := inst.machine.openAllowed
+	if err := inst.ensure(len(pairs), allowed); err != nil {
 		return err
 	}
 	inst.mem.Write(inst.buffer, pairs)
-	return inst.finish(exportOpen, limit, uint64(inst.buffer), uint64(len(pairs)))
+	return inst.finish(exportOpen, allowed, uint64(inst.buffer), uint64(len(pairs)))
 }
 
 // Get implements protocol.Instance.
 func (inst *instance) Get(key []byte, now store.Millis) ([]byte, error) {
-	limit := inst.machine.callLimit()
-	if err := inst.put(key, nil, limit); err != nil {
+	allowed := inst.machine.callAllowed()
+	if err := inst.put(key, nil, allowed); err != nil {
 		return nil, err
 	}
-	if err := inst.run(exportGet, limit, uint64(inst.buffer), uint64(len(key)), uint64(now)); err != nil {
+	if err := inst.run(exportGet, allowed, uint64(inst.buffer), uint64(len(key)), uint64(now)); err != nil {
 		return nil, err
 	}
 	return inst.result(abi.MaxValue)
@@ -53,11 +51,11 @@ func (inst *instance) Get(key []byte, now store.Millis) ([]byte, error) {
 
 // Set implements protocol.Instance.
 func (inst *instance) Set(w store.Write) error {
-	limit := inst.machine.callLimit()
-	if err := inst.put(w.Key, w.Value, limit); err != nil {
+	allowed := inst.machine.callAllowed()
+	if err := inst.put(w.Key, w.Value, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportSet, limit, uint64(inst.buffer), uint64(len(w.Key)),
+	return inst.finish(exportSet, allowed, uint64(inst.buffer), uint64(len(w.Key)),
 		uint64(inst.buffer)+uint64(len(w.Key)), uint64(len(w.Value)),
 		uint64(w.Expires), uint64(w.Now), uint64(w.Expect))
 }
@@ -67,30 +65,30 @@ func (inst *instance) Touch(key []byte, expires, now store.Millis) error {
 	if !inst.machine.exports.has(exportTouch) {
 		return protocol.Absent
 	}
-	limit := inst.machine.callLimit()
-	if err := inst.put(key, nil, limit); err != nil {
+	allowed := inst.machine.callAllowed()
+	if err := inst.put(key, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportTouch, limit, uint64(inst.buffer), uint64(len(key)), uint64(expires), uint64(now))
+	return inst.finish(exportTouch, allowed, uint64(inst.buffer), uint64(len(key)), uint64(expires), uint64(now))
 }
 
 // Delete implements protocol.Instance.
 func (inst *instance) Delete(key []byte, now store.Millis) error {
-	limit := inst.machine.callLimit()
-	if err := inst.put(key, nil, limit); err != nil {
+	allowed := inst.machine.callAllowed()
+	if err := inst.put(key, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportDelete, limit, uint64(inst.buffer), uint64(len(key)), uint64(now))
+	return inst.finish(exportDelete, allowed, uint64(inst.buffer), uint64(len(key)), uint64(now))
 }
 
 // Clear implements protocol.Instance.
 func (inst *instance) Clear(now store.Millis) error {
-	return inst.finish(exportClear, inst.machine.callLimit(), uint64(now))
+	return inst.finish(exportClear, inst.machine.callAllowed(), uint64(now))
 }
 
 // Save implements protocol.Instance.
 func (inst *instance) Save(now store.Millis) error {
-	return inst.finish(exportSave, inst.machine.callLimit(), uint64(now))
+	return inst.finish(exportSave, inst.machine.callAllowed(), uint64(now))
 }
 
 // Sweep implements protocol.Instance.
@@ -107,7 +105,7 @@ func (inst *instance) someOf(f export, most int, now store.Millis) (int64, error
 	if !inst.machine.exports.has(f) {
 		return 0, protocol.Absent
 	}
-	if err := inst.run(f, inst.machine.callLimit(), uint64(now), uint64(most)); err != nil {
+	if err := inst.run(f, inst.machine.callAllowed(), uint64(now), uint64(most)); err != nil {
 		return 0, err
 	}
 	return inst.number()
@@ -127,7 +125,7 @@ func (inst *instance) chunk(f export, cursor int64, now store.Millis) (next int6
 	if !inst.machine.exports.has(f) {
 		return 0, nil, protocol.Absent
 	}
-	if err := inst.run(f, inst.machine.callLimit(), uint64(cursor), uint64(now)); err != nil {
+	if err := inst.run(f, inst.machine.callAllowed(), uint64(cursor), uint64(now)); err != nil {
 		return 0, nil, err
 	}
 	b, err := inst.result(maxChunk)
@@ -146,14 +144,14 @@ func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error
 	if !inst.machine.exports.has(exportRestore) {
 		return protocol.Absent
 	}
-	limit := inst.machine.callLimit()
+	allowed := inst.machine.callAllowed()
 	if opening {
-		limit = inst.machine.openLimit
+		allowed = inst.machine.openAllowed
 	}
-	if err := inst.put(list, nil, limit); err != nil {
+	if err := inst.put(list, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportRestore, limit, uint64(inst.buffer), uint64(len(list)), uint64(now))
+	return inst.finish(exportRestore, allowed, uint64(inst.buffer), uint64(len(list)), uint64(now))
 }
 
 // Stats implements protocol.Instance.
@@ -161,15 +159,15 @@ func (inst *instance) Stats() ([]byte, error) {
 	if !inst.machine.exports.has(exportStats) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(exportStats, inst.machine.callLimit()); err != nil {
+	if err := inst.run(exportStats, inst.machine.callAllowed()); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
 }
 
 // finish makes a call whose only result is success.
-func (inst *instance) finish(f export, limit time.Duration, params ...uint64) error {
-	if err := inst.run(f, limit, params...); err != nil {
+func (inst *instance) finish(f export, allowed bounds, params ...uint64) error {
+	if err := inst.run(f, allowed, params...); err != nil {
 		return err
 	}
 	_, err := inst.number()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -18,8 +19,8 @@ import (
 type codeKey struct {
 	module  [sha256.Size]byte
 	dir     string          // "" for memory only
-	mode    string          // how calls are limited; it is compiled in
 	rewrite rewrite.Options // what is added to the module before it is compiled
+	debug   bool            // it knows its source lines
 	runtime runtimeKind
 }
 
@@ -91,6 +92,7 @@ func (c *code) release() error {
 type compiled struct {
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
+	numbers []string // of functions that were added, as in a trace
 }
 
 // loading says how the code was obtained.
@@ -136,10 +138,18 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 
 // compile rewrites and compiles the module and returns where the code came from.
 func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
-	wasm, _, err := rewrite.Module(b.wasm, c.key.rewrite)
+	wasm, report, err := rewrite.Module(b.wasm, c.key.rewrite)
 	if err != nil {
 		return "", err
 	}
+	if c.key.rewrite.Meter {
+		ctx = hooked(ctx, report.Hook)
+	}
+	defer func() {
+		if err == nil {
+			c.compiled.numbers = []string{fmt.Sprintf("$%d", report.Hook), fmt.Sprintf("$%d", report.Entry)}
+		}
+	}()
 	source = sourceCompiled
 	var disk *codeDir
 	var cache wazero.CompilationCache
@@ -180,11 +190,11 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 	return source, nil
 }
 
-// build compiles wasm, what has been made of the module, on one goroutine: it can recover from a panic of wazero's compiler
-// there, and could not on a worker of the compiler. The memory limit of an instance is
+// build compiles wasm, which was made of the module, on one goroutine: it can recover
+// from a panic of wazero's compiler there, and could not on a worker of the compiler. The memory limit of an instance is
 // not compiled in; [linearMemory] enforces it.
 func (c *code) build(ctx context.Context, b *checked, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
-	config := limitConfig(runtimeConfig(c.key.runtime), c.key.mode).WithMemoryLimitPages(maxPages)
+	config := runtimeConfig(c.key.runtime).WithDebugInfoEnabled(c.key.debug).WithMemoryLimitPages(maxPages)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}

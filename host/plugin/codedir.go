@@ -20,8 +20,8 @@ import (
 
 // codeDir keeps the compiled code of one module below the cache directory:
 //
-//	<SHA-256 of the module>-<mode>-<rewriting>/wazero-…/…   wazero's own files
-//	<SHA-256 of the module>-<mode>-<rewriting>/sums         the sealed files
+//	<SHA-256 of the module>-<kind>-<rewriting>/wazero-…/…   wazero's own files
+//	<SHA-256 of the module>-<kind>-<rewriting>/sums         the sealed files
 //
 // wazero runs the code that it finds there and believes most of its numbers. A file
 // that was cut short or damaged would end the process, so only files whose checksum is
@@ -73,7 +73,14 @@ func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 // all its options stands for it, and of its version.
 func (k codeKey) name() string {
 	rewriting := sha256.Sum256(fmt.Appendf(nil, "%d %+v", rewrite.Version, k.rewrite))
-	return fmt.Sprintf("%x-%s-%x", k.module, k.mode, rewriting[:4])
+	kind := "plain"
+	switch {
+	case k.rewrite.Meter:
+		kind = "metered"
+	case k.debug:
+		kind = "debug"
+	}
+	return fmt.Sprintf("%x-%s-%x", k.module, kind, rewriting[:4])
 }
 
 // prepare makes the directory, and removes files that are not sealed.

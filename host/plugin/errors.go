@@ -16,7 +16,10 @@ import (
 var (
 	ErrTrap     = protocol.ErrTrap     // the guest trapped
 	ErrExit     = protocol.ErrExit     // the guest exited
-	ErrDeadline = protocol.ErrDeadline // the guest exceeded its deadline
+	ErrDeadline = protocol.ErrDeadline // the guest ran for longer than its deadline
+	ErrFuel     = protocol.ErrFuel     // the guest used more fuel in a call than it may
+	ErrDepth    = protocol.ErrDepth    // the guest's calls were nested too deep
+	ErrRate     = protocol.ErrRate     // the guest has used its fuel faster than it may
 	ErrMemory   = protocol.ErrMemory   // the guest pointed outside its memory
 	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
 	ErrBackoff  = protocol.ErrBackoff  // the guest is in backoff after a failure
@@ -37,7 +40,7 @@ var (
 type Error struct {
 	Plugin string
 	Op     string // "get", "set", …; "open" if an instance could not be opened
-	Shard  int
+	Shard  int    // -1 if the operation was refused before it had one
 
 	// Code is the guest's answer, or 0 if it did not answer.
 	Code abi.Code
@@ -59,8 +62,13 @@ type Error struct {
 	ExitCode uint32
 	// RetryAfter is the time until the shard gets a new instance, if it has none
 	// because the instance failed in this operation or, for ErrBackoff, in an earlier
-	// one.
+	// one. For ErrRate it is the time until the guest may compute again.
 	RetryAfter time.Duration
+	// Allowed and Used are a bound that a call exceeded and what it had used by then:
+	// nanoseconds for ErrDeadline, units of fuel for ErrFuel, and bytes of stack for
+	// ErrDepth. For ErrRate they are the units that the guest may use per second, and
+	// those that it has used beyond that.
+	Allowed, Used int64
 }
 
 // RetryIn implements [store.Delayed].
@@ -68,6 +76,9 @@ func (e *Error) RetryIn() time.Duration { return e.RetryAfter }
 
 // Error describes the failure in one line, without Trace and Output.
 func (e *Error) Error() string {
+	if e.Shard == protocol.NoShard {
+		return fmt.Sprintf("plugin %s: %s: %s", e.Plugin, e.Op, e.what())
+	}
 	return fmt.Sprintf("plugin %s: %s in shard %d: %s", e.Plugin, e.Op, e.Shard, e.what())
 }
 

@@ -34,12 +34,12 @@ func Example() {
 	// true
 }
 
-// A guest is not trusted unless the config says so: each call has a deadline. Its fault
+// A guest is not trusted unless the config says so: each call has bounds. Exceeding one
 // is an error of one operation.
 func Example_untrusted() {
 	ctx := context.Background()
 	p, err := plugin.OpenFile(ctx, "testdata/hostile.wasm", plugin.Config{
-		Deadline: 100 * time.Millisecond, Shards: 1, NoCache: true, Logger: quiet().Logger,
+		Fuel: 1_000_000, Shards: 1, NoCache: true, Logger: quiet().Logger,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -49,9 +49,9 @@ func Example_untrusted() {
 	const loops = 2 // this guest does what the time says
 	_, err = p.Get(ctx, []byte("key"), loops)
 	fmt.Println(err)
-	fmt.Println(errors.Is(err, store.ErrUnavailable), errors.Is(err, plugin.ErrDeadline))
+	fmt.Println(errors.Is(err, store.ErrUnavailable), errors.Is(err, plugin.ErrFuel))
 	// Output:
-	// plugin hostile.wasm: get in shard 0: the guest exceeded its deadline
+	// plugin hostile.wasm: get in shard 0: the guest exceeded its fuel: a call used 1000001 units: may use 1000000
 	// true true
 }
 

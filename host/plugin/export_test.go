@@ -38,11 +38,13 @@ func (p *Plugin) SetSetting(name, value string) {
 }
 
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
-func (p *Plugin) SetDeadline(d time.Duration) { p.machine.limit.Store(int64(d)) }
+func (p *Plugin) SetDeadline(d time.Duration) {
+	p.machine.allowed.Store(&bounds{fuel: p.config.Fuel, time: d})
+}
 
 // Deadlines are how long a call may take, and a step of opening; 0 for no bound.
 func (p *Plugin) Deadlines() (call, open time.Duration) {
-	return p.machine.callLimit(), p.machine.openLimit
+	return p.machine.callAllowed().time, p.machine.openAllowed.time
 }
 
 // Rounds is how often a host has done what goes on beside operations.

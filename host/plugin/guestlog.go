@@ -129,7 +129,6 @@ const maxStreamWrite = 64 << 10
 
 // Write implements io.Writer for wazero's fd_write.
 func (s *stream) Write(p []byte) (int, error) {
-	s.inst.checkDeadline()
 	n := min(len(p), wasi.MaxTransfer)
 	p = p[:n]
 	if n > maxStreamWrite {
@@ -149,6 +148,7 @@ func (s *stream) Write(p []byte) (int, error) {
 			s.line = append(s.line, part[:min(len(part), room)]...)
 		}
 		if end >= 0 {
+			s.inst.charge(lineFuel)
 			s.flush()
 		}
 	}

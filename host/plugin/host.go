@@ -95,8 +95,9 @@ func waddleFunction(name string, call api.GoModuleFunc, params ...api.ValueType)
 // name ends with "_", by how their names begin. A name after "-" is left out.
 func wasiFunctions() func(names ...string) []hostFunction {
 	all := wasi.Functions(wasi.Hooks{
-		Before: func(ctx context.Context) { instanceOf(ctx).checkDeadline() },
-		Sleep:  func(ctx context.Context, d time.Duration) { instanceOf(ctx).sleep(int64(d)) },
+		Before: func(ctx context.Context, w wasi.Work) { instanceOf(ctx).enter(w) },
+		After:  func(ctx context.Context) { instanceOf(ctx).leave() },
+		Sleep:  func(ctx context.Context, d time.Duration) { instanceOf(ctx).sleep(d) },
 	})
 	return func(names ...string) (picked []hostFunction) {
 		for _, f := range all {
@@ -120,7 +121,6 @@ func wasiFunctions() func(names ...string) []hostFunction {
 // Faults that a function of the host finds. It panics with them, and wazero turns the
 // panic into a trap. The instance tells these traps from the guest's own.
 var (
-	errOverrun    = errors.New("the deadline passed within a function of the host")
 	errBadPointer = errors.New("the guest gave a function of the host a region outside its memory")
 	errNotGranted = errors.New("the guest called a function of the host that the plugin is not granted")
 )
@@ -133,7 +133,7 @@ func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{})
 // hostLog is log (level, ptr, len i32) -> ().
 func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	inst := instanceOf(ctx)
-	inst.checkDeadline()
+	inst.charge(callFuel + lineFuel + int64(uint32(stack[2]))/bytesPerFuel)
 	text := region(mod, uint32(stack[1]), uint32(stack[2]))
 	inst.machine.log.line(logLevel(int32(uint32(stack[0]))), inst.shard, logSource, text)
 }
@@ -141,7 +141,7 @@ func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 // hostFail is fail (ptr, len i32) -> ().
 func hostFail(ctx context.Context, mod api.Module, stack []uint64) {
 	inst := instanceOf(ctx)
-	inst.checkDeadline()
+	inst.charge(callFuel + int64(uint32(stack[1]))/bytesPerFuel)
 	text := region(mod, uint32(stack[0]), uint32(stack[1]))
 	inst.message = append(inst.message[:0], printable.Cut(text, abi.MaxMessage)...)
 }
@@ -160,11 +160,12 @@ func region(mod api.Module, ptr, length uint32) []byte {
 // random is the source of random_get.
 type random struct{ inst *instance }
 
-// maxRandom is how many random bytes Read draws between two checks of the deadline.
+// maxRandom is how many random bytes Read draws, and charges for, at a time.
 const maxRandom = 64 << 10
 
 // Read implements io.Reader. It returns at most maxRandom bytes.
 func (r random) Read(p []byte) (int, error) {
-	r.inst.checkDeadline()
-	return rand.Read(p[:min(len(p), maxRandom)])
+	p = p[:min(len(p), maxRandom)]
+	r.inst.charge(int64(len(p)) / randomBytesPerFuel)
+	return rand.Read(p)
 }

@@ -20,15 +20,19 @@ import (
 
 // machine is what all instances of a plugin share.
 type machine struct {
-	compiled  *compiled
-	exports   exports             // of the guest
-	granted   permissions         // what the plugin may do, whoever else runs the same code
-	config    wazero.ModuleConfig // what instances have in common
-	files     wazero.FSConfig     // nil for none
-	log       *guestLog
-	limit     atomic.Int64  // of the call of an operation, a time.Duration; 0 for none
-	openLimit time.Duration // of each call that opens an instance, 0 for none
-	debug     bool          // wazero reads the debug sections
+	compiled *compiled
+	exports  exports             // of the guest
+	granted  permissions         // what the plugin may do, whoever else runs the same code
+	config   wazero.ModuleConfig // what instances have in common
+	files    wazero.FSConfig     // nil for none
+	log      *guestLog
+	debug    bool // wazero reads the debug sections
+
+	// meters is nil for a trusted guest. allowed bounds the call of an operation, and
+	// openAllowed each call that opens an instance.
+	meters      *meters
+	allowed     atomic.Pointer[bounds]
+	openAllowed bounds
 
 	budgets     *budgets // of the host
 	memoryLimit uint64   // of one instance
@@ -41,7 +45,12 @@ func (m *machine) prepare() {
 		WithStartFunctions())
 }
 
-func (m *machine) callLimit() time.Duration { return time.Duration(m.limit.Load()) }
+func (m *machine) callAllowed() bounds {
+	if m.meters == nil {
+		return bounds{}
+	}
+	return *m.allowed.Load()
+}
 
 // instance is one running guest: the [protocol.Instance] that wazero runs.
 type instance struct {
@@ -57,9 +66,9 @@ type instance struct {
 	entry api.Function
 	stack [1 + maxParams]uint64 // the number and the parameters of a call, and its result
 
-	buffer, bufferSize uint32    // the exchange buffer
-	message            []byte    // what the guest said by fail in this call
-	deadline           time.Time // of this call, zero for none
+	buffer, bufferSize uint32 // the exchange buffer
+	message            []byte // what the guest said by fail in this call
+	meter              *meter // nil for a trusted guest
 	slept              time.Duration
 	stdout, stderr     stream
 	tail               tail
@@ -86,6 +95,14 @@ func (inst *instance) Output() string { return printable.CleanLines(string(inst.
 // Memory implements protocol.Instance.
 func (inst *instance) Memory() int64 { return int64(inst.mem.Size()) }
 
+// Fuel implements protocol.Instance.
+func (inst *instance) Fuel() uint64 {
+	if inst.meter == nil {
+		return 0
+	}
+	return inst.meter.used
+}
+
 func (inst *instance) instantiate() error {
 	ctx := experimental.WithMemoryAllocator(inst.ctx, experimental.MemoryAllocatorFunc(
 		func(_, most uint64) experimental.LinearMemory {
@@ -108,6 +125,9 @@ func (inst *instance) instantiate() error {
 	}
 	inst.mem = inst.mod.Memory()
 	inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
+	if inst.machine.meters != nil {
+		inst.meter = newMeter(inst.mod, inst.machine.meters, inst.shard)
+	}
 	return nil
 }
 
@@ -123,16 +143,16 @@ const (
 
 // ensure makes the exchange buffer at least n bytes large. It checks a buffer once,
 // when it gets it: the memory never shrinks.
-func (inst *instance) ensure(n int, limit time.Duration) error {
+func (inst *instance) ensure(n int, allowed bounds) error {
 	if uint64(n) <= uint64(inst.bufferSize) {
 		return nil
 	}
 	size := uint32(max(n, min(2*int(inst.bufferSize), maxBuffer), minBuffer))
-	ptr, err := inst.callAlloc(size, limit)
+	ptr, err := inst.callAlloc(size, allowed)
 	if err == nil && ptr == 0 && size > uint32(n) {
 		// That was more than the call needs.
 		size = uint32(n)
-		ptr, err = inst.callAlloc(size, limit)
+		ptr, err = inst.callAlloc(size, allowed)
 	}
 	if err != nil {
 		return err
@@ -149,15 +169,15 @@ func (inst *instance) ensure(n int, limit time.Duration) error {
 }
 
 // callAlloc asks the guest for a buffer. Doing so invalidates the previous one.
-func (inst *instance) callAlloc(size uint32, limit time.Duration) (ptr uint32, err error) {
+func (inst *instance) callAlloc(size uint32, allowed bounds) (ptr uint32, err error) {
 	inst.buffer, inst.bufferSize = 0, 0
-	err = inst.run(exportAlloc, limit, uint64(size))
+	err = inst.run(exportAlloc, allowed, uint64(size))
 	return uint32(inst.stack[0]), err
 }
 
 // put writes a key, followed by a value, into the exchange buffer.
-func (inst *instance) put(key, value []byte, limit time.Duration) error {
-	if err := inst.ensure(len(key)+len(value), limit); err != nil {
+func (inst *instance) put(key, value []byte, allowed bounds) error {
+	if err := inst.ensure(len(key)+len(value), allowed); err != nil {
 		return err
 	}
 	inst.mem.Write(inst.buffer, key)
@@ -211,6 +231,9 @@ func (inst *instance) answer(r int64) error {
 
 // Close implements protocol.Instance.
 func (inst *instance) Close() {
+	if inst.meter != nil {
+		inst.meter.settle()
+	}
 	if inst.mod != nil {
 		_ = inst.mod.Close(context.Background()) // nothing in it can fail
 	}

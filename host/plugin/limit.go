@@ -3,100 +3,69 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/sys"
+
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
-// Modes of limiting calls. The limit is compiled into the guest's code, so the modes
-// share no code.
-const (
-	modeTrusted  = "plain"   // not at all
-	modeDeadline = "closing" // wazero checks at every loop whether the instance was closed
-
-	// debugSuffix ends the mode of code that knows its source lines.
-	debugSuffix = "-debug"
-)
-
-func (s *resolved) mode() string {
-	mode := modeTrusted
-	if s.Deadline > 0 {
-		mode = modeDeadline
-	}
-	if s.DebugInfo {
-		mode += debugSuffix
-	}
-	return mode
-}
-
-// rewriting says what is added to a module before it is compiled: whatever the
-// config, each guest gets few segments and one function that calls its exports.
+// rewriting says what is added to a guest before it is compiled: few segments and one
+// function that calls its exports, whatever the config; and meters unless it is trusted.
 func (s *resolved) rewriting() rewrite.Options {
-	return rewrite.Options{MergeData: true, Entry: contractNames}
-}
-
-// limitConfig sets up the runtime for a mode.
-func limitConfig(config wazero.RuntimeConfig, mode string) wazero.RuntimeConfig {
-	mode, debug := strings.CutSuffix(mode, debugSuffix)
-	return config.WithCloseOnContextDone(mode == modeDeadline).WithDebugInfoEnabled(debug)
+	return rewrite.Options{MergeData: true, Entry: contractNames, Meter: !s.Trusted}
 }
 
 // run is the one place that enters guest code. It returns nil, or a fault, after
-// which the instance must not be used. limit 0 is for trusted guests.
-func (inst *instance) run(f export, limit time.Duration, params ...uint64) error {
+// which the instance must not be used. A guest without a meter has no bounds.
+func (inst *instance) run(f export, allowed bounds, params ...uint64) error {
 	inst.stack[0] = uint64(f)
 	copy(inst.stack[1:], params)
 	inst.message, inst.slept = inst.message[:0], 0
-	if limit == 0 {
-		if err := inst.call(inst.ctx); err != nil {
+	if inst.meter == nil {
+		if err := inst.call(); err != nil {
 			return inst.fault(err)
 		}
 		return nil
 	}
-	// The client's context is not the parent of this one: wazero closes the
-	// instance when this one is done.
-	ctx, cancel := context.WithTimeout(inst.ctx, limit)
-	inst.deadline = time.Now().Add(limit)
-	err := inst.call(ctx)
-	inst.deadline = time.Time{}
-	cancel()
+	inst.meter.begin(allowed)
+	err := inst.call()
+	inst.meter.end()
 	if err != nil {
 		return inst.fault(err)
 	}
 	return nil
 }
 
-func (inst *instance) call(ctx context.Context) error {
+func (inst *instance) call() error {
 	if !inst.machine.debug {
-		return inst.entry.CallWithStack(ctx, inst.stack[:])
+		return inst.entry.CallWithStack(inst.ctx, inst.stack[:])
 	}
 	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return inst.entry.CallWithStack(ctx, inst.stack[:]) })
+	return guarded(func() error { return inst.entry.CallWithStack(inst.ctx, inst.stack[:]) })
 }
 
-// checkDeadline ends the call if its time is up. Functions of the host call it,
-// since nothing else interrupts them or loopless code that calls them.
-func (inst *instance) checkDeadline() {
-	if !inst.deadline.IsZero() && time.Now().After(inst.deadline) {
-		panic(errOverrun)
-	}
-}
-
-// maxSleep is how long a guest may sleep in one call.
-const maxSleep = time.Millisecond
-
-func (inst *instance) sleep(ns int64) {
-	inst.checkDeadline()
-	d := min(time.Duration(ns), maxSleep-inst.slept)
-	if d > 0 {
-		inst.slept += d
-		time.Sleep(d)
-	}
+// hooked returns a context to compile a metered module with: its hook gives Go control.
+// The hook is called when fuel or stack has run out, and tells the meter of the
+// instance.
+func hooked(ctx context.Context, hook uint32) context.Context {
+	return experimental.WithFunctionListenerFactory(ctx, experimental.FunctionListenerFactoryFunc(
+		func(f api.FunctionDefinition) experimental.FunctionListener {
+			if f.Index() != hook {
+				return nil
+			}
+			return experimental.FunctionListenerFunc(
+				func(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
+					instanceOf(ctx).meter.next()
+				})
+		}))
 }
 
 const (
@@ -104,17 +73,15 @@ const (
 	maxTrace = 8192
 )
 
-// fault turns an error of wazero into a fault. An exit has no trace, and neither has
-// a deadline that passed in the guest's own code.
+// fault turns an error of wazero into a fault. An exit has no trace.
 func (inst *instance) fault(err error) *protocol.Fault {
 	var exit *sys.ExitError
+	var over *exceeded
 	message, trace, _ := strings.Cut(err.Error(), "\nwasm stack trace:\n")
-	trace = cleanTrace(trace)
+	trace = inst.machine.compiled.cleanTrace(trace)
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == sys.ExitCodeDeadlineExceeded && inst.machine.callLimit() > 0:
-		return &protocol.Fault{Kind: ErrDeadline}
-	case errors.Is(err, errOverrun):
-		return &protocol.Fault{Kind: ErrDeadline, Trace: trace}
+	case errors.As(err, &over):
+		return &protocol.Fault{Kind: over.kind, Message: over.text(), Trace: trace, Allowed: over.allowed, Used: over.used}
 	case errors.As(err, &exit):
 		return &protocol.Fault{Kind: ErrExit, ExitCode: exit.ExitCode()}
 	case errors.Is(err, errNotGranted):
@@ -129,27 +96,47 @@ func (inst *instance) fault(err error) *protocol.Fault {
 	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
 }
 
+// exceeded is a bound that a call has exceeded. The call panics with it, and wazero
+// turns it into the call's error.
+type exceeded struct {
+	kind          error
+	allowed, used int64
+	waiting       bool // in functions of the host
+}
+
+func (e *exceeded) Error() string { return e.kind.Error() + ": " + e.text() }
+
+func (e *exceeded) text() string {
+	switch {
+	case e.kind == ErrFuel:
+		return fmt.Sprintf("a call used %d units: may use %d", e.used, e.allowed)
+	case e.kind == ErrDepth:
+		return fmt.Sprintf("they take %d bytes of stack: may take %d", e.used, e.allowed)
+	case e.waiting:
+		return fmt.Sprintf("a call waited for %v in functions of the host: may wait for %v", roundly(e.used), time.Duration(e.allowed))
+	}
+	return fmt.Sprintf("a call ran for %v: may run for %v", roundly(e.used), time.Duration(e.allowed))
+}
+
+func roundly(ns int64) time.Duration { return time.Duration(ns).Round(10 * time.Microsecond) }
+
 // cleanTrace returns one function per line, followed by its source lines, if they are
-// known, behind a tab.
-func cleanTrace(trace string) string {
+// known, behind a tab. It leaves out the functions that the host has added.
+func (c *compiled) cleanTrace(trace string) string {
 	var b strings.Builder
 	for line := range strings.Lines(string(printable.Cut([]byte(trace), maxTrace))) {
 		line = strings.TrimPrefix(line, "\t")
 		line = strings.TrimPrefix(line, ".") // it follows the instance's name, which is empty
-		b.WriteString(line)
+		if name, _, _ := strings.Cut(line, "("); !c.added(name) {
+			b.WriteString(line)
+		}
 	}
-	return printable.CleanLines(withoutEntry(b.String()))
+	return strings.TrimSuffix(printable.CleanLines(b.String()), "\n")
 }
 
-// entrySignature ends the line of the function by which an instance is called. No export
-// of the contract has it.
-var entrySignature = "(i32" + strings.Repeat(",i64", maxParams) + ") i64"
-
-// withoutEntry leaves out that function, which is nothing of the guest's. It is the
-// last in a trace that is complete.
-func withoutEntry(trace string) string {
-	if !strings.HasSuffix(trace, entrySignature) {
-		return trace
-	}
-	return trace[:max(strings.LastIndexByte(trace, '\n'), 0)]
+// added reports whether the host has added a function to the module. The name follows
+// that of the module, if it has one, and is a number if the module has no names.
+func (c *compiled) added(name string) bool {
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	return strings.HasPrefix(name, rewrite.ReservedPrefix) || slices.Contains(c.numbers, name)
 }

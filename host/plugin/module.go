@@ -161,7 +161,7 @@ func (b *checked) load(ctx context.Context, s *resolved) (*code, loading, error)
 			s.Logger.Warn("the debug sections are not used", "plugin", s.Name, "error", err)
 		}
 	}
-	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, mode: s.mode(), rewrite: s.rewriting(), runtime: s.Host.runtime()})
+	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, rewrite: s.rewriting(), debug: s.DebugInfo, runtime: s.Host.runtime()})
 	how, err := c.load(ctx, b, func(message string, err error) {
 		s.Logger.Warn(message, "plugin", s.Name, "error", err)
 	})

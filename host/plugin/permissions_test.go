@@ -129,7 +129,7 @@ func TestGrantDoesNotChangeWhatFits(t *testing.T) {
 	m.imports = []specFunction{{module: abi.ModuleName, name: extraFunction, params: []byte{typeI32}}}
 	_, err := plugin.Open(ctx, m.bytes(), config)
 	require.ErrorIs(t, err, plugin.ErrImport)
-	require.ErrorContains(t, err, "a function (i32) -> (), and it is a function () -> ()")
+	require.ErrorContains(t, err, "is imported as a function (i32) -> (): must be a function () -> ()")
 
 	_, err = plugin.Open(ctx, extraGuest(t), specConfigOf(nil))
 	require.ErrorIs(t, err, plugin.ErrImport)

@@ -114,12 +114,11 @@ func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *
 	}
 	p := &Plugin{config: resolved, module: b.outline}
 	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: resolved.Name}
+	p.machine.meters = newMeters(&resolved)
 	p.store = protocol.New(p.protocol(name))
 	p.machine.log = &guestLog{logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
-	p.machine.limit.Store(int64(resolved.Deadline))
-	if resolved.Deadline > 0 {
-		p.machine.openLimit = resolved.OpenDeadline
-	}
+	p.machine.allowed.Store(&bounds{fuel: resolved.Fuel, time: resolved.Deadline})
+	p.machine.openAllowed = bounds{fuel: resolved.OpenFuel, time: resolved.OpenDeadline}
 	p.machine.exports = exportsOf(b.outline)
 	p.machine.granted = resolved.granted
 	p.machine.budgets, p.machine.memoryLimit = resolved.Host.budgets, uint64(resolved.shardLimit)
@@ -164,7 +163,7 @@ func (p *Plugin) protocol(name string) protocol.Config {
 		Admit:       p.admit,
 		Opened:      func(shard int) { p.chores.opened(shard) },
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
-		Queue:       p.config.Deadline > 0,
+		Queue:       !p.config.Trusted,
 		MemoryLimit: p.config.shardLimit,
 		FileBytes:   p.config.fileBytes(),
 		KeepsFiles:  p.config.keepsFiles(),
@@ -178,8 +177,11 @@ func (p *Plugin) protocol(name string) protocol.Config {
 	if p.config.keepsFiles() {
 		c.Writable = p.mounts.present
 	}
-	if p.config.Deadline > 0 {
+	if !p.config.Trusted {
 		c.Sequence = p.config.sequence
+	}
+	if m := p.machine.meters; m != nil && m.allowance != nil {
+		c.Allow = m.allow
 	}
 	return c
 }
@@ -300,8 +302,8 @@ func (p *Plugin) refuse(shard int, err error) error {
 		}
 	case cause.Kind == ErrExit:
 		detail = fmt.Sprintf("it exited with code %d", cause.ExitCode)
-	case cause.Kind == ErrDeadline:
-		detail = fmt.Sprintf("it took longer than %v", p.config.OpenDeadline)
+	case cause.Used > 0: // it exceeded a bound
+		detail = cause.what()
 	}
 	return &LoadError{Plugin: p.config.Name, Kind: ErrOpen, Detail: fmt.Sprintf("shard %d: %s", shard, detail), Err: cause}
 }

@@ -20,11 +20,11 @@ func TestRewritingIsPartOfTheKeyOfCode(t *testing.T) {
 		{Entry: "a"}, {Entry: "a b"}, {Entry: "a", MergeData: true},
 	}
 	for _, o := range options {
-		key := codeKey{mode: modeTrusted, rewrite: o}
+		key := codeKey{rewrite: o}
 		codes[host.acquireCode(key)] = true
 		names[key.name()] = true
 		require.Same(t, host.acquireCode(key), host.acquireCode(key))
-		require.True(t, strings.HasPrefix(key.name(), fmt.Sprintf("%x-%s-", key.module, modeTrusted)), "%s: as prune expects it", key.name())
+		require.True(t, strings.HasPrefix(key.name(), fmt.Sprintf("%x-", key.module)), "%s: as prune expects it", key.name())
 	}
 	require.Len(t, codes, len(options))
 	require.Len(t, names, len(options))
@@ -37,11 +37,11 @@ func TestEveryGuestIsRewritten(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, s.rewriting().MergeData)
 		require.Equal(t, contractNames, s.rewriting().Entry)
+		require.Equal(t, !config.Trusted, s.rewriting().Meter, "untrusted guests are metered always")
 	}
 }
 
-// What an export takes fits into the stack of a call. The function that calls it takes one
-// number more, by which its line in a trace can be told.
+// What an export takes fits into the stack of a call.
 func TestContractFitsTheEntry(t *testing.T) {
 	most := 0
 	for _, c := range contract {

@@ -13,6 +13,7 @@ type OpStats struct {
 	NotFound  uint64 // answers NOT_FOUND: no such session, which is no fault
 	Conflicts uint64 // answers CONFLICT: another request was faster, and the caller tries again
 	Errors    uint64 // failures, and all other error answers
+	Fuel      uint64 // that the calls used, 0 for a trusted guest
 }
 
 func (o *OpStats) add(other OpStats) {
@@ -20,6 +21,7 @@ func (o *OpStats) add(other OpStats) {
 	o.NotFound += other.NotFound
 	o.Conflicts += other.Conflicts
 	o.Errors += other.Errors
+	o.Fuel += other.Fuel
 }
 
 // State is the state of a shard.
@@ -45,6 +47,7 @@ type ShardStats struct {
 	Failures    int    // in a row
 	RetryAfter  time.Duration
 	LastError   string // of the last failure; it stays when the shard runs again
+	Fuel        uint64 // that all calls have used, starting and saving included
 	Ops         map[string]OpStats
 	Counts      Counts // as the guest tells
 }
@@ -61,6 +64,8 @@ type Stats struct {
 
 	Ops             map[string]OpStats // by name of operation, over all shards
 	Calls, Errors   uint64             // of all operations
+	Fuel            uint64             // that all calls have used, 0 for a trusted guest
+	Throttled       uint64             // operations that failed with ErrRate, which Calls does not count
 	Restarts        uint64
 	Backoff         int   // shards in StateBackoff
 	Memory          int64 // bytes that all instances have taken
@@ -80,10 +85,13 @@ func (p *Plugin) Stats() Stats {
 		Ops:             make(map[string]OpStats),
 		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
 		DroppedLogLines: p.machine.log.lost(),
+		Throttled:       p.machine.meters.throttled(),
 	}
 	seen := p.store.Stats()
-	for _, s := range seen {
+	for i, s := range seen {
 		shard := p.shardStats(s)
+		shard.Fuel = p.machine.meters.used(i)
+		out.Fuel += shard.Fuel
 		out.Shards = append(out.Shards, shard)
 		out.Restarts += shard.Restarts
 		out.Memory += shard.Memory

@@ -58,7 +58,6 @@ func TestTrust(t *testing.T) {
 			time.Second, 2 * time.Second, plugin.DefaultMountBytes},
 		{"untrusted, opening", func(c *plugin.Config) { c.OpenDeadline = time.Second }, plugin.DefaultDeadline, time.Second, plugin.DefaultMountBytes},
 		{"trusted", func(c *plugin.Config) { c.Trusted = true }, 0, 0, 0},
-		{"trusted, with a deadline", func(c *plugin.Config) { c.Trusted, c.Deadline = true, time.Minute }, time.Minute, time.Minute, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := quiet()
@@ -74,8 +73,14 @@ func TestTrust(t *testing.T) {
 	}
 	for want, change := range map[string]func(*plugin.Config){
 		"DebugInfo is set for a guest that is not trusted": func(c *plugin.Config) { c.DebugInfo = true },
-		"DebugInfo is set together with a Deadline":        func(c *plugin.Config) { c.DebugInfo, c.Trusted, c.Deadline = true, true, time.Second },
-		"for a trusted guest without a Deadline":           func(c *plugin.Config) { c.Trusted, c.OpenDeadline = true, time.Second },
+		"Deadline is 1s and OpenDeadline 0s for a trusted": func(c *plugin.Config) { c.Trusted, c.Deadline = true, time.Second },
+		"Deadline is 0s and OpenDeadline 1s for a trusted": func(c *plugin.Config) { c.Trusted, c.OpenDeadline = true, time.Second },
+		"Fuel is 1, OpenFuel 0, FuelRate 0 and":            func(c *plugin.Config) { c.Trusted, c.Fuel = true, 1 },
+		"Fuel is 0, OpenFuel 1, FuelRate 0 and":            func(c *plugin.Config) { c.Trusted, c.OpenFuel = true, 1 },
+		"FuelRate -1 and FuelBurst 0 for a trusted":        func(c *plugin.Config) { c.Trusted, c.FuelRate = true, -1 },
+		"FuelRate 0 and FuelBurst 1 for a trusted":         func(c *plugin.Config) { c.Trusted, c.FuelBurst = true, 1 },
+		"Fuel is -1, OpenFuel 0 and FuelBurst 0: must":     func(c *plugin.Config) { c.Fuel = -1 },
+		"FuelBurst is 1 and FuelRate -1, which means no":   func(c *plugin.Config) { c.FuelRate, c.FuelBurst = -1, 1 },
 	} {
 		config := quiet()
 		config.Trusted = false

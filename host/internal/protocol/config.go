@@ -33,6 +33,11 @@ type Config struct {
 	// Fail turns a failure into the error that a caller gets.
 	Fail func(*Failure) error
 
+	// Allow is called before each operation, but not before saves, sweeps and
+	// restores, and between the steps of an enumeration. It returns why the operation
+	// may not be made; the store fills in which it was. Nil allows all.
+	Allow func() *Failure
+
 	// Writable is called before each write; an error that it returns becomes the
 	// write's. Nil means that writing is always possible.
 	Writable func() error

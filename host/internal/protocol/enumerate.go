@@ -21,6 +21,9 @@ func (st *Store) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, e
 	return func(yield func([]byte, error) bool) {
 		extents := st.extents()
 		shards, err := st.parts(ctx)
+		if err == nil {
+			err = st.allowed(opKeys)
+		}
 		if err != nil {
 			yield(nil, err)
 			return
@@ -46,6 +49,9 @@ func (st *Store) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store
 	return func(yield func(store.Record, error) bool) {
 		extents := st.extents()
 		shards, err := st.parts(ctx)
+		if err == nil {
+			err = st.allowed(opSnapshot)
+		}
 		if err != nil {
 			yield(store.Record{}, err)
 			return

@@ -14,7 +14,7 @@ import (
 type Failure struct {
 	Plugin     string
 	Op         string // "get", "set", …; "open" if an instance could not be opened
-	Shard      int
+	Shard      int    // or NoShard
 	Code       abi.Code
 	Kind       error
 	Message    string
@@ -22,7 +22,12 @@ type Failure struct {
 	Output     string
 	ExitCode   uint32
 	RetryAfter time.Duration // until the shard gets a new instance, if it has none
+	Allowed    int64         // as in [Fault]
+	Used       int64
 }
+
+// NoShard is the shard of an operation that was refused before it had one.
+const NoShard = -1
 
 // Text describes the failure in one line.
 func (f *Failure) Text() string {
@@ -34,6 +39,9 @@ func (f *Failure) Text() string {
 		fmt.Fprintf(&b, "the guest exited with code %d", f.ExitCode)
 	case f.Kind == ErrBackoff:
 		fmt.Fprintf(&b, "the guest is in backoff after a failure, next attempt in %v", f.RetryAfter)
+	case f.Kind == ErrRate:
+		fmt.Fprintf(&b, "the guest has used its fuel faster than it may: it may use %d units per second, and may compute again in %v",
+			f.Allowed, f.RetryAfter)
 	default:
 		b.WriteString(strings.TrimPrefix(f.Kind.Error(), "plugin: "))
 	}
@@ -52,6 +60,7 @@ func (st *Store) Failure(op string, shard int, err error) *Failure {
 	switch code, ok := CodeOf(err); {
 	case errors.As(err, &f):
 		e.Kind, e.Message, e.Trace, e.Output, e.ExitCode = f.Kind, f.Message, f.Trace, f.Output, f.ExitCode
+		e.Allowed, e.Used = f.Allowed, f.Used
 	case errors.As(err, &a):
 		e.Code, e.Message = a.Code, a.Message
 	case ok:

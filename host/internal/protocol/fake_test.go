@@ -102,6 +102,7 @@ type fakeInstance struct {
 	shard   int
 	records map[string]store.Record
 	closed  bool
+	fuel    uint64 // 100 for opening, 7 for a get, 11 for a set
 }
 
 func (i *fakeInstance) Initialize() error { return i.f.call("initialize", i.shard) }
@@ -115,6 +116,7 @@ func (i *fakeInstance) Describe() ([]byte, error) {
 }
 
 func (i *fakeInstance) Open([]byte) error {
+	i.fuel += 100
 	if err := i.f.call("open", i.shard); err != nil {
 		return err
 	}
@@ -131,6 +133,7 @@ func (i *fakeInstance) find(key []byte, now store.Millis) (store.Record, bool) {
 }
 
 func (i *fakeInstance) Get(key []byte, now store.Millis) ([]byte, error) {
+	i.fuel += 7
 	if err := i.f.call("get", i.shard); err != nil {
 		return nil, err
 	}
@@ -144,6 +147,7 @@ func (i *fakeInstance) Get(key []byte, now store.Millis) ([]byte, error) {
 }
 
 func (i *fakeInstance) Set(w store.Write) error {
+	i.fuel += 11
 	if err := i.f.call("set", i.shard); err != nil {
 		return err
 	}
@@ -255,6 +259,7 @@ func (i *fakeInstance) Stats() ([]byte, error) {
 }
 
 func (i *fakeInstance) Memory() int64  { return 1 }
+func (i *fakeInstance) Fuel() uint64   { return i.fuel }
 func (i *fakeInstance) Output() string { return "" }
 
 func (i *fakeInstance) Close() {

@@ -146,7 +146,7 @@ func (s *shard) flushAll(inst *runner, now store.Millis, moved func()) error {
 		if err != nil {
 			return s.done(opFlush, inst, err)
 		}
-		s.ops[opFlush].Calls++
+		_ = s.done(opFlush, inst, nil)
 		switch {
 		case left == 0:
 			rounds--

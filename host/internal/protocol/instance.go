@@ -38,8 +38,10 @@ type Instance interface {
 	Restore(list []byte, now store.Millis, opening bool) error
 	Stats() (pairs []byte, err error)
 
-	// Memory is how many bytes of memory the instance has taken.
+	// Memory is how many bytes of memory the instance has taken, and Fuel how much fuel
+	// its calls have used, 0 if it is not metered.
 	Memory() int64
+	Fuel() uint64
 	// Output is the end of the instance's output, for the error of a failure.
 	Output() string
 	// Close releases everything. The instance may have failed at any point.
@@ -99,6 +101,10 @@ type Fault struct {
 	Trace    string // the guest's call stack, a function per line
 	Output   string
 	ExitCode uint32
+
+	// Allowed and Used are set if a call exceeded a bound: bytes of stack for ErrDepth,
+	// nanoseconds for ErrDeadline, units for ErrFuel.
+	Allowed, Used int64
 }
 
 // Error implements error.
@@ -117,6 +123,9 @@ var (
 	ErrTrap     = errors.New("plugin: the guest trapped")
 	ErrExit     = errors.New("plugin: the guest exited")
 	ErrDeadline = errors.New("plugin: the guest exceeded its deadline")
+	ErrFuel     = errors.New("plugin: the guest exceeded its fuel")
+	ErrDepth    = errors.New("plugin: the guest's calls are nested too deep")
+	ErrRate     = errors.New("plugin: the guest has used its fuel faster than it may")
 	ErrMemory   = errors.New("plugin: the guest pointed outside its memory")
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
 	ErrBackoff  = errors.New("plugin: the guest is in backoff after a failure")

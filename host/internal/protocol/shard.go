@@ -45,6 +45,7 @@ type shard struct {
 	asleep     atomic.Bool
 	kept       [][]byte // lists of records
 	instances  uint64
+	seenFuel   uint64 // of the instance, that is counted already
 	seenCalls  uint64 // by the last step that puts idle shards to sleep
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
@@ -227,6 +228,7 @@ func (s *shard) first() error {
 func (s *shard) install(inst *runner) {
 	s.inst = inst
 	s.refusals = 0
+	s.seenFuel = inst.Fuel()
 	s.instances++
 	if !s.asleep.Load() {
 		s.generation++
@@ -248,6 +250,9 @@ func (s *shard) install(inst *runner) {
 func (s *shard) done(op opKind, inst *runner, err error) error {
 	o := &s.ops[op]
 	o.Calls++
+	fuel := inst.Fuel()
+	o.Fuel += fuel - s.seenFuel
+	s.seenFuel = fuel
 	if err == nil {
 		return nil
 	}

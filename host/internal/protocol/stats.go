@@ -35,6 +35,7 @@ func (o opKind) String() string { return string(opNames[o]) }
 // includes all of them.
 type OpStats struct {
 	Calls, NotFound, Conflicts, Errors uint64
+	Fuel                               uint64
 }
 
 // State is the state of a shard.

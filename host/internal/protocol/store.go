@@ -148,6 +148,9 @@ func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte,
 // guest's memory.
 func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
 	d, err := st.checkKey(ctx, key)
+	if err == nil {
+		err = st.allowed(opGet)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +186,9 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 	}
 	if d.Remote {
 		return st.write(ctx, d, opSet, w.Key, w.Now, func(_ *shard, inst *runner) error { return inst.set(&w) })
+	}
+	if err := st.allowed(opSet); err != nil {
+		return err
 	}
 	s := st.shardOf(w.Key)
 	m, err := s.set(ctx, &w)
@@ -233,6 +239,9 @@ func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error
 // write runs an operation that changes a record, and makes it durable if the store
 // saves each write.
 func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
+	if err := st.allowed(op); err != nil {
+		return err
+	}
 	var s *shard
 	var m mark
 	var err error
@@ -277,6 +286,18 @@ func (s *shard) change(op opKind, inst *runner, f func(*shard, *runner) error) (
 	return s.wrote(), s.done(op, inst, f(s, inst))
 }
 
+func (st *Store) allowed(op opKind) error {
+	if st.config.Allow == nil {
+		return nil
+	}
+	f := st.config.Allow()
+	if f == nil {
+		return nil
+	}
+	f.Plugin, f.Op, f.Shard = st.Name(), op.String(), NoShard
+	return st.config.Fail(f)
+}
+
 func (st *Store) writable() error {
 	if st.config.Writable == nil {
 		return nil
@@ -287,6 +308,9 @@ func (st *Store) writable() error {
 // Clear implements [store.Clearer]. It clears every shard even if one fails, and
 // joins the errors.
 func (st *Store) Clear(ctx context.Context, now store.Millis) error {
+	if err := st.allowed(opClear); err != nil {
+		return err
+	}
 	if _, err := st.description(ctx); err != nil {
 		return err
 	}

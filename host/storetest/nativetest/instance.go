@@ -133,6 +133,9 @@ func (i *instance) Stats() ([]byte, error) {
 // Memory implements protocol.Instance.
 func (i *instance) Memory() int64 { return 0 }
 
+// Fuel implements protocol.Instance. Native code is not metered.
+func (i *instance) Fuel() uint64 { return 0 }
+
 // Output implements protocol.Instance.
 func (i *instance) Output() string { return "" }
 

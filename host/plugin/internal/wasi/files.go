@@ -65,23 +65,35 @@ type fileFunction struct {
 	wasi     api.GoModuleFunction
 	limits   []limit
 	vectored bool // its second and third parameters are a list of vectors
-	before   func(context.Context)
+	hooks    Hooks
 }
 
 // Call implements api.GoModuleFunction.
 func (f *fileFunction) Call(ctx context.Context, mod api.Module, stack []uint64) {
-	f.before(ctx)
-	for _, l := range f.limits {
-		if uint32(stack[l.param]) > l.most {
-			stack[0] = l.errno
-			return
-		}
+	work := Work{Files: true}
+	refused := f.refuses(stack)
+	if f.vectored && refused == success {
+		vectors, bytes := fewer(mod, uint32(stack[1]), uint32(stack[2]))
+		stack[2], work.Bytes = uint64(vectors), bytes
 	}
-	if f.vectored {
-		stack[2] = uint64(fewer(mod, uint32(stack[1]), uint32(stack[2])))
+	f.hooks.Before(ctx, work)
+	defer f.hooks.After(ctx)
+	if refused != success {
+		stack[0] = refused
+		return
 	}
 	defer catch(stack)
 	f.wasi.Call(ctx, mod, stack)
+}
+
+// refuses returns the error for a parameter above its limit.
+func (f *fileFunction) refuses(stack []uint64) (errno uint64) {
+	for _, l := range f.limits {
+		if uint32(stack[l.param]) > l.most {
+			return l.errno
+		}
+	}
+	return success
 }
 
 // thrown is an error on its way past wazero, as a panic. wazero's functions

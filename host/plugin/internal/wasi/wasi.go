@@ -29,9 +29,11 @@ type Function struct {
 
 // Hooks are what the embedder has to say.
 type Hooks struct {
-	// Before runs at the beginning of each function that deals with files or
-	// waits. It may panic in order to end the guest. Nil is nothing.
-	Before func(context.Context)
+	// Before runs at the beginning of each function. It may panic in order to end the
+	// guest. After runs at the end of each function that deals with files. Nil is
+	// nothing.
+	Before func(context.Context, Work)
+	After  func(context.Context)
 
 	// Sleep is what poll_oneoff waits by, less long than it is asked to if the
 	// embedder so decides. Nil waits not at all.
@@ -41,7 +43,10 @@ type Hooks struct {
 // Functions are all functions of WASI preview 1, by their names in order.
 func Functions(hooks Hooks) []Function {
 	if hooks.Before == nil {
-		hooks.Before = func(context.Context) {}
+		hooks.Before = func(context.Context, Work) {}
+	}
+	if hooks.After == nil {
+		hooks.After = func(context.Context) {}
 	}
 	if hooks.Sleep == nil {
 		hooks.Sleep = func(context.Context, time.Duration) {}
@@ -53,12 +58,28 @@ func Functions(hooks Hooks) []Function {
 		case name == pollName:
 			call = poll(hooks)
 		case strings.HasPrefix(name, "fd_"), strings.HasPrefix(name, "path_"):
-			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], before: hooks.Before}
+			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], hooks: hooks}
+		default:
+			call = before(hooks.Before, call)
 		}
 		all = append(all, Function{name, definition.ParamTypes(), definition.ResultTypes(), call})
 	}
 	slices.SortFunc(all, func(a, b Function) int { return cmp.Compare(a.Name, b.Name) })
 	return all
+}
+
+// Work is what a function is about to do.
+type Work struct {
+	Files bool // it deals with files
+	Bytes int  // that it was asked to read or write, no more than [MaxTransfer]
+}
+
+// before returns a function with a hook.
+func before(hook func(context.Context, Work), call api.GoModuleFunction) api.GoModuleFunc {
+	return func(ctx context.Context, mod api.Module, stack []uint64) {
+		hook(ctx, Work{})
+		call.Call(ctx, mod, stack)
+	}
 }
 
 // wazeros are wazero's own functions, which only a compiled module gives out.

@@ -131,18 +131,43 @@ func TestCallsAreBounded(t *testing.T) {
 	require.EqualValues(t, success, g.call("fd_close", 1000))
 }
 
-// The embedder is called before each call that deals with files or waits, and can end
-// the guest.
-func TestBefore(t *testing.T) {
-	calls, tooLate := 0, error(nil)
-	g := newGuest(t, wasi.Hooks{Before: func(context.Context) {
-		if calls++; tooLate != nil {
-			panic(tooLate)
-		}
-	}})
-	for i, name := range []string{"fd_sync", "fd_close", "path_unlink_file", "poll_oneoff"} {
-		g.call(name, 99, 0, 0, 0)
-		require.Equal(t, i+1, calls, name)
+// The embedder is called before each call, is told how much the call may do, and can
+// end the guest.
+func TestHooks(t *testing.T) {
+	var before []wasi.Work
+	after, tooLate := 0, error(nil)
+	g := newGuest(t, wasi.Hooks{
+		Before: func(_ context.Context, w wasi.Work) {
+			if before = append(before, w); tooLate != nil {
+				panic(tooLate)
+			}
+		},
+		After: func(context.Context) { after++ },
+	})
+	mem := g.mod.Memory()
+	require.True(t, mem.WriteUint32Le(64, 0) && mem.WriteUint32Le(68, 300) && mem.WriteUint32Le(72, 0) && mem.WriteUint32Le(76, 40<<20))
+	for _, tc := range []struct {
+		name  string
+		args  []uint64
+		want  wasi.Work
+		files int
+	}{
+		{"fd_sync", []uint64{99}, wasi.Work{Files: true}, 1},
+		{"fd_close", []uint64{99}, wasi.Work{Files: true}, 1},
+		{"path_unlink_file", []uint64{99, 0, 0}, wasi.Work{Files: true}, 1},
+		{"fd_write", []uint64{99, 64, 1, 0}, wasi.Work{Files: true, Bytes: 300}, 1},
+		{"fd_write", []uint64{99, 64, 2, 0}, wasi.Work{Files: true, Bytes: 300}, 1},
+		{"fd_read", []uint64{99, 72, 1, 0}, wasi.Work{Files: true, Bytes: wasi.MaxTransfer}, 1},
+		{"fd_read", []uint64{99, 0, 4096, 0}, wasi.Work{Files: true}, 1}, // too many vectors
+		{"poll_oneoff", []uint64{0, 0, 0, 0}, wasi.Work{}, 0},
+		{"sched_yield", nil, wasi.Work{}, 0},
+		{"clock_time_get", []uint64{0, 0, 0}, wasi.Work{}, 0},
+		{"random_get", []uint64{0, 8}, wasi.Work{}, 0},
+	} {
+		before, after = nil, 0
+		g.call(tc.name, tc.args...)
+		require.Equal(t, []wasi.Work{tc.want}, before, "%s %d", tc.name, tc.args)
+		require.Equal(t, tc.files, after, "%s %d", tc.name, tc.args)
 	}
 	tooLate = errors.New("too late")
 	_, err := g.mod.ExportedFunction("fd_sync").Call(context.Background(), preopen)
