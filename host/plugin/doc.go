@@ -16,18 +16,20 @@
 // A guest sees its own memory, which is bounded, and its imports: a log and a
 // message for its errors, and WASI preview 1 without files, sockets, arguments or
 // environment. A fault (a trap, an exit, a pointer outside of its memory, a call
-// beyond the deadline) ends only that instance. The caller gets an [Error] at once.
+// beyond its bounds) ends only that instance. The caller gets an [Error] at once.
 // The shard gets a new instance after a pause that doubles from 10 ms to 30 s while
 // it goes on failing. Other shards and other plugins notice nothing.
 //
-// Time is bounded: a call that takes longer than [Config.Deadline] ends with
-// [ErrDeadline], and its instance with it. That costs about a microsecond for each
-// call, and loops run several times slower. Only the heads of loops have the check, so
-// code that recurses widely without any loop runs on until the recursion itself ends.
-// Endless recursion overflows its stack, after a fifth of a second and up to 130 MB of
-// it.
+// Computing is bounded. Before a module is compiled, the host adds code to it that counts
+// fuel: a unit for each simple instruction, more for others, and the length of bulk
+// operations. A call that uses more than [Config.Fuel], or runs for longer than
+// [Config.Deadline], ends with [ErrFuel] or [ErrDeadline], and its instance with it. If a
+// guest uses more than [Config.FuelRate] per second, the next operations are refused with
+// [ErrRate]; nothing else changes. Calls that are nested too deep end with [ErrDepth]. A
+// guest gives Go control about every 0.2 ms, so neither a loop nor recursion holds the
+// garbage collector. Metering costs some per cent of a call's time.
 //
-// [Config.Trusted] removes the bound and its price; the bundled engines set it for
+// [Config.Trusted] removes these bounds and their price; the bundled engines set it for
 // themselves. An endless loop in a trusted guest blocks its shard for ever. At the next
 // garbage collection it blocks the whole process, since native code cannot be
 // interrupted.
