@@ -229,3 +229,5 @@ func module(t testing.TB, path string) []byte {
 func newRuntime() wazero.Runtime {
 	return wazero.NewRuntimeWithConfig(ctx, compiler().WithCoreFeatures(features))
 }
+
+func anonymous() wazero.ModuleConfig { return wazero.NewModuleConfig().WithName("") }
