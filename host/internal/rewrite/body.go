@@ -19,6 +19,7 @@ type function struct {
 	lengths  int   // instructions that are charged by length
 	indirect int   // indirect calls
 	tight    bool  // has a tight loop
+	first    int   // the loop that the entry always leads to, by code that cannot fail, or -1
 	imports  bool  // calls an imported function
 	frame    int64 // bytes of stack: see stack.go
 
@@ -122,6 +123,8 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 	f.regions.from, f.points.from, f.calls.from = len(m.regions), len(m.points), len(m.calls)
 	m.regions = append(m.regions, int64(declared/LocalsPerUnit))
 	region, sets := f.regions.from, 0
+	f.first = -1
+	straight := true // up to here
 	// busy notes that something in the innermost loop takes fuel besides.
 	busy := func() {
 		for i := len(m.frames) - 1; i > 0; i-- {
@@ -159,6 +162,9 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 			fr := frame{region: region, arity: results, sets: sets, branchy: w.Op == wasmbin.OpIf}
 			if w.Op == wasmbin.OpLoop {
 				busy()
+				if straight && params == 0 {
+					f.first = len(m.points)
+				}
 				fr.arity, fr.loop, fr.point = params, true, len(m.points)
 				m.regions[region] += weight
 				weight, region = 0, len(m.regions)
@@ -218,6 +224,7 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 				w.Fail("global %d, and there are %d", w.First, m.globals)
 			}
 		}
+		straight = straight && harmless(w.Op)
 		if byLength(w.Op) {
 			f.lengths++
 			busy()
@@ -229,6 +236,16 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 	f.regions.to, f.points.to, f.calls.to = len(m.regions), len(m.points), len(m.calls)
 	f.frame = frameBase + slots + outgoing
 	return w.Err
+}
+
+// harmless reports whether an instruction always leads to the next and cannot fail.
+func harmless(op wasmbin.Opcode) bool {
+	switch op {
+	case wasmbin.OpBlock, wasmbin.OpNop, wasmbin.OpLocalGet, wasmbin.OpLocalSet, wasmbin.OpLocalTee, wasmbin.OpGlobalGet, wasmbin.OpGlobalSet,
+		wasmbin.OpI32Const, wasmbin.OpI64Const, wasmbin.OpI32Add, wasmbin.OpI32Sub:
+		return true
+	}
+	return false
 }
 
 // label returns how many values a label takes.

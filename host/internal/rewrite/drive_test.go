@@ -26,8 +26,12 @@ var (
 	compiler = wazero.NewRuntimeConfigCompiler
 )
 
-// slice is how much fuel the hook gives at once. A host gives more.
-const slice = 1 << 16
+// slice is how much fuel the hook gives at once, so that few rounds are enough. A host
+// gives as much as hostSlice.
+const (
+	slice     = 1 << 16
+	hostSlice = 1 << 20
+)
 
 // run is a module that runs, metered or not.
 type run struct {
@@ -38,6 +42,7 @@ type run struct {
 	fuel, depth api.MutableGlobal
 	budget      int64 // of a call; 0 is unlimited
 	given       int64 // to the call so far
+	slice       int64 // that the hook gives at once
 	hooks       int
 }
 
@@ -46,7 +51,7 @@ const features = api.CoreFeaturesV2
 // start starts a module. It is metered if it has a report.
 func start(t testing.TB, config wazero.RuntimeConfig, wasm []byte, o rewrite.Options) (*run, error) {
 	t.Helper()
-	r := &run{t: t, runtime: wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features))}
+	r := &run{t: t, slice: slice, runtime: wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features))}
 	t.Cleanup(func() { r.runtime.Close(ctx) })
 	var err error
 	if wasm, r.report, err = rewrite.Module(wasm, o); err != nil {
@@ -93,8 +98,8 @@ func (r *run) listen(f api.FunctionDefinition) experimental.FunctionListener {
 		case fuel >= 0:
 			panic("the hook was called without a reason")
 		}
-		r.fuel.Set(slice)
-		r.given += slice - fuel
+		r.fuel.Set(uint64(r.slice))
+		r.given += r.slice - fuel
 	})
 }
 
@@ -136,8 +141,8 @@ func (r *run) call(budget int64, name string, params ...uint64) (results []uint6
 	require.NotNil(r.t, f, name)
 	r.budget = budget
 	if r.fuel != nil {
-		r.fuel.Set(slice)
-		r.given = slice
+		r.fuel.Set(uint64(r.slice))
+		r.given = r.slice
 	}
 	results, err = f.Call(ctx, params...)
 	if r.fuel != nil {
@@ -176,7 +181,7 @@ func openGuest(t testing.TB, config wazero.RuntimeConfig, wasm []byte, o rewrite
 
 func (g *guest) begin() {
 	if g.fuel != nil {
-		g.fuel.Set(slice)
+		g.fuel.Set(uint64(g.slice))
 	}
 }
 

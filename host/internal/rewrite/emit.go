@@ -18,6 +18,7 @@ type emitter struct {
 	read   int    // how much of its body has been copied
 	length uint32 // the local for a length
 	left   uint32 // the local for the fuel that is left, in a tight loop
+	due    uint32 // the local for what the first loop charges
 }
 
 // body appends the body of a function with what is added.
@@ -86,6 +87,9 @@ func (e *emitter) declare() {
 	}
 	if f.tight {
 		e.left = add(wasmbin.I64)
+	}
+	if e.deferred() {
+		e.due = add(wasmbin.I64)
 	}
 	r := wasmbin.NewReader(f.body, 0)
 	groups := r.U32()

@@ -50,6 +50,11 @@ func TestFuel(t *testing.T) {
 		"nested": {building{functions: []fn{{params: types(i32t), locals: sizes(1, i32t), code: ops(
 			loop, void, i32, 5, set, 1, loop, void, get, 1, i32, 1, sub, tee, 1, brIf, 0, end, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)}}},
 			[]uint64{3}, nil, w(loop, end) + 3*(w(i32, set, loop, end)+round+5*(round+w(end)))},
+		"a loop at once, with one inside": {building{functions: []fn{{params: types(i32t), locals: sizes(2, i32t), code: ops(
+			get, 0, i32, 1, add, set, 2, loop, void, i32, 5, set, 1, loop, void, get, 1, i32, 1, sub, tee, 1, brIf, 0, end, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)}}},
+			[]uint64{3}, nil, w(get, i32, add, set, loop, end) + 3*(w(i32, set, loop, end)+round+5*(round+w(end)))},
+		"a tight loop at once": {building{functions: []fn{{params: types(i32t), code: ops(get, 0, i32, 1, add, set, 0, countdown)}}}, []uint64{10}, nil,
+			w(get, i32, add, set, loop, end) + 11*(round+w(end))},
 		"parameters of a loop": {building{functions: []fn{{results: types(i32t), code: ops(i32, 4, i32, 3, loop, 0, i32, 1, sub, tee, 0, get, 0, brIf, 0, end, add),
 			locals: sizes(1, i32t)}}, change: types0(inside, inside)}, nil, []uint64{4}, w(i32, i32, loop, add, end) + 4 + 3*(w(i32, sub, tee, get, brIf, end)+2)},
 		"a leaf": {building{hide: true, noTable: true, functions: []fn{{params: inside, results: types(i32t), code: ops(get, 0, get, 1, add)},

@@ -34,6 +34,7 @@ func TestMeasure(t *testing.T) {
 		}
 		wasm := module(t, byLanguage[name])
 		plain, metered := openGuest(t, compiler(), wasm, rewrite.Options{}), openGuest(t, compiler(), wasm, rewrite.Options{Meter: true})
+		metered.slice = hostSlice
 		both := []*guest{plain, metered}
 		const keys = 200
 		for _, g := range both {

@@ -8,7 +8,7 @@ import (
 )
 
 // DepthLimit is the stack, in bytes, that a call of a metered module may take.
-const DepthLimit = 8 << 20
+const DepthLimit = 16 << 20
 
 // hookName is the name of the added function in traces.
 const hookName = ReservedPrefix + "hook"

@@ -27,24 +27,28 @@ func (e *emitter) renew(p *point) {
 		if renewed++; renewed > mostRenewed {
 			return
 		}
-		c := &e.code
-		c.Op(wasmbin.OpLocalGet, l)
-		switch e.locals.types[l] {
-		case wasmbin.I32:
-			c.I32(0)
-			c.Op(wasmbin.OpI32Or)
-		case wasmbin.I64:
-			c.I64(0)
-			c.Op(wasmbin.OpI64Or)
-		case wasmbin.F32:
-			c.Op(wasmbin.OpI32ReinterpretF32)
-			c.Op(wasmbin.OpF32ReinterpretI32)
-		case wasmbin.F64:
-			c.Op(wasmbin.OpI64ReinterpretF64)
-			c.Op(wasmbin.OpF64ReinterpretI64)
-		}
-		c.Op(wasmbin.OpLocalSet, l)
+		e.renewLocal(l, e.locals.types[l])
 	}
+}
+
+func (e *emitter) renewLocal(l uint32, t wasmbin.ValueType) {
+	c := &e.code
+	c.Op(wasmbin.OpLocalGet, l)
+	switch t {
+	case wasmbin.I32:
+		c.I32(0)
+		c.Op(wasmbin.OpI32Or)
+	case wasmbin.I64:
+		c.I64(0)
+		c.Op(wasmbin.OpI64Or)
+	case wasmbin.F32:
+		c.Op(wasmbin.OpI32ReinterpretF32)
+		c.Op(wasmbin.OpF32ReinterpretI32)
+	case wasmbin.F64:
+		c.Op(wasmbin.OpI64ReinterpretF64)
+		c.Op(wasmbin.OpF64ReinterpretI64)
+	}
+	c.Op(wasmbin.OpLocalSet, l)
 }
 
 // locals are those of a function, and how a loop uses them. One is used for all
