@@ -17,6 +17,7 @@ type function struct {
 	points   span
 	calls    span
 	lengths  int   // instructions that are charged by length
+	pieces   bool  // some of them may be done in pieces
 	indirect int   // indirect calls
 	tight    bool  // has a tight loop
 	first    int   // the loop that the entry always leads to, by code that cannot fail, or -1
@@ -227,6 +228,13 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 		straight = straight && harmless(w.Op)
 		if byLength(w.Op) {
 			f.lengths++
+			if inPieces(w.Op) {
+				if w.First != 0 || w.Second != 0 {
+					w.Fail("an instruction on another memory than the first")
+				}
+				f.pieces, m.pieces = true, true
+				outgoing = max(outgoing, pieceFrame)
+			}
 			busy()
 			m.points = append(m.points, point{at: at, end: w.Offset() - base, kind: pointLength, op: w.Op})
 		}

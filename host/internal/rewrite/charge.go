@@ -157,16 +157,16 @@ func (e *emitter) tightLoop(p *point, weight, entry int64) {
 	e.report.Charges++
 }
 
-// chargeLength charges an instruction by the length on top of the stack.
-func (e *emitter) chargeLength(op wasmbin.Opcode) {
+// chargeLength charges an instruction by a length in a local.
+func (e *emitter) chargeLength(op wasmbin.Opcode, length uint32) {
 	c := &e.code
 	charge := func(sign wasmbin.Opcode) {
 		c.Op(wasmbin.OpGlobalGet, e.fuel)
-		c.Op(wasmbin.OpLocalGet, e.length)
+		c.Op(wasmbin.OpLocalGet, length)
 		switch op {
 		case wasmbin.OpMemoryGrow:
 			c.I32(0)
-			c.Op(wasmbin.OpLocalGet, e.length)
+			c.Op(wasmbin.OpLocalGet, length)
 			c.I32(mostPages)
 			c.Op(wasmbin.OpI32LeU)
 			c.Op(wasmbin.OpSelect)
@@ -183,7 +183,6 @@ func (e *emitter) chargeLength(op wasmbin.Opcode) {
 		c.Op(sign)
 		c.Op(wasmbin.OpGlobalSet, e.fuel)
 	}
-	c.Op(wasmbin.OpLocalSet, e.length)
 	c.Block(wasmbin.OpLoop, wasmbin.NoResult)
 	charge(wasmbin.OpI64Sub)
 	c.Op(wasmbin.OpGlobalGet, e.fuel)
@@ -193,8 +192,6 @@ func (e *emitter) chargeLength(op wasmbin.Opcode) {
 	c.Op(wasmbin.OpBr, 1)
 	c.Op(wasmbin.OpEnd)
 	c.Op(wasmbin.OpEnd)
-	c.Op(wasmbin.OpLocalGet, e.length)
-	e.report.Lengths++
 }
 
 // checkDepth calls the hook if the stack has run out. The hook does not return then.

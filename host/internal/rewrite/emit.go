@@ -16,7 +16,7 @@ type emitter struct {
 	f      *function
 	code   wasmbin.Code
 	read   int    // how much of its body has been copied
-	length uint32 // the local for a length
+	length uint32 // the local for a length, and two more for other operands
 	left   uint32 // the local for the fuel that is left, in a tight loop
 	due    uint32 // the local for what the first loop charges
 }
@@ -41,8 +41,15 @@ func (e *emitter) body(b []byte, f *function) []byte {
 		case pointLoop:
 			e.loop(p)
 		case pointLength:
+			e.report.Lengths++
+			if inPieces(p.op) {
+				e.pieces(p)
+				continue
+			}
 			e.copy(p.at)
-			e.chargeLength(p.op)
+			e.code.Op(wasmbin.OpLocalSet, e.length)
+			e.chargeLength(p.op, e.length)
+			e.code.Op(wasmbin.OpLocalGet, e.length)
 		case pointIndirect:
 			e.copy(p.at)
 			e.take(e.chains[p.typ])
@@ -84,6 +91,10 @@ func (e *emitter) declare() {
 	}
 	if f.lengths > 0 {
 		e.length = add(wasmbin.I32)
+		if f.pieces {
+			add(wasmbin.I32)
+			add(wasmbin.I32)
+		}
 	}
 	if f.tight {
 		e.left = add(wasmbin.I64)

@@ -38,9 +38,9 @@ func meter(w *wasmbin.Module, report *Report) error {
 	return nil
 }
 
-// writeTypes adds the type of the hook, and those of the blocks around counted
-// functions. It returns the hook's.
-func (e *emitter) writeTypes() uint32 {
+// writeTypes adds the types of the added functions, and those of the blocks around
+// counted functions. It returns the former.
+func (e *emitter) writeTypes() (added []uint32) {
 	types := slices.Clone(e.types)
 	find := func(t wasmbin.FuncType) uint32 {
 		i := slices.IndexFunc(types, t.Equal)
@@ -61,19 +61,26 @@ func (e *emitter) writeTypes() uint32 {
 			e.blocks[f.sig] = int64(find(wasmbin.FuncType{Results: results}))
 		}
 	}
-	hook := find(wasmbin.FuncType{})
+	added = append(added, find(wasmbin.FuncType{}))
+	if e.module.pieces {
+		three := find(wasmbin.FuncType{Params: []wasmbin.ValueType{wasmbin.I32, wasmbin.I32, wasmbin.I32}})
+		added = append(added, three, three)
+	}
 	if len(types) > len(e.types) {
 		wasmbin.SetItems(e.Module, wasmbin.SectionType, types)
 	}
-	return hook
+	return added
 }
 
-func (e *emitter) writeFunctions(hook uint32) {
-	b := wasmbin.AppendU32(nil, uint32(len(e.own)+1))
+func (e *emitter) writeFunctions(added []uint32) {
+	b := wasmbin.AppendU32(nil, uint32(len(e.own)+len(added)))
 	for _, f := range e.own {
 		b = wasmbin.AppendU32(b, f.sig)
 	}
-	e.Set(wasmbin.SectionFunction, wasmbin.AppendU32(b, hook))
+	for _, t := range added {
+		b = wasmbin.AppendU32(b, t)
+	}
+	e.Set(wasmbin.SectionFunction, b)
 }
 
 func (e *emitter) writeGlobals() error {
@@ -93,11 +100,18 @@ func (e *emitter) writeCode() {
 	if s := e.Section(wasmbin.SectionCode); s != nil {
 		size += len(s.Content) + len(s.Content)/4
 	}
-	b := wasmbin.AppendU32(make([]byte, 0, size), uint32(len(e.own)+1))
+	added := []wasmbin.Body{wasmbin.Code(nil).Body()}
+	if e.module.pieces {
+		added = append(added, e.pieceFunction(wasmbin.OpMemoryCopy), e.pieceFunction(wasmbin.OpMemoryFill))
+	}
+	b := wasmbin.AppendU32(make([]byte, 0, size), uint32(len(e.own)+len(added)))
 	for i := range e.own {
 		b = e.body(b, &e.own[i])
 	}
-	e.Set(wasmbin.SectionCode, wasmbin.Code(nil).Body().Append(b))
+	for _, body := range added {
+		b = body.Append(b)
+	}
+	e.Set(wasmbin.SectionCode, b)
 }
 
 // holdsOffsets reports whether a section refers to code by its position, which has

@@ -19,6 +19,7 @@ type module struct {
 	reachable []bool // functions that are called from outside or through a reference
 	indirect  []bool // functions that have a reference
 	own       []function
+	pieces    bool // something may be copied or filled in pieces
 
 	// What belongs to the functions, one after the other.
 	regions []int64

@@ -6,6 +6,9 @@ import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 // registers that a function saves.
 const frameBase = 256
 
+// pieceFrame is what the functions that copy and fill in pieces take.
+const pieceFrame = 512
+
 // slotSizes are the bytes of the value that an instruction gives, if it may have a
 // place on the stack.
 var slotSizes = func() (s [wasmbin.Opcodes]uint8) {

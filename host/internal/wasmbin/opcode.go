@@ -73,7 +73,10 @@ const (
 	OpF64Const          Opcode = 0x44
 	OpI32Eqz            Opcode = 0x45
 	OpI32Eq             Opcode = 0x46
+	OpI32LtU            Opcode = 0x49
+	OpI32GtU            Opcode = 0x4b
 	OpI32LeU            Opcode = 0x4d
+	OpI64GtU            Opcode = 0x56
 	OpI64GeS            Opcode = 0x59
 	OpI32Add            Opcode = 0x6a
 	OpI32Sub            Opcode = 0x6b
@@ -82,6 +85,7 @@ const (
 	OpI64Sub            Opcode = 0x7d
 	OpI64Mul            Opcode = 0x7e
 	OpI64Or             Opcode = 0x84
+	OpI64Shl            Opcode = 0x86
 	OpI64ShrU           Opcode = 0x88
 	OpI64ExtendU        Opcode = 0xad // i64.extend_i32_u
 	OpI32ReinterpretF32 Opcode = 0xbc
