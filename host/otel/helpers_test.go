@@ -112,7 +112,7 @@ var stores = []struct {
 // running is started once, since starting takes longer than a test.
 var running = sync.OnceValues(func() (p *plugin.Plugin, err error) {
 	opened, err = memory.Open(context.Background(), plugin.Config{
-		Shards: 2, MemoryLimit: 128 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),
+		Shards: 2, MemoryLimit: 128 << 20, Logger: slog.New(slog.DiscardHandler),
 	})
 	return opened, err
 })

@@ -27,7 +27,7 @@ var stores = []struct {
 // for each test.
 var engine = sync.OnceValues(func() (p *plugin.Plugin, err error) {
 	running, err = memory.Open(context.Background(), plugin.Config{
-		Shards: 2, MemoryLimit: 256 << 20, NoCache: true, Logger: slog.New(slog.DiscardHandler),
+		Shards: 2, MemoryLimit: 256 << 20, Logger: slog.New(slog.DiscardHandler),
 		SweepInterval: -1, // by the real clock, everything in these tests has expired
 	})
 	return running, err

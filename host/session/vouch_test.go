@@ -75,7 +75,7 @@ func (s *sharded) Delete(ctx context.Context, key []byte, now store.Millis) erro
 // were written once and never read. A user's list must not be such a record.
 func TestEndAllOverAnEngineThatEvicts(t *testing.T) {
 	p, err := memory.Open(ctx, plugin.Config{
-		Shards: 1, GuestConfig: map[string]string{"max_entries": "64"}, NoCache: true, Logger: slog.New(slog.DiscardHandler),
+		Shards: 1, GuestConfig: map[string]string{"max_entries": "64"}, Logger: slog.New(slog.DiscardHandler),
 		SweepInterval: -1, // by the real clock, everything in these tests has expired
 	})
 	require.NoError(t, err)
