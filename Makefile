@@ -31,7 +31,7 @@ ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|Te
 # that of macOS, runs one at a time.
 JOBS ?= $(if $(filter output-sync,$(.FEATURES)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),1)
 
-.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench fuzz search engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against fuzz search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -39,6 +39,7 @@ help:
 	@echo 'make test            runs all tests, with the race detector where it can run; some need Linux and root,'
 	@echo '                     one of them FUSE; WADDLE_CRASHES=12 makes servers crash more often'
 	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json'
+	@echo 'make bench-against   compares with the state of the repository that REF names, a tag or commit, in TURNS turns'
 	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
 	@echo 'make check           runs all that a change must pass, JOBS at a time; .ci/run also installs what that needs'
@@ -203,6 +204,14 @@ windows:
 
 bench:
 	@cd host/bench && $(GO) run . -json results.json
+
+# REF is a tag or commit whose benchmarks build.
+TURNS ?= 9
+bench-against:
+	@git rev-parse --verify --quiet '$(REF)^{commit}' >/dev/null || \
+	  { echo "REF is '$(REF)': must be a tag or commit to compare with, as in make bench-against REF=v0.1.0"; exit 1; }
+	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT; git archive '$(REF)' | tar -x -C "$$other"; \
+	  cd host/bench && $(GO) run . -against "$$other" -turns $(TURNS)
 
 FUZZTIME ?= 20s
 fuzz:

@@ -81,6 +81,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million (default all)")
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the part guests")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
+	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
+	turns := flags.Int("turns", 9, "how often each state is measured for -against")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -93,6 +95,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	parts, err := chooseParts(*only)
 	if err != nil {
 		return err
+	}
+	if *against != "" {
+		return runAgainst(ctx, *against, *only, *turns, table{out})
 	}
 	e := effortFull
 	if *quick {
