@@ -66,9 +66,10 @@ run:
 	  *) exec bin/waddle run;; \
 	esac
 
-# Packages whose tests leave the work to other programs, or to engines and guests
-# that run in one thread. The race detector costs minutes there and finds nothing.
-UNRACED := /guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools$$
+# Packages whose code starts no goroutine, or whose tests leave the work to other
+# programs, or to engines and guests that run in one thread. The race detector costs
+# minutes there and finds nothing.
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools$$
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
