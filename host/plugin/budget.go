@@ -57,14 +57,14 @@ func (b *budget) usage() Usage { return Usage{b.used.Load(), b.limit} }
 
 // budgets holds the budgets of a host.
 type budgets struct {
-	memory   *budget // bytes that guests have taken
+	memory   *budget // bytes that guests have taken, and that are kept for those that sleep
 	space    *budget // bytes of address space that are reserved for them
 	mappings *budget
 	handles  *budget
 }
 
-// account charges one instance's memory to its host's budgets. The zero value has
-// no bounds.
+// account charges what one plugin takes to its host's budgets. The zero value has no
+// bounds.
 type account struct{ budgets *budgets }
 
 func (a account) take(bytes uint64) error {
@@ -72,6 +72,14 @@ func (a account) take(bytes uint64) error {
 		return nil
 	}
 	return a.budgets.memory.take(int64(bytes))
+}
+
+// keep takes memory for records of a guest that sleeps.
+func (a account) keep(bytes int) error {
+	if err := a.take(uint64(bytes)); err != nil {
+		return &protocol.Fault{Kind: ErrBudget, Message: spentOf(err) + "; the guest does not sleep, since the host would keep its records in memory"}
+	}
+	return nil
 }
 
 func (a account) give(bytes uint64) {

@@ -38,7 +38,8 @@ type Config struct {
 	// frees its resources. The host checks at intervals of that length, so it can take
 	// twice as long. The next call starts the instance again, with all records: the host
 	// saves a guest that keeps files first, and keeps the records of any other. Such a
-	// guest must export session_snapshot and session_restore. 0 means never.
+	// guest must export session_snapshot and session_restore, and does not sleep while
+	// HostConfig.Memory has no room for those records. 0 means never.
 	SleepAfter time.Duration
 
 	// GuestConfig is passed to the guest, which defines the settings in it. Their

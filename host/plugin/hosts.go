@@ -15,11 +15,12 @@ import (
 // there is no bound by default.
 //
 // Going beyond a bound fails with [ErrBudget], which names the bound: an instance does
-// not start until there is room, and a guest's memory does not grow.
+// not start until there is room, a guest's memory does not grow, and an instance does not
+// sleep if the host would have to keep its records.
 type HostConfig struct {
-	// Memory is how many bytes of memory guests may have. 0 means three quarters of
-	// what the process may have: what its control group or GOMEMLIMIT allows, or else
-	// what the machine has.
+	// Memory is how many bytes of memory guests may have, together with the records that
+	// the host keeps for those that sleep. 0 means three quarters of what the process may
+	// have: what its control group or GOMEMLIMIT allows, or else what the machine has.
 	Memory int64
 
 	// AddressSpace is how many bytes may be reserved for guests. 0 means half of what

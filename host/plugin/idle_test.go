@@ -2,7 +2,9 @@ package plugin_test
 
 import (
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -136,8 +138,9 @@ func requireFull(t *testing.T, p *plugin.Plugin, n int) {
 	}
 }
 
-// A sleeping plugin takes no memory, no mapping, no task and no open file, and has all
-// its records at the next call: in files, or with the host.
+// A sleeping plugin takes no mapping, no task and no open file, and no memory but for the
+// records that the host keeps. It has all its records at the next call: in files, or with
+// the host.
 func TestSleepGivesEverythingBack(t *testing.T) {
 	engine, err := memory.Module()
 	require.NoError(t, err)
@@ -172,7 +175,12 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 			for range 3 {
 				require.NoError(t, p.Sleep(ctx))
 				s := h.Stats()
-				require.Zero(t, s.Memory.Used)
+				if c.files {
+					require.Zero(t, s.Memory.Used)
+				} else {
+					require.Positive(t, s.Memory.Used, "what the host keeps")
+					require.Less(t, s.Memory.Used, int64(60*100))
+				}
 				require.Zero(t, s.AddressSpace.Used)
 				require.Zero(t, s.Tasks)
 				require.Less(t, s.Mappings.Used, awake.Mappings.Used)
@@ -180,6 +188,7 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 				requireFull(t, p, 60)
 				s = h.Stats()
 				require.Equal(t, awake.Mappings, s.Mappings)
+				require.Equal(t, awake.Memory, s.Memory, "the instance has its records again, and the host none")
 				told(c.tasks)
 				require.Zero(t, p.Stats().Restarts)
 			}
@@ -194,6 +203,78 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 	}
 }
 
+// The records that the host keeps for guests that sleep count as the guests' memory does.
+// Where there is no room for them, the guest does not sleep, and has lost nothing.
+func TestRecordsOfSleepingGuestsCount(t *testing.T) {
+	const room = 256 << 10
+	wasm, err := os.ReadFile("../storetest/plugintest/testdata/mutants/wasm/base.wasm")
+	require.NoError(t, err)
+	config := quiet()
+	config.Shards = 1
+	write := func(p *plugin.Plugin, n, size int) {
+		require.NoError(t, p.Set(ctx, store.Write{Key: fmt.Append(nil, "large ", n), Value: value(1, strings.Repeat("v", size)), Now: 1}))
+	}
+	filled := func(h *plugin.Host) *plugin.Plugin {
+		config.Host = h
+		p := open(t, wasm, config)
+		for n := range 60 {
+			write(p, n, 8000)
+		}
+		return p
+	}
+	probe := hosted(t, plugin.HostConfig{})
+	p := filled(probe)
+	instance := probe.Stats().Memory.Used
+	require.NoError(t, p.Close(ctx))
+
+	h := hosted(t, plugin.HostConfig{Memory: instance + room})
+	p = filled(h)
+	for range 3 {
+		err := p.Sleep(ctx)
+		require.ErrorIs(t, err, plugin.ErrBudget)
+		require.ErrorContains(t, err, "HostConfig.Memory is")
+		require.ErrorContains(t, err, "the guest does not sleep")
+		require.Equal(t, plugin.StateRunning, p.Stats().Shards[0].State)
+		require.Equal(t, instance, h.Stats().Memory.Used)
+	}
+	for n := range 60 {
+		_, err := p.Get(ctx, fmt.Append(nil, "large ", n), 1)
+		require.NoError(t, err)
+	}
+	require.Zero(t, p.Stats().Restarts)
+
+	for n := range 60 {
+		write(p, n, 100)
+	}
+	require.NoError(t, p.Sleep(ctx))
+	kept := h.Stats().Memory.Used
+	require.Greater(t, kept, int64(60*100))
+	require.Less(t, kept, int64(room))
+	// Another guest has what is left, and no more.
+	other := open(t, wasm, config)
+	for n := 0; ; n++ {
+		err := other.Set(ctx, store.Write{Key: fmt.Append(nil, "other ", n), Value: value(1, strings.Repeat("v", 8000)), Now: 1})
+		if err != nil {
+			require.ErrorIs(t, err, store.ErrNoSpace)
+			break
+		}
+	}
+	both := h.Stats().Memory.Used
+	require.Greater(t, both, instance)
+	_, err = p.Get(ctx, []byte("large 7"), 1)
+	require.ErrorIs(t, err, plugin.ErrBudget, "another one took the room")
+	require.Equal(t, both, h.Stats().Memory.Used, "its records stay kept")
+	require.NoError(t, other.Close(ctx))
+	require.Eventually(t, func() bool {
+		_, err := p.Get(ctx, []byte("large 7"), 1)
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	require.LessOrEqual(t, h.Stats().Memory.Used, instance)
+	require.NoError(t, p.Sleep(ctx))
+	require.NoError(t, p.Close(ctx))
+	require.Zero(t, h.Stats().Memory.Used, "closing keeps nothing")
+}
+
 // With SleepAfter the host puts idle shards, and only those, to sleep by itself.
 func TestIdlePluginsSleep(t *testing.T) {
 	h := hosted(t, plugin.HostConfig{})
@@ -202,7 +283,7 @@ func TestIdlePluginsSleep(t *testing.T) {
 	p := open(t, guest(t, "store"), config)
 	fillIdle(t, p, 40)
 	for range 3 {
-		require.Eventually(t, func() bool { return h.Stats().Memory.Used == 0 }, time.Minute, time.Millisecond)
+		require.Eventually(t, func() bool { return h.Stats().AddressSpace.Used == 0 }, time.Minute, time.Millisecond)
 		require.Eventually(t, func() bool { return h.Stats().Tasks == 0 }, time.Minute, time.Millisecond, "nothing is left to be done")
 		requireFull(t, p, 40)
 	}

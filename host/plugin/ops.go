@@ -56,7 +56,8 @@ func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.s
 // instance starts it again, with all records. The host saves a guest that may write to
 // a mount first, and the guest finds its files; of any other the host keeps the records
 // that session_snapshot returns. A guest without mount and without session_snapshot or
-// session_restore goes on, and Sleep fails with [store.ErrUnsupported]. See
+// session_restore goes on, and Sleep fails with [store.ErrUnsupported]; so does one for
+// whose records [HostConfig].Memory has no room, with [ErrBudget]. See
 // [Config.SleepAfter].
 func (p *Plugin) Sleep(ctx context.Context) error {
 	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {

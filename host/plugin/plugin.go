@@ -167,6 +167,8 @@ func (p *Plugin) protocol(name string) protocol.Config {
 		MemoryLimit: p.config.shardLimit,
 		FileBytes:   p.config.fileBytes(),
 		KeepsFiles:  p.config.keepsFiles(),
+		Keep:        func(bytes int) error { return account{p.machine.budgets}.keep(bytes) },
+		Drop:        func(bytes int) { account{p.machine.budgets}.give(uint64(bytes)) },
 		SaveEach:    p.config.Durability == DurabilityCommit,
 		Logger:      p.config.Logger,
 		Now:         p.config.Now,

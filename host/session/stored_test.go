@@ -78,7 +78,9 @@ func (f *storedRecords) write(t *testing.T) {
 	})
 	is("own timeouts", own)
 	logIn := func(b *browser, user string) {
-		b.do(func(s *session.Session) { require.NoError(t, s.LogIn(user, map[string]string{"browser": "of " + user})) })
+		b.do(func(s *session.Session) {
+			require.NoError(t, s.LogIn(user, map[string]string{"browser": "of " + user}))
+		})
 	}
 	logIn(user, "ada")
 	user.do(func(s *session.Session) {

@@ -57,6 +57,12 @@ type Config struct {
 	// two instances of one shard must not be open at once.
 	KeepsFiles bool
 
+	// Keep takes room for bytes of records that the store keeps while an instance sleeps.
+	// If it returns an error, the instance does not sleep. Drop gives the room back.
+	// Nil means that there is always room.
+	Keep func(bytes int) error
+	Drop func(bytes int)
+
 	// SaveEach makes every write durable before it returns.
 	SaveEach bool
 
@@ -86,6 +92,9 @@ func (c Config) resolve() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Keep == nil {
+		c.Keep, c.Drop = func(int) error { return nil }, func(int) {}
 	}
 	c.Patience = cmp.Or(c.Patience, defaultPatience)
 	c.CloseGrace = cmp.Or(c.CloseGrace, defaultCloseGrace)

@@ -233,6 +233,7 @@ func (s *shard) install(inst *runner) {
 	if !s.asleep.Load() {
 		s.generation++
 	}
+	s.drop(s.kept)
 	s.kept = nil
 	s.asleep.Store(false)
 	s.opened.Store(true)

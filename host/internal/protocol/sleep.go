@@ -11,7 +11,8 @@ import (
 // brings it up again, with all records. A guest that keeps files, or whose records are
 // stored elsewhere, finds its records again. For any other guest the host keeps the
 // records: the guest must have snapshot, or Sleep fails with [store.ErrUnsupported] and the
-// instance goes on. Sleep waits for running calls.
+// instance goes on. It goes on as well if Config.Keep has no room for the records. Sleep
+// waits for running calls.
 //
 // Sleep loses nothing, and makes durable only what Save would.
 func (st *Store) Sleep(ctx context.Context, now store.Millis) error {
@@ -173,6 +174,7 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func
 	}
 	s.countWritten()
 	if s.inst == nil {
+		s.drop(kept)
 		return nil // saving or collecting failed it
 	}
 	inst.Close()
@@ -187,23 +189,39 @@ func (s *shard) keeps() bool {
 	return !s.store.remote() && (!s.store.config.KeepsFiles || s.store.archive != nil)
 }
 
-// collect returns all records of an instance.
+// collect returns all records of an instance, and takes room for them.
 func (s *shard) collect(ctx context.Context, x *extent, inst *runner, now store.Millis) (kept [][]byte, err error) {
+	defer func() {
+		if err != nil {
+			s.drop(kept)
+			kept = nil
+		}
+	}()
 	for cursor := int64(0); ; {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return kept, err
 		}
 		next, list, err := s.step(x, inst, opSnapshot, cursor, now)
 		if err != nil {
-			return nil, err
+			return kept, err
 		}
 		if len(list) > 0 {
-			kept = append(kept, append([]byte(nil), list...))
+			if err := s.store.config.Keep(len(list)); err != nil {
+				return kept, s.newError("sleep", err)
+			}
+			kept = append(kept, append(make([]byte, 0, len(list)), list...))
 		}
 		if next == 0 {
 			return kept, nil
 		}
 		cursor = next
+	}
+}
+
+// drop gives back the room of records that are no longer kept.
+func (s *shard) drop(kept [][]byte) {
+	for _, list := range kept {
+		s.store.config.Drop(len(list))
 	}
 }
 
@@ -232,6 +250,7 @@ func (s *shard) refill(inst *runner) error {
 func (s *shard) closeAsleep(c *closing) error {
 	kept := s.kept
 	s.kept = nil
+	defer s.drop(kept)
 	if !s.asleep.Load() || c.last == nil {
 		return nil
 	}

@@ -115,6 +115,54 @@ func TestSleepThatFails(t *testing.T) {
 	requireFilled(t, st, 10)
 }
 
+// What is kept of a sleeping instance takes room, which it gives back when the instance
+// has its records again, when it cannot be collected, and when the store closes. Without
+// room the instance goes on.
+func TestSleepTakesRoom(t *testing.T) {
+	f := newFake()
+	room, used := 1<<20, 0
+	st := f.open(t, Config{Shards: 2, Keep: func(bytes int) error {
+		if used+bytes > room {
+			return &Fault{Kind: ErrBudget, Message: "no room"}
+		}
+		used += bytes
+		return nil
+	}, Drop: func(bytes int) { used -= bytes }})
+	fillSleeper(t, st, 100)
+	require.NoError(t, st.Sleep(t.Context(), 1))
+	all := used
+	require.Greater(t, all, 100*len("key1"+"123456781"))
+	require.NoError(t, st.Sleep(t.Context(), 1))
+	require.Equal(t, all, used, "once")
+	requireFilled(t, st, 100)
+	require.Zero(t, used)
+
+	for room = all - 1; room > 0; room /= 2 {
+		require.ErrorIs(t, st.Sleep(t.Context(), 1), errFake)
+		require.LessOrEqual(t, used, room)
+		require.False(t, st.Resting())
+		requireFilled(t, st, 100)
+		require.Zero(t, used)
+	}
+	room = all
+	f.failing("snapshot", &Fault{Kind: ErrTrap})
+	require.Error(t, st.Sleep(t.Context(), 1))
+	require.Zero(t, used, "a guest that does not give its records")
+	f.failing("snapshot", nil)
+}
+
+// The same, for a store that is closed while its instances sleep.
+func TestCloseGivesRoomBack(t *testing.T) {
+	f := newFake()
+	used := 0
+	st := f.open(t, Config{Shards: 2, Keep: func(bytes int) error { used += bytes; return nil }, Drop: func(bytes int) { used -= bytes }})
+	fillSleeper(t, st, 100)
+	require.NoError(t, st.Sleep(t.Context(), 1))
+	require.Positive(t, used)
+	require.NoError(t, st.Close(t.Context(), 1, nil))
+	require.Zero(t, used)
+}
+
 // Only a shard that nobody called for a whole interval goes to sleep.
 func TestIdleShardsSleep(t *testing.T) {
 	f := newFake()
