@@ -20,7 +20,7 @@ func TestAllocationsOfALife(t *testing.T) {
 	m, err := session.New(store.NewMemory(), settings)
 	require.NoError(t, err)
 	s := m.Session(t.Context(), saveNew(t, m, "x"))
-	require.NoError(t, errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(90*24*time.Hour), s.SetExpiry(90*24*time.Hour),
+	require.NoError(t, errors.Join(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(90*24*time.Hour), s.SetExpiry(90*24*time.Hour),
 		s.LogIn("ada", nil), s.Save()))
 	id, err := s.ID()
 	require.NoError(t, err)

@@ -267,7 +267,7 @@ func ExampleSession_SetExpiry() {
 	const remembered = 90 * 24 * time.Hour
 	s := m.Session(context.Background(), "") // in a handler: session.From(r)
 	fmt.Println(s.SetExpiry(remembered))
-	fmt.Println(errors.Join(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(remembered), s.LogIn("ada", nil), s.Save()))
+	fmt.Println(errors.Join(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(remembered), s.LogIn("ada", nil), s.Save()))
 	expires, err := s.Expires()
 	fmt.Println(time.Until(expires).Round(24*time.Hour), err)
 	// Output:

@@ -11,7 +11,7 @@ import (
 // instead of Settings.Lifetime. To remember a visitor for 90 days where others
 // have an idle timeout of half an hour:
 //
-//	err := errors.Join(s.SetIdleTimeout(0), s.SetExpiry(90*24*time.Hour))
+//	err := errors.Join(s.SetIdleTimeout(session.Off), s.SetExpiry(90*24*time.Hour))
 //	s.SetPersistence(session.Persist)
 //
 // It returns ErrInvalidExpiry, and changes nothing, for a time below one second
@@ -66,8 +66,8 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 }
 
 // SetIdleTimeout gives this session its own idle timeout instead of
-// Settings.IdleTimeout; 0 means none. It returns ErrInvalidExpiry for a time
-// below one second or above a hundred years.
+// Settings.IdleTimeout: [Off] for none, 0 for what the settings say. It returns
+// ErrInvalidExpiry for any other time below one second or above a hundred years.
 func (s *Session) SetIdleTimeout(d time.Duration) error {
 	ms, err := ownTimeout("idle timeout", d)
 	if err != nil {
@@ -81,9 +81,10 @@ func (s *Session) SetIdleTimeout(d time.Duration) error {
 }
 
 // SetAbsoluteTimeout ends this session that long after its creation, whatever
-// happens, instead of Settings.AbsoluteTimeout; 0 means never. A timeout that
-// has passed ends the session when it is saved. It returns ErrInvalidExpiry for
-// a time below one second or above a hundred years.
+// happens, instead of Settings.AbsoluteTimeout: [Off] for never, 0 for what the
+// settings say. A timeout that has passed ends the session when it is saved. It
+// returns ErrInvalidExpiry for any other time below one second or above a hundred
+// years.
 func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	ms, err := ownTimeout("absolute timeout", d)
 	if err != nil {
@@ -205,10 +206,13 @@ func (c *lifeChange) ends(r *Record, now store.Millis) bool {
 // ownTimeout returns a timeout in the form that records have.
 func ownTimeout(name string, d time.Duration) (store.Millis, error) {
 	switch {
-	case d == 0:
+	case d == Off:
 		return timeoutNone, nil
+	case d == 0:
+		return 0, nil // the settings decide
 	case d < time.Second || d > maxLifetime:
-		return 0, fmt.Errorf("%w: the %s is %v: must be 0 for none, or from 1s to %v", ErrInvalidExpiry, name, d, maxLifetime)
+		return 0, fmt.Errorf("%w: the %s is %v: must be from 1s to %v, session.Off for none, or 0 for what the settings say",
+			ErrInvalidExpiry, name, d, maxLifetime)
 	}
 	return store.Span(d), nil
 }

@@ -71,7 +71,7 @@ func TestOwnTimeouts(t *testing.T) {
 	}{
 		{"remember me for 90 days", strict, []lives{
 			{at: 0, do: func(s *session.Session) {
-				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day), s.LogIn("ada", nil))
+				must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(90*day), s.LogIn("ada", nil))
 			}, until: 90 * day, age: 90 * day},
 			{at: 90*day - ms, do: look, until: 90 * day},
 			{at: 90*day - ms, do: change, until: 180*day - ms, age: 90 * day},
@@ -79,7 +79,7 @@ func TestOwnTimeouts(t *testing.T) {
 		}},
 		{"remembered, and somebody else logs in with it", strict, []lives{
 			{at: 0, do: func(s *session.Session) {
-				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day), s.LogIn("ada", nil))
+				must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(90*day), s.LogIn("ada", nil))
 			}, until: 90 * day, age: 90 * day},
 			{at: hour, do: func(s *session.Session) { must(s.LogIn("ada", nil)) }, until: 90*day + hour, age: 90 * day},
 			{at: 2 * hour, do: func(s *session.Session) { must(s.LogIn("bob", nil)) }, until: 2*hour + hour/2, age: 12 * hour},
@@ -87,7 +87,7 @@ func TestOwnTimeouts(t *testing.T) {
 		}},
 		{"remembered, cleared, and somebody else logs in who is remembered too", strict, []lives{
 			{at: 0, do: func(s *session.Session) {
-				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day), s.LogIn("ada", nil))
+				must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(90*day), s.LogIn("ada", nil))
 			}, until: 90 * day, age: 90 * day},
 			{at: hour, do: func(s *session.Session) {
 				must(s.Clear(), s.SetIdleTimeout(2*hour), s.LogIn("bob", nil))
@@ -110,7 +110,7 @@ func TestOwnTimeouts(t *testing.T) {
 			{at: hour + 6*time.Minute, gone: true},
 		}},
 		{"an absolute timeout that is longer", strict, []lives{
-			{at: 0, do: func(s *session.Session) { must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(48*hour)) }, until: 12 * hour, age: 12 * hour},
+			{at: 0, do: func(s *session.Session) { must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(48*hour)) }, until: 12 * hour, age: 12 * hour},
 			{at: 11 * hour, do: change, until: 23 * hour, age: 12 * hour},
 			{at: 22 * hour, do: change, until: 34 * hour, age: 12 * hour},
 			{at: 33 * hour, do: change, until: 45 * hour, age: 12 * hour},
@@ -129,7 +129,7 @@ func TestOwnTimeouts(t *testing.T) {
 		}},
 		{"taken back", strict, []lives{
 			{at: 0, do: func(s *session.Session) {
-				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day))
+				must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(90*day))
 			}, until: 90 * day, age: 90 * day},
 			{at: hour, do: func(s *session.Session) { s.ResetExpiry() }, until: hour + hour/2, age: 12 * hour},
 			{at: hour + hour/2, gone: true},
@@ -144,7 +144,7 @@ func TestOwnTimeouts(t *testing.T) {
 			s.AbsoluteTimeout = 31 * hour
 		}, []lives{
 			{at: 0, do: func(s *session.Session) {
-				must(s.SetIdleTimeout(0), s.SetAbsoluteTimeout(0), s.SetExpiry(90*day))
+				must(s.SetIdleTimeout(session.Off), s.SetAbsoluteTimeout(session.Off), s.SetExpiry(90*day))
 			}, until: 90 * day, age: 90 * day},
 			{at: 40 * hour, do: look, until: 90 * day, age: 90*day - 40*hour},
 			{at: 60 * hour, do: look, until: 90 * day},
@@ -220,10 +220,10 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 		{"as long as others, idle", idle, expiry(7 * day), ""},
 		{"shorter than others, idle", idle, expiry(2 * hour), ""},
 		{"longer, idle of its own", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(day) }, expiry(90*day)), ""},
-		{"longer, no idle timeout", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(0) }, expiry(90*day)), ""},
+		{"longer, no idle timeout", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(session.Off) }, expiry(90*day)), ""},
 		{"an end that is further than others', idle", idle, later(90 * day), "IdleTimeout"},
 		{"an end that is as far as others', idle", idle, later(7*day + hour), ""},
-		{"an end, idle of its own", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(0) }, later(90*day)), ""},
+		{"an end, idle of its own", idle, first(func(s *session.Session) error { return s.SetIdleTimeout(session.Off) }, later(90*day)), ""},
 		{"longer than the absolute timeout", absolute, expiry(30*day + ms), "AbsoluteTimeout would end the session after 720h0m0s"},
 		{"as long as the absolute timeout", absolute, expiry(30 * day), ""},
 		{"longer, absolute of its own", absolute, first(func(s *session.Session) error { return s.SetAbsoluteTimeout(90 * day) }, expiry(90*day)), ""},
@@ -268,10 +268,52 @@ func TestLifeThatCannotBeHad(t *testing.T) {
 	t.Run("a timeout that is stored counts", func(t *testing.T) {
 		a := newApp(t, store.NewMemory(), idle)
 		b := a.browser()
-		b.do(func(s *session.Session) { require.NoError(t, s.SetIdleTimeout(0)) })
+		b.do(func(s *session.Session) { require.NoError(t, s.SetIdleTimeout(session.Off)) })
 		b.do(func(s *session.Session) { require.NoError(t, s.SetExpiry(90*day)) })
 		require.Equal(t, at(90*day).UnixMilli(), storedExpiry(t, a, b.id()))
 	})
+}
+
+// TestOwnTimeoutsByTheSettingsConvention: as in Settings, Off is no timeout and 0 is what
+// is otherwise in force. A time that was never filled in takes no timeout away.
+func TestOwnTimeoutsByTheSettingsConvention(t *testing.T) {
+	a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.IdleTimeout, s.AbsoluteTimeout = hour, 12*hour })
+	for _, c := range []struct {
+		name           string
+		idle, absolute time.Duration
+		until          time.Duration
+	}{
+		{"0 follows the settings", 0, 0, hour},
+		{"no idle timeout", session.Off, 0, 12 * hour},
+		{"no absolute timeout", session.Off, session.Off, 7 * day},
+		{"its own", 2 * hour, 3 * hour, 2 * hour},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a.clock.Set(sessiontest.Start)
+			b := a.browser()
+			b.do(func(s *session.Session) { // back from others of its own
+				require.NoError(t, errors.Join(s.SetIdleTimeout(5*time.Minute), s.SetAbsoluteTimeout(10*time.Minute), s.Set("n", 1)))
+			})
+			b.do(func(s *session.Session) {
+				require.NoError(t, errors.Join(s.SetIdleTimeout(c.idle), s.SetAbsoluteTimeout(c.absolute)))
+				end, err := s.Expires()
+				require.NoError(t, err)
+				require.Equal(t, at(c.until).UnixMilli(), end.UnixMilli(), "before it is saved")
+			})
+			require.Equal(t, at(c.until).UnixMilli(), storedExpiry(t, a, b.id()))
+			a.clock.Set(at(c.until - ms))
+			a.with([]string{"session_id=" + b.id()}, func(s *session.Session) {
+				alive, err := s.Alive()
+				require.NoError(t, err)
+				require.True(t, alive)
+			})
+		})
+	}
+	s := a.manager.Session(ctx, "")
+	for _, d := range []time.Duration{-2, -time.Second, -hour} {
+		require.ErrorIs(t, s.SetIdleTimeout(d), session.ErrInvalidExpiry)
+		require.ErrorContains(t, s.SetAbsoluteTimeout(d), "session.Off for none")
+	}
 }
 
 // TestRolling: a visitor who comes back stays logged in, and the cookie stays.

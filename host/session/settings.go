@@ -212,7 +212,8 @@ type Settings struct {
 
 // Off is the value that turns a time in [Settings] off: no limit for
 // StoreTimeout, no grace for RenewGrace. For times that are off by default it is
-// the same as 0. In the environment it is written 0 or off.
+// the same as 0. In the environment it is written 0 or off. [Session.SetIdleTimeout]
+// and [Session.SetAbsoluteTimeout] take it for a session without that timeout.
 const Off time.Duration = -1
 
 // Defaults returns the settings of an application that sets none, with each

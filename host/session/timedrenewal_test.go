@@ -452,7 +452,7 @@ func TestOldIDOfASessionWithoutAnAbsoluteTimeout(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		a := newApp(t, s, renewing, func(s *session.Settings) { s.AbsoluteTimeout = 2 * day })
 		id := a.login("ada")
-		a.at(id, func(s *session.Session) { require.NoError(t, s.SetAbsoluteTimeout(0)) })
+		a.at(id, func(s *session.Session) { require.NoError(t, s.SetAbsoluteTimeout(session.Off)) })
 		a.clock.Advance(3 * day)
 		next := a.at(id, look).cookie()
 		require.NotNil(t, next)
