@@ -123,6 +123,9 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 			"For the developers of this site: host/session/README.md of Waddle, \"Answers that come from another site\", shows the ways to do it.", http.StatusForbidden)
 	case errors.Is(err, ErrCSRF):
 		http.Error(w, refused, http.StatusForbidden)
+	case errors.Is(err, ErrTooLarge):
+		// Not 413, which is about the request's body: this request may have none.
+		http.Error(w, "The session would be too large to be stored. What this request changed in it was not saved.", http.StatusInsufficientStorage)
 	case errors.Is(err, ErrGone):
 		http.Error(w, "The session has ended. Please try again.", http.StatusConflict)
 	default:

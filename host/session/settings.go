@@ -194,8 +194,8 @@ type Settings struct {
 	// OnError answers a request whose session could not be loaded or saved, while the
 	// answer can still be chosen. The default answers 503 with Retry-After if trying
 	// again may help (see [RetryAfter]: the storage is down, full, or not writable for
-	// now), 409 for ErrGone, 403 for ErrCrossSite and ErrCSRF, and 500 otherwise. It
-	// must not use the request's session.
+	// now), 409 for ErrGone, 403 for ErrCrossSite and ErrCSRF, 507 for ErrTooLarge, and
+	// 500 otherwise. It must not use the request's session.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// OnEvent is told what happens to sessions. The default logs what should not go

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +79,50 @@ func TestALowerMaxSize(t *testing.T) {
 		require.Equal(t, "ada", after.peek(b.id()))
 		require.NotContains(t, after.kinds(), session.EventCorrupt)
 	})
+}
+
+// TestAnswerForASessionThatIsTooLarge: the server cannot store what the request made of
+// the session, whether its own limit says so or the store's. The request may have been a
+// small one, and sending it again does not help. What was stored before stays. A store that
+// says so when it is asked for a session is a fault of the store's.
+func TestAnswerForASessionThatIsTooLarge(t *testing.T) {
+	for name, c := range map[string]struct {
+		max    int
+		fault  error
+		at     string
+		status int
+	}{
+		"above MaxSize":           {1000, nil, "", http.StatusInsufficientStorage},
+		"above the store's limit": {0, store.ErrTooLarge, "set", http.StatusInsufficientStorage},
+		"without being stored":    {0, store.ErrTooLarge, "get", http.StatusInternalServerError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, store.NewMemory(), func(s *session.Settings) { s.MaxSize = c.max })
+			b := a.browser()
+			b.set("user", "ada")
+			a.takeEvents()
+			if c.fault != nil {
+				a.store.fail(on(c.at, c.fault), nil)
+			}
+			got := b.serve(func(w http.ResponseWriter, r *http.Request) {
+				s := session.From(r)
+				if _, err := s.Has("user"); err != nil {
+					a.manager.WriteError(w, r, err)
+					return
+				}
+				require.NoError(t, s.Set("big", strings.Repeat("x", 2000)))
+				_, _ = w.Write([]byte("done"))
+			})
+			require.Equal(t, c.status, got.StatusCode)
+			require.Equal(t, c.status == http.StatusInsufficientStorage, strings.Contains(got.body, "too large"))
+			require.NotContains(t, got.body, "done")
+			require.Empty(t, got.Header.Get("Retry-After"))
+			require.Nil(t, got.cookie())
+			require.Equal(t, c.at == "get", slices.Contains(a.kinds(), session.EventUnavailable), "where the storage works, no event says otherwise")
+			a.store.fail(nil, nil)
+			require.Equal(t, map[string]any{"user": "ada"}, b.values())
+		})
+	}
 }
 
 // TestWhatIsTooLargeIsNotCopied: a hundred requests with the id of a record of
