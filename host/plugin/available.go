@@ -110,7 +110,7 @@ func (s *resolved) sayMemory() {
 	if s.container == 0 || s.MemoryLimit >= defaultMemory {
 		return
 	}
-	args := []any{"plugin", s.Name, "memory_limit", s.MemoryLimit, "shards", s.Shards, "limit_of_process", s.container, "by", s.containerSays}
+	args := []any{"plugin", s.name, "memory_limit", s.MemoryLimit, "shards", s.Shards, "limit_of_process", s.container, "by", s.containerSays}
 	if s.MemoryLimit > s.container/memoryShare {
 		s.Logger.Warn("guests may take more than half of the little memory that this process may have: set MemoryLimit and fewer Shards", args...)
 		return

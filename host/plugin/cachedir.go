@@ -26,7 +26,7 @@ func prepareCacheDir(c *resolved) string {
 		dir, err = privateDir(dir)
 	}
 	if err != nil {
-		c.Logger.Warn("compiled code is kept in memory only", "plugin", c.Name, "error", fmt.Errorf("%w: %w", ErrCache, err))
+		c.Logger.Warn("compiled code is kept in memory only", "plugin", c.name, "error", fmt.Errorf("%w: %w", ErrCache, err))
 		return ""
 	}
 	return dir

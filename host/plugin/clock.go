@@ -29,7 +29,7 @@ type steadyClock struct {
 	now     func() time.Time
 	passed  func() time.Duration // since some moment, whatever the clock does
 	log     *slog.Logger
-	name    string
+	name    func() string
 	mu      sync.Mutex
 	at      time.Time     // believed last, zero at the beginning
 	when    time.Duration // passed at that time
@@ -62,20 +62,20 @@ func (c *steadyClock) time() time.Time {
 	switch {
 	case leap <= mostLeap:
 		if c.held {
-			c.log.Info("the clock is right again: expired sessions are removed as before", "plugin", c.name, "clock", now)
+			c.log.Info("the clock is right again: expired sessions are removed as before", "plugin", c.name(), "clock", now)
 		}
 		c.held, c.at = false, now
 		return c.at
 	case !c.held:
 		c.held, c.leapt, c.leaptAt = true, now, passed
 		c.log.Warn("the clock leapt ahead: it removes no expired session until it has run steadily for a while",
-			"plugin", c.name, "clock", now, "believed", expected, "ahead", leap.Round(time.Second), "for", proofTime)
+			"plugin", c.name(), "clock", now, "believed", expected, "ahead", leap.Round(time.Second), "for", proofTime)
 	}
 	if drift := now.Sub(c.leapt) - (passed - c.leaptAt); drift.Abs() > mostLeap {
 		c.leapt, c.leaptAt = now, passed // it leapt again
 	}
 	if passed-c.leaptAt >= proofTime {
-		c.log.Warn("the clock has run steadily since it leapt ahead, and is believed: sessions that have expired by it are removed", "plugin", c.name, "clock", now)
+		c.log.Warn("the clock has run steadily since it leapt ahead, and is believed: sessions that have expired by it are removed", "plugin", c.name(), "clock", now)
 		c.held, c.at = false, now
 		return c.at
 	}

@@ -205,6 +205,7 @@ const (
 // resolved is a Config with everything decided.
 type resolved struct {
 	Config
+	name       string // Config.Name or a default: the name until the guest has given its own
 	autoShards bool
 	shardLimit int64 // bytes of memory for one instance
 	granted    permissions
@@ -213,8 +214,8 @@ type resolved struct {
 	containerSays string
 }
 
-func (c Config) resolve() (resolved, error) {
-	s := resolved{Config: c}
+func (c Config) resolve(defaultName string) (resolved, error) {
+	s := resolved{Config: c, name: cmp.Or(c.Name, defaultName)}
 	s.GuestConfig = maps.Clone(c.GuestConfig)
 	s.Host = cmp.Or(c.Host, DefaultHost())
 	switch {

@@ -128,7 +128,7 @@ func (p *Plugin) admit(d *protocol.Description) error {
 // and that the guest has opened.
 func (p *Plugin) adopt() error {
 	for _, other := range p.mounts.others {
-		p.config.Logger.Info("the directory is served with another number of shards from now on", "plugin", p.config.Name,
+		p.config.Logger.Info("the directory is served with another number of shards from now on", "plugin", p.Name(),
 			"dir", other.Dir, "before", other.Written, "shards", other.Asked)
 	}
 	for _, dir := range p.mounts.unnoted {
@@ -145,7 +145,7 @@ func (p *Plugin) adopt() error {
 func (p *Plugin) noteShards(dir string) error {
 	err := writeShards(dir, p.config.Shards)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		p.config.Logger.Warn("the disk is full: the directory does not note its number of shards", "plugin", p.config.Name,
+		p.config.Logger.Warn("the disk is full: the directory does not note its number of shards", "plugin", p.Name(),
 			"dir", dir, "shards", p.config.Shards, "error", err)
 		return nil
 	}

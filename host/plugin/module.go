@@ -41,7 +41,7 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 	if err := h.refuses(ctx); err != nil {
 		return nil, err
 	}
-	resolved, err := config.resolve()
+	resolved, err := config.resolve(name)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,11 @@ func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error)
 		return nil, store.ErrClosed
 	}
 	config.Lazy = true
-	resolved, err := config.resolve()
+	resolved, err := config.resolve(name)
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.checked.open(ctx, resolved, name)
+	p, err := m.checked.open(ctx, resolved)
 	if err != nil {
 		return nil, err
 	}
@@ -158,12 +158,12 @@ func (b *checked) load(ctx context.Context, s *resolved) (*code, loading, error)
 	if s.DebugInfo {
 		if err := checkDebugInfo(b.outline, b.wasm); err != nil {
 			s.DebugInfo = false
-			s.Logger.Warn("the debug sections are not used", "plugin", s.Name, "error", err)
+			s.Logger.Warn("the debug sections are not used", "plugin", s.name, "error", err)
 		}
 	}
 	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, rewrite: s.rewriting(), debug: s.DebugInfo, runtime: s.Host.runtime()})
 	how, err := c.load(ctx, b, func(message string, err error) {
-		s.Logger.Warn(message, "plugin", s.Name, "error", err)
+		s.Logger.Warn(message, "plugin", s.name, "error", err)
 	})
 	if err == nil {
 		return c, how, nil

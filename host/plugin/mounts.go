@@ -165,7 +165,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 		p.mounts.open = append(p.mounts.open, fs)
 		if fs.Exceeds() {
 			used := fs.Usage()
-			p.config.Logger.Warn("a directory has more in it than its quota allows: the guest can add nothing", "plugin", p.config.Name,
+			p.config.Logger.Warn("a directory has more in it than its quota allows: the guest can add nothing", "plugin", p.Name(),
 				"dir", m.Dir, "bytes", used.Bytes, "max_bytes", m.MaxBytes, "files", used.Files, "max_files", m.MaxFiles)
 		}
 		if !m.ReadOnly {
@@ -183,11 +183,11 @@ func (p *Plugin) lockDir(ctx context.Context, dir string) (*dirlock.Lock, error)
 	began := time.Now()
 	lock, err := dirlock.Wait(ctx, dir, p.config.LockWait, func(held *dirlock.InUseError) {
 		waited = true
-		p.config.Logger.Warn("waiting for a directory that another process has", "plugin", p.config.Name, "dir", dir,
+		p.config.Logger.Warn("waiting for a directory that another process has", "plugin", p.Name(), "dir", dir,
 			"pid", held.PID, "host", held.Host, "since", held.Since, "at_most", p.config.LockWait)
 	})
 	if waited && err == nil {
-		p.config.Logger.Info("the directory is free", "plugin", p.config.Name, "dir", dir, "waited", time.Since(began).Round(time.Millisecond))
+		p.config.Logger.Info("the directory is free", "plugin", p.Name(), "dir", dir, "waited", time.Since(began).Round(time.Millisecond))
 	}
 	if err == nil {
 		p.clock.reference(lock.Before())

@@ -64,7 +64,7 @@ func (p *Plugin) Sleep(ctx context.Context) error {
 		if p.store.Resting() {
 			return ctx.Err()
 		}
-		return fmt.Errorf("plugin %s: sleeping needs the exports %s and %s: %w", p.config.Name,
+		return fmt.Errorf("plugin %s: sleeping needs the exports %s and %s: %w", p.Name(),
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}
 	err := p.store.Sleep(ctx, p.judged())
@@ -118,7 +118,7 @@ func (p *Plugin) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 // context stops it, and the shard in progress keeps its instance, too.
 func (p *Plugin) Recycle(ctx context.Context) error {
 	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
-		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.config.Name,
+		return fmt.Errorf("plugin %s: recycling needs the exports %s and %s: %w", p.Name(),
 			abi.ExportSnapshot, abi.ExportRestore, store.ErrUnsupported)
 	}
 	return p.store.Recycle(ctx, p.judged())

@@ -82,7 +82,7 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 // here.
 func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
 	defer nameRefused(&err, cmp.Or(config.Name, name))
-	resolved, err := config.resolve()
+	resolved, err := config.resolve(name)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plug
 	if err != nil {
 		return nil, err
 	}
-	return b.open(ctx, resolved, name)
+	return b.open(ctx, resolved)
 }
 
 // nameRefused adds the name of the plugin to an error of opening it.
@@ -105,7 +105,7 @@ func nameRefused(err *error, name string) {
 }
 
 // open runs the guest.
-func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *Plugin, err error) {
+func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err error) {
 	if err := resolved.permissions.admit(b.outline, &resolved.Config); err != nil {
 		return nil, err
 	}
@@ -113,9 +113,9 @@ func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *
 		return nil, err
 	}
 	p := &Plugin{config: resolved, module: b.outline}
-	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: resolved.Name}
+	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: p.Name}
 	p.machine.meters = newMeters(&resolved)
-	p.store = protocol.New(p.protocol(name))
+	p.store = protocol.New(p.protocol())
 	p.machine.log = &guestLog{logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
 	p.machine.allowed.Store(&bounds{fuel: resolved.Fuel, time: resolved.Deadline})
 	p.machine.openAllowed = bounds{fuel: resolved.OpenFuel, time: resolved.OpenDeadline}
@@ -149,14 +149,14 @@ func (b *checked) open(ctx context.Context, resolved resolved, name string) (_ *
 func (s *resolved) sayInterpreted() {
 	if s.Host.runtime() == runtimeInterpreter {
 		s.Logger.Warn("there is no compiler for this platform: the guest is interpreted, which is many times slower",
-			"plugin", s.Name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
+			"plugin", s.name, "platform", runtime.GOOS+"/"+runtime.GOARCH)
 	}
 }
 
 // protocol returns the config of the guest's store.
-func (p *Plugin) protocol(name string) protocol.Config {
+func (p *Plugin) protocol() protocol.Config {
 	c := protocol.Config{
-		Name: p.config.Name, DefaultName: name,
+		Name: p.config.Name, DefaultName: p.config.name,
 		Shards:      p.config.Shards,
 		New:         func(shard int) (protocol.Instance, error) { return newInstance(&p.machine, shard) },
 		Pairs:       p.config.pairs,
@@ -263,12 +263,10 @@ func (p *Plugin) start() error {
 	p.machine.files, p.machine.debug = p.mounts.config, p.config.DebugInfo
 	p.machine.prepare()
 	if p.config.Lazy && len(p.mounts.others)+len(p.mounts.unnoted) == 0 {
-		p.config.Name = p.store.Name()
 		return nil
 	}
 	errs := make([]error, p.config.Shards)
 	errs[0] = p.store.Open(0)
-	p.config.Name = p.store.Name()
 	if errs[0] == nil {
 		var wait sync.WaitGroup
 		turns := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -307,7 +305,7 @@ func (p *Plugin) refuse(shard int, err error) error {
 	case cause.Used > 0: // it exceeded a bound
 		detail = cause.what()
 	}
-	return &LoadError{Plugin: p.config.Name, Kind: ErrOpen, Detail: fmt.Sprintf("shard %d: %s", shard, detail), Err: cause}
+	return &LoadError{Plugin: p.Name(), Kind: ErrOpen, Detail: fmt.Sprintf("shard %d: %s", shard, detail), Err: cause}
 }
 
 // discard releases everything that an Open that failed has acquired.

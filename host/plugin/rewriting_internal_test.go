@@ -33,7 +33,7 @@ func TestRewritingIsPartOfTheKeyOfCode(t *testing.T) {
 // Every guest is rewritten, whoever wrote it.
 func TestEveryGuestIsRewritten(t *testing.T) {
 	for _, config := range []Config{{}, {Trusted: true}, {Trusted: true, DebugInfo: true}} {
-		s, err := config.resolve()
+		s, err := config.resolve("guest")
 		require.NoError(t, err)
 		require.True(t, s.rewriting().MergeData)
 		require.Equal(t, contractNames, s.rewriting().Entry)

@@ -61,7 +61,7 @@ func (p *Plugin) openSnapshots(ctx context.Context, dir string) (*snapshots, err
 	if err != nil {
 		return nil, mountError(Mount{Dir: dir}, err)
 	}
-	return &snapshots{dir: dir, lock: lock, log: p.config.Logger.With("plugin", p.config.Name)}, nil
+	return &snapshots{dir: dir, lock: lock, log: p.config.Logger.With("plugin", p.Name())}, nil
 }
 
 func (s *snapshots) path() string { return filepath.Join(s.dir, snapshotName) }
