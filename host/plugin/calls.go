@@ -13,7 +13,8 @@ func (inst *instance) Initialize() error {
 	if !inst.machine.exports.has(exportInitialize) {
 		return nil
 	}
-	return inst.run(exportInitialize, inst.machine.openAllowed)
+	inst.stack[0] = exportInitialize
+	return inst.run(inst.machine.openAllowed)
 }
 
 // Describe implements protocol.Instance.
@@ -21,7 +22,8 @@ func (inst *instance) Describe() ([]byte, error) {
 	if !inst.machine.exports.has(exportDescribe) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(exportDescribe, inst.machine.openAllowed); err != nil {
+	inst.stack[0] = exportDescribe
+	if err := inst.run(inst.machine.openAllowed); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
@@ -34,7 +36,8 @@ func (inst *instance) Open(pairs []byte) error {
 		return err
 	}
 	inst.mem.Write(inst.buffer, pairs)
-	return inst.finish(exportOpen, allowed, uint64(inst.buffer), uint64(len(pairs)))
+	inst.stack[0], inst.stack[1], inst.stack[2] = exportOpen, uint64(inst.buffer), uint64(len(pairs))
+	return inst.finish(allowed)
 }
 
 // Get implements protocol.Instance.
@@ -43,7 +46,8 @@ func (inst *instance) Get(key []byte, now store.Millis) ([]byte, error) {
 	if err := inst.put(key, nil, allowed); err != nil {
 		return nil, err
 	}
-	if err := inst.run(exportGet, allowed, uint64(inst.buffer), uint64(len(key)), uint64(now)); err != nil {
+	inst.stack[0], inst.stack[1], inst.stack[2], inst.stack[3] = exportGet, uint64(inst.buffer), uint64(len(key)), uint64(now)
+	if err := inst.run(allowed); err != nil {
 		return nil, err
 	}
 	return inst.result(abi.MaxValue)
@@ -55,9 +59,10 @@ func (inst *instance) Set(w store.Write) error {
 	if err := inst.put(w.Key, w.Value, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportSet, allowed, uint64(inst.buffer), uint64(len(w.Key)),
-		uint64(inst.buffer)+uint64(len(w.Key)), uint64(len(w.Value)),
-		uint64(w.Expires), uint64(w.Now), uint64(w.Expect))
+	inst.stack[0], inst.stack[1], inst.stack[2] = exportSet, uint64(inst.buffer), uint64(len(w.Key))
+	inst.stack[3], inst.stack[4] = uint64(inst.buffer)+uint64(len(w.Key)), uint64(len(w.Value))
+	inst.stack[5], inst.stack[6], inst.stack[7] = uint64(w.Expires), uint64(w.Now), uint64(w.Expect)
+	return inst.finish(allowed)
 }
 
 // Touch implements protocol.Instance.
@@ -69,7 +74,9 @@ func (inst *instance) Touch(key []byte, expires, now store.Millis) error {
 	if err := inst.put(key, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportTouch, allowed, uint64(inst.buffer), uint64(len(key)), uint64(expires), uint64(now))
+	inst.stack[0], inst.stack[1], inst.stack[2] = exportTouch, uint64(inst.buffer), uint64(len(key))
+	inst.stack[3], inst.stack[4] = uint64(expires), uint64(now)
+	return inst.finish(allowed)
 }
 
 // Delete implements protocol.Instance.
@@ -78,17 +85,20 @@ func (inst *instance) Delete(key []byte, now store.Millis) error {
 	if err := inst.put(key, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportDelete, allowed, uint64(inst.buffer), uint64(len(key)), uint64(now))
+	inst.stack[0], inst.stack[1], inst.stack[2], inst.stack[3] = exportDelete, uint64(inst.buffer), uint64(len(key)), uint64(now)
+	return inst.finish(allowed)
 }
 
 // Clear implements protocol.Instance.
 func (inst *instance) Clear(now store.Millis) error {
-	return inst.finish(exportClear, inst.machine.callAllowed(), uint64(now))
+	inst.stack[0], inst.stack[1] = exportClear, uint64(now)
+	return inst.finish(inst.machine.callAllowed())
 }
 
 // Save implements protocol.Instance.
 func (inst *instance) Save(now store.Millis) error {
-	return inst.finish(exportSave, inst.machine.callAllowed(), uint64(now))
+	inst.stack[0], inst.stack[1] = exportSave, uint64(now)
+	return inst.finish(inst.machine.callAllowed())
 }
 
 // Sweep implements protocol.Instance.
@@ -105,7 +115,8 @@ func (inst *instance) someOf(f export, most int, now store.Millis) (int64, error
 	if !inst.machine.exports.has(f) {
 		return 0, protocol.Absent
 	}
-	if err := inst.run(f, inst.machine.callAllowed(), uint64(now), uint64(most)); err != nil {
+	inst.stack[0], inst.stack[1], inst.stack[2] = f, uint64(now), uint64(most)
+	if err := inst.run(inst.machine.callAllowed()); err != nil {
 		return 0, err
 	}
 	return inst.number()
@@ -125,7 +136,8 @@ func (inst *instance) chunk(f export, cursor int64, now store.Millis) (next int6
 	if !inst.machine.exports.has(f) {
 		return 0, nil, protocol.Absent
 	}
-	if err := inst.run(f, inst.machine.callAllowed(), uint64(cursor), uint64(now)); err != nil {
+	inst.stack[0], inst.stack[1], inst.stack[2] = f, uint64(cursor), uint64(now)
+	if err := inst.run(inst.machine.callAllowed()); err != nil {
 		return 0, nil, err
 	}
 	b, err := inst.result(maxChunk)
@@ -151,7 +163,8 @@ func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error
 	if err := inst.put(list, nil, allowed); err != nil {
 		return err
 	}
-	return inst.finish(exportRestore, allowed, uint64(inst.buffer), uint64(len(list)), uint64(now))
+	inst.stack[0], inst.stack[1], inst.stack[2], inst.stack[3] = exportRestore, uint64(inst.buffer), uint64(len(list)), uint64(now)
+	return inst.finish(allowed)
 }
 
 // Stats implements protocol.Instance.
@@ -159,15 +172,16 @@ func (inst *instance) Stats() ([]byte, error) {
 	if !inst.machine.exports.has(exportStats) {
 		return nil, protocol.Absent
 	}
-	if err := inst.run(exportStats, inst.machine.callAllowed()); err != nil {
+	inst.stack[0] = exportStats
+	if err := inst.run(inst.machine.callAllowed()); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
 }
 
-// finish makes a call whose only result is success.
-func (inst *instance) finish(f export, allowed bounds, params ...uint64) error {
-	if err := inst.run(f, allowed, params...); err != nil {
+// finish makes a call, as run does, whose only result is success.
+func (inst *instance) finish(allowed bounds) error {
+	if err := inst.run(allowed); err != nil {
 		return err
 	}
 	_, err := inst.number()

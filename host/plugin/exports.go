@@ -8,7 +8,7 @@ import (
 )
 
 // export is the number of an export of the contract. An instance calls it by that.
-type export uint8
+type export = uint64
 
 const (
 	exportAlloc export = iota

@@ -64,7 +64,7 @@ type instance struct {
 	// entry calls any export by its number. Each function that is looked up has a
 	// stack of its own, so it is the only one.
 	entry api.Function
-	stack [1 + maxParams]uint64 // the number and the parameters of a call, and its result
+	stack [1 + maxParams]uint64 // of a call: the export's number and its parameters, then its result
 
 	buffer, bufferSize uint32 // the exchange buffer
 	message            []byte // what the guest said by fail in this call
@@ -171,7 +171,8 @@ func (inst *instance) ensure(n int, allowed bounds) error {
 // callAlloc asks the guest for a buffer. Doing so invalidates the previous one.
 func (inst *instance) callAlloc(size uint32, allowed bounds) (ptr uint32, err error) {
 	inst.buffer, inst.bufferSize = 0, 0
-	err = inst.run(exportAlloc, allowed, uint64(size))
+	inst.stack[0], inst.stack[1] = exportAlloc, uint64(size)
+	err = inst.run(allowed)
 	return uint32(inst.stack[0]), err
 }
 

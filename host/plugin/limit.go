@@ -23,11 +23,10 @@ func (s *resolved) rewriting() rewrite.Options {
 	return rewrite.Options{MergeData: true, Entry: contractNames, Meter: !s.Trusted}
 }
 
-// run is the one place that enters guest code. It returns nil, or a fault, after
-// which the instance must not be used. A guest without a meter has no bounds.
-func (inst *instance) run(f export, allowed bounds, params ...uint64) error {
-	inst.stack[0] = uint64(f)
-	copy(inst.stack[1:], params)
+// run is the one place that enters guest code: it makes the call that is on the
+// instance's stack. It returns nil, or a fault, after which the instance must not be
+// used. A guest without a meter has no bounds.
+func (inst *instance) run(allowed bounds) error {
 	inst.message, inst.slept = inst.message[:0], 0
 	if inst.meter == nil {
 		if err := inst.call(); err != nil {
