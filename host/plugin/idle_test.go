@@ -158,6 +158,7 @@ func TestSleepGivesEverythingBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := hosted(t, plugin.HostConfig{})
 			config := quiet()
+			config.NoCache = false // compiling the engine takes most of the time
 			config.Host, config.MemoryLimit, config.SweepInterval = h, 128<<20, time.Hour
 			if c.files {
 				config.Mounts = []plugin.Mount{{Dir: t.TempDir()}}

@@ -155,8 +155,13 @@ func (s *shard) await(ctx context.Context) error {
 }
 
 func (s *shard) unlock() {
-	s.letGo()
-	s.wake()
+	s.mu.Unlock()
+	if s.queue != nil {
+		<-s.queue
+	}
+	if s.store.waiting.n.Load() > 0 {
+		s.store.waiting.wake()
+	}
 }
 
 func (s *shard) letGo() {

@@ -191,17 +191,25 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 		return err
 	}
 	s := st.shardOf(w.Key)
-	m, err := s.set(ctx, &w)
-	if err != nil || !st.config.SaveEach {
+	if !st.config.SaveEach {
+		_, err := s.set(ctx, &w)
+		return err
+	}
+	m, err := s.setBeforeSave(ctx, &w)
+	if err != nil {
 		return err
 	}
 	return s.saveUpTo(m, st.config.judge(w.Now))
 }
 
-// set is write for the most frequent operation, without a function call in between.
-func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
+func (s *shard) setBeforeSave(ctx context.Context, w *store.Write) (mark, error) {
 	s.arrive()
 	defer s.leave()
+	return s.set(ctx, w)
+}
+
+// set is write for the most frequent operation, without a function call in between.
+func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 	inst, err := s.lock(ctx)
 	if err != nil {
 		return mark{}, err
