@@ -231,7 +231,7 @@ func TestOthersGoOnBesideAShardThatHangs(t *testing.T) {
 			}
 		}
 		return true
-	}, 10*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	s.free()
 	require.NoError(t, p.Close(ctx))
 }

@@ -112,7 +112,7 @@ func TestEvictionsAreLogged(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	require.Zero(t, lines(), "nothing was evicted")
 	evict(1)
-	require.Eventually(t, func() bool { return lines() == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return lines() == 1 }, time.Minute, time.Millisecond)
 	require.Contains(t, log.String(), "raise the setting max_entries")
 	require.Contains(t, log.String(), "evicted=1 ")
 	evict(3)
@@ -120,7 +120,7 @@ func TestEvictionsAreLogged(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	require.Equal(t, 1, lines())
 	clock.advance(2 * time.Second)
-	require.Eventually(t, func() bool { return lines() == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return lines() == 2 }, time.Minute, time.Millisecond)
 	require.Contains(t, log.String(), "evicted=3 evicted_altogether=4")
 }
 

@@ -81,7 +81,7 @@ func TestSaveLoopGoesInSteps(t *testing.T) {
 		was := quiet
 		quiet = disk.times("flush")
 		return was == quiet
-	}, 10*time.Second, 200*time.Millisecond)
+	}, time.Minute, 200*time.Millisecond)
 	require.Equal(t, uint64(quiet), p.Stats().Ops["flush"].Calls)
 	disk.mu.Lock()
 	disk.took = nil
@@ -105,12 +105,12 @@ func TestFlushThatFails(t *testing.T) {
 				c.Durability, c.SaveInterval = plugin.DurabilityInterval, 10*time.Millisecond
 			})
 			write(t, p, c.trick, 1)
-			require.Eventually(t, func() bool { return disk.times(c.then) > c.errors }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return disk.times(c.then) > c.errors }, time.Minute, time.Millisecond)
 			require.GreaterOrEqual(t, disk.times("writes could not be made durable"), c.errors)
 			require.EqualValues(t, c.errors, p.Stats().Ops["flush"].Errors)
 			write(t, p, "a", 1)
 			before := disk.times(c.then)
-			require.Eventually(t, func() bool { return disk.times(c.then) > before }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return disk.times(c.then) > before }, time.Minute, time.Millisecond)
 		})
 	}
 }

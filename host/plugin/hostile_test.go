@@ -520,7 +520,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	p, _ := hostile(t, 300*time.Millisecond)
 	running := make(chan error, 1)
 	go func() { running <- p.Clear(ctx, actLoop) }()
-	require.Eventually(t, func() bool { return p.Stats().Shards[0].Busy }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return p.Stats().Shards[0].Busy }, time.Minute, time.Millisecond)
 	short, cancel := withTimeout(time.Millisecond)
 	defer cancel()
 	_, err := p.Get(short, key, actWork)

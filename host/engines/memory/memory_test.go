@@ -112,7 +112,7 @@ func TestSnapshotIsWrittenInIntervals(t *testing.T) {
 	require.Eventually(t, func() bool {
 		b, err := os.ReadFile(file)
 		return err == nil && bytes.Contains(b, []byte("value 9"))
-	}, 10*time.Second, 5*time.Millisecond)
+	}, time.Minute, 5*time.Millisecond)
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	require.EqualValues(t, 0o600, info.Mode().Perm())

@@ -174,7 +174,7 @@ func TestSnapshotOnADiskThatWasFull(t *testing.T) {
 	t.Cleanup(func() { _ = p.Close(ctx) })
 	fillUp(t, disk)
 	fill(t, p, 50)
-	require.Eventually(t, func() bool { n, _ := log.count(); return n > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { n, _ := log.count(); return n > 0 }, time.Minute, time.Millisecond)
 	for range 20 {
 		fill(t, p, 50)
 		time.Sleep(10 * time.Millisecond)
@@ -184,7 +184,7 @@ func TestSnapshotOnADiskThatWasFull(t *testing.T) {
 	file := filepath.Join(config.Snapshots, "sessions.snapshot")
 	require.NoFileExists(t, file)
 	makeRoom(t, disk)
-	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { _, err := os.Stat(file); return err == nil }, time.Minute, time.Millisecond)
 	require.NoError(t, p.Close(ctx))
 	p, err = memory.Open(ctx, config)
 	require.NoError(t, err)

@@ -199,7 +199,7 @@ func TestWaitingForAnyInstance(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return holding.Load() == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return holding.Load() == 2 }, time.Minute, time.Millisecond)
 	short, cancel := context.WithCancel(t.Context())
 	var ended, waits sync.WaitGroup
 	for n := range 40 {
@@ -217,7 +217,7 @@ func TestWaitingForAnyInstance(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return st.waiting.n.Load() == 40 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return st.waiting.n.Load() == 40 }, time.Minute, time.Millisecond)
 	cancel()
 	ended.Wait()
 	close(held)
@@ -249,7 +249,7 @@ func TestLookersWakeWhoWaits(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			require.Eventually(t, func() bool { return st.waiting.n.Load() == 1 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return st.waiting.n.Load() == 1 }, time.Minute, time.Millisecond)
 			close(let)
 			all.Wait()
 		})
@@ -322,7 +322,7 @@ func TestPauseEndsWhileOthersHang(t *testing.T) {
 		st.Poison(1, &Fault{Kind: ErrTrap})
 	}
 	set.Go(func() { _ = st.Set(context.Background(), store.Write{Key: []byte("key"), Now: 1}) })
-	require.Eventually(t, hanging.Load, 10*time.Second, time.Millisecond)
+	require.Eventually(t, hanging.Load, time.Minute, time.Millisecond)
 	patient, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	asked.Store(0)
