@@ -35,8 +35,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 
-	// Whoever wrote it: each of its calls has bounds, of time too, unless Trusted is
-	// set, as you may for an engine of your own.
+	// Whoever wrote it: it runs metered, so that each of its calls has bounds, unless
+	// Trusted is set, as you may for an engine of your own.
 	store, err := plugin.OpenFile(ctx, flag.Arg(0), plugin.Config{Trusted: false})
 	if err != nil {
 		log.Fatal(err)

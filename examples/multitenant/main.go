@@ -109,7 +109,7 @@ func open(ctx context.Context, list []tenant) (handler http.Handler, closeAll fu
 	for _, t := range list {
 		p, err := plugin.Open(ctx, t.wasm, plugin.Config{
 			Name:        t.host,
-			Trusted:     false, // so a call that does not end is ended, after plugin.DefaultDeadline
+			Trusted:     false, // so it is metered: a call that does not end is ended
 			Shards:      2,
 			MemoryLimit: t.memory,
 		})

@@ -32,8 +32,9 @@ var ErrSettings = errors.New("engines: invalid settings")
 // value is the bundled engine memory without a directory.
 type Settings struct {
 	// Storage is memory, keyfolder, dynfile, or the path of a .wasm file. A
-	// plugin from a file is not trusted unless Config.Trusted says so: each of its
-	// calls ends after Config.Deadline, [plugin.DefaultDeadline] if that is 0.
+	// plugin from a file is not trusted unless Config.Trusted says so: it runs
+	// metered, and a call ends at Config.Fuel or Config.Deadline, or their defaults.
+	// A bundled engine is trusted unless Config has such a bound.
 	// SESSION_STORAGE, default memory.
 	Storage string
 

@@ -26,8 +26,9 @@ const Name = "dynfile"
 // The index takes about 52 bytes of cfg.MemoryLimit, 512 MiB by default, for each
 // session, and every shard takes about 20 MiB.
 //
-// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is set.
-// cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
+// The engine is trusted: it computes unmetered and without bounds. If cfg has a bound,
+// such as Deadline, Fuel or FuelRate, it runs metered instead, with the defaults of
+// the other bounds; its files have no quota either way. cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
 // [plugin.ErrDirectory] for an unusable directory, [plugin.ErrShards] for one with
 // another number of shards, and [plugin.ErrOpen] for one of another engine or of a
 // newer version.

@@ -23,8 +23,9 @@ const Name = "keyfolder"
 // another gets [plugin.ErrInUse]. cfg.Shards 0 means the number that the directory
 // was made for, 4 for a new one; any other value must be that number.
 //
-// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is set.
-// cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
+// The engine is trusted: it computes unmetered and without bounds. If cfg has a bound,
+// such as Deadline, Fuel or FuelRate, it runs metered instead, with the defaults of
+// the other bounds; its files have no quota either way. cfg.Durability decides what a crash can lose. Errors are those of [plugin.Open],
 // [plugin.ErrDirectory] for an unusable directory, [plugin.ErrShards] for one with
 // another number of shards, and [plugin.ErrOpen] for one of another engine or of a
 // newer version.

@@ -24,8 +24,9 @@ const Name = "memory"
 //   - max_entries: the number of records; by default only memory bounds it
 //   - max_bytes: the bytes that they may take; by default what fits into memory
 //
-// The engine is trusted: it runs without bounds in time, unless cfg.Deadline is
-// set. Errors are those of [plugin.Open].
+// The engine is trusted: it computes unmetered and without bounds. If cfg has a bound,
+// such as Deadline, Fuel or FuelRate, it runs metered instead, with the defaults of
+// the other bounds. Errors are those of [plugin.Open].
 func Open(ctx context.Context, cfg plugin.Config) (*plugin.Plugin, error) {
 	wasm, err := Module()
 	if err != nil {
@@ -34,8 +35,7 @@ func Open(ctx context.Context, cfg plugin.Config) (*plugin.Plugin, error) {
 	if cfg.Name == "" {
 		cfg.Name = Name
 	}
-	cfg.Trusted = true
-	return plugin.Open(ctx, wasm, cfg)
+	return plugin.Open(ctx, wasm, bundle.Trust(cfg))
 }
 
 // Module returns the engine's WebAssembly module.

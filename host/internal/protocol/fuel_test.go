@@ -12,7 +12,7 @@ import (
 var fuelKey = []byte("0123456789abcdef0123456789abcdef")
 
 // TestFuelOfEachOperation counts what an operation used, and not what opening the
-// instance used, also for operations that fail and after a failure.
+// instance or asking for its counts used, also for operations that fail and after a failure.
 func TestFuelOfEachOperation(t *testing.T) {
 	f := newFake("capabilities", "cas")
 	st := f.open(t, Config{})
@@ -26,11 +26,14 @@ func TestFuelOfEachOperation(t *testing.T) {
 	assert.EqualValues(t, 7, ops["get"].Fuel)
 	assert.EqualValues(t, 22, ops["set"].Fuel)
 
+	require.NoError(t, st.Set(t.Context(), write))
+	assert.EqualValues(t, 33, st.Stats()[0].Ops["set"].Fuel, "the guest was asked for its counts meanwhile")
+
 	f.failing("set", &Fault{Kind: ErrTrap})
 	require.Error(t, st.Set(t.Context(), write))
 	f.failing("set", nil)
 	require.Eventually(t, func() bool { return st.Set(t.Context(), write) == nil }, 10*time.Second, time.Millisecond)
-	assert.EqualValues(t, 44, st.Stats()[0].Ops["set"].Fuel, "the failed one, and the one in the next instance")
+	assert.EqualValues(t, 55, st.Stats()[0].Ops["set"].Fuel, "the failed one, and the one in the next instance")
 }
 
 // TestAllow refuses the operations of callers, and nothing that keeps what they have

@@ -11,11 +11,12 @@ import (
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest/engines/format"
+	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
 // Open opens an engine over a directory, which it makes if there is none. These
-// engines are trusted.
+// engines are trusted, as [bundle.Trust] says.
 func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	switch {
 	case dir == "":
@@ -35,10 +36,9 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 		}
 		cfg.Shards = shards
 	}
-	cfg.Trusted = true
-	// It is trusted with the directory too, even if its calls have a deadline.
+	// It is trusted with the directory even if it runs metered.
 	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: -1, MaxFiles: -1}}
-	return plugin.Open(ctx, wasm, cfg)
+	return plugin.Open(ctx, wasm, bundle.Trust(cfg))
 }
 
 // shardsOf reads the number of shards that a directory was made for, 0 if it does
