@@ -3,7 +3,7 @@ package rewrite
 // Bounds of what lies between two checks.
 const (
 	maxReach = 1 << 16 // units of fuel that functions without a check may charge
-	maxChain = 8 << 10 // bytes of stack that functions that do not count theirs may take
+	maxChain = 4 << 10 // bytes of stack that functions that do not count theirs may take
 )
 
 // decide says of each function whether it is a leaf, counts its stack, and checks at
