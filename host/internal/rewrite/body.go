@@ -18,9 +18,9 @@ type function struct {
 	calls    span
 	lengths  int   // instructions that are charged by length
 	pieces   bool  // some of them may be done in pieces
+	short    int64 // what instructions with short constant lengths charge
 	indirect int   // indirect calls
 	tight    bool  // has a tight loop
-	first    int   // the loop that the entry always leads to, by code that cannot fail, or -1
 	imports  bool  // calls an imported function
 	frame    int64 // bytes of stack: see stack.go
 
@@ -39,6 +39,7 @@ type point struct {
 	at, end int // of the instruction in the body; what charges a region is added at the end
 	kind    pointKind
 	op      wasmbin.Opcode // of an instruction that is charged by length
+	short   int64          // the length, if it is a constant that is at most maxShort; or -1
 	label   uint32         // of the function, seen from a return
 	region  int            // that a loop begins, or that an indirect call is in
 	typ     uint32         // of an indirect call
@@ -124,8 +125,6 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 	f.regions.from, f.points.from, f.calls.from = len(m.regions), len(m.points), len(m.calls)
 	m.regions = append(m.regions, int64(declared/LocalsPerUnit))
 	region, sets := f.regions.from, 0
-	f.first = -1
-	straight := true // up to here
 	// busy notes that something in the innermost loop takes fuel besides.
 	busy := func() {
 		for i := len(m.frames) - 1; i > 0; i-- {
@@ -136,6 +135,7 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 	}
 	m.frames = append(m.frames[:0], frame{region: region, arity: len(t.Results)})
 	outgoing := int64(0)
+	short := int64(-1) // the constant that has just been pushed
 	for w.Begin(); w.Next(); {
 		weight := Weight(w.Op)
 		slots += int64(slotSizes[w.Op])
@@ -163,9 +163,6 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 			fr := frame{region: region, arity: results, sets: sets, branchy: w.Op == wasmbin.OpIf}
 			if w.Op == wasmbin.OpLoop {
 				busy()
-				if straight && params == 0 {
-					f.first = len(m.points)
-				}
 				fr.arity, fr.loop, fr.point = params, true, len(m.points)
 				m.regions[region] += weight
 				weight, region = 0, len(m.regions)
@@ -225,18 +222,25 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 				w.Fail("global %d, and there are %d", w.First, m.globals)
 			}
 		}
-		straight = straight && harmless(w.Op)
 		if byLength(w.Op) {
 			f.lengths++
+			busy()
+			p := point{at: at, end: w.Offset() - base, kind: pointLength, op: w.Op, short: -1}
 			if inPieces(w.Op) {
 				if w.First != 0 || w.Second != 0 {
 					w.Fail("an instruction on another memory than the first")
 				}
-				f.pieces, m.pieces = true, true
-				outgoing = max(outgoing, pieceFrame)
+				if p.short = short; short < 0 {
+					f.pieces, m.pieces = true, true
+					outgoing = max(outgoing, pieceFrame)
+				} else {
+					f.short += short / BytesPerUnit
+				}
 			}
-			busy()
-			m.points = append(m.points, point{at: at, end: w.Offset() - base, kind: pointLength, op: w.Op})
+			m.points = append(m.points, p)
+		}
+		if short = -1; w.Op == wasmbin.OpI32Const && w.Value >= 0 && w.Value <= maxShort {
+			short = w.Value
 		}
 		m.regions[region] += weight
 	}
@@ -244,16 +248,6 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 	f.regions.to, f.points.to, f.calls.to = len(m.regions), len(m.points), len(m.calls)
 	f.frame = frameBase + slots + outgoing
 	return w.Err
-}
-
-// harmless reports whether an instruction always leads to the next and cannot fail.
-func harmless(op wasmbin.Opcode) bool {
-	switch op {
-	case wasmbin.OpBlock, wasmbin.OpNop, wasmbin.OpLocalGet, wasmbin.OpLocalSet, wasmbin.OpLocalTee, wasmbin.OpGlobalGet, wasmbin.OpGlobalSet,
-		wasmbin.OpI32Const, wasmbin.OpI64Const, wasmbin.OpI32Add, wasmbin.OpI32Sub:
-		return true
-	}
-	return false
 }
 
 // label returns how many values a label takes.

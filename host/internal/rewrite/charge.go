@@ -26,19 +26,12 @@ func (e *emitter) entry(weight int64) {
 	switch f := e.f; {
 	case f.counted:
 		e.check(weight, f.chain)
-	case weight == 0 || e.deferred():
+	case weight == 0:
 	case f.checked:
 		e.check(weight, 0)
 	default:
 		e.charge(weight)
 	}
-}
-
-// deferred reports whether the entry of the function is charged together with the loop
-// that comes next. That is the shape of what Go's compiler writes.
-func (e *emitter) deferred() bool {
-	f := e.f
-	return f.first >= 0 && !f.counted && e.regions[f.regions.from] > 0 && e.regions[e.points[f.first].region] > 0
 }
 
 // check charges fuel and takes stack, if any. It calls the hook if either runs out.
@@ -71,15 +64,11 @@ func (e *emitter) loop(p *point) {
 	case weight == 0: // nothing leads back to it
 		e.copy(p.end)
 	case p.tight:
-		e.tightLoop(p, weight, e.takeDeferred(p))
+		e.tightLoop(p, weight)
 	case p.params:
 		e.copy(p.end)
 		e.check(weight, 0)
 	default:
-		if entry := e.takeDeferred(p); entry > 0 {
-			e.firstLoop(p, weight, entry)
-			return
-		}
 		e.copy(p.end)
 		e.charge(weight)
 		e.code.Op(wasmbin.OpGlobalGet, e.fuel)
@@ -91,52 +80,13 @@ func (e *emitter) loop(p *point) {
 	}
 }
 
-// takeDeferred returns the weight of the entry if it is charged with this loop.
-func (e *emitter) takeDeferred(p *point) int64 {
-	if e.deferred() && p == &e.points[e.f.first] {
-		return e.regions[e.f.regions.from]
-	}
-	return 0
-}
-
-// firstLoop charges a loop, and in the first round the entry with it. What is due is in a
-// local.
-func (e *emitter) firstLoop(p *point, weight, entry int64) {
-	c := &e.code
-	due := func(sign wasmbin.Opcode) {
-		c.Op(wasmbin.OpGlobalGet, e.fuel)
-		c.Op(wasmbin.OpLocalGet, e.due)
-		c.Op(sign)
-		c.Op(wasmbin.OpGlobalSet, e.fuel)
-	}
-	e.copy(p.at)
-	c.I64(weight + entry)
-	c.Op(wasmbin.OpLocalSet, e.due)
-	e.copy(p.end)
-	due(wasmbin.OpI64Sub)
-	c.Op(wasmbin.OpGlobalGet, e.fuel)
-	e.unlessNegative()
-	e.renewLocal(e.due, wasmbin.I64)
-	c.Op(wasmbin.OpCall, e.hook)
-	due(wasmbin.OpI64Add)
-	c.Op(wasmbin.OpBr, 1)
-	c.Op(wasmbin.OpEnd)
-	c.I64(weight)
-	c.Op(wasmbin.OpLocalSet, e.due)
-	e.report.Charges++
-}
-
 // tightLoop charges a loop in which nothing else takes fuel. The fuel that is left is
 // kept in a local besides, so that a round does not wait for what the one before has
 // stored.
-func (e *emitter) tightLoop(p *point, weight, entry int64) {
+func (e *emitter) tightLoop(p *point, weight int64) {
 	c := &e.code
 	e.copy(p.at)
 	c.Op(wasmbin.OpGlobalGet, e.fuel)
-	if entry > 0 {
-		c.I64(entry)
-		c.Op(wasmbin.OpI64Sub)
-	}
 	c.Op(wasmbin.OpLocalSet, e.left)
 	e.copy(p.end)
 	c.Op(wasmbin.OpLocalGet, e.left)

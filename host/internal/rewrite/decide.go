@@ -3,7 +3,7 @@ package rewrite
 // Bounds of what lies between two checks.
 const (
 	maxReach = 1 << 16 // units of fuel that functions without a check may charge
-	maxChain = 4 << 10 // bytes of stack that functions that do not count theirs may take
+	maxChain = 8 << 10 // bytes of stack that functions that do not count theirs may take
 )
 
 // decide says of each function whether it is a leaf, counts its stack, and checks at
@@ -73,7 +73,7 @@ func (m *module) priceLeaves(f *function, i int) {
 // fuel all the same, and its callers check soon enough. What an indirect call leads to
 // always checks.
 func (m *module) decideCheck(f *function, i int, entries int64) {
-	f.reach = int64(f.indirect) * entries
+	f.reach = f.short + int64(f.indirect)*entries
 	for _, weight := range m.regions[f.regions.from:f.regions.to] {
 		f.reach += weight
 	}

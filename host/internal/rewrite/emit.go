@@ -18,7 +18,6 @@ type emitter struct {
 	read   int    // how much of its body has been copied
 	length uint32 // the local for a length, and two more for other operands
 	left   uint32 // the local for the fuel that is left, in a tight loop
-	due    uint32 // the local for what the first loop charges
 }
 
 // body appends the body of a function with what is added.
@@ -42,6 +41,13 @@ func (e *emitter) body(b []byte, f *function) []byte {
 			e.loop(p)
 		case pointLength:
 			e.report.Lengths++
+			if p.short >= 0 {
+				e.copy(p.at)
+				if weight := p.short / BytesPerUnit; weight > 0 {
+					e.charge(weight)
+				}
+				continue
+			}
 			if inPieces(p.op) {
 				e.pieces(p)
 				continue
@@ -98,9 +104,6 @@ func (e *emitter) declare() {
 	}
 	if f.tight {
 		e.left = add(wasmbin.I64)
-	}
-	if e.deferred() {
-		e.due = add(wasmbin.I64)
 	}
 	r := wasmbin.NewReader(f.body, 0)
 	groups := r.U32()

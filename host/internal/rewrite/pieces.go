@@ -8,6 +8,10 @@ import "github.com/waddle-sessions/waddle/host/internal/wasmbin"
 // so that the pieces weigh as much as the whole.
 const pieceSize = 1 << 20
 
+// maxShort is the longest constant length that is charged without a check. It counts
+// among what functions without a check charge.
+const maxShort = 1 << 12
+
 // The added functions that copy and fill in pieces have the hook's number and one or two
 // more.
 const (
