@@ -69,7 +69,7 @@ run:
 # Packages whose code starts no goroutine, or whose tests leave the work to other
 # programs, or to engines and guests that run in one thread. The race detector costs
 # minutes there and finds nothing.
-UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools$$
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools(/|$$)
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
@@ -193,9 +193,8 @@ apidiff:
 	@GO='$(GO)' .ci/apidiff
 
 cross:
-	@set -e; for os in linux darwin windows; do for arch in amd64 arm64; do \
-	  echo "== $$os/$$arch"; GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./...; \
-	done; done
+	@cd .ci/tools && $(GO) build -o $(CURDIR)/bin/tools/cross ./cross
+	@bin/tools/cross $(foreach os,linux darwin windows,$(os)/amd64 $(os)/arm64)
 
 arm64:
 	@GO='$(GO)' .ci/arm64
