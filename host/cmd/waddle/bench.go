@@ -21,6 +21,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 func newBench(env *environment) *cobra.Command {
@@ -44,9 +45,10 @@ most.
 A module that uses files gets a temporary directory, or one within --mount, which
 chooses their disk. So does the bundled engine.
 
-A module from a file is not trusted: it and the bundled engine run with a deadline
-for each call, which makes loops slower. --trusted runs both like bundled engines,
-without a deadline, after one short trial with one.
+A module from a file is not trusted: it and the bundled engine run metered, with the
+bounds of --deadline and --fuel for each call. --trusted runs both unmetered, after
+one short trial that is metered. Either way the report tells how much fuel a call
+uses, the median and the most, counted apart from the rounds.
 
 The exit code is 1 if any operation failed. After an interrupt (Ctrl-C) bench
 reports what it has measured so far.`,
@@ -60,6 +62,7 @@ reports what it has measured so far.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := untilPipeBreaks(cmd.Context())
 			defer cancel()
+			flags.bounds.note(cmd)
 			return benchModule(ctx, args[0], flags, env)
 		},
 	}
@@ -71,7 +74,7 @@ reports what it has measured so far.`,
 	f.IntSliceVar(&flags.concurrency, "concurrency", []int{1, 8}, "run these numbers of workers at once, a `LIST`")
 	f.DurationVar(&flags.duration, "duration", 500*time.Millisecond, "measure each store for `DURATION` per figure")
 	f.IntVar(&flags.rounds, "rounds", 5, "measure in `N` rounds, in which the stores take turns")
-	f.DurationVar(&flags.deadline, "deadline", 0, "run both with a deadline of `DURATION` for each call (default 5s, none with --trusted)")
+	addBounds(cmd, &flags.bounds, "no bound")
 	addTrusted(cmd, &flags.trusted)
 	f.StringVar(&flags.mount, "mount", "", "make directories for files in `DIR`, and remove them at the end")
 	addQuota(cmd, &flags.quota)
@@ -91,7 +94,8 @@ type benchFlags struct {
 	against             string
 	operations, sizes   []string
 	shards, concurrency []int
-	duration, deadline  time.Duration
+	duration            time.Duration
+	bounds              bounds
 	rounds              int
 	mount               string
 	quota               quota
@@ -100,13 +104,20 @@ type benchFlags struct {
 	json, verbose       bool
 }
 
-// configOf is the configuration of both. If only one had a deadline, the figures
-// would compare the deadline.
-func (f benchFlags) configOf(bundled bool) plugin.Config {
-	cfg := plugin.Config{Trusted: f.trusted || bundled, Deadline: f.deadline}
-	if !cfg.Trusted {
-		cfg.Deadline = cmp.Or(cfg.Deadline, plugin.DefaultDeadline)
+// configOf is the configuration of both. If only one were metered, the figures would
+// compare the metering. A bundled engine is metered if there are bounds.
+func (f benchFlags) configOf(bundled bool) (cfg plugin.Config) {
+	if cfg.Trusted = f.trusted || bundled && len(f.bounds.given) == 0; !cfg.Trusted {
+		f.bounds.unhurried(&cfg)
 	}
+	return cfg
+}
+
+// metered is the config of the same module where it tells its fuel.
+func (f benchFlags) metered(cfg plugin.Config) plugin.Config {
+	cfg.Trusted = false
+	f.bounds.unhurried(&cfg)
+	cfg.OpenDeadline = f.bounds.deadline
 	return cfg
 }
 
@@ -153,10 +164,8 @@ func (f benchFlags) plan() (loadtest.Plan, error) {
 		return p, usagef("--rounds is %d: must be at least 1", f.rounds)
 	case f.duration/time.Duration(f.rounds) < time.Millisecond:
 		return p, usagef("--duration is %v in %d rounds: must be at least a millisecond per round", f.duration, f.rounds)
-	case f.deadline < 0:
-		return p, usagef("--deadline is %v: must not be negative", f.deadline)
 	}
-	return p, cmp.Or(checkMount(f.mount), f.quota.check())
+	return p, cmp.Or(f.bounds.check(f.trusted), checkMount(f.mount), f.quota.check())
 }
 
 const maxWorkers = 1024
@@ -201,17 +210,20 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	}
 	defer os.RemoveAll(dir)
 	var failed error
-	if err := awaitLonger(ctx, patience, func() { failed = tryModule(ctx, open, dir, own) }); err != nil || failed != nil {
+	if err := awaitLonger(ctx, patience, func() { failed = tryModule(ctx, open, dir, flags.metered(own)) }); err != nil || failed != nil {
 		return cmp.Or(err, failed)
 	}
 	label := filepath.Base(m.name)
-	plan.Targets = []loadtest.Target{{Name: label, Open: benchTarget(open, dir, own)}}
+	target := func(name string, open opener, cfg plugin.Config) loadtest.Target {
+		return loadtest.Target{Name: name, Open: benchTarget(open, dir, cfg), OpenMetered: benchTarget(open, dir, flags.metered(cfg))}
+	}
+	plan.Targets = []loadtest.Target{target(label, open, own)}
 	if flags.against != "none" {
 		second := flags.against
 		if second == label {
 			second += " again"
 		}
-		plan.Targets = append(plan.Targets, loadtest.Target{Name: second, Open: benchTarget(openBundled(flags.against), dir, base)})
+		plan.Targets = append(plan.Targets, target(second, openBundled(flags.against), base))
 	}
 	line := newProgress(env, flags.verbose)
 	plan.Progress = func(done, total int, f loadtest.Figure) {
@@ -281,17 +293,23 @@ func benchTarget(open opener, parent string, cfg plugin.Config) func(ctx context
 		closing := func() error {
 			return errors.Join(p.Close(context.WithoutCancel(ctx)), os.RemoveAll(dir))
 		}
-		return loadtest.Opened{Store: p, Shards: p.Info().Shards, MaxValue: p.Info().MaxValue, Close: closing}, nil
+		opened := loadtest.Opened{Store: p, Shards: p.Info().Shards, MaxValue: p.Info().MaxValue, Close: closing}
+		if !cfg.Trusted {
+			opened.Fuel = func() uint64 { return operationFuel(p.Stats()) }
+		}
+		return opened, nil
 	}
 }
 
-// trialDeadline bounds each call of the trial.
-const trialDeadline = 5 * time.Second
+// operationFuel is the fuel of the operations that are measured, without that of the
+// host's own calls.
+func operationFuel(s plugin.Stats) uint64 {
+	return s.Ops[string(store.OpGet)].Fuel + s.Ops[string(store.OpSet)].Fuel
+}
 
-// tryModule calls each measured operation once, with a deadline: a call that never
-// returns is found here, where it can be ended.
+// tryModule calls each measured operation once, metered: a call that never returns is
+// found here, where it can be ended.
 func tryModule(ctx context.Context, open opener, parent string, cfg plugin.Config) error {
-	cfg.Deadline, cfg.OpenDeadline = trialDeadline, trialDeadline
 	opened, err := benchTarget(open, parent, cfg)(ctx, 1)
 	if err != nil {
 		return err

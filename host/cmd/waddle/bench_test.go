@@ -36,8 +36,30 @@ func TestBench(t *testing.T) {
 			require.Equal(t, f.Shards, result.Shards)
 			require.Positive(t, result.OpsPerSecond)
 			require.Zero(t, result.Errors, result.Error)
+			require.NotNil(t, result.Fuel)
+			require.Positive(t, result.Fuel.Median)
+			require.GreaterOrEqual(t, result.Fuel.Most, result.Fuel.Median)
 		}
 	}
+}
+
+// A trusted module runs unmetered, and its fuel is told all the same: the same as that
+// of one that is not.
+func TestBenchTellsTheFuel(t *testing.T) {
+	args := []string{"bench", faultyGuest("base"), "--json", "--against", "memory", "--value-size", "300", "--shards", "1",
+		"--operations", "get,mix", "--concurrency", "1", "--duration", "10ms", "--rounds", "1"}
+	var fuel []loadtest.Fuel
+	for _, more := range [][]string{nil, {"--trusted"}} {
+		r := run(t, nil, append(args, more...)...)
+		require.Equal(t, 0, r.code, r.stderr)
+		for _, f := range measured(t, r.stdout).Figures {
+			require.NotNil(t, f.Results[0].Fuel)
+			require.NotNil(t, f.Results[1].Fuel, "the bundled engine")
+			fuel = append(fuel, *f.Results[0].Fuel)
+		}
+	}
+	require.Equal(t, fuel[0], fuel[2])
+	require.Greater(t, fuel[1].Most, fuel[0].Most, "a pair of read and write")
 }
 
 func TestBenchText(t *testing.T) {
@@ -79,7 +101,7 @@ func TestBenchRefuses(t *testing.T) {
 	}{
 		{"refused", []string{hostileGuest("start")}, 1, "start section"},
 		{"traps", []string{hostileGuest("named")}, 1, "in a short trial operations failed"},
-		{"never opens", []string{hostileGuest("open_loop")}, 1, "took longer than"},
+		{"never opens", []string{hostileGuest("open_loop"), "--deadline", "500ms"}, 1, "exceeded its deadline"},
 		{"unknown setting", []string{"memory", "-c", "max_entires=7"}, 1, "max_entires"},
 		{"no file", []string{"nothing.wasm"}, 2, `no file "nothing.wasm"`},
 		{"engine", []string{base, "--against", "redis"}, 2, `--against is "redis": must be memory, keyfolder, dynfile or none`},
@@ -94,7 +116,10 @@ func TestBenchRefuses(t *testing.T) {
 		{"nothing to do", []string{base, "--operations", ""}, 2, "nothing to measure"},
 		{"duration", []string{base, "--duration", "4ms"}, 2, "at least a millisecond"},
 		{"rounds", []string{base, "--rounds", "0"}, 2, "--rounds is 0"},
-		{"deadline", []string{base, "--deadline", "-1s"}, 2, "must not be negative"},
+		{"deadline", []string{base, "--deadline", "-1s"}, 2, "--deadline is -1s: must be above 0"},
+		{"fuel", []string{base, "--fuel", "50m"}, 2, `--fuel is "50m": must be at least 1 unit of fuel`},
+		{"trusted with a bound", []string{base, "--trusted", "--fuel", "1M"}, 2, "--trusted runs the module unmetered, and --fuel is a bound"},
+		{"too little fuel", []string{base, "--fuel", "10"}, 1, "exceeded its fuel"},
 		{"mount", []string{base, "--mount", base}, 2, "a file: must be a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ func addConfig(cmd *cobra.Command, settings *map[string]string) {
 
 // addTrusted adds the flag for a module from a file that the user vouches for.
 func addTrusted(cmd *cobra.Command, value *bool) {
-	cmd.Flags().BoolVar(value, "trusted", false, "trust a module from a file like a bundled engine: full speed without bounds in time; "+
+	cmd.Flags().BoolVar(value, "trusted", false, "trust a module from a file like a bundled engine: unmetered, at full speed; "+
 		"an endless loop in it stops the program")
 }
 

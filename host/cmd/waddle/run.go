@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/playground"
 	"github.com/waddle-sessions/waddle/host/engines"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -29,8 +30,9 @@ func newRun(env *environment) *cobra.Command {
 		Long: settingsInHelp(`
 The storage plugin FILE.wasm keeps the sessions. Without it, the storage that
 SESSION_STORAGE names keeps them, or else the bundled engine "memory".
-Each call of a plugin from a file must end within 5 seconds, unless --trusted
-is given.
+A plugin from a file runs metered: each call has the bounds of --deadline and
+--fuel, and all calls together that of --fuel-rate. --trusted runs it unmetered, as
+the bundled engines run unless one of these flags is given.
 
 Settings come from the environment. Those of sessions have the same names as
 everywhere:
@@ -76,6 +78,7 @@ Scripts can use the JSON interface beneath the page:
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			flags.bounds.note(cmd)
 			return runPlayground(cmd.Context(), args, flags, env)
 		},
 	}
@@ -85,6 +88,7 @@ Scripts can use the JSON interface beneath the page:
 		"also answer for the host `NAME`, for instance behind a proxy; without it only for localhost and the address it listens on (default $WADDLE_HOSTS)")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show the plugin's log, including debug level")
 	addQuota(cmd, &flags.quota)
+	addBounds(cmd, &flags.bounds, units(plugin.DefaultFuelRate))
 	addTrusted(cmd, &flags.trusted)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	return cmd
@@ -107,6 +111,7 @@ type runFlags struct {
 	hosts            []string
 	verbose, trusted bool
 	quota            quota
+	bounds           bounds
 }
 
 func runPlayground(ctx context.Context, files []string, flags runFlags, env *environment) error {
@@ -123,8 +128,11 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 		kept.Storage = files[0]
 	}
 	kept.Config.Trusted = flags.trusted
+	if len(flags.bounds.given) > 0 {
+		flags.bounds.on(&kept.Config)
+	}
 	kept.MaxBytes, kept.MaxFiles = int64(flags.quota.bytes), flags.quota.files
-	if err := cmp.Or(checkAddr(addr), flags.quota.check()); err != nil {
+	if err := cmp.Or(checkAddr(addr), flags.quota.check(), flags.bounds.check(flags.trusted)); err != nil {
 		return err
 	}
 	hosts, err := hostsOf(addr, flags.hosts, env.variables)

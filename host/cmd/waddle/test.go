@@ -31,9 +31,14 @@ exports to a hundred thousand operations after which its memory must have stoppe
 growing. A failure shows the call with its bytes, the result, and the requirement
 with its section of the specification. The same seed gives the same checks again.
 
-The module is not trusted: a call that takes longer than --deadline is ended.
---trusted runs it like a bundled engine, without a deadline unless one is set; a
-call that never ends then hangs the suite.
+The module is not trusted: it runs metered, and a call is ended at the bound of
+--deadline or --fuel. --trusted runs it unmetered, like a bundled engine; a call
+that never ends then hangs the suite.
+
+Unless --only chooses checks, the report also tells the fuel that each operation
+uses, measured over a small fixed sequence: opening an instance, get, set, touch and
+delete of small records, and a sweep of 64. The figures do not depend on the machine,
+and hardly vary if the module draws random numbers. Compare them with --fuel.
 
 A module that needs a directory gets a temporary one at /data, or one made within
 --mount. It must find what it saved there when it is opened again.
@@ -60,7 +65,7 @@ suite reports what it has found so far.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := untilPipeBreaks(cmd.Context())
 			defer cancel()
-			flags.deadlineSet = cmd.Flags().Changed("deadline")
+			flags.bounds.note(cmd)
 			return testModule(ctx, args[0], flags, env)
 		},
 	}
@@ -76,7 +81,7 @@ suite reports what it has found so far.`,
 	f.IntVar(&flags.records, "records", 0, "the module holds `N` small records at once (default: found by the suite)")
 	f.IntVar(&flags.bytes, "bytes", 0, "the module holds `N` bytes of values at once (default: found by the suite)")
 	f.IntVar(&flags.shards, "shards", 0, "run `N` instances, a power of two, unless a check chooses the number (default 1)")
-	f.DurationVar(&flags.deadline, "deadline", 5*time.Second, "end a start of the module, or a call, that takes longer than `DURATION`")
+	addBounds(cmd, &flags.bounds, "no bound")
 	addTrusted(cmd, &flags.trusted)
 	addJSON(cmd, &flags.json)
 	addVerbose(cmd, &flags.verbose)
@@ -94,8 +99,7 @@ type testFlags struct {
 	seed                    uint64
 	soak, sequences, shards int
 	records, bytes          int
-	deadline                time.Duration
-	deadlineSet             bool // the user set it
+	bounds                  bounds
 	trusted, json, verbose  bool
 }
 
@@ -111,10 +115,8 @@ func (f testFlags) check() error {
 		return usagef("--bytes is %d: must be at least %d, or 0 to let the suite find it", f.bytes, storetest.LeastBytes)
 	case !powerOfTwo(f.shards) && f.shards != 0:
 		return usagef("--shards is %d: must be a power of two", f.shards)
-	case f.deadline <= 0:
-		return usagef("--deadline is %v: must be above 0, since a call that never ends would hang the suite", f.deadline)
 	}
-	return cmp.Or(checkMount(f.mount), f.quota.check())
+	return cmp.Or(f.bounds.check(f.trusted), checkMount(f.mount), f.quota.check())
 }
 
 func powerOfTwo(n int) bool { return n > 0 && n&(n-1) == 0 }
@@ -166,8 +168,9 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Trusted: flags.trusted,
 			Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
 	}
-	if !flags.trusted || flags.deadlineSet {
-		options.Config.Deadline, options.Config.OpenDeadline = flags.deadline, flags.deadline
+	if !flags.trusted {
+		flags.bounds.unhurried(&options.Config)
+		options.Config.OpenDeadline = flags.bounds.deadline
 	}
 	var found *storetest.Report
 	err = awaitLonger(ctx, patience, func() { found = plugintest.Check(ctx, m.wasm, options) })

@@ -248,3 +248,35 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
+// What an operation used is told by a metered store, or by another one that is opened for
+// it and gets the same records.
+func TestRunTellsTheFuel(t *testing.T) {
+	var closed atomic.Int32
+	metered := func(get, set uint64) func(context.Context, int) (loadtest.Opened, error) {
+		var used uint64
+		f := &faulty{closed: &closed, get: func() error { used += get; return nil }, set: func(store.Write) error { used += set; return nil }}
+		return func(ctx context.Context, shards int) (loadtest.Opened, error) {
+			o, err := target("metered", f).Open(ctx, shards)
+			o.Fuel = func() uint64 { return used }
+			return o, err
+		}
+	}
+	trusted := target("trusted", &faulty{closed: &closed})
+	trusted.OpenMetered = metered(70, 90)
+	p := plan(loadtest.Target{Name: "one", Open: metered(7, 9)}, trusted, target("native", &faulty{closed: &closed}))
+	p.ValueSizes, p.Shards, p.Concurrency = []int{8}, []int{1}, []int{1}
+	report, err := loadtest.Run(t.Context(), p)
+	require.NoError(t, err)
+	require.EqualValues(t, 4, closed.Load())
+	for i, want := range []loadtest.Fuel{{Median: 7, Most: 7}, {Median: 9, Most: 9}, {Median: 16, Most: 16}, {Median: 7, Most: 16}} {
+		results := report.Figures[i].Results
+		require.Equal(t, want, *results[0].Fuel, report.Figures[i].Operation)
+		require.Equal(t, loadtest.Fuel{Median: 10 * want.Median, Most: 10 * want.Most}, *results[1].Fuel)
+		require.Nil(t, results[2].Fuel)
+	}
+	var text strings.Builder
+	require.NoError(t, report.WriteText(&text))
+	require.Regexp(t, `mix .* one .* 7 +16 `, text.String())
+	require.Contains(t, text.String(), "fuel is what one operation uses")
+}

@@ -34,6 +34,8 @@ type Target struct {
 	// Open opens the store, empty, with a number of shards; 0 means the store's own
 	// choice.
 	Open func(ctx context.Context, shards int) (Opened, error)
+	// OpenMetered opens it so that it tells its fuel, if Open does not. It may be nil.
+	OpenMetered func(ctx context.Context, shards int) (Opened, error)
 }
 
 // Opened is a store that has been opened.
@@ -43,6 +45,9 @@ type Opened struct {
 	Shards int
 	// MaxValue is the largest value in bytes that it accepts.
 	MaxValue int
+	// Fuel tells how much fuel all operations have used so far. It is nil if the store
+	// is not metered.
+	Fuel func() uint64
 	// Close closes the store and removes its files.
 	Close func() error
 }
@@ -107,6 +112,9 @@ type Result struct {
 	Rounds       []float64 `json:"rounds"`
 	Latency      Latency   `json:"latency"`
 	Operations   uint64    `json:"operations"`
+	// Fuel is what one operation used, counted apart from the rounds, by one worker. It
+	// is nil if the store does not tell.
+	Fuel *Fuel `json:"fuel,omitempty"`
 	// Missing counts reads of records that the store had dropped to make room.
 	Missing uint64 `json:"missing"`
 	// Errors counts operations that failed, with the first one's text.

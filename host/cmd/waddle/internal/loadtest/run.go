@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
@@ -43,9 +44,9 @@ type runner struct {
 
 // shards measures everything with one number of shards.
 func (r *runner) shards(ctx context.Context, shards int) (err error) {
-	var open []Opened
+	var open, metered []Opened
 	defer func() {
-		for _, o := range open {
+		for _, o := range slices.Concat(open, metered) {
 			if closing := o.Close(); err == nil && ctx.Err() == nil {
 				err = closing
 			}
@@ -58,8 +59,21 @@ func (r *runner) shards(ctx context.Context, shards int) (err error) {
 		}
 		open = append(open, o)
 	}
+	tells := slices.Clone(open) // which of the stores tell the fuel
+	names := make([]string, len(open))
+	for i, t := range r.plan.Targets {
+		names[i] = t.Name
+		if open[i].Fuel == nil && t.OpenMetered != nil {
+			if tells[i], err = t.OpenMetered(ctx, shards); err != nil {
+				return err
+			}
+			metered = append(metered, tells[i])
+			names = append(names, t.Name)
+		}
+	}
+	all := slices.Concat(open, metered)
 	for _, size := range r.plan.ValueSizes {
-		records, skipped, err := r.fill(ctx, open, size)
+		records, skipped, err := r.fill(ctx, all, names, size)
 		if err != nil {
 			return err
 		}
@@ -72,6 +86,9 @@ func (r *runner) shards(ctx context.Context, shards int) (err error) {
 				}
 				if figure.Skipped == "" {
 					r.measure(ctx, &figure, open, records)
+					for i := range figure.Results {
+						figure.Results[i].Fuel = fuelOf(ctx, &figure, tells[i], records)
+					}
 				} else {
 					r.done += r.plan.Rounds
 				}
@@ -88,9 +105,9 @@ func (r *runner) shards(ctx context.Context, shards int) (err error) {
 	return nil
 }
 
-// fill stores records in all targets and returns the keys that all of them
-// accepted, or why there are none.
-func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]byte, skipped string, err error) {
+// fill stores records in all stores, which have these names, and returns the keys that
+// all of them accepted, or why there are none.
+func (r *runner) fill(ctx context.Context, open []Opened, names []string, size int) (keys [][]byte, skipped string, err error) {
 	count := max(min(maxRecords, maxBytes/size), 1)
 	for i := range count {
 		key := sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(i)))
@@ -99,7 +116,7 @@ func (r *runner) fill(ctx context.Context, open []Opened, size int) (keys [][]by
 	value := make([]byte, size)
 	now := store.At(time.Now())
 	for i, o := range open {
-		name := r.plan.Targets[i].Name
+		name := names[i]
 		if size > o.MaxValue {
 			return nil, fmt.Sprintf("%s takes values up to %d bytes", name, o.MaxValue), nil
 		}

@@ -35,8 +35,9 @@ func (r *Report) WriteText(w io.Writer) error {
 
 func (r *Report) table(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "operation\tvalue\tshards\tat once\tstore\tper second\tp50\tp90\tp99\tp99.9\tmax\tratio\t\n")
+	fmt.Fprint(t, "operation\tvalue\tshards\tat once\tstore\tper second\tp50\tp90\tp99\tp99.9\tmax\tfuel\tmost\tratio\t\n")
 	var notes []string
+	told := false
 	note := func(format string, args ...any) {
 		if text := fmt.Sprintf(format, args...); len(notes) == 0 || notes[len(notes)-1] != text {
 			notes = append(notes, text)
@@ -44,7 +45,7 @@ func (r *Report) table(w io.Writer) {
 	}
 	for _, f := range r.Figures {
 		if f.Skipped != "" {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t-\t-\t-\t-\t-\t-\t-\t-\t\n", f.Operation, size(f.ValueSize), shards(f.Shards), f.Concurrency)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t-\t-\t-\t-\t-\t-\t-\t-\t-\t-\t\n", f.Operation, size(f.ValueSize), shards(f.Shards), f.Concurrency)
 			note("%s with %s was not measured: %s", f.Operation, size(f.ValueSize), f.Skipped)
 			continue
 		}
@@ -56,9 +57,14 @@ func (r *Report) table(w io.Writer) {
 			if i == 0 && f.Ratio != nil {
 				ratio = fmt.Sprintf("%.2f (%.2f to %.2f)", f.Ratio.Median, f.Ratio.Least, f.Ratio.Most)
 			}
+			median, most := "-", "-"
+			if result.Fuel != nil {
+				median, most = fmt.Sprint(result.Fuel.Median), fmt.Sprint(result.Fuel.Most)
+				told = true
+			}
 			l := result.Latency
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", what, plain(result.Target), rate(result.OpsPerSecond),
-				short(l.P50), short(l.P90), short(l.P99), short(l.P999), short(l.Max), ratio)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", what, plain(result.Target), rate(result.OpsPerSecond),
+				short(l.P50), short(l.P90), short(l.P99), short(l.P999), short(l.Max), median, most, ratio)
 			if result.Missing > 0 {
 				note("%s with %s: %s had dropped %d of %d requested records", f.Operation, size(f.ValueSize),
 					plain(result.Target), result.Missing, result.Operations)
@@ -70,6 +76,9 @@ func (r *Report) table(w io.Writer) {
 		}
 	}
 	_ = t.Flush() // to a builder
+	if told {
+		fmt.Fprintf(w, "\nfuel is what one operation uses in units, the median of %d and the most.\n", fuelCalls)
+	}
 	for i, n := range notes {
 		if i == 0 {
 			fmt.Fprintln(w)
