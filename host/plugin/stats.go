@@ -48,6 +48,7 @@ type ShardStats struct {
 	RetryAfter  time.Duration
 	LastError   string // of the last failure; it stays when the shard runs again
 	Fuel        uint64 // that all calls have used, starting and saving included
+	OpenFuel    uint64 // of Fuel, what starting the running instance used
 	Ops         map[string]OpStats
 	Counts      Counts // as the guest tells
 }
@@ -124,6 +125,7 @@ func (p *Plugin) shardStats(seen protocol.ShardStats) ShardStats {
 		Failures:    seen.Failures,
 		RetryAfter:  seen.RetryAfter,
 		LastError:   seen.LastError,
+		OpenFuel:    seen.OpenFuel,
 		Counts:      Counts(seen.Counts),
 	}
 	if seen.Ops != nil {

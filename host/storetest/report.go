@@ -37,7 +37,20 @@ type Report struct {
 	Records int `json:"records,omitempty"`
 	Bytes   int `json:"bytes,omitempty"`
 
+	// Fuel is what the operations of a metered guest use. A store that is no guest has
+	// none.
+	Fuel []Fuel `json:"fuel,omitempty"`
+
 	Duration time.Duration `json:"duration_ns"`
+}
+
+// Fuel is how much fuel some calls of one operation used, in units: the work of the
+// guest, which is the same on every machine.
+type Fuel struct {
+	Operation string `json:"operation"`
+	Calls     int    `json:"calls"`
+	Median    uint64 `json:"median"`
+	Most      uint64 `json:"most"`
 }
 
 // Result is the outcome of one check.
@@ -136,6 +149,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		b.WriteString(rest.String())
 	}
+	for _, f := range r.Fuel {
+		f.writeText(&b)
+	}
 	verdict := "PASS"
 	if r.Failed > 0 {
 		verdict = "FAIL"
@@ -144,6 +160,14 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.Duration.Round(time.Millisecond))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (f *Fuel) writeText(b *strings.Builder) {
+	fmt.Fprintf(b, "fuel  %-12s %d units", f.Operation, f.Median)
+	if f.Calls > 1 {
+		fmt.Fprintf(b, ", at most %d", f.Most)
+	}
+	b.WriteByte('\n')
 }
 
 // writeSkips writes one line for consecutive checks that were skipped for the same

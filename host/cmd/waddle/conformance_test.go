@@ -49,6 +49,8 @@ func TestTestPasses(t *testing.T) {
 	require.Zero(t, r.Failed)
 	require.Greater(t, r.Passed, 100)
 	require.NotNil(t, r.Result("module/exports"))
+	require.Equal(t, "open", r.Fuel[0].Operation)
+	require.Positive(t, r.Fuel[0].Median)
 	left, err := os.ReadDir(temp)
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -37,8 +37,8 @@ that never ends then hangs the suite.
 
 Unless --only chooses checks, the report also tells the fuel that each operation
 uses, measured over a small fixed sequence: opening an instance, get, set, touch and
-delete of small records, and a sweep of 64. The figures do not depend on the machine,
-and hardly vary if the module draws random numbers. Compare them with --fuel.
+delete of 16 small records, and a sweep of 16. The figures are the same on every
+machine. A module that draws random numbers, as Go's runtime does, varies a little.
 
 A module that needs a directory gets a temporary one at /data, or one made within
 --mount. It must find what it saved there when it is opened again.

@@ -25,6 +25,7 @@ func TestFuelOfEachOperation(t *testing.T) {
 	ops := st.Stats()[0].Ops
 	assert.EqualValues(t, 7, ops["get"].Fuel)
 	assert.EqualValues(t, 22, ops["set"].Fuel)
+	assert.EqualValues(t, 100, st.Stats()[0].OpenFuel)
 
 	require.NoError(t, st.Set(t.Context(), write))
 	assert.EqualValues(t, 33, st.Stats()[0].Ops["set"].Fuel, "the guest was asked for its counts meanwhile")

@@ -46,6 +46,7 @@ type shard struct {
 	kept       [][]byte // lists of records
 	instances  uint64
 	seenFuel   uint64 // of the instance, that is counted already
+	openFuel   uint64 // what starting the instance used
 	seenCalls  uint64 // by the last step that puts idle shards to sleep
 	ops        [numOps]OpStats
 	scratch    []byte // of touch
@@ -233,7 +234,8 @@ func (s *shard) first() error {
 func (s *shard) install(inst *runner) {
 	s.inst = inst
 	s.refusals = 0
-	s.seenFuel = inst.Fuel()
+	s.openFuel = inst.Fuel()
+	s.seenFuel = s.openFuel
 	s.instances++
 	if !s.asleep.Load() {
 		s.generation++

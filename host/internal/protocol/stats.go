@@ -60,6 +60,7 @@ type ShardStats struct {
 	Failures   int // in a row
 	RetryAfter time.Duration
 	LastError  string
+	OpenFuel   uint64 // that starting the instance used
 	Ops        map[string]OpStats
 	Counts     Counts
 }
@@ -107,6 +108,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		out.State = Closed
 	case s.inst != nil:
 		out.Memory = s.inst.Memory()
+		out.OpenFuel = s.openFuel
 	case s.resting() && s.failures+s.refusals == 0:
 		out.State = Resting
 	default:

@@ -124,9 +124,9 @@ func TestBundledEngineThatEvicts(t *testing.T) {
 	passes(t, plugintest.Check(t.Context(), wasm, o), 1000)
 }
 
-// TestDeadlineIsNamed: a guest may be slower than the deadline, which is not part
+// TestBoundsAreNamed: a guest may need more than the bounds of a call, which are not part
 // of the specification, and a failure says how to raise it.
-func TestDeadlineIsNamed(t *testing.T) {
+func TestBoundsAreNamed(t *testing.T) {
 	wasm, err := os.ReadFile("testdata/mutants/wasm/slow.wasm")
 	require.NoError(t, err)
 	o := plugintest.Options{Config: plugin.Config{Deadline: 50 * time.Millisecond, OpenDeadline: time.Minute}}
@@ -134,4 +134,9 @@ func TestDeadlineIsNamed(t *testing.T) {
 	failure := plugintest.Check(t.Context(), wasm, o).Result("restore/into-itself").Failure
 	require.NotNil(t, failure)
 	require.Contains(t, failure.Found, "A call of the guest may take 50ms: Config.Deadline, waddle test --deadline")
+
+	o.Config = plugin.Config{Fuel: 10_000}
+	failure = plugintest.Check(t.Context(), wasm, o).Result("restore/into-itself").Failure
+	require.NotNil(t, failure)
+	require.Contains(t, failure.Found, "A call of the guest may use 10000 units of fuel: Config.Fuel, waddle test --fuel")
 }

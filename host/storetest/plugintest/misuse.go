@@ -59,13 +59,18 @@ func (h *harness) opensWithoutSettings(ctx context.Context) bool {
 	return p.Close(context.WithoutCancel(ctx)) == nil
 }
 
-// explain says, for a call that took too long, how long it may take and which
-// option says so.
+// explain says, for a call that exceeded a bound, what a call may take and which option
+// says so.
 func (h *harness) explain(err error) string {
-	if !errors.Is(err, plugin.ErrDeadline) {
-		return ""
+	switch c := h.config(storetest.Setup{}); {
+	case errors.Is(err, plugin.ErrDeadline):
+		return fmt.Sprintf("(A call of the guest may take %v: Config.Deadline, waddle test --deadline.)", c.Deadline)
+	case errors.Is(err, plugin.ErrFuel):
+		return fmt.Sprintf("(A call of the guest may use %d units of fuel: Config.Fuel, waddle test --fuel.)", cmp.Or(c.Fuel, plugin.DefaultFuel))
+	case errors.Is(err, plugin.ErrRate):
+		return fmt.Sprintf("(The guest may use %d units of fuel per second: Config.FuelRate, waddle test --fuel-rate.)", c.FuelRate)
 	}
-	return fmt.Sprintf("(A call of the guest may take %v: Config.Deadline, waddle test --deadline.)", h.config(storetest.Setup{}).Deadline)
+	return ""
 }
 
 func explain(f func(error) string, err error) string {

@@ -42,10 +42,11 @@ type Options struct {
 
 	// Config says how the guest is run. Mounts are replaced as described above;
 	// the suite sets the intervals, the clock and Snapshots. By default there is
-	// one shard of 32 MiB, a Deadline of half a minute, so that a call without
-	// end fails the guest and not the suite, no cache directory and no log.
-	// Config.Trusted removes the Deadline unless it is set. That is faster, but a
-	// call without end also hangs the suite.
+	// one shard of 32 MiB, no cache directory and no log. The guest runs metered:
+	// a call without end fails the guest and not the suite. By default Deadline is
+	// half a minute, for slow machines, Fuel is [plugin.DefaultFuel], as in a host,
+	// and FuelRate has no bound. With Config.Trusted the guest runs unmetered,
+	// which is a little faster, but a call without end also hangs the suite.
 	Config plugin.Config
 }
 
@@ -89,14 +90,19 @@ func RunModule(t *testing.T, wasm []byte, options Options) {
 
 // Check runs the suite on a module. Cancelling ctx ends it early: the remaining
 // checks count as skipped. If wasm is not a module, or if the guest refuses its
-// settings, nothing is run, and the report has a Misuse.
+// settings, nothing is run, and the report has a Misuse. Unless Only chooses checks, the
+// report also has the fuel of the guest's operations.
 func Check(ctx context.Context, wasm []byte, options Options) *storetest.Report {
 	h, suite, err := prepare(ctx, wasm, options)
 	defer h.close()
 	if err != nil {
 		return storetest.Misused(suite.Target, err)
 	}
-	return storetest.Check(ctx, h.open, suite)
+	report := storetest.Check(ctx, h.open, suite)
+	if h.opened && len(suite.Only) == 0 {
+		report.Fuel = h.fuel(ctx)
+	}
+	return report
 }
 
 // Tests returns the checks of a module in the order in which they run: those that
@@ -233,6 +239,9 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 	c.MemoryLimit = cmp.Or(setup.MemoryLimit, c.MemoryLimit, int64(c.Shards)*memoryOfShard)
 	if !c.Trusted {
 		c.Deadline = cmp.Or(c.Deadline, defaultDeadline)
+		if c.FuelRate == 0 && c.FuelBurst == 0 {
+			c.FuelRate = -1 // how fast the suite is says nothing about the guest
+		}
 	}
 	c.NoCache = c.CacheDir == ""
 	c.SweepInterval, c.Durability, c.SaveInterval, c.Snapshots = -1, plugin.DurabilityClose, 0, ""
