@@ -46,6 +46,9 @@
 //   - memory.grow: [UnitsPerPage] for each page, or nothing for more than 65536 pages,
 //     since that never succeeds.
 //
+// A memory.copy or memory.fill of more than a mebibyte is charged and done in pieces, by
+// added functions, so that the hook has its turn in between.
+//
 // Fuel is therefore a function of the module and its input. It is the same on every
 // machine and in every engine. The hook may be called a little after the counter has
 // become negative: functions that do not check at their entry may charge some 65,000
@@ -61,6 +64,9 @@
 // the counter becomes negative, the module calls the hook, whose listener must end the
 // call: only the counter for fuel can be set.
 //
-// What a frame takes is estimated from above, by the values in the function that may have a
-// place on the stack.
+// What a frame takes is estimated from above, by the values in the function that may
+// have a place on the stack. Of what toolchains make it is mostly five to ten times too
+// much, so that [DepthLimit] is a bound, and not what a guest really takes. Functions
+// between two places that count are not counted when the host calls them: up to
+// [Report.Chain] comes in addition.
 package rewrite

@@ -25,6 +25,10 @@ func TestFuel(t *testing.T) {
 		grow, tcopy        = wasmbin.OpMemoryGrow, wasmbin.OpTableCopy
 		i32t               = wasmbin.I32
 	)
+	const (
+		f32OfI64, f64OfF32, i32OfF64 = wasmbin.Opcode(0xb4), wasmbin.Opcode(0xbb), wasmbin.Opcode(0xaa)
+	)
+	splat, vadd := wasmbin.Vector(17), wasmbin.Vector(174)
 	round := w(get, i32, sub, tee, brIf)
 	countdown := ops(loop, void, get, 0, i32, 1, sub, tee, 0, brIf, 0, end)
 	inside := []wasmbin.ValueType{i32t, i32t}
@@ -57,6 +61,14 @@ func TestFuel(t *testing.T) {
 			w(get, i32, add, set, loop, end) + 11*(round+w(end))},
 		"parameters of a loop": {building{functions: []fn{{results: types(i32t), code: ops(i32, 4, i32, 3, loop, 0, i32, 1, sub, tee, 0, get, 0, brIf, 0, end, add),
 			locals: sizes(1, i32t)}}, change: types0(inside, inside)}, nil, []uint64{4}, w(i32, i32, loop, add, end) + 4 + 3*(w(i32, sub, tee, get, brIf, end)+2)},
+		"values of all types go round": {building{functions: []fn{{params: types(i32t), results: types(i32t),
+			locals: []wasmbin.Locals{{Count: 1, Type: wasmbin.I64}, {Count: 1, Type: wasmbin.F32}, {Count: 1, Type: wasmbin.F64}, {Count: 1, Type: wasmbin.V128}},
+			code: ops(loop, void, get, 1, i64, int64(3), wasmbin.OpI64Add, set, 1,
+				get, 2, get, 1, f32OfI64, wasmbin.Opcode(0x92), set, 2, get, 3, get, 2, f64OfF32, wasmbin.Opcode(0xa0), set, 3, get, 4, get, 0, splat, vadd, set, 4,
+				get, 0, i32, 1, sub, tee, 0, brIf, 0, end,
+				get, 3, i32OfF64, get, 4, wasmbin.Vector(27), 1, add)}}}, []uint64{4}, []uint64{60 + 10},
+			w(loop, end, get, i32OfF64, get, wasmbin.Vector(27), add, end) + 4*(round+w(get, i64, wasmbin.OpI64Add, set,
+				get, get, f32OfI64, 0x92, set, get, get, f64OfF32, 0xa0, set, get, get, splat, vadd, set, end))},
 		"a leaf": {building{hide: true, noTable: true, functions: []fn{{params: inside, results: types(i32t), code: ops(get, 0, get, 1, add)},
 			{results: types(i32t), code: ops(i32, 1, i32, 2, call, 0)}}}, nil, []uint64{3}, w(i32, i32, call, end) + 3 + w(get, get, add, end)},
 		"a leaf of leaves": {building{hide: true, noTable: true, functions: []fn{{code: ops(i32, 1, drop)}, {code: ops(call, 0, call, 0)},
@@ -102,6 +114,15 @@ func TestFuel(t *testing.T) {
 				require.Equal(t, before, after)
 				require.Equal(t, c.fuel, used)
 				require.Equal(t, uint64(rewrite.DepthLimit), r.depth.Get(), "what was taken is given back")
+
+				// The same with the hook at every turn.
+				again, err := start(t, config, wasm, metered)
+				require.NoError(t, err)
+				again.slice = 0
+				after, used, err = again.call(0, last(r), c.params...)
+				require.NoError(t, err)
+				require.Equal(t, before, after)
+				require.Equal(t, c.fuel, used)
 			})
 		}
 	}

@@ -7,7 +7,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
 
-// DepthLimit is the stack, in bytes, that a call of a metered module may take.
+// DepthLimit is the stack, in bytes, that a call of a metered module may take, unless the
+// host sets [DepthExport]. wazero doubles a stack that is too small, and copies it, so
+// that its memory is at most about twice as much.
 const DepthLimit = 16 << 20
 
 // hookName is the name of the added function in traces.
