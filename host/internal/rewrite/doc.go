@@ -2,6 +2,11 @@
 // what the module takes. It reads and writes modules with wasmbin. It knows nothing of
 // the engine's API, of plugins or of policy: it adds the counters, and the host decides.
 //
+// # Instances
+//
+// With [Options.MergeData] and [Options.Entry], an instance takes less time and memory.
+// Neither changes what a guest computes or the fuel that it uses.
+//
 // # Fuel
 //
 // Fuel is the work that a guest has done, in units: adding two numbers is one. With

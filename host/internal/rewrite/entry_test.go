@@ -232,6 +232,28 @@ func TestEntryIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// What is added for the host costs the guest no fuel, and works in a metered module.
+func TestEntryCostsNoFuel(t *testing.T) {
+	wasm, report, err := rewrite.Module(mixed(signature("iI", "I"), signature("I", "i")).Append(nil), rewrite.Options{Meter: true, Entry: "f0 f1"})
+	require.NoError(t, err)
+	require.Greater(t, report.Entry, report.Hook)
+	for name, engine := range engines {
+		mod := instantiate(t, engine, wasm)
+		fuel := mod.ExportedGlobal(rewrite.FuelExport).(api.MutableGlobal)
+		used := func(name string, params ...uint64) (uint64, uint64) {
+			fuel.Set(1 << 30)
+			result, err := mod.ExportedFunction(name).Call(context.Background(), params...)
+			require.NoError(t, err)
+			return 1<<30 - fuel.Get(), result[0]
+		}
+		direct, want := used("f0", 3, 5)
+		byNumber, got := used(rewrite.EntryExport, 0, 3, 5)
+		require.Positive(t, direct, name)
+		require.Equal(t, direct, byNumber, name)
+		require.Equal(t, want, got, name)
+	}
+}
+
 // contract are the exports that a host calls.
 var contract = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave,
 	abi.ExportInitialize, abi.ExportDescribe, abi.ExportTouch, abi.ExportSweep, abi.ExportKeys, abi.ExportSnapshot, abi.ExportRestore}
