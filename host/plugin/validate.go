@@ -133,7 +133,7 @@ func checkExports(m *preflight.Module) (why []*LoadError) {
 	}
 	for _, e := range m.Exports {
 		if strings.HasPrefix(e.Name, rewrite.ReservedPrefix) {
-			why = append(why, loadError(ErrExport, nil, "%q is exported, and names that begin with %q are for what the host adds to a module",
+			why = append(why, loadError(ErrExport, nil, "%q is exported: names that begin with %q are for what the host adds to a module",
 				printable.Clean(e.Name), rewrite.ReservedPrefix))
 		}
 	}
