@@ -21,8 +21,9 @@
 //   - waddle.plugin.restarts, counter of {restart}: instances that replaced a
 //     failed or recycled one
 //   - waddle.plugin.shards, up-down counter of {shard}: shards by
-//     waddle.plugin.shard.state: running, backoff (the instance
-//     failed and another attempt follows) and closed
+//     waddle.plugin.shard.state: running, resting (no call has needed an
+//     instance so far, or it sleeps), backoff (the instance failed and another
+//     attempt follows) and closed
 //   - waddle.plugin.calls, counter of {call}: calls into the guest by
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
 //     such record), conflict (another request was faster) and error
@@ -105,7 +106,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	config.Attributes = config.With(nameKey.String(p.Name()))
 	o.whole = attributes(config)
 	o.states = make(map[plugin.State]metric.MeasurementOption)
-	for _, state := range []plugin.State{plugin.StateRunning, plugin.StateBackoff, plugin.StateClosed} {
+	for _, state := range []plugin.State{plugin.StateRunning, plugin.StateResting, plugin.StateBackoff, plugin.StateClosed} {
 		o.states[state] = attributes(config, stateKey.String(string(state)))
 	}
 	o.operation = func(name, outcome string) metric.MeasurementOption {

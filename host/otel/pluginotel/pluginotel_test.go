@@ -23,6 +23,37 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
+// inStates is a plugin with shards in these states.
+type inStates struct {
+	pluginotel.Source
+	states []plugin.State
+}
+
+func (s *inStates) Stats() (stats plugin.Stats) {
+	for _, state := range s.states {
+		stats.Shards = append(stats.Shards, plugin.ShardStats{State: state})
+	}
+	return stats
+}
+
+// Each shard counts in one state, whichever it is in: their sum is the number of shards.
+func TestStates(t *testing.T) {
+	source := &inStates{Source: open(t, "acme", new(sessiontest.Clock))}
+	reader := sdk.NewManualReader()
+	_, err := pluginotel.Observe(source, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
+	require.NoError(t, err)
+	all := []plugin.State{plugin.StateRunning, plugin.StateResting, plugin.StateBackoff, plugin.StateClosed}
+	for i, state := range all {
+		for range i + 1 {
+			source.states = append(source.states, state)
+		}
+	}
+	figures, _ := collect(t, reader)
+	for i, state := range all {
+		require.EqualValues(t, i+1, figures["shards name=acme shard.state="+string(state)], state)
+	}
+}
+
 // open runs a guest whose behaviour depends on the time of an operation.
 func open(t *testing.T, name string, clock *sessiontest.Clock) *plugin.Plugin {
 	t.Helper()
