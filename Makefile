@@ -21,10 +21,10 @@ TOOLS := $(CURDIR)/.ci/tools/go.mod
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
-# Tests in raced packages that keep one goroutine busy: they compile large modules, or
-# run a guest for as long as it may. The race detector makes that six times slower and
+# Tests in raced packages that keep one goroutine busy: they compile large modules, run a
+# guest for as long as it may, or decode the largest values. The race detector makes that six times slower and
 # has nothing to find.
-ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere)$$
+ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue)$$
 
 # How many tests and checks run side by side. Some wait for a disk or for time, so there
 # is one more than there are cores. A make that cannot keep their output apart, such as
@@ -137,8 +137,8 @@ test/others:
 	@$(call run-tests,./...,the other packages of the root module,/waddle/($(subst $(empty) $(empty),|,$(strip $(LONG))))$$)
 
 test/one-thread:
-	@echo '== host/plugin, tests in one thread'
-	@$(GO) test -vet=off -timeout 30m -run '$(ONE_THREAD)' ./host/plugin
+	@echo '== host/plugin and host/session, tests in one thread'
+	@$(GO) test -vet=off -timeout 30m -run '$(ONE_THREAD)' ./host/plugin ./host/session
 
 test/small:
 	@echo '== the suite over the native store, with the race detector'
