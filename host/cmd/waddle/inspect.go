@@ -22,8 +22,8 @@ func newInspect(env *environment) *cobra.Command {
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
 its name: memory, keyfolder or dynfile. None of its code is run.
 The report shows the module's exports and imports, its memory, table and sizes,
-its SHA-256, what its imports would let it do, whether it is trusted, and every
-reason why a host would refuse it.
+its SHA-256, what its imports would let it do, what a host changes in it before
+compiling it, whether it is trusted, and every reason why a host would refuse it.
 
 --describe does run the module, up to its first operation: in one instance, with
 little memory, two seconds for each step, and a temporary directory at /data. The

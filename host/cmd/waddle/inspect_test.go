@@ -59,7 +59,7 @@ func TestInspect(t *testing.T) {
 		says   string // the last line on standard error
 	}{
 		{"bundled", []string{"memory"}, 0, []string{"session_abi_v1", "session_snapshot", "wasi_snapshot_preview1.random_get", "it is a bundled engine and trusted", "Nothing in the file was found against it"}, ""},
-		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "by default 5s", "Nothing in the file was found against it"}, ""},
+		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "has bounds, by default 34359738368 units of fuel and 5s", "Nothing in the file was found against it"}, ""},
 		{"described", []string{hostileGuest("store"), "--describe"}, 0, []string{"tiny store", "1.0", "cas", "7.8 KiB", "It would be loaded."}, ""},
 		{"described with a directory", []string{"keyfolder", "--describe"}, 0, []string{"name        keyfolder"}, ""},
 		{"described with settings", []string{"--describe", "memory", "-c", "max_entries=1000"}, 0, []string{"name        memory"}, ""},
@@ -67,7 +67,7 @@ func TestInspect(t *testing.T) {
 		{"describes what is refused", []string{"--describe", hostileGuest("describe_small")}, 1, []string{"max_key", "It would be refused"}, "would be refused"},
 		{"describes limits that are none", []string{"--describe", hostileGuest("describe_limits"), "--json"}, 1, []string{`"accepted": false`, "max_value"}, "would be refused"},
 		{"never called", []string{hostileGuest("init_loop")}, 0, []string{"_initialize", "Nothing in the file was found against it"}, ""},
-		{"endless", []string{hostileGuest("init_loop"), "--describe"}, 1, []string{"longer than 2s"}, "would be refused"},
+		{"endless", []string{hostileGuest("init_loop"), "--describe"}, 1, []string{"may run for 2s"}, "would be refused"},
 		{"exits", []string{hostileGuest("init_exit"), "--describe"}, 1, []string{"exited with code 2"}, "would be refused"},
 		{"refused", []string{hostileGuest("import_module")}, 1, []string{"env.abort", "It would be refused", "functions that a host of this version lacks"}, "would be refused"},
 		{"refused, not run", []string{hostileGuest("start"), "--describe"}, 1, []string{"start section"}, "would be refused"},

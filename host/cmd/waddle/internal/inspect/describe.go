@@ -24,6 +24,9 @@ type Description struct {
 	// nanoseconds in JSON.
 	OpenTime time.Duration `json:"open_time"`
 
+	// OpenFuel is the fuel that it used for that.
+	OpenFuel uint64 `json:"open_fuel"`
+
 	// Failure is why there is no description. If the guest failed, Trace is its
 	// stack and Output the end of its output.
 	Failure string `json:"failure,omitempty"`
@@ -37,8 +40,8 @@ const (
 	describeDeadline = 2 * time.Second
 )
 
-// Describe runs the guest, untrusted, up to its first operation, in one instance
-// with little memory and a deadline for each step, and without the code cache. It
+// Describe runs the guest, metered, up to its first operation, in one instance with
+// little memory and a deadline for each step, and without the code cache. It
 // mounts the directory, if there is one. The guest's log goes to log. Describe
 // returns an error only if the context ended first.
 func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir string, log *slog.Logger) (*Description, error) {
@@ -65,7 +68,8 @@ func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir 
 	defer func() { _ = p.Close(context.Background()) }()
 	info, stats := p.Info(), p.Stats()
 	return &Description{Name: info.Name, Version: info.Version, Capabilities: append([]string{}, info.Capabilities...),
-		MaxKey: info.MaxKey, MaxValue: info.MaxValue, Memory: stats.Memory, OpenTime: took - stats.CompileTime}, nil
+		MaxKey: info.MaxKey, MaxValue: info.MaxValue, Memory: stats.Memory, OpenTime: took - stats.CompileTime,
+		OpenFuel: stats.Shards[0].OpenFuel}, nil
 }
 
 func failed(err error) *Description {
@@ -102,7 +106,7 @@ func (t *text) description(d *Description) {
 	t.field("declares", "%s", orNone(plain(strings.Join(d.Capabilities, " ")), "no capability: the host compares revisions for it"))
 	t.field("placement", "%s", placement(d.Capabilities))
 	t.field("limits", "keys up to %s, values up to %s", size(int64(d.MaxKey)), size(int64(d.MaxValue)))
-	t.field("instance", "ready after %v, with %s of memory", d.OpenTime.Round(10*time.Microsecond), size(d.Memory))
+	t.field("instance", "ready after %v and %d units of fuel, with %s of memory", d.OpenTime.Round(10*time.Microsecond), d.OpenFuel, size(d.Memory))
 }
 
 // placement says which instance serves a call.

@@ -43,9 +43,13 @@ type Report struct {
 	Permissions []Permission `json:"permissions"`
 	Code        Code         `json:"code"`
 
-	// Trusted says that the module is a bundled engine and runs without bounds in
-	// time. Any other module does so only if its host is told to.
+	// Trusted says that the module is a bundled engine and runs unmetered. Any other
+	// module does so only if its host is told to.
 	Trusted bool `json:"trusted"`
+
+	// Rewritings are what a host changes in the module before it compiles it: for a
+	// guest that is not trusted, and for one that is. Empty if it would be refused.
+	Rewritings []Rewriting `json:"rewritings"`
 
 	Description *Description `json:"description,omitempty"`
 }
@@ -119,7 +123,7 @@ type Code struct {
 // because it is larger than [MaxModule]; -1 if that is not known.
 func Of(file string, wasm []byte, size int64) *Report {
 	r := &Report{File: file, Size: size, Refused: []Refusal{}, Sections: []Section{}, Exports: []Export{},
-		Absent: []Absent{}, Imports: []Import{}, Permissions: []Permission{}}
+		Absent: []Absent{}, Imports: []Import{}, Permissions: []Permission{}, Rewritings: []Rewriting{}}
 	if int64(len(wasm)) > MaxModule {
 		found := fmt.Sprintf("%d bytes: must be at most %d", size, MaxModule)
 		if size < 0 {
@@ -135,7 +139,14 @@ func Of(file string, wasm []byte, size int64) *Report {
 	for _, e := range refused {
 		r.Refused = append(r.Refused, Refusal{e.Kind.Error(), e.Detail})
 	}
-	r.Accepted = len(refused) == 0
+	if len(refused) == 0 {
+		if both, err := rewritings(wasm); err != nil {
+			r.Refused = append(r.Refused, Refusal{plugin.ErrModule.Error(), err.Error()})
+		} else {
+			r.Rewritings = both
+		}
+	}
+	r.Accepted = len(r.Refused) == 0
 	r.outline(module, wasm)
 	return r
 }

@@ -284,7 +284,7 @@ func TestDescribe(t *testing.T) {
 
 func TestDescribeFailure(t *testing.T) {
 	for _, c := range []struct{ guest, says string }{
-		{"init_loop", "longer than 2s"},
+		{"init_loop", "may run for 2s"},
 		{"init_exit", "exited with code 2"},
 		{"describe_trap", "unreachable"},
 		{"describe_small", "max_key"},
@@ -334,4 +334,40 @@ func FuzzOf(f *testing.F) {
 		_, err := json.Marshal(r)
 		require.NoError(t, err)
 	})
+}
+
+// TestRewritings: the report shows what a host adds and joins, for both kinds of trust.
+func TestRewritings(t *testing.T) {
+	wasm, err := os.ReadFile("../../../../../examples/guests/go/store.wasm")
+	require.NoError(t, err)
+	for name, wasm := range map[string][]byte{"store": guest(t, "store"), "in Go": wasm} {
+		r := of(wasm)
+		require.Len(t, r.Rewritings, 2, name)
+		metered, plain := r.Rewritings[0], r.Rewritings[1]
+		require.False(t, metered.Trusted)
+		require.True(t, plain.Trusted)
+		for _, w := range r.Rewritings {
+			require.Equal(t, len(wasm), w.SizeBefore)
+			want, err := plugin.Rewriting(wasm, w.Trusted)
+			require.NoError(t, err)
+			require.Equal(t, want.SizeAfter, w.SizeAfter)
+			require.LessOrEqual(t, w.SegmentsAfter, w.SegmentsBefore)
+		}
+		require.Equal(t, r.Code.Functions, metered.Functions)
+		require.Positive(t, metered.Charges)
+		require.Positive(t, metered.Checks)
+		require.Positive(t, metered.Counted+metered.Leaves)
+		require.Greater(t, metered.SizeAfter, plain.SizeAfter)
+		require.Zero(t, plain.Charges+plain.Checks+plain.Counted+plain.Leaves+plain.Lengths)
+		require.Contains(t, text(t, r), "\n  untrusted   metered: ")
+		require.Contains(t, text(t, r), "\n  trusted     unmetered")
+	}
+	goGuest := of(wasm)
+	require.Greater(t, goGuest.Rewritings[0].SegmentsBefore, 1000)
+	require.Regexp(t, `\d+ data segments joined to \d+, size 2\.\d MiB becomes 2\.\d MiB`, text(t, goGuest))
+
+	refused := of(guest(t, "start"))
+	require.Empty(t, refused.Rewritings)
+	require.NotNil(t, refused.Rewritings, "an empty list in JSON")
+	require.NotContains(t, text(t, refused), "before it compiles")
 }

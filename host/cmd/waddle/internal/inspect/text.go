@@ -30,6 +30,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	t.exports(r)
 	t.imports(r)
+	t.rewriting(r)
 	t.trust(r)
 	if r.Description != nil {
 		t.description(r.Description)
@@ -134,11 +135,11 @@ func (t *text) trust(r *Report) {
 	}
 	t.line("\nTrust")
 	if r.Trusted {
-		t.line("  it is a bundled engine and trusted: its calls have no bound in time")
+		t.line("  it is a bundled engine and trusted: it runs unmetered, unless its host sets a bound")
 		return
 	}
-	t.line("  it is not trusted unless its host says so (Config.Trusted, --trusted): each call has a bound in time,\n"+
-		"  by default %v", plugin.DefaultDeadline)
+	t.line("  it is not trusted unless its host says so (Config.Trusted, --trusted): it runs metered, and each call\n"+
+		"  has bounds, by default %d units of fuel and %v", plugin.DefaultFuel, plugin.DefaultDeadline)
 }
 
 func (t *text) verdict(r *Report) {
