@@ -47,8 +47,9 @@ func outcomeOf(err error) outcome {
 var errPanic = errors.New("panic")
 
 // The words of error.type, except those of a store's errors, which come from their
-// codes. The first match counts, of these, then of codes, then of the others: an error
-// of a session wraps that of its store.
+// codes, and of a plugin's bounds: deadline, fuel, depth and rate. The first match counts,
+// of these, then of bounds, of codes, and of the others: an error of a session wraps that
+// of its store.
 var sessionErrorTypes = []errorWord{
 	{session.ErrGone, "gone"},
 	{session.ErrHeadersSent, "headers_sent"},
@@ -82,7 +83,7 @@ func wordOf(err error, words []errorWord) string {
 // errorType returns the word for an error. Telemetry does not get its text: a
 // plugin may write anything into it.
 func errorType(err error) string {
-	word := wordOf(err, sessionErrorTypes)
+	word := cmp.Or(wordOf(err, sessionErrorTypes), store.ExceededBound(err))
 	if code, ok := store.CodeOf(err); ok && word == "" {
 		word = strings.ToLower(code.String())
 	}

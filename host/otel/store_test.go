@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	waddleotel "github.com/waddle-sessions/waddle/host/otel"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -94,6 +95,11 @@ func TestOutcomes(t *testing.T) {
 		{"denied", "error", "denied", wrapped(store.ErrDenied)},
 		{"unsupported", "error", "unsupported", wrapped(store.ErrUnsupported)},
 		{"internal", "error", "internal", wrapped(store.ErrInternal)},
+		{"fuel", "error", "fuel", wrapped(&plugin.Error{Kind: plugin.ErrFuel})},
+		{"depth", "error", "depth", wrapped(&plugin.Error{Kind: plugin.ErrDepth})},
+		{"rate", "error", "rate", wrapped(&plugin.Error{Kind: plugin.ErrRate})},
+		{"running time", "error", "deadline", wrapped(&plugin.Error{Kind: plugin.ErrDeadline})},
+		{"trap", "error", "unavailable", wrapped(&plugin.Error{Kind: plugin.ErrTrap})},
 		{"closed", "error", "closed", wrapped(store.ErrClosed)},
 		{"other", "error", "_OTHER", errors.New("something else")},
 	} {

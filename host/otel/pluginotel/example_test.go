@@ -41,4 +41,6 @@ func ExampleObserve() {
 	// waddle.plugin.restarts {restart}
 	// waddle.plugin.shards {shard}
 	// waddle.plugin.calls {call}
+	// waddle.plugin.fuel {unit}
+	// waddle.plugin.throttled {call}
 }

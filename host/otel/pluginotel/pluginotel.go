@@ -28,6 +28,15 @@
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
 //     such record), conflict (another request was faster) and error
 //
+// For a guest that is metered, as each is that is not trusted, also:
+//
+//   - waddle.plugin.fuel, counter of {unit}: fuel that calls used, by
+//     waddle.plugin.operation
+//   - waddle.plugin.throttled, counter of {call}: operations refused because the
+//     guest had used its fuel faster than it may; waddle.plugin.calls does not count them
+//
+// Which bound a call exceeded, error.type of waddleotel's Store tells.
+//
 // For a guest that reports what it holds (see [plugin.Counts]), also, as far as it knows:
 //
 //   - waddle.plugin.records, up-down counter of {record}: stored records
@@ -80,7 +89,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	meter := config.Meter(scope)
 	o := &observer{source: p}
 
-	var errs [9]error
+	var errs [11]error
 	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances have taken."))
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
@@ -99,6 +108,10 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		metric.WithDescription("Records removed to make room before they expired."))
 	o.expirations, errs[8] = meter.Int64ObservableCounter("waddle.plugin.expirations", metric.WithUnit("{record}"),
 		metric.WithDescription("Records removed because they had expired."))
+	o.fuel, errs[9] = meter.Int64ObservableCounter("waddle.plugin.fuel", metric.WithUnit("{unit}"),
+		metric.WithDescription("Fuel that calls into the plugin used."))
+	o.throttled, errs[10] = meter.Int64ObservableCounter("waddle.plugin.throttled", metric.WithUnit("{call}"),
+		metric.WithDescription("Operations refused because the plugin had used its fuel faster than it may."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -112,8 +125,9 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	o.operation = func(name, outcome string) metric.MeasurementOption {
 		return attributes(config, operationKey.String(name), outcomeKey.String(outcome))
 	}
+	o.any = func(name string) metric.MeasurementOption { return attributes(config, operationKey.String(name)) }
 	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls,
-		o.records, o.size, o.evictions, o.expirations)
+		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled)
 }
 
 type observer struct {
@@ -124,10 +138,12 @@ type observer struct {
 
 	records, size          metric.Int64ObservableUpDownCounter
 	evictions, expirations metric.Int64ObservableCounter
+	fuel, throttled        metric.Int64ObservableCounter
 
 	whole     metric.MeasurementOption
 	states    map[plugin.State]metric.MeasurementOption
 	operation func(name, outcome string) metric.MeasurementOption
+	any       func(name string) metric.MeasurementOption // of any outcome
 }
 
 func (o *observer) observe(_ context.Context, to metric.Observer) error {
@@ -154,7 +170,14 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	for state, with := range o.states {
 		to.ObserveInt64(o.shards, count[state], with)
 	}
+	metered := stats.Fuel > 0
+	if metered {
+		to.ObserveInt64(o.throttled, int64(stats.Throttled), o.whole)
+	}
 	for name, op := range stats.Ops {
+		if metered {
+			to.ObserveInt64(o.fuel, int64(op.Fuel), o.any(name))
+		}
 		to.ObserveInt64(o.calls, int64(op.Calls-op.NotFound-op.Conflicts-op.Errors), o.operation(name, "ok"))
 		to.ObserveInt64(o.calls, int64(op.NotFound), o.operation(name, "not_found"))
 		to.ObserveInt64(o.calls, int64(op.Conflicts), o.operation(name, "conflict"))

@@ -156,11 +156,17 @@ func TestObserve(t *testing.T) {
 			"waddle.plugin.restarts":     "{restart} true",
 			"waddle.plugin.shards":       "{shard} false",
 			"waddle.plugin.calls":        "{call} true",
+			"waddle.plugin.fuel":         "{unit} true",
+			"waddle.plugin.throttled":    "{call} true",
 		}, units, step.name)
 		stats := p.Stats()
 		require.EqualValues(t, 8<<20, figures["memory.limit name=acme"], step.name)
 		require.Equal(t, stats.Memory, figures["memory.usage name=acme"], step.name)
 		require.Equal(t, step.name != "closed", stats.Memory > 0, step.name)
+		for name, op := range stats.Ops {
+			want["fuel name=acme operation="+name] = int64(op.Fuel)
+		}
+		require.Equal(t, step.name != "at rest", want["fuel name=acme operation=get"] > 0, step.name)
 		for what, figure := range want {
 			require.Contains(t, figures, what, step.name)
 			require.Equal(t, figure, figures[what], "%s: %s", step.name, what)
@@ -220,6 +226,35 @@ type counting struct {
 }
 
 func (c *counting) Stats() plugin.Stats { return plugin.Stats{Counts: c.counts} }
+
+// Operations that are refused for the fuel of earlier ones are counted, and a trusted
+// guest, which runs unmetered, has no figures of fuel.
+func TestFuel(t *testing.T) {
+	for _, c := range []struct {
+		config plugin.Config
+		figure bool
+	}{{plugin.Config{FuelRate: 1, FuelBurst: 1}, true}, {plugin.Config{Trusted: true}, false}} {
+		c.config.Name, c.config.Shards, c.config.NoCache, c.config.Logger = "acme", 1, true, slog.New(slog.DiscardHandler)
+		p, err := plugin.OpenFile(context.Background(), "../../plugin/testdata/hostile.wasm", c.config)
+		require.NoError(t, err)
+		defer func() { _ = p.Close(context.Background()) }()
+		reader := sdk.NewManualReader()
+		_, err = pluginotel.Observe(p, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
+		require.NoError(t, err)
+		for range 1 << 16 { // what a guest used is told to the allowance in portions
+			if _, err = p.Get(context.Background(), []byte("key"), works); err != nil {
+				break
+			}
+		}
+		require.Equal(t, c.figure, errors.Is(err, plugin.ErrRate))
+		figures, _ := collect(t, reader)
+		throttled, told := figures["throttled name=acme"]
+		require.Equal(t, c.figure, told)
+		require.Equal(t, c.figure, throttled == 1)
+		_, told = figures["fuel name=acme operation=get"]
+		require.Equal(t, c.figure, told)
+	}
+}
 
 // A guest's own figures are passed on; figures that it does not know are left out.
 func TestCounts(t *testing.T) {

@@ -162,11 +162,22 @@ func note(ctx context.Context, began time.Time, op store.Op, err error, done fun
 	t.call(call{string(op), took, result})
 }
 
+// bounds says in a few words which bound a plugin has exceeded.
+var bounds = map[string]string{
+	"deadline": "past its deadline",
+	"fuel":     "out of fuel",
+	"depth":    "calls too deep",
+	"rate":     "too much fuel per second",
+}
+
 // outcome says in a few words how a call failed, or returns "" if it did not. The
 // engine's own words stay in the log.
 func outcome(err error) string {
 	if err == nil {
 		return ""
+	}
+	if says := bounds[store.ExceededBound(err)]; says != "" {
+		return says
 	}
 	if code, ok := store.CodeOf(err); ok {
 		return strings.ToLower(strings.ReplaceAll(code.String(), "_", " "))

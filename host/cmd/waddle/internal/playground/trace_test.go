@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/session/sessiontest"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -81,6 +82,20 @@ func TestTrace(t *testing.T) {
 		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("GET", "/api/nowhere", "")))
 		require.Equal(t, []string{"engine 0 calls"}, told(t, v.do("POST", "/api/logout", "", "Sec-Fetch-Site", "cross-site")))
 	})
+}
+
+// The trace names the bound that a plugin exceeded.
+func TestTraceNamesBounds(t *testing.T) {
+	for kind, says := range map[error]string{
+		plugin.ErrFuel: "out of fuel", plugin.ErrDepth: "calls too deep", plugin.ErrRate: "too much fuel per second",
+		plugin.ErrDeadline: "past its deadline", plugin.ErrTrap: "unavailable",
+	} {
+		s := sessiontest.NewStore(store.NewMemory())
+		v := visit(t, serve(t, s))
+		v.ok("PUT", "/api/session/n", "1")
+		s.Fail(fmt.Errorf("wrapped: %w", &plugin.Error{Kind: kind}))
+		require.Equal(t, "get "+says, told(t, v.do("GET", "/api/session", ""))[0])
+	}
 }
 
 // All of many calls are counted, and as many listed as a header allows.
