@@ -12,6 +12,9 @@ import (
 func TestGuestsMetered(t *testing.T) {
 	for name, path := range byLanguage {
 		t.Run(name, func(t *testing.T) {
+			if raced && name == "go" {
+				t.Skip("takes minutes")
+			}
 			wasm := module(t, path)
 			plain := openGuest(t, compiler(), wasm, rewrite.Options{})
 			guests := []*guest{openGuest(t, compiler(), wasm, metered)}

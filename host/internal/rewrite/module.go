@@ -13,8 +13,6 @@ type module struct {
 	functions []uint32 // types of the imported and then of the defined functions
 	imported  uint32   // functions
 	globals   uint32   // imported and defined
-	memories  uint32
-	tables    uint32
 	exports   []wasmbin.Export
 	reachable []bool // functions that are called from outside or through a reference
 	indirect  []bool // functions that have a reference
