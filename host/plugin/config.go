@@ -78,10 +78,11 @@ type Config struct {
 	// same bound, and is counted by itself. 0 means [DefaultDeadline].
 	Deadline time.Duration
 
-	// Fuel bounds how much a call may compute, in units of fuel: 5 to 6 of them take a
-	// nanosecond on a core of 2024, and [Stats] tells how many a guest uses. Unlike time
-	// they are the same for the same input on every machine. 0 means [DefaultFuel], which
-	// takes longer than DefaultDeadline on most machines.
+	// Fuel bounds how much a call may compute, in units of fuel, such as the addition of
+	// two numbers. What is charged is the most that a stretch of code can do, and in what
+	// Go compiles to this is several times what it does: a nanosecond is some 5 units
+	// in a guest in C, and 50 in one in Go. Unlike time, fuel is the same for the same input
+	// on every machine. [Stats] tells how much a guest uses. 0 means [DefaultFuel].
 	Fuel int64
 
 	// OpenDeadline and OpenFuel bound each step of starting an instance. 0 means ten
@@ -92,9 +93,9 @@ type Config struct {
 	// FuelRate bounds how much fuel all instances together use per second, and FuelBurst
 	// how much they may use at once after they used less. Everything counts: operations,
 	// starting, saving and sweeping. Beyond it, operations fail with [ErrRate] before they
-	// reach the guest, and nothing else changes. 0 means [DefaultFuelRate], which is most
-	// of what a core can do, and eight seconds of FuelRate, or Fuel if that is more. A
-	// FuelRate of less than 0 means no bound.
+	// reach the guest, and nothing else changes. 0 means [DefaultFuelRate], and eight
+	// seconds of FuelRate, or Fuel if that is more. A FuelRate of less than 0 means no
+	// bound.
 	FuelRate, FuelBurst int64
 
 	// CacheDir keeps compiled code, which makes the next start faster. The host
@@ -168,11 +169,13 @@ type Config struct {
 	permissions                         permissions // nil for the host's own
 }
 
-// The bounds of a guest that is not trusted and whose Config sets none.
+// The bounds of a guest that is not trusted and whose Config sets none. The fuel is above
+// what a storage engine in any language needs; DefaultDeadline is what ends most calls
+// that never would.
 const (
 	DefaultDeadline = 5 * time.Second
-	DefaultFuel     = 1 << 35
-	DefaultFuelRate = 1 << 32 // per second
+	DefaultFuel     = 1 << 38 // of a call
+	DefaultFuelRate = 1 << 34 // per second
 )
 
 const (

@@ -26,7 +26,7 @@
 // [Config.Deadline], ends with [ErrFuel] or [ErrDeadline], and its instance with it. If a
 // guest uses more than [Config.FuelRate] per second, the next operations are refused with
 // [ErrRate]; nothing else changes. Calls that are nested too deep end with [ErrDepth]. A
-// guest gives Go control about every 0.2 ms, so neither a loop nor recursion holds the
+// guest gives Go control every 0.3 ms at the latest, as a rule, so neither a loop nor recursion holds the
 // garbage collector. Metering costs some per cent of a call's time.
 //
 // [Config.Trusted] removes these bounds and their price; the bundled engines set it for

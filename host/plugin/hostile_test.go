@@ -109,7 +109,7 @@ var failures = []failing{
 	{"trap of an untrusted guest", store.Millis(actTrap), time.Minute, plugin.ErrTrap, "unreachable", false},
 	{"loop", store.Millis(actLoop), shortDeadline, plugin.ErrDeadline, "deadline", false},
 	{"recursion", store.Millis(actRecurse), 0, plugin.ErrTrap, "stack overflow", false},
-	{"recursion of an untrusted guest", store.Millis(actRecurse), time.Minute, plugin.ErrDepth, "bytes of stack: may take 8388608", false},
+	{"recursion of an untrusted guest", store.Millis(actRecurse), time.Minute, plugin.ErrDepth, "bytes of stack: may take 16777216", false},
 	{"division", store.Millis(actDivide), 0, plugin.ErrTrap, "integer divide by zero", false},
 	{"pointer beyond the memory", store.Millis(actBeyond), 0, plugin.ErrMemory, "0x7ffffff0", true},
 	{"pointer that overflows", store.Millis(actOverflow), 0, plugin.ErrMemory, "0x7fffffff", true},

@@ -9,7 +9,7 @@ import (
 
 // slice is the fuel after which a guest's code gives Go control. Native code cannot be
 // interrupted, so this is also how long the garbage collector may have to wait for it:
-// 0.2 ms as a rule, and 10 ms at worst.
+// 0.3 ms as a rule, and 10 ms at worst, when each write takes a new page of memory.
 const slice = 1 << 20
 
 // bounds is what one call may take.

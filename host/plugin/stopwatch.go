@@ -9,8 +9,8 @@ import (
 // processor time, a guest must not fail because the system ran something else.
 type stopwatch struct {
 	started bool
-	last    time.Duration
-	wall    time.Time
+	last    time.Duration // of the thread's clock
+	wall    time.Time     // at the last lap
 }
 
 // start begins the first lap. It locks the goroutine to its thread, whose time is
@@ -19,7 +19,23 @@ func (s *stopwatch) start() {
 	runtime.LockOSThread()
 	s.started = true
 	s.wall = time.Now()
-	s.lap()
+	s.threadLap(0)
+}
+
+// shortLap is how long a lap must be by the clock on the wall to be measured. Reading the
+// thread's clock is a system call, and there may be a lap every ten microseconds.
+const shortLap = 100 * time.Microsecond
+
+// lap returns how long the call has run since the last lap, and 0 as long as that is
+// short.
+func (s *stopwatch) lap() time.Duration {
+	now := time.Now()
+	wall := now.Sub(s.wall)
+	if wall < shortLap {
+		return 0
+	}
+	s.wall = now
+	return s.threadLap(wall)
 }
 
 // stop unlocks the goroutine, if it was locked.
@@ -30,13 +46,6 @@ func (s *stopwatch) stop() {
 	}
 }
 
-// longestLap is what a lap counts for at most where only wall time can be measured. A
-// slice of fuel takes 0.2 ms as a rule and 10 ms at worst.
+// longestLap is what a lap counts for at most where only wall time can be measured: as
+// long as a slice of fuel takes at worst.
 const longestLap = 10 * time.Millisecond
-
-func (s *stopwatch) wallLap() time.Duration {
-	now := time.Now()
-	d := now.Sub(s.wall)
-	s.wall = now
-	return min(d, longestLap)
-}

@@ -4,6 +4,6 @@ package plugin
 
 import "time"
 
-// lap returns how long this goroutine has run since the last lap, as well as can be
-// told here.
-func (s *stopwatch) lap() time.Duration { return s.wallLap() }
+// threadLap returns how long this goroutine has run in a lap that took that long on the
+// wall, as well as can be told here.
+func (s *stopwatch) threadLap(wall time.Duration) time.Duration { return min(wall, longestLap) }
