@@ -63,8 +63,8 @@ func TestCookiesOfMoreThan400Days(t *testing.T) {
 	})
 }
 
-// TestAnonymousDuration: anonymous visitors are forgotten soon.
-func TestAnonymousDuration(t *testing.T) {
+// TestAnonymousLifetime: anonymous visitors are forgotten soon.
+func TestAnonymousLifetime(t *testing.T) {
 	short := func(s *session.Settings) { s.AnonymousLifetime = hour }
 	logIn := func(s *session.Session) { _ = s.LogIn("ada", nil) }
 	for _, c := range []struct {
