@@ -3,6 +3,7 @@ package waddleotel_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -268,6 +269,41 @@ func TestEveryKindIsCounted(t *testing.T) {
 	want["event=unknown"] = 2
 	require.Equal(t, want, o.counts(t, "waddle.session.events"))
 	require.Empty(t, o.spans.GetSpans(), "without a request there is no span for it")
+}
+
+// Each of a session's own errors has a word, with or without one of the store's beneath
+// it, and no other text.
+func TestErrorTypesOfEvents(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{session.ErrGone, "gone"},
+		{session.ErrHeadersSent, "headers_sent"},
+		{session.ErrConflict, "conflict"},
+		{session.ErrTooLarge, "too_large"},
+		{fmt.Errorf("%w: %w", session.ErrTooLarge, store.ErrNoSpace), "too_large"},
+		{fmt.Errorf("%w: %w", session.ErrDecode, store.ErrCorrupt), "decode"},
+		{session.ErrEncode, "encode"},
+		{store.ErrCorrupt, "corrupt"},
+		{store.ErrClosed, "closed"},
+		{context.DeadlineExceeded, "deadline_exceeded"},
+		{errors.New(secret), "_OTHER"},
+	} {
+		o := newTelemetry()
+		on := waddleotel.OnEvent(o.options()...)
+		served := httptest.NewServer(o.server(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			on(r.Context(), session.Event{Kind: session.EventFailed, Err: fmt.Errorf("%w: %s", c.err, secret)})
+		})))
+		response, err := http.Get(served.URL)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		served.Close() // when the handler has returned
+		spans := o.spans.GetSpans()
+		require.Len(t, spans, 1)
+		require.Len(t, spans[0].Events, 1)
+		require.Equal(t, c.want, value(spans[0].Events[0].Attributes, "error.type"), "%v", c.err)
+	}
 }
 
 func TestManyRequestsAtOnce(t *testing.T) {

@@ -163,27 +163,6 @@ func TestSpansNeedASampledParent(t *testing.T) {
 	}
 }
 
-// spy records the context it was called with.
-type spy struct {
-	store.Store
-	span trace.SpanContext
-}
-
-func (s *spy) Save(ctx context.Context, _ store.Millis) error {
-	s.span = trace.SpanContextFromContext(ctx)
-	return nil
-}
-
-// Spans of the store beneath are children of the operation's span.
-func TestTheStoreGetsTheSpan(t *testing.T) {
-	o := newTelemetry()
-	beneath := &spy{}
-	ctx, parent := o.traces.Tracer("test").Start(t.Context(), "parent")
-	defer parent.End()
-	require.NoError(t, store.Save(ctx, waddleotel.Store(beneath, o.options()...), 1))
-	require.Equal(t, o.spans.GetSpans()[0].SpanContext.SpanID(), beneath.span.SpanID())
-}
-
 func TestEachHalfCanBeTurnedOff(t *testing.T) {
 	ctx, parent := newTelemetry().traces.Tracer("test").Start(t.Context(), "parent")
 	defer parent.End()
