@@ -59,7 +59,7 @@ type Config struct {
 
 	// Keep takes room for bytes of records that the store keeps while an instance sleeps.
 	// If it returns an error, the instance does not sleep. Drop gives the room back.
-	// Nil means that there is always room.
+	// Several goroutines may call them at once. Nil means that there is always room.
 	Keep func(bytes int) error
 	Drop func(bytes int)
 

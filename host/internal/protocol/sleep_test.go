@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,47 +121,48 @@ func TestSleepThatFails(t *testing.T) {
 // room the instance goes on.
 func TestSleepTakesRoom(t *testing.T) {
 	f := newFake()
-	room, used := 1<<20, 0
+	room := int64(1 << 20)
+	var used atomic.Int64
 	st := f.open(t, Config{Shards: 2, Keep: func(bytes int) error {
-		if used+bytes > room {
+		if used.Load()+int64(bytes) > room {
 			return &Fault{Kind: ErrBudget, Message: "no room"}
 		}
-		used += bytes
+		used.Add(int64(bytes))
 		return nil
-	}, Drop: func(bytes int) { used -= bytes }})
+	}, Drop: func(bytes int) { used.Add(-int64(bytes)) }})
 	fillSleeper(t, st, 100)
 	require.NoError(t, st.Sleep(t.Context(), 1))
-	all := used
-	require.Greater(t, all, 100*len("key1"+"123456781"))
+	all := used.Load()
+	require.Greater(t, all, int64(100*len("key1"+"123456781")))
 	require.NoError(t, st.Sleep(t.Context(), 1))
-	require.Equal(t, all, used, "once")
+	require.Equal(t, all, used.Load(), "once")
 	requireFilled(t, st, 100)
-	require.Zero(t, used)
+	require.Zero(t, used.Load())
 
 	for room = all - 1; room > 0; room /= 2 {
 		require.ErrorIs(t, st.Sleep(t.Context(), 1), errFake)
-		require.LessOrEqual(t, used, room)
+		require.LessOrEqual(t, used.Load(), room)
 		require.False(t, st.Resting())
 		requireFilled(t, st, 100)
-		require.Zero(t, used)
+		require.Zero(t, used.Load())
 	}
 	room = all
 	f.failing("snapshot", &Fault{Kind: ErrTrap})
 	require.Error(t, st.Sleep(t.Context(), 1))
-	require.Zero(t, used, "a guest that does not give its records")
+	require.Zero(t, used.Load(), "a guest that does not give its records")
 	f.failing("snapshot", nil)
 }
 
 // The same, for a store that is closed while its instances sleep.
 func TestCloseGivesRoomBack(t *testing.T) {
 	f := newFake()
-	used := 0
-	st := f.open(t, Config{Shards: 2, Keep: func(bytes int) error { used += bytes; return nil }, Drop: func(bytes int) { used -= bytes }})
+	var used atomic.Int64
+	st := f.open(t, Config{Shards: 2, Keep: func(bytes int) error { used.Add(int64(bytes)); return nil }, Drop: func(bytes int) { used.Add(-int64(bytes)) }})
 	fillSleeper(t, st, 100)
 	require.NoError(t, st.Sleep(t.Context(), 1))
-	require.Positive(t, used)
+	require.Positive(t, used.Load())
 	require.NoError(t, st.Close(t.Context(), 1, nil))
-	require.Zero(t, used)
+	require.Zero(t, used.Load())
 }
 
 // Only a shard that nobody called for a whole interval goes to sleep.
