@@ -46,7 +46,10 @@ inner:; @false
 		require.True(t, found, said)
 		require.Equal(t, "  make first\n  make host/b\n", failed)
 	}
-	said, err := jobs(t, makefile, "2", "host/a", "second")
+	said, err := jobs(t, makefile, "1", "host/a", "missing")
+	require.Error(t, err, said)
+	require.Regexp(t, "FAILED, see above:\n  No rule to make target .missing", said)
+	said, err = jobs(t, makefile, "2", "host/a", "second")
 	require.NoError(t, err, said)
 	require.NotContains(t, said, "FAILED")
 }
