@@ -22,8 +22,8 @@ TOOLS := $(CURDIR)/.ci/tools/go.mod
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
 # Tests in raced packages that keep one goroutine busy: they compile large modules, run a
-# guest for as long as it may, or decode the largest values. The race detector makes that six times slower and
-# has nothing to find.
+# guest for as long as it may, or decode the largest values. The race detector makes that
+# six times slower and has nothing to find.
 ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue)$$
 
 # How many tests and checks run side by side. Some wait for a disk or for time, so there
