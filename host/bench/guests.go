@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -35,8 +33,9 @@ type guestFacts struct {
 
 // guestsResult contains the figures of one store in several languages.
 type guestsResult struct {
-	Facts []guestFacts `json:"facts"`
-	Rows  []row        `json:"rows"`
+	Facts    []guestFacts    `json:"facts"`
+	Rows     []row           `json:"rows"`
+	Metering *meteringResult `json:"metering"`
 }
 
 // findGuests returns the languages for which dir has a module:
@@ -65,12 +64,14 @@ func runGuests(ctx context.Context, dir string, p plan) (*guestsResult, error) {
 	}
 	result := &guestsResult{}
 	var callees []callee
+	var modules []guestModule
 	add := func(name string, wasm []byte, trusted bool) error {
 		guest, facts, err := openGuest(ctx, name, wasm, trusted)
 		if err != nil {
 			return fmt.Errorf("the guest %s: %w", name, err)
 		}
 		callees = append(callees, newStoreCallee(ctx, name, guest))
+		modules = append(modules, guestModule{name, wasm})
 		result.Facts = append(result.Facts, *facts)
 		return nil
 	}
@@ -100,12 +101,14 @@ func runGuests(ctx context.Context, dir string, p plan) (*guestsResult, error) {
 		return nil, err
 	}
 	result.Rows = results(all).rows(guestGo, nameWasmCall)
-	return result, nil
+	result.Metering, err = runMetering(ctx, modules, p)
+	return result, err
 }
 
 // openGuest compiles a guest, measures its instances and opens it.
 func openGuest(ctx context.Context, name string, wasm []byte, trusted bool) (*plugin.Plugin, *guestFacts, error) {
-	config := plugin.Config{Name: name, MemoryLimit: engineSmall, Trusted: trusted, NoCache: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	config := meteringConfig(trusted)
+	config.Name, config.Shards, config.SweepInterval = name, 0, 0
 	start := time.Now()
 	module, err := plugin.DefaultHost().Compile(ctx, wasm, config)
 	if err != nil {
@@ -179,4 +182,5 @@ func (t table) guests(r *guestsResult) {
 		t.line("%-28s %6d kB %9s %9s %5d KiB %5d KiB %9.0f %7.2f %9.0f %7.2f", name, f.Size/1000, short(f.Compile), short(f.Instance),
 			f.Heap>>10, f.Memory>>10, get.cpuOrClock(), get.cost(guestGo), set.cpuOrClock(), set.cost(guestGo))
 	}
+	t.metering(r.Metering)
 }

@@ -74,6 +74,16 @@ func TestMeasureAll(t *testing.T) {
 		}
 	}
 	require.Contains(t, out.String(), "the bundled memory engine")
+	m := read.Guests.Metering
+	require.Len(t, m.Guests, 6)
+	for _, g := range m.Guests {
+		for _, figure := range []float64{g.Get, g.Set, g.MeteredGet, g.MeteredSet, g.CloseGet, g.CloseSet, g.Compile} {
+			require.Positive(t, figure, g.Language)
+		}
+	}
+	require.Positive(t, m.Empty.Metered*m.Empty.Unmetered*m.Empty.Bare*m.Empty.CloseOnDone)
+	require.Len(t, m.Rows, 4*(2*6+1), "each guest in four ways")
+	require.Contains(t, out.String(), "an empty call: unmetered ")
 	checkFiles(t, read.Files)
 	for _, c := range read.Files.Crowds {
 		require.Contains(t, out.String(), "sessions of 300 bytes in files: "+c.Engine)

@@ -68,6 +68,9 @@ func judge(r *report, storeCalls int) []verdict {
 			}
 		}
 	}
+	if r.Guests != nil && r.Guests.Metering != nil {
+		judgeMetering(r.Guests.Metering, add)
+	}
 	if r.Files != nil {
 		judgeFiles(r.Files, r.Machine.Cores, add)
 	}

@@ -41,6 +41,14 @@ func figures() *report {
 			{Engine: nameKeyfolder, Records: targetCrowd / 50, Openings: []opening{{What: openWarm, Took: time.Hour}}},
 		},
 	}
+	r.Guests = &guestsResult{Metering: &meteringResult{
+		Guests: []meteredGuest{
+			{Language: "c", MeteredGet: 1.1, MeteredSet: 1.1, Compile: 1.15},
+			{Language: guestGo, MeteredGet: 1.15, MeteredSet: 1.15, Compile: 1.15},
+			{Language: nameWasmCall, MeteredGet: 1.15, MeteredSet: 1.15, Compile: 1.15},
+		},
+		Empty: emptyCall{Unmetered: 50, Metered: 60},
+	}}
 	r.Crowd = []crowdResult{{Store: nameWasm, Records: targetCrowd, Overhead: 64, Mixed: latency{Max: targetWorst - 1}}}
 	return r
 }
@@ -61,6 +69,11 @@ func TestJudge(t *testing.T) {
 		{"scaling", func(r *report) { r.Requests[5].Scaling = 1.69 }, 0, []string{"read: throughput"}},
 		{"memory", func(r *report) { r.Crowd[0].Overhead = 64.1 }, 0, []string{"1000000 sessions: at most 64 bytes"}},
 		{"worst", func(r *report) { r.Crowd[0].Mixed.Max = 5 * time.Millisecond }, 0, []string{"1000000 sessions: worst"}},
+		{"metered get", func(r *report) { r.Guests.Metering.Guests[0].MeteredGet = 1.11 }, 0, []string{"c: get and set metered within 1.1 times"}},
+		{"metered set of Go", func(r *report) { r.Guests.Metering.Guests[1].MeteredSet = 1.16 }, 0, []string{"go: get and set metered within 1.15 times"}},
+		{"metered engine", func(r *report) { r.Guests.Metering.Guests[2].MeteredSet = 1.16 }, 0, []string{"the bundled memory engine: get and set metered"}},
+		{"metered compiling", func(r *report) { r.Guests.Metering.Guests[0].Compile = 1.16 }, 0, []string{"c: compiling metered within 1.15 times"}},
+		{"empty call", func(r *report) { r.Guests.Metering.Empty.Metered = 60.1 }, 0, []string{"an empty call metered at most 10 ns more"}},
 		{"dynfile, not synced", func(r *report) { r.Files.Records[0].Ratios[nameGorillaFiles] = 1 / 19.9 }, 0, []string{"waddle, dynfile, not synced: at least 20"}},
 		{"keyfolder", func(r *report) { r.Files.Records[1].Ratios[nameGorillaFiles] = 1 / 2.9 }, 0, []string{"waddle, keyfolder, not synced: at least 3"}},
 		{"one writer", func(r *report) { r.Files.Records[2].Ratios[nameBareAppends] = 1.31 }, 0, []string{"waddle, dynfile, one writer"}},
@@ -98,6 +111,6 @@ func TestJudge(t *testing.T) {
 	require.Empty(t, judge(&report{}, 0), "without measurements there are no verdicts")
 	few := figures()
 	few.Requests, few.Files.Records, few.Crowd[0].Records = nil, nil, targetCrowd-1
-	few.Files.Crowds[0].Records = targetCrowd - 1
+	few.Files.Crowds[0].Records, few.Guests = targetCrowd-1, nil
 	require.Empty(t, judge(few, 0), "a target for a million is not judged by fewer")
 }
