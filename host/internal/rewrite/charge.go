@@ -144,13 +144,18 @@ func (e *emitter) chargeLength(op wasmbin.Opcode, length uint32) {
 	c.Op(wasmbin.OpEnd)
 }
 
-// checkDepth calls the hook if the stack has run out. The hook does not return then.
-func (e *emitter) checkDepth() {
-	e.code.Op(wasmbin.OpGlobalGet, e.depth)
+// checkDepth takes stack, and calls the hook if it runs out.
+func (e *emitter) checkDepth(stack int64) {
+	c := &e.code
+	c.Block(wasmbin.OpLoop, wasmbin.NoResult)
+	e.take(stack)
+	c.Op(wasmbin.OpGlobalGet, e.depth)
 	e.unlessNegative()
-	e.code.Op(wasmbin.OpCall, e.hook)
-	e.code.Op(wasmbin.OpUnreachable)
-	e.code.Op(wasmbin.OpEnd)
+	c.Op(wasmbin.OpCall, e.hook)
+	e.give(stack)
+	c.Op(wasmbin.OpBr, 1)
+	c.Op(wasmbin.OpEnd)
+	c.Op(wasmbin.OpEnd)
 }
 
 // unlessNegative begins what is done if the number on top of the stack is negative. An

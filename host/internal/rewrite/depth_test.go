@@ -31,6 +31,43 @@ func TestRecursion(t *testing.T) {
 	}
 }
 
+// A host may give a part of the stack, and the rest when that is used up: the call goes on
+// where it was, and everything is given back.
+func TestStackInParts(t *testing.T) {
+	n := types(wasmbin.I32)
+	down := func(calls ...any) fn { // returns as many as it was told
+		return fn{params: n, results: n, code: ops(get, 0, eqz, if_, wasmbin.I32, i32, 0, els, get, 0, i32, 1, sub, ops(calls...), i32, 1, add, end)}
+	}
+	for name, functions := range map[string][]fn{
+		"direct":   {down(call, 0)},
+		"mutual":   {down(call, 1), down(call, 0)},
+		"indirect": {down(i32, 0, indirect, 0, 0)},
+	} {
+		for engine, config := range engines {
+			t.Run(name+"/"+engine, func(t *testing.T) {
+				r, err := start(t, config, (&building{functions: functions}).wasm(), metered)
+				require.NoError(t, err)
+				var fuel []int64
+				for _, first := range []int64{rewrite.DepthLimit, 64 << 10, 1, 0} {
+					r.depth.Set(uint64(first))
+					r.rest = rewrite.DepthLimit - first
+					results, used, err := r.call(0, "f0", 1500)
+					require.NoError(t, err)
+					require.Equal(t, []uint64{1500}, results)
+					require.EqualValues(t, rewrite.DepthLimit, int64(r.depth.Get()))
+					require.Zero(t, r.rest)
+					fuel = append(fuel, used)
+				}
+				require.Equal(t, fuel[:1], fuel[1:2])
+				require.Equal(t, fuel[1:2], fuel[2:3])
+				r.depth.Set(64 << 10)
+				_, _, err = r.call(0, "f0", 1500)
+				require.ErrorIs(t, err, errDepth)
+			})
+		}
+	}
+}
+
 // recursions are modules whose last export calls without end.
 func recursions() map[string][]byte {
 	module := func(f ...fn) []byte { return (&building{functions: f}).wasm() }

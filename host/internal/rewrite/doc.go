@@ -66,8 +66,9 @@
 // slow. So only places through which every circle of calls passes count: each
 // call_indirect, and the fewest functions that can be found. Each takes what the calls
 // up to the next such place may need at most, and gives it back when it is left. If
-// the counter becomes negative, the module calls the hook, whose listener must end the
-// call: only the counter for fuel can be set.
+// the counter becomes negative, the module calls the hook, whose listener raises it to 0 or
+// more, or ends the call with a panic. A host that gives less than [DepthLimit] at first
+// thus learns which calls went deep.
 //
 // What a frame takes is estimated from above, by the values in the function that may
 // have a place on the stack. Of what toolchains make it is mostly five to ten times too

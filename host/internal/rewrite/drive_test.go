@@ -44,6 +44,7 @@ type run struct {
 	given       int64 // to the call so far
 	slice       int64 // that the hook gives at once
 	hooks       int
+	rest        int64 // of the stack, which the hook gives once
 }
 
 const features = api.CoreFeaturesV2
@@ -90,8 +91,15 @@ func (r *run) listen(f api.FunctionDefinition) experimental.FunctionListener {
 		}
 		r.hooks++
 		fuel := int64(r.fuel.Get())
+		depth := int64(r.depth.Get())
 		switch {
-		case int64(r.depth.Get()) < 0:
+		case depth < 0 && depth+r.rest >= 0:
+			r.depth.Set(uint64(depth + r.rest))
+			r.rest = 0
+			if fuel >= 0 {
+				return
+			}
+		case depth < 0:
 			panic(errDepth)
 		case r.budget > 0 && r.given-fuel > r.budget:
 			panic(errFuel)

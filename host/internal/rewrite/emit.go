@@ -58,8 +58,7 @@ func (e *emitter) body(b []byte, f *function) []byte {
 			e.code.Op(wasmbin.OpLocalGet, e.length)
 		case pointIndirect:
 			e.copy(p.at)
-			e.take(e.chains[p.typ])
-			e.checkDepth()
+			e.checkDepth(e.chains[p.typ])
 			e.copy(p.end)
 			e.give(e.chains[p.typ])
 			e.report.Indirect++
