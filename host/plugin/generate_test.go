@@ -65,19 +65,30 @@ type guestParts struct {
 	globals                []string // an i32 if there are none
 	elements               string   // a section's content, none if empty
 	sections               []byte   // behind all others
+
+	first        string   // the export that begins with a call of the last of further
+	imports      []string // before all other functions
+	kinds        []int    // which of types a function of further has
+	pages, table int      // 0 for one
+	data         int      // bytes of a passive segment, which comes first
+	active       []string // other segments
 }
 
 func (g guestParts) module() []byte {
 	var types, functions, exports, bodies []string
 	exports = append(exports, text("memory")+"\x02\x00")
+	imported := len(g.imports)
 	for i, e := range contractExports {
 		if e.name == g.wrong {
 			e.params, e.results = g.params, g.results
 		}
 		types = append(types, "\x60"+text(e.params)+text(e.results))
 		functions = append(functions, string(uleb(i)))
-		exports = append(exports, text(e.name)+"\x00"+string(uleb(i)))
+		exports = append(exports, text(e.name)+"\x00"+string(uleb(imported+i)))
 		code := "\x00"
+		if e.name == g.first {
+			code += "\x10" + string(uleb(imported+len(contractExports)+len(g.further)-1))
+		}
 		for _, r := range e.results {
 			switch {
 			case e.name == "session_alloc":
@@ -91,8 +102,12 @@ func (g guestParts) module() []byte {
 		bodies = append(bodies, text(code+"\x0b"))
 	}
 	types = append(types, g.types...)
-	for _, code := range g.further {
-		functions = append(functions, string(uleb(len(contractExports))))
+	for i, code := range g.further {
+		kind := 0
+		if i < len(g.kinds) {
+			kind = g.kinds[i]
+		}
+		functions = append(functions, string(uleb(len(contractExports)+kind)))
 		bodies = append(bodies, text(code))
 	}
 	if len(g.globals) == 0 {
@@ -102,14 +117,28 @@ func (g guestParts) module() []byte {
 	if g.elements != "" {
 		elements = section(9, g.elements)
 	}
+	var imports, count []byte
+	if imported > 0 {
+		imports = section(2, vector(g.imports...))
+	}
+	segments := g.active
+	if g.data > 0 {
+		segments = append([]string{"\x01" + text(strings.Repeat("x", g.data))}, segments...)
+		count = section(12, string(uleb(len(segments))))
+	}
+	if len(segments) > 0 {
+		g.sections = append(section(11, vector(segments...)), g.sections...)
+	}
 	return module(
 		section(1, vector(types...)),
+		imports,
 		section(3, vector(functions...)),
-		section(4, "\x01\x70\x00\x01"),
-		section(5, "\x01\x00\x01"),
+		section(4, "\x01\x70\x00"+string(uleb(max(g.table, 1)))),
+		section(5, "\x01\x00"+string(uleb(max(g.pages, 1)))),
 		section(6, vector(g.globals...)),
 		section(7, vector(exports...)),
 		elements,
+		count,
 		section(10, vector(bodies...)),
 		g.sections)
 }

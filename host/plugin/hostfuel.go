@@ -31,11 +31,12 @@ func (inst *instance) enter(w wasi.Work) {
 	if inst.meter == nil {
 		return
 	}
+	bytes := int64(w.Bytes) / bytesPerFuel
 	if !w.Files {
-		inst.meter.charge(callFuel)
+		inst.meter.charge(callFuel + bytes)
 		return
 	}
-	inst.meter.charge(fileFuel + int64(w.Bytes)/bytesPerFuel)
+	inst.meter.charge(fileFuel + bytes)
 	inst.meter.wait()
 }
 

@@ -40,6 +40,9 @@ func (inst *instance) run(allowed bounds) error {
 	if err != nil {
 		return inst.fault(err)
 	}
+	if inst.meter.surfaced() { // with a large stack, which stays with the function
+		inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
+	}
 	return nil
 }
 

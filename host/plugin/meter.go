@@ -7,10 +7,15 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
-// slice is the fuel after which a guest's code gives Go control. Native code cannot be
-// interrupted, so this is also how long the garbage collector may have to wait for it:
-// 0.3 ms as a rule, and 10 ms at worst, when each write takes a new page of memory.
-const slice = 1 << 20
+// slice is the most fuel after which a guest's code gives Go control. Native code cannot be
+// interrupted, so this is also how long the garbage collector may have to wait for it: 0.05
+// ms as a rule. Reads far apart in memory take 15 ms. A guest for which a slice takes
+// longer than slowLap gets smaller ones, so that it does not exceed its time by much.
+const (
+	slice      = 1 << 18
+	leastSlice = 1 << 12
+	slowLap    = time.Millisecond
+)
 
 // bounds is what one call may take.
 type bounds struct {
@@ -25,9 +30,11 @@ type bounds struct {
 // nobody else writes to the global: the guest's code would lose such a write.
 type meter struct {
 	left    api.MutableGlobal // of the slice
-	depth   api.Global        // bytes of stack that are left
+	depth   api.MutableGlobal // bytes of stack that are left, up to shallow or up to DepthLimit
+	deep    bool              // the call has got more than shallow
 	allowed bounds            // of this call
 	given   int64             // fuel given to this call so far
+	slice   int64             // that the next one is
 	ran     time.Duration
 	watch   stopwatch
 
@@ -41,17 +48,20 @@ type meter struct {
 }
 
 func newMeter(module api.Module, shared *meters, shard int) *meter {
-	return &meter{
+	m := &meter{
 		left:   module.ExportedGlobal(rewrite.FuelExport).(api.MutableGlobal),
-		depth:  module.ExportedGlobal(rewrite.DepthExport),
+		depth:  module.ExportedGlobal(rewrite.DepthExport).(api.MutableGlobal),
+		slice:  slice,
 		shared: shared,
 		shard:  shard,
 	}
+	m.depth.Set(shallow)
+	return m
 }
 
 // begin starts a call.
 func (m *meter) begin(allowed bounds) {
-	m.allowed, m.given, m.ran, m.waited = allowed, min(slice, allowed.fuel), 0, 0
+	m.allowed, m.given, m.ran, m.waited = allowed, min(m.slice, allowed.fuel), 0, 0
 	m.left.Set(uint64(m.given))
 }
 
@@ -77,35 +87,80 @@ func (m *meter) settle() {
 // calls it, by the function that the rewriter added, when a slice is used up or the stack
 // is.
 func (m *meter) next() {
-	if left := int64(m.depth.Get()); left < 0 {
-		panic(&exceeded{kind: ErrDepth, allowed: rewrite.DepthLimit, used: rewrite.DepthLimit - left})
-	}
+	m.deepen()
 	used := m.given - int64(m.left.Get())
 	if used > m.allowed.fuel {
 		panic(&exceeded{kind: ErrFuel, allowed: m.allowed.fuel, used: used})
 	}
 	// Most calls end within their first slice, which is therefore not timed.
 	if m.watch.started {
-		m.ran += m.watch.lap()
+		lap := m.watch.lap()
+		m.ran += lap
+		m.pace(lap)
 	} else {
 		m.watch.start()
 	}
 	if m.ran > m.allowed.time {
 		panic(&exceeded{kind: ErrDeadline, allowed: int64(m.allowed.time), used: int64(m.ran)})
 	}
-	more := min(slice, m.allowed.fuel-used)
+	more := min(m.slice, m.allowed.fuel-used)
 	m.given = used + more
 	m.left.Set(uint64(more))
 }
 
+// pace decides how large slices are, by the time that the last one took. It has no
+// influence on how much fuel a call uses, nor on where it ends.
+func (m *meter) pace(lap time.Duration) {
+	if lap > slowLap {
+		m.slice = max(int64(float64(m.slice)*float64(slowLap)/float64(lap)), leastSlice)
+	} else if lap < slowLap/2 {
+		m.slice = min(2*m.slice, slice)
+	}
+}
+
+// leastWait is how long a call may wait in functions of the host, however short its
+// deadline is. Nobody can tell a wait for a disk from one for a processor, and a guest must
+// not fail because the machine is busy. What it computes meanwhile has bounds of its own.
+const leastWait = DefaultDeadline
+
+// shallow is the stack that a call gets at first. The engine keeps the stack that a call
+// took, so one that was deeper leaves an instance with much that it may never need again.
+const shallow = 256 << 10
+
+// deepen gives a call the rest of the stack when it has used up the first part, or ends it.
+func (m *meter) deepen() {
+	left := int64(m.depth.Get())
+	if left >= 0 {
+		return
+	}
+	if !m.deep {
+		left += rewrite.DepthLimit - shallow
+	}
+	if left < 0 {
+		panic(&exceeded{kind: ErrDepth, allowed: rewrite.DepthLimit, used: rewrite.DepthLimit - left})
+	}
+	m.deep = true
+	m.depth.Set(uint64(left))
+}
+
+// surfaced reports whether the call that has ended went deep.
+func (m *meter) surfaced() bool {
+	if !m.deep {
+		return false
+	}
+	m.deep = false
+	m.depth.Set(shallow)
+	return true
+}
+
 // wait and waitEnds stand around what a function of the host may wait for. The wait is
-// bounded as the running is, but by itself: on a busy machine a disk is slow, too.
+// bounded by itself.
 func (m *meter) wait() { m.entered = time.Now() }
 
 func (m *meter) waitEnds() {
 	m.waited += time.Since(m.entered)
-	if m.waited > m.allowed.time {
-		panic(&exceeded{kind: ErrDeadline, allowed: int64(m.allowed.time), used: int64(m.waited), waiting: true})
+	if most := max(m.allowed.time, leastWait); m.waited > most {
+		panic(&exceeded{kind: ErrDeadline, allowed: int64(most), used: int64(m.waited), waiting: true})
 	}
 }
 

@@ -28,7 +28,7 @@ const ahead = time.Duration(1<<63 - 1)
 // everything, and a clock has passed when Sleep returns.
 func poll(hooks Hooks) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
-		hooks.Before(ctx, Work{})
+		hooks.Before(ctx, Work{Bytes: int(min(uint32(stack[2]), maxSubscriptions)) * (subscriptionSize + eventSize)})
 		wait, errno := answer(mod.Memory(), uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3]))
 		if errno == success {
 			hooks.Sleep(ctx, wait)

@@ -71,7 +71,7 @@ func Functions(hooks Hooks) []Function {
 // Work is what a function is about to do.
 type Work struct {
 	Files bool // it deals with files
-	Bytes int  // that it was asked to read or write, no more than [MaxTransfer]
+	Bytes int  // that it was asked to read or write, no more than [MaxTransfer], or that poll_oneoff goes through
 }
 
 // before returns a function with a hook.
