@@ -154,3 +154,8 @@ func mappedMemory(t testing.TB) int64 {
 	require.NoError(t, err)
 	return pages * int64(os.Getpagesize())
 }
+
+// engines open a plugin with the compiler and with the interpreter.
+var engines = map[string]func(context.Context, []byte, plugin.Config) (*plugin.Plugin, error){
+	"compiled": plugin.Open, "interpreted": plugin.OpenInterpreted,
+}

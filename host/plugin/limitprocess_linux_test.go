@@ -1,8 +1,12 @@
 package plugin_test
 
 import (
+	"os"
 	"syscall"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // limitProcess bounds the resources of this process.
@@ -16,4 +20,11 @@ func processorTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// threadsOfProcess is how many threads this process has.
+func threadsOfProcess(t *testing.T) int {
+	entries, err := os.ReadDir("/proc/self/task")
+	require.NoError(t, err)
+	return len(entries)
 }
