@@ -185,7 +185,7 @@ func (w *Walker) blockType() {
 		w.pos++
 		w.Type = NoResult
 	case b&0xc0 == 0x40: // a single byte, negative as a number
-		w.Type = w.ValueType()
+		w.Type = w.shortType()
 	default:
 		w.Value = w.Signed(33)
 	}

@@ -86,6 +86,7 @@ func TestStops(t *testing.T) {
 		"\x0e\xff\xff\xff\xff\x0f": "at byte 6: ends",
 		"\x12\x00\x0b":             "the instruction return_call, whose immediates are not known",
 		"\x27\x0b":                 "the instruction 0x27",
+		"\x02\x64\x01\x0b\x0b":     "a value type that refers to another type", // which would be lost when it is written
 		"\xfd\x9a\x01\x0b":         "the instruction 0xfd 154",
 		"\xfc\x80\x02\x0b":         "the instruction 0xfc",
 		"\xfd\x80\x80\x04\x0b":     "the instruction 0xfd",
