@@ -158,6 +158,21 @@ func (e *emitter) checkDepth(stack int64) {
 	c.Op(wasmbin.OpEnd)
 }
 
+// checkFuel calls the hook if the fuel has run out. It comes where a place that counts
+// the stack is left. Entries are checked only while calls go deeper: without it, calls
+// nested by the ten thousand would return, and each would call on the way what does not
+// check.
+func (e *emitter) checkFuel() {
+	c := &e.code
+	c.Block(wasmbin.OpLoop, wasmbin.NoResult)
+	c.Op(wasmbin.OpGlobalGet, e.fuel)
+	e.unlessNegative()
+	c.Op(wasmbin.OpCall, e.hook)
+	c.Op(wasmbin.OpBr, 1)
+	c.Op(wasmbin.OpEnd)
+	c.Op(wasmbin.OpEnd)
+}
+
 // unlessNegative begins what is done if the number on top of the stack is negative. An
 // end closes it.
 func (e *emitter) unlessNegative() {

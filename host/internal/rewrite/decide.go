@@ -1,5 +1,10 @@
 package rewrite
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Bounds of what lies between two checks.
 const (
 	maxReach = 1 << 16 // units of fuel that functions without a check may charge
@@ -86,7 +91,38 @@ func (m *module) decideCheck(f *function, i int, entries int64) {
 			f.reach += callee.reach
 		}
 	}
-	f.checked = f.counted || m.hasReference(i) || f.reach > maxReach
+	f.checked = f.checked || f.counted || m.hasReference(i) || f.reach > maxReach
+	if f.reach > maxReach {
+		m.checkCallees(f)
+	}
+}
+
+// checkCallees makes functions that a function calls check at their entry, until what the
+// others charge, taken together, is not too much. Its own check comes before all of them.
+func (m *module) checkCallees(f *function) {
+	reach, sum := make(map[uint32]int64), int64(0)
+	var unchecked []uint32
+	for _, c := range m.callsOf(f) {
+		callee := &m.own[c.callee]
+		if callee.leaf || callee.checked || callee.counted {
+			continue
+		}
+		if _, seen := reach[c.callee]; !seen {
+			unchecked = append(unchecked, c.callee)
+		}
+		reach[c.callee] += callee.reach
+		sum += callee.reach
+	}
+	slices.SortFunc(unchecked, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(reach[b], reach[a]), cmp.Compare(a, b))
+	})
+	for _, i := range unchecked {
+		if sum <= maxReach {
+			return
+		}
+		m.own[i].checked = true
+		sum -= reach[i]
+	}
 }
 
 // indirectChains returns the stack that an indirect call may take, by its type.

@@ -57,7 +57,9 @@
 // Fuel is therefore a function of the module and its input. It is the same on every
 // machine and in every engine. The hook may be called a little after the counter has
 // become negative: functions that do not check at their entry may charge some 65,000
-// units up to the next check. In addition comes the weight of the region that is entered.
+// units for each function that calls them, up to the next check. In addition comes the
+// weight of the region that is entered. When calls return, it is checked where they give
+// back the stack that they counted, so that only the few between two such places add up.
 //
 // # Depth
 //

@@ -61,6 +61,7 @@ func (e *emitter) body(b []byte, f *function) []byte {
 			e.checkDepth(e.chains[p.typ])
 			e.copy(p.end)
 			e.give(e.chains[p.typ])
+			e.checkFuel()
 			e.report.Indirect++
 		case pointReturn:
 			if f.counted { // to what follows the body
@@ -73,6 +74,7 @@ func (e *emitter) body(b []byte, f *function) []byte {
 	e.copy(len(f.body))
 	if f.counted { // the end was that of the block
 		e.give(f.chain)
+		e.checkFuel()
 		e.code.Op(wasmbin.OpEnd)
 	}
 	return wasmbin.AppendBytes(b, e.code)
