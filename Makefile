@@ -31,7 +31,7 @@ ONE_THREAD := ^(TestHostile|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|Te
 # that of macOS, runs one at a time.
 JOBS ?= $(if $(filter output-sync,$(.FEATURES)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),1)
 
-.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against fuzz search engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against fuzz proof search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json'
 	@echo 'make bench-against   compares with the state of the repository that REF names, a tag or commit, in TURNS turns'
 	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
+	@echo 'make proof           compares rewritten modules with what they were, for PROOFTIME (default 10m)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
 	@echo 'make check           runs all that a change must pass, JOBS at a time; .ci/run also installs what that needs'
 	@echo 'make vet lint cross  runs go vet and gofmt; staticcheck; go vet for all platforms'
@@ -69,7 +70,7 @@ run:
 # Packages whose code starts no goroutine, or whose tests leave the work to other
 # programs, or to engines and guests that run in one thread. The race detector costs
 # minutes there and finds nothing.
-UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools(/|$$)
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools(/|$$)
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
@@ -220,6 +221,12 @@ fuzz:
 	    echo "== $$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
 	  done; \
 	done
+
+# Compares rewritten modules with what they were, for so long each: random modules, and
+# modules with random faults. Then come all guests and all of the specification's tests.
+PROOFTIME ?= 10m
+proof:
+	WADDLE_PROOF=$(PROOFTIME) $(GO) test -v -count=1 -timeout 24h ./host/internal/rewrite/internal/proof
 
 # Prints the worst module found, and fails if it exceeds the bound.
 SEARCHTIME ?= 1h
