@@ -137,6 +137,7 @@ func (f *frame) step(fn *function, in *instr) {
 func (f *frame) callFunction(i int) {
 	results := f.call(i, append([]Value(nil), f.cut(len(f.m.funcs[i].t.Params))...))
 	f.stack = append(f.stack, results...)
+	f.charge(0) // what runs out may also be stopped where a call returns
 }
 
 func (f *frame) callIndirect(in *instr) {

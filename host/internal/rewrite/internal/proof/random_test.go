@@ -163,7 +163,7 @@ func cut(t testing.TB, m modgen.Module, budget int64, got outcome, what string) 
 		require.Greater(t, total, budget, what)
 		want, _ := yardstick(t, m, total-1, 0)
 		// Where nothing was charged, it may have stopped as well.
-		for later := 1; later < 20 && !reflect.DeepEqual(want.metered(got), got.metered(got)); later++ {
+		for later := 1; later < 60 && !reflect.DeepEqual(want.metered(got), got.metered(got)); later++ {
 			if next, _ := yardstick(t, m, total-1, later); used(next) == total {
 				want = next
 			}
