@@ -207,7 +207,7 @@ bench:
 	@cd host/bench && $(GO) run . -json results.json
 
 # REF is a tag or commit whose benchmarks build.
-TURNS ?= 9
+TURNS ?= 5
 bench-against:
 	@git rev-parse --verify --quiet '$(REF)^{commit}' >/dev/null || \
 	  { echo "REF is '$(REF)': must be a tag or commit to compare with, as in make bench-against REF=v0.1.0"; exit 1; }

@@ -25,6 +25,7 @@ type comparison struct {
 	this, other program
 	parts       string // as in -only
 	turns       int
+	quick       bool
 }
 
 // compared is a row that both programs measured.
@@ -39,12 +40,12 @@ type compared struct {
 
 // runAgainst builds the benchmark program of the checkout in root and compares this one
 // with it.
-func runAgainst(ctx context.Context, root, parts string, turns int, t table) error {
-	if turns < 1 {
-		return fmt.Errorf("-turns is %d: must be at least 1", turns)
+func runAgainst(ctx context.Context, root string, c comparison, t table) error {
+	if c.turns < 1 {
+		return fmt.Errorf("-turns is %d: must be at least 1", c.turns)
 	}
-	if parts == "" {
-		parts = partRequests + "," + partCalls
+	if c.parts == "" {
+		c.parts = partRequests + "," + partCalls
 	}
 	own, err := os.Executable()
 	if err != nil {
@@ -55,16 +56,16 @@ func runAgainst(ctx context.Context, root, parts string, turns int, t table) err
 		return err
 	}
 	defer os.RemoveAll(dir)
-	other := program{filepath.Join(dir, "other.exe"), filepath.Join(root, "host", "bench")}
-	if err := other.build(ctx); err != nil {
+	c.this, c.other = program{own, "."}, program{filepath.Join(dir, "other.exe"), filepath.Join(root, "host", "bench")}
+	if err := c.other.build(ctx); err != nil {
 		return err
 	}
-	rows, missing, err := comparison{program{own, "."}, other, parts, turns}.run(ctx)
+	rows, missing, err := c.run(ctx)
 	if err != nil {
 		return err
 	}
 	t.line("%s", thisMachine())
-	t.compared(rows, missing, turns)
+	t.compared(rows, missing, c.turns)
 	return nil
 }
 
@@ -77,7 +78,7 @@ func (c comparison) run(ctx context.Context) (rows []compared, missing []string,
 			if (turn+i)%2 == 1 { // neither is always the first
 				p, to = c.other, &others
 			}
-			r, err := p.measure(ctx, c.parts)
+			r, err := p.measure(ctx, c.parts, c.quick)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -97,14 +98,14 @@ func (p program) build(ctx context.Context) error {
 }
 
 // measure runs the program once.
-func (p program) measure(ctx context.Context, parts string) ([]row, error) {
+func (p program) measure(ctx context.Context, parts string, quick bool) ([]row, error) {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "results.json")
-	cmd := exec.CommandContext(ctx, p.path, "-quick", "-only", parts, "-json", path)
+	cmd := exec.CommandContext(ctx, p.path, "-quick="+strconv.FormatBool(quick), "-only", parts, "-json", path)
 	cmd.Dir = p.dir
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

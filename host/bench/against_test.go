@@ -24,7 +24,7 @@ func state(t *testing.T, results string) string {
 
 import "os"
 
-// The arguments are -quick -only PARTS -json FILE.
+// The arguments are -quick=true -only PARTS -json FILE.
 func main() {
 	data, err := os.ReadFile("results.json")
 	if err == nil {
@@ -58,7 +58,7 @@ func TestAgainstAnotherState(t *testing.T) {
 {"subject":"old","operation":"get","cores":1,"ns":1}]}`)
 	built := program{filepath.Join(t.TempDir(), "other.exe"), filepath.Join(other, "host", "bench")}
 	require.NoError(t, built.build(t.Context()))
-	rows, missing, err := comparison{own, built, "calls", 3}.run(t.Context())
+	rows, missing, err := comparison{own, built, "calls", 3, true}.run(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []compared{
 		{"kept", "get", 1, 300, 200, 1.5, 1.5, 1.5, 2, 3},
@@ -72,7 +72,7 @@ func TestAgainstAnotherState(t *testing.T) {
 	require.Contains(t, out.String(), missing[1])
 
 	require.NoError(t, os.WriteFile(filepath.Join(built.dir, "results.json"), nil, 0o644))
-	_, _, err = comparison{own, built, "calls", 1}.run(t.Context())
+	_, _, err = comparison{own, built, "calls", 1, true}.run(t.Context())
 	require.ErrorContains(t, err, "there is nothing to find")
 }
 

@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the part guests")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
-	turns := flags.Int("turns", 9, "how often each state is measured for -against")
+	turns := flags.Int("turns", 5, "how often each state is measured for -against")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if *against != "" {
-		return runAgainst(ctx, *against, *only, *turns, table{out})
+		return runAgainst(ctx, *against, comparison{parts: *only, turns: *turns, quick: *quick}, table{out})
 	}
 	e := effortFull
 	if *quick {
