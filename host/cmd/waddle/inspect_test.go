@@ -59,7 +59,7 @@ func TestInspect(t *testing.T) {
 		says   string // the last line on standard error
 	}{
 		{"bundled", []string{"memory"}, 0, []string{"session_abi_v1", "session_snapshot", "wasi_snapshot_preview1.random_get", "it is a bundled engine and trusted", "Nothing in the file was found against it"}, ""},
-		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "has bounds, by default 34359738368 units of fuel and 5s", "Nothing in the file was found against it"}, ""},
+		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "has bounds, by default 274877906944 units of fuel and 5s", "Nothing in the file was found against it"}, ""},
 		{"described", []string{hostileGuest("store"), "--describe"}, 0, []string{"tiny store", "1.0", "cas", "7.8 KiB", "It would be loaded."}, ""},
 		{"described with a directory", []string{"keyfolder", "--describe"}, 0, []string{"name        keyfolder"}, ""},
 		{"described with settings", []string{"--describe", "memory", "-c", "max_entries=1000"}, 0, []string{"name        memory"}, ""},
