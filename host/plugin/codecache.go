@@ -160,6 +160,11 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 			disk = nil
 		}
 	}
+	if c.key.rewrite.Meter && (disk == nil || !disk.hit) {
+		if err := checkMetered(wasm, b.limits); err != nil {
+			return "", err
+		}
+	}
 	if disk != nil {
 		c.caches = append(c.caches, cache)
 		if disk.hit {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -107,4 +108,14 @@ func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 		attach: func(_ *instance, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
 	}
 	c.permissions = append(slices.Clone(builtinPermissions()), row)
+}
+
+// MeteredCost is the estimate of what it takes to compile a module with meters.
+func MeteredCost(wasm []byte) int64 {
+	metered, _, err := rewrite.Module(wasm, rewrite.Options{Meter: true})
+	if err != nil {
+		return 0
+	}
+	cost, _ := meteredCost(metered, DefaultLimits())
+	return cost
 }

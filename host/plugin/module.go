@@ -130,6 +130,7 @@ type checked struct {
 	wasm    []byte
 	sum     [sha256.Size]byte
 	outline *preflight.Module
+	limits  Limits
 	dir     string // where its code is kept, "" for memory only
 
 	permissions permissions // that it was checked against
@@ -141,7 +142,7 @@ func (s *resolved) read(wasm []byte) (checked, error) {
 	if err != nil {
 		return checked{}, err
 	}
-	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, permissions: s.permissions, dir: s.codeDir()}, nil
+	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, limits: s.Limits, permissions: s.permissions, dir: s.codeDir()}, nil
 }
 
 // codeDir returns the directory that keeps code, "" for none.
@@ -172,7 +173,7 @@ func (b *checked) load(ctx context.Context, s *resolved) (*code, loading, error)
 	switch {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil, how, err
-	case errors.Is(err, ErrBudget):
+	case errors.Is(err, ErrBudget), errors.Is(err, preflight.ErrTooBig):
 		return nil, how, loadError(ErrLimits, err, "%v", err)
 	}
 	return nil, how, loadError(ErrModule, err, "it does not compile: %s", printable.Clean(string(printable.Cut([]byte(err.Error()), maxFault))))

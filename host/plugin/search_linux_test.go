@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -101,11 +102,14 @@ func (s shape) try(dir string) (found, bool) {
 	if !ok {
 		return found{}, false
 	}
-	f := found{shape: s, cost: measureCompile(wasm, dir)}
+	f, cost := found{shape: s, cost: measureCompile(wasm, dir)}, plugin.MeteredCost(wasm)
+	if strings.Contains(f.cost.Refused, "types: must be at most 1024") {
+		f.cost, cost = measureCompile(wasm, dir, compileTrustedVariable+"=1"), m.CompileCost
+	}
 	if f.cost.Refused != "" {
 		return f, false
 	}
-	f.time = f.cost.Seconds / (float64(max(m.CompileCost, searchWork/8)) / unitsPerSecond)
+	f.time = f.cost.Seconds / (float64(max(cost, searchWork/8)) / unitsPerSecond)
 	f.memory = float64(f.cost.Memory) / float64(m.CompileMemory+boundCompile)
 	if f.cost.Died != "" {
 		f.time, f.memory = 1000, 1000
