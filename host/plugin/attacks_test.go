@@ -28,7 +28,7 @@ const (
 	boundRefusal   = 16 << 20
 	boundRunning   = 64 << 20
 	boundInstance  = 1 << 20 // for each shard beside MemoryLimit
-	boundRecursion = 192 << 20
+	boundRecursion = 64 << 20
 	boundCompile   = 128 << 20 // beside Limits.CompileMemory
 	testMemory     = 64 << 20  // MemoryLimit of most attacks
 )
@@ -214,7 +214,7 @@ func attacksInOpening() (all []attack) {
 		{imports, "import_global", plugin.ErrFeature, []string{`a global, "waddle_v1"."secret"`}},
 		{tables, "table_huge", plugin.ErrLimits, []string{"120000000", "262144"}},
 		{tables, "table_grow", plugin.ErrFeature, []string{"reference types"}},
-		{memories, "memories_many", plugin.ErrFeature, []string{"100 memories", "exactly one"}},
+		{memories, "memories_many", plugin.ErrFeature, []string{"100 memories", "must be 1"}},
 		{starts, "start", plugin.ErrFeature, []string{"start section", "_initialize"}},
 		{loops, "init_loop", plugin.ErrOpen, []string{"may run for 100ms"}},
 		{loops, "describe_loop", plugin.ErrOpen, []string{"may run for 100ms"}},
@@ -275,7 +275,7 @@ func attacksWithSignatures() (all []attack) {
 			"results":    guestWith(e.name, e.params, results, nil, plain),
 		} {
 			all = append(all, refusal(signatures, what+" of "+e.name, boundRefusal, made(wasm), untrusted(),
-				plugin.ErrExport, e.name, "should be a function"))
+				plugin.ErrExport, e.name, "must be a function"))
 		}
 	}
 	return all

@@ -75,7 +75,8 @@ type Config struct {
 	// Deadline bounds how long a call of the guest may run. Time in which the system
 	// runs something else does not count, where the system can tell (Linux, macOS). How
 	// long a call may wait in functions of the host, for a disk for instance, has the
-	// same bound, and is counted by itself. 0 means [DefaultDeadline].
+	// same bound, or DefaultDeadline if that is more, and is counted by itself. 0 means
+	// [DefaultDeadline].
 	Deadline time.Duration
 
 	// Fuel bounds how much a call may compute, in units of fuel, such as the addition of

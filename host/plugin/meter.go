@@ -8,11 +8,13 @@ import (
 )
 
 // slice is the most fuel after which a guest's code gives Go control. Native code cannot be
-// interrupted, so this is also how long the garbage collector may have to wait for it: 0.05
-// ms as a rule. Reads far apart in memory take 15 ms. A guest for which a slice takes
-// longer than slowLap gets smaller ones, so that it does not exceed its time by much.
+// interrupted, so this is also how long the garbage collector may have to wait for it:
+// 0.3 ms as a rule. If each read is far from the one before it is 50 ms, and if each write
+// takes a new page of memory it is what the system needs for those. An instance therefore begins with
+// firstSlice, and gets smaller ones when they take longer than slowLap.
 const (
-	slice      = 1 << 18
+	slice      = 1 << 20
+	firstSlice = 1 << 14
 	leastSlice = 1 << 12
 	slowLap    = time.Millisecond
 )
@@ -51,7 +53,7 @@ func newMeter(module api.Module, shared *meters, shard int) *meter {
 	m := &meter{
 		left:   module.ExportedGlobal(rewrite.FuelExport).(api.MutableGlobal),
 		depth:  module.ExportedGlobal(rewrite.DepthExport).(api.MutableGlobal),
-		slice:  slice,
+		slice:  firstSlice,
 		shared: shared,
 		shard:  shard,
 	}
@@ -99,6 +101,7 @@ func (m *meter) next() {
 		m.pace(lap)
 	} else {
 		m.watch.start()
+		m.pace(0)
 	}
 	if m.ran > m.allowed.time {
 		panic(&exceeded{kind: ErrDeadline, allowed: int64(m.allowed.time), used: int64(m.ran)})
@@ -108,8 +111,8 @@ func (m *meter) next() {
 	m.left.Set(uint64(more))
 }
 
-// pace decides how large slices are, by the time that the last one took. It has no
-// influence on how much fuel a call uses, nor on where it ends.
+// pace decides how large slices are, by the time that the last one took, or by 0 if that was
+// short or is not known. It has no influence on how much fuel a call uses, nor on where it ends.
 func (m *meter) pace(lap time.Duration) {
 	if lap > slowLap {
 		m.slice = max(int64(float64(m.slice)*float64(slowLap)/float64(lap)), leastSlice)

@@ -46,6 +46,6 @@ func (s *stopwatch) stop() {
 	}
 }
 
-// longestLap is what a lap counts for at most where only wall time can be measured: as
-// long as a slice of fuel takes at worst.
+// longestLap is what a lap counts for at most where only wall time can be measured. Few
+// slices of fuel take longer.
 const longestLap = 10 * time.Millisecond
