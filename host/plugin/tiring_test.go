@@ -148,7 +148,7 @@ func tirings() []tiring {
 		{name: "calls of nothing", does: "loop call f0 br 0 end", functions: []string{""}},
 		{name: "calls by table", does: "loop i32.const 0 call_indirect 17 0 br 0 end", functions: []string{""}},
 		{name: "wide calls, 31 deep", does: "call f31", functions: wide(31, 2, "")},
-		{name: "wide calls of what is no leaf", does: "call f2",
+		{name: "wide calls of what is no leaf", does: "loop call f2 br 0 end",
 			functions: []string{"i32.const 0 66( i32.eqz ) drop", "300( call f0 )", "20000( call f1 )"}},
 		{name: "wide calls by table", does: "loop i32.const 0 call_indirect 17 0 br 0 end",
 			functions: []string{"300( call f1 )", "300( call f2 )", "300( call f3 )", "i32.const 0 66( i32.eqz ) drop"}},
