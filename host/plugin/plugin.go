@@ -163,7 +163,6 @@ func (p *Plugin) protocol() protocol.Config {
 		Admit:       p.admit,
 		Opened:      func(shard int) { p.chores.opened(shard) },
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
-		Queue:       !p.config.Trusted,
 		MemoryLimit: p.config.shardLimit,
 		FileBytes:   p.config.fileBytes(),
 		KeepsFiles:  p.config.keepsFiles(),

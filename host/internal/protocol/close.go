@@ -60,7 +60,7 @@ func (st *Store) Discard() {
 			s.inst = nil
 		}
 		s.closed = true
-		s.release()
+		s.unlock()
 	}
 }
 
@@ -171,9 +171,6 @@ func (c *closing) rest(ended []bool) {
 // waits for the running call. A guest that cannot save may still be able to list
 // its records.
 func (s *shard) close(now store.Millis, c *closing) error {
-	if s.queue != nil {
-		s.queue <- struct{}{}
-	}
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closed {

@@ -42,10 +42,6 @@ type Config struct {
 	// write's. Nil means that writing is always possible.
 	Writable func() error
 
-	// Queue is for guests whose calls may take long: callers wait where their context
-	// can end the wait.
-	Queue bool
-
 	// MemoryLimit bounds the memory of one instance and FileBytes the files of all
 	// of them, less than 0 for no bound. An enumeration that exceeds them does not
 	// end. Sequence bounds the time of a series of calls whose number the guest

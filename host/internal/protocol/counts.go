@@ -161,7 +161,7 @@ func (st *Store) Count() {
 		if s.mu.TryLock() {
 			s.countWritten()
 			s.lastCounts = s.counted.total()
-			s.release()
+			s.unlock()
 		}
 		all[i] = s.lastCounts
 	}
@@ -180,7 +180,7 @@ func (st *Store) CountLast() {
 	for i, s := range st.shards {
 		s.mu.Lock()
 		all[i] = s.counted.total()
-		s.release()
+		s.unlock()
 	}
 	st.logEvictions(st.total(all))
 }

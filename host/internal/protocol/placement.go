@@ -118,7 +118,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 	var next *shard // of the shards without an instance, the one that may have one soonest
 	var at time.Time
 	for _, s := range st.shards {
-		if !s.tryLock() {
+		if !s.mu.TryLock() {
 			busy = true
 			continue
 		}
@@ -126,7 +126,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			return s, s.inst, 0, nil
 		}
 		closed, retryAt := s.closed, s.retryAt
-		s.letGo() // there is no instance, so nobody is woken
+		s.mu.Unlock() // there is no instance, so nobody is woken
 		if closed {
 			return nil, nil, 0, store.ErrClosed
 		}
@@ -151,23 +151,6 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 		return nil, nil, firstBackoff, nil
 	}
 	return nil, nil, 0, err
-}
-
-func (s *shard) tryLock() bool {
-	if s.queue != nil {
-		select {
-		case s.queue <- struct{}{}:
-		default:
-			return false
-		}
-	}
-	if s.mu.TryLock() {
-		return true
-	}
-	if s.queue != nil {
-		<-s.queue
-	}
-	return false
 }
 
 // waiting are the calls that wait for any instance, the earliest first.

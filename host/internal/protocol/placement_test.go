@@ -65,31 +65,29 @@ func newMeeting(f *fake, op string, wanted int) *meeting {
 // If keys choose the instance, two calls for one key run in turn. If records are
 // stored elsewhere, as many run at once as there are instances, and no more.
 func TestPlacement(t *testing.T) {
-	for _, queue := range []bool{false, true} {
-		for _, c := range []struct {
-			name string
-			f    *fake
-			want int32
-		}{
-			{"by key", newFake(), 1},
-			{"any free", elsewhere(), 4},
-		} {
-			t.Run(fmt.Sprintf("%s, queue %v", c.name, queue), func(t *testing.T) {
-				st := c.f.lazy(t, Config{Shards: 4, Queue: queue})
-				require.NoError(t, st.Set(t.Context(), store.Write{Key: []byte("key"), Value: revised(1, "value"), Now: 1}))
-				m := newMeeting(c.f, "get", 4)
-				var calls sync.WaitGroup
-				for range 16 {
-					calls.Go(func() {
-						if value, err := st.Get(context.Background(), []byte("key"), 1); err != nil || string(value[8:]) != "value" {
-							t.Errorf("%q %v", value, err)
-						}
-					})
-				}
-				calls.Wait()
-				require.Equal(t, c.want, m.most.Load())
-			})
-		}
+	for _, c := range []struct {
+		name string
+		f    *fake
+		want int32
+	}{
+		{"by key", newFake(), 1},
+		{"any free", elsewhere(), 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			st := c.f.lazy(t, Config{Shards: 4})
+			require.NoError(t, st.Set(t.Context(), store.Write{Key: []byte("key"), Value: revised(1, "value"), Now: 1}))
+			m := newMeeting(c.f, "get", 4)
+			var calls sync.WaitGroup
+			for range 16 {
+				calls.Go(func() {
+					if value, err := st.Get(context.Background(), []byte("key"), 1); err != nil || string(value[8:]) != "value" {
+						t.Errorf("%q %v", value, err)
+					}
+				})
+			}
+			calls.Wait()
+			require.Equal(t, c.want, m.most.Load())
+		})
 	}
 }
 

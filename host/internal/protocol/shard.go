@@ -17,12 +17,7 @@ type shard struct {
 	store *Store
 	index int
 
-	// queue has room for one. Callers of an untrusted guest wait here, where a
-	// context can end the wait. It is nil for a trusted guest.
-	queue chan struct{}
-
-	// line also has room for one: the next caller of a trusted guest that holds the
-	// lock for long.
+	// line has room for one: the next caller, if the lock is held for long.
 	line chan struct{}
 
 	mu       sync.Mutex
@@ -76,22 +71,8 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.queue != nil {
-		select {
-		case s.queue <- struct{}{}:
-		default:
-			select {
-			case s.queue <- struct{}{}:
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		}
-	}
 	if !s.mu.TryLock() {
 		if err := s.await(ctx); err != nil {
-			if s.queue != nil {
-				<-s.queue
-			}
 			return nil, err
 		}
 	}
@@ -138,14 +119,14 @@ func (s *shard) await(ctx context.Context) error {
 		select {
 		case got <- struct{}{}:
 		case <-left:
-			s.release()
+			s.unlock()
 		}
 		<-s.line
 	}()
 	select {
 	case <-got:
 		if err := ctx.Err(); err != nil {
-			s.release()
+			s.unlock()
 			return err
 		}
 		return nil
@@ -157,30 +138,7 @@ func (s *shard) await(ctx context.Context) error {
 
 func (s *shard) unlock() {
 	s.mu.Unlock()
-	if s.queue != nil {
-		<-s.queue
-	}
-	if s.store.waiting.n.Load() > 0 {
-		s.store.waiting.wake()
-	}
-}
-
-func (s *shard) letGo() {
-	s.mu.Unlock()
-	if s.queue != nil {
-		<-s.queue
-	}
-}
-
-// release is unlock for a caller that did not wait in the queue.
-func (s *shard) release() {
-	s.mu.Unlock()
-	s.wake()
-}
-
-// wake tells a call that waits for any instance that this one is free.
-func (s *shard) wake() {
-	if s.store.waiting.n.Load() > 0 {
+	if s.store.waiting.n.Load() > 0 { // for any instance
 		s.store.waiting.wake()
 	}
 }
@@ -220,7 +178,7 @@ func (s *shard) revive() (*runner, error) {
 // first opens the shard if it was never open, and returns the instance's error.
 func (s *shard) first() error {
 	s.mu.Lock()
-	defer s.release()
+	defer s.unlock()
 	if s.inst != nil || s.generation > 0 || s.closed {
 		return nil
 	}

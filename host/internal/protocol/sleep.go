@@ -37,7 +37,7 @@ func (st *Store) SleepIfIdle(ctx context.Context, shard int, now store.Millis) e
 		return nil
 	}
 	used := s.used()
-	s.release()
+	s.unlock()
 	if used {
 		return nil
 	}
@@ -127,18 +127,7 @@ func (s *shard) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.queue != nil {
-		select {
-		case s.queue <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	err := s.await(ctx)
-	if err != nil && s.queue != nil {
-		<-s.queue
-	}
-	return err
+	return s.await(ctx)
 }
 
 // sleep saves and closes the instance, unless there is none or may, called with the

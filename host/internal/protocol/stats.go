@@ -93,7 +93,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		}
 		time.Sleep(wait)
 	}
-	defer s.release()
+	defer s.unlock()
 	s.count()
 	*out = ShardStats{
 		Seen:      true,

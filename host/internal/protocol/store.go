@@ -54,9 +54,6 @@ func New(config Config) *Store {
 		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
 	for i := range st.shards {
 		st.shards[i] = &shard{store: st, index: i, line: make(chan struct{}, 1)}
-		if config.Queue {
-			st.shards[i].queue = make(chan struct{}, 1)
-		}
 	}
 	return st
 }
@@ -86,7 +83,7 @@ func (st *Store) Description() *Description { return st.described.Load() }
 func (st *Store) Poison(shard int, err error) {
 	s := st.shards[shard]
 	s.mu.Lock()
-	defer s.release()
+	defer s.unlock()
 	_ = s.failed(s.inst, "poison", err)
 }
 
