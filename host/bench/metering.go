@@ -28,6 +28,8 @@ type meteringResult struct {
 	Guests []meteredGuest `json:"guests"`
 	Empty  emptyCall      `json:"empty_call"`
 	Rows   []row          `json:"rows"`
+
+	Neighbour *neighbourResult `json:"neighbour"`
 }
 
 // meteredGuest has ratios to the same guest unmetered.
@@ -109,7 +111,8 @@ func runMetering(ctx context.Context, guests []guestModule, p plan) (_ *metering
 	}
 	empty := func(way string) float64 { return findRow(result.Rows, emptyName+", "+way, "get", 1).cpuOrClock() }
 	result.Empty = emptyCall{empty(unmetered), empty(metered), empty(bare), empty(closeOnDone)}
-	return result, nil
+	result.Neighbour, err = runNeighbour(ctx, p)
+	return result, err
 }
 
 const emptyName = "empty"
@@ -198,4 +201,5 @@ func (t table) metering(m *meteringResult) {
 	}
 	t.line("an empty call: unmetered %.0f ns, metered %.0f ns; through wazero alone %.0f ns, with close-on-done %.0f ns",
 		m.Empty.Unmetered, m.Empty.Metered, m.Empty.Bare, m.Empty.CloseOnDone)
+	t.neighbour(m.Neighbour)
 }

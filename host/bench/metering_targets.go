@@ -8,6 +8,7 @@ const (
 	targetMeteredGo = 1.15
 	targetCompile   = 1.15
 	targetEmpty     = 10.0
+	targetNeighbour = 1.5
 )
 
 // judgeMetering gives a verdict on each target of metering.
@@ -26,4 +27,7 @@ func judgeMetering(m *meteringResult, add func(met bool, target, found string, a
 	}
 	more := m.Empty.Metered - m.Empty.Unmetered
 	add(more <= targetEmpty, fmt.Sprintf("an empty call metered at most %g ns more", targetEmpty), "%.1f ns more than %.0f", more, m.Empty.Unmetered)
+	if n := m.Neighbour; n != nil {
+		add(n.Ratio <= targetNeighbour, fmt.Sprintf("beside an endless guest, the 99th of a hundred operations within %g times of alone", targetNeighbour), "%.2f times", n.Ratio)
+	}
 }

@@ -45,3 +45,12 @@ func TestCloseOnDone(t *testing.T) {
 	_, err = g.get(0)
 	require.ErrorContains(t, err, "context deadline exceeded")
 }
+
+// A neighbour serves while an endless guest runs, which its deadline ends.
+func TestNeighbour(t *testing.T) {
+	n, err := runNeighbour(t.Context(), plan{rounds: 2, span: time.Millisecond})
+	require.NoError(t, err)
+	require.Positive(t, n.Alone)
+	require.Positive(t, n.Beside)
+	require.Positive(t, n.Ratio)
+}
