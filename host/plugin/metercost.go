@@ -9,8 +9,8 @@ import (
 )
 
 // maxMeteredTypes is how many types of functions a metered module may have. For each,
-// the compiler makes code that calls the hook, although the hook has only one type. What
-// toolchains make has some hundred types at most.
+// the compiler makes code that calls the hook, although the hook has only one type. Guests
+// in five languages have 16 to 25 types.
 const maxMeteredTypes = 1 << 10
 
 // costOfMeteredType is what that takes, in units of preflight.
