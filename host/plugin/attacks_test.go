@@ -421,7 +421,7 @@ func attacksOnTheCompiler() (all []attack) {
 		{"many locals", 20_000, func(n int) []byte { return bomb("\x01" + string(uleb(n)) + "\x7f\x0b") }},
 		{"many locals in many functions", 2000, func(n int) []byte { return bomb(same(n, "\x01"+string(uleb(8192))+"\x7f\x0b")...) }},
 		{"many types", 16_000, func(n int) []byte { return shape{Functions: 1, Types: n, TypeParams: 200}.module() }},
-		{"functions and types", 60_000, func(n int) []byte { return shape{Empty: n, Types: 16_000}.module() }},
+		{"functions and types", 60_000, func(n int) []byte { return shape{Empty: n, Types: 1000}.module() }},
 		{"functions and globals", 60_000, func(n int) []byte { return shape{Empty: n, Globals: 8000}.module() }},
 		{"functions behind many blocks", 60_000, func(n int) []byte {
 			return shape{Functions: 1, Empty: n, Parts: []part{{Kind: "if", N: 5000}}}.module()

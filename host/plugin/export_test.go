@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"context"
-	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
 // OpenInterpreted is Open with the interpreter, as on a platform without a
@@ -108,6 +108,12 @@ func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 		attach: func(_ *instance, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
 	}
 	c.permissions = append(slices.Clone(builtinPermissions()), row)
+}
+
+// FitsMetered reports whether a module with meters is within the limits of compiling.
+func FitsMetered(wasm []byte, l Limits) bool {
+	metered, _, err := rewrite.Module(wasm, (&resolved{}).rewriting())
+	return err == nil && checkMetered(metered, l.orDefault()) == nil
 }
 
 // MeteredCost is the estimate of what it takes to compile a module with meters.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -220,13 +221,14 @@ func branchTable(targets int) string {
 
 func repeated(times int, code string) string { return "\x00" + strings.Repeat(code, times) + "\x0b" }
 
-// atMost returns the module of the largest n that preflight lets through under
-// limits.
+// atMost returns the module of the largest n that a host lets through under limits, and
+// through those for a module with meters.
 func atMost(limits preflight.Limits, most int, make func(n int) []byte) []byte {
 	low, high := 1, most+1
 	for high-low > 1 {
 		middle := (low + high) / 2
-		if _, err := preflight.Parse(make(middle), limits); err == nil {
+		wasm := make(middle)
+		if _, err := preflight.Parse(wasm, limits); err == nil && plugin.FitsMetered(wasm, pluginLimits(limits)) {
 			low = middle
 		} else {
 			high = middle
