@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,4 +76,35 @@ func TestAllow(t *testing.T) {
 		}
 		require.NoError(t, st.Restore(t.Context(), records, 1))
 	}
+}
+
+// TestAllowAfterWaiting refuses operations that began to wait for a shard before the
+// fuel was used up.
+func TestAllowAfterWaiting(t *testing.T) {
+	var spent atomic.Bool
+	f := newFake("capabilities", "cas")
+	st := f.open(t, Config{Allow: func() *Failure {
+		if spent.Load() {
+			return &Failure{Kind: ErrRate, RetryAfter: time.Second}
+		}
+		return nil
+	}})
+	write := store.Write{Key: fuelKey, Value: []byte("12345678"), Now: 1}
+	require.NoError(t, st.Set(t.Context(), write))
+	before := f.count("get") + f.count("set") + f.count("delete")
+
+	s := st.shards[0]
+	s.mu.Lock()
+	waiting := make(chan error, 3)
+	go func() { _, err := st.Get(t.Context(), fuelKey, 1); waiting <- err }()
+	go func() { waiting <- st.Set(t.Context(), write) }()
+	go func() { waiting <- st.Delete(t.Context(), fuelKey, 1) }()
+	require.Eventually(t, func() bool { return len(s.line) == 1 }, time.Minute, time.Millisecond)
+	time.Sleep(10 * time.Millisecond) // the others are behind it, or come later
+	spent.Store(true)
+	s.unlock()
+	for range 3 {
+		assert.ErrorIs(t, <-waiting, ErrRate)
+	}
+	assert.Equal(t, before, f.count("get")+f.count("set")+f.count("delete"))
 }

@@ -163,6 +163,9 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 		return nil, err
 	}
 	defer s.unlock()
+	if err := st.allowed(opGet); err != nil { // others may have used it up meanwhile
+		return nil, err
+	}
 	b, err := inst.Get(key, now)
 	if err = s.done(opGet, inst, err); err != nil {
 		return nil, err
@@ -212,6 +215,9 @@ func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 		return mark{}, err
 	}
 	defer s.unlock()
+	if err := s.store.allowed(opSet); err != nil { // others may have used it up meanwhile
+		return mark{}, err
+	}
 	if err := s.store.writable(); err != nil {
 		return mark{}, s.done(opSet, inst, err)
 	}
@@ -285,6 +291,9 @@ func (st *Store) writeAnywhere(ctx context.Context, op opKind, f func(*shard, *r
 
 // change runs an operation that changes something. The shard's lock is held.
 func (s *shard) change(op opKind, inst *runner, f func(*shard, *runner) error) (mark, error) {
+	if err := s.store.allowed(op); err != nil { // others may have used it up meanwhile
+		return mark{}, err
+	}
 	if err := s.store.writable(); err != nil {
 		return mark{}, s.done(op, inst, err)
 	}
@@ -292,7 +301,7 @@ func (s *shard) change(op opKind, inst *runner, f func(*shard, *runner) error) (
 }
 
 func (st *Store) allowed(op opKind) error {
-	if st.config.Allow == nil {
+	if st.config.Allow == nil || op == opRestore {
 		return nil
 	}
 	f := st.config.Allow()

@@ -117,7 +117,7 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 		declared += uint64(w.Locals().Count)
 	}
 	if total := declared + uint64(len(t.Params)); total > maxLocals {
-		w.Fail("%d locals, and the most is %d", total, maxLocals)
+		w.Fail("%d locals: must be at most %d", total, maxLocals)
 	} else {
 		f.locals = uint32(total)
 	}

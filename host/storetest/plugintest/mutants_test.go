@@ -283,10 +283,10 @@ func requireSays(t *testing.T, f *storetest.Failure, parts string) {
 func TestGuestsWithoutFault(t *testing.T) {
 	const (
 		// The checks that need files,
-		files = "reopen shard/other export/flush-is-durable"
+		files = "reopen shard/other export/flush-is-durable remote/"
 		// and those that are only for guests that keep none: a host writes
 		// snapshots for them, and their memory can be full.
-		memory = "instance/snapshot-file export/restore-all-or-nothing space/refused space/restore-refused"
+		memory = "instance/snapshot-file export/restore-all-or-nothing space/refused space/restore-refused remote/"
 	)
 	for name, left := range map[string]string{
 		"base": files, "file_base": memory, "file_reshards": memory, "file_refuses": memory, "space_base": files,

@@ -68,8 +68,8 @@ func TestRefusedModules(t *testing.T) {
 		{"marker_version", "module/marker", "session_abi_v7"},
 		{"export_missing", "module/exports", "does not export"},
 		{"memory_missing", "module/exports", "memory"},
-		{"export_signature", "module/signatures", "should be a function"},
-		{"optional_signature", "module/signatures", "should be a function"},
+		{"export_signature", "module/signatures", "must be a function"},
+		{"optional_signature", "module/signatures", "must be a function"},
 		{"import_module", "module/imports", "import"},
 		{"import_signature", "module/imports", "function"},
 		{"start", "module/valid", "start"},
@@ -134,7 +134,7 @@ func TestMisuse(t *testing.T) {
 		{"setting of the host", plugintest.Options{Settings: map[string]string{"shards": "7"}}, `the setting "shards" is set by the host`},
 		{"no name of a setting", plugintest.Options{Config: plugin.Config{GuestConfig: map[string]string{"Max": "7"}}}, `the setting "Max": its name must consist of`},
 		{"shards", plugintest.Options{Config: plugin.Config{Shards: 3}}, `power of two`},
-		{"misspelt check", plugintest.Options{Options: storetest.Options{Only: []string{"expriy"}}}, `perhaps expiry was meant`},
+		{"misspelt check", plugintest.Options{Options: storetest.Options{Only: []string{"expriy"}}}, `expiry was meant`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			report := plugintest.Check(context.Background(), wasm, c.options)
