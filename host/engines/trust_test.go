@@ -51,7 +51,7 @@ func TestABoundMeters(t *testing.T) {
 		}
 	}
 
-	p, err := memory.Open(ctx, plugin.Config{Fuel: 1, Logger: silent, Shards: 1})
+	p, err := memory.Open(ctx, plugin.Config{Fuel: 1, Logger: silent, Shards: 1, SweepInterval: -1})
 	require.NoError(t, err)
 	defer func() { _ = p.Close(ctx) }()
 	_, err = p.Get(ctx, make([]byte, 32), 1)

@@ -166,10 +166,10 @@ func TestDebugInfoThatIsOfNoUse(t *testing.T) {
 	require.Contains(t, log.String(), "level=WARN")
 	require.Contains(t, log.String(), "there are none: build the guest with debug information (-g)")
 
-	config.Deadline = time.Second
+	config.Trusted = false
 	_, err := plugin.Open(ctx, guest(t, "named"), config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
-	require.ErrorContains(t, err, "DebugInfo is set together with a Deadline")
+	require.ErrorContains(t, err, "DebugInfo is set for a guest that is not trusted")
 }
 
 func TestTraceOfWhatAFunctionOfTheHostFinds(t *testing.T) {

@@ -191,11 +191,11 @@ func (m *module) readBody(f *function, r wasmbin.Reader) error {
 			outgoing = max(outgoing, slotsOf(callee.Params)+slotsOf(callee.Results))
 			slots += slotsOf(callee.Results)
 			weight += int64(len(callee.Params) + len(callee.Results))
+			busy() // an imported function may take fuel, too
 			if w.First < m.imported {
 				weight += ImportWeight
 				f.imports = true
 			} else {
-				busy()
 				m.calls = append(m.calls, call{region, w.First - m.imported})
 			}
 		case wasmbin.LayoutTypeAndTable:

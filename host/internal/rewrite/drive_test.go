@@ -45,6 +45,7 @@ type run struct {
 	slice       int64 // that the hook gives at once
 	hooks       int
 	rest        int64 // of the stack, which the hook gives once
+	takes       int64 // fuel that each imported function takes
 }
 
 const features = api.CoreFeaturesV2
@@ -130,6 +131,9 @@ func (r *run) imports(m wazero.CompiledModule) error {
 			if name == "fail" {
 				said, _ := m.Memory().Read(uint32(stack[0]), uint32(stack[1]))
 				r.t.Logf("the guest says: %s", said)
+			}
+			if r.takes > 0 {
+				r.fuel.Set(uint64(int64(r.fuel.Get()) - r.takes))
 			}
 			clear(stack[:results])
 		}), f.ParamTypes(), f.ResultTypes()).Export(name)

@@ -151,3 +151,24 @@ func inTable(at int32, function uint32) func(*wasmbin.Module) {
 		wasmbin.SetItems(m, wasmbin.SectionElement, append(all, wasmbin.Elements{Offset: offset.Expression(), Functions: []uint32{function}}))
 	}
 }
+
+// What an imported function takes is not lost, in a loop that does nothing else either.
+func TestImportsTakeFuel(t *testing.T) {
+	const rounds, takes = 10, 1000
+	b := building{imports: []wasmbin.FuncType{{}}, functions: []fn{{params: types(wasmbin.I32), code: ops(
+		wasmbin.OpLoop, wasmbin.NoResult, wasmbin.OpCall, 0,
+		wasmbin.OpLocalGet, 0, wasmbin.OpI32Const, 1, wasmbin.OpI32Sub, wasmbin.OpLocalTee, 0, wasmbin.OpBrIf, 0, wasmbin.OpEnd)}}}
+	for name, config := range engines {
+		for _, slice := range []int64{1, 16, 777, 1 << 20} {
+			r, err := start(t, config, b.wasm(), rewrite.Options{Meter: true})
+			require.NoError(t, err)
+			r.slice = slice
+			_, without, err := r.call(0, "f0", rounds)
+			require.NoError(t, err)
+			r.takes = takes
+			_, with, err := r.call(0, "f0", rounds)
+			require.NoError(t, err)
+			require.EqualValues(t, rounds*takes, with-without, "%s, slices of %d", name, slice)
+		}
+	}
+}

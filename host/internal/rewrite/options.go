@@ -9,7 +9,7 @@ import (
 
 // Version is part of the key under which compiled code is kept. It goes up with each
 // change of what is written.
-const Version = 3
+const Version = 4
 
 // Options say what a rewrite adds. The zero value changes nothing.
 type Options struct {

@@ -66,7 +66,11 @@ func newRuntimeWith(t testing.TB, config wazero.RuntimeConfig, before func(conte
 	r := wazero.NewRuntimeWithConfig(ctx, config)
 	t.Cleanup(func() { r.Close(ctx) })
 	b := r.NewHostModuleBuilder("wasi_snapshot_preview1")
-	for _, f := range wasi.Functions(wasi.Hooks{Before: func(ctx context.Context, _ wasi.Work) { before(ctx) }}) {
+	var hooks wasi.Hooks
+	if before != nil {
+		hooks.Before = func(ctx context.Context, _ wasi.Work) { before(ctx) }
+	}
+	for _, f := range wasi.Functions(hooks) {
 		b.NewFunctionBuilder().WithGoModuleFunction(f.Call, f.Params, f.Results).Export(f.Name)
 	}
 	_, err := b.Instantiate(ctx)
