@@ -41,7 +41,7 @@ type meter struct {
 	watch   stopwatch
 
 	waited  time.Duration // in functions of the host, in this call
-	entered time.Time     // the function of the host that may wait, or zero
+	entered time.Time     // the last of them that may wait
 
 	used   uint64 // by all calls that have ended
 	owing  int64  // of used, what the allowance was not yet told

@@ -2,14 +2,11 @@ package rewrite_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/internal/moduletest"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
@@ -19,21 +16,8 @@ import (
 func guests(t testing.TB) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)
-	for _, pattern := range []string{"../../engines/*/*.wasm.gz", "../../../examples/guests/*/store.wasm"} {
-		files, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		require.NotEmpty(t, files, pattern)
-		for _, file := range files {
-			wasm, err := os.ReadFile(file)
-			require.NoError(t, err)
-			if strings.HasSuffix(file, ".gz") {
-				z, err := gzip.NewReader(bytes.NewReader(wasm))
-				require.NoError(t, err)
-				wasm, err = io.ReadAll(z)
-				require.NoError(t, err)
-			}
-			all[filepath.Base(filepath.Dir(file))] = wasm
-		}
+	for path, wasm := range moduletest.Read(t, "../../..", "host/engines/*/*.wasm.gz", "examples/guests/*/store.wasm") {
+		all[filepath.Base(filepath.Dir(path))] = wasm
 	}
 	return all
 }
