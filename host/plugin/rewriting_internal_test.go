@@ -17,7 +17,7 @@ func TestRewritingIsPartOfTheKeyOfCode(t *testing.T) {
 	codes, names := make(map[*code]bool), make(map[string]bool)
 	options := []rewrite.Options{
 		{}, {MergeData: true}, {Meter: true}, {MergeData: true, Meter: true},
-		{Entry: "a"}, {Entry: "a b"}, {Entry: "a", MergeData: true},
+		{Entry: "a"}, {Entry: "a b"}, {Entry: "a", MergeData: true}, {Movable: true}, {Movable: true, Meter: true},
 	}
 	for _, o := range options {
 		key := codeKey{rewrite: o}

@@ -20,6 +20,10 @@ type Rewritten struct {
 	Entry uint32 // index of the added function that calls exports, or 0
 
 	SegmentsBefore, SegmentsAfter int // data segments
+
+	Movable   []uint32 // mutable globals, in order, which with the memory are all that an instance's state is made of
+	MaxMemory uint32   // pages that the module declared as the maximum of its memory, or could have at most
+	Fixed     string   // why the state cannot be moved to another instance, or ""
 }
 
 // Rewriting says what a host changes in a module that [Validate] accepts, for a guest that

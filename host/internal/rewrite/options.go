@@ -9,7 +9,7 @@ import (
 
 // Version is part of the key under which compiled code is kept. It goes up with each
 // change of what is written.
-const Version = 4
+const Version = 5
 
 // Options say what a rewrite adds. The zero value changes nothing.
 type Options struct {
@@ -22,6 +22,12 @@ type Options struct {
 	// whose names it lists, divided by spaces, by their numbers from 0 on. A host that
 	// looks up only this one has one stack an instance in place of one for each export.
 	Entry string
+	// Movable lets a host move the state of an instance to another: it exports each
+	// mutable global of the module as [GlobalExport], and lifts the declared maximum of the
+	// memory, which the host must hold instead ([Report.MaxMemory]). A module whose
+	// state is more than memory and numbers stays as it is without this option, and
+	// [Report.Fixed] says why.
+	Movable bool
 }
 
 // The names of exports that a rewritten module has in addition. A module that already
@@ -32,6 +38,9 @@ const (
 	DepthExport    = ReservedPrefix + "depth" // mutable i64: bytes of stack that are left; DepthLimit at the start
 	EntryExport    = ReservedPrefix + "entry" // function of a number, an i32, and the parameters as i64, to i64
 )
+
+// GlobalExport is the name under which a module exports one of [Report.Movable].
+func GlobalExport(index uint32) string { return fmt.Sprintf("%sglobal:%d", ReservedPrefix, index) }
 
 // Module rewrites a module that preflight has accepted. That no index is out of range,
 // and so none can refer to what is added, has been found there. [Options.Meter], which
@@ -48,6 +57,11 @@ func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	if err := checkReserved(m); err != nil {
 		return nil, nil, err
 	}
+	if o.Movable {
+		if err := findState(m, r); err != nil {
+			return nil, nil, err
+		}
+	}
 	if o.Meter { // before anything else is added, since only the guest's own code is charged for
 		if err := meter(m, r); err != nil {
 			return nil, nil, err
@@ -60,6 +74,11 @@ func Module(wasm []byte, o Options) ([]byte, *Report, error) {
 	}
 	if o.MergeData {
 		if err := mergeData(m, r); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.Movable && r.Fixed == "" {
+		if err := makeMovable(m, r); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -60,6 +60,7 @@ const (
 	OpLocalTee          Opcode = 0x22
 	OpGlobalGet         Opcode = 0x23
 	OpGlobalSet         Opcode = 0x24
+	OpTableSet          Opcode = 0x26
 	OpI32Load           Opcode = 0x28
 	OpI64Load           Opcode = 0x29
 	OpI32Load8U         Opcode = 0x2d
@@ -101,6 +102,8 @@ const (
 	OpTableInit         Opcode = bulkBase + 12
 	OpElemDrop          Opcode = bulkBase + 13
 	OpTableCopy         Opcode = bulkBase + 14
+	OpTableGrow         Opcode = bulkBase + 15
+	OpTableFill         Opcode = bulkBase + 17
 	OpV128Const         Opcode = vectorBase + 12
 	OpI8x16Shuffle      Opcode = vectorBase + 13
 )
