@@ -58,9 +58,9 @@ func stateful(change func(m *wasmbin.Module)) []byte {
 // A host can read and set each global that changes, by its number, whatever else is added.
 func TestMovableGlobals(t *testing.T) {
 	for name, o := range map[string]rewrite.Options{
-		"alone":      movable,
-		"metered":    {Movable: true, Meter: true},
-		"with all":   {Movable: true, Meter: true, MergeData: true, Entry: "f0 f1"},
+		"alone":        movable,
+		"metered":      {Movable: true, Meter: true},
+		"with all":     {Movable: true, Meter: true, MergeData: true, Entry: "f0 f1"},
 		"by the entry": {Movable: true, Entry: "f0"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,6 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
-	"github.com/waddle-sessions/waddle/host/internal/rewrite/internal/modgen"
 )
 
 // guestFeatures are those that a host allows.
@@ -184,6 +183,6 @@ func rewritten(t testing.TB, wasm []byte, o rewrite.Options) ([]byte, *rewrite.R
 	return out, report
 }
 
-func config(engine string, features api.CoreFeatures) wazero.RuntimeConfig {
-	return engines[engine]().WithCoreFeatures(features).WithMemoryLimitPages(modgen.MaxPages).WithDebugInfoEnabled(false)
+func config(engine string, features api.CoreFeatures, pages uint32) wazero.RuntimeConfig {
+	return engines[engine]().WithCoreFeatures(features).WithMemoryLimitPages(pages).WithDebugInfoEnabled(false)
 }

@@ -26,11 +26,12 @@ type machine struct {
 	code     wazero.CompiledModule
 	original *wasmbin.Module
 	globals  int
-	entry    []string // exports that are called by the one added function
+	entry    []string        // exports that are called by the one added function
+	moves    *rewrite.Report // of a module whose state moves before each call, or nil
 	host     imported
 }
 
-// newMachine compiles a module. There is no report if it is not metered.
+// newMachine compiles a module. There is no report if nothing was added.
 func newMachine(t testing.TB, engine string, m modgen.Module, wasm []byte, report *rewrite.Report) *machine {
 	t.Helper()
 	ctx := context.Background()
@@ -38,7 +39,12 @@ func newMachine(t testing.TB, engine string, m modgen.Module, wasm []byte, repor
 	if !allowed(m.Wasm) {
 		features = api.CoreFeaturesV2
 	}
-	x := &machine{t: t, m: m, runtime: wazero.NewRuntimeWithConfig(ctx, config(engine, features))}
+	x := &machine{t: t, m: m}
+	pages := uint32(modgen.MaxPages)
+	if report != nil && report.MaxMemory > 0 {
+		x.moves, pages = report, movingPages
+	}
+	x.runtime = wazero.NewRuntimeWithConfig(ctx, config(engine, features, pages))
 	t.Cleanup(x.close)
 	var err error
 	x.original, err = wasmbin.Parse(m.Wasm)
@@ -47,7 +53,7 @@ func newMachine(t testing.TB, engine string, m modgen.Module, wasm []byte, repor
 	require.NoError(t, err)
 	x.globals = len(globals)
 	x.provide()
-	if report != nil {
+	if report != nil && report.Hook > 0 {
 		ctx = hooked(ctx, report.Hook)
 	}
 	x.code, err = x.runtime.CompileModule(ctx, wasm)
@@ -66,7 +72,7 @@ func (x *machine) run(count *meter) (o outcome) {
 	if x.host = (imported{}); count != nil {
 		ctx = count.with(ctx)
 	}
-	mod, err := x.runtime.InstantiateModule(ctx, x.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	mod, state, err := x.instantiate(ctx)
 	first := called{ended: reason(err), trace: trace(err)}
 	if count != nil {
 		count.end(mod)
@@ -82,6 +88,9 @@ func (x *machine) run(count *meter) (o outcome) {
 	defer mod.Close(ctx)
 	for _, call := range x.m.Calls {
 		c := called{export: call.Export}
+		if state != nil {
+			mod = state.turn()
+		}
 		before := int64(0)
 		if count != nil {
 			before = count.used
@@ -116,6 +125,19 @@ func (x *machine) run(count *meter) (o outcome) {
 	}
 	o.host = x.host.seen
 	return o
+}
+
+// instantiate makes an instance, or two between which the state moves.
+func (x *machine) instantiate(ctx context.Context) (api.Module, *moving, error) {
+	if x.moves == nil {
+		mod, err := x.runtime.InstantiateModule(ctx, x.code, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+		return mod, nil, err
+	}
+	state, err := x.newMoving(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return state.pair[state.now].mod, state, nil
 }
 
 // call calls an export, by the added function if it is one of those.

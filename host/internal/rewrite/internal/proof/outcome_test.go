@@ -54,6 +54,13 @@ func (o outcome) metered(other outcome) outcome {
 	return o
 }
 
+// again is the outcome of a start function that runs twice, whose fuel says nothing.
+func (o outcome) again() outcome {
+	o.calls = append([]called(nil), o.calls...)
+	o.calls[0].used = unseen
+	return o
+}
+
 // unseen is the fuel of a start function that failed before any hook. The counter is
 // gone with its instance.
 const unseen = -1

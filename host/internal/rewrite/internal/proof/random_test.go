@@ -31,6 +31,7 @@ type counts struct {
 	fuel                                                                int64
 	stackRatio                                                          float64 // the most stack that was held, for each byte that was allowed
 	leaves, counted, lengths, merged, entered                           int
+	moved, movedGlobals, fixed                                          int
 }
 
 // allowed reports whether a host would take a module, but for its exports.
@@ -88,6 +89,7 @@ func compare(t testing.TB, m modgen.Module, salt uint64, name string, n *counts)
 		return
 	}
 	n.enter(t, m, want, endless, salt, say)
+	n.move(t, m, want, endless, salt, say)
 	for engine, metered := range machines {
 		var traces []string
 		if !endless {
@@ -227,7 +229,8 @@ func TestRandomModules(t *testing.T) {
 		"modules that a host would refuse": n.refused, "calls that return": n.returned, "traps": n.trapped, "calls ended by their budget": n.ended,
 		"calls ended for lack of stack": n.stack, "start functions": n.started, "leaves": n.leaves, "functions that count their stack": n.counted,
 		"instructions charged by length": n.lengths, "segments that became part of another": n.merged,
-		"modules called by one function": n.entered,
+		"modules called by one function": n.entered, "modules whose state moved": n.moved, "globals that moved": n.movedGlobals,
+		"modules whose state cannot move": n.fixed,
 	} {
 		require.NotZero(t, count, what)
 	}
