@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"sync"
@@ -135,6 +136,10 @@ func (s *spy) Touch(ctx context.Context, key []byte, expires, now store.Millis) 
 
 func (s *spy) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return s.do(operation{name: "delete", key: key}, func() error { return s.Store.Delete(ctx, key, now) })
+}
+
+func (s *spy) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
+	return store.Keys(ctx, s.Store, now)
 }
 
 // fail sets the faults; nil is none.
