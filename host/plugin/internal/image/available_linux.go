@@ -51,7 +51,7 @@ func tryAll() error {
 
 	mem, s := m.Bytes(limit), new(Scratch)
 	if mem[0] != 1 || mem[size] != 0 {
-		return errors.New("a memory does not equal its image")
+		return wrong("a memory does not equal its image")
 	}
 	if n, err := m.Dirty(size, s); err != nil || n != 0 {
 		return orElse(err, "the kernel says that a memory which was only read has %d bytes of its own", n)
@@ -69,20 +69,27 @@ func tryAll() error {
 		return err
 	}
 	if mem[0] != 0 || mem[Granularity] != 3 || mem[size] != 0 {
-		return errors.New("a memory that was reset does not equal its image")
+		return wrong("a memory that was reset does not equal its image")
 	}
 	if err := m.Apply(delta); err != nil {
 		return err
 	}
 	if mem[0] != 1 || mem[Granularity] != 5 || mem[size] != 4 {
-		return errors.New("a memory is not what it was after its delta was applied")
+		return wrong("a memory is not what it was after its delta was applied")
 	}
 	return m.Reset(b)
+}
+
+// errWrong is that the kernel did everything and it came out differently.
+var errWrong = errors.New("it was tried")
+
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w, and %s", errWrong, fmt.Sprintf(format, args...))
 }
 
 func orElse(err error, format string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf(format, args...)
+	return wrong(format, args...)
 }

@@ -50,18 +50,14 @@ func (m *Memory) Delta(size uint64, against *Image, s *Scratch, to []byte) ([]by
 
 	start, count := len(to), uint32(0)
 	to = append(to, make([]byte, deltaHeader)...)
-	for w, set := range s.pages {
-		for ; set != 0; set &= set - 1 {
-			i := uint64(w)*64 + uint64(bits.TrailingZeros64(set))
-			p := zeroPage[:]
-			if i*pageSize < size {
-				p = m.page(i)
-			}
-			before := len(to)
-			to = appendPage(to, uint32(i), p, against.page(i))
-			if len(to) > before {
-				count++
-			}
+	for i := range s.pages.all() {
+		p := zeroPage[:]
+		if i*pageSize < size {
+			p = m.page(i)
+		}
+		before := len(to)
+		if to = appendPage(to, uint32(i), p, against.page(i)); len(to) > before {
+			count++
 		}
 	}
 	d := to[start:]

@@ -2,7 +2,6 @@ package image
 
 import (
 	"fmt"
-	"math/bits"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -114,12 +113,11 @@ func (im *Image) differs(from *Image) pageSet {
 		return im.differ
 	}
 	set := makePageSet(max(im.size, from.size))
-	for w := range set {
-		for stored := im.stored.word(w) | from.stored.word(w); stored != 0; stored &= stored - 1 {
-			i := uint64(w)*64 + uint64(bits.TrailingZeros64(stored))
-			if string(im.page(i)) != string(from.page(i)) {
-				set.add(i)
-			}
+	set.addAll(im.stored, 0)
+	set.addAll(from.stored, 0)
+	for i := range set.all() {
+		if string(im.page(i)) == string(from.page(i)) {
+			set.remove(i)
 		}
 	}
 	im.other, im.differ = from.id, set

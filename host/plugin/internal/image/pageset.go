@@ -1,6 +1,9 @@
 package image
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+)
 
 // A pageSet has a bit for each page of a memory.
 type pageSet []uint64
@@ -9,6 +12,8 @@ type pageSet []uint64
 func makePageSet(size uint64) pageSet { return make(pageSet, (size/pageSize+63)/64) }
 
 func (s pageSet) add(i uint64) { s[i/64] |= 1 << (i % 64) }
+
+func (s pageSet) remove(i uint64) { s[i/64] &^= 1 << (i % 64) }
 
 // has reports whether a page is in the set. None is that the set has no bit for.
 func (s pageSet) has(i uint64) bool { return s.word(int(i/64))&(1<<(i%64)) != 0 }
@@ -38,4 +43,17 @@ func (s pageSet) count() int {
 		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// all goes through the pages in ascending order.
+func (s pageSet) all() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for w, set := range s {
+			for ; set != 0; set &= set - 1 {
+				if !yield(uint64(w)*64 + uint64(bits.TrailingZeros64(set))) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package image
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // A Scratch is room that is used again, so that looking at memories leaves no
 // garbage. The zero value is ready. Only one goroutine at a time may use it.
@@ -8,6 +11,8 @@ type Scratch struct {
 	entries []byte // of the kernel's page map
 	pages   pageSet
 }
+
+var scratches = sync.Pool{New: func() any { return new(Scratch) }}
 
 // What the kernel says of a page. A page that was written to is anonymous: neither
 // of a file nor shared. It may have been swapped out since, or be about to move.
@@ -39,8 +44,7 @@ func (s *Scratch) readDirty(m *Memory, size, room uint64) error {
 	const each = Granularity / pageSize
 	perEntry := systemPage / pageSize
 	for at := 0; at < n; at += entrySize {
-		e := binary.NativeEndian.Uint64(s.entries[at:])
-		if e&ofFile != 0 || e&(present|swapped) == 0 {
+		if !own(binary.NativeEndian.Uint64(s.entries[at:])) {
 			continue
 		}
 		first := uint64(at/entrySize) * perEntry
@@ -50,3 +54,7 @@ func (s *Scratch) readDirty(m *Memory, size, room uint64) error {
 	}
 	return nil
 }
+
+// own reports whether a page was written to. One that was swapped out is not
+// present.
+func own(entry uint64) bool { return entry&ofFile == 0 && entry&(present|swapped) != 0 }
