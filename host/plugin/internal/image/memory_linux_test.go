@@ -87,8 +87,10 @@ func TestMemoriesShareTheirImageAndNothingElse(t *testing.T) {
 
 func TestDelta(t *testing.T) {
 	needed(t)
+	const limit = 11 * kiB64
 	initialised, _ := newImage(t, 2*kiB64, 1)
 	opened, _ := newImage(t, 3*kiB64, 2)
+	large, _ := newImage(t, 9*kiB64, 3)
 	for _, test := range []struct {
 		from, against *image.Image
 		size          uint64
@@ -101,9 +103,12 @@ func TestDelta(t *testing.T) {
 		{opened, initialised, 3 * kiB64},
 		{opened, initialised, 4 * kiB64},
 		{opened, opened, 3 * kiB64},
+		{initialised, large, 2 * kiB64},
+		{opened, large, 10 * kiB64},
+		{large, opened, 9 * kiB64},
 	} {
 		t.Run(fmt.Sprint(test.from.Size()/kiB64, test.against.Size()/kiB64, test.size/kiB64), func(t *testing.T) {
-			m := newMemory(t, test.from, 5*kiB64)
+			m := newMemory(t, test.from, limit)
 			b := m.Bytes(test.size)
 			b[10], b[page+1], b[len(b)-1] = 50, 51, 52
 			clear(b[2*page : 3*page])
@@ -115,10 +120,10 @@ func TestDelta(t *testing.T) {
 			require.Equal(t, prefix, delta[:len(prefix)])
 			delta = delta[len(prefix):]
 
-			woken := newMemory(t, test.against, 5*kiB64)
+			woken := newMemory(t, test.against, limit)
 			require.NoError(t, woken.Apply(delta))
 			equal(t, want, woken.Bytes(test.size), "woken")
-			equal(t, make([]byte, 5*kiB64-test.size), woken.Bytes(5 * kiB64)[test.size:], "zeros beyond")
+			equal(t, make([]byte, limit-test.size), woken.Bytes(limit)[test.size:], "zeros beyond")
 
 			again, err := woken.Delta(test.size, test.against, nil, nil)
 			require.NoError(t, err)

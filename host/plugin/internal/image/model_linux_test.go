@@ -62,7 +62,7 @@ func runModel(t *testing.T, r *rand.Rand, images []*image.Image, bytesOf map[*im
 	}
 	memories := []*model{fresh(images[0]), fresh(images[1]), fresh(images[0])}
 	var delta []byte
-	for range 1500 {
+	for range 600 {
 		m := memories[r.IntN(len(memories))]
 		switch r.IntN(10) {
 		case 0, 1, 2, 3: // a few bytes, or many
