@@ -27,6 +27,7 @@ const (
 	ExportSnapshot   = "session_snapshot" // (cursor, now_ms i64) -> i64
 	ExportRestore    = "session_restore"  // (ptr, len i32, now_ms i64) -> i64
 	ExportStats      = "session_stats"    // () -> i64
+	ExportCopied     = "session_copied"   // () -> i64
 )
 
 // MarkerPrefix begins the marker of every version of the interface.

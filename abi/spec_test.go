@@ -34,11 +34,11 @@ func section(t *testing.T, number int) string {
 	return parts[number]
 }
 
-// block returns the bytes of the fenced block of section 14 that follows a mark, and the
+// block returns the bytes of the fenced block of section 15 that follows a mark, and the
 // explanation on each line, which follows the bytes after several spaces.
 func block(t *testing.T, mark string) (all []byte, said []string) {
 	t.Helper()
-	_, after, ok := strings.Cut(section(t, 14), mark)
+	_, after, ok := strings.Cut(section(t, 15), mark)
 	require.True(t, ok, "the section has no %q", mark)
 	_, after, ok = strings.Cut(after, "```\n")
 	require.True(t, ok)
@@ -62,7 +62,7 @@ func TestWorkedExampleOpen(t *testing.T) {
 	want = abi.AppendPair(want, abi.ConfigShard, "0")
 	want = abi.AppendPair(want, abi.ConfigShards, "1")
 	require.Equal(t, want, config)
-	require.Contains(t, section(t, 14), "session_open(0x00010000, 55)")
+	require.Contains(t, section(t, 15), "session_open(0x00010000, 55)")
 }
 
 func TestWorkedExampleSnapshot(t *testing.T) {
@@ -70,7 +70,7 @@ func TestWorkedExampleSnapshot(t *testing.T) {
 	value := []byte("\x06\x00\x00\x00\x00\x00\x00\x00ho")
 	want := abi.AppendRecord(abi.AppendCursor(nil, 0), []byte("key1"), value, 1767225660000)
 	require.Equal(t, want, chunk)
-	require.Contains(t, section(t, 14), "16 + 4 + 10 bytes behind the cursor")
+	require.Contains(t, section(t, 15), "16 + 4 + 10 bytes behind the cursor")
 	require.Len(t, chunk, 8+16+4+10)
 }
 
@@ -116,7 +116,7 @@ func TestWorkedExampleCalls(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `(session_\\w+)\\(([^)]*)\\)` \\| `([^`]*)`")
 	writes := regexp.MustCompile("(?m)^\\| \\*host writes to 0x00010000:\\* `([0-9a-f ]+)`")
 	calls, written := 0, 0
-	for line := range strings.Lines(section(t, 14)) {
+	for line := range strings.Lines(section(t, 15)) {
 		if m := writes.FindStringSubmatch(line); m != nil {
 			b, err := hex.DecodeString(strings.ReplaceAll(m[1], " ", ""))
 			require.NoError(t, err)
@@ -135,7 +135,7 @@ func TestWorkedExampleCalls(t *testing.T) {
 	require.Equal(t, 8, calls, "calls in the tables")
 	require.Equal(t, 3, written)
 	require.Equal(t, "ho", string(stored[8:]))
-	require.Contains(t, section(t, 14), "2026-01-01T00:00:00Z, that is 1767225600000 ms")
+	require.Contains(t, section(t, 15), "2026-01-01T00:00:00Z, that is 1767225600000 ms")
 }
 
 // TestShardsOfTheSpecification checks the table of keys, and that the text beside it
@@ -231,7 +231,7 @@ func TestExportsOfTheSpecification(t *testing.T) {
 		}
 		return true
 	})
-	require.Len(t, inGo, 20)
+	require.Len(t, inGo, 21)
 	require.Equal(t, inSpec, inGo)
 }
 

@@ -29,6 +29,15 @@ func (inst *instance) Describe() ([]byte, error) {
 	return inst.result(protocol.MaxDescription)
 }
 
+// Copied tells a copy of an initialised guest that it is one. It is called before Open.
+func (inst *instance) Copied() error {
+	if !inst.machine.exports.has(exportCopied) {
+		return protocol.Absent
+	}
+	inst.stack[0] = exportCopied
+	return inst.finish(inst.machine.openAllowed)
+}
+
 // Open implements protocol.Instance.
 func (inst *instance) Open(pairs []byte) error {
 	allowed := inst.machine.openAllowed

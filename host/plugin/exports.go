@@ -27,6 +27,7 @@ const (
 	exportSnapshot
 	exportRestore
 	exportStats
+	exportCopied
 )
 
 // contract lists the exports of version 1 with their signatures, in the order
@@ -53,6 +54,7 @@ var contract = [...]struct {
 	exportSnapshot:   {abi.ExportSnapshot, false, signature(i64, preflight.I64, preflight.I64)},
 	exportRestore:    {abi.ExportRestore, false, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
 	exportStats:      {abi.ExportStats, false, signature(i64)},
+	exportCopied:     {abi.ExportCopied, false, signature(i64)},
 }
 
 // maxParams is how many parameters an export of the contract takes at most.

@@ -24,7 +24,7 @@ const (
 	secImports  = "10. Imports"
 	secLimits   = "11. Limits"
 	secShards   = "12. Shards and files"
-	secVersions = "13. Versions"
+	secVersions = "14. Versions"
 )
 
 func (h *harness) tests() []storetest.Test {

@@ -33,6 +33,7 @@ var optional = []Absent{
 	{abi.ExportSnapshot, "records in its memory are lost with the instance"},
 	{abi.ExportRestore, "it cannot take over records from another instance"},
 	{abi.ExportStats, "the host cannot tell how many records it holds or evicts"},
+	{abi.ExportCopied, "a copy of it is not told, and keeps what was drawn before session_open"},
 }
 
 func roleOf(name string) Role {
