@@ -38,6 +38,19 @@ func (p *Plugin) SetSetting(name, value string) {
 	p.config.GuestConfig = map[string]string{name: value}
 }
 
+// TellCopied tells a new instance that it is a copy.
+func (p *Plugin) TellCopied() error {
+	made, err := newInstance(&p.machine, 0)
+	if err != nil {
+		return err
+	}
+	defer made.Close()
+	if err := made.Initialize(); err != nil {
+		return err
+	}
+	return made.(*instance).Copied()
+}
+
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
 func (p *Plugin) SetDeadline(d time.Duration) {
 	p.machine.allowed.Store(&bounds{fuel: p.config.Fuel, time: d})

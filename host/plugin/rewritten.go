@@ -27,14 +27,23 @@ type Rewritten struct {
 }
 
 // Rewriting says what a host changes in a module that [Validate] accepts, for a guest that
-// is trusted or not. It does not run or compile the module.
+// is trusted or not, and whether its state could be moved. Where it is, the module has an export
+// more for each of its mutable globals. It does not run or compile the module.
 func Rewriting(wasm []byte, trusted bool) (*Rewritten, error) {
 	if _, err := Validate(wasm); err != nil {
 		return nil, err
 	}
-	_, report, err := rewrite.Module(wasm, (&resolved{Config: Config{Trusted: trusted}}).rewriting())
+	o := (&resolved{Config: Config{Trusted: trusted}}).rewriting()
+	_, report, err := rewrite.Module(wasm, o)
 	if err != nil {
 		return nil, loadError(ErrModule, err, "%v", err)
+	}
+	if !o.Movable {
+		_, moved, err := rewrite.Module(wasm, rewrite.Options{Movable: true})
+		if err != nil {
+			return nil, loadError(ErrModule, err, "%v", err)
+		}
+		report.Movable, report.MaxMemory, report.Fixed = moved.Movable, moved.MaxMemory, moved.Fixed
 	}
 	return (*Rewritten)(report), nil
 }

@@ -25,6 +25,12 @@ func TestRewriting(t *testing.T) {
 		require.NoError(t, p.Close(t.Context()))
 	}
 
+	for trusted, told := range map[bool]*Rewritten{false: metered, true: plain} {
+		require.NotEmpty(t, told.Movable, "trusted: %v", trusted)
+		require.Empty(t, told.Fixed)
+		require.Positive(t, told.MaxMemory)
+	}
+
 	start, err := os.ReadFile("testdata/start.wasm")
 	require.NoError(t, err)
 	_, err = Rewriting(start, false)

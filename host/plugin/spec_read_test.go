@@ -118,5 +118,5 @@ func specType(t testing.TB, name string) byte {
 const (
 	sectionModule, sectionLife, sectionMemory, sectionCodes, sectionRequired = 1, 2, 3, 4, 7
 	sectionOptional, sectionConfig, sectionImports                           = 8, 9, 10
-	sectionLimits, sectionShards                                             = 11, 12
+	sectionLimits, sectionShards, sectionCopying                             = 11, 12, 13
 )

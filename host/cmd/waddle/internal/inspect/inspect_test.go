@@ -59,7 +59,7 @@ func TestOfAccepted(t *testing.T) {
 	require.Equal(t, inspect.Export{Name: "session_get", Kind: "function", Signature: "(i32, i32, i64) -> i64", Role: inspect.RoleRequired}, r.Exports[4])
 	require.Empty(t, r.Imports)
 	require.Empty(t, r.Permissions)
-	require.Len(t, r.Absent, 3)
+	require.Len(t, r.Absent, 4)
 	require.Equal(t, "_initialize", r.Absent[0].Name)
 	require.Positive(t, r.Code.Bytes)
 	require.False(t, r.Code.Names)
@@ -365,6 +365,18 @@ func TestRewritings(t *testing.T) {
 	goGuest := of(wasm)
 	require.Greater(t, goGuest.Rewritings[0].SegmentsBefore, 1000)
 	require.Regexp(t, `\d+ data segments joined to \d+, size 2\.\d MiB becomes 2\.\d MiB`, text(t, goGuest))
+
+	require.Regexp(t, `\n  state +memory and 8 globals: plugins of it can share executors\n`, text(t, goGuest))
+	require.Equal(t, 8, goGuest.Rewritings[0].MovableGlobals)
+	m, err := wasmbin.Parse(guest(t, "store"))
+	require.NoError(t, err)
+	globals, err := wasmbin.Items(m, wasmbin.SectionGlobal, (*wasmbin.Reader).Global)
+	require.NoError(t, err)
+	zero := append(append(wasmbin.OpV128Const.Append(nil), make([]byte, 16)...), byte(wasmbin.OpEnd))
+	wasmbin.SetItems(m, wasmbin.SectionGlobal, append(globals, wasmbin.Global{
+		GlobalType: wasmbin.GlobalType{Type: wasmbin.V128, Mutable: true}, Init: zero}))
+	fixed := of(m.Append(nil))
+	require.Regexp(t, `\n  state +plugins of it cannot share executors: the global \d+ is a mutable v128: must be a number\n`, text(t, fixed))
 
 	refused := of(guest(t, "start"))
 	require.Empty(t, refused.Rewritings)

@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 
+	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -25,6 +26,9 @@ type Rewriting struct {
 	SegmentsAfter  int `json:"data_segments_after"`
 	SizeBefore     int `json:"size_before"`
 	SizeAfter      int `json:"size_after"`
+
+	MovableGlobals int    `json:"movable_globals"` // that an instance's state is made of, with its memory
+	Fixed          string `json:"fixed,omitempty"` // why its state cannot be moved, so that it shares no executors
 }
 
 // rewritings tells both rewritings of a module that nothing was found against, or why a
@@ -39,6 +43,7 @@ func rewritings(wasm []byte) (both []Rewriting, err error) {
 			Trusted: trusted, Functions: r.Functions, Leaves: r.Leaves, Charges: r.Charges, Checks: r.Checks, Lengths: r.Lengths,
 			Counted: r.Counted, Indirect: r.Indirect, Chain: r.Chain,
 			SegmentsBefore: r.SegmentsBefore, SegmentsAfter: r.SegmentsAfter, SizeBefore: r.SizeBefore, SizeAfter: r.SizeAfter,
+			MovableGlobals: len(r.Movable), Fixed: printable.Clean(r.Fixed),
 		})
 	}
 	return both, nil
@@ -62,6 +67,11 @@ func (t *text) rewriting(r *Report) {
 				count(w.Counted, "function"), count(w.Indirect, "indirect call"), size(w.Chain))
 		}
 		t.field("", "%s, size %s", segments(w), became(size(int64(w.SizeBefore)), size(int64(w.SizeAfter))))
+	}
+	if w := &r.Rewritings[0]; w.Fixed == "" { // the same for both
+		t.field("state", "memory and %s: plugins of it can share executors", count(w.MovableGlobals, "global"))
+	} else {
+		t.field("state", "plugins of it cannot share executors: %s", w.Fixed)
 	}
 }
 
