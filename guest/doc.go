@@ -7,7 +7,7 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o engine.wasm .
 //
 // An engine may do more by having optional methods: [Toucher], [Sweeper],
-// [Flusher], [Lister], [Snapshotter], [Restorer], [Counter]. This package takes
+// [Flusher], [Lister], [Snapshotter], [Restorer], [Counter], [Copier]. This package takes
 // care of the exports, the exchange of memory with the host and the codes of
 // the interface (abi/SPEC.md).
 //
@@ -33,6 +33,12 @@
 // Goroutines run only while a call runs. A goroutine left behind continues
 // during the next call and slows it down: start none that outlives the call it
 // was started in.
+//
+// # Copies
+//
+// A host may copy an instance before it is opened. Whatever must not be the same in
+// all copies, such as the key of a hash, is drawn in Open or later, with [Random]: what
+// init functions draw, and what math/rand and hash/maphash give, is the same in all.
 //
 // # Development
 //

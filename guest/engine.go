@@ -127,6 +127,17 @@ type Snapshotter interface {
 	Snapshot(chunk *RecordChunk, cursor, now int64) (next int64, err error)
 }
 
+// Copier is an engine that must know when its instance is a copy. A host may take an
+// instance through its init functions once and copy it, before Open. [Random] says what
+// copies have in common. An engine that draws secrets in Open or later needs no
+// Copied.
+type Copier interface {
+	// Copied is called once in each copy, before Open, and in no other instance. It
+	// draws anew what copies must not have in common. After an error, the copy is
+	// not used.
+	Copied() error
+}
+
 // Counter is an engine that reports to its operator what it holds and what it
 // gave up. An engine that evicts should be one: otherwise nobody can tell a
 // record that was evicted from one that never existed.

@@ -63,6 +63,9 @@ func sessionRestore(ptr, length uint32, now int64) int64 { return current.restor
 //go:wasmexport session_stats
 func sessionStats() int64 { return region(current.stats()) }
 
+//go:wasmexport session_copied
+func sessionCopied() int64 { return current.copied() }
+
 // region makes a result from bytes, or from a code.
 func region(b []byte, code int64) int64 {
 	if code < 0 || len(b) == 0 {

@@ -45,6 +45,13 @@ func (h *Harness) Open(settings ...string) error {
 	return harnessError(h.instance.open(ptr, uint32(len(list))))
 }
 
+// Copied is session_copied, which a host calls before Open if the instance is a copy.
+func (h *Harness) Copied() error {
+	h.enter()
+	defer h.leave()
+	return harnessError(h.instance.copied())
+}
+
 // Describe returns the list of names and values by which the engine describes
 // itself.
 func (h *Harness) Describe() []byte {

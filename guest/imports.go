@@ -2,13 +2,20 @@
 
 package guest
 
-import "unsafe"
+import (
+	"strconv"
+	"unsafe"
+)
 
 //go:wasmimport waddle_v1 log
 func importLog(level int32, ptr unsafe.Pointer, length uint32)
 
 //go:wasmimport waddle_v1 fail
 func importFail(ptr unsafe.Pointer, length uint32)
+
+//go:wasmimport wasi_snapshot_preview1 random_get
+//go:noescape
+func importRandom(ptr unsafe.Pointer, length uint32) (errno uint32)
 
 // serving is the instance whose engine is running.
 func serving() *instance { return &current }
@@ -19,6 +26,12 @@ func hostLog(level int32, line string) {
 
 func hostFail(message string) {
 	importFail(unsafe.Pointer(unsafe.StringData(message)), uint32(len(message)))
+}
+
+func hostRandom(b []byte) {
+	if errno := importRandom(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))); errno != 0 {
+		panic("guest: the host gives no random bytes: error " + strconv.Itoa(int(errno)))
+	}
 }
 
 // address returns where in linear memory b begins.

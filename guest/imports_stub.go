@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"crypto/rand"
 	"sync"
 	"sync/atomic"
 )
@@ -60,6 +61,8 @@ func hostFail(message string) {
 	defer recorder.mu.Unlock()
 	recorder.fail = message
 }
+
+func hostRandom(b []byte) { _, _ = rand.Read(b) } // it never fails
 
 // address stands in for an address in linear memory, which a native program
 // does not have. It is called only for the exchange buffer.

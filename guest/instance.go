@@ -35,6 +35,7 @@ type instance struct {
 	snapshotter Snapshotter
 	restorer    Restorer
 	counter     Counter
+	copier      Copier
 
 	// exchange is the buffer that the host writes to, and base its address.
 	// Results that do not lie in the engine's memory are built in it.
@@ -62,6 +63,7 @@ func (i *instance) init(engine Engine, info Info) {
 	i.snapshotter, _ = engine.(Snapshotter)
 	i.restorer, _ = engine.(Restorer)
 	i.counter, _ = engine.(Counter)
+	i.copier, _ = engine.(Copier)
 }
 
 func (i *instance) describe() ([]byte, int64) {
@@ -95,6 +97,16 @@ func (i *instance) scratch(n int) []byte {
 		return i.exchange[:n:n]
 	}
 	return make([]byte, n)
+}
+
+func (i *instance) copied() int64 {
+	switch {
+	case i.copier == nil:
+		return int64(abi.Unsupported)
+	case i.opened:
+		return i.fail(errCopiedLate)
+	}
+	return i.done(i.copier.Copied())
 }
 
 func (i *instance) open(ptr, length uint32) int64 {
@@ -326,13 +338,14 @@ func (i *instance) restore(ptr, length uint32, now int64) int64 {
 }
 
 var (
-	errNoEngine  = Fail(ErrInternal, "the module never called guest.Register")
-	errReopened  = Fail(ErrInvalid, "session_open was called a second time")
-	errOutside   = Fail(ErrInvalid, "an argument does not lie within the exchange buffer")
-	errNotOpen   = Fail(ErrInvalid, "the instance is not open: session_open must be called first and succeed")
-	errEmptyKey  = Fail(ErrInvalid, "the key is empty: must have at least one byte")
-	errCursor    = Fail(ErrInvalid, "the cursor is negative")
-	errMalformed = Fail(ErrInvalid, "the list ends within a record, or has a record without a key")
+	errNoEngine   = Fail(ErrInternal, "the module never called guest.Register")
+	errReopened   = Fail(ErrInvalid, "session_open was called a second time")
+	errCopiedLate = Fail(ErrInvalid, "session_copied was called after session_open")
+	errOutside    = Fail(ErrInvalid, "an argument does not lie within the exchange buffer")
+	errNotOpen    = Fail(ErrInvalid, "the instance is not open: session_open must be called first and succeed")
+	errEmptyKey   = Fail(ErrInvalid, "the key is empty: must have at least one byte")
+	errCursor     = Fail(ErrInvalid, "the cursor is negative")
+	errMalformed  = Fail(ErrInvalid, "the list ends within a record, or has a record without a key")
 )
 
 // argument returns the bytes that an operation was given. They must lie within

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math/rand/v2"
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/abi"
@@ -74,7 +73,7 @@ func optionsOf(config *guest.Config) (segments.Options, error) {
 		SegmentBytes: segmentBytes,
 		MaxBytes:     maxBytes / shards,
 		MaxSessions:  (limit - fixedMemory) / segments.SessionBytes,
-		Random:       rand.Uint64,
+		Random:       guest.RandomUint64,
 	}
 	switch {
 	case segmentBytes != 0 && (segmentBytes < segments.MinSegment || segmentBytes > segments.MaxSegment):

@@ -304,3 +304,27 @@ func BenchmarkPause(b *testing.B) {
 	b.ReportMetric(float64(longest.Microseconds()), "longest-µs")
 	b.ReportMetric(float64(over), "over-1ms")
 }
+
+// Two copies draw the salts of their files and the keys of their hashes by themselves.
+func TestCopiesHaveSecretsOfTheirOwn(t *testing.T) {
+	m := wasmtest.Compile(t, limit)
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a, b := m.Copies(t, dirs...)
+	for _, i := range []*wasmtest.Instance{a, b} {
+		require.Zero(t, i.Open())
+		require.Zero(t, i.Set(keyOf(1), []byte("\x01\x00\x00\x00\x00\x00\x00\x00value"), 0, 1, abi.ExpectAny))
+		require.Zero(t, i.Save(1))
+	}
+	var headers [2][]byte
+	for i, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "shard-0", "*.segment"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		headers[i], err = os.ReadFile(files[0])
+		require.NoError(t, err)
+	}
+	require.Equal(t, headers[0][:12], headers[1][:12])
+	for name, at := range map[string]int{"salt": 32, "first half of the key": 56, "second half of the key": 64} {
+		require.NotEqual(t, headers[0][at:at+8], headers[1][at:at+8], name)
+	}
+}

@@ -132,10 +132,13 @@ func (m *Module) Counted(f func(), prefixes ...string) map[string]int {
 // Instantiate makes an instance that is not open yet, over a directory unless dir
 // is empty.
 func (m *Module) Instantiate(t testing.TB, dir string) *Instance {
-	config := wazero.NewModuleConfig().
-		WithName("").WithStartFunctions(abi.ExportInitialize).WithStderr(os.Stderr).
+	return m.instantiate(t, dir, wazero.NewModuleConfig().
 		WithRandSource(rand.Reader). // wazero's own is the same every time
-		WithSysNanotime().WithSysWalltime()
+		WithSysNanotime().WithSysWalltime())
+}
+
+func (m *Module) instantiate(t testing.TB, dir string, config wazero.ModuleConfig) *Instance {
+	config = config.WithName("").WithStartFunctions(abi.ExportInitialize).WithStderr(os.Stderr)
 	if dir != "" {
 		config = config.WithFSConfig(wazero.NewFSConfig().WithDirMount(dir, abi.MountPath))
 	}

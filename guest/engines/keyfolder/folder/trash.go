@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -24,7 +23,7 @@ type trashLevel struct {
 }
 
 // newName is a name that nothing has, and that no instance will use again.
-func (t *trash) newName() string { return t.prefix + strconv.FormatUint(rand.Uint64(), 16) }
+func (t *trash) newName() string { return t.prefix + strconv.FormatUint(guest.RandomUint64(), 16) }
 
 func (t *trash) add(dir string) { t.queue = append(t.queue, dir) }
 

@@ -1,6 +1,6 @@
 package cache
 
-import "math/rand/v2"
+import "github.com/waddle-sessions/waddle/guest"
 
 // hasher is a universal hash: someone who does not know its random numbers
 // cannot choose keys that crowd into one bucket. It consists of NH (Black et
@@ -13,10 +13,12 @@ type hasher struct {
 }
 
 func (h *hasher) init() {
+	var secret [8 * (len(h.words) + 2)]byte
+	guest.Random(secret[:]) // at once, since each call leaves the module
 	for i := range h.words {
-		h.words[i] = rand.Uint64()
+		h.words[i] = wordAt(secret[:], i)
 	}
-	h.factor, h.term = rand.Uint64()|1, rand.Uint64()
+	h.factor, h.term = wordAt(secret[:], len(h.words))|1, wordAt(secret[:], len(h.words)+1)
 }
 
 // sum returns 32 bits for a key of at most 1024 bytes.
