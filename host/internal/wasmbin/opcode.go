@@ -77,6 +77,7 @@ const (
 	OpI32LtU            Opcode = 0x49
 	OpI32GtU            Opcode = 0x4b
 	OpI32LeU            Opcode = 0x4d
+	OpI64Eq             Opcode = 0x51
 	OpI64GtU            Opcode = 0x56
 	OpI64GeS            Opcode = 0x59
 	OpI32Add            Opcode = 0x6a

@@ -24,12 +24,13 @@ const (
 	secImports  = "10. Imports"
 	secLimits   = "11. Limits"
 	secShards   = "12. Shards and files"
+	secCopying  = "13. Copying a guest"
 	secVersions = "14. Versions"
 )
 
 func (h *harness) tests() []storetest.Test {
 	return slices.Concat(h.moduleTests(), h.configTests(), h.exportTests(), h.refusalTests(), h.goOnTests(), h.instanceTests(),
-		h.logTests(), h.shardsTests(), h.remoteTests(), h.idleTests(), h.memoryTests())
+		h.copyTests(), h.logTests(), h.shardsTests(), h.remoteTests(), h.idleTests(), h.memoryTests())
 }
 
 var requiredExports = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}

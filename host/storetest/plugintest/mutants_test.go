@@ -185,6 +185,12 @@ var mutants = []mutant{
 	{"no_space_silent", "growth/full", `get …16383 bytes instead of 24576`},
 	{"growth_corrupts", "growth/many-records", `get …which differs from byte`},
 
+	// Copies.
+	{"copied_traps", "instance/copied", `found: told that it is a copy…unreachable…expected: a plugin that opens`},
+	{"copied_internal", "instance/copied", `found: told that it is a copy…INTERNAL…expected: a plugin that opens`},
+	{"copied_opened", "instance/copied", `found: told that it is a copy…the guest is open…expected: a plugin that opens`},
+	{"copied_gives_buffer", "instance/copied", `found: session_…in a copy…expected: `},
+
 	// Config.
 	{"open_internal", "module/unknown-setting", `found: …it answered INTERNAL…expected: INVALID`},
 	{"open_nameless", "module/unknown-setting", `found: INVALID…expected: a message that names`},

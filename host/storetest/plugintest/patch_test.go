@@ -64,6 +64,28 @@ func TestPatch(t *testing.T) {
 	require.Greater(t, tried, 5)
 }
 
+// TestTold: a guest that is told is the same module with two functions and two globals
+// more, and one that is not told has nothing to be changed.
+func TestTold(t *testing.T) {
+	wasm, err := os.ReadFile("testdata/mutants/wasm/base.wasm")
+	require.NoError(t, err)
+	before, err := plugin.Validate(wasm)
+	require.NoError(t, err)
+	changed, err := told(wasm)
+	require.NoError(t, err)
+	after, err := plugin.Validate(changed)
+	require.NoError(t, err)
+	require.Equal(t, before.Functions+2, after.Functions, "session_alloc and session_open")
+	require.Equal(t, before.Globals+2, after.Globals)
+	for _, e := range before.Exports {
+		require.True(t, after.Export(e.Name).Signature.Equal(e.Signature), e.Name)
+	}
+
+	_, err = told(fixtures(t)["store.wasm"])
+	require.ErrorIs(t, err, errPatch)
+	require.ErrorContains(t, err, abi.ExportCopied)
+}
+
 // FuzzPatch: it ends whatever it is given, and a module that the host would
 // read stays one.
 func FuzzPatch(f *testing.F) {
@@ -84,6 +106,11 @@ func FuzzPatch(f *testing.F) {
 		}
 		if _, err := preflight.Parse(p.bytes(), preflight.DefaultLimits()); err != nil {
 			t.Fatalf("taken apart and put together, it is refused: %v", err)
+		}
+		if copied, err := told(wasm); err == nil {
+			if _, err := preflight.Parse(copied, preflight.DefaultLimits()); err != nil {
+				t.Fatalf("told that it is a copy, it is refused: %v", err)
+			}
 		}
 		if passing, err := direct(wasm); err == nil {
 			if _, err := preflight.Parse(passing, preflight.DefaultLimits()); err != nil {

@@ -233,6 +233,12 @@ enum fault {
 	invalid_then_set,    // the set after an INVALID is answered but lost
 	invalid_then_delete, // the delete after an INVALID is answered but ignored
 
+	// Copies.
+	copied_traps,        // session_copied traps
+	copied_internal,     // session_copied answers INTERNAL
+	copied_opened,       // a copy that was told takes itself for open
+	copied_gives_buffer, // session_copied frees the exchange buffer
+
 	// Memory that is never given back.
 	save_leaks,          // by a save that has nothing to do
 	get_expired_leaks,   // by a get of an expired record

@@ -14,6 +14,7 @@ static int cleared; // ever
 static u32 swept_to; // where the last sweep ended
 
 // The last calls, for faults.
+static int copied;
 static i64 today;
 static int creating, refused;
 static u32 reserved[64], refusals, uncounted;
@@ -93,6 +94,7 @@ static i64 refuse(const char *why, const char *name) {
 }
 
 i64 EXPORT(session_open)(const char *config, u32 len) {
+	if (FAULT(copied_opened) && copied) return refuse("the guest is open", "");
 	char *at = take(len), *end = at + len;
 	if (!at) return NO_SPACE;
 	copy(at, config, len);
@@ -111,6 +113,15 @@ i64 EXPORT(session_open)(const char *config, u32 len) {
 #ifdef FILES
 	return read_files();
 #endif
+	return OK;
+}
+
+// A copy has nothing to draw anew: this guest knows no secrets.
+i64 EXPORT(session_copied)(void) {
+	if (FAULT(copied_traps)) __builtin_trap();
+	if (FAULT(copied_internal)) return INTERNAL;
+	if (FAULT(copied_gives_buffer)) give(exchange, exchange_size);
+	copied = 1;
 	return OK;
 }
 
