@@ -1,0 +1,6 @@
+//go:build !unix
+
+package tenant
+
+// nonBlocking is for systems with pipes in directories.
+const nonBlocking = 0
