@@ -123,3 +123,7 @@ func (p *Plugin) Recycle(ctx context.Context) error {
 	}
 	return p.store.Recycle(ctx, p.judged())
 }
+
+// Resting reports whether the plugin has no instance: none was needed so far, or it
+// sleeps. It asks no guest and waits for no call.
+func (p *Plugin) Resting() bool { return p.store.Resting() }

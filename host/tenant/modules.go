@@ -1,0 +1,111 @@
+package tenant
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+
+	"github.com/waddle-sessions/waddle/host/plugin"
+)
+
+// modules are the compiled modules of a host. Equal bytes are compiled once, however many
+// tenants have them, and released with the last of them. A few are compiled at a time, in
+// the background: who waits for one waits for nobody else's beyond that.
+type modules struct {
+	host  *plugin.Host
+	turns chan struct{} // one for each that may be compiled at a time
+
+	mu  sync.Mutex
+	all map[moduleKey]*module
+}
+
+// moduleKey is what decides how a module is compiled.
+type moduleKey struct {
+	sum     [sha256.Size]byte
+	trusted bool
+	limits  plugin.Limits
+}
+
+// module is a module that is compiled or being compiled.
+type module struct {
+	key   moduleKey
+	owner *modules
+	ready chan struct{} // closed when what follows is set
+
+	compiled *plugin.Module
+	err      error
+
+	users int // under modules.mu
+	stop  context.CancelFunc
+}
+
+func newModules(host *plugin.Host, atOnce int) *modules {
+	return &modules{host: host, turns: make(chan struct{}, atOnce), all: make(map[moduleKey]*module)}
+}
+
+// acquire returns the module of some bytes, compiled. The caller releases it.
+func (ms *modules) acquire(ctx context.Context, p *plan) (*module, error) {
+	key := moduleKey{sum: p.sum, trusted: p.config.Trusted, limits: p.config.Limits}
+	ms.mu.Lock()
+	m := ms.all[key]
+	if m == nil {
+		// Compiling serves all who wait for it, so it ends with none of them but the last.
+		background, stop := context.WithCancel(context.Background())
+		m = &module{key: key, owner: ms, ready: make(chan struct{}), stop: stop}
+		ms.all[key] = m
+		go m.compile(background, p.wasm, p.config)
+	}
+	m.users++
+	ms.mu.Unlock()
+	select {
+	case <-m.ready:
+	case <-ctx.Done():
+		m.release()
+		return nil, ctx.Err()
+	}
+	if m.err != nil {
+		m.release()
+		return nil, m.err
+	}
+	return m, nil
+}
+
+func (m *module) compile(ctx context.Context, wasm []byte, config plugin.Config) {
+	defer close(m.ready)
+	select {
+	case m.owner.turns <- struct{}{}:
+		defer func() { <-m.owner.turns }()
+	case <-ctx.Done():
+		m.err = ctx.Err()
+		return
+	}
+	m.compiled, m.err = m.owner.host.Compile(ctx, wasm, config)
+}
+
+// release gives a module back. The last one's release ends it.
+func (m *module) release() {
+	m.owner.mu.Lock()
+	m.users--
+	last := m.users == 0
+	if last {
+		delete(m.owner.all, m.key)
+	}
+	m.owner.mu.Unlock()
+	if !last {
+		return
+	}
+	m.stop()
+	go func() {
+		<-m.ready
+		if m.compiled != nil {
+			_ = m.compiled.Close()
+		}
+	}()
+}
+
+// count returns how many modules there are, those included that are being compiled.
+func (ms *modules) count() int {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	return len(ms.all)
+}
