@@ -25,9 +25,9 @@ const (
 
 var opNames = [opKinds]string{"get", "set", "touch", "delete", "other"}
 
-// faults are the kinds of errors that are counted, by what operators call them. An error
+// errorKinds are the kinds of errors that are counted, by what operators call them. An error
 // is of the first kind that it matches.
-var faults = [...]struct {
+var errorKinds = [...]struct {
 	name string
 	err  error
 }{
@@ -59,7 +59,7 @@ var faults = [...]struct {
 // be ten thousand tenants.
 type counters struct {
 	calls  [opKinds]atomic.Uint64
-	errors [len(faults)]atomic.Uint64
+	errors [len(errorKinds)]atomic.Uint64
 	took   latency
 }
 
@@ -70,8 +70,8 @@ func (c *counters) add(op opKind, took time.Duration, err error) {
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		return
 	}
-	for i := range faults {
-		if faults[i].err == nil || errors.Is(err, faults[i].err) {
+	for i := range errorKinds {
+		if errorKinds[i].err == nil || errors.Is(err, errorKinds[i].err) {
 			c.errors[i].Add(1)
 			return
 		}

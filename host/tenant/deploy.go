@@ -61,7 +61,7 @@ func (h *Host) Deploy(ctx context.Context, m Manifest) (*Tenant, error) {
 // deploy is Deploy in the name's turn.
 func (h *Host) deploy(ctx context.Context, m Manifest) (*Tenant, *DeployError) {
 	t, there := h.Tenant(m.Name)
-	p, err := h.resolve(ctx, m)
+	p, err := h.grounds().resolve(ctx, m)
 	if err != nil {
 		failed := &DeployError{Tenant: m.Name, Stage: StageManifest, Err: err}
 		if there {
@@ -69,12 +69,23 @@ func (h *Host) deploy(ctx context.Context, m Manifest) (*Tenant, *DeployError) {
 		}
 		return nil, failed
 	}
-	p.config.Host = h.plugins
 	p.manifest.Hosts = foldHosts(p.manifest.Hosts)
 	if there {
 		return t, h.redeploy(ctx, t, &p)
 	}
 	return h.first(ctx, &p)
+}
+
+// grounds are what manifests are resolved on.
+func (h *Host) grounds() grounds {
+	return grounds{dir: h.config.Dir, trustedKeys: h.config.TrustedKeys, keyring: h.config.Keyring, limits: h.config.Limits, mountRoots: h.config.MountRoots}
+}
+
+// configOf returns the config of a plan's plugin, with what is the same for all tenants.
+func (h *Host) configOf(p *plan) plugin.Config {
+	c := p.config
+	c.Host, c.Logger = h.plugins, h.config.Logger
+	return c
 }
 
 func foldHosts(hosts []string) []string {
@@ -107,7 +118,7 @@ func (h *Host) first(ctx context.Context, p *plan) (_ *Tenant, failed *DeployErr
 		return fail(StageSettings, err)
 	}
 	h.stage(name, StageModule)
-	m, err := h.modules.acquire(ctx, p)
+	m, err := h.modules.acquire(ctx, p, h.configOf(p))
 	if err != nil {
 		return fail(StageModule, err)
 	}
@@ -209,7 +220,7 @@ func samePlugin(a, b *plan) bool {
 // pluginPart is what a manifest says of its plugin, but for where it comes from.
 func pluginPart(m Manifest) Manifest {
 	m.Hosts, m.Session, m.Keyring, m.Replace = nil, nil, "", ""
-	m.Plugin = Source{Bundled: m.Plugin.Bundled}
+	m.Plugin, m.SchemaURL = Source{Bundled: m.Plugin.Bundled}, ""
 	return m
 }
 

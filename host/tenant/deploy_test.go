@@ -40,10 +40,10 @@ func TestTenantsAreApart(t *testing.T) {
 }
 
 func TestSameManifestChangesNothing(t *testing.T) {
-	h, told := newHost(t, tenant.HostConfig{})
-	file := filepath.Join(t.TempDir(), "store.wasm")
-	require.NoError(t, os.WriteFile(file, guest(t, "c"), 0o600))
-	m := tenant.Manifest{Name: "alice", Plugin: tenant.Source{File: file}}
+	dir := t.TempDir()
+	h, told := newHost(t, tenant.HostConfig{Dir: dir})
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "store.wasm"), guest(t, "c"), 0o600))
+	m := tenant.Manifest{Name: "alice", Plugin: tenant.Source{File: "store.wasm", SHA256: tenant.Sum(guest(t, "c"))}}
 	first := deploy(t, h, m)
 	manager := first.Manager()
 	told.kinds("alice")
@@ -53,12 +53,16 @@ func TestSameManifestChangesNothing(t *testing.T) {
 
 	// Another file with the same content is the same plugin; another content is not,
 	// whatever the file's name.
-	other := filepath.Join(t.TempDir(), "other.wasm")
+	other := filepath.Join(dir, "other.wasm")
 	require.NoError(t, os.WriteFile(other, guest(t, "c"), 0o600))
-	m.Plugin.File = other
+	m.Plugin.File = "other.wasm"
 	deploy(t, h, m)
 	require.Empty(t, told.kinds("alice"))
 	require.NoError(t, os.WriteFile(other, guest(t, "rust"), 0o600))
+	_, err := h.Deploy(ctx, m)
+	require.ErrorIs(t, err, tenant.ErrDigest)
+	require.Equal(t, []tenant.EventKind{tenant.EventRolledBack}, told.kinds("alice"))
+	m.Plugin.SHA256 = tenant.Sum(guest(t, "rust"))
 	deploy(t, h, m)
 	require.Equal(t, []tenant.EventKind{tenant.EventReplaced}, told.kinds("alice"))
 	require.Equal(t, uint64(1), first.Stats().Replacements)
@@ -105,7 +109,7 @@ func TestHostNamesBelongToOne(t *testing.T) {
 	h, _ := newHost(t, tenant.HostConfig{})
 	deploy(t, h, named("alice"))
 	m := named("bob")
-	m.Hosts = []string{"bob.localhost", "ALICE.localhost."}
+	m.Hosts = []string{"bob.localhost", "alice.localhost"}
 	_, err := h.Deploy(ctx, m)
 	require.ErrorIs(t, err, tenant.ErrHostName)
 	require.ErrorContains(t, err, "alice")
@@ -146,7 +150,7 @@ func TestWrongPluginsAreRefused(t *testing.T) {
 		stage tenant.Stage
 		kind  error
 	}{
-		"nothing":        {nil, tenant.StageModule, plugin.ErrNotPlugin},
+		"nothing":        {nil, tenant.StageManifest, tenant.ErrManifest},
 		"text":           {[]byte("#!/bin/sh\n"), tenant.StageModule, plugin.ErrNotPlugin},
 		"truncated":      {whole[:len(whole)/2], tenant.StageModule, nil},
 		"missing-export": {fixture(t, "export_missing"), tenant.StageModule, plugin.ErrExport},
@@ -155,7 +159,7 @@ func TestWrongPluginsAreRefused(t *testing.T) {
 		"loops":          {fixture(t, "open_loop"), tenant.StageProbe, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := tenant.Manifest{Name: name, Plugin: tenant.Source{Bytes: c.wasm}, Limits: tenant.Limits{Fuel: 1 << 24, Memory: 16 << 20}}
+			m := tenant.Manifest{Name: name, Plugin: source(c.wasm), Limits: tenant.Limits{Fuel: 1 << 24, Memory: 16 << 20}}
 			_, err := h.Deploy(ctx, m)
 			var failed *tenant.DeployError
 			require.ErrorAs(t, err, &failed)
@@ -191,7 +195,7 @@ func TestReplaceKeepsSessions(t *testing.T) {
 	for i, language := range []string{"c", "rust", "go", "memory"} {
 		m.Plugin = tenant.Source{Bundled: "memory"}
 		if language != "memory" {
-			m.Plugin = tenant.Source{Bytes: guest(t, language)}
+			m.Plugin = source(guest(t, language))
 		}
 		require.Same(t, made, deploy(t, h, m), language)
 		require.Equal(t, s, made.Store())
@@ -214,7 +218,7 @@ func TestBadReplacementIsRolledBack(t *testing.T) {
 	told.kinds("alice")
 	for i, bad := range [][]byte{fixture(t, "open_trap"), fixture(t, "open_refuses"), fixture(t, "hostile"), []byte("no module")} {
 		m := good
-		m.Plugin = tenant.Source{Bytes: bad}
+		m.Plugin = source(bad)
 		m.Limits.Fuel = 1 << 24
 		_, err := h.Deploy(ctx, m)
 		var failed *tenant.DeployError

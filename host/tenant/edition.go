@@ -9,15 +9,6 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// plan is a manifest with everything decided.
-type plan struct {
-	manifest Manifest
-	wasm     []byte
-	sum      [32]byte
-	config   plugin.Config
-	settings session.Settings
-}
-
 // edition is a plugin of a tenant, from a deploy to the next one that replaces it.
 type edition struct {
 	plan   *plan
@@ -38,8 +29,11 @@ func (h *Host) openEdition(ctx context.Context, p *plan, m *module, r *room) (*e
 	failed := func(stage Stage, err error) *DeployError {
 		return &DeployError{Tenant: p.manifest.Name, Stage: stage, Err: err}
 	}
-	config := p.config
-	if err := r.use(&config); err != nil {
+	config := h.configOf(p)
+	if err := p.makeDirs(); err != nil {
+		return nil, failed(StageOpen, err)
+	}
+	if err := r.use(p, &config); err != nil {
 		return nil, failed(StageOpen, err)
 	}
 	opened, err := m.compiled.Open(ctx, h.sleepy(config, m.compiled))

@@ -85,6 +85,9 @@ func guest(t testing.TB, language string) []byte {
 	return readFile(t, filepath.Join("../../examples/guests", language, "store.wasm"))
 }
 
+// source is a plugin that a manifest brings itself.
+func source(wasm []byte) tenant.Source { return tenant.Source{Bytes: wasm, SHA256: tenant.Sum(wasm)} }
+
 // fixture returns a guest of package plugin's tests.
 func fixture(t testing.TB, name string) []byte {
 	t.Helper()

@@ -38,6 +38,10 @@ type HostConfig struct {
 	// reference for a file beneath Dir, which only its owner may read.
 	Keyring func(ctx context.Context, tenant, ref string) (*session.Keyring, error)
 
+	// MountRoots are directories outside Dir of which manifests may mount those beneath,
+	// by absolute paths. There are none by default.
+	MountRoots []string
+
 	// Limits are the most that a tenant may have: the lower of these and its
 	// manifest's counts. Zero fields have defaults.
 	Limits Limits

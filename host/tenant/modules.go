@@ -44,8 +44,8 @@ func newModules(host *plugin.Host, atOnce int) *modules {
 }
 
 // acquire returns the module of some bytes, compiled. The caller releases it.
-func (ms *modules) acquire(ctx context.Context, p *plan) (*module, error) {
-	key := moduleKey{sum: p.sum, trusted: p.config.Trusted, limits: p.config.Limits}
+func (ms *modules) acquire(ctx context.Context, p *plan, config plugin.Config) (*module, error) {
+	key := moduleKey{sum: p.sum, trusted: config.Trusted, limits: config.Limits}
 	ms.mu.Lock()
 	m := ms.all[key]
 	if m == nil {
@@ -53,7 +53,7 @@ func (ms *modules) acquire(ctx context.Context, p *plan) (*module, error) {
 		background, stop := context.WithCancel(context.Background())
 		m = &module{key: key, owner: ms, ready: make(chan struct{}), stop: stop}
 		ms.all[key] = m
-		go m.compile(background, p.wasm, p.config)
+		go m.compile(background, p.wasm, config)
 	}
 	m.users++
 	ms.mu.Unlock()

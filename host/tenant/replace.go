@@ -20,7 +20,7 @@ const mostPause = 5 * time.Second
 func (h *Host) replace(ctx context.Context, t *Tenant, old *edition, p *plan) *DeployError {
 	fail := func(stage Stage, err error) *DeployError { return &DeployError{Tenant: t.name, Stage: stage, Err: err} }
 	h.stage(t.name, StageModule)
-	m, err := h.modules.acquire(ctx, p)
+	m, err := h.modules.acquire(ctx, p, h.configOf(p))
 	if err != nil {
 		return fail(StageModule, err)
 	}

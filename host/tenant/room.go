@@ -88,17 +88,13 @@ func keepsOwnFiles(c *plugin.Config) bool {
 // keepsFiles reports whether a guest keeps its records in files, since it gives no
 // snapshot or is an engine that does.
 func keepsFiles(p *plan, m *module) bool {
-	switch p.manifest.Plugin.Bundled {
-	case "keyfolder", "dynfile":
-		return true
-	}
-	return m.compiled.Outline().Export(abi.ExportSnapshot) == nil
+	return p.manifest.Plugin.keepsFiles() || m.compiled.Outline().Export(abi.ExportSnapshot) == nil
 }
 
 func (r *room) dir() string { return filepath.Join(r.base, strconv.Itoa(r.number)) }
 
 // use makes a plugin keep its records in the room.
-func (r *room) use(c *plugin.Config) error {
+func (r *room) use(p *plan, c *plugin.Config) error {
 	switch {
 	case r == nil:
 		return nil
@@ -109,7 +105,7 @@ func (r *room) use(c *plugin.Config) error {
 	if err := plugin.MakeDir(r.dir()); err != nil {
 		return fmt.Errorf("%w: %w", ErrState, err)
 	}
-	c.Mounts = append(c.Mounts[:len(c.Mounts):len(c.Mounts)], plugin.Mount{Dir: r.dir()})
+	c.Mounts = append(c.Mounts[:len(c.Mounts):len(c.Mounts)], plugin.Mount{Dir: r.dir(), MaxBytes: int64(p.limits.FileBytes), MaxFiles: int64(p.limits.Files)})
 	return nil
 }
 

@@ -49,9 +49,9 @@ func (t *Tenant) Stats() Stats {
 	for i, name := range opNames {
 		s.Calls[name] = t.store.counts.calls[i].Load()
 	}
-	for i := range faults {
+	for i := range errorKinds {
 		if n := t.store.counts.errors[i].Load(); n > 0 {
-			s.Errors[faults[i].name] = n
+			s.Errors[errorKinds[i].name] = n
 		}
 	}
 	t.mu.Lock()
