@@ -84,7 +84,10 @@ func (h *Host) grounds() grounds {
 // configOf returns the config of a plan's plugin, with what is the same for all tenants.
 func (h *Host) configOf(p *plan) plugin.Config {
 	c := p.config
-	c.Host, c.Logger = h.plugins, h.config.Logger
+	c.Host, c.Logger, c.Now = h.plugins, h.config.Logger, h.config.clock
+	if h.config.tune != nil {
+		h.config.tune(&c)
+	}
 	return c
 }
 

@@ -73,6 +73,10 @@ type HostConfig struct {
 
 	// Logger is for events, plugins and their guests. Nil means [slog.Default].
 	Logger *slog.Logger
+
+	// Tests set these.
+	clock func() time.Time
+	tune  func(*plugin.Config)
 }
 
 const (
@@ -124,6 +128,9 @@ func NewHost(config HostConfig) (*Host, error) {
 	}
 	if config.Events == nil {
 		config.Events = logEvents(config.Logger)
+	}
+	if config.clock == nil {
+		config.clock = time.Now
 	}
 	config.SleepAfter = max(cmp.Or(config.SleepAfter, defaultSleepAfter), 0)
 	config.Grace = cmp.Or(config.Grace, defaultGrace)
@@ -241,4 +248,4 @@ func (h *Host) grace() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), h.config.Grace)
 }
 
-func (h *Host) now() store.Millis { return store.At(time.Now()) }
+func (h *Host) now() store.Millis { return store.At(h.config.clock()) }

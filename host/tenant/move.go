@@ -18,8 +18,12 @@ type recorder struct {
 
 	mu       sync.Mutex
 	written  map[string]store.Millis
-	complete bool // everything must be copied again
+	complete bool         // everything must be copied again
+	latest   store.Millis // time of an operation
 }
+
+// deleted is noted in place of an expiry for a record that was deleted.
+const deleted store.Millis = -1
 
 func newRecorder() *recorder {
 	r := &recorder{written: make(map[string]store.Millis)}
@@ -30,7 +34,7 @@ func newRecorder() *recorder {
 }
 
 // write runs an operation on a key and notes it.
-func (r *recorder) write(ctx context.Context, key []byte, expires store.Millis, f func() error) error {
+func (r *recorder) write(ctx context.Context, key []byte, expires, now store.Millis, f func() error) error {
 	var turn chan struct{}
 	if len(key) > 0 {
 		turn = r.turns[key[len(key)-1]]
@@ -44,6 +48,7 @@ func (r *recorder) write(ctx context.Context, key []byte, expires store.Millis, 
 	err := f()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.latest = max(r.latest, now)
 	switch {
 	case err == nil:
 		r.written[string(key)] = expires
@@ -95,7 +100,15 @@ const (
 type mover struct {
 	from, to *plugin.Plugin
 	recorder *recorder
-	now      func() store.Millis
+	clock    func() store.Millis
+}
+
+// now is not before the operations that were noted: to them, a record that has expired is
+// not there, and must not be found again.
+func (m *mover) now() store.Millis {
+	m.recorder.mu.Lock()
+	defer m.recorder.mu.Unlock()
+	return max(m.clock(), m.recorder.latest)
 }
 
 // copyAll copies everything while writes go on, and then what was written meanwhile,
@@ -137,6 +150,10 @@ func (m *mover) some(ctx context.Context, written map[string]store.Millis) error
 	var gone []string
 	records := func(yield func(store.Record, error) bool) {
 		for key, expires := range written {
+			if expires == deleted {
+				gone = append(gone, key)
+				continue
+			}
 			value, err := m.from.Get(ctx, []byte(key), m.now())
 			if errors.Is(err, store.ErrNotFound) {
 				gone = append(gone, key)

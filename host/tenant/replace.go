@@ -92,7 +92,7 @@ func (h *Host) moveSessions(ctx context.Context, t *Tenant, old, fresh *edition)
 	if err != nil {
 		return err
 	}
-	mover := &mover{from: old.plugin, to: fresh.plugin, recorder: newRecorder(), now: h.now}
+	mover := &mover{from: old.plugin, to: fresh.plugin, recorder: newRecorder(), clock: h.now}
 	err = h.switchTo(ctx, t, old, fresh, copies, mover)
 	if err != nil && copies && fresh.plan.manifest.Replace == ReplaceDrop && ctx.Err() == nil && !errors.Is(err, ErrState) {
 		// What could be copied is not all, and part of the sessions is worse than none.

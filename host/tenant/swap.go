@@ -3,7 +3,6 @@ package tenant
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync/atomic"
 	"time"
@@ -110,7 +109,7 @@ func (s *swap) Set(ctx context.Context, w store.Write) error {
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Set(ctx, w)
 	} else {
-		err = r.write(ctx, w.Key, w.Expires, func() error { return e.plugin.Set(ctx, w) })
+		err = r.write(ctx, w.Key, w.Expires, w.Now, func() error { return e.plugin.Set(ctx, w) })
 	}
 	e.writes.leave()
 	s.done(opSet, began, err)
@@ -127,7 +126,7 @@ func (s *swap) Touch(ctx context.Context, key []byte, expires, now store.Millis)
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Touch(ctx, key, expires, now)
 	} else {
-		err = r.write(ctx, key, expires, func() error { return e.plugin.Touch(ctx, key, expires, now) })
+		err = r.write(ctx, key, expires, now, func() error { return e.plugin.Touch(ctx, key, expires, now) })
 	}
 	e.writes.leave()
 	s.done(opTouch, began, err)
@@ -144,7 +143,7 @@ func (s *swap) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Delete(ctx, key, now)
 	} else {
-		err = r.write(ctx, key, 0, func() error { return e.plugin.Delete(ctx, key, now) })
+		err = r.write(ctx, key, deleted, now, func() error { return e.plugin.Delete(ctx, key, now) })
 	}
 	e.writes.leave()
 	s.done(opDelete, began, err)
@@ -203,13 +202,13 @@ func (s *swap) Sweep(ctx context.Context, max int, now store.Millis) (removed in
 	return removed, err
 }
 
-// Keys implements [store.Lister]. It fails with [store.ErrUnavailable] if the plugin is
-// replaced before it is done.
+// Keys implements [store.Lister]. If the plugin is replaced before all is listed, it begins
+// again with the new one, so that keys come more than once.
 func (s *swap) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, error] {
 	return enumerate(ctx, s, func(e *edition) iter.Seq2[[]byte, error] { return e.plugin.Keys(ctx, now) })
 }
 
-// Snapshot implements [store.Snapshotter], with the same promise as Keys.
+// Snapshot implements [store.Snapshotter], in the same way as Keys.
 func (s *swap) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.Record, error] {
 	return enumerate(ctx, s, func(e *edition) iter.Seq2[store.Record, error] { return e.plugin.Snapshot(ctx, now) })
 }
@@ -219,17 +218,25 @@ func (s *swap) Snapshot(ctx context.Context, now store.Millis) iter.Seq2[store.R
 func enumerate[T any](ctx context.Context, s *swap, of func(*edition) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		e, err := s.read(ctx)
-		if err != nil {
-			yield(none, err)
-			return
-		}
-		e.reads.leave()
-		for item, err := range of(e) {
-			if errors.Is(err, store.ErrClosed) && s.now.Load() != e {
-				err = fmt.Errorf("%w: the tenant's plugin was replaced before all was listed", store.ErrUnavailable)
+		for {
+			e, err := s.read(ctx)
+			if err != nil {
+				yield(none, err)
+				return
 			}
-			if !yield(item, err) || err != nil {
+			e.reads.leave()
+			began, closed := time.Now(), false
+			for item, failed := range of(e) {
+				if closed = errors.Is(failed, store.ErrClosed) && s.now.Load() != e; closed {
+					break
+				}
+				err = failed
+				if !yield(item, err) || err != nil {
+					break
+				}
+			}
+			if !closed {
+				s.done(opOther, began, err)
 				return
 			}
 		}
