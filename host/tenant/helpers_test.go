@@ -1,7 +1,9 @@
 package tenant_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -169,3 +171,12 @@ const (
 	minute = time.Minute
 	tick   = 2 * time.Millisecond
 )
+
+func isKind(err, kind error) bool { return errors.Is(err, kind) }
+
+// without takes an export away from a module by changing its name.
+func without(t testing.TB, wasm []byte, export string) []byte {
+	t.Helper()
+	require.Equal(t, 1, bytes.Count(wasm, []byte(export)))
+	return bytes.Replace(wasm, []byte(export), append([]byte("x"), export[1:]...), 1)
+}
