@@ -6,6 +6,7 @@ require (
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/labstack/echo/v4 v4.16.4
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/waddle-sessions/waddle v0.1.0
 )
 

@@ -3,7 +3,6 @@ package tenant
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -35,7 +34,7 @@ var (
 	namePattern    = regexp.MustCompile(`^` + label + `$`)
 	hostPattern    = regexp.MustCompile(`^` + label + `(\.` + label + `)*$`)
 	settingPattern = regexp.MustCompile(`^[a-z0-9_]+$`)
-	networkPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://[^/?#@\s]+:([0-9]{1,5})$`)
+	networkPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})$`)
 	// A file's name that long has a dot in it, such as alice.key.
 	secretPattern = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{32,}$`)
 )
@@ -143,9 +142,8 @@ func (m *Manifest) checkNetwork(f *faults) {
 		found := networkPattern.FindStringSubmatch(target)
 		ok := found != nil
 		if ok {
-			port, err := strconv.ParseUint(found[1], 10, 16)
-			u, errURL := url.Parse(target)
-			ok = err == nil && port > 0 && errURL == nil && u.Hostname() != ""
+			port, err := strconv.ParseUint(found[2], 10, 16)
+			ok = err == nil && port > 0
 		}
 		if !ok {
 			f.add(item("$.network", i), "is %s: must be scheme://host:port, such as \"tcp://redis.example.com:6379\"", quote(target))

@@ -138,6 +138,9 @@ func (f *faults) decodeStruct(n *node, to reflect.Value) {
 	for _, name := range o.names {
 		if i := fields.index(name); i >= 0 {
 			f.decode(o.values[name], to.Field(i))
+			if emptied(to.Field(i)) {
+				f.add(member(n.path, name), "is empty or 0: must be more, or left out")
+			}
 			continue
 		}
 		meant := ""
@@ -146,6 +149,17 @@ func (f *faults) decodeStruct(n *node, to reflect.Value) {
 		}
 		f.add(member(n.path, name), "is not a field: the fields here are %s%s", strings.Join(fields, ", "), meant)
 	}
+}
+
+// emptied reports whether a field that was given has a value that means none.
+func emptied(field reflect.Value) bool {
+	switch field.Kind() {
+	case reflect.String, reflect.Int, reflect.Int64:
+		return field.IsZero()
+	case reflect.Slice:
+		return field.Type().Elem().Kind() == reflect.Uint8 && field.Len() == 0
+	}
+	return false
 }
 
 // shown is how a node is told of. What may be a secret is not shown.
