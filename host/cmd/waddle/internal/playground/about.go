@@ -3,8 +3,6 @@ package playground
 import (
 	"cmp"
 	"slices"
-
-	"github.com/waddle-sessions/waddle/host/session"
 )
 
 // about is the page's description of the playground.
@@ -24,9 +22,9 @@ type setting struct {
 
 // aboutOf describes a playground with all settings; only the packages that own
 // settings know which there are.
-func aboutOf(engine Engine, kept []session.Setting, settings session.Settings) about {
-	a := about{Engine: engine}
-	for _, s := range slices.Concat(kept, settings.Describe()) {
+func aboutOf(site Site) about {
+	a := about{Engine: site.Engine}
+	for _, s := range slices.Concat(site.Kept, site.Settings.Describe()) {
 		if s.Field == "Keyring" {
 			a.Sealing = s.Value
 		}

@@ -16,12 +16,14 @@ import (
 const maxValues = 256
 
 // api is the JSON interface.
-type api struct{ manager *session.Manager }
+type api struct {
+	of func(*http.Request) Site
+}
 
 // newAPI returns the routes of the interface. Patterns have no method: each route
 // checks its own, so that the answer to a wrong one is JSON too.
-func newAPI(manager *session.Manager, about about) http.Handler {
-	a := api{manager}
+func newAPI(of func(*http.Request) Site) http.Handler {
+	a := api{of}
 	mux := http.NewServeMux()
 	mux.Handle("/api/session", methods{"GET": a.show})
 	mux.Handle("/api/session/{key}", methods{"PUT": a.set, "DELETE": a.remove})
@@ -33,8 +35,8 @@ func newAPI(manager *session.Manager, about about) http.Handler {
 	mux.Handle("/api/flash", methods{"POST": a.addFlash, "DELETE": a.takeFlash})
 	mux.Handle("/api/csrf", methods{"POST": a.csrfToken})
 	mux.Handle("/api/csrf/check", methods{"POST": a.checkCSRF})
-	mux.Handle("/api/about", methods{"GET": func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, about)
+	mux.Handle("/api/about", methods{"GET": func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, aboutOf(of(r)))
 	}})
 	mux.HandleFunc("/api/session/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, http.StatusBadRequest, checkKey("").Error())

@@ -28,7 +28,7 @@ func (a api) devices(w http.ResponseWriter, r *http.Request) {
 	name, own := who(s)
 	list := []device{}
 	if name != "" {
-		sessions, err := a.manager.UserSessions(r.Context(), name)
+		sessions, err := a.of(r).Manager.UserSessions(r.Context(), name)
 		s.Check(err)
 		for _, s := range sessions {
 			d := device{
@@ -61,7 +61,7 @@ func (a api) endDevice(w http.ResponseWriter, r *http.Request) {
 		writeEnded(w, 1)
 		return
 	}
-	ended, err := a.manager.Revoke(r.Context(), name, publicID)
+	ended, err := a.of(r).Manager.Revoke(r.Context(), name, publicID)
 	if session.From(r).Check(err); !ended {
 		writeError(w, http.StatusNotFound, fmt.Sprintf("%s has no session with the public id %s; it may have ended already", name, excerpt([]byte(publicID))))
 		return
@@ -75,7 +75,7 @@ func (a api) endOthers(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	n, err := a.manager.RevokeAll(r.Context(), name, own)
+	n, err := a.of(r).Manager.RevokeAll(r.Context(), name, own)
 	session.From(r).Check(err)
 	writeEnded(w, n)
 }

@@ -16,8 +16,9 @@ const (
 // traced gives each request a trace and adds it to the answer's headers. It wraps
 // the session's own middleware, which saves just before the response begins: when
 // the headers pass here, all work is done.
-func traced(cookieName string, next http.Handler) http.Handler {
+func traced(nameOf func(*http.Request) string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cookieName := nameOf(r)
 		t := &trace{began: time.Now()}
 		tw := &tracedWriter{ResponseWriter: w, trace: t, cookieName: cookieName}
 		for _, c := range r.CookiesNamed(cookieName) {

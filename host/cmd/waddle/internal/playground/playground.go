@@ -50,25 +50,14 @@ func New(c Config) (http.Handler, error) {
 		return nil, err
 	}
 	settings := c.Settings.WithDefaults()
-	settings.Codec = codec{session.JSON}
-	log := session.LogEvents(nil) // thins out repeated events
-	settings.OnError = sessionErrors(log)
-	settings.OnEvent = traceEvents(c.Settings.OnEvent, log)
-	manager, err := session.New(tracedStore{c.Store}, settings)
+	Prepare(&settings)
+	manager, err := session.New(Traced(c.Store), settings)
 	if err != nil {
 		return nil, err
 	}
-
-	crossOrigin := http.NewCrossOriginProtection()
-	crossOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, http.StatusForbidden, "a page of another origin must not change this session")
-	}))
-
-	api := newAPI(manager, aboutOf(c.Engine, c.Kept, settings))
-	mux := http.NewServeMux()
-	mux.Handle("/api/", traced(settings.CookieName, crossOrigin.Handler(manager.Handler(api))))
-	mux.Handle("/", newPage())
-	return secured(hosts.only(mux)), nil
+	site := Site{Manager: manager, Settings: settings, Engine: c.Engine, Kept: c.Kept}
+	inside := Inside(func(*http.Request) Site { return site })
+	return secured(hosts.only(outside(func(*http.Request) string { return settings.CookieName }, manager.Handler(inside)))), nil
 }
 
 // secured adds the headers that isolate the page: it loads nothing from elsewhere,
