@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
-	"github.com/waddle-sessions/waddle/host/session"
 )
 
 // Deploy makes a tenant of a manifest, or changes the tenant that has its name to what the
@@ -116,7 +115,7 @@ func (h *Host) first(ctx context.Context, p *plan) (_ *Tenant, failed *DeployErr
 	}()
 	t := &Tenant{name: name, host: h, requests: newGate()}
 	t.store.tenant = t
-	manager, err := session.New(&t.store, p.settings)
+	manager, err := h.config.Manager(t.name, &t.store, p.settings)
 	if err != nil {
 		return fail(StageSettings, err)
 	}
@@ -169,7 +168,7 @@ func (h *Host) redeploy(ctx context.Context, t *Tenant, p *plan) *DeployError {
 	restore := func() { h.unclaim(t.name, before.manifest.Hosts) }
 	next := t.front.Load()
 	if !sameFront(before, p) {
-		manager, err := session.New(&t.store, p.settings)
+		manager, err := h.config.Manager(t.name, &t.store, p.settings)
 		if err != nil {
 			restore()
 			return fail(StageSettings, err)

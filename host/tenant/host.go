@@ -64,6 +64,11 @@ type HostConfig struct {
 	// begun. 0 means ten seconds.
 	Grace time.Duration
 
+	// Manager makes the session manager of a tenant, over its store and with the
+	// settings of its manifest. Programs use it to set what no manifest can: the codec,
+	// what becomes of events, how errors are answered. Nil is [session.New].
+	Manager func(tenant string, s store.Store, settings session.Settings) (*session.Manager, error)
+
 	// Unknown answers requests that are no tenant's. Nil answers 404.
 	Unknown http.Handler
 
@@ -122,6 +127,11 @@ func NewHost(config HostConfig) (*Host, error) {
 		pending: make(map[string]*pending), failed: make(map[string]Failure), ended: make(chan struct{})}
 	if config.Logger == nil {
 		config.Logger = slog.Default()
+	}
+	if config.Manager == nil {
+		config.Manager = func(_ string, s store.Store, settings session.Settings) (*session.Manager, error) {
+			return session.New(s, settings)
+		}
 	}
 	if config.Unknown == nil {
 		config.Unknown = http.NotFoundHandler()
