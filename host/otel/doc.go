@@ -28,7 +28,7 @@
 // the status Error if the outcome is error. Span events are named
 // waddle.session.created and so on, with error.type if there is an error.
 //
-// error.type is one of a fixed list of words, among them deadline, fuel, depth and rate
-// for a bound that a plugin exceeded. No id, key, value, user or text of an
+// error.type is one of a fixed list of words, among them those of plugin.Limit, such
+// as fuel, for a limit that a plugin exceeded. No id, key, value, user or text of an
 // error is ever recorded, nor the short session name in log events.
 package waddleotel

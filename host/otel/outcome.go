@@ -47,7 +47,7 @@ func outcomeOf(err error) outcome {
 var errPanic = errors.New("panic")
 
 // The words of error.type, except those of a store's errors, which come from their
-// codes, and of a plugin's bounds: deadline, fuel, depth and rate. The first match counts,
+// codes, and of a plugin's limits, such as fuel (see plugin.Limit). The first match counts,
 // of these, then of bounds, of codes, and of the others: an error of a session wraps that
 // of its store.
 var sessionErrorTypes = []errorWord{

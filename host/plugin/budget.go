@@ -19,6 +19,7 @@ type budget struct {
 	source string // of the limit, if it follows from the machine
 	limit  int64  // less than 0 for none
 	used   atomic.Int64
+	name   Limit
 }
 
 // take takes n. If that is too much it takes nothing and returns [ErrBudget].
@@ -40,8 +41,8 @@ func (b *budget) spent(wanted, used int64) error {
 	if b.source != "" {
 		allowed = fmt.Sprintf("HostConfig.%s is %d by default (%s)", b.field, b.limit, b.source)
 	}
-	return fmt.Errorf("%w: %d more %s are wanted, plugins of this host have %d, and %s: close plugins, let idle ones sleep (Config.SleepAfter), "+
-		"or raise HostConfig.%s", ErrBudget, wanted, b.what, used, allowed, b.field)
+	return &refusal{b.name, b.limit, used + wanted, fmt.Errorf("%w: %d more %s are wanted, plugins of this host have %d, and %s: close plugins, let idle ones sleep (Config.SleepAfter), "+
+		"or raise HostConfig.%s", ErrBudget, wanted, b.what, used, allowed, b.field)}
 }
 
 // Usage is how much of a budget is used.
@@ -65,21 +66,40 @@ type budgets struct {
 
 // account charges what one plugin takes to its host's budgets. The zero value has no
 // bounds.
-type account struct{ budgets *budgets }
+type account struct {
+	budgets *budgets
+	limits  *limitCounts // of the plugin
+}
+
+// charge takes n from a budget, and counts if that is refused.
+func (a account) charge(b *budget, n int64) error {
+	err := b.take(n)
+	if err != nil {
+		a.limits.count(b.name)
+	}
+	return err
+}
 
 func (a account) take(bytes uint64) error {
 	if a.budgets == nil {
 		return nil
 	}
-	return a.budgets.memory.take(int64(bytes))
+	return a.charge(a.budgets.memory, int64(bytes))
 }
 
 // keep takes memory for records of a guest that sleeps.
 func (a account) keep(bytes int) error {
 	if err := a.take(uint64(bytes)); err != nil {
-		return &protocol.Fault{Kind: ErrBudget, Message: spentOf(err) + "; the guest does not sleep, since the host would keep its records in memory"}
+		r := refusalOf(err)
+		return &protocol.Fault{Kind: ErrBudget, Limit: r.limit, Allowed: r.allowed, Used: r.used, Message: spentOf(err) + "; the guest does not sleep, since the host would keep its records in memory"}
 	}
 	return nil
+}
+
+// beyond is the error of a memory that would become larger than it may.
+func (a account) beyond(size, limit uint64) error {
+	a.limits.count(LimitMemory)
+	return &refusal{LimitMemory, int64(limit), int64(size), fmt.Errorf("%d bytes: may be at most %d, the instance's part of Config.MemoryLimit", size, limit)}
 }
 
 func (a account) give(bytes uint64) {
@@ -93,10 +113,10 @@ func (a account) takeSpace(bytes uint64) error {
 	if a.budgets == nil {
 		return nil
 	}
-	if err := a.budgets.mappings.take(mappingsOfMemory); err != nil {
+	if err := a.charge(a.budgets.mappings, mappingsOfMemory); err != nil {
 		return err
 	}
-	if err := a.budgets.space.take(int64(bytes)); err != nil {
+	if err := a.charge(a.budgets.space, int64(bytes)); err != nil {
 		a.budgets.mappings.give(mappingsOfMemory)
 		return err
 	}
@@ -131,15 +151,15 @@ const (
 func (c HostConfig) budgets(root string) *budgets {
 	m := limitsOfMachine(root)
 	return &budgets{
-		memory:   newBudget("bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
-		space:    newBudget("bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
-		mappings: newBudget("memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
-		handles:  newBudget("file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
+		memory:   newBudget(LimitHostMemory, "bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
+		space:    newBudget(LimitAddressSpace, "bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
+		mappings: newBudget(LimitMappings, "memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
+		handles:  newBudget(LimitHandles, "file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
 	}
 }
 
-func newBudget(what, field string, said int64, found machineLimit, part float64) *budget {
-	b := &budget{what: what, field: field, limit: said}
+func newBudget(name Limit, what, field string, said int64, found machineLimit, part float64) *budget {
+	b := &budget{what: what, field: field, limit: said, name: name}
 	if said != 0 {
 		return b
 	}

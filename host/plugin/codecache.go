@@ -123,6 +123,7 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 	done := loading{source: sourceMemory}
 	if c.compiled == nil {
 		if err := c.host.budgets.mappings.take(mappingsOfCode); err != nil {
+			c.host.limits.count(LimitMappings)
 			return loading{}, err
 		}
 		var err error

@@ -378,11 +378,13 @@ func (s *resolved) divide(module *preflight.Module, interpreted bool) error {
 		}
 		s.Shards /= 2
 	}
+	s.Host.limits.count(LimitMemory)
+	over := &refusal{LimitMemory, s.shardLimit, need, ErrLimits}
 	if beside == 0 {
-		return limitsError("MemoryLimit leaves %d bytes of memory for each of %d shards: must leave the %d that the module needs from the start; "+
+		return loadError(ErrLimits, over, "MemoryLimit leaves %d bytes of memory for each of %d shards: must leave the %d that the module needs from the start; "+
 			"set MemoryLimit to at least %d", s.shardLimit, s.Shards, need, need*int64(s.Shards))
 	}
-	return limitsError("MemoryLimit leaves %d bytes for each of %d shards: must leave the %d that the module needs from the start, %d of memory and %d "+
+	return loadError(ErrLimits, over, "MemoryLimit leaves %d bytes for each of %d shards: must leave the %d that the module needs from the start, %d of memory and %d "+
 		"in the host (for a table of %d entries, %d entries in %d element segments, %d globals, %d data segments, %d imports and "+
 		"%d exports, less %d that are free); set MemoryLimit to at least %d, or have fewer Shards", s.MemoryLimit/int64(s.Shards), s.Shards,
 		need+beside, need, beside, module.TableSize(), module.Elements, module.ElementSegments, module.Globals, module.Segments,

@@ -44,8 +44,8 @@ type Error struct {
 
 	// Code is the guest's answer, or 0 if it did not answer.
 	Code abi.Code
-	// Kind is one of the errors of this package if the guest did not answer, else
-	// nil.
+	// Kind is one of the errors of this package if the guest did not answer, or
+	// [store.ErrOversized] if it answered more than [Config.MaxValue] allows, else nil.
 	Kind error
 	// Message is the guest's own explanation of Code, or a description of the
 	// failure. Control characters are replaced.
@@ -64,10 +64,12 @@ type Error struct {
 	// because the instance failed in this operation or, for ErrBackoff, in an earlier
 	// one. For ErrRate it is the time until the guest may compute again.
 	RetryAfter time.Duration
-	// Allowed and Used are a bound that a call exceeded and what it had used by then:
-	// nanoseconds for ErrDeadline, units of fuel for ErrFuel, and bytes of stack for
-	// ErrDepth. For ErrRate they are the units that the guest may use per second, and
-	// those that it has used beyond that.
+	// Limit is the limit that the operation exceeded, "" if it failed for another reason.
+	Limit Limit
+	// Allowed and Used are what that limit says and what there was: nanoseconds of time, units
+	// of fuel, and bytes of stack, memory, keys, values and results. For LimitRate they are the
+	// units that the guest may use per second, and those that it has used beyond that. Both are
+	// 0 for limits that are no such number.
 	Allowed, Used int64
 }
 
@@ -109,6 +111,9 @@ func (e *Error) Unwrap() []error {
 	if e.Kind == nil {
 		return []error{store.FromCode(e.Code)}
 	}
+	if e.Kind == store.ErrOversized { // the guest did what it should
+		return []error{e.Kind}
+	}
 	return []error{store.ErrUnavailable, e.Kind}
 }
 
@@ -140,6 +145,9 @@ type LoadError struct {
 	Kind   error  // one of the errors of this package
 	Detail string // in one line
 	Err    error  // the cause, or nil
+
+	// Limit is the limit that is exceeded, "" if the module is refused for another reason.
+	Limit Limit
 }
 
 // Error describes the refusal in one line.
@@ -164,4 +172,3 @@ func loadError(kind, err error, format string, args ...any) *LoadError {
 }
 
 func configError(format string, args ...any) error { return loadError(ErrConfig, nil, format, args...) }
-func limitsError(format string, args ...any) error { return loadError(ErrLimits, nil, format, args...) }

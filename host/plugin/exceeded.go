@@ -1,23 +1,14 @@
 package plugin
 
-import (
-	"errors"
-
-	"github.com/waddle-sessions/waddle/host/store"
-)
+import "github.com/waddle-sessions/waddle/host/store"
 
 var _ store.Exceeding = (*Error)(nil)
 
-// ExceededBound implements [store.Exceeding]: it returns deadline, fuel, depth or rate if
-// Kind is the error of that name, or else "".
+// ExceededBound implements [store.Exceeding]: it returns the word of Limit. A key or a value
+// that is too large has a code that says so, and exceeds no bound of the guest.
 func (e *Error) ExceededBound() string {
-	for _, b := range []struct {
-		kind error
-		word string
-	}{{ErrDeadline, "deadline"}, {ErrFuel, "fuel"}, {ErrDepth, "depth"}, {ErrRate, "rate"}} {
-		if errors.Is(e.Kind, b.kind) {
-			return b.word
-		}
+	if e.Kind == nil {
+		return ""
 	}
-	return ""
+	return string(e.Limit)
 }

@@ -24,6 +24,7 @@ type guestLog struct {
 	mu       sync.Mutex
 	tokens   float64
 	filled   time.Time
+	limits   *limitCounts
 	dropped  uint64 // in all
 	reported uint64 // of these, reported in the log
 }
@@ -82,6 +83,7 @@ func (g *guestLog) take() (ok bool, lost uint64) {
 	g.filled = now
 	if g.tokens < 1 {
 		g.dropped++
+		g.limits.count(LimitLog)
 		return false, 0
 	}
 	g.tokens--
@@ -99,6 +101,7 @@ func (g *guestLog) lost() uint64 {
 func (g *guestLog) drop(lines int) {
 	g.mu.Lock()
 	g.dropped += uint64(lines)
+	g.limits.add(LimitLog, lines)
 	g.mu.Unlock()
 }
 

@@ -1,12 +1,14 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -47,6 +49,7 @@ type Host struct {
 	schedule *scheduler
 	codes    codes
 	compiled atomic.Uint64 // how often code was compiled, or read from a directory
+	limits   limitCounts
 
 	mu      sync.Mutex
 	closed  bool
@@ -78,6 +81,11 @@ type HostStats struct {
 	Tasks    int    // of the scheduler: sweeping, saving and the like
 
 	Memory, AddressSpace, Mappings, Handles Usage
+
+	// Limits counts how often each limit was exceeded since the host was made: its own, and
+	// those of its plugins, also of closed ones and of modules that it refused. What was never
+	// exceeded is not in it.
+	Limits map[Limit]uint64
 }
 
 // Stats returns the host's counts and budgets.
@@ -87,7 +95,7 @@ func (h *Host) Stats() HostStats {
 	h.mu.Unlock()
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
-		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage()}
+		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Limits: h.limits.exceeded()}
 }
 
 // Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses
@@ -126,6 +134,26 @@ func (h *Host) refuses(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	return ctx.Err()
+}
+
+// refused completes an error of opening a plugin: with its name, and with the limit that is
+// exceeded. It counts those of modules, which nobody else does.
+func (h *Host) refused(err *error, name string) {
+	var e *LoadError
+	if !errors.As(*err, &e) {
+		return
+	}
+	e.Plugin = cmp.Or(e.Plugin, name)
+	switch {
+	case errors.Is(e.Err, preflight.ErrTooCostly):
+		e.Limit = LimitCompile
+		h.limits.count(LimitCompile)
+	case errors.Is(e.Err, preflight.ErrTooBig):
+		e.Limit = LimitModule
+		h.limits.count(LimitModule)
+	default:
+		e.Limit = limitIn(e.Err)
+	}
 }
 
 // enter and leave keep track of open plugins.

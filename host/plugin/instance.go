@@ -36,6 +36,7 @@ type machine struct {
 
 	budgets     *budgets // of the host
 	memoryLimit uint64   // of one instance
+	limits      limitCounts
 }
 
 // prepare makes the config of instances, after the files.
@@ -78,7 +79,7 @@ var _ protocol.Instance = (*instance)(nil)
 
 // newInstance makes an instance on which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	inst := &instance{machine: m, shard: shard, memory: linearMemory{account: account{m.budgets}}}
+	inst := &instance{machine: m, shard: shard, memory: linearMemory{account: account{m.budgets, &m.limits}}}
 	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
 	inst.stderr = stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
 	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
@@ -119,7 +120,8 @@ func (inst *instance) instantiate() error {
 			err = inst.memory.err
 		}
 		if errors.Is(err, ErrBudget) {
-			return &protocol.Fault{Kind: ErrBudget, Message: spentOf(err)}
+			r := refusalOf(err)
+			return &protocol.Fault{Kind: ErrBudget, Limit: r.limit, Allowed: r.allowed, Used: r.used, Message: spentOf(err)}
 		}
 		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: inst.Output()}
 	}
@@ -209,7 +211,10 @@ func (inst *instance) result(most uint32) ([]byte, error) {
 		return nil, nil
 	}
 	if length > most {
-		return nil, protocol.Broken("a result of %d bytes: must be at most %d", length, most)
+		inst.machine.limits.count(LimitResult)
+		fault := protocol.Broken("a result of %d bytes: must be at most %d", length, most)
+		fault.Limit, fault.Allowed, fault.Used = LimitResult, int64(most), int64(length)
+		return nil, fault
 	}
 	b, ok := inst.mem.Read(ptr, length)
 	if !ok {

@@ -26,7 +26,7 @@ func (s *resolved) rewriting() rewrite.Options {
 // instance's stack. It returns nil, or a fault, after which the instance must not be
 // used. A guest without a meter has no bounds.
 func (inst *instance) run(allowed bounds) error {
-	inst.message, inst.slept = inst.message[:0], 0
+	inst.message, inst.slept, inst.memory.err = inst.message[:0], 0, nil
 	if inst.meter == nil {
 		if err := inst.call(); err != nil {
 			return inst.fault(err)
@@ -82,7 +82,9 @@ func (inst *instance) fault(err error) *protocol.Fault {
 	trace = inst.machine.compiled.cleanTrace(trace)
 	switch {
 	case errors.As(err, &over):
-		return &protocol.Fault{Kind: over.kind, Message: over.text(), Trace: trace, Allowed: over.allowed, Used: over.used}
+		limit := over.limit()
+		inst.machine.limits.count(limit)
+		return &protocol.Fault{Kind: over.kind, Message: over.text(), Trace: trace, Limit: limit, Allowed: over.allowed, Used: over.used}
 	case errors.As(err, &exit):
 		return &protocol.Fault{Kind: ErrExit, ExitCode: exit.ExitCode()}
 	case errors.Is(err, errNotGranted):
@@ -91,10 +93,14 @@ func (inst *instance) fault(err error) *protocol.Fault {
 		return &protocol.Fault{Kind: ErrMemory, Message: errBadPointer.Error(), Trace: trace}
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
-	if errors.Is(inst.memory.err, ErrBudget) {
-		message += "; its memory could not grow: " + spentOf(inst.memory.err)
+	fault := &protocol.Fault{Kind: ErrTrap, Trace: trace}
+	if refused := inst.memory.err; refused != nil {
+		message += "; its memory could not grow: " + spentOf(refused)
+		r := refusalOf(refused)
+		fault.Limit, fault.Allowed, fault.Used = r.limit, r.allowed, r.used
 	}
-	return &protocol.Fault{Kind: ErrTrap, Message: printable.Clean(string(printable.Cut([]byte(message), maxFault))), Trace: trace}
+	fault.Message = printable.Clean(string(printable.Cut([]byte(message), maxFault)))
+	return fault
 }
 
 // exceeded is a bound that a call has exceeded. The call panics with it, and wazero
@@ -103,6 +109,18 @@ type exceeded struct {
 	kind          error
 	allowed, used int64
 	waiting       bool // in functions of the host
+}
+
+func (e *exceeded) limit() Limit {
+	switch {
+	case e.kind == ErrFuel:
+		return LimitFuel
+	case e.kind == ErrDepth:
+		return LimitDepth
+	case e.waiting:
+		return LimitHostTime
+	}
+	return LimitDeadline
 }
 
 func (e *exceeded) Error() string { return e.kind.Error() + ": " + e.text() }

@@ -2,8 +2,6 @@
 
 package plugin
 
-import "fmt"
-
 // linearMemory is one instance's memory, on the Go heap. Growing copies it to twice
 // the size, as far as the limit allows.
 type linearMemory struct {
@@ -16,7 +14,7 @@ type linearMemory struct {
 // Reallocate returns size bytes of memory, or nil if that is beyond the limit.
 func (m *linearMemory) Reallocate(size uint64) []byte {
 	if size > m.limit {
-		m.err = fmt.Errorf("memory is %d bytes: must be at most %d", size, m.limit)
+		m.err = m.beyond(size, m.limit)
 		return nil
 	}
 	if size > uint64(len(m.b)) {

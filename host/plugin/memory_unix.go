@@ -19,7 +19,11 @@ type linearMemory struct {
 
 // Reallocate makes size bytes usable, or returns nil if that is not possible.
 func (m *linearMemory) Reallocate(size uint64) []byte {
+	if m.reserved == nil && m.err != nil {
+		return nil
+	}
 	if size > uint64(len(m.reserved)) {
+		m.err = m.beyond(size, uint64(len(m.reserved)))
 		return nil
 	}
 	if size > m.usable {

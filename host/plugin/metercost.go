@@ -25,7 +25,7 @@ func checkMetered(wasm []byte, limits Limits) error {
 	case err != nil && !errors.Is(err, preflight.ErrTooBig):
 		return fmt.Errorf("the module with meters is not valid: %w", err)
 	case err == nil && cost > limits.CompileCost:
-		err = fmt.Errorf("%w: compiling it is estimated at %d units of cost: must be at most %d", preflight.ErrTooBig, cost, limits.CompileCost)
+		err = fmt.Errorf("%w it is estimated at %d units of cost: must be at most %d", preflight.ErrTooCostly, cost, limits.CompileCost)
 	case err == nil:
 		return nil
 	}

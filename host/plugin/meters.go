@@ -11,7 +11,7 @@ import (
 type meters struct {
 	shards    []shardFuel
 	allowance *allowance // nil for no bound per second
-	refused   atomic.Uint64
+	limits    *limitCounts
 }
 
 // shardFuel is how much fuel the instances of a shard have used, one after the other.
@@ -21,11 +21,11 @@ type shardFuel struct {
 	_    [56]byte // so that no two shards share a cache line
 }
 
-func newMeters(c *resolved) *meters {
+func newMeters(c *resolved, limits *limitCounts) *meters {
 	if c.Trusted {
 		return nil
 	}
-	m := &meters{shards: make([]shardFuel, c.Shards)}
+	m := &meters{shards: make([]shardFuel, c.Shards), limits: limits}
 	if c.FuelRate > 0 {
 		m.allowance = newAllowance(c.FuelRate, c.FuelBurst, c.passed)
 	}
@@ -47,20 +47,13 @@ func (m *meters) used(shard int) uint64 {
 	return m.shards[shard].used.Load()
 }
 
-func (m *meters) throttled() uint64 {
-	if m == nil {
-		return 0
-	}
-	return m.refused.Load()
-}
-
 // allow refuses an operation if the guest has used its fuel faster than it may.
 func (m *meters) allow() *protocol.Failure {
 	wait := m.allowance.wait()
 	if wait == 0 {
 		return nil
 	}
-	m.refused.Add(1)
 	a := m.allowance
-	return &protocol.Failure{Kind: ErrRate, RetryAfter: wait, Allowed: a.rate, Used: max(-a.left.Load(), 0)}
+	m.limits.count(LimitRate)
+	return &protocol.Failure{Kind: ErrRate, Limit: LimitRate, RetryAfter: wait, Allowed: a.rate, Used: max(-a.left.Load(), 0)}
 }

@@ -34,7 +34,7 @@ type Module struct {
 // Logger. [Module.Open] grants what a guest needs, or refuses. Close the module when no more plugins are to be opened of it.
 func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Module, err error) {
 	name := cmp.Or(config.Name, "guest")
-	defer nameRefused(&err, name)
+	defer h.refused(&err, name)
 	if config.Host = cmp.Or(config.Host, h); config.Host != h {
 		return nil, errOtherHost
 	}
@@ -66,7 +66,7 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 // looked at again: Limits, CacheDir and NoCache.
 func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error) {
 	name := cmp.Or(config.Name, m.name)
-	defer nameRefused(&err, name)
+	defer m.host.refused(&err, name)
 	if config.Host = cmp.Or(config.Host, m.host); config.Host != m.host {
 		return nil, errOtherHost
 	}

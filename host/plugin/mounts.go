@@ -119,7 +119,7 @@ const handlesOfMount = 4
 type guestHandles struct{ p *Plugin }
 
 func (h guestHandles) Take() bool {
-	err := h.p.config.Host.budgets.handles.take(1)
+	err := h.p.account().charge(h.p.config.Host.budgets.handles, 1)
 	if err != nil {
 		h.p.store.Complain("the guest cannot open a file", err)
 	}
@@ -127,6 +127,10 @@ func (h guestHandles) Take() bool {
 }
 
 func (h guestHandles) Give() { h.p.config.Host.budgets.handles.give(1) }
+
+var limitsOfQuotas = map[mount.Quota]Limit{mount.QuotaBytes: LimitBytes, mount.QuotaFiles: LimitFiles, mount.QuotaOpen: LimitOpenFiles}
+
+func (p *Plugin) exceededQuota(q mount.Quota) { p.machine.limits.count(limitsOfQuotas[q]) }
 
 // mount opens the directories that the guest is granted.
 func (p *Plugin) mount(ctx context.Context) error {
@@ -141,7 +145,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 			return configError("the Path of the mount of %q is %q: must be absolute, clean and not another mount's", m.Dir, at)
 		}
 		seen[at] = true
-		if err := p.config.Host.budgets.handles.take(handlesOfMount); err != nil {
+		if err := p.account().charge(p.config.Host.budgets.handles, handlesOfMount); err != nil {
 			return loadError(ErrLimits, err, "%v", err)
 		}
 		p.mounts.handles += handlesOfMount
@@ -158,7 +162,7 @@ func (p *Plugin) mount(ctx context.Context) error {
 		if m.MaxOpen == 0 {
 			m.MaxOpen = max(leastMaxOpen, openPerShard*p.config.Shards)
 		}
-		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen, Handles: guestHandles{p}})
+		fs, err := mount.Open(m.Dir, mount.Options{ReadOnly: m.ReadOnly, MaxBytes: m.MaxBytes, MaxFiles: m.MaxFiles, MaxOpen: m.MaxOpen, Handles: guestHandles{p}, Exceeded: p.exceededQuota})
 		if err != nil {
 			return mountError(m, err)
 		}

@@ -81,7 +81,7 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 // open runs a guest. Its name is the config's, or else its own, or else the one given
 // here.
 func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
-	defer nameRefused(&err, cmp.Or(config.Name, name))
+	defer cmp.Or(config.Host, DefaultHost()).refused(&err, cmp.Or(config.Name, name))
 	resolved, err := config.resolve(name)
 	if err != nil {
 		return nil, err
@@ -96,14 +96,6 @@ func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plug
 	return b.open(ctx, resolved)
 }
 
-// nameRefused adds the name of the plugin to an error of opening it.
-func nameRefused(err *error, name string) {
-	var refused *LoadError
-	if errors.As(*err, &refused) && refused.Plugin == "" {
-		refused.Plugin = name
-	}
-}
-
 // open runs the guest.
 func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err error) {
 	if err := resolved.permissions.admit(b.outline, &resolved.Config); err != nil {
@@ -113,10 +105,11 @@ func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err e
 		return nil, err
 	}
 	p := &Plugin{config: resolved, module: b.outline}
+	p.machine.limits.all = &resolved.Host.limits
 	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: p.Name}
-	p.machine.meters = newMeters(&resolved)
+	p.machine.meters = newMeters(&resolved, &p.machine.limits)
 	p.store = protocol.New(p.protocol())
-	p.machine.log = &guestLog{logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
+	p.machine.log = &guestLog{limits: &p.machine.limits, logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
 	p.machine.allowed.Store(&bounds{fuel: resolved.Fuel, time: resolved.Deadline})
 	p.machine.openAllowed = bounds{fuel: resolved.OpenFuel, time: resolved.OpenDeadline}
 	p.machine.exports = exportsOf(b.outline)
@@ -162,12 +155,13 @@ func (p *Plugin) protocol() protocol.Config {
 		Pairs:       p.config.pairs,
 		Admit:       p.admit,
 		Opened:      func(shard int) { p.chores.opened(shard) },
+		Exceeded:    p.machine.limits.count,
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
 		MemoryLimit: p.config.shardLimit,
 		FileBytes:   p.config.fileBytes(),
 		KeepsFiles:  p.config.keepsFiles(),
-		Keep:        func(bytes int) error { return account{p.machine.budgets}.keep(bytes) },
-		Drop:        func(bytes int) { account{p.machine.budgets}.give(uint64(bytes)) },
+		Keep:        func(bytes int) error { return p.account().keep(bytes) },
+		Drop:        func(bytes int) { p.account().give(uint64(bytes)) },
 		SaveEach:    p.config.Durability == DurabilityCommit,
 		Logger:      p.config.Logger,
 		Now:         p.config.Now,
@@ -186,6 +180,8 @@ func (p *Plugin) protocol() protocol.Config {
 	}
 	return c
 }
+
+func (p *Plugin) account() account { return account{p.machine.budgets, &p.machine.limits} }
 
 // checkSleep refuses SleepAfter for a guest that could not be woken with its records.
 func (p *Plugin) checkSleep() error {

@@ -72,8 +72,10 @@ type Stats struct {
 	Memory          int64 // bytes that all instances have taken
 	MemoryLimit     int64
 	DroppedLogLines uint64
-	Counts          Counts // as the guest tells, over all shards
-	Shards          []ShardStats
+	// Limits counts how often each limit was exceeded. What was never exceeded is not in it.
+	Limits map[Limit]uint64
+	Counts Counts // as the guest tells, over all shards
+	Shards []ShardStats
 }
 
 // Stats returns the state of the plugin. It does not wait for a running call. If the
@@ -86,7 +88,8 @@ func (p *Plugin) Stats() Stats {
 		Ops:             make(map[string]OpStats),
 		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
 		DroppedLogLines: p.machine.log.lost(),
-		Throttled:       p.machine.meters.throttled(),
+		Limits:          p.machine.limits.exceeded(),
+		Throttled:       p.machine.limits.of(LimitRate),
 	}
 	seen := p.store.Stats()
 	for i, s := range seen {

@@ -109,7 +109,7 @@ func checkMemory(m *preflight.Module) []*LoadError {
 	if m.Memory == nil || m.Memory.Min <= abi.MaxMemory/pageSize {
 		return nil
 	}
-	return []*LoadError{loadError(ErrLimits, nil, "the memory has %d pages of %d bytes from the start: must have "+
+	return []*LoadError{loadError(ErrLimits, preflight.ErrTooBig, "the memory has %d pages of %d bytes from the start: must have "+
 		"at most %d bytes", m.Memory.Min, pageSize, int64(abi.MaxMemory))}
 }
 

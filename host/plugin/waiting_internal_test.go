@@ -20,7 +20,7 @@ func (c *cell) Set(v uint64) { c.v = v }
 
 func newTestMeter() *meter {
 	c := &resolved{Config: Config{Shards: 1}}
-	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c)}
+	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c, nil)}
 }
 
 // ended returns the bound by which a step ended the call, or nil.

@@ -10,8 +10,8 @@ type Exceeding interface {
 }
 
 // ExceededBound returns the bound that made an operation fail, according to an error or
-// one that it wraps: of a plugin it is deadline, fuel, depth or rate. It returns "" for
-// any other error.
+// one that it wraps: of a plugin it is a limit of package plugin, such as fuel. It
+// returns "" for any other error.
 func ExceededBound(err error) string {
 	var e Exceeding
 	if errors.As(err, &e) {

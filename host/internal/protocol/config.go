@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -37,6 +38,14 @@ type Config struct {
 	// restores, and between the steps of an enumeration. It returns why the operation
 	// may not be made; the store fills in which it was. Nil allows all.
 	Allow func() *Failure
+
+	// MaxKey and MaxValue bound keys and values in bytes, whatever the guest takes. 0 means
+	// the contract's bounds.
+	MaxKey, MaxValue int
+
+	// Exceeded is called when the guest or a caller exceeds a limit that the store looks
+	// after. Several goroutines may call it at once. Nil means no call.
+	Exceeded func(Limit)
 
 	// Writable is called before each write; an error that it returns becomes the
 	// write's. Nil means that writing is always possible.
@@ -92,6 +101,11 @@ func (c Config) resolve() Config {
 	if c.Keep == nil {
 		c.Keep, c.Drop = func(int) error { return nil }, func(int) {}
 	}
+	if c.Exceeded == nil {
+		c.Exceeded = func(Limit) {}
+	}
+	c.MaxKey = cmp.Or(c.MaxKey, abi.MaxKey)
+	c.MaxValue = cmp.Or(c.MaxValue, abi.MaxValue)
 	c.Patience = cmp.Or(c.Patience, defaultPatience)
 	c.CloseGrace = cmp.Or(c.CloseGrace, defaultCloseGrace)
 	return c

@@ -175,7 +175,7 @@ func (st *Store) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 		if err != nil {
 			return err
 		}
-		if _, err := st.checkWrite(ctx, &store.Write{Key: r.Key, Value: r.Value}); err != nil {
+		if _, err := st.checkWrite(ctx, opRestore, r.Key, r.Value); err != nil {
 			return err
 		}
 		i := 0

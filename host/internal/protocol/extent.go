@@ -59,17 +59,17 @@ func (e *extents) shard() *extent {
 // next. Its error is a *Fault and ends the enumeration.
 func (x *extent) take(next int64, list []byte, took time.Duration) error {
 	if !x.cursors.add(next) {
-		return endless("the cursor %d comes again", next)
+		return x.endless("the cursor %d comes again", next)
 	}
 	if x.cursors.n > MaxChunks {
-		return endless("it returned %d chunks: must be at most %d", x.cursors.n, MaxChunks)
+		return x.endless("it returned %d chunks: must be at most %d", x.cursors.n, MaxChunks)
 	}
 	if !x.bytes(int64(len(list)) + chunkCost) {
-		return endless("it returned %d bytes: must be at most %d times the guest's %d bytes of memory and %d bytes of file quotas",
+		return x.endless("it returned %d bytes: must be at most %d times the guest's %d bytes of memory and %d bytes of file quotas",
 			x.given, extentFactor, x.all.config.MemoryLimit, x.all.config.FileBytes)
 	}
 	if x.time -= took; x.all.config.Sequence > 0 && x.time < 0 && next != 0 {
-		return endless("it took more than %v of the guest's time: a longer Deadline allows more", x.all.config.Sequence)
+		return x.endless("it took more than %v of the guest's time: a longer Deadline allows more", x.all.config.Sequence)
 	}
 	return nil
 }
@@ -85,8 +85,9 @@ func (x *extent) bytes(n int64) bool {
 	return x.all.files.Load() == math.MaxInt64 || x.all.files.Add(-n) >= 0
 }
 
-func endless(format string, args ...any) error {
-	return &Fault{Kind: ErrEndless, Message: fmt.Sprintf(format, args...)}
+func (x *extent) endless(format string, args ...any) error {
+	x.all.config.Exceeded(LimitEnumeration)
+	return &Fault{Kind: ErrEndless, Limit: LimitEnumeration, Message: fmt.Sprintf(format, args...)}
 }
 
 // cycle detects a sequence of cursors that runs in a circle. It compares each with

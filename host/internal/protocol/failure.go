@@ -22,6 +22,7 @@ type Failure struct {
 	Output     string
 	ExitCode   uint32
 	RetryAfter time.Duration // until the shard gets a new instance, if it has none
+	Limit      Limit         // that was exceeded, "" for none
 	Allowed    int64         // as in [Fault]
 	Used       int64
 }
@@ -43,7 +44,7 @@ func (f *Failure) Text() string {
 		fmt.Fprintf(&b, "the guest has used its fuel faster than it may: it may use %d units per second, and may compute again in %v",
 			f.Allowed, f.RetryAfter)
 	default:
-		b.WriteString(strings.TrimPrefix(f.Kind.Error(), "plugin: "))
+		b.WriteString(strings.TrimPrefix(strings.TrimPrefix(f.Kind.Error(), "plugin: "), "store: "))
 	}
 	if f.Message != "" {
 		b.WriteString(": ")
@@ -60,7 +61,7 @@ func (st *Store) Failure(op string, shard int, err error) *Failure {
 	switch code, ok := CodeOf(err); {
 	case errors.As(err, &f):
 		e.Kind, e.Message, e.Trace, e.Output, e.ExitCode = f.Kind, f.Message, f.Trace, f.Output, f.ExitCode
-		e.Allowed, e.Used = f.Allowed, f.Used
+		e.Limit, e.Allowed, e.Used = f.Limit, f.Allowed, f.Used
 	case errors.As(err, &a):
 		e.Code, e.Message = a.Code, a.Message
 	case ok:

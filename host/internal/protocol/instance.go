@@ -102,8 +102,10 @@ type Fault struct {
 	Output   string
 	ExitCode uint32
 
-	// Allowed and Used are set if a call exceeded a bound: bytes of stack for ErrDepth,
-	// nanoseconds for ErrDeadline, units for ErrFuel.
+	// Limit is the limit that a call exceeded, "" for none. Allowed and Used are what it
+	// says and what there was: nanoseconds of time, units of fuel, and bytes of stack and
+	// results.
+	Limit         Limit
 	Allowed, Used int64
 }
 

@@ -3,7 +3,6 @@ package protocol
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -107,35 +106,6 @@ func (st *Store) begin(ctx context.Context) (*Description, error) {
 
 func (st *Store) shardOf(key []byte) *shard { return st.shards[abi.ShardOf(key, len(st.shards))] }
 
-// checkKey returns the guest's description if the guest takes the key.
-func (st *Store) checkKey(ctx context.Context, key []byte) (*Description, error) {
-	if err := store.CheckKey(key); err != nil {
-		return nil, err
-	}
-	d, err := st.description(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(key) > d.MaxKey {
-		return nil, fmt.Errorf("%w: the key is %d bytes: must be at most %d for the plugin %s", store.ErrTooLarge, len(key), d.MaxKey, st.Name())
-	}
-	return d, nil
-}
-
-func (st *Store) checkWrite(ctx context.Context, w *store.Write) (*Description, error) {
-	d, err := st.checkKey(ctx, w.Key)
-	if err != nil {
-		return nil, err
-	}
-	if len(w.Value) > d.MaxValue {
-		if err := store.CheckWrite(*w); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%w: the value is %d bytes: must be at most %d for the plugin %s", store.ErrTooLarge, len(w.Value), d.MaxValue, st.Name())
-	}
-	return d, nil
-}
-
 // Get implements [store.Store]. It allocates only the value that it returns.
 func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
 	return st.GetAtMost(ctx, key, now, abi.MaxValue)
@@ -144,7 +114,7 @@ func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte,
 // GetAtMost implements [store.Bounded]. A value that is too large stays in the
 // guest's memory.
 func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	d, err := st.checkKey(ctx, key)
+	d, err := st.checkKey(ctx, opGet, key)
 	if err == nil {
 		err = st.allowed(opGet)
 	}
@@ -170,7 +140,7 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 	if err = s.done(opGet, inst, err); err != nil {
 		return nil, err
 	}
-	if err := store.CheckSize(len(b), most); err != nil {
+	if err := st.checkResult(s.index, len(b), most); err != nil {
 		return nil, err
 	}
 	value := make([]byte, len(b))
@@ -180,7 +150,7 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 
 // Set implements [store.Store].
 func (st *Store) Set(ctx context.Context, w store.Write) error {
-	d, err := st.checkWrite(ctx, &w)
+	d, err := st.checkWrite(ctx, opSet, w.Key, w.Value)
 	if err != nil {
 		return err
 	}
@@ -231,7 +201,7 @@ func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 // Touch implements [store.Toucher]. For a guest that has no touch, the host reads
 // and writes the record under one lock of its shard.
 func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Millis) error {
-	d, err := st.checkKey(ctx, key)
+	d, err := st.checkKey(ctx, opTouch, key)
 	if err != nil {
 		return err
 	}
@@ -240,7 +210,7 @@ func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Milli
 
 // Delete implements [store.Store].
 func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error {
-	d, err := st.checkKey(ctx, key)
+	d, err := st.checkKey(ctx, opDelete, key)
 	if err != nil {
 		return err
 	}

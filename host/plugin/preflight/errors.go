@@ -14,6 +14,10 @@ var (
 	ErrMalformed = wasmbin.ErrMalformed
 	ErrFeature   = errors.New("feature that is not available to a guest")
 	ErrTooBig    = errors.New("module exceeds a limit")
+
+	// ErrTooCostly is an ErrTooBig: compiling the module would take too long, or too much
+	// memory.
+	ErrTooCostly = fmt.Errorf("%w: compiling", ErrTooBig)
 )
 
 func feature(format string, args ...any) error {

@@ -285,8 +285,8 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		m.Largest.join(b)
 		if m.CompileMemory > l.CompileMemory && !memory {
 			memory = true
-			r.refuse(fmt.Errorf("%w: compiling takes about %d bytes of memory: must be at most %d; make functions smaller "+
-				"(function %d has %d bytes, %d blocks and branches, %d loads and stores, %d calls; %d globals can be set)", ErrTooBig,
+			r.refuse(fmt.Errorf("%w takes about %d bytes of memory: must be at most %d; make functions smaller "+
+				"(function %d has %d bytes, %d blocks and branches, %d loads and stores, %d calls; %d globals can be set)", ErrTooCostly,
 				m.CompileMemory, l.CompileMemory, imported+i, b.Size, b.points(), b.Accesses, b.Calls, m.Mutable))
 		}
 		if m.Locals > int64(l.AllLocals) && !locals {
@@ -295,8 +295,8 @@ func (m *Module) readCode(r *reader, l *Limits) {
 		}
 		if m.CompileCost > l.CompileCost && !cost {
 			cost = true
-			r.refuse(fmt.Errorf("%w: compiling costs at least %d units of time: must be at most %d; make large functions smaller "+
-				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooBig,
+			r.refuse(fmt.Errorf("%w costs at least %d units of time: must be at most %d; make large functions smaller "+
+				"(the largest has %d blocks and branches, %d calls; there are %d functions, %d types, %d globals)", ErrTooCostly,
 				m.CompileCost, l.CompileCost, m.Largest.Blocks+m.Largest.Branches, m.Largest.Calls, m.Functions, m.TypeCount, m.Globals))
 		}
 	}

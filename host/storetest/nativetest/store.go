@@ -120,7 +120,11 @@ type failure protocol.Failure
 
 // Error implements error.
 func (f *failure) Error() string {
-	return fmt.Sprintf("engine %s: %s in shard %d: %s", f.Plugin, f.Op, f.Shard, (*protocol.Failure)(f).Text())
+	text := (*protocol.Failure)(f).Text()
+	if f.Shard == protocol.NoShard {
+		return fmt.Sprintf("engine %s: %s: %s", f.Plugin, f.Op, text)
+	}
+	return fmt.Sprintf("engine %s: %s in shard %d: %s", f.Plugin, f.Op, f.Shard, text)
 }
 
 // Unwrap returns the error of package store.

@@ -47,7 +47,21 @@ type Options struct {
 	// Handles are shared with other mounts, and asked for each file and directory
 	// that a guest opens besides. Nil stands for as many as there are.
 	Handles Handles
+
+	// Exceeded is called each time that a quota makes an operation fail. Several goroutines
+	// may call it at once. Nil means no call.
+	Exceeded func(Quota)
 }
+
+// Quota is one of the quotas of a mount.
+type Quota int
+
+// The quotas, as [Options] has them.
+const (
+	QuotaBytes Quota = iota
+	QuotaFiles
+	QuotaOpen
+)
 
 // Handles count what is open in several mounts.
 type Handles interface {

@@ -11,11 +11,15 @@ type quota struct {
 	bytes, files, open, listed  atomic.Int64
 	maxBytes, maxFiles, maxOpen int64
 	handles                     Handles // nil for none
+	exceeded                    func(Quota)
 }
 
 func (q *quota) limit(opts Options) {
 	q.maxBytes, q.maxFiles, q.maxOpen = opts.MaxBytes, opts.MaxFiles, int64(opts.MaxOpen)
-	q.handles = opts.Handles
+	q.handles, q.exceeded = opts.Handles, opts.Exceeded
+	if q.exceeded == nil {
+		q.exceeded = func(Quota) {}
+	}
 	if q.maxBytes == 0 {
 		q.maxBytes = math.MaxInt64
 	}
@@ -50,13 +54,22 @@ func give(count *atomic.Int64, n int64) {
 	}
 }
 
-func (q *quota) takeBytes(n int64) bool { return take(&q.bytes, n, q.maxBytes) }
+// limited is take for a quota, and tells when that is exceeded.
+func (q *quota) limited(of Quota, count *atomic.Int64, n, limit int64) bool {
+	ok := take(count, n, limit)
+	if !ok {
+		q.exceeded(of)
+	}
+	return ok
+}
+
+func (q *quota) takeBytes(n int64) bool { return q.limited(QuotaBytes, &q.bytes, n, q.maxBytes) }
 func (q *quota) giveBytes(n int64)      { give(&q.bytes, n) }
-func (q *quota) takeFile() bool         { return take(&q.files, 1, q.maxFiles) }
+func (q *quota) takeFile() bool         { return q.limited(QuotaFiles, &q.files, 1, q.maxFiles) }
 func (q *quota) giveFile()              { give(&q.files, 1) }
 
 func (q *quota) takeOpen() bool {
-	if !take(&q.open, 1, q.maxOpen) {
+	if !q.limited(QuotaOpen, &q.open, 1, q.maxOpen) {
 		return false
 	}
 	if q.handles != nil && !q.handles.Take() {
