@@ -139,6 +139,19 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 
 // compile rewrites and compiles the module and returns where the code came from.
 func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
+	source = sourceCompiled
+	disk, cache := c.openDir(warn)
+	if disk == nil || !disk.hit {
+		leave, err := c.host.queue.enter(ctx, b.outline.CompileCost)
+		if err != nil {
+			c.host.limits.count(LimitCompiling)
+			return "", err
+		}
+		defer leave()
+		if disk != nil { // another process may have filled it meanwhile
+			disk, cache = c.openDir(warn)
+		}
+	}
 	wasm, report, err := rewrite.Module(b.wasm, c.key.rewrite)
 	if err != nil {
 		return "", err
@@ -151,16 +164,6 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 			c.compiled.numbers = []string{fmt.Sprintf("$%d", report.Hook), fmt.Sprintf("$%d", report.Entry)}
 		}
 	}()
-	source = sourceCompiled
-	var disk *codeDir
-	var cache wazero.CompilationCache
-	if c.key.dir != "" {
-		disk, cache, err = openCodeDir(c.key)
-		if err != nil {
-			warn("compiled code is kept in memory only", err)
-			disk = nil
-		}
-	}
 	if c.key.rewrite.Meter && (disk == nil || !disk.hit) {
 		if err := checkMetered(wasm, b.limits); err != nil {
 			return "", err
@@ -194,6 +197,19 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 		}
 	}
 	return source, nil
+}
+
+// openDir opens the directory that keeps the code, and returns nil if there is none to use.
+func (c *code) openDir(warn func(string, error)) (*codeDir, wazero.CompilationCache) {
+	if c.key.dir == "" {
+		return nil, nil
+	}
+	disk, cache, err := openCodeDir(c.key)
+	if err != nil {
+		warn("compiled code is kept in memory only", err)
+		return nil, nil
+	}
+	return disk, cache
 }
 
 // build compiles wasm, which was made of the module, on one goroutine: it can recover

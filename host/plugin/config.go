@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -99,6 +100,18 @@ type Config struct {
 	// bound.
 	FuelRate, FuelBurst int64
 
+	// MaxKey and MaxValue bound the bytes of a key and of a value, as the guest's description
+	// does. What is larger is refused with [store.ErrTooLarge] before the guest sees it. A
+	// value that was stored while more was allowed is not returned: Get fails with
+	// [store.ErrOversized]. At least 64 and 4096, and 0 means the contract's 1024 and 16 MiB.
+	MaxKey, MaxValue int
+
+	// LogLines and LogBytes bound how many lines a second the guest writes to the log, by
+	// whatever means, and how many bytes they have. It may use what it saved for four seconds at
+	// once. What is beyond is dropped, and counted. 0 means [DefaultLogLines] and
+	// [DefaultLogBytes], less than 0 no bound.
+	LogLines, LogBytes int
+
 	// CacheDir keeps compiled code, which makes the next start faster. The host
 	// runs that code as it is. So the directory must belong to the user of the
 	// process, to root or to the owner of the program, and be writable by nobody
@@ -179,6 +192,12 @@ const (
 	DefaultFuelRate = 1 << 34 // per second
 )
 
+// What a guest may write to the log in a second, whether it is trusted or not.
+const (
+	DefaultLogLines = 50
+	DefaultLogBytes = 16 << 10
+)
+
 const (
 	// A guest may have much to read when it opens.
 	defaultOpenDeadline = 10 * time.Second
@@ -233,6 +252,10 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 		return s, configError("Fuel is %d, OpenFuel %d and FuelBurst %d: must be 0 or more", c.Fuel, c.OpenFuel, c.FuelBurst)
 	case c.FuelRate < 0 && c.FuelBurst > 0:
 		return s, configError("FuelBurst is %d and FuelRate %d, which means no bound: leave one of them out", c.FuelBurst, c.FuelRate)
+	case c.MaxKey != 0 && (c.MaxKey < protocol.LeastKey || c.MaxKey > abi.MaxKey):
+		return s, configError("MaxKey is %d: must be 0 or %d to %d", c.MaxKey, protocol.LeastKey, abi.MaxKey)
+	case c.MaxValue != 0 && (c.MaxValue < protocol.LeastValue || c.MaxValue > abi.MaxValue):
+		return s, configError("MaxValue is %d: must be 0 or %d to %d", c.MaxValue, protocol.LeastValue, abi.MaxValue)
 	case c.Trusted && (c.Deadline != 0 || c.OpenDeadline != 0):
 		return s, configError("Deadline is %v and OpenDeadline %v for a trusted guest, which runs unmetered: leave them out, or leave Trusted out",
 			c.Deadline, c.OpenDeadline)
@@ -309,6 +332,8 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 	if s.SweepInterval == 0 {
 		s.SweepInterval = time.Minute
 	}
+	s.MaxKey, s.MaxValue = cmp.Or(s.MaxKey, abi.MaxKey), cmp.Or(s.MaxValue, abi.MaxValue)
+	s.LogLines, s.LogBytes = cmp.Or(s.LogLines, DefaultLogLines), cmp.Or(s.LogBytes, DefaultLogBytes)
 	if s.Logger == nil {
 		s.Logger = slog.Default()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -22,7 +23,8 @@ type guestLog struct {
 	said   repeats.Filter
 
 	mu       sync.Mutex
-	tokens   float64
+	lines    bucket
+	bytes    bucket
 	filled   time.Time
 	limits   *limitCounts
 	dropped  uint64 // in all
@@ -30,8 +32,8 @@ type guestLog struct {
 }
 
 const (
-	logRate  = 50  // lines a second
-	logBurst = 200 // lines at once
+	// logBurst is for how many seconds a guest may save lines and bytes.
+	logBurst = 4
 
 	// logRepeats is how many warnings of one class are written at once. Each may be
 	// about another file.
@@ -55,7 +57,8 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 			return
 		}
 	}
-	ok, lost := g.take()
+	text = printable.Cut(text, abi.MaxLog)
+	ok, lost := g.take(len(text))
 	if !ok {
 		return
 	}
@@ -66,30 +69,47 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 	if unsaid > 0 {
 		args = append(args, "repeated", unsaid)
 	}
-	g.logger.Log(ctx, level, printable.Clean(string(printable.Cut(text, abi.MaxLog))), args...)
+	g.logger.Log(ctx, level, printable.Clean(string(text)), args...)
 }
 
-// take reports whether a line may be written, and how many lines were dropped since the
-// last one.
-func (g *guestLog) take() (ok bool, lost uint64) {
+// take reports whether a line of that many bytes may be written, and how many lines were
+// dropped since the last one.
+func (g *guestLog) take(bytes int) (ok bool, lost uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := g.now()
-	if g.filled.IsZero() {
-		g.tokens = logBurst
-	} else if passed := now.Sub(g.filled); passed > 0 {
-		g.tokens = min(logBurst, g.tokens+passed.Seconds()*logRate)
+	if !g.filled.IsZero() {
+		g.lines.fill(now.Sub(g.filled))
+		g.bytes.fill(now.Sub(g.filled))
 	}
 	g.filled = now
-	if g.tokens < 1 {
+	if g.lines.left < 1 || g.bytes.left < 1 {
 		g.dropped++
 		g.limits.count(LimitLog)
 		return false, 0
 	}
-	g.tokens--
+	g.lines.left--
+	g.bytes.left -= float64(bytes)
 	lost = g.dropped - g.reported
 	g.reported = g.dropped
 	return true, lost
+}
+
+// bucket is what a guest may still write. A line may be longer than that: the rest is owed.
+type bucket struct{ rate, left float64 }
+
+// newBucket returns a full bucket, or for a rate below 0 one that is never empty.
+func newBucket(rate int) bucket {
+	if rate < 0 {
+		return bucket{math.Inf(1), math.Inf(1)}
+	}
+	return bucket{float64(rate), logBurst * float64(rate)}
+}
+
+func (b *bucket) fill(passed time.Duration) {
+	if passed > 0 {
+		b.left = min(logBurst*b.rate, b.left+passed.Seconds()*b.rate)
+	}
 }
 
 func (g *guestLog) lost() uint64 {

@@ -36,6 +36,12 @@ type HostConfig struct {
 	// Handles is how many files and directories may be open for guests, including
 	// those of the mounts themselves. 0 means half of RLIMIT_NOFILE.
 	Handles int
+
+	// Compiling is how many modules are compiled at once, each by one core. Others wait, as
+	// long as their contexts last. One more is compiled beside them if that takes no more
+	// than about two seconds. Code from a directory waits for nobody. 0 means half of
+	// GOMAXPROCS, and at least 1.
+	Compiling int
 }
 
 // Host owns what plugins share: compiled code, budgets of memory, mappings and
@@ -50,6 +56,7 @@ type Host struct {
 	codes    codes
 	compiled atomic.Uint64 // how often code was compiled, or read from a directory
 	limits   limitCounts
+	queue    *compiling
 
 	mu      sync.Mutex
 	closed  bool
@@ -62,7 +69,7 @@ func NewHost(config HostConfig) *Host {
 }
 
 func newHost(config HostConfig, root string, runtime func() runtimeKind) *Host {
-	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), schedule: newScheduler(),
+	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), queue: newCompiling(config.Compiling), schedule: newScheduler(),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }
 
@@ -82,6 +89,9 @@ type HostStats struct {
 
 	Memory, AddressSpace, Mappings, Handles Usage
 
+	// Compiling is how many modules are being compiled, or wait for that.
+	Compiling Usage
+
 	// Limits counts how often each limit was exceeded since the host was made: its own, and
 	// those of its plugins, also of closed ones and of modules that it refused. What was never
 	// exceeded is not in it.
@@ -95,7 +105,7 @@ func (h *Host) Stats() HostStats {
 	h.mu.Unlock()
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
-		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Limits: h.limits.exceeded()}
+		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(), Limits: h.limits.exceeded()}
 }
 
 // Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses

@@ -109,7 +109,10 @@ func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err e
 	p.clock = &steadyClock{now: resolved.Now, passed: resolved.passed, log: resolved.Logger, name: p.Name}
 	p.machine.meters = newMeters(&resolved, &p.machine.limits)
 	p.store = protocol.New(p.protocol())
-	p.machine.log = &guestLog{limits: &p.machine.limits, logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats}}
+	p.machine.log = &guestLog{
+		logger: resolved.Logger, name: p.store.Name, now: resolved.Now, said: repeats.Filter{First: logRepeats},
+		lines: newBucket(resolved.LogLines), bytes: newBucket(resolved.LogBytes), limits: &p.machine.limits,
+	}
 	p.machine.allowed.Store(&bounds{fuel: resolved.Fuel, time: resolved.Deadline})
 	p.machine.openAllowed = bounds{fuel: resolved.OpenFuel, time: resolved.OpenDeadline}
 	p.machine.exports = exportsOf(b.outline)
@@ -157,6 +160,8 @@ func (p *Plugin) protocol() protocol.Config {
 		Opened:      func(shard int) { p.chores.opened(shard) },
 		Exceeded:    p.machine.limits.count,
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
+		MaxKey:      p.config.MaxKey,
+		MaxValue:    p.config.MaxValue,
 		MemoryLimit: p.config.shardLimit,
 		FileBytes:   p.config.fileBytes(),
 		KeepsFiles:  p.config.keepsFiles(),

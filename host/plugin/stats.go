@@ -166,7 +166,7 @@ type Info struct {
 	Name         string // as the guest describes itself, "" if it does not; see also [Plugin.Name]
 	Version      string // the same
 	Capabilities []string
-	MaxKey       int // bytes
+	MaxKey       int // bytes, as the guest or Config allows, whichever is less
 	MaxValue     int
 	Shards       int
 	ShardMemory  int64 // bytes that each instance may take
@@ -189,8 +189,8 @@ func (p *Plugin) Info() Info {
 		Name:         d.Name,
 		Version:      d.Version,
 		Capabilities: append([]string(nil), d.Capabilities...),
-		MaxKey:       d.MaxKey,
-		MaxValue:     d.MaxValue,
+		MaxKey:       min(d.MaxKey, p.config.MaxKey),
+		MaxValue:     min(d.MaxValue, p.config.MaxValue),
 		Shards:       p.config.Shards,
 		ShardMemory:  p.config.shardLimit,
 		Module:       p.module,

@@ -23,13 +23,16 @@ type Description struct {
 // MaxDescription bounds the lists of session_describe and session_stats.
 const MaxDescription = 64 << 10
 
+// Every guest must take keys and values of at least so many bytes.
+const (
+	LeastKey   = 64
+	LeastValue = 4096
+)
+
 const (
 	maxDescribed = 64 // bytes each of name and version
 	// A longer list names capabilities that this version does not know.
 	maxCapabilities = 64
-	// Every guest must take at least these.
-	leastKey   = 64
-	leastValue = 4096
 )
 
 // parseDescription parses the answer of session_describe. A malformed one is a
@@ -55,14 +58,14 @@ func parseDescription(list []byte) (*Description, error) {
 			d.Capabilities = append(d.Capabilities, names[:min(len(names), maxCapabilities-len(d.Capabilities))]...)
 		case abi.DescribeMaxKey:
 			n, err := strconv.ParseUint(value, 10, 63)
-			if err != nil || n < leastKey {
-				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, leastKey)
+			if err != nil || n < LeastKey {
+				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, LeastKey)
 			}
 			d.MaxKey = int(min(n, abi.MaxKey))
 		case abi.DescribeMaxValue:
 			n, err := strconv.ParseUint(value, 10, 63)
-			if err != nil || n < leastValue {
-				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, leastValue)
+			if err != nil || n < LeastValue {
+				return nil, badDescription("%s is %q: must be a number of at least %d", name, value, LeastValue)
 			}
 			d.MaxValue = int(min(n, abi.MaxValue))
 		}

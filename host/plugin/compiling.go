@@ -1,0 +1,64 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+)
+
+// compiling bounds how many modules a host compiles at once. Each keeps one core busy and
+// takes up to Limits.CompileMemory. A module that compiles quickly has a place that no other
+// gets, so that it waits for none that takes long.
+type compiling struct {
+	most    int           // less than 0 for no bound
+	long    chan struct{} // held by modules that are not quick
+	places  chan struct{} // held by all
+	running atomic.Int64
+}
+
+// quickCost is up to which estimate a module is quick: two seconds of a core.
+const quickCost = 50_000_000
+
+func newCompiling(most int) *compiling {
+	if most == 0 {
+		// At least half of the cores are left to those who serve.
+		most = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	c := &compiling{most: most}
+	if most > 0 {
+		c.long, c.places = make(chan struct{}, most), make(chan struct{}, most+1)
+	}
+	return c
+}
+
+// enter waits for a place. The caller calls leave when it has compiled.
+func (c *compiling) enter(ctx context.Context, cost int64) (leave func(), err error) {
+	var held []chan struct{}
+	leave = func() {
+		c.running.Add(-1)
+		for _, places := range held {
+			<-places
+		}
+	}
+	c.running.Add(1)
+	if c.most < 0 {
+		return leave, nil
+	}
+	wanted := []chan struct{}{c.long, c.places}
+	if cost <= quickCost {
+		wanted = wanted[1:]
+	}
+	for _, places := range wanted {
+		select {
+		case places <- struct{}{}:
+			held = append(held, places)
+		case <-ctx.Done():
+			leave()
+			return nil, fmt.Errorf("waiting for others to be compiled first, of which HostConfig.Compiling allows %d at once: %w", c.most, ctx.Err())
+		}
+	}
+	return leave, nil
+}
+
+func (c *compiling) usage() Usage { return Usage{c.running.Load(), int64(c.most)} }
