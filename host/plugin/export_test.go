@@ -105,14 +105,15 @@ func (p *Plugin) MountQuota(i int) (bytes, files int64) {
 // host does for it.
 type ExtraGrant struct {
 	Opened, Attached, Closed, Called atomic.Int64
-	Fault                            error // what opening it fails with
+	Fault                            error         // what opening it fails with
+	Waits                            time.Duration // that its function seems to take
 }
 
 // Add gives the host of a config the row, and grants it or does not.
 func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 	row := &permission{
 		name: "extra", meaning: "count calls",
-		functions: waddleFunction(function, func(context.Context, api.Module, []uint64) { g.Called.Add(1) }),
+		functions: waddleFunction(function, g.call),
 		grant: &grant{
 			field: "Extra", given: func(*Config) bool { return granted },
 			open:  func(context.Context, *Plugin) error { g.Opened.Add(1); return g.Fault },
@@ -121,6 +122,20 @@ func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 		attach: func(_ *instance, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
 	}
 	c.permissions = append(slices.Clone(builtinPermissions()), row)
+}
+
+func (g *ExtraGrant) call(ctx context.Context, _ api.Module, _ []uint64) {
+	g.Called.Add(1)
+	if m := instanceOf(ctx).meter; m != nil && g.Waits > 0 {
+		m.wait()
+		m.entered = m.entered.Add(-g.Waits)
+		m.waitEnds()
+	}
+}
+
+// CompileSomething takes the place of a module whose compiling is estimated at that cost.
+func (h *Host) CompileSomething(ctx context.Context, cost int64) (leave func(), err error) {
+	return h.queue.enter(ctx, cost)
 }
 
 // FitsMetered reports whether a module with meters is within the limits of compiling.
