@@ -172,7 +172,7 @@ func (s *stream) Write(p []byte) (int, error) {
 		}
 		if end >= 0 {
 			s.inst.charge(lineFuel)
-			s.flush()
+			s.inst.aside(s.flush)
 		}
 	}
 	return n, nil

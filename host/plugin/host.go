@@ -135,7 +135,7 @@ func hostLog(ctx context.Context, mod api.Module, stack []uint64) {
 	inst := instanceOf(ctx)
 	inst.charge(callFuel + lineFuel + int64(uint32(stack[2]))/bytesPerFuel)
 	text := region(mod, uint32(stack[1]), uint32(stack[2]))
-	inst.machine.log.line(logLevel(int32(uint32(stack[0]))), inst.shard, logSource, text)
+	inst.aside(func() { inst.machine.log.line(logLevel(int32(uint32(stack[0]))), inst.shard, logSource, text) })
 }
 
 // hostFail is fail (ptr, len i32) -> ().

@@ -29,6 +29,9 @@ func (inst *instance) charge(fuel int64) {
 // deals with files.
 func (inst *instance) enter(w wasi.Work) {
 	if inst.meter == nil {
+		if w.Files {
+			inst.pauses()
+		}
 		return
 	}
 	bytes := int64(w.Bytes) / bytesPerFuel
@@ -38,12 +41,14 @@ func (inst *instance) enter(w wasi.Work) {
 	}
 	inst.meter.charge(fileFuel + bytes)
 	inst.meter.wait()
+	inst.pauses()
 }
 
 func (inst *instance) leave() {
 	if inst.meter != nil {
 		inst.meter.waitEnds()
 	}
+	inst.resumes()
 }
 
 // maxSleep is how long a guest may sleep in one call.
@@ -52,6 +57,6 @@ const maxSleep = time.Millisecond
 func (inst *instance) sleep(d time.Duration) {
 	if d = min(d, maxSleep-inst.slept); d > 0 {
 		inst.slept += d
-		time.Sleep(d)
+		inst.aside(func() { time.Sleep(d) })
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -42,6 +43,12 @@ type HostConfig struct {
 	// than about two seconds. Code from a directory waits for nobody. 0 means half of
 	// GOMAXPROCS, and at least 1.
 	Compiling int
+	// Parallel is how many calls of guests run at once. Beyond it, calls wait, and the plugin
+	// that has used the least fuel runs next. Calls that run for longer than a quarter of a
+	// millisecond take turns of a millisecond on all but one of these places, and the last
+	// one is kept for shorter calls. 0 means GOMAXPROCS at the time of NewHost, from when a call runs
+	// for longer than a tenth of a millisecond until no call waits any more.
+	Parallel int
 }
 
 // Host owns what plugins share: compiled code, budgets of memory, mappings and
@@ -53,6 +60,7 @@ type Host struct {
 	runtime  func() runtimeKind
 	budgets  *budgets
 	schedule *scheduler
+	turns    *fair.Dispatcher
 	codes    codes
 	compiled atomic.Uint64 // how often code was compiled, or read from a directory
 	limits   limitCounts
@@ -69,7 +77,8 @@ func NewHost(config HostConfig) *Host {
 }
 
 func newHost(config HostConfig, root string, runtime func() runtimeKind) *Host {
-	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), queue: newCompiling(config.Compiling), schedule: newScheduler(),
+	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), queue: newCompiling(config.Compiling),
+		schedule: newScheduler(), turns: newDispatcher(config.Parallel),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -34,9 +35,10 @@ type machine struct {
 	allowed     atomic.Pointer[bounds]
 	openAllowed bounds
 
-	budgets     *budgets // of the host
-	memoryLimit uint64   // of one instance
 	limits      limitCounts
+	flow        *fair.Flow // its share of the processor
+	budgets     *budgets   // of the host
+	memoryLimit uint64     // of one instance
 }
 
 // prepare makes the config of instances, after the files.
@@ -70,6 +72,7 @@ type instance struct {
 	buffer, bufferSize uint32 // the exchange buffer
 	message            []byte // what the guest said by fail in this call
 	meter              *meter // nil for a trusted guest
+	turn               *fair.Call
 	slept              time.Duration
 	stdout, stderr     stream
 	tail               tail
@@ -79,11 +82,11 @@ var _ protocol.Instance = (*instance)(nil)
 
 // newInstance makes an instance on which nothing has been called yet.
 func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	inst := &instance{machine: m, shard: shard, memory: linearMemory{account: account{m.budgets, &m.limits}}}
+	inst := &instance{machine: m, shard: shard, turn: m.flow.Call(), memory: linearMemory{account: account{m.budgets, &m.limits}}}
 	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
 	inst.stderr = stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
 	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
-	if err := inst.instantiate(); err != nil {
+	if err := heavy(m.flow, inst.instantiate); err != nil {
 		inst.Close()
 		return nil, err
 	}
@@ -128,7 +131,7 @@ func (inst *instance) instantiate() error {
 	inst.mem = inst.mod.Memory()
 	inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
 	if inst.machine.meters != nil {
-		inst.meter = newMeter(inst.mod, inst.machine.meters, inst.shard)
+		inst.meter = newMeter(inst.mod, inst.machine.meters, inst.shard, inst.turn)
 	}
 	return nil
 }

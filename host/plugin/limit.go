@@ -27,14 +27,18 @@ func (s *resolved) rewriting() rewrite.Options {
 // used. A guest without a meter has no bounds.
 func (inst *instance) run(allowed bounds) error {
 	inst.message, inst.slept, inst.memory.err = inst.message[:0], 0, nil
+	inst.begins()
 	if inst.meter == nil {
-		if err := inst.call(); err != nil {
+		err := inst.call()
+		inst.ended()
+		if err != nil {
 			return inst.fault(err)
 		}
 		return nil
 	}
 	inst.meter.begin(allowed)
 	err := inst.call()
+	inst.ended()
 	inst.meter.end()
 	if err != nil {
 		return inst.fault(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 )
 
 // slice is the most fuel after which a guest's code gives Go control. Native code cannot be
@@ -43,19 +44,23 @@ type meter struct {
 	waited  time.Duration // in functions of the host, in this call
 	entered time.Time     // the last of them that may wait
 
+	turn *fair.Call // of the instance
+	told int64      // fuel of this call that the dispatcher knows of
+
 	used   uint64 // by all calls that have ended
 	owing  int64  // of used, what the allowance was not yet told
 	shared *meters
 	shard  int
 }
 
-func newMeter(module api.Module, shared *meters, shard int) *meter {
+func newMeter(module api.Module, shared *meters, shard int, turn *fair.Call) *meter {
 	m := &meter{
 		left:   module.ExportedGlobal(rewrite.FuelExport).(api.MutableGlobal),
 		depth:  module.ExportedGlobal(rewrite.DepthExport).(api.MutableGlobal),
 		slice:  firstSlice,
 		shared: shared,
 		shard:  shard,
+		turn:   turn,
 	}
 	m.depth.Set(shallow)
 	return m
@@ -63,7 +68,7 @@ func newMeter(module api.Module, shared *meters, shard int) *meter {
 
 // begin starts a call.
 func (m *meter) begin(allowed bounds) {
-	m.allowed, m.given, m.ran, m.waited = allowed, min(m.slice, allowed.fuel), 0, 0
+	m.allowed, m.given, m.ran, m.waited, m.told = allowed, min(m.slice, allowed.fuel), 0, 0, 0
 	m.left.Set(uint64(m.given))
 }
 
@@ -106,6 +111,7 @@ func (m *meter) next() {
 	if m.ran > m.allowed.time {
 		panic(&exceeded{kind: ErrDeadline, allowed: int64(m.allowed.time), used: int64(m.ran)})
 	}
+	m.share()
 	more := min(m.slice, m.allowed.fuel-used)
 	m.given = used + more
 	m.left.Set(uint64(more))

@@ -117,6 +117,7 @@ func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err e
 	p.machine.openAllowed = bounds{fuel: resolved.OpenFuel, time: resolved.OpenDeadline}
 	p.machine.exports = exportsOf(b.outline)
 	p.machine.granted = resolved.granted
+	p.machine.flow = resolved.Host.turns.Flow()
 	p.machine.budgets, p.machine.memoryLimit = resolved.Host.budgets, uint64(resolved.shardLimit)
 	p.config.sayMemory()
 	p.config.sayInterpreted()

@@ -38,6 +38,20 @@ func (s *stopwatch) lap() time.Duration {
 	return s.threadLap(wall)
 }
 
+// finish ends the last lap, however short, and returns how long it was.
+func (s *stopwatch) finish() time.Duration {
+	d := s.threadLap(time.Since(s.wall))
+	s.stop()
+	return d
+}
+
+// skip leaves out what has passed since the last lap where only the wall's time is known.
+func (s *stopwatch) skip() {
+	if s.started {
+		s.wall = time.Now()
+	}
+}
+
 // stop unlocks the goroutine, if it was locked.
 func (s *stopwatch) stop() {
 	if s.started {
