@@ -112,6 +112,16 @@ type Config struct {
 	// [DefaultLogBytes], less than 0 no bound.
 	LogLines, LogBytes int
 
+	// MaxCalls bounds how many calls for records (get, set, touch, delete) run at once. 0
+	// means as many as there are shards, which is the most that can.
+	//
+	// MaxQueue bounds how many such calls wait because others run, and QueueWait how long
+	// each of them waits. A call beyond them fails with [ErrBusy], and the guest learns nothing
+	// of it. A call whose context ends leaves earlier. 0 means [DefaultQueue] for each
+	// shard, and [DefaultQueueWait]; less than 0 means no bound.
+	MaxCalls, MaxQueue int
+	QueueWait          time.Duration
+
 	// CacheDir keeps compiled code, which makes the next start faster. The host
 	// runs that code as it is. So the directory must belong to the user of the
 	// process, to root or to the owner of the program, and be writable by nobody
@@ -198,6 +208,13 @@ const (
 	DefaultLogBytes = 16 << 10
 )
 
+// The bounds of a plugin whose Config sets none: of calls that wait, for each shard, and of the
+// time that each waits.
+const (
+	DefaultQueue     = protocol.DefaultQueue
+	DefaultQueueWait = protocol.DefaultQueueWait
+)
+
 const (
 	// A guest may have much to read when it opens.
 	defaultOpenDeadline = 10 * time.Second
@@ -269,6 +286,8 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 		return s, configError("Durability is %d: must be one of the constants", c.Durability)
 	case c.Snapshots != "" && c.Durability == DurabilityCommit:
 		return s, configError("Durability is DurabilityCommit and Snapshots is set: each write would write every record; use a guest that keeps files")
+	case c.MaxCalls < 0:
+		return s, configError("MaxCalls is %d: must be 0 or a number of calls", c.MaxCalls)
 	case c.SleepAfter < 0:
 		return s, configError("SleepAfter is %v: must not be negative", c.SleepAfter)
 	case c.SaveInterval < 0:

@@ -22,6 +22,7 @@ var (
 	ErrRate     = protocol.ErrRate     // the guest has used its fuel faster than it may
 	ErrMemory   = protocol.ErrMemory   // the guest pointed outside its memory
 	ErrProtocol = protocol.ErrProtocol // the guest broke the contract
+	ErrBusy     = protocol.ErrBusy     // as many calls wait for the guest as may, or this one has waited for too long
 	ErrBackoff  = protocol.ErrBackoff  // the guest is in backoff after a failure
 	// ErrEndless is an [ErrProtocol]: an enumeration goes round, returns more than the
 	// guest has room for, or takes too long.
@@ -62,14 +63,15 @@ type Error struct {
 	ExitCode uint32
 	// RetryAfter is the time until the shard gets a new instance, if it has none
 	// because the instance failed in this operation or, for ErrBackoff, in an earlier
-	// one. For ErrRate it is the time until the guest may compute again.
+	// one. For ErrRate it is the time until the guest may compute again, for ErrBusy
+	// about how long calls wait for the guest at present.
 	RetryAfter time.Duration
 	// Limit is the limit that the operation exceeded, "" if it failed for another reason.
 	Limit Limit
 	// Allowed and Used are what that limit says and what there was: nanoseconds of time, units
 	// of fuel, and bytes of stack, memory, keys, values and results. For LimitRate they are the
 	// units that the guest may use per second, and those that it has used beyond that. Both are
-	// 0 for limits that are no such number.
+	// 0 for limits that are no such number. For LimitQueue, Allowed is how many calls may wait.
 	Allowed, Used int64
 }
 

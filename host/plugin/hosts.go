@@ -105,6 +105,17 @@ type HostStats struct {
 	// those of its plugins, also of closed ones and of modules that it refused. What was never
 	// exceeded is not in it.
 	Limits map[Limit]uint64
+
+	Turns Turns
+}
+
+// Turns are the turns of guests' calls; see [HostConfig].Parallel.
+type Turns struct {
+	Running int // calls that have a turn
+	Long    int // of these, calls that run for longer than a moment
+	Waiting int // calls that wait for a turn
+	// Engaged says that calls take turns. As long as all are short, they do not.
+	Engaged bool
 }
 
 // Stats returns the host's counts and budgets.
@@ -114,7 +125,8 @@ func (h *Host) Stats() HostStats {
 	h.mu.Unlock()
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
-		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(), Limits: h.limits.exceeded()}
+		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(),
+		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats())}
 }
 
 // Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses

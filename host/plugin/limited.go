@@ -21,8 +21,8 @@ const (
 	LimitHostTime    Limit = "host_time"               // the time that one call waits in functions of the host
 	LimitDepth       Limit = "depth"                   // of calls
 	LimitMemory      Limit = "memory"                  // of an instance
-	LimitQueue       Limit = "queue"                   // calls that wait
-	LimitQueueWait   Limit = "queue_wait"              // how long a call waits
+	LimitQueue       Limit = protocol.LimitQueue       // calls that wait
+	LimitQueueWait   Limit = protocol.LimitQueueWait   // how long a call waits
 	LimitKey         Limit = protocol.LimitKey         // bytes of a key
 	LimitValue       Limit = protocol.LimitValue       // bytes of a value to be stored
 	LimitResult      Limit = protocol.LimitResult      // bytes that the guest returns

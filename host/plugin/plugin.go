@@ -155,6 +155,9 @@ func (p *Plugin) protocol() protocol.Config {
 	c := protocol.Config{
 		Name: p.config.Name, DefaultName: p.config.name,
 		Shards:      p.config.Shards,
+		MaxCalls:    p.config.MaxCalls,
+		MaxQueue:    p.config.MaxQueue,
+		QueueWait:   p.config.QueueWait,
 		New:         func(shard int) (protocol.Instance, error) { return newInstance(&p.machine, shard) },
 		Pairs:       p.config.pairs,
 		Admit:       p.admit,

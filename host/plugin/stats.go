@@ -67,6 +67,7 @@ type Stats struct {
 	Calls, Errors   uint64             // of all operations
 	Fuel            uint64             // that all calls have used, 0 for a trusted guest
 	Throttled       uint64             // operations that failed with ErrRate, which Calls does not count
+	Queue           QueueStats
 	Restarts        uint64
 	Backoff         int   // shards in StateBackoff
 	Memory          int64 // bytes that all instances have taken
@@ -76,6 +77,19 @@ type Stats struct {
 	Limits map[Limit]uint64
 	Counts Counts // as the guest tells, over all shards
 	Shards []ShardStats
+}
+
+// QueueStats is what waits for the guest, and for how long it did.
+type QueueStats struct {
+	Waiting int // calls that wait for another call of the plugin to end
+	// Full and Late count calls that failed with [ErrBusy], which Calls does not count:
+	// MaxQueue others waited already, or the call waited for QueueWait.
+	Full, Late uint64
+
+	// Turns counts calls that waited for plugins of the host that had used less fuel, at
+	// their begin or between two slices, and TurnTime is how long they did together.
+	Turns    uint64
+	TurnTime time.Duration
 }
 
 // Stats returns the state of the plugin. It does not wait for a running call. If the
@@ -91,6 +105,9 @@ func (p *Plugin) Stats() Stats {
 		Limits:          p.machine.limits.exceeded(),
 		Throttled:       p.machine.limits.of(LimitRate),
 	}
+	queue := p.store.Queue()
+	out.Queue = QueueStats{Waiting: queue.Waiting, Full: queue.Full, Late: queue.Late}
+	out.Queue.Turns, out.Queue.TurnTime = p.machine.flow.Waited()
 	seen := p.store.Stats()
 	for i, s := range seen {
 		shard := p.shardStats(s)

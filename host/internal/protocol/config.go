@@ -18,6 +18,12 @@ type Config struct {
 	// Shards is the largest number of instances, a power of two.
 	Shards int
 
+	// MaxCalls bounds the operations on records that run at once, MaxQueue those that wait for an
+	// instance, and QueueWait how long each does. MaxCalls of 0 means as many as there are
+	// shards. MaxQueue of 0 means a default, and less than 0 no bound; so does QueueWait.
+	MaxCalls, MaxQueue int
+	QueueWait          time.Duration
+
 	// New makes an instance on which nothing has been called yet. Pairs returns the
 	// argument for its Open.
 	New   func(shard int) (Instance, error)
@@ -84,6 +90,13 @@ type Config struct {
 	Patience, CloseGrace time.Duration
 }
 
+// The bounds of a queue whose config sets none: of operations that wait for each shard, and
+// of the time that each waits.
+const (
+	DefaultQueue     = 1024
+	DefaultQueueWait = 10 * time.Second
+)
+
 const (
 	defaultPatience = 10 * time.Second
 	// A context that ended before Close, as a server's shutdown context may, must
@@ -106,6 +119,10 @@ func (c Config) resolve() Config {
 	}
 	c.MaxKey = cmp.Or(c.MaxKey, abi.MaxKey)
 	c.MaxValue = cmp.Or(c.MaxValue, abi.MaxValue)
+	if c.MaxQueue == 0 {
+		c.MaxQueue = DefaultQueue * c.Shards
+	}
+	c.QueueWait = cmp.Or(c.QueueWait, DefaultQueueWait)
 	c.Patience = cmp.Or(c.Patience, defaultPatience)
 	c.CloseGrace = cmp.Or(c.CloseGrace, defaultCloseGrace)
 	return c

@@ -25,6 +25,8 @@ type fake struct {
 	fail      map[string]error
 	flush     func(now store.Millis) (left int64) // nil for a guest without session_flush
 
+	failures []*Failure // that callers got
+
 	// within runs in each call of an instance, without a lock.
 	within func(op string, shard int)
 }
@@ -49,12 +51,15 @@ func (f *fake) lazy(t testing.TB, config Config) *Store {
 	config.Shards = max(config.Shards, 1)
 	config.New = func(shard int) (Instance, error) { return f.instance(shard) }
 	config.Pairs = func(int) []byte { return nil }
-	config.Fail = func(f *Failure) error {
-		kind := f.Kind
+	config.Fail = func(failed *Failure) error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.failures = append(f.failures, failed)
+		kind := failed.Kind
 		if kind == nil {
-			kind = store.FromCode(f.Code)
+			kind = store.FromCode(failed.Code)
 		}
-		return fmt.Errorf("%s in shard %d: %s: %w", f.Op, f.Shard, f.Text(), errors.Join(errFake, kind))
+		return fmt.Errorf("%s in shard %d: %s: %w", failed.Op, failed.Shard, failed.Text(), errors.Join(errFake, kind))
 	}
 	config.MemoryLimit = max(config.MemoryLimit, 1<<24)
 	st := New(config)

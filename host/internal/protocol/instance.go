@@ -130,6 +130,7 @@ var (
 	ErrRate     = errors.New("plugin: the guest has used its fuel faster than it may")
 	ErrMemory   = errors.New("plugin: the guest pointed outside its memory")
 	ErrProtocol = errors.New("plugin: the guest broke the contract")
+	ErrBusy     = errors.New("plugin: the guest is busy")
 	ErrBackoff  = errors.New("plugin: the guest is in backoff after a failure")
 	ErrEndless  = fmt.Errorf("%w: its enumeration does not end", ErrProtocol)
 	ErrBudget   = errors.New("plugin: the host's budget is spent")

@@ -35,9 +35,9 @@ func FuzzDescribe(f *testing.F) {
 		if err != nil {
 			return
 		}
-		require.GreaterOrEqual(t, d.MaxKey, leastKey)
+		require.GreaterOrEqual(t, d.MaxKey, LeastKey)
 		require.LessOrEqual(t, d.MaxKey, abi.MaxKey)
-		require.GreaterOrEqual(t, d.MaxValue, leastValue)
+		require.GreaterOrEqual(t, d.MaxValue, LeastValue)
 		require.LessOrEqual(t, d.MaxValue, abi.MaxValue)
 		for _, s := range append(d.Capabilities, d.Name, d.Version) {
 			require.Equal(t, printable.Clean(s), s)

@@ -18,6 +18,8 @@ const (
 	LimitValue       Limit = "value"
 	LimitResult      Limit = "result"
 	LimitEnumeration Limit = "enumeration"
+	LimitQueue       Limit = "queue"
+	LimitQueueWait   Limit = "queue_wait"
 )
 
 // tooLarge refuses a key or a value before the guest sees it. Its size is used, and allowed

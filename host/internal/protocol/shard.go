@@ -71,11 +71,17 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !s.mu.TryLock() {
+	if !s.mu.TryLock() && !s.spins() {
 		if err := s.await(ctx); err != nil {
 			return nil, err
 		}
 	}
+	return s.ready()
+}
+
+// ready returns the instance, and makes one if there is none. If it fails it gives the
+// lock back.
+func (s *shard) ready() (*runner, error) {
 	if s.inst != nil {
 		return s.inst, nil
 	}
@@ -91,18 +97,22 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 // its place. Most calls of a guest take less than that.
 const turnsAtLock = 8
 
+// spins tries a few times to take the shard's lock.
+func (s *shard) spins() bool {
+	for range turnsAtLock {
+		runtime.Gosched()
+		if s.mu.TryLock() {
+			return true
+		}
+	}
+	return false
+}
+
 // await takes the shard's lock when its holder releases it, or returns the
 // context's error. A guest that never returns must not hold callers whose context
 // can end: one goroutine waits in their place, and the other callers wait in line
 // for it.
 func (s *shard) await(ctx context.Context) error {
-	for range turnsAtLock {
-		runtime.Gosched()
-		if s.mu.TryLock() {
-			return nil
-		}
-	}
-	// Not earlier: a context may start its time when Done is called.
 	done := ctx.Done()
 	if done == nil {
 		s.mu.Lock()

@@ -127,6 +127,9 @@ func (s *shard) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.spins() {
+		return nil
+	}
 	return s.await(ctx)
 }
 

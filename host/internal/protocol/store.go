@@ -20,6 +20,7 @@ type Store struct {
 	opened    atomic.Pointer[Description] // the same, once the first shard has opened
 	shards    []*shard
 	waiting   waiting // calls that wait for any instance
+	queue     queue   // of operations on records
 	said      repeats.Filter
 	archive   Archive // nil for none
 	closing   atomic.Bool
@@ -51,6 +52,7 @@ const saidRepeats = 3
 func New(config Config) *Store {
 	st := &Store{config: config.resolve(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
 		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
+	st.queue.begin(&st.config)
 	for i := range st.shards {
 		st.shards[i] = &shard{store: st, index: i, line: make(chan struct{}, 1)}
 	}
@@ -124,15 +126,15 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 	var s *shard
 	var inst *runner
 	if d.Remote {
-		s, inst, err = st.free(ctx)
+		s, inst, err = st.enterAny(ctx, opGet)
 	} else {
 		s = st.shardOf(key)
-		inst, err = s.lock(ctx)
+		inst, err = s.enter(ctx, opGet)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer s.unlock()
+	defer s.exit()
 	if err := st.allowed(opGet); err != nil { // others may have used it up meanwhile
 		return nil, err
 	}
@@ -180,11 +182,11 @@ func (s *shard) setBeforeSave(ctx context.Context, w *store.Write) (mark, error)
 
 // set is write for the most frequent operation, without a function call in between.
 func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
-	inst, err := s.lock(ctx)
+	inst, err := s.enter(ctx, opSet)
 	if err != nil {
 		return mark{}, err
 	}
-	defer s.unlock()
+	defer s.exit()
 	if err := s.store.allowed(opSet); err != nil { // others may have used it up meanwhile
 		return mark{}, err
 	}
@@ -241,20 +243,20 @@ func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byt
 func (s *shard) write(ctx context.Context, op opKind, f func(*shard, *runner) error) (mark, error) {
 	s.arrive()
 	defer s.leave()
-	inst, err := s.lock(ctx)
+	inst, err := s.enter(ctx, op)
 	if err != nil {
 		return mark{}, err
 	}
-	defer s.unlock()
+	defer s.exit()
 	return s.change(op, inst, f)
 }
 
 func (st *Store) writeAnywhere(ctx context.Context, op opKind, f func(*shard, *runner) error) (*shard, mark, error) {
-	s, inst, err := st.free(ctx)
+	s, inst, err := st.enterAny(ctx, op)
 	if err != nil {
 		return nil, mark{}, err
 	}
-	defer s.unlock()
+	defer s.exit()
 	m, err := s.change(op, inst, f)
 	return s, m, err
 }

@@ -75,8 +75,8 @@ func New(turns int, strict bool) *Dispatcher {
 
 // Stats is what a dispatcher does at this moment.
 type Stats struct {
-	Turns   int  // that calls hold
-	Long    int  // of these, long calls
+	Running int  // calls that have a turn
+	Long    int  // of these, long ones
 	Waiting int  // calls that wait
 	Engaged bool // calls take turns
 }
@@ -86,7 +86,7 @@ func (d *Dispatcher) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w := d.word.Load()
-	return Stats{Turns: d.turns - int(uint32(w)), Long: d.long, Waiting: int(w >> 32), Engaged: d.engaged.Load()}
+	return Stats{Running: d.turns - int(uint32(w)), Long: d.long, Waiting: int(w >> 32), Engaged: d.engaged.Load()}
 }
 
 // Work tells that something else begins to keep a processor busy for long, such as

@@ -117,7 +117,7 @@ func TestLongCallsLeaveATurn(t *testing.T) {
 	for range 20 {
 		for range 10 {
 			require.True(t, short.Begin(nil), "a turn is free")
-			require.Equal(t, Stats{Turns: 2, Long: 1, Waiting: 1, Engaged: true}, d.Stats())
+			require.Equal(t, Stats{Running: 2, Long: 1, Waiting: 1, Engaged: true}, d.Stats())
 			short.End(10)
 		}
 		ran[running] += Quantum / 2
@@ -146,7 +146,7 @@ func TestSingleTurnIsGivenUp(t *testing.T) {
 	again := make(chan struct{})
 	go func() { loop.Again(); close(again) }()
 	require.True(t, <-began)
-	require.Equal(t, 1, d.Stats().Turns)
+	require.Equal(t, 1, d.Stats().Running)
 	short.End(10)
 	<-again
 	require.True(t, loop.Used(1000, 9*Quantum), "it rests now and then: requests must be able to arrive")
@@ -167,7 +167,7 @@ func TestEngages(t *testing.T) {
 	}
 	require.Equal(t, Stats{}, d.Stats())
 	require.False(t, many[0].Used(1000, Noticed))
-	require.Equal(t, Stats{Turns: 1, Engaged: true}, d.Stats())
+	require.Equal(t, Stats{Running: 1, Engaged: true}, d.Stats())
 	require.False(t, many[1].Used(1000, Noticed))
 	require.True(t, many[2].Used(1000, Noticed), "two are running")
 	many[3].Pause()
@@ -177,7 +177,7 @@ func TestEngages(t *testing.T) {
 	many[0].End(1000)
 	many[2].Again()
 	many[2].End(1000)
-	require.Equal(t, Stats{Turns: 1, Engaged: true}, d.Stats())
+	require.Equal(t, Stats{Running: 1, Engaged: true}, d.Stats())
 	many[1].End(1000)
 	for range 32 {
 		require.True(t, d.Stats().Engaged)
@@ -236,7 +236,7 @@ func TestRestsBesideWork(t *testing.T) {
 	require.True(t, c.Used(1, Short))
 	require.Equal(t, Stats{Engaged: true}, d.Stats())
 	c.Again()
-	require.Equal(t, Stats{Turns: 1, Long: 1, Engaged: true}, d.Stats())
+	require.Equal(t, Stats{Running: 1, Long: 1, Engaged: true}, d.Stats())
 	ends()
 	ends()
 	require.False(t, c.Used(1, 3*Quantum))
