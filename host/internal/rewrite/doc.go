@@ -7,6 +7,15 @@
 // With [Options.MergeData] and [Options.Entry], an instance takes less time and memory.
 // Neither changes what a guest computes or the fuel that it uses.
 //
+// # State
+//
+// The state of an instance between two calls is its memory, its mutable globals, the entries
+// of its tables, and which of its segments were dropped. A host can read and write a memory and, with
+// [Options.Movable], globals that are numbers, but neither tables nor segments. So if a
+// module has no instruction that changes those, the state of one instance can be put
+// into another: what runs then cannot tell. If it has one, or state of another kind, or
+// state that others can change, [Report.Fixed] says so and nothing is added for moving.
+//
 // # Fuel
 //
 // Fuel is the work that a guest has done, in units: adding two numbers is one. With

@@ -87,6 +87,13 @@ func TestNothingRefersToWhatIsAdded(t *testing.T) {
 			require.Error(t, err, "the module is not valid")
 			_, _, err = rewrite.Module(wasm, metered)
 			require.ErrorIs(t, err, wasmbin.ErrMalformed)
+			_, _, err = rewrite.Module(wasm, rewrite.Options{Meter: true, Movable: true})
+			require.ErrorIs(t, err, wasmbin.ErrMalformed)
+			out, _, err := rewrite.Module(wasm, movable) // which adds nothing that has a number
+			if err == nil {
+				_, err = newRuntime().CompileModule(ctx, out)
+			}
+			require.Error(t, err)
 		})
 	}
 }
@@ -115,17 +122,19 @@ func TestInvalidStaysInvalid(t *testing.T) {
 			wasm := single(f)
 			_, err := newRuntime().CompileModule(ctx, wasm)
 			require.Error(t, err, "the module is not valid")
-			out, _, err := rewrite.Module(wasm, metered)
-			if err == nil {
-				_, err = newRuntime().CompileModule(ctx, out)
+			for _, o := range []rewrite.Options{metered, movable, {Meter: true, Movable: true}} {
+				out, _, err := rewrite.Module(wasm, o)
+				if err == nil {
+					_, err = newRuntime().CompileModule(ctx, out)
+				}
+				require.Error(t, err)
 			}
-			require.Error(t, err)
 		})
 	}
 }
 
 func TestReservedNames(t *testing.T) {
-	for _, name := range []string{rewrite.FuelExport, rewrite.DepthExport, rewrite.ReservedPrefix + "x"} {
+	for _, name := range []string{rewrite.FuelExport, rewrite.DepthExport, rewrite.GlobalExport(0), rewrite.ReservedPrefix + "x"} {
 		wasm := (&building{functions: []fn{{}}, change: func(m *wasmbin.Module) {
 			wasmbin.SetItems(m, wasmbin.SectionExport, []wasmbin.Export{{Name: name}})
 		}}).wasm()

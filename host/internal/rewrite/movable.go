@@ -1,7 +1,9 @@
 package rewrite
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/waddle-sessions/waddle/host/internal/wasmbin"
 )
@@ -141,19 +143,55 @@ func (s *state) code(m *wasmbin.Module) error {
 	return err
 }
 
-// changesTables returns the first instruction in a function that changes a table or
-// drops a segment or depends on whether it was dropped, or 0.
+// fixing are the instructions that change a table, drop a segment, or depend on whether
+// it was dropped. table.set, which has another prefix, is not among them: it needs
+// reference types, which wasmbin cannot read and no guest may use.
+var fixing = []wasmbin.Opcode{wasmbin.OpMemoryInit, wasmbin.OpDataDrop, wasmbin.OpTableInit, wasmbin.OpElemDrop, wasmbin.OpTableCopy,
+	wasmbin.OpTableGrow, wasmbin.OpTableFill}
+
+// changesTables returns the first instruction in a function that is one of fixing, or 0.
 func changesTables(body wasmbin.Body) (wasmbin.Opcode, error) {
+	if !mayChangeTables(body) {
+		return 0, nil
+	}
 	w := wasmbin.NewWalker(wasmbin.NewReader(body, 0))
 	for n := w.Count("groups of locals"); n > 0 && w.Err == nil; n-- {
 		w.Locals()
 	}
 	for w.Begin(); w.Opcode(); {
-		switch w.Op {
-		case wasmbin.OpTableSet, wasmbin.OpTableInit, wasmbin.OpTableCopy, wasmbin.OpTableGrow, wasmbin.OpTableFill,
-			wasmbin.OpElemDrop, wasmbin.OpMemoryInit, wasmbin.OpDataDrop:
+		if slices.Contains(fixing, w.Op) {
 			return w.Op, nil
 		}
 	}
 	return 0, w.Err
+}
+
+// mayChangeTables reports whether the bytes of one of these instructions are anywhere in a function,
+// as they are in few. Walking over the code of a Go guest takes longer than all else
+// that is done here.
+func mayChangeTables(body wasmbin.Body) bool {
+	for rest := []byte(body); ; {
+		i := bytes.IndexByte(rest, prefix)
+		if i < 0 || i+1 == len(rest) {
+			return false
+		}
+		if rest = rest[i+1:]; begins[rest[0]&0x7f] {
+			return true
+		}
+	}
+}
+
+// prefix is the first byte of each of fixing. begins are the lower seven bits of the next
+// byte, which hold the whole number if it is written in as few bytes as it takes.
+var (
+	prefix byte
+	begins [0x80]bool
+)
+
+func init() {
+	for _, op := range fixing {
+		var number uint32
+		prefix, number = op.Prefix()
+		begins[number] = true
+	}
 }

@@ -215,9 +215,10 @@ func TestFixed(t *testing.T) {
 		"table.init":        {code(append(zeros, ops(wasmbin.OpTableInit, 0, 0)...)), "table.init"},
 		"table.copy":        {code(append(zeros, ops(wasmbin.OpTableCopy, 0, 0)...)), "table.copy"},
 		"elem.drop":         {code(ops(wasmbin.OpElemDrop, 0)), "elem.drop"},
-		"table.set":         {code(ops(wasmbin.OpTableSet, 0)), "changes a table"},
 		"table.grow":        {code(ops(wasmbin.OpTableGrow, 0)), "changes a table"},
 		"table.fill":        {code(ops(wasmbin.OpTableFill, 0)), "changes a table"},
+		"in many bytes":     {code(append(zeros, append([]byte{0xfc, 0x80 | 14, 0x80, 0}, 0, 0)...)), "table.copy"},
+		"after another":     {code(append(ops(i32, -4, drop, i32, 0, i32, 0, i32, 0, wasmbin.OpMemoryFill, 0), ops(wasmbin.OpElemDrop, 0)...)), "elem.drop"},
 		"in code unreached": {code(ops(ret, wasmbin.OpElemDrop, 0)), "elem.drop"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -248,6 +249,12 @@ func many(n int) (list []wasmbin.Global) {
 		list = append(list, number(wasmbin.I64, true, 0))
 	}
 	return list
+}
+
+// The one instruction that changes a table and has another prefix cannot be read yet: when
+// it can, it belongs to those that are looked for.
+func TestTablesAreNotSet(t *testing.T) {
+	require.Equal(t, wasmbin.LayoutUnread, wasmbin.OpTableSet.Layout())
 }
 
 // What does not change is no state: imported constants, constants of any type, tables that
