@@ -35,14 +35,16 @@ const (
 	partGuests   = "guests"
 	partFiles    = "files"
 	partCrowd    = "million"
+	partTenants  = "tenants"
 )
 
 // effort is how much is measured.
 type effort struct {
-	plan  plan
-	calls plan
-	files filesEffort
-	crowd crowd
+	plan    plan
+	calls   plan
+	files   filesEffort
+	crowd   crowd
+	tenants tenantEffort
 }
 
 var (
@@ -57,6 +59,8 @@ var (
 			crowd:    crowd{records: targetCrowd, slices: 2, span: 2 * time.Second},
 		},
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
+		tenants: tenantEffort{counts: []int{1000, targetTenants}, own: 1000, sessions: 10, requests: 100, awake: 256, traffic: 200_000,
+			plan: plan{rounds: 41, span: 16 * time.Millisecond}},
 	}
 	effortQuick = effort{
 		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
@@ -69,6 +73,8 @@ var (
 			crowd:    crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
 		},
 		crowd: crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
+		tenants: tenantEffort{counts: []int{100}, own: 100, sessions: 10, requests: 20, awake: 16, traffic: 5000,
+			plan: plan{rounds: 11, span: 5 * time.Millisecond}},
 	}
 )
 
@@ -78,8 +84,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million (default all)")
-	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the part guests")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants (default all)")
+	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the parts guests and tenants")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
 	turns := flags.Int("turns", 5, "how often each state is measured for -against")
@@ -184,20 +190,27 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		}
 		t.crowd(r.Crowd)
 	}
+	if parts[partTenants] {
+		var err error
+		if r.Tenants, err = runTenants(ctx, where.guests, e.tenants); err != nil {
+			return nil, err
+		}
+		t.tenants(r.Tenants)
+	}
 	r.Targets = judge(r, storeCalls)
 	t.targets(r.Targets)
 	return r, nil
 }
 
 func chooseParts(only string) (map[string]bool, error) {
-	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true}
+	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true, partTenants: true}
 	if only == "" {
 		return parts, nil
 	}
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files or million", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million or tenants", only, name)
 		}
 		chosen[name] = true
 	}

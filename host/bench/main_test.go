@@ -18,10 +18,11 @@ import (
 // file.
 func TestMeasureAll(t *testing.T) {
 	tiny := effort{
-		plan:  plan{rounds: 3, span: 500 * time.Microsecond},
-		calls: plan{rounds: 3, span: 500 * time.Microsecond},
-		files: tinyFiles,
-		crowd: crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
+		plan:    plan{rounds: 3, span: 500 * time.Microsecond},
+		calls:   plan{rounds: 3, span: 500 * time.Microsecond},
+		files:   tinyFiles,
+		crowd:   crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
+		tenants: tinyTenants,
 	}
 	parts, err := chooseParts("")
 	require.NoError(t, err)
@@ -89,6 +90,9 @@ func TestMeasureAll(t *testing.T) {
 		require.Contains(t, out.String(), "sessions of 300 bytes in files: "+c.Engine)
 	}
 	require.Len(t, read.Crowd, 2)
+	require.Equal(t, made.Tenants, read.Tenants)
+	require.NotEmpty(t, read.Tenants.Fleets)
+	require.Contains(t, out.String(), tenantGo)
 	require.NotEmpty(t, read.Targets)
 	for _, v := range read.Targets {
 		require.Contains(t, out.String(), v.Target)
@@ -100,7 +104,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files or million`},
+		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million or tenants`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

@@ -74,6 +74,9 @@ func judge(r *report, storeCalls int) []verdict {
 	if r.Files != nil {
 		judgeFiles(r.Files, r.Machine.Cores, add)
 	}
+	if r.Tenants != nil {
+		judgeTenants(r.Tenants, add)
+	}
 	for _, c := range r.Crowd {
 		if c.Store != nameWasm || c.Records < targetCrowd {
 			continue

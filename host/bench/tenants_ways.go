@@ -1,0 +1,21 @@
+package main
+
+import "github.com/waddle-sessions/waddle/host/plugin"
+
+// tenantWay is how a tenant's guest runs.
+type tenantWay string
+
+const (
+	wayOwn    tenantWay = "an instance each"
+	wayShared tenantWay = "shared executors"
+)
+
+// tenantWays are measured, the one that takes less first.
+var tenantWays = []tenantWay{wayOwn}
+
+// host is for tenants of which so many may be awake.
+func (w tenantWay) host(awake int) plugin.HostConfig {
+	return plugin.HostConfig{AddressSpace: -1, Mappings: -1, Memory: -1}
+}
+
+func (w tenantWay) plugin(config *plugin.Config) {}
