@@ -52,6 +52,12 @@ func (e *events) kinds(name string) (list []tenant.EventKind) {
 	return list
 }
 
+func (e *events) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = nil
+}
+
 var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // newHost makes a host that is closed with the test.

@@ -56,7 +56,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 	host := plugin.NewHost(plugin.HostConfig{})
 	defer host.Close(ctx)
-	h, _ := newHost(t, tenant.HostConfig{Plugins: host, Dir: t.TempDir()})
+	h, told := newHost(t, tenant.HostConfig{Plugins: host, Dir: t.TempDir()})
 	// The modules stay compiled as long as these have them.
 	guests := [][]byte{guest(t, "c"), guest(t, "rust")}
 	for i, wasm := range guests {
@@ -103,6 +103,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	settled := func() holdings {
 		require.Eventually(t, func() bool { return h.Stats().Modules == 2 }, minute, tick)
 		time.Sleep(50 * time.Millisecond)
+		told.forget()
 		return holdingsNow(t)
 	}
 	work(min(cycles/2, 3000))
