@@ -51,8 +51,8 @@ type HostConfig struct {
 	// be woken with its records never sleeps.
 	SleepAfter time.Duration
 
-	// Compiling is how many modules are compiled at a time. 0 means half of the
-	// processors that Go uses, and at least one.
+	// Compiling is how many modules are compiled at a time, in the background, by a
+	// plugins' host that this one makes. See [plugin.HostConfig].
 	Compiling int
 
 	// MaxTenants bounds the number of tenants; one more is [ErrTooMany]. 0 means as
@@ -144,11 +144,8 @@ func NewHost(config HostConfig) (*Host, error) {
 	}
 	config.SleepAfter = max(cmp.Or(config.SleepAfter, defaultSleepAfter), 0)
 	config.Grace = cmp.Or(config.Grace, defaultGrace)
-	if config.Compiling <= 0 {
-		config.Compiling = max(runtime.GOMAXPROCS(0)/2, 1)
-	}
 	if h.plugins == nil {
-		h.plugins, h.own = plugin.NewHost(plugin.HostConfig{}), true
+		h.plugins, h.own = plugin.NewHost(plugin.HostConfig{Compiling: config.Compiling}), true
 	}
 	if h.most = config.MaxTenants; h.most == 0 {
 		h.most = -1
@@ -157,7 +154,7 @@ func NewHost(config HostConfig) (*Host, error) {
 		}
 	}
 	h.config = config
-	h.modules = newModules(h.plugins, config.Compiling)
+	h.modules = newModules(h.plugins)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.begin(h.watch)
 	return h, nil

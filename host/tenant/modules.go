@@ -9,11 +9,9 @@ import (
 )
 
 // modules are the compiled modules of a host. Equal bytes are compiled once, however many
-// tenants have them, and released with the last of them. A few are compiled at a time, in
-// the background: who waits for one waits for nobody else's beyond that.
+// tenants have them, and released with the last of them.
 type modules struct {
-	host  *plugin.Host
-	turns chan struct{} // one for each that may be compiled at a time
+	host *plugin.Host
 
 	mu  sync.Mutex
 	all map[moduleKey]*module
@@ -39,8 +37,8 @@ type module struct {
 	stop  context.CancelFunc
 }
 
-func newModules(host *plugin.Host, atOnce int) *modules {
-	return &modules{host: host, turns: make(chan struct{}, atOnce), all: make(map[moduleKey]*module)}
+func newModules(host *plugin.Host) *modules {
+	return &modules{host: host, all: make(map[moduleKey]*module)}
 }
 
 // acquire returns the module of some bytes, compiled. The caller releases it.
@@ -72,13 +70,6 @@ func (ms *modules) acquire(ctx context.Context, p *plan, config plugin.Config) (
 
 func (m *module) compile(ctx context.Context, wasm []byte, config plugin.Config) {
 	defer close(m.ready)
-	select {
-	case m.owner.turns <- struct{}{}:
-		defer func() { <-m.owner.turns }()
-	case <-ctx.Done():
-		m.err = ctx.Err()
-		return
-	}
 	m.compiled, m.err = m.owner.host.Compile(ctx, wasm, config)
 }
 

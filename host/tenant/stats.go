@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,9 +27,11 @@ type Stats struct {
 
 	Fuel      uint64 // that the plugin's calls have used
 	Throttled uint64 // operations beyond the rate of fuel
-	Restarts  uint64 // of the plugin's instances, because they failed or slept
-	Memory    int64  // bytes that its instances take now
-	Records   int64  // as the guest tells, -1 if it does not
+	// Limits counts how often each limit was exceeded. What was never exceeded is not in it.
+	Limits   map[plugin.Limit]uint64
+	Restarts uint64 // of the plugin's instances, because they failed or slept
+	Memory   int64  // bytes that its instances take now
+	Records  int64  // as the guest tells, -1 if it does not
 
 	Deployed     time.Time     // last
 	Deploys      uint64        // that succeeded and changed something
@@ -45,7 +48,7 @@ type Stats struct {
 func (t *Tenant) Stats() Stats {
 	e := t.store.now.Load()
 	s := Stats{Name: t.name, State: StateServing, Requests: t.served.Load(), Running: t.requests.inside(),
-		Calls: make(map[string]uint64), Errors: make(map[string]uint64), Latency: t.store.counts.took.read(), Records: -1}
+		Calls: make(map[string]uint64), Errors: make(map[string]uint64), Latency: t.store.counts.took.read(), Limits: make(map[plugin.Limit]uint64), Records: -1}
 	for i, name := range opNames {
 		s.Calls[name] = t.store.counts.calls[i].Load()
 	}
@@ -60,6 +63,7 @@ func (t *Tenant) Stats() Stats {
 	s.Deployed, s.Deploys, s.Failures, s.LastFailure = r.deployed, r.deploys, r.failures, r.failure
 	s.Replacements, s.LastPause = r.replacements, r.pause
 	s.Fuel, s.Throttled, s.Restarts = r.before.Fuel, r.before.Throttled, r.before.Restarts
+	maps.Copy(s.Limits, r.limits)
 	if e.down != nil {
 		s.State, s.Reason = StateDown, e.down.Error()
 		return s
@@ -69,6 +73,9 @@ func (t *Tenant) Stats() Stats {
 	s.Throttled += s.Plugin.Throttled
 	s.Restarts += s.Plugin.Restarts
 	s.Memory = s.Plugin.Memory
+	for limit, n := range s.Plugin.Limits {
+		s.Limits[limit] += n
+	}
 	if s.Plugin.Counts.Told {
 		s.Records = s.Plugin.Counts.Records
 	}
@@ -95,6 +102,14 @@ func (t *Tenant) account(p *plugin.Plugin) {
 	sum.Fuel += ended.Fuel
 	sum.Throttled += ended.Throttled
 	sum.Restarts += ended.Restarts
+	limits := maps.Clone(t.record.limits) // others may read it
+	if limits == nil {
+		limits = make(map[plugin.Limit]uint64)
+	}
+	for limit, n := range ended.Limits {
+		limits[limit] += n
+	}
+	t.record.limits = limits
 }
 
 // paused notes a replacement of the plugin, and how long operations waited for it.

@@ -39,6 +39,7 @@ type record struct {
 	pause        time.Duration // in which writes waited for the last replacement
 	replacements uint64        // of the plugin
 	before       plugin.Stats  // sums of plugins that ended
+	limits       map[plugin.Limit]uint64
 }
 
 // Name returns the tenant's name.
