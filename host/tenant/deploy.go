@@ -76,9 +76,7 @@ func (h *Host) deploy(ctx context.Context, m Manifest) (*Tenant, *DeployError) {
 }
 
 // grounds are what manifests are resolved on.
-func (h *Host) grounds() grounds {
-	return grounds{dir: h.config.Dir, trustedKeys: h.config.TrustedKeys, keyring: h.config.Keyring, limits: h.config.Limits, mountRoots: h.config.MountRoots}
-}
+func (h *Host) grounds() grounds { return h.config.grounds() }
 
 // configOf returns the config of a plan's plugin, with what is the same for all tenants.
 func (h *Host) configOf(p *plan) plugin.Config {
