@@ -123,6 +123,9 @@ type Host struct {
 
 // NewHost makes a host without tenants. Close it when it is no longer needed.
 func NewHost(config HostConfig) (*Host, error) {
+	if err := config.Limits.checkHost(); err != nil {
+		return nil, err
+	}
 	h := &Host{plugins: config.Plugins, claims: make(map[string]string), names: make(map[string][]string),
 		pending: make(map[string]*pending), failed: make(map[string]Failure), ended: make(chan struct{})}
 	if config.Logger == nil {

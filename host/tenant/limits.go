@@ -2,8 +2,11 @@ package tenant
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -34,6 +37,11 @@ type Limits struct {
 	Key   Bytes `json:"key,omitempty"`
 	Value Bytes `json:"value,omitempty"`
 
+	// LogLines and LogBytes bound what the plugin writes to the log in a second. See
+	// [plugin.Config.LogLines].
+	LogLines int   `json:"log_lines,omitempty"`
+	LogBytes Bytes `json:"log_bytes,omitempty"`
+
 	// Module bounds the size of the plugin's module.
 	Module Bytes `json:"module,omitempty"`
 
@@ -51,6 +59,13 @@ func DefaultLimits() Limits {
 		Call:      Duration(time.Second),
 		Fuel:      plugin.DefaultFuel,
 		FuelRate:  plugin.DefaultFuelRate,
+		Calls:     1,
+		Queue:     64,
+		Wait:      Duration(time.Second),
+		Key:       abi.MaxKey,
+		Value:     1 << 20,
+		LogLines:  plugin.DefaultLogLines,
+		LogBytes:  plugin.DefaultLogBytes,
 		Module:    Bytes(plugin.StrictLimits().Module),
 		Files:     65536,
 		FileBytes: 256 << 20,
@@ -70,6 +85,8 @@ func (l Limits) withDefaults() Limits {
 		Wait:      cmp.Or(l.Wait, d.Wait),
 		Key:       cmp.Or(l.Key, d.Key),
 		Value:     cmp.Or(l.Value, d.Value),
+		LogLines:  cmp.Or(l.LogLines, d.LogLines),
+		LogBytes:  cmp.Or(l.LogBytes, d.LogBytes),
 		Module:    cmp.Or(l.Module, d.Module),
 		Files:     cmp.Or(l.Files, d.Files),
 		FileBytes: cmp.Or(l.FileBytes, d.FileBytes),
@@ -88,6 +105,8 @@ func (l Limits) under(host Limits) Limits {
 		Wait:      lower(l.Wait, host.Wait),
 		Key:       lower(l.Key, host.Key),
 		Value:     lower(l.Value, host.Value),
+		LogLines:  lower(l.LogLines, host.LogLines),
+		LogBytes:  lower(l.LogBytes, host.LogBytes),
 		Module:    lower(l.Module, host.Module),
 		Files:     lower(l.Files, host.Files),
 		FileBytes: lower(l.FileBytes, host.FileBytes),
@@ -107,17 +126,42 @@ func (l Limits) apply(c *plugin.Config) {
 	c.MemoryLimit = int64(l.Memory)
 	c.Deadline = time.Duration(l.Call)
 	c.Fuel, c.FuelRate = l.Fuel, l.FuelRate
+	c.MaxKey, c.MaxValue = int(min(l.Key, abi.MaxKey)), int(min(l.Value, abi.MaxValue))
+	c.LogLines, c.LogBytes = l.LogLines, int(l.LogBytes)
 	c.Limits = plugin.StrictLimits()
 	c.Limits.Module = int64(l.Module)
 }
 
+// The least that MaxKey and MaxValue of [plugin.Config] may be.
+const (
+	leastKey   = 64
+	leastValue = 4096
+)
+
+// checkHost returns what is wrong with a host's limits.
+func (l Limits) checkHost() error {
+	f := newFaults()
+	l.check(f)
+	if len(f.all) == 0 {
+		return nil
+	}
+	return fmt.Errorf("tenant: HostConfig.Limits: %w", errors.Join(f.all...))
+}
+
 func (l Limits) check(f *faults) {
+	if l.Key > 0 && l.Key < leastKey {
+		f.add("$.limits.key", "is %v: must be at least %d", l.Key, leastKey)
+	}
+	if l.Value > 0 && l.Value < leastValue {
+		f.add("$.limits.value", "is %v: must be at least %d", l.Value, leastValue)
+	}
 	for _, limit := range []struct {
 		name  string
 		value int64
 	}{
 		{"memory", int64(l.Memory)}, {"call", int64(l.Call)}, {"fuel", l.Fuel}, {"fuel_rate", l.FuelRate},
 		{"calls", int64(l.Calls)}, {"queue", int64(l.Queue)}, {"wait", int64(l.Wait)}, {"key", int64(l.Key)}, {"value", int64(l.Value)},
+		{"log_lines", int64(l.LogLines)}, {"log_bytes", int64(l.LogBytes)},
 		{"module", int64(l.Module)}, {"files", int64(l.Files)}, {"file_bytes", int64(l.FileBytes)},
 	} {
 		if limit.value < 0 {
