@@ -1,6 +1,7 @@
 // Command waddle works with sessions whose storage is a WebAssembly plugin.
 //
 //	waddle run [FILE.wasm]      serve the playground
+//	waddle host DIR             serve the tenants whose manifests lie in a directory
 //	waddle inspect FILE.wasm    show what a module is and what it may do
 //	waddle test FILE.wasm       run the conformance suite on a module
 //	waddle bench FILE.wasm      compare a module's speed with a bundled engine's

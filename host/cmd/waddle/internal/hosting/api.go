@@ -45,7 +45,7 @@ func (a *Admin) api() http.Handler {
 		answer(w, a.end(r.Context(), r.PathValue("name"), r.PathValue("handle")))
 	})
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.Method+" "+r.URL.Path)+"; README.md of host/cmd/waddle lists what there is")
+		writeError(w, http.StatusNotFound, "there is nothing at "+strconv.Quote(r.Method+" "+r.URL.Path)+"; 'waddle help host' lists what there is")
 	})
 	return mux
 }
