@@ -3,16 +3,16 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 )
 
 // compiling bounds how many modules a host compiles at once. Each keeps one core busy and
-// takes up to Limits.CompileMemory. A module that compiles quickly has a place that no other
-// gets, so that it waits for none that takes long.
+// takes up to Limits.CompileMemory, and nothing interrupts wazero's compiler. So a core is
+// left to those who serve. If there are more cores, a module that compiles quickly has a
+// place that no other gets; if not, it waits for what runs, and not for what waits.
 type compiling struct {
 	most    int           // less than 0 for no bound
-	long    chan struct{} // held by modules that are not quick
+	long    chan struct{} // held by modules that are not quick, before they wait for a place
 	places  chan struct{} // held by all
 	running atomic.Int64
 }
@@ -20,14 +20,13 @@ type compiling struct {
 // quickCost is up to which estimate a module is quick: two seconds of a core.
 const quickCost = 50_000_000
 
-func newCompiling(most int) *compiling {
+func newCompiling(most, cores int) *compiling {
 	if most == 0 {
-		// At least half of the cores are left to those who serve.
-		most = max(1, runtime.GOMAXPROCS(0)/2)
+		most = max(1, cores/2)
 	}
 	c := &compiling{most: most}
 	if most > 0 {
-		c.long, c.places = make(chan struct{}, most), make(chan struct{}, most+1)
+		c.long, c.places = make(chan struct{}, most), make(chan struct{}, max(most, min(most+1, cores-1)))
 	}
 	return c
 }

@@ -39,10 +39,11 @@ type HostConfig struct {
 	Handles int
 
 	// Compiling is how many modules are compiled at once, each by one core. Others wait, as
-	// long as their contexts last. One more is compiled beside them if that takes no more
-	// than about two seconds. Code from a directory waits for nobody. 0 means half of
-	// GOMAXPROCS, and at least 1.
+	// long as their contexts last. If that leaves two cores, one more is compiled beside
+	// them that takes no more than about two seconds. Code from a directory waits for nobody. 0
+	// means half of GOMAXPROCS, and at least 1.
 	Compiling int
+
 	// Parallel is how many calls of guests run at once. Beyond it, calls wait, and the plugin
 	// that has used the least fuel runs next. Calls that run for longer than a quarter of a
 	// millisecond take turns of a millisecond on all but one of these places, and the last
@@ -76,8 +77,8 @@ func NewHost(config HostConfig) *Host {
 	return newHost(config, "/", bestRuntime)
 }
 
-func newHost(config HostConfig, root string, runtime func() runtimeKind) *Host {
-	return &Host{runtime: sync.OnceValue(runtime), budgets: config.budgets(root), queue: newCompiling(config.Compiling),
+func newHost(config HostConfig, root string, kind func() runtimeKind) *Host {
+	return &Host{runtime: sync.OnceValue(kind), budgets: config.budgets(root), queue: newCompiling(config.Compiling, runtime.GOMAXPROCS(0)),
 		schedule: newScheduler(), turns: newDispatcher(config.Parallel),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -343,9 +344,10 @@ func TestLimitsOfModules(t *testing.T) {
 }
 
 // A host compiles as many modules at once as it may. A caller who waits for a place leaves when
-// its context ends. A quick module does not wait for slow ones, and what is compiled already
-// waits for nobody.
+// its context ends. A quick module does not wait for slow ones if there are cores enough, and
+// what is compiled already waits for nobody.
 func TestLimitOfCompiling(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	h := hosted(t, plugin.HostConfig{Compiling: 2})
 	neighbour := serving(t, h)
 	const slow, quick = 1 << 40, 1
@@ -392,6 +394,28 @@ func TestLimitOfCompiling(t *testing.T) {
 	leave[1]()
 	require.Zero(t, h.Stats().Compiling.Used)
 
+	// On two cores one is left to those who serve. The quick module waits for the slow one that
+	// runs, and not for those that wait.
+	runtime.GOMAXPROCS(2)
+	two := hosted(t, plugin.HostConfig{})
+	end, err := two.CompileSomething(ctx, slow)
+	require.NoError(t, err)
+	order := make(chan int64)
+	for i, cost := range []int64{slow, slow, quick} {
+		go func() {
+			leave, err := two.CompileSomething(ctx, cost)
+			require.NoError(t, err)
+			order <- cost
+			leave()
+		}()
+		require.Eventually(t, func() bool { return two.Stats().Compiling.Used == int64(i+2) }, time.Minute, time.Millisecond)
+	}
+	time.Sleep(10 * time.Millisecond) // until they wait where they should
+	end()
+	require.EqualValues(t, quick, <-order)
+	<-order
+	<-order
+
 	unbounded := hosted(t, plugin.HostConfig{Compiling: -1})
 	for range 10 {
 		l, err := unbounded.CompileSomething(ctx, slow)
@@ -414,6 +438,6 @@ func TestEveryLimitIsTried(t *testing.T) {
 	require.NoError(t, err)
 	for _, l := range plugin.AllLimits() {
 		require.True(t, tried[l], "%s has no row", l)
-		require.Regexp(t, regexp.MustCompile("(?m)^  ?\\| `"+string(l)+"` \\|[^|]+\\|[^|]+\\|[^|]+\\|"), string(readme))
+		require.Regexp(t, regexp.MustCompile("(?m)^\\| `"+string(l)+"` \\|[^|]+\\|[^|]+\\|[^|]+\\|"), string(readme))
 	}
 }
