@@ -49,6 +49,18 @@ func figures() *report {
 		},
 		Empty: emptyCall{Unmetered: 50, Metered: 60},
 	}}
+	fleet := func(guest string, way tenantWay, tenants int) fleetResult {
+		return fleetResult{Guest: guest, Way: string(way), Tenants: tenants,
+			Asleep: &fleetMemory{processMemory: processMemory{Resident: targetAsleep - 1e6, Tables: 1e6}},
+			First:  fleetMemory{processMemory: processMemory{Resident: targetFirst - 1e6, Tables: 1e6}},
+			Wake:   &quantiles{ProcessorP50: float64(targetWakeP50), ProcessorP99: float64(targetWakeP99), P99: 1e12}}
+	}
+	r.Tenants = &tenantsResult{
+		Fleets: []fleetResult{fleet(tenantGo, wayShared, targetTenants), fleet(tenantC, wayShared, targetTenants)},
+		Rows: []row{{Subject: tenantSubject(tenantGo, wayShared), Operation: opTurns, Cores: 1,
+			Ratios: map[string]float64{tenantSubject(tenantGo, wayOwn): 1.2}}},
+		Switching: map[string]float64{tenantGo: float64(targetSwitch)},
+	}
 	r.Crowd = []crowdResult{{Store: nameWasm, Records: targetCrowd, Overhead: 64, Mixed: latency{Max: targetWorst - 1}}}
 	return r
 }
@@ -87,6 +99,12 @@ func TestJudge(t *testing.T) {
 				clear(r.Files.Records[i].Ratios)
 			}
 		}, 0, nil},
+		{"tenants asleep", func(r *report) { r.Tenants.Fleets[0].Asleep.Tables++ }, 0, []string{"10000 tenants of the bundled memory engine, in Go: asleep"}},
+		{"tenants awake", func(r *report) { r.Tenants.Fleets[0].First.Tables++ }, 0, []string{"10000 tenants of the bundled memory engine, in Go: after a request"}},
+		{"waking", func(r *report) { r.Tenants.Fleets[1].Wake.ProcessorP50++ }, 0, []string{"a request to one of 10000 tenants that sleep, the guest in C"}},
+		{"waking slowly at times", func(r *report) { r.Tenants.Fleets[1].Wake.ProcessorP99++ }, 0, []string{"a request to one of 10000 tenants that sleep, the guest in C"}},
+		{"switching", func(r *report) { r.Tenants.Switching[tenantGo]++ }, 0, []string{"a switch to another tenant"}},
+		{"tenants that are awake", func(r *report) { r.Tenants.Rows[0].Ratios[tenantSubject(tenantGo, wayOwn)] = 1.21 }, 0, []string{"a request to one of 16 tenants in turn within 1.2"}},
 		{"four cores", func(r *report) {
 			r.Machine.Cores = 4
 			r.Files = nil
@@ -112,5 +130,6 @@ func TestJudge(t *testing.T) {
 	few := figures()
 	few.Requests, few.Files.Records, few.Crowd[0].Records = nil, nil, targetCrowd-1
 	few.Files.Crowds[0].Records, few.Guests = targetCrowd-1, nil
+	few.Tenants.Fleets[0].Tenants, few.Tenants.Fleets[1].Tenants, few.Tenants.Rows, few.Tenants.Switching = 100, 100, nil, nil
 	require.Empty(t, judge(few, 0), "a target for a million is not judged by fewer")
 }
