@@ -18,6 +18,8 @@ type node struct {
 	value any // string, json.Number, bool, nil, []*node or object
 	path  string
 	line  int
+
+	begin, end int // in the text
 }
 
 type object struct {
@@ -94,7 +96,8 @@ func (r *reader) value(path string, depth int) (*node, error) {
 
 // begun reads the rest of a value whose first token has been read.
 func (r *reader) begun(token json.Token, raw []byte, path string, depth int) (*node, error) {
-	n := &node{value: token, path: path, line: r.line}
+	end := int(r.tokens.InputOffset())
+	n := &node{value: token, path: path, line: r.line, begin: end - len(bytes.TrimLeft(raw, " \t\r\n,:")), end: end}
 	r.faults.lines[path] = r.line
 	if r.count++; r.count > maxValues {
 		r.faults.add(path, "is value %d of the manifest: must be at most %d values in all", r.count, maxValues)
@@ -128,8 +131,7 @@ func (r *reader) array(n *node, depth int) error {
 		items = append(items, item)
 	}
 	n.value = items
-	_, _, err := r.next(n.path)
-	return err
+	return r.closed(n)
 }
 
 func (r *reader) object(n *node, depth int) error {
@@ -159,7 +161,13 @@ func (r *reader) object(n *node, depth int) error {
 		o.values[name] = value
 	}
 	n.value = o
+	return r.closed(n)
+}
+
+// closed reads the end of a list or an object.
+func (r *reader) closed(n *node) error {
 	_, _, err := r.next(n.path)
+	n.end = int(r.tokens.InputOffset())
 	return err
 }
 
