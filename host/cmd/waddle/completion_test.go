@@ -97,6 +97,7 @@ func TestCompletionInBash(t *testing.T) {
 		{"verbs of help", []string{"help", "r"}, nil, []string{"run"}},
 		{"languages", []string{"new", ""}, []string{"assemblyscript", "c", "go", "rust", "zig"}, nil},
 		{"directory of a project", []string{"new", "c", ""}, []string{"dune"}, nil},
+		{"actions on manifests", []string{"manifest", ""}, []string{"check", "sum", "sign", "schema"}, nil},
 		{"shells", []string{"completion", ""}, []string{"bash", "zsh", "fish", "powershell"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
