@@ -111,12 +111,16 @@ func (m *mover) now() store.Millis {
 	return max(m.clock(), m.recorder.latest)
 }
 
-// copyAll copies everything while writes go on, and then what was written meanwhile,
-// until little is left.
+// copyAll copies everything while writes go on, and then what was written meanwhile.
 func (m *mover) copyAll(ctx context.Context) error {
 	if err := m.whole(ctx); err != nil {
 		return err
 	}
+	return m.followUp(ctx)
+}
+
+// followUp copies what was written since, until little is left.
+func (m *mover) followUp(ctx context.Context) error {
 	for range mostRounds {
 		written, _ := m.recorder.take()
 		if err := m.some(ctx, written); err != nil {

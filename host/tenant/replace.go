@@ -128,6 +128,11 @@ func (h *Host) switchTo(ctx context.Context, t *Tenant, old, fresh *edition, cop
 		if err := fresh.room.prepare(); err != nil {
 			return err
 		}
+		if copies {
+			if err := mover.followUp(ctx); err != nil {
+				return fmt.Errorf("%w: %w", ErrMove, err)
+			}
+		}
 	}
 	began := time.Now()
 	err := pausing(ctx, t, old, func(ctx context.Context) error {
