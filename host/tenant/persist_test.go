@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -260,4 +261,55 @@ func TestProcessEnds(t *testing.T) {
 		require.NoError(t, process.Process.Signal(syscall.SIGKILL))
 		_ = process.Wait()
 	}
+}
+
+// If neither the new plugin nor the old one opens any more, requests get 503 until one does:
+// by itself, or by the next deploy.
+func TestDown(t *testing.T) {
+	var broken atomic.Bool
+	h, told := newHost(t, tenant.HostConfig{Dir: t.TempDir()}.Tuned(func(c *plugin.Config) {
+		if broken.Load() {
+			c.Deadline = -1
+		}
+	}))
+	web := serve(t, h, nil, counter())
+	m := named("alice")
+	m.Plugin.Bundled, m.Persist = "keyfolder", true
+	made := deploy(t, h, m)
+	v := web.visitor()
+	v.ok(t, "alice.localhost", "/", "alice 1")
+	for i, again := range []func(){
+		func() {
+			require.Eventually(t, func() bool { return made.Stats().State != tenant.StateDown }, minute, tick)
+		},
+		func() { deploy(t, h, m) },
+	} {
+		broken.Store(true)
+		told.forget()
+		other := m
+		other.Limits.Fuel = plugin.DefaultFuel - 1
+		_, err := h.Deploy(ctx, other)
+		var failed *tenant.DeployError
+		require.ErrorAs(t, err, &failed)
+		require.False(t, failed.Serving)
+		require.Contains(t, told.kinds("alice"), tenant.EventDown)
+		status, _, _, err := v.get("alice.localhost", "/")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusServiceUnavailable, status)
+		require.Equal(t, tenant.StateDown, made.Stats().State)
+		require.Contains(t, made.Stats().Reason, "Deadline")
+		require.Equal(t, 1, h.Stats().States[tenant.StateDown])
+		broken.Store(false)
+		again()
+		require.Contains(t, told.kinds("alice"), tenant.EventUp)
+		v.ok(t, "alice.localhost", "/", fmt.Sprintf("alice %d", i+2))
+	}
+	// One that is down is removed like any other.
+	broken.Store(true)
+	m.Limits.Fuel = plugin.DefaultFuel - 2
+	_, err := h.Deploy(ctx, m)
+	require.Error(t, err)
+	require.NoError(t, h.Remove(ctx, "alice"))
+	require.Eventually(t, func() bool { return h.Stats().Modules == 0 }, minute, tick)
+	require.Zero(t, h.Stats().Plugins.Plugins)
 }
