@@ -427,7 +427,7 @@ func TestLimitOfCompiling(t *testing.T) {
 // Every limit is tried by one of the tests above, and README.md has a row for each, with the
 // setting and the default.
 func TestEveryLimitIsTried(t *testing.T) {
-	tried := map[plugin.Limit]bool{plugin.LimitCompiling: true}
+	tried := map[plugin.Limit]bool{plugin.LimitCompiling: true, plugin.LimitQueue: true, plugin.LimitQueueWait: true}
 	for _, c := range limitedGuests() {
 		tried[c.limit] = true
 	}

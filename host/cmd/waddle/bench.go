@@ -198,6 +198,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	if err != nil {
 		return err
 	}
+	defer limitsFrom(plugin.DefaultHost(), env.stderr)()
 	log := guestLogger(env, flags.verbose, slog.LevelWarn)
 	base := flags.configOf(engines.IsBundled(m.name))
 	base.Logger = log

@@ -146,6 +146,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return cannotListen(addr, err)
 	}
+	defer limitsFrom(plugin.DefaultHost(), env.stderr)()
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
 	opened := afterAWhile(env.stderr, "waddle: starting "+kept.Storage+"; the first start compiles it, later ones use a cache")

@@ -153,6 +153,8 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		return err
 	}
 	defer os.RemoveAll(dir)
+	// Checks try keys and values of all sizes.
+	defer limitsFrom(plugin.DefaultHost(), env.stderr, plugin.LimitKey, plugin.LimitValue)()
 	line := newProgress(env, flags.verbose)
 	options := plugintest.Options{
 		Options: storetest.Options{

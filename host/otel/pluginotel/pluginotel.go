@@ -18,6 +18,9 @@
 //     instances have taken
 //   - waddle.plugin.memory.limit, up-down counter of By: linear memory that they
 //     may take
+//   - waddle.plugin.limits, counter of {time}: how often each limit was exceeded, by
+//     waddle.plugin.limit, a word of [plugin.Limit]. A limit that was never exceeded is
+//     missing
 //   - waddle.plugin.restarts, counter of {restart}: instances that replaced a
 //     failed or recycled one
 //   - waddle.plugin.shards, up-down counter of {shard}: shards by
@@ -65,6 +68,7 @@ const (
 	stateKey     = attribute.Key("waddle.plugin.shard.state")
 	operationKey = attribute.Key("waddle.plugin.operation")
 	outcomeKey   = attribute.Key("waddle.plugin.outcome")
+	limitKey     = attribute.Key("waddle.plugin.limit")
 )
 
 // Source is what Observe observes: a [plugin.Plugin] or a substitute.
@@ -89,7 +93,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	meter := config.Meter(scope)
 	o := &observer{source: p}
 
-	var errs [11]error
+	var errs [12]error
 	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances have taken."))
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
@@ -112,6 +116,8 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		metric.WithDescription("Fuel that calls into the plugin used."))
 	o.throttled, errs[10] = meter.Int64ObservableCounter("waddle.plugin.throttled", metric.WithUnit("{call}"),
 		metric.WithDescription("Operations refused because the plugin had used its fuel faster than it may."))
+	o.limits, errs[11] = meter.Int64ObservableCounter("waddle.plugin.limits", metric.WithUnit("{time}"),
+		metric.WithDescription("How often the plugin exceeded a limit."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -126,8 +132,11 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		return attributes(config, operationKey.String(name), outcomeKey.String(outcome))
 	}
 	o.any = func(name string) metric.MeasurementOption { return attributes(config, operationKey.String(name)) }
+	o.exceeded = func(limit plugin.Limit) metric.MeasurementOption {
+		return attributes(config, limitKey.String(string(limit)))
+	}
 	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls,
-		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled)
+		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled, o.limits)
 }
 
 type observer struct {
@@ -139,11 +148,13 @@ type observer struct {
 	records, size          metric.Int64ObservableUpDownCounter
 	evictions, expirations metric.Int64ObservableCounter
 	fuel, throttled        metric.Int64ObservableCounter
+	limits                 metric.Int64ObservableCounter
 
 	whole     metric.MeasurementOption
 	states    map[plugin.State]metric.MeasurementOption
 	operation func(name, outcome string) metric.MeasurementOption
 	any       func(name string) metric.MeasurementOption // of any outcome
+	exceeded  func(limit plugin.Limit) metric.MeasurementOption
 }
 
 func (o *observer) observe(_ context.Context, to metric.Observer) error {
@@ -169,6 +180,9 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	// missing one.
 	for state, with := range o.states {
 		to.ObserveInt64(o.shards, count[state], with)
+	}
+	for limit, n := range stats.Limits {
+		to.ObserveInt64(o.limits, int64(n), o.exceeded(limit))
 	}
 	metered := stats.Fuel > 0
 	if metered {

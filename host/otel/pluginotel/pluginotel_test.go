@@ -69,6 +69,7 @@ func open(t *testing.T, name string, clock *sessiontest.Clock) *plugin.Plugin {
 const (
 	works    = 0
 	traps    = 1
+	recurs   = 3
 	notFound = 1001
 	invalid  = 1002
 	conflict = 1006
@@ -254,6 +255,32 @@ func TestFuel(t *testing.T) {
 		_, told = figures["fuel name=acme operation=get"]
 		require.Equal(t, c.figure, told)
 	}
+}
+
+// Each limit that was exceeded has a figure, and no other has.
+func TestExceededLimits(t *testing.T) {
+	ctx := context.Background()
+	p := open(t, "acme", new(sessiontest.Clock))
+	reader := sdk.NewManualReader()
+	_, err := pluginotel.Observe(p, waddleotel.WithMeterProvider(sdk.NewMeterProvider(sdk.WithReader(reader))))
+	require.NoError(t, err)
+	limits := func() map[string]int64 {
+		figures, _ := collect(t, reader)
+		for name := range figures {
+			if !strings.HasPrefix(name, "limits ") {
+				delete(figures, name)
+			}
+		}
+		return figures
+	}
+	require.Empty(t, limits())
+	for range 3 {
+		_, err = p.Get(ctx, make([]byte, 2000), works)
+		require.ErrorIs(t, err, store.ErrTooLarge)
+	}
+	_, err = p.Get(ctx, []byte("key"), recurs)
+	require.ErrorIs(t, err, plugin.ErrDepth)
+	require.Equal(t, map[string]int64{"limits limit=key name=acme": 3, "limits limit=depth name=acme": 1}, limits())
 }
 
 // A guest's own figures are passed on; figures that it does not know are left out.
