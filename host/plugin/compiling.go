@@ -7,26 +7,34 @@ import (
 )
 
 // compiling bounds how many modules a host compiles at once. Each keeps one core busy and
-// takes up to Limits.CompileMemory, and nothing interrupts wazero's compiler. So a core is
-// left to those who serve. If there are more cores, a module that compiles quickly has a
-// place that no other gets; if not, it waits for what runs, and not for what waits.
+// takes up to Limits.CompileMemory, and nothing interrupts wazero's compiler. So cores are
+// left to those who serve. One place is for modules that compile quickly alone, so that
+// they wait for none that takes long.
 type compiling struct {
 	most    int           // less than 0 for no bound
+	quick   int64         // up to which estimate a module compiles quickly
 	long    chan struct{} // held by modules that are not quick, before they wait for a place
 	places  chan struct{} // held by all
 	running atomic.Int64
 }
 
-// quickCost is up to which estimate a module is quick: two seconds of a core.
-const quickCost = 50_000_000
+// Estimates up to which a module is quick: two seconds of a core or, where those who serve
+// would lose their last one, a tenth.
+const (
+	quickCost     = 50_000_000
+	quickLastCost = 2_500_000
+)
 
 func newCompiling(most, cores int) *compiling {
 	if most == 0 {
 		most = max(1, cores/2)
 	}
-	c := &compiling{most: most}
+	c := &compiling{most: most, quick: quickCost}
+	if most+1 >= cores {
+		c.quick = quickLastCost
+	}
 	if most > 0 {
-		c.long, c.places = make(chan struct{}, most), make(chan struct{}, max(most, min(most+1, cores-1)))
+		c.long, c.places = make(chan struct{}, most), make(chan struct{}, most+1)
 	}
 	return c
 }
@@ -45,7 +53,7 @@ func (c *compiling) enter(ctx context.Context, cost int64) (leave func(), err er
 		return leave, nil
 	}
 	wanted := []chan struct{}{c.long, c.places}
-	if cost <= quickCost {
+	if cost <= c.quick {
 		wanted = wanted[1:]
 	}
 	for _, places := range wanted {

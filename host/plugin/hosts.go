@@ -39,9 +39,9 @@ type HostConfig struct {
 	Handles int
 
 	// Compiling is how many modules are compiled at once, each by one core. Others wait, as
-	// long as their contexts last. If that leaves two cores, one more is compiled beside
-	// them that takes no more than about two seconds. Code from a directory waits for nobody. 0
-	// means half of GOMAXPROCS, and at least 1.
+	// long as their contexts last. One more is compiled beside them if it takes no more than
+	// about two seconds, or a tenth of one where no core would be left. Code from a directory
+	// waits for nobody. 0 means half of GOMAXPROCS, and at least 1.
 	Compiling int
 
 	// Parallel is how many calls of guests run at once. Beyond it, calls wait, and the plugin

@@ -344,8 +344,8 @@ func TestLimitsOfModules(t *testing.T) {
 }
 
 // A host compiles as many modules at once as it may. A caller who waits for a place leaves when
-// its context ends. A quick module does not wait for slow ones if there are cores enough, and
-// what is compiled already waits for nobody.
+// its context ends. A quick module does not wait for slow ones, and what is compiled already
+// waits for nobody.
 func TestLimitOfCompiling(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	h := hosted(t, plugin.HostConfig{Compiling: 2})
@@ -362,7 +362,7 @@ func TestLimitOfCompiling(t *testing.T) {
 		return err
 	}
 	require.NoError(t, take(slow))
-	require.NoError(t, take(slow))
+	require.NoError(t, take(50_000_001))
 	require.ErrorIs(t, take(slow), context.DeadlineExceeded)
 	config := untrusted()
 	config.Host = h
@@ -394,27 +394,19 @@ func TestLimitOfCompiling(t *testing.T) {
 	leave[1]()
 	require.Zero(t, h.Stats().Compiling.Used)
 
-	// On two cores one is left to those who serve. The quick module waits for the slow one that
-	// runs, and not for those that wait.
+	// On two cores those who serve would have none for as long as a module of two seconds takes.
 	runtime.GOMAXPROCS(2)
 	two := hosted(t, plugin.HostConfig{})
 	end, err := two.CompileSomething(ctx, slow)
 	require.NoError(t, err)
-	order := make(chan int64)
-	for i, cost := range []int64{slow, slow, quick} {
-		go func() {
-			leave, err := two.CompileSomething(ctx, cost)
-			require.NoError(t, err)
-			order <- cost
-			leave()
-		}()
-		require.Eventually(t, func() bool { return two.Stats().Compiling.Used == int64(i+2) }, time.Minute, time.Millisecond)
-	}
-	time.Sleep(10 * time.Millisecond) // until they wait where they should
+	soon, cancel = withTimeout(20 * time.Millisecond)
+	defer cancel()
+	_, err = two.CompileSomething(soon, 50_000_000)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	ends, err := two.CompileSomething(ctx, quick)
+	require.NoError(t, err)
+	ends()
 	end()
-	require.EqualValues(t, quick, <-order)
-	<-order
-	<-order
 
 	unbounded := hosted(t, plugin.HostConfig{Compiling: -1})
 	for range 10 {
