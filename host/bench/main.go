@@ -36,6 +36,7 @@ const (
 	partFiles    = "files"
 	partCrowd    = "million"
 	partTenants  = "tenants"
+	partFairness = "fairness"
 )
 
 // effort is how much is measured.
@@ -45,6 +46,7 @@ type effort struct {
 	files   filesEffort
 	crowd   crowd
 	tenants tenantEffort
+	fair    fairnessEffort
 }
 
 var (
@@ -61,6 +63,7 @@ var (
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
 		tenants: tenantEffort{counts: []int{1000, targetTenants}, own: 1000, sessions: 10, requests: 100, awake: 256, traffic: 200_000,
 			plan: plan{rounds: 41, span: 16 * time.Millisecond}},
+		fair: fairnessEffort{rounds: 15, span: 2 * time.Second},
 	}
 	effortQuick = effort{
 		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
@@ -75,6 +78,7 @@ var (
 		crowd: crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
 		tenants: tenantEffort{counts: []int{100}, own: 100, sessions: 10, requests: 20, awake: 16, traffic: 5000,
 			plan: plan{rounds: 11, span: 5 * time.Millisecond}},
+		fair: fairnessEffort{rounds: 3, span: time.Second},
 	}
 )
 
@@ -84,7 +88,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants (default all)")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants, fairness (default all)")
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the parts guests and tenants")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
@@ -197,20 +201,28 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		}
 		t.tenants(r.Tenants)
 	}
+	if parts[partFairness] {
+		var err error
+		if r.Fairness, err = runFairness(ctx, e.fair); err != nil {
+			return nil, err
+		}
+		t.fairness(r.Fairness)
+	}
 	r.Targets = judge(r, storeCalls)
 	t.targets(r.Targets)
 	return r, nil
 }
 
 func chooseParts(only string) (map[string]bool, error) {
-	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true, partTenants: true}
+	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true, partTenants: true,
+		partFairness: true}
 	if only == "" {
 		return parts, nil
 	}
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million or tenants", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million, tenants or fairness", only, name)
 		}
 		chosen[name] = true
 	}

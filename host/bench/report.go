@@ -17,13 +17,14 @@ type report struct {
 	// FileNotes are the notes of the part files.
 	FileNotes map[string]string `json:"file_notes,omitempty"`
 
-	Requests []row          `json:"requests,omitempty"`
-	Calls    []row          `json:"calls,omitempty"`
-	Guests   *guestsResult  `json:"guests,omitempty"`
-	Files    *filesResult   `json:"files,omitempty"`
-	Crowd    []crowdResult  `json:"crowd,omitempty"`
-	Tenants  *tenantsResult `json:"tenants,omitempty"`
-	Targets  []verdict      `json:"targets"`
+	Requests []row           `json:"requests,omitempty"`
+	Calls    []row           `json:"calls,omitempty"`
+	Guests   *guestsResult   `json:"guests,omitempty"`
+	Files    *filesResult    `json:"files,omitempty"`
+	Crowd    []crowdResult   `json:"crowd,omitempty"`
+	Tenants  *tenantsResult  `json:"tenants,omitempty"`
+	Fairness *fairnessResult `json:"fairness,omitempty"`
+	Targets  []verdict       `json:"targets"`
 }
 
 // row is one cell of the measurement.

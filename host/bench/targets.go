@@ -15,6 +15,7 @@ const (
 	targetOverhead = 64      // bytes for each of a million sessions
 	targetWorst    = 5 * time.Millisecond
 	targetCrowd    = 1_000_000
+	targetFairness = 1.5
 )
 
 // verdict is the result for one target.
@@ -76,6 +77,10 @@ func judge(r *report, storeCalls int) []verdict {
 	}
 	if r.Tenants != nil {
 		judgeTenants(r.Tenants, add)
+	}
+	if f := r.Fairness; f != nil {
+		add(f.Ratio < targetFairness, fmt.Sprintf("beside a tenant that does all harm at once, the 99th of a hundred requests under %g times of alone", targetFairness),
+			"%.2f times, quartiles %.2f to %.2f", f.Ratio, f.Low, f.High)
 	}
 	for _, c := range r.Crowd {
 		if c.Store != nameWasm || c.Records < targetCrowd {

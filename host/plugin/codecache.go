@@ -148,6 +148,7 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 			return "", err
 		}
 		defer leave()
+		defer c.host.turns.Work()()
 		if disk != nil { // another process may have filled it meanwhile
 			disk, cache = c.openDir(warn)
 		}

@@ -68,7 +68,7 @@ func (c *Call) Used(fuel int64, ran time.Duration) (gaveUp bool) {
 	waited := d.single() && d.word.Load() >= oneWaits
 	over := ran >= Short
 	if c.long {
-		over = ran-c.turn >= Quantum
+		over = ran-c.turn >= Quantum || d.work.Load() > 0
 	}
 	if !waited && !over {
 		return false
@@ -142,7 +142,8 @@ func (c *Call) mayRest(ran time.Duration) bool {
 	if d.single() {
 		return ran-c.rested >= quantaToRest*Quantum
 	}
-	return d.work > 0 && d.long+d.work+1 >= d.turns
+	work := int(d.work.Load())
+	return work > 0 && d.long+work+1 >= d.turns
 }
 
 const (

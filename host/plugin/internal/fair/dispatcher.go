@@ -43,10 +43,11 @@ type Dispatcher struct {
 	word atomic.Uint64
 	_    [56]byte
 
+	work atomic.Int32 // other work that keeps a processor busy; see [Dispatcher.Work]
+
 	mu      sync.Mutex
 	virtual int64 // the tag of the call that was let in last
 	long    int   // turns that long calls hold
-	work    int   // other work that keeps a processor busy; see [Dispatcher.Work]
 	quiet   int   // tells in a row during which no call waited or was noticed
 	waits   [kinds]flows
 	arrived uint64 // calls that have waited so far, which tells equals apart
@@ -91,16 +92,11 @@ func (d *Dispatcher) Stats() Stats {
 
 // Work tells that something else begins to keep a processor busy for long, such as
 // compiling; the function that it returns tells the end. While long calls and such work
-// together would leave no turn for a short call, long calls rest between quanta.
+// together would leave no turn for a short call, long calls rest after each
+// slice.
 func (d *Dispatcher) Work() (ends func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.work++
-	return sync.OnceFunc(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.work--
-	})
+	d.work.Add(1)
+	return sync.OnceFunc(func() { d.work.Add(-1) })
 }
 
 // engage makes calls take turns from now on. The caller holds the lock.
