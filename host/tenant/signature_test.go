@@ -12,7 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/tenant"
 )
 
-// The commands of README.md make keys and signatures that a host takes, and openssl
+// The commands of MANIFEST.md make keys and signatures that a host takes, and openssl
 // verifies what Sign makes.
 func TestSignaturesOfOpenSSL(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
@@ -30,7 +30,7 @@ func TestSignaturesOfOpenSSL(t *testing.T) {
 	wasm := []byte("\x00asm\x01\x00\x00\x00")
 	require.NoError(t, os.WriteFile(file("store.wasm"), wasm, 0o600))
 
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile("MANIFEST.md")
 	require.NoError(t, err)
 	for _, command := range []string{
 		"openssl genpkey -algorithm ed25519 -out signing.pem",
@@ -39,7 +39,7 @@ func TestSignaturesOfOpenSSL(t *testing.T) {
 		"openssl pkeyutl -sign -rawin -inkey signing.pem -in signed.txt | base64 -w0",
 	} {
 		require.Contains(t, string(readme), command)
-		run(command + " > output.txt")
+		run("(" + command + ") > output.txt")
 	}
 	keys, err := tenant.ReadTrustedKeys(file("trusted.pem"))
 	require.NoError(t, err)

@@ -135,7 +135,7 @@ func readSources(t *testing.T) sources {
 			return err
 		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != ".ci"):
 			return filepath.SkipDir
-		case slices.Contains([]string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
+		case slices.Contains([]string{"README.md", "MANIFEST.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
 			name, err := filepath.Rel(root, path)
 			s.readmes = append(s.readmes, name)
 			return err
