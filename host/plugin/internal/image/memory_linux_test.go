@@ -3,7 +3,10 @@ package image_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -197,4 +200,31 @@ func TestResetKeepsLittle(t *testing.T) {
 	require.NoError(t, m.Reset(im))
 	require.Zero(t, own(), "a large memory is given back")
 	equal(t, append(memory, make([]byte, limit-len(memory))...), m.Bytes(limit), "reset")
+}
+
+// A byte that is written beyond the image takes a page, whatever the system's policy
+// of huge pages is.
+func TestZerosAreOfSmallPages(t *testing.T) {
+	needed(t)
+	im, _ := newImage(t, kiB64, 1)
+	m := newMemory(t, im, 1024*kiB64)
+	check := func() {
+		t.Helper()
+		data, err := os.ReadFile("/proc/self/smaps")
+		require.NoError(t, err)
+		_, after, found := strings.Cut(string(data), fmt.Sprintf("\n%x-", uintptr(unsafe.Pointer(&m.Bytes(2 * kiB64)[m.Image().Size()]))))
+		require.True(t, found, "the zeros have a mapping of their own")
+		_, flags, _ := strings.Cut(after, "VmFlags:")
+		flags, _, _ = strings.Cut(flags, "\n")
+		require.Contains(t, strings.Fields(flags), "nh")
+	}
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("the system has no huge pages")
+	}
+	check()
+	empty, err := image.New(nil)
+	require.NoError(t, err)
+	defer empty.Close()
+	require.NoError(t, m.Reset(empty))
+	check()
 }
