@@ -281,6 +281,7 @@ verify-mutants:
 
 guests:
 	@examples/guests/build.sh
+	@$(GO) run ./host/cmd/waddle manifest sum --dir examples examples/multitenant/tenants/*.json
 	@$(MAKE) --no-print-directory templates
 
 verify-guests:

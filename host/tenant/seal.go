@@ -13,20 +13,21 @@ import (
 // stays as its author wrote it. Without a key, a signature that no longer counts stays as
 // well, for a host to refuse.
 //
-// Whoever seals a manifest says that the plugin is the one that is meant. Seal returns
-// [ErrManifest] if that would not make the manifest valid, or if its plugin is bundled,
-// which needs no digest.
+// Whoever seals a manifest says that the plugin is the one that is meant. A bundled plugin
+// is part of the program and needs no seal: then the text comes back as it is. Seal returns
+// [ErrManifest] if the manifest would not be valid.
 func Seal(text []byte, dir string, key ed25519.PrivateKey) ([]byte, error) {
 	f := newFaults()
 	var m Manifest
 	if !f.decodeManifest(text, &m) {
 		return nil, f.err()
 	}
-	if m.Plugin.Bundled != "" {
-		f.add("$.plugin", "is bundled, and so part of the program: a digest and a signature are for a file or bytes")
-	}
 	if err := f.err(); err != nil {
 		return nil, err
+	}
+	if m.Plugin.Bundled != "" {
+		_, err := ParseManifest(text)
+		return text, err
 	}
 	var root *os.Root
 	if m.Plugin.File != "" {

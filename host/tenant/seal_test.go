@@ -39,7 +39,8 @@ func TestSeal(t *testing.T) {
 			`{"name": "a", "plugin": {"file": "store.wasm", "sha256": "SUM", "signature": "SIGNATURE"}}`},
 		"signed again": {key, `{"name": "a", "plugin": {"signature": "x", "file": "store.wasm"}}`,
 			`{"name": "a", "plugin": {"signature": "SIGNATURE", "file": "store.wasm", "sha256": "SUM"}}`},
-		"bytes": {nil, `{"name": "a", "plugin": {"bytes": "AGFzbQEAAAA="}}`, `{"name": "a", "plugin": {"bytes": "AGFzbQEAAAA=", "sha256": "SUM"}}`},
+		"a bundled plugin": {key, `{"name": "a", "plugin": {"bundled": "memory"}}`, `{"name": "a", "plugin": {"bundled": "memory"}}`},
+		"bytes":            {nil, `{"name": "a", "plugin": {"bytes": "AGFzbQEAAAA="}}`, `{"name": "a", "plugin": {"bytes": "AGFzbQEAAAA=", "sha256": "SUM"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sealed, err := tenant.Seal([]byte(c.text), dir, c.key)
@@ -51,7 +52,7 @@ func TestSeal(t *testing.T) {
 		})
 	}
 	for text, want := range map[string]string{
-		`{"name": "a"}`: "$.plugin is missing", `{"name": "a", "plugin": {"bundled": "memory"}}`: "is bundled, and so part of the program",
+		`{"name": "a"}`: "$.plugin is missing", `{"name": "a", "plugin": {"bundled": "redis"}}`: "must be memory,",
 		`{"name": "a", "plugin": {"file": "none.wasm"}}`: "no such file", `{"name": "A", "plugin": {"file": "store.wasm"}}`: "$.name is",
 		`{`: "is not JSON", `[]`: "must be an object",
 	} {
