@@ -60,8 +60,8 @@ func DefaultLimits() Limits {
 		Fuel:      plugin.DefaultFuel,
 		FuelRate:  plugin.DefaultFuelRate,
 		Calls:     1,
-		Queue:     64,
-		Wait:      Duration(time.Second),
+		Queue:     256,
+		Wait:      Duration(5 * time.Second),
 		Key:       abi.MaxKey,
 		Value:     1 << 20,
 		LogLines:  plugin.DefaultLogLines,
@@ -126,6 +126,7 @@ func (l Limits) apply(c *plugin.Config) {
 	c.MemoryLimit = int64(l.Memory)
 	c.Deadline = time.Duration(l.Call)
 	c.Fuel, c.FuelRate = l.Fuel, l.FuelRate
+	c.MaxCalls, c.MaxQueue, c.QueueWait = l.Calls, l.Queue, time.Duration(l.Wait)
 	c.MaxKey, c.MaxValue = int(min(l.Key, abi.MaxKey)), int(min(l.Value, abi.MaxValue))
 	c.LogLines, c.LogBytes = l.LogLines, int(l.LogBytes)
 	c.Limits = plugin.StrictLimits()
