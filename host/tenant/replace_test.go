@@ -165,6 +165,7 @@ func TestSessionsAreNotLostBySurprise(t *testing.T) {
 	_, err := h.Deploy(ctx, m)
 	require.ErrorIs(t, err, tenant.ErrWouldLose)
 	require.ErrorContains(t, err, "session_snapshot")
+	require.Equal(t, 1, h.Stats().Plugins.Plugins, "the new plugin is closed")
 	v.ok(t, "alice.localhost", "/", "alice 2")
 	m.Replace = tenant.ReplaceDrop
 	deploy(t, h, m)
