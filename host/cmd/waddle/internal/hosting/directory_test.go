@@ -235,8 +235,8 @@ func TestDirectoryKeepsATenant(t *testing.T) {
 		spoil func(y *yard, path string)
 		want  string
 	}{
-		"half written": {func(y *yard, path string) { y.write("a.json", good[:len(good)/2]) }, "EOF"},
-		"empty":        {func(y *yard, path string) { y.write("a.json", "") }, "EOF"},
+		"half written": {func(y *yard, path string) { y.write("a.json", good[:len(good)/2]) }, "not JSON"},
+		"empty":        {func(y *yard, path string) { y.write("a.json", "") }, "not JSON"},
 		"a directory":  {func(y *yard, path string) { y.remove("a.json"); require.NoError(y, os.Symlink(y.TempDir(), path)) }, "a directory"},
 		"a pipe":       {func(y *yard, path string) { y.remove("a.json"); fifo(y, path) }, "a named pipe"},
 		"a link to one": {func(y *yard, path string) {
@@ -248,7 +248,7 @@ func TestDirectoryKeepsATenant(t *testing.T) {
 		"100 megabytes": {func(y *yard, path string) { require.NoError(y, os.Truncate(path, 100<<20)) }, "too large"},
 		"a link to it":  {func(y *yard, path string) { y.remove("a.json"); require.NoError(y, os.Symlink("a.json", path)) }, "too many levels"},
 		"cannot be run": {func(y *yard, path string) {
-			y.write("a.json", `{"name": "alice", "plugin": {"file": "no.wasm"}}`)
+			y.write("a.json", `{"name": "alice", "plugin": {"file": "no.wasm", "sha256": "`+strings.Repeat("0", 64)+`"}}`)
 			y.to.fail["alice"] = errors.New("no such plugin")
 		}, "no such plugin"},
 		"somebody else's": {func(y *yard, path string) {
@@ -305,7 +305,7 @@ func TestDirectoryThatCannotBeRead(t *testing.T) {
 // TestDirectoryFirstComesFirst: of two files with one tenant or one host, the first keeps
 // it until it is gone.
 func TestDirectoryFirstComesFirst(t *testing.T) {
-	for name, second := range map[string]string{"one name": manifest("alice", "b.localhost"), "one host": manifest("bob", "A.localhost.")} {
+	for name, second := range map[string]string{"one name": manifest("alice", "b.localhost"), "one host": manifest("bob", "a.localhost")} {
 		t.Run(name, func(t *testing.T) {
 			y := newYard(t)
 			y.write("b.json", manifest("alice", "a.localhost"))

@@ -176,7 +176,7 @@ func (m *markup) deployForm(csrf raw, text, problem string) {
 		m.put(`<p class="bad note" role="alert">%s</p>`, problem)
 	}
 	if text == "" {
-		text = "{\n  \"name\": \"alice\",\n  \"hosts\": [\"alice.localhost\"],\n  \"plugin\": {\"bundled\": \"memory\"}\n}"
+		text = "{\n  \"name\": \"example\",\n  \"hosts\": [\"example.localhost\"],\n  \"plugin\": {\"bundled\": \"memory\"}\n}"
 	}
 	m.put(`<form method="post" action="/deploy">%s<label for="manifest">Manifest</label>`+
 		`<textarea id="manifest" name="manifest" rows="10" spellcheck="false" required>%s</textarea>`+
