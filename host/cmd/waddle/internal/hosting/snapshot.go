@@ -124,15 +124,10 @@ func pluginOf(s tenant.Source) string {
 	return "bytes in the manifest"
 }
 
-// limits are the kinds of errors that say that a limit was hit.
-var limits = []string{"fuel", "rate", "deadline", "depth", "memory", "budget", "too_large", "no_space"}
-
 func limitsOf(s tenant.Stats) map[string]uint64 {
-	hit := make(map[string]uint64)
-	for _, kind := range limits {
-		if n := s.Errors[kind]; n > 0 {
-			hit[kind] = n
-		}
+	hit := make(map[string]uint64, len(s.Limits))
+	for limit, n := range s.Limits {
+		hit[string(limit)] = n
 	}
 	return hit
 }
