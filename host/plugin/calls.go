@@ -44,7 +44,7 @@ func (inst *instance) Open(pairs []byte) error {
 	if err := inst.ensure(len(pairs), allowed); err != nil {
 		return err
 	}
-	inst.mem.Write(inst.buffer, pairs)
+	copy(inst.memory.bytes()[inst.buffer:], pairs)
 	inst.stack[0], inst.stack[1], inst.stack[2] = exportOpen, uint64(inst.buffer), uint64(len(pairs))
 	return inst.finish(allowed)
 }

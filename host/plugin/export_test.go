@@ -48,7 +48,7 @@ func (p *Plugin) TellCopied() error {
 	if err := made.Initialize(); err != nil {
 		return err
 	}
-	return made.(*instance).Copied()
+	return made.Copied()
 }
 
 // SetDeadline changes how long calls may take from now on, if there is a deadline.
@@ -119,7 +119,7 @@ func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 			open:  func(context.Context, *Plugin) error { g.Opened.Add(1); return g.Fault },
 			close: func(*Plugin) error { g.Closed.Add(1); return nil },
 		},
-		attach: func(_ *instance, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
+		attach: func(_ *executor, config wazero.ModuleConfig) wazero.ModuleConfig { g.Attached.Add(1); return config },
 	}
 	c.permissions = append(slices.Clone(builtinPermissions()), row)
 }

@@ -31,9 +31,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 		{
 			name: "output", meaning: "write to standard output and error, which go to the host's log",
 			functions: system("fd_", "-fd_readdir"),
-			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithStdout(&inst.stdout).WithStderr(&inst.stderr)
-			},
+			attach:    withOutput,
 		},
 		{
 			name: "files", meaning: "read, make, change and remove files in a directory mounted for it",
@@ -63,8 +61,8 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 		{
 			name: "random", meaning: "draw random bytes, which are cryptographically secure",
 			functions: system("random_get"),
-			attach: func(inst *instance, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithRandSource(random{inst})
+			attach: func(ex *executor, c wazero.ModuleConfig) wazero.ModuleConfig {
+				return c.WithRandSource(random{ex})
 			},
 		},
 		{
@@ -158,7 +156,7 @@ func region(mod api.Module, ptr, length uint32) []byte {
 }
 
 // random is the source of random_get.
-type random struct{ inst *instance }
+type random struct{ ex *executor }
 
 // maxRandom is how many random bytes Read draws, and charges for, at a time.
 const maxRandom = 64 << 10
@@ -166,6 +164,6 @@ const maxRandom = 64 << 10
 // Read implements io.Reader. It returns at most maxRandom bytes.
 func (r random) Read(p []byte) (int, error) {
 	p = p[:min(len(p), maxRandom)]
-	r.inst.charge(int64(len(p)) / randomBytesPerFuel)
+	r.ex.inst.charge(int64(len(p)) / randomBytesPerFuel)
 	return rand.Read(p)
 }

@@ -1,20 +1,18 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
-	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -55,18 +53,15 @@ func (m *machine) callAllowed() bounds {
 	return *m.allowed.Load()
 }
 
-// instance is one running guest: the [protocol.Instance] that wazero runs.
+// instance is one guest: a [protocol.Instance] that wazero runs.
 type instance struct {
 	machine *machine
 	shard   int
-	mod     api.Module
-	mem     api.Memory
-	memory  linearMemory
-	ctx     context.Context // of every call; carries the instance itself
+	on      *executor // that runs it; of a seat, the last one
 
-	// entry calls any export by its number. Each function that is looked up has a
-	// stack of its own, so it is the only one.
-	entry api.Function
+	memory guestMemory
+	ctx    context.Context // of every call; carries the instance itself
+
 	stack [1 + maxParams]uint64 // of a call: the export's number and its parameters, then its result
 
 	buffer, bufferSize uint32 // the exchange buffer
@@ -80,24 +75,59 @@ type instance struct {
 
 var _ protocol.Instance = (*instance)(nil)
 
-// newInstance makes an instance on which nothing has been called yet.
-func newInstance(m *machine, shard int) (protocol.Instance, error) {
-	inst := &instance{machine: m, shard: shard, turn: m.flow.Call(), memory: linearMemory{account: account{m.budgets, &m.limits}}}
+// guestMemory is what the linear memory of a guest lies in.
+type guestMemory interface {
+	experimental.LinearMemory
+	bytes() []byte  // all that the guest has
+	refusal() error // why it did not grow in this call, or nil
+	callBegins()
+	release() error
+}
+
+// prepare makes an instance what every guest of a plugin is at first.
+func (inst *instance) prepare(m *machine, shard int) {
+	inst.machine, inst.shard, inst.turn = m, shard, m.flow.Call()
 	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
 	inst.stderr = stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
 	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
-	if err := heavy(m.flow, inst.instantiate); err != nil {
-		inst.Close()
-		return nil, err
+	if m.meters != nil {
+		inst.meter = newMeter(m.meters, shard, inst.turn)
 	}
+}
+
+// newInstance makes an instance with an executor of its own. Nothing has been called on it
+// yet.
+func newInstance(m *machine, shard int) (*instance, error) {
+	inst, memory := new(instance), &linearMemory{account: account{m.budgets, &m.limits}}
+	inst.prepare(m, shard)
+	inst.memory = memory
+	err := heavy(m.flow, func() (err error) {
+		inst.on, err = newExecutor(m, inst, func(most uint64) experimental.LinearMemory {
+			memory.reserve(min(most, m.memoryLimit))
+			return memory
+		})
+		return err
+	})
+	if err != nil {
+		inst.Close()
+		return nil, notStarted(cmp.Or(memory.err, err))
+	}
+	inst.meterOn(inst.on)
 	return inst, nil
+}
+
+// meterOn makes the meter count on an executor.
+func (inst *instance) meterOn(ex *executor) {
+	if inst.meter != nil {
+		inst.meter.left, inst.meter.depth = ex.left, ex.depth
+	}
 }
 
 // Output implements protocol.Instance.
 func (inst *instance) Output() string { return printable.CleanLines(string(inst.tail.b)) }
 
 // Memory implements protocol.Instance.
-func (inst *instance) Memory() int64 { return int64(inst.mem.Size()) }
+func (inst *instance) Memory() int64 { return int64(len(inst.memory.bytes())) }
 
 // Fuel implements protocol.Instance.
 func (inst *instance) Fuel() uint64 {
@@ -105,35 +135,6 @@ func (inst *instance) Fuel() uint64 {
 		return 0
 	}
 	return inst.meter.used
-}
-
-func (inst *instance) instantiate() error {
-	ctx := experimental.WithMemoryAllocator(inst.ctx, experimental.MemoryAllocatorFunc(
-		func(_, most uint64) experimental.LinearMemory {
-			inst.memory.reserve(min(most, inst.machine.memoryLimit))
-			return &inst.memory
-		}))
-	config := inst.machine.granted.attach(inst, inst.machine.config)
-	err := guarded(func() (err error) {
-		inst.mod, err = inst.machine.compiled.runtime.InstantiateModule(ctx, inst.machine.compiled.module, config)
-		return err
-	})
-	if err != nil {
-		if inst.memory.err != nil {
-			err = inst.memory.err
-		}
-		if errors.Is(err, ErrBudget) {
-			r := refusalOf(err)
-			return &protocol.Fault{Kind: ErrBudget, Limit: r.limit, Allowed: r.allowed, Used: r.used, Message: spentOf(err)}
-		}
-		return &protocol.Fault{Kind: ErrTrap, Message: "instantiation: " + err.Error(), Output: inst.Output()}
-	}
-	inst.mem = inst.mod.Memory()
-	inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
-	if inst.machine.meters != nil {
-		inst.meter = newMeter(inst.mod, inst.machine.meters, inst.shard, inst.turn)
-	}
-	return nil
 }
 
 // The smallest exchange buffer has room for a config, or for a key with a small value.
@@ -165,9 +166,9 @@ func (inst *instance) ensure(n int, allowed bounds) error {
 	if ptr == 0 {
 		return &protocol.Answer{Code: abi.NoSpace, Message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), NoBuffer: true}
 	}
-	if uint64(ptr)+uint64(size) > uint64(inst.mem.Size()) {
+	if uint64(ptr)+uint64(size) > uint64(len(inst.memory.bytes())) {
 		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) returned 0x%08x: must be a region within the memory, which has %d bytes",
-			abi.ExportAlloc, size, ptr, inst.mem.Size())}
+			abi.ExportAlloc, size, ptr, len(inst.memory.bytes()))}
 	}
 	inst.buffer, inst.bufferSize = ptr, size
 	return nil
@@ -186,10 +187,8 @@ func (inst *instance) put(key, value []byte, allowed bounds) error {
 	if err := inst.ensure(len(key)+len(value), allowed); err != nil {
 		return err
 	}
-	inst.mem.Write(inst.buffer, key)
-	if len(value) > 0 {
-		inst.mem.Write(inst.buffer+uint32(len(key)), value)
-	}
+	buffer := inst.memory.bytes()[inst.buffer:]
+	copy(buffer[copy(buffer, key):], value)
 	return nil
 }
 
@@ -219,12 +218,12 @@ func (inst *instance) result(most uint32) ([]byte, error) {
 		fault.Limit, fault.Allowed, fault.Used = LimitResult, int64(most), int64(length)
 		return nil, fault
 	}
-	b, ok := inst.mem.Read(ptr, length)
-	if !ok {
+	memory, end := inst.memory.bytes(), uint64(ptr)+uint64(length)
+	if end > uint64(len(memory)) {
 		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x: must lie within the memory, which has %d bytes",
-			length, ptr, inst.mem.Size())}
+			length, ptr, len(memory))}
 	}
-	return b, nil
+	return memory[ptr:end:end], nil
 }
 
 // answer returns the error of a negative result.
@@ -243,8 +242,8 @@ func (inst *instance) Close() {
 	if inst.meter != nil {
 		inst.meter.settle()
 	}
-	if inst.mod != nil {
-		_ = inst.mod.Close(context.Background()) // nothing in it can fail
+	if inst.on != nil {
+		inst.on.close()
 	}
 	inst.stdout.flush()
 	inst.stderr.flush()

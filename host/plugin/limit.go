@@ -26,7 +26,8 @@ func (s *resolved) rewriting() rewrite.Options {
 // instance's stack. It returns nil, or a fault, after which the instance must not be
 // used. A guest without a meter has no bounds.
 func (inst *instance) run(allowed bounds) error {
-	inst.message, inst.slept, inst.memory.err = inst.message[:0], 0, nil
+	inst.message, inst.slept = inst.message[:0], 0
+	inst.memory.callBegins()
 	inst.begins()
 	if inst.meter == nil {
 		err := inst.call()
@@ -44,17 +45,17 @@ func (inst *instance) run(allowed bounds) error {
 		return inst.fault(err)
 	}
 	if inst.meter.surfaced() { // with a large stack, which stays with the function
-		inst.entry = inst.mod.ExportedFunction(rewrite.EntryExport)
+		inst.on.renew()
 	}
 	return nil
 }
 
 func (inst *instance) call() error {
 	if !inst.machine.debug {
-		return inst.entry.CallWithStack(inst.ctx, inst.stack[:])
+		return inst.on.entry.CallWithStack(inst.ctx, inst.stack[:])
 	}
 	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return inst.entry.CallWithStack(inst.ctx, inst.stack[:]) })
+	return guarded(func() error { return inst.on.entry.CallWithStack(inst.ctx, inst.stack[:]) })
 }
 
 // hooked returns a context to compile a metered module with: its hook gives Go control.
@@ -98,7 +99,7 @@ func (inst *instance) fault(err error) *protocol.Fault {
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
 	fault := &protocol.Fault{Kind: ErrTrap, Trace: trace}
-	if refused := inst.memory.err; refused != nil {
+	if refused := inst.memory.refusal(); refused != nil {
 		message += "; its memory could not grow: " + spentOf(refused)
 		r := refusalOf(refused)
 		fault.Limit, fault.Allowed, fault.Used = r.limit, r.allowed, r.used

@@ -32,6 +32,12 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return m.b
 }
 
+func (m *linearMemory) bytes() []byte { return m.b }
+
+func (m *linearMemory) refusal() error { return m.err }
+
+func (m *linearMemory) callBegins() { m.err = nil }
+
 // Free does nothing; see release.
 func (m *linearMemory) Free() {}
 

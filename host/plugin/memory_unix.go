@@ -42,6 +42,12 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 	return m.reserved[:size:size]
 }
 
+func (m *linearMemory) bytes() []byte { return m.reserved[:m.usable:m.usable] }
+
+func (m *linearMemory) refusal() error { return m.err }
+
+func (m *linearMemory) callBegins() { m.err = nil }
+
 // Free does nothing. wazero calls it within a call that exits, while the stack still
 // refers to the memory. release frees it when nothing does.
 func (m *linearMemory) Free() {}

@@ -53,17 +53,9 @@ type meter struct {
 	shard  int
 }
 
-func newMeter(module api.Module, shared *meters, shard int, turn *fair.Call) *meter {
-	m := &meter{
-		left:   module.ExportedGlobal(rewrite.FuelExport).(api.MutableGlobal),
-		depth:  module.ExportedGlobal(rewrite.DepthExport).(api.MutableGlobal),
-		slice:  firstSlice,
-		shared: shared,
-		shard:  shard,
-		turn:   turn,
-	}
-	m.depth.Set(shallow)
-	return m
+// newMeter makes a meter that counts on no executor yet.
+func newMeter(shared *meters, shard int, turn *fair.Call) *meter {
+	return &meter{slice: firstSlice, shared: shared, shard: shard, turn: turn}
 }
 
 // begin starts a call.

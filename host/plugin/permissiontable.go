@@ -26,10 +26,10 @@ type permission struct {
 
 	grant *grant // nil for what every guest has
 
-	// prepare and attach give what the functions work with to all instances of a plugin
+	// prepare and attach give what the functions work with to all executors of a plugin
 	// alike, and to one. Nil is for nothing.
 	prepare func(*machine, wazero.ModuleConfig) wazero.ModuleConfig
-	attach  func(*instance, wazero.ModuleConfig) wazero.ModuleConfig
+	attach  func(*executor, wazero.ModuleConfig) wazero.ModuleConfig
 }
 
 // grant is what makes a permission a matter of the config.
@@ -241,11 +241,11 @@ func (t permissions) prepare(m *machine, config wazero.ModuleConfig) wazero.Modu
 	return config
 }
 
-// attach gives an instance what the rows that it is granted work with.
-func (t permissions) attach(inst *instance, config wazero.ModuleConfig) wazero.ModuleConfig {
+// attach gives an executor what the rows that its plugin is granted work with.
+func (t permissions) attach(ex *executor, config wazero.ModuleConfig) wazero.ModuleConfig {
 	for _, p := range t {
 		if p.attach != nil {
-			config = p.attach(inst, config)
+			config = p.attach(ex, config)
 		}
 	}
 	return config
