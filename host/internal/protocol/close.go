@@ -59,6 +59,7 @@ func (st *Store) Discard() {
 			s.inst.Close()
 			s.inst = nil
 		}
+		s.closeAside()
 		s.closed = true
 		s.unlock()
 	}
@@ -177,12 +178,18 @@ func (s *shard) close(now store.Millis, c *closing) error {
 		return nil
 	}
 	s.closed = true
+	var err error
+	if s.aside != nil && (c.last != nil || s.store.remote()) {
+		if _, err = s.wake(); err != nil {
+			err = fmt.Errorf("not everything was saved: %w", err)
+		}
+	}
+	s.closeAside()
 	if s.inst == nil {
-		return s.closeAsleep(c)
+		return errors.Join(err, s.closeAsleep(c))
 	}
 	c.moves.Add(1)
 	inst := s.inst
-	var err error
 	// If records are stored elsewhere, one instance saves for all.
 	if !s.store.remote() || !c.saved.Swap(true) {
 		err = s.flushAll(inst, now, func() { c.moves.Add(1) })

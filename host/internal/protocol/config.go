@@ -37,6 +37,10 @@ type Config struct {
 	// since the shard's lock is held. Nil means no call.
 	Opened func(shard int)
 
+	// Woken is called when the instance of a shard was woken that had been put aside. The same
+	// goes for it.
+	Woken func(shard int)
+
 	// Fail turns a failure into the error that a caller gets.
 	Fail func(*Failure) error
 

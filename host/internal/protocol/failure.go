@@ -64,6 +64,10 @@ func (st *Store) Failure(op string, shard int, err error) *Failure {
 		e.Limit, e.Allowed, e.Used = f.Limit, f.Allowed, f.Used
 	case errors.As(err, &a):
 		e.Code, e.Message = a.Code, a.Message
+		if a.Refused != nil {
+			e.Code, e.Kind = 0, a.Refused
+			e.Limit, e.Allowed, e.Used = a.Limit, a.Allowed, a.Used
+		}
 	case ok:
 		e.Code = code
 	default:

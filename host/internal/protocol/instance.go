@@ -55,6 +55,11 @@ type Answer struct {
 	// NoBuffer says that the call was not made: the guest has no exchange buffer
 	// for its arguments.
 	NoBuffer bool
+	// Refused is why the host did not make the call, with the limit that it would have
+	// exceeded, or nil. The guest knows nothing of it.
+	Refused       error
+	Limit         Limit
+	Allowed, Used int64
 }
 
 // Error implements error.

@@ -123,7 +123,7 @@ func (st *Store) tryFree(ctx context.Context) (_ *shard, _ *runner, again time.D
 			continue
 		}
 		if s.inst != nil {
-			return s, s.inst, 0, nil
+			return s, s.inst.waits(ctx), 0, nil
 		}
 		closed, retryAt := s.closed, s.retryAt
 		s.mu.Unlock() // there is no instance, so nobody is woken

@@ -123,7 +123,7 @@ func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 			return nil, st.refused(op, err)
 		}
 	}
-	inst, err := s.ready()
+	inst, err := s.ready(ctx)
 	if err != nil {
 		st.leaves()
 	}

@@ -12,6 +12,8 @@ import (
 // It belongs to the holder of its shard's lock.
 type runner struct {
 	Instance
+	sleeper   Sleeper // the same, or nil if it cannot be put aside
+	waiter    Waiter  // the same, or nil if its calls do not wait
 	opened    time.Time
 	cas       bool
 	remote    bool
@@ -30,6 +32,8 @@ func (st *Store) bringUp(shard int) (*runner, error) {
 		return nil, err
 	}
 	r := &runner{Instance: inst, opened: st.config.Now()}
+	r.sleeper, _ = inst.(Sleeper)
+	r.waiter, _ = inst.(Waiter)
 	if err := st.introduce(r, shard); err != nil {
 		var f *Fault
 		if errors.As(err, &f) {

@@ -39,6 +39,7 @@ type shard struct {
 	// notices by instances.
 	asleep     atomic.Bool
 	kept       [][]byte // lists of records
+	aside      *runner  // the instance itself, asleep; nil if it was closed
 	instances  uint64
 	seenFuel   uint64 // of the instance, that is counted already
 	openFuel   uint64 // what starting the instance used
@@ -76,21 +77,21 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 			return nil, err
 		}
 	}
-	return s.ready()
+	return s.ready(ctx)
 }
 
 // ready returns the instance, and makes one if there is none. If it fails it gives the
 // lock back.
-func (s *shard) ready() (*runner, error) {
+func (s *shard) ready(ctx context.Context) (*runner, error) {
 	if s.inst != nil {
-		return s.inst, nil
+		return s.inst.waits(ctx), nil
 	}
 	inst, err := s.revive()
 	if err != nil {
 		s.unlock()
 		return nil, err
 	}
-	return inst, nil
+	return inst.waits(ctx), nil
 }
 
 // turnsAtLock is how often a goroutine yields before it starts another to wait in
@@ -147,6 +148,9 @@ func (s *shard) await(ctx context.Context) error {
 }
 
 func (s *shard) unlock() {
+	if s.inst != nil {
+		s.inst.waits(nil)
+	}
 	s.mu.Unlock()
 	if s.store.waiting.n.Load() > 0 { // for any instance
 		s.store.waiting.wake()
@@ -158,6 +162,9 @@ func (s *shard) unlock() {
 func (s *shard) revive() (*runner, error) {
 	if s.closed {
 		return nil, store.ErrClosed
+	}
+	if s.aside != nil {
+		return s.wake()
 	}
 	config := &s.store.config
 	if wait := s.retryAt.Sub(config.Now()); wait > 0 {

@@ -8,7 +8,8 @@ import (
 )
 
 // Sleep closes every instance and releases its resources; the next call that needs one
-// brings it up again, with all records. A guest that keeps files, or whose records are
+// brings it up again, with all records. An instance that can be put aside, and whose
+// records do not lie elsewhere, is put aside instead, with all that it has. A guest that keeps files, or whose records are
 // stored elsewhere, finds its records again. For any other guest the host keeps the
 // records: the guest must have snapshot, or Sleep fails with [store.ErrUnsupported] and the
 // instance goes on. It goes on as well if Config.Keep has no room for the records. Sleep
@@ -20,7 +21,7 @@ func (st *Store) Sleep(ctx context.Context, now store.Millis) error {
 	extents := st.extents()
 	var errs []error
 	for _, s := range st.shards {
-		err := s.sleep(ctx, extents.shard(), now, func() bool { return true })
+		err := s.sleep(ctx, extents.shard(), now, true, func() bool { return true })
 		if err == store.ErrClosed || err != nil && err == ctx.Err() {
 			return errors.Join(append(errs, err)...)
 		}
@@ -41,7 +42,7 @@ func (st *Store) SleepIfIdle(ctx context.Context, shard int, now store.Millis) e
 	if used {
 		return nil
 	}
-	err := s.sleep(ctx, st.extents().shard(), st.config.judge(now), func() bool { return !s.used() })
+	err := s.sleep(ctx, st.extents().shard(), st.config.judge(now), false, func() bool { return !s.used() })
 	if err != nil && err != store.ErrClosed && !errors.Is(err, context.Canceled) {
 		st.Complain("an idle instance could not be put to sleep", err, "shard", shard)
 	}
@@ -90,14 +91,15 @@ func (st *Store) rests(part int) bool {
 // resting reports whether the shard has no instance and needs none so far.
 func (s *shard) resting() bool { return !s.opened.Load() || s.asleep.Load() }
 
-// sleeping returns the kept records of a shard, and whether it sleeps.
+// sleeping returns the kept records of a shard, and whether it sleeps and has no other
+// than these.
 func (s *shard) sleeping() (kept [][]byte, asleep bool) {
 	if !s.asleep.Load() {
 		return nil, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kept, s.asleep.Load()
+	return s.kept, s.asleep.Load() && s.aside == nil
 }
 
 // errAsleep is returned by lockAwake when the shard sleeps.
@@ -113,13 +115,14 @@ func (s *shard) lockAwake(ctx context.Context) (*runner, error) {
 		return nil, errAsleep
 	}
 	if s.inst != nil {
-		return s.inst, nil
+		return s.inst.waits(ctx), nil
 	}
 	inst, err := s.revive()
 	if err != nil {
 		s.unlock()
+		return nil, err
 	}
-	return inst, err
+	return inst.waits(ctx), nil
 }
 
 // acquire is lock for callers that need no instance.
@@ -133,9 +136,10 @@ func (s *shard) acquire(ctx context.Context) error {
 	return s.await(ctx)
 }
 
-// sleep saves and closes the instance, unless there is none or may, called with the
-// lock held, forbids it.
-func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func() bool) error {
+// sleep saves and closes the instance, or puts it aside, unless there is none or may,
+// called with the lock held, forbids it. Unless it must, an instance that can be put
+// aside may decline.
+func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, must bool, may func() bool) error {
 	if s.resting() && !s.store.closing.Load() {
 		return nil
 	}
@@ -150,6 +154,13 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, may func
 		return nil
 	}
 	inst := s.inst
+	if inst.sleeper != nil && !s.store.remote() {
+		if s.countWritten(); s.inst == nil {
+			return nil // that failed it
+		}
+		_, err := s.putAside(must)
+		return s.refusedSleep(err)
+	}
 	if err := s.flushAll(inst, now, func() {}); err != nil {
 		return err
 	}

@@ -106,6 +106,8 @@ func (s *shard) tryStats(out *ShardStats) bool {
 	switch {
 	case s.closed:
 		out.State = Closed
+	case s.aside != nil:
+		out.State = Resting
 	case s.inst != nil:
 		out.Memory = s.inst.Memory()
 		out.OpenFuel = s.openFuel
