@@ -23,6 +23,7 @@ func TestMeasureAll(t *testing.T) {
 		files:   tinyFiles,
 		crowd:   crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
 		tenants: tinyTenants,
+		fair:    fairnessEffort{rounds: 1, span: 100 * time.Millisecond},
 	}
 	parts, err := chooseParts("")
 	require.NoError(t, err)

@@ -62,6 +62,7 @@ func figures() *report {
 		Switching: map[string]float64{tenantGo: float64(targetSwitch)},
 	}
 	r.Crowd = []crowdResult{{Store: nameWasm, Records: targetCrowd, Overhead: 64, Mixed: latency{Max: targetWorst - 1}}}
+	r.Fairness = &fairnessResult{Ratio: 1.49}
 	return r
 }
 
@@ -80,6 +81,7 @@ func TestJudge(t *testing.T) {
 		{"unused calls the store", func(*report) {}, 1, []string{"unused session", "unused session"}},
 		{"scaling", func(r *report) { r.Requests[5].Scaling = 1.69 }, 0, []string{"read: throughput"}},
 		{"memory", func(r *report) { r.Crowd[0].Overhead = 64.1 }, 0, []string{"1000000 sessions: at most 64 bytes"}},
+		{"fairness", func(r *report) { r.Fairness.Ratio = 1.5 }, 0, []string{"beside a tenant that does all harm at once"}},
 		{"worst", func(r *report) { r.Crowd[0].Mixed.Max = 5 * time.Millisecond }, 0, []string{"1000000 sessions: worst"}},
 		{"metered get", func(r *report) { r.Guests.Metering.Guests[0].MeteredGet = 1.11 }, 0, []string{"c: get and set metered within 1.1 times"}},
 		{"metered set of Go", func(r *report) { r.Guests.Metering.Guests[1].MeteredSet = 1.16 }, 0, []string{"go: get and set metered within 1.15 times"}},
@@ -128,6 +130,7 @@ func TestJudge(t *testing.T) {
 	}
 	require.Empty(t, judge(&report{}, 0), "without measurements there are no verdicts")
 	few := figures()
+	few.Fairness = nil
 	few.Requests, few.Files.Records, few.Crowd[0].Records = nil, nil, targetCrowd-1
 	few.Files.Crowds[0].Records, few.Guests = targetCrowd-1, nil
 	few.Tenants.Fleets[0].Tenants, few.Tenants.Fleets[1].Tenants, few.Tenants.Rows, few.Tenants.Switching = 100, 100, nil, nil

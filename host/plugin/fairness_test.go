@@ -47,7 +47,7 @@ func startsLoop(t *testing.T, h *plugin.Host, p *plugin.Plugin, shard int) (ende
 func TestSharesByPlugin(t *testing.T) {
 	for _, parallel := range []int{1, 2} {
 		h := hostFor(t, parallel)
-		const fuel = 1 << 30
+		const fuel = 1 << 28
 		many, one := looper(t, h, 4, fuel), looper(t, h, 1, fuel)
 		var ended []chan error
 		for shard := range 4 {
@@ -107,20 +107,20 @@ func TestShortCallsPassLoops(t *testing.T) {
 			looping = append(looping, loopsAlways(t, h))
 		}
 		neighbour := looper(t, h, 1, 1<<30)
-		for range 50 {
+		for range 20 {
 			_, err := neighbour.Get(ctx, key, actWork)
 			require.NoError(t, err)
 		}
 		for _, still := range looping {
-			require.True(t, still(), "fifty short calls took as long as loops of two seconds")
+			require.True(t, still(), "twenty short calls took as long as loops of a second")
 		}
 	}
 }
 
-// loopsAlways starts a loop of two seconds.
+// loopsAlways starts a loop of a second.
 func loopsAlways(t *testing.T, h *plugin.Host) (still func() bool) {
 	config := metered()
-	config.Host, config.Shards, config.Deadline, config.FuelRate = h, 1, 2*time.Second, -1
+	config.Host, config.Shards, config.Deadline, config.FuelRate = h, 1, time.Second, -1
 	config.Fuel = 1 << 40
 	p := open(t, guest(t, "hostile"), config)
 	ended := make(chan error, 1)

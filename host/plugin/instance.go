@@ -68,12 +68,16 @@ type instance struct {
 	message            []byte // what the guest said by fail in this call
 	meter              *meter // nil for a trusted guest
 	turn               *fair.Call
+	caller             context.Context // of the operation, nil for none
 	slept              time.Duration
 	stdout, stderr     stream
 	tail               tail
 }
 
-var _ protocol.Instance = (*instance)(nil)
+var (
+	_ protocol.Instance = (*instance)(nil)
+	_ protocol.Waiter   = (*instance)(nil)
+)
 
 // guestMemory is what the linear memory of a guest lies in.
 type guestMemory interface {

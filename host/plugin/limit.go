@@ -28,7 +28,9 @@ func (s *resolved) rewriting() rewrite.Options {
 func (inst *instance) run(allowed bounds) error {
 	inst.message, inst.slept = inst.message[:0], 0
 	inst.memory.callBegins()
-	inst.begins()
+	if err := inst.begins(); err != nil {
+		return err
+	}
 	if inst.meter == nil {
 		err := inst.call()
 		inst.ended()

@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"context"
 	"runtime"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 )
 
@@ -29,8 +31,17 @@ func newDispatcher(parallel int) *fair.Dispatcher {
 	return fair.New(runtime.GOMAXPROCS(0), false)
 }
 
-// begins waits for a turn before a call of the guest, and ended gives it back.
-func (inst *instance) begins() { inst.turn.Begin(nil) }
+// begins waits for a turn before a call of the guest, no longer than the caller's context lasts.
+// ended gives it back.
+func (inst *instance) begins() error {
+	if inst.turn.Begin(inst.caller) {
+		return nil
+	}
+	return &protocol.Left{Err: inst.caller.Err()}
+}
+
+// WaitWithin implements protocol.Waiter.
+func (inst *instance) WaitWithin(ctx context.Context) { inst.caller = ctx }
 
 func (inst *instance) ended() {
 	if inst.meter == nil {

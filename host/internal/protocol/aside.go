@@ -20,7 +20,8 @@ type Sleeper interface {
 
 // Waiter is an Instance whose calls may wait for something that other instances have. It
 // is told the context of an operation, and of nil after it, which means that a wait
-// does not end early. A call that could not be made for that returns an [*Answer] whose Refused is set.
+// does not end early. A call that its caller did not wait for returns a [*Left], and one
+// that found no room an [*Answer] whose Refused is set.
 type Waiter interface{ WaitWithin(ctx context.Context) }
 
 // waits tells the instance the context of its calls until the shard is unlocked.

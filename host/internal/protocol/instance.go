@@ -120,6 +120,12 @@ func (f *Fault) Error() string { return f.Kind.Error() + ": " + f.Message }
 // Unwrap returns the kind.
 func (f *Fault) Unwrap() error { return f.Kind }
 
+// Left is the error of a call that did not run, because its caller left.
+type Left struct{ Err error } // of the context
+
+// Error implements error.
+func (l *Left) Error() string { return l.Err.Error() }
+
 // Broken returns the fault for a result that breaks the contract.
 func Broken(format string, args ...any) *Fault {
 	return &Fault{Kind: ErrProtocol, Message: fmt.Sprintf(format, args...)}

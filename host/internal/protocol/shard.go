@@ -247,6 +247,10 @@ func (s *shard) done(op opKind, inst *runner, err error) error {
 		o.Conflicts++
 		return err
 	}
+	if left, ok := err.(*Left); ok {
+		o.Calls--
+		return left.Err
+	}
 	o.Errors++
 	if _, ok := CodeOf(err); ok {
 		return s.newError(op.String(), err)

@@ -43,4 +43,7 @@ func ExampleObserve() {
 	// waddle.plugin.calls {call}
 	// waddle.plugin.fuel {unit}
 	// waddle.plugin.throttled {call}
+	// waddle.plugin.queue {call}
+	// waddle.plugin.queue.refused {call}
+	// waddle.plugin.turns {call}
 }

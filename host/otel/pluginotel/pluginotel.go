@@ -30,6 +30,12 @@
 //   - waddle.plugin.calls, counter of {call}: calls into the guest by
 //     waddle.plugin.operation and waddle.plugin.outcome: ok, not_found (no
 //     such record), conflict (another request was faster) and error
+//   - waddle.plugin.queue, up-down counter of {call}: calls that wait because others
+//     of the plugin run
+//   - waddle.plugin.queue.refused, counter of {call}: calls refused because as many waited as
+//     may, or this one for as long as it may; waddle.plugin.calls does not count them
+//   - waddle.plugin.turns, counter of {call}: how often a call waited for other plugins
+//     of the host that had used less
 //
 // For a guest that is metered, as each is that is not trusted, also:
 //
@@ -93,7 +99,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	meter := config.Meter(scope)
 	o := &observer{source: p}
 
-	var errs [12]error
+	var errs [15]error
 	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances have taken."))
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
@@ -118,6 +124,12 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		metric.WithDescription("Operations refused because the plugin had used its fuel faster than it may."))
 	o.limits, errs[11] = meter.Int64ObservableCounter("waddle.plugin.limits", metric.WithUnit("{time}"),
 		metric.WithDescription("How often the plugin exceeded a limit."))
+	o.queue, errs[12] = meter.Int64ObservableUpDownCounter("waddle.plugin.queue", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls that wait because others of the plugin run."))
+	o.refused, errs[13] = meter.Int64ObservableCounter("waddle.plugin.queue.refused", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls refused because too many waited already, or this one for too long."))
+	o.turns, errs[14] = meter.Int64ObservableCounter("waddle.plugin.turns", metric.WithUnit("{call}"),
+		metric.WithDescription("Waits of calls for other plugins that had used less."))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
@@ -136,7 +148,8 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		return attributes(config, limitKey.String(string(limit)))
 	}
 	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls,
-		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled, o.limits)
+		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled, o.limits,
+		o.queue, o.refused, o.turns)
 }
 
 type observer struct {
@@ -149,6 +162,8 @@ type observer struct {
 	evictions, expirations metric.Int64ObservableCounter
 	fuel, throttled        metric.Int64ObservableCounter
 	limits                 metric.Int64ObservableCounter
+	queue                  metric.Int64ObservableUpDownCounter
+	refused, turns         metric.Int64ObservableCounter
 
 	whole     metric.MeasurementOption
 	states    map[plugin.State]metric.MeasurementOption
@@ -172,6 +187,9 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 		to.ObserveInt64(o.evictions, int64(c.Evicted), o.whole)
 		to.ObserveInt64(o.expirations, int64(c.Expired), o.whole)
 	}
+	to.ObserveInt64(o.queue, int64(stats.Queue.Waiting), o.whole)
+	to.ObserveInt64(o.refused, int64(stats.Queue.Full+stats.Queue.Late), o.whole)
+	to.ObserveInt64(o.turns, int64(stats.Queue.Turns), o.whole)
 	count := make(map[plugin.State]int64, len(o.states))
 	for i := range stats.Shards {
 		count[stats.Shards[i].State]++

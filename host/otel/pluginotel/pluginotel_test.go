@@ -159,6 +159,10 @@ func TestObserve(t *testing.T) {
 			"waddle.plugin.calls":        "{call} true",
 			"waddle.plugin.fuel":         "{unit} true",
 			"waddle.plugin.throttled":    "{call} true",
+
+			"waddle.plugin.queue":         "{call} false",
+			"waddle.plugin.queue.refused": "{call} true",
+			"waddle.plugin.turns":         "{call} true",
 		}, units, step.name)
 		stats := p.Stats()
 		require.EqualValues(t, 8<<20, figures["memory.limit name=acme"], step.name)

@@ -1,6 +1,9 @@
 package fair
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Call is a place for the calls of a flow, one after the other, such as an instance of a
 // guest. One goroutine at a time uses it.
@@ -20,9 +23,9 @@ type Call struct {
 // Call makes a place for calls of the flow.
 func (f *Flow) Call() *Call { return &Call{flow: f} }
 
-// Begin waits for a turn, if calls take turns. It returns false if done was closed before
-// there was one. A nil done never is.
-func (c *Call) Begin(done <-chan struct{}) bool {
+// Begin waits for a turn, if calls take turns. It returns false if the context ended before
+// there was one. A nil context never ends.
+func (c *Call) Begin(ctx context.Context) bool {
 	d := c.flow.d
 	if !d.engaged.Load() {
 		return true
@@ -30,6 +33,10 @@ func (c *Call) Begin(done <-chan struct{}) bool {
 	if d.take() {
 		c.holds = true
 		return true
+	}
+	var done <-chan struct{}
+	if ctx != nil {
+		done = ctx.Done() // not earlier: a context may start its time then
 	}
 	return c.wait(done)
 }

@@ -1,6 +1,7 @@
 package fair
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,11 +12,11 @@ import (
 )
 
 // waits begins a call in a goroutine of its own, and returns when it waits.
-func waits(t *testing.T, d *Dispatcher, c *Call, done <-chan struct{}) (began chan bool) {
+func waits(t *testing.T, d *Dispatcher, c *Call, ctx context.Context) (began chan bool) {
 	t.Helper()
 	before := d.Stats().Waiting
 	began = make(chan bool, 1)
-	go func() { began <- c.Begin(done) }()
+	go func() { began <- c.Begin(ctx) }()
 	require.Eventually(t, func() bool { return d.Stats().Waiting == before+1 }, time.Minute, 10*time.Microsecond)
 	return began
 }
@@ -214,11 +215,11 @@ func TestWithdraws(t *testing.T) {
 	f := d.Flow()
 	held := f.Call()
 	held.Begin(nil)
-	done := make(chan struct{})
-	left := waits(t, d, f.Call(), done)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := waits(t, d, f.Call(), ctx)
 	stays := f.Call()
 	stayed := waits(t, d, stays, nil)
-	close(done)
+	cancel()
 	require.False(t, <-left)
 	require.Equal(t, 1, d.Stats().Waiting)
 	held.End(1)
@@ -269,12 +270,12 @@ func storm(t *testing.T, turns int, strict bool) {
 			all.Go(func() {
 				c := f.Call()
 				for i := range 300 {
-					var done chan struct{}
+					ctx, cancel := context.WithCancel(t.Context())
 					if i%7 == m {
-						done = make(chan struct{})
-						go close(done)
+						go cancel()
 					}
-					if !c.Begin(done) {
+					if !c.Begin(ctx) {
+						cancel()
 						continue
 					}
 					enter()
@@ -292,6 +293,7 @@ func storm(t *testing.T, turns int, strict bool) {
 					}
 					leave()
 					c.End(tell / 8)
+					cancel()
 				}
 			})
 		}
