@@ -107,6 +107,7 @@ type ExtraGrant struct {
 	Opened, Attached, Closed, Called atomic.Int64
 	Fault                            error         // what opening it fails with
 	Waits                            time.Duration // that its function seems to take
+	Does                             func()        // what its function does besides
 }
 
 // Add gives the host of a config the row, and grants it or does not.
@@ -126,6 +127,9 @@ func (g *ExtraGrant) Add(c *Config, function string, granted bool) {
 
 func (g *ExtraGrant) call(ctx context.Context, _ api.Module, _ []uint64) {
 	g.Called.Add(1)
+	if g.Does != nil {
+		g.Does()
+	}
 	if m := instanceOf(ctx).meter; m != nil && g.Waits > 0 {
 		m.wait()
 		m.entered = m.entered.Add(-g.Waits)

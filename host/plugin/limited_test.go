@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,6 +57,43 @@ func gets(act store.Millis) func(p *plugin.Plugin) error {
 	return func(p *plugin.Plugin) error { _, err := p.Get(ctx, key, act); return err }
 }
 
+// busy is a guest that is within a save, which lasts, while others wait for it and one more
+// comes.
+func busy(limit plugin.Limit, change func(c *plugin.Config), others int, allowed int64) limited {
+	var lasts atomic.Bool // the next save
+	within, ends := make(chan struct{}), make(chan struct{})
+	save := func() {
+		if lasts.Swap(false) {
+			within <- struct{}{}
+			<-ends
+		}
+	}
+	return limited{limit: limit, wasm: extraGuest, is: []error{store.ErrUnavailable, plugin.ErrBusy}, code: true, allowed: allowed, lasts: true,
+		config: func(_ *testing.T, c *plugin.Config) {
+			c.MemoryLimit = 128 << 20
+			change(c)
+			(&plugin.ExtraGrant{Does: save}).Add(c, extraFunction, true)
+		},
+		pass: func(p *plugin.Plugin) error {
+			_, _ = p.Get(ctx, key, 1) // for an instance to save
+			var wait sync.WaitGroup
+			lasts.Store(true)
+			wait.Go(func() { _ = p.Save(ctx, 1) })
+			<-within
+			for range others {
+				wait.Go(func() { _, _ = p.Get(ctx, key, 1) })
+			}
+			for p.Stats().Queue.Waiting < others {
+				time.Sleep(time.Millisecond)
+			}
+			_, err := p.Get(ctx, key, 1)
+			ends <- struct{}{}
+			wait.Wait()
+			return err
+		},
+	}
+}
+
 func withMount(change func(m *plugin.Mount)) func(t *testing.T, c *plugin.Config) {
 	return func(t *testing.T, c *plugin.Config) {
 		m := plugin.Mount{Dir: t.TempDir()}
@@ -77,6 +115,9 @@ func limitedGuests() []limited {
 		{limit: plugin.LimitDepth, guest: "hostile", pass: gets(actRecurse), is: unavailable(plugin.ErrDepth), allowed: 16 << 20},
 		{limit: plugin.LimitRate, pass: untilError, is: unavailable(plugin.ErrRate), allowed: 1, code: true, lasts: true,
 			config: func(_ *testing.T, c *plugin.Config) { c.FuelRate, c.FuelBurst = 1, 1 }},
+		// Others hold the plugin's only instance, and wait for it.
+		busy(plugin.LimitQueue, func(c *plugin.Config) { c.MaxQueue = 2 }, 2, 2),
+		busy(plugin.LimitQueueWait, func(c *plugin.Config) { c.QueueWait = time.Millisecond }, 0, int64(time.Millisecond)),
 		{limit: plugin.LimitHostTime, wasm: extraGuest, is: unavailable(plugin.ErrDeadline), allowed: int64(plugin.DefaultDeadline), lasts: true,
 			pass: func(p *plugin.Plugin) error {
 				_, _ = p.Get(ctx, key, 1) // for an instance to save
@@ -419,7 +460,7 @@ func TestLimitOfCompiling(t *testing.T) {
 // Every limit is tried by one of the tests above, and README.md has a row for each, with the
 // setting and the default.
 func TestEveryLimitIsTried(t *testing.T) {
-	tried := map[plugin.Limit]bool{plugin.LimitCompiling: true, plugin.LimitQueue: true, plugin.LimitQueueWait: true}
+	tried := map[plugin.Limit]bool{plugin.LimitCompiling: true}
 	for _, c := range limitedGuests() {
 		tried[c.limit] = true
 	}
