@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
@@ -38,7 +39,7 @@ func TestLogLevel(t *testing.T) {
 }
 
 func TestSleepIsBoundedForACall(t *testing.T) {
-	var inst instance
+	inst := instance{turn: fair.New(1, false).Flow().Call()}
 	for range 100 {
 		inst.sleep(1 << 50)
 		inst.sleep(-1)
