@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/fair"
 )
 
 // cell is a global of a guest.
@@ -20,7 +21,7 @@ func (c *cell) Set(v uint64) { c.v = v }
 
 func newTestMeter() *meter {
 	c := &resolved{Config: Config{Shards: 1}}
-	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c, nil)}
+	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c, nil), turn: fair.New(1, false).Flow().Call()}
 }
 
 // ended returns the bound by which a step ended the call, or nil.
