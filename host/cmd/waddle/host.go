@@ -85,13 +85,15 @@ What is deployed and removed there is written to DIR. Settings from the environm
 After an interrupt (Ctrl-C) or SIGTERM the program finishes the requests in
 progress and saves what tenants keep. A second one ends it at once.`,
 		Example: `  mkdir tenants
-  echo '{"name": "alice", "hosts": ["alice.localhost"], "plugin": {"bundled": "memory"}}' > tenants/alice.json
+  echo '{"name": "alice", "hosts": ["alice.localhost"],
+    "plugin": {"bundled": "memory"}}' > tenants/alice.json
   waddle host tenants
 
 Then, elsewhere:
 
   curl -X POST http://alice.localhost:8080/api/session/visits/increment
-  curl -H "Authorization: Bearer $(cat tenants/` + hosting.TokenFile + `)" http://` + defaultAdminAddr + `/api/tenants`,
+  curl -H "Authorization: Bearer $(cat tenants/` + hosting.TokenFile + `)" \
+       http://` + defaultAdminAddr + `/api/tenants`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp

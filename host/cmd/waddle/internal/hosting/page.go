@@ -90,8 +90,11 @@ func (a *Admin) showTenants(w http.ResponseWriter, r *http.Request) {
 	m.problems(s)
 	m.put(`<section class="card" aria-labelledby="list-title"><div class="head"><h2 id="list-title">%s</h2>`, counted(found, "tenant"))
 	m.put(`<form class="search" method="get" action="/" role="search"><label class="hidden" for="q">Name or host</label>`+
-		`<input id="q" name="q" type="search" placeholder="Name or host" value="%s"><input type="hidden" name="sort" value="%s">`+
-		`<button class="quiet">Search</button></form></div>`, q.text, q.sort)
+		`<input id="q" name="q" type="search" placeholder="Name or host" value="%s"><label class="hidden" for="sort">Sort by</label><select id="sort" name="sort">`, q.text)
+	for _, c := range columns {
+		m.put(`<option value="%s"%s>%s</option>`, c.key, map[bool]raw{true: " selected"}[c.key == q.sort], c.title)
+	}
+	m.put(`</select><button class="quiet">Search</button></form></div>`)
 	if len(shown) == 0 {
 		m.put(`<p class="empty">%s</p>`, map[bool]string{true: "No tenant has that in its name or hosts.", false: "No tenants yet. Put a manifest into the directory, or deploy one below."}[q.text != ""])
 	} else {

@@ -119,8 +119,18 @@ type tab struct {
 
 func open(t *testing.T, settings ...string) *tab {
 	t.Helper()
-	path := chromium(t)
 	b := &tab{t: t, address: serve(t, settings...)}
+	b.start()
+	b.do(chromedp.Navigate(b.address))
+	b.until(spoke)
+	return b
+}
+
+// start starts the browser.
+func (b *tab) start() {
+	t := b.t
+	t.Helper()
+	path := chromium(t)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(t.TempDir()),
@@ -143,9 +153,6 @@ func open(t *testing.T, settings ...string) *tab {
 	})
 	require.NoError(t, chromedp.Do(ctx), "the browser does not start")
 	call(b, log.Enable, cdp.Empty{})
-	b.do(chromedp.Navigate(b.address))
-	b.until(spoke)
-	return b
 }
 
 // spoke is true when the page has loaded its session and reported it.
