@@ -82,18 +82,24 @@ func NewDirectory(path string, to Deployer, log *slog.Logger) *Directory {
 	}
 }
 
+// share bounds what looking takes of one core, a twentieth: the pause after a look lasts so
+// many times as long as the look did, if that is longer than usual.
+const share = 20
+
 // Watch scans the directory at intervals, and whenever look receives something, until the
 // context ends. Then it waits for the deploys that are under way.
 func (d *Directory) Watch(ctx context.Context, every time.Duration, look <-chan os.Signal) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
 	for {
+		began := time.Now()
 		d.Scan(ctx)
+		pause := time.NewTimer(max(every, share*time.Since(began)))
 		select {
-		case <-tick.C:
+		case <-pause.C:
 		case <-look:
+			pause.Stop()
 			d.forgetPauses()
 		case <-ctx.Done():
+			pause.Stop()
 			d.mu.Lock()
 			d.stopping = true
 			d.mu.Unlock()
