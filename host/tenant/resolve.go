@@ -226,7 +226,6 @@ func (g grounds) resolveSession(ctx context.Context, p *plan, f *faults) {
 	if get == nil {
 		get = FileKeyring(g.dir)
 	}
-	p.settings.Keyring = nil
 	keyring, err := get(ctx, p.manifest.Name, p.manifest.Keyring)
 	switch {
 	case err != nil:
