@@ -27,7 +27,7 @@ func BenchmarkReplace(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("%s-%d", kind, sessions), func(b *testing.B) {
 				h, _ := newHost(b, tenant.HostConfig{Dir: b.TempDir(), Limits: tenant.Limits{Memory: 512 << 20}})
-				m := named("alice")
+				m := bundled("alice", "memory")
 				m.Limits.Memory = 512 << 20
 				m.Persist = kind != "move"
 				if kind == "files" {
@@ -78,7 +78,7 @@ func BenchmarkReplace(b *testing.B) {
 // BenchmarkStore measures what the tenant's store adds to its plugin's.
 func BenchmarkStore(b *testing.B) {
 	h, _ := newHost(b, tenant.HostConfig{})
-	made := deploy(b, h, named("alice"))
+	made := deploy(b, h, bundled("alice", "memory"))
 	wasm, _ := memory.Module()
 	bare, err := plugin.Open(ctx, wasm, plugin.Config{Logger: discard, Shards: 1, MemoryLimit: 64 << 20, Limits: plugin.StrictLimits(), Deadline: time.Second})
 	if err != nil {

@@ -19,7 +19,6 @@ func TestSlowCompilesDelayNobody(t *testing.T) {
 	h, _ := newHost(t, config)
 	web := serve(t, h, nil, counter())
 	m := named("alice")
-	m.Plugin = source(guest(t, "c"))
 	deploy(t, h, m)
 	v := web.visitor()
 	var wait sync.WaitGroup
@@ -57,7 +56,6 @@ func TestEqualBytesAreCompiledOnce(t *testing.T) {
 	for i := range 32 {
 		wait.Go(func() {
 			m := named(fmt.Sprint("tenant-", i))
-			m.Plugin = source(guest(t, "c"))
 			if _, err := h.Deploy(ctx, m); err != nil {
 				t.Error(err)
 			}

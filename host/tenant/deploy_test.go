@@ -187,7 +187,7 @@ func TestWrongPluginsAreRefused(t *testing.T) {
 func TestReplaceKeepsSessions(t *testing.T) {
 	h, told := newHost(t, tenant.HostConfig{})
 	web := serve(t, h, nil, counter())
-	m := named("alice")
+	m := bundled("alice", "memory")
 	made := deploy(t, h, m)
 	v := web.visitor()
 	v.ok(t, "alice.localhost", "/", "alice 1")
@@ -211,7 +211,7 @@ func TestReplaceKeepsSessions(t *testing.T) {
 func TestBadReplacementIsRolledBack(t *testing.T) {
 	h, told := newHost(t, tenant.HostConfig{})
 	web := serve(t, h, nil, counter())
-	good := named("alice")
+	good := bundled("alice", "memory")
 	made := deploy(t, h, good)
 	v := web.visitor()
 	v.ok(t, "alice.localhost", "/", "alice 1")

@@ -81,10 +81,26 @@ func deploy(t testing.TB, h *tenant.Host, m tenant.Manifest) *tenant.Tenant {
 	return made
 }
 
-// named is a manifest of a tenant with the bundled memory engine and a host name.
+// named is a manifest of a tenant with a small guest, which opens in no time, and a host
+// name.
 func named(name string) tenant.Manifest {
-	return tenant.Manifest{Name: name, Hosts: []string{name + ".localhost"}, Plugin: tenant.Source{Bundled: "memory"},
+	return tenant.Manifest{Name: name, Hosts: []string{name + ".localhost"}, Plugin: tenant.Source{Bytes: small(), SHA256: tenant.Sum(small())},
 		Limits: tenant.Limits{Memory: 64 << 20}}
+}
+
+var small = sync.OnceValue(func() []byte {
+	b, err := os.ReadFile("../../examples/guests/c/store.wasm")
+	if err != nil {
+		panic(err)
+	}
+	return b
+})
+
+// bundled is a manifest of a tenant with a bundled engine.
+func bundled(name, engine string) tenant.Manifest {
+	m := named(name)
+	m.Plugin = tenant.Source{Bundled: engine}
+	return m
 }
 
 // guest returns an example guest, by language.

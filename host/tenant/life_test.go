@@ -49,7 +49,7 @@ func TestSleep(t *testing.T) {
 	// One that sleeps is replaced with its sessions, and removed.
 	require.NoError(t, made.Sleep(ctx))
 	m := named("alice")
-	m.Plugin = source(guest(t, "c"))
+	m.Plugin = source(guest(t, "rust"))
 	deploy(t, h, m)
 	v.ok(t, "alice.localhost", "/", "alice 3")
 	require.NoError(t, made.Sleep(ctx))
@@ -171,7 +171,7 @@ func TestRemoveIsBounded(t *testing.T) {
 func TestStats(t *testing.T) {
 	h, _ := newHost(t, tenant.HostConfig{})
 	web := serve(t, h, nil, counter())
-	m := named("alice")
+	m := bundled("alice", "memory")
 	made := deploy(t, h, m)
 	v := web.visitor()
 	for range 3 {

@@ -24,8 +24,8 @@ import (
 func persistent() map[string]tenant.Manifest {
 	all := make(map[string]tenant.Manifest)
 	for _, engine := range []string{"memory", "keyfolder", "dynfile"} {
-		m := named("alice")
-		m.Plugin.Bundled, m.Persist = engine, true
+		m := bundled("alice", engine)
+		m.Persist = true
 		all[engine] = m
 	}
 	return all
@@ -93,8 +93,8 @@ func rooms(t *testing.T, dir string) (all []string) {
 func TestHandOverRollsBack(t *testing.T) {
 	h, told := newHost(t, tenant.HostConfig{Dir: t.TempDir()})
 	web := serve(t, h, nil, counter())
-	m := named("alice")
-	m.Plugin.Bundled, m.Mounts = "keyfolder", []tenant.Mount{{Dir: "files"}}
+	m := bundled("alice", "keyfolder")
+	m.Mounts = []tenant.Mount{{Dir: "files"}}
 	made := deploy(t, h, m)
 	v := web.visitor()
 	v.ok(t, "alice.localhost", "/", "alice 1")
@@ -273,8 +273,8 @@ func TestDown(t *testing.T) {
 		}
 	}))
 	web := serve(t, h, nil, counter())
-	m := named("alice")
-	m.Plugin.Bundled, m.Persist = "keyfolder", true
+	m := bundled("alice", "keyfolder")
+	m.Persist = true
 	made := deploy(t, h, m)
 	v := web.visitor()
 	v.ok(t, "alice.localhost", "/", "alice 1")

@@ -127,11 +127,8 @@ func TestReplaceKeepsEveryWrite(t *testing.T) {
 			}
 		})
 	}
-	for i := range 12 {
-		m.Plugin = tenant.Source{Bundled: "memory"}
-		if i%2 == 0 {
-			m.Plugin = source(guest(t, []string{"c", "rust"}[i/2%2]))
-		}
+	for i := range 24 {
+		m.Plugin = source(guest(t, []string{"rust", "c"}[i%2]))
 		deploy(t, h, m)
 	}
 	stop.Store(true)

@@ -36,14 +36,16 @@ func (ts *turns) take(ctx context.Context, name string) (back func(), err error)
 			delete(ts.all, name)
 		}
 	}
-	select {
-	case t.taken <- struct{}{}:
-		return func() {
-			<-t.taken
-			leave()
-		}, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
+	if ctx.Err() == nil {
+		select {
+		case t.taken <- struct{}{}:
+			return func() {
+				<-t.taken
+				leave()
+			}, nil
+		case <-ctx.Done():
+		}
 	}
+	leave()
+	return nil, ctx.Err()
 }
