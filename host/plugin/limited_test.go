@@ -3,6 +3,7 @@ package plugin_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -198,6 +199,9 @@ func TestLimitsOfOperations(t *testing.T) {
 				require.ErrorIs(t, err, want)
 			}
 			require.Equal(t, len(c.is) == 0, err == nil, err)
+			if errors.Is(err, store.ErrOversized) {
+				require.NotErrorIs(t, err, store.ErrUnavailable, "trying again does not help")
+			}
 			if err != nil {
 				require.NoError(t, readable(err))
 				var e *plugin.Error
@@ -345,6 +349,21 @@ func (b *busyPlugin) works() {
 	if err := b.failed.Load(); err != nil {
 		require.NoError(b.t, *err)
 	}
+}
+
+// A growth that was refused explains a trap in the same call, and none in a later one.
+func TestAnEarlierGrowthExplainsNoTrap(t *testing.T) {
+	config := untrusted()
+	config.MemoryLimit = 1 << 20
+	p := open(t, guest(t, "shares"), config)
+	require.NoError(t, gets(shareGrowAll)(p))
+	err := gets(shareTrap)(p)
+	require.ErrorIs(t, err, plugin.ErrTrap)
+	var e *plugin.Error
+	require.ErrorAs(t, err, &e)
+	require.Empty(t, e.Limit)
+	require.NotContains(t, err.Error(), "grow")
+	require.Equal(t, map[plugin.Limit]uint64{plugin.LimitMemory: 1}, p.Stats().Limits)
 }
 
 // limitedModules has a row for each limit of a module.
