@@ -19,11 +19,25 @@ type budget struct {
 	source string // of the limit, if it follows from the machine
 	limit  int64  // less than 0 for none
 	used   atomic.Int64
-	name   Limit
+
+	// reclaim makes room for n more, if it can. Nil makes none.
+	reclaim func(n int64) bool
+	name    Limit
 }
 
-// take takes n. If that is too much it takes nothing and returns [ErrBudget].
+// take takes n. If that is too much, and no room can be made, it takes nothing and returns
+// [ErrBudget].
 func (b *budget) take(n int64) error {
+	err := b.takeFree(n)
+	// Others may take the room that was made.
+	for tries := 0; err != nil && tries < 3 && n <= b.limit && b.reclaim != nil && b.reclaim(n); tries++ {
+		err = b.takeFree(n)
+	}
+	return err
+}
+
+// takeFree is take without making room.
+func (b *budget) takeFree(n int64) error {
 	if used := b.used.Add(n); b.limit >= 0 && used > b.limit {
 		b.used.Add(-n)
 		return b.spent(n, used-n)
@@ -85,6 +99,14 @@ func (a account) take(bytes uint64) error {
 		return nil
 	}
 	return a.charge(a.budgets.memory, int64(bytes))
+}
+
+// takeFree takes memory without making room for it.
+func (a account) takeFree(bytes uint64) error {
+	if a.budgets == nil {
+		return nil
+	}
+	return a.budgets.memory.takeFree(int64(bytes))
 }
 
 // keep takes memory for records of a guest that sleeps.

@@ -82,6 +82,15 @@ func (c *chores) opened(shard int) {
 	c.resume()
 }
 
+// woken is opened for a guest that goes on as it was. It was told the time.
+func (c *chores) woken() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.begun && !c.ended {
+		c.resume()
+	}
+}
+
 func (c *chores) resume() {
 	s := c.p.config.Host.schedule
 	for _, t := range c.rounds {
@@ -96,7 +105,7 @@ func (c *chores) resume() {
 func (c *chores) rest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.p.store.Resting() {
+	if c.begun && c.p.store.Resting() {
 		c.pause()
 	}
 }

@@ -42,6 +42,7 @@ type code struct {
 	// change before the last reference is gone. The same goes for its caches.
 	compiled *compiled
 	caches   []wazero.CompilationCache
+	pool     *pool // nil if guests of the module take no turns on executors
 
 	refs int // guarded by codes.mu
 }
@@ -78,6 +79,9 @@ func (c *code) release() error {
 		return nil
 	}
 	var errs []error
+	if c.pool != nil {
+		errs = append(errs, c.pool.close())
+	}
 	if c.compiled != nil {
 		errs = append(errs, c.compiled.close())
 		c.host.budgets.mappings.give(mappingsOfCode)
@@ -93,6 +97,12 @@ type compiled struct {
 	runtime wazero.Runtime
 	module  wazero.CompiledModule
 	numbers []string // of functions that were added, as in a trace
+
+	// Of a module whose guests may take turns on executors; see [rewrite.Report].
+	movable   []uint32
+	maxMemory uint32 // pages
+	memory    uint32 // pages, from the start
+	fixed     string // why they may not
 }
 
 // loading says how the code was obtained.
@@ -163,6 +173,11 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 	defer func() {
 		if err == nil {
 			c.compiled.numbers = []string{fmt.Sprintf("$%d", report.Hook), fmt.Sprintf("$%d", report.Entry)}
+			c.compiled.movable, c.compiled.maxMemory, c.compiled.fixed = report.Movable, report.MaxMemory, report.Fixed
+			if c.key.rewrite.Movable && report.Fixed == "" {
+				c.compiled.memory = uint32(b.outline.Memory.Min)
+				c.pool = newPool(c.host.seats)
+			}
 		}
 	}()
 	if c.key.rewrite.Meter && (disk == nil || !disk.hit) {
@@ -217,7 +232,11 @@ func (c *code) openDir(warn func(string, error)) (*codeDir, wazero.CompilationCa
 // from a panic of wazero's compiler there, and could not on a worker of the compiler. The memory limit of an instance is
 // not compiled in; [linearMemory] enforces it.
 func (c *code) build(ctx context.Context, b *checked, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
-	config := runtimeConfig(c.key.runtime).WithDebugInfoEnabled(c.key.debug).WithMemoryLimitPages(maxPages)
+	pages := uint32(maxPages)
+	if c.key.rewrite.Movable {
+		pages++ // a memory of the largest size must seem to grow when another takes its place
+	}
+	config := runtimeConfig(c.key.runtime).WithDebugInfoEnabled(c.key.debug).WithMemoryLimitPages(pages)
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}

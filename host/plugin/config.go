@@ -35,12 +35,25 @@ type Config struct {
 	// if a directory was written with another number of shards or there is a snapshot.
 	Lazy bool
 
+	// Shared lets the plugin take turns with the host's other plugins of the same module on
+	// a few instances, if the module allows it. Ten thousand plugins then cost little more than
+	// what they store: each has a memory that shares all pages that it has not written to,
+	// and asleep only what it has changed. For callers nothing else is different. Where it is not
+	// possible (with Mounts; for a module that changes tables or segments, or has mutable
+	// globals that are no numbers; on other systems than Linux) the plugin runs on instances
+	// of its own, and the log and [Info] say why.
+	Shared bool
+
 	// SleepAfter is how long an instance may be idle before the host closes it and
 	// frees its resources. The host checks at intervals of that length, so it can take
 	// twice as long. The next call starts the instance again, with all records: the host
 	// saves a guest that keeps files first, and keeps the records of any other. Such a
 	// guest must export session_snapshot and session_restore, and does not sleep while
 	// HostConfig.Memory has no room for those records. 0 means never.
+	//
+	// A plugin that shares instances sleeps without any export of the guest, and without a
+	// call of it. If it has more than 4 MiB of its own it stays awake until it is told to
+	// sleep or its room is needed; see HostConfig.Awake.
 	SleepAfter time.Duration
 
 	// GuestConfig is passed to the guest, which defines the settings in it. Their
@@ -51,7 +64,7 @@ type Config struct {
 	// Shards is the number of instances, a power of two up to 1024. It decides
 	// which shard a key belongs to; see [ShardOf]. 0 means a power of two near
 	// twice the processors that Go uses, fewer if MemoryLimit is too small for so
-	// many. For a guest that keeps files (in a writable mount) 0 means the number
+	// many, and 1 for a plugin that is Shared. For a guest that keeps files (in a writable mount) 0 means the number
 	// that the directory was written with, and 4 for a new one, on every machine.
 	// Another number gives [ErrShards], unless the guest says that it finds its
 	// records with any.
@@ -249,6 +262,7 @@ type resolved struct {
 	autoShards bool
 	shardLimit int64 // bytes of memory for one instance
 	granted    permissions
+	notShared  string // why the guest does not share executors, although it may
 
 	container     int64 // bytes that the process may take, 0 for no bound or if MemoryLimit is set
 	containerSays string
@@ -320,6 +334,9 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 			return s, err
 		}
 	}
+	if s.Shards == 0 && s.Shared {
+		s.Shards = 1
+	}
 	if s.Shards == 0 {
 		s.autoShards = true
 		s.Shards = 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
@@ -334,6 +351,7 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 		s.permissions = builtinPermissions()
 	}
 	s.granted = s.permissions.grantedBy(&s.Config)
+	s.resolveShared()
 	s.boundMemory()
 	s.Limits = s.Limits.orDefault()
 	if s.Durability == DurabilityDefault {

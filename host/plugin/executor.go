@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -24,6 +25,13 @@ type executor struct {
 	left, depth api.MutableGlobal // of the meter; nil for a trusted guest
 
 	inst *instance // the guest that is on it
+
+	// Of one that guests take turns on. The holder of the pool's lock gives it to another
+	// guest while it is busy, which it is for a call.
+	slot    *slot
+	globals []api.MutableGlobal // of the module, that are part of a guest's state
+	seat    *seat               // nil for none
+	busy    atomic.Bool
 }
 
 // newExecutor makes an executor for guests of a machine. Nothing has been called on it. The

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -156,4 +157,14 @@ func MeteredCost(wasm []byte) int64 {
 	}
 	cost, _ := meteredCost(metered, DefaultLimits())
 	return cost
+}
+
+// Sharing says whether executors can be shared in this process.
+func Sharing() (bool, error) {
+	s := resolved{Config: Config{Shared: true, Host: DefaultHost()}}
+	s.resolveShared()
+	if s.notShared != "" {
+		return false, errors.New(s.notShared)
+	}
+	return true, nil
 }

@@ -50,6 +50,14 @@ type HostConfig struct {
 	// one is kept for shorter calls. 0 means GOMAXPROCS at the time of NewHost, from when a call runs
 	// for longer than a tenth of a millisecond until no call waits any more.
 	Parallel int
+
+	// Awake is how many plugins that share instances (see [Config].Shared) have a memory at
+	// once; of one with shards, each counts. Before there are more, the one that was used
+	// least recently is put to sleep. If all are in calls, there are more for as long as that takes. 0
+	// means no bound but the others: before Memory, AddressSpace or Mappings refuses
+	// anything, such plugins are put to sleep in the same order, and what they take is
+	// counted to the page.
+	Awake int
 }
 
 // Host owns what plugins share: compiled code, budgets of memory, mappings and
@@ -62,6 +70,7 @@ type Host struct {
 	budgets  *budgets
 	schedule *scheduler
 	turns    *fair.Dispatcher
+	seats    *seats
 	codes    codes
 	compiled atomic.Uint64 // how often code was compiled, or read from a directory
 	limits   limitCounts
@@ -78,7 +87,8 @@ func NewHost(config HostConfig) *Host {
 }
 
 func newHost(config HostConfig, root string, kind func() runtimeKind) *Host {
-	return &Host{runtime: sync.OnceValue(kind), budgets: config.budgets(root), queue: newCompiling(config.Compiling, runtime.GOMAXPROCS(0)),
+	b := config.budgets(root)
+	return &Host{runtime: sync.OnceValue(kind), budgets: b, seats: newSeats(config.Awake, b), queue: newCompiling(config.Compiling, runtime.GOMAXPROCS(0)),
 		schedule: newScheduler(), turns: newDispatcher(config.Parallel),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }

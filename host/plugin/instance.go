@@ -37,6 +37,11 @@ type machine struct {
 	flow        *fair.Flow // its share of the processor
 	budgets     *budgets   // of the host
 	memoryLimit uint64     // of one instance
+
+	// Of a plugin whose guests take turns on executors; nil for another's.
+	pool *pool
+	doze func(shard int)           // puts the guest of a shard to sleep if nobody uses it
+	idle func(shard int, f func()) // calls f in between its calls if nobody uses it
 }
 
 // prepare makes the config of instances, after the files.
@@ -58,6 +63,7 @@ type instance struct {
 	machine *machine
 	shard   int
 	on      *executor // that runs it; of a seat, the last one
+	seat    *seat     // nil for a guest with an executor of its own
 
 	memory guestMemory
 	ctx    context.Context // of every call; carries the instance itself
@@ -107,6 +113,9 @@ func newInstance(m *machine, shard int) (*instance, error) {
 	inst.memory = memory
 	err := heavy(m.flow, func() (err error) {
 		inst.on, err = newExecutor(m, inst, func(most uint64) experimental.LinearMemory {
+			if m.compiled.maxMemory > 0 { // which the module does not declare any more
+				most = min(most, uint64(m.compiled.maxMemory)*pageSize)
+			}
 			memory.reserve(min(most, m.memoryLimit))
 			return memory
 		})
@@ -243,11 +252,16 @@ func (inst *instance) answer(r int64) error {
 
 // Close implements protocol.Instance.
 func (inst *instance) Close() {
-	if inst.meter != nil {
-		inst.meter.settle()
-	}
 	if inst.on != nil {
 		inst.on.close()
+	}
+	inst.end()
+}
+
+// end gives everything back, once nothing runs the guest.
+func (inst *instance) end() {
+	if inst.meter != nil {
+		inst.meter.settle()
 	}
 	inst.stdout.flush()
 	inst.stderr.flush()

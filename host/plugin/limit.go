@@ -17,37 +17,43 @@ import (
 )
 
 // rewriting says what is added to a guest before it is compiled: few segments and one
-// function that calls its exports, whatever the config; and meters unless it is trusted.
+// function that calls its exports, whatever the config; meters unless it is trusted; and what it
+// takes to share executors.
 func (s *resolved) rewriting() rewrite.Options {
-	return rewrite.Options{MergeData: true, Entry: contractNames, Meter: !s.Trusted}
+	return rewrite.Options{MergeData: true, Entry: contractNames, Meter: !s.Trusted, Movable: s.shares()}
 }
 
 // run is the one place that enters guest code: it makes the call that is on the
 // instance's stack. It returns nil, or a fault, after which the instance must not be
-// used. A guest without a meter has no bounds.
+// used, or an answer, if the call could not be made. A guest without a meter has no bounds.
 func (inst *instance) run(allowed bounds) error {
 	inst.message, inst.slept = inst.message[:0], 0
 	inst.memory.callBegins()
 	if err := inst.begins(); err != nil {
 		return err
 	}
-	if inst.meter == nil {
-		err := inst.call()
-		inst.ended()
-		if err != nil {
-			return inst.fault(err)
+	if inst.seat != nil {
+		if err := inst.seat.sit(); err != nil {
+			inst.turn.End(0)
+			return err
 		}
-		return nil
 	}
-	inst.meter.begin(allowed)
+	if inst.meter != nil {
+		inst.meter.begin(allowed)
+	}
 	err := inst.call()
 	inst.ended()
-	inst.meter.end()
+	if inst.meter != nil {
+		inst.meter.end()
+		if err == nil && inst.meter.surfaced() { // with a large stack, which stays with the function
+			inst.on.renew()
+		}
+	}
+	if inst.seat != nil {
+		inst.seat.stand(err != nil)
+	}
 	if err != nil {
 		return inst.fault(err)
-	}
-	if inst.meter.surfaced() { // with a large stack, which stays with the function
-		inst.on.renew()
 	}
 	return nil
 }

@@ -57,10 +57,11 @@ func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.s
 // a mount first, and the guest finds its files; of any other the host keeps the records
 // that session_snapshot returns. A guest without mount and without session_snapshot or
 // session_restore goes on, and Sleep fails with [store.ErrUnsupported]; so does one for
-// whose records [HostConfig].Memory has no room, with [ErrBudget]. See
-// [Config.SleepAfter].
+// whose records [HostConfig].Memory has no room, with [ErrBudget]. Of a plugin that
+// shares instances the host keeps what the guest's memory has changed, without a call of
+// it. See [Config.SleepAfter].
 func (p *Plugin) Sleep(ctx context.Context) error {
-	if !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
+	if !p.shared() && !p.config.keepsFiles() && !p.remote() && (!p.has(abi.ExportSnapshot) || !p.has(abi.ExportRestore)) {
 		if p.store.Resting() {
 			return ctx.Err()
 		}

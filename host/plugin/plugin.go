@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
@@ -34,6 +35,8 @@ type Plugin struct {
 	snapshots *snapshots // nil for none
 
 	chores chores
+
+	notShared atomic.Pointer[string] // why its guests take no turns on executors, although they may; nil if they do
 }
 
 // Open runs a guest from the bytes of its module, which it does not keep. If the guest
@@ -125,6 +128,7 @@ func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err e
 		return nil, err
 	}
 	p.machine.compiled = p.code.compiled
+	p.share()
 	for _, step := range []func() error{
 		func() error { return p.config.granted.open(ctx, p) },
 		func() error { return p.start() },
@@ -158,10 +162,11 @@ func (p *Plugin) protocol() protocol.Config {
 		MaxCalls:    p.config.MaxCalls,
 		MaxQueue:    p.config.MaxQueue,
 		QueueWait:   p.config.QueueWait,
-		New:         func(shard int) (protocol.Instance, error) { return newInstance(&p.machine, shard) },
+		New:         p.newGuest,
 		Pairs:       p.config.pairs,
 		Admit:       p.admit,
 		Opened:      func(shard int) { p.chores.opened(shard) },
+		Woken:       func(int) { p.chores.woken() },
 		Exceeded:    p.machine.limits.count,
 		Fail:        func(f *protocol.Failure) error { return (*Error)(f) },
 		MaxKey:      p.config.MaxKey,
@@ -194,7 +199,7 @@ func (p *Plugin) account() account { return account{p.machine.budgets, &p.machin
 
 // checkSleep refuses SleepAfter for a guest that could not be woken with its records.
 func (p *Plugin) checkSleep() error {
-	if p.config.SleepAfter == 0 || p.config.keepsFiles() {
+	if p.config.SleepAfter == 0 || p.config.keepsFiles() || p.shared() {
 		return nil
 	}
 	err := p.needs("SleepAfter", abi.ExportSnapshot, abi.ExportRestore)
@@ -325,7 +330,7 @@ func (p *Plugin) free() error {
 	if p.code != nil {
 		errs = append(errs, p.code.release())
 	}
-	p.machine.compiled, p.code = nil, nil
+	p.machine.compiled, p.machine.pool, p.code = nil, nil, nil
 	errs = append(errs, p.config.granted.close(p))
 	if p.snapshots != nil {
 		errs = append(errs, p.snapshots.close())

@@ -185,9 +185,13 @@ type Info struct {
 	Capabilities []string
 	MaxKey       int // bytes, as the guest or Config allows, whichever is less
 	MaxValue     int
-	Shards       int
-	ShardMemory  int64 // bytes that each instance may take
-	Module       *preflight.Module
+	// Shared says that the guest takes turns with others on instances, and NotShared why it does
+	// not although Config.Shared is set.
+	Shared      bool
+	NotShared   string
+	Shards      int
+	ShardMemory int64 // bytes that each instance may take
+	Module      *preflight.Module
 }
 
 // Name returns the plugin's name in logs and errors: [Config.Name], or else the name
@@ -208,6 +212,8 @@ func (p *Plugin) Info() Info {
 		Capabilities: append([]string(nil), d.Capabilities...),
 		MaxKey:       min(d.MaxKey, p.config.MaxKey),
 		MaxValue:     min(d.MaxValue, p.config.MaxValue),
+		Shared:       p.shared(),
+		NotShared:    p.whyNotShared(),
 		Shards:       p.config.Shards,
 		ShardMemory:  p.config.shardLimit,
 		Module:       p.module,
