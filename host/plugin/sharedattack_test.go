@@ -47,8 +47,8 @@ const (
 	shareMaxPages = 16 // that it may have
 )
 
-// sharing is a config of plugins that take turns on executors.
-func sharing(t testing.TB, h *plugin.Host, c *clock, name string) plugin.Config {
+// sharedConfig is a config of plugins that take turns on executors.
+func sharedConfig(t testing.TB, h *plugin.Host, c *clock, name string) plugin.Config {
 	config := untrusted()
 	config.Host, config.Name, config.Now, config.Lazy = h, name, c.Now, true
 	config.MemoryLimit, config.Fuel, config.FuelRate = shareMaxPages<<16, 1<<21, -1
@@ -71,12 +71,12 @@ type sharer struct {
 func (s *sharer) begins() { s.number, s.pages, s.calls = 0, sharePages, 0 }
 
 func openSharers(t testing.TB, h *plugin.Host, clock *clock, n int, change func(i int, c *plugin.Config)) []*sharer {
-	m, err := h.Compile(ctx, guest(t, "shares"), sharing(t, h, clock, "shared"))
+	m, err := h.Compile(ctx, guest(t, "shares"), sharedConfig(t, h, clock, "shared"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	all := make([]*sharer, n)
 	for i := range all {
-		config := sharing(t, h, clock, fmt.Sprint("tenant-", i))
+		config := sharedConfig(t, h, clock, fmt.Sprint("tenant-", i))
 		if change != nil {
 			change(i, &config)
 		}
@@ -378,7 +378,7 @@ func TestGuestsThatCannotShare(t *testing.T) {
 	for name, act := range map[string]string{"a table that is copied": "table.copy", "a segment that is dropped": "data.drop"} {
 		t.Run(name, func(t *testing.T) {
 			h := hosted(t, plugin.HostConfig{})
-			config := sharing(t, h, newClock(), "fixed")
+			config := sharedConfig(t, h, newClock(), "fixed")
 			g := tiring{data: 16}
 			switch act {
 			case "table.copy":
