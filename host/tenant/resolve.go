@@ -28,8 +28,7 @@ type plan struct {
 	config   plugin.Config // without what is the same for all tenants
 	settings session.Settings
 
-	root  string   // the host's directory
-	makes []string // directories beneath it for mounts, which may not exist yet
+	makes []string // directories of mounts that do not exist yet
 }
 
 // grounds are what manifests are resolved on: a host's part.
