@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +32,8 @@ type tenantsResult struct {
 	// Switching is what a request takes longer if the one before was another tenant's,
 	// in nanoseconds, by guest.
 	Switching map[string]float64 `json:"switching_ns"`
+	// NotShared is why there are no figures of a guest on shared executors, by guest.
+	NotShared map[string]string `json:"not_shared"`
 }
 
 // tenantGuest is a module that tenants run.
@@ -64,7 +67,7 @@ func runTenants(ctx context.Context, dir string, e tenantEffort) (*tenantsResult
 	if err != nil {
 		return nil, err
 	}
-	result := &tenantsResult{Sessions: e.sessions, Requests: e.requests, Awake: e.awake, Switching: map[string]float64{}}
+	result := &tenantsResult{Sessions: e.sessions, Requests: e.requests, Awake: e.awake, Switching: map[string]float64{}, NotShared: map[string]string{}}
 	for _, guest := range guests {
 		for _, way := range tenantWays {
 			done := map[int]bool{}
@@ -77,6 +80,11 @@ func runTenants(ctx context.Context, dir string, e tenantEffort) (*tenantsResult
 				}
 				done[n] = true
 				r, err := runFleet(ctx, guest, way, n, e)
+				var not notShared
+				if errors.As(err, &not) {
+					result.NotShared[guest.name] = string(not)
+					break
+				}
 				if err != nil {
 					return nil, fmt.Errorf("%d tenants of %s, %s: %w", n, guest.name, way, err)
 				}

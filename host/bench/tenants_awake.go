@@ -26,6 +26,10 @@ func runAwake(ctx context.Context, g tenantGuest, e tenantEffort) (_ []row, swit
 	}()
 	for _, way := range tenantWays {
 		f, err := newFleet(ctx, g, way, inTurn, e.sessions, inTurn)
+		var not notShared
+		if errors.As(err, &not) {
+			continue
+		}
 		if err != nil {
 			return nil, nil, err
 		}

@@ -74,6 +74,9 @@ func newFleet(ctx context.Context, g tenantGuest, way tenantWay, n, sessions, aw
 	if err != nil {
 		return nil, err
 	}
+	if info := f.tenants[0].plugin.Info(); way == wayShared && !info.Shared {
+		return nil, notShared(info.NotShared)
+	}
 	f.length = len(first)
 	if err := f.tenants[0].plugin.Close(ctx); err != nil {
 		return nil, err

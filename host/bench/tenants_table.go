@@ -16,7 +16,7 @@ func (t table) tenants(r *tenantsResult) {
 		for _, state := range []struct {
 			name string
 			*fleetMemory
-		}{{"asleep", f.Asleep}, {"one request", &f.First}, {fmt.Sprintf("%d requests", r.Requests), &f.Warm}} {
+		}{{"new", &f.Filled}, {"asleep", f.Asleep}, {"one request", &f.First}, {fmt.Sprintf("%d requests", r.Requests), &f.Warm}} {
 			if state.fleetMemory == nil {
 				continue
 			}
@@ -25,6 +25,9 @@ func (t table) tenants(r *tenantsResult) {
 				float64(m.PerTenant)/1024, mib(m.Resident+m.Tables), mib(m.Heap), mib(m.Tables), m.Mappings)
 			name, count = "  "+f.Way, ""
 		}
+	}
+	for _, guest := range slices.Sorted(maps.Keys(r.NotShared)) {
+		t.line("%s does not run on shared executors here: %s", guest, r.NotShared[guest])
 	}
 	t.line("\n%-34s %7s %7s   %9s %9s %9s %9s", "", "tenants", "", "cpu p50", "cpu p99", "p50", "p99")
 	for _, f := range r.Fleets {

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -16,6 +18,10 @@ var tinyTenants = tenantEffort{counts: []int{4, 6}, own: 5, sessions: 3, request
 func TestTenants(t *testing.T) {
 	r, err := runTenants(t.Context(), filepath.Join("..", "..", "examples", "guests"), tinyTenants)
 	require.NoError(t, err)
+	if len(r.NotShared) > 0 {
+		require.NotEqual(t, "linux", runtime.GOOS)
+		t.Skip(r.NotShared)
+	}
 	require.Len(t, r.Fleets, 2*2*len(tenantWays), "two guests, two counts")
 	for _, f := range r.Fleets {
 		want := []int{4, 6}
@@ -25,7 +31,6 @@ func TestTenants(t *testing.T) {
 		require.Contains(t, want, f.Tenants)
 		require.Equal(t, f.Tenants, f.New.Count)
 		require.Positive(t, f.New.P50)
-		require.Positive(t, f.First.Heap)
 		require.NotNil(t, f.Asleep, f.Guest)
 		require.Equal(t, f.Tenants, f.Wake.Count)
 		require.Less(t, f.Asleep.Mappings, f.First.Mappings, "asleep there are no mappings")
@@ -48,7 +53,7 @@ func TestTenants(t *testing.T) {
 
 	var out bytes.Buffer
 	table{&out}.tenants(r)
-	for _, want := range []string{tenantGo, tenantC, "asleep", "one request", "7 requests", "new, first answer", opTurns} {
+	for _, want := range []string{tenantGo, tenantC, "new", "asleep", "one request", "7 requests", "new, first answer", opTurns} {
 		require.Contains(t, out.String(), want)
 	}
 }
@@ -59,6 +64,10 @@ func TestFleetIsVerified(t *testing.T) {
 	require.NoError(t, err)
 	for _, way := range tenantWays {
 		f, err := newFleet(t.Context(), guests[1], way, 3, 2, 3)
+		var not notShared
+		if errors.As(err, &not) {
+			continue
+		}
 		require.NoError(t, err)
 		_, err = f.populate(t.Context())
 		require.NoError(t, err)
