@@ -39,12 +39,16 @@ func (s *Server) Serve(ctx context.Context, site, admin net.Listener) error {
 		s.Directory.Watch(ctx, scanEvery, s.Look)
 	}()
 	// A deploy may take minutes to answer.
-	servers := []*http.Server{server(s.Site, time.Minute)}
+	var servers []*http.Server
 	served := make(chan error, 2)
-	go func() { served <- servers[0].Serve(site) }()
+	serve := func(l net.Listener, h http.Handler, write time.Duration) {
+		server := server(h, write)
+		servers = append(servers, server)
+		go func() { served <- server.Serve(l) }()
+	}
+	serve(site, s.Site, time.Minute)
 	if admin != nil {
-		servers = append(servers, server(s.Admin, deployWithin+time.Minute))
-		go func() { served <- servers[1].Serve(admin) }()
+		serve(admin, s.Admin, deployWithin+time.Minute)
 	}
 	var failed error
 	select {
