@@ -24,7 +24,7 @@ RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC
 # Tests in raced packages that keep one goroutine busy: they compile large modules, run a
 # guest for as long as it may, or decode the largest values. The race detector makes that
 # six times slower and has nothing to find.
-ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue)$$
+ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue|TestSlowCompilesDelayNobody|TestPersist)$$
 
 # How many tests and checks run side by side. Some wait for a disk or for time, so there
 # is one more than there are cores. A make that cannot keep their output apart, such as
@@ -76,9 +76,9 @@ UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/i
 # module, "make test/examples" those of another module. Each of these packages is a job
 # of its own, since it takes half a minute or more; test/others is the rest of the root
 # module. The jobs that take longest come first, so that none is left alone at the end.
-LONG := host/plugin host/storetest/plugintest host/internal/e2e host/session host/cmd/waddle/internal/project \
+LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host/session host/cmd/waddle/internal/project \
         guest/engines/keyfolder host/storetest guest host/cmd/waddle guest/engines/keyfolder/folder
-TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session guest/engines/internal/fusetest \
+TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
         host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
         .ci/tools guest/engines/keyfolder/folder host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
 
@@ -138,8 +138,8 @@ test/others:
 	@$(call run-tests,./...,the other packages of the root module,/waddle/($(subst $(empty) $(empty),|,$(strip $(LONG))))$$)
 
 test/one-thread:
-	@echo '== host/plugin and host/session, tests in one thread'
-	@$(GO) test -vet=off -timeout 30m -run '$(ONE_THREAD)' ./host/plugin ./host/session
+	@echo '== host/plugin, host/session and host/tenant, tests in one thread'
+	@$(GO) test -vet=off -timeout 30m -run '$(ONE_THREAD)' ./host/plugin ./host/session ./host/tenant
 
 test/small:
 	@echo '== the suite over the native store, with the race detector'
