@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 
@@ -36,7 +37,13 @@ func (h *Host) openEdition(ctx context.Context, p *plan, m *module, r *room) (*e
 	if err := r.use(p, &config); err != nil {
 		return nil, failed(StageOpen, err)
 	}
-	opened, err := m.compiled.Open(ctx, h.sleepy(config, m.compiled))
+	config.SleepAfter = h.config.SleepAfter
+	opened, err := m.compiled.Open(ctx, config)
+	if errors.Is(err, plugin.ErrExport) && config.SleepAfter > 0 {
+		// It could not be woken with its records: it never sleeps.
+		config.SleepAfter = 0
+		opened, err = m.compiled.Open(ctx, config)
+	}
 	if err != nil {
 		return nil, failed(StageOpen, err)
 	}

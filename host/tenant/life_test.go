@@ -201,3 +201,21 @@ func TestStats(t *testing.T) {
 	require.Equal(t, uint64(2), after.Deploys)
 	require.Equal(t, uint64(1), after.Replacements)
 }
+
+// A guest that could not be woken with its records stays awake.
+func TestGuestThatCannotSleep(t *testing.T) {
+	h, _ := newHost(t, tenant.HostConfig{SleepAfter: time.Millisecond})
+	m := named("alice")
+	m.Plugin = source(without(t, guest(t, "c"), "session_snapshot"))
+	made := deploy(t, h, m)
+	now := store.At(time.Now())
+	require.NoError(t, made.Store().Set(ctx, store.Write{Key: []byte("k"), Value: value(1), Now: now}))
+	time.Sleep(50 * time.Millisecond)
+	_, err := made.Store().Get(ctx, []byte("k"), now)
+	require.NoError(t, err)
+	if err := made.Sleep(ctx); err != nil {
+		require.ErrorIs(t, err, store.ErrUnsupported)
+	}
+	_, err = made.Store().Get(ctx, []byte("k"), now)
+	require.NoError(t, err)
+}

@@ -80,15 +80,6 @@ func (h *Host) watch() {
 	}
 }
 
-// sleepy returns the config with SleepAfter, if the guest can be woken with its records.
-func (h *Host) sleepy(c plugin.Config, m *plugin.Module) plugin.Config {
-	c.SleepAfter = 0
-	if wakes(c, m) {
-		c.SleepAfter = h.config.SleepAfter
-	}
-	return c
-}
-
 // pending is a name's deploy that runs.
 type pending struct {
 	stage Stage
