@@ -81,7 +81,7 @@ func (h *Host) grounds() grounds { return h.config.grounds() }
 // configOf returns the config of a plan's plugin, with what is the same for all tenants.
 func (h *Host) configOf(p *plan) plugin.Config {
 	c := p.config
-	c.Host, c.Logger, c.Now = h.plugins, h.config.Logger, h.config.clock
+	c.Host, c.Logger, c.Now, c.Shared = h.plugins, h.config.Logger, h.config.clock, true
 	if h.config.tune != nil {
 		h.config.tune(&c)
 	}

@@ -318,7 +318,8 @@ func TestTooMany(t *testing.T) {
 
 // The plugins' budgets are full before the number of tenants is reached.
 func TestNoRoomForATenant(t *testing.T) {
-	h, _ := newHost(t, tenant.HostConfig{Plugins: plugin.NewHost(plugin.HostConfig{Mappings: 5}), MaxTenants: 10})
+	host := plugin.NewHost(plugin.HostConfig{Mappings: 5})
+	h, _ := newHost(t, tenant.HostConfig{Plugins: host, MaxTenants: 10}.Tuned(func(c *plugin.Config) { c.Shared = false }))
 	deploy(t, h, named("alice"))
 	_, err := h.Deploy(ctx, named("bob"))
 	require.ErrorIs(t, err, tenant.ErrTooMany)

@@ -2,7 +2,9 @@ package tenant_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -218,4 +220,32 @@ func TestGuestThatCannotSleep(t *testing.T) {
 	}
 	_, err = made.Store().Get(ctx, []byte("k"), now)
 	require.NoError(t, err)
+}
+
+// Tenants of a module that allows it share instances, and each has its own records. One that
+// may have files has an instance of its own, and says why.
+func TestTenantsShareInstances(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: plugins share instances on Linux")
+	}
+	h, _ := newHost(t, tenant.HostConfig{})
+	now := store.At(time.Now())
+	var tenants []*tenant.Tenant
+	for i := range 100 {
+		made := deploy(t, h, named(fmt.Sprint("tenant-", i)))
+		require.True(t, made.Stats().Shared, made.Stats().NotShared)
+		tenants = append(tenants, made)
+		require.NoError(t, made.Store().Set(ctx, store.Write{Key: []byte("k"), Value: value(uint64(i)), Now: now}))
+	}
+	for i, made := range tenants {
+		got, err := made.Store().Get(ctx, []byte("k"), now)
+		require.NoError(t, err)
+		require.Equal(t, value(uint64(i)), got)
+	}
+	h, _ = newHost(t, tenant.HostConfig{Dir: t.TempDir()})
+	m := named("files")
+	m.Mounts = []tenant.Mount{{Dir: "files"}}
+	made := deploy(t, h, m)
+	require.False(t, made.Stats().Shared)
+	require.Contains(t, made.Stats().NotShared, "mounts")
 }

@@ -33,6 +33,11 @@ type Stats struct {
 	Memory   int64  // bytes that its instances take now
 	Records  int64  // as the guest tells, -1 if it does not
 
+	// Shared says that the plugin takes turns with others of its module on a few
+	// instances, and NotShared why it does not.
+	Shared    bool
+	NotShared string
+
 	Deployed     time.Time     // last
 	Deploys      uint64        // that succeeded and changed something
 	Failures     uint64        // deploys that failed
@@ -73,6 +78,8 @@ func (t *Tenant) Stats() Stats {
 	s.Throttled += s.Plugin.Throttled
 	s.Restarts += s.Plugin.Restarts
 	s.Memory = s.Plugin.Memory
+	info := e.plugin.Info()
+	s.Shared, s.NotShared = info.Shared, info.NotShared
 	for limit, n := range s.Plugin.Limits {
 		s.Limits[limit] += n
 	}
