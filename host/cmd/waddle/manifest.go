@@ -41,8 +41,9 @@ one of these:
   schema   writes the JSON Schema of manifests, for editors; it takes no FILE
 
 None of a plugin's code is run. Paths in a manifest start at the directory that the
-manifest is in, unless --dir names another. A bundled plugin needs no seal. Files stay as their authors wrote them
-but for the digest and the signature. The key is an Ed25519 private key as PEM:
+manifest is in, unless --dir names another. A bundled plugin needs no seal. Files stay as
+their authors wrote them but for the digest and the signature. The key is an Ed25519
+private key as PEM:
 'openssl genpkey -algorithm ed25519 -out signing.pem' makes one.
 
 The exit code of check is 0 if a host would take every file, and 1 if not.`,
