@@ -2,7 +2,10 @@ package plugin_test
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"path"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,7 +37,7 @@ func (d drowsy) sleep(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err := d.Plugin.Sleep(ctx); err != nil && ctx.Err() == nil && err != store.ErrClosed {
+	if err := d.Plugin.Sleep(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
 		d.t.Error(err)
 	}
 }
@@ -103,58 +106,66 @@ func sleepingBetween[T any](d drowsy, ctx context.Context, seq iter.Seq2[T, erro
 	}
 }
 
+// manyGuests are guests in all languages, by a name without slashes.
+func manyGuests(t testing.TB) map[string][]byte {
+	guests := map[string][]byte{"store fixture": guest(t, "store"), "tiny fixture": guest(t, "tiny")}
+	for file, wasm := range moduletest.Read(t, "../..", "host/engines/memory/memory.wasm.gz", "examples/guests/*/store.wasm") {
+		guests[path.Base(path.Dir(file))] = wasm
+	}
+	guests["memory engine"] = guests["memory"]
+	delete(guests, "memory")
+	return guests
+}
+
 // The whole suite passes over plugins that share executors, of guests in every language, also if
 // they are put to sleep before every single call.
 func TestSharedContract(t *testing.T) {
-	guests := map[string]struct {
-		wasm    []byte
-		options storetest.Options
-	}{
-		"store fixture": {guest(t, "store"), storetest.Options{MaxKey: 128, MaxValue: 8000}},
-		"tiny fixture":  {guest(t, "tiny"), storetest.Options{MaxKey: 128, MaxValue: 8000}},
-	}
-	for path, wasm := range moduletest.Read(t, "../..", "host/engines/memory/memory.wasm.gz", "examples/guests/*/store.wasm") {
-		g := guests[path]
-		g.wasm = wasm
-		if path != "host/engines/memory/memory.wasm.gz" {
-			g.options.MaxValue = 60_000
-		}
-		guests[path] = g
-	}
-	for name, g := range guests {
-		for _, trusted := range []bool{true, false} {
-			t.Run(name+map[bool]string{true: ", trusted", false: ", metered"}[trusted], func(t *testing.T) {
-				config := sharing(t, plugin.HostConfig{})
-				config.Now, config.Trusted = func() time.Time { return time.UnixMilli(int64(storetest.Now)) }, trusted
-				module, err := config.Host.Compile(ctx, g.wasm, config)
-				require.NoError(t, err)
-				defer module.Close()
-				for _, sleeps := range []bool{false, true} {
-					t.Run(map[bool]string{false: "awake", true: "asleep before every call"}[sleeps], func(t *testing.T) {
-						o := g.options
-						o.Soak, o.Sequences = 3000, 20
-						if raced || testing.Short() {
-							o.Soak, o.Sequences, o.Skip = 500, 5, []string{"memory", "growth"}
-						}
-						storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-							c := config
-							c.Shards = setup.Shards
-							if setup.MemoryLimit > 0 {
-								c.MemoryLimit = setup.MemoryLimit
-							}
-							p, err := module.Open(ctx, c)
-							if err != nil {
-								return nil, err
-							}
-							require.Empty(t, p.Info().NotShared)
-							if sleeps {
-								return drowsy{t, p}, nil
-							}
-							return p, nil
-						}, o)
-					})
+	for name, wasm := range manyGuests(t) {
+		for _, c := range []struct {
+			how             string
+			trusted, sleeps bool
+		}{{"metered", false, false}, {"trusted", true, false}, {"asleep before every call", false, true}} {
+			if c.trusted && name != "memory engine" && name != "store fixture" {
+				continue // nobody trusts them
+			}
+			t.Run(name+" "+c.how, func(t *testing.T) {
+				o := storetest.Options{MaxValue: 1 << 20, Soak: 3000, Sequences: 20}
+				if strings.HasSuffix(name, "fixture") {
+					o.MaxKey, o.MaxValue = 128, 8000
 				}
+				if c.sleeps { // each call takes a hundred times as long
+					o.Records, o.Bytes, o.Soak, o.Sequences = 64, 128<<10, 300, 5
+				}
+				if raced || testing.Short() {
+					o.Soak, o.Sequences, o.Skip = 300, 5, []string{"memory", "growth", "space/*"}
+				}
+				testSharedContract(t, wasm, c.trusted, c.sleeps, o)
 			})
 		}
 	}
+}
+
+func testSharedContract(t *testing.T, wasm []byte, trusted, sleeps bool, o storetest.Options) {
+	config := sharing(t, plugin.HostConfig{})
+	config.MemoryLimit = 512 << 20
+	config.Now, config.Trusted = func() time.Time { return time.UnixMilli(int64(storetest.Now)) }, trusted
+	module, err := config.Host.Compile(ctx, wasm, config)
+	require.NoError(t, err)
+	defer module.Close()
+	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
+		c := config
+		c.Shards = setup.Shards
+		if setup.MemoryLimit > 0 {
+			c.MemoryLimit = setup.MemoryLimit
+		}
+		p, err := module.Open(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		require.Empty(t, p.Info().NotShared)
+		if sleeps {
+			return drowsy{t, p}, nil
+		}
+		return p, nil
+	}, o)
 }
