@@ -70,3 +70,18 @@ func TestEqualBytesAreCompiledOnce(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return h.Stats().Modules == 0 && host.Stats().Modules == 0 }, minute, tick)
 }
+
+// A tenant keeps no copy of its module.
+func TestTenantsKeepNoModule(t *testing.T) {
+	h, _ := newHost(t, tenant.HostConfig{})
+	deploy(t, h, bundled("first", "memory"))
+	before := holdingsNow(t)
+	const n = 50
+	for i := range n {
+		deploy(t, h, bundled(fmt.Sprint("tenant-", i), "memory"))
+	}
+	after := holdingsNow(t)
+	each := (int64(after.heap) - int64(before.heap)) / n
+	t.Logf("%d bytes of Go heap for each tenant", each)
+	require.Less(t, each, int64(512<<10), "the module has 1.8 MB")
+}

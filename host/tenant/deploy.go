@@ -157,6 +157,7 @@ func (h *Host) redeploy(ctx context.Context, t *Tenant, p *plan) *DeployError {
 	before, e := t.plan.Load(), t.store.now.Load()
 	samePlugin := e.down == nil && samePlugin(e.plan, p)
 	if samePlugin && sameFront(before, p) && slices.Equal(before.manifest.Hosts, p.manifest.Hosts) {
+		p.wasm = nil
 		t.deployed(p, false)
 		return nil
 	}
@@ -165,6 +166,9 @@ func (h *Host) redeploy(ctx context.Context, t *Tenant, p *plan) *DeployError {
 	}
 	restore := func() { h.unclaim(t.name, before.manifest.Hosts) }
 	next := t.front.Load()
+	if samePlugin {
+		p.wasm = nil
+	}
 	if !sameFront(before, p) {
 		manager, err := h.config.Manager(t.name, &t.store, p.settings)
 		if err != nil {

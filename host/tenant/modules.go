@@ -41,7 +41,8 @@ func newModules(host *plugin.Host) *modules {
 	return &modules{host: host, all: make(map[moduleKey]*module)}
 }
 
-// acquire returns the module of some bytes, compiled. The caller releases it.
+// acquire returns the module of a plan, compiled, and takes the bytes away from the plan:
+// thousands of tenants would each keep megabytes. The caller releases the module.
 func (ms *modules) acquire(ctx context.Context, p *plan, config plugin.Config) (*module, error) {
 	key := moduleKey{sum: p.sum, trusted: config.Trusted, limits: config.Limits}
 	ms.mu.Lock()
@@ -55,6 +56,7 @@ func (ms *modules) acquire(ctx context.Context, p *plan, config plugin.Config) (
 	}
 	m.users++
 	ms.mu.Unlock()
+	p.wasm = nil
 	select {
 	case <-m.ready:
 	case <-ctx.Done():

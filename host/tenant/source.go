@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
@@ -50,9 +51,10 @@ var bundled = []struct {
 	files  bool
 	module func() ([]byte, error)
 }{
-	{memory.Name, false, memory.Module},
-	{keyfolder.Name, true, keyfolder.Module},
-	{dynfile.Name, true, dynfile.Module},
+	// They are unpacked once, as thousands of tenants may have the same.
+	{memory.Name, false, sync.OnceValues(memory.Module)},
+	{keyfolder.Name, true, sync.OnceValues(keyfolder.Module)},
+	{dynfile.Name, true, sync.OnceValues(dynfile.Module)},
 }
 
 func bundledNames() string {

@@ -72,11 +72,13 @@ func (h *Host) watch() {
 		case <-h.ctx.Done():
 			return
 		}
-		for _, t := range h.Tenants() {
+		h.byName.Range(func(_, value any) bool {
+			t := value.(*Tenant)
 			if e := t.store.now.Load(); e.down == nil && t.seen.Load() == seenServing && e.plugin.Resting() {
 				t.observe(StateAsleep, nil)
 			}
-		}
+			return true
+		})
 	}
 }
 
