@@ -73,6 +73,18 @@ func (s *seat) Describe() ([]byte, error) {
 	return s.pool.base.description, s.pool.base.described
 }
 
+// Open implements protocol.Instance.
+func (s *seat) Open(pairs []byte) error {
+	if err := s.instance.Open(pairs); err != nil {
+		return err
+	}
+	// Most of what opening writes is the same for all guests of the module.
+	if err := s.room.settle(s.against); err != nil {
+		return &protocol.Fault{Kind: ErrTrap, Message: "the guest's memory cannot be mapped: " + err.Error()}
+	}
+	return nil
+}
+
 // sit puts the guest on an executor for a call. If it cannot, the call was not made, and the
 // guest knows nothing of it.
 func (s *seat) sit() error {

@@ -103,6 +103,25 @@ func (m *seatMemory) count() (own uint64) {
 	return own
 }
 
+// settle makes an awake memory share the pages of another image, where it has the same. It
+// stays where it is. If it fails the memory can only be released.
+func (m *seatMemory) settle(on *image.Image) error {
+	if m.mem.Image() == on {
+		return nil
+	}
+	s := scratches.Get().(*scratch)
+	defer s.put()
+	delta, err := m.mem.Delta(m.size, on, &s.pages, s.delta[:0])
+	if err != nil {
+		return err
+	}
+	s.delta = delta
+	if err := m.mem.Reset(on); err != nil {
+		return err
+	}
+	return m.mem.Apply(delta)
+}
+
 // sleep unmaps the memory and keeps its delta to an image. If it fails nothing has changed.
 func (m *seatMemory) sleep(to *image.Image) error {
 	s := scratches.Get().(*scratch)
