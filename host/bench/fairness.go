@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -226,9 +227,9 @@ type harm struct {
 
 const (
 	// flood is how many requests are under way at once, on connections of their own, and
-	// floodPause how long each connection rests after an answer.
+	// floodPause how long each connection rests after an answer, at most.
 	flood      = 32
-	floodPause = 20 * time.Millisecond
+	floodPause = 200 * time.Millisecond
 	// badDeadline is how long a loop may run.
 	badDeadline = 50 * time.Millisecond
 	diskBytes   = 16 << 20
@@ -300,7 +301,7 @@ func (h *harm) start(ctx context.Context) (stop func()) {
 			path = "/crash"
 		}
 		all.Go(func() {
-			for ; ctx.Err() == nil; pause(ctx, floodPause) {
+			for ; ctx.Err() == nil; pause(ctx, rand.N(floodPause)) {
 				r, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s%s?%d", h.url, path, n), nil)
 				if err != nil {
 					h.note(err)

@@ -44,6 +44,8 @@ var (
 	errLate = errors.New("the call has waited too long")
 )
 
+func (q *queue) isFull() bool { return q.most >= 0 && q.n.Load() >= int64(q.most) }
+
 // wait waits with get.
 func (q *queue) wait(ctx context.Context, get func(context.Context) error) error {
 	n := q.n.Add(1)
@@ -117,7 +119,8 @@ func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 			return nil, st.refused(op, err)
 		}
 	}
-	if !s.mu.TryLock() && !s.spins() {
+	// Trying again is for those that may wait: a flood that is refused must cost little.
+	if !s.mu.TryLock() && (st.queue.isFull() || !s.spins()) {
 		if err := st.queue.wait(ctx, s.await); err != nil {
 			st.leaves()
 			return nil, st.refused(op, err)

@@ -95,8 +95,9 @@ func (c *Call) Used(fuel int64, ran time.Duration) (gaveUp bool) {
 		return false
 	}
 	c.turn = ran
-	if c.rests = c.mayRest(ran); c.rests {
+	if c.rests = d.long < d.mostLong && c.mayRest(ran); c.rests {
 		c.rested = ran
+		d.long++ // no other long call may take its place
 	} else {
 		c.flow.joins(c.kind(), c)
 	}
@@ -156,19 +157,34 @@ func (c *Call) mayRest(ran time.Duration) bool {
 const (
 	// quantaToRest is how many quanta pass between rests where there is only one turn.
 	quantaToRest = 4
-	// rest is how long a call rests at least. Systems sleep for a millisecond or so.
-	rest = Quantum / 4
+	// rest is how long a call rests at least where there is only one turn. Systems sleep for a
+	// millisecond or so. restBeside is how long it rests beside work that leaves it no processor.
+	rest       = Quantum / 4
+	restBeside = 4 * Quantum
 )
 
 // Again waits for another turn, after Used.
 func (c *Call) Again() {
 	if c.rests {
 		c.rests = false
-		time.Sleep(rest)
-		c.wait(nil)
-		return
+		if d := c.flow.d; d.work.Load() > 0 {
+			time.Sleep(restBeside)
+		} else {
+			time.Sleep(rest)
+		}
+		c.wakes()
 	}
 	c.await(nil)
+}
+
+// wakes asks for a turn after a rest. Another long call may come first.
+func (c *Call) wakes() {
+	d := c.flow.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.long--
+	c.flow.joins(c.kind(), c)
+	d.dispatch()
 }
 
 // Pause gives the turn up while the call waits for something else, such as a disk.

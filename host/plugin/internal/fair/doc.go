@@ -14,6 +14,10 @@
 // themselves. A dispatcher with a single turn takes it away from a long call as soon as
 // the call's slice is used up.
 //
+// Where no processor would be left for those who serve, because there is only one or other
+// work keeps one busy, a long call rests now and then and keeps its place meanwhile: the network
+// is looked at only where a processor has nothing to do.
+//
 // While no call runs for longer than [Noticed], calls take no turns: the order of calls that
 // take no longer than the rest of a request matters little, and even an atomic operation on a
 // word that all cores share would cost each call more than it is worth. The first call that

@@ -151,9 +151,10 @@ func TestSingleTurnIsGivenUp(t *testing.T) {
 	short.End(10)
 	<-again
 	require.True(t, loop.Used(1000, 9*Quantum), "it rests now and then: requests must be able to arrive")
-	require.Equal(t, Stats{Engaged: true}, d.Stats())
+	require.Equal(t, Stats{Long: 1, Engaged: true}, d.Stats())
 	loop.Again()
 	loop.End(0)
+	require.Equal(t, Stats{Engaged: true}, d.Stats())
 }
 
 // Before a call is noticed, calls take no turns. After it they do, until it is quiet again.
@@ -235,13 +236,22 @@ func TestRestsBesideWork(t *testing.T) {
 	c.Begin(nil)
 	ends := d.Work()
 	require.True(t, c.Used(1, Short))
-	require.Equal(t, Stats{Engaged: true}, d.Stats())
-	c.Again()
-	require.Equal(t, Stats{Running: 1, Long: 1, Engaged: true}, d.Stats())
+	require.Equal(t, Stats{Long: 1, Engaged: true}, d.Stats())
+	other := d.Flow().Call()
+	other.Begin(nil)
+	require.True(t, other.Used(1, Short), "nor may another long call run meanwhile")
+	require.Equal(t, Stats{Long: 1, Waiting: 1, Engaged: true}, d.Stats())
+	short := d.Flow().Call()
+	require.True(t, short.Begin(nil), "short ones may")
+	require.Equal(t, 1, d.Stats().Running)
+	short.End(1)
+	go c.Again()
+	other.Again()
 	ends()
 	ends()
-	require.False(t, c.Used(1, 3*Quantum))
-	c.End(1)
+	require.False(t, other.Used(0, 2*Short), "its quantum is not over")
+	other.End(1)
+	require.Eventually(t, func() bool { return d.Stats() == Stats{Running: 1, Long: 1, Engaged: true} }, time.Minute, time.Millisecond)
 }
 
 // However calls come, end, wait, pause and leave on many goroutines, no more run than may, and
