@@ -5,7 +5,8 @@
 ;; The time of a get chooses what it does before that:
 ;;   1 trap   2 endless loop   3 endless recursion   4 exit with 0
 ;;   5 closes descriptors 0 to 9   6 renumbers 2 to 1 and 0 to 2   7 sets flags of 1 and 2
-;;   8 grows by one page   9 grows until it cannot, then goes on   10 the same, then traps
+;;   8 grows by one page, and exits with 99 if that is not zero
+;;   9 grows until it cannot, then goes on   10 the same, then traps
 ;;   11 writes to each page   12 waits a hundred times   13 writes half a line to stdout
 ;;   14 a line to stdout   15 a negative result that is no code, after growing
 ;;   16 the next session_alloc traps   17 the next session_alloc returns a region beyond the memory
@@ -35,6 +36,14 @@
 
   (func $fill (loop $l (br_if $l (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))))
 
+  ;; grows by a page, which must be zero
+  (func $more
+    (local $at i32)
+    (local.set $at (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))
+    (if (i32.eq (local.get $at) (i32.const -65536)) (then return))
+    (if (i64.ne (i64.or (i64.load (local.get $at)) (i64.load offset=65528 (local.get $at))) (i64.const 0))
+      (then (call $exit (i32.const 99)))))
+
   (func $act (param $now i64)
     (local $i i32)
     (if (i64.eq (local.get $now) (i64.const 1)) (then unreachable))
@@ -55,7 +64,7 @@
       (then
         (drop (call $flags (i32.const 1) (i32.const 5)))
         (drop (call $flags (i32.const 2) (i32.const 5)))))
-    (if (i64.eq (local.get $now) (i64.const 8)) (then (drop (memory.grow (i32.const 1)))))
+    (if (i64.eq (local.get $now) (i64.const 8)) (then (call $more)))
     (if (i64.eq (local.get $now) (i64.const 9)) (then (call $fill)))
     (if (i64.eq (local.get $now) (i64.const 10)) (then (call $fill) unreachable))
     (if (i64.eq (local.get $now) (i64.const 11))
@@ -113,7 +122,11 @@
     (if (i32.eq (global.get $alloc) (i32.const 1)) (then unreachable))
     (if (i32.eq (global.get $alloc) (i32.const 2)) (then (return (i32.const -4096))))
     (select (i32.const 131072) (i32.const 0) (i32.le_u (local.get $size) (i32.const 65536))))
-  (func (export "session_open") (param i32 i32) (result i64) (i64.const 0))
+  ;; Without settings of its own the guest has two pages more, and fills them.
+  (func (export "session_open") (param i32) (param $len i32) (result i64)
+    (if (i32.lt_u (local.get $len) (i32.const 80))
+      (then (memory.fill (i32.mul (memory.grow (i32.const 2)) (i32.const 65536)) (i32.const 119) (i32.const 131072))))
+    (i64.const 0))
   (func (export "session_delete") (param i32 i32 i64) (result i64) (i64.const 0))
   (func (export "session_clear") (param i64) (result i64) (i64.const 0))
   (func (export "session_save") (param i64) (result i64) (i64.const 0)))
