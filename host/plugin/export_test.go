@@ -168,3 +168,6 @@ func Sharing() (bool, error) {
 	}
 	return true, nil
 }
+
+// HaveExecutors sets how many executors the plugin's module has at most.
+func (p *Plugin) HaveExecutors(most int) { p.machine.pool.most = most }

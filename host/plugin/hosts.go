@@ -117,7 +117,18 @@ type HostStats struct {
 	// exceeded is not in it.
 	Limits map[Limit]uint64
 
-	Turns Turns
+	Turns  Turns
+	Shared Shared
+}
+
+// Shared counts the guests of plugins that share instances; see [Config].Shared.
+type Shared struct {
+	Executors int // instances that they take turns on
+	Awake     int // guests that have a memory
+	Asleep    int // guests of which the host keeps what they have changed
+
+	Wakes    uint64 // since the host was made
+	Switches uint64 // of an executor to another guest, since the host was made
 }
 
 // Turns are the turns of guests' calls; see [HostConfig].Parallel.
@@ -137,7 +148,7 @@ func (h *Host) Stats() HostStats {
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
 		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(),
-		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats())}
+		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats()), Shared: h.seats.usage()}
 }
 
 // Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses

@@ -162,6 +162,7 @@ func (p *pool) discard(ex *executor) {
 func (p *pool) remove(ex *executor) {
 	if i := slices.Index(p.all, ex); i >= 0 {
 		p.all = slices.Delete(p.all, i, i+1)
+		p.seats.executors.Add(-1)
 	}
 	ex.seat = nil
 	p.next()
@@ -241,6 +242,7 @@ func (p *pool) make(s *seat) (ex *executor, err error) {
 	}
 	ex.busy.Store(true)
 	p.all = append(p.all, ex)
+	p.seats.executors.Add(1)
 	return ex, nil
 }
 
@@ -259,13 +261,7 @@ func (p *pool) close() error {
 	for _, ex := range p.all {
 		ex.close()
 	}
+	p.seats.executors.Add(-int64(len(p.all)))
 	p.all = nil
 	return p.base.close()
-}
-
-// executors is how many there are.
-func (p *pool) executors() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.all)
 }

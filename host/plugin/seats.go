@@ -19,6 +19,7 @@ type seats struct {
 	uses, rests seatList
 	asleep      int
 
+	executors       atomic.Int64
 	woken, switches atomic.Uint64
 
 	making sync.Mutex // room
@@ -192,6 +193,14 @@ func (h *seats) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.uses.n + h.rests.n
+}
+
+// usage returns the counts.
+func (h *seats) usage() Shared {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Shared{Executors: int(h.executors.Load()), Awake: h.awake, Asleep: h.asleep,
+		Wakes: h.woken.Load(), Switches: h.switches.Load()}
 }
 
 // seatList is a list of seats.
