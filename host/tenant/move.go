@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"sync"
 
 	"github.com/waddle-sessions/waddle/host/plugin"
@@ -18,12 +19,11 @@ type recorder struct {
 
 	mu       sync.Mutex
 	written  map[string]store.Millis
-	complete bool         // everything must be copied again
-	latest   store.Millis // time of an operation
+	complete bool // everything must be copied again
 }
 
 // deleted is noted in place of an expiry for a record that was deleted.
-const deleted store.Millis = -1
+const deleted store.Millis = math.MinInt64
 
 func newRecorder() *recorder {
 	r := &recorder{written: make(map[string]store.Millis)}
@@ -34,7 +34,7 @@ func newRecorder() *recorder {
 }
 
 // write runs an operation on a key and notes it.
-func (r *recorder) write(ctx context.Context, key []byte, expires, now store.Millis, f func() error) error {
+func (r *recorder) write(ctx context.Context, key []byte, expires store.Millis, f func() error) error {
 	var turn chan struct{}
 	if len(key) > 0 {
 		turn = r.turns[key[len(key)-1]]
@@ -48,7 +48,6 @@ func (r *recorder) write(ctx context.Context, key []byte, expires, now store.Mil
 	err := f()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.latest = max(r.latest, now)
 	switch {
 	case err == nil:
 		r.written[string(key)] = expires
@@ -100,15 +99,9 @@ const (
 type mover struct {
 	from, to *plugin.Plugin
 	recorder *recorder
-	clock    func() store.Millis
-}
-
-// now is not before the operations that were noted: to them, a record that has expired is
-// not there, and must not be found again.
-func (m *mover) now() store.Millis {
-	m.recorder.mu.Lock()
-	defer m.recorder.mu.Unlock()
-	return max(m.clock(), m.recorder.latest)
+	// now is not after the time of the last operation: a record that has not expired for
+	// it must be copied. One that has expired is copied with its expiry, so it stays so.
+	now func() store.Millis
 }
 
 // copyAll copies everything while writes go on, and then what was written meanwhile.

@@ -92,7 +92,9 @@ func (h *Host) moveSessions(ctx context.Context, t *Tenant, old, fresh *edition)
 	if err != nil {
 		return err
 	}
-	mover := &mover{from: old.plugin, to: fresh.plugin, recorder: newRecorder(), clock: h.now}
+	mover := &mover{from: old.plugin, to: fresh.plugin, recorder: newRecorder(), now: func() store.Millis {
+		return min(h.now(), store.Millis(t.store.time.Load()))
+	}}
 	err = h.switchTo(ctx, t, old, fresh, copies, mover)
 	if err != nil && copies && fresh.plan.manifest.Replace == ReplaceDrop && ctx.Err() == nil && !errors.Is(err, ErrState) {
 		// What could be copied is not all, and part of the sessions is worse than none.

@@ -18,7 +18,8 @@ type swap struct {
 	now     atomic.Pointer[edition]
 	copying atomic.Pointer[recorder] // what is written while sessions are moved, nil for none
 	counts  counters
-	tenant  *Tenant // is told how the plugin fares
+	time    atomic.Int64 // of the last operation, in milliseconds
+	tenant  *Tenant      // is told how the plugin fares
 }
 
 var (
@@ -79,6 +80,7 @@ func (s *swap) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	s.time.Store(int64(now))
 	began := time.Now()
 	value, err := e.plugin.Get(ctx, key, now)
 	e.reads.leave()
@@ -92,6 +94,7 @@ func (s *swap) GetAtMost(ctx context.Context, key []byte, now store.Millis, most
 	if err != nil {
 		return nil, err
 	}
+	s.time.Store(int64(now))
 	began := time.Now()
 	value, err := e.plugin.GetAtMost(ctx, key, now, most)
 	e.reads.leave()
@@ -105,11 +108,12 @@ func (s *swap) Set(ctx context.Context, w store.Write) error {
 	if err != nil {
 		return err
 	}
+	s.time.Store(int64(w.Now))
 	began := time.Now()
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Set(ctx, w)
 	} else {
-		err = r.write(ctx, w.Key, w.Expires, w.Now, func() error { return e.plugin.Set(ctx, w) })
+		err = r.write(ctx, w.Key, w.Expires, func() error { return e.plugin.Set(ctx, w) })
 	}
 	e.writes.leave()
 	s.done(opSet, began, err)
@@ -122,11 +126,12 @@ func (s *swap) Touch(ctx context.Context, key []byte, expires, now store.Millis)
 	if err != nil {
 		return err
 	}
+	s.time.Store(int64(now))
 	began := time.Now()
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Touch(ctx, key, expires, now)
 	} else {
-		err = r.write(ctx, key, expires, now, func() error { return e.plugin.Touch(ctx, key, expires, now) })
+		err = r.write(ctx, key, expires, func() error { return e.plugin.Touch(ctx, key, expires, now) })
 	}
 	e.writes.leave()
 	s.done(opTouch, began, err)
@@ -139,11 +144,12 @@ func (s *swap) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	if err != nil {
 		return err
 	}
+	s.time.Store(int64(now))
 	began := time.Now()
 	if r := s.copying.Load(); r == nil {
 		err = e.plugin.Delete(ctx, key, now)
 	} else {
-		err = r.write(ctx, key, deleted, now, func() error { return e.plugin.Delete(ctx, key, now) })
+		err = r.write(ctx, key, deleted, func() error { return e.plugin.Delete(ctx, key, now) })
 	}
 	e.writes.leave()
 	s.done(opDelete, began, err)
@@ -189,16 +195,13 @@ func (s *swap) Save(ctx context.Context, now store.Millis) error {
 	return err
 }
 
-// Sweep implements [store.Sweeper].
+// Sweep implements [store.Sweeper]. What it removes while records are copied may have been
+// copied before, so that everything is copied again.
 func (s *swap) Sweep(ctx context.Context, max int, now store.Millis) (removed int, err error) {
-	e, err := s.read(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer e.reads.leave()
-	began := time.Now()
-	removed, err = e.plugin.Sweep(ctx, max, now)
-	s.done(opOther, began, err)
+	err = s.whole(ctx, opOther, func(e *edition) error {
+		removed, err = e.plugin.Sweep(ctx, max, now)
+		return err
+	})
 	return removed, err
 }
 

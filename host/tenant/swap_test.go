@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/tenant"
@@ -19,7 +20,9 @@ func openTenant(t *testing.T, m tenant.Manifest, opened func(ctx context.Context
 	return func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
 		m := m
 		m.Limits.Memory = tenant.Bytes(max(setup.MemoryLimit, 32<<20))
-		h, err := tenant.NewHost(tenant.HostConfig{Logger: discard, Dir: setup.Dir}.WithClock(suiteClock))
+		h, err := tenant.NewHost(tenant.HostConfig{Logger: discard, Dir: setup.Dir}.WithClock(suiteClock).Tuned(func(c *plugin.Config) {
+			c.SweepInterval = -1 // the sweeper's clock is the host's, and some checks have others
+		}))
 		require.NoError(t, err)
 		made, err := h.Deploy(ctx, m)
 		if err != nil {
