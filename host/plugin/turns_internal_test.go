@@ -24,7 +24,7 @@ func TestCallersLeaveWhileTheyWaitForATurn(t *testing.T) {
 		require.NoError(t, err)
 
 		other := h.turns.Flow().Call()
-		require.True(t, other.Begin(nil))
+		require.True(t, other.Begin(context.Background()))
 		for op, call := range map[string]func(context.Context) error{
 			"get": func(ctx context.Context) error { _, err := p.Get(ctx, []byte("key"), 0); return err },
 			"set": func(ctx context.Context) error {

@@ -149,7 +149,7 @@ func (s *shard) await(ctx context.Context) error {
 
 func (s *shard) unlock() {
 	if s.inst != nil {
-		s.inst.waits(nil)
+		s.inst.waits(context.Background())
 	}
 	s.mu.Unlock()
 	if s.store.waiting.n.Load() > 0 { // for any instance

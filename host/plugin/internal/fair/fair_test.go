@@ -26,15 +26,15 @@ func TestLeastFuelRunsNext(t *testing.T) {
 	d := New(1, true)
 	greedy, modest := d.Flow(), d.Flow()
 	held := greedy.Call()
-	require.True(t, held.Begin(nil))
+	require.True(t, held.Begin(none))
 	var flood []*Call
 	var began []chan bool
 	for range 8 {
 		c := greedy.Call()
-		flood, began = append(flood, c), append(began, waits(t, d, c, nil))
+		flood, began = append(flood, c), append(began, waits(t, d, c, none))
 	}
 	last := modest.Call()
-	let := waits(t, d, last, nil)
+	let := waits(t, d, last, none)
 	held.End(1000)
 	require.True(t, <-let, "eight calls came before this one")
 	last.End(10)
@@ -51,19 +51,19 @@ func TestIdlenessIsNotSaved(t *testing.T) {
 	busy, idle := d.Flow(), d.Flow()
 	b := busy.Call()
 	for range 1000 { // alone
-		b.Begin(nil)
+		b.Begin(none)
 		b.End(tell)
 	}
 	// From here on both always want to run.
-	b.Begin(nil)
+	b.Begin(none)
 	i := idle.Call()
-	iBegan := waits(t, d, i, nil)
+	iBegan := waits(t, d, i, none)
 	counts := map[*Flow]int{}
 	b2, i2 := busy.Call(), idle.Call()
 	running, other := b, b2
 	waiting := map[*Call]chan bool{i: iBegan}
 	for range 100 {
-		waiting[other] = waits(t, d, other, nil)
+		waiting[other] = waits(t, d, other, none)
 		running.End(tell)
 		var next *Call
 		for next == nil {
@@ -101,8 +101,8 @@ func TestLongCallsLeaveATurn(t *testing.T) {
 	d := New(2, true)
 	loops := []*Call{d.Flow().Call(), d.Flow().Call()}
 	ran := make([]time.Duration, 2)
-	loops[0].Begin(nil)
-	loops[1].Begin(nil)
+	loops[0].Begin(none)
+	loops[1].Begin(none)
 	require.False(t, loops[0].Used(tell, Short), "it becomes long")
 	require.True(t, loops[1].Used(tell, Short), "there is one long call already")
 	ran[0], ran[1] = Short, Short
@@ -117,7 +117,7 @@ func TestLongCallsLeaveATurn(t *testing.T) {
 	short := d.Flow().Call()
 	for range 20 {
 		for range 10 {
-			require.True(t, short.Begin(nil), "a turn is free")
+			require.True(t, short.Begin(none), "a turn is free")
 			require.Equal(t, Stats{Running: 2, Long: 1, Waiting: 1, Engaged: true}, d.Stats())
 			short.End(10)
 		}
@@ -140,9 +140,9 @@ func TestLongCallsLeaveATurn(t *testing.T) {
 func TestSingleTurnIsGivenUp(t *testing.T) {
 	d := New(1, true)
 	loop, short := d.Flow().Call(), d.Flow().Call()
-	loop.Begin(nil)
+	loop.Begin(none)
 	require.False(t, loop.Used(1000, 2*Quantum), "nobody waits")
-	began := waits(t, d, short, nil)
+	began := waits(t, d, short, none)
 	require.True(t, loop.Used(1000, 2*Quantum+Quantum/8))
 	again := make(chan struct{})
 	go func() { loop.Again(); close(again) }()
@@ -164,7 +164,7 @@ func TestEngages(t *testing.T) {
 	flow := d.Flow()
 	for i := range many {
 		many[i] = flow.Call()
-		require.True(t, many[i].Begin(nil))
+		require.True(t, many[i].Begin(none))
 		require.False(t, many[i].Used(1000, Noticed-1))
 	}
 	require.Equal(t, Stats{}, d.Stats())
@@ -183,7 +183,7 @@ func TestEngages(t *testing.T) {
 	many[1].End(1000)
 	for range 32 {
 		require.True(t, d.Stats().Engaged)
-		many[0].Begin(nil)
+		many[0].Begin(none)
 		many[0].End(tell)
 	}
 	require.Equal(t, Stats{}, d.Stats())
@@ -193,8 +193,8 @@ func TestEngages(t *testing.T) {
 func TestPauses(t *testing.T) {
 	d := New(1, true)
 	slow, other := d.Flow().Call(), d.Flow().Call()
-	slow.Begin(nil)
-	began := waits(t, d, other, nil)
+	slow.Begin(none)
+	began := waits(t, d, other, none)
 	slow.Pause()
 	require.True(t, <-began)
 	resumed := make(chan bool)
@@ -215,11 +215,11 @@ func TestWithdraws(t *testing.T) {
 	d := New(1, true)
 	f := d.Flow()
 	held := f.Call()
-	held.Begin(nil)
+	held.Begin(none)
 	ctx, cancel := context.WithCancel(t.Context())
 	left := waits(t, d, f.Call(), ctx)
 	stays := f.Call()
-	stayed := waits(t, d, stays, nil)
+	stayed := waits(t, d, stays, none)
 	cancel()
 	require.False(t, <-left)
 	require.Equal(t, 1, d.Stats().Waiting)
@@ -233,16 +233,16 @@ func TestWithdraws(t *testing.T) {
 func TestRestsBesideWork(t *testing.T) {
 	d := New(2, true)
 	c := d.Flow().Call()
-	c.Begin(nil)
+	c.Begin(none)
 	ends := d.Work()
 	require.True(t, c.Used(1, Short))
 	require.Equal(t, Stats{Long: 1, Engaged: true}, d.Stats())
 	other := d.Flow().Call()
-	other.Begin(nil)
+	other.Begin(none)
 	require.True(t, other.Used(1, Short), "nor may another long call run meanwhile")
 	require.Equal(t, Stats{Long: 1, Waiting: 1, Engaged: true}, d.Stats())
 	short := d.Flow().Call()
-	require.True(t, short.Begin(nil), "short ones may")
+	require.True(t, short.Begin(none), "short ones may")
 	require.Equal(t, 1, d.Stats().Running)
 	short.End(1)
 	go c.Again()

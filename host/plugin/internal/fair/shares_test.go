@@ -86,14 +86,14 @@ func TestThePastDoesNotOrder(t *testing.T) {
 	d := New(1, true)
 	past, never, busy := d.Flow().Call(), d.Flow().Call(), d.Flow().Call()
 	for range 3 {
-		past.Begin(nil)
+		past.Begin(none)
 		past.End(tell)
 	}
 	for range 1000 {
-		busy.Begin(nil)
+		busy.Begin(none)
 		busy.End(tell)
 	}
-	busy.Begin(nil)
+	busy.Begin(none)
 	asks(past)
 	asks(never)
 	busy.End(tell)
