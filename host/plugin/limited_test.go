@@ -180,61 +180,69 @@ func untilError(p *plugin.Plugin) (err error) {
 // and its host count it, and count nothing else. The plugin's next operation and another
 // plugin of the host work, and a server answers the request with the right status.
 func TestLimitsOfOperations(t *testing.T) {
-	for _, c := range limitedGuests() {
-		t.Run(strings.TrimSpace(string(c.limit)+" "+c.name), func(t *testing.T) {
-			h := hosted(t, c.host)
-			neighbour := serving(t, h)
-			clock := newClock()
-			config := untrusted()
-			config.Host, config.Lazy, config.MemoryLimit, config.Now = h, true, 32<<20, clock.Now
-			if c.config != nil {
-				c.config(t, &config)
+	for _, shared := range []bool{false, true} {
+		for _, c := range limitedGuests() {
+			name := strings.TrimSpace(string(c.limit) + " " + c.name)
+			if shared {
+				name += " on a shared executor"
 			}
-			p := open(t, c.module(t), config)
-			server := serve(t, func() error { return c.pass(p) }, c.reads)
-
-			neighbour.works()
-			err := c.pass(p)
-			for _, want := range c.is {
-				require.ErrorIs(t, err, want)
-			}
-			require.Equal(t, len(c.is) == 0, err == nil, err)
-			if errors.Is(err, store.ErrOversized) {
-				require.NotErrorIs(t, err, store.ErrUnavailable, "trying again does not help")
-			}
-			if err != nil {
-				require.NoError(t, readable(err))
-				var e *plugin.Error
-				require.ErrorAs(t, err, &e)
-				if e.Code == 0 || e.Limit != "" { // the guest does not say why it has no space
-					require.Equal(t, c.limit, e.Limit)
-					require.Equal(t, c.allowed, e.Allowed)
-					require.True(t, e.Used > e.Allowed || c.lasts || c.allowed == 0, "%d of %d", e.Used, e.Allowed)
-					if c.used != 0 {
-						require.Equal(t, c.used, e.Used)
-					}
-				}
-			}
-			want := map[plugin.Limit]uint64{c.limit: max(c.count, 1)}
-			require.Equal(t, want, p.Stats().Limits)
-			require.Equal(t, want, h.Stats().Limits)
-			neighbour.works()
-
-			if !c.lasts {
-				if !c.code {
-					clock.advance(time.Minute)
-				}
-				require.NoError(t, gets(0)(p), "the next operation works")
-			}
-			clock.advance(time.Hour)
-			require.Equal(t, http.StatusOK, server.request(t), "a session begins")
-			server.limited = true
-			require.Equal(t, cmp.Or(c.status, http.StatusServiceUnavailable), server.request(t))
-			require.NotEqual(t, want, p.Stats().Limits, "the request has exceeded it, too")
-			neighbour.works()
-			_ = p.Close(ctx)
-		})
+			t.Run(name, func(t *testing.T) { c.try(t, shared) })
+		}
 	}
+}
+
+func (c limited) try(t *testing.T, shared bool) {
+	h := hosted(t, c.host)
+	neighbour := serving(t, h)
+	clock := newClock()
+	config := untrusted()
+	config.Host, config.Lazy, config.MemoryLimit, config.Now, config.Shared = h, true, 32<<20, clock.Now, shared
+	if c.config != nil {
+		c.config(t, &config)
+	}
+	p := open(t, c.module(t), config)
+	server := serve(t, func() error { return c.pass(p) }, c.reads)
+
+	neighbour.works()
+	err := c.pass(p)
+	for _, want := range c.is {
+		require.ErrorIs(t, err, want)
+	}
+	require.Equal(t, len(c.is) == 0, err == nil, err)
+	if errors.Is(err, store.ErrOversized) {
+		require.NotErrorIs(t, err, store.ErrUnavailable, "trying again does not help")
+	}
+	if err != nil {
+		require.NoError(t, readable(err))
+		var e *plugin.Error
+		require.ErrorAs(t, err, &e)
+		if e.Code == 0 || e.Limit != "" { // the guest does not say why it has no space
+			require.Equal(t, c.limit, e.Limit)
+			require.Equal(t, c.allowed, e.Allowed)
+			require.True(t, e.Used > e.Allowed || c.lasts || c.allowed == 0, "%d of %d", e.Used, e.Allowed)
+			if c.used != 0 {
+				require.Equal(t, c.used, e.Used)
+			}
+		}
+	}
+	want := map[plugin.Limit]uint64{c.limit: max(c.count, 1)}
+	require.Equal(t, want, p.Stats().Limits)
+	require.Equal(t, want, h.Stats().Limits)
+	neighbour.works()
+
+	if !c.lasts {
+		if !c.code {
+			clock.advance(time.Minute)
+		}
+		require.NoError(t, gets(0)(p), "the next operation works")
+	}
+	clock.advance(time.Hour)
+	require.Equal(t, http.StatusOK, server.request(t), "a session begins")
+	server.limited = true
+	require.Equal(t, cmp.Or(c.status, http.StatusServiceUnavailable), server.request(t))
+	require.NotEqual(t, want, p.Stats().Limits, "the request has exceeded it, too")
+	neighbour.works()
+	_ = p.Close(ctx)
 }
 
 func (c *limited) module(t testing.TB) []byte {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -50,16 +49,12 @@ const (
 )
 
 // sharedConfig is a config of plugins that take turns on executors.
-func sharedConfig(t testing.TB, h *plugin.Host, c *clock, name string) plugin.Config {
+func sharedConfig(h *plugin.Host, c *clock, name string) plugin.Config {
 	config := untrusted()
 	config.Host, config.Name, config.Now, config.Lazy = h, name, c.Now, true
 	config.GuestConfig = map[string]string{"filler": strings.Repeat("x", 80)}
 	config.MemoryLimit, config.Fuel, config.FuelRate = shareMaxPages<<16, 1<<21, -1
-	shared := reflect.ValueOf(&config).Elem().FieldByName("Shared")
-	if !shared.IsValid() {
-		t.Skip("plugins do not share executors")
-	}
-	shared.SetBool(true)
+	config.Shared = true
 	return config
 }
 
@@ -74,12 +69,12 @@ type sharer struct {
 func (s *sharer) begins() { s.number, s.pages, s.calls = 0, sharePages, 0 }
 
 func openSharers(t testing.TB, h *plugin.Host, clock *clock, n int, change func(i int, c *plugin.Config)) []*sharer {
-	m, err := h.Compile(ctx, guest(t, "shares"), sharedConfig(t, h, clock, "shared"))
+	m, err := h.Compile(ctx, guest(t, "shares"), sharedConfig(h, clock, "shared"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	all := make([]*sharer, n)
 	for i := range all {
-		config := sharedConfig(t, h, clock, fmt.Sprint("tenant-", i))
+		config := sharedConfig(h, clock, fmt.Sprint("tenant-", i))
 		if change != nil {
 			change(i, &config)
 		}
@@ -421,7 +416,7 @@ func TestGuestsThatCannotShare(t *testing.T) {
 	for name, act := range map[string]string{"a table that is copied": "table.copy", "a segment that is dropped": "data.drop"} {
 		t.Run(name, func(t *testing.T) {
 			h := hosted(t, plugin.HostConfig{})
-			config := sharedConfig(t, h, newClock(), "fixed")
+			config := sharedConfig(h, newClock(), "fixed")
 			g := tiring{data: 16}
 			switch act {
 			case "table.copy":
@@ -431,9 +426,8 @@ func TestGuestsThatCannotShare(t *testing.T) {
 			}
 			p := open(t, g.in(abi.ExportDelete), config)
 			require.NoError(t, p.Delete(ctx, key, 1))
-			info := reflect.ValueOf(p.Info())
-			require.False(t, info.FieldByName("Shared").Bool())
-			require.NotEmpty(t, info.FieldByName("NotShared").String())
+			require.False(t, p.Info().Shared)
+			require.NotEmpty(t, p.Info().NotShared)
 		})
 	}
 }
