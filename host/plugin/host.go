@@ -96,6 +96,7 @@ func wasiFunctions() func(names ...string) []hostFunction {
 		Before: func(ctx context.Context, w wasi.Work) { instanceOf(ctx).enter(w) },
 		After:  func(ctx context.Context) { instanceOf(ctx).leave() },
 		Sleep:  func(ctx context.Context, d time.Duration) { instanceOf(ctx).sleep(d) },
+		Common: func(ctx context.Context) bool { return instanceOf(ctx).seat != nil },
 	})
 	return func(names ...string) (picked []hostFunction) {
 		for _, f := range all {

@@ -22,22 +22,24 @@ type pool struct {
 
 	mu      sync.Mutex
 	all     []*executor
+	count   atomic.Int32    // of all
 	making  int             // of them, that are not in all yet
 	hand    int             // of all, where the search for one that is free begins
 	line    []chan struct{} // calls that wait for one, the earliest first
 	waiting atomic.Int32    // as many, and a call that is about to look again
 }
 
-// mostExecutors is how many executors a module has at most. A call that is paused for others,
-// or waits in a function of the host, holds one, so there are more than processors.
-func mostExecutors() int { return max(leastExecutors, 4*runtime.GOMAXPROCS(0)) }
-
-const leastExecutors = 32
+// A call that is paused for others, or waits in a function of the host, keeps its executor. So a
+// module gets as many as calls of it are under way, up to a bound, and a few of them stay.
+const (
+	mostExecutors = 1024
+	fewExecutors  = 16
+)
 
 // longestSit is how long a call waits for an executor.
 const longestSit = 10 * time.Second
 
-func newPool(seats *seats) *pool { return &pool{seats: seats, most: mostExecutors()} }
+func newPool(seats *seats) *pool { return &pool{seats: seats} }
 
 // take puts a seat on an executor, which is busy from then on. The one that the seat was on
 // last is preferred. Otherwise any that is free is taken from its guest; a new one is made
@@ -97,7 +99,7 @@ func (p *pool) find(s *seat, first, more bool) (*executor, chan struct{}) {
 			return ex, nil
 		}
 	}
-	if more && len(p.all)+p.making < p.most {
+	if more && len(p.all)+p.making < mostExecutors {
 		p.waiting.Add(-1)
 		p.making++
 		return nil, nil
@@ -131,14 +133,39 @@ func (p *pool) give(ex *executor, s *seat) bool {
 	return true
 }
 
-// release lets an executor go after a call. Its guest stays on it until another comes.
+// release lets an executor go after a call. Its guest stays on it until another comes, or is
+// taken off if there are more executors than calls are likely to need.
 func (p *pool) release(ex *executor) {
+	if p.count.Load() > fewExecutors && p.spare(ex) {
+		return
+	}
 	ex.busy.Store(false)
 	if p.waiting.Load() > 0 {
 		p.mu.Lock()
 		p.next()
 		p.mu.Unlock()
 	}
+}
+
+// spare ends a busy executor if enough others are free.
+func (p *pool) spare(ex *executor) bool {
+	p.mu.Lock()
+	free := 0
+	for _, other := range p.all {
+		if !other.busy.Load() {
+			free++
+		}
+	}
+	enough := free >= fewExecutors
+	if enough {
+		ex.save()
+		p.remove(ex)
+	}
+	p.mu.Unlock()
+	if enough {
+		ex.close()
+	}
+	return enough
 }
 
 // next lets the first call in the line look again. The lock is held.
@@ -163,6 +190,7 @@ func (p *pool) remove(ex *executor) {
 	if i := slices.Index(p.all, ex); i >= 0 {
 		p.all = slices.Delete(p.all, i, i+1)
 		p.seats.executors.Add(-1)
+		p.count.Add(-1)
 	}
 	ex.seat = nil
 	p.next()
@@ -211,7 +239,7 @@ func (p *pool) await(s *seat, wait chan struct{}) (err error) {
 		case <-late.C:
 			s.machine.limits.count(LimitQueueWait)
 			err = &protocol.Answer{Refused: ErrBusy, Limit: LimitQueueWait, Allowed: int64(longestSit), Used: int64(longestSit),
-				Message: fmt.Sprintf("calls of the same module have all of its %d executors, and waiting for one takes more than %v", p.most, longestSit)}
+				Message: fmt.Sprintf("calls of the same module have all of its %d executors, and waiting for one takes more than %v", mostExecutors, longestSit)}
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -243,6 +271,7 @@ func (p *pool) make(s *seat) (ex *executor, err error) {
 	ex.busy.Store(true)
 	p.all = append(p.all, ex)
 	p.seats.executors.Add(1)
+	p.count.Add(1)
 	return ex, nil
 }
 

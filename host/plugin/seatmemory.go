@@ -172,6 +172,8 @@ func (m *seatMemory) wake(from *image.Image) error {
 	return nil
 }
 
+func (m *seatMemory) awake() bool { return m.mem != nil }
+
 func (m *seatMemory) unmap() error {
 	mem := m.mem
 	m.mem, m.view = nil, nil
@@ -183,7 +185,7 @@ func (m *seatMemory) unmap() error {
 func (m *seatMemory) release() (err error) {
 	m.give(m.charged)
 	m.charged, m.delta = 0, nil
-	if m.mem != nil {
+	if m.awake() {
 		err = m.unmap()
 	}
 	return err

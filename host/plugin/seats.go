@@ -145,8 +145,10 @@ func (h *seats) count(enough func() bool) {
 			return
 		}
 		s.machine.idle(s.shard, func() {
-			s.room.count()
-			h.counted(s)
+			if s.room.awake() { // it may have failed or gone to sleep since
+				s.room.count()
+				h.counted(s)
+			}
 		})
 	}
 }

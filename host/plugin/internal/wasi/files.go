@@ -59,12 +59,19 @@ var limits = map[string][]limit{
 // vectored are the functions that read or write a list of vectors.
 var vectored = map[string]bool{"fd_pread": true, "fd_pwrite": true, "fd_read": true, "fd_write": true}
 
+// changes are the functions that change a descriptor, their first parameter, itself.
+var changes = map[string]bool{"fd_close": true, "fd_renumber": true, "fd_fdstat_set_flags": true, "fd_fdstat_set_rights": true}
+
+// lastStream is the last descriptor of the standard streams.
+const lastStream = 2
+
 // fileFunction is one of wazero's functions with its limits and its way of passing
 // errors.
 type fileFunction struct {
 	wasi     api.GoModuleFunction
 	limits   []limit
 	vectored bool // its second and third parameters are a list of vectors
+	changes  bool // its first parameter is a descriptor that it changes
 	hooks    Hooks
 }
 
@@ -72,6 +79,9 @@ type fileFunction struct {
 func (f *fileFunction) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	work := Work{Files: true}
 	refused := f.refuses(stack)
+	if f.changes && uint32(stack[0]) <= lastStream && f.hooks.Common(ctx) {
+		refused = notsup
+	}
 	if f.vectored && refused == success {
 		vectors, bytes := fewer(mod, uint32(stack[1]), uint32(stack[2]))
 		stack[2], work.Bytes = uint64(vectors), bytes

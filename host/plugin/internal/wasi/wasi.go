@@ -38,6 +38,10 @@ type Hooks struct {
 	// Sleep is what poll_oneoff waits by, less long than it is asked to if the
 	// embedder so decides. Nil waits not at all.
 	Sleep func(context.Context, time.Duration)
+
+	// Common reports whether the guest has its standard streams in common with others. It
+	// can then write to them, and not change them. Nil is for streams of its own.
+	Common func(context.Context) bool
 }
 
 // Functions are all functions of WASI preview 1, by their names in order.
@@ -47,6 +51,9 @@ func Functions(hooks Hooks) []Function {
 	}
 	if hooks.After == nil {
 		hooks.After = func(context.Context) {}
+	}
+	if hooks.Common == nil {
+		hooks.Common = func(context.Context) bool { return false }
 	}
 	if hooks.Sleep == nil {
 		hooks.Sleep = func(context.Context, time.Duration) {}
@@ -58,7 +65,7 @@ func Functions(hooks Hooks) []Function {
 		case name == pollName:
 			call = poll(hooks)
 		case strings.HasPrefix(name, "fd_"), strings.HasPrefix(name, "path_"):
-			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], hooks: hooks}
+			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], changes: changes[name], hooks: hooks}
 		default:
 			call = before(hooks.Before, call)
 		}
@@ -101,4 +108,5 @@ const (
 	fault       = 21
 	inval       = 28
 	nametoolong = 37
+	notsup      = 58
 )

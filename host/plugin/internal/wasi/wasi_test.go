@@ -176,6 +176,26 @@ func TestHooks(t *testing.T) {
 }
 
 // subscription is one of a clock, or of a descriptor.
+// A guest that has its streams in common with others cannot change them, and nothing else is
+// different for it.
+func TestCommonStreams(t *testing.T) {
+	const notsup = 58
+	common := true
+	g := newGuest(t, wasi.Hooks{Common: func(context.Context) bool { return common }})
+	for fd := range uint64(3) {
+		require.EqualValues(t, notsup, g.call("fd_close", fd))
+		require.EqualValues(t, notsup, g.call("fd_fdstat_set_flags", fd, 4))
+		require.EqualValues(t, notsup, g.call("fd_renumber", fd, 3))
+		require.EqualValues(t, notsup, g.call("fd_renumber", fd, (fd+1)%3))
+	}
+	require.EqualValues(t, badf, g.call("fd_close", 9))
+	require.EqualValues(t, badf, g.call("fd_renumber", 9, 1))
+	require.EqualValues(t, success, g.call("fd_write", 1, 0, 0, 8))
+	common = false
+	require.EqualValues(t, success, g.call("fd_close", 1))
+	require.EqualValues(t, badf, g.call("fd_write", 1, 0, 0, 8))
+}
+
 func subscription(user uint64, kind byte, fd uint32, timeout uint64, absolute bool) []byte {
 	s := make([]byte, 48)
 	binary.LittleEndian.PutUint64(s, user)
