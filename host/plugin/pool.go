@@ -39,7 +39,7 @@ const (
 // longestSit is how long a call waits for an executor.
 const longestSit = 10 * time.Second
 
-func newPool(seats *seats) *pool { return &pool{seats: seats} }
+func newPool(seats *seats) *pool { return &pool{seats: seats, most: mostExecutors} }
 
 // take puts a seat on an executor, which is busy from then on. The one that the seat was on
 // last is preferred. Otherwise any that is free is taken from its guest; a new one is made
@@ -99,7 +99,7 @@ func (p *pool) find(s *seat, first, more bool) (*executor, chan struct{}) {
 			return ex, nil
 		}
 	}
-	if more && len(p.all)+p.making < mostExecutors {
+	if more && len(p.all)+p.making < p.most {
 		p.waiting.Add(-1)
 		p.making++
 		return nil, nil
@@ -239,7 +239,7 @@ func (p *pool) await(s *seat, wait chan struct{}) (err error) {
 		case <-late.C:
 			s.machine.limits.count(LimitQueueWait)
 			err = &protocol.Answer{Refused: ErrBusy, Limit: LimitQueueWait, Allowed: int64(longestSit), Used: int64(longestSit),
-				Message: fmt.Sprintf("calls of the same module have all of its %d executors, and waiting for one takes more than %v", mostExecutors, longestSit)}
+				Message: fmt.Sprintf("calls of the same module have all of its %d executors, and waiting for one takes more than %v", p.most, longestSit)}
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
