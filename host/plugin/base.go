@@ -26,6 +26,8 @@ type base struct {
 
 	description []byte
 	described   error // the answer in its place
+
+	charges []charge
 }
 
 // errEmpty is that a guest has no memory to be put on an executor.
@@ -52,8 +54,33 @@ func (b *base) prepare(m *machine) error {
 		return err
 	}
 	b.open(inst)
+	if err := b.charge(account{m.budgets, &m.limits}); err != nil {
+		_ = b.close()
+		return notStarted(err)
+	}
 	b.done = true
 	return nil
+}
+
+// charge takes what the images take from the host's budgets.
+func (b *base) charge(a account) error {
+	images, bytes := int64(1), b.begun.Stored()
+	if b.opened != b.begun {
+		images, bytes = 2, bytes+b.opened.Stored()
+	}
+	for _, c := range []charge{{a.budgets.memory, int64(bytes)}, {a.budgets.mappings, images}, {a.budgets.handles, images}} {
+		if err := a.charge(c.budget, c.n); err != nil {
+			return err
+		}
+		b.charges = append(b.charges, c)
+	}
+	return nil
+}
+
+// charge is what was taken from a budget.
+type charge struct {
+	budget *budget
+	n      int64
 }
 
 // begin takes the image of an instance before it is opened.
@@ -71,7 +98,7 @@ func (b *base) begin(inst *instance) error {
 		return errEmpty
 	}
 	if b.begun, err = image.New(memory); err != nil {
-		return fmt.Errorf("an image of the guest: %w", err)
+		return notStarted(fmt.Errorf("an image of the guest: %w", err))
 	}
 	b.opened, b.globals = b.begun, nil
 	for _, g := range movable(inst.on.mod, inst.machine.compiled.movable) {
@@ -109,6 +136,10 @@ func (b *base) close() error {
 	if b.opened != b.begun {
 		err = errors.Join(err, b.opened.Close())
 	}
+	for _, c := range b.charges {
+		c.budget.give(c.n)
+	}
+	b.begun, b.opened, b.charges = nil, nil, nil
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -42,7 +43,8 @@ type code struct {
 	// change before the last reference is gone. The same goes for its caches.
 	compiled *compiled
 	caches   []wazero.CompilationCache
-	pool     *pool // nil if guests of the module take no turns on executors
+
+	shared atomic.Pointer[pool] // nil if guests of the module take no turns on executors
 
 	refs int // guarded by codes.mu
 }
@@ -79,8 +81,8 @@ func (c *code) release() error {
 		return nil
 	}
 	var errs []error
-	if c.pool != nil {
-		errs = append(errs, c.pool.close())
+	if pool := c.shared.Load(); pool != nil {
+		errs = append(errs, pool.close())
 	}
 	if c.compiled != nil {
 		errs = append(errs, c.compiled.close())
@@ -102,6 +104,7 @@ type compiled struct {
 	movable   []uint32
 	maxMemory uint32 // pages
 	memory    uint32 // pages, from the start
+	beside    int64  // bytes that an instance takes in the host
 	fixed     string // why they may not
 }
 
@@ -176,7 +179,8 @@ func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)
 			c.compiled.movable, c.compiled.maxMemory, c.compiled.fixed = report.Movable, report.MaxMemory, report.Fixed
 			if c.key.rewrite.Movable && report.Fixed == "" {
 				c.compiled.memory = uint32(b.outline.Memory.Min)
-				c.pool = newPool(c.host.seats)
+				c.compiled.beside = b.outline.InstanceSize(c.key.runtime == runtimeInterpreter)
+				c.shared.Store(newPool(c.host.seats))
 			}
 		}
 	}()

@@ -32,6 +32,7 @@ type executor struct {
 	globals []api.MutableGlobal // of the module, that are part of a guest's state
 	seat    *seat               // nil for none
 	busy    atomic.Bool
+	charge  charge // for what the host keeps for it
 }
 
 // newExecutor makes an executor for guests of a machine. Nothing has been called on it. The
@@ -64,6 +65,9 @@ func (ex *executor) renew() { ex.entry = ex.mod.ExportedFunction(rewrite.EntryEx
 
 func (ex *executor) close() {
 	_ = ex.mod.Close(context.Background()) // nothing in it can fail
+	if ex.charge.budget != nil {
+		ex.charge.budget.give(ex.charge.n)
+	}
 }
 
 // notStarted is the fault of an executor that could not be made, or of its memory.

@@ -109,6 +109,8 @@ type HostStats struct {
 
 	Memory, AddressSpace, Mappings, Handles Usage
 
+	Shared SharedStats
+
 	// Compiling is how many modules are being compiled, or wait for that.
 	Compiling Usage
 
@@ -117,18 +119,16 @@ type HostStats struct {
 	// exceeded is not in it.
 	Limits map[Limit]uint64
 
-	Turns  Turns
-	Shared Shared
+	Turns Turns
 }
 
-// Shared counts the guests of plugins that share instances; see [Config].Shared.
-type Shared struct {
-	Executors int // instances that they take turns on
-	Awake     int // guests that have a memory
-	Asleep    int // guests of which the host keeps what they have changed
-
-	Wakes    uint64 // since the host was made
-	Switches uint64 // of an executor to another guest, since the host was made
+// SharedStats counts guests that take turns on instances, of plugins with [Config].Shared.
+type SharedStats struct {
+	Executors int    // instances that they take turns on
+	Awake     int    // guests that have a memory
+	Asleep    int    // guests of which what they have changed is kept
+	Wakes     uint64 // how often one was woken
+	Switches  uint64 // how often an instance was given to another guest
 }
 
 // Turns are the turns of guests' calls; see [HostConfig].Parallel.
@@ -148,7 +148,7 @@ func (h *Host) Stats() HostStats {
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
 		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(),
-		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats()), Shared: h.seats.usage()}
+		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats()), Shared: h.shared()}
 }
 
 // Close closes all plugins of the host, as [Plugin.Close] does. From then on it refuses

@@ -189,7 +189,6 @@ func (p *pool) discard(ex *executor) {
 func (p *pool) remove(ex *executor) {
 	if i := slices.Index(p.all, ex); i >= 0 {
 		p.all = slices.Delete(p.all, i, i+1)
-		p.seats.executors.Add(-1)
 		p.count.Add(-1)
 	}
 	ex.seat = nil
@@ -270,7 +269,6 @@ func (p *pool) make(s *seat) (ex *executor, err error) {
 	}
 	ex.busy.Store(true)
 	p.all = append(p.all, ex)
-	p.seats.executors.Add(1)
 	p.count.Add(1)
 	return ex, nil
 }
@@ -290,7 +288,6 @@ func (p *pool) close() error {
 	for _, ex := range p.all {
 		ex.close()
 	}
-	p.seats.executors.Add(-int64(len(p.all)))
 	p.all = nil
 	return p.base.close()
 }

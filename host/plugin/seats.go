@@ -19,7 +19,6 @@ type seats struct {
 	uses, rests seatList
 	asleep      int
 
-	executors       atomic.Int64
 	woken, switches atomic.Uint64
 
 	making sync.Mutex // room
@@ -31,6 +30,12 @@ func newSeats(most int, b *budgets) *seats {
 		b.reclaim = func(n int64) bool { return h.reclaim(b, n) }
 	}
 	return h
+}
+
+func (h *seats) stats() SharedStats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return SharedStats{Awake: h.awake, Asleep: h.asleep, Wakes: h.woken.Load(), Switches: h.switches.Load()}
 }
 
 // admit makes room for one that will be awake, and counts it. All others may be in calls, so that
@@ -195,14 +200,6 @@ func (h *seats) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.uses.n + h.rests.n
-}
-
-// usage returns the counts.
-func (h *seats) usage() Shared {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return Shared{Executors: int(h.executors.Load()), Awake: h.awake, Asleep: h.asleep,
-		Wakes: h.woken.Load(), Switches: h.switches.Load()}
 }
 
 // seatList is a list of seats.

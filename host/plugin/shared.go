@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
@@ -36,14 +37,11 @@ func (p *Plugin) share() {
 	}
 	p.machine.doze = p.doze
 	p.machine.idle = func(shard int, f func()) { p.store.TryIdle(shard, func(protocol.Instance) { f() }) }
-	switch why := p.config.notShared; {
-	case why != "":
+	if why := cmp.Or(p.config.notShared, p.code.compiled.fixed); why != "" {
 		p.standsAlone(why)
-	case p.code.pool == nil:
-		p.standsAlone(p.code.compiled.fixed)
-	default:
-		p.machine.pool = p.code.pool
+		return
 	}
+	p.machine.pool = p.code.shared.Load()
 }
 
 // standsAlone notes why the plugin's guests run on executors of their own.
@@ -91,4 +89,16 @@ func (p *Plugin) whyNotShared() string {
 		return *why
 	}
 	return ""
+}
+
+func (h *Host) shared() SharedStats {
+	s := h.seats.stats()
+	h.codes.mu.Lock()
+	defer h.codes.mu.Unlock()
+	for _, c := range h.codes.all {
+		if pool := c.shared.Load(); pool != nil {
+			s.Executors += int(pool.count.Load())
+		}
+	}
+	return s
 }

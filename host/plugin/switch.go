@@ -42,8 +42,13 @@ var parked = make([]byte, pageSize)
 // newSharedExecutor makes an executor that guests of a machine's module can take turns on. No
 // guest is on it.
 func newSharedExecutor(m *machine) (*executor, error) {
+	a := account{m.budgets, &m.limits}
+	beside := charge{m.budgets.memory, m.compiled.beside}
+	if err := a.charge(beside.budget, beside.n); err != nil {
+		return nil, err
+	}
 	// The module's data is written to a memory that nobody gets.
-	memory := &linearMemory{account: account{m.budgets, &m.limits}}
+	memory := &linearMemory{account: a}
 	defer memory.release()
 	s := &slot{grows: memory}
 	ex, err := newExecutor(m, nil, func(uint64) experimental.LinearMemory {
@@ -58,11 +63,13 @@ func newSharedExecutor(m *machine) (*executor, error) {
 		}
 	}
 	if err != nil {
+		beside.budget.give(beside.n)
 		if memory.err != nil {
 			err = memory.err
 		}
 		return nil, fmt.Errorf("making an executor: %w", err)
 	}
+	ex.charge = beside
 	return ex, nil
 }
 
