@@ -211,11 +211,11 @@ func TestSharedGuestsHaveTheirOwnStreams(t *testing.T) {
 	for i, s := range all {
 		if i%2 == 1 {
 			require.NoError(t, s.does(shareLine, clock))
-			require.Equal(t, 1, strings.Count(log.String(), fmt.Sprintf("msg=%q plugin=%s ", "line of the guest", s.p.Name())), s.p.Name())
+			require.Equal(t, 1, strings.Count(log.String(), fmt.Sprintf("msg=%q plugin=%s shard=0 source=stdout", "line of the guest", s.p.Name())), s.p.Name())
 		}
 	}
 	require.NoError(t, all[6].does(shareLine, clock))
-	require.Contains(t, log.String(), `msg="lineline of the guest" plugin=tenant-6 `, "half a line waits for the guest that wrote it")
+	require.Contains(t, log.String(), `msg="lineline of the guest" plugin=tenant-6 shard=0 source=stdout`, "half a line waits for the guest that wrote it")
 }
 
 // A guest that fails while the host prepares a call, not within it, is treated like any other.
