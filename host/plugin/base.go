@@ -148,7 +148,6 @@ func (b *base) close() error {
 func (m *machine) anonymous() *machine {
 	other := &machine{compiled: m.compiled, exports: m.exports, granted: m.granted, config: m.config, debug: m.debug,
 		meters: m.meters, openAllowed: m.openAllowed, flow: m.flow, budgets: m.budgets, memoryLimit: m.memoryLimit}
-	other.limits.all = &m.limits // the plugin for which it is made is refused what it exceeds
 	other.allowed.Store(m.allowed.Load())
 	other.limits.all = &m.limits
 	other.log = &guestLog{logger: slog.New(slog.DiscardHandler), name: m.log.name, now: m.log.now, said: repeats.Filter{First: logRepeats}}
