@@ -20,7 +20,7 @@ type budget struct {
 	limit  int64  // less than 0 for none
 	used   atomic.Int64
 
-	// reclaim makes room for n more, if it can. Nil makes none.
+	// reclaim makes room for n more and takes it, if it can. Nil makes none.
 	reclaim func(n int64) bool
 	name    Limit
 }
@@ -28,21 +28,26 @@ type budget struct {
 // take takes n. If that is too much, and no room can be made, it takes nothing and returns
 // [ErrBudget].
 func (b *budget) take(n int64) error {
-	err := b.takeFree(n)
-	// Others may take the room that was made.
-	for tries := 0; err != nil && tries < 3 && n <= b.limit && b.reclaim != nil && b.reclaim(n); tries++ {
-		err = b.takeFree(n)
+	if b.tryTake(n) || n <= b.limit && b.reclaim != nil && b.reclaim(n) {
+		return nil
 	}
-	return err
+	return b.spent(n, b.used.Load())
 }
 
 // takeFree is take without making room.
 func (b *budget) takeFree(n int64) error {
+	if b.tryTake(n) {
+		return nil
+	}
+	return b.spent(n, b.used.Load())
+}
+
+func (b *budget) tryTake(n int64) bool {
 	if used := b.used.Add(n); b.limit >= 0 && used > b.limit {
 		b.used.Add(-n)
-		return b.spent(n, used-n)
+		return false
 	}
-	return nil
+	return true
 }
 
 // give gives back what was taken.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -169,5 +170,21 @@ func Sharing() (bool, error) {
 	return true, nil
 }
 
-// HaveExecutors sets how many executors the plugin's module has at most.
-func (p *Plugin) HaveExecutors(most int) { p.machine.pool.most = most }
+// LimitExecutors bounds how many executors the plugin's module has.
+func (p *Plugin) LimitExecutors(n int) { p.machine.pool.most = n }
+
+// MemoryOf returns all bytes of the memory of a shared plugin that is awake, and nil of one that
+// sleeps, and its globals as they are when it is on no executor.
+func (p *Plugin) MemoryOf() (memory []byte, globals []uint64) {
+	p.store.TryIdle(0, func(inst protocol.Instance) {
+		s := inst.(*seat)
+		s.pool.leave(s)
+		memory, globals = bytes.Clone(s.room.bytes()), slices.Clone(s.globals)
+	})
+	return memory, globals
+}
+
+// Poison ends the instance of a plugin's first shard, as if it had failed.
+func (p *Plugin) Poison() {
+	p.store.Poison(0, &protocol.Fault{Kind: ErrTrap, Message: "poisoned"})
+}

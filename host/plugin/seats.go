@@ -130,24 +130,24 @@ func (h *seats) counted(s *seat) {
 
 func (h *seats) remove(s *seat) { s.list.remove(s) }
 
-// reclaim makes room for n more of a budget, if it can. Nobody is in a call of the guests that
-// it chooses, and none of their code runs.
+// reclaim makes room for n more of a budget and takes it, if it can. Nobody is in a call of the
+// guests that it chooses, and none of their code runs.
 func (h *seats) reclaim(b *budget, n int64) bool {
 	h.making.Lock()
 	defer h.making.Unlock()
-	enough := func() bool { return b.used.Load()+n <= b.limit }
-	if b == h.memory && !enough() {
-		h.count(enough)
-	}
-	return enough() || h.lull(enough)
+	enough := func() bool { return b.tryTake(n) } // others may take what was made room for
+	return b == h.memory && h.count(enough) || h.lull(enough)
 }
 
 // count counts the memories of guests, the least recently used first, until that is enough.
-func (h *seats) count(enough func() bool) {
-	for tries := h.len(); tries > 0 && !enough(); tries-- {
+func (h *seats) count(enough func() bool) bool {
+	for tries := h.len(); tries > 0; tries-- {
+		if enough() {
+			return true
+		}
 		s := h.next(&h.uses)
 		if s == nil {
-			return
+			return false
 		}
 		s.machine.idle(s.shard, func() {
 			if s.room.awake() { // it may have failed or gone to sleep since
@@ -156,10 +156,10 @@ func (h *seats) count(enough func() bool) {
 			}
 		})
 	}
+	return false
 }
 
-// lull puts guests to sleep, the least recently used first, until that is enough. It reports
-// whether it is.
+// lull puts guests to sleep, the least recently used first, until that is enough.
 func (h *seats) lull(enough func() bool) bool {
 	for tries := h.len(); tries > 0; tries-- {
 		if enough() {

@@ -80,7 +80,7 @@ func TestHundredsOnOneExecutor(t *testing.T) {
 				config.Name = fmt.Sprintf("tenant %d", i)
 				p, err := module.Open(ctx, config)
 				require.NoError(t, err)
-				p.HaveExecutors(1)
+				p.LimitExecutors(1)
 				all[i] = &modelled{Plugin: p, holds: make(map[string]string)}
 			}
 			const callers = 16

@@ -80,12 +80,17 @@ func (st *Store) Shards() int { return len(st.shards) }
 // it. It is shared and must not be changed.
 func (st *Store) Description() *Description { return st.described.Load() }
 
-// Poison ends the instance of a shard as if it had failed.
+// Poison ends the instance of a shard, which may be put aside, as if it had failed.
 func (st *Store) Poison(shard int, err error) {
 	s := st.shards[shard]
 	s.mu.Lock()
 	defer s.unlock()
-	_ = s.failed(s.inst, "poison", err)
+	inst := cmp.Or(s.inst, s.aside)
+	if s.aside != nil {
+		s.aside = nil
+		s.asleep.Store(false)
+	}
+	_ = s.failed(inst, "poison", err)
 }
 
 func (st *Store) begun() { st.opened.Store(st.described.Load()) }
