@@ -108,35 +108,7 @@ func TestACrowdOnFewExecutors(t *testing.T) {
 				}
 				crowd[0].p.LimitExecutors(c.executors)
 
-				var over atomic.Bool
-				var wait, collector sync.WaitGroup
-				collector.Go(func() {
-					for !over.Load() {
-						runtime.GC()
-						runtime.Gosched()
-					}
-				})
-				const workers = 8
-				errs := make([]error, workers)
-				for w := range workers {
-					wait.Go(func() {
-						random := rand.New(rand.NewPCG(uint64(w), 7))
-						for range steps / workers {
-							if errs[w] = crowd[random.IntN(n)].step(random, clock); errs[w] != nil {
-								return
-							}
-						}
-					})
-				}
-				wait.Wait()
-				over.Store(true)
-				collector.Wait()
-				require.NoError(t, errors.Join(errs...))
-				for _, m := range crowd {
-					for k := range 6 {
-						require.NoError(t, m.compare(fmt.Sprint("key ", k)))
-					}
-				}
+				mingle(t, crowd, clock, steps)
 				s := config.Host.Stats()
 				require.LessOrEqual(t, s.Shared.Executors, c.executors)
 				require.Positive(t, s.Shared.Switches)
@@ -146,5 +118,67 @@ func TestACrowdOnFewExecutors(t *testing.T) {
 				t.Logf("%+v", s.Shared)
 			})
 		}
+	}
+}
+
+// mingle makes many callers use the plugins of a crowd at the same time, while the collector runs.
+func mingle(t *testing.T, crowd []*member, clock *clock, steps int) {
+	t.Helper()
+	var over atomic.Bool
+	var wait, collector sync.WaitGroup
+	collector.Go(func() {
+		for !over.Load() {
+			runtime.GC()
+			runtime.Gosched()
+		}
+	})
+	const workers = 8
+	errs := make([]error, workers)
+	for w := range workers {
+		wait.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(w), 7))
+			for range steps / workers {
+				if errs[w] = crowd[random.IntN(len(crowd))].step(random, clock); errs[w] != nil {
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
+	over.Store(true)
+	collector.Wait()
+	require.NoError(t, errors.Join(errs...))
+	for _, m := range crowd {
+		for k := range 6 {
+			require.NoError(t, m.compare(fmt.Sprint("key ", k)))
+		}
+	}
+}
+
+// Guests in every language take turns on one executor.
+func TestCrowdsOfEveryLanguage(t *testing.T) {
+	for name, wasm := range manyGuests(t) {
+		if name == "tiny fixture" { // it cannot list its keys
+			continue
+		}
+		if raced && name != "c" { // wazero's compiler takes long with the race detector
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			const plugins = 60
+			clock := newClock()
+			config := sharing(t, plugin.HostConfig{Awake: plugins / 4})
+			config.Now = clock.Now
+			crowd := make([]*member, plugins)
+			for i, p := range openShared(t, wasm, config, plugins) {
+				crowd[i] = &member{p: p, records: make(map[string][]byte)}
+			}
+			crowd[0].p.LimitExecutors(1)
+			mingle(t, crowd, clock, 3000)
+			s := config.Host.Stats().Shared
+			require.Equal(t, 1, s.Executors)
+			require.LessOrEqual(t, s.Awake, plugins/4)
+			require.Positive(t, s.Wakes)
+		})
 	}
 }

@@ -171,9 +171,8 @@ func TestRevokeHandle(t *testing.T) {
 			require.Len(t, publicIDs(t, a.manager, "ada"), 1)
 		})
 		t.Run("whose id was renewed by age", func(t *testing.T) {
-			a, b := begin(t)
-			a = newApp(t, s, seal, func(s *session.Settings) { s.RenewEvery = time.Minute })
-			b = a.browser()
+			a := newApp(t, s, seal, func(s *session.Settings) { s.RenewEvery = time.Minute })
+			b := a.browser()
 			b.set("n", 1)
 			list := allSessions(t, a.manager)
 			a.clock.Advance(2 * time.Minute)
