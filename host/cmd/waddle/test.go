@@ -153,8 +153,8 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		return err
 	}
 	defer os.RemoveAll(dir)
-	// Checks try keys and values of all sizes.
-	defer limitsFrom(plugin.DefaultHost(), env.stderr, plugin.LimitKey, plugin.LimitValue)()
+	// Checks try keys and values of all sizes, and fill memories.
+	defer limitsFrom(plugin.DefaultHost(), env.stderr, plugin.LimitKey, plugin.LimitValue, plugin.LimitMemory)()
 	line := newProgress(env, flags.verbose)
 	options := plugintest.Options{
 		Options: storetest.Options{
