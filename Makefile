@@ -24,7 +24,7 @@ RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC
 # Tests in raced packages that keep one goroutine busy: they compile large modules, run a
 # guest for as long as it may, or decode the largest values. The race detector makes that
 # six times slower and has nothing to find.
-ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue|TestSlowCompilesDelayNobody|TestPersist|TestSharedContract|TestSharedGuestsThatKeepTheirExecutors)$$
+ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestBuiltWithGo|TestInstanceSizeIsCounted|TestEndlessEnumeration|TestEndlessSnapshot|TestCallsAtTheSameTime|TestRecordsThatLieElsewhere|TestDecodingIsWorthItsLength|TestMemoryOfTheLargestValue|TestSlowCompilesDelayNobody|TestPersist|TestSharedContract|TestSharedGuestsThatKeepTheirExecutors|TestConformance)$$
 
 # How many tests and checks run side by side. Some wait for a disk or for time, so there
 # is one more than there are cores. A make that cannot keep their output apart, such as
