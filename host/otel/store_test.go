@@ -98,7 +98,7 @@ func TestOutcomes(t *testing.T) {
 		{"fuel", "error", "fuel", wrapped(&plugin.Error{Kind: plugin.ErrFuel})},
 		{"depth", "error", "depth", wrapped(&plugin.Error{Kind: plugin.ErrDepth})},
 		{"rate", "error", "rate", wrapped(&plugin.Error{Kind: plugin.ErrRate})},
-		{"queue", "error", "queue", wrapped(&plugin.Error{Kind: plugin.ErrBusy})},
+		{"queue", "error", "queue", wrapped(&plugin.Error{Kind: plugin.ErrBusy, Limit: plugin.LimitQueue})},
 		{"running time", "error", "deadline", wrapped(&plugin.Error{Kind: plugin.ErrDeadline})},
 		{"trap", "error", "unavailable", wrapped(&plugin.Error{Kind: plugin.ErrTrap})},
 		{"closed", "error", "closed", wrapped(store.ErrClosed)},

@@ -185,6 +185,9 @@ func TestLimitsOfOperations(t *testing.T) {
 			name := strings.TrimSpace(string(c.limit) + " " + c.name)
 			if shared {
 				name += " on a shared executor"
+				if c.limit == plugin.LimitHostMemory {
+					c.used = 0 // images, and guests that made room, count to the byte: more than allowed, but no round figure
+				}
 			}
 			t.Run(name, func(t *testing.T) { c.try(t, shared) })
 		}
