@@ -14,7 +14,7 @@ import (
 const countInterval = time.Second
 
 // chores run beside a plugin's operations until Close, on its host's scheduler. They
-// are scheduled only while a shard has an instance.
+// are scheduled only while a shard has an instance that does not sleep.
 type chores struct {
 	p      *Plugin
 	ctx    context.Context

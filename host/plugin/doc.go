@@ -9,7 +9,9 @@
 //
 // Plugins share a [Host]: compiled code, budgets of memory, mappings and handles, and
 // a scheduler. [Host.Compile] returns a [Module], which opens plugins at little cost:
-// their shards start when they are first needed, and sleep when they are idle.
+// their shards start when they are first needed, and sleep when they are idle. With
+// [Config.Shared], plugins of one module take turns on a few instances, and thousands of
+// them fit where each would have had its own.
 //
 // # What a guest can do to its host
 //

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // pool has the executors of a module on which guests take turns. A guest that takes turns
@@ -18,7 +19,8 @@ import (
 type pool struct {
 	base  base // what its guests begin as
 	seats *seats
-	most  int // executors
+	most  int             // executors
+	made  func(*executor) // is told of each, by tests
 
 	mu      sync.Mutex
 	all     []*executor
@@ -54,7 +56,7 @@ func (p *pool) take(s *seat) error {
 			p.mu.Unlock()
 			ex, err = p.make(s)
 			p.mu.Lock()
-			more = len(p.all)+p.making == 0
+			more = err == nil || len(p.all)+p.making == 0
 		}
 		if ex != nil && p.give(ex, s) {
 			p.mu.Unlock()
@@ -68,7 +70,7 @@ func (p *pool) take(s *seat) error {
 		case ex != nil:
 			ex.close()
 			if failed++; failed == 3 {
-				return &protocol.Answer{Refused: ErrTrap, Message: "no executor took the guest's memory"}
+				return &protocol.Answer{Refused: store.ErrUnavailable, Message: "no executor took the guest's memory"}
 			}
 		case err != nil && more: // nobody has one that could become free
 			return err
@@ -99,7 +101,7 @@ func (p *pool) find(s *seat, first, more bool) (*executor, chan struct{}) {
 			return ex, nil
 		}
 	}
-	if more && len(p.all)+p.making < p.most {
+	if n := len(p.all) + p.making; n == 0 || more && n < p.most {
 		p.waiting.Add(-1)
 		p.making++
 		return nil, nil
@@ -208,7 +210,7 @@ func (p *pool) leave(s *seat) {
 		runtime.Gosched()
 	}
 	ex.save()
-	ex.seat = nil
+	ex.seat, ex.inst, ex.slot.grows = nil, nil, nil
 	fit := ex.become(parked)
 	if !fit {
 		p.remove(ex)
@@ -268,6 +270,9 @@ func (p *pool) make(s *seat) (ex *executor, err error) {
 		return nil, refusedBy(err)
 	}
 	ex.busy.Store(true)
+	if p.made != nil {
+		p.made(ex)
+	}
 	p.all = append(p.all, ex)
 	p.count.Add(1)
 	return ex, nil
@@ -276,7 +281,7 @@ func (p *pool) make(s *seat) (ex *executor, err error) {
 // refusedBy is the answer to a call that was not made because something that it takes could
 // not be had.
 func refusedBy(err error) *protocol.Answer {
-	r, kind := refusalOf(err), ErrTrap
+	r, kind := refusalOf(err), store.ErrUnavailable
 	if errors.Is(err, ErrBudget) {
 		kind = ErrBudget
 	}

@@ -19,8 +19,7 @@ type Sleeper interface {
 }
 
 // Waiter is an Instance whose calls may wait for something that other instances have. It
-// is told the context of an operation, and of nil after it, which means that a wait
-// does not end early. A call that its caller did not wait for returns a [*Left], and one
+// is told the context of an operation, and one that does not end after it. A call that its caller did not wait for returns a [*Left], and one
 // that found no room an [*Answer] whose Refused is set.
 type Waiter interface{ WaitWithin(ctx context.Context) }
 

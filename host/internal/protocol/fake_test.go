@@ -29,6 +29,8 @@ type fake struct {
 
 	// within runs in each call of an instance, without a lock.
 	within func(op string, shard int)
+	// as makes another Instance of one; nil leaves it.
+	as func(*fakeInstance) Instance
 }
 
 func newFake(describes ...string) *fake {
@@ -75,7 +77,11 @@ func (f *fake) instance(shard int) (Instance, error) {
 	if records == nil {
 		records = make(map[string]store.Record)
 	}
-	return &fakeInstance{f: f, shard: shard, records: records}, nil
+	inst := &fakeInstance{f: f, shard: shard, records: records}
+	if f.as != nil {
+		return f.as(inst), nil
+	}
+	return inst, nil
 }
 
 // call counts a call and returns the error set for it.
