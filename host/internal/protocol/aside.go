@@ -19,8 +19,9 @@ type Sleeper interface {
 }
 
 // Waiter is an Instance whose calls may wait for something that other instances have. It
-// is told the context of an operation, and one that does not end after it. A call that its caller did not wait for returns a [*Left], and one
-// that found no room an [*Answer] whose Refused is set.
+// is told the context of an operation, and after it one that does not end. A call that its
+// caller did not wait for returns a [*Left], and one that found no room an [*Answer] whose
+// Refused is set.
 type Waiter interface{ WaitWithin(ctx context.Context) }
 
 // waits tells the instance the context of its calls until the shard is unlocked.
