@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"slices"
+
+	"github.com/waddle-sessions/waddle/host/internal/handback"
 )
 
 // Handler wraps a handler with sessions. It is middleware: it may be passed as a
@@ -102,17 +104,9 @@ func (m *Manager) sameClient(a, b *http.Request) bool {
 // its copy. net/http removes the files of the forms that it knows, but not after
 // a panic or a hijack, and not if somebody outside made a copy too.
 func handBack(to, from *http.Request) {
-	if from.Pattern != to.Pattern {
-		to.Pattern = from.Pattern
-	}
-	if to.Form == nil {
-		to.Form = from.Form
-	}
-	if to.PostForm == nil {
-		to.PostForm = from.PostForm
-	}
-	if to.MultipartForm == nil && from.MultipartForm != nil {
-		to.MultipartForm = from.MultipartForm
+	uploads := to.MultipartForm == nil && from.MultipartForm != nil
+	handback.Give(to, from)
+	if uploads {
 		_ = from.MultipartForm.RemoveAll()
 	}
 }

@@ -68,7 +68,7 @@ func (h *Host) deploy(ctx context.Context, m Manifest) (*Tenant, *DeployError) {
 		}
 		return nil, failed
 	}
-	p.manifest.Hosts = foldHosts(p.manifest.Hosts)
+	p.manifest.Hosts = slices.Sorted(slices.Values(p.manifest.Hosts)) // the order means nothing
 	if there {
 		return t, h.redeploy(ctx, t, &p)
 	}
@@ -86,15 +86,6 @@ func (h *Host) configOf(p *plan) plugin.Config {
 		h.config.tune(&c)
 	}
 	return c
-}
-
-func foldHosts(hosts []string) []string {
-	var folded []string
-	for _, host := range hosts {
-		folded = append(folded, hostName(host))
-	}
-	slices.Sort(folded)
-	return slices.Compact(folded)
 }
 
 // first deploys a tenant that is not there.

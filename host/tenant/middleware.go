@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/internal/handback"
 )
 
 // Find tells whose a request is. It returns false, or an empty name, if it is nobody's.
@@ -79,7 +81,7 @@ func (h *Host) Handler(find Find, next http.Handler) http.Handler {
 		defer t.requests.leave()
 		t.served.Add(1)
 		inner := r.WithContext(&tenantContext{r.Context(), t})
-		defer handBack(r, inner)
+		defer handback.Give(r, inner)
 		t.front.Load().handler(e).ServeHTTP(w, inner)
 	})
 }
@@ -116,19 +118,4 @@ func From(r *http.Request) *Tenant {
 func FromContext(ctx context.Context) (t *Tenant, ok bool) {
 	t, ok = ctx.Value(tenantKey{}).(*Tenant)
 	return t, ok
-}
-
-// handBack gives a request what handlers learnt about a copy of it, so that middleware
-// around this one and net/http see it.
-func handBack(to, from *http.Request) {
-	to.Pattern = from.Pattern
-	if to.Form == nil {
-		to.Form = from.Form
-	}
-	if to.PostForm == nil {
-		to.PostForm = from.PostForm
-	}
-	if to.MultipartForm == nil {
-		to.MultipartForm = from.MultipartForm
-	}
 }

@@ -1,34 +1,31 @@
 package hosting
 
 import (
-	"bytes"
 	"embed"
 	"fmt"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/assets"
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
 //go:embed assets
-var assets embed.FS
+var embedded embed.FS
 
-var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+var files = assets.New(embedded, "assets")
 
 // asset serves a file of the page. Nothing in them is secret.
 func asset(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("name")
-	content, err := assets.ReadFile("assets/" + name)
-	if err != nil {
+	file, ok := files[r.PathValue("name")]
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	w.Header().Set("Content-Type", assetTypes[path.Ext(name)])
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	file.ServeHTTP(w, r)
 }
 
 // refreshEvery is how often the page shows new figures, in seconds. Its script asks for
@@ -41,7 +38,7 @@ func newPage(title string, live bool) *markup {
 	m.put(`<!doctype html><html lang="en"><head><meta charset="utf-8">`+
 		`<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">`+
 		`<title>%s - Waddle host</title><link rel="icon" type="image/svg+xml" href="/assets/duck.svg">`+
-		`<link rel="stylesheet" href="/assets/host.css">`, title)
+		`<link rel="stylesheet" href="/assets/base.css"><link rel="stylesheet" href="/assets/host.css">`, title)
 	if live {
 		m.put(`<script type="module" src="/assets/host.js"></script>`+
 			`<noscript><meta http-equiv="refresh" content="%d"></noscript>`, refreshEvery)

@@ -13,6 +13,7 @@ func TestPage(t *testing.T) {
 	v := visit(t, serve(t, store.NewMemory()))
 	for path, contentType := range map[string]string{
 		"/":                 "text/html; charset=utf-8",
+		"/assets/base.css":  "text/css; charset=utf-8",
 		"/assets/style.css": "text/css; charset=utf-8",
 		"/assets/app.js":    "text/javascript; charset=utf-8",
 		"/assets/duck.svg":  "image/svg+xml",
@@ -55,12 +56,12 @@ func TestPageIsSelfContained(t *testing.T) {
 	v := visit(t, serve(t, store.NewMemory()))
 	page := v.ok("GET", "/", "").text
 	links := regexp.MustCompile(`(?:src|href)="([^"#]+)"`).FindAllStringSubmatch(page, -1)
-	require.Len(t, links, 3)
+	require.Len(t, links, 4)
 	for _, link := range links {
 		v.ok("GET", link[1], "")
 	}
 	require.NotRegexp(t, `(?i)\sstyle=|\son\w+=|<script>|<style`, page, "the policy would forbid it")
-	for _, path := range []string{"/", "/assets/style.css", "/assets/app.js"} {
+	for _, path := range []string{"/", "/assets/base.css", "/assets/style.css", "/assets/app.js"} {
 		text := strings.ReplaceAll(v.ok("GET", path, "").text, "http://www.w3.org/", "")
 		require.NotRegexp(t, `https?://|@import|url\(`, text, path)
 	}
