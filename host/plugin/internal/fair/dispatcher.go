@@ -92,8 +92,7 @@ func (d *Dispatcher) Stats() Stats {
 
 // Work tells that something else begins to keep a processor busy for long, such as
 // compiling; the function that it returns tells the end. While long calls and such work
-// together would leave no turn for a short call, long calls rest after each
-// slice.
+// together would leave no turn for a short call, long calls rest after each slice.
 func (d *Dispatcher) Work() (ends func()) {
 	d.work.Add(1)
 	return sync.OnceFunc(func() { d.work.Add(-1) })

@@ -1,11 +1,12 @@
 // Package fair decides whose guest runs next when more calls want to run than may.
 //
 // A [Dispatcher] has a number of turns, and a call holds one while it runs. As long as
-// turns are free a call takes one at once. If none is, the call waits, and the next turn goes to the plugin (a [Flow]) that has used the least
-// fuel, not to the call that came first. This is start-time fair queueing (Goyal, Vin and
-// Cheng, "Start-time Fair Queuing", SIGCOMM 1996) over several servers (Jin, Chase and Kaur,
-// "Interposed Proportional Sharing for a Storage Service Utility", SIGMETRICS 2004): each
-// flow has a tag, the virtual time of its next call, which grows by the fuel that it uses.
+// turns are free a call takes one at once. If none is, the call waits, and the next turn
+// goes to the plugin (a [Flow]) that has used the least fuel, not to the call that came
+// first. This is start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queuing",
+// SIGCOMM 1996) over several servers (Jin, Chase and Kaur, "Interposed Proportional
+// Sharing for a Storage Service Utility", SIGMETRICS 2004): each flow has a tag, the
+// virtual time of its next call, which grows by the fuel that it uses.
 // The virtual time of the dispatcher is the tag of the call that was let in last. A flow
 // that comes back from idleness begins there: it has saved up nothing, and owes nothing.
 //
