@@ -105,7 +105,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million or tenants`},
+		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million, tenants or fairness`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

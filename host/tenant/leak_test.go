@@ -127,5 +127,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	require.Zero(t, end.Handles.Used)
 	require.Zero(t, end.AddressSpace.Used)
 	require.Zero(t, end.Tasks)
-	require.Eventually(t, func() bool { return host.Stats().Modules == 0 && host.Stats().Mappings.Used == 0 }, minute, tick)
+	require.Zero(t, end.Modules)
+	require.Zero(t, end.Mappings.Used)
 }

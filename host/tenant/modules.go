@@ -88,12 +88,21 @@ func (m *module) release() {
 		return
 	}
 	m.stop()
-	go func() {
-		<-m.ready
-		if m.compiled != nil {
-			_ = m.compiled.Close()
-		}
-	}()
+	select {
+	case <-m.ready:
+		m.end()
+	default: // it is still being compiled, which nobody waits for any more
+		go func() {
+			<-m.ready
+			m.end()
+		}()
+	}
+}
+
+func (m *module) end() {
+	if m.compiled != nil {
+		_ = m.compiled.Close()
+	}
 }
 
 // count returns how many modules there are, those included that are being compiled.
