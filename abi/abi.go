@@ -28,6 +28,8 @@ const (
 	ExportRestore    = "session_restore"  // (ptr, len i32, now_ms i64) -> i64
 	ExportStats      = "session_stats"    // () -> i64
 	ExportCopied     = "session_copied"   // () -> i64
+	ExportBatch      = "session_batch"    // (ptr, len i32) -> i64
+	ExportIdle       = "session_idle"     // (now_ms i64) -> i64
 )
 
 // MarkerPrefix begins the marker of every version of the interface.

@@ -231,7 +231,7 @@ func TestExportsOfTheSpecification(t *testing.T) {
 		}
 		return true
 	})
-	require.Len(t, inGo, 21)
+	require.Len(t, inGo, 23)
 	require.Equal(t, inSpec, inGo)
 }
 
