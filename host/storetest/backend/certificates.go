@@ -72,19 +72,19 @@ func makeCertificates(dir string, names []string) (*Certificates, error) {
 		// Servers of a cluster are clients of each other.
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	if c.ServerKeyPair, err = pair(server, root, rootKey, c.ServerFile, c.ServerKeyFile); err != nil {
+	if c.ServerKeyPair, err = keyPair(server, root, rootKey, c.ServerFile, c.ServerKeyFile); err != nil {
 		return nil, err
 	}
 	client := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "client"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
-	c.ClientKeyPair, err = pair(client, root, rootKey, c.ClientFile, c.ClientKeyFile)
+	c.ClientKeyPair, err = keyPair(client, root, rootKey, c.ClientFile, c.ClientKeyFile)
 	return c, err
 }
 
-// pair makes a key and a certificate for it, and writes both.
-func pair(cert, root *x509.Certificate, rootKey *ecdsa.PrivateKey, certFile, keyFile string) (tls.Certificate, error) {
+// keyPair makes a key and a certificate for it, and writes both.
+func keyPair(cert, root *x509.Certificate, rootKey *ecdsa.PrivateKey, certFile, keyFile string) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
