@@ -1,0 +1,127 @@
+//go:build wasip1
+
+package network
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
+
+func (d *Dialer) link(ctx context.Context, to *remote, until time.Time) (link, error) {
+	conn := hostDial(to.network + "://" + to.address)
+	if conn < 0 {
+		return nil, failed(conn, conn)
+	}
+	if d.Blocking {
+		c := &blocking{conn: conn, until: until}
+		if err := c.ready(); err != nil {
+			_ = c.Close()
+			return nil, err
+		}
+		c.until = time.Time{}
+		return c, nil
+	}
+	c, err := poll(conn)
+	if err != nil {
+		importClose(conn)
+		return nil, err
+	}
+	_ = c.SetWriteDeadline(until)
+	if ctx.Done() != nil {
+		stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(past) })
+		defer stop()
+	}
+	if err = c.ready(); err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	_ = c.SetWriteDeadline(time.Time{})
+	return c, nil
+}
+
+// polling is a connection that Go's poller waits for: to the runtime it is a descriptor of
+// WASI.
+type polling struct {
+	net.Conn
+	raw  syscall.RawConn
+	conn int32
+}
+
+func poll(conn int32) (*polling, error) {
+	file := os.NewFile(uintptr(conn), "connection")
+	c, err := net.FileConn(file)
+	_ = file.Close() // c has the descriptor as well, and keeps it open
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return &polling{Conn: c, raw: raw, conn: conn}, nil
+}
+
+func (c *polling) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, c.told(err)
+}
+
+func (c *polling) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.told(err)
+}
+
+// told adds the host's words to an error that has a number.
+func (c *polling) told(err error) error {
+	var errno syscall.Errno
+	if err != nil && errors.As(err, &errno) {
+		return &failure{errno, words(c.conn)}
+	}
+	return err
+}
+
+// ready parks until the connection, or its TLS, is made.
+func (c *polling) ready() error {
+	result := int32(again)
+	err := c.raw.Write(func(uintptr) bool {
+		result = importWait(c.conn, abi.WaitWrite, 0)
+		return result != 0 && result != again
+	})
+	if err != nil {
+		return c.told(err)
+	}
+	return made(c.conn, result)
+}
+
+func (c *polling) startTLS(serverName string) error {
+	before := error(nil)
+	err := c.raw.Control(func(uintptr) {
+		if !idle(c.conn) {
+			before = errBeforeTLS
+		} else if n := hostStartTLS(c.conn, serverName); n < 0 {
+			before = failed(c.conn, n)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		return before
+	}
+	return c.ready()
+}
+
+func (c *polling) alive() (yes bool) {
+	err := c.raw.Control(func(uintptr) { yes = idle(c.conn) })
+	return err == nil && yes
+}
