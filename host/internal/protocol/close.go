@@ -31,7 +31,7 @@ func (st *Store) Close(ctx context.Context, now store.Millis, free func() error)
 			return st.hung(nil, ctx.Err())
 		}
 	}
-	c := st.beginClosing(now)
+	c := st.beginClosing(ctx, now)
 	ended := c.wait(ctx)
 	err := c.finish(ended)
 
@@ -78,7 +78,7 @@ type closing struct {
 	outcome chan int      // shards as they end
 }
 
-func (st *Store) beginClosing(now store.Millis) *closing {
+func (st *Store) beginClosing(ctx context.Context, now store.Millis) *closing {
 	n := len(st.shards)
 	c := &closing{st: st, extents: st.extents(), shards: make([]error, n), whole: make([]atomic.Bool, n), outcome: make(chan int, n)}
 	if st.archive != nil {
@@ -89,7 +89,7 @@ func (st *Store) beginClosing(now store.Millis) *closing {
 	}
 	for i, s := range st.shards {
 		go func() {
-			c.shards[i] = s.close(now, c)
+			c.shards[i] = s.close(ctx, now, c)
 			c.outcome <- i
 		}()
 	}
@@ -170,8 +170,8 @@ func (c *closing) rest(ended []bool) {
 
 // close saves and ends the shard, and adds its records to the last snapshot. It
 // waits for the running call. A guest that cannot save may still be able to list
-// its records.
-func (s *shard) close(now store.Millis, c *closing) error {
+// its records. A Waiter is told the context of Close, which may have ended.
+func (s *shard) close(ctx context.Context, now store.Millis, c *closing) error {
 	s.mu.Lock()
 	defer s.unlock()
 	if s.closed {
@@ -189,7 +189,7 @@ func (s *shard) close(now store.Millis, c *closing) error {
 		return errors.Join(err, s.closeAsleep(c))
 	}
 	c.moves.Add(1)
-	inst := s.inst
+	inst := s.inst.waits(ctx)
 	// If records are stored elsewhere, one instance saves for all.
 	if !s.store.remote() || !c.saved.Swap(true) {
 		err = s.flushAll(inst, now, func() { c.moves.Add(1) })

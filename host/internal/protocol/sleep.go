@@ -54,7 +54,7 @@ func (s *shard) used() bool {
 	calls := uint64(0)
 	for op, o := range s.ops {
 		switch opKind(op) {
-		case opSave, opSweep, opFlush: // these go on for an unused shard
+		case opSave, opSweep, opFlush, opIdle: // these go on for an unused shard
 		default:
 			calls += o.Calls
 		}

@@ -21,13 +21,14 @@ const (
 	opKeys
 	opSnapshot
 	opRestore
+	opIdle
 	numOps
 )
 
-// A flush is the host's own: it saves a store in steps.
+// A flush is the host's own: it saves a store in steps. So is giving a guest time.
 var opNames = [numOps]store.Op{opGet: store.OpGet, opSet: store.OpSet, opTouch: store.OpTouch, opDelete: store.OpDelete,
 	opClear: store.OpClear, opSave: store.OpSave, opSweep: store.OpSweep, opFlush: "flush", opKeys: store.OpKeys,
-	opSnapshot: store.OpSnapshot, opRestore: store.OpRestore}
+	opSnapshot: store.OpSnapshot, opRestore: store.OpRestore, opIdle: "idle"}
 
 func (o opKind) String() string { return string(opNames[o]) }
 

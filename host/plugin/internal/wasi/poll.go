@@ -12,6 +12,9 @@ const pollName = "poll_oneoff"
 
 const (
 	maxSubscriptions = 1024
+	// Go polls two for each connection, and ends the program if that is refused.
+	maxSocketSubscriptions = 1 << 14
+
 	subscriptionSize = 48
 	eventSize        = 32
 	eventClock       = 0
@@ -23,12 +26,21 @@ const (
 const ahead = time.Duration(1<<63 - 1)
 
 // poll is poll_oneoff (in, out, nsubscriptions, nevents i32) -> errno. The work and
-// the memory of wazero's grow with a number that the guest chooses. Here there is
-// nothing to wait for: standard input is at its end, standard output takes
+// the memory of wazero's grow with a number that the guest chooses. For a guest without
+// sockets there is nothing to wait for: standard input is at its end, standard output takes
 // everything, and a clock has passed when Sleep returns.
 func poll(hooks Hooks) api.GoModuleFunc {
 	return func(ctx context.Context, mod api.Module, stack []uint64) {
-		hooks.Before(ctx, Work{Bytes: int(min(uint32(stack[2]), maxSubscriptions)) * (subscriptionSize + eventSize)})
+		s := hooks.Sockets(ctx)
+		most := uint32(maxSubscriptions)
+		if s != nil {
+			most = maxSocketSubscriptions
+		}
+		hooks.Before(ctx, Work{Bytes: int(min(uint32(stack[2]), most)) * (subscriptionSize + eventSize)})
+		if s != nil {
+			stack[0] = pollSockets(s, mod.Memory(), uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3]))
+			return
+		}
 		wait, errno := answer(mod.Memory(), uint32(stack[0]), uint32(stack[1]), uint32(stack[2]), uint32(stack[3]))
 		if errno == success {
 			hooks.Sleep(ctx, wait)

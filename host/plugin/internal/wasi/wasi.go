@@ -39,6 +39,9 @@ type Hooks struct {
 	// embedder so decides. Nil waits not at all.
 	Sleep func(context.Context, time.Duration)
 
+	// Sockets are the guest's, or nil if it has none. Nil is for guests that have none.
+	Sockets func(context.Context) Sockets
+
 	// Common reports whether the guest has its standard streams in common with others. It
 	// can then write to them, and not change them. Nil is for streams of its own.
 	Common func(context.Context) bool
@@ -58,6 +61,9 @@ func Functions(hooks Hooks) []Function {
 	if hooks.Sleep == nil {
 		hooks.Sleep = func(context.Context, time.Duration) {}
 	}
+	if hooks.Sockets == nil {
+		hooks.Sockets = func(context.Context) Sockets { return nil }
+	}
 	var all []Function
 	for name, definition := range wazeros() {
 		call := definition.GoFunction().(api.GoModuleFunction)
@@ -68,6 +74,9 @@ func Functions(hooks Hooks) []Function {
 			call = &fileFunction{wasi: call, limits: limits[name], vectored: vectored[name], changes: changes[name], hooks: hooks}
 		default:
 			call = before(hooks.Before, call)
+		}
+		if socket, ok := socketFunctions[name]; ok {
+			call = &socketFunction{socket: socket, vectored: vectoredWork[name], other: call, hooks: hooks}
 		}
 		all = append(all, Function{name, definition.ParamTypes(), definition.ResultTypes(), call})
 	}
