@@ -66,6 +66,12 @@ func sessionStats() int64 { return region(current.stats()) }
 //go:wasmexport session_copied
 func sessionCopied() int64 { return current.copied() }
 
+//go:wasmexport session_batch
+func sessionBatch(ptr, length uint32) int64 { return region(current.runBatch(ptr, length)) }
+
+//go:wasmexport session_idle
+func sessionIdle(now int64) int64 { return current.idle(now) }
+
 // region makes a result from bytes, or from a code.
 func region(b []byte, code int64) int64 {
 	if code < 0 || len(b) == 0 {

@@ -188,6 +188,28 @@ func (h *Harness) Stats() ([]byte, error) {
 	return append([]byte(nil), b...), harnessError(code)
 }
 
+// Batch is session_batch: a list of operations, as abi.AppendBatchOp makes it, and the list
+// of results, as abi.NextBatchResult takes it apart, in memory of its own.
+func (h *Harness) Batch(list []byte) (results []byte, err error) {
+	h.enter()
+	defer h.leave()
+	ptr, err := h.write(list)
+	if err != nil {
+		return nil, err
+	}
+	b, code := h.instance.runBatch(ptr, uint32(len(list)))
+	return append([]byte(nil), b...), harnessError(code)
+}
+
+// Idle is session_idle: after how many milliseconds it wants to be called again, 0 to leave
+// that to the host.
+func (h *Harness) Idle(now int64) (next int64, err error) {
+	h.enter()
+	defer h.leave()
+	next = h.instance.idle(now)
+	return max(next, 0), harnessError(next)
+}
+
 // enter begins a call. No other harness runs until leave, Scratch serves this
 // instance, and no message is left over from the previous call.
 func (h *Harness) enter() {

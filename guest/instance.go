@@ -36,6 +36,8 @@ type instance struct {
 	restorer    Restorer
 	counter     Counter
 	copier      Copier
+	batcher     Batcher
+	idler       Idler
 
 	// exchange is the buffer that the host writes to, and base its address.
 	// Results that do not lie in the engine's memory are built in it.
@@ -49,6 +51,9 @@ type instance struct {
 
 	keyChunk    KeyChunk
 	recordChunk RecordChunk
+
+	batch    Batch
+	batching bool // Batcher.Batch is running
 }
 
 func (i *instance) init(engine Engine, info Info) {
@@ -64,6 +69,8 @@ func (i *instance) init(engine Engine, info Info) {
 	i.restorer, _ = engine.(Restorer)
 	i.counter, _ = engine.(Counter)
 	i.copier, _ = engine.(Copier)
+	i.batcher, _ = engine.(Batcher)
+	i.idler, _ = engine.(Idler)
 }
 
 func (i *instance) describe() ([]byte, int64) {
@@ -93,6 +100,9 @@ func (i *instance) alloc(size uint32) uint32 {
 }
 
 func (i *instance) scratch(n int) []byte {
+	if i.batching { // the exchange buffer has the operations
+		return i.batch.scratch(n)
+	}
 	if n <= len(i.exchange) {
 		return i.exchange[:n:n]
 	}
@@ -131,6 +141,9 @@ func (i *instance) open(ptr, length uint32) int64 {
 		return i.fail(err)
 	}
 	i.opened = true
+	if i.batcher != nil {
+		i.batch.open(config.MemoryLimit(maxResults * resultsShare))
+	}
 	return 0
 }
 
