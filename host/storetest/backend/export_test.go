@@ -2,7 +2,7 @@ package backend
 
 // StartAbandoned starts a server that nobody ends, and returns the number of its process.
 func StartAbandoned() (pid int, err error) {
-	s, err := startRedis(RedisOptions{}, failShared)
+	s, err := startRedis(instance{}, failShared)
 	if err != nil {
 		return 0, err
 	}

@@ -41,17 +41,26 @@ type RedisOptions struct {
 // Server is a Redis or Valkey server.
 type Server struct {
 	*Process
-	options  RedisOptions
+	options  instance
 	dir      string
 	port     int
 	socket   string
 	endpoint endpoint
+	nodeID   string // of a node of a cluster
+}
+
+// instance is what a server is like, as one of several too.
+type instance struct {
+	RedisOptions
+	sentinel bool
+	bus      int                     // the port for other nodes of a cluster; 0: it is no node
+	announce func(port int) []string // more settings, which depend on the port
 }
 
 // Redis starts a server, which ends with the test.
 func Redis(t testing.TB, o RedisOptions) *Server {
 	t.Helper()
-	s, err := startRedis(o, t.Errorf)
+	s, err := startRedis(instance{RedisOptions: o}, t.Errorf)
 	require(t, err)
 	atEnd(t, s.Process, s.remove)
 	return s
@@ -127,7 +136,7 @@ func (s *Server) SetPassword(password string) {
 func (s *Server) CutClients() { s.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") }
 
 // startRedis starts a server that nobody ends yet.
-func startRedis(o RedisOptions, fail func(string, ...any)) (*Server, error) {
+func startRedis(o instance, fail func(string, ...any)) (*Server, error) {
 	programs := RedisPrograms
 	if o.Program != "" {
 		programs = []string{o.Program}
@@ -159,7 +168,7 @@ func startRedis(o RedisOptions, fail func(string, ...any)) (*Server, error) {
 	return nil, err
 }
 
-func newRedis(path, dir string, o RedisOptions, fail func(string, ...any)) (*Server, error) {
+func newRedis(path, dir string, o instance, fail func(string, ...any)) (*Server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -172,17 +181,27 @@ func newRedis(path, dir string, o RedisOptions, fail func(string, ...any)) (*Ser
 	if o.TLS != nil {
 		s.endpoint.tls = o.TLS.Client()
 	}
-	config := filepath.Join(dir, "server.conf")
-	if err := os.WriteFile(config, []byte(strings.Join(s.config(), "\n")+"\n"), 0o600); err != nil {
+	if err := s.configure(); err != nil {
 		return nil, err
 	}
+	title, args := filepath.Base(path), []string{s.file()}
+	if o.sentinel {
+		title, args = title+" as a sentinel", append(args, "--sentinel")
+	}
 	s.Process = &Process{
-		title: fmt.Sprintf("%s at %s", filepath.Base(path), s.Addr()),
+		title: fmt.Sprintf("%s at %s", title, s.Addr()),
 		log:   new(tail),
 		fail:  fail,
-		spec:  command{path: path, args: []string{config}, dir: dir, ready: s.ready},
+		spec:  command{path: path, args: args, dir: dir, ready: s.ready},
 	}
 	return s, nil
+}
+
+// file is that of the server's configuration. Sentinels keep what they learn there.
+func (s *Server) file() string { return filepath.Join(s.dir, "server.conf") }
+
+func (s *Server) configure() error {
+	return os.WriteFile(s.file(), []byte(strings.Join(s.config(), "\n")+"\n"), 0o600)
 }
 
 // config returns the lines of the server's configuration.
@@ -241,6 +260,9 @@ func (s *Server) config() []string {
 		if m.options.Password != "" {
 			add("masterauth %q", m.options.Password)
 		}
+	}
+	if o.announce != nil {
+		lines = append(lines, o.announce(s.port)...)
 	}
 	return append(lines, o.Settings...)
 }

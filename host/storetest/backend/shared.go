@@ -61,7 +61,7 @@ func SharedRedis(t testing.TB, o RedisOptions) *Server {
 		shared.servers[key] = s
 	}
 	shared.Unlock()
-	s.once.Do(func() { s.server, s.err = startRedis(o, failShared) })
+	s.once.Do(func() { s.server, s.err = startRedis(instance{RedisOptions: o}, failShared) })
 	require(t, s.err)
 	from := s.server.log.position()
 	t.Cleanup(func() {
