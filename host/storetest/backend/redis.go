@@ -269,6 +269,9 @@ func (s *Server) config() []string {
 
 // ready fails until the server answers, has read its files, and has a copy of its master.
 func (s *Server) ready() error {
+	if _, err := s.Command("PING"); err != nil { // ROLE answers while files are being read
+		return err
+	}
 	answer, err := s.Command("ROLE")
 	if err != nil {
 		return err
