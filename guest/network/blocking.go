@@ -15,7 +15,7 @@ import (
 type blocking struct {
 	conn           int32
 	closed         bool
-	reading, until time.Time // deadlines for reading and for writing
+	reading, until time.Time // deadlines for reading, and for writing
 }
 
 // left returns the timeout, in milliseconds, that a deadline leaves. One that has passed
@@ -72,16 +72,8 @@ func (c *blocking) ready() error {
 	if timeout == 0 {
 		return errDeadline
 	}
-	return made(c.conn, importWait(c.conn, abi.WaitWrite, timeout))
-}
-
-// made returns nil if a wait for a connection has found it made.
-func made(conn, result int32) error {
-	if result >= 0 {
-		result = hostWrite(conn, nil, 0) // tells what failed
-	}
-	if result < 0 {
-		return failed(conn, result)
+	if n := importWait(c.conn, abi.WaitWrite, timeout); n < 0 {
+		return failed(c.conn, n)
 	}
 	return nil
 }
@@ -135,5 +127,5 @@ func (c *blocking) alive() bool { return !c.closed && idle(c.conn) }
 // idle reports whether nothing can be read from a connection, not even its end.
 func idle(conn int32) bool {
 	n := importWait(conn, abi.WaitRead, 0)
-	return n == 0 || n == again
+	return n == again
 }

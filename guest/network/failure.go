@@ -2,7 +2,11 @@
 
 package network
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/waddle-sessions/waddle/abi"
+)
 
 // failure is what went wrong with a connection: WASI's error number and the host's
 // words.
@@ -22,10 +26,24 @@ func (f *failure) Unwrap() error   { return f.errno }
 func (f *failure) Timeout() bool   { return f.errno.Timeout() }
 func (f *failure) Temporary() bool { return f.errno.Temporary() }
 
-// failed makes an error from what an import returned, which is less than 0.
+// failed makes an error from what an import returned for a connection, which is less than 0.
 func failed(conn, result int32) error {
 	if result == again {
 		return errDeadline
 	}
 	return &failure{syscall.Errno(-result), words(conn)}
+}
+
+// refused makes an error from what dial returned instead of a connection.
+func refused(result int32) error {
+	f := &failure{errno: syscall.Errno(-result)}
+	switch -result {
+	case abi.ErrnoAccess:
+		f.words = "the host has not granted this address"
+	case abi.ErrnoInvalid:
+		f.words = "this is no address: must be host:port, or the path of a socket"
+	case abi.ErrnoTooMany:
+		f.words = "the host allows no more connections, or not so many within a second"
+	}
+	return f
 }

@@ -51,14 +51,11 @@ func hostStartTLS(conn int32, name string) int32 {
 }
 
 // words returns what the host says of the failure of a connection, "" for nothing.
-// Of a dial that gave no connection it is asked with the error number.
 func words(conn int32) string {
 	var b [512]byte
 	n := importError(conn, unsafe.Pointer(&b), uint32(len(b)))
 	return string(b[:max(0, min(int(n), len(b)))])
 }
 
-const (
-	again    = -abi.ErrnoAgain
-	timedOut = -abi.ErrnoTimedOut
-)
+// again is what an import returns if there was nothing within the timeout.
+const again = -abi.ErrnoAgain

@@ -3,50 +3,13 @@
 package network
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
-
-func (d *Dialer) link(ctx context.Context, to *remote, until time.Time) (link, error) {
-	conn := hostDial(to.network + "://" + to.address)
-	if conn < 0 {
-		return nil, failed(conn, conn)
-	}
-	if d.Blocking {
-		c := &blocking{conn: conn, until: until}
-		if err := c.ready(); err != nil {
-			_ = c.Close()
-			return nil, err
-		}
-		c.until = time.Time{}
-		return c, nil
-	}
-	c, err := poll(conn)
-	if err != nil {
-		importClose(conn)
-		return nil, err
-	}
-	_ = c.SetWriteDeadline(until)
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(past) })
-		defer stop()
-	}
-	if err = c.ready(); err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	_ = c.SetWriteDeadline(time.Time{})
-	return c, nil
-}
 
 // polling is a connection that Go's poller waits for: to the runtime it is a descriptor of
 // WASI.
@@ -77,6 +40,9 @@ func (c *polling) Read(p []byte) (int, error) {
 }
 
 func (c *polling) Write(p []byte) (int, error) {
+	if len(p) == 0 { // of which the host would say that it is not a use
+		return 0, nil
+	}
 	n, err := c.Conn.Write(p)
 	return n, c.told(err)
 }
@@ -92,15 +58,18 @@ func (c *polling) told(err error) error {
 
 // ready parks until the connection, or its TLS, is made.
 func (c *polling) ready() error {
-	result := int32(again)
+	result := int32(0)
 	err := c.raw.Write(func(uintptr) bool {
 		result = importWait(c.conn, abi.WaitWrite, 0)
-		return result != 0 && result != again
+		return result != again
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return c.told(err)
+	case result < 0:
+		return failed(c.conn, result)
 	}
-	return made(c.conn, result)
+	return nil
 }
 
 func (c *polling) startTLS(serverName string) error {
