@@ -113,9 +113,6 @@ func (c *blocking) startTLS(serverName string) error {
 	if c.closed {
 		return net.ErrClosed
 	}
-	if !idle(c.conn) {
-		return errBeforeTLS
-	}
 	if n := hostStartTLS(c.conn, serverName); n < 0 {
 		return failed(c.conn, n)
 	}

@@ -3,7 +3,6 @@
 package network_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -67,16 +66,7 @@ func TestEveryNetwork(t *testing.T) {
 }
 
 func TestStartTLS(t *testing.T) {
-	config := certificate(t)
-	address := serve(t, listen(t), func(conn net.Conn) {
-		line, _ := bufio.NewReaderSize(conn, 16).ReadString('\n')
-		if line == "chatter\n" {
-			_, _ = io.WriteString(conn, "ready\nand more\n")
-		} else {
-			_, _ = io.WriteString(conn, "ready\n")
-		}
-		talk(tls.Server(conn, config))
-	})
+	address := serve(t, listen(t), upgrade(certificate(t)))
 	conn := dial(t, network.Dialer{}, "tcp", address)
 	say(t, conn, "upgrade", "ready\n")
 	require.NoError(t, conn.StartTLS("example.com"))

@@ -4,9 +4,11 @@ package network
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
@@ -15,8 +17,9 @@ import (
 // WASI.
 type polling struct {
 	net.Conn
-	raw  syscall.RawConn
-	conn int32
+	raw    syscall.RawConn
+	conn   int32
+	closed bool
 }
 
 func poll(conn int32) (*polling, error) {
@@ -47,10 +50,28 @@ func (c *polling) Write(p []byte) (int, error) {
 	return n, c.told(err)
 }
 
-// told adds the host's words to an error that has a number.
+func (c *polling) Close() error {
+	err := c.told(c.Conn.Close())
+	c.closed = true
+	return err
+}
+
+func (c *polling) SetDeadline(t time.Time) error { return c.told(c.Conn.SetDeadline(t)) }
+
+func (c *polling) SetReadDeadline(t time.Time) error { return c.told(c.Conn.SetReadDeadline(t)) }
+
+func (c *polling) SetWriteDeadline(t time.Time) error { return c.told(c.Conn.SetWriteDeadline(t)) }
+
+// told makes of an error of the runtime, to which the connection is a file, what it would
+// be of a connection, with the host's words.
 func (c *polling) told(err error) error {
 	var errno syscall.Errno
-	if err != nil && errors.As(err, &errno) {
+	switch {
+	case err == nil, err == io.EOF:
+		return err
+	case c.closed:
+		return net.ErrClosed
+	case errors.As(err, &errno):
 		return &failure{errno, words(c.conn)}
 	}
 	return err
@@ -73,19 +94,13 @@ func (c *polling) ready() error {
 }
 
 func (c *polling) startTLS(serverName string) error {
-	before := error(nil)
-	err := c.raw.Control(func(uintptr) {
-		if !idle(c.conn) {
-			before = errBeforeTLS
-		} else if n := hostStartTLS(c.conn, serverName); n < 0 {
-			before = failed(c.conn, n)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if before != nil {
-		return before
+	result := int32(0)
+	err := c.raw.Control(func(uintptr) { result = hostStartTLS(c.conn, serverName) })
+	switch {
+	case err != nil:
+		return c.told(err)
+	case result < 0:
+		return failed(c.conn, result)
 	}
 	return c.ready()
 }

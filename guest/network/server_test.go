@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/guest/network"
@@ -57,11 +58,36 @@ func talk(conn net.Conn) {
 		case "bye":
 			_ = conn.Close()
 			return
+		case "deaf": // it reads no more
+			return
+		case "later":
+			time.Sleep(later)
+			_, _ = io.WriteString(conn, "one\n")
+			time.Sleep(later)
+			_, _ = io.WriteString(conn, "two\n")
+			_ = conn.Close()
+			return
 		case "more":
 			_, _ = io.WriteString(conn, "one\ntwo\n")
 		default:
 			_, _ = io.WriteString(conn, line)
 		}
+	}
+}
+
+// later is how long a server takes to say what it was asked to say later.
+const later = 50 * time.Millisecond
+
+// upgrade answers a line and begins TLS.
+func upgrade(config *tls.Config) func(net.Conn) {
+	return func(conn net.Conn) {
+		line, _ := bufio.NewReaderSize(conn, 16).ReadString('\n')
+		if line == "chatter\n" {
+			_, _ = io.WriteString(conn, "ready\nand more\n")
+		} else {
+			_, _ = io.WriteString(conn, "ready\n")
+		}
+		talk(tls.Server(conn, config))
 	}
 }
 
