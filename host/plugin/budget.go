@@ -2,10 +2,12 @@ package plugin
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/plugin/internal/network"
 )
 
 // ErrBudget is returned when the plugins of a [Host] have used up something that they
@@ -81,6 +83,9 @@ type budgets struct {
 	space    *budget // bytes of address space that are reserved for them
 	mappings *budget
 	handles  *budget
+
+	conns     *network.Host
+	mostConns int64 // less than 0 for no bound
 }
 
 // account charges what one plugin takes to its host's budgets. The zero value has no
@@ -170,6 +175,7 @@ const (
 	// and for connections, each of which takes a handle.
 	budgetMappings = 0.75
 	budgetHandles  = 0.5
+	budgetConns    = 0.25
 
 	// mostSpace is half of the address space of a process with 47 bits of it.
 	mostSpace = 1 << 46
@@ -177,12 +183,24 @@ const (
 
 func (c HostConfig) budgets(root string) *budgets {
 	m := limitsOfMachine(root)
-	return &budgets{
+	b := &budgets{
 		memory:   newBudget(LimitHostMemory, "bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
 		space:    newBudget(LimitAddressSpace, "bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
 		mappings: newBudget(LimitMappings, "memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
 		handles:  newBudget(LimitHandles, "file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
+		mostConns: newBudget("", "", "", int64(c.MaxConns), m.handles, budgetConns).limit,
 	}
+	most := b.mostConns
+	if most < 0 {
+		most = math.MaxInt
+	}
+	b.conns = network.NewHost(int(most))
+	return b
+}
+
+// connections returns how many connections there are.
+func (b *budgets) connections() Usage {
+	return Usage{Used: int64(b.conns.Conns()), Limit: b.mostConns}
 }
 
 func newBudget(name Limit, what, field string, said int64, found machineLimit, part float64) *budget {

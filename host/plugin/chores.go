@@ -22,6 +22,7 @@ type chores struct {
 	tell   *task   // tells the time to shards that have opened
 	rounds []*task // repeated at intervals
 
+	idler  *idler         // nil for a guest that does nothing in the background
 	untold []atomic.Bool  // shards that have opened and do not know the time
 	unable atomic.Bool    // the guest does not sweep
 	late   sync.WaitGroup // calls that shards have not returned from
@@ -62,6 +63,9 @@ func (c *chores) begin(p *Plugin) {
 			c.rest()
 		})
 	}
+	if t := c.idles(); t != nil {
+		c.rounds = append(c.rounds, t)
+	}
 	c.begun = true
 	if !p.store.Resting() {
 		for i := range c.untold {
@@ -79,6 +83,9 @@ func (c *chores) opened(shard int) {
 		return
 	}
 	c.untold[shard].Store(true)
+	if c.idler != nil {
+		c.idler.due[shard].Store(0)
+	}
 	c.resume()
 }
 

@@ -14,10 +14,14 @@ import "context"
 // ends. If they return later, they are saved and everything is released; until then a
 // directory stays locked.
 //
+// A guest that waits for a network stops soon: what comes within a moment still arrives, and then
+// its call gets ETIMEDOUT. Saving may wait for as long as any call, until the context ends.
+//
 // A second Close waits until everything has been released, or for its context.
 func (p *Plugin) Close(ctx context.Context) error {
 	p.chores.end()
-	return p.store.Close(ctx, p.judged(), func() error {
+	defer p.machine.network.ends(ctx)()
+	return p.store.Close(closing{ctx}, p.judged(), func() error {
 		p.chores.wait() // calls of closed shards return
 		p.store.CountLast()
 		return p.free()

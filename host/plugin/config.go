@@ -39,7 +39,7 @@ type Config struct {
 	// a few instances, if the module allows it. Ten thousand plugins then cost little more than
 	// what they store: each has a memory that shares all pages that it has not written to,
 	// and asleep only what it has changed. For callers nothing else is different. Where it is not
-	// possible (with Mounts; for a module that changes tables or segments, or has mutable
+	// possible (with Mounts or Network; for a module that changes tables or segments, or has mutable
 	// globals that are no numbers; on other systems than Linux) the plugin runs on instances
 	// of its own, and the log and [Info] say why.
 	Shared bool
@@ -89,7 +89,8 @@ type Config struct {
 	// Deadline bounds how long a call of the guest may run. Time in which the system
 	// runs something else does not count, where the system can tell (Linux, macOS). How
 	// long a call may wait in functions of the host, for a disk for instance, has the
-	// same bound, or DefaultDeadline if that is more, and is counted by itself. 0 means
+	// same bound, or DefaultDeadline if that is more, and is counted by itself. Waiting for a
+	// network has another bound; see Network. 0 means
 	// [DefaultDeadline].
 	Deadline time.Duration
 
@@ -181,6 +182,10 @@ type Config struct {
 	// Unless the guest is trusted each mount has quotas, even if none are set; see
 	// [Mount].
 	Mounts []Mount
+
+	// Network is what the guest may reach over a network. The zero value is nothing. A guest that
+	// imports the functions for it is refused unless something is granted.
+	Network Network
 
 	// DebugInfo reads the debug sections of the module (DWARF 2 to 4), so that
 	// the traces of failures have files and lines and not only functions. It is
@@ -324,6 +329,9 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 	}
 	s.resolveBounds()
 	s.resolveMounts()
+	if err := s.resolveNetwork(); err != nil {
+		return s, err
+	}
 	// The numbers that the host adds take no more than 64 bytes.
 	if n := len(s.pairs(0)); n > maxConfig-64 {
 		return s, configError("GuestConfig is %d bytes as a list: must be at most %d", n, maxConfig-64)

@@ -28,6 +28,7 @@ const (
 	exportRestore
 	exportStats
 	exportCopied
+	exportIdle
 )
 
 // contract lists the exports of version 1 with their signatures, in the order
@@ -55,6 +56,7 @@ var contract = [...]struct {
 	exportRestore:    {abi.ExportRestore, false, signature(i64, preflight.I32, preflight.I32, preflight.I64)},
 	exportStats:      {abi.ExportStats, false, signature(i64)},
 	exportCopied:     {abi.ExportCopied, false, signature(i64)},
+	exportIdle:       {abi.ExportIdle, false, signature(i64, preflight.I64)},
 }
 
 // maxParams is how many parameters an export of the contract takes at most.

@@ -52,10 +52,21 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			},
 		},
 		{
+			name: "network", meaning: "connect to the addresses granted to it, and read and write there",
+			functions: networkFunctions(),
+			// Without connections the functions on sockets find none.
+			shared: func(f hostFunction) bool { return f.module == abi.ModuleWASI && strings.HasPrefix(f.name, "sock_") },
+			grant: &grant{
+				field: GrantNetwork, given: func(c *Config) bool { return c.Network.granted() },
+				open:  func(_ context.Context, p *Plugin) error { return p.openNetwork() },
+				close: func(p *Plugin) error { return p.closeNetwork() },
+			},
+		},
+		{
 			name: "clocks", meaning: "read the real time and a steady clock",
 			functions: system("clock_"),
 			prepare: func(_ *machine, c wazero.ModuleConfig) wazero.ModuleConfig {
-				return c.WithSysWalltime().WithSysNanotime()
+				return c.WithSysWalltime().WithNanotime(func() int64 { return int64(steady()) }, steadyResolution)
 			},
 		},
 		{
@@ -66,7 +77,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			},
 		},
 		{
-			name: "wait", meaning: "sleep for at most a millisecond in each call",
+			name: "wait", meaning: "sleep for at most a millisecond in each call, or as long as it may wait for its network",
 			functions: system("poll_oneoff", "sched_yield"),
 		},
 		{
@@ -78,7 +89,7 @@ var builtinPermissions = sync.OnceValue(func() permissions {
 			functions: system("args_", "environ_"),
 		},
 		{
-			name: "sockets", meaning: "ask for sockets; there are none",
+			name: "sockets", meaning: "use its connections as sockets; it has no others",
 			functions: system("sock_"),
 		},
 	}
@@ -96,6 +107,12 @@ func wasiFunctions() func(names ...string) []hostFunction {
 		Before: func(ctx context.Context, w wasi.Work) { instanceOf(ctx).enter(w) },
 		After:  func(ctx context.Context) { instanceOf(ctx).leave() },
 		Sleep:  func(ctx context.Context, d time.Duration) { instanceOf(ctx).sleep(d) },
+		Sockets: func(ctx context.Context) wasi.Sockets {
+			if c := instanceOf(ctx).conns; c != nil {
+				return sockets{c}
+			}
+			return nil
+		},
 		Common: func(ctx context.Context) bool { return instanceOf(ctx).seat != nil },
 	})
 	return func(names ...string) (picked []hostFunction) {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -37,6 +39,15 @@ type HostConfig struct {
 	// Handles is how many files and directories may be open for guests, including
 	// those of the mounts themselves. 0 means half of RLIMIT_NOFILE.
 	Handles int
+
+	// MaxConns is how many connections all guests together may have, open or being made. 0 means a
+	// quarter of RLIMIT_NOFILE. A guest that may have no more gets EMFILE.
+	MaxConns int
+
+	// Private bounds [Network].Private for all plugins of the host: what a plugin lists must lie
+	// within it, or the plugin is refused. Nil means no bound, and an empty list that no plugin
+	// reaches anything that is not public.
+	Private []netip.Prefix
 
 	// Compiling is how many modules are compiled at once, each by one core. Others wait, as
 	// long as their contexts last. One more is compiled beside them if it takes no more than
@@ -75,6 +86,7 @@ type Host struct {
 	compiled atomic.Uint64 // how often code was compiled, or read from a directory
 	limits   limitCounts
 	queue    *compiling
+	private  []netip.Prefix // see HostConfig
 
 	mu      sync.Mutex
 	closed  bool
@@ -88,7 +100,7 @@ func NewHost(config HostConfig) *Host {
 
 func newHost(config HostConfig, root string, kind func() runtimeKind) *Host {
 	b := config.budgets(root)
-	return &Host{runtime: sync.OnceValue(kind), budgets: b, seats: newSeats(config.Awake, b), queue: newCompiling(config.Compiling, runtime.GOMAXPROCS(0)),
+	return &Host{private: slices.Clone(config.Private), runtime: sync.OnceValue(kind), budgets: b, seats: newSeats(config.Awake, b), queue: newCompiling(config.Compiling, runtime.GOMAXPROCS(0)),
 		schedule: newScheduler(), turns: newDispatcher(config.Parallel),
 		codes: codes{all: make(map[codeKey]*code)}, plugins: make(map[*Plugin]struct{})}
 }
@@ -108,6 +120,9 @@ type HostStats struct {
 	Tasks    int    // of the scheduler: sweeping, saving and the like
 
 	Memory, AddressSpace, Mappings, Handles Usage
+
+	// Connections are those of all guests.
+	Connections Usage
 
 	Shared SharedStats
 
@@ -147,7 +162,7 @@ func (h *Host) Stats() HostStats {
 	h.mu.Unlock()
 	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
-		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(),
+		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(), Connections: h.budgets.connections(),
 		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats()), Shared: h.shared()}
 }
 

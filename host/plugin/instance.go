@@ -33,6 +33,8 @@ type machine struct {
 	allowed     atomic.Pointer[bounds]
 	openAllowed bounds
 
+	network *guestNetwork // nil for none
+
 	limits      limitCounts
 	flow        *fair.Flow // its share of the processor
 	budgets     *budgets   // of the host
@@ -76,6 +78,7 @@ type instance struct {
 	turn               *fair.Call
 	caller             context.Context // of the operation, nil for none
 	slept              time.Duration
+	conns              *connections // nil if it is granted no network
 	stdout, stderr     stream
 	tail               tail
 }
@@ -102,6 +105,9 @@ func (inst *instance) prepare(m *machine, shard int) {
 	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
 	if m.meters != nil {
 		inst.meter = newMeter(m.meters, shard, inst.turn)
+	}
+	if m.network != nil {
+		inst.conns = newConnections(inst, m.network)
 	}
 }
 
@@ -260,6 +266,9 @@ func (inst *instance) Close() {
 
 // end gives everything back, once nothing runs the guest.
 func (inst *instance) end() {
+	if inst.conns != nil {
+		inst.conns.Table.Close()
+	}
 	if inst.meter != nil {
 		inst.meter.settle()
 	}

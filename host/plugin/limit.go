@@ -29,6 +29,9 @@ func (s *resolved) rewriting() rewrite.Options {
 func (inst *instance) run(allowed bounds) error {
 	inst.message, inst.slept = inst.message[:0], 0
 	inst.memory.callBegins()
+	if inst.conns != nil {
+		inst.conns.callBegins()
+	}
 	if err := inst.begins(); err != nil {
 		return err
 	}
@@ -122,6 +125,7 @@ type exceeded struct {
 	kind          error
 	allowed, used int64
 	waiting       bool // in functions of the host
+	network       bool // for a network, after it was told to stop
 }
 
 func (e *exceeded) limit() Limit {
@@ -132,6 +136,8 @@ func (e *exceeded) limit() Limit {
 		return LimitDepth
 	case e.waiting:
 		return LimitHostTime
+	case e.network:
+		return LimitNetworkWait
 	}
 	return LimitDeadline
 }
@@ -146,6 +152,9 @@ func (e *exceeded) text() string {
 		return fmt.Sprintf("they take %d bytes of stack: may take %d", e.used, e.allowed)
 	case e.waiting:
 		return fmt.Sprintf("a call waited for %v in functions of the host: may wait for %v", roundly(e.used), time.Duration(e.allowed))
+	case e.network:
+		return fmt.Sprintf("a call went on waiting for the network %v after it was told that its time is spent: may take %v to end",
+			roundly(e.used), time.Duration(e.allowed))
 	}
 	return fmt.Sprintf("a call ran for %v: may run for %v", roundly(e.used), time.Duration(e.allowed))
 }

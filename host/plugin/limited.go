@@ -31,6 +31,8 @@ const (
 	LimitBytes       Limit = "bytes"                   // of all files of a mount
 	LimitFiles       Limit = "files"                   // and directories of a mount
 	LimitOpenFiles   Limit = "open_files"              // of a mount
+	LimitConnections Limit = "connections"             // open, or begun in a second
+	LimitNetworkWait Limit = "network_wait"            // the time that one call waits for a network
 )
 
 // The limits of a host. What a plugin is refused because of them counts for the plugin, too.
@@ -46,7 +48,7 @@ const (
 
 var allLimits = [...]Limit{
 	LimitFuel, LimitRate, LimitDeadline, LimitHostTime, LimitDepth, LimitMemory, LimitQueue, LimitQueueWait, LimitKey, LimitValue,
-	LimitResult, LimitEnumeration, LimitLog, LimitBytes, LimitFiles, LimitOpenFiles,
+	LimitResult, LimitEnumeration, LimitLog, LimitBytes, LimitFiles, LimitOpenFiles, LimitConnections, LimitNetworkWait,
 	LimitModule, LimitCompile, LimitCompiling, LimitHostMemory, LimitAddressSpace, LimitMappings, LimitHandles,
 }
 

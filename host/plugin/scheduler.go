@@ -23,6 +23,7 @@ type scheduler struct {
 type task struct {
 	every time.Duration // 0 for once
 	run   func()
+	wait  func() time.Duration // until the next run, after one; nil for every
 
 	// Guarded by the scheduler's mu.
 	next    time.Time
@@ -159,6 +160,9 @@ func (s *scheduler) work(t *task) {
 	next, now := t.next.Add(t.every), time.Now()
 	if next.Before(now) {
 		next = now.Add(t.every)
+	}
+	if t.wait != nil {
+		next = now.Add(t.wait())
 	}
 	s.push(t, next)
 }

@@ -15,6 +15,8 @@ func (s *resolved) resolveShared() {
 	case !s.Shared:
 	case len(s.Mounts) > 0:
 		s.notShared = "it has mounts, and open files belong to an instance"
+	case s.Network.granted():
+		s.notShared = "it has a network, and connections belong to an instance"
 	default:
 		s.notShared = reason(errors.Join(image.Available(), switches(s.Host.runtime())))
 	}

@@ -75,8 +75,9 @@ type Stats struct {
 	DroppedLogLines uint64
 	// Limits counts how often each limit was exceeded. What was never exceeded is not in it.
 	Limits map[Limit]uint64
-	Counts Counts // as the guest tells, over all shards
-	Shards []ShardStats
+	Network NetworkStats
+	Counts  Counts // as the guest tells, over all shards
+	Shards  []ShardStats
 }
 
 // QueueStats is what waits for the guest, and for how long it did.
@@ -103,6 +104,7 @@ func (p *Plugin) Stats() Stats {
 		MemoryLimit:     p.config.shardLimit * int64(p.config.Shards),
 		DroppedLogLines: p.machine.log.lost(),
 		Limits:          p.machine.limits.exceeded(),
+		Network:         p.networkStats(),
 		Throttled:       p.machine.limits.of(LimitRate),
 	}
 	queue := p.store.Queue()

@@ -34,7 +34,11 @@ func newDispatcher(parallel int) *fair.Dispatcher {
 // begins waits for a turn before a call of the guest, no longer than the caller's context lasts.
 // ended gives it back.
 func (inst *instance) begins() error {
-	if inst.turn.Begin(inst.caller) {
+	caller := inst.caller
+	if own, ok := caller.(closing); ok && own.Err() != nil {
+		caller = nil // what is left is saved all the same
+	}
+	if inst.turn.Begin(caller) {
 		return nil
 	}
 	return &protocol.Left{Err: inst.caller.Err()}

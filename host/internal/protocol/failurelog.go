@@ -56,6 +56,15 @@ func (l lines) split() []string {
 
 // Complain logs an error unless the log has it often enough.
 func (st *Store) Complain(message string, err error, args ...any) {
+	st.say(slog.LevelError, message, err, args)
+}
+
+// Warn is Complain for what is no fault of the host's.
+func (st *Store) Warn(message string, err error, args ...any) {
+	st.say(slog.LevelWarn, message, err, args)
+}
+
+func (st *Store) say(level slog.Level, message string, err error, args []any) {
 	ok, unsaid := st.said.Take(message+": "+err.Error(), st.config.Now())
 	if !ok {
 		return
@@ -65,5 +74,5 @@ func (st *Store) Complain(message string, err error, args ...any) {
 	if unsaid > 0 {
 		args = append(args, "repeated", unsaid)
 	}
-	st.config.Logger.Error(message, args...)
+	st.config.Logger.Log(context.Background(), level, message, args...)
 }

@@ -61,7 +61,7 @@ func TestIdle(t *testing.T) {
 	_, absent = idles(0)
 	require.False(t, absent)
 	require.EqualValues(t, 1, st.Stats()[0].Failures)
-	require.Contains(t, st.Stats()[0].LastError, "idle: plugin: the guest trapped: in the background")
+	require.Contains(t, st.Stats()[0].LastError, "idle: the guest trapped: in the background")
 	_, _ = idles(0)
 	require.Equal(t, 3, f.count("idle"), "there is no instance")
 
