@@ -53,7 +53,7 @@ func (c *chores) idles() *task {
 	}
 	i := &idler{c: c, due: make([]atomic.Int64, c.p.store.Shards())}
 	t := c.p.config.Host.schedule.make(idleEvery, c.each(c.p.store.Shards, i.isDue, i.call))
-	c.idler, t.wait = i, i.wait
+	c.idler, t.until = i, i.wait
 	return t
 }
 

@@ -23,7 +23,7 @@ type scheduler struct {
 type task struct {
 	every time.Duration // 0 for once
 	run   func()
-	wait  func() time.Duration // until the next run, after one; nil for every
+	until func() time.Duration // the next run, after one; nil for every
 
 	// Guarded by the scheduler's mu.
 	next    time.Time
@@ -161,8 +161,8 @@ func (s *scheduler) work(t *task) {
 	if next.Before(now) {
 		next = now.Add(t.every)
 	}
-	if t.wait != nil {
-		next = now.Add(t.wait())
+	if t.until != nil {
+		next = now.Add(t.until())
 	}
 	s.push(t, next)
 }

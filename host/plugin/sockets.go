@@ -144,11 +144,11 @@ func (s sockets) Ready(i int) (bool, uint32) {
 // Steady implements wasi.Sockets.
 func (s sockets) Steady() time.Duration { return steady() }
 
-// began is when the guests' steady clock began.
-var began = time.Now()
+// steadySince is when the guests' steady clock began.
+var steadySince = time.Now()
 
 // steady is the clock of guests that nobody sets.
-func steady() time.Duration { return time.Since(began) }
+func steady() time.Duration { return time.Since(steadySince) }
 
 // steadyResolution is how exact it is said to be.
 const steadyResolution = sys.ClockResolution(time.Microsecond)

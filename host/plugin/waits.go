@@ -70,25 +70,28 @@ func (c *connections) callBegins() { c.left, c.spent = c.most, time.Time{} }
 // goroutines wait takes a while to tell them all.
 const lateWait = 2 * time.Second
 
-// wait calls f, which waits no longer than until a moment, and returns its errno. As long as f
-// finds nothing it returns EAGAIN. A timeout of less than 0 is as long as the call may wait.
+// wait calls f, which waits no longer than until a moment, and returns its errno. If f finds nothing
+// until then it returns EAGAIN. A timeout of less than 0 is as long as the call may wait.
 func (c *connections) wait(timeout time.Duration, f func(network.Until) int32) int32 {
-	errno := f(network.Until{})
-	if errno != abi.ErrnoAgain || timeout == 0 {
-		return errno
+	if timeout == 0 {
+		return f(network.Until{})
 	}
 	began := time.Now()
 	left, end := c.bounds(began)
 	if left <= 0 {
+		if errno := f(network.Until{}); errno != abi.ErrnoAgain {
+			return errno
+		}
 		return c.late(began)
 	}
-	until := network.Until{At: began.Add(left), End: end}
+	until := network.Until{At: began.Add(left), Done: end}
 	if timeout > 0 && timeout < left {
 		until.At = began.Add(timeout)
 	}
+	errno := int32(0)
 	c.inst.awaits(func() { errno = f(until) })
 	waited := time.Since(began)
-	if c.left -= waited; errno == abi.ErrnoAgain && (waited >= left || ended(end)) {
+	if c.left -= waited; errno == abi.ErrnoAgain && (waited >= left || isDone(end)) {
 		return c.late(began.Add(waited))
 	}
 	return errno
@@ -105,7 +108,7 @@ func (c *connections) bounds(now time.Time) (left time.Duration, end <-chan stru
 			end = own.Done()
 		}
 	}
-	if ended(end) {
+	if isDone(end) {
 		left = 0
 	}
 	return left, end
@@ -124,7 +127,7 @@ func (c *connections) late(now time.Time) int32 {
 	return abi.ErrnoTimedOut
 }
 
-func ended(c <-chan struct{}) bool {
+func isDone(c <-chan struct{}) bool {
 	select {
 	case <-c:
 		return true
