@@ -118,7 +118,7 @@ func certificateFor(t testing.TB, name string) (tls.Certificate, *x509.CertPool)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
+		DNSNames: []string{name, "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	root, err := x509.ParseCertificate(der)
@@ -190,7 +190,8 @@ func TestNetwork(t *testing.T) {
 	s := newEcho(t)
 	for how, trust := range trusts {
 		t.Run(how, func(t *testing.T) {
-			config := reaching("tcp://" + s.address)
+			_, port, _ := net.SplitHostPort(s.address)
+			config := reaching("tcp://"+s.address, "tcp://localhost:"+port)
 			config.Network.TLS = &tls.Config{RootCAs: s.roots}
 			trust(&config)
 			p := openNet(t, config)
@@ -198,7 +199,7 @@ func TestNetwork(t *testing.T) {
 			require.Equal(t, "hello there", said(t, p, "call", tcp, "hello there"))
 			require.Equal(t, "hello there", said(t, p, "poll", tcp, "hello there"))
 			require.Equal(t, "16", said(t, p, "many", tcp, "16"))
-			require.Equal(t, "hello there", said(t, p, "upgrade", tcp, "127.0.0.1", "hello there"))
+			require.Equal(t, "hello there", said(t, p, "upgrade", "tcp://localhost:"+port, "localhost", "hello there"))
 			require.Eventually(t, func() bool { return s.open() == 0 }, time.Minute, time.Millisecond, "the guest closed them")
 
 			stats := p.Stats().Network
