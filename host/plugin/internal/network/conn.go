@@ -2,13 +2,13 @@ package network
 
 import (
 	"context"
-	"crypto/tls"
-	"net"
 	"sync"
+	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
 
+// state is what a connection has come to.
 type state uint8
 
 const (
@@ -28,16 +28,18 @@ type Conn struct {
 	making context.Context // ends with the connection
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	state   state
-	working bool   // a goroutine makes the connection, and gives its room back if it is closed
-	errno   int32  // of a connection that failed
-	words   string // what failed last
-	sock    net.Conn
-	tls     *tls.Conn
-	in      inbound
-	out     outbound
-	waiters []*waiter
+	mu        sync.Mutex
+	state     state
+	working   bool // a goroutine makes the connection, and ends it if it was closed meanwhile
+	lingering bool // it is closed, and ends when all is sent
+	over      bool // it has ended
+	errno     int32
+	words     string // what failed last
+	sock      *socket
+	tls       *secure // nil if there is none
+	in        inbound
+	out       outbound
+	waiters   []*waiter
 }
 
 func newConn(t *Table, target target) *Conn {
@@ -46,59 +48,95 @@ func newConn(t *Table, target target) *Conn {
 	return c
 }
 
-// Failure says in words what failed last, or is "". It has no secrets.
+// Failure says in words what failed last, or is "". It has no secrets, and no addresses
+// that the guest did not name.
 func (c *Conn) Failure() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.words
 }
 
-// Close closes the connection and gives its number back. What was written is still sent.
+// linger is how long what was written may take to be sent after Close.
+const linger = time.Second
+
+// Close closes the connection and gives its number back. What was written is still sent,
+// if that takes no longer than a second.
 func (c *Conn) Close() {
 	c.table.remove(c)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == stateReady && c.out.errno == 0 {
+		c.shut()
+		if c.out.pending() > 0 && c.state == stateReady && c.table.keep(c) {
+			c.state, c.errno, c.lingering = stateClosed, abi.ErrnoReset, true
+			c.sock.limitReads(past)
+			c.sock.limitWrites(time.Now().Add(linger))
+			c.wake()
+			return
+		}
+	}
 	c.cut()
 }
 
-// cut closes the connection at once.
+// cut closes the connection at once. The caller holds the lock.
 func (c *Conn) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == stateClosed {
+	if c.state == stateClosed && !c.lingering {
 		return
 	}
-	c.state, c.errno = stateClosed, abi.ErrnoReset
+	c.state, c.errno, c.lingering = stateClosed, abi.ErrnoReset, false
 	c.cancel()
 	if c.sock != nil {
-		c.sock.Close()
+		c.sock.conn.Close()
 	}
 	if !c.working {
-		c.table.network.giveConn()
+		c.end()
 	}
 	c.wake()
 }
 
-// begun is what making, or a handshake, ended with.
-func (c *Conn) begun(sock net.Conn, secure *tls.Conn, f *failure) {
+// end gives back what the connection has taken. The caller holds the lock.
+func (c *Conn) end() {
+	if c.over {
+		return
+	}
+	c.over = true
+	c.in.drop()
+	c.out.drop()
+	c.table.forget(c)
+	c.table.network.giveConn()
+}
+
+// made is how a connection, or a handshake, ends.
+func (c *Conn) made(sock *socket, tls *secure, f *failure) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.working = false
-	n := c.table.network
-	if c.state == stateClosed {
-		if sock != nil {
-			sock.Close()
-		}
-		n.giveConn()
-		return
+	if f == nil {
+		c.sock, c.tls = sock, tls
 	}
-	if f != nil {
-		c.state, c.errno, c.words = stateFailed, f.errno, f.words
+	switch {
+	case c.state == stateClosed:
 		if c.sock != nil {
-			c.sock.Close()
+			c.sock.conn.Close()
 		}
-	} else {
-		c.state, c.sock, c.tls = stateReady, sock, secure
+		c.end()
+	case f != nil:
+		c.fail(f)
+	default:
+		c.state = stateReady
+		c.arm()
 	}
 	c.wake()
+}
+
+// fail ends a connection that its guest has not closed yet. The caller holds the lock.
+func (c *Conn) fail(f *failure) {
+	c.state, c.errno, c.words = stateFailed, f.errno, f.words
+	c.in.drop()
+	c.out.drop()
+	if c.sock != nil {
+		c.sock.conn.Close()
+	}
 }
 
 // unusable returns the error of a connection that is not ready: EAGAIN if it may become so.
@@ -112,8 +150,24 @@ func (c *Conn) unusable() int32 {
 	return c.errno
 }
 
+// direct reports whether calls of the system can be kept from waiting.
+func (c *Conn) direct() bool { return c.sock.raw != nil }
+
+// buffered returns how many bytes the host holds.
 func (c *Conn) buffered() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return int64(len(c.in.data)) + int64(len(c.out.data))
+	return int64(len(c.in.data) + c.out.pending())
+}
+
+// lost notes an error of a connection that had been made. The caller holds the lock.
+func (c *Conn) lost(err error) int32 {
+	f := failed(err)
+	c.words = f.words
+	if c.state == stateReady {
+		n := c.table.network
+		n.counts.lost.Add(1)
+		n.work.Go(func() { n.tell(Event{Address: c.target.text, Why: f.words}) }) // without the lock
+	}
+	return f.errno
 }

@@ -3,8 +3,13 @@ package network
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
@@ -15,39 +20,91 @@ type failure struct {
 	words string
 }
 
-// refusal is an error of an address that is not granted.
+// refusal is the error of an address that is not granted.
 type refusal struct{ why string }
 
 func (r *refusal) Error() string { return "not granted: " + r.why }
 
-// failed returns what an error of a socket means, or nil for nil.
+// failed returns what an error means, or nil for nil. What a guest is told does not say
+// which address a name has.
 func failed(err error) *failure {
-	var r *refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &r):
-		return &failure{abi.ErrnoAccess, "not granted"}
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return &failure{abi.ErrnoRefused, "connection refused"}
-	case errors.Is(err, syscall.ECONNRESET):
-		return &failure{abi.ErrnoReset, "connection reset"}
-	case errors.Is(err, syscall.EPIPE):
-		return &failure{abi.ErrnoPipe, "the connection was closed"}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{abi.ErrnoUnreachable, "no answer in time"}
 	}
-	return &failure{abi.ErrnoReset, err.Error()}
+	if r := (*refusal)(nil); errors.As(err, &r) {
+		return &failure{abi.ErrnoAccess, "the name leads to an address that is not granted"}
+	}
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		for _, e := range systemErrors {
+			if slices.Contains(e.of, errno) {
+				return &failure{e.errno, e.words}
+			}
+		}
+		return &failure{abi.ErrnoUnreachable, printable(errno.Error())}
+	}
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errAgain):
+		return &failure{abi.ErrnoUnreachable, "no answer in time"}
+	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
+		return &failure{abi.ErrnoReset, "the host closed the connection"}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &failure{abi.ErrnoReset, "the other side closed the connection"}
+	case errors.Is(err, errStuck), errors.Is(err, errLinger):
+		return &failure{abi.ErrnoReset, err.Error()}
+	}
+	// What is left comes from TLS, which says what is wrong with what was sent.
+	return &failure{abi.ErrnoProtocol, "TLS failed: " + printable(strings.TrimPrefix(err.Error(), "tls: "))}
 }
 
-// failed counts a connection that was not made, and tells of it.
+// unresolved returns what an error of a lookup means, without the address of the server
+// that was asked.
+func unresolved(err error) *failure {
+	words := "the name could not be resolved"
+	if e := (*net.DNSError)(nil); errors.As(err, &e) {
+		switch {
+		case e.IsNotFound:
+			words = "the name does not exist, or has no address"
+		case e.IsTimeout:
+			words = "the name could not be resolved in time"
+		}
+	}
+	return &failure{abi.ErrnoUnreachable, words}
+}
+
+// maxWords is the longest failure in words. The other side's certificate may say anything.
+const maxWords = 300
+
+func printable(words string) string {
+	words = strings.ToValidUTF8(words[:min(len(words), maxWords)], "")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, words)
+}
+
+// failed counts a connection that was not made, and tells of it. One that was refused is
+// counted where that was found out.
 func (n *Network) failed(address string, f *failure) {
 	if f.errno == abi.ErrnoAccess {
-		return // refused, and counted as such
+		return
 	}
 	n.counts.failed.Add(1)
 	n.tell(Event{Address: address, Why: f.words})
 }
 
-// quote makes what a guest says printable.
-func quote(text string) string { return strconv.Quote(text[:min(len(text), maxAddress)]) }
+// quote makes an address printable that is none. It may have been written with a password,
+// which is left out.
+func quote(text string) string {
+	if i := strings.LastIndexByte(text, '@'); i >= 0 {
+		scheme, _, ok := strings.Cut(text, "://")
+		if !ok || len(scheme) > i {
+			scheme = ""
+		} else {
+			scheme += "://"
+		}
+		text = scheme + "…" + text[i:]
+	}
+	return strconv.Quote(text[:min(len(text), maxAddress)])
+}

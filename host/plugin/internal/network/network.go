@@ -3,7 +3,9 @@ package network
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -54,6 +56,8 @@ type Config struct {
 	// Tell is told what was refused and what failed, for the log. It may be nil. It is
 	// called from several goroutines and must not call Close.
 	Tell func(Event)
+
+	portable bool // as on systems where calls cannot be kept from waiting; for tests
 }
 
 // Network is what one plugin may reach.
@@ -113,7 +117,7 @@ func New(config Config) (*Network, error) {
 
 // Open makes the connections of one instance, of which there are none at first.
 func (n *Network) Open() *Table {
-	t := &Table{network: n, next: firstConn, conns: map[int32]*Conn{}}
+	t := &Table{network: n, next: firstConn, conns: map[int32]*Conn{}, left: map[*Conn]struct{}{}}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t.closed = n.closed
@@ -128,10 +132,7 @@ func (n *Network) Open() *Table {
 func (n *Network) Close() error {
 	n.mu.Lock()
 	n.closed = true
-	var tables []*Table
-	for t := range n.tables {
-		tables = append(tables, t)
-	}
+	tables := slices.Collect(maps.Keys(n.tables))
 	n.mu.Unlock()
 	n.cancel()
 	for _, t := range tables {

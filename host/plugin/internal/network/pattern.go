@@ -82,7 +82,7 @@ func parsePattern(text string) (pattern, error) {
 	p := pattern{text: text}
 	err := p.parse()
 	if err != nil {
-		err = fmt.Errorf("%w: %q: %w", ErrPattern, text, err)
+		err = fmt.Errorf("%w: %s: %w", ErrPattern, quote(text), err)
 	}
 	return p, err
 }
@@ -183,6 +183,9 @@ func checkPath(p string) error {
 
 // cutPort cuts the part after the last colon off.
 func cutPort(text string) (host, port string, err error) {
+	if strings.Contains(text, "@") {
+		return "", "", errors.New("it has no user and no password")
+	}
 	i := strings.LastIndexByte(text, ':')
 	if i < 0 || strings.HasSuffix(text, "]") {
 		return "", "", errors.New("it must end with a port, such as :6379")

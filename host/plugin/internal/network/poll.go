@@ -1,12 +1,27 @@
 package network
 
 import (
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
 )
+
+// Until is how long to wait. The zero value does not wait.
+type Until struct {
+	At   time.Time       // the moment when waiting ends
+	Done <-chan struct{} // ends it before, unless it is nil; waiting then costs more
+}
+
+func (u Until) waits() bool { return !u.At.IsZero() && time.Now().Before(u.At) }
+
+// patience returns how long a call of the system waits: not at all if that could not be
+// ended by Done.
+func (u Until) patience() patience {
+	if u.Done != nil || !u.waits() {
+		return patience{}
+	}
+	return patience{waits: true, at: u.At}
+}
 
 // Subscription is what [Poll] waits for.
 type Subscription struct {
@@ -18,32 +33,31 @@ type Subscription struct {
 // Poll waits until any of the events is there, or until the time has come. Without any, it
 // waits for the time.
 func Poll(subs []Subscription, until Until) {
-	if look(subs) || until.passed() {
+	if len(subs) == 1 && subs[0].wait(until.patience()) {
 		return
 	}
-	w := waiters.Get().(*waiter)
-	w.timer.Reset(time.Until(until.At))
+	if look(subs, false) || !until.waits() {
+		return
+	}
+	w := newWaiter(until.At)
 	for i := range subs {
 		subs[i].Conn.watch(w)
 	}
-	for !look(subs) && w.wait(until.Done) {
+	for !look(subs, true) && w.wait(until.Done) {
 	}
 	for i := range subs {
 		subs[i].Conn.unwatch(w)
 	}
-	w.timer.Stop()
-	select {
-	case <-w.woken:
-	default:
-	}
-	waiters.Put(w)
+	w.free()
 }
 
-// look fills in what is ready, and reports whether anything is.
-func look(subs []Subscription) (any bool) {
+// look fills in what is ready, and reports whether anything is. What is not can be made to
+// wake those who wait.
+func look(subs []Subscription, arm bool) (any bool) {
 	for i := range subs {
-		subs[i].Ready = subs[i].Conn.ready(subs[i].Events)
-		any = any || subs[i].Ready != 0
+		s := &subs[i]
+		s.Ready = s.Conn.look(s.Events, arm)
+		any = any || s.Ready != 0
 	}
 	return any
 }
@@ -64,67 +78,62 @@ func (c *Conn) Wait(events int32, until Until) (ready int32, errno int32) {
 	return subs[0].Ready, 0
 }
 
-func (c *Conn) ready(events int32) (ready int32) {
+// wait waits without the help of other goroutines, if that is possible.
+func (s *Subscription) wait(how patience) bool {
+	c := s.Conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !how.waits || c.state != stateReady || !c.direct() {
+		return false
+	}
+	switch {
+	case s.Events == abi.WaitRead && c.in.empty() && !c.in.reading:
+		c.in.reading = true
+		c.fill(how)
+	case s.Events == abi.WaitWrite && c.tls == nil && !c.out.busy && !c.roomy():
+		c.out.busy = true
+		c.untilRoom(how)
+	default:
+		return false
+	}
+	s.Ready = c.ready(s.Events)
+	return true
+}
+
+// look returns the events that are there. If some are not, and arm is true, goroutines wait
+// for them.
+func (c *Conn) look(events int32, arm bool) int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if events&abi.WaitRead != 0 && c.state == stateReady && c.in.empty() && !c.in.reading && c.direct() {
+		c.in.reading = true
+		c.fill(patience{})
+	}
+	ready := c.ready(events)
+	if arm && c.state == stateReady {
+		if events&^ready&abi.WaitRead != 0 {
+			c.pump()
+		}
+		if events&^ready&abi.WaitWrite != 0 {
+			c.awaitRoom()
+		}
+	}
+	return ready
+}
+
+// ready returns the events that are known to be there. The caller holds the lock.
+func (c *Conn) ready(events int32) (ready int32) {
 	switch c.state {
 	case stateMaking:
 		return 0
 	case stateReady:
-		if events&abi.WaitRead != 0 && c.readable() {
+		if events&abi.WaitRead != 0 && !c.in.empty() {
 			ready |= abi.WaitRead
 		}
-		if events&abi.WaitWrite != 0 && c.writable() {
+		if events&abi.WaitWrite != 0 && c.roomy() {
 			ready |= abi.WaitWrite
 		}
 		return ready
 	}
 	return events
-}
-
-// waiter is a call that waits.
-type waiter struct {
-	woken chan struct{}
-	timer *time.Timer
-}
-
-var waiters = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return &waiter{make(chan struct{}, 1), t}
-}}
-
-// wait returns false if the time has come.
-func (w *waiter) wait(done <-chan struct{}) bool {
-	select {
-	case <-w.woken:
-		return true
-	case <-w.timer.C:
-	case <-done:
-	}
-	return false
-}
-
-func (c *Conn) watch(w *waiter) {
-	c.mu.Lock()
-	c.waiters = append(c.waiters, w)
-	c.mu.Unlock()
-}
-
-func (c *Conn) unwatch(w *waiter) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if i := slices.Index(c.waiters, w); i >= 0 {
-		c.waiters = slices.Delete(c.waiters, i, i+1)
-	}
-}
-
-// wake lets whoever waits look again. The caller holds the lock.
-func (c *Conn) wake() {
-	for _, w := range c.waiters {
-		select {
-		case w.woken <- struct{}{}:
-		default:
-		}
-	}
 }

@@ -2,6 +2,8 @@ package network
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,7 @@ type Table struct {
 	closed  bool
 	next    int32
 	conns   map[int32]*Conn
+	left    map[*Conn]struct{} // closed, with something to send
 	failure string
 }
 
@@ -129,12 +132,11 @@ func (t *Table) Conn(fd int32) *Conn {
 
 // Reset cuts all connections. There can be new ones, whose numbers are others.
 func (t *Table) Reset() {
-	t.mu.Lock()
-	conns := t.conns
-	t.conns = map[int32]*Conn{}
-	t.mu.Unlock()
-	for _, c := range conns {
+	for _, c := range t.all() {
+		t.remove(c)
+		c.mu.Lock()
 		c.cut()
+		c.mu.Unlock()
 	}
 }
 
@@ -159,16 +161,40 @@ func (t *Table) remove(c *Conn) {
 	}
 }
 
+// keep takes a connection that is closed and has something to send. It returns false if
+// there is no time for that.
+func (t *Table) keep(c *Conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.left[c] = struct{}{}
+	}
+	return !t.closed
+}
+
+// forget is the end of keep.
+func (t *Table) forget(c *Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.left, c)
+}
+
+// all returns the connections, with those that only have something to send.
+func (t *Table) all() []*Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.AppendSeq(slices.Collect(maps.Values(t.conns)), maps.Keys(t.left))
+}
+
 // buffered returns how many bytes are held for all connections.
 func (n *Network) buffered() (sum int64) {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	for t := range n.tables {
-		t.mu.Lock()
-		for _, c := range t.conns {
+	tables := slices.Collect(maps.Keys(n.tables))
+	n.mu.Unlock()
+	for _, t := range tables {
+		for _, c := range t.all() {
 			sum += c.buffered()
 		}
-		t.mu.Unlock()
 	}
 	return sum
 }
