@@ -216,23 +216,34 @@ func TestExportsOfTheSpecification(t *testing.T) {
 			inSpec[m[1]] = strings.ReplaceAll(m[2], "→", "->")
 		}
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "abi.go", nil, parser.ParseComments)
-	require.NoError(t, err)
 	inGo := map[string]string{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		v, ok := n.(*ast.ValueSpec)
-		if !ok {
+	for _, name := range []string{"abi.go", "network.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			v, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if name := v.Names[0].Name; strings.HasPrefix(name, "Export") || strings.HasPrefix(name, "Import") {
+				value, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+				require.NoError(t, err)
+				signature, _, _ := strings.Cut(v.Comment.Text(), ":") // and what it returns, in words
+				inGo[value] = strings.TrimSpace(signature)
+			}
 			return true
-		}
-		if name := v.Names[0].Name; strings.HasPrefix(name, "Export") || strings.HasPrefix(name, "Import") {
-			value, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
-			require.NoError(t, err)
-			inGo[value] = strings.TrimSpace(v.Comment.Text())
-		}
-		return true
-	})
-	require.Len(t, inGo, 23)
+		})
+	}
+	require.Len(t, inGo, 30)
 	require.Equal(t, inSpec, inGo)
+}
+
+// TestNetworkOfTheSpecification compares numbers in the text with the constants.
+func TestNetworkOfTheSpecification(t *testing.T) {
+	text := section(t, 10)
+	require.Equal(t, 65_536, abi.FirstConn)
+	require.Contains(t, text, "returns its number, which is 65,536 or more")
+	require.Contains(t, text, fmt.Sprintf("%d there is something to read, or the end; %d something can be", abi.WaitRead, abi.WaitWrite))
 }
 
 func TestLimitsOfTheSpecification(t *testing.T) {

@@ -184,10 +184,10 @@ const (
 func (c HostConfig) budgets(root string) *budgets {
 	m := limitsOfMachine(root)
 	b := &budgets{
-		memory:   newBudget(LimitHostMemory, "bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
-		space:    newBudget(LimitAddressSpace, "bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
-		mappings: newBudget(LimitMappings, "memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
-		handles:  newBudget(LimitHandles, "file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
+		memory:    newBudget(LimitHostMemory, "bytes of memory", "Memory", c.Memory, m.memory, budgetMemory),
+		space:     newBudget(LimitAddressSpace, "bytes of address space", "AddressSpace", c.AddressSpace, m.space, 1),
+		mappings:  newBudget(LimitMappings, "memory mappings", "Mappings", int64(c.Mappings), m.mappings, budgetMappings),
+		handles:   newBudget(LimitHandles, "file handles", "Handles", int64(c.Handles), m.handles, budgetHandles),
 		mostConns: newBudget("", "", "", int64(c.MaxConns), m.handles, budgetConns).limit,
 	}
 	most := b.mostConns

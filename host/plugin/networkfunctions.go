@@ -123,14 +123,19 @@ func hostConnTLS(c *connections, mod api.Module, stack []uint64) int32 {
 	return -conn.StartTLS(string(name))
 }
 
-// hostConnError is conn_error (conn, ptr, len i32) -> i32.
+// hostConnError is conn_error (conn, ptr, len i32) -> i32. Where dial failed there is no connection,
+// but a number less than 0.
 func hostConnError(c *connections, mod api.Module, stack []uint64) int32 {
 	to := region(mod, uint32(stack[1]), uint32(stack[2]))
-	conn := c.conn(stack[0])
-	if conn == nil {
+	failure := ""
+	if int32(uint32(stack[0])) < 0 {
+		failure = c.Table.Failure()
+	} else if conn := c.conn(stack[0]); conn != nil {
+		failure = conn.Failure()
+	} else {
 		return -abi.ErrnoBadDescriptor
 	}
-	return int32(copy(to, printable.Cut([]byte(conn.Failure()), len(to))))
+	return int32(copy(to, printable.Cut([]byte(failure), len(to))))
 }
 
 // hostConnClose is conn_close (conn i32) -> i32.

@@ -74,7 +74,7 @@ type Stats struct {
 	MemoryLimit     int64
 	DroppedLogLines uint64
 	// Limits counts how often each limit was exceeded. What was never exceeded is not in it.
-	Limits map[Limit]uint64
+	Limits  map[Limit]uint64
 	Network NetworkStats
 	Counts  Counts // as the guest tells, over all shards
 	Shards  []ShardStats
