@@ -206,7 +206,7 @@ func attacksInOpening() (all []attack) {
 		{signatures, "optional_signature", plugin.ErrExport, []string{"session_touch"}},
 		{signatures, "memory_function", plugin.ErrExport, []string{`"memory" is a function`}},
 		{imports, "import_module", plugin.ErrImport, []string{`"env"."abort"`}},
-		{imports, "import_function", plugin.ErrImport, []string{`"waddle_v1"."dial"`}},
+		{imports, "import_function", plugin.ErrImport, []string{`"waddle_v1"."listen"`}},
 		{imports, "import_signature", plugin.ErrImport, []string{`"waddle_v1"."log"`}},
 		{imports, "import_wasi", plugin.ErrImport, []string{`"sock_open"`}},
 		{imports, "import_memory", plugin.ErrFeature, []string{`a memory, "env"."memory"`}},

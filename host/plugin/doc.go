@@ -16,8 +16,8 @@
 // # What a guest can do to its host
 //
 // A guest sees its own memory, which is bounded, and its imports: a log and a
-// message for its errors, and WASI preview 1 without files, sockets, arguments or
-// environment. A fault (a trap, an exit, a pointer outside of its memory, a call
+// message for its errors, and WASI preview 1 without arguments or environment; files only
+// with [Config.Mounts], connections only with [Config.Network]. A fault (a trap, an exit, a pointer outside of its memory, a call
 // beyond its bounds) ends only that instance. The caller gets an [Error] at once.
 // The shard gets a new instance after a pause that doubles from 10 ms to 30 s while
 // it goes on failing. Other shards and other plugins notice nothing.
@@ -43,5 +43,6 @@
 //
 // The plugin checks the context of an operation before it calls the guest, and not
 // again: a client that hangs up does not harm an engine that serves others. Only the
-// plugin's own limits end a call that has begun.
+// plugin's own limits end a call that has begun. The deadline of a context, and not its end,
+// also bounds how long the call may wait for a network.
 package plugin

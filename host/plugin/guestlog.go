@@ -72,6 +72,13 @@ func (g *guestLog) line(level slog.Level, shard int, source string, text []byte)
 	g.logger.Log(ctx, level, printable.Clean(string(text)), args...)
 }
 
+// dials notes an address that the guest makes a connection to.
+func (g *guestLog) dials(shard int, address []byte) {
+	if ctx := context.Background(); g.logger.Enabled(ctx, slog.LevelDebug) {
+		g.logger.Log(ctx, slog.LevelDebug, "the guest makes a connection", "plugin", g.name(), "shard", shard, "address", printable.Clean(string(address)))
+	}
+}
+
 // take reports whether a line of that many bytes may be written, and how many lines were
 // dropped since the last one.
 func (g *guestLog) take(bytes int) (ok bool, lost uint64) {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -103,6 +104,48 @@ func withMount(change func(m *plugin.Mount)) func(t *testing.T, c *plugin.Config
 	}
 }
 
+// limitedDials makes one connection more than it may. The guest learns of it, and answers what
+// it likes.
+func limitedDials(name string, change func(c *plugin.Config), host plugin.HostConfig) limited {
+	return limitedNetwork(name, plugin.LimitConnections, change, host, func(g netCalls, address string) error {
+		for range 100 { // those that were begun may be again after a while
+			switch n := g.dial(address); {
+			case n == negated(abi.ErrnoTooMany):
+				return nil
+			case n < 0:
+				return fmt.Errorf("dial returned %d", n)
+			}
+		}
+		return errors.New("a hundred connections were begun")
+	})
+}
+
+func limitedWait() limited {
+	change := func(c *plugin.Config) { c.Network.Wait = 20 * time.Millisecond }
+	return limitedNetwork("", plugin.LimitNetworkWait, change, plugin.HostConfig{}, func(g netCalls, address string) error {
+		if n := g.call("conn_read", g.connect(address), netData, 1, waitLong); n != negated(abi.ErrnoTimedOut) {
+			return fmt.Errorf("conn_read returned %d", n)
+		}
+		return nil
+	})
+}
+
+// limitedNetwork is a guest that passes a limit of its network, and lives on.
+func limitedNetwork(name string, limit plugin.Limit, change func(c *plugin.Config), host plugin.HostConfig, pass func(g netCalls, address string) error) limited {
+	var address string
+	var t *testing.T
+	return limited{name: name, limit: limit, guest: "netcalls", host: host, code: true, status: http.StatusOK,
+		config: func(this *testing.T, c *plugin.Config) {
+			t = this
+			address, _, _ = silent(t)
+			c.Network = plugin.Network{Allow: []string{address}, Private: loopback}
+			c.MemoryLimit = 128 << 20
+			change(c)
+		},
+		pass: func(p *plugin.Plugin) error { return pass(netCalls{t, p}, address) },
+	}
+}
+
 const waits = 6 * time.Second
 
 // limitedGuests has a row for each limit that an operation can exceed.
@@ -153,6 +196,10 @@ func limitedGuests() []limited {
 			config: withMount(func(m *plugin.Mount) { m.MaxBytes = 1 << 20 })},
 		{limit: plugin.LimitOpenFiles, pass: gets(passOpenFiles), is: []error{store.ErrNoSpace}, code: true,
 			config: withMount(func(m *plugin.Mount) { m.MaxOpen = 5 })},
+		limitedDials("", func(c *plugin.Config) { c.Network.MaxConns = 2 }, plugin.HostConfig{}),
+		limitedDials("in a second", func(c *plugin.Config) { c.Network.MaxDials = 2 }, plugin.HostConfig{}),
+		limitedDials("of the host", func(*plugin.Config) {}, plugin.HostConfig{MaxConns: 2}),
+		limitedWait(),
 
 		{limit: plugin.LimitHostMemory, pass: gets(0), is: unavailable(plugin.ErrBudget), host: plugin.HostConfig{Memory: 25 << 16}, lasts: true,
 			allowed: 25 << 16, used: 26 << 16},

@@ -47,7 +47,7 @@ func TestRefusals(t *testing.T) {
 		{"memory_large", quiet(), plugin.ErrLimits, []string{"33554432", "1073741824", "2147483648"}},
 		{"memory_huge", quiet(), plugin.ErrLimits, []string{"65536 pages", "2147483648"}},
 		{"import_module", quiet(), plugin.ErrImport, []string{`"env"."abort"`, "waddle_v1", "wasi_snapshot_preview1"}},
-		{"import_function", quiet(), plugin.ErrImport, []string{`"waddle_v1"."dial"`, "fail, log"}},
+		{"import_function", quiet(), plugin.ErrImport, []string{`"waddle_v1"."listen"`, "conn_close, conn_error", "fail, log"}},
 		{"import_signature", quiet(), plugin.ErrImport, []string{`"waddle_v1"."log"`, "(i32, i32) -> ()", "(i32, i32, i32) -> ()"}},
 		{"import_wasi", quiet(), plugin.ErrImport, []string{`"sock_open"`, "sock_accept"}},
 		{"import_memory", quiet(), plugin.ErrFeature, []string{"memory", `"env"."memory"`}},

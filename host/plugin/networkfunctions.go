@@ -50,9 +50,14 @@ func hostDial(c *connections, mod api.Module, stack []uint64) int32 {
 		return -abi.ErrnoInvalid
 	}
 	fd, errno := c.Dial(string(text))
-	if errno != 0 {
+	switch {
+	case errno == abi.ErrnoTooMany:
+		c.inst.machine.limits.count(LimitConnections)
+		fallthrough
+	case errno != 0:
 		return -errno
 	}
+	c.inst.machine.log.dials(c.inst.shard, text)
 	return fd
 }
 

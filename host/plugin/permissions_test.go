@@ -208,11 +208,15 @@ func TestPermissions(t *testing.T) {
 		grants = append(grants, p.Grant)
 		require.False(t, p.GrantedBy(plugin.Config{}), "%s is not granted by saying nothing", p.Name)
 	}
-	require.Equal(t, map[string]int{abi.ModuleName: 2, abi.ModuleWASI: 46}, count)
-	require.Equal(t, []string{"Mounts"}, grants)
+	require.Equal(t, map[string]int{abi.ModuleName: 9, abi.ModuleWASI: 46}, count)
+	require.Equal(t, []string{"Mounts", "Network"}, grants)
 	for _, p := range plugin.Permissions() {
 		if p.Grant == "Mounts" {
 			require.True(t, p.GrantedBy(plugin.Config{Mounts: []plugin.Mount{{Dir: "d"}}}))
+		}
+		if p.Grant == "Network" {
+			require.True(t, p.GrantedBy(plugin.Config{Network: plugin.Network{Allow: []string{"tcp://a:1"}}}))
+			require.False(t, p.GrantedBy(plugin.Config{Network: plugin.Network{MaxConns: 1}}))
 		}
 	}
 }
@@ -242,7 +246,8 @@ func TestUses(t *testing.T) {
 		{wasi("path_open", "fd_prestat_get"), "files: path_open fd_prestat_get"},
 		{wasi("args_get", "clock_time_get", "environ_sizes_get", "sock_recv", "proc_exit", "sched_yield", "poll_oneoff"),
 			"clocks: clock_time_get; wait: sched_yield poll_oneoff; exit: proc_exit; environment: args_get environ_sizes_get; sockets: sock_recv"},
-		{[]string{"waddle_v1.fail", "waddle_v1.log", "waddle_v1.dial", "env.log"}, "log: log; fail: fail; unknown: dial log"},
+		{[]string{"waddle_v1.fail", "waddle_v1.log", "waddle_v1.listen", "env.log"}, "log: log; fail: fail; unknown: listen log"},
+		{append(wasi("sock_shutdown", "poll_oneoff"), "waddle_v1.dial", "waddle_v1.conn_read"), "network: sock_shutdown dial conn_read; wait: poll_oneoff"},
 		{append(wasi("fd_write"), "env.path_open"), "output: fd_write; unknown: path_open"},
 	} {
 		var got []string

@@ -123,14 +123,16 @@ func TestSpecImports(t *testing.T) {
 	}
 	m := specGuest(t)
 	m.imports = functions
-	open(t, m.bytes(), specConfigOf(nil))
+	granting := specConfigOf(nil)
+	granting.Network.Allow = []string{"tcp://example.com:443"}
+	open(t, m.bytes(), granting)
 	for _, f := range functions {
 		m := specGuest(t)
 		f.params = append(slices.Clone(f.params), typeI64)
 		m.imports = []specFunction{f}
 		refused(t, m.bytes(), plugin.ErrImport, f.name)
 	}
-	for _, f := range []specFunction{{module: abi.ModuleName, name: "dial"}, {module: abi.ModuleWASI, name: "sock_open"},
+	for _, f := range []specFunction{{module: abi.ModuleName, name: "listen"}, {module: abi.ModuleWASI, name: "sock_open"},
 		{module: "env", name: "log"}, {module: "waddle_v2", name: "log"}} {
 		m := specGuest(t)
 		m.imports = []specFunction{f}

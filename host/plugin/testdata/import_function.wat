@@ -1,6 +1,6 @@
 ;; Imports a function that waddle_v1 does not have.
 (module
-  (import "waddle_v1" "dial" (func (param i32 i32) (result i32)))
+  (import "waddle_v1" "listen" (func (param i32 i32) (result i32)))
   (memory (export "memory") 1)
   (func (export "session_abi_v1"))
   (func (export "session_alloc") (param i32) (result i32) (i32.const 1024))

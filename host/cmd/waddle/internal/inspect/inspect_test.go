@@ -181,7 +181,7 @@ func TestOfRefused(t *testing.T) {
 		{"export_missing", []string{"session_save", "(i64) -> i64"}},
 		{"export_signature", []string{"session_get", "(i32, i32, i32) -> i64"}},
 		{"memory_missing", []string{`"memory"`}},
-		{"import_function", []string{`"waddle_v1"."dial"`}},
+		{"import_function", []string{`"waddle_v1"."listen"`}},
 		{"start", []string{"start section"}},
 		{"table_huge", []string{"120000000"}},
 		{"nested", []string{"nested blocks"}},
