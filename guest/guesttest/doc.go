@@ -21,7 +21,14 @@
 // under the lock of the shard. For an engine that is not a [guest.Toucher], it
 // reads and writes records. Keys and values lie in an exchange buffer that the
 // next call overwrites, so an engine that keeps them without copying is found
-// out. There is no deadline.
+// out. There is no deadline. What a [guest.Batcher] answers to many operations at once is
+// compared with what it answers to each alone.
+//
+// An engine whose records lie on a server connects natively as well (see
+// guest/network), to a server that the test starts. Each store of the suite must
+// find no records of another: take [RunFiles], and make of the directory that it gives
+// a prefix or a database. Shards are then several instances of one store, which are
+// called one at a time.
 //
 // All engines of a test program are called one at a time. Shards must still
 // share nothing, and in a module they cannot: state belongs in the engine and

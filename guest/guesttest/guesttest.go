@@ -69,6 +69,7 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 	if options.MaxValue == 0 {
 		options.MaxValue = info.MaxValue
 	}
+	options.More = append(options.More[:len(options.More):len(options.More)], batches(engine, info, options.Settings))
 	log := &testLog{write: func(line string) { t.Log(line) }}
 	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
 		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: options.Settings, Setup: setup, Log: log.lines})

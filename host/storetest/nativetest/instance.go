@@ -130,6 +130,20 @@ func (i *instance) Stats() ([]byte, error) {
 	return list, answer(err)
 }
 
+// Batch makes several operations in one call.
+func (i *instance) Batch(list []byte, _ int) (results []byte, err error) {
+	defer i.say()
+	results, err = i.harness.Batch(list)
+	return results, answer(err)
+}
+
+// Idle gives the engine time for what it does in the background.
+func (i *instance) Idle(now store.Millis) (next int64, err error) {
+	defer i.told(now)
+	next, err = i.harness.Idle(int64(now))
+	return next, answer(err)
+}
+
 // Memory implements protocol.Instance.
 func (i *instance) Memory() int64 { return 0 }
 

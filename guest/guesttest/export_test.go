@@ -1,0 +1,4 @@
+package guesttest
+
+// Batches is the check of batches.
+var Batches = batches
