@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"math"
+
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -174,6 +176,39 @@ func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error
 	}
 	inst.stack[0], inst.stack[1], inst.stack[2], inst.stack[3] = exportRestore, uint64(inst.buffer), uint64(len(list)), uint64(now)
 	return inst.finish(allowed)
+}
+
+// Batch implements protocol.Batcher. It may use as much fuel as its operations one by one.
+func (inst *instance) Batch(list []byte, operations int) ([]byte, error) {
+	if !inst.machine.exports.has(exportBatch) {
+		return nil, protocol.Absent
+	}
+	if err := inst.put(list, nil, inst.machine.callAllowed()); err != nil {
+		return nil, err
+	}
+	inst.stack[0], inst.stack[1], inst.stack[2] = exportBatch, uint64(inst.buffer), uint64(len(list))
+	inst.operations = operations
+	err := inst.run(inst.machine.callAllowed().times(operations))
+	inst.operations = 0
+	if err != nil {
+		return nil, err
+	}
+	return inst.result(maxChunk)
+}
+
+// times are the bounds of a call for several operations.
+func (b bounds) times(operations int) bounds {
+	if b.fuel > math.MaxInt64/int64(operations) {
+		b.fuel = math.MaxInt64
+	} else {
+		b.fuel *= int64(operations)
+	}
+	if b.time > math.MaxInt64/protocol.BatchTimes {
+		b.time = math.MaxInt64
+	} else {
+		b.time *= protocol.BatchTimes
+	}
+	return b
 }
 
 // Stats implements protocol.Instance.

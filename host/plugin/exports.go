@@ -28,6 +28,7 @@ const (
 	exportRestore
 	exportStats
 	exportCopied
+	exportBatch
 	exportIdle
 )
 
@@ -57,6 +58,7 @@ var contract = [...]struct {
 	exportStats:      {abi.ExportStats, false, signature(i64)},
 	exportCopied:     {abi.ExportCopied, false, signature(i64)},
 	exportIdle:       {abi.ExportIdle, false, signature(i64, preflight.I64)},
+	exportBatch:      {abi.ExportBatch, false, signature(i64, preflight.I32, preflight.I32)},
 }
 
 // maxParams is how many parameters an export of the contract takes at most.

@@ -77,6 +77,7 @@ type instance struct {
 	meter              *meter // nil for a trusted guest
 	turn               *fair.Call
 	caller             context.Context // of the operation, nil for none
+	operations         int             // of a call for several, else 0
 	slept              time.Duration
 	conns              *connections // nil if it is granted no network
 	stdout, stderr     stream
@@ -86,6 +87,7 @@ type instance struct {
 var (
 	_ protocol.Instance = (*instance)(nil)
 	_ protocol.Waiter   = (*instance)(nil)
+	_ protocol.Batcher  = (*instance)(nil)
 )
 
 // guestMemory is what the linear memory of a guest lies in.

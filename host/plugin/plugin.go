@@ -187,7 +187,7 @@ func (p *Plugin) protocol() protocol.Config {
 		c.Writable = p.mounts.present
 	}
 	if !p.config.Trusted {
-		c.Sequence = p.config.sequence
+		c.Sequence, c.BatchTime = p.config.sequence, p.config.Deadline/protocol.BatchTimes
 	}
 	if m := p.machine.meters; m != nil && m.allowance != nil {
 		c.Allow = m.allow

@@ -27,6 +27,7 @@ var (
 	_ protocol.Instance = (*seat)(nil)
 	_ protocol.Sleeper  = (*seat)(nil)
 	_ protocol.Waiter   = (*seat)(nil)
+	_ protocol.Batcher  = (*seat)(nil)
 )
 
 // largeGuest is from how many bytes of its own an idle guest stays awake, unless its room is

@@ -49,7 +49,7 @@ func (inst *instance) WaitWithin(ctx context.Context) { inst.caller = ctx }
 
 func (inst *instance) ended() {
 	if inst.meter == nil {
-		inst.turn.End(trustedFuel)
+		inst.turn.End(trustedFuel * int64(max(1, inst.operations)))
 		return
 	}
 	inst.turn.End(inst.meter.untold())

@@ -78,6 +78,10 @@ type Config struct {
 	Keep func(bytes int) error
 	Drop func(bytes int)
 
+	// BatchTime is how long a call for several operations may take before the next are for
+	// fewer. 0 means that it does not matter.
+	BatchTime time.Duration
+
 	// SaveEach makes every write durable before it returns.
 	SaveEach bool
 

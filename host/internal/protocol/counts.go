@@ -75,9 +75,9 @@ func (c *counted) replaced() {
 	c.now = Counts{Told: c.past.Told, Limit: c.past.Limit}
 }
 
-// count asks the guest for its counts. The shard's lock is held. As in any
+// askCounts asks the guest for its counts. The shard's lock is held. As in any
 // operation, a failure ends the instance.
-func (s *shard) count() {
+func (s *shard) askCounts() {
 	inst := s.inst
 	if inst == nil || inst.lacks.stats {
 		return
@@ -200,7 +200,7 @@ func (st *Store) total(shards []Counts) (sum Counts) {
 // countWritten asks the guest for its counts if it was written to. The shard's lock is held.
 func (s *shard) countWritten() {
 	if s.progress.written.Load() != s.counted.at {
-		s.count()
+		s.askCounts()
 	}
 }
 

@@ -148,6 +148,10 @@ func (i *fakeInstance) Get(key []byte, now store.Millis) ([]byte, error) {
 	if err := i.f.call("get", i.shard); err != nil {
 		return nil, err
 	}
+	return i.get(key, now)
+}
+
+func (i *fakeInstance) get(key []byte, now store.Millis) ([]byte, error) {
 	i.f.mu.Lock()
 	defer i.f.mu.Unlock()
 	r, ok := i.find(key, now)
@@ -162,6 +166,10 @@ func (i *fakeInstance) Set(w store.Write) error {
 	if err := i.f.call("set", i.shard); err != nil {
 		return err
 	}
+	return i.set(w)
+}
+
+func (i *fakeInstance) set(w store.Write) error {
 	i.f.mu.Lock()
 	defer i.f.mu.Unlock()
 	r, ok := i.find(w.Key, w.Now)
@@ -184,6 +192,10 @@ func (i *fakeInstance) Delete(key []byte, now store.Millis) error {
 	if err := i.f.call("delete", i.shard); err != nil {
 		return err
 	}
+	return i.remove(key)
+}
+
+func (i *fakeInstance) remove(key []byte) error {
 	i.f.mu.Lock()
 	defer i.f.mu.Unlock()
 	delete(i.records, string(key))

@@ -89,6 +89,19 @@ func (q *queue) slot(ctx context.Context) error {
 	})
 }
 
+// slotAtOnce takes a place if there is one, or if places are not counted.
+func (q *queue) slotAtOnce() bool {
+	if q.slots == nil {
+		return true
+	}
+	select {
+	case q.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 // refused turns an error of waiting into the caller's.
 func (st *Store) refused(op opKind, err error) error {
 	q := &st.queue
@@ -108,23 +121,19 @@ func (st *Store) refused(op opKind, err error) error {
 	return st.config.Fail(f)
 }
 
-// enter is lock for an operation on a record, which the queue bounds. exit ends it.
+// enter is lock for an operation on a record, which the queue bounds. exit ends it. If there is no
+// instance at once, and the operation should wait with others, enter returns errTogether.
 func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	st := s.store
-	if st.queue.slots != nil {
-		if err := st.queue.slot(ctx); err != nil {
-			return nil, st.refused(op, err)
+	if st.gathers(op) {
+		if !s.enterAtOnce() {
+			return nil, errTogether
 		}
-	}
-	// Trying again is for those that may wait: a flood that is refused must cost little.
-	if !s.mu.TryLock() && (st.queue.isFull() || !s.spins()) {
-		if err := st.queue.wait(ctx, s.await); err != nil {
-			st.leaves()
-			return nil, st.refused(op, err)
-		}
+	} else if err := s.enterAlone(ctx, op); err != nil {
+		return nil, err
 	}
 	inst, err := s.ready(ctx)
 	if err != nil {
@@ -133,17 +142,52 @@ func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 	return inst, err
 }
 
+// enterAtOnce takes the shard's lock if nobody has it and nobody waits for it.
+func (s *shard) enterAtOnce() bool {
+	st := s.store
+	if s.party.n.Load() > 0 || !st.queue.slotAtOnce() {
+		return false
+	}
+	if s.mu.TryLock() {
+		return true
+	}
+	st.leaves()
+	return false
+}
+
+// enterAlone takes the shard's lock for an operation that waits by itself.
+func (s *shard) enterAlone(ctx context.Context, op opKind) error {
+	st := s.store
+	if st.queue.slots != nil {
+		if err := st.queue.slot(ctx); err != nil {
+			return st.refused(op, err)
+		}
+	}
+	// Trying again is for those that may wait: a flood that is refused must cost little.
+	if !s.mu.TryLock() && (st.queue.isFull() || !s.spins()) {
+		if err := st.queue.wait(ctx, s.await); err != nil {
+			st.leaves()
+			return st.refused(op, err)
+		}
+	}
+	return nil
+}
+
 func (s *shard) exit() {
 	s.unlock()
 	s.store.leaves()
 }
 
-// enterAny is free for an operation on a record.
+// enterAny is free for an operation on a record, as enter is lock.
 func (st *Store) enterAny(ctx context.Context, op opKind) (s *shard, inst *runner, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	if st.queue.slots != nil {
+	together := st.gathers(op)
+	switch {
+	case together && (st.anybody.n.Load() > 0 || !st.queue.slotAtOnce()):
+		return nil, nil, errTogether
+	case !together && st.queue.slots != nil:
 		if err := st.queue.slot(ctx); err != nil {
 			return nil, nil, st.refused(op, err)
 		}
@@ -155,6 +199,10 @@ func (st *Store) enterAny(ctx context.Context, op opKind) (s *shard, inst *runne
 			}
 			return s, inst, err
 		}
+	}
+	if together {
+		st.leaves()
+		return nil, nil, errTogether
 	}
 	return st.queueAny(ctx, op)
 }
@@ -168,7 +216,7 @@ func (st *Store) queueAny(ctx context.Context, op opKind) (s *shard, inst *runne
 		st.leaves()
 		return nil, nil, st.refused(op, err)
 	}
-	return s, inst, nil
+	return s, inst.waits(ctx), nil // as long as the operation lasts, and not the wait
 }
 
 func (st *Store) leaves() {

@@ -14,11 +14,13 @@ type runner struct {
 	Instance
 	sleeper   Sleeper // the same, or nil if it cannot be put aside
 	waiter    Waiter  // the same, or nil if its calls do not wait
+	batcher   Batcher // the same, or nil if it takes one operation in a call
 	opened    time.Time
 	cas       bool
 	remote    bool
 	lacks     lacks
 	flushSize flushSize
+	batch     batchSize
 }
 
 // lacks are exports that answered UNSUPPORTED. They always will.
@@ -31,9 +33,10 @@ func (st *Store) bringUp(shard int) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{Instance: inst, opened: st.config.Now()}
+	r := &runner{Instance: inst, opened: st.config.Now(), batch: st.config.newBatchSize()}
 	r.sleeper, _ = inst.(Sleeper)
 	r.waiter, _ = inst.(Waiter)
+	r.batcher, _ = inst.(Batcher)
 	if err := st.introduce(r, shard); err != nil {
 		var f *Fault
 		if errors.As(err, &f) {
@@ -71,6 +74,9 @@ func (st *Store) introduce(r *runner, shard int) error {
 		}
 	}
 	r.cas, r.remote = d.CAS, d.Remote
+	if r.batcher != nil && !st.lacksBatch.Load() {
+		st.batches.Store(true)
+	}
 	return r.Open(st.config.Pairs(shard))
 }
 

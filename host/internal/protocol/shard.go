@@ -45,7 +45,9 @@ type shard struct {
 	openFuel   uint64 // what starting the instance used
 	seenCalls  uint64 // by the last step that puts idle shards to sleep
 	ops        [numOps]OpStats
-	scratch    []byte // of touch
+	scratch    []byte     // of touch
+	party      party      // operations that wait for the shard
+	copying    sync.Mutex // held while the keys and values of operations are copied that wait together
 	progress   progress
 	round      round
 	sweeping   sweepSize // of the next step; only the sweeper uses it
@@ -231,11 +233,22 @@ func (s *shard) install(inst *runner) {
 // done counts an operation, turns its outcome into the caller's error, and ends the
 // instance if it failed.
 func (s *shard) done(op opKind, inst *runner, err error) error {
+	return s.count(op, inst, s.usedFuel(inst), err)
+}
+
+// usedFuel returns how much fuel was used since it was last asked.
+func (s *shard) usedFuel(inst *runner) uint64 {
+	fuel := inst.Fuel()
+	used := fuel - s.seenFuel
+	s.seenFuel = fuel
+	return used
+}
+
+// count is done for an operation that used so much fuel.
+func (s *shard) count(op opKind, inst *runner, fuel uint64, err error) error {
 	o := &s.ops[op]
 	o.Calls++
-	fuel := inst.Fuel()
-	o.Fuel += fuel - s.seenFuel
-	s.seenFuel = fuel
+	o.Fuel += fuel
 	if err == nil {
 		return nil
 	}
@@ -266,6 +279,11 @@ func (s *shard) newError(op string, err error) error {
 // failed records a failure, ends the instance if there is one, and plans the next
 // attempt.
 func (s *shard) failed(inst *runner, op string, err error) error {
+	return s.store.config.Fail(s.fails(inst, op, err))
+}
+
+// fails is failed without the caller's error.
+func (s *shard) fails(inst *runner, op string, err error) *Failure {
 	now := s.store.config.Now()
 	f := s.store.Failure(op, s.index, err)
 	if inst != nil {
@@ -282,23 +300,25 @@ func (s *shard) failed(inst *runner, op string, err error) error {
 		backoff = min(firstBackoff<<s.failures, maxBackoff)
 	}
 	s.failures++
-	return s.pause(f, s.failures, backoff)
+	s.pause(f, s.failures, backoff)
+	return f
 }
 
 // refused records an error that the guest answered to opening, which took that
 // long, and plans the next attempt.
 func (s *shard) refused(err error, took time.Duration) error {
 	s.refusals++
-	return s.pause(s.store.Failure("open", s.index, err), s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
+	f := s.store.Failure("open", s.index, err)
+	s.pause(f, s.refusals, min(max(firstBackoff, refusedShare*took), maxBackoff))
+	return s.store.config.Fail(f)
 }
 
 // pause makes calls fail until it is time for another instance.
-func (s *shard) pause(f *Failure, failures int, backoff time.Duration) error {
+func (s *shard) pause(f *Failure, failures int, backoff time.Duration) {
 	s.retryAt = s.store.config.Now().Add(backoff)
 	s.lastErr = f.Op + ": " + f.Text()
 	f.RetryAfter = backoff
 	// The log says that the guest runs again only if it said that it failed.
 	told := s.store.logFailure(f, failures, backoff)
 	s.told = told || f.Op == "open" && s.told
-	return s.store.config.Fail(f)
 }

@@ -95,7 +95,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		time.Sleep(wait)
 	}
 	defer s.unlock()
-	s.count()
+	s.askCounts()
 	*out = ShardStats{
 		Seen:      true,
 		Restarts:  s.restarts,

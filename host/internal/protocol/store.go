@@ -21,6 +21,12 @@ type Store struct {
 	shards    []*shard
 	waiting   waiting // calls that wait for any instance
 	queue     queue   // of operations on records
+	anybody   party   // operations that wait for any instance
+
+	// batches says that operations that wait do so together, and lacksBatch that an
+	// instance has turned out not to take several in a call.
+	batches, lacksBatch atomic.Bool
+
 	said      repeats.Filter
 	archive   Archive // nil for none
 	closing   atomic.Bool
@@ -137,6 +143,9 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 		inst, err = s.enter(ctx, opGet)
 	}
 	if err != nil {
+		if err == errTogether {
+			return st.getTogether(ctx, s, key, now, most)
+		}
 		return nil, err
 	}
 	defer s.exit()
@@ -155,6 +164,11 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 	return value, nil
 }
 
+func (st *Store) getTogether(ctx context.Context, s *shard, key []byte, now store.Millis, most int) ([]byte, error) {
+	value, _, _, err := st.together(ctx, s, request{op: opGet, most: most, Write: store.Write{Key: key, Now: now}})
+	return value, err
+}
+
 // Set implements [store.Store].
 func (st *Store) Set(ctx context.Context, w store.Write) error {
 	d, err := st.checkWrite(ctx, opSet, w.Key, w.Value)
@@ -162,7 +176,7 @@ func (st *Store) Set(ctx context.Context, w store.Write) error {
 		return err
 	}
 	if d.Remote {
-		return st.write(ctx, d, opSet, w.Key, w.Now, func(_ *shard, inst *runner) error { return inst.set(&w) })
+		return st.write(ctx, d, request{op: opSet, Write: w})
 	}
 	if err := st.allowed(opSet); err != nil {
 		return err
@@ -189,6 +203,10 @@ func (s *shard) setBeforeSave(ctx context.Context, w *store.Write) (mark, error)
 func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 	inst, err := s.enter(ctx, opSet)
 	if err != nil {
+		if err == errTogether {
+			_, _, m, err := s.store.together(ctx, s, request{op: opSet, Write: *w})
+			return m, err
+		}
 		return mark{}, err
 	}
 	defer s.exit()
@@ -212,7 +230,7 @@ func (st *Store) Touch(ctx context.Context, key []byte, expires, now store.Milli
 	if err != nil {
 		return err
 	}
-	return st.write(ctx, d, opTouch, key, now, func(s *shard, inst *runner) error { return inst.touch(key, expires, now, &s.scratch) })
+	return st.write(ctx, d, request{op: opTouch, Write: store.Write{Key: key, Expires: expires, Now: now}})
 }
 
 // Delete implements [store.Store].
@@ -221,28 +239,44 @@ func (st *Store) Delete(ctx context.Context, key []byte, now store.Millis) error
 	if err != nil {
 		return err
 	}
-	return st.write(ctx, d, opDelete, key, now, func(_ *shard, inst *runner) error { return inst.remove(key, now) })
+	return st.write(ctx, d, request{op: opDelete, Write: store.Write{Key: key, Now: now}})
 }
 
 // write runs an operation that changes a record, and makes it durable if the store
 // saves each write.
-func (st *Store) write(ctx context.Context, d *Description, op opKind, key []byte, now store.Millis, f func(*shard, *runner) error) error {
-	if err := st.allowed(op); err != nil {
+func (st *Store) write(ctx context.Context, d *Description, r request) error {
+	if err := st.allowed(r.op); err != nil {
 		return err
 	}
 	var s *shard
-	var m mark
-	var err error
-	if d.Remote {
-		s, m, err = st.writeAnywhere(ctx, op, f)
-	} else {
-		s = st.shardOf(key)
-		m, err = s.write(ctx, op, f)
+	if !d.Remote {
+		s = st.shardOf(r.Key)
 	}
+	s, m, err := st.writeIn(ctx, s, r)
 	if err != nil || !st.config.SaveEach {
 		return err
 	}
-	return s.saveUpTo(m, st.config.judge(now))
+	return s.saveUpTo(m, st.config.judge(r.Now))
+}
+
+// writeIn runs it in a shard, or in any instance if s is nil.
+func (st *Store) writeIn(ctx context.Context, s *shard, r request) (at *shard, m mark, err error) {
+	f := func(s *shard, inst *runner) error {
+		_, err := s.make(inst, &r)
+		return err
+	}
+	if s == nil {
+		if at, m, err = st.writeAnywhere(ctx, r.op, f); err == errTogether {
+			_, at, m, err = st.together(ctx, nil, r)
+		}
+		return at, m, err
+	}
+	if m, err = s.write(ctx, r.op, f); err == errTogether {
+		s.arrive()
+		defer s.leave()
+		_, _, m, err = st.together(ctx, s, r)
+	}
+	return s, m, err
 }
 
 func (s *shard) write(ctx context.Context, op opKind, f func(*shard, *runner) error) (mark, error) {
