@@ -54,7 +54,7 @@ func (c *chores) begin(p *Plugin) {
 	case p.snapshots != nil:
 		add(p.config.SaveInterval, func() { _ = p.store.SaveAll(c.ctx, p.judged()) })
 	default:
-		add(p.config.SaveInterval, c.each(parts, p.store.Unsaved, c.save))
+		add(p.config.SaveInterval, c.each(p.store.Shards, p.store.Unsaved, c.save))
 	}
 	if p.config.SleepAfter > 0 {
 		sleep := c.each(p.store.Shards, always, c.sleep)

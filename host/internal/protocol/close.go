@@ -73,7 +73,6 @@ type closing struct {
 	errs    []error
 	shards  []error       // each belongs to its shard until that has ended
 	whole   []atomic.Bool // the snapshot has all that the shard holds
-	saved   atomic.Bool   // by one instance
 	moves   atomic.Uint64 // signs of progress
 	outcome chan int      // shards as they end
 }
@@ -190,12 +189,9 @@ func (s *shard) close(ctx context.Context, now store.Millis, c *closing) error {
 	}
 	c.moves.Add(1)
 	inst := s.inst.waits(ctx)
-	// If records are stored elsewhere, one instance saves for all.
-	if !s.store.remote() || !c.saved.Swap(true) {
-		err = s.flushAll(inst, now, func() { c.moves.Add(1) })
-		if s.inst != nil {
-			err = s.done(opSave, inst, inst.Save(now))
-		}
+	err = s.flushAll(inst, now, func() { c.moves.Add(1) })
+	if s.inst != nil {
+		err = s.done(opSave, inst, inst.Save(now))
 	}
 	if s.inst != nil && c.last != nil {
 		c.moves.Add(1)

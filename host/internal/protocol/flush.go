@@ -108,7 +108,7 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 	case inst.lacks.flush:
 		return step{}, nil
 	case !s.round.running || s.round.mark.generation != s.generation:
-		s.round = round{running: true, mark: mark{s.progress.written.Load(), s.generation}}
+		s.round = round{running: true, mark: s.written()}
 	}
 	began := time.Now()
 	left, err := inst.flushSome(now)

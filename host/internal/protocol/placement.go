@@ -15,7 +15,7 @@ import (
 // and its operations have one order. If records are stored elsewhere, any instance serves
 // any key, so as many calls run at once as there are instances, even for one key, and the
 // backend orders them. An operation on all records then goes to one instance instead of
-// each.
+// each, but saving does not: it concerns what each instance has written.
 
 // remote reports whether any instance serves any key. It is false until the first shard
 // has opened.
@@ -24,8 +24,8 @@ func (st *Store) remote() bool {
 	return d != nil && d.Remote
 }
 
-// Parts returns the number of sweeping or saving steps in a round: one for each shard,
-// or one for all of them.
+// Parts returns the number of sweeping steps in a round: one for each shard, or one for
+// all of them.
 func (st *Store) Parts() int {
 	if st.remote() {
 		return 1

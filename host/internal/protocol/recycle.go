@@ -11,7 +11,7 @@ import (
 // skips shards that were never open or sleep. Operations on the shard wait meanwhile. A
 // guest that keeps files saves, and the new instance finds them. Any other guest must have
 // snapshot and restore, and one shard at a time needs twice its memory. A guest whose
-// records are stored elsewhere saves once.
+// records are stored elsewhere saves.
 //
 // If a shard's records cannot be carried over, the shard keeps its instance, and
 // Recycle goes on with the others and joins the errors. A cancelled context stops
@@ -19,11 +19,6 @@ import (
 func (st *Store) Recycle(ctx context.Context, now store.Millis) error {
 	var errs []error
 	extents := st.extents()
-	if st.remote() {
-		if err := st.Save(ctx, now); err != nil {
-			return err
-		}
-	}
 	for _, s := range st.shards {
 		if s.resting() && !st.closing.Load() {
 			continue
@@ -51,11 +46,16 @@ func (s *shard) recycle(ctx context.Context, x *extent, now store.Millis) error 
 	if err != nil {
 		return s.newError("open", err)
 	}
-	if !s.store.remote() {
-		if err := s.carry(ctx, x, old, next, now); err != nil {
-			next.Close()
-			return err
+	if s.store.remote() {
+		if err = s.done(opSave, old, old.Save(now)); err == nil {
+			s.durable = s.written()
 		}
+	} else {
+		err = s.carry(ctx, x, old, next, now)
+	}
+	if err != nil {
+		next.Close()
+		return err
 	}
 	old.Close()
 	s.install(next)
@@ -67,6 +67,7 @@ func (s *shard) reopen(old *runner, now store.Millis) error {
 	if err := s.done(opSave, old, old.Save(now)); err != nil {
 		return err
 	}
+	s.durable = s.written()
 	old.Close()
 	s.inst = nil
 	next, err := s.store.bringUp(s.index)

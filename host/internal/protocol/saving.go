@@ -12,14 +12,12 @@ import (
 )
 
 // Save implements [store.Saver]. It saves every shard that was ever open, even if one
-// fails or hangs, and joins the errors. It copies what the shards hold to the archive,
+// fails or hangs, and joins the errors. Where records are stored elsewhere this is no
+// different: what an instance can promise may hold for its own connection. It copies what the shards hold to the archive,
 // if there is one; for a shard that failed the archive keeps its previous copy. Save
 // drops no record that has expired only because the host's clock leapt.
 func (st *Store) Save(ctx context.Context, now store.Millis) error {
 	now = st.config.judge(now)
-	if st.remote() {
-		return st.once(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) })
-	}
 	err := st.each(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) }, func(s *shard) error {
 		// In steps as far as possible. An error that the guest answers comes again
 		// when the rest is saved.
@@ -60,13 +58,14 @@ type progress struct {
 	flushing sync.Mutex // held by the goroutine that makes the guest save in steps
 }
 
-// has reports whether a write is durable; note records that it is.
+// has reports whether a write is durable, and note records that it is.
 func (p *progress) has(m mark) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.saved >= m.written && p.generation == m.generation
+	return mark{p.saved, p.generation}.covers(m)
 }
 
+// note must not be called with the shard's lock held: whoever saves has mu and waits for it.
 func (p *progress) note(m mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,10 +78,18 @@ func (p *progress) note(m mark) {
 // number of writes up to it.
 type mark struct{ written, generation uint64 }
 
+// covers reports whether another write is durable if this one is.
+func (m mark) covers(other mark) bool {
+	return m.generation == other.generation && m.written >= other.written
+}
+
 // wrote counts a write. The shard's lock is held.
 func (s *shard) wrote() mark {
 	return mark{s.progress.written.Add(1), s.generation}
 }
+
+// written returns the last write so far. The shard's lock is held.
+func (s *shard) written() mark { return mark{s.progress.written.Load(), s.generation} }
 
 // mark returns the last write so far.
 func (s *shard) mark(ctx context.Context) (mark, error) {
@@ -90,7 +97,7 @@ func (s *shard) mark(ctx context.Context) (mark, error) {
 		return mark{}, err
 	}
 	defer s.unlock()
-	return mark{s.progress.written.Load(), s.generation}, nil
+	return s.written(), nil
 }
 
 // maxTurns bounds how often a save yields to other goroutines.
@@ -116,7 +123,7 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 	p := &s.progress
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.saved >= m.written && p.generation == m.generation {
+	if (mark{p.saved, p.generation}).covers(m) {
 		return nil
 	}
 	// Goroutines that waited while the last save ran go first and share this one. A
@@ -129,6 +136,9 @@ func (s *shard) saveUpTo(m mark, now store.Millis) error {
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}
 	defer s.unlock()
+	if s.durable.covers(m) {
+		return nil
+	}
 	if s.generation != m.generation {
 		return s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
 	}
@@ -170,35 +180,11 @@ func (st *Store) saveAll(ctx context.Context, now store.Millis) error {
 	return errors.Join(saved, st.copyAll(ctx, now))
 }
 
-// saveRemote makes one instance save if any took a write since the last time.
-func (st *Store) saveRemote(ctx context.Context, now store.Millis) error {
-	written := st.written()
-	if written == st.savedUpTo {
-		return nil
-	}
-	err := st.once(ctx, opSave, func(_ *shard, inst *runner) error { return inst.Save(now) })
-	if err == nil {
-		st.savedUpTo = written
-	}
-	return err
-}
-
-// written returns the number of writes to all shards.
-func (st *Store) written() (n uint64) {
-	for _, s := range st.shards {
-		n += s.progress.written.Load()
-	}
-	return n
-}
-
 // Unsaved reports whether a step of saving may have work for a shard. It does not
 // wait.
 func (st *Store) Unsaved(shard int) bool {
-	if st.rests(shard) {
+	if st.shards[shard].resting() {
 		return false
-	}
-	if st.remote() {
-		return st.written() != st.savedUpTo
 	}
 	p := &st.shards[shard].progress
 	if !p.mu.TryLock() {
@@ -209,14 +195,9 @@ func (st *Store) Unsaved(shard int) bool {
 }
 
 // SaveShard is a step of saving: it makes durable the writes to a shard since the last
-// step, or to all shards if there is only one part. It logs errors.
+// step. It logs errors.
 func (st *Store) SaveShard(ctx context.Context, shard int, now func() store.Millis) error {
-	var err error
-	if st.remote() {
-		err = st.saveRemote(ctx, now())
-	} else {
-		err = st.shards[shard].saveWritten(ctx, now)
-	}
+	err := st.shards[shard].saveWritten(ctx, now)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		st.Complain("writes could not be made durable", err, "shard", shard)
 	}
@@ -234,8 +215,9 @@ func (s *shard) saveWritten(ctx context.Context, now func() store.Millis) error 
 		}
 		return err
 	}
-	m := mark{s.progress.written.Load(), s.generation}
+	m, durable := s.written(), s.durable
 	s.unlock()
+	s.progress.note(durable)
 	if m.written == 0 {
 		return nil
 	}

@@ -49,6 +49,7 @@ type shard struct {
 	party      party      // operations that wait for the shard
 	copying    sync.Mutex // held while the keys and values of operations are copied that wait together
 	progress   progress
+	durable    mark // what was saved before the instance was closed or replaced
 	round      round
 	sweeping   sweepSize // of the next step; only the sweeper uses it
 	counted    counted

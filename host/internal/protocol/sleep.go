@@ -167,7 +167,7 @@ func (s *shard) sleep(ctx context.Context, x *extent, now store.Millis, must boo
 	if err := s.done(opSave, inst, inst.Save(now)); err != nil {
 		return err
 	}
-	s.progress.note(mark{s.progress.written.Load(), s.generation})
+	s.durable = s.written()
 	var kept [][]byte
 	if s.keeps() {
 		var err error

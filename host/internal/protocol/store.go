@@ -27,12 +27,11 @@ type Store struct {
 	// instance has turned out not to take several in a call.
 	batches, lacksBatch atomic.Bool
 
-	said      repeats.Filter
-	archive   Archive // nil for none
-	closing   atomic.Bool
-	ended     chan struct{} // closed when everything has been released
-	told      evictionsTold
-	savedUpTo uint64 // of the writes of all shards; only the saver uses it
+	said    repeats.Filter
+	archive Archive // nil for none
+	closing atomic.Bool
+	ended   chan struct{} // closed when everything has been released
+	told    evictionsTold
 
 	statsMu   sync.Mutex
 	lastStats []ShardStats
