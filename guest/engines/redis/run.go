@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	mostTries  = 6 // that a server turns away: it does not know the script, or has not got the key
-	mostLosses = 1 // of connections in one operation, after which it is sent again
+	mostTries  = 6 // of an operation that servers turn away: one does not know the script, or has not got the key
+	mostLosses = 2 // of connections, after which it is sent again: one that was dead before, and one more
 )
 
 // taker is told of each operation when it is done. What it has read is valid during
