@@ -30,6 +30,7 @@ func Main(m *testing.M) int {
 }
 
 func endShared() {
+	endSharedPostgres()
 	shared.Lock()
 	defer shared.Unlock()
 	for _, s := range shared.servers {
