@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/printable"
 )
 
 // failure is an error as a guest gets it: a number, and words without secrets.
@@ -40,10 +40,10 @@ func failed(err error) *failure {
 				return &failure{e.errno, e.words}
 			}
 		}
-		return &failure{abi.ErrnoUnreachable, printable(errno.Error())}
+		return &failure{abi.ErrnoUnreachable, clean(errno.Error())}
 	}
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errAgain):
+	case timedOut(err):
 		return &failure{abi.ErrnoUnreachable, "no answer in time"}
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed):
 		return &failure{abi.ErrnoReset, "the host closed the connection"}
@@ -52,21 +52,26 @@ func failed(err error) *failure {
 	case errors.Is(err, errStuck), errors.Is(err, errLinger):
 		return &failure{abi.ErrnoReset, err.Error()}
 	}
+	if e := (*net.OpError)(nil); errors.As(err, &e) && (e.Source != nil || e.Addr != nil) {
+		err = e.Err // without the addresses
+	}
 	// What is left comes from TLS, which says what is wrong with what was sent.
-	return &failure{abi.ErrnoProtocol, "TLS failed: " + printable(strings.TrimPrefix(err.Error(), "tls: "))}
+	return &failure{abi.ErrnoProtocol, "TLS failed: " + clean(strings.TrimPrefix(err.Error(), "tls: "))}
+}
+
+func timedOut(err error) bool {
+	e := net.Error(nil)
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.Timeout()
 }
 
 // unresolved returns what an error of a lookup means, without the address of the server
 // that was asked.
 func unresolved(err error) *failure {
 	words := "the name could not be resolved"
-	if e := (*net.DNSError)(nil); errors.As(err, &e) {
-		switch {
-		case e.IsNotFound:
-			words = "the name does not exist, or has no address"
-		case e.IsTimeout:
-			words = "the name could not be resolved in time"
-		}
+	if e := (*net.DNSError)(nil); errors.As(err, &e) && e.IsNotFound {
+		words = "the name does not exist, or has no address"
+	} else if timedOut(err) {
+		words = "the name could not be resolved in time"
 	}
 	return &failure{abi.ErrnoUnreachable, words}
 }
@@ -74,14 +79,8 @@ func unresolved(err error) *failure {
 // maxWords is the longest failure in words. The other side's certificate may say anything.
 const maxWords = 300
 
-func printable(words string) string {
-	words = strings.ToValidUTF8(words[:min(len(words), maxWords)], "")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '?'
-	}, words)
+func clean(words string) string {
+	return printable.Clean(string(printable.Cut([]byte(words), maxWords)))
 }
 
 // failed counts a connection that was not made, and tells of it. One that was refused is

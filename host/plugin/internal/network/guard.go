@@ -20,31 +20,17 @@ func (g *guard) check(a netip.Addr) string {
 	if s := find(never, a); s != nil {
 		return s.what
 	}
-	what := ""
-	if s := find(special, a); s != nil {
-		what = s.what
-		// Who may reach a range of translated addresses does not get more of IPv4 by it.
-		if s.embeds != nil {
-			if inner := g.check(s.embeds(a)); inner != "" {
-				return inner
-			}
+	what, inside := special(a)
+	for _, inner := range inside {
+		// Who may reach a range of translated addresses gets no more of IPv4 by it.
+		if why := g.check(inner); why != "" {
+			return why
 		}
-	} else if a.Is6() && !global.Contains(a) {
-		what = "not assigned"
-	} else if isatap(a) {
-		what = "IPv4 in IPv6"
 	}
 	if what != "" && !g.listed(a) {
 		return what
 	}
 	return ""
-}
-
-// isatap reports whether an address leads to the IPv4 address in its last four bytes,
-// whatever its network.
-func isatap(a netip.Addr) bool {
-	b := a.As16()
-	return a.Is6() && b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 // listed reports whether an address that is not public was granted as such.
@@ -69,7 +55,7 @@ func (g *guard) pattern(p *pattern) error {
 		}
 		return nil
 	}
-	for _, s := range special {
+	for _, s := range specials {
 		overlaps := func(q netip.Prefix) bool { return q.Overlaps(p.prefix) }
 		if within(p.prefix, s.prefix) && !(slices.ContainsFunc(g.private, overlaps) && (g.bound == nil || slices.ContainsFunc(g.bound, overlaps))) {
 			return fmt.Errorf("%w: %q: %s is %s, and reached only if Private lists it%s", ErrPattern, p.text, p.prefix, s.what, g.bounded())

@@ -69,6 +69,7 @@ type Network struct {
 	dials    bucket
 	told     bucket
 	missed   missed
+	endings  endings
 
 	ctx    context.Context // ends with the network
 	cancel context.CancelFunc
@@ -135,6 +136,7 @@ func (n *Network) Close() error {
 	tables := slices.Collect(maps.Keys(n.tables))
 	n.mu.Unlock()
 	n.cancel()
+	n.endings.close()
 	for _, t := range tables {
 		t.Close()
 	}

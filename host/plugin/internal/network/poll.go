@@ -9,18 +9,25 @@ import (
 // Until is how long to wait. The zero value does not wait.
 type Until struct {
 	At   time.Time       // the moment when waiting ends
-	Done <-chan struct{} // ends it before, unless it is nil; waiting then costs more
+	Done <-chan struct{} // ends it before, unless it is nil; best the same one for all calls
 }
 
 func (u Until) waits() bool { return !u.At.IsZero() && time.Now().Before(u.At) }
 
-// patience returns how long a call of the system waits: not at all if that could not be
-// ended by Done.
-func (u Until) patience() patience {
-	if u.Done != nil || !u.waits() {
-		return patience{}
+// patience returns how long a call of the system waits, and what lets Done end that, which
+// is released afterwards.
+func (n *Network) patience(u Until) (patience, *ending) {
+	if !u.waits() {
+		return patience{}, nil
 	}
-	return patience{waits: true, at: u.At}
+	if u.Done == nil {
+		return patience{waits: true, at: u.At}, nil
+	}
+	e := n.endings.watch(n, u.Done)
+	if e == nil {
+		return patience{}, nil
+	}
+	return patience{true, u.At, u.Done}, e
 }
 
 // Subscription is what [Poll] waits for.
@@ -33,7 +40,7 @@ type Subscription struct {
 // Poll waits until any of the events is there, or until the time has come. Without any, it
 // waits for the time.
 func Poll(subs []Subscription, until Until) {
-	if len(subs) == 1 && subs[0].wait(until.patience()) {
+	if len(subs) == 1 && subs[0].wait(until) {
 		return
 	}
 	if look(subs, false) || !until.waits() {
@@ -79,22 +86,26 @@ func (c *Conn) Wait(events int32, until Until) (ready int32, errno int32) {
 }
 
 // wait waits without the help of other goroutines, if that is possible.
-func (s *Subscription) wait(how patience) bool {
+func (s *Subscription) wait(until Until) bool {
 	c := s.Conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !how.waits || c.state != stateReady || !c.direct() {
+	if c.state != stateReady || !c.direct() {
 		return false
 	}
-	switch {
-	case s.Events == abi.WaitRead && c.in.empty() && !c.in.reading:
+	reads := s.Events == abi.WaitRead && c.in.empty() && !c.in.reading
+	writes := s.Events == abi.WaitWrite && c.tls == nil && !c.out.busy && !c.roomy()
+	if !reads && !writes {
+		return false
+	}
+	how, e := c.table.network.patience(until)
+	defer e.release()
+	if reads {
 		c.in.reading = true
 		c.fill(how)
-	case s.Events == abi.WaitWrite && c.tls == nil && !c.out.busy && !c.roomy():
+	} else if how.waits {
 		c.out.busy = true
 		c.untilRoom(how)
-	default:
-		return false
 	}
 	s.Ready = c.ready(s.Events)
 	return true

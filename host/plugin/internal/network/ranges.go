@@ -44,9 +44,9 @@ var never = join(
 	ranges("broadcast", "255.255.255.255/32"),
 )
 
-// special are addresses that Config.Private must list: those that mean something else
+// specials are addresses that Config.Private must list: those that mean something else
 // on every network, are not assigned, or lead to another address.
-var special = join(
+var specials = join(
 	ranges("loopback", "127.0.0.0/8", "::1/128"),
 	ranges("private", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10"),
 	ranges("shared by a carrier's customers", "100.64.0.0/10"),
@@ -76,6 +76,31 @@ func teredo(a netip.Addr) netip.Addr {
 
 // global are the IPv6 addresses that are given to public hosts. The rest is not assigned.
 var global = netip.MustParsePrefix("2000::/3")
+
+// special says what is special about an address, "" if nothing is, and which IPv4 addresses
+// it may lead to.
+func special(a netip.Addr) (what string, inside []netip.Addr) {
+	if a.Is6() && !global.Contains(a) {
+		what = "not assigned"
+	}
+	if a.Is6() && isatap(a) {
+		what, inside = "IPv4 in IPv6", append(inside, part(a, 12))
+	}
+	if s := find(specials, a); s != nil {
+		what = s.what
+		if s.embeds != nil {
+			inside = append(inside, s.embeds(a))
+		}
+	}
+	return what, inside
+}
+
+// isatap reports whether an address leads to the IPv4 address at its end, whatever its
+// network.
+func isatap(a netip.Addr) bool {
+	b := a.As16()
+	return b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
+}
 
 // find returns the first range that has the address.
 func find(list []span, a netip.Addr) *span {

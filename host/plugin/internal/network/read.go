@@ -38,14 +38,12 @@ func (c *Conn) Read(p []byte, until Until) (n int, errno int32) {
 	for {
 		n, errno = c.take(p)
 		if errno == abi.ErrnoAgain && c.state == stateReady && !c.in.reading && c.direct() {
-			if how := until.patience(); how.waits || !until.waits() {
-				c.in.reading = true
-				n, errno = c.receive(p, how)
-				if n > 0 {
-					c.table.network.counts.in.Add(int64(n))
-				}
-				break
-			}
+			how, e := c.table.network.patience(until)
+			c.in.reading = true
+			n, errno = c.receive(p, how)
+			e.release()
+			c.table.network.counts.in.Add(int64(n))
+			break
 		}
 		if errno != abi.ErrnoAgain || !until.waits() {
 			break
@@ -95,6 +93,9 @@ func (c *Conn) receive(p []byte, how patience) (n int, errno int32) {
 		n, err = tls.conn.Read(p)
 	}
 	c.mu.Lock()
+	if tls != nil {
+		c.drain() // TLS may have answered; this lets go of the lock, so nobody else may read yet
+	}
 	c.in.reading = false
 	switch {
 	case err == nil:
@@ -107,9 +108,6 @@ func (c *Conn) receive(p []byte, how patience) (n int, errno int32) {
 	default:
 		c.in.ended, c.in.errno = true, c.lost(err)
 		errno = c.in.errno
-	}
-	if c.tls != nil {
-		c.drain() // TLS may have answered
 	}
 	c.wake()
 	if n > 0 {

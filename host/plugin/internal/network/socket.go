@@ -28,7 +28,8 @@ type side struct {
 	wait func(fd uintptr) bool
 
 	mu    sync.Mutex
-	limit time.Time // waits end by then, whatever they are given; zero is no limit
+	limit time.Time       // waits end by then, whatever they are given; zero is no limit
+	done  <-chan struct{} // ends the wait that is under way; see [socket.interrupt]
 }
 
 // errAgain is what calls return that do not wait, or did not get anything in time. The
@@ -57,14 +58,15 @@ func newSocket(conn net.Conn, portable bool) *socket {
 // patience is how long a call of a socket may wait. The zero value does not wait.
 type patience struct {
 	waits bool
-	at    time.Time // zero is without an end
+	at    time.Time       // zero is without an end
+	done  <-chan struct{} // nil, or watched by an [ending]
 }
 
 func (s *socket) read(p []byte, how patience) (int, error) {
 	if !how.waits {
 		return s.tryRead(p)
 	}
-	err := s.in.within(how.at, s.conn, net.Conn.SetReadDeadline)
+	err := s.in.within(how, s.conn, net.Conn.SetReadDeadline)
 	if err != nil {
 		return 0, timely(err)
 	}
@@ -77,7 +79,7 @@ func (s *socket) write(p []byte, how patience) (int, error) {
 	if !how.waits {
 		return s.tryWrite(p)
 	}
-	err := s.out.within(how.at, s.conn, net.Conn.SetWriteDeadline)
+	err := s.out.within(how, s.conn, net.Conn.SetWriteDeadline)
 	if err != nil {
 		return 0, timely(err)
 	}
@@ -86,9 +88,13 @@ func (s *socket) write(p []byte, how patience) (int, error) {
 }
 
 // within sets the deadline of a call that begins.
-func (d *side) within(at time.Time, conn net.Conn, set func(net.Conn, time.Time) error) error {
+func (d *side) within(how patience, conn net.Conn, set func(net.Conn, time.Time) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.done = how.done; isDone(how.done) {
+		return errAgain
+	}
+	at := how.at
 	if !d.limit.IsZero() && (at.IsZero() || d.limit.Before(at)) {
 		at = d.limit
 	}
@@ -108,6 +114,21 @@ func (s *socket) limitReads(at time.Time) { s.in.end(at, s.conn, net.Conn.SetRea
 
 // limitWrites is limitReads for writes.
 func (s *socket) limitWrites(at time.Time) { s.out.end(at, s.conn, net.Conn.SetWriteDeadline) }
+
+// interrupt ends the calls that are under way with a channel, which is closed. Those that
+// begin later see that themselves.
+func (s *socket) interrupt(done <-chan struct{}) {
+	s.in.interrupt(done, s.conn, net.Conn.SetReadDeadline)
+	s.out.interrupt(done, s.conn, net.Conn.SetWriteDeadline)
+}
+
+func (d *side) interrupt(done <-chan struct{}, conn net.Conn, set func(net.Conn, time.Time) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.done == done {
+		set(conn, past)
+	}
+}
 
 // timely turns the error of a deadline into errAgain.
 func timely(err error) error {

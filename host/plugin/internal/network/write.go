@@ -52,7 +52,7 @@ func (c *Conn) Write(p []byte, until Until) (n int, errno int32) {
 	c.mu.Lock()
 	for {
 		var m int
-		m, errno = c.send(p[n:], until.patience())
+		m, errno = c.send(p[n:], until)
 		n += m
 		if errno != 0 && errno != abi.ErrnoAgain || n == len(p) && errno == 0 || !until.waits() {
 			break
@@ -73,7 +73,7 @@ func (c *Conn) Write(p []byte, until Until) (n int, errno int32) {
 }
 
 // send sends p, or puts it aside. The caller holds the lock, which is let go meanwhile.
-func (c *Conn) send(p []byte, how patience) (n int, errno int32) {
+func (c *Conn) send(p []byte, until Until) (n int, errno int32) {
 	errno = c.unusable()
 	switch {
 	case errno != 0:
@@ -83,7 +83,7 @@ func (c *Conn) send(p []byte, how patience) (n int, errno int32) {
 		errno = abi.ErrnoPipe
 	case len(p) == 0:
 	case c.tls == nil && c.direct():
-		return c.sendNow(p, how)
+		return c.sendNow(p, until)
 	default:
 		return c.sendSoon(p)
 	}
@@ -91,10 +91,12 @@ func (c *Conn) send(p []byte, how patience) (n int, errno int32) {
 }
 
 // sendNow gives p to the system, from where it is.
-func (c *Conn) sendNow(p []byte, how patience) (n int, errno int32) {
+func (c *Conn) sendNow(p []byte, until Until) (n int, errno int32) {
 	if c.out.busy {
 		return 0, abi.ErrnoAgain
 	}
+	how, e := c.table.network.patience(until)
+	defer e.release()
 	c.out.busy = true
 	c.mu.Unlock()
 	n, err := c.sock.write(p, how)
