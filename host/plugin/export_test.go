@@ -188,3 +188,8 @@ func (p *Plugin) MemoryOf() (memory []byte, globals []uint64) {
 func (p *Plugin) Poison() {
 	p.store.Poison(0, &protocol.Fault{Kind: ErrTrap, Message: "poisoned"})
 }
+
+// WithoutNetwork makes a config that of a host which does not know of networks.
+func WithoutNetwork(c *Config) {
+	c.permissions = slices.DeleteFunc(slices.Clone(builtinPermissions()), func(p *permission) bool { return p.name == "network" })
+}
