@@ -36,6 +36,39 @@ IMPORT("log") void waddle_log(int32_t level, const char *text, uint32_t length);
 // must not contain keys or values.
 IMPORT("fail") void waddle_fail(const char *text, uint32_t length);
 
+// ---- A server, for a store that was granted its address ----------------------------
+//
+// Each returns a number less than 0 if it failed: one of these, or another error number of
+// WASI, negated. A timeout of 0 does not wait, one less than 0 waits as long as the host allows.
+enum {
+	NET_DENIED = -2,    // dial: no grant has the address
+	NET_AGAIN = -6,     // nothing within the timeout
+	NET_RESET = -15,    // the connection was cut
+	NET_TOO_MANY = -33, // dial: no more connections may be open
+	NET_TLS = -65,      // TLS failed
+	NET_TIMEOUT = -73,  // this call of the host may not wait any longer
+};
+enum { WAIT_READ = 1, WAIT_WRITE = 2 };
+
+// Begins to connect to "tcp://host:port", "tls://host:port" or "unix:///path", and returns the
+// connection. It can be used when waddle_conn_wait for WAIT_WRITE returns.
+IMPORT("dial") int32_t waddle_dial(const char *address, uint32_t length);
+
+// Waits for events and returns those that are there.
+IMPORT("conn_wait") int32_t waddle_conn_wait(int32_t conn, int32_t events, int64_t timeout_ms);
+
+// Return how many bytes were read, 0 at the end, and how many were written.
+IMPORT("conn_read") int32_t waddle_conn_read(int32_t conn, void *to, uint32_t length, int64_t timeout_ms);
+IMPORT("conn_write") int32_t waddle_conn_write(int32_t conn, const void *from, uint32_t length, int64_t timeout_ms);
+
+// Begins TLS on a connection of tcp. It has begun when waddle_conn_wait for WAIT_WRITE returns.
+IMPORT("conn_start_tls") int32_t waddle_conn_start_tls(int32_t conn, const char *name, uint32_t length);
+
+// Writes what failed last, in words, and returns how many bytes.
+IMPORT("conn_error") int32_t waddle_conn_error(int32_t conn, char *to, uint32_t length);
+
+IMPORT("conn_close") int32_t waddle_conn_close(int32_t conn);
+
 // fail returns an error code and says why.
 static inline int64_t fail(int64_t code, const char *why) {
 	waddle_fail(why, (uint32_t)strlen(why));
