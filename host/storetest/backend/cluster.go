@@ -104,11 +104,13 @@ func (g *RedisCluster) form(o ClusterOptions) error {
 }
 
 // whole fails until all running nodes know each other, serve all slots, and agree on who
-// serves which.
+// serves which and on the current epoch. If a slot moved before, its new master could take
+// an epoch that is not the latest; another node might not believe it then, and throw the
+// keys away.
 func (g *RedisCluster) whole() error {
 	agreed := ""
 	for _, s := range g.Nodes {
-		if s.PID() == 0 {
+		if !s.answers() {
 			continue
 		}
 		text, err := s.Command("CLUSTER", "INFO")
@@ -124,7 +126,9 @@ func (g *RedisCluster) whole() error {
 		if err != nil {
 			return err
 		}
-		slots := fmt.Sprint(masters)
+		_, epoch, _ := strings.Cut(info, "cluster_current_epoch:")
+		epoch, _, _ = strings.Cut(epoch, "\r")
+		slots := fmt.Sprint("epoch ", epoch, masters)
 		if agreed != "" && agreed != slots {
 			return fmt.Errorf("%s sees %q, another node %q", s.title, slots, agreed)
 		}
@@ -181,10 +185,12 @@ func (g *RedisCluster) replicas(masters int) error {
 // Addrs returns the addresses of the nodes.
 func (g *RedisCluster) Addrs() []string { return addrs(g.Nodes) }
 
-// Master returns the master of a slot according to the first node that answers, or nil.
+// Master returns the master of a slot: the node that says so of itself, or else the one
+// that another node says it is; nil if no node answers.
 func (g *RedisCluster) Master(slot int) *Server {
+	var said *Server
 	for _, s := range g.Nodes {
-		if s.PID() == 0 {
+		if !s.answers() {
 			continue
 		}
 		masters, err := s.masters()
@@ -193,11 +199,14 @@ func (g *RedisCluster) Master(slot int) *Server {
 		}
 		for _, r := range masters {
 			if r.first <= int64(slot) && int64(slot) <= r.last {
-				return g.byID(r.id)
+				said = g.byID(r.id)
 			}
 		}
+		if said == s {
+			return s
+		}
 	}
-	return nil
+	return said
 }
 
 // AwaitMaster waits until another node than the one given is the master of a slot, and all
@@ -229,7 +238,7 @@ func (g *RedisCluster) Await() {
 // Replica returns a running replica of a node, or nil if it has none.
 func (g *RedisCluster) Replica(of *Server) *Server {
 	for _, s := range g.Nodes {
-		if s.PID() == 0 || s == of {
+		if !s.answers() || s == of {
 			continue
 		}
 		nodes, err := s.Command("CLUSTER", "NODES")
@@ -267,16 +276,15 @@ func (g *RedisCluster) Failover(replica *Server) {
 // Move moves a slot with its keys to another master, while clients use them, in the way of
 // redis-cli: a client that asks for a key meanwhile is answered ASK if the key has moved.
 func (g *RedisCluster) Move(slot int, to *Server) {
-	from := g.Master(slot)
-	if from == to {
+	if g.Master(slot) == to {
 		return
 	}
-	if err := g.move(slot, from, to); err != nil {
+	if err := g.move(slot, to); err != nil {
 		g.fail("slot %d cannot be moved: %v", slot, err)
 	}
 }
 
-func (g *RedisCluster) move(slot int, from, to *Server) error {
+func (g *RedisCluster) move(slot int, to *Server) error {
 	move, err := g.Begin(slot, to)
 	if err != nil {
 		return err
@@ -301,6 +309,9 @@ type SlotMove struct {
 
 // Begin begins to move a slot, as [RedisCluster.Move] does, and stops before the first key.
 func (g *RedisCluster) Begin(slot int, to *Server) (*SlotMove, error) {
+	if err := within(startWithin, g.whole); err != nil {
+		return nil, err
+	}
 	m := &SlotMove{Slot: slot, From: g.Master(slot), To: to, cluster: g}
 	if m.From == nil {
 		return nil, fmt.Errorf("no node serves slot %d", slot)
@@ -335,18 +346,22 @@ func (m *SlotMove) Keys(n int) (int, error) {
 	return len(keys), err
 }
 
-// Finish tells all masters that the slot has moved. It must have no keys left.
+// Finish tells all masters that the slot has moved, and waits until all nodes know. It must
+// have no keys left.
 func (m *SlotMove) Finish() error {
-	// The node that gets the slot must know it first. Replicas hear it from their masters.
-	for _, s := range append([]*Server{m.To, m.From}, m.cluster.Nodes...) {
-		if s.PID() == 0 || s.Info("role") != "master" {
-			continue
+	return within(startWithin, func() error {
+		// The node that gets the slot must know it first. Replicas hear it from their masters.
+		for _, s := range append([]*Server{m.To, m.From}, m.cluster.Nodes...) {
+			if !s.answers() || s.Info("role") != "master" {
+				continue
+			}
+			if _, err := s.Command("CLUSTER", "SETSLOT", strconv.Itoa(m.Slot), "NODE", m.To.nodeID); err != nil {
+				return fmt.Errorf("%s: %w", s.title, err)
+			}
 		}
-		if _, err := s.Command("CLUSTER", "SETSLOT", strconv.Itoa(m.Slot), "NODE", m.To.nodeID); err != nil {
-			return fmt.Errorf("%s: %w", s.title, err)
-		}
-	}
-	return nil
+		// What nodes told each other before may have undone it.
+		return m.cluster.whole()
+	})
 }
 
 func (g *RedisCluster) byID(id string) *Server {

@@ -22,8 +22,9 @@ type Process struct {
 	fail  func(format string, args ...any)
 	spec  command
 
-	mu  sync.Mutex
-	run *running // nil while it is stopped
+	mu     sync.Mutex
+	run    *running // nil while it is stopped
+	paused bool
 }
 
 // command says how a program is started, and when it is ready.
@@ -63,10 +64,10 @@ func (p *Process) Kill() { p.end((*os.Process).Kill) }
 
 // Pause stops the program in the middle of what it does. Its connections stay open and
 // answer nothing, as if the machine hung. [Process.Resume] lets it go on.
-func (p *Process) Pause() { p.signal("pause", pause) }
+func (p *Process) Pause() { p.signal("pause", pause, true) }
 
 // Resume lets a paused program go on.
-func (p *Process) Resume() { p.signal("resume", resume) }
+func (p *Process) Resume() { p.signal("resume", resume, false) }
 
 // Restart starts the program again, after it has been ended if it still runs, with the
 // same addresses and files. It returns when the server answers.
@@ -77,7 +78,7 @@ func (p *Process) Restart() {
 	}
 }
 
-func (p *Process) signal(verb string, send func(*os.Process) error) {
+func (p *Process) signal(verb string, send func(*os.Process) error, paused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.run == nil {
@@ -87,6 +88,14 @@ func (p *Process) signal(verb string, send func(*os.Process) error) {
 	if err := send(p.run.cmd.Process); err != nil {
 		p.fail("%s cannot %s: %v", p.title, verb, err)
 	}
+	p.paused = paused
+}
+
+// answers reports whether the program runs and is not paused.
+func (p *Process) answers() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run != nil && !p.paused
 }
 
 func (p *Process) end(how func(*os.Process) error) {
@@ -105,7 +114,7 @@ func (p *Process) end(how func(*os.Process) error) {
 		<-p.run.gone
 	}
 	p.run.free()
-	p.run = nil
+	p.run, p.paused = nil, false
 }
 
 // start starts the program and waits until it is ready.

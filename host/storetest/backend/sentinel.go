@@ -105,7 +105,7 @@ func (g *RedisSentinel) Addrs() []string { return addrs(g.Sentinels) }
 // answers, or nil if none does.
 func (g *RedisSentinel) Master() *Server {
 	for _, s := range g.Sentinels {
-		if s.PID() == 0 {
+		if !s.answers() {
 			continue
 		}
 		answer, err := s.Command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", g.Name)
@@ -122,7 +122,7 @@ func (g *RedisSentinel) AwaitMaster(not *Server) *Server {
 	var master *Server
 	err := within(startWithin, func() error {
 		master = g.Master()
-		if master == nil || master == not || master.PID() == 0 || master.Info("role") != "master" {
+		if master == nil || master == not || !master.answers() || master.Info("role") != "master" {
 			return fmt.Errorf("no other server than %s has become the master", not.title)
 		}
 		return nil
@@ -169,7 +169,7 @@ func (g *RedisSentinel) AwaitReplicas() {
 	err := within(startWithin, func() error {
 		master := g.Master()
 		for _, s := range g.Servers {
-			if s == master || s.PID() == 0 {
+			if s == master || !s.answers() {
 				continue
 			}
 			if s.Info("role") != "slave" || s.Info("master_port") != fmt.Sprint(master.port) || s.Info("master_link_status") != "up" {

@@ -17,9 +17,10 @@ const (
 	firstPause = 10 * time.Millisecond
 	mostPause  = 200 * time.Millisecond
 
-	// A server that answered nothing is given less time until it has answered, so that
-	// others do not wait for it again and again.
-	suspectWait = 200 * time.Millisecond
+	// A server that answered nothing is given less time until it has answered, and is not
+	// tried again at once, so that others do not wait for it again and again.
+	suspectWait  = 200 * time.Millisecond
+	suspectPause = time.Second
 )
 
 // core is what all topologies have in common.
@@ -45,7 +46,8 @@ type server struct {
 
 	call  uint64 // in which conn was used last
 	used  time.Time
-	round uint64 // in which it could not be reached
+	round uint64    // in which it could not be reached
+	next  time.Time // it is not to be tried before
 	err   error
 }
 
@@ -68,18 +70,19 @@ func (c *core) connect(s *server, dial func(string, time.Time) (*resp.Conn, erro
 	if c.usable(s) {
 		return s.conn, nil
 	}
-	if s.err != nil && s.round == c.round {
+	if s.err != nil && (s.round == c.round || c.now.Before(s.next)) {
 		return nil, s.err
 	}
-	now := time.Now()
-	until := now.Add(c.until.Sub(now) / 2)
-	if soon := now.Add(suspectWait); s.suspect && soon.Before(until) {
-		until = soon
-	}
+	until := c.share(s, 2)
 	conn, err := dial(s.address, until)
+	if err == nil && s.suspect {
+		err = ping(conn, until)
+	}
 	if err != nil {
 		s.err, s.round = err, c.round
-		s.suspect = s.suspect || !time.Now().Before(until)
+		if now := time.Now(); s.suspect || !now.Before(until) {
+			s.suspect, s.next = true, now.Add(suspectPause)
+		}
 		return nil, err
 	}
 	if s.dialled {
@@ -88,6 +91,25 @@ func (c *core) connect(s *server, dial func(string, time.Time) (*resp.Conn, erro
 	conn.SetDeadline(c.until)
 	*s = server{address: s.address, conn: conn, dialled: true, call: c.call, used: c.now}
 	return conn, nil
+}
+
+// share is until when a server may take, if the time that is left is to do for so many.
+func (c *core) share(s *server, among int) time.Time {
+	now := time.Now()
+	until := now.Add(c.until.Sub(now) / time.Duration(among))
+	if soon := now.Add(suspectWait); s.suspect && soon.Before(until) {
+		return soon
+	}
+	return until
+}
+
+// ping waits for an answer, whatever it is. A server that hangs is connected to as
+// quickly as any other.
+func ping(conn *resp.Conn, until time.Time) error {
+	conn.SetDeadline(until)
+	conn.Do("PING")
+	_, err := conn.Read()
+	return err
 }
 
 // usable reports whether there is a connection that nobody is known to have closed.
