@@ -227,22 +227,31 @@ func (c *caller) scan(between func(page int)) (map[string]int, error) {
 	for page := 0; ; page++ {
 		now := time.Now()
 		c.nodes.Begin(now, now.Add(5*time.Second))
-		conn, cursor, err := c.nodes.Scan(place)
-		if err != nil {
-			return nil, err
+		var r resp.Reply
+		for try := range 2 {
+			conn, cursor, err := c.nodes.Scan(place)
+			if err != nil {
+				return nil, err
+			}
+			conn.Do("SCAN", strconv.FormatUint(cursor, 10), "COUNT", "100")
+			if r, err = conn.Read(); err == nil {
+				break
+			}
+			c.nodes.Failed(conn)
+			if try == 1 {
+				return nil, err
+			}
 		}
-		conn.Do("SCAN", strconv.FormatUint(cursor, 10), "COUNT", "100")
-		r, err := conn.Read()
-		if err == nil {
-			err = r.Err()
-		}
-		if err != nil {
+		if err := r.Err(); err != nil {
 			return nil, err
 		}
 		for _, key := range r.Elements[1].Elements {
 			found[string(key.Text)]++
 		}
-		next, _ := strconv.ParseUint(string(r.Elements[0].Text), 10, 64)
+		next, err := strconv.ParseUint(string(r.Elements[0].Text), 10, 64)
+		if err != nil {
+			return nil, err
+		}
 		if place, err = c.nodes.Scanned(next); err != nil {
 			return nil, err
 		}

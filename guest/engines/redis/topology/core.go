@@ -64,16 +64,23 @@ func (c *core) Round() {
 	c.paused = false
 }
 
+// dial is one of the dialers of Options.
+type dial = func(address string, until time.Time) (*resp.Conn, error)
+
 // connect returns the connection to a server. It is made if there is none, within half of
 // the time that is left: the other half is for finding another server.
-func (c *core) connect(s *server, dial func(string, time.Time) (*resp.Conn, error)) (*resp.Conn, error) {
+func (c *core) connect(s *server, dial dial) (*resp.Conn, error) {
 	if c.usable(s) {
 		return s.conn, nil
 	}
+	return c.reach(s, dial, c.share(s, 2))
+}
+
+// reach connects to a server.
+func (c *core) reach(s *server, dial dial, until time.Time) (*resp.Conn, error) {
 	if s.err != nil && (s.round == c.round || c.now.Before(s.next)) {
 		return nil, s.err
 	}
-	until := c.share(s, 2)
 	conn, err := dial(s.address, until)
 	if err == nil && s.suspect {
 		err = ping(conn, until)

@@ -29,3 +29,6 @@ func Place(place int64) int64 {
 	p := positionAt(place)
 	return p.place()
 }
+
+// RangeAddress is the address of a range.
+func RangeAddress(r slotRange) string { return r.address }

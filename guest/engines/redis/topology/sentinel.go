@@ -22,19 +22,29 @@ func Sentinel(o Options) Nodes {
 }
 
 // sentinel asks for the master whenever there is no connection to it: in the beginning,
-// after any failure of a connection, and when the server says that it takes no writes. A
-// connection to a server that is no longer the master does not last: sentinels have it cut.
+// after any failure of a connection, and when the server says that it takes no writes.
+//
+// It also asks every now and then. When an administrator has another server made the
+// master, the old one takes writes for ten seconds more, and loses them.
 type sentinel struct {
 	core
 	sentinels []*server // the one that answered last comes first
 	master    server
+	asked     time.Time
 
 	failed uint64 // the round in which no master was found
 	err    error
 }
 
+// askEvery is how often a sentinel is asked, while the server is in use, whether it is
+// still the master.
+const askEvery = 500 * time.Millisecond
+
 func (n *sentinel) For([]byte) (*resp.Conn, error) {
 	if n.usable(&n.master) {
+		if n.now.Sub(n.asked) >= askEvery {
+			n.confirm()
+		}
 		return n.master.conn, nil
 	}
 	if n.failed == n.round && n.err != nil {
@@ -45,24 +55,45 @@ func (n *sentinel) For([]byte) (*resp.Conn, error) {
 	return conn, err
 }
 
+// confirm asks one sentinel for the master, and leaves the server if another one says of
+// itself that it is. Without an answer nothing changes: sessions do not need sentinels.
+func (n *sentinel) confirm() {
+	n.asked = n.now
+	s := n.sentinels[0]
+	soon := time.Now().Add(suspectWait)
+	if n.until.Before(soon) {
+		soon = n.until
+	}
+	address, err := n.ask(s, soon)
+	if err != nil {
+		n.sentinels = append(slices.Delete(n.sentinels, 0, 1), s)
+		return
+	}
+	if address != n.master.address {
+		_ = n.take(address)
+	}
+}
+
 // find asks one sentinel after the other, until one names a server that says itself that
 // it is the master.
 func (n *sentinel) find() (*resp.Conn, error) {
 	var errs []error
 	tried := ""
 	for i, s := range n.sentinels {
-		address, err := n.ask(s, len(n.sentinels)-i)
+		// Those that have not been asked yet share the time that is left.
+		address, err := n.ask(s, n.share(s, len(n.sentinels)-i+1))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("the sentinel at %s: %w", s.address, err))
 			continue
 		}
-		n.sentinels = slices.Insert(slices.Delete(n.sentinels, i, i+1), 0, s)
 		if address == tried {
 			continue // as another sentinel has said, and it was not
 		}
-		conn, err := n.take(address)
+		err = n.take(address)
 		if err == nil {
-			return conn, nil
+			n.sentinels = slices.Insert(slices.Delete(n.sentinels, i, i+1), 0, s)
+			n.asked = n.now
+			return n.master.conn, nil
 		}
 		errs = append(errs, fmt.Errorf("the sentinel at %s names %s: %w", s.address, address, err))
 		tried = address
@@ -86,46 +117,43 @@ func (u *unfound) Error() string {
 
 func (u *unfound) Unwrap() []error { return u.errs }
 
-// ask asks a sentinel for the master's address. Those that have not been asked yet share
-// the time that is left.
-func (n *sentinel) ask(s *server, left int) (address string, err error) {
-	until := n.share(s, left+1)
-	// Sentinels are asked so rarely that a connection is not worth keeping.
-	conn, err := n.DialSentinel(s.address, until)
-	if err != nil {
-		s.suspect = !time.Now().Before(until)
-		return "", err
+// ask asks a sentinel for the master's address.
+func (n *sentinel) ask(s *server, until time.Time) (address string, err error) {
+	conn := s.conn
+	if !n.usable(s) {
+		if conn, err = n.reach(s, n.DialSentinel, until); err != nil {
+			return "", err
+		}
 	}
-	defer conn.Close()
 	conn.SetDeadline(until)
 	conn.Do("SENTINEL", "GET-MASTER-ADDR-BY-NAME", n.Master)
 	r, err := conn.Read()
-	s.suspect = err != nil && !time.Now().Before(until)
-	if err == nil {
-		err = r.Err()
-	}
 	if err != nil {
+		s.suspect = s.suspect || !time.Now().Before(until)
+		s.close()
 		return "", err
 	}
-	if r.Kind == resp.Null {
+	switch {
+	case r.Kind == resp.Failed:
+		return "", r.Err()
+	case r.Kind == resp.Null:
 		return "", fmt.Errorf("it watches no master named %q: the setting master must be a name that it knows", n.Master)
-	}
-	if r.Kind != resp.Array || len(r.Elements) != 2 {
+	case r.Kind != resp.Array || len(r.Elements) != 2:
 		return "", errors.New("its answer is no address")
 	}
 	return join(string(r.Elements[0].Text), &r.Elements[1])
 }
 
-// take connects to a server and makes it the master, if it says that it is one. What
-// sentinels say is old if they are cut off from the others.
-func (n *sentinel) take(address string) (*resp.Conn, error) {
-	if n.master.address != address {
-		n.master.close()
-		n.master = server{address: address, dialled: n.master.dialled}
+// take makes a server the master, if it says that it is one. What sentinels say is old if
+// they are cut off from the others.
+func (n *sentinel) take(address string) error {
+	s := &n.master
+	if s.address != address {
+		s = &server{address: address}
 	}
-	conn, err := n.connect(&n.master, n.Dial)
+	conn, err := n.connect(s, n.Dial)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	conn.Do("ROLE")
 	r, err := conn.Read()
@@ -136,10 +164,15 @@ func (n *sentinel) take(address string) (*resp.Conn, error) {
 		err = errors.New("it says that it is not the master")
 	}
 	if err != nil {
-		n.lose(&n.master)
-		return nil, err
+		n.lose(s)
+		return err
 	}
-	return conn, nil
+	if s != &n.master {
+		n.master.close()
+		n.master = *s
+		n.conns++
+	}
+	return nil
 }
 
 func (n *sentinel) Redirect(refused resp.Error, key []byte) (*resp.Conn, bool, error) {
@@ -177,7 +210,12 @@ func (n *sentinel) Scan(place int64) (*resp.Conn, uint64, error) {
 
 func (n *sentinel) Scanned(next uint64) (int64, error) { return n.end(next, 1, false) }
 
-func (n *sentinel) Close() { n.master.close() }
+func (n *sentinel) Close() {
+	n.master.close()
+	for _, s := range n.sentinels {
+		s.close()
+	}
+}
 
 // join makes an address of what a server says of another. Nobody can be dialled at what is
 // no name and no number.
