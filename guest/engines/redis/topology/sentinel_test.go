@@ -56,7 +56,7 @@ func TestSentinelIsFollowed(t *testing.T) {
 			require.Equal(t, "master", first.Info("role"))
 
 			// The master is killed, and so is the sentinel that was asked last.
-			g.AwaitReplicas()
+			g.Rejoin(first)
 			for _, s := range g.Sentinels {
 				if s.Addr() == sentinels.dialled[len(sentinels.dialled)-1] {
 					s.Kill()
