@@ -9,9 +9,9 @@ import (
 	"github.com/waddle-sessions/waddle/guest/network"
 )
 
-// After a failure nobody connects again for a while, so that calls fail at once
-// instead of one after the other waiting for a server that is gone. The first call after
-// a connection was lost always tries.
+// After a failure nobody connects to the server again for a while, which is twice as long
+// after each further one. Calls fail at once meanwhile. The first call after a connection was
+// lost always tries.
 const (
 	firstPause = 20 * time.Millisecond
 	mostPause  = time.Second
@@ -20,7 +20,6 @@ const (
 // dialer makes connections on which somebody is logged in.
 type dialer struct {
 	settings *settings
-	made     int64 // connections, since the engine was opened
 	outages  map[string]*outage
 }
 
@@ -33,11 +32,12 @@ type outage struct {
 
 // dial connects to a server that keeps records.
 func (d *dialer) dial(address string, until time.Time) (*resp.Conn, error) {
-	conn, err := d.connect(address, until, d.settings.login, d.settings.database)
-	if err == nil {
-		d.made++
-	}
-	return conn, err
+	return d.connect(address, until, d.settings.login, d.settings.database)
+}
+
+// dialSentinel connects to a Sentinel.
+func (d *dialer) dialSentinel(address string, until time.Time) (*resp.Conn, error) {
+	return d.connect(address, until, d.settings.sentinels, 0)
 }
 
 // connect connects to a server, logs in and chooses a database.
@@ -66,10 +66,8 @@ func (d *dialer) connect(address string, until time.Time, as credentials, databa
 		out = &outage{pause: firstPause / 2}
 		d.outages[address] = out
 	}
-	// Who waits long for a failure is not to wait most of the time.
-	took := time.Since(began)
-	out.pause = min(max(2*out.pause, took), mostPause)
-	out.last = began.Add(took)
+	out.pause = min(2*out.pause, mostPause)
+	out.last = time.Now()
 	out.next, out.err = out.last.Add(out.pause), err
 	return nil, err
 }

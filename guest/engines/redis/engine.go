@@ -6,6 +6,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/redis/resp"
+	"github.com/waddle-sessions/waddle/guest/engines/redis/topology"
 )
 
 var info = guest.Info{Name: "redis", Version: "1.0.0", CAS: true, Remote: true}
@@ -16,7 +17,7 @@ type engine struct {
 	prefix  []byte
 	pattern string // of all keys with the prefix
 	dialer  dialer
-	nodes   nodes
+	nodes   topology.Nodes
 	until   time.Time // the end of the call
 
 	nonces nonces
@@ -48,13 +49,17 @@ func (e *engine) Open(config *guest.Config) error {
 	e.prefix = []byte(e.settings.prefix)
 	e.pattern = patternOf(e.settings.prefix)
 	e.dialer.settings = &e.settings
-	e.nodes = e.newNodes()
+	e.nodes = e.topology()
 	e.begin(e.timeout)
 	return failure(e.checkServers())
 }
 
-func (e *engine) newNodes() nodes {
-	return &oneServer{dial: func() (*resp.Conn, error) { return e.dialer.dial(e.addresses[0], e.until) }}
+func (e *engine) topology() topology.Nodes {
+	options := topology.Options{
+		Addresses: e.addresses, Prefix: e.prefix, Master: e.master,
+		Dial: e.dialer.dial, DialSentinel: e.dialer.dialSentinel,
+	}
+	return topology.Standalone(options)
 }
 
 // Close ends the connections, for native tests. A module's end with its instance.

@@ -254,7 +254,7 @@ func TestServerGone(t *testing.T) {
 	}
 	// Between two calls: nobody notices.
 	server.Restart()
-	time.Sleep(2 * idle)
+	time.Sleep(100 * time.Millisecond)
 	require.NoError(t, h.Set(set("key", "more", 2, abi.ExpectAny)), "the connection had ended before the call")
 	server.CutClients()
 	got, err := h.Get([]byte("key"), now)

@@ -43,35 +43,25 @@ type lister struct {
 func (l *lister) list(cursor int64) (next int64, err error) {
 	e := l.e
 	e.begin(e.timeout)
-	generation := e.generation()
 	for range mostPages {
 		var keys []byte
-		if cursor&keptBit != 0 {
+		if cursor > 0 && cursor < leastPlace {
 			page := e.pages.find(cursor)
-			switch {
-			case page == nil:
+			if page == nil {
 				return 0, errForeign
-			case page.generation != e.generation():
-				return 0, errRestarted
 			}
-			generation, keys, next = page.generation, page.keys, page.next
+			keys, next = page.keys, page.next
 		} else {
 			if next, e.listed, err = e.scan(cursor, l.count, e.listed[:0]); err != nil {
-				return 0, failure(err)
-			}
-			if cursor == 0 { // connections may have been made for it
-				generation = e.generation()
+				return 0, err
 			}
 			keys = e.listed
 		}
 		if err := l.fetch(keys); err != nil {
 			return 0, err
 		}
-		if e.generation() != generation {
-			return 0, errRestarted
-		}
 		if len(l.left) > 0 {
-			return e.pages.keep(l.left, generation, next), nil
+			return e.pages.keep(l.left, next), nil
 		}
 		if next == 0 || l.added >= enoughBytes {
 			return next, nil
@@ -146,17 +136,7 @@ func (l *lister) alone() error {
 // Clear implements guest.Engine. It removes what begins with the prefix, page by page, so
 // that the server does not stand still. Each page may take as long as any other call. After
 // an error, what it has removed is gone.
-func (e *engine) Clear(now int64) error {
-	const mostRounds = 3
-	for round := 1; ; round++ {
-		err := e.clear(now)
-		if err != errRestarted || round == mostRounds {
-			return failure(err)
-		}
-	}
-}
-
-func (e *engine) clear(now int64) (err error) {
+func (e *engine) Clear(now int64) (err error) {
 	const atOnce = 1000
 	for cursor := int64(0); ; {
 		e.begin(e.timeout)

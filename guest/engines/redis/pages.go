@@ -14,23 +14,24 @@ type pages struct {
 const mostKept = 64
 
 type page struct {
-	number     int64
-	generation uint8
-	keys       []byte
-	next       int64 // the cursor behind them
+	number int64
+	keys   []byte
+	next   int64 // the cursor behind them
 }
 
+// leastPlace is the least place in an enumeration that is no number of kept keys.
+const leastPlace = 1 << 46
+
 // keep remembers keys and returns their cursor.
-func (p *pages) keep(keys []byte, generation uint8, next int64) int64 {
+func (p *pages) keep(keys []byte, next int64) int64 {
 	p.given++
-	p.kept[p.given%mostKept] = page{p.given, generation, append([]byte(nil), keys...), next}
-	return keptBit | p.given
+	p.kept[p.given%mostKept] = page{p.given, append([]byte(nil), keys...), next}
+	return p.given
 }
 
 // find returns what a cursor leads to, or nil.
 func (p *pages) find(at int64) *page {
-	number := at &^ keptBit
-	if kept := &p.kept[number%mostKept]; number > 0 && kept.number == number {
+	if kept := &p.kept[at%mostKept]; kept.number == at {
 		return kept
 	}
 	return nil

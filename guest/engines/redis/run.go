@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	mostTries  = 6 // of an operation that servers turn away: one does not know the script, or has not got the key
+	mostTries  = 8 // of an operation that servers turn away: one does not know the script, or has not got the key
 	mostLosses = 2 // of connections, after which it is sent again: one that was dead before, and one more
 )
 
@@ -23,13 +23,15 @@ func (e *engine) run(ops []operation, to taker) {
 	e.begin(e.timeout)
 	for e.send(ops, to) {
 		e.receive(ops, to)
+		e.nodes.Round()
 	}
 }
 
 // begin begins a call, which may wait so long.
 func (e *engine) begin(timeout time.Duration) {
-	e.until = time.Now().Add(timeout)
-	e.nodes.Begin(e.until)
+	now := time.Now()
+	e.until = now.Add(timeout)
+	e.nodes.Begin(now, e.until)
 }
 
 // finish ends an operation with an error.
@@ -146,7 +148,7 @@ func (e *engine) again(op *operation, r *resp.Reply) bool {
 	switch code := refused.Code(); {
 	case code == "NOSCRIPT":
 		op.whole = true
-	case redirects(code):
+	case redirects(code) && time.Now().Before(e.until):
 		op.refused = refused
 	default:
 		return false

@@ -107,18 +107,6 @@ func (c *Conn) Sent() uint64 { return c.sent }
 // Pending returns how many commands have no answer yet.
 func (c *Conn) Pending() int { return int(c.appended - c.answered) }
 
-// Alive reports whether the connection can take a command, as far as this side knows:
-// the other side has not closed it, and nothing has arrived that nobody asked for.
-// The stream must know that itself, as those of package network do; another
-// connection is taken to be alive until a command fails. It asks the server nothing.
-func (c *Conn) Alive() bool {
-	if c.err != nil || c.Pending() == 0 && c.at < c.end {
-		return false
-	}
-	s, ok := c.stream.(interface{ Alive() bool })
-	return !ok || c.Pending() > 0 || s.Alive()
-}
-
 // Close ends the connection.
 func (c *Conn) Close() {
 	if c.err == nil {
