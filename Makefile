@@ -6,7 +6,7 @@ GO ?= go
 # The bundled engines are built with one version of Go, so that everybody gets the
 # same bytes. The go command fetches it if another is installed.
 ENGINE_GO := go1.26.8
-ENGINES   := memory keyfolder dynfile
+ENGINES   := memory keyfolder dynfile redis
 
 # The modules. Those beside the root have dependencies that must not reach an importer.
 MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest .ci/tools
@@ -168,7 +168,7 @@ vet:
 
 # The packages of guest/ and examples/ that are compiled to WebAssembly. The rest is
 # for tests and runs on the tests' systems.
-GUESTS         := ./guest ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
+GUESTS         := ./guest ./guest/network ./guest/engines/redis/... ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
 EXAMPLE_GUESTS := ./custom/store ./guests/go
 
 # Checks and tests that run at the same time use these and must find them up to date.
