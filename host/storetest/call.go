@@ -45,6 +45,7 @@ type call struct {
 	expect     int64
 	count      int // max of sweep, records of restore and of an enumeration
 	setup      Setup
+	beside     int // the store whose records an opened one has, 0 for none
 	err        error
 	result     []byte
 }
@@ -67,6 +68,9 @@ func (c *call) words() Call {
 		}
 		if c.setup.MemoryLimit > 0 {
 			out.Args = strings.TrimSpace(out.Args + fmt.Sprintf(" memory limit %d", c.setup.MemoryLimit))
+		}
+		if c.beside > 0 {
+			out.Args = strings.TrimSpace(out.Args + fmt.Sprintf(" with the records of #%d", c.beside))
 		}
 	case store.OpGet, store.OpDelete:
 		out.Args = fmt.Sprintf("key %s, now %s", bytesInWords(c.key), timeInWords(c.now))

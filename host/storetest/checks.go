@@ -9,7 +9,7 @@ func groups() [][]Test {
 		lifeTests(), getTests(), setTests(), keyTests(), limitTests(), deleteTests(), clearTests(), saveTests(),
 		expiryTests(), expectTests(), touchTests(), sweepTests(), listTests(), snapshotTests(), restoreTests(),
 		reopenTests(), savedTests(), concurrentTests(), growthTests(), spaceTests(), pageTests(), betweenTests(), farTests(),
-		randomTests(),
+		randomTests(), sharedTests(),
 	}
 }
 
@@ -22,6 +22,7 @@ const (
 	secRequired  = "7. Required exports"
 	secOptional  = "8. Optional exports"
 	secLimits    = "11. Limits"
+	secShards    = "12. Shards and files"
 	secLife      = "2. Life of an instance"
 )
 

@@ -11,7 +11,7 @@ import (
 func randomTests() []Test {
 	return []Test{
 		{Name: "random/sequences", Section: secResults, Requires: "whatever is called in any order, the answers are those of a map with expiry and revisions",
-			Run: sequences},
+			Run: func(p *Probe) { sequences(p, 1) }},
 		{Name: "soak/mixed", Section: secLife, Requires: "an instance answers correctly for as long as it lives",
 			Run: func(p *Probe) {
 				g := soaking(p, p.Store())
@@ -38,8 +38,9 @@ const (
 )
 
 // sequences plays random sequences, a few in each store, which is cleared between
-// them. A failing sequence is made as short as possible.
-func sequences(p *Probe) {
+// them. A failing sequence is made as short as possible. With several hosts, each
+// operation is that of one of them.
+func sequences(p *Probe, hosts int) {
 	random := p.Random()
 	for i := 0; i < p.Options().Sequences; i += perStore {
 		p.Progress(i, p.Options().Sequences)
@@ -48,16 +49,22 @@ func sequences(p *Probe) {
 			if j > i {
 				ops = append(ops, operation{kind: opClear})
 			}
-			ops = append(ops, generate(random, sequenceLength, sequenceWeights, len(sequenceKeys))...)
+			part := generate(random, sequenceLength, sequenceWeights, len(sequenceKeys))
+			for i := range part {
+				if hosts > 1 {
+					part[i].host = random.IntN(hosts)
+				}
+			}
+			ops = append(ops, part...)
 		}
-		failed, done := p.try(ops)
+		failed, done := p.try(ops, hosts)
 		if failed == nil {
 			continue
 		}
 		// Most often the last sequence fails by itself, too.
 		candidate := ops[:done]
 		if last := ops[(done-1)/(sequenceLength+1)*(sequenceLength+1) : done]; len(last) < len(candidate) {
-			if f, _ := p.try(last); f != nil {
+			if f, _ := p.try(last, hosts); f != nil {
 				candidate = last
 			}
 		}
@@ -66,10 +73,10 @@ func sequences(p *Probe) {
 			if p.Context().Err() != nil || time.Since(began) > mostTime {
 				return false
 			}
-			f, _ := p.try(part)
+			f, _ := p.try(part, hosts)
 			return f != nil
 		}, mostTrials)
-		if again, _ := p.try(short); again != nil {
+		if again, _ := p.try(short, hosts); again != nil {
 			failed = again
 		}
 		failed.Expected += fmt.Sprintf("\n(%d random operations, shrunk to %d)", done, len(short))
@@ -79,13 +86,13 @@ func sequences(p *Probe) {
 
 // try plays a sequence. It returns how the sequence failed, nil if it did not,
 // and how many operations were done.
-func (p *Probe) try(ops []operation) (failed *Failure, done int) {
+func (p *Probe) try(ops []operation, hosts int) (failed *Failure, done int) {
 	if err := p.Context().Err(); err != nil {
 		p.Skip("the run was ended: " + err.Error())
 	}
 	trial := &Probe{suite: p.suite, test: p.test}
 	ended := trial.guard(func() {
-		g := &play{p: trial, s: trial.Store(), m: newModel(), keys: sequenceKeys}
+		g := &play{p: trial, hosts: trial.hosts(hosts), m: newModel(), keys: sequenceKeys}
 		for _, o := range ops {
 			done++
 			if g.do(o); done == len(ops) || o.kind == opClear {
@@ -178,7 +185,7 @@ func (p *Probe) Soak(s *Subject) (step, compare func()) {
 }
 
 func soaking(p *Probe, s *Subject) *soak {
-	g := &soak{play: play{p: p, s: s, m: newModel()}, random: p.Random()}
+	g := &soak{play: play{p: p, hosts: []*Subject{s}, s: s, m: newModel()}, random: p.Random()}
 	for i := range p.Records(soakKeys, LeastRecords) {
 		g.keys = append(g.keys, fmt.Appendf(nil, "session %d", i))
 	}

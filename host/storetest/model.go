@@ -85,6 +85,7 @@ const (
 // so every part of a sequence is a sequence.
 type operation struct {
 	kind     opKind
+	host     int
 	key      int
 	size     int
 	revision uint64
@@ -103,6 +104,7 @@ func (o operation) simpler() []operation {
 			out = append(out, other)
 		}
 	}
+	with(func(o *operation) { o.host = 0 })
 	with(func(o *operation) { o.key = 0 })
 	with(func(o *operation) { o.size = 8 })
 	with(func(o *operation) { o.size = min(o.size, 16) })
@@ -116,13 +118,15 @@ func (o operation) simpler() []operation {
 // play does operations on a store and on the model, and ends the check when
 // they differ.
 type play struct {
-	p    *Probe
-	s    *Subject
-	m    *model
-	keys [][]byte
+	p     *Probe
+	hosts []*Subject // usually one
+	s     *Subject   // the one that does the current operation
+	m     *model
+	keys  [][]byte
 }
 
 func (g *play) do(o operation) {
+	g.s = g.hosts[o.host%len(g.hosts)]
 	key := g.keys[o.key%len(g.keys)]
 	expires := o.expires
 	if expires != 0 {
@@ -182,8 +186,9 @@ func (g *play) do(o operation) {
 			}
 		}
 	case opReopen:
-		if g.p.suite.have&needDurable != 0 {
+		if g.p.has(needDurable) || len(g.hosts) > 1 {
 			g.s = g.p.Reopen(g.s)
+			g.hosts[o.host%len(g.hosts)] = g.s
 			// Nothing guarantees that the removal of expired records is saved.
 			g.m.expired += g.m.swept
 			g.m.swept = 0

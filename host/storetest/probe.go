@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+
+	"github.com/waddle-sessions/waddle/host/storetest/internal/namespace"
 )
 
 const (
@@ -147,8 +149,8 @@ func makeDir(parent string) (dir string, remove func() error, err error) {
 	return dir, func() error { return os.RemoveAll(dir) }, nil
 }
 
-// Open opens a store, in a directory of its own if setup names none. The store
-// is closed when the check ends, unless it was closed before.
+// Open opens a store, in a directory and a namespace of its own if setup names none. The
+// store is closed when the check ends, unless it was closed before.
 func (p *Probe) Open(setup Setup) *Subject {
 	s, err := p.TryOpen(setup)
 	if err != nil {
@@ -163,12 +165,21 @@ func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
 	if setup.Dir == "" {
 		setup.Dir = p.Dir()
 	}
+	if setup.Namespace == "" {
+		setup.Namespace = namespace.Of(setup.Dir)
+	}
 	p.mu.Lock()
 	p.stores++
-	number := p.stores
+	number, beside := p.stores, 0
+	for _, other := range p.live {
+		if other.setup.Namespace == setup.Namespace && other.setup.Dir != setup.Dir {
+			beside = other.number
+			break
+		}
+	}
 	p.mu.Unlock()
 	target, err := p.suite.open(p.suite.ctx, setup)
-	p.note(call{store: number, op: opOpen, setup: setup, err: err})
+	p.note(call{store: number, op: opOpen, setup: setup, beside: beside, err: err})
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +192,12 @@ func (p *Probe) TryOpen(setup Setup) (*Subject, error) {
 
 // Store opens a store with the target's own choices.
 func (p *Probe) Store() *Subject { return p.Open(Setup{}) }
+
+// Peer opens a store with the records of another one, as another host does that uses the
+// same backend.
+func (p *Probe) Peer(of *Subject) *Subject {
+	return p.Open(Setup{Shards: of.setup.Shards, MemoryLimit: of.setup.MemoryLimit, Namespace: of.setup.Namespace})
+}
 
 // Together runs f in n goroutines at once, with numbers from 0, and waits for
 // all. The first failure among them is the check's failure.

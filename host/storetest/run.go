@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest/internal/namespace"
 )
 
 // need is what a check needs from a store beyond the required operations.
@@ -27,6 +28,7 @@ const (
 	needSave
 	needClose
 	needDurable
+	needShared
 )
 
 // lacks says what a target lacks, "" for nothing.
@@ -44,6 +46,7 @@ func (n need) lacks(have need) string {
 		{needSave, "the store has no Save"},
 		{needClose, "the store has no Close"},
 		{needDurable, "the store is not said to be durable"},
+		{needShared, "the store is not said to be shared by several hosts"},
 	} {
 		if n&one.need != 0 && have&one.need == 0 {
 			return one.reason
@@ -191,12 +194,15 @@ func (s *suite) look(p *Probe) {
 	if s.options.Durable {
 		s.have |= needDurable
 	}
+	if s.options.Shared {
+		s.have |= needShared
+	}
 	dir, remove, err := makeDir(s.options.Dir)
 	if err != nil {
 		p.Fail("no directory could be made: "+err.Error(), "a directory for the store")
 	}
 	defer remove()
-	target, err := s.open(s.ctx, Setup{Dir: dir})
+	target, err := s.open(s.ctx, Setup{Dir: dir, Namespace: namespace.Of(dir)})
 	if err != nil {
 		s.broken, s.blamed = err, p.test.Name
 		for _, r := range s.report.Results {

@@ -29,9 +29,16 @@ type Setup struct {
 	// MemoryLimit is how many bytes the store may take, if it can be limited. 0
 	// means the target's own choice.
 	MemoryLimit int64
+
+	// Namespace is where a store keeps its records in a backend that others use
+	// too: up to 20 lower-case letters and digits, the first one a letter. Each
+	// store that a check opens has another, and no check opens two of which one
+	// begins with the other. Stores with one Namespace have the same records. A
+	// store without a backend may ignore it.
+	Namespace string
 }
 
-// Open opens a store. The store is empty, unless Dir was opened before.
+// Open opens a store. The store is empty, unless Dir or Namespace was opened before.
 type Open func(ctx context.Context, setup Setup) (store.Store, error)
 
 // Options say how a suite is run. The zero value is ready to use.
@@ -42,6 +49,12 @@ type Options struct {
 	// Durable says that a store that is opened again with the same Dir finds
 	// what was saved.
 	Durable bool
+
+	// Shared says that the records lie in a backend that several hosts share:
+	// stores that are opened with the same Namespace and are open at the same time
+	// have the same records, each with a Dir of its own. The checks of the group
+	// "shared" open several.
+	Shared bool
 
 	// MaxKey and MaxValue are the largest key and value in bytes that the store
 	// takes. 0 means abi.MaxKey and abi.MaxValue.

@@ -225,11 +225,11 @@ func (s *Subject) needs(n need) {
 }
 
 // abandon removes what a durable store would save at the end of a check for nobody to
-// read: saving it would be most of the time that a suite takes.
+// read: saving it would be most of the time that a suite takes. A backend would keep it.
 func (s *Subject) abandon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closed && s.probe.suite.have&needDurable != 0 {
+	if !s.closed && s.probe.suite.have&(needDurable|needShared) != 0 {
 		_ = store.Clear(context.WithoutCancel(s.ctx()), s.target, Now) // closing reports what is wrong
 	}
 }

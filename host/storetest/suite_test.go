@@ -115,7 +115,7 @@ func TestWhatAStoreLacksIsSkipped(t *testing.T) {
 	require.Equal(t, "storetest_test.plain", report.Target)
 	for _, r := range report.Results {
 		if r.Status == storetest.Skip {
-			require.Regexp(t, "^((sweep|keys|snapshot|restore|reopen|space|touch|clear)/.*|"+
+			require.Regexp(t, "^((sweep|keys|snapshot|restore|reopen|space|touch|clear|shared)/.*|"+
 				"(expiry|expect)/(after|absent-for-touch|absent-in-).*|life/closed)", r.Name)
 			require.NotEmpty(t, r.Reason)
 		}
