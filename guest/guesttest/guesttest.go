@@ -4,6 +4,7 @@ package guesttest
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/waddle-sessions/waddle/guest"
@@ -22,6 +23,12 @@ type Options struct {
 	// Settings are what the engine is opened with, in addition to shard, shards
 	// and memory_limit.
 	Settings map[string]string
+
+	// Namespace is the setting by which an engine whose records lie elsewhere keeps them
+	// apart from others, for example "prefix". The suite adds [storetest.Setup.Namespace]
+	// to its value. Stores with one namespace then have the same records, and the checks
+	// of several hosts run, too: Shared is set.
+	Namespace string
 }
 
 // Run runs the conformance suite on the engines that engine makes, in subtests
@@ -70,9 +77,18 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 		options.MaxValue = info.MaxValue
 	}
 	options.More = append(options.More[:len(options.More):len(options.More)], batches(engine, info, options.Settings))
+	options.Shared = options.Shared || options.Namespace != ""
 	log := &testLog{write: func(line string) { t.Log(line) }}
 	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: options.Settings, Setup: setup, Log: log.lines})
+		settings := options.Settings
+		if name := options.Namespace; name != "" {
+			settings = maps.Clone(settings)
+			if settings == nil {
+				settings = make(map[string]string)
+			}
+			settings[name] += setup.Namespace
+		}
+		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: settings, Setup: setup, Log: log.lines})
 	}, options.Options)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
+	"github.com/waddle-sessions/waddle/host/storetest/internal/namespace"
 )
 
 // Options say how a module is tested. The zero value is ready to use.
@@ -27,6 +28,12 @@ type Options struct {
 
 	// Settings are passed to the guest, in addition to those of Config.GuestConfig.
 	Settings map[string]string
+
+	// Namespace is the setting by which a guest whose records lie elsewhere keeps them
+	// apart from others, for example "prefix". The suite adds [storetest.Setup.Namespace]
+	// to its value. Stores with one namespace then have the same records, and the checks
+	// of several hosts run, too: Shared is set.
+	Namespace string
 
 	// Mount is a directory, made if it does not exist, for a guest that keeps
 	// files. Each store is given an empty directory within it, which is removed
@@ -145,6 +152,7 @@ func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.O
 	if h.mounted {
 		suite.Durable = true
 	}
+	suite.Shared = suite.Shared || o.Namespace != ""
 	suite.Dir = cmp.Or(o.Mount, suite.Dir)
 	h.options.Dir = suite.Dir
 	suite.Explain = func(err error) string { return cmp.Or(h.explain(err), explain(o.Explain, err)) }
@@ -235,6 +243,9 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 		c.GuestConfig = make(map[string]string)
 	}
 	maps.Copy(c.GuestConfig, h.options.Settings)
+	if name := h.options.Namespace; name != "" {
+		c.GuestConfig[name] += cmp.Or(setup.Namespace, namespace.Of(setup.Dir))
+	}
 	c.Shards = cmp.Or(setup.Shards, c.Shards, defaultShards)
 	c.MemoryLimit = cmp.Or(setup.MemoryLimit, c.MemoryLimit, int64(c.Shards)*memoryOfShard)
 	if !c.Trusted {
