@@ -57,10 +57,10 @@ func (c *Conn) Failure() string {
 }
 
 // linger is how long what was written may take to be sent after Close.
-const linger = time.Second
+const linger = 3 * time.Second
 
 // Close closes the connection and gives its number back. What was written is still sent,
-// if that takes no longer than a second.
+// if that takes no longer than three seconds.
 func (c *Conn) Close() {
 	c.table.remove(c)
 	c.mu.Lock()
@@ -70,7 +70,7 @@ func (c *Conn) Close() {
 		if c.out.pending() > 0 && c.state == stateReady && c.table.keep(c) {
 			c.state, c.errno, c.lingering = stateClosed, abi.ErrnoReset, true
 			c.sock.limitReads(past)
-			c.sock.limitWrites(time.Now().Add(linger))
+			c.sock.limitWrites(time.Now().Add(c.table.network.config.linger))
 			c.wake()
 			return
 		}

@@ -57,7 +57,8 @@ type Config struct {
 	// called from several goroutines and must not call Close.
 	Tell func(Event)
 
-	portable bool // as on systems where calls cannot be kept from waiting; for tests
+	linger   time.Duration // 0 is linger; tests set it
+	portable bool          // as on systems where calls cannot be kept from waiting; for tests
 }
 
 // Network is what one plugin may reach.
@@ -90,6 +91,9 @@ func New(config Config) (*Network, error) {
 	}
 	if config.Timeout == 0 {
 		config.Timeout = DefaultTimeout
+	}
+	if config.linger == 0 {
+		config.linger = linger
 	}
 	if config.Lookup == nil {
 		config.Lookup = lookup

@@ -32,6 +32,9 @@ type Table struct {
 // granted is refused at once, whatever is there.
 func (t *Table) Dial(address string) (conn int32, errno int32) {
 	n := t.network
+	if n.ctx.Err() != nil {
+		return 0, abi.ErrnoReset
+	}
 	target, err := parseTarget(address)
 	if err != nil {
 		t.fail(err.Error())

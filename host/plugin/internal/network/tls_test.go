@@ -124,7 +124,9 @@ func TestTLSWithWhatIsNone(t *testing.T) {
 		{"reset", func(c net.Conn) { io.ReadFull(c, make([]byte, 10)); reset(c) }, abi.ErrnoProtocol, "instead of TLS"},
 		{"silence", silence, abi.ErrnoUnreachable, "no answer in time"},
 		{"control characters", func(c net.Conn) {
-			cert := certificate(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"a\nb\x1b[31m" + strings.Repeat("c", 1000)}, nil })
+			cert := certificate(t, func(c *x509.Certificate) {
+				c.DNSNames, c.IPAddresses = []string{"a\nb\x1b[31m" + strings.Repeat("c", 1000)}, nil
+			})
 			handshake(c, &tls.Config{Certificates: []tls.Certificate{cert}})
 		}, abi.ErrnoProtocol, ""},
 	} {
