@@ -33,6 +33,7 @@ type Conn struct {
 	working   bool // a goroutine makes the connection, and ends it if it was closed meanwhile
 	lingering bool // it is closed, and ends when all is sent
 	over      bool // it has ended
+	gone      bool // it was cut by the other side, and counted
 	errno     int32
 	words     string // what failed last
 	sock      *socket
@@ -164,7 +165,8 @@ func (c *Conn) buffered() int64 {
 func (c *Conn) lost(err error) int32 {
 	f := failed(err)
 	c.words = f.words
-	if c.state == stateReady {
+	if c.state == stateReady && !c.gone {
+		c.gone = true
 		n := c.table.network
 		n.counts.lost.Add(1)
 		n.work.Go(func() { n.tell(Event{Address: c.target.text, Why: f.words}) }) // without the lock

@@ -86,7 +86,11 @@ func (n *Network) resolve(ctx context.Context, t *target) (ends []netip.AddrPort
 // the last moment.
 func (n *Network) dial(ctx context.Context, end netip.AddrPort) (net.Conn, error) {
 	d := net.Dialer{ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		return n.confirm(end, address)
+		err := n.confirm(end, address)
+		if err != nil {
+			n.refuse(end.String(), err.Error())
+		}
+		return err
 	}}
 	return d.DialContext(ctx, "tcp", end.String())
 }

@@ -23,7 +23,7 @@ type failure struct {
 // refusal is the error of an address that is not granted.
 type refusal struct{ why string }
 
-func (r *refusal) Error() string { return "not granted: " + r.why }
+func (r *refusal) Error() string { return r.why }
 
 // failed returns what an error means, or nil for nil. What a guest is told does not say
 // which address a name has.

@@ -2,10 +2,14 @@ package network
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
 )
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -150,6 +154,25 @@ func TestConfirm(t *testing.T) {
 	}
 	// The address that was checked is refused, too, if the guard does not let it pass.
 	require.Error(t, n.confirm(netip.MustParseAddrPort("10.0.0.1:1"), "10.0.0.1:1"))
+}
+
+// It is so for a real connection: nothing reaches the server.
+func TestConfirmBeforeConnecting(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var told []Event
+	n, err := New(Config{Tell: func(e Event) { told = append(told, e) }})
+	require.NoError(t, err)
+	defer n.Close()
+	end := netip.MustParseAddrPort(l.Addr().String())
+	_, f := n.race(t.Context(), []netip.AddrPort{end})
+	require.Equal(t, &failure{abi.ErrnoAccess, "the name leads to an address that is not granted"}, f)
+	require.Equal(t, int64(1), n.Stats().Refused)
+	require.Equal(t, []Event{{Refused: true, Address: end.String(), Why: "it leads to 127.0.0.1, which is loopback"}}, told)
+	require.NoError(t, l.(*net.TCPListener).SetDeadline(time.Now().Add(20*time.Millisecond)))
+	_, err = l.Accept()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
 func TestAddressesOfBothFamiliesInTurn(t *testing.T) {

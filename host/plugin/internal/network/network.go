@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,7 +70,7 @@ type Network struct {
 	counts   counts
 	dials    bucket
 	told     bucket
-	missed   missed
+	missed   atomic.Int64
 	endings  endings
 
 	ctx    context.Context // ends with the network

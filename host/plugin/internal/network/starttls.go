@@ -76,7 +76,7 @@ func (c *Conn) upgrade(name string) {
 	if f == nil {
 		tls, f = c.handshake(ctx, c.sock, name)
 	}
-	if f != nil {
+	if f != nil && c.making.Err() == nil {
 		n.failed(c.target.text, f)
 	}
 	c.made(c.sock, tls, f)

@@ -41,16 +41,15 @@ type Event struct {
 // maxTold is how many events are told within a second: a guest causes any number.
 const maxTold = 10
 
-type missed struct{ n atomic.Int64 }
-
+// tell tells of an event, unless there were too many. The caller holds no locks.
 func (n *Network) tell(e Event) {
 	if n.config.Tell == nil {
 		return
 	}
 	if !n.told.take(time.Now()) {
-		n.missed.n.Add(1)
+		n.missed.Add(1)
 		return
 	}
-	e.Missed = int(n.missed.n.Swap(0))
+	e.Address, e.Missed = clean(e.Address), int(n.missed.Swap(0))
 	n.config.Tell(e)
 }
