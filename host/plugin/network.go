@@ -70,6 +70,13 @@ const (
 // granted reports whether anything is.
 func (n *Network) granted() bool { return len(n.Allow) > 0 }
 
+// Check says what is wrong with what a guest is to be granted, as an [ErrConfig] of [Open] would. A host
+// may allow less; see [HostConfig].Private.
+func (n Network) Check() error {
+	s := resolved{Config: Config{Network: n, Host: &Host{}}}
+	return s.resolveNetwork()
+}
+
 // resolveNetwork checks what a guest may reach, and fills in its bounds.
 func (s *resolved) resolveNetwork() error {
 	n := &s.Network
@@ -93,7 +100,7 @@ func (s *resolved) resolveNetwork() error {
 	n.Allow, n.Private = slices.Clone(n.Allow), slices.Clone(n.Private)
 	checked, err := network.New(s.network())
 	if err != nil {
-		return configError("Network.%v", err)
+		return configError("Network: %v", err)
 	}
 	return checked.Close()
 }
@@ -128,7 +135,7 @@ func (p *Plugin) openNetwork() error {
 	config.Host, config.Tell = p.config.Host.budgets.conns, p.toldOfNetwork
 	n, err := network.New(config)
 	if err != nil {
-		return configError("Network.%v", err)
+		return configError("Network: %v", err)
 	}
 	p.machine.network = &guestNetwork{Network: n, wait: p.config.Network.Wait, ending: make(chan struct{})}
 	return nil

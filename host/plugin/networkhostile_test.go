@@ -208,7 +208,9 @@ func TestNetworkWithoutGrant(t *testing.T) {
 
 func TestNetworkConfig(t *testing.T) {
 	prefix := netip.MustParsePrefix
-	private := func(list ...netip.Prefix) *plugin.Host { return hosted(t, plugin.HostConfig{Private: append([]netip.Prefix{}, list...)}) }
+	private := func(list ...netip.Prefix) *plugin.Host {
+		return hosted(t, plugin.HostConfig{Private: append([]netip.Prefix{}, list...)})
+	}
 	tcp := []string{"tcp://a.example:1"}
 	for _, c := range []struct {
 		network plugin.Network
@@ -216,7 +218,7 @@ func TestNetworkConfig(t *testing.T) {
 		words   []string // of the refusal; none if there is none
 	}{
 		{network: plugin.Network{Allow: tcp}},
-		{network: plugin.Network{Allow: []string{"tcp://a.example:1", "b.example:2"}}, words: []string{"Network.", `"b.example:2"`, "tcp://"}},
+		{network: plugin.Network{Allow: []string{"tcp://a.example:1", "b.example:2"}}, words: []string{"Network: ", `"b.example:2"`, "tcp://"}},
 		{network: plugin.Network{Allow: []string{"tcp://127.0.0.1:6379"}}, words: []string{"127.0.0.1", "Private"}},
 		{network: plugin.Network{Allow: []string{"tcp://169.254.169.254:80"}, Private: []netip.Prefix{prefix("169.254.0.0/16")}}, words: []string{"never"}},
 		{network: plugin.Network{Allow: tcp, TLS: &tls.Config{MaxVersion: tls.VersionTLS10}}, words: []string{"TLS 1.2"}},

@@ -27,5 +27,5 @@ func (c HostConfig) Check(ctx context.Context, m Manifest) error {
 
 // grounds are what manifests are resolved on.
 func (c HostConfig) grounds() grounds {
-	return grounds{dir: c.Dir, trustedKeys: c.TrustedKeys, keyring: c.Keyring, limits: c.Limits, mountRoots: c.MountRoots}
+	return grounds{dir: c.Dir, trustedKeys: c.TrustedKeys, keyring: c.Keyring, limits: c.Limits, mountRoots: c.MountRoots, network: c.Network}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -41,6 +42,10 @@ type HostConfig struct {
 	// MountRoots are directories outside Dir of which manifests may mount those beneath,
 	// by absolute paths. There are none by default.
 	MountRoots []string
+
+	// Network says which of the connections that manifests list are granted. None are by
+	// default.
+	Network Network
 
 	// Limits are the most that a tenant may have: the lower of these and its
 	// manifest's counts. Zero fields have defaults.
@@ -125,6 +130,9 @@ type Host struct {
 func NewHost(config HostConfig) (*Host, error) {
 	if err := config.Limits.checkHost(); err != nil {
 		return nil, err
+	}
+	if err := config.Network.check(); err != nil {
+		return nil, fmt.Errorf("tenant: HostConfig.Network: %w", err)
 	}
 	h := &Host{plugins: config.Plugins, claims: make(map[string]string), names: make(map[string][]string),
 		pending: make(map[string]*pending), failed: make(map[string]Failure), ended: make(chan struct{})}

@@ -49,6 +49,11 @@ type Limits struct {
 	// plugin has in all its mounts together.
 	Files     int   `json:"files,omitempty"`
 	FileBytes Bytes `json:"file_bytes,omitempty"`
+
+	// Connections bounds the plugin's connections, and NetworkWait how long one call waits for
+	// them. See [plugin.Network].
+	Connections int      `json:"connections,omitempty"`
+	NetworkWait Duration `json:"network_wait,omitempty"`
 }
 
 // DefaultLimits are the limits of a host that sets none. They suit a plugin that keeps the
@@ -69,6 +74,9 @@ func DefaultLimits() Limits {
 		Module:    Bytes(plugin.StrictLimits().Module),
 		Files:     65536,
 		FileBytes: 256 << 20,
+
+		Connections: 16,
+		NetworkWait: Duration(5 * time.Second),
 	}
 }
 
@@ -90,6 +98,9 @@ func (l Limits) withDefaults() Limits {
 		Module:    cmp.Or(l.Module, d.Module),
 		Files:     cmp.Or(l.Files, d.Files),
 		FileBytes: cmp.Or(l.FileBytes, d.FileBytes),
+
+		Connections: cmp.Or(l.Connections, d.Connections),
+		NetworkWait: cmp.Or(l.NetworkWait, d.NetworkWait),
 	}
 }
 
@@ -110,6 +121,9 @@ func (l Limits) under(host Limits) Limits {
 		Module:    lower(l.Module, host.Module),
 		Files:     lower(l.Files, host.Files),
 		FileBytes: lower(l.FileBytes, host.FileBytes),
+
+		Connections: lower(l.Connections, host.Connections),
+		NetworkWait: lower(l.NetworkWait, host.NetworkWait),
 	}
 }
 
@@ -164,6 +178,7 @@ func (l Limits) check(f *faults) {
 		{"calls", int64(l.Calls)}, {"queue", int64(l.Queue)}, {"wait", int64(l.Wait)}, {"key", int64(l.Key)}, {"value", int64(l.Value)},
 		{"log_lines", int64(l.LogLines)}, {"log_bytes", int64(l.LogBytes)},
 		{"module", int64(l.Module)}, {"files", int64(l.Files)}, {"file_bytes", int64(l.FileBytes)},
+		{"connections", int64(l.Connections)}, {"network_wait", int64(l.NetworkWait)},
 	} {
 		if limit.value < 0 {
 			f.add("$.limits."+limit.name, "is %d: must be 1 or more, or left out for the host's", limit.value)

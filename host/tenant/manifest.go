@@ -40,8 +40,8 @@ type Manifest struct {
 	// Mounts are directories that the plugin may use.
 	Mounts []Mount `json:"mounts,omitempty"`
 
-	// Network lists what the plugin may connect to, as scheme://host:port. A host that
-	// grants no network refuses it.
+	// Network lists what the plugin may connect to, as [plugin.Network].Allow. A host that
+	// grants no network refuses it; see [HostConfig].Network.
 	Network []string `json:"network,omitempty"`
 
 	// Session has settings of the sessions, by the names that [session.FromEnv] takes.

@@ -34,7 +34,6 @@ var (
 	namePattern    = regexp.MustCompile(`^` + label + `$`)
 	hostPattern    = regexp.MustCompile(`^` + label + `(\.` + label + `)*$`)
 	settingPattern = regexp.MustCompile(`^[a-z0-9_]+$`)
-	networkPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})$`)
 	// A file's name that long has a dot in it, such as alice.key.
 	secretPattern = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{32,}$`)
 )
@@ -130,24 +129,6 @@ func (m *Manifest) checkConfig(f *faults) {
 	}
 	if size > maxConfig {
 		f.add("$.config", "has %d bytes of names and values: must have at most %d", size, maxConfig)
-	}
-}
-
-func (m *Manifest) checkNetwork(f *faults) {
-	if len(m.Network) > maxNetwork {
-		f.add("$.network", "has %d entries: must have at most %d", len(m.Network), maxNetwork)
-		return
-	}
-	for i, target := range m.Network {
-		found := networkPattern.FindStringSubmatch(target)
-		ok := found != nil
-		if ok {
-			port, err := strconv.ParseUint(found[2], 10, 16)
-			ok = err == nil && port > 0
-		}
-		if !ok {
-			f.add(item("$.network", i), "is %s: must be scheme://host:port, such as \"tcp://redis.example.com:6379\"", quote(target))
-		}
 	}
 }
 

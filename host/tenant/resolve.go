@@ -38,6 +38,7 @@ type grounds struct {
 	keyring     func(ctx context.Context, tenant, ref string) (*session.Keyring, error) // nil for FileKeyring
 	limits      Limits
 	mountRoots  []string
+	network     Network
 }
 
 // mountsDir is the directory beneath the host's that has a directory for each tenant with
@@ -59,9 +60,7 @@ func (g grounds) resolve(ctx context.Context, m Manifest) (plan, error) {
 	p.config.Shards = 1
 	p.limits.apply(&p.config)
 	g.resolveMounts(&p, f)
-	if len(m.Network) > 0 {
-		f.addCause(plugin.ErrGrant, "$.network", "asks for connections, which this host grants to no plugin: leave it out, or use a plugin that needs none")
-	}
+	g.resolveNetwork(&p, f)
 	g.resolveSession(ctx, &p, f)
 	if err := ctx.Err(); err != nil {
 		return plan{}, err

@@ -37,6 +37,7 @@ type hostFlags struct {
 	addr, admin string
 	keys        string
 	memory      bytesFlag
+	network     networkFlags
 	verbose     bool
 }
 
@@ -113,6 +114,7 @@ Then, elsewhere:
 	f.StringVar(&flags.admin, "admin-addr", "", "listen for the operator's on `ADDR`; off for nowhere (default $WADDLE_ADMIN_ADDR, or "+defaultAdminAddr+")")
 	f.StringVar(&flags.keys, "trusted-keys", "", "run only plugins that are bundled, or signed by one of the Ed25519 public keys in `FILE`, as PEM")
 	f.Var(&flags.memory, "memory", "let all plugins together have `SIZE` of memory, such as 4GiB; by default three quarters of what the process may have")
+	flags.network.add(cmd, "")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the log with debug level")
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
 	fixed(cmd, "admin-addr", defaultAdminAddr, "127.0.0.1:0", noAdmin)
@@ -139,6 +141,10 @@ func runHost(ctx context.Context, dir string, flags hostFlags, env *environment)
 		if keys, err = tenant.ReadTrustedKeys(flags.keys); err != nil {
 			return &usageError{err}
 		}
+	}
+	network, err := flags.network.tenants()
+	if err != nil {
+		return err
 	}
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
@@ -176,7 +182,7 @@ func runHost(ctx context.Context, dir string, flags hostFlags, env *environment)
 	var site hosting.Site
 	var directory *hosting.Directory
 	host, err := tenant.NewHost(tenant.HostConfig{
-		Plugins: plugins, Dir: dir, TrustedKeys: keys, Manager: site.Manager, Logger: log,
+		Plugins: plugins, Dir: dir, TrustedKeys: keys, Network: network, Manager: site.Manager, Logger: log,
 		Unknown: hosting.NotReady(func() *hosting.Directory { return directory }),
 	})
 	if err != nil {

@@ -148,6 +148,8 @@ func TestHostArguments(t *testing.T) {
 		"a short token":     {[]string{"WADDLE_ADMIN_TOKEN=secret"}, []string{dir, "--addr", "127.0.0.1:0"}, "at least 32"},
 		"two tokens":        {[]string{"WADDLE_ADMIN_TOKEN=" + long, "WADDLE_ADMIN_TOKEN_FILE=" + open}, []string{dir, "--addr", "127.0.0.1:0"}, "one of them"},
 		"no keys":           {nil, []string{dir, "--trusted-keys", filepath.Join(dir, "none")}, "none"},
+		"no range":          {nil, []string{dir, "--network", "--private", "10.1.2.3"}, `--private is "10.1.2.3"`},
+		"no network":        {nil, []string{dir, "--socket", "/run/redis.sock"}, "have no effect without --network"},
 		"a negative memory": {nil, []string{dir, "--memory", "-1"}, "at least 1 byte"},
 	} {
 		t.Run(name, func(t *testing.T) {

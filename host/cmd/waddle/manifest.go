@@ -95,6 +95,7 @@ The exit code of check is 0 if a host would take every file, and 1 if not.`,
 	f.StringVar(&flags.dir, "dir", "", "start relative paths in manifests at `DIR` (default: where each manifest is)")
 	f.StringVar(&flags.trusted, "trusted-keys", "", "check: require a signature by one of the Ed25519 public keys in `FILE`, as PEM")
 	f.BoolVar(&flags.textOnly, "text-only", false, "check: judge the text alone, and not the files that it refers to")
+	flags.network.add(cmd, "check: ")
 	f.StringVar(&flags.key, "key", "", "sign: use the Ed25519 private key in `FILE`, as PEM")
 	addJSON(cmd, &flags.json)
 	directories(cmd, "dir")
@@ -109,6 +110,7 @@ The exit code of check is 0 if a host would take every file, and 1 if not.`,
 type manifestFlags struct {
 	dir, trusted, key string
 	textOnly, json    bool
+	network           networkFlags
 }
 
 // check refuses flags that have no effect.
@@ -118,10 +120,10 @@ func (f *manifestFlags) check(action string) error {
 		return usagef("sign needs a key: --key signing.pem; `openssl genpkey -algorithm ed25519 -out signing.pem` makes one")
 	case action != "sign" && f.key != "":
 		return usagef("--key is for sign: leave it out for %s", action)
-	case action != "check" && (f.trusted != "" || f.textOnly || f.json):
-		return usagef("--trusted-keys, --text-only and --json are for check: leave them out for %s", action)
-	case f.textOnly && (f.trusted != "" || f.dir != ""):
-		return usagef("--text-only looks at no file, so --trusted-keys and --dir have no effect: leave one of them out")
+	case action != "check" && (f.trusted != "" || f.textOnly || f.json || f.network.given()):
+		return usagef("--trusted-keys, --text-only, --json, --network, --private and --socket are for check: leave them out for %s", action)
+	case f.textOnly && (f.trusted != "" || f.dir != "" || f.network.given()):
+		return usagef("--text-only looks at the text alone, so --trusted-keys, --dir, --network, --private and --socket have no effect: leave one of them out")
 	case action == "schema" && f.dir != "":
 		return usagef("--dir has no effect for schema: leave it out")
 	}
@@ -145,12 +147,16 @@ func checkManifests(ctx context.Context, files []string, flags manifestFlags, en
 			return &usageError{err}
 		}
 	}
+	network, err := flags.network.tenants()
+	if err != nil {
+		return err
+	}
 	var report manifestReport
 	names, hosts := make(map[string]string), make(map[string]string) // the file of each
 	for _, file := range files {
 		m, err := tenant.ReadManifest(file)
 		if err == nil && !flags.textOnly {
-			err = tenant.HostConfig{Dir: flags.dirOf(file), TrustedKeys: keys}.Check(ctx, m)
+			err = tenant.HostConfig{Dir: flags.dirOf(file), TrustedKeys: keys, Network: network}.Check(ctx, m)
 		}
 		if ctx.Err() != nil {
 			return errInterrupted

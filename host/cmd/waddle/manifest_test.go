@@ -27,6 +27,7 @@ func TestManifestCheck(t *testing.T) {
 	twin := write("twin.json", `{"name": "alice", "hosts": ["bob.localhost"], "plugin": {"bundled": "memory"}}`)
 	wrong := write("wrong.json", "{\n  \"name\": \"A\",\n  \"plugin\": {\"bundled\": \"redis\"}\n}")
 	text := write("text.json", "hello")
+	connects := write("dora.json", `{"name": "dora", "plugin": {"bundled": "memory"}, "network": ["tcp://10.1.2.3:6379", "unix:///run/redis.sock"]}`)
 	write("store.wasm", "\x00asm\x01\x00\x00\x00")
 	refused := write("refused.json", `{"name": "carol", "plugin": {"file": "store.wasm", "sha256": "`+tenant.Sum([]byte("\x00asm\x01\x00\x00\x00"))+`"}}`)
 
@@ -44,11 +45,17 @@ func TestManifestCheck(t *testing.T) {
 			"waddle: 1 of 3 manifests would be refused"},
 		{"all faults", []string{wrong, text, good}, 1, []string{"line 2: $.name is \"A\"", "line 3: $.plugin.bundled is \"redis\"", "line 1: $ is not JSON", "ok       " + good},
 			"waddle: 2 of 3 manifests would be refused"},
+		{"connections", []string{connects}, 1, []string{"$.network asks for connections, which this host grants to no plugin"}, "waddle: 1 of 1 manifests would be refused"},
+		{"connections that are granted", []string{connects, "--network", "--private", "10.1.0.0/16", "--private", "fc00::/7", "--socket", "/run/redis.sock"}, 0, []string{"ok       " + connects}, ""},
+		{"connections of which some are granted", []string{connects, "--network"}, 1, []string{`$.network[0] is "tcp://10.1.2.3:6379"`, `$.network[1] is "unix:///run/redis.sock"`}, "waddle: 1 of 1 manifests would be refused"},
+		{"the text of connections", []string{connects, "--text-only"}, 0, []string{"ok       " + connects}, ""},
+		{"no range", []string{connects, "--network", "--private", "10.1.2.3/16"}, 2, nil, `waddle: --private is "10.1.2.3/16": must be a range of addresses, such as 10.1.0.0/16`},
+		{"ranges without a network", []string{connects, "--private", "10.1.0.0/16"}, 2, nil, "waddle: --private and --socket have no effect without --network: add it, or leave them out"},
 		{"a plugin that is none", []string{refused}, 1, []string{"$.plugin would be refused: plugin carol: "}, "waddle: 1 of 1 manifests would be refused"},
 		{"no file", []string{filepath.Join(dir, "none.json")}, 1, []string{"no such file"}, "waddle: 1 of 1 manifests would be refused"},
 		{"a directory", []string{dir}, 1, []string{"is a directory: must be a file"}, "waddle: 1 of 1 manifests would be refused"},
 		{"an empty list of keys", []string{good, "--trusted-keys", text}, 2, nil, "waddle: tenant: the file has no key that can be used: " + text + " has no PEM block: must have a key as openssl writes it"},
-		{"flags that exclude each other", []string{good, "--text-only", "--dir", dir}, 2, nil, "waddle: --text-only looks at no file, so --trusted-keys and --dir have no effect: leave one of them out"},
+		{"flags that exclude each other", []string{good, "--text-only", "--dir", dir}, 2, nil, "waddle: --text-only looks at the text alone, so --trusted-keys, --dir, --network, --private and --socket have no effect: leave one of them out"},
 		{"another action's flag", []string{good, "--key", "k"}, 2, nil, "waddle: --key is for sign: leave it out for check"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,7 +93,7 @@ func TestManifestCheck(t *testing.T) {
 		"manifest check":        "waddle: check needs the file of a manifest: waddle manifest check FILE.json",
 		"manifest schema x":     "waddle: schema takes no file, got 1: x",
 		"manifest sign x":       "waddle: sign needs a key: --key signing.pem; `openssl genpkey -algorithm ed25519 -out signing.pem` makes one",
-		"manifest sum x --json": "waddle: --trusted-keys, --text-only and --json are for check: leave them out for sum",
+		"manifest sum x --json": "waddle: --trusted-keys, --text-only, --json, --network, --private and --socket are for check: leave them out for sum",
 	} {
 		r := run(t, nil, strings.Fields(args)...)
 		require.Equal(t, 2, r.code, args)

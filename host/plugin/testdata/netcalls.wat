@@ -30,6 +30,7 @@
   (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "sock_accept" (func $sock_accept (param i32 i32 i32) (result i32)))
   (memory (export "memory") 64)
+  (data (i32.const 512) "\06") ;; conn_close of none
   (func (export "session_abi_v1"))
   (func (export "session_alloc") (param $size i32) (result i32)
     (select (i32.const 1024) (i32.const 0) (i32.le_u (local.get $size) (i32.const 64000))))

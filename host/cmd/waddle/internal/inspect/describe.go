@@ -50,6 +50,10 @@ func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir 
 	if module, refused := plugin.ValidateAll(wasm); len(refused) == 0 {
 		config.MemoryLimit = max(config.MemoryLimit, module.Memory.Min<<16)
 	}
+	if needsNetwork(wasm) {
+		// Without any grant the guest would be refused. Nothing is at this name, ever.
+		config.Network.Allow = []string{"tcp://nothing.invalid:1"}
+	}
 	if dir != "" {
 		config.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: describeMemory, MaxFiles: 1000}}
 	}
@@ -70,6 +74,13 @@ func Describe(ctx context.Context, wasm []byte, settings map[string]string, dir 
 	return &Description{Name: info.Name, Version: info.Version, Capabilities: append([]string{}, info.Capabilities...),
 		MaxKey: info.MaxKey, MaxValue: info.MaxValue, Memory: stats.Memory, OpenTime: took - stats.CompileTime,
 		OpenFuel: stats.Shards[0].OpenFuel}, nil
+}
+
+// needsNetwork reports whether a guest needs a network.
+func needsNetwork(wasm []byte) bool {
+	module, _ := plugin.ValidateAll(wasm)
+	uses, _ := plugin.Uses(module)
+	return slices.ContainsFunc(uses, func(u plugin.Use) bool { return u.Grant == plugin.GrantNetwork })
 }
 
 func failed(err error) *Description {

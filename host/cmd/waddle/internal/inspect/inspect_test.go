@@ -140,10 +140,18 @@ func TestPermissions(t *testing.T) {
 	require.Equal(t, []string{"output", "files"}, names(r))
 	require.Equal(t, []string{"fd_close", "fd_seek", "fd_readdir"}, r.Permissions[1].By)
 
-	r = of(importing("waddle_v1", "log", "dial"))
+	r = of(importing("waddle_v1", "log", "listen"))
 	require.Equal(t, []string{"log", "unknown"}, names(r))
-	require.Equal(t, []string{"waddle_v1.dial"}, r.Permissions[1].By)
+	require.Equal(t, []string{"waddle_v1.listen"}, r.Permissions[1].By)
 	require.NotContains(t, text(t, r), "nothing else")
+
+	r = of(guest(t, "netcalls"))
+	require.Equal(t, []string{"output", "network", "wait"}, names(r))
+	require.Contains(t, r.Permissions[1].By, "dial")
+	require.Contains(t, r.Permissions[1].By, "sock_recv")
+	require.Contains(t, text(t, r), "connect to the addresses granted to it")
+	require.Contains(t, text(t, r), "only if it is granted, by Network of the plugin's Config; it would be refused without")
+	require.Contains(t, text(t, r), "no other network, no files")
 }
 
 // What a module is refused without is told apart from what it can do without, and
@@ -273,6 +281,8 @@ func TestDescribe(t *testing.T) {
 	require.Contains(t, text(t, r), "a key always goes to the same instance")
 	d.Capabilities = append(d.Capabilities, "remote")
 	require.Contains(t, text(t, r), "any free instance serves a key")
+
+	require.Empty(t, describe(t, guest(t, "netcalls"), nil).Failure, "it is granted a network, in which there is nothing")
 
 	wasm, err := keyfolder.Module()
 	require.NoError(t, err)
