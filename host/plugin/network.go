@@ -163,6 +163,7 @@ func (p *Plugin) toldOfNetwork(e network.Event) {
 
 // NetworkStats counts what a guest, or all guests of a host, did over their networks.
 type NetworkStats struct {
+	Granted     bool   // whether anything is
 	Connections int    // open, being made, or failed and not yet closed by the guest
 	Buffered    int64  // bytes that the host holds for them
 	Dials       uint64 // connections that were begun
@@ -179,6 +180,6 @@ func (p *Plugin) networkStats() NetworkStats {
 		return NetworkStats{}
 	}
 	s := p.machine.network.Stats()
-	return NetworkStats{Connections: s.Conns, Buffered: s.Buffered, Dials: uint64(s.Dials), Refused: uint64(s.Refused), Limited: uint64(s.Limited),
+	return NetworkStats{Granted: true, Connections: s.Conns, Buffered: s.Buffered, Dials: uint64(s.Dials), Refused: uint64(s.Refused), Limited: uint64(s.Limited),
 		Failed: uint64(s.Failed), Lost: uint64(s.Lost), Read: uint64(s.In), Sent: uint64(s.Out)}
 }

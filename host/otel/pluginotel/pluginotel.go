@@ -99,7 +99,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	meter := config.Meter(scope)
 	o := &observer{source: p}
 
-	var errs [15]error
+	var errs [16]error
 	o.memory, errs[0] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.usage", metric.WithUnit("By"),
 		metric.WithDescription("Linear memory that the plugin's instances have taken."))
 	o.limit, errs[1] = meter.Int64ObservableUpDownCounter("waddle.plugin.memory.limit", metric.WithUnit("By"),
@@ -130,12 +130,14 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 		metric.WithDescription("Calls refused because too many waited already, or this one for too long."))
 	o.turns, errs[14] = meter.Int64ObservableCounter("waddle.plugin.turns", metric.WithUnit("{call}"),
 		metric.WithDescription("Waits of calls for other plugins that had used less."))
+	o.network, errs[15] = newNetwork(meter)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
 
 	config.Attributes = config.With(nameKey.String(p.Name()))
 	o.whole = attributes(config)
+	o.network.name(config)
 	o.states = make(map[plugin.State]metric.MeasurementOption)
 	for _, state := range []plugin.State{plugin.StateRunning, plugin.StateResting, plugin.StateBackoff, plugin.StateClosed} {
 		o.states[state] = attributes(config, stateKey.String(string(state)))
@@ -149,7 +151,7 @@ func Observe(p Source, options ...waddleotel.Option) (metric.Registration, error
 	}
 	return meter.RegisterCallback(o.observe, o.memory, o.limit, o.restarts, o.shards, o.calls,
 		o.records, o.size, o.evictions, o.expirations, o.fuel, o.throttled, o.limits,
-		o.queue, o.refused, o.turns)
+		o.queue, o.refused, o.turns, o.network.connections, o.network.dials, o.network.io)
 }
 
 type observer struct {
@@ -164,6 +166,7 @@ type observer struct {
 	limits                 metric.Int64ObservableCounter
 	queue                  metric.Int64ObservableUpDownCounter
 	refused, turns         metric.Int64ObservableCounter
+	network                network
 
 	whole     metric.MeasurementOption
 	states    map[plugin.State]metric.MeasurementOption
@@ -190,6 +193,7 @@ func (o *observer) observe(_ context.Context, to metric.Observer) error {
 	to.ObserveInt64(o.queue, int64(stats.Queue.Waiting), o.whole)
 	to.ObserveInt64(o.refused, int64(stats.Queue.Full+stats.Queue.Late), o.whole)
 	to.ObserveInt64(o.turns, int64(stats.Queue.Turns), o.whole)
+	o.network.observe(to, stats.Network)
 	count := make(map[plugin.State]int64, len(o.states))
 	for i := range stats.Shards {
 		count[stats.Shards[i].State]++

@@ -164,16 +164,18 @@ func note(ctx context.Context, began time.Time, op store.Op, err error, done fun
 
 // bounds says in a few words which bound a plugin has exceeded.
 var bounds = map[string]string{
-	"deadline":    "past its deadline",
-	"host_time":   "waited too long",
-	"fuel":        "out of fuel",
-	"depth":       "calls too deep",
-	"rate":        "too much fuel per second",
-	"memory":      "out of memory",
-	"queue":       "too many calls",
-	"queue_wait":  "too many calls",
-	"result":      "result too large",
-	"enumeration": "does not end",
+	"deadline":   "past its deadline",
+	"host_time":  "waited too long",
+	"fuel":       "out of fuel",
+	"depth":      "calls too deep",
+	"rate":       "too much fuel per second",
+	"memory":     "out of memory",
+	"queue":      "too many calls",
+	"queue_wait": "too many calls",
+	"result":     "result too large",
+
+	"network_wait": "waited too long",
+	"enumeration":  "does not end",
 }
 
 // outcome says in a few words how a call failed, or returns "" if it did not. The
