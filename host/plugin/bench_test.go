@@ -2,6 +2,8 @@ package plugin_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,6 +144,46 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		if err := p.Close(ctx); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkNetwork is a round trip to a server on the same machine, in each way to wait, and natively.
+func BenchmarkNetwork(b *testing.B) {
+	address := listen(b, func(c net.Conn) { _, _ = io.Copy(c, c) })
+	line := []byte("quack\n")
+	b.Run("native", func(b *testing.B) {
+		c, err := net.Dial("tcp", address)
+		require.NoError(b, err)
+		defer c.Close()
+		answer := make([]byte, 100)
+		for b.Loop() {
+			_, _ = c.Write(line)
+			_, _ = c.Read(answer)
+		}
+	})
+	for how, trust := range trusts {
+		config := reaching("tcp://" + address)
+		trust(&config)
+		g := openNetCalls(b, config)
+		fd := g.connect("tcp://" + address)
+		g.put(netData, line)
+		const list, out, count = netData + 0x1000, netData + 0x2000, netData + 0x3000
+		g.put(list, append(pollSocket(7, fd, false), pollClock(8, 1<<40)...))
+		write := netCall("conn_write", fd, netData, uint64(len(line)), waitLong)
+		read := netCall("conn_read", fd, netData+0x100, 100, waitLong)
+		poll := netCall("poll_oneoff", list, out, 2, count)
+		for name, calls := range map[string][][]byte{"blocking": {write, read}, "polling": {write, poll, read}, "a call that fails": {netCall("conn_read", 0, netData, 1, 0)}} {
+			b.Run(how+", "+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					for _, block := range calls {
+						if _, err := g.p.Get(ctx, block, 1); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
 		}
 	}
 }
