@@ -20,7 +20,7 @@ import (
 
 // batches returns a check that an engine answers operations in a batch as it answers them
 // alone, which the rest of the suite compares with the model.
-func batches(engine func(dir string) guest.Engine, info guest.Info, settings map[string]string) storetest.Test {
+func batches(engine func(dir string) guest.Engine, info guest.Info, settings func(namespace string) map[string]string) storetest.Test {
 	return storetest.Test{
 		Name:     "batch/as-alone",
 		Section:  "8. Optional exports",
@@ -33,7 +33,7 @@ func batches(engine func(dir string) guest.Engine, info guest.Info, settings map
 			p.Cleanup(func() error { return closeEngine(e) })
 			b := &batcher{probe: p, random: p.Random(), info: info, harness: guest.NewHarness(e, info)}
 			all := map[string]string{abi.ConfigShard: "0", abi.ConfigShards: "1", abi.ConfigMemoryLimit: strconv.Itoa(512 << 20)}
-			maps.Copy(all, settings)
+			maps.Copy(all, settings(fmt.Sprintf("b%x", p.Random().Uint64())))
 			var pairs []string
 			for _, name := range slices.Sorted(maps.Keys(all)) {
 				pairs = append(pairs, name, all[name])

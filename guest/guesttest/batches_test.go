@@ -60,7 +60,7 @@ func TestBatchesThatDiffer(t *testing.T) {
 			return guesttest.Open(ctx, func(string) guest.Engine { return engine() }, ledgerInfo, nil, setup)
 		}
 		report := storetest.Check(ctx, open, storetest.Options{Only: []string{"batch/as-alone"}, Seed: 1, Dir: t.TempDir(),
-			More: []storetest.Test{guesttest.Batches(func(string) guest.Engine { return engine() }, ledgerInfo, nil)}})
+			More: []storetest.Test{guesttest.Batches(func(string) guest.Engine { return engine() }, ledgerInfo, func(string) map[string]string { return nil })}})
 		r := report.Result("batch/as-alone")
 		switch {
 		case want == "":

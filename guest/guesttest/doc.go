@@ -24,11 +24,9 @@
 // out. There is no deadline. What a [guest.Batcher] answers to many operations at once is
 // compared with what it answers to each alone.
 //
-// An engine whose records lie on a server connects natively as well (see
-// guest/network), to a server that the test starts. Each store of the suite must
-// find no records of another: take [RunFiles], and make of the directory that it gives
-// a prefix or a database. Shards are then several instances of one store, which are
-// called one at a time.
+// An engine whose records lie on a server connects natively as well (see package
+// network), to a server that the test starts. Options.Namespace keeps the stores of the
+// suite apart. The shards of a store are then several instances over the same records.
 //
 // All engines of a test program are called one at a time. Shards must still
 // share nothing, and in a module they cannot: state belongs in the engine and

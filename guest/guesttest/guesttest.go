@@ -76,20 +76,25 @@ func run(t *testing.T, engine func(dir string) guest.Engine, info guest.Info, op
 	if options.MaxValue == 0 {
 		options.MaxValue = info.MaxValue
 	}
-	options.More = append(options.More[:len(options.More):len(options.More)], batches(engine, info, options.Settings))
+	options.More = append(options.More[:len(options.More):len(options.More)], batches(engine, info, options.settings))
 	options.Shared = options.Shared || options.Namespace != ""
 	log := &testLog{write: func(line string) { t.Log(line) }}
 	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		settings := options.Settings
-		if name := options.Namespace; name != "" {
-			settings = maps.Clone(settings)
-			if settings == nil {
-				settings = make(map[string]string)
-			}
-			settings[name] += setup.Namespace
-		}
-		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: settings, Setup: setup, Log: log.lines})
+		return nativetest.Open(ctx, nativetest.Config{Engine: engine, Info: info, Settings: options.settings(setup.Namespace), Setup: setup, Log: log.lines})
 	}, options.Options)
+}
+
+// settings returns those of a store with a namespace.
+func (o *Options) settings(namespace string) map[string]string {
+	if o.Namespace == "" {
+		return o.Settings
+	}
+	settings := maps.Clone(o.Settings)
+	if settings == nil {
+		settings = make(map[string]string)
+	}
+	settings[o.Namespace] += namespace
+	return settings
 }
 
 // Open opens a store of engines, one for each shard, for an author's own tests:
