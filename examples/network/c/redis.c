@@ -74,8 +74,7 @@ static uint32_t out_used, in_used, in_taken;
 // ---- Commands ---------------------------------------------------------------
 
 static void add(const void *bytes, uint32_t n) {
-	if (n == 0) return;
-	memcpy(out + out_used, bytes, n);
+	if (n > 0) memcpy(out + out_used, bytes, n);
 	out_used += n;
 }
 
@@ -133,11 +132,9 @@ static int64_t lost(int32_t error, const char *what) {
 static int64_t strange(void) { return lost(0, "the server answers what was not asked"); }
 
 static int64_t send(const uint8_t *bytes, uint32_t n) {
-	while (n > 0) {
-		int32_t sent = waddle_conn_write(conn, bytes, n, TIMEOUT_MS);
+	for (int32_t sent; n > 0; bytes += sent, n -= (uint32_t)sent) {
+		sent = waddle_conn_write(conn, bytes, n, TIMEOUT_MS);
 		if (sent < 0) return lost(sent, "the server takes no command");
-		bytes += sent;
-		n -= (uint32_t)sent;
 	}
 	return 0;
 }
@@ -146,12 +143,10 @@ static int64_t send(const uint8_t *bytes, uint32_t n) {
 static int64_t receive(uint32_t n) {
 	if (in_used - in_taken >= n) return 0;
 	memmove(in, in + in_taken, in_used - in_taken);
-	in_used -= in_taken;
-	in_taken = 0;
-	while (in_used < n) {
-		int32_t got = waddle_conn_read(conn, in + in_used, sizeof in - in_used, TIMEOUT_MS);
+	in_used -= in_taken, in_taken = 0;
+	for (int32_t got; in_used < n; in_used += (uint32_t)got) {
+		got = waddle_conn_read(conn, in + in_used, sizeof in - in_used, TIMEOUT_MS);
 		if (got <= 0) return lost(got, got ? "the server gives no answer" : "the server has hung up");
-		in_used += (uint32_t)got;
 	}
 	return 0;
 }
@@ -168,8 +163,8 @@ static int64_t refused(const char *line) {
 	return fail(i < sizeof kinds / sizeof *kinds ? kinds[i].code : UNAVAILABLE, kind);
 }
 
-// answer reads an answer of one type: '+', ':', '$' or '*'. Its number is that of ':', or
-// the length of the others, -1 if there is nothing. The bytes of '$' are valid until the next.
+// answer reads an answer of one type, '+', ':', '$' or '*': its number or length, which is -1 for
+// nothing, and the bytes of '$', which are valid until the next.
 static int64_t answer(char type, int64_t *n, const uint8_t **bytes) {
 	uint32_t length = 1;
 	int64_t code = receive(2);
@@ -243,6 +238,12 @@ EXPORT("session_describe") int64_t session_describe(void) {
 
 EXPORT("session_alloc") void *session_alloc(uint32_t size) { return size <= sizeof exchange ? exchange : NULL; }
 
+static int64_t refuse(const char *setting, const char *why) {
+	char message[256];
+	snprintf(message, sizeof message, "the setting %.99s %s", setting, why);
+	return fail(INVALID, message);
+}
+
 // The settings come as alternating names and values, each ended by a NUL.
 EXPORT("session_open") int64_t session_open(const char *config, uint32_t length) {
 	static const struct { const char *name; char *to; size_t size; } settings[] = {
@@ -255,12 +256,12 @@ EXPORT("session_open") int64_t session_open(const char *config, uint32_t length)
 		if (strcmp(setting, "shard") == 0 || strcmp(setting, "shards") == 0) continue;
 		if (strcmp(setting, "memory_limit") == 0 || strncmp(setting, "host_", 5) == 0) continue;
 		while (i < 3 && strcmp(setting, settings[i].name) != 0) i++;
-		if (i == 3) return fail(INVALID, "a setting is unknown: this engine has address, prefix, password");
-		if (n >= settings[i].size) return fail(INVALID, "the setting address, prefix or password is too long");
+		if (i == 3) return refuse(setting, "is unknown: this engine has address, prefix, password");
+		if (n >= settings[i].size) return refuse(setting, "is too long");
 		memcpy(settings[i].to, value, n + 1);
 	}
-	if (!*address) return fail(INVALID, "the setting address is missing: tcp://host:port, tls://host:port or unix:///path");
-	if (strpbrk(prefix, "*?[]\\")) return fail(INVALID, "the setting prefix must have none of *?[]\\");
+	if (!*address) return refuse("address", "must be tcp://host:port, tls://host:port or unix:///path");
+	if (strpbrk(prefix, "*?[]\\")) return refuse("prefix", "must have none of *?[]\\");
 	// The first number is drawn here and no earlier: instances may be copies.
 	if (__wasi_random_get((uint8_t *)&number, sizeof number) != 0) return fail(INTERNAL, "there are no random numbers");
 	return connect();
@@ -321,8 +322,7 @@ int64_t session_set(const uint8_t *key, uint32_t key_len, const uint8_t *value, 
 	return code < 0 || n == 1 ? code : CONFLICT;
 }
 
-EXPORT("session_touch")
-int64_t session_touch(const uint8_t *key, uint32_t key_len, int64_t expires_ms, int64_t now_ms) {
+EXPORT("session_touch") int64_t session_touch(const uint8_t *key, uint32_t key_len, int64_t expires_ms, int64_t now_ms) {
 	int64_t n;
 	const uint8_t *bytes;
 	if (key_len > MAX_KEY) return NOT_FOUND;

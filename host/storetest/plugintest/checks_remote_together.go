@@ -9,6 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
+	"github.com/waddle-sessions/waddle/host/storetest/internal/namespace"
 )
 
 // checkOneStep has each instance increment one counter, and create the same records.
@@ -101,7 +102,7 @@ func (h *harness) checkRemoteSave(p *storetest.Probe) {
 		if err := os.CopyFS(copied, os.DirFS(r.dir)); err != nil {
 			p.Skip("the directory could not be copied: " + err.Error())
 		}
-		again, err := h.openModule(p.Context(), h.wasm, h.config(storetest.Setup{Dir: copied, Shards: 1}))
+		again, err := h.openModule(p.Context(), h.wasm, h.config(storetest.Setup{Dir: copied, Shards: 1, Namespace: namespace.Of(r.dir)}))
 		if err != nil {
 			p.Fail("with the files that session_save left: "+err.Error(), "a plugin that opens")
 		}
