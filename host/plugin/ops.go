@@ -49,7 +49,7 @@ func (p *Plugin) Delete(ctx context.Context, key []byte, now store.Millis) error
 
 // Clear implements [store.Clearer]. It clears every shard even if one fails, and joins
 // the errors. If a guest's records lie elsewhere it asks one instance, as do all other
-// operations on all records.
+// operations on all records but Save.
 func (p *Plugin) Clear(ctx context.Context, now store.Millis) error { return p.store.Clear(ctx, now) }
 
 // Sleep closes every instance and frees its resources. The next call that needs an

@@ -15,7 +15,9 @@ import (
 // It returns ErrGone if another request ended the session; ErrRenewed, which is
 // an ErrGone too, if it lives on under a new id; ErrHeadersSent if a cookie is
 // needed and the headers have left; ErrTooLarge, ErrConflict, or an error of the
-// storage. The changes then stay pending, except after ErrGone, which drops them.
+// storage. The changes then stay pending, except after ErrGone, which drops them. After an
+// error of the storage they may be stored all the same: its answer may have got lost.
+// Saving them again does no harm.
 func (s *Session) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -83,7 +83,8 @@ func (k Key[T]) Pop(s *Session) (v T, ok bool, err error) {
 // fn is called again with the newer value if another request changed the session
 // in between. So it should have no effects but its result, and it must not use
 // the session. An error of fn is returned as it is, and nothing is stored. Other
-// errors are those of [Session.Save].
+// errors are those of [Session.Save]. After an error of the storage the result may be
+// stored all the same, so that calling Update again may count twice.
 func (k Key[T]) Update(s *Session, fn func(old T) (T, error)) (T, error) {
 	var result, zero T
 	if err := checkName(k.name); err != nil {

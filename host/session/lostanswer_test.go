@@ -452,3 +452,53 @@ func TestRenewalIsNeverHalf(t *testing.T) {
 		}
 	}
 }
+
+// TestLostAnswerOfAWrite: a write that failed may have been done, and be done again. What a session
+// has is then what was set, once; what a function computes from the old value may count twice, as
+// its caller was told by the error; and the end of a session is its end.
+func TestLostAnswerOfAWrite(t *testing.T) {
+	basket, visits := session.NewKey[string]("basket"), session.NewKey[int]("visits")
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		id := a.login("ada")
+		lose := func(times int) {
+			a.store.fail(nil, func(o operation) error {
+				if o.name == "get" || times == 0 {
+					return nil
+				}
+				times--
+				return store.ErrUnavailable
+			})
+		}
+		a.at(id, func(s *session.Session) {
+			lose(1)
+			require.NoError(t, basket.Set(s, "full"))
+			require.ErrorIs(t, s.Save(), store.ErrUnavailable)
+			// Another request, in between, has seen what was stored and goes on from there.
+			other := a.manager.Session(context.Background(), id)
+			value, err := basket.Get(other)
+			require.NoError(t, err)
+			require.Equal(t, "full", value)
+			require.NoError(t, other.Set("other", true))
+			require.NoError(t, other.Save())
+			require.NoError(t, s.Save())
+			ok, err := s.Has("other")
+			require.NoError(t, err)
+			require.True(t, ok, "its change is not overwritten")
+		})
+		a.at(id, func(s *session.Session) {
+			lose(1)
+			_, err := session.Increment(s, visits, 1)
+			require.ErrorIs(t, err, store.ErrUnavailable)
+			n, err := session.Increment(s, visits, 1)
+			require.NoError(t, err)
+			require.Equal(t, 2, n)
+		})
+		lose(2)
+		require.Error(t, a.manager.Session(context.Background(), id).Destroy())
+		a.store.fail(nil, nil)
+		require.NoError(t, a.manager.Session(context.Background(), id).Destroy())
+		require.Empty(t, a.peek(id))
+		require.Empty(t, publicIDs(t, a.manager, "ada"))
+	})
+}

@@ -6,7 +6,8 @@ import (
 	"github.com/waddle-sessions/waddle/abi"
 )
 
-// Errors of a Store. Test for them with [errors.Is].
+// Errors of a Store. Test for them with [errors.Is]. After ErrUnavailable a write may have
+// been done; see [Store].
 var (
 	ErrNotFound    = errors.New("store: no such record")
 	ErrInvalid     = errors.New("store: invalid argument or setting")

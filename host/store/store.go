@@ -45,9 +45,10 @@ import (
 // A store that waits, for its turn or for an answer over the network, waits no
 // longer than its context lasts, deadline or not. It then returns the context's
 // error or one that wraps it. The caller then does not know the fate of a write
-// that had begun: it was stored whole or not at all. StoreTimeout of sessions
-// relies on this; a store that ignores its context holds a request as long as it
-// likes. A context belongs to one operation: a store must not keep it after the
+// that had begun: it was stored whole or not at all, or will be in a moment. StoreTimeout of
+// sessions relies on this; a store that ignores its context holds a request as long as it
+// likes. Nor does the caller know the fate of a write that failed with [ErrUnavailable]:
+// a server may have done it, and its answer got lost. A context belongs to one operation: a store must not keep it after the
 // operation has returned.
 type Store interface {
 	// Get returns the value stored under key, or ErrNotFound if there is none. The

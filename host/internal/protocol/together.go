@@ -63,18 +63,23 @@ var errTogether = errors.New("protocol: the operation waits with others")
 // gathers reports whether an operation that waits does so with others.
 func (st *Store) gathers(op opKind) bool { return st.batches.Load() && op <= opDelete }
 
-// join adds an operation and reports whether it is the first.
-func (p *party) join(op *operation) (first bool) {
+// join adds an operation, unless as many wait as may, and reports whether it is the first.
+func (p *party) join(op *operation, q *queue) (first, full bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if n := q.n.Add(1); q.most >= 0 && n > int64(q.most) {
+		q.n.Add(-1)
+		q.full.Add(1)
+		return false, true
+	}
 	p.n.Add(1)
 	op.waits, op.prev = true, p.last
 	if p.last == nil {
 		p.first, p.last = op, op
-		return true
+		return true, false
 	}
 	p.last.next, p.last = op, op
-	return false
+	return false, false
 }
 
 // leave takes an operation out that waits no longer. If somebody has taken it, leave
@@ -145,19 +150,13 @@ func (st *Store) party(s *shard) *party {
 // together makes an operation wait with others for a shard, or for any instance if s is nil,
 // until it is done. It returns the shard that did it.
 func (st *Store) together(ctx context.Context, s *shard, r request) (value []byte, at *shard, m mark, err error) {
-	q := &st.queue
-	if n := q.n.Add(1); q.most >= 0 && n > int64(q.most) {
-		q.n.Add(-1)
-		q.full.Add(1)
-		return nil, nil, mark{}, st.refused(r.op, errFull)
-	}
 	op := operationPool.Get().(*operation)
 	op.request, op.ctx, op.arrived = r, ctx, time.Now()
-	if q.patience > 0 {
+	if patience := st.queue.patience; patience > 0 {
 		if op.late == nil {
-			op.late = time.NewTimer(q.patience)
+			op.late = time.NewTimer(patience)
 		} else {
-			op.late.Reset(q.patience)
+			op.late.Reset(patience)
 		}
 	}
 	ended, err := st.outcome(ctx, s, op)
@@ -191,7 +190,12 @@ func (st *Store) outcome(ctx context.Context, s *shard, op *operation) (ended bo
 		late = op.late.C
 	}
 	done := ctx.Done()
-	first := p.join(op)
+	first, full := p.join(op, q)
+	if full {
+		kind := op.op
+		op.release()
+		return false, st.refused(kind, errFull)
+	}
 	for !first {
 		select {
 		case first = <-op.word:
