@@ -59,6 +59,12 @@ func (e *engine) topology() topology.Nodes {
 		Addresses: e.addresses, Prefix: e.prefix, Master: e.master,
 		Dial: e.dialer.dial, DialSentinel: e.dialer.dialSentinel,
 	}
+	switch e.mode {
+	case sentinel:
+		return topology.Sentinel(options)
+	case cluster:
+		return topology.Cluster(options)
+	}
 	return topology.Standalone(options)
 }
 

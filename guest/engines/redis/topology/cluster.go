@@ -2,8 +2,8 @@ package topology
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/waddle-sessions/waddle/guest/engines/redis/resp"
@@ -50,7 +50,7 @@ type cluster struct {
 
 var (
 	errUnserved = errors.New("no node of the cluster has the key's slot")
-	errTooMany  = fmt.Errorf("the cluster names more than %d nodes", mostNodes)
+	errTooMany  = errors.New("the cluster names more than " + strconv.Itoa(mostNodes) + " nodes")
 )
 
 // mostNodes bounds what servers may make the guest remember. Clusters have up to 1000.
@@ -86,7 +86,7 @@ func (n *cluster) For(key []byte) (*resp.Conn, error) {
 		return conn, nil
 	}
 	if n.reread() != nil || n.slots[slot] == s || n.slots[slot] == nil {
-		return nil, fmt.Errorf("the master of the key's slot, %s: %w", s.address, err)
+		return nil, wrap("the master of the key's slot, "+s.address, err)
 	}
 	return n.connect(n.slots[slot], n.Dial)
 }
@@ -114,7 +114,7 @@ func (n *cluster) Redirect(refused resp.Error, key []byte) (*resp.Conn, bool, er
 		conn, err := n.connect(s, n.Dial)
 		if err != nil {
 			n.stale = true
-			return nil, false, fmt.Errorf("the cluster sends the key to %s: %w", s.address, err)
+			return nil, false, wrap("the cluster sends the key to "+s.address, err)
 		}
 		return conn, code == "ASK", nil
 	case "TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY":
@@ -217,7 +217,7 @@ func (n *cluster) Masters() ([]*resp.Conn, error) {
 	for _, s := range n.masters() {
 		conn, err := n.connect(s, n.Dial)
 		if err != nil {
-			return nil, fmt.Errorf("the cluster's master at %s: %w", s.address, err)
+			return nil, wrap("the cluster's master at "+s.address, err)
 		}
 		conns = append(conns, conn)
 	}
@@ -246,13 +246,13 @@ func (n *cluster) Scan(place int64) (*resp.Conn, uint64, error) {
 	}
 	masters := n.masters()
 	if len(masters) > mostMasters {
-		return nil, 0, fmt.Errorf("the cluster has %d masters: at most %d can be enumerated", len(masters), mostMasters)
+		return nil, 0, errors.New("the cluster has " + strconv.Itoa(len(masters)) + " masters: at most " + strconv.Itoa(mostMasters) + " can be enumerated")
 	}
 	s := masters[min(int(positionAt(place).node), len(masters)-1)]
 	conn, err := n.connect(s, n.Dial)
 	if err != nil {
 		_ = n.reread() // so that the next call finds who has its slots now
-		return nil, 0, fmt.Errorf("the cluster's master at %s: %w", s.address, err)
+		return nil, 0, wrap("the cluster's master at "+s.address, err)
 	}
 	cursor, err := n.begin(place)
 	return conn, cursor, err

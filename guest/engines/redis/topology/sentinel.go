@@ -2,7 +2,6 @@ package topology
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -83,7 +82,7 @@ func (n *sentinel) find() (*resp.Conn, error) {
 		// Those that have not been asked yet share the time that is left.
 		address, err := n.ask(s, n.share(s, len(n.sentinels)-i+1))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("the sentinel at %s: %w", s.address, err))
+			errs = append(errs, wrap("the sentinel at "+s.address, err))
 			continue
 		}
 		if address == tried {
@@ -95,7 +94,7 @@ func (n *sentinel) find() (*resp.Conn, error) {
 			n.asked = n.now
 			return n.master.conn, nil
 		}
-		errs = append(errs, fmt.Errorf("the sentinel at %s names %s: %w", s.address, address, err))
+		errs = append(errs, wrap("the sentinel at "+s.address+" names "+address, err))
 		tried = address
 	}
 	return nil, &unfound{errs}
@@ -137,7 +136,7 @@ func (n *sentinel) ask(s *server, until time.Time) (address string, err error) {
 	case r.Kind == resp.Failed:
 		return "", r.Err()
 	case r.Kind == resp.Null:
-		return "", fmt.Errorf("it watches no master named %q: the setting master must be a name that it knows", n.Master)
+		return "", errors.New("it watches no master named " + strconv.Quote(n.Master) + ": the setting master must be a name that it knows")
 	case r.Kind != resp.Array || len(r.Elements) != 2:
 		return "", errors.New("its answer is no address")
 	}

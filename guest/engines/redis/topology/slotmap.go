@@ -2,7 +2,6 @@ package topology
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -43,9 +42,9 @@ func (n *cluster) read() error {
 			last = err
 			break
 		}
-		last = fmt.Errorf("the node at %s: %w", s.address, err)
+		last = wrap("the node at "+s.address, err)
 	}
-	n.failed, n.err = n.round, fmt.Errorf("no node of the cluster tells who has which slots: %w", last)
+	n.failed, n.err = n.round, wrap("no node of the cluster tells who has which slots", last)
 	return n.err
 }
 
