@@ -1,5 +1,5 @@
 // Package engines opens the storage engine that a program's settings name: a
-// bundled one or a plugin in a file.
+// bundled one, over a directory or a server, or a plugin in a file.
 //
 //	engine, err := engines.OpenFromEnv(ctx, os.Environ())
 //	sessions, err := session.New(engine, session.Settings{})
@@ -16,10 +16,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/redis"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -31,7 +34,8 @@ var ErrSettings = errors.New("engines: invalid settings")
 // Settings choose the engine that keeps the sessions, and its directory. The zero
 // value is the bundled engine memory without a directory.
 type Settings struct {
-	// Storage is memory, keyfolder, dynfile, or the path of a .wasm file. A
+	// Storage is memory, keyfolder, dynfile, the URL of a server, such as
+	// redis://host:6379, or the path of a .wasm file. A
 	// plugin from a file is not trusted unless Config.Trusted says so: it runs
 	// metered, and a call ends at Config.Fuel or Config.Deadline, or their defaults.
 	// A bundled engine is trusted unless Config has such a bound.
@@ -40,7 +44,8 @@ type Settings struct {
 
 	// Dir is the directory for the sessions. It is made if there is none. Engines
 	// keyfolder and dynfile need it; memory keeps its snapshots there; a plugin
-	// from a file gets it as its directory. SESSION_DIR.
+	// from a file gets it as its directory. A server needs none, and must not have one.
+	// SESSION_DIR.
 	Dir string
 
 	// MaxBytes and MaxFiles limit what a plugin from a file may have in Dir, as in
@@ -82,11 +87,51 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 	dynfile.Name:   dynfile.Open,
 }
 
-// allowed lists what a storage may be.
-const allowed = "memory, keyfolder, dynfile or the path of a .wasm file"
+// servers are the bundled engines that keep sessions on a server, which is named by a
+// URL.
+var servers = []server{
+	{redis.Name, redis.Schemes(), redis.Open, redis.Redacted, redis.ErrURL},
+}
 
-// IsBundled reports whether a storage is a bundled engine.
-func IsBundled(storage string) bool { return bundled[storage] != nil }
+type server struct {
+	name     string
+	schemes  []string
+	open     func(ctx context.Context, url string, cfg plugin.Config) (*plugin.Plugin, error)
+	redacted func(url string) string // without passwords
+	errURL   error                   // of open, for a URL that is wrong
+}
+
+// serverOf returns the engine for a URL, or nil.
+func serverOf(storage string) *server {
+	scheme, _, ok := strings.Cut(storage, "://")
+	for i := range servers {
+		if ok && slices.Contains(servers[i].schemes, scheme) {
+			return &servers[i]
+		}
+	}
+	return nil
+}
+
+// allowed lists what a storage may be.
+const allowed = "memory, keyfolder, dynfile, the URL of a server such as redis://host:6379, or the path of a .wasm file"
+
+// IsBundled reports whether a storage is a bundled engine, by its name or by the URL of its
+// server.
+func IsBundled(storage string) bool { return bundled[storage] != nil || IsServer(storage) }
+
+// IsServer reports whether a storage is the URL of a server that a bundled engine uses.
+func IsServer(storage string) bool { return serverOf(storage) != nil }
+
+// Redacted returns a storage as it may be shown to people: a URL without its passwords.
+func Redacted(storage string) string {
+	if s := serverOf(storage); s != nil {
+		return s.redacted(storage)
+	}
+	if scheme, _, isURL := strings.Cut(storage, "://"); isURL {
+		return scheme + "://…"
+	}
+	return storage
+}
 
 // Open opens the engine. It returns ErrSettings and the errors of [plugin.Open] and
 // of the engine's own Open.
@@ -100,10 +145,33 @@ func (s Settings) Open(ctx context.Context) (*plugin.Plugin, error) {
 		}
 		return open(ctx, s.Dir, s.Config)
 	}
+	if strings.Contains(s.Storage, "://") {
+		return s.openServer(ctx)
+	}
 	if err := s.checkFile(); err != nil {
 		return nil, err
 	}
 	return s.openFile(ctx)
+}
+
+func (s *Settings) openServer(ctx context.Context) (*plugin.Plugin, error) {
+	on := serverOf(s.Storage)
+	switch {
+	case on == nil:
+		var known []string
+		for _, server := range servers {
+			known = append(known, server.schemes...)
+		}
+		return nil, fmt.Errorf("%w: %s is %q: must begin with one of %s, or be %s", ErrSettings, s.name("Storage"), Redacted(s.Storage),
+			strings.Join(known, ", "), allowed)
+	case s.Dir != "":
+		return nil, fmt.Errorf("%w: %s is %q, and the storage is a server, which keeps the sessions: leave the directory out", ErrSettings, s.name("Dir"), s.Dir)
+	}
+	p, err := on.open(ctx, s.Storage, s.Config)
+	if errors.Is(err, on.errURL) {
+		return nil, fmt.Errorf("%w: %s is %q: %w", ErrSettings, s.name("Storage"), Redacted(s.Storage), err)
+	}
+	return p, err
 }
 
 func (s *Settings) openFile(ctx context.Context) (*plugin.Plugin, error) {
@@ -118,6 +186,11 @@ func (s *Settings) openFile(ctx context.Context) (*plugin.Plugin, error) {
 }
 
 func (s *Settings) checkFile() error {
+	for i := range servers {
+		if on := &servers[i]; on.name == s.Storage {
+			return fmt.Errorf("%w: %s is %q: must be the URL of a server, such as %s://host", ErrSettings, s.name("Storage"), s.Storage, on.schemes[0])
+		}
+	}
 	info, err := os.Stat(s.Storage)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -18,6 +18,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
 var (
@@ -27,6 +28,8 @@ var (
 )
 
 const endlessLoop = store.Millis(2)
+
+func TestMain(m *testing.M) { os.Exit(backend.Main(m)) }
 
 // memoryFile writes the module of the engine memory to a file.
 func memoryFile(t *testing.T) string {
@@ -53,6 +56,7 @@ func TestOpenFromEnv(t *testing.T) {
 		{"memory with a directory", []string{"SESSION_STORAGE=memory", "SESSION_DIR=" + filepath.Join(t.TempDir(), "made")}, "memory", true},
 		{"keyfolder", []string{"SESSION_STORAGE= keyfolder ", "SESSION_DIR=" + filepath.Join(t.TempDir(), "made"), "SESSION_DURABILITY=Commit"}, "keyfolder", true},
 		{"dynfile", []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + t.TempDir(), "SESSION_DURABILITY=close", "SESSION_LOCK_WAIT=1s"}, "dynfile", true},
+		{"a server", []string{"SESSION_STORAGE=redis://" + backend.SharedRedis(t, backend.RedisOptions{}).Addr()}, "redis", true},
 		{"a file", []string{"SESSION_STORAGE=" + memoryFile(t)}, "memory", false},
 		{"a file with a directory", []string{"SESSION_STORAGE=" + memoryFile(t), "SESSION_DIR=" + filepath.Join(t.TempDir(), "made")}, "memory", false},
 	} {
@@ -121,7 +125,12 @@ func TestOpenRefuses(t *testing.T) {
 		env  []string
 		says []string
 	}{
-		{"no such file", []string{"SESSION_STORAGE=redis"}, []string{`SESSION_STORAGE is "redis": must be memory, keyfolder, dynfile or the path of a .wasm file`, "no such file"}},
+		{"no such file", []string{"SESSION_STORAGE=own.wasm"}, []string{`SESSION_STORAGE is "own.wasm": must be memory, keyfolder, dynfile, the URL of a server`, "or the path of a .wasm file", "no such file"}},
+		{"a server without a URL", []string{"SESSION_STORAGE=redis"}, []string{`SESSION_STORAGE is "redis": must be the URL of a server, such as redis://host`}},
+		{"another kind of server", []string{"SESSION_STORAGE=mysql://user:s3cr3t@host/db"}, []string{`SESSION_STORAGE is "mysql://…": must begin with one of redis, rediss`}},
+		{"a wrong URL", []string{"SESSION_STORAGE=redis://user:s3cr3t@host:port"}, []string{`SESSION_STORAGE is "redis://…"`, "must name a host"}},
+		{"a wrong option", []string{"SESSION_STORAGE=redis://user:s3cr3t@host?ttl=1"}, []string{`the option "ttl" is unknown`}},
+		{"a server and a directory", []string{"SESSION_STORAGE=redis://user:s3cr3t@host", "SESSION_DIR=/srv"}, []string{`SESSION_DIR is "/srv", and the storage is a server`}},
 		{"a directory", []string{"SESSION_STORAGE=" + dir}, []string{"SESSION_STORAGE is", "a directory: must be memory"}},
 		{"files and no directory", []string{"SESSION_STORAGE=keyfolder"}, []string{"SESSION_DIR is not set: must be a directory, since the storage keyfolder keeps files"}},
 		{"durability", []string{"SESSION_DURABILITY=always"}, []string{`SESSION_DURABILITY is "always": must be one of commit, interval and close`}},
@@ -139,6 +148,7 @@ func TestOpenRefuses(t *testing.T) {
 			for _, says := range c.says {
 				require.ErrorContains(t, err, says)
 			}
+			require.NotContains(t, err.Error(), "s3cr3t")
 		})
 	}
 
@@ -147,7 +157,8 @@ func TestOpenRefuses(t *testing.T) {
 		s    engines.Settings
 		says string
 	}{
-		{engines.Settings{Storage: "redis"}, `: Storage is "redis"`},
+		{engines.Settings{Storage: "own.wasm"}, `: Storage is "own.wasm"`},
+		{engines.Settings{Storage: "redis://host:0"}, `: Storage is "redis://…"`},
 		{engines.Settings{Storage: dir}, ": Storage is"},
 		{engines.Settings{Storage: "dynfile"}, ": Dir is not set"},
 	} {
@@ -157,9 +168,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	s, err := engines.FromEnv([]string{"SESSION_STORAGE=memory"})
 	require.NoError(t, err)
-	s.Storage = "redis"
+	s.Storage = "own.wasm"
 	_, err = s.Open(ctx)
-	require.ErrorContains(t, err, `: Storage is "redis"`, "the environment set another value")
+	require.ErrorContains(t, err, `: Storage is "own.wasm"`, "the environment set another value")
 }
 
 // TestMisspeltOnce: only the package whose setting was meant reports a misspelt
@@ -210,6 +221,12 @@ func TestDescribe(t *testing.T) {
 		{Field: "Config.LockWait", Variable: "SESSION_LOCK_WAIT", Value: "1m30s", Changed: true},
 	}, s.Describe())
 
+	// A password is not shown.
+	onServer, err := engines.FromEnv([]string{"SESSION_STORAGE=rediss://ada:s3cr3t@cache.example.com:6380/2?prefix=shop:"})
+	require.NoError(t, err)
+	require.Equal(t, engines.Setting{Field: "Storage", Variable: "SESSION_STORAGE", Value: "rediss://ada:xxxxx@cache.example.com:6380/2?prefix=shop:", Changed: true},
+		onServer.Describe()[0])
+
 	// Every described value can be set.
 	var again []string
 	for _, d := range s.Describe() {
@@ -233,7 +250,7 @@ func TestPackageGraph(t *testing.T) {
 		require.NoError(t, err)
 		return strings.Fields(string(out))
 	}
-	all := []string{"memory", "keyfolder", "dynfile"}
+	all := []string{"memory", "keyfolder", "dynfile", "redis"}
 	for _, name := range all {
 		got := deps("host/engines/" + name)
 		require.Contains(t, got, module+"host/plugin")

@@ -23,7 +23,7 @@ type variable struct {
 var variables = []variable{
 	{"SESSION_STORAGE", "Storage",
 		func(s *Settings, value string) error { s.Storage = value; return nil },
-		func(s *Settings) string { return s.Storage }},
+		func(s *Settings) string { return Redacted(s.Storage) }},
 	{"SESSION_DIR", "Dir",
 		func(s *Settings, value string) error { s.Dir = value; return nil },
 		func(s *Settings) string { return s.Dir }},
@@ -107,7 +107,8 @@ type Setting struct {
 }
 
 // Describe returns the settings in force, those that the environment can give, as
-// text. The value is one that the variable takes, or "none" if nothing is set.
+// text. The value is one that the variable takes, or "none" if nothing is set. A URL is
+// shown without its passwords.
 func (s Settings) Describe() []Setting {
 	if s.Storage == "" {
 		s.Storage = memory.Name
