@@ -191,7 +191,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 	if err != nil {
 		return err
 	}
-	if !engines.IsBundled(flags.against) && flags.against != "none" {
+	if (!engines.IsBundled(flags.against) || engines.IsServer(flags.against)) && flags.against != "none" {
 		return usagef("--against is %q: must be memory, keyfolder, dynfile or none", flags.against)
 	}
 	m, err := readModule(ctx, name, env)

@@ -9,6 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/redis"
 )
 
 var shells = []cobra.Completion{
@@ -68,7 +69,11 @@ func wasmFiles(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, c
 
 // completeModule completes the one module that a verb takes.
 func completeModule(cmd *cobra.Command, args []string, start string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	found := beginning(bundledEngines, start)
+	engines := bundledEngines
+	if cmd.Name() == "inspect" { // which runs none
+		engines = slices.Concat(engines, serverEngines)
+	}
+	found := beginning(engines, start)
 	if len(args) > 0 || len(found) == 0 {
 		return wasmFiles(cmd, args, start)
 	}
@@ -98,6 +103,11 @@ var bundledEngines = []cobra.Completion{
 	cobra.CompletionWithDesc(memory.Name, "bundled: keeps sessions in memory"),
 	cobra.CompletionWithDesc(keyfolder.Name, "bundled: a folder for each session"),
 	cobra.CompletionWithDesc(dynfile.Name, "bundled: sessions packed into files that grow"),
+}
+
+// serverEngines are the bundled engines that run with a server only.
+var serverEngines = []cobra.Completion{
+	cobra.CompletionWithDesc(redis.Name, "bundled: sessions in a Redis or Valkey server"),
 }
 
 // beginning returns the completions that begin with start.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
-	"github.com/waddle-sessions/waddle/host/engines"
 )
 
 func newInspect(env *environment) *cobra.Command {
@@ -20,7 +19,7 @@ func newInspect(env *environment) *cobra.Command {
 		Short: "show what a module is, what it may do, and why it would be refused",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
-its name: memory, keyfolder or dynfile. None of its code is run.
+its name: memory, keyfolder, dynfile or redis. None of its code is run.
 The report shows the module's exports and imports, its memory, table and sizes,
 its SHA-256, what its imports would let it do, what a host changes in it before
 compiling it, whether it is trusted, and every reason why a host would refuse it.
@@ -65,7 +64,7 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 		return err
 	}
 	report := inspect.Of(m.name, m.wasm, m.size)
-	report.Trusted = engines.IsBundled(m.name)
+	_, report.Trusted = bundledModules[m.name]
 	if flags.describe && report.Accepted {
 		description, err := describeModule(ctx, m, flags, env)
 		if err != nil {

@@ -14,16 +14,18 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/redis"
 )
 
 // moduleNames says how a module can be named.
-const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder or dynfile"
+const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder, dynfile or redis"
 
 // bundledModules are the modules that have a name.
 var bundledModules = map[string]func() ([]byte, error){
 	memory.Name:    memory.Module,
 	keyfolder.Name: keyfolder.Module,
 	dynfile.Name:   dynfile.Module,
+	redis.Name:     redis.Module,
 }
 
 // module is a WebAssembly module given to a verb.

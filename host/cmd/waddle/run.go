@@ -40,7 +40,8 @@ everywhere:
   WADDLE_ADDR                where to listen, unless --addr is given
   WADDLE_HOSTS               names under which the page is reached, separated by
                              commas, unless --host is given
-  SESSION_STORAGE            memory, keyfolder, dynfile, or the path of a .wasm file
+  SESSION_STORAGE            memory, keyfolder, dynfile, the path of a .wasm file, or
+                             the URL of a server: redis://user@host/0?password_file=…
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
                              memory, or for your own plugin, as /data; --mount-bytes
                              and --mount-files then limit it
@@ -149,7 +150,7 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	defer limitsFrom(plugin.DefaultHost(), env.stderr)()
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
-	opened := afterAWhile(env.stderr, "waddle: starting "+kept.Storage+"; the first start compiles it, later ones use a cache")
+	opened := afterAWhile(env.stderr, "waddle: starting "+engines.Redacted(kept.Storage)+"; the first start compiles it, later ones use a cache")
 	kept.Config.Logger = log
 	storage, engine, err := openStorage(ctx, kept)
 	opened()
@@ -181,6 +182,9 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 
 // farewell says what happened to the sessions after a clean end.
 func farewell(kept engines.Settings) string {
+	if engines.IsServer(kept.Storage) {
+		return "and the sessions are on the server"
+	}
 	if kept.Dir == "" {
 		return "and the sessions are lost: they were only in memory (SESSION_DIR names a directory to keep them in)"
 	}

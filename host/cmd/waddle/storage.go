@@ -45,6 +45,8 @@ func openStorage(ctx context.Context, settings engines.Settings) (store.Store, p
 // has only its memory.
 func keeps(settings engines.Settings) string {
 	switch {
+	case engines.IsServer(settings.Storage):
+		return "on a server, " + engines.Redacted(settings.Storage)
 	case settings.Dir == "":
 		return "in memory, until the program ends"
 	case settings.Storage == memory.Name:
