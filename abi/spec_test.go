@@ -243,6 +243,23 @@ func TestNetworkOfTheSpecification(t *testing.T) {
 	text := section(t, 10)
 	require.Equal(t, 65_536, abi.FirstConn)
 	require.Contains(t, text, "returns its number, which is 65,536 or more")
+	rows := make(map[string]string)
+	for _, m := range regexp.MustCompile(`(?m)^\| (E[A-Z]+) \| (\d+) \|`).FindAllStringSubmatch(text, -1) {
+		rows[m[1]] = m[2]
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "network.go", nil, parser.ParseComments)
+	require.NoError(t, err)
+	found := 0
+	ast.Inspect(file, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(v.Names[0].Name, "Errno") {
+			name, _, _ := strings.Cut(v.Comment.Text(), ":")
+			name = strings.TrimSpace(name)
+			require.Equal(t, v.Values[0].(*ast.BasicLit).Value, rows[name], name)
+			found++
+		}
+		return true
+	})
+	require.Len(t, rows, found)
 	require.Contains(t, text, fmt.Sprintf("%d there is something to read, or the end; %d something can be", abi.WaitRead, abi.WaitWrite))
 }
 

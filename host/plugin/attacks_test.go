@@ -51,11 +51,12 @@ const (
 	nothing    = "4 GiB of nothing"
 	bombs      = "a compile bomb within the size limit"
 	endlessly  = "an enumeration without an end"
+	abuse      = "abuse of a network"
 	masses     = "tables, elements, globals and segments in each instance"
 )
 
 var attackKinds = []string{pointers, signatures, imports, tables, memories, starts, loops, recursions, growth, exits,
-	traps, floods, lies, nothing, bombs, endlessly, masses}
+	traps, floods, lies, nothing, bombs, endlessly, masses, abuse}
 
 // attacks are all attacks.
 func attacks() []attack {
@@ -66,6 +67,7 @@ func attacks() []attack {
 	all = append(all, attacksThatOpen()...)
 	all = append(all, attacksWithNothing()...)
 	all = append(all, attacksInMasses()...)
+	all = append(all, attacksOnNetworks()...)
 	return append(all, attacksOnTheCompiler()...)
 }
 
