@@ -59,7 +59,7 @@ func attacksOnNetworks() (all []attack) {
 			if err := putAndGet(p, netData, address, netCall("dial", netData, uint64(len(address)))); err != nil {
 				return err
 			}
-			_, err := p.Get(ctx, forever("conn_write", abi.FirstConn, 0, netMemory, waitLong), 1)
+			_, err := p.Get(ctx, forever("conn_write", abi.FirstConn, 0, 1<<16, waitLong), 1)
 			return err
 		}},
 	} {
