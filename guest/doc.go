@@ -7,9 +7,9 @@
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o engine.wasm .
 //
 // An engine may do more by having optional methods: [Toucher], [Sweeper],
-// [Flusher], [Lister], [Snapshotter], [Restorer], [Counter], [Copier]. This package takes
-// care of the exports, the exchange of memory with the host and the codes of
-// the interface (abi/SPEC.md).
+// [Flusher], [Lister], [Snapshotter], [Restorer], [Counter], [Copier], [Batcher],
+// [Idler]. This package takes care of the exports, the exchange of memory with the
+// host and the codes of the interface (abi/SPEC.md).
 //
 // # Calls
 //
@@ -32,7 +32,12 @@
 //
 // Goroutines run only while a call runs. A goroutine left behind continues
 // during the next call and slows it down: start none that outlives the call it
-// was started in.
+// was started in. The exception is an engine with connections, by package network: its
+// goroutines also run for a moment now and then while the host has no call to make.
+//
+// # Servers
+//
+// An engine that was granted an address reaches a server by package network.
 //
 // # Copies
 //
