@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // languages are the folders beside this file.
-var languages = []string{"c", "go", "rust"}
+var languages = []string{"c", "go", "rust", "zig"}
 
 func module(t *testing.T, language string) []byte {
 	t.Helper()
@@ -64,6 +64,7 @@ func TestConformance(t *testing.T) {
 		{"c", "valkey-server", most},
 		{"go", "redis-server", most},
 		{"rust", "redis-server", most},
+		{"zig", "redis-server", most},
 	} {
 		t.Run(c.language+"/"+c.program, func(t *testing.T) {
 			address := "tcp://" + backend.Redis(t, backend.RedisOptions{Program: c.program}).Addr()

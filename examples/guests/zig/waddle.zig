@@ -73,3 +73,77 @@ pub fn revision(value: []const u8) i64 {
     @memcpy(first[0..n], value[0..n]);
     return @bitCast(first);
 }
+
+// ---- A server, for a store that was granted its address ---------------------
+
+const network = struct {
+    extern "waddle_v1" fn dial(address: [*]const u8, length: u32) i32;
+    extern "waddle_v1" fn conn_wait(conn: i32, events: i32, timeout_ms: i64) i32;
+    extern "waddle_v1" fn conn_read(conn: i32, to: [*]u8, length: u32, timeout_ms: i64) i32;
+    extern "waddle_v1" fn conn_write(conn: i32, from: [*]const u8, length: u32, timeout_ms: i64) i32;
+    extern "waddle_v1" fn conn_start_tls(conn: i32, name: [*]const u8, length: u32) i32;
+    extern "waddle_v1" fn conn_error(conn: i32, to: [*]u8, length: u32) i32;
+    extern "waddle_v1" fn conn_close(conn: i32) i32;
+};
+
+pub const NetworkError = error{
+    NotGranted, // no grant has the address
+    TimedOut, // nothing within the timeout, or this call may not wait any longer
+    Failed, // Conn.failure says how
+};
+
+fn outcome(result: i32) NetworkError!u32 {
+    if (result >= 0) return @intCast(result);
+    return switch (-result) { // error numbers of WASI
+        2 => error.NotGranted,
+        6, 73 => error.TimedOut,
+        else => error.Failed,
+    };
+}
+
+/// A connection. Each operation waits no longer than timeout_ms; -1 is as long as the
+/// host allows.
+pub const Conn = struct {
+    number: i32,
+
+    /// Connects to "tcp://host:port", "tls://host:port" or "unix:///path".
+    pub fn dial(address: []const u8, timeout_ms: i64) NetworkError!Conn {
+        const conn = Conn{ .number = @intCast(try outcome(network.dial(address.ptr, @intCast(address.len)))) };
+        errdefer conn.close();
+        _ = try outcome(network.conn_wait(conn.number, 2, timeout_ms));
+        return conn;
+    }
+
+    /// Reads what there is, and returns how much; 0 is the end.
+    pub fn read(conn: Conn, to: []u8, timeout_ms: i64) NetworkError!u32 {
+        return outcome(network.conn_read(conn.number, to.ptr, @intCast(to.len), timeout_ms));
+    }
+
+    /// Writes everything.
+    pub fn write(conn: Conn, from: []const u8, timeout_ms: i64) NetworkError!void {
+        var rest = from;
+        while (rest.len > 0) {
+            rest = rest[try outcome(network.conn_write(conn.number, rest.ptr, @intCast(rest.len), timeout_ms))..];
+        }
+    }
+
+    /// Begins TLS on a connection of tcp. The other side's certificate must have the name.
+    pub fn startTLS(conn: Conn, name: []const u8, timeout_ms: i64) NetworkError!void {
+        _ = try outcome(network.conn_start_tls(conn.number, name.ptr, @intCast(name.len)));
+        _ = try outcome(network.conn_wait(conn.number, 2, timeout_ms));
+    }
+
+    /// Whether the other side has neither closed the connection nor sent what nobody asked for.
+    pub fn alive(conn: Conn) bool {
+        return network.conn_wait(conn.number, 1, 0) == -6;
+    }
+
+    /// What failed last, in words.
+    pub fn failure(conn: Conn, to: []u8) []const u8 {
+        return to[0 .. outcome(network.conn_error(conn.number, to.ptr, @intCast(to.len))) catch 0];
+    }
+
+    pub fn close(conn: Conn) void {
+        _ = network.conn_close(conn.number);
+    }
+};
