@@ -1,6 +1,10 @@
 package main
 
-import "github.com/waddle-sessions/waddle/guest"
+import (
+	"time"
+
+	"github.com/waddle-sessions/waddle/guest"
+)
 
 // Sizes of the steps in which an enumeration goes.
 const (
@@ -134,29 +138,41 @@ func (l *lister) alone() error {
 }
 
 // Clear implements guest.Engine. It removes what begins with the prefix, page by page, so
-// that the server does not stand still. Each page may take as long as any other call. After
-// an error, what it has removed is gone.
+// that the server does not stand still. Each page may take as long as any other call, and
+// all of them [clearTimes] that. After an error, what it has removed is gone.
 func (e *engine) Clear(now int64) (err error) {
-	const atOnce = 1000
-	for cursor := int64(0); ; {
+	until := time.Now().Add(clearTimes * e.timeout)
+	for place := int64(0); ; {
 		e.begin(e.timeout)
-		if cursor, e.listed, err = e.scan(cursor, atOnce, e.listed[:0]); err != nil {
+		if place, err = e.clearPage(place, now); err != nil || place == 0 {
 			return err
 		}
-		e.many = e.many[:0]
-		for keys := e.listed; len(keys) > 0; {
-			var key []byte
-			key, keys = cutKey(keys)
-			e.many = append(e.many, operation{kind: removing, key: key, now: now})
-		}
-		e.run(e.many, nil)
-		for i := range e.many {
-			if err := e.many[i].err; err != nil {
-				return err
-			}
-		}
-		if cursor == 0 {
-			return nil
+		if time.Now().After(until) {
+			return guest.Fail(guest.ErrUnavailable, "the time is over, and some records are left: call it again")
 		}
 	}
+}
+
+const (
+	clearAtOnce = 1000
+	clearTimes  = 12
+)
+
+func (e *engine) clearPage(place, now int64) (next int64, err error) {
+	if next, e.listed, err = e.scan(place, clearAtOnce, e.listed[:0]); err != nil {
+		return 0, err
+	}
+	e.many = e.many[:0]
+	for keys := e.listed; len(keys) > 0; {
+		var key []byte
+		key, keys = cutKey(keys)
+		e.many = append(e.many, operation{kind: removing, key: key, now: now})
+	}
+	e.run(e.many, nil)
+	for i := range e.many {
+		if err := e.many[i].err; err != nil {
+			return 0, err
+		}
+	}
+	return next, nil
 }
