@@ -9,6 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
 // TestABoundMeters: a bundled engine is trusted, unless the config has a bound, which
@@ -26,7 +27,7 @@ func TestABoundMeters(t *testing.T) {
 	used := func(storage string, cfg plugin.Config) uint64 {
 		cfg.Logger, cfg.Shards, cfg.SweepInterval = silent, 1, -1
 		s := engines.Settings{Storage: storage, Config: cfg}
-		if storage != memory.Name {
+		if storage != memory.Name && !engines.IsServer(storage) {
 			s.Dir = t.TempDir()
 		}
 		p, err := s.Open(ctx)
@@ -35,7 +36,8 @@ func TestABoundMeters(t *testing.T) {
 		require.NoError(t, p.Set(ctx, store.Write{Key: make([]byte, 32), Value: make([]byte, 8), Now: 1, Expires: 1000}))
 		return p.Stats().Ops["set"].Fuel
 	}
-	for _, storage := range []string{"memory", "keyfolder", "dynfile"} {
+	server := "redis://" + backend.SharedRedis(t, backend.RedisOptions{}).Addr()
+	for _, storage := range []string{"memory", "keyfolder", "dynfile", server} {
 		require.Zero(t, used(storage, plugin.Config{}), storage)
 		require.Zero(t, used(storage, plugin.Config{Trusted: true}), storage)
 		for name, set := range bounds {
