@@ -50,8 +50,12 @@ func (a *answers) take(op *operation) {
 		op.record = bytes.Clone(op.record)
 		return
 	}
-	for a.batch.Answered() < len(a.ops) && a.ops[a.batch.Answered()].done {
-		a.answer(&a.ops[a.batch.Answered()])
+	for a.batch.Answered() < len(a.ops) {
+		next := &a.ops[a.batch.Answered()]
+		if !next.done || next.waits {
+			return
+		}
+		a.answer(next)
 	}
 }
 

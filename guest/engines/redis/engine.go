@@ -28,7 +28,7 @@ type engine struct {
 	answers answers
 	pages   pages
 	listed  []byte       // keys of an enumeration
-	writers []*resp.Conn // over which something was written since the last save
+	writers []*resp.Conn // over which this call has written
 }
 
 var (

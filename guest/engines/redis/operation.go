@@ -38,6 +38,7 @@ type operation struct {
 	losses  int        // of connections
 
 	done   bool
+	waits  bool   // for replicas, before it is acknowledged
 	record []byte // that was read, valid until the connection's next answer
 	err    error
 }
@@ -63,7 +64,12 @@ func (op *operation) expired() bool { return guest.Expired(op.expires, op.now) }
 // that was done at the later time, while its caller waits. A conditional write knows
 // itself again. An unconditional one would overwrite what another host has written in
 // between, having read the first.
-func (op *operation) repeatable() bool { return op.kind != writing }
+//
+// WAIT waits for what was written over its own connection. A write that is sent again and
+// has nothing left to do would be taken for one that replicas have.
+func (e *engine) repeatable(op *operation) bool {
+	return op.kind == reading || op.kind != writing && e.waitReplicas == 0
+}
 
 // append appends the operation's command.
 func (e *engine) append(op *operation) {

@@ -25,6 +25,7 @@ func (e *engine) run(ops []operation, to taker) {
 		e.receive(ops, to)
 		e.nodes.Round()
 	}
+	e.replicate(ops, to)
 }
 
 // begin begins a call, which may wait so long.
@@ -102,10 +103,8 @@ func (e *engine) receive(ops []operation, to taker) {
 		case r.Kind == resp.Failed && e.again(op, &r):
 		default:
 			op.answered(&r)
-			if op.err == nil && op.kind != reading {
-				e.wrote(op.conn)
-			}
-			if to != nil {
+			op.waits = op.err == nil && op.kind != reading && e.wrote(op.conn)
+			if to != nil && !op.waits {
 				to.take(op)
 			}
 		}
@@ -133,7 +132,7 @@ func (e *engine) lost(op *operation, err error, to taker) {
 	switch {
 	case op.losses > mostLosses, !time.Now().Before(e.until):
 		e.finish(op, err, to)
-	case op.unsure && !op.repeatable():
+	case op.unsure && !e.repeatable(op):
 		e.finish(op, guest.Fail(guest.ErrUnavailable, "the connection was lost during the write, which may have been done: "+err.Error()), to)
 	}
 }

@@ -12,7 +12,7 @@ type script struct {
 const (
 	knowsConditional = 1 << iota
 	knowsTouching
-	hasWritten // since the last save
+	hasWritten // in this call
 )
 
 // conditional is a write under a condition. It answers 1 if it was done, 0 if

@@ -78,9 +78,6 @@ func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
 	cfg.Shards = cmp.Or(cfg.Shards, 1)
 	cfg.MemoryLimit = cmp.Or(cfg.MemoryLimit, int64(cfg.Shards)*defaultMemory)
 	cfg.SweepInterval = cmp.Or(cfg.SweepInterval, -1) // the server removes what has expired
-	if t.settings["wait_replicas"] != "" {
-		cfg.Durability = cmp.Or(cfg.Durability, plugin.DurabilityCommit)
-	}
 	settings, err := t.withSecrets()
 	if err != nil {
 		return cfg, err
