@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -53,58 +54,80 @@ func TestReadAndWrite(t *testing.T) {
 // for, and whichever ways of reading follow one another.
 func TestEverythingArrives(t *testing.T) {
 	layers(t, func(t *testing.T, s setup) {
-		c := s.connect(t, echo)
-		const total = 3 << 20
-		data := make([]byte, total)
-		chacha := rand.NewChaCha8([32]byte{1})
-		chacha.Read(data)
-		var work sync.WaitGroup
-		work.Go(func() {
-			r := rand.New(rand.NewPCG(1, 2))
-			for at := 0; at < total; {
-				size := min(r.IntN(1<<(1+r.IntN(19))), total-at)
-				until := soon()
-				if r.IntN(3) == 0 {
-					until = now
-				}
-				n, errno := c.Write(data[at:at+size], until)
-				at += n
-				if errno != 0 && errno != abi.ErrnoAgain {
-					t.Errorf("errno %d after %d bytes: %s", errno, at, c.Failure())
-					return
-				}
-				if errno == abi.ErrnoAgain {
-					c.Wait(abi.WaitWrite, soon())
-				}
+		s.config.MaxDials = 1000
+		address := s.scheme + "://" + serve(t, func(c net.Conn) {
+			if s.tls != nil {
+				c = handshake(c, s.tls)
 			}
-			c.CloseWrite()
+			echo(c)
+			if c, ok := c.(*tls.Conn); ok {
+				c.CloseWrite()
+			}
 		})
-		defer work.Wait()
-		r := rand.New(rand.NewPCG(3, 4))
-		var got bytes.Buffer
-		p := make([]byte, 1<<17)
-		for {
+		_, table := open(t, s.config, address)
+		for i := range 24 {
+			c := begin(t, table, address)
+			size := 100_000
+			if i == 0 {
+				size = 2 << 20
+			}
+			requireEcho(t, c, uint64(i), size)
+			c.Close()
+		}
+	})
+}
+
+// requireEcho writes and reads as much, each in parts and ways that chance has chosen.
+func requireEcho(t *testing.T, c *network.Conn, seed uint64, total int) {
+	data := make([]byte, total)
+	chacha := rand.NewChaCha8([32]byte{byte(seed)})
+	chacha.Read(data)
+	var work sync.WaitGroup
+	work.Go(func() {
+		r := rand.New(rand.NewPCG(seed, 1))
+		for at := 0; at < total; {
+			size := min(r.IntN(1<<(1+r.IntN(19))), total-at)
 			until := soon()
-			switch r.IntN(4) {
-			case 0:
-				c.Wait(abi.WaitRead, soon())
-			case 1:
-				network.Poll([]network.Subscription{{Conn: c, Events: abi.WaitRead}, {Conn: c, Events: abi.WaitRead}}, in(time.Millisecond))
-			case 2:
+			if r.IntN(3) == 0 {
 				until = now
 			}
-			n, errno := c.Read(p[:1+r.IntN(1<<(1+r.IntN(17)))], until)
+			n, errno := c.Write(data[at:at+size], until)
+			at += n
 			if errno == abi.ErrnoAgain {
-				continue
+				_, errno = c.Wait(abi.WaitWrite, soon())
 			}
-			require.Zero(t, errno, c.Failure())
-			if n == 0 {
-				break
+			if errno != 0 {
+				t.Errorf("errno %d after %d bytes: %s", errno, at, c.Failure())
+				return
 			}
-			got.Write(p[:n])
 		}
-		require.True(t, bytes.Equal(data, got.Bytes()))
+		c.CloseWrite()
 	})
+	defer work.Wait()
+	r := rand.New(rand.NewPCG(seed, 2))
+	var got bytes.Buffer
+	p := make([]byte, 1<<17)
+	for {
+		until := soon()
+		switch r.IntN(4) {
+		case 0:
+			c.Wait(abi.WaitRead, soon())
+		case 1:
+			network.Poll([]network.Subscription{{Conn: c, Events: abi.WaitRead}, {Conn: c, Events: abi.WaitRead}}, in(time.Duration(r.IntN(100))*time.Microsecond))
+		case 2:
+			until = now
+		}
+		n, errno := c.Read(p[:1+r.IntN(1<<(1+r.IntN(17)))], until)
+		if errno == abi.ErrnoAgain {
+			continue
+		}
+		require.Zero(t, errno, c.Failure())
+		if n == 0 {
+			break
+		}
+		got.Write(p[:n])
+	}
+	require.True(t, bytes.Equal(data, got.Bytes()))
 }
 
 func TestUnixSocket(t *testing.T) {

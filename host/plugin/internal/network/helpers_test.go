@@ -25,7 +25,7 @@ import (
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // within is how long what must happen may take on a machine that is busy.
-const within = 10 * time.Second
+const within = 30 * time.Second
 
 func soon() network.Until { return network.Until{At: time.Now().Add(within)} }
 

@@ -20,7 +20,16 @@ func TestPoll(t *testing.T) {
 			if s.tls != nil {
 				c = handshake(c, s.tls)
 			}
-			echo(c)
+			p := make([]byte, 1)
+			for i := 0; ; i++ {
+				if _, err := c.Read(p); err != nil {
+					return
+				}
+				if i%2 == 0 {
+					time.Sleep(time.Millisecond) // the poll has looked, and waits
+				}
+				c.Write(p)
+			}
 		})
 		_, table := open(t, s.config, s.scheme+"://"+address)
 		subs := make([]network.Subscription, conns)
