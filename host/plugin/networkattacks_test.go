@@ -102,8 +102,11 @@ func abuseNetwork(wasm []byte, is error, run func(p *plugin.Plugin, address []by
 	if err := readable(err); err != nil {
 		return errors.Join(err, p.Close(ctx))
 	}
-	if n := p.Stats().Network.Connections; n > 0 {
-		return errors.Join(fmt.Errorf("%d connections are left", n), p.Close(ctx))
+	// Those that were being made end a moment later.
+	for until := time.Now().Add(time.Minute); p.Stats().Network.Connections > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			return errors.Join(fmt.Errorf("%d connections are left", p.Stats().Network.Connections), p.Close(ctx))
+		}
 	}
 	return p.Close(ctx)
 }

@@ -343,9 +343,9 @@ func TestTheLowerLimitCounts(t *testing.T) {
 		configOf := func(l Limits) plugin.Config {
 			dir := t.TempDir()
 			m := bundledPlugin("alice")
-			m.Mounts = []Mount{{Dir: "files"}}
+			m.Mounts, m.Network = []Mount{{Dir: "files"}}, []string{"tcp://redis.example.com:6379"}
 			m.Limits = l
-			p, err := grounds{dir: dir}.resolve(t.Context(), m)
+			p, err := grounds{dir: dir, network: Network{Grant: true}}.resolve(t.Context(), m)
 			require.NoError(t, err, name)
 			p.config.Mounts[0].Dir = ""
 			return p.config
