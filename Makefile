@@ -70,7 +70,7 @@ run:
 # Packages whose code starts no goroutine, or whose tests leave the work to other
 # programs, or to engines and guests that run in one thread. The race detector costs
 # minutes there and finds nothing.
-UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|multitenant)|^tools(/|$$)
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|network|multitenant)|^tools(/|$$)
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
@@ -169,7 +169,7 @@ vet:
 # The packages of guest/ and examples/ that are compiled to WebAssembly. The rest is
 # for tests and runs on the tests' systems.
 GUESTS         := ./guest ./guest/network ./guest/engines/redis/... ./guest/engines/memory ./guest/engines/keyfolder/... ./guest/engines/dynfile/...
-EXAMPLE_GUESTS := ./custom/store ./guests/go
+EXAMPLE_GUESTS := ./custom/store ./guests/go ./network/go
 
 # Checks and tests that run at the same time use these and must find them up to date.
 tools: bin/tools/staticcheck

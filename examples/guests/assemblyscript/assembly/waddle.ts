@@ -49,3 +49,75 @@ export function revision(value: usize, length: i32): i64 {
   for (let i = 0; i < length; i++) number |= <i64>load<u8>(value + i) << (8 * i);
   return number;
 }
+
+// ---- A server, for a store that was granted its address ---------------------
+
+@external("waddle_v1", "dial")
+declare function importDial(address: usize, length: i32): i32;
+@external("waddle_v1", "conn_wait")
+declare function importWait(conn: i32, events: i32, timeoutMs: i64): i32;
+@external("waddle_v1", "conn_read")
+declare function importRead(conn: i32, to: usize, length: i32, timeoutMs: i64): i32;
+@external("waddle_v1", "conn_write")
+declare function importWrite(conn: i32, from: usize, length: i32, timeoutMs: i64): i32;
+@external("waddle_v1", "conn_start_tls")
+declare function importStartTLS(conn: i32, name: usize, length: i32): i32;
+@external("waddle_v1", "conn_error")
+declare function importError(conn: i32, to: usize, length: i32): i32;
+@external("waddle_v1", "conn_close")
+declare function importClose(conn: i32): i32;
+
+/**
+ * A connection. Each operation waits no longer than timeoutMs; -1 is as long as the host allows. What is
+ * less than 0 has failed: an error number of WASI, negated, such as -2 for an address that is not
+ * granted, -6 for a timeout, -73 if this call may not wait any longer.
+ */
+export class Conn {
+  private number: i32 = -1;
+
+  /** Connects to "tcp://host:port", "tls://host:port" or "unix:///path". Returns 0, or less if it failed. */
+  dial(address: string, timeoutMs: i64): i32 {
+    const text = String.UTF8.encode(address);
+    this.number = importDial(changetype<usize>(text), text.byteLength);
+    return this.number < 0 ? this.number : min(0, importWait(this.number, 2, timeoutMs));
+  }
+
+  /** Reads what there is. Returns how many bytes, 0 at the end. */
+  read(to: usize, length: i32, timeoutMs: i64): i32 {
+    return importRead(this.number, to, length, timeoutMs);
+  }
+
+  /** Writes everything. Returns 0, or less if it failed. */
+  write(from: usize, length: i32, timeoutMs: i64): i32 {
+    while (length > 0) {
+      const n = importWrite(this.number, from, length, timeoutMs);
+      if (n < 0) return n;
+      from += n;
+      length -= n;
+    }
+    return 0;
+  }
+
+  /** Begins TLS on a connection of tcp. The other side's certificate must have the name. */
+  startTLS(name: string, timeoutMs: i64): i32 {
+    const text = String.UTF8.encode(name);
+    const n = importStartTLS(this.number, changetype<usize>(text), text.byteLength);
+    return n < 0 ? n : min(0, importWait(this.number, 2, timeoutMs));
+  }
+
+  /** Whether it is open, and the other side has neither closed it nor sent what nobody asked for. */
+  alive(): bool {
+    return this.number >= 0 && importWait(this.number, 1, 0) == -6;
+  }
+
+  /** What failed last, in words. */
+  failure(): string {
+    const text = new ArrayBuffer(256);
+    return String.UTF8.decodeUnsafe(changetype<usize>(text), max(0, importError(this.number, changetype<usize>(text), 256)));
+  }
+
+  close(): void {
+    if (this.number >= 0) importClose(this.number);
+    this.number = -1;
+  }
+}
