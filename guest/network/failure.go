@@ -2,11 +2,7 @@
 
 package network
 
-import (
-	"syscall"
-
-	"github.com/waddle-sessions/waddle/abi"
-)
+import "syscall"
 
 // failure is what went wrong with a connection: WASI's error number and the host's
 // words.
@@ -35,15 +31,4 @@ func failed(conn, result int32) error {
 }
 
 // refused makes an error from what dial returned instead of a connection.
-func refused(result int32) error {
-	f := &failure{errno: syscall.Errno(-result)}
-	switch -result {
-	case abi.ErrnoAccess:
-		f.words = "the host has not granted this address"
-	case abi.ErrnoInvalid:
-		f.words = "this is no address: must be host:port, or the path of a socket"
-	case abi.ErrnoTooMany:
-		f.words = "the host allows no more connections, or not so many within a second"
-	}
-	return f
-}
+func refused(result int32) error { return &failure{syscall.Errno(-result), words(-1)} }

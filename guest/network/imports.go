@@ -50,7 +50,8 @@ func hostStartTLS(conn int32, name string) int32 {
 	return importStartTLS(conn, unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)))
 }
 
-// words returns what the host says of the failure of a connection, "" for nothing.
+// words returns what the host says of the failure of a connection, "" for nothing. With -1 it is that
+// of the last dial that gave none.
 func words(conn int32) string {
 	var b [512]byte
 	n := importError(conn, unsafe.Pointer(&b), uint32(len(b)))
