@@ -30,7 +30,7 @@ const (
 
 func (h *harness) tests() []storetest.Test {
 	return slices.Concat(h.moduleTests(), h.configTests(), h.exportTests(), h.refusalTests(), h.goOnTests(), h.instanceTests(),
-		h.copyTests(), h.logTests(), h.shardsTests(), h.remoteTests(), h.idleTests(), h.memoryTests())
+		h.copyTests(), h.logTests(), h.shardsTests(), h.remoteTests(), h.batchTests(), h.idleTests(), h.memoryTests())
 }
 
 var requiredExports = []string{abi.ExportAlloc, abi.ExportOpen, abi.ExportGet, abi.ExportSet, abi.ExportDelete, abi.ExportClear, abi.ExportSave}

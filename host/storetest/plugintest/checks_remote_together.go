@@ -88,8 +88,8 @@ func (r remote) checkWholeValues() {
 	r.sees("all writes", 1, "key", body(writes), now)
 }
 
-// checkRemoteSave has one instance save what all have written, and opens a copy of the
-// files: what a host that is killed now leaves behind.
+// checkRemoteSave has each instance save, beginning with another one each time, and opens a
+// copy of the files: what a host that is killed now leaves behind.
 func (h *harness) checkRemoteSave(p *storetest.Probe) {
 	r := h.openRemote(p)
 	if !h.mounted {
@@ -97,7 +97,9 @@ func (h *harness) checkRemoteSave(p *storetest.Probe) {
 	}
 	for i := range remoteInstances {
 		keys := r.fill(fmt.Sprint("key ", i), 0, storetest.Now)
-		r.did(i, routedSave, 0, "", storetest.Now)
+		for n := range remoteInstances {
+			r.did((i+n)%remoteInstances, routedSave, 0, "", storetest.Now)
+		}
 		copied := p.Dir()
 		if err := os.CopyFS(copied, os.DirFS(r.dir)); err != nil {
 			p.Skip("the directory could not be copied: " + err.Error())
@@ -110,7 +112,7 @@ func (h *harness) checkRemoteSave(p *storetest.Probe) {
 		for n, key := range keys {
 			got, err := again.Get(p.Context(), []byte(key), storetest.Now)
 			if err != nil || string(got) != string(storetest.Value(uint64(n+1), 30)) {
-				p.Failf("the value", "after session_save in instance %d and the end of the host, session_get of %q, which instance %d had stored: %d bytes, %s",
+				p.Failf("the value", "after session_save in every instance, beginning with %d, and the end of the host, session_get of %q, which instance %d had stored: %d bytes, %s",
 					i, key, n%remoteInstances, len(got), outcome(err))
 			}
 			r.did(i, routedDelete, 0, key, storetest.Now)

@@ -233,7 +233,7 @@ var mutants = []mutant{
 	{"file_drops_saved", "save/keeps", `get…found: NOT_FOUND…expected: the value`},
 }
 
-func allMutants() []mutant { return slices.Concat(mutants, mutantsOfCorners) }
+func allMutants() []mutant { return slices.Concat(mutants, mutantsOfCorners, mutantsOfBatches) }
 
 // TestMutants tests the suite itself: it must fail every guest with a fault,
 // because of that fault. Each is checked by the checks that must find the fault.
@@ -259,6 +259,44 @@ func TestMutants(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSuiteByLists: the suite, with every operation on a record in a list for session_batch.
+func TestSuiteByLists(t *testing.T) {
+	for _, name := range []string{"batch_base", "file_batch_base"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wasm, err := os.ReadFile(filepath.Join("testdata", "mutants", "wasm", name+".wasm"))
+			require.NoError(t, err)
+			o := plugintest.Options{Batches: true}
+			o.Dir, o.Soak, o.Sequences = t.TempDir(), 2000, 20
+			report := plugintest.Check(t.Context(), wasm, o)
+			var text strings.Builder
+			require.NoError(t, report.WriteText(&text))
+			require.Zero(t, report.Failed, text.String())
+			require.Greater(t, report.Passed, 100)
+		})
+	}
+	// A guest that does not have it, and faults that single calls do not show.
+	base, err := os.ReadFile(filepath.Join("testdata", "mutants", "wasm", "base.wasm"))
+	require.NoError(t, err)
+	o := plugintest.Options{Batches: true}
+	o.Dir = t.TempDir()
+	require.Contains(t, plugintest.Check(t.Context(), base, o).Misuse, "session_batch")
+	for name, fails := range map[string]string{"batch_expiry_lost": "expiry/exact-millisecond", "batch_expect_ignored": "expect/create-only",
+		"batch_empty_absent": "set/empty-value", "batch_delete_ignored": "delete/removes", "batch_touch_ignored": "touch/extends"} {
+		wasm, err := os.ReadFile(filepath.Join("testdata", "mutants", "wasm", name+".wasm"))
+		require.NoError(t, err)
+		for _, batches := range []bool{false, true} {
+			o := plugintest.Options{Batches: batches}
+			o.Dir, o.Seed, o.Only = t.TempDir(), 1, []string{fails}
+			want := storetest.Pass
+			if batches {
+				want = storetest.Fail
+			}
+			require.Equal(t, want, plugintest.Check(t.Context(), wasm, o).Result(fails).Status, "%s by lists=%v", name, batches)
+		}
 	}
 }
 
@@ -289,13 +327,17 @@ func requireSays(t *testing.T, f *storetest.Failure, parts string) {
 func TestGuestsWithoutFault(t *testing.T) {
 	const (
 		// The checks that need files,
-		files = "reopen shard/other export/flush-is-durable remote/"
+		files = "reopen shard/other export/flush-is-durable remote/ shared/"
 		// and those that are only for guests that keep none: a host writes
 		// snapshots for them, and their memory can be full.
-		memory = "instance/snapshot-file export/restore-all-or-nothing space/refused space/restore-refused remote/"
+		memory = "instance/snapshot-file export/restore-all-or-nothing space/refused space/restore-refused remote/ shared/"
+		// The checks of session_batch.
+		batches = " batch/"
+		batch   = " batch/saved"
 	)
 	for name, left := range map[string]string{
-		"base": files, "file_base": memory, "file_reshards": memory, "file_refuses": memory, "space_base": files,
+		"base": files + batches, "file_base": memory + batches, "file_reshards": memory + batches, "file_refuses": memory + batches,
+		"space_base": files + batches, "batch_base": files + batch, "file_batch_base": memory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -320,7 +362,7 @@ func TestGuestsWithoutFault(t *testing.T) {
 // is.
 func TestMutantsAreListed(t *testing.T) {
 	faults := listed(t, "faults.h", "enum fault {")
-	guests := []string{"base", "file_base", "file_reshards", "file_refuses", "space_base"}
+	guests := []string{"base", "file_base", "file_reshards", "file_refuses", "space_base", "batch_base", "file_batch_base"}
 	tested := slices.Clone(guests)
 	for _, m := range allMutants() {
 		tested = append(tested, m.name)

@@ -12,11 +12,12 @@ import (
 // say that one instance writes and another reads. A module made by routed does not
 // describe itself. The host then places its keys by their bytes, and those of a check
 // begin with a header whose second byte is chosen so that the right instance is called.
-// The guest never sees the header.
+// The guest never sees the header. A list for session_batch comes as the value of a
+// session_set, which is not passed on: it then lies behind the header, where the next call finds it.
 //
 //	1 byte    the export that a session_get really calls
 //	1 byte    makes the key belong to the instance
-//	8 bytes   a number: an expiry, a cursor, a maximum, or what session_set expects
+//	8 bytes   a number: an expiry, a cursor, a maximum, what session_set expects, or the length of a list
 const headerSize = 10
 
 // routedExport is the first byte of a header.
@@ -32,11 +33,13 @@ const (
 	routedKeys
 	routedSnapshot
 	routedStats
+	routedBatch
 )
 
 // routedExports are their names.
 var routedExports = [...]string{routedGet: abi.ExportGet, routedDelete: abi.ExportDelete, routedTouch: abi.ExportTouch, routedClear: abi.ExportClear,
-	routedSave: abi.ExportSave, routedSweep: abi.ExportSweep, routedKeys: abi.ExportKeys, routedSnapshot: abi.ExportSnapshot, routedStats: abi.ExportStats}
+	routedSave: abi.ExportSave, routedSweep: abi.ExportSweep, routedKeys: abi.ExportKeys, routedSnapshot: abi.ExportSnapshot, routedStats: abi.ExportStats,
+	routedBatch: abi.ExportBatch}
 
 // routed returns the module with a session_get and a session_set that take such keys.
 func routed(wasm []byte) ([]byte, error) {
@@ -61,6 +64,14 @@ func routed(wasm []byte) ([]byte, error) {
 
 	const value, valueLength, expires, setNow = 2, 3, 4, 5
 	var setting wasmbin.Code
+	locals(&setting, ptr)
+	setting.Op(wasmbin.OpI32Load8U, 0, 0)
+	setting.I32(int32(routedBatch))
+	setting.Op(wasmbin.OpI32Eq)
+	setting.Block(wasmbin.OpIf, wasmbin.NoResult)
+	setting.I64(0)
+	setting.Op(wasmbin.OpReturn)
+	setting.Op(wasmbin.OpEnd)
 	setting.Code(key)
 	locals(&setting, value, valueLength, expires, setNow)
 	setting.Code(number)
@@ -73,16 +84,21 @@ func routed(wasm []byte) ([]byte, error) {
 		return nil, err
 	}
 	p.drop(abi.ExportDescribe)
+	p.drop(abi.ExportIdle) // nothing may come in between
 	return p.bytes(), nil
 }
 
 // choosing returns the code of a session_get that calls the export that the header names.
 func (p *patch) choosing(key, number wasmbin.Code) (code wasmbin.Code) {
 	const ptr, now, chosen = 0, 2, 3
-	var atNow, most wasmbin.Code
+	var atNow, most, behind wasmbin.Code
 	locals(&atNow, now)
 	locals(&most, ptr)
 	most.Op(wasmbin.OpI32Load, 0, 2)
+
+	locals(&behind, ptr)
+	behind.I32(headerSize)
+	behind.Op(wasmbin.OpI32Add)
 
 	locals(&code, ptr)
 	code.Op(wasmbin.OpI32Load8U, 0, 0)
@@ -91,6 +107,7 @@ func (p *patch) choosing(key, number wasmbin.Code) (code wasmbin.Code) {
 		routedGet: {key, atNow}, routedDelete: {key, atNow}, routedTouch: {key, number, atNow},
 		routedClear: {atNow}, routedSave: {atNow}, routedSweep: {atNow, most},
 		routedKeys: {number, atNow}, routedSnapshot: {number, atNow}, routedStats: nil,
+		routedBatch: {behind, most},
 	} {
 		f, ok := p.function(routedExports[to])
 		if !ok {

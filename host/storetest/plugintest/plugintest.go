@@ -47,6 +47,10 @@ type Options struct {
 	// Config.Mounts has none. 0 means the default of [plugin.Mount].
 	MountBytes, MountFiles int64
 
+	// Batches makes all operations on records lists for session_batch, which the guest must
+	// have, with cas: the checks of package storetest, and no others, then test what lists do.
+	Batches bool
+
 	// Config says how the guest is run. Mounts are replaced as described above;
 	// the suite sets the intervals, the clock and Snapshots. By default there is
 	// one shard of 32 MiB, no cache directory and no log. The guest runs metered:
@@ -172,7 +176,12 @@ func prepare(ctx context.Context, wasm []byte, o Options) (*harness, storetest.O
 		suite.Target = cmp.Or(suite.Target, h.info.Name)
 	}
 	suite.Target = cmp.Or(suite.Target, "module")
-	suite.More = append(h.tests(), suite.More...)
+	if misuse == nil && h.opened && o.Batches {
+		misuse = h.needsBatches()
+	}
+	if !o.Batches { // those have a guest as it is
+		suite.More = append(h.tests(), suite.More...)
+	}
 	if misuse == nil {
 		misuse = suite.CheckPatterns(storetest.Combine(storetest.Tests(), suite.More))
 	}
@@ -278,6 +287,9 @@ func (h *harness) config(setup storetest.Setup) plugin.Config {
 
 // open is the function with which the suite opens stores.
 func (h *harness) open(ctx context.Context, setup storetest.Setup) (store.Store, error) {
+	if h.options.Batches {
+		return h.openByLists(ctx, setup)
+	}
 	return h.openModule(ctx, h.wasm, h.config(setup))
 }
 

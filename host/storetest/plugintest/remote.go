@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,8 +18,9 @@ const remoteInstances = 4
 // by one.
 type remote struct {
 	*guest
-	p   *storetest.Probe
-	dir string
+	p         *storetest.Probe
+	dir       string
+	instances int
 }
 
 // openRemote opens the guest, or skips the check if its records lie in its instances.
@@ -27,26 +29,39 @@ func (h *harness) openRemote(p *storetest.Probe) remote {
 	if !slices.Contains(h.info.Capabilities, abi.CapabilityRemote) {
 		p.Skip("the guest does not describe the capability " + abi.CapabilityRemote)
 	}
-	if h.routed == nil {
-		wasm, err := routed(h.wasm)
-		if err != nil {
-			p.Skip(err.Error())
-		}
-		h.routed = wasm
-		h.keep(p.Context(), wasm)
+	return h.openRouted(p, remoteInstances)
+}
+
+// openRouted opens the module whose instances a check calls one by one.
+func (h *harness) openRouted(p *storetest.Probe, instances int) remote {
+	if err := h.needsRouted(p.Context()); err != nil {
+		p.Skip(err.Error())
 	}
 	dir := p.Dir()
-	g, err := h.openModule(p.Context(), h.routed, h.config(storetest.Setup{Dir: dir, Shards: remoteInstances}))
+	g, err := h.openModule(p.Context(), h.routed, h.config(storetest.Setup{Dir: dir, Shards: instances}))
 	if err != nil {
-		p.Failf("a plugin that opens", "with %d instances, and without its description: %s", remoteInstances, err)
+		p.Failf("a plugin that opens", "with %d instances, and without its description: %s", instances, err)
 	}
 	p.Cleanup(func() error { return g.Close(p.Context()) })
-	return remote{g, p, dir}
+	return remote{g, p, dir, instances}
+}
+
+func (h *harness) needsRouted(ctx context.Context) error {
+	if h.routed != nil {
+		return nil
+	}
+	wasm, err := routed(h.wasm)
+	if err != nil {
+		return err
+	}
+	h.routed = wasm
+	h.keep(ctx, wasm)
+	return nil
 }
 
 // call calls an export of an instance. A check is skipped if the guest does not have it.
 func (r remote) call(instance int, to routedExport, number int64, key string, now store.Millis) ([]byte, error) {
-	got, err := r.Get(r.p.Context(), route(to, instance, remoteInstances, number, []byte(key)), now)
+	got, err := r.Get(r.p.Context(), route(to, instance, r.instances, number, []byte(key)), now)
 	if errors.Is(err, store.ErrUnsupported) {
 		r.p.Skip("the guest does not have " + routedExports[to])
 	}
@@ -63,7 +78,7 @@ func (r remote) did(instance int, to routedExport, number int64, key string, now
 }
 
 func (r remote) trySet(instance int, key string, value []byte, expires, now store.Millis, expect int64) error {
-	return r.Set(r.p.Context(), store.Write{Key: route(routedGet, instance, remoteInstances, expect, []byte(key)), Value: value, Expires: expires, Now: now})
+	return r.Set(r.p.Context(), store.Write{Key: route(routedGet, instance, r.instances, expect, []byte(key)), Value: value, Expires: expires, Now: now})
 }
 
 func (r remote) set(instance int, key string, value []byte, expires, now store.Millis, expect int64) {

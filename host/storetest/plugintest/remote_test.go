@@ -29,7 +29,7 @@ var mutantsOfRemote = []mutant{
 	{"keys_own", "remote/keys", `found: session_keys in instance 0 leaves out "key 1", and gives 2 of 8`},
 	{"snapshot_own", "remote/snapshot", `found: session_snapshot in instance 0 leaves out "key 1", and gives 2 of 8`},
 	{"stats_own", "remote/stats", `found: session_stats in instance 0: records is …expected: 3`},
-	{"save_own", "remote/save", `after session_save in instance 0 and the end of the host, session_get of "key 0 1", which instance 1 had stored: 0 bytes…expected: the value`},
+	{"save_first", "remote/save", `after session_save in every instance, beginning with 0, and the end of the host, session_get of "key 0 1", which instance 1 had stored: 0 bytes…expected: the value`},
 }
 
 // oneInstance are a few checks of a guest with one instance that a fault of these could
@@ -82,6 +82,11 @@ func TestRemote(t *testing.T) {
 		report := check(t, []string{"remote"}, map[string]string{"touch": "false"})
 		passes(t, report, 0)
 		require.Equal(t, "the guest does not have session_touch", report.Result("remote/expiry").Reason)
+	})
+	t.Run("saves its own", func(t *testing.T) {
+		report := check(t, []string{"remote"}, map[string]string{"fault": "save_own"})
+		passes(t, report, 0)
+		require.Equal(t, storetest.Pass, report.Result("remote/save").Status)
 	})
 	for _, m := range mutantsOfRemote {
 		t.Run(m.name, func(t *testing.T) {

@@ -25,9 +25,11 @@ import (
 //	keys_own        enumerates what this instance wrote
 //	snapshot_own    likewise, the records
 //	stats_own       counts what this instance wrote
-//	save_own        makes durable what this instance wrote
+//	save_first      makes something durable in the first instance alone
+//
+// With "save_own", a save makes durable what this instance wrote, which is no fault.
 
-// unsaved has an empty file for each record that save_own must still save.
+// unsaved has an empty file for each record that these two must still save.
 const unsaved = "/data/unsaved"
 
 // remembers returns what the instance answers without a look at the directory.
@@ -81,7 +83,7 @@ func (e *engine) write(w guest.Write) error {
 	e.own[string(w.Key)] = true
 	e.remember(w.Key, append([]byte{}, w.Value...), w.Expires)
 	switch e.fault {
-	case "save_own":
+	case "save_own", "save_first":
 		if err := os.WriteFile(e.unsaved(path(w.Key)), nil, 0o600); err != nil {
 			return err
 		}
@@ -109,7 +111,7 @@ func (e *engine) saved() error {
 		}
 	}
 	clear(e.deleted)
-	if e.fault != "save_own" {
+	if e.fault != "save_own" && (e.fault != "save_first" || e.shard != "0") {
 		return nil
 	}
 	for key := range e.own {

@@ -43,7 +43,7 @@ func (e *engine) Open(c *guest.Config) error {
 			return err
 		}
 	}
-	if e.shard == "0" && e.fault == "save_own" {
+	if e.shard == "0" && (e.fault == "save_own" || e.fault == "save_first") {
 		return dropUnsaved()
 	}
 	return nil

@@ -12,6 +12,7 @@ designs=$(listed designs.h)
 [ $# -gt 0 ] || set -- $(listed faults.h) $designs
 for name; do
 	case $name in file_*) files=-DFILES fault=file_base;; *) files= fault=base;; esac
+	case $name in *batch_*) files="$files -DBATCH";; esac
 	case " $(echo $designs) " in
 	*" $name "*) source=designs.c what="-DMUTANT=$fault -DDESIGN=$name -DDESIGN_$name";;
 	*) source=guest.c what="-DMUTANT=$name";;

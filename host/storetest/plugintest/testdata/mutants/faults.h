@@ -297,4 +297,35 @@ enum fault {
 	file_sweep_clean,    // after a sweep there seems to be nothing to save
 	file_first_thousand, // a save writes a thousand records at most
 	file_flush_idle,     // a round of flushes ends without writing to the file
+
+	// Lists of operations. The guests whose names have batch_ in them have session_batch.
+	batch_base,           // nothing
+	file_batch_base,      // nothing, with records in a file
+	batch_code_spreads,   // what follows a code has the same
+	batch_stops,          // what follows a code is not done, and answered with success
+	batch_reads_last,     // the writes of a list are done before its reads
+	batch_reads_once,     // a get of a key that the list has got before has the same result
+	batch_first_time,     // all is done at the time of the first operation
+	batch_expect_ignored, // conditions do not hold
+	batch_expiry_lost,    // what a list stores never expires
+	batch_past_stored,    // a write whose expiry has passed is stored
+	batch_value_cut,      // values are returned up to their 64th byte
+	batch_empty_absent,   // a get of an empty value is NOT_FOUND
+	batch_not_copied,     // values stay in the list
+	batch_hundred,        // what comes after a hundred operations is answered with INTERNAL
+	batch_one_refused,    // a list of one operation is INVALID
+	batch_one_less,       // the last result is missing
+	batch_one_more,       // there is one result too many
+	batch_value_of_set,   // the result of a set has the value
+	batch_code_positive,  // codes are returned without their sign
+	batch_large_empty,    // a value that has no room is returned empty
+	batch_touch_ignored,  // a touch is a success and does nothing
+	batch_touch_creates,  // a touch of nothing is a success
+	batch_delete_absent,  // a delete that finds nothing is NOT_FOUND
+	batch_too_large,      // a value above the limit is cut
+	batch_left_done,      // every third set is done and left to the host
+	batch_delete_ignored, // a delete is a success and does nothing
+	batch_stale,          // a list does not see what other calls have written to the record that it read last
+	batch_leaks,          // a list takes memory that is never given back
+	file_batch_clean,     // the writes of a list are not seen as changes to save
 };

@@ -477,3 +477,7 @@ i64 EXPORT(session_restore)(const u8 *list, u32 len, i64 now) {
 	}
 	return answer;
 }
+
+#ifdef BATCH
+#include "batch.h"
+#endif

@@ -1,0 +1,32 @@
+package plugintest_test
+
+// mutantsOfBatches are guests with session_batch and a fault in it.
+var mutantsOfBatches = []mutant{
+	{"batch_code_spreads", "batch/codes", `operation 2, a set of "b" at T+0: NOT_FOUND…expected: success`},
+	{"batch_stops", "batch/codes", `found: …expected:`},
+	{"batch_reads_last", "batch/order", `operation 0, a get of "key" at T+0: the value…expected: NOT_FOUND`},
+	{"batch_reads_once", "batch/order", `operation 2, a get of "key" at T+0: NOT_FOUND…expected: the value`},
+	{"batch_first_time", "batch/times", `operation 4, a get of "key" at T+100: the value…expected: NOT_FOUND`},
+	{"batch_expect_ignored", "batch/expect", `operation 0, a set of "key" at T+0: success…expected: CONFLICT`},
+	{"batch_expiry_lost", "batch/expiry batch/times", `session_get of "a" in instance 0, after a list: a value…expected: NOT_FOUND`},
+	{"batch_past_stored", "batch/expiry", `session_get of "c" in instance 0, after a list: a value…expected: NOT_FOUND`},
+	{"batch_value_cut", "batch/values", `a value of 64 bytes…expected: a value of 300 bytes`},
+	{"batch_empty_absent", "batch/values", `a get of "key 0" at T+0: NOT_FOUND…expected: the value ""`},
+	{"batch_not_copied", "batch/copies", `after another list in the same place: 40 bytes that differ`},
+	{"batch_hundred", "batch/most", `session_batch of 255 operations: operation 100, a set of "key 4" at T+0: INTERNAL…expected: success`},
+	{"batch_one_refused", "batch/most", `session_batch of 1 operations: …INVALID…expected: a list of results`},
+	{"batch_one_less", "batch/values", `6 results…expected: 7, one for each operation`},
+	{"batch_one_more", "batch/values", `8 results…expected: 7, one for each operation`},
+	{"batch_value_of_set", "batch/values", `session_batch: result 1 has 1 bytes…expected: nothing behind a code of 0`},
+	{"batch_code_positive", "batch/codes", `has the code 1…expected: a code that is not above 0`},
+	{"batch_large_empty", "batch/large", `a get of "large" at T+0: the value ""…expected: a value of`},
+	{"batch_touch_ignored", "batch/touch", `a get of "past" at T+0: the value…expected: NOT_FOUND`},
+	{"batch_touch_creates", "batch/touch", `operation 0, a touch of "none" at T+0: success…expected: NOT_FOUND`},
+	{"batch_delete_absent", "batch/codes", `a delete of "none" at T+0: NOT_FOUND…expected: success`},
+	{"batch_too_large", "batch/limits", `found: session_batch with a value of 1048577 bytes: …expected: TOO_LARGE`},
+	{"batch_left_done", "batch/random", `found: session_batch of …operations: operation …expected:`},
+	{"batch_delete_ignored", "batch/order", `operation 9, a get of "key" at T+0: a value…expected: NOT_FOUND`},
+	{"batch_stale", "batch/between", `operation 0, a get of "key 0" at T+0: the value…expected: the value`},
+	{"batch_leaks", "batch/memory", `memory grew from …went on growing`},
+	{"file_batch_clean", "batch/saved", `after a list, session_save and the end of the host, session_get of …expected:`},
+}
