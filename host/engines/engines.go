@@ -90,13 +90,15 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 // servers are the bundled engines that keep sessions on a server, which is named by a
 // URL.
 var servers = []server{
-	{redis.Name, redis.Schemes(), redis.Open, redis.Redacted, redis.ErrURL},
+	{redis.Name, redis.Schemes(), redis.Open, redis.Module, redis.Reach, redis.Redacted, redis.ErrURL},
 }
 
 type server struct {
 	name     string
 	schemes  []string
 	open     func(ctx context.Context, url string, cfg plugin.Config) (*plugin.Plugin, error)
+	module   func() ([]byte, error)
+	reach    func(url string) ([]string, error)
 	redacted func(url string) string // without passwords
 	errURL   error                   // of open, for a URL that is wrong
 }
@@ -121,6 +123,21 @@ func IsBundled(storage string) bool { return bundled[storage] != nil || IsServer
 
 // IsServer reports whether a storage is the URL of a server that a bundled engine uses.
 func IsServer(storage string) bool { return serverOf(storage) != nil }
+
+// Server describes the storage that a URL names: the engine's module, and what it may
+// reach, as in [plugin.Network]. It connects to nothing. It returns ErrSettings for what is no
+// such URL.
+func Server(storage string) (wasm []byte, reach []string, err error) {
+	on := serverOf(storage)
+	if on == nil {
+		return nil, nil, fmt.Errorf("%w: %q is not the URL of a server", ErrSettings, Redacted(storage))
+	}
+	if reach, err = on.reach(storage); err != nil {
+		return nil, nil, fmt.Errorf("%w: %q: %w", ErrSettings, Redacted(storage), err)
+	}
+	wasm, err = on.module()
+	return wasm, reach, err
+}
 
 // Redacted returns a storage as it may be shown to people: a URL without its passwords.
 func Redacted(storage string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/inspect"
+	"github.com/waddle-sessions/waddle/host/engines"
 )
 
 func newInspect(env *environment) *cobra.Command {
@@ -19,7 +21,8 @@ func newInspect(env *environment) *cobra.Command {
 		Short: "show what a module is, what it may do, and why it would be refused",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
-its name: memory, keyfolder, dynfile or redis. None of its code is run.
+its name: memory, keyfolder, dynfile or redis. None of its code is run. The URL of a
+server, as SESSION_STORAGE takes it, also shows what the engine may connect to.
 The report shows the module's exports and imports, its memory, table and sizes,
 its SHA-256, what its imports would let it do, what a host changes in it before
 compiling it, whether it is trusted, and every reason why a host would refuse it.
@@ -34,6 +37,7 @@ refused. Only --describe finds the module's own description and whether it opens
 		Example: `  waddle inspect my-engine.wasm
   waddle inspect my-engine.wasm --describe --config max_records=100
   waddle inspect memory
+  waddle inspect redis+sentinel://10.0.0.1,10.0.0.2/main
   curl -s https://example.com/engine.wasm | waddle inspect - --json`,
 		Args:              oneModule,
 		ValidArgsFunction: completeModule,
@@ -59,12 +63,13 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 	if len(flags.settings) > 0 && !flags.describe {
 		return usagef("--config is only for a module that is run: add --describe")
 	}
-	m, err := readModule(ctx, name, env)
+	m, err := readStorage(ctx, name, env)
 	if err != nil {
 		return err
 	}
 	report := inspect.Of(m.name, m.wasm, m.size)
-	_, report.Trusted = bundledModules[m.name]
+	_, bundled := bundledModules[m.name]
+	report.Trusted, report.Reaches = bundled || m.reaches != nil, m.reaches
 	if flags.describe && report.Accepted {
 		description, err := describeModule(ctx, m, flags, env)
 		if err != nil {
@@ -82,6 +87,18 @@ func inspectModule(ctx context.Context, name string, flags inspectFlags, env *en
 		return fmt.Errorf("%s would be refused, for %d reasons", report.File, n)
 	}
 	return nil
+}
+
+// readStorage is readModule, and takes the URL of a server as well.
+func readStorage(ctx context.Context, name string, env *environment) (*module, error) {
+	if !engines.IsServer(name) {
+		return readModule(ctx, name, env)
+	}
+	wasm, reaches, err := engines.Server(name)
+	if errors.Is(err, engines.ErrSettings) {
+		return nil, &usageError{err}
+	}
+	return &module{engines.Redacted(name), wasm, int64(len(wasm)), reaches}, err
 }
 
 func describeModule(ctx context.Context, m *module, flags inspectFlags, env *environment) (*inspect.Description, error) {

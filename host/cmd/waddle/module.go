@@ -33,6 +33,8 @@ type module struct {
 	name string
 	wasm []byte // its beginning, if it is larger than a host takes
 	size int64  // of the whole; -1 if it is larger and unknown
+
+	reaches []string // what the URL of a server grants it
 }
 
 // readModule reads the module that an argument names: at most one byte more than a
@@ -40,7 +42,7 @@ type module struct {
 func readModule(ctx context.Context, name string, env *environment) (*module, error) {
 	if unpack, ok := bundledModules[name]; ok {
 		wasm, err := unpack()
-		return &module{name, wasm, int64(len(wasm))}, err
+		return &module{name: name, wasm: wasm, size: int64(len(wasm))}, err
 	}
 	var m *module
 	err := await(ctx, func() (err error) {
@@ -88,7 +90,7 @@ func readAll(name string, r io.Reader, size int64) (*module, error) {
 	if int64(len(wasm)) <= inspect.MaxModule {
 		size = int64(len(wasm))
 	}
-	return &module{name, wasm, size}, nil
+	return &module{name: name, wasm: wasm, size: size}, nil
 }
 
 // await returns f's error, or errInterrupted if the context ends first.

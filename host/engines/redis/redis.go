@@ -69,6 +69,16 @@ func Open(ctx context.Context, url string, cfg plugin.Config) (*plugin.Plugin, e
 // Module returns the engine's WebAssembly module.
 func Module() ([]byte, error) { return bundle.Unpack(packed) }
 
+// Reach returns what the engine may reach if it is opened with a URL, as in
+// [plugin.Network]. Files and variables that the URL names are not read.
+func Reach(url string) ([]string, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return t.patterns(), nil
+}
+
 // configure fills in a config.
 func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
 	if cfg.Snapshots != "" {

@@ -34,6 +34,8 @@ var optional = []Absent{
 	{abi.ExportRestore, "it cannot take over records from another instance"},
 	{abi.ExportStats, "the host cannot tell how many records it holds or evicts"},
 	{abi.ExportCopied, "a copy of it is not told, and keeps what was drawn before session_open"},
+	{abi.ExportBatch, "operations that wait for it are called one after the other"},
+	{abi.ExportIdle, "what it does in the background gets time only while it is called"},
 }
 
 func roleOf(name string) Role {

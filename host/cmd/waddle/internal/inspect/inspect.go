@@ -43,6 +43,10 @@ type Report struct {
 	Permissions []Permission `json:"permissions"`
 	Code        Code         `json:"code"`
 
+	// Reaches are the addresses that the module is granted, if that is known: for the URL of
+	// a server.
+	Reaches []string `json:"reaches,omitempty"`
+
 	// Trusted says that the module is a bundled engine and runs unmetered. Any other
 	// module does so only if its host is told to.
 	Trusted bool `json:"trusted"`

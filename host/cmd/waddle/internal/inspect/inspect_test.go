@@ -59,7 +59,7 @@ func TestOfAccepted(t *testing.T) {
 	require.Equal(t, inspect.Export{Name: "session_get", Kind: "function", Signature: "(i32, i32, i64) -> i64", Role: inspect.RoleRequired}, r.Exports[4])
 	require.Empty(t, r.Imports)
 	require.Empty(t, r.Permissions)
-	require.Len(t, r.Absent, 4)
+	require.Len(t, r.Absent, 6)
 	require.Equal(t, "_initialize", r.Absent[0].Name)
 	require.Positive(t, r.Code.Bytes)
 	require.False(t, r.Code.Names)

@@ -54,6 +54,9 @@ func (t *text) permissions(r *Report) {
 		case p.Grant != "":
 			t.field("", "only if it is granted, by %s of the plugin's Config; it is loaded without", p.Grant)
 		}
+		if p.Grant == plugin.GrantNetwork && len(r.Reaches) > 0 {
+			t.field("", "granted: %s", plain(strings.Join(r.Reaches, ", ")))
+		}
 	}
 	switch n := len(r.Permissions); {
 	case r.Incomplete:
