@@ -140,7 +140,7 @@ func TestDefaults(t *testing.T) {
 
 	cfg, err = redis.Configure("redis://cache?wait_replicas=1", plugin.Config{Shards: 4, Network: plugin.Network{Allow: []string{"tcp://other:1"}}})
 	require.NoError(t, err)
-	require.Equal(t, plugin.DurabilityCommit, cfg.Durability, "each write waits for the replicas")
+	require.Equal(t, plugin.DurabilityDefault, cfg.Durability, "each write waits for the replicas, so there is nothing to save")
 	require.EqualValues(t, 4*64<<20, cfg.MemoryLimit)
 	require.Equal(t, []string{"tcp://other:1", "tcp://cache:6379"}, cfg.Network.Allow)
 	require.Equal(t, 30*time.Second, cfg.Network.Wait)
