@@ -208,9 +208,13 @@ var scenes = map[string]func(*play){
 	"cancel": func(p *play) {
 		ctx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(short, cancel)
+		began := time.Now()
 		_, err := p.dialer.DialContext(ctx, p.network, p.address)
 		p.fails("dial", err)
 		p.tell("cause: %v", context.Cause(ctx))
+		if took := time.Since(began); took > 100*short {
+			p.tell("it took %v", took)
+		}
 	},
 	"starttls": func(p *play) {
 		conn := p.dial()
