@@ -1,6 +1,7 @@
 package guesttest_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // teller is a ledger that takes batches, with faults.
 type teller struct {
 	ledger
-	forgetful, stale, short bool
+	forgetful, stale, short, longer bool
 }
 
 func (e *teller) Batch(b *guest.Batch) error {
@@ -26,7 +27,11 @@ func (e *teller) Batch(b *guest.Batch) error {
 		}
 		switch op.Kind {
 		case guest.BatchGet:
-			b.Answer(e.Get(op.Key, op.Now))
+			value, err := e.Get(op.Key, op.Now)
+			if e.longer {
+				value = append(bytes.Clone(value), 0)
+			}
+			b.Answer(value, err)
 		case guest.BatchSet:
 			if e.stale {
 				op.Expect = 0
@@ -53,6 +58,7 @@ func TestBatchesThatDiffer(t *testing.T) {
 		"":                 func() guest.Engine { return new(teller) },
 		"set of":           func() guest.Engine { return &teller{stale: true} },
 		"get":              func() guest.Engine { return &teller{forgetful: true} },
+		"get: success":     func() guest.Engine { return &teller{longer: true} },
 		"INTERNAL":         func() guest.Engine { return &teller{short: true} },
 		"no guest.Batcher": func() guest.Engine { return new(ledger) },
 	} {
