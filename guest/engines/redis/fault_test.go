@@ -87,6 +87,9 @@ func (c *cutting) run(t *testing.T, proxy *backend.Proxy, direct, h *guest.Harne
 	for direction, total := range size {
 		require.Positive(t, total)
 		for at := range total {
+			if at > 100 && at < total-100 && at%9 != 0 {
+				continue // within the text of a script
+			}
 			prepare()
 			connect()
 			cuts := proxy.Cuts()
@@ -175,6 +178,9 @@ func TestBatchCutAtEveryByte(t *testing.T) {
 	size[0], size[1] = proxy.Bytes(backend.ToServer)-size[0], proxy.Bytes(backend.ToClient)-size[1]
 	for direction, total := range size {
 		for at := range total {
+			if at > 200 && at < total-200 && at%9 != 0 {
+				continue // mostly within the texts of scripts
+			}
 			prepare()
 			cuts := proxy.Cuts()
 			proxy.CutAfter(at, backend.Direction(direction))

@@ -230,3 +230,36 @@ func TestMasterFailsOver(t *testing.T) {
 		c.check(e)
 	})
 }
+
+// TestLeastPermissions: what README.md says that a user must be permitted is enough, also
+// with Sentinels, in a cluster, and for waiting.
+func TestLeastPermissions(t *testing.T) {
+	user := "least on >" + secret + " ~waddle:* " + permitted + " +wait"
+	t.Run("cluster", func(t *testing.T) {
+		g := backend.Cluster(t, backend.ClusterOptions{Users: []string{user + " +asking +cluster|slots"}, Replicas: 1})
+		h, _, err := tryStart(t, "addresses", g.Addrs()[0], "mode", "cluster", "user", "least", "password", secret, "wait_replicas", "1", "wait_ms", "10000")
+		require.NoError(t, err)
+		works(t, h)
+		slot := topology.Slot([]byte("waddle:key"))
+		require.NoError(t, h.Set(set("key", "text", 1, abi.ExpectAny)))
+		to := g.Nodes[0]
+		if g.Master(slot) == to {
+			to = g.Nodes[1]
+		}
+		move, err := g.Begin(slot, to)
+		require.NoError(t, err)
+		_, err = move.Keys(10)
+		require.NoError(t, err)
+		got, err := h.Get([]byte("key"), now)
+		require.NoError(t, err, "ASKING is permitted")
+		require.Equal(t, value(1, "text"), got)
+		require.NoError(t, move.Finish())
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		g := backend.Sentinel(t, backend.SentinelOptions{Users: []string{user + " +role"}, SentinelUsers: []string{"asks on >" + secret + " +sentinel|get-master-addr-by-name"}})
+		h, _, err := tryStart(t, "addresses", strings.Join(g.Addrs(), ","), "mode", "sentinel", "master", g.Name, "user", "least", "password", secret,
+			"sentinel_user", "asks", "sentinel_password", secret, "wait_replicas", "1", "wait_ms", "10000")
+		require.NoError(t, err)
+		works(t, h)
+	})
+}
