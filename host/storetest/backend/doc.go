@@ -1,6 +1,6 @@
 // Package backend starts real servers for tests: Redis and Valkey, alone, as a master with
-// replicas under Sentinel, or as a cluster. It is for people who write guests that keep
-// sessions in a server.
+// replicas under Sentinel, or as a cluster; PostgreSQL, and PgBouncer in front of it. It is
+// for people who write guests that keep sessions in a server.
 //
 //	func TestEngine(t *testing.T) {
 //		server := backend.Redis(t, backend.RedisOptions{})

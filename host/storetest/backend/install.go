@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// ErrNotInstalled is the error of a server whose program is not on this machine.
+// ErrNotInstalled is returned when the program of a server is not on this machine.
 var ErrNotInstalled = errors.New("a server that the test needs is not installed")
 
 // skipUninstalled skips the test if err says that a program is not installed. In CI it

@@ -33,7 +33,7 @@ const (
 	lastPass    = 1<<passBits - 1
 )
 
-// ErrPlace is the error of a place that no enumeration has.
+// ErrPlace is returned when a place is none that an enumeration has.
 var ErrPlace = errors.New("topology: this is no place of an enumeration")
 
 var errCursor = errors.New("topology: the server's cursor is larger than that of any server that can be enumerated")
