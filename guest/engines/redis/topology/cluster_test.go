@@ -283,6 +283,24 @@ func TestClusterEnumeration(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 40, moved)
 			require.Len(t, found, keys)
+
+			// The same, where redirects of other commands say so before the end.
+			var last []string
+			for i := range keys {
+				if key := "k" + strconv.Itoa(i); g.Nodes[2] == g.Master(slotOf(key)) && len(last) < 20 {
+					last = append(last, key)
+				}
+			}
+			found, err = c.scan(func(page int) {
+				if page > 14 && len(last) > 0 {
+					g.Move(slotOf(last[0]), g.Nodes[0])
+					c.one(t, "GET", last[0])
+					last = last[1:]
+				}
+			})
+			require.NoError(t, err)
+			require.Empty(t, last)
+			require.Len(t, found, keys)
 		})
 	}
 }
