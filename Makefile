@@ -77,10 +77,11 @@ UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/i
 # of its own, since it takes half a minute or more; test/others is the rest of the root
 # module. The jobs that take longest come first, so that none is left alone at the end.
 LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host/session host/cmd/waddle/internal/project \
-        guest/engines/keyfolder host/storetest guest host/cmd/waddle guest/engines/keyfolder/folder
+        guest/engines/keyfolder host/storetest guest host/cmd/waddle guest/engines/keyfolder/folder \
+        host/engines/redis guest/engines/redis guest/engines/redis/topology host/storetest/backend
 TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
-        host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
-        .ci/tools guest/engines/keyfolder/folder host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
+        host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
+        .ci/tools guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
 
 test: built
 	@.ci/jobs $(JOBS) $(TESTS)
