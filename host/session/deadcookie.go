@@ -10,7 +10,8 @@ import (
 )
 
 // deadCookies remembers, for a while and in this process, cookies that no longer
-// name anything, so that each is taken back once.
+// name anything, so that each is taken back once. What was replaced on another server is
+// known from the storage: see leaveWord.
 //
 // Taking one back removes whatever cookie the browser has under the name when it
 // gets the response: a new session's, if another request of the same page began
@@ -109,11 +110,15 @@ func (s *Session) takeBackDead() bool {
 }
 
 // stillStored reports whether the storage has, or may have, a session that is
-// over by the clock. If the clock is ahead, all are over, and return when it is
-// right: such a cookie has time until the storage has swept its session away.
+// over by the clock, or word that its cookie was replaced. If the clock is ahead, all
+// sessions are over, and return when it is right: such a cookie has time until the storage
+// has swept its session away.
 func (s *Session) stillStored(key storageKey) bool {
 	r, err := s.manager.records.Load(&s.saving, key[:], unjudged)
-	return err == nil && r.State == RecordSession || err != nil && !errors.Is(err, store.ErrNotFound)
+	if err != nil {
+		return !errors.Is(err, store.ErrNotFound)
+	}
+	return r.State == RecordSession || r.Expires > s.manager.now()
 }
 
 // replaced records that the client gets a new id in place of the one in its
@@ -127,6 +132,25 @@ func (s *Session) replaced(now store.Millis) {
 		return
 	}
 	for _, id := range s.ids {
-		s.manager.dead.replaced(s.manager.keyOf(id), now)
+		key := s.manager.keyOf(id)
+		s.manager.dead.replaced(key, now)
+		if s.dead && s.transport == TransportCookie {
+			s.leaveWord(key, now)
+		}
 	}
+}
+
+// leaveWord tells other servers, by the storage, that a dead cookie was replaced: a request
+// that was sent with it may still run on one of them, and its response would remove the
+// new cookie. Of a session that was ended or renewed, what is left under its id says so
+// already.
+//
+// If the storage fails, the new session is there all the same.
+func (s *Session) leaveWord(key storageKey, now store.Millis) {
+	if s.stillStored(key) {
+		return
+	}
+	word := s.manager.tombstone(endedRevision, s.transport, now)
+	word.CookieUntil = 0 // nobody's session was ended by this
+	_ = s.manager.records.Store(&s.saving, key[:], word, store.Absent, now)
 }

@@ -53,7 +53,7 @@ type model struct {
 	random   *rand.Rand
 	clock    *sessiontest.Clock
 	store    *spy
-	manager  *session.Manager
+	managers []*session.Manager // of the servers
 	sessions map[string]*modelSession // by id, including dead ones
 	trail    []string
 }
@@ -246,6 +246,9 @@ func (m *model) learn(r *modelRequest, id string) {
 	}
 }
 
+// server is any of the servers.
+func (m *model) server() *session.Manager { return m.managers[m.random.IntN(len(m.managers))] }
+
 func (m *model) begin(b *modelBrowser, name string) *modelRequest {
 	r := &modelRequest{
 		name: name, browser: b, cookie: b.cookie, brought: b.cookie, pending: map[string]*int{},
@@ -256,9 +259,10 @@ func (m *model) begin(b *modelBrowser, name string) *modelRequest {
 	if b.cookie != "" {
 		request.AddCookie(&http.Cookie{Name: "session_id", Value: b.cookie})
 	}
+	server := m.server()
 	go func() {
 		defer close(r.done)
-		m.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
+		server.Handler(http.HandlerFunc(func(w http.ResponseWriter, hr *http.Request) {
 			for op := range r.ops {
 				op(w, session.From(hr))
 			}
