@@ -142,8 +142,8 @@ func (s *Session) replaced(now store.Millis) {
 
 // leaveWord tells other servers, by the storage, that a dead cookie was replaced: a request
 // that was sent with it may still run on one of them, and its response would remove the
-// new cookie. Of a session that was ended or renewed, what is left under its id says so
-// already.
+// new cookie. In every other respect the word is as good as nothing. Of a session that was
+// ended or renewed, what is left under its id says the same.
 //
 // If the storage fails, the new session is there all the same.
 func (s *Session) leaveWord(key storageKey, now store.Millis) {
@@ -151,6 +151,9 @@ func (s *Session) leaveWord(key storageKey, now store.Millis) {
 		return
 	}
 	word := s.manager.tombstone(endedRevision, s.transport, now)
-	word.CookieUntil = 0 // nobody's session was ended by this
+	word.CookieUntil = 0
 	_ = s.manager.records.Store(&s.saving, key[:], word, store.Absent, now)
 }
+
+// isWord reports whether a record is what leaveWord leaves.
+func (r *Record) isWord() bool { return r.State == RecordEnded && r.CookieUntil == 0 }

@@ -207,6 +207,8 @@ func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storag
 			return key, r, 0, store.ErrNotFound
 		case err != nil:
 			return key, r, 0, err
+		case r.isWord():
+			return key, r, 0, store.ErrNotFound
 		case !s.accepts(r.Transport):
 			// An id that came another way than its session's must not end it.
 			s.manager.event(s.ctx, Event{Kind: EventRejected, Session: key.label()})

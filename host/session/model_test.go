@@ -53,7 +53,7 @@ type model struct {
 	random   *rand.Rand
 	clock    *sessiontest.Clock
 	store    *spy
-	managers []*session.Manager // of the servers
+	managers []*session.Manager       // of the servers
 	sessions map[string]*modelSession // by id, including dead ones
 	trail    []string
 }

@@ -379,6 +379,9 @@ func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, er
 	switch {
 	case err == nil && record.State == RecordEnded && now >= record.Expires:
 		return Record{}, store.ErrNotFound
+	case err == nil && record.isWord():
+		s.unsure = true // the client may have another cookie by now
+		return Record{}, store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
 		s.unsure = true
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})

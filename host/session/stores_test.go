@@ -13,6 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
+	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
 // stores are the stores that every behaviour test runs over.
@@ -50,7 +51,10 @@ type leftOpen struct{ *plugin.Plugin }
 func (leftOpen) Close(context.Context) error { return nil }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := backend.Main(m)
+	for _, p := range redisPlugins.all {
+		_ = p.Close(context.Background()) // its server has ended
+	}
 	if running != nil {
 		if err := running.Close(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -186,7 +186,7 @@ func (g *play) do(o operation) {
 			}
 		}
 	case opReopen:
-		if g.p.has(needDurable) || len(g.hosts) > 1 {
+		if g.p.has(needDurable) && len(g.hosts) == 1 || len(g.hosts) > 1 && o.amount == 0 { // opening a host may take long
 			g.s = g.p.Reopen(g.s)
 			g.hosts[o.host%len(g.hosts)] = g.s
 			// Nothing guarantees that the removal of expired records is saved.
