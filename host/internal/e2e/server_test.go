@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, serve(name))
 		os.Exit(1)
 	}
+	if os.Getenv(serverVariable) != "" {
+		fmt.Fprintln(os.Stderr, serveStorage())
+		os.Exit(1)
+	}
 	if text := os.Getenv(siteVariable); text != "" {
 		if err := serveSite(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
