@@ -1,23 +1,33 @@
 package redis_test
 
 import (
-	"context"
+	"net/netip"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/engines/redis"
 	"github.com/waddle-sessions/waddle/host/plugin"
-	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/storetest/backend"
+	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
-// TestShared runs the checks of several hosts, each with a plugin of its own, over one
-// server.
-func TestShared(t *testing.T) {
+// TestModule runs what only a module can do wrong, over one server: the checks of guests
+// whose records lie elsewhere call several instances, and those of several hosts have a plugin for each.
+func TestModule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes many thousands of calls of a server")
+	}
 	server := backend.SharedRedis(t, backend.RedisOptions{})
-	cache := t.TempDir()
-	storetest.Run(t, func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		cfg := plugin.Config{Shards: setup.Shards, MemoryLimit: setup.MemoryLimit, Logger: silent, CacheDir: cache}
-		return redis.Open(ctx, "redis://"+server.Addr()+"?prefix="+setup.Namespace+":", cfg)
-	}, storetest.Options{Shared: true, Durable: true, Only: []string{"shared", "life"}, Sequences: 30})
+	wasm, err := redis.Module()
+	require.NoError(t, err)
+	o := plugintest.Options{
+		Settings:  map[string]string{"addresses": server.Addr()},
+		Namespace: "prefix",
+		Config: plugin.Config{Trusted: true, Network: plugin.Network{
+			Allow: []string{"tcp://" + server.Addr()}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		}},
+		Options: storetest.Options{Only: []string{"module", "instance", "export", "remote", "shared"}, Sequences: 10},
+	}
+	plugintest.RunModule(t, wasm, o)
 }
