@@ -151,7 +151,8 @@ func TestUnixSocket(t *testing.T) {
 // That the other side has closed is known without asking it.
 func TestEndIsKnown(t *testing.T) {
 	layers(t, func(t *testing.T, s setup) {
-		bye := make(chan struct{})
+		bye, say := signal()
+		defer say()
 		c := s.connect(t, func(c net.Conn) {
 			io.ReadFull(c, make([]byte, 1))
 			<-bye
@@ -159,7 +160,7 @@ func TestEndIsKnown(t *testing.T) {
 		send(t, c, "x")
 		_, errno := c.Wait(abi.WaitRead, now)
 		require.Equal(t, abi.ErrnoAgain, errno)
-		close(bye)
+		say()
 		require.Eventually(t, func() bool {
 			ready, _ := c.Wait(abi.WaitRead, now)
 			return ready == abi.WaitRead

@@ -122,6 +122,13 @@ func serveOn(t testing.TB, kind, address string, handle func(net.Conn)) string {
 	return l.Addr().String()
 }
 
+// signal returns a channel, and what closes it, which is deferred, too: servers that wait for
+// it would keep a test that fails from ending.
+func signal() (<-chan struct{}, func()) {
+	c := make(chan struct{})
+	return c, sync.OnceFunc(func() { close(c) })
+}
+
 // echo sends back what it gets.
 func echo(c net.Conn) { io.Copy(struct{ io.Writer }{c}, c) }
 

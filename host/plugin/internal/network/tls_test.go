@@ -150,7 +150,8 @@ func TestTLSWithWhatIsNone(t *testing.T) {
 // after it.
 func TestTLSWritesThatTimeOut(t *testing.T) {
 	layers(t, func(t *testing.T, s setup) {
-		start := make(chan struct{})
+		start, read := signal()
+		defer read()
 		got := make(chan []byte, 1)
 		c := s.connect(t, func(c net.Conn) {
 			if c, ok := c.(*tls.Conn); ok {
@@ -181,10 +182,7 @@ func TestTLSWritesThatTimeOut(t *testing.T) {
 				again++
 			}
 		}
-		ready, errno := c.Wait(abi.WaitWrite, in(time.Millisecond))
-		require.Equal(t, abi.ErrnoAgain, errno)
-		require.Zero(t, ready)
-		close(start)
+		read()
 		for range 20 {
 			require.Zero(t, write(soon()), c.Failure())
 		}
