@@ -146,6 +146,9 @@ func (c *Conn) sendSoon(p []byte) (n int, errno int32) {
 // drain sends what was put aside; a goroutine sends what would wait. The caller holds the
 // lock, which is let go meanwhile.
 func (c *Conn) drain() {
+	if c.state == stateClosed && !c.lingering {
+		c.out.drop() // TLS may have written while the connection was closed
+	}
 	if c.out.busy || c.out.pending() == 0 {
 		return
 	}
