@@ -83,7 +83,7 @@ func (g grounds) resolveNetwork(p *plan, f *faults) {
 		MaxConns: p.limits.Connections, Wait: time.Duration(p.limits.NetworkWait)}
 }
 
-var errNothingGranted = errors.New("Grant is false, and other fields say what is granted: set it, or leave them out")
+var errNothingGranted = errors.New("its Grant is false, and other fields say what is granted: set it, or leave them out")
 
 // check returns what is wrong with what a host grants.
 func (n Network) check() error {
