@@ -67,7 +67,7 @@ func (e *engine) receive() ([]byte, error) {
 			return nil, nil
 		}
 		if err != nil || n > 8+info.MaxValue { // before it is allocated
-			return nil, e.lost(errors.New("Redis has more than was stored"))
+			return nil, e.lost(errors.New("the server has more than was stored"))
 		}
 		if need := n + len("\r\n"); need > len(e.answer) {
 			e.answer = make([]byte, need)
