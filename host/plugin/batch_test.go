@@ -267,4 +267,3 @@ func TestContractWithCallsForSeveral(t *testing.T) {
 		})
 	}
 }
-

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -174,4 +177,77 @@ func TestRecordsThatLieElsewhere(t *testing.T) {
 	_, err = plugin.Open(ctx, wasm, config)
 	require.ErrorIs(t, err, plugin.ErrConfig)
 	require.ErrorContains(t, err, "would undo what others did")
+}
+
+// A write that is answered UNAVAILABLE may have been done, or be done later. Sessions take it neither
+// for done nor for not done: whatever was confirmed is there, and no change overwrites another's.
+func TestLostAnswersOfWrites(t *testing.T) {
+	wasm := buildGuest(t, "testdata/remoteguest")
+	config := quiet()
+	config.GuestConfig = map[string]string{"lose": "3"}
+	config.Shards = 4
+	config.Mounts = []plugin.Mount{{Dir: t.TempDir()}}
+	p := open(t, wasm, config)
+	settings := session.Defaults()
+	settings.OnEvent = func(context.Context, session.Event) {}
+	manager, err := session.New(p, settings)
+	require.NoError(t, err)
+	var id string
+	begin := manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = session.From(r).Set("begun", true) }))
+	for id == "" {
+		w := httptest.NewRecorder()
+		begin.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		if cookies := w.Result().Cookies(); w.Code == http.StatusOK && len(cookies) > 0 {
+			id = cookies[0].Value
+		}
+	}
+	const writers, rounds = 6, 15
+	visits := session.NewKey[int]("visits")
+	var counted, lost atomic.Int64
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			own := session.NewKey[int](fmt.Sprint("own ", w))
+			for n := 1; n <= rounds; n++ {
+				s := manager.Session(ctx, id)
+				if _, err := session.Increment(s, visits, 1); err == nil {
+					counted.Add(1)
+				} else if errors.Is(err, store.ErrUnavailable) {
+					lost.Add(1)
+				} else {
+					t.Error(err)
+				}
+				for s = manager.Session(ctx, id); ; s = manager.Session(ctx, id) { // until it is confirmed
+					err := own.Set(s, n)
+					if err == nil {
+						err = s.Save()
+					}
+					if err == nil {
+						break
+					}
+					if !errors.Is(err, store.ErrUnavailable) {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.NotZero(t, lost.Load())
+	s := manager.Session(ctx, id)
+	for w := range writers {
+		n, err := session.NewKey[int](fmt.Sprint("own ", w)).Get(s)
+		require.NoError(t, err)
+		require.Equal(t, rounds, n)
+	}
+	n, err := visits.Get(s)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, int64(n), counted.Load())
+	require.LessOrEqual(t, int64(n), counted.Load()+lost.Load())
+	for manager.Session(ctx, id).Destroy() != nil {
+	}
+	ok, err := manager.Session(ctx, id).Has("begun")
+	require.NoError(t, err)
+	require.False(t, ok)
 }

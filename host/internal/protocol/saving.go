@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -49,11 +50,15 @@ type progress struct {
 	// saved.
 	arriving atomic.Int32
 
-	// The goroutine that makes the guest save holds mu. Those that wait for mu find
-	// their writes saved with the others.
+	// mu guards these. One goroutine makes the guest save. The others wait for over, and
+	// find their writes saved with its own, or the next of them saves.
 	mu         sync.Mutex
-	saved      uint64 // how many of written are durable
-	generation uint64 // of the instance that saved
+	saving     bool
+	over       sync.Cond
+	saved      uint64        // how many of written are durable
+	generation uint64        // of the instance that saved
+	took       time.Duration // of the last save
+	shared     bool          // the last save made several writes durable
 
 	flushing sync.Mutex // held by the goroutine that makes the guest save in steps
 }
@@ -65,7 +70,6 @@ func (p *progress) has(m mark) bool {
 	return mark{p.saved, p.generation}.covers(m)
 }
 
-// note must not be called with the shard's lock held: whoever saves has mu and waits for it.
 func (p *progress) note(m mark) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,6 +107,28 @@ func (s *shard) mark(ctx context.Context) (mark, error) {
 // maxTurns bounds how often a save yields to other goroutines.
 const maxTurns = 1000
 
+// gather waits for writers that want the shard's lock, so that the next save is theirs too: a moment,
+// and then for as long as that is cheap beside another save. Those that shared the last save go on
+// only now, and may write again at once.
+func (p *progress) gather() {
+	for turn := 0; p.shared && turn < turnsAtLock && p.arriving.Load() == 0; turn++ {
+		runtime.Gosched()
+	}
+	for range maxTurns {
+		if p.arriving.Load() == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+	until := time.Now().Add(min(p.took/2, mostPause))
+	for p.arriving.Load() > 0 && time.Now().Before(until) {
+		time.Sleep(gatherPause)
+	}
+}
+
+// gatherPause is how often gather looks.
+const gatherPause = 50 * time.Microsecond
+
 // arrive and leave enclose a write.
 func (s *shard) arrive() {
 	if s.store.config.SaveEach {
@@ -119,35 +145,67 @@ func (s *shard) leave() {
 // saveUpTo makes the guest save unless it has saved since the write. A new instance
 // cannot make a write durable that the previous one took, since it does not know
 // the write's fate.
-func (s *shard) saveUpTo(m mark, now store.Millis) error {
+func (s *shard) saveUpTo(m mark, now store.Millis) (err error) {
 	p := &s.progress
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if (mark{p.saved, p.generation}).covers(m) {
+	if !p.mustSave(m) {
 		return nil
 	}
-	// Goroutines that waited while the last save ran go first and share this one. A
-	// mutex alone usually goes to the latest arrival, this goroutine.
-	for turn := 0; turn < maxTurns && p.arriving.Load() > 0; turn++ {
-		runtime.Gosched()
+	var upTo mark
+	var took time.Duration
+	defer func() { p.ends(upTo, took) }()
+	upTo, took, err = s.saveNow(m, now)
+	return err
+}
+
+// mustSave waits until a write is durable or nobody saves, and reports whether the caller must do so
+// now.
+func (p *progress) mustSave(m mark) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		switch {
+		case (mark{p.saved, p.generation}).covers(m):
+			return false
+		case !p.saving:
+			p.saving = true
+			return true
+		}
+		p.over.Wait()
 	}
+}
+
+// ends is called when a save is over, with the last write that is durable, which may be none.
+func (p *progress) ends(upTo mark, took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.saving = false
+	if upTo.written > 0 {
+		p.shared = upTo.written > p.saved+1
+		p.saved, p.generation, p.took = upTo.written, upTo.generation, took
+	}
+	p.over.Broadcast()
+}
+
+// saveNow makes the guest save, which makes a write durable.
+func (s *shard) saveNow(m mark, now store.Millis) (upTo mark, took time.Duration, err error) {
+	s.progress.gather()
 	inst, err := s.lock(context.Background())
 	if err != nil {
-		return fmt.Errorf("the write was not made durable: %w", err)
+		return mark{}, 0, fmt.Errorf("the write was not made durable: %w", err)
 	}
 	defer s.unlock()
 	if s.durable.covers(m) {
-		return nil
+		return mark{}, 0, nil
 	}
 	if s.generation != m.generation {
-		return s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
+		return mark{}, 0, s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
 	}
-	upTo := p.written.Load()
+	upTo = s.written()
+	began := time.Now()
 	if err := s.done(opSave, inst, inst.Save(now)); err != nil {
-		return fmt.Errorf("the write was not made durable: %w", err)
+		return mark{}, 0, fmt.Errorf("the write was not made durable: %w", err)
 	}
-	p.saved, p.generation = upTo, m.generation
-	return nil
+	return upTo, time.Since(began), nil
 }
 
 // SaveAll is a step of saving for a store with an archive: it copies everything if
@@ -187,11 +245,9 @@ func (st *Store) Unsaved(shard int) bool {
 		return false
 	}
 	p := &st.shards[shard].progress
-	if !p.mu.TryLock() {
-		return true // a save is running
-	}
+	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.written.Load() > p.saved
+	return p.saving || p.written.Load() > p.saved
 }
 
 // SaveShard is a step of saving: it makes durable the writes to a shard since the last

@@ -129,11 +129,9 @@ func TestSavingWhileTheInstanceIsReplaced(t *testing.T) {
 				f.within = func(string, int) {}
 				go func() { saved <- s.saveUpTo(m, 1) }()
 				require.Eventually(t, func() bool {
-					if s.progress.mu.TryLock() {
-						s.progress.mu.Unlock()
-						return false
-					}
-					return true
+					s.progress.mu.Lock()
+					defer s.progress.mu.Unlock()
+					return s.progress.saving
 				}, time.Minute, 100*time.Microsecond)
 				close(out)
 				for _, outcome := range []chan error{replaced, saved} {
@@ -148,4 +146,43 @@ func TestSavingWhileTheInstanceIsReplaced(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Writers that save each write share saves, as many as there are, although each waits for the lock to
+// write. Nobody can say who is how fast, so that the best of some attempts counts.
+func TestWritersShareSaves(t *testing.T) {
+	const writers, rounds = 32, 10
+	for _, together := range []bool{false, true} {
+		t.Run(fmt.Sprint("together=", together), func(t *testing.T) {
+			best := writers * rounds
+			for attempt := 0; attempt < 20 && best >= 2*rounds; attempt++ {
+				best = min(best, savesOf(t, together, writers, rounds))
+			}
+			require.Less(t, best, 2*rounds, "of %d writes", writers*rounds)
+		})
+	}
+}
+
+// savesOf returns how many saves make the writes of several writers durable.
+func savesOf(t *testing.T, together bool, writers, rounds int) int {
+	b := newBatching(newFake(byKey...))
+	st := b.open(t, Config{SaveEach: true})
+	st.batches.Store(together)
+	b.fake.within = func(op string, _ int) {
+		if op == "save" {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for n := range rounds {
+				if err := st.Set(context.Background(), store.Write{Key: fmt.Append(nil, w), Value: revised(uint64(n+1), "v"), Now: 1}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return b.count("save")
 }

@@ -59,7 +59,9 @@ func New(config Config) *Store {
 		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
 	st.queue.begin(&st.config)
 	for i := range st.shards {
-		st.shards[i] = &shard{store: st, index: i, line: make(chan struct{}, 1)}
+		s := &shard{store: st, index: i, line: make(chan struct{}, 1)}
+		s.progress.over.L = &s.progress.mu
+		st.shards[i] = s
 	}
 	return st
 }

@@ -1,10 +1,12 @@
 // Command remoteguest is a guest whose records lie elsewhere: in a directory that all
 // its instances have, a file for each key, as a server would have them. With the setting
 // "log" it says what it does, so that a test can hold it there. Without "touch" the host
-// touches by reading and writing. With "fault" it is one of the guests of faults.go.
+// touches by reading and writing. With "lose" the answer of every so-manieth write gets lost,
+// which is then done, or done a little later, and UNAVAILABLE. With "fault" it is one of the guests of faults.go.
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -26,6 +28,9 @@ type engine struct {
 	fault         string
 	shard         string
 
+	lose, writes int64
+	late         func() error // a write whose answer was lost, that the server does with the next call
+
 	// What only a guest with a fault keeps in the instance.
 	own      map[string]bool // the records that this instance wrote
 	seen     map[string]seen
@@ -35,6 +40,7 @@ type engine struct {
 
 func (e *engine) Open(c *guest.Config) error {
 	e.logs, e.touches = c.Bool("log", false), c.Bool("touch", true)
+	e.lose = c.Int("lose", 0, 0)
 	e.fault, e.shard = c.String("fault", ""), c.String("shard", "0")
 	e.own, e.seen = make(map[string]bool), make(map[string]seen)
 	e.expiries, e.deleted = make(map[string]int64), make(map[string]bool)
@@ -90,7 +96,29 @@ func (e *engine) Set(w guest.Write) error {
 	if e.fault == "compares_apart" {
 		return store()
 	}
-	return locked(store)
+	if e.lose == 0 {
+		return locked(store)
+	}
+	w.Key, w.Value = bytes.Clone(w.Key), bytes.Clone(w.Value)
+	return e.loses(func() error { return locked(store) })
+}
+
+// loses does a write as a server does whose answers get lost.
+func (e *engine) loses(write func() error) error {
+	if e.late != nil {
+		_ = e.late()
+		e.late = nil
+	}
+	e.writes++
+	switch {
+	case e.writes%e.lose != 0:
+		return write()
+	case e.writes%(2*e.lose) == 0:
+		e.late = write
+	default:
+		_ = write()
+	}
+	return guest.Fail(guest.ErrUnavailable, "the answer got lost")
 }
 
 func (e *engine) Touch(key []byte, expires, now int64) error {
