@@ -58,7 +58,8 @@ type progress struct {
 	saved      uint64        // how many of written are durable
 	generation uint64        // of the instance that saved
 	took       time.Duration // of the last save
-	shared     bool          // the last save made several writes durable
+	lost       lostWrites
+	shared     bool // the last save made several writes durable
 
 	flushing sync.Mutex // held by the goroutine that makes the guest save in steps
 }
@@ -142,44 +143,64 @@ func (s *shard) leave() {
 	}
 }
 
-// saveUpTo makes the guest save unless it has saved since the write. A new instance
-// cannot make a write durable that the previous one took, since it does not know
-// the write's fate.
-func (s *shard) saveUpTo(m mark, now store.Millis) (err error) {
-	p := &s.progress
-	if !p.mustSave(m) {
-		return nil
-	}
-	var upTo mark
-	var took time.Duration
-	defer func() { p.ends(upTo, took) }()
-	upTo, took, err = s.saveNow(m, now)
-	return err
+// lostWrites are those that the last save that failed was to make durable. A guest may forget them
+// then, as one whose connection to a server has ended, and its next save says nothing about them.
+type lostWrites struct {
+	after uint64 // which were durable before
+	upTo  mark
+	err   error // nil for none
 }
 
-// mustSave waits until a write is durable or nobody saves, and reports whether the caller must do so
-// now.
-func (p *progress) mustSave(m mark) bool {
+// saveUpTo makes the guest save unless it has saved since the write. A new instance
+// cannot make a write durable that the previous one took, since it does not know
+// the write's fate. A save that fails does so for all the writes that it was for.
+func (s *shard) saveUpTo(m mark, now store.Millis) error {
+	if must, err := s.progress.mustSave(m, true); !must {
+		return err
+	}
+	return s.saveNow(m, now)
+}
+
+// saveAgain is saveUpTo for whoever does not wait for a single write.
+func (s *shard) saveAgain(m mark, now store.Millis) error {
+	if must, err := s.progress.mustSave(m, false); !must {
+		return err
+	}
+	return s.saveNow(m, now)
+}
+
+// mustSave waits until the fate of a write is known or nobody saves, and reports whether the caller
+// must do so now. A writer is told that its write may be lost.
+func (p *progress) mustSave(m mark, writer bool) (must bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
 		switch {
+		case writer && p.lost.err != nil && p.lost.upTo.covers(m) && m.written > p.lost.after:
+			return false, p.lost.err
 		case (mark{p.saved, p.generation}).covers(m):
-			return false
+			return false, nil
 		case !p.saving:
 			p.saving = true
-			return true
+			return true, nil
 		}
 		p.over.Wait()
 	}
 }
 
-// ends is called when a save is over, with the last write that is durable, which may be none.
-func (p *progress) ends(upTo mark, took time.Duration) {
+// ends is called when a save is over that was for the writes up to one, which may be none.
+func (p *progress) ends(upTo mark, took time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.saving = false
-	if upTo.written > 0 {
+	switch {
+	case upTo.written == 0:
+	case err != nil:
+		p.lost = lostWrites{after: p.saved, upTo: upTo, err: err}
+		if p.generation != upTo.generation {
+			p.lost.after = 0
+		}
+	default:
 		p.shared = upTo.written > p.saved+1
 		p.saved, p.generation, p.took = upTo.written, upTo.generation, took
 	}
@@ -187,25 +208,34 @@ func (p *progress) ends(upTo mark, took time.Duration) {
 }
 
 // saveNow makes the guest save, which makes a write durable.
-func (s *shard) saveNow(m mark, now store.Millis) (upTo mark, took time.Duration, err error) {
+func (s *shard) saveNow(m mark, now store.Millis) (err error) {
+	var upTo mark
+	took := time.Duration(-1) // until it has succeeded
+	defer func() {
+		if took < 0 && err == nil {
+			upTo = mark{} // nothing was tried, or the guest is Go code that panics
+		}
+		s.progress.ends(upTo, took, err)
+	}()
 	s.progress.gather()
 	inst, err := s.lock(context.Background())
 	if err != nil {
-		return mark{}, 0, fmt.Errorf("the write was not made durable: %w", err)
+		return fmt.Errorf("the write was not made durable: %w", err)
 	}
 	defer s.unlock()
 	if s.durable.covers(m) {
-		return mark{}, 0, nil
+		return nil
 	}
 	if s.generation != m.generation {
-		return mark{}, 0, s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
+		return s.newError("save", &Fault{Kind: ErrTrap, Message: "the instance that took the write failed before it was made durable"})
 	}
 	upTo = s.written()
 	began := time.Now()
 	if err := s.done(opSave, inst, inst.Save(now)); err != nil {
-		return mark{}, 0, fmt.Errorf("the write was not made durable: %w", err)
+		return fmt.Errorf("the write was not made durable: %w", err)
 	}
-	return upTo, time.Since(began), nil
+	took = time.Since(began)
+	return nil
 }
 
 // SaveAll is a step of saving for a store with an archive: it copies everything if
@@ -280,7 +310,7 @@ func (s *shard) saveWritten(ctx context.Context, now func() store.Millis) error 
 	able, _, err := s.flush(ctx, m, now)
 	switch {
 	case !able:
-		return s.saveUpTo(m, now())
+		return s.saveAgain(m, now())
 	case err != nil:
 		return fmt.Errorf("the write was not made durable: %w", err)
 	}

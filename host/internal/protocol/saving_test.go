@@ -186,3 +186,55 @@ func savesOf(t *testing.T, together bool, writers, rounds int) int {
 	all.Wait()
 	return b.count("save")
 }
+
+// A save that fails does so for every write that it was for, also if the next one succeeds: the guest may
+// have forgotten them. Writes after it are not concerned, nor is saving at intervals.
+func TestFailedSaveFailsAllItsWrites(t *testing.T) {
+	f := elsewhere()
+	st := f.open(t, Config{SaveEach: true})
+	s := st.shards[0]
+	write := func() mark {
+		m, err := s.write(t.Context(), opDelete, func(_ *shard, inst *runner) error { return inst.remove([]byte("key"), 1) })
+		require.NoError(t, err)
+		return m
+	}
+	before := write()
+	require.NoError(t, s.saveUpTo(before, 1))
+	one, other := write(), write()
+	f.failing("save", &Answer{Code: abi.Unavailable, Message: "the connection ended"})
+	require.ErrorIs(t, s.saveUpTo(one, 1), store.ErrUnavailable)
+	f.failing("save", nil)
+	require.ErrorContains(t, s.saveUpTo(other, 1), "the connection ended")
+	require.NoError(t, s.saveUpTo(before, 1))
+	after := write()
+	require.NoError(t, s.saveUpTo(after, 1))
+	require.ErrorContains(t, s.saveUpTo(other, 1), "the connection ended", "whenever it asks")
+	require.Equal(t, 3, f.count("save"))
+
+	f.failing("save", &Answer{Code: abi.NoSpace})
+	write()
+	require.Error(t, st.SaveShard(t.Context(), 0, at(1)))
+	f.failing("save", nil)
+	require.True(t, st.Unsaved(0))
+	require.NoError(t, st.SaveShard(t.Context(), 0, at(1)))
+	require.False(t, st.Unsaved(0))
+}
+
+// A panic of a guest that saves makes nothing durable, and keeps nobody from saving.
+func TestPanicOfASave(t *testing.T) {
+	f := newFake(byKey...)
+	st := f.open(t, Config{SaveEach: true})
+	f.within = func(op string, _ int) {
+		if op == "save" {
+			panic("on fire")
+		}
+	}
+	set := func() error {
+		return st.Set(context.Background(), store.Write{Key: []byte("key"), Value: revised(1, "v"), Now: 1})
+	}
+	require.Panics(t, func() { _ = set() })
+	f.within = func(string, int) {}
+	require.True(t, st.Unsaved(0))
+	require.NoError(t, set())
+	require.False(t, st.Unsaved(0))
+}
