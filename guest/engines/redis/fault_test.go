@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,6 +209,8 @@ func TestWrittenInBetween(t *testing.T) {
 			{"another has deleted it", set("key", "mine", 2, 1), func() error { return e.Delete([]byte("key"), now) }, guest.ErrUnavailable},
 			{"another has touched it", set("key", "mine", 2, 1), func() error { return e.Touch([]byte("key"), now+2*hour, now) }, nil},
 			{"another has created it", set("new", "mine", 2, abi.ExpectAbsent), func() error { return e.Set(set("new", "its", 3, 2)) }, guest.ErrUnavailable},
+			{"another has written over it, without a condition", set("key", "mine", 2, abi.ExpectAny), func() error { return e.Set(set("key", "its", 3, 2)) }, guest.ErrUnavailable},
+			{"nobody, without a condition", set("key", "mine", 2, abi.ExpectAny), func() error { return nil }, guest.ErrUnavailable},
 			{"another has removed it", expired(set("key", "", 2, 1)), func() error { return nil }, nil},
 			{"another has created it anew", expired(set("key", "", 2, 1)), func() error { return e.Set(set("key", "its", 3, abi.ExpectAbsent)) }, guest.ErrUnavailable},
 		} {
@@ -224,6 +227,10 @@ func TestWrittenInBetween(t *testing.T) {
 					require.NoError(t, err)
 				} else {
 					require.ErrorIs(t, err, c.is)
+				}
+				// What the other one wrote, which was acknowledged, is there.
+				if value, err := direct.Get(c.write.Key, now); err == nil && strings.Contains(c.name, "written") {
+					require.Equal(t, "its", string(value[8:]))
 				}
 			})
 		}
