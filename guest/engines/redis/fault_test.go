@@ -398,3 +398,28 @@ func TestOneTrip(t *testing.T) {
 	require.NoError(t, err)
 	require.LessOrEqual(t, trips()-before-cost, 4, "a server reads 16 KiB at a time")
 }
+
+// TestPauseBetweenAttempts: a server that is gone is not connected to by each call, and
+// is found again within the longest pause.
+func TestPauseBetweenAttempts(t *testing.T) {
+	server := backend.Redis(t, backend.RedisOptions{})
+	proxy := backend.NewProxy(t, server.Addr())
+	h, _ := start(t, proxy.Addr())
+	server.Kill()
+	proxy.CutAll()
+	before, _ := proxy.Connections()
+	calls := 0
+	for began := time.Now(); time.Since(began) < 500*time.Millisecond; calls++ {
+		_, err := h.Get([]byte("key"), now)
+		require.ErrorIs(t, err, guest.ErrUnavailable)
+	}
+	after, _ := proxy.Connections()
+	require.Positive(t, after-before)
+	require.LessOrEqual(t, after-before, int64(10), "20, 40, 80, 160 ms, and what comes first")
+	require.Greater(t, calls, 100, "calls in between fail at once")
+	server.Restart()
+	require.Eventually(t, func() bool {
+		_, err := h.Get([]byte("key"), now)
+		return err == guest.ErrNotFound
+	}, 20*mostPause, time.Millisecond)
+}
