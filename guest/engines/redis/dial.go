@@ -91,7 +91,9 @@ func (d *dialer) open(address string, now, until time.Time) (*resp.Conn, error) 
 	return conn, nil
 }
 
-// greet logs in and chooses the database, in one trip.
+// greet logs in and chooses the database, in one trip. If there is nothing to say, it waits
+// for any answer all the same: what stands before a server that is gone may take the
+// connection and close it.
 func greet(conn *resp.Conn, as credentials, database int64) error {
 	switch {
 	case as.user != "":
@@ -103,6 +105,11 @@ func greet(conn *resp.Conn, as credentials, database int64) error {
 		conn.Begin(2)
 		conn.Text("SELECT")
 		conn.Int(database)
+	}
+	if conn.Pending() == 0 {
+		conn.Do("PING")
+		_, err := conn.Read()
+		return err
 	}
 	for conn.Pending() > 0 {
 		r, err := conn.Read()
