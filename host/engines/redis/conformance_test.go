@@ -12,9 +12,9 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
-// TestConformance runs the suite of modules on the engine, over a server. The engine's own
-// tests run the whole suite natively, over more servers; here it is checked for what a
-// module may do wrong. WADDLE_CONFORMANCE=full asks for everything.
+// TestConformance runs a part of the suite on the engine as it is opened by a URL. Its own
+// tests run the whole suite natively, over more servers, and TestModule what a module may do
+// wrong. WADDLE_CONFORMANCE=full asks for everything.
 func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes many thousands of calls of a server")
@@ -26,8 +26,8 @@ func TestConformance(t *testing.T) {
 	require.NoError(t, err)
 	o := plugintest.Options{Config: cfg, Namespace: "prefix"}
 	if os.Getenv("WADDLE_CONFORMANCE") != "full" {
-		o.Options = storetest.Options{Soak: 2000, Sequences: 10, Only: []string{"module", "instance", "export", "remote", "shared", "get",
-			"delete", "save", "limits/largest-value", "expect/replace-chain", "restore/into-another", "concurrent"}}
+		o.Options = storetest.Options{Soak: 2000, Sequences: 10, Only: []string{"get", "delete", "save", "limits/largest-value",
+			"expect/replace-chain", "restore/into-another", "concurrent"}}
 	}
 	plugintest.RunModule(t, wasm, o)
 }

@@ -383,7 +383,7 @@ func (w *worker) remove(r *record) bool {
 func (w *worker) increment(i int) bool {
 	for {
 		n, expect := uint64(0), int64(store.Absent)
-		err, done := w.do(func(ctx context.Context, now store.Millis) error {
+		_, done := w.do(func(ctx context.Context, now store.Millis) error {
 			value, err := w.host.Get(ctx, counterKey(i), now)
 			if err == nil {
 				n, expect = binary.LittleEndian.Uint64(value[8:]), int64(binary.LittleEndian.Uint64(value))
@@ -396,7 +396,7 @@ func (w *worker) increment(i int) bool {
 		// Hosts choose the same revisions. What tells their writes apart is the engine's.
 		value := binary.LittleEndian.AppendUint64(nil, n+1)
 		value = binary.LittleEndian.AppendUint64(value, n+1)
-		err, done = w.do(func(ctx context.Context, now store.Millis) error {
+		err, done := w.do(func(ctx context.Context, now store.Millis) error {
 			return w.host.Set(ctx, store.Write{Key: counterKey(i), Value: value, Expires: expiry(now), Now: now, Expect: expect})
 		})
 		c := &w.l.counters[i]
