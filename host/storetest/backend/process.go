@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,6 +27,8 @@ type Process struct {
 	run    *running // nil while it is stopped
 	paused bool
 }
+
+var errEnded = errors.New("it has ended")
 
 // command says how a program is started, and when it is ready.
 type command struct {
@@ -73,7 +76,12 @@ func (p *Process) Resume() { p.signal("resume", resume, false) }
 // same addresses and files. It returns when the server answers.
 func (p *Process) Restart() {
 	p.Stop()
-	if err := p.start(); err != nil {
+	err := p.start()
+	for try := 0; errors.Is(err, errEnded) && try < 3; try++ { // somebody may have looked whether its port is free
+		time.Sleep(100 * time.Millisecond)
+		err = p.start()
+	}
+	if err != nil {
 		p.fail("%s does not start again: %v\n%s", p.title, err, p.log)
 	}
 }
@@ -171,7 +179,7 @@ func awaitReady(run *running, ready func() error) error {
 		}
 		select {
 		case <-run.gone:
-			return fmt.Errorf("it has ended: %v", run.cmd.ProcessState)
+			return fmt.Errorf("%w: %v", errEnded, run.cmd.ProcessState)
 		case <-time.After(pause):
 		}
 	}

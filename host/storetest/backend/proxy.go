@@ -50,15 +50,21 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	p := &Proxy{fail: t.Errorf, target: target, pairs: map[*pair]bool{}, cut: [2]int64{-1, -1}}
 	p.changed = sync.NewCond(&p.mu)
-	// A proxy that refuses connections gives its port up for a while.
-	port, err := freePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = loopback(port)
-	p.Accept()
 	t.Cleanup(p.close)
-	return p
+	// A proxy that refuses connections gives its port up for a while.
+	var err error
+	for range 5 {
+		var port int
+		if port, err = freePort(); err != nil {
+			break
+		}
+		p.addr = loopback(port)
+		if err = p.listen(); err == nil {
+			return p
+		}
+	}
+	t.Fatal(err)
+	return nil
 }
 
 // Addr returns the address for clients, as host:port.
@@ -133,19 +139,25 @@ func (p *Proxy) Refuse() {
 
 // Accept ends what [Proxy.Refuse] began.
 func (p *Proxy) Accept() {
+	if err := within(startWithin, p.listen); err != nil {
+		p.fail("the proxy cannot listen: %v", err)
+	}
+}
+
+func (p *Proxy) listen() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listener != nil || p.closed {
-		return
+		return nil
 	}
 	listener, err := net.Listen("tcp", p.addr)
 	if err != nil {
-		p.fail("the proxy cannot listen: %v", err)
-		return
+		return err
 	}
 	p.listener = listener
 	p.wg.Add(1)
 	go p.serve(listener)
+	return nil
 }
 
 // Connections returns how many connections the proxy has taken, and how many of those are

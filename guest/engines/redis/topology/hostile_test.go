@@ -91,7 +91,7 @@ func TestRedirectsEnd(t *testing.T) {
 			return slotsReply(self)
 		}
 		n++
-		return fmt.Sprintf("-MOVED 1 10.%d.%d.1:6379\r\n", n/250, n%250)
+		return fmt.Sprintf("-ASK 1 10.%d.%d.1:6379\r\n", n/250, n%250)
 	})
 	d := &dialer{refuse: func(address string) error {
 		if address == self {
@@ -100,11 +100,18 @@ func TestRedirectsEnd(t *testing.T) {
 		return errors.New("not granted")
 	}}
 	c = open(t, d, self)
-	for range 3000 {
-		_, err := c.try("GET", "a")
-		require.Error(t, err)
+	for range 20 {
+		commands := make([]*command, 256)
+		for i := range commands {
+			commands[i] = &command{args: []string{"GET", itoa(i)}}
+		}
+		c.do(commands...)
+		for _, m := range commands {
+			require.Error(t, m.err)
+		}
 		require.LessOrEqual(t, topology.NodeCount(c.nodes), 2000)
 	}
+	require.Greater(t, n, 5000)
 }
 
 // TestTheMapIsReadSeldom counts how often the map is asked for.
@@ -149,6 +156,31 @@ func TestTheMapIsReadSeldom(t *testing.T) {
 	require.LessOrEqual(t, down, mostRounds+1, "once in a round at most, not once for each command")
 	for _, m := range commands {
 		require.ErrorContains(t, m.err, "CLUSTERDOWN")
+	}
+
+	// Nobody knows.
+	asked = 0
+	self = fake(t, func(args []string) string {
+		asked++
+		return "-ERR unknown command\r\n"
+	})
+	c = open(t, new(dialer), self)
+	for i := range commands {
+		commands[i] = &command{args: []string{"GET", itoa(i)}}
+	}
+	c.do(commands...)
+	require.Equal(t, 1, asked)
+
+	// Nobody can be reached.
+	d := &dialer{refuse: func(string) error { return errors.New("unreachable") }}
+	c = open(t, d, "a:1", "b:2", "c:3")
+	for i := range commands {
+		commands[i] = &command{args: []string{"GET", itoa(i)}}
+	}
+	c.do(commands...)
+	require.Len(t, d.dialled, 3)
+	for _, m := range commands {
+		require.ErrorContains(t, m.err, "unreachable")
 	}
 }
 
