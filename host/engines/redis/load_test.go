@@ -199,6 +199,7 @@ type record struct {
 	unsure  map[uint64]uint64 // versions that may be there now, or at any time later, with those that they replace
 	written map[uint64]bool   // all versions that were ever asked for
 	removal bool              // it may be removed at any time: an answer was lost
+	retired bool              // an unconditional write, whose answer was lost, may be done at any time
 	last    uint64
 	shaky   []uint64 // versions that may come back, since what was read later was not acknowledged
 }
@@ -222,14 +223,14 @@ func (w *worker) step(n int) bool {
 		if !w.read(r) {
 			return false
 		}
-		if r.removal {
+		if r.removal || r.retired {
 			w.renew(i)
 		}
 		return true
 	case k < 4:
 		return w.read(r)
 	case k < 8 || r.current == 0:
-		return w.write(r)
+		return w.write(r, k == 7)
 	case k == 8:
 		return w.touch(r)
 	default:
@@ -270,7 +271,7 @@ func (w *worker) refused(err error) bool {
 // expiry is so far that nothing expires.
 func expiry(now store.Millis) store.Millis { return now + store.Span(time.Hour) }
 
-func (w *worker) write(r *record) bool {
+func (w *worker) write(r *record, always bool) bool {
 	r.last++
 	version := r.last
 	r.written[version] = true
@@ -279,7 +280,10 @@ func (w *worker) write(r *record) bool {
 	value = append(value, make([]byte, w.rng.IntN(600))...)
 	err, done := w.do(func(ctx context.Context, now store.Millis) error {
 		expect := int64(r.current)
-		if r.current == 0 {
+		switch {
+		case always:
+			expect = store.Any
+		case r.current == 0:
 			expect = store.Absent
 		}
 		return w.host.Set(ctx, store.Write{Key: r.key, Value: value, Expires: expiry(now), Now: now, Expect: expect})
@@ -295,6 +299,7 @@ func (w *worker) write(r *record) bool {
 		return w.read(r)
 	case !w.refused(err):
 		r.unsure[version] = r.current
+		r.retired = always
 	}
 	return done
 }
