@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
@@ -163,7 +164,7 @@ func (op *operation) answered(r *resp.Reply) {
 	op.done = true
 	switch {
 	case r.Kind == resp.Failed:
-		op.err = failure(r.Err())
+		op.err = op.failure(r.Err())
 	case op.kind == reading && r.Kind == resp.Bulk:
 		op.record = r.Text
 	case op.kind == writing && r.OK():
@@ -177,6 +178,16 @@ func (op *operation) answered(r *resp.Reply) {
 	default:
 		op.err = errStrange
 	}
+}
+
+// failure makes an answer of an error. A write that is refused when it is sent again may
+// have been done before. Only UNAVAILABLE says so.
+func (op *operation) failure(err error) error {
+	err = failure(err)
+	if op.unsure && op.kind != reading && err != nil && !errors.Is(err, guest.ErrUnavailable) {
+		return guest.Fail(guest.ErrUnavailable, "the connection was lost during the write, which may have been done; sent again, it failed: "+err.Error())
+	}
+	return err
 }
 
 // verdict is what the script says of a conditional write.

@@ -37,7 +37,7 @@ func (e *engine) begin(timeout time.Duration) {
 
 // finish ends an operation with an error.
 func (e *engine) finish(op *operation, err error, to taker) {
-	op.done, op.err = true, failure(err)
+	op.done, op.err = true, op.failure(err)
 	if to != nil {
 		to.take(op)
 	}
