@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/network"
 )
 
-var info = guest.Info{Name: "postgres", Version: "1.0.0", CAS: true, Remote: true, MaxValue: 4 << 20}
+var info = guest.Info{Name: "postgres", Version: "1.0.0", CAS: true, Remote: true}
 
 // engine opens a table according to the settings.
 type engine struct{ *table.Table }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/postgres/client"
 	"github.com/waddle-sessions/waddle/guest/engines/postgres/table"
@@ -34,7 +35,7 @@ func read(config *guest.Config) (table.Options, error) {
 		Password:    config.String("password", ""),
 		Application: "waddle",
 		Random:      guest.Random,
-		MaxMessage:  info.MaxValue + messageRoom,
+		MaxMessage:  abi.MaxValue + messageRoom,
 	}
 	login.Database = config.String("database", login.User)
 	o := table.Options{

@@ -1,0 +1,232 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ErrURL is returned for a URL that cannot be understood, and for files and variables that
+// it names and that cannot be read. The error never shows a password.
+var ErrURL = errors.New("postgres: invalid URL")
+
+func urlError(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrURL, fmt.Errorf(format, args...))
+}
+
+// Schemes are the schemes of the URLs that Open takes.
+func Schemes() []string { return []string{"postgres", "postgresql"} }
+
+// options are what may stand behind the question mark. Those of the guest are settings of
+// the same names.
+var (
+	guestOptions = []string{"table", "connections", "timeout_ms", "synchronous_commit", "unlogged", "migrate", "prepare"}
+	options      = append([]string{
+		"sslmode", "sslrootcert", "sslcert", "sslkey", "host", "target_session_attrs", "channel_binding", "password_file", "password_env",
+	}, guestOptions...)
+)
+
+// target is what a URL says.
+type target struct {
+	addresses []string // host:port, or the path of a socket
+	password  string
+	settings  map[string]string // of the guest, but for the password
+	options   map[string]string
+}
+
+// parse reads a URL. Package url would show all of it in an error.
+func parse(text string) (*target, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok || !slices.Contains(Schemes(), scheme) {
+		return nil, urlError("it must begin with postgres:// or postgresql://")
+	}
+	if strings.Contains(rest, "#") {
+		return nil, urlError("it has a #, which must be written %%23")
+	}
+	t := &target{settings: map[string]string{}, options: map[string]string{}}
+	rest, query, _ := strings.Cut(rest, "?")
+	authority, database, _ := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		if err := t.login(authority[:i]); err != nil {
+			return nil, err
+		}
+		authority = authority[i+1:]
+	}
+	if err := t.readOptions(query); err != nil {
+		return nil, err
+	}
+	if t.settings["user"] == "" {
+		return nil, urlError("it must have a user, as in postgres://user@host/database")
+	}
+	name, err := url.PathUnescape(database)
+	if err != nil || strings.ContainsAny(name, "/\x00") {
+		return nil, urlError("its path must be the name of a database")
+	}
+	if name != "" {
+		t.settings["database"] = name
+	}
+	if err := t.readHosts(authority); err != nil {
+		return nil, err
+	}
+	t.settings["addresses"] = strings.Join(t.addresses, ",")
+	return t, t.readTLS()
+}
+
+func (t *target) login(userinfo string) error {
+	user, password, _ := strings.Cut(userinfo, ":")
+	for _, part := range []struct {
+		name, escaped string
+		value         *string
+	}{{"user", user, &user}, {"password", password, &password}} {
+		value, err := url.PathUnescape(part.escaped)
+		if err != nil || strings.Contains(value, "\x00") || strings.ContainsAny(part.escaped, "/?@") {
+			return urlError("the %s has a character that must be written as %% and two hexadecimal digits, such as %%40 for @, %%2F for / and %%25 for %%", part.name)
+		}
+		*part.value = value
+	}
+	t.settings["user"], t.password = user, password
+	return nil
+}
+
+func (t *target) readOptions(query string) error {
+	for part := range strings.SplitSeq(query, "&") {
+		if part == "" {
+			continue
+		}
+		name, escaped, _ := strings.Cut(part, "=")
+		value, err := url.QueryUnescape(escaped)
+		switch {
+		case !slices.Contains(options, name):
+			return urlError("the option %q is unknown: the options are %s", name, strings.Join(options, ", "))
+		case err != nil || strings.Contains(value, "\x00"):
+			return urlError("the option %s has a character that must be written as %% and two hexadecimal digits", name)
+		case value == "":
+			return urlError("the option %s is empty: give it a value, or leave it out", name)
+		case t.options[name] != "":
+			return urlError("the option %s is there twice", name)
+		}
+		t.options[name] = value
+		if slices.Contains(guestOptions, name) {
+			t.settings[name] = value
+		}
+	}
+	switch attrs := t.options["target_session_attrs"]; attrs {
+	case "", "read-write", "primary":
+	default:
+		return urlError("target_session_attrs is %q: must be read-write or left out, since sessions are written", attrs)
+	}
+	switch binding := t.options["channel_binding"]; binding {
+	case "", "disable", "prefer":
+	default:
+		return urlError("channel_binding is %q: must be prefer or left out, since TLS is the host's and logging in is the guest's", binding)
+	}
+	return nil
+}
+
+// readHosts reads the hosts, or the directory of a socket.
+func (t *target) readHosts(authority string) error {
+	directory := t.options["host"]
+	if authority != "" && directory == "" {
+		for host := range strings.SplitSeq(authority, ",") {
+			name, port, err := hostPort(host)
+			if err != nil {
+				return err
+			}
+			t.addresses = append(t.addresses, net.JoinHostPort(name, port))
+		}
+		return nil
+	}
+	port := "5432"
+	if p, ok := strings.CutPrefix(authority, ":"); ok {
+		authority, port = "", p
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil || authority != "" || !strings.HasPrefix(directory, "/") || strings.Contains(directory, ",") {
+		return urlError("it must name a host between // and the next slash, or the directory of a socket, as in postgres://user@/database?host=/run/postgresql")
+	}
+	t.addresses = []string{strings.TrimSuffix(directory, "/") + "/.s.PGSQL." + port}
+	return nil
+}
+
+func hostPort(host string) (name, port string, err error) {
+	name, port, err = net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), "5432"
+		if strings.Contains(name, ":") != strings.HasPrefix(host, "[") {
+			name = ""
+		}
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || number == 0 || name == "" || strings.ContainsAny(name, " \t/@%*") {
+		return "", "", urlError("it must name a host, such as localhost, localhost:5432 or [::1]:5432, between // and the next slash")
+	}
+	return name, port, nil
+}
+
+// readTLS decides whether the connection has TLS. It has, unless it cannot leave the machine
+// or the URL says otherwise.
+func (t *target) readTLS() error {
+	mode := t.options["sslmode"]
+	switch mode {
+	case "":
+		mode = "disable"
+		if slices.ContainsFunc(t.addresses, remote) {
+			mode = "verify-full"
+		}
+	case "disable", "verify-full":
+	case "require":
+		// What libpq makes of it depends on a file. Here it is the stricter one.
+		mode = "verify-full"
+	default:
+		return urlError("sslmode is %q: must be verify-full, which checks the server's certificate and its name, or disable", mode)
+	}
+	for _, name := range []string{"sslrootcert", "sslcert"} {
+		if t.options[name] != "" && mode == "disable" {
+			return urlError("the option %s is set without TLS: sslmode must be verify-full", name)
+		}
+	}
+	if (t.options["sslcert"] != "") != (t.options["sslkey"] != "") {
+		return urlError("one of the options sslcert and sslkey is set without the other")
+	}
+	if mode == "verify-full" {
+		t.settings["tls"] = "on"
+	}
+	return nil
+}
+
+// remote reports whether an address is one of another machine, as far as can be told.
+func remote(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return err != nil || !ip.IsLoopback()
+}
+
+// Redacted returns a URL with its password made unreadable, for people. Of what is no URL of
+// this engine it shows only the scheme.
+func Redacted(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if _, err := parse(text); err != nil || !ok {
+		if ok && slices.Contains(Schemes(), scheme) {
+			return scheme + "://…"
+		}
+		return "…"
+	}
+	end := len(rest)
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		end = i
+	}
+	authority := rest[:end]
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		if user, _, has := strings.Cut(authority[:i], ":"); has {
+			authority = user + ":xxxxx" + authority[i:]
+		}
+	}
+	return scheme + "://" + authority + rest[end:]
+}
