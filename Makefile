@@ -6,10 +6,10 @@ GO ?= go
 # The bundled engines are built with one version of Go, so that everybody gets the
 # same bytes. The go command fetches it if another is installed.
 ENGINE_GO := go1.26.8
-ENGINES   := memory keyfolder dynfile redis
+ENGINES   := memory keyfolder dynfile redis postgres
 
 # The modules. Those beside the root have dependencies that must not reach an importer.
-MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest .ci/tools
+MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools
 
 # The modules that others import, each with its own tags.
 PUBLISHED := . host/otel
@@ -78,9 +78,9 @@ UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/i
 # module. The jobs that take longest come first, so that none is left alone at the end.
 LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host/session host/cmd/waddle/internal/project \
         guest/engines/keyfolder host/storetest guest host/cmd/waddle guest/engines/keyfolder/folder \
-        host/engines/redis guest/engines/redis guest/engines/redis/topology host/storetest/backend
+        host/engines/redis host/engines/postgres guest/engines/redis guest/engines/redis/topology host/storetest/backend
 TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
-        host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
+        guest/engines/postgres host/engines/postgres host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
         .ci/tools guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
 
 test: built
@@ -163,7 +163,8 @@ vet:
 	@set -e; export GOOS=wasip1 GOARCH=wasm; \
 	echo '== vet the sources of guests'; $(call vet-sources,./abi $(GUESTS)); \
 	$(call vet-sources,./guest,-tags waddle_debug); \
-	(cd examples; $(call vet-sources,$(EXAMPLE_GUESTS)))
+	(cd examples; $(call vet-sources,$(EXAMPLE_GUESTS))); \
+	(cd guest/engines/postgres; $(call vet-sources,./...))
 	$(GO) vet -tags waddle_debug ./guest
 	GOOS=wasip1 GOARCH=wasm $(GO) build -o /dev/null ./guest/...
 
@@ -185,6 +186,7 @@ lint: bin/tools/staticcheck
 	@# staticcheck does not know go:wasmexport and takes code reached from there for unused (U1000).
 	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 ./abi $(GUESTS)
 	cd examples && GOOS=wasip1 GOARCH=wasm $(CURDIR)/bin/tools/staticcheck -tests=false -checks inherit,-U1000 $(EXAMPLE_GUESTS)
+	cd guest/engines/postgres && GOOS=wasip1 GOARCH=wasm $(CURDIR)/bin/tools/staticcheck -tests=false -checks inherit,-U1000 ./...
 	GOOS=wasip1 GOARCH=wasm bin/tools/staticcheck -tests=false -checks inherit,-U1000 -tags waddle_debug ./guest
 	bin/tools/staticcheck -tags waddle_debug ./guest
 
@@ -234,15 +236,16 @@ SEARCHTIME ?= 1h
 search:
 	WADDLE_SEARCH=$(SEARCHTIME) $(GO) test -v -run '^TestSearchCompileCosts$$' -timeout 24h ./host/plugin
 
-# $(1) engine, $(2) output file
+# $(1) engine, $(2) output file, with its whole path. An engine with dependencies of its own
+# is a module of its own.
 define build-engine
 GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= GOWORK=off CGO_ENABLED=0 GOWASM= \
-  $(GO) build -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(2) ./guest/engines/$(1)
+  $(GO) build -C guest/engines/$(1) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(2) .
 endef
 
 engines:
 	@set -e; for engine in $(ENGINES); do \
-	  $(call build-engine,$$engine,host/engines/$$engine/$$engine.wasm); \
+	  $(call build-engine,$$engine,$(CURDIR)/host/engines/$$engine/$$engine.wasm); \
 	  $(GO) run ./host/engines/internal/pack host/engines/$$engine/$$engine.wasm; \
 	  ls -l host/engines/$$engine/$$engine.wasm.gz; \
 	done

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/waddle-sessions/waddle/guest"
@@ -9,7 +11,10 @@ import (
 	"github.com/waddle-sessions/waddle/guest/network"
 )
 
-var info = guest.Info{Name: "postgres", Version: "1.0.0", CAS: true, Remote: true}
+var info = guest.Info{Name: "postgres", Version: "1.0.0", CAS: true, Remote: true, MaxValue: maxValue}
+
+// maxValue bounds what a value takes of an instance's memory, which is several times its size.
+const maxValue = 4 << 20
 
 // engine opens a table according to the settings.
 type engine struct{ *table.Table }
@@ -33,6 +38,9 @@ func (e *engine) Open(config *guest.Config) error {
 		return err
 	}
 	o.Client.Dial = dial
+	if limit := config.MemoryLimit(leastMemory); runtime.GOOS == "wasip1" {
+		debug.SetMemoryLimit(limit / 4 * 3) // the rest is for what lies between
+	}
 	e.Table, err = table.Open(o)
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/postgres/client"
 	"github.com/waddle-sessions/waddle/guest/engines/postgres/table"
@@ -24,6 +23,9 @@ const (
 	// leastOpen is the least time for opening: another server may be making the table.
 	leastOpen = 10 * time.Second
 
+	// leastMemory has room for the largest value in several copies.
+	leastMemory = 32 << 20
+
 	// messageRoom is what a message of the server has besides a value.
 	messageRoom = 64 << 10
 )
@@ -35,7 +37,7 @@ func read(config *guest.Config) (table.Options, error) {
 		Password:    config.String("password", ""),
 		Application: "waddle",
 		Random:      guest.Random,
-		MaxMessage:  abi.MaxValue + messageRoom,
+		MaxMessage:  maxValue + messageRoom,
 	}
 	login.Database = config.String("database", login.User)
 	o := table.Options{
@@ -60,7 +62,11 @@ func read(config *guest.Config) (table.Options, error) {
 	}
 	o.Addresses = list
 
+	memory := config.MemoryLimit(leastMemory)
 	switch {
+	case memory < leastMemory:
+		return o, guest.Fail(guest.ErrInvalid, "memory_limit is "+strconv.FormatInt(memory, 10)+" bytes: must be at least "+
+			strconv.Itoa(leastMemory)+" (32 MiB) for each instance")
 	case o.Connections > mostConnections:
 		config.Refuse("connections", "must be at most "+strconv.Itoa(mostConnections))
 	case timeout > mostTimeoutMS:

@@ -27,7 +27,7 @@ const Name = "postgres"
 
 const (
 	// defaultMemory is for one instance.
-	defaultMemory = 128 << 20
+	defaultMemory = 64 << 20
 
 	// leastWait bounds a call, which may make several attempts within the setting
 	// timeout_ms. To open, the guest may wait longer, for another that makes the table.
@@ -51,7 +51,7 @@ const (
 // The guest may reach what the URL names, in private networks too, and what
 // cfg.Network.Allow adds. cfg.Network.TLS has the roots and certificates, unless the URL names
 // files with them. cfg.Shards 0 means one instance, which takes many calls at a time;
-// cfg.MemoryLimit 0 means 128 MiB for each. cfg.GuestConfig may have the engine's settings that
+// cfg.MemoryLimit 0 means 64 MiB for each. cfg.GuestConfig may have the engine's settings that
 // the URL does not give.
 //
 // The engine is trusted: it computes unmetered and without bounds. If cfg has a bound,

@@ -4,17 +4,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/engines/postgres"
 	"github.com/waddle-sessions/waddle/host/plugin"
-	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/storetest"
 	"github.com/waddle-sessions/waddle/host/storetest/backend"
+	"github.com/waddle-sessions/waddle/host/storetest/plugintest"
 )
 
 func TestMain(m *testing.M) { os.Exit(backend.Main(m)) }
@@ -37,28 +37,24 @@ func quiet() plugin.Config {
 	return plugin.Config{Logger: silent, SweepInterval: -1, Durability: plugin.DurabilityClose}
 }
 
-// TestConformance runs the suite over the module in a plugin.
+// TestConformance runs the suite on the module, metered, over a server.
 func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes many thousands of calls of a server")
 	}
 	server := backend.SharedPostgres(t)
-	open := func(ctx context.Context, setup storetest.Setup) (store.Store, error) {
-		file := filepath.Join(setup.Dir, "table")
-		name, err := os.ReadFile(file)
-		if err != nil {
-			name = []byte(newTable())
-			if err := os.WriteFile(file, name, 0o600); err != nil {
-				return nil, err
-			}
-		}
-		cfg := quiet()
-		cfg.Shards = setup.Shards
-		return postgres.Open(ctx, urlOf(server.Addr(), string(name), ""), cfg)
-	}
-	// As long as it is open, the code of the others need not be loaded.
-	keeper, err := postgres.Open(ctx, urlOf(server.Addr(), newTable(), ""), quiet())
+	wasm, err := postgres.Module()
 	require.NoError(t, err)
-	defer func() { require.NoError(t, keeper.Close(ctx)) }()
-	storetest.Run(t, open, storetest.Options{Target: "postgres", Durable: true, Soak: 2000, Sequences: 5})
+	plugintest.RunModule(t, wasm, plugintest.Options{
+		Options: storetest.Options{Soak: 2000, Sequences: 5, Durable: true},
+		Settings: map[string]string{
+			"addresses": server.Addr(), "database": backend.PostgresDatabase, "user": backend.PostgresUser,
+			"table": fmt.Sprintf("suite_%d_", os.Getpid()),
+		},
+		Namespace: "table",
+		Config: plugin.Config{
+			MemoryLimit: 64 << 20,
+			Network:     plugin.Network{Allow: []string{"tcp://" + server.Addr()}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		},
+	})
 }

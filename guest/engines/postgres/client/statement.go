@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -79,7 +80,9 @@ func (c *Conn) Queue(s *Statement, values ...Value) {
 	}
 	c.queue = append(c.queue, queued{s, parse})
 	c.numbers = c.numbers[:0]
+	size := bindSize
 	for i := range values {
+		size += len(values[i].bytes)
 		if values[i].is == Int8 {
 			c.numbers = binary.BigEndian.AppendUint64(c.numbers, uint64(values[i].number))
 		}
@@ -94,11 +97,15 @@ func (c *Conn) Queue(s *Statement, values ...Value) {
 		}
 		parameters = append(parameters, b)
 	}
+	c.out = slices.Grow(c.out, size) // at once, since a value may be large
 	c.bind = pgproto3.Bind{PreparedStatement: name, ParameterFormatCodes: binaryFormat, Parameters: parameters, ResultFormatCodes: binaryFormat}
 	c.send(&c.bind)
 	clear(parameters)
 	c.send(&pgproto3.Execute{})
 }
+
+// bindSize is what a statement takes besides its values of bytes.
+const bindSize = 256
 
 var binaryFormat = []int16{1} // for all
 
