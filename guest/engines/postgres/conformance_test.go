@@ -12,8 +12,6 @@ import (
 	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
-func TestMain(m *testing.M) { os.Exit(backend.Main(m)) }
-
 func TestConformance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes many thousands of calls of a server")
@@ -27,11 +25,6 @@ func TestConformance(t *testing.T) {
 		},
 		Namespace: "table",
 	})
-}
-
-// settings are those for a server, and others: names and values in ascending order.
-func settings(server *backend.PostgresServer, more ...string) []string {
-	return append([]string{"addresses", server.Addr(), "database", backend.PostgresDatabase, "user", backend.PostgresUser}, more...)
 }
 
 var tables atomic.Int64

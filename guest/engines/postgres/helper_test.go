@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +42,18 @@ func tryStart(t *testing.T, settings ...string) (*guest.Harness, *engine, error)
 	t.Cleanup(e.Close)
 	h := guest.NewHarness(e, info)
 	return h, &e.engine, h.Open()
+}
+
+// pairs puts names and values in order. The last value of a name counts.
+func pairs(namesAndValues ...string) (list []string) {
+	all := make(map[string]string)
+	for i := 0; i < len(namesAndValues); i += 2 {
+		all[namesAndValues[i]] = namesAndValues[i+1]
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, name, all[name])
+	}
+	return list
 }
 
 // value is a value with a revision.

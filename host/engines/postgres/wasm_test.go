@@ -53,7 +53,7 @@ func TestConformance(t *testing.T) {
 		},
 		Namespace: "table",
 		Config: plugin.Config{
-			MemoryLimit: 64 << 20,
+			MemoryLimit: 4 * 64 << 20, // some checks have four instances
 			Network:     plugin.Network{Allow: []string{"tcp://" + server.Addr()}, Private: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		},
 	})

@@ -26,8 +26,9 @@ type Conn struct {
 	link     Link
 	frontend *pgproto3.Frontend
 	pid      uint32
-	status   byte // of the transaction: I, T or E
-	broken   bool
+	status   byte  // of the transaction: I, T or E
+	lost     error // why the connection is of no use any more
+	heard    bool  // the server has answered since the last Flush
 
 	out       []byte // what is to be sent
 	firstSync int    // where the first end of a transaction in it ends, or 0
@@ -44,7 +45,7 @@ type Conn struct {
 func (c *Config) Connect(address string, until time.Time) (conn *Conn, err error) {
 	link, err := c.Dial(network(address), address, until)
 	if err != nil {
-		return nil, &lost{err}
+		return nil, &lost{fmt.Errorf("%w: %w", ErrUnreachable, err)}
 	}
 	defer func() {
 		if err != nil {
@@ -159,32 +160,31 @@ func (c *Conn) look() error {
 
 // Alive reports whether the connection is fit for use, as far as can be told without
 // asking the server.
-func (c *Conn) Alive() bool { return !c.broken && c.status == 'I' && c.link.Alive() }
+func (c *Conn) Alive() bool { return c.lost == nil && c.status == 'I' && c.link.Alive() }
 
 // SetDeadline bounds everything that follows. After it, the connection is lost.
 func (c *Conn) SetDeadline(until time.Time) { _ = c.link.SetDeadline(until) }
 
 // Close takes leave of the server and closes the connection.
 func (c *Conn) Close() {
-	if !c.broken {
+	if c.lost == nil {
 		goodbye, _ := (&pgproto3.Terminate{}).Encode(nil)
 		_ = c.link.SetDeadline(time.Now().Add(goodbyeTime))
 		_, _ = c.link.Write(goodbye)
 	}
-	c.broken = true
-	_ = c.link.Close()
+	_ = c.lose(net.ErrClosed)
 }
 
 // goodbyeTime is for a message that fits into every buffer on the way.
 const goodbyeTime = 10 * time.Millisecond
 
-// lose makes the connection unusable.
+// lose makes the connection unusable, and returns why it is.
 func (c *Conn) lose(cause error) error {
-	if !c.broken {
-		c.broken = true
+	if c.lost == nil {
+		c.lost = &lost{cause}
 		_ = c.link.Close()
 	}
-	return &lost{cause}
+	return c.lost
 }
 
 // refused is an error of the server. A fatal one ends the connection.
@@ -194,15 +194,25 @@ func (c *Conn) refused(m *pgproto3.ErrorResponse) error {
 		severity = m.Severity
 	}
 	err := &Error{Severity: severity, Code: m.Code, Message: m.Message}
-	if err.Fatal() {
-		return c.lose(err)
+	switch {
+	case !err.Fatal():
+		return err
+	case err.Code == codeShutdown && !c.heard && !c.Pooled:
+		// Answers come in order. The server has ended the connection before it read
+		// anything, which it does when it is shut down.
+		return c.lose(&undone{err})
 	}
-	return err
+	return c.lose(err)
 }
+
+const codeShutdown = "57P01"
 
 // receive returns the next message, but for those that a server sends at any time.
 func (c *Conn) receive() (pgproto3.BackendMessage, error) {
 	for {
+		if c.lost != nil {
+			return nil, c.lost
+		}
 		message, err := c.frontend.Receive()
 		if err != nil {
 			return nil, c.lose(err)
@@ -210,6 +220,9 @@ func (c *Conn) receive() (pgproto3.BackendMessage, error) {
 		switch message.(type) {
 		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
 			continue
+		case *pgproto3.ErrorResponse:
+		default:
+			c.heard = true
 		}
 		return message, nil
 	}

@@ -47,9 +47,17 @@ type lost struct{ cause error }
 func (l *lost) Error() string   { return ErrLost.Error() + ": " + l.cause.Error() }
 func (l *lost) Unwrap() []error { return []error{ErrLost, l.cause} }
 
-// Unsent reports whether the connection was lost before the end of any transaction was
-// sent, so that the server has committed none.
-func Unsent(err error) bool {
-	_, ok := errors.AsType[*unsent](err)
+// ErrUnreachable is what an error is, besides ErrLost, if no connection was made at all.
+var ErrUnreachable = errors.New("the server cannot be reached")
+
+// undone is a loss of which it is known that no transaction was committed that was sent last.
+type undone struct{ error }
+
+func (u *undone) Unwrap() error { return u.error }
+
+// Undone reports whether err is the loss of a connection over which nothing was committed of
+// what was sent last: its end was not sent, or the server had ended before it read it.
+func Undone(err error) bool {
+	_, ok := errors.AsType[*undone](err)
 	return ok
 }

@@ -144,8 +144,8 @@ const mostKept = 256 << 10
 
 // Flush sends what was queued.
 func (c *Conn) Flush() error {
-	if c.broken {
-		return &lost{ErrLost}
+	if c.lost != nil {
+		return c.lost
 	}
 	n, err := c.link.Write(c.out)
 	ends := c.firstSync
@@ -153,20 +153,15 @@ func (c *Conn) Flush() error {
 	if c.out = c.out[:0]; cap(c.out) > mostKept {
 		c.out = nil
 	}
-	if err != nil {
-		err = c.lose(err)
-		if n < ends {
-			return &unsent{err}
-		}
-		return err
+	c.heard = false
+	switch {
+	case err == nil:
+		return nil
+	case n < ends:
+		return c.lose(&undone{err}) // the end of a transaction is the last of it
 	}
-	return nil
+	return c.lose(err)
 }
-
-// unsent is a loss before the end of any transaction was sent.
-type unsent struct{ error }
-
-func (u *unsent) Unwrap() error { return u.error }
 
 // Result reads the result of the next statement that was queued. row is called for each
 // row, whose columns are valid until it returns; nil ignores them. It returns how many
@@ -223,7 +218,7 @@ func (c *Conn) Synced() error {
 		}
 		switch m := message.(type) {
 		case *pgproto3.ErrorResponse:
-			if failed = c.refused(m); c.broken {
+			if failed = c.refused(m); c.lost != nil {
 				return failed
 			}
 		case *pgproto3.ReadyForQuery:
@@ -251,7 +246,7 @@ func (c *Conn) Exec(sql string) error {
 		}
 		switch m := message.(type) {
 		case *pgproto3.ErrorResponse:
-			if failed = c.refused(m); c.broken {
+			if failed = c.refused(m); c.lost != nil {
 				return failed
 			}
 		case *pgproto3.ReadyForQuery:

@@ -4,7 +4,6 @@ import "github.com/waddle-sessions/waddle/guest"
 
 // batch is what doing many operations at once needs, kept for the next time.
 type batch struct {
-	running bool
 	ops     []op
 	round   []*op
 	keys    map[string]int
@@ -15,7 +14,6 @@ type batch struct {
 // decides the order, as it does between hosts.
 func (t *Table) Batch(list *guest.Batch) {
 	b := &t.batch
-	b.running = true
 	b.ops, t.values = b.ops[:0], t.values.emptied()
 	if b.keys == nil {
 		b.keys = make(map[string]int)
@@ -40,7 +38,6 @@ func (t *Table) Batch(list *guest.Batch) {
 	for i := range b.ops {
 		list.Answer(b.ops[i].found, b.ops[i].err)
 	}
-	b.running = false
 	clear(b.ops)
 }
 

@@ -81,7 +81,7 @@ func advice(err error) string {
 // again reports whether an error may go away if the transaction is run once more.
 func again(err error) bool {
 	if errors.Is(err, client.ErrLost) {
-		return !errors.Is(err, errOnce)
+		return !errors.Is(err, errOnce) && !errors.Is(err, client.ErrUnreachable) && kind(err) == guest.ErrUnavailable
 	}
 	switch client.Code(err) {
 	case codeSerialization, codeDeadlock, codeReadOnly, codeNoStatement, codeStatement:

@@ -52,7 +52,7 @@ func (t *Table) Restore(records guest.Records) error {
 // once makes an error of a lost connection one after which nothing is tried again, if the
 // records may have been stored: others may have written some of them since.
 func once(err error) error {
-	if errors.Is(err, client.ErrLost) && !client.Unsent(err) {
+	if errors.Is(err, client.ErrLost) && !client.Undone(err) {
 		return fmt.Errorf("%w: %w", err, errOnce)
 	}
 	return err

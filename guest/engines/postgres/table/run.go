@@ -41,10 +41,11 @@ func (t *Table) run(ops []*op) {
 			}
 		}
 		var conns []pooled
-		if conns, err = t.pool.take((len(ops)+opsPerConn-1)/opsPerConn, until); err != nil {
+		if conns, err = t.pool.take((len(ops)+opsPerConn-1)/opsPerConn, until); err == nil {
+			err = t.attempt(conns, ops)
+		} else if !again(err) {
 			break
 		}
-		err = t.attempt(conns, ops)
 		if err != nil && t.recover(err, attempt) {
 			losses++
 		}
@@ -232,8 +233,8 @@ func (p *part) receive() {
 
 // lose says that writes were sent over a connection that was lost.
 func (p *part) lose(writes []*op, err error) {
-	if client.Unsent(err) {
-		return // none was committed
+	if client.Undone(err) {
+		return
 	}
 	for _, o := range writes {
 		o.lose(err)
@@ -286,7 +287,7 @@ func (p *part) answers(reads []*op) bool {
 	for _, o := range reads {
 		rows, err := p.conn.Result(func(columns [][]byte) error {
 			if len(columns) > 0 {
-				o.found = p.t.copyOf(columns[0])
+				o.found = p.t.values.keep(columns[0])
 			}
 			return nil
 		})

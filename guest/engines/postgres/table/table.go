@@ -63,10 +63,15 @@ func (t *Table) Expired() uint64 { return t.expired }
 
 // Get returns the value under a key, in Options.Scratch.
 func (t *Table) Get(key []byte, now int64) ([]byte, error) {
+	t.values = t.values.emptied()
 	err := t.single(op{kind: opGet, key: key, now: now})
-	found := t.one.found
-	t.one = op{}
-	return found, err
+	if err != nil {
+		return nil, err
+	}
+	// Not before: the room may be where the key lies, which another attempt needs.
+	found := t.options.Scratch(len(t.one.found))
+	copy(found, t.one.found)
+	return found, nil
 }
 
 // Set does what guest.Engine.Set does.
@@ -85,16 +90,6 @@ func (t *Table) single(o op) error {
 	t.ones[0] = &t.one
 	t.run(t.ones[:])
 	return t.one.err
-}
-
-// copyOf keeps a column beyond the row.
-func (t *Table) copyOf(column []byte) []byte {
-	if t.batch.running {
-		return t.values.keep(column)
-	}
-	b := t.options.Scratch(len(column))
-	copy(b, column)
-	return b
 }
 
 // query runs a statement in a transaction of its own, over any connection. It must be one
@@ -133,11 +128,10 @@ func (t *Table) again(until time.Time, do func(c *client.Conn) error) (err error
 			break
 		}
 		var conns []pooled
-		if conns, err = t.pool.take(1, until); err != nil {
-			break
-		}
-		if err = do(conns[0].Conn); err == nil {
-			return nil
+		if conns, err = t.pool.take(1, until); err == nil {
+			if err = do(conns[0].Conn); err == nil {
+				return nil
+			}
 		}
 		if !again(err) {
 			break
