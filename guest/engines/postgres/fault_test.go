@@ -223,4 +223,3 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, h.Clear(now))
 	works(t, h)
 }
-

@@ -24,7 +24,7 @@ const (
 	leastOpen = 10 * time.Second
 
 	// leastMemory has room for the largest value in several copies.
-	leastMemory = 32 << 20
+	leastMemory = 20 << 20
 
 	// messageRoom is what a message of the server has besides a value.
 	messageRoom = 64 << 10
@@ -66,7 +66,7 @@ func read(config *guest.Config) (table.Options, error) {
 	switch {
 	case memory < leastMemory:
 		return o, guest.Fail(guest.ErrInvalid, "memory_limit is "+strconv.FormatInt(memory, 10)+" bytes: must be at least "+
-			strconv.Itoa(leastMemory)+" (32 MiB) for each instance")
+			strconv.Itoa(leastMemory)+" (20 MiB) for each instance")
 	case o.Connections > mostConnections:
 		config.Refuse("connections", "must be at most "+strconv.Itoa(mostConnections))
 	case timeout > mostTimeoutMS:

@@ -47,7 +47,7 @@ func TestSettings(t *testing.T) {
 		{"synchronous_commit", []string{"addresses", "db", "synchronous_commit", "false"},
 			`the setting synchronous_commit is "false": must be on, off, local, remote_write or remote_apply`, nil},
 		{"little memory", []string{"addresses", "db", "memory_limit", "8388608"},
-			"memory_limit is 8388608 bytes: must be at least 33554432 (32 MiB) for each instance", nil},
+			"memory_limit is 8388608 bytes: must be at least 20971520 (20 MiB) for each instance", nil},
 		{"misspelt", []string{"adresses", "db"}, "the setting addresses is not set: " + must, nil},
 		{"unknown", []string{"addresses", "db", "pool", "3"}, "the setting pool is unknown: this engine has user, password, database, table, " +
 			"connections, synchronous_commit, unlogged, timeout_ms, tls, migrate, prepare, addresses", nil},

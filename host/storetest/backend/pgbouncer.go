@@ -114,7 +114,7 @@ func (p *PgBouncerServer) configure(server *PostgresServer, o PgBouncerOptions, 
 	}
 	files := map[string]string{"users.txt": fmt.Sprintf("%q %q\n", PostgresUser, PostgresPassword)}
 	if o.TLS != nil {
-		for name, from := range map[string]string{"server.pem": o.TLS.ServerFile, "server.key": o.TLS.ServerKeyFile} {
+		for name, from := range map[string]string{"server.pem": o.TLS.ServerFile, "server.key": o.TLS.ServerKeyFile, "root.pem": o.TLS.RootFile} {
 			text, err := os.ReadFile(from)
 			if err != nil {
 				return err
@@ -122,7 +122,7 @@ func (p *PgBouncerServer) configure(server *PostgresServer, o PgBouncerOptions, 
 			files[name] = string(text)
 		}
 		lines = append(lines, "client_tls_sslmode = require", "client_tls_cert_file = "+filepath.Join(p.dir, "server.pem"),
-			"client_tls_key_file = "+filepath.Join(p.dir, "server.key"))
+			"client_tls_key_file = "+filepath.Join(p.dir, "server.key"), "client_tls_ca_file = "+filepath.Join(p.dir, "root.pem"))
 	}
 	files["pgbouncer.ini"] = strings.Join(append(lines, o.Settings...), "\n") + "\n"
 	return writeOwned(p.dir, files, as)

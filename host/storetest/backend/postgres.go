@@ -3,6 +3,7 @@ package backend
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -24,10 +25,6 @@ type PostgresOptions struct {
 
 	TLS        *Certificates // TLS only over TCP, with this certificate; nil: no TLS
 	ClientCert bool          // clients must have a certificate of the same root
-
-	// Dir is an existing directory for the data, such as one on a small disk. "": one of
-	// the server's own.
-	Dir string
 
 	// ReplicaOf is the server that this one follows and copies. Nil: it follows none.
 	ReplicaOf *PostgresServer
@@ -86,19 +83,34 @@ func (s *PostgresServer) Socket() string {
 func (s *PostgresServer) Query(sql string) string {
 	out, err := s.TryQuery(sql)
 	if err != nil {
-		s.fail("%s: %s: %v", s.title, sql, err)
+		s.fail("%s: %.200s: %v", s.title, sql, err)
 	}
 	return out
 }
 
 // TryQuery is [PostgresServer.Query] for SQL that may fail.
 func (s *PostgresServer) TryQuery(sql string) (string, error) {
-	return s.psql(PostgresDatabase, sql)
+	return s.psql(s.dir, s.port, PostgresDatabase, "postgres", sql)
 }
 
-func (s *PostgresServer) psql(database, sql string) (string, error) {
-	cmd := exec.Command(filepath.Join(s.programs, "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", s.dir, "-p", strconv.Itoa(s.port),
-		"-U", "postgres", "-d", database, "-c", sql)
+// QueryAt is [PostgresServer.Query] through a pooler at an address, as [PostgresUser].
+func (s *PostgresServer) QueryAt(address, sql string) string {
+	host, port, err := net.SplitHostPort(address)
+	out := ""
+	if err == nil {
+		n, _ := strconv.Atoi(port)
+		out, err = s.psql(host, n, PostgresDatabase, PostgresUser, sql)
+	}
+	if err != nil {
+		s.fail("%s: %.200s at %s: %v", s.title, sql, address, err)
+	}
+	return out
+}
+
+func (s *PostgresServer) psql(host string, port int, database, user, sql string) (string, error) {
+	cmd := exec.Command(filepath.Join(s.programs, "psql"), "-XAtqw", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", strconv.Itoa(port),
+		"-U", user, "-d", database, "-f", "-")
+	cmd.Stdin = strings.NewReader(sql)
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {
@@ -186,12 +198,7 @@ func (s *PostgresServer) processes() (pids []int) {
 	return pids
 }
 
-func (s *PostgresServer) remove() {
-	if s.options.Dir == "" {
-		_ = os.RemoveAll(s.data)
-	}
-	_ = os.RemoveAll(s.dir)
-}
+func (s *PostgresServer) remove() { _ = os.RemoveAll(s.dir) }
 
 // postgresPrograms returns the directory of the programs. Systems with several versions have
 // them outside of the path.
@@ -243,11 +250,7 @@ func startPostgres(o PostgresOptions, fail func(string, ...any)) (*PostgresServe
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	if o.Dir != "" {
-		data = filepath.Join(o.Dir, "data")
-	}
-	s := &PostgresServer{options: o, programs: programs, dir: dir, data: data}
+	s := &PostgresServer{options: o, programs: programs, dir: dir, data: filepath.Join(dir, "data")}
 	for range 5 {
 		if err = s.make(as, fail); err != nil {
 			break
@@ -276,11 +279,9 @@ func (s *PostgresServer) make(as uint32, fail func(string, ...any)) (err error) 
 	}
 	s.Process = &Process{title: "postgres at " + s.Addr(), log: new(tail), fail: fail}
 	s.spec = command{path: filepath.Join(s.programs, "postgres"), args: []string{"-D", s.data}, dir: s.dir, user: as, ready: s.ready}
-	for _, dir := range []string{s.dir, filepath.Dir(s.data)} {
-		if as != 0 {
-			if err := os.Chown(dir, int(as), int(as)); err != nil {
-				return err
-			}
+	if as != 0 {
+		if err := os.Chown(s.dir, int(as), int(as)); err != nil {
+			return err
 		}
 	}
 	maker := exec.Command(filepath.Join(s.programs, "initdb"), "-D", s.data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
@@ -368,7 +369,7 @@ func (s *PostgresServer) config() []string {
 }
 
 func (s *PostgresServer) ready() error {
-	_, err := s.psql("postgres", "SELECT 1")
+	_, err := s.psql(s.dir, s.port, "postgres", "postgres", "SELECT 1")
 	return err
 }
 
@@ -381,7 +382,7 @@ func (s *PostgresServer) furnish() error {
 		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", PostgresUser, PostgresPassword),
 		fmt.Sprintf("CREATE DATABASE %s OWNER %s", PostgresDatabase, PostgresUser),
 	} {
-		if out, err := s.psql("postgres", sql); err != nil {
+		if out, err := s.psql(s.dir, s.port, "postgres", "postgres", sql); err != nil {
 			return fmt.Errorf("%s: %w: %s", sql, err, out)
 		}
 	}

@@ -4,9 +4,9 @@ import "github.com/waddle-sessions/waddle/guest"
 
 // batch is what doing many operations at once needs, kept for the next time.
 type batch struct {
-	ops     []op
-	round   []*op
-	keys    map[string]int
+	ops   []op
+	round []*op
+	keys  map[string]int
 }
 
 // Batch does many operations at once and answers each, as if they had been done one after

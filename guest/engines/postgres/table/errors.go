@@ -20,6 +20,7 @@ func answer(err error) error {
 
 // Codes of the server's errors that have a meaning of their own here.
 const (
+	codeProtocol      = "08P01" // also what a pooler calls a wrong password
 	codeReadOnly      = "25006"
 	codeNoStatement   = "26000" // a prepared statement is not there
 	codeStatement     = "42P05" // a prepared statement is there already
@@ -39,7 +40,7 @@ const (
 func kind(err error) error {
 	switch code := client.Code(err); {
 	case errors.Is(err, client.ErrPassword), errors.Is(err, client.ErrNoTLS), errors.Is(err, syscall.EACCES),
-		strings.HasPrefix(code, "28"), code == codeNoRight:
+		strings.HasPrefix(code, "28"), code == codeNoRight, code == codeProtocol && strings.Contains(err.Error(), "authentication failed"):
 		return guest.ErrDenied
 	case code == codeDiskFull:
 		return guest.ErrNoSpace

@@ -15,12 +15,12 @@ import (
 // migration takes a table from the version before to its own.
 type migration struct {
 	version int64
-	sql     string // TABLE stands for the table, INDEX for a name, CREATE_TABLE for how it is made
+	sql     string // with {create table}, {table} and {sweep}, the name of an index, to be filled in
 }
 
 // migrations are all versions, in order. One that was released is never changed.
 var migrations = []migration{
-	{1, `CREATE_TABLE TABLE (
+	{1, `{create table} {table} (
   key bytea PRIMARY KEY,
   rev bigint NOT NULL,      -- the first eight bytes of the value
   nonce bigint NOT NULL,    -- of the write that made it, 0 for one without a condition
@@ -28,7 +28,7 @@ var migrations = []migration{
   sweep_at bigint NOT NULL, -- when to remove it: not before it has expired, rounded up
   value bytea NOT NULL
 ) WITH (fillfactor = 80);
-CREATE INDEX INDEX ON TABLE (sweep_at) WHERE sweep_at <> 0;`},
+CREATE INDEX {sweep} ON {table} (sweep_at) WHERE sweep_at <> 0;`},
 }
 
 // columns are those that the statements use.
@@ -87,7 +87,7 @@ func (s *schema) expand(sql string) string {
 		create = "CREATE UNLOGGED TABLE"
 	}
 	index := quoteName(name[strings.LastIndexByte(name, '.')+1:] + "_sweep")
-	return strings.NewReplacer("CREATE_TABLE", create, "TABLE", quoteName(name), "INDEX INDEX", "INDEX "+index).Replace(sql)
+	return strings.NewReplacer("{create table}", create, "{table}", quoteName(name), "{sweep}", index).Replace(sql)
 }
 
 // rows runs a statement in a transaction of its own, or in the one that has begun.

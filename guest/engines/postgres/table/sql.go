@@ -32,49 +32,49 @@ func newStatements(table string) *statements {
 		excluded    = `SET rev = EXCLUDED.rev, nonce = EXCLUDED.nonce, expires = EXCLUDED.expires, sweep_at = EXCLUDED.sweep_at, value = EXCLUDED.value`
 	)
 	statement := func(name, sql string, types ...client.Type) client.Statement {
-		return client.Statement{Name: name, SQL: strings.ReplaceAll(sql, "TABLE", table), Types: types}
+		return client.Statement{Name: name, SQL: strings.ReplaceAll(sql, "{table}", table), Types: types}
 	}
 	record := []client.Type{key, number, number, number, number, client.Bytea}
 	return &statements{
 		get: statement("waddle_get",
-			`SELECT value FROM TABLE WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
+			`SELECT value FROM {table} WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
 		put: statement("waddle_put",
-			`INSERT INTO TABLE `+columns+` VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE `+excluded, record...),
+			`INSERT INTO {table} `+columns+` VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE `+excluded, record...),
 		// The nonce is that of a write that was sent before and may have been made.
 		create: statement("waddle_create",
-			`INSERT INTO TABLE AS s `+columns+` VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE `+excluded+
+			`INSERT INTO {table} AS s `+columns+` VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO UPDATE `+excluded+
 				` WHERE s.expires <> 0 AND s.expires <= $7 OR s.nonce = $3`, append(record, number)...),
 		replace: statement("waddle_replace",
-			`UPDATE TABLE SET rev = $2, nonce = $3, expires = $4, sweep_at = $5, value = $6
+			`UPDATE {table} SET rev = $2, nonce = $3, expires = $4, sweep_at = $5, value = $6
 WHERE key = $1 AND (rev = $8 AND (expires = 0 OR expires > $7) OR nonce = $3)`, append(record, number, number)...),
 		remove: statement("waddle_remove",
-			`DELETE FROM TABLE WHERE key = $1`, key),
+			`DELETE FROM {table} WHERE key = $1`, key),
 		removeIf: statement("waddle_remove_if",
-			`DELETE FROM TABLE WHERE key = $1 AND rev = $3 AND (expires = 0 OR expires > $2)`, key, number, number),
+			`DELETE FROM {table} WHERE key = $1 AND rev = $3 AND (expires = 0 OR expires > $2)`, key, number, number),
 		live: statement("",
-			`SELECT FROM TABLE WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
+			`SELECT FROM {table} WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
 		touch: statement("waddle_touch",
-			`UPDATE TABLE SET expires = $3, sweep_at = $4 WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number, number, number),
+			`UPDATE {table} SET expires = $3, sweep_at = $4 WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number, number, number),
 		touchAway: statement("",
-			`DELETE FROM TABLE WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
+			`DELETE FROM {table} WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, number),
 		// An array is made once, where a subquery might be run for each row.
 		sweep: statement("waddle_sweep",
-			`DELETE FROM TABLE WHERE key = ANY (ARRAY(
-SELECT key FROM TABLE WHERE sweep_at <> 0 AND sweep_at <= $1 ORDER BY sweep_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+			`DELETE FROM {table} WHERE key = ANY (ARRAY(
+SELECT key FROM {table} WHERE sweep_at <> 0 AND sweep_at <= $1 ORDER BY sweep_at LIMIT $2 FOR UPDATE SKIP LOCKED))
 AND expires <> 0 AND expires <= $1`, number, number),
 		firstKeys: statement("",
-			`SELECT key FROM TABLE WHERE key > $1 ORDER BY key LIMIT $2`, key, number),
+			`SELECT key FROM {table} WHERE key > $1 ORDER BY key LIMIT $2`, key, number),
 		removeRange: statement("",
-			`DELETE FROM TABLE WHERE key >= $1 AND key <= $2`, key, key),
+			`DELETE FROM {table} WHERE key >= $1 AND key <= $2`, key, key),
 		keys: statement("",
-			`SELECT key FROM TABLE WHERE key >= $1 AND (expires = 0 OR expires > $2) ORDER BY key LIMIT $3`, key, number, number),
+			`SELECT key FROM {table} WHERE key >= $1 AND (expires = 0 OR expires > $2) ORDER BY key LIMIT $3`, key, number, number),
 		// A value is left out if it and those before it are more than $4 bytes together,
 		// unless it is the first.
 		records: statement("",
 			`SELECT key, expires, CASE WHEN n = 1 OR total <= $4 THEN value END FROM (
 SELECT key, expires, value, size, row_number() OVER w AS n, sum(size) OVER w AS total FROM (
 SELECT key, expires, value, octet_length(key)::int8 + octet_length(value) + 16 AS size
-FROM TABLE WHERE key >= $1 AND (expires = 0 OR expires > $2) ORDER BY key LIMIT $3) AS page
+FROM {table} WHERE key >= $1 AND (expires = 0 OR expires > $2) ORDER BY key LIMIT $3) AS page
 WINDOW w AS (ORDER BY key ROWS UNBOUNDED PRECEDING)) AS counted
 WHERE n <= 2 OR total - size <= $4 ORDER BY key`, key, number, number, number),
 	}
