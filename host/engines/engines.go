@@ -22,6 +22,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/postgres"
 	"github.com/waddle-sessions/waddle/host/engines/redis"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -91,6 +92,7 @@ var bundled = map[string]func(ctx context.Context, dir string, cfg plugin.Config
 // URL.
 var servers = []server{
 	{redis.Name, redis.Schemes(), redis.Open, redis.Module, redis.Reach, redis.Redacted, redis.ErrURL},
+	{postgres.Name, postgres.Schemes(), postgres.Open, postgres.Module, postgres.Reach, postgres.Redacted, postgres.ErrURL},
 }
 
 type server struct {

@@ -57,6 +57,7 @@ func TestOpenFromEnv(t *testing.T) {
 		{"keyfolder", []string{"SESSION_STORAGE= keyfolder ", "SESSION_DIR=" + filepath.Join(t.TempDir(), "made"), "SESSION_DURABILITY=Commit"}, "keyfolder", true},
 		{"dynfile", []string{"SESSION_STORAGE=dynfile", "SESSION_DIR=" + t.TempDir(), "SESSION_DURABILITY=close", "SESSION_LOCK_WAIT=1s"}, "dynfile", true},
 		{"a server", []string{"SESSION_STORAGE=redis://" + backend.SharedRedis(t, backend.RedisOptions{}).Addr()}, "redis", true},
+		{"another server", []string{"SESSION_STORAGE=postgres://waddle@" + backend.SharedPostgres(t).Addr() + "/waddle"}, "postgres", true},
 		{"a file", []string{"SESSION_STORAGE=" + memoryFile(t)}, "memory", false},
 		{"a file with a directory", []string{"SESSION_STORAGE=" + memoryFile(t), "SESSION_DIR=" + filepath.Join(t.TempDir(), "made")}, "memory", false},
 	} {
@@ -129,6 +130,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"a server without a URL", []string{"SESSION_STORAGE=redis"}, []string{`SESSION_STORAGE is "redis": must be the URL of a server, such as redis://host`}},
 		{"another kind of server", []string{"SESSION_STORAGE=mysql://user:s3cr3t@host/db"}, []string{`SESSION_STORAGE is "mysql://…": must begin with one of redis, rediss`}},
 		{"a wrong URL", []string{"SESSION_STORAGE=redis://user:s3cr3t@host:port"}, []string{`SESSION_STORAGE is "redis://…"`, "must name a host"}},
+		{"another engine without a URL", []string{"SESSION_STORAGE=postgres"}, []string{`SESSION_STORAGE is "postgres": must be the URL of a server, such as postgres://host`}},
+		{"a wrong URL of another", []string{"SESSION_STORAGE=postgresql://user:s3cr3t@host/db?sslmode=prefer"}, []string{`SESSION_STORAGE is "postgresql://…"`, `sslmode is "prefer": must be verify-full`}},
 		{"a wrong option", []string{"SESSION_STORAGE=redis://user:s3cr3t@host?ttl=1"}, []string{`the option "ttl" is unknown`}},
 		{"a server and a directory", []string{"SESSION_STORAGE=redis://user:s3cr3t@host", "SESSION_DIR=/srv"}, []string{`SESSION_DIR is "/srv", and the storage is a server`}},
 		{"a directory", []string{"SESSION_STORAGE=" + dir}, []string{"SESSION_STORAGE is", "a directory: must be memory"}},
@@ -227,6 +230,10 @@ func TestDescribe(t *testing.T) {
 	require.Equal(t, engines.Setting{Field: "Storage", Variable: "SESSION_STORAGE", Value: "rediss://ada:xxxxx@cache.example.com:6380/2?prefix=shop:", Changed: true},
 		onServer.Describe()[0])
 
+	onServer, err = engines.FromEnv([]string{"SESSION_STORAGE=postgres://ada:s3cr3t@db.example.com/shop?table=app.sessions"})
+	require.NoError(t, err)
+	require.Equal(t, "postgres://ada:xxxxx@db.example.com/shop?table=app.sessions", onServer.Describe()[0].Value)
+
 	// Every described value can be set.
 	var again []string
 	for _, d := range s.Describe() {
@@ -250,7 +257,7 @@ func TestPackageGraph(t *testing.T) {
 		require.NoError(t, err)
 		return strings.Fields(string(out))
 	}
-	all := []string{"memory", "keyfolder", "dynfile", "redis"}
+	all := []string{"memory", "keyfolder", "dynfile", "redis", "postgres"}
 	for _, name := range all {
 		got := deps("host/engines/" + name)
 		require.Contains(t, got, module+"host/plugin")

@@ -37,7 +37,8 @@ func TestABoundMeters(t *testing.T) {
 		return p.Stats().Ops["set"].Fuel
 	}
 	server := "redis://" + backend.SharedRedis(t, backend.RedisOptions{}).Addr()
-	for _, storage := range []string{"memory", "keyfolder", "dynfile", server} {
+	other := "postgres://waddle@" + backend.SharedPostgres(t).Addr() + "/waddle"
+	for _, storage := range []string{"memory", "keyfolder", "dynfile", server, other} {
 		require.Zero(t, used(storage, plugin.Config{}), storage)
 		require.Zero(t, used(storage, plugin.Config{Trusted: true}), storage)
 		for name, set := range bounds {

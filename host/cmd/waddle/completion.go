@@ -9,6 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/postgres"
 	"github.com/waddle-sessions/waddle/host/engines/redis"
 )
 
@@ -108,6 +109,7 @@ var bundledEngines = []cobra.Completion{
 // serverEngines are the bundled engines that run with a server only.
 var serverEngines = []cobra.Completion{
 	cobra.CompletionWithDesc(redis.Name, "bundled: sessions in a Redis or Valkey server"),
+	cobra.CompletionWithDesc(postgres.Name, "bundled: sessions in a table of a PostgreSQL server"),
 }
 
 // beginning returns the completions that begin with start.

@@ -21,8 +21,8 @@ func newInspect(env *environment) *cobra.Command {
 		Short: "show what a module is, what it may do, and why it would be refused",
 		Long: `
 FILE.wasm is the path of a module, - for standard input, or a bundled engine by
-its name: memory, keyfolder, dynfile or redis. None of its code is run. The URL of a
-server, as SESSION_STORAGE takes it, also shows what the engine may connect to.
+its name: memory, keyfolder, dynfile, redis or postgres. None of its code is run. The
+URL of a server, as SESSION_STORAGE takes it, also shows what the engine may connect to.
 The report shows the module's exports and imports, its memory, table and sizes,
 its SHA-256, what its imports would let it do, what a host changes in it before
 compiling it, whether it is trusted, and every reason why a host would refuse it.

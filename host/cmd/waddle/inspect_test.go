@@ -61,6 +61,7 @@ func TestInspect(t *testing.T) {
 		{"bundled", []string{"memory"}, 0, []string{"session_abi_v1", "session_snapshot", "wasi_snapshot_preview1.random_get", "it is a bundled engine and trusted", "Nothing in the file was found against it"}, ""},
 		{"needs a server", []string{"redis"}, 0, []string{"session_batch", "waddle_v1.dial", "it is a bundled engine and trusted", "by Network of the plugin's Config; it would be refused without"}, ""},
 		{"a server", []string{"rediss+cluster://ada:s3cr3t@a:7000?nodes=10.0.0.0/8:6379"}, 0, []string{"rediss+cluster://ada:xxxxx@a:7000", "granted: tls://a:7000, tls://10.0.0.0/8:6379", "it is a bundled engine and trusted"}, ""},
+		{"another server", []string{"postgres://ada:s3cr3t@a,b:5433/shop"}, 0, []string{"postgres://ada:xxxxx@a,b:5433/shop", "granted: tcp://a:5432, tcp://b:5433", "it is a bundled engine and trusted"}, ""},
 		{"a server, wrong", []string{"redis://ada:s3cr3t@a?x=1"}, 2, nil, `the option "x" is unknown`},
 		{"small", []string{hostileGuest("store")}, 0, []string{"18 pages", "it is not trusted unless its host says so", "has bounds, by default 274877906944 units of fuel and 5s", "Nothing in the file was found against it"}, ""},
 		{"described", []string{hostileGuest("store"), "--describe"}, 0, []string{"tiny store", "1.0", "cas", "7.8 KiB", "It would be loaded."}, ""},

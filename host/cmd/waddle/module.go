@@ -14,11 +14,12 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
+	"github.com/waddle-sessions/waddle/host/engines/postgres"
 	"github.com/waddle-sessions/waddle/host/engines/redis"
 )
 
 // moduleNames says how a module can be named.
-const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder, dynfile or redis"
+const moduleNames = "the path of a .wasm file, - for standard input, or a bundled engine: memory, keyfolder, dynfile, redis or postgres"
 
 // bundledModules are the modules that have a name.
 var bundledModules = map[string]func() ([]byte, error){
@@ -26,6 +27,7 @@ var bundledModules = map[string]func() ([]byte, error){
 	keyfolder.Name: keyfolder.Module,
 	dynfile.Name:   dynfile.Module,
 	redis.Name:     redis.Module,
+	postgres.Name:  postgres.Module,
 }
 
 // module is a WebAssembly module given to a verb.

@@ -42,6 +42,7 @@ everywhere:
                              commas, unless --host is given
   SESSION_STORAGE            memory, keyfolder, dynfile, the path of a .wasm file, or
                              the URL of a server: redis://user@host/0?password_file=…
+                             or postgres://user@host/database?password_file=…
   SESSION_DIR                directory for keyfolder and dynfile, for snapshots of
                              memory, or for your own plugin, as /data; --mount-bytes
                              and --mount-files then limit it

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
-	"github.com/waddle-sessions/waddle/host/engines/internal/server"
+	"github.com/waddle-sessions/waddle/host/engines/internal/access"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -75,6 +75,16 @@ func Open(ctx context.Context, url string, cfg plugin.Config) (*plugin.Plugin, e
 // Module returns the engine's WebAssembly module.
 func Module() ([]byte, error) { return bundle.Unpack(packed) }
 
+// Reach returns what the engine may reach if it is opened with a URL, as in
+// [plugin.Network]. Files and variables that the URL names are not read.
+func Reach(url string) ([]string, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return t.patterns(), nil
+}
+
 // configure fills in a config.
 func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
 	if cfg.Snapshots != "" {
@@ -83,7 +93,7 @@ func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
 	cfg.Name = cmp.Or(cfg.Name, Name)
 	cfg.Shards = cmp.Or(cfg.Shards, 1)
 	cfg.MemoryLimit = cmp.Or(cfg.MemoryLimit, int64(cfg.Shards)*defaultMemory)
-	password, err := server.Secret(t.password, t.options["password_file"], t.options["password_env"])
+	password, err := access.Secret(t.password, t.options["password_file"], t.options["password_env"])
 	if err != nil {
 		return cfg, urlError("the password: %w", err)
 	}
@@ -108,7 +118,7 @@ func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
 func (t *target) grant(n *plugin.Network, settings map[string]string) error {
 	n.Allow = append(n.Allow[:len(n.Allow):len(n.Allow)], t.patterns()...)
 	if n.Private == nil {
-		n.Private = server.Private()
+		n.Private = access.Private()
 	}
 	if n.Wait == 0 {
 		ms, _ := strconv.ParseInt(settings["timeout_ms"], 10, 32) // the guest refuses what is no number
@@ -121,7 +131,7 @@ func (t *target) grant(n *plugin.Network, settings map[string]string) error {
 	case n.TLS != nil:
 		return urlError("it names certificates, and Config.Network.TLS is set: must be one of the two")
 	}
-	config, err := server.TLS(roots, cert, t.options["sslkey"])
+	config, err := access.TLS(roots, cert, t.options["sslkey"])
 	if err != nil {
 		return urlError("the certificates: %w", err)
 	}

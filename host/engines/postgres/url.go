@@ -50,6 +50,10 @@ func parse(text string) (*target, error) {
 	}
 	t := &target{settings: map[string]string{}, options: map[string]string{}}
 	rest, query, _ := strings.Cut(rest, "?")
+	if strings.Contains(query, "@") {
+		// What is taken for an option may be a part of a password.
+		return nil, urlError("it has an @ behind a ?: they must be written %%40 and %%3F, if they are not the one behind the password and the one before the options")
+	}
 	authority, database, _ := strings.Cut(rest, "/")
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		if err := t.login(authority[:i]); err != nil {

@@ -1,6 +1,6 @@
-// Package server has what the bundled engines have in common that keep sessions in a
+// Package access has what the bundled engines have in common that keep sessions in a
 // server: secrets, certificates, and which addresses an operator means who names one.
-package server
+package access
 
 import (
 	"crypto/tls"
