@@ -14,8 +14,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
 	"github.com/waddle-sessions/waddle/host/engines/internal/access"
+	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
