@@ -68,6 +68,13 @@ func versions() map[string]string {
 			want[p.module] = true
 		}
 	}
+	for _, b := range networkPeers() {
+		for _, p := range b.peers {
+			if p.module != "" {
+				want[p.module] = true
+			}
+		}
+	}
 	found := map[string]string{}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

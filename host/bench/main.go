@@ -37,6 +37,7 @@ const (
 	partCrowd    = "million"
 	partTenants  = "tenants"
 	partFairness = "fairness"
+	partNetwork  = "network"
 )
 
 // effort is how much is measured.
@@ -47,6 +48,7 @@ type effort struct {
 	crowd   crowd
 	tenants tenantEffort
 	fair    fairnessEffort
+	network networkEffort
 }
 
 var (
@@ -63,7 +65,8 @@ var (
 		crowd: crowd{records: targetCrowd, slices: 5, span: 2 * time.Second},
 		tenants: tenantEffort{counts: []int{1000, targetTenants}, own: 1000, sessions: 10, requests: 100, awake: 256, traffic: 200_000,
 			plan: plan{rounds: 41, span: 16 * time.Millisecond}},
-		fair: fairnessEffort{rounds: 15, span: 2 * time.Second},
+		fair:    fairnessEffort{rounds: 15, span: 2 * time.Second},
+		network: networkEffort{rounds: 9, span: 400 * time.Millisecond, callers: []int{1, 16, targetNetworkCallers}, starts: 5},
 	}
 	effortQuick = effort{
 		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
@@ -78,7 +81,8 @@ var (
 		crowd: crowd{records: targetCrowd / 10, slices: 2, span: 300 * time.Millisecond},
 		tenants: tenantEffort{counts: []int{100}, own: 100, sessions: 10, requests: 20, awake: 16, traffic: 5000,
 			plan: plan{rounds: 11, span: 5 * time.Millisecond}},
-		fair: fairnessEffort{rounds: 3, span: time.Second},
+		fair:    fairnessEffort{rounds: 3, span: time.Second},
+		network: networkEffort{rounds: 3, span: 100 * time.Millisecond, callers: []int{1, 16}, starts: 1},
 	}
 )
 
@@ -88,7 +92,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants, fairness (default all)")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants, fairness, network (default all)")
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the parts guests and tenants")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
@@ -208,6 +212,13 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		}
 		t.fairness(r.Fairness)
 	}
+	if parts[partNetwork] {
+		var err error
+		if r.Network, err = runNetwork(ctx, e.network); err != nil {
+			return nil, err
+		}
+		t.network(r.Network)
+	}
 	r.Targets = judge(r, storeCalls)
 	t.targets(r.Targets)
 	return r, nil
@@ -215,14 +226,14 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 
 func chooseParts(only string) (map[string]bool, error) {
 	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true, partTenants: true,
-		partFairness: true}
+		partFairness: true, partNetwork: true}
 	if only == "" {
 		return parts, nil
 	}
 	chosen := map[string]bool{}
 	for name := range strings.SplitSeq(only, ",") {
 		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million, tenants or fairness", only, name)
+			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million, tenants, fairness or network", only, name)
 		}
 		chosen[name] = true
 	}

@@ -24,6 +24,7 @@ func TestMeasureAll(t *testing.T) {
 		crowd:   crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
 		tenants: tinyTenants,
 		fair:    fairnessEffort{rounds: 1, span: 100 * time.Millisecond},
+		network: networkEffort{rounds: 1, span: 20 * time.Millisecond, callers: []int{1, 4}, starts: 1},
 	}
 	parts, err := chooseParts("")
 	require.NoError(t, err)
@@ -94,6 +95,7 @@ func TestMeasureAll(t *testing.T) {
 	require.Equal(t, made.Tenants, read.Tenants)
 	require.NotEmpty(t, read.Tenants.Fleets)
 	require.Contains(t, out.String(), tenantGo)
+	checkNetwork(t, read.Network)
 	require.NotEmpty(t, read.Targets)
 	for _, v := range read.Targets {
 		require.Contains(t, out.String(), v.Target)
@@ -105,7 +107,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million, tenants or fairness`},
+		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million, tenants, fairness or network`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

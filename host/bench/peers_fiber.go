@@ -15,7 +15,12 @@ import (
 // memory storage. Each page is an app of its own with one route, so that no
 // routing is measured; they share the store.
 func openFiber(_ context.Context, _ string, f *faults) (server, error) {
-	store := session.NewStore()
+	return fiberServerOver(nil, f), nil
+}
+
+// fiberServerOver runs the middleware over a storage, nil for its memory storage.
+func fiberServerOver(storage fiber.Storage, f *faults) *fiberServer {
+	store := session.NewStore(session.Config{Storage: storage})
 	app := func(serve fiber.Handler) fasthttp.RequestHandler {
 		return fiberApp(session.New(session.Config{Store: store, ErrorHandler: func(_ fiber.Ctx, err error) { f.note(err) }}), serve)
 	}
@@ -58,7 +63,7 @@ func openFiber(_ context.Context, _ string, f *faults) (server, error) {
 		count, _ := m.Get(keyCount).(int)
 		return c.SendString(inspection(user, theme, locale, csrf, count))
 	})
-	return s, nil
+	return s
 }
 
 func openFiberBare(context.Context, string, *faults) (server, error) {

@@ -24,6 +24,7 @@ type report struct {
 	Crowd    []crowdResult   `json:"crowd,omitempty"`
 	Tenants  *tenantsResult  `json:"tenants,omitempty"`
 	Fairness *fairnessResult `json:"fairness,omitempty"`
+	Network  *networkResult  `json:"network,omitempty"`
 	Targets  []verdict       `json:"targets"`
 }
 

@@ -82,6 +82,9 @@ func judge(r *report, storeCalls int) []verdict {
 		add(f.Ratio < targetFairness, fmt.Sprintf("beside a tenant that does all harm at once, the 99th of a hundred requests under %g times of alone", targetFairness),
 			"%.2f times, quartiles %.2f to %.2f", f.Ratio, f.Low, f.High)
 	}
+	if r.Network != nil {
+		judgeNetwork(r.Network, add)
+	}
 	for _, c := range r.Crowd {
 		if c.Store != nameWasm || c.Records < targetCrowd {
 			continue
