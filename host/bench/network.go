@@ -228,4 +228,3 @@ func (c *networkCell) row(b backendPeers, ours *networkCell) networkRow {
 	}
 	return r
 }
-

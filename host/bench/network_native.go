@@ -21,6 +21,10 @@ type redisStore struct{ client *redis.Client }
 
 const redisPrefix = "native:"
 
+// longest is how many milliseconds the server is told to keep a record; what lives longer is
+// not cleared away by it.
+const longest = 100 * 365 * 24 * 3600 * 1000
+
 // writeIf stores or removes a record if its revision is as expected. Arguments: now, the
 // expected revision or "" for none, milliseconds to live or 0, and the record or "".
 var writeIf = redis.NewScript(`
@@ -38,6 +42,9 @@ else redis.call('SET', KEYS[1], ARGV[4], 'PX', ARGV[3]) end
 return 1`)
 
 func (s *redisStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
+	if err := store.CheckKey(key); err != nil {
+		return nil, err
+	}
 	record, err := s.client.Get(ctx, redisPrefix+string(key)).Bytes()
 	switch {
 	case errors.Is(err, redis.Nil):
@@ -59,11 +66,12 @@ func (s *redisStore) Set(ctx context.Context, w store.Write) error {
 	}
 	key := redisPrefix + string(w.Key)
 	record := append(binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(w.Value)), uint64(w.Expires)), w.Value...)
-	live := time.Duration(0)
-	if w.Expires != 0 {
-		if live = time.Duration(w.Expires-w.Now) * time.Millisecond; live <= 0 {
-			record = nil
-		}
+	live := time.Duration(0) // for ever
+	switch {
+	case w.Expires != 0 && w.Expires <= w.Now:
+		record = nil
+	case w.Expires != 0 && w.Expires-w.Now > 0 && w.Expires-w.Now < longest:
+		live = time.Duration(w.Expires-w.Now) * time.Millisecond
 	}
 	if w.Expect == store.Any {
 		if record == nil {
@@ -83,6 +91,9 @@ func (s *redisStore) Set(ctx context.Context, w store.Write) error {
 }
 
 func (s *redisStore) Delete(ctx context.Context, key []byte, _ store.Millis) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
 	return s.client.Del(ctx, redisPrefix+string(key)).Err()
 }
 
@@ -95,16 +106,25 @@ const postgresTable = `CREATE TABLE IF NOT EXISTS native_sessions (key bytea PRI
 	expires bigint NOT NULL, value bytea NOT NULL) WITH (fillfactor = 80)`
 
 func (s *postgresStore) Get(ctx context.Context, key []byte, now store.Millis) (value []byte, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT value FROM native_sessions WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, int64(now)).Scan(&value)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, store.ErrNotFound
+	if err := store.CheckKey(key); err != nil {
+		return nil, err
 	}
-	return value, err
+	err = s.pool.QueryRow(ctx, `SELECT value FROM native_sessions WHERE key = $1 AND (expires = 0 OR expires > $2)`, key, int64(now)).Scan(&value)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, store.ErrNotFound
+	case err != nil:
+		return nil, err
+	}
+	return value, nil
 }
 
 func (s *postgresStore) Set(ctx context.Context, w store.Write) error {
 	if err := store.CheckWrite(w); err != nil {
 		return err
+	}
+	if w.Value == nil {
+		w.Value = []byte{} // nil is NULL
 	}
 	revision, expires, now := int64(abi.Revision(w.Value)), int64(w.Expires), int64(w.Now)
 	const live = `(expires = 0 OR expires > $2)`
@@ -143,6 +163,9 @@ func (s *postgresStore) Set(ctx context.Context, w store.Write) error {
 }
 
 func (s *postgresStore) Delete(ctx context.Context, key []byte, _ store.Millis) error {
+	if err := store.CheckKey(key); err != nil {
+		return err
+	}
 	_, err := s.pool.Exec(ctx, `DELETE FROM native_sessions WHERE key = $1`, key)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/engines/postgres"
 	redisengine "github.com/waddle-sessions/waddle/host/engines/redis"
 	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
 func openRedisEngine(ctx context.Context, s *servers, f *faults) (server, error) {
@@ -40,7 +41,7 @@ func openFiberRedis(_ context.Context, s *servers, f *faults) (server, error) {
 }
 
 func openPostgresEngine(ctx context.Context, s *servers, f *faults) (server, error) {
-	p, err := postgres.Open(ctx, s.postgres.URL(), plugin.Config{})
+	p, err := postgres.Open(ctx, postgresURL(s), plugin.Config{})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func openSCSPostgres(ctx context.Context, s *servers, f *faults) (server, error)
 
 // postgresPool connects with the driver's defaults and makes a table.
 func postgresPool(ctx context.Context, s *servers, table string) (*pgxpool.Pool, error) {
-	pool, err := pgxpool.New(ctx, s.postgres.URL())
+	pool, err := pgxpool.New(ctx, postgresURL(s))
 	if err != nil {
 		return nil, err
 	}
@@ -83,3 +84,7 @@ func postgresPool(ctx context.Context, s *servers, table string) (*pgxpool.Pool,
 }
 
 func redisURL(s *servers) string { return "redis://" + s.redis.Addr() }
+
+func postgresURL(s *servers) string {
+	return "postgres://" + backend.PostgresUser + "@" + s.postgres.Addr() + "/" + backend.PostgresDatabase + "?sslmode=disable"
+}

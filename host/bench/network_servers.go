@@ -30,7 +30,7 @@ func withServers(name string, f func(*servers) error) error {
 		case "Redis":
 			s.redis = backend.Redis(t, backend.RedisOptions{})
 		default:
-			s.postgres = backend.Postgres(t, backend.PostgresOptions{})
+			s.postgres = backend.Postgres(t, backend.PostgresOptions{Settings: []string{"fsync = on"}})
 		}
 	}, func() error { return f(s) })
 }

@@ -28,7 +28,7 @@ func measureStart(ctx context.Context, name string, s *servers, times int) (*net
 	open := func(c plugin.Config) (*plugin.Plugin, error) { return redisengine.Open(ctx, redisURL(s), c) }
 	file := filepath.Join("..", "engines", "redis", "redis.wasm.gz")
 	if name == namePostgresEngine {
-		open = func(c plugin.Config) (*plugin.Plugin, error) { return postgres.Open(ctx, s.postgres.URL(), c) }
+		open = func(c plugin.Config) (*plugin.Plugin, error) { return postgres.Open(ctx, postgresURL(s), c) }
 		file = filepath.Join("..", "engines", "postgres", "postgres.wasm.gz")
 	}
 	packed, err := os.Stat(file)
