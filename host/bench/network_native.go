@@ -71,7 +71,7 @@ func (s *redisStore) Set(ctx context.Context, w store.Write) error {
 	case w.Expires != 0 && w.Expires <= w.Now:
 		record = nil
 	case w.Expires != 0 && w.Expires-w.Now > 0 && w.Expires-w.Now < longest:
-		live = time.Duration(w.Expires-w.Now) * time.Millisecond
+		live = time.Duration(w.Expires-w.Now)*time.Millisecond + time.Minute // the record says when it expires
 	}
 	if w.Expect == store.Any {
 		if record == nil {
