@@ -171,8 +171,8 @@ func (b *Batch) scratch(n int) []byte {
 	return b.results[at : at+n : at+n]
 }
 
-// begin takes a list of operations apart. What is beyond the limits of the engine is put
-// aside with its answer.
+// beginBatch takes a list of operations apart. What is beyond the limits of the engine is put
+// aside with its answer. It returns false if the list is malformed.
 func (i *instance) beginBatch(list []byte) bool {
 	b := &i.batch
 	b.ops, b.refused = b.ops[:0], b.refused[:0]

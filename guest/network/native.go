@@ -88,6 +88,11 @@ func (c *native) setUntil(t time.Time) {
 	c.mu.Unlock()
 }
 
+var (
+	errTLSTwice  = errors.New("the connection has TLS already")
+	errBeforeTLS = errors.New("the server sent something before TLS began")
+)
+
 func (c *native) startTLS(serverName string) error {
 	if c.Conn != c.raw {
 		return errTLSTwice
