@@ -154,8 +154,7 @@ func TestWaitingDoesNotBoundTheCall(t *testing.T) {
 				var within []context.Context
 				release := hold(t, b.fake, st)
 				before := b.fake.within
-				var inst *batchInstance
-				inst = st.shards[0].inst.Instance.(*batchInstance)
+				inst := st.shards[0].inst.Instance.(*batchInstance)
 				b.fake.within = func(op string, shard int) {
 					if op == "get" {
 						within = append(within, inst.caller)
