@@ -22,6 +22,7 @@ func (e *engine) Batch(batch *guest.Batch) error {
 	e.answers = answers{batch: batch, ops: e.many}
 	e.run(e.many, &e.answers)
 	e.answers = answers{}
+	clear(e.many) // they hold on to what was read
 	return nil
 }
 

@@ -85,6 +85,7 @@ func (l *lister) fetch(keys []byte) error {
 		e.many = append(e.many, operation{kind: reading, key: key, now: l.now, limit: l.limit})
 	}
 	e.run(e.many, l)
+	clear(e.many) // they hold on to what was read
 	if l.err != nil {
 		return l.err
 	}
