@@ -239,7 +239,7 @@ func (w *worker) step(n int) bool {
 }
 
 // do calls the host, and tells what came of it.
-func (w *worker) do(op func(ctx context.Context, now store.Millis) error) (err error, done bool) {
+func (w *worker) do(op func(ctx context.Context, now store.Millis) error) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	began := time.Now()
@@ -249,13 +249,13 @@ func (w *worker) do(op func(ctx context.Context, now store.Millis) error) (err e
 	}
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
 		w.l.acknowledged.Add(1)
-		return err, true
+		return true, err
 	}
 	w.l.failed.Add(1)
 	if !errors.Is(err, store.ErrUnavailable) && !w.refused(err) {
 		w.l.wrong("an operation failed with %v", err)
 	}
-	return err, false
+	return false, err
 }
 
 // refused reports whether an error says that nothing was done.
@@ -278,7 +278,7 @@ func (w *worker) write(r *record, always bool) bool {
 	value := binary.LittleEndian.AppendUint64(nil, version)
 	value = append(value, r.key...)
 	value = append(value, make([]byte, w.rng.IntN(600))...)
-	err, done := w.do(func(ctx context.Context, now store.Millis) error {
+	done, err := w.do(func(ctx context.Context, now store.Millis) error {
 		expect := int64(r.current)
 		switch {
 		case always:
@@ -306,7 +306,7 @@ func (w *worker) write(r *record, always bool) bool {
 
 func (w *worker) read(r *record) bool {
 	var value []byte
-	err, done := w.do(func(ctx context.Context, now store.Millis) (err error) {
+	done, err := w.do(func(ctx context.Context, now store.Millis) (err error) {
 		value, err = w.host.Get(ctx, r.key, now)
 		return err
 	})
@@ -360,7 +360,7 @@ func (w *worker) saw(r *record, found uint64) {
 }
 
 func (w *worker) touch(r *record) bool {
-	err, done := w.do(func(ctx context.Context, now store.Millis) error {
+	done, err := w.do(func(ctx context.Context, now store.Millis) error {
 		return store.Touch(ctx, w.host, r.key, expiry(now), now)
 	})
 	if done && err != nil && !w.l.lossy {
@@ -373,7 +373,7 @@ func (w *worker) touch(r *record) bool {
 }
 
 func (w *worker) remove(r *record) bool {
-	err, done := w.do(func(ctx context.Context, now store.Millis) error { return w.host.Delete(ctx, r.key, now) })
+	done, err := w.do(func(ctx context.Context, now store.Millis) error { return w.host.Delete(ctx, r.key, now) })
 	switch {
 	case done:
 		r.current, r.shaky = 0, nil
@@ -388,7 +388,7 @@ func (w *worker) remove(r *record) bool {
 func (w *worker) increment(i int) bool {
 	for {
 		n, expect := uint64(0), int64(store.Absent)
-		_, done := w.do(func(ctx context.Context, now store.Millis) error {
+		done, _ := w.do(func(ctx context.Context, now store.Millis) error {
 			value, err := w.host.Get(ctx, counterKey(i), now)
 			if err == nil {
 				n, expect = binary.LittleEndian.Uint64(value[8:]), int64(binary.LittleEndian.Uint64(value))
@@ -401,7 +401,7 @@ func (w *worker) increment(i int) bool {
 		// Hosts choose the same revisions. What tells their writes apart is the engine's.
 		value := binary.LittleEndian.AppendUint64(nil, n+1)
 		value = binary.LittleEndian.AppendUint64(value, n+1)
-		err, done := w.do(func(ctx context.Context, now store.Millis) error {
+		done, err := w.do(func(ctx context.Context, now store.Millis) error {
 			return w.host.Set(ctx, store.Write{Key: counterKey(i), Value: value, Expires: expiry(now), Now: now, Expect: expect})
 		})
 		c := &w.l.counters[i]
