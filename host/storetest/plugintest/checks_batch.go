@@ -306,8 +306,8 @@ func modelled(ctx context.Context, m *store.Memory, op *abi.BatchOp) (r result) 
 // checkBatchSaved opens a copy of the files that a save has left.
 func (h *harness) checkBatchSaved(p *storetest.Probe) {
 	b := h.openBatched(p)
-	if !h.mounted {
-		p.Skip("the guest keeps no files")
+	if !h.mounted || h.options.Namespace != "" {
+		p.Skip("the guest keeps no files: only its backend knows what is durable")
 	}
 	value := storetest.Value(1, 40)
 	b.set(0, "gone", value, 0, batchNow, store.Any)

@@ -9,12 +9,15 @@ type batch struct {
 	keys  map[string]int
 }
 
+// batchRoom is how many bytes gets of one batch may find. There is no more room for answers.
+const batchRoom = 4 << 20
+
 // Batch does many operations at once and answers each, as if they had been done one after
 // the other. Those of one key are done in rounds, in their order. In a round the server
 // decides the order, as it does between hosts.
 func (t *Table) Batch(list *guest.Batch) {
 	b := &t.batch
-	b.ops, t.values = b.ops[:0], t.values.emptied()
+	b.ops, t.values, t.room = b.ops[:0], t.values.emptied(), batchRoom
 	if b.keys == nil {
 		b.keys = make(map[string]int)
 	}
@@ -54,25 +57,36 @@ func (t *Table) batchOp(o *guest.BatchOp) op {
 }
 
 // arena keeps copies of values.
-type arena []byte
+type arena struct {
+	block []byte
+	total int // of what was to be kept up to a bound
+}
 
 // mostArena is the most that is kept for the next values.
 const mostArena = 1 << 20
 
 // emptied returns an arena without values, which may lie where the old ones were.
 func (a arena) emptied() arena {
-	if cap(a) > mostArena {
-		return nil
+	if cap(a.block) > mostArena {
+		return arena{}
 	}
-	return a[:0]
+	return arena{block: a.block[:0]}
+}
+
+// keepUpTo is keep, unless there would then be more than most bytes.
+func (a *arena) keepUpTo(value []byte, most int) (kept []byte, crowded bool) {
+	if a.total += len(value); a.total > most {
+		return nil, true
+	}
+	return a.keep(value), false
 }
 
 // keep returns a copy of a value. What was kept before stays where it is.
 func (a *arena) keep(value []byte) []byte {
-	if cap(*a)-len(*a) < len(value) {
-		*a = make([]byte, 0, max(2*cap(*a), len(value), 16<<10))
+	if cap(a.block)-len(a.block) < len(value) {
+		a.block = make([]byte, 0, max(2*cap(a.block), len(value), 16<<10))
 	}
-	at := len(*a)
-	*a = append(*a, value...)
-	return (*a)[at:len(*a):len(*a)]
+	at := len(a.block)
+	a.block = append(a.block, value...)
+	return a.block[at:len(a.block):len(a.block)]
 }

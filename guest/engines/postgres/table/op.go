@@ -36,6 +36,9 @@ type op struct {
 	// said whether it was done.
 	unsure bool
 
+	// crowded says that there was no room for what was found.
+	crowded bool
+
 	// alone says that it must not be in a transaction with others.
 	alone bool
 }
@@ -110,8 +113,11 @@ func (o *op) finish(rows int64) {
 	var err error
 	switch o.kind {
 	case opGet, opTouch, opTouchAway:
-		if rows == 0 {
+		switch {
+		case rows == 0:
 			err = guest.ErrNotFound
+		case o.crowded:
+			err = guest.ErrUnsupported // the host makes a call for it alone
 		}
 	case opLive:
 		if rows > 0 {

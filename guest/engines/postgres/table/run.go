@@ -287,7 +287,7 @@ func (p *part) answers(reads []*op) bool {
 	for _, o := range reads {
 		rows, err := p.conn.Result(func(columns [][]byte) error {
 			if len(columns) > 0 {
-				o.found = p.t.values.keep(columns[0])
+				o.found, o.crowded = p.t.values.keepUpTo(columns[0], p.t.room)
 			}
 			return nil
 		})

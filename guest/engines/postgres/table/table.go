@@ -2,6 +2,7 @@ package table
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"time"
 
@@ -27,6 +28,7 @@ type Table struct {
 	ones    [1]*op
 	counted []int64 // what the statements of a transaction have found or changed
 	values  arena
+	room    int // for what gets find
 	batch   batch
 }
 
@@ -63,7 +65,7 @@ func (t *Table) Expired() uint64 { return t.expired }
 
 // Get returns the value under a key, in Options.Scratch.
 func (t *Table) Get(key []byte, now int64) ([]byte, error) {
-	t.values = t.values.emptied()
+	t.values, t.room = t.values.emptied(), math.MaxInt
 	err := t.single(op{kind: opGet, key: key, now: now})
 	if err != nil {
 		return nil, err
