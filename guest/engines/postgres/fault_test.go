@@ -37,7 +37,8 @@ func TestCutAtEveryByte(t *testing.T) {
 		{"replace", value(4, "old"), func() error { return through.Set(set("key", "new", 5, 4)) }, value(5, "new"), true, 1},
 		{"get", value(4, "old"), func() error { _, err := through.Get(key, now); return err }, value(4, "old"), true, 5},
 		{"put", value(4, "old"), func() error { return through.Set(set("key", "new", 5, 0)) }, value(5, "new"), false, 5},
-		{"delete", value(4, "old"), func() error { return through.Delete(key, now) }, nil, false, 5},
+		{"delete", value(4, "old"), func() error { return through.Delete(key, now) }, nil, true, 5},
+		{"touch", value(4, "old"), func() error { return through.Touch(key, now+hour, now) }, value(4, "old"), true, 5},
 		{"touch away", value(4, "old"), func() error { return through.Touch(key, now-1, now) }, nil, false, 5},
 		{"remove if", value(4, "old"), func() error {
 			return through.Set(guest.Write{Key: key, Value: value(5, ""), Expires: now - 1, Now: now, Expect: 4})

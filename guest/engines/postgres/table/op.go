@@ -128,8 +128,8 @@ func (o *op) finish(rows int64) {
 			err = guest.ErrConflict
 		}
 	}
-	if err != nil && o.unsure {
-		// It may be refused because it was done before, and overwritten since.
+	if err != nil && o.unsure && o.kind != opTouch {
+		// It may be refused because it was done before, and undone or overwritten since.
 		err = errUnsure
 	}
 	o.end(err)
@@ -146,10 +146,9 @@ func (o *op) lose(err error) {
 		return
 	}
 	o.unsure = true
-	switch o.kind {
-	case opCreate, opReplace, opRemoveIf: // these recognize what they have done, or refuse
-	default:
-		// Sent once more, it could undo what somebody else writes in between.
+	if o.kind == opPut {
+		// Sent once more, it could undo what somebody else has made of it. The others recognize
+		// what they have done, or refuse, or are the same twice.
 		o.end(guest.Fail(guest.ErrUnavailable, err.Error()+": the write may have been made"))
 	}
 }
