@@ -389,7 +389,7 @@ func (c *cluster) storm(rounds int, do func(round int)) {
 func (c *cluster) calm(more int64) {
 	c.t.Helper()
 	from := c.answered.Load()
-	require.Eventually(c.t, func() bool { return c.answered.Load() >= from+more || c.t.Failed() }, 30*time.Second, time.Millisecond,
+	require.Eventually(c.t, func() bool { return c.answered.Load() >= from+more || c.t.Failed() }, time.Minute, time.Millisecond,
 		"the servers do not answer again by themselves: %v", c.log())
 }
 
@@ -412,6 +412,12 @@ var sharedBackends = map[string]func(t *testing.T) sharedBackend{
 	"redis": func(t *testing.T) sharedBackend {
 		server := backend.Redis(t, backend.RedisOptions{Persist: true})
 		return sharedBackend{"redis://" + server.Addr(), func() { server.Kill(); server.Restart() }}
+	},
+	"postgres": func(t *testing.T) sharedBackend {
+		server := backend.Postgres(t, backend.PostgresOptions{})
+		storage := url.URL{Scheme: "postgres", User: url.UserPassword(backend.PostgresUser, backend.PostgresPassword),
+			Host: server.Addr(), Path: backend.PostgresDatabase, RawQuery: "sslmode=disable"}
+		return sharedBackend{storage.String(), func() { server.Kill(); server.Restart() }}
 	},
 }
 
