@@ -113,7 +113,7 @@ func TestTestRefuses(t *testing.T) {
 		{"too little fuel", []string{base, "--only", "get", "--fuel", "10"}, 1, "failed"},
 		{"fuel", []string{base, "--fuel", "0"}, 2, `--fuel is "0": must be at least 1 unit of fuel`},
 		{"fuel per second", []string{base, "--fuel-rate", "all"}, 2, `--fuel-rate is "all": must be at least 1 unit of fuel`},
-		{"unknown check", []string{base, "--only", "expire"}, 2, `the pattern "expire" matches no check; perhaps remote/expiry or expiry or reopen/expired was meant`},
+		{"unknown check", []string{base, "--only", "reopne"}, 2, `the pattern "reopne" matches no check; perhaps reopen was meant`},
 		{"unknown group", []string{base, "--skip", "whatever/else"}, 2, "use the groups"},
 		{"bad pattern", []string{base, "--only", "[get"}, 2, "not well formed"},
 		{"unknown setting", []string{"memory", "--only", "get", "-c", "max_entires=7"}, 2, "refuses the settings that it was given (max_entires)"},

@@ -43,6 +43,11 @@ machine. A module that draws random numbers, as Go's runtime does, varies a litt
 A module that needs a directory gets a temporary one at /data, or one made within
 --mount. It must find what it saved there when it is opened again.
 
+A module that keeps its records on a server is granted the connections of --connect,
+and those of --private if they lead to no public address. --namespace names the
+setting by which the module keeps stores on one server apart: each store that a
+check opens gets a value of its own, and checks of several hosts run as well.
+
 The specification lets a module evict, or answer NO_SPACE, at any number of
 records. The suite finds that number: it asks for up to 2500 small records at
 once and 3 MB, or for as much as the module holds. Every module must hold 16
@@ -59,6 +64,7 @@ suite reports what it has found so far.`,
   waddle test my-engine.wasm --config max_records=1000 -v
   waddle test my-engine.wasm --only expiry,'set/over*' --seed 42
   waddle test my-engine.wasm --mount /mnt/slow-disk --skip soak
+  waddle test my-engine.wasm --connect tcp://db.example.com:6379 --namespace prefix
   waddle test my-engine.wasm --json > report.json`,
 		Args:              oneModule,
 		ValidArgsFunction: completeModule,
@@ -73,6 +79,7 @@ suite reports what it has found so far.`,
 	addConfig(cmd, &flags.settings)
 	f.StringVar(&flags.mount, "mount", "", "make the module's directories in `DIR`, and remove them at the end")
 	addQuota(cmd, &flags.quota)
+	flags.server.add(cmd)
 	f.StringSliceVar(&flags.only, "only", nil, "run only these checks: a `PATTERN`, or several with commas; a group's name stands for all its checks")
 	f.StringSliceVar(&flags.skip, "skip", nil, "skip the checks that match a `PATTERN`")
 	f.Uint64Var(&flags.seed, "seed", 0, "use the seed `N` for everything random (default drawn at random and shown)")
@@ -95,6 +102,7 @@ type testFlags struct {
 	settings                map[string]string
 	mount                   string
 	quota                   quota
+	server                  serverFlags
 	only, skip              []string
 	seed                    uint64
 	soak, sequences, shards int
@@ -116,7 +124,7 @@ func (f testFlags) check() error {
 	case !powerOfTwo(f.shards) && f.shards != 0:
 		return usagef("--shards is %d: must be a power of two", f.shards)
 	}
-	return cmp.Or(f.bounds.check(f.trusted), checkMount(f.mount), f.quota.check())
+	return cmp.Or(f.bounds.check(f.trusted), checkMount(f.mount), f.quota.check(), f.server.check())
 }
 
 func powerOfTwo(n int) bool { return n > 0 && n&(n-1) == 0 }
@@ -169,6 +177,10 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 		// Checks provoke the guest's errors and report them themselves.
 		Config: plugin.Config{Name: filepath.Base(m.name), Shards: flags.shards, Trusted: flags.trusted,
 			Logger: guestLogger(env, flags.verbose, slog.LevelError+1)},
+		Namespace: flags.server.namespace,
+	}
+	if options.Config.Network, err = flags.server.network(); err != nil {
+		return err
 	}
 	if !flags.trusted {
 		flags.bounds.unhurried(&options.Config)
