@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -23,11 +24,15 @@ func failure(err error) error {
 		return guest.Fail(answerTo(refused), said(refused))
 	case errors.Is(err, syscall.EACCES):
 		return guest.Fail(guest.ErrDenied, err.Error()+": the plugin must be granted this address")
+	case err == io.EOF:
+		return errClosed
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return guest.Fail(guest.ErrUnavailable, "the server did not answer in time: "+err.Error())
 	}
 	return guest.Fail(guest.ErrUnavailable, err.Error())
 }
+
+var errClosed = guest.Fail(guest.ErrUnavailable, "the server closed the connection")
 
 // answerOf returns the error of package guest that an error is or wraps, or nil.
 func answerOf(err error) error {

@@ -44,7 +44,7 @@ func TestFailures(t *testing.T) {
 		{resp.Error("ERR string exceeds maximum allowed size (proto-max-bulk-len)"), guest.ErrTooLarge, "exceeds"},
 		{resp.Error("ERR DB index is out of range"), guest.ErrInternal, "DB index"},
 		{resp.Error(""), guest.ErrInternal, "answered"},
-		{io.EOF, guest.ErrUnavailable, "EOF"},
+		{io.EOF, guest.ErrUnavailable, "the server closed the connection"},
 		{resp.ErrMalformed, guest.ErrUnavailable, "is not RESP2"},
 		{resp.ErrTooLarge, guest.ErrUnavailable, "larger than allowed"},
 		{&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, guest.ErrUnavailable, "refused"},

@@ -89,6 +89,8 @@ func TestLostWritesAreNotTakenForReplicated(t *testing.T) {
 		}[revision]()
 		require.ErrorIs(t, err, guest.ErrUnavailable, revision)
 		require.EqualValues(t, 2*revision-1, p.Cuts())
+		_, err = h.Get([]byte("absent"), now) // connects
+		require.ErrorIs(t, err, guest.ErrNotFound)
 		p.CutAfter(5, backend.ToClient) // the write is answered, and WAIT is not
 		err = h.Set(set("key", "text", 1, abi.ExpectAny))
 		require.ErrorIs(t, err, guest.ErrUnavailable)
