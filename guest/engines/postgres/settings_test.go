@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,5 +90,17 @@ func TestTableNames(t *testing.T) {
 		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0": false,
 	} {
 		require.Equal(t, good, tableName(name), name)
+	}
+}
+
+// README.md has every setting.
+func TestReadmeHasEverySetting(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, err = read(guest.NewConfig("addresses", "db", "nothing", "1"))
+	_, list, found := strings.Cut(err.Error(), "this engine has ")
+	require.True(t, found)
+	for name := range strings.SplitSeq(list, ", ") {
+		require.Regexp(t, "(?m)^\\| .*`"+name+"`.* \\|", string(text), name)
 	}
 }

@@ -39,5 +39,7 @@ type Options struct {
 	Log     func(level int32, line string)
 	Random  func() uint64
 
-	migrations []migration // tests set it
+	// Tests set these.
+	migrations []migration
+	blind      bool // no pooler is noticed
 }

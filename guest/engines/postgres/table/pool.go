@@ -89,6 +89,9 @@ func (p *pool) connect(address string, until time.Time) (*client.Conn, error) {
 		c.Close()
 		return nil, errStandby
 	}
+	if p.options.blind {
+		c.Pooled = false
+	}
 	if p.options.Unprepared {
 		c.Forget()
 	}
