@@ -199,13 +199,13 @@ func TestUndone(t *testing.T) {
 		}
 		return conn.Synced()
 	}
-	conn, p := connect(t)
+	conn, _ := connect(t)
 	conn.Queue(&get, Bytes([]byte("k")))
 	conn.Sync()
 	first := conn.Queued()
 	conn.out, conn.queue, conn.firstSync = nil, nil, 0
 	for most, undone := range map[int]bool{0: true, 10: true, first - 1: true, first: false, first + 5: false} {
-		conn, p = connect(t)
+		conn, p := connect(t)
 		p.most = most
 		err := run(conn)
 		require.ErrorIs(t, err, ErrLost)
