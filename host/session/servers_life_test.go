@@ -337,7 +337,8 @@ func TestServersKeepToTheMost(t *testing.T) {
 	overBackends(t, func(t *testing.T, all servers) {
 		together(3*serverCount, func(i int) {
 			s := all[i%serverCount].manager.Session(ctx, "")
-			if err := errors.Join(s.LogIn("ada", nil), s.Save()); err != nil {
+			// One that later log-ins overtook is over before it was stored.
+			if err := errors.Join(s.LogIn("ada", nil), s.Save()); err != nil && !errors.Is(err, session.ErrGone) {
 				t.Error(err)
 			}
 		})
