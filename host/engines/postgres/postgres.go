@@ -7,15 +7,13 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
-	"maps"
 	"strconv"
 	"time"
 
-	"github.com/waddle-sessions/waddle/host/engines/internal/access"
 	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
+	"github.com/waddle-sessions/waddle/host/engines/internal/serverurl"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -25,14 +23,9 @@ var packed []byte
 // Name is the engine's name in logs and errors, unless Config.Name is set.
 const Name = "postgres"
 
-const (
-	// defaultMemory is for one instance.
-	defaultMemory = 64 << 20
-
-	// leastWait bounds a call, which may make several attempts within the setting
-	// timeout_ms. To open, the guest may wait longer, for another that makes the table.
-	leastWait = 15 * time.Second
-)
+// leastWait bounds a call, which may make several attempts within the setting
+// timeout_ms. To open, the guest may wait longer, for another that makes the table.
+const leastWait = 15 * time.Second
 
 // Open starts the engine over the server that a URL names:
 //
@@ -87,56 +80,22 @@ func Reach(url string) ([]string, error) {
 
 // configure fills in a config.
 func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
-	if cfg.Snapshots != "" {
-		return cfg, urlError("Config.Snapshots is set: must be empty, since the server keeps the sessions")
-	}
-	cfg.Name = cmp.Or(cfg.Name, Name)
-	cfg.Shards = cmp.Or(cfg.Shards, 1)
-	cfg.MemoryLimit = cmp.Or(cfg.MemoryLimit, int64(cfg.Shards)*defaultMemory)
-	password, err := access.Secret(t.password, t.options["password_file"], t.options["password_env"])
+	password, err := serverurl.Secret(t.password, t.options["password_file"], t.options["password_env"])
 	if err != nil {
 		return cfg, urlError("the password: %w", err)
-	}
-	merged := maps.Clone(cfg.GuestConfig)
-	if merged == nil {
-		merged = make(map[string]string)
 	}
 	if password != "" {
 		t.settings["password"] = password
 	}
-	for name, value := range t.settings {
-		if _, twice := merged[name]; twice {
-			return cfg, urlError("Config.GuestConfig has the setting %s, which the URL has, too: must be in one of them", name)
-		}
-		merged[name] = value
+	if cfg, err = serverurl.Configure(cfg, Name, t.settings); err != nil {
+		return cfg, urlError("%w", err)
 	}
-	cfg.GuestConfig = merged
-	return cfg, t.grant(&cfg.Network, merged)
-}
-
-// grant fills in what the guest may reach.
-func (t *target) grant(n *plugin.Network, settings map[string]string) error {
-	n.Allow = append(n.Allow[:len(n.Allow):len(n.Allow)], t.patterns()...)
-	if n.Private == nil {
-		n.Private = access.Private()
+	ms, _ := strconv.ParseInt(cfg.GuestConfig["timeout_ms"], 10, 32) // the guest refuses what is no number
+	serverurl.Grant(&cfg.Network, t.patterns(), max(leastWait, 2*time.Duration(ms)*time.Millisecond))
+	if err := serverurl.Trust(&cfg.Network, t.options["sslrootcert"], t.options["sslcert"], t.options["sslkey"]); err != nil {
+		return cfg, urlError("%w", err)
 	}
-	if n.Wait == 0 {
-		ms, _ := strconv.ParseInt(settings["timeout_ms"], 10, 32) // the guest refuses what is no number
-		n.Wait = max(leastWait, 2*time.Duration(ms)*time.Millisecond)
-	}
-	roots, cert := t.options["sslrootcert"], t.options["sslcert"]
-	switch {
-	case roots == "" && cert == "":
-		return nil
-	case n.TLS != nil:
-		return urlError("it names certificates, and Config.Network.TLS is set: must be one of the two")
-	}
-	config, err := access.TLS(roots, cert, t.options["sslkey"])
-	if err != nil {
-		return urlError("the certificates: %w", err)
-	}
-	n.TLS = config
-	return nil
+	return cfg, nil
 }
 
 // patterns are the addresses that the URL names.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/engines/internal/serverurl"
 )
 
 // ErrURL is returned for a URL that cannot be understood, and for files and variables that
@@ -39,83 +41,48 @@ type target struct {
 	options   map[string]string
 }
 
-// parse reads a URL. Package url would show all of it in an error.
+// parse reads a URL.
 func parse(text string) (*target, error) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok || !slices.Contains(Schemes(), scheme) {
+	parts, ok, err := serverurl.Split(text)
+	switch {
+	case !ok || !slices.Contains(Schemes(), parts.Scheme):
 		return nil, urlError("it must begin with postgres:// or postgresql://")
-	}
-	if strings.Contains(rest, "#") {
-		return nil, urlError("it has a #, which must be written %%23")
-	}
-	t := &target{settings: map[string]string{}, options: map[string]string{}}
-	rest, query, _ := strings.Cut(rest, "?")
-	if strings.Contains(query, "@") {
+	case err != nil:
+		return nil, urlError("%w", err)
+	case strings.Contains(parts.Query, "@"):
 		// What is taken for an option may be a part of a password.
 		return nil, urlError("it has an @ behind a ?: they must be written %%40 and %%3F, if they are not the one behind the password and the one before the options")
 	}
-	authority, database, _ := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		if err := t.login(authority[:i]); err != nil {
-			return nil, err
-		}
-		authority = authority[i+1:]
+	t := &target{settings: map[string]string{}}
+	if t.settings["user"], t.password, err = serverurl.Login(parts.UserInfo); err != nil {
+		return nil, urlError("%w", err)
 	}
-	if err := t.readOptions(query); err != nil {
+	if err := t.readOptions(parts.Query); err != nil {
 		return nil, err
 	}
 	if t.settings["user"] == "" {
 		return nil, urlError("it must have a user, as in postgres://user@host/database")
 	}
-	name, err := url.PathUnescape(database)
+	name, err := url.PathUnescape(parts.Path)
 	if err != nil || strings.ContainsAny(name, "/\x00") {
 		return nil, urlError("its path must be the name of a database")
 	}
 	if name != "" {
 		t.settings["database"] = name
 	}
-	if err := t.readHosts(authority); err != nil {
+	if err := t.readHosts(parts.Authority); err != nil {
 		return nil, err
 	}
 	t.settings["addresses"] = strings.Join(t.addresses, ",")
 	return t, t.readTLS()
 }
 
-func (t *target) login(userinfo string) error {
-	user, password, _ := strings.Cut(userinfo, ":")
-	for _, part := range []struct {
-		name, escaped string
-		value         *string
-	}{{"user", user, &user}, {"password", password, &password}} {
-		value, err := url.PathUnescape(part.escaped)
-		if err != nil || strings.Contains(value, "\x00") || strings.ContainsAny(part.escaped, "/?@") {
-			return urlError("the %s has a character that must be written as %% and two hexadecimal digits, such as %%40 for @, %%2F for / and %%25 for %%", part.name)
-		}
-		*part.value = value
+func (t *target) readOptions(query string) (err error) {
+	if t.options, err = serverurl.Options(query, options); err != nil {
+		return urlError("%w", err)
 	}
-	t.settings["user"], t.password = user, password
-	return nil
-}
-
-func (t *target) readOptions(query string) error {
-	for part := range strings.SplitSeq(query, "&") {
-		if part == "" {
-			continue
-		}
-		name, escaped, _ := strings.Cut(part, "=")
-		value, err := url.QueryUnescape(escaped)
-		switch {
-		case !slices.Contains(options, name):
-			return urlError("the option %q is unknown: the options are %s", name, strings.Join(options, ", "))
-		case err != nil || strings.Contains(value, "\x00"):
-			return urlError("the option %s has a character that must be written as %% and two hexadecimal digits", name)
-		case value == "":
-			return urlError("the option %s is empty: give it a value, or leave it out", name)
-		case t.options[name] != "":
-			return urlError("the option %s is there twice", name)
-		}
-		t.options[name] = value
-		if slices.Contains(guestOptions, name) {
+	for _, name := range guestOptions {
+		if value := t.options[name]; value != "" {
 			t.settings[name] = value
 		}
 	}
@@ -137,11 +104,11 @@ func (t *target) readHosts(authority string) error {
 	directory := t.options["host"]
 	if authority != "" && directory == "" {
 		for host := range strings.SplitSeq(authority, ",") {
-			name, port, err := hostPort(host)
+			address, err := serverurl.HostPort(host, "5432")
 			if err != nil {
-				return err
+				return urlError("%w", err)
 			}
-			t.addresses = append(t.addresses, net.JoinHostPort(name, port))
+			t.addresses = append(t.addresses, address)
 		}
 		return nil
 	}
@@ -154,21 +121,6 @@ func (t *target) readHosts(authority string) error {
 	}
 	t.addresses = []string{strings.TrimSuffix(directory, "/") + "/.s.PGSQL." + port}
 	return nil
-}
-
-func hostPort(host string) (name, port string, err error) {
-	name, port, err = net.SplitHostPort(host)
-	if err != nil {
-		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), "5432"
-		if strings.Contains(name, ":") != strings.HasPrefix(host, "[") {
-			name = ""
-		}
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 || name == "" || strings.ContainsAny(name, " \t/@%*") {
-		return "", "", urlError("it must name a host, such as localhost, localhost:5432 or [::1]:5432, between // and the next slash")
-	}
-	return name, port, nil
 }
 
 // readTLS decides whether the connection has TLS. It has, unless it cannot leave the machine
@@ -215,22 +167,11 @@ func remote(address string) bool {
 // Redacted returns a URL with its password made unreadable, for people. Of what is no URL of
 // this engine it shows only the scheme.
 func Redacted(text string) string {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if _, err := parse(text); err != nil || !ok {
-		if ok && slices.Contains(Schemes(), scheme) {
-			return scheme + "://…"
-		}
-		return "…"
+	if _, err := parse(text); err == nil {
+		return serverurl.Redact(text)
 	}
-	end := len(rest)
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		end = i
+	if scheme, _, ok := strings.Cut(text, "://"); ok && slices.Contains(Schemes(), scheme) {
+		return scheme + "://…"
 	}
-	authority := rest[:end]
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		if user, _, has := strings.Cut(authority[:i], ":"); has {
-			authority = user + ":xxxxx" + authority[i:]
-		}
-	}
-	return scheme + "://" + authority + rest[end:]
+	return "…"
 }

@@ -151,6 +151,6 @@ func TestSecrets(t *testing.T) {
 	require.NotNil(t, cfg.Network.TLS.RootCAs)
 	require.Len(t, cfg.Network.TLS.Certificates, 1)
 	require.Equal(t, time.Minute, cfg.Network.Wait)
-	require.Equal(t, int64(defaultMemory), cfg.MemoryLimit)
+	require.Equal(t, int64(64<<20), cfg.MemoryLimit)
 	require.Equal(t, "30000", cfg.GuestConfig["timeout_ms"])
 }

@@ -8,10 +8,11 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"maps"
+	"strconv"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/engines/internal/bundle"
+	"github.com/waddle-sessions/waddle/host/engines/internal/serverurl"
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
@@ -21,14 +22,9 @@ var packed []byte
 // Name is the engine's name in logs and errors, unless Config.Name is set.
 const Name = "redis"
 
-const (
-	// defaultMemory is for one instance: the largest value as it comes in, and as it is read.
-	defaultMemory = 64 << 20
-
-	// leastWait bounds a call that makes many trips, such as Clear. Each trip has the bound
-	// of the setting timeout_ms.
-	leastWait = 30 * time.Second
-)
+// leastWait bounds a call that makes many trips, such as Clear. Each trip has the bound
+// of the setting timeout_ms.
+const leastWait = 30 * time.Second
 
 // Open starts the engine over the server that a URL names:
 //
@@ -81,27 +77,24 @@ func Reach(url string) ([]string, error) {
 
 // configure fills in a config.
 func (t *target) configure(cfg plugin.Config) (plugin.Config, error) {
-	if cfg.Snapshots != "" {
-		return cfg, urlError("Config.Snapshots is set: must be empty, since the server keeps the sessions")
-	}
-	cfg.Name = cmp.Or(cfg.Name, Name)
-	cfg.Shards = cmp.Or(cfg.Shards, 1)
-	cfg.MemoryLimit = cmp.Or(cfg.MemoryLimit, int64(cfg.Shards)*defaultMemory)
-	cfg.SweepInterval = cmp.Or(cfg.SweepInterval, -1) // the server removes what has expired
 	settings, err := t.withSecrets()
 	if err != nil {
 		return cfg, err
 	}
-	merged := maps.Clone(cfg.GuestConfig)
-	if merged == nil {
-		merged = make(map[string]string)
+	if cfg, err = serverurl.Configure(cfg, Name, settings); err != nil {
+		return cfg, urlError("%w", err)
 	}
-	for name, value := range settings {
-		if _, twice := merged[name]; twice {
-			return cfg, urlError("Config.GuestConfig has the setting %s, which the URL has, too: must be in one of them", name)
-		}
-		merged[name] = value
+	cfg.SweepInterval = cmp.Or(cfg.SweepInterval, -1) // the server removes what has expired
+	wait := max(leastWait, 2*(milliseconds(&cfg, "timeout_ms")+milliseconds(&cfg, "wait_ms")))
+	serverurl.Grant(&cfg.Network, t.patterns(), wait)
+	if err := serverurl.Trust(&cfg.Network, t.options["ca_file"], t.options["cert_file"], t.options["key_file"]); err != nil {
+		return cfg, urlError("%w", err)
 	}
-	cfg.GuestConfig = merged
-	return cfg, t.grant(&cfg)
+	return cfg, nil
+}
+
+// milliseconds returns a setting of the guest, or 0. The guest refuses one that is no number.
+func milliseconds(cfg *plugin.Config, name string) time.Duration {
+	n, _ := strconv.ParseInt(cfg.GuestConfig[name], 10, 32)
+	return time.Duration(max(n, 0)) * time.Millisecond
 }

@@ -2,8 +2,9 @@ package redis
 
 import (
 	"maps"
-	"os"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/engines/internal/serverurl"
 )
 
 // withSecrets returns the settings of the guest, with what is in files and in the
@@ -11,30 +12,12 @@ import (
 func (t *target) withSecrets() (map[string]string, error) {
 	settings := maps.Clone(t.settings)
 	for _, name := range []string{"password", "sentinel_password"} {
-		file, variable := t.options[name+"_file"], t.options[name+"_env"]
-		given := 0
-		for _, value := range []string{settings[name], file, variable} {
-			if value != "" {
-				given++
-			}
+		secret, err := serverurl.Secret(settings[name], t.options[name+"_file"], t.options[name+"_env"])
+		if err != nil {
+			return nil, urlError("the %s: %w", name, err)
 		}
-		switch {
-		case given > 1:
-			return nil, urlError("it has more than one of a %s, %s_file and %s_env: must have one", name, name, name)
-		case file != "":
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return nil, urlError("the file that %s_file names: %w", name, err)
-			}
-			settings[name] = strings.TrimRight(string(text), "\r\n")
-		case variable != "":
-			settings[name] = os.Getenv(variable)
-		}
-		if given > 0 && settings[name] == "" {
-			return nil, urlError("what %s_file or %s_env names is empty", name, name)
-		}
-		if strings.Contains(settings[name], "\x00") {
-			return nil, urlError("the %s has a NUL, which no setting may have", name)
+		if secret != "" {
+			settings[name] = secret
 		}
 	}
 	return settings, nil
@@ -43,34 +26,11 @@ func (t *target) withSecrets() (map[string]string, error) {
 // Redacted returns a URL with its passwords made unreadable, for people. Of what is no URL
 // of this engine it shows only the scheme.
 func Redacted(text string) string {
-	if _, err := parse(text); err != nil {
-		scheme, _, ok := strings.Cut(text, "://")
-		if !ok {
-			return "…"
-		}
+	if _, err := parse(text); err == nil {
+		return serverurl.Redact(text, "sentinel_password")
+	}
+	if scheme, _, ok := strings.Cut(text, "://"); ok {
 		return scheme + "://…"
 	}
-	const hidden = "xxxxx"
-	head, query, hasQuery := strings.Cut(text, "?")
-	scheme, rest, _ := strings.Cut(head, "://")
-	authority, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		authority, path = rest[:i], rest[i:]
-	}
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		if user, _, has := strings.Cut(authority[:i], ":"); has {
-			authority = user + ":" + hidden + authority[i:]
-		}
-	}
-	text = scheme + "://" + authority + path
-	if !hasQuery {
-		return text
-	}
-	parts := strings.Split(query, "&")
-	for i, part := range parts {
-		if strings.HasPrefix(part, "sentinel_password=") {
-			parts[i] = "sentinel_password=" + hidden
-		}
-	}
-	return text + "?" + strings.Join(parts, "&")
+	return "…"
 }

@@ -3,11 +3,12 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waddle-sessions/waddle/host/engines/internal/serverurl"
 )
 
 // ErrURL is returned for a URL that cannot be understood, and for files and variables that
@@ -43,13 +44,14 @@ type scheme struct {
 	port       string // "" for a socket
 }
 
-// options are what may stand behind the question mark.
-var options = []string{
-	"prefix", "timeout_ms", "wait_replicas", "wait_ms", "database", // settings of the guest
-	"password_file", "password_env",
-	"sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_password_env",
-	"nodes", "ca_file", "cert_file", "key_file",
-}
+// options are what may stand behind the question mark. Those of the guest are settings of
+// the same names.
+var (
+	guestOptions = []string{"prefix", "timeout_ms", "wait_replicas", "wait_ms", "database", "sentinel_user", "sentinel_password"}
+	options      = slices.Concat(guestOptions, []string{
+		"password_file", "password_env", "sentinel_password_file", "sentinel_password_env", "nodes", "ca_file", "cert_file", "key_file",
+	})
+)
 
 // target is what a URL says.
 type target struct {
@@ -59,75 +61,44 @@ type target struct {
 	hosts    []string // host:port, or a path
 }
 
-// parse reads a URL. Package url would show all of it in an error.
+// parse reads a URL.
 func parse(text string) (*target, error) {
-	name, rest, ok := strings.Cut(text, "://")
-	i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == name })
-	if !ok || i < 0 {
+	parts, ok, err := serverurl.Split(text)
+	i := slices.IndexFunc(schemes, func(s scheme) bool { return s.name == parts.Scheme })
+	switch {
+	case !ok || i < 0:
 		return nil, urlError("it must begin with one of %s, and ://", strings.Join(Schemes(), ", "))
+	case err != nil:
+		return nil, urlError("%w", err)
 	}
-	t := &target{scheme: schemes[i], settings: map[string]string{"mode": schemes[i].mode}, options: map[string]string{}}
+	t := &target{scheme: schemes[i], settings: map[string]string{"mode": schemes[i].mode}}
 	if t.scheme.tls {
 		t.settings["tls"] = "on"
 	}
-	rest, fragment, _ := strings.Cut(rest, "#")
-	if fragment != "" {
-		return nil, urlError("it has a #, which must be written %%23")
+	user, password, err := serverurl.Login(parts.UserInfo)
+	if err != nil {
+		return nil, urlError("%w", err)
 	}
-	rest, query, _ := strings.Cut(rest, "?")
-	authority, path := rest, ""
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		authority, path = rest[:i], rest[i+1:]
-	}
-	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
-		if err := t.login(authority[:i]); err != nil {
-			return nil, err
+	for name, value := range map[string]string{"user": user, "password": password} {
+		if value != "" {
+			t.settings[name] = value
 		}
-		authority = authority[i+1:]
 	}
-	if err := t.readOptions(query); err != nil {
+	if err := t.readOptions(parts.Query); err != nil {
 		return nil, err
 	}
-	if err := t.readHosts(authority, path); err != nil {
+	if err := t.readHosts(parts.Authority, parts.Path); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
-func (t *target) login(userinfo string) error {
-	user, password, _ := strings.Cut(userinfo, ":")
-	for name, escaped := range map[string]string{"user": user, "password": password} {
-		value, err := url.PathUnescape(escaped)
-		if err != nil || strings.ContainsAny(value, "\x00") || strings.ContainsAny(escaped, "/?@") {
-			return urlError("the %s has a character that must be written as %% and two hexadecimal digits, such as %%40 for @, %%2F for / and %%25 for %%", name)
-		}
-		if value != "" {
-			t.settings[name] = value
-		}
+func (t *target) readOptions(query string) (err error) {
+	if t.options, err = serverurl.Options(query, options); err != nil {
+		return urlError("%w", err)
 	}
-	return nil
-}
-
-func (t *target) readOptions(query string) error {
-	for part := range strings.SplitSeq(query, "&") {
-		if part == "" {
-			continue
-		}
-		name, escaped, _ := strings.Cut(part, "=")
-		value, err := url.QueryUnescape(escaped)
-		switch {
-		case !slices.Contains(options, name):
-			return urlError("the option %q is unknown: the options are %s", name, strings.Join(options, ", "))
-		case err != nil || strings.Contains(value, "\x00"):
-			return urlError("the option %s has a character that must be written as %% and two hexadecimal digits", name)
-		case value == "":
-			return urlError("the option %s is empty: give it a value, or leave it out", name)
-		case t.options[name] != "":
-			return urlError("the option %s is there twice", name)
-		}
-		t.options[name] = value
-		switch name {
-		case "prefix", "timeout_ms", "wait_replicas", "wait_ms", "database", "sentinel_user", "sentinel_password":
+	for _, name := range guestOptions {
+		if value := t.options[name]; value != "" {
 			t.settings[name] = value
 		}
 	}
@@ -164,9 +135,9 @@ func (t *target) readHosts(authority, path string) error {
 		return err
 	}
 	for host := range strings.SplitSeq(authority, ",") {
-		address, err := withPort(host, t.scheme.port)
+		address, err := serverurl.HostPort(host, t.scheme.port)
 		if err != nil {
-			return err
+			return urlError("%w", err)
 		}
 		t.hosts = append(t.hosts, address)
 	}
@@ -202,20 +173,4 @@ func (t *target) readPath(path string) error {
 	}
 	t.settings["database"] = parts[0]
 	return nil
-}
-
-// withPort adds the usual port to a host that has none.
-func withPort(host, usual string) (string, error) {
-	name, port, err := net.SplitHostPort(host)
-	if err != nil {
-		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), usual
-		if strings.Contains(name, ":") != strings.HasPrefix(host, "[") {
-			name = ""
-		}
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || number == 0 || name == "" || strings.ContainsAny(name, " \t/@%*") {
-		return "", urlError("it must name a host, such as localhost, localhost:6379 or [::1]:6379, between :// and the next slash")
-	}
-	return net.JoinHostPort(name, port), nil
 }
