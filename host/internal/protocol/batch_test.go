@@ -151,6 +151,8 @@ func TestErrorsOfOneCallForSeveral(t *testing.T) {
 			return -99, []byte(strings.Repeat("x", 3*abi.MaxMessage)), true
 		case "clash":
 			return abi.Conflict, []byte("twice"), true
+		case "none":
+			return abi.NotFound, nil, true
 		}
 		return 0, nil, false
 	}
@@ -160,9 +162,12 @@ func TestErrorsOfOneCallForSeveral(t *testing.T) {
 	for n, key := range []string{"full", "away", "unknown", "clash", "fine"} {
 		ops = append(ops, setting(st, key, 1, 0, &errs[n]))
 	}
+	var removed error
+	ops = append(ops, func() { removed = st.Delete(context.Background(), []byte("none"), 1) })
 	wait := together(t, st, ops...)
 	release()
 	wait()
+	require.NoError(t, removed, "what is not there counts as deleted")
 	require.ErrorIs(t, errs[0], store.ErrNoSpace)
 	require.ErrorContains(t, errs[0], "set in shard 0: NO_SPACE: no ")
 	require.NotContains(t, errs[0].Error(), "\x1b")

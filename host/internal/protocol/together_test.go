@@ -82,6 +82,59 @@ func TestLeavingDuringTheCall(t *testing.T) {
 	})
 }
 
+// A caller does not get its key and value back before they are copied.
+func TestLeavingBeforeTheCopy(t *testing.T) {
+	b := newBatching(newFake(byKey...))
+	in, out := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	st := b.open(t, Config{Writable: func() error {
+		once.Do(func() { close(in); <-out })
+		return nil
+	}})
+	release := hold(t, b.fake, st)
+	leaves, cancel := context.WithCancel(t.Context())
+	value := revised(1, "leaves")
+	left := make(chan error, 1)
+	var first error
+	wait := together(t, st, setting(st, "first", 1, 0, &first), func() {
+		err := st.Set(leaves, store.Write{Key: []byte("leaves"), Value: value, Now: 1})
+		clear(value)
+		left <- err
+	})
+	release()
+	<-in
+	cancel()
+	select {
+	case <-left:
+		t.Error("it has left")
+	case <-time.After(20 * time.Millisecond):
+	}
+	close(out)
+	wait()
+	require.NoError(t, first)
+	got, err := st.Get(t.Context(), []byte("leaves"), 1)
+	require.NoError(t, err)
+	require.Equal(t, revised(1, "leaves"), got)
+}
+
+// Nobody overtakes those that wait, although the lock may be free for a moment.
+func TestNobodyOvertakes(t *testing.T) {
+	eachPlacement(t, func(t *testing.T, b *batching) {
+		st := b.open(t, Config{})
+		for _, p := range []*party{&st.anybody, &st.shards[0].party} {
+			p.n.Store(1)
+			defer p.n.Store(0)
+		}
+		if st.remote() {
+			_, _, err := st.enterAny(t.Context(), opGet)
+			require.Equal(t, errTogether, err)
+			return
+		}
+		_, err := st.shards[0].enter(t.Context(), opGet)
+		require.Equal(t, errTogether, err)
+	})
+}
+
 // The instance may wait as long as the last of the callers, or as long as it likes if one has no
 // deadline. A caller that hangs up ends nothing for the others.
 func TestContextOfACallForSeveral(t *testing.T) {
@@ -275,6 +328,24 @@ func TestPlacesOfCallsForSeveral(t *testing.T) {
 		require.EqualValues(t, 1, most.Load())
 		require.LessOrEqual(t, len(b.made()), 2)
 		require.NotEmpty(t, b.made())
+	})
+}
+
+// Whoever waits for a shard keeps no place meanwhile, and each place is given back.
+func TestPlacesAreGivenBack(t *testing.T) {
+	eachPlacement(t, func(t *testing.T, b *batching) {
+		st := b.open(t, Config{Shards: 4, MaxCalls: 2})
+		release := hold(t, b.fake, st)
+		var errs [6]error
+		var ops []func()
+		for n := range errs {
+			ops = append(ops, setting(st, string(keyOf(n%4, 4)), 1, 0, &errs[n]))
+		}
+		wait := together(t, st, ops...)
+		release()
+		wait()
+		require.Equal(t, [6]error{}, errs)
+		require.Empty(t, st.queue.slots)
 	})
 }
 
