@@ -42,8 +42,7 @@ func TestConformanceBehindAPooler(t *testing.T) {
 	server := backend.SharedPostgres(t)
 	pooler := backend.PgBouncer(t, server, backend.PgBouncerOptions{})
 	guesttest.Run(t, func() guest.Engine { return new(engine) }, info, guesttest.Options{
-		Options: storetest.Options{Sequences: 5, Only: []string{"batch", "set", "expect", "expiry", "touch", "keys", "snapshot", "restore", "shared", "random"},
-			Skip: []string{"set/every-power-of-two", "restore/every-power-of-two"}},
+		Options: storetest.Options{Sequences: 5, Only: []string{"batch", "expect", "touch", "keys", "snapshot", "shared"}},
 		Settings: map[string]string{
 			"addresses": pooler.Addr(), "database": backend.PostgresDatabase, "user": backend.PostgresUser,
 			"table": fmt.Sprintf("pooled_%d_", os.Getpid()),

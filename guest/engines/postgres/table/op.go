@@ -6,7 +6,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/postgres/client"
 )
 
-// kind is what an operation does, which decides its statement.
+// opKind is what an operation does, which decides its statement.
 type opKind int
 
 const (
@@ -15,9 +15,9 @@ const (
 	opCreate
 	opReplace
 	opRemove
-	opRemoveIf  // if the revision is the expected one
-	opLive      // a creation that has expired: it stores nothing, and needs an absent record
-	opTouch     //
+	opRemoveIf // if the revision is the expected one
+	opLive     // a creation that has expired: it stores nothing, and needs an absent record
+	opTouch
 	opTouchAway // a touch whose expiry has passed
 )
 
