@@ -115,7 +115,11 @@ func besideEndless(ctx context.Context, endless *plugin.Module, deadline time.Du
 		ended <- err
 	}()
 	for !p.Stats().Shards[0].Busy {
-		time.Sleep(time.Millisecond)
+		select {
+		case err := <-ended:
+			return fmt.Errorf("%w: %w", errEndedEarly, err)
+		case <-time.After(time.Millisecond):
+		}
 	}
 	if err := f(); err != nil {
 		return err
