@@ -17,13 +17,8 @@ func TestConformance(t *testing.T) {
 		t.Skip("makes many thousands of calls of a server")
 	}
 	server := backend.SharedPostgres(t)
-	options := storetest.Options{Soak: 3000, Sequences: 10}
-	if os.Getenv("WADDLE_CONFORMANCE") != "full" {
-		// These take long, and host/engines/postgres runs them on the module.
-		options.Skip = []string{"growth", "space", "limits", "key"}
-	}
 	guesttest.RunFiles(t, func(string) guest.Engine { return new(engine) }, info, guesttest.Options{
-		Options: options,
+		Options: storetest.Options{Soak: 3000, Sequences: 10},
 		Settings: map[string]string{
 			"addresses": server.Addr(), "database": backend.PostgresDatabase, "user": backend.PostgresUser,
 			"table": fmt.Sprintf("suite_%d_", os.Getpid()),

@@ -45,7 +45,11 @@ func TestDataOfGuestsAreMerged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			after, report, err := rewrite.Module(before, rewrite.Options{MergeData: true})
 			require.NoError(t, err)
-			require.LessOrEqual(t, report.SegmentsAfter, 64)
+			most := 40
+			if name == "redis" || name == "postgres" {
+				most = 48 // they have package net in them
+			}
+			require.LessOrEqual(t, report.SegmentsAfter, most)
 			require.Less(t, len(after), len(before)*115/100)
 			require.True(t, bytes.Equal(contents(t, before), contents(t, after)))
 			t.Logf("%d segments become %d, %d bytes %d", report.SegmentsBefore, report.SegmentsAfter, len(before), len(after))

@@ -66,7 +66,7 @@ func TestConformance(t *testing.T) {
 	cfg := config(server.Addr())
 	cfg.MemoryLimit = 4 * 64 << 20 // some checks have four instances
 	plugintest.RunModule(t, module(t), plugintest.Options{
-		Options:   storetest.Options{Only: []string{"expect", "concurrent", "shared"}},
+		Options:   storetest.Options{Only: []string{"expect", "expiry", "concurrent", "shared"}},
 		Settings:  map[string]string{"table": fmt.Sprintf("pgx_%d_", os.Getpid())},
 		Namespace: "table",
 		Config:    cfg,
