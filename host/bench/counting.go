@@ -20,9 +20,9 @@ func (c *countingStore) Get(ctx context.Context, key []byte, now store.Millis) (
 	return c.Store.Get(ctx, key, now)
 }
 
-func (c *countingStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+func (c *countingStore) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	c.calls.Add(1)
-	return store.AtMost(c.Store).GetAtMost(ctx, key, now, most)
+	return store.AtMost(c.Store).GetInto(ctx, key, now, into, most)
 }
 
 func (c *countingStore) Set(ctx context.Context, w store.Write) error {

@@ -97,7 +97,7 @@ func (op operation) String() string { return string(operationNames[op]) }
 // measured is the wrapper that Store returns.
 type measured struct {
 	store    store.Store
-	reads    store.Bounded // the store's GetAtMost
+	reads    store.Bounded // the store's GetInto
 	config   *setup.Config
 	tracer   trace.Tracer
 	duration metric.Float64Histogram
@@ -185,11 +185,11 @@ func (m *measured) Get(ctx context.Context, key []byte, now store.Millis) (value
 	return value, err
 }
 
-func (m *measured) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) (value []byte, err error) {
+func (m *measured) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) (value []byte, err error) {
 	c := m.begin(ctx, opGet)
 	err = errPanic
 	defer m.end(&c, &err)
-	value, err = m.reads.GetAtMost(c.ctx, key, now, most)
+	value, err = m.reads.GetInto(c.ctx, key, now, into, most)
 	return value, err
 }
 

@@ -24,9 +24,9 @@ func (w *within) Get(ctx context.Context, key []byte, now store.Millis) ([]byte,
 	return w.Memory.Get(ctx, key, now)
 }
 
-func (w *within) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+func (w *within) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	w.note(ctx)
-	return w.Memory.GetAtMost(ctx, key, now, most)
+	return w.Memory.GetInto(ctx, key, now, into, most)
 }
 
 func (w *within) Set(ctx context.Context, write store.Write) error {
@@ -84,7 +84,7 @@ func (w *within) Restore(ctx context.Context, records iter.Seq2[store.Record, er
 func TestTheStoreBeneathIsWithinTheSpan(t *testing.T) {
 	calls := map[string]func(context.Context, store.Store) error{
 		"get at most": func(ctx context.Context, s store.Store) error {
-			_, err := store.AtMost(s).GetAtMost(ctx, []byte(key), 1, 100)
+			_, err := store.AtMost(s).GetInto(ctx, []byte(key), 1, nil, 100)
 			return err
 		},
 	}

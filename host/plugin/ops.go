@@ -24,13 +24,13 @@ var (
 
 // Get implements [store.Store]. It allocates only the value that it returns.
 func (p *Plugin) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	return p.store.GetAtMost(ctx, key, now, abi.MaxValue)
+	return p.store.GetInto(ctx, key, now, nil, abi.MaxValue)
 }
 
-// GetAtMost implements [store.Bounded]. A value that is too large stays in the
+// GetInto implements [store.Bounded]. A value that is too large stays in the
 // guest's memory.
-func (p *Plugin) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	return p.store.GetAtMost(ctx, key, now, most)
+func (p *Plugin) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	return p.store.GetInto(ctx, key, now, into, most)
 }
 
 // Set implements [store.Store].

@@ -53,9 +53,9 @@ func (d drowsy) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, 
 	return d.Plugin.Get(ctx, key, now)
 }
 
-func (d drowsy) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+func (d drowsy) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	d.sleep(ctx)
-	return d.Plugin.GetAtMost(ctx, key, now, most)
+	return d.Plugin.GetInto(ctx, key, now, into, most)
 }
 
 func (d drowsy) Set(ctx context.Context, w store.Write) error {

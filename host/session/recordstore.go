@@ -59,7 +59,7 @@ type records struct {
 }
 
 func (r records) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
-	b, err := r.reads.GetAtMost(ctx, key, now, r.most)
+	b, err := r.reads.GetInto(ctx, key, now, nil, r.most)
 	if errors.Is(err, store.ErrOversized) {
 		err = fmt.Errorf("%w: the record is larger than this program reads, which is at most Settings.MaxSize, or %d bytes if that is more; "+
 			"if it was written with a larger MaxSize, set that until the sessions from then have ended: %v", ErrDecode, leastRead, err)

@@ -95,12 +95,12 @@ func (r *sealRoom) sealData(key, value []byte) []byte {
 func (s *sealedStore) Unwrap() store.Store { return s.Store }
 
 func (s *sealedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	return s.GetAtMost(ctx, key, now, maxRecord)
+	return s.GetInto(ctx, key, now, nil, maxRecord)
 }
 
-// GetAtMost opens in place: the store's copy is ours.
-func (s *sealedStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	b, err := s.reads.GetAtMost(ctx, key, now, most+sealOverhead)
+// GetInto opens in place: the copy that the store returns is ours.
+func (s *sealedStore) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	b, err := s.reads.GetInto(ctx, key, now, into, most+sealOverhead)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (w touching) Touch(ctx context.Context, key []byte, expires, now store.Mill
 	return store.Touch(ctx, w.Store, key, expires, now)
 }
 
-// doubled is a wrapper that changes what Get returns, and forgets GetAtMost.
+// doubled is a wrapper that changes what Get returns, and forgets GetInto.
 type doubled struct{ wrapper }
 
 func (w doubled) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
@@ -65,9 +65,9 @@ func TestAs(t *testing.T) {
 	}
 }
 
-// TestGetAtMostIsNotFoundBeneath: GetAtMost does not bypass a wrapper that changes
+// TestGetIntoIsNotFoundBeneath: GetInto does not bypass a wrapper that changes
 // Get.
-func TestGetAtMostIsNotFoundBeneath(t *testing.T) {
+func TestGetIntoIsNotFoundBeneath(t *testing.T) {
 	ctx, memory := context.Background(), store.NewMemory()
 	put(t, memory, "k", "body", 0)
 	_, ok := store.As[store.Bounded](wrapper{memory})
@@ -78,10 +78,10 @@ func TestGetAtMostIsNotFoundBeneath(t *testing.T) {
 	want, err := s.Get(ctx, []byte("k"), now)
 	require.NoError(t, err)
 	require.Len(t, want, 24)
-	got, err := store.AtMost(s).GetAtMost(ctx, []byte("k"), now, 24)
+	got, err := store.AtMost(s).GetInto(ctx, []byte("k"), now, nil, 24)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	_, err = store.AtMost(s).GetAtMost(ctx, []byte("k"), now, 23)
+	_, err = store.AtMost(s).GetInto(ctx, []byte("k"), now, nil, 23)
 	require.ErrorIs(t, err, store.ErrOversized)
 }
 

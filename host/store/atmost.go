@@ -10,16 +10,20 @@ import (
 // is not ErrTooLarge, which a store may return for reasons of its own.
 var ErrOversized = errors.New("store: the stored value is larger than was asked for")
 
-// Bounded is a Store that returns a value only up to a given size. A larger value
-// never leaves the store, so a very large one costs its reader no memory.
+// Bounded is a Store that returns a value only up to a given size, in memory that its
+// reader has already. A larger value never leaves the store, so a very large one
+// costs its reader no memory, and one that fits costs no allocation.
 //
-// GetAtMost is another form of Get, not an ability of its own. So callers, and [As]
+// GetInto is another form of Get, not an ability of its own. So callers, and [As]
 // too, look for it only on the outermost store: the store beneath a wrapper would
 // bypass the wrapper's Get. A wrapper that implements it passes it on by [AtMost].
 type Bounded interface {
-	// GetAtMost is Get, but returns ErrOversized for a value of more than most
-	// bytes without copying it.
-	GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error)
+	// GetInto is Get, but returns ErrOversized for a value of more than most
+	// bytes without copying it. The value lies in the memory of into, from any place
+	// on, if its capacity suffices, or in fresh memory; [CopyInto] decides. Whatever
+	// the outcome, the store may have written to into, all its capacity, and does
+	// not touch it after it has returned. into may be nil.
+	GetInto(ctx context.Context, key []byte, now Millis, into []byte, most int) ([]byte, error)
 }
 
 // AtMost returns the store itself if it is Bounded. Otherwise it returns a Bounded
@@ -33,7 +37,7 @@ func AtMost(s Store) Bounded {
 
 type dropping struct{ store Store }
 
-func (d dropping) GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error) {
+func (d dropping) GetInto(ctx context.Context, key []byte, now Millis, _ []byte, most int) ([]byte, error) {
 	value, err := d.store.Get(ctx, key, now)
 	if err == nil {
 		err = CheckSize(len(value), most)
@@ -50,4 +54,15 @@ func CheckSize(size, most int) error {
 		return fmt.Errorf("%w: the value is %d bytes: must be at most %d", ErrOversized, size, most)
 	}
 	return nil
+}
+
+// CopyInto returns a copy of a value in the memory of into if its capacity suffices,
+// and otherwise in fresh memory of exactly the value's size.
+func CopyInto(into, value []byte) []byte {
+	if into == nil || cap(into) < len(value) {
+		into = make([]byte, len(value))
+	}
+	into = into[:len(value)]
+	copy(into, value)
+	return into
 }

@@ -99,11 +99,11 @@ func (m *Memory) each(ctx context.Context, f func(*memoryShard)) error {
 
 // Get implements Store.
 func (m *Memory) Get(ctx context.Context, key []byte, now Millis) ([]byte, error) {
-	return m.GetAtMost(ctx, key, now, abi.MaxValue)
+	return m.GetInto(ctx, key, now, nil, abi.MaxValue)
 }
 
-// GetAtMost implements Bounded.
-func (m *Memory) GetAtMost(ctx context.Context, key []byte, now Millis, most int) ([]byte, error) {
+// GetInto implements Bounded.
+func (m *Memory) GetInto(ctx context.Context, key []byte, now Millis, into []byte, most int) ([]byte, error) {
 	s, err := m.lock(ctx, key)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (m *Memory) GetAtMost(ctx context.Context, key []byte, now Millis, most int
 	if err := CheckSize(len(r.value), most); err != nil {
 		return nil, err
 	}
-	return append(make([]byte, 0, len(r.value)), r.value...), nil
+	return CopyInto(into, r.value), nil
 }
 
 // Set implements Store.

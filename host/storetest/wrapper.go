@@ -204,35 +204,47 @@ func wrapperChecks() []wrapperCheck {
 				_, err := beneath.Get(ctx, key, Now)
 				return is("Get of the store beneath after Close", err, store.ErrClosed)
 			}),
-		{"keeps/GetAtMost", func(ctx context.Context, wrap wrapping) error {
+		{"keeps/GetInto", func(ctx context.Context, wrap wrapping) error {
 			counted := &countedGets{Memory: store.NewMemory()}
 			s := wrap(counted)
 			if err := put(ctx, s); err != nil {
 				return err
 			}
-			if _, err := store.AtMost(s).GetAtMost(ctx, key, Now, 1<<20); err != nil {
-				return fmt.Errorf("GetAtMost: %w", err)
+			if _, err := store.AtMost(s).GetInto(ctx, key, Now, nil, 1<<20); err != nil {
+				return fmt.Errorf("GetInto: %w", err)
 			}
 			if counted.gets != 0 {
-				return errors.New("GetAtMost called Get of the store beneath, so that a large value is copied before it is refused: " +
+				return errors.New("GetInto called Get of the store beneath, so that a large value is copied before it is refused: " +
 					"implement store.Bounded and pass it on by store.AtMost")
 			}
 			return nil
 		}},
-		{"GetAtMost-is-Get", func(ctx context.Context, wrap wrapping) error {
+		{"GetInto-is-Get", func(ctx context.Context, wrap wrapping) error {
 			for _, inner := range []store.Store{store.NewMemory(), plain{store.NewMemory()}} {
 				s := wrap(inner)
 				if err := put(ctx, s); err != nil {
 					return err
 				}
 				bounded := store.AtMost(s)
-				got, err := bounded.GetAtMost(ctx, key, Now, len(value))
+				got, err := bounded.GetInto(ctx, key, Now, nil, len(value))
 				if err != nil || !bytes.Equal(got, value) {
-					return fmt.Errorf("GetAtMost of a value of that size: %q, %s, want what Get returns, %q", got, errorInWords(err), value)
+					return fmt.Errorf("GetInto of a value of that size: %q, %s, want what Get returns, %q", got, errorInWords(err), value)
 				}
-				_, large := bounded.GetAtMost(ctx, key, Now, len(value)-1)
-				_, absent := bounded.GetAtMost(ctx, key, Now+10, len(value))
-				if err := errors.Join(is("GetAtMost of a larger value", large, store.ErrOversized), is("GetAtMost of an expired record", absent, store.ErrNotFound)); err != nil {
+				for _, room := range []int{1, len(value) + 100} {
+					into := make([]byte, room)
+					got, err := bounded.GetInto(ctx, key, Now, into, len(value))
+					if err != nil || !bytes.Equal(got, value) {
+						return fmt.Errorf("GetInto memory of %d bytes: %q, %s, want what Get returns, %q", room, got, errorInWords(err), value)
+					}
+					clear(got)
+					clear(into)
+				}
+				if err := reads(ctx, s, Now, true); err != nil {
+					return fmt.Errorf("after the caller of GetInto used its memory again: %w", err)
+				}
+				_, large := bounded.GetInto(ctx, key, Now, nil, len(value)-1)
+				_, absent := bounded.GetInto(ctx, key, Now+10, nil, len(value))
+				if err := errors.Join(is("GetInto of a larger value", large, store.ErrOversized), is("GetInto of an expired record", absent, store.ErrNotFound)); err != nil {
 					return err
 				}
 			}

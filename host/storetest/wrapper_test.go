@@ -15,9 +15,9 @@ type seeThrough struct{ store.Store }
 
 func (w seeThrough) Unwrap() store.Store { return w.Store }
 
-// GetAtMost implements store.Bounded.
-func (w seeThrough) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	return store.AtMost(w.Store).GetAtMost(ctx, key, now, most)
+// GetInto implements store.Bounded.
+func (w seeThrough) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	return store.AtMost(w.Store).GetInto(ctx, key, now, into, most)
 }
 
 func TestWrapper(t *testing.T) {
@@ -39,11 +39,11 @@ func turned(b []byte) []byte {
 }
 
 func (w reversed) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	return w.GetAtMost(ctx, key, now, 1<<30)
+	return w.GetInto(ctx, key, now, nil, 1<<30)
 }
 
-func (w reversed) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	b, err := w.seeThrough.GetAtMost(ctx, key, now, most)
+func (w reversed) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	b, err := w.seeThrough.GetInto(ctx, key, now, into, most)
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +57,17 @@ func (w reversed) Set(ctx context.Context, wr store.Write) error {
 
 // Each of the wrappers below has one fault.
 type (
-	loses     struct{ store.Store }   // has no Unwrap
-	unbounded struct{ seeThrough }    // changes Get, but has the GetAtMost of the store beneath
-	prefixed  struct{ seeThrough }    // changes keys and has Unwrap
-	claims    struct{ seeThrough }    // claims what is not there
-	keepsOpen struct{ seeThrough }    // does not pass on what it implements
-	panics    struct{ store.Lister }  // assumes that the store it was given has one
-	shortens  struct{ seeThrough }    // has a GetAtMost that differs from its Get
+	loses     struct{ store.Store }  // has no Unwrap
+	unbounded struct{ seeThrough }   // changes Get, but has the GetInto of the store beneath
+	prefixed  struct{ seeThrough }   // changes keys and has Unwrap
+	claims    struct{ seeThrough }   // claims what is not there
+	keepsOpen struct{ seeThrough }   // does not pass on what it implements
+	panics    struct{ store.Lister } // assumes that the store it was given has one
+	keepsInto struct {               // returns its caller's memory as the value of others, too
+		seeThrough
+		kept *[]byte
+	}
+	shortens  struct{ seeThrough }    // has a GetInto that differs from its Get
 	unrevised struct{ store.Wrapper } // loses Expect
 )
 
@@ -81,8 +85,8 @@ func (w prefixed) Get(ctx context.Context, key []byte, now store.Millis) ([]byte
 	return w.Store.Get(ctx, prefix(key), now)
 }
 
-func (w prefixed) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	return w.seeThrough.GetAtMost(ctx, prefix(key), now, most)
+func (w prefixed) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	return w.seeThrough.GetInto(ctx, prefix(key), now, into, most)
 }
 
 func (w prefixed) Set(ctx context.Context, wr store.Write) error {
@@ -109,8 +113,23 @@ func (panics) Keys(context.Context, store.Millis) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) { yield(nil, errors.New("no keys")) }
 }
 
-func (w shortens) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	b, err := w.seeThrough.GetAtMost(ctx, key, now, most)
+func (w keepsInto) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
+	if *w.kept != nil {
+		return *w.kept, nil
+	}
+	return w.seeThrough.Get(ctx, key, now)
+}
+
+func (w keepsInto) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	b, err := w.seeThrough.GetInto(ctx, key, now, into, most)
+	if into != nil {
+		*w.kept = b
+	}
+	return b, err
+}
+
+func (w shortens) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	b, err := w.seeThrough.GetInto(ctx, key, now, into, most)
 	return b[:len(b)/2], err
 }
 
@@ -126,16 +145,17 @@ func TestWrapperFinds(t *testing.T) {
 		fails []string
 	}{
 		"loses": {func(s store.Store) store.Store { return loses{s} },
-			[]string{"keeps/Touch", "keeps/Clear", "keeps/Save", "keeps/Sweep", "keeps/Keys", "keeps/Snapshot-and-Restore", "keeps/Close", "keeps/GetAtMost"}},
-		"unbounded":  {func(s store.Store) store.Store { return unbounded{seeThrough{s}} }, []string{"GetAtMost-is-Get"}},
+			[]string{"keeps/Touch", "keeps/Clear", "keeps/Save", "keeps/Sweep", "keeps/Keys", "keeps/Snapshot-and-Restore", "keeps/Close", "keeps/GetInto"}},
+		"unbounded":  {func(s store.Store) store.Store { return unbounded{seeThrough{s}} }, []string{"GetInto-is-Get"}},
 		"prefixed":   {func(s store.Store) store.Store { return prefixed{seeThrough{s}} }, []string{"keeps/Touch", "keeps/Keys"}},
 		"claims":     {func(s store.Store) store.Store { return claims{seeThrough{s}} }, []string{"keeps/Save", "claims-nothing"}},
 		"keeps open": {func(s store.Store) store.Store { return keepsOpen{seeThrough{s}} }, []string{"keeps/Close"}},
 		"keys":       {func(s store.Store) store.Store { return panics{}.wrap(s) }, []string{"keeps/Keys", "claims-nothing"}},
-		"shortens":   {func(s store.Store) store.Store { return shortens{seeThrough{s}} }, []string{"GetAtMost-is-Get"}},
-		"unrevised":  {func(s store.Store) store.Store { return unrevised{seeThrough{s}} }, []string{"is-a-store", "keeps/GetAtMost"}},
+		"keeps into": {func(s store.Store) store.Store { return keepsInto{seeThrough{s}, new([]byte)} }, []string{"GetInto-is-Get"}},
+		"shortens":   {func(s store.Store) store.Store { return shortens{seeThrough{s}} }, []string{"GetInto-is-Get"}},
+		"unrevised":  {func(s store.Store) store.Store { return unrevised{seeThrough{s}} }, []string{"is-a-store", "keeps/GetInto"}},
 		"hidden": {func(s store.Store) store.Store { return struct{ store.Wrapper }{seeThrough{s}} },
-			[]string{"keeps/GetAtMost"}},
+			[]string{"keeps/GetInto"}},
 	} {
 		var failed []string
 		for _, check := range wrapperChecks() {

@@ -88,15 +88,15 @@ func (s *swap) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, e
 	return value, err
 }
 
-// GetAtMost implements [store.Bounded].
-func (s *swap) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+// GetInto implements [store.Bounded].
+func (s *swap) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	e, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.time.Store(int64(now))
 	began := time.Now()
-	value, err := e.plugin.GetAtMost(ctx, key, now, most)
+	value, err := e.plugin.GetInto(ctx, key, now, into, most)
 	e.reads.leave()
 	s.done(opGet, began, err)
 	return value, err

@@ -52,9 +52,9 @@ func (c closing) Unwrap() store.Store { return c.Store }
 // Close implements store.Closer.
 func (c closing) Close(ctx context.Context) error { return c.close(ctx) }
 
-// GetAtMost implements store.Bounded.
-func (c closing) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
-	return store.AtMost(c.Store).GetAtMost(ctx, key, now, most)
+// GetInto implements store.Bounded.
+func (c closing) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
+	return store.AtMost(c.Store).GetInto(ctx, key, now, into, most)
 }
 
 // The store of a tenant passes the whole suite.

@@ -308,10 +308,11 @@ func TestLimitsOfACallForSeveral(t *testing.T) {
 	}
 	release := hold(t, b.fake, st)
 	var value []byte
+	room := make([]byte, 11)
 	writable = &Answer{Code: abi.NoSpace, Message: refused.Error()}
 	wait := together(t, st,
-		func() { _, errs[0] = st.GetAtMost(context.Background(), []byte("key"), 1, 10) },
-		func() { value, errs[1] = st.GetAtMost(context.Background(), []byte("key"), 1, 11) },
+		func() { _, errs[0] = st.GetInto(context.Background(), []byte("key"), 1, nil, 10) },
+		func() { value, errs[1] = st.GetInto(context.Background(), []byte("key"), 1, room, 11) },
 		func() { _, errs[2] = st.Get(context.Background(), []byte("large"), 1) },
 		setting(st, "key", 2, 0, &errs[3]))
 	release()
@@ -319,6 +320,7 @@ func TestLimitsOfACallForSeveral(t *testing.T) {
 	require.ErrorIs(t, errs[0], store.ErrOversized)
 	require.NoError(t, errs[1])
 	require.Equal(t, revised(1, "key"), value)
+	require.Equal(t, make([]byte, 11), room, "another goroutine would write to it, perhaps after its caller has left")
 	require.ErrorIs(t, errs[2], store.ErrOversized)
 	require.ErrorContains(t, errs[3], refused.Error())
 	require.Equal(t, "get key, get key, get large", joined(b.made()))

@@ -122,12 +122,13 @@ func (st *Store) shardOf(key []byte) *shard { return st.shards[abi.ShardOf(key, 
 
 // Get implements [store.Store]. It allocates only the value that it returns.
 func (st *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
-	return st.GetAtMost(ctx, key, now, abi.MaxValue)
+	return st.GetInto(ctx, key, now, nil, abi.MaxValue)
 }
 
-// GetAtMost implements [store.Bounded]. A value that is too large stays in the
-// guest's memory.
-func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+// GetInto implements [store.Bounded]. A value that is too large stays in the
+// guest's memory. A value that was read with others, by another goroutine, is fresh: its
+// caller may have left meanwhile, and have its memory again.
+func (st *Store) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	d, err := st.checkKey(ctx, opGet, key)
 	if err == nil {
 		err = st.allowed(opGet)
@@ -160,9 +161,7 @@ func (st *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, mo
 	if err := st.checkResult(s.index, len(b), most); err != nil {
 		return nil, err
 	}
-	value := make([]byte, len(b))
-	copy(value, b)
-	return value, nil
+	return store.CopyInto(into, b), nil
 }
 
 func (st *Store) getTogether(ctx context.Context, s *shard, key []byte, now store.Millis, most int) ([]byte, error) {

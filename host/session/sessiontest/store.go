@@ -132,12 +132,12 @@ func (s *Store) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, 
 	return s.store.Get(ctx, key, now)
 }
 
-// GetAtMost implements [store.Bounded]. It counts as [Get].
-func (s *Store) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+// GetInto implements [store.Bounded]. It counts as [Get].
+func (s *Store) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	if err := s.enter(ctx, Get); err != nil {
 		return nil, err
 	}
-	return store.AtMost(s.store).GetAtMost(ctx, key, now, most)
+	return store.AtMost(s.store).GetInto(ctx, key, now, into, most)
 }
 
 // Set implements [store.Store].

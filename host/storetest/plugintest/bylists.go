@@ -99,8 +99,8 @@ func (g *byLists) Get(ctx context.Context, key []byte, now store.Millis) ([]byte
 	return g.do(ctx, abi.BatchOp{Kind: abi.BatchGet, Key: key, Now: int64(now)})
 }
 
-// GetAtMost implements [store.Bounded].
-func (g *byLists) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+// GetInto implements [store.Bounded].
+func (g *byLists) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	value, err := g.Get(ctx, key, now)
 	if err == nil {
 		err = store.CheckSize(len(value), most)

@@ -115,9 +115,9 @@ func (s tracedStore) Get(ctx context.Context, key []byte, now store.Millis) ([]b
 	return value, err
 }
 
-func (s tracedStore) GetAtMost(ctx context.Context, key []byte, now store.Millis, most int) ([]byte, error) {
+func (s tracedStore) GetInto(ctx context.Context, key []byte, now store.Millis, into []byte, most int) ([]byte, error) {
 	began := time.Now()
-	value, err := store.AtMost(s.Store).GetAtMost(ctx, key, now, most)
+	value, err := store.AtMost(s.Store).GetInto(ctx, key, now, into, most)
 	note(ctx, began, store.OpGet, err, func() string { return "found, " + strconv.Itoa(len(value)) + " bytes" })
 	return value, err
 }
