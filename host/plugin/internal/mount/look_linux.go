@@ -41,32 +41,39 @@ const (
 	resolveBeneath      = 0x08
 )
 
+// openat2 opens a path beneath the mounted directory.
+func (t *top) openat2(path string, how openHow) (fd int, err error) {
+	p, err := syscall.BytePtrFromString(path)
+	if err != nil {
+		return -1, err
+	}
+	if errControl := t.conn.Control(func(at uintptr) {
+		opened, _, code := syscall.Syscall6(sysOpenat2, at, uintptr(unsafe.Pointer(p)),
+			uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
+		fd = int(opened)
+		if code != 0 {
+			err = code
+		}
+	}); errControl != nil {
+		return -1, os.ErrClosed
+	}
+	return fd, err
+}
+
 // lookAtOnce is look with a number of system calls that does not grow with the
 // path.
 func (m *FS) lookAtOnce(path string) (st wasys.Stat_t, errno sys.Errno, ok bool) {
 	if m.top.missing.Load() {
 		return st, 0, false
 	}
-	p, err := syscall.BytePtrFromString(path)
-	if err != nil {
-		return st, sys.EINVAL, true
-	}
 	var found syscall.Stat_t
-	if errControl := m.top.conn.Control(func(fd uintptr) {
-		how := openHow{
-			flags:   openPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC,
-			resolve: resolveBeneath | resolveNoSymlinks | resolveNoMagicLinks,
-		}
-		at, _, code := syscall.Syscall6(sysOpenat2, fd, uintptr(unsafe.Pointer(p)),
-			uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
-		if code != 0 {
-			err = code
-			return
-		}
-		err = syscall.Fstat(int(at), &found)
-		syscall.Close(int(at))
-	}); errControl != nil {
-		return st, sys.EBADF, true // closed
+	at, err := m.top.openat2(path, openHow{
+		flags:   openPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC,
+		resolve: resolveBeneath | resolveNoSymlinks | resolveNoMagicLinks,
+	})
+	if err == nil {
+		err = syscall.Fstat(at, &found)
+		syscall.Close(at)
 	}
 	switch err {
 	case nil:

@@ -94,23 +94,19 @@ func (m *FS) openRoot(flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
 }
 
 func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
-	f, err := m.root.OpenFile(path, os.O_RDONLY|openDirectory, 0)
+	// Package os lists a directory that it opened itself without leaving it.
+	o, err := m.openStepwise(path, os.O_RDONLY|openDirectory)
 	if err != nil {
 		return nil, m.errno(err)
 	}
-	info, err := f.Stat()
-	if err != nil || !info.IsDir() {
-		f.Close()
-		if err != nil {
-			return nil, m.errno(err)
-		}
+	if !o.st.Mode.IsDir() {
+		o.f.Close()
 		return nil, sys.ENOTDIR
 	}
-	st := wasys.NewStat_t(info)
-	d := &directory{m: m, f: f, dev: st.Dev, ino: st.Ino, charged: charged}
+	d := &directory{m: m, f: o.f, dev: o.st.Dev, ino: o.st.Ino, charged: charged}
 	d.to = d.seek
 	if !m.handles.add(d) {
-		f.Close()
+		o.f.Close()
 		return nil, sys.EBADF
 	}
 	return d, 0
@@ -140,14 +136,14 @@ func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool
 	case !st.Mode.IsRegular():
 		return nil, false, notFile(st)
 	}
-	opened, err := m.root.OpenFile(n.path, osFlags(flag, write), 0)
+	o, err := m.openAt(n.path, osFlags(flag, write))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, true, 0
 	}
 	if err != nil {
 		return nil, false, m.errno(err)
 	}
-	return m.admit(opened, &st, flag, write)
+	return m.admit(o, &st, flag, write)
 }
 
 // notFile is the error for something that is not a regular file.
@@ -173,9 +169,13 @@ func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool,
 	if m.counted && !m.quota.takeFile() {
 		return nil, false, ENOSPC
 	}
-	opened, err := m.root.OpenFile(n.path, osFlags(flag, write)|os.O_CREATE|os.O_EXCL, fileMode)
+	made, err := m.root.OpenFile(n.path, osFlags(flag, write)|os.O_CREATE|os.O_EXCL, fileMode)
 	if err == nil {
-		return m.admit(opened, nil, flag&^sys.O_TRUNC, write)
+		o, err := openedFile(made)
+		if err != nil {
+			return nil, false, m.errno(err)
+		}
+		return m.admit(o, nil, flag&^sys.O_TRUNC, write)
 	}
 	if m.counted {
 		m.quota.giveFile()
@@ -186,42 +186,62 @@ func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool,
 	return nil, false, m.errno(err)
 }
 
+// opened is what was opened, and what it is.
+type opened struct {
+	f     *os.File
+	st    wasys.Stat_t
+	id    fileID
+	links uint64
+}
+
+// openStepwise is openAt by means of package os.
+func (m *FS) openStepwise(path string, flags int) (opened, error) {
+	f, err := m.root.OpenFile(path, flags, 0)
+	if err != nil {
+		return opened{}, err
+	}
+	return openedFile(f)
+}
+
+// openedFile says what a file is, or closes it.
+func openedFile(f *os.File) (o opened, err error) {
+	info, err := f.Stat()
+	if err == nil {
+		o = opened{f: f, st: wasys.NewStat_t(info)}
+		o.id, o.links, err = identify(f, info)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return o, err
+}
+
 // admit makes a handle for an opened file. seen is what was there before, or
 // nil for a file that was created.
-func (m *FS) admit(opened *os.File, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
-	info, err := opened.Stat()
-	if err != nil {
-		opened.Close()
-		return nil, false, m.errno(err)
-	}
-	if st := wasys.NewStat_t(info); seen != nil && (seen.Ino != st.Ino || seen.Dev != st.Dev) {
-		opened.Close()
+func (m *FS) admit(o opened, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+	if seen != nil && (seen.Ino != o.st.Ino || seen.Dev != o.st.Dev) {
+		o.f.Close()
 		return nil, true, 0
 	}
-	id, links, err := identify(opened, info)
-	if err == nil && (!info.Mode().IsRegular() || links > 1) {
-		opened.Close()
+	if !o.st.Mode.IsRegular() || o.links > 1 {
+		o.f.Close()
 		return nil, false, sys.EPERM
 	}
-	if err != nil {
-		opened.Close()
-		return nil, false, m.errno(err)
-	}
 	h := &file{
-		m: m, f: opened, node: m.handles.node(id), id: id,
+		m: m, f: o.f, node: m.handles.node(o.id), id: o.id,
 		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0,
 	}
 	h.to = h.seek
 	if !m.handles.add(h) {
 		m.handles.release(h.node)
-		opened.Close()
+		o.f.Close()
 		return nil, false, sys.EBADF
 	}
 	if flag&sys.O_TRUNC != 0 {
 		if errno := h.Truncate(0); errno != 0 {
 			m.handles.remove(h)
 			m.handles.release(h.node)
-			opened.Close()
+			o.f.Close()
 			return nil, false, errno
 		}
 	}
