@@ -93,7 +93,7 @@ func (b *base) begin(inst *instance) error {
 		return err
 	}
 	b.description, b.described = append([]byte(nil), description...), err
-	memory := inst.memory.bytes()
+	memory := inst.extent.view
 	if len(memory) == 0 {
 		return errEmpty
 	}
@@ -115,7 +115,7 @@ func (b *base) open(inst *instance) {
 	if inst.Open(pairs) != nil {
 		return
 	}
-	if opened, err := image.New(inst.memory.bytes()); err == nil {
+	if opened, err := image.New(inst.extent.view); err == nil {
 		b.opened = opened
 	}
 }

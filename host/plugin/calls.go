@@ -16,7 +16,7 @@ func (inst *instance) Initialize() error {
 		return nil
 	}
 	inst.stack[0] = exportInitialize
-	return inst.run(inst.machine.openAllowed)
+	return inst.run(&inst.machine.openAllowed)
 }
 
 // Describe implements protocol.Instance.
@@ -25,7 +25,7 @@ func (inst *instance) Describe() ([]byte, error) {
 		return nil, protocol.Absent
 	}
 	inst.stack[0] = exportDescribe
-	if err := inst.run(inst.machine.openAllowed); err != nil {
+	if err := inst.run(&inst.machine.openAllowed); err != nil {
 		return nil, err
 	}
 	return inst.result(protocol.MaxDescription)
@@ -37,16 +37,16 @@ func (inst *instance) Copied() error {
 		return protocol.Absent
 	}
 	inst.stack[0] = exportCopied
-	return inst.finish(inst.machine.openAllowed)
+	return inst.finish(&inst.machine.openAllowed)
 }
 
 // Open implements protocol.Instance.
 func (inst *instance) Open(pairs []byte) error {
-	allowed := inst.machine.openAllowed
+	allowed := &inst.machine.openAllowed
 	if err := inst.ensure(len(pairs), allowed); err != nil {
 		return err
 	}
-	copy(inst.memory.bytes()[inst.buffer:], pairs)
+	copy(inst.extent.view[inst.buffer:], pairs)
 	inst.stack[0], inst.stack[1], inst.stack[2] = exportOpen, uint64(inst.buffer), uint64(len(pairs))
 	return inst.finish(allowed)
 }
@@ -169,7 +169,7 @@ func (inst *instance) Restore(list []byte, now store.Millis, opening bool) error
 	}
 	allowed := inst.machine.callAllowed()
 	if opening {
-		allowed = inst.machine.openAllowed
+		allowed = &inst.machine.openAllowed
 	}
 	if err := inst.put(list, nil, allowed); err != nil {
 		return err
@@ -197,7 +197,7 @@ func (inst *instance) Batch(list []byte, operations int) ([]byte, error) {
 }
 
 // times are the bounds of a call for several operations.
-func (b bounds) times(operations int) bounds {
+func (b bounds) times(operations int) *bounds {
 	if b.fuel > math.MaxInt64/int64(operations) {
 		b.fuel = math.MaxInt64
 	} else {
@@ -208,7 +208,7 @@ func (b bounds) times(operations int) bounds {
 	} else {
 		b.time *= protocol.BatchTimes
 	}
-	return b
+	return &b
 }
 
 // Stats implements protocol.Instance.
@@ -224,7 +224,7 @@ func (inst *instance) Stats() ([]byte, error) {
 }
 
 // finish makes a call, as run does, whose only result is success.
-func (inst *instance) finish(allowed bounds) error {
+func (inst *instance) finish(allowed *bounds) error {
 	if err := inst.run(allowed); err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (p *Plugin) MemoryOf() (memory []byte, globals []uint64) {
 	p.store.TryIdle(0, func(inst protocol.Instance) {
 		s := inst.(*seat)
 		s.pool.leave(s)
-		memory, globals = bytes.Clone(s.room.bytes()), slices.Clone(s.globals)
+		memory, globals = bytes.Clone(s.room.view), slices.Clone(s.globals)
 	})
 	return memory, globals
 }

@@ -141,8 +141,23 @@ var (
 	errNotGranted = errors.New("the guest called a function of the host that the plugin is not granted")
 )
 
-// instanceKey is the key of the instance in the context of its calls.
+// callContext is the context of an instance's calls. wazero asks it for values in each call, so
+// it knows the answer without a search.
+type callContext struct {
+	context.Context
+	inst *instance
+}
+
+// instanceKey is the key of the instance.
 type instanceKey struct{}
+
+// Value implements context.Context.
+func (c *callContext) Value(key any) any {
+	if _, ok := key.(instanceKey); ok {
+		return c.inst
+	}
+	return nil
+}
 
 func instanceOf(ctx context.Context) *instance { return ctx.Value(instanceKey{}).(*instance) }
 

@@ -53,12 +53,8 @@ func (m *machine) prepare() {
 		WithStartFunctions())
 }
 
-func (m *machine) callAllowed() bounds {
-	if m.meters == nil {
-		return bounds{}
-	}
-	return *m.allowed.Load()
-}
+// callAllowed returns what bounds the call of an operation, which a trusted guest has no use for.
+func (m *machine) callAllowed() *bounds { return m.allowed.Load() }
 
 // instance is one guest: a [protocol.Instance] that wazero runs.
 type instance struct {
@@ -68,7 +64,8 @@ type instance struct {
 	seat    *seat     // nil for a guest with an executor of its own
 
 	memory guestMemory
-	ctx    context.Context // of every call; carries the instance itself
+	extent *extent // of memory
+	within callContext
 
 	stack [1 + maxParams]uint64 // of a call: the export's number and its parameters, then its result
 
@@ -76,8 +73,8 @@ type instance struct {
 	message            []byte // what the guest said by fail in this call
 	meter              *meter // nil for a trusted guest
 	turn               *fair.Call
-	caller             context.Context // of the operation, nil for none
-	operations         int             // of a call for several, else 0
+	register           protocol.Register
+	operations         int // of a call for several, else 0
 	slept              time.Duration
 	conns              *connections // nil if it is granted no network
 	stdout, stderr     stream
@@ -85,28 +82,35 @@ type instance struct {
 }
 
 var (
-	_ protocol.Instance = (*instance)(nil)
-	_ protocol.Waiter   = (*instance)(nil)
-	_ protocol.Batcher  = (*instance)(nil)
+	_ protocol.Instance   = (*instance)(nil)
+	_ protocol.Registered = (*instance)(nil)
+	_ protocol.Batcher    = (*instance)(nil)
 )
 
 // guestMemory is what the linear memory of a guest lies in.
 type guestMemory interface {
 	experimental.LinearMemory
-	bytes() []byte  // all that the guest has
-	refusal() error // why it did not grow in this call, or nil
-	callBegins()
+	reach() *extent
 	release() error
 }
+
+// extent is how far a guest's memory goes. Each call reads it, so it lies where no function has
+// to be called for it.
+type extent struct {
+	view []byte // all that the guest has
+	err  error  // why it did not grow in this call, or nil
+}
+
+func (e *extent) reach() *extent { return e }
 
 // prepare makes an instance what every guest of a plugin is at first.
 func (inst *instance) prepare(m *machine, shard int) {
 	inst.machine, inst.shard, inst.turn = m, shard, m.flow.Call()
 	inst.stdout = stream{inst: inst, level: slog.LevelInfo, name: "stdout"}
 	inst.stderr = stream{inst: inst, level: slog.LevelWarn, name: "stderr"}
-	inst.ctx = context.WithValue(context.Background(), instanceKey{}, inst)
+	inst.within = callContext{context.Background(), inst}
 	if m.meters != nil {
-		inst.meter = newMeter(m.meters, shard, inst.turn)
+		inst.meter = newMeter(m.meters, shard, inst.turn, &inst.register.Fuel)
 	}
 	if m.network != nil {
 		inst.conns = newConnections(inst, m.network)
@@ -118,7 +122,7 @@ func (inst *instance) prepare(m *machine, shard int) {
 func newInstance(m *machine, shard int) (*instance, error) {
 	inst, memory := new(instance), &linearMemory{account: account{m.budgets, &m.limits}}
 	inst.prepare(m, shard)
-	inst.memory = memory
+	inst.liesIn(memory)
 	err := heavy(m.flow, func() (err error) {
 		inst.on, err = newExecutor(m, inst, func(most uint64) experimental.LinearMemory {
 			if m.compiled.maxMemory > 0 { // which the module does not declare any more
@@ -137,10 +141,13 @@ func newInstance(m *machine, shard int) (*instance, error) {
 	return inst, nil
 }
 
+// liesIn gives an instance its memory.
+func (inst *instance) liesIn(memory guestMemory) { inst.memory, inst.extent = memory, memory.reach() }
+
 // meterOn makes the meter count on an executor.
 func (inst *instance) meterOn(ex *executor) {
 	if inst.meter != nil {
-		inst.meter.left, inst.meter.depth = ex.left, ex.depth
+		inst.meter.moves(ex.left, ex.depth)
 	}
 }
 
@@ -148,15 +155,18 @@ func (inst *instance) meterOn(ex *executor) {
 func (inst *instance) Output() string { return printable.CleanLines(string(inst.tail.b)) }
 
 // Memory implements protocol.Instance.
-func (inst *instance) Memory() int64 { return int64(len(inst.memory.bytes())) }
+func (inst *instance) Memory() int64 { return int64(len(inst.extent.view)) }
 
-// Fuel implements protocol.Instance.
+// Fuel implements protocol.Instance. It makes what was used known to all who ask.
 func (inst *instance) Fuel() uint64 {
-	if inst.meter == nil {
-		return 0
+	if inst.meter != nil {
+		inst.meter.settle()
 	}
-	return inst.meter.used
+	return inst.register.Fuel
 }
+
+// Register implements protocol.Registered.
+func (inst *instance) Register() *protocol.Register { return &inst.register }
 
 // The smallest exchange buffer has room for a config, or for a key with a small value.
 // The largest has room for the largest list that a guest restores at once.
@@ -170,7 +180,7 @@ const (
 
 // ensure makes the exchange buffer at least n bytes large. It checks a buffer once,
 // when it gets it: the memory never shrinks.
-func (inst *instance) ensure(n int, allowed bounds) error {
+func (inst *instance) ensure(n int, allowed *bounds) error {
 	if uint64(n) <= uint64(inst.bufferSize) {
 		return nil
 	}
@@ -187,16 +197,16 @@ func (inst *instance) ensure(n int, allowed bounds) error {
 	if ptr == 0 {
 		return &protocol.Answer{Code: abi.NoSpace, Message: fmt.Sprintf("the guest has no room for a buffer of %d bytes", size), NoBuffer: true}
 	}
-	if uint64(ptr)+uint64(size) > uint64(len(inst.memory.bytes())) {
+	if uint64(ptr)+uint64(size) > uint64(len(inst.extent.view)) {
 		return &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("%s(%d) returned 0x%08x: must be a region within the memory, which has %d bytes",
-			abi.ExportAlloc, size, ptr, len(inst.memory.bytes()))}
+			abi.ExportAlloc, size, ptr, len(inst.extent.view))}
 	}
 	inst.buffer, inst.bufferSize = ptr, size
 	return nil
 }
 
 // callAlloc asks the guest for a buffer. Doing so invalidates the previous one.
-func (inst *instance) callAlloc(size uint32, allowed bounds) (ptr uint32, err error) {
+func (inst *instance) callAlloc(size uint32, allowed *bounds) (ptr uint32, err error) {
 	inst.buffer, inst.bufferSize = 0, 0
 	inst.stack[0], inst.stack[1] = exportAlloc, uint64(size)
 	err = inst.run(allowed)
@@ -204,11 +214,13 @@ func (inst *instance) callAlloc(size uint32, allowed bounds) (ptr uint32, err er
 }
 
 // put writes a key, followed by a value, into the exchange buffer.
-func (inst *instance) put(key, value []byte, allowed bounds) error {
-	if err := inst.ensure(len(key)+len(value), allowed); err != nil {
-		return err
+func (inst *instance) put(key, value []byte, allowed *bounds) error {
+	if n := len(key) + len(value); uint64(n) > uint64(inst.bufferSize) {
+		if err := inst.ensure(n, allowed); err != nil {
+			return err
+		}
 	}
-	buffer := inst.memory.bytes()[inst.buffer:]
+	buffer := inst.extent.view[inst.buffer:]
 	copy(buffer[copy(buffer, key):], value)
 	return nil
 }
@@ -239,7 +251,7 @@ func (inst *instance) result(most uint32) ([]byte, error) {
 		fault.Limit, fault.Allowed, fault.Used = LimitResult, int64(most), int64(length)
 		return nil, fault
 	}
-	memory, end := inst.memory.bytes(), uint64(ptr)+uint64(length)
+	memory, end := inst.extent.view, uint64(ptr)+uint64(length)
 	if end > uint64(len(memory)) {
 		return nil, &protocol.Fault{Kind: ErrMemory, Message: fmt.Sprintf("a result of %d bytes at 0x%08x: must lie within the memory, which has %d bytes",
 			length, ptr, len(memory))}

@@ -26,14 +26,15 @@ func (s *resolved) rewriting() rewrite.Options {
 // run is the one place that enters guest code: it makes the call that is on the
 // instance's stack. It returns nil, or a fault, after which the instance must not be
 // used, or an answer, if the call could not be made. A guest without a meter has no bounds.
-func (inst *instance) run(allowed bounds) error {
-	inst.message, inst.slept = inst.message[:0], 0
-	inst.memory.callBegins()
+func (inst *instance) run(allowed *bounds) error {
+	inst.message, inst.slept, inst.extent.err = inst.message[:0], 0, nil
 	if inst.conns != nil {
 		inst.conns.callBegins()
 	}
-	if err := inst.begins(); err != nil {
-		return err
+	if !inst.turn.Calm() {
+		if err := inst.begins(); err != nil {
+			return err
+		}
 	}
 	if inst.seat != nil {
 		if err := inst.seat.sit(); err != nil {
@@ -45,9 +46,10 @@ func (inst *instance) run(allowed bounds) error {
 		inst.meter.begin(allowed)
 	}
 	err := inst.call()
-	inst.ended()
-	if inst.meter != nil {
-		inst.meter.end()
+	if inst.meter == nil {
+		inst.turn.End(trustedFuel * int64(max(1, inst.operations)))
+	} else {
+		inst.turn.End(inst.meter.end())
 		if err == nil && inst.meter.surfaced() { // with a large stack, which stays with the function
 			inst.on.renew()
 		}
@@ -63,10 +65,10 @@ func (inst *instance) run(allowed bounds) error {
 
 func (inst *instance) call() error {
 	if !inst.machine.debug {
-		return inst.on.entry.CallWithStack(inst.ctx, inst.stack[:])
+		return inst.on.entry.CallWithStack(&inst.within, inst.stack[:])
 	}
 	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return inst.on.entry.CallWithStack(inst.ctx, inst.stack[:]) })
+	return guarded(func() error { return inst.on.entry.CallWithStack(&inst.within, inst.stack[:]) })
 }
 
 // hooked returns a context to compile a metered module with: its hook gives Go control.
@@ -110,7 +112,7 @@ func (inst *instance) fault(err error) *protocol.Fault {
 	}
 	message = strings.TrimPrefix(message, "wasm error: ")
 	fault := &protocol.Fault{Kind: ErrTrap, Trace: trace}
-	if refused := inst.memory.refusal(); refused != nil {
+	if refused := inst.extent.err; refused != nil {
 		message += "; its memory could not grow: " + spentOf(refused)
 		r := refusalOf(refused)
 		fault.Limit, fault.Allowed, fault.Used = r.limit, r.allowed, r.used

@@ -6,9 +6,8 @@ package plugin
 // the size, as far as the limit allows.
 type linearMemory struct {
 	account
+	extent
 	limit uint64
-	b     []byte
-	err   error
 }
 
 // Reallocate returns size bytes of memory, or nil if that is beyond the limit.
@@ -17,26 +16,20 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		m.err = m.beyond(size, m.limit)
 		return nil
 	}
-	if size > uint64(len(m.b)) {
-		if err := m.take(size - uint64(len(m.b))); err != nil {
+	if size > uint64(len(m.view)) {
+		if err := m.take(size - uint64(len(m.view))); err != nil {
 			m.err = err
 			return nil
 		}
 	}
-	if size > uint64(cap(m.b)) {
-		larger := make([]byte, size, min(max(size, 2*uint64(cap(m.b))), m.limit))
-		copy(larger, m.b)
-		m.b = larger
+	if size > uint64(cap(m.view)) {
+		larger := make([]byte, size, min(max(size, 2*uint64(cap(m.view))), m.limit))
+		copy(larger, m.view)
+		m.view = larger
 	}
-	m.b = m.b[:size]
-	return m.b
+	m.view = m.view[:size]
+	return m.view
 }
-
-func (m *linearMemory) bytes() []byte { return m.b }
-
-func (m *linearMemory) refusal() error { return m.err }
-
-func (m *linearMemory) callBegins() { m.err = nil }
 
 // Free does nothing; see release.
 func (m *linearMemory) Free() {}
@@ -44,7 +37,7 @@ func (m *linearMemory) Free() {}
 func (m *linearMemory) reserve(size uint64) { m.limit = size }
 
 func (m *linearMemory) release() error {
-	m.give(uint64(len(m.b)))
-	m.b, m.limit = nil, 0
+	m.give(uint64(len(m.view)))
+	m.view, m.limit = nil, 0
 	return nil
 }

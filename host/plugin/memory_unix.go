@@ -12,9 +12,8 @@ import (
 // the same at any size. It is outside of the Go heap.
 type linearMemory struct {
 	account
+	extent
 	reserved []byte
-	usable   uint64
-	err      error
 }
 
 // Reallocate makes size bytes usable, or returns nil if that is not possible.
@@ -26,27 +25,22 @@ func (m *linearMemory) Reallocate(size uint64) []byte {
 		m.err = m.beyond(size, uint64(len(m.reserved)))
 		return nil
 	}
-	if size > m.usable {
-		if err := m.take(size - m.usable); err != nil {
+	if size > uint64(len(m.view)) {
+		more := size - uint64(len(m.view))
+		if err := m.take(more); err != nil {
 			m.err = err
 			return nil
 		}
-		err := syscall.Mprotect(m.reserved[m.usable:size], syscall.PROT_READ|syscall.PROT_WRITE)
+		err := syscall.Mprotect(m.reserved[len(m.view):size], syscall.PROT_READ|syscall.PROT_WRITE)
 		if err != nil {
-			m.give(size - m.usable)
+			m.give(more)
 			m.err = fmt.Errorf("making %d bytes of memory usable: %w", size, err)
 			return nil
 		}
-		m.usable = size
+		m.view = m.reserved[:size:size]
 	}
 	return m.reserved[:size:size]
 }
-
-func (m *linearMemory) bytes() []byte { return m.reserved[:m.usable:m.usable] }
-
-func (m *linearMemory) refusal() error { return m.err }
-
-func (m *linearMemory) callBegins() { m.err = nil }
 
 // Free does nothing. wazero calls it within a call that exits, while the stack still
 // refers to the memory. release frees it when nothing does.
@@ -73,8 +67,8 @@ func (m *linearMemory) release() error {
 	if b == nil {
 		return nil
 	}
-	m.give(m.usable)
+	m.give(uint64(len(m.view)))
 	m.giveSpace(uint64(len(b)))
-	m.reserved, m.usable = nil, 0
+	m.reserved, m.view = nil, nil
 	return syscall.Munmap(b)
 }

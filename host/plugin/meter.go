@@ -36,6 +36,7 @@ type meter struct {
 	depth   api.MutableGlobal // bytes of stack that are left, up to shallow or up to DepthLimit
 	deep    bool              // the call has got more than shallow
 	allowed bounds            // of this call
+	has     int64             // what left holds between calls, 0 if that is not known
 	given   int64             // fuel given to this call so far
 	slice   int64             // that the next one is
 	ran     time.Duration
@@ -47,37 +48,50 @@ type meter struct {
 	turn *fair.Call // of the instance
 	told int64      // fuel of this call that the dispatcher knows of
 
-	used   uint64 // by all calls that have ended
-	owing  int64  // of used, what the allowance was not yet told
+	used   *uint64 // by all calls that have ended
+	owing  int64   // of used, what those who share were not yet told
 	shared *meters
 	shard  int
 }
 
 // newMeter makes a meter that counts on no executor yet.
-func newMeter(shared *meters, shard int, turn *fair.Call) *meter {
-	return &meter{slice: firstSlice, shared: shared, shard: shard, turn: turn}
+func newMeter(shared *meters, shard int, turn *fair.Call, used *uint64) *meter {
+	return &meter{slice: firstSlice, shared: shared, shard: shard, turn: turn, used: used}
 }
 
-// begin starts a call.
-func (m *meter) begin(allowed bounds) {
-	m.allowed, m.given, m.ran, m.waited, m.told = allowed, min(m.slice, allowed.fuel), 0, 0, 0
-	m.left.Set(uint64(m.given))
+// moves makes the meter count on other globals.
+func (m *meter) moves(left, depth api.MutableGlobal) { m.left, m.depth, m.has = left, depth, 0 }
+
+// begin starts a call. What the last one has left of its slice is enough for most, and setting
+// the global costs as much as all else that a meter does for a short call.
+func (m *meter) begin(allowed *bounds) {
+	m.allowed, m.ran, m.waited, m.told = *allowed, 0, 0, 0
+	if m.has < m.slice-m.slice/8 || m.has > min(m.slice, allowed.fuel) {
+		m.has = min(m.slice, allowed.fuel)
+		m.left.Set(uint64(m.has))
+	}
+	m.given = m.has
 }
 
-// end ends the call, whatever its outcome.
-func (m *meter) end() {
-	m.watch.stop()
-	used := m.given - int64(m.left.Get())
-	m.used += uint64(used)
-	m.shared.add(m.shard, used)
+// end ends the call, whatever its outcome, and returns the fuel that the dispatcher does not know
+// of yet.
+func (m *meter) end() (untold int64) {
+	if m.watch.started {
+		m.watch.stop()
+	}
+	m.has = int64(m.left.Get())
+	used := m.given - m.has
+	*m.used += uint64(used)
 	if m.owing += used; m.owing >= slice {
 		m.settle()
 	}
+	return used - m.told
 }
 
-// settle tells the allowance what was used. Telling it at each call would make all cores
-// write to one place.
+// settle tells others what was used: the allowance, and whoever reads statistics. Telling them at each
+// call would make cores write to places that others read.
 func (m *meter) settle() {
+	m.shared.add(m.shard, m.owing)
 	m.shared.spend(m.owing)
 	m.owing = 0
 }

@@ -122,7 +122,7 @@ func (p *pool) give(ex *executor, s *seat) bool {
 		return true
 	}
 	ex.save()
-	if !ex.become(s.memory.bytes()) {
+	if !ex.become(s.extent.view) {
 		return false
 	}
 	for i, g := range ex.globals {
@@ -225,7 +225,7 @@ func (p *pool) leave(s *seat) {
 
 // await waits in the line.
 func (p *pool) await(s *seat, wait chan struct{}) (err error) {
-	within := s.caller
+	within := s.register.Caller
 	if within == nil {
 		within = context.Background()
 	}

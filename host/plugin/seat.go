@@ -24,10 +24,10 @@ type seat struct {
 }
 
 var (
-	_ protocol.Instance = (*seat)(nil)
-	_ protocol.Sleeper  = (*seat)(nil)
-	_ protocol.Waiter   = (*seat)(nil)
-	_ protocol.Batcher  = (*seat)(nil)
+	_ protocol.Instance   = (*seat)(nil)
+	_ protocol.Sleeper    = (*seat)(nil)
+	_ protocol.Registered = (*seat)(nil)
+	_ protocol.Batcher    = (*seat)(nil)
 )
 
 // largeGuest is from how many bytes of its own an idle guest stays awake, unless its room is
@@ -49,7 +49,8 @@ func newSeat(m *machine, shard int) (*seat, error) {
 	}
 	s := &seat{pool: p, against: p.base.fits(limit), globals: append([]uint64(nil), p.base.globals...)}
 	s.prepare(m, shard)
-	s.instance.seat, s.instance.memory = s, &s.room
+	s.instance.seat = s
+	s.liesIn(&s.room)
 	s.room = seatMemory{account: account{m.budgets, &m.limits}, limit: limit}
 	p.seats.admit()
 	if err := s.room.begin(p.base.begun); err != nil {

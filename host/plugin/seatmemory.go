@@ -16,14 +16,13 @@ import (
 // counted, until the next call. Asleep it counts with its delta.
 type seatMemory struct {
 	account
+	extent         // of mem, size bytes; empty while asleep
 	limit   uint64 // of bytes
 	size    uint64 // bytes that the guest has
 	mem     *image.Memory
-	view    []byte // of mem, size bytes; nil while asleep
 	delta   []byte
 	charged uint64 // bytes of the host's budget
 	counted bool   // charged is less than size
-	err     error
 }
 
 var _ guestMemory = (*seatMemory)(nil)
@@ -46,10 +45,6 @@ func (m *seatMemory) Reallocate(size uint64) []byte {
 
 // Free implements experimental.LinearMemory.
 func (m *seatMemory) Free() {}
-
-func (m *seatMemory) bytes() []byte  { return m.view }
-func (m *seatMemory) refusal() error { return m.err }
-func (m *seatMemory) callBegins()    { m.err = nil }
 
 func (m *seatMemory) show(size uint64) {
 	m.size = size

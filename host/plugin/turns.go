@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"runtime"
 	"time"
 
@@ -34,25 +33,14 @@ func newDispatcher(parallel int) *fair.Dispatcher {
 // begins waits for a turn before a call of the guest, no longer than the caller's context lasts.
 // ended gives it back.
 func (inst *instance) begins() error {
-	caller := inst.caller
+	caller := inst.register.Caller
 	if own, ok := caller.(closing); ok && own.Err() != nil {
 		caller = nil // what is left is saved all the same
 	}
 	if inst.turn.Begin(caller) {
 		return nil
 	}
-	return &protocol.Left{Err: inst.caller.Err()}
-}
-
-// WaitWithin implements protocol.Waiter.
-func (inst *instance) WaitWithin(ctx context.Context) { inst.caller = ctx }
-
-func (inst *instance) ended() {
-	if inst.meter == nil {
-		inst.turn.End(trustedFuel * int64(max(1, inst.operations)))
-		return
-	}
-	inst.turn.End(inst.meter.untold())
+	return &protocol.Left{Err: inst.register.Caller.Err()}
 }
 
 // untold returns the fuel that the call used since it last told the dispatcher.

@@ -21,7 +21,7 @@ func (c *cell) Set(v uint64) { c.v = v }
 
 func newTestMeter() *meter {
 	c := &resolved{Config: Config{Shards: 1}}
-	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c, nil), turn: fair.New(1, false).Flow().Call()}
+	return &meter{left: new(cell), depth: &cell{v: shallow}, slice: slice, shared: newMeters(c, nil), used: new(uint64), turn: fair.New(1, false).Flow().Call()}
 }
 
 // ended returns the bound by which a step ended the call, or nil.
@@ -40,7 +40,7 @@ func ended(step func()) (e *exceeded) {
 func TestWaitingIsBoundedByItself(t *testing.T) {
 	for deadline, most := range map[time.Duration]time.Duration{time.Millisecond: leastWait, time.Minute: time.Minute} {
 		m := newTestMeter()
-		m.begin(bounds{fuel: 1 << 40, time: deadline})
+		m.begin(&bounds{fuel: 1 << 40, time: deadline})
 		waits := func(d time.Duration) {
 			m.wait()
 			m.entered = m.entered.Add(-d)
@@ -56,7 +56,7 @@ func TestWaitingIsBoundedByItself(t *testing.T) {
 		require.Contains(t, e.text(), "waited for")
 		require.Zero(t, m.ran)
 		m.end()
-		m.begin(bounds{fuel: 1 << 40, time: deadline})
+		m.begin(&bounds{fuel: 1 << 40, time: deadline})
 		require.Nil(t, ended(func() { waits(most * 2 / 5) }), "each call has its own")
 	}
 }
@@ -78,7 +78,7 @@ func TestSlicesFollowTheTimeTheyTake(t *testing.T) {
 
 	for _, size := range []int64{leastSlice, 12345, slice} {
 		m.slice = size
-		m.begin(bounds{fuel: 1 << 20, time: time.Hour})
+		m.begin(&bounds{fuel: 1 << 20, time: time.Hour})
 		var e *exceeded
 		for used := 0; e == nil; used += 1000 {
 			require.LessOrEqual(t, used, 1<<20+1000)
@@ -92,7 +92,7 @@ func TestSlicesFollowTheTimeTheyTake(t *testing.T) {
 // A call gets the rest of the stack once, and the next begins with the first part.
 func TestStackIsGivenInTwoParts(t *testing.T) {
 	m := newTestMeter()
-	m.begin(bounds{fuel: 1 << 40, time: time.Hour})
+	m.begin(&bounds{fuel: 1 << 40, time: time.Hour})
 	take := func(n int64) { m.depth.Set(m.depth.Get() - uint64(n)) }
 	take(shallow + 1)
 	require.Nil(t, ended(m.next))

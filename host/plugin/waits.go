@@ -100,7 +100,7 @@ func (c *connections) wait(timeout time.Duration, f func(network.Until) int32) i
 // bounds returns how long the call may wait from now on, and what ends that sooner.
 func (c *connections) bounds(now time.Time) (left time.Duration, end <-chan struct{}) {
 	left, end = c.left, c.inst.machine.network.ending
-	if caller := c.inst.caller; caller != nil {
+	if caller := c.inst.register.Caller; caller != nil {
 		if deadline, ok := caller.Deadline(); ok {
 			left = min(left, deadline.Sub(now))
 		}

@@ -1,7 +1,5 @@
 package protocol
 
-import "context"
-
 // An instance that can be put aside keeps all that it has while it is asleep, so that the
 // guest has no part in its sleep, and goes on in the middle of whatever it did. For
 // callers it is the same instance before and after.
@@ -16,20 +14,6 @@ type Sleeper interface {
 	// Wake makes calls possible again. After an [*Answer] the instance still sleeps;
 	// after any other error it can only be closed.
 	Wake() error
-}
-
-// Waiter is an Instance whose calls may wait for something that other instances have. It
-// is told the context of an operation, and after it one that does not end. A call that its
-// caller did not wait for returns a [*Left], and one that found no room an [*Answer] whose
-// Refused is set.
-type Waiter interface{ WaitWithin(ctx context.Context) }
-
-// waits tells the instance the context of its calls until the shard is unlocked.
-func (r *runner) waits(ctx context.Context) *runner {
-	if r.waiter != nil {
-		r.waiter.WaitWithin(ctx)
-	}
-	return r
 }
 
 // putAside puts the instance to sleep as it is. The lock is held.

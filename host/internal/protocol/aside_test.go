@@ -18,7 +18,6 @@ type asideInstance struct {
 	t      testing.TB
 	asleep atomic.Bool
 	wide   *atomic.Bool // it does not sleep unless it must
-	within context.Context
 }
 
 func (i *asideInstance) Sleep(must bool) (bool, error) {
@@ -42,7 +41,7 @@ func (i *asideInstance) Wake() error {
 	return nil
 }
 
-func (i *asideInstance) WaitWithin(ctx context.Context) { i.within = ctx }
+func (i *asideInstance) Register() *Register { return &i.register }
 
 func (i *asideInstance) Get(key []byte, now store.Millis) ([]byte, error) {
 	require.False(i.t, i.asleep.Load())
@@ -216,7 +215,7 @@ func TestArchiveOfWhatIsPutAside(t *testing.T) {
 }
 
 // An instance knows for how long a call may wait as long as an operation lasts, and no longer.
-func TestWaitWithin(t *testing.T) {
+func TestRegisterHasTheCaller(t *testing.T) {
 	f, _ := newAside(t)
 	var inst *asideInstance
 	as := f.as
@@ -226,14 +225,14 @@ func TestWaitWithin(t *testing.T) {
 	defer cancel()
 	f.within = func(op string, _ int) {
 		if op == "set" || op == "get" {
-			require.Equal(t, within, inst.within)
+			require.Equal(t, within, inst.register.Caller)
 		}
 	}
 	for range 2 {
 		require.NoError(t, st.Set(within, store.Write{Key: []byte("key"), Value: []byte("12345678"), Now: 1}))
 		_, err := st.Get(within, []byte("key"), 1)
 		require.NoError(t, err)
-		require.Equal(t, context.Background(), inst.within)
+		require.Equal(t, context.Background(), inst.register.Caller)
 		require.NoError(t, st.Sleep(within, 1))
 	}
 	// A caller that left has made nothing fail.

@@ -41,16 +41,15 @@ func (b *batching) made() [][]string {
 
 type batchInstance struct {
 	*fakeInstance
-	b      *batching
-	caller context.Context
+	b *batching
 }
 
 var (
-	_ Batcher = (*batchInstance)(nil)
-	_ Waiter  = (*batchInstance)(nil)
+	_ Batcher    = (*batchInstance)(nil)
+	_ Registered = (*batchInstance)(nil)
 )
 
-func (i *batchInstance) WaitWithin(ctx context.Context) { i.caller = ctx }
+func (i *batchInstance) Register() *Register { return &i.register }
 
 func (i *batchInstance) Touch(key []byte, expires, now store.Millis) error {
 	if !i.b.touches {
@@ -96,7 +95,7 @@ func (i *batchInstance) Batch(list []byte, operations int) ([]byte, error) {
 		panic("the list is not well formed")
 	}
 	i.b.mu.Lock()
-	i.b.calls, i.b.within = append(i.b.calls, names), append(i.b.within, i.caller)
+	i.b.calls, i.b.within = append(i.b.calls, names), append(i.b.within, i.register.Caller)
 	calls := len(i.b.calls)
 	i.b.mu.Unlock()
 	if i.b.during != nil {
@@ -105,7 +104,7 @@ func (i *batchInstance) Batch(list []byte, operations int) ([]byte, error) {
 	err := i.f.call("batch", i.shard)
 	var results []byte
 	for n := range ops {
-		i.fuel += 5
+		i.register.Fuel += 5
 		if err == nil || code(err) == abi.Unavailable {
 			results = i.answer(results, &ops[n])
 		}

@@ -84,7 +84,7 @@ func (s *shard) askCounts() {
 	}
 	s.counted.at = s.progress.written.Load()
 	list, err := inst.Stats()
-	s.seenFuel = inst.Fuel() // so that the next operation is not charged for this call
+	s.seenFuel = inst.fuel() // so that the next operation is not charged for this call
 	if err == nil {
 		var told Counts
 		if told, err = parseCounts(list); err == nil {

@@ -109,11 +109,11 @@ func (f *fake) failing(op string, err error) {
 }
 
 type fakeInstance struct {
-	f       *fake
-	shard   int
-	records map[string]store.Record
-	closed  bool
-	fuel    uint64 // 100 for opening, 7 for a get, 11 for a set, 1000 for its counts
+	f        *fake
+	shard    int
+	records  map[string]store.Record
+	closed   bool
+	register Register // its fuel is 100 for opening, 7 for a get, 11 for a set, 1000 for its counts
 }
 
 func (i *fakeInstance) Initialize() error { return i.f.call("initialize", i.shard) }
@@ -127,7 +127,7 @@ func (i *fakeInstance) Describe() ([]byte, error) {
 }
 
 func (i *fakeInstance) Open([]byte) error {
-	i.fuel += 100
+	i.register.Fuel += 100
 	if err := i.f.call("open", i.shard); err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (i *fakeInstance) find(key []byte, now store.Millis) (store.Record, bool) {
 }
 
 func (i *fakeInstance) Get(key []byte, now store.Millis) ([]byte, error) {
-	i.fuel += 7
+	i.register.Fuel += 7
 	if err := i.f.call("get", i.shard); err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (i *fakeInstance) get(key []byte, now store.Millis) ([]byte, error) {
 }
 
 func (i *fakeInstance) Set(w store.Write) error {
-	i.fuel += 11
+	i.register.Fuel += 11
 	if err := i.f.call("set", i.shard); err != nil {
 		return err
 	}
@@ -272,7 +272,7 @@ func (i *fakeInstance) enumerate(op string, cursor int64, now store.Millis, add 
 func (i *fakeInstance) Restore([]byte, store.Millis, bool) error { return Absent }
 
 func (i *fakeInstance) Stats() ([]byte, error) {
-	i.fuel += 1000
+	i.register.Fuel += 1000
 	if err := i.f.call("stats", i.shard); err != nil {
 		return nil, err
 	}
@@ -283,7 +283,7 @@ func (i *fakeInstance) Stats() ([]byte, error) {
 }
 
 func (i *fakeInstance) Memory() int64  { return 1 }
-func (i *fakeInstance) Fuel() uint64   { return i.fuel }
+func (i *fakeInstance) Fuel() uint64   { return i.register.Fuel }
 func (i *fakeInstance) Output() string { return "" }
 
 func (i *fakeInstance) Close() {

@@ -106,7 +106,7 @@ func TestCloseTellsItsContext(t *testing.T) {
 	st := f.open(t, Config{})
 	ctx := t.Context()
 	seen := false
-	f.within = func(op string, _ int) { seen = seen || op == "save" && inst.within == ctx }
+	f.within = func(op string, _ int) { seen = seen || op == "save" && inst.register.Caller == ctx }
 	require.NoError(t, st.Close(ctx, 1, nil))
 	require.True(t, seen)
 }

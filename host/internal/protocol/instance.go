@@ -39,7 +39,8 @@ type Instance interface {
 	Stats() (pairs []byte, err error)
 
 	// Memory is how many bytes of memory the instance has taken, and Fuel how much fuel
-	// its calls have used, 0 if it is not metered.
+	// its calls have used, 0 if it is not metered. Both are asked for statistics; a [Registered]
+	// instance tells of its fuel in the register after each call.
 	Memory() int64
 	Fuel() uint64
 	// Output is the end of the instance's output, for the error of a failure.

@@ -121,12 +121,21 @@ func (st *Store) refused(op opKind, err error) error {
 	return st.config.Fail(f)
 }
 
-// enter is lock for an operation on a record, which the queue bounds. exit ends it. If there is no
-// instance at once, and the operation should wait with others, enter returns errTogether.
+// enter is lock for an operation on a record, which is allowed and which the queue bounds. exit
+// ends it. If there is no instance at once, and the operation should wait with others, enter returns
+// errTogether.
 func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.store.queue.slots == nil && s.party.n.Load() == 0 && s.mu.TryLock() {
+		return s.ready(ctx)
+	}
+	return s.enterLater(ctx, op)
+}
+
+// enterLater is enter for an operation that may have to wait.
+func (s *shard) enterLater(ctx context.Context, op opKind) (*runner, error) {
 	st := s.store
 	if st.gathers(op) {
 		if !s.enterAtOnce() {
@@ -138,8 +147,13 @@ func (s *shard) enter(ctx context.Context, op opKind) (*runner, error) {
 	inst, err := s.ready(ctx)
 	if err != nil {
 		st.leaves()
+		return nil, err
 	}
-	return inst, err
+	if err := st.allowed(op); err != nil { // others may have used it up meanwhile
+		s.exit()
+		return nil, err
+	}
+	return inst, nil
 }
 
 // enterAtOnce takes the shard's lock if nobody has it and nobody waits for it.
@@ -215,6 +229,10 @@ func (st *Store) queueAny(ctx context.Context, op opKind) (s *shard, inst *runne
 	if err != nil {
 		st.leaves()
 		return nil, nil, st.refused(op, err)
+	}
+	if err := st.allowed(op); err != nil { // others may have used it up meanwhile
+		s.exit()
+		return nil, nil, err
 	}
 	return s, inst.waits(ctx), nil // as long as the operation lasts, and not the wait
 }

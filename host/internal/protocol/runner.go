@@ -12,15 +12,16 @@ import (
 // It belongs to the holder of its shard's lock.
 type runner struct {
 	Instance
-	sleeper   Sleeper // the same, or nil if it cannot be put aside
-	waiter    Waiter  // the same, or nil if its calls do not wait
-	batcher   Batcher // the same, or nil if it takes one operation in a call
-	opened    time.Time
-	cas       bool
-	remote    bool
-	lacks     lacks
-	flushSize flushSize
-	batch     batchSize
+	sleeper    Sleeper   // the same, or nil if it cannot be put aside
+	batcher    Batcher   // the same, or nil if it takes one operation in a call
+	register   *Register // the instance's, or one that nobody else knows
+	registered bool
+	opened     time.Time
+	cas        bool
+	remote     bool
+	lacks      lacks
+	flushSize  flushSize
+	batch      batchSize
 }
 
 // lacks are exports that answered UNSUPPORTED. They always will.
@@ -35,7 +36,11 @@ func (st *Store) bringUp(shard int) (*runner, error) {
 	}
 	r := &runner{Instance: inst, opened: st.config.Now(), batch: st.config.newBatchSize()}
 	r.sleeper, _ = inst.(Sleeper)
-	r.waiter, _ = inst.(Waiter)
+	if registered, ok := inst.(Registered); ok {
+		r.register, r.registered = registered.Register(), true
+	} else {
+		r.register = new(Register)
+	}
 	r.batcher, _ = inst.(Batcher)
 	if err := st.introduce(r, shard); err != nil {
 		var f *Fault

@@ -86,8 +86,8 @@ func (s *shard) lock(ctx context.Context) (*runner, error) {
 // ready returns the instance, and makes one if there is none. If it fails it gives the
 // lock back.
 func (s *shard) ready(ctx context.Context) (*runner, error) {
-	if s.inst != nil {
-		return s.inst.waits(ctx), nil
+	if inst := s.inst; inst != nil {
+		return inst.waits(ctx), nil
 	}
 	inst, err := s.revive()
 	if err != nil {
@@ -212,7 +212,7 @@ func (s *shard) first() error {
 func (s *shard) install(inst *runner) {
 	s.inst = inst
 	s.refusals = 0
-	s.openFuel = inst.Fuel()
+	s.openFuel = inst.fuel()
 	s.seenFuel = s.openFuel
 	s.instances++
 	if !s.asleep.Load() {
@@ -239,7 +239,7 @@ func (s *shard) done(op opKind, inst *runner, err error) error {
 
 // usedFuel returns how much fuel was used since it was last asked.
 func (s *shard) usedFuel(inst *runner) uint64 {
-	fuel := inst.Fuel()
+	fuel := inst.fuel()
 	used := fuel - s.seenFuel
 	s.seenFuel = fuel
 	return used

@@ -111,6 +111,7 @@ func (s *shard) tryStats(out *ShardStats) bool {
 		out.State = Resting
 	case s.inst != nil:
 		out.Memory = s.inst.Memory()
+		s.inst.Fuel()
 		out.OpenFuel = s.openFuel
 	case s.resting() && s.failures+s.refusals == 0:
 		out.State = Resting

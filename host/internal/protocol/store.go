@@ -151,9 +151,6 @@ func (st *Store) GetInto(ctx context.Context, key []byte, now store.Millis, into
 		return nil, err
 	}
 	defer s.exit()
-	if err := st.allowed(opGet); err != nil { // others may have used it up meanwhile
-		return nil, err
-	}
 	b, err := inst.Get(key, now)
 	if err = s.done(opGet, inst, err); err != nil {
 		return nil, err
@@ -210,9 +207,6 @@ func (s *shard) set(ctx context.Context, w *store.Write) (mark, error) {
 		return mark{}, err
 	}
 	defer s.exit()
-	if err := s.store.allowed(opSet); err != nil { // others may have used it up meanwhile
-		return mark{}, err
-	}
 	if err := s.store.writable(); err != nil {
 		return mark{}, s.done(opSet, inst, err)
 	}
@@ -302,9 +296,6 @@ func (st *Store) writeAnywhere(ctx context.Context, op opKind, f func(*shard, *r
 
 // change runs an operation that changes something. The shard's lock is held.
 func (s *shard) change(op opKind, inst *runner, f func(*shard, *runner) error) (mark, error) {
-	if err := s.store.allowed(op); err != nil { // others may have used it up meanwhile
-		return mark{}, err
-	}
 	if err := s.store.writable(); err != nil {
 		return mark{}, s.done(op, inst, err)
 	}

@@ -210,8 +210,8 @@ func TestWaitingDoesNotBoundTheCall(t *testing.T) {
 				inst := st.shards[0].inst.Instance.(*batchInstance)
 				b.fake.within = func(op string, shard int) {
 					if op == "get" {
-						within = append(within, inst.caller)
-						if err := inst.caller.Err(); err != nil {
+						within = append(within, inst.register.Caller)
+						if err := inst.register.Caller.Err(); err != nil {
 							t.Error(err)
 						}
 					}

@@ -23,6 +23,9 @@ type Call struct {
 // Call makes a place for calls of the flow.
 func (f *Flow) Call() *Call { return &Call{flow: f} }
 
+// Calm reports that calls take no turns at this moment, so that Begin would return at once.
+func (c *Call) Calm() bool { return !c.flow.d.engaged.Load() }
+
 // Begin waits for a turn, if calls take turns. It returns false if the context ended before
 // there was one. A nil context never ends.
 func (c *Call) Begin(ctx context.Context) bool {
@@ -55,9 +58,12 @@ func (c *Call) BeginLong() {
 // End gives the turn back, if there is one, after a call of whatever outcome, which used
 // that much fuel since it last told.
 func (c *Call) End(fuel int64) {
-	if !c.holds && !c.long {
-		return // it took no turn
+	if c.holds || c.long { // else it took no turn
+		c.ends(fuel)
 	}
+}
+
+func (c *Call) ends(fuel int64) {
 	c.owed += fuel
 	c.release()
 	c.long, c.turn, c.rested = false, 0, 0
