@@ -42,6 +42,15 @@ func BenchmarkGet(b *testing.B) {
 				}
 			}
 		})
+		b.Run(c.name+"/into", func(b *testing.B) {
+			p, into := benchPlugin(b, "store", c.deadline), make([]byte, 0, 512)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := p.GetInto(ctx, benchKey, 1, into, 512); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -33,6 +33,8 @@ type executor struct {
 	seat    *seat               // nil for none
 	busy    atomic.Bool
 	charge  charge // for what the host keeps for it
+
+	_ [40]byte // so that no two executors share a cache line
 }
 
 // newExecutor makes an executor for guests of a machine. Nothing has been called on it. The

@@ -45,11 +45,17 @@ func (inst *instance) run(allowed *bounds) error {
 	if inst.meter != nil {
 		inst.meter.begin(allowed)
 	}
-	err := inst.call()
+	var err error
+	if inst.machine.debug {
+		// When the guest fails, wazero reads its debug sections, which may be malformed.
+		err = guarded(inst.call)
+	} else {
+		err = inst.call()
+	}
 	if inst.meter == nil {
 		inst.turn.End(trustedFuel * int64(max(1, inst.operations)))
 	} else {
-		inst.turn.End(inst.meter.end())
+		inst.turn.End(inst.meter.end() + hostFuel)
 		if err == nil && inst.meter.surfaced() { // with a large stack, which stays with the function
 			inst.on.renew()
 		}
@@ -64,11 +70,7 @@ func (inst *instance) run(allowed *bounds) error {
 }
 
 func (inst *instance) call() error {
-	if !inst.machine.debug {
-		return inst.on.entry.CallWithStack(&inst.within, inst.stack[:])
-	}
-	// When the guest fails, wazero reads its debug sections, which may be malformed.
-	return guarded(func() error { return inst.on.entry.CallWithStack(&inst.within, inst.stack[:]) })
+	return inst.on.entry.CallWithStack(&inst.within, inst.stack[:])
 }
 
 // hooked returns a context to compile a metered module with: its hook gives Go control.

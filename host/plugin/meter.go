@@ -52,6 +52,8 @@ type meter struct {
 	owing  int64   // of used, what those who share were not yet told
 	shared *meters
 	shard  int
+
+	_ [48]byte // so that no two meters share a cache line
 }
 
 // newMeter makes a meter that counts on no executor yet.

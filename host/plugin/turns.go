@@ -18,6 +18,10 @@ const (
 	// theirs.
 	trustedFuel = 1 << 15
 
+	// hostFuel is what the way to a metered guest and back counts for, beside the guest's own
+	// fuel: else a million calls that do nothing would pass before the dispatcher had heard of any.
+	hostFuel = 1 << 10
+
 	// fuelPerNano is what a nanosecond of the host's own work for a plugin counts for. It
 	// lies between guests in C and in Go.
 	fuelPerNano = 16

@@ -149,6 +149,7 @@ func (s *shard) enterLater(ctx context.Context, op opKind) (*runner, error) {
 		st.leaves()
 		return nil, err
 	}
+	s.taken++
 	if err := st.allowed(op); err != nil { // others may have used it up meanwhile
 		s.exit()
 		return nil, err

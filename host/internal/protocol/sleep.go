@@ -130,7 +130,7 @@ func (s *shard) acquire(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.spins() {
+	if s.mu.TryLock() || s.spins() {
 		return nil
 	}
 	return s.await(ctx)

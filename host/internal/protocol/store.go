@@ -3,6 +3,7 @@ package protocol
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -22,6 +23,8 @@ type Store struct {
 	waiting   waiting // calls that wait for any instance
 	queue     queue   // of operations on records
 	anybody   party   // operations that wait for any instance
+
+	sideBySide bool // goroutines run on more than one processor
 
 	// batches says that operations that wait do so together, and lacksBatch that an
 	// instance has turned out not to take several in a call.
@@ -56,7 +59,8 @@ const saidRepeats = 3
 // shard before any other.
 func New(config Config) *Store {
 	st := &Store{config: config.resolve(), said: repeats.Filter{First: saidRepeats}, ended: make(chan struct{}),
-		shards: make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
+		sideBySide: min(runtime.GOMAXPROCS(0), runtime.NumCPU()) > 1,
+		shards:     make([]*shard, config.Shards), lastStats: make([]ShardStats, config.Shards)}
 	st.queue.begin(&st.config)
 	for i := range st.shards {
 		s := &shard{store: st, index: i, line: make(chan struct{}, 1)}
