@@ -2,6 +2,7 @@ package engines_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,16 @@ var (
 
 const endlessLoop = store.Millis(2)
 
-func TestMain(m *testing.M) { os.Exit(backend.Main(m)) }
+func TestMain(m *testing.M) {
+	if engine := os.Getenv(startVariable); engine != "" {
+		if err := started(engine, os.Getenv("WADDLE_TEST_DIR")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(backend.Main(m))
+}
 
 // memoryFile writes the module of the engine memory to a file.
 func memoryFile(t *testing.T) string {

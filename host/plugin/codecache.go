@@ -14,6 +14,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
+	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
 
 // codeKey tells apart what compiles to different code or is kept elsewhere.
@@ -44,7 +45,8 @@ type code struct {
 	compiled *compiled
 	caches   []wazero.CompilationCache
 
-	shared atomic.Pointer[pool] // nil if guests of the module take no turns on executors
+	shared  atomic.Pointer[pool]             // nil if guests of the module take no turns on executors
+	outline atomic.Pointer[preflight.Module] // of the module, when it has been compiled
 
 	refs int // guarded by codes.mu
 }
@@ -59,6 +61,16 @@ func (h *Host) acquireCode(key codeKey) *code {
 	}
 	c.refs++
 	return c
+}
+
+// outline returns the outline of a module of which the host has that code, or nil.
+func (h *Host) outline(key codeKey) *preflight.Module {
+	h.codes.mu.Lock()
+	defer h.codes.mu.Unlock()
+	if c, ok := h.codes.all[key]; ok {
+		return c.outline.Load()
+	}
+	return nil
 }
 
 func (c *codes) count() int {
@@ -124,7 +136,7 @@ const (
 // load compiles the module, or takes code that this host or an earlier process has
 // compiled. It reports trouble with the directory to warn; that costs no more than the
 // time to compile.
-func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (loading, error) {
+func (c *code) load(ctx context.Context, b *checked, disk *codeDir, warn func(string, error)) (loading, error) {
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -140,113 +152,126 @@ func (c *code) load(ctx context.Context, b *checked, warn func(string, error)) (
 			return loading{}, err
 		}
 		var err error
-		if done.source, err = c.compile(ctx, b, warn); err != nil {
+		if done.source, err = c.compile(ctx, b, disk, warn); err != nil {
 			c.host.budgets.mappings.give(mappingsOfCode)
 			return loading{}, err
 		}
+		c.outline.Store(b.outline)
 		c.host.compiled.Add(1)
 	}
 	done.took = time.Since(start)
 	return done, nil
 }
 
-// compile rewrites and compiles the module and returns where the code came from.
-func (c *code) compile(ctx context.Context, b *checked, warn func(string, error)) (source string, err error) {
-	source = sourceCompiled
-	disk, cache := c.openDir(warn)
-	if disk == nil || !disk.hit {
-		leave, err := c.host.queue.enter(ctx, b.outline.CompileCost)
-		if err != nil {
-			c.host.limits.count(LimitCompiling)
-			return "", err
-		}
-		defer leave()
-		defer c.host.turns.Work()()
-		if disk != nil { // another process may have filled it meanwhile
-			disk, cache = c.openDir(warn)
+// compile takes the code from its directory, or rewrites and compiles the module, and returns
+// where the code came from. The directory is nil if it was not opened.
+func (c *code) compile(ctx context.Context, b *checked, disk *codeDir, warn func(string, error)) (source string, err error) {
+	if disk == nil {
+		disk = c.openDir(warn)
+	}
+	if c.restore(ctx, b, disk, warn) {
+		return sourceDisk, nil
+	}
+	leave, err := c.host.queue.enter(ctx, b.outline.CompileCost)
+	if err != nil {
+		c.host.limits.count(LimitCompiling)
+		return "", err
+	}
+	defer leave()
+	defer c.host.turns.Work()()
+	if disk != nil { // another process may have filled it meanwhile
+		if disk = c.openDir(warn); c.restore(ctx, b, disk, warn) {
+			return sourceDisk, nil
 		}
 	}
-	wasm, report, err := rewrite.Module(b.wasm, c.key.rewrite)
+	original, err := b.module.bytes()
+	if err != nil {
+		return "", err
+	}
+	wasm, report, err := rewrite.Module(original, c.key.rewrite)
 	if err != nil {
 		return "", err
 	}
 	if c.key.rewrite.Meter {
-		ctx = hooked(ctx, report.Hook)
-	}
-	defer func() {
-		if err == nil {
-			c.compiled.numbers = []string{fmt.Sprintf("$%d", report.Hook), fmt.Sprintf("$%d", report.Entry)}
-			c.compiled.movable, c.compiled.maxMemory, c.compiled.fixed = report.Movable, report.MaxMemory, report.Fixed
-			if c.key.rewrite.Movable && report.Fixed == "" {
-				c.compiled.memory = uint32(b.outline.Memory.Min)
-				c.compiled.beside = b.outline.InstanceSize(c.key.runtime == runtimeInterpreter)
-				c.shared.Store(newPool(c.host.seats))
-			}
-		}
-	}()
-	if c.key.rewrite.Meter && (disk == nil || !disk.hit) {
 		if err := checkMetered(wasm, b.limits); err != nil {
 			return "", err
 		}
 	}
-	if disk != nil {
-		c.caches = append(c.caches, cache)
-		if disk.hit {
-			source = sourceDisk
-		}
-		c.compiled, err = c.build(ctx, b, wasm, cache)
-		if err != nil && isCacheFault(err) {
-			warn("compiled code is kept in memory only", err)
-			disk, source = nil, sourceCompiled
-		}
-	}
-	if disk == nil {
-		c.compiled, err = c.build(ctx, b, wasm, nil)
-	}
-	if err != nil {
-		return "", err
-	}
-	if disk != nil && !disk.readOnly {
-		grown, err := disk.grown()
-		if grown {
-			source = sourceCompiled
-			err = disk.seal()
-		}
-		if err != nil {
-			warn("compiled code cannot be kept", err)
-		}
-	}
-	return source, nil
+	return sourceCompiled, c.make(ctx, b, disk, wasm, report, warn)
 }
 
 // openDir opens the directory that keeps the code, and returns nil if there is none to use.
-func (c *code) openDir(warn func(string, error)) (*codeDir, wazero.CompilationCache) {
+func (c *code) openDir(warn func(string, error)) *codeDir {
 	if c.key.dir == "" {
-		return nil, nil
+		return nil
 	}
-	disk, cache, err := openCodeDir(c.key)
+	disk, err := openCodeDir(c.key)
 	if err != nil {
 		warn("compiled code is kept in memory only", err)
-		return nil, nil
+		return nil
 	}
-	return disk, cache
+	return disk
 }
 
-// build compiles wasm, which was made of the module, on one goroutine: it can recover
-// from a panic of wazero's compiler there, and could not on a worker of the compiler. The memory limit of an instance is
-// not compiled in; [linearMemory] enforces it.
-func (c *code) build(ctx context.Context, b *checked, wasm []byte, cache wazero.CompilationCache) (*compiled, error) {
-	pages := uint32(maxPages)
-	if c.key.rewrite.Movable {
-		pages++ // a memory of the largest size must seem to grow when another takes its place
+// restore takes the code from its directory, if it is there.
+func (c *code) restore(ctx context.Context, b *checked, disk *codeDir, warn func(string, error)) bool {
+	if disk == nil || disk.kept == nil {
+		return false
 	}
-	config := runtimeConfig(c.key.runtime).WithDebugInfoEnabled(c.key.debug).WithMemoryLimitPages(pages)
-	if cache != nil {
-		config = config.WithCompilationCache(cache)
+	cache, err := wazero.NewCompilationCacheWithDir(disk.path)
+	if err == nil {
+		err = c.build(onlyFound(c.hooked(ctx, &disk.kept.Report)), b, disk.kept.thin, &disk.kept.Report, cache)
+		if err == nil {
+			return true
+		}
+		_ = cache.Close(ctx)
 	}
+	if !errors.Is(err, errNoCode) { // which may be that of another processor
+		warn("compiled code cannot be used, and is made again", err)
+	}
+	return false
+}
+
+// make compiles wasm, which was made of the module, and keeps the code if it can.
+func (c *code) make(ctx context.Context, b *checked, disk *codeDir, wasm []byte, report *rewrite.Report, warn func(string, error)) error {
+	ctx = c.hooked(ctx, report)
+	if disk == nil || disk.readOnly {
+		return c.build(ctx, b, wasm, report, nil)
+	}
+	work, err := disk.work()
+	if err == nil {
+		defer work.remove()
+		err = c.build(ctx, b, wasm, report, work.cache)
+		if err != nil && !isCacheFault(err) {
+			return err
+		}
+	}
+	if err != nil {
+		warn("compiled code is kept in memory only", err)
+		return c.build(ctx, b, wasm, report, nil)
+	}
+	if err := work.keep(c, b, wasm, report); err != nil {
+		warn("compiled code cannot be kept", err)
+	}
+	return nil
+}
+
+// hooked gives a context to compile with what the rewritten module needs.
+func (c *code) hooked(ctx context.Context, report *rewrite.Report) context.Context {
+	if !c.key.rewrite.Meter {
+		return ctx
+	}
+	return hooked(ctx, report.Hook)
+}
+
+// build makes the code of wasm, which was made of the module: it compiles it or finds its code in
+// a cache, which it takes over then. Unless the context says otherwise, that is on one goroutine: it
+// can recover from a panic of wazero's compiler there, and could not on a worker of the compiler. The
+// memory limit of an instance is not compiled in; [linearMemory] enforces it.
+func (c *code) build(ctx context.Context, b *checked, wasm []byte, report *rewrite.Report, cache wazero.CompilationCache) error {
 	out := new(compiled)
 	err := guarded(func() (err error) {
-		out.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+		out.runtime = wazero.NewRuntimeWithConfig(context.WithoutCancel(ctx), c.config(cache))
 		out.module, err = out.runtime.CompileModule(ctx, wasm)
 		return err
 	})
@@ -255,9 +280,33 @@ func (c *code) build(ctx context.Context, b *checked, wasm []byte, cache wazero.
 	}
 	if err != nil {
 		_ = out.close()
-		return nil, err
+		return err
 	}
-	return out, nil
+	if cache != nil {
+		c.caches = append(c.caches, cache)
+	}
+	out.numbers = []string{fmt.Sprintf("$%d", report.Hook), fmt.Sprintf("$%d", report.Entry)}
+	out.movable, out.maxMemory, out.fixed = report.Movable, report.MaxMemory, report.Fixed
+	if c.key.rewrite.Movable && report.Fixed == "" {
+		out.memory = uint32(b.outline.Memory.Min)
+		out.beside = b.outline.InstanceSize(c.key.runtime == runtimeInterpreter)
+		c.shared.Store(newPool(c.host.seats))
+	}
+	c.compiled = out
+	return nil
+}
+
+// config is how wazero compiles the code.
+func (c *code) config(cache wazero.CompilationCache) wazero.RuntimeConfig {
+	pages := uint32(maxPages)
+	if c.key.rewrite.Movable {
+		pages++ // a memory of the largest size must seem to grow when another takes its place
+	}
+	config := runtimeConfig(c.key.runtime).WithDebugInfoEnabled(c.key.debug).WithMemoryLimitPages(pages)
+	if cache != nil {
+		config = config.WithCompilationCache(cache)
+	}
+	return config
 }
 
 func (out *compiled) close() error {

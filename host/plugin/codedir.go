@@ -1,29 +1,28 @@
 package plugin
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 )
 
 // codeDir keeps the compiled code of one module below the cache directory:
 //
-//	<SHA-256 of the module>-<kind>-<rewriting>/wazero-…/…   wazero's own files
+//	<SHA-256 of the module>-<kind>-<rewriting>/wazero-…/…   code, in wazero's form
+//	<SHA-256 of the module>-<kind>-<rewriting>/module       what else a start needs; see [kept]
 //	<SHA-256 of the module>-<kind>-<rewriting>/sums         the sealed files
+//	<SHA-256 of the module>-<kind>-<rewriting>/*.tmp        what a process is making
 //
-// wazero runs the code that it finds there and believes most of its numbers. A file
+// wazero runs the code that it finds there and believes most of its numbers, and the host
+// believes what it found out about the module. A file
 // that was cut short or damaged would end the process, so only files whose checksum is
 // in sums stay in place. That is no defence against someone who may write there, or put
 // another directory in its place; the permissions of the directory and of those above
@@ -33,13 +32,18 @@ import (
 // it is, if everything in it is sealed and nobody else may write to it.
 type codeDir struct {
 	path     string
-	hit      bool            // holds sealed code
-	sealed   map[string]bool // the names of sealed files
+	kept     *kept // nil if there is none
+	sealed   int   // files
 	readOnly bool
 }
 
+// checkedBy stands for the program that checks and rewrites modules: what another one has found out is not
+// believed. It is a sum of its source, and a test says which.
+const checkedBy = "8e6ab5f1774f1c85"
+
 const (
 	sumsName = "sums"
+	partial  = ".tmp" // how names end of what is being made
 	// keepCode is how long unused code is kept.
 	keepCode = 30 * 24 * time.Hour
 	// keepPartial is how long another process may take to write a file.
@@ -48,7 +52,7 @@ const (
 
 // openCodeDir prepares the directory of one module, below a directory that
 // prepareCacheDir has accepted.
-func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
+func openCodeDir(key codeKey) (*codeDir, error) {
 	d := &codeDir{path: filepath.Join(key.dir, key.name())}
 	err := d.prepare()
 	if isReadOnly(err) {
@@ -56,23 +60,22 @@ func openCodeDir(key codeKey) (*codeDir, wazero.CompilationCache, error) {
 		err = d.inspect()
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cache, err := wazero.NewCompilationCacheWithDir(d.path)
-	if err != nil {
-		return nil, nil, err
+	if d.sealed > 0 {
+		d.kept = readKept(filepath.Join(d.path, keptName))
 	}
-	if d.hit && !d.readOnly {
+	if d.sealed > 0 && !d.readOnly {
 		now := time.Now()
 		_ = os.Chtimes(filepath.Join(d.path, sumsName), now, now) // marks it as used; prune looks at it
 	}
-	return d, cache, nil
+	return d, nil
 }
 
 // name is the name of the directory. What the rewriter adds has no short name: a sum of
-// all its options stands for it, and of its version.
+// all its options stands for it, and of the program that checks and rewrites.
 func (k codeKey) name() string {
-	rewriting := sha256.Sum256(fmt.Appendf(nil, "%d %+v", rewrite.Version, k.rewrite))
+	rewriting := sha256.Sum256(fmt.Appendf(nil, "%s %d %+v", checkedBy, rewrite.Version, k.rewrite))
 	kind := "plain"
 	switch {
 	case k.rewrite.Meter:
@@ -158,7 +161,7 @@ func (d *codeDir) inspect() error {
 		if err == nil && (sum == "" || sum != sealed[filepath.ToSlash(name)]) {
 			err = fmt.Errorf("%s is not what was sealed, and this process may not remove it", path)
 		}
-		d.hit = d.hit || err == nil
+		d.sealed++
 		return err
 	})
 }
@@ -172,24 +175,20 @@ func (d *codeDir) verify() error {
 	if err != nil {
 		return err
 	}
-	d.sealed = make(map[string]bool)
 	return d.walk(func(path, name string, entry fs.DirEntry) error {
 		want, ok := sealed[name]
 		if ok && entry.Type().IsRegular() && private(path, entry) {
 			if sum, err := sumFile(path); err == nil && sum == want {
-				d.hit, d.sealed[name] = true, true
+				d.sealed++
 				return nil
 			}
 		}
-		if !ok && strings.HasSuffix(name, ".tmp") {
+		if !ok && strings.HasSuffix(name, partial) {
 			if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) < keepPartial {
 				return nil
 			}
 		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
+		return os.RemoveAll(path)
 	})
 }
 
@@ -197,87 +196,6 @@ func (d *codeDir) verify() error {
 func private(path string, entry fs.DirEntry) bool {
 	info, err := entry.Info()
 	return err == nil && checkPrivate(path, info) == nil
-}
-
-// walk calls f for everything in the directory but directories and sums.
-func (d *codeDir) walk(f func(path, name string, entry fs.DirEntry) error) error {
-	return filepath.WalkDir(d.path, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // another process was faster
-		}
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(d.path, path)
-		if err != nil || name == sumsName {
-			return err
-		}
-		return f(path, filepath.ToSlash(name), entry)
-	})
-}
-
-func (d *codeDir) readSums() (map[string]string, error) {
-	f, err := os.Open(filepath.Join(d.path, sumsName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	sealed := make(map[string]string)
-	lines := bufio.NewScanner(io.LimitReader(f, 1<<16))
-	for lines.Scan() {
-		if sum, name, ok := strings.Cut(lines.Text(), "  "); ok {
-			sealed[name] = sum
-		}
-	}
-	return sealed, nil // a damaged list seals less
-}
-
-// grown reports whether there is new code that is not sealed. The code that was there
-// may be for another version of wazero or another processor, and of no use here.
-func (d *codeDir) grown() (grown bool, err error) {
-	err = d.walk(func(_, name string, entry fs.DirEntry) error {
-		grown = grown || !d.sealed[name] && !strings.HasSuffix(name, ".tmp") && entry.Type().IsRegular()
-		return nil
-	})
-	return grown, err
-}
-
-// seal writes the checksums of all present files.
-func (d *codeDir) seal() error {
-	var lines []string
-	err := d.walk(func(path, name string, entry fs.DirEntry) error {
-		if strings.HasSuffix(name, ".tmp") || !entry.Type().IsRegular() {
-			return nil
-		}
-		sum, err := sumFile(path)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, sum+"  "+name+"\n")
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slices.Sort(lines)
-	f, err := os.CreateTemp(d.path, "sums-*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(strings.Join(lines, ""))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(d.path, sumsName))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	d.hit = true
-	return prune(filepath.Dir(d.path), time.Now())
 }
 
 // prune removes the code of modules that have not been used for keepCode. It touches
@@ -304,17 +222,4 @@ func prune(dir string, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-func sumFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

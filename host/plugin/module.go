@@ -46,12 +46,12 @@ func (h *Host) Compile(ctx context.Context, wasm []byte, config Config) (_ *Modu
 		return nil, err
 	}
 	// Open may compile it again later, when the caller has changed the bytes.
-	b, err := resolved.read(bytes.Clone(wasm))
+	b, disk, err := resolved.read(given(bytes.Clone(wasm)))
 	if err != nil {
 		return nil, err
 	}
 	m := &Module{host: h, checked: b, name: name, codes: make(map[*code]struct{})}
-	code, _, err := b.load(ctx, &resolved)
+	code, _, err := b.load(ctx, &resolved, disk)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (m *Module) Open(ctx context.Context, config Config) (_ *Plugin, err error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.checked.open(ctx, resolved)
+	p, err := m.checked.open(ctx, resolved, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -125,10 +125,9 @@ func (m *Module) Close() error {
 	return errors.Join(errs...)
 }
 
-// checked is a module's bytes, checked.
+// checked is a module that was checked.
 type checked struct {
-	wasm    []byte
-	sum     [sha256.Size]byte
+	module  Embedded
 	outline *preflight.Module
 	limits  Limits
 	dir     string // where its code is kept, "" for memory only
@@ -136,13 +135,62 @@ type checked struct {
 	permissions permissions // that it was checked against
 }
 
-// read checks the bytes of a module, which it keeps.
-func (s *resolved) read(wasm []byte) (checked, error) {
-	outline, err := validate(wasm, s.Limits.preflight(), s.permissions)
-	if err != nil {
-		return checked{}, err
+// read checks a module. What was checked before, of code that the host has or that is in a
+// directory, is not checked again, and the module's bytes are not looked at. It returns the
+// directory if it was opened.
+func (s *resolved) read(module Embedded) (b checked, disk *codeDir, err error) {
+	b = checked{module: module, limits: s.Limits, permissions: s.permissions, dir: s.codeDir()}
+	if len(module.whole) <= int(s.Limits.Module) { // or it is refused, and not worth a sum
+		if !module.tried() {
+			b.module.Sum = sha256.Sum256(module.whole)
+		}
+		b.outline, disk = s.find(&b)
 	}
-	return checked{wasm: wasm, sum: sha256.Sum256(wasm), outline: outline, limits: s.Limits, permissions: s.permissions, dir: s.codeDir()}, nil
+	if b.outline != nil {
+		if why := checkOutline(b.outline, s.permissions); len(why) > 0 {
+			return checked{}, nil, why[0]
+		}
+		return b, disk, nil
+	}
+	wasm, err := module.bytes()
+	if err != nil {
+		return checked{}, nil, err
+	}
+	if b.outline, err = validate(wasm, s.Limits.preflight(), s.permissions); err != nil {
+		return checked{}, nil, err
+	}
+	return b, disk, nil
+}
+
+// find returns the outline of a module that was checked before, or nil. It returns the
+// directory of the code if it was opened.
+func (s *resolved) find(b *checked) (*preflight.Module, *codeDir) {
+	if s.DebugInfo { // which reads the module
+		return nil, nil
+	}
+	key, limits := b.key(s), s.Limits.preflight()
+	if outline := s.Host.outline(key); outline != nil {
+		if !outline.Within(limits) {
+			outline = nil
+		}
+		return outline, nil
+	}
+	if b.dir == "" {
+		return nil, nil
+	}
+	disk, err := openCodeDir(key)
+	if err != nil { // which is said where the code is needed
+		return nil, nil
+	}
+	if disk.kept == nil || !disk.kept.Outline.Within(limits) {
+		return nil, disk
+	}
+	return disk.kept.Outline, disk
+}
+
+// key is the key of the code that a config needs.
+func (b *checked) key(s *resolved) codeKey {
+	return codeKey{module: b.module.Sum, dir: b.dir, rewrite: s.rewriting(), debug: s.DebugInfo, runtime: s.Host.runtime()}
 }
 
 // codeDir returns the directory that keeps code, "" for none.
@@ -154,16 +202,20 @@ func (s *resolved) codeDir() string {
 }
 
 // load returns the code that the config needs, with a reference to it. It clears
-// DebugInfo if that is of no use.
-func (b *checked) load(ctx context.Context, s *resolved) (*code, loading, error) {
+// DebugInfo if that is of no use. The directory of the code is nil if it was not opened.
+func (b *checked) load(ctx context.Context, s *resolved, disk *codeDir) (*code, loading, error) {
 	if s.DebugInfo {
-		if err := checkDebugInfo(b.outline, b.wasm); err != nil {
+		wasm, err := b.module.bytes()
+		if err != nil {
+			return nil, loading{}, err
+		}
+		if err := checkDebugInfo(b.outline, wasm); err != nil {
 			s.DebugInfo = false
 			s.Logger.Warn("the debug sections are not used", "plugin", s.name, "error", err)
 		}
 	}
-	c := s.Host.acquireCode(codeKey{module: b.sum, dir: b.dir, rewrite: s.rewriting(), debug: s.DebugInfo, runtime: s.Host.runtime()})
-	how, err := c.load(ctx, b, func(message string, err error) {
+	c := s.Host.acquireCode(b.key(s))
+	how, err := c.load(ctx, b, disk, func(message string, err error) {
 		s.Logger.Warn(message, "plugin", s.name, "error", err)
 	})
 	if err == nil {

@@ -47,7 +47,7 @@ type Plugin struct {
 //
 // To open many plugins of one module, check and compile it once with [Host.Compile].
 func Open(ctx context.Context, wasm []byte, config Config) (*Plugin, error) {
-	return open(ctx, wasm, config, "guest")
+	return open(ctx, given(wasm), config, "guest")
 }
 
 // OpenFile is [Open] for a file.
@@ -78,12 +78,12 @@ func openReader(ctx context.Context, r io.Reader, name string, config Config) (*
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx, wasm, config, name)
+	return open(ctx, given(wasm), config, name)
 }
 
 // open runs a guest. Its name is the config's, or else its own, or else the one given
 // here.
-func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plugin, err error) {
+func open(ctx context.Context, module Embedded, config Config, name string) (_ *Plugin, err error) {
 	defer cmp.Or(config.Host, DefaultHost()).refused(&err, cmp.Or(config.Name, name))
 	resolved, err := config.resolve(name)
 	if err != nil {
@@ -92,15 +92,15 @@ func open(ctx context.Context, wasm []byte, config Config, name string) (_ *Plug
 	if err := resolved.Host.refuses(ctx); err != nil {
 		return nil, err
 	}
-	b, err := resolved.read(wasm)
+	b, disk, err := resolved.read(module)
 	if err != nil {
 		return nil, err
 	}
-	return b.open(ctx, resolved)
+	return b.open(ctx, resolved, disk)
 }
 
-// open runs the guest.
-func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err error) {
+// open runs the guest. The directory of its code is nil if it was not opened.
+func (b *checked) open(ctx context.Context, resolved resolved, disk *codeDir) (_ *Plugin, err error) {
 	if err := resolved.permissions.admit(b.outline, &resolved.Config); err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (b *checked) open(ctx context.Context, resolved resolved) (_ *Plugin, err e
 	p.machine.budgets, p.machine.memoryLimit = resolved.Host.budgets, uint64(resolved.shardLimit)
 	p.config.sayMemory()
 	p.config.sayInterpreted()
-	if p.code, p.loading, err = b.load(ctx, &p.config); err != nil {
+	if p.code, p.loading, err = b.load(ctx, &p.config, disk); err != nil {
 		return nil, err
 	}
 	p.machine.compiled = p.code.compiled

@@ -44,14 +44,19 @@ func validateAll(wasm []byte, limits preflight.Limits, table permissions) (*pref
 	for _, err := range found {
 		why = append(why, fromPreflight(err))
 	}
+	why = append(why, checkOutline(m, table)...)
+	advise(m, why)
+	return m, why
+}
+
+// checkOutline compares the outline of a module with the contract.
+func checkOutline(m *preflight.Module, table permissions) (why []*LoadError) {
 	why = append(why, checkMarker(m)...)
 	why = append(why, checkProgram(m)...)
 	why = append(why, checkFeatures(m)...)
 	why = append(why, checkMemory(m)...)
 	why = append(why, checkExports(m)...)
-	why = append(why, table.check(m)...)
-	advise(m, why)
-	return m, why
+	return append(why, table.check(m)...)
 }
 
 func fromPreflight(err error) *LoadError {

@@ -30,14 +30,14 @@ const Name = "keyfolder"
 // another number of shards, and [plugin.ErrOpen] for one of another engine or of a
 // newer version.
 func Open(ctx context.Context, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
-	wasm, err := Module()
+	module, err := bundle.Module(packed)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Name == "" {
 		cfg.Name = Name
 	}
-	return directory.Open(ctx, wasm, dir, cfg)
+	return directory.Open(ctx, module, dir, cfg)
 }
 
 // Module returns the engine's WebAssembly module.

@@ -28,14 +28,14 @@ const Name = "memory"
 // such as Deadline, Fuel or FuelRate, it runs metered instead, with the defaults of
 // the other bounds. Errors are those of [plugin.Open].
 func Open(ctx context.Context, cfg plugin.Config) (*plugin.Plugin, error) {
-	wasm, err := Module()
+	module, err := bundle.Module(packed)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Name == "" {
 		cfg.Name = Name
 	}
-	return plugin.Open(ctx, wasm, bundle.Trust(cfg))
+	return plugin.OpenEmbedded(ctx, module, bundle.Trust(cfg))
 }
 
 // Module returns the engine's WebAssembly module.

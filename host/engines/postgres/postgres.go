@@ -58,11 +58,11 @@ func Open(ctx context.Context, url string, cfg plugin.Config) (*plugin.Plugin, e
 	if cfg, err = t.configure(cfg); err != nil {
 		return nil, err
 	}
-	wasm, err := Module()
+	module, err := bundle.Module(packed)
 	if err != nil {
 		return nil, err
 	}
-	return plugin.Open(ctx, wasm, bundle.Trust(cfg))
+	return plugin.OpenEmbedded(ctx, module, bundle.Trust(cfg))
 }
 
 // Module returns the engine's WebAssembly module.

@@ -17,7 +17,7 @@ import (
 
 // Open opens an engine over a directory, which it makes if there is none. These
 // engines are trusted, as [bundle.Trust] says.
-func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
+func Open(ctx context.Context, module plugin.Embedded, dir string, cfg plugin.Config) (*plugin.Plugin, error) {
 	switch {
 	case dir == "":
 		return nil, refuse(cfg, nil, "no directory was given for the sessions (SESSION_DIR)")
@@ -38,7 +38,7 @@ func Open(ctx context.Context, wasm []byte, dir string, cfg plugin.Config) (*plu
 	}
 	// It is trusted with the directory even if it runs metered.
 	cfg.Mounts = []plugin.Mount{{Dir: dir, MaxBytes: -1, MaxFiles: -1}}
-	return plugin.Open(ctx, wasm, bundle.Trust(cfg))
+	return plugin.OpenEmbedded(ctx, module, bundle.Trust(cfg))
 }
 
 // shardsOf reads the number of shards that a directory was made for, 0 if it does

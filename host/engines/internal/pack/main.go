@@ -7,7 +7,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"flag"
 	"fmt"
@@ -39,21 +38,14 @@ func pack(path string) error {
 	if err != nil {
 		return err
 	}
-	var packed bytes.Buffer
-	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	packed, err := bundle.Pack(wasm)
 	if err != nil {
 		return err
 	}
-	if _, err := w.Write(wasm); err != nil {
+	if err := os.WriteFile(path+".gz", packed, 0o644); err != nil {
 		return err
 	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".gz", packed.Bytes(), 0o644); err != nil {
-		return err
-	}
-	fmt.Printf("%s.gz: %d bytes of %d, sha256 of the module %x\n", path, packed.Len(), len(wasm), sha256.Sum256(wasm))
+	fmt.Printf("%s.gz: %d bytes of %d, sha256 of the module %x\n", path, len(packed), len(wasm), sha256.Sum256(wasm))
 	return os.Remove(path)
 }
 
