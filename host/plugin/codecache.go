@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/waddle-sessions/waddle/host/internal/rewrite"
 	"github.com/waddle-sessions/waddle/host/plugin/preflight"
 )
@@ -234,7 +235,7 @@ func (c *code) restore(ctx context.Context, b *checked, disk *codeDir, warn func
 
 // make compiles wasm, which was made of the module, and keeps the code if it can.
 func (c *code) make(ctx context.Context, b *checked, disk *codeDir, wasm []byte, report *rewrite.Report, warn func(string, error)) error {
-	ctx = c.hooked(ctx, report)
+	ctx = experimental.WithCompilationWorkers(c.hooked(ctx, report), c.host.workers(b.module))
 	if disk == nil || disk.readOnly {
 		return c.build(ctx, b, wasm, report, nil)
 	}
@@ -265,8 +266,7 @@ func (c *code) hooked(ctx context.Context, report *rewrite.Report) context.Conte
 }
 
 // build makes the code of wasm, which was made of the module: it compiles it or finds its code in
-// a cache, which it takes over then. Unless the context says otherwise, that is on one goroutine: it
-// can recover from a panic of wazero's compiler there, and could not on a worker of the compiler. The
+// a cache, which it takes over then. The context says by how many workers; see [Host.workers]. The
 // memory limit of an instance is not compiled in; [linearMemory] enforces it.
 func (c *code) build(ctx context.Context, b *checked, wasm []byte, report *rewrite.Report, cache wazero.CompilationCache) error {
 	out := new(compiled)

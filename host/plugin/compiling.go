@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 )
 
@@ -12,6 +13,7 @@ import (
 // they wait for none that takes long.
 type compiling struct {
 	most    int           // less than 0 for no bound
+	set     bool          // by the config, and not from the number of cores
 	quick   int64         // up to which estimate a module compiles quickly
 	long    chan struct{} // held by modules that are not quick, before they wait for a place
 	places  chan struct{} // held by all
@@ -26,10 +28,11 @@ const (
 )
 
 func newCompiling(most, cores int) *compiling {
+	c := &compiling{most: most, set: most != 0, quick: quickCost}
 	if most == 0 {
 		most = max(1, cores/2)
+		c.most = most
 	}
-	c := &compiling{most: most, quick: quickCost}
 	if most+1 >= cores {
 		c.quick = quickLastCost
 	}
@@ -66,6 +69,21 @@ func (c *compiling) enter(ctx context.Context, cost int64) (leave func(), err er
 		}
 	}
 	return leave, nil
+}
+
+// workers returns how many cores compile a module. It is one, for two reasons: others serve meanwhile, and
+// wazero's compiler panics on some modules, from which only the goroutine that called it can recover. Neither
+// holds for a module that is part of the program while the host has nothing else to do, as when the
+// program starts.
+func (h *Host) workers(module Embedded) int {
+	if !module.tried() || h.queue.running.Load() > 1 || h.open() > 0 {
+		return 1
+	}
+	cores := runtime.GOMAXPROCS(0)
+	if h.queue.set && h.queue.most > 0 {
+		return min(cores, h.queue.most)
+	}
+	return cores
 }
 
 func (c *compiling) usage() Usage { return Usage{c.running.Load(), int64(c.most)} }

@@ -49,7 +49,8 @@ type HostConfig struct {
 	// reaches anything that is not public.
 	Private []netip.Prefix
 
-	// Compiling is how many modules are compiled at once, each by one core. Others wait, as
+	// Compiling is how many modules are compiled at once, each by one core, but for one that is part of the
+	// program (see [OpenEmbedded]) while no plugin is open: that is compiled by so many cores, and by all if it is 0. Others wait, as
 	// long as their contexts last. One more is compiled beside them if it takes no more than
 	// about two seconds, or a tenth of one where no core would be left. Code from a directory
 	// waits for nobody. 0 means half of GOMAXPROCS, and at least 1.
@@ -157,10 +158,7 @@ type Turns struct {
 
 // Stats returns the host's counts and budgets.
 func (h *Host) Stats() HostStats {
-	h.mu.Lock()
-	plugins := len(h.plugins)
-	h.mu.Unlock()
-	return HostStats{Plugins: plugins, Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
+	return HostStats{Plugins: h.open(), Modules: h.codes.count(), Compiled: h.compiled.Load(), Tasks: h.schedule.count(),
 		Memory: h.budgets.memory.usage(), AddressSpace: h.budgets.space.usage(),
 		Mappings: h.budgets.mappings.usage(), Handles: h.budgets.handles.usage(), Compiling: h.queue.usage(), Connections: h.budgets.connections(),
 		Limits: h.limits.exceeded(), Turns: Turns(h.turns.Stats()), Shared: h.shared()}
@@ -222,6 +220,13 @@ func (h *Host) refused(err *error, name string) {
 	default:
 		e.Limit = limitIn(e.Err)
 	}
+}
+
+// open returns how many plugins are open.
+func (h *Host) open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.plugins)
 }
 
 // enter and leave keep track of open plugins.
