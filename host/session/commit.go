@@ -292,7 +292,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	s.stale, s.destroyed, s.ended, s.endedID = false, false, nil, ""
 	if t.send {
 		s.resend = false
-		s.w.sendID(t.id, t.until, now)
+		s.sendID(t.id, t.until, now)
 	}
 	return false, err
 }

@@ -150,7 +150,7 @@ func (s *Session) destroy() error {
 		s.dropVisitor()
 	}
 	if s.w != nil {
-		s.w.dropID()
+		s.dropID()
 	}
 	return nil
 }

@@ -35,42 +35,41 @@ import (
 // Inside another Handler of this manager it does nothing: there is one session
 // and one cookie.
 func (m *Manager) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		outer, _ := FromContext(r.Context())
-		if outer != nil {
-			if s := outer.reaches(m, r); s != nil {
-				m.serveWithin(next, w, r, s)
-				return
-			}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(next, w, r) })
+}
+
+// serve is a method of its own because a compiler that inlines Handler elsewhere would
+// not inline WithContext in it, whose copy would then take an allocation.
+func (m *Manager) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	outer := writerOf(r.Context())
+	if outer != nil {
+		if reached := outer.reaches(m, r); reached != nil {
+			m.serveWithin(next, w, r, reached, outer)
+			return
 		}
-		q := &request{context: requestContext{Context: r.Context()}}
-		q.context.session = &q.session
-		core := &q.writer.flusher.responseWriter
-		core.ResponseWriter, core.request, core.session, core.outer = w, r, &q.session, outer
-		q.session.attach(m, r.Context(), core)
-		if r.ContentLength != 0 {
-			// A request with a body may have been under way for long when the handler
-			// first looks at the session.
-			q.session.began = m.now()
-		}
-		inner := r.WithContext(&q.context)
-		defer func() { // after a panic, too
-			core.over.Store(true)
-			handBack(r, inner)
-		}()
-		next.ServeHTTP(q.writer.as(abilitiesOf(w)), inner)
-		core.finish()
-	})
+	}
+	q := &request{Context: r.Context()}
+	core := &q.writer.flusher.responseWriter
+	core.ResponseWriter, core.request, core.manager, core.outer = w, r, m, outer
+	if r.ContentLength != 0 {
+		// A request with a body may have been under way for long when the handler
+		// first looks at the session.
+		core.began = m.now()
+	}
+	q.inner = *r.WithContext(q)
+	defer q.end() // after a panic, too
+	next.ServeHTTP(q.writer.as(abilitiesOf(w)), &q.inner)
+	core.finish()
 }
 
 // serveWithin serves a request that already has this manager's session.
-func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.Request, s *Session) {
-	if innermost, _ := FromContext(r.Context()); innermost == s {
+func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.Request, reached, innermost *responseWriter) {
+	if innermost == reached {
 		next.ServeHTTP(w, r)
 		return
 	}
 	// Another manager is in between, and From must find the innermost.
-	inner := r.WithContext(&requestContext{r.Context(), s})
+	inner := r.WithContext(&withinContext{r.Context(), reached})
 	defer handBack(r, inner)
 	next.ServeHTTP(w, inner)
 }
@@ -78,15 +77,15 @@ func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.
 // reaches looks for a manager's session among those around a handler, beginning
 // with this one. A request that a handler makes itself, with its own context, may
 // be somebody else's: it has the session only if it brings the same ids.
-func (s *Session) reaches(m *Manager, r *http.Request) *Session {
-	for ; s != nil && s.w != nil; s = s.w.outer {
-		if s.w.over.Load() || !s.manager.sameClient(s.w.request, r) {
+func (w *responseWriter) reaches(m *Manager, r *http.Request) *responseWriter {
+	for ; w != nil; w = w.outer {
+		if w.over.Load() || !w.manager.sameClient(w.request, r) {
 			continue
 		}
-		if s.manager == m {
-			return s
+		if w.manager == m {
+			return w
 		}
-		m.nestedIn(s.manager, r)
+		m.nestedIn(w.manager, r)
 	}
 	return nil
 }
@@ -111,27 +110,56 @@ func handBack(to, from *http.Request) {
 	}
 }
 
-// request holds all that a request needs in one piece of memory.
+// request holds in one piece of memory all that a request needs whose handler does
+// not look at its session: the handler's copy of it, the copy's context, and the
+// writer. Handlers may keep any of them, so it is never used again.
 type request struct {
-	context requestContext
-	session Session
-	writer  ableWriter
+	context.Context // of the request that Handler was given
+	inner           http.Request
+	writer          ableWriter
 }
 
-// requestContext is the request's context with the session in it.
-type requestContext struct {
+// end hands back what the handler learnt. What comes later does not count.
+func (q *request) end() {
+	q.writer.over.Store(true)
+	handBack(q.writer.request, &q.inner)
+}
+
+type (
+	contextKey struct{} // of the session
+	writerKey  struct{} // of the writer, which makes the session when it is asked for
+)
+
+func (q *request) Value(key any) any { return q.writer.value(q.Context, key) }
+
+// withinContext is a context with the session of a Handler that is not the innermost.
+type withinContext struct {
 	context.Context
-	session *Session
+	writer *responseWriter
 }
 
-type contextKey struct{}
+func (c *withinContext) Value(key any) any { return c.writer.value(c.Context, key) }
 
-func (c *requestContext) Value(key any) any {
+func (w *responseWriter) value(around context.Context, key any) any {
 	switch key {
-	case contextKey{}, any(c.session.manager):
-		return c.session
+	case contextKey{}, any(w.manager):
+		return w.session()
+	case writerKey{}:
+		return w
 	}
-	return c.Context.Value(key)
+	return around.Value(key)
+}
+
+// writerOf returns the innermost writer of a context, or nil.
+func writerOf(ctx context.Context) *responseWriter {
+	switch c := ctx.(type) {
+	case *request:
+		return &c.writer.responseWriter
+	case *withinContext:
+		return c.writer
+	}
+	w, _ := ctx.Value(writerKey{}).(*responseWriter)
+	return w
 }
 
 // From returns the session of a request. It panics if no manager's Handler is
@@ -147,14 +175,20 @@ func From(r *http.Request) *Session {
 
 // FromContext returns the session of a request's context.
 func FromContext(ctx context.Context) (s *Session, ok bool) {
-	s, ok = ctx.Value(contextKey{}).(*Session)
-	return s, ok
+	if w := writerOf(ctx); w != nil {
+		return w.session(), true
+	}
+	return nil, false
 }
 
 // From returns this manager's session of a request, for an application with
 // several managers. It panics like the function From.
 func (m *Manager) From(r *http.Request) *Session {
-	s, ok := r.Context().Value(m).(*Session)
+	ctx := r.Context()
+	if w := writerOf(ctx); w != nil && w.manager == m {
+		return w.session()
+	}
+	s, ok := ctx.Value(m).(*Session)
 	if !ok {
 		panic("session: the request has no session of this manager: wrap the handler with its Handler")
 	}

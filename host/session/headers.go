@@ -10,31 +10,31 @@ import (
 
 // addHeaders completes the headers of a response whose session was touched,
 // just before they leave.
-func (w *responseWriter) addHeaders() {
-	s := w.session
+func (s *Session) addHeaders() {
+	w, a := s.w, &s.answer
 	h := w.Header()
-	w.addVary(h, "Cookie")
-	told := w.token
+	a.addVary(h, "Cookie")
+	told := a.token
 	if s.manager.settings.TokenHeader != "" {
-		w.addVary(h, s.manager.settings.TokenHeader)
-		told = w.placeToken(h)
+		a.addVary(h, s.manager.settings.TokenHeader)
+		told = s.placeToken(h)
 	}
-	if s.resend && w.cookie == "" && s.exists && s.transport == TransportCookie {
+	if s.resend && a.cookie == "" && s.exists && s.transport == TransportCookie {
 		// The client missed the response that told it its new id.
 		now := s.manager.now()
-		w.setCookie(s.id, s.manager.cookieUntil(&s.record, now), now)
+		s.setCookie(s.id, s.manager.cookieUntil(&s.record, now), now)
 	}
-	if w.cookie == "" && s.transport == TransportCookie && (s.destroyed || s.takeBackDead()) {
+	if a.cookie == "" && s.transport == TransportCookie && (s.destroyed || s.takeBackDead()) {
 		if scope, err := s.manager.scope(w.request); err == nil {
-			w.cookie = removal(s.manager.settings.cookie(scope))
+			a.cookie = removal(s.manager.settings.cookie(scope))
 		}
 	}
-	w.placeCookie(h)
-	told = w.placeVisitor(h) || told
-	if w.cookie == "" && !told {
+	a.placeCookie(h)
+	told = s.placeVisitor(h) || told
+	if a.cookie == "" && !told {
 		if h["Cache-Control"] == nil {
-			w.cacheControl[0] = "private"
-			h["Cache-Control"] = w.cacheControl[:1:1]
+			a.cacheControl[0] = "private"
+			h["Cache-Control"] = a.cacheControl[:1:1]
 		}
 		return
 	}
@@ -47,11 +47,11 @@ func (w *responseWriter) addHeaders() {
 	}
 }
 
-func (w *responseWriter) addVary(h http.Header, on string) {
+func (a *answer) addVary(h http.Header, on string) {
 	vary := h["Vary"]
 	if vary == nil {
-		w.vary[0] = on
-		h["Vary"] = w.vary[:1:1]
+		a.vary[0] = on
+		h["Vary"] = a.vary[:1:1]
 		return
 	}
 	for _, line := range vary {
@@ -67,48 +67,49 @@ func (w *responseWriter) addVary(h http.Header, on string) {
 
 // sendID puts the session's id into the headers at once, where a handler that
 // writes the response itself finds it.
-func (w *responseWriter) sendID(id string, until, now store.Millis) {
-	h, m := w.Header(), w.session.manager
-	if w.session.transport == TransportHeader {
+func (s *Session) sendID(id string, until, now store.Millis) {
+	h, m := s.w.Header(), s.manager
+	if s.transport == TransportHeader {
 		h.Set(m.settings.tokenAnswer(), id)
-		w.token = true
+		s.answer.token = true
 		return
 	}
-	m.sendsCookie(w.request)
-	w.removeCookieLine(h)
-	w.setCookie(id, until, now)
-	w.placeCookie(h)
+	m.sendsCookie(s.w.request)
+	s.answer.removeCookieLine(h)
+	s.setCookie(id, until, now)
+	s.answer.placeCookie(h)
 }
 
 // setCookie makes the cookie for an id, if there is a scope for it. If there is
 // none, a commit that needs the cookie has failed before.
-func (w *responseWriter) setCookie(id string, until, now store.Millis) {
-	m := w.session.manager
-	if scope, err := m.scope(w.request); err == nil {
-		w.cookie = m.settings.setCookie(scope, id, until, now)
+func (s *Session) setCookie(id string, until, now store.Millis) {
+	m := s.manager
+	if scope, err := m.scope(s.w.request); err == nil {
+		s.answer.cookie = m.settings.setCookie(scope, id, until, now)
 	}
 }
 
 // dropID takes back an id that was about to go out.
-func (w *responseWriter) dropID() {
-	if !w.sent {
-		w.removeCookieLine(w.Header())
-		if w.token {
-			w.Header().Del(w.session.manager.settings.tokenAnswer())
+func (s *Session) dropID() {
+	a := &s.answer
+	if !s.w.sent {
+		h := s.w.Header()
+		a.removeCookieLine(h)
+		if a.token {
+			h.Del(s.manager.settings.tokenAnswer())
 		}
 	}
-	w.cookie, w.token = "", false
+	a.cookie, a.token = "", false
 }
 
 // placeToken makes sure that the headers have the session's id or, after the
 // session was ended, an empty one, which tells the client to forget it.
-func (w *responseWriter) placeToken(h http.Header) (told bool) {
-	s := w.session
+func (s *Session) placeToken(h http.Header) (told bool) {
 	if s.transport != TransportHeader {
 		return false
 	}
 	switch name := s.manager.settings.tokenAnswer(); {
-	case w.token:
+	case s.answer.token:
 		h.Set(name, s.id)
 	case s.destroyed:
 		h.Set(name, "")
@@ -121,19 +122,19 @@ func (w *responseWriter) placeToken(h http.Header) (told bool) {
 
 // placeCookie makes sure that our cookie is in the headers: a handler may have
 // replaced them.
-func (w *responseWriter) placeCookie(h http.Header) {
-	if w.cookie != "" && !slices.Contains(h["Set-Cookie"], w.cookie) {
-		h["Set-Cookie"] = append(h["Set-Cookie"], w.cookie)
+func (a *answer) placeCookie(h http.Header) {
+	if a.cookie != "" && !slices.Contains(h["Set-Cookie"], a.cookie) {
+		h["Set-Cookie"] = append(h["Set-Cookie"], a.cookie)
 	}
 }
 
-func (w *responseWriter) removeCookieLine(h http.Header) {
-	if w.cookie == "" {
+func (a *answer) removeCookieLine(h http.Header) {
+	if a.cookie == "" {
 		return
 	}
 	lines := h["Set-Cookie"]
 	for i, line := range lines {
-		if line == w.cookie {
+		if line == a.cookie {
 			h["Set-Cookie"] = append(lines[:i:i], lines[i+1:]...)
 			break
 		}

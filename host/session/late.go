@@ -11,7 +11,7 @@ import (
 // must not depend on who asked. All ways of looking call it, with the lock held.
 func (s *Session) mayLook() error {
 	w := s.w
-	if w == nil || !w.sent || w.lookable || w.failed != nil || s.saysItVaries(w.Header()) {
+	if w == nil || !w.sent || w.lookable || s.answer.failed != nil || s.saysItVaries(w.Header()) {
 		return nil
 	}
 	if !w.told {

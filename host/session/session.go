@@ -64,6 +64,7 @@ type Session struct {
 	flashes      uint16
 	visitor      visitor
 	destroyed    bool // by this request: the cookie goes unless a new session comes
+	answer       answer
 
 	failure      error // the first one met by a method that returns none
 	failureTaken bool  // the handler was told, and answers for it

@@ -66,9 +66,8 @@ func (s *Session) dropVisitor() {
 // placeVisitor puts the visitor's cookie into the headers, if it must be set or
 // removed. A session that began meanwhile has the secret itself, without a
 // cookie.
-func (w *responseWriter) placeVisitor(h http.Header) (placed bool) {
-	s := w.session
-	v := &s.visitor
+func (s *Session) placeVisitor(h http.Header) (placed bool) {
+	w, v := s.w, &s.visitor
 	if v.dropped && !v.fresh {
 		s.readVisitor()
 	}

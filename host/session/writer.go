@@ -6,7 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
+
+	"github.com/waddle-sessions/waddle/host/store"
 )
 
 // responseWriter saves the session just before the response begins: at the
@@ -15,24 +18,62 @@ import (
 type responseWriter struct {
 	http.ResponseWriter
 	request *http.Request
-	session *Session
-	outer   *Session // of a manager around this one, nil if there is none
+	manager *Manager
+	outer   *responseWriter // of a manager around this one, nil if there is none
+	began   store.Millis    // when the request began; 0: not before its first look
 
+	mu   sync.Mutex // guards making the session, and sent as long as there is none
+	made atomic.Pointer[Session]
+
+	over      atomic.Bool // the handler has returned, and everything that comes after it is done
 	can       abilities   // of the writer beneath
 	returned  bool        // the handler has returned
-	over      atomic.Bool // and everything that comes after it is done
 	beginning bool        // the headers are about to be completed
 
-	sent     bool   // the headers have left, or are about to
-	lookable bool   // looking at the session now harms no cache
-	bypassed bool   // the response went out beneath this writer
-	told     bool   // a look that came too late was reported
-	failed   error  // the session could not be saved: OnError has answered
-	cookie   string // our Set-Cookie line among the headers
-	token    bool   // the session's id is among the headers
+	sent     bool // the headers have left, or are about to
+	lookable bool // looking at the session now harms no cache
+	bypassed bool // the response went out beneath this writer
+	told     bool // a look that came too late was reported
+}
 
-	// Header values, kept here so that setting them allocates nothing.
+// answer is what a response says of a session that was looked at.
+type answer struct {
+	failed error  // the session could not be saved: OnError has answered
+	cookie string // our Set-Cookie line among the headers
+	token  bool   // the session's id is among the headers
+
+	// Header values, kept here so that setting them allocates nothing. They are each
+	// response's own, since a handler may write to them.
 	vary, cacheControl [1]string
+}
+
+// session returns the request's session. Most requests of most sites never ask for
+// it, so it is made when somebody does.
+func (w *responseWriter) session() *Session {
+	if s := w.made.Load(); s != nil {
+		return s
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.made.Load()
+	if s == nil {
+		s = &Session{began: w.began}
+		s.attach(w.manager, w.request.Context(), w)
+		w.made.Store(s)
+	}
+	return s
+}
+
+// sendUnused records that the headers leave, and reports whether nobody has asked for
+// the session, so that there is nothing to save.
+func (w *responseWriter) sendUnused() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.made.Load() != nil {
+		return false
+	}
+	w.sent = true
+	return true
 }
 
 var _ io.ReaderFrom = (*responseWriter)(nil)
@@ -97,14 +138,15 @@ func (w *responseWriter) FlushError() error {
 // got lost. If a session was saved before, its cookie is in the headers, and the
 // caller must send it.
 func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	began, err := w.session.beforeHijack()
+	s := w.session()
+	began, err := s.beforeHijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil && began {
 		// HTTP/2, for example, cannot: an ordinary response is still to come.
-		w.session.notHijacked()
+		s.notHijacked()
 	}
 	if err == nil {
 		w.noCaches()
@@ -114,25 +156,26 @@ func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // begin saves the session and completes the headers, once. If the session cannot
 // be saved, OnError answers in place of the handler, and what the handler writes
-// goes nowhere.
+// goes nowhere. A cookie that is in the headers stays: its session is stored, and the
+// id before it may be gone.
 func (w *responseWriter) begin() error {
 	if w.sent {
-		return w.failed
+		if s := w.made.Load(); s != nil {
+			return s.answer.failed
+		}
+		return nil
 	}
-	if err := w.session.beforeHeaders(); err != nil {
-		w.fail(err)
+	if w.sendUnused() {
+		return nil
+	}
+	s := w.session()
+	if err := s.beforeHeaders(); err != nil {
+		s.answer.failed = err
+		dropContentHeaders(w.Header())
+		w.manager.settings.OnError(w.ResponseWriter, w.request, err)
 		return err
 	}
 	return nil
-}
-
-// fail answers with the error in place of the handler's response. A cookie that
-// is in the headers stays: its session is stored, and the id before it may be
-// gone.
-func (w *responseWriter) fail(err error) {
-	w.failed = err
-	dropContentHeaders(w.Header())
-	w.session.manager.settings.OnError(w.ResponseWriter, w.request, err)
 }
 
 // contentHeaders describe a body that will not come after all, say how long it
@@ -155,8 +198,9 @@ func dropContentHeaders(h http.Header) {
 
 // noCaches records that what follows is not a response that a cache would keep.
 func (w *responseWriter) noCaches() {
-	w.session.mu.Lock()
-	defer w.session.mu.Unlock()
+	s := w.session()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	w.lookable = true
 }
 
@@ -164,11 +208,10 @@ func (w *responseWriter) noCaches() {
 // response that has no body.
 func (w *responseWriter) finish() {
 	w.returned = true
-	switch {
-	case !w.sent:
+	if !w.sent {
 		_ = w.begin()
-	case w.failed == nil:
-		w.session.afterHeaders()
+	} else if s := w.made.Load(); s != nil && s.answer.failed == nil {
+		s.afterHeaders()
 	}
 }
 
@@ -185,7 +228,7 @@ func (s *Session) beforeHeaders() error {
 	err := s.commitAtEnd()
 	s.w.beginning, s.w.sent = false, true
 	if s.touched {
-		s.w.addHeaders()
+		s.addHeaders()
 		s.w.lookable = true
 	}
 	return err
@@ -197,7 +240,7 @@ func (s *Session) beforeHijack() (began bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.w.sent {
-		return false, s.w.failed
+		return false, s.answer.failed
 	}
 	s.w.sent = true
 	if err := s.commitAtEnd(); err != nil {
