@@ -34,25 +34,60 @@ func (k Key[T]) Get(s *Session) (T, error) {
 // values without asking the storage. Use Get to handle the error on the spot, and
 // Lookup where zero and absent differ.
 func (k Key[T]) Value(s *Session) (v T) {
-	if !s.value(k.name, &v) {
-		var zero T
-		return zero
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure != nil {
+		return v
+	}
+	v, _, err := k.lookup(s)
+	if err != nil {
+		s.fail(err)
 	}
 	return v
 }
 
 // Lookup is Get that also reports whether there was a value.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
-	ok, err = s.Get(k.name, &v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return k.lookup(s)
+}
+
+// lookup is Lookup with the lock held.
+func (k Key[T]) lookup(s *Session) (v T, ok bool, err error) {
+	value, ok, err := s.stored(k.name)
 	if !ok {
+		return v, false, err
+	}
+	if s.plain(&value) && decodePlain(value.data, &v, s.shares(&value)) {
+		return v, true, nil
+	}
+	return decodeAs[T](s, k.name, value)
+}
+
+// decodeAs is a function of its own because what a codec decodes into is put on the
+// heap.
+func decodeAs[T any](s *Session, key string, value stored) (v T, ok bool, err error) {
+	if !s.decode(key, value, &v) {
 		var zero T
-		return zero, false, err
+		return zero, false, nil
 	}
 	return v, true, nil
 }
 
 // Set puts a value under the key; see [Session.Set].
-func (k Key[T]) Set(s *Session, v T) error { return s.Set(k.name, v) }
+func (k Key[T]) Set(s *Session, v T) error {
+	if s.manager.plain {
+		if data, ok := encodePlain(&v); ok {
+			if err := checkName(k.name); err != nil {
+				return err // a zero Key
+			}
+			s.put(k.name, data)
+			return nil
+		}
+	}
+	return s.Set(k.name, v)
+}
 
 // Put is Set without the error, which the response answers for; see
 // [Session.Err]. After an error it does nothing.

@@ -22,6 +22,7 @@ type Manager struct {
 	lifetime, anonymousLifetime, idle, absolute store.Millis // milliseconds
 	lastSeenResolution, renewEvery, grace       store.Millis
 	rolling                                     bool
+	plain                                       bool // Settings.Codec is CBOR itself
 	refreshes                                   bool // looking at a session may change its record
 
 	madeAt string      // the place in the program
@@ -68,6 +69,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		grace:              store.Span(settings.RenewGrace),
 		rolling:            settings.Rolling,
 	}
+	_, m.plain = settings.Codec.(cborCodec)
 	m.refreshes = m.rolling || m.idle != 0 || m.lastSeenResolution != 0 || m.renewEvery != 0
 	return m, nil
 }

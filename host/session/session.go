@@ -80,29 +80,32 @@ func (s *Session) Get(key string, v any) (ok bool, err error) {
 	return s.get(key, v)
 }
 
-// value is Get that keeps its error; see [Session.Err].
-func (s *Session) value(key string, v any) (ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failure != nil {
-		return false
-	}
-	ok, err := s.get(key, v)
-	if err != nil {
-		s.fail(err)
-	}
-	return ok && err == nil
+func (s *Session) get(key string, v any) (ok bool, err error) {
+	value, ok, err := s.stored(key)
+	return ok && s.decode(key, value, v), err
 }
 
-func (s *Session) get(key string, v any) (ok bool, err error) {
+// stored looks up a value that is not the library's own. The lock is held.
+func (s *Session) stored(key string) (value stored, ok bool, err error) {
 	if reserved(key) {
-		return false, nil
+		return stored{}, false, nil
 	}
-	value, ok, err := s.lookup(key)
+	data, ok, err := s.lookup(key)
 	if !ok || err != nil {
-		return false, err
+		return stored{}, false, err
 	}
-	return s.decode(key, stored{value, s.codecOf(&s.overlay, key)}, v), nil
+	return stored{data, s.codecOf(&s.overlay, key)}, true, nil
+}
+
+// plain reports whether a value may be one for decodePlain.
+func (s *Session) plain(value *stored) bool {
+	return s.manager.plain && value.codec == s.manager.settings.Codec.ID()
+}
+
+// shares reports whether strings may share a value's memory.
+func (s *Session) shares(value *stored) bool {
+	most := len(s.record.Values.block)
+	return most <= sharesUpTo || len(value.data) >= most/2
 }
 
 // stored is an encoded value with the id of the codec that wrote it.
@@ -174,11 +177,16 @@ func (s *Session) Set(key string, v any) error {
 	if err != nil {
 		return err
 	}
+	s.put(key, value)
+	return nil
+}
+
+// put is Set for an encoded value of a name that may be set.
+func (s *Session) put(key string, value []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
 	s.overlay.set(key, value)
-	return nil
 }
 
 func (s *Session) encode(key string, v any) ([]byte, error) {
