@@ -2,8 +2,6 @@
 
 package guest
 
-import "github.com/waddle-sessions/waddle/abi"
-
 // The exports of abi/SPEC.md. Their behaviour is in instance.go, where it can
 // be tested natively; here only regions become pointers.
 
@@ -21,7 +19,7 @@ func sessionOpen(ptr, length uint32) int64 { return current.open(ptr, length) }
 
 //go:wasmexport session_get
 func sessionGet(keyPtr, keyLen uint32, now int64) int64 {
-	return region(current.get(keyPtr, keyLen, now))
+	return current.get(keyPtr, keyLen, now)
 }
 
 //go:wasmexport session_set
@@ -71,11 +69,3 @@ func sessionBatch(ptr, length uint32) int64 { return region(current.runBatch(ptr
 
 //go:wasmexport session_idle
 func sessionIdle(now int64) int64 { return current.idle(now) }
-
-// region makes a result from bytes, or from a code.
-func region(b []byte, code int64) int64 {
-	if code < 0 || len(b) == 0 {
-		return code
-	}
-	return abi.Pack(address(b), uint32(len(b)))
-}

@@ -69,8 +69,10 @@ func (h *Harness) Get(key []byte, now int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	value, code := h.instance.get(ptr, uint32(len(key)), now)
-	return value, harnessError(code)
+	if code := h.instance.get(ptr, uint32(len(key)), now); code < 0 {
+		return nil, harnessError(code)
+	}
+	return h.instance.result, nil
 }
 
 // Set is session_set.

@@ -147,20 +147,20 @@ func (i *instance) open(ptr, length uint32) int64 {
 	return 0
 }
 
-func (i *instance) get(keyPtr, keyLen uint32, now int64) ([]byte, int64) {
+func (i *instance) get(keyPtr, keyLen uint32, now int64) int64 {
 	key, ok := i.argument(keyPtr, keyLen)
 	if !ok || keyLen == 0 || !i.opened {
-		return nil, i.fail(i.refusal(ok))
+		return i.fail(i.refusal(ok))
 	}
 	if len(key) > i.info.MaxKey {
-		return nil, int64(abi.NotFound)
+		return int64(abi.NotFound)
 	}
 	value, err := i.engine.Get(key, now)
 	if err != nil {
-		return nil, i.fail(err)
+		return i.fail(err)
 	}
 	i.result = value
-	return value, 0
+	return region(value, 0)
 }
 
 func (i *instance) set(keyPtr, keyLen, valuePtr, valueLen uint32, expires, now, expect int64) int64 {
@@ -417,4 +417,12 @@ func failWithMessage(err error) int64 {
 		hostFail(message[:min(len(message), abi.MaxMessage)])
 	}
 	return int64(code)
+}
+
+// region makes a result from bytes, or from a code.
+func region(b []byte, code int64) int64 {
+	if code < 0 || len(b) == 0 {
+		return code
+	}
+	return abi.Pack(address(b), uint32(len(b)))
 }

@@ -136,7 +136,7 @@ func (c *Cache) reset() {
 
 // Get returns the value under a key.
 func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
-	id, s := c.find(c.hashOf(key), key)
+	_, id, s := c.find(key)
 	if s == nil {
 		return nil, guest.ErrNotFound
 	}
@@ -145,6 +145,9 @@ func (c *Cache) Get(key []byte, now int64) ([]byte, error) {
 		return nil, guest.ErrNotFound
 	}
 	s.sizes |= usedBit
+	if s.inCell() {
+		return c.valueInCell(s), nil
+	}
 	return c.value(s), nil
 }
 
@@ -156,8 +159,7 @@ func (c *Cache) Set(w guest.Write) error {
 	if len(w.Key) == 0 || len(w.Key) > keyLenMask+1 {
 		return errKey
 	}
-	hash := c.hashOf(w.Key)
-	id, s := c.find(hash, w.Key)
+	hash, id, s := c.find(w.Key)
 	if s != nil && s.expired(w.Now) {
 		c.expire(id)
 		s = nil
@@ -181,6 +183,11 @@ func (c *Cache) Set(w guest.Write) error {
 		c.remove(id)
 		return nil
 	case s != nil:
+		if sizes := packSizes(len(w.Key), len(w.Value)); s.sizes&^usedBit == sizes && s.inCell() {
+			copy(c.valueInCell(s), w.Value) // the most frequent case, without the general one's calls
+			s.sizes, s.expires = sizes|usedBit, w.Expires
+			return nil
+		}
 		return c.rewrite(id, s, &w)
 	}
 	return c.create(hash, &w)
@@ -188,7 +195,7 @@ func (c *Cache) Set(w guest.Write) error {
 
 // Touch gives a record a new expiry.
 func (c *Cache) Touch(key []byte, expires, now int64) error {
-	id, s := c.find(c.hashOf(key), key)
+	_, id, s := c.find(key)
 	if s == nil {
 		return guest.ErrNotFound
 	}
@@ -207,7 +214,7 @@ func (c *Cache) Touch(key []byte, expires, now int64) error {
 
 // Delete removes a record, if there is one.
 func (c *Cache) Delete(key []byte, _ int64) error {
-	if id, s := c.find(c.hashOf(key), key); s != nil {
+	if _, id, s := c.find(key); s != nil {
 		c.remove(id)
 	}
 	return nil

@@ -36,8 +36,15 @@ func (h *hasher) sum(key []byte) uint32 {
 		}
 		sum += product(word, words[whole])
 	}
-	// Twice, with the halves folded in between: otherwise keys that count up
-	// would fall into the buckets in steps.
+	return h.spread(sum)
+}
+
+// sessionKey is the length of the keys that sessions have.
+const sessionKey = 32
+
+// spread makes 32 bits of a sum. It multiplies twice and folds the halves in between:
+// otherwise keys that count up would fall into the buckets in steps.
+func (h *hasher) spread(sum uint64) uint32 {
 	sum = (sum + h.term) * h.factor
 	sum = (sum ^ sum>>32) * h.factor
 	return uint32(sum >> 32)
@@ -45,6 +52,11 @@ func (h *hasher) sum(key []byte) uint32 {
 
 func product(word, secret uint64) uint64 {
 	return uint64(uint32(word)+uint32(secret)) * uint64(uint32(word>>32)+uint32(secret>>32))
+}
+
+// same compares keys of 32 bytes.
+func same(a, b *[4]uint64) bool {
+	return (a[0]^b[0])|(a[1]^b[1])|(a[2]^b[2])|(a[3]^b[3]) == 0
 }
 
 // equal compares keys of one length. On WebAssembly the runtime's own comparison

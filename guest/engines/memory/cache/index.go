@@ -20,16 +20,35 @@ func (c *Cache) bucketAt(n uint32) *bucket {
 
 func (c *Cache) bucket(hash uint32) *bucket { return c.bucketAt(c.table.Bucket(hash)) }
 
-// find returns the slot of a key, expired or not.
-func (c *Cache) find(hash uint32, key []byte) (uint32, *slot) {
-	for id := c.bucket(hash).head; id != noSlot; {
-		s := c.slot(id)
-		if s.hash&^mainBit == hash && s.keyLen() == len(key) && equal(key, c.keyOf(s)) {
-			return id, s
-		}
-		id = s.chain
+// find returns the hash of a key and its slot, expired or not.
+func (c *Cache) find(key []byte) (hash, id uint32, s *slot) {
+	if len(key) != sessionKey {
+		return c.findAny(key)
 	}
-	return noSlot, nil
+	// As findAny, without loops over the key and without calls: on WebAssembly a call costs
+	// as much as all of the hash.
+	w, k := &c.hash.words, words(key)
+	sum := product(sessionKey, w[0]) + product(k[0], w[1]) + product(k[1], w[2]) + product(k[2], w[3]) + product(k[3], w[4])
+	hash = c.hash.spread(sum) >> 1
+	for id = c.bucket(hash).head; id != noSlot; id = s.chain {
+		s = c.slot(id)
+		if s.hash&^mainBit == hash && s.keyLen() == sessionKey && same(k, c.sessionKeyOf(s)) {
+			return hash, id, s
+		}
+	}
+	return hash, noSlot, nil
+}
+
+// findAny is find for keys of any length.
+func (c *Cache) findAny(key []byte) (hash, id uint32, s *slot) {
+	hash = c.hashOf(key)
+	for id = c.bucket(hash).head; id != noSlot; id = s.chain {
+		s = c.slot(id)
+		if s.hash&^mainBit == hash && s.keyLen() == len(key) && equal(key, c.keyOf(s)) {
+			return hash, id, s
+		}
+	}
+	return hash, noSlot, nil
 }
 
 func (c *Cache) indexInsert(id uint32, s *slot) {

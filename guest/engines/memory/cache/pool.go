@@ -69,6 +69,12 @@ func (p *pool) block(id uint32) *block {
 	return (*block)(unsafe.Pointer(&p.extents[id/blocksPerExtent][id%blocksPerExtent*blockSize]))
 }
 
+// at returns where a byte of a cell lies.
+func (p *pool) at(ref uint32, n int) (e *extent, at uint32) {
+	const cells = extentSize / granule
+	return p.extents[ref/cells], ref%cells*granule + uint32(n)
+}
+
 // cell returns the bytes from a cell's beginning to the end of its block.
 func (p *pool) cell(ref uint32) []byte {
 	return p.block(ref >> refBits)[ref&(1<<refBits-1)*granule:]
@@ -101,3 +107,6 @@ func putUint32(b []byte, v uint32) { *(*uint32)(unsafe.Pointer(&b[:4][0])) = v }
 func wordAt(b []byte, i int) uint64 {
 	return *(*uint64)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), 8*i))
 }
+
+// words returns the first 32 bytes as numbers. The caller knows that they exist.
+func words(b []byte) *[4]uint64 { return (*[4]uint64)(unsafe.Pointer(unsafe.SliceData(b))) }

@@ -22,10 +22,27 @@ func (c *Cache) keyOf(s *slot) []byte {
 	return c.pool.cell(s.ref)[at:][:s.keyLen()]
 }
 
+// sessionKeyOf returns the key of a record that has one of 32 bytes.
+func (c *Cache) sessionKeyOf(s *slot) *[4]uint64 {
+	at := ownerSize
+	if !s.inCell() {
+		at += chainSize
+	}
+	extent, from := c.pool.at(s.ref, at)
+	return words(extent[from:])
+}
+
+// valueInCell returns the value of a record that lies in its cell.
+func (c *Cache) valueInCell(s *slot) []byte {
+	extent, at := c.pool.at(s.ref, ownerSize+s.keyLen())
+	n := uint32(s.valueLen())
+	return extent[at : at+n : at+n]
+}
+
 // value returns the value of a record in one piece.
 func (c *Cache) value(s *slot) []byte {
-	if n := s.valueLen(); s.inCell() {
-		return c.pool.cell(s.ref)[ownerSize+s.keyLen():][:n:n]
+	if s.inCell() {
+		return c.valueInCell(s)
 	}
 	var whole []byte
 	if c.options.Scratch != nil {
