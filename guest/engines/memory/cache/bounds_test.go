@@ -223,3 +223,21 @@ func TestOperationsAllocateNothing(t *testing.T) {
 		_ = c.Delete(key[:], 1)
 	}))
 }
+
+// Until the first eviction nothing is kept for evicted records.
+func TestOverheadBeforeEvictions(t *testing.T) {
+	const records, size = 100_000, 300
+	c, err := cache.New(cache.Options{MaxBytes: 128 << 20})
+	require.NoError(t, err)
+	value := make([]byte, size)
+	var key [32]byte
+	for n := range records {
+		binary.LittleEndian.PutUint64(key[n%4*8:], uint64(n)+1)
+		require.NoError(t, c.Set(guest.Write{Key: key[:], Value: value, Now: 1}))
+	}
+	require.Equal(t, records, c.Len())
+	overhead := float64(c.Bytes())/records - float64(len(key)) - size
+	t.Logf("%.1f bytes beyond key and value", overhead)
+	require.Less(t, overhead, 44.0)
+	require.NoError(t, c.Verify())
+}

@@ -5,7 +5,7 @@
 // collector does not scan. Memory that one record frees is available at once to
 // any other, whatever its size. Nothing is compacted, resized or rehashed later,
 // so no operation takes long because of earlier ones. Beyond key and value a
-// record costs about 45 bytes, plus up to 15 for rounding up its size.
+// record costs about 42 bytes, 4 more once records are evicted, and up to 15 for rounding up its size.
 //
 // When there is no room, records are evicted: expired ones, and those that were
 // not used first (S3-FIFO).
@@ -53,6 +53,9 @@ type Cache struct {
 	table        linearhash.Table
 	bucketPages  []*bucketPage
 	bucketBlocks []uint32
+
+	ghostPages  []*bucketPage
+	ghostBlocks []uint32
 
 	small, main queue
 	pinned      uint32 // being rewritten: it has no bytes and must not be evicted
@@ -125,13 +128,14 @@ func (c *Cache) reset() {
 	c.main, c.pinned = c.small, noSlot
 	c.slotPages, c.slotBlocks = c.slotPages[:0], c.slotBlocks[:0]
 	c.bucketPages, c.bucketBlocks = c.bucketPages[:0], c.bucketBlocks[:0]
+	c.ghostPages, c.ghostBlocks = c.ghostPages[:0], c.ghostBlocks[:0]
 
 	// There is always at least one bucket.
 	id, _ := c.pool.take()
 	c.bucketPages = append(c.bucketPages, c.pool.bucketPage(id))
 	c.bucketBlocks = append(c.bucketBlocks, id)
 	c.table = linearhash.Table{}
-	*c.bucketAt(0) = bucket{head: noSlot}
+	*c.bucketAt(0) = noSlot
 }
 
 // Get returns the value under a key.
@@ -287,6 +291,7 @@ func (c *Cache) store(w *guest.Write) (ref uint32, ok bool) {
 		copy(b[:chainBytes], w.Value[inCell+(chain-1)*chainBytes:])
 		first = id
 	}
+	c.reserveGhosts(w.Now)
 	ok = c.reserveSlot(w.Now) && c.reserveBucket(w.Now)
 	for ok {
 		var taken bool

@@ -4,21 +4,12 @@ package cache
 // one bucket per record and is never copied as a whole. Chains run through the
 // slots.
 
-// bucket is an entry of the table.
-type bucket struct {
-	head uint32 // the first slot of the chain
-
-	// ghost is the hash of the record last evicted from this bucket, with
-	// mainBit set, or 0. There is one per bucket, so there are as many as
-	// records.
-	ghost uint32
-}
-
-func (c *Cache) bucketAt(n uint32) *bucket {
+// bucketAt returns a bucket: the first slot of its chain.
+func (c *Cache) bucketAt(n uint32) *uint32 {
 	return &c.bucketPages[n/bucketsPerPage][n%bucketsPerPage]
 }
 
-func (c *Cache) bucket(hash uint32) *bucket { return c.bucketAt(c.table.Bucket(hash)) }
+func (c *Cache) bucket(hash uint32) *uint32 { return c.bucketAt(c.table.Bucket(hash)) }
 
 // find returns the hash of a key and its slot, expired or not.
 func (c *Cache) find(key []byte) (hash, id uint32, s *slot) {
@@ -30,7 +21,7 @@ func (c *Cache) find(key []byte) (hash, id uint32, s *slot) {
 	w, k := &c.hash.words, words(key)
 	sum := product(sessionKey, w[0]) + product(k[0], w[1]) + product(k[1], w[2]) + product(k[2], w[3]) + product(k[3], w[4])
 	hash = c.hash.spread(sum) >> 1
-	for id = c.bucket(hash).head; id != noSlot; id = s.chain {
+	for id = *c.bucket(hash); id != noSlot; id = s.chain {
 		s = c.slot(id)
 		if s.hash&^mainBit == hash && s.keyLen() == sessionKey && same(k, c.sessionKeyOf(s)) {
 			return hash, id, s
@@ -42,7 +33,7 @@ func (c *Cache) find(key []byte) (hash, id uint32, s *slot) {
 // findAny is find for keys of any length.
 func (c *Cache) findAny(key []byte) (hash, id uint32, s *slot) {
 	hash = c.hashOf(key)
-	for id = c.bucket(hash).head; id != noSlot; id = s.chain {
+	for id = *c.bucket(hash); id != noSlot; id = s.chain {
 		s = c.slot(id)
 		if s.hash&^mainBit == hash && s.keyLen() == len(key) && equal(key, c.keyOf(s)) {
 			return hash, id, s
@@ -53,8 +44,7 @@ func (c *Cache) findAny(key []byte) (hash, id uint32, s *slot) {
 
 func (c *Cache) indexInsert(id uint32, s *slot) {
 	b := c.bucket(s.hash)
-	s.chain = b.head
-	b.head = id
+	s.chain, *b = *b, id
 	// Add one bucket per record, or two while there are fewer buckets than
 	// records after a time without room for buckets.
 	for range 2 {
@@ -72,7 +62,7 @@ func (c *Cache) indexReplace(hash, from, to uint32) { *c.linkTo(hash, from) = to
 
 // linkTo returns what points to a slot: its bucket or the slot before it.
 func (c *Cache) linkTo(hash, id uint32) *uint32 {
-	link := &c.bucket(hash).head
+	link := c.bucket(hash)
 	for *link != id {
 		link = &c.slot(*link).chain
 	}
@@ -106,12 +96,9 @@ func (c *Cache) reserveBucket(now int64) bool {
 func (c *Cache) split() {
 	parent, added := c.table.Grow()
 	from, to := c.bucketAt(parent), c.bucketAt(added)
-	to.ghost = 0
-	if c.table.Bucket(from.ghost) == added {
-		from.ghost, to.ghost = 0, from.ghost
-	}
-	stay, move := &from.head, &to.head
-	for id := from.head; id != noSlot; {
+	c.splitGhost(parent, added)
+	stay, move := from, to
+	for id := *from; id != noSlot; {
 		s := c.slot(id)
 		next := s.chain
 		if c.table.Bucket(s.hash) == added {
@@ -138,16 +125,17 @@ func (c *Cache) indexShrink() {
 		c.pool.give(c.bucketBlocks[last])
 		c.bucketPages, c.bucketBlocks = c.bucketPages[:last], c.bucketBlocks[:last]
 	}
+	c.trimGhosts()
 }
 
 // merge removes the last bucket.
 func (c *Cache) merge() {
 	parent, removed := c.table.Shrink()
-	chain := c.bucketAt(removed).head
+	chain := *c.bucketAt(removed)
 	if chain == noSlot {
 		return
 	}
-	link := &c.bucketAt(parent).head
+	link := c.bucketAt(parent)
 	for *link != noSlot {
 		link = &c.slot(*link).chain
 	}

@@ -5,7 +5,7 @@ package cache
 // comes, is soon evicted: crawlers and visitors who never return do not
 // displace users. A record that was used moves to the main queue, and stays
 // there for another round whenever it was used in the last one. The hashes of
-// evicted records are remembered for a while (see bucket.ghost); a record that
+// evicted records are remembered for a while (see ghosts.go); a record that
 // comes back within that time joins the main queue at once. A read sets a bit
 // and moves nothing.
 
@@ -96,7 +96,7 @@ func (c *Cache) evict(now int64) bool {
 		case !s.used() || c.spared >= maxSpared:
 			c.stats.Evicted++
 			c.stats.Crowded = false
-			c.bucket(s.hash).ghost = s.hash | mainBit
+			c.setGhost(s.hash)
 			c.remove(id)
 			return true
 		}

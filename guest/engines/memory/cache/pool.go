@@ -83,12 +83,12 @@ func (p *pool) cell(ref uint32) []byte {
 // A page is a block as an array.
 const (
 	slotsPerPage   = 1024
-	bucketsPerPage = blockSize / 8
+	bucketsPerPage = blockSize / 4
 )
 
 type (
 	slotPage   [slotsPerPage]slot
-	bucketPage [bucketsPerPage]bucket
+	bucketPage [bucketsPerPage]uint32
 )
 
 var (

@@ -80,8 +80,7 @@ func (c *Cache) insert(hash, ref, sizes uint32, expires int64) uint32 {
 	c.count++
 	s := c.slot(id)
 	*s = slot{hash: hash, ref: ref, sizes: sizes, expires: expires}
-	if b := c.bucket(hash); b.ghost == hash|mainBit {
-		b.ghost = 0
+	if c.takeGhost(hash) {
 		s.hash |= mainBit
 	}
 	c.enqueue(id, s)

@@ -46,6 +46,14 @@ func (c *Cache) verifyBlocks() error {
 			return err
 		}
 	}
+	for _, id := range c.ghostBlocks {
+		if err := use(id, "ghosts"); err != nil {
+			return err
+		}
+	}
+	if len(c.ghostPages) > len(c.bucketPages) || len(c.ghostPages) != len(c.ghostBlocks) {
+		return fmt.Errorf("%d pages of ghosts for %d of buckets", len(c.ghostPages), len(c.bucketPages))
+	}
 	if most := int(c.count)/slotsPerPage + 1; len(c.slotPages) > most || len(c.slotPages) != len(c.slotBlocks) {
 		return fmt.Errorf("%d pages of slots for %d records", len(c.slotPages), c.count)
 	}
@@ -111,10 +119,10 @@ func (c *Cache) verifyIndex() error {
 	found := make([]bool, c.count)
 	n := 0
 	for b := range c.table.Buckets() {
-		if ghost := c.bucketAt(b).ghost; ghost != 0 && c.table.Bucket(ghost) != b {
-			return fmt.Errorf("bucket %d has a ghost that belongs to %d", b, c.table.Bucket(ghost))
+		if ghost := c.ghostAt(b); ghost != nil && *ghost != 0 && c.table.Bucket(*ghost) != b {
+			return fmt.Errorf("bucket %d has a ghost that belongs to %d", b, c.table.Bucket(*ghost))
 		}
-		for id := c.bucketAt(b).head; id != noSlot; id = c.slot(id).chain {
+		for id := *c.bucketAt(b); id != noSlot; id = c.slot(id).chain {
 			if id >= c.count || found[id] {
 				return fmt.Errorf("bucket %d has slot %d, which is found elsewhere or does not exist", b, id)
 			}
