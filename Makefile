@@ -237,10 +237,11 @@ search:
 	WADDLE_SEARCH=$(SEARCHTIME) $(GO) test -v -run '^TestSearchCompileCosts$$' -timeout 24h ./host/plugin
 
 # $(1) engine, $(2) output file, with its whole path. An engine with dependencies of its own
-# is a module of its own.
+# is a module of its own. It is built with the names of its functions (no -s), which pack needs
+# and drops.
 define build-engine
 GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= GOWORK=off CGO_ENABLED=0 GOWASM= \
-  $(GO) build -C guest/engines/$(1) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(2) .
+  $(GO) build -C guest/engines/$(1) -buildmode=c-shared -trimpath -buildvcs=false -ldflags='-w -buildid=' -o $(2) .
 endef
 
 engines:
