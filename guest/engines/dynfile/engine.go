@@ -25,6 +25,13 @@ const (
 	leastMemoryLimit   = fixedMemory + 1<<20
 )
 
+// Without the setting cache_bytes, records that were lately read or written take as much
+// of the rest, but no more than that for each shard.
+const (
+	cacheShare = 4 // one part in cacheShare
+	mostCache  = 16 << 20
+)
+
 // engine opens a store according to the settings.
 type engine struct {
 	*segments.Store
@@ -68,11 +75,20 @@ func optionsOf(config *guest.Config) (segments.Options, error) {
 	limit := config.MemoryLimit(defaultMemoryLimit)
 	maxBytes := config.Bytes("max_bytes", 0)
 	segmentBytes := config.Bytes("segment_bytes", 0)
+	cacheBytes := config.Bytes("cache_bytes", -1)
+	room := limit - fixedMemory
+	cache := cacheBytes / shards
+	if cacheBytes < 0 {
+		if cache = min(room/cacheShare, mostCache); cache < segments.MinCache {
+			cache = 0
+		}
+	}
 	options := segments.Options{
 		Shard: config.Shard(), Shards: int(shards),
 		SegmentBytes: segmentBytes,
 		MaxBytes:     maxBytes / shards,
-		MaxSessions:  (limit - fixedMemory) / segments.SessionBytes,
+		MaxSessions:  (room - cache) / segments.SessionBytes,
+		CacheBytes:   cache,
 		Random:       guest.RandomUint64,
 	}
 	switch {
@@ -82,6 +98,10 @@ func optionsOf(config *guest.Config) (segments.Options, error) {
 		config.Refuse("max_bytes", "must be at least "+decimal(segments.MinBytes*shards)+", for all shards together")
 	case maxBytes != 0 && segmentBytes > maxBytes/shards/16:
 		config.Refuse("segment_bytes", "must be at most "+decimal(maxBytes/shards/16)+", a sixteenth of a shard's part of max_bytes")
+	case cacheBytes > 0 && cache < segments.MinCache:
+		config.Refuse("cache_bytes", "must be 0 or at least "+decimal(segments.MinCache*shards)+", for all shards together")
+	case cacheBytes > 0 && cache > room/2 && limit >= leastMemoryLimit:
+		config.Refuse("cache_bytes", "must be at most "+decimal(room/2*shards)+", for all shards together, with a memory_limit of "+decimal(limit))
 	}
 	if err := config.Err(); err != nil {
 		return options, err

@@ -40,13 +40,29 @@ func (s *Store) read(sl *slot) (key, value []byte, err error) {
 	if !ok && g.seeds.repair(b[:headerSize], offset) {
 		r, ok = g.seeds.open(b, offset)
 	}
-	if !ok || r.tombstone() || r.size() != len(b) || r.hash != sl.hash || !g.seeds.whole(b, &r) {
+	if !ok || r.tombstone() || r.size() != len(b) || r.hash != sl.hash {
 		s.stats.Damaged++
 		return nil, nil, errDamaged
 	}
-	key = b[headerSize:][:r.keyLen]
-	end := headerSize + r.keyLen + r.valueLen
-	return key, b[headerSize+r.keyLen : end : end], nil
+	if !g.seeds.whole(b, &r) {
+		s.stats.Damaged++
+		if !s.mend(b, &r) {
+			return nil, nil, errDamaged
+		}
+	}
+	key, value = r.body(b)
+	return key, value, nil
+}
+
+// mend puts into a record whose key or value is damaged what is kept in memory of it, if
+// the damage has left the key as it was.
+func (s *Store) mend(b []byte, r *record) bool {
+	key, value := r.body(b)
+	if s.hashOf(key) != r.hash {
+		return false
+	}
+	kept, ok := s.kept.look(key, s.told)
+	return ok && copy(value, kept) == len(kept) && len(kept) == len(value)
 }
 
 // append writes a record to the current segment and gives it its sequence number. Its

@@ -204,7 +204,7 @@ func (s *Store) carry(m *mover, f *find, oldest uint64) error {
 		id, sl := s.index.find(r.hash)
 		switch here := sl != nil && sl.at == from; {
 		case here && !sl.expired(s.now):
-			if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) {
+			if m.scan.headersOnly && !m.victim.whole(f.bytes, &r) && !s.mend(f.bytes, &r) {
 				f.what = foundBroken
 				return s.carry(m, f, oldest)
 			}

@@ -234,7 +234,12 @@ func (w *world) expiryOf(key string) int64 {
 	return expires
 }
 
-func newWorld(t testing.TB, seed uint64, options func(*segments.Options)) *world {
+// newWorld returns one whose store keeps sessions in memory, if the seed is odd.
+func newWorld(t testing.TB, seed uint64, change func(*segments.Options)) *world {
+	options := func(o *segments.Options) {
+		o.CacheBytes = int64(seed%2) * segments.MinCache
+		change(o)
+	}
 	w := &world{
 		t: t, disk: crash.New(), options: options, rng: rand.New(rand.NewPCG(seed, 3)),
 		keys: 25, largest: 4000, saving: 3, now: 10 * hour, history: make(map[string][]state), unsure: make(map[string]bool),
@@ -315,7 +320,7 @@ func (w *world) survival() crash.Survival {
 func TestPowerCutAtEveryChange(t *testing.T) {
 	const steps = 350
 	run := func(cut int) *world {
-		w := newWorld(t, 5, func(*segments.Options) {})
+		w := newWorld(t, 5, func(o *segments.Options) { o.CacheBytes *= int64(cut % 2) })
 		w.disk.CutAt(cut)
 		s, err := tryOpen(w.disk, w.options)
 		if err != nil {

@@ -19,6 +19,9 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 	}
 	s := &Store{options: options, fs: fs, dir: "shard-" + strconv.Itoa(options.Shard), nextSeq: 1}
 	s.index.reset()
+	if err := s.kept.open(options.CacheBytes); err != nil {
+		return nil, err
+	}
 	if err := stamp.Claim(fs, format.Format{Engine: "dynfile", Version: 1, Shards: options.Shards}, options.Shard); err != nil {
 		return nil, err
 	}
@@ -63,6 +66,8 @@ func (o *Options) complete() error {
 		return invalid("MaxBytes is " + strconv.FormatInt(o.MaxBytes, 10) + ": must have room for at least 16 segments")
 	case o.MaxSessions < 0 || o.MaxOpen < 4:
 		return invalid("MaxSessions and MaxOpen are " + strconv.FormatInt(o.MaxSessions, 10) + " and " + strconv.Itoa(o.MaxOpen) + ": must be at least 0 and at least 4")
+	case o.CacheBytes != 0 && o.CacheBytes < MinCache:
+		return invalid("CacheBytes is " + strconv.FormatInt(o.CacheBytes, 10) + ": must be 0 or at least 512KiB")
 	case o.Random == nil:
 		return invalid("Random is nil: must return random numbers")
 	}

@@ -57,6 +57,12 @@ func (r *record) tombstone() bool { return r.kind&^flagOutlived == kindTombstone
 func (r *record) outlived() bool  { return r.kind&flagOutlived != 0 }
 func (r *record) size() int       { return recordSize(r.keyLen, r.valueLen) }
 
+// body returns the key and the value of a record that is whole in b.
+func (r *record) body(b []byte) (key, value []byte) {
+	at, end := headerSize+r.keyLen, headerSize+r.keyLen+r.valueLen
+	return b[headerSize:at:at], b[at:end:end]
+}
+
 func recordSize(keyLen, valueLen int) int {
 	return (headerSize + keyLen + valueLen + unit - 1) &^ (unit - 1)
 }

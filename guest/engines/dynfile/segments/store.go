@@ -41,6 +41,10 @@ type Options struct {
 	// MaxOpen is how many segments may be open at a time; 0 means 64.
 	MaxOpen int
 
+	// CacheBytes is how much memory the sessions may take that were read or written
+	// lately, at least MinCache. 0 means that none are kept.
+	CacheBytes int64
+
 	// Random returns random bits, for secrets that keep other data from being taken
 	// for records.
 	Random func() uint64
@@ -74,9 +78,10 @@ type Store struct {
 	hash    siphash.Key
 
 	index  index
-	recent recent
-	now    int64 // the time by which space is freed; see tick
-	told   int64 // the time that the last caller gave
+	kept   kept
+	recent recent // of what kept does not have
+	now    int64  // the time by which space is freed; see tick
+	told   int64  // the time that the last caller gave
 
 	looked   int64 // when it was last checked where writes go
 	unlooked int   // writes since then
@@ -163,7 +168,10 @@ var (
 // tick notes the time. It is not the latest time ever seen: if the clock was ahead
 // for a while, that time would go on ending sessions after the clock is right
 // again.
-func (s *Store) tick(now int64) { s.now, s.told = s.believed(now), now }
+func (s *Store) tick(now int64) {
+	s.now, s.told = s.believed(now), now
+	s.kept.turned(now)
+}
 
 func (s *Store) hashOf(key []byte) uint64 {
 	if s.options.hash != nil {
@@ -174,9 +182,11 @@ func (s *Store) hashOf(key []byte) uint64 {
 
 // Get returns the value under a key, valid until the next call.
 func (s *Store) Get(key []byte, now int64) ([]byte, error) {
+	if value, ok := s.kept.look(key, now); ok {
+		return value, nil
+	}
 	s.tick(now)
-	hash := s.hashOf(key)
-	_, sl := s.index.find(hash)
+	_, sl := s.index.find(s.hashOf(key))
 	if sl == nil || sl.expired(now) {
 		return nil, guest.ErrNotFound
 	}
@@ -187,7 +197,7 @@ func (s *Store) Get(key []byte, now int64) ([]byte, error) {
 	if string(stored) != string(key) {
 		return nil, guest.ErrNotFound
 	}
-	s.recent.note(hash, s.where(sl), key, abi.Revision(value))
+	s.remember(sl, key, value)
 	return value, nil
 }
 
@@ -212,7 +222,7 @@ func (s *Store) Set(w guest.Write) error {
 		if sl == nil {
 			return s.buryAbsent(hash)
 		}
-		return s.bury(id, sl)
+		return s.bury(id, sl, w.Key)
 	}
 	if noSpace != nil {
 		return noSpace
@@ -224,6 +234,9 @@ func (s *Store) Set(w guest.Write) error {
 	copy(b[headerSize:], w.Key)
 	copy(b[headerSize+len(w.Key):], w.Value)
 	r := record{hash: hash, expires: w.Expires, kind: kindPut, keyLen: len(w.Key), valueLen: len(w.Value)}
+	if sl != nil && sl.expired(w.Now) {
+		s.kept.expired(sl.expires) // it may be another key's, with the same hash
+	}
 	if err := s.put(b, &r, sl); err != nil {
 		return err
 	}
@@ -251,6 +264,9 @@ func (s *Store) check(sl *slot, w *guest.Write) error {
 // identify ensures that a slot belongs to the key, and returns the revision of what
 // is stored.
 func (s *Store) identify(sl *slot, key []byte) (revision uint64, err error) {
+	if value, ok := s.kept.look(key, s.told); ok {
+		return abi.Revision(value), nil
+	}
 	stored, revision, ok := s.recent.look(sl.hash, s.where(sl))
 	if !ok {
 		var value []byte
@@ -281,9 +297,17 @@ func (s *Store) put(b []byte, r *record, sl *slot) error {
 		_, sl = s.index.insert(r.hash, 0, 0, 0)
 	}
 	s.own(sl, at, r)
-	key := b[headerSize:][:r.keyLen]
-	s.recent.note(r.hash, s.where(sl), key, abi.Revision(b[headerSize+r.keyLen:][:r.valueLen]))
+	key, value := r.body(b)
+	s.remember(sl, key, value)
 	return nil
+}
+
+// remember keeps a session that was read or written just now, or else its key and
+// revision.
+func (s *Store) remember(sl *slot, key, value []byte) {
+	if !s.kept.note(key, value, sl.expires, s.told) {
+		s.recent.note(sl.hash, s.where(sl), key, abi.Revision(value))
+	}
 }
 
 // own assigns a record in a place to a slot.
@@ -337,29 +361,42 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 		case err != nil || sl.expires == expires:
 			return err
 		}
-		return s.bury(id, sl)
+		return s.bury(id, sl, key)
 	}
-	stored, value, err := s.read(sl)
+	b, valueLen, err := s.again(sl, key)
 	if err != nil {
 		return err
-	}
-	if string(stored) != string(key) {
-		return guest.ErrNotFound
 	}
 	if noSpace != nil {
 		return noSpace
 	}
-	size := recordSize(len(stored), len(value))
-	if err := s.admit(sl, size); err != nil {
+	if err := s.admit(sl, len(b)); err != nil {
 		return err
 	}
-	// What was read already lies where it is written from.
-	r := record{hash: hash, expires: expires, kind: kindPut, keyLen: len(stored), valueLen: len(value)}
-	if err := s.put(s.buffer[:size], &r, sl); err != nil {
+	r := record{hash: hash, expires: expires, kind: kindPut, keyLen: len(key), valueLen: valueLen}
+	if err := s.put(b, &r, sl); err != nil {
 		return err
 	}
-	s.earn(size)
+	s.earn(len(b))
 	return nil
+}
+
+// again returns a buffer in which a key and its value are in place to be written again.
+func (s *Store) again(sl *slot, key []byte) (b []byte, valueLen int, err error) {
+	if value, ok := s.kept.look(key, s.told); ok {
+		b := s.room(recordSize(len(key), len(value)))
+		copy(b[headerSize:], key)
+		copy(b[headerSize+len(key):], value)
+		return b, len(value), nil
+	}
+	stored, value, err := s.read(sl)
+	if err != nil {
+		return nil, 0, err
+	}
+	if string(stored) != string(key) {
+		return nil, 0, guest.ErrNotFound
+	}
+	return s.buffer[:recordSize(len(stored), len(value))], len(value), nil // where they were read to
 }
 
 // Delete removes a session, if there is one.
@@ -378,11 +415,11 @@ func (s *Store) Delete(key []byte, now int64) error {
 		}
 		return err
 	}
-	return s.bury(id, sl)
+	return s.bury(id, sl, key)
 }
 
-// bury writes a tombstone and removes the session.
-func (s *Store) bury(id uint32, sl *slot) error {
+// bury writes a tombstone and removes the session, which is the key's.
+func (s *Store) bury(id uint32, sl *slot, key []byte) error {
 	r := record{hash: sl.hash, kind: kindTombstone, expires: sl.expires}
 	if sl.flags&slotOutlived != 0 {
 		r.expires = 0
@@ -394,6 +431,7 @@ func (s *Store) bury(id uint32, sl *slot) error {
 		return err
 	}
 	s.drop(id, sl)
+	s.kept.forget(key)
 	s.earn(headerSize)
 	return nil
 }
@@ -417,5 +455,6 @@ func (s *Store) buryAbsent(hash uint64) error {
 func (s *Store) expire(id uint32, sl *slot) {
 	s.stats.Expired++
 	s.sweptExpires = max(s.sweptExpires, sl.expires)
+	s.kept.expired(sl.expires)
 	s.drop(id, sl)
 }

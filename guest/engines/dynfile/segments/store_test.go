@@ -3,6 +3,7 @@ package segments_test
 import (
 	"bytes"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -191,9 +192,17 @@ func TestSaveCosts(t *testing.T) {
 }
 
 func TestCollision(t *testing.T) {
+	t.Run("kept", func(t *testing.T) { testCollision(t, keeping) })
+	t.Run("not kept", func(t *testing.T) { testCollision(t, func(*segments.Options) {}) })
+}
+
+func testCollision(t *testing.T, change func(*segments.Options)) {
 	disk := crash.New()
-	s := open(t, disk, segments.WithHash(func(key []byte) uint64 { return uint64(len(key)) }))
+	s := open(t, disk, change, segments.WithHash(func(key []byte) uint64 { return uint64(len(key)) }))
 	require.NoError(t, s.Set(write("a", "of a", 50)))
+	for n := range 20 {
+		require.NoError(t, s.Set(write("others"[:2+n%5]+strings.Repeat("x", n/5*5), "", 0)))
+	}
 	require.ErrorIs(t, s.Set(write("b", "of b", 0)), guest.ErrUnavailable)
 	requireNone(t, s, "b")
 	require.ErrorIs(t, s.Touch([]byte("b"), 60, 1), guest.ErrNotFound)

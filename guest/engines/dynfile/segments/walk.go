@@ -106,6 +106,7 @@ func (s *Store) Clear(now int64) error {
 	s.hot, s.cold = g, nil
 	s.compaction.victim, s.compaction.scan = nil, nil
 	s.index.reset()
+	s.kept.clear()
 	s.live = 0
 	for _, other := range s.table {
 		if other != nil && other != g {
