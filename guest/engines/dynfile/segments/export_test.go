@@ -3,7 +3,6 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 )
 
 // WithHash replaces the hash of keys.
@@ -112,7 +111,7 @@ func Reseal(segment, b []byte) []byte {
 func ResealHint(b []byte) []byte {
 	b = append([]byte(nil), b...)
 	if len(b) >= hintHeaderSize {
-		binary.LittleEndian.PutUint32(b[12:], hintSum(b, crc32.Update(0, castagnoli, b[hintHeaderSize:])))
+		binary.LittleEndian.PutUint32(b[12:], hintSum(b, entriesSum(0, b[hintHeaderSize:])))
 	}
 	return b
 }

@@ -2,9 +2,9 @@ package segments
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 )
 
 // A hint has what the index needs to know of a segment, without keys and values,
@@ -28,7 +28,7 @@ type hinting struct {
 	file    vfs.File
 	out     []byte
 	at      int64  // offset where out goes
-	sum     uint32 // of all entries up to there
+	sum     uint64 // of all entries up to there
 	count   int64
 }
 
@@ -103,7 +103,7 @@ func (s *Store) writeHint() error {
 		s.abandonHint()
 		return vfs.Answer(err, "writing a hint")
 	}
-	h.sum = crc32.Update(h.sum, castagnoli, h.out)
+	h.sum = entriesSum(h.sum, h.out)
 	h.at += int64(len(h.out))
 	h.out = h.out[:0]
 	return nil
@@ -170,7 +170,7 @@ func decodeHint(b []byte) hintEntry {
 
 // encodeHint makes the header: that of the segment with another magic, the
 // segment's size, and the number of entries.
-func encodeHint(g *segment, count int64, entries uint32) []byte {
+func encodeHint(g *segment, count int64, entries uint64) []byte {
 	b := make([]byte, hintHeaderSize)
 	copy(b, g.segmentHeader.encode()[:segmentHeaderSize])
 	copy(b, hintMagic)
@@ -180,9 +180,16 @@ func encodeHint(g *segment, count int64, entries uint32) []byte {
 	return b
 }
 
-func hintSum(header []byte, entries uint32) uint32 {
-	sum := crc32.Update(entries, castagnoli, header[:12])
-	return crc32.Update(sum, castagnoli, header[16:hintHeaderSize])
+func hintSum(header []byte, entries uint64) uint32 {
+	return uint32(xxhash.Sum(xxhash.Sum(entries, header[:12]), header[16:hintHeaderSize]))
+}
+
+// entriesSum continues the sum of entries.
+func entriesSum(sum uint64, entries []byte) uint64 {
+	for ; len(entries) >= hintEntrySize; entries = entries[hintEntrySize:] {
+		sum = xxhash.Sum(sum, entries[:hintEntrySize])
+	}
+	return sum
 }
 
 // hint is a hint that was read and is whole.
@@ -220,8 +227,7 @@ func parseHint(b []byte) (h hint, ok bool) {
 		return h, false
 	}
 	h.entries = b[hintHeaderSize:]
-	sum := crc32.Update(0, castagnoli, h.entries)
-	if hintSum(b, sum) != binary.LittleEndian.Uint32(b[12:]) {
+	if hintSum(b, entriesSum(0, h.entries)) != binary.LittleEndian.Uint32(b[12:]) {
 		return h, false
 	}
 	h.header = headerFields(b)

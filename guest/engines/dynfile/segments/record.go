@@ -2,10 +2,10 @@ package segments
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math/bits"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 )
 
 // A record is a header, a key, a value, and zeros up to a multiple of 8 bytes.
@@ -70,21 +70,19 @@ func recordSize(keyLen, valueLen int) int {
 // maxRecord is the size of the largest record.
 const maxRecord = (headerSize + abi.MaxKey + MaxValue + unit - 1) &^ (unit - 1)
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // seeds begin the checksums of a segment's records. They come from the segment's
 // salt. Bytes of another segment, which a file system may show after a power
 // loss, or of a value made to look like records, are therefore not records here.
 // The offset goes into the header's checksum too.
-type seeds struct{ header, body uint32 }
+type seeds struct{ header, body uint64 }
 
-func seedsOf(salt uint64) seeds { return seeds{uint32(salt >> 32), uint32(salt)} }
+func seedsOf(salt uint64) seeds { return seeds{salt, ^salt} }
 
 func (s seeds) headerSum(header []byte, offset int64) uint32 {
-	return crc32.Update(s.header^uint32(offset/unit), castagnoli, header[4:headerSize])
+	return uint32(xxhash.Sum(s.header+uint64(offset), header[4:headerSize]))
 }
 
-func (s seeds) bodySum(body []byte) uint32 { return crc32.Update(s.body, castagnoli, body) }
+func (s seeds) bodySum(body []byte) uint32 { return uint32(xxhash.Sum(s.body, body)) }
 
 // seal writes the header and the padding of a record whose key and value are
 // already in place after it. b is the whole record.
@@ -143,28 +141,21 @@ func (r *record) plausible() bool {
 	return false
 }
 
-// repair corrects a single flipped bit of a header, in place, and reports
-// whether there was exactly one. Use it only where a record is known to be: some
-// arbitrary bytes would pass.
+// repair corrects a single flipped bit of a header, in place, and reports whether
+// that made it whole. Use it only where a record is known to be: some arbitrary
+// bytes would pass.
 func (s seeds) repair(header []byte, offset int64) bool {
-	difference := s.headerSum(header, offset) ^ binary.LittleEndian.Uint32(header)
-	if difference == 0 {
-		return false
-	}
-	if bits.OnesCount32(difference) == 1 {
-		bit := bits.TrailingZeros32(difference)
-		header[bit/8] ^= 1 << (bit % 8)
-		return true
+	sum := binary.LittleEndian.Uint32(header)
+	if difference := s.headerSum(header, offset) ^ sum; bits.OnesCount32(difference) <= 1 {
+		binary.LittleEndian.PutUint32(header, sum^difference)
+		return difference != 0
 	}
 	for bit := 4 * 8; bit < headerSize*8; bit++ {
-		var flipped [headerSize]byte
-		flipped[bit/8] = 1 << (bit % 8)
-		// The checksum is linear: the effect of a flipped bit on it does not
-		// depend on the others.
-		if crc32.Update(0, castagnoli, flipped[4:])^crc32.Update(0, castagnoli, zeroHeader[4:]) == difference {
-			header[bit/8] ^= 1 << (bit % 8)
+		header[bit/8] ^= 1 << (bit % 8)
+		if s.headerSum(header, offset) == sum {
 			return true
 		}
+		header[bit/8] ^= 1 << (bit % 8)
 	}
 	return false
 }

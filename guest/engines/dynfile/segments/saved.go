@@ -3,10 +3,10 @@ package segments
 import (
 	"cmp"
 	"encoding/binary"
-	"hash/crc32"
 	"slices"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 )
 
 // Unreadable data at the end of a segment may have been torn by a power loss, or
@@ -105,7 +105,7 @@ func encodeSaved(durable []*segment, turn uint64) []byte {
 		b = binary.LittleEndian.AppendUint32(b, g.number)
 		b = binary.LittleEndian.AppendUint32(b, uint32(g.synced/unit))
 	}
-	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
+	binary.LittleEndian.PutUint32(b[8:], uint32(xxhash.Sum(0, b[12:])))
 	return b
 }
 
@@ -146,7 +146,7 @@ func decodeSaved(b []byte) (turn uint64, noted map[uint32]savedNote, ok bool) {
 		return 0, nil, false
 	}
 	end := savedHeader + int64(binary.LittleEndian.Uint32(b[12:]))*savedEntry
-	if end > int64(len(b)) || crc32.Checksum(b[12:end], castagnoli) != binary.LittleEndian.Uint32(b[8:]) {
+	if end > int64(len(b)) || uint32(xxhash.Sum(0, b[12:end])) != binary.LittleEndian.Uint32(b[8:]) {
 		return 0, nil, false
 	}
 	noted = make(map[uint32]savedNote)

@@ -2,12 +2,12 @@ package segments
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"strconv"
 	"strings"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/siphash"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 )
 
 // A segment begins with its header, twice, so that a damaged bit there does not
@@ -55,7 +55,7 @@ func (h *segmentHeader) encode() []byte {
 
 // headerSum covers all of a header but the sum itself.
 func headerSum(b []byte) uint32 {
-	return crc32.Update(crc32.Update(0, castagnoli, b[:12]), castagnoli, b[16:segmentHeaderSize])
+	return uint32(xxhash.Sum(xxhash.Sum(0, b[:12]), b[16:segmentHeaderSize]))
 }
 
 // decodeHeader reads a segment's header from whichever copy is whole. It returns
