@@ -3,6 +3,7 @@ package vfs
 import (
 	"encoding/binary"
 	"io"
+	"runtime"
 	"syscall"
 	"unsafe"
 )
@@ -168,27 +169,31 @@ func (f osFile) ReadAt(b []byte, offset int64) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	n, err := syscall.Pread(int(f), b, offset)
-	if err != nil {
-		return max(n, 0), err
+	to, n := vectorOf(b), uint32(0)
+	errno := fdPread(int32(f), &to, 1, uint64(offset), &n)
+	runtime.KeepAlive(b)
+	if errno != 0 {
+		return int(n), syscall.Errno(errno)
 	}
-	if n < len(b) {
-		return n, io.EOF
+	if int(n) < len(b) {
+		return int(n), io.EOF
 	}
-	return n, nil
+	return int(n), nil
 }
 
 func (f osFile) WriteAt(b []byte, offset int64) (written int, err error) {
 	for written < len(b) {
-		n, err := syscall.Pwrite(int(f), b[written:], offset+int64(written))
-		written += max(n, 0)
-		if err != nil {
-			return written, err
+		from, n := vectorOf(b[written:]), uint32(0)
+		errno := fdPwrite(int32(f), &from, 1, uint64(offset)+uint64(written), &n)
+		written += int(n)
+		if errno != 0 {
+			return written, syscall.Errno(errno)
 		}
-		if n <= 0 {
+		if n == 0 {
 			return written, syscall.EIO
 		}
 	}
+	runtime.KeepAlive(b)
 	return written, nil
 }
 

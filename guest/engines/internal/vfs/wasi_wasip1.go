@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// The calls of WASI preview 1 that take a path. Each returns an errno.
+// Calls of WASI preview 1. Each returns an errno.
 
 //go:wasmimport wasi_snapshot_preview1 path_open
 //go:noescape
@@ -38,6 +38,25 @@ func fdPrestatGet(fd int32, prestat unsafe.Pointer) uint32
 //go:wasmimport wasi_snapshot_preview1 fd_prestat_dir_name
 //go:noescape
 func fdPrestatDirName(fd int32, path *byte, pathLen uint32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_pread
+//go:noescape
+func fdPread(fd int32, vectors *vector, n uint32, offset uint64, read *uint32) uint32
+
+//go:wasmimport wasi_snapshot_preview1 fd_pwrite
+//go:noescape
+func fdPwrite(fd int32, vectors *vector, n uint32, offset uint64, written *uint32) uint32
+
+// vector is a piece of memory to read to or write from.
+type vector struct {
+	_      structs.HostLayout
+	at     uint32
+	length uint32
+}
+
+func vectorOf(b []byte) vector {
+	return vector{at: uint32(uintptr(unsafe.Pointer(unsafe.SliceData(b)))), length: uint32(len(b))}
+}
 
 // Flags of path_open.
 const (
