@@ -1,0 +1,82 @@
+package dynfile_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/plugin"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+func benched(b *testing.B, d plugin.Durability, shards int, settings map[string]string) *plugin.Plugin {
+	p, err := dynfile.Open(b.Context(), b.TempDir(), plugin.Config{Durability: d, Shards: shards, GuestConfig: settings,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	require.NoError(b, err)
+	b.Cleanup(func() { p.Close(context.Background()) })
+	return p
+}
+
+func benchKey(n uint64) []byte {
+	key := make([]byte, 32)
+	for i := range 4 {
+		binary.LittleEndian.PutUint64(key[8*i:], (n+uint64(i))*0x9e3779b97f4a7c15)
+	}
+	return key
+}
+
+// BenchmarkSyncedWrites makes every write durable, by one writer and by 64, for one shard
+// and for four. The writers go on until all have made b.N writes together.
+func BenchmarkSyncedWrites(b *testing.B) {
+	for _, shards := range []int{1, 4} {
+		for _, writers := range []int{1, 64} {
+			b.Run(fmt.Sprintf("shards=%d/writers=%d", shards, writers), func(b *testing.B) {
+				p := benched(b, plugin.DurabilityCommit, shards, nil)
+				value := make([]byte, 300)
+				var made atomic.Int64
+				var all sync.WaitGroup
+				b.ResetTimer()
+				for w := range writers {
+					all.Go(func() {
+						for n := uint64(w) << 32; made.Add(1) <= int64(b.N); n++ {
+							if err := p.Set(b.Context(), store.Write{Key: benchKey(n % (1 << 40)), Value: value, Now: 1}); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+				b.ReportMetric(float64(b.N)/float64(p.Stats().Ops["save"].Calls), "writes/save")
+			})
+		}
+	}
+}
+
+// BenchmarkGet reads sessions that are in memory, and sessions of which none is.
+func BenchmarkGet(b *testing.B) {
+	for name, settings := range map[string]map[string]string{"in memory": nil, "from the file": {"cache_bytes": "0"}} {
+		b.Run(name, func(b *testing.B) {
+			p := benched(b, plugin.DurabilityClose, 1, settings)
+			const sessions = 1000
+			keys := make([][]byte, sessions)
+			for n := range keys {
+				keys[n] = benchKey(uint64(n))
+				require.NoError(b, p.Set(b.Context(), store.Write{Key: keys[n], Value: make([]byte, 300), Now: 1}))
+			}
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				if _, err := p.Get(b.Context(), keys[n%sessions], 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
