@@ -77,6 +77,7 @@ func (m *FS) Mkdir(path string, _ fs.FileMode) sys.Errno {
 	case m.counted && !m.quota.takeFile():
 		return ENOSPC
 	}
+	m.names.Add(1)
 	if err := m.root.Mkdir(n.path, dirMode); err != nil {
 		if m.counted {
 			m.quota.giveFile()
@@ -103,6 +104,7 @@ func (m *FS) Rmdir(path string) sys.Errno {
 	if !st.Mode.IsDir() {
 		return sys.ENOTDIR
 	}
+	m.names.Add(1)
 	if err := m.root.Remove(n.path); err != nil {
 		return m.errno(err)
 	}
@@ -135,6 +137,7 @@ func (m *FS) Unlink(path string) sys.Errno {
 		return notDirectory(st)
 	}
 	v := m.victim(n, st)
+	m.names.Add(1)
 	if err := m.root.Remove(n.path); err != nil {
 		v.spare()
 		return m.errno(err)
@@ -197,6 +200,7 @@ func (m *FS) renameFile(a, b name, source, target wasys.Stat_t, there bool) sys.
 	case there:
 		v = m.victim(b, target)
 	}
+	m.names.Add(1)
 	if err := m.root.Rename(a.path, b.path); err != nil {
 		v.spare()
 		return m.errno(err)
@@ -217,6 +221,7 @@ func (m *FS) renameDirectory(a, b name, source, target wasys.Stat_t, there bool)
 	if errno := m.sinks(a, b); errno != 0 {
 		return errno
 	}
+	m.names.Add(1)
 	if there && !same(a, b, source, target) {
 		// Package os replaces no directory. The system checks that it is empty.
 		if err := m.root.Remove(b.path); err != nil {

@@ -20,6 +20,7 @@ type directory struct {
 	f        *os.File
 	dev, ino uint64
 	charged  bool // counts against the quota of open files
+	behind   *behind
 	closed   atomic.Bool
 	listing  listing
 }
@@ -88,10 +89,16 @@ func (d *directory) entries(n int) (entries []sys.Dirent, errno sys.Errno) {
 
 // Sync implements sys.File. When it returns 0, all names made, replaced and
 // removed in the directory before are on the disk.
-func (d *directory) Sync() sys.Errno { return d.errno(syncDirectory(d.f)) }
+func (d *directory) Sync() sys.Errno {
+	return d.errno(syncAll(d.behind, d.m.names.Load(), d.sync))
+}
 
 // Datasync implements sys.File. The names are a directory's data.
-func (d *directory) Datasync() sys.Errno { return d.Sync() }
+func (d *directory) Datasync() sys.Errno {
+	return syncBehind(d.behind, d.m.names.Load(), d.sync, d.errno)
+}
+
+func (d *directory) sync() error { return syncDirectory(d.f) }
 
 // Utimens implements sys.File.
 func (d *directory) Utimens(atim, mtim int64) sys.Errno {

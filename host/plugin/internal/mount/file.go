@@ -21,6 +21,7 @@ type file struct {
 	node   *node
 	id     fileID
 	closed atomic.Bool
+	behind *behind // nil unless it was opened with O_NONBLOCK
 
 	pos                 int64
 	read, write, append bool
@@ -140,6 +141,7 @@ func (f *file) put(buf []byte, off int64) (n int, errno sys.Errno) {
 	if off > math.MaxInt64-int64(len(buf)) {
 		return 0, EFBIG
 	}
+	f.node.changes.Add(1)
 	n, err := f.f.WriteAt(buf, off)
 	return n, f.errno(err)
 }
@@ -237,6 +239,7 @@ func (f *file) Truncate(size int64) sys.Errno {
 	}
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
+	f.node.changes.Add(1)
 	if !f.m.counted {
 		return f.errno(f.f.Truncate(size))
 	}
@@ -263,12 +266,12 @@ func (f *file) Truncate(size int64) sys.Errno {
 // Sync implements sys.File. When it returns 0, contents and size are on the
 // disk.
 func (f *file) Sync() sys.Errno {
-	return f.errno(f.f.Sync())
+	return f.errno(syncAll(f.behind, f.node.changes.Load(), f.f.Sync))
 }
 
-// Datasync implements sys.File.
+// Datasync implements sys.File. With O_NONBLOCK it does not wait: see [behind].
 func (f *file) Datasync() sys.Errno {
-	return f.errno(datasync(f.f))
+	return syncBehind(f.behind, f.node.changes.Load(), func() error { return datasync(f.f) }, f.errno)
 }
 
 // Utimens implements sys.File.

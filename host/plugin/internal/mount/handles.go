@@ -2,6 +2,7 @@ package mount
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero/experimental/sys"
 )
@@ -20,6 +21,8 @@ type node struct {
 	mu    sync.Mutex
 	size  int64
 	known bool // size is valid
+
+	changes atomic.Uint64 // writes and truncations that were begun
 }
 
 // handles are all open files and directories of a mount.

@@ -96,6 +96,8 @@ type FS struct {
 	quota    quota
 	paths    stripes
 	handles  handles
+	syncs    chan struct{} // one for each that runs in the background
+	names    atomic.Uint64 // changes of names that were begun
 	closing  sync.Once
 	closed   atomic.Bool
 }
@@ -118,7 +120,7 @@ func Open(dir string, opts Options) (*FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mount: %w", err)
 	}
-	m := &FS{root: root, dir: dir, readOnly: opts.ReadOnly}
+	m := &FS{root: root, dir: dir, readOnly: opts.ReadOnly, syncs: make(chan struct{}, maxSyncs)}
 	m.quota.limit(opts)
 	m.counted = !opts.ReadOnly && (opts.MaxBytes > 0 || opts.MaxFiles > 0)
 	if m.place, err = placeOf(root, dir); err != nil {
@@ -179,6 +181,14 @@ func (m *FS) Close() (err error) {
 		err = m.root.Close()
 	})
 	return err
+}
+
+// background returns what a file needs whose syncs need not be waited for, or nil.
+func (m *FS) background(flag sys.Oflag) *behind {
+	if flag&sys.O_NONBLOCK == 0 {
+		return nil
+	}
+	return &behind{slots: m.syncs}
 }
 
 // errno is the error that a guest gets for an error of package os.

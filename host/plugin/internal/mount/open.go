@@ -82,7 +82,7 @@ func (m *FS) openRoot(flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
 			return nil, EMFILE
 		}
 	}
-	f, errno := m.openDir(".", !preopen)
+	f, errno := m.openDir(".", flag, !preopen)
 	if errno != 0 && preopen {
 		return nil, sys.ENOENT
 	}
@@ -93,7 +93,7 @@ func (m *FS) openRoot(flag sys.Oflag, perm fs.FileMode) (sys.File, sys.Errno) {
 	return f, 0
 }
 
-func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
+func (m *FS) openDir(path string, flag sys.Oflag, charged bool) (sys.File, sys.Errno) {
 	// Package os lists a directory that it opened itself without leaving it.
 	o, err := m.openStepwise(path, os.O_RDONLY|openDirectory)
 	if err != nil {
@@ -103,7 +103,7 @@ func (m *FS) openDir(path string, charged bool) (sys.File, sys.Errno) {
 		o.f.Close()
 		return nil, sys.ENOTDIR
 	}
-	d := &directory{m: m, f: o.f, dev: o.st.Dev, ino: o.st.Ino, charged: charged}
+	d := &directory{m: m, f: o.f, dev: o.st.Dev, ino: o.st.Ino, charged: charged, behind: m.background(flag)}
 	d.to = d.seek
 	if !m.handles.add(d) {
 		o.f.Close()
@@ -129,7 +129,7 @@ func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool
 	case st.Mode.IsDir() && (write || flag&sys.O_CREAT != 0):
 		return nil, false, sys.EISDIR
 	case st.Mode.IsDir():
-		f, errno = m.openDir(n.path, true)
+		f, errno = m.openDir(n.path, flag, true)
 		return f, false, errno
 	case n.isDir || flag&sys.O_DIRECTORY != 0:
 		return nil, false, notDirectory(st)
@@ -169,6 +169,7 @@ func (m *FS) create(n name, flag sys.Oflag, write bool) (f sys.File, again bool,
 	if m.counted && !m.quota.takeFile() {
 		return nil, false, ENOSPC
 	}
+	m.names.Add(1)
 	made, err := m.root.OpenFile(n.path, osFlags(flag, write)|os.O_CREATE|os.O_EXCL, fileMode)
 	if err == nil {
 		o, err := openedFile(made)
@@ -229,7 +230,7 @@ func (m *FS) admit(o opened, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f 
 	}
 	h := &file{
 		m: m, f: o.f, node: m.handles.node(o.id), id: o.id,
-		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0,
+		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0, behind: m.background(flag),
 	}
 	h.to = h.seek
 	if !m.handles.add(h) {
