@@ -3,7 +3,9 @@
 package vfs
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,11 +78,15 @@ func (dir osFS) ReadDir(name string) ([]Entry, error) {
 	if err != nil {
 		return nil, errnoOf(err)
 	}
+	return entriesOf(list), nil
+}
+
+func entriesOf(list []fs.DirEntry) []Entry {
 	entries := make([]Entry, len(list))
 	for i, e := range list {
 		entries[i] = Entry{Name: e.Name(), Kind: kindOf(e.Type())}
 	}
-	return entries, nil
+	return entries
 }
 
 func (dir osFS) Stat(name string) (Info, error) {
@@ -105,6 +111,40 @@ func (dir osFS) SyncDir(name string) error {
 	}
 	return errnoOf(err)
 }
+
+func (dir osFS) OpenDir(name string) (Directory, error) {
+	f, err := os.Open(dir.path(name))
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	if info, err := f.Stat(); err != nil || !info.IsDir() {
+		f.Close()
+		return nil, cmp.Or(errnoOf(err), error(syscall.ENOTDIR))
+	}
+	return osDir{f}, nil
+}
+
+// nextEntries is how many entries of a directory are read at once.
+const nextEntries = 128
+
+type osDir struct{ *os.File }
+
+func (d osDir) Next() ([]Entry, error) {
+	list, err := d.File.ReadDir(nextEntries)
+	if err != nil && err != io.EOF {
+		return nil, errnoOf(err)
+	}
+	return entriesOf(list), nil
+}
+
+func (d osDir) Sync() error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return errnoOf(d.File.Sync())
+}
+
+func (d osDir) SyncBehind() (over bool, err error) { return true, d.Sync() }
 
 func kindOf(mode fs.FileMode) Kind {
 	switch {
@@ -137,7 +177,9 @@ func errnoOf(err error) error {
 
 type osFile struct{ *os.File }
 
-func (f osFile) Sync() error               { return errnoOf(f.File.Sync()) }
+func (f osFile) Sync() error                        { return errnoOf(f.File.Sync()) }
+func (f osFile) SyncBehind() (over bool, err error) { return true, f.Sync() }
+
 func (f osFile) Truncate(size int64) error { return errnoOf(f.File.Truncate(size)) }
 
 func (f osFile) WriteAt(b []byte, offset int64) (int, error) {

@@ -34,7 +34,11 @@ func (dir osFS) OpenFile(name string, flag Flag) (File, error) {
 	if flag&ReadWrite != 0 {
 		rights |= rightsWrite
 	}
-	fd, err := dir.open(name, how, rights)
+	var flags uint32
+	if flag&Background != 0 {
+		flags = flagNonblock
+	}
+	fd, err := dir.open(name, how, rights, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +76,7 @@ func (dir osFS) Stat(name string) (Info, error) {
 }
 
 func (dir osFS) SyncDir(name string) error {
-	fd, err := dir.open(orDot(name), openDirectory, rightsDir)
+	fd, err := dir.open(orDot(name), openDirectory, rightsDir, 0)
 	if err != nil {
 		return err
 	}
@@ -83,10 +87,10 @@ func (dir osFS) SyncDir(name string) error {
 	return err
 }
 
-func (dir osFS) open(name string, how uint32, rights uint64) (fd int, err error) {
+func (dir osFS) open(name string, how uint32, rights uint64, flags uint32) (fd int, err error) {
 	var opened int32
 	// Without the lookup flag: symbolic links are not followed.
-	errno := pathOpen(int32(dir), 0, unsafe.StringData(name), uint32(len(name)), how, rights, rightsRead|rightsWrite, 0, &opened)
+	errno := pathOpen(int32(dir), 0, unsafe.StringData(name), uint32(len(name)), how, rights, rightsRead|rightsWrite, flags, &opened)
 	return int(opened), errnoOf(errno)
 }
 
@@ -112,45 +116,70 @@ const (
 	direntSize   = 24 // then the name
 )
 
-func (dir osFS) ReadDir(name string) ([]Entry, error) {
-	fd, err := dir.open(orDot(name), openDirectory, rightsDir)
+func (dir osFS) ReadDir(name string) (all []Entry, err error) {
+	d, err := dir.OpenDir(name)
 	if err != nil {
 		return nil, err
 	}
-	defer syscall.Close(fd)
-	var (
-		entries []Entry
-		cookie  uint64
-		buffer  = make([]byte, 8<<10)
-	)
+	defer d.Close()
 	for {
-		n, err := syscall.ReadDir(fd, buffer, cookie)
+		entries, err := d.Next()
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) == 0 {
+			return all, nil
+		}
+		all = append(all, entries...)
+	}
+}
+
+func (dir osFS) OpenDir(name string) (Directory, error) {
+	fd, err := dir.open(orDot(name), openDirectory, rightsDir, flagNonblock)
+	if err != nil {
+		return nil, err
+	}
+	return &osDir{osFile: osFile(fd)}, nil
+}
+
+// osDir is an open directory and how far it has been listed.
+type osDir struct {
+	osFile
+	cookie uint64
+	ended  bool
+}
+
+// listing is what the host writes entries into. It is used within a call only.
+var listing = make([]byte, 8<<10)
+
+func (d *osDir) Next() (entries []Entry, err error) {
+	for len(entries) == 0 && !d.ended {
+		n, err := syscall.ReadDir(int(d.osFile), listing, d.cookie)
 		if err != nil {
 			return nil, err
 		}
 		// The last entry may be cut off, and is then read again. A listing that
 		// does not fill the buffer is the last.
-		list, progress := buffer[:n], false
+		list, progress := listing[:n], false
 		for len(list) >= direntSize {
 			nameLen := binary.LittleEndian.Uint32(list[direntNamLen:])
 			if uint64(len(list)-direntSize) < uint64(nameLen) {
 				break
 			}
 			entry := string(list[direntSize : direntSize+nameLen])
-			cookie = binary.LittleEndian.Uint64(list[direntNext:])
+			d.cookie = binary.LittleEndian.Uint64(list[direntNext:])
 			progress = true
 			if entry != "." && entry != ".." {
 				entries = append(entries, Entry{Name: entry, Kind: kindOf(list[direntType])})
 			}
 			list = list[direntSize+nameLen:]
 		}
-		if n < len(buffer) {
-			return entries, nil
-		}
-		if !progress { // a name longer than the buffer
-			buffer = make([]byte, 2*len(buffer))
+		d.ended = n < len(listing)
+		if !d.ended && !progress { // a name longer than the buffer
+			listing = make([]byte, 2*len(listing))
 		}
 	}
+	return entries, nil
 }
 
 func kindOf(filetype uint8) Kind {
@@ -200,6 +229,18 @@ func (f osFile) WriteAt(b []byte, offset int64) (written int, err error) {
 func (f osFile) Truncate(size int64) error { return syscall.Ftruncate(int(f), size) }
 func (f osFile) Sync() error               { return syscall.Fsync(int(f)) }
 func (f osFile) Close() error              { return syscall.Close(int(f)) }
+
+func (f osFile) SyncBehind() (over bool, err error) {
+	err = errnoOf(fdDatasync(int32(f)))
+	return err != syscall.EAGAIN, ignoreAgain(err)
+}
+
+func ignoreAgain(err error) error {
+	if err == syscall.EAGAIN {
+		return nil
+	}
+	return err
+}
 
 func (f osFile) Size() (int64, error) {
 	var st syscall.Stat_t

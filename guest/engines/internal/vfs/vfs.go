@@ -47,6 +47,10 @@ type FS interface {
 	// ReadDir lists a directory, in no order.
 	ReadDir(name string) ([]Entry, error)
 
+	// OpenDir opens a directory, to list it bit by bit or to sync its names in the
+	// background.
+	OpenDir(name string) (Directory, error)
+
 	// Stat describes a file or directory.
 	Stat(name string) (Info, error)
 
@@ -79,7 +83,32 @@ type File interface {
 	// After a failed Sync nobody knows what is on the disk, and a later one that
 	// succeeds does not change that: systems may forget what they could not
 	// write. Only what is written again and then synced is durable.
+	Syncer
+}
+
+// Directory is an open directory.
+type Directory interface {
+	// Next returns some more entries, in no order, and none at the end. What is
+	// added or removed meanwhile may be among them or not.
+	Next() ([]Entry, error)
+
+	// Sync is SyncDir.
+	Syncer
+}
+
+// Syncer is what can be synced.
+type Syncer interface {
+	// Sync syncs and waits for it. If a sync runs in the background, it waits for
+	// that one, and makes another only for what was changed since.
 	Sync() error
+
+	// SyncBehind begins a sync in the background, of what was opened with Background
+	// or OpenDir, and reports that it is not over. Asked again, it reports whether that
+	// sync is over, and then its outcome, once. It is for what was there when it began.
+	// Where nothing is done in the background, it waits and is over at once.
+	//
+	// The outcome of a sync that is closed before it is over is never known.
+	SyncBehind() (over bool, err error)
 
 	// Close closes the handle. It syncs nothing.
 	Close() error
@@ -90,10 +119,11 @@ type Flag uint8
 
 // Flags of OpenFile. Without ReadWrite a file is opened for reading.
 const (
-	ReadWrite Flag = 1 << iota // for reading and writing
-	Create                     // make it if it does not exist
-	Exclusive                  // with Create: EEXIST if it exists
-	Truncate                   // truncate the file to nothing
+	ReadWrite  Flag = 1 << iota // for reading and writing
+	Create                      // make it if it does not exist
+	Exclusive                   // with Create: EEXIST if it exists
+	Truncate                    // truncate the file to nothing
+	Background                  // its SyncBehind does not wait
 )
 
 // Kind is what an entry of a directory is.
@@ -132,6 +162,11 @@ func NotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }
 // NoSpace reports whether there was no room, on the disk or in a quota.
 func NoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// TooManyOpen reports whether an open failed because too much is open already.
+func TooManyOpen(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // Denied reports whether the operation is not allowed here, for lack of

@@ -23,6 +23,8 @@ func TestFS(t *testing.T) {
 			t.Run("files", func(t *testing.T) { testFiles(t, make(t)) })
 			t.Run("directories", func(t *testing.T) { testDirectories(t, make(t)) })
 			t.Run("rename", func(t *testing.T) { testRename(t, make(t)) })
+			t.Run("background", func(t *testing.T) { testBackground(t, make(t)) })
+			t.Run("listing", func(t *testing.T) { testListing(t, make(t)) })
 		})
 	}
 }

@@ -31,6 +31,10 @@ func pathRename(oldDir int32, oldPath *byte, oldPathLen uint32, newDir int32, ne
 //go:noescape
 func pathFilestatGet(dir int32, lookup uint32, path *byte, pathLen uint32, stat unsafe.Pointer) uint32
 
+//go:wasmimport wasi_snapshot_preview1 fd_datasync
+//go:noescape
+func fdDatasync(fd int32) uint32
+
 //go:wasmimport wasi_snapshot_preview1 fd_prestat_get
 //go:noescape
 func fdPrestatGet(fd int32, prestat unsafe.Pointer) uint32
@@ -66,6 +70,9 @@ const (
 	openTruncate  = 8
 )
 
+// flagNonblock is the flag of path_open with which fd_datasync does not wait.
+const flagNonblock = 4
+
 // Rights. Hosts open for reading or for writing according to them.
 const (
 	rightFdDatasync        = 1 << 0
@@ -80,7 +87,7 @@ const (
 
 	rightsRead  = rightFdRead | rightFdSeek | rightFdTell | rightFdSync | rightFdFilestatGet
 	rightsWrite = rightFdWrite | rightFdDatasync | rightFdFilestatSetSize
-	rightsDir   = rightFdReaddir | rightFdSync | rightFdFilestatGet
+	rightsDir   = rightFdReaddir | rightFdSync | rightFdDatasync | rightFdFilestatGet
 )
 
 type filestat struct {

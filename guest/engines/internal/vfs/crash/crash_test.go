@@ -223,3 +223,78 @@ func TestNumbers(t *testing.T) {
 	_, err := disk.Number("dir/b")
 	require.ErrorIs(t, err, syscall.ENOENT)
 }
+
+// A sync in the background is for what was there when it began. What follows needs
+// another, and before it is over nothing is certain.
+func TestSyncBehind(t *testing.T) {
+	begin := func(linger int) (*crash.Disk, vfs.File, vfs.Directory) {
+		d := crash.New()
+		d.Linger(linger)
+		f, err := d.OpenFile("f", vfs.ReadWrite|vfs.Create|vfs.Background)
+		require.NoError(t, err)
+		require.NoError(t, d.SyncDir(""))
+		dir, err := d.OpenDir("")
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte("first"), 0)
+		require.NoError(t, err)
+		require.NoError(t, d.Mkdir("one"))
+		for _, s := range []vfs.Syncer{f, dir} {
+			over, err := s.SyncBehind()
+			require.NoError(t, err)
+			require.False(t, over)
+		}
+		_, err = f.WriteAt([]byte("FI"), 0)
+		require.NoError(t, err)
+		require.NoError(t, d.Mkdir("two"))
+		return d, f, dir
+	}
+	there := func(d *crash.Disk, text string, names int) {
+		t.Helper()
+		f, err := d.OpenFile("f", 0)
+		require.NoError(t, err)
+		b := make([]byte, 9)
+		n, _ := f.ReadAt(b, 0)
+		require.Equal(t, text, string(b[:n]))
+		entries, err := d.ReadDir("")
+		require.NoError(t, err)
+		require.Len(t, entries, names)
+	}
+	d, _, _ := begin(1)
+	require.Equal(t, 2, d.Behind())
+	d.Restart(crash.Nothing)
+	there(d, "", 1)
+
+	d, f, dir := begin(3)
+	for _, s := range []vfs.Syncer{f, dir} {
+		for n := range 3 {
+			over, err := s.SyncBehind()
+			require.NoError(t, err)
+			require.Equal(t, n == 2, over)
+		}
+	}
+	require.Zero(t, d.Behind())
+	d.Restart(crash.Nothing)
+	there(d, "first", 2)
+
+	d, f, dir = begin(100)
+	require.NoError(t, f.Sync())
+	require.NoError(t, dir.Sync())
+	d.Restart(crash.Nothing)
+	there(d, "FIrst", 3)
+
+	// One that fails leaves what came later to another.
+	d, f, _ = begin(1)
+	d.Hook(func(op crash.Op) (int, error) {
+		if op.Kind == crash.Sync {
+			return 0, syscall.EIO
+		}
+		return 0, nil
+	})
+	over, err := f.SyncBehind()
+	require.True(t, over)
+	require.Equal(t, syscall.EIO, err)
+	d.Hook(nil)
+	require.NoError(t, f.Sync())
+	d.Restart(crash.Nothing)
+	there(d, "FI", 1)
+}

@@ -32,6 +32,8 @@ type Disk struct {
 	changes int
 	cutAt   int // the value of changes at which the power goes, 0 for never
 	calls   int
+	linger  int       // how often a sync in the background is asked for
+	behind  []*behind // those that run
 	hook    func(Op) (keep int, err error)
 }
 
@@ -75,7 +77,7 @@ func (o Op) Change() bool {
 
 // New returns an empty disk.
 func New() *Disk {
-	d := new(Disk)
+	d := &Disk{linger: 1}
 	d.root = d.numbered(newDir())
 	return d
 }
@@ -136,7 +138,7 @@ func (d *Disk) Kill(s Survival) {
 }
 
 func (d *Disk) reset() {
-	d.off, d.cutAt, d.hook = false, 0, nil
+	d.off, d.cutAt, d.hook, d.behind = false, 0, nil, nil
 	d.life++
 }
 
@@ -346,7 +348,7 @@ func (d *Disk) SyncDir(name string) error {
 		return err
 	}
 	if !d.off {
-		n.syncDir()
+		n.syncDir(n.changes)
 	}
 	return d.done()
 }

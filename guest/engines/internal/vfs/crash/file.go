@@ -13,6 +13,7 @@ type file struct {
 	life     int
 	writable bool
 	closed   bool
+	behind
 }
 
 func (f *file) check() error {
@@ -74,22 +75,6 @@ func (f *file) Truncate(size int64) error {
 	return f.disk.done()
 }
 
-func (f *file) Sync() error {
-	if err := f.check(); err != nil {
-		return err
-	}
-	if _, err := f.disk.do(Op{Kind: Sync, Name: f.name}); err != nil {
-		if !f.disk.off {
-			f.node.drop()
-		}
-		return err
-	}
-	if !f.disk.off {
-		f.node.sync()
-	}
-	return f.disk.done()
-}
-
 func (f *file) Size() (int64, error) {
 	if err := f.check(); err != nil {
 		return 0, err
@@ -105,6 +90,7 @@ func (f *file) Close() error {
 		return err
 	}
 	f.closed = true
+	f.forget()
 	if _, err := f.disk.do(Op{Kind: Close, Name: f.name}); err != nil && !f.disk.off {
 		return err
 	}

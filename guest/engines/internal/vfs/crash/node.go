@@ -22,6 +22,8 @@ type node struct {
 	entries       map[string]*node
 	stableEntries map[string]*node
 	names         []naming
+
+	changes int // all writes or changes of names so far
 }
 
 // write is a change of a file: bytes at an offset, or a new length.
@@ -32,6 +34,7 @@ type write struct {
 	synced   bool // on the medium, and kept here only because of an earlier write that is not
 	dropped  bool // a sync failed: no later sync will bring it to the medium
 	cut      bool // the power went meanwhile
+	serial   int  // the value of the node's changes with it
 }
 
 // naming is a change of a directory: the name to now has node, and the name
@@ -40,6 +43,7 @@ type naming struct {
 	from, to string
 	node     *node
 	cut      bool
+	serial   int // the value of the directory's changes with it
 }
 
 func newDir() *node {
@@ -89,33 +93,55 @@ func (d *Disk) parent(name string) (dir *node, base string, err error) {
 
 func (n *node) link(name string, child *node, cut bool) {
 	n.entries[name] = child
-	n.names = append(n.names, naming{to: name, node: child, cut: cut})
+	n.named(naming{to: name, node: child, cut: cut})
 }
 
 func (n *node) unlink(name string, cut bool) {
 	delete(n.entries, name)
-	n.names = append(n.names, naming{from: name, cut: cut})
+	n.named(naming{from: name, cut: cut})
 }
 
 func (n *node) rename(from, to string, cut bool) {
 	child := n.entries[from]
 	delete(n.entries, from)
 	n.entries[to] = child
-	n.names = append(n.names, naming{from: from, to: to, node: child, cut: cut})
+	n.named(naming{from: from, to: to, node: child, cut: cut})
 }
 
-func (n *node) syncDir() { n.stableEntries, n.names = maps.Clone(n.entries), nil }
+func (n *node) named(change naming) {
+	n.changes++
+	change.serial = n.changes
+	n.names = append(n.names, change)
+}
+
+func (change naming) apply(entries map[string]*node) {
+	delete(entries, change.from)
+	if change.to != "" {
+		entries[change.to] = change.node
+	}
+}
+
+// syncDir brings changes of names to the medium, up to one.
+func (n *node) syncDir(upTo int) {
+	for len(n.names) > 0 && n.names[0].serial <= upTo {
+		n.names[0].apply(n.stableEntries)
+		n.names = n.names[1:]
+	}
+}
 
 func (n *node) change(w write) {
 	w.data = slices.Clone(w.data)
+	n.changes++
+	w.serial = n.changes
 	n.data = w.apply(n.data)
 	n.writes = append(n.writes, w)
 }
 
-func (n *node) sync() {
+// sync brings writes to the medium, up to one.
+func (n *node) sync(upTo int) {
 	clean := true
 	for i := range n.writes {
-		n.writes[i].synced = n.writes[i].synced || !n.writes[i].dropped
+		n.writes[i].synced = n.writes[i].synced || !n.writes[i].dropped && n.writes[i].serial <= upTo
 		clean = clean && n.writes[i].synced
 	}
 	if clean {
@@ -124,9 +150,9 @@ func (n *node) sync() {
 }
 
 // drop is the effect of a failed sync.
-func (n *node) drop() {
+func (n *node) drop(upTo int) {
 	for i := range n.writes {
-		n.writes[i].dropped = !n.writes[i].synced
+		n.writes[i].dropped = n.writes[i].dropped || !n.writes[i].synced && n.writes[i].serial <= upTo
 	}
 }
 
@@ -167,10 +193,7 @@ func (n *node) settle(s Survival) {
 		if !s.naming() {
 			continue
 		}
-		delete(entries, change.from)
-		if change.to != "" {
-			entries[change.to] = change.node
-		}
+		change.apply(entries)
 	}
 	n.entries, n.stableEntries, n.names = entries, maps.Clone(entries), nil
 	for _, name := range slices.Sorted(maps.Keys(entries)) { // in a fixed order, since s may be random
