@@ -1,31 +1,70 @@
 package folder
 
-import "github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+import (
+	"cmp"
+	"maps"
+	"slices"
 
-// dirs knows which of the directories above the folders must be synced: those in
-// which names have changed, and those that a previous instance may have changed
-// without recording it. Once this instance has synced a directory, it is certain
-// to be durable.
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+)
+
+// level is how high a directory above the folders is.
+type level uint8
+
+const (
+	leafLevel level = iota
+	topLevel
+	liveLevel // the directory that holds everything alive
+	rootLevel // the directory of the store; Open syncs it
+)
+
+// dir is one of these directories.
+type dir struct {
+	level  level
+	number int // of a leaf or top
+}
+
+// above returns the directories above a folder, the nearest first.
+func above(leaf int) [4]dir {
+	return [...]dir{{leafLevel, leaf}, {topLevel, leaf >> 4}, {liveLevel, 0}, {rootLevel, 0}}
+}
+
+func (p paths) dir(d dir) string {
+	switch d.level {
+	case leafLevel:
+		return p.leaf(d.number)
+	case topLevel:
+		return p.top(d.number)
+	case liveLevel:
+		return p.live
+	}
+	return ""
+}
+
+// dirs knows which of these directories must be synced: those in which names have
+// changed, and those that a previous instance may have changed without recording it.
+// Once this instance has synced a directory, it is certain to be durable.
 type dirs struct {
-	dirtyLeaves map[int]struct{}
-	dirtyTops   map[int]struct{}
-	dirtyLive   bool
-	dirtyRoot   bool // Open syncs it
+	changes uint64
+	dirty   map[dir]uint64 // the changes with the last one in the directory
 
 	syncedLeaves [leaves]bool
 	syncedTops   [tops]bool
 	syncedLive   bool
 }
 
-func newDirs() dirs {
-	return dirs{dirtyLeaves: make(map[int]struct{}), dirtyTops: make(map[int]struct{})}
+func newDirs() dirs { return dirs{dirty: make(map[dir]uint64)} }
+
+// changed notes that names in a directory have changed.
+func (d *dirs) changed(in dir) {
+	d.changes++
+	d.dirty[in] = d.changes
 }
 
-// leaf, top and live note that names in the directory have changed.
-func (d *dirs) leaf(leaf int) { d.dirtyLeaves[leaf] = struct{}{} }
-func (d *dirs) top(top int)   { d.dirtyTops[top] = struct{}{} }
-func (d *dirs) live()         { d.dirtyLive = true }
-func (d *dirs) root()         { d.dirtyRoot = true }
+func (d *dirs) leaf(leaf int) { d.changed(dir{leafLevel, leaf}) }
+func (d *dirs) top(top int)   { d.changed(dir{topLevel, top}) }
+func (d *dirs) live()         { d.changed(dir{level: liveLevel}) }
+func (d *dirs) root()         { d.changed(dir{level: rootLevel}) }
 
 // doubt notes that a folder, and the directories above it, may exist without
 // being durable.
@@ -44,86 +83,44 @@ func (d *dirs) doubt(leaf int) {
 // removedLeaf and removedTop note that a directory is gone. If names in it were
 // still to be synced, the directory above must now be synced instead.
 func (d *dirs) removedLeaf(leaf int) {
-	if _, dirty := d.dirtyLeaves[leaf]; dirty {
+	if _, dirty := d.dirty[dir{leafLevel, leaf}]; dirty {
 		d.top(leaf >> 4)
 	}
 }
 
 func (d *dirs) removedTop(top int) {
-	if _, dirty := d.dirtyTops[top]; dirty {
+	if _, dirty := d.dirty[dir{topLevel, top}]; dirty {
 		d.live()
 	}
 }
 
-// dirty reports whether there is anything to sync.
-func (d *dirs) dirty() bool {
-	return d.dirtyRoot || d.dirtyLive || len(d.dirtyTops) > 0 || len(d.dirtyLeaves) > 0
+// synced notes that a directory was synced as it was after a change. Later changes
+// need another sync.
+func (d *dirs) synced(of dir, change uint64) {
+	if d.dirty[of] == change {
+		delete(d.dirty, of)
+	}
+	switch of.level {
+	case leafLevel:
+		d.syncedLeaves[of.number] = true
+	case topLevel:
+		d.syncedTops[of.number] = true
+	case liveLevel:
+		d.syncedLive = true
+	}
 }
 
-// sync syncs everything that needs it.
+// sync syncs everything that needs it. If a directory is gone, only a sync of the
+// one above it makes that durable.
 func (d *dirs) sync(fs vfs.FS, paths paths) error {
-	for leaf := range d.dirtyLeaves {
-		if err := d.syncLeaf(fs, paths, leaf); err != nil {
+	all := slices.SortedFunc(maps.Keys(d.dirty), func(a, b dir) int {
+		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.number, b.number))
+	})
+	for _, of := range all {
+		if err := fs.SyncDir(paths.dir(of)); err != nil && !(vfs.NotExist(err) && of.level != rootLevel) {
 			return err
 		}
-	}
-	for top := range d.dirtyTops {
-		if err := d.syncTop(fs, paths, top); err != nil {
-			return err
-		}
-	}
-	return d.syncAbove(fs, paths)
-}
-
-// syncPath syncs those directories on the way to a leaf that need it.
-func (d *dirs) syncPath(fs vfs.FS, paths paths, leaf int) error {
-	if err := d.syncLeaf(fs, paths, leaf); err != nil {
-		return err
-	}
-	if err := d.syncTop(fs, paths, leaf>>4); err != nil {
-		return err
-	}
-	return d.syncAbove(fs, paths)
-}
-
-// If a directory is gone, only a sync of the one above it makes that durable.
-
-func (d *dirs) syncLeaf(fs vfs.FS, paths paths, leaf int) error {
-	if _, dirty := d.dirtyLeaves[leaf]; !dirty {
-		return nil
-	}
-	if err := fs.SyncDir(paths.leaf(leaf)); err != nil && !vfs.NotExist(err) {
-		return err
-	}
-	d.syncedLeaves[leaf] = true
-	delete(d.dirtyLeaves, leaf)
-	return nil
-}
-
-func (d *dirs) syncTop(fs vfs.FS, paths paths, top int) error {
-	if _, dirty := d.dirtyTops[top]; !dirty {
-		return nil
-	}
-	if err := fs.SyncDir(paths.top(top)); err != nil && !vfs.NotExist(err) {
-		return err
-	}
-	d.syncedTops[top] = true
-	delete(d.dirtyTops, top)
-	return nil
-}
-
-func (d *dirs) syncAbove(fs vfs.FS, paths paths) error {
-	if d.dirtyLive {
-		if err := fs.SyncDir(paths.live); err != nil && !vfs.NotExist(err) {
-			return err
-		}
-		d.syncedLive, d.dirtyLive = true, false
-	}
-	if d.dirtyRoot {
-		if err := fs.SyncDir(""); err != nil {
-			return err
-		}
-		d.dirtyRoot = false
+		d.synced(of, d.dirty[of])
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs/crash"
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
@@ -29,8 +30,9 @@ func TestFlushWhileOthersWrite(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 11))
 		s := newScript(crash.New())
 		require.NoError(t, s.open())
+		s.disk.Linger(1 + rng.IntN(8))
 		begun, running, rounds := history(nil), false, 0
-		end := 20 + rng.IntN(200)
+		end := 20 + rng.IntN(400)
 		for step := range end {
 			where := fmt.Sprintf("seed %d, step %d", seed, step)
 			switch n := rng.IntN(scriptKeys); rng.IntN(8) {
@@ -59,7 +61,7 @@ func TestFlushWhileOthersWrite(t *testing.T) {
 				}
 			}
 		}
-		if end > 60 {
+		if end > 240 {
 			require.Positive(t, rounds)
 		}
 		s.disk.Restart(crash.Some(rng))
@@ -103,8 +105,83 @@ func TestFlushCosts(t *testing.T) {
 	for left := sessions; left > 0; {
 		before, changes := left, disk.Changes()
 		left, _ = s.Flush(10, 1)
-		require.Equal(t, min(before, 10), before-left)
+		require.LessOrEqual(t, left, before)
 		require.LessOrEqual(t, disk.Changes()-changes, 10*6+2)
+	}
+}
+
+// A step waits for no sync, and only few steps in a row find that none is over. The
+// host sees that the round goes on.
+func TestFlushWaitsForNothing(t *testing.T) {
+	const sessions = 40
+	for _, step := range []int{1, 4, 100} {
+		disk := crash.New()
+		s := open(t, disk)
+		for n := range sessions {
+			set(t, s, key(n), value(1, 300))
+		}
+		disk.Linger(8)
+		most := 0
+		idle, least := 0, sessions
+		for left := sessions; left > 0; {
+			waited := disk.Waited()
+			var err error
+			left, err = s.Flush(step, 1)
+			require.NoError(t, err)
+			require.Equal(t, waited, disk.Waited(), "left %d", left)
+			most = max(most, disk.Behind())
+			if idle++; left < least {
+				least, idle = left, 0
+			}
+			require.Less(t, idle, 40, "a host may take it for endless")
+		}
+		require.Equal(t, 16, most, "side by side")
+		disk.Restart(crash.Nothing)
+		require.Len(t, keys(t, open(t, disk), 1), sessions)
+	}
+
+	// A sync that takes for ever is waited for in the end, and not more often than
+	// necessary.
+	disk := crash.New()
+	s := open(t, disk)
+	set(t, s, key(1), value(1, 300))
+	disk.Linger(1 << 20)
+	calls, idle, least, waited := 0, 0, 2, disk.Waited()
+	for left := 1; left > 0; calls++ {
+		left, _ = s.Flush(4, 1)
+		if idle++; left < least {
+			least, idle = left, 0
+		}
+		require.Less(t, idle, 64, "a host takes it for endless")
+	}
+	require.Greater(t, calls, 16)
+	require.LessOrEqual(t, disk.Waited()-waited, 5, "one for each")
+}
+
+// A record that is written again and again while it is synced is synced all the same.
+func TestFlushOfARecordThatIsWrittenAllTheTime(t *testing.T) {
+	for _, size := range []int{300, 6000} {
+		disk := crash.New()
+		s := open(t, disk)
+		set(t, s, key(1), value(1, size))
+		require.NoError(t, s.Save(1))
+		set(t, s, key(1), value(2, size))
+		disk.Linger(4)
+		revision := 2
+		for left, calls := 1, 0; left > 0; calls++ {
+			var err error
+			left, err = s.Flush(4, 1)
+			require.NoError(t, err)
+			require.Less(t, calls, 100)
+			for range 2 {
+				revision++
+				set(t, s, key(1), value(revision, size))
+			}
+		}
+		disk.Restart(crash.Nothing)
+		v, err := open(t, disk).Get(key(1), 1)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, abi.Revision(v), uint64(2), "what was there when the round began, or newer")
 	}
 }
 
@@ -126,7 +203,7 @@ func TestFlushGoesOnAfterAFailure(t *testing.T) {
 	})
 	left, err := s.Flush(3, 1)
 	require.NoError(t, err)
-	require.Equal(t, 27, left)
+	require.Greater(t, left, 20)
 	require.ErrorIs(t, flush(s, 3), guest.ErrUnavailable)
 	disk.Hook(nil)
 	require.NoError(t, flush(s, 3))

@@ -62,7 +62,7 @@ type Store struct {
 	sweep  sweeper
 	trash  trash
 	tally  tally
-	flush  *flush // nil if none is running
+	round  *round // nil if none is running
 
 	buffer  []byte // a file that was read; Get returns part of it
 	out     []byte // the beginning of a file to write

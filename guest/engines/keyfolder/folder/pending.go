@@ -11,6 +11,7 @@ import (
 // entry is what is known of a key that was changed since the last Save.
 type entry struct {
 	place
+	names    uint32 // counts the files that the folder had, and their removals
 	sequence uint64
 	expires  int64
 	revision uint64

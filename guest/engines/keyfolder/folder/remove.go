@@ -47,6 +47,7 @@ func (s *Store) remove(i id, remembered bool) error {
 		s.pending[i] = e // as it was, in case this fails
 		changed = true
 	}
+	s.drop(i)
 	switch err := s.fs.Remove(name); {
 	case err == nil:
 		s.tally.lost()
@@ -60,6 +61,7 @@ func (s *Store) remove(i id, remembered bool) error {
 	s.recent.forget(i)
 	if changed {
 		e.state, e.durable, e.unsynced, e.rewrite, e.spare = gone, none, true, false, noSpare
+		e.names++
 		s.pending[i] = e
 		s.dirs.leaf(i.leaf())
 	}
@@ -100,7 +102,7 @@ func (s *Store) Clear(int64) error {
 	}
 	s.bare = true
 	clear(s.pending)
-	s.flush = nil
+	s.abandon()
 	s.list.reset()
 	s.recent.clear()
 	s.tally.empty()

@@ -15,9 +15,13 @@ import (
 // expired meanwhile are dropped instead. If part of it fails, the rest is still made
 // durable.
 func (s *Store) Save(now int64) error {
-	s.flush = nil
+	if s.round != nil { // of Flush
+		s.round.left = nil
+		s.finish(now)
+		s.round = nil
+	}
 	failed := s.settle(slices.Collect(maps.Keys(s.pending)), now)
-	if len(s.pending) == 0 && s.dirs.dirty() {
+	if len(s.pending) == 0 {
 		failed = first(failed, s.dirs.sync(s.fs, s.paths))
 	}
 	if failed != nil {
@@ -27,54 +31,57 @@ func (s *Store) Save(now int64) error {
 	return nil
 }
 
-// flush is a running round of Flush.
-type flush struct {
-	left   []id
-	failed error // the first failure, reported at the end of the round
-}
-
-// Flush does the work of Save in steps, of about that many changes each. The first
-// call begins a round, over the changes made by then. It returns how many of these
-// are left. 0 ends the round and promises what Save does, for everything that came
-// before the round began. Later changes are left to the next round.
+// Flush does the work of Save in steps, of about that many syncs each, and waits for
+// none. The first call begins a round, over the changes made by then. It returns about
+// how many of these are left. 0 ends the round and promises what Save does, for
+// everything that came before the round began. Later changes are left to the next
+// round.
 func (s *Store) Flush(most int, now int64) (left int, err error) {
-	most = max(most, 1)
-	if s.flush == nil {
+	if s.round == nil {
 		if len(s.pending) == 0 {
 			return 0, s.Save(now)
 		}
-		s.flush = &flush{left: slices.SortedFunc(maps.Keys(s.pending), compareIDs)}
+		s.round = newRound(slices.Collect(maps.Keys(s.pending)))
 	}
-	f := s.flush
-	n := min(most, len(f.left))
-	step := make([]id, 0, n)
-	for _, i := range f.left[:n] {
-		if _, changed := s.pending[i]; changed {
-			step = append(step, i)
+	r := s.round
+	switch {
+	case s.advance(max(most, 1), now):
+		r.idle = 0
+	case r.idle < patience:
+		r.idle++
+	default:
+		r.idle = 0
+		for _, t := range slices.Clone(r.running) {
+			s.await(t)
 		}
 	}
-	f.left = f.left[n:]
-	f.failed = first(f.failed, s.settle(step, now))
-	if len(f.left) > 0 {
-		return len(f.left), nil
+	if left := r.remaining(); left > 0 {
+		return left, nil
 	}
-	s.flush = nil
-	if f.failed == nil && len(s.pending) == 0 {
+	s.round = nil
+	if r.failed == nil && len(s.pending) == 0 {
 		return 0, s.Save(now)
 	}
 	if s.list.count >= 2*len(s.pending)+listSlack {
 		_ = s.list.replace(s.pending) // otherwise it only gets longer
 	}
-	return 0, vfs.Answer(f.failed, "saving")
+	return 0, vfs.Answer(r.failed, "saving")
 }
 
-// listSlack is how many more entries than necessary the list has when it is made
-// anew, while sessions are constantly written.
-const listSlack = 1024
+const (
+	// patience is how many calls of Flush in a row return although nothing was over.
+	// The next waits for the syncs that run: a host takes a round for endless that makes
+	// no progress for too long, which it counts in calls.
+	patience = 8
 
-// roomPerChange is how many older changes are made durable to make room for a
-// new one.
-const roomPerChange = 4
+	// listSlack is how many more entries than necessary the list has when it is made
+	// anew, while sessions are constantly written.
+	listSlack = 1024
+
+	// roomPerChange is how many older changes are made durable to make room for a
+	// new one: their syncs run at once.
+	roomPerChange = groupSize
+)
 
 // makeRoom limits the number of remembered changes. It reads records, and so comes
 // first in an operation.
@@ -82,13 +89,25 @@ func (s *Store) makeRoom() error {
 	if len(s.pending) < s.maxPending {
 		return nil
 	}
+	running := s.round
+	for running != nil && !running.over() {
+		s.advance(groupSize, 0)
+		if len(running.running) > 0 {
+			s.await(running.running[0])
+		}
+		if len(s.pending) < s.maxPending {
+			return nil
+		}
+	}
 	ids := make([]id, 0, roomPerChange)
 	for i := range s.pending {
 		if ids = append(ids, i); len(ids) == roomPerChange {
 			break
 		}
 	}
-	if err := s.settle(ids, 0); err != nil && len(s.pending) >= s.maxPending {
+	err := s.settle(ids, 0)
+	s.round = running // Flush tells of its end
+	if err != nil && len(s.pending) >= s.maxPending {
 		return err
 	}
 	if s.list.count >= 4*s.maxPending {
@@ -97,69 +116,21 @@ func (s *Store) makeRoom() error {
 	return nil
 }
 
-// mostFailures is how many failed records make settle give up. Records for which
-// there is no room do not count: they fail fast, and removed records must get their
-// turn.
-const mostFailures = 8
-
-// settle makes the changes of some keys durable and forgets them. Each step is done
-// for all keys before the next: syncs of one kind in a row are cheaper. A key that
-// fails is remembered and tried again next time.
-func (s *Store) settle(ids []id, now int64) (failed error) {
-	// Neighbours together, and always in the same order.
-	slices.SortFunc(ids, compareIDs)
-	failures := 0
-	done := func(do func(id) error) {
-		kept := ids[:0]
-		for _, i := range ids {
-			if failures >= mostFailures {
-				break
-			}
-			err := do(i)
-			if err == nil {
-				kept = append(kept, i)
-			} else if !vfs.NoSpace(err) {
-				failures++
-			}
-			failed = first(failed, err)
-		}
-		ids = kept
-	}
-	done(func(i id) error { return s.syncRecord(i, now) })
-	done(func(i id) error {
-		if !s.pending[i].unsynced {
-			return nil
-		}
-		// If a folder is gone, syncing its leaf makes that durable.
-		if err := s.fs.SyncDir(s.paths.folder(i)); !vfs.NotExist(err) {
-			return err
-		}
-		return nil
-	})
-	done(func(i id) error { return s.dirs.syncPath(s.fs, s.paths, i.leaf()) })
-	for _, i := range ids {
-		if e := s.pending[i]; e.state == there {
-			s.recent.put(i, known{place: e.place, sequence: e.sequence, expires: e.expires, revision: e.revision})
-		}
-		delete(s.pending, i)
-	}
-	return failed
-}
-
 func first(errs ...error) error { return cmp.Or(errs...) }
 
 func compareIDs(a, b id) int {
 	return cmp.Or(cmp.Compare(a.prefix(), b.prefix()), slices.Compare(a[:], b[:]))
 }
 
-// syncRecord syncs a record and then empties the other slots of its file, so that no
-// older record takes its place if it is damaged one day.
-func (s *Store) syncRecord(i id, now int64) error {
-	e, _, err := s.lookup(i)
+// beginFile opens a changed record's file to be synced. If there is nothing to sync,
+// it leaves no file open.
+func (s *Store) beginFile(t *task, now int64) error {
+	i := t.change.id
+	e, changed, err := s.lookup(i)
 	if err == nil && e.refused {
 		return s.removeRefused(i)
 	}
-	if err != nil || e.state != there {
+	if err != nil || !changed || e.state != there {
 		return err
 	}
 	if guest.Expired(e.expires, now) {
@@ -175,35 +146,50 @@ func (s *Store) syncRecord(i id, now int64) error {
 			}
 		}
 	}
-	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite)
+	f, err := s.fs.OpenFile(s.paths.file(i, sessionName), vfs.ReadWrite|vfs.Background)
 	if err != nil {
 		return err
 	}
-	if e.slot != e.durable {
-		err = f.Sync()
-	}
-	if err == nil {
-		e.durable, e.rewrite, e.spare = e.slot, false, noSpare
-		if !e.saved {
-			e.saved = f.Truncate(fileLength(e.slotSize, true)) == nil
-		}
-		for slot := range int8(slotCount) {
-			if slot == e.slot || e.used&(1<<slot) == 0 {
-				continue
-			}
-			if _, failed := f.WriteAt(zeros[:headerSize], int64(slot)*int64(e.slotSize)); failed == nil {
-				e.used &^= 1 << slot
-			}
-		}
-	} else {
+	t.open, t.file, t.slot, t.enough = f, f, e.slot, e.slot == e.durable
+	t.rewrite, t.spare = e.rewrite, e.spare
+	e.rewrite, e.spare = false, noSpare // unless a write or the sync fails
+	s.pending[i] = e
+	return nil
+}
+
+// endFile notes the outcome of the sync of a record, and then empties the other slots
+// of its file, so that no older record takes its place if it is damaged one day.
+func (s *Store) endFile(t *task, err error) error {
+	i := t.change.id
+	e, changed := s.pending[i]
+	switch {
+	case !changed || e.state != there:
+		return nil // the file is gone, which is a matter of names
+	case err != nil:
 		// The next instance must not believe a sync either.
 		_ = s.list.add(i, true)
 		e.rewrite, e.spare = true, spareAgain
+	case t.void:
+		if t.rewrite && !e.rewrite {
+			e.rewrite, e.spare = true, t.spare
+		}
+		t.change.tries++
+		t.change.again = true
+	default:
+		e.durable = t.slot
+		if !e.saved {
+			e.saved = t.file.Truncate(fileLength(e.slotSize, true)) == nil
+		}
+		for slot := range int8(slotCount) {
+			if slot == e.slot || slot == e.durable || e.used&(1<<slot) == 0 {
+				continue
+			}
+			if _, failed := t.file.WriteAt(zeros[:headerSize], int64(slot)*int64(e.slotSize)); failed == nil {
+				e.used &^= 1 << slot
+			}
+		}
 	}
 	s.pending[i] = e
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
 	return err
 }
 
@@ -214,6 +200,7 @@ func (s *Store) removeRefused(i id) error {
 	}
 	e := s.pending[i]
 	e.refused, e.unsynced = false, true
+	e.names++
 	s.pending[i] = e
 	s.dirs.leaf(i.leaf())
 	s.removeFolder(i)

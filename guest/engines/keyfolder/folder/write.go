@@ -159,6 +159,9 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 		}
 	}
 	slot := e.victim()
+	if f := s.flying(i); f != nil && f.slot == slot {
+		f.void = true
+	}
 	offset := int64(slot) * int64(e.slotSize)
 	err = s.put(t.file, offset, value)
 	clean := err == nil || unput(t.file, offset)
@@ -180,6 +183,7 @@ func (s *Store) writeOver(i id, t *target, value []byte) (err error) {
 func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 	name := s.paths.file(i, sessionName)
 	_ = t.close()
+	s.drop(i)
 	if t.entry.state == gone {
 		if err := s.makeFolder(i); err != nil {
 			return err
@@ -195,6 +199,7 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 		if failed := s.fs.Remove(name); failed != nil && !vfs.NotExist(failed) && !s.takeBack(name, 0) {
 			e := t.entry
 			e.state, e.durable, e.refused = gone, none, true
+			e.names++
 			s.pending[i] = e
 		}
 		return err
@@ -202,6 +207,7 @@ func (s *Store) create(i id, t *target, slotSize int32, value []byte) error {
 	s.dirs.doubt(i.leaf())
 	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1}
 	t.entry.durable, t.entry.unsynced = none, true
+	t.entry.names++
 	return nil
 }
 
@@ -214,6 +220,7 @@ func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 	temporary := s.paths.file(i, newName)
 	err := s.fill(temporary, slotSize, true, value)
 	if err == nil {
+		s.drop(i)
 		err = s.fs.Rename(temporary, s.paths.file(i, sessionName))
 	}
 	if err != nil {
@@ -222,6 +229,7 @@ func (s *Store) replace(i id, t *target, slotSize int32, value []byte) error {
 	}
 	t.entry.place = place{slot: 0, slotSize: slotSize, used: 1, saved: true}
 	t.entry.durable, t.entry.unsynced = 0, true
+	t.entry.names++
 	return nil
 }
 

@@ -16,6 +16,9 @@ func (d *Disk) Linger(asks int) { d.linger = asks }
 // Behind returns how many syncs in the background were begun and are not over.
 func (d *Disk) Behind() int { return len(d.behind) }
 
+// Waited returns how many syncs were waited for.
+func (d *Disk) Waited() int { return d.waited }
+
 func (d *Disk) begin(b *behind, n *node) {
 	*b = behind{running: true, upTo: n.changes}
 	d.behind = append(d.behind, b)
@@ -35,6 +38,7 @@ func (f *file) Sync() error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	f.disk.waited++
 	if f.running {
 		f.forget()
 		if err := f.sync(f.upTo); err != nil || f.upTo == f.node.changes {

@@ -34,6 +34,7 @@ type Disk struct {
 	calls   int
 	linger  int       // how often a sync in the background is asked for
 	behind  []*behind // those that run
+	waited  int
 	hook    func(Op) (keep int, err error)
 }
 
@@ -341,6 +342,7 @@ func (d *Disk) SyncDir(name string) error {
 	if err == nil {
 		d.calls += 2
 	}
+	d.waited++
 	if _, failed := d.do(Op{Kind: SyncDir, Name: name}); failed != nil {
 		return failed
 	}
