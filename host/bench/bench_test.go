@@ -14,7 +14,7 @@ func BenchmarkRequests(b *testing.B) {
 			a, err := startPeer(b.Context(), p, b.TempDir(), 1)
 			require.NoError(b, err)
 			for _, op := range measured {
-				if op != opUnused && !p.keeps {
+				if !p.does(op) {
 					continue
 				}
 				b.Run(op.String(), func(b *testing.B) {

@@ -69,23 +69,57 @@ func (c *storeCallee) set(i int) error {
 		Expires: c.now + store.Span(time.Hour), Now: c.now, Expect: abi.ExpectAny})
 }
 
+// callees are those of the part calls, by name, in the order of the table.
+var callees = []struct {
+	name string
+	open func(ctx context.Context, name string) (callee, error)
+}{
+	{nameWasmCall, func(ctx context.Context, name string) (callee, error) {
+		engine, err := openEngine(ctx, engineSmall)
+		return newStoreCallee(ctx, name, engine), err
+	}},
+	{nameExtism, func(ctx context.Context, _ string) (callee, error) { return newExtismCallee(ctx) }},
+	{nameNativeCall, func(ctx context.Context, name string) (callee, error) {
+		return newStoreCallee(ctx, name, store.NewMemory()), nil
+	}},
+}
+
 // runCalls measures the bare operation on one core, since only one goroutine at
 // a time may use an Extism plugin.
 func runCalls(ctx context.Context, p plan) ([]samples, error) {
-	native := newStoreCallee(ctx, "native store", store.NewMemory())
-	engine, err := openEngine(ctx, engineSmall)
-	if err != nil {
-		return nil, err
+	var all []assignment
+	for _, c := range callees {
+		all = append(all, assignment{Part: partCalls, Subject: c.name})
 	}
-	wasm := newStoreCallee(ctx, nameWasmCall, engine)
-	defer wasm.close()
-	extism, err := newExtismCallee(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer extism.close()
+	return measureCrew(ctx, all, p)
+}
 
-	return measureCallees([]callee{wasm, extism, native}, p)
+// openCallee sets up the callee that is assigned.
+func openCallee(ctx context.Context, a assignment) (*stand, error) {
+	for _, each := range callees {
+		if each.name != a.Subject {
+			continue
+		}
+		c, err := each.open(ctx, each.name)
+		if err != nil {
+			return nil, err
+		}
+		if err := verifyCallee(c); err != nil {
+			return nil, err
+		}
+		var fault error
+		return &stand{
+			cells: []cell{callCell(c, opRead, &fault), callCell(c, opWrite, &fault)},
+			verify: func() error {
+				if fault != nil {
+					return fault
+				}
+				return verifyCallee(c)
+			},
+			close: c.close,
+		}, nil
+	}
+	return nil, fmt.Errorf("there is no callee %q", a.Subject)
 }
 
 // measureCallees measures get and set of each, on one core.
@@ -100,7 +134,10 @@ func measureCallees(callees []callee, p plan) ([]samples, error) {
 			cells = append(cells, callCell(c, op, &faults[n]))
 		}
 	}
-	result := measure(cells, p)
+	result, err := measure(cells, p)
+	if err != nil {
+		return nil, err
+	}
 	for n, c := range callees {
 		if err := faults[n]; err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name(), err)
@@ -109,7 +146,12 @@ func measureCallees(callees []callee, p plan) ([]samples, error) {
 	return result, nil
 }
 
-const nameWasmCall = "waddle, plugin call"
+// Names that the targets refer to.
+const (
+	nameWasmCall   = "waddle, plugin call"
+	nameNativeCall = "native store"
+	nameExtism     = "extism go-sdk, plugin call"
+)
 
 // verifyCallee stores all records and reads them back.
 func verifyCallee(c callee) error {
@@ -141,7 +183,7 @@ func callCell(c callee, op operation, fault *error) cell {
 			return err
 		}
 	}
-	return cell{subject: c.name(), operation: name, cores: 1, workers: 1, run: func(_, n int) {
+	return cell{cellName: cellName{Subject: c.name(), Operation: name, Cores: 1}, workers: 1, run: func(_, n int) {
 		for range n {
 			if err := each(); err != nil {
 				*fault = err

@@ -23,15 +23,6 @@ func openEngine(ctx context.Context, limit int64) (*plugin.Plugin, error) {
 	return memory.Open(ctx, plugin.Config{MemoryLimit: limit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
-// openWasm starts our middleware over the memory engine.
-func openWasm(ctx context.Context, _ string, f *faults) (server, error) {
-	engine, err := openEngine(ctx, engineSmall)
-	if err != nil {
-		return nil, err
-	}
-	return waddleServer(ctx, engine, f)
-}
-
 // heapMeter returns a function that says how much the heap has grown since
 // then.
 func heapMeter() func() int64 {

@@ -44,7 +44,7 @@ func newExtismCallee(ctx context.Context) (*extismCallee, error) {
 	return c, nil
 }
 
-func (c *extismCallee) name() string { return "extism go-sdk, plugin call" }
+func (c *extismCallee) name() string { return nameExtism }
 func (c *extismCallee) close() error { return c.plugin.Close(c.ctx) }
 
 func (c *extismCallee) get(i int) ([]byte, error) {

@@ -44,6 +44,15 @@ var fileEngines = []fileEngine{
 	{name: nameKeyfolder, open: keyfolder.Open, crowd: func(records int) int { return max(records/100, 1) }},
 }
 
+// fileEnginesWith have their compiled code in a directory.
+func fileEnginesWith(code string) []fileEngine {
+	engines := slices.Clone(fileEngines)
+	for i := range engines {
+		engines[i].code = code
+	}
+	return engines
+}
+
 // Names that the targets refer to.
 const (
 	nameDynfile      = "waddle, dynfile"
@@ -134,16 +143,15 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 	}
 	defer os.RemoveAll(dir)
 	r := &filesResult{Filesystem: filesystem}
-	engines := slices.Clone(fileEngines)
-	for i := range engines {
-		engines[i].code = filepath.Join(dir, "code")
-	}
-	records, err := runRecords(ctx, engines, e, filepath.Join(dir, "records"))
+	code := filepath.Join(dir, "code")
+	records, err := runRecords(ctx, e, filepath.Join(dir, "records"), code)
 	if err != nil {
 		return nil, err
 	}
 	r.Records = results(records).rows(nameGorillaFiles, nameBareAppends, nameBareFiles)
-	requests, err := runPeers(ctx, e.requests, []int{1}, filePeers(engines), []operation{opRead, opWrite}, filepath.Join(dir, "requests"))
+	engines := fileEnginesWith(code)
+	assigned := assignPeers(filePeers(engines), []int{1}, []operation{opRead, opWrite}, filepath.Join(dir, "requests"), code)
+	requests, err := measureCrew(ctx, assigned, e.requests)
 	if err != nil {
 		return nil, err
 	}
@@ -161,69 +169,73 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 // runRecords measures single records. Operations that wait for the disk are measured
 // apart from those that do not: otherwise the writes that one leaves to the system
 // would be in the syncs of the other.
-func runRecords(ctx context.Context, engines []fileEngine, e filesEffort, dir string) (all []samples, err error) {
-	var unsynced, synced, second []cell
-	var settled []*recordSubject // of the cells of second
-	var subjects []*recordSubject
-	defer func() {
-		for _, s := range subjects {
-			err = errors.Join(err, s.store.close())
-		}
-	}()
-	cores := runtime.GOMAXPROCS(0)
-	for i, c := range recordCases(engines) {
-		place := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.MkdirAll(place, 0o700); err != nil {
-			return nil, err
-		}
-		st, err := c.open(ctx, place)
+func runRecords(ctx context.Context, e filesEffort, dir, code string) (all []samples, err error) {
+	var assigned []assignment
+	for i, c := range recordCases(fileEngines) {
+		assigned = append(assigned, assignment{Part: partFiles, Subject: c.subject, Number: i, Cores: []int{runtime.GOMAXPROCS(0)},
+			Dir: filepath.Join(dir, fmt.Sprint(i)), Code: code})
+	}
+	workers, err := gather(ctx, assigned)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, workers.close()) }()
+	only := func(ops ...string) []cell {
+		return workers.cells(func(c cellName) bool { return slices.Contains(ops, c.Operation) })
+	}
+	for _, step := range []struct {
+		measure func([]cell, plan) ([]samples, error)
+		cells   []cell
+		plan    plan
+	}{
+		{measure, only(opUnsynced, opFetch), e.unsynced},
+		{measure, only(opSynced, opMany), e.synced},
+		{sustain, only(opSecond), e.second},
+	} {
+		found, err := step.measure(step.cells, step.plan)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.subject, err)
-		}
-		records := callKeys
-		if c.ops[0] == opSynced {
-			records = syncedKeys
-		}
-		s := newRecordSubject(c.subject, st, records)
-		subjects = append(subjects, s)
-		if err := s.fill(); err != nil {
 			return nil, err
 		}
-		for _, op := range c.ops {
-			switch op {
-			case opUnsynced:
-				unsynced = append(unsynced, s.cell(op, s.set, 1, 1, dir))
-			case opSecond:
-				second, settled = append(second, s.cell(op, s.set, 1, 1, dir)), append(settled, s)
-			case opSynced:
-				synced = append(synced, s.cell(op, s.set, 1, 1, dir))
-			case opMany:
-				writers := manyWriters
-				if c.alone {
-					writers = 1
-				}
-				synced = append(synced, s.cell(op, s.set, cores, writers, dir))
+		all = append(all, found...)
+	}
+	return all, workers.verify()
+}
+
+// openRecords sets up the case that is assigned, with records in its directory.
+func openRecords(ctx context.Context, a assignment) (*stand, error) {
+	c := recordCases(fileEnginesWith(a.Code))[a.Number]
+	if err := os.MkdirAll(a.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	st, err := c.open(ctx, a.Dir)
+	if err != nil {
+		return nil, err
+	}
+	records := callKeys
+	if c.ops[0] == opSynced {
+		records = syncedKeys
+	}
+	s := newRecordSubject(c.subject, st, records)
+	if err := s.fill(); err != nil {
+		return nil, errors.Join(err, st.close())
+	}
+	result := &stand{verify: s.verify, close: st.close}
+	for _, op := range c.ops {
+		cores, writers := 1, 1
+		if op == opMany {
+			cores = a.Cores[0]
+			if !c.alone {
+				writers = manyWriters
 			}
 		}
-		if c.reads != "" {
-			fetch := s.cell(opFetch, s.get, 1, 1, dir)
-			fetch.subject = c.reads
-			unsynced = append(unsynced, fetch)
-		}
+		result.cells = append(result.cells, s.cell(op, s.set, cores, writers, a.Dir))
 	}
-	all = append(all, measure(unsynced, e.unsynced)...)
-	all = append(all, measure(synced, e.synced)...)
-	all = append(all, sustain(second, e.second, func(i int) {
-		if err := settled[i].store.sync(); err != nil {
-			settled[i].note(err)
-		}
-	})...)
-	for _, s := range subjects {
-		if err := s.verify(); err != nil {
-			return nil, fmt.Errorf("after the measurement: %w", err)
-		}
+	if c.reads != "" {
+		fetch := s.cell(opFetch, s.get, 1, 1, a.Dir)
+		fetch.Subject = c.reads
+		result.cells = append(result.cells, fetch)
 	}
-	return all, nil
+	return result, nil
 }
 
 // start opens the engine over a directory; 0 shards means its default.

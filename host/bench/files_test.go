@@ -171,8 +171,10 @@ func TestWritersHaveTheirOwnRecords(t *testing.T) {
 
 func TestSustainEndsEachRound(t *testing.T) {
 	ran, ended := 0, 0
-	c := cell{cores: 1, workers: 1, run: func(_, n int) { ran += n; time.Sleep(100 * time.Microsecond) }}
-	result := sustain([]cell{c}, plan{rounds: 3, span: 2 * time.Millisecond}, func(int) { ended++; time.Sleep(20 * time.Millisecond) })
+	c := cell{cellName: cellName{Cores: 1}, workers: 1, run: func(_, n int) { ran += n; time.Sleep(100 * time.Microsecond) },
+		settle: func() { ended++; time.Sleep(20 * time.Millisecond) }}
+	result, err := sustain([]cell{c}, plan{rounds: 3, span: 2 * time.Millisecond})
+	require.NoError(t, err)
 	require.Equal(t, 3, ended)
 	require.Len(t, result[0].ns, 3)
 	require.Greater(t, median(result[0].ns)*float64(ran)/3, 20e6*0.5, "what ends a round is in its time")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -8,22 +9,32 @@ import (
 	"time"
 )
 
+// cellName is what is known of a cell without running it.
+type cellName struct {
+	Subject   string `json:"subject"`
+	Operation string `json:"operation"`
+	Cores     int    `json:"cores"`
+
+	// Waits says that operations wait for a disk: batches are then sized by
+	// wall-clock time, since little of the time is processor time.
+	Waits bool `json:"waits,omitempty"`
+}
+
 // cell is one thing to measure with one number of cores.
 type cell struct {
-	subject   string
-	operation string
-	cores     int
-	workers   int // goroutines
+	cellName
+	workers int // goroutines
 
-	// waits says that operations wait for a disk: batches are then sized by
-	// wall-clock time, since little of the time is processor time.
-	waits bool
 	// before, if it is not nil, is called before each batch and not timed.
 	before func()
-
 	// run does an operation n times. Each worker, numbered from 0, calls it many
 	// times.
 	run func(worker, n int)
+	// settle, if it is not nil, is the end of a batch that takes a given time.
+	settle func()
+
+	// remote is sample in the process of the subject, instead of all of these.
+	remote func(n int, span time.Duration) (int, usage, error)
 }
 
 // plan says how long to measure.
@@ -34,7 +45,8 @@ type plan struct {
 
 // samples are the results of the rounds of one cell, per operation.
 type samples struct {
-	cell
+	cellName
+	n                      []int // operations
 	ns, cpu, allocs, bytes []float64
 }
 
@@ -42,29 +54,49 @@ type samples struct {
 // state of the machine. Each round has an order of its own, because what one cell
 // leaves behind, in caches and in the heap, slows down the next. The cells of one
 // subject and operation, which differ in the cores, stay together.
-func measure(cells []cell, p plan) []samples {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	all := make([]samples, len(cells))
+func measure(cells []cell, p plan) ([]samples, error) {
 	batch := make([]int, len(cells))
 	for i, c := range cells {
-		all[i].cell = c
-		batch[i] = calibrate(c, p.span)
+		var err error
+		if batch[i], err = calibrate(c, p.span); err != nil {
+			return nil, err
+		}
+	}
+	return rounds(cells, p, func(i int) (int, usage, error) { return cells[i].sample(batch[i], 0) })
+}
+
+// sustain runs each cell for span in each round, however many operations that is,
+// and then settles it. It is for subjects that do something only from time to time: a
+// batch must be long enough to include its share of that.
+func sustain(cells []cell, p plan) ([]samples, error) {
+	return rounds(cells, p, func(i int) (int, usage, error) { return cells[i].sample(0, p.span) })
+}
+
+func rounds(cells []cell, p plan, sample func(cell int) (int, usage, error)) ([]samples, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	all := make([]samples, len(cells))
+	for i, c := range cells {
+		all[i].cellName = c.cellName
 	}
 	groups := group(cells)
 	for range p.rounds {
 		for _, g := range rand.Perm(len(groups)) {
 			for _, i := range groups[g] {
-				all[i].add(batch[i], sample(cells[i], batch[i]))
+				n, used, err := sample(i)
+				if err != nil {
+					return nil, err
+				}
+				all[i].add(n, used)
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 // group returns the numbers of the cells that belong together.
 func group(cells []cell) (groups [][]int) {
 	for i, c := range cells {
-		if i > 0 && c.subject == cells[i-1].subject && c.operation == cells[i-1].operation {
+		if i > 0 && c.Subject == cells[i-1].Subject && c.Operation == cells[i-1].Operation {
 			last := &groups[len(groups)-1]
 			*last = append(*last, i)
 		} else {
@@ -74,98 +106,112 @@ func group(cells []cell) (groups [][]int) {
 	return groups
 }
 
-// calibrate warms the cell up and returns how many operations take about span. It
-// uses the fastest of several tries: a stall of the machine must not make a batch
-// so small that its overhead is measured.
-func calibrate(c cell, span time.Duration) int {
+// A batch must pay for the collection of its own garbage. One that makes garbage, but
+// little, is lengthened until so many collections are in it, up to so many times the
+// span.
+const (
+	collections = 3
+	lengthened  = 4
+	garbage     = 256 << 10 // bytes; less would never be collected
+)
+
+// calibrate warms the cell up and returns how many operations take about span, or
+// longer if that is too short for the collector. It uses the fastest of several tries:
+// a stall of the machine must not make a batch so small that its overhead is measured.
+func calibrate(c cell, span time.Duration) (int, error) {
 	for n := 1; ; n *= 2 {
-		took := c.size(sample(c, n))
-		for range 4 {
+		took, enough := time.Duration(math.MaxInt64), true
+		for range 5 {
+			_, u, err := c.sample(n, 0)
+			if err != nil {
+				return 0, err
+			}
+			took, enough = min(took, c.size(u)), c.Waits || u.Bytes < garbage || u.Collected >= collections
 			if took < span/2 {
 				break
 			}
-			took = min(took, c.size(sample(c, n)))
 		}
-		if took >= span/2 {
-			return max(1, int(float64(n)*float64(span)/float64(took)))
+		if took >= span*lengthened/2 || took >= span/2 && enough {
+			longest := max(span, min(took, span*lengthened))
+			return max(1, int(float64(n)*float64(longest)/float64(took))), nil
 		}
 	}
 }
 
 // size is the time of a batch that decides the size of batches.
 func (c cell) size(u usage) time.Duration {
-	if c.waits {
-		return u.took
+	if c.Waits {
+		return u.Took
 	}
 	return u.undisturbed()
 }
 
 // usage is what a batch of operations took.
 type usage struct {
-	took           time.Duration
-	cpu            time.Duration // of the whole process, 0 if unknown
-	mallocs, bytes uint64
+	Took      time.Duration `json:"took"`
+	CPU       time.Duration `json:"cpu"` // of the whole process, 0 if unknown
+	Mallocs   uint64        `json:"mallocs"`
+	Bytes     uint64        `json:"bytes"`
+	Collected uint32        `json:"collected"` // how often garbage was
 }
 
 // undisturbed is the wall-clock time or, if others kept the process waiting for a
 // core, the processor time: a batch must be long enough to pay for the collection
 // of its garbage, however busy the machine was when it was sized.
 func (u usage) undisturbed() time.Duration {
-	if u.cpu > 0 {
-		return min(u.took, u.cpu)
+	if u.CPU > 0 {
+		return min(u.Took, u.CPU)
 	}
-	return u.took
+	return u.Took
 }
 
-// sample measures one batch, starting without garbage from others.
-func sample(c cell, n int) usage {
+// sample measures one batch, of n operations or of a span, starting without garbage
+// from others. It returns how many operations it was.
+func (c cell) sample(n int, span time.Duration) (int, usage, error) {
+	if c.remote != nil {
+		return c.remote(n, span)
+	}
 	var took time.Duration
-	u := c.measured(func() { took = c.batch(n) })
-	u.took = took
-	return u
+	u := c.measured(func() {
+		if span > 0 {
+			n, took = c.lasting(span)
+		} else {
+			took = c.batch(n)
+		}
+	})
+	u.Took = took
+	return n, u, nil
 }
 
 // measured measures what work takes, starting without garbage from others.
 func (c cell) measured(work func()) usage {
-	runtime.GOMAXPROCS(c.cores)
+	runtime.GOMAXPROCS(c.Cores)
 	if c.before != nil {
 		c.before()
 	}
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	cpu, start := processTime(), time.Now()
+	cpu := processTime()
 	work()
-	took := time.Since(start)
 	cpu = processTime() - cpu
 	runtime.ReadMemStats(&after)
-	return usage{took, cpu, after.Mallocs - before.Mallocs, after.TotalAlloc - before.TotalAlloc}
+	return usage{CPU: cpu, Mallocs: after.Mallocs - before.Mallocs, Bytes: after.TotalAlloc - before.TotalAlloc, Collected: after.NumGC - before.NumGC}
 }
 
-// sustain runs each cell for span in each round, however many operations that is,
-// and then end. It is for subjects that do something only from time to time: a
-// batch must be long enough to include its share of that.
-func sustain(cells []cell, p plan, end func(cell int)) []samples {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	const portion = 16
-	all := make([]samples, len(cells))
-	for i, c := range cells {
-		all[i].cell = c
+// portion is how many operations go between two looks at the clock.
+const portion = 16
+
+// lasting does operations for a span, and settles.
+func (c cell) lasting(span time.Duration) (n int, took time.Duration) {
+	start := time.Now()
+	for ; time.Since(start) < span; n += portion {
 		c.run(0, portion)
 	}
-	for range p.rounds {
-		for _, i := range rand.Perm(len(cells)) {
-			n := 0
-			used := cells[i].measured(func() {
-				for start := time.Now(); time.Since(start) < p.span; n += portion {
-					cells[i].run(0, portion)
-				}
-				end(i)
-			})
-			all[i].add(n, used)
-		}
+	if c.settle != nil {
+		c.settle()
 	}
-	return all
+	return n, time.Since(start)
 }
 
 // batch divides n operations among the workers. They take small portions until none
@@ -202,8 +248,9 @@ func (c cell) batch(n int) time.Duration {
 }
 
 func (s *samples) add(n int, u usage) {
-	s.ns = append(s.ns, float64(u.took.Nanoseconds())/float64(n))
-	s.cpu = append(s.cpu, float64(u.cpu.Nanoseconds())/float64(n))
-	s.allocs = append(s.allocs, float64(u.mallocs)/float64(n))
-	s.bytes = append(s.bytes, float64(u.bytes)/float64(n))
+	s.n = append(s.n, n)
+	s.ns = append(s.ns, float64(u.Took.Nanoseconds())/float64(n))
+	s.cpu = append(s.cpu, float64(u.CPU.Nanoseconds())/float64(n))
+	s.allocs = append(s.allocs, float64(u.Mallocs)/float64(n))
+	s.bytes = append(s.bytes, float64(u.Bytes)/float64(n))
 }

@@ -15,7 +15,7 @@ func TestBatchRunsEveryOperationOnce(t *testing.T) {
 		var ran atomic.Int64
 		var mu sync.Mutex
 		busy := map[int]bool{}
-		work := cell{cores: 1, workers: c.workers, run: func(worker, n int) {
+		work := cell{cellName: cellName{Cores: 1}, workers: c.workers, run: func(worker, n int) {
 			mu.Lock()
 			require.False(t, busy[worker], "only one goroutine at a time calls a worker")
 			require.Less(t, worker, c.workers)
@@ -39,17 +39,18 @@ func TestMeasure(t *testing.T) {
 	kept = make([]*[512]byte, 1)
 	once := func(worker, n int) { spin(worker, n) }
 	cells := []cell{
-		{subject: "once", cores: 1, workers: 1, run: once},
-		{subject: "once", cores: 2, workers: 2, run: once},
-		{subject: "four times", cores: 1, workers: 1, run: func(worker, n int) { spin(worker, 4*n) }},
-		{subject: "allocates", cores: 1, workers: 1, run: func(_, n int) {
+		{cellName: cellName{Subject: "once", Cores: 1}, workers: 1, run: once},
+		{cellName: cellName{Subject: "once", Cores: 2}, workers: 2, run: once},
+		{cellName: cellName{Subject: "four times", Cores: 1}, workers: 1, run: func(worker, n int) { spin(worker, 4*n) }},
+		{cellName: cellName{Subject: "allocates", Cores: 1}, workers: 1, run: func(_, n int) {
 			for range n {
 				kept[0] = new([512]byte)
 			}
 		}},
 	}
 	require.Equal(t, [][]int{{0, 1}, {2}, {3}}, group(cells))
-	result := measure(cells, plan{rounds: 9, span: time.Millisecond})
+	result, err := measure(cells, plan{rounds: 9, span: time.Millisecond})
+	require.NoError(t, err)
 	require.Len(t, result, len(cells))
 	for _, s := range result {
 		require.Len(t, s.ns, 9)
@@ -70,7 +71,7 @@ func TestMeasure(t *testing.T) {
 // one.
 func TestCalibrateOutlastsAStall(t *testing.T) {
 	calls := 0
-	n := calibrate(cell{cores: 1, workers: 1, run: func(_, n int) {
+	n, err := calibrate(cell{cellName: cellName{Cores: 1}, workers: 1, run: func(_, n int) {
 		if calls++; calls == 1 {
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -78,6 +79,7 @@ func TestCalibrateOutlastsAStall(t *testing.T) {
 			spin(0, 1)
 		}
 	}}, 5*time.Millisecond)
+	require.NoError(t, err)
 	require.Greater(t, n, 100)
 }
 
@@ -87,6 +89,6 @@ func TestUndisturbed(t *testing.T) {
 		{10, 19, 10}, // two cores worked
 		{10, 0, 10},  // processor time unknown
 	} {
-		require.Equal(t, c.want, usage{took: c.took, cpu: c.cpu}.undisturbed())
+		require.Equal(t, c.want, usage{Took: c.took, CPU: c.cpu}.undisturbed())
 	}
 }

@@ -3,28 +3,53 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 )
 
 // machine describes where the figures come from.
 type machine struct {
 	CPU   string `json:"cpu"`
-	Cores int    `json:"cores"`
+	Cores int    `json:"cores"` // GOMAXPROCS, unless a part says otherwise
 	OS    string `json:"os"`
 	Arch  string `json:"arch"`
 	Go    string `json:"go"`
+
+	// Collector and MemoryLimit are GOGC, -1 for off, and GOMEMLIMIT in bytes, 0 for
+	// none. Every process of the run has them.
+	Collector   int64 `json:"gogc"`
+	MemoryLimit int64 `json:"gomemlimit"`
 }
 
 func thisMachine() machine {
-	return machine{CPU: cpuModel(), Cores: runtime.GOMAXPROCS(0), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
+	m := machine{CPU: cpuModel(), Cores: runtime.GOMAXPROCS(0), OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()}
+	settings := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/gomemlimit:bytes"}}
+	metrics.Read(settings)
+	m.Collector = int64(settings[0].Value.Uint64()) // off is all ones
+	if limit := settings[1].Value.Uint64(); limit < math.MaxInt64 {
+		m.MemoryLimit = int64(limit)
+	}
+	return m
 }
 
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d cores, %s/%s, %s", m.CPU, m.Cores, m.OS, m.Arch, m.Go)
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s, %s", m.CPU, m.Cores, m.OS, m.Arch, m.Go, m.memory())
+}
+
+func (m machine) memory() string {
+	collector, limit := fmt.Sprintf("GOGC=%d", m.Collector), "no memory limit"
+	if m.Collector < 0 {
+		collector = "GOGC=off"
+	}
+	if m.MemoryLimit > 0 {
+		limit = fmt.Sprintf("GOMEMLIMIT=%dMiB", m.MemoryLimit>>20)
+	}
+	return collector + ", " + limit
 }
 
 func cpuModel() string {

@@ -88,7 +88,10 @@ func runMetering(ctx context.Context, guests []guestModule, p plan) (_ *metering
 		}
 		cells = append(cells, callCell(c, opRead, &faults[i]), callCell(c, opWrite, &faults[i]))
 	}
-	all := results(measure(cells, p))
+	all, err := measure(cells, p)
+	if err != nil {
+		return nil, err
+	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func runMetering(ctx context.Context, guests []guestModule, p plan) (_ *metering
 	for _, g := range guests {
 		unmeteredNames = append(unmeteredNames, g.language+", "+unmetered, g.language+", "+bare)
 	}
-	result := &meteringResult{Rows: all.rows(unmeteredNames...)}
+	result := &meteringResult{Rows: results(all).rows(unmeteredNames...)}
 	for _, g := range guests {
 		m := meteredGuest{Language: g.language}
 		if m.Compile, err = compileRatio(ctx, g, max(1, min(p.rounds/8, 5))); err != nil {
@@ -149,7 +152,7 @@ func fourWays(ctx context.Context, g guestModule) (four []callee, err error) {
 
 // emptyCell is a get of a guest that does nothing.
 func emptyCell(c callee, fault *error) cell {
-	return cell{subject: c.name(), operation: "get", cores: 1, workers: 1, run: func(_, n int) {
+	return cell{cellName: cellName{Subject: c.name(), Operation: "get", Cores: 1}, workers: 1, run: func(_, n int) {
 		for range n {
 			if _, err := c.get(0); !errors.Is(err, store.ErrNotFound) {
 				*fault = fmt.Errorf("%s: should find no record: %v", c.name(), err)

@@ -7,6 +7,9 @@ const (
 	nameNative = "waddle, native store"
 	nameWasm   = "waddle, wasm memory engine"
 	nameSCS    = "scs, memstore"
+
+	nameNativeSealed = nameNative + ", sealed"
+	nameWasmSealed   = nameWasm + ", sealed"
 )
 
 // peer is a session library with the store that it uses here.
@@ -15,10 +18,19 @@ type peer struct {
 	module string // whose version is reported; "" for none
 	note   string // what a reader must know about how it is run
 	keeps  bool   // sessions; a peer without sessions measures only opUnused
+	sealed bool   // measures only what a sealed session costs more: reads and writes
 
 	// open starts the application. dir is an empty directory of its own. A
 	// handler that reads a wrong value reports it to f.
 	open func(ctx context.Context, dir string, f *faults) (server, error)
+}
+
+// does reports whether the operation is measured.
+func (p peer) does(op operation) bool {
+	if op == opUnused {
+		return !p.sealed
+	}
+	return p.keeps
 }
 
 // server is an application in this process whose pages are the operations.
@@ -48,7 +60,9 @@ func peers() []peer {
 	return []peer{
 		{name: "net/http, no sessions", open: openBare},
 		{name: nameNative, keeps: true, open: openNative},
+		{name: nameNativeSealed, keeps: true, sealed: true, open: openNativeSealed},
 		{name: nameWasm, keeps: true, open: openWasm},
+		{name: nameWasmSealed, keeps: true, sealed: true, open: openWasmSealed},
 		{name: nameSCS, module: "github.com/alexedwards/scs/v2", keeps: true, open: openSCS},
 		{name: "gorilla, CookieStore", module: moduleGorilla, keeps: true, open: openGorillaCookie,
 			note: "no middleware: a page without a session is the bare page; the cookie is signed and holds the values"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 
@@ -21,13 +22,47 @@ func openNative(ctx context.Context, _ string, f *faults) (server, error) {
 	return waddleServer(ctx, store.NewMemory(), f)
 }
 
+func openNativeSealed(ctx context.Context, _ string, f *faults) (server, error) {
+	return sealedServer(ctx, store.NewMemory(), f)
+}
+
+// openWasm starts our middleware over the memory engine.
+func openWasm(ctx context.Context, _ string, f *faults) (server, error) {
+	engine, err := openEngine(ctx, engineSmall)
+	if err != nil {
+		return nil, err
+	}
+	return waddleServer(ctx, engine, f)
+}
+
+func openWasmSealed(ctx context.Context, _ string, f *faults) (server, error) {
+	engine, err := openEngine(ctx, engineSmall)
+	if err != nil {
+		return nil, err
+	}
+	return sealedServer(ctx, engine, f)
+}
+
+func sealedServer(ctx context.Context, st store.Store, f *faults) (server, error) {
+	ring, err := session.NewKeyring(rand.Text() + rand.Text())
+	if err != nil {
+		return nil, err
+	}
+	return waddleServerWith(ctx, st, session.Settings{Keyring: ring}, f)
+}
+
 // waddleServer runs our middleware with the default settings. The server owns
 // the store.
 func waddleServer(ctx context.Context, st store.Store, f *faults) (server, error) {
-	m, err := session.New(st, session.Settings{OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+	return waddleServerWith(ctx, st, session.Settings{}, f)
+}
+
+func waddleServerWith(ctx context.Context, st store.Store, settings session.Settings, f *faults) (server, error) {
+	settings.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
 		f.note(err)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
-	}})
+	}
+	m, err := session.New(st, settings)
 	if err != nil {
 		return nil, err
 	}

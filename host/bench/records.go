@@ -107,8 +107,14 @@ func (s *recordSubject) note(err error) { s.fault.CompareAndSwap(nil, &err) }
 // to do.
 func (s *recordSubject) cell(operation string, each func(i int) error, cores, workers int, dir string) cell {
 	return cell{
-		subject: s.label, operation: operation, cores: cores, workers: workers, waits: true,
-		before: func() { flush(dir) },
+		cellName: cellName{Subject: s.label, Operation: operation, Cores: cores, Waits: true},
+		workers:  workers,
+		before:   func() { flush(dir) },
+		settle: func() {
+			if err := s.store.sync(); err != nil {
+				s.note(err)
+			}
+		},
 		run:    func(worker, n int) { s.run(each, worker, workers, n) },
 	}
 }

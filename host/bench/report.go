@@ -53,7 +53,7 @@ type results []samples
 
 func (r results) find(subject, operation string, cores int) *samples {
 	for i := range r {
-		if s := &r[i]; s.subject == subject && s.operation == operation && s.cores == cores {
+		if s := &r[i]; s.Subject == subject && s.Operation == operation && s.Cores == cores {
 			return s
 		}
 	}
@@ -66,20 +66,20 @@ func (r results) rows(ours ...string) []row {
 	for i := range r {
 		s := &r[i]
 		out := row{
-			Subject: s.subject, Operation: s.operation, Cores: s.cores,
+			Subject: s.Subject, Operation: s.Operation, Cores: s.Cores,
 			NS: median(s.ns), Low: quantile(s.ns, 0.25), High: quantile(s.ns, 0.75),
 			CPU: median(s.cpu), Allocs: median(s.allocs), Bytes: median(s.bytes),
 			Ratios: map[string]float64{}, RatiosCPU: map[string]float64{},
 		}
 		for _, name := range ours {
-			if to := r.find(name, s.operation, s.cores); to != nil && s.subject != nameControl {
+			if to := r.find(name, s.Operation, s.Cores); to != nil && s.Subject != nameControl {
 				out.Ratios[name] = median(ratios(s.ns, to.ns))
 				if median(to.cpu) > 0 {
 					out.RatiosCPU[name] = median(ratios(s.cpu, to.cpu))
 				}
 			}
 		}
-		if one := r.find(s.subject, s.operation, 1); s.cores > 1 && one != nil {
+		if one := r.find(s.Subject, s.Operation, 1); s.Cores > 1 && one != nil {
 			out.Scaling = median(ratios(one.ns, s.ns))
 		}
 		rows = append(rows, out)

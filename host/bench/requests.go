@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 )
 
@@ -86,7 +87,7 @@ func (a *application) verifyClient(n int, c client) error {
 func (a *application) cells(op operation, cores []int) []cell {
 	var cells []cell
 	for _, n := range cores {
-		c := cell{subject: a.name, operation: op.String(), cores: n, workers: 1}
+		c := cell{cellName: cellName{Subject: a.name, Operation: op.String(), Cores: n}, workers: 1}
 		if n > 1 {
 			c.workers = workersPerCore * n
 		}
@@ -124,7 +125,7 @@ const nameControl = "control, arithmetic only"
 func controlCells(cores []int) []cell {
 	var cells []cell
 	for _, n := range cores {
-		c := cell{subject: nameControl, operation: opUnused.String(), cores: n, workers: 1, run: spin}
+		c := cell{cellName: cellName{Subject: nameControl, Operation: opUnused.String(), Cores: n}, workers: 1, run: spin}
 		if n > 1 {
 			c.workers = workersPerCore * n
 		}
@@ -157,41 +158,52 @@ func runRequests(ctx context.Context, p plan, cores []int) ([]samples, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(scratch)
-	return runPeers(ctx, p, cores, peers(), measured, scratch)
+	all := []assignment{{Part: partRequests, Subject: nameControl, Cores: cores}}
+	return measureCrew(ctx, append(all, assignPeers(peers(), cores, measured, scratch, "")...), p)
 }
 
-// runPeers measures some peers in some operations, each with a directory of its
-// own below dir.
-func runPeers(ctx context.Context, p plan, cores []int, peers []peer, ops []operation, dir string) ([]samples, error) {
+// assignPeers gives each peer a worker, with a directory of its own below dir.
+func assignPeers(peers []peer, cores []int, ops []operation, dir, code string) (all []assignment) {
+	for i, p := range peers {
+		a := assignment{Part: partRequests, Subject: p.name, Cores: cores, Dir: filepath.Join(dir, fmt.Sprint(i)), Code: code}
+		for _, op := range ops {
+			if p.does(op) {
+				a.Ops = append(a.Ops, op.String())
+			}
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// openPeer sets up the peer that is assigned, or the control.
+func openPeer(ctx context.Context, a assignment) (*stand, error) {
 	workers := 1
-	for _, n := range cores {
+	for _, n := range a.Cores {
 		workers = max(workers, workersPerCore*n)
 	}
 	if workers > users {
 		return nil, fmt.Errorf("%d workers, but only %d visitors: use fewer cores (GOMAXPROCS)", workers, users)
 	}
-	var apps []*application
-	for i, peer := range peers {
-		a, err := startPeer(ctx, peer, filepath.Join(dir, fmt.Sprint(i)), workers)
+	if a.Subject == nameControl {
+		nothing := func() error { return nil }
+		return &stand{cells: controlCells(a.Cores), verify: nothing, close: nothing}, nil
+	}
+	for _, p := range append(peers(), filePeers(fileEnginesWith(a.Code))...) {
+		if p.name != a.Subject {
+			continue
+		}
+		app, err := startPeer(ctx, p, a.Dir, workers)
 		if err != nil {
 			return nil, err
 		}
-		defer a.server.close()
-		apps = append(apps, a)
-	}
-	cells := controlCells(cores)
-	for _, op := range ops {
-		for _, a := range apps {
-			if op == opUnused || a.keeps {
-				cells = append(cells, a.cells(op, cores)...)
+		s := &stand{verify: app.verify, close: app.server.close}
+		for _, op := range measured {
+			if slices.Contains(a.Ops, op.String()) {
+				s.cells = append(s.cells, app.cells(op, a.Cores)...)
 			}
 		}
+		return s, nil
 	}
-	result := measure(cells, p)
-	for _, a := range apps {
-		if err := a.verify(); err != nil {
-			return nil, fmt.Errorf("after the measurement: %w", err)
-		}
-	}
-	return result, nil
+	return nil, fmt.Errorf("there is no peer %q", a.Subject)
 }

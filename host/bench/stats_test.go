@@ -46,10 +46,10 @@ func TestRatiosCancelDrift(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	r := results{
-		{cell: cell{subject: "a", operation: "read", cores: 1}, ns: []float64{10, 30, 20}, cpu: []float64{8, 9, 10}, allocs: []float64{2, 2, 3}, bytes: []float64{64, 64, 64}},
-		{cell: cell{subject: "a", operation: "read", cores: 2}, ns: []float64{5, 20, 10}},
-		{cell: cell{subject: "b", operation: "read", cores: 1}, ns: []float64{30, 60, 80}, cpu: []float64{16, 36, 50}},
-		{cell: cell{subject: "b", operation: "write", cores: 1}, ns: []float64{1, 1, 1}},
+		{cellName: cellName{Subject: "a", Operation: "read", Cores: 1}, ns: []float64{10, 30, 20}, cpu: []float64{8, 9, 10}, allocs: []float64{2, 2, 3}, bytes: []float64{64, 64, 64}},
+		{cellName: cellName{Subject: "a", Operation: "read", Cores: 2}, ns: []float64{5, 20, 10}},
+		{cellName: cellName{Subject: "b", Operation: "read", Cores: 1}, ns: []float64{30, 60, 80}, cpu: []float64{16, 36, 50}},
+		{cellName: cellName{Subject: "b", Operation: "write", Cores: 1}, ns: []float64{1, 1, 1}},
 	}
 	rows := r.rows("a")
 	one := findRow(rows, "a", "read", 1)

@@ -35,7 +35,7 @@ var what = map[string]string{
 func (t table) requests(rows []row, cores int) {
 	for _, op := range measured {
 		t.line("\n%s: %s", op, what[op.String()])
-		t.line("%-28s %9s %9s %7s %8s %8s %8s   %10s %8s %8s", "", "ns", "cpu ns", "allocs", "bytes", "×native", "×wasm",
+		t.line("%-34s %9s %9s %7s %8s %8s %8s   %10s %8s %8s", "", "ns", "cpu ns", "allocs", "bytes", "×native", "×wasm",
 			fmt.Sprintf("ns, %d cores", cores), "×native", "scaling")
 		for _, r := range rows {
 			if r.Operation != op.String() || r.Cores != 1 {
@@ -43,11 +43,11 @@ func (t table) requests(rows []row, cores int) {
 			}
 			if r.Subject == nameControl {
 				if all := findRow(rows, r.Subject, r.Operation, cores); all != nil && cores > 1 {
-					t.line("%-28s %9.0f %9.0f %7s %8s %8s %8s   %10.0f %8s %8.2f", r.Subject, r.NS, r.CPU, "", "", "", "", all.NS, "", all.Scaling)
+					t.line("%-34s %9.0f %9.0f %7s %8s %8s %8s   %10.0f %8s %8.2f", r.Subject, r.NS, r.CPU, "", "", "", "", all.NS, "", all.Scaling)
 				}
 				continue
 			}
-			line := fmt.Sprintf("%-28s %9.0f %9.0f %7.0f %8.0f %8.2f %8.2f", r.Subject, r.NS, r.CPU, r.Allocs, r.Bytes, r.cost(nameNative), r.cost(nameWasm))
+			line := fmt.Sprintf("%-34s %9.0f %9.0f %7.0f %8.0f %8.2f %8.2f", r.Subject, r.NS, r.CPU, r.Allocs, r.Bytes, r.cost(nameNative), r.cost(nameWasm))
 			if all := findRow(rows, r.Subject, r.Operation, cores); all != nil && cores > 1 {
 				line += fmt.Sprintf("   %10.0f %8.2f %8.2f", all.NS, all.cost(nameNative), all.Scaling)
 			}

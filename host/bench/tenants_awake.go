@@ -39,7 +39,7 @@ func runAwake(ctx context.Context, g tenantGuest, e tenantEffort) (_ []row, swit
 		}
 		for op, tenants := range map[string]int{opSame: 1, opTurns: inTurn} {
 			at := 0
-			cells = append(cells, cell{subject: tenantSubject(g.name, way), operation: op, cores: 1, workers: 1, run: func(_, n int) {
+			cells = append(cells, cell{cellName: cellName{Subject: tenantSubject(g.name, way), Operation: op, Cores: 1}, workers: 1, run: func(_, n int) {
 				for range n {
 					at++
 					f.aim(at%tenants, at/tenants%e.sessions)
@@ -48,7 +48,11 @@ func runAwake(ctx context.Context, g tenantGuest, e tenantEffort) (_ []row, swit
 			}})
 		}
 	}
-	all := results(measure(cells, e.plan))
+	measured, err := measure(cells, e.plan)
+	if err != nil {
+		return nil, nil, err
+	}
+	all := results(measured)
 	for _, f := range fleets {
 		if err := f.verify(); err != nil {
 			return nil, nil, err
