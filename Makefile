@@ -38,7 +38,7 @@ help:
 	@echo 'make run             serves the playground on http://127.0.0.1:8080'
 	@echo 'make test            runs all tests, with the race detector where it can run; some need Linux and root,'
 	@echo '                     one of them FUSE; WADDLE_CRASHES=12 makes servers crash more often'
-	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json'
+	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json and results.txt'
 	@echo 'make bench-against   compares with the state of the repository that REF names, a tag or commit, in TURNS turns'
 	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make proof           compares rewritten modules with what they were, for PROOFTIME (default 10m)'
@@ -207,7 +207,7 @@ windows:
 	@GO='$(GO)' .ci/windows
 
 bench:
-	@cd host/bench && $(GO) run . -json results.json
+	@cd host/bench && $(GO) run . -json results.json -benchstat results.txt
 
 # REF is a tag or commit whose benchmarks build.
 TURNS ?= 5
@@ -215,7 +215,7 @@ bench-against:
 	@git rev-parse --verify --quiet '$(REF)^{commit}' >/dev/null || \
 	  { echo "REF is '$(REF)': must be a tag or commit to compare with, as in make bench-against REF=v0.1.0"; exit 1; }
 	@other=$$(mktemp -d); trap 'rm -rf "$$other"' EXIT; git archive '$(REF)' | tar -x -C "$$other"; \
-	  cd host/bench && $(GO) run . -against "$$other" -turns $(TURNS)
+	  cd host/bench && $(GO) run . -against "$$other" -turns $(TURNS) -benchstat against.txt
 
 FUZZTIME ?= 20s
 fuzz:

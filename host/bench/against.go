@@ -26,6 +26,7 @@ type comparison struct {
 	parts       string // as in -only
 	turns       int
 	quick       bool
+	rounds      string // the beginning of the names of files for benchstat; "" for none
 }
 
 // compared is a row that both programs measured.
@@ -60,18 +61,37 @@ func runAgainst(ctx context.Context, root string, c comparison, t table) error {
 	if err := c.other.build(ctx); err != nil {
 		return err
 	}
-	rows, missing, err := c.run(ctx)
+	these, others, err := c.run(ctx)
+	if err != nil {
+		return err
+	}
+	rows, missing, err := compare(these, others)
 	if err != nil {
 		return err
 	}
 	t.line("%s", thisMachine())
 	t.compared(rows, missing, c.turns)
-	return nil
+	if c.rounds == "" {
+		return nil
+	}
+	return errors.Join(writeTurns(c.rounds+"-this.txt", these), writeTurns(c.rounds+"-other.txt", others))
 }
 
-// run returns the rows of both programs, and what only one of them measured.
-func (c comparison) run(ctx context.Context) (rows []compared, missing []string, err error) {
-	var these, others [][]row
+// writeTurns stores what one of the states was measured at, a line for each turn, in the
+// format that benchstat reads.
+func writeTurns(path string, turns [][]row) error {
+	var text bytes.Buffer
+	thisMachine().writeConfig(&text)
+	for _, rows := range turns {
+		for _, r := range rows {
+			writeRound(&text, benchmarkName("turn", cellName{Subject: r.Subject, Operation: r.Operation, Cores: r.Cores}), 1, r.NS, r.CPU, r.Bytes, r.Allocs)
+		}
+	}
+	return os.WriteFile(path, text.Bytes(), 0o644)
+}
+
+// run returns the rows of both programs, turn by turn.
+func (c comparison) run(ctx context.Context) (these, others [][]row, err error) {
 	for turn := range c.turns {
 		for i := range 2 {
 			p, to := c.this, &these
@@ -85,7 +105,7 @@ func (c comparison) run(ctx context.Context) (rows []compared, missing []string,
 			*to = append(*to, r)
 		}
 	}
-	return compare(these, others)
+	return these, others, nil
 }
 
 func (p program) build(ctx context.Context) error {

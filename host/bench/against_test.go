@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,9 @@ func TestAgainstAnotherState(t *testing.T) {
 {"subject":"old","operation":"get","cores":1,"ns":1}]}`)
 	built := program{filepath.Join(t.TempDir(), "other.exe"), filepath.Join(other, "host", "bench")}
 	require.NoError(t, built.build(t.Context()))
-	rows, missing, err := comparison{own, built, "calls", 3, true}.run(t.Context())
+	these, others, err := comparison{this: own, other: built, parts: "calls", turns: 3, quick: true}.run(t.Context())
+	require.NoError(t, err)
+	rows, missing, err := compare(these, others)
 	require.NoError(t, err)
 	require.Equal(t, []compared{
 		{"kept", "get", 1, 300, 200, 1.5, 1.5, 1.5, 2, 3},
@@ -71,8 +74,14 @@ func TestAgainstAnotherState(t *testing.T) {
 	require.Regexp(t, `kept +1 +300 +200 +1\.500 +1\.500–1\.500 +2, 3`, out.String())
 	require.Contains(t, out.String(), missing[1])
 
+	path := filepath.Join(t.TempDir(), "turns.txt")
+	require.NoError(t, writeTurns(path, these))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, 3, strings.Count(string(text), "BenchmarkTurn/op=get/subject=kept-1\t1\t900 ns/op\t300 cpu-ns/op\t0 B/op\t2 allocs/op\n"))
+
 	require.NoError(t, os.WriteFile(filepath.Join(built.dir, "results.json"), nil, 0o644))
-	_, _, err = comparison{own, built, "calls", 1, true}.run(t.Context())
+	_, _, err = comparison{this: own, other: built, parts: "calls", turns: 1, quick: true}.run(t.Context())
 	require.ErrorContains(t, err, "there is nothing to find")
 }
 

@@ -95,6 +95,8 @@ type filesResult struct {
 	Records    []row             `json:"records"`
 	Requests   []row             `json:"requests"`
 	Crowds     []fileCrowdResult `json:"crowds"`
+
+	rounds []samples
 }
 
 // recordCase is one store and the operations in which it is measured.
@@ -156,6 +158,7 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 		return nil, err
 	}
 	r.Requests = results(requests).rows(nameGorillaFiles)
+	r.rounds = append(records, requests...)
 	for _, engine := range engines {
 		c, err := runFileCrowd(ctx, engine, e.crowd, filepath.Join(dir, engine.name))
 		if err != nil {

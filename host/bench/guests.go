@@ -36,6 +36,8 @@ type guestsResult struct {
 	Facts    []guestFacts    `json:"facts"`
 	Rows     []row           `json:"rows"`
 	Metering *meteringResult `json:"metering"`
+
+	rounds []samples
 }
 
 // findGuests returns the languages for which dir has a module:
@@ -100,6 +102,7 @@ func runGuests(ctx context.Context, dir string, p plan) (*guestsResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	result.rounds = all
 	result.Rows = results(all).rows(guestGo, nameWasmCall)
 	result.Metering, err = runMetering(ctx, modules, p)
 	return result, err

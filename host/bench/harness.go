@@ -110,8 +110,8 @@ func group(cells []cell) (groups [][]int) {
 // little, is lengthened until so many collections are in it, up to so many times the
 // span.
 const (
-	collections = 3
-	lengthened  = 4
+	collections = 2
+	lengthened  = 3
 	garbage     = 256 << 10 // bytes; less would never be collected
 )
 

@@ -62,7 +62,7 @@ type effort struct {
 
 var (
 	effortFull = effort{
-		plan:  plan{rounds: 41, span: 16 * time.Millisecond},
+		plan:  plan{rounds: 31, span: 16 * time.Millisecond},
 		calls: plan{rounds: 41, span: 16 * time.Millisecond},
 		files: filesEffort{
 			unsynced: plan{rounds: 11, span: 16 * time.Millisecond},
@@ -100,6 +100,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
+	textFile := flags.String("benchstat", "", "write every round to this `file`, in the format that benchstat compares; with -against NAME.txt, every turn to NAME-this.txt and NAME-other.txt")
 	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
 	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants, fairness, network (default all)")
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the parts guests and tenants")
@@ -120,7 +121,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if *against != "" {
-		return runAgainst(ctx, *against, comparison{parts: *only, turns: *turns, quick: *quick}, table{out})
+		return runAgainst(ctx, *against, comparison{parts: *only, turns: *turns, quick: *quick, rounds: strings.TrimSuffix(*textFile, ".txt")}, table{out})
 	}
 	e := effortFull
 	if *quick {
@@ -131,6 +132,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	r.Quick = *quick
+	if *textFile != "" {
+		if err := r.writeRounds(*textFile); err != nil {
+			return err
+		}
+	}
 	if *jsonFile != "" {
 		return r.write(*jsonFile)
 	}
@@ -161,7 +167,7 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		if err != nil {
 			return nil, err
 		}
-		r.Requests = results(all).rows(nameNative, nameWasm)
+		r.Requests = r.keep(partRequests, all).rows(nameNative, nameWasm)
 		for _, p := range peers() {
 			if p.note != "" {
 				r.Notes[p.name] = p.note
@@ -175,7 +181,7 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		if err != nil {
 			return nil, err
 		}
-		r.Calls = results(all).rows(nameWasmCall)
+		r.Calls = r.keep(partCalls, all).rows(nameWasmCall)
 		t.calls(r.Calls)
 	}
 	if parts[partGuests] {
@@ -183,6 +189,7 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		if r.Guests, err = runGuests(ctx, where.guests, e.calls); err != nil {
 			return nil, err
 		}
+		r.keep(partGuests, r.Guests.rounds)
 		t.guests(r.Guests)
 	}
 	if parts[partFiles] {
@@ -190,6 +197,7 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		if r.Files, err = runFiles(ctx, e.files, where.files); err != nil {
 			return nil, err
 		}
+		r.keep(partFiles, r.Files.rounds)
 		notes := map[string]string{}
 		for _, p := range filePeers(fileEngines) {
 			if p.note != "" {

@@ -42,6 +42,10 @@ func TestMeasureAll(t *testing.T) {
 	require.NoError(t, err)
 	var read report
 	require.NoError(t, json.Unmarshal(data, &read))
+	require.Len(t, made.rounds, 4, "requests, calls, guests and files are recorded round by round")
+	for _, each := range made.rounds {
+		require.NotEmpty(t, each.samples, each.part)
+	}
 	require.True(t, reflect.DeepEqual(made.Requests, read.Requests), "the file has what was measured")
 
 	require.Contains(t, out.String(), read.Machine.String())

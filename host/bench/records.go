@@ -115,6 +115,6 @@ func (s *recordSubject) cell(operation string, each func(i int) error, cores, wo
 				s.note(err)
 			}
 		},
-		run:    func(worker, n int) { s.run(each, worker, workers, n) },
+		run: func(worker, n int) { s.run(each, worker, workers, n) },
 	}
 }

@@ -26,6 +26,8 @@ type report struct {
 	Fairness *fairnessResult `json:"fairness,omitempty"`
 	Network  *networkResult  `json:"network,omitempty"`
 	Targets  []verdict       `json:"targets"`
+
+	rounds []recorded
 }
 
 // row is one cell of the measurement.
