@@ -31,7 +31,7 @@ ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestB
 # that of macOS, runs one at a time.
 JOBS ?= $(if $(filter output-sync,$(.FEATURES)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),1)
 
-.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against fuzz proof search engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against allocations fuzz proof search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo '                     one of them FUSE; WADDLE_CRASHES=12 makes servers crash more often'
 	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json and results.txt'
 	@echo 'make bench-against   compares with the state of the repository that REF names, a tag or commit, in TURNS turns'
+	@echo 'make allocations     compares what requests and calls allocate with a table, in seconds; UPDATE=1 writes it'
 	@echo 'make fuzz            runs each fuzz target for FUZZTIME (default 20s)'
 	@echo 'make proof           compares rewritten modules with what they were, for PROOFTIME (default 10m)'
 	@echo 'make search          searches for modules that compile slowly, for SEARCHTIME (default 1h)'
@@ -208,6 +209,11 @@ windows:
 
 bench:
 	@cd host/bench && $(GO) run . -json results.json -benchstat results.txt
+
+# Part of "make test" as well. UPDATE=1 writes the table anew.
+allocations:
+	@cd host/bench && $(GO) test -vet=off -count=1 -run 'Allocations$$' . $(if $(UPDATE),-update)
+	@cat host/bench/testdata/allocations.txt
 
 # REF is a tag or commit whose benchmarks build.
 TURNS ?= 5
