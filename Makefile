@@ -21,6 +21,15 @@ TOOLS := $(CURDIR)/.ci/tools/go.mod
 # The race detector needs a C compiler, except on macOS.
 RACE := $(shell $(GO) env CGO_ENABLED | grep -q 1 && (command -v $$($(GO) env CC) >/dev/null 2>&1 || test "$$($(GO) env GOOS)" = darwin) && echo -race)
 
+# What computes in one thread and is compiled without the race detector's instructions
+# when the rest has them: wazero's compiler, and what reads and rewrites modules. With
+# them the tests of host/plugin would take twice the processor time.
+ifneq ($(RACE),)
+WAZEVO := github.com/tetratelabs/wazero/internal/engine/wazevo
+WADDLE := github.com/waddle-sessions/waddle/host
+RACE += $(patsubst %,-gcflags=%=-race=false,$(WAZEVO)/ssa $(WAZEVO)/frontend $(WAZEVO)/backend/... $(WADDLE)/plugin/preflight $(WADDLE)/internal/rewrite/...)
+endif
+
 # Tests in raced packages that keep one goroutine busy: they compile large modules, run a
 # guest for as long as it may, or decode the largest values. The race detector makes that
 # six times slower and has nothing to find.
