@@ -176,20 +176,31 @@ func (d *codeDir) verify() error {
 		return err
 	}
 	return d.walk(func(path, name string, entry fs.DirEntry) error {
-		want, ok := sealed[name]
-		if ok && entry.Type().IsRegular() && private(path, entry) {
-			if sum, err := sumFile(path); err == nil && sum == want {
-				d.sealed++
-				return nil
-			}
+		if isSealed(path, name, entry, sealed) {
+			d.sealed++
+			return nil
 		}
-		if !ok && strings.HasSuffix(name, partial) {
+		if _, ok := sealed[name]; !ok && strings.HasSuffix(name, partial) {
 			if info, err := entry.Info(); err == nil && time.Since(info.ModTime()) < keepPartial {
 				return nil
 			}
 		}
+		if now, err := d.readSums(); err == nil && isSealed(path, name, entry, now) { // meanwhile, by somebody else
+			d.sealed++
+			return nil
+		}
 		return os.RemoveAll(path)
 	})
+}
+
+// isSealed reports whether a file is as its checksum says.
+func isSealed(path, name string, entry fs.DirEntry, sealed map[string]string) bool {
+	want, ok := sealed[name]
+	if !ok || !entry.Type().IsRegular() || !private(path, entry) {
+		return false
+	}
+	sum, err := sumFile(path)
+	return err == nil && sum == want
 }
 
 // private reports whether nobody else may write to a file.

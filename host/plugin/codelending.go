@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -70,9 +71,6 @@ func (w *codeWork) tryLendingIn(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(try.of("lent"), 0o700); err != nil {
-		return err
-	}
 	lent, err := wazero.NewCompilationCacheWithDir(try.of("lent"))
 	if err != nil {
 		return err
@@ -81,7 +79,11 @@ func (w *codeWork) tryLendingIn(path string) error {
 	if err := guarded(func() error { return runProbe(onlyFound(ctx), thin, lent) }); !errors.Is(err, errNoCode) {
 		return fmt.Errorf("without code it answers %v: must be %w", err, errNoCode)
 	}
-	if err := try.lend(name, try.of("lent")); err != nil {
+	from, err := try.lends(name)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(from, filepath.Join(try.of("lent"), name)); err != nil {
 		return err
 	}
 	return guarded(func() error { return runProbe(onlyFound(ctx), thin, lent) })

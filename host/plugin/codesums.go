@@ -58,40 +58,65 @@ func (d *codeDir) readSums() (map[string]string, error) {
 	return sealed, nil // a damaged list seals less
 }
 
-// seal writes the checksums of all present files.
-func (d *codeDir) seal() error {
-	var lines []string
-	err := d.walk(func(path, name string, entry fs.DirEntry) error {
-		if strings.HasSuffix(name, partial) || !entry.Type().IsRegular() {
-			return nil
-		}
-		sum, err := sumFile(path)
+// add seals files and moves them into the directory. The sums are written first, so that nobody who looks
+// meanwhile takes one of them for a file that is not sealed. A sum without a file does no harm.
+func (d *codeDir) add(files map[string]string) error {
+	sealed := make(map[string]string)
+	for name, from := range files {
+		sum, err := sumFile(from)
 		if err != nil {
 			return err
 		}
-		lines = append(lines, sum+"  "+name+"\n")
-		return nil
-	})
-	if err != nil {
+		sealed[name] = sum
+	}
+	if err := d.seal(sealed); err != nil {
 		return err
 	}
-	slices.Sort(lines)
-	if err := d.write(sumsName, []byte(strings.Join(lines, ""))); err != nil {
-		return err
+	for name, from := range files {
+		to := filepath.Join(d.path, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return err
+		}
+		if err := os.Rename(from, to); err != nil {
+			return err
+		}
 	}
 	return prune(filepath.Dir(d.path), time.Now())
 }
 
-// write puts a file into the directory, whole or not at all.
-func (d *codeDir) write(name string, content []byte) error {
-	f, err := os.CreateTemp(d.path, name+"-*"+partial)
+// seal writes these checksums, and those of all other files that are there.
+func (d *codeDir) seal(sealed map[string]string) error {
+	err := d.walk(func(path, name string, entry fs.DirEntry) error {
+		if _, ok := sealed[name]; ok || strings.HasSuffix(name, partial) || !entry.Type().IsRegular() {
+			return nil
+		}
+		sum, err := sumFile(path)
+		if err == nil {
+			sealed[name] = sum
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for name, sum := range sealed {
+		lines = append(lines, sum+"  "+filepath.ToSlash(name)+"\n")
+	}
+	slices.Sort(lines)
+	return d.write(filepath.Join(d.path, sumsName), []byte(strings.Join(lines, "")))
+}
+
+// write writes a file, whole or not at all.
+func (d *codeDir) write(path string, content []byte) error {
+	f, err := os.CreateTemp(d.path, filepath.Base(path)+"-*"+partial)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(d.path, name))
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

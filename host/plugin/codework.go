@@ -55,13 +55,14 @@ func (w *codeWork) keep(c *code, b *checked, wasm []byte, report *rewrite.Report
 	if err != nil {
 		return err
 	}
-	if err := w.lend(name, w.dir.path); err != nil {
+	from, err := w.lends(name)
+	if err != nil {
 		return err
 	}
-	if err := w.dir.write(keptName, content); err != nil {
+	if err := w.dir.write(w.of(keptName), content); err != nil {
 		return err
 	}
-	return w.dir.seal()
+	return w.dir.add(map[string]string{name: from, keptName: w.of(keptName)})
 }
 
 // name finds out under what name wazero looks for the code of a module. It compiles the module, which
@@ -83,20 +84,17 @@ func (w *codeWork) name(ctx context.Context, wasm []byte, config func(wazero.Com
 	return onlyFile(w.of("thin"))
 }
 
-// lend moves the code of the whole module to a directory, under the name for which wazero looks for that of
-// another one.
-func (w *codeWork) lend(name, to string) error {
+// lends returns the file with the code of the whole module, which is to have the name for which wazero looks
+// for that of another one.
+func (w *codeWork) lends(name string) (string, error) {
 	from, err := onlyFile(w.of("whole"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if filepath.Dir(from) != filepath.Dir(name) {
-		return fmt.Errorf("wazero keeps code in %s and looks for it in %s", filepath.Dir(from), filepath.Dir(name))
+		return "", fmt.Errorf("wazero keeps code in %s and looks for it in %s", filepath.Dir(from), filepath.Dir(name))
 	}
-	if err := os.MkdirAll(filepath.Join(to, filepath.Dir(name)), 0o700); err != nil {
-		return err
-	}
-	return os.Rename(filepath.Join(w.of("whole"), from), filepath.Join(to, name))
+	return filepath.Join(w.of("whole"), from), nil
 }
 
 // onlyFile returns the path of the only file beneath a directory, from there.
