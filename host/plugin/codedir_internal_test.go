@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,4 +35,36 @@ func TestCodeDirAddsOnlyWhatIsSealed(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(path, "b"), []byte("changed"), 0o600))
 	require.Equal(t, 1, look())
 	require.NoFileExists(t, filepath.Join(path, "b"))
+}
+
+func TestCodeDirLosesNothingToThoseWhoLook(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "module")
+	require.NoError(t, os.Mkdir(path, 0o700))
+	d, done, looked := &codeDir{path: path}, make(chan struct{}), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-done:
+				looked <- nil
+				return
+			default:
+			}
+			if err := (&codeDir{path: path}).verify(); err != nil {
+				looked <- err
+				return
+			}
+		}
+	}()
+	const files = 60
+	for i := range files {
+		name := fmt.Sprint("code-", i)
+		from := filepath.Join(path, name+partial)
+		require.NoError(t, os.WriteFile(from, []byte(name), 0o600))
+		require.NoError(t, d.add(map[string]string{name: from}))
+	}
+	close(done)
+	require.NoError(t, <-looked)
+	d = &codeDir{path: path}
+	require.NoError(t, d.verify())
+	require.Equal(t, files, d.sealed)
 }

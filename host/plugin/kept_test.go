@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -202,4 +203,34 @@ func TestCodeThatWasNotFinished(t *testing.T) {
 	require.NoError(t, os.Remove(codeIn(t, dir)[0]))
 	require.Equal(t, "compiled", use(t, cached(dir)), "nor is the rest without code")
 	require.Equal(t, "directory", use(t, cached(dir)))
+}
+
+// Hosts that open a module at the same time, as processes do, leave its code whole.
+func TestCodeOfManyHostsAtOnce(t *testing.T) {
+	compilerOnly(t, open(t, guest(t, "tiny"), quiet()).Stats().Runtime)
+	for range 5 {
+		dir := filepath.Join(t.TempDir(), "cache")
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				host := plugin.NewHost(plugin.HostConfig{Compiling: -1})
+				config := cached(dir)
+				config.Host = host
+				for range 3 {
+					p, err := plugin.Open(ctx, guest(t, "store"), config)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if err := p.Set(ctx, store.Write{Key: key, Value: value(1, "v"), Now: 1}); err != nil {
+						t.Error(err)
+					}
+					_ = p.Close(ctx)
+				}
+			})
+		}
+		wait.Wait()
+		require.Equal(t, "directory", use(t, cached(dir)))
+		require.Len(t, files(t, dir), 2)
+	}
 }
