@@ -242,7 +242,9 @@ func (c *code) make(ctx context.Context, b *checked, disk *codeDir, wasm []byte,
 	work, err := disk.work()
 	if err == nil {
 		defer work.remove()
-		err = c.build(ctx, b, wasm, report, work.cache)
+		if err = c.build(ctx, b, wasm, report, work.cache); err != nil {
+			_ = work.cache.Close(ctx)
+		}
 		if err != nil && !isCacheFault(err) {
 			return err
 		}

@@ -72,6 +72,19 @@ func openCodeDir(key codeKey) (*codeDir, error) {
 	return d, nil
 }
 
+// findCodeDir opens the directory of a module that has one, and returns nil otherwise. A module that
+// will be refused gets none. Faults are said where the code is needed.
+func findCodeDir(key codeKey) *codeDir {
+	if _, err := os.Stat(filepath.Join(key.dir, key.name(), sumsName)); err != nil {
+		return nil
+	}
+	d, err := openCodeDir(key)
+	if err != nil {
+		return nil
+	}
+	return d
+}
+
 // name is the name of the directory. What the rewriter adds has no short name: a sum of
 // all its options stands for it, and of the program that checks and rewrites.
 func (k codeKey) name() string {

@@ -234,3 +234,21 @@ func TestCodeOfManyHostsAtOnce(t *testing.T) {
 		require.Len(t, files(t, dir), 2)
 	}
 }
+
+// A module that is refused leaves nothing in the directory, however many there are.
+func TestRefusedModulesLeaveNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cache")
+	for _, name := range []string{"export_missing", "import_module", "digs", "data_outside"} {
+		wasm := guest(t, name)
+		_, refused := plugin.Validate(wasm)
+		_, err := plugin.Open(ctx, wasm[:len(wasm)-1], cached(dir))
+		require.Error(t, err)
+		if refused != nil {
+			_, err = plugin.Open(ctx, wasm, cached(dir))
+			require.Error(t, err)
+		}
+	}
+	found, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, found)
+}

@@ -178,8 +178,8 @@ func (s *resolved) find(b *checked) (*preflight.Module, *codeDir) {
 	if b.dir == "" {
 		return nil, nil
 	}
-	disk, err := openCodeDir(key)
-	if err != nil { // which is said where the code is needed
+	disk := findCodeDir(key)
+	if disk == nil {
 		return nil, nil
 	}
 	if disk.kept == nil || !disk.kept.Outline.Within(limits) {
