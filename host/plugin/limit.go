@@ -55,7 +55,11 @@ func (inst *instance) run(allowed *bounds) error {
 	if inst.meter == nil {
 		inst.turn.End(trustedFuel * int64(max(1, inst.operations)))
 	} else {
-		inst.turn.End(inst.meter.end() + hostFuel)
+		left := int64(inst.stack[1]) // which the guest returned
+		if err != nil {
+			left = int64(inst.meter.left.Get())
+		}
+		inst.turn.End(inst.meter.end(left) + hostFuel)
 		if err == nil && inst.meter.surfaced() { // with a large stack, which stays with the function
 			inst.on.renew()
 		}

@@ -75,13 +75,13 @@ func (m *meter) begin(allowed *bounds) {
 	m.given = m.has
 }
 
-// end ends the call, whatever its outcome, and returns the fuel that the dispatcher does not know
-// of yet.
-func (m *meter) end() (untold int64) {
+// end ends a call that has left so much of its slice, and returns the fuel that the dispatcher does not
+// know of yet.
+func (m *meter) end(left int64) (untold int64) {
 	if m.watch.started {
 		m.watch.stop()
 	}
-	m.has = int64(m.left.Get())
+	m.has = left
 	used := m.given - m.has
 	*m.used += uint64(used)
 	if m.owing += used; m.owing >= slice {

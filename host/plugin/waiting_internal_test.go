@@ -55,7 +55,7 @@ func TestWaitingIsBoundedByItself(t *testing.T) {
 		require.Greater(t, e.used, e.allowed)
 		require.Contains(t, e.text(), "waited for")
 		require.Zero(t, m.ran)
-		m.end()
+		m.end(int64(m.left.Get()))
 		m.begin(&bounds{fuel: 1 << 40, time: deadline})
 		require.Nil(t, ended(func() { waits(most * 2 / 5) }), "each call has its own")
 	}
@@ -84,7 +84,7 @@ func TestSlicesFollowTheTimeTheyTake(t *testing.T) {
 			require.LessOrEqual(t, used, 1<<20+1000)
 			e = ended(func() { m.charge(1000) })
 		}
-		m.end()
+		m.end(int64(m.left.Get()))
 		require.EqualValues(t, 1049000, e.used, "whatever the slices")
 	}
 }

@@ -18,7 +18,8 @@ const (
 // [EntryExport]. Its first parameter, an i32, is the number of the name. Each parameter
 // after it is an i64, of which an export that takes an i32 gets the lower half. The
 // result is an i64: an i32 with zeros above it, or 0 for an export without a result.
-// With the number of a name that is not an exported function, it traps.
+// With the number of a name that is not an exported function, it traps. In a module with meters it has
+// a second result: the fuel that is left, which a host would else read by calls of its own.
 //
 // It is added after all others, so code that was there keeps its place in the section,
 // unless the number of functions takes a byte more.
@@ -49,6 +50,9 @@ type entry struct {
 	params    int      // the most that a target has
 	types     []wasmbin.FuncType
 	functions []uint32 // types of all functions, imported ones first
+
+	metered bool
+	fuel    uint32 // the global
 }
 
 // target is an export that is called.
@@ -85,6 +89,9 @@ func (e *entry) read(m *wasmbin.Module) (err error) {
 	}
 	e.targets = make([]target, len(e.names))
 	for _, x := range exports {
+		if x.Name == FuelExport {
+			e.metered, e.fuel = true, x.Index
+		}
 		if i := slices.Index(e.names, x.Name); i >= 0 && x.Kind == wasmbin.KindFunction {
 			if err := e.target(&e.targets[i], x); err != nil {
 				return err
@@ -113,10 +120,14 @@ func (e *entry) target(t *target, x wasmbin.Export) error {
 
 // own is the type of the function.
 func (e *entry) own() wasmbin.FuncType {
-	return wasmbin.FuncType{
+	t := wasmbin.FuncType{
 		Params:  append([]wasmbin.ValueType{wasmbin.I32}, slices.Repeat([]wasmbin.ValueType{wasmbin.I64}, e.params)...),
 		Results: []wasmbin.ValueType{wasmbin.I64},
 	}
+	if e.metered {
+		t.Results = append(t.Results, wasmbin.I64)
+	}
+	return t
 }
 
 // body returns the code: a block for each number, which a table of branches leaves in
@@ -135,7 +146,7 @@ func (e *entry) body() wasmbin.Body {
 	c.Op(wasmbin.OpBrTable, append(labels, n)...)
 	for i := range e.targets {
 		c.Op(wasmbin.OpEnd)
-		e.targets[i].call(&c)
+		e.call(&c, &e.targets[i])
 	}
 	c.Op(wasmbin.OpEnd)
 	c.Op(wasmbin.OpUnreachable)
@@ -144,7 +155,7 @@ func (e *entry) body() wasmbin.Body {
 
 // call appends the call of a target with the function's own parameters, and returns
 // its result.
-func (t *target) call(c *wasmbin.Code) {
+func (e *entry) call(c *wasmbin.Code, t *target) {
 	if !t.found {
 		c.Op(wasmbin.OpUnreachable)
 		return
@@ -161,6 +172,9 @@ func (t *target) call(c *wasmbin.Code) {
 		c.I64(0)
 	case t.Results[0] == wasmbin.I32:
 		c.Op(i64ExtendI32U)
+	}
+	if e.metered {
+		c.Op(wasmbin.OpGlobalGet, e.fuel)
 	}
 	c.Op(wasmbin.OpReturn)
 }

@@ -251,6 +251,14 @@ func TestEntryCostsNoFuel(t *testing.T) {
 		require.Positive(t, direct, name)
 		require.Equal(t, direct, byNumber, name)
 		require.Equal(t, want, got, name)
+
+		// What is left after the call is its second result.
+		fuel.Set(1 << 30)
+		results, err := mod.ExportedFunction(rewrite.EntryExport).Call(context.Background(), 1, 3, 0)
+		require.NoError(t, err)
+		require.Len(t, results, 2)
+		require.Equal(t, fuel.Get(), results[1], name)
+		require.Less(t, results[1], uint64(1<<30), name)
 	}
 }
 

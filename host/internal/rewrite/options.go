@@ -9,7 +9,7 @@ import (
 
 // Version is part of the key under which compiled code is kept. It goes up with each
 // change of what is written.
-const Version = 5
+const Version = 6
 
 // Options say what a rewrite adds. The zero value changes nothing.
 type Options struct {
@@ -36,7 +36,7 @@ const (
 	ReservedPrefix = "waddle:"
 	FuelExport     = ReservedPrefix + "fuel"  // mutable i64: fuel that is left until the next hook; 0 at the start
 	DepthExport    = ReservedPrefix + "depth" // mutable i64: bytes of stack that are left; DepthLimit at the start
-	EntryExport    = ReservedPrefix + "entry" // function of a number, an i32, and the parameters as i64, to i64
+	EntryExport    = ReservedPrefix + "entry" // function of a number, an i32, and the parameters as i64, to i64; if metered also to the fuel that is left
 )
 
 // GlobalExport is the name under which a module exports one of [Report.Movable].
