@@ -32,11 +32,15 @@ func (a *allowance) spend(fuel int64) { a.left.Add(-fuel) }
 // wait returns how long it takes until a call may begin, 0 if it may begin now. It
 // looks at the clock only if less than half is left.
 func (a *allowance) wait() time.Duration {
-	left := a.left.Load()
-	if left > a.burst/2 {
+	if a.left.Load() > a.burst/2 {
 		return 0
 	}
-	if left = a.fill(); left > 0 {
+	return a.waits()
+}
+
+func (a *allowance) waits() time.Duration {
+	left := a.fill()
+	if left > 0 {
 		return 0
 	}
 	return time.Duration(min(float64(1-left)/float64(a.rate), longestWait.Seconds()) * float64(time.Second))

@@ -314,6 +314,10 @@ func (st *Store) allowed(op opKind) error {
 	if f == nil {
 		return nil
 	}
+	return st.forbidden(op, f)
+}
+
+func (st *Store) forbidden(op opKind, f *Failure) error {
 	f.Plugin, f.Op, f.Shard = st.Name(), op.String(), NoShard
 	return st.config.Fail(f)
 }
