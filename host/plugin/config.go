@@ -347,8 +347,7 @@ func (c Config) resolve(defaultName string) (resolved, error) {
 	}
 	if s.Shards == 0 {
 		s.autoShards = true
-		s.Shards = 1 << bits.Len(uint(2*runtime.GOMAXPROCS(0)-1))
-		s.Shards = min(s.Shards, maxAutoShards)
+		s.Shards = shardsFor(runtime.GOMAXPROCS(0))
 	}
 	if s.passed == nil {
 		began := time.Now()
@@ -402,6 +401,12 @@ func (s *resolved) resolveBounds() {
 	s.OpenFuel = cmp.Or(s.OpenFuel, max(s.Fuel, defaultOpenFuel))
 	s.FuelRate = cmp.Or(s.FuelRate, DefaultFuelRate)
 	s.FuelBurst = cmp.Or(s.FuelBurst, max(s.Fuel, burstSeconds*min(s.FuelRate, math.MaxInt64/burstSeconds)))
+}
+
+// shardsFor returns how many shards there are by default: at least two for each processor, so that calls
+// of requests seldom meet. An instance of a Go guest takes some megabytes, whoever calls it.
+func shardsFor(processors int) int {
+	return min(1<<bits.Len(uint(2*processors-1)), maxAutoShards)
 }
 
 func possibleShards(n int) bool { return n > 0 && n <= maxShards && bits.OnesCount(uint(n)) == 1 }
