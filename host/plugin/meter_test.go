@@ -131,6 +131,18 @@ func TestFuelIsTheSum(t *testing.T) {
 	require.Zero(t, trusted.Stats().Ops["set"].Fuel)
 }
 
+// A call that ends in a trap counts with what it used, and not with what it might have.
+func TestFuelOfATrap(t *testing.T) {
+	config := metered()
+	config.Shards = 1
+	p := open(t, guest(t, "hostile"), config)
+	_, err := p.Get(ctx, key, actTrap)
+	require.ErrorIs(t, err, plugin.ErrTrap)
+	used := p.Stats().Ops["get"].Fuel
+	require.Positive(t, used)
+	require.Less(t, used, uint64(10_000)) // the buffer that it asked for costs some thousands
+}
+
 // Each bound ends a call with an error of its kind, which says what was allowed and used.
 // The next instance works.
 func TestBounds(t *testing.T) {
