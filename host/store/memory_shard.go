@@ -11,6 +11,8 @@ type memoryShard struct {
 	records []memoryRecord
 	gaps    []int // free positions in records
 	next    int   // the position where the next sweep begins
+
+	_ [48]byte // no two shards' locks in one line of a processor's cache, or in a pair of them
 }
 
 // memoryRecord is a gap if its key is empty.
@@ -47,9 +49,9 @@ func (s *memoryShard) find(key []byte, now Millis) *memoryRecord {
 
 // put stores a record under a key, replacing any other.
 func (s *memoryShard) put(key, value []byte, expires Millis) {
-	value = append(make([]byte, 0, len(value)), value...)
 	if i, ok := s.index[string(key)]; ok {
-		s.records[i].value, s.records[i].expires = value, expires
+		r := &s.records[i]
+		r.value, r.expires = replaced(r.value, value), expires
 		return
 	}
 	i := len(s.records)
@@ -58,8 +60,17 @@ func (s *memoryShard) put(key, value []byte, expires Millis) {
 	} else {
 		s.records = append(s.records, memoryRecord{})
 	}
-	s.records[i] = memoryRecord{string(key), value, expires}
+	s.records[i] = memoryRecord{string(key), replaced(nil, value), expires}
 	s.index[s.records[i].key] = i
+}
+
+// replaced returns a copy of a value, in the memory of the old one if that has room and
+// is not far too large. Nobody else has it: reads are copies.
+func replaced(old, value []byte) []byte {
+	if len(value) > cap(old) || len(value) < cap(old)/2 {
+		old = nil
+	}
+	return append(old[:0], value...) // with all the room that the allocator gives
 }
 
 func (s *memoryShard) remove(key []byte) {

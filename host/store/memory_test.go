@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,4 +119,43 @@ func TestChecksSayWhatIsWrong(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret", "a key does not belong in an error")
 	err = store.CheckWrite(store.Write{Key: []byte("k"), Value: make([]byte, abi.MaxValue+1)})
 	require.ErrorContains(t, err, "16777217 bytes")
+}
+
+// TestMemoryWritesInPlace: a value that replaces one of its size takes no new memory, one of
+// another size does not hold on to too much, and what was read before stays as it was.
+func TestMemoryWritesInPlace(t *testing.T) {
+	ctx, m := context.Background(), store.NewMemory()
+	w := store.Write{Key: []byte("k"), Now: now}
+	var read [][]byte
+	snapshot := func() []byte {
+		for r, err := range m.Snapshot(ctx, now) {
+			require.NoError(t, err)
+			return r.Value
+		}
+		return nil
+	}
+	sizes := []int{100, 100, 97, 112, 60, 10, 0, 1, 5000, 4000, 5, 100}
+	for i, size := range sizes {
+		w.Value = bytes.Repeat([]byte{byte(i)}, size)
+		require.NoError(t, m.Set(ctx, w))
+		got, err := m.Get(ctx, w.Key, now)
+		require.NoError(t, err)
+		read = append(read, got, snapshot())
+	}
+	for i, value := range read {
+		require.Equal(t, bytes.Repeat([]byte{byte(i / 2)}, sizes[i/2]), append([]byte{}, value...))
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = m.Set(ctx, w) }))
+
+	w.Value = make([]byte, 1<<20)
+	require.NoError(t, m.Set(ctx, w))
+	w.Value = make([]byte, 10)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	require.NoError(t, m.Set(ctx, w))
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.HeapAlloc+1<<19, before.HeapAlloc, "a small value does not keep a large one's memory")
+	runtime.KeepAlive(m)
 }
