@@ -137,7 +137,7 @@ func (m *Manager) RevokeHandle(ctx context.Context, handle string) (ended bool, 
 
 // recordKeys enumerates the keys of all records.
 func (m *Manager) recordKeys(ctx context.Context) iter.Seq2[[]byte, error] {
-	if lister, ok := m.records.(boundedRecords).RecordStore.(RecordLister); ok {
+	if lister, ok := m.records.RecordStore.(RecordLister); ok {
 		return lister.Keys(ctx, m.now())
 	}
 	return func(yield func([]byte, error) bool) {

@@ -119,7 +119,7 @@ func (s *Session) commit(e edit) error {
 		}
 	}
 	saw := s.loaded
-	if err := s.loadUnseen(&s.saving); err != nil {
+	if err := s.loadUnseen(s.saving()); err != nil {
 		return err
 	}
 	err := s.commitLoaded(e, saw)
@@ -178,7 +178,7 @@ func (s *Session) refresh(now store.Millis, timed bool) error {
 	if s.stale {
 		// A long request met the change of another one, and would never be up to date
 		// again.
-		if err := s.refetch(&s.saving); err != nil {
+		if err := s.refetch(s.saving()); err != nil {
 			return err
 		}
 		s.refreshAgain = 0
@@ -210,7 +210,7 @@ func (s *Session) reload(saw bool) error {
 		s.renounce()
 		return s.survives(s.ended, saw)
 	}
-	err := s.refetch(&s.saving)
+	err := s.refetch(s.saving())
 	if errors.Is(err, ErrGone) {
 		return s.survives(err, saw)
 	}

@@ -114,7 +114,7 @@ func (s *Session) takeBackDead() bool {
 // sessions are over, and return when it is right: such a cookie has time until the storage
 // has swept its session away.
 func (s *Session) stillStored(key storageKey) bool {
-	r, err := s.manager.records.Load(&s.saving, key[:], unjudged)
+	r, err := s.manager.records.Load(s.saving(), key[:], unjudged)
 	if err != nil {
 		return !errors.Is(err, store.ErrNotFound)
 	}
@@ -152,7 +152,7 @@ func (s *Session) leaveWord(key storageKey, now store.Millis) {
 	}
 	word := s.manager.tombstone(endedRevision, s.transport, now)
 	word.CookieUntil = 0
-	_ = s.manager.records.Store(&s.saving, key[:], word, store.Absent, now)
+	_ = s.manager.records.Store(s.saving(), key[:], word, store.Absent, now)
 }
 
 // isWord reports whether a record is what leaveWord leaves.

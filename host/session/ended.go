@@ -117,7 +117,7 @@ func (s *Session) destroy() error {
 	if err := s.endRest(); err != nil {
 		return err
 	}
-	if err := s.loadUnseen(&s.saving); err != nil {
+	if err := s.loadUnseen(s.saving()); err != nil {
 		return err
 	}
 	ids := s.clientIDs()
@@ -175,7 +175,7 @@ func (s *Session) remove(id string) (Values, error) {
 		if expect == store.Any {
 			left.Revision = endedRevision
 		}
-		err := s.manager.storeEnd(&s.saving, key[:], left, expect, now)
+		err := s.manager.storeEnd(s.saving(), key[:], left, expect, now)
 		if err == nil {
 			s.manager.event(s.ctx, Event{Kind: EventDestroyed, Session: key.label(), User: s.manager.boundLabel(r.Values)})
 			return r.Values, nil
@@ -194,14 +194,14 @@ func (s *Session) remove(id string) (Values, error) {
 func (s *Session) findToEnd(id string, known bool, now store.Millis) (key storageKey, r Record, expect int64, err error) {
 	for range maxLeads + maxMoves {
 		key = s.manager.keyOf(id)
-		r, err = s.manager.records.Load(&s.saving, key[:], now)
+		r, err = s.manager.records.Load(s.saving(), key[:], now)
 		switch {
 		case isCorrupt(err), err == nil && int64(r.Revision) <= 0:
 			return key, Record{Transport: TransportAny}, store.Any, nil
 		case errors.Is(err, store.ErrNotFound):
 			// If the clock is ahead, it may only seem to be over, and would be back
 			// when the clock is right again.
-			if err := s.manager.records.Delete(&s.saving, key[:], now); err != nil {
+			if err := s.manager.records.Delete(s.saving(), key[:], now); err != nil {
 				return key, r, 0, err
 			}
 			return key, r, 0, store.ErrNotFound
@@ -284,7 +284,7 @@ func (s *Session) inherit() error {
 	now := s.manager.now()
 	key := s.manager.keyOf(s.endedID)
 	for hop := range maxLeads {
-		r, err := s.fetchKey(&s.saving, key, now)
+		r, err := s.fetchKey(s.saving(), key, now)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}
@@ -331,7 +331,7 @@ func (s *Session) endRest() error {
 	}
 	var err error
 	if s.half.id == "" {
-		_, err = s.manager.revokeKey(&s.saving, s.half.key, nil)
+		_, err = s.manager.revokeKey(s.saving(), s.half.key, nil)
 	} else {
 		_, err = s.remove(s.half.id)
 	}
@@ -344,9 +344,10 @@ func (s *Session) endRest() error {
 }
 
 // fetchKey is fetch for another key than the session's own.
-func (s *Session) fetchKey(ctx context.Context, key storageKey, now store.Millis) (Record, error) {
+func (s *Session) fetchKey(ctx context.Context, key storageKey, now store.Millis) (r Record, err error) {
 	kept := s.key
 	defer func() { s.key = kept }()
 	s.key = key
-	return s.fetch(ctx, now)
+	err = s.fetch(ctx, now, &r)
+	return r, err
 }

@@ -65,7 +65,7 @@ func (s *Session) indexLogIn(t *attempt, b *binding, now store.Millis) error {
 	if old, ok := bindingOf(&overlay{}, s.record.Values); ok && old.user == b.user {
 		own = append(own, old.publicID) // removed when this one is stored
 	}
-	return s.manager.updateIndex(&s.saving, b, own, func(e map[string]indexEntry) error {
+	return s.manager.updateIndex(s.saving(), b, own, func(e map[string]indexEntry) error {
 		e[b.publicID] = entry
 		return nil
 	})
@@ -73,7 +73,7 @@ func (s *Session) indexLogIn(t *attempt, b *binding, now store.Millis) error {
 
 // reindex changes the entry of a session that gets a new id or lasts longer.
 func (s *Session) reindex(t *attempt, b *binding, now store.Millis) error {
-	return s.manager.updateIndex(&s.saving, b, []string{b.publicID}, func(e map[string]indexEntry) error {
+	return s.manager.updateIndex(s.saving(), b, []string{b.publicID}, func(e map[string]indexEntry) error {
 		entry, ok := e[b.publicID]
 		if !ok || !slices.Contains(entry.keys, s.key) {
 			return errUnlisted
@@ -236,7 +236,7 @@ func (s *Session) bindingAfter(o *overlay) (b binding, ok bool) {
 // list. A failure does no harm: lists drop sessions that are gone.
 func (s *Session) unindex(values Values) {
 	if b, ok := bindingOf(&overlay{}, values); ok {
-		_ = s.manager.changeIndex(&s.saving, b.user, 0, func(e map[string]indexEntry) bool {
+		_ = s.manager.changeIndex(s.saving(), b.user, 0, func(e map[string]indexEntry) bool {
 			_, ok := e[b.publicID]
 			delete(e, b.publicID)
 			return ok

@@ -78,8 +78,8 @@ func (s *Session) find(ctx context.Context, id string, now store.Millis, r *Reco
 	}
 	for range moves {
 		s.key = s.manager.keyOf(id)
-		record, err := s.fetch(ctx, now)
-		if err != nil {
+		var record Record
+		if err := s.fetch(ctx, now, &record); err != nil {
 			return "", key, err
 		}
 		switch {

@@ -17,7 +17,7 @@ import (
 type Manager struct {
 	settings  Settings
 	namespace string // of its keys in the store
-	records   RecordStore
+	records   boundedRecords
 
 	lifetime, anonymousLifetime, idle, absolute store.Millis // milliseconds
 	lastSeenResolution, renewEvery, grace       store.Millis
@@ -45,7 +45,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 	if settings.Keyring != nil {
 		s = newSealedStore(s, &settings)
 	}
-	records, err := settings.openRecords(s)
+	opened, err := settings.openRecords(s)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		settings:           settings,
 		madeAt:             callerOfNew(),
 		namespace:          settings.namespace(),
-		records:            boundedRecords{records, settings.StoreTimeout},
+		records:            boundedRecords{RecordStore: opened, timeout: settings.StoreTimeout},
 		lifetime:           store.Span(settings.Lifetime),
 		anonymousLifetime:  store.Span(settings.AnonymousLifetime),
 		idle:               store.Span(settings.IdleTimeout),
@@ -69,6 +69,7 @@ func New(s store.Store, settings Settings) (*Manager, error) {
 		grace:              store.Span(settings.RenewGrace),
 		rolling:            settings.Rolling,
 	}
+	m.records.byDefault, _ = m.records.RecordStore.(*records)
 	_, m.plain = settings.Codec.(cborCodec)
 	m.refreshes = m.rolling || m.idle != 0 || m.lastSeenResolution != 0 || m.renewEvery != 0
 	return m, nil

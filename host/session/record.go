@@ -191,43 +191,47 @@ func (r *Record) setValues(o *overlay, base Values) {
 	r.Values, r.room = o.apply(r.headerSize(), base)
 }
 
-// decodeRecord is the opposite of encode. The record's values share b's memory.
-func decodeRecord(b []byte) (Record, error) {
+// decode is the opposite of encode. The record's values share b's memory. On an error
+// the record stays as it was.
+func (r *Record) decode(b []byte) error {
 	if len(b) < recordHeader {
-		return Record{}, fmt.Errorf("%w: the record has %d bytes: must have at least %d", ErrDecode, len(b), recordHeader)
+		return fmt.Errorf("%w: the record has %d bytes: must have at least %d", ErrDecode, len(b), recordHeader)
 	}
 	if b[8] == sealedVersion {
-		return Record{}, fmt.Errorf("%w: the record is sealed and no keyring is set; set Settings.Keyring, or WADDLE_SECRET, to the secret that it was sealed with", ErrDecode)
+		return fmt.Errorf("%w: the record is sealed and no keyring is set; set Settings.Keyring, or WADDLE_SECRET, to the secret that it was sealed with", ErrDecode)
 	}
 	if b[8] != formVersion {
-		return Record{}, fmt.Errorf("%w: the record has form %d: must have form %d, which this program reads", ErrDecode, b[8], formVersion)
+		return fmt.Errorf("%w: the record has form %d: must have form %d, which this program reads", ErrDecode, b[8], formVersion)
 	}
 	flags := b[10]
 	browser := Persistence(flags >> browserShift & 3)
 	state := RecordState(flags >> stateShift & 3)
 	transport := Transport(flags >> transportShift & 3)
 	if b[11]&^flagHeld != 0 || browser > Persist || transport >= transports || state >= recordStates {
-		return Record{}, fmt.Errorf("%w: the record has unknown flags %#x %#x", ErrDecode, flags, b[11])
+		return fmt.Errorf("%w: the record has unknown flags %#x %#x", ErrDecode, flags, b[11])
 	}
 	header := recordHeader
 	var idle, absolute store.Millis
 	if flags&flagTimeouts != 0 {
 		if header += timeoutsSize; len(b) < header {
-			return Record{}, fmt.Errorf("%w: the record has %d bytes: must have at least %d, with its own timeouts", ErrDecode, len(b), header)
+			return fmt.Errorf("%w: the record has %d bytes: must have at least %d, with its own timeouts", ErrDecode, len(b), header)
 		}
 		idle, absolute = store.Millis(binary.LittleEndian.Uint64(b[72:])), store.Millis(binary.LittleEndian.Uint64(b[80:]))
 		if idle < timeoutNone || absolute < timeoutNone || idle == 0 && absolute == 0 {
-			return Record{}, fmt.Errorf("%w: the record's own timeouts are %d and %d: must be at least -1, and not both 0", ErrDecode, idle, absolute)
+			return fmt.Errorf("%w: the record's own timeouts are %d and %d: must be at least -1, and not both 0", ErrDecode, idle, absolute)
 		}
 	}
 	values, err := ParseValues(b[header:])
 	if err != nil {
-		return Record{}, err
+		return err
 	}
 	if n := binary.LittleEndian.Uint32(b[12:]); uint64(values.n) != uint64(n) {
-		return Record{}, fmt.Errorf("%w: the record has %d values, but says that it has %d", ErrDecode, values.n, n)
+		return fmt.Errorf("%w: the record has %d values, but says that it has %d", ErrDecode, values.n, n)
 	}
-	r := Record{
+	if binary.LittleEndian.Uint64(b[48:]) == 0 {
+		return fmt.Errorf("%w: the record's Expires is 0: must be a time", ErrDecode)
+	}
+	*r = Record{
 		Revision:    binary.LittleEndian.Uint64(b),
 		Codec:       b[9],
 		Created:     store.Millis(binary.LittleEndian.Uint64(b[16:])),
@@ -247,8 +251,5 @@ func decodeRecord(b []byte) (Record, error) {
 		IdleTimeout:     idle,
 		AbsoluteTimeout: absolute,
 	}
-	if r.Expires == 0 {
-		return Record{}, fmt.Errorf("%w: the record's Expires is 0: must be a time", ErrDecode)
-	}
-	return r, nil
+	return nil
 }

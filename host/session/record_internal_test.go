@@ -170,3 +170,8 @@ func makeValues(pairs iter.Seq2[string, []byte]) Values {
 	v, _ := o.apply(0, Values{})
 	return v
 }
+
+func decodeRecord(b []byte) (r Record, err error) {
+	err = r.decode(b)
+	return r, err
+}

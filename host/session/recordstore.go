@@ -39,7 +39,7 @@ type RecordStore interface {
 // openRecords returns the RecordStore of a manager over a store.
 func (s *Settings) openRecords(in store.Store) (RecordStore, error) {
 	if s.Records == nil {
-		return records{in, store.AtMost(in), max(s.MaxSize, leastRead)}, nil
+		return &records{in, store.AtMost(in), max(s.MaxSize, leastRead)}, nil
 	}
 	own, err := s.Records(in)
 	switch {
@@ -58,23 +58,29 @@ type records struct {
 	most  int           // that a record may have to be read, in bytes
 }
 
-func (r records) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
+func (r *records) Load(ctx context.Context, key []byte, now store.Millis) (record Record, err error) {
+	err = r.load(ctx, key, now, &record)
+	return record, err
+}
+
+// load is Load into a record, which it changes only if there is no error.
+func (r *records) load(ctx context.Context, key []byte, now store.Millis, into *Record) error {
 	b, err := r.reads.GetInto(ctx, key, now, nil, r.most)
 	if errors.Is(err, store.ErrOversized) {
 		err = fmt.Errorf("%w: the record is larger than this program reads, which is at most Settings.MaxSize, or %d bytes if that is more; "+
 			"if it was written with a larger MaxSize, set that until the sessions from then have ended: %v", ErrDecode, leastRead, err)
 	}
 	if err != nil {
-		return Record{}, err
+		return err
 	}
-	return decodeRecord(b)
+	return into.decode(b)
 }
 
-func (r records) Store(ctx context.Context, key []byte, record *Record, expect int64, now store.Millis) error {
+func (r *records) Store(ctx context.Context, key []byte, record *Record, expect int64, now store.Millis) error {
 	return r.store.Set(ctx, store.Write{Key: key, Value: record.encode(), Expires: record.Expires, Now: now, Expect: expect})
 }
 
-func (r records) Delete(ctx context.Context, key []byte, now store.Millis) error {
+func (r *records) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	return r.store.Delete(ctx, key, now)
 }
 

@@ -24,8 +24,6 @@ import (
 type Session struct {
 	manager *Manager
 	ctx     context.Context
-	loading loadingContext  // ctx for reading from the storage
-	saving  savingContext   // ctx for what must be done even if the client left
 	call    operation       // of the storage, one at a time
 	tries   tries           // of what the request is doing at the moment
 	w       *responseWriter // nil for a session without a response
@@ -349,35 +347,35 @@ func (s *Session) clientIDs() []string {
 }
 
 // fetch gets the record under the session's key if it counts: one that is
-// corrupt, has ended, or is not in its user's list is as good as none.
-func (s *Session) fetch(ctx context.Context, now store.Millis) (Record, error) {
+// corrupt, has ended, or is not in its user's list is as good as none. On an error
+// what is in record does not count.
+func (s *Session) fetch(ctx context.Context, now store.Millis, record *Record) error {
 	if _, saves := ctx.(*savingContext); !saves {
-		ctx = &s.loading
+		ctx = s.loading()
 	}
 	s.tries.begin()
 	defer s.tries.end()
 	for {
-		record, err := s.fetchRecord(ctx, now)
-		if err != nil {
-			return Record{}, err
+		if err := s.fetchRecord(ctx, now, record); err != nil {
+			return err
 		}
-		listed, err := s.vouched(ctx, &record, now)
+		listed, err := s.vouched(ctx, record, now)
 		if err != nil {
 			s.unsure = true // the list is another record, and may be readable another time
-			return Record{}, err
+			return err
 		}
 		if listed {
-			return record, nil
+			return nil
 		}
 		if err := s.manager.again(&s.tries, "read the session"); err != nil {
 			s.unsure = true
-			return Record{}, err
+			return err
 		}
 	}
 }
 
-func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, error) {
-	record, err := s.manager.records.Load(ctx, s.key[:], now)
+func (s *Session) fetchRecord(ctx context.Context, now store.Millis, record *Record) error {
+	err := s.manager.records.load(ctx, s.key[:], now, record)
 	if err == nil && record.State == RecordSession && s.manager.codec(record.Codec) == nil {
 		err = fmt.Errorf("%w: the record has codec %d, but this program uses codec %d; to read both, put the other one into Settings.ReadCodecs",
 			ErrDecode, record.Codec, s.manager.settings.Codec.ID())
@@ -387,34 +385,33 @@ func (s *Session) fetchRecord(ctx context.Context, now store.Millis) (Record, er
 	}
 	switch {
 	case err == nil && record.State == RecordEnded && now >= record.Expires:
-		return Record{}, store.ErrNotFound
+		return store.ErrNotFound
 	case err == nil && record.isWord():
 		s.unsure = true // the client may have another cookie by now
-		return Record{}, store.ErrNotFound
+		return store.ErrNotFound
 	case err == nil && !s.accepts(record.Transport):
 		s.unsure = true
 		s.manager.event(s.ctx, Event{Kind: EventRejected, Session: s.key.label()})
-		return Record{}, store.ErrNotFound
-	case err == nil && (record.State == RecordEnded || !s.manager.ended(&record, now)):
+		return store.ErrNotFound
+	case err == nil && (record.State == RecordEnded || !s.manager.ended(record, now)):
 		if s.manager.anonymousLifetime != 0 && record.Values.own {
 			_, record.bound = record.Values.lookup(userKey)
 		}
-		return record, nil
+		return nil
 	case err == nil:
 		s.manager.event(s.ctx, Event{Kind: EventExpired, Session: s.key.label(), User: s.manager.boundLabel(record.Values)})
-		return Record{}, store.ErrNotFound
+		return store.ErrNotFound
 	case isCorrupt(err):
 		s.unsure = true // another host, or another secret, may be able to read it
 		s.manager.event(s.ctx, Event{Kind: EventCorrupt, Session: s.key.label(), Err: err})
-		return Record{}, store.ErrNotFound
+		return store.ErrNotFound
 	}
-	return Record{}, err
+	return err
 }
 
 // attach gives a new session its manager, context and response.
 func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 	s.manager, s.ctx, s.w = m, ctx, w
-	s.loading.session, s.saving.session = s, s
 }
 
 // storageFailed reports that the storage failed. A client that has gone, or a

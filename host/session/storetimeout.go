@@ -15,33 +15,50 @@ import (
 // as the storage looks at its context.
 type boundedRecords struct {
 	RecordStore
-	timeout time.Duration // 0: none
+	byDefault *records      // the same, if it is the default one, which keeps no record that it is given
+	timeout   time.Duration // 0: none
 }
 
-func (b boundedRecords) Load(ctx context.Context, key []byte, now store.Millis) (Record, error) {
+// load is Load into a record, which it changes only if there is no error.
+func (b *boundedRecords) load(ctx context.Context, key []byte, now store.Millis, r *Record) error {
 	o := b.begin(ctx)
-	r, err := b.RecordStore.Load(o, key, now)
-	return r, o.end(err)
+	if b.byDefault != nil {
+		return o.end(b.byDefault.load(o, key, now, r))
+	}
+	record, err := b.RecordStore.Load(o, key, now)
+	if err == nil {
+		*r = record
+	}
+	return o.end(err)
 }
 
-func (b boundedRecords) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
+func (b *boundedRecords) Load(ctx context.Context, key []byte, now store.Millis) (r Record, err error) {
+	err = b.load(ctx, key, now, &r)
+	return r, err
+}
+
+func (b *boundedRecords) Store(ctx context.Context, key []byte, r *Record, expect int64, now store.Millis) error {
 	o := b.begin(ctx)
-	return o.end(b.RecordStore.Store(o, key, r, expect, now))
+	if b.byDefault != nil {
+		return o.end(b.byDefault.Store(o, key, r, expect, now))
+	}
+	given := *r // what an application's own keeps must be on the heap
+	return o.end(b.RecordStore.Store(o, key, &given, expect, now))
 }
 
-func (b boundedRecords) Delete(ctx context.Context, key []byte, now store.Millis) error {
+func (b *boundedRecords) Delete(ctx context.Context, key []byte, now store.Millis) error {
 	o := b.begin(ctx)
 	return o.end(b.RecordStore.Delete(o, key, now))
 }
 
 // begin returns a context for one call. A session has room for it.
-func (b boundedRecords) begin(ctx context.Context) *operation {
+func (b *boundedRecords) begin(ctx context.Context) *operation {
 	var room *operation
 	switch c := ctx.(type) {
 	case *loadingContext:
-		room = &c.session.call
+		room = &c.call
 	case *savingContext:
-		room = &c.session.call
+		room = &c.call
 	}
 	if room == nil || !room.take() {
 		room = &operation{taken: true}
@@ -50,23 +67,27 @@ func (b boundedRecords) begin(ctx context.Context) *operation {
 	return room
 }
 
-// loadingContext is a session's context for reading from the storage.
-type loadingContext struct{ session *Session }
+// loadingContext is a session as a context for reading from the storage.
+type loadingContext Session
 
-func (c *loadingContext) Deadline() (time.Time, bool) { return c.session.ctx.Deadline() }
-func (c *loadingContext) Done() <-chan struct{}       { return c.session.ctx.Done() }
-func (c *loadingContext) Err() error                  { return c.session.ctx.Err() }
-func (c *loadingContext) Value(key any) any           { return c.session.ctx.Value(key) }
+func (s *Session) loading() *loadingContext { return (*loadingContext)(s) }
 
-// savingContext is a session's context that does not end with the request: what
+func (c *loadingContext) Deadline() (time.Time, bool) { return c.ctx.Deadline() }
+func (c *loadingContext) Done() <-chan struct{}       { return c.ctx.Done() }
+func (c *loadingContext) Err() error                  { return c.ctx.Err() }
+func (c *loadingContext) Value(key any) any           { return c.ctx.Value(key) }
+
+// savingContext is a session as a context that does not end with the request: what
 // the handler has done is saved, whether or not the client waited for the answer.
-// It is a [context.WithoutCancel] within the session.
-type savingContext struct{ session *Session }
+// It is like a [context.WithoutCancel].
+type savingContext Session
+
+func (s *Session) saving() *savingContext { return (*savingContext)(s) }
 
 func (*savingContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 func (*savingContext) Done() <-chan struct{}       { return nil }
 func (*savingContext) Err() error                  { return nil }
-func (c *savingContext) Value(key any) any         { return c.session.ctx.Value(key) }
+func (c *savingContext) Value(key any) any         { return c.ctx.Value(key) }
 
 // operation is the context of one call of the storage. Its time begins when the
 // storage waits: when it asks for the context's end, or for a second time whether

@@ -40,9 +40,9 @@ func (t *tries) end() {
 func triesOf(ctx context.Context) *tries {
 	switch c := ctx.(type) {
 	case *loadingContext:
-		return &c.session.tries
+		return &c.tries
 	case *savingContext:
-		return &c.session.tries
+		return &c.tries
 	}
 	return new(tries)
 }

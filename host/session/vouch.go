@@ -57,7 +57,7 @@ var (
 // is no longer there as it was.
 func (s *Session) removeUnlisted(r *Record, why error, now store.Millis) error {
 	gone := Record{Revision: r.Revision + 1, Codec: r.Codec, Expires: 1}
-	err := s.manager.records.Store(&s.saving, s.key[:], &gone, int64(r.Revision), now)
+	err := s.manager.records.Store(s.saving(), s.key[:], &gone, int64(r.Revision), now)
 	if errors.Is(err, store.ErrConflict) {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 // it.
 func (s *Session) store(t *attempt, now store.Millis) error {
 	defer func() { t.next.room = nil }()
-	records, ctx := s.manager.records, &s.saving
+	records, ctx := &s.manager.records, s.saving()
 	if !t.fresh {
 		return records.Store(ctx, t.key[:], &t.next, t.expect, now)
 	}
@@ -55,7 +55,7 @@ func (s *Session) store(t *attempt, now store.Millis) error {
 // isLeft reports whether the record to be left under the old id is there by now,
 // if that can be known.
 func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
-	r, err := s.manager.records.Load(&s.saving, s.key[:], now)
+	r, err := s.manager.records.Load(s.saving(), s.key[:], now)
 	if err != nil {
 		// If there is nothing, a timed renewal has nothing to go on with, and a renewal
 		// nothing to fear.
@@ -67,7 +67,7 @@ func (s *Session) isLeft(t *attempt, now store.Millis) (left, known bool) {
 // create writes a record under a new key. Only the end of the session that is
 // being stored can be there already, see Manager.Revoke, and that is a conflict.
 func (s *Session) create(t *attempt, now store.Millis) error {
-	records, ctx := s.manager.records, &s.saving
+	records, ctx := &s.manager.records, s.saving()
 	err := records.Store(ctx, t.key[:], &t.next, store.Absent, now)
 	if err == nil {
 		return nil
