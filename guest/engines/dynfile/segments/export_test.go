@@ -57,6 +57,12 @@ func (s *Store) Verify() error {
 	return nil
 }
 
+// Buckets returns how many buckets the index has, and whether these are more than its
+// sessions need.
+func (s *Store) Buckets() (n int, roomy bool) {
+	return int(s.index.table.Buckets()), s.index.table.Roomy(s.index.count)
+}
+
 // ExpiryOf returns when a session expires.
 func (s *Store) ExpiryOf(key []byte) (int64, bool) {
 	_, sl := s.index.find(s.hashOf(key))

@@ -65,6 +65,9 @@ const (
 	headsPerPage = 8192
 )
 
+// maxExpected bounds what expect believes.
+const maxExpected = 1 << 24
+
 type (
 	slotPage [slotsPerPage]slot
 	headPage [headsPerPage]uint32
@@ -121,6 +124,18 @@ func (x *index) insert(hash uint64, at place, expires int64, flags uint32) (uint
 		x.split()
 	}
 	return id, s
+}
+
+// expect makes room in an empty table for that many hashes, so that adding them splits
+// nothing.
+func (x *index) expect(hashes int64) {
+	for int64(x.table.Buckets()) < min(hashes, maxExpected) {
+		_, added := x.table.Grow()
+		if int(added/headsPerPage) == len(x.headPages) {
+			x.headPages = append(x.headPages, new(headPage))
+		}
+		*x.head(added) = noSlot
+	}
 }
 
 // remove frees a slot. The last one takes its number.

@@ -50,6 +50,7 @@ func (s *Store) loadSegments(numbers []uint32) error {
 			found = append(found, o)
 		}
 	}
+	s.index.expect(l.expected(found))
 	s.hash = s.commonKey(found)
 	for _, o := range found {
 		if err := l.add(o); err != nil {
@@ -76,6 +77,26 @@ func (s *Store) loadSegments(numbers []uint32) error {
 	}
 	return nil
 }
+
+// expected guesses how many hashes there are in all segments.
+func (l *loader) expected(found []*opened) (hashes int64) {
+	for _, o := range found {
+		info, err := l.fs.Stat(l.dir + "/" + fileName(o.fileNumber, hintSuffix))
+		if err == nil {
+			hashes += info.Size / hintEntrySize
+		} else {
+			hashes += o.size / usualRecord
+		}
+	}
+	if most := l.options.MaxSessions; most > 0 {
+		hashes = min(hashes, most)
+	}
+	return hashes
+}
+
+// usualRecord is the size of a session with some values, rather too large: what is not
+// expected costs a little time, and what does not come costs memory until the store is open.
+const usualRecord = 512
 
 // fit narrows the range of hashes if there is not enough memory for it.
 func (l *loader) fit() error {
@@ -105,6 +126,7 @@ func (l *loader) fit() error {
 type opened struct {
 	segmentHeader
 	fileNumber uint32
+	size       int64
 }
 
 // look reads the header of a segment. It returns nil if there is none.
@@ -138,7 +160,7 @@ func (l *loader) look(number uint32) (*opened, error) {
 		return nil, invalid("segment " + fileName(number, "") + " has version " + strconv.FormatUint(uint64(version), 10) +
 			", and this engine knows version 1: use a newer engine")
 	}
-	return &opened{header, number}, nil
+	return &opened{header, number, size}, nil
 }
 
 func (l *loader) hint(number uint32) (hint, []byte, bool) {

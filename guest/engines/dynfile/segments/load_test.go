@@ -166,3 +166,27 @@ func TestWarnsBeforeSessionsAreRefused(t *testing.T) {
 		warned()
 	}
 }
+
+// The index is made for as many sessions as the files may have. Once it is known how many
+// they have, it gives back what is too much.
+func TestIndexFitsWhatWasLoaded(t *testing.T) {
+	for name, versions := range map[string]int{"sessions": 1, "many versions of each": 30} {
+		t.Run(name, func(t *testing.T) {
+			disk := crash.New()
+			s := open(t, disk, func(o *segments.Options) { o.SegmentBytes = 1 << 20 })
+			for range versions {
+				for n := range 4000 / versions {
+					require.NoError(t, s.Set(write("key "+decimal(n), string(make([]byte, 500)), 0)))
+				}
+			}
+			sessions := int(s.Stats().Sessions)
+			s.Close()
+			s = open(t, disk, func(o *segments.Options) { o.SegmentBytes = 1 << 20 })
+			require.NoError(t, s.Verify())
+			buckets, roomy := s.Buckets()
+			require.False(t, roomy)
+			require.GreaterOrEqual(t, buckets, sessions)
+			requireValue(t, s, "key 7", string(make([]byte, 500)))
+		})
+	}
+}
