@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -60,17 +61,32 @@ func BenchmarkSyncedWrites(b *testing.B) {
 	}
 }
 
-// BenchmarkGet reads sessions that are in memory, and sessions of which none is.
+// BenchmarkGet reads sessions that are in memory, and sessions of which none is, beside the
+// engine that keeps all in memory.
 func BenchmarkGet(b *testing.B) {
-	for name, settings := range map[string]map[string]string{"in memory": nil, "from the file": {"cache_bytes": "0"}} {
-		b.Run(name, func(b *testing.B) {
-			p := benched(b, plugin.DurabilityClose, 1, settings)
-			const sessions = 1000
-			keys := make([][]byte, sessions)
-			for n := range keys {
-				keys[n] = benchKey(uint64(n))
-				require.NoError(b, p.Set(b.Context(), store.Write{Key: keys[n], Value: make([]byte, 300), Now: 1}))
-			}
+	for _, c := range []struct {
+		name string
+		open func() *plugin.Plugin
+	}{
+		{"in memory", func() *plugin.Plugin { return benched(b, plugin.DurabilityClose, 1, nil) }},
+		{"from the file", func() *plugin.Plugin {
+			return benched(b, plugin.DurabilityClose, 1, map[string]string{"cache_bytes": "0"})
+		}},
+		{"engine memory", func() *plugin.Plugin {
+			p, err := memory.Open(b.Context(), plugin.Config{Shards: 1})
+			require.NoError(b, err)
+			b.Cleanup(func() { p.Close(context.Background()) })
+			return p
+		}},
+	} {
+		p := c.open()
+		const sessions = 1000
+		keys := make([][]byte, sessions)
+		for n := range keys {
+			keys[n] = benchKey(uint64(n))
+			require.NoError(b, p.Set(b.Context(), store.Write{Key: keys[n], Value: make([]byte, 300), Now: 1}))
+		}
+		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				if _, err := p.Get(b.Context(), keys[n%sessions], 1); err != nil {

@@ -24,7 +24,8 @@ const Name = "dynfile"
 // was made for, 4 for a new one; any other value must be that number.
 //
 // The index takes about 52 bytes of cfg.MemoryLimit, 512 MiB by default, for each
-// session, and every shard takes about 20 MiB.
+// session, and every shard takes about 20 MiB, and up to 16 MiB for sessions that were
+// lately read or written (the engine's setting cache_bytes, in cfg.GuestConfig).
 //
 // The engine is trusted: it computes unmetered and without bounds. If cfg has a bound,
 // such as Deadline, Fuel or FuelRate, it runs metered instead, with the defaults of
