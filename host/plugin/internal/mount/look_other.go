@@ -17,3 +17,5 @@ func (*top) close()              {}
 func (*FS) lookAtOnce(string) (st wasys.Stat_t, errno sys.Errno, ok bool) { return st, 0, false }
 
 func (m *FS) openAt(path string, flags int) (opened, error) { return m.openStepwise(path, flags) }
+
+func (*FS) seemsRegular(string) bool { return false }

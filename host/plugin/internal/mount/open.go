@@ -115,6 +115,12 @@ func (m *FS) openDir(path string, flag sys.Oflag, charged bool) (sys.File, sys.E
 // tryOpen looks up what is there, opens it, and makes sure that it opened what
 // it had looked up.
 func (m *FS) tryOpen(n name, flag sys.Oflag, write bool) (f sys.File, again bool, errno sys.Errno) {
+	if flag&(sys.O_CREAT|sys.O_DIRECTORY) == 0 && !n.isDir && m.seemsRegular(n.path) {
+		// Whatever is not as expected is found out step by step.
+		if o, err := m.openAt(n.path, osFlags(flag, write)); err == nil {
+			return m.admit(o, nil, flag, write)
+		}
+	}
 	st, errno := m.look(n)
 	if errno == sys.ENOENT && flag&sys.O_CREAT != 0 {
 		return m.create(n, flag, write)

@@ -3,6 +3,8 @@ package mount
 import (
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // openAt opens what is at a path and says what it is. Package os would open each
@@ -38,4 +40,19 @@ func (m *FS) openAt(path string, flags int) (opened, error) {
 	o := opened{f: os.NewFile(uintptr(fd), path), st: statOfLinux(&st)}
 	o.id, o.links = fileID{o.st.Dev, o.st.Ino}, o.st.Nlink
 	return o, nil
+}
+
+// seemsRegular reports whether there is a regular file at a path, so that opening it
+// has no effect on anything. The answer may come from outside, by way of a symbolic
+// link, and so must not reach a guest: openAt would not go there.
+func (m *FS) seemsRegular(path string) (regular bool) {
+	if m.top.missing.Load() {
+		return false
+	}
+	var st unix.Stat_t
+	_ = m.top.conn.Control(func(at uintptr) {
+		regular = unix.Fstatat(int(at), path, &st, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT) == nil &&
+			st.Mode&unix.S_IFMT == unix.S_IFREG
+	})
+	return regular
 }
