@@ -189,7 +189,7 @@ func TestModel(t *testing.T) {
 					require.NoError(t, m.store.Delete(key(k), m.now))
 				}
 				require.NoError(t, m.store.Save(m.now))
-				for range 2 {
+				for range 100 { // more than enough
 					_, err := m.store.Sweep(1<<20, m.now)
 					require.NoError(t, err)
 				}

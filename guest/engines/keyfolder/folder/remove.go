@@ -106,6 +106,7 @@ func (s *Store) Clear(int64) error {
 	s.list.reset()
 	s.recent.clear()
 	s.tally.empty()
+	s.sweep.close()
 	s.sweep = sweeper{}
 	s.dirs = newDirs()
 	s.dirs.root()

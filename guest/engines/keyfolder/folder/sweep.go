@@ -8,24 +8,49 @@ import (
 )
 
 // sweeper is the position of a round over all folders: the directories at each level that are
-// still to be visited. A round covers what was there when it reached a directory; later additions
-// are left to the next.
+// still to be visited, and the one that is being listed. A round covers what was there when it
+// reached a directory; later additions are left to the next.
 type sweeper struct {
 	running bool
 	tops    []int
 	leaves  []int
+	leaf    int
+	list    vfs.Directory // the leaf, or nil
+	found   bool          // something in it
 	folders []id
+	work    int // of this call
 	damaged int // damaged records that this call removed
 	unsaved int // files that were never saved and have no record
 }
 
+// mostSweepWork bounds the work of one call of Sweep, in calls to the host: others wait for it. A
+// call takes some microseconds, and a record that stays three of them.
+const mostSweepWork = 512
+
+// What a step costs, in calls to the host.
+const (
+	lookWork   = 3
+	removeWork = 4
+	listWork   = 3
+)
+
+// close ends the listing of a leaf.
+func (w *sweeper) close() {
+	if w.list != nil {
+		_ = w.list.Close()
+		w.list = nil
+	}
+}
+
 // Sweep removes expired records, records so damaged that nobody can ever read them, what a crash
 // has left behind (it logs both of these), empty directories, and what Clear moved aside. Each of
-// these counts towards max, as does a record that stays.
+// these counts towards max, as does a record that stays. However large max is, a call ends after a
+// few milliseconds of work, and the next goes on where it was, also in the middle of a directory.
 func (s *Store) Sweep(max int, now int64) (removed int, err error) {
-	s.sweep.damaged, s.sweep.unsaved = 0, 0
-	for seen := 0; seen < max; seen++ {
+	s.sweep.damaged, s.sweep.unsaved, s.sweep.work = 0, 0, 0
+	for seen := 0; seen < max && s.sweep.work < mostSweepWork; seen++ {
 		if !s.trash.empty() {
+			s.sweep.work += removeWork
 			s.trash.step()
 			continue
 		}
@@ -55,17 +80,23 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 		i := w.folders[0]
 		w.folders = w.folders[1:]
 		removed, err = s.sweepFolder(i, now)
-		return removed, true, err
-	case len(w.leaves) > 0:
-		leaf := w.leaves[0]
-		w.leaves = w.leaves[1:]
-		if w.folders, err = s.listLeaf(leaf); err == nil && len(w.folders) == 0 {
-			s.removeLeaf(leaf)
+		if w.work += lookWork; removed {
+			w.work += removeWork
 		}
-		return false, true, err
+		return removed, true, err
+	case w.list != nil:
+		w.work += listWork
+		return false, true, s.sweepList()
+	case len(w.leaves) > 0:
+		w.leaf, w.found = w.leaves[0], false
+		w.leaves = w.leaves[1:]
+		w.work++
+		w.list, err = s.fs.OpenDir(s.paths.leaf(w.leaf))
+		return false, true, ignoreNotExist(err)
 	case len(w.tops) > 0:
 		top := w.tops[0]
 		w.tops = w.tops[1:]
+		w.work += listWork
 		lows, err := s.listNumbers(s.paths.top(top), 1)
 		for _, low := range lows {
 			w.leaves = append(w.leaves, top<<4|low)
@@ -81,8 +112,25 @@ func (s *Store) sweepStep(now int64) (removed, more bool, err error) {
 	}
 	w.running = true
 	s.tally.seenRecords, s.tally.seenBytes = 0, 0
+	w.work += listWork
 	w.tops, err = s.listNumbers(s.paths.live, 2)
 	return false, true, err
+}
+
+// sweepList lists some more of a leaf.
+func (s *Store) sweepList() error {
+	w := &s.sweep
+	entries, err := w.list.Next()
+	if err != nil || len(entries) == 0 {
+		w.close()
+		if err == nil && !w.found {
+			s.removeLeaf(w.leaf)
+		}
+		return ignoreNotExist(err)
+	}
+	w.folders = foldersOf(w.leaf, entries)
+	w.found = w.found || len(w.folders) > 0
+	return nil
 }
 
 // removeLeaf removes a directory that is empty, and then the one above it if that is empty, too. A

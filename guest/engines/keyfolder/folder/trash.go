@@ -18,7 +18,8 @@ type trash struct {
 
 type trashLevel struct {
 	dir     string
-	listed  bool
+	list    vfs.Directory // nil before the beginning and after the end
+	listed  bool          // to its end
 	entries []vfs.Entry
 }
 
@@ -43,7 +44,7 @@ func (t *trash) find() error {
 	return nil
 }
 
-// step removes one file or directory, or reads one directory. What cannot be
+// step removes one file or directory, or reads a part of one. What cannot be
 // removed stays until the next instance opens.
 func (t *trash) step() {
 	if len(t.levels) == 0 {
@@ -53,9 +54,8 @@ func (t *trash) step() {
 	level := &t.levels[len(t.levels)-1]
 	var err error
 	switch {
-	case !level.listed:
-		level.listed = true
-		level.entries, err = t.fs.ReadDir(level.dir)
+	case len(level.entries) == 0 && !level.listed:
+		err = level.more(t.fs)
 	case len(level.entries) > 0:
 		entry := level.entries[len(level.entries)-1]
 		level.entries = level.entries[:len(level.entries)-1]
@@ -70,7 +70,33 @@ func (t *trash) step() {
 		t.levels = t.levels[:len(t.levels)-1]
 	}
 	if err != nil && !vfs.NotExist(err) {
+		for _, level := range t.levels {
+			level.close()
+		}
 		t.levels = nil
 		guest.Log(guest.LevelWarn, "what was cleared cannot be removed and is left for the next start: "+err.Error())
+	}
+}
+
+// more lists some more of the directory.
+func (l *trashLevel) more(fs vfs.FS) (err error) {
+	if l.list == nil {
+		if l.list, err = fs.OpenDir(l.dir); err != nil {
+			l.list, l.listed = nil, true
+			return err
+		}
+	}
+	l.entries, err = l.list.Next()
+	if err != nil || len(l.entries) == 0 {
+		l.listed = true
+		l.close()
+	}
+	return err
+}
+
+func (l *trashLevel) close() {
+	if l.list != nil {
+		_ = l.list.Close()
+		l.list = nil
 	}
 }

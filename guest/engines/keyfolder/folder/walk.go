@@ -113,14 +113,20 @@ func (s *Store) listLeaf(leaf int) ([]id, error) {
 	if err != nil {
 		return nil, ignoreNotExist(err)
 	}
+	ids := foldersOf(leaf, entries)
+	slices.SortFunc(ids, compareIDs)
+	return ids, nil
+}
+
+// foldersOf returns the folders among the entries of a leaf.
+func foldersOf(leaf int, entries []vfs.Entry) []id {
 	ids := make([]id, 0, len(entries))
 	for _, entry := range entries {
 		if i, ok := parseID(entry.Name); ok && entry.Kind == vfs.Dir && i.leaf() == leaf {
 			ids = append(ids, i)
 		}
 	}
-	slices.SortFunc(ids, compareIDs)
-	return ids, nil
+	return ids
 }
 
 func ignoreNotExist(err error) error {

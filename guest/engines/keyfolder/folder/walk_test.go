@@ -1,6 +1,7 @@
 package folder_test
 
 import (
+	"crypto/sha256"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -137,6 +138,55 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// However much a call of Sweep may look at, it makes no more than some hundred calls to
+// the host, and goes on in the middle of a directory: all of these are in one.
+func TestSweepIsBounded(t *testing.T) {
+	const n = 1500
+	disk := crash.New()
+	s := open(t, disk)
+	crowded := keysOfOneLeaf(n)
+	for k, key := range crowded {
+		require.NoError(t, s.Set(guest.Write{Key: key, Value: value(1, 50), Expires: int64(10 + k%2), Now: 1}))
+	}
+	require.NoError(t, s.Save(1))
+	total := 0
+	sweep := func(calls int) {
+		for range calls {
+			before := disk.Calls()
+			removed, err := s.Sweep(1<<30, 10)
+			require.NoError(t, err)
+			require.Less(t, disk.Calls()-before, 1000)
+			total += removed
+		}
+	}
+	sweep(1)
+	require.Less(t, total, n/4)
+	sweep(30)
+	require.Equal(t, n/2, total)
+	require.Equal(t, n/2, sessions(t, disk))
+	for k, key := range crowded {
+		v := value(1, 50)
+		if k%2 == 0 {
+			v = nil
+		}
+		has(t, s, key, v, 1)
+	}
+	sweep(2)
+	require.NoError(t, s.Clear(1)) // in the middle of the directory
+	sweep(40)
+	require.ElementsMatch(t, []string{"format", "pending-0"}, tree(t, disk))
+}
+
+// keysOfOneLeaf returns keys whose folders lie side by side.
+func keysOfOneLeaf(n int) (all [][]byte) {
+	for k := 0; len(all) < n; k++ {
+		if sum := sha256.Sum256(key(k)); sum[0] == 0xab && sum[1]>>4 == 7 {
+			all = append(all, key(k))
+		}
+	}
+	return all
+}
+
 // Save makes no expired record durable, but removes it.
 func TestSaveDropsWhatHasExpired(t *testing.T) {
 	disk := crash.New()
@@ -174,8 +224,10 @@ func TestSweepRemovesWhatWasCleared(t *testing.T) {
 
 	disk.Kill(crash.Nothing)
 	s = open(t, disk)
-	_, err = s.Sweep(2000, 1)
-	require.NoError(t, err)
+	for range 10 {
+		_, err = s.Sweep(200, 1)
+		require.NoError(t, err)
+	}
 	require.Equal(t, 1, sessions(t, disk))
 	has(t, s, key(7), value(2, 50), 1)
 	has(t, s, key(8), nil, 1)
