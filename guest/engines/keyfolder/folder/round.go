@@ -20,8 +20,9 @@ type round struct {
 	tasks   []*task   // not begun
 	running []*task
 	total   int // tasks of the group's stage, also those that are over
-	idle    int // calls of Flush in a row that had to wait
-	waits   bool
+	least   int // remaining so far, and the calls of Flush since then
+	idle    int
+	waits   bool // for every sync
 
 	failed   error // the first failure, reported at the end
 	failures int

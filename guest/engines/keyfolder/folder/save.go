@@ -42,20 +42,18 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 			return 0, s.Save(now)
 		}
 		s.round = newRound(slices.Collect(maps.Keys(s.pending)))
+		s.round.least = len(s.pending)
 	}
 	r := s.round
-	switch {
-	case s.advance(max(most, 1), now):
-		r.idle = 0
-	case r.idle < patience:
-		r.idle++
-	default:
-		r.idle = 0
+	if r.idle++; !s.advance(max(most, 1), now) && r.idle > patience {
 		for _, t := range slices.Clone(r.running) {
 			s.await(t)
 		}
 	}
 	if left := r.remaining(); left > 0 {
+		if left < r.least {
+			r.least, r.idle = left, 0
+		}
 		return left, nil
 	}
 	s.round = nil
@@ -69,10 +67,10 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 }
 
 const (
-	// patience is how many calls of Flush in a row return although nothing was over.
-	// The next waits for the syncs that run: a host takes a round for endless that makes
-	// no progress for too long, which it counts in calls.
-	patience = 8
+	// patience is how many calls of Flush may leave as much as before. From then on they
+	// wait for the syncs that run: a host takes a round for endless that makes no progress
+	// in 64 calls, and ends it.
+	patience = 48
 
 	// listSlack is how many more entries than necessary the list has when it is made
 	// anew, while sessions are constantly written.

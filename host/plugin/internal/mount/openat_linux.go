@@ -35,7 +35,7 @@ func (m *FS) openAt(path string, flags int) (opened, error) {
 	// A file never makes anybody wait. Left as it is, the flag would make package os
 	// ask whether it can be told when it is ready.
 	if kind := st.Mode & syscall.S_IFMT; kind == syscall.S_IFREG || kind == syscall.S_IFDIR {
-		_ = syscall.SetNonblock(fd, false)
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags&^syscall.O_NONBLOCK)
 	}
 	o := opened{f: os.NewFile(uintptr(fd), path), st: statOfLinux(&st)}
 	o.id, o.links = fileID{o.st.Dev, o.st.Ino}, o.st.Nlink
