@@ -6,10 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/plugin"
 	"github.com/waddle-sessions/waddle/host/store"
+	"go.etcd.io/bbolt"
 )
 
 // Sizes of the bare operation: a session's key is a SHA-256, and 300 bytes hold
@@ -72,24 +76,85 @@ func (c *storeCallee) set(i int) error {
 // callees are those of the part calls, by name, in the order of the table.
 var callees = []struct {
 	name string
-	open func(ctx context.Context, name string) (callee, error)
+	open func(ctx context.Context, a assignment) (callee, error)
 }{
-	{nameWasmCall, func(ctx context.Context, name string) (callee, error) {
+	{nameWasmCall, func(ctx context.Context, a assignment) (callee, error) {
 		engine, err := openEngine(ctx, engineSmall)
-		return newStoreCallee(ctx, name, engine), err
+		return newStoreCallee(ctx, a.Subject, engine), err
 	}},
-	{nameExtism, func(ctx context.Context, _ string) (callee, error) { return newExtismCallee(ctx) }},
-	{nameNativeCall, func(ctx context.Context, name string) (callee, error) {
-		return newStoreCallee(ctx, name, store.NewMemory()), nil
+	{nameDynfileCached, func(ctx context.Context, a assignment) (callee, error) { return openDynfileCallee(ctx, a, nil) }},
+	{nameDynfileRaw, func(ctx context.Context, a assignment) (callee, error) {
+		return openDynfileCallee(ctx, a, map[string]string{"cache_bytes": "0"})
 	}},
+	{nameBoltCall, func(_ context.Context, a assignment) (callee, error) { return openBoltCallee(a.Dir) }},
+	{nameExtism, func(ctx context.Context, _ assignment) (callee, error) { return newExtismCallee(ctx) }},
+	{nameNativeCall, func(ctx context.Context, a assignment) (callee, error) {
+		return newStoreCallee(ctx, a.Subject, store.NewMemory()), nil
+	}},
+}
+
+// openDynfileCallee leaves it to the system when the disk gets what is set.
+func openDynfileCallee(ctx context.Context, a assignment, settings map[string]string) (callee, error) {
+	e := fileEnginesWith("")[0]
+	e.settings = settings
+	p, err := e.start(ctx, a.Dir, plugin.DurabilityClose, 0)
+	if err != nil {
+		return nil, err
+	}
+	return newStoreCallee(ctx, a.Subject, p), nil
+}
+
+// boltCallee keeps the values in a bucket of bbolt, and does not sync.
+type boltCallee struct {
+	db           *bbolt.DB
+	keys, values [][]byte
+}
+
+var boltBucket = []byte("sessions")
+
+func openBoltCallee(dir string) (callee, error) {
+	db, err := bbolt.Open(filepath.Join(dir, "sessions.bolt"), 0o600, &bbolt.Options{NoSync: true, Timeout: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	c := &boltCallee{db: db}
+	for i := range callKeys {
+		key, value := record(i)
+		c.keys, c.values = append(c.keys, key), append(c.values, value)
+	}
+	return c, db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(boltBucket); return err })
+}
+
+func (c *boltCallee) name() string { return nameBoltCall }
+func (c *boltCallee) close() error { return c.db.Close() }
+
+func (c *boltCallee) set(i int) error {
+	return c.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(boltBucket).Put(c.keys[i], c.values[i]) })
+}
+
+func (c *boltCallee) get(i int) (value []byte, err error) {
+	err = c.db.View(func(tx *bbolt.Tx) error {
+		value = bytes.Clone(tx.Bucket(boltBucket).Get(c.keys[i]))
+		return nil
+	})
+	return value, err
 }
 
 // runCalls measures the bare operation on one core, since only one goroutine at
 // a time may use an Extism plugin.
 func runCalls(ctx context.Context, p plan) ([]samples, error) {
+	dir, err := os.MkdirTemp("", "sessions-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
 	var all []assignment
-	for _, c := range callees {
-		all = append(all, assignment{Part: partCalls, Subject: c.name})
+	for i, c := range callees {
+		place := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.Mkdir(place, 0o700); err != nil {
+			return nil, err
+		}
+		all = append(all, assignment{Part: partCalls, Subject: c.name, Dir: place})
 	}
 	return measureCrew(ctx, all, p)
 }
@@ -100,7 +165,7 @@ func openCallee(ctx context.Context, a assignment) (*stand, error) {
 		if each.name != a.Subject {
 			continue
 		}
-		c, err := each.open(ctx, each.name)
+		c, err := each.open(ctx, a)
 		if err != nil {
 			return nil, err
 		}
@@ -151,6 +216,10 @@ const (
 	nameWasmCall   = "waddle, plugin call"
 	nameNativeCall = "native store"
 	nameExtism     = "extism go-sdk, plugin call"
+	nameBoltCall   = "bbolt"
+
+	nameDynfileCached = "waddle, dynfile, cached"
+	nameDynfileRaw    = "waddle, dynfile, not cached"
 )
 
 // verifyCallee stores all records and reads them back.

@@ -20,7 +20,12 @@ const (
 // openEngine runs the bundled memory engine as an application would, with the
 // machine's default number of shards.
 func openEngine(ctx context.Context, limit int64) (*plugin.Plugin, error) {
-	return memory.Open(ctx, plugin.Config{MemoryLimit: limit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return openEngineWith(ctx, plugin.Config{MemoryLimit: limit})
+}
+
+func openEngineWith(ctx context.Context, c plugin.Config) (*plugin.Plugin, error) {
+	c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	return memory.Open(ctx, c)
 }
 
 // heapMeter returns a function that says how much the heap has grown since

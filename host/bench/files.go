@@ -95,6 +95,7 @@ type filesResult struct {
 	Records    []row             `json:"records"`
 	Requests   []row             `json:"requests"`
 	Crowds     []fileCrowdResult `json:"crowds"`
+	Waits      []waitsResult     `json:"waits"`
 
 	rounds []samples
 }
@@ -165,6 +166,11 @@ func runFiles(ctx context.Context, e filesEffort, parent string) (*filesResult, 
 			return nil, fmt.Errorf("%s: %w", engine.name, err)
 		}
 		r.Crowds = append(r.Crowds, c)
+		w, err := runWaits(ctx, engine, e.crowd, filepath.Join(dir, engine.name+", waits"))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", engine.name, err)
+		}
+		r.Waits = append(r.Waits, w)
 	}
 	return r, nil
 }

@@ -27,6 +27,9 @@ func (t table) files(f *filesResult) {
 	for _, c := range f.Crowds {
 		t.fileCrowd(c)
 	}
+	for _, w := range f.Waits {
+		t.waits(w)
+	}
 }
 
 func (t table) fileCrowd(c fileCrowdResult) {

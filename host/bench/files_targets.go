@@ -10,14 +10,17 @@ const (
 	targetUnsynced  = 20.0 // times gorilla's writes per second
 	targetKeyfolder = 3.0
 	targetSynced    = 1.3 // times as long as a bare append and its sync
-	targetGroup     = 5.0 // times the bare loop's throughput
+	targetGroup     = 5.0 // times one writer's throughput, for dynfile; for keyfolder:
+	targetGroupKeys = 4.0
+	targetReads     = 2.0             // times gorilla's reads per second, for keyfolder
+	targetFirstSave = 5 * time.Second // for ten thousand new sessions, for keyfolder
 	targetOpen      = 3 * time.Second
 	targetPause     = 10 * time.Millisecond
 )
 
 // judgeFiles gives a verdict on each target of the engines that keep files. These
 // use wall-clock time, since they are about waiting for the disk.
-func judgeFiles(f *filesResult, cores int, add func(met bool, target, found string, args ...any)) {
+func judgeFiles(f *filesResult, cores int, add judgement) {
 	onDisk := f.Filesystem != filesystemMemory
 	for _, c := range []struct {
 		engine string
@@ -34,10 +37,31 @@ func judgeFiles(f *filesResult, cores int, add func(met bool, target, found stri
 		add(ratio <= targetSynced, fmt.Sprintf("%s, one writer, each synced: within %g times of an append and its sync", nameDynfile, targetSynced),
 			"%.2f times", ratio)
 	}
-	if r := findRow(f.Records, nameDynfile, opMany, cores); r != nil && onDisk {
-		ratio := r.Ratios[nameBareAppends]
-		add(1/ratio >= targetGroup, fmt.Sprintf("%s, %d writers, each synced: at least %g times the throughput of one that appends", nameDynfile, manyWriters, targetGroup),
-			"%.1f times; with one shard %s", 1/ratio, times(orEmpty(findRow(f.Records, nameDynfile+oneShard, opMany, cores)), nameBareAppends))
+	for _, c := range []struct {
+		engine string
+		want   float64
+	}{{nameDynfile, targetGroup}, {nameKeyfolder, targetGroupKeys}} {
+		many, one := findRow(f.Records, c.engine, opMany, cores), findRow(f.Records, c.engine, opSynced, 1)
+		if many == nil || one == nil || !onDisk {
+			continue
+		}
+		add(one.NS >= c.want*many.NS, fmt.Sprintf("%s, %d writers, each synced: at least %g times the throughput of one", c.engine, manyWriters, c.want),
+			"%.1f times, %s times a bare loop's; with one shard %s", one.NS/many.NS, times(many, nameBareAppends),
+			times(orEmpty(findRow(f.Records, c.engine+oneShard, opMany, cores)), nameBareAppends))
+	}
+	if r := findRow(f.Records, nameKeyfolder+", close", opFetch, 1); r != nil {
+		add(1/r.Ratios[nameGorillaFiles] >= targetReads, fmt.Sprintf("%s: at least %g times gorilla's reads", nameKeyfolder, targetReads),
+			"%.1f times, in processor time %.1f", 1/r.Ratios[nameGorillaFiles], 1/r.cost(nameGorillaFiles))
+	}
+	for _, w := range f.Waits {
+		if w.Engine != nameKeyfolder || !onDisk {
+			continue
+		}
+		add(w.perTenThousand() < targetFirstSave, fmt.Sprintf("%s: a first save under %v for ten thousand sessions", w.Engine, targetFirstSave), "%s", short(w.perTenThousand()))
+		worst := max(w.AtFirst.Max, w.AtSaves.Max, w.AtSweep.Max)
+		add(worst < targetPause, fmt.Sprintf("%s: no operation waits %v for a save or a sweep", w.Engine, targetPause),
+			"%s of wall-clock time: %s beside the first save, %s beside others, %s beside sweeps, %s alone", short(worst),
+			short(w.AtFirst.Max), short(w.AtSaves.Max), short(w.AtSweep.Max), short(w.Alone.Max))
 	}
 	for _, c := range f.Crowds {
 		if c.Engine != nameDynfile || c.Records < targetCrowd {

@@ -51,6 +51,13 @@ func checkFiles(t *testing.T, r *filesResult) {
 			require.Positive(t, find(r.Requests, p.name, op.String()).Ratios[nameGorillaFiles])
 		}
 	}
+	require.Len(t, r.Waits, len(fileEngines))
+	for _, w := range r.Waits {
+		require.Positive(t, w.FirstSave)
+		for _, l := range []latency{w.Alone, w.AtSaves, w.AtSweep} {
+			require.Positive(t, l.Operations)
+		}
+	}
 	require.Len(t, r.Crowds, len(fileEngines))
 	for i, c := range r.Crowds {
 		require.Equal(t, fileEngines[i].name, c.Engine)
@@ -63,6 +70,19 @@ func checkFiles(t *testing.T, r *filesResult) {
 			require.Positive(t, l.Operations)
 		}
 	}
+}
+
+// What an engine does beside the load is in nobody's figures but its own.
+func TestWaitsAreThoseOfTheirTime(t *testing.T) {
+	l := &load{ctx: t.Context(), store: nothing{}, mix: mixServing, present: make([]bool, 100)}
+	var alone, beside recorder
+	require.NoError(t, l.beside(2, &alone, func() error { time.Sleep(5 * time.Millisecond); return nil }))
+	require.NoError(t, l.beside(2, &beside, until(5*time.Millisecond, func() error { return nil })))
+	require.Positive(t, alone.latency().Operations)
+	require.Positive(t, beside.latency().Operations)
+	require.ErrorIs(t, l.beside(1, &alone, func() error { return errFaulty }), errFaulty)
+	require.ErrorIs(t, until(time.Hour, func() error { return errFaulty })(), errFaulty)
+	require.Equal(t, time.Second, waitsResult{Records: 40_000, FirstSave: 4 * time.Second}.perTenThousand())
 }
 
 // A load of writes is run to see space freed, and hints exist to speed up opening: both

@@ -18,6 +18,8 @@ type cellName struct {
 	// Waits says that operations wait for a disk: batches are then sized by
 	// wall-clock time, since little of the time is processor time.
 	Waits bool `json:"waits,omitempty"`
+	// Uncollected says that no garbage is collected between batches.
+	Uncollected bool `json:"uncollected,omitempty"`
 }
 
 // cell is one thing to measure with one number of cores.
@@ -126,7 +128,7 @@ func calibrate(c cell, span time.Duration) (int, error) {
 			if err != nil {
 				return 0, err
 			}
-			took, enough = min(took, c.size(u)), c.Waits || u.Bytes < garbage || u.Collected >= collections
+			took, enough = min(took, c.size(u)), c.Waits || c.Uncollected || u.Bytes < garbage || u.Collected >= collections
 			if took < span/2 {
 				break
 			}
@@ -189,7 +191,9 @@ func (c cell) measured(work func()) usage {
 	if c.before != nil {
 		c.before()
 	}
-	runtime.GC()
+	if !c.Uncollected {
+		runtime.GC()
+	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu := processTime()

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,29 +42,39 @@ func main() {
 const (
 	partRequests = "requests"
 	partCalls    = "calls"
+	partCores    = "cores"
+	partStart    = "start"
 	partGuests   = "guests"
 	partFiles    = "files"
 	partCrowd    = "million"
 	partTenants  = "tenants"
 	partFairness = "fairness"
 	partNetwork  = "network"
+	partScale    = "scale" // only if asked for
 )
+
+// usualParts are those of a run that does not say which, in their order.
+var usualParts = []string{partRequests, partCalls, partCores, partStart, partGuests, partFiles, partCrowd, partTenants, partFairness, partNetwork}
 
 // effort is how much is measured.
 type effort struct {
 	plan    plan
 	calls   plan
+	cores   plan
+	starts  int // of each engine, cold and warm
 	files   filesEffort
 	crowd   crowd
 	tenants tenantEffort
 	fair    fairnessEffort
 	network networkEffort
+	scale   scaleEffort
 }
 
 var (
 	effortFull = effort{
 		plan:  plan{rounds: 31, span: 16 * time.Millisecond},
 		calls: plan{rounds: 41, span: 16 * time.Millisecond},
+		cores: plan{rounds: 21, span: 32 * time.Millisecond}, starts: 7,
 		files: filesEffort{
 			unsynced: plan{rounds: 11, span: 16 * time.Millisecond},
 			synced:   plan{rounds: 11, span: 32 * time.Millisecond},
@@ -76,10 +87,12 @@ var (
 			plan: plan{rounds: 41, span: 16 * time.Millisecond}},
 		fair:    fairnessEffort{rounds: 15, span: 2 * time.Second},
 		network: networkEffort{rounds: 9, span: 400 * time.Millisecond, callers: []int{1, 16, targetNetworkCallers}, starts: 5},
+		scale:   scaleFull,
 	}
 	effortQuick = effort{
 		plan:  plan{rounds: 7, span: 5 * time.Millisecond},
 		calls: plan{rounds: 11, span: 5 * time.Millisecond},
+		cores: plan{rounds: 5, span: 10 * time.Millisecond}, starts: 1,
 		files: filesEffort{
 			unsynced: plan{rounds: 7, span: 5 * time.Millisecond},
 			synced:   plan{rounds: 7, span: 10 * time.Millisecond},
@@ -92,6 +105,7 @@ var (
 			plan: plan{rounds: 11, span: 5 * time.Millisecond}},
 		fair:    fairnessEffort{rounds: 3, span: time.Second},
 		network: networkEffort{rounds: 3, span: 100 * time.Millisecond, callers: []int{1, 16}, starts: 1},
+		scale:   scaleQuick,
 	}
 )
 
@@ -102,8 +116,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	jsonFile := flags.String("json", "", "write the results to this `file`, as JSON")
 	textFile := flags.String("benchstat", "", "write every round to this `file`, in the format that benchstat compares; with -against NAME.txt, every turn to NAME-this.txt and NAME-other.txt")
 	quick := flags.Bool("quick", false, "a quick run of some seconds, too rough to judge by")
-	only := flags.String("only", "", "comma-separated `parts` to run, of: requests, calls, guests, files, million, tenants, fairness, network (default all)")
+	only := flags.String("only", "", "comma-separated `parts` to run, of: "+strings.Join(usualParts, ", ")+" (default all of these), "+partScale)
 	guests := flags.String("guests", filepath.Join("..", "..", "examples", "guests"), "the `directory` with one folder per language, each with a store.wasm, for the parts guests and tenants")
+	page := flags.String("page", "SCALE.md", "the page of curves, a `file`, into which the part scale puts what it finds")
 	dir := flags.String("dir", "", "the `directory` for the files of the part files, on a disk (default the temporary directory, or another if that is in memory)")
 	against := flags.String("against", "", "compare this state of the repository with another: the `directory` of its checkout")
 	turns := flags.Int("turns", 5, "how often each state is measured for -against")
@@ -127,7 +142,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if *quick {
 		e = effortQuick
 	}
-	r, err := measureAll(ctx, e, parts, places{files: *dir, guests: *guests}, table{out})
+	r, err := measureAll(ctx, e, parts, places{files: *dir, guests: *guests, page: *page}, table{out})
 	if err != nil {
 		return err
 	}
@@ -147,6 +162,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type places struct {
 	files  string // see scratchDir
 	guests string // see findGuests
+	page   string // a file, see writeScale
 }
 
 // measureAll runs the parts and prints each as soon as it is done.
@@ -181,8 +197,23 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		if err != nil {
 			return nil, err
 		}
-		r.Calls = r.keep(partCalls, all).rows(nameWasmCall)
+		r.Calls = r.keep(partCalls, all).rows(nameWasmCall, nameBoltCall)
 		t.calls(r.Calls)
+	}
+	if parts[partCores] {
+		all, err := runCores(ctx, e.cores)
+		if err != nil {
+			return nil, err
+		}
+		r.Cores = r.keep(partCores, all).rows()
+		t.cores(r.Cores)
+	}
+	if parts[partStart] {
+		var err error
+		if r.Starts, err = runStarts(ctx, e.starts); err != nil {
+			return nil, err
+		}
+		t.starts(r.Starts)
 	}
 	if parts[partGuests] {
 		var err error
@@ -236,21 +267,29 @@ func measureAll(ctx context.Context, e effort, parts map[string]bool, where plac
 		}
 		t.network(r.Network)
 	}
+	if parts[partScale] {
+		var err error
+		if r.Scale, err = runScale(ctx, e.scale); err != nil {
+			return nil, err
+		}
+		if err := writeScale(where.page, r.Machine, r.Scale); err != nil {
+			return nil, err
+		}
+		t.line("\nthe curves are in %s", where.page)
+	}
 	r.Targets = judge(r, storeCalls)
 	t.targets(r.Targets)
 	return r, nil
 }
 
 func chooseParts(only string) (map[string]bool, error) {
-	parts := map[string]bool{partRequests: true, partCalls: true, partGuests: true, partFiles: true, partCrowd: true, partTenants: true,
-		partFairness: true, partNetwork: true}
-	if only == "" {
-		return parts, nil
-	}
 	chosen := map[string]bool{}
+	if only == "" {
+		only = strings.Join(usualParts, ",")
+	}
 	for name := range strings.SplitSeq(only, ",") {
-		if !parts[name] {
-			return nil, fmt.Errorf("-only %s: there is no part %q: must be requests, calls, guests, files, million, tenants, fairness or network", only, name)
+		if name != partScale && !slices.Contains(usualParts, name) {
+			return nil, fmt.Errorf("-only %s: there is no part %q: must be of %s", only, name, strings.Join(append(usualParts, partScale), ", "))
 		}
 		chosen[name] = true
 	}

@@ -20,6 +20,8 @@ func TestMeasureAll(t *testing.T) {
 	tiny := effort{
 		plan:    plan{rounds: 3, span: 500 * time.Microsecond},
 		calls:   plan{rounds: 3, span: 500 * time.Microsecond},
+		cores:   plan{rounds: 1, span: 500 * time.Microsecond},
+		starts:  1,
 		files:   tinyFiles,
 		crowd:   crowd{records: 2000, slices: 1, span: 20 * time.Millisecond},
 		tenants: tinyTenants,
@@ -42,7 +44,7 @@ func TestMeasureAll(t *testing.T) {
 	require.NoError(t, err)
 	var read report
 	require.NoError(t, json.Unmarshal(data, &read))
-	require.Len(t, made.rounds, 4, "requests, calls, guests and files are recorded round by round")
+	require.Len(t, made.rounds, 5, "requests, calls, cores, guests and files are recorded round by round")
 	for _, each := range made.rounds {
 		require.NotEmpty(t, each.samples, each.part)
 	}
@@ -61,7 +63,16 @@ func TestMeasureAll(t *testing.T) {
 			require.Positive(t, r.Ratios[nameNative])
 		}
 	}
-	require.Len(t, read.Calls, 6, "three callees, two operations")
+	require.Len(t, read.Calls, 2*len(callees), "two operations")
+	for _, n := range coreCounts {
+		for _, op := range []string{"read", "write"} {
+			require.Positive(t, findRow(read.Cores, nameWasm, op, n).NS)
+		}
+	}
+	require.Len(t, read.Starts, 3)
+	for _, s := range read.Starts {
+		require.Greater(t, s.Cold, s.Warm, s.Engine)
+	}
 	for _, r := range read.Calls {
 		require.Positive(t, r.Ratios[nameWasmCall], "%s %s", r.Subject, r.Operation)
 	}
@@ -110,7 +121,7 @@ func TestArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"-only", "requests,everything"}, `no part "everything": must be requests, calls, guests, files, million, tenants, fairness or network`},
+		{[]string{"-only", "requests,everything"}, `no part "everything": must be of requests, calls, cores, start, guests, files, million, tenants, fairness, network, scale`},
 		{[]string{"-quick", "please"}, `unexpected argument "please"`},
 		{[]string{"-slow"}, "not defined: -slow"},
 	} {

@@ -175,10 +175,19 @@ func (l *load) verify() error {
 func (l *load) slice(workers int, span time.Duration, mixed, sweeps *recorder) error {
 	ctx, stop := context.WithCancel(l.ctx)
 	defer stop()
-	var sweeping, working sync.WaitGroup
+	var sweeping sync.WaitGroup
 	var sweepErr error
 	sweeping.Go(func() { sweepErr = l.sweep(ctx, sweeps) })
+	end := time.Now().Add(span)
+	err := l.share(workers, mixed, func(now time.Time) bool { return now.After(end) })
+	stop()
+	sweeping.Wait()
+	return errors.Join(err, sweepErr)
+}
 
+// share divides the load among workers until it is over.
+func (l *load) share(workers int, times *recorder, over func(now time.Time) bool) error {
+	var working sync.WaitGroup
 	active := len(l.present)
 	if l.active > 0 {
 		active = l.active
@@ -188,16 +197,14 @@ func (l *load) slice(workers int, span time.Duration, mixed, sweeps *recorder) e
 	for w := range workers {
 		working.Go(func() {
 			first, end := w*active/workers, (w+1)*active/workers
-			errs[w] = l.work(first, end, time.Now().Add(span), &recorders[w])
+			errs[w] = l.work(first, end, over, &recorders[w])
 		})
 	}
 	working.Wait()
-	stop()
-	sweeping.Wait()
 	for w := range recorders {
-		mixed.merge(&recorders[w])
+		times.merge(&recorders[w])
 	}
-	return errors.Join(append(errs, sweepErr)...)
+	return errors.Join(errs...)
 }
 
 const (
@@ -235,7 +242,7 @@ const (
 
 // work does gets, sets, deletes and creations according to the mix, each timed.
 // Deletions alternate between a Delete and an expiry that comes soon.
-func (l *load) work(first, end int, until time.Time, r *recorder) error {
+func (l *load) work(first, end int, over func(now time.Time) bool, r *recorder) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	random := rand.New(rand.NewPCG(uint64(first), uint64(time.Now().UnixNano())))
@@ -255,7 +262,7 @@ func (l *load) work(first, end int, until time.Time, r *recorder) error {
 		crowdValue(value, i)
 		present := l.present[i]
 		start := r.begin()
-		if start.After(until) {
+		if over(start) {
 			if create {
 				missing = append(missing, i)
 			}

@@ -7,6 +7,7 @@ const (
 	nameNative = "waddle, native store"
 	nameWasm   = "waddle, wasm memory engine"
 	nameSCS    = "scs, memstore"
+	nameBare   = "net/http, no sessions"
 
 	nameNativeSealed = nameNative + ", sealed"
 	nameWasmSealed   = nameWasm + ", sealed"
@@ -58,7 +59,7 @@ type client interface {
 // peers are in the order of the table.
 func peers() []peer {
 	return []peer{
-		{name: "net/http, no sessions", open: openBare},
+		{name: nameBare, open: openBare},
 		{name: nameNative, keeps: true, open: openNative},
 		{name: nameNativeSealed, keeps: true, sealed: true, open: openNativeSealed},
 		{name: nameWasm, keeps: true, open: openWasm},

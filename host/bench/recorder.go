@@ -71,3 +71,11 @@ func (r *recorder) latency() latency {
 	return latency{Operations: c.Count(), Total: c.Sum(), P50: c.Quantile(0.5), P99: c.Quantile(0.99), P999: c.Quantile(0.999),
 		Max: c.Max(), Over1ms: r.over[0], Over5ms: r.over[1], MaxProcessor: r.maxProcessor}
 }
+
+// processorOrClock is the maximum in processor time or, if that is unknown, of the clock.
+func (l latency) processorOrClock() time.Duration {
+	if l.MaxProcessor > 0 {
+		return l.MaxProcessor
+	}
+	return l.Max
+}

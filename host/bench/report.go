@@ -19,12 +19,15 @@ type report struct {
 
 	Requests []row           `json:"requests,omitempty"`
 	Calls    []row           `json:"calls,omitempty"`
+	Cores    []row           `json:"cores,omitempty"`
+	Starts   []startResult   `json:"starts,omitempty"`
 	Guests   *guestsResult   `json:"guests,omitempty"`
 	Files    *filesResult    `json:"files,omitempty"`
 	Crowd    []crowdResult   `json:"crowd,omitempty"`
 	Tenants  *tenantsResult  `json:"tenants,omitempty"`
 	Fairness *fairnessResult `json:"fairness,omitempty"`
 	Network  *networkResult  `json:"network,omitempty"`
+	Scale    []scaleRow      `json:"scale,omitempty"`
 	Targets  []verdict       `json:"targets"`
 
 	rounds []recorded

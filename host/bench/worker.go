@@ -22,14 +22,14 @@ import (
 
 // assignment says what a worker sets up.
 type assignment struct {
-	Part    string   `json:"part"` // a key of stands
-	Subject string   `json:"subject"`
-	Number  int      `json:"number,omitempty"` // if there are several of a name
-	Cores   []int    `json:"cores,omitempty"`
-	Ops     []string `json:"ops,omitempty"`
-	Dir     string   `json:"dir,omitempty"`  // for files, the worker's own
-	Code    string   `json:"code,omitempty"` // for compiled code
-	Size    int      `json:"size,omitempty"` // what it means depends on the part
+	Part    string      `json:"part"` // a key of stands
+	Subject string      `json:"subject"`
+	Number  int         `json:"number,omitempty"` // if there are several of a name
+	Cores   []int       `json:"cores,omitempty"`
+	Ops     []string    `json:"ops,omitempty"`
+	Dir     string      `json:"dir,omitempty"`  // for files, the worker's own
+	Code    string      `json:"code,omitempty"` // for compiled code
+	Scale   *scalePoint `json:"scale,omitempty"`
 }
 
 // stand is a subject that is set up to be measured.
@@ -45,6 +45,8 @@ var stands = map[string]func(context.Context, assignment) (*stand, error){
 	partRequests: openPeer,
 	partCalls:    openCallee,
 	partFiles:    openRecords,
+	partStart:    openStart,
+	partScale:    openScale,
 }
 
 // workerArgument is the first argument of a worker. The second is the assignment.
@@ -134,7 +136,9 @@ func (s *stand) obey(o order) answer {
 		return answer{}
 	}
 	n, u, err := s.cells[o.Cell].sample(o.N, o.Span)
-	runtime.GC() // nothing is left to do while others are measured
+	if !s.cells[o.Cell].Uncollected {
+		runtime.GC() // nothing is left to do while others are measured
+	}
 	if err != nil {
 		return answer{Fault: err.Error()}
 	}
