@@ -30,8 +30,8 @@ func (c *chart) add(line string, x, y float64) {
 
 // Sizes of a chart, in pixels.
 const (
-	chartWidth, chartHeight = 720, 340
-	chartLeft, chartRight   = 64, 220 // the right has the names of the lines
+	chartWidth, chartHeight = 740, 340
+	chartLeft, chartRight   = 64, 240 // the right has the names of the lines
 	chartTop, chartBottom   = 16, 48
 	chartInnerWidth         = chartWidth - chartLeft - chartRight
 	chartInnerHeight        = chartHeight - chartTop - chartBottom
