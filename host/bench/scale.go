@@ -36,7 +36,7 @@ type scalePoint struct {
 
 // visited is how many of the sessions get requests, at random, at most. It is enough that
 // neither they nor the cookies are in the processor's caches.
-const visited = 1 << 17
+const visited = 1 << 20
 
 // scaleForced is up to how many sessions garbage is collected between batches.
 const scaleForced = 100_000
