@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,11 +152,13 @@ func (i *batchInstance) answer(results []byte, op *abi.BatchOp) []byte {
 func hold(t *testing.T, f *fake, st *Store) (release func()) {
 	t.Helper()
 	in, out := make(chan struct{}), make(chan struct{})
-	var once sync.Once
+	var held atomic.Int32
 	before := f.within
 	f.within = func(op string, shard int) {
 		if op == "sweep" {
-			once.Do(func() { close(in) })
+			if int(held.Add(1)) == len(st.shards) {
+				close(in)
+			}
 			<-out
 		}
 		before(op, shard)

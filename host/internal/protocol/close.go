@@ -169,7 +169,7 @@ func (c *closing) rest(ended []bool) {
 
 // close saves and ends the shard, and adds its records to the last snapshot. It
 // waits for the running call. A guest that cannot save may still be able to list
-// its records. A Waiter is told the context of Close, which may have ended.
+// its records. A Registered instance sees the context of Close, which may have ended.
 func (s *shard) close(ctx context.Context, now store.Millis, c *closing) error {
 	s.mu.Lock()
 	defer s.unlock()
