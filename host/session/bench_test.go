@@ -1,6 +1,8 @@
 package session_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -84,6 +86,38 @@ func benchmarkMiddleware(b *testing.B, settings session.Settings) {
 				handler.ServeHTTP(w, r)
 			}
 		})
+	}
+}
+
+// BenchmarkValues measures a request that reads one value of a session, or changes one, by
+// how many the session has.
+func BenchmarkValues(b *testing.B) {
+	m, err := session.New(store.NewMemory(), session.Settings{OnEvent: session.Events()})
+	require.NoError(b, err)
+	for _, n := range []int{1, 10, 100, 1000} {
+		s := m.Session(b.Context(), "")
+		for i := range n - 1 {
+			require.NoError(b, s.Set(fmt.Sprintf("value%d", i), "some value"))
+		}
+		require.NoError(b, errors.Join(benchCount.Set(s, 1), s.Save()))
+		id, err := s.ID()
+		require.NoError(b, err)
+		for name, page := range map[string]http.HandlerFunc{
+			"read":  func(_ http.ResponseWriter, r *http.Request) { _ = benchCount.Value(session.From(r)) },
+			"write": func(_ http.ResponseWriter, r *http.Request) { benchCount.Put(session.From(r), 2) },
+		} {
+			b.Run(fmt.Sprintf("%s/of=%d", name, n), func(b *testing.B) {
+				handler := m.Handler(page)
+				r := httptest.NewRequest("GET", "/", nil)
+				r.AddCookie(&http.Cookie{Name: "session_id", Value: id})
+				w := &discard{header: make(http.Header)}
+				b.ReportAllocs()
+				for b.Loop() {
+					clear(w.header)
+					handler.ServeHTTP(w, r)
+				}
+			})
+		}
 	}
 }
 

@@ -80,7 +80,10 @@ func nextValue(block []byte) (key, value, rest []byte, ok bool) {
 		return nil, nil, nil, false
 	}
 	key, block = block[:keyLen:keyLen], block[keyLen:]
-	valueLen, n := binary.Uvarint(block)
+	valueLen, n := uint64(block[0]), 1
+	if valueLen >= 0x80 { // most are shorter
+		valueLen, n = binary.Uvarint(block)
+	}
 	if n <= 0 || valueLen > uint64(len(block)-n) {
 		return nil, nil, nil, false
 	}
