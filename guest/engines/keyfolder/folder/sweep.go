@@ -25,7 +25,7 @@ type sweeper struct {
 
 // mostSweepWork bounds the work of one call of Sweep, in calls to the host: others wait for it. A
 // call takes some microseconds, and a record that stays three of them.
-const mostSweepWork = 512
+const mostSweepWork = 256
 
 // What a step costs, in calls to the host.
 const (
