@@ -111,7 +111,7 @@ func work(ctx context.Context, assigned string, in io.Reader, out io.Writer) err
 // object is one of the objects that an application keeps.
 type object struct {
 	other *object
-	data  [15]uint64
+	_     [15]uint64
 }
 
 // applicationSize is how much each worker keeps besides its subject.
