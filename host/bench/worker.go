@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -303,15 +302,16 @@ func measureCrew(ctx context.Context, all []assignment, p plan) (_ []samples, er
 	return measured, c.verify()
 }
 
-// tail keeps the end of what is written to it.
-type tail struct{ bytes.Buffer }
+// tail keeps the end of what is written to it. It embeds no buffer, whose ReadFrom would
+// be used instead of Write.
+type tail struct{ kept []byte }
 
 const tailSize = 8 << 10
 
 func (t *tail) Write(p []byte) (int, error) {
-	n, _ := t.Buffer.Write(p)
-	if over := t.Len() - tailSize; over > 0 {
-		t.Next(over)
-	}
-	return n, nil
+	t.kept = append(t.kept, p...)
+	t.kept = t.kept[max(0, len(t.kept)-tailSize):]
+	return len(p), nil
 }
+
+func (t *tail) String() string { return string(t.kept) }

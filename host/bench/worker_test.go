@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +79,16 @@ func TestWorkerDiesAtWork(t *testing.T) {
 	_, err = measure(w.cells, plan{rounds: 3, span: time.Millisecond})
 	require.ErrorContains(t, err, nameControl+": the process that measures it ended with signal: killed")
 	require.ErrorContains(t, w.verify(), "killed")
+}
+
+// Of a worker that says much the end is kept.
+func TestTail(t *testing.T) {
+	var said tail
+	n, err := io.Copy(&said, strings.NewReader(strings.Repeat("x", 3*tailSize)+"the end"))
+	require.NoError(t, err)
+	require.EqualValues(t, 3*tailSize+7, n)
+	require.Len(t, said.String(), tailSize)
+	require.True(t, strings.HasSuffix(said.String(), "xthe end"))
 }
 
 // Workers end with the one that hired them, and with its context.
