@@ -62,7 +62,7 @@ func (s *Session) forget() {
 // changesSaved drops the pending changes.
 func (s *Session) changesSaved() {
 	s.overlay.reset()
-	s.force, s.renew, s.bind, s.life = false, false, nil, lifeChange{}
+	s.force, s.renew, s.bind, s.life = false, false, nil, nil
 }
 
 // canSendID returns an error if the client can no longer be told of a new id, or

@@ -36,7 +36,8 @@ func (s *Session) SetExpiry(d time.Duration) error {
 	if err := s.cutByIdle(&r, now, now+ms); err != nil {
 		return err
 	}
-	s.life.set, s.life.lifetime, s.life.fixed = true, ms, false
+	c := s.changeLife()
+	c.set, c.lifetime, c.fixed = true, ms, false
 	return nil
 }
 
@@ -61,7 +62,8 @@ func (s *Session) SetExpiryTime(t time.Time) error {
 	if err := s.cutByIdle(&r, now, end); err != nil {
 		return err
 	}
-	s.life.set, s.life.lifetime, s.life.fixed = true, end, true
+	c := s.changeLife()
+	c.set, c.lifetime, c.fixed = true, end, true
 	return nil
 }
 
@@ -76,7 +78,8 @@ func (s *Session) SetIdleTimeout(d time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.life.setIdle, s.life.idle = true, ms
+	c := s.changeLife()
+	c.setIdle, c.idle = true, ms
 	return nil
 }
 
@@ -93,7 +96,8 @@ func (s *Session) SetAbsoluteTimeout(d time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.life.setAbsolute, s.life.absolute = true, ms
+	c := s.changeLife()
+	c.setAbsolute, c.absolute = true, ms
 	return nil
 }
 
@@ -103,7 +107,7 @@ func (s *Session) ResetExpiry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.life = lifeChange{set: true, setIdle: true, setAbsolute: true, setBrowser: true}
+	*s.changeLife() = lifeChange{set: true, setIdle: true, setAbsolute: true, setBrowser: true}
 }
 
 // SetPersistence overrides Settings.ExpireAtBrowserClose for this session:
@@ -112,7 +116,8 @@ func (s *Session) SetPersistence(b Persistence) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.touched = true
-	s.life.setBrowser, s.life.browser = true, min(b, Persist)
+	c := s.changeLife()
+	c.setBrowser, c.browser = true, min(b, Persist)
 }
 
 // LastSeen returns when the session was last looked at or changed, as far as
@@ -179,10 +184,23 @@ type lifeChange struct {
 	browser Persistence
 }
 
-func (c *lifeChange) pending() bool { return c.set || c.setIdle || c.setAbsolute || c.setBrowser }
+// changeLife returns the changes, to be made.
+func (s *Session) changeLife() *lifeChange {
+	if s.life == nil {
+		s.life = new(lifeChange)
+	}
+	return s.life
+}
+
+func (c *lifeChange) pending() bool {
+	return c != nil && (c.set || c.setIdle || c.setAbsolute || c.setBrowser)
+}
 
 // apply makes the changes to a record.
 func (c *lifeChange) apply(r *Record) {
+	if c == nil {
+		return
+	}
 	if c.set {
 		r.Lifetime, r.Fixed = c.lifetime, c.fixed
 	}
@@ -199,8 +217,8 @@ func (c *lifeChange) apply(r *Record) {
 
 // ends reports whether the change itself ends a session.
 func (c *lifeChange) ends(r *Record, now store.Millis) bool {
-	return c.set && c.fixed && c.lifetime <= now ||
-		c.setAbsolute && c.absolute > 0 && r.Created+c.absolute <= now
+	return c != nil && (c.set && c.fixed && c.lifetime <= now ||
+		c.setAbsolute && c.absolute > 0 && r.Created+c.absolute <= now)
 }
 
 // ownTimeout returns a timeout in the form that records have.

@@ -57,7 +57,7 @@ type Session struct {
 	renew        bool
 	resend       bool // the client has an old id and must be told the new one
 	bind         *binding
-	life         lifeChange
+	life         *lifeChange  // nil for none
 	refreshAgain store.Millis // when the changes of a look may be tried again
 	flashes      uint16
 	visitor      visitor

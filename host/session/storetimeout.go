@@ -98,9 +98,14 @@ type operation struct {
 	base    context.Context // nil when the call is over
 	timeout time.Duration
 	taken   bool
-	asked   bool // whether it is over
-	bounded context.Context
-	cancel  context.CancelFunc
+	asked   bool     // whether it is over
+	bounded *bounded // nil until then
+}
+
+// bounded is a context that ends with an operation, or before it.
+type bounded struct {
+	context.Context
+	cancel context.CancelFunc
 }
 
 // take reserves a session's room for a call. If somebody may still wait for its
@@ -123,7 +128,7 @@ func (o *operation) end(err error) error {
 		err = o.explain(err)
 	}
 	if o.bounded != nil {
-		o.cancel()
+		o.bounded.cancel()
 	}
 	o.base, o.taken, o.asked = nil, false, false
 	return err
@@ -161,7 +166,8 @@ func (o *operation) bound() context.Context {
 	case o.timeout == 0:
 		return o.base
 	default:
-		o.bounded, o.cancel = context.WithTimeout(o.base, o.timeout)
+		ctx, cancel := context.WithTimeout(o.base, o.timeout)
+		o.bounded = &bounded{ctx, cancel}
 	}
 	return o.bounded
 }

@@ -21,9 +21,9 @@ const (
 // manager. All its loops share them: a list is changed within a commit, which may
 // itself have to be made again, and numbers of tries would multiply.
 type tries struct {
-	users  int // loops under way that share them
-	failed int
-	since  time.Time // when the first one failed; until then nobody asks the time
+	users  int32 // loops under way that share them
+	failed int32
+	since  *time.Time // when the first one failed; until then nobody asks the time
 }
 
 // begin and end enclose whatever may have to be tried again.
@@ -53,14 +53,15 @@ func triesOf(ctx context.Context) *tries {
 func (m *Manager) again(t *tries, what string) error {
 	t.failed++
 	if t.failed == 1 {
-		t.since = time.Now()
+		now := time.Now()
+		t.since = &now
 		return nil
 	}
 	within := m.settings.StoreTimeout / 2
 	if within == 0 {
 		within = triesWithin
 	}
-	if took := time.Since(t.since); t.failed >= maxTries || took >= within {
+	if took := time.Since(*t.since); t.failed >= maxTries || took >= within {
 		return fmt.Errorf("%w: %d tries in %v to %s; either very many change it at once, or the storage calls everything a conflict",
 			ErrConflict, t.failed, took.Round(time.Millisecond), what)
 	}
