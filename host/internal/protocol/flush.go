@@ -64,6 +64,7 @@ func (s *shard) flush(ctx context.Context, m mark, now func() store.Millis) (abl
 	p := &s.progress
 	p.flushing.Lock()
 	defer p.flushing.Unlock()
+	var waits lull
 	for !p.has(m) {
 		step, err := s.flushStep(ctx, m, now())
 		switch {
@@ -75,12 +76,32 @@ func (s *shard) flush(ctx context.Context, m mark, now func() store.Millis) (abl
 		}
 		// A mutex usually goes to the latest arrival, which would be the next step.
 		select {
-		case <-time.After(min(step.took/2, mostPause)):
+		case <-time.After(max(min(step.took/2, mostPause), waits.after(step.left))):
 		case <-ctx.Done():
 			return true, false, ctx.Err()
 		}
 	}
 	return true, false, nil
+}
+
+// lull tells a guest that waits for syncs of its own in the background from one that has
+// work to do: a step leaves as much as the last. Such a guest is asked less and less often.
+type lull struct {
+	left  int64
+	steps int
+}
+
+// firstWait is the pause after the first of such steps.
+const firstWait = 50 * time.Microsecond
+
+// after returns how long to pause after a step that has left so much.
+func (w *lull) after(left int64) time.Duration {
+	if left != w.left {
+		*w = lull{left: left}
+		return 0
+	}
+	w.steps++
+	return min(firstWait<<min(w.steps, 10), mostPause)
 }
 
 // mostPause is the longest pause between two steps, in which others use the shard.
@@ -91,6 +112,7 @@ type step struct {
 	able     bool // the guest has session_flush
 	answered bool // with an error
 	took     time.Duration
+	left     int64
 	ended    bool // the round ended, and its writes are durable
 	upTo     mark
 }
@@ -123,7 +145,7 @@ func (s *shard) flushStep(ctx context.Context, m mark, now store.Millis) (done s
 		return step{}, nil
 	}
 	s.round.running = err == nil && left > 0
-	done.took, done.ended, done.upTo = time.Since(began), left == 0, s.round.mark
+	done.took, done.left, done.ended, done.upTo = time.Since(began), left, left == 0, s.round.mark
 	return done, s.done(opFlush, inst, err)
 }
 
