@@ -100,8 +100,9 @@ func (w *lull) after(left int64) time.Duration {
 		*w = lull{left: left}
 		return 0
 	}
+	pause := min(firstWait<<min(w.steps, 10), mostPause)
 	w.steps++
-	return min(firstWait<<min(w.steps, 10), mostPause)
+	return pause
 }
 
 // mostPause is the longest pause between two steps, in which others use the shard.
