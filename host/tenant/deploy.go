@@ -42,19 +42,25 @@ func (h *Host) Deploy(ctx context.Context, m Manifest) (*Tenant, error) {
 	defer context.AfterFunc(h.ctx, cancel)()
 	back, err := h.turns.take(ctx, m.Name)
 	if err != nil {
-		return nil, &DeployError{Tenant: m.Name, Stage: StageManifest, Err: err}
+		return nil, h.whyEnded(&DeployError{Tenant: m.Name, Stage: StageManifest, Err: err})
 	}
 	defer back()
 	h.begins(m.Name)
 	t, failed := h.deploy(ctx, m)
 	h.ends(m.Name, failed)
 	if failed != nil {
-		if h.ctx.Err() != nil && errors.Is(failed, context.Canceled) {
-			failed.Err = ErrClosed
-		}
-		return nil, failed
+		return nil, h.whyEnded(failed)
 	}
 	return t, nil
+}
+
+// whyEnded returns a failure with ErrClosed in place of what ended the deploy when the host
+// was closed.
+func (h *Host) whyEnded(failed *DeployError) *DeployError {
+	if h.ctx.Err() != nil && errors.Is(failed, context.Canceled) {
+		failed.Err = ErrClosed
+	}
+	return failed
 }
 
 // deploy is Deploy in the name's turn.

@@ -46,9 +46,7 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 	}
 	r := s.round
 	if r.idle++; !s.advance(max(most, 1), now) && r.idle > patience {
-		for _, t := range slices.Clone(r.running) {
-			s.await(t)
-		}
+		s.await(r.running[0]) // the oldest: others usually end with it
 	}
 	if left := r.remaining(); left > 0 {
 		if left < r.least {
@@ -67,10 +65,10 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 }
 
 const (
-	// patience is how many calls of Flush may leave as much as before. From then on they
-	// wait for the syncs that run: a host takes a round for endless that makes no progress
-	// in 64 calls, and ends it.
-	patience = 48
+	// patience is how many calls of Flush may leave as much as before. Each of those that
+	// follow waits for a sync: a host takes a round for endless that makes no progress in 64
+	// calls. By then a host that pauses longer and longer has paused for 30 ms.
+	patience = 12
 
 	// listSlack is how many more entries than necessary the list has when it is made
 	// anew, while sessions are constantly written.
