@@ -2,7 +2,6 @@ package folder
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"io"
 
 	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
@@ -74,7 +73,7 @@ const (
 //
 //	 0 32  "waddle keyfolder pending list 1\n"
 //	then for every change that is the first of its key since the last Save
-//	 0  4  CRC-32C of the bytes 4 to 31
+//	 0  4  checksum of the bytes 4 to 31
 //	 4  4  1 if a sync of the file has failed, and else 0
 //	 8 16  id
 //	24  8  0
@@ -194,7 +193,7 @@ func appendListEntry(b []byte, i id, syncFailed bool) []byte {
 	}
 	b = append(b, i[:]...)
 	b = binary.LittleEndian.AppendUint64(b, 0)
-	binary.LittleEndian.PutUint32(b[start:], crc32.Checksum(b[start+4:], castagnoli))
+	binary.LittleEndian.PutUint32(b[start:], checksum(b[start+4:]))
 	return b
 }
 
@@ -226,7 +225,7 @@ func (l *list) read() (map[id]entry, error) {
 // files were synced. A file whose sync failed once counts as failed.
 func parseList(b []byte, pending map[id]entry) {
 	for ; len(b) >= listEntrySize; b = b[listEntrySize:] {
-		if binary.LittleEndian.Uint32(b) != crc32.Checksum(b[4:listEntrySize], castagnoli) {
+		if binary.LittleEndian.Uint32(b) != checksum(b[4:listEntrySize]) {
 			continue
 		}
 		i := id(b[8:24])

@@ -3,23 +3,25 @@ package folder
 import (
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 )
 
 // A record is a header, the key and the value. Numbers are little-endian.
 //
 //	 0  8  "waddle1\n"
-//	 8  4  CRC-32C of the bytes 12 to 39
-//	12  4  CRC-32C of key and value
+//	 8  4  checksum of the bytes 12 to 39
+//	12  4  checksum of the value, begun with the hash of the key
 //	16  2  length of the key, 1 to 1024
 //	18  2  0
 //	20  4  length of the value
 //	24  8  expiry, Unix milliseconds, 0 for never
 //	32  8  sequence: of several records in a file the highest is the one
 //	40     the key, then the value
+//
+// A checksum is the lower half of an XXH64.
 const (
 	magic      = "waddle1\n"
 	headerSize = 40
@@ -33,8 +35,6 @@ const (
 	offSequence  = 32
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // header is what precedes key and value.
 type header struct {
 	keyLen, valueLen int
@@ -42,6 +42,12 @@ type header struct {
 	sequence         uint64
 	bodySum          uint32
 }
+
+// checksum is for what lies in one piece.
+func checksum(b []byte) uint32 { return uint32(xxhash.Sum(0, b)) }
+
+// bodyChecksum is for a key and a value, which may lie apart.
+func bodyChecksum(key, value []byte) uint32 { return uint32(xxhash.Sum(xxhash.Sum(0, key), value)) }
 
 func (h header) size() int { return headerSize + h.keyLen + h.valueLen }
 
@@ -65,7 +71,7 @@ func isDamage(err error) bool { return errors.Is(err, guest.ErrCorrupt) }
 // parseHeader reads a header from the first bytes of a record.
 func parseHeader(b []byte) (h header, err error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic ||
-		binary.LittleEndian.Uint32(b[offHeaderSum:]) != crc32.Checksum(b[offBodySum:headerSize], castagnoli) {
+		binary.LittleEndian.Uint32(b[offHeaderSum:]) != checksum(b[offBodySum:headerSize]) {
 		return h, errDamagedHeader
 	}
 	h = header{
@@ -87,11 +93,10 @@ func parseRecord(b []byte) (r record, err error) {
 	if r.header, err = parseHeader(b); err != nil {
 		return r, err
 	}
-	size := r.size()
-	if len(b) < size || crc32.Checksum(b[headerSize:size], castagnoli) != r.bodySum {
+	value, size := headerSize+r.keyLen, r.size()
+	if len(b) < size || bodyChecksum(b[headerSize:value], b[value:size]) != r.bodySum {
 		return r, errDamagedBody
 	}
-	value := headerSize + r.keyLen
 	r.key, r.value = b[headerSize:value:value], b[value:size:size]
 	return r, nil
 }
@@ -101,13 +106,12 @@ func appendHeader(b, key, value []byte, expires int64, sequence uint64) []byte {
 	start := len(b)
 	b = append(b, magic...)
 	b = append(b, 0, 0, 0, 0)
-	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
-	b = binary.LittleEndian.AppendUint32(b, sum)
+	b = binary.LittleEndian.AppendUint32(b, bodyChecksum(key, value))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(key)))
 	b = append(b, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(expires))
 	b = binary.LittleEndian.AppendUint64(b, sequence)
-	binary.LittleEndian.PutUint32(b[start+offHeaderSum:], crc32.Checksum(b[start+offBodySum:], castagnoli))
+	binary.LittleEndian.PutUint32(b[start+offHeaderSum:], checksum(b[start+offBodySum:]))
 	return b
 }

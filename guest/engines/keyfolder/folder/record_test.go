@@ -2,6 +2,10 @@ package folder
 
 import (
 	"bytes"
+	"encoding/hex"
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +39,31 @@ func TestRecord(t *testing.T) {
 		require.Error(t, err)
 		_, err = parseHeader(b[:headerSize-1])
 		require.ErrorIs(t, err, errDamagedHeader)
+		for at := range min(len(b)-1, 2048) {
+			b[at] ^= 1 << (at % 8)
+			_, err = parseRecord(b)
+			require.Error(t, err, "a bit of byte %d", at)
+			b[at] ^= 1 << (at % 8)
+		}
 	}
+}
+
+// The engine's README shows the bytes of a record.
+func TestReadmeShowsARecord(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	var dump string
+	for _, line := range regexp.MustCompile(`(?m)^00000\d\d ((?:[0-9a-f]{2} ){16})`).FindAllSubmatch(readme, -1) {
+		dump += string(line[1])
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(dump, " ", ""))
+	require.NoError(t, err)
+	require.Len(t, b, 64)
+	r, err := parseRecord(b)
+	require.NoError(t, err)
+	require.Equal(t, []byte("abc"), r.key)
+	require.Equal(t, uint64(1), r.revision())
+	require.Equal(t, b[:r.size()], encode([]byte("abc"), []byte("\x01\x00\x00\x00\x00\x00\x00\x00hello"), r.expires, 1))
 }
 
 func TestID(t *testing.T) {
