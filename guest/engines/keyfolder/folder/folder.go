@@ -58,6 +58,7 @@ type Store struct {
 
 	dirs   dirs
 	bare   bool // there is no live directory, and this is expected
+	ids    ids
 	recent recent
 	sweep  sweeper
 	trash  trash
@@ -144,7 +145,7 @@ func (s *Store) recover() (err error) {
 
 // Get returns the value under a key, in memory that the next call overwrites.
 func (s *Store) Get(key []byte, now int64) ([]byte, error) {
-	r, err := s.load(idOf(key), key, s.scratch)
+	r, err := s.load(s.ids.of(key), key, s.scratch)
 	if err != nil {
 		return nil, vfs.Answer(err, "reading a record")
 	}
@@ -159,7 +160,7 @@ func (s *Store) Set(w guest.Write) error {
 	if err := s.makeRoom(); err != nil {
 		return vfs.Answer(err, "making earlier changes durable")
 	}
-	i := idOf(w.Key)
+	i := s.ids.of(w.Key)
 	t, err := s.target(i, w.Key)
 	if err != nil {
 		return vfs.Answer(err, "reading the record to be replaced")
@@ -186,7 +187,7 @@ func (s *Store) Touch(key []byte, expires, now int64) error {
 	if err := s.makeRoom(); err != nil {
 		return notFull(vfs.Answer(err, "making earlier changes durable"))
 	}
-	i := idOf(key)
+	i := s.ids.of(key)
 	s.key = append(s.key[:0], key...)
 	key = s.key
 	r, err := s.load(i, key, s.scratch)

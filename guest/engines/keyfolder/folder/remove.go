@@ -11,7 +11,7 @@ func (s *Store) Delete(key []byte, _ int64) error {
 	if err := s.makeRoom(); err != nil && len(s.pending) >= 2*s.maxPending {
 		return notFull(vfs.Answer(err, "making earlier changes durable"))
 	}
-	return notFull(vfs.Answer(s.remove(idOf(key), true), "removing a record"))
+	return notFull(vfs.Answer(s.remove(s.ids.of(key), true), "removing a record"))
 }
 
 // remove removes whatever is stored under a key.
