@@ -153,6 +153,11 @@ func (x *machine) call(ctx context.Context, mod api.Module, call modgen.Call) (a
 	args[0] = uint64(i)
 	copy(args[1:], call.Args)
 	results, err := entry.Call(ctx, args...)
+	if err == nil && mod.ExportedGlobal(rewrite.FuelExport) != nil {
+		require.Len(x.t, results, 2)
+		require.Equal(x.t, counter(mod, rewrite.FuelExport).Get(), results[1], "the fuel that is left")
+		results = results[:1]
+	}
 	if err == nil && len(f.Definition().ResultTypes()) == 0 {
 		require.Equal(x.t, []uint64{0}, results)
 		results = nil
