@@ -23,6 +23,9 @@ type file struct {
 	closed atomic.Bool
 	behind *behind // nil unless it was opened with O_NONBLOCK
 
+	at     int64 // the system's own position, -1 if unknown
+	length int64 // when it was opened
+
 	pos                 int64
 	read, write, append bool
 }
@@ -72,11 +75,25 @@ func (f *file) Pread(buf []byte, off int64) (n int, errno sys.Errno) {
 	if len(buf) == 0 {
 		return 0, 0
 	}
-	n, err := f.f.ReadAt(buf, off)
+	n, err := f.readAt(buf, off)
 	if err == nil || err == io.EOF {
 		return n, 0
 	}
 	return n, f.errno(err)
+}
+
+// readAt is ReadAt of the file, which asks once more whether that was really the end. Where the
+// system's own position is right and the end is where it was when the file was opened, once is enough.
+func (f *file) readAt(buf []byte, off int64) (n int, err error) {
+	if off == f.at {
+		n, err = f.f.Read(buf)
+		f.at += int64(n)
+		if err != nil || n == len(buf) || f.at == f.length {
+			return n, err
+		}
+	}
+	more, err := f.f.ReadAt(buf[n:], off+int64(n))
+	return n + more, err
 }
 
 // Write implements sys.File.
@@ -123,7 +140,7 @@ func (f *file) writeAtEnd(buf []byte) (n int, errno sys.Errno) {
 	}
 	f.node.mu.Lock()
 	defer f.node.mu.Unlock()
-	end, err := sizeOf(f.f)
+	end, err := f.size()
 	if err != nil {
 		return 0, f.errno(err)
 	}
@@ -165,7 +182,7 @@ func (f *file) putCounted(buf []byte, off int64) (n int, errno sys.Errno) {
 	if errno != 0 {
 		// Some of it may have been written, which package os does not report.
 		grown = 0
-		if size, err := sizeOf(f.f); err == nil {
+		if size, err := f.size(); err == nil {
 			grown = min(max(size-f.node.size, 0), growth)
 		}
 	}
@@ -179,7 +196,7 @@ func (f *file) learn() sys.Errno {
 	if f.node.known {
 		return 0
 	}
-	size, err := sizeOf(f.f)
+	size, err := f.size()
 	if err != nil {
 		return f.errno(err)
 	}
@@ -211,7 +228,7 @@ func (f *file) seek(offset int64, whence int) (int64, sys.Errno) {
 	case io.SeekCurrent:
 		base = f.pos
 	case io.SeekEnd:
-		size, err := sizeOf(f.f)
+		size, err := f.size()
 		if err != nil {
 			return 0, plain(f.errno(err))
 		}
@@ -306,9 +323,11 @@ func (f *file) errno(err error) sys.Errno {
 	return f.m.errno(err)
 }
 
-// sizeOf asks for the position of the end, which allocates nothing, unlike
-// Stat. The position is not used for anything else.
-func sizeOf(f *os.File) (int64, error) { return f.Seek(0, io.SeekEnd) }
+// size asks for the position of the end, which allocates nothing, unlike Stat.
+func (f *file) size() (int64, error) {
+	f.at = -1
+	return f.f.Seek(0, io.SeekEnd)
+}
 
 func statOf(f *os.File) (wasys.Stat_t, error) {
 	info, err := f.Stat()

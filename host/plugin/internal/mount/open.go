@@ -235,7 +235,7 @@ func (m *FS) admit(o opened, seen *wasys.Stat_t, flag sys.Oflag, write bool) (f 
 		return nil, false, sys.EPERM
 	}
 	h := &file{
-		m: m, f: o.f, node: m.handles.node(o.id), id: o.id,
+		m: m, f: o.f, node: m.handles.node(o.id), id: o.id, length: o.st.Size,
 		read: flag&sys.O_WRONLY == 0, write: write, append: flag&sys.O_APPEND != 0, behind: m.background(flag),
 	}
 	h.to = h.seek
