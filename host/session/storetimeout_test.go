@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -275,4 +276,56 @@ func TestNoStoreTimeout(t *testing.T) {
 	a := newApp(t, s, func(s *session.Settings) { s.StoreTimeout = session.Off })
 	s.stop("set")
 	require.NotEmpty(t, a.login("ada"))
+}
+
+// TestContextKeptBeyondItsCall: somebody who keeps the context of a call that is over
+// may ask it at any time. It is over, whatever call the session makes by then, and
+// that call goes on.
+func TestContextKeptBeyondItsCall(t *testing.T) {
+	s := &stuck{Store: store.NewMemory()}
+	a := newApp(t, s)
+	id := a.login("ada")
+	var kept context.Context
+	s.wait = func(ctx context.Context) error { kept = ctx; return nil }
+	one := a.manager.Session(ctx, id)
+	s.stop("get")
+	look(one)
+	s.wait = func(ctx context.Context) error {
+		<-kept.Done()
+		require.ErrorIs(t, kept.Err(), context.Canceled)
+		require.NoError(t, ctx.Err())
+		require.NoError(t, ctx.Err())
+		return nil
+	}
+	s.stop("set")
+	require.NoError(t, one.Set("n", 1))
+	require.NoError(t, one.Save())
+
+	// The same from other goroutines: the race detector sees what is not allowed.
+	s.wait = func(ctx context.Context) error { kept = ctx; return nil }
+	one = a.manager.Session(ctx, id)
+	s.stop("get")
+	look(one)
+	s.stop("")
+	stop := make(chan struct{})
+	var asking sync.WaitGroup
+	for range 2 {
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = kept.Err()
+					_ = kept.Value("x")
+				}
+			}
+		})
+	}
+	for n := range 200 {
+		require.NoError(t, one.Set("n", n))
+		require.NoError(t, one.Save())
+	}
+	close(stop)
+	asking.Wait()
 }
