@@ -22,8 +22,8 @@ type responseWriter struct {
 	outer   *responseWriter // of a manager around this one, nil if there is none
 	began   store.Millis    // when the request began; 0: not before its first look
 
-	mu   sync.Mutex // guards making the session, and sent as long as there is none
-	made atomic.Pointer[Session]
+	mu   sync.Mutex              // guards making the session
+	made atomic.Pointer[Session] // nil or unused as long as nobody asked for it
 
 	over      atomic.Bool // the handler has returned, and everything that comes after it is done
 	can       abilities   // of the writer beneath
@@ -47,33 +47,39 @@ type answer struct {
 	vary, cacheControl [1]string
 }
 
+// unused stands for the session of a response whose headers left before anybody asked
+// for it.
+var unused = new(Session)
+
 // session returns the request's session. Most requests of most sites never ask for
 // it, so it is made when somebody does.
 func (w *responseWriter) session() *Session {
-	if s := w.made.Load(); s != nil {
+	if s := w.asked(); s != nil {
 		return s
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := w.made.Load()
-	if s == nil {
-		s = &Session{began: w.began}
-		s.attach(w.manager, w.request.Context(), w)
-		w.made.Store(s)
+	made := w.made.Load()
+	if made != nil && made != unused {
+		return made
 	}
+	s := &Session{began: w.began}
+	s.attach(w.manager, w.request.Context(), w)
+	if made == nil && w.made.CompareAndSwap(nil, s) {
+		return s
+	}
+	// The handler's goroutine writes sent only if there is a session.
+	w.sent = true
+	w.made.Store(s)
 	return s
 }
 
-// sendUnused records that the headers leave, and reports whether nobody has asked for
-// the session, so that there is nothing to save.
-func (w *responseWriter) sendUnused() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.made.Load() != nil {
-		return false
+// asked returns the request's session if somebody has asked for it, or nil.
+func (w *responseWriter) asked() *Session {
+	if s := w.made.Load(); s != unused {
+		return s
 	}
-	w.sent = true
-	return true
+	return nil
 }
 
 var _ io.ReaderFrom = (*responseWriter)(nil)
@@ -159,16 +165,17 @@ func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 // goes nowhere. A cookie that is in the headers stays: its session is stored, and the
 // id before it may be gone.
 func (w *responseWriter) begin() error {
+	// Most responses begin before anybody asked for the session: there is nothing to save.
+	if w.made.Load() == nil && w.made.CompareAndSwap(nil, unused) {
+		return nil
+	}
+	s := w.asked()
+	if s == nil {
+		return nil
+	}
 	if w.sent {
-		if s := w.made.Load(); s != nil {
-			return s.answer.failed
-		}
-		return nil
+		return s.answer.failed
 	}
-	if w.sendUnused() {
-		return nil
-	}
-	s := w.session()
 	if err := s.beforeHeaders(); err != nil {
 		s.answer.failed = err
 		dropContentHeaders(w.Header())
@@ -208,9 +215,9 @@ func (w *responseWriter) noCaches() {
 // response that has no body.
 func (w *responseWriter) finish() {
 	w.returned = true
-	if !w.sent {
+	if s := w.asked(); s == nil || !w.sent {
 		_ = w.begin()
-	} else if s := w.made.Load(); s != nil && s.answer.failed == nil {
+	} else if s.answer.failed == nil {
 		s.afterHeaders()
 	}
 }
