@@ -176,7 +176,7 @@ func (m *Manager) infoOf(ctx context.Context, key storageKey) (info SessionInfo,
 		Created:  r.Created.Time(),
 		LastSeen: r.LastSeen.Time(),
 		Expires:  m.endOf(&r).Time(),
-		Size:     r.headerSize() + len(r.Values.block),
+		Size:     r.size(),
 	}, true, nil
 }
 

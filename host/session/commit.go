@@ -265,7 +265,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 		}
 		return errors.Is(err, errUnlisted), err
 	}
-	if size := len(t.next.room); size > s.manager.settings.MaxSize {
+	if size := t.next.size(); size > s.manager.settings.MaxSize {
 		return false, fmt.Errorf("%w: %d bytes: must be at most %d, Settings.MaxSize", ErrTooLarge, size, s.manager.settings.MaxSize)
 	}
 	err = s.store(&t, now)

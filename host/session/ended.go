@@ -70,7 +70,7 @@ func (m *Manager) storeEnd(ctx context.Context, key []byte, left *Record, expect
 func (r *Record) setSuccessor(key storageKey) {
 	var o overlay
 	o.set(successorKey, key[:])
-	r.Values, _ = o.apply(0, Values{})
+	r.Values = o.apply(0, Values{})
 }
 
 func (r *Record) successor() (key storageKey, ok bool) {

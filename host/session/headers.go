@@ -14,7 +14,7 @@ func (s *Session) addHeaders() {
 	w, a := s.w, &s.answer
 	h := w.Header()
 	a.addVary(h, "Cookie")
-	told := a.token
+	told := s.tokenSent
 	if s.manager.settings.TokenHeader != "" {
 		a.addVary(h, s.manager.settings.TokenHeader)
 		told = s.placeToken(h)
@@ -71,7 +71,7 @@ func (s *Session) sendID(id string, until, now store.Millis) {
 	h, m := s.w.Header(), s.manager
 	if s.transport == TransportHeader {
 		h.Set(m.settings.tokenAnswer(), id)
-		s.answer.token = true
+		s.tokenSent = true
 		return
 	}
 	m.sendsCookie(s.w.request)
@@ -95,11 +95,11 @@ func (s *Session) dropID() {
 	if !s.w.sent {
 		h := s.w.Header()
 		a.removeCookieLine(h)
-		if a.token {
+		if s.tokenSent {
 			h.Del(s.manager.settings.tokenAnswer())
 		}
 	}
-	a.cookie, a.token = "", false
+	a.cookie, s.tokenSent = "", false
 }
 
 // placeToken makes sure that the headers have the session's id or, after the
@@ -109,7 +109,7 @@ func (s *Session) placeToken(h http.Header) (told bool) {
 		return false
 	}
 	switch name := s.manager.settings.tokenAnswer(); {
-	case s.answer.token:
+	case s.tokenSent:
 		h.Set(name, s.id)
 	case s.destroyed:
 		h.Set(name, "")

@@ -115,7 +115,7 @@ func TestStringsKeepLittle(t *testing.T) {
 		values, text int
 		shares       bool
 	}{{sharesUpTo, 5, true}, {sharesUpTo + 1, 5, false}, {100_000, 49_000, false}, {100_000, 50_000, true}} {
-		s := &Session{record: Record{Values: Values{block: make([]byte, c.values)}}}
+		s := &Session{record: Record{Values: Values{all: make([]byte, c.values)}}}
 		require.Equal(t, c.shares, s.shares(&stored{data: make([]byte, c.text)}), "%+v", c)
 	}
 	data, err := CBOR.Marshal("some text")

@@ -14,9 +14,6 @@ type Record struct {
 	// one from 1 to 2⁶³−1; a record without one counts as corrupt.
 	Revision uint64
 
-	// Codec is the id of the codec of the values.
-	Codec uint8
-
 	// Created is when the session was first stored, Saved when it was last changed,
 	// LastSeen when it was last looked at, as exactly as the settings ask for, and
 	// Issued when it got its id.
@@ -42,6 +39,9 @@ type Record struct {
 
 	Fixed bool
 
+	// Codec is the id of the codec of the values.
+	Codec uint8
+
 	// Persistence says whether the cookie ends with the browser.
 	Persistence Persistence
 
@@ -57,11 +57,11 @@ type Record struct {
 
 	bound bool // to a user; kept only with Settings.AnonymousLifetime
 
-	Values Values
+	// fresh says that the values lie in fresh memory that has room for the rest of the
+	// stored form before them, so that a commit does not copy them twice.
+	fresh bool
 
-	// room, if set, is fresh memory for the stored form that already holds the values,
-	// so that a commit does not copy them twice.
-	room []byte
+	Values Values
 }
 
 // Persistence says whether a session's cookie ends when the browser closes.
@@ -149,8 +149,11 @@ func (r *Record) headerSize() int {
 	return recordHeader
 }
 
+// size is the length of the stored form.
+func (r *Record) size() int { return r.headerSize() + len(r.Values.block()) }
+
 // appendHeader appends everything but the values.
-func (r *Record) appendHeader(b []byte, values int) []byte {
+func (r *Record) appendHeader(b []byte, values uint32) []byte {
 	var flags, more uint8
 	if r.Fixed {
 		flags |= flagFixed
@@ -164,7 +167,7 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 	flags |= uint8(r.Persistence)<<browserShift | uint8(r.Transport)<<transportShift | uint8(r.State)<<stateShift
 	b = binary.LittleEndian.AppendUint64(b, r.Revision)
 	b = append(b, formVersion, r.Codec, flags, more)
-	b = binary.LittleEndian.AppendUint32(b, uint32(values))
+	b = binary.LittleEndian.AppendUint32(b, values)
 	for _, n := range [...]store.Millis{r.Created, r.Saved, r.LastSeen, r.Issued, r.Expires, r.CookieUntil, r.Lifetime} {
 		b = binary.LittleEndian.AppendUint64(b, uint64(n))
 	}
@@ -177,18 +180,17 @@ func (r *Record) appendHeader(b []byte, values int) []byte {
 
 // encode returns the stored form.
 func (r *Record) encode() []byte {
-	if r.room != nil {
-		r.appendHeader(r.room[:0], r.Values.n)
-		return r.room
+	if r.fresh {
+		r.appendHeader(r.Values.all[:0], r.Values.n)
+		return r.Values.all
 	}
-	b := make([]byte, 0, r.headerSize()+len(r.Values.block))
-	b = r.appendHeader(b, r.Values.n)
-	return append(b, r.Values.block...)
+	b := r.appendHeader(make([]byte, 0, r.size()), r.Values.n)
+	return append(b, r.Values.block()...)
 }
 
 // setValues sets the values that an overlay makes of a base.
 func (r *Record) setValues(o *overlay, base Values) {
-	r.Values, r.room = o.apply(r.headerSize(), base)
+	r.Values, r.fresh = o.apply(r.headerSize(), base), true
 }
 
 // decode is the opposite of encode. The record's values share b's memory. On an error
@@ -225,7 +227,7 @@ func (r *Record) decode(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if n := binary.LittleEndian.Uint32(b[12:]); uint64(values.n) != uint64(n) {
+	if n := binary.LittleEndian.Uint32(b[12:]); values.n != n {
 		return fmt.Errorf("%w: the record has %d values, but says that it has %d", ErrDecode, values.n, n)
 	}
 	if binary.LittleEndian.Uint64(b[48:]) == 0 {

@@ -27,45 +27,46 @@ type Session struct {
 	call    operation       // of the storage, one at a time
 	tries   tries           // of what the request is doing at the moment
 	w       *responseWriter // nil for a session without a response
-	began   store.Millis    // when the request began; 0: not before its first look
 
-	transport Transport
-
-	mu      sync.Mutex
-	ids     []string // well-formed ones that the client sent
-	idRoom  [1]string
-	haveIDs bool
-	brought bool       // the client sent something that was meant for us
-	id      string     // of the loaded or stored session
-	key     storageKey // of id
-	issued  bool       // this request made the id
-	loaded  bool
-	dead    bool   // all that the client's ids name is certainly over
-	unsure  bool   // an id may not be dead, or its cookie may have been replaced
-	exists  bool   // a record is stored under key
-	record  Record // as stored, if exists
-	touched bool   // the request looked at the session or changed it
-	stale   bool   // another request has changed the record
-	used    bool   // the request did more than ask how long the session lives
+	mu     sync.Mutex
+	ids    []string // well-formed ones that the client sent
+	idRoom [1]string
+	id     string     // of the loaded or stored session
+	key    storageKey // of id
+	record Record     // as stored, if exists
 
 	ended   error      // another request ended the session, a moment ago: ErrGone or ErrRenewed
 	endedID string     // of that session, or of one that ended a while ago
 	half    *halfEnded // what a renewal left in doubt
 
 	overlay      overlay
-	force        bool // save even if no value changed
-	renew        bool
-	resend       bool // the client has an old id and must be told the new one
 	bind         *binding
 	life         *lifeChange  // nil for none
 	refreshAgain store.Millis // when the changes of a look may be tried again
+	visitorSays  string       // the value of the visitor's cookie; empty for none
+	began        store.Millis // when the request began; 0: not before its first look
+	answer       answer
+	failure      error // the first one met by a method that returns none
+
 	flashes      uint16
 	visitor      visitor
+	transport    Transport
+	haveIDs      bool
+	brought      bool // the client sent something that was meant for us
+	issued       bool // this request made the id
+	loaded       bool
+	dead         bool // all that the client's ids name is certainly over
+	unsure       bool // an id may not be dead, or its cookie may have been replaced
+	exists       bool // a record is stored under key
+	touched      bool // the request looked at the session or changed it
+	stale        bool // another request has changed the record
+	used         bool // the request did more than ask how long the session lives
+	force        bool // save even if no value changed
+	renew        bool
+	resend       bool // the client has an old id and must be told the new one
 	destroyed    bool // by this request: the cookie goes unless a new session comes
-	answer       answer
-
-	failure      error // the first one met by a method that returns none
-	failureTaken bool  // the handler was told, and answers for it
+	tokenSent    bool // the session's id is among the headers, in that for tokens
+	failureTaken bool // the handler was told of the failure, and answers for it
 }
 
 // Get decodes the value under key into v, a pointer, and reports whether there
@@ -102,7 +103,7 @@ func (s *Session) plain(value *stored) bool {
 
 // shares reports whether strings may share a value's memory.
 func (s *Session) shares(value *stored) bool {
-	most := len(s.record.Values.block)
+	most := len(s.record.Values.block())
 	return most <= sharesUpTo || len(value.data) >= most/2
 }
 
@@ -142,7 +143,7 @@ func (s *Session) Keys() ([]string, error) {
 	if err := s.load(s.ctx); err != nil {
 		return nil, err
 	}
-	keys := make([]string, 0, s.record.Values.n+len(s.overlay.changes))
+	keys := make([]string, 0, int(s.record.Values.n)+len(s.overlay.changes))
 	for key := range s.overlay.all(s.record.Values) {
 		if !reserved(key) {
 			keys = append(keys, key)

@@ -84,6 +84,6 @@ func (m *Manager) moved(from *Record, now store.Millis) (r *Record, salt []byte,
 
 		AbsoluteTimeout: from.AbsoluteTimeout, // otherwise the general one would end it
 	}
-	r.Values, _ = o.apply(0, Values{})
+	r.Values = o.apply(0, Values{})
 	return r, salt, nil
 }

@@ -106,9 +106,9 @@ func (m *Manager) changeIndex(ctx context.Context, user string, until store.Mill
 		o.set(indexKey, makeIndexBlock(u.entries))
 		r.setValues(&o, Values{})
 		err = nil
-		if len(r.room) > maxIndex {
+		if r.size() > maxIndex {
 			err = fmt.Errorf("%w: the list of a user's %d sessions has %d bytes: must have at most %d; end some",
-				ErrTooLarge, len(u.entries), len(r.room), maxIndex)
+				ErrTooLarge, len(u.entries), r.size(), maxIndex)
 		} else if err = m.records.Store(ctx, key[:], &r, u.expect, at); errors.Is(err, store.ErrTooLarge) {
 			err = fmt.Errorf("%w: the list of a user's %d sessions: %w", ErrTooLarge, len(u.entries), err)
 		}

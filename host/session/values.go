@@ -20,15 +20,18 @@ const MaxKey = 255
 // the block, which for the handful of values in a session is faster than building
 // a map for every request.
 type Values struct {
-	block []byte
-	n     int
+	all   []byte // the block, after what start skips
+	n     uint32
+	start uint8
 	own   bool // the library's own values may be among them
 }
+
+func (v Values) block() []byte { return v.all[v.start:] }
 
 // ParseValues takes a block from Bytes. It returns ErrDecode if the block is not
 // one. It keeps the block, which must not be changed any more.
 func ParseValues(block []byte) (Values, error) {
-	v := Values{block: block}
+	v := Values{all: block}
 	for rest := block; len(rest) > 0; v.n++ {
 		var key []byte
 		var ok bool
@@ -41,11 +44,11 @@ func ParseValues(block []byte) (Values, error) {
 }
 
 // Bytes returns the block of all values. It must not be changed.
-func (v Values) Bytes() []byte { return v.block }
+func (v Values) Bytes() []byte { return v.block() }
 
 // lookup returns an encoded value. It must not be changed.
 func (v Values) lookup(key string) (value []byte, ok bool) {
-	for rest := v.block; len(rest) > 0; {
+	for rest := v.block(); len(rest) > 0; {
 		var name []byte
 		if name, value, rest, ok = nextValue(rest); !ok {
 			return nil, false
@@ -60,7 +63,7 @@ func (v Values) lookup(key string) (value []byte, ok bool) {
 // All enumerates names and encoded values, which must not be changed.
 func (v Values) All() iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		for rest := v.block; len(rest) > 0; {
+		for rest := v.block(); len(rest) > 0; {
 			name, value, next, ok := nextValue(rest)
 			if !ok || !yield(string(name), value) {
 				return
@@ -201,17 +204,18 @@ func (o *overlay) all(base Values) iter.Seq2[string, []byte] {
 	}
 }
 
-// apply makes the values that the changes leave of the base. They are at the end
-// of all, after room bytes.
-func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
-	size := room + len(base.block)
+// apply makes the values that the changes leave of the base, in fresh memory that has
+// room bytes before them.
+func (o *overlay) apply(room int, base Values) (v Values) {
+	beneath := base.block()
+	size := room + len(beneath)
 	for _, c := range o.changes {
 		size += 1 + len(c.key) + binary.MaxVarintLen32 + len(c.value)
 	}
 	block := make([]byte, room, size)
 	if !o.cleared {
 		v.own = base.own
-		for rest := base.block; len(rest) > 0; {
+		for rest := beneath; len(rest) > 0; {
 			key, _, next, ok := nextValue(rest)
 			if !ok {
 				break
@@ -230,8 +234,8 @@ func (o *overlay) apply(room int, base Values) (v Values, all []byte) {
 			v.own = v.own || reserved(c.key)
 		}
 	}
-	v.block = block[room:]
-	return v, block
+	v.all, v.start = block, uint8(room)
+	return v
 }
 
 func (o *overlay) findBytes(key []byte) *change {

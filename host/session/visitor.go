@@ -8,13 +8,13 @@ import (
 // visitor is what a browser without a session has for the tokens of pages: a
 // secret, in its own cookie. There is nothing to bind it to, so it counts only as
 // long as there is no session. It goes to this host only and, over HTTPS, has the
-// prefix __Host-, so that no other host can set it.
+// prefix __Host-, so that no other host can set it. The cookie's value lies apart from it,
+// in the session.
 type visitor struct {
-	cookie  string // its value; empty for none
-	read    bool   // the request was searched for it
-	brought bool   // the browser has one
-	fresh   bool   // the response must set it
-	dropped bool   // what the browser has no longer counts
+	read    bool // the request was searched for it
+	brought bool // the browser has one
+	fresh   bool // the response must set it
+	dropped bool // what the browser has no longer counts
 }
 
 // hasVisitor reports whether there is a browser to keep a cookie.
@@ -27,10 +27,10 @@ func (s *Session) hasVisitor() bool {
 func (s *Session) visitorSecret() []byte {
 	v := &s.visitor
 	s.readVisitor()
-	if v.cookie == "" || v.dropped && !v.fresh {
+	if s.visitorSays == "" || v.dropped && !v.fresh {
 		return nil
 	}
-	secret, _ := idEncoding.DecodeString(v.cookie)
+	secret, _ := idEncoding.DecodeString(s.visitorSays)
 	return secret
 }
 
@@ -48,14 +48,14 @@ func (s *Session) readVisitor() {
 	if found, _ := idsFromCookies(room[:0], s.w.request.Header, name); len(found) > 0 {
 		v.brought = true
 		if !v.fresh {
-			v.cookie = found[0]
+			s.visitorSays = found[0]
 		}
 	}
 }
 
 // setVisitor gives the visitor a secret.
 func (s *Session) setVisitor(secret []byte) {
-	s.visitor.cookie, s.visitor.fresh = idEncoding.EncodeToString(secret), true
+	s.visitorSays, s.visitor.fresh = idEncoding.EncodeToString(secret), true
 }
 
 // dropVisitor invalidates earlier pages: somebody logs in or out.
@@ -75,7 +75,7 @@ func (s *Session) placeVisitor(h http.Header) (placed bool) {
 	switch {
 	case v.fresh && !s.exists:
 		cookie := c(w.request)
-		cookie.Value = v.cookie
+		cookie.Value = s.visitorSays
 		h.Add("Set-Cookie", cookie.String())
 	case v.dropped && v.brought:
 		h.Add("Set-Cookie", removal(c(w.request)))

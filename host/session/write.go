@@ -11,7 +11,7 @@ import (
 // store writes the record over the one it was made from or, for a new id, beside
 // it.
 func (s *Session) store(t *attempt, now store.Millis) error {
-	defer func() { t.next.room = nil }()
+	defer func() { t.next.fresh = false }()
 	records, ctx := &s.manager.records, s.saving()
 	if !t.fresh {
 		return records.Store(ctx, t.key[:], &t.next, t.expect, now)

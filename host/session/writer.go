@@ -40,7 +40,6 @@ type responseWriter struct {
 type answer struct {
 	failed error  // the session could not be saved: OnError has answered
 	cookie string // our Set-Cookie line among the headers
-	token  bool   // the session's id is among the headers
 
 	// Header values, kept here so that setting them allocates nothing. They are each
 	// response's own, since a handler may write to them.
