@@ -32,6 +32,11 @@ const (
 	pendingShare = 8
 	pendingSize  = 160
 	leastPending = 1024
+
+	// Memory beyond the least has room to remember a key for each rememberedShare bytes.
+	rememberedShare = 12 << 10
+	leastRemembered = 512
+	mostRemembered  = 4096
 )
 
 // engine opens a store according to the settings.
@@ -57,6 +62,7 @@ func (e *engine) Open(config *guest.Config) error {
 		Shard:      config.Shard(),
 		Shards:     config.Shards(),
 		MaxPending: int(max(leastPending, limit/pendingShare/pendingSize)),
+		Remembered: int(min(max(leastRemembered, (limit-leastMemoryLimit)/rememberedShare), mostRemembered)),
 		Scratch:    guest.Scratch,
 	}
 	if err := config.Err(); err != nil {

@@ -8,6 +8,7 @@ package folder
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strconv"
 
@@ -34,6 +35,11 @@ type Options struct {
 	// next, at least 16. Beyond that, each change first makes a few older ones
 	// durable. 0 means 65536.
 	MaxPending int
+
+	// Remembered is of how many keys that were lately read the place and the folder's name
+	// are remembered: reading one again takes one slot of its file and no SHA-256. Each
+	// takes some 120 bytes. 0 means 1024.
+	Remembered int
 
 	// Scratch returns memory for a large value, valid as long as the result of Get.
 	// The key and value of the current call may lie there too. Without it, such a
@@ -75,6 +81,7 @@ const (
 	// keepSize is the largest buffer that is kept.
 	keepSize = 256 << 10
 
+	defaultRemembered = 1024
 	defaultMaxPending = 1 << 16
 	leastMaxPending   = 16
 )
@@ -92,12 +99,15 @@ func Open(fs vfs.FS, options Options) (*Store, error) {
 	if options.MaxPending < leastMaxPending {
 		return nil, guest.Fail(guest.ErrInvalid, "MaxPending is too small: must be at least 16")
 	}
+	remembered := cmp.Or(options.Remembered, defaultRemembered)
 	shard := strconv.Itoa(options.Shard)
 	s := &Store{
 		fs:         fs,
 		paths:      paths{live: "sessions-" + shard},
 		maxPending: options.MaxPending,
 		dirs:       newDirs(),
+		ids:        ids{make([]idSlot, remembered)},
+		recent:     recent{make([]recentSlot, remembered)},
 		list:       list{fs: fs, name: "pending-" + shard},
 		trash:      trash{fs: fs, prefix: "trash-" + shard + "-"},
 		buffer:     make([]byte, readSize),

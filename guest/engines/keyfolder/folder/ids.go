@@ -6,7 +6,7 @@ import "github.com/waddle-sessions/waddle/guest/engines/internal/xxhash"
 // longer than the rest of what a read computes. Only keys of idKeySize bytes are
 // remembered, which those of sessions have.
 type ids struct {
-	slots [remembered]idSlot
+	slots []idSlot // as many as Options.Remembered
 }
 
 type idSlot struct {

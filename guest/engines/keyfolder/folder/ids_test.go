@@ -10,7 +10,7 @@ import (
 // What is remembered is what would be computed: for more keys than there is room for, for
 // keys of other lengths, and when the caller's memory has changed.
 func TestIDsAreThoseOfTheirKeys(t *testing.T) {
-	var r ids
+	r := ids{slots: make([]idSlot, 1000)}
 	key := make([]byte, idKeySize+1)
 	for range 3 {
 		for n := range uint64(2 * len(r.slots)) {

@@ -4,12 +4,8 @@ package folder
 // read: a record that is replaced was nearly always read just before. Nobody else
 // writes to the directory.
 type recent struct {
-	slots [remembered]recentSlot
+	slots []recentSlot // as many as Options.Remembered
 }
-
-// remembered is for how many records. Reading one again takes its slot alone and no SHA-256.
-// All of it takes half a megabyte.
-const remembered = 4096
 
 type recentSlot struct {
 	used  bool
