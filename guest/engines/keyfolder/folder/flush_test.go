@@ -158,6 +158,28 @@ func TestFlushWaitsForNothing(t *testing.T) {
 	require.LessOrEqual(t, disk.Waited()-waited, 5, "one for each")
 }
 
+// TestFlushEndsForAHostThatMakesNoPauses: whatever a sync takes, a round ends in some calls
+// for each change.
+func TestFlushEndsForAHostThatMakesNoPauses(t *testing.T) {
+	for _, linger := range []int{1, 8, 30, 200, 1 << 20} {
+		for _, sessions := range []int{14, 200} {
+			disk := crash.New()
+			s := open(t, disk)
+			for n := range sessions {
+				set(t, s, key(n), value(1, 300))
+			}
+			disk.Linger(linger)
+			calls := 0
+			for left := 1; left > 0; calls++ {
+				var err error
+				left, err = s.Flush(8, 1)
+				require.NoError(t, err)
+			}
+			require.LessOrEqual(t, calls, 10*sessions, "a sync is over when it was asked %d times", linger)
+		}
+	}
+}
+
 // A record that is written again and again while it is synced is synced all the same.
 func TestFlushOfARecordThatIsWrittenAllTheTime(t *testing.T) {
 	for _, size := range []int{300, 6000} {

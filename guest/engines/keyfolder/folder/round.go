@@ -22,6 +22,8 @@ type round struct {
 	total   int // tasks of the group's stage, also those that are over
 	least   int // remaining so far, and the calls of Flush since then
 	idle    int
+	changes int  // at the beginning
+	polls   int  // calls of Flush that found nothing to do
 	waits   bool // for every sync
 
 	failed   error // the first failure, reported at the end
@@ -76,7 +78,7 @@ type task struct {
 
 func newRound(ids []id) *round {
 	slices.SortFunc(ids, compareIDs) // neighbours together, and always in the same order
-	r := &round{left: make([]*change, len(ids))}
+	r := &round{left: make([]*change, len(ids)), changes: len(ids)}
 	changes := make([]change, len(ids))
 	for n, i := range ids {
 		changes[n].id = i

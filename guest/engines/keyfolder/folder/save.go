@@ -45,8 +45,11 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 		s.round.least = len(s.pending)
 	}
 	r := s.round
-	if r.idle++; !s.advance(max(most, 1), now) && r.idle > patience {
-		s.await(r.running[0]) // the oldest: others usually end with it
+	r.idle++
+	if !s.advance(max(most, 1), now) {
+		if r.polls++; r.idle > patience || r.polls > freePolls+pollsPerChange*(r.changes-r.remaining()) {
+			s.await(r.running[0]) // the oldest: others usually end with it
+		}
 	}
 	if left := r.remaining(); left > 0 {
 		if left < r.least {
@@ -65,10 +68,16 @@ func (s *Store) Flush(most int, now int64) (left int, err error) {
 }
 
 const (
-	// patience is how many calls of Flush may leave as much as before. Each of those that
-	// follow waits for a sync: a host takes a round for endless that makes no progress in 64
-	// calls. By then a host that pauses longer and longer has paused for 30 ms.
-	patience = 12
+	// patience is how many calls of Flush in a row may leave as much as before. Each of
+	// those that follow waits for a sync: a host takes a round for endless that makes no
+	// progress in 64 calls, and ends it.
+	patience = 48
+
+	// freePolls and pollsPerChange are how many calls of a round may find nothing to do, at
+	// first and for each change that is done. Each of those that follow waits for a sync, so
+	// that a host that makes no pauses comes to the end in some calls for each change.
+	freePolls      = 24
+	pollsPerChange = 2
 
 	// listSlack is how many more entries than necessary the list has when it is made
 	// anew, while sessions are constantly written.
