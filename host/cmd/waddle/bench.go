@@ -226,7 +226,7 @@ func benchModule(ctx context.Context, name string, flags benchFlags, env *enviro
 		}
 		plan.Targets = append(plan.Targets, target(second, openBundled(flags.against), base))
 	}
-	line := newProgress(env, flags.verbose)
+	line := newStatusLine(env, flags.verbose)
 	plan.Progress = func(done, total int, f loadtest.Figure) {
 		left := time.Duration(total-done) * plan.Duration / time.Duration(plan.Rounds) * time.Duration(len(plan.Targets))
 		line.show("[%d/%d] %s, %d bytes, %d at once; about %v left", done, total, f.Operation, f.ValueSize, f.Concurrency,

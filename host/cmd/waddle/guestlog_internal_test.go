@@ -45,14 +45,14 @@ func TestGuestLogger(t *testing.T) {
 }
 
 // The line of progress appears only on a terminal.
-func TestProgressIsForTerminals(t *testing.T) {
+func TestStatusLineIsForTerminals(t *testing.T) {
 	var b bytes.Buffer
-	p := newProgress(&environment{stderr: &b}, false)
+	p := newStatusLine(&environment{stderr: &b}, false)
 	p.show("[1/2] something")
 	p.end()
 	require.Empty(t, b.String())
 
-	p = &progress{w: &b}
+	p = &statusLine{w: &b}
 	p.show("[1/2] %s", "something")
 	require.Contains(t, b.String(), "\r[1/2] something ")
 	shown := b.Len()
@@ -67,10 +67,10 @@ func TestProgressIsForTerminals(t *testing.T) {
 
 func TestCheckProgress(t *testing.T) {
 	var b bytes.Buffer
-	line := &progress{w: &b}
+	line := &statusLine{w: &b}
 	tell := checkProgress(line)
 	tell(storetest.Progress{Check: "soak/mixed", Number: 3, Of: 7})
-	line.shown = line.shown.Add(-progressInterval)
+	line.shown = line.shown.Add(-statusInterval)
 	tell(storetest.Progress{Check: "soak/mixed", Done: 10, Total: 20})
 	require.Contains(t, b.String(), "\r[3/7] soak/mixed  ")
 	require.Contains(t, b.String(), "\r[3/7] soak/mixed: 10 of 20 ")

@@ -163,7 +163,7 @@ func testModule(ctx context.Context, name string, flags testFlags, env *environm
 	defer os.RemoveAll(dir)
 	// Checks try keys and values of all sizes, and fill memories.
 	defer limitsFrom(plugin.DefaultHost(), env.stderr, plugin.LimitKey, plugin.LimitValue, plugin.LimitMemory)()
-	line := newProgress(env, flags.verbose)
+	line := newStatusLine(env, flags.verbose)
 	options := plugintest.Options{
 		Options: storetest.Options{
 			Target: filepath.Base(m.name), Soak: flags.soak, Sequences: flags.sequences, Seed: flags.seed,
@@ -236,7 +236,7 @@ func awaitLonger(ctx context.Context, longer time.Duration, f func()) error {
 
 // checkProgress shows which check runs and, within a long one, its progress. Such a
 // report comes without the check's number.
-func checkProgress(line *progress) func(storetest.Progress) {
+func checkProgress(line *statusLine) func(storetest.Progress) {
 	var number, of atomic.Int64
 	return func(p storetest.Progress) {
 		if p.Of > 0 {
