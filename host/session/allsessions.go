@@ -63,7 +63,7 @@ func (m *Manager) AllSessions(ctx context.Context) iter.Seq2[SessionInfo, error]
 			if len(key) != len(storageKey{}) {
 				continue // somebody else's, in a store that is shared
 			}
-			info, ok, err := m.infoOf(ctx, storageKey(key))
+			_, info, ok, err := m.infoOf(ctx, storageKey(key))
 			switch {
 			case isCorrupt(err):
 				if unreadable++; why == nil {
@@ -150,34 +150,38 @@ func (r records) Keys(ctx context.Context, now store.Millis) iter.Seq2[[]byte, e
 	return store.Keys(ctx, r.store, now)
 }
 
-// infoOf describes the session under a key. ok is false if there is none that
-// counts.
-func (m *Manager) infoOf(ctx context.Context, key storageKey) (info SessionInfo, ok bool, err error) {
+// infoOf loads and describes the session under a key. ok is false if there is none
+// that counts.
+func (m *Manager) infoOf(ctx context.Context, key storageKey) (r Record, info SessionInfo, ok bool, err error) {
 	now := m.now()
-	r, err := m.records.Load(ctx, key[:], now)
+	r, err = m.records.Load(ctx, key[:], now)
 	if errors.Is(err, store.ErrNotFound) {
-		return info, false, nil
+		return r, info, false, nil
 	}
 	if err != nil || r.State != RecordSession || isList(&r) || m.ended(&r, now) {
-		return info, false, err
+		return r, info, false, err
 	}
 	b, bound := bindingOf(&overlay{}, r.Values)
 	if bound {
 		// As in a request, a session that its user's list does not have does not count.
 		list, err := m.loadIndex(ctx, b.user, now)
 		if err != nil || !list.has(b.publicID, key) {
-			return info, false, err
+			return r, info, false, err
 		}
 	}
+	return r, m.infoFor(key, &r, &b), true, nil
+}
+
+func (m *Manager) infoFor(key storageKey, r *Record, b *binding) SessionInfo {
 	return SessionInfo{
 		Handle:   key.handle(),
 		User:     b.user,
 		PublicID: b.publicID,
 		Created:  r.Created.Time(),
 		LastSeen: r.LastSeen.Time(),
-		Expires:  m.endOf(&r).Time(),
+		Expires:  m.endOf(r).Time(),
 		Size:     r.size(),
-	}, true, nil
+	}
 }
 
 func (u *userIndex) has(publicID string, key storageKey) bool {

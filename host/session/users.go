@@ -125,12 +125,46 @@ func (s *Session) bound() (binding, error) {
 // every one that is alive: a session that is not in the list does not count,
 // whatever the storage has lost. It drops entries of sessions that are gone.
 func (m *Manager) UserSessions(ctx context.Context, user string) ([]UserSession, error) {
+	list, err := m.listedSessions(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var sessions []UserSession
+	for _, s := range list {
+		sessions = append(sessions, s.UserSession)
+	}
+	return sessions, nil
+}
+
+// UserSessionInfos is UserSessions in the form of [Manager.AllSessions], for those
+// who run the application. It reads the list of the user and what is in it, and
+// nothing else.
+func (m *Manager) UserSessionInfos(ctx context.Context, user string) ([]SessionInfo, error) {
+	list, err := m.listedSessions(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var infos []SessionInfo
+	for _, s := range list {
+		infos = append(infos, s.info)
+	}
+	return infos, nil
+}
+
+// listedSession is a session that was found by its entry in a list.
+type listedSession struct {
+	UserSession
+	info SessionInfo
+}
+
+// listedSessions finds the sessions of a user, oldest log-in first.
+func (m *Manager) listedSessions(ctx context.Context, user string) ([]listedSession, error) {
 	now := m.now()
 	list, err := m.loadIndex(ctx, user, now)
 	if err != nil {
 		return nil, err
 	}
-	var sessions []UserSession
+	var sessions []listedSession
 	// A session that gets a new id while its keys are looked up can be missed under
 	// both. An entry counts as gone once its keys were looked up twice while it did not
 	// change.
@@ -178,7 +212,7 @@ func (m *Manager) UserSessions(ctx context.Context, user string) ([]UserSession,
 	}
 	// An entry that could not be dropped is not shown the next time either.
 	_ = m.dropVanished(ctx, user, vanished)
-	slices.SortFunc(sessions, func(a, b UserSession) int {
+	slices.SortFunc(sessions, func(a, b listedSession) int {
 		return cmp.Or(a.LoggedIn.Compare(b.LoggedIn), strings.Compare(a.PublicID, b.PublicID))
 	})
 	return sessions, nil
@@ -303,7 +337,7 @@ const (
 
 // indexedSession looks up an entry's session, and returns it as lists show it
 // if it is alive.
-func (m *Manager) indexedSession(ctx context.Context, user, publicID string, entry indexEntry, now store.Millis) (u UserSession, is presence, err error) {
+func (m *Manager) indexedSession(ctx context.Context, user, publicID string, entry indexEntry, now store.Millis) (u listedSession, is presence, err error) {
 	for _, key := range entry.keys {
 		r, err := m.records.Load(ctx, key[:], unjudged)
 		if errors.Is(err, store.ErrNotFound) || isCorrupt(err) {
@@ -320,14 +354,14 @@ func (m *Manager) indexedSession(ctx context.Context, user, publicID string, ent
 			is = sessionOver
 			continue
 		}
-		return UserSession{
+		return listedSession{UserSession{
 			PublicID: publicID,
 			LoggedIn: entry.since.Time(),
 			Created:  r.Created.Time(),
 			LastSeen: r.LastSeen.Time(),
 			Expires:  m.endOf(&r).Time(),
 			Note:     b.note,
-		}, sessionAlive, nil
+		}, m.infoFor(key, &r, &b)}, sessionAlive, nil
 	}
 	return u, is, nil
 }
