@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/promtext"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -138,6 +139,6 @@ func (a *Admin) refuse(r *http.Request) {
 }
 
 func (a *Admin) metrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", metricsType)
+	w.Header().Set("Content-Type", promtext.ContentType)
 	_ = writeMetrics(w, a.snapshots.take())
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/promtext"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/promtext/promtest"
 	"github.com/waddle-sessions/waddle/host/tenant"
 )
 
@@ -192,8 +194,8 @@ func TestAdminForPrograms(t *testing.T) {
 	require.Equal(t, 2, decode[sessionList](t, p.ask("GET", "/api/tenants/alice/sessions?limit=0", "")).Count)
 
 	metrics := p.ask("GET", "/metrics", "")
-	require.Equal(t, metricsType, metrics.Header.Get("Content-Type"))
-	all, _ := parseMetrics(t, metrics.body)
+	require.Equal(t, promtext.ContentType, metrics.Header.Get("Content-Type"))
+	all, _ := promtest.Parse(t, metrics.body)
 	require.EqualValues(t, 1, all["waddle_manifest_problems"])
 
 	require.Equal(t, http.StatusNoContent, p.ask("DELETE", "/api/tenants/bob", "").StatusCode)
@@ -259,7 +261,7 @@ func TestAdminNeedsTheToken(t *testing.T) {
 	require.NotContains(t, p.log.String(), testToken[:10])
 	require.Contains(t, p.log.String(), "refused a request")
 	require.Less(t, strings.Count(p.log.String(), "refused a request"), 10, "guesses do not fill the log")
-	all, _ := parseMetrics(t, p.ask("GET", "/metrics", "").body)
+	all, _ := promtest.Parse(t, p.ask("GET", "/metrics", "").body)
 	require.EqualValues(t, 45, all["waddle_admin_refused_total"])
 
 	// A browser's cookie is not enough for the interface for programs: a page of another

@@ -4,102 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"regexp"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/promtext"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/promtext/promtest"
 	"github.com/waddle-sessions/waddle/host/tenant"
 )
-
-// series are the samples of a text in the format of Prometheus, by name and labels.
-type series map[string]float64
-
-var (
-	metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
-	labelName  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
-)
-
-// parseMetrics reads the text strictly, by what its specification says: each family is
-// announced once, before its samples, which follow it together; each sample is there
-// once, belongs to its family, and has a number; histograms are whole.
-func parseMetrics(t *testing.T, text string) (all series, kinds map[string]string) {
-	t.Helper()
-	require.True(t, strings.HasSuffix(text, "\n"))
-	all, kinds = make(series), make(map[string]string)
-	helped, family := "", ""
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if rest, ok := strings.CutPrefix(line, "# HELP "); ok {
-			name, help, _ := strings.Cut(rest, " ")
-			require.Regexp(t, metricName, name)
-			require.NotEmpty(t, help)
-			require.NotContains(t, kinds, name, "announced twice")
-			helped = name
-			continue
-		}
-		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
-			name, kind, _ := strings.Cut(rest, " ")
-			require.Equal(t, helped, name)
-			require.Contains(t, []string{"counter", "gauge", "histogram"}, kind)
-			require.Equal(t, kind == "counter", strings.HasSuffix(name, "_total"), name)
-			kinds[name], family = kind, name
-			continue
-		}
-		name, labels, value := parseSample(t, line)
-		of := name
-		if kinds[family] == "histogram" {
-			require.Contains(t, []string{"_bucket", "_sum", "_count"}, strings.TrimPrefix(name, family), line)
-			of = family
-		}
-		require.Equal(t, family, of, "a sample outside its family: %s", line)
-		key := name + labels
-		if _, twice := all[key]; twice { // looked up: a map that is searched takes minutes
-			require.FailNow(t, "twice", line)
-		}
-		all[key] = value
-	}
-	return all, kinds
-}
-
-func parseSample(t *testing.T, line string) (name, labels string, value float64) {
-	t.Helper()
-	end := strings.IndexAny(line, "{ ")
-	require.Positive(t, end, line)
-	name, rest := line[:end], line[end:]
-	require.Regexp(t, metricName, name)
-	if strings.HasPrefix(rest, "{") {
-		rest = rest[1:]
-		for {
-			label, after, ok := strings.Cut(rest, `="`)
-			require.True(t, ok, line)
-			require.Regexp(t, labelName, label)
-			text, n := "", 0
-			for ; n < len(after) && after[n] != '"'; n++ {
-				if after[n] == '\\' {
-					n++
-					require.Contains(t, `\"n`, string(after[n]), line)
-				}
-				text += string(after[n])
-			}
-			labels += fmt.Sprintf(" %s=%s", label, text)
-			rest = after[n+1:]
-			if strings.HasPrefix(rest, "}") {
-				rest = rest[1:]
-				break
-			}
-			require.True(t, strings.HasPrefix(rest, ","), line)
-			rest = rest[1:]
-		}
-	}
-	require.True(t, strings.HasPrefix(rest, " "), line)
-	value, err := strconv.ParseFloat(rest[1:], 64)
-	require.NoError(t, err, line)
-	require.False(t, math.IsNaN(value) || math.IsInf(value, 0), line)
-	return name, labels, value
-}
 
 func TestMetrics(t *testing.T) {
 	var l tenant.Latency
@@ -117,8 +29,8 @@ func TestMetrics(t *testing.T) {
 	}
 	var b bytes.Buffer
 	require.NoError(t, writeMetrics(&b, s))
-	all, kinds := parseMetrics(t, b.String())
-	want := series{
+	all, kinds := promtest.Parse(t, b.String())
+	want := promtest.Series{
 		"waddle_tenants state=serving":                                        1,
 		"waddle_tenants_max":                                                  100,
 		"waddle_modules":                                                      2,
@@ -153,7 +65,7 @@ func TestMetrics(t *testing.T) {
 	// The histogram never falls.
 	last := -1.0
 	for _, b := range buckets {
-		n := all["waddle_tenant_call_duration_seconds_bucket tenant=alice le="+seconds(l.Bound(b))]
+		n := all["waddle_tenant_call_duration_seconds_bucket tenant=alice le="+promtext.InSeconds(l.Bound(b))]
 		require.GreaterOrEqual(t, n, last)
 		last = n
 	}
@@ -170,7 +82,7 @@ func TestMetricsOfManyTenants(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, writeMetrics(&b, s))
 	require.Less(t, b.Len(), 32<<20/10)
-	all, _ := parseMetrics(t, b.String())
+	all, _ := promtest.Parse(t, b.String())
 	require.Greater(t, len(all), 20_000)
 	require.NotContains(t, all, "waddle_tenants_max")
 }
