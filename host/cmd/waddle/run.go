@@ -40,6 +40,7 @@ everywhere:
   WADDLE_ADDR                where to listen, unless --addr is given
   WADDLE_HOSTS               names under which the page is reached, separated by
                              commas, unless --host is given
+  WADDLE_PROBE_ADDR          where to answer probes, unless --probe-addr is given
   SESSION_STORAGE            memory, keyfolder, dynfile, the path of a .wasm file, or
                              the URL of a server: redis://user@host/0?password_file=…
                              or postgres://user@host/database?password_file=…
@@ -58,6 +59,16 @@ everywhere:
   WADDLE_SECRET_FILE         a file with such secrets, one per line
 
 OTHERS
+
+With --probe-addr the program answers on an address of its own, which should not be
+one for visitors, from its start to its end:
+
+  GET /healthz   200 while the process is alive
+  GET /readyz    200 while the storage answers, within two seconds; 503 with the
+                 reason if not, and before and after the program serves
+  GET /metrics   figures in the text format of Prometheus: requests, what happens
+                 to sessions, operations of the storage, the plugin's memory,
+                 records, evictions, fuel and limits
 
 After an interrupt (Ctrl-C) or SIGTERM the program finishes the requests in
 progress and saves the sessions, if there is a directory for them. A second one
@@ -86,6 +97,8 @@ Scripts can use the JSON interface beneath the page:
 	}
 	cmd.Flags().StringVar(&flags.addr, "addr", "",
 		"listen on `ADDR`, given as HOST:PORT; port 0 takes a free one (default $WADDLE_ADDR, or "+defaultAddr+")")
+	cmd.Flags().StringVar(&flags.probes, "probe-addr", "",
+		"answer health, readiness and metrics on `ADDR`, given as HOST:PORT or unix:PATH; off for nowhere (default $WADDLE_PROBE_ADDR, or off)")
 	cmd.Flags().StringSliceVar(&flags.hosts, "host", nil,
 		"also answer for the host `NAME`, for instance behind a proxy; without it only for localhost and the address it listens on (default $WADDLE_HOSTS)")
 	cmd.Flags().BoolVarP(&flags.verbose, "verbose", "v", false, "show the plugin's log, including debug level")
@@ -93,6 +106,7 @@ Scripts can use the JSON interface beneath the page:
 	addBounds(cmd, &flags.bounds, units(plugin.DefaultFuelRate))
 	addTrusted(cmd, &flags.trusted)
 	fixed(cmd, "addr", defaultAddr, "127.0.0.1:0")
+	fixed(cmd, "probe-addr", "127.0.0.1:9090", "unix:", noProbes)
 	return cmd
 }
 
@@ -109,7 +123,7 @@ func settingsInHelp(text string) string {
 }
 
 type runFlags struct {
-	addr             string
+	addr, probes     string
 	hosts            []string
 	verbose, trusted bool
 	quota            quota
@@ -141,6 +155,10 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return err
 	}
+	probed := cmp.Or(flags.probes, lookup(env.variables, probeVariable), noProbes)
+	if err := checkProbeAddr(probed); err != nil {
+		return err
+	}
 
 	// Listen first: if the playground is already running, the user should hear so
 	// before waiting for an engine to be compiled.
@@ -148,6 +166,12 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 	if err != nil {
 		return cannotListen(addr, err)
 	}
+	probing, err := listenForProbes(ctx, probed)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	defer probing.Close()
 	defer limitsFrom(plugin.DefaultHost(), env.stderr)()
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)
@@ -159,7 +183,8 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 		_ = listener.Close()
 		return err
 	}
-	handler, err := playground.New(playground.Config{Store: storage, Kept: described(kept), Settings: settings, Engine: engine, Hosts: hosts})
+	watched := probing.watch(ctx, storage, &settings)
+	handler, err := playground.New(playground.Config{Store: watched, Kept: described(kept), Settings: settings, Engine: engine, Hosts: hosts})
 	if err != nil {
 		_ = listener.Close()
 		_ = store.Close(ctx, storage)
@@ -173,7 +198,10 @@ func runPlayground(ctx context.Context, files []string, flags runFlags, env *env
 		fmt.Fprintln(env.stderr, "waddle: warning:", warning)
 	}
 	fmt.Fprintf(env.stdout, "waddle: listening on http://%s (sessions kept by %s)\n", reachable(listener.Addr()), engine.Name)
-	server := playground.Server{Handler: handler, Store: storage, Now: settings.Now}
+	if at := probing.at(); at != "" {
+		fmt.Fprintf(env.stdout, "waddle: listening on %s for probes\n", at)
+	}
+	server := playground.Server{Handler: probing.requests(handler), Store: storage, Now: settings.Now}
 	if err := server.Serve(ctx, listener); err != nil {
 		return err
 	}
