@@ -8,11 +8,14 @@ GO ?= go
 ENGINE_GO := go1.26.8
 ENGINES   := memory keyfolder dynfile redis postgres
 
+# Sessions in web frameworks, and stores for other session libraries: a module for each.
+ADAPTERS := $(patsubst %/go.mod,%,$(wildcard host/adapt/*/go.mod))
+
 # The modules. Those beside the root have dependencies that must not reach an importer.
-MODULES := . examples host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools
+MODULES := . examples $(ADAPTERS) host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools
 
 # The modules that others import, each with its own tags.
-PUBLISHED := . host/otel
+PUBLISHED := . host/otel $(ADAPTERS)
 
 # The tools that check the code are in a module beside the root, in one version for
 # everybody.
@@ -91,7 +94,7 @@ LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host
         host/engines/redis host/engines/postgres guest/engines/redis guest/engines/redis/topology host/storetest/backend
 TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
         guest/engines/postgres host/engines/postgres host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
-        .ci/tools guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel small)
+        .ci/tools guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel $(ADAPTERS) small)
 
 test: built
 	@.ci/jobs $(JOBS) $(TESTS)

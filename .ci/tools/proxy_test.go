@@ -22,11 +22,22 @@ const (
 	version    = "v0.1.0" // the next version to publish
 )
 
-// published are the modules that others require, by their folder. The other modules
-// are used only in a checkout.
-var published = map[string]string{
-	rootModule:                ".",
-	rootModule + "/host/otel": "host/otel",
+// published returns the modules that others require, by their folder. The other
+// modules are used only in a checkout.
+func published(t *testing.T) map[string]string {
+	t.Helper()
+	modules := map[string]string{rootModule: "."}
+	for _, pattern := range []string{"host/otel", "host/adapt/*"} {
+		files, err := filepath.Glob(filepath.Join(repository, pattern, "go.mod"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			folder, err := filepath.Rel(repository, filepath.Dir(file))
+			require.NoError(t, err)
+			modules[rootModule+"/"+filepath.ToSlash(folder)] = folder
+		}
+	}
+	return modules
 }
 
 // publish makes a module proxy from the tree, with the files that a tag of it would
@@ -34,7 +45,7 @@ var published = map[string]string{
 func publish(t *testing.T) (proxy string) {
 	t.Helper()
 	proxy = t.TempDir()
-	for path, folder := range published {
+	for path, folder := range published(t) {
 		dir := filepath.Join(proxy, filepath.FromSlash(path), "@v")
 		require.NoError(t, os.MkdirAll(dir, 0o755))
 		write := func(name string, data []byte) {

@@ -2,7 +2,7 @@
 // There is one rule: handlers must use the ResponseWriter and the request that
 // [session.Manager.Handler] gives them.
 //
-// Around a whole application this works with any framework:
+// Around a whole application this works with any framework of net/http:
 //
 //	server := &http.Server{Addr: addr, Handler: sessions.Handler(router)}
 //
@@ -10,15 +10,9 @@
 // engine's Close, which saves. Do the same if the framework has its own way to
 // run, unless that returns on a signal: sessions that were not saved are lost.
 //
-// For a part of an application, chi takes a manager's Handler as it is, and echo
-// has a function for it:
+// The folders beside this file show sessions in a part of an application. They
+// need no code for it but the manager's Handler. Frameworks with a context of
+// their own have a module under host/adapt, whose README has a table of all.
 //
-//	router.Use(sessions.Handler)                      // chi
-//	group.Use(echo.WrapMiddleware(sessions.Handler))  // echo
-//
-// gin keeps a writer of its own, which [Gin] takes care of:
-//
-//	group.Use(frameworks.Gin(sessions))
-//
-// The tests of this package check all of this with real servers.
+// The tests of the folders run a suite of HTTP behaviours over real servers.
 package frameworks

@@ -1,7 +1,6 @@
 package frameworks_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -182,18 +181,4 @@ func TestPlain(t *testing.T) {
 	resp, body, _ := get(t, server, "/", cookie)
 	require.Equal(t, "anybody", body)
 	require.Empty(t, resp.Header["Vary"])
-}
-
-// events reads a stream of server-sent events.
-func events(t *testing.T, body io.Reader) func() string {
-	lines := bufio.NewScanner(body)
-	return func() string {
-		for lines.Scan() {
-			if lines.Text() != "" {
-				return lines.Text()
-			}
-		}
-		require.NoError(t, lines.Err())
-		return ""
-	}
 }
