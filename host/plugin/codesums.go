@@ -133,7 +133,7 @@ func sumFile(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	h, length := crc32.New(castagnoli), int64(0)
+	h, length := crc32.New(crc32.MakeTable(crc32.Castagnoli)), int64(0)
 	for b := make([]byte, 256<<10); ; {
 		n, err := f.Read(b)
 		_, _ = h.Write(b[:n])

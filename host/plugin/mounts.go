@@ -11,9 +11,9 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/internal/printable"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/mount"
 	"github.com/waddle-sessions/waddle/host/plugin/internal/wasi"
 )

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/abi"
+	"github.com/waddle-sessions/waddle/host/internal/snapshotfile"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -25,7 +26,7 @@ func snapshotRecords() []store.Record {
 	return []store.Record{
 		{Key: []byte("a"), Value: value(1, 0), Expires: 0},
 		{Key: bytes.Repeat([]byte("key"), 100), Value: value(2, 100), Expires: 1 << 42},
-		{Key: []byte{0, 0xff}, Value: value(3, snapshotBlock+10), Expires: 1 << 42},
+		{Key: []byte{0, 0xff}, Value: value(3, snapshotfile.BlockSize+10), Expires: 1 << 42},
 		{Key: []byte("a"), Value: value(4, 20), Expires: 1<<42 + 1},
 		{Key: []byte("empty"), Value: []byte{}, Expires: 0},
 	}
@@ -64,10 +65,10 @@ func TestSnapshotForm(t *testing.T) {
 			require.True(t, bytes.Equal(kept, written), "the form of snapshots is another: %s", file)
 		}
 		r := bytes.NewReader(kept)
-		_, ok := readHeader(r)
+		_, ok := snapshotfile.ReadHeader(r)
 		require.True(t, ok)
 		var got []store.Record
-		for record, err := range readBlocks(r) {
+		for record, err := range snapshotfile.Records(r) {
 			require.NoError(t, err)
 			got = append(got, record)
 		}

@@ -2,9 +2,7 @@ package plugin
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
@@ -12,15 +10,8 @@ import (
 
 	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/internal/protocol"
+	"github.com/waddle-sessions/waddle/host/internal/snapshotfile"
 	"github.com/waddle-sessions/waddle/host/store"
-)
-
-// Suffixes of a snapshot that is being written: one while the plugin runs, the
-// last one, and one that takes over records from the previous file.
-const (
-	snapshotNew    = ".new"
-	snapshotLast   = ".last"
-	snapshotMerged = ".merged"
 )
 
 // snapshotWriter writes a new file beside the current one. Shards may add to it
@@ -32,10 +23,7 @@ type snapshotWriter struct {
 	mu       sync.Mutex
 	finished bool // Add adds nothing any more
 	f        *os.File
-	w        *bufio.Writer
-	block    []byte
-	count    uint64
-	err      error
+	w        *snapshotfile.Writer
 }
 
 var _ protocol.Archive = (*snapshots)(nil)
@@ -47,7 +35,7 @@ func (s *snapshots) Begin(last bool) (protocol.Copy, error) {
 		s.mu.Lock()
 		s.ended = true
 		s.mu.Unlock()
-		w, err := s.create(snapshotLast)
+		w, err := s.create(snapshotfile.Last)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +43,7 @@ func (s *snapshots) Begin(last bool) (protocol.Copy, error) {
 		return w, nil
 	}
 	s.writing.Lock()
-	w, err := s.create(snapshotNew)
+	w, err := s.create(snapshotfile.New)
 	if err != nil {
 		s.writing.Unlock()
 		return nil, err
@@ -75,9 +63,7 @@ func (s *snapshots) create(suffix string) (*snapshotWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &snapshotWriter{s: s, f: f, w: bufio.NewWriterSize(f, snapshotBlock)}
-	_, w.err = w.w.WriteString(snapshotHeader)
-	return w, nil
+	return &snapshotWriter{s: s, f: f, w: snapshotfile.NewWriter(f)}, nil
 }
 
 // Add implements protocol.Copy.
@@ -92,33 +78,8 @@ func (w *snapshotWriter) Add(list []byte) bool {
 		if !ok {
 			return true
 		}
-		w.add(store.Record{Key: key, Value: value, Expires: store.Millis(expires)})
+		w.w.Add(store.Record{Key: key, Value: value, Expires: store.Millis(expires)})
 		list = rest
-	}
-}
-
-func (w *snapshotWriter) add(r store.Record) {
-	if len(w.block) > 0 && len(w.block)+len(r.Key)+len(r.Value) > snapshotBlock {
-		w.flush()
-	}
-	w.block = abi.AppendRecord(w.block, r.Key, r.Value, int64(r.Expires))
-	w.count++
-}
-
-func (w *snapshotWriter) flush() {
-	if len(w.block) > 0 {
-		w.write(uint32(len(w.block)), w.block)
-		w.block = w.block[:0]
-	}
-}
-
-func (w *snapshotWriter) write(size uint32, list []byte) {
-	head := binary.LittleEndian.AppendUint32(nil, size)
-	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(list, castagnoli))
-	for _, b := range [][]byte{head, list} {
-		if w.err == nil {
-			_, w.err = w.w.Write(b)
-		}
 	}
 }
 
@@ -138,27 +99,24 @@ func (w *snapshotWriter) Finish(keep []bool, room func(shard int, r store.Record
 			break
 		}
 	}
-	w.flush()
-	w.write(0, binary.LittleEndian.AppendUint64(nil, w.count))
-	for _, step := range []func() error{w.w.Flush, w.f.Sync} {
-		if w.err == nil {
-			w.err = step()
-		}
+	err := w.w.End()
+	if err == nil {
+		err = w.f.Sync()
 	}
-	if err := w.f.Close(); w.err == nil {
-		w.err = err
+	if closed := w.f.Close(); err == nil {
+		err = closed
 	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
-	if w.err == nil && w.s.ended && !w.last {
-		w.err = store.ErrClosed
+	if err == nil && w.s.ended && !w.last {
+		err = store.ErrClosed
 	}
-	if w.err == nil {
-		w.err = os.Rename(w.f.Name(), w.s.path())
+	if err == nil {
+		err = os.Rename(w.f.Name(), w.s.path())
 	}
-	if w.err != nil {
+	if err != nil {
 		_ = os.Remove(w.f.Name())
-		return w.err
+		return err
 	}
 	return syncDir(w.s.dir)
 }
@@ -174,42 +132,40 @@ func (w *snapshotWriter) takeOver(keep []bool, room func(shard int, r store.Reco
 		return err
 	}
 	defer old.Close()
-	r := bufio.NewReaderSize(old, snapshotBlock)
-	if _, ok := readHeader(r); !ok {
+	r := bufio.NewReaderSize(old, snapshotfile.BlockSize)
+	if _, ok := snapshotfile.ReadHeader(r); !ok {
 		return nil
 	}
-	suffix := snapshotMerged
+	suffix := snapshotfile.Merged
 	if w.last {
-		suffix += snapshotLast // another writer may use the other name
+		suffix += snapshotfile.Last // another writer may use the other name
 	}
 	merged, err := w.s.create(suffix)
 	if err != nil {
 		return err
 	}
-	for record, err := range readBlocks(r) {
+	for record, err := range snapshotfile.Records(r) {
 		if err != nil {
 			w.s.log.Error("the previous snapshot is damaged: its intact part was taken over", "error", err)
 			break
 		}
 		if i := abi.ShardOf(record.Key, len(keep)); keep[i] && room(i, record) {
-			merged.add(record)
+			merged.w.Add(record)
 		}
 	}
-	merged.flush()
-	w.flush()
-	err = errors.Join(w.err, w.w.Flush(), merged.err)
+	err = w.w.Flush()
 	if err == nil {
-		_, err = w.f.Seek(int64(len(snapshotHeader)), io.SeekStart)
+		_, err = w.f.Seek(int64(len(snapshotfile.Header)), io.SeekStart)
 	}
 	if err == nil {
-		_, err = io.Copy(merged.w, w.f)
+		err = merged.w.Copy(w.f, w.w)
 	}
 	if err != nil {
 		merged.drop()
 		return err
 	}
 	w.drop()
-	w.f, w.w, w.block, w.count = merged.f, merged.w, merged.block[:0], w.count+merged.count
+	w.f, w.w = merged.f, merged.w
 	return nil
 }
 

@@ -134,7 +134,7 @@ func TestSpecOwnRefusal(t *testing.T) {
 }
 
 // TestSpecDirectory: the numbers and names of the directory. The tests of internal/mount
-// and internal/dirlock hold the rest.
+// and host/internal/dirlock hold the rest.
 func TestSpecDirectory(t *testing.T) {
 	text := strings.Join(strings.Fields(specSection(t, sectionShards)), " ")
 	require.Contains(t, text, "its name is `"+plugin.DefaultMountPath+"`")

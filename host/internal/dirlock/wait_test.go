@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
+	"github.com/waddle-sessions/waddle/host/internal/dirlock"
 )
 
 // A process waits for another one that has the directory, and says which.

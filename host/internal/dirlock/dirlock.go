@@ -17,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,6 +224,24 @@ func sign(f *os.File) error {
 		return f.Truncate(0)
 	}
 	return err
+}
+
+// Holder returns who seems to hold the lock of a directory, or nil if nobody does. It locks
+// nothing, and so keeps nobody out. It goes by the file: a holder of another machine, or one
+// whose process number somebody else has got since, may be long gone.
+func Holder(dir string) *InUseError {
+	text, err := os.ReadFile(filepath.Join(dir, FileName))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {
+		return nil
+	}
+	e := &InUseError{}
+	if err == nil {
+		if e = parse(string(text)); e.PID != 0 && here(e.Host) && !alive(e.PID) {
+			return nil
+		}
+	}
+	e.Dir = dir
+	return e
 }
 
 // reader reads who holds the lock from the file in the directory, if there is one.

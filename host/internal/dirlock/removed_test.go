@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
+	"github.com/waddle-sessions/waddle/host/internal/dirlock"
 )
 
 // Somebody removes the lock file, or replaces it, while a process holds the lock.

@@ -6,7 +6,7 @@ import (
 	"log"
 	"os"
 
-	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
+	"github.com/waddle-sessions/waddle/host/internal/dirlock"
 )
 
 func ExampleAcquire() {

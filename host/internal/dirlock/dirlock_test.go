@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/waddle-sessions/waddle/host/plugin/internal/dirlock"
+	"github.com/waddle-sessions/waddle/host/internal/dirlock"
 )
 
 // A separate process holds a lock: this binary again.

@@ -1,0 +1,471 @@
+//go:build !wasip1
+
+package segments
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waddle-sessions/waddle/guest"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/siphash"
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/survey"
+)
+
+// Survey looks at a shard and changes nothing. The records that it finds are those of one
+// moment between its call and the first record: of each session the state that it had
+// then. A process that serves the sessions is not disturbed.
+//
+// It holds about a hundred bytes of memory for each session. It returns guest.ErrUnavailable
+// if segments come and go faster than it can open them.
+func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error) {
+	s := &surveyor{Options: o, Visitor: v, fs: vfs.OS(dir), dir: "shard-" + strconv.Itoa(o.Shard)}
+	defer s.close()
+	if err := s.openAll(); err != nil {
+		return survey.Shard{}, vfs.Answer(err, "opening the segments of "+s.dir)
+	}
+	if !o.Quick {
+		if err := s.names(); err != nil {
+			return survey.Shard{}, vfs.Answer(err, "listing "+s.dir)
+		}
+	}
+	s.heads()
+	s.index = make(map[uint64]latest)
+	for _, g := range s.segments {
+		if err := s.read(g); err != nil {
+			return survey.Shard{}, vfs.Answer(err, "reading "+g.path)
+		}
+	}
+	s.judgeAll()
+	err := s.emitAll()
+	return s.shard, err
+}
+
+// surveyor is a survey that is under way.
+type surveyor struct {
+	survey.Options
+	survey.Visitor
+	fs    vfs.FS
+	dir   string
+	shard survey.Shard
+
+	segments []*surveyedSegment
+	saved    map[uint32]savedNote
+	index    map[uint64]latest // by hash
+	floor    uint64
+	key      siphash.Key
+	buffer   []byte
+}
+
+// surveyedSegment is a segment that is held open: nothing takes its bytes away.
+type surveyedSegment struct {
+	segmentHeader
+	fileNumber uint32
+	path       string
+	at         int32 // its place in surveyor.segments
+	file       vfs.File
+	cut        int64 // records that begin after it are not looked at
+	counts     bool  // it has records of this shard
+	bad        []bad
+}
+
+// bad is what is not a whole record.
+type bad struct {
+	find
+	durable bool
+	known   bool // whose record it was
+}
+
+// latest is the newest record of a hash.
+type latest struct {
+	seq     uint64
+	offset  int64
+	segment int32
+	kind    byte // kindPut, kindTombstone, or damagedPut
+	expires int64
+}
+
+const damagedPut byte = 3
+
+// mostLooks bounds how often the list of segments is read until it stays the same.
+const mostLooks = 500
+
+// errMoves is returned when the segments change all the time. errMoved is returned when a
+// record is no longer where it was, because a write was undone.
+var errMoves = guest.Fail(guest.ErrUnavailable, "segments are made and removed faster than they can be opened: try again when there is less to do")
+
+var errMoved = guest.Fail(guest.ErrUnavailable, "a record was taken back while it was read: try again")
+
+// openAll opens the segments that exist at one moment. Then every session of that moment is
+// in the files that are open, however they are compacted meanwhile, and so is every tombstone
+// that keeps a session gone. A set with a segment that was removed before another
+// was opened would not do: the tombstone of a session in it may have gone with it.
+func (s *surveyor) openAll() error {
+	for range mostLooks {
+		ok, err := s.tryOpenAll()
+		if ok || err != nil {
+			return err
+		}
+		s.close()
+		time.Sleep(time.Millisecond)
+	}
+	return errMoves
+}
+
+func (s *surveyor) tryOpenAll() (ok bool, err error) {
+	before, err := s.numbers()
+	if err != nil {
+		return false, err
+	}
+	s.saved = s.readNotes() // first: what it says stays true
+	for _, number := range before {
+		g := &surveyedSegment{fileNumber: number, path: s.dir + "/" + fileName(number, segmentSuffix), at: int32(len(s.segments))}
+		if g.file, err = s.fs.OpenFile(g.path, 0); vfs.NotExist(err) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		s.segments = append(s.segments, g)
+	}
+	for _, g := range s.segments {
+		if g.cut, err = g.file.Size(); err != nil {
+			return false, err
+		}
+	}
+	after, err := s.numbers()
+	return err == nil && slices.Equal(before, after), err
+}
+
+func (s *surveyor) close() {
+	for _, g := range s.segments {
+		_ = g.file.Close()
+	}
+	s.segments = nil
+}
+
+func (s *surveyor) numbers() (numbers []uint32, err error) {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if number, ok := parseName(e.Name, segmentSuffix); ok && e.Kind == vfs.Regular {
+			numbers = append(numbers, number)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+func (s *surveyor) readNotes() map[uint32]savedNote {
+	notes := Store{fs: s.fs, dir: s.dir}
+	notes.readSaved()
+	return notes.saved.noted
+}
+
+// names tells what else lies in the directory.
+func (s *surveyor) names() error {
+	entries, err := s.fs.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := s.dir + "/" + e.Name
+		_, isSegment := parseName(e.Name, segmentSuffix)
+		_, isHint := parseName(e.Name, hintSuffix)
+		_, isDamaged := parseName(e.Name, damagedSuffix)
+		ours := isSegment || isHint || isDamaged || e.Name == savedName || strings.HasPrefix(e.Name, reserveName)
+		switch {
+		case ours && e.Kind != vfs.Regular:
+			s.note(path, survey.Hand, "has the name of a file of the engine and is none")
+		case isDamaged:
+			s.note(path, survey.Hand, "is a segment that the engine has put aside, since its header could not be read")
+		case !ours:
+			s.note(path, survey.Hand, "does not belong to the engine, which leaves it alone")
+		}
+	}
+	return nil
+}
+
+func (s *surveyor) note(file string, remedy survey.Remedy, text string) {
+	s.Say(survey.Finding{Severity: survey.Note, Remedy: remedy, File: file, Offset: -1, Text: text})
+}
+
+// heads reads the headers of the segments, and finds out which belong to this shard.
+func (s *surveyor) heads() {
+	for _, g := range s.segments {
+		s.shard.Files++
+		s.shard.Bytes += g.cut
+		s.head(g)
+	}
+	count := make(map[siphash.Key]int)
+	for _, g := range s.segments {
+		if g.counts {
+			if count[g.key]++; count[g.key] > count[s.key] {
+				s.key = g.key
+			}
+		}
+	}
+	for _, g := range s.segments {
+		if g.counts && g.key != s.key {
+			s.foreign(g)
+		}
+		if g.counts {
+			s.floor = max(s.floor, g.floor)
+		}
+	}
+}
+
+func (s *surveyor) foreign(g *surveyedSegment) {
+	g.counts = false
+	s.Say(survey.Finding{Severity: survey.Damage, Remedy: survey.Hand, File: g.path, Offset: -1,
+		Text: "belongs to another store or shard: the engine leaves it alone"})
+}
+
+func (s *surveyor) head(g *surveyedSegment) {
+	b := make([]byte, recordsAt)
+	n, _ := g.file.ReadAt(b, 0)
+	for try := 0; n < recordsAt && try < mostReads; try++ {
+		s.Wait() // it may just be being made
+		n, _ = g.file.ReadAt(b, 0)
+	}
+	header, version, ok := decodeHeader(b[:n])
+	for at := 0; ok && at < recordsAt; at += segmentHeaderSize {
+		if _, _, whole := decodeHeader(b[at : at+segmentHeaderSize]); !whole {
+			s.Say(survey.Finding{Severity: survey.Damage, Remedy: survey.Repair, File: g.path, Offset: int64(at),
+				Text: "one of two copies of the header is damaged, and the other is used"})
+		}
+	}
+	if !ok {
+		h, _, found := readHint(s.fs, s.hintPath(g), maxHint, nil)
+		switch {
+		case found:
+			header, version, ok = h.header, segmentVersion, true
+			s.Say(survey.Finding{Severity: survey.Damage, Remedy: survey.Repair, File: g.path, Offset: 0,
+				Text: "the header is damaged; that of the hint is used"})
+		case g.cut <= recordsAt && s.saved[g.fileNumber].durable == 0:
+			s.note(g.path, survey.Engine, "was being made when the process or the power ended, and holds nothing")
+			return
+		default:
+			s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Backup, File: g.path, Offset: 0, Sessions: -1,
+				Text: "the header cannot be read, and without it no record: the engine puts the file aside"})
+			return
+		}
+	}
+	if version != segmentVersion {
+		s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Hand, File: g.path, Offset: 8, Sessions: -1,
+			Text: "has version " + strconv.FormatUint(uint64(version), 10) + ": must be 1; a newer engine reads it"})
+		return
+	}
+	g.segmentHeader, g.counts = header, true
+	if g.number != g.fileNumber || g.segmentHeader.shard != uint32(s.Shard) || g.shards != uint32(s.Shards) {
+		s.foreign(g)
+	}
+}
+
+func (s *surveyor) hintPath(g *surveyedSegment) string {
+	return s.dir + "/" + fileName(g.fileNumber, hintSuffix)
+}
+
+// mostReads bounds how often something is read again that does not look the same twice.
+const mostReads = 5
+
+// read enters a segment's records into the index.
+func (s *surveyor) read(g *surveyedSegment) error {
+	if !g.counts {
+		return nil
+	}
+	for try := range mostReads {
+		found, err := s.scan(g)
+		if err != nil {
+			return err
+		}
+		same := slices.EqualFunc(found, g.bad, func(a, b bad) bool {
+			return a.what == b.what && a.offset == b.offset && a.to == b.to
+		})
+		g.bad = found
+		if len(found) == 0 || try > 0 && same {
+			break
+		}
+		s.Wait()
+	}
+	return s.judgeSegment(g)
+}
+
+// scan goes through the records once, and returns what is none.
+func (s *surveyor) scan(g *surveyedSegment) (found []bad, err error) {
+	size, err := g.file.Size()
+	if err != nil {
+		return nil, err
+	}
+	g.cut = min(g.cut, size) // the engine cuts off what it could not write
+	sc := newScanner(g.file, seedsOf(g.salt), min(size, maxFile), s.buffer)
+	for sc.at < g.cut {
+		head, err := sc.window(sc.at, headerSize)
+		if err != nil {
+			return nil, err
+		}
+		mended := false
+		if len(head) == headerSize {
+			_, ok := sc.seeds.open(head, sc.at)
+			mended = !ok
+		}
+		f, err := sc.next()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case f.what == foundEnd:
+			s.buffer = sc.buffer
+			return found, nil
+		case f.what != foundRecord:
+			found = append(found, bad{find: f})
+		case mended:
+			found = append(found, bad{find: f})
+			fallthrough
+		default:
+			s.take(g, &f.record, f.offset, false)
+		}
+	}
+	s.buffer = sc.buffer
+	return found, nil
+}
+
+// take enters a record if it is newer than the one there.
+func (s *surveyor) take(g *surveyedSegment, r *record, offset int64, damaged bool) {
+	have, ok := s.index[r.hash]
+	kind := r.kind &^ flagOutlived
+	if damaged && kind == kindPut {
+		kind = damagedPut
+	}
+	switch {
+	case ok && have.seq > r.seq:
+		return
+	case ok && have.seq == r.seq && (have.kind == kindTombstone || damaged):
+		return // a session and its tombstone, or a copy
+	}
+	s.index[r.hash] = latest{seq: r.seq, offset: offset, segment: g.at, kind: kind, expires: r.expires}
+}
+
+// judgeSegment decides what is damage, as the engine does when it opens, and takes from
+// the hint what it knows of records that are lost.
+func (s *surveyor) judgeSegment(g *surveyedSegment) error {
+	durable := int64(recordsAt)
+	if note := s.saved[g.number]; note.salt == g.salt {
+		durable = max(durable, note.durable)
+	}
+	h, hinted := s.hint(g)
+	if hinted {
+		durable = max(durable, h.size)
+	}
+	if end := g.cut; end < durable {
+		s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Backup, File: g.path, Offset: end, Sessions: -1,
+			Text: "was cut short: had at least " + strconv.FormatInt(durable, 10) + " bytes"})
+	}
+	if len(g.bad) > 0 {
+		most, err := s.watermarks(g)
+		if err != nil {
+			return err
+		}
+		durable = max(durable, most)
+	}
+	for i := range g.bad {
+		b := &g.bad[i]
+		b.durable = b.offset < durable
+		if b.what == foundBroken && b.durable {
+			b.known = true
+			s.take(g, &b.record, b.offset, true)
+		}
+	}
+	if !hinted || len(g.bad) == 0 && g.cut >= h.size {
+		return nil
+	}
+	for rest := h.entries; len(rest) > 0; rest = rest[hintEntrySize:] {
+		e := decodeHint(rest)
+		if s.lost(g, &e) {
+			s.take(g, &e.record, e.offset, true)
+		}
+	}
+	for i := range g.bad {
+		g.bad[i].known = true
+	}
+	return nil
+}
+
+// lost reports whether what a hint has an entry for is not a whole record.
+func (s *surveyor) lost(g *surveyedSegment, e *hintEntry) bool {
+	if e.offset+int64(e.size) > g.cut {
+		return true
+	}
+	return slices.ContainsFunc(g.bad, func(b bad) bool {
+		end := b.to
+		if b.what == foundBroken {
+			end = b.offset + int64(b.size())
+		}
+		return b.what != foundRecord && e.offset < end && b.offset < e.offset+int64(e.size)
+	})
+}
+
+// watermarks returns how much of a segment its own records say is durable.
+func (s *surveyor) watermarks(g *surveyedSegment) (most int64, err error) {
+	sc := newScanner(g.file, seedsOf(g.salt), g.cut, s.buffer)
+	for {
+		f, err := sc.next()
+		if err != nil || f.what == foundEnd {
+			return most, err
+		}
+		if f.what == foundRecord {
+			most = max(most, int64(f.watermark)*unit)
+		}
+	}
+}
+
+// hint reads the hint of a segment. The header of one is written last, so one that has a
+// header and is not whole is damaged.
+func (s *surveyor) hint(g *surveyedSegment) (h hint, ok bool) {
+	name := s.hintPath(g)
+	info, err := s.fs.Stat(name)
+	if err != nil {
+		return h, false
+	}
+	for range 2 {
+		if h, _, ok = readHint(s.fs, name, maxHint, nil); ok {
+			break
+		}
+		s.Wait()
+	}
+	switch {
+	case ok && h.header == g.segmentHeader:
+		s.shard.Files++
+		s.shard.Bytes += info.Size
+		return h, true
+	case ok:
+		s.Say(survey.Finding{Severity: survey.Damage, Remedy: survey.Engine, File: name, Offset: 0,
+			Text: "is the hint of another segment: the engine ignores it and makes a new one"})
+	case s.begun(name):
+		s.Say(survey.Finding{Severity: survey.Damage, Remedy: survey.Engine, File: name, Offset: -1,
+			Text: "is damaged: the engine ignores it and makes a new one"})
+	default:
+		s.note(name, survey.Engine, "is a hint that was not finished: the engine makes it anew")
+	}
+	return h, false
+}
+
+// begun reports whether a hint has a header, or something in its place.
+func (s *surveyor) begun(name string) bool {
+	f, err := s.fs.OpenFile(name, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, hintHeaderSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false
+	}
+	return slices.ContainsFunc(b[:n], func(c byte) bool { return c != 0 })
+}
