@@ -71,6 +71,7 @@ type surveyedSegment struct {
 	cut        int64 // records that begin after it are not looked at
 	counts     bool  // it has records of this shard
 	bad        []bad
+	short      bool // it had more once
 }
 
 // bad is what is not a whole record.
@@ -362,8 +363,14 @@ func (s *surveyor) judgeSegment(g *surveyedSegment) error {
 	if hinted {
 		durable = max(durable, h.size)
 	}
-	if end := g.cut; end < durable {
-		s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Backup, File: g.path, Offset: end, Sessions: -1,
+	// The hint may be younger than the cut.
+	size, err := g.file.Size()
+	if err != nil {
+		return err
+	}
+	g.short = size < durable && durable > recordsAt
+	if g.short {
+		s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Backup, File: g.path, Offset: size, Sessions: -1,
 			Text: "was cut short: had at least " + strconv.FormatInt(durable, 10) + " bytes"})
 	}
 	if len(g.bad) > 0 {
@@ -381,12 +388,12 @@ func (s *surveyor) judgeSegment(g *surveyedSegment) error {
 			s.take(g, &b.record, b.offset, true)
 		}
 	}
-	if !hinted || len(g.bad) == 0 && g.cut >= h.size {
+	if !hinted || len(g.bad) == 0 && !g.short {
 		return nil
 	}
 	for rest := h.entries; len(rest) > 0; rest = rest[hintEntrySize:] {
 		e := decodeHint(rest)
-		if s.lost(g, &e) {
+		if s.lost(g, &e, size) {
 			s.take(g, &e.record, e.offset, true)
 		}
 	}
@@ -397,8 +404,8 @@ func (s *surveyor) judgeSegment(g *surveyedSegment) error {
 }
 
 // lost reports whether what a hint has an entry for is not a whole record.
-func (s *surveyor) lost(g *surveyedSegment, e *hintEntry) bool {
-	if e.offset+int64(e.size) > g.cut {
+func (s *surveyor) lost(g *surveyedSegment, e *hintEntry, size int64) bool {
+	if e.offset+int64(e.size) > size {
 		return true
 	}
 	return slices.ContainsFunc(g.bad, func(b bad) bool {

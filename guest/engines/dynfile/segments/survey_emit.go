@@ -41,7 +41,7 @@ func (s *surveyor) judgeAll() {
 
 // losses tells which sessions of a segment are known to be lost: none newer was found.
 func (s *surveyor) losses(number int, g *surveyedSegment, told bool) {
-	if !told && !s.cutShort(g) {
+	if !told && !g.short {
 		return
 	}
 	for _, l := range s.index {
@@ -50,12 +50,6 @@ func (s *surveyor) losses(number int, g *surveyedSegment, told bool) {
 				Text: "a session is lost: its newest record is damaged. It is answered with CORRUPT until it is stored anew"})
 		}
 	}
-}
-
-// cutShort reports whether a segment's hint knows of records after its end.
-func (s *surveyor) cutShort(g *surveyedSegment) bool {
-	h, _, ok := readHint(s.fs, s.hintPath(g), maxHint, nil)
-	return ok && g.counts && h.header == g.segmentHeader && g.cut < h.size
 }
 
 // emitAll hands on the newest whole record of every key.
