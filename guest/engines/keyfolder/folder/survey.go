@@ -125,7 +125,6 @@ func (s *surveyor) leaf(leaf int) error {
 		if _, seen := s.seen[i]; seen {
 			continue
 		}
-		s.seen[i] = struct{}{}
 		if err := s.folder(i); err != nil {
 			return err
 		}
@@ -148,9 +147,14 @@ func (s *surveyor) folder(i id) error {
 			s.Wait() // it may just be being written
 		}
 	}
+	if vfs.NotExist(err) {
+		return s.empty(i) // it is looked at again in the second round: it may be being made
+	}
+	if s.again == 0 && (err == errNoRecord || isDamage(err)) {
+		return nil // likewise
+	}
+	s.seen[i] = struct{}{}
 	switch {
-	case vfs.NotExist(err):
-		return s.empty(i)
 	case err == errNoRecord:
 		s.shard.Files++
 		s.shard.Bytes += length
@@ -236,7 +240,7 @@ func (c *content) whole(f vfs.File) bool {
 // empty looks at a folder without a session.
 func (s *surveyor) empty(i id) error {
 	entries, err := s.store.fs.ReadDir(s.store.paths.folder(i))
-	if err != nil {
+	if err != nil || s.again == 0 {
 		return ignoreNotExist(err)
 	}
 	s.inside(i)
