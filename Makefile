@@ -12,7 +12,7 @@ ENGINES   := memory keyfolder dynfile redis postgres
 ADAPTERS := $(patsubst %/go.mod,%,$(wildcard host/adapt/*/go.mod))
 
 # The modules. Those beside the root have dependencies that must not reach an importer.
-MODULES := . examples $(ADAPTERS) host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools
+MODULES := . examples $(ADAPTERS) host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools .docs
 
 # The modules that others import, each with its own tags.
 PUBLISHED := . host/otel $(ADAPTERS)
@@ -43,13 +43,15 @@ ONE_THREAD := ^(TestHostile|TestTiring.*|TestGuestBuiltWithGo|TestTraceOfAGuestB
 # that of macOS, runs one at a time.
 JOBS ?= $(if $(filter output-sync,$(.FEATURES)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),1)
 
-.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows bench bench-against allocations fuzz proof search engines verify-engines fixtures verify-fixtures \
+.PHONY: help run test check built tools vet lint vuln apidiff cross arm64 windows docs pictures bench bench-against allocations fuzz proof search engines verify-engines fixtures verify-fixtures \
         mutants verify-mutants guests verify-guests templates
 
 help:
 	@echo 'make run             serves the playground on http://127.0.0.1:8080'
 	@echo 'make test            runs all tests, with the race detector where it can run; some need Linux and root,'
 	@echo '                     one of them FUSE; WADDLE_CRASHES=12 makes servers crash more often'
+	@echo 'make docs            builds the documentation as static pages, in bin/docs; make pictures takes the pictures'
+	@echo '                     of the playground and the tenants page in it anew (needs Chromium)'
 	@echo 'make bench           compares with other libraries; prints a table, writes host/bench/results.json and results.txt'
 	@echo 'make bench-against   compares with the state of the repository that REF names, a tag or commit, in TURNS turns'
 	@echo 'make allocations     compares what requests and calls allocate with a table, in seconds; UPDATE=1 writes it'
@@ -83,7 +85,7 @@ run:
 # Packages whose code starts no goroutine, or whose tests leave the work to other
 # programs, or to engines and guests that run in one thread. The race detector costs
 # minutes there and finds nothing.
-UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|network|multitenant)|^tools(/|$$)
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|network|multitenant)|^(tools|docs)(/|$$)
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
@@ -94,7 +96,7 @@ LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host
         host/engines/redis host/engines/postgres guest/engines/redis guest/engines/redis/topology host/storetest/backend
 TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
         guest/engines/postgres host/engines/postgres host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
-        .ci/tools guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel $(ADAPTERS) small)
+        .ci/tools .docs guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel $(ADAPTERS) small)
 
 test: built
 	@.ci/jobs $(JOBS) $(TESTS)
@@ -218,6 +220,13 @@ arm64:
 
 windows:
 	@GO='$(GO)' .ci/windows
+
+docs:
+	@cd .docs && $(GO) run . -root .. -out ../bin/docs
+
+pictures:
+	@$(GO) build -o bin/ ./host/cmd/waddle
+	@cd .docs && $(GO) run ./pictures -waddle ../bin/waddle -out ../host/cmd/waddle/pictures
 
 bench:
 	@cd host/bench && $(GO) run . -json results.json -benchstat results.txt
