@@ -222,7 +222,7 @@ windows:
 	@GO='$(GO)' .ci/windows
 
 docs:
-	@cd .docs && $(GO) run . -root .. -out ../bin/docs
+	@cd .docs && $(GO) run ./diagrams -root .. && $(GO) run . -root .. -out ../bin/docs
 
 pictures:
 	@$(GO) build -o bin/ ./host/cmd/waddle
