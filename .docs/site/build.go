@@ -69,16 +69,17 @@ type site struct {
 
 // page is a document or a package.
 type page struct {
-	file   string // path of the document, or the package's directory, from the root
-	url    string // path of the page, from the site's root
-	title  string // for lists of pages
-	part   string // the heading in the contents
-	api    bool
-	body   []byte // HTML
-	toc    []heading
-	ids    map[string]bool // anchors
-	texts  []section
-	source string // address of what the page is made from
+	file    string // path of the document, or the package's directory, from the root
+	url     string // path of the page, from the site's root
+	title   string // for lists of pages
+	part    string // the heading in the contents
+	api     bool   // made from a package
+	results bool   // made from the results of benchmarks
+	body    []byte // HTML
+	toc     []heading
+	ids     map[string]bool // anchors
+	texts   []section
+	source  string // address of what the page is made from
 }
 
 // heading is one that a page's own table of contents lists.
@@ -107,6 +108,12 @@ func load(o Options) (*site, error) {
 	var documents []*document
 	var packages []*apiPackage
 	for _, p := range s.pages {
+		if p.results {
+			if err := s.renderResults(p); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if p.api {
 			a, err := s.readPackage(p)
 			if err != nil {

@@ -16,11 +16,13 @@ import (
 )
 
 // contentsText is the order of the pages. A line that is not indented begins a part.
-// An indented line is a document's path or "package DIRECTORY", and after two spaces or more
-// the title that lists show.
+// An indented line is a document's path, "package DIRECTORY", or "results" for the page of
+// benchmarks, and after two spaces or more the title that lists show.
 //
 //go:embed contents.txt
 var contentsText []byte
+
+const resultsPage = "results"
 
 // part is a heading of the contents with its pages.
 type part struct {
@@ -43,6 +45,8 @@ func (s *site) readContents() error {
 		p := &page{file: name, title: strings.TrimSpace(title), ids: map[string]bool{}}
 		if dir, ok := strings.CutPrefix(name, "package "); ok {
 			p.file, p.api, p.url = dir, true, path.Join("api", dir, "index.html")
+		} else if name == resultsPage {
+			p.results, p.url = true, "benchmarks.html"
 		} else {
 			p.url = pageOf(name)
 		}
@@ -71,7 +75,7 @@ func (s *site) readContents() error {
 		}
 	}
 	for _, p := range s.pages {
-		if p.api && !slices.Contains(packages, p.file) || !p.api && !slices.Contains(documents, p.file) {
+		if !p.results && (p.api && !slices.Contains(packages, p.file) || !p.api && !slices.Contains(documents, p.file)) {
 			return fmt.Errorf("contents.txt has %s, which is not there", p.key())
 		}
 	}
