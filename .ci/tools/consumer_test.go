@@ -80,28 +80,41 @@ func (c *consumer) write(name, text string) {
 	require.NoError(c.t, os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644))
 }
 
-// Somebody fetches the modules, builds the first program of README.md and sees it
-// count.
+// Somebody fetches the modules, builds the first programs of README.md and of
+// host/README.md, and sees them count.
 func TestModulesWorkForWhoeverFetchesThem(t *testing.T) {
 	c := newConsumer(t, publish(t))
 	c.do("go", "get", rootModule+"@"+version)
-	c.write("main.go", readmeProgram(t))
+	c.write("main.go", readmeProgram(t, "README.md"))
 	c.do("go", "mod", "tidy")
 	requireSmall(t, c)
 	c.do("go", "vet", ".")
+	c.counts(readmeProgram(t, "README.md"), nil)
 
-	addr := freeAddress(t)
-	program := filepath.Join(c.dir, "shop")
-	c.write("main.go", strings.Replace(readmeProgram(t), "127.0.0.1:8080", addr, 1))
-	c.do("go", "build", "-o", program, ".")
+	// The longer one ends well: it saves what is not saved yet.
+	c.counts(readmeProgram(t, "host/README.md"), func(again func(want string)) { again("visit 3\n") })
+}
+
+// counts builds a server of sessions and sees it count visits. then may be nil; what it
+// does runs after the server has ended well at SIGTERM and was started again.
+func (c *consumer) counts(program string, then func(again func(want string))) {
+	c.t.Helper()
+	addr := freeAddress(c.t)
+	path := filepath.Join(c.dir, "shop")
+	c.write("main.go", strings.Replace(program, "127.0.0.1:8080", addr, 1))
+	c.do("go", "build", "-o", path, ".")
 	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	c.env = append(c.env, "SESSION_DIR="+filepath.Join(c.dir, "sessions"))
-	c.serve(program, func() {
-		require.Equal(t, "visit 1\n", get(t, jar, addr))
-		require.Equal(t, "visit 2\n", get(t, jar, addr))
+	require.NoError(c.t, err)
+	c.env = append(c.env, "SESSION_DIR="+c.t.TempDir())
+	visit := func(want string) { require.Equal(c.t, want, get(c.t, jar, addr)) }
+	err = c.serve(path, func() {
+		visit("visit 1\n")
+		visit("visit 2\n")
 	})
-	c.serve(program, func() { require.Equal(t, "visit 3\n", get(t, jar, addr), "it was saved when the program ended") })
+	if then != nil {
+		require.NoError(c.t, err)
+		require.NoError(c.t, c.serve(path, func() { then(visit) }))
+	}
 }
 
 // Fetching a module beside the root also fetches the root, in the version that the
@@ -150,10 +163,10 @@ func TestCommandIsInstalledFromAnywhere(t *testing.T) {
 	require.FileExists(t, filepath.Join(c.dir, "engine.wasm"))
 }
 
-// readmeProgram returns the first Go code of README.md as a whole program.
-func readmeProgram(t *testing.T) string {
+// readmeProgram returns the first Go code of a document as a whole program.
+func readmeProgram(t *testing.T, document string) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	readme, err := os.ReadFile(filepath.Join(repository, document))
 	require.NoError(t, err)
 	block := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(readme)
 	require.NotNil(t, block)
@@ -187,7 +200,8 @@ func requireSmall(t *testing.T, c *consumer) {
 }
 
 // serve runs a program for as long as use takes, and then ends it by SIGTERM.
-func (c *consumer) serve(program string, use func()) {
+// It returns how the program ended.
+func (c *consumer) serve(program string, use func()) error {
 	c.t.Helper()
 	if runtime.GOOS == "windows" {
 		c.t.Skip("SKIPPED: there are no signals to send on Windows")
@@ -199,7 +213,10 @@ func (c *consumer) serve(program string, use func()) {
 	c.t.Cleanup(func() { _ = cmd.Process.Kill() })
 	use()
 	require.NoError(c.t, cmd.Process.Signal(syscall.SIGTERM))
-	require.NoError(c.t, cmd.Wait(), "%s", &log)
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: %s", err, &log)
+	}
+	return nil
 }
 
 func freeAddress(t *testing.T) string {

@@ -66,16 +66,31 @@ func TestReadmesNameWhatExists(t *testing.T) {
 }
 
 // The table of settings has every setting that the environment can give.
-func TestReadmeHasEverySetting(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(root, "README.md"))
+func TestDocumentHasEverySetting(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(root, "host", "SETTINGS.md"))
 	require.NoError(t, err)
 	for _, v := range slices.Concat(environ.Names(environ.Sessions), environ.Names(environ.Storage)) {
 		require.True(t, strings.Contains(string(data), "`"+v+"`"), "%s is in no row of the table", v)
 	}
 }
 
-// The tests that the top-level documents name exist, and the commands that they name
-// can be run.
+// The table of verbs has every verb.
+func TestReadmeHasEveryVerb(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var verbs []string
+	for line := range strings.SplitSeq(run(t, nil, "help").stdout, "\n") {
+		if m := regexp.MustCompile(`^  waddle ([a-z]+)`).FindStringSubmatch(line); m != nil {
+			verbs = append(verbs, m[1])
+		}
+	}
+	require.Greater(t, len(verbs), 8)
+	for _, v := range verbs {
+		require.True(t, strings.Contains(string(data), "| `"+v+"` |"), "%s is in no row of the table", v)
+	}
+}
+
+// The tests that documents name exist, and the commands that they name can be run.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
@@ -83,8 +98,11 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	tests := regexp.MustCompile("`((?:Test|Fuzz|Example)[A-Z]\\w*)`")
 	targets := regexp.MustCompile("`make ([a-z -]+)`")
 	paths := regexp.MustCompile("`((?:\\.ci|abi|examples|guest|host)/[\\w./-]*)`")
-	links := regexp.MustCompile(`\]\(([\w./-]+)\)`)
-	for name, atLeast := range map[string]int{"README.md": 25, "CONTRIBUTING.md": 15, "SECURITY.md": 20, "CHANGELOG.md": 5} {
+	links := regexp.MustCompile(`\]\(([\w./-]+)(?:#[\w-]+)?\)`)
+	for name, atLeast := range map[string]int{
+		"README.md": 25, "CONTRIBUTING.md": 30, "SECURITY.md": 20, "CHANGELOG.md": 5,
+		"host/README.md": 5, "host/SETTINGS.md": 1, "host/COMPATIBILITY.md": 10, "host/cmd/waddle/README.md": 8,
+	} {
 		data, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
 		checked := 0
@@ -108,6 +126,9 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 		}
 		for _, pattern := range []*regexp.Regexp{paths, links} {
 			each(pattern, func(path string) {
+				if pattern == links {
+					path = filepath.Join(filepath.Dir(name), path)
+				}
 				if info, err := os.Stat(filepath.Join(root, path)); (err != nil || !info.IsDir()) && !tag.MatchString(path) {
 					exists(path)
 				}
@@ -135,7 +156,7 @@ func readSources(t *testing.T) sources {
 			return err
 		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != ".ci"):
 			return filepath.SkipDir
-		case slices.Contains([]string{"README.md", "MANIFEST.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
+		case slices.Contains([]string{"README.md", "MANIFEST.md", "SETTINGS.md", "COMPATIBILITY.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
 			name, err := filepath.Rel(root, path)
 			s.readmes = append(s.readmes, name)
 			return err
@@ -167,7 +188,7 @@ func readSources(t *testing.T) sources {
 func (s *sources) known(folder, name string) bool {
 	folder = filepath.ToSlash(folder)
 	for in, names := range s.names {
-		if names[name] && (folder == "." || in == folder || strings.HasPrefix(in, folder+"/") ||
+		if names[name] && (folder == "." || folder == "host" || in == folder || strings.HasPrefix(in, folder+"/") ||
 			slices.Contains([]string{"abi", "guest", "host/store", "host/internal/environ", "host/plugin", "examples/frameworks"}, in)) {
 			return true
 		}
