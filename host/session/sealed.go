@@ -104,7 +104,7 @@ func (s *sealedStore) GetInto(ctx context.Context, key []byte, now store.Millis,
 	if err != nil {
 		return nil, err
 	}
-	if len(b) <= abi.RevisionSize || b[abi.RevisionSize] != sealedVersion {
+	if !isSealed(b) {
 		if s.unsealedUntil != 0 && store.At(s.clock()) < s.unsealedUntil {
 			// Without a seal the bound is most.
 			if err := store.CheckSize(len(b), most); err != nil {
@@ -114,11 +114,21 @@ func (s *sealedStore) GetInto(ctx context.Context, key []byte, now store.Millis,
 		}
 		return nil, fmt.Errorf("%w: the record is not sealed: must be sealed where a keyring is set; Settings.ReadUnsealedUntil, or SESSION_READ_UNSEALED_UNTIL, accepts others for a time", ErrDecode)
 	}
+	return s.keyring.open(key, b)
+}
+
+// isSealed reports whether a stored value has the sealed form.
+func isSealed(b []byte) bool {
+	return len(b) > abi.RevisionSize && b[abi.RevisionSize] == sealedVersion
+}
+
+// open opens in place a value that has the sealed form.
+func (keyring *Keyring) open(key, b []byte) ([]byte, error) {
 	if len(b) < sealedHeader+tagSize {
 		return nil, fmt.Errorf("%w: the sealed record has %d bytes: must have at least %d", ErrDecode, len(b), sealedHeader+tagSize)
 	}
 	name := [keyNameSize]byte(b[abi.RevisionSize+1:])
-	k := s.keyring.find(name)
+	k := keyring.find(name)
 	if k == nil {
 		return nil, fmt.Errorf("%w: the record was sealed with a key, named %x, that the keyring does not have", ErrDecode, name)
 	}
@@ -151,20 +161,29 @@ func (s *sealedStore) Set(ctx context.Context, w store.Write) error {
 	}
 	room := sealRooms.Get().(*sealRoom)
 	defer room.free() // the store keeps nothing of what it is given
-	if size := len(w.Value) + sealOverhead; cap(room.value) < size {
-		room.value = make([]byte, size)
-	}
-	b := room.value[:sealedHeader]
-	copy(b, w.Value[:abi.RevisionSize])
-	b[abi.RevisionSize] = sealedVersion
-	l, err := s.nextNonce(b[nonceStart:])
+	sealed, err := s.seal(room, w.Key, w.Value)
 	if err != nil {
 		return err
 	}
+	w.Value = sealed
+	return s.Store.Set(ctx, w)
+}
+
+// seal returns the sealed form of a value, in the memory of the room.
+func (s *sealedStore) seal(room *sealRoom, key, value []byte) ([]byte, error) {
+	if size := len(value) + sealOverhead; cap(room.value) < size {
+		room.value = make([]byte, size)
+	}
+	b := room.value[:sealedHeader]
+	copy(b, value[:abi.RevisionSize])
+	b[abi.RevisionSize] = sealedVersion
+	l, err := s.nextNonce(b[nonceStart:])
+	if err != nil {
+		return nil, err
+	}
 	copy(b[abi.RevisionSize+1:], s.keyring.keys[0].name[:])
 	copy(b[saltStart:], l.salt[:])
-	w.Value = l.aead.Seal(b, b[nonceStart:], w.Value[abi.RevisionSize:], room.sealData(w.Key, b))
-	return s.Store.Set(ctx, w)
+	return l.aead.Seal(b, b[nonceStart:], value[abi.RevisionSize:], room.sealData(key, b)), nil
 }
 
 // nextNonce writes a nonce that was never used with the lot it returns.
