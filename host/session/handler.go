@@ -79,7 +79,7 @@ func (m *Manager) serveWithin(next http.Handler, w http.ResponseWriter, r *http.
 // be somebody else's: it has the session only if it brings the same ids.
 func (w *responseWriter) reaches(m *Manager, r *http.Request) *responseWriter {
 	for ; w != nil; w = w.outer {
-		if w.over.Load() || !w.manager.sameClient(w.request, r) {
+		if w.over.Load() || !w.manager.sameClient(w.knownRequest(), r) {
 			continue
 		}
 		if w.manager == m {

@@ -27,6 +27,7 @@ type responseWriter struct {
 
 	over      atomic.Bool // the handler has returned, and everything that comes after it is done
 	can       abilities   // of the writer beneath
+	exchange  bool        // the writer beneath is an ExchangeServer: request is nil until somebody needs it
 	returned  bool        // the handler has returned
 	beginning bool        // the headers are about to be completed
 
@@ -63,7 +64,7 @@ func (w *responseWriter) session() *Session {
 		return made
 	}
 	s := &Session{began: w.began}
-	s.attach(w.manager, w.request.Context(), w)
+	s.attach(w.manager, w.incoming().Context(), w)
 	if made == nil && w.made.CompareAndSwap(nil, s) {
 		return s
 	}
