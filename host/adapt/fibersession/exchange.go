@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
@@ -23,8 +24,8 @@ type exchange struct {
 	header  http.Header // what the session says in the response's
 	refusal *answer     // of Settings.OnError, if that had to answer
 	status  int         // of the handler's answer; 0: it has not answered
-	over    bool        // the handlers inside have returned
-	lost    bool        // the response left without them
+	over    atomic.Bool // the handlers inside have returned
+	lost    atomic.Bool // the response left without them
 	placed  int         // how many of the session's cookies are in the response
 
 	// Of the outermost exchange of a request.
@@ -47,7 +48,7 @@ func begin(m *session.Manager, c fiber.Ctx) *exchange {
 // within reports whether a manager's exchange is around the caller.
 func (x *exchange) within(m *session.Manager) bool {
 	for at := x.innermost; at != nil; at = at.outer {
-		if at.manager == m && !at.over {
+		if at.manager == m && !at.over.Load() {
 			return true
 		}
 	}
@@ -57,11 +58,11 @@ func (x *exchange) within(m *session.Manager) bool {
 // finish saves the session and completes the response. It reports whether
 // Settings.OnError has answered in place of the handler, whose error is err.
 func (x *exchange) finish(c fiber.Ctx, err error) (refused bool) {
-	x.over = true
+	defer x.over.Store(true)
 	if c.IsAbandoned() && x.around.Err() != nil {
 		// A time-out around this middleware has answered, and its goroutine owns the
 		// response.
-		x.lost = true
+		x.lost.Store(true)
 		x.Late()
 		return false
 	}
@@ -89,7 +90,7 @@ func (x *exchange) finish(c fiber.Ctx, err error) (refused bool) {
 
 // panicked brings out the cookie of a session that was stored before a panic.
 func (x *exchange) panicked(c fiber.Ctx) {
-	x.over = true
+	x.over.Store(true)
 	if x.Used() && !c.IsAbandoned() {
 		x.Locked(func() { x.write(c.Response()) })
 	}
@@ -97,7 +98,7 @@ func (x *exchange) panicked(c fiber.Ctx) {
 
 // look returns the session, for a response that has not left.
 func (x *exchange) look(c fiber.Ctx) *session.Session {
-	if x.over && !x.lost && !c.IsAbandoned() {
+	if x.over.Load() && !x.lost.Load() && !c.IsAbandoned() {
 		response := responseOf(c)
 		x.Locked(func() { x.read(response) })
 		x.Look()
