@@ -200,6 +200,9 @@ func (s *Session) refresh(now store.Millis, timed bool) error {
 // reload fetches the session after a conflict. A commit never creates a session
 // again that was there before, so ending a session is final.
 func (s *Session) reload(saw bool) error {
+	if s.takes != "" && !s.exists {
+		return errTaken
+	}
 	s.event(EventConflict, nil)
 	if !s.exists {
 		// Only the end of the session can have taken a fresh id: see Manager.Revoke.
@@ -335,6 +338,8 @@ func (s *Session) planID(t *attempt, timed bool, now store.Millis) (err error) {
 			return err
 		}
 		t.id = renewedID(s.id, salt)
+	} else if s.takes != "" && !s.exists {
+		t.id = s.takes
 	} else if t.id, err = newID(s.manager.settings.Rand); err != nil {
 		return err
 	}
@@ -362,7 +367,7 @@ func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 		}
 		o = &edited
 	}
-	o, err := s.index(t, s.keepCSRF(t, o), now)
+	o, err := s.index(t, s.dropTaken(t, s.keepCSRF(t, o)), now)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ func (s *Session) addHeaders() {
 			a.cookie = removal(s.manager.settings.cookie(scope))
 		}
 	}
+	s.forgetOld(h)
 	a.placeCookie(h)
 	told = s.placeVisitor(h) || told
 	if a.cookie == "" && !told {

@@ -83,7 +83,7 @@ func (m *Manager) ended(r *Record, now store.Millis) bool { return now >= m.endO
 
 // mayRefresh reports whether looking at a session may change its record.
 func (m *Manager) mayRefresh(r *Record) bool {
-	return m.refreshes || r.IdleTimeout > 0 || m.outlivesCookies(r)
+	return m.refreshes || r.IdleTimeout > 0 || m.outlivesCookies(r) || r.takenOver()
 }
 
 // refreshStep returns how far a look must move a session's end to be worth a

@@ -57,6 +57,13 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.old != nil && ended == nil && s.transport == TransportCookie {
+		var err error
+		if ended, err = s.takeOver(ctx, now); err != nil {
+			s.storageFailed(err)
+			return err
+		}
+	}
 	s.loaded, s.ended = true, ended
 	s.dead = len(s.ids) > 0 && ended == nil && !s.unsure
 	return nil

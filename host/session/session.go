@@ -39,6 +39,9 @@ type Session struct {
 	endedID string     // of that session, or of one that ended a while ago
 	half    *halfEnded // what a renewal left in doubt
 
+	old   *OldSession // of another library, to go on with
+	takes string      // the id to begin with, made from an old token
+
 	overlay      overlay
 	bind         *binding
 	life         *lifeChange  // nil for none
@@ -54,6 +57,7 @@ type Session struct {
 	haveIDs      bool
 	brought      bool // the client sent something that was meant for us
 	issued       bool // this request made the id
+	oldUsed      bool // the session is that of an old token, which is used up
 	loaded       bool
 	dead         bool // all that the client's ids name is certainly over
 	unsure       bool // an id may not be dead, or its cookie may have been replaced

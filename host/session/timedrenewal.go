@@ -53,9 +53,11 @@ func movedTo(id string, r *Record) (string, error) {
 
 // renewalDue reports whether the session's id has served its time.
 func (s *Session) renewalDue(now store.Millis) bool {
+	if !s.exists || !s.used || s.w == nil || s.record.Transport != TransportCookie {
+		return false
+	}
 	every := s.manager.renewEvery
-	return every != 0 && s.exists && s.used && s.w != nil && s.record.Transport == TransportCookie &&
-		now-s.record.Issued >= every
+	return every != 0 && now-s.record.Issued >= every || s.record.takenOver()
 }
 
 // idMayChange reports whether the client can be told another id now: just before
@@ -73,12 +75,16 @@ func (m *Manager) moved(from *Record, now store.Millis) (r *Record, salt []byte,
 	}
 	var o overlay
 	o.set(moveKey, salt)
+	grace, leads := m.grace, m.leadsFor()
+	if from.takenOver() {
+		grace, leads = max(grace, endedGrace), max(leads, endedFor)
+	}
 	r = &Record{
 		Revision:    from.Revision + 1,
 		Codec:       from.Codec,
 		Created:     from.Created,
-		Expires:     now + m.leadsFor(),
-		CookieUntil: now + m.grace,
+		Expires:     now + leads,
+		CookieUntil: now + grace,
 		Transport:   from.Transport,
 		State:       RecordMoved,
 

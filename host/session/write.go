@@ -72,6 +72,9 @@ func (s *Session) create(t *attempt, now store.Millis) error {
 	if err == nil {
 		return nil
 	}
+	if errors.Is(err, store.ErrConflict) && s.takes == t.id {
+		return err // another request took over the same old session
+	}
 	if !errors.Is(err, store.ErrConflict) {
 		// It may be there all the same, even in a user's list, and nobody has it.
 		_ = records.Delete(ctx, t.key[:], now)

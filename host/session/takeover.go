@@ -1,0 +1,201 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// OldSession is a session that another library keeps of a request's visitor, for
+// [Session.TakeOver].
+type OldSession struct {
+	// Token is the secret by which the other library knows the session: the value of
+	// its cookie. The same token must always stand for the same session.
+	Token string
+
+	// Fill reads the old session and puts into fresh what is to go on: values, the user
+	// by LogIn, a time to live of its own. It reports whether there is an old session;
+	// if there is none, fresh is dropped. An error is the error of the request's look
+	// at its session, and the next request tries again. Fill must not use the request's
+	// own session, which waits for it.
+	Fill func(ctx context.Context, fresh *Session) (found bool, err error)
+
+	// Remove removes the old session from where it is kept, after the fresh one is
+	// stored; nil if it is kept nowhere but in its cookie. It may be called again for
+	// what is gone. An error is an EventUnavailable and fails no request, since the
+	// token is used up anyway.
+	Remove func(ctx context.Context) error
+
+	// Cookie is the old cookie, with the name, domain and path by which the browser
+	// forgets it when it gets the new one; nil for none.
+	Cookie *http.Cookie
+
+	// Until is when old sessions stop counting. Until then the storage remembers which
+	// tokens are used up.
+	Until time.Time
+}
+
+// TakeOver lets the request go on with a session of another library, so that a
+// change of the library logs nobody out. It is for middleware inside
+// [Manager.Handler] and must be called before anything looks at the session. It
+// does nothing by itself: the first look at the session calls Fill if the request
+// has no session of ours. The fresh session is stored at once, before the old one
+// is removed, so that a crash in between loses nobody.
+//
+// A token is taken over once. Requests that bring the same one at the same time,
+// to whatever server, get one session. It moves to an id of its own with the
+// first response, and the old token leads to it for half a minute more, or for
+// RenewGrace if that is longer. After that the token is worthless, and so it is
+// when that session was ended, whether or not Remove has worked.
+//
+// TakeOver does nothing after Until, for a session without a response, and for a
+// client that sends [Settings.TokenHeader].
+func (s *Session) TakeOver(old OldSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old.Token == "" || s.loaded || s.w == nil || s.manager.now() >= store.At(old.Until) {
+		return
+	}
+	s.old = &old
+}
+
+// takenKey marks a session whose id was made from an old token, until it gets one
+// of its own.
+const takenKey = reservedPrefix + "taken"
+
+// errTaken is returned when another request was faster to take over an old session.
+var errTaken = fmt.Errorf("%w: another request took over the same old session", ErrGone)
+
+// takenID makes the id under which the session of an old token begins. All
+// requests with the token make the same one, so that the storage lets one of them
+// create the session. Whoever knows the id knows the token, or got it from us.
+func takenID(token string) string { return idFrom("waddle taken id 1\x00", token) }
+
+// usedID makes the id whose record says that the session of an old token has begun.
+func usedID(id string) string { return idFrom("waddle used token 1\x00", id) }
+
+func idFrom(domain, secret string) string {
+	sum := sha256.Sum256([]byte(domain + secret))
+	return idEncoding.EncodeToString(sum[:])
+}
+
+// takenOver reports whether the id of a record was made from an old token.
+func (r *Record) takenOver() bool {
+	if !r.Values.own {
+		return false
+	}
+	_, ok := r.Values.lookup(takenKey)
+	return ok
+}
+
+// takeOver finds or makes the session of the request's old token. ended is set if
+// that was ended a moment ago.
+func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err error) {
+	id := takenID(s.old.Token)
+	const tries = 3
+	for range tries {
+		current, key, err := s.find(ctx, id, now, &s.record, false)
+		switch {
+		case err == nil:
+			if current == id {
+				if err := s.useUp(id, now); err != nil {
+					return nil, err
+				}
+			}
+			s.id, s.key, s.exists, s.resend, s.oldUsed = current, key, true, true, true
+			return nil, nil
+		case errors.Is(err, ErrGone):
+			s.endedID = current
+			return err, nil
+		case !errors.Is(err, store.ErrNotFound):
+			return nil, err
+		}
+		if used, err := s.usedUp(id, now); used || err != nil {
+			return nil, err
+		}
+		found, err := s.fillFresh(id, now)
+		if !errors.Is(err, errTaken) && (err != nil || !found) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: the record of a session that was taken over cannot be read back", store.ErrInternal)
+}
+
+// fillFresh begins the session of an old token under an id that follows from it.
+func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error) {
+	fresh := &Session{haveIDs: true, transport: TransportCookie, began: now, takes: id}
+	fresh.attach(s.manager, s.ctx, nil)
+	if found, err := s.old.Fill(s.ctx, fresh); err != nil || !found {
+		return false, err
+	}
+	fresh.mu.Lock()
+	defer fresh.mu.Unlock()
+	fresh.force = true
+	fresh.overlay.set(takenKey, nil)
+	err = fresh.commit(nil)
+	if errors.Is(err, errTaken) && fresh.bind != nil {
+		// The list of the user's sessions has an entry for each of the two, and one is
+		// of nothing.
+		mine := fresh.bind.publicID
+		err = errors.Join(err, s.manager.changeIndex(s.saving(), fresh.bind.user, 0, func(e map[string]indexEntry) bool {
+			_, ok := e[mine]
+			delete(e, mine)
+			return ok
+		}))
+	}
+	return true, err
+}
+
+// useUp makes an old token worthless once its session is stored. It is called
+// again if a crash may have prevented it.
+func (s *Session) useUp(id string, now store.Millis) error {
+	key := s.manager.keyOf(usedID(id))
+	used := s.manager.tombstone(1, TransportCookie, now)
+	used.Expires, used.CookieUntil = store.At(s.old.Until), 0
+	err := s.manager.records.Store(s.saving(), key[:], used, store.Absent, now)
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	if s.old.Remove == nil {
+		return nil
+	}
+	if err := s.old.Remove(s.ctx); err != nil {
+		s.manager.event(s.ctx, Event{Kind: EventUnavailable, Session: s.manager.keyOf(id).label(), Err: fmt.Errorf("session: an old session was taken over and could not be removed: %w", err)})
+	}
+	return nil
+}
+
+func (s *Session) usedUp(id string, now store.Millis) (bool, error) {
+	key := s.manager.keyOf(usedID(id))
+	_, err := s.manager.records.Load(s.loading(), key[:], now)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil || isCorrupt(err), err
+}
+
+// dropTaken takes the mark from a session that gets an id of its own.
+func (s *Session) dropTaken(t *attempt, o *overlay) *overlay {
+	if !t.fresh || !s.exists || !s.record.takenOver() {
+		return o
+	}
+	with := o.copy()
+	with.delete(takenKey, s.record.Values)
+	return &with
+}
+
+// forgetOld makes the browser forget the old cookie, ahead of the new one, which
+// may have the same name.
+func (s *Session) forgetOld(h http.Header) {
+	if !s.oldUsed || s.old.Cookie == nil || s.answer.cookie == "" {
+		return
+	}
+	c := *s.old.Cookie
+	c.Quoted = false
+	h["Set-Cookie"] = append([]string{removal(&c)}, h["Set-Cookie"]...)
+}
