@@ -240,6 +240,9 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	if s.renew && s.ctx.Err() != nil {
 		return false, fmt.Errorf("session: the request ended before its session had a new id, which its client would never have learnt; nothing was saved: %w", s.ctx.Err())
 	}
+	if err := s.isAt(); err != nil {
+		return false, err
+	}
 	t := attempt{next: s.record, expect: int64(s.record.Revision), id: s.id, key: &s.key}
 	timed := !s.renew && s.renewalDue(now) && s.idMayChange()
 	t.fresh = !s.exists || s.renew || timed

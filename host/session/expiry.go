@@ -182,6 +182,10 @@ type lifeChange struct {
 	set, fixed, setIdle, setAbsolute, setBrowser bool
 
 	browser Persistence
+
+	// at is the only revision that SaveAt may change, or 0 for any. It is here because a
+	// session has no room for what hardly anybody uses.
+	at uint64
 }
 
 // changeLife returns the changes, to be made.

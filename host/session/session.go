@@ -422,7 +422,7 @@ func (s *Session) attach(m *Manager, ctx context.Context, w *responseWriter) {
 // storageFailed reports that the storage failed. A client that has gone, or a
 // change that was wrong by itself, is not its fault.
 func (s *Session) storageFailed(err error) {
-	for _, other := range [...]error{ErrGone, ErrHeadersSent, ErrCrossSite, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
+	for _, other := range [...]error{ErrGone, ErrChanged, ErrHeadersSent, ErrCrossSite, ErrTooLarge, ErrSettings, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, other) {
 			return
 		}
