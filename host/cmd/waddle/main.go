@@ -2,6 +2,7 @@
 //
 //	waddle run [FILE.wasm]      serve the playground
 //	waddle host DIR             serve the tenants whose manifests lie in a directory
+//	waddle serve                serve sessions to programs in other languages
 //	waddle manifest ACTION      check the manifests of tenants, and seal their plugins
 //	waddle inspect FILE.wasm    show what a module is and what it may do
 //	waddle test FILE.wasm       run the conformance suite on a module
