@@ -44,6 +44,24 @@ type EncodedValue struct {
 	Codec Codec  // that wrote it; nil if it is not among the manager's
 }
 
+// JSON returns the value as JSON. What codec [JSON] wrote is returned as it is, without
+// a copy; it must not be changed. For what other codecs wrote, [SessionDetail].Values
+// says what becomes of it. It returns ErrDecode for a value that cannot be shown.
+func (v *EncodedValue) JSON() (json.RawMessage, error) {
+	var err error
+	switch _, ok := v.Codec.(jsonCodec); {
+	case ok && json.Valid(v.Data) && utf8.Valid(v.Data):
+		return v.Data, nil
+	case v.Codec != nil && !ok:
+		var shown json.RawMessage
+		if shown, err = shownBy(v.Codec, v.Data); err == nil {
+			return shown, nil
+		}
+	}
+	// Without the codec's own words, which quote the value.
+	return nil, fmt.Errorf("%w: value %q cannot be shown as JSON", ErrDecode, v.Name)
+}
+
 // Snapshot returns the session as it is stored. ok is false for one that is not.
 // It counts as a look, which the next Save records. Pending changes are not in it.
 func (s *Session) Snapshot() (snapshot Snapshot, ok bool, err error) {

@@ -118,6 +118,11 @@ func (m *Manager) shown(data []byte, id uint8) (json.RawMessage, error) {
 	if codec == nil {
 		return nil, errors.New("session: the codec is unknown")
 	}
+	return shownBy(codec, data)
+}
+
+// shownBy is shown for a value that a codec wrote.
+func shownBy(codec Codec, data []byte) (json.RawMessage, error) {
 	var v any
 	switch codec.(type) {
 	case jsonCodec:

@@ -1,21 +1,15 @@
 package serving
 
 import (
-	"encoding/json"
+	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
 )
-
-// Operator answers whoever runs the service: what is stored, and how it is.
-func (s *Service) Operator() http.Handler {
-	return s.handler(&s.operator, map[string]route{
-		"/v1/admin/count": {http.MethodPost, s.count},
-		"/v1/admin/list":  {http.MethodPost, s.list},
-		"/v1/admin/end":   {http.MethodPost, s.end},
-	}, nil)
-}
 
 // maxListed bounds an answer with sessions.
 const maxListed = 10000
@@ -35,46 +29,94 @@ func (s *Service) count(c *call) ([]byte, error) {
 	return append(strconv.AppendInt([]byte(`{"sessions":`), int64(n), 10), "}\n"...), nil
 }
 
-// list lists sessions.
+// list lists sessions, of all or of one user.
 func (s *Service) list(c *call) ([]byte, error) {
-	limit := count{n: 100}
-	var user string
+	limit, user := count{n: 100}, ""
 	if err := readBody(c.body, fields{"limit": &limit, "user": &user}); err != nil {
 		return nil, err
 	}
 	if limit.n < 1 || limit.n > maxListed {
 		return nil, badRequest("limit is %d: must be from 1 to %d", limit.n, maxListed)
 	}
-	b, n, more := []byte(`{"sessions":[`), uint64(0), false
-	for info, err := range s.manager.AllSessions(c.Context()) {
-		if err != nil {
+	found := make([]session.SessionInfo, 0, 16)
+	if user != "" {
+		var err error
+		if found, err = s.manager.UserSessionInfos(c.Context(), user); err != nil {
 			return nil, err
 		}
-		if user != "" && info.User != user {
-			continue
+	} else {
+		for info, err := range s.manager.AllSessions(c.Context()) {
+			if err != nil {
+				return nil, err
+			}
+			if found = append(found, info); uint64(len(found)) > limit.n {
+				break
+			}
 		}
-		if more = n == limit.n; more {
-			break
-		}
-		if n++; n > 1 {
+	}
+	more := uint64(len(found)) > limit.n
+	b := []byte(`{"sessions":[`)
+	for i := range found[:min(uint64(len(found)), limit.n)] {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendInfo(b, &info)
-		b = append(b, '}')
+		b = append(appendInfo(append(b, '{'), &found[i]), '}')
 	}
 	b = strconv.AppendBool(append(b, `],"more":`...), more)
 	return append(b, "}\n"...), nil
 }
 
-// appendInfo appends a session as operators see it, without the last brace.
+// appendInfo appends the fields of a session as operators see it.
 func appendInfo(b []byte, info *session.SessionInfo) []byte {
-	b = appendText(append(b, `{"handle":`...), info.Handle)
+	b = appendText(append(b, `"handle":`...), info.Handle)
 	b = appendText(append(b, `,"user":`...), info.User)
 	b = appendText(append(b, `,"public_id":`...), info.PublicID)
 	b = appendTime(append(b, `,"created":`...), info.Created)
 	b = appendTime(append(b, `,"last_seen":`...), info.LastSeen)
 	b = appendTime(append(b, `,"expires":`...), info.Expires)
 	return strconv.AppendInt(append(b, `,"size":`...), int64(info.Size), 10)
+}
+
+// show answers with all that is stored of a session, but its id.
+func (s *Service) show(c *call) ([]byte, error) {
+	handle := required("")
+	if err := readBody(c.body, fields{"handle": &handle}); err != nil {
+		return nil, err
+	}
+	d, err := s.manager.SessionByHandle(c.Context(), string(handle))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, problemf(http.StatusGone, codeGone, "no session has this handle: it was ended, has expired, or never was")
+	case errors.Is(err, session.ErrRenewed):
+		return nil, problemf(http.StatusGone, codeGone, "the session has another handle by now; list the sessions again")
+	case err != nil:
+		return nil, err
+	}
+	b := appendInfo([]byte(`{"session":{`), &d.SessionInfo)
+	b = strconv.AppendUint(append(b, `,"revision":`...), d.Revision, 10)
+	b = appendTime(append(b, `,"issued":`...), d.Issued)
+	b = appendTime(append(b, `,"logged_in":`...), d.LoggedIn)
+	b = append(b, `,"note":`...)
+	b = appendNote(b, d.Note)
+	b = appendText(append(b, `,"persistence":`...), persistences[d.Persistence])
+	b = append(b, `,"unreadable":`...)
+	b = appendJSON(b, append([]string{}, d.Unreadable...))
+	b = append(b, `,"values":{`...)
+	for i, name := range slices.Sorted(maps.Keys(d.Values)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, name), ':')
+		b = append(b, d.Values[name]...)
+	}
+	return append(b, "}}}\n"...), nil
+}
+
+func appendNote(b []byte, note map[string]string) []byte {
+	if note == nil {
+		return append(b, "{}"...)
+	}
+	return appendJSON(b, note)
 }
 
 // end ends one session, or all of a user.
@@ -84,18 +126,19 @@ func (s *Service) end(c *call) ([]byte, error) {
 		return nil, err
 	}
 	if (handle == "") == (user == "") {
-		return nil, badRequest("the body has handle %t and user %t: must have one of them", handle != "", user != "")
+		return nil, badRequest("the body must have handle or user, and not both")
 	}
 	if user != "" {
 		n, err := s.manager.RevokeAll(c.Context(), user)
 		return endedMany(n), err
 	}
 	yes, err := s.manager.RevokeHandle(c.Context(), handle)
+	if errors.Is(err, session.ErrRenewed) {
+		return nil, problemf(http.StatusGone, codeGone, "the session has another handle by now; list the sessions again")
+	}
 	n := 0
 	if yes {
 		n = 1
 	}
 	return endedMany(n), err
 }
-
-var _ = json.Valid

@@ -71,7 +71,7 @@ func (s *Server) Serve(ctx context.Context, clients []net.Listener, operator net
 		case <-ctx.Done():
 		}
 	}
-	s.Service.stopping.Store(true)
+	s.Service.probes.End()
 	if failed == nil && operator != nil && s.DrainDelay > 0 {
 		time.Sleep(s.DrainDelay)
 	}

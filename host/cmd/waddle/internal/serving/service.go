@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/probes"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 )
@@ -41,24 +40,40 @@ type Service struct {
 	log      *slog.Logger
 	clients  gate
 	operator gate
-	stopping atomic.Bool
+	probes   *probes.Probes
 }
 
 // New returns a service. It returns session.ErrSettings for settings that cannot work.
 func New(c Config) (*Service, error) {
 	c.Settings.Codec = session.JSON
 	c.Settings.ReadCodecs = []session.Codec{session.CBOR} // what Go programs wrote before
-	m, err := session.New(c.Store, c.Settings)
-	if err != nil {
+	s := &Service{version: c.Version, log: cmp.Or(c.Log, slog.Default()), probes: probes.New(c.Store, probes.Config{Now: c.Settings.Now})}
+	c.Settings.OnEvent = session.Events(s.onEvent(c.Settings.OnEvent), s.probes.OnEvent)
+	var err error
+	if s.manager, err = session.New(s.probes.Store(), c.Settings); err != nil {
 		return nil, err
 	}
-	s := &Service{manager: m, settings: c.Settings.WithDefaults(), version: c.Version, log: cmp.Or(c.Log, slog.Default())}
+	s.settings = c.Settings.WithDefaults()
 	limits := c.Limits.withDefaults()
 	s.maxBody = cmp.Or(limits.MaxBody, int64(s.settings.MaxSize)+64<<10)
 	s.clients = newGate(limits, c.Clients)
 	s.operator = newGate(limits, c.Operators)
 	s.operator.onlyNamed = true
 	return s, nil
+}
+
+// onEvent returns what is told of events: what the settings say or, by default, a log of
+// what should not go unseen, and of everything if the log has that much.
+func (s *Service) onEvent(set func(context.Context, session.Event)) func(context.Context, session.Event) {
+	if set != nil {
+		return set
+	}
+	log := session.LogEvents(s.log)
+	return func(ctx context.Context, e session.Event) {
+		if e.Level() >= slog.LevelWarn || s.log.Enabled(ctx, slog.LevelDebug) {
+			log(ctx, e)
+		}
+	}
 }
 
 // call is a request whose body was read, or has none.
@@ -86,39 +101,69 @@ func (s *Service) Handler() http.Handler {
 		"/v1/users/revoke-all": {http.MethodPost, s.revokeAll},
 		"/v1/settings":         {http.MethodGet, s.describe},
 		"/v1/openapi.json":     {http.MethodGet, s.openAPI},
-	}, nil)
+	})
 }
 
-// handler answers the requests of those whom a gate lets in. What has no route goes to
-// others, if it is not nil.
-func (s *Service) handler(g *gate, routes map[string]route, others http.Handler) http.Handler {
+// Operator answers whoever runs the service: what is stored, and how it is.
+func (s *Service) Operator() http.Handler {
+	api := s.handler(&s.operator, map[string]route{
+		"/v1/admin/count":  {http.MethodPost, s.count},
+		"/v1/admin/list":   {http.MethodPost, s.list},
+		"/v1/admin/show":   {http.MethodPost, s.show},
+		"/v1/admin/end":    {http.MethodPost, s.end},
+		"/v1/openapi.json": {http.MethodGet, s.openAPI},
+	})
+	probe := s.gated(&s.operator, "probe", func(w http.ResponseWriter, r *http.Request) error {
+		s.probes.Handler().ServeHTTP(w, r)
+		return nil
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz", "/readyz", "/metrics":
+			probe.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
+}
+
+// handler answers the requests of those whom a gate lets in, and counts them by route.
+func (s *Service) handler(g *gate, routes map[string]route) http.Handler {
+	counted := make(map[string]http.Handler, len(routes))
+	for path, rt := range routes {
+		counted[path] = s.probes.Requests(path, s.gated(g, path, func(w http.ResponseWriter, r *http.Request) error { return s.answer(w, r, rt) }))
+	}
+	// The log does not have other paths: they may be anything, such as an id.
+	unknown := s.probes.Requests("unknown", s.gated(g, "unknown", func(http.ResponseWriter, *http.Request) error {
+		return problemf(http.StatusNotFound, codeNotFound, "there is no such path; /v1/openapi.json lists those that there are")
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := counted[r.URL.Path]; ok {
+			h.ServeHTTP(w, r)
+			return
+		}
+		unknown.ServeHTTP(w, r)
+	})
+}
+
+// gated does what is asked for if a gate lets the request in, answers for its error, and
+// writes to the log.
+func (s *Service) gated(g *gate, path string, do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		out := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		rt, known := routes[r.URL.Path]
-		path := r.URL.Path
 		client := peerOf(r.Context()).name(r)
 		leave, err := g.enter(r, client)
 		if err == nil {
 			defer leave()
-			switch {
-			case known:
-				err = s.answer(out, r, rt)
-			case others != nil:
-				others.ServeHTTP(out, r)
-			default:
-				err = problemf(http.StatusNotFound, codeNotFound, "there is no such path; /v1/openapi.json lists those that there are")
-			}
+			err = do(out, r)
 		}
 		if err != nil {
 			p := problemOf(err)
-			if p.code == codeTooMany {
+			if peerOf(r.Context()).over || r.ContentLength > s.maxBody {
 				w.Header().Set("Connection", "close")
 			}
 			p.write(out)
-		}
-		if !known && others == nil {
-			path = "unknown" // it may be anything, such as an id
 		}
 		s.note(r, out.status, client, path, time.Since(began), err)
 	})
@@ -221,13 +266,3 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // Unwrap lets http.ResponseController reach what is beneath.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// Ready returns an error if the service should get no more requests.
-func (s *Service) Ready() error {
-	if s.stopping.Load() {
-		return errStopping
-	}
-	return nil
-}
-
-var errStopping = fmt.Errorf("waddle serve is about to end")

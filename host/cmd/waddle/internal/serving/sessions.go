@@ -1,7 +1,6 @@
 package serving
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -217,8 +216,10 @@ func (s *Service) appendSession(b []byte, snapshot *session.Snapshot) []byte {
 	first := true
 	for i := range snapshot.Values {
 		v := &snapshot.Values[i]
-		data, ok := s.valueOf(v)
-		if !ok {
+		data, err := v.JSON()
+		if err != nil {
+			// It counts as absent, as everywhere, and is left alone in the storage.
+			s.log.Warn("a value was left out of an answer", "error", err)
 			continue
 		}
 		if !first {
@@ -229,26 +230,6 @@ func (s *Service) appendSession(b []byte, snapshot *session.Snapshot) []byte {
 		b = append(b, data...)
 	}
 	return append(b, "}}"...)
-}
-
-// valueOf returns a value as JSON. What this codec wrote goes out as it came in; what
-// another one wrote is converted. A value that cannot be read counts as absent, as
-// everywhere, and is left alone in the storage.
-func (s *Service) valueOf(v *session.EncodedValue) ([]byte, bool) {
-	if v.Codec == session.JSON {
-		if json.Valid(v.Data) {
-			return v.Data, true
-		}
-	} else if v.Codec != nil {
-		var decoded any
-		if v.Codec.Unmarshal(v.Data, &decoded) == nil {
-			if data, err := session.JSON.Marshal(decoded); err == nil {
-				return data, true
-			}
-		}
-	}
-	s.log.Warn("a value of a session cannot be shown as JSON", "name", v.Name)
-	return nil, false
 }
 
 var persistences = [...]string{session.PersistenceDefault: "default", session.EndWithBrowser: "browser", session.Persist: "persist"}

@@ -1,8 +1,6 @@
 package serving
 
-import (
-	"strconv"
-)
+import "strconv"
 
 // userSessions lists the sessions of a user.
 func (s *Service) userSessions(c *call) ([]byte, error) {
@@ -21,11 +19,7 @@ func (s *Service) userSessions(c *call) ([]byte, error) {
 		}
 		b = appendText(append(b, `{"public_id":`...), one.PublicID)
 		b = append(b, `,"note":`...)
-		if one.Note == nil {
-			b = append(b, "{}"...)
-		} else {
-			b = appendJSON(b, one.Note)
-		}
+		b = appendNote(b, one.Note)
 		b = appendTime(append(b, `,"logged_in":`...), one.LoggedIn)
 		b = appendTime(append(b, `,"created":`...), one.Created)
 		b = appendTime(append(b, `,"last_seen":`...), one.LastSeen)
