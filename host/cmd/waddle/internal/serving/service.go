@@ -90,7 +90,11 @@ type route struct {
 
 // Handler answers the programs that use the sessions.
 func (s *Service) Handler() http.Handler {
-	return s.handler(&s.clients, map[string]route{
+	return s.handler(&s.clients, s.clientRoutes())
+}
+
+func (s *Service) clientRoutes() map[string]route {
+	return map[string]route{
 		"/v1/load":             {http.MethodPost, s.load},
 		"/v1/commit":           {http.MethodPost, s.commit},
 		"/v1/renew":            {http.MethodPost, s.renew},
@@ -101,18 +105,12 @@ func (s *Service) Handler() http.Handler {
 		"/v1/users/revoke-all": {http.MethodPost, s.revokeAll},
 		"/v1/settings":         {http.MethodGet, s.describe},
 		"/v1/openapi.json":     {http.MethodGet, s.openAPI},
-	})
+	}
 }
 
 // Operator answers whoever runs the service: what is stored, and how it is.
 func (s *Service) Operator() http.Handler {
-	api := s.handler(&s.operator, map[string]route{
-		"/v1/admin/count":  {http.MethodPost, s.count},
-		"/v1/admin/list":   {http.MethodPost, s.list},
-		"/v1/admin/show":   {http.MethodPost, s.show},
-		"/v1/admin/end":    {http.MethodPost, s.end},
-		"/v1/openapi.json": {http.MethodGet, s.openAPI},
-	})
+	api := s.handler(&s.operator, s.operatorRoutes())
 	probe := s.gated(&s.operator, "probe", func(w http.ResponseWriter, r *http.Request) error {
 		s.probes.Handler().ServeHTTP(w, r)
 		return nil
@@ -125,6 +123,16 @@ func (s *Service) Operator() http.Handler {
 			api.ServeHTTP(w, r)
 		}
 	})
+}
+
+func (s *Service) operatorRoutes() map[string]route {
+	return map[string]route{
+		"/v1/admin/count":  {http.MethodPost, s.count},
+		"/v1/admin/list":   {http.MethodPost, s.list},
+		"/v1/admin/show":   {http.MethodPost, s.show},
+		"/v1/admin/end":    {http.MethodPost, s.end},
+		"/v1/openapi.json": {http.MethodGet, s.openAPI},
+	}
 }
 
 // handler answers the requests of those whom a gate lets in, and counts them by route.
