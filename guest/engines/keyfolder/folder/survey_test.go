@@ -162,7 +162,8 @@ func TestSurveyWhileItIsServed(t *testing.T) {
 	for n := 30; n < 40; n++ {
 		require.NoError(t, s.Delete(key(n), 1))
 	}
-	stop, ended, renew := make(chan struct{}), make(chan error, 1), make(chan int)
+	stop, ended := make(chan struct{}), make(chan error, 1)
+	renew, renewed := make(chan int), make(chan struct{}, 1)
 	first := 1000
 	set(t, s, key(first), value(1, 200))
 	go func() {
@@ -192,17 +193,16 @@ func TestSurveyWhileItIsServed(t *testing.T) {
 					if err := s.Delete(key(first+n), 1); err != nil {
 						return err
 					}
+					renewed <- struct{}{}
 				default:
 				}
 			}
 		}()
 	}()
 	for round := range 20 {
-		renewed := make(chan struct{})
 		go func() {
 			time.Sleep(time.Duration(round) * 300 * time.Microsecond) // earlier or later in the survey
 			renew <- round
-			close(renewed)
 		}()
 		records, found := surveyed(t, dir)
 		for _, f := range found {
