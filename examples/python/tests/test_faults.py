@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -19,7 +20,7 @@ class RestartTest(unittest.TestCase):
         server = Server(SESSION_STORAGE="keyfolder", SESSION_DIR=directory.name, SESSION_DURABILITY="commit")
         server.start()
         self.addCleanup(server.close)
-        client = Client(server.address, patience=30)
+        client = Client(server.address, timeout=60, patience=30)
         self.addCleanup(client.close)
         id = client.commit(set={"n": 0})["id"]
         for n, end in enumerate([server.terminate, server.kill, server.terminate], 1):
@@ -183,14 +184,16 @@ class MutualTLSTest(unittest.TestCase):
             port = free.getsockname()[1]
         server = Server(["--addr", f"127.0.0.1:{port}", "--tls-cert", f"{files}/server.pem", "--tls-key", f"{files}/server.key",
                          "--client-ca", f"{files}/ca.pem"])
-        server.start(wait=False)
-        self.addCleanup(server.close)
-        server.wait_for("127.0.0.1", port)
+
+        def tls(name: str, ca: str) -> ssl.SSLContext:
+            return Client.tls_context(f"{files}/{name}.pem", f"{files}/{name}.key", f"{files}/{ca}.pem")
 
         def client(name: str, ca: str, host: str = "127.0.0.1") -> Client:
-            tls = Client.tls_context(f"{files}/{name}.pem", f"{files}/{name}.key", f"{files}/{ca}.pem")
-            return Client(f"https://{host}:{port}", tls=tls, patience=0)
+            return Client(f"https://{host}:{port}", tls=tls(name, ca), patience=0)
 
+        server.start(wait=False)
+        self.addCleanup(server.close)
+        server.wait(f"https://127.0.0.1:{port}", tls("client", "ca"))
         known = client("client", "ca")
         id = known.commit(set={"a": 1})["id"]
         loaded = known.load(id)

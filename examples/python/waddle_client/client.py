@@ -134,16 +134,18 @@ class Client:
             if connection.sock is None:
                 self._pool.open(connection)
             try:
-                unsent = True
-                connection.request("GET" if data is None else "POST", path, data, _HEADERS)
-                unsent = False
+                try:
+                    connection.request("GET" if data is None else "POST", path, data, _HEADERS)
+                except ConnectionError:
+                    # The server may have refused a body without reading all of it.
+                    unsent = True
                 response = connection.getresponse()
                 text = response.read()
             except TimeoutError as error:
                 raise Unavailable(f"the sessions' server did not answer within {self._timeout:g} s") from error
             except (OSError, http.client.HTTPException) as error:
                 raise _Broken(unsent) from error
-            usable = not response.will_close
+            usable = not response.will_close and not unsent
             return response.status, text
         finally:
             self._pool.give(connection, usable)

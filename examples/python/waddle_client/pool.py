@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
 import queue
@@ -144,6 +145,12 @@ def _after_fork() -> None:
     # copies, which happens when they are no longer referenced, says nothing to the server.
     for pool in list(_pools):
         pool._reset()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for pool in list(_pools):
+        pool.close()
 
 
 if hasattr(os, "register_at_fork"):

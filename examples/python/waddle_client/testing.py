@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from typing import IO, List, Optional
+
+from .client import Client
+from .errors import Unavailable
 
 
 class Server:
@@ -46,28 +49,17 @@ class Server:
             self.wait()
         return self
 
-    def wait(self, seconds: float = 60) -> None:
-        """Wait until the socket accepts connections."""
+    def wait(self, address: Optional[str] = None, tls: Optional[ssl.SSLContext] = None, seconds: float = 60) -> None:
+        """Wait until the server answers."""
         end = time.monotonic() + seconds
-        while True:
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    return probe.connect(self.socket)
-                except OSError:
-                    pass
-            self._check(end)
-            time.sleep(0.01)
-
-    def wait_for(self, host: str, port: int, seconds: float = 60) -> None:
-        """Wait until an address accepts connections."""
-        end = time.monotonic() + seconds
+        client = Client(address or self.address, tls=tls, timeout=seconds, patience=0)
         while True:
             try:
-                return socket.create_connection((host, port)).close()
-            except OSError:
-                pass
-            self._check(end)
-            time.sleep(0.01)
+                client.settings()
+                return client.close()
+            except Unavailable:
+                self._check(end)
+                time.sleep(0.01)
 
     def _check(self, end: float) -> None:
         assert self._process is not None
