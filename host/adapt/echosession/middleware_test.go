@@ -34,7 +34,7 @@ func TestAnswers(t *testing.T) {
 		"/redirect": {func(c *echo.Context) error { return c.Redirect(303, "/") }, 303, ""},
 		"/file":     {func(c *echo.Context) error { return c.FileFS("file.txt", os.DirFS(filepath.Dir(file))) }, 200, "contents"},
 		"/stream":   {func(c *echo.Context) error { return c.Stream(200, "text/plain", strings.NewReader("stream")) }, 200, "stream"},
-		"/http":     {func(c *echo.Context) error { http.Error(c.Response(), "no", 418); return nil }, 418, "no"},
+		"/http":     {func(c *echo.Context) error { http.Error(c.Response(), "no", http.StatusTeapot); return nil }, http.StatusTeapot, "no"},
 		"/flush": {func(c *echo.Context) error {
 			c.Response().WriteHeader(203)
 			c.Response().(http.Flusher).Flush()
