@@ -94,8 +94,7 @@ const (
 	Hijack Behaviour = "hijack"
 
 	// TimeOuts: a request that takes too long gets an error, and its changes are stored
-	// all or not at all. If the limit is around the sessions, a new session's cookie does
-	// not reach the client.
+	// all or not at all. A cookie that arrives is that of a session that is stored.
 	TimeOuts Behaviour = "time-outs"
 
 	// CompressionInside and CompressionOutside: a page is compressed and has its cookie and

@@ -276,17 +276,18 @@ func (b *bench) hijackUnsaved(x Exchange) error {
 	return err
 }
 
-// slow takes as long as it may, and answers too late.
+// slow takes as long as it may, and then fails.
 func (b *bench) slow(x Exchange) error {
 	s, ctx := x.Session(), x.Context()
 	if err := errors.Join(value.Set(s, "slow"), other.Set(s, "slow")); err != nil {
 		return err
 	}
+	err := errOver
 	select {
 	case <-ctx.Done():
+		err = ctx.Err()
 	case <-b.over:
 	}
-	err := x.Text(http.StatusOK, "too late")
 	b.found <- err
 	return err
 }

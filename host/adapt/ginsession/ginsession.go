@@ -1,0 +1,76 @@
+// Package ginsession puts sessions into gin.
+//
+//	engine.Use(gin.Logger(), gin.Recovery(), ginsession.New(sessions))
+//	engine.GET("/", func(c *gin.Context) {
+//		n, err := session.Increment(ginsession.From(c), visits, 1)
+//		…
+//	})
+//
+// The package's README says what to know beyond that.
+package ginsession
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/waddle-sessions/waddle/host/session"
+)
+
+// New returns middleware for an engine, a group or a route. The handlers behind
+// it have a session of the manager. It does what [session.Manager.Handler] does: a
+// session is loaded when it is first accessed, and its changes are saved just before
+// the response begins, however the handler answers.
+//
+// A handler that panics saves nothing if gin's recovery comes before this
+// middleware. Used twice with one manager, also with the manager's Handler around
+// the engine, there is one session and one cookie.
+//
+// The middleware may be used by several engines.
+func New(m *session.Manager) gin.HandlerFunc {
+	h := m.Handler(http.HandlerFunc(serve))
+	return func(c *gin.Context) {
+		w := &writer{ResponseWriter: c.Writer, gin: c}
+		// This also happens after a panic: what answers then must not save the session.
+		defer w.end()
+		h.ServeHTTP((*beneath)(w), c.Request)
+	}
+}
+
+// serve is the handler within the manager's. It runs the rest of gin's handlers with
+// the request and the writer that it is given.
+func serve(w http.ResponseWriter, r *http.Request) {
+	if b, ok := w.(*beneath); ok {
+		// The manager is around already, and gin's writer leads to its own.
+		b.gin.Request = r
+		b.gin.Next()
+		return
+	}
+	// The manager's writer is right above the one that New made.
+	front := (*writer)(w.(interface{ Unwrap() http.ResponseWriter }).Unwrap().(*beneath))
+	front.session = w
+	front.gin.Request, front.gin.Writer = r, front
+	front.gin.Next()
+}
+
+// From returns the request's session. It panics if New's middleware does not come
+// before the calling handler, and no manager's Handler is around the engine. With
+// several managers it returns the innermost one's; for another one's, call
+// [session.Manager.From] with c.Request.
+func From(c *gin.Context) *session.Session {
+	s, ok := session.FromContext(c.Request.Context())
+	if !ok {
+		panic("ginsession: the request has no session: put the middleware of ginsession.New before the handler")
+	}
+	return s
+}
+
+// FromContext returns the session of a context that is a [gin.Context] or was made
+// from one. It does not need gin's ContextWithFallback, which session.FromContext does
+// if it is given such a context. For any other context it is session.FromContext.
+func FromContext(ctx context.Context) (s *session.Session, ok bool) {
+	if r, isGin := ctx.Value(gin.ContextRequestKey).(*http.Request); isGin {
+		ctx = r.Context()
+	}
+	return session.FromContext(ctx)
+}
