@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/session"
@@ -93,32 +91,6 @@ func get(t *testing.T, server *httptest.Server, path string, cookies ...*http.Co
 	return resp, string(body), nil
 }
 
-// TestChi: chi's own middlewares may be outside or inside.
-func TestChi(t *testing.T) {
-	s := newSite(t)
-	pattern := make(chan string, 1)
-	router := chi.NewRouter()
-	router.Use(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, r)
-			pattern <- chi.RouteContext(r.Context()).RoutePattern()
-		})
-	})
-	router.Use(middleware.Logger, s.Handler, middleware.Compress(5), middleware.Recoverer)
-	router.Get("/log-in/{name}", func(w http.ResponseWriter, r *http.Request) {
-		require.NoError(t, user.Set(session.From(r), chi.URLParam(r, "name")))
-		w.(http.Flusher).Flush()
-		_, _ = io.WriteString(w, "hello")
-	})
-	middleware.DefaultLogger = middleware.RequestLogger(&middleware.DefaultLogFormatter{Logger: log.New(io.Discard, "", 0)})
-	server := serve(t, router)
-	_, body, cookie := get(t, server, "/log-in/ada")
-	require.Equal(t, "hello", body)
-	require.Equal(t, "ada", s.user(t, cookie))
-	require.Equal(t, "/log-in/{name}", <-pattern)
-	require.NoError(t, s.failures())
-}
-
 // TestEcho includes echo's own answer to an error that a handler returns.
 func TestEcho(t *testing.T) {
 	for name, around := range map[string]bool{"a group": false, "around everything": true} {
@@ -163,22 +135,4 @@ func TestEcho(t *testing.T) {
 			require.NoError(t, s.failures())
 		})
 	}
-}
-
-// TestPlain: part of a ServeMux has sessions.
-func TestPlain(t *testing.T) {
-	s := newSite(t)
-	site := http.NewServeMux()
-	site.HandleFunc("/account/", func(w http.ResponseWriter, r *http.Request) {
-		require.NoError(t, user.Set(session.From(r), "ada"))
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/account/", s.Handler(site))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "anybody") })
-	server := serve(t, mux)
-	_, _, cookie := get(t, server, "/account/")
-	require.Equal(t, "ada", s.user(t, cookie))
-	resp, body, _ := get(t, server, "/", cookie)
-	require.Equal(t, "anybody", body)
-	require.Empty(t, resp.Header["Vary"])
 }
