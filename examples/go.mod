@@ -3,6 +3,7 @@ module github.com/waddle-sessions/waddle/examples
 go 1.26.0
 
 require (
+	connectrpc.com/connect v1.21.1
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/klauspost/compress v1.20.4
 	github.com/labstack/echo/v4 v4.16.5
@@ -10,6 +11,8 @@ require (
 	github.com/waddle-sessions/waddle v0.1.0
 	github.com/waddle-sessions/waddle/host/adapt/adapttest v0.1.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
+	google.golang.org/protobuf v1.36.12
 )
 
 require (
