@@ -2,9 +2,11 @@ package fibersession
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
@@ -59,9 +61,8 @@ func (x *exchange) within(m *session.Manager) bool {
 // Settings.OnError has answered in place of the handler, whose error is err.
 func (x *exchange) finish(c fiber.Ctx, err error) (refused bool) {
 	defer x.over.Store(true)
-	if c.IsAbandoned() && x.around.Err() != nil {
-		// A time-out around this middleware has answered, and its goroutine owns the
-		// response.
+	if abandoned(c, &x.around) {
+		// A time-out around this middleware answers, and its goroutine owns the response.
 		x.lost.Store(true)
 		x.Late()
 		return false
@@ -87,6 +88,21 @@ func (x *exchange) finish(c fiber.Ctx, err error) (refused bool) {
 	_ = x.Finish() // nobody has asked for the session, so nothing can fail
 	return false
 }
+
+// abandoned reports whether a time-out around this middleware has answered. One that is
+// about to is waited for, since both would write to the response.
+func abandoned(c fiber.Ctx, around context.Context) bool {
+	if !errors.Is(around.Err(), context.DeadlineExceeded) {
+		return false
+	}
+	for waited := time.Duration(0); waited < maxAbandoning && !c.IsAbandoned(); waited += time.Millisecond {
+		time.Sleep(time.Millisecond)
+	}
+	return c.IsAbandoned()
+}
+
+// maxAbandoning is for a deadline that no time-out answers for: somebody else has set it.
+const maxAbandoning = 100 * time.Millisecond
 
 // panicked brings out the cookie of a session that was stored before a panic.
 func (x *exchange) panicked(c fiber.Ctx) {

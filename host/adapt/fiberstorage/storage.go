@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waddle-sessions/waddle/abi"
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
@@ -64,10 +65,10 @@ func (s *Storage) GetWithContext(ctx context.Context, key string) ([]byte, error
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case len(stored) <= revisionSize:
-		return nil, fmt.Errorf("%w: the record of a fiber.Storage is %d bytes: must be more than %d", store.ErrCorrupt, len(stored), revisionSize)
+	case len(stored) <= abi.RevisionSize:
+		return nil, fmt.Errorf("%w: the record of a fiber.Storage is %d bytes: must be more than %d", store.ErrCorrupt, len(stored), abi.RevisionSize)
 	}
-	return stored[revisionSize:], nil
+	return stored[abi.RevisionSize:], nil
 }
 
 // SetWithContext stores a value under a key for a time, and for ever if that is 0 or
@@ -77,8 +78,8 @@ func (s *Storage) SetWithContext(ctx context.Context, key string, value []byte, 
 		return err
 	}
 	name := s.space.key(key)
-	stored := make([]byte, revisionSize, revisionSize+len(value))
-	binary.LittleEndian.PutUint64(stored, 1) // nobody compares it
+	stored := make([]byte, abi.RevisionSize, abi.RevisionSize+len(value))
+	binary.LittleEndian.PutUint64(stored, 1) // the same for all: nobody compares it
 	w := store.Write{Key: name[:], Value: append(stored, value...), Now: s.at(), Expect: store.Any}
 	w.Expires = expiry(w.Now, exp)
 	return s.call(ctx, func(ctx context.Context) error { return s.store.Set(ctx, w) })
@@ -174,9 +175,6 @@ func (s *Storage) call(ctx context.Context, f func(context.Context) error) error
 }
 
 func (s *Storage) at() store.Millis { return store.At(s.now()) }
-
-// revisionSize is the size of the revision with which a store's values begin.
-const revisionSize = 8
 
 // expiry returns when a record ends.
 func expiry(now store.Millis, lasts time.Duration) store.Millis {
