@@ -194,7 +194,8 @@ func (b *bench) eventStream(x Exchange) error {
 	if _, err := s.User(); err != nil {
 		return err
 	}
-	err := x.Events(func(send func(name, data string) error) error {
+	return x.Events(func(send func(name, data string) error) (err error) {
+		defer func() { b.found <- err }() // the handler may have returned before
 		for i := 0; ; i++ {
 			alive, err := s.Alive()
 			if err != nil {
@@ -211,8 +212,6 @@ func (b *bench) eventStream(x Exchange) error {
 			}
 		}
 	})
-	b.found <- err
-	return err
 }
 
 // socket begins a session with the handshake and answers messages.
