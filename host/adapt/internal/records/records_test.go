@@ -69,7 +69,7 @@ type model struct {
 // Random sequences of calls do what the model says, at every millisecond.
 func TestSequences(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		clock := sessiontest.NewClock()
+		clock := new(sessiontest.Clock)
 		r := open(t, s, clock, func(s *records.Settings) { s.Keyring, s.KeepTokens = keyring(t), true })
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -136,7 +136,7 @@ func TestSequences(t *testing.T) {
 // back what was ended.
 func TestRaces(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		r := open(t, s, sessiontest.NewClock())
+		r := open(t, s, new(sessiontest.Clock))
 		ctx, until := t.Context(), sessiontest.Start.Add(time.Hour)
 		require.NoError(t, r.Put(ctx, "counter", []byte{0}, until))
 		const writers, each = 4, 25
@@ -191,7 +191,7 @@ func TestRaces(t *testing.T) {
 // other libraries, applications and programs are other records.
 func TestWhatTheStoreLearns(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
-		ctx, clock := t.Context(), sessiontest.NewClock()
+		ctx, clock := t.Context(), new(sessiontest.Clock)
 		until := clock.Now().Add(time.Hour)
 		sealed := func(s *records.Settings) { s.Keyring, s.KeepTokens = keyring(t), true }
 		r := open(t, s, clock, sealed)
@@ -240,7 +240,7 @@ func TestWhatTheStoreLearns(t *testing.T) {
 
 // A record that cannot be read counts as absent, and is told of.
 func TestCorruptRecords(t *testing.T) {
-	ctx, clock := t.Context(), sessiontest.NewClock()
+	ctx, clock := t.Context(), new(sessiontest.Clock)
 	for name, damage := range map[string]func([]byte) []byte{
 		"short":    func(b []byte) []byte { return b[:9] },
 		"form":     func(b []byte) []byte { b[8]++; return b },
@@ -293,7 +293,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	ctx, clock := t.Context(), sessiontest.NewClock()
+	ctx, clock := t.Context(), new(sessiontest.Clock)
 	r := open(t, store.NewMemory(), clock, func(s *records.Settings) { s.MaxSize = 4 })
 	until := clock.Now().Add(time.Hour)
 	require.NoError(t, r.Put(ctx, "token", []byte("four"), until))
