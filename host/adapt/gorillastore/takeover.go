@@ -1,6 +1,7 @@
 package gorillastore
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -101,10 +102,13 @@ func unverified(err error) bool {
 		each = securecookie.MultiError{cookie}
 	}
 	for _, err := range each {
-		if e, ok := err.(securecookie.Error); ok {
-			if _, unread := e.Cause().(securecookie.Error); unread {
-				return false
-			}
+		var e securecookie.Error
+		if !errors.As(err, &e) || e.Cause() == nil {
+			continue
+		}
+		var form base64.CorruptInputError // not the library's cookie at all
+		if !errors.As(e.Cause(), &form) {
+			return false
 		}
 	}
 	return true
