@@ -12,7 +12,7 @@ ENGINES   := memory keyfolder dynfile redis postgres
 ADAPTERS := $(patsubst %/go.mod,%,$(wildcard host/adapt/*/go.mod))
 
 # The modules. Those beside the root have dependencies that must not reach an importer.
-MODULES := . examples $(ADAPTERS) host/bench host/otel host/cmd/waddle/internal/playground/browsertest guest/engines/internal/fusetest guest/engines/postgres .ci/tools .docs
+MODULES := . examples $(ADAPTERS) host/bench host/otel host/cmd/waddle/internal/playground/browsertest host/cmd/waddle/internal/serving/openapitest guest/engines/internal/fusetest guest/engines/postgres .ci/tools .docs
 
 # The modules that others import, each with its own tags.
 PUBLISHED := . host/otel $(ADAPTERS)
@@ -96,7 +96,7 @@ LONG := host/plugin host/tenant host/storetest/plugintest host/internal/e2e host
         host/engines/redis host/engines/postgres guest/engines/redis guest/engines/redis/topology host/storetest/backend
 TESTS := $(addprefix test/,host/plugin host/storetest/plugintest host/internal/e2e host/session host/tenant guest/engines/internal/fusetest \
         guest/engines/postgres host/engines/postgres host/engines/redis guest/engines/redis host/cmd/waddle/internal/project others guest/engines/keyfolder examples one-thread guest host/storetest host/cmd/waddle \
-        .ci/tools .docs guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/bench host/otel $(ADAPTERS) small)
+        .ci/tools .docs guest/engines/keyfolder/folder guest/engines/redis/topology host/storetest/backend host/cmd/waddle/internal/playground/browsertest host/cmd/waddle/internal/serving/openapitest host/bench host/otel $(ADAPTERS) small)
 
 test: built
 	@.ci/jobs $(JOBS) $(TESTS)

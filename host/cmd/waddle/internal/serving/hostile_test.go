@@ -215,3 +215,17 @@ func TestStorageThatFails(t *testing.T) {
 	require.NoError(t, r.Body.Close())
 	require.Equal(t, 503, r.StatusCode)
 }
+
+// TestHTTP2OnASocket is for clients that ask for it from the beginning.
+func TestHTTP2OnASocket(t *testing.T) {
+	s := over(t, store.NewMemory())
+	transport := s.clients.Transport.(*http.Transport).Clone()
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	r, err := (&http.Client{Transport: transport}).Post("http://waddle/v1/load", "application/json", strings.NewReader(`{"id":""}`))
+	require.NoError(t, err)
+	require.NoError(t, r.Body.Close())
+	require.Equal(t, 200, r.StatusCode)
+	require.Equal(t, "HTTP/2.0", r.Proto)
+}
