@@ -41,7 +41,7 @@ func (e exactJSON) encode(v any) ([]byte, error) {
 	return b.Bytes(), boundJSON(b.Bytes())
 }
 
-const withAsText = "; AsText makes them text"
+const withAsText = "; Conversion.AsText makes them text"
 
 func (e exactJSON) write(b *bytes.Buffer, v any) error {
 	switch v := v.(type) {

@@ -89,6 +89,16 @@ func (p *progress) SetTotal(total int64) {
 	p.total = max(total, 0)
 }
 
+// Next begins another part of the command, with a label and total of its own.
+func (p *progress) Next(label string, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.label, p.total = label, max(total, 0)
+	p.done, p.rated, p.rate = 0, 0, 0
+	p.begun = p.now()
+	p.ratedAt = p.begun
+}
+
 // Note writes a line of its own, which stays.
 func (p *progress) Note(format string, args ...any) {
 	p.mu.Lock()

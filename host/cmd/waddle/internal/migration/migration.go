@@ -1,0 +1,369 @@
+package migration
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/waddle-sessions/waddle/host/session"
+	"github.com/waddle-sessions/waddle/host/store"
+)
+
+// Plan says what to move. From and To must be able to enumerate their records.
+type Plan struct {
+	From, To  store.Store
+	Converter *session.Converter
+
+	// Resume says that To may have records of an earlier run. Records there that From does
+	// not have are then removed: a session that ended since must not come back.
+	Resume bool
+
+	// Skip leaves out records that cannot be converted. Without it they are an error at
+	// the end, and everything else is moved.
+	Skip bool
+
+	// Workers is how many records are written at once, default 8.
+	Workers int
+
+	// Now is the time by which records have expired, default that of the call of Run.
+	Now store.Millis
+
+	// Progress is told what begins, and of how many records; then how many were done.
+	Begin func(what string, total int64)
+	Did   func(n int64)
+}
+
+// Result says what was done.
+type Result struct {
+	Found    int64 `json:"found"`    // records at the source
+	Written  int64 `json:"written"`  // to the target
+	Kept     int64 `json:"kept"`     // were there already, as they should be
+	Removed  int64 `json:"removed"`  // from the target, since the source does not have them any more
+	Again    int64 `json:"again"`    // written a second time: they were changed at the source during the move
+	Verified int64 `json:"verified"` // read back and compared
+	Skipped  int64 `json:"skipped"`  // cannot be converted
+
+	// Refused are the first of those that cannot be converted.
+	Refused []Refusal `json:"refused,omitempty"`
+}
+
+// Refusal is a record that cannot be converted.
+type Refusal struct {
+	Handle string `json:"handle"` // of the session, as lists of sessions have it
+	Error  string `json:"error"`
+}
+
+// maxRefused bounds how many refusals are named.
+const maxRefused = 20
+
+// Errors of Run besides those of the stores.
+var (
+	// ErrNotEmpty is returned when the target has records of its own.
+	ErrNotEmpty = errors.New("the target is not empty")
+
+	// ErrRefused is returned when some records cannot be converted. All others were moved.
+	ErrRefused = errors.New("records cannot be converted")
+
+	// ErrDiffers is returned when what was read back is not what was written.
+	ErrDiffers = errors.New("the target does not have what was written to it")
+)
+
+// run is a move at work.
+type run struct {
+	Plan
+	mu     sync.Mutex
+	result Result
+}
+
+func (p Plan) begin() *run {
+	if p.Workers == 0 {
+		p.Workers = 8
+	}
+	if p.Now == 0 {
+		p.Now = store.At(time.Now())
+	}
+	if p.Begin == nil {
+		p.Begin = func(string, int64) {}
+	}
+	if p.Did == nil {
+		p.Did = func(int64) {}
+	}
+	return &run{Plan: p}
+}
+
+// Run moves the records, and returns what it did also with an error. It changes nothing
+// at the source. It may be run again after any error.
+func Run(ctx context.Context, p Plan) (Result, error) {
+	r := p.begin()
+	err := r.all(ctx)
+	return r.result, err
+}
+
+func (r *run) all(ctx context.Context) error {
+	if !r.Resume {
+		for _, err := range store.Keys(ctx, r.To, r.Now) {
+			if err != nil {
+				return fmt.Errorf("reading the target: %w", err)
+			}
+			return ErrNotEmpty
+		}
+	}
+	if err := r.copy(ctx); err != nil {
+		return err
+	}
+	if err := r.verify(ctx); err != nil {
+		return err
+	}
+	if r.result.Skipped > 0 && !r.Skip {
+		return fmt.Errorf("%w: %d of %d", ErrRefused, r.result.Skipped, r.result.Found)
+	}
+	return nil
+}
+
+// Try converts every record and writes nothing. To may be nil.
+func Try(ctx context.Context, p Plan) (Result, error) {
+	r := p.begin()
+	err := r.count(ctx, "reading")
+	if err != nil {
+		return r.result, err
+	}
+	err = r.each(ctx, r.From, func(_ context.Context, record store.Record) error {
+		if _, err := r.Converter.Convert(record.Key, record.Value); err != nil {
+			return r.refuse(record.Key, err)
+		}
+		return nil
+	})
+	if err == nil && r.result.Skipped > 0 && !r.Skip {
+		err = fmt.Errorf("%w: %d of %d", ErrRefused, r.result.Skipped, r.result.Found)
+	}
+	return r.result, err
+}
+
+func (r *run) count(ctx context.Context, what string) error {
+	r.result.Found = 0
+	for _, err := range store.Keys(ctx, r.From, r.Now) {
+		if err != nil {
+			return fmt.Errorf("reading the source: %w", err)
+		}
+		r.result.Found++
+	}
+	r.Begin(what, r.result.Found)
+	return nil
+}
+
+// copy writes what the target does not have yet.
+func (r *run) copy(ctx context.Context) error {
+	if err := r.count(ctx, "moving"); err != nil {
+		return err
+	}
+	err := r.each(ctx, r.From, func(ctx context.Context, record store.Record) error {
+		if r.Resume {
+			if there, err := r.To.Get(ctx, record.Key, r.Now); err == nil && r.Converter.Verify(record.Key, record.Value, there) == nil {
+				r.add(&r.result.Kept)
+				return nil
+			}
+		}
+		written, err := r.write(ctx, record)
+		if written {
+			r.add(&r.result.Written)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.save(ctx)
+}
+
+// write writes one record. It reports false for one that cannot be converted.
+func (r *run) write(ctx context.Context, record store.Record) (bool, error) {
+	value, err := r.Converter.Convert(record.Key, record.Value)
+	if err != nil {
+		return false, r.refuse(record.Key, err)
+	}
+	err = r.To.Set(ctx, store.Write{Key: record.Key, Value: value, Expires: record.Expires, Now: r.Now, Expect: store.Any})
+	switch {
+	case errors.Is(err, store.ErrTooLarge):
+		return false, r.refuse(record.Key, err)
+	case err != nil:
+		return false, fmt.Errorf("writing to the target: %w", err)
+	}
+	return true, nil
+}
+
+func (r *run) save(ctx context.Context) error {
+	if err := store.Save(ctx, r.To, r.Now); err != nil && !errors.Is(err, store.ErrUnsupported) {
+		return fmt.Errorf("saving the target: %w", err)
+	}
+	return nil
+}
+
+// verify compares both stores, record by record, and mends what was changed at the
+// source meanwhile.
+func (r *run) verify(ctx context.Context) error {
+	expiries, err := r.prune(ctx)
+	if err != nil {
+		return err
+	}
+	r.Begin("verifying", r.result.Found)
+	again := r.result.Again
+	err = r.each(ctx, r.From, func(ctx context.Context, record store.Record) error {
+		refused, err := r.check(ctx, record, expiries)
+		if err != nil {
+			written, failed := r.write(ctx, record)
+			if failed != nil {
+				return failed
+			}
+			if !written {
+				return nil
+			}
+			if refused, err = r.check(ctx, record, nil); err != nil {
+				return fmt.Errorf("%w: the session %s: %w", ErrDiffers, handle(record.Key), err)
+			}
+			r.add(&r.result.Again)
+		}
+		if !refused {
+			r.add(&r.result.Verified)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if r.result.Again > again {
+		return r.save(ctx)
+	}
+	return nil
+}
+
+// check compares one record with what the target has. Expiries are those of the target,
+// nil if they were not read since. It reports true for a record that cannot be converted and
+// is not there.
+func (r *run) check(ctx context.Context, record store.Record, expiries map[uint64]store.Millis) (refused bool, err error) {
+	there, err := r.To.Get(ctx, record.Key, r.Now)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && r.isRefused(record):
+		return true, nil
+	case errors.Is(err, store.ErrNotFound) && record.Expires != 0 && record.Expires <= store.At(time.Now()):
+		return false, nil // it expired just now
+	case err != nil:
+		return false, err
+	}
+	if err := r.Converter.Verify(record.Key, record.Value, there); err != nil {
+		return false, err
+	}
+	if expires, known := expiries[hash(record.Key)]; known && expires != record.Expires {
+		return false, fmt.Errorf("it expires at %d: must be at %d", expires, record.Expires)
+	}
+	return false, nil
+}
+
+func (r *run) isRefused(record store.Record) bool {
+	r.mu.Lock()
+	none := r.result.Skipped == 0
+	r.mu.Unlock()
+	if none {
+		return false
+	}
+	_, err := r.Converter.Convert(record.Key, record.Value)
+	return err != nil
+}
+
+// prune removes from the target what the source does not have any more, and returns when
+// the records there expire.
+func (r *run) prune(ctx context.Context) (map[uint64]store.Millis, error) {
+	expiries := make(map[uint64]store.Millis, r.result.Found)
+	var gone [][]byte
+	for record, err := range store.Snapshot(ctx, r.To, r.Now) {
+		if err != nil {
+			return nil, fmt.Errorf("reading the target: %w", err)
+		}
+		expiries[hash(record.Key)] = record.Expires
+		_, err := r.From.Get(ctx, record.Key, r.Now)
+		if errors.Is(err, store.ErrNotFound) {
+			gone = append(gone, append([]byte(nil), record.Key...))
+		} else if err != nil && !errors.Is(err, store.ErrCorrupt) {
+			return nil, fmt.Errorf("reading the source: %w", err)
+		}
+	}
+	for _, key := range gone {
+		if err := r.To.Delete(ctx, key, r.Now); err != nil {
+			return nil, fmt.Errorf("removing from the target what the source has no more: %w", err)
+		}
+		r.result.Removed++
+	}
+	return expiries, nil
+}
+
+// each calls a function for each record, for several at once. The first error ends it.
+func (r *run) each(ctx context.Context, of store.Store, do func(context.Context, store.Record) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	records := make(chan store.Record)
+	var workers sync.WaitGroup
+	for range r.Workers {
+		workers.Go(func() {
+			for record := range records {
+				if ctx.Err() != nil {
+					continue
+				}
+				if err := do(ctx, record); err != nil {
+					stop(err)
+					continue
+				}
+				r.Did(1)
+			}
+		})
+	}
+	for record, err := range store.Snapshot(ctx, of, r.Now) {
+		if err != nil {
+			stop(fmt.Errorf("reading the source: %w", err))
+			break
+		}
+		// The memory of a record is the store's until the next one.
+		record.Key, record.Value = append([]byte(nil), record.Key...), append([]byte(nil), record.Value...)
+		records <- record
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	close(records)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (r *run) add(n *int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*n++
+}
+
+// refuse counts a record that cannot be converted. It returns other errors.
+func (r *run) refuse(key []byte, err error) error {
+	if !errors.Is(err, session.ErrNotConvertible) && !errors.Is(err, session.ErrDecode) && !errors.Is(err, store.ErrTooLarge) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := handle(key)
+	for _, known := range r.result.Refused {
+		if known.Handle == h {
+			return nil
+		}
+	}
+	r.result.Skipped++
+	if len(r.result.Refused) < maxRefused {
+		r.result.Refused = append(r.result.Refused, Refusal{h, err.Error()})
+	}
+	return nil
+}
+
+func handle(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
+
+var seed = maphash.MakeSeed()
+
+func hash(key []byte) uint64 { return maphash.Bytes(seed, key) }
