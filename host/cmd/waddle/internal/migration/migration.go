@@ -29,8 +29,9 @@ type Plan struct {
 	// Workers is how many records are written at once, default 8.
 	Workers int
 
-	// Now is the time by which records have expired, default that of the call of Run.
-	Now store.Millis
+	// Clock tells which records have expired, default the system's. What expires during the
+	// move is moved, unless the target drops it first.
+	Clock func() store.Millis
 
 	// Progress is told what begins, and of how many records; then how many were done.
 	Begin func(what string, total int64)
@@ -75,6 +76,7 @@ var (
 // run is a move at work.
 type run struct {
 	Plan
+	now    store.Millis // when the move began: by it, nothing expires meanwhile
 	mu     sync.Mutex
 	result Result
 }
@@ -83,8 +85,8 @@ func (p Plan) begin() *run {
 	if p.Workers == 0 {
 		p.Workers = 8
 	}
-	if p.Now == 0 {
-		p.Now = store.At(time.Now())
+	if p.Clock == nil {
+		p.Clock = func() store.Millis { return store.At(time.Now()) }
 	}
 	if p.Begin == nil {
 		p.Begin = func(string, int64) {}
@@ -92,7 +94,7 @@ func (p Plan) begin() *run {
 	if p.Did == nil {
 		p.Did = func(int64) {}
 	}
-	return &run{Plan: p}
+	return &run{Plan: p, now: p.Clock()}
 }
 
 // Run moves the records, and returns what it did also with an error. It changes nothing
@@ -105,7 +107,7 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 
 func (r *run) all(ctx context.Context) error {
 	if !r.Resume {
-		for _, err := range store.Keys(ctx, r.To, r.Now) {
+		for _, err := range store.Keys(ctx, r.To, r.now) {
 			if err != nil {
 				return fmt.Errorf("reading the target: %w", err)
 			}
@@ -145,7 +147,7 @@ func Try(ctx context.Context, p Plan) (Result, error) {
 
 func (r *run) count(ctx context.Context, what string) error {
 	r.result.Found = 0
-	for _, err := range store.Keys(ctx, r.From, r.Now) {
+	for _, err := range store.Keys(ctx, r.From, r.now) {
 		if err != nil {
 			return fmt.Errorf("reading the source: %w", err)
 		}
@@ -162,7 +164,7 @@ func (r *run) copy(ctx context.Context) error {
 	}
 	err := r.each(ctx, r.From, func(ctx context.Context, record store.Record) error {
 		if r.Resume {
-			if there, err := r.To.Get(ctx, record.Key, r.Now); err == nil && r.Converter.Verify(record.Key, record.Value, there) == nil {
+			if there, err := r.To.Get(ctx, record.Key, r.now); err == nil && r.Converter.Verify(record.Key, record.Value, there) == nil {
 				r.add(&r.result.Kept)
 				return nil
 			}
@@ -185,7 +187,7 @@ func (r *run) write(ctx context.Context, record store.Record) (bool, error) {
 	if err != nil {
 		return false, r.refuse(record.Key, err)
 	}
-	err = r.To.Set(ctx, store.Write{Key: record.Key, Value: value, Expires: record.Expires, Now: r.Now, Expect: store.Any})
+	err = r.To.Set(ctx, store.Write{Key: record.Key, Value: value, Expires: record.Expires, Now: r.now, Expect: store.Any})
 	switch {
 	case errors.Is(err, store.ErrTooLarge):
 		return false, r.refuse(record.Key, err)
@@ -196,7 +198,7 @@ func (r *run) write(ctx context.Context, record store.Record) (bool, error) {
 }
 
 func (r *run) save(ctx context.Context) error {
-	if err := store.Save(ctx, r.To, r.Now); err != nil && !errors.Is(err, store.ErrUnsupported) {
+	if err := store.Save(ctx, r.To, r.now); err != nil && !errors.Is(err, store.ErrUnsupported) {
 		return fmt.Errorf("saving the target: %w", err)
 	}
 	return nil
@@ -244,11 +246,11 @@ func (r *run) verify(ctx context.Context) error {
 // nil if they were not read since. It reports true for a record that cannot be converted and
 // is not there.
 func (r *run) check(ctx context.Context, record store.Record, expiries map[uint64]store.Millis) (refused bool, err error) {
-	there, err := r.To.Get(ctx, record.Key, r.Now)
+	there, err := r.To.Get(ctx, record.Key, r.now)
 	switch {
 	case errors.Is(err, store.ErrNotFound) && r.isRefused(record):
 		return true, nil
-	case errors.Is(err, store.ErrNotFound) && record.Expires != 0 && record.Expires <= store.At(time.Now()):
+	case errors.Is(err, store.ErrNotFound) && record.Expires != 0 && record.Expires <= r.Clock():
 		return false, nil // it expired just now
 	case err != nil:
 		return false, err
@@ -278,12 +280,12 @@ func (r *run) isRefused(record store.Record) bool {
 func (r *run) prune(ctx context.Context) (map[uint64]store.Millis, error) {
 	expiries := make(map[uint64]store.Millis, r.result.Found)
 	var gone [][]byte
-	for record, err := range store.Snapshot(ctx, r.To, r.Now) {
+	for record, err := range store.Snapshot(ctx, r.To, r.now) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the target: %w", err)
 		}
 		expiries[hash(record.Key)] = record.Expires
-		_, err := r.From.Get(ctx, record.Key, r.Now)
+		_, err := r.From.Get(ctx, record.Key, r.now)
 		if errors.Is(err, store.ErrNotFound) {
 			gone = append(gone, append([]byte(nil), record.Key...))
 		} else if err != nil && !errors.Is(err, store.ErrCorrupt) {
@@ -291,7 +293,7 @@ func (r *run) prune(ctx context.Context) (map[uint64]store.Millis, error) {
 		}
 	}
 	for _, key := range gone {
-		if err := r.To.Delete(ctx, key, r.Now); err != nil {
+		if err := r.To.Delete(ctx, key, r.now); err != nil {
 			return nil, fmt.Errorf("removing from the target what the source has no more: %w", err)
 		}
 		r.result.Removed++
@@ -319,7 +321,7 @@ func (r *run) each(ctx context.Context, of store.Store, do func(context.Context,
 			}
 		})
 	}
-	for record, err := range store.Snapshot(ctx, of, r.Now) {
+	for record, err := range store.Snapshot(ctx, of, r.now) {
 		if err != nil {
 			stop(fmt.Errorf("reading the source: %w", err))
 			break

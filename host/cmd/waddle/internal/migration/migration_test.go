@@ -20,6 +20,8 @@ import (
 
 const now = store.Millis(1_767_225_600_000)
 
+func clock() store.Millis { return now }
+
 func unchanged(t *testing.T) *session.Converter {
 	t.Helper()
 	c, err := session.NewConverter(session.Conversion{})
@@ -75,7 +77,7 @@ func TestRun(t *testing.T) {
 	put(t, from, "for ever", 1, 0)
 	var told []string
 	var did atomic.Int64
-	plan := migration.Plan{From: from, To: to, Converter: unchanged(t), Now: now, Did: func(n int64) { did.Add(n) },
+	plan := migration.Plan{From: from, To: to, Converter: unchanged(t), Clock: clock, Did: func(n int64) { did.Add(n) },
 		Begin: func(what string, total int64) { told = append(told, fmt.Sprint(what, " ", total)) }}
 	r, err := migration.Run(t.Context(), plan)
 	require.NoError(t, err)
@@ -103,7 +105,7 @@ func TestRun(t *testing.T) {
 func TestRunMendsExpiries(t *testing.T) {
 	from, to := filled(t, 10), filled(t, 10)
 	require.NoError(t, to.Touch(t.Context(), []byte("key 3"), now+1_000_000, now))
-	r, err := migration.Run(t.Context(), migration.Plan{From: from, To: to, Converter: unchanged(t), Now: now, Resume: true})
+	r, err := migration.Run(t.Context(), migration.Plan{From: from, To: to, Converter: unchanged(t), Clock: clock, Resume: true})
 	require.NoError(t, err)
 	require.Equal(t, migration.Result{Found: 10, Kept: 10, Again: 1, Verified: 10}, r)
 	require.Equal(t, all(t, from), all(t, to))
@@ -137,7 +139,7 @@ func TestRunSaysWhatFailed(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from, to := filled(t, 100), &meddled{store.NewMemory(), c.set}
-			plan := migration.Plan{From: from, To: to, Converter: unchanged(t), Now: now}
+			plan := migration.Plan{From: from, To: to, Converter: unchanged(t), Clock: clock}
 			_, err := migration.Run(t.Context(), plan)
 			require.ErrorIs(t, err, c.want)
 			require.Len(t, all(t, from), 100)
@@ -162,7 +164,7 @@ func TestRunFollowsAServer(t *testing.T) {
 		}
 		return nil
 	}
-	r, err := migration.Run(t.Context(), migration.Plan{From: from, To: to, Converter: unchanged(t), Now: now})
+	r, err := migration.Run(t.Context(), migration.Plan{From: from, To: to, Converter: unchanged(t), Clock: clock})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, r.Again)
 	require.Equal(t, all(t, from), all(t, to))
@@ -176,7 +178,7 @@ func TestRunLeavesOutWhatCannotBeConverted(t *testing.T) {
 	for i := range 30 {
 		put(t, from, fmt.Sprintf("a key of thirty-two bytes     %02d", i), 1, 0)
 	}
-	plan := migration.Plan{From: from, To: to, Converter: sealing, Now: now}
+	plan := migration.Plan{From: from, To: to, Converter: sealing, Clock: clock}
 	tried, err := migration.Try(t.Context(), plan)
 	require.ErrorIs(t, err, migration.ErrRefused)
 	require.Empty(t, all(t, to))
@@ -198,7 +200,7 @@ func TestRunLeavesOutWhatCannotBeConverted(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	to := &meddled{Memory: store.NewMemory(), set: func(*store.Write) error { cancel(); return nil }}
-	_, err := migration.Run(ctx, migration.Plan{From: filled(t, 100), To: to, Converter: unchanged(t), Now: now})
+	_, err := migration.Run(ctx, migration.Plan{From: filled(t, 100), To: to, Converter: unchanged(t), Clock: clock})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Less(t, to.Len(), 100)
 }
