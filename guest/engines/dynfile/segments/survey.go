@@ -16,34 +16,56 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// Survey looks at a shard and changes nothing. The records that it finds are those of one
-// moment between its call and the first record: of each session the state that it had
-// then. A process that serves the sessions is not disturbed.
-//
-// It holds about a hundred bytes of memory for each session. It returns guest.ErrUnavailable
-// if segments come and go faster than it can open them.
+// Survey looks at a shard once, as the first Round of a Surveyor does.
 func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error) {
-	s := &surveyor{Options: o, Visitor: v, fs: vfs.OS(dir), dir: "shard-" + strconv.Itoa(o.Shard)}
+	s := Begin(dir, o, v)
+	err := s.Round()
+	return s.Shard(), err
+}
+
+// Begin begins to look at a shard from outside. See Surveyor.
+func Begin(dir string, o survey.Options, v survey.Visitor) *Surveyor {
+	return &Surveyor{surveyor{Options: o, Visitor: v, fs: vfs.OS(dir), dir: "shard-" + strconv.Itoa(o.Shard)}}
+}
+
+// Surveyor looks at a shard and changes nothing. A process that serves the sessions is not
+// disturbed. It holds about a hundred bytes of memory for each session. It is not safe
+// for concurrent use.
+type Surveyor struct{ surveyor }
+
+// Round hands on the records of one moment between its call and the first record: of each
+// session the state that it had then. A second round hands on those that the first has
+// not, and finds nothing else.
+//
+// It returns guest.ErrUnavailable if segments come and go faster than it can open
+// them, or if a write is undone while it is read.
+func (s *Surveyor) Round() error {
 	defer s.close()
-	if err := s.openAll(); err != nil {
-		return survey.Shard{}, vfs.Answer(err, "opening the segments of "+s.dir)
+	if s.index != nil {
+		s.emitted, s.Find, s.Quick = s.index, nil, true
 	}
-	if !o.Quick {
+	s.index, s.floor, s.key = make(map[uint64]latest), 0, siphash.Key{}
+	s.shard = survey.Shard{}
+	if err := s.openAll(); err != nil {
+		return vfs.Answer(err, "opening the segments of "+s.dir)
+	}
+	if !s.Quick {
 		if err := s.names(); err != nil {
-			return survey.Shard{}, vfs.Answer(err, "listing "+s.dir)
+			return vfs.Answer(err, "listing "+s.dir)
 		}
 	}
 	s.heads()
-	s.index = make(map[uint64]latest)
 	for _, g := range s.segments {
 		if err := s.read(g); err != nil {
-			return survey.Shard{}, vfs.Answer(err, "reading "+g.path)
+			return vfs.Answer(err, "reading "+g.path)
 		}
 	}
 	s.judgeAll()
-	err := s.emitAll()
-	return s.shard, err
+	return s.emitAll()
 }
+
+// Shard returns what the last round has read.
+func (s *Surveyor) Shard() survey.Shard { return s.shard }
 
 // surveyor is a survey that is under way.
 type surveyor struct {
@@ -56,6 +78,7 @@ type surveyor struct {
 	segments []*surveyedSegment
 	saved    map[uint32]savedNote
 	index    map[uint64]latest // by hash
+	emitted  map[uint64]latest // in the round before
 	floor    uint64
 	key      siphash.Key
 	buffer   []byte

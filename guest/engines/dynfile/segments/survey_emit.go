@@ -85,6 +85,9 @@ func (s *surveyor) emitAll() error {
 				continue
 			}
 			left--
+			if before, ok := s.emitted[f.hash]; ok && before.kind == kindPut && before.seq >= s.floor {
+				continue
+			}
 			key, value := f.body(f.bytes)
 			if s.key.Sum(key) != f.hash {
 				s.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Repair, File: g.path, Offset: f.offset, Sessions: 1,

@@ -11,25 +11,47 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// Survey looks at a shard and changes nothing. Each record that it finds was the session of
-// its key at some moment of the survey. One that was there all the time is found, and so is
-// one that took the place of another meanwhile: after the first round through the
-// folders, a second one reads those that are new. A process that serves the sessions is
-// not disturbed.
-//
-// It holds about fifty bytes of memory for each session.
+// Survey looks at a shard with both rounds of a Surveyor.
 func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error) {
-	s := &surveyor{Options: o, Visitor: v, seen: make(map[id]struct{}),
-		store:   &Store{fs: vfs.OS(dir), paths: paths{live: "sessions-" + strconv.Itoa(o.Shard)}, buffer: make([]byte, readSize)},
-		pending: "pending-" + strconv.Itoa(o.Shard)}
-	for s.again = range 2 {
-		if err := s.live(); err != nil {
-			return s.shard, err
+	s := Begin(dir, o, v)
+	for range 2 {
+		if err := s.Round(); err != nil {
+			return s.Shard(), err
 		}
 	}
-	s.pendingList(s.pending)
-	return s.shard, nil
+	return s.Shard(), nil
 }
+
+// Begin begins to look at a shard from outside. See Surveyor.
+func Begin(dir string, o survey.Options, v survey.Visitor) *Surveyor {
+	return &Surveyor{surveyor{Options: o, Visitor: v, seen: make(map[id]struct{}),
+		store:   &Store{fs: vfs.OS(dir), paths: paths{live: "sessions-" + strconv.Itoa(o.Shard)}, buffer: make([]byte, readSize)},
+		pending: "pending-" + strconv.Itoa(o.Shard)}}
+}
+
+// Surveyor looks at a shard and changes nothing. A process that serves the sessions is not
+// disturbed. It holds about fifty bytes of memory for each session. It is not safe for
+// concurrent use.
+//
+// It takes two rounds. Each record that they find was the session of its key at some moment.
+// A session that was there all the time is found, and so is one that took the place
+// of another meanwhile: the second round reads what is new.
+type Surveyor struct{ surveyor }
+
+// Round is one of the two.
+func (s *Surveyor) Round() error {
+	if err := s.live(); err != nil {
+		return err
+	}
+	if s.again == 0 {
+		s.pendingList(s.pending)
+	}
+	s.again = 1
+	return nil
+}
+
+// Shard returns what was read.
+func (s *Surveyor) Shard() survey.Shard { return s.shard }
 
 // surveyor is a survey that is under way.
 type surveyor struct {
