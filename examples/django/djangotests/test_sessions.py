@@ -21,6 +21,8 @@ NOT_APPLICABLE = {
     "test_extra_session_field": "about a column of that table: here a session is bound to its user without one",
     "test_exists_searches_cache_first": "about Django's caches: this engine uses none",
     "test_non_default_cache": "about Django's caches",
+    "test_cache_set_failure_non_fatal": "about Django's caches",
+    "test_cache_async_set_failure_non_fatal": "about Django's caches",
     "test_default_cache": "about Django's caches",
     "test_create_and_save": "looks into Django's caches: see the test of that name here",
     "test_configuration_check": "about the folder of files",
@@ -105,7 +107,9 @@ class NoneIsForgottenTest(unittest.TestCase):
             else:
                 missing = [] if any(issubclass(ours, cls) for ours in OURS) else names
             self.assertEqual(missing, [], f"tests of {class_name} are neither run nor listed")
-        self.assertEqual(set(NOT_APPLICABLE) - seen, set(), "these tests are listed and do not exist")
+        # Those of caches differ between the versions of Django.
+        listed = {name for name in NOT_APPLICABLE if not name.startswith("test_cache_")}
+        self.assertEqual(listed - seen, set(), "these tests are listed and do not exist")
 
 
 # The last one has an engine of its own, and is run as it is.

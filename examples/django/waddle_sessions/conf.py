@@ -67,5 +67,6 @@ def _number(name: str, default: float) -> float:
 @receiver(setting_changed)
 def _forget(setting: str, **_: Any) -> None:
     # Tests change settings.
-    if setting.startswith("WADDLE_"):
+    if setting.startswith("WADDLE_") and client.cache_info().currsize:
+        client().close()
         client.cache_clear()
