@@ -78,8 +78,8 @@ func (s *sessionServer) said(t *testing.T) string {
 	return string(rest)
 }
 
-// said is as much of an answer as these tests look at.
-type said struct {
+// told is as much of an answer as these tests look at.
+type told struct {
 	Session struct {
 		ID       string
 		Revision uint64
@@ -90,7 +90,7 @@ type said struct {
 	Error    struct{ Code string }
 }
 
-func ask(client *http.Client, path, form string, args ...any) (status int, answer said, err error) {
+func ask(client *http.Client, path, form string, args ...any) (status int, answer told, err error) {
 	r, err := client.Post("http://waddle"+path, "application/json", strings.NewReader(fmt.Sprintf(form, args...)))
 	if err != nil {
 		return 0, answer, err
@@ -99,7 +99,7 @@ func ask(client *http.Client, path, form string, args ...any) (status int, answe
 	return r.StatusCode, answer, json.NewDecoder(r.Body).Decode(&answer)
 }
 
-func (s *sessionServer) ask(t *testing.T, path, form string, args ...any) said {
+func (s *sessionServer) ask(t *testing.T, path, form string, args ...any) told {
 	t.Helper()
 	status, answer, err := ask(s.client, path, form, args...)
 	require.NoError(t, err, "%s", s.stderr)

@@ -77,7 +77,7 @@ func TestServeDocument(t *testing.T) {
 				continue
 			}
 			said = shell(define+code, id)
-			var answer said
+			var answer told
 			require.NoError(t, json.Unmarshal([]byte(said), &answer), said)
 			if answer.Session.ID != "" {
 				id = answer.Session.ID
