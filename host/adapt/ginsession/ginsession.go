@@ -11,6 +11,7 @@ package ginsession
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -63,6 +64,26 @@ func From(c *gin.Context) *session.Session {
 		panic("ginsession: the request has no session: put the middleware of ginsession.New before the handler")
 	}
 	return s
+}
+
+// Abort answers for an error of the session, or any other, and keeps the handlers
+// after this one from running. The response is that of Settings.OnError, for example
+// 503 for a storage that is down, in place of what else is written; the session stores
+// nothing more. The error is among c.Errors, so that gin's logger shows it. After the
+// first byte only an event can tell of it; see [session.Session.Check]. An error that
+// says only that the client has left is not answered.
+//
+//	n, err := session.Increment(ginsession.From(c), visits, 1)
+//	if err != nil {
+//		ginsession.Abort(c, err)
+//		return
+//	}
+func Abort(c *gin.Context, err error) {
+	_ = c.Error(err)
+	if left := c.Request.Context().Err(); left == nil || !errors.Is(err, context.Canceled) {
+		From(c).Check(err)
+	}
+	c.Abort()
 }
 
 // FromContext returns the session of a context that is a [gin.Context] or was made

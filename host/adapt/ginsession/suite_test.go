@@ -37,7 +37,7 @@ func start(t testing.TB, m *session.Manager, o adapttest.Options) string {
 		}
 		to.Handle(r.Method, r.Path, func(c *gin.Context) {
 			if err := r.Handle(exchange{adapttest.HTTP{W: c.Writer, R: c.Request}, c}); err != nil {
-				_ = c.AbortWithError(http.StatusInternalServerError, err)
+				ginsession.Abort(c, err)
 			}
 		})
 	}
