@@ -86,6 +86,27 @@ func Abort(c *gin.Context, err error) {
 	c.Abort()
 }
 
+// Protect returns middleware, for use behind New's, that lets a request that changes
+// something through only if no other site can have made a browser send it. See
+// [session.Manager.Protect]; nil is for no trusted origins. A request that is refused
+// does not reach the handlers after this one.
+//
+//	account := engine.Group("/account", ginsession.New(sessions), ginsession.Protect(sessions, nil))
+func Protect(m *session.Manager, origins *http.CrossOriginProtection) gin.HandlerFunc {
+	protect := m.Protect(origins)
+	return func(c *gin.Context) {
+		passed := false
+		protect(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			passed = true
+			c.Request = r
+			c.Next()
+		})).ServeHTTP(c.Writer, c.Request)
+		if !passed {
+			c.Abort()
+		}
+	}
+}
+
 // FromContext returns the session of a context that is a [gin.Context] or was made
 // from one. It does not need gin's ContextWithFallback, which session.FromContext does
 // if it is given such a context. For any other context it is session.FromContext.

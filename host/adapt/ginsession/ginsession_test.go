@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -231,6 +232,32 @@ func TestAbort(t *testing.T) {
 	require.False(t, after)
 }
 
+// A form of another site does not reach the handler.
+func TestProtect(t *testing.T) {
+	s := newSite(t)
+	engine := gin.New()
+	engine.Use(ginsession.New(s.Manager), ginsession.Protect(s.Manager, nil))
+	reached := 0
+	engine.POST("/", func(c *gin.Context) {
+		reached++
+		visits.Put(ginsession.From(c), reached)
+		c.String(http.StatusOK, c.PostForm("field"))
+	})
+	b := s.Browser(engine, sessiontest.WithKey(user, "ada"))
+	form := url.Values{"field": {"text"}}
+	require.Equal(t, http.StatusForbidden, b.From("https://elsewhere.example/").PostForm("/", form).StatusCode)
+	require.Equal(t, http.StatusForbidden, b.PostForm("/", form).StatusCode, "a client that says nothing of its origin, and has no token")
+	require.Zero(t, reached)
+	resp := b.From("https://example.com/").PostForm("/", form)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.Equal(t, "text", body(t, resp))
+	require.Equal(t, 1, sessiontest.Value(t, b.Session(), visits))
+	token, err := b.Session().CSRFToken()
+	require.NoError(t, err)
+	form.Set(session.CSRFField, token)
+	require.Equal(t, http.StatusOK, b.PostForm("/", form).StatusCode)
+}
+
 // An error handler outside answers for errors that handlers have only noted.
 func TestErrorHandlerOutside(t *testing.T) {
 	s := newSite(t)
@@ -257,7 +284,7 @@ func TestErrorHandlerOutside(t *testing.T) {
 func TestStream(t *testing.T) {
 	s := newSite(t)
 	next, gone := make(chan int), make(chan bool)
-	url := adapttest.Serve(t, s.engine(func(c *gin.Context) {
+	address := adapttest.Serve(t, s.engine(func(c *gin.Context) {
 		user.Put(ginsession.From(c), "ada")
 		gone <- c.Stream(func(io.Writer) bool {
 			select {
@@ -270,7 +297,7 @@ func TestStream(t *testing.T) {
 	}), adapttest.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	require.NoError(t, err)
 	go func() { next <- 0 }()
 	resp, err := http.DefaultClient.Do(r)
