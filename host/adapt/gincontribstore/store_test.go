@@ -32,7 +32,9 @@ func overStores(t *testing.T, f func(t *testing.T, s store.Store)) {
 	for name, open := range map[string]func() (store.Store, error){
 		"native":        func() (store.Store, error) { return store.NewMemory(), nil },
 		"memory engine": func() (store.Store, error) { return memory.Open(t.Context(), config) },
-		"plugin in C":   func() (store.Store, error) { return plugin.OpenFile(t.Context(), "../../../examples/guests/c/store.wasm", config) },
+		"plugin in C": func() (store.Store, error) {
+			return plugin.OpenFile(t.Context(), "../../../examples/guests/c/store.wasm", config)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := open()

@@ -46,6 +46,8 @@ func TestStore(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, found, "the zero time has passed, too")
 
+		require.NoError(t, kept.Commit("", []byte("nobody's"), until))
+		require.NoError(t, kept.Delete(""))
 		for _, token := range []string{"", "token", strings.Repeat("x", 1<<20), "\x00"} {
 			_, found, err = kept.Find(token)
 			require.NoError(t, err)

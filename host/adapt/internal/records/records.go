@@ -131,7 +131,7 @@ type Record struct {
 // Load returns the record of a token. It returns [store.ErrNotFound] if there is
 // none, if it has expired or was ended, or if it cannot be read.
 func (r *Records) Load(ctx context.Context, token string) (Record, error) {
-	if token == "" || len(token) > MaxToken {
+	if len(token) > MaxToken {
 		return Record{}, store.ErrNotFound
 	}
 	ctx, cancel := r.bound(ctx)
@@ -202,7 +202,7 @@ func (r *Records) End(ctx context.Context, token string) error {
 // EndRevision is End for the record with a revision. It returns
 // [store.ErrConflict] if another one is there.
 func (r *Records) EndRevision(ctx context.Context, token string, revision int64) error {
-	if token == "" || len(token) > MaxToken {
+	if len(token) > MaxToken {
 		return nil
 	}
 	ctx, cancel := r.bound(ctx)
@@ -246,7 +246,7 @@ func (r *Records) All(ctx context.Context) iter.Seq2[Record, error] {
 			case err != nil:
 				yield(Record{}, err)
 				return
-			case f.ended || f.token == "" || r.key(f.token) != [sha256.Size]byte(key):
+			case f.ended || !f.named || r.key(f.token) != [sha256.Size]byte(key):
 				continue
 			}
 			if !yield(Record{Token: f.token, Data: f.data, Revision: f.revision}, nil) {
@@ -263,8 +263,8 @@ func (r *Records) loadBounded(ctx context.Context, key []byte, now store.Millis)
 }
 
 func (r *Records) check(token string, data []byte) error {
-	if token == "" || len(token) > MaxToken {
-		return fmt.Errorf("%w: the token has %d bytes: must have 1 to %d", store.ErrInvalid, len(token), MaxToken)
+	if len(token) > MaxToken {
+		return fmt.Errorf("%w: the token has %d bytes: must have at most %d", store.ErrInvalid, len(token), MaxToken)
 	}
 	if len(data) > r.settings.MaxSize {
 		return fmt.Errorf("%w: %d bytes: must be at most %d, Settings.MaxSize", session.ErrTooLarge, len(data), r.settings.MaxSize)
@@ -278,7 +278,7 @@ func (r *Records) set(ctx context.Context, key []byte, token string, data []byte
 		f.revision = expect + 1
 	}
 	if r.settings.KeepTokens {
-		f.token = token
+		f.named, f.token = true, token
 	}
 	return f.revision, r.store.Set(ctx, store.Write{
 		Key: key, Value: f.encode(),
