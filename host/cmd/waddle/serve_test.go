@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/serving/certtest"
 	"github.com/waddle-sessions/waddle/host/storetest/backend"
 )
 
@@ -297,6 +299,44 @@ func TestServeDrains(t *testing.T) {
 	values := s.ask(t, "/v1/load", `{"id":%q}`, id).Session.Values
 	require.Contains(t, values, "late")
 	saved.Range(func(name, _ any) bool { require.Contains(t, values, name); return true })
+}
+
+// TestServeTLS: an address takes clients by their certificates, and certificates are read
+// again after a signal.
+func TestServeTLS(t *testing.T) {
+	needsSignals(t)
+	ca, next := certtest.NewAuthority(t), certtest.NewAuthority(t)
+	cert, key, clients := ca.Files(t, t.TempDir())
+	dir := socketDir(t)
+	s := serveSessions(t, filepath.Join(dir, "s"), nil, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0",
+		"--tls-cert", cert, "--tls-key", key, "--client-ca", clients, "--client", "shop", "--admin-client", "ops")
+	var addresses [2]string
+	for i := range addresses {
+		line, err := s.stdout.ReadString('\n')
+		require.NoError(t, err)
+		addresses[i] = regexp.MustCompile(`https://\S+`).FindString(line)
+	}
+	status := func(by *certtest.Authority, name, address string) int {
+		transport := &http.Transport{TLSClientConfig: ca.Client(by.Issue(t, name, time.Hour)), ForceAttemptHTTP2: true}
+		defer transport.CloseIdleConnections()
+		r, err := (&http.Client{Transport: transport, Timeout: patience}).Get(address)
+		if err != nil {
+			return 0
+		}
+		_ = r.Body.Close()
+		return r.StatusCode
+	}
+	require.Equal(t, 200, status(ca, "shop", addresses[0]+"/v1/settings"))
+	require.Equal(t, 403, status(ca, "mail", addresses[0]+"/v1/settings"))
+	require.Equal(t, 200, status(ca, "ops", addresses[1]+"/readyz"))
+	require.Equal(t, 403, status(ca, "shop", addresses[1]+"/readyz"))
+	require.Zero(t, status(next, "shop", addresses[0]+"/v1/settings"))
+	require.NoError(t, os.WriteFile(clients, next.PEM, 0o600))
+	require.NoError(t, s.Process.Signal(syscall.SIGHUP))
+	require.Eventually(t, func() bool { return status(next, "shop", addresses[0]+"/v1/settings") == 200 }, patience, 10*time.Millisecond)
+	require.Zero(t, status(ca, "shop", addresses[0]+"/v1/settings"))
+	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
+	require.Contains(t, s.said(t), "stopped")
 }
 
 // TestServeSecondSignal does not wait for a client that does not go on.

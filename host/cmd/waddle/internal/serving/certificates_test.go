@@ -3,70 +3,23 @@ package serving_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/serving"
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/serving/certtest"
 	"github.com/waddle-sessions/waddle/host/store"
 )
-
-// authority signs certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-var serial int64
-
-func issue(t *testing.T, by *authority, name string, until time.Duration) (pair tls.Certificate, certPEM, keyPEM []byte, made *authority) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	serial++
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(until),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	parent, signer := c, key
-	if by == nil {
-		c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage = true, true, x509.KeyUsageCertSign, nil
-	} else {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	certPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM = pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})
-	parsed, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	pair, err = tls.X509KeyPair(certPEM, keyPEM)
-	require.NoError(t, err)
-	return pair, certPEM, keyPEM, &authority{parsed, key, certPEM}
-}
 
 // overTLS is a service on an address with mutual TLS.
 type overTLS struct {
 	certificates *serving.Certificates
-	ca           *authority
+	ca           *certtest.Authority
 	clients      string
 	operator     string
 	log          *syncBuffer
@@ -79,17 +32,10 @@ func write(t *testing.T, path string, data []byte) {
 
 func startTLS(t *testing.T, options ...option) *overTLS {
 	t.Helper()
-	dir := t.TempDir()
-	_, _, _, ca := issue(t, nil, "authority", time.Hour)
-	_, cert, key, _ := issue(t, ca, "server", time.Hour)
-	o := &overTLS{ca: ca, log: &syncBuffer{}, certificates: &serving.Certificates{
-		Certificate: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), ClientCA: filepath.Join(dir, "ca"),
-	}}
+	o := &overTLS{ca: certtest.NewAuthority(t), log: &syncBuffer{}, certificates: &serving.Certificates{}}
+	o.certificates.Certificate, o.certificates.Key, o.certificates.ClientCA = o.ca.Files(t, t.TempDir())
 	log := slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.certificates.Log = log
-	write(t, o.certificates.Certificate, cert)
-	write(t, o.certificates.Key, key)
-	write(t, o.certificates.ClientCA, ca.pem)
 	c := serving.Config{Store: store.NewMemory(), Log: log}
 	for _, option := range options {
 		option(&c)
@@ -114,10 +60,8 @@ func startTLS(t *testing.T, options ...option) *overTLS {
 	return o
 }
 
-func (o *overTLS) client(t *testing.T, pairs ...tls.Certificate) *http.Client {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(o.ca.pem)
-	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: pairs}}
+func (o *overTLS) client(t *testing.T, own ...*certtest.Issued) *http.Client {
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: o.ca.Client(own...)}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: patience}
 }
@@ -133,10 +77,10 @@ func load(client *http.Client, address string) (status int, proto string, err er
 
 func TestMutualTLS(t *testing.T) {
 	o := startTLS(t, func(c *serving.Config) { c.Clients, c.Operators = []string{"shop", "mail"}, []string{"ops"} })
-	_, _, _, foreign := issue(t, nil, "authority", time.Hour)
+	foreign := certtest.NewAuthority(t)
 	for _, c := range []struct {
 		name   string
-		by     *authority
+		by     *certtest.Authority
 		until  time.Duration
 		status int // 0 for no connection
 	}{
@@ -148,7 +92,7 @@ func TestMutualTLS(t *testing.T) {
 		{"shop", foreign, time.Hour, 0},
 		{"shop", nil, time.Hour, 0},
 	} {
-		pair, _, _, _ := issue(t, c.by, c.name, c.until)
+		pair := c.by.Issue(t, c.name, c.until)
 		status, proto, err := load(o.client(t, pair), o.clients)
 		if c.status == 0 {
 			require.Error(t, err)
@@ -166,14 +110,14 @@ func TestMutualTLS(t *testing.T) {
 		require.NoError(t, plain.Body.Close())
 	}
 
-	pair, _, _, _ := issue(t, o.ca, "ops", time.Hour)
+	pair := o.ca.Issue(t, "ops", time.Hour)
 	for client, want := range map[*http.Client]int{o.client(t, pair): 200} {
 		r, err := client.Get(o.operator + "/readyz")
 		require.NoError(t, err)
 		require.NoError(t, r.Body.Close())
 		require.Equal(t, want, r.StatusCode)
 	}
-	pair, _, _, _ = issue(t, o.ca, "shop", time.Hour)
+	pair = o.ca.Issue(t, "shop", time.Hour)
 	r, err := o.client(t, pair).Get(o.operator + "/readyz")
 	require.NoError(t, err)
 	require.NoError(t, r.Body.Close())
@@ -184,7 +128,7 @@ func TestMutualTLS(t *testing.T) {
 // TestNobodyOperatesUnnamed: without names of operators nobody is one by TLS.
 func TestNobodyOperatesUnnamed(t *testing.T) {
 	o := startTLS(t)
-	pair, _, _, _ := issue(t, o.ca, "anybody", time.Hour)
+	pair := o.ca.Issue(t, "anybody", time.Hour)
 	status, _, err := load(o.client(t, pair), o.clients)
 	require.NoError(t, err)
 	require.Equal(t, 200, status)
@@ -197,7 +141,7 @@ func TestNobodyOperatesUnnamed(t *testing.T) {
 // TestCertificateExpiresWhileConnected: a connection does not outlive its certificate.
 func TestCertificateExpiresWhileConnected(t *testing.T) {
 	o := startTLS(t)
-	pair, _, _, _ := issue(t, o.ca, "shop", 3*time.Second)
+	pair := o.ca.Issue(t, "shop", 3*time.Second)
 	client := o.client(t, pair)
 	status, _, err := load(client, o.clients)
 	require.NoError(t, err)
@@ -212,25 +156,25 @@ func TestCertificateExpiresWhileConnected(t *testing.T) {
 // change nothing.
 func TestCertificatesChange(t *testing.T) {
 	o := startTLS(t)
-	_, _, _, next := issue(t, nil, "next authority", time.Hour)
-	pair, _, _, _ := issue(t, next, "shop", time.Hour)
+	next := certtest.NewAuthority(t)
+	pair := next.Issue(t, "shop", time.Hour)
 	_, _, err := load(o.client(t, pair), o.clients)
 	require.Error(t, err)
 
 	write(t, o.certificates.ClientCA, []byte("nothing"))
 	require.ErrorIs(t, o.certificates.Reload(), serving.ErrCertificates)
-	old, _, _, _ := issue(t, o.ca, "shop", time.Hour)
+	old := o.ca.Issue(t, "shop", time.Hour)
 	status, _, err := load(o.client(t, old), o.clients)
 	require.NoError(t, err, "those from before stay")
 	require.Equal(t, 200, status)
 
-	write(t, o.certificates.ClientCA, append(append([]byte(nil), o.ca.pem...), next.pem...))
+	write(t, o.certificates.ClientCA, append(append([]byte(nil), o.ca.PEM...), next.PEM...))
 	require.Eventually(t, func() bool {
 		status, _, err := load(o.client(t, pair), o.clients)
 		return err == nil && status == 200
 	}, patience, 100*time.Millisecond, "without being told")
 
-	write(t, o.certificates.ClientCA, next.pem)
+	write(t, o.certificates.ClientCA, next.PEM)
 	require.NoError(t, o.certificates.Reload())
 	_, _, err = load(o.client(t, old), o.clients)
 	require.Error(t, err, "an authority that is gone")
