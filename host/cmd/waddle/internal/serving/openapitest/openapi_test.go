@@ -127,7 +127,7 @@ func (d *described) ask(t *testing.T, status int, method, path, body string, hea
 		RequestValidationInput: d.input(request()), Status: status, Header: resp.Header,
 		Body: io.NopCloser(bytes.NewReader(text)), Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}), "%s %s: %s", path, body, text)
-	d.seen[path+" "+strconv.Itoa(status)] = true
+	d.seen[resp.Request.URL.Path+" "+strconv.Itoa(status)] = true
 	if resp.Header.Get("Content-Type") == "application/json" {
 		require.NoError(t, json.Unmarshal(text, &answer))
 	}
@@ -198,7 +198,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	s.err = fmt.Errorf("%w: down", store.ErrUnavailable)
 	for path, body := range both() {
 		if path != "/v1/admin/end" && path != "/v1/commit" { // these need something that is stored
-			d.post(t, 503, path, "%s", body)
+			d.post(t, 503, path, "%s", strings.ReplaceAll(body, `"x"`, strconv.Quote(strings.Repeat("A", 43))))
 		}
 	}
 	d.ask(t, 503, http.MethodGet, "/readyz", "")
@@ -209,6 +209,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	limited.post(t, 200, "/v1/load", `{"id":"x"}`)
 	limited.post(t, 429, "/v1/load", `{"id":"x"}`)
 	maps.Copy(d.seen, limited.seen)
+	unlisted := start(t, struct{ store.Store }{store.NewMemory()}, serving.Limits{})
+	unlisted.post(t, 501, "/v1/admin/count", `{}`)
+	unlisted.post(t, 501, "/v1/admin/list", `{}`)
+	maps.Copy(d.seen, unlisted.seen)
 
 	var document struct {
 		Paths map[string]map[string]struct{ Responses map[string]json.RawMessage }
@@ -232,7 +236,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		return strings.HasSuffix(s, " 500") || strings.HasSuffix(s, " 429") || strings.HasSuffix(s, " 503") || strings.HasSuffix(s, " 403") || s == "/v1/openapi.json 400"
 	})
 	require.Equal(t, []string{
-		"/v1/admin/count 501", "/v1/admin/end 410", "/v1/admin/list 501", // a storage that does not enumerate, a renewal by age
+		"/v1/admin/end 410", // a renewal by age
 		"/v1/destroy 410", "/v1/renew 507", // two requests at once
 	}, missing)
 }
