@@ -236,7 +236,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		return strings.HasSuffix(s, " 500") || strings.HasSuffix(s, " 429") || strings.HasSuffix(s, " 503") || strings.HasSuffix(s, " 403") || s == "/v1/openapi.json 400"
 	})
 	require.Equal(t, []string{
-		"/v1/admin/end 410", // a renewal by age
+		"/v1/admin/end 410",                // a renewal by age
 		"/v1/destroy 410", "/v1/renew 507", // two requests at once
 	}, missing)
 }
