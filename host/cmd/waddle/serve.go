@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ type serveFlags struct {
 	rate                  int
 	maxBody               bytesFlag
 	drainDelay, grace     time.Duration
-	verbose               bool
+	verbose, trusted      bool
+	quota                 quota
+	bounds                bounds
 }
 
 func newServe(env *environment) *cobra.Command {
@@ -50,8 +53,9 @@ whose id they know, and all sessions of every user. SERVE.md beside the source a
 GET /v1/openapi.json describe the requests.
 
 Storage and settings come from the environment, as for waddle run: SESSION_STORAGE,
-SESSION_DIR, SESSION_DURATION, WADDLE_SECRET_FILE and others. Values are kept as
-JSON. Go programs that share the sessions set session.Settings.Codec to session.JSON.
+SESSION_DIR, SESSION_DURATION, WADDLE_SECRET_FILE and others. A plugin of your own
+has the bounds that it has there. Values are kept as JSON: Go programs that share
+the sessions set session.Settings.Codec to session.JSON.
 
 A unix socket has the mode of --socket-mode, and each user of the system is a client.
 On an address, each name in a certificate is one. Certificates are read again when
@@ -86,7 +90,10 @@ Then, elsewhere:
 			return nil
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), flags, env) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			flags.bounds.note(cmd)
+			return runServe(cmd.Context(), flags, env)
+		},
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&flags.addrs, "addr", nil, "listen on `ADDR`: unix:PATH, or HOST:PORT with mutual TLS; may be repeated")
@@ -104,6 +111,9 @@ Then, elsewhere:
 	f.DurationVar(&flags.drainDelay, "drain-delay", 0, "at the end, show at the operator's address for `TIME` that this is not ready, before accepting no more")
 	f.DurationVar(&flags.grace, "grace", 10*time.Second, "at the end, wait for `TIME` until requests in progress are finished")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the log, including debug level: each request, but no id and no value")
+	addQuota(cmd, &flags.quota)
+	addBounds(cmd, &flags.bounds, units(plugin.DefaultFuelRate))
+	addTrusted(cmd, &flags.trusted)
 	for _, name := range []string{"addr", "admin-addr"} {
 		fixed(cmd, name, exampleSocket, "127.0.0.1:7000")
 	}
@@ -129,6 +139,14 @@ func runServe(ctx context.Context, flags serveFlags, env *environment) (err erro
 	kept, err := engines.FromEnv(env.variables)
 	if err != nil {
 		return &usageError{err}
+	}
+	kept.Config.Trusted = flags.trusted
+	if len(flags.bounds.given) > 0 {
+		flags.bounds.on(&kept.Config)
+	}
+	kept.MaxBytes, kept.MaxFiles = int64(flags.quota.bytes), flags.quota.files
+	if err := cmp.Or(flags.quota.check(), flags.bounds.check(flags.trusted)); err != nil {
+		return err
 	}
 	log := guestLogger(env, flags.verbose, slog.LevelInfo)
 	slog.SetDefault(log)

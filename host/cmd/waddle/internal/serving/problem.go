@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/waddle-sessions/waddle/host/session"
@@ -61,8 +62,9 @@ func problemOf(err error) *problem {
 	}
 	wait, again := session.RetryAfter(err)
 	switch {
-	case errors.Is(err, errJSON), errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode), errors.Is(err, session.ErrInvalidExpiry),
-		errors.Is(err, session.ErrInvalidUser), errors.Is(err, session.ErrInvalidNote):
+	case errors.Is(err, session.ErrInvalidExpiry):
+		return badRequest("%s", inJSON.Replace(err.Error()))
+	case errors.Is(err, errJSON), errors.Is(err, session.ErrKey), errors.Is(err, session.ErrEncode), errors.Is(err, session.ErrInvalidUser), errors.Is(err, session.ErrInvalidNote):
 		return badRequest("%v", err)
 	case errors.Is(err, session.ErrGone):
 		return gone()
@@ -80,6 +82,9 @@ func problemOf(err error) *problem {
 	}
 	return problemf(http.StatusInternalServerError, codeInternal, "the request failed; the log of waddle serve says why")
 }
+
+// inJSON names what a message names for Go programs.
+var inJSON = strings.NewReplacer("Session.SetIdleTimeout", "idle_timeout_ms", "Session.SetAbsoluteTimeout", "absolute_timeout_ms", "session.Off for none", "-1 for none")
 
 func (p *problem) write(w http.ResponseWriter) {
 	b := append([]byte(`{"error":{"code":`), strconv.Quote(p.code)...)

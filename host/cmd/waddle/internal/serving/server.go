@@ -40,8 +40,8 @@ type Server struct {
 func (s *Server) Serve(ctx context.Context, clients []net.Listener, operator net.Listener) error {
 	served := make(chan error, len(clients)+1)
 	var forClients, forOperator *http.Server
-	start := func(h http.Handler, most int, listeners ...net.Listener) (*http.Server, error) {
-		server := s.server(h)
+	start := func(h http.Handler, most int, write time.Duration, listeners ...net.Listener) (*http.Server, error) {
+		server := s.server(h, write)
 		if s.Certificates != nil {
 			var err error
 			if server.TLSConfig, err = s.Certificates.Config(); err != nil {
@@ -60,9 +60,10 @@ func (s *Server) Serve(ctx context.Context, clients []net.Listener, operator net
 		}
 		return server, nil
 	}
-	forClients, failed := start(s.Service.Handler(), s.Service.clients.limits.Connections, clients...)
+	forClients, failed := start(s.Service.Handler(), s.Service.clients.limits.Connections, time.Minute, clients...)
 	if failed == nil && operator != nil {
-		forOperator, failed = start(s.Service.Operator(), s.Service.operator.limits.Connections, operator)
+		// Counting reads all that is stored.
+		forOperator, failed = start(s.Service.Operator(), s.Service.operator.limits.Connections, 10*time.Minute, operator)
 	}
 	if failed == nil {
 		select {
@@ -80,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, clients []net.Listener, operator net
 	return errors.Join(failed, s.save())
 }
 
-func (s *Server) server(h http.Handler) *http.Server {
+func (s *Server) server(h http.Handler, write time.Duration) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -90,7 +91,7 @@ func (s *Server) server(h http.Handler) *http.Server {
 		Protocols:         protocols,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      time.Minute,
+		WriteTimeout:      write,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext:       withPeer,

@@ -332,7 +332,7 @@ func TestExpiry(t *testing.T) {
 		`{"id":"","expiry":{"expires":"tomorrow"}}`:                                "must be a time",
 		`{"id":"","expiry":{"persistence":"ever"}}`:                                "default, browser or persist",
 		`{"id":"","expiry":{"idle_timeout_ms":9223372036854775807}}`:               "milliseconds",
-		`{"id":"","expiry":{"lifetime_ms":86400000}}`:                              "IdleTimeout",
+		`{"id":"","expiry":{"lifetime_ms":86400000}}`:                              "change that by idle_timeout_ms first",
 		`{"id":"","expiry":{"absolute_timeout_ms":60000,"lifetime_ms":3600000}}`:   "AbsoluteTimeout",
 		`{"id":"","expiry":{"absolute_timeout_ms":"1h"}}`:                          "is a string",
 		`{"id":"","expiry":[]}`:                                                    "is an array",
