@@ -30,6 +30,10 @@ type commitRequest struct {
 	persistenceOf session.Persistence
 }
 
+// MaxChanges is how many values one commit may set and remove. A session looks for each
+// among all of its values.
+const MaxChanges = 1000
+
 // readCommit reads and checks a body by itself.
 func readCommit(body []byte) (*commitRequest, error) {
 	q := &commitRequest{}
@@ -65,11 +69,18 @@ func readCommit(body []byte) (*commitRequest, error) {
 		}
 		q.persistenceOf = session.Persistence(i)
 	}
+	if n := len(q.set) + len(q.remove); n > MaxChanges {
+		return nil, badRequest("set and delete have %d names: must have at most %d together", n, MaxChanges)
+	}
+	removed := make(map[string]bool, len(q.remove))
+	for _, name := range q.remove {
+		removed[name] = true
+	}
 	for _, v := range q.set {
 		if strings.ContainsRune(v.name, utf8.RuneError) {
 			return nil, badRequest("set has %s: must have names that are whole characters", excerpt(v.name))
 		}
-		if slices.Contains(q.remove, v.name) {
+		if removed[v.name] {
 			return nil, badRequest("set and delete both have %s: must be in one of them", excerpt(v.name))
 		}
 	}

@@ -129,6 +129,22 @@ func TestSizes(t *testing.T) {
 	require.Len(t, s.ask(t, 200, "/v1/load", `{"id":%q}`, id).Session.Values, 1)
 }
 
+// TestManyValues: a commit changes so many values at most that it takes no time, however
+// many the session has.
+func TestManyValues(t *testing.T) {
+	s := over(t, store.NewMemory())
+	names := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,"%d":0`, i)
+		}
+		return b.String()[1:]
+	}
+	id := s.ask(t, 200, "/v1/commit", `{"id":"","set":{%s}}`, names(serving.MaxChanges)).Session.ID
+	require.Len(t, s.ask(t, 200, "/v1/load", `{"id":%q}`, id).Session.Values, serving.MaxChanges)
+	require.Contains(t, s.ask(t, 400, "/v1/commit", `{"id":%q,"set":{%s},"delete":["x"]}`, id, names(serving.MaxChanges)).Error.Message, "at most 1000")
+}
+
 // TestTooManyRequests of one client are refused until it has waited.
 func TestTooManyRequests(t *testing.T) {
 	s := over(t, store.NewMemory(), func(c *serving.Config) { c.Limits.Rate = 5 })

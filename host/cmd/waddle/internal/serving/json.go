@@ -78,7 +78,12 @@ func (f fields) read(where string, object []byte) error {
 	return nil
 }
 
-func (f fields) names() string { return strings.Join(slices.Sorted(maps.Keys(f)), ", ") }
+func (f fields) names() string {
+	if len(f) == 0 {
+		return "nothing"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(f)), ", ")
+}
 
 // readValue reads one value, which is valid JSON.
 func readValue(name string, value []byte, to any) error {

@@ -24,7 +24,7 @@ func (s *Service) describe(*call) ([]byte, error) {
 			Rolling: c.Rolling, LastSeen: ms(c.LastSeenResolution), RenewEvery: ms(c.RenewEvery), RenewGrace: ms(c.RenewGrace),
 		},
 		Limits: limitsAnswer{
-			Session: c.MaxSize, Body: s.maxBody, Name: session.MaxKey, User: session.MaxUser, Note: session.MaxNote, UserSessions: c.MaxUserSessions,
+			Session: c.MaxSize, Body: s.maxBody, Name: session.MaxKey, User: session.MaxUser, Note: session.MaxNote, Changes: MaxChanges, UserSessions: c.MaxUserSessions,
 		},
 	}), '\n'), nil
 }
@@ -69,6 +69,7 @@ type limitsAnswer struct {
 	Name         int   `json:"name_bytes"`
 	User         int   `json:"user_bytes"`
 	Note         int   `json:"note_bytes"`
+	Changes      int   `json:"changes"`
 	UserSessions int   `json:"user_sessions"`
 }
 
