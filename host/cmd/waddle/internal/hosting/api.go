@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/keepers"
 	"github.com/waddle-sessions/waddle/host/session"
 	"github.com/waddle-sessions/waddle/host/store"
 	"github.com/waddle-sessions/waddle/host/tenant"
@@ -41,6 +42,8 @@ func (a *Admin) api() http.Handler {
 		answer(w, a.sleep(r.Context(), r.PathValue("name")))
 	})
 	mux.HandleFunc("GET /api/tenants/{name}/sessions", a.withTenant(a.apiSessions))
+	mux.HandleFunc("DELETE /api/tenants/{name}/sessions", a.withTenant(apiEndUser))
+	mux.HandleFunc("GET /api/tenants/{name}/sessions/{handle}", a.withTenant(apiSession))
 	mux.HandleFunc("DELETE /api/tenants/{name}/sessions/{handle}", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, a.end(r.Context(), r.PathValue("name"), r.PathValue("handle")))
 	})
@@ -113,30 +116,22 @@ func (a *Admin) end(ctx context.Context, name, handle string) error {
 	return err
 }
 
-var errNoSession = errors.New("there is no such session any more; list them again")
+var errNoSession = errors.New(keepers.NoSession)
 
 // sessionList is a tenant's sessions, as far as they were listed.
 type sessionList struct {
-	Count    int           `json:"count"`
-	Complete bool          `json:"complete"` // false if there was no time to count all
-	Sessions []sessionView `json:"sessions"`
+	Count    int               `json:"count"`
+	Complete bool              `json:"complete"` // false if there was no time to count all
+	Sessions []keepers.Session `json:"sessions"`
 }
 
-type sessionView struct {
-	Handle   string    `json:"handle"`
-	User     string    `json:"user,omitempty"`
-	Created  time.Time `json:"created"`
-	LastSeen time.Time `json:"last_seen"`
-	Expires  time.Time `json:"expires"`
-	Size     int       `json:"size"`
-}
-
-// sessionsOf counts a tenant's sessions and lists the first of them.
-func sessionsOf(ctx context.Context, t *tenant.Tenant, limit int) (list sessionList, err error) {
+// sessionsOf counts a tenant's sessions, or those of one of its users, and lists the first
+// of them.
+func sessionsOf(ctx context.Context, t *tenant.Tenant, user string, limit int) (list sessionList, err error) {
 	ctx, cancel := context.WithTimeout(ctx, listWithin)
 	defer cancel()
-	list.Sessions = []sessionView{}
-	for s, err := range t.Manager().AllSessions(ctx) {
+	list.Sessions = []keepers.Session{}
+	for s, err := range keepers.Infos(ctx, t.Manager(), user) {
 		if err != nil && ctx.Err() != nil && list.Count > 0 {
 			return list, nil
 		}
@@ -144,7 +139,7 @@ func sessionsOf(ctx context.Context, t *tenant.Tenant, limit int) (list sessionL
 			return list, err
 		}
 		if list.Count++; len(list.Sessions) < limit {
-			list.Sessions = append(list.Sessions, sessionView{s.Handle, s.User, s.Created.UTC(), s.LastSeen.UTC(), s.Expires.UTC(), s.Size})
+			list.Sessions = append(list.Sessions, keepers.SessionOf(s))
 		}
 	}
 	list.Complete = true
@@ -161,12 +156,42 @@ func (a *Admin) apiSessions(w http.ResponseWriter, r *http.Request, t *tenant.Te
 		}
 		limit = n
 	}
-	list, err := sessionsOf(r.Context(), t, limit)
+	list, err := sessionsOf(r.Context(), t, r.URL.Query().Get("user"), limit)
 	if err != nil {
 		answer(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, list)
+}
+
+// apiSession shows a session with its values.
+func apiSession(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) {
+	d, err := t.Manager().SessionByHandle(r.Context(), r.PathValue("handle"))
+	if errors.Is(err, store.ErrNotFound) {
+		err = errNoSession
+	}
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, keepers.DetailOf(d))
+}
+
+// apiEndUser ends all sessions of a user.
+func apiEndUser(w http.ResponseWriter, r *http.Request, t *tenant.Tenant) {
+	user := r.URL.Query().Get("user")
+	if user == "" {
+		writeError(w, http.StatusBadRequest, "user is missing: must be the name of the user whose sessions are ended")
+		return
+	}
+	n, err := t.Manager().RevokeAll(r.Context(), user)
+	if err != nil {
+		answer(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Ended int `json:"ended"`
+	}{n})
 }
 
 // statusOf returns the status of an answer to what has failed.

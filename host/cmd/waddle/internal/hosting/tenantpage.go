@@ -76,7 +76,7 @@ func (a *Admin) sessionsCard(m *markup, r *http.Request, t *tenant.Tenant, csrf 
 			`<button class="quiet">List the sessions</button></form>`)
 		return
 	}
-	list, err := sessionsOf(r.Context(), t, listed)
+	list, err := sessionsOf(r.Context(), t, "", listed)
 	switch {
 	case errors.Is(err, store.ErrUnsupported):
 		m.put(`<p class="empty">This tenant's plugin cannot enumerate what it keeps, so its sessions cannot be counted or listed.</p>`)
