@@ -4,6 +4,9 @@
 //	waddle host DIR             serve the tenants whose manifests lie in a directory
 //	waddle serve                serve sessions to programs in other languages
 //	waddle manifest ACTION      check the manifests of tenants, and seal their plugins
+//	waddle check DIR            look for damage in a directory of sessions
+//	waddle backup DIR FILE      copy a directory of sessions to a file, while it is served
+//	waddle restore FILE DIR     make a directory of sessions from a backup
 //	waddle inspect FILE.wasm    show what a module is and what it may do
 //	waddle test FILE.wasm       run the conformance suite on a module
 //	waddle bench FILE.wasm      compare a module's speed with a bundled engine's

@@ -45,7 +45,7 @@ func newRoot(env *environment) *cobra.Command {
 		overview(env.stdout, cmd)
 	})
 	cobra.EnableCommandSorting = false
-	root.AddCommand(newRun(env), newHost(env), newServe(env), newManifest(env), newSessions(env), newMigrate(env), newInspect(env), newTest(env), newBench(env), newNew(env), newCompletion(env), newVersion(env))
+	root.AddCommand(newRun(env), newHost(env), newServe(env), newManifest(env), newSessions(env), newMigrate(env), newCheck(env), newBackup(env), newRestore(env), newInspect(env), newTest(env), newBench(env), newNew(env), newCompletion(env), newVersion(env))
 	help := newHelp()
 	root.SetHelpCommand(help)
 	root.AddCommand(help)
