@@ -39,11 +39,23 @@ def main(source: str) -> int:
         server = Server(SESSION_DURATION="336h", SESSION_COOKIE_NAME="sessionid").start()
         try:
             return subprocess.run(
-                [sys.executable, "runtests.py", "--settings=djangotests.settings", "--parallel=1", *LABELS],
+                [
+                    sys.executable,
+                    "runtests.py",
+                    "--settings=djangotests.settings",
+                    "--parallel=1",
+                    *LABELS,
+                ],
                 cwd=tests,
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join([str(tests), str(Path(django.__path__[0]).parent), os.environ.get("PYTHONPATH", "")]),
+                    "PYTHONPATH": os.pathsep.join(
+                        [
+                            str(tests),
+                            str(Path(django.__path__[0]).parent),
+                            os.environ.get("PYTHONPATH", ""),
+                        ]
+                    ),
                     "WADDLE_SOCKET": server.socket,
                 },
             ).returncode
@@ -53,5 +65,7 @@ def main(source: str) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not os.path.isfile(os.path.join(sys.argv[1], "tests", "runtests.py")):
-        sys.exit("usage: python3 -m djangotests DJANGO_SOURCE, a folder that has tests/runtests.py")
+        sys.exit(
+            "usage: python3 -m djangotests DJANGO_SOURCE, a folder that has tests/runtests.py"
+        )
     sys.exit(main(sys.argv[1]))

@@ -14,11 +14,11 @@ from waddle_sessions import SessionStore
 # Each test that other engines have beside the common ones, and why it is not run
 # here. All other tests are.
 NOT_APPLICABLE = {
-    "test_session_str": "about the rows of the table in which the engines of databases keep sessions",
+    "test_session_str": "about the rows of the table in which databases keep sessions",
     "test_session_get_decoded": "about the rows of that table",
     "test_sessionmanager_save": "about the manager of that table",
-    "test_clearsessions_command": "counts the rows or files of expired sessions: the store removes them by itself, see test_clearsessions",
-    "test_extra_session_field": "about a column of that table: here a session is bound to its user without one",
+    "test_clearsessions_command": "counts rows or files: see test_clearsessions",
+    "test_extra_session_field": "about a column of that table",
     "test_exists_searches_cache_first": "about Django's caches: this engine uses none",
     "test_non_default_cache": "about Django's caches",
     "test_cache_set_failure_non_fatal": "about Django's caches",
@@ -60,7 +60,9 @@ class WaddleSessionWithTimeZoneTests(WaddleSessionTests):
 
 
 class StoredSession:
-    """Stands for Django's model of a row, which one of the tests of the middleware uses to look behind the engine."""
+    """Stands for Django's model of a row, which one of the tests of the middleware uses to look
+    behind the engine.
+    """
 
     class objects:
         @staticmethod
@@ -103,7 +105,9 @@ class NoneIsForgottenTest(unittest.TestCase):
             names = unittest.defaultTestLoader.getTestCaseNames(cls)
             if issubclass(cls, theirs.SessionTestsMixin):
                 seen.update(names)
-                missing = [name for name in names if name not in run and name not in NOT_APPLICABLE]
+                missing = [
+                    name for name in names if name not in run and name not in NOT_APPLICABLE
+                ]
             else:
                 missing = [] if any(issubclass(ours, cls) for ours in OURS) else names
             self.assertEqual(missing, [], f"tests of {class_name} are neither run nor listed")

@@ -46,7 +46,10 @@ class AsyncTest(ServerTestCase):
         await session.acycle_key()
         self.assertIs(await session.aexists(key), False)
         await session.asave()
-        self.assertEqual(sorted(await SessionStore(session.session_key).akeys()), ["_session_expiry", "a", "b", "c"])
+        self.assertEqual(
+            sorted(await SessionStore(session.session_key).akeys()),
+            ["_session_expiry", "a", "b", "c"],
+        )
 
         late = SessionStore(session.session_key)
         await late.aset("a", 2)
@@ -90,11 +93,23 @@ class AsyncTest(ServerTestCase):
             await session.asave()
 
         await asyncio.gather(*map(change, range(30)))
-        self.assertEqual(dict(await SessionStore(key).aitems()), {"a": 0, **{f"of {n}": n for n in range(30)}})
+        self.assertEqual(
+            dict(await SessionStore(key).aitems()), {"a": 0, **{f"of {n}": n for n in range(30)}}
+        )
 
     def test_no_method_of_this_django_is_missing(self) -> None:
-        names = {name for name in dir(SessionBase) if name.startswith("a") and hasattr(SessionBase, name[1:])}
-        ours = {name for name in dir(SessionStore) if name.startswith("a") and hasattr(SessionStore, name[1:])}
+        names = {
+            name
+            for name in dir(SessionBase)
+            if name.startswith("a") and hasattr(SessionBase, name[1:])
+        }
+        ours = {
+            name
+            for name in dir(SessionStore)
+            if name.startswith("a") and hasattr(SessionStore, name[1:])
+        }
         self.assertLessEqual(names, ours)
         mixin = SessionStore.__mro__[1]
-        self.assertLessEqual({name for name in names if not name.startswith("_")}, set(vars(mixin)))
+        self.assertLessEqual(
+            {name for name in names if not name.startswith("_")}, set(vars(mixin))
+        )

@@ -29,11 +29,23 @@ class DefaultsTest(ServerTestCase):
             ({"SESSION_COOKIE_SAMESITE": None}, []),
             ({"SESSION_EXPIRE_AT_BROWSER_CLOSE": True}, ["waddle.W002"]),
             ({"SESSION_COOKIE_AGE": 60}, ["waddle.W003"]),
-            ({"SESSION_SERIALIZER": "django.contrib.sessions.serializers.PickleSerializer"}, ["waddle.W004"]),
-            ({"SESSION_ENGINE": "django.contrib.sessions.backends.db", "SESSION_COOKIE_NAME": "x"}, []),
+            (
+                {"SESSION_SERIALIZER": "django.contrib.sessions.serializers.PickleSerializer"},
+                ["waddle.W004"],
+            ),
+            (
+                {
+                    "SESSION_ENGINE": "django.contrib.sessions.backends.db",
+                    "SESSION_COOKIE_NAME": "x",
+                },
+                [],
+            ),
             ({"WADDLE_SOCKET": "/nonexistent/waddle.sock"}, ["waddle.W001"]),
             ({"WADDLE_SOCKET": ""}, ["waddle.E001"]),
-            ({"SESSION_COOKIE_NAME": "a", "SESSION_COOKIE_AGE": 1}, ["waddle.E002", "waddle.W003"]),
+            (
+                {"SESSION_COOKIE_NAME": "a", "SESSION_COOKIE_AGE": 1},
+                ["waddle.E002", "waddle.W003"],
+            ),
         ]
         for settings, found in cases:
             with self.subTest(**settings):
@@ -43,7 +55,9 @@ class DefaultsTest(ServerTestCase):
         with override_settings(SESSION_COOKIE_NAME="sessionid"):
             (message,) = settings_agree()
         self.assertEqual(
-            message.msg, "SESSION_COOKIE_NAME is 'sessionid' and SESSION_COOKIE_NAME of waddle serve is 'session_id': must be equal"
+            message.msg,
+            "SESSION_COOKIE_NAME is 'sessionid' and SESSION_COOKIE_NAME of waddle serve is "
+            "'session_id': must be equal",
         )
         self.assertIn("two cookies", message.hint or "")
         self.assertTrue(message.is_serious())
@@ -74,13 +88,21 @@ class OtherSettingsTest(ServerTestCase):
         )
         with override_settings(**same):
             self.assertEqual(settings_agree(), [])
-        for name, value in [("SESSION_COOKIE_SECURE", False), ("SESSION_COOKIE_DOMAIN", None), ("SESSION_COOKIE_HTTPONLY", True)]:
+        for name, value in [
+            ("SESSION_COOKIE_SECURE", False),
+            ("SESSION_COOKIE_DOMAIN", None),
+            ("SESSION_COOKIE_HTTPONLY", True),
+        ]:
             with self.subTest(name), override_settings(**{**same, name: value}):
                 self.assertEqual(len(settings_agree()), 1)
 
 
 class PartitionedTest(ServerTestCase):
-    environment = {"SESSION_COOKIE_PARTITIONED": "true", "SESSION_COOKIE_SECURE": "true", "SESSION_COOKIE_SAMESITE": "None"}
+    environment = {
+        "SESSION_COOKIE_PARTITIONED": "true",
+        "SESSION_COOKIE_SECURE": "true",
+        "SESSION_COOKIE_SAMESITE": "None",
+    }
 
     def test_cookies_that_django_cannot_set(self) -> None:
         with override_settings(SESSION_COOKIE_SECURE=True, SESSION_COOKIE_SAMESITE="None"):

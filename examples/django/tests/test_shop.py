@@ -41,7 +41,9 @@ class ShopTest(ServerTestCase):
 
         stored = self.other.load(after)
         assert stored is not None
-        self.assertEqual((stored["user"], stored["values"]["cart"]), (str(self.user.pk), {"figs": 2}))
+        self.assertEqual(
+            (stored["user"], stored["values"]["cart"]), (str(self.user.pk), {"figs": 2})
+        )
 
         self.client.post("/log-out/")
         self.assertIsNone(self.other.load(after))

@@ -30,16 +30,23 @@ class StoreTest(ServerTestCase):
         begun = self.begin(mine=1, theirs=1, both=1, gone=1, cart={"figs": 1})
         ours = SessionStore(begun.session_key)
         self.assertEqual(ours["theirs"], 1)
-        self.other.commit(begun.session_key, set={"theirs": 2, "new": 2, "both": 2}, delete=["gone"])
+        self.other.commit(
+            begun.session_key, set={"theirs": 2, "new": 2, "both": 2}, delete=["gone"]
+        )
         ours["mine"] = 3
         ours["both"] = 3
         ours["cart"]["figs"] = 3  # Django does not notice, we do
         ours.save()
-        self.assertEqual(self.values(ours.session_key), {"mine": 3, "theirs": 2, "new": 2, "both": 3, "cart": {"figs": 3}})
+        self.assertEqual(
+            self.values(ours.session_key),
+            {"mine": 3, "theirs": 2, "new": 2, "both": 3, "cart": {"figs": 3}},
+        )
         # A second save of the same request does not undo what others did either.
         del ours["mine"]
         ours.save()
-        self.assertEqual(self.values(ours.session_key), {"theirs": 2, "new": 2, "both": 3, "cart": {"figs": 3}})
+        self.assertEqual(
+            self.values(ours.session_key), {"theirs": 2, "new": 2, "both": 3, "cart": {"figs": 3}}
+        )
 
     def test_requests_at_once_both_keep_their_change(self) -> None:
         key = self.begin(a=0).session_key
@@ -62,14 +69,18 @@ class StoreTest(ServerTestCase):
         exact = '{"pi":3.14159265358979323846264338327950288,"huge":1e999}'
         key = self.begin(a=1).session_key
         # As a program that writes such numbers.
-        with mock.patch("waddle_client.client.json.dumps", lambda *_, **__: f'{{"id":"{key}","set":{exact}}}'):
+        with mock.patch(
+            "waddle_client.client.json.dumps", lambda *_, **__: f'{{"id":"{key}","set":{exact}}}'
+        ):
             self.other.commit(key, set={})
         session = SessionStore(key)
         session["a"] = 2
         session.save()
         connection = conf.client()._pool.take(1)
         self.addCleanup(conf.client()._pool.give, connection, False)
-        connection.request("POST", "/v1/load", f'{{"id":"{key}"}}', {"Content-Type": "application/json"})
+        connection.request(
+            "POST", "/v1/load", f'{{"id":"{key}"}}', {"Content-Type": "application/json"}
+        )
         text = connection.getresponse().read().decode()
         self.assertIn("3.14159265358979323846264338327950288", text)
         self.assertIn("1e999", text)
@@ -119,7 +130,9 @@ class StoreTest(ServerTestCase):
         assert loaded is not None
         self.assertEqual((loaded["user"], loaded["values"]), ("7", {"cart": 1, **LOGIN}))
         listed = self.other.user_sessions("7")
-        self.assertIn((session.public_id, {"device": "phone"}), [(s["public_id"], s["note"]) for s in listed])
+        self.assertIn(
+            (session.public_id, {"device": "phone"}), [(s["public_id"], s["note"]) for s in listed]
+        )
         # Another save is no other log-in.
         key = session.session_key
         session["cart"] = 2
@@ -248,15 +261,21 @@ class StoreTest(ServerTestCase):
                 self.assertIsNone(session.session_key)
 
     def test_expiry_that_another_program_gave(self) -> None:
-        key = self.other.commit(set={"a": 1}, expiry={"lifetime_ms": 90 * 24 * 3600_000, "persistence": "browser"})["id"]
+        key = self.other.commit(
+            set={"a": 1}, expiry={"lifetime_ms": 90 * 24 * 3600_000, "persistence": "browser"}
+        )["id"]
         session = SessionStore(key)
         self.assertIs(session.get_expire_at_browser_close(), True)
         self.other.commit(key, expiry={"persistence": "persist"})
         session = SessionStore(key)
         self.assertIs(session.get_expire_at_browser_close(), False)
-        self.assertAlmostEqual(session.get_expiry_age(), 90 * 24 * 3600, delta=30)  # the cookie must last as long
+        self.assertAlmostEqual(
+            session.get_expiry_age(), 90 * 24 * 3600, delta=30
+        )  # the cookie must last as long
         self.other.commit(key, expiry={"lifetime_ms": 60_000})
-        self.assertEqual(SessionStore(key).get_expiry_age(), 7 * 24 * 3600)  # that it lasts longer harms nobody
+        self.assertEqual(
+            SessionStore(key).get_expiry_age(), 7 * 24 * 3600
+        )  # that it lasts longer harms nobody
 
     def test_a_save_without_changes_prolongs(self) -> None:
         key = self.other.commit(expiry={"lifetime_ms": 60_000})["id"]
@@ -271,7 +290,9 @@ class StoreTest(ServerTestCase):
 
     def test_a_look_is_an_access_and_exists_is_none(self) -> None:
         seen = []
-        with mock.patch.object(type(conf.client()), "load", lambda _, key, touch=True: seen.append(touch)):
+        with mock.patch.object(
+            type(conf.client()), "load", lambda _, key, touch=True: seen.append(touch)
+        ):
             SessionStore("x" * 43).get("a")
             SessionStore().exists("x" * 43)
         self.assertEqual(seen, [True, False])
@@ -281,7 +302,13 @@ class SettingsTest(SimpleTestCase):
     def test_no_server_is_an_error_and_not_an_empty_session(self) -> None:
         conf.client()._pool._patience = 0
         session = SessionStore("A" * 43)
-        for use in (lambda: session.get("a"), lambda: session.exists("A" * 43), session.save, session.delete, session.create):
+        for use in (
+            lambda: session.get("a"),
+            lambda: session.exists("A" * 43),
+            session.save,
+            session.delete,
+            session.create,
+        ):
             with self.assertRaisesRegex(Unavailable, "cannot be reached"):
                 use()
 
@@ -291,7 +318,13 @@ class SettingsTest(SimpleTestCase):
             ({"WADDLE_URL": "https://x"}, "both are set"),
             ({"WADDLE_SOCKET": "", "WADDLE_URL": "https://x"}, "WADDLE_CERTIFICATE is not set"),
             (
-                {"WADDLE_SOCKET": "", "WADDLE_URL": "https://x", "WADDLE_CERTIFICATE": "/no", "WADDLE_KEY": "/no", "WADDLE_CA": "/no"},
+                {
+                    "WADDLE_SOCKET": "",
+                    "WADDLE_URL": "https://x",
+                    "WADDLE_CERTIFICATE": "/no",
+                    "WADDLE_KEY": "/no",
+                    "WADDLE_CA": "/no",
+                },
                 "files cannot be used",
             ),
             ({"WADDLE_TIMEOUT": 0}, "WADDLE_TIMEOUT is 0: must be a number above 0"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Optional
 
+from django.contrib.sessions.backends.base import SessionBase
+
 _MISSING = object()
 
 
-class AsyncMethods:
+class AsyncMethods(SessionBase):
     """Each method does what the one without the "a" does.
 
     The call to the server waits in a thread, so the event loop goes on. What

@@ -17,7 +17,8 @@ from waddle_client import WaddleError
 
 from . import conf
 
-# Django's setting, the variable of waddle serve, and whether a difference makes two cookies of one.
+# Django's setting, the variable of waddle serve, and whether a difference makes two cookies of
+# one.
 _COOKIE = (
     ("SESSION_COOKIE_NAME", "SESSION_COOKIE_NAME", True),
     ("SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_DOMAIN", True),
@@ -28,9 +29,13 @@ _COOKIE = (
     ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "SESSION_EXPIRE_AT_BROWSER_CLOSE", False),
 )
 
+_TWO_COOKIES = "Browsers keep two cookies otherwise, and each side uses a session of its own."
+
 
 @register(Tags.security)
-def settings_agree(app_configs: Optional[Sequence[AppConfig]] = None, **_: Any) -> List[CheckMessage]:
+def settings_agree(
+    app_configs: Optional[Sequence[AppConfig]] = None, **_: Any
+) -> List[CheckMessage]:
     """Return what differs."""
     if settings.SESSION_ENGINE != "waddle_sessions":
         return []
@@ -64,9 +69,11 @@ def _cookie(cookie: Mapping[str, Any]) -> List[CheckMessage]:
         ours, other = _same_form(ours_name, getattr(settings, ours_name), theirs[ours_name])
         if ours == other:
             continue
-        message = f"{ours_name} is {ours!r} and {their_name} of waddle serve is {other!r}: must be equal"
+        message = (
+            f"{ours_name} is {ours!r} and {their_name} of waddle serve is {other!r}: must be equal"
+        )
         if identity:
-            hint = "Browsers keep two cookies otherwise, and each side uses a session of its own."
+            hint = _TWO_COOKIES
             found.append(Error(message, hint=hint, id="waddle.E002"))
         else:
             hint = "Otherwise the cookie is what the side that sent it last made it."
@@ -74,8 +81,9 @@ def _cookie(cookie: Mapping[str, Any]) -> List[CheckMessage]:
     if cookie["partitioned"]:
         found.append(
             Error(
-                "SESSION_COOKIE_PARTITIONED of waddle serve is true: must be false, since Django cannot set such cookies",
-                hint="Browsers keep two cookies otherwise, and each side uses a session of its own.",
+                "SESSION_COOKIE_PARTITIONED of waddle serve is true: must be false, since "
+                "Django cannot set such cookies",
+                hint=_TWO_COOKIES,
                 id="waddle.E003",
             )
         )
@@ -103,9 +111,10 @@ def _lifetimes(server: Mapping[str, Any]) -> List[CheckMessage]:
         return []
     return [
         Warning(
-            f"SESSION_COOKIE_AGE is {settings.SESSION_COOKIE_AGE:g} s and SESSION_DURATION of waddle serve is {lifetime:g} s:"
+            f"SESSION_COOKIE_AGE is {settings.SESSION_COOKIE_AGE:g} s and SESSION_DURATION "
+            f"of waddle serve is {lifetime:g} s:"
             f" must be equal",
-            hint="waddle serve ends the sessions. Browsers forget the cookie earlier, or send one whose session has ended.",
+            hint="waddle serve ends sessions. Browsers forget the cookie early, or too late.",
             id="waddle.W003",
         )
     ]
@@ -116,7 +125,8 @@ def _serializer() -> List[CheckMessage]:
         return []
     return [
         Warning(
-            f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER!r}: it has no effect, values are stored as JSON",
+            f"SESSION_SERIALIZER is {settings.SESSION_SERIALIZER!r}: it has no effect, "
+            "values are stored as JSON",
             hint="Leave SESSION_SERIALIZER at its default.",
             id="waddle.W004",
         )

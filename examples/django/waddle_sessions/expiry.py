@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Dict, Mapping, Optional, Union
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 from waddle_client import age
 from waddle_client.times import format_time
@@ -14,7 +15,7 @@ KEY = "_session_expiry"
 Expiry = Union[None, int, float, datetime, timedelta]
 
 
-class ExpiryMethods:
+class ExpiryMethods(SessionBase):
     """The methods of a session that are about its end.
 
     Django keeps a session's own expiry as one of its values. It is sent to the
@@ -25,12 +26,12 @@ class ExpiryMethods:
     stored: Optional[Mapping[str, Any]]
 
     def set_expiry(self, value: Expiry) -> None:
-        """Give the session its own end: see Django's documentation. A time is kept as text, as JSON has none."""
+        """Give the session its own end: see Django's documentation. A time is kept as text, as
+        JSON has none.
+        """
         if isinstance(value, timedelta):
             value = timezone.now() + value
-        if isinstance(value, datetime):
-            value = value.isoformat()
-        super().set_expiry(value)
+        super().set_expiry(value.isoformat() if isinstance(value, datetime) else value)
 
     def get_expiry_age(self, **kwargs: Any) -> int:
         """Return the number of seconds until the session ends.
@@ -41,7 +42,9 @@ class ExpiryMethods:
         own = self._own_expiry(kwargs)
         seconds = super().get_expiry_age(**{**kwargs, "expiry": own})
         if not own and not kwargs and self.stored is not None:
-            return max(seconds, int(age(self.stored.get("cookie_until") or self.stored["expires"])))
+            return max(
+                seconds, int(age(self.stored.get("cookie_until") or self.stored["expires"]))
+            )
         return seconds
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
@@ -49,8 +52,14 @@ class ExpiryMethods:
         return super().get_expiry_date(**{**kwargs, "expiry": self._own_expiry(kwargs)})
 
     def get_expire_at_browser_close(self) -> bool:
-        """Report whether the browser forgets the session when it closes, by Django's expiry or what a program in Go set."""
-        if self.get(KEY) is None and self.stored is not None and self.stored["persistence"] != "default":
+        """Report whether the browser forgets the session when it closes, by Django's expiry or
+        what a program in Go set.
+        """
+        if (
+            self.get(KEY) is None
+            and self.stored is not None
+            and self.stored["persistence"] != "default"
+        ):
             return self.stored["persistence"] == "browser"
         return super().get_expire_at_browser_close()
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY
 from django.contrib.auth import SESSION_KEY as USER_KEY
-from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.backends.base import UpdateError
 from waddle_client import Client, Gone, View
 
 from . import conf, expiry
@@ -17,7 +17,7 @@ LOGIN_KEYS = (USER_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY)
 Values = Dict[str, Any]
 
 
-class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
+class SessionStore(AsyncMethods, expiry.ExpiryMethods):
     """A session of ``waddle serve``.
 
     It is saved when Django saves sessions. Only keys whose values differ from
@@ -41,13 +41,17 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
 
     @property
     def public_id(self) -> Optional[str]:
-        """The name of this session in its user's list, which is no secret. None before a log-in is saved."""
+        """The name of this session in its user's list, which is no secret. None before a log-in is
+        saved.
+        """
         self._get_session()
         return self.stored["public_id"] or None if self.stored else None
 
     @classmethod
     def user_name(cls, auth_user_id: Any) -> str:
-        """Return what programs in Go get as the session's user: by default the primary key, as text."""
+        """Return what programs in Go get as the session's user: by default the primary key, as
+        text.
+        """
         return str(auth_user_id)
 
     def load(self) -> Values:
@@ -65,7 +69,7 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
         return values
 
     def exists(self, session_key: Optional[str]) -> bool:
-        return bool(session_key) and self._client().load(session_key, touch=False) is not None
+        return bool(session_key) and self._client().load(str(session_key), touch=False) is not None
 
     def create(self) -> None:
         """Begin a session with a new key and this one's values, and store it."""
@@ -73,7 +77,7 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
         self.modified = True
 
     def save(self, must_create: bool = False) -> None:
-        """Store the changes. If ``must_create`` is True, or there is no session yet, store a new one.
+        """Store the changes, in a new session if ``must_create`` is True or there is none yet.
 
         :raises UpdateError: if the session has ended, or has another key by now.
         :raises waddle_client.NotStorable: if a value is not JSON. Nothing is stored then.
@@ -106,7 +110,7 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
         self._forget()
 
     def cycle_key(self) -> None:
-        """Give the session a new key at once. Its values stay. Changes of them are stored when it is saved.
+        """Give the session a new key at once. Changes of values are stored when it is saved.
 
         If the session has ended, a new one begins with its values, but nobody
         is logged in there.
@@ -141,14 +145,16 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods, SessionBase):
             # persistence is one that changes nothing else.
             changes["expiry"] = {"persistence": self.stored["persistence"]}
         user = values.get(USER_KEY)
-        if user is not None and (self.stored is None or self.user_name(user) != self.stored["user"]):
+        if user is not None and (
+            self.stored is None or self.user_name(user) != self.stored["user"]
+        ):
             changes["log_in"] = {"user": self.user_name(user), "note": self.note}
         if "expiry" in changes and self._has_passed():
             return self._end(key)
         self._see(self._client().commit(key, **changes), values)
 
     def _leaves_user(self, values: Values) -> bool:
-        """Report whether nobody is logged in any more, but the stored session belongs to a user."""
+        """Report whether nobody is logged in any more, but the stored session has a user."""
         if USER_KEY in values:
             return False
         if self._cleared and self.stored is None:  # cleared without being loaded

@@ -109,7 +109,11 @@ class EngineTest(unittest.TestCase):
             ("delete", lambda s: s.__delitem__("a"), {"b": [2]}),
             ("pop", lambda s: s.pop("a"), {"b": [2]}),
             ("pop of what is false", lambda s: (s.update(n=0), s.pop("a")), {"b": [2], "n": 0}),
-            ("setdefault", lambda s: s.setdefault("c", []).append(4), {"a": 1, "b": [2], "c": [4]}),
+            (
+                "setdefault",
+                lambda s: s.setdefault("c", []).append(4),
+                {"a": 1, "b": [2], "c": [4]},
+            ),
             ("update", lambda s: s.update({"a": 5}, d=6), {"a": 5, "b": [2], "d": 6}),
             ("|=", lambda s: s.__ior__({"a": 5}), {"a": 5, "b": [2]}),
             ("clear", lambda s: s.clear(), {}),
@@ -133,7 +137,9 @@ class EngineTest(unittest.TestCase):
         self.browser.end(one)
         self.other.commit(self.browser.cookie or "", set={"three": 3})
         self.browser.end(two)
-        self.assertEqual(self.stored(self.browser.cookie)["values"], {"a": 0, "one": 1, "two": 2, "three": 3})
+        self.assertEqual(
+            self.stored(self.browser.cookie)["values"], {"a": 0, "one": 1, "two": 2, "three": 3}
+        )
 
     def test_keys_are_never_adopted(self) -> None:
         self.browser.cookie = "A" * 43
@@ -148,7 +154,10 @@ class EngineTest(unittest.TestCase):
         self.visit(cart=["figs"])
         visitor = self.browser.cookie
         session = self.browser.begin()
-        session["_auth_user_id"], session["_auth_backend"] = "7", "session"  # as duck.contrib.auth does
+        session["_auth_user_id"], session["_auth_backend"] = (
+            "7",
+            "session",
+        )  # as duck.contrib.auth does
         self.assertIsNotNone(self.browser.end(session))
         user = self.browser.cookie
         self.assertNotEqual(user, visitor)
@@ -160,11 +169,16 @@ class EngineTest(unittest.TestCase):
         session.clear()  # likewise
         self.assertIsNotNone(self.browser.end(session))
         self.assertIsNone(self.other.load(user or ""))
-        self.assertEqual((self.stored(self.browser.cookie)["user"], self.stored(self.browser.cookie)["values"]), ("", {}))
+        self.assertEqual(
+            (self.stored(self.browser.cookie)["user"], self.stored(self.browser.cookie)["values"]),
+            ("", {}),
+        )
 
     def test_a_log_in_of_another_program_is_not_mistaken_for_ours(self) -> None:
         self.visit(_auth_user_id="7", _auth_backend="session", cart=1)
-        self.browser.cookie = self.other.commit(self.browser.cookie or "", log_in={"user": "8"})["id"]
+        self.browser.cookie = self.other.commit(self.browser.cookie or "", log_in={"user": "8"})[
+            "id"
+        ]
         self.assertEqual(dict(self.browser.begin()), {"cart": 1})
 
     def test_a_session_that_ended_is_not_brought_back(self) -> None:
@@ -180,13 +194,23 @@ class EngineTest(unittest.TestCase):
 
     def test_expiry(self) -> None:
         end = datetime.now(timezone.utc) + timedelta(hours=3)
-        for value, seconds in [(60, 60), (timedelta(minutes=5), 300), (end, 10800), (end.replace(tzinfo=None), 10800), (None, 604800)]:
+        for value, seconds in [
+            (60, 60),
+            (timedelta(minutes=5), 300),
+            (end, 10800),
+            (end.replace(tzinfo=None), 10800),
+            (None, 604800),
+        ]:
             with self.subTest(value=value):
                 session = SessionStore(self.browser.cookie)
                 session.set_expiry(value)
                 self.browser.end(session)
-                self.assertAlmostEqual(age(self.stored(self.browser.cookie)["expires"]), seconds, delta=30)
-                left = self.browser.begin().get_expiry_date() - datetime.now(timezone.utc).replace(tzinfo=None)
+                self.assertAlmostEqual(
+                    age(self.stored(self.browser.cookie)["expires"]), seconds, delta=30
+                )
+                left = self.browser.begin().get_expiry_date() - datetime.now(timezone.utc).replace(
+                    tzinfo=None
+                )
                 self.assertAlmostEqual(left.total_seconds(), seconds, delta=30)
         for wrong in ("soon", True):
             with self.assertRaises(TypeError):
@@ -208,7 +232,9 @@ class EngineTest(unittest.TestCase):
         self.assertNotEqual(key, self.browser.cookie)
         self.assertIsNone(self.other.load(self.browser.cookie or ""))
         self.browser.end(session)
-        self.assertEqual((self.browser.cookie, self.stored(key)["values"]), (key, {"a": 1, "b": 2}))
+        self.assertEqual(
+            (self.browser.cookie, self.stored(key)["values"]), (key, {"a": 1, "b": 2})
+        )
         self.assertTrue(session.exists())
         self.assertFalse(session.exists("A" * 43))
         session.delete()

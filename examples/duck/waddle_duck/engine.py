@@ -57,7 +57,12 @@ class SessionStore(dict):
         super().clear()
         self.loaded, self.modified, self._expiry_set = True, False, False
         if session is None:
-            self.session_key, self.stored, self._view, self._logged_in = None, None, View({}), False
+            self.session_key, self.stored, self._view, self._logged_in = (
+                None,
+                None,
+                View({}),
+                False,
+            )
             return {}
         super().update(session["values"])
         self._see(session)
@@ -86,7 +91,9 @@ class SessionStore(dict):
             key, bound, changed, removed = "", "", dict(super().items()), []
         changes: Dict[str, Any] = {"set": changed, "delete": removed}
         if self._expiry_set:
-            changes["expiry"] = {"expires": format_time(self._expiry)} if self._expiry else {"reset": True}
+            changes["expiry"] = (
+                {"expires": format_time(self._expiry)} if self._expiry else {"reset": True}
+            )
         if user is not None and str(user) != bound:
             changes["log_in"] = {"user": str(user)}
         self._see(client().commit(key, **changes))
@@ -97,9 +104,11 @@ class SessionStore(dict):
         await asyncio.to_thread(self.save)
 
     def exists(self, session_key: Optional[str] = None) -> bool:
-        """Report whether there is a session with a key, by default with this one's. It counts as no access."""
+        """Report whether there is a session with a key, by default with this one's. It counts as
+        no access.
+        """
         key = session_key or self.session_key
-        return bool(key) and client().load(key, touch=False) is not None
+        return bool(key) and client().load(str(key), touch=False) is not None
 
     def delete(self, session_key: Optional[str] = None) -> None:
         """End the session with a key, by default this one, which is empty then."""
@@ -111,7 +120,9 @@ class SessionStore(dict):
             self.load()
 
     def assign_new_session_key(self) -> str:
-        """Give the session a new key at once and return it. Values that were changed are stored when it is saved."""
+        """Give the session a new key at once and return it. Values that were changed are stored
+        when it is saved.
+        """
         self._ready()
         if self.session_key:
             session = client().renew(self.session_key)
@@ -130,13 +141,18 @@ class SessionStore(dict):
     # When it ends.
 
     def set_expiry(self, expiry: Expiry = None) -> None:
-        """Give the session its own end: seconds from now, a timedelta, or a time, which is UTC if it has no zone.
+        """Give the session its own end: seconds from now, a timedelta, or a time (UTC if naive).
 
         None gives it back the end that the server's settings say.
         """
         self._ready()
-        if isinstance(expiry, bool) or not isinstance(expiry, (int, float, datetime, timedelta, type(None))):
-            raise TypeError(f"the expiry is of type {type(expiry).__name__}: must be None, a number, a datetime or a timedelta")
+        if isinstance(expiry, bool) or not isinstance(
+            expiry, (int, float, datetime, timedelta, type(None))
+        ):
+            raise TypeError(
+                f"the expiry is of type {type(expiry).__name__}: must be None, a number, a "
+                "datetime or a timedelta"
+            )
         if isinstance(expiry, (int, float)):
             expiry = timedelta(seconds=expiry)
         if isinstance(expiry, timedelta):

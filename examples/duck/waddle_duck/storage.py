@@ -29,12 +29,17 @@ def client() -> Client:
             "WADDLE_SOCKET and WADDLE_URL: one of them must be set: to the path of the socket that"
             " 'waddle serve' listens on, or to its https address"
         )
-    options = {"timeout": setting("WADDLE_TIMEOUT", 5.0), "connections": setting("WADDLE_CONNECTIONS", 8)}
+    options = {
+        "timeout": setting("WADDLE_TIMEOUT", 5.0),
+        "connections": setting("WADDLE_CONNECTIONS", 8),
+    }
     if socket:
         return Client(f"unix:{socket}", **options)
     files = [setting(name) for name in ("WADDLE_CERTIFICATE", "WADDLE_KEY", "WADDLE_CA")]
     if not all(files):
-        raise ValueError("WADDLE_CERTIFICATE, WADDLE_KEY and WADDLE_CA must be set with WADDLE_URL")
+        raise ValueError(
+            "WADDLE_CERTIFICATE, WADDLE_KEY and WADDLE_CA must be set with WADDLE_URL"
+        )
     return Client(url, tls=Client.tls_context(*map(str, files)), **options)
 
 
@@ -51,7 +56,7 @@ class SessionStorage:
         return default if session is None else session["values"]
 
     def set(self, key: str, value: Mapping[str, Any], expiry: Optional[float] = None) -> None:
-        """Replace the values of a session, which lives for ``expiry`` seconds from now, if that is given.
+        """Replace the values of a session, which then lives for ``expiry`` seconds, if given.
 
         :raises KeyError: if there is no session with this key.
         """
@@ -66,7 +71,10 @@ class SessionStorage:
         try:
             client().commit(key or "-", **changes)
         except Gone as error:
-            raise KeyError("there is no session with this key: keys are made by the server; set SESSION_ENGINE to 'waddle_duck'") from error
+            raise KeyError(
+                "there is no session with this key: keys are made by the server; set "
+                "SESSION_ENGINE to 'waddle_duck'"
+            ) from error
 
     def delete(self, key: str) -> None:
         """End a session."""
@@ -74,8 +82,12 @@ class SessionStorage:
             client().destroy(key)
 
     def clear(self) -> None:
-        """Raise an error: a web server may not end everybody's sessions. ``waddle sessions end`` can."""
-        raise NotImplementedError("sessions of all users are ended by the operator: see 'waddle help sessions'")
+        """Raise an error: a web server may not end everybody's sessions. ``waddle sessions end``
+        can.
+        """
+        raise NotImplementedError(
+            "sessions of all users are ended by the operator: see 'waddle help sessions'"
+        )
 
     def save(self) -> None:
         """Do nothing: what was set is stored."""

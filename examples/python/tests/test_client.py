@@ -6,7 +6,7 @@ import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
-from waddle_client import Client, Conflict, Gone, Refused, Unavailable, age
+from waddle_client import Client, Conflict, Gone, Refused, age
 from waddle_client.testing import Server
 from waddle_client.times import format_time
 
@@ -24,8 +24,12 @@ class ClientTest(unittest.TestCase):
         self.addCleanup(self.client.close)
 
     def test_life_of_a_session(self) -> None:
-        begun = self.client.commit(set={"cart": {"figs": 2}, "große": "ü😀", "n": 2**70, "x": None})
-        self.assertEqual(begun["values"], {"cart": {"figs": 2}, "große": "ü😀", "n": 2**70, "x": None})
+        begun = self.client.commit(
+            set={"cart": {"figs": 2}, "große": "ü😀", "n": 2**70, "x": None}
+        )
+        self.assertEqual(
+            begun["values"], {"cart": {"figs": 2}, "große": "ü😀", "n": 2**70, "x": None}
+        )
         self.assertEqual(begun["user"], "")
         self.assertGreater(age(begun["expires"]), 3600)
 
@@ -63,9 +67,13 @@ class ClientTest(unittest.TestCase):
 
     def test_a_revision_that_is_not_the_newest_is_a_conflict(self) -> None:
         first = self.client.commit(set={"n": 1})
-        second = self.client.commit(first["id"], revision=first["revision"], on_conflict="fail", set={"n": 2})
+        second = self.client.commit(
+            first["id"], revision=first["revision"], on_conflict="fail", set={"n": 2}
+        )
         with self.assertRaises(Conflict) as caught:
-            self.client.commit(first["id"], revision=first["revision"], on_conflict="fail", set={"n": 3})
+            self.client.commit(
+                first["id"], revision=first["revision"], on_conflict="fail", set={"n": 3}
+            )
         assert caught.exception.session is not None
         self.assertEqual(caught.exception.session["revision"], second["revision"])
         self.assertEqual(caught.exception.session["values"], {"n": 2})
@@ -81,7 +89,10 @@ class ClientTest(unittest.TestCase):
                     assert now is not None
                     try:
                         self.client.commit(
-                            id, revision=now["revision"], on_conflict="fail", set={"n": now["values"]["n"] + 1}
+                            id,
+                            revision=now["revision"],
+                            on_conflict="fail",
+                            set={"n": now["values"]["n"] + 1},
                         )
                         break
                     except Conflict:
@@ -95,7 +106,8 @@ class ClientTest(unittest.TestCase):
 
     def test_sessions_of_a_user(self) -> None:
         one, two, three = (
-            self.client.commit(log_in={"user": "ada", "note": {"device": device}}) for device in ("phone", "desk", "old")
+            self.client.commit(log_in={"user": "ada", "note": {"device": device}})
+            for device in ("phone", "desk", "old")
         )
         listed = self.client.user_sessions("ada")
         self.assertCountEqual(
@@ -157,7 +169,9 @@ class ClientTest(unittest.TestCase):
                 n += 1
             return n
 
-        with ThreadPoolExecutor(2) as threads:  # both are in the middle of calls when the process forks
+        with ThreadPoolExecutor(
+            2
+        ) as threads:  # both are in the middle of calls when the process forks
             readers = [threads.submit(read) for _ in range(2)]
             for _ in range(5):
                 child = os.fork()
@@ -179,7 +193,15 @@ class ClientTest(unittest.TestCase):
 
 class AddressTest(unittest.TestCase):
     def test_addresses_that_are_wrong(self) -> None:
-        for address in ["", "unix:", "http://localhost:7000", "https://", "https://host/path", "/run/x.sock", "https://host?x=1"]:
+        for address in [
+            "",
+            "unix:",
+            "http://localhost:7000",
+            "https://",
+            "https://host/path",
+            "/run/x.sock",
+            "https://host?x=1",
+        ]:
             with self.subTest(address):
                 with self.assertRaisesRegex(ValueError, "must be"):
                     Client(address)

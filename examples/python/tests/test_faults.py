@@ -17,7 +17,9 @@ class RestartTest(unittest.TestCase):
     def test_a_restart_of_the_server_is_not_noticed(self) -> None:
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
-        server = Server(SESSION_STORAGE="keyfolder", SESSION_DIR=directory.name, SESSION_DURABILITY="commit")
+        server = Server(
+            SESSION_STORAGE="keyfolder", SESSION_DIR=directory.name, SESSION_DURABILITY="commit"
+        )
         server.start()
         self.addCleanup(server.close)
         client = Client(server.address, timeout=60, patience=30)
@@ -34,7 +36,11 @@ class RestartTest(unittest.TestCase):
     def test_no_server_is_an_error_and_not_an_unknown_session(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             client = Client(f"unix:{folder}/s.sock", patience=0)
-            for call in (lambda: client.load("A" * 43), lambda: client.commit(set={"a": 1}), lambda: client.destroy("A" * 43)):
+            for call in (
+                lambda: client.load("A" * 43),
+                lambda: client.commit(set={"a": 1}),
+                lambda: client.destroy("A" * 43),
+            ):
                 with self.assertRaisesRegex(Unavailable, "cannot be reached"):
                     call()
 
@@ -66,17 +72,28 @@ class Peer:
         """Read one request."""
         with connection.makefile("rb") as stream:
             head = list(iter(stream.readline, b"\r\n"))
-            length = sum(int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length"))
+            length = sum(
+                int(line.split(b":")[1])
+                for line in head
+                if line.lower().startswith(b"content-length")
+            )
             self.requests.append(b"".join(head) + stream.read(length))
 
     def drop(self, connection: socket.socket) -> None:
         """Read a request and answer nothing."""
         self.request(connection)
 
-    def answer(self, connection: socket.socket, body: bytes = b'{"found":true,"ended":true}', more: str = "") -> None:
+    def answer(
+        self,
+        connection: socket.socket,
+        body: bytes = b'{"found":true,"ended":true}',
+        more: str = "",
+    ) -> None:
         """Read a request and answer it."""
         self.request(connection)
-        connection.sendall(f"HTTP/1.1 200 OK\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        connection.sendall(
+            f"HTTP/1.1 200 OK\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        )
 
     def close(self) -> None:
         # Closing a listener does not wake who accepts.
@@ -88,7 +105,9 @@ class Peer:
 
 class FaultTest(unittest.TestCase):
     def peer(self, *names: str) -> Peer:
-        peer = Peer(*(lambda connection, name=name: getattr(peer, name)(connection) for name in names))
+        peer = Peer(
+            *(lambda connection, name=name: getattr(peer, name)(connection) for name in names)
+        )
         self.addCleanup(peer.close)
         return peer
 
@@ -125,7 +144,9 @@ class FaultTest(unittest.TestCase):
         self.assertTrue(client.destroy("x"))
         while not client._pool._idle.queue[-1] or not _closed(client):
             time.sleep(0.001)
-        with self.assertRaisesRegex(KeyError, "session"):  # the second connection was made, and used once
+        with self.assertRaisesRegex(
+            KeyError, "session"
+        ):  # the second connection was made, and used once
             client.renew("x")
         self.assertEqual(len(peer.requests), 2)
 
@@ -153,20 +174,38 @@ class FaultTest(unittest.TestCase):
     def test_who_answers_is_no_server_of_sessions(self) -> None:
         for body in [b"<html>", b"[]", b"", b"null"]:
             with self.subTest(body):
-                peer = Peer(lambda connection: (peer.request(connection), connection.sendall(
-                    b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)))[1])
+                peer = Peer(
+                    lambda connection: (
+                        peer.request(connection),
+                        connection.sendall(
+                            b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s"
+                            % (len(body), body)
+                        ),
+                    )[1]
+                )
                 self.addCleanup(peer.close)
                 with self.assertRaisesRegex(Unavailable, "404.*right address"):
                     self.client(peer).load("x")
 
     def test_how_long_to_wait(self) -> None:
-        body = b'{"error":{"code":"too_many_requests","message":"slow down","retry_after_ms":1500}}'
-        peer = Peer(lambda connection: (peer.request(connection), connection.sendall(
-            b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)))[1])
+        body = (
+            b'{"error":{"code":"too_many_requests","message":"slow down","retry_after_ms":1500}}'
+        )
+        peer = Peer(
+            lambda connection: (
+                peer.request(connection),
+                connection.sendall(
+                    b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: %d\r\n\r\n%s"
+                    % (len(body), body)
+                ),
+            )[1]
+        )
         self.addCleanup(peer.close)
         with self.assertRaises(Unavailable) as caught:
             self.client(peer).load("x")
-        self.assertEqual((caught.exception.code, caught.exception.retry_after), ("too_many_requests", 1.5))
+        self.assertEqual(
+            (caught.exception.code, caught.exception.retry_after), ("too_many_requests", 1.5)
+        )
 
 
 def _closed(client: Client) -> bool:
@@ -175,18 +214,33 @@ def _closed(client: Client) -> bool:
     return stale(client._pool._idle.queue[-1])
 
 
-@unittest.skipUnless("WADDLE_TEST_CERTIFICATES" in os.environ, "SKIPPED: mutual TLS, for which 'go test' makes certificates")
+@unittest.skipUnless(
+    "WADDLE_TEST_CERTIFICATES" in os.environ,
+    "SKIPPED: mutual TLS, for which 'go test' makes certificates",
+)
 class MutualTLSTest(unittest.TestCase):
     def test_both_sides_are_authenticated(self) -> None:
         files = os.environ["WADDLE_TEST_CERTIFICATES"]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        server = Server(["--addr", f"127.0.0.1:{port}", "--tls-cert", f"{files}/server.pem", "--tls-key", f"{files}/server.key",
-                         "--client-ca", f"{files}/ca.pem"])
+        server = Server(
+            [
+                "--addr",
+                f"127.0.0.1:{port}",
+                "--tls-cert",
+                f"{files}/server.pem",
+                "--tls-key",
+                f"{files}/server.key",
+                "--client-ca",
+                f"{files}/ca.pem",
+            ]
+        )
 
         def tls(name: str, ca: str) -> ssl.SSLContext:
-            return Client.tls_context(f"{files}/{name}.pem", f"{files}/{name}.key", f"{files}/{ca}.pem")
+            return Client.tls_context(
+                f"{files}/{name}.pem", f"{files}/{name}.key", f"{files}/{ca}.pem"
+            )
 
         def client(name: str, ca: str) -> Client:
             return Client(f"https://127.0.0.1:{port}", tls=tls(name, ca), patience=0)
@@ -201,7 +255,9 @@ class MutualTLSTest(unittest.TestCase):
         self.assertEqual(loaded["values"], {"a": 1})
         with self.assertRaises(Unavailable):  # the server does not know this client
             client("stranger", "ca").load(id)
-        with self.assertRaisesRegex(Unavailable, "no TLS.*CERTIFICATE_VERIFY_FAILED"):  # the client does not know this server
+        with self.assertRaisesRegex(
+            Unavailable, "no TLS.*CERTIFICATE_VERIFY_FAILED"
+        ):  # the client does not know this server
             client("client", "strangers").load(id)
         self.assertTrue(tls("client", "ca").check_hostname)
 

@@ -15,7 +15,13 @@ class ViewTest(unittest.TestCase):
             ("a key less", {"a": 1, "b": 2}, {"b": 2}, {}, ["a"]),
             ("an item of a list", {"a": [1, [2]]}, {"a": [1, [3]]}, {"a": [1, [3]]}, []),
             ("the order of a list", {"a": [1, 2]}, {"a": [2, 1]}, {"a": [2, 1]}, []),
-            ("the order of keys is none", {"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}, {}, []),
+            (
+                "the order of keys is none",
+                {"a": {"x": 1, "y": 2}},
+                {"a": {"y": 2, "x": 1}},
+                {},
+                [],
+            ),
             ("1 is not true", {"a": 1}, {"a": True}, {"a": True}, []),
             ("1 is not 1.0", {"a": 1}, {"a": 1.0}, {"a": 1.0}, []),
             ("a tuple is a list", {"a": [1]}, {"a": (1,)}, {}, []),
@@ -37,7 +43,17 @@ class ViewTest(unittest.TestCase):
         deep: list = []
         for _ in range(100_000):
             deep = [deep]
-        for value in [date(2026, 12, 24), {1, 2}, b"bytes", float("nan"), float("inf"), "\ud800", endless, deep, [object()]]:
+        for value in [
+            date(2026, 12, 24),
+            {1, 2},
+            b"bytes",
+            float("nan"),
+            float("inf"),
+            "\ud800",
+            endless,
+            deep,
+            [object()],
+        ]:
             with self.subTest(type(value)):
                 with self.assertRaisesRegex(NotStorable, "'when'"):
                     View({}).changes({"fine": 1, "when": value})

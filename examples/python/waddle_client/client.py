@@ -41,7 +41,7 @@ class Client:
 
     @staticmethod
     def tls_context(certificate: str, key: str, ca: str) -> ssl.SSLContext:
-        """Return what authenticates both sides: the client's certificate and key, and who signed the server's.
+        """Return what authenticates both sides: who this client is, and who signs for the server.
 
         All three are paths of PEM files.
         """
@@ -51,7 +51,9 @@ class Client:
         return context
 
     def load(self, id: str, touch: bool = True) -> Optional[JSON]:
-        """Return the session with an id, or None if there is none. With ``touch`` this counts as an access."""
+        """Return the session with an id, or None if there is none. With ``touch`` this counts as
+        an access.
+        """
         answer = self.call("/v1/load", {"id": id, "touch": touch}, again=True)
         return answer["session"] if answer["found"] else None
 
@@ -65,7 +67,12 @@ class Client:
         :raises Conflict: with ``on_conflict="fail"``, if another revision is stored.
         """
         # What changes the id cannot be repeated: the first try may have changed it.
-        again = bool(id) and not changes.get("renew") and not changes.get("log_in") and "revision" not in changes
+        again = (
+            bool(id)
+            and not changes.get("renew")
+            and not changes.get("log_in")
+            and "revision" not in changes
+        )
         return self.call("/v1/commit", {"id": id, **changes}, again=again)["session"]
 
     def renew(self, id: str) -> JSON:
@@ -89,11 +96,17 @@ class Client:
 
     def revoke(self, user: str, public_id: str) -> bool:
         """End one session of a user, and report whether there was one."""
-        return self.call("/v1/users/revoke", {"user": user, "public_id": public_id}, again=True)["ended"]
+        return self.call("/v1/users/revoke", {"user": user, "public_id": public_id}, again=True)[
+            "ended"
+        ]
 
     def revoke_all(self, user: str, except_: Iterable[str] = ()) -> int:
-        """End the sessions of a user, except those with these public ids, and return how many ended."""
-        return self.call("/v1/users/revoke-all", {"user": user, "except": list(except_)}, again=True)["ended"]
+        """End the sessions of a user, except those with these public ids, and return how many
+        ended.
+        """
+        return self.call(
+            "/v1/users/revoke-all", {"user": user, "except": list(except_)}, again=True
+        )["ended"]
 
     def settings(self) -> JSON:
         """Return the settings in force: the cookie, the lifetimes and the limits."""
@@ -114,15 +127,21 @@ class Client:
             status, text = self._exchange(path, data)
         except _Broken as error:
             if not again and not error.unsent:
-                raise Unavailable(f"no answer from the sessions' server: {error.__cause__!r}") from error
+                raise Unavailable(
+                    f"no answer from the sessions' server: {error.__cause__!r}"
+                ) from error
             try:
                 status, text = self._exchange(path, data)
             except _Broken as second:
-                raise Unavailable(f"no answer from the sessions' server: {second.__cause__!r}") from second
+                raise Unavailable(
+                    f"no answer from the sessions' server: {second.__cause__!r}"
+                ) from second
         try:
             answer = json.loads(text)
         except ValueError as error:
-            raise Unavailable(f"the sessions' server answered {status} with no JSON: is this the right address?") from error
+            raise Unavailable(
+                f"the sessions' server answered {status} with no JSON: is this the right address?"
+            ) from error
         if status != 200:
             _fail(status, answer)
         return answer
@@ -142,7 +161,9 @@ class Client:
                 response = connection.getresponse()
                 text = response.read()
             except TimeoutError as error:
-                raise Unavailable(f"the sessions' server did not answer within {self._timeout:g} s") from error
+                raise Unavailable(
+                    f"the sessions' server did not answer within {self._timeout:g} s"
+                ) from error
             except (OSError, http.client.HTTPException) as error:
                 raise _Broken(unsent) from error
             usable = not response.will_close and not unsent
@@ -152,7 +173,9 @@ class Client:
 
 
 class _Broken(Exception):
-    """Is raised when a connection ended before its answer. ``unsent``: the server cannot have all of the call."""
+    """Is raised when a connection ended before its answer. ``unsent``: the server cannot have all
+    of the call.
+    """
 
     def __init__(self, unsent: bool) -> None:
         super().__init__()
@@ -163,7 +186,9 @@ def _fail(status: int, answer: Any) -> None:
     """Raise the error that an answer reports."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(error, dict):
-        raise Unavailable(f"the sessions' server answered {status} without an error: is this the right address?")
+        raise Unavailable(
+            f"the sessions' server answered {status} without an error: is this the right address?"
+        )
     code, message = str(error.get("code", "")), str(error.get("message", ""))
     wait = error.get("retry_after_ms")
     retry_after = wait / 1000 if isinstance(wait, (int, float)) else None

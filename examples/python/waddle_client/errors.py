@@ -37,14 +37,18 @@ class Conflict(WaddleError):
     ``session`` is the newest session, as in the answer to a load.
     """
 
-    def __init__(self, message: str, code: str = "", session: Optional[Mapping[str, Any]] = None) -> None:
+    def __init__(
+        self, message: str, code: str = "", session: Optional[Mapping[str, Any]] = None
+    ) -> None:
         super().__init__(message, code)
         self.session = session
 
 
 class Refused(WaddleError):
-    """Is raised when the server does not accept a call: it is wrong, or too large, or not allowed."""
+    """Is raised when the server does not accept a call: it is wrong, too large or not allowed."""
 
 
 class NotStorable(WaddleError, TypeError):
-    """Is raised when a value is not JSON, or would not come back as it was. The message names its key."""
+    """Is raised when a value is not JSON, or would not come back as it was. The message names its
+    key.
+    """

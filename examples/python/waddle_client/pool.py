@@ -36,21 +36,34 @@ class UnixConnection(http.client.HTTPConnection):
             raise
 
 
-def dialer(address: str, timeout: float, tls: Optional[ssl.SSLContext]) -> Callable[[], http.client.HTTPConnection]:
+def dialer(
+    address: str, timeout: float, tls: Optional[ssl.SSLContext]
+) -> Callable[[], http.client.HTTPConnection]:
     """Return what makes a connection to an address: ``unix:/path`` or ``https://host:port``.
 
     :raises ValueError: for any other address.
     """
     if address.startswith("unix:"):
-        path = address[len("unix:"):]
+        path = address[len("unix:") :]
         if not path:
-            raise ValueError("the server's address is 'unix:': must be followed by the socket's path")
+            raise ValueError(
+                "the server's address is 'unix:': must be followed by the socket's path"
+            )
         return lambda: UnixConnection(path, timeout)
     url = urlsplit(address)
-    if url.scheme != "https" or not url.hostname or url.path not in ("", "/") or url.query or url.fragment:
-        raise ValueError(f"the server's address is {address!r}: must be unix:/path/to.sock or https://host:port")
+    if (
+        url.scheme != "https"
+        or not url.hostname
+        or url.path not in ("", "/")
+        or url.query
+        or url.fragment
+    ):
+        raise ValueError(
+            f"the server's address is {address!r}: must be unix:/path/to.sock or https://host:port"
+        )
     context = tls or ssl.create_default_context()
-    return lambda: http.client.HTTPSConnection(url.hostname, url.port, timeout=timeout, context=context)
+    host, port = url.hostname, url.port
+    return lambda: http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
 
 
 def stale(connection: http.client.HTTPConnection) -> bool:
@@ -71,7 +84,9 @@ class Pool:
     begins with none, and leaves those of its parent alone.
     """
 
-    def __init__(self, dial: Callable[[], http.client.HTTPConnection], size: int, patience: float) -> None:
+    def __init__(
+        self, dial: Callable[[], http.client.HTTPConnection], size: int, patience: float
+    ) -> None:
         self._dial = dial
         self._size = size
         self._patience = patience
@@ -93,7 +108,9 @@ class Pool:
         try:
             connection = self._idle.get(timeout=wait)
         except queue.Empty:
-            raise Unavailable(f"all {self._size} connections to the sessions' server were in use for {wait:g} s") from None
+            raise Unavailable(
+                f"all {self._size} connections to the sessions' server were in use for {wait:g} s"
+            ) from None
         if connection is not None and stale(connection):
             connection.close()
             connection = None
@@ -112,7 +129,9 @@ class Pool:
                 raise Unavailable(f"no TLS with the sessions' server: {error}") from error
             except OSError as error:
                 if time.monotonic() + _PAUSE > end:
-                    raise Unavailable(f"the sessions' server cannot be reached: {error}") from error
+                    raise Unavailable(
+                        f"the sessions' server cannot be reached: {error}"
+                    ) from error
                 time.sleep(_PAUSE)
 
     def give(self, connection: http.client.HTTPConnection, usable: bool) -> None:

@@ -16,7 +16,7 @@ from .errors import Unavailable
 
 
 class Server:
-    """A process of the program that the environment variable ``WADDLE`` names, by default ``waddle``.
+    """A process of the program that the variable ``WADDLE`` names, by default ``waddle``.
 
     It keeps its sessions in memory, unless ``storage`` says otherwise. Further
     settings are ``environment``, as for any ``waddle serve``.
@@ -36,7 +36,11 @@ class Server:
 
     def start(self, wait: bool = True) -> "Server":
         """Start the server, and wait until it answers."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SESSION_", "WADDLE_"))}
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SESSION_", "WADDLE_"))
+        }
         self._log = open(os.path.join(self.folder, "log"), "ab")
         self._process = subprocess.Popen(
             [os.environ.get("WADDLE", "waddle"), "serve", *self._arguments],
@@ -49,7 +53,12 @@ class Server:
             self.wait()
         return self
 
-    def wait(self, address: Optional[str] = None, tls: Optional[ssl.SSLContext] = None, seconds: float = 60) -> None:
+    def wait(
+        self,
+        address: Optional[str] = None,
+        tls: Optional[ssl.SSLContext] = None,
+        seconds: float = 60,
+    ) -> None:
         """Wait until the server answers."""
         end = time.monotonic() + seconds
         client = Client(address or self.address, tls=tls, timeout=seconds, patience=0)

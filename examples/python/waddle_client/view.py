@@ -20,7 +20,7 @@ class View:
         self._seen = {key: _text(value) for key, value in values.items()}
 
     def changes(self, values: Mapping[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
-        """Return the values to set and the keys to delete that lead from what was seen to these values.
+        """Return the values to set and the keys to delete that lead from the view to these values.
 
         :raises NotStorable: if one of the changed values cannot be stored.
         """
@@ -33,8 +33,10 @@ class View:
                     changed[key] = value
             except (TypeError, ValueError, RecursionError) as error:
                 raise NotStorable(
-                    f"the session's value {key!r} is of type {type(value).__name__}: must be what JSON has"
-                    f" (None, bool, int, float, str, and list or dict of those, with str keys): {error}"
+                    f"the session's value {key!r} is of type {type(value).__name__}: must be"
+                    " what JSON has"
+                    " (None, bool, int, float, str, and list or dict of those, with str "
+                    f"keys): {error}"
                 ) from error
         return changed, [key for key in self._seen if key not in values]
 

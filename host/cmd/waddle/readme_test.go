@@ -160,7 +160,7 @@ func readSources(t *testing.T) sources {
 			name, err := filepath.Rel(root, path)
 			s.readmes = append(s.readmes, name)
 			return err
-		case filepath.Ext(path) != ".go" && (d.IsDir() || filepath.Base(filepath.Dir(path)) != ".ci"):
+		case filepath.Ext(path) != ".go" && filepath.Ext(path) != ".py" && (d.IsDir() || filepath.Base(filepath.Dir(path)) != ".ci"):
 			return nil
 		}
 		data, err := os.ReadFile(path)
@@ -168,6 +168,14 @@ func readSources(t *testing.T) sources {
 			return err
 		}
 		text.Write(data)
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		if filepath.Ext(path) == ".py" {
+			s.used(filepath.ToSlash(folder), string(data))
+			return nil
+		}
 		if filepath.Ext(path) != ".go" {
 			return nil // a script of .ci: only its variables count
 		}
@@ -175,9 +183,8 @@ func readSources(t *testing.T) sources {
 		if err != nil {
 			return nil // a test's own sample that does not compile
 		}
-		folder, err := filepath.Rel(root, filepath.Dir(path))
 		s.declared(filepath.ToSlash(folder), file)
-		return err
+		return nil
 	}))
 	s.text = text.String()
 	return s
@@ -189,11 +196,21 @@ func (s *sources) known(folder, name string) bool {
 	folder = filepath.ToSlash(folder)
 	for in, names := range s.names {
 		if names[name] && (folder == "." || folder == "host" || in == folder || strings.HasPrefix(in, folder+"/") ||
-			slices.Contains([]string{"abi", "guest", "host/store", "host/internal/environ", "host/plugin", "examples/frameworks"}, in)) {
+			slices.Contains([]string{"abi", "guest", "host/store", "host/internal/environ", "host/plugin", "examples/frameworks", "examples/python/waddle_client"}, in)) {
 			return true
 		}
 	}
 	return false
+}
+
+// used takes the names that a file in Python uses, which its tests run.
+func (s *sources) used(folder, code string) {
+	if s.names[folder] == nil {
+		s.names[folder] = make(map[string]bool)
+	}
+	for _, name := range regexp.MustCompile(`\b[A-Z]\w*`).FindAllString(code, -1) {
+		s.names[folder][name] = true
+	}
 }
 
 func (s *sources) declared(folder string, file *ast.File) {

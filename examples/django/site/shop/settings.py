@@ -40,7 +40,10 @@ TEMPLATES = [
 
 # Users are Django's. Sessions are not in this database.
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": os.environ.get("SHOP_DATABASE", BASE_DIR / "users.sqlite3")},
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("SHOP_DATABASE", BASE_DIR / "users.sqlite3"),
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

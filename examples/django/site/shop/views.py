@@ -1,4 +1,6 @@
-"""A cart, which visitors fill before and after they log in, and the devices that a user is logged in on."""
+"""A cart, which visitors fill before and after they log in, and the devices that a user is logged
+in on.
+"""
 
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
@@ -34,7 +36,9 @@ def devices(request: HttpRequest) -> HttpResponse:
     """List the sessions of the user. A POST ends the others, also those in programs in Go."""
     if request.method == "POST":
         users.revoke_all(request.user, except_=[request.session.public_id])
-    return JsonResponse({"this": request.session.public_id, "sessions": users.sessions(request.user)})
+    return JsonResponse(
+        {"this": request.session.public_id, "sessions": users.sessions(request.user)}
+    )
 
 
 @require_POST
