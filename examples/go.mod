@@ -5,13 +5,16 @@ go 1.26.0
 require (
 	connectrpc.com/connect v1.21.1
 	github.com/go-chi/chi/v5 v5.5.0
+	github.com/grpc-ecosystem/grpc-gateway/v2 v2.33.0
 	github.com/klauspost/compress v1.20.4
 	github.com/labstack/echo/v4 v4.16.5
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/waddle-sessions/waddle v0.1.0
 	github.com/waddle-sessions/waddle/host/adapt/adapttest v0.1.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
+	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b
+	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 )
 
