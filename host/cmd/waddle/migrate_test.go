@@ -29,15 +29,15 @@ const (
 	newSecret = "bmV3IHNlY3JldCBmb3IgdGVzdHMgb25seSwgMg=="
 )
 
-// kept is a place of sessions that a test looks into itself, between runs of the program.
-type kept struct {
+// keptIn is a place of sessions that a test looks into itself, between runs of the program.
+type keptIn struct {
 	engines.Settings
 	secret string
 	codec  session.Codec
 }
 
 // place returns it as the program has it.
-func (k kept) place() string {
+func (k keptIn) place() string {
 	if k.Dir == "" {
 		return k.Storage
 	}
@@ -45,7 +45,7 @@ func (k kept) place() string {
 }
 
 // with opens the place for the time of a function.
-func (k kept) with(t *testing.T, do func(s store.Store, m *session.Manager)) {
+func (k keptIn) with(t *testing.T, do func(s store.Store, m *session.Manager)) {
 	t.Helper()
 	k.Config.Logger, k.Config.SweepInterval = slog.New(slog.DiscardHandler), -1
 	s, err := k.Open(t.Context())
@@ -70,7 +70,7 @@ func (k kept) with(t *testing.T, do func(s store.Store, m *session.Manager)) {
 }
 
 // fill begins sessions of all kinds, and returns the ids of those that were ended.
-func (k kept) fill(t *testing.T, n int) (ended []string) {
+func (k keptIn) fill(t *testing.T, n int) (ended []string) {
 	t.Helper()
 	k.with(t, func(_ store.Store, m *session.Manager) {
 		for i := range n {
@@ -97,7 +97,7 @@ func (k kept) fill(t *testing.T, n int) (ended []string) {
 
 // content returns all that a place has: sessions with their values as operators see
 // them, and how many other records there are.
-func (k kept) content(t *testing.T) (sessions map[string]session.SessionDetail, records int) {
+func (k keptIn) content(t *testing.T) (sessions map[string]session.SessionDetail, records int) {
 	t.Helper()
 	sessions = make(map[string]session.SessionDetail)
 	k.with(t, func(s store.Store, m *session.Manager) {
@@ -165,14 +165,14 @@ func TestMigrate(t *testing.T) {
 		{name: "server to directory", from: server("postgres://postgres@" + postgres.Addr() + "/postgres"), to: directory("dynfile", 0), fromSecret: newSecret, toSecret: newSecret},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			from := kept{c.from(t), c.fromSecret, c.fromCodec}
+			from := keptIn{c.from(t), c.fromSecret, c.fromCodec}
 			var ended []string
 			if from.Dir != "" {
 				ended = from.fill(t, n)
 			}
 			want, records := from.content(t)
 			require.NotEmpty(t, want)
-			to := kept{c.to(t), c.toSecret, c.toCodec}
+			to := keptIn{c.to(t), c.toSecret, c.toCodec}
 			args := append([]string{"migrate", "--json", "--from", from.place(), "--to", to.place(), "--journal", filepath.Join(t.TempDir(), "journal")}, c.args...)
 			if args[len(args)-1] == "--new-secret-file" {
 				args = append(args, secretFile(t, c.toSecret))
@@ -228,10 +228,10 @@ func TestMigrateSurvivesKills(t *testing.T) {
 		t.Skip("takes a while")
 	}
 	dir := t.TempDir()
-	from := kept{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(dir, "from")}, secret: oldSecret}
+	from := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(dir, "from")}, secret: oldSecret}
 	ended := from.fill(t, 10_000)
 	want, records := from.content(t)
-	to := kept{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(dir, "to")}, secret: newSecret}
+	to := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(dir, "to")}, secret: newSecret}
 	journal := to.Dir + ".migration"
 	variables := []string{"WADDLE_SECRET_FILE=" + secretFile(t, oldSecret)}
 	args := []string{"migrate", "--from", from.place(), "--to", to.place(), "--new-secret-file", secretFile(t, newSecret), "--json"}
@@ -312,10 +312,10 @@ func TestMigrateToAFullDisk(t *testing.T) {
 		t.Skipf("SKIPPED: a small disk cannot be mounted here: %s", out)
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", small).Run() })
-	from := kept{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(t.TempDir(), "from")}}
+	from := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(t.TempDir(), "from")}}
 	from.fill(t, 4000)
 	want, _ := from.content(t)
-	to := kept{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(small, "to"), Config: plugin.Config{Shards: 1}}}
+	to := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: filepath.Join(small, "to"), Config: plugin.Config{Shards: 1}}}
 	args := []string{"migrate", "--from", from.place(), "--to", to.place(), "--shards", "1"}
 	r := run(t, nil, args...)
 	require.Equal(t, 1, r.code, "%s%s", r.stdout, r.stderr)
@@ -336,7 +336,7 @@ func TestMigrateToAFullDisk(t *testing.T) {
 // moved.
 func TestMigrateRefusesByName(t *testing.T) {
 	dir := t.TempDir()
-	from := kept{Settings: engines.Settings{Storage: "memory", Dir: filepath.Join(dir, "from")}}
+	from := keptIn{Settings: engines.Settings{Storage: "memory", Dir: filepath.Join(dir, "from")}}
 	from.fill(t, 5)
 	var handle string
 	from.with(t, func(_ store.Store, m *session.Manager) {
@@ -363,11 +363,11 @@ func TestMigrateRefusesByName(t *testing.T) {
 	r := run(t, nil, append(args, "--skip-unreadable")...)
 	require.Equal(t, 0, r.code, r.stderr)
 	require.Contains(t, r.stdout, "1 were left out")
-	_, arrived := kept{Settings: engines.Settings{Storage: "dynfile", Dir: to}, codec: session.JSON}.content(t)
+	_, arrived := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: to}, codec: session.JSON}.content(t)
 	require.Equal(t, records-1, arrived)
 
 	r = run(t, nil, "migrate", "--from", from.Dir, "--to", "dynfile:"+to+"2", "--codec", "json", "--as-text")
 	require.Equal(t, 0, r.code, r.stderr)
-	found, _ := kept{Settings: engines.Settings{Storage: "dynfile", Dir: to + "2"}, codec: session.JSON}.content(t)
+	found, _ := keptIn{Settings: engines.Settings{Storage: "dynfile", Dir: to + "2"}, codec: session.JSON}.content(t)
 	require.Equal(t, `"/w=="`, string(found[handle].Values["key"]))
 }

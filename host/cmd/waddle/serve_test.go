@@ -80,8 +80,8 @@ func (s *sessionServer) said(t *testing.T) string {
 	return string(rest)
 }
 
-// told is as much of an answer as these tests look at.
-type told struct {
+// kept is as much of an answer as these tests look at.
+type kept struct {
 	Session struct {
 		ID       string
 		Revision uint64
@@ -92,7 +92,7 @@ type told struct {
 	Error    struct{ Code string }
 }
 
-func ask(client *http.Client, path, form string, args ...any) (status int, answer told, err error) {
+func ask(client *http.Client, path, form string, args ...any) (status int, answer kept, err error) {
 	r, err := client.Post("http://waddle"+path, "application/json", strings.NewReader(fmt.Sprintf(form, args...)))
 	if err != nil {
 		return 0, answer, err
@@ -101,7 +101,7 @@ func ask(client *http.Client, path, form string, args ...any) (status int, answe
 	return r.StatusCode, answer, json.NewDecoder(r.Body).Decode(&answer)
 }
 
-func (s *sessionServer) ask(t *testing.T, path, form string, args ...any) told {
+func (s *sessionServer) ask(t *testing.T, path, form string, args ...any) kept {
 	t.Helper()
 	status, answer, err := ask(s.client, path, form, args...)
 	require.NoError(t, err, "%s", s.stderr)

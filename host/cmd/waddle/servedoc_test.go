@@ -77,7 +77,7 @@ func TestServeDocument(t *testing.T) {
 				continue
 			}
 			said = shell(define+code, id)
-			var answer told
+			var answer kept
 			require.NoError(t, json.Unmarshal([]byte(said), &answer), said)
 			if answer.Session.ID != "" {
 				id = answer.Session.ID
