@@ -326,17 +326,18 @@ type halfEnded struct {
 
 // endRest ends what a renewal left in doubt, before anything else is saved.
 func (s *Session) endRest() error {
-	if s.half == nil {
+	half := s.seldom().half
+	if half == nil {
 		return nil
 	}
 	var err error
-	if s.half.id == "" {
-		_, err = s.manager.revokeKey(s.saving(), s.half.key, nil)
+	if half.id == "" {
+		_, err = s.manager.revokeKey(s.saving(), half.key, nil)
 	} else {
-		_, err = s.remove(s.half.id)
+		_, err = s.remove(half.id)
 	}
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrGone) {
-		s.half = nil
+		s.rare.half = nil
 		return nil
 	}
 	s.storageFailed(err)

@@ -61,7 +61,7 @@ func (s *Session) TakeOver(old OldSession) {
 	if old.Token == "" || s.loaded || s.w == nil || s.manager.now() >= store.At(old.Until) {
 		return
 	}
-	s.old = &old
+	s.changeSeldom().old = &old
 }
 
 // takenKey marks a session whose id was made from an old token, until it gets one
@@ -96,7 +96,7 @@ func (r *Record) takenOver() bool {
 // takeOver finds or makes the session of the request's old token. ended is set if
 // that was ended a moment ago.
 func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err error) {
-	id := takenID(s.old.Token)
+	id := takenID(s.rare.old.Token)
 	const tries = 3
 	for range tries {
 		current, key, err := s.find(ctx, id, now, &s.record, false)
@@ -107,7 +107,7 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 					return nil, err
 				}
 			}
-			s.id, s.key, s.exists, s.resend, s.oldUsed = current, key, true, true, true
+			s.id, s.key, s.exists, s.resend, s.rare.oldUsed = current, key, true, true, true
 			return nil, nil
 		case errors.Is(err, ErrGone):
 			s.endedID = current
@@ -128,9 +128,9 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 
 // fillFresh begins the session of an old token under an id that follows from it.
 func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error) {
-	fresh := &Session{haveIDs: true, transport: TransportCookie, began: now, takes: id}
+	fresh := &Session{haveIDs: true, transport: TransportCookie, began: now, rare: &seldom{takes: id}}
 	fresh.attach(s.manager, s.ctx, nil)
-	if found, err := s.old.Fill(s.ctx, fresh); err != nil || !found {
+	if found, err := s.rare.old.Fill(s.ctx, fresh); err != nil || !found {
 		return false, err
 	}
 	fresh.mu.Lock()
@@ -156,15 +156,15 @@ func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error)
 func (s *Session) useUp(id string, now store.Millis) error {
 	key := s.manager.keyOf(usedID(id))
 	used := s.manager.tombstone(1, TransportCookie, now)
-	used.Expires, used.CookieUntil = store.At(s.old.Until), 0
+	used.Expires, used.CookieUntil = store.At(s.rare.old.Until), 0
 	err := s.manager.records.Store(s.saving(), key[:], used, store.Absent, now)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	if s.old.Remove == nil {
+	if s.rare.old.Remove == nil {
 		return nil
 	}
-	if err := s.old.Remove(s.ctx); err != nil {
+	if err := s.rare.old.Remove(s.ctx); err != nil {
 		s.manager.event(s.ctx, Event{Kind: EventUnavailable, Session: s.manager.keyOf(id).label(), Err: fmt.Errorf("session: an old session was taken over and could not be removed: %w", err)})
 	}
 	return nil
@@ -192,10 +192,10 @@ func (s *Session) dropTaken(t *attempt, o *overlay) *overlay {
 // forgetOld makes the browser forget the old cookie, ahead of the new one, which
 // may have the same name.
 func (s *Session) forgetOld(h http.Header) {
-	if !s.oldUsed || s.old.Cookie == nil || s.answer.cookie == "" {
+	if rare := s.seldom(); !rare.oldUsed || rare.old.Cookie == nil || s.answer.cookie == "" {
 		return
 	}
-	c := *s.old.Cookie
+	c := *s.rare.old.Cookie
 	c.Quoted = false
 	h["Set-Cookie"] = append([]string{removal(&c)}, h["Set-Cookie"]...)
 }
