@@ -97,7 +97,8 @@ func (r *Record) takenOver() bool {
 // that was ended a moment ago.
 func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err error) {
 	id := takenID(s.rare.old.Token)
-	const tries = 3
+	const tries = 4
+	over := false
 	for range tries {
 		current, key, err := s.find(ctx, id, now, &s.record, false)
 		switch {
@@ -115,8 +116,15 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 		case !errors.Is(err, store.ErrNotFound):
 			return nil, err
 		}
-		if used, err := s.usedUp(id, now); used || err != nil {
+		if over {
+			return nil, nil
+		}
+		if over, err = s.usedUp(id, now); err != nil {
 			return nil, err
+		}
+		if over {
+			// Another request may have begun the session since this one looked for it.
+			continue
 		}
 		found, err := s.fillFresh(id, now)
 		if !errors.Is(err, errTaken) && (err != nil || !found) {
