@@ -20,6 +20,7 @@ type former struct {
 	reads    int
 	removals int
 	readErr  error
+	failing  error // of the removal
 	fill     func(fresh *session.Session) error // after the values; nil for nothing
 	until    time.Time
 }
@@ -69,6 +70,9 @@ func (f *former) session(token string) session.OldSession {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.removals++
+			if f.failing != nil {
+				return f.failing
+			}
 			delete(f.sessions, token)
 			return nil
 		},
@@ -109,6 +113,8 @@ func TestTakeOver(t *testing.T) {
 		require.Equal(t, []session.EventKind{session.EventCreated, session.EventRenewed}, a.kinds())
 		require.Empty(t, b.cookie("old"), "the browser forgets the old cookie")
 		require.Empty(t, f.sessions, "the old session is removed")
+		again := f.visit(b, look)
+		require.Empty(t, again.Header["Set-Cookie"], "the id is its own by now, and stays")
 		require.Equal(t, "ada", f.user(b))
 		require.Equal(t, 1, f.reads)
 
@@ -317,6 +323,21 @@ func TestTakeOverErrors(t *testing.T) {
 		f.readErr = nil
 		require.Equal(t, "ada", f.user(b), "the next request tries again")
 
+		// An old session that cannot be removed is used up all the same.
+		f.sessions["old-dan"] = map[string]string{"user": "dan"}
+		f.failing = errFault
+		stuck, thief := a.browser(), a.browser()
+		stuck.plant("old", "old-dan")
+		thief.plant("old", "old-dan")
+		a.kinds()
+		require.Equal(t, "dan", f.user(stuck))
+		require.Contains(t, a.kinds(), session.EventUnavailable)
+		f.visit(stuck, func(s *session.Session) { require.NoError(t, s.Destroy()) })
+		a.clock.Advance(time.Minute)
+		require.Empty(t, f.user(thief))
+		f.failing = nil
+		a.clock.Advance(-time.Minute)
+
 		// A token of nothing, and one after the last day.
 		none := a.browser()
 		none.plant("old", "old-nobody")
@@ -339,6 +360,21 @@ func TestTakeOverMergesWithWhatTheRequestSets(t *testing.T) {
 		b.plant("old", "old-ada")
 		f.visit(b, func(s *session.Session) { require.NoError(t, s.Set("cart", "coffee")) })
 		require.Equal(t, map[string]any{"user": "ada", "cart": "coffee"}, b.values())
+	})
+}
+
+// Requests under way are led on even if no others are.
+func TestTakeOverWithoutAGrace(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s, func(s *session.Settings) { s.RenewEvery, s.RenewGrace = session.Off, session.Off })
+		f := newFormer(a)
+		b, late := a.browser(), a.browser()
+		b.plant("old", "old-ada")
+		late.plant("old", "old-ada")
+		require.Equal(t, "ada", f.user(b))
+		a.clock.Advance(29 * time.Second)
+		require.Equal(t, "ada", f.user(late))
+		require.Equal(t, b.id(), late.id())
 	})
 }
 
