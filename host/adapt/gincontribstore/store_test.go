@@ -78,6 +78,13 @@ func newBrowser(t *testing.T, h http.Handler) *browser {
 	return &browser{t, &http.Client{Jar: jar, Timeout: time.Minute}, server}
 }
 
+func (b *browser) cookies() []*http.Cookie {
+	b.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, b.server.URL, nil)
+	require.NoError(b.t, err)
+	return b.client.Jar.Cookies(r.URL)
+}
+
 func (b *browser) get(path string) string {
 	b.t.Helper()
 	resp, err := b.client.Get(b.server.URL + path)
@@ -103,6 +110,14 @@ func before(kept sessions.Store) http.Handler {
 		s.Set("visits", 3)
 		save(c, s)
 	})
+	router.GET("/login-anew", func(c *gin.Context) {
+		s := sessions.Default(c)
+		s.Options(sessions.Options{Path: "/", MaxAge: -1})
+		save(c, s)
+		s.Options(sessions.Options{Path: "/", MaxAge: 3600})
+		s.Set("user", "bob")
+		save(c, s)
+	})
 	router.GET("/user", func(c *gin.Context) {
 		s := sessions.Default(c)
 		c.String(http.StatusOK, "%v %v", s.Get("user"), s.Get("visits"))
@@ -125,6 +140,15 @@ func TestSessions(t *testing.T) {
 		require.Equal(t, "<nil> <nil>", b.get("/user"))
 		require.Empty(t, b.get("/login"))
 		require.Equal(t, "ada 3", b.get("/user"))
+		old := b.cookies()
+		require.Empty(t, b.get("/login-anew"))
+		require.NotEqual(t, old, b.cookies(), "another id")
+		require.Equal(t, "bob 3", b.get("/user"), "the values stay")
+		thief := newBrowser(t, before(kept))
+		r, err := http.NewRequest(http.MethodGet, thief.server.URL, nil)
+		require.NoError(t, err)
+		thief.client.Jar.SetCookies(r.URL, old)
+		require.Equal(t, "<nil> <nil>", thief.get("/user"))
 		require.Empty(t, b.get("/logout"))
 		require.Equal(t, "<nil> <nil>", b.get("/user"))
 	})
