@@ -12,8 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/host/adapt/adapttest"
 	"github.com/waddle-sessions/waddle/host/adapt/ginsession"
@@ -286,6 +288,7 @@ func TestStream(t *testing.T) {
 	next, gone := make(chan int), make(chan bool)
 	address := adapttest.Serve(t, s.engine(func(c *gin.Context) {
 		user.Put(ginsession.From(c), "ada")
+		assert.NoError(t, http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}), "the server's own writer is reached")
 		gone <- c.Stream(func(io.Writer) bool {
 			select {
 			case i := <-next:
