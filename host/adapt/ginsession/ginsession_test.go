@@ -123,8 +123,7 @@ func TestOneSession(t *testing.T) {
 func TestFrom(t *testing.T) {
 	for _, fallback := range []bool{false, true} {
 		s := newSite(t)
-		var engine *gin.Engine
-		engine = s.engine(func(c *gin.Context) {
+		engine := s.engine(func(c *gin.Context) {
 			want := ginsession.From(c)
 			type key struct{}
 			for name, ctx := range map[string]context.Context{
