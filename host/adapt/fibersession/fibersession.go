@@ -46,7 +46,7 @@ func New(m *session.Manager) fiber.Handler {
 }
 
 func serve(m *session.Manager, c fiber.Ctx) error {
-	first, _ := c.Locals(localsKey{}).(*exchange)
+	first := firstOf(c)
 	if first != nil && first.within(m) {
 		return c.Next()
 	}
@@ -54,7 +54,7 @@ func serve(m *session.Manager, c fiber.Ctx) error {
 	around := c.Context()
 	if first == nil {
 		first = x
-		c.Locals(localsKey{}, x)
+		c.RequestCtx().SetUserValue(localsKey{}, x)
 	} else {
 		first.nested = append(first.nested, x)
 	}
@@ -88,7 +88,7 @@ func serve(m *session.Manager, c fiber.Ctx) error {
 // saved. It must be called on the goroutine of the request, like all methods of c.
 // Others are given the session.
 func From(c fiber.Ctx) *session.Session {
-	if first, ok := c.Locals(localsKey{}).(*exchange); ok {
+	if first := firstOf(c); first != nil {
 		return first.innermost.look(c)
 	}
 	panic("fibersession: the request has no session: put fibersession.New around the handler, as in app.Use(fibersession.New(sessions))")
@@ -101,7 +101,7 @@ func FromManager(c fiber.Ctx, m *session.Manager) *session.Session {
 }
 
 func exchangeOf(c fiber.Ctx, m *session.Manager) *exchange {
-	if first, ok := c.Locals(localsKey{}).(*exchange); ok {
+	if first := firstOf(c); first != nil {
 		for x := first.innermost; x != nil; x = x.outer {
 			if x.manager == m {
 				return x
@@ -123,8 +123,8 @@ func exchangeOf(c fiber.Ctx, m *session.Manager) *exchange {
 // return: any other error would be answered by fiber's ErrorHandler. It panics like
 // From.
 func WriteError(c fiber.Ctx, err error) error {
-	first, ok := c.Locals(localsKey{}).(*exchange)
-	if !ok {
+	first := firstOf(c)
+	if first == nil {
 		panic("fibersession: WriteError needs fibersession.New around the handler")
 	}
 	x := first.innermost
@@ -136,3 +136,9 @@ func WriteError(c fiber.Ctx, err error) error {
 
 // localsKey is the key of the outermost exchange in a request's locals.
 type localsKey struct{}
+
+// firstOf returns the outermost exchange of a request, or nil.
+func firstOf(c fiber.Ctx) *exchange {
+	x, _ := c.RequestCtx().UserValue(localsKey{}).(*exchange)
+	return x
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -60,7 +61,8 @@ func (r *copiedRequest) request(ctx context.Context) *http.Request {
 		s, rest, _ = strings.Cut(rest, separator)
 		return s
 	}
-	made := http.Request{Method: next(), RequestURI: next(), Proto: next(), Host: next()}
+	made := new(http.Request).WithContext(ctx) // one allocation, since the first is none
+	made.Method, made.RequestURI, made.Proto, made.Host = next(), next(), next(), next()
 	n := strings.Count(rest, separator)/2 + 1
 	made.Header = make(http.Header, n)
 	lines := make([]string, 0, n)
@@ -84,8 +86,13 @@ func (r *copiedRequest) request(ctx context.Context) *http.Request {
 		made.URL = &url.URL{Path: made.RequestURI}
 	}
 	made.Body, made.ContentLength, made.TLS = http.NoBody, r.length, r.tls
-	if r.remote != nil {
-		made.RemoteAddr = r.remote.String()
+	switch remote := r.remote.(type) {
+	case nil:
+	case *net.TCPAddr:
+		at := remote.AddrPort()
+		made.RemoteAddr = netip.AddrPortFrom(at.Addr().Unmap(), at.Port()).String()
+	default:
+		made.RemoteAddr = remote.String()
 	}
-	return made.WithContext(ctx)
+	return made
 }

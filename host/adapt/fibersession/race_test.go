@@ -1,0 +1,5 @@
+//go:build race
+
+package fibersession_test
+
+const raced = true
