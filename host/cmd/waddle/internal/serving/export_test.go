@@ -1,5 +1,7 @@
 package serving
 
+import "time"
+
 // Routes returns the method of each path of both addresses, but the probes'.
 func (s *Service) Routes() map[string]string {
 	all := make(map[string]string)
@@ -10,6 +12,11 @@ func (s *Service) Routes() map[string]string {
 		all[path] = r.method
 	}
 	return all
+}
+
+// Rates returns the function that takes a token of a client.
+func Rates(each int) func(client string, now time.Time) time.Duration {
+	return (&rates{each: float64(each), of: make(map[string]*bucket)}).take
 }
 
 // ReadCommit is for the fuzz target.

@@ -32,6 +32,7 @@ import (
 type described struct {
 	document          *openapi3.T
 	clients, operator *http.Client
+	socket            string
 	seen              map[string]bool // path and status
 }
 
@@ -91,7 +92,7 @@ func start(t *testing.T, s store.Store, limits serving.Limits) *described {
 			},
 		}}
 	}
-	return &described{document, over("c"), over("o"), make(map[string]bool)}
+	return &described{document, over("c"), over("o"), filepath.Join(dir, "c"), make(map[string]bool)}
 }
 
 // ask sends a request. Its answer must be as described, and so must the request be
@@ -205,8 +206,10 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	s.err = errors.New("a bug")
 	d.post(t, 500, "/v1/load", `{"id":"%043d"}`, 0)
 
-	limited := start(t, store.NewMemory(), serving.Limits{Rate: 1})
-	limited.post(t, 200, "/v1/load", `{"id":"x"}`)
+	limited := start(t, store.NewMemory(), serving.Limits{Connections: 1})
+	first, err := net.Dial("unix", limited.socket)
+	require.NoError(t, err)
+	defer first.Close()
 	limited.post(t, 429, "/v1/load", `{"id":"x"}`)
 	maps.Copy(d.seen, limited.seen)
 	unlisted := start(t, struct{ store.Store }{store.NewMemory()}, serving.Limits{})
