@@ -26,7 +26,7 @@ type commitRequest struct {
 	absolute      millis
 	expires       moment
 	reset         bool
-	persistence   string
+	persistence   word
 	persistenceOf session.Persistence
 }
 
@@ -62,10 +62,10 @@ func readCommit(body []byte) (*commitRequest, error) {
 	case q.lifetime.given && q.expires.given:
 		return nil, badRequest("lifetime_ms and expires are both given: must be one of them")
 	}
-	if q.expiry.given && len(q.persistence) > 0 {
-		i := slices.Index(persistences[:], q.persistence)
+	if q.persistence.given {
+		i := slices.Index(persistences[:], q.persistence.s)
 		if i < 0 {
-			return nil, badRequest("persistence is %s: must be default, browser or persist", excerpt(q.persistence))
+			return nil, badRequest("persistence is %s: must be default, browser or persist", excerpt(q.persistence.s))
 		}
 		q.persistenceOf = session.Persistence(i)
 	}
@@ -137,7 +137,7 @@ func (q *commitRequest) applyExpiry(one *session.Session) error {
 	if q.expires.given {
 		errs = append(errs, one.SetExpiryTime(q.expires.t))
 	}
-	if q.persistence != "" {
+	if q.persistence.given {
 		one.SetPersistence(q.persistenceOf)
 	}
 	return errors.Join(errs...)

@@ -97,6 +97,9 @@ func readValue(name string, value []byte, to any) error {
 			return must("a string")
 		}
 		*to = text(value)
+	case *word:
+		to.given = true
+		return readValue(name, value, &to.s)
 	case *required:
 		return readValue(name, value, (*string)(to))
 	case *bool:
@@ -176,6 +179,12 @@ type required string
 // object is an object whose presence counts.
 type object struct {
 	fields
+	given bool
+}
+
+// word is a string that need not be there.
+type word struct {
+	s     string
 	given bool
 }
 

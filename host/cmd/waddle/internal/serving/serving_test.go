@@ -330,6 +330,7 @@ func TestExpiry(t *testing.T) {
 		`{"id":"","expiry":{"lifetime_ms":5000,"expires":"2027-01-01T00:00:00Z"}}`: "both given",
 		`{"id":"","expiry":{"expires":"2020-01-01T00:00:00Z"}}`:                    "has passed",
 		`{"id":"","expiry":{"expires":"tomorrow"}}`:                                "must be a time",
+		`{"id":"","expiry":{"persistence":""}}`:                                    "default, browser or persist",
 		`{"id":"","expiry":{"persistence":"ever"}}`:                                "default, browser or persist",
 		`{"id":"","expiry":{"idle_timeout_ms":9223372036854775807}}`:               "milliseconds",
 		`{"id":"","expiry":{"lifetime_ms":86400000}}`:                              "change that by idle_timeout_ms first",
