@@ -252,6 +252,14 @@ func TestConflicts(t *testing.T) {
 		at := s.ask(t, 200, "/v1/commit", `{"id":%q,"revision":%d,"on_conflict":"fail","set":{"a":4}}`, first.ID, merged.Session.Revision)
 		require.False(t, at.Merged)
 		require.Equal(t, "4", values(at.Session)["a"])
+		// The condition also holds where the session gets a new id.
+		for _, more := range []string{`"renew":true`, `"log_in":{"user":"ada"}`, `"clear":true`, `"expiry":{"persistence":"browser"}`} {
+			s.ask(t, 409, "/v1/commit", `{"id":%q,"revision":%d,"on_conflict":"fail",%s}`, at.Session.ID, at.Session.Revision-1, more)
+		}
+		require.Equal(t, at.Session, s.ask(t, 200, "/v1/load", `{"id":%q}`, at.Session.ID).Session)
+		renewed := s.ask(t, 200, "/v1/commit", `{"id":%q,"revision":%d,"on_conflict":"fail","log_in":{"user":"ada"}}`, at.Session.ID, at.Session.Revision)
+		require.Equal(t, "ada", renewed.Session.User)
+		require.False(t, renewed.Merged)
 	})
 }
 
