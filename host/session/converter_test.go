@@ -262,6 +262,22 @@ func TestConvertedJSON(t *testing.T) {
 	}
 }
 
+// TestConvertedTimes: the text of a time is read into one from CBOR as well.
+func TestConvertedTimes(t *testing.T) {
+	moment := time.Date(2026, 5, 4, 3, 2, 1, 123456789, time.UTC)
+	from, to := store.NewMemory(), store.NewMemory()
+	before := newApp(t, from, codecs(session.JSON))
+	b := before.browser()
+	b.set("at", moment)
+	convertAll(t, from, to, session.Conversion{Codec: session.CBOR})
+	after := newApp(t, to, codecs(session.CBOR))
+	var found time.Time
+	ok, err := after.manager.Session(ctx, b.id()).Get("at", &found)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, moment, found)
+}
+
 // rawJSON writes text as it is.
 type rawJSON struct{ session.Codec }
 

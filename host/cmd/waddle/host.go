@@ -69,7 +69,10 @@ asks for a token once, and to programs that send the token in a header:
   PUT    /api/tenants/NAME                        deploys the body, a manifest
   DELETE /api/tenants/NAME                        removes it
   POST   /api/tenants/NAME/sleep                  puts its plugin to sleep
-  GET    /api/tenants/NAME/sessions?limit=100     counts its sessions, and lists some
+  GET    /api/tenants/NAME/sessions?limit=100     counts its sessions, and lists some;
+                                                  with user=USER those of one user
+  DELETE /api/tenants/NAME/sessions?user=USER     ends all sessions of a user
+  GET    /api/tenants/NAME/sessions/HANDLE        shows one with its values
   DELETE /api/tenants/NAME/sessions/HANDLE        ends one
 
 What is deployed and removed there is written to DIR. Settings from the environment:

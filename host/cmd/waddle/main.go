@@ -7,6 +7,8 @@
 //	waddle check DIR            look for damage in a directory of sessions
 //	waddle backup DIR FILE      copy a directory of sessions to a file, while it is served
 //	waddle restore FILE DIR     make a directory of sessions from a backup
+//	waddle sessions ACTION      count, list, show and end what is stored
+//	waddle migrate              move all sessions to another engine, codec or secret
 //	waddle inspect FILE.wasm    show what a module is and what it may do
 //	waddle test FILE.wasm       run the conformance suite on a module
 //	waddle bench FILE.wasm      compare a module's speed with a bundled engine's

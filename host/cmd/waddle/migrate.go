@@ -23,7 +23,7 @@ type migrateFlags struct {
 	from, to             string
 	codec, newSecretFile string
 	unseal, unsealed     bool // what comes out, and what goes in
-	asText, skip         bool
+	asText, skip, update bool
 	shards               int
 	config               map[string]string // of the target
 	journal              string
@@ -50,7 +50,8 @@ on. Records that the source has lost meanwhile are then removed from the target.
 
 Programs must not use the source: a directory is locked. A server is not, and what
 programs change there during the move is found at the end and written again, but what
-they change after that is missing: stop them before the end, or run it again.
+they change after that is missing: stop them first, or run it while they run, stop
+them, and run it again with --update, which writes only what has changed.
 
 By default records stay as they are, sealed or not. --codec, --new-secret-file and
 --unseal make new ones, for which sealed records are opened with WADDLE_SECRET or
@@ -86,6 +87,7 @@ The exit code is 0 if every record has arrived, and 1 if not.`,
 	f.IntVar(&flags.shards, "shards", 0, "spread the target over `N` shards, a power of two")
 	f.Var((*settingsFlag)(&flags.config), "to-config", "give the target's engine the setting `NAME=VALUE`; may be repeated")
 	f.StringVar(&flags.journal, "journal", "", "keep the journal in `FILE` (default: beside the target's directory, or waddle-migration.json here)")
+	f.BoolVar(&flags.update, "update", false, "the target has an earlier move of this source: bring it up to date, and remove from it what the source does not have")
 	f.BoolVar(&flags.dry, "dry-run", false, "read and convert every record, and write nothing")
 	addJSON(cmd, &flags.json)
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the engines' log, including debug level")
@@ -222,12 +224,12 @@ func runMigrate(ctx context.Context, flags migrateFlags, env *environment) error
 	if resumed {
 		fmt.Fprintf(env.stderr, "waddle: going on with the move that was begun at %s\n", journal.Begun.Local().Format("2006-01-02 15:04:05"))
 	}
-	plan.To, plan.Resume = target, resumed
+	plan.To, plan.Resume = target, resumed || flags.update
 	found, err := migration.Run(ctx, plan)
 	bar.Done()
 	if errors.Is(err, migration.ErrNotEmpty) {
 		_ = target.Close(context.WithoutCancel(ctx))
-		return errors.Join(usagef("%s has records already: must be a new or empty place", placeName(to)), journal.Done())
+		return errors.Join(usagef("%s has records already: must be a new or empty place, or --update be given if they come from an earlier move", placeName(to)), journal.Done())
 	}
 	// Nothing is durable for certain until the target is closed.
 	if failed := target.Close(context.WithoutCancel(ctx)); failed != nil {

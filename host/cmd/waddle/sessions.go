@@ -69,8 +69,8 @@ The sessions are those of
 
 Without them SESSION_STORAGE and SESSION_DIR tell. As for every program that shares
 the sessions, WADDLE_SECRET or WADDLE_SECRET_FILE opens sealed ones, and
-SESSION_COOKIE_NAME or SESSION_NAMESPACE tells whose users' lists count. A token is read from
---token-file, WADDLE_ADMIN_TOKEN or WADDLE_ADMIN_TOKEN_FILE.`,
+SESSION_COOKIE_NAME or SESSION_NAMESPACE tells whose users' lists count. The token
+is in --token-file, WADDLE_ADMIN_TOKEN or WADDLE_ADMIN_TOKEN_FILE.`,
 		Example: `  waddle sessions count --dir /var/lib/sessions
   waddle sessions list --dir /var/lib/sessions --sort last-seen --limit 20
   waddle sessions list --storage redis://sessions@10.1.0.7/0 --user ada --json

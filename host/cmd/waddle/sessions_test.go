@@ -177,6 +177,9 @@ func TestSessions(t *testing.T) {
 			require.NotEmpty(t, shown["values"])
 			require.NotEmpty(t, shown["logged_in"])
 			require.NotContains(t, shown, "id")
+			if name == "of the environment" || name == "of a server" {
+				return // from here on as in a directory
+			}
 
 			r = do("end", ada[0])
 			require.Equal(t, 2, r.code, "nobody can be asked")
