@@ -28,9 +28,9 @@ lost and where, and what mends that:
   by hand   somebody must decide
   none      nothing has to be done
 
-A directory may be in use meanwhile: what a server is just writing is not taken for damage.
-With --open each record must also open with the secrets in WADDLE_SECRET or
-WADDLE_SECRET_FILE, and with SESSION_READ_UNSEALED_UNTIL.
+A server may use the directory meanwhile: what it is just writing is not taken for
+damage. With --open each record must also open with the secrets in WADDLE_SECRET or
+WADDLE_SECRET_FILE; SESSION_READ_UNSEALED_UNTIL accepts unsealed ones.
 
 --repair needs the server to be stopped. It loses nothing that can be read: what it takes
 away is kept in DIR/.waddle.lost. It may be called again, and after it was killed.

@@ -34,7 +34,7 @@ users before the server answers requests: 'waddle sessions' does.
 Sessions that have expired meanwhile are left out. Values are as sealed as they were: the
 server needs the secrets of that time.`,
 		Example: `  waddle restore sessions.backup /var/lib/sessions
-  waddle restore - /var/lib/sessions < sessions.backup
+  ssh elsewhere cat sessions.backup | waddle restore - /var/lib/sessions
   waddle restore sessions.backup /var/lib/sessions --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
