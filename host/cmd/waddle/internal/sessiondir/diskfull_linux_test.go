@@ -11,8 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/sessiondir"
 )
 
-// TestDiskIsFull: a backup, a restore and a repair that find no room leave things as they
-// were.
+// TestDiskIsFull: a backup and a restore that find no room leave nothing.
 func TestDiskIsFull(t *testing.T) {
 	small := t.TempDir()
 	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=16k"); err != nil {
@@ -36,4 +35,22 @@ func TestDiskIsFull(t *testing.T) {
 	_, err = sessiondir.Restore(t.Context(), &b, to, now())
 	require.Error(t, err)
 	require.NoDirExists(t, to)
+}
+
+// TestDiskIsFullDuringARepair: a repair that finds no room leaves things as they were.
+func TestDiskIsFullDuringARepair(t *testing.T) {
+	small := t.TempDir()
+	if err := syscall.Mount("tmpfs", small, "tmpfs", 0, "size=800k"); err != nil {
+		t.Skipf("SKIPPED: a small file system, which takes privileges to mount: %v", err)
+	}
+	t.Cleanup(func() { require.NoError(t, syscall.Unmount(small, syscall.MNT_DETACH)) })
+	dir, _ := made(t, "dynfile")
+	flip(t, dir, "shard-0/*.segment", []byte("value 11 "))
+	to := filepath.Join(small, "sessions")
+	require.NoError(t, os.CopyFS(to, os.DirFS(dir)))
+	before := tree(t, to)
+	_, err := sessiondir.Repair(t.Context(), recognised(t, to), now())
+	require.Error(t, err)
+	require.Equal(t, before, tree(t, to))
+	require.NoError(t, os.WriteFile(filepath.Join(small, "more"), nil, 0o600), "there is room again")
 }
