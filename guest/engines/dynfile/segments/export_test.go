@@ -3,7 +3,17 @@ package segments
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/waddle-sessions/waddle/guest/engines/internal/vfs"
+	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
+
+// SurveyOver is the first round of a survey over any file system.
+func SurveyOver(fs vfs.FS, o survey.Options, v survey.Visitor) error {
+	s := Begin("", o, v)
+	s.fs = fs
+	return s.Round()
+}
 
 // WithHash replaces the hash of keys.
 func WithHash(hash func([]byte) uint64) func(*Options) { return func(o *Options) { o.hash = hash } }

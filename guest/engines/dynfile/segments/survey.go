@@ -124,10 +124,12 @@ var errMoves = guest.Fail(guest.ErrUnavailable, "segments are made and removed f
 
 var errMoved = guest.Fail(guest.ErrUnavailable, "a record was taken back while it was read: try again")
 
-// openAll opens the segments that exist at one moment. Then every session of that moment is
-// in the files that are open, however they are compacted meanwhile, and so is every tombstone
-// that keeps a session gone. A set with a segment that was removed before another
-// was opened would not do: the tombstone of a session in it may have gone with it.
+// openAll opens the segments that exist at one moment. From then on every session of that
+// moment is in the files that are open, however they are compacted, and so is every
+// tombstone that keeps a session gone. If one was removed before it could be opened, what
+// was opened does not belong together: a tombstone may have gone with what it covers. A list
+// may also miss segments that are made and removed while it is read. So nothing counts
+// until two lists are the same.
 func (s *surveyor) openAll() error {
 	for range mostLooks {
 		ok, err := s.tryOpenAll()

@@ -227,3 +227,39 @@ func TestSurveyWhileItIsServed(t *testing.T) {
 	defer s.Close()
 	require.Positive(t, s.Stats().Compacted)
 }
+
+// TestSurveyOfAListThatMissesSegments: a directory is not read at once. A list of it may
+// miss both a segment that was removed and the one that took over its sessions.
+func TestSurveyOfAListThatMissesSegments(t *testing.T) {
+	dir := t.TempDir()
+	held := story(t, dir)
+	records := make(map[string]guest.Write)
+	err := segments.SurveyOver(&missing{FS: vfs.OS(dir)}, survey.Options{Shard: 1, Shards: 2, Quick: true}, survey.Visitor{
+		Record: func(r survey.Record) error {
+			records[string(r.Key)] = write(string(r.Key), string(r.Value), r.Expires)
+			return nil
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, held, records)
+}
+
+// missing leaves out the newest segment when a directory is listed for the first time.
+type missing struct {
+	vfs.FS
+	lists int
+}
+
+func (m *missing) ReadDir(name string) ([]vfs.Entry, error) {
+	entries, err := m.FS.ReadDir(name)
+	if m.lists++; m.lists == 1 {
+		newest := ""
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name, ".segment") {
+				newest = max(newest, e.Name)
+			}
+		}
+		entries = slices.DeleteFunc(entries, func(e vfs.Entry) bool { return e.Name == newest })
+	}
+	return entries, err
+}
