@@ -25,10 +25,10 @@ Writes the sessions of a directory that keyfolder, dynfile or memory keeps to FI
 standard output if FILE is -. A server may use the directory meanwhile: it is not stopped,
 locked out or slowed down by more than what reading takes.
 
-What is in the backup was in the store at some moment of the backup. What was stored before
-and stayed is in it; what was ended before is not. A session that gets a new id meanwhile
-is there under the old one, the new one, or both. Engine memory keeps its sessions in the
-server: the backup then is of its last snapshot, and says of when that is.
+What is in the backup was in the store at some moment of the backup. What was stored
+before and stayed is in it; what was ended before is not. A session that gets a new id
+meanwhile is there under the old one, the new one, or both. Engine memory keeps its
+sessions in the server: the backup is of its last snapshot, and says of when that is.
 
 FILE is a tar file compressed with gzip, which only its owner may read. It appears at once
 when it is whole and on the disk. Its records are as sealed as they are in the store:
