@@ -21,9 +21,9 @@ func newRestore(env *environment) *cobra.Command {
 		Short: "make a directory of sessions from a backup",
 		Long: `
 Makes DIR, which must be empty or not exist, from a backup by 'waddle backup', or from
-standard input if FILE is -. The engine that kept the sessions writes them again; then they
-are compared with the backup. Only a whole backup is restored. If restore is killed, the
-engine refuses what is there, and another restore begins anew.
+standard input if FILE is -. The engine that kept the sessions writes them again; then
+they are compared with the backup. Only a whole backup is restored. If restore is killed,
+DIR has no sessions, or the engine refuses it, and another restore begins anew.
 
 CAUTION: sessions that were ended after the backup was begun are back. Whoever still has
 the cookie of one that a user has logged out of, or that you have revoked, is logged in

@@ -76,7 +76,7 @@ type Options struct {
 // Check looks at a directory and changes nothing. What a running server is just writing is not
 // taken for damage.
 func Check(ctx context.Context, l Layout, o Options) (*Report, error) {
-	report := &Report{Dir: l.Dir, Engine: l.Engine, Layout: l.Version, Well: true, FreeBytes: freeBytes(l.Dir)}
+	report := &Report{Dir: l.Dir, Engine: l.Engine, Layout: l.Version, Well: true, FreeBytes: freeBytes(l.Dir), Findings: []Finding{}}
 	if holder := dirlock.Holder(l.Dir); holder != nil {
 		report.InUse = user(holder)
 	}

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waddle-sessions/waddle/guest/engines/format"
+	"github.com/waddle-sessions/waddle/guest/engines/survey"
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
 	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
@@ -135,10 +137,17 @@ func (r *repair) moveFiles(found *Report) error {
 	return nil
 }
 
-// rebuildShards writes the shards anew that are damaged.
+// rebuildShards writes the shards anew that are damaged. A damaged hint is moved away: the
+// engine makes another from its segment.
 func (r *repair) rebuildShards(found *Report) error {
 	var shards []int
 	for _, f := range found.Findings {
+		if f.Severity == survey.Damage.String() && strings.HasSuffix(f.File, ".hint") {
+			if err := r.away(f.File); err != nil {
+				return err
+			}
+			r.did("moved %s away: %s", f.File, f.Text)
+		}
 		if f.repair && f.Shard >= 0 && !slices.Contains(shards, f.Shard) && exists(r.path(shardName(f.Shard))) {
 			shards = append(shards, f.Shard)
 		}

@@ -33,7 +33,8 @@ type Restored struct {
 // Restore makes a directory from a backup: one that does not exist or is empty. The engine
 // writes the sessions below it; they are compared with the backup; then they take their place,
 // and last of all the file that makes it a directory of sessions. If the process is
-// killed before, the engine refuses what is there, and another Restore begins anew.
+// killed before, the directory has no sessions, or is one that the engine refuses, and
+// another Restore begins anew.
 func Restore(ctx context.Context, from io.Reader, dir string, o Options) (done Restored, err error) {
 	r, err := archive.NewReader(from)
 	if err != nil {
@@ -112,16 +113,19 @@ func makeEmpty(dir string) error {
 	}
 	if !Vacant(entries) {
 		// An interrupted restore has moved some of what it had made, but not the last.
-		if !exists(filepath.Join(dir, restoreName)) || exists(filepath.Join(dir, format.Name)) || exists(filepath.Join(dir, snapshotfile.Name)) {
+		if !exists(filepath.Join(dir, restoreName)) || exists(filepath.Join(dir, asideName)) || exists(filepath.Join(dir, format.Name)) || exists(filepath.Join(dir, snapshotfile.Name)) {
 			return fmt.Errorf("%s: %w: restore to another one, and move that to its place; nothing was changed", dir, ErrNotEmpty)
+		}
+		for _, e := range entries {
+			if name := e.Name(); !ofShard(name) && !strings.HasPrefix(name, ".") && name != "lost+found" {
+				return fmt.Errorf("%s: %w: it has %s beside what an interrupted restore has left; nothing was changed", dir, ErrNotEmpty, name)
+			}
 		}
 		for _, e := range entries {
 			if ofShard(e.Name()) {
 				if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}
-			} else if !strings.HasPrefix(e.Name(), ".") && e.Name() != "lost+found" {
-				return fmt.Errorf("%s: %w: it has %s beside what an interrupted restore has left", dir, ErrNotEmpty, e.Name())
 			}
 		}
 	}

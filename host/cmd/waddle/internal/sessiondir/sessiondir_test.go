@@ -177,6 +177,9 @@ func TestCheckAndRepair(t *testing.T) {
 		{"dynfile", "the format is gone", func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, "format"))) }, 0, "repair"},
 		{"dynfile", "a copy of the header", func(t *testing.T, dir string) { flip(t, dir, "shard-1/*.segment", []byte("waddyseg")) }, 0, "repair"},
 		{"dynfile", "a shard is gone", func(t *testing.T, dir string) { require.NoError(t, os.RemoveAll(filepath.Join(dir, "shard-1"))) }, records, "backup"},
+		{"dynfile", "a hint", func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "shard-0", "00000000.hint"), []byte("waddyhnt and nothing that fits"), 0o600))
+		}, 0, "engine"},
 		{"keyfolder", "a value", func(t *testing.T, dir string) { flip(t, dir, "sessions-*/*/*/*/session", []byte("value 11 ")) }, 1, "repair"},
 		{"keyfolder", "another key", func(t *testing.T, dir string) { swap(t, dir) }, 1, "repair"},
 		{"keyfolder", "the format is damaged", func(t *testing.T, dir string) {
@@ -313,4 +316,59 @@ func TestRecogniseRefuses(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
+}
+
+// TestInterruptedRepair: while a repair of dynfile puts a shard in its place, the engine refuses the
+// directory, a restore does too, and another repair goes on.
+func TestInterruptedRepair(t *testing.T) {
+	for _, moved := range []bool{false, true} {
+		t.Run(fmt.Sprint("moved ", moved), func(t *testing.T) {
+			t.Parallel()
+			dir, held := made(t, "dynfile")
+			backup := new(bytes.Buffer)
+			_, _, err := sessiondir.Backup(t.Context(), recognised(t, dir), backup, "test", now())
+			require.NoError(t, err)
+			at := func(name string) string { return filepath.Join(dir, name) }
+			require.NoError(t, os.CopyFS(at(".waddle.restore/shard-0"), os.DirFS(at("shard-0"))))
+			require.NoError(t, os.Rename(at("format"), at(".waddle.format")))
+			if moved {
+				require.NoError(t, os.RemoveAll(at("shard-0")))
+			}
+			_, err = engines.Settings{Storage: "dynfile", Dir: dir}.Open(t.Context())
+			require.ErrorIs(t, err, plugin.ErrOpen)
+			_, err = sessiondir.Restore(t.Context(), backup, dir, now())
+			require.ErrorIs(t, err, sessiondir.ErrNotEmpty)
+			found, err := sessiondir.Check(t.Context(), recognised(t, dir), now())
+			require.NoError(t, err)
+			require.False(t, found.Well)
+
+			_, err = sessiondir.Repair(t.Context(), recognised(t, dir), now())
+			require.NoError(t, err)
+			found, err = sessiondir.Check(t.Context(), recognised(t, dir), now())
+			require.NoError(t, err)
+			require.True(t, found.Well, "%+v", found.Findings)
+			requireRecords(t, "dynfile", dir, held)
+		})
+	}
+}
+
+// TestInterruptedRestore: what a restore has left that was killed while it moved things to their
+// place is no obstacle to another, unless there is something else.
+func TestInterruptedRestore(t *testing.T) {
+	dir, held := made(t, "dynfile")
+	var backup bytes.Buffer
+	_, _, err := sessiondir.Backup(t.Context(), recognised(t, dir), &backup, "test", now())
+	require.NoError(t, err)
+	to := t.TempDir()
+	for _, name := range []string{".waddle.restore/shard-1/x", "shard-0/x", "notes"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(to, name), nil, 0o600))
+	}
+	_, err = sessiondir.Restore(t.Context(), bytes.NewReader(backup.Bytes()), to, now())
+	require.ErrorIs(t, err, sessiondir.ErrNotEmpty)
+	require.FileExists(t, filepath.Join(to, "notes"))
+	require.NoError(t, os.Remove(filepath.Join(to, "notes")))
+	_, err = sessiondir.Restore(t.Context(), &backup, to, now())
+	require.NoError(t, err)
+	requireRecords(t, "dynfile", to, held)
 }
