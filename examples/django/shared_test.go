@@ -28,8 +28,16 @@ import (
 func TestDjangoAndGoShareSessions(t *testing.T) {
 	interpreter := django(t)
 	program := filepath.Join(folder, "goshop")
-	out, err := exec.Command("go", "build", "-o", program, "./goshop").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "./goshop").CombinedOutput()
 	require.NoError(t, err, "%s", out)
+	users := filepath.Join(folder, "users.sqlite3")
+	python.Run(t, python.Command(t, interpreter, "site", path, []string{"DJANGO_SETTINGS_MODULE=shop.settings", "SHOP_DATABASE=" + users}, "-c", `
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+get_user_model().objects.create_user("ada", password="lovelace", pk=`+ada+`)`))
 
 	for name, storage := range map[string]func(t *testing.T) string{
 		"redis": func(t *testing.T) string {
@@ -43,7 +51,7 @@ func TestDjangoAndGoShareSessions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startServers(t, interpreter, program, storage(t))
+			s := startServers(t, interpreter, program, users, storage(t))
 			s.logInOnDjangoAndLogOutOnGo(t)
 			s.logOutOnDjango(t)
 			s.bothChangeAtOnce(t)
@@ -59,7 +67,7 @@ func (s *servers) logInOnDjangoAndLogOutOnGo(t *testing.T) {
 	b.onGo("/look")
 	require.Equal(t, page{Cart: map[string]int{"figs": 1}, Looks: 1}, b.goShop())
 	b.logIn()
-	require.Equal(t, page{User: s.user, Cart: map[string]int{"figs": 1}, Looks: 1}, b.goShop())
+	require.Equal(t, page{User: ada, Cart: map[string]int{"figs": 1}, Looks: 1}, b.goShop())
 	require.Equal(t, page{User: "ada", Cart: map[string]int{"figs": 1}}, b.django())
 	b.onGo("/log-out")
 	require.Equal(t, page{Cart: map[string]int{}}, b.django(), "after the log-out in Go")
@@ -70,7 +78,7 @@ func (s *servers) logOutOnDjango(t *testing.T) {
 	b := s.browser(t)
 	b.logIn()
 	id := b.id()
-	require.Equal(t, s.user, b.goShop().User)
+	require.Equal(t, ada, b.goShop().User)
 	b.onDjango("/log-out/", nil)
 	require.Zero(t, b.goShop(), "after the log-out in Django")
 	// Somebody who kept the cookie has nothing, either.
@@ -95,7 +103,7 @@ func (s *servers) bothChangeAtOnce(t *testing.T) {
 		}
 	})
 	both.Wait()
-	require.Equal(t, page{User: s.user, Cart: map[string]int{"figs": times}, Looks: times}, b.goShop())
+	require.Equal(t, page{User: ada, Cart: map[string]int{"figs": times}, Looks: times}, b.goShop())
 }
 
 func (s *servers) idsAreRenewed(t *testing.T) {
@@ -119,8 +127,8 @@ func (s *servers) operatorEndsSessions(t *testing.T) {
 	b, other := s.browser(t), s.browser(t)
 	b.logIn()
 	other.logIn()
-	require.Equal(t, s.user, b.goShop().User)
-	answer := s.operator(t, "/v1/admin/end", map[string]string{"user": s.user})
+	require.Equal(t, ada, b.goShop().User)
+	answer := s.operator(t, "/v1/admin/end", map[string]string{"user": ada})
 	require.GreaterOrEqual(t, answer["ended"], 2.0)
 	for _, browser := range []*browser{b, other} {
 		require.Empty(t, browser.django().User)
@@ -128,16 +136,21 @@ func (s *servers) operatorEndsSessions(t *testing.T) {
 	}
 }
 
+// ada is the user's primary key, which is what Go calls the user.
+const ada = "7"
+
 // servers are those that run side by side.
 type servers struct {
 	djangoURL, goURL *url.URL
 	operatorSocket   string
-	user             string // what Go calls the user ada
 }
 
-func startServers(t *testing.T, interpreter, goShop, storage string) *servers {
+func startServers(t *testing.T, interpreter, goShop, users, storage string) *servers {
 	t.Helper()
-	dir := t.TempDir()
+	data, err := os.ReadFile(users)
+	require.NoError(t, err)
+	database := filepath.Join(t.TempDir(), "users.sqlite3")
+	require.NoError(t, os.WriteFile(database, data, 0o600))
 	// The path of a socket may be no longer than 107 bytes.
 	sockets, err := os.MkdirTemp("", "s")
 	require.NoError(t, err)
@@ -149,16 +162,10 @@ func startServers(t *testing.T, interpreter, goShop, storage string) *servers {
 	serve.Env = append(python.Environment(), "SESSION_STORAGE="+storage)
 	start(t, serve)
 
-	env := []string{
-		"WADDLE_SOCKET=" + socket, "SHOP_DATABASE=" + filepath.Join(dir, "users.sqlite3"),
-		"DJANGO_SUPERUSER_USERNAME=ada", "DJANGO_SUPERUSER_PASSWORD=lovelace", "DJANGO_SUPERUSER_EMAIL=ada@example.com",
-	}
+	env := []string{"WADDLE_SOCKET=" + socket, "SHOP_DATABASE=" + database}
 	manage := func(arguments ...string) *exec.Cmd {
 		return python.Command(t, interpreter, "site", nil, env, append([]string{"manage.py"}, arguments...)...)
 	}
-	python.Run(t, manage("migrate", "--verbosity=0"))
-	python.Run(t, manage("createsuperuser", "--noinput", "--verbosity=0"))
-	s.user = "1"
 	require.Eventually(t, func() bool { _, err := os.Stat(socket); return err == nil }, time.Minute, 10*time.Millisecond)
 	python.Run(t, manage("check", "--fail-level", "WARNING"))
 

@@ -100,7 +100,7 @@ func Waddle(folder string) (string, error) {
 		return "", fmt.Errorf("the folder of %s: %w", module, err)
 	}
 	program := filepath.Join(folder, "waddle")
-	build := exec.Command("go", "build", "-o", program, "./host/cmd/waddle")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", program, "./host/cmd/waddle")
 	build.Dir = strings.TrimSpace(string(root))
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
