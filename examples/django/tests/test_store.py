@@ -195,6 +195,14 @@ class StoreTest(ServerTestCase):
         session.save()
         self.assertEqual(self.values(session.session_key), {"cart": 1, "new": 1})
 
+    def test_a_new_key_is_a_change(self) -> None:
+        session = SessionStore(self.begin(a=1).session_key)
+        session.cycle_key()
+        self.assertIs(session.modified, True)  # so that the middleware sends it
+        session = SessionStore()
+        session.create()
+        self.assertIs(session.modified, True)
+
     def test_cycle_key_of_a_session_that_ended_logs_nobody_in(self) -> None:
         session = SessionStore(self.begin(cart=1, **LOGIN).session_key)
         session.get("cart")
