@@ -81,8 +81,8 @@ def _cookie(cookie: Mapping[str, Any]) -> List[CheckMessage]:
     if cookie["partitioned"]:
         found.append(
             Error(
-                "SESSION_COOKIE_PARTITIONED of waddle serve is true: must be false, since "
-                "Django cannot set such cookies",
+                "SESSION_COOKIE_PARTITIONED of waddle serve is true: must be false, since Django"
+                " cannot set such cookies",
                 hint=_TWO_COOKIES,
                 id="waddle.E003",
             )

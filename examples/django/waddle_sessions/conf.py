@@ -22,9 +22,8 @@ def client() -> Client:
     if bool(socket) == bool(url):
         found = "both are set" if socket else "neither is set"
         raise ImproperlyConfigured(
-            f"WADDLE_SOCKET and WADDLE_URL: {found}: set WADDLE_SOCKET to the path of the "
-            "socket that"
-            f" 'waddle serve' listens on, or WADDLE_URL to its https address"
+            f"WADDLE_SOCKET and WADDLE_URL: {found}: set WADDLE_SOCKET to the path of the socket"
+            " that 'waddle serve' listens on, or WADDLE_URL to its https address"
         )
     tls = None
     if url:
@@ -33,9 +32,8 @@ def client() -> Client:
         missing = [name for name, file in zip(names, files) if not file]
         if missing:
             raise ImproperlyConfigured(
-                f"{missing[0]} is not set: with WADDLE_URL, {', '.join(names)} must be the "
-                "paths of this client's"
-                f" certificate, of its key, and of the certificates that sign the server's"
+                f"{missing[0]} is not set: with WADDLE_URL, {', '.join(names)} must be the paths"
+                " of this client's certificate, of its key, and of what signs the server's"
             )
         try:
             tls = Client.tls_context(*files)

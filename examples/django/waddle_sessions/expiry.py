@@ -74,13 +74,11 @@ class ExpiryMethods(SessionBase):
 
 
 def for_server(own: Union[None, int, float, str]) -> Dict[str, Any]:
-    """Return an expiry that Django keeps as the server's API has it."""
+    """Return an expiry that Django keeps, and that has not passed, as the server's API has it."""
     if own is None:
         return {"reset": True}
     if isinstance(own, str):
         return {"expires": format_time(datetime.fromisoformat(own)), "persistence": "persist"}
     if own == 0:
         return {"reset": True, "persistence": "browser"}
-    if own < 0:
-        return {"expires": format_time(datetime.now().astimezone() + timedelta(seconds=own))}
     return {"lifetime_ms": int(own * 1000), "persistence": "persist"}

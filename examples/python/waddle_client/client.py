@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
@@ -160,7 +161,7 @@ class Client:
                     unsent = True
                 response = connection.getresponse()
                 text = response.read()
-            except TimeoutError as error:
+            except (TimeoutError, socket.timeout) as error:  # two classes before Python 3.10
                 raise Unavailable(
                     f"the sessions' server did not answer within {self._timeout:g} s"
                 ) from error
