@@ -97,6 +97,9 @@ func (r *Record) takenOver() bool {
 // that was ended a moment ago.
 func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err error) {
 	id := takenID(s.rare.old.Token)
+	// Another request may begin the session, and remove the old one, after this one has
+	// looked for either. It says so in between, so a session that is used up is looked
+	// for once more.
 	const tries = 4
 	over := false
 	for range tries {
@@ -123,11 +126,15 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 			return nil, err
 		}
 		if over {
-			// Another request may have begun the session since this one looked for it.
 			continue
 		}
 		found, err := s.fillFresh(id, now)
-		if !errors.Is(err, errTaken) && (err != nil || !found) {
+		if err == nil && !found {
+			if over, err = s.usedUp(id, now); err != nil || !over {
+				return nil, err
+			}
+		}
+		if err != nil && !errors.Is(err, errTaken) {
 			return nil, err
 		}
 	}
