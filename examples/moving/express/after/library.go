@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -72,25 +73,45 @@ func signed(value string, secrets []string) (id string, ok bool) {
 }
 
 // decode returns the values of a record, and false if the session has expired.
-// Numbers without a fraction are whole numbers, as far as they can be.
 func decode(record []byte) (values map[string]any, found bool, err error) {
 	var cookie struct {
 		Cookie struct {
 			Expires *time.Time `json:"expires"`
 		} `json:"cookie"`
 	}
-	if err := errors.Join(json.Unmarshal(record, &cookie), json.Unmarshal(record, &values)); err != nil {
-		return nil, false, fmt.Errorf("a session of express-session that is no JSON: %w", err)
+	exact := json.NewDecoder(bytes.NewReader(record))
+	exact.UseNumber()
+	if err := errors.Join(json.Unmarshal(record, &cookie), exact.Decode(&values)); err != nil {
+		return nil, false, fmt.Errorf("a session of express-session that cannot be read: %w", err)
 	}
 	if until := cookie.Cookie.Expires; until != nil && !time.Now().Before(*until) {
 		return nil, false, nil
 	}
-	for name, value := range values {
-		if number, ok := value.(float64); ok && number == float64(int64(number)) {
-			values[name] = int64(number)
+	return numbers(values).(map[string]any), true, nil
+}
+
+// numbers makes whole numbers of those that have no fraction: JavaScript has one kind.
+func numbers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = numbers(v[name])
 		}
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case json.Number:
+		if whole, err := v.Int64(); err == nil {
+			return whole
+		}
+		fraction, err := v.Float64()
+		if err != nil {
+			return v.String() // larger than any number of JavaScript
+		}
+		return fraction
 	}
-	return values, true, nil
+	return value
 }
 
 // fileStore are the files of session-file-store.

@@ -22,7 +22,7 @@ func main() {
 	shop.Program(func(ctx context.Context, l net.Listener, engine store.Store) error {
 		if engine == nil {
 			kept := sessions.NewCookieStore(secret)
-			kept.Options.Secure = false // for plain HTTP
+			kept.Options.Secure, kept.Options.SameSite = false, http.SameSiteLaxMode // for plain HTTP
 			return shop.Serve(ctx, l, app(kept))
 		}
 		kept, err := gorillastore.New(engine, gorillastore.Settings{})
