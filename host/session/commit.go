@@ -56,8 +56,8 @@ func (s *Session) renewLocked() error {
 func (s *Session) forget() {
 	s.id, s.key, s.record, s.exists, s.issued, s.stale = "", storageKey{}, Record{}, false, false, false
 	s.ended, s.endedID = nil, ""
-	if s.rare != nil {
-		s.rare.half = nil
+	if s.seldom != nil {
+		s.seldom.half = nil
 	}
 	s.changesSaved()
 }
@@ -203,7 +203,7 @@ func (s *Session) refresh(now store.Millis, timed bool) error {
 // reload fetches the session after a conflict. A commit never creates a session
 // again that was there before, so ending a session is final.
 func (s *Session) reload(saw bool) error {
-	if s.seldom().takes != "" && !s.exists {
+	if s.seldom.takenID() != "" && !s.exists {
 		return errTaken
 	}
 	s.event(EventConflict, nil)
@@ -294,7 +294,7 @@ func (s *Session) try(e edit, now store.Millis) (again bool, err error) {
 	}
 	s.unindexUnbound()
 	if t.half {
-		s.changeSeldom().half = &halfEnded{s.id, s.key}
+		s.rarely().half = &halfEnded{s.id, s.key}
 	}
 	s.id, s.key, s.record, s.exists, s.issued = t.id, *t.key, t.next, true, s.issued || t.fresh
 	s.changesSaved()
@@ -344,8 +344,8 @@ func (s *Session) planID(t *attempt, timed bool, now store.Millis) (err error) {
 			return err
 		}
 		t.id = renewedID(s.id, salt)
-	} else if takes := s.seldom().takes; takes != "" && !s.exists {
-		t.id = takes
+	} else if taken := s.seldom.takenID(); taken != "" && !s.exists {
+		t.id = taken
 	} else if t.id, err = newID(s.manager.settings.Rand); err != nil {
 		return err
 	}

@@ -326,7 +326,7 @@ type halfEnded struct {
 
 // endRest ends what a renewal left in doubt, before anything else is saved.
 func (s *Session) endRest() error {
-	half := s.seldom().half
+	half := s.seldom.halfEnded()
 	if half == nil {
 		return nil
 	}
@@ -337,7 +337,7 @@ func (s *Session) endRest() error {
 		_, err = s.remove(half.id)
 	}
 	if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, ErrGone) {
-		s.rare.half = nil
+		s.seldom.half = nil
 		return nil
 	}
 	s.storageFailed(err)

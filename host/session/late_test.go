@@ -44,7 +44,7 @@ var looks = map[string]func(s *session.Session) error{
 // changesOnly are the methods that reveal nothing stored.
 var changesOnly = []string{
 	"Set", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
-	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetPersistence",
+	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetPersistence", "TakeOver",
 }
 
 // TestLooksAreAllThereAre: every method is in one of the lists.

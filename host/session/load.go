@@ -57,7 +57,7 @@ func (s *Session) fetchOnce(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.seldom().old != nil && ended == nil && s.transport == TransportCookie {
+	if s.seldom.oldSession() != nil && ended == nil && s.transport == TransportCookie {
 		var err error
 		if ended, err = s.takeOver(ctx, now); err != nil {
 			s.storageFailed(err)

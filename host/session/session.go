@@ -37,7 +37,7 @@ type Session struct {
 
 	ended   error   // another request ended the session, a moment ago: ErrGone or ErrRenewed
 	endedID string  // of that session, or of one that ended a while ago
-	rare    *seldom // nil for most
+	seldom  *seldom // nil for nothing
 
 	overlay      overlay
 	bind         *binding
@@ -67,31 +67,6 @@ type Session struct {
 	destroyed    bool // by this request: the cookie goes unless a new session comes
 	tokenSent    bool // the session's id is among the headers, in that for tokens
 	failureTaken bool // the handler was told of the failure, and answers for it
-}
-
-// seldom is what hardly any session needs. It is apart because a larger Session costs
-// every request that looks at one.
-type seldom struct {
-	half    *halfEnded  // what a renewal left in doubt
-	old     *OldSession // of another library, to go on with
-	oldUsed bool        // the session is that of an old token, which is used up
-	takes   string      // the id to begin with, made from an old token
-}
-
-// seldom returns the rare part, to be read.
-func (s *Session) seldom() seldom {
-	if s.rare == nil {
-		return seldom{}
-	}
-	return *s.rare
-}
-
-// changeSeldom returns the rare part, to be changed.
-func (s *Session) changeSeldom() *seldom {
-	if s.rare == nil {
-		s.rare = new(seldom)
-	}
-	return s.rare
 }
 
 // Get decodes the value under key into v, a pointer, and reports whether there

@@ -61,7 +61,7 @@ func (s *Session) TakeOver(old OldSession) {
 	if old.Token == "" || s.loaded || s.w == nil || s.manager.now() >= store.At(old.Until) {
 		return
 	}
-	s.changeSeldom().old = &old
+	s.rarely().old = &old
 }
 
 // takenKey marks a session whose id was made from an old token, until it gets one
@@ -96,7 +96,7 @@ func (r *Record) takenOver() bool {
 // takeOver finds or makes the session of the request's old token. ended is set if
 // that was ended a moment ago.
 func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err error) {
-	id := takenID(s.rare.old.Token)
+	id := takenID(s.seldom.old.Token)
 	// Another request may begin the session, and remove the old one, after this one has
 	// looked for either. It says so in between, so a session that is used up is looked
 	// for once more.
@@ -111,7 +111,7 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 					return nil, err
 				}
 			}
-			s.id, s.key, s.exists, s.resend, s.rare.oldUsed = current, key, true, true, true
+			s.id, s.key, s.exists, s.resend, s.seldom.oldUsed = current, key, true, true, true
 			return nil, nil
 		case errors.Is(err, ErrGone):
 			s.endedID = current
@@ -143,9 +143,9 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 
 // fillFresh begins the session of an old token under an id that follows from it.
 func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error) {
-	fresh := &Session{haveIDs: true, transport: TransportCookie, began: now, rare: &seldom{takes: id}}
+	fresh := &Session{haveIDs: true, transport: TransportCookie, began: now, seldom: &seldom{takes: id}}
 	fresh.attach(s.manager, s.ctx, nil)
-	if found, err := s.rare.old.Fill(s.ctx, fresh); err != nil || !found {
+	if found, err := s.seldom.old.Fill(s.ctx, fresh); err != nil || !found {
 		return false, err
 	}
 	fresh.mu.Lock()
@@ -171,15 +171,15 @@ func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error)
 func (s *Session) useUp(id string, now store.Millis) error {
 	key := s.manager.keyOf(usedID(id))
 	used := s.manager.tombstone(1, TransportCookie, now)
-	used.Expires, used.CookieUntil = store.At(s.rare.old.Until), 0
+	used.Expires, used.CookieUntil = store.At(s.seldom.old.Until), 0
 	err := s.manager.records.Store(s.saving(), key[:], used, store.Absent, now)
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	if s.rare.old.Remove == nil {
+	if s.seldom.old.Remove == nil {
 		return nil
 	}
-	if err := s.rare.old.Remove(s.ctx); err != nil {
+	if err := s.seldom.old.Remove(s.ctx); err != nil {
 		s.manager.event(s.ctx, Event{Kind: EventUnavailable, Session: s.manager.keyOf(id).label(), Err: fmt.Errorf("session: an old session was taken over and could not be removed: %w", err)})
 	}
 	return nil
@@ -207,10 +207,11 @@ func (s *Session) dropTaken(t *attempt, o *overlay) *overlay {
 // forgetOld makes the browser forget the old cookie, ahead of the new one, which
 // may have the same name.
 func (s *Session) forgetOld(h http.Header) {
-	if rare := s.seldom(); !rare.oldUsed || rare.old.Cookie == nil || s.answer.cookie == "" {
+	old := s.seldom.oldSession()
+	if old == nil || !s.seldom.oldUsed || old.Cookie == nil || s.answer.cookie == "" {
 		return
 	}
-	c := *s.rare.old.Cookie
+	c := *old.Cookie
 	c.Quoted = false
 	h["Set-Cookie"] = append([]string{removal(&c)}, h["Set-Cookie"]...)
 }

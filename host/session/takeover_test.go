@@ -20,7 +20,7 @@ type former struct {
 	reads    int
 	removals int
 	readErr  error
-	failing  error // of the removal
+	failing  error                              // of the removal
 	fill     func(fresh *session.Session) error // after the values; nil for nothing
 	until    time.Time
 }

@@ -72,7 +72,7 @@ func (s *Session) create(t *attempt, now store.Millis) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, store.ErrConflict) && s.seldom().takes == t.id {
+	if errors.Is(err, store.ErrConflict) && s.seldom.takenID() == t.id {
 		return err // another request took over the same old session
 	}
 	if !errors.Is(err, store.ErrConflict) {

@@ -113,6 +113,8 @@ func TestSequences(t *testing.T) {
 				}
 				_, err = r.Replace(ctx, token, []byte(data), until, got.Revision)
 				require.NoError(t, err, said)
+				_, err = r.Replace(ctx, token, []byte(data), until, got.Revision)
+				require.ErrorIs(t, err, store.ErrConflict, said)
 				want[token] = model{data: data, until: until}
 			case 4:
 				all := make(map[string]string)
