@@ -137,7 +137,7 @@ func (m *Manager) readable(value []byte) error {
 func (s *Session) SaveAt(revision uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.loadUnseen(s.saving()); err != nil {
+	if err := s.load(s.saving()); err != nil { // the answer tells something of what is stored
 		return err
 	}
 	if !s.exists {

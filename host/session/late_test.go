@@ -39,11 +39,13 @@ var looks = map[string]func(s *session.Session) error{
 	"CheckCSRF": func(s *session.Session) error { return s.CheckCSRF("of nobody") },
 	"Reload":    func(s *session.Session) error { return s.Reload() },
 	"Alive":     func(s *session.Session) error { _, err := s.Alive(); return err },
+	"Snapshot":  func(s *session.Session) error { _, _, err := s.Snapshot(); return err },
+	"SaveAt":    func(s *session.Session) error { return s.SaveAt(1) },
 }
 
 // changesOnly are the methods that reveal nothing stored.
 var changesOnly = []string{
-	"Set", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
+	"Set", "SetEncoded", "Delete", "Clear", "SetModified", "Modified", "Err", "Check", "Save", "Renew", "Destroy", "LogIn",
 	"SetExpiry", "SetExpiryTime", "SetIdleTimeout", "SetAbsoluteTimeout", "ResetExpiry", "SetPersistence", "TakeOver",
 }
 
