@@ -141,6 +141,9 @@ func TestSessions(t *testing.T) {
 			}
 			r := do("count")
 			require.Equal(t, "4\n", r.stdout, r.stderr)
+			if name == "of the environment" || name == "of a server" {
+				return // the rest is as in a directory
+			}
 			require.JSONEq(t, `{"sessions": 2}`, do("count", "--user", "ada", "--json").stdout)
 			list := listedSessions(t, do("list", "--json"))
 			require.Len(t, list, 4)
@@ -177,9 +180,6 @@ func TestSessions(t *testing.T) {
 			require.NotEmpty(t, shown["values"])
 			require.NotEmpty(t, shown["logged_in"])
 			require.NotContains(t, shown, "id")
-			if name == "of the environment" || name == "of a server" {
-				return // from here on as in a directory
-			}
 
 			r = do("end", ada[0])
 			require.Equal(t, 2, r.code, "nobody can be asked")

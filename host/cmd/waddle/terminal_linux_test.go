@@ -57,7 +57,7 @@ func TestSessionsEndAsks(t *testing.T) {
 // TestMigrateShowsABar as wide as the terminal is.
 func TestMigrateShowsABar(t *testing.T) {
 	k := keptIn{Settings: engines.Settings{Storage: "memory", Dir: filepath.Join(t.TempDir(), "d")}}
-	k.fill(t, 3000)
+	k.fill(t, 600)
 	person, program := ofWidth(t, 60)
 	cmd := command(t, nil, "migrate", "--from", k.Dir, "--to", "keyfolder:"+k.Dir+"2", "--json")
 	out := new(lockedBuffer)
