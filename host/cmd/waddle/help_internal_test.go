@@ -17,7 +17,7 @@ func TestExamples(t *testing.T) {
 	for _, verb := range verbs(newRoot(env)) {
 		t.Run(verb.Name(), func(t *testing.T) {
 			found := 0
-			for line := range strings.Lines(verb.Example) {
+			for line := range strings.Lines(strings.ReplaceAll(verb.Example, "\\\n", "")) {
 				_, call, ok := strings.Cut(end.ReplaceAllString(strings.TrimRight(line, "\n"), ""), "waddle "+verb.Name())
 				if !ok || strings.Contains(line, "http://") {
 					continue
