@@ -2,6 +2,7 @@ package django_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -209,7 +210,7 @@ func freeAddress(t *testing.T) *url.URL {
 // operator asks what only whoever runs the server may.
 func (s *servers) operator(t *testing.T, path string, body any) map[string]any {
 	t.Helper()
-	client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", s.operatorSocket) }}}
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", s.operatorSocket) }}}
 	defer client.CloseIdleConnections()
 	data, err := json.Marshal(body)
 	require.NoError(t, err)

@@ -46,6 +46,11 @@ class WaddleSessionTests(theirs.SessionTestsMixin, SimpleTestCase):
         self.session.save()
         self.assertIs(self.session.exists(self.session.session_key), True)
 
+    async def test_create_and_save_async(self) -> None:
+        await self.session.acreate()
+        await self.session.asave()
+        self.assertIs(await self.session.aexists(self.session.session_key), True)
+
     @override_settings(SESSION_ENGINE="waddle_sessions")
     def test_clearsessions(self) -> None:
         self.session["foo"] = "bar"
