@@ -64,7 +64,5 @@ def main(source: str, *more: str) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or not os.path.isfile(os.path.join(sys.argv[1], "tests", "runtests.py")):
-        sys.exit(
-            "usage: python3 -m djangotests DJANGO_SOURCE [TESTS]; its tests are in DJANGO_SOURCE/tests"
-        )
+        sys.exit("usage: python3 -m djangotests DJANGO_SOURCE [TESTS]")
     sys.exit(main(*sys.argv[1:]))
