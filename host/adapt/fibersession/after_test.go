@@ -6,6 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -234,4 +238,32 @@ func TestUpgrade(t *testing.T) {
 			require.Eventually(t, func() bool { return v.get("/show", cookie).text == "ada of the socket" }, wait, pause)
 		})
 	}
+}
+
+// TestBehindHTTP2: a proxy in front speaks HTTP/2 with clients, and their connection
+// decides about Secure.
+func TestBehindHTTP2(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(set *session.Settings) {
+		set.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}).use()
+	s.App.Get("/put", put)
+	s.App.Get("/show", show)
+	s.open()
+	to, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.SetXForwarded()
+	}})
+	front.EnableHTTP2 = true
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	s.URL = front.URL
+	v := s.visitor()
+	v.Transport = front.Client().Transport
+	begun := v.get("/put")
+	require.Equal(t, 2, begun.ProtoMajor)
+	require.True(t, begun.cookie("session_id").Secure)
+	require.Equal(t, "ada", v.get("/show").text)
 }

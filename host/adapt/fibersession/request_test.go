@@ -43,9 +43,9 @@ func TestKeptAcrossRequests(t *testing.T) {
 	s.use()
 	s.App.Get("/:who", func(c fiber.Ctx) error {
 		own := fibersession.From(c)
-		if c.Query("late") == "" {
-			name.Put(own, c.Query("name"))
-		}
+		name.Put(own, c.Query("name"))
+		own.Check(own.Set(c.Params("who"), c.Query("name")))
+		own.Check(own.LogIn(c.Query("name"), nil))
 		mu.Lock()
 		defer mu.Unlock()
 		kept = append(kept, keeps{own, c.Context(), string([]byte(c.Query("name")))})
@@ -72,6 +72,14 @@ func TestKeptAcrossRequests(t *testing.T) {
 		got, err := name.Get(k.session)
 		require.NoError(t, err)
 		require.Equal(t, k.want, got)
+		var of string
+		ok, err := k.session.Get(k.want, &of)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, k.want, of)
+		user, err := k.session.User()
+		require.NoError(t, err)
+		require.Equal(t, k.want, user)
 		found, ok := session.FromContext(k.ctx)
 		require.True(t, ok)
 		require.Same(t, k.session, found)
