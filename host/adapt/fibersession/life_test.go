@@ -157,6 +157,7 @@ func TestStorageFails(t *testing.T) {
 			require.NotNil(t, answer.cookie("other"))
 			require.Nil(t, answer.cookie("session_id"))
 			require.Len(t, s.of(session.EventUnavailable), 1)
+			require.Equal(t, http.StatusServiceUnavailable, v.get("/").StatusCode, "the connection still speaks HTTP")
 		})
 	}
 }
