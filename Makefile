@@ -85,7 +85,7 @@ run:
 # Packages whose code starts no goroutine, or whose tests leave the work to other
 # programs, or to engines and guests that run in one thread. The race detector costs
 # minutes there and finds nothing.
-UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project|archive|sessiondir)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|network|multitenant|django|duck)|^(tools|docs)(/|$$)
+UNRACED := /waddle/abi$$|/guest/internal/transcript$$|/host/internal/(rewrite(/internal/.*)?|wasmbin)$$|/host/plugin/preflight$$|/guest$$|/storetest$$|/plugintest$$|/guest/engines/|/host/cmd/waddle$$|/host/cmd/waddle/internal/(inspect|loadtest|project|archive|sessiondir)|/host/engines(/|$$)|/host/internal/e2e$$|/host/bench|/browsertest|/examples/(guests|network|multitenant|django|duck|moving)|^(tools|docs)(/|$$)
 
 # The tests are jobs: "make test/host/session" runs those of a package of the root
 # module, "make test/examples" those of another module. Each of these packages is a job
