@@ -74,8 +74,7 @@ After an interrupt (Ctrl-C) or SIGTERM the program is not ready, accepts no more
 finishes the requests in progress and saves the sessions. A second one ends it at
 once.`,
 		Example: `  waddle serve --addr ` + exampleSocket + `
-  waddle serve --addr 10.1.0.7:7000 --tls-cert server.pem --tls-key server.key \
-    --client-ca clients.pem --client shop --client mail
+  waddle serve --addr :7000 --tls-cert s.pem --tls-key s.key --client-ca ca.pem
 
 Then, elsewhere:
 
