@@ -43,8 +43,8 @@ func TestRefused(t *testing.T) {
 		says     []string
 	}{
 		{"no verb", nil, nil, 2, []string{"no verb was given", "waddle run"}},
-		{"unknown verb", nil, []string{"rum"}, 2, []string{`"rum"`, "run, host, serve, manifest, inspect, test, bench, new, completion, version, help"}},
-		{"help for an unknown verb", nil, []string{"help", "rum"}, 2, []string{`"rum"`, "run, host, serve, manifest, inspect, test, bench, new, completion, version, help"}},
+		{"unknown verb", nil, []string{"rum"}, 2, []string{`"rum"`, "run, host, serve, manifest, sessions, migrate, check, backup, restore, inspect, test, bench, new, completion, version, help"}},
+		{"help for an unknown verb", nil, []string{"help", "rum"}, 2, []string{`"rum"`, "run, host, serve, manifest, sessions, migrate, check, backup, restore, inspect, test, bench, new, completion, version, help"}},
 		{"help for two", nil, []string{"help", "run", "version"}, 2, []string{"one verb"}},
 		{"unknown flag", nil, []string{"run", "--port", "80"}, 2, []string{"-port", "waddle help run"}},
 		{"flag without value", nil, []string{"run", "--addr"}, 2, []string{"-addr", "waddle help run"}},
