@@ -123,10 +123,11 @@ func TestNetworkDialsPerSecond(t *testing.T) {
 
 // A guest that only calls functions of a network is ended by its fuel, as one that loops.
 func TestNetworkCallsCostFuel(t *testing.T) {
+	// The deadline is far away, since a slow machine must not reach it before the fuel is used up.
 	s := newEcho(t)
 	address := "tcp://" + s.address
 	config, clock := reaching(address), newClock()
-	config.Trusted, config.Fuel, config.Now = false, 1<<30, clock.Now
+	config.Trusted, config.Fuel, config.Deadline, config.Now = false, 1<<30, time.Minute, clock.Now
 	config.Network.MaxConns, config.Network.MaxDials = 1<<20, 1<<30
 	g := openNetCalls(t, config)
 	many := slices.Concat(slices.Repeat([][]byte{pollSocket(7, abi.FirstConn, false)}, 1024)...)
