@@ -145,8 +145,8 @@ var scenes = map[string]func(*play){
 			return
 		}
 		defer conn.Close()
-		p.fails("set", conn.SetReadDeadline(time.Now().Add(short)))
 		began := time.Now()
+		p.fails("set", conn.SetReadDeadline(began.Add(short)))
 		_, err := conn.Read(make([]byte, 1))
 		p.fails("read", err)
 		if took := time.Since(began); took < short {
