@@ -199,11 +199,18 @@ func isList(r *Record) bool {
 	return ok
 }
 
-// handle is a name for operators. Like the key itself it leads to no id.
-func (k storageKey) handle() string { return base64.RawURLEncoding.EncodeToString(k[:]) }
+// handleEncoding has letters, digits, dots and underscores: a handle that began with a
+// hyphen would be a flag to a command.
+var handleEncoding = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._").WithPadding(base64.NoPadding).Strict()
+
+// HandleOf returns the handle of the session whose record is stored under a key, for
+// tools that read a store. Like the key itself it leads to no id.
+func HandleOf(key []byte) string { return handleEncoding.EncodeToString(key) }
+
+func (k storageKey) handle() string { return HandleOf(k[:]) }
 
 func keyOfHandle(handle string) (key storageKey, ok bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(handle)
+	b, err := handleEncoding.DecodeString(handle)
 	if err != nil || len(b) != len(key) {
 		return key, false
 	}

@@ -362,4 +362,6 @@ func TestAllSessionsMeetsAFault(t *testing.T) {
 }
 
 // handleOf returns the handle that a key in the store has.
-func handleOf(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
+func handleOf(key []byte) string {
+	return strings.ReplaceAll(base64.RawURLEncoding.EncodeToString(key), "-", ".")
+}

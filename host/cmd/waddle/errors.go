@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -28,8 +29,8 @@ func run(ctx context.Context, args []string, env *environment) int {
 	if err == nil {
 		return exitDone
 	}
-	if errors.Is(err, syscall.EPIPE) {
-		return exitFailed // the reader of the output has ended: there is nobody to tell
+	if readerHasEnded(err) {
+		return exitFailed // there is nobody to tell
 	}
 	var failed *plugin.Error
 	if errors.As(err, &failed) && failed.Trace+failed.Output != "" {
@@ -41,6 +42,13 @@ func run(ctx context.Context, args []string, env *environment) int {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// readerHasEnded reports whether the output could not be written because its reader is
+// gone. A connection that another program closed is something to tell.
+func readerHasEnded(err error) bool {
+	var network *net.OpError
+	return errors.Is(err, syscall.EPIPE) && !errors.As(err, &network)
 }
 
 // usageError is a mistake of the caller: an argument or setting that cannot work.

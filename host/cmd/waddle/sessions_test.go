@@ -163,7 +163,7 @@ func TestSessions(t *testing.T) {
 			require.Len(t, lines, 4)
 			require.Regexp(t, `^HANDLE +SEEN +ENDS IN +USER$`, lines[0])
 			require.NotContains(t, lines[1], "ada")
-			require.Regexp(t, `^[\w-]{43}  \d*\w+ +\d+[dh] +ada$`, lines[2])
+			require.Regexp(t, `^[\w.]{43}  \d*\w+ +\d+[dh] +ada$`, lines[2])
 			for _, line := range lines {
 				require.LessOrEqual(t, len(line), 80)
 			}

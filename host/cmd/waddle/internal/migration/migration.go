@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -224,7 +223,7 @@ func (r *run) verify(ctx context.Context) error {
 				return nil
 			}
 			if refused, err = r.check(ctx, record, nil); err != nil {
-				return fmt.Errorf("%w: the session %s: %w", ErrDiffers, handle(record.Key), err)
+				return fmt.Errorf("%w: the session %s: %w", ErrDiffers, session.HandleOf(record.Key), err)
 			}
 			r.add(&r.result.Again)
 		}
@@ -351,7 +350,7 @@ func (r *run) refuse(key []byte, err error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := handle(key)
+	h := session.HandleOf(key)
 	for _, known := range r.result.Refused {
 		if known.Handle == h {
 			return nil
@@ -363,8 +362,6 @@ func (r *run) refuse(key []byte, err error) error {
 	}
 	return nil
 }
-
-func handle(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
 
 var seed = maphash.MakeSeed()
 
