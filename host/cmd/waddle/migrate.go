@@ -216,20 +216,22 @@ func runMigrate(ctx context.Context, flags migrateFlags, env *environment) error
 	}
 	target, err := openPlace(ctx, to, flags.verbose, env)
 	if err != nil {
-		if !resumed {
-			err = errors.Join(err, journal.Done())
-		}
 		return fmt.Errorf("--to: %w", err)
 	}
 	if resumed {
 		fmt.Fprintf(env.stderr, "waddle: going on with the move that was begun at %s\n", journal.Begun.Local().Format("2006-01-02 15:04:05"))
 	}
+	// The journal lets another run remove records from the target, so it begins when that is
+	// known to be empty, and not before.
 	plan.To, plan.Resume = target, resumed || flags.update
+	if !resumed {
+		plan.Start = journal.Begin
+	}
 	found, err := migration.Run(ctx, plan)
 	bar.Done()
 	if errors.Is(err, migration.ErrNotEmpty) {
 		_ = target.Close(context.WithoutCancel(ctx))
-		return errors.Join(usagef("%s has records already: must be a new or empty place, or --update be given if they come from an earlier move", placeName(to)), journal.Done())
+		return usagef("%s has records already: must be a new or empty place, or --update be given if they come from an earlier move", placeName(to))
 	}
 	// Nothing is durable for certain until the target is closed.
 	if failed := target.Close(context.WithoutCancel(ctx)); failed != nil {

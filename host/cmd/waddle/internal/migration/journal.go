@@ -32,8 +32,8 @@ const journalForm = 1
 // ErrJournal is returned when a journal is of another move, or damaged.
 var ErrJournal = errors.New("the journal is of another move")
 
-// Open returns the journal of a move: a new one, or the one that an earlier run of the
-// same move left behind.
+// Open returns the journal of a move: the one that an earlier run of the same move left
+// behind, or a new one, of which there is no file before Begin.
 func Open(path string, m Move) (j *Journal, resumed bool, err error) {
 	m.Form = journalForm
 	if m.Begun.IsZero() {
@@ -41,8 +41,7 @@ func Open(path string, m Move) (j *Journal, resumed bool, err error) {
 	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		j = &Journal{path, m}
-		return j, false, j.write()
+		return &Journal{path, m}, false, nil
 	}
 	if err != nil {
 		return nil, false, err
@@ -57,8 +56,10 @@ func Open(path string, m Move) (j *Journal, resumed bool, err error) {
 	return &Journal{path, found}, true, nil
 }
 
-// write makes the file durable, in one step.
-func (j *Journal) write() error {
+// Begin makes the file durable, in one step. From then on another run takes what is in the
+// target for records of this move, and removes what the source does not have: so the
+// target must be known to have nothing else.
+func (j *Journal) Begin() error {
 	text, err := json.MarshalIndent(j.Move, "", "  ")
 	if err != nil {
 		return err

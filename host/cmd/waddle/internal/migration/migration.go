@@ -21,6 +21,10 @@ type Plan struct {
 	// not have are then removed: a session that ended since must not come back.
 	Resume bool
 
+	// Start is called before the first record is written, when To is known to have none of
+	// its own, unless Resume is set. Its error ends the run. nil for nothing.
+	Start func() error
+
 	// Skip leaves out records that cannot be converted. Without it they are an error at
 	// the end, and everything else is moved.
 	Skip bool
@@ -111,6 +115,11 @@ func (r *run) all(ctx context.Context) error {
 				return fmt.Errorf("reading the target: %w", err)
 			}
 			return ErrNotEmpty
+		}
+	}
+	if r.Start != nil {
+		if err := r.Start(); err != nil {
+			return err
 		}
 	}
 	if err := r.copy(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"sync"
@@ -212,6 +213,8 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, resumed)
 	require.WithinDuration(t, time.Now(), j.Begun, time.Hour)
+	require.NoFileExists(t, path)
+	require.NoError(t, j.Begin())
 	again, resumed, err := migration.Open(path, move)
 	require.NoError(t, err)
 	require.True(t, resumed)
@@ -231,4 +234,40 @@ func TestJournal(t *testing.T) {
 	_, _, err = migration.Open(filepath.Join(path, "x"), move)
 	require.Error(t, err)
 	require.False(t, errors.Is(err, migration.ErrJournal))
+}
+
+// TestRunStartsWithAnEmptyTarget: as long as the target may have records of its own, no
+// journal says that they are of this move, whatever fails until then.
+func TestRunStartsWithAnEmptyTarget(t *testing.T) {
+	begun := 0
+	plan := migration.Plan{From: filled(t, 10), Converter: unchanged(t), Clock: clock, Start: func() error { begun++; return nil }}
+	plan.To = filled(t, 3)
+	_, err := migration.Run(t.Context(), plan)
+	require.ErrorIs(t, err, migration.ErrNotEmpty)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	plan.To = &interrupted{filled(t, 3)}
+	_, err = migration.Run(ctx, plan)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, begun)
+
+	early := false
+	plan.To, plan.Workers = &meddled{store.NewMemory(), func(*store.Write) error { early = early || begun != 1; return nil }}, 1
+	_, err = migration.Run(t.Context(), plan)
+	require.NoError(t, err)
+	require.False(t, early)
+	require.Equal(t, 1, begun)
+
+	failed := errors.New("the journal's disk is full")
+	plan.To, plan.Start = store.NewMemory(), func() error { return failed }
+	_, err = migration.Run(t.Context(), plan)
+	require.ErrorIs(t, err, failed)
+	require.Empty(t, all(t, plan.To))
+}
+
+// interrupted is a store that is read when its context has ended.
+type interrupted struct{ *store.Memory }
+
+func (*interrupted) Keys(ctx context.Context, _ store.Millis) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) { yield(nil, ctx.Err()) }
 }
