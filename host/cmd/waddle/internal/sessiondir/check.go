@@ -71,6 +71,10 @@ type Options struct {
 
 	// Read is called now and then with how many records were read since the last call.
 	Read func(n int64)
+
+	// between, if not nil, is called when a repair has moved a shard away and has not yet put
+	// the new one in its place: tests end it there.
+	between func() error
 }
 
 // Check looks at a directory and changes nothing. What a running server is just writing is not
@@ -170,10 +174,10 @@ func user(e *dirlock.InUseError) string {
 	return text
 }
 
-// Names at the top of a directory that belong there. Engines make those that end in "new",
-// and trash, for a moment.
+// Names at the top of a directory that belong there. Engines, and repairs, make those that
+// have "new" in them, and trash, for a moment.
 var known = map[string]*regexp.Regexp{
-	"dynfile":   regexp.MustCompile(`^(format(-new-\d+)?|shard-\d+)$`),
+	"dynfile":   regexp.MustCompile(`^(format(-new-\d+)?|shard-\d+(-new)?)$`),
 	"keyfolder": regexp.MustCompile(`^(format(-new-\d+)?|(sessions|pending)-\d+|pending-\d+-new|trash-\d+-[0-9a-f]+)$`),
 	"memory":    regexp.MustCompile(`^` + regexp.QuoteMeta(snapshotfile.Name)),
 }

@@ -36,7 +36,7 @@ func Repair(ctx context.Context, l Layout, o Options) (steps []string, err error
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, held.Close()) }()
-	r := &repair{Layout: l, ctx: ctx, lost: filepath.Join(l.Dir, lostName, o.Now.UTC().Format("20060102T150405.000Z"))}
+	r := &repair{Layout: l, ctx: ctx, between: o.between, lost: filepath.Join(l.Dir, lostName, o.Now.UTC().Format("20060102T150405.000Z"))}
 	if err := r.finish(); err != nil {
 		return r.steps, err
 	}
@@ -66,9 +66,10 @@ func Repair(ctx context.Context, l Layout, o Options) (steps []string, err error
 // repair is one that is under way.
 type repair struct {
 	Layout
-	ctx   context.Context
-	lost  string
-	steps []string
+	ctx     context.Context
+	between func() error
+	lost    string
+	steps   []string
 }
 
 func (r *repair) did(format string, args ...any) {
@@ -162,6 +163,11 @@ func (r *repair) rebuildShards(found *Report) error {
 
 func shardName(shard int) string { return prefixes[dynfile.Name] + fmt.Sprint(shard) }
 
+// newName is that of a shard that was written anew, until the old one is away. It is one that
+// engines see: a directory with neither a file format nor anything else would be a new
+// store to them, and what a repair has made would be lost.
+func newName(shard int) string { return shardName(shard) + "-new" }
+
 func (r *repair) rebuild(shard int) error {
 	below := r.Layout
 	below.Dir = r.path(restoreName)
@@ -180,12 +186,20 @@ func (r *repair) rebuild(shard int) error {
 	if err := os.Rename(r.path(format.Name), r.path(asideName)); err != nil {
 		return err
 	}
+	name := shardName(shard)
+	if err := os.Rename(filepath.Join(below.Dir, name), r.path(newName(shard))); err != nil {
+		return err
+	}
 	if err := errors.Join(syncDir(below.Dir), syncDir(r.Dir)); err != nil {
 		return err
 	}
-	name := shardName(shard)
 	if err := r.away(name); err != nil {
 		return err
+	}
+	if r.between != nil {
+		if err := r.between(); err != nil {
+			return err
+		}
 	}
 	r.did("wrote the %d sessions of %s anew, and moved it away as it was", n, name)
 	return r.finish()
@@ -200,11 +214,17 @@ func (r *repair) finish() error {
 		return os.Remove(r.path(asideName))
 	}
 	for shard := range r.Shards {
-		name := shardName(shard)
-		if from := filepath.Join(r.path(restoreName), name); !exists(r.path(name)) && exists(from) {
-			if err := os.Rename(from, r.path(name)); err != nil {
-				return err
-			}
+		from, to := r.path(newName(shard)), r.path(shardName(shard))
+		var err error
+		switch {
+		case !exists(from):
+		case exists(to):
+			err = os.RemoveAll(from) // the old one is not away: it is written anew once more
+		default:
+			err = os.Rename(from, to)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := syncDir(r.Dir); err != nil {

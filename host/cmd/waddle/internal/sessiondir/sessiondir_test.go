@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -329,7 +330,7 @@ func TestInterruptedRepair(t *testing.T) {
 			_, _, err := sessiondir.Backup(t.Context(), recognised(t, dir), backup, "test", now())
 			require.NoError(t, err)
 			at := func(name string) string { return filepath.Join(dir, name) }
-			require.NoError(t, os.CopyFS(at(".waddle.restore/shard-0"), os.DirFS(at("shard-0"))))
+			require.NoError(t, os.CopyFS(at("shard-0-new"), os.DirFS(at("shard-0"))))
 			require.NoError(t, os.Rename(at("format"), at(".waddle.format")))
 			if moved {
 				require.NoError(t, os.RemoveAll(at("shard-0")))
@@ -350,6 +351,49 @@ func TestInterruptedRepair(t *testing.T) {
 			requireRecords(t, "dynfile", dir, held)
 		})
 	}
+}
+
+// TestInterruptedRepairOfTheOnlyShard: a directory whose only shard was moved away is not a new
+// store to the engine, and a restore does not take it for an empty one.
+func TestInterruptedRepairOfTheOnlyShard(t *testing.T) {
+	dir, p := t.TempDir(), (*plugin.Plugin)(nil)
+	open := func() (err error) {
+		p, err = engines.Settings{Storage: "dynfile", Dir: dir,
+			Config: plugin.Config{Shards: 1, Durability: plugin.DurabilityClose, Logger: slog.New(slog.DiscardHandler)}}.Open(t.Context())
+		return err
+	}
+	require.NoError(t, open())
+	for n := range records {
+		require.NoError(t, p.Set(t.Context(), store.Write{Key: key(n), Value: value(n, 1), Now: store.At(time.Now()), Expect: store.Any}))
+	}
+	require.NoError(t, p.Close(context.WithoutCancel(t.Context())))
+	var backup bytes.Buffer
+	_, _, err := sessiondir.Backup(t.Context(), recognised(t, dir), &backup, "test", now())
+	require.NoError(t, err)
+	flip(t, dir, "shard-0/*.segment", []byte("value 42 "))
+	damaged, err := sessiondir.Check(t.Context(), recognised(t, dir), now())
+	require.NoError(t, err)
+	require.False(t, damaged.Well)
+
+	killed := errors.New("killed")
+	_, err = sessiondir.Repair(t.Context(), recognised(t, dir), sessiondir.EndedBetween(now(), killed))
+	require.ErrorIs(t, err, killed)
+	require.ErrorIs(t, open(), plugin.ErrOpen)
+	_, err = sessiondir.Restore(t.Context(), &backup, dir, now())
+	require.ErrorIs(t, err, sessiondir.ErrNotEmpty)
+
+	_, err = sessiondir.Repair(t.Context(), recognised(t, dir), now())
+	require.NoError(t, err)
+	found, err := sessiondir.Check(t.Context(), recognised(t, dir), now())
+	require.NoError(t, err)
+	require.True(t, found.Well, "%+v", found.Findings)
+	require.Equal(t, damaged.Records, found.Records)
+	require.NoDirExists(t, filepath.Join(dir, "shard-0-new"))
+	require.NoError(t, open())
+	v, err := p.Get(t.Context(), key(7), store.At(time.Now()))
+	require.NoError(t, err)
+	require.Equal(t, value(7, 1), v)
+	require.NoError(t, p.Close(context.WithoutCancel(t.Context())))
 }
 
 // TestInterruptedRestore: what a restore has left that was killed while it moved things to their
