@@ -20,7 +20,7 @@ const maxTries = 256
 
 // Save stores a session and puts its cookie into the response, so call it before
 // the response begins. With a MaxAge below 0 it deletes the session, in the store
-// and in the browser. With 0 the cookie ends with the browser, and the session is
+// and in the browser, even if it could not be loaded. With 0 the cookie ends with the browser, and the session is
 // kept for Settings.Lifetime.
 //
 // If other requests saved the session since it was loaded, Save stores what this
@@ -64,7 +64,7 @@ func (s *Store) save(ctx context.Context, saved *sessions.Session, from *origin)
 	name := saved.Name()
 	switch {
 	case saved.Options.MaxAge < 0:
-		for _, id := range []string{from.id, saved.ID} {
+		for _, id := range []string{from.id, saved.ID, from.unread} {
 			if id == "" {
 				continue
 			}
@@ -72,7 +72,7 @@ func (s *Store) save(ctx context.Context, saved *sessions.Session, from *origin)
 				return err
 			}
 		}
-		from.id, from.failed, saved.ID = "", nil, ""
+		from.id, from.failed, from.unread, saved.ID = "", nil, "", ""
 		return nil
 	case from.failed != nil:
 		return from.failed

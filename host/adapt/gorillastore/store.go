@@ -138,21 +138,26 @@ func (s *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	fresh.Options = &options
 	fresh.IsNew = true
 	from := s.origins.add(fresh)
-	for i, c := range r.CookiesNamed(name) {
+	candidates := 0
+	for _, c := range r.CookiesNamed(name) {
 		id, ok := s.idOf(name, c.Value)
-		if !ok || i == maxCandidates {
+		if !ok {
 			continue
+		}
+		if candidates++; candidates > maxCandidates {
+			break
 		}
 		kept, err := s.records.Load(r.Context(), token(name, id))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			from.failed = fmt.Errorf("gorillastore: the session could not be loaded: %w", err)
+			from.failed, from.unread = fmt.Errorf("gorillastore: the session could not be loaded: %w", err), id
 			return fresh, from.failed
 		}
 		values, err := decode(kept.Data)
 		if err != nil {
+			from.unread = id
 			return fresh, fmt.Errorf("gorillastore: %w", err)
 		}
 		fresh.ID, fresh.Values, fresh.IsNew = id, values, false

@@ -195,9 +195,11 @@ func TestEndIsFinal(t *testing.T) {
 type faulty struct {
 	store.Store
 	get, set error
+	gets     int
 }
 
 func (f *faulty) Get(ctx context.Context, key []byte, now store.Millis) ([]byte, error) {
+	f.gets++
 	if f.get != nil {
 		return nil, f.get
 	}
@@ -241,6 +243,61 @@ func TestStoreThatDoesNotAnswer(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, "a log-out does not fail because the disk is full")
 	_, values := b.get("/values")
 	require.Equal(t, "map[]", values)
+}
+
+// A log-out ends the session in the store even if the handler has ignored that it could not
+// be loaded, and fails if it could not do that either.
+func TestLogOutOfWhatCouldNotBeLoaded(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		f := &faulty{Store: s}
+		kept := open(t, f, gorillastore.Settings{Options: plain})
+		mux := app(kept)
+		var loaded, saved error
+		mux.HandleFunc("/careless", func(w http.ResponseWriter, r *http.Request) {
+			var s *sessions.Session
+			s, loaded = kept.Get(r, "name")
+			s.Options.MaxAge = -1
+			saved = s.Save(r, w)
+		})
+		server := newServer(t, mux)
+		b := newBrowser(t, server)
+		b.get("/set?key=a&value=1")
+		id := b.cookie("name")
+		thief := b.at(server)
+		f.get, f.set = store.ErrUnavailable, store.ErrUnavailable
+		b.get("/careless")
+		require.ErrorIs(t, saved, store.ErrUnavailable)
+		require.Equal(t, id, b.cookie("name"))
+		f.set = nil
+		b.get("/careless")
+		require.ErrorIs(t, loaded, store.ErrUnavailable)
+		require.NoError(t, saved)
+		require.Empty(t, b.cookie("name"))
+		f.get = nil
+		_, values := thief.get("/values")
+		require.Equal(t, "map[]", values)
+	})
+}
+
+// A request has a bounded number of sessions looked up, however many cookies it brings.
+func TestManyCookies(t *testing.T) {
+	f := &faulty{Store: store.NewMemory()}
+	kept := open(t, f, gorillastore.Settings{Options: plain})
+	b := newBrowser(t, newServer(t, app(kept)))
+	b.get("/set?key=a&value=1")
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Cookie", strings.Repeat("name="+strings.Repeat("A", 43)+"; ", 100)+"name="+b.cookie("name"))
+	f.gets = 0
+	s, err := kept.New(r, "name")
+	require.NoError(t, err)
+	require.True(t, s.IsNew)
+	require.Equal(t, 4, f.gets)
+
+	// Those that this store cannot have made do not count.
+	r.Header.Set("Cookie", strings.Repeat("name=x; ", 100)+"name="+b.cookie("name"))
+	s, err = kept.New(r, "name")
+	require.NoError(t, err)
+	require.Equal(t, b.cookie("name"), s.ID)
 }
 
 func TestCookiesOfOthers(t *testing.T) {

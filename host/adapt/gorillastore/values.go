@@ -56,7 +56,8 @@ type origin struct {
 	id       string // empty for a new session
 	data     []byte
 	revision int64
-	failed   error // the session could not be loaded
+	failed   error  // the session could not be loaded
+	unread   string // id of a session that may be there and could not be read
 }
 
 // origins are those of the sessions in use. Each goes with its session.
