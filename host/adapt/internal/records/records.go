@@ -208,14 +208,22 @@ func (r *Records) EndRevision(ctx context.Context, token string, revision int64)
 	ctx, cancel := r.bound(ctx)
 	defer cancel()
 	key, now := r.key(token), r.now()
-	err := r.store.Set(ctx, store.Write{
+	w := store.Write{
 		Key: key[:], Value: frame{revision: firstRevision(), ended: true}.encode(),
 		Expires: now + endedFor, Now: now, Expect: revision,
-	})
-	if errors.Is(err, store.ErrNoSpace) {
-		// A log-out must not fail because a disk is full, and there is no room for the
-		// record of another request either.
+	}
+	err := r.store.Set(ctx, w)
+	if !errors.Is(err, store.ErrNoSpace) {
+		return err
+	}
+	// A log-out must not fail because a disk is full, and there is no room for the
+	// record of another request either.
+	if revision == store.Any {
 		return r.store.Delete(ctx, key[:], now)
+	}
+	w.Expires = 1 // which removes the record, on the same condition
+	if again := r.store.Set(ctx, w); again == nil || errors.Is(again, store.ErrConflict) {
+		return again
 	}
 	return err
 }

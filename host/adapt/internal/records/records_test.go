@@ -191,6 +191,40 @@ func TestRaces(t *testing.T) {
 	})
 }
 
+// full is a store without room, in which records can be removed.
+type full struct {
+	store.Store
+	is bool
+}
+
+func (f *full) Set(ctx context.Context, w store.Write) error {
+	if f.is && w.Expires > w.Now {
+		return store.ErrNoSpace
+	}
+	return f.Store.Set(ctx, w)
+}
+
+// Without room, too, the end of one revision is not that of a later one, which somebody
+// else has stored.
+func TestEndRevisionWithoutRoom(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		ctx, clock, f := t.Context(), new(sessiontest.Clock), &full{Store: s}
+		r, until := open(t, f, clock), clock.Now().Add(time.Hour)
+		first, err := r.Replace(ctx, "token", []byte("first"), until, store.Absent)
+		require.NoError(t, err)
+		second, err := r.Replace(ctx, "token", []byte("second"), until, first)
+		require.NoError(t, err)
+		f.is = true
+		require.ErrorIs(t, r.EndRevision(ctx, "token", first), store.ErrConflict)
+		got, err := r.Load(ctx, "token")
+		require.NoError(t, err)
+		require.Equal(t, "second", string(got.Data))
+		require.NoError(t, r.EndRevision(ctx, "token", second))
+		_, err = r.Load(ctx, "token")
+		require.ErrorIs(t, err, store.ErrNotFound)
+	})
+}
+
 // What the store has tells neither tokens nor, with a keyring, data; and records of
 // other libraries, applications and programs are other records.
 func TestWhatTheStoreLearns(t *testing.T) {
