@@ -404,3 +404,26 @@ func TestLogHasNoSecret(t *testing.T) {
 	require.NotContains(t, log, "s3cret")
 	require.NotContains(t, log, made.ID)
 }
+
+// TestDestroyOfWhatCannotBeRead: a log-out also ends a session of which another program has the
+// secret.
+func TestDestroyOfWhatCannotBeRead(t *testing.T) {
+	overStores(t, func(t *testing.T, st store.Store) {
+		ours, err := session.NewKeyring("0123456789abcdefghijklmnopqrstuv")
+		require.NoError(t, err)
+		theirs, err := session.NewKeyring("vutsrqponmlkjihgfedcba9876543210")
+		require.NoError(t, err)
+		s := over(t, st, settings(func(s *session.Settings) { s.Keyring = ours }))
+		other, err := session.New(st, session.Settings{Keyring: theirs, Codec: session.JSON, Now: s.clock.Now})
+		require.NoError(t, err)
+		made := other.Session(t.Context(), "")
+		require.NoError(t, made.Set("k", 1))
+		require.NoError(t, made.Save())
+		id, err := made.ID()
+		require.NoError(t, err)
+		require.Equal(t, "false", string(s.ask(t, 200, "/v1/destroy", `{"id":%q}`, id).Ended))
+		exists, err := other.Session(t.Context(), id).Exists()
+		require.NoError(t, err)
+		require.False(t, exists)
+	})
+}
