@@ -120,6 +120,9 @@ func (s *Session) destroy() error {
 	if err := s.loadUnseen(s.saving()); err != nil {
 		return err
 	}
+	if err := s.endOld(); err != nil {
+		return err
+	}
 	ids := s.clientIDs()
 	if s.id != "" && !slices.Contains(ids, s.id) {
 		ids = append(ids[:len(ids):len(ids)], s.id)

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,7 +52,9 @@ type OldSession struct {
 // to whatever server, get one session. It moves to an id of its own with the
 // first response, and the old token leads to it for half a minute more, or for
 // RenewGrace if that is longer. After that the token is worthless, and so it is
-// when that session was ended, whether or not Remove has worked.
+// when that session was ended, whether or not Remove has worked. If the request
+// has a session of ours, the old one stays as it is; Destroy then ends both, since
+// the next request would go on with the old one.
 //
 // TakeOver does nothing after Until, for a session without a response, and for a
 // client that sends [Settings.TokenHeader].
@@ -65,7 +68,8 @@ func (s *Session) TakeOver(old OldSession) {
 }
 
 // takenKey marks a session whose id was made from an old token, until it gets one
-// of its own.
+// of its own. It has the storage key under which the token is to be used up, and until
+// when: who ends the session does that too, for a crash may have prevented it.
 const takenKey = reservedPrefix + "taken"
 
 // errTaken is returned when another request was faster to take over an old session.
@@ -91,6 +95,27 @@ func (r *Record) takenOver() bool {
 	}
 	_, ok := r.Values.lookup(takenKey)
 	return ok
+}
+
+func takenMark(used storageKey, until store.Millis) []byte {
+	return binary.LittleEndian.AppendUint64(used[:], uint64(until))
+}
+
+// useUpRevoked makes the token worthless from which a session comes that somebody else ends.
+func (m *Manager) useUpRevoked(ctx context.Context, r *Record, now store.Millis) error {
+	if !r.Values.own {
+		return nil
+	}
+	mark, _ := r.Values.lookup(takenKey)
+	if len(mark) != len(storageKey{})+8 {
+		return nil
+	}
+	used, until := mark[:len(storageKey{})], binary.LittleEndian.Uint64(mark[len(storageKey{}):])
+	err := m.storeUsed(ctx, storageKey(used), store.Millis(until), now)
+	if errors.Is(err, store.ErrNoSpace) {
+		return nil // as in storeEnd
+	}
+	return err
 }
 
 // takeOver finds or makes the session of the request's old token. ended is set if
@@ -138,6 +163,10 @@ func (s *Session) takeOver(ctx context.Context, now store.Millis) (ended, err er
 			return nil, err
 		}
 	}
+	key := s.manager.keyOf(id)
+	if r, err := s.manager.records.Load(s.loading(), key[:], now); err == nil && r.State == RecordEnded {
+		return nil, nil // it was ended before it was stored: see Manager.Revoke
+	}
 	return nil, fmt.Errorf("%w: the record of a session that was taken over cannot be read back", store.ErrInternal)
 }
 
@@ -151,7 +180,7 @@ func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error)
 	fresh.mu.Lock()
 	defer fresh.mu.Unlock()
 	fresh.force = true
-	fresh.overlay.set(takenKey, nil)
+	fresh.overlay.set(takenKey, takenMark(s.manager.keyOf(usedID(id)), store.At(s.seldom.old.Until)))
 	err = fresh.commit(nil)
 	if errors.Is(err, errTaken) && fresh.bind != nil {
 		// The list of the user's sessions has an entry for each of the two, and one is
@@ -169,19 +198,53 @@ func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error)
 // useUp makes an old token worthless once its session is stored. It is called
 // again if a crash may have prevented it.
 func (s *Session) useUp(id string, now store.Millis) error {
-	key := s.manager.keyOf(usedID(id))
-	used := s.manager.tombstone(1, TransportCookie, now)
-	used.Expires, used.CookieUntil = store.At(s.seldom.old.Until), 0
-	err := s.manager.records.Store(s.saving(), key[:], used, store.Absent, now)
-	if err != nil && !errors.Is(err, store.ErrConflict) {
-		return err
+	err := s.manager.storeUsed(s.saving(), s.manager.keyOf(usedID(id)), store.At(s.seldom.old.Until), now)
+	if err == nil {
+		s.removeOld(id)
 	}
-	if s.seldom.old.Remove == nil {
+	return err
+}
+
+// storeUsed stores the record that says that the session of a token has begun.
+func (m *Manager) storeUsed(ctx context.Context, key storageKey, until, now store.Millis) error {
+	used := m.tombstone(1, TransportCookie, now)
+	used.Expires, used.CookieUntil = until, 0
+	err := m.records.Store(ctx, key[:], used, store.Absent, now)
+	if errors.Is(err, store.ErrConflict) {
 		return nil
+	}
+	return err
+}
+
+func (s *Session) removeOld(id string) {
+	if s.seldom.old.Remove == nil {
+		return
 	}
 	if err := s.seldom.old.Remove(s.ctx); err != nil {
 		s.manager.event(s.ctx, Event{Kind: EventUnavailable, Session: s.manager.keyOf(id).label(), Err: fmt.Errorf("session: an old session was taken over and could not be removed: %w", err)})
 	}
+}
+
+// endOld ends the old session of a request that has a session of ours as well, which is
+// being ended. Whatever cannot be read is taken for a session.
+func (s *Session) endOld() error {
+	old := s.seldom.oldSession()
+	if old == nil || s.seldom.oldUsed || s.transport != TransportCookie || !s.exists && s.ended == nil {
+		return nil
+	}
+	now, id := s.manager.now(), takenID(old.Token)
+	unused := &Session{haveIDs: true, transport: TransportCookie, began: now}
+	unused.attach(s.manager, s.ctx, nil)
+	if found, err := old.Fill(s.ctx, unused); err == nil && !found {
+		return nil // not everything that a client sends is remembered
+	}
+	err := s.manager.storeUsed(s.saving(), s.manager.keyOf(usedID(id)), store.At(old.Until), now)
+	if err != nil && !errors.Is(err, store.ErrNoSpace) {
+		s.storageFailed(err)
+		return err
+	}
+	s.removeOld(id)
+	s.seldom.oldUsed = true
 	return nil
 }
 

@@ -302,6 +302,9 @@ func (m *Manager) revokeKey(ctx context.Context, key storageKey, why error) (was
 		was = old.State != RecordEnded && !m.ended(&old, now)
 		transport = old.Transport
 		user = m.boundLabel(old.Values)
+		if err := m.useUpRevoked(ctx, &old, now); err != nil {
+			return false, err
+		}
 	case !errors.Is(err, store.ErrNotFound) && !isCorrupt(err):
 		return false, err
 	}
