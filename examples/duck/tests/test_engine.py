@@ -181,6 +181,21 @@ class EngineTest(unittest.TestCase):
         ]
         self.assertEqual(dict(self.browser.begin()), {"cart": 1})
 
+    def test_log_out_of_a_log_in_of_another_program(self) -> None:
+        for name, first in [("by Go alone", {}), ("by Go as somebody else", {"_auth_user_id": "7"})]:
+            with self.subTest(name):
+                self.browser = Browser()
+                self.visit(cart=1, **first)
+                user = self.other.commit(self.browser.cookie or "", log_in={"user": "8"})["id"]
+                self.browser.cookie = user
+                session = self.browser.begin()
+                session.clear()
+                session["message"] = "bye"
+                self.assertIsNotNone(self.browser.end(session))
+                self.assertIsNone(self.other.load(user))
+                left = self.stored(self.browser.cookie)
+                self.assertEqual((left["user"], left["values"]), ("", {"message": "bye"}))
+
     def test_a_session_that_ended_is_not_brought_back(self) -> None:
         for change in (lambda s: s.__setitem__("a", 1), lambda s: s.clear()):
             self.visit(_auth_user_id="7")

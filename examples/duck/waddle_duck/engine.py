@@ -37,6 +37,7 @@ class SessionStore(dict):
         self.stored: Optional[Mapping[str, Any]] = None
         self._view = View({})
         self._logged_in = False
+        self._cleared = False
         self._expiry: Optional[datetime] = None
         self._expiry_set = False
 
@@ -55,7 +56,7 @@ class SessionStore(dict):
         """Read the session, in place of what was here, and return its values."""
         session = client().load(self.session_key) if self.session_key else None
         super().clear()
-        self.loaded, self.modified, self._expiry_set = True, False, False
+        self.loaded, self.modified, self._expiry_set, self._cleared = True, False, False, False
         if session is None:
             self.session_key, self.stored, self._view, self._logged_in = (
                 None,
@@ -84,7 +85,7 @@ class SessionStore(dict):
         key = self.session_key or ""
         user = super().get(USER_KEY)
         bound = self.stored["user"] if self.stored else ""
-        if key and user is None and bound and self._logged_in:
+        if key and user is None and bound and (self._logged_in or self._cleared):
             # A session cannot leave its user: it ends, and another one goes on.
             if not client().destroy(key):
                 raise Gone("the session has ended")
@@ -189,7 +190,7 @@ class SessionStore(dict):
     def _see(self, session: Mapping[str, Any]) -> None:
         self.session_key, self.stored = session["id"], _about(session)
         values = dict(super().items())
-        self._view, self._logged_in = View(values), USER_KEY in values
+        self._view, self._logged_in, self._cleared = View(values), USER_KEY in values, False
 
     def __getitem__(self, key: str) -> Any:
         self._ready()
@@ -271,10 +272,12 @@ class SessionStore(dict):
         return item
 
     def clear(self) -> None:
-        """Remove all values. Who is logged in is logged out when it is saved."""
+        """Remove all values. Who is logged in, here or by a program in Go, is logged out when it
+        is saved.
+        """
         self._ready()
         super().clear()
-        self.modified = True
+        self.modified = self._cleared = True
 
 
 def _about(session: Mapping[str, Any]) -> Mapping[str, Any]:
