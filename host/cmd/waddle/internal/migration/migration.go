@@ -79,9 +79,10 @@ var (
 // run is a move at work.
 type run struct {
 	Plan
-	now    store.Millis // when the move began: by it, nothing expires meanwhile
-	mu     sync.Mutex
-	result Result
+	now     store.Millis // when the move began: by it, nothing expires meanwhile
+	mu      sync.Mutex
+	result  Result
+	refused map[uint64]bool // records that are among Result.Skipped
 }
 
 func (p Plan) begin() *run {
@@ -97,7 +98,7 @@ func (p Plan) begin() *run {
 	if p.Did == nil {
 		p.Did = func(int64) {}
 	}
-	return &run{Plan: p, now: p.Clock()}
+	return &run{Plan: p, now: p.Clock(), refused: make(map[uint64]bool)}
 }
 
 // Run moves the records, and returns what it did also with an error. It changes nothing
@@ -359,15 +360,13 @@ func (r *run) refuse(key []byte, err error) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	h := session.HandleOf(key)
-	for _, known := range r.result.Refused {
-		if known.Handle == h {
-			return nil
-		}
+	if r.refused[hash(key)] {
+		return nil // it was met before: all are looked at twice
 	}
+	r.refused[hash(key)] = true
 	r.result.Skipped++
 	if len(r.result.Refused) < maxRefused {
-		r.result.Refused = append(r.result.Refused, Refusal{h, err.Error()})
+		r.result.Refused = append(r.result.Refused, Refusal{session.HandleOf(key), err.Error()})
 	}
 	return nil
 }

@@ -198,6 +198,22 @@ func TestRunLeavesOutWhatCannotBeConverted(t *testing.T) {
 	require.EqualValues(t, 10, r.Kept)
 }
 
+// TestRunCountsOnce what the target has no room for: it is met when it is moved, and when it is
+// verified.
+func TestRunCountsOnce(t *testing.T) {
+	to := &meddled{store.NewMemory(), func(w *store.Write) error {
+		if len(w.Key) > len("key 1") {
+			return store.ErrTooLarge
+		}
+		return nil
+	}}
+	r, err := migration.Run(t.Context(), migration.Plan{From: filled(t, 100), To: to, Converter: unchanged(t), Clock: clock, Skip: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 90, r.Skipped)
+	require.EqualValues(t, 10, r.Verified)
+	require.Len(t, r.Refused, 20)
+}
+
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	to := &meddled{Memory: store.NewMemory(), set: func(*store.Write) error { cancel(); return nil }}
