@@ -120,6 +120,9 @@ func (m *Manager) RevokeHandle(ctx context.Context, handle string) (ended bool, 
 		// Only the record that was read may be ended: a session that is renewed at the
 		// same time would live on under its new id.
 		left := m.tombstone(r.Revision+1, r.Transport, now)
+		if err := m.useUpRevoked(ctx, &r, now); err != nil {
+			return false, err
+		}
 		err = m.storeEnd(ctx, key[:], left, int64(r.Revision), now)
 		if err == nil {
 			m.event(ctx, Event{Kind: EventDestroyed, Session: key.label()})

@@ -65,39 +65,67 @@ func TestDestroyEndsTheOldSessionToo(t *testing.T) {
 // Whoever is logged out everywhere stays so, even if a crash came between storing the
 // session and using up its token.
 func TestTakeOverThatCrashedIsRevoked(t *testing.T) {
-	overStores(t, func(t *testing.T, s store.Store) {
-		revoked := 0
-		for sets := range 5 {
-			a := newApp(t, s)
-			require.NoError(t, store.Clear(context.Background(), s, clockStart))
-			f := newFormer(a)
-			f.fill = func(fresh *session.Session) error { return fresh.LogIn("ada", nil) }
-			calls := 0
-			a.store.fail(func(o operation) error {
-				if o.name == "set" {
-					if calls++; calls > sets {
-						return store.ErrUnavailable
-					}
+	ctx := context.Background()
+	for name, c := range map[string]struct {
+		fill   func(fresh *session.Session) error
+		revoke func(m *session.Manager) (n int, err error)
+	}{
+		"of a user": {
+			func(fresh *session.Session) error { return fresh.LogIn("ada", nil) },
+			func(m *session.Manager) (int, error) { return m.RevokeAll(ctx, "ada") },
+		},
+		"of nobody": {nil, func(m *session.Manager) (n int, err error) {
+			for info, err := range m.AllSessions(ctx) {
+				if err != nil {
+					return n, err
 				}
-				return nil
-			}, nil)
-			crashed := a.browser()
-			crashed.plant("old", "old-ada")
-			f.user2(crashed)
-			a.store.fail(nil, nil)
-			n, err := a.manager.RevokeAll(context.Background(), "ada")
-			require.NoError(t, err)
-			f.sessions["old-ada"] = map[string]string{"user": "ada"} // also if it was removed
-			for _, wait := range []time.Duration{0, time.Minute, 2 * time.Hour} {
-				a.clock.Set(at(wait))
-				b := a.browser()
-				b.plant("old", "old-ada")
-				if user := f.user(b); n > 0 {
-					require.Empty(t, user, "after %d writes, %v later", sets, wait)
+				ended, err := m.RevokeHandle(ctx, info.Handle)
+				if err != nil {
+					return n, err
+				}
+				if ended {
+					n++
 				}
 			}
-			revoked += n
-		}
-		require.GreaterOrEqual(t, revoked, 2)
-	})
+			return n, nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overStores(t, func(t *testing.T, s store.Store) {
+				revoked := 0
+				for sets := range 5 {
+					a := newApp(t, s)
+					require.NoError(t, store.Clear(ctx, s, clockStart))
+					f := newFormer(a)
+					f.fill = c.fill
+					calls := 0
+					a.store.fail(func(o operation) error {
+						if o.name == "set" {
+							if calls++; calls > sets {
+								return store.ErrUnavailable
+							}
+						}
+						return nil
+					}, nil)
+					crashed := a.browser()
+					crashed.plant("old", "old-ada")
+					f.user2(crashed)
+					a.store.fail(nil, nil)
+					n, err := c.revoke(a.manager)
+					require.NoError(t, err)
+					f.sessions["old-ada"] = map[string]string{"user": "ada"} // also if it was removed
+					for _, wait := range []time.Duration{0, time.Minute, 2 * time.Hour} {
+						a.clock.Set(at(wait))
+						b := a.browser()
+						b.plant("old", "old-ada")
+						if user := f.user(b); n > 0 {
+							require.Empty(t, user, "after %d writes, %v later", sets, wait)
+						}
+					}
+					revoked += n
+				}
+				require.GreaterOrEqual(t, revoked, 2)
+			})
+		})
+	}
 }
