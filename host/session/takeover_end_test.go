@@ -75,11 +75,15 @@ func TestTakeOverThatCrashedIsRevoked(t *testing.T) {
 			func(m *session.Manager) (int, error) { return m.RevokeAll(ctx, "ada") },
 		},
 		"of nobody": {nil, func(m *session.Manager) (n int, err error) {
+			var handles []string
 			for info, err := range m.AllSessions(ctx) {
 				if err != nil {
 					return n, err
 				}
-				ended, err := m.RevokeHandle(ctx, info.Handle)
+				handles = append(handles, info.Handle)
+			}
+			for _, handle := range handles {
+				ended, err := m.RevokeHandle(ctx, handle)
 				if err != nil {
 					return n, err
 				}
