@@ -373,7 +373,7 @@ func (s *Session) planValues(t *attempt, e edit, now store.Millis) error {
 		}
 		o = &edited
 	}
-	o, err := s.index(t, s.dropTaken(t, s.keepCSRF(t, o)), now)
+	o, err := s.index(t, s.keepTaken(t, s.keepCSRF(t, o)), now)
 	if err != nil {
 		return err
 	}

@@ -257,13 +257,19 @@ func (s *Session) usedUp(id string, now store.Millis) (bool, error) {
 	return err == nil || isCorrupt(err), err
 }
 
-// dropTaken takes the mark from a session that gets an id of its own.
-func (s *Session) dropTaken(t *attempt, o *overlay) *overlay {
-	if !t.fresh || !s.exists || !s.record.takenOver() {
+// keepTaken takes the mark from a session that gets an id of its own, and keeps it for one
+// that does not, even if all values are removed: its id still follows from the token.
+func (s *Session) keepTaken(t *attempt, o *overlay) *overlay {
+	if !s.exists || !s.record.takenOver() || !t.fresh && !o.cleared {
 		return o
 	}
 	with := o.copy()
-	with.delete(takenKey, s.record.Values)
+	if t.fresh {
+		with.delete(takenKey, s.record.Values)
+		return &with
+	}
+	mark, _ := s.record.Values.lookup(takenKey)
+	with.set(takenKey, mark)
 	return &with
 }
 

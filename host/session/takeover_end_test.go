@@ -133,3 +133,29 @@ func TestTakeOverThatCrashedIsRevoked(t *testing.T) {
 		})
 	}
 }
+
+// A session that is emptied and saved before the response begins still gets an id of its own.
+func TestTakeOverAndClear(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		a := newApp(t, s)
+		f := newFormer(a)
+		b := a.browser()
+		b.plant("old", "old-ada")
+		var first string
+		f.visit(b, func(s *session.Session) {
+			require.NoError(t, s.Clear())
+			require.NoError(t, s.Set("cart", "figs"))
+			require.NoError(t, s.Save())
+			id, err := s.ID()
+			require.NoError(t, err)
+			first = id
+		})
+		require.NotEqual(t, first, b.id())
+		require.Equal(t, map[string]any{"cart": "figs"}, b.values())
+		a.clock.Advance(time.Minute)
+		thief := a.browser()
+		thief.plant("old", "old-ada")
+		f.visit(thief, func(s *session.Session) { require.Empty(t, valuesOf(t, s)) })
+		require.Equal(t, map[string]any{"cart": "figs"}, b.values())
+	})
+}
