@@ -1,5 +1,6 @@
 """The session engine, beside another program that uses the same sessions."""
 
+import time
 from datetime import datetime, timedelta, timezone
 from unittest import mock
 
@@ -286,15 +287,16 @@ class StoreTest(ServerTestCase):
         )  # that it lasts longer harms nobody
 
     def test_a_save_without_changes_prolongs(self) -> None:
-        key = self.other.commit(expiry={"lifetime_ms": 60_000})["id"]
-        before = self.other.load(key, touch=False)
-        assert before is not None
-        session = SessionStore(key)
+        before = self.other.commit(set={"a": 1}, expiry={"lifetime_ms": 60_000})
+        time.sleep(0.01)
+        session = SessionStore(before["id"])
         session.get("a")
         session.save()
-        after = self.other.load(key, touch=False)
+        after = self.other.load(before["id"], touch=False)
         assert after is not None
         self.assertGreater(after["expires"], before["expires"])
+        for same in ("values", "persistence", "user"):
+            self.assertEqual(after[same], before[same])
 
     def test_a_look_is_an_access_and_exists_is_none(self) -> None:
         seen = []

@@ -140,10 +140,9 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods):
             changes["clear"] = True
         if expiry.KEY in changed or key and (self._cleared or expiry.KEY in removed):
             changes["expiry"] = expiry.for_server(values.get(expiry.KEY))
-        elif key and self.stored is not None and not changed and not removed:
-            # Django saves without a change in order to prolong a session. Its own
-            # persistence is one that changes nothing else.
-            changes["expiry"] = {"persistence": self.stored["persistence"]}
+        if key:
+            # Django saves without a change in order to prolong a session.
+            changes["modified"] = True
         user = values.get(USER_KEY)
         if user is not None and (
             self.stored is None or self.user_name(user) != self.stored["user"]

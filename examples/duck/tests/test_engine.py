@@ -1,6 +1,7 @@
 """The engine and the storage, as Duck calls them."""
 
 import asyncio
+import time
 import unittest
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Dict, Optional, Tuple
@@ -230,6 +231,17 @@ class EngineTest(unittest.TestCase):
         for wrong in ("soon", True):
             with self.assertRaises(TypeError):
                 self.browser.begin().set_expiry(wrong)  # type: ignore[arg-type]
+
+    def test_a_save_without_changes_prolongs_if_it_is_modified(self) -> None:
+        begun = self.other.commit(set={"a": 1}, expiry={"lifetime_ms": 60_000})
+        time.sleep(0.01)
+        session = SessionStore(begun["id"])
+        session.get("a")
+        session.save()
+        self.assertEqual(self.stored(begun["id"])["expires"], begun["expires"])
+        session["a"] = 1
+        session.save()
+        self.assertGreater(self.stored(begun["id"])["expires"], begun["expires"])
 
     def test_a_cookie_lasts_as_long_as_its_session(self) -> None:
         session = self.browser.begin()

@@ -90,7 +90,7 @@ class SessionStore(dict):
             if not client().destroy(key):
                 raise Gone("the session has ended")
             key, bound, changed, removed = "", "", dict(super().items()), []
-        changes: Dict[str, Any] = {"set": changed, "delete": removed}
+        changes: Dict[str, Any] = {"set": changed, "delete": removed, "modified": self.modified}
         if self._expiry_set:
             changes["expiry"] = (
                 {"expires": format_time(self._expiry)} if self._expiry else {"reset": True}

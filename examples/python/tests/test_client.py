@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -138,6 +139,15 @@ class ClientTest(unittest.TestCase):
         self.assertLessEqual(age(short["expires"]), 60)
         long = self.client.commit(short["id"], expiry={"reset": True})
         self.assertGreater(age(long["expires"]), 3600)
+
+    def test_modified_prolongs(self) -> None:
+        begun = self.client.commit(set={"a": 1}, expiry={"lifetime_ms": 60_000})
+        time.sleep(0.01)
+        looked = self.client.commit(begun["id"])
+        self.assertEqual(looked["expires"], begun["expires"])
+        prolonged = self.client.commit(begun["id"], modified=True)
+        self.assertGreater(prolonged["expires"], begun["expires"])
+        self.assertEqual(prolonged["values"], {"a": 1})
 
     def test_what_is_refused(self) -> None:
         id = self.client.commit(set={"a": 1})["id"]

@@ -62,7 +62,7 @@ class Client:
         """Store changes of a session and return it, with its id. Without an id, a session begins.
 
         The changes are those of the API: ``set``, ``delete``, ``clear``,
-        ``renew``, ``log_in``, ``expiry``, ``revision``, ``on_conflict``.
+        ``renew``, ``log_in``, ``expiry``, ``modified``, ``revision``, ``on_conflict``.
 
         :raises Gone: if the session has ended, or has another id by now.
         :raises Conflict: with ``on_conflict="fail"``, if another revision is stored.

@@ -17,6 +17,7 @@ type commitRequest struct {
 	set           []named
 	remove        []string
 	clear, renew  bool
+	modified      bool
 	login         object
 	user          required
 	note          map[string]string
@@ -46,7 +47,7 @@ func readCommit(body []byte) (*commitRequest, error) {
 	var id required
 	err := readBody(body, fields{
 		"id": &id, "revision": &q.revision, "on_conflict": &onConflict, "set": &q.set, "delete": &q.remove,
-		"clear": &q.clear, "renew": &q.renew, "log_in": &q.login, "expiry": &q.expiry,
+		"clear": &q.clear, "renew": &q.renew, "modified": &q.modified, "log_in": &q.login, "expiry": &q.expiry,
 	})
 	if err != nil {
 		return nil, err
@@ -89,8 +90,8 @@ func readCommit(body []byte) (*commitRequest, error) {
 
 // apply makes the changes, which nobody sees before they are saved.
 func (q *commitRequest) apply(one *session.Session) error {
-	if q.id == "" {
-		one.SetModified() // it is stored even if it is empty
+	if q.modified || q.id == "" {
+		one.SetModified() // a new one is stored even if it is empty
 	}
 	if q.clear {
 		if err := one.Clear(); err != nil {

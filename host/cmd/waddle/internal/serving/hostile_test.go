@@ -47,6 +47,7 @@ func TestBodiesThatAreWrong(t *testing.T) {
 		{"/v1/commit", `{"id":"ID","delete":"k"}`, "array of strings"},
 		{"/v1/commit", `{"id":"ID","delete":[1]}`, "strings only"},
 		{"/v1/commit", `{"id":"ID","clear":1}`, "true or false"},
+		{"/v1/commit", `{"id":"ID","modified":null}`, "true or false"},
 		{"/v1/commit", `{"id":"ID","revision":-1}`, "whole number"},
 		{"/v1/commit", `{"id":"ID","revision":1.0}`, "whole number"},
 		{"/v1/commit", `{"id":"ID","revision":9223372036854775808}`, "whole number"},

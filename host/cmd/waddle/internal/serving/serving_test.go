@@ -353,6 +353,32 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// TestModified: only a commit that says so begins the life of a session anew without a
+// change.
+func TestModified(t *testing.T) {
+	s := over(t, store.NewMemory(), settings(func(c *session.Settings) { c.Lifetime = 2 * time.Hour }))
+	made := s.ask(t, 200, "/v1/commit", `{"id":"","set":{"a":1}}`).Session
+	s.clock.Advance(time.Hour)
+	for _, body := range []string{`{"id":%q}`, `{"id":%q,"modified":false}`, `{"id":%q,"set":{},"delete":[]}`} {
+		looked := s.ask(t, 200, "/v1/commit", body, made.ID)
+		require.Equal(t, made.Expires, looked.Session.Expires, body)
+		require.Equal(t, made.Revision, looked.Session.Revision, body)
+	}
+	again := s.ask(t, 200, "/v1/commit", `{"id":%q,"modified":true}`, made.ID)
+	require.False(t, again.Merged)
+	require.Equal(t, s.clock.Now().Add(2*time.Hour), again.Session.Expires)
+	require.Equal(t, again.Session.Expires, *again.Session.CookieUntil)
+	require.Greater(t, again.Session.Revision, made.Revision)
+	require.Equal(t, made.Values, again.Session.Values)
+
+	s.ask(t, 409, "/v1/commit", `{"id":%q,"revision":%d,"on_conflict":"fail","modified":true}`, made.ID, made.Revision)
+	end := s.clock.Now().Add(time.Hour).UTC()
+	own := s.ask(t, 200, "/v1/commit", `{"id":%q,"modified":true,"expiry":{"expires":%q}}`, made.ID, end.Format(time.RFC3339Nano)).Session
+	require.Equal(t, end, own.Expires, "an end of its own is kept")
+	s.ask(t, 200, "/v1/destroy", `{"id":%q}`, made.ID)
+	require.Equal(t, "gone", s.ask(t, 410, "/v1/commit", `{"id":%q,"modified":true}`, made.ID).Error.Code)
+}
+
 // TestValuesOfGo: Go programs and others share sessions, also those that Go programs
 // wrote as CBOR before.
 func TestValuesOfGo(t *testing.T) {

@@ -168,7 +168,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	for path, body := range requests {
 		d.post(t, 200, path, "%s", body)
 	}
-	full := id(d.post(t, 200, "/v1/commit", `{"id":"","on_conflict":"fail","set":{"a":1,"b":[null]},"delete":["c"],"clear":true,"renew":true,
+	full := id(d.post(t, 200, "/v1/commit", `{"id":"","on_conflict":"fail","set":{"a":1,"b":[null]},"delete":["c"],"clear":true,"renew":true,"modified":true,
 		"log_in":{"user":"ada","note":{"browser":"lynx"}},
 		"expiry":{"lifetime_ms":3600000,"idle_timeout_ms":-1,"absolute_timeout_ms":0,"persistence":"browser","reset":true}}`))
 	d.post(t, 200, "/v1/commit", `{"id":%q,"revision":1,"on_conflict":"merge","expiry":{"expires":"2099-01-01T00:00:00Z"}}`, full)
