@@ -97,6 +97,8 @@ func TestDescribeIsWhatTheEnvironmentTakes(t *testing.T) {
 		{"SESSION_DURATION=90m", "SESSION_IDLE_TIMEOUT=61s", "SESSION_RENEW_EVERY=1h30m", "SESSION_RENEW_GRACE=1500ms", "SESSION_LAST_SEEN_RESOLUTION=30s"},
 		{"SESSION_COOKIE_SAMESITE=None", "SESSION_COOKIE_SECURE=yes", "SESSION_COOKIE_PARTITIONED=yes", "SESSION_COOKIE_HTTPONLY=no"},
 		{"SESSION_STORE_TIMEOUT=0", "SESSION_RENEW_GRACE=off", "SESSION_IDLE_TIMEOUT=0", "SESSION_COOKIE_SECURE=false"},
+		{"SESSION_CODEC=json", "SESSION_READ_CODECS=cbor"},
+		{"SESSION_CODEC=cbor", "SESSION_READ_CODECS=json"},
 		{"SESSION_NAMESPACE=a b", "SESSION_COOKIE_PATH=/app", "SESSION_COOKIE_DOMAIN=example.org", "SESSION_ENGINE=records"},
 	} {
 		want, err := session.FromEnv(env)
@@ -134,4 +136,13 @@ func TestDescribe(t *testing.T) {
 	require.Equal(t, "none", got["OnError"].Value)
 	require.Equal(t, "set by the program", got["OnEvent"].Value)
 	require.NotContains(t, fmt.Sprint(s.Describe()), secretNew)
+	require.Equal(t, session.Setting{Field: "ReadCodecs", Variable: "SESSION_READ_CODECS", Value: "none"}, got["ReadCodecs"])
+
+	// No variable names an application's own codec.
+	s.Codec, s.ReadCodecs = tagged{}, []session.Codec{session.JSON, tagged{}}
+	for _, d := range s.Describe() {
+		if d.Field == "Codec" || d.Field == "ReadCodecs" {
+			require.Equal(t, "set by the program", d.Value, d.Field)
+		}
+	}
 }

@@ -48,6 +48,8 @@ var variables = []variable{
 	{"SESSION_COOKIE_HTTPONLY", "CookieScriptReadable", httpOnly, showHTTPOnly},
 	{"SESSION_COOKIE_SAMESITE", "CookieSameSite", sameSite, nil},
 	{"SESSION_COOKIE_PARTITIONED", "CookiePartitioned", boolean(func(s *Settings) *bool { return &s.CookiePartitioned }), nil},
+	{"SESSION_CODEC", "Codec", oneCodec, showCodec},
+	{"SESSION_READ_CODECS", "ReadCodecs", severalCodecs, showReadCodecs},
 	{"SESSION_READ_UNSEALED_UNTIL", "ReadUnsealedUntil", date(func(s *Settings) *time.Time { return &s.ReadUnsealedUntil }), nil},
 	{"SESSION_WRITE_UNSEALED", "WriteUnsealed", boolean(func(s *Settings) *bool { return &s.WriteUnsealed }), nil},
 
@@ -79,7 +81,8 @@ func variableOf(field string) *variable {
 // Times are whole seconds, or numbers with units as in [time.ParseDuration]; 0 or
 // off turns them off. Yes and no are true, false, yes, no, on, off, 1 or 0, in
 // any case. SESSION_ENGINE is "records", or a name from an option; see
-// [RecordsNamed].
+// [RecordsNamed]. SESSION_CODEC is cbor or json, and SESSION_READ_CODECS one or
+// both of them, separated by commas.
 //
 // It returns ErrSettings, naming the variable, for a value it cannot take, for
 // SESSION_DURATION and SESSION_COOKIE_AGE that differ (they are one setting), and
@@ -218,6 +221,52 @@ func showSecure(s *Settings) string {
 		return s.CookieSecure.String()
 	}
 	return secureWords[s.CookieSecure]
+}
+
+func oneCodec(s *Settings, value string) error {
+	c := codecNamed(value)
+	if c == nil {
+		return fmt.Errorf("cbor or json")
+	}
+	s.Codec = c
+	return nil
+}
+
+func severalCodecs(s *Settings, value string) error {
+	for part := range strings.SplitSeq(value, ",") {
+		c := codecNamed(strings.TrimSpace(part))
+		if c == nil {
+			return fmt.Errorf("cbor or json, or both, separated by a comma")
+		}
+		s.ReadCodecs = append(s.ReadCodecs, c)
+	}
+	return nil
+}
+
+// codecNamed returns one of the codecs of this package, or nil.
+func codecNamed(name string) Codec {
+	for _, c := range [...]Codec{CBOR, JSON} {
+		if strings.EqualFold(name, codecInWords(c)) {
+			return c
+		}
+	}
+	return nil
+}
+
+func showCodec(s *Settings) string {
+	if codecNamed(codecInWords(s.Codec)) == nil {
+		return "set by the program"
+	}
+	return codecInWords(s.Codec)
+}
+
+func showReadCodecs(s *Settings) string {
+	for _, c := range s.ReadCodecs {
+		if codecNamed(codecInWords(c)) == nil {
+			return "set by the program"
+		}
+	}
+	return listInWords(s.ReadCodecs, codecInWords)
 }
 
 func prefixes(s *Settings, value string) error {

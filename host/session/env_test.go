@@ -60,6 +60,12 @@ func TestFromEnv(t *testing.T) {
 		{"a time", []string{"WADDLE_SECRET=" + secretNew, "SESSION_READ_UNSEALED_UNTIL=2026-12-24T18:00:00Z"}, func(s *session.Settings) {
 			s.Keyring, s.ReadUnsealedUntil = keyring(t, secretNew), time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC)
 		}},
+		{"a codec", []string{"SESSION_CODEC=json"}, func(s *session.Settings) { s.Codec = session.JSON }},
+		{"the codec of the default", []string{"SESSION_CODEC=CBOR"}, func(*session.Settings) {}},
+		{"a codec, and one that is read", []string{"SESSION_CODEC=JSON", "SESSION_READ_CODECS=cbor"}, func(s *session.Settings) {
+			s.Codec, s.ReadCodecs = session.JSON, []session.Codec{session.CBOR}
+		}},
+		{"a codec that is read", []string{"SESSION_READ_CODECS= Json "}, func(s *session.Settings) { s.ReadCodecs = []session.Codec{session.JSON} }},
 		{"written unsealed", []string{"WADDLE_SECRET=" + secretNew, "SESSION_WRITE_UNSEALED=yes"}, func(s *session.Settings) {
 			s.Keyring, s.WriteUnsealed = keyring(t, secretNew), true
 		}},
@@ -123,6 +129,10 @@ func TestFromEnvRefuses(t *testing.T) {
 		{"a day that is none", []string{"WADDLE_SECRET=" + secretNew, "SESSION_READ_UNSEALED_UNTIL=Christmas"}, []string{"SESSION_READ_UNSEALED_UNTIL", "2026-12-24"}},
 		{"read unsealed without a secret", []string{"SESSION_READ_UNSEALED_UNTIL=2026-12-24"}, []string{"SESSION_READ_UNSEALED_UNTIL is set and WADDLE_SECRET is not"}},
 		{"written unsealed without a secret", []string{"SESSION_WRITE_UNSEALED=1"}, []string{"SESSION_WRITE_UNSEALED is set and WADDLE_SECRET is not"}},
+		{"no codec", []string{"SESSION_CODEC=xml"}, []string{`SESSION_CODEC is "xml": must be cbor or json`}},
+		{"two codecs", []string{"SESSION_CODEC=cbor,json"}, []string{`SESSION_CODEC is "cbor,json": must be cbor or json`}},
+		{"no codec to read", []string{"SESSION_CODEC=json", "SESSION_READ_CODECS=cbor,"}, []string{`SESSION_READ_CODECS is "cbor,": must be cbor or json, or both`}},
+		{"a codec to read that is read anyway", []string{"SESSION_CODEC=json", "SESSION_READ_CODECS=cbor,json"}, []string{"SESSION_READ_CODECS has a second codec", "that of SESSION_CODEC"}},
 		{"idle below nothing", []string{"SESSION_IDLE_TIMEOUT=-1"}, []string{`SESSION_IDLE_TIMEOUT is "-1"`}},
 
 		{"a nanosecond less than nothing", []string{"SESSION_STORE_TIMEOUT=-1ns"}, []string{`SESSION_STORE_TIMEOUT is "-1ns"`}},

@@ -139,7 +139,7 @@ type Settings struct {
 	// top-level site. SESSION_COOKIE_PARTITIONED.
 	CookiePartitioned bool
 
-	// Codec encodes values; default [CBOR].
+	// Codec encodes values; default [CBOR]. SESSION_CODEC, cbor or json.
 	Codec Codec
 
 	// ReadCodecs are further codecs that decode the values of older records, so that a
@@ -147,6 +147,7 @@ type Settings struct {
 	// others of its session stay as they are, each with the codec that wrote it. If
 	// several processes share a store, give all of them the new codec here first, and
 	// then change Codec. Keep the old one for as long as sessions live.
+	// SESSION_READ_CODECS.
 	ReadCodecs []Codec
 
 	// Keyring seals sessions with AES-256-GCM before they reach the store; nil leaves

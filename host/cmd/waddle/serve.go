@@ -55,7 +55,7 @@ GET /v1/openapi.json describe the requests.
 Storage and settings come from the environment, as for waddle run: SESSION_STORAGE,
 SESSION_DIR, SESSION_DURATION, WADDLE_SECRET_FILE and others. A plugin of your own
 has the bounds that it has there. Values are kept as JSON: Go programs that share
-the sessions set session.Settings.Codec to session.JSON.
+the sessions have SESSION_CODEC=json, or session.Settings.Codec set to session.JSON.
 
 A unix socket has the mode of --socket-mode, and each user of the system is a client.
 On an address, each name in a certificate is one. Certificates are read again when

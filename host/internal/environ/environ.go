@@ -60,6 +60,8 @@ var owners = map[string]Owner{
 	"SESSION_COOKIE_HTTPONLY":         Sessions,
 	"SESSION_COOKIE_SAMESITE":         Sessions,
 	"SESSION_COOKIE_PARTITIONED":      Sessions,
+	"SESSION_CODEC":                   Sessions,
+	"SESSION_READ_CODECS":             Sessions,
 	"SESSION_READ_UNSEALED_UNTIL":     Sessions,
 	"SESSION_WRITE_UNSEALED":          Sessions,
 }

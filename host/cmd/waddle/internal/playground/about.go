@@ -28,8 +28,9 @@ func aboutOf(site Site) about {
 		if s.Field == "Keyring" {
 			a.Sealing = s.Value
 		}
-		// The playground may have changed settings without a variable itself.
-		a.Settings = append(a.Settings, setting{cmp.Or(s.Variable, s.Field), s.Value, s.Changed && s.Variable != ""})
+		// The playground has changed the codec, and settings without a variable, itself.
+		byEnvironment := s.Variable != "" && s.Field != "Codec"
+		a.Settings = append(a.Settings, setting{cmp.Or(s.Variable, s.Field), s.Value, s.Changed && byEnvironment})
 	}
 	return a
 }

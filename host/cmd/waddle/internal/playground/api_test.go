@@ -270,6 +270,7 @@ func TestAbout(t *testing.T) {
 		s.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		s.TokenHeader = "X-Session"
 		s.RenewEvery = time.Hour
+		s.ReadCodecs = []session.Codec{session.JSON}
 		s.Keyring = keyring
 	}))
 	a, settings := v.about()
@@ -280,7 +281,7 @@ func TestAbout(t *testing.T) {
 		"SESSION_COOKIE_NAME": "session_id", "SESSION_COOKIE_SAMESITE": "Strict", "SESSION_COOKIE_SECURE": "auto",
 		"SESSION_COOKIE_HTTPONLY": "true", "SESSION_TRUSTED_PROXIES": "10.0.0.0/8", "SESSION_TOKEN_HEADER": "X-Session",
 		"SESSION_RENEW_EVERY": "1h", "SESSION_RENEW_GRACE": "30s", "SESSION_LAST_SEEN_RESOLUTION": "off",
-		"WADDLE_SECRET": "2 keys", "MaxSize": "1048576", "Codec": "JSON",
+		"WADDLE_SECRET": "2 keys", "MaxSize": "1048576", "SESSION_CODEC": "JSON", "SESSION_READ_CODECS": "none",
 	} {
 		require.Equal(t, value, settings[name], name)
 	}
@@ -288,7 +289,7 @@ func TestAbout(t *testing.T) {
 		switch s.Name {
 		case "SESSION_COOKIE_SAMESITE", "WADDLE_SECRET":
 			require.True(t, s.Changed, s.Name)
-		case "SESSION_DURATION", "SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "Codec":
+		case "SESSION_DURATION", "SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "SESSION_CODEC":
 			require.False(t, s.Changed, s.Name)
 		}
 	}

@@ -31,7 +31,7 @@ type Site struct {
 // page shows events.
 func Prepare(s *session.Settings) {
 	log := session.LogEvents(nil) // thins out repeated events
-	s.Codec = codec{session.JSON}
+	s.Codec, s.ReadCodecs = codec{session.JSON}, nil
 	s.OnError = sessionErrors(log)
 	s.OnEvent = traceEvents(s.OnEvent, log)
 }
