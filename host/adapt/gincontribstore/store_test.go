@@ -154,6 +154,63 @@ func TestSessions(t *testing.T) {
 	})
 }
 
+// TestRequestsAtOnce: gin-contrib's handlers get what the store promises. Of two requests
+// that change different values, both keep their change, and one that still runs when the
+// session ends does not bring it back.
+func TestRequestsAtOnce(t *testing.T) {
+	overStores(t, func(t *testing.T, s store.Store) {
+		kept, err := gincontribstore.New(s, gincontribstore.Settings{})
+		require.NoError(t, err)
+		kept.Options(sessions.Options{Path: "/", MaxAge: 3600})
+		router := before(kept).(*gin.Engine)
+		waits, goes, saved := make(chan bool), make(chan bool), make(chan error, 1)
+		router.GET("/slow", func(c *gin.Context) {
+			s := sessions.Default(c)
+			s.Get("user") // which loads it
+			waits <- true
+			<-goes
+			s.Set("visits", 4)
+			saved <- s.Save()
+		})
+		router.GET("/other", func(c *gin.Context) {
+			s := sessions.Default(c)
+			s.Set("user", "bob")
+			c.String(http.StatusOK, "%v", s.Save())
+		})
+		b := newBrowser(t, router)
+		require.Empty(t, b.get("/login"))
+		slow := func(meanwhile func()) error {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.server.URL+"/slow", nil)
+			require.NoError(t, err)
+			for _, c := range b.cookies() {
+				r.AddCookie(c)
+			}
+			done := make(chan error, 1)
+			go func() {
+				resp, err := http.DefaultClient.Do(r)
+				if err == nil {
+					err = resp.Body.Close()
+				}
+				done <- err
+			}()
+			<-waits
+			meanwhile()
+			goes <- true
+			require.NoError(t, <-done)
+			return <-saved
+		}
+		require.NoError(t, slow(func() { require.Equal(t, "<nil>", b.get("/other")) }))
+		require.Equal(t, "bob 4", b.get("/user"))
+
+		stolen := b.cookies()
+		require.ErrorIs(t, slow(func() { require.Empty(t, b.get("/logout")) }), gincontribstore.ErrEnded)
+		r, err := http.NewRequest(http.MethodGet, b.server.URL, nil)
+		require.NoError(t, err)
+		b.client.Jar.SetCookies(r.URL, stolen)
+		require.Equal(t, "<nil> <nil>", b.get("/user"))
+	})
+}
+
 func TestTakeOver(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		for kind, open := range map[string]func() sessions.Store{
