@@ -24,7 +24,7 @@ var root = filepath.Join("..", "..", "..")
 func TestReadmesNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	// Capitalised words that are not names of this project: of cookies, headers, net/http.
-	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry",
+	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry", "Content", "Type",
 		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By",
 		"LockFileEx"}
 	code := regexp.MustCompile("(?s)```go\n.*?```|`[^`\n]+`")
@@ -101,7 +101,8 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	links := regexp.MustCompile(`\]\(([\w./-]+)(?:#[\w-]+)?\)`)
 	for name, atLeast := range map[string]int{
 		"README.md": 25, "CONTRIBUTING.md": 30, "SECURITY.md": 20, "CHANGELOG.md": 5,
-		"host/README.md": 5, "host/SETTINGS.md": 1, "host/COMPATIBILITY.md": 10, "host/cmd/waddle/README.md": 8,
+		"host/README.md": 5, "host/SETTINGS.md": 1, "host/COMPATIBILITY.md": 10, "host/cmd/waddle/README.md": 8, "host/cmd/waddle/OPERATING.md": 1, "host/cmd/waddle/SERVE.md": 2,
+		"host/adapt/README.md": 10, "examples/moving/README.md": 5,
 	} {
 		data, err := os.ReadFile(filepath.Join(root, name))
 		require.NoError(t, err)
@@ -156,7 +157,7 @@ func readSources(t *testing.T) sources {
 			return err
 		case d.IsDir() && (d.Name() == "node_modules" || path != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != ".ci"):
 			return filepath.SkipDir
-		case slices.Contains([]string{"README.md", "MANIFEST.md", "SETTINGS.md", "COMPATIBILITY.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
+		case slices.Contains([]string{"README.md", "MANIFEST.md", "SETTINGS.md", "COMPATIBILITY.md", "OPERATING.md", "SERVE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}, d.Name()):
 			name, err := filepath.Rel(root, path)
 			s.readmes = append(s.readmes, name)
 			return err
@@ -195,8 +196,8 @@ func readSources(t *testing.T) sources {
 func (s *sources) known(folder, name string) bool {
 	folder = filepath.ToSlash(folder)
 	for in, names := range s.names {
-		if names[name] && in == "host/session" && (strings.HasPrefix(folder, "host/adapt") || strings.HasPrefix(folder, "examples/")) {
-			return true // pages of adapters and of examples speak of sessions
+		if names[name] && in == "host/session" && (strings.HasPrefix(folder, "host/adapt") || strings.HasPrefix(folder, "host/cmd/waddle") || strings.HasPrefix(folder, "examples/")) {
+			return true // pages of adapters, of the command and of examples speak of sessions
 		}
 		if names[name] && (folder == "." || folder == "host" || in == folder || strings.HasPrefix(in, folder+"/") ||
 			slices.Contains([]string{"abi", "guest", "host/store", "host/internal/environ", "host/plugin", "examples/frameworks", "examples/python/waddle_client"}, in)) {
