@@ -62,11 +62,14 @@ type Finding struct {
 	Text     string // what was found
 }
 
-// Visitor gets what is found. Either function may be nil.
+// Visitor gets what is found. Each function may be nil.
 type Visitor struct {
 	// Record gets each record once. If it returns an error, the survey ends with it.
 	Record func(Record) error
 	Find   func(Finding)
+
+	// Part is called now and then with how many parts of a round are done.
+	Part func(done, parts int)
 }
 
 // See hands a record on.
@@ -81,6 +84,13 @@ func (v *Visitor) See(r Record) error {
 func (v *Visitor) Say(f Finding) {
 	if v.Find != nil {
 		v.Find(f)
+	}
+}
+
+// Did tells how much of a round is done.
+func (v *Visitor) Did(done, parts int) {
+	if v.Part != nil {
+		v.Part(done, parts)
 	}
 }
 

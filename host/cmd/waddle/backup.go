@@ -88,7 +88,7 @@ func backUp(ctx context.Context, dir, file string, flags backupFlags, env *envir
 		return err
 	}
 	p := newProgress(env, "backing up", 0)
-	o := sessiondir.Options{Now: time.Now(), Read: func(n int64) { p.Add(n) }}
+	o := sessiondir.Options{Now: time.Now(), Read: p.Add, Part: p.Part}
 	report := &backupReport{File: file, verb: "backed up"}
 	if file == standard {
 		out := bufio.NewWriter(env.stdout)
@@ -126,7 +126,7 @@ func verifyBackup(ctx context.Context, file string, asJSON bool, env *environmen
 	p := newProgress(env, "verifying", 0)
 	report := &backupReport{File: file, verb: "whole"}
 	err = await(ctx, func() (err error) {
-		report.Manifest, report.End, err = sessiondir.Verify(bufio.NewReader(in), sessiondir.Options{Read: func(n int64) { p.Add(n) }})
+		report.Manifest, report.End, err = sessiondir.Verify(bufio.NewReader(measured(in, p)), sessiondir.Options{Read: p.Add})
 		return err
 	})
 	p.Done()
@@ -152,6 +152,32 @@ func openBackup(file string, env *environment) (io.ReadCloser, error) {
 		return nil, usagef("%s is a directory: must be a backup", file)
 	}
 	return f, nil
+}
+
+// measured returns what reads a backup and tells how much of its file that is.
+func measured(in io.Reader, p *progress) io.Reader {
+	f, ok := in.(*os.File)
+	if !ok {
+		return in
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return in
+	}
+	return &measuredReader{Reader: f, progress: p, size: info.Size()}
+}
+
+type measuredReader struct {
+	io.Reader
+	progress   *progress
+	read, size int64
+}
+
+func (m *measuredReader) Read(b []byte) (int, error) {
+	n, err := m.Reader.Read(b)
+	m.read += int64(n)
+	m.progress.Part(m.read, m.size)
+	return n, err
 }
 
 // backupReport is what a backup has.

@@ -95,6 +95,9 @@ func checkDirectory(ctx context.Context, dir string, flags checkFlags, env *envi
 			return err
 		}
 	}
+	p := newProgress(env, "checking", 0)
+	defer p.Done()
+	o.Read, o.Part = p.Add, p.Part
 	report := &checkReport{}
 	if flags.repair {
 		report.Repaired, err = sessiondir.Repair(ctx, l, o)
@@ -104,9 +107,8 @@ func checkDirectory(ctx context.Context, dir string, flags checkFlags, env *envi
 		if l, err = recognise(dir); err != nil {
 			return err
 		}
+		p.Next("checking again", 0)
 	}
-	p := newProgress(env, "checking", 0)
-	o.Read = func(n int64) { p.Add(n) }
 	found, err := sessiondir.Check(ctx, l, o)
 	p.Done()
 	if err != nil {

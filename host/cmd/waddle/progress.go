@@ -25,6 +25,7 @@ type progress struct {
 
 	mu          sync.Mutex
 	done, total int64
+	part, parts int64   // of the work, where the total of what is counted is not known
 	rate        float64 // in a second, over the last few
 	rated       int64   // what was done when rate was reckoned
 	ratedAt     time.Time
@@ -45,7 +46,7 @@ const (
 )
 
 // newProgress begins to tell how much of a total is done. A total of 0 is unknown: then
-// there are only numbers. The label says what is done, such as "checking".
+// there are only numbers, and a bar if Part is called. The label says what is done, such as "checking".
 func newProgress(env *environment, label string, total int64) *progress {
 	p := &progress{w: env.stderr, now: time.Now, label: label, total: max(total, 0)}
 	if f, ok := env.stderr.(*os.File); ok && lookup(env.variables, "TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
@@ -89,12 +90,21 @@ func (p *progress) SetTotal(total int64) {
 	p.total = max(total, 0)
 }
 
+// Part tells how much of the work is done, for a command that does not know how many of
+// what it counts there are.
+func (p *progress) Part(part, parts int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.part, p.parts = part, max(parts, 0)
+	p.show(p.now())
+}
+
 // Next begins another part of the command, with a label and total of its own.
 func (p *progress) Next(label string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.label, p.total = label, max(total, 0)
-	p.done, p.rated, p.rate = 0, 0, 0
+	p.done, p.rated, p.rate, p.part, p.parts = 0, 0, 0, 0, 0
 	p.begun = p.now()
 	p.ratedAt = p.begun
 }
@@ -163,8 +173,9 @@ func (p *progress) measure(now time.Time) {
 func (p *progress) bar(columns int) string {
 	text := p.label + "  " + p.numbers()
 	room := columns - len([]rune(text)) - 4
-	if width := min(room, barWidth); p.total > 0 && width >= 5 && columns >= leastWidth {
-		full := int(int64(width) * min(p.done, p.total) / p.total)
+	done, total := p.work()
+	if width := min(room, barWidth); total > 0 && width >= 5 && columns >= leastWidth {
+		full := int(int64(width) * min(done, total) / total)
 		text = p.label + "  [" + strings.Repeat("#", full) + strings.Repeat("-", width-full) + "]  " + p.numbers()
 	}
 	if runes := []rune(text); len(runes) > columns {
@@ -173,11 +184,27 @@ func (p *progress) bar(columns int) string {
 	return text
 }
 
-func (p *progress) numbers() string {
+// work is how much there is to do and done, as far as it is known.
+func (p *progress) work() (done, total int64) {
 	if p.total == 0 {
-		return fmt.Sprintf("%s, %s/s", grouped(p.done), grouped(int64(p.rate)))
+		return p.part, p.parts
 	}
-	text := fmt.Sprintf("%d%%  %s of %s, %s/s", 100*min(p.done, p.total)/p.total, grouped(p.done), grouped(p.total), grouped(int64(p.rate)))
+	return p.done, p.total
+}
+
+func (p *progress) numbers() string {
+	done, total := p.work()
+	counted := fmt.Sprintf("%s, %s/s", grouped(p.done), grouped(int64(p.rate)))
+	if total == 0 {
+		return counted
+	}
+	text := fmt.Sprintf("%d%%", 100*min(done, total)/total)
+	switch {
+	case p.total > 0:
+		text += fmt.Sprintf("  %s of %s, %s/s", grouped(p.done), grouped(p.total), grouped(int64(p.rate)))
+	case p.done > 0:
+		text += "  " + counted
+	}
 	if left := p.left(); left >= 0 {
 		text += fmt.Sprintf(", %v left", left)
 	}
@@ -187,10 +214,15 @@ func (p *progress) numbers() string {
 // left estimates the time that is left, or returns less than 0.
 func (p *progress) left() time.Duration {
 	const longest = 100 * time.Hour
-	if p.rate <= 0 || p.done > p.total {
+	done, total := p.work()
+	rate := p.rate
+	if passed := p.ratedAt.Sub(p.begun).Seconds(); p.total == 0 && passed > 0 {
+		rate = float64(done) / passed // parts differ: only the average tells something
+	}
+	if rate <= 0 || done > total {
 		return -1
 	}
-	seconds := float64(p.total-p.done) / p.rate
+	seconds := float64(total-done) / rate
 	if seconds > longest.Seconds() {
 		return -1
 	}

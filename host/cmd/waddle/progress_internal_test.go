@@ -112,6 +112,30 @@ func TestProgressElsewhere(t *testing.T) {
 	require.NotContains(t, s.String(), "left", "nobody waits for years")
 }
 
+// TestProgressByParts: where nobody knows how many records there are, the bar shows how
+// much of the work is done.
+func TestProgressByParts(t *testing.T) {
+	clock, s := &steps{time.Unix(1e9, 0)}, &screen{columns: 80}
+	p := s.progress(clock, 0)
+	clock.pass(time.Second)
+	p.Part(250, 1000)
+	require.Equal(t, "moving  [#######-----------------------]  25%, 3s left", s.line(), "before the first record")
+	p.Add(100)
+	clock.pass(time.Second)
+	p.Part(500, 1000)
+	require.Regexp(t, `^moving  \[#{15}-{15}\]  50%  100, \d+/s, 2s left$`, s.line())
+	p.Next("comparing", 0)
+	clock.pass(time.Second)
+	p.Add(7)
+	require.Equal(t, "comparing  7, 7/s", s.line(), "nothing is known of the next part")
+	p.Part(1, 0)
+	clock.pass(time.Second)
+	p.Add(7)
+	require.NotContains(t, s.last(), "%")
+	p.Done()
+	require.Empty(t, s.line())
+}
+
 func TestProgressWithoutATerminal(t *testing.T) {
 	var b bytes.Buffer
 	p := newProgress(&environment{stderr: &b}, "checking", 10)

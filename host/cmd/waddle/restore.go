@@ -68,7 +68,9 @@ func restoreBackup(ctx context.Context, file, dir string, asJSON bool, env *envi
 	}
 	defer in.Close()
 	p := newProgress(env, "restoring", 0)
-	done, err := sessiondir.Restore(ctx, bufio.NewReader(in), dir, sessiondir.Options{Now: time.Now(), Read: func(n int64) { p.Add(n) }})
+	done, err := sessiondir.Restore(ctx, bufio.NewReader(measured(in, p)), dir, sessiondir.Options{
+		Now: time.Now(), Read: p.Add, Part: p.Part, Compare: func() { p.Next("comparing", 0) },
+	})
 	p.Done()
 	switch {
 	case errors.Is(err, sessiondir.ErrNotEmpty):

@@ -61,6 +61,7 @@ func (s *surveyor) emitAll() error {
 		}
 	}
 	for number, g := range s.segments {
+		s.Did(len(s.segments)+number, 2*len(s.segments))
 		if !g.counts {
 			continue
 		}

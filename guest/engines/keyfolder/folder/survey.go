@@ -70,7 +70,8 @@ func (s *surveyor) live() error {
 	if err != nil {
 		return err
 	}
-	for _, top := range tops {
+	for i, top := range tops {
+		s.Did(i, len(tops))
 		lows, err := s.list(s.store.paths.top(top), false, func(name string) (int, bool) { return number(name, 1) })
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ func Backup(ctx context.Context, l Layout, w io.Writer, program string, o Option
 	}
 	now, lost := store.At(o.Now), 0
 	_, err = l.Survey(ctx, -1, true, Seen{
+		Part: o.Part,
 		Record: func(_ int, r store.Record) error {
 			if o.Read != nil {
 				o.Read(1)

@@ -23,7 +23,7 @@ import (
 // build makes a directory of the layout's engine and shards with these records, by the
 // engine itself, then reads it from outside, and compares. What it has built is on the
 // disk when it returns.
-func build(ctx context.Context, l Layout, records iter.Seq2[store.Record, error]) (n int, err error) {
+func build(ctx context.Context, l Layout, records iter.Seq2[store.Record, error], o Options) (n int, err error) {
 	written := make(ledger)
 	counted := func(yield func(store.Record, error) bool) {
 		for r, err := range records {
@@ -44,7 +44,16 @@ func build(ctx context.Context, l Layout, records iter.Seq2[store.Record, error]
 		return 0, err
 	}
 	n = len(written)
-	if _, err := l.Survey(ctx, -1, true, Seen{Record: func(_ int, r store.Record) error { return written.cross(r) }}); err != nil {
+	if o.Compare != nil {
+		o.Compare()
+	}
+	compare := func(_ int, r store.Record) error {
+		if o.Read != nil {
+			o.Read(1)
+		}
+		return written.cross(r)
+	}
+	if _, err := l.Survey(ctx, -1, true, Seen{Record: compare, Part: o.Part}); err != nil {
 		return n, fmt.Errorf("comparing what was written: %w", err)
 	}
 	if missing := written.missing(store.At(time.Now())); missing > 0 {

@@ -72,6 +72,12 @@ type Options struct {
 	// Read is called now and then with how many records were read since the last call.
 	Read func(n int64)
 
+	// Part is called now and then with how much of what is looked at is done.
+	Part func(done, parts int64)
+
+	// Compare is called before what was written is compared.
+	Compare func()
+
 	// between, if not nil, is called when a repair has moved a shard away and has not yet put
 	// the new one in its place: tests end it there.
 	between func() error
@@ -114,7 +120,7 @@ func Check(ctx context.Context, l Layout, o Options) (*Report, error) {
 			}
 			return nil
 		},
-		Find: find,
+		Find: find, Part: o.Part,
 	})
 	if err != nil {
 		return nil, err

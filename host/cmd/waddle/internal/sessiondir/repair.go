@@ -177,7 +177,7 @@ func (r *repair) rebuild(shard int) error {
 	if err := os.Mkdir(below.Dir, 0o700); err != nil {
 		return err
 	}
-	n, err := build(r.ctx, below, r.readable(shard))
+	n, err := build(r.ctx, below, r.readable(shard), Options{})
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(below.Dir))
 	}
@@ -266,7 +266,7 @@ func (r *repair) rewriteSnapshot(found *Report) error {
 	if err := errors.Join(os.RemoveAll(below.Dir), os.Mkdir(below.Dir, 0o700)); err != nil {
 		return err
 	}
-	n, err := build(r.ctx, below, r.readable(0))
+	n, err := build(r.ctx, below, r.readable(0), Options{})
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(below.Dir))
 	}

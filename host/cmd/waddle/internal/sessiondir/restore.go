@@ -73,7 +73,7 @@ func Restore(ctx context.Context, from io.Reader, dir string, o Options) (done R
 			_ = os.RemoveAll(below.Dir)
 		}
 	}()
-	if done.Records, err = build(ctx, below, done.records(ctx, r, o)); err != nil {
+	if done.Records, err = build(ctx, below, done.records(ctx, r, o), o); err != nil {
 		return done, err
 	}
 	return done, moveUp(l, below.Dir)

@@ -165,6 +165,53 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
+// TestPartsOfTheWork: whoever watches hears how much is done, from the beginning on, and never
+// that it became less.
+func TestPartsOfTheWork(t *testing.T) {
+	for _, engine := range names {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			dir, held := made(t, engine)
+			watched := func() (o sessiondir.Options, seen *[]float64) {
+				o, seen = now(), new([]float64)
+				o.Part = func(done, parts int64) { *seen = append(*seen, float64(done)/float64(parts)) }
+				return o, seen
+			}
+			requireParts := func(seen []float64) {
+				t.Helper()
+				require.Greater(t, len(seen), 1)
+				require.Less(t, seen[0], 0.1)
+				require.True(t, slices.IsSorted(seen), "%v", seen)
+				require.LessOrEqual(t, seen[len(seen)-1], 1.0)
+				require.GreaterOrEqual(t, seen[len(seen)-1], 0.5)
+			}
+			o, seen := watched()
+			_, err := sessiondir.Check(t.Context(), recognised(t, dir), o)
+			require.NoError(t, err)
+			requireParts(*seen)
+			o, seen = watched()
+			var backup bytes.Buffer
+			_, _, err = sessiondir.Backup(t.Context(), recognised(t, dir), &backup, "test", o)
+			require.NoError(t, err)
+			requireParts(*seen)
+
+			o, seen = watched()
+			read, compared := 0, 0
+			o.Read = func(n int64) { read += int(n) }
+			o.Compare = func() {
+				require.Equal(t, len(held), read)
+				require.Empty(t, *seen)
+				compared++
+			}
+			_, err = sessiondir.Restore(t.Context(), &backup, filepath.Join(t.TempDir(), "to"), o)
+			require.NoError(t, err)
+			require.Equal(t, 1, compared)
+			require.Equal(t, 2*len(held), read)
+			requireParts(*seen)
+		})
+	}
+}
+
 // TestCheckAndRepair: damage is found, a repair keeps all that can be read, and what it takes
 // away.
 func TestCheckAndRepair(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/keyfolder/folder"
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 	"github.com/waddle-sessions/waddle/host/engines/dynfile"
+	"github.com/waddle-sessions/waddle/host/engines/keyfolder"
 	"github.com/waddle-sessions/waddle/host/engines/memory"
 	"github.com/waddle-sessions/waddle/host/internal/snapshotfile"
 	"github.com/waddle-sessions/waddle/host/store"
@@ -24,6 +26,14 @@ import (
 type Seen struct {
 	Record func(shard int, r store.Record) error // a record is valid until it returns
 	Find   func(shard int, f survey.Finding)     // shard is -1 for the directory itself
+	Part   func(done, parts int64)               // how much of the survey is done, now and then
+}
+
+// part hands on how much is done.
+func (s *Seen) part(done, parts int64) {
+	if s.Part != nil {
+		s.Part(done, parts)
+	}
 }
 
 // surveyor is that of an engine.
@@ -37,18 +47,30 @@ type surveyor interface {
 // [segments.Surveyor] and [folder.Surveyor]. It returns what each shard consists of.
 func (l Layout) Survey(ctx context.Context, only int, quick bool, seen Seen) ([]survey.Shard, error) {
 	if l.Engine == memory.Name {
-		shard, err := l.snapshot(ctx, quick, l.visitor(ctx, 0, seen))
+		v := l.visitor(ctx, 0, seen)
+		v.Part = func(done, parts int) { seen.part(int64(done), int64(parts)) }
+		shard, err := l.snapshot(ctx, quick, v)
 		return []survey.Shard{shard}, err
 	}
 	all := make([]surveyor, l.Shards)
+	shares := [2]int64{partsOfRound, partsOfRound}
+	if l.Engine == keyfolder.Name {
+		shares[1] = partsOfRound / 10 // which lists all and reads only what is new
+	}
+	before, share, parts := int64(0), int64(0), (shares[0]+shares[1])*int64(l.Shards)
+	part := func(done, of int) { seen.part(before+share*int64(done)/int64(max(of, 1)), parts) }
 	for round := range 2 {
 		for i := range all {
 			if only >= 0 && i != only {
 				continue
 			}
+			before, share = before+share, shares[round]
+			part(0, 1)
 			if all[i] == nil {
 				o := survey.Options{Shard: i, Shards: l.Shards, Quick: quick}
-				if v := l.visitor(ctx, i, seen); l.Engine == dynfile.Name {
+				v := l.visitor(ctx, i, seen)
+				v.Part = part
+				if l.Engine == dynfile.Name {
 					all[i] = segments.Begin(l.Dir, o, v)
 				} else {
 					all[i] = folder.Begin(l.Dir, o, v)
@@ -71,6 +93,10 @@ func (l Layout) Survey(ctx context.Context, only int, quick bool, seen Seen) ([]
 	}
 	return shards, nil
 }
+
+// partsOfRound is into how many parts a round is divided for those who want to know how much is
+// done.
+const partsOfRound = 1000
 
 // absent stands for a shard without a directory.
 type absent struct{}
@@ -146,11 +172,18 @@ func (l Layout) snapshot(ctx context.Context, quick bool, v survey.Visitor) (sha
 	}
 	// The later of two records of a key counts.
 	latest := make(map[[16]byte]int)
+	passes := int64(0)
 	records := func(each func(i int, r store.Record) error) error {
 		i := 0
+		v.Did(int(passes*info.Size()), int(2*info.Size()))
+		defer func() { passes++ }()
 		for record, err := range snapshotfile.Records(r) {
 			if err != nil {
 				return err
+			}
+			if i%1000 == 999 {
+				at, _ := f.Seek(0, io.SeekCurrent)
+				v.Did(int(passes*info.Size()+at), int(2*info.Size()))
 			}
 			if err := each(i, record); err != nil {
 				return err
