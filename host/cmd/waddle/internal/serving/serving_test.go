@@ -398,7 +398,10 @@ func TestValuesOfGo(t *testing.T) {
 	require.Equal(t, map[string]string{"at": `"2026-05-04T03:02:01Z"`, "bytes": `"AQID"`}, values(loaded))
 	s.ask(t, 200, "/v1/commit", `{"id":%q,"set":{"n":7}}`, id)
 
-	after, err := session.New(st, session.Settings{Now: clock.Now, Codec: session.JSON, ReadCodecs: []session.Codec{session.CBOR}})
+	shared, err := session.FromEnv([]string{"SESSION_CODEC=json", "SESSION_READ_CODECS=cbor"})
+	require.NoError(t, err)
+	shared.Now = clock.Now
+	after, err := session.New(st, shared)
 	require.NoError(t, err)
 	now := after.Session(t.Context(), id)
 	n, at := session.NewKey[int]("n"), session.NewKey[time.Time]("at")
