@@ -292,4 +292,20 @@ func TestCheckOpensSealedRecords(t *testing.T) {
 	r = run(t, nil, "check", dir, "--open")
 	require.Equal(t, 2, r.code)
 	require.Contains(t, lastLine(r), "WADDLE_SECRET")
+
+	// A backup needs no secret, and what machines read says what it has.
+	file, to := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "to")
+	for _, args := range [][]string{{"backup", dir, file, "--json"}, {"backup", "--verify", file, "--json"}} {
+		said := object(t, run(t, nil, args...).stdout)
+		require.Equal(t, file, said["file"])
+		require.Equal(t, "dynfile", said["manifest"].(map[string]any)["engine"])
+		require.Equal(t, 3.0, said["end"].(map[string]any)["records"])
+	}
+	said := object(t, run(t, nil, "restore", file, to, "--json").stdout)
+	require.Equal(t, 3.0, said["records"])
+	require.Equal(t, "dynfile", said["engine"])
+	require.NotEmpty(t, said["since"])
+	r = run(t, []string{secret}, "check", to, "--open", "--json")
+	require.Zero(t, r.code, "%s%s", r.stdout, r.stderr)
+	requireRecords(t, r.stdout, 3)
 }
