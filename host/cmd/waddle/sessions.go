@@ -166,7 +166,11 @@ func runSessions(ctx context.Context, action, handle string, flags sessionsFlags
 		return err
 	}
 	defer func() { err = cmp.Or(err, k.Close()) }() // only then is it certain that what was ended is
-	s := sessionsRun{flags, k, env}
+	bar := newProgress(env, "reading", 0)
+	if kept, ok := k.(*keepers.Storage); ok {
+		kept.Read = bar.Add
+	}
+	s := sessionsRun{flags, k, env, bar}
 	switch action {
 	case "count":
 		return s.count(ctx)

@@ -20,6 +20,7 @@ type sessionsRun struct {
 	flags  sessionsFlags
 	keeper keepers.Keeper
 	env    *environment
+	bar    *progress
 }
 
 // sortFields are what a list can be sorted by.
@@ -35,6 +36,7 @@ func (s *sessionsRun) count(ctx context.Context) error {
 	} else {
 		n, err = s.keeper.Count(ctx)
 	}
+	s.bar.Done()
 	if err != nil {
 		return err
 	}
@@ -59,6 +61,7 @@ func (s *sessionsRun) list(ctx context.Context) error {
 		limit = 0 // all must be known to tell which come first
 	}
 	list, more, err := s.keeper.List(ctx, s.flags.user, limit)
+	s.bar.Done()
 	if err != nil {
 		return err
 	}
@@ -217,6 +220,7 @@ func (s *sessionsRun) end(ctx context.Context, handle string) error {
 func (s *sessionsRun) endUser(ctx context.Context) error {
 	if !s.flags.yes {
 		list, _, err := s.keeper.List(ctx, s.flags.user, 0)
+		s.bar.Done()
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,9 @@ import (
 
 // Storage is a storage that this process has opened.
 type Storage struct {
+	// Read, if not nil, is called with how many sessions were read since the last call.
+	Read func(n int64)
+
 	store   store.Store
 	manager *session.Manager
 }
@@ -25,7 +28,7 @@ func NewStorage(s store.Store, settings session.Settings) (*Storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Storage{s, m}, nil
+	return &Storage{store: s, manager: m}, nil
 }
 
 // Count implements [Keeper].
@@ -34,6 +37,7 @@ func (s *Storage) Count(ctx context.Context) (n int64, err error) {
 		if err != nil {
 			return n, err
 		}
+		s.read()
 		n++
 	}
 	return n, nil
@@ -48,9 +52,16 @@ func (s *Storage) List(ctx context.Context, user string, limit int) (list []Sess
 		if limit > 0 && len(list) == limit {
 			return list, true, nil
 		}
+		s.read()
 		list = append(list, SessionOf(info))
 	}
 	return list, false, nil
+}
+
+func (s *Storage) read() {
+	if s.Read != nil {
+		s.Read(1)
+	}
 }
 
 // Infos lists the sessions of a user, or all if the user is empty.
