@@ -24,9 +24,9 @@ var root = filepath.Join("..", "..", "..")
 func TestReadmesNameWhatExists(t *testing.T) {
 	s := readSources(t)
 	// Capitalised words that are not names of this project: of cookies, headers, net/http.
-	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry", "Content", "Type",
+	others := []string{"Lax", "Strict", "None", "SameSite", "HttpOnly", "Authorization", "Bearer", "Cookie", "Vary", "Connection", "Retry", "After", "Content", "Type",
 		"ServeMux", "ResponseWriter", "Makefile", "Cargo", "Errno", "Mutants", "By",
-		"LockFileEx"}
+		"LockFileEx", "SendStream", "StreamRequestBody"}
 	code := regexp.MustCompile("(?s)```go\n.*?```|`[^`\n]+`")
 	qualified := regexp.MustCompile(`\b([a-z][a-z0-9]*)\.([A-Z]\w*)`)
 	alone := regexp.MustCompile(`(?:^|[^.\w])([A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*)\b`)
@@ -47,7 +47,9 @@ func TestReadmesNameWhatExists(t *testing.T) {
 			for _, m := range qualified.FindAllStringSubmatch(snippet, -1) {
 				if in, ours := s.packages[m[1]]; ours {
 					checked++
-					require.True(t, in[m[2]], "%s has %s, which is not declared", name, m[0])
+					// Fiber has a package session, too.
+					ofAnother := name == filepath.Join("host", "adapt", "fiberstorage", "README.md") && m[0] == "session.Config"
+					require.True(t, in[m[2]] || ofAnother, "%s has %s, which is not declared", name, m[0])
 				}
 			}
 			if strings.HasPrefix(snippet, "```") {
