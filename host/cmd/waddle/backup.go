@@ -21,22 +21,26 @@ func newBackup(env *environment) *cobra.Command {
 		Use:   "backup DIR FILE",
 		Short: "copy a directory of sessions to a file, while it is served",
 		Long: `
-Writes the sessions of a directory that keyfolder, dynfile or memory keeps to FILE, or to
-standard output if FILE is -. A server may use the directory meanwhile: it is not stopped,
-locked out or slowed down by more than what reading takes.
+Writes the sessions of a directory of keyfolder, dynfile or memory to FILE, or
+to standard output if FILE is -. A server may use the directory meanwhile: it is
+neither stopped nor locked out, and slowed down only by the reading.
 
-What is in the backup was in the store at some moment of the backup. What was stored
-before and stayed is in it; what was ended before is not. A session that gets a new id
-meanwhile is there under the old one, the new one, or both. Engine memory keeps its
-sessions in the server: the backup is of its last snapshot, and says of when that is.
+Every session in the backup was in the store at some moment of the backup.
+Sessions that were stored before and stayed are in it; those that were ended
+before are not. A session that gets a new id meanwhile is there under the old
+id, the new one, or both. Engine memory keeps its sessions in the server: the
+backup has its last snapshot, and says when that was made.
 
-FILE is a tar file compressed with gzip, which only its owner may read. It appears at once
-when it is whole and on the disk. Its records are as sealed as they are in the store:
-without WADDLE_SECRET they are not, and FILE has all that visitors have stored.
+FILE is a tar file compressed with gzip, which only its owner may read. It
+appears in one step when it is whole and on the disk. Its records are sealed if
+they are sealed in the store: without WADDLE_SECRET they are not, and FILE has
+visitors' values in the clear.
 
---verify FILE reads a backup to its end, and tells what it has and whether it is whole.
+--verify FILE reads a backup to its end, and reports what it has and whether it
+is whole.
 
-The exit code is 1 if parts of the directory could not be read. FILE then has the rest.`,
+The exit code is 1 if parts of the directory could not be read. FILE then has
+the rest.`,
 		Example: `  waddle backup /var/lib/sessions sessions.backup
   waddle backup /var/lib/sessions /backups/today --replace --json
   waddle backup /var/lib/sessions - | ssh elsewhere 'cat > sessions.backup'
@@ -81,7 +85,7 @@ type backupFlags struct{ verify, replace, json bool }
 
 func backUp(ctx context.Context, dir, file string, flags backupFlags, env *environment) error {
 	if file == standard && flags.json {
-		return usagef("the backup itself goes to standard output, so --json has no place there: leave it out, or give a file")
+		return usagef("the backup itself goes to standard output, so --json cannot be written there: leave it out, or name a file")
 	}
 	l, err := recognise(dir)
 	if err != nil {
@@ -202,7 +206,7 @@ func (r *backupReport) WriteText(w io.Writer) error {
 	fmt.Fprintf(&b, "%s: %s, %s records of %s, %s bytes, begun %s\n", r.File, r.verb, grouped(int64(r.End.Records)), m.Engine, grouped(int64(r.End.Bytes)),
 		m.Begun.Format(time.RFC3339))
 	if m.AsOf != nil {
-		fmt.Fprintf(&b, "they are of the snapshot of %s: what changed or ended since is not in it\n", m.AsOf.Format(time.RFC3339))
+		fmt.Fprintf(&b, "they come from the snapshot of %s: later changes and ends are not in it\n", m.AsOf.Format(time.RFC3339))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

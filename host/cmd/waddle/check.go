@@ -18,9 +18,9 @@ func newCheck(env *environment) *cobra.Command {
 		Use:   "check DIR",
 		Short: "look for damage in a directory of sessions",
 		Long: `
-Reads every record of a directory that keyfolder, dynfile or memory keeps sessions in, and
-changes nothing. It tells for each shard how many sessions are there, what is damaged or
-lost and where, and what mends that:
+Reads every record of a directory with sessions of keyfolder, dynfile or memory,
+and changes nothing. It reports for each shard how many sessions are there, what
+is damaged or lost and where, and what mends that:
 
   engine    the engine does, when it opens the directory or while it works
   repair    'waddle check --repair DIR' does
@@ -28,14 +28,16 @@ lost and where, and what mends that:
   by hand   somebody must decide
   none      nothing has to be done
 
-A server may use the directory meanwhile: what it is just writing is not taken for
-damage. With --open each record must also open with the secrets in WADDLE_SECRET or
-WADDLE_SECRET_FILE; SESSION_READ_UNSEALED_UNTIL accepts unsealed ones.
+A server may use the directory meanwhile: unfinished writes are not taken for
+damage. With --open each record must also open with the secrets in WADDLE_SECRET
+or WADDLE_SECRET_FILE; SESSION_READ_UNSEALED_UNTIL accepts unsealed ones.
 
---repair needs the server to be stopped. It loses nothing that can be read: what it takes
-away is kept in DIR/.waddle.lost. It may be called again, and after it was killed.
+--repair needs the server to be stopped. It loses nothing that can be read, and
+keeps what it takes away in DIR/.waddle.lost. It may be run again, also after it
+was killed.
 
-The exit code is 0 if all is well, apart from notes, and 1 if something is damaged.`,
+The exit code is 0 if all is well, apart from notes, and 1 if something is
+damaged.`,
 		Example: `  waddle check /var/lib/sessions
   waddle check /var/lib/sessions --json
   WADDLE_SECRET_FILE=/run/secrets/sessions waddle check /var/lib/sessions --open
@@ -124,7 +126,7 @@ func checkDirectory(ctx context.Context, dir string, flags checkFlags, env *envi
 	return nil
 }
 
-// told is the error of a command that may have been interrupted.
+// told returns the error of a command that may have been interrupted.
 func told(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return errInterrupted
@@ -132,13 +134,13 @@ func told(ctx context.Context, err error) error {
 	return err
 }
 
-// checkReport is a report, and what a repair did before.
+// checkReport is a report, with the steps of the repair before it.
 type checkReport struct {
 	sessiondir.Report
 	Repaired []string `json:"repaired,omitempty"`
 }
 
-// mostFindings bounds what people are told. JSON has all.
+// mostFindings bounds the findings in the text. JSON has all.
 const mostFindings = 50
 
 // WriteText writes the report for people.
@@ -162,7 +164,7 @@ func (r *checkReport) WriteText(w io.Writer) error {
 		state := "well"
 		switch {
 		case s.Unknown:
-			state = fmt.Sprintf("damaged in %d places; at least %d sessions are lost, and nobody knows how many more", s.Damage, s.Lost)
+			state = fmt.Sprintf("damaged in %d places; at least %d sessions are lost, perhaps more", s.Damage, s.Lost)
 		case s.Lost > 0:
 			state = fmt.Sprintf("damaged in %d places; %d sessions are lost", s.Damage, s.Lost)
 		case s.Damage > 0:

@@ -22,7 +22,7 @@ import (
 type migrateFlags struct {
 	from, to             string
 	codec, newSecretFile string
-	unseal, unsealed     bool // what comes out, and what goes in
+	unseal, unsealed     bool // at the target, and at the source
 	asText, skip, update bool
 	shards               int
 	config               map[string]string // of the target
@@ -36,29 +36,31 @@ func newMigrate(env *environment) *cobra.Command {
 		Use:   "migrate",
 		Short: "move all sessions to another engine, number of shards, codec or secret",
 		Long: `
-Moves all records of one place to another, reads them back and compares them: values,
-expiry, revisions, lists of users' sessions, and what is left of ended ones. Nobody is
-logged out, and nothing is changed at the source. A place is
+Moves all records of one place to another, reads them back and compares them:
+values, expiry, revisions, lists of users' sessions, and what is left of ended
+ones. Nobody is logged out, and nothing is changed at the source. A place is
 
   ENGINE:DIR   a directory of keyfolder, dynfile or memory, or of the engine in a .wasm
-               file; of a directory alone, its files tell the engine
+               file; without ENGINE, the files in the directory tell it
   URL          a server: redis://…, postgres://…, as SESSION_STORAGE has it
 
-The target must be new or empty. While records are moved, a journal lies beside it:
-run the same command again after an interruption, a crash or a full disk, and it goes
-on. Records that the source has lost meanwhile are then removed from the target.
+The target must be new or empty. During a migration a journal lies beside it.
+After an interruption, a crash or a full disk run the same command again, and it
+goes on. Records that the source no longer has are then removed from the
+target.
 
-Programs must not use the source: a directory is locked. A server is not, and what
-programs change there during the move is found at the end and written again, but what
-they change after that is missing: stop them first, or run it while they run, stop
-them, and run it again with --update, which writes only what has changed.
+Stop the programs that use the source. A directory is locked. A server is not:
+changes there during the migration are found at the end and written again, but
+later changes are missing. Or migrate while programs run, stop them, and run the
+same command again with --update, which writes only what has changed.
 
-By default records stay as they are, sealed or not. --codec, --new-secret-file and
---unseal make new ones, for which sealed records are opened with WADDLE_SECRET or
-WADDLE_SECRET_FILE. Values are converted exactly, or refused by name. JSON has no
-numbers that are not finite, and, unless --as-text is given, bytes, times, and numbers
-as keys of maps are refused. JSON does not tell text from bytes: where programs read
-bytes, use session.Settings.ReadCodecs instead of this for the way to CBOR.
+By default records stay as they are, sealed or not. With --codec,
+--new-secret-file and --unseal they change, and WADDLE_SECRET or
+WADDLE_SECRET_FILE opens sealed ones. Values are converted exactly, or refused
+by name. JSON has no numbers that are not finite. Unless --as-text is given,
+bytes, times, and numbers as keys of maps are refused, too. JSON does not tell
+text from bytes: if programs read bytes, do not convert to CBOR with this
+command, but with session.Settings.ReadCodecs.
 
 The exit code is 0 if every record has arrived, and 1 if not.`,
 		Example: `  waddle migrate --from keyfolder:/var/lib/old --to dynfile:/var/lib/new
@@ -87,7 +89,7 @@ The exit code is 0 if every record has arrived, and 1 if not.`,
 	f.IntVar(&flags.shards, "shards", 0, "spread the target over `N` shards, a power of two")
 	f.Var((*settingsFlag)(&flags.config), "to-config", "give the target's engine the setting `NAME=VALUE`; may be repeated")
 	f.StringVar(&flags.journal, "journal", "", "keep the journal in `FILE` (default: beside the target's directory, or waddle-migration.json here)")
-	f.BoolVar(&flags.update, "update", false, "the target has an earlier move of this source: bring it up to date, and remove from it what the source does not have")
+	f.BoolVar(&flags.update, "update", false, "the target has records of an earlier migration from this source: bring it up to date, and remove from it what the source does not have")
 	f.BoolVar(&flags.dry, "dry-run", false, "read and convert every record, and write nothing")
 	addJSON(cmd, &flags.json)
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the engines' log, including debug level")
@@ -103,7 +105,7 @@ The exit code is 0 if every record has arrived, and 1 if not.`,
 	return cmd
 }
 
-// conversion returns what becomes of the records, and the same in words for the journal,
+// conversion returns how the records change, and the same in words for the journal,
 // without secrets.
 func (f *migrateFlags) conversion(env *environment) (c session.Conversion, how string, err error) {
 	settings, err := session.FromEnv(env.variables)
@@ -212,14 +214,14 @@ func runMigrate(ctx context.Context, flags migrateFlags, env *environment) error
 
 	journal, resumed, err := migration.Open(flags.journalFor(to), migration.Move{From: placeName(from), To: placeName(to), How: how})
 	if err != nil {
-		return fmt.Errorf("%w; finish that move, or remove the file if the target is no longer wanted", err)
+		return fmt.Errorf("%w; finish that migration, or remove the file if the target is no longer wanted", err)
 	}
 	target, err := openPlace(ctx, to, flags.verbose, env)
 	if err != nil {
 		return fmt.Errorf("--to: %w", err)
 	}
 	if resumed {
-		fmt.Fprintf(env.stderr, "waddle: going on with the move that was begun at %s\n", journal.Begun.Local().Format("2006-01-02 15:04:05"))
+		fmt.Fprintf(env.stderr, "waddle: going on with the migration that was begun at %s\n", journal.Begun.Local().Format("2006-01-02 15:04:05"))
 	}
 	// The journal lets another run remove records from the target, so it begins when that is
 	// known to be empty, and not before.
@@ -282,7 +284,7 @@ func (f *migrateFlags) journalFor(to engines.Settings) string {
 	return "waddle-migration.json"
 }
 
-// report tells what was done, and what could not be.
+// report says what was done, and what could not be done.
 func (f *migrateFlags) report(env *environment, found migration.Result, err error, done string) error {
 	if f.json {
 		out := struct {

@@ -273,11 +273,11 @@ func TestMigrateSurvivesKills(t *testing.T) {
 
 	r := run(t, variables, "migrate", "--from", from.place(), "--to", to.place())
 	require.Equal(t, 1, r.code)
-	require.Contains(t, lastLine(r), "the journal is of another move")
+	require.Contains(t, lastLine(r), "the journal belongs to another migration")
 
 	r = run(t, variables, args...)
 	require.Equal(t, 0, r.code, "%s%s", r.stdout, r.stderr)
-	require.Contains(t, r.stderr, "going on with the move that was begun at")
+	require.Contains(t, r.stderr, "going on with the migration that was begun at")
 	said := object(t, r.stdout)
 	require.Equal(t, float64(records), said["verified"], r.stdout)
 	require.Greater(t, said["kept"], float64(500), "what was there was not written again: %s", r.stdout)

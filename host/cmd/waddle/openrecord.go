@@ -9,7 +9,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// recordOpener returns what opens a sealed record as a server with these settings would.
+// recordOpener returns a function that opens a sealed record as a server with these
+// settings would.
 func recordOpener(env *environment) (func(store.Record) error, error) {
 	settings, err := session.FromEnv(env.variables)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/plugin"
 )
 
-// placeForms says how a place of sessions is written.
+// placeForms says which forms a place of sessions has.
 const placeForms = "ENGINE:DIR, with keyfolder, dynfile, memory or the path of a .wasm file as ENGINE, or the URL of a server, such as redis://host"
 
 // snapshotFile is what lies in a directory of the engine memory.
@@ -30,7 +30,7 @@ const snapshotFile = "sessions.snapshot"
 func parsePlace(text string) (engines.Settings, error) {
 	if strings.Contains(text, "://") {
 		if !engines.IsServer(text) {
-			return engines.Settings{}, usagef("%q is no place of sessions: must be %s", engines.Redacted(text), placeForms)
+			return engines.Settings{}, usagef("%q is not a place of sessions: must be %s", engines.Redacted(text), placeForms)
 		}
 		return engines.Settings{Storage: text}, nil
 	}
@@ -71,7 +71,7 @@ func engineOf(dir string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, snapshotFile)); err == nil {
 		return memory.Name, nil
 	}
-	return "", usagef("%s has nothing by which its engine could be told: must have the file %q of keyfolder and dynfile or %q of memory; name the engine with the directory, as in keyfolder:%[1]s", dir, format.Name, snapshotFile)
+	return "", usagef("%s has no file that names its engine: must have the file %q of keyfolder and dynfile or %q of memory; name the engine with the directory, as in keyfolder:%[1]s", dir, format.Name, snapshotFile)
 }
 
 // checkDir says what is wrong with a directory that must be there.
@@ -88,8 +88,8 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// openPlace opens a storage for a tool: it sweeps nothing away, and writes little to the
-// log.
+// openPlace opens a storage for a tool: it removes no expired records, and logs only
+// warnings.
 func openPlace(ctx context.Context, at engines.Settings, verbose bool, env *environment) (*plugin.Plugin, error) {
 	at.Config.SweepInterval = -1
 	at.Config.Logger = guestLogger(env, verbose, slog.LevelWarn)

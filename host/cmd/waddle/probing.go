@@ -76,7 +76,7 @@ func (p *probing) watch(ctx context.Context, s store.Store, settings *session.Se
 	return p.probes.Store()
 }
 
-// logWarnings writes what a program writes that sets no OnEvent.
+// logWarnings logs what a program without OnEvent logs.
 func logWarnings() func(context.Context, session.Event) {
 	log := session.LogEvents(nil)
 	return func(ctx context.Context, e session.Event) {
@@ -105,7 +105,7 @@ func (p *probing) at() string {
 	return "http://" + reachable(p.server.Addr())
 }
 
-// Close ends the answers.
+// Close stops answering.
 func (p *probing) Close() {
 	if p != nil {
 		_ = p.server.Close()

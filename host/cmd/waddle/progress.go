@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells on standard error how far a long command is. On a terminal it is a
+// progress shows on standard error how far a long command is. On a terminal it is a
 // bar with the rate and the time left, as wide as the window is at the moment. Anywhere
 // else it is a line every ten seconds, so that a command that ends sooner is quiet. It
 // has no colours. Its methods may be called by many goroutines.
@@ -27,7 +27,7 @@ type progress struct {
 	done, total int64
 	part, parts int64   // of the work, where the total of what is counted is not known
 	rate        float64 // in a second, over the last few
-	rated       int64   // what was done when rate was reckoned
+	rated       int64   // what was done when the rate was measured
 	ratedAt     time.Time
 	shownAt     time.Time
 	begun       time.Time
@@ -153,7 +153,7 @@ func (p *progress) show(now time.Time) {
 	p.drawn = length
 }
 
-// measure brings the rate up to date. What is old counts less and less.
+// measure brings the rate up to date. Older figures count less and less.
 func (p *progress) measure(now time.Time) {
 	passed := now.Sub(p.ratedAt)
 	if passed <= 0 {
@@ -168,8 +168,8 @@ func (p *progress) measure(now time.Time) {
 	p.rated, p.ratedAt = p.done, now
 }
 
-// bar is one line of at most so many columns. In a narrow window first the drawing goes,
-// then what the numbers say last.
+// bar returns a line of at most so many columns. In a narrow window the drawing is left
+// out first, then the end of the numbers.
 func (p *progress) bar(columns int) string {
 	text := p.label + "  " + p.numbers()
 	room := columns - len([]rune(text)) - 4

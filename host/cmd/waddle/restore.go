@@ -20,19 +20,21 @@ func newRestore(env *environment) *cobra.Command {
 		Use:   "restore FILE DIR",
 		Short: "make a directory of sessions from a backup",
 		Long: `
-Makes DIR, which must be empty or not exist, from a backup by 'waddle backup', or from
-standard input if FILE is -. The engine that kept the sessions writes them again; then
-they are compared with the backup. Only a whole backup is restored. If restore is killed,
-DIR has no sessions, or the engine refuses it, and another restore begins anew.
+Makes DIR, which must be empty or not exist, from a backup by 'waddle backup'.
+If FILE is -, the backup comes from standard input. The engine that kept the
+sessions writes them again; then they are compared with the backup. Only a whole
+backup is restored. If the command is killed, DIR has no sessions, or the engine
+refuses it, and another restore begins anew.
 
-CAUTION: sessions that were ended after the backup was begun are back. Whoever still has
-the cookie of one that a user has logged out of, or that you have revoked, is logged in
-again. So are roles and rights that were kept in a session and taken away since. If that
-must not be, do not restore, and let your users log in again; or end all sessions of those
-users before the server answers requests: 'waddle sessions' does.
+CAUTION: sessions that were ended after the backup was begun come back. Whoever
+still has the cookie of one that a user has logged out of, or that you have
+revoked, is logged in again, with the roles and rights that were kept in the
+session then. If that must not happen, do not restore, and let your users log in
+again; or end all sessions of those users with 'waddle sessions' before the
+server answers requests.
 
-Sessions that have expired meanwhile are left out. Values are as sealed as they were: the
-server needs the secrets of that time.`,
+Sessions that have expired meanwhile are left out. Sealed values stay sealed:
+the server needs the secrets of that time.`,
 		Example: `  waddle restore sessions.backup /var/lib/sessions
   ssh elsewhere cat sessions.backup | waddle restore - /var/lib/sessions
   waddle restore sessions.backup /var/lib/sessions --json`,
@@ -88,7 +90,7 @@ func restoreBackup(ctx context.Context, file, dir string, asJSON bool, env *envi
 	return write(env.stdout, &restoreReport{dir, done.Manifest.Engine, done.Records, done.Expired, since, done.End.Lost}, asJSON)
 }
 
-// restoreReport is what came of a restore.
+// restoreReport says what a restore did.
 type restoreReport struct {
 	Dir     string    `json:"dir"`
 	Engine  string    `json:"engine"`
@@ -101,7 +103,7 @@ type restoreReport struct {
 // WriteText writes the report for people.
 func (r *restoreReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s records of %s are there, compared with the backup", r.Dir, grouped(int64(r.Records)), r.Engine)
+	fmt.Fprintf(&b, "%s: %s records of %s are restored, and compared with the backup", r.Dir, grouped(int64(r.Records)), r.Engine)
 	if r.Expired > 0 {
 		fmt.Fprintf(&b, "; %s have expired since and were left out", grouped(int64(r.Expired)))
 	}

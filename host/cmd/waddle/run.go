@@ -60,14 +60,14 @@ everywhere:
 
 OTHERS
 
-With --probe-addr the program answers on an address of its own, which should not be
-one for visitors, from its start to its end:
+With --probe-addr the program answers from its start to its end on an address of its
+own, which visitors should not reach:
 
   GET /healthz   200 while the process is alive
   GET /readyz    200 while the storage answers, within two seconds; 503 with the
                  reason if not, and before and after the program serves
-  GET /metrics   figures in the text format of Prometheus: requests, what happens
-                 to sessions, operations of the storage, the plugin's memory,
+  GET /metrics   figures in the text format of Prometheus: requests, events of
+                 sessions, operations of the storage, the plugin's memory,
                  records, evictions, fuel and limits
 
 After an interrupt (Ctrl-C) or SIGTERM the program finishes the requests in

@@ -47,32 +47,32 @@ func newServe(env *environment) *cobra.Command {
 		Short: "serve sessions to programs in other languages",
 		Long: `
 Programs in any language load sessions, commit changes of single values, renew,
-destroy and list them by JSON over HTTP, on a unix socket or on an address with
-mutual TLS. An address without it is refused: whoever reaches it has every session
-whose id they know, and all sessions of every user. SERVE.md beside the source and
-GET /v1/openapi.json describe the requests.
+destroy and list sessions by JSON over HTTP, on a unix socket or on an address
+with mutual TLS. An address without mutual TLS is refused: anybody who reaches
+it could use every session whose id they know, and list and end those of every
+user. SERVE.md beside the source and GET /v1/openapi.json describe the requests.
 
 Storage and settings come from the environment, as for waddle run: SESSION_STORAGE,
 SESSION_DIR, SESSION_DURATION, WADDLE_SECRET_FILE and others. A plugin of your own
 has the bounds that it has there. Values are kept as JSON: Go programs that share
 the sessions have SESSION_CODEC=json, or session.Settings.Codec set to session.JSON.
 
-A unix socket has the mode of --socket-mode, and each user of the system is a client.
-On an address, each name in a certificate is one. Certificates are read again when
-their files change, and after SIGHUP. A client with too many requests or connections
-is told so with status 429, and when to try again.
+A unix socket has the mode of --socket-mode, and each user of the system is a
+client. On an address, each name in a certificate is a client. Certificates are
+read again when their files change, and after SIGHUP. A client with too many
+requests or connections is answered with status 429 and the time to wait.
 
-The operator's address, which is off unless it is given, has besides
+The operator's address is off unless it is given. It has
 
-  GET  /healthz /readyz /metrics   whether it runs and gets requests; Prometheus text
+  GET  /healthz /readyz /metrics   whether it runs and is ready; Prometheus text
   POST /v1/admin/count             how many sessions there are
   POST /v1/admin/list              lists them, by handles that open none
   POST /v1/admin/show              shows one with its values
   POST /v1/admin/end               ends one, or all of a user
 
-After an interrupt (Ctrl-C) or SIGTERM the program is not ready, accepts no more,
-finishes the requests in progress and saves the sessions. A second one ends it at
-once.`,
+After an interrupt (Ctrl-C) or SIGTERM the program is not ready, accepts no more
+connections, finishes the requests in progress and saves the sessions. A second
+one ends it at once.`,
 		Example: `  waddle serve --addr ` + exampleSocket + `
   waddle serve --addr :7000 --tls-cert s.pem --tls-key s.key --client-ca ca.pem
 
@@ -97,17 +97,17 @@ Then, elsewhere:
 	f := cmd.Flags()
 	f.StringArrayVar(&flags.addrs, "addr", nil, "listen on `ADDR`: unix:PATH, or HOST:PORT with mutual TLS; may be repeated")
 	f.StringVar(&flags.admin, "admin-addr", "", "listen for the operator on `ADDR`, which is given in the same way")
-	f.Var(&flags.socketMode, "socket-mode", "let those use the sockets whom `MODE` permits to write")
+	f.Var(&flags.socketMode, "socket-mode", "let those use the sockets to whom `MODE` gives write permission")
 	f.StringVar(&flags.cert, "tls-cert", "", "show clients the certificate in `FILE`, as PEM")
 	f.StringVar(&flags.key, "tls-key", "", "the certificate's private key is in `FILE`, as PEM")
 	f.StringVar(&flags.ca, "client-ca", "", "accept clients whose certificates the authorities in `FILE` have signed, as PEM")
-	f.StringArrayVar(&flags.clients, "client", nil, "of these accept only clients with the `NAME` in their certificates; may be repeated")
+	f.StringArrayVar(&flags.clients, "client", nil, "accept only clients with the `NAME` in their certificates; may be repeated")
 	f.StringArrayVar(&flags.operators, "admin-client", nil, "accept those with the `NAME` at the operator's address; may be repeated, and must be given for HOST:PORT")
 	f.IntVar(&flags.connections, "max-connections", serving.DefaultConnections, "accept `N` connections at a time")
 	f.IntVar(&flags.requests, "max-requests", serving.DefaultRequests, "answer `N` requests at a time")
 	f.IntVar(&flags.rate, "rate", serving.DefaultRate, "answer `N` requests a second of each client; 0 for no bound")
-	f.Var(&flags.maxBody, "max-body", "take bodies of up to `SIZE`, such as 64KiB; by default what a session may have, and 64KiB")
-	f.DurationVar(&flags.drainDelay, "drain-delay", 0, "at the end, show at the operator's address for `TIME` that this is not ready, before accepting no more")
+	f.Var(&flags.maxBody, "max-body", "take bodies of up to `SIZE`, such as 64KiB; by default the largest session and 64KiB")
+	f.DurationVar(&flags.drainDelay, "drain-delay", 0, "at the end, show at the operator's address for `TIME` that the program is not ready, before it accepts no more")
 	f.DurationVar(&flags.grace, "grace", 10*time.Second, "at the end, wait for `TIME` until requests in progress are finished")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the log, including debug level: each request, but no id and no value")
 	addQuota(cmd, &flags.quota)
@@ -241,13 +241,13 @@ func (f *serveFlags) check() (certificates *serving.Certificates, err error) {
 	}
 	switch {
 	case !open && (f.cert != "" || f.key != "" || f.ca != "" || len(f.clients) > 0 || len(f.operators) > 0):
-		return nil, usagef("--tls-cert, --tls-key, --client-ca, --client and --admin-client have no effect on a unix socket: must be left out, or --addr be HOST:PORT")
+		return nil, usagef("--tls-cert, --tls-key, --client-ca, --client and --admin-client have no effect on a unix socket: leave them out, or let --addr be HOST:PORT")
 	case f.connections < 1 || f.requests < 1 || f.rate < 0:
 		return nil, usagef("--max-connections is %d, --max-requests %d and --rate %d: must be at least 1, 1 and 0", f.connections, f.requests, f.rate)
 	case f.drainDelay < 0 || f.grace <= 0:
-		return nil, usagef("--drain-delay is %v and --grace is %v: must be at least 0s, and above", f.drainDelay, f.grace)
+		return nil, usagef("--drain-delay is %v and --grace is %v: must be at least 0s, and above 0s", f.drainDelay, f.grace)
 	case f.drainDelay > 0 && f.admin == "":
-		return nil, usagef("--drain-delay has no effect without --admin-addr, where it would be seen: must be left out, or that be given")
+		return nil, usagef("--drain-delay has no effect without --admin-addr: leave it out, or give both")
 	case !open:
 		return nil, nil
 	}
@@ -289,10 +289,10 @@ func reloadOnHangUp(c *serving.Certificates, log *slog.Logger) (stop func()) {
 	go func() {
 		for range asked {
 			if err := c.Reload(); err != nil {
-				log.Error("certificates cannot be read again; those from before stay", "error", err)
+				log.Error("certificates cannot be read again; the earlier ones stay in use", "error", err)
 				continue
 			}
-			log.Info("certificates are read again")
+			log.Info("certificates were read again")
 		}
 	}()
 	return func() {

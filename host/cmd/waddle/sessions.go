@@ -19,9 +19,9 @@ import (
 	"golang.org/x/term"
 )
 
-// sessionActions are what the verb sessions does.
+// sessionActions are the actions of the verb sessions.
 var sessionActions = []cobra.Completion{
-	cobra.CompletionWithDesc("count", "tell how many sessions there are"),
+	cobra.CompletionWithDesc("count", "count the sessions"),
 	cobra.CompletionWithDesc("list", "list sessions, of all or of one user"),
 	cobra.CompletionWithDesc("show", "show all that is stored of a session, with its values"),
 	cobra.CompletionWithDesc("end", "end a session, or all of a user"),
@@ -48,11 +48,11 @@ func newSessions(env *environment) *cobra.Command {
 		Long: `
 ACTION is one of these:
 
-  count         tells how many sessions are alive; with --user, how many of the user's
+  count         counts the sessions that are alive; with --user, those of the user
   list          lists them: handle, user and times
   show HANDLE   shows one with its values
-  end HANDLE    ends one; end --user NAME ends all of a user. It asks before, unless
-                --yes is given
+  end HANDLE    ends one; end --user NAME ends all of a user. It asks for confirmation,
+                unless --yes is given
 
 A handle names a session to those who run the application. Nobody can act as the
 session with it, and no action shows an id. Only show shows values, which may be
@@ -60,17 +60,18 @@ personal.
 
 The sessions are those of
 
-  --dir DIR        a directory. Its files tell the engine
+  --dir DIR        a directory, whose files tell the engine
   --storage URL    a server: redis://…, postgres://…
-  --server ADDR    a running program, since a directory that one uses is locked:
+  --server ADDR    a running program, which locks the directory that it uses:
                    'waddle serve' at its --admin-addr, as unix:PATH, or https://HOST:PORT
-                   with a certificate; or with --tenant NAME 'waddle host' at its
+                   with a certificate; or, with --tenant NAME, 'waddle host' at its
                    admin interface, as http://HOST:PORT, with its token
 
-Without them SESSION_STORAGE and SESSION_DIR tell. As for every program that shares
-the sessions, WADDLE_SECRET or WADDLE_SECRET_FILE opens sealed ones, and
-SESSION_COOKIE_NAME or SESSION_NAMESPACE tells whose users' lists count. The token
-is in --token-file, WADDLE_ADMIN_TOKEN or WADDLE_ADMIN_TOKEN_FILE.`,
+Without them, SESSION_STORAGE and SESSION_DIR say where the sessions are.
+WADDLE_SECRET or WADDLE_SECRET_FILE opens sealed ones, and SESSION_COOKIE_NAME
+or SESSION_NAMESPACE names their namespace, as for every program that shares the
+sessions. The token is in --token-file, WADDLE_ADMIN_TOKEN or
+WADDLE_ADMIN_TOKEN_FILE.`,
 		Example: `  waddle sessions count --dir /var/lib/sessions
   waddle sessions list --dir /var/lib/sessions --sort last-seen --limit 20
   waddle sessions list --storage redis://sessions@10.1.0.7/0 --user ada --json
@@ -110,7 +111,7 @@ is in --token-file, WADDLE_ADMIN_TOKEN or WADDLE_ADMIN_TOKEN_FILE.`,
 	f.StringVar(&flags.dir, "dir", "", "look at the sessions in `DIR` (default $SESSION_DIR)")
 	f.StringVar(&flags.storage, "storage", "", "look at those of `STORAGE`, the URL of a server; with --dir the name of an engine, or a .wasm file (default $SESSION_STORAGE)")
 	f.StringVar(&flags.server, "server", "", "ask the running program at `ADDR`, given as unix:PATH, https://HOST:PORT or, for waddle host, http://HOST:PORT")
-	f.StringVar(&flags.tenant, "tenant", "", "of waddle host, look at the sessions of the tenant `NAME`")
+	f.StringVar(&flags.tenant, "tenant", "", "look at the sessions of the tenant `NAME` of waddle host")
 	f.StringVar(&flags.tokenFile, "token-file", "", "the token of waddle host's admin interface is in `FILE`")
 	f.StringVar(&flags.tls.Cert, "tls-cert", "", "show the server the certificate in `FILE`, as PEM")
 	f.StringVar(&flags.tls.Key, "tls-key", "", "the certificate's private key is in `FILE`, as PEM")
@@ -119,7 +120,7 @@ is in --token-file, WADDLE_ADMIN_TOKEN or WADDLE_ADMIN_TOKEN_FILE.`,
 	f.IntVar(&flags.limit, "limit", 100, "list: at most `N` sessions; 0 for all")
 	f.StringVar(&flags.sort, "sort", "", "list: newest or largest first, by `FIELD`: created, last-seen, expires or size; or by user")
 	f.BoolVarP(&flags.yes, "yes", "y", false, "end: do not ask")
-	f.BoolVar(&flags.json, "json", false, "write JSON to standard output, of a list one object on each line")
+	f.BoolVar(&flags.json, "json", false, "write JSON to standard output; a list has one object on each line")
 	f.BoolVarP(&flags.verbose, "verbose", "v", false, "show the engine's log, including debug level")
 	directories(cmd, "dir")
 	mustComplete(cmd, "storage", completePlace)
@@ -185,7 +186,7 @@ func runSessions(ctx context.Context, action, handle string, flags sessionsFlags
 	return s.endUser(ctx)
 }
 
-// open returns whoever keeps the sessions.
+// open returns the keeper of the sessions.
 func (f *sessionsFlags) open(ctx context.Context, env *environment) (keepers.Keeper, error) {
 	if f.server != "" {
 		return f.ask(env)
@@ -281,14 +282,14 @@ func (f *sessionsFlags) token(env *environment) (string, error) {
 	return "", fmt.Errorf("the token of the admin interface is missing: must be in --token-file, %s or %s; waddle host says where it is", adminTokenVariable, adminTokenFileVariable)
 }
 
-// confirm asks the person at the terminal. Without one, --yes must have been given.
+// confirm asks the person at the terminal. Without a terminal, --yes must be given.
 func (s *sessionsRun) confirm(question string) error {
 	if s.flags.yes {
 		return nil
 	}
 	in, ok := s.env.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return usagef("%s Nobody can be asked here: give --yes", question)
+		return usagef("%s There is no terminal to ask at: give --yes", question)
 	}
 	fmt.Fprintf(s.env.stderr, "%s [y/N] ", question)
 	answer, _ := bufio.NewReader(in).ReadString('\n')

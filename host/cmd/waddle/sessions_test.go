@@ -247,7 +247,7 @@ func TestSessionsRefuses(t *testing.T) {
 		{"no handle", nil, []string{"show", "--dir", dir}, []string{"waddle sessions show HANDLE"}},
 		{"handle and user", nil, []string{"end", "x", "--user", "ada"}, []string{"not both"}},
 		{"too much", nil, []string{"list", "x"}, []string{"list takes no more arguments, got x"}},
-		{"empty directory", nil, []string{"count", "--dir", dir}, []string{"nothing by which its engine could be told", "keyfolder:" + dir}},
+		{"empty directory", nil, []string{"count", "--dir", dir}, []string{"has no file that names its engine", "keyfolder:" + dir}},
 		{"no directory", nil, []string{"count", "--dir", dir + "/x"}, []string{"there is no directory"}},
 		{"a file", nil, []string{"count", "--dir", file}, []string{"is no directory"}},
 		{"engine without a directory", []string{"SESSION_STORAGE=dynfile"}, []string{"count"}, []string{"--dir and SESSION_DIR are not set"}},

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Journal is a file beside the target of a move. It is there from before the first
-// record is written until the move has been verified, and says which move it is: what is
-// in the target belongs to it.
+// Journal is a file beside the target of a migration. It is there from before the first
+// record is written until the migration has been verified. It says to which migration the
+// records in the target belong.
 type Journal struct {
 	path string
 	Move
 }
 
-// Move is what a journal says.
+// Move describes a migration, as a journal has it.
 type Move struct {
 	Form  int       `json:"waddle_migration"` // journalForm
 	From  string    `json:"from"`             // without passwords
@@ -29,8 +29,8 @@ type Move struct {
 
 const journalForm = 1
 
-// ErrJournal is returned when a journal is of another move, or damaged.
-var ErrJournal = errors.New("the journal is of another move")
+// ErrJournal is returned when a journal belongs to another migration, or is damaged.
+var ErrJournal = errors.New("the journal belongs to another migration")
 
 // Open returns the journal of a move: the one that an earlier run of the same move left
 // behind, or a new one, of which there is no file before Begin.
@@ -48,10 +48,10 @@ func Open(path string, m Move) (j *Journal, resumed bool, err error) {
 	}
 	var found Move
 	if err := json.Unmarshal(text, &found); err != nil || found.Form != journalForm {
-		return nil, false, fmt.Errorf("%w: %s is not a journal of a move", ErrJournal, path)
+		return nil, false, fmt.Errorf("%w: %s is not a journal of a migration", ErrJournal, path)
 	}
 	if found.From != m.From || found.To != m.To || found.How != m.How {
-		return nil, false, fmt.Errorf("%w: %s is of one from %s to %s (%s), begun at %s", ErrJournal, path, found.From, found.To, found.How, found.Begun.Format(time.RFC3339))
+		return nil, false, fmt.Errorf("%w: %s is from %s to %s (%s), begun at %s", ErrJournal, path, found.From, found.To, found.How, found.Begun.Format(time.RFC3339))
 	}
 	return &Journal{path, found}, true, nil
 }
@@ -79,7 +79,7 @@ func (j *Journal) Begin() error {
 	return syncDir(filepath.Dir(j.path))
 }
 
-// Done removes the journal: the move is over.
+// Done removes the journal: the migration is over.
 func (j *Journal) Done() error {
 	if err := os.Remove(j.path); err != nil {
 		return err

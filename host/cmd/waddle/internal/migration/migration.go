@@ -32,22 +32,23 @@ type Plan struct {
 	// Workers is how many records are written at once, default 8.
 	Workers int
 
-	// Clock tells which records have expired, default the system's. What expires during the
-	// move is moved, unless the target drops it first.
+	// Clock decides which records have expired, default the system's. Records that expire
+	// during the migration are moved, unless the target drops them first.
 	Clock func() store.Millis
 
-	// Progress is told what begins, and of how many records; then how many were done.
+	// Begin is called when a part begins, with the number of its records, and Did when some
+	// of them were done.
 	Begin func(what string, total int64)
 	Did   func(n int64)
 }
 
-// Result says what was done.
+// Result counts what was done.
 type Result struct {
 	Found    int64 `json:"found"`    // records at the source
 	Written  int64 `json:"written"`  // to the target
 	Kept     int64 `json:"kept"`     // were there already, as they should be
 	Removed  int64 `json:"removed"`  // from the target, since the source does not have them any more
-	Again    int64 `json:"again"`    // written a second time: they were changed at the source during the move
+	Again    int64 `json:"again"`    // written a second time: they were changed at the source meanwhile
 	Verified int64 `json:"verified"` // read back and compared
 	Skipped  int64 `json:"skipped"`  // cannot be converted
 
@@ -72,11 +73,11 @@ var (
 	// ErrRefused is returned when some records cannot be converted. All others were moved.
 	ErrRefused = errors.New("records cannot be converted")
 
-	// ErrDiffers is returned when what was read back is not what was written.
+	// ErrDiffers is returned when a record that was read back is not what was written.
 	ErrDiffers = errors.New("the target does not have what was written to it")
 )
 
-// run is a move at work.
+// run is a migration at work.
 type run struct {
 	Plan
 	now     store.Millis // when the move began: by it, nothing expires meanwhile
