@@ -258,7 +258,7 @@ func TestCheckBackupAndRestoreRefuse(t *testing.T) {
 		{[]string{"check", filepath.Join(dir, "none")}, 1, "no such file"},
 		{[]string{"backup", dir}, 2, "waddle backup DIR FILE"},
 		{[]string{"backup", dir, file}, 2, "it is empty"},
-		{[]string{"backup", "--verify", file}, 1, "it is no backup"},
+		{[]string{"backup", "--verify", file}, 1, "it is not a backup"},
 		{[]string{"backup", "--verify", file, file}, 2, "--verify takes one file"},
 		{[]string{"backup", dir, "-", "--json"}, 2, "--json has no place"},
 		{[]string{"restore", file}, 2, "waddle restore FILE DIR"},

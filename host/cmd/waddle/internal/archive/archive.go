@@ -1,5 +1,5 @@
-// Package archive reads and writes backups of sessions: one file that says itself what it
-// is, and that a reader can check to the last byte.
+// Package archive reads and writes backups of sessions. A backup is one file that says what
+// it is, and that a reader can check to the last byte.
 //
 // A backup is a tar file, compressed with gzip. Its entries, in this order:
 //
@@ -8,7 +8,7 @@
 //	…
 //	end.json           End
 //
-// A record is a CRC-32C of what follows (u32, little-endian) and the record in the form of
+// A record is a CRC-32C of the rest (u32, little-endian) and the record in the form of
 // session_snapshot. The sum in End is the SHA-256 of the contents of all
 // entries before it. A file without end.json, or with anything after it, is not whole.
 // Values are as the store had them: sealed, if they were sealed there.

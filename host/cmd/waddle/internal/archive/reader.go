@@ -30,12 +30,12 @@ type Reader struct {
 	count   End
 }
 
-// NewReader reads the manifest. It returns ErrDamaged for what is no backup, or is one of a
-// later version.
+// NewReader reads the manifest. It returns ErrDamaged for a file that is not a backup, or one
+// of a later version.
 func NewReader(r io.Reader) (*Reader, error) {
 	zip, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, damaged("the beginning", "it is no backup: must be a tar file that is compressed with gzip: %v", err)
+		return nil, damaged("the beginning", "it is not a backup: must be a tar file that is compressed with gzip: %v", err)
 	}
 	from := &Reader{zip: zip, tar: tar.NewReader(zip), sum: sha256.New()}
 	b, name, err := from.next()
@@ -153,7 +153,7 @@ func (r *Reader) record(name string, b []byte, at int, visit func(store.Record) 
 	}
 	key, value, expires, after, ok := abi.NextRecord(rest[4:])
 	if !ok || len(key) == 0 {
-		return 0, damaged(place, "it is no record")
+		return 0, damaged(place, "it is not a record")
 	}
 	size = len(rest) - len(after)
 	if crc32.Checksum(rest[4:size], castagnoli) != binary.LittleEndian.Uint32(rest) {
@@ -188,7 +188,7 @@ func (r *Reader) end(b []byte) (End, error) {
 		return End{}, r.failed("the end", err)
 	}
 	if len(bytes.Trim(trailer, "\x00")) > 0 || len(trailer) > mostTrailer {
-		return End{}, damaged("the end", "something follows: must be the end")
+		return End{}, damaged("the end", "more bytes follow: must be the end")
 	}
 	return end, nil
 }

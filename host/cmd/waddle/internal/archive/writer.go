@@ -84,7 +84,7 @@ func (w *Writer) flush() error {
 	return err
 }
 
-// Close ends the backup and returns what it has. It does not close what it was written to.
+// Close ends the backup and returns what it has. It does not close the writer beneath.
 func (w *Writer) Close(lost int, ended time.Time) (End, error) {
 	if err := w.flush(); err != nil {
 		return End{}, err

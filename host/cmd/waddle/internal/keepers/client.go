@@ -16,7 +16,7 @@ import (
 	"strings"
 )
 
-// ErrAddress is returned when an address of a server cannot work.
+// ErrAddress is returned when the address of a server cannot work.
 var ErrAddress = errors.New("the address of the server")
 
 // TLS are the files with which a server is reached by https. Empty ones are left out.
@@ -144,7 +144,7 @@ func (c *client) ask(ctx context.Context, method, path string, in, out any) erro
 		return nil
 	}
 	if err := json.Unmarshal(text, out); err != nil {
-		return fmt.Errorf("the answer of the server is not that of waddle; is it the operator's address? %w", err)
+		return fmt.Errorf("the answer of the server is not that of waddle: must be the operator's address of 'waddle serve', or the admin interface of 'waddle host': %w", err)
 	}
 	return nil
 }

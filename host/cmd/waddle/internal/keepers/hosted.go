@@ -78,7 +78,7 @@ func (h *Hosted) End(ctx context.Context, handle string) (bool, error) {
 	return err == nil, err
 }
 
-// ofOne returns the error that an answer about one session stands for. What is said of an
+// ofOne returns the error that an answer about one session stands for. An answer about an
 // unknown tenant stays as it is.
 func ofOne(err error) error {
 	p, ok := err.(*problem)
@@ -91,7 +91,7 @@ func ofOne(err error) error {
 	return err
 }
 
-// NoSession is what the admin interface says of a handle that no session has.
+// NoSession is the message of the admin interface for a handle that no session has.
 const NoSession = "there is no such session any more; list them again"
 
 // EndUser implements [Keeper].

@@ -1,5 +1,5 @@
-// Package keepers looks at the sessions of whoever keeps them: a storage that this process
-// opens, a running 'waddle serve', or a tenant of a running 'waddle host'.
+// Package keepers lists, shows and ends sessions where they are kept: in a storage that this
+// process opens, by a running 'waddle serve', or by a tenant of a running 'waddle host'.
 package keepers
 
 import (

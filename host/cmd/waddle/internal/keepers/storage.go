@@ -20,8 +20,8 @@ type Storage struct {
 
 var _ Keeper = (*Storage)(nil)
 
-// NewStorage returns the keeper of a store. Closing it closes the store. Of settings, the
-// namespace, the keyring and the absolute timeout matter; both codecs are read.
+// NewStorage returns the keeper of a store. Closing it closes the store. It uses the
+// namespace, the keyring and the absolute timeout of the settings, and reads both codecs.
 func NewStorage(s store.Store, settings session.Settings) (*Storage, error) {
 	settings.Codec, settings.ReadCodecs = session.CBOR, []session.Codec{session.JSON}
 	m, err := session.New(s, settings)

@@ -26,9 +26,9 @@ type Server struct {
 // unixPrefix begins an address that is the path of a socket.
 const unixPrefix = "unix:"
 
-// Listen begins to answer on an address: HOST:PORT, or unix:PATH for a socket, whose
-// permissions are those of a file that the process makes. A socket that nobody listens on
-// any more is replaced.
+// Listen begins to answer on an address: HOST:PORT, or unix:PATH for a socket, which has the
+// permissions of a file that the process makes. A socket on which nobody listens any more
+// is replaced.
 func Listen(ctx context.Context, addr string) (*Server, error) {
 	network, at := "tcp", addr
 	if path, ok := strings.CutPrefix(addr, unixPrefix); ok {
@@ -63,7 +63,7 @@ func Listen(ctx context.Context, addr string) (*Server, error) {
 	return s, nil
 }
 
-// removeStale removes a socket that a process left behind which was killed.
+// removeStale removes a socket that a killed process left behind.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -72,7 +72,7 @@ func removeStale(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s is there and is no socket: must be a path at which a socket can be made", path)
+		return fmt.Errorf("%s is not a socket: must be a socket, or nothing", path)
 	}
 	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {

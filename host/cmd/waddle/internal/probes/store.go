@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Store returns the store to give to sessions: it counts and times what they do. The
+// Store returns the store to give to sessions: it counts and times their operations. The
 // operations of background work, which it leaves to the store beneath, are among the
 // figures of a plugin.
 func (p *Probes) Store() store.Store { return p.watched }

@@ -16,9 +16,9 @@ import (
 // ErrCertificates is returned when certificates cannot be used.
 var ErrCertificates = errors.New("the certificates cannot be used")
 
-// Certificates are those of a server with mutual TLS, in files. They are read again when
-// a file changes, which a connection notices that begins a second later, and with
-// Reload. Files that cannot be used are told to the log, and those from before stay.
+// Certificates are those of a server with mutual TLS, in files. They are read again by
+// Reload, and when a file has changed, at most a second after that. If the files cannot be
+// used, the log says so, and the earlier certificates stay in use.
 type Certificates struct {
 	Certificate string // the server's, as PEM, with those between it and its authority
 	Key         string // its private key, as PEM
@@ -103,10 +103,10 @@ func (c *Certificates) look() {
 	}
 	log := cmp.Or(c.Log, slog.Default())
 	if err := c.reload(); err != nil {
-		log.Error("certificates have changed and cannot be used; those from before stay", "error", err)
+		log.Error("certificates have changed and cannot be used; the earlier ones stay in use", "error", err)
 		return
 	}
-	log.Info("certificates have changed and are read again")
+	log.Info("certificates have changed and were read again")
 }
 
 func (c *Certificates) stamp() (s [3]stamp) {

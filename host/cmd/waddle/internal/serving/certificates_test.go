@@ -169,7 +169,7 @@ func TestCertificatesChange(t *testing.T) {
 	require.ErrorIs(t, o.certificates.Reload(), serving.ErrCertificates)
 	old := o.ca.Issue(t, "shop", time.Hour)
 	status, _, err := load(o.client(t, old), o.clients)
-	require.NoError(t, err, "those from before stay")
+	require.NoError(t, err, "the earlier ones stay in use")
 	require.Equal(t, 200, status)
 
 	write(t, o.certificates.ClientCA, append(append([]byte(nil), o.ca.PEM...), next.PEM...))

@@ -57,7 +57,7 @@ func readCommit(body []byte) (*commitRequest, error) {
 	case onConflict != "merge" && onConflict != "fail":
 		return nil, badRequest("on_conflict is %s: must be merge or fail", excerpt(onConflict))
 	case q.id == "" && q.revision.given:
-		return nil, badRequest("revision is given, and id is empty: must not be, since a new session has none yet")
+		return nil, badRequest("revision is given, and id is empty: must be left out, since a new session has none yet")
 	case q.fail && q.id != "" && (!q.revision.given || q.revision.n == 0):
 		return nil, badRequest("revision is missing: must be the one that the session had when it was loaded, with on_conflict fail")
 	case q.lifetime.given && q.expires.given:
@@ -88,7 +88,7 @@ func readCommit(body []byte) (*commitRequest, error) {
 	return q, nil
 }
 
-// apply makes the changes, which nobody sees before they are saved.
+// apply makes the changes. Nobody sees them before they are saved.
 func (q *commitRequest) apply(one *session.Session) error {
 	if q.modified || q.id == "" {
 		one.SetModified() // a new one is stored even if it is empty

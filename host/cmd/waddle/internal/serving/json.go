@@ -14,9 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// fields says what an object of a request may have: for each name a pointer to what its
-// value goes into. Nothing else is taken, and nothing twice: a field that is misspelt
-// would otherwise do nothing, unseen.
+// fields says what an object of a request may have: for each name a pointer to the
+// variable for its value. Nothing else is taken, and nothing twice: a misspelt field would
+// otherwise silently do nothing.
 type fields map[string]any
 
 // named is a value under a name, in the bytes that the client sent.
@@ -25,7 +25,7 @@ type named struct {
 	value []byte
 }
 
-// errJSON is returned when a body is not what it must be.
+// errJSON is returned when a body is wrong.
 var errJSON = errors.New("the body")
 
 // readBody reads a request's body, a JSON object.
@@ -288,7 +288,7 @@ func text(quoted []byte) string {
 	return s
 }
 
-// kindOf names what a value is, without what it says.
+// kindOf names the kind of a value, without its content.
 func kindOf(value []byte) string {
 	switch value[0] {
 	case '{':

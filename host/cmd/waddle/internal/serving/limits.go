@@ -86,7 +86,8 @@ func tooMany(wait time.Duration, format string, args ...any) error {
 	return p
 }
 
-// admits returns an error for a client by TLS whose certificate does not do by now.
+// admits returns an error for a client by TLS whose certificate is not accepted, or no
+// longer.
 func (g *gate) admits(r *http.Request, p *peer) error {
 	if r.TLS == nil {
 		return nil // a socket, which has its mode
@@ -106,7 +107,7 @@ func (g *gate) admits(r *http.Request, p *peer) error {
 			return nil
 		}
 	}
-	return problemf(http.StatusForbidden, codeForbidden, "the client %s may not come here: the operator must name it", excerpt(p.name(r)))
+	return problemf(http.StatusForbidden, codeForbidden, "the client %s is not accepted here: must be named with --client or --admin-client", excerpt(p.name(r)))
 }
 
 // rates are buckets of tokens, one for each client.

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// peer is who is at the other end of a connection.
+// peer is the client at the other end of a connection.
 type peer struct {
 	user string // of the operating system, for a unix socket; empty if it is not known
 	over bool   // there are too many connections
@@ -24,7 +24,7 @@ func peerOf(ctx context.Context) *peer {
 	return &peer{}
 }
 
-// name is what the log and the rates call a client.
+// name is the client's name in the log and for the rates.
 func (p *peer) name(r *http.Request) string {
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		if names := namesOf(r.TLS.PeerCertificates[0]); len(names) > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// problem is an answer that is not what was asked for.
+// problem is the answer to a request that fails.
 type problem struct {
 	status  int
 	code    string
@@ -53,7 +53,7 @@ func gone() *problem {
 	return problemf(http.StatusGone, codeGone, "there is no session with this id: it was ended, has expired, got another id, or never was; nothing was stored")
 }
 
-// problemOf says what an error is to a client. The words of a storage are for the log:
+// problemOf returns the answer for an error. The words of a storage are for the log only:
 // they may tell where it is.
 func problemOf(err error) *problem {
 	var p *problem
@@ -76,7 +76,7 @@ func problemOf(err error) *problem {
 		return problemf(http.StatusNotImplemented, codeUnsupported, "the storage cannot do that: it does not enumerate its records")
 	case again:
 		return &problem{status: http.StatusServiceUnavailable, code: codeUnavailable, wait: wait,
-			message: "the storage is not available, full, or busy with others who change the same session; what was changed may be stored or not"}
+			message: "the storage is not available, full, or busy with others who change the same session; the change may be stored or not"}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &problem{status: http.StatusServiceUnavailable, code: codeUnavailable, wait: time.Second, message: "the request ended before it was answered"}
 	}

@@ -24,8 +24,8 @@ type Server struct {
 	// Certificates are for the listeners that are not unix sockets.
 	Certificates *Certificates
 
-	// DrainDelay is how long the operator's address says that the service is not ready
-	// before it takes no more requests, for those who look there.
+	// DrainDelay is how long the operator's address says that the service is not ready,
+	// for load balancers that ask there, before it takes no more requests.
 	DrainDelay time.Duration
 
 	// Grace is how long running requests may take to finish; default 10 s.
@@ -35,7 +35,7 @@ type Server struct {
 }
 
 // Serve answers requests until the context ends. Then it is not ready any more, accepts
-// no more, waits for those that run, and saves and closes the store. It returns nil if
+// no more connections, waits for requests that run, and saves and closes the store. It returns nil if
 // all of that succeeded. It closes the listeners; operator may be nil.
 func (s *Server) Serve(ctx context.Context, clients []net.Listener, operator net.Listener) error {
 	served := make(chan error, len(clients)+1)

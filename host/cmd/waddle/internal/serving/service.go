@@ -62,8 +62,8 @@ func New(c Config) (*Service, error) {
 	return s, nil
 }
 
-// onEvent returns what is told of events: what the settings say or, by default, a log of
-// what should not go unseen, and of everything if the log has that much.
+// onEvent returns the function that is told of events: that of the settings or, by default,
+// one that logs warnings, and everything if the log has debug level.
 func (s *Service) onEvent(set func(context.Context, session.Event)) func(context.Context, session.Event) {
 	if set != nil {
 		return set
@@ -82,7 +82,7 @@ type call struct {
 	body []byte
 }
 
-// route is what is done for a path.
+// route says what is done for a path.
 type route struct {
 	method string
 	do     func(*call) (answer []byte, err error)
@@ -108,7 +108,8 @@ func (s *Service) clientRoutes() map[string]route {
 	}
 }
 
-// Operator answers whoever runs the service: what is stored, and how it is.
+// Operator answers whoever runs the service: it shows what is stored, and health and
+// metrics.
 func (s *Service) Operator() http.Handler {
 	api := s.handler(&s.operator, s.operatorRoutes())
 	probe := s.gated(&s.operator, "probe", func(w http.ResponseWriter, r *http.Request) error {
@@ -154,8 +155,8 @@ func (s *Service) handler(g *gate, routes map[string]route) http.Handler {
 	})
 }
 
-// gated does what is asked for if a gate lets the request in, answers for its error, and
-// writes to the log.
+// gated answers a request if a gate lets it in, answers for its error, and writes to the
+// log.
 func (s *Service) gated(g *gate, path string, do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -177,7 +178,7 @@ func (s *Service) gated(g *gate, path string, do func(http.ResponseWriter, *http
 	})
 }
 
-// answer does what a route says.
+// answer answers a request by its route.
 func (s *Service) answer(w http.ResponseWriter, r *http.Request, rt route) error {
 	if r.Method != rt.method && (rt.method != http.MethodGet || r.Method != http.MethodHead) {
 		w.Header().Set("Allow", rt.method)

@@ -32,7 +32,7 @@ func (s *Service) load(c *call) ([]byte, error) {
 	return append(s.appendSession(b, &snapshot), "}\n"...), nil
 }
 
-// touched records that somebody looked at a session.
+// touched records an access to a session.
 func touched(one *session.Session) error {
 	if exists, err := one.Exists(); err != nil || !exists {
 		return err
@@ -40,7 +40,7 @@ func touched(one *session.Session) error {
 	return one.Save()
 }
 
-// touch answers how long a session lives, after recording that somebody looked.
+// touch records an access and answers how long the session lives.
 func (s *Service) touch(c *call) ([]byte, error) {
 	id := required("")
 	if err := readBody(c.body, fields{"id": &id}); err != nil {
@@ -133,7 +133,7 @@ func (s *Service) commit(c *call) ([]byte, error) {
 		return nil, err
 	}
 	if q.expires.given && !q.expires.t.After(s.settings.Now()) {
-		return nil, badRequest("expires has passed: must be a time to come; /v1/destroy ends a session")
+		return nil, badRequest("expires has passed: must be in the future; /v1/destroy ends a session")
 	}
 	one := s.manager.Session(c.Context(), q.id)
 	var before session.Snapshot

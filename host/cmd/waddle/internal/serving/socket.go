@@ -14,8 +14,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/cmd/waddle/internal/hosting"
 )
 
-// maxSocketPath is what every system takes, with room for the name that a socket has
-// before it is ready.
+// maxSocketPath is a length that every system takes, with room for the name that a socket
+// has before it is ready.
 const maxSocketPath = 90
 
 // ListenUnix listens on a unix socket that only those may use whom mode permits. A
@@ -77,7 +77,7 @@ func mayReplace(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("%s is there and is no socket: must be a socket, or nothing; remove it, or choose another path", path)
+		return fmt.Errorf("%s is not a socket: must be a socket, or nothing; remove it, or choose another path", path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

@@ -15,9 +15,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Backup writes the sessions of a directory to w, while somebody may serve them. What is in the
-// backup was in the store at some moment while Backup ran; what was deleted before it began
-// is not, and what was stored before and stayed is. Expired records are left out.
+// Backup writes the sessions of a directory to w, while a server may use them. Every record in
+// the backup was in the store at some moment while Backup ran. Records that were stored before
+// it began and stayed are in it; those that were deleted before are not. Expired records are
+// left out.
 //
 // For engine memory, all of this holds for the last snapshot: see [Layout.AsOf].
 func Backup(ctx context.Context, l Layout, w io.Writer, program string, o Options) (archive.Manifest, archive.End, error) {
@@ -55,7 +56,7 @@ func Backup(ctx context.Context, l Layout, w io.Writer, program string, o Option
 // attempts is how often a backup begins again because of what the engine does meanwhile.
 const attempts = 5
 
-// BackupFile writes a backup to a file, which appears at once when it is whole and on the
+// BackupFile writes a backup to a file, which appears in one step when it is whole and on the
 // disk. Only its owner may read it. If the file exists, BackupFile replaces it only if that is
 // asked for, and else returns an error that is [os.ErrExist].
 func BackupFile(ctx context.Context, l Layout, file string, replace bool, program string, o Options) (m archive.Manifest, end archive.End, err error) {

@@ -83,7 +83,7 @@ type Options struct {
 	between func() error
 }
 
-// Check looks at a directory and changes nothing. What a running server is just writing is not
+// Check reads a directory and changes nothing. Unfinished writes of a running server are not
 // taken for damage.
 func Check(ctx context.Context, l Layout, o Options) (*Report, error) {
 	report := &Report{Dir: l.Dir, Engine: l.Engine, Layout: l.Version, Well: true, FreeBytes: freeBytes(l.Dir), Findings: []Finding{}}
@@ -140,7 +140,7 @@ func Check(ctx context.Context, l Layout, o Options) (*Report, error) {
 	return report, nil
 }
 
-// leastFree is when the disk is worth a word.
+// leastFree is the free space below which the report has a note.
 const leastFree = 64 << 20
 
 func (r *Report) add(shard int, f survey.Finding) {
@@ -188,7 +188,7 @@ var known = map[string]*regexp.Regexp{
 	"memory":    regexp.MustCompile(`^` + regexp.QuoteMeta(snapshotfile.Name)),
 }
 
-// strangers tells what does not belong to the top of the directory, and who may read it.
+// strangers reports names that do not belong at the top of the directory, and who may read it.
 func (l Layout) strangers(v survey.Visitor) error {
 	entries, err := os.ReadDir(l.Dir)
 	if err != nil {
@@ -204,9 +204,9 @@ func (l Layout) strangers(v survey.Visitor) error {
 		case name == asideName:
 			say(survey.Damage, survey.Repair, name, "a repair was interrupted: the engine refuses the directory until another one has ended it")
 		case name == restoreName:
-			say(survey.Note, survey.Repair, name, "is what an interrupted restore or repair has left")
+			say(survey.Note, survey.Repair, name, "is left from an interrupted restore or repair")
 		case name == lostName:
-			say(survey.Note, survey.Hand, name, "is what repairs have taken away: remove it when nobody needs it any more")
+			say(survey.Note, survey.Hand, name, "has files that repairs have taken away: remove it when nobody needs it any more")
 		case name[0] == '.' || name == "lost+found":
 		case !known[l.Engine].MatchString(name):
 			say(survey.Note, survey.Hand, name, "does not belong to the engine, which leaves it alone")
@@ -231,8 +231,8 @@ func (l Layout) beyond(name string) bool {
 	return false
 }
 
-// permissions tells if others may read what is there. Values may be sealed; what is known
-// about them is not.
+// permissions reports files that others may read. Values may be sealed; their keys, times
+// and sizes are not.
 func (l Layout) permissions(say func(survey.Severity, survey.Remedy, string, string)) {
 	if runtime.GOOS == "windows" {
 		return
@@ -265,5 +265,5 @@ func (l Layout) permissions(say func(survey.Severity, survey.Remedy, string, str
 	})
 }
 
-// mostPermissions bounds what is told: usually all files are alike.
+// mostPermissions bounds these findings: usually all files are alike.
 const mostPermissions = 5

@@ -1,6 +1,6 @@
-// Package sessiondir looks at a directory in which a bundled engine keeps sessions, takes it
-// into a backup, and makes it anew. It looks from outside: it locks a directory only to
-// change it, so that it is never in a server's way.
+// Package sessiondir checks, backs up, restores and repairs a directory in which a bundled
+// engine keeps sessions. It reads from outside: it locks a directory only to change it, so
+// that it is never in a server's way.
 package sessiondir
 
 import (
@@ -49,7 +49,7 @@ type Layout struct {
 	unmarked bool
 }
 
-// Recognise finds out what a directory is by what lies there. It returns ErrNotSessions.
+// Recognise finds out what a directory is by the files in it. It returns ErrNotSessions.
 func Recognise(dir string) (Layout, error) {
 	l := Layout{Dir: dir, Version: layoutVersion}
 	entries, err := os.ReadDir(dir)
@@ -129,7 +129,7 @@ func Vacant(entries []fs.DirEntry) bool {
 	})
 }
 
-// marks tells what is wrong with the files that say what the directory is.
+// marks reports what is wrong with the files that say what the directory is.
 func (l Layout) marks(v survey.Visitor) {
 	if !l.unmarked {
 		return

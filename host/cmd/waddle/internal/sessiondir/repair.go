@@ -21,10 +21,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// Repair mends what a check has found and what a repair can mend, and returns a line for each
-// step. It keeps what it takes away in a directory of its own, and what can be read is in the
-// store afterwards. A directory that is well, or was repaired, it leaves as it is. It
-// refuses one that is in use. If it is killed, another Repair goes on.
+// Repair mends the findings of a check that a repair can mend, and returns a line for each
+// step. It keeps what it takes away in a directory of its own. Every record that can be read
+// is in the store afterwards. It leaves a directory that is well, or was repaired, as it is.
+// It refuses one that is in use. If it is killed, another Repair goes on.
 //
 //   - keyfolder: a file that is damaged, or lies in a wrong place, is moved away.
 //   - dynfile: the engine writes all sessions of a damaged shard anew. The shard as it was is

@@ -18,11 +18,10 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// ErrNotEmpty is returned when there is something in the directory that a backup should be
-// restored to.
+// ErrNotEmpty is returned when the directory to restore to is not empty.
 var ErrNotEmpty = errors.New("the directory is not empty")
 
-// Restored is what came of a restore.
+// Restored says what a restore did.
 type Restored struct {
 	Manifest archive.Manifest
 	End      archive.End

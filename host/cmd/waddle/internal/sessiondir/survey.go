@@ -104,7 +104,7 @@ type absent struct{}
 func (absent) Round() error        { return nil }
 func (absent) Shard() survey.Shard { return survey.Shard{} }
 
-// missing tells of a shard that has no directory.
+// missing reports a shard that has no directory.
 func (l Layout) missing(shard int, seen Seen) bool {
 	name := prefixes[l.Engine] + fmt.Sprint(shard)
 	if _, err := os.Lstat(filepath.Join(l.Dir, name)); !errors.Is(err, fs.ErrNotExist) {
@@ -201,7 +201,7 @@ func (l Layout) snapshot(ctx context.Context, quick bool, v survey.Visitor) (sha
 	}
 	if damage != nil {
 		v.Say(survey.Finding{Severity: survey.Loss, Remedy: survey.Repair, File: snapshotfile.Name, Offset: -1, Sessions: -1,
-			Text: damage.Error() + "; what comes before that is whole, and the engine takes that and puts the file aside"})
+			Text: damage.Error() + "; the part before that is whole: the engine takes it and puts the file aside"})
 	}
 	if _, err := f.Seek(int64(len(snapshotfile.Header)), 0); err != nil {
 		return shard, err
@@ -219,7 +219,7 @@ func (l Layout) snapshot(ctx context.Context, quick bool, v survey.Visitor) (sha
 	return shard, err
 }
 
-// beside tells of another file of snapshots.
+// beside reports another file of snapshots.
 func (l Layout) beside(name string, damaged bool, v survey.Visitor) {
 	if _, err := os.Lstat(filepath.Join(l.Dir, name)); err != nil {
 		return
@@ -227,7 +227,7 @@ func (l Layout) beside(name string, damaged bool, v survey.Visitor) {
 	f := survey.Finding{Severity: survey.Note, Remedy: survey.Engine, File: name, Offset: -1,
 		Text: "is a snapshot that was not finished, or is being written: the next one takes its place"}
 	if damaged {
-		f.Remedy, f.Text = survey.Hand, "is a damaged snapshot that the host has put aside, after it took what was whole"
+		f.Remedy, f.Text = survey.Hand, "is a damaged snapshot that the host has put aside, after it took the intact part"
 	}
 	v.Say(f)
 }
