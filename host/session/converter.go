@@ -19,31 +19,31 @@ var ErrNotConvertible = errors.New("session: the record cannot be converted")
 // and what is left of ended sessions stay as they are. A program needs none of it to
 // change its secret or codec: see [Keyring] and Settings.ReadCodecs.
 //
-// The zero Conversion is of records that are not sealed, and changes nothing.
+// The zero Conversion is for records that are not sealed, and changes nothing.
 type Conversion struct {
 	// Open opens the records, nil if they are not sealed. With it, a record that is not
 	// sealed is ErrNotConvertible unless Unsealed is set: sealing it would vouch for it.
 	Open     *Keyring
 	Unsealed bool
 
-	// Seal seals what comes out, nil for unsealed.
+	// Seal seals the converted records; nil leaves them unsealed.
 	Seal *Keyring
 
-	// Codec is that of the values which come out, nil to leave them as they are. It is
+	// Codec is that of the converted values; nil leaves them as they are. It is
 	// [CBOR] or [JSON]. A value keeps its kind and content:
 	//
 	//   - From CBOR to JSON: text, numbers, true, false, null, lists, and maps with text as
-	//     keys. ErrNotConvertible is what JSON has not: numbers that are not finite, text that
-	//     is not UTF-8, keys of maps that are neither text nor whole numbers, and, unless
-	//     AsText is set, bytes, times, and whole numbers as keys.
+	//     keys. Values that JSON does not have are ErrNotConvertible: numbers that are not
+	//     finite, text that is not UTF-8, keys of maps that are neither text nor whole
+	//     numbers, and, unless AsText is set, bytes, times, and whole numbers as keys.
 	//   - From JSON to CBOR: everything but a number with a fraction that no float64 has. JSON
 	//     does not tell text that stands for bytes, or a key that stands for a number: both stay text,
 	//     and CBOR does not read them into bytes and numbers again.
 	//   - Values of other codecs are ErrNotConvertible: only the application knows them.
 	//
-	// What Go types become is for the application to know: a struct whose tags for the two
-	// codecs differ has other names in them. Settings.ReadCodecs converts value by value, with
-	// the types at hand.
+	// Only the application knows its Go types: a struct whose tags for the two codecs differ
+	// has different names in them. Settings.ReadCodecs converts value by value, with the types
+	// at hand.
 	Codec Codec
 
 	// AsText lets JSON have text for bytes (base64), for times (RFC 3339) and for whole
@@ -80,14 +80,14 @@ func NewConverter(c Conversion) (*Converter, error) {
 	return convert, nil
 }
 
-// Changes reports whether the converter changes anything. If not, Convert returns what
-// it is given without looking at it.
+// Changes reports whether the converter changes anything. If not, Convert returns its
+// argument unread.
 func (c *Converter) Changes() bool { return c.c.Open != nil || c.c.Seal != nil || c.c.Codec != nil }
 
 // Convert returns the new form of a value that is stored under a key. It returns
 // ErrNotConvertible, and ErrDecode for a record that cannot be read: it is damaged, or
-// sealed with a secret that Open does not have. A value under a key that no session has,
-// as others may keep in the same store, is returned as it is.
+// sealed with a secret that Open does not have. A value under a key that is not a
+// session's, as other programs may keep in the same store, is returned as it is.
 func (c *Converter) Convert(key, value []byte) ([]byte, error) {
 	if !c.Changes() || len(key) != len(storageKey{}) {
 		return value, nil
@@ -102,10 +102,10 @@ func (c *Converter) Convert(key, value []byte) ([]byte, error) {
 	return bytes.Clone(sealed), err
 }
 
-// Verify returns nil if a value that was stored under a key, converted and stored again
-// has become what it should: it opens and, but for the seal, which is never the same, has
-// the bytes that Convert makes of the first. Otherwise it returns
-// ErrDecode or an error that says what differs, or the errors of Convert.
+// Verify returns nil if converted is right for the value that was stored under the key: it
+// opens and, but for the seal, which is never the same, has the bytes that Convert makes of
+// the value. Otherwise it returns ErrDecode or an error that says what differs, or the
+// errors of Convert.
 func (c *Converter) Verify(key, value, converted []byte) error {
 	want, found := value, converted
 	if c.Changes() && len(key) == len(storageKey{}) {

@@ -13,24 +13,24 @@ import (
 var ErrChanged = errors.New("session: the session was changed by another request")
 
 // Snapshot is a session as it is stored, for a program that hands sessions to
-// others. It has what a request changed only after that was saved.
+// others. Changes of a request are in it only after they were saved.
 type Snapshot struct {
 	// ID is the id that the session has by now: anyone who has it can use it.
 	ID string
 
-	// Revision is from 1 on, and differs after every write of the session, also
-	// after one that only notes that somebody looked.
+	// Revision is at least 1, and differs after every write of the session, also
+	// after one that only records an access.
 	Revision uint64
 
-	// User is whom the session is bound to, and PublicID its name in that user's
-	// list. Both are empty if it is bound to nobody.
+	// User is the user to whom the session is bound, and PublicID its name in that
+	// user's list. Both are empty if it is bound to nobody.
 	User, PublicID string
 
 	Created, LastSeen, Expires time.Time
 
 	// CookieUntil is when a cookie that is sent now should end, or the zero time for
-	// "when the browser closes". Being idle does not count, so that the cookie need not
-	// be sent again with every look.
+	// "when the browser closes". The idle timeout does not count, so that the cookie
+	// need not be sent again with every access.
 	CookieUntil time.Time
 
 	Persistence Persistence
@@ -44,9 +44,9 @@ type EncodedValue struct {
 	Codec Codec  // that wrote it; nil if it is not among the manager's
 }
 
-// JSON returns the value as JSON. What codec [JSON] wrote is returned as it is, without
-// a copy; it must not be changed. For what other codecs wrote, [SessionDetail].Values
-// says what becomes of it. It returns ErrDecode for a value that cannot be shown.
+// JSON returns the value as JSON. A value of codec [JSON] is returned as it is, without a
+// copy; it must not be changed. [SessionDetail].Values says how values of other codecs
+// look. JSON returns ErrDecode for a value that cannot be shown.
 func (v *EncodedValue) JSON() (json.RawMessage, error) {
 	var err error
 	switch _, ok := v.Codec.(jsonCodec); {
@@ -62,8 +62,8 @@ func (v *EncodedValue) JSON() (json.RawMessage, error) {
 	return nil, fmt.Errorf("%w: value %q cannot be shown as JSON", ErrDecode, v.Name)
 }
 
-// Snapshot returns the session as it is stored. ok is false for one that is not.
-// It counts as a look, which the next Save records. Pending changes are not in it.
+// Snapshot returns the session as it is stored. ok is false if it is not stored.
+// It counts as an access, which the next Save records. Pending changes are not in it.
 func (s *Session) Snapshot() (snapshot Snapshot, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,8 +100,8 @@ func (s *Session) Snapshot() (snapshot Snapshot, ok bool, err error) {
 
 // SetEncoded is [Session.Set] for a value that Settings.Codec, or a program in
 // another language in its place, has encoded. It is stored as it is, byte for byte,
-// and must not be changed any more. It returns ErrEncode, and changes nothing, for
-// what the codec could not read back.
+// and must not be changed any more. SetEncoded returns ErrEncode, and changes nothing,
+// for a value that the codec could not read back.
 func (s *Session) SetEncoded(key string, value []byte) error {
 	if err := checkName(key); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (m *Manager) readable(value []byte) error {
 func (s *Session) SaveAt(revision uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(s.saving()); err != nil { // the answer tells something of what is stored
+	if err := s.load(s.saving()); err != nil { // the answer depends on the stored session
 		return err
 	}
 	if !s.exists {

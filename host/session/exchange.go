@@ -8,10 +8,10 @@ import (
 )
 
 // Exchange is a request and its response on a server that is not net/http's. It
-// does for them what [Manager.Handler] does on net/http: adapters of other servers
-// are built on it, such as that for fiber. The server must hold a response back
-// until the handler has returned, and may produce its body, or talk another
-// protocol, after that.
+// does what [Manager.Handler] does on net/http: adapters of other servers are built
+// on it, such as that for fiber. The server must hold a response back until the
+// handler has returned, and may produce its body, or speak another protocol, after
+// that.
 //
 // An Exchange is also the context in which [FromContext] finds the session, made
 // from the one that Begin was given. Its methods belong to the goroutine that
@@ -28,24 +28,24 @@ type Exchange struct {
 
 // ExchangeServer is the server's side of an [Exchange].
 type ExchangeServer interface {
-	// ResponseWriter takes what the session says in the response's header. Its Write
+	// ResponseWriter takes the session's fields of the response's header. Its Write
 	// and WriteHeader are called only by Settings.OnError, within Finish: its answer
 	// then replaces the handler's.
 	http.ResponseWriter
 
 	// Request returns the request. It is called once, by the goroutine that first asks
-	// for the session, so it must not need what the server gives to others meanwhile.
+	// for the session, so it must not use memory that the server gives to other requests.
 	// The request must stay as it is for as long as somebody may have the session.
 	Request() *http.Request
 
 	// Answered returns the status with which the handler has answered, and 0 if it has
-	// not: then the answer to an error that it has taken by Session.Err is
-	// Settings.OnError's.
+	// not: Settings.OnError then answers for an error that the handler took by
+	// Session.Err.
 	Answered() (status int)
 }
 
 // Begin begins the sessions of a request. A request with a body may have been under
-// way for long when its handler first looks at the session.
+// way for long when its handler first accesses the session.
 func (m *Manager) Begin(ctx context.Context, x *Exchange, server ExchangeServer, hasBody bool) {
 	w := &x.writer
 	x.Context = ctx
@@ -67,7 +67,7 @@ func (x *Exchange) Value(key any) any { return x.writer.value(x.Context, key) }
 func (x *Exchange) Session() *Session { return x.writer.session() }
 
 // Used reports whether somebody has asked for the session. If nobody has, Finish
-// says nothing in the response's header.
+// changes nothing in the response's header.
 func (x *Exchange) Used() bool { return x.writer.asked() != nil }
 
 // Finish saves the session and completes the response's header, when the handler
@@ -111,7 +111,7 @@ func (x *Exchange) Locked(f func()) {
 }
 
 // Look completes the header of a response that has not left after Finish, so that
-// the session may still be looked at: by the page for an error, for example. A
+// the session can still be accessed: by the page for an error, for example. A
 // change that needs a cookie comes too late.
 func (x *Exchange) Look() {
 	s := x.writer.session()
@@ -141,9 +141,9 @@ func (x *Exchange) Late() {
 	}
 }
 
-// Close saves what was changed after Finish, when the response has left. What needs a
-// cookie is an EventFailed. It does nothing if Finish was not called, and nothing the
-// second time. It returns nil.
+// Close saves changes that came after Finish, when the response has left. A change that
+// needs a cookie is an EventFailed. Close does nothing if Finish was not called, and
+// nothing the second time. It returns nil.
 func (x *Exchange) Close() error {
 	if x.closed.Swap(true) {
 		return nil

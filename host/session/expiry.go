@@ -184,7 +184,7 @@ type lifeChange struct {
 	browser Persistence
 
 	// at is the only revision that SaveAt may change, or 0 for any. It is here because a
-	// session has no room for what hardly anybody uses.
+	// session has no room for a field that few programs use.
 	at uint64
 }
 

@@ -1,8 +1,9 @@
 package session
 
-// seldom is what few sessions need: in memory of its own, each other one is smaller.
+// seldom has fields that few sessions need. In memory of its own, it keeps the others
+// smaller.
 type seldom struct {
-	half    *halfEnded  // what a renewal left in doubt
+	half    *halfEnded  // a renewal that may have failed
 	old     *OldSession // of another library, to go on with
 	oldUsed bool        // the session is that of old, whose token is used up
 	takes   string      // the id to begin with, made from an old token

@@ -36,22 +36,22 @@ type SessionDetail struct {
 	// Persistence says whether the session's cookie ends with the browser.
 	Persistence Persistence
 
-	// Values are the application's values by name, as JSON. A value that codec JSON wrote
-	// is as it was stored. Of any other codec, JSON has no form for some: bytes are
-	// base64, times are text as in RFC 3339, numbers that are not finite are "NaN",
-	// "+Inf" and "-Inf", the keys of maps are text, and what is not UTF-8 in text is U+FFFD.
+	// Values are the application's values by name, as JSON. A value of codec JSON is as it
+	// was stored. Other codecs write some values that JSON does not have: bytes become
+	// base64, times text as in RFC 3339, numbers that are not finite "NaN", "+Inf" and
+	// "-Inf", keys of maps text, and bytes of text that are not UTF-8 become U+FFFD.
 	Values map[string]json.RawMessage
 
-	// Unreadable are the names of values that cannot be shown, in order: the manager has not
-	// the codec that wrote them, or the codec does not read them.
+	// Unreadable are the names of values that cannot be shown, in order: the manager does
+	// not have the codec that wrote them, or the codec cannot read them.
 	Unreadable []string
 }
 
-// SessionByHandle returns what is stored of the session to which
-// [Manager.AllSessions] or [Manager.UserSessionInfos] gave the handle. It looks
-// without being seen: neither the session's expiry nor LastSeen changes. As
-// [Manager.RevokeHandle] does, it follows a session that was bound to a user or
-// renewed since, whose detail has the new handle.
+// SessionByHandle returns all that is stored of the session with a handle of
+// [Manager.AllSessions] or [Manager.UserSessionInfos]. It does not count as an access:
+// neither the session's expiry nor LastSeen changes. As [Manager.RevokeHandle] does, it
+// follows a session that was bound to a user or renewed since, whose detail has the new
+// handle.
 //
 // It returns [store.ErrNotFound] if there is no such session, or none that counts
 // any more; ErrRenewed for one whose id was renewed by age; ErrDecode or

@@ -19,17 +19,17 @@ type OldSession struct {
 	// its cookie. The same token must always stand for the same session.
 	Token string
 
-	// Fill reads the old session and puts into fresh what is to go on: values, the user
-	// by LogIn, a time to live of its own. It reports whether there is an old session;
-	// if there is none, fresh is dropped. An error is the error of the request's look
-	// at its session, and the next request tries again. Fill must not use the request's
-	// own session, which waits for it.
+	// Fill reads the old session and puts into fresh what goes on: values, the user by
+	// LogIn, a time to live of its own. It reports whether there is an old session; if
+	// there is none, fresh is dropped. An error is the error of the request's access to
+	// its session, and the next request tries again. Fill must not use the request's own
+	// session, which waits for it.
 	Fill func(ctx context.Context, fresh *Session) (found bool, err error)
 
-	// Remove removes the old session from where it is kept, after the fresh one is
-	// stored; nil if it is kept nowhere but in its cookie. It may be called again for
-	// what is gone. An error is an EventUnavailable and fails no request, since the
-	// token is used up anyway.
+	// Remove removes the old session from its storage, after the fresh one is stored;
+	// nil if it is only in its cookie. It may be called again for a session that is gone.
+	// An error is an EventUnavailable and fails no request, since the token is used up
+	// anyway.
 	Remove func(ctx context.Context) error
 
 	// Cookie is the old cookie, with the name, domain and path by which the browser
@@ -43,10 +43,10 @@ type OldSession struct {
 
 // TakeOver lets the request go on with a session of another library, so that a
 // change of the library logs nobody out. It is for middleware inside
-// [Manager.Handler] and must be called before anything looks at the session. It
-// does nothing by itself: the first look at the session calls Fill if the request
-// has no session of ours. The fresh session is stored at once, before the old one
-// is removed, so that a crash in between loses nobody.
+// [Manager.Handler] and must be called before anything accesses the session. It
+// does nothing by itself: the first access calls Fill if the request has no session
+// of this manager. The fresh session is stored at once, before the old one is
+// removed, so that a crash in between logs nobody out.
 //
 // A token is taken over once. Requests that bring the same one at the same time,
 // to whatever server, get one session. It moves to an id of its own with the
@@ -77,7 +77,8 @@ var errTaken = fmt.Errorf("%w: another request took over the same old session", 
 
 // takenID makes the id under which the session of an old token begins. All
 // requests with the token make the same one, so that the storage lets one of them
-// create the session. Whoever knows the id knows the token, or got it from us.
+// create the session. The id is known only to those who know the token, or to whom this
+// package sent the id.
 func takenID(token string) string { return idFrom("waddle taken id 1\x00", token) }
 
 // usedID makes the id whose record says that the session of an old token has begun.
@@ -183,8 +184,8 @@ func (s *Session) fillFresh(id string, now store.Millis) (found bool, err error)
 	fresh.overlay.set(takenKey, takenMark(s.manager.keyOf(usedID(id)), store.At(s.seldom.old.Until)))
 	err = fresh.commit(nil)
 	if errors.Is(err, errTaken) && fresh.bind != nil {
-		// The list of the user's sessions has an entry for each of the two, and one is
-		// of nothing.
+		// The user's list has an entry for each of the two sessions, and this one is not
+		// stored.
 		mine := fresh.bind.publicID
 		err = errors.Join(err, s.manager.changeIndex(s.saving(), fresh.bind.user, 0, func(e map[string]indexEntry) bool {
 			_, ok := e[mine]

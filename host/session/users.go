@@ -137,8 +137,7 @@ func (m *Manager) UserSessions(ctx context.Context, user string) ([]UserSession,
 }
 
 // UserSessionInfos is UserSessions in the form of [Manager.AllSessions], for those
-// who run the application. It reads the list of the user and what is in it, and
-// nothing else.
+// who run the application. It reads only the user's list and the sessions in it.
 func (m *Manager) UserSessionInfos(ctx context.Context, user string) ([]SessionInfo, error) {
 	list, err := m.listedSessions(ctx, user)
 	if err != nil {
