@@ -135,7 +135,7 @@ func (b *bench) panics() {
 	v.requireStored("before")
 }
 
-// failing: the handler's own answer is not sent, since it would say that all is well.
+// failing: the handler's own answer is not sent, since it would report success.
 func (b *bench) failing() {
 	b.startNative(Options{})
 	v := b.visitor()
@@ -219,7 +219,7 @@ func (b *bench) logger() {
 	requireLogged(v.post("/panic"), "a panic")
 }
 
-// lateLook: a cache may have the response already when the handler looks.
+// lateLook: a cache may have the response already when the handler accesses the session.
 func (b *bench) lateLook() {
 	b.startNative(Options{})
 	r := b.visitor().get("/late")

@@ -13,7 +13,7 @@
 // methods for which the framework has something of its own. [Serve] runs a server
 // for any http.Handler.
 //
-// What works is compared with the file testdata/table.txt of the package under
+// The results are compared with the file testdata/table.txt of the package under
 // test, from which the table in the README of host/adapt is made. Run the tests
 // with -update to write it.
 //

@@ -35,8 +35,8 @@ type Exchange interface {
 	// Query returns a parameter of the URL's query.
 	Query(name string) string
 
-	// These answer. Nothing answers if a handler returns without a call of them; the
-	// client then gets an empty response.
+	// Text and the methods below answer. If a handler returns without a call of one, the
+	// client gets an empty response.
 	Text(status int, body string) error
 	JSON(status int, v any) error
 	NoContent(status int) error

@@ -21,8 +21,8 @@ type Framework struct {
 	// adapter under test.
 	Start func(t testing.TB, m *session.Manager, o Options) (url string)
 
-	// No has the behaviours that the framework cannot have, and why. Run fails if one of
-	// them works after all.
+	// No has the behaviours that the framework cannot have, with the reasons. Run fails if
+	// one of them works after all.
 	No map[Behaviour]string
 
 	// Client is for a framework with a protocol of its own. It turns a request of the
@@ -31,11 +31,11 @@ type Framework struct {
 	Client func(transport http.RoundTripper) http.RoundTripper
 }
 
-// Options say what a server is to have. The zero value is plain HTTP/1.1 with the
+// Options say what a server must have. The zero value is plain HTTP/1.1 with the
 // routes, and nothing in between but the framework's recovery from panics.
 type Options struct {
-	// Routes are to be served. Any other path gets the framework's answer for a path that
-	// is not found. The framework recovers from a handler's panic outside of the sessions,
+	// Routes are the routes to serve. Any other path gets the framework's answer for a path
+	// that is not found. The framework recovers from a handler's panic outside of the sessions,
 	// and answers 500.
 	Routes []Route
 
@@ -63,7 +63,7 @@ type Options struct {
 	Logged func(status int, size int64)
 }
 
-// Place is where something stands, seen from the sessions.
+// Place is where middleware stands, seen from the sessions.
 type Place int
 
 const (
@@ -98,15 +98,15 @@ const (
 	TimeOuts Behaviour = "time-outs"
 
 	// CompressionInside and CompressionOutside: a page is compressed and has its cookie and
-	// both of Vary, also if it is streamed, and an error page can be read.
+	// both names in Vary, also if it is streamed, and an error page can be read.
 	CompressionInside  Behaviour = "compression inside"
 	CompressionOutside Behaviour = "compression outside"
 
 	// ReverseProxy: behind a proxy the cookie is Secure exactly if the client's connection
-	// is encrypted, and a proxy in a handler's place sends the session's headers and streams.
+	// is encrypted. A proxy as a handler sends the session's headers and streams.
 	ReverseProxy Behaviour = "reverse proxy"
 
-	// HTTP2: many requests of one connection change one session, and no change is lost.
+	// HTTP2: many requests on one connection change one session, and no change is lost.
 	HTTP2 Behaviour = "HTTP/2"
 
 	// TracingOutside: the request's span has the status that the client gets, is around

@@ -14,7 +14,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// What the routes keep in sessions.
+// The values that the routes keep in sessions.
 var (
 	value  = session.NewKey[string]("value")
 	other  = session.NewKey[string]("other")

@@ -12,15 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Checks of a behaviour that does not work often wait for what never comes. Patience
-// is for those of a framework that should have it, however slow the machine is.
+// Checks of a behaviour that does not work often wait for an event that never comes.
+// Patience is for those of a framework that should have it, however slow the machine is.
 const (
 	patience     = 2 * time.Minute
 	lessPatience = 3 * time.Second
 )
 
 // Run tests a framework: first what each must do, then the behaviours. It compares
-// what works with testdata/table.txt, or writes it with -update.
+// the results with testdata/table.txt, or writes that file with -update.
 func Run(t *testing.T, f Framework) {
 	t.Helper()
 	for b := range f.No {

@@ -21,9 +21,9 @@ import (
 // The middleware then returns an *echo.HTTPError, which middlewares further out see
 // and echo's HTTPErrorHandler answers. It has the status that the session package
 // would answer with, and wraps the cause. The header Retry-After is set where trying
-// again may help. What the handler writes is discarded from the error on, and the
-// client gets the answer when the handler has returned: look at the errors that
-// writing returns.
+// again may help. After the error the handler's writes are discarded, and the client
+// gets the answer when the handler has returned: check the errors that writing
+// returns.
 //
 // Outside of the middleware, as in a manager's Handler around all of echo, OnError
 // answers with a text.
@@ -59,7 +59,7 @@ func contextOf(w http.ResponseWriter) echo.Context {
 	}
 }
 
-// httpError returns what echo shows of an error. The status is that with which the
+// httpError returns the error for echo to show. The status is that with which the
 // session package answers by default.
 func httpError(err error) *echo.HTTPError {
 	_, again := session.RetryAfter(err)

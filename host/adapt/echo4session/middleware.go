@@ -13,8 +13,8 @@ type Config struct {
 	// Manager has the sessions. It is required.
 	Manager *session.Manager
 
-	// Skipper returns true for requests without a session. From panics in their
-	// handlers. nil skips none. Echo's middleware.Skipper can be assigned to it.
+	// Skipper returns true for requests without a session, in whose handlers From
+	// panics. nil skips none. Echo's middleware.Skipper can be assigned to it.
 	Skipper func(c echo.Context) bool
 
 	// HandleError makes the middleware call echo's HTTPErrorHandler as soon as a
@@ -82,7 +82,7 @@ func From(c echo.Context) *session.Session {
 
 func (config *Config) serve(c echo.Context, next echo.HandlerFunc) (err error) {
 	b := &base{Response: c.Response(), c: c}
-	// After a panic, too: whatever answers then must not save the session.
+	// After a panic, too: an answer to the panic must not save the session.
 	defer c.SetResponse(b.Response)
 	config.Manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.SetRequest(r)
@@ -112,8 +112,8 @@ func hasStatus(err error) bool {
 	return errors.As(err, &with)
 }
 
-// withCause adds what a handler returned to why its session failed. It is usually the
-// same error, from a write.
+// withCause adds the error that a handler returned to the one for which its session
+// failed. It is usually the same error, from a write.
 func withCause(failed, returned error) error {
 	if returned == nil || errors.Is(returned, failed) {
 		return failed
@@ -138,8 +138,8 @@ type base struct {
 	failed error // from OnError, for echo to answer
 }
 
-// WriteHeader tells the handler's Response which status the client gets, for it may
-// be that of an error.
+// WriteHeader tells the handler's Response which status the client gets, since that may
+// be the status of an error.
 func (b *base) WriteHeader(status int) {
 	b.Response.WriteHeader(status)
 	if b.inner != nil {

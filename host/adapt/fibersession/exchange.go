@@ -23,14 +23,14 @@ type exchange struct {
 	copied  copiedRequest
 	made    sync.Once
 	asHTTP  *http.Request
-	header  http.Header // what the session says in the response's
+	header  http.Header // the session's fields of the response
 	refusal *answer     // of Settings.OnError, if that had to answer
 	status  int         // of the handler's answer; 0: it has not answered
 	over    atomic.Bool // the handlers inside have returned
 	lost    atomic.Bool // the response left without them
 	placed  int         // how many of the session's cookies are in the response
 
-	// Of the outermost exchange of a request.
+	// The fields below are set in the outermost exchange of a request.
 	innermost *exchange
 	nested    []*exchange
 
@@ -101,10 +101,10 @@ func abandoned(c fiber.Ctx, around context.Context) bool {
 	return c.IsAbandoned()
 }
 
-// maxAbandoning is for a deadline that no time-out answers for: somebody else has set it.
+// maxAbandoning is for a deadline that no time-out answers for: other code has set it.
 const maxAbandoning = 100 * time.Millisecond
 
-// panicked brings out the cookie of a session that was stored before a panic.
+// panicked sends the cookie of a session that was stored before a panic.
 func (x *exchange) panicked(c fiber.Ctx) {
 	x.over.Store(true)
 	if x.Used() && !c.IsAbandoned() {

@@ -32,9 +32,9 @@ import (
 // nothing.
 //
 // The function of SendStreamWriter and the handler of an upgraded connection run after
-// that. They may use a session that they were given. What they change is saved when
-// they have ended, or by Save. A change that needs a cookie is ErrHeadersSent, or an
-// EventFailed if nothing returns errors.
+// that. They may use a session that they were given. Their changes are saved when they
+// have ended, or by Save. A change that needs a cookie is ErrHeadersSent, or an
+// EventFailed where no method returns the error.
 //
 // Inside another New of this manager it does nothing: there is one session and one
 // cookie.
@@ -118,8 +118,8 @@ func exchangeOf(c fiber.Ctx, m *session.Manager) *exchange {
 //		return fibersession.WriteError(c, err)
 //	}
 //
-// It drops what the handler has answered so far, and the header fields about it;
-// cookies and all other fields stay. It returns nil, which is what the handler should
+// It drops the handler's answer so far, and the header fields about it; cookies and all
+// other fields stay. It returns nil, which is what the handler should
 // return: any other error would be answered by fiber's ErrorHandler. It panics like
 // From.
 func WriteError(c fiber.Ctx, err error) error {

@@ -13,9 +13,9 @@ import (
 	"github.com/gofiber/fiber/v3"
 )
 
-// copiedRequest is what the session may need of a request. Nothing of it lies in memory
-// that fasthttp uses again. Most requests never ask for their session, so their header
-// is copied in one piece, and taken apart when it is needed.
+// copiedRequest has all that the session may need of a request. None of it lies in memory
+// that fasthttp uses again. Most requests never ask for their session, so their header is
+// copied in one piece, and parsed when it is needed.
 type copiedRequest struct {
 	// The method, the target and so on, each ended by a zero byte, which none of them
 	// can contain; then name and value of each header field.

@@ -8,13 +8,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// said are the fields of a response on which the session's own depend.
+// said has the fields of a response on which the session's own depend.
 var said = [...]string{
 	"Vary", "Cache-Control",
 	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers",
 }
 
-// Header returns what the session says in the response's header.
+// Header returns the session's fields of the response's header.
 func (x *exchange) Header() http.Header {
 	if x.header == nil {
 		x.header = make(http.Header)
@@ -35,7 +35,7 @@ func (x *exchange) refuse() *answer {
 	return x.refusal
 }
 
-// read brings what the handler said into the session's header.
+// read copies the handler's fields into the session's header.
 func (x *exchange) read(response *fasthttp.Response) {
 	h := x.Header()
 	for _, name := range said {

@@ -35,7 +35,7 @@ func Timeout(d time.Duration) Option { return func(s *Storage) { s.timeout = d }
 // Clock sets the clock by which records expire. It is for tests.
 func Clock(now func() time.Time) Option { return func(s *Storage) { s.now = now } }
 
-// namespace is what the keys of a storage begin with.
+// namespace is the beginning of the keys of a storage.
 type namespace [16]byte
 
 // storeKey is a key in a store. It is longer than those of sessions, so none is equal to

@@ -72,7 +72,7 @@ func (s *Storage) GetWithContext(ctx context.Context, key string) ([]byte, error
 }
 
 // SetWithContext stores a value under a key for a time, and for ever if that is 0 or
-// negative. Times are kept in milliseconds; what is shorter lasts one.
+// negative. Times are kept in milliseconds; a shorter time counts as one.
 func (s *Storage) SetWithContext(ctx context.Context, key string, value []byte, exp time.Duration) error {
 	if err := s.check(ctx); err != nil || key == "" || len(value) == 0 {
 		return err

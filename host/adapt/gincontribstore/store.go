@@ -4,11 +4,11 @@
 //	kept, err := gincontribstore.New(engine, gincontribstore.Settings{})
 //	router.Use(sessions.Sessions("name", kept))
 //
-// It is [gorillastore.Store] with the method that gin-contrib adds; what that
-// promises holds here.
+// It is [gorillastore.Store] with the method that gin-contrib adds, and promises the
+// same.
 //
-// [TakeOver] is for the way on: it lets a server with a [session.Manager] go on
-// with the sessions that gin-contrib left behind.
+// [TakeOver] lets a server with a [session.Manager] go on with the sessions that
+// gin-contrib left behind.
 package gincontribstore
 
 import (

@@ -6,7 +6,7 @@
 //		…
 //	})
 //
-// The package's README says what to know beyond that.
+// The package's README says more.
 package ginsession
 
 import (
@@ -32,7 +32,7 @@ func New(m *session.Manager) gin.HandlerFunc {
 	h := m.Handler(http.HandlerFunc(serve))
 	return func(c *gin.Context) {
 		w := &writer{ResponseWriter: c.Writer, gin: c}
-		// This also happens after a panic: what answers then must not save the session.
+		// This also happens after a panic: an answer to the panic must not save the session.
 		defer w.end()
 		h.ServeHTTP((*beneath)(w), c.Request)
 	}
@@ -68,9 +68,9 @@ func From(c *gin.Context) *session.Session {
 
 // Abort answers for an error of the session, or any other, and keeps the handlers
 // after this one from running. The response is that of Settings.OnError, for example
-// 503 for a storage that is down, in place of what else is written; the session stores
+// 503 for a storage that is down, in place of the handler's own; the session stores
 // nothing more. The error is among c.Errors, so that gin's logger shows it. After the
-// first byte only an event can tell of it; see [session.Session.Check]. An error that
+// first byte only an event can report it; see [session.Session.Check]. An error that
 // says only that the client has left is not answered.
 //
 //	n, err := session.Increment(ginsession.From(c), visits, 1)

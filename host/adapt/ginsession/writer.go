@@ -10,9 +10,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// writer is what gin's handlers write to. What begins the response goes to the
-// session's writer, which saves the session and writes to beneath, that is to gin's
-// own. That one knows the status and the size, whoever has written.
+// writer is the writer of gin's handlers. The calls that begin the response go to the
+// session's writer, which saves the session and writes to beneath, that is to gin's own
+// writer. That one knows the status and the size, whoever has written.
 type writer struct {
 	gin.ResponseWriter                     // that was there before
 	session            http.ResponseWriter // nil if it is not in front

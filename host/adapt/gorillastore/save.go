@@ -23,9 +23,9 @@ const maxTries = 256
 // and in the browser, even if it could not be loaded. With 0 the cookie ends with the browser, and the session is
 // kept for Settings.Lifetime.
 //
-// If other requests saved the session since it was loaded, Save stores what this
-// one changed on top: a value that both changed is that of the last one. Then
-// session.Values is what was stored.
+// If other requests saved the session since it was loaded, Save stores the changes of
+// this one on top: if both changed a value, the last one wins. Then session.Values is
+// what was stored.
 //
 // It returns ErrEnded if the session was deleted or has expired, or got another
 // id, since it was loaded; [session.ErrTooLarge] if it is above MaxSize;
@@ -110,8 +110,8 @@ func (s *Store) create(ctx context.Context, saved *sessions.Session, from *origi
 	return nil
 }
 
-// replace stores a session over what it was made from, or over what others made of
-// that since.
+// replace stores a session over the record it was loaded from, or over what other
+// requests made of that since.
 func (s *Store) replace(ctx context.Context, saved *sessions.Session, from *origin) error {
 	key := token(saved.Name(), from.id)
 	for range maxTries {
@@ -160,7 +160,7 @@ func (s *Store) renew(ctx context.Context, saved *sessions.Session, from *origin
 	return tooMany()
 }
 
-// catchUp takes what other requests stored since into a session.
+// catchUp takes the changes that other requests stored since into a session.
 func (s *Store) catchUp(ctx context.Context, saved *sessions.Session, from *origin) error {
 	newest, err := s.records.Load(ctx, token(saved.Name(), from.id))
 	if errors.Is(err, store.ErrNotFound) {

@@ -9,8 +9,8 @@
 // session at the same time both keep their change: [Store.Save] merges them. A
 // session that was deleted stays so: see [ErrEnded].
 //
-// [TakeOver] is for the way on: it lets a server with a [session.Manager] go on
-// with the sessions that gorilla left behind, in cookies, files or elsewhere.
+// [TakeOver] lets a server with a [session.Manager] go on with the sessions that
+// gorilla left behind, in cookies, files or elsewhere.
 package gorillastore
 
 import (
@@ -40,13 +40,13 @@ type Settings struct {
 	// for path "/", 30 days, HttpOnly, Secure and SameSite=Lax.
 	Options *sessions.Options
 
-	// Lifetime is how long a session is kept after it was saved whose Options.MaxAge is
+	// Lifetime is how long a session is kept after it was saved if its Options.MaxAge is
 	// 0, so that its cookie ends with the browser; default 7 days. Otherwise it is kept
 	// for MaxAge.
 	Lifetime time.Duration
 
 	// Codecs sign or encrypt the id in the cookie, as gorilla's own stores do; see
-	// [securecookie.CodecsFromPairs]. An id cannot be guessed, so nil does as well.
+	// [securecookie.CodecsFromPairs]. Nobody can guess an id, so nil is safe, too.
 	Codecs []securecookie.Codec
 
 	// Namespace keeps applications apart that share a store. It has up to
@@ -186,8 +186,8 @@ func (s *Store) MaxLength(bytes int) { s.records.SetMaxSize(bytes) }
 // worthless to anyone who knew it. The values stay.
 func Renew(s *sessions.Session) { s.ID = "" }
 
-// token is what a session's record is kept under: sessions of different names are
-// different ones, whatever cookie a client sends.
+// token returns the token under which a session's record is kept: sessions of different
+// names are different ones, whatever cookie a client sends.
 func token(name, id string) string { return name + "\x00" + id }
 
 const idBytes = 32 // 256 random bits

@@ -49,9 +49,9 @@ type former struct {
 	name string
 }
 
-// token returns what names a session of the old store in a cookie. A store of files
-// makes a new value each time it saves, and the id is in it. In others the value
-// itself is all there is to see.
+// token returns the token that names a session of the old store in a cookie. A store of
+// files makes a new value each time it saves, with the id in it. For other stores the
+// value itself is the token.
 func (f former) token(value string) (string, bool) {
 	files, ok := f.Store.(*sessions.FilesystemStore)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// Values is what gorilla keeps of a session.
+// Values are the values of a session, as gorilla has them.
 type values = map[any]any
 
 // encode writes values as gorilla's own stores do: a type that is not one of Go's
@@ -49,7 +49,7 @@ func merge(base, mine, theirs values) values {
 	return theirs
 }
 
-// origin is what a session was when it was loaded or saved last. gorilla's Session
+// origin is the state of a session when it was loaded or saved last. gorilla's Session
 // has no room for it.
 type origin struct {
 	mu       sync.Mutex

@@ -4,12 +4,11 @@
 //	manager := scs.New()
 //	manager.Store, err = scsstore.New(engine, scsstore.Settings{})
 //
-// The store learns a hash of each token, so nobody can make a cookie from what it
-// has. A session that was destroyed, or whose token was renewed, stays so: see
+// The store learns a hash of each token, so nobody can make a cookie from its records. A session that was destroyed, or whose token was renewed, stays so: see
 // [ErrEnded].
 //
-// [TakeOver] is for the way on: it lets a server with a [session.Manager] go on
-// with the sessions that scs left behind.
+// [TakeOver] lets a server with a [session.Manager] go on with the sessions that scs
+// left behind.
 package scsstore
 
 import (

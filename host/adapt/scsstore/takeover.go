@@ -13,13 +13,13 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// remembered is the name under which scs keeps what RememberMe was told.
+// remembered is the name under which scs keeps the choice of RememberMe.
 const remembered = "__rememberMe"
 
 // TakeOver returns middleware for inside m.Handler by which a server goes on with
 // the sessions of scs. old is the scs.SessionManager as it was, with its store,
-// codec and cookie; its LoadAndSave is needed no more, and a new one with the same
-// settings does as well. The two cookies may have the same name. A session that
+// codec and cookie; its LoadAndSave is no longer needed. A new SessionManager with the
+// same settings works as well. The two cookies may have the same name. A session that
 // scs was told to remember is remembered.
 //
 // It returns [session.ErrSettings] if settings.Until is not set.

@@ -1,15 +1,15 @@
 // Package takeover lets a server go on with the sessions that another library left
 // behind, so that a change of the library logs nobody out. It is the part that all
 // libraries share; the packages scsstore, gorillastore and gincontribstore beside
-// it read what theirs has stored.
+// it read the sessions of theirs.
 //
 // [Handler] makes middleware for inside (*session.Manager).Handler:
 //
 //	sessions.Handler(over(app))
 //
-// A request that comes with the old cookie and without a session of ours gets a
-// session with the old one's values when its handler first looks at it. See
-// [session.Session.TakeOver] for what is promised.
+// A request that comes with the old cookie and without a session of the manager gets a
+// session with the old one's values when its handler first accesses it.
+// [session.Session.TakeOver] says what is promised.
 package takeover
 
 import (
@@ -26,15 +26,16 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// Settings say what becomes of an old session. Until is required.
+// Settings say how old sessions are taken over. Until is required.
 type Settings struct {
-	// Until is when the old sessions stop counting, and their cookies are ignored: when
-	// the last one would have ended is enough. Until then the storage remembers which
-	// ones were taken over. Keep it when the program starts again.
+	// Until is when the old sessions stop counting, and their cookies are ignored. The
+	// time at which the last one would have ended is enough. Until then the storage
+	// remembers which ones were taken over. It must be the same each time the program
+	// starts.
 	Until time.Time
 
-	// User returns the user whose session it was, who is then logged in with the new
-	// one, or empty for nobody. nil binds no session to a user.
+	// User returns the user whose session it was, or empty for nobody. The user is then
+	// logged in with the new session. nil binds no session to a user.
 	User func(values map[string]any) string
 
 	// Take fills the new session. It replaces Plain, which is the default. An error
@@ -63,12 +64,12 @@ type Library struct {
 	// It must not change the request.
 	Read func(r *http.Request, token string) (values map[string]any, found bool, err error)
 
-	// Own takes out of the values what the library kept there for itself, and gives the
-	// new session what it stands for. nil is for libraries that keep nothing there.
+	// Own removes from the values those that the library keeps for itself, and applies
+	// their meaning to the new session. nil is for libraries that keep none.
 	Own func(fresh *session.Session, values map[string]any)
 
-	// Remove removes the session from where it is kept. nil is for libraries that keep
-	// it in the cookie.
+	// Remove removes the session from its storage. nil is for libraries that keep it in the
+	// cookie.
 	Remove func(r *http.Request, token string) error
 }
 
@@ -102,7 +103,7 @@ type taker struct {
 	settings Settings
 }
 
-// look tells the request's session of an old one, if the request has its cookie.
+// look hands the old session to the request's, if the request has the old cookie.
 func (t *taker) look(r *http.Request) {
 	if !hasCookie(r.Header, t.library.Cookie.Name) {
 		return

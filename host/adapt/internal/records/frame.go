@@ -18,7 +18,7 @@ import (
 //	    data      the rest
 type frame struct {
 	revision int64
-	ended    bool // what is left of a session that was ended
+	ended    bool // the session was ended, and this is what is left
 	named    bool // the token is kept
 	token    string
 	data     []byte
@@ -30,7 +30,7 @@ const (
 )
 
 const (
-	frameForm   = 'a' // no form of package session, so that none is taken for another
+	frameForm   = 'a' // no form of package session, so that neither is taken for the other
 	frameHeader = abi.RevisionSize + 4
 
 	// maxData leaves room for the header, the token and the seal.
