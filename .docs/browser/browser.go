@@ -43,7 +43,7 @@ func Open(profile string) (*Tab, error) {
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
 		chromedp.Flag("headless", "new"),
-		chromedp.NoSandbox, // it fails in most containers, and the pages are our own
+		chromedp.NoSandbox, // it fails in most containers, and the pages are the project's own
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// diagram shows who tells whom what, from the top down.
+// diagram shows messages between actors, from the top down.
 type diagram struct {
 	file   string // the picture
 	title  string // what a reader who cannot see it is told

@@ -57,7 +57,7 @@ func take(waddle, out string) error {
 	return b.Problems()
 }
 
-// shooting is what the pictures are taken with.
+// shooting has what taking the pictures needs.
 type shooting struct {
 	*browser.Tab
 	waddle, scratch, out string

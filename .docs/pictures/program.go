@@ -56,7 +56,7 @@ func (p *program) stop() {
 	_ = p.cmd.Wait()
 }
 
-// visit sends a tenant that many visitors, as soon as it is deployed.
+// visit sends a number of visitors to a tenant, as soon as it is deployed.
 func visit(site, host string, visitors int) error {
 	began := time.Now()
 	for visitors > 0 {

@@ -79,7 +79,7 @@ type page struct {
 	toc     []heading
 	ids     map[string]bool // anchors
 	texts   []section
-	source  string // address of what the page is made from
+	source  string // address of the source of the page
 }
 
 // heading is one that a page's own table of contents lists.

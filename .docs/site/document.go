@@ -20,7 +20,7 @@ var markdown = goldmark.New(
 	goldmark.WithExtensions(extension.GFM),
 	goldmark.WithParserOptions(parser.WithAttribute()),
 	goldmark.WithRendererOptions(
-		html.WithUnsafe(), // the documents are ours
+		html.WithUnsafe(), // the documents are the project's own
 		renderer.WithNodeRenderers(util.Prioritized(codeRenderer{}, 100)),
 	),
 )

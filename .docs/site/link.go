@@ -104,7 +104,7 @@ func (s *site) picture(from *page, to string) string {
 // begin with a dot.
 func pictureURL(file string) string { return strings.TrimPrefix(file, ".") }
 
-// relative returns the way from one page to another, which works from a file and
+// relative returns the path from one page to another, which works from a file and
 // beneath any address.
 func relative(from, to string) string {
 	rel, err := filepath.Rel(path.Dir("/"+from), "/"+to)

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// results is what the page of benchmarks shows of a run of "make bench".
+// results has the part of a run of "make bench" that the page of benchmarks shows.
 type results struct {
 	Time    time.Time `json:"time"`
 	Quick   bool      `json:"quick"`

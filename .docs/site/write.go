@@ -22,7 +22,7 @@ const (
 
 var layout = template.Must(template.ParseFS(assets, "assets/page.html"))
 
-// view is what the layout shows.
+// view has what the layout shows.
 type view struct {
 	Title, Part string
 	Root        string // the way to the site's root, empty or ending in a slash

@@ -36,7 +36,7 @@ _TWO_COOKIES = "Browsers keep two cookies otherwise, and each side uses a sessio
 def settings_agree(
     app_configs: Optional[Sequence[AppConfig]] = None, **_: Any
 ) -> List[CheckMessage]:
-    """Return what differs."""
+    """Return a message for each setting that differs."""
     if settings.SESSION_ENGINE != "waddle_sessions":
         return []
     try:

@@ -30,9 +30,9 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods):
 
     def __init__(self, session_key: Optional[str] = None) -> None:
         super().__init__(session_key)
-        # What the server last said of the session, without its values.
+        # The session as the server last returned it, without its values.
         self.stored: Optional[Mapping[str, Any]] = None
-        # What lists of the user's sessions show of this log-in, such as
+        # The note of this log-in in lists of the user's sessions, such as
         # {"device": "Firefox on Linux"}. It counts if it is set before the log-in is saved.
         self.note: Dict[str, str] = {}
         self._view = View({})
@@ -165,7 +165,7 @@ class SessionStore(AsyncMethods, expiry.ExpiryMethods):
 
     def _move(self, values: Values) -> None:
         """End the user's session and continue in a new one: a session cannot leave its user."""
-        self._view.changes(values)  # what cannot be stored must not end the session
+        self._view.changes(values)  # a value that cannot be stored must not end the session
         if not self._client().destroy(self.session_key):
             raise Gone("the session has ended")
         self._commit("", values)

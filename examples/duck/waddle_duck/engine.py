@@ -33,7 +33,7 @@ class SessionStore(dict):
         self.disable_warnings = disable_warnings
         self.loaded = False
         self.modified = False
-        # What the server last said of the session, without its values.
+        # The session as the server last returned it, without its values.
         self.stored: Optional[Mapping[str, Any]] = None
         self._view = View({})
         self._logged_in = False
@@ -41,7 +41,7 @@ class SessionStore(dict):
         self._expiry: Optional[datetime] = None
         self._expiry_set = False
 
-    # What Duck's middleware calls.
+    # These are called by Duck's middleware.
 
     def needs_update(self) -> bool:
         """Report whether there is something to save."""

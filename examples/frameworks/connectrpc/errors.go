@@ -79,7 +79,7 @@ func fromSession(err error) bool {
 	return false
 }
 
-// coded returns what clients are told of an error: its code and a general text. An
+// coded returns the error for clients: its code and a general text. An
 // unavailable storage is CodeUnavailable, with the time to wait in a RetryInfo and
 // in the header Retry-After.
 func coded(err error) *connect.Error {

@@ -24,8 +24,8 @@ func TestSuite(t *testing.T) {
 	adapttest.Run(t, adapttest.Framework{Name: "grpc-gateway", Start: start})
 }
 
-// start serves answers by procedures in the same process. What is none, streams,
-// sockets and files, is served by the gateway's mux as it is.
+// start serves answers by procedures in the same process. Handlers of the gateway's mux
+// serve streams, sockets and files.
 func start(t testing.TB, m *session.Manager, o adapttest.Options) string {
 	options := []runtime.ServeMuxOption{
 		runtime.WithErrorHandler(grpcgateway.ErrorHandler), runtime.WithForwardResponseOption(httpCode),

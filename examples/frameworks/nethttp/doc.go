@@ -3,6 +3,6 @@
 //
 //	mux.Handle("/account/", sessions.Handler(account))
 //
-// The example is a program with both. The suite puts what else a server has around
-// the sessions and inside: compression, a limit of time, traces.
+// The example is a program with both. In the suite, compression, a time-out and traces
+// stand around the sessions and inside.
 package nethttp

@@ -27,8 +27,8 @@ func logged(log func(status int, size int64), h http.Handler) http.Handler {
 	})
 }
 
-// logger notes the status and the size of a response. What else the writer beneath
-// can do is found by Unwrap.
+// logger notes the status and the size of a response. Other methods of the writer
+// beneath are found by Unwrap.
 type logger struct {
 	http.ResponseWriter
 	status int

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Find returns a Python that can import a module. It skips the test aloud if there is
-// none; in CI that is a failure.
+// Find returns a Python that can import a module. If there is none, it skips the test
+// with a notice; in CI that is a failure.
 func Find(t testing.TB, module, debianPackage string) string {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -32,7 +32,7 @@ func Find(t testing.TB, module, debianPackage string) string {
 	return ""
 }
 
-// Missing skips the test aloud; in CI it fails.
+// Missing skips the test with a notice; in CI it fails.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -58,7 +58,7 @@ func Command(t testing.TB, python, dir string, path, env []string, arguments ...
 	return cmd
 }
 
-// Environment returns the environment without what would change the sessions or Python.
+// Environment returns the environment without variables for sessions or Python.
 func Environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		return slices.ContainsFunc([]string{"SESSION_", "WADDLE", "PYTHON", "DJANGO_", "SHOP_"}, func(prefix string) bool { return strings.HasPrefix(v, prefix) })

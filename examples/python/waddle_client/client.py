@@ -42,7 +42,7 @@ class Client:
 
     @staticmethod
     def tls_context(certificate: str, key: str, ca: str) -> ssl.SSLContext:
-        """Return what authenticates both sides: who this client is, and who signs for the server.
+        """Return a TLS context with this client's certificate and the server's authority.
 
         All three are paths of PEM files.
         """
@@ -67,7 +67,7 @@ class Client:
         :raises Gone: if the session has ended, or has another id by now.
         :raises Conflict: with ``on_conflict="fail"``, if another revision is stored.
         """
-        # What changes the id cannot be repeated: the first try may have changed it.
+        # A call that changes the id cannot be repeated: the first try may have changed it.
         again = (
             bool(id)
             and not changes.get("renew")

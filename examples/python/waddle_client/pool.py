@@ -39,7 +39,7 @@ class UnixConnection(http.client.HTTPConnection):
 def dialer(
     address: str, timeout: float, tls: Optional[ssl.SSLContext]
 ) -> Callable[[], http.client.HTTPConnection]:
-    """Return what makes a connection to an address: ``unix:/path`` or ``https://host:port``.
+    """Return a function that makes a connection to an address: ``unix:/path`` or ``https://host:port``.
 
     :raises ValueError: for any other address.
     """
@@ -67,7 +67,7 @@ def dialer(
 
 
 def stale(connection: http.client.HTTPConnection) -> bool:
-    """Report whether the server has closed an idle connection, or said something unasked."""
+    """Report whether the server has closed an idle connection, or sent something unasked."""
     if connection.sock is None:
         return True
     if not hasattr(select, "poll"):  # Windows

@@ -46,7 +46,7 @@ def _text(value: Any) -> str:
 
 
 def _check(key: Any, value: Any) -> None:
-    """Raise an error for what would not come back as it is."""
+    """Raise an error for a value that would not come back as it is."""
     if not isinstance(key, str):
         raise TypeError(f"the key is of type {type(key).__name__}: must be str")
     json.dumps({key: value}, allow_nan=False, ensure_ascii=False).encode("utf-8")

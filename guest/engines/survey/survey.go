@@ -1,7 +1,7 @@
-// Package survey has the words in which the bundled engines describe a directory of
-// sessions to a program that looks at it from outside: what is there, and what is not as
-// it should be. The packages of keyfolder and dynfile do the looking. They change
-// nothing, lock nothing, and may look while another process serves the sessions.
+// Package survey has the types in which the bundled engines describe a directory of
+// sessions to a program that reads it from outside: the records, and whatever is not as it
+// should be. The packages of keyfolder and dynfile do the reading. They change nothing,
+// lock nothing, and may read while another process serves the sessions.
 package survey
 
 import "time"
@@ -19,7 +19,7 @@ type Severity uint8
 const (
 	// Note is something to know of: all sessions are well.
 	Note Severity = iota
-	// Damage has cost no session that is known of.
+	// Damage has cost no session, as far as is known.
 	Damage
 	// Loss has cost sessions.
 	Loss
@@ -117,7 +117,7 @@ func (o *Options) Wait() {
 	time.Sleep(o.Pause)
 }
 
-// Shard is what a shard consists of.
+// Shard counts the files of a shard.
 type Shard struct {
 	Files int64 // that were read
 	Bytes int64 // in them

@@ -34,8 +34,8 @@ func overSides(t *testing.T, test func(t *testing.T, outside bool)) {
 	t.Run("inside", func(t *testing.T) { test(t, false) })
 }
 
-// TestGzip: pages, answers without a body, and errors of the storage. What echo
-// compresses is compressed once.
+// TestGzip: pages, answers without a body, and errors of the storage. A response of
+// echo is compressed once.
 func TestGzip(t *testing.T) {
 	overSides(t, func(t *testing.T, outside bool) {
 		overStores(t, session.Settings{OnError: echosession.OnError}, func(t *testing.T, s *site) {

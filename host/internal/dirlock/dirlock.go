@@ -226,9 +226,9 @@ func sign(f *os.File) error {
 	return err
 }
 
-// Holder returns who seems to hold the lock of a directory, or nil if nobody does. It locks
-// nothing, and so keeps nobody out. It goes by the file: a holder of another machine, or one
-// whose process number somebody else has got since, may be long gone.
+// Holder returns the process that seems to hold the lock of a directory, or nil if none
+// does. It locks nothing, and so keeps nobody out. It goes by the file: a holder on another
+// machine, or one whose process number another process has got since, may be long gone.
 func Holder(dir string) *InUseError {
 	text, err := os.ReadFile(filepath.Join(dir, FileName))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(text) == 0 {

@@ -19,8 +19,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// The name of the file in its directory, and what follows the name of one that is being
-// written or was damaged.
+// The name of the file in its directory, and the suffixes of a file that is being written
+// or was damaged.
 const (
 	Name = "sessions.snapshot"
 
@@ -42,14 +42,14 @@ const mostBlock = abi.MaxValue + 64<<10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ReadHeader reads what should be Header.
+// ReadHeader reads the header, which must be Header.
 func ReadHeader(r io.Reader) (header string, ok bool) {
 	b := make([]byte, len(Header))
 	_, err := io.ReadFull(r, b)
 	return string(b), err == nil && string(b) == Header
 }
 
-// Records reads what follows the header. If there is damage, it yields an error that is
+// Records reads the blocks behind the header. If there is damage, it yields an error that is
 // [store.ErrCorrupt] and then ends. A record belongs to the caller.
 func Records(r io.Reader) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {

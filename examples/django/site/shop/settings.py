@@ -1,4 +1,4 @@
-"""The shop's settings. What a deployment changes comes from the environment."""
+"""The shop's settings. A deployment sets its own in the environment."""
 
 import os
 from pathlib import Path

@@ -45,7 +45,7 @@ func main() {
 			return err
 		}
 		router := gin.New()
-		router.Use(ginsession.New(sessions)) // which the Handler below makes do nothing, until the reader goes
+		router.Use(ginsession.New(sessions)) // does nothing inside the Handler below, until the reader goes
 		routes(router)
 		return shop.Serve(ctx, l, sessions.Handler(over(router)))
 	})

@@ -1,5 +1,5 @@
 // Command before is a shop whose sessions are those of gin-contrib/sessions, in
-// cookies. With -dir they are in an engine of Waddle, the first step of a move.
+// cookies. With -dir they are in an engine of Waddle, the first step of moving over.
 package main
 
 import (

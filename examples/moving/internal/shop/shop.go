@@ -1,5 +1,5 @@
-// Package shop is what the programs before and after a move share, so that each
-// program shows only what it does with its sessions.
+// Package shop has the code that the programs before and after share, so that each
+// program shows only its use of sessions.
 package shop
 
 import (
@@ -31,7 +31,7 @@ func Page(flash, user string, cart []string) string {
 // of old sessions. It must not move when the program starts again.
 var Until = time.Date(2099, time.January, 31, 0, 0, 0, 0, time.UTC)
 
-// User returns whose an old session was.
+// User returns the user of an old session.
 func User(values map[string]any) string {
 	user, _ := values["user"].(string)
 	return user

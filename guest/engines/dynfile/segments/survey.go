@@ -14,19 +14,19 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// Survey looks at a shard once, as the first Round of a Surveyor does.
+// Survey reads a shard once, as the first Round of a Surveyor does.
 func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error) {
 	s := Begin(dir, o, v)
 	err := s.Round()
 	return s.Shard(), err
 }
 
-// Begin begins to look at a shard from outside. See Surveyor.
+// Begin begins to read a shard from outside. See Surveyor.
 func Begin(dir string, o survey.Options, v survey.Visitor) *Surveyor {
 	return &Surveyor{surveyor{Options: o, Visitor: v, fs: vfs.OS(dir), dir: "shard-" + strconv.Itoa(o.Shard)}}
 }
 
-// Surveyor looks at a shard and changes nothing. A process that serves the sessions is not
+// Surveyor reads a shard and changes nothing. A process that serves the sessions is not
 // disturbed. It holds about a hundred bytes of memory for each session. It is not safe
 // for concurrent use.
 type Surveyor struct{ surveyor }
@@ -96,7 +96,7 @@ type surveyedSegment struct {
 	short      bool // it had more once
 }
 
-// bad is what is not a whole record.
+// bad is a range of bytes that is not a whole record.
 type bad struct {
 	find
 	durable bool
@@ -192,7 +192,7 @@ func (s *surveyor) readNotes() map[uint32]savedNote {
 	return notes.saved.noted
 }
 
-// names tells what else lies in the directory.
+// names reports what else lies in the directory.
 func (s *surveyor) names() error {
 	entries, err := s.fs.ReadDir(s.dir)
 	if err != nil {
@@ -296,8 +296,8 @@ func (s *surveyor) hintPath(g *surveyedSegment) string {
 	return s.dir + "/" + fileName(g.fileNumber, hintSuffix)
 }
 
-// judgeSegment decides what is damage, as the engine does when it opens, and takes from
-// the hint what it knows of records that are lost.
+// judgeSegment decides what is damage, as the engine does when it opens. The hint tells
+// which records are lost.
 func (s *surveyor) judgeSegment(g *surveyedSegment) error {
 	durable := int64(recordsAt)
 	if note := s.saved[g.number]; note.salt == g.salt {
@@ -347,7 +347,7 @@ func (s *surveyor) judgeSegment(g *surveyedSegment) error {
 	return nil
 }
 
-// lost reports whether what a hint has an entry for is not a whole record.
+// lost reports whether a hint has an entry for a record that is not whole.
 func (s *surveyor) lost(g *surveyedSegment, e *hintEntry, size int64) bool {
 	if e.offset+int64(e.size) > size {
 		return true

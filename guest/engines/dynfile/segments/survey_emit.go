@@ -9,7 +9,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// judgeAll tells what is damaged, now that the newest record of every key is known.
+// judgeAll reports what is damaged, now that the newest record of every key is known.
 func (s *surveyor) judgeAll() {
 	for number, g := range s.segments {
 		told := false
@@ -22,7 +22,7 @@ func (s *surveyor) judgeAll() {
 				s.Say(at)
 			case !b.durable:
 				at.Severity, at.Remedy = survey.Note, survey.Engine
-				at.Text = "a write was cut short; nobody was told that it would survive that"
+				at.Text = "a write was cut short; it had not been answered as durable"
 				s.Say(at)
 			case !b.known:
 				at.Severity, at.Remedy, at.Sessions = survey.Loss, survey.Backup, -1

@@ -10,7 +10,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// mostReads bounds how often something is read again that does not look the same twice.
+// mostReads bounds how often bytes are read again that differ each time.
 const mostReads = 5
 
 // read enters a segment's records into the index.
@@ -35,7 +35,7 @@ func (s *surveyor) read(g *surveyedSegment) error {
 	return s.judgeSegment(g)
 }
 
-// scan goes through the records once, and returns what is none.
+// scan goes through the records once, and returns the bytes that are not a record.
 func (s *surveyor) scan(g *surveyedSegment) (found []bad, err error) {
 	size, err := g.file.Size()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/waddle-sessions/waddle/guest/engines/survey"
 )
 
-// Survey looks at a shard with both rounds of a Surveyor.
+// Survey reads a shard with both rounds of a Surveyor.
 func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error) {
 	s := Begin(dir, o, v)
 	for range 2 {
@@ -22,14 +22,14 @@ func Survey(dir string, o survey.Options, v survey.Visitor) (survey.Shard, error
 	return s.Shard(), nil
 }
 
-// Begin begins to look at a shard from outside. See Surveyor.
+// Begin begins to read a shard from outside. See Surveyor.
 func Begin(dir string, o survey.Options, v survey.Visitor) *Surveyor {
 	return &Surveyor{surveyor{Options: o, Visitor: v, seen: make(map[id]struct{}),
 		store:   &Store{fs: vfs.OS(dir), paths: paths{live: "sessions-" + strconv.Itoa(o.Shard)}, buffer: make([]byte, readSize)},
 		pending: "pending-" + strconv.Itoa(o.Shard)}}
 }
 
-// Surveyor looks at a shard and changes nothing. A process that serves the sessions is not
+// Surveyor reads a shard and changes nothing. A process that serves the sessions is not
 // disturbed. It holds about fifty bytes of memory for each session. It is not safe for
 // concurrent use.
 //
@@ -50,7 +50,7 @@ func (s *Surveyor) Round() error {
 	return nil
 }
 
-// Shard returns what was read.
+// Shard counts what was read.
 func (s *Surveyor) Shard() survey.Shard { return s.shard }
 
 // surveyor is a survey that is under way.
@@ -85,7 +85,7 @@ func (s *surveyor) live() error {
 	return nil
 }
 
-// list lists directories with numbers for names, and tells what else is there.
+// list lists directories with numbers for names, and reports what else is there.
 func (s *surveyor) list(dir string, must bool, parse func(string) (int, bool)) (numbers []int, err error) {
 	entries, err := s.store.fs.ReadDir(dir)
 	if vfs.NotExist(err) && !must {
@@ -273,7 +273,7 @@ func (s *surveyor) empty(i id) error {
 	return nil
 }
 
-// inside tells what else is in a folder.
+// inside reports what else is in a folder.
 func (s *surveyor) inside(i id) {
 	if s.Quick {
 		return
