@@ -378,7 +378,7 @@ func TestTakeOverWithoutAGrace(t *testing.T) {
 	})
 }
 
-// Of two cookies with one name and scope, the browser must keep the new one.
+// If two cookies have one name and scope, the browser must keep the new one.
 func TestTakeOverOfACookieWithTheSameName(t *testing.T) {
 	a := newApp(t, store.NewMemory())
 	f := newFormer(a)

@@ -13,8 +13,8 @@ _MISSING = object()
 class AsyncMethods(SessionBase):
     """Each method does what the one without the "a" does.
 
-    The call to the server waits in a thread, so the event loop goes on. What
-    needs no call runs in the loop. The methods work with every version of
+    The call to the server waits in a thread, so the event loop goes on.
+    Methods that need no call run in the loop. They work with every version of
     Django, also those whose own session middleware does not use them.
     """
 

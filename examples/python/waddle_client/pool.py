@@ -39,7 +39,7 @@ class UnixConnection(http.client.HTTPConnection):
 def dialer(
     address: str, timeout: float, tls: Optional[ssl.SSLContext]
 ) -> Callable[[], http.client.HTTPConnection]:
-    """Return a function that makes a connection to an address: ``unix:/path`` or ``https://host:port``.
+    """Return a function that makes connections to ``unix:/path`` or ``https://host:port``.
 
     :raises ValueError: for any other address.
     """

@@ -65,7 +65,7 @@ var ways = map[string]func(c fiber.Ctx, after func()) error{
 }
 
 // TestStream: the client gets the beginning of a body, with the session's cookie, while
-// the end is still to come. What the body's function changes is saved when it ends.
+// the end is still to come. Changes by the body's function are saved when it ends.
 func TestStream(t *testing.T) {
 	for kind, open := range stores {
 		t.Run(kind, func(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 	"github.com/waddle-sessions/waddle/host/session"
 )
 
-// TestPanic: a panic that passes through saves nothing. What was stored before stays,
-// and its cookie goes out with the answer. If the recover middleware is inside, the
+// TestPanic: a panic that passes through saves nothing. A session that was stored before
+// stays, and its cookie goes out with the answer. If the recover middleware is inside, the
 // panic is an error like others by the time it is seen.
 func TestPanic(t *testing.T) {
 	t.Parallel()
@@ -61,7 +61,7 @@ func TestPanic(t *testing.T) {
 }
 
 // TestTimeoutInside: the answer to a time-out brings the cookie of what was changed by
-// then. What the handler goes on to change is not saved by itself.
+// then. Later changes by the handler are not saved by themselves.
 func TestTimeoutInside(t *testing.T) {
 	t.Parallel()
 	s := newSite(t).use()
@@ -87,8 +87,8 @@ func TestTimeoutInside(t *testing.T) {
 	require.Equal(t, "ada", v.get("/show").text)
 }
 
-// TestTimeoutOutside: the answer has left without the session. What needs no cookie is
-// saved, and the rest is reported.
+// TestTimeoutOutside: the answer has left without the session. Changes that need no
+// cookie are saved, and the others are reported.
 func TestTimeoutOutside(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{true, false} {

@@ -58,7 +58,7 @@ func TestKeptAcrossRequests(t *testing.T) {
 		v := s.visitor()
 		all.Go(func() {
 			for n := range requests {
-				// Of different lengths, so that each overwrites others.
+				// The lengths differ, so that each overwrites others.
 				text := strings.Repeat(fmt.Sprint(who), 1+(n*7)%40)
 				v.get("/"+text+"?name="+text, "X-Of: "+text)
 			}

@@ -125,7 +125,7 @@ func TestChangesAreMerged(t *testing.T) {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
-			// What was saved is what the session has, and saving again changes nothing.
+			// The session has the values that were saved, and saving again changes nothing.
 			n := len(s.Values)
 			if err := s.Save(r, w); err != nil || len(s.Values) < n {
 				http.Error(w, fmt.Sprint(err, s.Values), http.StatusInternalServerError)
@@ -387,7 +387,7 @@ func TestValues(t *testing.T) {
 	require.ErrorIs(t, saved, session.ErrTooLarge)
 }
 
-// What is known of sessions in use goes with them.
+// The origins of sessions go with them.
 func TestNothingIsLeftOfASession(t *testing.T) {
 	kept := open(t, store.NewMemory(), gorillastore.Settings{Options: plain})
 	for range 1000 {

@@ -30,7 +30,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	// What LoadAndSave does for each request.
+	// LoadAndSave does this for each request.
 	first, _ := manager.Load(ctx, "")
 	manager.Put(first, "city", "London")
 	token, _, err := manager.Commit(first)

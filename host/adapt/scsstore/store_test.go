@@ -17,7 +17,7 @@ import (
 	"github.com/waddle-sessions/waddle/host/store"
 )
 
-// What scs asks of a store.
+// The store does all that scs asks of one.
 func TestStore(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		kept := open(t, s, scsstore.Settings{})

@@ -121,7 +121,7 @@ func TestTake(t *testing.T) {
 	require.Empty(t, r.left)
 }
 
-// What goes wrong is the request's error, and the old session stays.
+// A fault is the request's error, and the old session stays.
 func TestErrors(t *testing.T) {
 	fault := errors.New("a fault for tests")
 	for name, change := range map[string]func(*takeover.Library, *takeover.Settings){

@@ -158,7 +158,7 @@ func TestSurveyWhileItIsServed(t *testing.T) {
 		ended <- func() error {
 			turn := 0
 			for round := 0; ; round++ {
-				// What does not change during a survey.
+				// These do not change during a survey.
 				for n := range 20 {
 					if n%3 == round%3 {
 						if err := s.Delete(fmt.Append(nil, "still ", n), 1); err != nil {

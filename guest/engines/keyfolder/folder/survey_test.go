@@ -151,8 +151,8 @@ func treeOf(t testing.TB, dir string) map[string][]byte {
 }
 
 // TestSurveyWhileItIsServed: a session that was there before a survey and stays is found,
-// however often it is written, and one that had been deleted is not. Of two sessions, of
-// which the second is made before the first is removed, at least one is found.
+// however often it is written, and one that had been deleted is not. If a session
+// is made before another one is removed, at least one of the two is found.
 func TestSurveyWhileItIsServed(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, vfs.OS(dir))

@@ -136,8 +136,8 @@ func TestSequences(t *testing.T) {
 	})
 }
 
-// Of writers that replace what they read, each one's change counts, and none brings
-// back what was ended.
+// Several writers replace the record that they read: each one's change counts, and none
+// brings back a record that was ended.
 func TestRaces(t *testing.T) {
 	overStores(t, func(t *testing.T, s store.Store) {
 		r := open(t, s, new(sessiontest.Clock))

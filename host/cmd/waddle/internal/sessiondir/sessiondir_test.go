@@ -148,7 +148,7 @@ func TestBackupAndRestore(t *testing.T) {
 			require.ErrorIs(t, err, sessiondir.ErrNotEmpty)
 			requireRecords(t, engine, to, held)
 
-			// What has expired since stays away.
+			// Sessions that have expired since stay away.
 			later := sessiondir.Options{Now: time.Now().Add(2 * time.Hour)}
 			to = t.TempDir() // one that is there and empty
 			done, err = sessiondir.Restore(t.Context(), bytes.NewReader(whole), to, later)
