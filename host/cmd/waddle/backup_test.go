@@ -260,7 +260,7 @@ func TestCheckBackupAndRestoreRefuse(t *testing.T) {
 		{[]string{"backup", dir, file}, 2, "it is empty"},
 		{[]string{"backup", "--verify", file}, 1, "it is not a backup"},
 		{[]string{"backup", "--verify", file, file}, 2, "--verify takes one file"},
-		{[]string{"backup", dir, "-", "--json"}, 2, "--json has no place"},
+		{[]string{"backup", dir, "-", "--json"}, 2, "--json cannot be written there"},
 		{[]string{"restore", file}, 2, "waddle restore FILE DIR"},
 		{[]string{"restore", file, filepath.Join(dir, "new")}, 1, "nothing was restored"},
 		{[]string{"restore", dir, filepath.Join(dir, "new")}, 2, "is a directory"},

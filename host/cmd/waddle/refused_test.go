@@ -57,7 +57,7 @@ func TestRefused(t *testing.T) {
 		{"port by name", nil, []string{"run", "--addr", "localhost:http"}, 2, []string{`"http"`, "0 to 65535"}},
 		{"probes without port", nil, []string{"run", "--probe-addr", "9090"}, 2, []string{`"9090"`, "HOST:PORT", "unix:PATH"}},
 		{"probes on no path", []string{"WADDLE_PROBE_ADDR=unix:"}, []string{"run"}, 2, []string{`"unix:"`, "must have a path"}},
-		{"probes on a file", nil, []string{"run", "--addr", "127.0.0.1:0", "--probe-addr", "unix:" + text}, 1, []string{"text.wasm", "is no socket", "--probe-addr"}},
+		{"probes on a file", nil, []string{"run", "--addr", "127.0.0.1:0", "--probe-addr", "unix:" + text}, 1, []string{"text.wasm", "is not a socket", "--probe-addr"}},
 		{"port taken", nil, []string{"run", "--addr", taken.Addr().String()}, 1, []string{"another program already listens", "--addr 127.0.0.1:0"}},
 		{"bad setting", []string{"SESSION_COOKIE_AGE=tomorrow"}, []string{"run"}, 2, []string{"SESSION_COOKIE_AGE", `"tomorrow"`, "seconds"}},
 		{"misspelt setting of the storage", []string{"SESSION_STORAG=x"}, []string{"run"}, 2, []string{"SESSION_STORAG,", "SESSION_STORAGE meant"}},

@@ -269,7 +269,7 @@ func TestSessionsRefuses(t *testing.T) {
 		{"migrate to nothing", nil, []string{"migrate", "--from", "memory:" + dir, "--to", dir + "/new"}, []string{"--to: there is no directory"}},
 		{"migrate from nothing", nil, []string{"migrate", "--from", "memory:" + dir + "/x", "--to", "dynfile:" + dir + "/new"}, []string{"--from: there is no directory"}},
 		{"migrate to itself", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "dynfile:" + dir}, []string{"must be two places"}},
-		{"migrate to another kind of server", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "mysql://a:s3cr3t@b"}, []string{`"mysql://…" is no place`}},
+		{"migrate to another kind of server", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "mysql://a:s3cr3t@b"}, []string{`"mysql://…" is not a place`}},
 		{"migrate to an unknown codec", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "dynfile:" + dir + "/n", "--codec", "xml"}, []string{"must be cbor or json"}},
 		{"migrate without a secret", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "dynfile:" + dir + "/n", "--unseal"}, []string{"--unseal needs the secret"}},
 		{"migrate to three shards", nil, []string{"migrate", "--from", "memory:" + dir, "--to", "dynfile:" + dir + "/n", "--shards", "3"}, []string{"must be a power of two"}},

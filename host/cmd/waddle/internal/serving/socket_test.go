@@ -68,7 +68,7 @@ func TestStaleSocket(t *testing.T) {
 	file := filepath.Join(dir, "data")
 	require.NoError(t, os.WriteFile(file, []byte("precious"), 0o600))
 	_, err = serving.ListenUnix(t.Context(), file, 0o600)
-	require.ErrorContains(t, err, "is no socket")
+	require.ErrorContains(t, err, "is not a socket")
 	kept, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, "precious", string(kept))
