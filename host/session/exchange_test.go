@@ -133,13 +133,13 @@ func TestExchangeErrors(t *testing.T) {
 		require.ErrorIs(t, failed[0].Err, session.ErrHeadersSent)
 	})
 	t.Run("a look after Finish", func(t *testing.T) {
-		_, x, server := begin(200, sessiontest.With("user", "ada"))
+		_, x, _ := begin(200, sessiontest.With("user", "ada"))
 		require.NoError(t, x.Finish())
 		_, err := x.Session().Keys()
 		require.ErrorIs(t, err, session.ErrHeadersSent)
 		require.Len(t, failed, 1)
 
-		_, x, server = begin(200, sessiontest.With("user", "ada"))
+		_, x, server := begin(200, sessiontest.With("user", "ada"))
 		require.NoError(t, x.Finish())
 		x.Look()
 		keys, err := x.Session().Keys()
