@@ -17,6 +17,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/waddle-sessions/waddle/examples/frameworks/connectrpc"
+	"github.com/waddle-sessions/waddle/examples/internal/outside"
 	"github.com/waddle-sessions/waddle/host/adapt/adapttest"
 	"github.com/waddle-sessions/waddle/host/session"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -58,7 +59,7 @@ func start(t testing.TB, m *session.Manager, o adapttest.Options) string {
 			}, options...))
 	}
 	bare.Handle("/", m.Handler(place(adapttest.Inside, statuses(mux), o)))
-	return adapttest.Serve(t, logged(o.Logged, recovered(place(adapttest.Outside, bare, o))), o)
+	return adapttest.Serve(t, outside.Logged(o.Logged, outside.Recovered(place(adapttest.Outside, bare, o))), o)
 }
 
 // place puts middleware around a handler if the options want it there.

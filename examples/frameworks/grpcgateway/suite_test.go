@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/stretchr/testify/require"
 	"github.com/waddle-sessions/waddle/examples/frameworks/grpcgateway"
+	"github.com/waddle-sessions/waddle/examples/internal/outside"
 	"github.com/waddle-sessions/waddle/host/adapt/adapttest"
 	"github.com/waddle-sessions/waddle/host/session"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -59,7 +60,7 @@ func start(t testing.TB, m *session.Manager, o adapttest.Options) string {
 		}))
 	}
 	root.Handle("/", m.Handler(place(adapttest.Inside, mux, o)))
-	return adapttest.Serve(t, logged(o.Logged, recovered(place(adapttest.Outside, root, o))), o)
+	return adapttest.Serve(t, outside.Logged(o.Logged, outside.Recovered(place(adapttest.Outside, root, o))), o)
 }
 
 // httpCode sends the status that a procedure has put into its header.

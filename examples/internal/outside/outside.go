@@ -1,9 +1,11 @@
-package nethttp_test
+// Package outside has the middleware that usually stands outside of sessions, for the
+// tests of frameworks that bring none of their own.
+package outside
 
 import "net/http"
 
-// recovered answers 500 for a handler that panics, unless the response has begun.
-func recovered(h http.Handler) http.Handler {
+// Recovered answers 500 for a handler that panics, unless the response has begun.
+func Recovered(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			switch cause := recover(); cause {
@@ -18,8 +20,8 @@ func recovered(h http.Handler) http.Handler {
 	})
 }
 
-// logged tells of each request's status and size when it is done.
-func logged(log func(status int, size int64), h http.Handler) http.Handler {
+// Logged tells of each request's status and size when it is done.
+func Logged(log func(status int, size int64), h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l := &logger{ResponseWriter: w, status: http.StatusOK}
 		defer func() { log(l.status, l.size) }()
